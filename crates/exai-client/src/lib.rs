@@ -1,0 +1,1 @@
+//! The door to the daemon: connect or start, and the shim.

@@ -1,0 +1,1 @@
+//! Layered configuration with the origin of each value, paths, environment catalogue.

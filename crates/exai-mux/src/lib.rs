@@ -1,0 +1,1 @@
+//! The pure routing core: events in, effects out. No tokio, no clock, no I/O.

@@ -1,0 +1,1 @@
+//! The platform wall: the only unsafe code and the only platform conditionals.

@@ -1,0 +1,1 @@
+//! Test support: fixture servers, private daemons, condition waiting.
