@@ -1,1 +1,9 @@
-//! Test support: fixture servers, private daemons, condition waiting.
+//! Test support: the fixture server, private daemons, condition waiting.
+//!
+//! A development dependency only. Nothing here is part of the product.
+
+mod eventually;
+mod programs;
+
+pub use eventually::eventually;
+pub use programs::program;

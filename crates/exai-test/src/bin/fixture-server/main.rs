@@ -1,0 +1,57 @@
+//! An MCP server for tests: legacy protocol, newline-delimited JSON on stdio, up at once.
+//!
+//! What it does is chosen by the tools a test calls (`tools.rs`) and by switches that make it misbehave
+//! (`options.rs`). It shares no code with the product, so that a fault cannot hide on both sides, and
+//! writes its answers as text with unusual but valid JSON (`1.0`, `1e2`, unknown keys), so that a test
+//! sees whether they pass byte for byte.
+//!
+//! One thread reads, one thread holds the timers. No thread per call: 100,000 delayed calls fit.
+
+mod methods;
+mod misbehave;
+mod options;
+mod output;
+mod prompts;
+mod resources;
+mod server;
+mod timer;
+mod tool_list;
+mod tools;
+mod wire;
+
+use std::io::{self, BufRead, Write};
+use std::process::ExitCode;
+
+use options::Options;
+use server::Server;
+
+fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(problem) => {
+            // A closed stderr leaves nobody to tell.
+            let _ = writeln!(io::stderr(), "fixture-server: {problem}\n\n{}", options::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    if let Some(code) = misbehave::at_start(&options) {
+        return code;
+    }
+    let server = Server::start(options);
+    read_until_end(&server);
+    misbehave::at_end(&server.options);
+    ExitCode::SUCCESS
+}
+
+/// Handles one line after the other. A line that is no message is answered as JSON-RPC asks for.
+fn read_until_end(server: &Server) {
+    let mut input = io::stdin().lock();
+    let mut line = Vec::new();
+    while let Ok(1..) = input.read_until(b'\n', &mut line) {
+        let text = String::from_utf8_lossy(&line);
+        if !text.trim().is_empty() {
+            methods::handle(server, text.trim());
+        }
+        line.clear();
+    }
+}

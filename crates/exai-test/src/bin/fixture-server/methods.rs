@@ -1,0 +1,101 @@
+//! Every method but `tools/call`.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use crate::output::VENDOR;
+use crate::server::{LEVELS, Server, exit};
+use crate::wire::{Message, quote};
+use crate::{prompts, resources, tool_list, tools};
+
+/// The protocol versions it knows, newest last.
+const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+
+pub(crate) const PARSE_ERROR: i64 = -32700;
+pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
+pub(crate) const INVALID_PARAMS: i64 = -32602;
+pub(crate) const RESOURCE_NOT_FOUND: i64 = -32002;
+
+/// What a method answers: the text of the result object, or a code and a message.
+pub(crate) type Answer = Result<String, (i64, String)>;
+
+/// Handles one line of input.
+pub(crate) fn handle(server: &Server, line: &str) {
+    if server.options.stderr_noise {
+        let _ = writeln!(io::stderr(), "fixture noise: {} bytes came in\nand more noise", line.len());
+    }
+    let Some(message) = Message::parse(line) else {
+        server.output.error("null", PARSE_ERROR, "not a JSON object");
+        return;
+    };
+    let params = message.params();
+    match (&message.id, &message.method) {
+        (Some(id), Some(method)) => request(server, id, method, &message, &params),
+        (None, Some(method)) => notification(server, method, &params),
+        (Some(id), None) => server.answered(id, message.outcome.unwrap_or_default()),
+        (None, None) => {}
+    }
+}
+
+fn request(server: &Server, id: &str, method: &str, message: &Message, params: &Value) {
+    if server.options.exit_on_early && method != "initialize" && !server.state().initialized {
+        exit(4);
+    }
+    let answer = match method {
+        "initialize" => Ok(initialize(server, params)),
+        "ping" => Ok("{}".to_owned()),
+        "tools/list" => tool_list::list(server, params),
+        "tools/call" => return tools::call(server, id, &message.params, params),
+        "resources/list" => resources::list(params),
+        "resources/templates/list" => Ok(resources::templates()),
+        "resources/read" => resources::read(params),
+        "resources/subscribe" => resources::subscribe(server, params, true),
+        "resources/unsubscribe" => resources::subscribe(server, params, false),
+        "prompts/list" => Ok(prompts::list()),
+        "prompts/get" => prompts::get(params),
+        "completion/complete" => prompts::complete(params),
+        "logging/setLevel" => set_level(server, params),
+        _ if server.options.silent_unknown => return,
+        _ => Err((METHOD_NOT_FOUND, format!("Method not found: {method}"))),
+    };
+    match answer {
+        Ok(result) => server.output.result(id, &result),
+        Err((code, text)) => server.output.error(id, code, &text),
+    }
+}
+
+fn notification(server: &Server, method: &str, params: &Value) {
+    match method {
+        "notifications/initialized" if server.options.ask_roots_at_start => {
+            server.ask("roots/list", "{}", |_| {});
+        }
+        "notifications/cancelled" => {
+            let id = params["requestId"].to_string();
+            server.cancel(&id, params["reason"].as_str().unwrap_or_default());
+        }
+        _ => {}
+    }
+}
+
+fn initialize(server: &Server, params: &Value) -> String {
+    server.state().initialized = true;
+    let asked = params["protocolVersion"].as_str().unwrap_or_default();
+    let newest = VERSIONS[VERSIONS.len() - 1];
+    let version = VERSIONS.into_iter().find(|known| *known == asked).unwrap_or(newest);
+    let name = quote(server.options.name.as_deref().unwrap_or("fixture-server"));
+    let instructions = quote(server.options.instructions.as_deref().unwrap_or("Call `echo` first."));
+    format!(
+        r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{{"listChanged":true}},"resources":{{"subscribe":true,"listChanged":true}},"prompts":{{"listChanged":true}},"logging":{{}},"completions":{{}},"experimental":{{"x-vendor":{{"a":1.0}}}},{VENDOR}}},"serverInfo":{{"name":{name},"version":"1.0.0","title":"Fixture",{VENDOR}}},"instructions":{instructions},"_meta":{{"x-vendor/build":1e2}},{VENDOR}}}"#
+    )
+}
+
+fn set_level(server: &Server, params: &Value) -> Answer {
+    let level = params["level"].as_str().unwrap_or_default();
+    let index = LEVELS
+        .iter()
+        .position(|known| *known == level)
+        .ok_or_else(|| (INVALID_PARAMS, format!("Unknown level: {level}")))?;
+    server.state().log_level = index;
+    Ok("{}".to_owned())
+}

@@ -1,0 +1,81 @@
+//! What the switches do before the first and after the last message.
+
+use std::io::{self, Write};
+use std::process::{Command, ExitCode, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::options::Options;
+
+/// No process of the fixture lives longer: a test that is killed leaves nothing behind for ever.
+pub(crate) const LONGEST_LIFE: Duration = Duration::from_mins(15);
+
+/// Exit code of `--die-at-start`.
+const DIED_AT_START: u8 = 3;
+
+/// Does what must happen before the server reads. `Some` ends the process with that code.
+pub(crate) fn at_start(options: &Options) -> Option<ExitCode> {
+    if options.sleep {
+        thread::sleep(LONGEST_LIFE);
+        return Some(ExitCode::SUCCESS);
+    }
+    // A test that stopped listening is no reason to fail, so results of writes are ignored here.
+    if options.stderr_noise {
+        let _ = io::stderr().write_all(&b"fixture noise, 32 bytes a line.\n".repeat(2048));
+    }
+    if options.print_garbage {
+        let _ =
+            io::stdout().write_all(b"fixture-server 1.0 starting\n\n{\"almost\": json\n\xff\xfe not utf-8\n");
+    }
+    if let Some(text) = &options.die_at_start {
+        let _ = writeln!(io::stderr(), "{text}");
+        return Some(ExitCode::from(DIED_AT_START));
+    }
+    start_children(options.children, Stdio::null);
+    start_children(options.children_inherit, Stdio::inherit);
+    if options.hang_at_start {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        at_end(options);
+        return Some(ExitCode::SUCCESS);
+    }
+    thread::sleep(Duration::from_millis(options.slow_start));
+    flood(options.no_newline);
+    None
+}
+
+/// Stays alive after stdin has ended, if asked to.
+pub(crate) fn at_end(options: &Options) {
+    if options.ignore_stdin_eof {
+        thread::sleep(LONGEST_LIFE);
+    }
+}
+
+/// Writes `bytes` bytes without a newline to stdout.
+pub(crate) fn flood(bytes: usize) {
+    let block = vec![b'#'; 64 * 1024];
+    let mut output = io::stdout().lock();
+    let mut left = bytes;
+    while left > 0 {
+        let now = left.min(block.len());
+        if output.write_all(&block[..now]).is_err() {
+            return;
+        }
+        left -= now;
+    }
+    let _ = output.flush();
+}
+
+/// Children are this same program, asleep: nothing else is sure to be installed.
+#[expect(clippy::zombie_processes, reason = "what becomes of children nobody waits for is the test")]
+fn start_children(count: usize, stdio: fn() -> Stdio) {
+    for _ in 0..count {
+        let program = std::env::current_exe().expect("a running program has a path");
+        Command::new(program)
+            .arg("--sleep")
+            .stdin(stdio())
+            .stdout(stdio())
+            .stderr(stdio())
+            .spawn()
+            .expect("the fixture can start itself");
+    }
+}

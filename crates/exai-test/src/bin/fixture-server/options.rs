@@ -1,0 +1,114 @@
+//! The command line.
+
+/// What `--help` prints, and what a wrong argument is answered with.
+pub(crate) const USAGE: &str = "\
+usage: fixture-server [SWITCH…]
+
+  --name NAME            serverInfo.name (default fixture-server)
+  --instructions TEXT    the instructions of the initialize result
+  --tools-per-page N     tools/list in pages of N
+  --ledger FILE          append every executed call to FILE, and sync it, before it is answered
+  --ask-roots-at-start   ask the client for its roots after notifications/initialized
+  --children N           start N sleeping children (null stdio)
+  --children-inherit N   start N sleeping children that hold this server's stdio
+
+misbehaviour
+  --print-garbage        lines of text on stdout, at start and before every message
+  --die-at-start TEXT    write TEXT to stderr and exit 3
+  --hang-at-start        read, and never answer
+  --slow-start MS        wait before the first message is read
+  --bad-ids              before every answer, answers to requests nobody made
+  --stderr-noise         64 KiB to stderr at start, and two lines for every message
+  --ignore-stdin-eof     stay alive when stdin ends
+  --no-newline BYTES     at start, BYTES bytes on stdout without a newline
+  --silent-unknown       do not answer unknown methods
+  --exit-on-early        exit 4 at any request before initialize
+
+Every process of the fixture ends by itself after 15 minutes, whatever the switches say.";
+
+/// The switches, as given.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "one per switch of the command line")]
+pub(crate) struct Options {
+    pub(crate) name: Option<String>,
+    pub(crate) instructions: Option<String>,
+    pub(crate) tools_per_page: Option<usize>,
+    pub(crate) ledger: Option<String>,
+    pub(crate) ask_roots_at_start: bool,
+    pub(crate) children: usize,
+    pub(crate) children_inherit: usize,
+    pub(crate) print_garbage: bool,
+    pub(crate) die_at_start: Option<String>,
+    pub(crate) hang_at_start: bool,
+    pub(crate) slow_start: u64,
+    pub(crate) bad_ids: bool,
+    pub(crate) stderr_noise: bool,
+    pub(crate) ignore_stdin_eof: bool,
+    pub(crate) no_newline: usize,
+    pub(crate) silent_unknown: bool,
+    pub(crate) exit_on_early: bool,
+    /// What the children are started with: sleep, and nothing else.
+    pub(crate) sleep: bool,
+}
+
+impl Options {
+    /// Reads the arguments after the program's name.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self::default();
+        let mut arguments = arguments.into_iter();
+        while let Some(switch) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{switch} needs a value"));
+            match switch.as_str() {
+                "--name" => options.name = Some(value()?),
+                "--instructions" => options.instructions = Some(value()?),
+                "--tools-per-page" => options.tools_per_page = Some(number(&switch, &value()?)?),
+                "--ledger" => options.ledger = Some(value()?),
+                "--ask-roots-at-start" => options.ask_roots_at_start = true,
+                "--children" => options.children = number(&switch, &value()?)?,
+                "--children-inherit" => options.children_inherit = number(&switch, &value()?)?,
+                "--print-garbage" => options.print_garbage = true,
+                "--die-at-start" => options.die_at_start = Some(value()?),
+                "--hang-at-start" => options.hang_at_start = true,
+                "--slow-start" => options.slow_start = number(&switch, &value()?)?,
+                "--bad-ids" => options.bad_ids = true,
+                "--stderr-noise" => options.stderr_noise = true,
+                "--ignore-stdin-eof" => options.ignore_stdin_eof = true,
+                "--no-newline" => options.no_newline = number(&switch, &value()?)?,
+                "--silent-unknown" => options.silent_unknown = true,
+                "--exit-on-early" => options.exit_on_early = true,
+                "--sleep" => options.sleep = true,
+                _ => return Err(format!("unknown argument {switch:?}")),
+            }
+        }
+        if options.tools_per_page == Some(0) {
+            return Err("--tools-per-page needs at least 1".to_owned());
+        }
+        Ok(options)
+    }
+}
+
+fn number<T: std::str::FromStr>(switch: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("{switch} needs a number, not {text:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn switches_and_values() {
+        let options = parse("--name x --slow-start 5 --bad-ids").unwrap();
+        assert_eq!((options.name.as_deref(), options.slow_start, options.bad_ids), (Some("x"), 5, true));
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        assert_eq!(parse("--nmae x"), Err("unknown argument \"--nmae\"".to_owned()));
+        assert_eq!(parse("--name"), Err("--name needs a value".to_owned()));
+        assert_eq!(parse("--children many"), Err("--children needs a number, not \"many\"".to_owned()));
+    }
+}

@@ -1,0 +1,69 @@
+//! Everything the server writes to stdout.
+
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+
+use crate::wire::quote;
+
+/// Keys no specification knows, in spellings a re-serialiser would change: `1.0`, `1e2`, an escaped
+/// slash, an escaped letter. A member of every result and every listed item.
+pub(crate) const VENDOR: &str = r#""x-vendor":{"a":1.0,"b":[1e2,-0.0],"c":"\u00e9 \/ \u2028","z":null}"#;
+
+/// Stdout, one whole message at a time.
+pub(crate) struct Output {
+    turn: Mutex<()>,
+    garbage: bool,
+    bad_ids: bool,
+}
+
+impl Output {
+    pub(crate) fn new(garbage: bool, bad_ids: bool) -> Self {
+        Self { turn: Mutex::new(()), garbage, bad_ids }
+    }
+
+    /// Answers the request `id` with `result`, the text of an object.
+    pub(crate) fn result(&self, id: &str, result: &str) {
+        self.answer(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#));
+    }
+
+    /// Answers the request `id` with an error that carries vendor data.
+    pub(crate) fn error(&self, id: &str, code: i64, message: &str) {
+        let message = quote(message);
+        self.answer(format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message},"data":{{{VENDOR}}}}}}}"#
+        ));
+    }
+
+    /// Sends a notification; `params` is the text of an object.
+    pub(crate) fn notify(&self, method: &str, params: &str) {
+        self.write(&format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#));
+    }
+
+    /// Sends a request of the server's own.
+    pub(crate) fn request(&self, id: &str, method: &str, params: &str) {
+        self.write(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#));
+    }
+
+    fn answer(&self, line: String) {
+        if self.bad_ids {
+            self.write(r#"{"jsonrpc":"2.0","id":987654321,"result":{}}"#);
+            self.write(r#"{"jsonrpc":"2.0","id":"never asked","error":{"code":1,"message":"no"}}"#);
+            self.write(r#"{"jsonrpc":"2.0","id":null,"result":{}}"#);
+        }
+        self.write(&line);
+    }
+
+    fn write(&self, line: &str) {
+        // A thread that panicked while it wrote leaves nothing that could be repaired here.
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = Vec::with_capacity(line.len() + 64);
+        if self.garbage {
+            bytes.extend_from_slice(b"[fixture] about to say something\n");
+        }
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+        // A client that is gone will end this process by closing stdin.
+        let mut stdout = io::stdout().lock();
+        let _ = stdout.write_all(&bytes).and_then(|()| stdout.flush());
+    }
+}

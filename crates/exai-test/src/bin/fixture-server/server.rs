@@ -1,0 +1,158 @@
+//! What all threads of the server share.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::Write;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use crate::misbehave;
+use crate::options::Options;
+use crate::output::Output;
+use crate::timer::Timer;
+use crate::wire::quote;
+
+/// Severities of log messages, least severe first.
+pub(crate) const LEVELS: [&str; 8] =
+    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+
+/// A handle to the one server of this process.
+#[derive(Clone)]
+pub(crate) struct Server(Arc<Inner>);
+
+/// The parts of the server.
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    pub(crate) output: Output,
+    pub(crate) timer: Timer,
+    state: Mutex<State>,
+    ledger: Option<Mutex<File>>,
+}
+
+/// What changes.
+pub(crate) struct State {
+    pub(crate) initialized: bool,
+    /// Messages below this index of [`LEVELS`] are not sent.
+    pub(crate) log_level: usize,
+    pub(crate) subscriptions: BTreeSet<String>,
+    pub(crate) extra_tools: usize,
+    pub(crate) calls: u64,
+    /// Calls that are not answered yet, by the text of their id.
+    in_flight: HashMap<String, Call>,
+    /// The calls that were cancelled, each the text of an object.
+    pub(crate) cancelled: Vec<String>,
+    /// Requests of ours that the client has not answered yet.
+    waiting: HashMap<String, Box<dyn FnOnce(String) + Send>>,
+    requests: u64,
+}
+
+struct Call {
+    tool: String,
+    label: String,
+}
+
+impl Deref for Server {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Server {
+    /// Opens the ledger and starts the timers.
+    pub(crate) fn start(options: Options) -> Self {
+        let ledger = options.ledger.as_ref().map(|path| {
+            let file = File::options().create(true).append(true).open(path);
+            Mutex::new(file.unwrap_or_else(|error| panic!("cannot open the ledger {path}: {error}")))
+        });
+        let output = Output::new(options.print_garbage, options.bad_ids);
+        // A thread of its own, so that a busy timer cannot outlive the limit.
+        thread::spawn(|| {
+            thread::sleep(misbehave::LONGEST_LIFE);
+            exit(70);
+        });
+        let state = State {
+            initialized: false,
+            log_level: 1,
+            subscriptions: BTreeSet::new(),
+            extra_tools: 0,
+            calls: 0,
+            in_flight: HashMap::new(),
+            cancelled: Vec::new(),
+            waiting: HashMap::new(),
+            requests: 0,
+        };
+        Self(Arc::new(Inner { options, output, timer: Timer::start(), state: Mutex::new(state), ledger }))
+    }
+
+    /// The state, locked. Never held while something is written.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a call that will be answered later, so that it can be cancelled.
+    pub(crate) fn begin(&self, id: &str, tool: &str, label: &str) {
+        let call = Call { tool: tool.to_owned(), label: label.to_owned() };
+        self.state().in_flight.insert(id.to_owned(), call);
+    }
+
+    /// Whether the call still waits for its answer.
+    pub(crate) fn is_pending(&self, id: &str) -> bool {
+        self.state().in_flight.contains_key(id)
+    }
+
+    /// Ends a call; `false` when it was cancelled and must not be answered.
+    pub(crate) fn end(&self, id: &str) -> bool {
+        self.state().in_flight.remove(id).is_some()
+    }
+
+    /// The client gave up on the request `id`.
+    pub(crate) fn cancel(&self, id: &str, reason: &str) {
+        let mut state = self.state();
+        if let Some(call) = state.in_flight.remove(id) {
+            let entry = format!(
+                r#"{{"id":{id},"tool":{},"label":{},"reason":{}}}"#,
+                quote(&call.tool),
+                quote(&call.label),
+                quote(reason)
+            );
+            state.cancelled.push(entry);
+        }
+    }
+
+    /// Asks the client; `then` gets `{"result":…}` or `{"error":…}` as text.
+    pub(crate) fn ask(&self, method: &str, params: &str, then: impl FnOnce(String) + Send + 'static) {
+        let id = {
+            let mut state = self.state();
+            state.requests += 1;
+            let id = format!("\"fixture-{}\"", state.requests);
+            state.waiting.insert(id.clone(), Box::new(then));
+            id
+        };
+        self.output.request(&id, method, params);
+    }
+
+    /// The client answered a request of ours. Answers to anything else are ignored.
+    pub(crate) fn answered(&self, id: &str, outcome: String) {
+        let then = self.state().waiting.remove(id);
+        if let Some(then) = then {
+            then(outcome);
+        }
+    }
+
+    /// Writes an executed call to the ledger, on disk before this returns.
+    pub(crate) fn record(&self, params: &str) {
+        if let Some(ledger) = &self.ledger {
+            let mut file = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            writeln!(file, "{params}").and_then(|()| file.sync_data()).expect("the ledger can be written");
+        }
+    }
+}
+
+/// Ends the process now, as a crash would: no destructor runs.
+#[expect(clippy::disallowed_methods, reason = "a crash at an exact moment is what the tests need")]
+pub(crate) fn exit(code: i32) -> ! {
+    std::process::exit(code)
+}
