@@ -1,1 +1,20 @@
-//! What crosses a process border: JSON-RPC envelope, shim hello, documents, error codes, exit codes.
+//! What crosses a process border: the JSON-RPC envelope, the shim link, status documents, error codes and
+//! exit codes. No I/O, no clock, no tokio: two programs that agree on this crate agree on the wire.
+//!
+//! - [`json`]: a validating scanner over raw JSON text; it finds members and never builds a tree.
+//! - [`envelope`]: one JSON-RPC message, kept as the bytes it came in, with the places of its members.
+//! - [`answer`]: the few messages exai writes itself.
+//! - [`link`]: the WebSocket subprotocol between shim and daemon.
+//! - [`documents`]: what `--json` prints.
+//! - [`version`]: the protocol revisions of MCP that exai speaks.
+
+pub mod answer;
+pub mod documents;
+pub mod envelope;
+pub mod exit;
+pub mod json;
+pub mod limits;
+pub mod link;
+pub mod version;
+
+pub use envelope::{Id, Kind, Message, ParseError};

@@ -1,0 +1,289 @@
+//! The documents behind `--json`, schema 1. Fields may be added, never changed; readers ignore what they
+//! do not know. Times are RFC 3339 in UTC; sizes are bytes; pids are null where there is no local process.
+
+use serde::{Deserialize, Serialize};
+
+/// The schema number of every document here.
+pub const SCHEMA: u32 = 1;
+
+/// `exai status --json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The verdict as one word.
+    pub state: State,
+    /// The verdict as a sentence.
+    pub verdict: String,
+    /// The state directory.
+    pub home: String,
+    /// The daemon, or null when none runs.
+    pub daemon: Option<Daemon>,
+    /// A record on disk that claims a daemon which does not run (state `stale`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<serde_json::Value>,
+    /// The process budget.
+    pub processes: Processes,
+    /// Who is connected.
+    pub clients: Vec<Client>,
+    /// What is configured.
+    pub servers: Vec<Server>,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+}
+
+/// The daemon's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It runs and serves.
+    Running,
+    /// It holds the lock and is not ready yet.
+    Starting,
+    /// It is stopping and finishes what is under way.
+    Draining,
+    /// It serves, but something is missing (a port, a listener).
+    Degraded,
+    /// It holds the lock and does not answer.
+    Wedged,
+    /// A record claims a daemon, and nobody holds the lock.
+    Stale,
+    /// None runs.
+    Stopped,
+    /// A state of a newer daemon that this build does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The running daemon.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Daemon {
+    /// Its nonce.
+    pub instance: String,
+    /// Its build.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: String,
+    /// For how long it has run, in seconds.
+    pub uptime_s: f64,
+    /// Its executable.
+    pub exe: String,
+    /// Whether the process was proven to be the one in the record.
+    pub identity_verified: bool,
+    /// The processes above it, nearest first.
+    pub launchers: Vec<Launcher>,
+    /// Where it listens.
+    pub listeners: Vec<Listener>,
+}
+
+/// A process above the daemon.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Launcher {
+    /// Its process id.
+    pub pid: u32,
+    /// Its name.
+    pub name: String,
+    /// What it is: `shell`, `shim`, `service manager`, …
+    pub kind: String,
+    /// Whether it still runs.
+    pub alive: bool,
+}
+
+/// One listening socket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Listener {
+    /// `tcp` or `local`.
+    pub kind: String,
+    /// Address and port, or path.
+    pub addr: String,
+    /// Who owns it.
+    pub owner_pid: Option<u32>,
+    /// Whether the system confirmed the owner.
+    pub verified: bool,
+}
+
+/// Expected and actual processes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Processes {
+    /// How many there should be.
+    pub expected: u32,
+    /// How many there are.
+    pub actual: u32,
+    /// Those that should not be there.
+    pub unexpected: Vec<serde_json::Value>,
+}
+
+/// One connected client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Client {
+    /// Its id in this daemon.
+    pub id: String,
+    /// `--client`.
+    pub label: Option<String>,
+    /// The name it gave in `initialize`.
+    pub name: Option<String>,
+    /// The version it gave in `initialize`.
+    pub version: Option<String>,
+    /// The protocol revision it speaks.
+    pub era: Option<String>,
+    /// `shim`, `websocket` or `http`.
+    pub transport: String,
+    /// The shim's process.
+    pub shim_pid: Option<u32>,
+    /// The shim's parent.
+    pub client_pid: Option<u32>,
+    /// Requests under way.
+    pub in_flight: u32,
+    /// Requests so far.
+    pub calls: u64,
+    /// Since when.
+    pub connected_at: String,
+}
+
+/// One configured server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Server {
+    /// Its name.
+    pub name: String,
+    /// The state of its instances together.
+    pub state: ServerState,
+    /// The protocol revision it speaks, once known.
+    pub era: Option<String>,
+    /// The sharing policy.
+    pub share: String,
+    /// Why it failed last, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Its running instances.
+    pub instances: Vec<Instance>,
+}
+
+/// The state of a server or of one instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerState {
+    /// Configured, not running; the next request starts it.
+    Idle,
+    /// Started, not initialised yet.
+    Starting,
+    /// Serving.
+    Ready,
+    /// Failed, and waiting before the next try.
+    Backoff,
+    /// Failed for good until somebody restarts it.
+    Failed,
+    /// Being stopped.
+    Stopping,
+    /// A state of a newer daemon that this build does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// One instance of a server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Instance {
+    /// `NAME#N`.
+    pub id: String,
+    /// Its state.
+    pub state: ServerState,
+    /// When it started.
+    pub started_at: String,
+    /// Its guard process.
+    pub guard_pid: Option<u32>,
+    /// The process that speaks MCP.
+    pub pid: Option<u32>,
+    /// The process that was spawned.
+    pub root_pid: Option<u32>,
+    /// How many processes its tree has.
+    pub processes: u32,
+    /// Resident memory of its tree.
+    pub rss_bytes: u64,
+    /// How often it was restarted.
+    pub restarts: u32,
+    /// Who uses it.
+    pub clients: Vec<String>,
+}
+
+/// Something a person should know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Finding {
+    /// A stable name.
+    pub id: String,
+    /// `info`, `warn` or `error`.
+    pub severity: String,
+    /// What was found.
+    pub detail: String,
+    /// What to do.
+    pub fix: Option<String>,
+}
+
+/// `exai list --json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Servers {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The configured servers and the built-in one.
+    pub servers: Vec<ListedServer>,
+}
+
+/// One line of `exai list`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListedServer {
+    /// Its name.
+    pub name: String,
+    /// `stdio`, `http` or `builtin`.
+    pub transport: String,
+    /// The command, if it has one.
+    pub command: Option<String>,
+    /// Its arguments, secrets redacted.
+    pub args: Vec<String>,
+    /// The URL, if it has one.
+    pub url: Option<String>,
+    /// The sharing policy.
+    pub share: String,
+    /// Its state; null when no daemon runs.
+    pub state: Option<ServerState>,
+}
+
+/// `daemon.json`: the process id and health record of the daemon, written by the lock holder only.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DaemonRecord {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The daemon's process id: a hint; the lock holder is the fact.
+    pub pid: u32,
+    /// The daemon's nonce.
+    pub instance: String,
+    /// What proves that a process with this pid is the daemon.
+    pub identity: Identity,
+    /// When it started.
+    pub started_at: String,
+    /// Its build.
+    pub version: String,
+    /// Its executable.
+    pub exe: String,
+    /// The processes above it at its start.
+    pub launchers: Vec<Launcher>,
+    /// Where it listens.
+    pub listeners: Vec<Listener>,
+}
+
+/// Identity of a process: it cannot be reused within one boot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Which boot of the machine.
+    pub boot: String,
+    /// The process id.
+    pub pid: u32,
+    /// The raw start time in the kernel's own unit.
+    pub start: u64,
+}
+
+impl DaemonRecord {
+    /// The address of the local socket.
+    pub fn local_address(&self) -> Option<&str> {
+        self.listeners.iter().find(|listener| listener.kind == "local").map(|listener| &*listener.addr)
+    }
+}

@@ -1,0 +1,13 @@
+//! Bounds on what one message may be. They hold in both directions and on every transport.
+
+/// The longest message, in bytes. A longer one is answered with -31007 and its bytes are skipped.
+pub const MESSAGE_BYTES: usize = 32 * 1024 * 1024;
+
+/// The deepest nesting of objects and arrays in one message.
+pub const DEPTH: u32 = 128;
+
+/// The longest request id or progress token, in bytes of JSON text.
+pub const ID_BYTES: usize = 1024;
+
+/// The most messages one JSON-RPC batch may hold (only protocol 2025-03-26 has batches).
+pub const BATCH: usize = 256;

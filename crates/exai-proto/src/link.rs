@@ -1,0 +1,175 @@
+//! The link between shim (or command line) and daemon: a WebSocket on the private local socket, path
+//! [`PATH`], subprotocol [`SUBPROTOCOL`].
+//!
+//! - Text frames are control messages: [`ToDaemon`] one way, [`FromDaemon`] the other, one JSON object each.
+//! - Binary frames carry one MCP message each, byte for byte, without a line break at the end.
+//! - The first frame each way is `hello`. A daemon that will not serve the client answers `refused`.
+//!
+//! The version of this protocol is [`VERSION`], not the program's: a newer shim and an older daemon talk if
+//! their ranges overlap. Unknown fields are ignored; an unknown `type` is answered with `error`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::documents::{Servers, Status};
+
+/// The WebSocket subprotocol's name.
+pub const SUBPROTOCOL: &str = "exai.1";
+/// The path of the link on the local socket.
+pub const PATH: &str = "/shim";
+/// The version of this protocol that this build speaks.
+pub const VERSION: u32 = 1;
+
+/// The versions of the link protocol a build can speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// The oldest.
+    pub min: u32,
+    /// The newest.
+    pub max: u32,
+}
+
+impl Versions {
+    /// What this build speaks.
+    pub const OURS: Versions = Versions { min: VERSION, max: VERSION };
+
+    /// The newest version both can speak.
+    pub fn common(self, other: Versions) -> Option<u32> {
+        let newest = self.max.min(other.max);
+        (newest >= self.min.max(other.min)).then_some(newest)
+    }
+}
+
+/// What connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// A shim: one MCP client behind it.
+    Shim,
+    /// The command line: control messages, and at most one MCP conversation of its own. It is not shown
+    /// among the clients.
+    Command,
+}
+
+/// The first frame of whoever connects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The link versions it can speak.
+    pub versions: Versions,
+    /// The program's version.
+    pub build: String,
+    /// What it is.
+    pub role: Role,
+    /// Its process id, by its own word; the daemon takes the kernel's where there is one.
+    pub pid: u32,
+    /// Its parent's process id: the MCP client that started the shim.
+    pub parent_pid: Option<u32>,
+    /// The server it wants (`--server`), or all.
+    pub server: Option<String>,
+    /// A name for people (`--client`).
+    pub label: Option<String>,
+}
+
+/// Control messages to the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToDaemon {
+    /// Always first.
+    Hello(Hello),
+    /// Asks for the status document.
+    Status,
+    /// Asks for the list of configured servers.
+    Servers,
+    /// Asks the daemon to read its configuration again; answered by `reloaded` or `error`.
+    Reload,
+    /// Asks the daemon to stop, after at most this long for what is under way.
+    Stop {
+        /// Grace in milliseconds.
+        timeout_ms: u64,
+    },
+    /// Asks for one server's instances to be stopped; the next request starts them anew.
+    RestartServer {
+        /// Its name.
+        server: String,
+    },
+}
+
+/// Control messages from the daemon.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromDaemon {
+    /// Always first, unless `refused`.
+    Hello {
+        /// The link version both will speak.
+        version: u32,
+        /// The daemon's version.
+        build: String,
+        /// The daemon's nonce: which daemon this is.
+        instance: String,
+        /// Its process id.
+        pid: u32,
+    },
+    /// The daemon will not serve this peer.
+    Refused {
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// Answers `status`.
+    Status {
+        /// The document.
+        status: Box<Status>,
+    },
+    /// Answers `servers`.
+    Servers {
+        /// The document.
+        servers: Servers,
+    },
+    /// Answers `reload`: the configuration on disk is the one in force.
+    Reloaded,
+    /// Answers `restart_server`.
+    Restarted {
+        /// How many instances were stopped.
+        instances: usize,
+    },
+    /// A control message could not be carried out.
+    Error {
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// The daemon is about to close the link.
+    Bye {
+        /// Why.
+        reason: ByeReason,
+    },
+}
+
+/// Why a daemon closes a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ByeReason {
+    /// A person stopped the daemon: do not start it again unasked.
+    Stop,
+    /// It is being restarted: come back.
+    Restart,
+    /// A newer build takes over: come back.
+    Upgrade,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_meet_or_do_not() {
+        let ours = Versions { min: 2, max: 4 };
+        assert_eq!(ours.common(Versions { min: 1, max: 3 }), Some(3));
+        assert_eq!(ours.common(Versions { min: 4, max: 9 }), Some(4));
+        assert_eq!(ours.common(Versions { min: 5, max: 9 }), None);
+    }
+
+    #[test]
+    fn control_messages_keep_their_names() {
+        let text = serde_json::to_string(&ToDaemon::Stop { timeout_ms: 5 }).unwrap();
+        assert_eq!(text, r#"{"type":"stop","timeout_ms":5}"#);
+        assert!(serde_json::from_str::<ToDaemon>(r#"{"type":"status","later":1}"#).is_ok());
+    }
+}
