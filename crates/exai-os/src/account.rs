@@ -1,0 +1,160 @@
+//! The account this process runs as, and the environment its owner would have at a prompt.
+//!
+//! Clients start shims with whatever environment they have: a desktop application's is poor, an editor's
+//! is somebody's virtual environment. The daemon serves them all, so it takes the account's own.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::environment_cache as cache;
+use crate::sys;
+
+/// One account of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its user id; 0 on Windows.
+    pub uid: u32,
+    /// Its name at login.
+    pub name: String,
+    /// Its home directory: from the account's entry (Unix) or the profile's Known Folder (Windows),
+    /// never from `HOME`.
+    pub home: PathBuf,
+    /// Its login shell; `/bin/sh` where the entry names none, the command interpreter on Windows.
+    pub shell: PathBuf,
+}
+
+/// Why the account is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// As in a container run with an arbitrary uid.
+    #[error("uid {uid} has no account entry; set EXAI_HOME to a directory for exai's state")]
+    NoEntry {
+        /// The effective uid.
+        uid: u32,
+    },
+    /// The account database could not be asked.
+    #[error("cannot look up the account: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// The account of this process: that of its effective uid.
+pub fn current() -> Result<Account, AccountError> {
+    sys::account::current()
+}
+
+/// Why this process must not start a daemon: it acts for another account than the one that logged in
+/// (`sudo`, an elevated token on Windows), and the daemon would be out of its owner's reach.
+pub fn runs_for_another_account() -> Option<String> {
+    sys::account::runs_for_another_account()
+}
+
+/// Variables for a daemon or a server, and where they come from.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccountEnvironment {
+    /// Names and values; each name once.
+    pub vars: Vec<(OsString, OsString)>,
+    /// How they were found.
+    pub source: EnvironmentSource,
+}
+
+impl std::fmt::Debug for AccountEnvironment {
+    /// Without the values: they hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.vars.iter().map(|(name, _)| name).collect();
+        f.debug_struct("AccountEnvironment").field("names", &names).field("source", &self.source).finish()
+    }
+}
+
+/// Where an [`AccountEnvironment`] comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvironmentSource {
+    /// The login shell (Unix) or the system (Windows) was asked just now.
+    Captured,
+    /// An earlier answer, at most a day old, and the shell's start files have not changed since.
+    Cached,
+    /// Neither was to be had: the bare variables of an account without start files.
+    Fallback {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// The account's environment, from the cache when that is valid (a few file looks), else by running the
+/// login shell for at most `limit`. Blocking.
+///
+/// `starter` is the environment of whoever starts the daemon. Of it only the variables of the session are
+/// taken (`SSH_AUTH_SOCK`, `DISPLAY` and the like, and where the shell sets none, language and time zone).
+pub fn environment(
+    account: &Account,
+    starter: &[(OsString, OsString)],
+    limit: Duration,
+) -> AccountEnvironment {
+    if let Some(vars) = cache::load(account) {
+        return AccountEnvironment { vars: with_session(vars, starter), source: EnvironmentSource::Cached };
+    }
+    refresh_environment(account, starter, limit)
+}
+
+/// Like [`environment`], but always asks the shell, and renews the cache when that succeeds.
+pub fn refresh_environment(
+    account: &Account,
+    starter: &[(OsString, OsString)],
+    limit: Duration,
+) -> AccountEnvironment {
+    // Before the shell runs: a file that changes meanwhile makes the result stale at once.
+    let stamp = cache::stamp(account);
+    let session: Vec<_> = starter.iter().filter(|(name, _)| is_session(name)).cloned().collect();
+    let (vars, source) = match sys::environment::capture(account, &session, limit) {
+        Ok(mut vars) => {
+            // What the shell only passed on belongs to this session, not into the cache.
+            vars.retain(|var| !is_noise(&var.0) && !session.contains(var));
+            cache::store(account, &stamp, &vars);
+            (vars, EnvironmentSource::Captured)
+        }
+        Err(reason) => (sys::environment::base(account), EnvironmentSource::Fallback { reason }),
+    };
+    AccountEnvironment { vars: with_session(vars, starter), source }
+}
+
+/// Adds the starter's session variables. Its sockets and displays are those of the session that lives
+/// now; for language and time zone the shell knows better.
+fn with_session(
+    mut vars: Vec<(OsString, OsString)>,
+    starter: &[(OsString, OsString)],
+) -> Vec<(OsString, OsString)> {
+    for (name, value) in starter {
+        let known = vars.iter_mut().find(|(known, _)| known == name);
+        match known {
+            Some(known) if is_session(name) => known.1.clone_from(value),
+            None if is_session(name) || is_locale(name) => vars.push((name.clone(), value.clone())),
+            Some(_) | None => {}
+        }
+    }
+    vars
+}
+
+fn is_session(name: &std::ffi::OsStr) -> bool {
+    const SESSION: [&str; 7] = [
+        "SSH_AUTH_SOCK",
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "XAUTHORITY",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "XDG_RUNTIME_DIR",
+        "XDG_SESSION_ID",
+    ];
+    SESSION.iter().any(|known| name == *known)
+}
+
+fn is_locale(name: &std::ffi::OsStr) -> bool {
+    name == "LANG" || name == "TZ" || name.to_str().is_some_and(|name| name.starts_with("LC_"))
+}
+
+/// What a shell says about itself rather than about its account.
+fn is_noise(name: &std::ffi::OsStr) -> bool {
+    ["PWD", "OLDPWD", "SHLVL", "_"].iter().any(|known| name == *known)
+}
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -1,0 +1,104 @@
+//! Files and directories that belong to this account alone.
+//!
+//! Nothing here follows a link to a file, blocks on a FIFO or reads without a bound: the state directory
+//! is the product's authority, and whoever can make it read something else can make it lie.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::sys;
+
+/// What [`ensure_dir`] found or did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirChecked {
+    /// It did not exist; it does now, for its owner alone.
+    Created,
+    /// It was there, ours and private.
+    AsItShouldBe,
+    /// It was ours, but others could enter it. They no longer can.
+    Tightened {
+        /// The permission bits it had (Unix); 0 on Windows.
+        was: u32,
+    },
+}
+
+/// Why a directory cannot hold our state.
+#[derive(Debug, thiserror::Error)]
+pub enum DirError {
+    /// Somebody else owns it, so they could replace what is in it.
+    #[error("{} belongs to {owner}, not to this account", path.display())]
+    Foreign {
+        /// The directory as it was asked for.
+        path: PathBuf,
+        /// Its owner, in words.
+        owner: String,
+    },
+    /// Something other than a directory is in the way.
+    #[error("{} is not a directory", path.display())]
+    NotADirectory {
+        /// The path as it was asked for.
+        path: PathBuf,
+    },
+    /// It is there for everybody (the root of the file system, or a directory like `/tmp`): making it
+    /// private would break the machine.
+    #[error("{} is a directory for everybody; name one for exai alone", path.display())]
+    Shared {
+        /// The directory as it was asked for.
+        path: PathBuf,
+    },
+    /// Locks on network file systems are not reliable, and the whole lifecycle rests on a lock.
+    #[error("{} is on a network file system ({kind}); a local directory is needed", path.display())]
+    NetworkFilesystem {
+        /// The directory as it was asked for.
+        path: PathBuf,
+        /// The kind of file system: `nfs`, `smb`, `9p` …
+        kind: String,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: `create`, `open`, `tighten` …
+        action: &'static str,
+        /// The directory as it was asked for.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// Makes sure that `path` is a directory of ours which nobody else may enter, creating it (and missing
+/// parents) with mode 0700 where needed. A symbolic link is followed only to a directory that is ours.
+pub fn ensure_dir(path: &Path) -> Result<DirChecked, DirError> {
+    sys::private::ensure_dir(path)
+}
+
+/// Reads a regular file of ours of at most `max` bytes.
+///
+/// A link, a FIFO, a directory, a file of another user or a longer file is an error (kind
+/// `InvalidData`, or `PermissionDenied` for another owner), never a hang; a missing file is `NotFound`.
+pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    sys::private::read(path, max)
+}
+
+/// Replaces `path` by a file with these bytes, so that a reader sees the old content or the new and a
+/// crash leaves one of them: a temporary file of mode 0600 beside it, written, synced and renamed.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    sys::private::write_atomic(path, bytes)
+}
+
+/// Opens a file of ours for appending, creating it with mode 0600.
+pub fn open_append(path: &Path) -> io::Result<File> {
+    sys::private::open_append(path)
+}
+
+/// Removes a file; one that is already gone is fine. A link is removed itself, not what it points to.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests;

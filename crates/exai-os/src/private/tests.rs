@@ -1,0 +1,97 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use super::*;
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn creates_tightens_and_leaves_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("a/b");
+    assert_eq!(ensure_dir(&home).unwrap(), DirChecked::Created);
+    assert_eq!(mode(&home), 0o700);
+    assert_eq!(ensure_dir(&home).unwrap(), DirChecked::AsItShouldBe);
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(ensure_dir(&home).unwrap(), DirChecked::Tightened { was: 0o755 });
+    assert_eq!(mode(&home), 0o700);
+}
+
+#[test]
+fn follows_a_link_only_to_a_directory_of_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("link");
+    symlink(dir.path(), &link).unwrap();
+    ensure_dir(&link).unwrap();
+    assert_eq!(mode(dir.path()), 0o700);
+    // A directory that certainly is not ours, unless the tests run as root.
+    if !rustix::process::geteuid().is_root() {
+        let foreign = dir.path().join("foreign");
+        symlink("/", &foreign).unwrap();
+        assert!(matches!(ensure_dir(&foreign), Err(DirError::Foreign { .. })));
+    }
+    let dangling = dir.path().join("dangling");
+    symlink(dir.path().join("nothing"), &dangling).unwrap();
+    assert!(ensure_dir(&dangling).is_err());
+}
+
+#[test]
+fn never_takes_a_shared_directory_from_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    assert!(matches!(ensure_dir(dir.path()), Err(DirError::Shared { .. })));
+    assert_eq!(mode(dir.path()), 0o1777);
+    assert!(ensure_dir(Path::new("/")).is_err());
+}
+
+#[test]
+fn refuses_what_is_not_a_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(matches!(ensure_dir(&file), Err(DirError::NotADirectory { .. })));
+}
+
+#[test]
+fn writes_and_reads_back_with_a_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    assert_eq!(read(&path, 10).unwrap_err().kind(), io::ErrorKind::NotFound);
+    write_atomic(&path, b"one").unwrap();
+    write_atomic(&path, b"three").unwrap();
+    assert_eq!(read(&path, 5).unwrap(), b"three");
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(read(&path, 4).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays behind");
+    remove(&path).unwrap();
+    remove(&path).unwrap();
+}
+
+#[test]
+fn never_hangs_on_what_is_not_a_regular_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    assert!(read(&fifo, 10).is_err());
+    assert!(open_append(&fifo).is_err());
+    assert!(read(dir.path(), 10).is_err());
+    let target = dir.path().join("target");
+    fs::write(&target, "secret").unwrap();
+    let link = dir.path().join("link");
+    symlink(&target, &link).unwrap();
+    assert!(read(&link, 10).is_err());
+    assert!(open_append(&link).is_err());
+    remove(&link).unwrap();
+    assert!(target.exists(), "the link goes, not its target");
+}
+
+#[test]
+fn a_failed_write_leaves_no_temporary_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = dir.path().join("taken");
+    fs::create_dir(&taken).unwrap();
+    assert!(write_atomic(&taken, b"x").is_err());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}

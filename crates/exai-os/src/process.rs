@@ -1,0 +1,114 @@
+//! Processes: who they are, and ending exactly the one that is meant.
+//!
+//! A pid alone is a hint: the kernel gives it to somebody else once its process is gone. An [`Identity`]
+//! is a fact, and the only thing that [`kill_verified`] accepts.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::sys;
+
+/// Which process this is, for ever: no other process of any boot of this machine has the same three.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The boot it runs in: the kernel's random boot id on Linux, the boot session on macOS. `-` on
+    /// Windows, where start times are absolute and distinguish boots by themselves.
+    pub boot: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Its start time as the kernel keeps it: clock ticks since boot on Linux, microseconds since 1970
+    /// on macOS, 100 ns steps since 1601 on Windows. Compare it; do not compute with it.
+    pub start: u64,
+}
+
+/// One row of the process table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessInfo {
+    /// Process id.
+    pub pid: u32,
+    /// Parent's process id; 0 where there is none. On Windows the parent may be long gone and its pid
+    /// reused: compare start times before believing it.
+    pub ppid: u32,
+    /// Process group; 0 on Windows.
+    pub pgid: u32,
+    /// Short name: the kernel's `comm` (15 bytes) on Linux, the executable's file name on Windows.
+    pub name: String,
+    /// Start time, comparable to [`Identity::start`]; 0 on Windows when we may not open the process.
+    pub start: u64,
+    /// Resident memory in bytes; 0 where it is not known cheaply.
+    pub rss_bytes: u64,
+    /// It has ended and only waits to be reaped: it counts as gone.
+    pub zombie: bool,
+}
+
+/// How to end a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kill {
+    /// Ask it (SIGTERM). Windows has no such request; there this is the same as [`Kill::Force`].
+    Terminate,
+    /// End it (SIGKILL, TerminateProcess).
+    Force,
+}
+
+/// What became of [`kill_verified`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Killed {
+    /// It was the process meant, and it was signalled.
+    Signalled,
+    /// No such process lives any more.
+    AlreadyGone,
+    /// The pid belongs to another process now. Nothing was signalled.
+    NotTheSame,
+}
+
+/// The identity of this process.
+pub fn current() -> io::Result<Identity> {
+    identify(std::process::id())?
+        .ok_or_else(|| io::Error::other("the process table does not list this process"))
+}
+
+/// The identity of the living process with this pid; `None` when there is none or only a zombie.
+pub fn identify(pid: u32) -> io::Result<Option<Identity>> {
+    sys::process::identify(pid)
+}
+
+/// Every process this account may see. Processes that end meanwhile are left out.
+/// Never run on macOS.
+pub fn snapshot() -> io::Result<Vec<ProcessInfo>> {
+    sys::process::snapshot()
+}
+
+/// The arguments of a process, the program's name first, as it shows them. They may hold secrets: show
+/// them only redacted. Bytes that are no UTF-8 are replaced.
+/// Empty for a zombie, and for an instant while a program starts. `Unsupported` on macOS and Windows.
+pub fn command_line(pid: u32) -> io::Result<Vec<String>> {
+    sys::process::command_line(pid)
+}
+
+/// The file a process executes. On Linux a file that was replaced since keeps its old path, without the
+/// kernel's note ` (deleted)`.
+pub fn executable(pid: u32) -> io::Result<PathBuf> {
+    sys::process::executable(pid)
+}
+
+/// Ends the process with this identity and no other: a handle is opened first and the identity checked
+/// after that, so that the pid cannot change hands in between. (macOS has no such handle; there the
+/// check comes immediately before the signal.)
+///
+/// Refuses this process and pids below 2 with `InvalidInput`.
+pub fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed> {
+    if identity.pid < 2 || identity.pid == std::process::id() {
+        let sentence = format!("refusing to end pid {}", identity.pid);
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
+    }
+    sys::process::kill_verified(identity, how)
+}
+
+/// Waits until the process with this identity has ended; `false` when it still lived at `deadline`.
+pub fn wait_gone(identity: &Identity, deadline: Instant) -> io::Result<bool> {
+    sys::process::wait_gone(identity, deadline)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

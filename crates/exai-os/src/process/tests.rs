@@ -1,0 +1,78 @@
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use super::*;
+
+fn sleeper() -> Child {
+    Command::new("sleep").arg("60").spawn().unwrap()
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+#[test]
+fn knows_this_process() {
+    let me = current().unwrap();
+    assert_eq!(me.pid, std::process::id());
+    assert!(me.start > 0 && !me.boot.is_empty());
+    assert_eq!(identify(me.pid).unwrap(), Some(me.clone()));
+    assert_eq!(identify(u32::MAX).unwrap(), None);
+    let all = snapshot().unwrap();
+    let row = all.iter().find(|row| row.pid == me.pid).unwrap();
+    assert_eq!(row.start, me.start);
+    assert!(row.rss_bytes > 100_000 && !row.zombie);
+    assert_eq!(executable(me.pid).unwrap(), std::env::current_exe().unwrap());
+}
+
+#[test]
+fn reads_a_command_line() {
+    let mut child = sleeper();
+    // The kernel fills it in a moment after the new program has started.
+    let deadline = soon();
+    let mut line = Vec::new();
+    while line.is_empty() && Instant::now() < deadline {
+        line = command_line(child.id()).unwrap();
+    }
+    assert_eq!(line, ["sleep", "60"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn ends_the_process_that_was_meant() {
+    let mut child = sleeper();
+    let identity = identify(child.id()).unwrap().unwrap();
+    assert!(!wait_gone(&identity, Instant::now()).unwrap());
+    assert_eq!(kill_verified(&identity, Kill::Terminate).unwrap(), Killed::Signalled);
+    assert!(wait_gone(&identity, soon()).unwrap());
+    // It is a zombie until we reap it, and counts as gone.
+    assert_eq!(identify(child.id()).unwrap(), None);
+    assert!(snapshot().unwrap().iter().any(|row| row.pid == identity.pid && row.zombie));
+    assert_eq!(kill_verified(&identity, Kill::Force).unwrap(), Killed::AlreadyGone);
+    child.wait().unwrap();
+    assert_eq!(kill_verified(&identity, Kill::Force).unwrap(), Killed::AlreadyGone);
+    assert!(wait_gone(&identity, Instant::now()).unwrap());
+}
+
+#[test]
+fn spares_another_process_with_the_same_pid() {
+    let mut child = sleeper();
+    let real = identify(child.id()).unwrap().unwrap();
+    let earlier = Identity { start: real.start - 1, ..real.clone() };
+    assert_eq!(kill_verified(&earlier, Kill::Force).unwrap(), Killed::NotTheSame);
+    let other_boot = Identity { boot: "another".into(), ..real };
+    assert_eq!(kill_verified(&other_boot, Kill::Force).unwrap(), Killed::NotTheSame);
+    assert!(wait_gone(&earlier, Instant::now()).unwrap());
+    assert!(child.try_wait().unwrap().is_none());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn refuses_to_end_itself_or_init() {
+    let me = current().unwrap();
+    assert!(kill_verified(&me, Kill::Terminate).is_err());
+    assert!(kill_verified(&Identity { pid: 1, ..me.clone() }, Kill::Terminate).is_err());
+    assert!(kill_verified(&Identity { pid: 0, ..me }, Kill::Terminate).is_err());
+}

@@ -1,0 +1,46 @@
+use std::io;
+use std::sync::OnceLock;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Resource, Rlimit};
+
+use crate::process::Kill;
+
+const DESCRIPTORS: u64 = 65_536;
+
+/// The limit before [`raise_descriptor_limit`], for the children.
+static STARTED_WITH: OnceLock<Rlimit> = OnceLock::new();
+
+pub(crate) fn prepare(command: &mut tokio::process::Command) {
+    command.process_group(0);
+    let limit = STARTED_WITH.get().copied();
+    let before_exec = move || {
+        if let Some(limit) = limit {
+            // Lowering the soft limit cannot fail; a child with a high one is no reason not to start it.
+            let _ = rustix::process::setrlimit(Resource::Nofile, limit);
+        }
+        super::descriptors::close_on_exec_from_3();
+        Ok(())
+    };
+    // SAFETY: the closure only makes system calls: it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(before_exec) };
+}
+
+pub(crate) fn signal_tree(root_pid: u32, how: Kill) -> io::Result<()> {
+    let group = i32::try_from(root_pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    match rustix::process::kill_process_group(group, super::process::signal(how)) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) fn raise_descriptor_limit() {
+    let was = rustix::process::getrlimit(Resource::Nofile);
+    let wanted = was.maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
+    if was.current.is_some_and(|current| current < wanted) {
+        STARTED_WITH.get_or_init(|| was);
+        // A limit that stays low shows later as "too many open files", with the number.
+        let raised = Rlimit { current: Some(wanted), maximum: was.maximum };
+        let _ = rustix::process::setrlimit(Resource::Nofile, raised);
+    }
+}

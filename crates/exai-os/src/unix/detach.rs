@@ -1,0 +1,108 @@
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{FileType, OFlags};
+use rustix::io::{Errno, FdFlags};
+
+use crate::detach::{READY_ARGUMENT, ReadyPipe, Started};
+
+#[derive(Debug)]
+pub(crate) struct Pipe(OwnedFd);
+
+impl Pipe {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::retry_on_intr(|| rustix::io::read(&self.0, &mut *buffer))?)
+    }
+
+    pub(crate) fn read_until(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+        // A closed pipe is ready too: reading tells its end.
+        let mut wait = [PollFd::new(&self.0, PollFlags::IN)];
+        if super::descriptors::poll_until(&mut wait, deadline)? {
+            return self.read(buffer);
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "the daemon did not say whether it is ready"))
+    }
+}
+
+pub(crate) fn spawn(
+    exe: &Path,
+    args: &[OsString],
+    env: &[(OsString, OsString)],
+    cwd: &Path,
+    log: &Path,
+) -> io::Result<Started> {
+    let log = crate::private::open_append(log)?;
+    let (reader, writer) = pipe()?;
+    let token = writer.as_raw_fd();
+    let mut command = Command::new(exe);
+    command.args(args).arg(READY_ARGUMENT).arg(token.to_string());
+    command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
+    command.current_dir(cwd).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    let before_exec = move || {
+        rustix::process::setsid()?;
+        super::descriptors::close_on_exec_from_3();
+        // SAFETY: the parent keeps the descriptor open until spawn has returned.
+        let kept = unsafe { BorrowedFd::borrow_raw(token) };
+        Ok(rustix::io::fcntl_setfd(kept, FdFlags::empty())?)
+    };
+    // SAFETY: the closure only makes system calls: it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(before_exec) };
+    let mut child = command.spawn()?;
+    drop(writer);
+    let pid = child.id();
+    // Reaping needs a thread that waits: a shim may live for weeks beyond the daemon it started. Should
+    // there be no thread to have, a zombie remains until this process ends.
+    let _ = std::thread::Builder::new()
+        .name("reap-daemon".to_owned())
+        .stack_size(64 * 1024)
+        .spawn(move || child.wait());
+    Ok(Started { pid, ready: ReadyPipe(Pipe(reader)) })
+}
+
+/// Both ends are close-on-exec from birth, so that no child started meanwhile gets one, and above the
+/// three descriptors that stdio takes.
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = std::io::pipe()?;
+    let writer = OwnedFd::from(writer);
+    if writer.as_raw_fd() > 2 {
+        return Ok((reader.into(), writer));
+    }
+    Ok((reader.into(), rustix::io::fcntl_dupfd_cloexec(&writer, 3)?))
+}
+
+pub(crate) fn ready_writer(token: &str) -> io::Result<File> {
+    let refused = || {
+        let sentence = format!("`{token}` names no readiness pipe that was handed to this process");
+        io::Error::new(io::ErrorKind::InvalidInput, sentence)
+    };
+    let raw: RawFd = token.parse().ok().filter(|fd| *fd > 2).ok_or_else(refused)?;
+    // SAFETY: used for the queries below only. A number without a descriptor fails with EBADF.
+    let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+    let handed_over = (|| -> Result<bool, Errno> {
+        // Every descriptor that this process opened itself is close-on-exec: one that is not was
+        // inherited on purpose. Setting the flag below makes the token work once.
+        let inherited = !rustix::io::fcntl_getfd(fd)?.contains(FdFlags::CLOEXEC);
+        let pipe = FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) == FileType::Fifo;
+        let writable = rustix::fs::fcntl_getfl(fd)?.contains(OFlags::WRONLY);
+        Ok(inherited && pipe && writable)
+    })();
+    if handed_over != Ok(true) {
+        return Err(refused());
+    }
+    rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC)?;
+    // SAFETY: open, a pipe, and nobody in this process owns it: it was inherited, and by the flag that
+    // was just set it is taken here for the first time.
+    Ok(unsafe { File::from_raw_fd(raw) })
+}
+
+pub(crate) fn new_session_now() {
+    // Fails exactly when this process leads its group already.
+    let _ = rustix::process::setsid();
+}

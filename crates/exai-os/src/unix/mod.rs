@@ -1,0 +1,18 @@
+//! Linux and macOS.
+
+pub(crate) mod account;
+pub(crate) mod child;
+pub(crate) mod detach;
+pub(crate) mod environment;
+pub(crate) mod local;
+pub(crate) mod lock;
+pub(crate) mod private;
+pub(crate) mod search;
+
+#[cfg(target_os = "linux")]
+pub(crate) mod process;
+#[cfg(not(target_os = "linux"))]
+#[path = "process_macos.rs"]
+pub(crate) mod process;
+
+mod descriptors;

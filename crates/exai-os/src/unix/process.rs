@@ -1,0 +1,159 @@
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+use crate::process::{Identity, Kill, Killed, ProcessInfo};
+
+/// The fields of /proc/PID/stat that we use; proc_pid_stat(5) has their numbers.
+pub(crate) struct Stat {
+    pub(crate) info: ProcessInfo,
+    pub(crate) session: u32,
+}
+
+pub(crate) fn identify(pid: u32) -> io::Result<Option<Identity>> {
+    let Some(stat) = stat(pid)?.filter(|stat| !stat.info.zombie) else { return Ok(None) };
+    Ok(Some(Identity { boot: boot_id()?.to_owned(), pid, start: stat.info.start }))
+}
+
+fn boot_id() -> io::Result<&'static str> {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    if let Some(known) = BOOT.get() {
+        return Ok(known);
+    }
+    let read = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(BOOT.get_or_init(|| read.trim().to_owned()))
+}
+
+/// `None` when there is no such process.
+pub(crate) fn stat(pid: u32) -> io::Result<Option<Stat>> {
+    let gone = |error: &io::Error| {
+        // A process that ends between open and read gives ESRCH.
+        error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
+    };
+    match fs::read(format!("/proc/{pid}/stat")) {
+        Ok(bytes) => match parse(&String::from_utf8_lossy(&bytes)) {
+            Some(stat) => Ok(Some(stat)),
+            None => Err(io::Error::other(format!("/proc/{pid}/stat has an unknown form"))),
+        },
+        Err(error) if gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The name stands in parentheses and may itself hold parentheses, spaces and line ends: what follows the
+/// last `)` is regular.
+fn parse(line: &str) -> Option<Stat> {
+    let (head, tail) = line.rsplit_once(')')?;
+    let (pid, name) = head.split_once(" (")?;
+    let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
+    // `fields[0]` is field 3 of the manual page.
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    let id = |field| number(field).and_then(|value| u32::try_from(value).ok());
+    let info = ProcessInfo {
+        pid: pid.parse().ok()?,
+        ppid: id(4)?,
+        pgid: id(5)?,
+        name: name.to_owned(),
+        start: number(22)?,
+        rss_bytes: number(24)? * rustix::param::page_size() as u64,
+        zombie: matches!(*fields.first()?, "Z" | "X"),
+    };
+    Some(Stat { info, session: id(6)? })
+}
+
+pub(crate) fn snapshot() -> io::Result<Vec<ProcessInfo>> {
+    Ok(stats()?.into_iter().map(|stat| stat.info).collect())
+}
+
+pub(crate) fn stats() -> io::Result<Vec<Stat>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let pid = entry?.file_name().to_str().and_then(|name| name.parse().ok());
+        // Other users' processes may be hidden (hidepid); what cannot be read is left out.
+        if let Some(Ok(Some(stat))) = pid.map(stat) {
+            all.push(stat);
+        }
+    }
+    Ok(all)
+}
+
+pub(crate) fn command_line(pid: u32) -> io::Result<Vec<String>> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline"))?;
+    let text = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
+    if text.is_empty() {
+        return Ok(Vec::new()); // a zombie or a kernel thread
+    }
+    Ok(text.split(|byte| *byte == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect())
+}
+
+pub(crate) fn executable(pid: u32) -> io::Result<PathBuf> {
+    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+    let link = fs::read_link(format!("/proc/{pid}/exe"))?;
+    match link.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
+        Some(path) => Ok(std::ffi::OsString::from_vec(path.to_vec()).into()),
+        None => Ok(link),
+    }
+}
+
+fn pid_of(identity: &Identity) -> io::Result<Pid> {
+    let raw = i32::try_from(identity.pid).ok().and_then(Pid::from_raw);
+    raw.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("{} is no pid", identity.pid)))
+}
+
+pub(crate) fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed> {
+    let pidfd = match rustix::process::pidfd_open(pid_of(identity)?, PidfdFlags::empty()) {
+        Ok(pidfd) => pidfd,
+        Err(Errno::SRCH) => return Ok(Killed::AlreadyGone),
+        Err(error) => return Err(error.into()),
+    };
+    match identify(identity.pid)? {
+        None => return Ok(Killed::AlreadyGone),
+        Some(found) if found != *identity => return Ok(Killed::NotTheSame),
+        Some(_) => {}
+    }
+    match rustix::process::pidfd_send_signal(&pidfd, signal(how)) {
+        Ok(()) => Ok(Killed::Signalled),
+        Err(Errno::SRCH) => Ok(Killed::AlreadyGone),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) fn signal(how: Kill) -> Signal {
+    match how {
+        Kill::Terminate => Signal::TERM,
+        Kill::Force => Signal::KILL,
+    }
+}
+
+pub(crate) fn wait_gone(identity: &Identity, deadline: Instant) -> io::Result<bool> {
+    let pidfd = match rustix::process::pidfd_open(pid_of(identity)?, PidfdFlags::empty()) {
+        Ok(pidfd) => pidfd,
+        Err(Errno::SRCH) => return Ok(true),
+        Err(error) => return Err(error.into()),
+    };
+    if identify(identity.pid)?.as_ref() != Some(identity) {
+        return Ok(true);
+    }
+    let mut wait = [PollFd::new(&pidfd, PollFlags::IN)];
+    super::descriptors::poll_until(&mut wait, deadline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let line = "42 (a) S (b\n) R 7 42 40 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 12345 1000 3 0";
+        let stat = parse(line).unwrap();
+        assert_eq!((stat.info.pid, stat.info.ppid, stat.info.pgid, stat.session), (42, 7, 42, 40));
+        assert_eq!((stat.info.name.as_str(), stat.info.start, stat.info.zombie), ("a) S (b\n", 12345, false));
+        assert!(parse("42 (half").is_none());
+    }
+}
