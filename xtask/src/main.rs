@@ -1,1 +1,74 @@
-fn main() {}
+//! `cargo xtask COMMAND`: everything a shell script would be.
+//!
+//! One file per command, with its help text at the top. A new command is a new file and a line in
+//! [`COMMANDS`].
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool of the developers talks to them")]
+
+mod peers;
+mod process;
+mod project;
+mod test;
+mod tidy;
+mod windows;
+
+use std::process::ExitCode;
+
+/// What a command returns: done, or one sentence that says what failed and what to do.
+type Outcome = Result<(), String>;
+
+/// A subcommand.
+struct Command {
+    name: &'static str,
+    /// One line for the list of commands.
+    about: &'static str,
+    /// What `cargo xtask NAME --help` prints.
+    help: &'static str,
+    run: fn(&[&str]) -> Outcome,
+}
+
+const COMMANDS: &[Command] = &[
+    Command { name: "test", about: "every check and every test", help: test::HELP, run: test::run },
+    Command {
+        name: "peers",
+        about: "install the MCP servers and SDKs the tests compare with",
+        help: peers::HELP,
+        run: peers::run,
+    },
+    Command { name: "tidy", about: "the rules no compiler checks", help: tidy::HELP, run: tidy::run },
+    Command { name: "windows", about: "check the Windows side", help: windows::HELP, run: windows::run },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        eprint!("{}", usage());
+        return ExitCode::from(2);
+    };
+    if matches!(*name, "help" | "--help" | "-h") {
+        print!("{}", usage());
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == *name) else {
+        eprint!("xtask: there is no command {name:?}\n\n{}", usage());
+        return ExitCode::from(2);
+    };
+    if rest.iter().any(|argument| matches!(*argument, "--help" | "-h")) {
+        println!("{}", command.help);
+        return ExitCode::SUCCESS;
+    }
+    match (command.run)(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("xtask {name}: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> String {
+    let line = |command: &Command| format!("  {:<8} {}", command.name, command.about);
+    let lines = COMMANDS.iter().map(line).collect::<Vec<_>>().join("\n");
+    format!("usage: cargo xtask COMMAND [--help]\n\n{lines}\n")
+}

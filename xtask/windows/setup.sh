@@ -67,8 +67,5 @@ if [ ! -d "$DEST" ]; then
   cp sysroot-build/target/x86_64-pc-windows-gnu/release/deps/*.rlib "$DEST.new"
   rm -f "$DEST.new"/libsysroot_seed*
   mv "$DEST.new" "$DEST"; rm -rf sysroot-build
-  # Crates compiled against an earlier std do not fit a new one, and cargo does not notice: whoever
-  # keeps a target folder compares this stamp.
-  date +%s%N >std.stamp
 fi
 say "ready: $(bin/rustc -V)"

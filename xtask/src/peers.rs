@@ -1,0 +1,131 @@
+//! `cargo xtask peers`
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Instant;
+
+use crate::{Outcome, process, project};
+
+pub(crate) const HELP: &str = "\
+usage: cargo xtask peers [--again]
+
+Installs what the tests compare exai with into .peers/, which git ignores: Node, the reference MCP
+servers, the official TypeScript SDK, and the official Python SDK in two versions. The versions are
+pinned in tests/peers/package.json, package-lock.json and requirements-*.txt. Does nothing when what is
+installed fits them.
+
+Needs npm, and Python 3.10 or newer with venv.
+
+  --again   install anew even so";
+
+/// The files that pin versions, in tests/peers. The stamp is their text.
+const PINS: [&str; 4] = ["package.json", "package-lock.json", "requirements-1.txt", "requirements-2.txt"];
+const PYTHONS: [&str; 2] = ["python3", "python"];
+
+pub(crate) fn run(arguments: &[&str]) -> Outcome {
+    let again = match arguments {
+        [] => false,
+        ["--again"] => true,
+        _ => return Err("takes only --again".to_owned()),
+    };
+    let pins = project::root().join("tests").join("peers");
+    let folder = project::root().join(".peers");
+    let stamp = folder.join("stamp");
+    let wanted = wanted(&pins, &folder)?;
+    let installed = || fs::read_to_string(&stamp).is_ok_and(|text| text == wanted);
+    if installed() && !again {
+        return Ok(());
+    }
+    fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    let _lock = lock(&folder)?;
+    if installed() && !again {
+        return Ok(()); // another run was faster
+    }
+    // Without its stamp a half finished installation is never taken for a whole one.
+    let _ = fs::remove_file(&stamp);
+    install(&pins, &folder)?;
+    fs::write(&stamp, wanted).map_err(|error| format!("cannot write {}: {error}", stamp.display()))
+}
+
+/// What the stamp must say: the pins, and the place, since a Python venv cannot be moved.
+fn wanted(pins: &Path, folder: &Path) -> Result<String, String> {
+    let mut text = format!("{}\n", folder.display());
+    for name in PINS {
+        let path = pins.join(name);
+        text +=
+            &fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    }
+    Ok(text)
+}
+
+/// Holds off a second installation until the returned file is dropped.
+fn lock(folder: &Path) -> Result<File, String> {
+    let path = folder.join("lock");
+    File::create(&path)
+        .and_then(|file| file.lock().map(|()| file))
+        .map_err(|error| format!("cannot lock {}: {error}", path.display()))
+}
+
+/// The three parts at once: each waits for the network most of its time.
+fn install(pins: &Path, folder: &Path) -> Outcome {
+    println!("      installing into .peers/, about a minute");
+    thread::scope(|scope| {
+        let parts = [
+            scope.spawn(|| timed("Node, servers and the TypeScript SDK", || node(pins, folder))),
+            scope.spawn(|| timed("Python SDK 1.x", || python(pins, folder, "1"))),
+            scope.spawn(|| timed("Python SDK 2.x", || python(pins, folder, "2"))),
+        ];
+        parts.into_iter().try_for_each(|part| part.join().expect("BUG: an installation panicked"))
+    })
+}
+
+fn timed(name: &str, install: impl Fn() -> Outcome) -> Outcome {
+    let start = Instant::now();
+    install().map_err(|why| format!("{name}: {why}"))?;
+    println!("      {name}: done in {:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn node(pins: &Path, folder: &Path) -> Outcome {
+    for name in ["package.json", "package-lock.json"] {
+        fs::copy(pins.join(name), folder.join(name))
+            .map_err(|error| format!("cannot copy {name}: {error}"))?;
+    }
+    // On Windows npm is a script with an extension that must be spelled out.
+    let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+    process::output(Command::new(npm).arg("--version")).map_err(|why| {
+        format!("npm is needed ({why}); install it, on Debian with the package npm, elsewhere with Node.js")
+    })?;
+    process::output(Command::new(npm).args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))?;
+    let program = folder
+        .join("node_modules")
+        .join("node")
+        .join("bin")
+        .join(format!("node{}", std::env::consts::EXE_SUFFIX));
+    let version = process::output(Command::new(program).arg("--version"))?;
+    if version.starts_with("v22.") { Ok(()) } else { Err(format!("Node 22 was wanted, {version} came")) }
+}
+
+fn python(pins: &Path, folder: &Path, version: &str) -> Outcome {
+    let requirements = pins.join(format!("requirements-{version}.txt"));
+    let venv = folder.join(format!("py{version}"));
+    let test = "import sys, venv; sys.exit(sys.version_info < (3, 10))";
+    let program = PYTHONS
+        .into_iter()
+        .find(|name| process::output(Command::new(name).args(["-c", test])).is_ok())
+        .ok_or("Python 3.10 or newer is needed, as python3 or python")?;
+    process::output(Command::new(program).args(["-m", "venv", "--clear"]).arg(&venv))
+        .map_err(|why| format!("{why}\n  (on Debian, venv is the package python3-venv)"))?;
+    let inside = venv_python(&venv);
+    let mut pip = Command::new(&inside);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
+    process::output(&mut pip)?;
+    process::output(Command::new(inside).args(["-c", "import mcp"])).map(drop)
+}
+
+/// The Python program of a venv.
+fn venv_python(venv: &Path) -> PathBuf {
+    if cfg!(windows) { venv.join("Scripts").join("python.exe") } else { venv.join("bin").join("python") }
+}

@@ -1,0 +1,47 @@
+//! Running other programs.
+
+use std::io;
+use std::process::{Command, ExitStatus};
+
+/// Runs `command`, which talks to the terminal itself. The error says what ended how.
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
+    let shown = show(command);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{shown}` {}", ended(status))),
+        Err(error) => Err(not_started(&shown, &error)),
+    }
+}
+
+/// Runs `command` and returns what it wrote to stdout. The error holds the end of its stderr.
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
+    let shown = show(command);
+    let output = command.output().map_err(|error| not_started(&shown, &error))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let both = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&both);
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(15)..].join("\n  ");
+    Err(format!("`{shown}` {}:\n  {tail}", ended(output.status)))
+}
+
+/// The command as one would type it. Only for reading: nothing is quoted.
+fn show(command: &Command) -> String {
+    let program = std::path::Path::new(command.get_program());
+    let name = program.file_name().unwrap_or(command.get_program());
+    std::iter::once(name)
+        .chain(command.get_args())
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn ended(status: ExitStatus) -> String {
+    status.code().map_or_else(|| "was ended by a signal".to_owned(), |code| format!("ended with code {code}"))
+}
+
+fn not_started(shown: &str, error: &io::Error) -> String {
+    format!("`{shown}` could not be started: {error}")
+}

@@ -1,0 +1,87 @@
+//! `cargo xtask test`
+
+use std::time::Instant;
+
+use crate::{Outcome, peers, process, project, tidy};
+
+pub(crate) const HELP: &str = "\
+usage: cargo xtask test [--fast]
+
+Every check and every test, in this order: peers, format, lints, tidy, programs, tests, documentation
+tests. Stops at the first that fails and says how to run it alone.
+
+  --fast   without installing the peers, without the tests that need them, without documentation tests
+
+The tests need cargo-nextest; it is installed from the crate registry if it is missing. NEXTEST_PROFILE
+chooses a profile of .config/nextest.toml.";
+
+/// One step of the run.
+struct Step {
+    name: &'static str,
+    /// How to run this step alone.
+    alone: &'static str,
+    run: fn(&Step) -> Outcome,
+    /// Whether `--fast` leaves it out.
+    slow: bool,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "peers", alone: "cargo xtask peers", run: |_| peers::run(&[]), slow: true },
+    Step { name: "format", alone: "cargo fmt --all --check", run: cargo, slow: false },
+    Step {
+        name: "lints",
+        alone: "cargo clippy --workspace --all-targets -- -D warnings",
+        run: cargo,
+        slow: false,
+    },
+    Step { name: "tidy", alone: "cargo xtask tidy", run: |_| tidy::run(&[]), slow: false },
+    // The tests start these programs; nextest builds only those of the packages it tests.
+    Step { name: "programs", alone: "cargo build --workspace --bins", run: cargo, slow: false },
+    Step { name: "tests", alone: "cargo nextest run --workspace", run: nextest, slow: false },
+    Step { name: "documentation tests", alone: "cargo test --doc --workspace", run: cargo, slow: true },
+];
+
+pub(crate) fn run(arguments: &[&str]) -> Outcome {
+    let fast = match arguments {
+        [] => false,
+        ["--fast"] => true,
+        _ => return Err("takes only --fast".to_owned()),
+    };
+    let steps: Vec<&Step> = STEPS.iter().filter(|step| !(fast && step.slow)).collect();
+    let start = Instant::now();
+    for (index, step) in steps.iter().enumerate() {
+        let place = format!("[{}/{}] {}", index + 1, steps.len(), step.name);
+        println!("{place} …");
+        let began = Instant::now();
+        let outcome = if fast && step.name == "tests" { fast_tests() } else { (step.run)(step) };
+        outcome.map_err(|why| {
+            format!("step {} failed: {why}\nto run this step alone: {}", step.name, step.alone)
+        })?;
+        println!("{place}: done in {:.1} s", began.elapsed().as_secs_f64());
+    }
+    println!("all {} steps passed in {:.1} s", steps.len(), start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Runs what `alone` says.
+fn cargo(step: &Step) -> Outcome {
+    process::run(project::cargo().args(step.alone.split_whitespace().skip(1)))
+}
+
+fn nextest(step: &Step) -> Outcome {
+    install_nextest()?;
+    cargo(step)
+}
+
+fn fast_tests() -> Outcome {
+    install_nextest()?;
+    process::run(project::cargo().args(["nextest", "run", "--workspace", "--profile", "fast"]))
+}
+
+fn install_nextest() -> Outcome {
+    if process::output(project::cargo().args(["nextest", "--version"])).is_ok() {
+        return Ok(());
+    }
+    println!("      cargo-nextest is missing; installing it takes some minutes, once");
+    process::run(project::cargo().args(["install", "--locked", "cargo-nextest"]))
+}

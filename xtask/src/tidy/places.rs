@@ -1,0 +1,76 @@
+//! Nothing in the project may work on one machine only.
+
+use std::path::{Path, PathBuf};
+
+use super::Source;
+use crate::project;
+
+/// Parts of host names that package registries and their mirrors have. Packages are installed by name;
+/// where from is the business of the machine.
+const REGISTRIES: [&str; 7] =
+    ["registry.", "pypi.", "npmjs.", "crates.io", "artifactory", "nexus.", "mirror."];
+/// These name registries by right: a lock file in the form cargo writes, this list, and prose with links.
+const EXCUSED: [&str; 3] = ["Cargo.lock", "xtask/src/tidy/places.rs", "deny.toml"];
+
+/// The problems found in any file.
+pub(super) fn check(sources: &[Source]) -> Vec<String> {
+    let paths = own_paths();
+    let mut problems = Vec::new();
+    for source in sources.iter().filter(|source| !EXCUSED.contains(&source.path.as_str())) {
+        for (index, line) in source.text.lines().enumerate() {
+            let place = format!("{}:{}", source.path, index + 1);
+            if let Some(path) = paths.iter().find(|path| names_path(line, path)) {
+                problems.push(format!("{place}: names {path}, which exists on this machine"));
+            }
+            if let Some(host) = hosts(line).find(|host| REGISTRIES.iter().any(|part| host.contains(part))) {
+                problems.push(format!("{place}: names the registry {host}; name the package only"));
+            }
+        }
+    }
+    problems
+}
+
+/// The folders that are only here: this checkout, the account's home. A checkout right below `/` has a
+/// name too common to look for.
+fn own_paths() -> Vec<String> {
+    let root = Some(project::root()).filter(|root| root.components().count() > 2);
+    let home = project::environment("HOME").map(PathBuf::from).filter(|home| home != Path::new("/"));
+    root.into_iter().chain(home).map(|path| path.to_string_lossy().into_owned()).collect()
+}
+
+/// Whether `line` has `path`, or something in it, as a path of its own.
+fn names_path(line: &str, path: &str) -> bool {
+    line.match_indices(path).any(|(index, _)| {
+        let joined = |letter: char| letter.is_alphanumeric() || "_-./}~$".contains(letter);
+        let after = &line[index + path.len()..];
+        !line[..index].ends_with(joined) && after.starts_with(['/', '\\'])
+    })
+}
+
+/// The hosts of the URLs in a line.
+fn hosts(line: &str) -> impl Iterator<Item = &str> {
+    line.match_indices("://").map(|(index, mark)| {
+        let rest = &line[index + mark.len()..];
+        rest.split(|letter: char| !letter.is_alphanumeric() && !".-".contains(letter))
+            .next()
+            .unwrap_or_default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_whole() {
+        assert!(names_path("cd /home/ann/exai/x", "/home/ann/exai"));
+        assert!(!names_path("cd /home/ann/exai-2/x", "/home/ann/exai"));
+        assert!(!names_path("${x}/home/ann/y", "/home/ann"));
+    }
+
+    #[test]
+    fn hosts_are_found() {
+        let found: Vec<_> = hosts("see http://a.b/c and https://d-e.f:1").collect();
+        assert_eq!(found, ["a.b", "d-e.f"]);
+    }
+}
