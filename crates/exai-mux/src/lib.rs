@@ -1,1 +1,41 @@
-//! The pure routing core: events in, effects out. No tokio, no clock, no I/O.
+//! The pure routing core: [`Router::handle`] takes an [`Event`] and the time, and says what to do about it
+//! as [`Effect`]s. No tokio, no clock, no I/O: what happens between two hundred clients and their servers
+//! can be replayed in a table.
+//!
+//! # Theory of operation
+//!
+//! A *client* is one MCP conversation with a person's program (a shim, a WebSocket, an HTTP session). An
+//! *instance* is one run of a configured *server*; clients with the same [share key](policy::ShareKey) use
+//! the same instance.
+//!
+//! - Towards every instance the router mints its own request ids, and uses the same number as progress
+//!   token. What comes back is found by that number alone. A number belongs to one instance, and an
+//!   instance to one run of the server, so an answer of an earlier run cannot be taken for one of this.
+//!   Nothing is ever routed by an id a client chose: clients all count from zero.
+//! - Towards every client the router mints the ids of the requests that servers ask (sampling, elicitation,
+//!   roots), in the same way.
+//! - Messages are never parsed into a model and written again. The router finds the few places that must
+//!   change (id, progress token, a prefixed name) and splices them; every other byte passes through.
+//! - An instance is initialised once, by the router; its result is replayed to each client.
+//! - Whatever needs a running server waits in the instance until it is ready, or is answered with -31006.
+//!
+//! The files follow the way of a message: [`downstream`] (from clients), [`upstream`] (from servers),
+//! [`aggregate`] (one client, all servers), [`lifecycle`] (starts, ends, time).
+
+mod aggregate;
+mod catalogue;
+mod client;
+mod downstream;
+mod event;
+mod instance;
+mod level;
+mod lifecycle;
+pub mod names;
+mod params;
+pub mod policy;
+mod router;
+mod upstream;
+pub mod view;
+
+pub use event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId};
+pub use router::Router;

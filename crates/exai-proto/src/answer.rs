@@ -113,7 +113,7 @@ pub struct FailureData<'a> {
     pub stderr_tail: Option<&'a str>,
 }
 
-impl<'a> FailureData<'a> {
+impl FailureData<'_> {
     /// The data that follow from the failure itself.
     pub fn new(source: Source, kind: Failure) -> Self {
         FailureData {

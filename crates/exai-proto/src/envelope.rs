@@ -232,7 +232,7 @@ fn single_line(bytes: Bytes, end: usize) -> Bytes {
         return bytes;
     }
     let spaced = bytes.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte });
-    Bytes::from_iter(spaced)
+    spaced.collect()
 }
 
 fn classify(bytes: &[u8], fields: &Fields, ambiguous: bool) -> Result<Kind, ParseError> {

@@ -1,0 +1,488 @@
+//! One client, all servers: the aggregated endpoint.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use exai_proto::envelope::Outcome;
+use exai_proto::json::{self, Edit};
+use exai_proto::{Id, Kind as Shape, Message, answer};
+
+use crate::catalogue::{Gathering, Kind, Then};
+use crate::downstream::Request;
+use crate::event::{About, ClientId, Endpoint, InstanceId};
+use crate::instance::{Errand, Owner, Phase, Waiting};
+use crate::level::Level;
+use crate::names;
+use crate::params::Params;
+use crate::router::{Now, Router};
+
+/// How long a list waits for servers that are not known yet.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How many pages of one list are read.
+const MOST_PAGES: u32 = 1000;
+
+impl Router {
+    /// `initialize` on the aggregated endpoint: answered at once, nothing is started.
+    pub(crate) fn introduce_all(&mut self, client: ClientId, id: &Id, now: &mut Now<'_>) {
+        let Some(said) = self.clients.get(&client).and_then(|client| client.introduction()) else { return };
+        let version = exai_proto::version::answered(&said.version, exai_proto::version::NEWEST_LEGACY);
+        let instructions: Vec<String> = self
+            .servers
+            .iter()
+            .filter_map(|server| {
+                let text = server.catalogue.instructions.as_ref()?;
+                Some(format!("# {}\n{text}", server.policy.name))
+            })
+            .collect();
+        let mut result = serde_json::json!({
+            "protocolVersion": version,
+            "capabilities": {
+                "tools": {"listChanged": true},
+                "prompts": {"listChanged": true},
+                "resources": {"listChanged": true, "subscribe": true},
+                "logging": {},
+                "completions": {},
+            },
+            "serverInfo": {"name": "exai", "version": env!("CARGO_PKG_VERSION")},
+        });
+        if !instructions.is_empty() {
+            result["instructions"] = instructions.join("\n\n").into();
+        }
+        now.answer(client, id.clone(), answer::result(id, result.to_string().as_bytes()));
+    }
+
+    pub(crate) fn aggregate_request(&mut self, client: ClientId, message: Message, now: &mut Now<'_>) {
+        let Shape::Request { id, method, params } = message.kind() else { return };
+        let request = Request {
+            client,
+            message: &message,
+            id,
+            method: message.str_at(method),
+            params: Params::of(&message, params.as_ref()),
+        };
+        if let Some(kind) = Kind::of_method(request.method) {
+            return self.aggregate_list(client, request.id(), kind, now);
+        }
+        let own = request.id();
+        let server = match request.method {
+            "tools/call" | "prompts/get" => self.owner_of_name(&request, now),
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+                let uri = Params::text(&message, request.params.uri.as_ref());
+                self.owner_of_uri(&request, uri, now)
+            }
+            "completion/complete" => self.owner_of_reference(&request, now),
+            "logging/setLevel" => {
+                self.set_level_everywhere(&request, now);
+                None
+            }
+            other => {
+                now.refuse(client, &own, -32601, &format!("Method not found: {other}"));
+                None
+            }
+        };
+        match server {
+            Some(Found::At(server)) => self.to_instance_of(client, &server, message, now),
+            Some(Found::AfterListing(kinds)) => {
+                self.gather(client, own, Then::Route(message), &kinds, now);
+            }
+            None => {}
+        }
+    }
+
+    fn owner_of_name(&mut self, request: &Request<'_>, now: &mut Now<'_>) -> Option<Found> {
+        let name = Params::text(request.message, request.params.name.as_ref()).unwrap_or_default();
+        let server = names::split(&name).and_then(|(server, _)| self.server(server));
+        let Some(server) = server else {
+            let text = format!("Unknown tool or prompt: {name} (names are SERVER__NAME)");
+            now.refuse(request.client, &request.id(), -32602, &text);
+            return None;
+        };
+        let cut = names::may_be_cut(&name);
+        if cut && server.catalogue.uncut(&server.policy.name, &name).is_none() {
+            let listed =
+                [Kind::Tools, Kind::Prompts].iter().all(|kind| server.catalogue.list(*kind).is_some());
+            if !listed {
+                return Some(Found::AfterListing(vec![Kind::Tools, Kind::Prompts]));
+            }
+        }
+        Some(Found::At(server.policy.name.clone()))
+    }
+
+    /// Whose resource it is: the first server, in the order of the configuration, that lists it or has a
+    /// template for it.
+    fn owner_of_uri(
+        &mut self,
+        request: &Request<'_>,
+        uri: Option<String>,
+        now: &mut Now<'_>,
+    ) -> Option<Found> {
+        let Some(uri) = uri else {
+            now.refuse(request.client, &request.id(), -32602, "a uri is needed");
+            return None;
+        };
+        let listed = self.servers.iter().find(|server| server.catalogue.lists_resource(&uri));
+        let owner =
+            listed.or_else(|| self.servers.iter().find(|server| server.catalogue.templates_resource(&uri)));
+        if let Some(server) = owner {
+            return Some(Found::At(server.policy.name.clone()));
+        }
+        let kinds = [Kind::Resources, Kind::Templates];
+        let usable = |server: &&crate::router::Server| {
+            server.failure.as_ref().is_none_or(|failure| failure.until <= now.time)
+        };
+        let unknown = self
+            .servers
+            .iter()
+            .filter(usable)
+            .any(|server| kinds.iter().any(|kind| server.catalogue.list(*kind).is_none()));
+        if unknown {
+            return Some(Found::AfterListing(kinds.to_vec()));
+        }
+        now.refuse(request.client, &request.id(), -32002, &format!("Resource not found: {uri}"));
+        None
+    }
+
+    fn owner_of_reference(&mut self, request: &Request<'_>, now: &mut Now<'_>) -> Option<Found> {
+        let message = request.message;
+        let reference = request.params.reference.clone();
+        let member =
+            |key| Params::text(message, json::find(message.bytes(), reference.clone()?, key).as_ref());
+        if let Some(uri) = member("uri") {
+            // A reference names the template itself or a resource made of it.
+            return self.owner_of_uri(request, Some(uri), now);
+        }
+        let name = member("name").unwrap_or_default();
+        let server = names::split(&name).and_then(|(server, _)| self.server(server));
+        if server.is_none() {
+            now.refuse(request.client, &request.id(), -32602, &format!("Unknown prompt: {name}"));
+        }
+        server.map(|server| Found::At(server.policy.name.clone()))
+    }
+
+    fn set_level_everywhere(&mut self, request: &Request<'_>, now: &mut Now<'_>) {
+        let level = Params::text(request.message, request.params.level.as_ref());
+        let Some(level) = level.and_then(|name| Level::parse(&name)) else {
+            return now.refuse(request.client, &request.id(), -32602, "unknown log level");
+        };
+        let Some(client) = self.clients.get_mut(&request.client) else { return };
+        client.level = Some(level);
+        let attached = client.attached.clone();
+        for (_, instance_id) in attached {
+            let Some(instance) = self.instances.get_mut(&instance_id) else { continue };
+            if instance.ready().is_some_and(|ready| ready.capabilities.logging)
+                && instance.level.is_none_or(|set| level < set)
+            {
+                instance.level = Some(level);
+                let params = format!("{{\"level\":\"{}\"}}", level.name());
+                let write = |number| answer::request(number, "logging/setLevel", &params);
+                self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
+            }
+        }
+        now.answer(request.client, request.id(), answer::result(&request.id(), b"{}"));
+    }
+
+    /// The edit that gives a server its own name of a tool or prompt back. None on a server's own endpoint.
+    pub(crate) fn own_name(&self, request: &Request<'_>, instance: InstanceId) -> Option<Edit> {
+        let name = Params::text(request.message, request.params.name.as_ref())?;
+        let own = self.own_name_of(request.client, &name, instance)?;
+        Some(Edit { at: request.params.name.clone()?, with: json::quote(&own).into_bytes() })
+    }
+
+    pub(crate) fn own_reference(&self, request: &Request<'_>, instance: InstanceId) -> Vec<Edit> {
+        let find = || {
+            let at = json::find(request.message.bytes(), request.params.reference.clone()?, "name")?;
+            let name = Params::text(request.message, Some(&at))?;
+            let own = self.own_name_of(request.client, &name, instance)?;
+            Some(Edit { at, with: json::quote(&own).into_bytes() })
+        };
+        find().into_iter().collect()
+    }
+
+    fn own_name_of(&self, client: ClientId, name: &str, instance: InstanceId) -> Option<String> {
+        if self.clients.get(&client)?.endpoint != Endpoint::All {
+            return None;
+        }
+        let server = self.server(&self.instances.get(&instance)?.server)?;
+        let (_, own) = names::split(name)?;
+        if names::may_be_cut(name)
+            && let Some(whole) = server.catalogue.uncut(&server.policy.name, name)
+        {
+            return Some(whole);
+        }
+        Some(own.to_owned())
+    }
+
+    fn aggregate_list(&mut self, client: ClientId, id: Id, kind: Kind, now: &mut Now<'_>) {
+        self.gather(client, id, Then::Answer(kind), &[kind], now);
+    }
+
+    /// Gets the lists of all servers: asks those that run, starts those that are not known yet, and takes
+    /// the last known list of the others. Then goes on with `then`.
+    fn gather(&mut self, client: ClientId, id: Id, then: Then, kinds: &[Kind], now: &mut Now<'_>) {
+        let names: Vec<Arc<str>> = self.servers.iter().map(|server| server.policy.name.clone()).collect();
+        let mut missing = BTreeSet::new();
+        let mut asked = Vec::new();
+        for name in names {
+            for &kind in kinds {
+                if let Some(instance) = self.source_of_list(client, &name, kind, now) {
+                    missing.insert((name.clone(), kind));
+                    asked.push((instance, kind));
+                }
+            }
+        }
+        let deadline = now.time + PATIENCE;
+        self.count_in_flight(client, 1);
+        let done = missing.is_empty();
+        self.gatherings.push(Gathering { client, id, then, missing, deadline });
+        for (instance, kind) in asked {
+            self.list(instance, kind, now);
+        }
+        if done {
+            self.end_gatherings(now);
+        }
+    }
+
+    /// The instance to ask for a list now, or none if what is known must do.
+    fn source_of_list(
+        &mut self,
+        client: ClientId,
+        name: &Arc<str>,
+        kind: Kind,
+        now: &mut Now<'_>,
+    ) -> Option<InstanceId> {
+        let key = self.share_key(client, name)?;
+        let own = self.shared.get(&(name.clone(), key.clone())).copied();
+        let running = own.or_else(|| {
+            let of_server = self.instances.iter().filter(|(_, instance)| instance.server == *name);
+            of_server.filter(|(_, instance)| instance.ready().is_some()).map(|(&id, _)| id).min()
+        });
+        let server = self.server(name)?;
+        let held_back = server.failure.as_ref().is_some_and(|failure| failure.until > now.time);
+        let known = server.catalogue.list(kind).is_some();
+        match running {
+            Some(instance) => Some(instance),
+            None if known || held_back => None,
+            None => self.instance_with(name, key, now),
+        }
+    }
+
+    /// Asks an instance for a list, unless it is being asked already.
+    pub(crate) fn list(&mut self, instance_id: InstanceId, kind: Kind, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        match &mut instance.phase {
+            Phase::Starting { waiting, .. } => {
+                if !waiting.iter().any(|waiting| matches!(waiting, Waiting::List(other) if *other == kind)) {
+                    waiting.push_back(Waiting::List(kind));
+                }
+            }
+            Phase::Ready(ready) => {
+                let has = match kind {
+                    Kind::Tools => ready.capabilities.tools,
+                    Kind::Prompts => ready.capabilities.prompts,
+                    Kind::Resources | Kind::Templates => ready.capabilities.resources,
+                };
+                if !has {
+                    let server = instance.server.clone();
+                    return self.learn(&server, kind, Vec::new(), now);
+                }
+                let asking = instance.in_flight.values().any(|request| {
+                    matches!(&request.owner, Owner::Router(Errand::List { kind: other, .. }) if *other == kind)
+                });
+                if !asking {
+                    let owner = Owner::Router(Errand::List { kind, items: Vec::new(), pages: 0 });
+                    let write = |number| answer::request(number, kind.method(), "{}");
+                    self.send_request(instance_id, owner, write, now);
+                }
+            }
+        }
+    }
+
+    /// One page of a list has come.
+    pub(crate) fn listed(
+        &mut self,
+        instance_id: InstanceId,
+        message: &Message,
+        outcome: &Outcome,
+        (kind, mut items, pages): (Kind, Vec<Bytes>, u32),
+        now: &mut Now<'_>,
+    ) {
+        let Some(server) = self.instances.get(&instance_id).map(|instance| instance.server.clone()) else {
+            return;
+        };
+        let result = match outcome {
+            Outcome::Result(result) => result.clone(),
+            // Servers that do not know the method have an empty list.
+            Outcome::Error(error) => {
+                let said = String::from_utf8_lossy(message.at(error));
+                tracing::info!(%server, list = kind.method(), error = %said, "a list was refused");
+                return self.learn(&server, kind, items, now);
+            }
+        };
+        let text = message.bytes();
+        if let Some(array) = json::find(text, result.clone(), kind.key()) {
+            // Copied: a slice would keep the whole page in memory.
+            items.extend(
+                json::elements(text, array).into_iter().map(|item| Bytes::copy_from_slice(&text[item])),
+            );
+        }
+        let cursor = json::find(text, result, "nextCursor").filter(|cursor| text[cursor.start] == b'"');
+        match cursor {
+            Some(cursor) if pages < MOST_PAGES => {
+                let params = format!("{{\"cursor\":{}}}", message.str_at(&cursor));
+                let owner = Owner::Router(Errand::List { kind, items, pages: pages + 1 });
+                let write = |number| answer::request(number, kind.method(), &params);
+                self.send_request(instance_id, owner, write, now);
+            }
+            _ => self.learn(&server, kind, items, now),
+        }
+    }
+
+    fn learn(&mut self, server: &Arc<str>, kind: Kind, items: Vec<Bytes>, now: &mut Now<'_>) {
+        if let Some(known) = self.server_mut(server) {
+            known.catalogue.learn(kind, items);
+            let owed = std::mem::take(&mut known.catalogue.owed);
+            let (told, still): (BTreeSet<_>, BTreeSet<_>) =
+                owed.into_iter().partition(|(_, owed)| *owed == kind);
+            known.catalogue.owed = still;
+            for (client, kind) in told {
+                now.to_client(client, answer::notification(kind.changed()), About::Session);
+            }
+        }
+        self.arrived(server, kind, now);
+    }
+
+    /// Nothing more is to be waited for from this server's list, whether it came or not.
+    pub(crate) fn arrived(&mut self, server: &Arc<str>, kind: Kind, now: &mut Now<'_>) {
+        if self.gatherings.is_empty() {
+            return;
+        }
+        for waiting in &mut self.gatherings {
+            waiting.missing.remove(&(server.clone(), kind));
+        }
+        self.end_gatherings(now);
+    }
+
+    /// A server's list has changed: what is known of it is asked for again, where anybody cares.
+    pub(crate) fn relist(&mut self, instance: InstanceId, kind: Kind, now: &mut Now<'_>) {
+        let Some(server) = self.instances.get(&instance).and_then(|instance| self.server(&instance.server))
+        else {
+            return;
+        };
+        let kinds = if kind == Kind::Resources { vec![Kind::Resources, Kind::Templates] } else { vec![kind] };
+        let known: Vec<Kind> =
+            kinds.into_iter().filter(|kind| server.catalogue.list(*kind).is_some()).collect();
+        for kind in known {
+            self.list(instance, kind, now);
+        }
+    }
+
+    /// Goes on with everything that has its lists, or has waited long enough.
+    pub(crate) fn end_gatherings(&mut self, now: &mut Now<'_>) {
+        let waiting = std::mem::take(&mut self.gatherings);
+        let (done, still): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .partition(|waiting| waiting.missing.is_empty() || waiting.deadline <= now.time);
+        self.gatherings = still;
+        for waiting in done {
+            let Gathering { client, id, then, missing, .. } = waiting;
+            self.count_in_flight(client, -1);
+            match then {
+                Then::Answer(kind) => {
+                    for (server, kind) in missing {
+                        if let Some(server) = self.server_mut(&server) {
+                            server.catalogue.owed.insert((client, kind));
+                        }
+                    }
+                    let result = self.merged(kind);
+                    now.answer(client, id.clone(), answer::result(&id, &result));
+                }
+                Then::Route(message) => self.route_listed(client, message, now),
+            }
+        }
+    }
+
+    /// Routes a message whose owner was not known before the lists came. It is not listed for again.
+    fn route_listed(&mut self, client: ClientId, message: Message, now: &mut Now<'_>) {
+        let Shape::Request { id, method, params } = message.kind() else { return };
+        let params = Params::of(&message, params.as_ref());
+        let own = Id::from_json(message.at(id));
+        let place = match message.str_at(method) {
+            "completion/complete" => {
+                params.reference.as_ref().and_then(|at| json::find(message.bytes(), at.clone(), "uri"))
+            }
+            _ => params.uri.clone(),
+        };
+        let owner = match Params::text(&message, place.as_ref()) {
+            Some(uri) => {
+                let listed = self.servers.iter().find(|server| server.catalogue.lists_resource(&uri));
+                listed
+                    .or_else(|| self.servers.iter().find(|server| server.catalogue.templates_resource(&uri)))
+            }
+            None => {
+                let name = Params::text(&message, params.name.as_ref()).unwrap_or_default();
+                names::split(&name).and_then(|(server, _)| self.server(server))
+            }
+        };
+        match owner.map(|server| server.policy.name.clone()) {
+            Some(server) => self.to_instance_of(client, &server, message, now),
+            None => now.refuse(
+                client,
+                &own,
+                -32002,
+                "Resource not found: no server lists it or has a template for it",
+            ),
+        }
+    }
+
+    /// The list of all servers together, under their aggregated names. Where two would have the same name or
+    /// URI, the first server of the configuration has it.
+    fn merged(&self, kind: Kind) -> Vec<u8> {
+        let mut taken = BTreeSet::new();
+        let mut merged = format!("{{\"{}\":[", kind.key()).into_bytes();
+        for server in &self.servers {
+            for item in server.catalogue.list(kind).unwrap_or_default() {
+                let named = match kind {
+                    Kind::Tools | Kind::Prompts => {
+                        let Some(name) = member_place(item, "name") else { continue };
+                        let Some(text) = json::string(item, name.clone()) else { continue };
+                        if kind == Kind::Tools && !server.policy.tools.allows(&text) {
+                            continue;
+                        }
+                        let aggregated = names::aggregated(&server.policy.name, &text);
+                        let with = json::quote(&aggregated).into_bytes();
+                        (aggregated, json::splice(item, vec![Edit { at: name, with }]))
+                    }
+                    Kind::Resources | Kind::Templates => {
+                        let key = if kind == Kind::Resources { "uri" } else { "uriTemplate" };
+                        let Some(uri) = crate::catalogue::member(item, key) else { continue };
+                        (uri, item.to_vec())
+                    }
+                };
+                let (name, text) = named;
+                if !taken.insert(name) {
+                    continue;
+                }
+                if taken.len() > 1 {
+                    merged.push(b',');
+                }
+                merged.extend_from_slice(&text);
+            }
+        }
+        merged.extend_from_slice(b"]}");
+        merged
+    }
+}
+
+fn member_place(item: &Bytes, key: &str) -> Option<Range<usize>> {
+    json::find(item, 0..item.len(), key)
+}
+
+/// Where a request of the aggregated endpoint belongs.
+enum Found {
+    At(Arc<str>),
+    /// It cannot be known before the servers have listed these.
+    AfterListing(Vec<Kind>),
+}

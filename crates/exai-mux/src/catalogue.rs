@@ -1,0 +1,124 @@
+//! What a server offers, as it last said: the lists behind the aggregated endpoint.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use exai_proto::json;
+
+use crate::event::ClientId;
+
+/// The four lists of MCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    Tools,
+    Prompts,
+    Resources,
+    Templates,
+}
+
+pub(crate) const KINDS: [Kind; 4] = [Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates];
+
+impl Kind {
+    pub(crate) fn of_method(method: &str) -> Option<Self> {
+        KINDS.into_iter().find(|kind| kind.method() == method)
+    }
+
+    pub(crate) fn method(self) -> &'static str {
+        match self {
+            Kind::Tools => "tools/list",
+            Kind::Prompts => "prompts/list",
+            Kind::Resources => "resources/list",
+            Kind::Templates => "resources/templates/list",
+        }
+    }
+
+    /// The key of the list in its result.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Kind::Tools => "tools",
+            Kind::Prompts => "prompts",
+            Kind::Resources => "resources",
+            Kind::Templates => "resourceTemplates",
+        }
+    }
+
+    /// What tells clients that the list has changed.
+    pub(crate) fn changed(self) -> &'static str {
+        match self {
+            Kind::Tools => "notifications/tools/list_changed",
+            Kind::Prompts => "notifications/prompts/list_changed",
+            Kind::Resources | Kind::Templates => "notifications/resources/list_changed",
+        }
+    }
+}
+
+/// The lists of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogue {
+    lists: [Option<Vec<Bytes>>; 4],
+    pub(crate) instructions: Option<String>,
+    /// Clients that were answered without this server's list because it was not there in time.
+    pub(crate) owed: BTreeSet<(ClientId, Kind)>,
+}
+
+impl Catalogue {
+    pub(crate) fn list(&self, kind: Kind) -> Option<&[Bytes]> {
+        self.lists[kind as usize].as_deref()
+    }
+
+    pub(crate) fn learn(&mut self, kind: Kind, items: Vec<Bytes>) {
+        self.lists[kind as usize] = Some(items);
+    }
+
+    /// The tool or prompt that an aggregated name stands for, where the name had to be cut.
+    pub(crate) fn uncut(&self, server: &str, aggregated: &str) -> Option<String> {
+        let names = [Kind::Tools, Kind::Prompts].into_iter().filter_map(|kind| self.list(kind)).flatten();
+        names
+            .filter_map(|item| member(item, "name"))
+            .find(|name| crate::names::aggregated(server, name) == aggregated)
+    }
+
+    /// Whether this server lists the resource.
+    pub(crate) fn lists_resource(&self, uri: &str) -> bool {
+        self.list(Kind::Resources)
+            .is_some_and(|items| items.iter().any(|item| member(item, "uri").as_deref() == Some(uri)))
+    }
+
+    /// Whether one of the server's templates could stand for the resource: the text before its first
+    /// variable must match, and it must say something.
+    pub(crate) fn templates_resource(&self, uri: &str) -> bool {
+        self.list(Kind::Templates).is_some_and(|items| {
+            items.iter().filter_map(|item| member(item, "uriTemplate")).any(|template| {
+                let fixed = template.split('{').next().unwrap_or_default();
+                !fixed.is_empty() && uri.starts_with(fixed) || template == uri
+            })
+        })
+    }
+}
+
+/// The text of a string member of a list item.
+pub(crate) fn member(item: &Bytes, key: &str) -> Option<String> {
+    let place = json::find(item, 0..item.len(), key)?;
+    json::string(item, place).map(std::borrow::Cow::into_owned)
+}
+
+/// A client of the aggregated endpoint that waits for lists.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    pub(crate) client: ClientId,
+    pub(crate) id: exai_proto::Id,
+    pub(crate) then: Then,
+    /// Servers whose list is not there yet.
+    pub(crate) missing: BTreeSet<(Arc<str>, Kind)>,
+    pub(crate) deadline: std::time::Instant,
+}
+
+/// What is done when the lists are there.
+#[derive(Debug)]
+pub(crate) enum Then {
+    /// The list is the answer.
+    Answer(Kind),
+    /// The message can now be routed: the owner of a resource or a cut name was not known.
+    Route(exai_proto::Message),
+}

@@ -1,0 +1,136 @@
+//! What the router knows of one client.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use exai_proto::{Id, Message, json};
+
+use crate::event::{Endpoint, InstanceId};
+use crate::level::Level;
+
+/// How many requests of one client may be under way. A client beyond it gets -31003.
+pub(crate) const MOST_IN_FLIGHT: u32 = 1024;
+
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) session: Session,
+    pub(crate) level: Option<Level>,
+    /// The instances this client uses, by server.
+    pub(crate) attached: Vec<(Arc<str>, InstanceId)>,
+    /// Resources it wants to hear of, by server: they outlive an instance.
+    pub(crate) subscriptions: BTreeSet<(Arc<str>, String)>,
+    /// Requests of servers that this client has not answered yet, by minted id.
+    pub(crate) asked: HashMap<u64, Asked>,
+    pub(crate) next_ask: u64,
+    pub(crate) in_flight: u32,
+    pub(crate) calls: u64,
+}
+
+#[derive(Debug)]
+pub(crate) enum Session {
+    /// Nothing said yet.
+    New,
+    /// `initialize` was received.
+    Open(Introduction),
+}
+
+/// What a client said in `initialize`.
+#[derive(Debug, Clone)]
+pub(crate) struct Introduction {
+    pub(crate) version: String,
+    pub(crate) capabilities: Arc<str>,
+    pub(crate) name: Option<String>,
+    pub(crate) build: Option<String>,
+}
+
+/// A server's request, waiting for the client's answer.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) instance: InstanceId,
+    /// The server's id for it.
+    pub(crate) id: Id,
+    /// The server's progress token for it.
+    pub(crate) token: Option<Id>,
+}
+
+impl Client {
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
+        Client {
+            endpoint,
+            session: Session::New,
+            level: None,
+            attached: Vec::new(),
+            subscriptions: BTreeSet::new(),
+            asked: HashMap::new(),
+            next_ask: 1,
+            in_flight: 0,
+            calls: 0,
+        }
+    }
+
+    pub(crate) fn instance_of(&self, server: &str) -> Option<InstanceId> {
+        self.attached.iter().find(|(name, _)| &**name == server).map(|(_, instance)| *instance)
+    }
+
+    pub(crate) fn detach(&mut self, instance: InstanceId) {
+        self.attached.retain(|(_, attached)| *attached != instance);
+    }
+
+    pub(crate) fn introduction(&self) -> Option<&Introduction> {
+        match &self.session {
+            Session::New => None,
+            Session::Open(introduction) => Some(introduction),
+        }
+    }
+
+    /// Whether a log message of this level should reach the client. One that never asked gets all: without
+    /// `logging/setLevel` the server decides.
+    pub(crate) fn wants(&self, level: Option<Level>) -> bool {
+        match (self.level, level) {
+            (Some(wanted), Some(level)) => level >= wanted,
+            (None, _) | (_, None) => true,
+        }
+    }
+}
+
+impl Introduction {
+    /// Reads the parameters of `initialize`.
+    pub(crate) fn of(message: &Message, params: std::ops::Range<usize>) -> Option<Self> {
+        let text = message.bytes();
+        let member = |path: &[&str]| {
+            let place = json::find_path(text, params.clone(), path)?;
+            json::string(text, place).map(std::borrow::Cow::into_owned)
+        };
+        let capabilities = json::find(text, params.clone(), "capabilities");
+        Some(Introduction {
+            version: member(&["protocolVersion"])?,
+            capabilities: declared(capabilities.map_or(&b"{}"[..], |place| &text[place])).into(),
+            name: member(&["clientInfo", "name"]),
+            build: member(&["clientInfo", "version"]),
+        })
+    }
+}
+
+/// The capabilities that decide which clients can share a server, with sorted keys.
+fn declared(capabilities: &[u8]) -> String {
+    let all: serde_json::Value = serde_json::from_slice(capabilities).unwrap_or_default();
+    let kept = ["elicitation", "roots", "sampling"].into_iter().filter_map(|key| {
+        all.get(key).filter(|value| !value.is_null()).map(|value| (key.to_owned(), value.clone()))
+    });
+    serde_json::Value::Object(kept.collect()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_matters_to_sharing_is_declared_and_order_does_not_matter() {
+        let one = declared(br#"{"sampling":{},"roots":{"listChanged":true},"experimental":{"x":1}}"#);
+        let two = declared(br#"{"roots":{"listChanged":true},"sampling":{},"elicitation":null}"#);
+        assert_eq!(one, r#"{"roots":{"listChanged":true},"sampling":{}}"#);
+        assert_eq!(one, two);
+        assert_eq!(declared(b"{}"), "{}");
+    }
+}

@@ -1,0 +1,449 @@
+//! What clients say.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use exai_proto::answer::{self, Failure, FailureData, Source};
+use exai_proto::json::{self, Edit};
+use exai_proto::{Id, Kind as Shape, Message};
+
+use crate::client::{self, Introduction, Session};
+use crate::event::{ClientId, Endpoint, InstanceId};
+use crate::instance::{self, Owner, Phase, Waiting, Wish};
+use crate::level::Level;
+use crate::params::Params;
+use crate::router::{Now, Router, with_number};
+
+/// A request of a client, taken apart.
+pub(crate) struct Request<'a> {
+    pub(crate) client: ClientId,
+    pub(crate) message: &'a Message,
+    pub(crate) id: &'a Range<usize>,
+    pub(crate) method: &'a str,
+    pub(crate) params: Params,
+}
+
+impl Request<'_> {
+    pub(crate) fn id(&self) -> Id {
+        Id::from_json(self.message.at(self.id))
+    }
+}
+
+impl Router {
+    pub(crate) fn from_client(&mut self, client: ClientId, message: Message, now: &mut Now<'_>) {
+        if !self.clients.contains_key(&client) {
+            return;
+        }
+        match message.kind().clone() {
+            Shape::Request { id, method, params } => {
+                self.client_request(client, message, &id, &method, params.as_ref(), now);
+            }
+            Shape::Notification { method, params } => {
+                self.client_notification(client, &message, &method, params.as_ref(), now);
+            }
+            Shape::Response { id, .. } => self.client_response(client, &message, &id, now),
+        }
+    }
+
+    fn client_request(
+        &mut self,
+        client_id: ClientId,
+        message: Message,
+        id: &Range<usize>,
+        method: &Range<usize>,
+        params: Option<&Range<usize>>,
+        now: &mut Now<'_>,
+    ) {
+        let Some(client) = self.clients.get_mut(&client_id) else { return };
+        client.calls += 1;
+        let own_id = Id::from_json(message.at(id));
+        match message.str_at(method) {
+            "ping" => return now.answer(client_id, own_id.clone(), answer::result(&own_id, b"{}")),
+            "initialize" => return self.introduce(client_id, &message, own_id, params, now),
+            // Modern clients ask this first; an unknown method sends them on to `initialize`.
+            "server/discover" => {
+                return now.refuse(client_id, &own_id, -32601, "Method not found: server/discover");
+            }
+            _ => {}
+        }
+        if client.introduction().is_none() {
+            return now.refuse(client_id, &own_id, -32600, "the first request must be initialize");
+        }
+        if client.in_flight >= client::MOST_IN_FLIGHT {
+            return Self::overloaded(
+                client_id,
+                &own_id,
+                None,
+                "1024 requests of this client are under way",
+                now,
+            );
+        }
+        match client.endpoint.clone() {
+            Endpoint::One(server) => self.to_instance_of(client_id, &server, message, now),
+            Endpoint::All => self.aggregate_request(client_id, message, now),
+        }
+    }
+
+    /// `initialize`: answered from what the server said to the router, or by exai itself on the aggregated
+    /// endpoint. May come again on the same connection.
+    fn introduce(
+        &mut self,
+        client_id: ClientId,
+        message: &Message,
+        id: Id,
+        params: Option<&Range<usize>>,
+        now: &mut Now<'_>,
+    ) {
+        let Some(introduction) = params.and_then(|params| Introduction::of(message, params.clone())) else {
+            return now.refuse(client_id, &id, -32602, "initialize needs a protocolVersion");
+        };
+        let Some(client) = self.clients.get_mut(&client_id) else { return };
+        client.session = Session::Open(introduction);
+        match client.endpoint.clone() {
+            Endpoint::All => self.introduce_all(client_id, &id, now),
+            Endpoint::One(server) => {
+                if let Some(instance) = self.instance_for(client_id, &server, &id, now) {
+                    self.introduce_or_wait(client_id, id, instance, now);
+                }
+            }
+        }
+    }
+
+    fn introduce_or_wait(&mut self, client: ClientId, id: Id, instance_id: InstanceId, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        match &mut instance.phase {
+            Phase::Starting { waiting, .. } => waiting.push_back(Waiting::Initialize { client, id }),
+            Phase::Ready(_) => self.replay_initialize(client, &id, instance_id, now),
+        }
+    }
+
+    pub(crate) fn replay_initialize(
+        &mut self,
+        client: ClientId,
+        id: &Id,
+        instance: InstanceId,
+        now: &mut Now<'_>,
+    ) {
+        let Some(said) = self.clients.get(&client).and_then(|client| client.introduction()) else { return };
+        let Some(ready) = self.instances.get(&instance).and_then(|instance| instance.ready()) else { return };
+        let version = exai_proto::version::answered(&said.version, &ready.version);
+        let at = json::find(&ready.result, 0..ready.result.len(), "protocolVersion");
+        let result = match at {
+            Some(at) if version != ready.version => {
+                json::splice(&ready.result, vec![Edit { at, with: json::quote(version).into_bytes() }]).into()
+            }
+            _ => ready.result.clone(),
+        };
+        now.answer(client, id.clone(), answer::result(id, &result));
+    }
+
+    /// Sends a client's message to its instance of a server; starts one if there is none.
+    pub(crate) fn to_instance_of(
+        &mut self,
+        client: ClientId,
+        server: &str,
+        message: Message,
+        now: &mut Now<'_>,
+    ) {
+        let Shape::Request { id, .. } = message.kind() else { return };
+        let id = id.clone();
+        let attached = self.clients.get(&client).and_then(|client| client.instance_of(server));
+        let instance_id = match attached {
+            Some(instance) => instance,
+            None => match self.instance_for(client, server, &Id::from_json(message.at(&id)), now) {
+                Some(instance) => instance,
+                None => return,
+            },
+        };
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        match &mut instance.phase {
+            Phase::Ready(_) => self.forward(client, instance_id, &message, now),
+            Phase::Starting { waiting, bytes, .. } => {
+                if waiting.len() >= instance::MOST_WAITING
+                    || *bytes + message.bytes().len() > instance::MOST_WAITING_BYTES
+                {
+                    let id = Id::from_json(message.at(&id));
+                    Self::overloaded(
+                        client,
+                        &id,
+                        Some(server),
+                        "too much waits for the server to start",
+                        now,
+                    );
+                } else {
+                    *bytes += message.bytes().len();
+                    waiting.push_back(Waiting::Message { client, message });
+                    self.count_in_flight(client, 1);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn count_in_flight(&mut self, client: ClientId, change: i32) {
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.in_flight = client.in_flight.saturating_add_signed(change);
+        }
+    }
+
+    /// Forwards a request to a ready instance, under a minted number.
+    pub(crate) fn forward(
+        &mut self,
+        client: ClientId,
+        instance_id: InstanceId,
+        message: &Message,
+        now: &mut Now<'_>,
+    ) {
+        let Shape::Request { id, method, params } = message.kind() else { return };
+        let params = Params::of(message, params.as_ref());
+        let request = Request { client, message, id, method: message.str_at(method), params };
+        let Some(instance) = self.instances.get(&instance_id) else { return };
+        if instance.in_flight.len() >= instance::MOST_IN_FLIGHT {
+            let server = instance.server.clone();
+            let what = "8192 requests of this server are under way";
+            return Self::overloaded(client, &request.id(), Some(&server), what, now);
+        }
+        let (wish, edits) = match self.prepare(&request, instance_id, now) {
+            Prepared::Send(wish, edits) => (wish, edits),
+            Prepared::Answered => return,
+        };
+        let token = request.params.token.clone();
+        let owner = Owner::Client {
+            client,
+            id: request.id(),
+            token: token.as_ref().map(|token| Id::from_json(message.at(token))),
+            wish,
+        };
+        self.count_in_flight(client, 1);
+        let id = id.clone();
+        self.send_request(
+            instance_id,
+            owner,
+            |number| with_number(message, &id, token.as_ref(), number, edits),
+            now,
+        );
+    }
+
+    /// What must be looked at, changed or answered before a request goes to a server.
+    fn prepare(&mut self, request: &Request<'_>, instance: InstanceId, now: &mut Now<'_>) -> Prepared {
+        let Request { client, message, params, .. } = request;
+        match request.method {
+            "tools/call" => self.prepare_call(request, instance, now),
+            "prompts/get" => match self.own_name(request, instance) {
+                Some(edit) => Prepared::Send(Wish::Nothing, vec![edit]),
+                None => Prepared::plain(),
+            },
+            "completion/complete" => Prepared::Send(Wish::Nothing, self.own_reference(request, instance)),
+            "tools/list" if self.filters_tools(instance) => Prepared::Send(Wish::ListTools, Vec::new()),
+            "logging/setLevel" => {
+                let level = Params::text(message, params.level.as_ref()).and_then(|name| Level::parse(&name));
+                let Some(level) = level else { return Prepared::plain() };
+                let most = self.most_verbose(instance, *client, level);
+                let with = json::quote(most.name()).into_bytes();
+                let edits = params.level.clone().map(|at| Edit { at, with }).into_iter().collect();
+                Prepared::Send(Wish::SetLevel(level), edits)
+            }
+            "resources/subscribe" | "resources/unsubscribe" => {
+                let Some(uri) = Params::text(message, params.uri.as_ref()) else { return Prepared::plain() };
+                let subscribe = request.method == "resources/subscribe";
+                let others = self.instances.get(&instance).is_some_and(|instance| {
+                    instance.subscribers.get(&uri).is_some_and(|all| all.iter().any(|other| other != client))
+                });
+                let wish = if subscribe { Wish::Subscribe(uri) } else { Wish::Unsubscribe(uri) };
+                if others {
+                    // The server need not hear of it: it is, or must stay, subscribed for the others.
+                    self.fulfil(*client, instance, wish);
+                    now.answer(*client, request.id(), answer::result(&request.id(), b"{}"));
+                    return Prepared::Answered;
+                }
+                Prepared::Send(wish, Vec::new())
+            }
+            _ => Prepared::plain(),
+        }
+    }
+
+    fn prepare_call(
+        &mut self,
+        request: &Request<'_>,
+        instance_id: InstanceId,
+        now: &mut Now<'_>,
+    ) -> Prepared {
+        let message = request.message;
+        let edit = self.own_name(request, instance_id);
+        let tool = match &edit {
+            Some(edit) => json::string(&edit.with, 0..edit.with.len()).map(|name| Box::from(&*name)),
+            None => Params::text(message, request.params.name.as_ref()).map(String::into_boxed_str),
+        };
+        let Some(tool) = tool else { return Prepared::plain() };
+        let Some(instance) = self.instances.get(&instance_id) else { return Prepared::plain() };
+        let server: Arc<str> = instance.server.clone();
+        if self.server(&server).is_some_and(|server| !server.policy.tools.allows(&tool)) {
+            let data = FailureData {
+                server: Some(&server),
+                tool: Some(&tool),
+                hint: Some("see `tools` of this server in config.toml"),
+                ..FailureData::new(Source::Daemon, Failure::Blocked)
+            };
+            let text = format!("tool \"{tool}\" of server \"{server}\" is blocked by the configuration");
+            now.fail(request.client, &request.id(), &text, &data);
+            return Prepared::Answered;
+        }
+        Prepared::Send(Wish::Call { tool }, edit.into_iter().collect())
+    }
+
+    pub(crate) fn filters_tools(&self, instance: InstanceId) -> bool {
+        self.instances
+            .get(&instance)
+            .and_then(|instance| self.server(&instance.server))
+            .is_some_and(|server| !server.policy.tools.is_open())
+    }
+
+    /// The most verbose level that any client of an instance wants, if `client` wants `level`. One that
+    /// never asked counts for nothing: with what it gets it was content.
+    fn most_verbose(&self, instance: InstanceId, client: ClientId, level: Level) -> Level {
+        let others = self.instances.get(&instance).into_iter().flat_map(|instance| &instance.clients);
+        others
+            .filter(|other| **other != client)
+            .filter_map(|other| self.clients.get(other)?.level)
+            .fold(level, Level::min)
+    }
+
+    /// Carries out what a successful answer means for the router's own books.
+    pub(crate) fn fulfil(&mut self, client_id: ClientId, instance_id: InstanceId, wish: Wish) {
+        let Some(client) = self.clients.get_mut(&client_id) else { return };
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        match wish {
+            Wish::Nothing | Wish::Call { .. } | Wish::ListTools => {}
+            Wish::SetLevel(level) => {
+                client.level = Some(level);
+                let all = instance.clients.iter().filter_map(|client| self.clients.get(client)?.level);
+                instance.level = all.min();
+            }
+            Wish::Subscribe(uri) => {
+                client.subscriptions.insert((instance.server.clone(), uri.clone()));
+                let subscribers = instance.subscribers.entry(uri).or_default();
+                if !subscribers.contains(&client_id) {
+                    subscribers.push(client_id);
+                }
+            }
+            Wish::Unsubscribe(uri) => {
+                client.subscriptions.remove(&(instance.server.clone(), uri.clone()));
+                if let Some(subscribers) = instance.subscribers.get_mut(&uri) {
+                    subscribers.retain(|other| *other != client_id);
+                    if subscribers.is_empty() {
+                        instance.subscribers.remove(&uri);
+                    }
+                }
+            }
+        }
+    }
+
+    fn client_notification(
+        &mut self,
+        client_id: ClientId,
+        message: &Message,
+        method: &Range<usize>,
+        params: Option<&Range<usize>>,
+        now: &mut Now<'_>,
+    ) {
+        match message.str_at(method) {
+            // The router said it to the server when it initialised it.
+            "notifications/initialized" => {}
+            "notifications/cancelled" => self.client_cancels(client_id, message, params, now),
+            "notifications/progress" => {
+                // Progress on something a server asked of this client.
+                let place = Params::of(message, params).progress_token;
+                let Some(place) = place else { return };
+                let Some(number) = number(message.at(&place)) else { return };
+                let asked = self.clients.get(&client_id).and_then(|client| client.asked.get(&number));
+                if let Some((instance, token)) =
+                    asked.and_then(|asked| Some((asked.instance, asked.token.as_ref()?)))
+                {
+                    let with = token.as_json().to_vec();
+                    now.to_server(instance, message.edited(vec![Edit { at: place, with }]));
+                }
+            }
+            _ => {
+                let Some(client) = self.clients.get(&client_id) else { return };
+                for (_, instance) in &client.attached {
+                    if self.instances.get(instance).is_some_and(|instance| instance.ready().is_some()) {
+                        now.to_server(*instance, message.bytes().clone());
+                    }
+                }
+            }
+        }
+    }
+
+    /// `notifications/cancelled`: only a client's own requests can be meant.
+    fn client_cancels(
+        &mut self,
+        client_id: ClientId,
+        message: &Message,
+        params: Option<&Range<usize>>,
+        now: &mut Now<'_>,
+    ) {
+        let Some(place) = Params::of(message, params).request_id else { return };
+        let cancelled = Id::from_json(message.at(&place));
+        self.gatherings.retain(|waiting| waiting.client != client_id || waiting.id != cancelled);
+        let attached = self.clients.get(&client_id).map(|client| client.attached.clone()).unwrap_or_default();
+        for (_, instance_id) in attached {
+            let Some(instance) = self.instances.get_mut(&instance_id) else { continue };
+            let found = instance.in_flight.iter().find(|(_, request)| {
+                matches!(&request.owner, Owner::Client { client, id, .. } if *client == client_id && *id == cancelled)
+            });
+            if let Some((number, _)) = found {
+                // The entry stays: what the server still answers is passed on, as without exai.
+                let with = number.to_string().into_bytes();
+                now.to_server(instance_id, message.edited(vec![Edit { at: place, with }]));
+                return;
+            }
+            if let Phase::Starting { waiting, .. } = &mut instance.phase {
+                let before = waiting.len();
+                waiting.retain(|waiting| !waits_with(waiting, client_id, &cancelled));
+                if waiting.len() < before {
+                    self.count_in_flight(client_id, -1);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The answer to something a server asked.
+    fn client_response(&mut self, client: ClientId, message: &Message, id: &Range<usize>, now: &mut Now<'_>) {
+        let Some(number) = number(message.at(id)) else { return };
+        let asked = self.clients.get_mut(&client).and_then(|client| client.asked.remove(&number));
+        let Some(asked) = asked else {
+            return tracing::debug!(%client, number, "an answer to nothing that was asked was dropped");
+        };
+        let with = asked.id.as_json().to_vec();
+        now.to_server(asked.instance, message.edited(vec![Edit { at: id.clone(), with }]));
+    }
+}
+
+fn waits_with(waiting: &Waiting, client_id: ClientId, cancelled: &Id) -> bool {
+    match waiting {
+        Waiting::Message { client, message } => match message.kind() {
+            Shape::Request { id, .. } => *client == client_id && message.at(id) == cancelled.as_json(),
+            Shape::Notification { .. } | Shape::Response { .. } => false,
+        },
+        // `initialize` must not be cancelled (basic/utilities/cancellation of the specification).
+        Waiting::Initialize { .. } | Waiting::List(_) => false,
+    }
+}
+
+/// What [`Router::prepare`] made of a request.
+enum Prepared {
+    Send(Wish, Vec<Edit>),
+    Answered,
+}
+
+impl Prepared {
+    fn plain() -> Self {
+        Prepared::Send(Wish::Nothing, Vec::new())
+    }
+}
+
+/// A minted number, as it comes back. Some servers turn numbers into strings.
+pub(crate) fn number(text: &[u8]) -> Option<u64> {
+    let digits = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}

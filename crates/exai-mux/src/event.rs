@@ -1,0 +1,142 @@
+//! Everything that can happen to the router, and everything it can ask for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use exai_proto::{Id, Message};
+
+use crate::policy::Policy;
+
+/// One conversation with a client. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u64);
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}", self.0)
+    }
+}
+
+/// One run of a server. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId(pub u64);
+
+/// What a client is connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// All servers, with `server__tool` names.
+    All,
+    /// One server, names untouched.
+    One(Arc<str>),
+}
+
+/// Everything that can happen to the router.
+#[derive(Debug)]
+pub enum Event {
+    /// The configuration, at the start and whenever it changes. Servers keep the order of the file.
+    Configured {
+        /// All servers.
+        policies: Vec<Policy>,
+    },
+    /// A client connected.
+    Opened {
+        /// Its id.
+        client: ClientId,
+        /// What it wants.
+        endpoint: Endpoint,
+    },
+    /// A client said something.
+    FromClient {
+        /// Who.
+        client: ClientId,
+        /// What.
+        message: Message,
+    },
+    /// A client is gone.
+    Closed {
+        /// Who.
+        client: ClientId,
+    },
+    /// A server process runs and can be written to.
+    Up {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// A server said something.
+    FromServer {
+        /// Which.
+        instance: InstanceId,
+        /// What.
+        message: Message,
+    },
+    /// A server process is gone, or could not be started.
+    Down {
+        /// Which.
+        instance: InstanceId,
+        /// Why.
+        why: Down,
+    },
+    /// Somebody asked for a server to be started anew.
+    Restart {
+        /// Its name.
+        server: Arc<str>,
+    },
+    /// Time has passed; see [`crate::Router::next_tick`].
+    Tick,
+}
+
+/// Why an instance is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Down {
+    /// A fragment that reads after "the server": "exited with status 1".
+    pub reason: String,
+    /// The last lines it wrote to stderr; empty if none.
+    pub stderr_tail: String,
+}
+
+/// Which of a client's requests a message to it belongs to. HTTP needs it to choose a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// It answers this request.
+    Answer(Id),
+    /// It came up while this request was being worked on.
+    During(Id),
+    /// It concerns the session as a whole.
+    Session,
+}
+
+/// Everything the router can ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Send this message to a client.
+    ToClient {
+        /// Whom.
+        client: ClientId,
+        /// What: one message, no line break.
+        bytes: Bytes,
+        /// Which request it belongs to.
+        about: About,
+    },
+    /// Send this message to a server.
+    ToServer {
+        /// Which.
+        instance: InstanceId,
+        /// What: one message, no line break.
+        bytes: Bytes,
+    },
+    /// Start a server; answer with [`Event::Up`] or [`Event::Down`].
+    Start {
+        /// The new instance.
+        instance: InstanceId,
+        /// The server's name.
+        server: Arc<str>,
+        /// The instance's number: it is shown as `NAME#NUMBER`.
+        number: u32,
+    },
+    /// Stop a server. The router has forgotten the instance already.
+    Stop {
+        /// Which.
+        instance: InstanceId,
+    },
+}

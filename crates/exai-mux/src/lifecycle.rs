@@ -1,0 +1,483 @@
+//! How instances come and go, and what time does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use exai_proto::answer::{self, Failure, FailureData, Source};
+use exai_proto::envelope::Outcome;
+use exai_proto::{Id, Message, json};
+
+use crate::catalogue::{Catalogue, KINDS};
+use crate::event::{About, ClientId, Down, Effect, InstanceId};
+use crate::instance::{Capabilities, Errand, Instance, Owner, Phase, Ready, Waiting, Wish};
+use crate::policy::{Policy, Share, ShareKey};
+use crate::router::{Now, Router, Server, ServerFailure};
+
+/// The pause before a failed server is tried again: doubled with each failure, from and up to these.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+impl Router {
+    pub(crate) fn configured(&mut self, policies: Vec<Policy>, now: &mut Now<'_>) {
+        let first = self.servers.is_empty();
+        let mut old = std::mem::take(&mut self.servers);
+        let mut changed = false;
+        let mut kept = Vec::new();
+        for policy in policies {
+            let known = old.iter().position(|server| server.policy.name == policy.name);
+            match known.map(|at| old.swap_remove(at)) {
+                Some(server) if server.policy.revision == policy.revision => {
+                    changed |= server.policy.tools != policy.tools;
+                    kept.push(Server { policy, ..server });
+                }
+                Some(server) => {
+                    changed = true;
+                    let next_number = server.next_number;
+                    old.push(server);
+                    kept.push(Server { next_number, ..Server::new(policy) });
+                }
+                None => {
+                    changed = true;
+                    kept.push(Server::new(policy));
+                }
+            }
+        }
+        changed |= !old.is_empty();
+        self.servers = kept;
+        let why = Down { reason: "was changed in the configuration".into(), stderr_tail: String::new() };
+        for gone in old {
+            self.stop_instances(&gone.policy.name, &why, now);
+        }
+        if changed && !first {
+            for client in self.aggregating() {
+                for kind in [KINDS[0], KINDS[1], KINDS[2]] {
+                    now.to_client(client, answer::notification(kind.changed()), About::Session);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn restart(&mut self, server: &str, now: &mut Now<'_>) {
+        let why = Down { reason: "was restarted".into(), stderr_tail: String::new() };
+        self.stop_instances(server, &why, now);
+        if let Some(server) = self.server_mut(server) {
+            server.failure = None;
+        }
+    }
+
+    fn stop_instances(&mut self, server: &str, why: &Down, now: &mut Now<'_>) {
+        let mut ids: Vec<InstanceId> = self
+            .instances
+            .iter()
+            .filter(|(_, instance)| &*instance.server == server)
+            .map(|(&id, _)| id)
+            .collect();
+        ids.sort();
+        for id in ids {
+            self.forget(id, why, now);
+            now.effects.push(Effect::Stop { instance: id });
+        }
+    }
+
+    /// The instance a client is to use; `None` if there can be none now, and the client has been told.
+    pub(crate) fn instance_for(
+        &mut self,
+        client_id: ClientId,
+        server: &str,
+        id: &Id,
+        now: &mut Now<'_>,
+    ) -> Option<InstanceId> {
+        let Some(known) = self.server(server) else {
+            self.unknown_server(client_id, id, server, now);
+            return None;
+        };
+        if let Some(failure) = &known.failure
+            && failure.until > now.time
+        {
+            let down = failure.down.clone();
+            Self::unavailable(client_id, id, server, &down, now);
+            return None;
+        }
+        let key = self.share_key(client_id, server)?;
+        let instance = self.instance_with(server, key, now)?;
+        self.attach(client_id, instance, now);
+        Some(instance)
+    }
+
+    pub(crate) fn share_key(&self, client_id: ClientId, server: &str) -> Option<ShareKey> {
+        let introduction = self.clients.get(&client_id)?.introduction()?;
+        Some(match self.server(server)?.policy.share {
+            Share::Auto => ShareKey { capabilities: introduction.capabilities.clone(), client: None },
+            Share::Shared => ShareKey { capabilities: "{}".into(), client: None },
+            Share::Client => {
+                ShareKey { capabilities: introduction.capabilities.clone(), client: Some(client_id) }
+            }
+        })
+    }
+
+    /// The instance with this key; started if there is none.
+    pub(crate) fn instance_with(
+        &mut self,
+        server: &str,
+        key: ShareKey,
+        now: &mut Now<'_>,
+    ) -> Option<InstanceId> {
+        let known = self.servers.iter_mut().find(|known| &*known.policy.name == server)?;
+        let name = known.policy.name.clone();
+        if let Some(&instance) = self.shared.get(&(name.clone(), key.clone())) {
+            return Some(instance);
+        }
+        let id = InstanceId(self.next_instance);
+        self.next_instance += 1;
+        let number = known.next_number;
+        known.next_number += 1;
+        let deadline = now.time + known.policy.start_timeout;
+        let mut instance = Instance::new(name.clone(), number, key.clone(), deadline);
+        instance.idle_since = Some(now.time);
+        self.shared.insert((name.clone(), key), id);
+        self.instances.insert(id, instance);
+        now.effects.push(Effect::Start { instance: id, server: name, number });
+        Some(id)
+    }
+
+    /// Makes a client a user of an instance and gives the instance what the client had of an earlier one.
+    pub(crate) fn attach(&mut self, client_id: ClientId, instance_id: InstanceId, now: &mut Now<'_>) {
+        let Some(client) = self.clients.get_mut(&client_id) else { return };
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        if instance.clients.contains(&client_id) {
+            return;
+        }
+        client.attached.retain(|(server, _)| *server != instance.server);
+        client.attached.push((instance.server.clone(), instance_id));
+        instance.clients.push(client_id);
+        instance.idle_since = None;
+        if instance.ready().is_some() {
+            self.restore(client_id, instance_id, now);
+        }
+    }
+
+    /// Log level and subscriptions of a client that an instance does not know yet.
+    fn restore(&mut self, client_id: ClientId, instance_id: InstanceId, now: &mut Now<'_>) {
+        let Some(client) = self.clients.get(&client_id) else { return };
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(ready) = instance.ready() else { return };
+        let mut requests = Vec::new();
+        if let Some(level) = client.level
+            && ready.capabilities.logging
+            && instance.level.is_none_or(|set| level < set)
+        {
+            requests.push(("logging/setLevel", format!("{{\"level\":\"{}\"}}", level.name())));
+            instance.level = Some(level);
+        }
+        for (server, uri) in &client.subscriptions {
+            if *server == instance.server {
+                let subscribers = instance.subscribers.entry(uri.clone()).or_default();
+                if subscribers.is_empty() {
+                    requests.push(("resources/subscribe", format!("{{\"uri\":{}}}", json::quote(uri))));
+                }
+                if !subscribers.contains(&client_id) {
+                    subscribers.push(client_id);
+                }
+            }
+        }
+        for (method, params) in requests {
+            let write = |number| answer::request(number, method, &params);
+            self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
+        }
+    }
+
+    /// The process runs: introduce exai to it.
+    pub(crate) fn up(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get(&instance_id) else { return };
+        let params = format!(
+            "{{\"protocolVersion\":\"{}\",\"capabilities\":{},\"clientInfo\":{{\"name\":\"exai\",\"version\":\"{}\"}}}}",
+            exai_proto::version::NEWEST_LEGACY,
+            instance.key.capabilities,
+            env!("CARGO_PKG_VERSION"),
+        );
+        let write = |number| answer::request(number, "initialize", &params);
+        self.send_request(instance_id, Owner::Router(Errand::Initialize), write, now);
+    }
+
+    /// The server has answered `initialize`.
+    pub(crate) fn initialised(
+        &mut self,
+        instance_id: InstanceId,
+        message: &Message,
+        outcome: &Outcome,
+        now: &mut Now<'_>,
+    ) {
+        let ready = match outcome {
+            Outcome::Result(result) => Ready::of(message.bytes().slice(result.clone())),
+            Outcome::Error(_) => None,
+        };
+        let Some(ready) = ready else {
+            let said = String::from_utf8_lossy(message.bytes());
+            let said: String = said.chars().take(300).collect();
+            let reason = format!("did not accept `initialize`: {said}");
+            self.give_up(instance_id, &Down { reason, stderr_tail: String::new() }, now);
+            return;
+        };
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let server = instance.server.clone();
+        let (version, result) = (ready.version.clone(), ready.result.clone());
+        let Phase::Starting { waiting, .. } = std::mem::replace(&mut instance.phase, Phase::Ready(ready))
+        else {
+            return;
+        };
+        let clients = instance.clients.clone();
+        if let Some(known) = self.server_mut(&server) {
+            known.failure = None;
+            known.version = Some(version);
+            let place = json::find(&result, 0..result.len(), "instructions");
+            known.catalogue.instructions =
+                place.and_then(|place| json::string(&result, place)).map(std::borrow::Cow::into_owned);
+        }
+        now.to_server(instance_id, answer::notification("notifications/initialized"));
+        for client in clients {
+            self.restore(client, instance_id, now);
+        }
+        for waiting in waiting {
+            match waiting {
+                Waiting::Initialize { client, id } => self.replay_initialize(client, &id, instance_id, now),
+                Waiting::Message { client, message } => {
+                    self.count_in_flight(client, -1);
+                    self.forward(client, instance_id, &message, now);
+                }
+                Waiting::List(kind) => self.list(instance_id, kind, now),
+            }
+        }
+    }
+
+    /// Ends an instance that cannot be used.
+    pub(crate) fn give_up(&mut self, instance: InstanceId, why: &Down, now: &mut Now<'_>) {
+        self.hold_back(instance, why, now);
+        self.forget(instance, why, now);
+        now.effects.push(Effect::Stop { instance });
+    }
+
+    /// The process is gone, or never came.
+    pub(crate) fn down(&mut self, instance: InstanceId, why: &Down, now: &mut Now<'_>) {
+        self.hold_back(instance, why, now);
+        self.forget(instance, why, now);
+    }
+
+    /// A server that fails before it is ready is not tried again at once.
+    fn hold_back(&mut self, instance: InstanceId, why: &Down, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get(&instance) else { return };
+        if instance.ready().is_some() {
+            return;
+        }
+        let name = instance.server.clone();
+        if let Some(server) = self.server_mut(&name) {
+            let times = server.failure.as_ref().map_or(0, |failure| failure.times) + 1;
+            let pause = FIRST_PAUSE.saturating_mul(1 << times.min(10)).min(LONGEST_PAUSE) / 2;
+            server.failure = Some(ServerFailure { down: why.clone(), times, until: now.time + pause });
+        }
+    }
+
+    /// Forgets an instance; everybody who waited for it is told.
+    fn forget(&mut self, instance_id: InstanceId, why: &Down, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.remove(&instance_id) else { return };
+        self.shared.remove(&(instance.server.clone(), instance.key.clone()));
+        for client in self.clients.values_mut() {
+            client.detach(instance_id);
+            client.asked.retain(|_, asked| asked.instance != instance_id);
+        }
+        let server = instance.server.clone();
+        let mut in_flight: Vec<_> = instance.in_flight.into_iter().collect();
+        in_flight.sort_by_key(|(number, _)| *number);
+        for (_, request) in in_flight {
+            if let Owner::Client { client, id, wish, .. } = request.owner {
+                self.count_in_flight(client, -1);
+                crashed(client, &id, &server, &wish, why, now);
+            }
+        }
+        if let Phase::Starting { waiting, .. } = instance.phase {
+            for waiting in waiting {
+                match waiting {
+                    Waiting::Initialize { client, id } => Self::unavailable(client, &id, &server, why, now),
+                    Waiting::Message { client, message } => {
+                        self.count_in_flight(client, -1);
+                        if let exai_proto::Kind::Request { id, .. } = message.kind() {
+                            let id = Id::from_json(message.at(id));
+                            Self::unavailable(client, &id, &server, why, now);
+                        }
+                    }
+                    Waiting::List(_) => {}
+                }
+            }
+        }
+        for kind in KINDS {
+            self.arrived(&server, kind, now);
+        }
+    }
+
+    /// A client is gone: what it asked for is cancelled, and what it was asked is declined.
+    pub(crate) fn closed(&mut self, client_id: ClientId, now: &mut Now<'_>) {
+        self.unanswerable(client_id, now);
+        let Some(client) = self.clients.remove(&client_id) else { return };
+        self.gatherings.retain(|waiting| waiting.client != client_id);
+        for server in &mut self.servers {
+            server.catalogue.owed.retain(|(client, _)| *client != client_id);
+        }
+        for (_, instance_id) in client.attached {
+            let Some(instance) = self.instances.get_mut(&instance_id) else { continue };
+            instance.clients.retain(|other| *other != client_id);
+            if instance.clients.is_empty() {
+                instance.idle_since = Some(now.time);
+            }
+            if let Phase::Starting { waiting, .. } = &mut instance.phase {
+                waiting.retain(|waiting| match waiting {
+                    Waiting::Initialize { client, .. } | Waiting::Message { client, .. } => {
+                        *client != client_id
+                    }
+                    Waiting::List(_) => true,
+                });
+            }
+            let mut cancelled = Vec::new();
+            for (&number, request) in &mut instance.in_flight {
+                if matches!(request.owner, Owner::Client { client, .. } if client == client_id) {
+                    request.owner = Owner::Router(Errand::Forgotten);
+                    cancelled.push(number);
+                }
+            }
+            cancelled.sort_unstable();
+            for number in cancelled {
+                now.to_server(instance_id, cancel(number, "the client has disconnected"));
+            }
+            let mut unheard = Vec::new();
+            instance.subscribers.retain(|uri, subscribers| {
+                subscribers.retain(|other| *other != client_id);
+                if subscribers.is_empty() {
+                    unheard.push(uri.clone());
+                }
+                !subscribers.is_empty()
+            });
+            unheard.sort();
+            for uri in unheard {
+                let params = format!("{{\"uri\":{}}}", json::quote(&uri));
+                let write = |number| answer::request(number, "resources/unsubscribe", &params);
+                self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
+            }
+        }
+    }
+
+    pub(crate) fn tick(&mut self, now: &mut Now<'_>) {
+        self.end_gatherings(now);
+        let mut ids: Vec<InstanceId> = self.instances.keys().copied().collect();
+        ids.sort();
+        for id in ids {
+            self.tick_instance(id, now);
+        }
+    }
+
+    fn tick_instance(&mut self, id: InstanceId, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        let policy = self.servers.iter().find(|server| server.policy.name == instance.server);
+        if let Phase::Starting { deadline, .. } = instance.phase {
+            if deadline <= now.time {
+                let limit = policy.map_or(0, |server| server.policy.start_timeout.as_secs());
+                let reason = format!("did not answer `initialize` within {limit} s");
+                self.give_up(id, &Down { reason, stderr_tail: String::new() }, now);
+            }
+            return;
+        }
+        let idle_stop = policy.map_or(Duration::ZERO, |server| server.policy.idle_stop);
+        if instance.in_flight.is_empty()
+            && instance.idle_since.is_some_and(|since| since + idle_stop <= now.time)
+        {
+            let why = Down { reason: "was idle".into(), stderr_tail: String::new() };
+            self.forget(id, &why, now);
+            return now.effects.push(Effect::Stop { instance: id });
+        }
+        let mut late: Vec<u64> = instance
+            .in_flight
+            .iter()
+            .filter(|(_, request)| request.deadline <= now.time)
+            .map(|(&number, _)| number)
+            .collect();
+        late.sort_unstable();
+        for number in late {
+            self.time_out(id, number, now);
+        }
+    }
+
+    fn time_out(&mut self, instance_id: InstanceId, number: u64, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let server = instance.server.clone();
+        let Some(request) = instance.in_flight.remove(&number) else { return };
+        now.to_server(instance_id, cancel(number, "no answer in time"));
+        match request.owner {
+            Owner::Client { client, id, wish, .. } => {
+                self.count_in_flight(client, -1);
+                let data = FailureData {
+                    server: Some(&server),
+                    tool: tool_of(&wish),
+                    ..FailureData::new(Source::Daemon, Failure::TimedOut)
+                };
+                let text = format!(
+                    "server \"{server}\" did not answer in time; the request was cancelled and may have been carried out"
+                );
+                now.fail(client, &id, &text, &data);
+            }
+            Owner::Router(Errand::List { kind, .. }) => self.arrived(&server, kind, now),
+            Owner::Router(Errand::Initialize | Errand::Forgotten) => {}
+        }
+    }
+}
+
+impl Server {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Server { policy, catalogue: Catalogue::default(), failure: None, next_number: 1, version: None }
+    }
+}
+
+impl Ready {
+    fn of(result: Bytes) -> Option<Self> {
+        let whole = 0..result.len();
+        let version =
+            json::string(&result, json::find(&result, whole.clone(), "protocolVersion")?)?.into_owned();
+        let has = |name| json::find_path(&result, whole.clone(), &["capabilities", name]).is_some();
+        let capabilities = Capabilities {
+            tools: has("tools"),
+            prompts: has("prompts"),
+            resources: has("resources"),
+            logging: has("logging"),
+        };
+        Some(Ready { result, version, capabilities })
+    }
+}
+
+fn tool_of(wish: &Wish) -> Option<&str> {
+    match wish {
+        Wish::Call { tool } => Some(tool),
+        Wish::Nothing | Wish::ListTools | Wish::SetLevel(_) | Wish::Subscribe(_) | Wish::Unsubscribe(_) => {
+            None
+        }
+    }
+}
+
+fn crashed(client: ClientId, id: &Id, server: &Arc<str>, wish: &Wish, why: &Down, now: &mut Now<'_>) {
+    let hint = format!("exai logs {server}");
+    let data = FailureData {
+        server: Some(server),
+        tool: tool_of(wish),
+        hint: Some(&hint),
+        stderr_tail: Some(&*why.stderr_tail).filter(|tail| !tail.is_empty()),
+        ..FailureData::new(Source::Daemon, Failure::ServerCrashed)
+    };
+    let text = format!(
+        "server \"{server}\" {} before it answered; the request may or may not have been carried out",
+        why.reason
+    );
+    now.fail(client, id, &text, &data);
+}
+
+fn cancel(number: u64, reason: &str) -> Bytes {
+    answer::notify(
+        "notifications/cancelled",
+        &format!("{{\"requestId\":{number},\"reason\":{}}}", json::quote(reason)),
+    )
+}

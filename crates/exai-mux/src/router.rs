@@ -1,0 +1,211 @@
+//! The router's state and its one entrance.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use exai_proto::answer::{self, Failure, FailureData, Source};
+use exai_proto::{Id, Message};
+
+use crate::catalogue::{Catalogue, Gathering};
+use crate::client::Client;
+use crate::event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId};
+use crate::instance::{InFlight, Instance, Owner};
+use crate::policy::{CALL_LIMIT, Policy, ShareKey};
+
+/// How often [`Event::Tick`] is due while anything has a deadline.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The routing core. See the crate's documentation.
+#[derive(Debug, Default)]
+pub struct Router {
+    pub(crate) servers: Vec<Server>,
+    pub(crate) clients: HashMap<ClientId, Client>,
+    pub(crate) instances: HashMap<InstanceId, Instance>,
+    pub(crate) shared: HashMap<(Arc<str>, ShareKey), InstanceId>,
+    pub(crate) gatherings: Vec<Gathering>,
+    pub(crate) next_instance: u64,
+}
+
+/// A configured server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) policy: Policy,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) failure: Option<ServerFailure>,
+    pub(crate) next_number: u32,
+    pub(crate) version: Option<String>,
+}
+
+/// Why a server is held back.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerFailure {
+    pub(crate) down: Down,
+    pub(crate) times: u32,
+    pub(crate) until: Instant,
+}
+
+/// What one event is worked on with.
+pub(crate) struct Now<'a> {
+    pub(crate) time: Instant,
+    pub(crate) effects: &'a mut Vec<Effect>,
+}
+
+impl Now<'_> {
+    pub(crate) fn to_client(&mut self, client: ClientId, bytes: Bytes, about: About) {
+        self.effects.push(Effect::ToClient { client, bytes, about });
+    }
+
+    pub(crate) fn answer(&mut self, client: ClientId, id: Id, bytes: Bytes) {
+        self.to_client(client, bytes, About::Answer(id));
+    }
+
+    pub(crate) fn to_server(&mut self, instance: InstanceId, bytes: Bytes) {
+        self.effects.push(Effect::ToServer { instance, bytes });
+    }
+
+    /// Answers a client with an error of JSON-RPC's own.
+    pub(crate) fn refuse(&mut self, client: ClientId, id: &Id, code: i32, message: &str) {
+        self.answer(client, id.clone(), answer::error(id, code, message));
+    }
+
+    /// Answers a client with an error of exai's own.
+    pub(crate) fn fail(&mut self, client: ClientId, id: &Id, message: &str, data: &FailureData<'_>) {
+        self.answer(client, id.clone(), answer::failure(id, message, data));
+    }
+}
+
+impl Router {
+    /// A router without servers or clients.
+    pub fn new() -> Self {
+        Router::default()
+    }
+
+    /// Works on one event. What is to be done is appended to `effects`, in the order it must be done.
+    pub fn handle(&mut self, event: Event, time: Instant, effects: &mut Vec<Effect>) {
+        let now = &mut Now { time, effects };
+        match event {
+            Event::FromClient { client, message } => self.from_client(client, message, now),
+            Event::FromServer { instance, message } => self.from_server(instance, &message, now),
+            Event::Opened { client, endpoint } => {
+                self.clients.insert(client, Client::new(endpoint));
+            }
+            Event::Closed { client } => self.closed(client, now),
+            Event::Up { instance } => self.up(instance, now),
+            Event::Down { instance, why } => self.down(instance, &why, now),
+            Event::Configured { policies } => self.configured(policies, now),
+            Event::Restart { server } => self.restart(&server, now),
+            Event::Tick => self.tick(now),
+        }
+    }
+
+    /// When the next [`Event::Tick`] is due, or `None` while nothing has a deadline.
+    pub fn next_tick(&self, time: Instant) -> Option<Instant> {
+        let busy = !self.gatherings.is_empty()
+            || self.instances.values().any(|instance| {
+                !instance.in_flight.is_empty() || instance.ready().is_none() || instance.idle_since.is_some()
+            });
+        busy.then(|| time + TICK)
+    }
+
+    /// Whether a request of any client is under way.
+    pub fn is_busy(&self) -> bool {
+        self.clients.values().any(|client| client.in_flight > 0) || !self.gatherings.is_empty()
+    }
+
+    pub(crate) fn server(&self, name: &str) -> Option<&Server> {
+        self.servers.iter().find(|server| &*server.policy.name == name)
+    }
+
+    pub(crate) fn server_mut(&mut self, name: &str) -> Option<&mut Server> {
+        self.servers.iter_mut().find(|server| &*server.policy.name == name)
+    }
+
+    /// Writes a request to an instance under a number of its own.
+    pub(crate) fn send_request(
+        &mut self,
+        instance_id: InstanceId,
+        owner: Owner,
+        write: impl FnOnce(u64) -> Bytes,
+        now: &mut Now<'_>,
+    ) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let timeout = self
+            .servers
+            .iter()
+            .find(|server| server.policy.name == instance.server)
+            .map_or(CALL_LIMIT, |server| server.policy.call_timeout);
+        let number = instance.mint();
+        let request = InFlight { owner, deadline: now.time + timeout, limit: now.time + CALL_LIMIT };
+        // Registered before it is written: a fast answer must find it.
+        instance.in_flight.insert(number, request);
+        now.to_server(instance_id, write(number));
+    }
+
+    /// The clients whose notifications an instance feeds: those attached to it.
+    pub(crate) fn tell_attached(&self, instance: InstanceId, bytes: &Bytes, now: &mut Now<'_>) {
+        if let Some(instance) = self.instances.get(&instance) {
+            for &client in &instance.clients {
+                now.to_client(client, bytes.clone(), About::Session);
+            }
+        }
+    }
+
+    /// Clients of the aggregated endpoint that have introduced themselves.
+    pub(crate) fn aggregating(&self) -> Vec<ClientId> {
+        let mut found: Vec<ClientId> = self
+            .clients
+            .iter()
+            .filter(|(_, client)| client.endpoint == Endpoint::All && client.introduction().is_some())
+            .map(|(&id, _)| id)
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// -31006 for a server that is not configured.
+    pub(crate) fn unknown_server(&self, client: ClientId, id: &Id, name: &str, now: &mut Now<'_>) {
+        let known: Vec<&str> = self.servers.iter().map(|server| &*server.policy.name).collect();
+        let message = format!("no server is called \"{name}\"; configured are: {}", known.join(", "));
+        let data = FailureData {
+            server: Some(name),
+            hint: Some("exai add NAME -- COMMAND"),
+            ..FailureData::new(Source::Daemon, Failure::ServerUnavailable)
+        };
+        now.fail(client, id, &message, &data);
+    }
+
+    pub(crate) fn unavailable(client: ClientId, id: &Id, server: &str, why: &Down, now: &mut Now<'_>) {
+        let hint = format!("exai logs {server}");
+        let data = FailureData {
+            server: Some(server),
+            hint: Some(&hint),
+            stderr_tail: Some(&*why.stderr_tail).filter(|tail| !tail.is_empty()),
+            ..FailureData::new(Source::Daemon, Failure::ServerUnavailable)
+        };
+        now.fail(client, id, &format!("server \"{server}\" is not available: it {}", why.reason), &data);
+    }
+
+    pub(crate) fn overloaded(client: ClientId, id: &Id, server: Option<&str>, what: &str, now: &mut Now<'_>) {
+        let data = FailureData { server, ..FailureData::new(Source::Daemon, Failure::Overloaded) };
+        now.fail(client, id, &format!("overloaded: {what}; nothing was sent"), &data);
+    }
+}
+
+/// The edits that put a minted number in the place of a client's id and progress token.
+pub(crate) fn with_number(
+    message: &Message,
+    id: &std::ops::Range<usize>,
+    token: Option<&std::ops::Range<usize>>,
+    number: u64,
+    more: Vec<exai_proto::json::Edit>,
+) -> Bytes {
+    let digits = number.to_string().into_bytes();
+    let mut edits = more;
+    if let Some(token) = token {
+        edits.push(exai_proto::json::Edit { at: token.clone(), with: digits.clone() });
+    }
+    edits.push(exai_proto::json::Edit { at: id.clone(), with: digits });
+    message.edited(edits)
+}

@@ -1,0 +1,231 @@
+//! What servers say.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use exai_proto::answer;
+use exai_proto::envelope::Outcome;
+use exai_proto::json::{self, Edit};
+use exai_proto::{Id, Kind as Shape, Message};
+
+use crate::catalogue::{KINDS, Kind};
+use crate::client::Asked;
+use crate::downstream::number;
+use crate::event::{About, ClientId, InstanceId};
+use crate::instance::{Errand, InFlight, Owner, Wish};
+use crate::level::Level;
+use crate::params::Params;
+use crate::router::{Now, Router};
+
+impl Router {
+    pub(crate) fn from_server(&mut self, instance: InstanceId, message: &Message, now: &mut Now<'_>) {
+        if !self.instances.contains_key(&instance) {
+            return;
+        }
+        match message.kind() {
+            Shape::Response { id, outcome } => self.server_answers(instance, message, id, outcome, now),
+            Shape::Notification { method, params } => {
+                self.server_tells(instance, message, method, params.as_ref(), now);
+            }
+            Shape::Request { id, method, params } => {
+                self.server_asks(instance, message, id, method, params.as_ref(), now);
+            }
+        }
+    }
+
+    fn server_answers(
+        &mut self,
+        instance_id: InstanceId,
+        message: &Message,
+        id: &Range<usize>,
+        outcome: &Outcome,
+        now: &mut Now<'_>,
+    ) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let found = number(message.at(id)).and_then(|number| instance.in_flight.remove(&number));
+        let Some(InFlight { owner, .. }) = found else {
+            let server = instance.label();
+            return tracing::warn!(server, id = message.str_at(id), "an answer to no request was dropped");
+        };
+        match owner {
+            Owner::Client { client, id: own, wish, .. } => {
+                self.count_in_flight(client, -1);
+                let mut edits = vec![Edit { at: id.clone(), with: own.as_json().to_vec() }];
+                if let Outcome::Result(result) = outcome {
+                    if wish == Wish::ListTools {
+                        edits.extend(self.without_blocked_tools(instance_id, message, result));
+                    }
+                    self.fulfil(client, instance_id, wish);
+                }
+                now.answer(client, own, message.edited(edits));
+            }
+            Owner::Router(Errand::Initialize) => self.initialised(instance_id, message, outcome, now),
+            Owner::Router(Errand::List { kind, items, pages }) => {
+                self.listed(instance_id, message, outcome, (kind, items, pages), now);
+            }
+            Owner::Router(Errand::Forgotten) => {}
+        }
+    }
+
+    /// Takes tools the configuration blocks out of a list.
+    fn without_blocked_tools(
+        &self,
+        instance: InstanceId,
+        message: &Message,
+        result: &Range<usize>,
+    ) -> Option<Edit> {
+        let filter = &self.server(&self.instances.get(&instance)?.server)?.policy.tools;
+        let text = message.bytes();
+        let at = json::find(text, result.clone(), "tools")?;
+        let kept: Vec<&[u8]> = json::elements(text, at.clone())
+            .into_iter()
+            .filter(|item| {
+                let name = json::find(text, item.clone(), "name").and_then(|name| json::string(text, name));
+                name.is_none_or(|name| filter.allows(&name))
+            })
+            .map(|item| &text[item])
+            .collect();
+        let with = [&b"["[..], &kept.join(&b","[..]), b"]"].concat();
+        Some(Edit { at, with })
+    }
+
+    fn server_tells(
+        &mut self,
+        instance_id: InstanceId,
+        message: &Message,
+        method: &Range<usize>,
+        params: Option<&Range<usize>>,
+        now: &mut Now<'_>,
+    ) {
+        let method = message.str_at(method);
+        match method {
+            "notifications/progress" => self.server_progresses(instance_id, message, params, now),
+            "notifications/cancelled" => {
+                // The server no longer wants what it asked.
+                let Some(place) = Params::of(message, params).request_id else { return };
+                let unwanted = Id::from_json(message.at(&place));
+                for (&client_id, client) in &mut self.clients {
+                    let asked = client
+                        .asked
+                        .iter()
+                        .find(|(_, asked)| asked.instance == instance_id && asked.id == unwanted);
+                    if let Some((&number, _)) = asked {
+                        client.asked.remove(&number);
+                        let with = number.to_string().into_bytes();
+                        let bytes = message.edited(vec![Edit { at: place, with }]);
+                        return now.to_client(client_id, bytes, About::Session);
+                    }
+                }
+            }
+            "notifications/message" => {
+                let level = Params::text(message, Params::of(message, params).level.as_ref());
+                let level = level.and_then(|name| Level::parse(&name));
+                let Some(instance) = self.instances.get(&instance_id) else { return };
+                // What is said while one client's request is under way belongs on that request's stream.
+                let about = match instance.sole_client() {
+                    Some((client, Some(id))) if instance.clients == [client] => About::During(id),
+                    _ => About::Session,
+                };
+                for client in &instance.clients {
+                    if self.clients.get(client).is_some_and(|client| client.wants(level)) {
+                        now.to_client(*client, message.bytes().clone(), about.clone());
+                    }
+                }
+            }
+            "notifications/resources/updated" => {
+                let uri = Params::text(message, Params::of(message, params).uri.as_ref());
+                let Some(instance) = self.instances.get(&instance_id) else { return };
+                for client in uri.and_then(|uri| instance.subscribers.get(&uri)).into_iter().flatten() {
+                    now.to_client(*client, message.bytes().clone(), About::Session);
+                }
+            }
+            _ => match KINDS.into_iter().find(|kind| kind.changed() == method) {
+                Some(kind) => self.list_changed(instance_id, kind, message.bytes(), now),
+                None => self.tell_attached(instance_id, message.bytes(), now),
+            },
+        }
+    }
+
+    /// `list_changed` goes to everybody who could have the list: clients of the instance, and all clients of
+    /// the aggregated endpoint.
+    fn list_changed(&mut self, instance_id: InstanceId, kind: Kind, bytes: &Bytes, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get(&instance_id) else { return };
+        let mut told = instance.clients.clone();
+        for client in self.aggregating() {
+            if !told.contains(&client) {
+                told.push(client);
+            }
+        }
+        for client in told {
+            now.to_client(client, bytes.clone(), About::Session);
+        }
+        self.relist(instance_id, kind, now);
+    }
+
+    fn server_progresses(
+        &mut self,
+        instance_id: InstanceId,
+        message: &Message,
+        params: Option<&Range<usize>>,
+        now: &mut Now<'_>,
+    ) {
+        let Some(place) = Params::of(message, params).progress_token else { return };
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        // After the answer there is no entry, and the progress is dropped: clients tear the connection down
+        // over a token they no longer know.
+        let Some(request) = number(message.at(&place)).and_then(|number| instance.in_flight.get_mut(&number))
+        else {
+            return;
+        };
+        let Owner::Client { client, id, token: Some(token), .. } = &request.owner else { return };
+        let (client, about) = (*client, About::During(id.clone()));
+        let edit = Edit { at: place, with: token.as_json().to_vec() };
+        let server = instance.server.clone();
+        if let Some(server) = self.servers.iter().find(|known| known.policy.name == server) {
+            request.deadline = (now.time + server.policy.call_timeout).min(request.limit);
+        }
+        now.to_client(client, message.edited(vec![edit]), about);
+    }
+
+    /// A request of the server: sampling, elicitation, roots. It goes to the only client it can be meant
+    /// for; if that cannot be known, the server is told so. Nobody is ever asked in another's place.
+    fn server_asks(
+        &mut self,
+        instance_id: InstanceId,
+        message: &Message,
+        id: &Range<usize>,
+        method: &Range<usize>,
+        params: Option<&Range<usize>>,
+        now: &mut Now<'_>,
+    ) {
+        let own = Id::from_json(message.at(id));
+        if message.str_at(method) == "ping" {
+            return now.to_server(instance_id, answer::result(&own, b"{}"));
+        }
+        let Some(instance) = self.instances.get(&instance_id) else { return };
+        let Some((client_id, request)) = instance.sole_client() else {
+            let text = "exai cannot tell which client this request is meant for; set share = \"client\" for this server";
+            return now.to_server(instance_id, answer::error(&own, -32603, text));
+        };
+        let Some(client) = self.clients.get_mut(&client_id) else { return };
+        let number = client.next_ask;
+        client.next_ask += 1;
+        let token = Params::of(message, params).token;
+        let digits = number.to_string().into_bytes();
+        let mut edits = vec![Edit { at: id.clone(), with: digits.clone() }];
+        edits.extend(token.clone().map(|at| Edit { at, with: digits }));
+        let token = token.map(|token| Id::from_json(message.at(&token)));
+        client.asked.insert(number, Asked { instance: instance_id, id: own, token });
+        let about = request.map_or(About::Session, About::During);
+        now.to_client(client_id, message.edited(edits), about);
+    }
+
+    /// Tells a server that a client will not answer any more.
+    pub(crate) fn unanswerable(&mut self, client: ClientId, now: &mut Now<'_>) {
+        let asked = self.clients.get_mut(&client).map(|client| std::mem::take(&mut client.asked));
+        for asked in asked.into_iter().flatten().map(|(_, asked)| asked) {
+            let text = "the client that was asked has disconnected";
+            now.to_server(asked.instance, answer::error(&asked.id, -32603, text));
+        }
+    }
+}

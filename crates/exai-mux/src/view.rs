@@ -1,0 +1,101 @@
+//! What the router can be asked for the status document.
+
+use std::sync::Arc;
+
+use crate::event::{ClientId, InstanceId};
+use crate::instance::Phase;
+use crate::router::Router;
+
+/// One client.
+#[derive(Debug, Clone)]
+pub struct ClientView {
+    /// Its id.
+    pub id: ClientId,
+    /// The name it gave.
+    pub name: Option<String>,
+    /// The version it gave.
+    pub build: Option<String>,
+    /// The protocol revision it asked for.
+    pub version: Option<String>,
+    /// Requests under way.
+    pub in_flight: u32,
+    /// Requests so far.
+    pub calls: u64,
+}
+
+/// One server with its instances.
+#[derive(Debug, Clone)]
+pub struct ServerView {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The revision it speaks, once known.
+    pub version: Option<String>,
+    /// Why it failed last, while it is held back for it.
+    pub failure: Option<String>,
+    /// Its instances, oldest first.
+    pub instances: Vec<InstanceView>,
+}
+
+/// One instance.
+#[derive(Debug, Clone)]
+pub struct InstanceView {
+    /// Its id.
+    pub id: InstanceId,
+    /// Its number among the server's.
+    pub number: u32,
+    /// Whether it serves.
+    pub ready: bool,
+    /// Who uses it.
+    pub clients: Vec<ClientId>,
+    /// Requests it has not answered.
+    pub in_flight: usize,
+}
+
+impl Router {
+    /// All clients, oldest first.
+    pub fn clients(&self) -> Vec<ClientView> {
+        let mut views: Vec<ClientView> = self
+            .clients
+            .iter()
+            .map(|(&id, client)| {
+                let introduction = client.introduction();
+                ClientView {
+                    id,
+                    name: introduction.and_then(|said| said.name.clone()),
+                    build: introduction.and_then(|said| said.build.clone()),
+                    version: introduction.map(|said| said.version.clone()),
+                    in_flight: client.in_flight,
+                    calls: client.calls,
+                }
+            })
+            .collect();
+        views.sort_by_key(|view| view.id);
+        views
+    }
+
+    /// All servers, in the order of the configuration.
+    pub fn servers(&self) -> Vec<ServerView> {
+        let view = |server: &crate::router::Server| {
+            let mut instances: Vec<InstanceView> = self
+                .instances
+                .iter()
+                .filter(|(_, instance)| instance.server == server.policy.name)
+                .map(|(&id, instance)| InstanceView {
+                    id,
+                    number: instance.number,
+                    ready: matches!(instance.phase, Phase::Ready(_)),
+                    clients: instance.clients.clone(),
+                    in_flight: instance.in_flight.len(),
+                })
+                .collect();
+            instances.sort_by_key(|instance| instance.id);
+            ServerView {
+                name: server.policy.name.clone(),
+                version: server.version.clone(),
+                failure: server.failure.as_ref().map(|failure| failure.down.reason.clone()),
+                instances,
+            }
+        };
+        self.servers.iter().map(view).collect()
+    }
+}
