@@ -1,0 +1,112 @@
+//! A buffer that is read into at its end and taken from at its start.
+//!
+//! It holds 64 KiB as a rule, grows for one long message and shrinks again when none came for a while: a
+//! shim lives for weeks, and one screenshot must not cost it a megabyte for ever.
+
+/// What a pipe or a socket usually hands over at once.
+const USUAL: usize = 64 * 1024;
+/// How often the buffer must have been emptied without need for more than [`USUAL`] before it shrinks.
+const CALM: u32 = 16;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+    calm: u32,
+}
+
+impl Buffer {
+    /// A buffer that holds these bytes already.
+    pub(crate) fn with(bytes: &[u8]) -> Self {
+        let mut buffer = Buffer::default();
+        if !bytes.is_empty() {
+            buffer.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+            buffer.filled(bytes.len());
+        }
+        buffer
+    }
+
+    /// What was read and not taken yet.
+    pub(crate) fn data(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// Free space to read into, of at least `least` bytes.
+    pub(crate) fn room(&mut self, least: usize) -> &mut [u8] {
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+            self.shrink_when_calm(least);
+        }
+        if self.bytes.len() - self.end < least && self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        let needed = self.end + least;
+        if self.bytes.len() < needed {
+            let length = needed.max(USUAL).max(if self.end > 0 { self.bytes.len() * 2 } else { 0 });
+            self.bytes.resize(length, 0);
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    /// `count` bytes were read into the [`Buffer::room`].
+    pub(crate) fn filled(&mut self, count: usize) {
+        self.end += count;
+        debug_assert!(self.end <= self.bytes.len(), "BUG: more was read than there was room for");
+    }
+
+    /// The first `count` bytes of the data are done with.
+    pub(crate) fn take(&mut self, count: usize) {
+        self.start += count;
+        debug_assert!(self.start <= self.end, "BUG: more was taken than there was");
+    }
+
+    fn shrink_when_calm(&mut self, least: usize) {
+        if self.bytes.len() <= USUAL || least > USUAL {
+            self.calm = 0;
+            return;
+        }
+        self.calm += 1;
+        if self.calm >= CALM {
+            self.bytes = Vec::new();
+            self.calm = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(buffer: &mut Buffer, bytes: &[u8]) {
+        buffer.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        buffer.filled(bytes.len());
+    }
+
+    #[test]
+    fn what_is_left_survives_growth_and_moving() {
+        let mut buffer = Buffer::with(b"abc");
+        buffer.take(2);
+        fill(&mut buffer, &vec![b'x'; USUAL]);
+        fill(&mut buffer, b"end");
+        assert_eq!(buffer.data().len(), 1 + USUAL + 3);
+        assert!(buffer.data().starts_with(b"cx") && buffer.data().ends_with(b"xend"));
+    }
+
+    #[test]
+    fn it_shrinks_after_some_calm_and_not_at_once() {
+        let mut buffer = Buffer::default();
+        fill(&mut buffer, &vec![0; 10 * USUAL]);
+        for round in 0..CALM {
+            assert!(buffer.bytes.len() > USUAL, "round {round}");
+            buffer.take(buffer.data().len());
+            buffer.room(1);
+            buffer.filled(1);
+        }
+        assert_eq!(buffer.bytes.len(), USUAL);
+    }
+}

@@ -1,0 +1,323 @@
+//! WebSocket frames (RFC 6455), the client's half, over bytes: no socket here.
+//!
+//! A client must mask what it sends. The key is meant to be random, so that a page in a browser cannot make
+//! a proxy on the way mistake a message for a request of its own choosing. There is no browser and no proxy
+//! on the private local socket; the key is zero here, which is legal on the wire and leaves the bytes as
+//! they are: nothing has to pass over a megabyte to mask it.
+
+use std::io::Read;
+
+use exai_proto::limits;
+
+use crate::buffer::Buffer;
+
+/// How much to ask a socket for when it is not known what comes.
+const SOME: usize = 32 * 1024;
+/// What a control frame may carry.
+const CONTROL_BYTES: usize = 125;
+
+/// What a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opcode {
+    /// Goes on where the frame before ended.
+    Continuation,
+    /// A control message of the link.
+    Text,
+    /// An MCP message.
+    Binary,
+    /// The last frame of a side.
+    Close,
+    /// Asks for a pong.
+    Ping,
+    /// Answers a ping.
+    Pong,
+}
+
+impl Opcode {
+    fn from_bits(bits: u8) -> Option<Self> {
+        Some(match bits {
+            0x0 => Opcode::Continuation,
+            0x1 => Opcode::Text,
+            0x2 => Opcode::Binary,
+            0x8 => Opcode::Close,
+            0x9 => Opcode::Ping,
+            0xA => Opcode::Pong,
+            _ => return None,
+        })
+    }
+
+    fn bits(self) -> u8 {
+        match self {
+            Opcode::Continuation => 0x0,
+            Opcode::Text => 0x1,
+            Opcode::Binary => 0x2,
+            Opcode::Close => 0x8,
+            Opcode::Ping => 0x9,
+            Opcode::Pong => 0xA,
+        }
+    }
+}
+
+/// The peer does not speak the protocol; the link is of no use any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Reserved bits or an unknown opcode.
+    #[error("a frame with reserved bits or an unknown opcode")]
+    Reserved,
+    /// A server never masks.
+    #[error("a masked frame from the daemon")]
+    Masked,
+    /// A control frame that is long or in pieces.
+    #[error("a control frame that is too long or in pieces")]
+    Control,
+    /// A piece without a beginning, or a beginning inside a message.
+    #[error("the pieces of a message in a wrong order")]
+    Order,
+    /// More than a message may have.
+    #[error("a message of more than {} bytes", limits::MESSAGE_BYTES)]
+    TooLong,
+}
+
+/// Appends the header of a whole frame of `length` bytes; the payload follows it as it is.
+pub fn put_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {
+    const FINAL: u8 = 0x80;
+    const MASKED: u8 = 0x80;
+    out.push(FINAL | opcode.bits());
+    match length {
+        0..=125 => out.push(MASKED | length as u8),
+        126..=0xFFFF => {
+            out.push(MASKED | 126);
+            out.extend_from_slice(&(length as u16).to_be_bytes());
+        }
+        _ => {
+            out.push(MASKED | 127);
+            out.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(&[0; 4]);
+}
+
+/// Appends a whole frame.
+pub fn put(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
+    put_header(out, opcode, payload.len());
+    out.extend_from_slice(payload);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Header {
+    last: bool,
+    opcode: Opcode,
+    /// Where the payload begins.
+    start: usize,
+    /// Where it ends.
+    end: usize,
+}
+
+/// Reads a header; `None` while it is not there whole.
+fn header(bytes: &[u8]) -> Result<Option<Header>, FrameError> {
+    let [first, second, rest @ ..] = bytes else { return Ok(None) };
+    let opcode = Opcode::from_bits(first & 0x0F).filter(|_| first & 0x70 == 0).ok_or(FrameError::Reserved)?;
+    if second & 0x80 != 0 {
+        return Err(FrameError::Masked);
+    }
+    let (start, length) = match second & 0x7F {
+        126 => match rest.first_chunk::<2>() {
+            Some(length) => (4, u64::from(u16::from_be_bytes(*length))),
+            None => return Ok(None),
+        },
+        127 => match rest.first_chunk::<8>() {
+            Some(length) => (10, u64::from_be_bytes(*length)),
+            None => return Ok(None),
+        },
+        short => (2, u64::from(short)),
+    };
+    let length =
+        usize::try_from(length).ok().filter(|length| *length <= limits::MESSAGE_BYTES).ok_or(FrameError::TooLong)?;
+    let last = first & 0x80 != 0;
+    let control = matches!(opcode, Opcode::Close | Opcode::Ping | Opcode::Pong);
+    if control && (!last || length > CONTROL_BYTES) {
+        return Err(FrameError::Control);
+    }
+    Ok(Some(Header { last, opcode, start, end: start + length }))
+}
+
+/// A whole frame, or a message put together from several.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// What it is; never a continuation.
+    pub opcode: Opcode,
+    /// Its payload.
+    pub payload: &'a [u8],
+}
+
+/// Finds the frames in what was read.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    buffer: Buffer,
+    /// How many bytes at the buffer's start belong to the frame handed out last.
+    done: usize,
+    pieces: Option<(Opcode, Vec<u8>)>,
+    whole: Vec<u8>,
+}
+
+impl Decoder {
+    /// Begins with bytes that were read behind the handshake.
+    pub fn with(bytes: &[u8]) -> Self {
+        Decoder { buffer: Buffer::with(bytes), ..Decoder::default() }
+    }
+
+    /// Reads once, as much as there is; 0 is the end.
+    pub fn read_from(&mut self, mut source: impl Read) -> std::io::Result<usize> {
+        self.release();
+        // The length of a frame is known from its beginning: make room for it once.
+        let missing = match header(self.buffer.data()) {
+            Ok(Some(header)) => header.end.saturating_sub(self.buffer.data().len()),
+            Ok(None) | Err(_) => 0,
+        };
+        let count = source.read(self.buffer.room(missing.max(SOME)))?;
+        self.buffer.filled(count);
+        Ok(count)
+    }
+
+    /// The next frame, or `None` when more has to be read first.
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
+        loop {
+            self.release();
+            let Some(header) = header(self.buffer.data())? else { return Ok(None) };
+            if self.buffer.data().len() < header.end {
+                return Ok(None);
+            }
+            self.done = header.end;
+            let payload = header.start..header.end;
+            match (header.opcode, header.last) {
+                (Opcode::Continuation, last) => {
+                    let (opcode, mut message) = self.pieces.take().ok_or(FrameError::Order)?;
+                    if message.len() + payload.len() > limits::MESSAGE_BYTES {
+                        return Err(FrameError::TooLong);
+                    }
+                    message.extend_from_slice(&self.buffer.data()[payload]);
+                    if last {
+                        self.whole = message;
+                        return Ok(Some(Frame { opcode, payload: &self.whole }));
+                    }
+                    self.pieces = Some((opcode, message));
+                }
+                (Opcode::Text | Opcode::Binary, _) if self.pieces.is_some() => return Err(FrameError::Order),
+                (opcode @ (Opcode::Text | Opcode::Binary), false) => {
+                    self.pieces = Some((opcode, self.buffer.data()[payload].to_vec()));
+                }
+                (opcode, _) => return Ok(Some(Frame { opcode, payload: &self.buffer.data()[payload] })),
+            }
+        }
+    }
+
+    fn release(&mut self) {
+        self.buffer.take(std::mem::take(&mut self.done));
+        if self.whole.capacity() > 0 {
+            self.whole = Vec::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a server sends: the same, without the mask.
+    fn server(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = vec![first];
+        match payload.len() {
+            length @ 0..=125 => out.push(length as u8),
+            length @ 126..=0xFFFF => {
+                out.push(126);
+                out.extend_from_slice(&(length as u16).to_be_bytes());
+            }
+            length => {
+                out.push(127);
+                out.extend_from_slice(&(length as u64).to_be_bytes());
+            }
+        }
+        out.extend_from_slice(payload);
+        out
+    }
+
+    /// Every frame of `wire`, read in steps of at most `step` bytes.
+    fn decode(wire: &[u8], step: usize) -> Result<Vec<(Opcode, Vec<u8>)>, FrameError> {
+        let mut decoder = Decoder::default();
+        let mut found = Vec::new();
+        for mut part in wire.chunks(step) {
+            while decoder.read_from(&mut part).unwrap() > 0 {
+                while let Some(frame) = decoder.next_frame()? {
+                    found.push((frame.opcode, frame.payload.to_vec()));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn frames_of_every_length_arrive_however_they_are_cut() {
+        let long = vec![b'x'; 70_000];
+        let wire = [
+            server(0x82, b"a"),
+            server(0x81, b"{}"),
+            server(0x82, &long[..126]),
+            server(0x89, b"ping"),
+            server(0x82, &long[..65_536]),
+            server(0x82, b""),
+            server(0x88, b""),
+        ]
+        .concat();
+        let expected: Vec<(Opcode, Vec<u8>)> = vec![
+            (Opcode::Binary, b"a".to_vec()),
+            (Opcode::Text, b"{}".to_vec()),
+            (Opcode::Binary, long[..126].to_vec()),
+            (Opcode::Ping, b"ping".to_vec()),
+            (Opcode::Binary, long[..65_536].to_vec()),
+            (Opcode::Binary, Vec::new()),
+            (Opcode::Close, Vec::new()),
+        ];
+        for step in [1, 2, 3, 7, 130, 4096, 1 << 20] {
+            assert_eq!(decode(&wire, step).unwrap(), expected, "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn pieces_are_put_together_around_a_ping() {
+        let wire =
+            [server(0x02, b"ab"), server(0x89, b"p"), server(0x00, b"cd"), server(0x80, b"e"), server(0x82, b"f")];
+        let expected = [(Opcode::Ping, &b"p"[..]), (Opcode::Binary, b"abcde"), (Opcode::Binary, b"f")]
+            .map(|(opcode, payload)| (opcode, payload.to_vec()));
+        assert_eq!(decode(&wire.concat(), 3).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_breaks_the_protocol_is_refused() {
+        let huge = [&[0x82, 127][..], &(limits::MESSAGE_BYTES as u64 + 1).to_be_bytes()].concat();
+        let cases: [(Vec<u8>, FrameError); 8] = [
+            (vec![0xC2, 0], FrameError::Reserved),
+            (vec![0x83, 0], FrameError::Reserved),
+            (vec![0x82, 0x80, 0, 0, 0, 0], FrameError::Masked),
+            (server(0x09, b""), FrameError::Control),
+            (server(0x89, &[0; 126]), FrameError::Control),
+            (server(0x80, b"x"), FrameError::Order),
+            ([server(0x02, b"a"), server(0x82, b"b")].concat(), FrameError::Order),
+            (huge, FrameError::TooLong),
+        ];
+        for (wire, expected) in cases {
+            assert_eq!(decode(&wire, 1000), Err(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_sent_is_masked_with_zero_and_has_the_shortest_length() {
+        let mut out = Vec::new();
+        put(&mut out, Opcode::Binary, b"hi");
+        assert_eq!(out, b"\x82\x82\0\0\0\0hi");
+        for (length, expected) in [(125, 6), (126, 8), (65_535, 8), (65_536, 14)] {
+            out.clear();
+            put_header(&mut out, Opcode::Binary, length);
+            assert_eq!(out.len(), expected, "{length}");
+        }
+    }
+}
