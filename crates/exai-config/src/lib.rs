@@ -1,1 +1,21 @@
 //! Layered configuration with the origin of each value, paths, environment catalogue.
+//!
+//! Three layers, the later winning: the defaults in this code, `config.toml` in the state directory, and
+//! the environment variables of [`environment`]. Values are kept as they were written: what `${…}` in
+//! them means is known only where a server is started ([`expand`]).
+
+pub mod edit;
+pub mod environment;
+pub mod expand;
+pub mod server_name;
+
+mod home;
+mod load;
+mod raw;
+mod secret;
+mod server;
+
+pub use home::{Home, HomeError, Note};
+pub use load::{Config, ConfigError, DEFAULT_PORT, DaemonConfig, MAX_CONFIG_BYTES, Origin, Setting, load};
+pub use secret::Secret;
+pub use server::{Containment, EraChoice, ServerConfig, ServerKind, Servers, Share, StartPolicy, ToolFilter};

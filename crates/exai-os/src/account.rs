@@ -134,6 +134,11 @@ fn with_session(
     vars
 }
 
+/// The value of a variable, by the rule of this system: on Windows the case of a name does not matter.
+pub fn find_variable<'a>(vars: &'a [(OsString, OsString)], name: &str) -> Option<&'a std::ffi::OsStr> {
+    vars.iter().find(|(known, _)| sys::environment::same_name(known, name)).map(|(_, value)| &**value)
+}
+
 fn is_session(name: &std::ffi::OsStr) -> bool {
     const SESSION: [&str; 7] = [
         "SSH_AUTH_SOCK",

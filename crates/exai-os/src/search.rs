@@ -40,7 +40,7 @@ pub fn resolve(command: &str, cwd: &Path, vars: &[(OsString, OsString)]) -> Resu
         let file = cwd.join(command);
         return sys::search::executable(&file, vars).ok_or_else(|| not_found(None, Some(file)));
     }
-    let path = vars.iter().find(|(name, _)| sys::search::is_path_variable(name)).map(|(_, value)| &**value);
+    let path = crate::account::find_variable(vars, "PATH");
     path.into_iter()
         .filter(|_| !command.is_empty())
         .flat_map(std::env::split_paths)

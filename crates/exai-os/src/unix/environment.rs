@@ -17,6 +17,10 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// A start file that prints more than this is broken.
 const MOST_OUTPUT: usize = 16 << 20;
 
+pub(crate) fn same_name(name: &OsStr, other: &str) -> bool {
+    name == other
+}
+
 /// What an account has before any start file is read.
 pub(crate) fn base(account: &Account) -> Vars {
     let mut vars: Vars = vec![("HOME".into(), account.home.clone().into())];

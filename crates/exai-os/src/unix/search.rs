@@ -1,12 +1,8 @@
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn names_a_file(command: &str) -> bool {
     command.contains('/')
-}
-
-pub(crate) fn is_path_variable(name: &OsStr) -> bool {
-    name == "PATH"
 }
 
 /// `file` itself, if this account may execute it.

@@ -1,0 +1,156 @@
+//! Changing `config.toml` as a person would: their comments, order and spacing stay.
+//!
+//! There is no lock around reading and writing: the file is replaced in one step, so no reader ever sees
+//! half of it, and of two changes at the same instant the later wins, as with any two editors.
+
+use std::io;
+use std::path::PathBuf;
+
+use exai_os::private;
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
+
+use crate::load::{self, Config, ConfigError};
+use crate::server_name::{self, NameError};
+use crate::{Home, Secret};
+
+/// A server as `exai add` describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewServer {
+    /// The program; none for a URL alone.
+    pub command: Option<String>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Variables on top of the daemon's environment.
+    pub env: Vec<(String, Secret)>,
+    /// Where it is reached; none for a command that speaks over its stdio.
+    pub url: Option<String>,
+    /// Headers of each request.
+    pub headers: Vec<(String, Secret)>,
+}
+
+/// Why the file was left as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// The name breaks the rule.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// There is one of this name, or of a name that differs in case only.
+    #[error("there is a server `{name}` already")]
+    Exists {
+        /// The name it has.
+        name: String,
+    },
+    /// There is none of this name.
+    #[error("there is no server `{name}`{}", known_sentence(known))]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+        /// Those that are there.
+        known: Vec<String>,
+    },
+    /// The file was invalid before, or the change would make it so.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The new file could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+fn known_sentence(known: &[String]) -> String {
+    if known.is_empty() {
+        "; none is configured".to_owned()
+    } else {
+        format!("; there are: {}", known.join(", "))
+    }
+}
+
+/// Adds a server at the end of the file. With `force` it takes the place of one with the same name, of
+/// which nothing is kept but the comment above it.
+pub fn add(home: &Home, name: &str, server: &NewServer, force: bool) -> Result<(), EditError> {
+    server_name::check(name)?;
+    let (mut document, config) = open(home)?;
+    let existing = config.servers.names().find(|known| known.eq_ignore_ascii_case(name));
+    if let Some(existing) = existing.filter(|_| !force) {
+        return Err(EditError::Exists { name: existing.to_owned() });
+    }
+    let root = document.as_table_mut();
+    let servers = root.entry("servers").or_insert_with(|| {
+        let mut servers = Table::new();
+        servers.set_implicit(true); // no `[servers]` line of its own
+        Item::Table(servers)
+    });
+    let inline = servers.is_inline_table();
+    let servers = servers.as_table_like_mut().expect("BUG: a valid file has a table here");
+    let replaced = existing.and_then(|existing| servers.remove(existing));
+    let item = if inline {
+        Item::Value(Value::InlineTable(fill(server, InlineTable::new())))
+    } else {
+        let mut table = fill(server, Table::new());
+        match replaced.as_ref().and_then(Item::as_table) {
+            Some(old) => {
+                *table.decor_mut() = old.decor().clone();
+                table.set_position(old.position());
+            }
+            None => table.decor_mut().set_prefix(if config.is_blank() { "" } else { "\n" }),
+        }
+        Item::Table(table)
+    };
+    servers.insert(name, item);
+    save(home, &document)
+}
+
+/// Removes a server, with the comment above it.
+pub fn remove(home: &Home, name: &str) -> Result<(), EditError> {
+    let (mut document, config) = open(home)?;
+    if config.servers.get(name).is_none() {
+        let known = config.servers.names().map(str::to_owned).collect();
+        return Err(EditError::Unknown { name: name.to_owned(), known });
+    }
+    if let Some(servers) = document.get_mut("servers").and_then(Item::as_table_like_mut) {
+        servers.remove(name);
+    }
+    save(home, &document)
+}
+
+fn open(home: &Home) -> Result<(DocumentMut, Config), EditError> {
+    let path = home.config();
+    let text = load::read(&path)?.unwrap_or_default();
+    let config = Config::from_text(&path, &text, None)?;
+    let document = text.parse().expect("BUG: what one TOML parser reads the other reads too");
+    Ok((document, config))
+}
+
+fn save(home: &Home, document: &DocumentMut) -> Result<(), EditError> {
+    let path = home.config();
+    let text = document.to_string();
+    Config::from_text(&path, &text, None)?;
+    private::write_atomic(&path, text.as_bytes()).map_err(|source| EditError::Write { path, source })
+}
+
+fn fill<T: TableLike>(server: &NewServer, mut table: T) -> T {
+    let mut set = |key: &str, value: Value| table.insert(key, Item::Value(value));
+    if let Some(command) = &server.command {
+        set("command", command.as_str().into());
+    }
+    if !server.args.is_empty() {
+        set("args", Array::from_iter(&server.args).into());
+    }
+    if let Some(url) = &server.url {
+        set("url", url.as_str().into());
+    }
+    for (key, pairs) in [("env", &server.env), ("headers", &server.headers)] {
+        if !pairs.is_empty() {
+            let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.expose()));
+            set(key, pairs.collect::<InlineTable>().into());
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests;

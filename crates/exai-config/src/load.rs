@@ -1,0 +1,164 @@
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use exai_os::private;
+
+use crate::environment::{self, Variable};
+use crate::raw;
+use crate::{Home, Servers};
+
+/// The port where neither the file nor the environment names one.
+pub const DEFAULT_PORT: u16 = 8079;
+
+/// A longer `config.toml` is an error.
+pub const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+/// Everything a person can set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The `[daemon]` table.
+    pub daemon: DaemonConfig,
+    /// The `[servers.NAME]` tables.
+    pub servers: Servers,
+}
+
+/// What concerns the daemon itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DaemonConfig {
+    /// The TCP port of the HTTP endpoints; 0 takes any free one.
+    pub port: Setting<u16>,
+}
+
+/// A value and who set it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Who set it.
+    pub origin: Origin,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// A line of the configuration file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Environment(Variable),
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is there but cannot be read (or is not a plain file of ours, or too long).
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file says something that makes no sense.
+    #[error("{}:{line}:{column}: {sentence}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The column in characters, counted from 1.
+        column: usize,
+        /// What is wrong there. It never holds the value of a variable or a header.
+        sentence: String,
+    },
+    /// An environment variable makes no sense.
+    #[error("{}={value} is no port; it takes a number from 0 to 65535", variable.name)]
+    Environment {
+        /// The variable.
+        variable: Variable,
+        /// Its value.
+        value: String,
+    },
+}
+
+/// The configuration of this home: the defaults, over them `config.toml` if there is one, over that the
+/// environment.
+pub fn load(home: &Home) -> Result<Config, ConfigError> {
+    let path = home.config();
+    let text = read(&path)?;
+    Config::from_text(&path, &text.unwrap_or_default(), environment::PORT.get().as_deref())
+}
+
+/// The text of the file; `None` when there is none.
+pub(crate) fn read(path: &Path) -> Result<Option<String>, ConfigError> {
+    let bytes = match private::read(path, MAX_CONFIG_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
+    };
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        invalid(path, &before, before.len(), "this is not UTF-8 text".to_owned())
+    })?;
+    // Some Windows editors put a byte order mark first.
+    Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
+}
+
+impl Config {
+    /// Whether nobody has set anything.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.servers.is_empty() && self.daemon.port.origin == Origin::Default
+    }
+
+    /// The configuration that this text means. `path` appears in errors and origins; `port` is the value
+    /// of the environment variable [`environment::PORT`].
+    pub fn from_text(path: &Path, text: &str, port: Option<&OsStr>) -> Result<Config, ConfigError> {
+        let file: raw::File = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            invalid(path, text, at, error.message().to_owned())
+        })?;
+        let port = match (port, &file.daemon.port) {
+            (Some(value), _) => {
+                Setting { value: parse_port(value)?, origin: Origin::Environment(environment::PORT) }
+            }
+            (None, Some(port)) => {
+                let (line, _) = place(text, port.span().start);
+                Setting { value: *port.get_ref(), origin: Origin::File { path: path.to_owned(), line } }
+            }
+            (None, None) => Setting { value: DEFAULT_PORT, origin: Origin::Default },
+        };
+        let servers = file.servers().map_err(|fault| invalid(path, text, fault.at.start, fault.sentence))?;
+        Ok(Config { daemon: DaemonConfig { port }, servers: Servers(servers) })
+    }
+}
+
+fn parse_port(value: &OsStr) -> Result<u16, ConfigError> {
+    value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| ConfigError::Environment {
+        variable: environment::PORT,
+        value: value.to_string_lossy().into_owned(),
+    })
+}
+
+fn invalid(path: &Path, text: &str, at: usize, sentence: String) -> ConfigError {
+    let (line, column) = place(text, at);
+    // The parser's longer messages have several lines: the first is the sentence, the rest hints.
+    let sentence = sentence.trim().replace('\n', "; ");
+    ConfigError::Invalid { path: path.to_owned(), line, column, sentence }
+}
+
+/// Line and column, counted from 1, of a byte of the text.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(at)];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests;

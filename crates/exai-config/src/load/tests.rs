@@ -1,0 +1,143 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{Containment, EraChoice, ServerKind, Share, StartPolicy};
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::from_text(Path::new("config.toml"), text, None)
+}
+
+fn complaint(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+/// The example of the documentation: every key.
+const FULL: &str = r#"
+[daemon]
+port = 9000
+[servers.zeta]
+command = "npx"
+args = ["-y", "@modelcontextprotocol/server-everything"]
+env = { LEVEL = "hunter2" }
+cwd = "."
+share = "project"
+start = "eager"
+idle_stop = "1h 30m"
+start_timeout = "90 seconds"
+call_timeout = "5m"
+era = "legacy"
+trusted = false
+containment = "group"
+tools = { allow = ["read*"], deny = ["*x"] }
+max_processes = 3
+[servers.docs]
+url = "https://example.com/mcp"
+headers = { Authorization = "Bearer hunter2" }
+[servers.alpha]
+command = "python"
+url = "http://127.0.0.1:9001/mcp"
+"#;
+
+#[test]
+fn reads_every_key_and_keeps_the_order() {
+    let config = parse(FULL).unwrap();
+    assert_eq!(config.servers.names().collect::<Vec<_>>(), ["zeta", "docs", "alpha"]);
+    let origin = Origin::File { path: "config.toml".into(), line: 3 };
+    assert_eq!(config.daemon.port, Setting { value: 9000, origin });
+    let zeta = config.servers.get("zeta").unwrap();
+    assert_eq!(zeta.kind(), ServerKind::Stdio);
+    assert_eq!(zeta.args, ["-y", "@modelcontextprotocol/server-everything"]);
+    assert_eq!(zeta.env["LEVEL"].expose(), "hunter2");
+    assert_eq!((zeta.share, zeta.start, zeta.era), (Share::Project, StartPolicy::Eager, EraChoice::Legacy));
+    assert_eq!((zeta.idle_stop, zeta.start_timeout), (Duration::from_mins(90), Duration::from_secs(90)));
+    assert_eq!((zeta.containment, zeta.trusted, zeta.max_processes), (Containment::Group, false, 3));
+    assert!(zeta.tools.passes("read") && !zeta.tools.passes("readx"));
+    assert!(zeta.is_per_project());
+    let docs = config.servers.get("docs").unwrap();
+    assert_eq!((docs.kind(), docs.trusted), (ServerKind::Remote, false));
+    let alpha = config.servers.get("alpha").unwrap();
+    assert_eq!((alpha.kind(), alpha.trusted, alpha.max_processes), (ServerKind::Listening, true, 32));
+    assert_eq!((alpha.idle_stop, alpha.call_timeout), (Duration::from_mins(15), Duration::from_mins(5)));
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_environment_wins_over_the_file_over_the_default() {
+    assert_eq!(parse("").unwrap().daemon.port, Setting { value: 8079, origin: Origin::Default });
+    let config = Config::from_text(Path::new("c"), FULL, Some("0".as_ref())).unwrap();
+    let origin = Origin::Environment(environment::PORT);
+    assert_eq!(config.daemon.port, Setting { value: 0, origin });
+    let error = Config::from_text(Path::new("c"), "", Some("70000".as_ref())).unwrap_err();
+    assert_eq!(error.to_string(), "EXAI_PORT=70000 is no port; it takes a number from 0 to 65535");
+}
+
+#[test]
+fn errors_name_the_place() {
+    let unknown = complaint("[servers.a]\ncommand = \"x\"\ncomand = \"y\"\n");
+    assert!(unknown.starts_with("config.toml:3:1: unknown field `comand`"), "{unknown}");
+    let syntax = complaint("[daemon]\nport = \n");
+    assert!(syntax.starts_with("config.toml:2:8: "), "{syntax}");
+    let port = complaint("[daemon]\nport = 70000\n");
+    assert!(port.starts_with("config.toml:2:8: ") && !port.contains('\n'), "{port}");
+    assert_eq!(
+        complaint("\n[servers.a__b]\ncommand = \"x\"\n"),
+        "config.toml:2:10: the server name `a__b` contains `__`, which separates server and tool"
+    );
+    assert_eq!(
+        complaint("[servers.a]\ncommand = \"x\"\n[servers.A]\ncommand = \"y\"\n"),
+        "config.toml:3:10: the server names `a` and `A` differ in case only"
+    );
+    assert_eq!(
+        complaint("[servers.a]\nargs = []\n"),
+        "config.toml:1:10: a server needs a `command` to run or a `url` to reach"
+    );
+    let span = complaint("[servers.a]\ncommand = \"x\"\nidle_stop = \"soon\"\n");
+    assert!(span.starts_with("config.toml:3:13: a length of time is written like"), "{span}");
+}
+
+#[test]
+fn refuses_what_makes_no_sense() {
+    for body in [
+        "command = \" \"",
+        "command = \"x\"\nheaders = {}",
+        "url = \"https://x\"\nargs = []",
+        "url = \"https://x\"\nenv = { A = \"b\" }",
+        "url = \"ftp://x\"",
+        "url = \"http://\"",
+        "url = \"https://user:pass@host/\"",
+        "command = \"x\"\nurl = \"http://example.com\"",
+        "command = \"x\"\nurl = \"http://127.0.0.1.example.com\"",
+        "command = \"x\"\nenv = { \"A=B\" = \"c\" }",
+        "command = \"x\"\nstart_timeout = \"0s\"",
+        "command = \"x\"\ncall_timeout = \"-1m\"",
+        "command = \"x\"\nmax_processes = 0",
+        "command = \"x\"\nshare = \"all\"",
+        "command = \"x\"\ntools = { only = [] }",
+    ] {
+        let error = parse(&format!("[servers.a]\n{body}\n")).expect_err(body);
+        assert!(matches!(error, ConfigError::Invalid { .. }), "{error}");
+    }
+}
+
+#[test]
+fn errors_do_not_show_values() {
+    for value in ["4711", "true", "47.11", "4711-01-01", "[\"4711\"]", "{ x = \"4711\" }"] {
+        let error = complaint(&format!("[servers.a]\ncommand = \"x\"\nenv = {{ PIN = {value} }}\n"));
+        assert!(!error.contains("4711") && !error.contains("true"), "{error}");
+        assert!(error.starts_with("config.toml:3:"), "{error}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_an_empty_one_and_an_odd_one_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::at(dir.path());
+    assert!(load(&home).unwrap().servers.is_empty());
+    std::fs::write(home.config(), "\u{feff}[servers.a]\ncommand = \"x\"\n").unwrap();
+    assert_eq!(load(&home).unwrap().servers.len(), 1);
+    std::fs::write(home.config(), b"# \xff\n").unwrap();
+    assert!(load(&home).unwrap_err().to_string().ends_with("config.toml:1:3: this is not UTF-8 text"));
+    std::fs::remove_file(home.config()).unwrap();
+    std::fs::create_dir(home.config()).unwrap();
+    assert!(matches!(load(&home), Err(ConfigError::Read { .. })));
+}

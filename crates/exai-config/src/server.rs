@@ -1,0 +1,217 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::Secret;
+
+/// One `[servers.NAME]` table, checked, with the defaults filled in. Texts are as they were written:
+/// `${…}` in them is resolved when the server starts, by [`crate::expand`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// The program; none for a server that is only reached by URL.
+    pub command: Option<String>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Variables on top of the daemon's environment.
+    pub env: BTreeMap<String, Secret>,
+    /// Its working directory. Relative to the account's home, which is also the default.
+    pub cwd: Option<String>,
+    /// Who shares an instance with whom.
+    pub share: Share,
+    /// When the first instance is started.
+    pub start: StartPolicy,
+    /// How long an instance stays after its last client has gone. Default 15 minutes; zero is at once.
+    pub idle_stop: Duration,
+    /// How long a start may take: first runs of `npx` download. Default 2 minutes.
+    pub start_timeout: Duration,
+    /// How long a call may take without progress. Default 5 minutes.
+    pub call_timeout: Duration,
+    /// Which generation of the protocol it is spoken to in.
+    pub era: EraChoice,
+    /// Whether its annotations (read-only, idempotent) are believed when it is about repeating a call.
+    /// Default: true for a command, false for a URL alone.
+    pub trusted: bool,
+    /// How far its processes are held together.
+    pub containment: Containment,
+    /// Which of its tools are passed on.
+    pub tools: ToolFilter,
+    /// A tree with more processes is reported. Default 32.
+    pub max_processes: u32,
+    /// Where it is reached by HTTP; with a `command`, where that command listens.
+    pub url: Option<String>,
+    /// Headers of each request to the URL.
+    pub headers: BTreeMap<String, Secret>,
+}
+
+/// How a server is started and reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerKind {
+    /// A child of ours, spoken to over its stdio.
+    Stdio,
+    /// Somebody else's, reached by URL.
+    Remote,
+    /// A child of ours that opens its own port, reached by URL.
+    Listening,
+}
+
+impl ServerConfig {
+    /// How this server is started and reached.
+    pub fn kind(&self) -> ServerKind {
+        match (&self.command, &self.url) {
+            (_, None) => ServerKind::Stdio,
+            (None, Some(_)) => ServerKind::Remote,
+            (Some(_), Some(_)) => ServerKind::Listening,
+        }
+    }
+
+    /// Whether it names the client's working directory anywhere: it can be shared within a project only.
+    pub fn is_per_project(&self) -> bool {
+        self.share == Share::Project || self.texts().any(|text| text.contains(crate::expand::CLIENT_CWD))
+    }
+
+    /// Every text in which `${…}` has a meaning.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let plain = self.command.iter().chain(&self.args).chain(&self.cwd).chain(&self.url);
+        let secret = self.env.values().chain(self.headers.values());
+        plain.map(String::as_str).chain(secret.map(Secret::expose))
+    }
+}
+
+/// Who shares one instance of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Share {
+    /// What measuring the server shows to be safe.
+    #[default]
+    Auto,
+    /// All clients.
+    Shared,
+    /// Each client has its own.
+    Client,
+    /// The clients that work in the same directory.
+    Project,
+}
+
+/// When a server is started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartPolicy {
+    /// When the first client needs it.
+    #[default]
+    Lazy,
+    /// With the daemon.
+    Eager,
+}
+
+/// Which generation of the protocol a server is spoken to in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EraChoice {
+    /// Find out, and remember.
+    #[default]
+    Auto,
+    /// With `initialize`.
+    Legacy,
+    /// With metadata in each message.
+    Modern,
+}
+
+/// How far the processes of a server are held together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Containment {
+    /// Every descendant ends with the server.
+    #[default]
+    Strict,
+    /// The process group ends with it; programs that leave the group may stay.
+    Group,
+}
+
+/// Which tools of a server are passed on: those that an `allow` pattern matches and no `deny` pattern
+/// does. `*` in a pattern stands for any text.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ToolFilter {
+    /// Default: every tool.
+    pub allow: Vec<String>,
+    /// Default: none.
+    pub deny: Vec<String>,
+}
+
+impl Default for ToolFilter {
+    fn default() -> ToolFilter {
+        ToolFilter { allow: vec!["*".to_owned()], deny: Vec::new() }
+    }
+}
+
+impl ToolFilter {
+    /// Whether the tool of this (the server's own) name is passed on.
+    pub fn passes(&self, tool: &str) -> bool {
+        let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, tool));
+        any(&self.allow) && !any(&self.deny)
+    }
+}
+
+/// Whether `text` fits `pattern`: the parts between the `*` stand in it in this order, the first at its
+/// start and the last at its end. Taking each part at its earliest place is enough.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(first) else { return false };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in middle.split('*') {
+        let Some(at) = text.find(part) else { return false };
+        text = &text[at + part.len()..];
+    }
+    text.ends_with(last)
+}
+
+/// The servers in the order of the file: what two of them offer alike is the first one's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Servers(pub(crate) Vec<(String, ServerConfig)>);
+
+impl Servers {
+    /// The server of exactly this name.
+    pub fn get(&self, name: &str) -> Option<&ServerConfig> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, server)| server)
+    }
+
+    /// Names and servers, in the order of the file.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &ServerConfig)> + ExactSizeIterator {
+        self.0.iter().map(|(name, server)| (name.as_str(), server))
+    }
+
+    /// The names, in the order of the file.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|(name, _)| name)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, text) in
+            [("*", ""), ("*", "x"), ("a*", "a"), ("*_file", "read_file"), ("a*b*c", "aXbbc")]
+        {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("", "x"), ("a", "ab"), ("a*a", "a"), ("*b", "ba"), ("a*b*c", "ac")] {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+        let filter = ToolFilter { allow: vec!["read*".into()], deny: vec!["*secret*".into()] };
+        assert!(filter.passes("read_file") && !filter.passes("write") && !filter.passes("read_secrets"));
+    }
+}
