@@ -17,6 +17,9 @@ use crate::wire::quote;
 pub(crate) const LEVELS: [&str; 8] =
     ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
+/// The index of the level of a client that set none.
+pub(crate) const DEFAULT_LEVEL: usize = 1;
+
 /// A handle to the one server of this process.
 #[derive(Clone)]
 pub(crate) struct Server(Arc<Inner>);
@@ -75,7 +78,7 @@ impl Server {
         });
         let state = State {
             initialized: false,
-            log_level: 1,
+            log_level: DEFAULT_LEVEL,
             subscriptions: BTreeSet::new(),
             extra_tools: 0,
             calls: 0,

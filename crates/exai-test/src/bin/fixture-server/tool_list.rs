@@ -10,7 +10,7 @@ const READ_ONLY: &str = r#""readOnlyHint":true,"#;
 const PLAIN: &str = "";
 
 /// Name, what it does, its arguments as `name:type`, extra annotations.
-const TOOLS: [(&str, &str, &str, &str); 25] = [
+const TOOLS: [(&str, &str, &str, &str); 26] = [
     ("echo", "Answers with the message", "message:string", READ_ONLY),
     ("delay", "Answers with the message after ms", "ms:integer message:string", PLAIN),
     ("nonce", "Answers with the nonce after a random time", "nonce:string max_delay_ms:integer", READ_ONLY),
@@ -35,6 +35,7 @@ const TOOLS: [(&str, &str, &str, &str); 25] = [
     ("flood", "Bytes on stdout without a newline", "bytes:integer", PLAIN),
     ("cancelled", "The calls that were cancelled", "", READ_ONLY),
     ("calls", "How many calls came in, this one included", "", READ_ONLY),
+    ("reset", "Forgets added tools, cancelled calls, the count and the level", "", PLAIN),
     ("subscriptions", "The resources subscribed to", "", READ_ONLY),
 ];
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::methods::INVALID_PARAMS;
 use crate::misbehave::flood;
 use crate::output::VENDOR;
-use crate::server::{LEVELS, Server, exit};
+use crate::server::{DEFAULT_LEVEL, LEVELS, Server, exit};
 use crate::tool_list;
 use crate::wire::quote;
 
@@ -107,6 +107,13 @@ pub(crate) fn call(server: &Server, id: &str, text: &str, params: &Value) {
             answer(&format!("[{all}]"));
         }
         "calls" => answer(&count.to_string()),
+        "reset" => {
+            let mut state = server.state();
+            (state.extra_tools, state.calls, state.log_level) = (0, 0, DEFAULT_LEVEL);
+            state.cancelled.clear();
+            drop(state);
+            answer("reset");
+        }
         "subscriptions" => {
             let all = Vec::from_iter(server.state().subscriptions.clone());
             answer(&Value::from(all).to_string());
