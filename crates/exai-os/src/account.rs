@@ -17,8 +17,8 @@ pub struct Account {
     pub uid: u32,
     /// Its name at login.
     pub name: String,
-    /// Its home directory: from the account's entry (Unix) or the profile's Known Folder (Windows),
-    /// never from `HOME`.
+    /// Its home directory: from the account's entry (Unix) or its profile (Windows), never from the
+    /// environment.
     pub home: PathBuf,
     /// Its login shell; `/bin/sh` where the entry names none, the command interpreter on Windows.
     pub shell: PathBuf,

@@ -23,8 +23,9 @@ struct Document {
     vars: Vec<(String, String)>,
 }
 
-pub(crate) fn path(account: &Account) -> PathBuf {
-    sys::environment::cache_directory(account).join("environment.json")
+/// `None` where asking the system is as fast as reading a file (Windows).
+pub(crate) fn path(account: &Account) -> Option<PathBuf> {
+    sys::environment::cache_directory(account).map(|directory| directory.join("environment.json"))
 }
 
 /// What the cached answer depends on: the shell, and each start file's size and time of change.
@@ -42,7 +43,7 @@ pub(crate) fn stamp(account: &Account) -> Vec<String> {
 
 /// The cached variables, if they are still valid. Anything unexpected is no cache.
 pub(crate) fn load(account: &Account) -> Option<Vec<(OsString, OsString)>> {
-    let bytes = private::read(&path(account), MAX_BYTES).ok()?;
+    let bytes = private::read(&path(account)?, MAX_BYTES).ok()?;
     let document: Document = serde_json::from_slice(&bytes).ok()?;
     // A clock that was set back makes the age negative: not valid either.
     let age = now().checked_sub(document.captured_at)?;
@@ -55,10 +56,9 @@ pub(crate) fn load(account: &Account) -> Option<Vec<(OsString, OsString)>> {
 pub(crate) fn store(account: &Account, stamp: &[String], vars: &[(OsString, OsString)]) {
     let text = |value: &OsString| value.to_str().map(str::to_owned);
     let vars: Option<Vec<_>> = vars.iter().map(|(name, value)| Some((text(name)?, text(value)?))).collect();
-    let path = path(account);
-    let Some((vars, directory)) = vars.zip(path.parent()) else { return };
+    let (Some(vars), Some(path)) = (vars, path(account)) else { return };
     let document = Document { schema: SCHEMA, captured_at: now(), stamp: stamp.to_vec(), vars };
-    if private::ensure_dir(directory).is_ok()
+    if path.parent().is_some_and(|directory| private::ensure_dir(directory).is_ok())
         && let Ok(bytes) = serde_json::to_vec(&document)
     {
         let _ = private::write_atomic(&path, &bytes);

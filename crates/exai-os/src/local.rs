@@ -88,7 +88,7 @@ impl Connection {
     }
 
     /// Tells the peer that nothing more will be written; reading goes on. A Windows pipe cannot be
-    /// closed by halves: there this only waits until the peer has read what was written.
+    /// closed by halves: there this does nothing, and the protocol has to say it.
     pub fn shutdown_write(&self) -> io::Result<()> {
         self.0.shutdown_write()
     }

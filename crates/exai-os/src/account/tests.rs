@@ -67,7 +67,7 @@ fn the_cache_is_private_and_a_broken_one_is_no_cache() {
     let home = tempfile::tempdir().unwrap();
     let account = account(home.path());
     refresh_environment(&account, &[], LIMIT);
-    let file = crate::environment_cache::path(&account);
+    let file = crate::environment_cache::path(&account).unwrap();
     assert!(file.starts_with(home.path()));
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::write(&file, "{").unwrap();

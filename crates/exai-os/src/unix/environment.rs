@@ -71,9 +71,10 @@ pub(crate) fn start_files(account: &Account) -> Vec<PathBuf> {
 }
 
 /// The account's cache directory, by its home and not by `XDG_CACHE_HOME`.
-pub(crate) fn cache_directory(account: &Account) -> PathBuf {
+#[expect(clippy::unnecessary_wraps, reason = "its twin has none")]
+pub(crate) fn cache_directory(account: &Account) -> Option<PathBuf> {
     let cache = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
-    account.home.join(cache).join("exai")
+    Some(account.home.join(cache).join("exai"))
 }
 
 /// Runs the login shell and returns what it exports; the reason in words when that fails.

@@ -1,1 +1,15 @@
 //! Windows.
+
+pub(crate) mod account;
+pub(crate) mod child;
+pub(crate) mod detach;
+pub(crate) mod environment;
+pub(crate) mod local;
+pub(crate) mod lock;
+pub(crate) mod private;
+pub(crate) mod process;
+pub(crate) mod search;
+
+mod command_line;
+mod handle;
+mod security;

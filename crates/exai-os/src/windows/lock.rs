@@ -1,0 +1,79 @@
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::windows::fs::OpenOptionsExt as _;
+use std::os::windows::io::{AsHandle as _, AsRawHandle as _, OwnedHandle};
+use std::path::Path;
+
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, GetLastError};
+use windows_sys::Win32::Security::Authorization::SE_KERNEL_OBJECT;
+use windows_sys::Win32::Storage::FileSystem::{
+    BY_HANDLE_FILE_INFORMATION, FILE_SHARE_READ, FILE_SHARE_WRITE, GetFileInformationByHandle,
+};
+use windows_sys::Win32::System::Threading::CreateMutexW;
+
+use super::handle::{check, own, wide};
+use super::private::open_regular;
+use super::security::{OwnerOnly, User, is_ours};
+use crate::lock::{Claim, NameClaim};
+
+/// Nobody may delete or rename a lock file while it is open.
+const SHARE: u32 = FILE_SHARE_READ | FILE_SHARE_WRITE;
+
+pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
+    open_regular(
+        path,
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).share_mode(SHARE),
+    )
+}
+
+pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
+    open_regular(path, OpenOptions::new().read(true).share_mode(SHARE))
+}
+
+pub(crate) fn same_file(file: &File, path: &Path) -> io::Result<bool> {
+    match open_existing(path) {
+        Ok(named) => Ok(index(file)? == index(&named)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn index(file: &File) -> io::Result<(u32, u32, u32)> {
+    let mut information = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: an open handle and a place for the answer.
+    check(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut information) })?;
+    Ok((information.dwVolumeSerialNumber, information.nFileIndexHigh, information.nFileIndexLow))
+}
+
+pub(crate) type Claimed = OwnedHandle;
+
+/// Another account would have to occupy all of these to take the second authority from us; the first,
+/// the lock, remains.
+const NAMES: u32 = 8;
+
+pub(crate) fn claim_name(home: &Path) -> io::Result<Claim> {
+    let sid = User::current()?.text()?;
+    let name = format!("Global\\exai-{sid}-{}", crate::hash::of_path(&home.canonicalize()?));
+    let security = OwnerOnly::new("GA", "")?;
+    for suffix in 0..NAMES {
+        let name = wide(if suffix == 0 { name.clone() } else { format!("{name}-{suffix}") })?;
+        // SAFETY: the attributes live as long as the call, the name ends with a zero. The error code is
+        // read at once, since success sets it as well.
+        let (raw, code) = unsafe { (CreateMutexW(security.as_ptr(), 0, name.as_ptr()), GetLastError()) };
+        if raw.is_null() {
+            match code {
+                ERROR_ACCESS_DENIED => continue, // another account's
+                code => return Err(io::Error::from_raw_os_error(code.cast_signed())),
+            }
+        }
+        // SAFETY: the new handle is ours.
+        let mutex = unsafe { own(raw) }?;
+        if code != ERROR_ALREADY_EXISTS {
+            return Ok(Claim::Ours(NameClaim(mutex)));
+        }
+        if is_ours(mutex.as_handle(), SE_KERNEL_OBJECT)? {
+            return Ok(Claim::TakenByThisUser);
+        }
+    }
+    Ok(Claim::Unsupported)
+}

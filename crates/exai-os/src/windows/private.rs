@@ -1,0 +1,149 @@
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::windows::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::windows::io::{AsHandle as _, AsRawHandle as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use windows_sys::Win32::Security::Authorization::SE_FILE_OBJECT;
+use windows_sys::Win32::Storage::FileSystem::{
+    CreateDirectoryW, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT, FILE_FLAG_BACKUP_SEMANTICS,
+    FILE_FLAG_OPEN_REPARSE_POINT, FILE_TYPE_DISK, GetDriveTypeW, GetFileType, GetVolumePathNameW,
+};
+use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
+
+use super::handle::{check, wide};
+use super::security::{OwnerOnly, is_ours};
+use crate::private::{DirChecked, DirError};
+
+/// The access list of a directory that exists is left as it is: within a profile it lets in the account
+/// and the administrators alone.
+pub(crate) fn ensure_dir(path: &Path) -> Result<DirChecked, DirError> {
+    let io = |action, source| DirError::Io { action, path: path.to_owned(), source };
+    match open_dir(path) {
+        Ok(dir) => return check_dir(path, &dir).map(|()| DirChecked::AsItShouldBe),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io("open", error)),
+    }
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(|error| io("create the parent of", error))?;
+    }
+    create(path).map_err(|error| io("create", error))?;
+    let dir = open_dir(path).map_err(|error| io("open", error))?;
+    check_dir(path, &dir).map(|()| DirChecked::Created)
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    let security = OwnerOnly::new("FA", "OICI")?;
+    let name = wide(std::path::absolute(path)?)?;
+    // SAFETY: the name ends with a zero, and the attributes live as long as the call.
+    match check(unsafe { CreateDirectoryW(name.as_ptr(), security.as_ptr()) }) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()), // somebody was faster
+        result => result,
+    }
+}
+
+fn open_dir(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)
+}
+
+fn check_dir(path: &Path, dir: &File) -> Result<(), DirError> {
+    let io = |action, source| DirError::Io { action, path: path.to_owned(), source };
+    let metadata = dir.metadata().map_err(|error| io("inspect", error))?;
+    if metadata.file_attributes() & FILE_ATTRIBUTE_DIRECTORY == 0 {
+        return Err(DirError::NotADirectory { path: path.to_owned() });
+    }
+    if is_remote(path).map_err(|error| io("inspect the volume of", error))? {
+        return Err(DirError::NetworkFilesystem {
+            path: path.to_owned(),
+            kind: "a network drive".to_owned(),
+        });
+    }
+    if !is_ours(dir.as_handle(), SE_FILE_OBJECT).map_err(|error| io("inspect the owner of", error))? {
+        return Err(DirError::Foreign { path: path.to_owned(), owner: "another account".to_owned() });
+    }
+    Ok(())
+}
+
+fn is_remote(path: &Path) -> io::Result<bool> {
+    let name = wide(std::path::absolute(path)?)?;
+    let mut volume = vec![0_u16; name.len().max(260) + 1];
+    // SAFETY: the name ends with a zero, and the buffer has the length given.
+    check(unsafe { GetVolumePathNameW(name.as_ptr(), volume.as_mut_ptr(), volume.len() as u32) })?;
+    // SAFETY: the call above ended the text with a zero.
+    Ok(unsafe { GetDriveTypeW(volume.as_ptr()) } == DRIVE_REMOTE)
+}
+
+pub(crate) fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let file = open_regular(path, OpenOptions::new().read(true))?;
+    let length = file.metadata()?.len();
+    let too_long = || io::Error::new(io::ErrorKind::InvalidData, format!("longer than {max} bytes"));
+    if length > max {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    // One byte more than allowed, to see a file that grows while it is read.
+    file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max { Err(too_long()) } else { Ok(bytes) }
+}
+
+pub(crate) fn open_append(path: &Path) -> io::Result<File> {
+    open_regular(path, OpenOptions::new().append(true).create(true))
+}
+
+/// Opens a file of ours on a disk, and no link. A new file gets the access list of its directory.
+pub(super) fn open_regular(path: &Path, how: &mut OpenOptions) -> io::Result<File> {
+    let file = how.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)?;
+    // SAFETY: an open handle.
+    if unsafe { GetFileType(file.as_raw_handle()) } != FILE_TYPE_DISK {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "is no regular file"));
+    }
+    let attributes = file.metadata()?.file_attributes();
+    if attributes & FILE_ATTRIBUTE_REPARSE_POINT != 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "is a link"));
+    }
+    if !is_ours(file.as_handle(), SE_FILE_OBJECT)? {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "belongs to another account"));
+    }
+    Ok(file)
+}
+
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = temporary_beside(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    drop(file);
+    let written = written.and_then(|()| replace(&temporary, path));
+    if written.is_err() {
+        // The first error is the one to tell; a temporary file that stays is harmless.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// A virus scanner or an indexer may have the old file open for a moment; there is nothing to wait on.
+fn replace(temporary: &Path, path: &Path) -> io::Result<()> {
+    for _ in 0..20 {
+        match std::fs::rename(temporary, path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !path.is_dir() => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            result => return result,
+        }
+    }
+    std::fs::rename(temporary, path)
+}
+
+fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    // The clock keeps the name apart from one left by a crashed process that had our pid.
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let count = NEXT.fetch_add(1, Ordering::Relaxed);
+    temporary.push(format!(".{}.{:x}.{count}.tmp", std::process::id(), clock.as_nanos()));
+    Ok(path.with_file_name(temporary))
+}

@@ -1,0 +1,181 @@
+//! Who we are, and access for nobody else.
+
+use std::ffi::c_void;
+use std::io;
+use std::os::windows::io::{AsRawHandle as _, BorrowedHandle, OwnedHandle};
+
+use windows_sys::Win32::Foundation::{ERROR_SUCCESS, HANDLE, LocalFree};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo,
+    SDDL_REVISION_1, SE_OBJECT_TYPE,
+};
+use windows_sys::Win32::Security::{
+    EqualSid, GetTokenInformation, IsWellKnownSid, OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID,
+    SECURITY_ATTRIBUTES, TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TOKEN_USER, TokenUser,
+    WinBuiltinAdministratorsSid,
+};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+
+use super::handle::{check, own, until_zero, wide};
+
+/// The account of a process: the security identifier in its token.
+pub(super) struct User {
+    /// A `TOKEN_USER`, which points into this same memory; `u64` for its alignment.
+    memory: Vec<u64>,
+}
+
+impl User {
+    pub(super) fn current() -> io::Result<User> {
+        User::of_token(&token(TOKEN_QUERY)?)
+    }
+
+    /// The account of the process behind this handle (with the right to query it).
+    pub(super) fn of_process(process: BorrowedHandle<'_>) -> io::Result<User> {
+        User::of_token(&open_token(process.as_raw_handle(), TOKEN_QUERY)?)
+    }
+
+    fn of_token(token: &OwnedHandle) -> io::Result<User> {
+        Ok(User { memory: token_information(token, TokenUser)? })
+    }
+
+    pub(super) fn sid(&self) -> PSID {
+        // SAFETY: the memory holds what the system wrote for this class: a TOKEN_USER.
+        unsafe { (*self.memory.as_ptr().cast::<TOKEN_USER>()).User.Sid }
+    }
+
+    /// `S-1-5-21-…`
+    pub(super) fn text(&self) -> io::Result<String> {
+        let mut text = std::ptr::null_mut();
+        // SAFETY: a valid identifier, and a place for the pointer to the new string.
+        check(unsafe { ConvertSidToStringSidW(self.sid(), &raw mut text) })?;
+        // SAFETY: on success it points to a string that ends with a zero.
+        let result = String::from_utf16_lossy(unsafe { until_zero(text) });
+        // SAFETY: the string is ours to free, and not used any more.
+        unsafe { LocalFree(text.cast()) };
+        Ok(result)
+    }
+
+    fn is(&self, other: PSID) -> bool {
+        // SAFETY: both point to valid identifiers.
+        unsafe { EqualSid(self.sid(), other) != 0 }
+    }
+
+    pub(super) fn same(&self, other: &User) -> bool {
+        self.is(other.sid())
+    }
+}
+
+/// This process's token.
+pub(super) fn token(access: u32) -> io::Result<OwnedHandle> {
+    // SAFETY: takes nothing; the pseudo handle need not be closed.
+    open_token(unsafe { GetCurrentProcess() }, access)
+}
+
+fn open_token(process: HANDLE, access: u32) -> io::Result<OwnedHandle> {
+    let mut token = std::ptr::null_mut();
+    // SAFETY: an open process handle and a place for the new handle.
+    check(unsafe { OpenProcessToken(process, access, &raw mut token) })?;
+    // SAFETY: the new handle is ours.
+    unsafe { own(token) }
+}
+
+/// One piece of information about a token, in memory aligned for any of them.
+pub(super) fn token_information(token: &OwnedHandle, class: TOKEN_INFORMATION_CLASS) -> io::Result<Vec<u64>> {
+    let mut needed = 0;
+    // SAFETY: asks for the size alone.
+    unsafe { GetTokenInformation(token.as_raw_handle(), class, std::ptr::null_mut(), 0, &raw mut needed) };
+    let mut memory = vec![0_u64; (needed as usize).div_ceil(8).max(1)];
+    let size = (memory.len() * 8) as u32;
+    // SAFETY: the memory is as large as the size given.
+    check(unsafe {
+        GetTokenInformation(token.as_raw_handle(), class, memory.as_mut_ptr().cast(), size, &raw mut needed)
+    })?;
+    Ok(memory)
+}
+
+/// Whether this object belongs to our account. What an elevated process of an administrator creates
+/// belongs to the administrators as a group; that counts too, since they can read everything anyway.
+pub(super) fn is_ours(handle: BorrowedHandle<'_>, kind: SE_OBJECT_TYPE) -> io::Result<bool> {
+    let user = User::current()?;
+    let mut owner: PSID = std::ptr::null_mut();
+    let mut descriptor: PSECURITY_DESCRIPTOR = std::ptr::null_mut();
+    // SAFETY: an open handle and places for the two pointers; the others are not asked for.
+    let result = unsafe {
+        GetSecurityInfo(
+            handle.as_raw_handle(),
+            kind,
+            OWNER_SECURITY_INFORMATION,
+            &raw mut owner,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            &raw mut descriptor,
+        )
+    };
+    if result != ERROR_SUCCESS {
+        return Err(io::Error::from_raw_os_error(result.cast_signed()));
+    }
+    // SAFETY: on success the owner points into the descriptor.
+    let ours = user.is(owner) || unsafe { IsWellKnownSid(owner, WinBuiltinAdministratorsSid) } != 0;
+    // SAFETY: the descriptor is ours to free, and not used any more.
+    unsafe { LocalFree(descriptor) };
+    Ok(ours)
+}
+
+/// Security attributes that let our account in and nobody else, not inherited from anywhere.
+pub(super) struct OwnerOnly {
+    descriptor: PSECURITY_DESCRIPTOR,
+    attributes: SECURITY_ATTRIBUTES,
+}
+
+impl OwnerOnly {
+    /// `rights` in the language of access lists: `GA` for all, `FA` for all to a file; `inherit` are the
+    /// flags for what is created within (`OICI` for directories).
+    pub(super) fn new(rights: &str, inherit: &str) -> io::Result<OwnerOnly> {
+        let sid = User::current()?.text()?;
+        let text = wide(format!("O:{sid}D:P(A;{inherit};{rights};;;{sid})"))?;
+        let mut descriptor = std::ptr::null_mut();
+        // SAFETY: the text ends with a zero; the size is not asked for.
+        check(unsafe {
+            ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                text.as_ptr(),
+                SDDL_REVISION_1,
+                &raw mut descriptor,
+                std::ptr::null_mut(),
+            )
+        })?;
+        let attributes = SECURITY_ATTRIBUTES {
+            nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
+            lpSecurityDescriptor: descriptor,
+            bInheritHandle: 0,
+        };
+        Ok(OwnerOnly { descriptor, attributes })
+    }
+
+    /// Valid as long as this value.
+    pub(super) fn as_ptr(&self) -> *const SECURITY_ATTRIBUTES {
+        &raw const self.attributes
+    }
+
+    pub(super) fn as_void(&self) -> *mut c_void {
+        self.as_ptr().cast_mut().cast()
+    }
+}
+
+impl Drop for OwnerOnly {
+    fn drop(&mut self) {
+        // SAFETY: allocated by the conversion, freed once.
+        unsafe { LocalFree(self.descriptor) };
+    }
+}
+
+// SAFETY: the descriptor is memory that nothing changes after its creation.
+unsafe impl Send for OwnerOnly {}
+// SAFETY: as above.
+unsafe impl Sync for OwnerOnly {}
+
+impl std::fmt::Debug for OwnerOnly {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OwnerOnly")
+    }
+}
