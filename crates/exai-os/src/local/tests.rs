@@ -86,6 +86,28 @@ async fn a_dropped_listener_is_gone() {
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_daemon_that_accepts_nobody_does_not_hold_its_clients() {
+    let dir = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::fresh(dir.path(), "6").unwrap();
+    let (family, kind) = (rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM);
+    let socket = rustix::net::socket(family, kind, None).unwrap();
+    let address = rustix::net::SocketAddrUnix::new(endpoint.to_string()).unwrap();
+    rustix::net::bind(&socket, &address).unwrap();
+    rustix::net::listen(&socket, 1).unwrap();
+    let mut kept = Vec::new();
+    let started = Instant::now();
+    let error = loop {
+        match Connection::connect(&endpoint, Duration::from_millis(50)) {
+            Ok(connection) => kept.push(connection),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert!(started.elapsed() < Duration::from_secs(5) && kept.len() < 10);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn sockets_are_private_and_the_dead_ones_are_swept() {

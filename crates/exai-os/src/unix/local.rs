@@ -140,7 +140,7 @@ impl Connection {
         // mean no bound.
         let bound = timeout.max(Duration::from_millis(1));
         rustix::net::sockopt::set_socket_timeout(&socket, Timeout::Send, Some(bound))?;
-        match rustix::net::connect(&socket, &address) {
+        match rustix::io::retry_on_intr(|| rustix::net::connect(&socket, &address)) {
             Ok(()) => {}
             Err(Errno::AGAIN) => {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the daemon accepts nobody"));
