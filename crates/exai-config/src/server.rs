@@ -55,7 +55,53 @@ pub enum ServerKind {
     Listening,
 }
 
+impl ServerKind {
+    /// The word for it in lists: `stdio` for a child of ours, `http` for what is reached by URL.
+    pub fn transport(self) -> &'static str {
+        match self {
+            ServerKind::Stdio => "stdio",
+            ServerKind::Remote | ServerKind::Listening => "http",
+        }
+    }
+}
+
+impl Share {
+    /// The word for it in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Share::Auto => "auto",
+            Share::Shared => "shared",
+            Share::Client => "client",
+            Share::Project => "project",
+        }
+    }
+}
+
 impl ServerConfig {
+    /// The arguments as they may be shown: what follows a flag that is named like a credential is not.
+    pub fn shown_args(&self) -> Vec<String> {
+        const HIDDEN: &str = "<redacted>";
+        let secret = |flag: &str| {
+            let flag = flag.to_ascii_lowercase();
+            flag.starts_with('-')
+                && ["token", "key", "secret", "password", "passwd", "auth"]
+                    .iter()
+                    .any(|word| flag.contains(word))
+        };
+        let mut hide_next = false;
+        let mut shown = Vec::new();
+        for arg in &self.args {
+            let reference = arg.starts_with("${");
+            shown.push(match arg.split_once('=') {
+                Some((flag, value)) if secret(flag) && !value.starts_with("${") => format!("{flag}={HIDDEN}"),
+                _ if hide_next && !arg.starts_with('-') && !reference => HIDDEN.to_owned(),
+                _ => arg.clone(),
+            });
+            hide_next = secret(arg) && !arg.contains('=');
+        }
+        shown
+    }
+
     /// How this server is started and reached.
     pub fn kind(&self) -> ServerKind {
         match (&self.command, &self.url) {
@@ -145,27 +191,6 @@ impl Default for ToolFilter {
     }
 }
 
-impl ToolFilter {
-    /// Whether the tool of this (the server's own) name is passed on.
-    pub fn passes(&self, tool: &str) -> bool {
-        let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, tool));
-        any(&self.allow) && !any(&self.deny)
-    }
-}
-
-/// Whether `text` fits `pattern`: the parts between the `*` stand in it in this order, the first at its
-/// start and the last at its end. Taking each part at its earliest place is enough.
-fn matches(pattern: &str, text: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(first) else { return false };
-    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
-    for part in middle.split('*') {
-        let Some(at) = text.find(part) else { return false };
-        text = &text[at + part.len()..];
-    }
-    text.ends_with(last)
-}
-
 /// The servers in the order of the file: what two of them offer alike is the first one's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Servers(pub(crate) Vec<(String, ServerConfig)>);
@@ -202,16 +227,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns() {
-        for (pattern, text) in
-            [("*", ""), ("*", "x"), ("a*", "a"), ("*_file", "read_file"), ("a*b*c", "aXbbc")]
-        {
-            assert!(matches(pattern, text), "{pattern} {text}");
-        }
-        for (pattern, text) in [("", "x"), ("a", "ab"), ("a*a", "a"), ("*b", "ba"), ("a*b*c", "ac")] {
-            assert!(!matches(pattern, text), "{pattern} {text}");
-        }
-        let filter = ToolFilter { allow: vec!["read*".into()], deny: vec!["*secret*".into()] };
-        assert!(filter.passes("read_file") && !filter.passes("write") && !filter.passes("read_secrets"));
+    fn what_follows_a_flag_named_like_a_credential_is_not_shown() {
+        let shown = |args: &[&str]| {
+            let mut server =
+                crate::Config::from_text(std::path::Path::new("c"), "[servers.x]\ncommand = \"x\"\n", None)
+                    .unwrap()
+                    .servers
+                    .get("x")
+                    .unwrap()
+                    .clone();
+            server.args = args.iter().map(ToString::to_string).collect();
+            server.shown_args().join(" ")
+        };
+        assert_eq!(shown(&["--api-key", "abc", "x"]), "--api-key <redacted> x");
+        assert_eq!(shown(&["--token=abc", "--verbose"]), "--token=<redacted> --verbose");
+        assert_eq!(shown(&["--token", "${secret:T}", "-y"]), "--token ${secret:T} -y");
+        assert_eq!(shown(&["server.js", "/data"]), "server.js /data");
     }
 }

@@ -1,1 +1,34 @@
-//! The composition root of the daemon: build, bind, spawn, drain.
+//! The daemon: hosts every server once and serves every client.
+//!
+//! # Theory of operation
+//!
+//! [`serve`] takes the instance lock, builds and binds everything, says that it is ready, and runs the
+//! [`hub`] until somebody asks it to stop. One thread does the routing: reading a client, finding the way,
+//! and writing to a server are steps of one thread, because handing a message from thread to thread costs
+//! more than routing it. What may block (starting programs, disks, the process list) is done elsewhere.
+//!
+//! - The [`hub`] owns the router, the clients and the instances. Everything that can happen reaches it as
+//!   one [`hub::HubEvent`]; it carries out the router's effects and never waits for anybody.
+//! - Clients come in through [`door`] (sockets), [`guard`] (who may), and one of three rooms: [`link`]
+//!   (shims and the command line), [`websocket`] and [`http`] (Streamable HTTP).
+//! - [`hosting`] turns a configured server into a running job; [`builtin`] is the server inside.
+
+mod builtin;
+mod door;
+mod environment;
+mod guard;
+mod hosting;
+mod http;
+mod hub;
+mod inbound;
+mod link;
+mod logging;
+mod record;
+mod serve;
+mod session;
+mod sink;
+mod status;
+mod token;
+mod websocket;
+
+pub use serve::{Options, ServeError, serve};

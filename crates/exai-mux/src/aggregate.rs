@@ -415,16 +415,12 @@ impl Router {
             }
             _ => params.uri.clone(),
         };
-        let owner = match Params::text(&message, place.as_ref()) {
-            Some(uri) => {
-                let listed = self.servers.iter().find(|server| server.catalogue.lists_resource(&uri));
-                listed
-                    .or_else(|| self.servers.iter().find(|server| server.catalogue.templates_resource(&uri)))
-            }
-            None => {
-                let name = Params::text(&message, params.name.as_ref()).unwrap_or_default();
-                names::split(&name).and_then(|(server, _)| self.server(server))
-            }
+        let owner = if let Some(uri) = Params::text(&message, place.as_ref()) {
+            let listed = self.servers.iter().find(|server| server.catalogue.lists_resource(&uri));
+            listed.or_else(|| self.servers.iter().find(|server| server.catalogue.templates_resource(&uri)))
+        } else {
+            let name = Params::text(&message, params.name.as_ref()).unwrap_or_default();
+            names::split(&name).and_then(|(server, _)| self.server(server))
         };
         match owner.map(|server| server.policy.name.clone()) {
             Some(server) => self.to_instance_of(client, &server, message, now),

@@ -70,6 +70,13 @@ pub enum Event {
         /// What.
         message: Message,
     },
+    /// A request could not be sent: too much waits for the server to read it.
+    Unsent {
+        /// Which.
+        instance: InstanceId,
+        /// The request.
+        number: u64,
+    },
     /// A server process is gone, or could not be started.
     Down {
         /// Which.
@@ -124,6 +131,8 @@ pub enum Effect {
         instance: InstanceId,
         /// What: one message, no line break.
         bytes: Bytes,
+        /// The request's number, if it is one: if it cannot be sent, answer with [`Event::Unsent`].
+        number: Option<u64>,
     },
     /// Start a server; answer with [`Event::Up`] or [`Event::Down`].
     Start {
@@ -133,6 +142,13 @@ pub enum Effect {
         server: Arc<str>,
         /// The instance's number: it is shown as `NAME#NUMBER`.
         number: u32,
+    },
+    /// This instance is of no use: stop it, and answer with [`Event::Down`] at once.
+    GiveUp {
+        /// Which.
+        instance: InstanceId,
+        /// Why: a fragment that reads after "the server".
+        reason: String,
     },
     /// Stop a server. The router has forgotten the instance already.
     Stop {

@@ -216,8 +216,7 @@ impl Router {
             let said = String::from_utf8_lossy(message.bytes());
             let said: String = said.chars().take(300).collect();
             let reason = format!("did not accept `initialize`: {said}");
-            self.give_up(instance_id, &Down { reason, stderr_tail: String::new() }, now);
-            return;
+            return now.effects.push(Effect::GiveUp { instance: instance_id, reason });
         };
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let server = instance.server.clone();
@@ -248,13 +247,6 @@ impl Router {
                 Waiting::List(kind) => self.list(instance_id, kind, now),
             }
         }
-    }
-
-    /// Ends an instance that cannot be used.
-    pub(crate) fn give_up(&mut self, instance: InstanceId, why: &Down, now: &mut Now<'_>) {
-        self.hold_back(instance, why, now);
-        self.forget(instance, why, now);
-        now.effects.push(Effect::Stop { instance });
     }
 
     /// The process is gone, or never came.
@@ -380,7 +372,7 @@ impl Router {
             if deadline <= now.time {
                 let limit = policy.map_or(0, |server| server.policy.start_timeout.as_secs());
                 let reason = format!("did not answer `initialize` within {limit} s");
-                self.give_up(id, &Down { reason, stderr_tail: String::new() }, now);
+                now.effects.push(Effect::GiveUp { instance: id, reason });
             }
             return;
         }
@@ -401,6 +393,26 @@ impl Router {
         late.sort_unstable();
         for number in late {
             self.time_out(id, number, now);
+        }
+    }
+
+    /// A request that the server is too busy to read.
+    pub(crate) fn unsent(&mut self, instance_id: InstanceId, number: u64, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let server = instance.server.clone();
+        match instance.in_flight.remove(&number).map(|request| request.owner) {
+            Some(Owner::Client { client, id, .. }) => {
+                self.count_in_flight(client, -1);
+                Self::overloaded(
+                    client,
+                    &id,
+                    Some(&server),
+                    "the server does not read what waits for it",
+                    now,
+                );
+            }
+            Some(Owner::Router(Errand::List { kind, .. })) => self.arrived(&server, kind, now),
+            Some(Owner::Router(Errand::Initialize | Errand::Forgotten)) | None => {}
         }
     }
 

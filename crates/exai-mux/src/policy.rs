@@ -110,6 +110,7 @@ mod tests {
         assert!(!filter(&["*"], &["*delete*"]).allows("x_delete_y"));
         assert!(filter(&["a*b*c"], &[]).allows("a1b2c"));
         assert!(!filter(&["a*b*c"], &[]).allows("a1c2b"));
+        assert!(!filter(&["a*a"], &[]).allows("a") && !filter(&["*b"], &[]).allows("ba"));
         assert!(filter(&["exact"], &[]).allows("exact"));
     }
 }

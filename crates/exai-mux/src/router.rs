@@ -62,7 +62,7 @@ impl Now<'_> {
     }
 
     pub(crate) fn to_server(&mut self, instance: InstanceId, bytes: Bytes) {
-        self.effects.push(Effect::ToServer { instance, bytes });
+        self.effects.push(Effect::ToServer { instance, bytes, number: None });
     }
 
     /// Answers a client with an error of JSON-RPC's own.
@@ -94,6 +94,7 @@ impl Router {
             Event::Closed { client } => self.closed(client, now),
             Event::Up { instance } => self.up(instance, now),
             Event::Down { instance, why } => self.down(instance, &why, now),
+            Event::Unsent { instance, number } => self.unsent(instance, number, now),
             Event::Configured { policies } => self.configured(policies, now),
             Event::Restart { server } => self.restart(&server, now),
             Event::Tick => self.tick(now),
@@ -140,7 +141,11 @@ impl Router {
         let request = InFlight { owner, deadline: now.time + timeout, limit: now.time + CALL_LIMIT };
         // Registered before it is written: a fast answer must find it.
         instance.in_flight.insert(number, request);
-        now.to_server(instance_id, write(number));
+        now.effects.push(Effect::ToServer {
+            instance: instance_id,
+            bytes: write(number),
+            number: Some(number),
+        });
     }
 
     /// The clients whose notifications an instance feeds: those attached to it.

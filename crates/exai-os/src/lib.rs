@@ -16,6 +16,7 @@ pub mod lock;
 pub mod private;
 pub mod process;
 pub mod search;
+pub mod signal;
 
 mod environment_cache;
 mod hash;

@@ -1,1 +1,26 @@
-//! One child tree each: spawn, lines in and out, stderr ring, stop ladder. Knows bytes, not MCP.
+//! One child process tree each: started, written to, read from, stopped. This crate knows bytes and lines;
+//! what they mean is somebody else's business.
+//!
+//! # Theory of operation
+//!
+//! [`start`] spawns a program in a process group of its own and returns a [`Job`], the handle. Four tasks
+//! belong to it, all owned by the caller's tracker: one writes stdin from the job's [`outbox`], one reads
+//! stdout into lines, one reads stderr into the log and the [`tail`], and one sees to the end.
+//!
+//! - What happens is told on one channel as [`JobEvent`]s; `Ended` is always the last one.
+//! - A job ends when its stdout ends: whoever can no longer answer is of no use. What is left of its process
+//!   group is then killed, while the group's leader is still unreaped and its number cannot be another's.
+//! - [`Job::stop`], or dropping the job, begins the stop ladder: close stdin, wait; ask the group to
+//!   terminate, wait; kill the group.
+//! - The writer never waits inside the caller: a full outbox is an error the caller answers for.
+
+pub mod job;
+pub mod lines;
+pub mod outbox;
+pub mod tail;
+
+mod log;
+mod task;
+
+pub use job::{Ended, Job, JobEvent, Spec, start};
+pub use lines::Line;

@@ -8,6 +8,7 @@ pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod private;
 pub(crate) mod search;
+pub(crate) mod signal;
 
 #[cfg(target_os = "linux")]
 pub(crate) mod process;

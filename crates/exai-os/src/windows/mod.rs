@@ -9,6 +9,7 @@ pub(crate) mod lock;
 pub(crate) mod private;
 pub(crate) mod process;
 pub(crate) mod search;
+pub(crate) mod signal;
 
 mod command_line;
 mod handle;

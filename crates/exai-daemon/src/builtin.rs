@@ -1,0 +1,84 @@
+//! The server inside: it tells agents what runs and why. An ordinary MCP server, but for having no process.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use exai_config::Config;
+use exai_mux::policy::{Policy, Share, ToolFilter};
+use exai_proto::{Id, Kind, Message, answer, json};
+use serde_json::json;
+
+use crate::status::{self, Facts};
+
+/// Its name. A configured server of the same name takes its place.
+pub(crate) const NAME: &str = "exai";
+
+pub(crate) fn policy() -> Policy {
+    Policy {
+        name: NAME.into(),
+        revision: 0,
+        share: Share::Shared,
+        start_timeout: Duration::from_secs(10),
+        call_timeout: Duration::from_mins(1),
+        idle_stop: Duration::MAX / 4,
+        tools: ToolFilter::default(),
+    }
+}
+
+/// Answers one message; `None` for what needs no answer. May block for some milliseconds.
+pub(crate) fn answer(bytes: &Bytes, config: &Config, facts: &Facts) -> Option<Bytes> {
+    let message = Message::parse(bytes.clone()).ok()?;
+    let Kind::Request { id, method, params } = message.kind() else { return None };
+    let own = Id::from_json(message.at(id));
+    let result = match message.str_at(method) {
+        "initialize" => json!({
+            "protocolVersion": exai_proto::version::NEWEST_LEGACY,
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": NAME, "version": env!("CARGO_PKG_VERSION")},
+            "instructions": "exai hosts the MCP servers of this machine. `status` says what runs and whether \
+                it is well; `servers` says what is configured.",
+        }),
+        "ping" => json!({}),
+        "tools/list" => json!({"tools": [
+            tool("status", "Status of exai", "The exai daemon, its clients, servers and processes, and what is wrong with them"),
+            tool("servers", "Configured servers", "The MCP servers that exai is configured to host, and the state of each"),
+        ]}),
+        "tools/call" => {
+            let name = params.clone().and_then(|params| json::find(message.bytes(), params, "name"));
+            let name = name.and_then(|name| json::string(message.bytes(), name)).unwrap_or_default();
+            match &*name {
+                "status" => {
+                    let document = facts.clone().document();
+                    let verdict = document.verdict.clone();
+                    called(&verdict, serde_json::to_value(document).unwrap_or_default())
+                }
+                "servers" => {
+                    let document = status::list(config, facts);
+                    let names: Vec<&str> = document.servers.iter().map(|server| &*server.name).collect();
+                    let text = format!("{} servers: {}", names.len(), names.join(", "));
+                    called(&text, serde_json::to_value(&document).unwrap_or_default())
+                }
+                other => return Some(answer::error(&own, -32602, &format!("Unknown tool: {other}"))),
+            }
+        }
+        other => return Some(answer::error(&own, -32601, &format!("Method not found: {other}"))),
+    };
+    Some(answer::result(&own, result.to_string().as_bytes()))
+}
+
+fn tool(name: &str, title: &str, description: &str) -> serde_json::Value {
+    json!({
+        "name": name,
+        "title": title,
+        "description": description,
+        "inputSchema": {"type": "object", "properties": {}, "additionalProperties": false},
+        "annotations": {"readOnlyHint": true, "openWorldHint": false},
+    })
+}
+
+fn called(sentence: &str, document: serde_json::Value) -> serde_json::Value {
+    json!({
+        "content": [{"type": "text", "text": format!("{sentence}\n\n{document:#}")}],
+        "structuredContent": document,
+    })
+}

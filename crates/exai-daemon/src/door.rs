@@ -1,0 +1,260 @@
+//! The sockets, and which room each path leads to.
+//!
+//! | path | local socket | TCP |
+//! |---|---|---|
+//! | `/shim` | the link | – |
+//! | `/mcp`, `/mcp/NAME` | WebSocket, Streamable HTTP | WebSocket, Streamable HTTP |
+//! | `/healthz` | `ok` | `ok`, without a token |
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use exai_mux::Endpoint;
+use exai_os::local::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use crate::guard::{self, From};
+use crate::http::{self, Sessions};
+use crate::hub::HubHandle;
+use crate::status::{About, Tcp};
+use crate::token::Token;
+use crate::{link, websocket};
+
+/// How many connections there may be, all together.
+const MOST_CONNECTIONS: usize = 1024;
+/// How long a connection may take to send a request's head.
+const HEAD: Duration = Duration::from_secs(5);
+/// How often a held port is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// What the rooms need.
+#[derive(Clone)]
+pub(crate) struct Rooms {
+    pub(crate) hub: HubHandle,
+    pub(crate) about: Arc<About>,
+    pub(crate) sessions: Sessions,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// The doors, before they are opened.
+pub(crate) struct Door {
+    pub(crate) rooms: Rooms,
+    pub(crate) token: Token,
+    pub(crate) closing: CancellationToken,
+    places: Arc<Semaphore>,
+}
+
+impl Door {
+    pub(crate) fn new(rooms: Rooms, token: Token, closing: CancellationToken) -> Self {
+        Door { rooms, token, closing, places: Arc::new(Semaphore::new(MOST_CONNECTIONS)) }
+    }
+
+    fn app(&self) -> Router {
+        Router::new()
+            .route("/healthz", get(async || "ok\n"))
+            .route(exai_proto::link::PATH, get(link::open))
+            .route("/mcp", any(all))
+            .route("/mcp/{server}", any(one))
+            // A little more than a message, so that one that is too long is answered by what reads it.
+            .layer(DefaultBodyLimit::max(exai_proto::limits::MESSAGE_BYTES + 1024))
+            .layer(axum::middleware::from_fn_with_state(self.token.clone(), guard::check))
+            .with_state(self.rooms.clone())
+    }
+
+    /// Serves the local socket until the door closes.
+    pub(crate) fn open_local(&self, mut listener: Listener) {
+        let (app, closing, places) = (self.app(), self.closing.clone(), self.places.clone());
+        let tasks = self.rooms.tasks.clone();
+        self.rooms.tasks.spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = closing.cancelled() => return,
+                };
+                match accepted {
+                    Ok((stream, peer)) => {
+                        serve(
+                            stream,
+                            From::Local(peer),
+                            app.clone(),
+                            places.clone(),
+                            closing.clone(),
+                            &tasks,
+                        );
+                    }
+                    Err(error) => pause(&error).await,
+                }
+            }
+        });
+    }
+
+    /// Serves a TCP address until the door closes; tries again while somebody else holds it.
+    pub(crate) fn open_tcp(&self, addr: SocketAddr, bound: io::Result<TcpListener>) {
+        let (app, closing, places) = (self.app(), self.closing.clone(), self.places.clone());
+        let rooms = self.rooms.clone();
+        self.rooms.tasks.spawn(async move {
+            let mut bound = bound;
+            let listener = loop {
+                note(&rooms.about, addr, &bound);
+                if let Ok(listener) = bound {
+                    break listener;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(RETRY) => bound = bind(addr),
+                    () = closing.cancelled() => return,
+                }
+            };
+            let Ok(local) = listener.local_addr() else { return };
+            tracing::info!(addr = %local, "listening");
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = closing.cancelled() => return,
+                };
+                match accepted {
+                    Ok((stream, _)) => {
+                        // Small messages must not wait for each other: 40 ms a call otherwise.
+                        let _ = stream.set_nodelay(true);
+                        let from = From::Tcp { port: local.port() };
+                        serve(stream, from, app.clone(), places.clone(), closing.clone(), &rooms.tasks);
+                    }
+                    Err(error) => pause(&error).await,
+                }
+            }
+        });
+    }
+}
+
+/// Writes down how a TCP address stands.
+pub(crate) fn note(about: &About, addr: SocketAddr, bound: &io::Result<TcpListener>) {
+    let tcp = match bound {
+        Ok(listener) => Tcp::Open(listener.local_addr().unwrap_or(addr)),
+        Err(error) => Tcp::Missing { addr, reason: error.to_string() },
+    };
+    let mut all = about.tcp.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    match all.iter_mut().find(|known| known.addr().ip() == addr.ip()) {
+        Some(known) => *known = tcp,
+        None => all.push(tcp),
+    }
+}
+
+/// After a failed accept: too many open files, usually. Trying again at once would only burn time.
+async fn pause(error: &io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// The loopback addresses, v4 first. With port 0 the second takes the port the first was given.
+pub(crate) fn bind_loopback(port: u16) -> Vec<(SocketAddr, io::Result<TcpListener>)> {
+    let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let first = bind(v4);
+    let given =
+        first.as_ref().ok().and_then(|bound| bound.local_addr().ok()).map_or(port, |addr| addr.port());
+    let mut bound = vec![(v4, first)];
+    let v6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), given);
+    let second = bind(v6);
+    // A machine without IPv6 lacks nothing; one where somebody else has the port does.
+    let absent = second.as_ref().is_err_and(|error| {
+        !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+    });
+    if !absent && given != 0 {
+        bound.push((v6, second));
+    }
+    bound
+}
+
+/// The standard library's bind lets a restarted daemon take its port back at once on Unix, and on Windows
+/// does not let two programs have it.
+fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(addr)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// Serves one connection.
+fn serve<S>(
+    stream: S,
+    from: From,
+    app: Router,
+    places: Arc<Semaphore>,
+    closing: CancellationToken,
+    tasks: &TaskTracker,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let Ok(place) = places.try_acquire_owned() else {
+        tracing::warn!("a connection was refused: 1024 are open");
+        return;
+    };
+    tasks.spawn(async move {
+        let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let mut request = request.map(axum::body::Body::new);
+            request.extensions_mut().insert(from.clone());
+            app.clone().oneshot(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD)
+            .max_buf_size(64 * 1024)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        tokio::select! {
+            // A peer that breaks off is no news.
+            _ = connection => {}
+            () = closing.cancelled() => {}
+        }
+        drop(place);
+    });
+}
+
+async fn all(State(rooms): State<Rooms>, request: Request) -> Response {
+    mcp(rooms, Endpoint::All, request).await
+}
+
+async fn one(State(rooms): State<Rooms>, Path(server): Path<String>, request: Request) -> Response {
+    mcp(rooms, Endpoint::One(server.into()), request).await
+}
+
+/// WebSocket and Streamable HTTP share a path: an upgrade goes to the one, everything else to the other.
+async fn mcp(rooms: Rooms, endpoint: Endpoint, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    if parts.headers.contains_key(header::UPGRADE) {
+        return match WebSocketUpgrade::from_request_parts(&mut parts, &rooms).await {
+            Ok(upgrade) => websocket::open(rooms, endpoint, upgrade),
+            Err(rejection) => rejection.into_response(),
+        };
+    }
+    let headers = parts.headers.clone();
+    match parts.method.clone() {
+        Method::POST => {
+            let request = Request::from_parts(parts, body);
+            match axum::body::Bytes::from_request(request, &rooms).await {
+                Ok(body) => http::post(rooms, endpoint, headers, body).await,
+                Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                    let body = crate::inbound::too_long(&exai_proto::Id::null());
+                    (StatusCode::PAYLOAD_TOO_LARGE, [(header::CONTENT_TYPE, "application/json")], body)
+                        .into_response()
+                }
+                Err(rejection) => rejection.into_response(),
+            }
+        }
+        Method::GET => http::get(&rooms, &endpoint, &headers),
+        Method::DELETE => http::delete(rooms, endpoint, headers).await,
+        _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, DELETE")]).into_response(),
+    }
+}

@@ -1,0 +1,538 @@
+//! The one loop: it owns the router, the clients and the instances, and carries out the router's effects.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use exai_config::Config;
+use exai_mux::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, Router};
+use exai_proto::documents::{ServerState, Servers, Status};
+use exai_proto::link::ByeReason;
+use exai_proto::{Message, ParseError};
+use exai_supervisor::{Job, JobEvent, Line};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep_until;
+
+use crate::builtin;
+use crate::hosting::{self, Host};
+use crate::sink::Sink;
+use crate::status::{ClientFacts, Facts, InstanceFacts};
+
+/// How many events may wait. Whoever has more to say waits until there is room.
+const EVENTS: usize = 1024;
+/// How many events are worked on before the loop looks at anything else.
+const BATCH: usize = 64;
+
+/// Everything that can reach the hub, but for what jobs do.
+#[derive(Debug)]
+pub(crate) enum HubEvent {
+    /// A client connected.
+    Open { client: ClientId, endpoint: Endpoint, sink: Sink, facts: ClientFacts },
+    /// A client said something.
+    Said { client: ClientId, messages: Vec<Message> },
+    /// A client is gone.
+    Close { client: ClientId },
+    /// A program was started, or could not be.
+    Spawned { instance: InstanceId, outcome: Result<Job, String> },
+    /// The built-in server answers.
+    Builtin { instance: InstanceId, message: Bytes },
+    /// Somebody wants to know something or have something done.
+    Ask(Question),
+    /// A system signal asks the daemon to stop.
+    Stop { grace: Duration },
+}
+
+/// What can be asked of the hub, each with the way back.
+#[derive(Debug)]
+pub(crate) enum Question {
+    Status(oneshot::Sender<Status>),
+    Servers(oneshot::Sender<Servers>),
+    Reload(oneshot::Sender<Result<(), String>>),
+    RestartServer { server: String, reply: oneshot::Sender<Result<usize, String>> },
+}
+
+/// The way to the hub.
+#[derive(Debug, Clone)]
+pub(crate) struct HubHandle {
+    events: mpsc::Sender<HubEvent>,
+    next_client: Arc<AtomicU64>,
+}
+
+/// The hub is gone: the daemon is stopping.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gone;
+
+impl HubHandle {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<HubEvent>) {
+        let (events, receiver) = mpsc::channel(EVENTS);
+        (HubHandle { events, next_client: Arc::new(AtomicU64::new(1)) }, receiver)
+    }
+
+    pub(crate) async fn send(&self, event: HubEvent) -> Result<(), Gone> {
+        self.events.send(event).await.map_err(|_| Gone)
+    }
+
+    /// Introduces a client.
+    pub(crate) async fn open(
+        &self,
+        endpoint: Endpoint,
+        sink: Sink,
+        facts: ClientFacts,
+    ) -> Result<ClientId, Gone> {
+        let client = self.next_client();
+        self.send(HubEvent::Open { client, endpoint, sink, facts }).await?;
+        Ok(client)
+    }
+
+    /// A client's id, never used before.
+    pub(crate) fn next_client(&self) -> ClientId {
+        ClientId(self.next_client.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Question,
+    ) -> Result<T, Gone> {
+        let (reply, answer) = oneshot::channel();
+        self.send(HubEvent::Ask(question(reply))).await?;
+        answer.await.map_err(|_| Gone)
+    }
+}
+
+struct Connected {
+    sink: Sink,
+    facts: ClientFacts,
+}
+
+/// One instance as the hub sees it.
+struct Hosted {
+    server: Arc<str>,
+    number: u32,
+    started_at: jiff::Timestamp,
+    body: Body,
+}
+
+enum Body {
+    /// The program is being started.
+    Spawning,
+    /// It was told to stop before it had started.
+    Unwanted,
+    Running(Job),
+    /// The stop ladder is under way; the job is kept for its pid.
+    Stopping(Job),
+    Builtin,
+}
+
+/// The hub.
+pub(crate) struct Hub {
+    router: Router,
+    config: Config,
+    host: Host,
+    clients: HashMap<ClientId, Connected>,
+    hosted: HashMap<InstanceId, Hosted>,
+    restarts: HashMap<Arc<str>, u32>,
+    handle: HubHandle,
+    jobs: mpsc::Sender<(InstanceId, JobEvent)>,
+    /// Reused, so that routing allocates nothing for it.
+    effects: Vec<Effect>,
+    pending: VecDeque<Event>,
+    stopping: Option<Instant>,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        config: Config,
+        host: Host,
+        handle: HubHandle,
+    ) -> (Self, mpsc::Receiver<(InstanceId, JobEvent)>) {
+        let (jobs, job_events) = mpsc::channel(EVENTS);
+        let hub = Hub {
+            router: Router::new(),
+            config,
+            host,
+            clients: HashMap::new(),
+            hosted: HashMap::new(),
+            restarts: HashMap::new(),
+            handle,
+            jobs,
+            effects: Vec::new(),
+            pending: VecDeque::new(),
+            stopping: None,
+        };
+        (hub, job_events)
+    }
+
+    /// Runs until the daemon has stopped: no request under way, no program left.
+    pub(crate) async fn run(
+        mut self,
+        mut events: mpsc::Receiver<HubEvent>,
+        mut jobs: mpsc::Receiver<(InstanceId, JobEvent)>,
+    ) {
+        self.configure();
+        let mut heard = Vec::with_capacity(BATCH);
+        let mut done = Vec::with_capacity(BATCH);
+        loop {
+            let tick = self.next_tick();
+            let until_tick = async {
+                match tick {
+                    Some(at) => sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // Servers first: answers make room, requests take it.
+                biased;
+                _ = jobs.recv_many(&mut done, BATCH) => {
+                    for (instance, event) in done.drain(..) {
+                        self.job(instance, event);
+                    }
+                }
+                _ = events.recv_many(&mut heard, BATCH) => {
+                    for event in heard.drain(..) {
+                        self.hear(event);
+                    }
+                }
+                () = until_tick => self.tick(),
+            }
+            if self.is_done() {
+                break;
+            }
+        }
+        for client in self.clients.values() {
+            client.sink.close();
+        }
+    }
+
+    fn hear(&mut self, event: HubEvent) {
+        match event {
+            HubEvent::Said { client, messages } => {
+                for message in messages {
+                    self.route(Event::FromClient { client, message });
+                }
+            }
+            HubEvent::Open { client, endpoint, sink, facts } => {
+                if self.stopping.is_some() {
+                    return sink.close();
+                }
+                tracing::info!(%client, transport = facts.transport, label = facts.label, "client connected");
+                self.clients.insert(client, Connected { sink, facts });
+                self.route(Event::Opened { client, endpoint });
+            }
+            HubEvent::Close { client } => {
+                self.close_client(client, "disconnected");
+                self.run_pending();
+            }
+            HubEvent::Spawned { instance, outcome } => self.spawned(instance, outcome),
+            HubEvent::Builtin { instance, message } => {
+                if let Ok(message) = Message::parse(message) {
+                    self.route(Event::FromServer { instance, message });
+                }
+            }
+            HubEvent::Ask(question) => self.reply(question),
+            HubEvent::Stop { grace } => self.begin_stop(grace),
+        }
+    }
+
+    fn reply(&mut self, question: Question) {
+        match question {
+            Question::Status(reply) => {
+                // Looking at all processes takes milliseconds: not on this thread.
+                let facts = self.facts();
+                self.host.tasks.spawn_blocking(move || {
+                    let _ = reply.send(facts.document());
+                });
+            }
+            Question::Servers(reply) => {
+                let _ = reply.send(crate::status::list(&self.config, &self.facts()));
+            }
+            Question::Reload(reply) => {
+                let outcome = match exai_config::load(&self.host.home) {
+                    Ok(config) => {
+                        tracing::info!(servers = config.servers.len(), "configuration loaded");
+                        self.config = config;
+                        self.configure();
+                        Ok(())
+                    }
+                    // The last good one stays in force.
+                    Err(error) => Err(error.to_string()),
+                };
+                let _ = reply.send(outcome);
+            }
+            Question::RestartServer { server, reply } => {
+                let known = self.router.servers().into_iter().find(|known| *known.name == *server);
+                let outcome = match known {
+                    Some(known) => {
+                        self.route(Event::Restart { server: known.name.clone() });
+                        Ok(known.instances.len())
+                    }
+                    None => Err(format!("no server is called \"{server}\"")),
+                };
+                let _ = reply.send(outcome);
+            }
+        }
+    }
+
+    fn configure(&mut self) {
+        let policies = hosting::policies(&self.config);
+        self.route(Event::Configured { policies });
+    }
+
+    /// Lets the router work on an event and carries out what it asks for, and what follows from that.
+    fn route(&mut self, event: Event) {
+        self.pending.push_back(event);
+        self.run_pending();
+    }
+
+    fn run_pending(&mut self) {
+        while let Some(event) = self.pending.pop_front() {
+            let mut effects = std::mem::take(&mut self.effects);
+            self.router.handle(event, Instant::now(), &mut effects);
+            for effect in effects.drain(..) {
+                self.carry_out(effect);
+            }
+            self.effects = effects;
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::ToClient { client, bytes, about } => self.to_client(client, bytes, about),
+            Effect::ToServer { instance, bytes, number } => self.to_server(instance, bytes, number),
+            Effect::Start { instance, server, number } => self.start(instance, &server, number),
+            Effect::Stop { instance } => self.stop_instance(instance),
+            Effect::GiveUp { instance, reason } => {
+                let stderr_tail = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
+                    Some(Body::Running(job) | Body::Stopping(job)) => job.stderr_tail(),
+                    Some(Body::Spawning | Body::Unwanted | Body::Builtin) | None => String::new(),
+                };
+                self.stop_instance(instance);
+                self.pending.push_back(Event::Down { instance, why: Down { reason, stderr_tail } });
+            }
+        }
+    }
+
+    fn to_client(&mut self, client: ClientId, bytes: Bytes, about: About) {
+        let Some(connected) = self.clients.get(&client) else { return };
+        if let Err(slow) = connected.sink.send(bytes, about) {
+            tracing::warn!(%client, queued = slow.queued, "client does not read what waits for it: disconnected");
+            self.close_client(client, "too slow");
+        }
+    }
+
+    fn to_server(&mut self, instance: InstanceId, bytes: Bytes, number: Option<u64>) {
+        let Some(hosted) = self.hosted.get(&instance) else { return };
+        match &hosted.body {
+            Body::Running(job) => {
+                if let Err(full) = job.send(bytes) {
+                    tracing::warn!(server = %hosted.server, queued = full.queued, "server does not read what waits for it");
+                    self.pending.extend(number.map(|number| Event::Unsent { instance, number }));
+                }
+            }
+            Body::Builtin => self.ask_builtin(instance, bytes),
+            Body::Spawning | Body::Unwanted | Body::Stopping(_) => {}
+        }
+    }
+
+    fn ask_builtin(&mut self, instance: InstanceId, bytes: Bytes) {
+        let facts = self.facts();
+        let config = self.config.clone();
+        let handle = self.handle.clone();
+        self.host.tasks.spawn(async move {
+            let answered = tokio::task::spawn_blocking(move || builtin::answer(&bytes, &config, &facts));
+            if let Ok(Some(message)) = answered.await {
+                // The hub is gone only when the daemon is.
+                let _ = handle.send(HubEvent::Builtin { instance, message }).await;
+            }
+        });
+    }
+
+    fn start(&mut self, instance: InstanceId, server: &Arc<str>, number: u32) {
+        let body = if let Some(config) = self.config.servers.get(server) {
+            tracing::info!(%server, number, "starting");
+            self.host.start(instance, server, config.clone(), &self.handle, &self.jobs);
+            Body::Spawning
+        } else {
+            self.pending.push_back(Event::Up { instance });
+            Body::Builtin
+        };
+        let started_at = jiff::Timestamp::now();
+        self.hosted.insert(instance, Hosted { server: server.clone(), number, started_at, body });
+    }
+
+    fn spawned(&mut self, instance: InstanceId, outcome: Result<Job, String>) {
+        let Some(hosted) = self.hosted.get_mut(&instance) else { return };
+        match (&hosted.body, outcome) {
+            (Body::Unwanted, Ok(job)) => {
+                job.stop();
+                hosted.body = Body::Stopping(job);
+            }
+            (_, Ok(job)) => {
+                hosted.body = Body::Running(job);
+                self.route(Event::Up { instance });
+            }
+            (_, Err(reason)) => {
+                tracing::warn!(server = %hosted.server, reason, "could not be started");
+                self.hosted.remove(&instance);
+                self.route(Event::Down { instance, why: Down { reason, stderr_tail: String::new() } });
+            }
+        }
+    }
+
+    fn stop_instance(&mut self, instance: InstanceId) {
+        let Some(mut hosted) = self.hosted.remove(&instance) else { return };
+        hosted.body = match hosted.body {
+            Body::Running(job) => {
+                tracing::info!(server = %hosted.server, pid = job.pid(), "stopping");
+                job.stop();
+                Body::Stopping(job)
+            }
+            Body::Spawning => Body::Unwanted,
+            Body::Builtin => return,
+            body @ (Body::Unwanted | Body::Stopping(_)) => body,
+        };
+        self.hosted.insert(instance, hosted);
+    }
+
+    fn job(&mut self, instance: InstanceId, event: JobEvent) {
+        match event {
+            JobEvent::Lines(lines) => {
+                for line in lines {
+                    self.line(instance, line);
+                }
+            }
+            JobEvent::Ended(ended) => {
+                if let Some(hosted) = self.hosted.remove(&instance) {
+                    tracing::info!(server = %hosted.server, reason = ended.reason, "ended");
+                    *self.restarts.entry(hosted.server).or_default() += 1;
+                }
+                let why = Down { reason: ended.reason, stderr_tail: ended.stderr_tail };
+                self.route(Event::Down { instance, why });
+            }
+        }
+    }
+
+    fn line(&mut self, instance: InstanceId, line: Line) {
+        match line {
+            Line::Whole(bytes) => match Message::parse(bytes.clone()) {
+                Ok(message) => self.route(Event::FromServer { instance, message }),
+                Err(ParseError::Batch) => {
+                    for part in exai_proto::envelope::split_batch(&bytes).unwrap_or_default() {
+                        self.line(instance, Line::Whole(part));
+                    }
+                }
+                Err(error) => {
+                    let server = self.hosted.get(&instance).map(|hosted| hosted.server.clone());
+                    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(120)]).into_owned();
+                    tracing::debug!(?server, %error, start, "a line on stdout is no message");
+                }
+            },
+            Line::TooLong(start) => {
+                tracing::warn!(?instance, "a message of a server is longer than 32 MiB");
+                if let Some(id) = exai_proto::envelope::peek_id(&start) {
+                    // The router sees an answer with an error in its place.
+                    let data = exai_proto::answer::FailureData::new(
+                        exai_proto::answer::Source::Daemon,
+                        exai_proto::answer::Failure::AnswerTooLarge,
+                    );
+                    let text = "the server's answer is longer than 32 MiB";
+                    let bytes = exai_proto::answer::failure(&id, text, &data);
+                    self.line(instance, Line::Whole(bytes));
+                }
+            }
+        }
+    }
+
+    /// Forgets a client; what that means for its requests is pending until [`Hub::run_pending`].
+    fn close_client(&mut self, client: ClientId, why: &str) {
+        if let Some(connected) = self.clients.remove(&client) {
+            connected.sink.close();
+            tracing::info!(%client, why, "client gone");
+            self.pending.push_back(Event::Closed { client });
+        }
+    }
+
+    fn next_tick(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let slow = self.clients.values().any(|client| client.sink.has_queued());
+        let own = (slow || self.stopping.is_some()).then(|| now + Duration::from_millis(250));
+        [self.router.next_tick(now), own].into_iter().flatten().min()
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        let slow: Vec<(ClientId, usize)> = self
+            .clients
+            .iter_mut()
+            .filter_map(|(&id, client)| client.sink.check(now).err().map(|slow| (id, slow.queued)))
+            .collect();
+        for (client, queued) in slow {
+            tracing::warn!(%client, queued, "client has not read for 10 s: disconnected");
+            self.close_client(client, "too slow");
+        }
+        self.route(Event::Tick);
+        if self.stopping.is_some_and(|deadline| deadline <= now || !self.router.is_busy()) {
+            self.stop_all();
+        }
+    }
+
+    fn begin_stop(&mut self, grace: Duration) {
+        if self.stopping.is_some() {
+            return;
+        }
+        tracing::info!(clients = self.clients.len(), "stopping");
+        self.stopping = Some(Instant::now() + grace);
+        if !self.router.is_busy() || grace.is_zero() {
+            self.stop_all();
+        }
+    }
+
+    fn stop_all(&mut self) {
+        let ids: Vec<InstanceId> = self.hosted.keys().copied().collect();
+        for id in ids {
+            self.stop_instance(id);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.stopping.is_some_and(|deadline| {
+            let ended = self.hosted.values().all(|hosted| matches!(hosted.body, Body::Builtin));
+            ended && (!self.router.is_busy() || deadline <= Instant::now())
+        })
+    }
+
+    /// What the status document needs, copied: it is put together elsewhere.
+    fn facts(&self) -> Facts {
+        let instances = self.hosted.iter().map(|(&id, hosted)| {
+            let (root_pid, state) = match &hosted.body {
+                Body::Running(job) => (Some(job.pid()), None),
+                Body::Stopping(job) => (Some(job.pid()), Some(ServerState::Stopping)),
+                Body::Spawning => (None, Some(ServerState::Starting)),
+                Body::Unwanted => (None, Some(ServerState::Stopping)),
+                Body::Builtin => (None, None),
+            };
+            InstanceFacts {
+                id,
+                server: hosted.server.clone(),
+                number: hosted.number,
+                started_at: hosted.started_at,
+                restarts: self.restarts.get(&hosted.server).copied().unwrap_or_default(),
+                root_pid,
+                state,
+            }
+        });
+        Facts {
+            daemon: self.host.about.clone(),
+            stopping: self.stopping.is_some(),
+            clients: self.clients.iter().map(|(&id, client)| (id, client.facts.clone())).collect(),
+            router_clients: self.router.clients(),
+            servers: self.router.servers(),
+            shares: hosting::shares(&self.config),
+            instances: instances.collect(),
+        }
+    }
+}
+
+/// What a link says when the daemon ends.
+pub(crate) const BYE: ByeReason = ByeReason::Stop;

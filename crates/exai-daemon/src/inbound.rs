@@ -1,0 +1,47 @@
+//! Bytes from a client become messages, or the error that answers them.
+
+use bytes::Bytes;
+use exai_proto::{Message, ParseError, answer, envelope, limits};
+
+/// The messages in what a client sent, and the answers to what is none.
+#[derive(Debug, Default)]
+pub(crate) struct Inbound {
+    pub(crate) messages: Vec<Message>,
+    pub(crate) refusals: Vec<Bytes>,
+}
+
+impl Inbound {
+    /// Takes in one text frame, one binary frame, one line or one body. A batch is taken apart: revision
+    /// 2025-03-26 has them, and whoever sends one cannot be told so in any better way than by answers.
+    pub(crate) fn take(&mut self, bytes: Bytes) {
+        if bytes.len() > limits::MESSAGE_BYTES {
+            return self.refuse_long(&bytes);
+        }
+        match Message::parse(bytes.clone()) {
+            Ok(message) => self.messages.push(message),
+            Err(ParseError::Batch) => match envelope::split_batch(&bytes) {
+                Ok(parts) => parts.into_iter().for_each(|part| match Message::parse(part) {
+                    Ok(message) => self.messages.push(message),
+                    Err(error) => self.refuse(&error),
+                }),
+                Err(error) => self.refuse(&error),
+            },
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    fn refuse(&mut self, error: &ParseError) {
+        self.refusals.push(answer::error(&error.id(), error.code(), &error.to_string()));
+    }
+
+    fn refuse_long(&mut self, start: &[u8]) {
+        let id = envelope::peek_id(start).unwrap_or_else(exai_proto::Id::null);
+        self.refusals.push(too_long(&id));
+    }
+}
+
+/// The answer to a message that is longer than [`limits::MESSAGE_BYTES`].
+pub(crate) fn too_long(id: &exai_proto::Id) -> Bytes {
+    let data = answer::FailureData::new(answer::Source::Daemon, answer::Failure::RequestTooLarge);
+    answer::failure(id, "a message may have 32 MiB", &data)
+}

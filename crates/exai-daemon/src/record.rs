@@ -1,0 +1,67 @@
+//! `daemon.json`: the daemon's process id and health record. Written by the lock holder only.
+
+use std::io;
+
+use exai_config::Home;
+use exai_proto::documents::{DaemonRecord, Identity, Launcher, Listener, SCHEMA};
+
+use crate::status::About;
+
+/// Writes the record.
+pub(crate) fn write(home: &Home, about: &About) -> io::Result<()> {
+    let identity = exai_os::process::current()?;
+    let record = DaemonRecord {
+        schema: SCHEMA,
+        pid: about.pid,
+        instance: about.instance.clone(),
+        identity: Identity { boot: identity.boot, pid: identity.pid, start: identity.start },
+        started_at: about.started_at.to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        exe: about.exe.clone(),
+        launchers: about.launchers.clone(),
+        listeners: about.listeners(),
+    };
+    let text = serde_json::to_vec_pretty(&record).map_err(io::Error::other)?;
+    exai_os::private::write_atomic(&home.daemon_record(), &text)
+}
+
+/// Removes the record, if it is this daemon's.
+pub(crate) fn remove(home: &Home, about: &About) -> io::Result<()> {
+    let path = home.daemon_record();
+    let bytes = exai_os::private::read(&path, 1 << 20)?;
+    let ours =
+        serde_json::from_slice::<DaemonRecord>(&bytes).is_ok_and(|record| record.instance == about.instance);
+    if ours { exai_os::private::remove(&path) } else { Ok(()) }
+}
+
+/// The processes above this one, nearest first, as far as they can be seen.
+pub(crate) fn launchers() -> Vec<Launcher> {
+    let Ok(processes) = exai_os::process::snapshot() else { return Vec::new() };
+    let find = |pid| processes.iter().find(|process| process.pid == pid);
+    let mut launchers = Vec::new();
+    let mut child = find(std::process::id());
+    while let Some(process) = child {
+        // A parent that is younger than its child is another process under a number used again.
+        let parent = find(process.ppid).filter(|parent| parent.start <= process.start && parent.pid > 1);
+        if let Some(parent) = parent {
+            let kind = kind_of(&parent.name).to_owned();
+            launchers.push(Launcher { pid: parent.pid, name: parent.name.clone(), kind, alive: true });
+        }
+        child = parent;
+    }
+    launchers
+}
+
+fn kind_of(name: &str) -> &'static str {
+    match name.trim_end_matches(".exe") {
+        "sh" | "bash" | "dash" | "zsh" | "fish" | "pwsh" | "powershell" | "cmd" => "shell",
+        "exai" => "exai",
+        "systemd" | "launchd" | "services" => "service manager",
+        _ => "program",
+    }
+}
+
+/// The listeners of [`About`] as the documents show them.
+pub(crate) fn listener(kind: &str, addr: String, pid: u32) -> Listener {
+    Listener { kind: kind.to_owned(), addr, owner_pid: Some(pid), verified: true }
+}

@@ -1,0 +1,210 @@
+//! Settle, build, bind, serve, drain: the whole life of the daemon.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use exai_config::Home;
+use exai_os::local::{Endpoint, Listener};
+use exai_os::lock::{self, Claim, HeldLock};
+use exai_proto::ready::Readiness;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::door::{self, Door, Rooms};
+use crate::environment::Environment;
+use crate::hosting::Host;
+use crate::http::Sessions;
+use crate::hub::{Hub, HubEvent, HubHandle};
+use crate::status::About;
+use crate::token::{self, Token};
+use crate::{logging, record};
+
+/// How long the lock is tried for: a predecessor may be just ending.
+const LOCK: Duration = Duration::from_secs(2);
+/// How long requests under way may take when a signal ends the daemon.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What a daemon is started with.
+#[derive(Debug)]
+pub struct Options {
+    /// The state directory: which instance this is.
+    pub home: Home,
+    /// Where to say that it is ready; see [`Readiness`].
+    pub ready: Option<std::fs::File>,
+}
+
+/// Why a daemon could not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Another daemon holds the instance lock.
+    #[error("another daemon holds the lock{}", holder.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    LockHeld {
+        /// Its process id, if its record tells.
+        holder: Option<u32>,
+    },
+    /// A file or directory is not safe to use.
+    #[error("{0}")]
+    Unsafe(String),
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] exai_config::ConfigError),
+    /// The system refused something.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was tried: "failed to …".
+        what: &'static str,
+        /// The system's answer.
+        error: io::Error,
+    },
+}
+
+fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ServeError {
+    move |error| ServeError::Io { what, error }
+}
+
+/// Runs the daemon in this process until it is asked to stop. Blocks.
+pub fn serve(options: Options) -> Result<(), ServeError> {
+    let mut ready = options.ready;
+    let outcome = run(&options.home, &mut ready);
+    if let Err(error) = &outcome {
+        let readiness = match error {
+            ServeError::LockHeld { holder } => Readiness::Lost { holder: *holder },
+            ServeError::Unsafe(_) | ServeError::Config(_) | ServeError::Io { .. } => {
+                Readiness::Failed { reason: error.to_string() }
+            }
+        };
+        say(&mut ready, &readiness);
+    }
+    outcome
+}
+
+/// Tells the starter, once. It may have gone away.
+fn say(ready: &mut Option<std::fs::File>, readiness: &Readiness) {
+    if let Some(mut pipe) = ready.take() {
+        let _ = io::Write::write_all(&mut pipe, readiness.to_line().as_bytes());
+    }
+}
+
+fn run(home: &Home, ready: &mut Option<std::fs::File>) -> Result<(), ServeError> {
+    let notes = home.prepare().map_err(|error| ServeError::Unsafe(error.to_string()))?;
+    let held = take_lock(home)?;
+    logging::start(home).map_err(failed("failed to open the daemon's log"))?;
+    for note in notes {
+        tracing::warn!("{note:?}");
+    }
+    exai_os::child::raise_descriptor_limit();
+    let config = exai_config::load(home)?;
+    let token = Token::load_or_create(home).map_err(failed("failed to write the token"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // For what blocks; threads that have nothing to do end soon.
+        .max_blocking_threads(32)
+        .thread_keep_alive(Duration::from_secs(2))
+        .build()
+        .map_err(failed("failed to start the runtime"))?;
+    let outcome = runtime.block_on(life(home, config, token, ready));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    drop(held);
+    outcome
+}
+
+/// The locks that make this the only daemon of its state directory.
+struct Held {
+    _lock: HeldLock,
+    _name: Claim,
+}
+
+fn take_lock(home: &Home) -> Result<Held, ServeError> {
+    let held = || {
+        let record = exai_os::private::read(&home.daemon_record(), 1 << 20).ok();
+        let record = record
+            .and_then(|bytes| serde_json::from_slice::<exai_proto::documents::DaemonRecord>(&bytes).ok());
+        ServeError::LockHeld { holder: record.map(|record| record.pid) }
+    };
+    let lock = lock::lock_until(&home.instance_lock(), Instant::now() + LOCK)
+        .map_err(failed("failed to open the instance lock"))?
+        .ok_or_else(held)?;
+    match lock::claim_name(home.path()).map_err(failed("failed to claim the instance's name"))? {
+        Claim::TakenByThisUser => Err(held()),
+        name @ (Claim::Ours(_) | Claim::Unsupported) => Ok(Held { _lock: lock, _name: name }),
+    }
+}
+
+async fn life(
+    home: &Home,
+    config: exai_config::Config,
+    token: Token,
+    ready: &mut Option<std::fs::File>,
+) -> Result<(), ServeError> {
+    let tasks = TaskTracker::new();
+    let instance = token::random_hex::<8>();
+    if let Err(error) = Endpoint::sweep(home.path()) {
+        tracing::warn!(%error, "sockets of earlier daemons could not be removed");
+    }
+    let endpoint =
+        Endpoint::fresh(home.path(), &instance).map_err(failed("failed to name the local socket"))?;
+    let listener = Listener::bind(&endpoint).map_err(failed("failed to bind the local socket"))?;
+    let account = exai_os::account::current().ok();
+    let base = account.as_ref().map_or_else(|| home.path().to_owned(), |account| account.home.clone());
+    let environment = Environment::read(account, exai_config::environment::HOME.get(), &tasks);
+    let tcp = door::bind_loopback(config.daemon.port.value);
+    let about = Arc::new(About {
+        instance,
+        pid: std::process::id(),
+        started_at: jiff::Timestamp::now(),
+        exe: std::env::current_exe().map(|exe| exe.display().to_string()).unwrap_or_default(),
+        home: home.path().display().to_string(),
+        launchers: record::launchers(),
+        local: endpoint.to_string(),
+        tcp: Mutex::default(),
+    });
+    for (addr, bound) in &tcp {
+        door::note(&about, *addr, bound);
+    }
+    record::write(home, &about).map_err(failed("failed to write daemon.json"))?;
+
+    let closing = CancellationToken::new();
+    let (hub, events) = HubHandle::new();
+    let rooms =
+        Rooms { hub: hub.clone(), about: about.clone(), sessions: Sessions::default(), tasks: tasks.clone() };
+    let door = Door::new(rooms, token, closing.clone());
+    door.open_local(listener);
+    for (addr, bound) in tcp {
+        door.open_tcp(addr, bound);
+    }
+    say(ready, &Readiness::Ready);
+    tracing::info!(pid = about.pid, instance = about.instance, version = env!("CARGO_PKG_VERSION"), "ready");
+
+    tasks.spawn(heed_signals(hub.clone(), closing.clone()));
+    let host = Host { home: home.clone(), base, environment, tasks: tasks.clone(), about: about.clone() };
+    let (core, jobs) = Hub::new(config, host, hub);
+    core.run(events, jobs).await;
+
+    record::remove(home, &about).map_err(failed("failed to remove daemon.json"))?;
+    // Links say goodbye in their own tasks; nobody is waited for long.
+    tasks.close();
+    let _ = tokio::time::timeout(Duration::from_millis(500), async {
+        door_closed(&closing, &tasks).await;
+    })
+    .await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn door_closed(closing: &CancellationToken, tasks: &TaskTracker) {
+    tokio::task::yield_now().await;
+    closing.cancel();
+    tasks.wait().await;
+}
+
+/// SIGTERM and SIGINT, or the console's, end the daemon like `exai stop`.
+async fn heed_signals(hub: HubHandle, closing: CancellationToken) {
+    tokio::select! {
+        () = exai_os::signal::shutdown() => {
+            // A hub that is gone is stopping already.
+            let _ = hub.send(HubEvent::Stop { grace: GRACE }).await;
+        }
+        () = closing.cancelled() => {}
+    }
+}

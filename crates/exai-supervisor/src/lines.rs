@@ -1,0 +1,110 @@
+//! Lines out of a stream of bytes, bounded.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// How much of a line that is too long is kept, to tell whose it was.
+const KEPT_OF_TOO_LONG: usize = 4096;
+
+/// One line, without its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// All of it.
+    Whole(Bytes),
+    /// It was longer than allowed: its beginning.
+    TooLong(Bytes),
+}
+
+/// Splits a stream at line feeds.
+#[derive(Debug)]
+pub struct Lines {
+    buffer: BytesMut,
+    /// How much of the buffer holds no line feed for sure.
+    searched: usize,
+    skipping: Option<Bytes>,
+    limit: usize,
+}
+
+impl Lines {
+    /// Lines of at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Lines { buffer: BytesMut::new(), searched: 0, skipping: None, limit }
+    }
+
+    /// Where to read to: at least `chunk` bytes are free. Grows with a long line, so that it is copied few
+    /// times, and shrinks after it.
+    pub fn room(&mut self, chunk: usize) -> &mut BytesMut {
+        let wanted = chunk.max(self.buffer.len().min(4 * 1024 * 1024));
+        if self.buffer.capacity() - self.buffer.len() < chunk / 4 {
+            self.buffer.reserve(wanted);
+        }
+        &mut self.buffer
+    }
+
+    /// Takes out all lines that are complete; blank ones are left out. A carriage return before the line
+    /// feed belongs to the line's end.
+    pub fn take(&mut self, lines: &mut Vec<Line>) {
+        while let Some(found) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
+            let mut line = self.buffer.split_to(self.searched + found);
+            self.buffer.advance(1);
+            self.searched = 0;
+            if line.last() == Some(&b'\r') {
+                line.truncate(line.len() - 1);
+            }
+            if let Some(start) = self.skipping.take() {
+                lines.push(Line::TooLong(start));
+            } else if line.len() > self.limit {
+                lines.push(Line::TooLong(Bytes::copy_from_slice(&line[..KEPT_OF_TOO_LONG.min(line.len())])));
+            } else if !line.iter().all(u8::is_ascii_whitespace) {
+                lines.push(Line::Whole(line.freeze()));
+            }
+        }
+        self.searched = self.buffer.len();
+        if self.buffer.len() > self.limit {
+            if self.skipping.is_none() {
+                self.skipping =
+                    Some(Bytes::copy_from_slice(&self.buffer[..KEPT_OF_TOO_LONG.min(self.buffer.len())]));
+            }
+            self.buffer = BytesMut::new();
+            self.searched = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(chunks: &[&[u8]], limit: usize) -> Vec<Line> {
+        let mut lines = Lines::new(limit);
+        let mut found = Vec::new();
+        for chunk in chunks {
+            lines.room(64).extend_from_slice(chunk);
+            lines.take(&mut found);
+        }
+        found
+    }
+
+    fn whole(text: &str) -> Line {
+        Line::Whole(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn lines_are_found_however_the_bytes_arrive() {
+        let text = b"one\r\ntwo\n\n  \nthree\n";
+        let expected = [whole("one"), whole("two"), whole("three")];
+        assert_eq!(split(&[text], 100), expected);
+        let bytes: Vec<&[u8]> = text.chunks(1).collect();
+        assert_eq!(split(&bytes, 100), expected);
+        assert_eq!(split(&[b"no end"], 100), []);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_skipped_to_its_end_and_the_next_is_fine() {
+        let long = [b'x'; 50];
+        let found = split(&[b"a\n", &long, &long, b"tail\nb\n"], 60);
+        assert_eq!(found.len(), 3);
+        assert_eq!((&found[0], &found[2]), (&whole("a"), &whole("b")));
+        assert!(matches!(&found[1], Line::TooLong(start) if start.starts_with(b"xxx")));
+        assert_eq!(split(&[&[b'y'; 70], b"\nz\n"], 60)[1], whole("z"));
+    }
+}

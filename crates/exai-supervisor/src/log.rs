@@ -1,0 +1,32 @@
+//! A server's log file: what it wrote to stderr, kept to two files of ten mebibytes.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+const LARGEST: u64 = 10 * 1024 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct Log {
+    path: PathBuf,
+    file: File,
+    size: u64,
+}
+
+impl Log {
+    pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
+        let file = exai_os::private::open_append(&path)?;
+        let size = file.metadata()?.len();
+        Ok(Log { path, file, size })
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.size + bytes.len() as u64 > LARGEST {
+            std::fs::rename(&self.path, self.path.with_extension("log.1"))?;
+            self.file = exai_os::private::open_append(&self.path)?;
+            self.size = 0;
+        }
+        self.size += bytes.len() as u64;
+        self.file.write_all(bytes)
+    }
+}

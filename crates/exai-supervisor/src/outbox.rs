@@ -1,0 +1,147 @@
+//! A queue of messages bounded by bytes, emptied in whole batches: what has gathered while the last batch
+//! was being written is written next, with one system call if it fits.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+/// The sending side. Cloning it makes another sender to the same queue.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    shared: Arc<Shared>,
+}
+
+/// The emptying side; there is one.
+#[derive(Debug)]
+pub struct Drain {
+    shared: Arc<Shared>,
+}
+
+/// The queue holds as many bytes as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{queued} bytes wait to be written already")]
+pub struct Full {
+    /// How many wait.
+    pub queued: usize,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Bytes>,
+    /// Bytes queued or being written.
+    bytes: usize,
+    /// Bytes of the batch that is being written.
+    taken: usize,
+    closed: bool,
+}
+
+/// A queue of at most `limit` bytes. One message is always taken, so that a limit smaller than the longest
+/// message blocks nothing.
+pub fn outbox(limit: usize) -> (Outbox, Drain) {
+    let shared = Arc::new(Shared { state: Mutex::default(), changed: Notify::new(), limit });
+    (Outbox { shared: shared.clone() }, Drain { shared })
+}
+
+impl Shared {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outbox {
+    /// Queues a message. To a closed queue it is dropped: nobody is there to read it.
+    pub fn push(&self, message: Bytes) -> Result<(), Full> {
+        let mut state = self.shared.state();
+        if state.closed {
+            return Ok(());
+        }
+        if state.bytes > 0 && state.bytes + message.len() > self.shared.limit {
+            return Err(Full { queued: state.bytes });
+        }
+        state.bytes += message.len();
+        state.queue.push_back(message);
+        drop(state);
+        self.shared.changed.notify_one();
+        Ok(())
+    }
+
+    /// Ends the queue: what is in it is still drained.
+    pub fn close(&self) {
+        self.shared.state().closed = true;
+        self.shared.changed.notify_one();
+    }
+
+    /// How many bytes wait, those being written included.
+    pub fn queued(&self) -> usize {
+        self.shared.state().bytes
+    }
+}
+
+impl Drain {
+    /// Waits for messages and appends all there are to `batch`. Calling it again says that the last batch
+    /// was written. Returns false when the queue is closed and empty. Cancel safe.
+    pub async fn take(&mut self, batch: &mut Vec<Bytes>) -> bool {
+        loop {
+            {
+                let mut state = self.shared.state();
+                state.bytes -= std::mem::take(&mut state.taken);
+                if !state.queue.is_empty() {
+                    state.taken = state.queue.iter().map(Bytes::len).sum();
+                    batch.extend(state.queue.drain(..));
+                    return true;
+                }
+                if state.closed {
+                    return false;
+                }
+            }
+            self.shared.changed.notified().await;
+        }
+    }
+}
+
+impl Drop for Drain {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        *state = State { closed: true, ..State::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn batches_come_in_order_and_bytes_are_bounded_until_they_are_written() {
+        let (outbox, mut drain) = outbox(10);
+        outbox.push(Bytes::from_static(b"12345")).unwrap();
+        outbox.push(Bytes::from_static(b"678")).unwrap();
+        assert_eq!(outbox.push(Bytes::from_static(b"901")), Err(Full { queued: 8 }));
+        let mut batch = Vec::new();
+        assert!(drain.take(&mut batch).await);
+        assert_eq!(batch, [&b"12345"[..], b"678"]);
+        assert_eq!(outbox.queued(), 8, "a batch counts until the next one is asked for");
+        outbox.close();
+        batch.clear();
+        assert!(!drain.take(&mut batch).await);
+        assert_eq!(outbox.queued(), 0);
+    }
+
+    #[tokio::test]
+    async fn one_message_is_taken_whatever_its_size_and_nothing_after_the_end() {
+        let (outbox, drain) = outbox(1);
+        outbox.push(Bytes::from_static(b"larger than the limit")).unwrap();
+        drop(drain);
+        assert_eq!(outbox.queued(), 0);
+        outbox.push(Bytes::from_static(b"into the void")).unwrap();
+        assert_eq!(outbox.queued(), 0);
+    }
+}

@@ -1,0 +1,32 @@
+//! The last lines of a server's stderr, for error messages.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+const LINES: usize = 20;
+const LINE_BYTES: usize = 400;
+
+/// The last lines, shared between who reads stderr and who tells of a failure.
+#[derive(Debug, Clone, Default)]
+pub struct Tail {
+    lines: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Tail {
+    /// Adds a line, cut to a few hundred bytes, control characters (terminal escapes) removed.
+    pub fn push(&self, line: &[u8]) {
+        let text = String::from_utf8_lossy(&line[..line.len().min(LINE_BYTES)]);
+        let text: String = text.chars().filter(|c| !c.is_control() || *c == '\t').collect();
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == LINES {
+            lines.pop_front();
+        }
+        lines.push_back(text);
+    }
+
+    /// The lines, joined by line feeds.
+    pub fn text(&self) -> String {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
