@@ -131,8 +131,10 @@ fn header(bytes: &[u8]) -> Result<Option<Header>, FrameError> {
         },
         short => (2, u64::from(short)),
     };
-    let length =
-        usize::try_from(length).ok().filter(|length| *length <= limits::MESSAGE_BYTES).ok_or(FrameError::TooLong)?;
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|length| *length <= limits::MESSAGE_BYTES)
+        .ok_or(FrameError::TooLong)?;
     let last = first & 0x80 != 0;
     let control = matches!(opcode, Opcode::Close | Opcode::Ping | Opcode::Pong);
     if control && (!last || length > CONTROL_BYTES) {
@@ -284,8 +286,13 @@ mod tests {
 
     #[test]
     fn pieces_are_put_together_around_a_ping() {
-        let wire =
-            [server(0x02, b"ab"), server(0x89, b"p"), server(0x00, b"cd"), server(0x80, b"e"), server(0x82, b"f")];
+        let wire = [
+            server(0x02, b"ab"),
+            server(0x89, b"p"),
+            server(0x00, b"cd"),
+            server(0x80, b"e"),
+            server(0x82, b"f"),
+        ];
         let expected = [(Opcode::Ping, &b"p"[..]), (Opcode::Binary, b"abcde"), (Opcode::Binary, b"f")]
             .map(|(opcode, payload)| (opcode, payload.to_vec()));
         assert_eq!(decode(&wire.concat(), 3).unwrap(), expected);

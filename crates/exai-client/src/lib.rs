@@ -1,8 +1,42 @@
-//! stub
+//! The door to the daemon, from outside.
+//!
+//! - [`door`]: join the daemon, or start it and join it; see what is there.
+//! - [`link`]: one open link. [`frame`] and the handshake are what it is made of.
+//! - [`shim`]: what an MCP client runs; its book of what is under way is pure and without I/O.
+//! - [`conversation`]: an MCP client of our own, for the command line.
+//! - [`stop`]: ending a daemon, and knowing that it has ended.
+//!
+//! Plain threads and blocking calls: a shim is two loops, and there are twenty of them on a machine.
+
 mod buffer;
+pub mod conversation;
+pub mod door;
 pub mod frame;
 mod glance;
-#[allow(dead_code)]
+mod handshake;
 mod lines;
-#[allow(dead_code)]
+pub mod link;
+mod pause;
 mod session;
+pub mod shim;
+mod start_environment;
+pub mod stop;
+pub mod tail;
+
+pub use door::{Door, DoorError};
+pub use link::{Link, LinkError};
+
+use exai_proto::link::{Hello, Role, Versions};
+
+/// How this process introduces itself.
+pub fn hello(role: Role) -> Hello {
+    Hello {
+        versions: Versions::OURS,
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        role,
+        pid: std::process::id(),
+        parent_pid: None, // the daemon sees it itself: it knows our pid from the kernel
+        server: None,
+        label: None,
+    }
+}

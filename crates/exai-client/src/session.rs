@@ -56,9 +56,7 @@ pub(crate) enum Up {
 pub(crate) enum Down {
     /// Write it to the client.
     Forward,
-    /// It is not the client's.
-    Swallow,
-    /// The same, and the conversation goes on where it was: look whether something waits.
+    /// It is not the client's: the conversation goes on where it was. Look whether something waits.
     Resumed,
 }
 
@@ -303,7 +301,9 @@ impl Session {
                 let id = Id::from_json(&line[id]);
                 self.opening = Some(Opening { id, line: line.to_vec(), answered: false, confirmed: None });
             }
-            Some(Glance::Notification { method }) if &line[method.clone()] == b"notifications/initialized" => {
+            Some(Glance::Notification { method })
+                if &line[method.clone()] == b"notifications/initialized" =>
+            {
                 if let Some(opening) = &mut self.opening {
                     opening.confirmed = Some(line.to_vec());
                 }
@@ -341,7 +341,10 @@ impl Session {
         glance::each(line, |glance| {
             if let Glance::Request { method, .. } = glance {
                 let method = &line[method];
-                found |= matches!(method, b"tools/call" | b"resources/read" | b"prompts/get" | b"completion/complete");
+                found |= matches!(
+                    method,
+                    b"tools/call" | b"resources/read" | b"prompts/get" | b"completion/complete"
+                );
             }
         });
         found
@@ -354,7 +357,8 @@ impl Session {
 
     fn no_daemon(&self) -> String {
         if self.stopped {
-            return "the exai daemon was stopped; the next call starts it again, and so does `exai start`".to_owned();
+            return "the exai daemon was stopped; the next call starts it again, and so does `exai start`"
+                .to_owned();
         }
         let mut sentence = "the exai daemon cannot be reached".to_owned();
         if !self.trouble.is_empty() {

@@ -1,0 +1,96 @@
+//! An MCP client of our own, as simple as one can be: it begins, asks one thing at a time, and has no
+//! capabilities, so a server has nothing to ask of it.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use exai_proto::envelope::Outcome;
+use exai_proto::{Id, Kind, Message, answer, version};
+
+use crate::link::{Incoming, Link, LinkError};
+
+/// How often somebody who waits hears of it.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How a request ended: the JSON text as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The result.
+    Result(Bytes),
+    /// The error object.
+    Error(Bytes),
+}
+
+/// A conversation that has begun.
+#[derive(Debug)]
+pub struct Conversation {
+    link: Link,
+    last_id: u64,
+}
+
+impl Conversation {
+    /// Begins. `waiting` is called once a second with the time waited so far.
+    pub fn begin(link: Link, waiting: impl FnMut(Duration)) -> Result<Result<Self, Bytes>, LinkError> {
+        let mut conversation = Conversation { link, last_id: 0 };
+        let params = format!(
+            "{{\"protocolVersion\":\"{}\",\"capabilities\":{{}},\
+             \"clientInfo\":{{\"name\":\"exai\",\"version\":\"{}\"}}}}",
+            version::NEWEST_LEGACY,
+            env!("CARGO_PKG_VERSION")
+        );
+        match conversation.request("initialize", &params, waiting)? {
+            Answer::Result(_) => {
+                conversation.link.send_message(&answer::notification("notifications/initialized"))?;
+                Ok(Ok(conversation))
+            }
+            Answer::Error(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Asks and waits for the answer, for as long as the daemon lets it take.
+    pub fn request(
+        &mut self,
+        method: &str,
+        params: &str,
+        mut waiting: impl FnMut(Duration),
+    ) -> Result<Answer, LinkError> {
+        self.last_id += 1;
+        let id = Id::number(self.last_id);
+        self.link.send_message(&answer::request(self.last_id, method, params))?;
+        let started = Instant::now();
+        loop {
+            match self.link.next_before(Some(Instant::now() + TICK)) {
+                Ok(Incoming::Message(message)) => {
+                    let Ok(message) = Message::parse(message.into()) else { continue };
+                    if let Some(answer) = self.consider(&message, &id)? {
+                        return Ok(answer);
+                    }
+                }
+                Ok(Incoming::Control(_)) => {}
+                Err(LinkError::TimedOut) => waiting(started.elapsed()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn consider(&self, message: &Message, ours: &Id) -> Result<Option<Answer>, LinkError> {
+        let text = |place: &Range<usize>| message.bytes().slice(place.clone());
+        match message.kind() {
+            Kind::Response { id, outcome } if message.at(id) == ours.as_json() => Ok(Some(match outcome {
+                Outcome::Result(place) => Answer::Result(text(place)),
+                Outcome::Error(place) => Answer::Error(text(place)),
+            })),
+            Kind::Request { id, method, .. } => {
+                let id = Id::from_json(message.at(id));
+                let reply = match message.at(method) {
+                    b"ping" => answer::result(&id, b"{}"),
+                    _ => answer::error(&id, -32601, "the exai command line offers nothing to servers"),
+                };
+                self.link.send_message(&reply)?;
+                Ok(None)
+            }
+            Kind::Response { .. } | Kind::Notification { .. } => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! The one door to the daemon: join it, or start it and join it.
+//!
+//! The loop: connect; take `spawn.lock`; connect again, for another may just have started it; start it;
+//! hold the lock until it is ready. Everything happens under one deadline, and each step gets a little less
+//! than what is left, so that the step that hangs is the one that is named.
+//!
+//! Only a free `instance.lock` proves that no daemon lives. A refused connection proves nothing: the daemon
+//! may be starting, stopping, or out of breath.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use exai_config::Home;
+use exai_os::local::Endpoint;
+use exai_os::lock::{self, HeldLock};
+use exai_os::process;
+use exai_os::{account, detach, private};
+use exai_proto::documents::{DaemonRecord, Identity};
+use exai_proto::link::Hello;
+use exai_proto::ready::Readiness;
+
+use crate::link::{Link, LinkError};
+use crate::pause::Pause;
+use crate::start_environment;
+
+/// For how long a daemon may leave a hello unanswered before it counts as wedged.
+pub const HELLO_TIME: Duration = Duration::from_secs(2);
+/// For how long to try in all, when nobody says otherwise.
+pub const START_TIME: Duration = Duration::from_secs(20);
+/// By how much a step ends before the whole does.
+const STEP: Duration = Duration::from_millis(100);
+/// A record is one small object.
+const RECORD_BYTES: u64 = 1024 * 1024;
+const LOG_LINES: usize = 40;
+
+/// Why there is no link.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// No daemon runs, and none was to be started.
+    #[error("no exai daemon runs (state directory {})", home.display())]
+    NotRunning {
+        /// The state directory.
+        home: PathBuf,
+    },
+    /// The daemon is there and does not want us, or cannot talk to us.
+    #[error("the exai daemon does not serve this: {0}")]
+    Refused(LinkError),
+    /// A daemon lives and cannot be reached.
+    #[error("a daemon holds {} and cannot be reached: {why}", lock.display())]
+    Unreachable {
+        /// The lock it holds.
+        lock: PathBuf,
+        /// What happened on trying.
+        why: String,
+    },
+    /// Somebody else is starting a daemon and does not get done.
+    #[error("another process holds {} and has started no daemon in time", lock.display())]
+    StarterHangs {
+        /// The lock it holds.
+        lock: PathBuf,
+    },
+    /// The daemon was started and ended, or said that it cannot.
+    #[error("the exai daemon did not start: {reason}{}", tail(log_tail))]
+    StartFailed {
+        /// Why, by its own words where it had any.
+        reason: String,
+        /// The last lines of its log.
+        log_tail: Vec<String>,
+    },
+    /// This process acts for another account than the one that logged in.
+    #[error("not starting a daemon here: {0}")]
+    ForAnotherAccount(String),
+    /// The state directory is not fit.
+    #[error(transparent)]
+    Home(#[from] exai_config::HomeError),
+    /// The system refused something.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+fn tail(lines: &[String]) -> String {
+    if lines.is_empty() { String::new() } else { format!("; the end of its log:\n  {}", lines.join("\n  ")) }
+}
+
+/// What [`Door::look`] found.
+#[derive(Debug)]
+pub enum Sight {
+    /// A daemon answers.
+    Answering(Box<Link>),
+    /// A daemon answers, and will not serve us.
+    Refusing(LinkError),
+    /// A daemon lives. It has no record yet, or one of a daemon before it.
+    Starting,
+    /// A daemon lives that listens no more.
+    Stopping(Box<DaemonRecord>),
+    /// A daemon lives, says that it is ready, and does not answer.
+    Wedged(Box<DaemonRecord>, LinkError),
+    /// A record claims a daemon, and none lives.
+    Stale(Box<DaemonRecord>),
+    /// No daemon, no record.
+    Nothing,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Door {
+    home: Home,
+    hello: Hello,
+}
+
+enum Probe {
+    Link(Box<Link>),
+    Refused(LinkError),
+    Failed(Box<DaemonRecord>, LinkError),
+    NoRecord,
+}
+
+impl Door {
+    /// The door of one state directory, for somebody who introduces himself so.
+    pub fn new(home: Home, hello: Hello) -> Self {
+        Door { home, hello }
+    }
+
+    /// The state directory.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Joins the daemon; never starts one.
+    pub fn connect(&self, deadline: Instant) -> Result<Link, DoorError> {
+        let mut pause = Pause::new();
+        loop {
+            let why = match self.probe(deadline) {
+                Probe::Link(link) => return Ok(*link),
+                Probe::Refused(error) => return Err(DoorError::Refused(error)),
+                Probe::Failed(_, error) => error.to_string(),
+                Probe::NoRecord => "it is starting".to_owned(),
+            };
+            if !self.daemon_lives()? {
+                return Err(DoorError::NotRunning { home: self.home.path().to_owned() });
+            }
+            if !pause.sleep(deadline) {
+                return Err(DoorError::Unreachable { lock: self.home.instance_lock(), why });
+            }
+        }
+    }
+
+    /// Joins the daemon, and starts it when none lives.
+    pub fn connect_or_start(&self, deadline: Instant) -> Result<Link, DoorError> {
+        match self.probe(deadline) {
+            Probe::Link(link) => return Ok(*link),
+            Probe::Refused(error) => return Err(DoorError::Refused(error)),
+            Probe::Failed(..) | Probe::NoRecord => {}
+        }
+        if let Some(reason) = account::runs_for_another_account() {
+            return Err(DoorError::ForAnotherAccount(reason));
+        }
+        self.home.prepare()?;
+        let mut pause = Pause::new();
+        loop {
+            let held_up = match self.try_spawn_lock()? {
+                None => DoorError::StarterHangs { lock: self.home.spawn_lock() },
+                Some(starting) => {
+                    if let Some(link) = self.start_and_join(&starting, deadline)? {
+                        return Ok(link);
+                    }
+                    let why = "it is starting, stopping, or hangs".to_owned();
+                    DoorError::Unreachable { lock: self.home.instance_lock(), why }
+                }
+            };
+            if !pause.sleep(deadline) {
+                return Err(held_up);
+            }
+            match self.probe(deadline) {
+                Probe::Link(link) => return Ok(*link),
+                Probe::Refused(error) => return Err(DoorError::Refused(error)),
+                Probe::Failed(..) | Probe::NoRecord => {}
+            }
+        }
+    }
+
+    /// What is there, without changing anything.
+    pub fn look(&self) -> Result<Sight, DoorError> {
+        let probe = self.probe(Instant::now() + HELLO_TIME);
+        Ok(match (probe, self.daemon_lives()?) {
+            (Probe::Link(link), _) => Sight::Answering(link),
+            (Probe::Refused(error), _) => Sight::Refusing(error),
+            (Probe::NoRecord, true) => Sight::Starting,
+            (Probe::NoRecord, false) => Sight::Nothing,
+            (Probe::Failed(record, _), false) => Sight::Stale(record),
+            (Probe::Failed(record, error), true) => {
+                match (process_lives(&record.identity), nobody_listens(&error)) {
+                    (false, _) => Sight::Starting,
+                    (true, true) => Sight::Stopping(record),
+                    (true, false) => Sight::Wedged(record, error),
+                }
+            }
+        })
+    }
+
+    /// Takes the lock of those who start and stop daemons. While it is held, this is the only door that
+    /// starts one: go on with [`Door::start_and_join`].
+    pub fn spawn_lock(&self, deadline: Instant) -> Result<HeldLock, DoorError> {
+        self.home.prepare()?;
+        let path = self.home.spawn_lock();
+        match lock::lock_until(&path, deadline) {
+            Ok(Some(held)) => Ok(held),
+            Ok(None) => Err(DoorError::StarterHangs { lock: path }),
+            Err(source) => Err(DoorError::Io { action: "lock", path, source }),
+        }
+    }
+
+    fn try_spawn_lock(&self) -> Result<Option<HeldLock>, DoorError> {
+        let path = self.home.spawn_lock();
+        lock::try_lock(&path).map_err(|source| DoorError::Io { action: "lock", path, source })
+    }
+
+    /// Under the spawn lock: joins the daemon, or starts one where none lives. `None` when one lives that
+    /// cannot be joined yet.
+    pub fn start_and_join(&self, _starting: &HeldLock, deadline: Instant) -> Result<Option<Link>, DoorError> {
+        match self.probe(deadline) {
+            Probe::Link(link) => return Ok(Some(*link)),
+            Probe::Refused(error) => return Err(DoorError::Refused(error)),
+            Probe::Failed(..) | Probe::NoRecord => {}
+        }
+        if self.daemon_lives()? {
+            return Ok(None);
+        }
+        match self.start(deadline)? {
+            Readiness::Ready => {}
+            Readiness::Lost { .. } => return Ok(None),
+            Readiness::Failed { reason } => return Err(self.start_failed(reason)),
+        }
+        match self.probe(deadline) {
+            Probe::Link(link) => Ok(Some(*link)),
+            Probe::Refused(error) => Err(DoorError::Refused(error)),
+            Probe::Failed(_, error) => {
+                Err(DoorError::Unreachable { lock: self.home.instance_lock(), why: error.to_string() })
+            }
+            Probe::NoRecord => {
+                Err(self.start_failed("it said that it is ready, and left no record".to_owned()))
+            }
+        }
+    }
+
+    fn start(&self, deadline: Instant) -> Result<Readiness, DoorError> {
+        let exe = executable()?;
+        let log = self.home.daemon_log();
+        let env = start_environment::for_daemon();
+        let args = [OsString::from("serve")];
+        let mut started = detach::spawn(&exe, &args, &env, self.home.path(), &log)
+            .map_err(|source| DoorError::Io { action: "start", path: exe, source })?;
+        let said = started.ready.read_to_end_until(deadline.checked_sub(STEP).unwrap_or(deadline));
+        match said {
+            Ok(said) => Ok(Readiness::from_line(&said).unwrap_or_else(|| Readiness::Failed {
+                reason: format!("the new process (pid {}) ended without a word", started.pid),
+            })),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(Readiness::Failed {
+                reason: format!("the new process (pid {}) was not ready in time", started.pid),
+            }),
+            Err(source) => {
+                Err(DoorError::Io { action: "read the readiness of", path: self.home.path().into(), source })
+            }
+        }
+    }
+
+    fn start_failed(&self, reason: String) -> DoorError {
+        DoorError::StartFailed { reason, log_tail: log_tail(&self.home) }
+    }
+
+    /// The record, if there is one that can be read. A missing or broken one is no information.
+    pub fn record(&self) -> Option<DaemonRecord> {
+        let bytes = private::read(&self.home.daemon_record(), RECORD_BYTES).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Whether a daemon lives, ready or not.
+    pub fn daemon_lives(&self) -> Result<bool, DoorError> {
+        let path = self.home.instance_lock();
+        lock::is_held(&path).map_err(|source| DoorError::Io { action: "look at", path, source })
+    }
+
+    /// Joins the daemon if it answers right now.
+    pub fn try_connect(&self) -> Option<Link> {
+        match self.probe(Instant::now() + HELLO_TIME) {
+            Probe::Link(link) => Some(*link),
+            Probe::Refused(_) | Probe::Failed(..) | Probe::NoRecord => None,
+        }
+    }
+
+    /// A record copied from another instance must redirect nobody: an address outside the state directory
+    /// is believed only while a daemon of this directory lives. (One inside it is believed even without:
+    /// somebody removed the lock file of a living daemon, and a second one must not be started.)
+    fn is_ours(&self, endpoint: &Endpoint) -> bool {
+        let inside = std::path::Path::new(&endpoint.to_string()).starts_with(self.home.path());
+        inside || self.daemon_lives().unwrap_or(false)
+    }
+
+    fn probe(&self, deadline: Instant) -> Probe {
+        let Some(record) = self.record() else { return Probe::NoRecord };
+        let Some(endpoint) = record.local_address().and_then(|text| text.parse::<Endpoint>().ok()) else {
+            return Probe::NoRecord;
+        };
+        let deadline = deadline.min(Instant::now() + HELLO_TIME);
+        match Link::open(&endpoint, &self.hello, deadline) {
+            Ok(link) if link.daemon().instance == record.instance && self.is_ours(&endpoint) => {
+                Probe::Link(Box::new(link))
+            }
+            Ok(link) => {
+                let who = format!("another daemon (instance {})", link.daemon().instance);
+                Probe::Failed(Box::new(record), LinkError::NotOurs(who))
+            }
+            Err(
+                error @ (LinkError::Refused(_) | LinkError::Version { .. } | LinkError::ForeignPeer { .. }),
+            ) => Probe::Refused(error),
+            Err(error) => Probe::Failed(Box::new(record), error),
+        }
+    }
+}
+
+/// The last lines of the daemon's log.
+fn log_tail(home: &Home) -> Vec<String> {
+    let text = crate::tail::last_lines(&home.daemon_log(), LOG_LINES).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+}
+
+/// Whether the process of a record lives: exactly that one, not another with its pid.
+pub fn process_lives(identity: &Identity) -> bool {
+    let found = process::identify(identity.pid).ok().flatten();
+    found.is_some_and(|found| found == verified(identity))
+}
+
+/// The identity in the form the system understands.
+pub fn verified(identity: &Identity) -> process::Identity {
+    process::Identity { boot: identity.boot.clone(), pid: identity.pid, start: identity.start }
+}
+
+fn nobody_listens(error: &LinkError) -> bool {
+    match error {
+        LinkError::Io(error) => {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+        }
+        _ => false,
+    }
+}
+
+/// This program, without links in its path: the daemon must not change with a link.
+fn executable() -> Result<PathBuf, DoorError> {
+    let io = |source| DoorError::Io { action: "find", path: PathBuf::from("this executable"), source };
+    let exe = std::env::current_exe().map_err(io)?;
+    // Where it cannot be resolved (a deleted file), the path as it is gives the better error later.
+    Ok(std::fs::canonicalize(&exe).unwrap_or(exe))
+}

@@ -1,0 +1,115 @@
+//! The HTTP/1.1 upgrade that opens the link.
+
+use std::io::{self, Read, Write};
+
+use exai_proto::link;
+
+/// The key of RFC 6455's own example. A random one would protect from caches that replay an old answer;
+/// there are none on a local socket, and with a fixed key the right answer is known without SHA-1.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// An answer's head is some 150 bytes.
+const HEAD_BYTES: usize = 8 * 1024;
+
+/// Why there is no WebSocket.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// The socket failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Something else than a daemon of ours answers.
+    #[error("it answered `{0}` to the WebSocket handshake")]
+    NotOurs(String),
+}
+
+/// Upgrades; returns what the daemon sent behind its answer.
+pub(crate) fn upgrade(mut stream: impl Read + Write) -> Result<Vec<u8>, HandshakeError> {
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
+        link::PATH,
+        link::SUBPROTOCOL
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::with_capacity(1024);
+    let mut chunk = [0; 1024];
+    let end = loop {
+        let searched = answer.len().saturating_sub(3);
+        match stream.read(&mut chunk) {
+            Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            Ok(count) => answer.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(at) = memchr::memmem::find(&answer[searched..], b"\r\n\r\n") {
+            break searched + at;
+        }
+        if answer.len() > HEAD_BYTES {
+            return Err(HandshakeError::NotOurs(first_line(&answer)));
+        }
+    };
+    check(&answer[..end])?;
+    Ok(answer.split_off(end + 4))
+}
+
+fn check(head: &[u8]) -> Result<(), HandshakeError> {
+    let text = String::from_utf8_lossy(head);
+    let mut lines = text.split("\r\n");
+    let switching = lines.next().is_some_and(|status| status.starts_with("HTTP/1.1 101"));
+    let (mut accepted, mut ours) = (false, false);
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        let value = value.trim();
+        accepted |= name.eq_ignore_ascii_case("sec-websocket-accept") && value == ACCEPT;
+        ours |= name.eq_ignore_ascii_case("sec-websocket-protocol") && value == link::SUBPROTOCOL;
+    }
+    if switching && accepted && ours { Ok(()) } else { Err(HandshakeError::NotOurs(first_line(head))) }
+}
+
+fn first_line(bytes: &[u8]) -> String {
+    let line = bytes.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers with these bytes, whatever it is asked.
+    struct Fixed(&'static [u8]);
+
+    impl Read for Fixed {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            // Seven bytes at a time, so that the head's end is cut.
+            let count = self.0.len().min(7);
+            self.0.read(&mut buffer[..count])
+        }
+    }
+
+    impl Write for Fixed {
+        fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+            Ok(buffer.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn only_the_right_answer_opens_the_link() {
+        let right =
+            b"HTTP/1.1 101 Switching Protocols\r\nSEC-websocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+            sec-websocket-protocol:exai.1\r\n\r\n\x81\x02";
+        let rest = upgrade(Fixed(right)).unwrap();
+        assert!(b"\x81\x02".starts_with(&rest), "what came with the head is kept: {rest:?}");
+        let wrong: [&'static [u8]; 3] = [
+            b"HTTP/1.1 404 Not Found\r\n\r\n",
+            b"HTTP/1.1 101 x\r\nsec-websocket-accept: guess\r\nsec-websocket-protocol: exai.1\r\n\r\n",
+            b"HTTP/1.1 101 x\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+        ];
+        for answer in wrong {
+            assert!(matches!(upgrade(Fixed(answer)), Err(HandshakeError::NotOurs(_))));
+        }
+        assert!(matches!(upgrade(Fixed(b"HTTP/1.1 1")), Err(HandshakeError::Io(_))));
+    }
+}

@@ -1,0 +1,225 @@
+//! One open link to a daemon.
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use exai_os::local::{Connection, Endpoint, Peer};
+use exai_proto::link::{FromDaemon, Hello, ToDaemon, Versions};
+
+use crate::frame::{self, Decoder, FrameError, Opcode};
+use crate::handshake::{self, HandshakeError};
+
+/// Why there is no link, or none any more.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The socket failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// What listens there does not speak the protocol.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// What listens there is no daemon of ours.
+    #[error("it answered `{0}` to the WebSocket handshake")]
+    NotOurs(String),
+    /// Another account listens there.
+    #[error("another account listens there (uid {})", uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string()))]
+    ForeignPeer {
+        /// Its user id, where there is such a thing.
+        uid: Option<u32>,
+    },
+    /// The daemon does not want us.
+    #[error("the daemon refuses: {0}")]
+    Refused(String),
+    /// No version of the link that both speak.
+    #[error("the daemon {build} speaks version {version} of the link, this build does not")]
+    Version {
+        /// The version the daemon chose.
+        version: u32,
+        /// The daemon's build.
+        build: String,
+    },
+    /// The daemon closed the link.
+    #[error("the daemon closed the link")]
+    Closed,
+    /// Nothing came in time.
+    #[error("the daemon did not answer in time")]
+    TimedOut,
+}
+
+impl From<HandshakeError> for LinkError {
+    fn from(error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::Io(error) => in_time(error),
+            HandshakeError::NotOurs(line) => LinkError::NotOurs(line),
+        }
+    }
+}
+
+/// Who answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Daemon {
+    /// Its nonce.
+    pub instance: String,
+    /// Its build.
+    pub build: String,
+    /// Its process id: the kernel's word where there is one, else its own.
+    pub pid: u32,
+}
+
+/// What came over the link.
+#[derive(Debug)]
+pub enum Incoming {
+    /// An MCP message.
+    Message(Vec<u8>),
+    /// A control message.
+    Control(FromDaemon),
+}
+
+/// An open link, hello exchanged.
+#[derive(Debug)]
+pub struct Link {
+    connection: Arc<Connection>,
+    decoder: Decoder,
+    daemon: Daemon,
+}
+
+impl Link {
+    /// Connects, upgrades and exchanges hellos, all before `deadline`.
+    pub fn open(endpoint: &Endpoint, hello: &Hello, deadline: Instant) -> Result<Self, LinkError> {
+        let connection = Connection::connect(endpoint, left(deadline)?).map_err(in_time)?;
+        let peer = connection.peer()?;
+        if !peer.same_user {
+            return Err(LinkError::ForeignPeer { uid: peer.uid });
+        }
+        connection.set_read_timeout(Some(left(deadline)?))?;
+        let rest = handshake::upgrade(Both(&connection))?;
+        let daemon = Daemon { instance: String::new(), build: String::new(), pid: 0 };
+        let mut link = Link { connection: Arc::new(connection), decoder: Decoder::with(&rest), daemon };
+        link.send(&ToDaemon::Hello(hello.clone()))?;
+        link.daemon = link.greeted(&peer, deadline)?;
+        link.connection.set_read_timeout(None)?;
+        Ok(link)
+    }
+
+    fn greeted(&mut self, peer: &Peer, deadline: Instant) -> Result<Daemon, LinkError> {
+        match self.next_before(Some(deadline))? {
+            Incoming::Control(FromDaemon::Hello { version, build, instance, pid }) => {
+                let ours = Versions::OURS;
+                if !(ours.min..=ours.max).contains(&version) {
+                    return Err(LinkError::Version { version, build });
+                }
+                Ok(Daemon { instance, build, pid: peer.pid.unwrap_or(pid) })
+            }
+            Incoming::Control(FromDaemon::Refused { reason }) => Err(LinkError::Refused(reason)),
+            Incoming::Control(FromDaemon::Bye { .. }) => Err(LinkError::Closed),
+            Incoming::Control(_) | Incoming::Message(_) => {
+                Err(LinkError::NotOurs("something else than hello".to_owned()))
+            }
+        }
+    }
+
+    /// Who answers.
+    pub fn daemon(&self) -> &Daemon {
+        &self.daemon
+    }
+
+    /// Sends a control message.
+    pub fn send(&self, message: &ToDaemon) -> Result<(), LinkError> {
+        let text = serde_json::to_string(message).map_err(io::Error::other)?;
+        self.write(Opcode::Text, text.as_bytes())
+    }
+
+    /// Sends an MCP message.
+    pub fn send_message(&self, message: &[u8]) -> Result<(), LinkError> {
+        self.write(Opcode::Binary, message)
+    }
+
+    fn write(&self, opcode: Opcode, payload: &[u8]) -> Result<(), LinkError> {
+        let mut out = Vec::with_capacity(payload.len() + 14);
+        frame::put(&mut out, opcode, payload);
+        (&*self.connection).write_all(&out)?;
+        Ok(())
+    }
+
+    /// What comes next; waits for it until `deadline`, or for ever. Control messages of a newer daemon
+    /// that this build does not know are passed over.
+    pub fn next_before(&mut self, deadline: Option<Instant>) -> Result<Incoming, LinkError> {
+        loop {
+            let mut pong = None;
+            match self.decoder.next_frame()? {
+                Some(frame) => match frame.opcode {
+                    Opcode::Binary => return Ok(Incoming::Message(frame.payload.to_vec())),
+                    Opcode::Text => {
+                        if let Ok(message) = serde_json::from_slice(frame.payload) {
+                            return Ok(Incoming::Control(message));
+                        }
+                    }
+                    Opcode::Ping => pong = Some(frame.payload.to_vec()),
+                    Opcode::Close => return Err(LinkError::Closed),
+                    Opcode::Pong | Opcode::Continuation => {}
+                },
+                None => {
+                    let wait = deadline.map(left).transpose()?;
+                    self.connection.set_read_timeout(wait)?;
+                    match self.decoder.read_from(&*self.connection) {
+                        Ok(0) => return Err(LinkError::Closed),
+                        Ok(_) => {}
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(in_time(error)),
+                    }
+                }
+            }
+            if let Some(payload) = pong {
+                self.write(Opcode::Pong, &payload)?;
+            }
+        }
+    }
+
+    /// Sends a control message and returns the next control message; MCP messages in between are lost,
+    /// so do this on links that carry none at the time.
+    pub fn ask(&mut self, message: &ToDaemon, deadline: Instant) -> Result<FromDaemon, LinkError> {
+        self.send(message)?;
+        loop {
+            if let Incoming::Control(answer) = self.next_before(Some(deadline))? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// The two halves: what writes (and can close) and what reads.
+    pub(crate) fn into_halves(self) -> (Arc<Connection>, Decoder) {
+        (self.connection, self.decoder)
+    }
+}
+
+/// `&Connection` reads and writes; a `&mut` of it, as generic code wants, needs an owner.
+struct Both<'a>(&'a Connection);
+
+impl io::Read for Both<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl io::Write for Both<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.0.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn left(deadline: Instant) -> Result<Duration, LinkError> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(LinkError::TimedOut) } else { Ok(left) }
+}
+
+fn in_time(error: io::Error) -> LinkError {
+    match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => LinkError::TimedOut,
+        _ => LinkError::Io(error),
+    }
+}

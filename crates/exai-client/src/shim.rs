@@ -1,0 +1,412 @@
+//! The shim: an MCP server over stdio to its client, one link to the daemon behind it.
+//!
+//! Three threads, each blocked in one place:
+//! - *uplink* reads stdin and writes to the daemon, all complete lines of one read at once;
+//! - *downlink* finds a daemon, reads from it and writes to stdout, all complete messages of one read at
+//!   once, and finds another when this one is gone;
+//! - the caller's own waits: for the end, and for what is due at a time.
+//!
+//! What is written to whom is decided by [`Session`], which has no I/O. Locks are taken in the order
+//! `writer`, `state`; `output` is taken alone. Nobody holds `state` while blocked in I/O.
+
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use exai_os::local::Connection;
+use exai_proto::link::FromDaemon;
+
+use crate::door::{Door, DoorError};
+use crate::frame::{self, Decoder, Opcode};
+use crate::lines::{Line, Lines};
+use crate::link::Link;
+use crate::session::{Down, Session, Up};
+
+mod outgoing;
+
+use outgoing::{LARGE, Outgoing};
+
+/// For how long answers may come after stdin has ended.
+const GRACE: Duration = Duration::from_millis(1500);
+/// How often to look whether somebody else has started a daemon.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long to wait before trying again to start one, at first and at most.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+struct State {
+    session: Session,
+    input_ended: Option<Instant>,
+    output_gone: bool,
+    /// Something that the session counts as answered is not written yet.
+    unflushed: bool,
+}
+
+struct Shim<W> {
+    door: Door,
+    report: fn(&str),
+    state: Mutex<State>,
+    changed: Condvar,
+    /// The link, for whoever holds this. `None` without a daemon.
+    writer: Mutex<Option<Arc<Connection>>>,
+    pong: Mutex<Option<Vec<u8>>>,
+    output: Mutex<W>,
+}
+
+/// Runs until `input` has ended (and at most 1.5 s longer) or `output` is closed. `report` tells people
+/// about trouble.
+pub fn run<R, W>(door: Door, input: R, output: W, report: fn(&str)) -> io::Result<()>
+where
+    R: Read + Send + 'static,
+    W: Write + Send + 'static,
+{
+    let session = Session::new(Instant::now());
+    let state = State { session, input_ended: None, output_gone: false, unflushed: false };
+    let shim = Arc::new(Shim {
+        door,
+        report,
+        state: Mutex::new(state),
+        changed: Condvar::new(),
+        writer: Mutex::new(None),
+        pong: Mutex::new(None),
+        output: Mutex::new(output),
+    });
+    let (up, down) = (Arc::clone(&shim), Arc::clone(&shim));
+    // They are not joined: at the end they are blocked in a read that only the process's end can end.
+    std::thread::Builder::new().name("downlink".to_owned()).spawn(move || down.downlink())?;
+    std::thread::Builder::new().name("uplink".to_owned()).spawn(move || up.uplink(input))?;
+    shim.keep_time();
+    Ok(())
+}
+
+impl<W: Write> Shim<W> {
+    fn uplink(&self, mut input: impl Read) {
+        let mut lines = Lines::new();
+        let mut outgoing = Outgoing::default();
+        loop {
+            let ended = match lines.read_from(&mut input) {
+                Ok(0) => true,
+                Ok(_) => false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    (self.report)(&format!("cannot read stdin: {error}"));
+                    true
+                }
+            };
+            self.take_in(&mut lines, ended, &mut outgoing);
+            if ended {
+                break;
+            }
+        }
+        lock(&self.state).input_ended = Some(Instant::now());
+        self.changed.notify_all();
+    }
+
+    fn take_in(&self, lines: &mut Lines, ended: bool, outgoing: &mut Outgoing) {
+        let mut places: Vec<Range<usize>> = Vec::new();
+        let mut answers = Vec::new();
+        while let Some(line) = lines.next_line().or_else(|| if ended { lines.last_line() } else { None }) {
+            match line {
+                Line::Whole(place) => places.push(place),
+                Line::TooLong(id) => answers.extend_from_slice(&Session::too_long(id)),
+            }
+        }
+        if !places.is_empty() {
+            let writer = lock(&self.writer);
+            self.write_waiting(&writer, outgoing);
+            let mut kept = false;
+            let mut sending: Vec<&[u8]> = Vec::with_capacity(places.len());
+            let mut state = lock(&self.state);
+            let now = Instant::now();
+            for place in places {
+                let line = &lines.data()[place];
+                match state.session.up(line, now) {
+                    Up::Send => sending.push(line),
+                    Up::Kept => kept = true,
+                    Up::Answer(answer) => answers.extend_from_slice(&answer),
+                }
+            }
+            drop(state);
+            self.write_lines(&writer, &sending, outgoing);
+            drop(writer);
+            if kept {
+                self.changed.notify_all();
+            }
+        }
+        self.tell(&answers);
+    }
+
+    /// Writes what waited for a daemon.
+    fn write_waiting(&self, writer: &Option<Arc<Connection>>, outgoing: &mut Outgoing) {
+        let waiting = lock(&self.state).session.take_waiting();
+        let waiting: Vec<&[u8]> = waiting.iter().map(Vec::as_slice).collect();
+        self.write_lines(writer, &waiting, outgoing);
+    }
+
+    /// Writes lines that count as written; those that were not go back.
+    fn write_lines(&self, writer: &Option<Arc<Connection>>, lines: &[&[u8]], outgoing: &mut Outgoing) {
+        if lines.is_empty() {
+            return;
+        }
+        let written = match writer {
+            Some(connection) => outgoing.write(&mut &**connection, lines),
+            None => 0,
+        };
+        if written < lines.len() {
+            lock(&self.state).session.unsent(lines[written..].iter().copied());
+            // The downlink notices, and takes what is to be done next.
+            writer.iter().for_each(|connection| connection.close());
+        }
+        if let (Some(connection), Some(pong)) = (writer, lock(&self.pong).take()) {
+            // If this fails, so does everything else on this link.
+            let _ = (&**connection).write_all(&pong);
+        }
+    }
+
+    fn downlink(&self) {
+        while let Some(link) = self.find_daemon() {
+            let (connection, mut decoder) = link.into_halves();
+            let mut writer = lock(&self.writer);
+            *writer = Some(Arc::clone(&connection));
+            let opening = lock(&self.state).session.connected();
+            if let Some(opening) = opening {
+                let mut frame = Vec::new();
+                frame::put(&mut frame, Opcode::Binary, &opening);
+                if (&*connection).write_all(&frame).is_err() {
+                    connection.close();
+                }
+            }
+            drop(writer);
+            self.changed.notify_all();
+            self.listen(&connection, &mut decoder);
+            // Wakes whoever is blocked writing to it.
+            connection.close();
+            let mut writer = lock(&self.writer);
+            *writer = None;
+            let answers = lock(&self.state).session.lost(Instant::now());
+            drop(writer);
+            self.tell(&answers);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Finds a daemon, starting one where that is allowed. `None` when there is no client any more.
+    fn find_daemon(&self) -> Option<Link> {
+        let (mut back_off, longest) = BACK_OFF;
+        let mut reported = String::new();
+        loop {
+            let (may_start, patience) = {
+                let state = lock(&self.state);
+                if state.output_gone {
+                    return None;
+                }
+                (state.session.may_start(), state.session.patience())
+            };
+            if may_start {
+                let now = Instant::now();
+                let soon = now + Duration::from_secs(5);
+                let deadline = patience.map_or(soon, |patience| soon.max(patience));
+                match self.door.connect_or_start(deadline) {
+                    Ok(link) => return Some(link),
+                    Err(error) => self.trouble(&error, &mut reported),
+                }
+            }
+            let next_try = Instant::now() + back_off;
+            back_off = (back_off * 2).min(longest);
+            if let Some(link) = self.look_out(next_try, may_start) {
+                return Some(link);
+            }
+        }
+    }
+
+    fn trouble(&self, error: &DoorError, reported: &mut String) {
+        let sentence = error.to_string();
+        if *reported != sentence {
+            (self.report)(&sentence);
+            reported.clone_from(&sentence);
+        }
+        let first = sentence.lines().next().unwrap_or_default().to_owned();
+        lock(&self.state).session.trouble(first);
+    }
+
+    /// Until `next_try`, or until a daemon may be started again: looks whether there is one.
+    fn look_out(&self, next_try: Instant, may_start: bool) -> Option<Link> {
+        loop {
+            let state = lock(&self.state);
+            let now = Instant::now();
+            if state.output_gone || (state.session.may_start() && (!may_start || now >= next_try)) {
+                return None;
+            }
+            let pause = if may_start { LOOK.min(next_try - now) } else { LOOK };
+            let (state, _) = self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner);
+            drop(state);
+            if let Some(link) = self.door.try_connect() {
+                return Some(link);
+            }
+        }
+    }
+
+    /// Passes messages on until the link is lost.
+    fn listen(&self, connection: &Arc<Connection>, decoder: &mut Decoder) {
+        let mut out = Vec::new();
+        loop {
+            match decoder.read_from(&**connection) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return,
+            }
+            let open = self.pass_on(connection, decoder, &mut out);
+            self.tell(&out);
+            out.clear();
+            if out.capacity() > 4 * LARGE {
+                out = Vec::new();
+            }
+            let mut state = lock(&self.state);
+            state.unflushed = false;
+            let ending = state.input_ended.is_some();
+            drop(state);
+            if ending {
+                self.changed.notify_all();
+            }
+            if !open {
+                return;
+            }
+        }
+    }
+
+    /// Takes all whole frames; what is for the client is in `out` afterwards, or written. `false` when the
+    /// link is of no use any more.
+    fn pass_on(&self, connection: &Arc<Connection>, decoder: &mut Decoder, out: &mut Vec<u8>) -> bool {
+        loop {
+            let frame = match decoder.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return true,
+                Err(error) => {
+                    (self.report)(&format!("the link is broken: {error}"));
+                    return false;
+                }
+            };
+            match frame.opcode {
+                Opcode::Binary => self.pass_message(frame.payload, out),
+                Opcode::Text => self.obey(frame.payload),
+                Opcode::Ping => {
+                    let mut pong = Vec::new();
+                    frame::put(&mut pong, Opcode::Pong, frame.payload);
+                    self.answer_ping(connection, pong);
+                }
+                Opcode::Close => return false,
+                Opcode::Pong | Opcode::Continuation => {}
+            }
+        }
+    }
+
+    fn pass_message(&self, message: &[u8], out: &mut Vec<u8>) {
+        let mut state = lock(&self.state);
+        let verdict = state.session.down(message);
+        state.unflushed |= verdict == Down::Forward;
+        drop(state);
+        match verdict {
+            Down::Forward if message.len() >= LARGE => {
+                self.tell(out);
+                out.clear();
+                self.tell(message);
+                out.push(b'\n');
+            }
+            Down::Forward => {
+                out.extend_from_slice(message);
+                out.push(b'\n');
+            }
+            Down::Resumed => self.changed.notify_all(),
+        }
+    }
+
+    fn obey(&self, text: &[u8]) {
+        match serde_json::from_slice(text) {
+            Ok(FromDaemon::Bye { reason }) => lock(&self.state).session.bye(reason),
+            Ok(FromDaemon::Refused { reason } | FromDaemon::Error { reason }) => {
+                (self.report)(&format!("the daemon says: {reason}"));
+            }
+            // Answers to questions we do not ask, and words of a newer daemon.
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// Reading must not wait for writing: while somebody writes, the pong is left to them.
+    fn answer_ping(&self, connection: &Connection, pong: Vec<u8>) {
+        match self.writer.try_lock() {
+            Ok(_writer) => {
+                // If this fails, so does everything else on this link.
+                let mut connection = connection;
+                let _ = connection.write_all(&pong);
+            }
+            Err(_) => *lock(&self.pong) = Some(pong),
+        }
+    }
+
+    /// Writes to the client.
+    fn tell(&self, lines: &[u8]) {
+        if lines.is_empty() {
+            return;
+        }
+        let mut output = lock(&self.output);
+        let told = output.write_all(lines).and_then(|()| output.flush());
+        drop(output);
+        if told.is_err() {
+            lock(&self.state).output_gone = true;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Does what is due at a time, until the end.
+    fn keep_time(&self) {
+        let mut outgoing = Outgoing::default();
+        let mut state = lock(&self.state);
+        loop {
+            let now = Instant::now();
+            let end = state.input_ended.map(|ended| ended + GRACE);
+            let nothing_owed = state.session.idle() && !state.unflushed;
+            if state.output_gone || end.is_some_and(|end| nothing_owed || now >= end) {
+                break;
+            }
+            if state.session.can_write() {
+                drop(state);
+                self.write_waiting(&lock(&self.writer), &mut outgoing);
+                state = lock(&self.state);
+                continue;
+            }
+            let answers = state.session.expire(now);
+            if !answers.is_empty() {
+                drop(state);
+                self.tell(&answers);
+                state = lock(&self.state);
+                continue;
+            }
+            state = match [state.session.deadline(), end].into_iter().flatten().min() {
+                Some(due) => {
+                    let wait = due.saturating_duration_since(now);
+                    self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        drop(state);
+        self.take_leave();
+    }
+
+    fn take_leave(&self) {
+        // Whoever writes at this moment is blocked; the end of the process is the best leave then.
+        let Ok(writer) = self.writer.try_lock() else { return };
+        if let Some(connection) = &*writer {
+            let mut close = Vec::new();
+            frame::put(&mut close, Opcode::Close, b"");
+            let _ = (&**connection).write_all(&close);
+            connection.close();
+        }
+    }
+}
+
+/// A thread that panicked leaves the others the best there is.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,77 @@
+//! The environment a new daemon starts with: the account's, as far as it is known without asking a shell,
+//! and never that of the client that happened to start it. The daemon asks the shell itself.
+
+use std::ffi::{OsStr, OsString};
+
+use exai_config::environment;
+use exai_os::account;
+
+/// What belongs to the session of the person, not to the client.
+const SESSION: [&str; 9] = [
+    "SSH_AUTH_SOCK",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "XDG_RUNTIME_DIR",
+    "XDG_SESSION_ID",
+    "LANG",
+    "TZ",
+];
+/// Without these no program starts on Windows. Elsewhere they do not exist.
+const SYSTEM: [&str; 13] = [
+    "SYSTEMROOT",
+    "SYSTEMDRIVE",
+    "WINDIR",
+    "COMSPEC",
+    "PATHEXT",
+    "PROGRAMDATA",
+    "PROGRAMFILES",
+    "USERPROFILE",
+    "USERNAME",
+    "APPDATA",
+    "LOCALAPPDATA",
+    "TEMP",
+    "TMP",
+];
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// See the module.
+pub(crate) fn for_daemon() -> Vec<(OsString, OsString)> {
+    let mut vars: Vec<(OsString, OsString)> = Vec::new();
+    if let Ok(account) = account::current() {
+        vars.push(("HOME".into(), account.home.into()));
+        vars.push(("USER".into(), account.name.clone().into()));
+        vars.push(("LOGNAME".into(), account.name.into()));
+        vars.push(("SHELL".into(), account.shell.into()));
+    }
+    vars.push(("PATH".into(), PATH.into()));
+    vars.extend(environment::of_this_process().into_iter().filter(|(name, _)| passes(name)));
+    vars
+}
+
+fn passes(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    let ours = [environment::HOME, environment::PORT, environment::LOG];
+    ours.iter().any(|ours| ours.name == name)
+        || SESSION.contains(&name)
+        || name.starts_with("LC_")
+        || SYSTEM.iter().any(|system| system.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_session_passes_and_the_client_does_not() {
+        for name in ["SSH_AUTH_SOCK", "LC_ALL", "EXAI_HOME", "EXAI_PORT", "SystemRoot"] {
+            assert!(passes(OsStr::new(name)), "{name}");
+        }
+        for name in
+            ["PATH", "HOME", "VIRTUAL_ENV", "NODE_OPTIONS", "EXAI_TOKEN", "LD_PRELOAD", "GITHUB_TOKEN"]
+        {
+            assert!(!passes(OsStr::new(name)), "{name}");
+        }
+    }
+}

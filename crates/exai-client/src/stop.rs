@@ -1,0 +1,131 @@
+//! Ending the daemon, and knowing that it has ended: not that it said so, but that its process is gone.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use exai_os::process::{self, Kill, Killed};
+use exai_proto::documents::Status;
+use exai_proto::link::{FromDaemon, ToDaemon};
+
+use crate::door::{self, Door, DoorError, HELLO_TIME, Sight};
+use crate::link::{Incoming, Link, LinkError};
+use crate::pause::Pause;
+
+/// How much longer than its time the daemon may take before it is ended by force.
+const MORE: Duration = Duration::from_secs(3);
+/// How long after that its process may take to be gone.
+const GONE: Duration = Duration::from_millis(1500);
+
+/// What was ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The daemon's process id.
+    pub pid: u32,
+    /// Its last word about itself, if it had one.
+    pub status: Option<Status>,
+    /// It did not end by itself, and was killed.
+    pub forced: bool,
+}
+
+/// Why the daemon may still run.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// It could not be looked at.
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    /// It will not.
+    #[error("the exai daemon refuses: {0}")]
+    Refused(String),
+    /// It lives, and nobody knows which process it is.
+    #[error("a daemon holds {} and has not said who it is", .0.display())]
+    Nameless(std::path::PathBuf),
+    /// It lives, and its process cannot be proven to be it.
+    #[error("pid {0} cannot be proven to be the exai daemon; nothing was ended")]
+    Unproven(u32),
+    /// It was to be ended and is still there.
+    #[error("the exai daemon (pid {0}) is still there")]
+    StillThere(u32),
+    /// The system refused something.
+    #[error("cannot end the exai daemon (pid {pid}): {source}")]
+    Io {
+        /// The daemon.
+        pid: u32,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Ends the daemon, which has `grace` to finish what is under way. `None` when none ran.
+pub fn stop(door: &Door, grace: Duration) -> Result<Option<Ended>, StopError> {
+    let deadline = Instant::now() + grace + MORE;
+    let mut pause = Pause::new();
+    loop {
+        match door.look()? {
+            Sight::Nothing | Sight::Stale(_) => return Ok(None),
+            Sight::Answering(link) => return ask(door, *link, grace, deadline).map(Some),
+            Sight::Refusing(LinkError::ForeignPeer { .. }) => return Ok(None),
+            Sight::Stopping(record) => {
+                return wait(&door::verified(&record.identity), None, deadline).map(Some);
+            }
+            Sight::Wedged(record, _) => {
+                let identity = door::verified(&record.identity);
+                kill(&identity, Kill::Terminate)?;
+                return wait(&identity, None, deadline).map(Some);
+            }
+            Sight::Refusing(error) => return Err(StopError::Refused(error.to_string())),
+            Sight::Starting => {}
+        }
+        if !pause.sleep(deadline) {
+            return Err(StopError::Nameless(door.home().instance_lock()));
+        }
+    }
+}
+
+fn ask(door: &Door, mut link: Link, grace: Duration, deadline: Instant) -> Result<Ended, StopError> {
+    let daemon = link.daemon().clone();
+    let status = match link.ask(&ToDaemon::Status, Instant::now() + HELLO_TIME) {
+        Ok(FromDaemon::Status { status }) => Some(*status),
+        Ok(_) | Err(_) => None,
+    };
+    let identity = door
+        .record()
+        .filter(|record| record.instance == daemon.instance)
+        .map(|record| door::verified(&record.identity))
+        .or_else(|| process::identify(daemon.pid).ok().flatten());
+    let timeout_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+    let mut said = link.send(&ToDaemon::Stop { timeout_ms });
+    while said.is_ok() {
+        said = match link.next_before(Some(deadline)) {
+            Ok(Incoming::Control(FromDaemon::Error { reason })) => return Err(StopError::Refused(reason)),
+            Ok(Incoming::Control(_) | Incoming::Message(_)) => Ok(()),
+            Err(error) => Err(error), // closed: it is about to end; or late: it is ended
+        };
+    }
+    match identity {
+        Some(identity) => wait(&identity, status, deadline),
+        // It was gone before it could be identified.
+        None => Ok(Ended { pid: daemon.pid, status, forced: false }),
+    }
+}
+
+fn wait(identity: &process::Identity, status: Option<Status>, deadline: Instant) -> Result<Ended, StopError> {
+    let pid = identity.pid;
+    let io = |source| StopError::Io { pid, source };
+    if process::wait_gone(identity, deadline).map_err(io)? {
+        return Ok(Ended { pid, status, forced: false });
+    }
+    kill(identity, Kill::Force)?;
+    if process::wait_gone(identity, Instant::now() + GONE).map_err(io)? {
+        return Ok(Ended { pid, status, forced: true });
+    }
+    Err(StopError::StillThere(pid))
+}
+
+fn kill(identity: &process::Identity, how: Kill) -> Result<(), StopError> {
+    let pid = identity.pid;
+    match process::kill_verified(identity, how) {
+        Ok(Killed::Signalled | Killed::AlreadyGone) => Ok(()),
+        Ok(Killed::NotTheSame) => Err(StopError::Unproven(pid)),
+        Err(source) => Err(StopError::Io { pid, source }),
+    }
+}
