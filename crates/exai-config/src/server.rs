@@ -224,8 +224,6 @@ impl Servers {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn what_follows_a_flag_named_like_a_credential_is_not_shown() {
         let shown = |args: &[&str]| {

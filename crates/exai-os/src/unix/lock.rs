@@ -92,3 +92,25 @@ pub(crate) type Claimed = ();
 pub(crate) fn claim_name(_home: &Path) -> io::Result<crate::lock::Claim> {
     Ok(crate::lock::Claim::Unsupported)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+    use crate::lock::Claim;
+
+    #[test]
+    fn a_name_in_a_strangers_hands_is_no_authority() {
+        let dir = tempfile::tempdir().unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        let name = format!("exai-{uid}-{}", crate::hash::of_path(&dir.path().canonicalize().unwrap()));
+        // It does not listen, so nobody can ask whose it is.
+        let squatter = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).unwrap();
+        rustix::net::bind(&squatter, &address).unwrap();
+        let Claim::Ours(_held) = super::claim_name(dir.path()).unwrap() else {
+            panic!("the stranger kept us out")
+        };
+        assert!(matches!(super::claim_name(dir.path()).unwrap(), Claim::TakenByThisUser));
+    }
+}
