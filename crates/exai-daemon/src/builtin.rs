@@ -20,7 +20,7 @@ pub(crate) fn policy() -> Policy {
         share: Share::Shared,
         start_timeout: Duration::from_secs(10),
         call_timeout: Duration::from_mins(1),
-        idle_stop: Duration::MAX / 4,
+        idle_stop: Duration::from_hours(24),
         tools: ToolFilter::default(),
     }
 }

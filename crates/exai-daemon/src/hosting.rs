@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use exai_config::{Config, Home, ServerConfig, Share as ConfigShare};
 use exai_mux::InstanceId;
@@ -20,6 +21,9 @@ use crate::status::About;
 
 /// How many bytes may wait for one server: two of the largest messages.
 const SERVER_BYTES: usize = 2 * exai_proto::limits::MESSAGE_BYTES;
+
+/// The longest time anything is given: larger numbers mean "never", and must not overflow a clock.
+const FOREVER: Duration = Duration::from_hours(24 * 365);
 
 /// What is needed to start programs.
 pub(crate) struct Host {
@@ -109,9 +113,9 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
                 // Until clients' directories are known, a server per project is a server per client.
                 ConfigShare::Client | ConfigShare::Project => Share::Client,
             },
-            start_timeout: server.start_timeout,
-            call_timeout: server.call_timeout,
-            idle_stop: server.idle_stop,
+            start_timeout: server.start_timeout.min(FOREVER),
+            call_timeout: server.call_timeout.min(FOREVER),
+            idle_stop: server.idle_stop.min(FOREVER),
             tools: ToolFilter { allow: server.tools.allow.clone(), deny: server.tools.deny.clone() },
         })
         .collect();

@@ -84,11 +84,10 @@ fn session(
             session.touch(Instant::now());
             Ok((id.to_owned(), session.clone()))
         }
-        _ => Err(fail(
-            StatusCode::NOT_FOUND,
-            -32600,
-            "there is no such session (any more); begin with initialize",
-        )),
+        _ => {
+            let text = "there is no such session (any more); begin with initialize";
+            Err(Box::new(fail(StatusCode::NOT_FOUND, -32600, text)))
+        }
     }
 }
 

@@ -103,12 +103,12 @@ impl Session {
             }
             About::During(id) => match state.posts.get(&id).map(|post| post.try_send(Delivery::Aside(bytes)))
             {
-                Some(Ok(())) => return Ok(()),
+                // What came up during a request that is answered already has nowhere to go.
+                Some(Ok(())) | None => return Ok(()),
                 Some(Err(mpsc::error::TrySendError::Full(_))) => return Err(slow),
                 Some(Err(mpsc::error::TrySendError::Closed(
                     Delivery::Aside(bytes) | Delivery::Answer(bytes),
                 ))) => bytes,
-                None => return Ok(()),
             },
             About::Session => bytes,
         };

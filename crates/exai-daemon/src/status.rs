@@ -186,9 +186,7 @@ impl Facts {
         own.sort_by_key(|facts| facts.number);
         let instances: Vec<Instance> = own
             .into_iter()
-            .map(|facts| {
-                self.instance(facts, view.instances.iter().find(|other| other.id == facts.id), processes)
-            })
+            .map(|facts| instance(facts, view.instances.iter().find(|other| other.id == facts.id), processes))
             .collect();
         Server {
             name: view.name.to_string(),
@@ -197,31 +195,6 @@ impl Facts {
             share: self.shares.get(&view.name).copied().unwrap_or("shared").to_owned(),
             reason: view.failure.clone(),
             instances,
-        }
-    }
-
-    fn instance(
-        &self,
-        facts: &InstanceFacts,
-        view: Option<&InstanceView>,
-        processes: &[ProcessInfo],
-    ) -> Instance {
-        let tree = facts.root_pid.map(|root| tree(root, processes)).unwrap_or_default();
-        let ready =
-            if view.is_some_and(|view| view.ready) { ServerState::Ready } else { ServerState::Starting };
-        Instance {
-            id: format!("{}#{}", facts.server, facts.number),
-            state: facts.state.unwrap_or(ready),
-            started_at: facts.started_at.to_string(),
-            guard_pid: None,
-            pid: presumed_server(&tree),
-            root_pid: facts.root_pid,
-            processes: tree.len() as u32,
-            rss_bytes: tree.iter().map(|process| process.rss_bytes).sum(),
-            restarts: facts.restarts,
-            clients: view
-                .map(|view| view.clients.iter().map(ToString::to_string).collect())
-                .unwrap_or_default(),
         }
     }
 
@@ -246,6 +219,23 @@ impl Facts {
             })
         });
         missing.chain(failed).collect()
+    }
+}
+
+fn instance(facts: &InstanceFacts, view: Option<&InstanceView>, processes: &[ProcessInfo]) -> Instance {
+    let tree = facts.root_pid.map(|root| tree(root, processes)).unwrap_or_default();
+    let ready = if view.is_some_and(|view| view.ready) { ServerState::Ready } else { ServerState::Starting };
+    Instance {
+        id: format!("{}#{}", facts.server, facts.number),
+        state: facts.state.unwrap_or(ready),
+        started_at: facts.started_at.to_string(),
+        guard_pid: None,
+        pid: presumed_server(&tree),
+        root_pid: facts.root_pid,
+        processes: tree.len() as u32,
+        rss_bytes: tree.iter().map(|process| process.rss_bytes).sum(),
+        restarts: facts.restarts,
+        clients: view.map(|view| view.clients.iter().map(ToString::to_string).collect()).unwrap_or_default(),
     }
 }
 
