@@ -1,8 +1,9 @@
-//! Test support: the fixture server, private daemons, condition waiting.
+//! Test support: the fixture server, private daemons, condition waiting, the official SDKs as judges.
 //!
 //! A development dependency only. Nothing here is part of the product.
 
 mod eventually;
+pub mod peers;
 mod programs;
 
 pub use eventually::eventually;

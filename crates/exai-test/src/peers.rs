@@ -1,0 +1,83 @@
+//! The official SDKs as judges: what do their clients see through exai?
+//!
+//! A thin door to the scripts in `tests/peers`, which `cargo xtask peers` makes able to run. Tests that
+//! use it live in a module named `peers`, so that `cargo xtask test --fast` can leave them out.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::program;
+
+/// The servers there are scenarios for.
+pub const SERVERS: [&str; 5] = ["fixture", "everything", "filesystem", "memory", "python"];
+
+/// An official SDK, as a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sdk {
+    /// `mcp` 1.x: stdio, Streamable HTTP, WebSocket.
+    Python1,
+    /// `mcp` 2.x in legacy mode: stdio, Streamable HTTP.
+    Python2,
+    /// `@modelcontextprotocol/sdk` 1.x: stdio, Streamable HTTP, WebSocket.
+    TypeScript,
+}
+
+impl Sdk {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Python1, Self::Python2, Self::TypeScript];
+
+    /// Runs the scenario of `server` directly and over `way`; the error is the difference.
+    ///
+    /// `way` is what `--b` of the scripts takes, such as `{"stdio": ["exai", "shim"]}`. `dir` is the
+    /// folder the server works in; it is emptied, so two comparisons at once need two.
+    pub fn compare(self, server: &str, dir: &Path, way: &Value) -> Result<(), String> {
+        let way = way.to_string();
+        let mut command = self.script();
+        command.args(["--server", server, "--b", &way, "--dir"]).arg(dir);
+        let output = command.output().unwrap_or_else(|error| panic!("{self:?} does not start: {error}"));
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    }
+
+    /// How `server` is to be configured so that it equals the direct one: an object with `command`,
+    /// `args` and `env`.
+    ///
+    /// # Panics
+    /// When the peers are not installed.
+    pub fn server(self, server: &str, dir: &Path) -> Value {
+        let mut command = self.script();
+        command.args(["--server", server, "--print-server", "--dir"]).arg(dir);
+        let output = command.output().unwrap_or_else(|error| panic!("{self:?} does not start: {error}"));
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!("{error}; run `cargo xtask peers`: {}", String::from_utf8_lossy(&output.stderr))
+        })
+    }
+
+    fn script(self) -> Command {
+        let root = root();
+        let peers = root.join(".peers");
+        let (interpreter, script) = match self {
+            Self::Python1 => (peers.join("py1").join(VENV_PYTHON), "compare.py"),
+            Self::Python2 => (peers.join("py2").join(VENV_PYTHON), "compare.py"),
+            Self::TypeScript => (peers.join("node_modules/node/bin").join(NODE), "compare.mjs"),
+        };
+        assert!(interpreter.exists(), "{} is missing; run `cargo xtask peers`", interpreter.display());
+        let target = program("fixture-server");
+        let mut command = Command::new(interpreter);
+        command.arg(root.join("tests/peers").join(script)).arg("--target");
+        command.arg(target.parent().expect("a program is in a folder"));
+        command
+    }
+}
+
+const VENV_PYTHON: &str = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
+const NODE: &str = if cfg!(windows) { "node.exe" } else { "node" };
+
+fn root() -> PathBuf {
+    let this = Path::new(env!("CARGO_MANIFEST_DIR"));
+    this.ancestors().nth(2).expect("this crate is two folders below the root").to_owned()
+}
