@@ -1,0 +1,144 @@
+//! All servers behind one endpoint.
+
+use std::time::Duration;
+
+use exai_mux::{Endpoint, Event};
+
+use crate::support::{Bench, initialize, only, policy};
+
+fn all(bench: &mut Bench, client: u64) {
+    bench.open(client, Endpoint::All);
+    let result = only(&bench.says(client, &initialize("{}")), &format!("client {client}"));
+    assert_eq!(result["result"]["serverInfo"]["name"], "exai");
+    assert_eq!(result["result"]["protocolVersion"], "2025-06-18");
+}
+
+fn list(method: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":"l","method":"{method}"}}"#)
+}
+
+#[test]
+fn initialize_starts_nothing_and_a_list_starts_what_is_not_known_and_names_it() {
+    let mut bench = Bench::new(vec![policy("a"), policy("b")]);
+    all(&mut bench, 1);
+    assert_eq!(bench.says(1, &list("tools/list")), ["start a#1 as 0", "start b#1 as 1"]);
+    assert_eq!(only(&bench.ready(0)[1..], "server 0")["method"], "tools/list");
+    bench.ready(1);
+    assert_eq!(
+        only(
+            &bench.server_says(
+                0,
+                r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"x","n":1.0}],"nextCursor":"c"}}"#
+            ),
+            "server 0"
+        )["params"]["cursor"],
+        "c"
+    );
+    assert_eq!(
+        bench.server_says(0, r#"{"jsonrpc":"2.0","id":3,"result":{"tools":[{"name":"y"}]}}"#),
+        [""; 0]
+    );
+    let answer = bench.server_says(1, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"x"}]}}"#);
+    let expected = r#"client 1 <- {"jsonrpc":"2.0","id":"l","result":{"tools":[{"name":"a__x","n":1.0},{"name":"a__y"},{"name":"b__x"}]}}"#;
+    assert_eq!(answer, [expected]);
+}
+
+#[test]
+fn a_call_goes_to_its_server_under_its_own_name_and_an_unknown_name_is_refused() {
+    let mut bench = Bench::new(vec![policy("a"), policy("b")]);
+    all(&mut bench, 1);
+    let call = |name: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{{"name":"{name}","arguments":{{}}}}}}"#
+        )
+    };
+    assert_eq!(bench.says(1, &call("b__do__it")), ["start b#1 as 0"]);
+    let lines = bench.ready(0);
+    assert_eq!(only(&lines[1..], "server 0")["params"]["name"], "do__it");
+    let answer = bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{"content":[]}}"#);
+    assert_eq!(answer, [r#"client 1 <- {"jsonrpc":"2.0","id":5,"result":{"content":[]}}"#]);
+    for unknown in ["plain", "c__x"] {
+        assert_eq!(only(&bench.says(1, &call(unknown)), "client 1")["error"]["code"], -32602);
+    }
+}
+
+#[test]
+fn a_list_waits_ten_seconds_for_a_slow_server_then_is_partial_and_the_rest_is_announced() {
+    let mut bench = Bench::new(vec![policy("fast"), policy("slow")]);
+    all(&mut bench, 1);
+    bench.says(1, &list("tools/list"));
+    bench.ready(0);
+    bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"x"}]}}"#);
+    assert_eq!(bench.passes(Duration::from_secs(9)), [""; 0]);
+    let answer = only(&bench.passes(Duration::from_secs(2)), "client 1");
+    assert_eq!(answer["result"]["tools"].as_array().map(Vec::len), Some(1));
+    bench.ready(1);
+    let told = bench.server_says(1, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[]}}"#);
+    assert_eq!(told, [r#"client 1 <- {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#]);
+}
+
+#[test]
+fn a_server_that_fails_does_not_spoil_the_list() {
+    let mut bench = Bench::new(vec![policy("a"), policy("b")]);
+    all(&mut bench, 1);
+    bench.says(1, &list("prompts/list"));
+    bench.ready(0);
+    bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{"prompts":[{"name":"p"}]}}"#);
+    let answer = only(&bench.down(1, "is missing"), "client 1");
+    assert_eq!(answer["result"]["prompts"][0]["name"], "a__p");
+}
+
+#[test]
+fn a_resource_belongs_to_who_lists_it_or_has_a_template_and_the_first_wins() {
+    let mut bench = Bench::new(vec![policy("a"), policy("b")]);
+    all(&mut bench, 1);
+    let read = |uri: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":6,"method":"resources/read","params":{{"uri":"{uri}"}}}}"#)
+    };
+    // Not known yet: both are started and asked for resources and templates.
+    assert_eq!(bench.says(1, &read("t://b/9")), ["start a#1 as 0", "start b#1 as 1"]);
+    bench.ready(0);
+    bench.ready(1);
+    bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{"resources":[{"uri":"r://1"}]}}"#);
+    bench.server_says(0, r#"{"jsonrpc":"2.0","id":3,"result":{"resourceTemplates":[]}}"#);
+    bench.server_says(
+        1,
+        r#"{"jsonrpc":"2.0","id":2,"result":{"resources":[{"uri":"r://1"},{"uri":"r://2"}]}}"#,
+    );
+    let routed = bench.server_says(
+        1,
+        r#"{"jsonrpc":"2.0","id":3,"result":{"resourceTemplates":[{"uriTemplate":"t://b/{x}"}]}}"#,
+    );
+    assert_eq!(only(&routed, "server 1")["params"]["uri"], "t://b/9");
+    assert_eq!(only(&bench.says(1, &read("r://1")), "server 0")["method"], "resources/read");
+    assert_eq!(only(&bench.says(1, &read("r://2")), "server 1")["method"], "resources/read");
+    assert_eq!(only(&bench.says(1, &read("r://3")), "client 1")["error"]["code"], -32002);
+}
+
+#[test]
+fn a_change_of_a_list_reaches_clients_that_never_used_the_server() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    all(&mut bench, 2);
+    let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+    let told = bench.server_says(0, changed);
+    assert_eq!(told, [format!("client 1 <- {changed}"), format!("client 2 <- {changed}")]);
+    let told = bench.does(Event::Configured { policies: vec![policy("a"), policy("new")] });
+    assert_eq!(told.len(), 3, "tools, prompts and resources: {told:?}");
+}
+
+#[test]
+fn a_name_that_had_to_be_cut_finds_its_tool_again() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    all(&mut bench, 1);
+    let long = "tool_".repeat(15);
+    let cut = exai_mux::names::aggregated("a", &long);
+    let call = format!(r#"{{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{{"name":"{cut}"}}}}"#);
+    assert_eq!(bench.says(1, &call), ["start a#1 as 0"], "it must be listed before it can be called");
+    bench.ready(0);
+    bench
+        .server_says(0, &format!(r#"{{"jsonrpc":"2.0","id":2,"result":{{"tools":[{{"name":"{long}"}}]}}}}"#));
+    let routed = bench.server_says(0, r#"{"jsonrpc":"2.0","id":3,"result":{"prompts":[]}}"#);
+    assert_eq!(only(&routed, "server 0")["params"]["name"], long);
+}

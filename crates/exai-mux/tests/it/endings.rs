@@ -1,0 +1,102 @@
+//! How things end: crashes, failed starts, departures, idleness, changes of the configuration.
+
+use std::time::Duration;
+
+use exai_mux::{ClientId, Endpoint, Event};
+
+use crate::support::{Bench, initialize, only, policy};
+
+const CALL: &str = r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"t"}}"#;
+
+#[test]
+fn a_crash_is_told_to_exactly_the_callers_and_the_next_request_starts_anew() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    bench.introduced(2, "a", "{}");
+    bench.says(1, CALL);
+    let lines = bench.down(0, "exited with status 3");
+    let error = &only(&lines, "client 1")["error"];
+    assert_eq!((&error["code"], &error["data"]["kind"]), (&(-31005).into(), &"server_crashed".into()));
+    assert_eq!((&error["data"]["stderrTail"], &error["data"]["tool"]), (&"tail".into(), &"t".into()));
+    assert_eq!(lines.len(), 1);
+    assert_eq!(bench.says(2, CALL), ["start a#2 as 1"]);
+    let lines = bench.ready(1);
+    assert_eq!(lines.len(), 2, "initialized, and the call that waited: {lines:?}");
+    assert_eq!(
+        bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#),
+        [""; 0],
+        "the old run is over"
+    );
+    let answer = only(&bench.server_says(1, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#), "client 2");
+    assert_eq!(answer["id"], 5);
+}
+
+#[test]
+fn a_server_that_cannot_start_is_not_tried_again_at_once() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    let error = &only(&bench.down(0, "could not be started: no such file"), "client 1")["error"];
+    assert_eq!((&error["code"], &error["data"]["retrySafe"]), (&(-31006).into(), &true.into()));
+    let again = only(&bench.says(1, &initialize("{}")), "client 1");
+    assert_eq!(again["error"]["code"], -31006);
+    bench.passes(Duration::from_secs(1));
+    assert_eq!(bench.says(1, &initialize("{}")), ["start a#2 as 1"]);
+}
+
+#[test]
+fn a_server_that_never_answers_initialize_is_given_up() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.up(0);
+    assert_eq!(bench.passes(Duration::from_secs(21)), ["give up 0: did not answer `initialize` within 20 s"]);
+    assert_eq!(only(&bench.down(0, "did not answer"), "client 1")["error"]["code"], -31006);
+}
+
+#[test]
+fn a_client_that_leaves_has_its_requests_cancelled_and_the_idle_server_is_stopped_later() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    bench.says(1, CALL);
+    let lines = bench.does(Event::Closed { client: ClientId(1) });
+    assert_eq!(only(&lines, "server 0")["params"]["requestId"], 2);
+    assert_eq!(bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#), [""; 0]);
+    assert_eq!(bench.passes(Duration::from_secs(89)), [""; 0]);
+    assert_eq!(bench.passes(Duration::from_secs(2)), ["stop 0"]);
+    assert_eq!(bench.introduced(2, "a", "{}"), ["start a#2 as 1"]);
+}
+
+#[test]
+fn a_changed_server_is_stopped_the_others_are_not() {
+    let mut bench = Bench::new(vec![policy("a"), policy("b")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    bench.introduced(2, "b", "{}");
+    bench.ready(1);
+    let changed = exai_mux::policy::Policy { revision: 2, ..policy("a") };
+    assert_eq!(bench.does(Event::Configured { policies: vec![changed, policy("b")] }), ["stop 0"]);
+    assert_eq!(bench.says(2, CALL).len(), 1);
+    assert_eq!(bench.says(1, CALL), ["start a#2 as 2"]);
+}
+
+#[test]
+fn an_unknown_server_is_said_to_be_one_and_the_known_are_named() {
+    let mut bench = Bench::new(vec![policy("a"), policy("b")]);
+    bench.open(1, Endpoint::One("x".into()));
+    let error = &only(&bench.says(1, &initialize("{}")), "client 1")["error"];
+    assert_eq!(error["code"], -31006);
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("a, b")), "{error}");
+    bench.event(Event::Configured { policies: vec![policy("x")] });
+    assert_eq!(bench.says(1, &initialize("{}")), ["start x#1 as 0"], "until it is configured");
+}
+
+#[test]
+fn what_cannot_be_sent_is_an_honest_overload() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    bench.says(1, CALL);
+    let lines = bench.does(Event::Unsent { instance: exai_mux::InstanceId(0), number: 2 });
+    assert_eq!(only(&lines, "client 1")["error"]["code"], -31003);
+}

@@ -1,0 +1,84 @@
+//! Who shares an instance, and who is asked what a server wants to know.
+
+use exai_mux::policy::Share;
+
+use crate::support::{Bench, only, policy};
+
+const CALL: &str = r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"t"}}"#;
+const ASK: &str =
+    r#"{"jsonrpc":"2.0","id":"s1","method":"sampling/createMessage","params":{"_meta":{"progressToken":9}}}"#;
+
+#[test]
+fn clients_with_other_capabilities_get_another_instance_and_order_of_keys_is_no_difference() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    assert_eq!(bench.introduced(1, "a", r#"{"roots":{},"sampling":{}}"#), ["start a#1 as 0"]);
+    assert_eq!(bench.introduced(2, "a", r#"{"sampling":{},"roots":{},"experimental":{"x":1}}"#), [""; 0]);
+    assert_eq!(bench.introduced(3, "a", "{}"), ["start a#2 as 1"]);
+    assert_eq!(
+        only(&bench.up(0), "server 0")["params"]["capabilities"].to_string(),
+        r#"{"roots":{},"sampling":{}}"#
+    );
+}
+
+#[test]
+fn share_client_separates_and_share_shared_does_not() {
+    let mut bench = Bench::new(vec![
+        exai_mux::policy::Policy { share: Share::Client, ..policy("own") },
+        exai_mux::policy::Policy { share: Share::Shared, ..policy("all") },
+    ]);
+    assert_eq!(bench.introduced(1, "own", "{}"), ["start own#1 as 0"]);
+    assert_eq!(bench.introduced(2, "own", "{}"), ["start own#2 as 1"]);
+    assert_eq!(bench.introduced(3, "all", r#"{"roots":{}}"#), ["start all#1 as 2"]);
+    assert_eq!(bench.introduced(4, "all", "{}"), [""; 0]);
+    assert_eq!(only(&bench.up(2), "server 2")["params"]["capabilities"].to_string(), "{}");
+}
+
+#[test]
+fn a_server_asks_the_only_client_with_a_request_under_way_and_gets_its_answer_under_its_own_id() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", r#"{"sampling":{}}"#);
+    bench.ready(0);
+    bench.introduced(2, "a", r#"{"sampling":{}}"#);
+    bench.says(2, CALL);
+    let asked = only(&bench.server_says(0, ASK), "client 2");
+    assert_eq!((&asked["id"], &asked["params"]["_meta"]["progressToken"]), (&1.into(), &1.into()));
+    let progress =
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}"#;
+    assert_eq!(only(&bench.says(2, progress), "server 0")["params"]["progressToken"], 9);
+    assert_eq!(
+        bench.says(1, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
+        [""; 0],
+        "nobody answers for another"
+    );
+    let answer = bench.says(2, r#"{"jsonrpc":"2.0","id":1,"result":{"role":"assistant"}}"#);
+    assert_eq!(answer, [r#"server 0 <- {"jsonrpc":"2.0","id":"s1","result":{"role":"assistant"}}"#]);
+    assert_eq!(bench.says(2, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), [""; 0], "nor twice");
+}
+
+#[test]
+fn nobody_is_asked_when_it_cannot_be_known_who_is_meant() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    bench.introduced(2, "a", "{}");
+    assert_eq!(only(&bench.server_says(0, ASK), "server 0")["error"]["code"], -32603, "two idle clients");
+    bench.says(1, CALL);
+    bench.says(2, CALL);
+    assert_eq!(only(&bench.server_says(0, ASK), "server 0")["error"]["code"], -32603, "two busy clients");
+    let pong = bench.server_says(0, r#"{"jsonrpc":"2.0","id":4,"method":"ping"}"#);
+    assert_eq!(pong, [r#"server 0 <- {"jsonrpc":"2.0","id":4,"result":{}}"#]);
+}
+
+#[test]
+fn an_only_client_is_asked_even_while_it_asks_nothing_and_its_leaving_is_told() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", r#"{"roots":{}}"#);
+    bench.ready(0);
+    let asked = bench.server_says(0, r#"{"jsonrpc":"2.0","id":0,"method":"roots/list"}"#);
+    assert_eq!(asked, [r#"client 1 <- {"jsonrpc":"2.0","id":1,"method":"roots/list"}"#]);
+    let unwanted = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":0}}"#;
+    assert_eq!(only(&bench.server_says(0, unwanted), "client 1")["params"]["requestId"], 1);
+    bench.server_says(0, r#"{"jsonrpc":"2.0","id":7,"method":"roots/list"}"#);
+    let told = bench.does(exai_mux::Event::Closed { client: exai_mux::ClientId(1) });
+    assert_eq!(only(&told, "server 0")["id"], 7);
+}

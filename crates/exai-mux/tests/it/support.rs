@@ -1,0 +1,129 @@
+//! A router with a clock of its own and a transcript of what it does.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use exai_mux::policy::{Policy, Share, ToolFilter};
+use exai_mux::{ClientId, Down, Effect, Endpoint, Event, InstanceId, Router};
+use exai_proto::Message;
+use serde_json::{Value, json};
+
+pub(crate) struct Bench {
+    pub(crate) router: Router,
+    pub(crate) now: Instant,
+    effects: Vec<Effect>,
+}
+
+pub(crate) fn policy(name: &str) -> Policy {
+    Policy {
+        name: name.into(),
+        revision: 1,
+        share: Share::Auto,
+        start_timeout: Duration::from_secs(20),
+        call_timeout: Duration::from_secs(60),
+        idle_stop: Duration::from_secs(90),
+        tools: ToolFilter::default(),
+    }
+}
+
+impl Bench {
+    pub(crate) fn new(policies: Vec<Policy>) -> Self {
+        let mut bench = Bench { router: Router::new(), now: Instant::now(), effects: Vec::new() };
+        assert_eq!(bench.event(Event::Configured { policies }), []);
+        bench
+    }
+
+    /// What the router does about an event.
+    pub(crate) fn event(&mut self, event: Event) -> Vec<Effect> {
+        self.router.handle(event, self.now, &mut self.effects);
+        std::mem::take(&mut self.effects)
+    }
+
+    /// The same as text: `client 1 <- {…}`, `server 0 <- {…}`, `start a#1 as 0`.
+    pub(crate) fn does(&mut self, event: Event) -> Vec<String> {
+        self.event(event).iter().map(show).collect()
+    }
+
+    pub(crate) fn open(&mut self, client: u64, endpoint: Endpoint) {
+        assert_eq!(self.event(Event::Opened { client: ClientId(client), endpoint }), []);
+    }
+
+    pub(crate) fn says(&mut self, client: u64, text: &str) -> Vec<String> {
+        self.does(Event::FromClient { client: ClientId(client), message: message(text) })
+    }
+
+    pub(crate) fn server_says(&mut self, instance: u64, text: &str) -> Vec<String> {
+        self.does(Event::FromServer { instance: InstanceId(instance), message: message(text) })
+    }
+
+    pub(crate) fn up(&mut self, instance: u64) -> Vec<String> {
+        self.does(Event::Up { instance: InstanceId(instance) })
+    }
+
+    pub(crate) fn down(&mut self, instance: u64, reason: &str) -> Vec<String> {
+        let why = Down { reason: reason.into(), stderr_tail: "tail".into() };
+        self.does(Event::Down { instance: InstanceId(instance), why })
+    }
+
+    pub(crate) fn passes(&mut self, time: Duration) -> Vec<String> {
+        self.now += time;
+        self.does(Event::Tick)
+    }
+
+    /// A client of one server that has been introduced; the instance answers with `capabilities`.
+    pub(crate) fn introduced(&mut self, client: u64, server: &str, client_capabilities: &str) -> Vec<String> {
+        self.open(client, Endpoint::One(server.into()));
+        self.says(client, &initialize(client_capabilities))
+    }
+
+    /// Brings an instance up; the server offers everything.
+    pub(crate) fn ready(&mut self, instance: u64) -> Vec<String> {
+        self.up(instance);
+        self.server_says(instance, &format!(r#"{{"jsonrpc":"2.0","id":1,"result":{}}}"#, server_result()))
+    }
+}
+
+pub(crate) fn server_result() -> String {
+    json!({
+        "protocolVersion": "2025-11-25",
+        "capabilities": {"tools": {"listChanged": true}, "prompts": {}, "resources": {"subscribe": true}, "logging": {}},
+        "serverInfo": {"name": "real", "version": "9", "x-vendor": 1},
+        "instructions": "be kind",
+    })
+    .to_string()
+}
+
+pub(crate) fn initialize(capabilities: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"2025-06-18","capabilities":{capabilities},"clientInfo":{{"name":"c","version":"1"}}}}}}"#
+    )
+}
+
+pub(crate) fn message(text: &str) -> Message {
+    Message::parse(Bytes::copy_from_slice(text.as_bytes())).expect("a test's message is one")
+}
+
+fn show(effect: &Effect) -> String {
+    match effect {
+        Effect::ToClient { client, bytes, .. } => format!("client {} <- {}", client.0, text(bytes)),
+        Effect::ToServer { instance, bytes, .. } => format!("server {} <- {}", instance.0, text(bytes)),
+        Effect::Start { instance, server, number } => format!("start {server}#{number} as {}", instance.0),
+        Effect::Stop { instance } => format!("stop {}", instance.0),
+        Effect::GiveUp { instance, reason } => format!("give up {}: {reason}", instance.0),
+    }
+}
+
+fn text(bytes: &Bytes) -> String {
+    assert!(!bytes.contains(&b'\n'), "a message fits on one line");
+    message(std::str::from_utf8(bytes).expect("messages are UTF-8"));
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The JSON of the only line that goes to `whom` ("client 1").
+pub(crate) fn only(lines: &[String], whom: &str) -> Value {
+    let start = format!("{whom} <- ");
+    let mut found = lines.iter().filter_map(|line| line.strip_prefix(&start));
+    let line = found.next().unwrap_or_else(|| panic!("nothing goes to {whom}: {lines:#?}"));
+    assert_eq!(found.next(), None, "more than one message goes to {whom}");
+    serde_json::from_str(line).expect("messages are JSON")
+}
