@@ -20,7 +20,7 @@ pub(crate) fn policy(name: &str) -> Policy {
         revision: 1,
         share: Share::Auto,
         start_timeout: Duration::from_secs(20),
-        call_timeout: Duration::from_secs(60),
+        call_timeout: Duration::from_mins(1),
         idle_stop: Duration::from_secs(90),
         tools: ToolFilter::default(),
     }
