@@ -408,7 +408,9 @@ def compare(server, options, folder):
         Path(options.out).write_text(texts["b"] + "\n", encoding="utf-8")
     if texts["a"] == texts["b"]:
         return len(scenario["steps"])
-    for line in difflib.unified_diff(texts["a"].splitlines(), texts["b"].splitlines(), "a", "b", lineterm="", n=4):
+    # Not splitlines(), which also splits at letters that are no newlines.
+    a, b = texts["a"].split("\n"), texts["b"].split("\n")
+    for line in difflib.unified_diff(a, b, "a", "b", lineterm="", n=4):
         print(line if len(line) < 400 else f"{line[:400]}… ({len(line)} characters)")
     return None
 
