@@ -86,11 +86,11 @@ pub fn put_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {
     match length {
         0..=125 => out.push(MASKED | length as u8),
         126..=0xFFFF => {
-            out.push(MASKED | 126);
+            out.push(MASKED | 0x7E);
             out.extend_from_slice(&(length as u16).to_be_bytes());
         }
         _ => {
-            out.push(MASKED | 127);
+            out.push(MASKED | 0x7F);
             out.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }

@@ -146,33 +146,34 @@ impl Link {
     /// that this build does not know are passed over.
     pub fn next_before(&mut self, deadline: Option<Instant>) -> Result<Incoming, LinkError> {
         loop {
-            let mut pong = None;
-            match self.decoder.next_frame()? {
-                Some(frame) => match frame.opcode {
-                    Opcode::Binary => return Ok(Incoming::Message(frame.payload.to_vec())),
-                    Opcode::Text => {
-                        if let Ok(message) = serde_json::from_slice(frame.payload) {
-                            return Ok(Incoming::Control(message));
-                        }
-                    }
-                    Opcode::Ping => pong = Some(frame.payload.to_vec()),
-                    Opcode::Close => return Err(LinkError::Closed),
-                    Opcode::Pong | Opcode::Continuation => {}
-                },
-                None => {
-                    let wait = deadline.map(left).transpose()?;
-                    self.connection.set_read_timeout(wait)?;
-                    match self.decoder.read_from(&*self.connection) {
-                        Ok(0) => return Err(LinkError::Closed),
-                        Ok(_) => {}
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) => return Err(in_time(error)),
+            let Some(frame) = self.decoder.next_frame()? else {
+                self.read_before(deadline)?;
+                continue;
+            };
+            match frame.opcode {
+                Opcode::Binary => return Ok(Incoming::Message(frame.payload.to_vec())),
+                Opcode::Text => {
+                    if let Ok(message) = serde_json::from_slice(frame.payload) {
+                        return Ok(Incoming::Control(message));
                     }
                 }
+                Opcode::Ping => {
+                    let payload = frame.payload.to_vec();
+                    self.write(Opcode::Pong, &payload)?;
+                }
+                Opcode::Close => return Err(LinkError::Closed),
+                Opcode::Pong | Opcode::Continuation => {}
             }
-            if let Some(payload) = pong {
-                self.write(Opcode::Pong, &payload)?;
-            }
+        }
+    }
+
+    fn read_before(&mut self, deadline: Option<Instant>) -> Result<(), LinkError> {
+        self.connection.set_read_timeout(deadline.map(left).transpose()?)?;
+        match self.decoder.read_from(&*self.connection) {
+            Ok(0) => Err(LinkError::Closed),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(in_time(error)),
         }
     }
 

@@ -104,7 +104,7 @@ impl Session {
                 self.register(line);
                 return Up::Send;
             }
-            Phase::Down(since) if self.stopped && !self.starts_again(line) => {
+            Phase::Down(since) if self.stopped && !starts_again(line) => {
                 return self.unavailable(line, since, now);
             }
             Phase::Down(since) if now.duration_since(since) >= PATIENCE && !self.stopped => {
@@ -335,21 +335,6 @@ impl Session {
         }
     }
 
-    /// Whether the line asks for something to be done: the wish of a person that outweighs `exai stop`.
-    fn starts_again(&self, line: &[u8]) -> bool {
-        let mut found = false;
-        glance::each(line, |glance| {
-            if let Glance::Request { method, .. } = glance {
-                let method = &line[method];
-                found |= matches!(
-                    method,
-                    b"tools/call" | b"resources/read" | b"prompts/get" | b"completion/complete"
-                );
-            }
-        });
-        found
-    }
-
     fn unavailable(&self, line: &[u8], since: Instant, now: Instant) -> Up {
         debug_assert!(now >= since, "BUG: the link was lost in the future");
         answers(line, Failure::DaemonUnavailable, &self.no_daemon())
@@ -367,6 +352,19 @@ impl Session {
         }
         sentence
     }
+}
+
+/// Whether the line asks for something to be done: the wish of a person that outweighs `exai stop`.
+fn starts_again(line: &[u8]) -> bool {
+    let mut found = false;
+    glance::each(line, |glance| {
+        if let Glance::Request { method, .. } = glance {
+            let method = &line[method];
+            found |=
+                matches!(method, b"tools/call" | b"resources/read" | b"prompts/get" | b"completion/complete");
+        }
+    });
+    found
 }
 
 /// Answers each request of a line with the same failure.

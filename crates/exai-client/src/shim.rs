@@ -113,7 +113,7 @@ impl<W: Write> Shim<W> {
         }
         if !places.is_empty() {
             let writer = lock(&self.writer);
-            self.write_waiting(&writer, outgoing);
+            self.write_waiting(writer.as_ref(), outgoing);
             let mut kept = false;
             let mut sending: Vec<&[u8]> = Vec::with_capacity(places.len());
             let mut state = lock(&self.state);
@@ -127,7 +127,7 @@ impl<W: Write> Shim<W> {
                 }
             }
             drop(state);
-            self.write_lines(&writer, &sending, outgoing);
+            self.write_lines(writer.as_ref(), &sending, outgoing);
             drop(writer);
             if kept {
                 self.changed.notify_all();
@@ -137,14 +137,14 @@ impl<W: Write> Shim<W> {
     }
 
     /// Writes what waited for a daemon.
-    fn write_waiting(&self, writer: &Option<Arc<Connection>>, outgoing: &mut Outgoing) {
+    fn write_waiting(&self, writer: Option<&Arc<Connection>>, outgoing: &mut Outgoing) {
         let waiting = lock(&self.state).session.take_waiting();
         let waiting: Vec<&[u8]> = waiting.iter().map(Vec::as_slice).collect();
         self.write_lines(writer, &waiting, outgoing);
     }
 
     /// Writes lines that count as written; those that were not go back.
-    fn write_lines(&self, writer: &Option<Arc<Connection>>, lines: &[&[u8]], outgoing: &mut Outgoing) {
+    fn write_lines(&self, writer: Option<&Arc<Connection>>, lines: &[&[u8]], outgoing: &mut Outgoing) {
         if lines.is_empty() {
             return;
         }
@@ -155,7 +155,9 @@ impl<W: Write> Shim<W> {
         if written < lines.len() {
             lock(&self.state).session.unsent(lines[written..].iter().copied());
             // The downlink notices, and takes what is to be done next.
-            writer.iter().for_each(|connection| connection.close());
+            if let Some(connection) = writer {
+                connection.close();
+            }
         }
         if let (Some(connection), Some(pong)) = (writer, lock(&self.pong).take()) {
             // If this fails, so does everything else on this link.
@@ -371,7 +373,7 @@ impl<W: Write> Shim<W> {
             }
             if state.session.can_write() {
                 drop(state);
-                self.write_waiting(&lock(&self.writer), &mut outgoing);
+                self.write_waiting(lock(&self.writer).as_ref(), &mut outgoing);
                 state = lock(&self.state);
                 continue;
             }

@@ -61,9 +61,11 @@ pub fn stop(door: &Door, grace: Duration) -> Result<Option<Ended>, StopError> {
     let mut pause = Pause::new();
     loop {
         match door.look()? {
-            Sight::Nothing | Sight::Stale(_) => return Ok(None),
+            // What another account runs is not our daemon.
+            Sight::Nothing | Sight::Stale(_) | Sight::Refusing(LinkError::ForeignPeer { .. }) => {
+                return Ok(None);
+            }
             Sight::Answering(link) => return ask(door, *link, grace, deadline).map(Some),
-            Sight::Refusing(LinkError::ForeignPeer { .. }) => return Ok(None),
             Sight::Stopping(record) => {
                 return wait(&door::verified(&record.identity), None, deadline).map(Some);
             }
