@@ -329,7 +329,7 @@ impl Door {
 
 /// The last lines of the daemon's log.
 fn log_tail(home: &Home) -> Vec<String> {
-    let text = crate::tail::last_lines(&home.daemon_log(), LOG_LINES).unwrap_or_default();
+    let (text, _) = crate::tail::last_lines(&home.daemon_log(), LOG_LINES).unwrap_or_default();
     String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
 }
 

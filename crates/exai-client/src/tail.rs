@@ -7,15 +7,16 @@ use std::path::Path;
 /// How far back to look: lines of a log are short.
 const WINDOW: u64 = 256 * 1024;
 
-/// The last `count` lines of a file, whole, of at most its last 256 KiB.
-pub fn last_lines(path: &Path, count: usize) -> io::Result<Vec<u8>> {
+/// The last `count` lines of a file, whole, of at most its last 256 KiB; and where the file ended.
+pub fn last_lines(path: &Path, count: usize) -> io::Result<(Vec<u8>, u64)> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     let from = length.saturating_sub(WINDOW);
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
     file.take(WINDOW).read_to_end(&mut bytes)?;
-    Ok(last_of(&bytes, from == 0, count).to_vec())
+    let end = from + bytes.len() as u64;
+    Ok((last_of(&bytes, from == 0, count).to_vec(), end))
 }
 
 /// Of a file's end, of which the first line may be cut unless it is `whole`.

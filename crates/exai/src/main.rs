@@ -1,1 +1,12 @@
-fn main() {}
+//! `exai`: one daemon per user that hosts every MCP server once, and a stdio shim per client.
+
+mod cli;
+mod commands;
+mod error;
+mod printer;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

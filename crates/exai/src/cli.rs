@@ -1,0 +1,259 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+use crate::error::Error;
+use crate::printer::Printer;
+
+/// Hosts every MCP server once, for all MCP clients of this account.
+#[derive(Debug, Parser)]
+#[command(name = "exai", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the daemon in the background
+    Start,
+    /// Stop the daemon and every server it hosts
+    Stop(StopArgs),
+    /// Restart the daemon, or one server
+    Restart(RestartArgs),
+    /// Say whether the daemon runs, what it hosts and who uses it
+    Status(JsonArgs),
+    /// Run the daemon in the foreground
+    Serve(ServeArgs),
+    /// Speak MCP over stdio: what an MCP client runs
+    Shim(ShimArgs),
+    /// Add a server to the configuration
+    Add(AddArgs),
+    /// Remove a server from the configuration
+    Remove(NameArgs),
+    /// List the configured servers
+    List(JsonArgs),
+    /// List the tools of the servers
+    Tools(ToolsArgs),
+    /// Call a tool
+    Call(CallArgs),
+    /// Show the log of the daemon or of a server
+    Logs(LogsArgs),
+}
+
+/// Whether to print JSON.
+#[derive(Debug, Args)]
+pub(crate) struct JsonArgs {
+    /// Print a JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `exai stop`.
+#[derive(Debug, Args)]
+pub(crate) struct StopArgs {
+    /// Seconds that calls under way may take to finish
+    #[arg(long, value_name = "S", default_value_t = commands::stop::GRACE_S)]
+    pub(crate) timeout: u64,
+}
+
+/// `exai restart`.
+#[derive(Debug, Args)]
+pub(crate) struct RestartArgs {
+    /// The server; without one, the daemon
+    pub(crate) server: Option<String>,
+}
+
+/// `exai serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where to say that the daemon is ready
+    #[arg(long, value_name = "TOKEN", hide = true)]
+    pub(crate) ready: Option<String>,
+}
+
+/// `exai shim`.
+#[derive(Debug, Default, PartialEq, Eq, Args)]
+pub(crate) struct ShimArgs {
+    /// Offer one server, under its own names, instead of all
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: Option<String>,
+    /// A name for this client in `exai status`
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) client: Option<String>,
+}
+
+/// `exai add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// The server's name: letters and digits, with single `-` or `_` between them
+    pub(crate) name: String,
+    /// An environment variable of the server
+    #[arg(long, value_name = "K=V", value_parser = pair)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Where the server is reached by HTTP
+    #[arg(long, required_unless_present = "command")]
+    pub(crate) url: Option<String>,
+    /// A header of each request to the URL
+    #[arg(long, value_name = "K=V", value_parser = pair, requires = "url")]
+    pub(crate) header: Vec<(String, String)>,
+    /// Replace a server of the same name
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// The command that starts the server, and its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
+/// A server by name.
+#[derive(Debug, Args)]
+pub(crate) struct NameArgs {
+    /// The server's name
+    pub(crate) name: String,
+}
+
+/// `exai tools`.
+#[derive(Debug, Args)]
+pub(crate) struct ToolsArgs {
+    /// The server; without one, all
+    pub(crate) server: Option<String>,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
+/// `exai call`.
+#[derive(Debug, Args)]
+pub(crate) struct CallArgs {
+    /// The server
+    pub(crate) server: String,
+    /// The tool, by the server's own name for it
+    pub(crate) tool: String,
+    /// The arguments, a JSON object; `-` reads them from stdin
+    #[arg(value_name = "JSON")]
+    pub(crate) arguments: Option<String>,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
+/// `exai logs`.
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Go on with what is written from now on
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// The server; without one, the daemon
+    pub(crate) server: Option<String>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some(_) | None => Err("it takes the form NAME=VALUE".to_owned()),
+    }
+}
+
+/// Everything `main` does.
+pub(crate) fn run() -> ExitCode {
+    // A client waits for its shim, and there may be thirty of them: they do without the parser.
+    if let Some(args) = shim_args(std::env::args_os().skip(1)) {
+        return finish(commands::shim::run(args));
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nowhere to say it: the exit code must do.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(exai_proto::exit::USAGE).into();
+        }
+    };
+    finish(dispatch(cli.command))
+}
+
+fn dispatch(command: Command) -> Result<u8, Error> {
+    let printer = Printer::new();
+    match command {
+        Command::Start => commands::start::run(&printer),
+        Command::Stop(args) => commands::stop::run(&args, &printer),
+        Command::Restart(args) => commands::restart::run(args, &printer),
+        Command::Status(args) => commands::status::run(&args, &printer),
+        Command::Serve(args) => commands::serve::run(&args, &printer),
+        Command::Shim(args) => commands::shim::run(args),
+        Command::Add(args) => commands::add::run(args, &printer),
+        Command::Remove(args) => commands::remove::run(&args, &printer),
+        Command::List(args) => commands::list::run(&args, &printer),
+        Command::Tools(args) => commands::tools::run(args, &printer),
+        Command::Call(args) => commands::call::run(&args, &printer),
+        Command::Logs(args) => commands::logs::run(&args, &printer),
+    }
+}
+
+fn finish(outcome: Result<u8, Error>) -> ExitCode {
+    match outcome {
+        Ok(code) => code.into(),
+        Err(error) => {
+            Printer::new().error(&error);
+            error.code().into()
+        }
+    }
+}
+
+/// The arguments of `exai shim`, where they are as they mostly are; anything else is for the parser.
+fn shim_args(mut args: impl Iterator<Item = std::ffi::OsString>) -> Option<ShimArgs> {
+    if args.next()? != "shim" {
+        return None;
+    }
+    let mut shim = ShimArgs::default();
+    while let Some(flag) = args.next() {
+        let flag = flag.into_string().ok()?;
+        let (flag, value) = match flag.split_once('=') {
+            Some((flag, value)) => (flag.to_owned(), value.to_owned()),
+            None => (flag, args.next()?.into_string().ok().filter(|value| !value.starts_with('-'))?),
+        };
+        let place = match &*flag {
+            "--server" => &mut shim.server,
+            "--client" => &mut shim.client,
+            _ => return None,
+        };
+        if place.replace(value).is_some() {
+            return None;
+        }
+    }
+    Some(shim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_short_way_to_the_shim_agrees_with_the_parser() {
+        let lines: [&[&str]; 7] = [
+            &["shim"],
+            &["shim", "--server", "a"],
+            &["shim", "--server=a", "--client", "b c"],
+            &["shim", "--client="],
+            &["shim", "--server"],
+            &["shim", "--server", "a", "--server", "b"],
+            &["shim", "--help"],
+        ];
+        for line in lines {
+            let quick = shim_args(line.iter().map(Into::into));
+            let parsed = Cli::try_parse_from([&["exai"], line].concat());
+            match parsed {
+                Ok(Cli { command: Command::Shim(args) }) => assert_eq!(quick, Some(args), "{line:?}"),
+                Ok(_) => panic!("{line:?} is a shim"),
+                Err(_) => assert_eq!(quick, None, "{line:?}"),
+            }
+        }
+        assert_eq!(shim_args(["start"].iter().map(Into::into)), None);
+    }
+}

@@ -1,0 +1,42 @@
+//! `exai add`
+
+use exai_config::Secret;
+use exai_config::edit::{self, EditError, NewServer};
+use exai_proto::exit;
+
+use super::{door, reload};
+use crate::cli::AddArgs;
+use crate::error::Error;
+use crate::printer::Printer;
+
+pub(crate) fn run(args: AddArgs, printer: &Printer) -> Result<u8, Error> {
+    let secrets = |pairs: Vec<(String, String)>| {
+        pairs.into_iter().map(|(key, value)| (key, Secret::new(value))).collect()
+    };
+    let mut command = args.command.into_iter();
+    let server = NewServer {
+        command: command.next(),
+        args: command.collect(),
+        env: secrets(args.env),
+        url: args.url,
+        headers: secrets(args.header),
+    };
+    let door = door()?;
+    for note in door.home().prepare()? {
+        printer.warn(&note.to_string());
+    }
+    edit::add(door.home(), &args.name, &server, args.force).map_err(|error| match error {
+        EditError::Exists { .. } => Error::failed(error.to_string()).hint("`--force` replaces it"),
+        EditError::Name(_) => Error::usage(error.to_string()),
+        EditError::Unknown { .. } | EditError::Config(_) | EditError::Write { .. } => {
+            Error::failed(error.to_string())
+        }
+    })?;
+    let name = args.name;
+    if reload(&door)? {
+        printer.line(&format!("added {name}; it is live (`exai tools {name}` shows what it offers)"))?;
+    } else {
+        printer.line(&format!("added {name}; no daemon runs (`exai tools {name}` starts one)"))?;
+    }
+    Ok(exit::DONE)
+}

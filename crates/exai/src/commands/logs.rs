@@ -1,0 +1,68 @@
+//! `exai logs`
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+use std::time::Duration;
+
+use exai_client::tail::last_lines;
+use exai_config::server_name;
+use exai_proto::exit;
+
+use super::door;
+use crate::cli::LogsArgs;
+use crate::error::Error;
+use crate::printer::Printer;
+
+/// How many lines to begin with.
+const LINES: usize = 200;
+const LOOK: Duration = Duration::from_millis(200);
+
+pub(crate) fn run(args: &LogsArgs, printer: &Printer) -> Result<u8, Error> {
+    let door = door()?;
+    let path = match &args.server {
+        Some(name) => {
+            server_name::check(name).map_err(|error| Error::usage(error.to_string()))?;
+            door.home().server_log(name)
+        }
+        None => door.home().daemon_log(),
+    };
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Error::failed(format!("there is no log {} yet", path.display())),
+        _ => Error::failed(format!("cannot read {}: {error}", path.display())),
+    };
+    let mut seen = 0;
+    match last_lines(&path, LINES) {
+        Ok((lines, end)) => {
+            seen = end;
+            printer.raw(&lines)?;
+        }
+        Err(error) if args.follow && error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    if !args.follow {
+        return Ok(exit::DONE);
+    }
+    loop {
+        std::thread::sleep(LOOK);
+        match news(&path, &mut seen) {
+            Ok(bytes) if bytes.is_empty() => {}
+            Ok(bytes) => printer.raw(&bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => seen = 0,
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+/// What was written behind `seen`; from the beginning when the log was begun anew.
+fn news(path: &Path, seen: &mut u64) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() < *seen {
+        *seen = 0;
+    }
+    file.seek(SeekFrom::Start(*seen))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    *seen += bytes.len() as u64;
+    Ok(bytes)
+}

@@ -1,0 +1,86 @@
+//! One file per command. Each returns its exit code.
+
+pub(crate) mod add;
+pub(crate) mod call;
+pub(crate) mod list;
+pub(crate) mod logs;
+pub(crate) mod remove;
+pub(crate) mod restart;
+pub(crate) mod serve;
+pub(crate) mod shim;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod stop;
+pub(crate) mod tools;
+
+mod talk;
+
+use std::time::{Duration, Instant};
+
+use exai_client::door::START_TIME;
+use exai_client::{Door, DoorError, Link};
+use exai_config::Home;
+use exai_proto::link::{FromDaemon, Role, ToDaemon};
+
+use crate::error::Error;
+use crate::printer::Printer;
+
+/// How long the daemon may take to answer a question.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The door for a command.
+fn door() -> Result<Door, Error> {
+    Ok(Door::new(Home::locate()?, exai_client::hello(Role::Command)))
+}
+
+/// Joins the daemon, starting it where none lives.
+fn join_or_start(door: &Door, printer: &Printer) -> Result<Link, Error> {
+    if let Some(link) = door.try_connect() {
+        return Ok(link);
+    }
+    printer.progress("starting the daemon…");
+    for note in door.home().prepare()? {
+        printer.warn(&note.to_string());
+    }
+    let link = door.connect_or_start(Instant::now() + START_TIME)?;
+    printer.clear_progress();
+    Ok(link)
+}
+
+/// Joins the daemon if there is one.
+fn join(door: &Door) -> Result<Option<Link>, Error> {
+    match door.connect(Instant::now() + ANSWER) {
+        Ok(link) => Ok(Some(link)),
+        Err(DoorError::NotRunning { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Asks the daemon something; its refusal is an error.
+fn ask(link: &mut Link, question: &ToDaemon) -> Result<FromDaemon, Error> {
+    match link.ask(question, Instant::now() + ANSWER)? {
+        FromDaemon::Error { reason } => Err(Error::failed(reason)),
+        FromDaemon::Bye { .. } => Err(Error::failed("the daemon is stopping")),
+        answer => Ok(answer),
+    }
+}
+
+/// An answer that does not belong to the question.
+fn unexpected(question: &str) -> Error {
+    Error::failed(format!("the daemon answered something else to `{question}`"))
+        .hint("it may be of another version: `exai restart`")
+}
+
+/// Makes a change of the configuration live. Returns whether there is a daemon that has it now.
+fn reload(door: &Door) -> Result<bool, Error> {
+    let Some(mut link) = join(door)? else { return Ok(false) };
+    match ask(&mut link, &ToDaemon::Reload)? {
+        FromDaemon::Reloaded => Ok(true),
+        _ => Err(unexpected("reload")),
+    }
+}
+
+/// `1 client`, `2 clients`.
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

@@ -1,0 +1,60 @@
+//! `exai restart [SERVER]`
+
+use std::time::{Duration, Instant};
+
+use exai_client::door::START_TIME;
+use exai_client::stop;
+use exai_proto::exit;
+use exai_proto::link::{FromDaemon, ToDaemon};
+
+use super::stop::GRACE_S;
+use super::{ask, count, door, join, unexpected};
+use crate::cli::RestartArgs;
+use crate::error::Error;
+use crate::printer::Printer;
+
+pub(crate) fn run(args: RestartArgs, printer: &Printer) -> Result<u8, Error> {
+    match args.server {
+        Some(server) => restart_server(server, printer),
+        None => restart_daemon(printer),
+    }
+}
+
+fn restart_daemon(printer: &Printer) -> Result<u8, Error> {
+    let door = door()?;
+    let grace = Duration::from_secs(GRACE_S);
+    // Nobody else may start one in between.
+    let starting = door.spawn_lock(Instant::now() + START_TIME)?;
+    printer.progress("stopping the daemon…");
+    match stop::stop(&door, grace)? {
+        Some(ended) => super::stop::tell(&ended, printer)?,
+        None => printer.line("no exai daemon was running")?,
+    }
+    printer.progress("starting the daemon…");
+    let link = door.start_and_join(&starting, Instant::now() + START_TIME)?.ok_or_else(|| {
+        Error::failed("another daemon was started meanwhile").hint("`exai status` says what is there")
+    })?;
+    printer.headline(&format!("exai is running (pid {})", link.daemon().pid))?;
+    Ok(exit::DONE)
+}
+
+fn restart_server(server: String, printer: &Printer) -> Result<u8, Error> {
+    let door = door()?;
+    let Some(mut link) = join(&door)? else {
+        printer.line("no exai daemon runs, so no server does")?;
+        return Ok(exit::DONE);
+    };
+    match ask(&mut link, &ToDaemon::RestartServer { server: server.clone() })? {
+        FromDaemon::Restarted { instances: 0 } => {
+            printer.line(&format!("{server} was not running; the next request starts it"))?;
+        }
+        FromDaemon::Restarted { instances } => {
+            printer.line(&format!(
+                "stopped {} of {server}; the next request starts it",
+                count(instances, "instance")
+            ))?;
+        }
+        _ => return Err(unexpected("restart_server")),
+    }
+    Ok(exit::DONE)
+}

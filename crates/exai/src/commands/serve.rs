@@ -1,0 +1,30 @@
+//! `exai serve`
+
+use exai_config::Home;
+use exai_daemon::{Options, ServeError};
+use exai_os::detach;
+use exai_proto::exit;
+
+use crate::cli::ServeArgs;
+use crate::error::Error;
+use crate::printer::Printer;
+
+pub(crate) fn run(args: &ServeArgs, printer: &Printer) -> Result<u8, Error> {
+    let home = Home::locate()?;
+    let ready = args.ready.as_deref().map(detach::ready_writer).transpose();
+    let ready = ready.map_err(|error| Error::usage(format!("--ready: {error}")))?;
+    if ready.is_none() {
+        printer.progress(&format!("serving {}; Ctrl-C ends it", home.path().display()));
+    }
+    match exai_daemon::serve(Options { home, ready }) {
+        Ok(()) => {
+            printer.clear_progress();
+            Ok(exit::DONE)
+        }
+        Err(error @ ServeError::LockHeld { .. }) => {
+            Err(Error::lock_held(error.to_string()).hint("`exai status`"))
+        }
+        Err(ServeError::Unsafe(reason)) => Err(Error::refused(reason)),
+        Err(error @ (ServeError::Config(_) | ServeError::Io { .. })) => Err(Error::failed(error.to_string())),
+    }
+}

@@ -1,0 +1,51 @@
+//! `exai start`
+
+use exai_client::Link;
+use exai_config::Home;
+use exai_proto::documents::Status;
+use exai_proto::exit;
+use exai_proto::link::{FromDaemon, ToDaemon};
+use serde_json::json;
+
+use super::{ask, door, join_or_start, unexpected};
+use crate::error::Error;
+use crate::printer::Printer;
+
+pub(crate) fn run(printer: &Printer) -> Result<u8, Error> {
+    let door = door()?;
+    let (mut link, how) = match door.try_connect() {
+        Some(link) => (link, "is already running"),
+        None => (join_or_start(&door, printer)?, "is running"),
+    };
+    printer.headline(&format!("exai {how} (pid {})", link.daemon().pid))?;
+    tell_how_to_connect(&mut link, door.home(), printer)?;
+    Ok(exit::DONE)
+}
+
+/// What a person does next: connect a client.
+pub(super) fn tell_how_to_connect(link: &mut Link, home: &Home, printer: &Printer) -> Result<(), Error> {
+    let FromDaemon::Status { status } = ask(link, &ToDaemon::Status)? else {
+        return Err(unexpected("status"));
+    };
+    for finding in status.findings.iter().filter(|finding| finding.severity != "info") {
+        printer.warn(&finding.detail);
+    }
+    let exe = std::env::current_exe().map_or_else(|_| "exai".to_owned(), |exe| exe.display().to_string());
+    let snippet = json!({"mcpServers": {"exai": {"command": exe, "args": ["shim"]}}});
+    printer.line("")?;
+    printer.line("Connect a client: put this into its MCP configuration")?;
+    printer.line(&format!("  {snippet}"))?;
+    if let Some(address) = tcp_address(&status) {
+        printer.line("or, for clients that connect by URL,")?;
+        printer.line(&format!("  http://{address}/mcp or ws://{address}/mcp"))?;
+        printer
+            .line(&format!("  with the token in {} as `Authorization: Bearer`", home.token().display()))?;
+    }
+    Ok(())
+}
+
+fn tcp_address(status: &Status) -> Option<&str> {
+    let listeners = &status.daemon.as_ref()?.listeners;
+    let tcp = || listeners.iter().filter(|listener| listener.kind == "tcp").map(|listener| &*listener.addr);
+    tcp().find(|addr| addr.starts_with("127.")).or_else(|| tcp().next())
+}

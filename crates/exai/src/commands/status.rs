@@ -1,0 +1,221 @@
+//! `exai status`
+
+use std::time::Instant;
+
+use exai_client::Door;
+use exai_client::door::{Sight, process_lives};
+use exai_proto::documents::{
+    Daemon, DaemonRecord, Finding, Processes, SCHEMA, Server, ServerState, State, Status,
+};
+use exai_proto::exit;
+use exai_proto::link::{FromDaemon, ToDaemon};
+
+use super::list::word;
+use super::{count, door, unexpected};
+use crate::cli::JsonArgs;
+use crate::error::Error;
+use crate::printer::Printer;
+
+pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
+    let status = settle(&door()?)?;
+    if args.json {
+        printer.json(&status)?
+    } else {
+        show(&status, printer)?
+    }
+    Ok(code(status.state))
+}
+
+fn code(state: State) -> u8 {
+    match state {
+        State::Running | State::Starting | State::Draining | State::Unknown => exit::DONE,
+        State::Degraded | State::Wedged => exit::DEGRADED,
+        State::Stale | State::Stopped => exit::NOT_RUNNING,
+    }
+}
+
+/// The daemon's own word where it answers; else what can be seen from outside.
+fn settle(door: &Door) -> Result<Status, Error> {
+    let (state, verdict, record) = match door.look()? {
+        Sight::Answering(mut link) => {
+            match link.ask(&ToDaemon::Status, Instant::now() + exai_client::door::HELLO_TIME) {
+                Ok(FromDaemon::Status { status }) => return Ok(*status),
+                Ok(FromDaemon::Bye { .. }) => (State::Draining, "stopping".to_owned(), door.record()),
+                Ok(_) => return Err(unexpected("status")),
+                Err(error) => {
+                    let verdict = format!("wedged; it said hello and then nothing: {error}");
+                    (State::Wedged, verdict, door.record())
+                }
+            }
+        }
+        Sight::Refusing(error) => return Err(Error::failed(error.to_string())),
+        Sight::Starting => {
+            (State::Starting, "starting; it holds the lock and is not ready yet".to_owned(), None)
+        }
+        Sight::Stopping(record) => {
+            (State::Draining, "stopping; it holds the lock and listens no more".to_owned(), Some(*record))
+        }
+        Sight::Wedged(record, error) => {
+            let verdict = format!("wedged; it holds the lock and does not answer: {error}");
+            (State::Wedged, verdict, Some(*record))
+        }
+        Sight::Stale(record) => {
+            let verdict = format!("stopped; a record claims pid {}, and nobody holds the lock", record.pid);
+            (State::Stale, verdict, Some(*record))
+        }
+        Sight::Nothing => (State::Stopped, "stopped".to_owned(), None),
+    };
+    Ok(from_outside(door, state, verdict, record))
+}
+
+fn from_outside(door: &Door, state: State, verdict: String, record: Option<DaemonRecord>) -> Status {
+    let mut findings = Vec::new();
+    let servers = match exai_config::load(door.home()) {
+        Ok(config) => config.servers.iter().map(|(name, server)| idle(name, server.share.name())).collect(),
+        Err(error) => {
+            findings.push(finding("config-invalid", "error", &error.to_string(), None));
+            Vec::new()
+        }
+    };
+    match state {
+        State::Wedged => {
+            let detail = "the daemon lives and does not answer";
+            findings.push(finding("daemon-wedged", "error", detail, Some("exai restart")));
+        }
+        State::Stale => {
+            let detail = "a daemon ended without removing its record; the next start replaces it";
+            findings.push(finding("record-stale", "info", detail, Some("exai start")));
+        }
+        State::Running
+        | State::Starting
+        | State::Draining
+        | State::Degraded
+        | State::Stopped
+        | State::Unknown => {}
+    }
+    let ended = state == State::Stale;
+    Status {
+        schema: SCHEMA,
+        state,
+        verdict,
+        home: door.home().path().display().to_string(),
+        record: record.as_ref().filter(|_| ended).and_then(|record| serde_json::to_value(record).ok()),
+        daemon: record.filter(|_| !ended).map(claimed),
+        processes: Processes::default(),
+        clients: Vec::new(),
+        servers,
+        findings,
+    }
+}
+
+fn idle(name: &str, share: &str) -> Server {
+    Server {
+        name: name.to_owned(),
+        state: ServerState::Idle,
+        era: None,
+        share: share.to_owned(),
+        reason: None,
+        instances: Vec::new(),
+    }
+}
+
+fn finding(id: &str, severity: &str, detail: &str, fix: Option<&str>) -> Finding {
+    Finding {
+        id: id.to_owned(),
+        severity: severity.to_owned(),
+        detail: detail.to_owned(),
+        fix: fix.map(str::to_owned),
+    }
+}
+
+/// What the record claims of a daemon that lives and does not speak.
+fn claimed(record: DaemonRecord) -> Daemon {
+    let started: Option<jiff::Timestamp> = record.started_at.parse().ok();
+    let uptime = started.map_or(0.0, |started| jiff::Timestamp::now().duration_since(started).as_secs_f64());
+    Daemon {
+        identity_verified: process_lives(&record.identity),
+        instance: record.instance,
+        version: record.version,
+        pid: record.pid,
+        started_at: record.started_at,
+        uptime_s: uptime,
+        exe: record.exe,
+        launchers: record.launchers,
+        listeners: record.listeners,
+    }
+}
+
+fn show(status: &Status, printer: &Printer) -> Result<(), Error> {
+    printer.headline(&format!("exai: {}", status.verdict))?;
+    printer.faint(&format!("state directory {}", status.home))?;
+    if let Some(daemon) = &status.daemon {
+        let verified = if daemon.identity_verified { "" } else { ", not verified" };
+        let up = duration(daemon.uptime_s);
+        printer
+            .line(&format!("daemon   pid {}{verified}, version {}, up {up}", daemon.pid, daemon.version))?;
+        for listener in &daemon.listeners {
+            printer.line(&format!("listens  {} {}", listener.kind, listener.addr))?;
+        }
+    }
+    if !status.clients.is_empty() {
+        printer.line("")?;
+        printer.line("clients")?;
+        let rows: Vec<Vec<String>> = status
+            .clients
+            .iter()
+            .map(|client| {
+                let name = client.label.as_ref().or(client.name.as_ref()).map_or("-", String::as_str);
+                let pid = client.shim_pid.map_or_else(|| "-".to_owned(), |pid| format!("pid {pid}"));
+                let calls = count(usize::try_from(client.calls).unwrap_or(usize::MAX), "call");
+                vec![format!("  {}", client.id), name.to_owned(), client.transport.clone(), pid, calls]
+            })
+            .collect();
+        printer.table(&rows)?;
+    }
+    if !status.servers.is_empty() {
+        printer.line("")?;
+        printer.line("servers")?;
+        let rows: Vec<Vec<String>> = status.servers.iter().map(server_row).collect();
+        printer.table(&rows)?;
+    }
+    for finding in &status.findings {
+        let fix = finding.fix.as_ref().map(|fix| format!(" (`{fix}`)")).unwrap_or_default();
+        printer.line("")?;
+        printer.line(&format!("{}: {}{fix}", finding.severity, finding.detail))?;
+    }
+    Ok(())
+}
+
+fn server_row(server: &Server) -> Vec<String> {
+    let processes: u32 = server.instances.iter().map(|instance| instance.processes).sum();
+    let bytes: u64 = server.instances.iter().map(|instance| instance.rss_bytes).sum();
+    let instances = match server.instances.len() {
+        0 => String::new(),
+        number => format!("{}, {processes} processes, {} MiB", count(number, "instance"), bytes >> 20),
+    };
+    let reason = server.reason.clone().unwrap_or_default();
+    vec![format!("  {}", server.name), word(server.state).to_owned(), instances, reason]
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_for_people() {
+        let cases = [(5.4, "5 s"), (65.0, "1 min 5 s"), (7300.0, "2 h 1 min"), (180_000.0, "2 d 2 h")];
+        for (seconds, expected) in cases {
+            assert_eq!(duration(seconds), expected);
+        }
+    }
+}

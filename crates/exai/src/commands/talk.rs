@@ -1,0 +1,70 @@
+//! A conversation of the command line with one server, through the daemon like any client's.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use exai_client::Door;
+use exai_client::conversation::{Answer, Conversation};
+use exai_config::Home;
+use exai_proto::link::{Hello, Role};
+
+use super::join_or_start;
+use crate::error::Error;
+use crate::printer::Printer;
+
+/// A conversation with one server.
+pub(super) struct Talk {
+    conversation: Conversation,
+    server: String,
+}
+
+/// How a question ended: the result, or the error object, as JSON text.
+pub(super) type Outcome = Result<Bytes, Bytes>;
+
+impl Talk {
+    /// Begins; starts daemon and server where needed.
+    pub(super) fn begin(server: &str, printer: &Printer) -> Result<Result<Self, Bytes>, Error> {
+        let hello = Hello { server: Some(server.to_owned()), ..exai_client::hello(Role::Command) };
+        let door = Door::new(Home::locate()?, hello);
+        let link = join_or_start(&door, printer)?;
+        let begun = Conversation::begin(link, |waited| waiting(server, waited, printer))?;
+        printer.clear_progress();
+        Ok(begun.map(|conversation| Talk { conversation, server: server.to_owned() }))
+    }
+
+    /// Asks something.
+    pub(super) fn ask(&mut self, method: &str, params: &str, printer: &Printer) -> Result<Outcome, Error> {
+        let server = &self.server;
+        let answer = self.conversation.request(method, params, |waited| waiting(server, waited, printer))?;
+        printer.clear_progress();
+        Ok(match answer {
+            Answer::Result(result) => Ok(result),
+            Answer::Error(error) => Err(error),
+        })
+    }
+}
+
+fn waiting(server: &str, waited: Duration, printer: &Printer) {
+    printer.progress(&format!("waiting for server {server} ({} s)…", waited.as_secs()));
+}
+
+/// An error object as a sentence, with the hint of whoever wrote it.
+pub(super) fn sentence(error: &[u8]) -> Error {
+    let value: serde_json::Value = serde_json::from_slice(error).unwrap_or_default();
+    let message = value["message"].as_str().unwrap_or("an error without a message");
+    let mut what = match value["code"].as_i64() {
+        Some(code) => format!("{message} ({code})"),
+        None => message.to_owned(),
+    };
+    if let Some(tail) = value["data"]["stderrTail"].as_str().filter(|tail| !tail.trim().is_empty()) {
+        what.push_str("\nthe end of the server's stderr:");
+        for line in tail.lines() {
+            what.push_str("\n  ");
+            what.push_str(line);
+        }
+    }
+    match value["data"]["hint"].as_str() {
+        Some(hint) => Error::failed(what).hint(hint),
+        None => Error::failed(what),
+    }
+}

@@ -1,0 +1,127 @@
+//! What a person is told when a command fails: what failed and why, and the command that fixes it.
+
+use exai_client::stop::StopError;
+use exai_client::{DoorError, LinkError};
+use exai_config::{ConfigError, HomeError};
+use exai_os::private::DirError;
+use exai_proto::exit;
+
+/// A failed command.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Error {
+    code: u8,
+    what: String,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// It was understood and could not be carried out.
+    pub(crate) fn failed(what: impl Into<String>) -> Self {
+        Error { code: exit::FAILED, what: what.into(), hint: None }
+    }
+
+    /// The command line was wrong.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Error { code: exit::USAGE, ..Error::failed(what) }
+    }
+
+    /// It would not have been safe.
+    pub(crate) fn refused(what: impl Into<String>) -> Self {
+        Error { code: exit::REFUSED, ..Error::failed(what) }
+    }
+
+    /// Another daemon is there.
+    pub(crate) fn lock_held(what: impl Into<String>) -> Self {
+        Error { code: exit::LOCK_HELD, ..Error::failed(what) }
+    }
+
+    /// Whoever read the output has gone away: no failure.
+    pub(crate) fn nobody_reads() -> Self {
+        Error { code: exit::DONE, what: String::new(), hint: None }
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
+    /// The lines for people; nothing where there is nothing to say.
+    pub(crate) fn lines(&self) -> Option<(&str, Option<&str>)> {
+        (!self.what.is_empty()).then_some((&self.what, self.hint.as_deref()))
+    }
+}
+
+impl From<DoorError> for Error {
+    fn from(error: DoorError) -> Self {
+        let what = error.to_string();
+        match error {
+            DoorError::NotRunning { .. } => Error::failed(what).hint("start it with `exai start`"),
+            DoorError::Refused(LinkError::ForeignPeer { .. }) => Error::refused(what),
+            DoorError::Refused(LinkError::Version { .. }) => {
+                Error::failed(what).hint("`exai restart` starts a daemon of this version")
+            }
+            DoorError::Refused(_) => Error::failed(what),
+            DoorError::Unreachable { .. } => {
+                Error::failed(what).hint("`exai status` says what it is; `exai restart` replaces it")
+            }
+            DoorError::StarterHangs { .. } => Error::failed(what).hint("`exai status` says what is there"),
+            DoorError::StartFailed { .. } => {
+                Error::failed(what).hint("`exai serve` runs it in the foreground; `exai logs` shows its log")
+            }
+            DoorError::ForAnotherAccount(_) => {
+                Error::refused(what).hint("run `exai start` as the account that logged in")
+            }
+            DoorError::Home(error) => error.into(),
+            DoorError::Io { .. } => Error::failed(what),
+        }
+    }
+}
+
+impl From<HomeError> for Error {
+    fn from(error: HomeError) -> Self {
+        let what = error.to_string();
+        match error {
+            HomeError::Dir(
+                DirError::Foreign { .. } | DirError::NotADirectory { .. } | DirError::Shared { .. },
+            ) => Error::refused(what).hint("set EXAI_HOME to a directory of your own"),
+            HomeError::Dir(DirError::NetworkFilesystem { .. }) => {
+                Error::refused(what).hint("set EXAI_HOME to a local directory")
+            }
+            HomeError::Account(_) | HomeError::Relative { .. } | HomeError::Dir(DirError::Io { .. }) => {
+                Error::failed(what)
+            }
+        }
+    }
+}
+
+impl From<StopError> for Error {
+    fn from(error: StopError) -> Self {
+        match error {
+            StopError::Door(error) => error.into(),
+            StopError::Unproven(_) => Error::refused(error.to_string()),
+            StopError::Nameless(_)
+            | StopError::Refused(_)
+            | StopError::StillThere(_)
+            | StopError::Io { .. } => {
+                Error::failed(error.to_string()).hint("`exai status` says what is there")
+            }
+        }
+    }
+}
+
+impl From<LinkError> for Error {
+    fn from(error: LinkError) -> Self {
+        Error::failed(format!("the link to the daemon: {error}")).hint("`exai status` says what is there")
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Error::failed(error.to_string())
+    }
+}

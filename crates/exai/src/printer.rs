@@ -1,0 +1,146 @@
+//! Everything the commands say: data to stdout, the rest to stderr, colour only on a terminal.
+
+use std::cell::Cell;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use clap::builder::styling::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::error::Error;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const CYAN: Style = AnsiColor::Cyan.on_default().bold();
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    terminal: bool,
+    in_progress: Cell<bool>,
+}
+
+impl Printer {
+    pub(crate) fn new() -> Self {
+        Printer { terminal: io::stderr().is_terminal(), in_progress: Cell::new(false) }
+    }
+
+    /// A line of data.
+    pub(crate) fn line(&self, text: &str) -> Result<(), Error> {
+        self.bytes(format!("{text}\n").as_bytes())
+    }
+
+    /// A line of data that matters most.
+    pub(crate) fn headline(&self, text: &str) -> Result<(), Error> {
+        self.line(&format!("{BOLD}{text}{BOLD:#}"))
+    }
+
+    /// A line of data that matters less.
+    pub(crate) fn faint(&self, text: &str) -> Result<(), Error> {
+        self.line(&format!("{DIM}{text}{DIM:#}"))
+    }
+
+    /// Data as it is.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Error> {
+        self.clear_progress();
+        let mut stdout = anstream::stdout().lock();
+        written(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+    }
+
+    /// Data of a server or a log, byte for byte.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Error> {
+        self.clear_progress();
+        let mut stdout = io::stdout().lock();
+        written(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+    }
+
+    /// A JSON document on one line.
+    pub(crate) fn json(&self, document: &impl Serialize) -> Result<(), Error> {
+        let mut text = serde_json::to_vec(document)
+            .map_err(|error| Error::failed(format!("cannot write the document: {error}")))?;
+        text.push(b'\n');
+        self.raw(&text)
+    }
+
+    /// Rows of cells in columns.
+    pub(crate) fn table(&self, rows: &[Vec<String>]) -> Result<(), Error> {
+        self.bytes(columns(rows).as_bytes())
+    }
+
+    /// What a person should know besides the data.
+    pub(crate) fn warn(&self, text: &str) {
+        self.say(&format!("{YELLOW}warning{YELLOW:#}: {text}\n"));
+    }
+
+    /// Why the command failed.
+    pub(crate) fn error(&self, error: &Error) {
+        let Some((what, hint)) = error.lines() else { return };
+        let hint = hint.map(|hint| format!("{CYAN}hint{CYAN:#}: {hint}\n")).unwrap_or_default();
+        self.say(&format!("{RED}error{RED:#}: {what}\n{hint}"));
+    }
+
+    /// What is going on, while it goes on; for somebody who watches.
+    pub(crate) fn progress(&self, text: &str) {
+        if self.terminal {
+            // The line may hold the progress of another thread.
+            self.say(&format!("\r\x1b[K{DIM}{text}{DIM:#}"));
+            self.in_progress.set(true);
+        }
+    }
+
+    /// Takes the last [`Printer::progress`] away.
+    pub(crate) fn clear_progress(&self) {
+        if self.in_progress.take() {
+            // If nobody can be told, nobody needs to be.
+            let _ = io::stderr().write_all(b"\r\x1b[K");
+        }
+    }
+
+    fn say(&self, text: &str) {
+        self.clear_progress();
+        let _ = anstream::stderr().write_all(text.as_bytes());
+    }
+}
+
+fn written(outcome: io::Result<()>) -> Result<(), Error> {
+    outcome.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Error::nobody_reads(),
+        _ => Error::failed(format!("cannot write to stdout: {error}")),
+    })
+}
+
+fn columns(rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        for (at, cell) in row.iter().enumerate() {
+            let width = cell.chars().count();
+            match widths.get_mut(at) {
+                Some(widest) => *widest = width.max(*widest),
+                None => widths.push(width),
+            }
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_they_need_to_be() {
+        let rows = [["a", "bb", ""], ["long", "é", "z"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(columns(&rows), "a     bb\nlong  é   z\n");
+    }
+}
