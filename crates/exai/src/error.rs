@@ -65,7 +65,6 @@ impl From<DoorError> for Error {
             DoorError::Refused(LinkError::Version { .. }) => {
                 Error::failed(what).hint("`exai restart` starts a daemon of this version")
             }
-            DoorError::Refused(_) => Error::failed(what),
             DoorError::Unreachable { .. } => {
                 Error::failed(what).hint("`exai status` says what it is; `exai restart` replaces it")
             }
@@ -77,7 +76,7 @@ impl From<DoorError> for Error {
                 Error::refused(what).hint("run `exai start` as the account that logged in")
             }
             DoorError::Home(error) => error.into(),
-            DoorError::Io { .. } => Error::failed(what),
+            DoorError::Refused(_) | DoorError::Io { .. } => Error::failed(what),
         }
     }
 }

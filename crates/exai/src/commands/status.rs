@@ -19,9 +19,9 @@ use crate::printer::Printer;
 pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
     let status = settle(&door()?)?;
     if args.json {
-        printer.json(&status)?
+        printer.json(&status)?;
     } else {
-        show(&status, printer)?
+        show(&status, printer)?;
     }
     Ok(code(status.state))
 }

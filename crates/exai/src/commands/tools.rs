@@ -15,6 +15,9 @@ use crate::printer::Printer;
 /// Nobody has so many pages; a server that repeats itself must not keep us.
 const PAGES: usize = 1000;
 
+/// The tools of one server, as it described them.
+type Tools = Vec<Box<RawValue>>;
+
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,
@@ -46,7 +49,7 @@ pub(crate) fn run(args: ToolsArgs, printer: &Printer) -> Result<u8, Error> {
         None => all_servers(printer)?,
     };
     // Servers start side by side; a slow one must not make the others wait.
-    let lists: Vec<(String, Result<Vec<Box<RawValue>>, Error>)> = std::thread::scope(|scope| {
+    let lists: Vec<(String, Result<Tools, Error>)> = std::thread::scope(|scope| {
         let tasks: Vec<_> = servers
             .into_iter()
             .map(|server| {
@@ -95,7 +98,7 @@ fn all_servers(printer: &Printer) -> Result<Vec<String>, Error> {
     }
 }
 
-fn tools_of(server: &str) -> Result<Vec<Box<RawValue>>, Error> {
+fn tools_of(server: &str) -> Result<Tools, Error> {
     let printer = Printer::new();
     let mut talk = Talk::begin(server, &printer)?.map_err(|error| talk::sentence(&error))?;
     let mut tools = Vec::new();
