@@ -238,7 +238,10 @@ impl Door {
         match self.start(deadline)? {
             Readiness::Ready => {}
             Readiness::Lost { .. } => return Ok(None),
-            Readiness::Failed { reason } => return Err(self.start_failed(reason)),
+            // It had words for it; its log adds nothing.
+            Readiness::Failed { reason } => {
+                return Err(DoorError::StartFailed { reason, log_tail: Vec::new() });
+            }
         }
         match self.probe(deadline) {
             Probe::Link(link) => Ok(Some(*link)),
@@ -261,12 +264,12 @@ impl Door {
             .map_err(|source| DoorError::Io { action: "start", path: exe, source })?;
         let said = started.ready.read_to_end_until(deadline.checked_sub(STEP).unwrap_or(deadline));
         match said {
-            Ok(said) => Ok(Readiness::from_line(&said).unwrap_or_else(|| Readiness::Failed {
-                reason: format!("the new process (pid {}) ended without a word", started.pid),
-            })),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(Readiness::Failed {
-                reason: format!("the new process (pid {}) was not ready in time", started.pid),
+            Ok(said) => Readiness::from_line(&said).ok_or_else(|| {
+                self.start_failed(format!("the new process (pid {}) ended without a word", started.pid))
             }),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(self.start_failed(format!("the new process (pid {}) was not ready in time", started.pid)))
+            }
             Err(source) => {
                 Err(DoorError::Io { action: "read the readiness of", path: self.home.path().into(), source })
             }

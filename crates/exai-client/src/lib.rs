@@ -35,7 +35,6 @@ pub fn hello(role: Role) -> Hello {
         build: env!("CARGO_PKG_VERSION").to_owned(),
         role,
         pid: std::process::id(),
-        parent_pid: None, // the daemon sees it itself: it knows our pid from the kernel
         server: None,
         label: None,
     }

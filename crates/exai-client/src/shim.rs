@@ -37,7 +37,8 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fr
 struct State {
     session: Session,
     input_ended: Option<Instant>,
-    output_gone: bool,
+    /// There is no client any more, or it reads no more.
+    over: bool,
     /// Something that the session counts as answered is not written yet.
     unflushed: bool,
 }
@@ -61,7 +62,7 @@ where
     W: Write + Send + 'static,
 {
     let session = Session::new(Instant::now());
-    let state = State { session, input_ended: None, output_gone: false, unflushed: false };
+    let state = State { session, input_ended: None, over: false, unflushed: false };
     let shim = Arc::new(Shim {
         door,
         report,
@@ -159,7 +160,9 @@ impl<W: Write> Shim<W> {
                 connection.close();
             }
         }
-        if let (Some(connection), Some(pong)) = (writer, lock(&self.pong).take()) {
+        // Not within the condition: the lock would be held while writing, and reading waits for it.
+        let pong = lock(&self.pong).take();
+        if let (Some(connection), Some(pong)) = (writer, pong) {
             // If this fails, so does everything else on this link.
             let _ = (&**connection).write_all(&pong);
         }
@@ -199,7 +202,7 @@ impl<W: Write> Shim<W> {
         loop {
             let (may_start, patience) = {
                 let state = lock(&self.state);
-                if state.output_gone {
+                if state.over {
                     return None;
                 }
                 (state.session.may_start(), state.session.patience())
@@ -236,7 +239,7 @@ impl<W: Write> Shim<W> {
         loop {
             let state = lock(&self.state);
             let now = Instant::now();
-            if state.output_gone || (state.session.may_start() && (!may_start || now >= next_try)) {
+            if state.over || (state.session.may_start() && (!may_start || now >= next_try)) {
                 return None;
             }
             let pause = if may_start { LOOK.min(next_try - now) } else { LOOK };
@@ -355,7 +358,7 @@ impl<W: Write> Shim<W> {
         let told = output.write_all(lines).and_then(|()| output.flush());
         drop(output);
         if told.is_err() {
-            lock(&self.state).output_gone = true;
+            lock(&self.state).over = true;
             self.changed.notify_all();
         }
     }
@@ -368,7 +371,7 @@ impl<W: Write> Shim<W> {
             let now = Instant::now();
             let end = state.input_ended.map(|ended| ended + GRACE);
             let nothing_owed = state.session.idle() && !state.unflushed;
-            if state.output_gone || end.is_some_and(|end| nothing_owed || now >= end) {
+            if state.over || end.is_some_and(|end| nothing_owed || now >= end) {
                 break;
             }
             if state.session.can_write() {
@@ -392,6 +395,8 @@ impl<W: Write> Shim<W> {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
+        // No daemon is looked for when the link is closed now.
+        state.over = true;
         drop(state);
         self.take_leave();
     }
@@ -412,3 +417,6 @@ impl<W: Write> Shim<W> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::commands;
 use crate::error::Error;
@@ -88,6 +88,7 @@ pub(crate) struct ShimArgs {
 
 /// `exai add`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("how").args(["url", "command"]).required(true).multiple(true))]
 pub(crate) struct AddArgs {
     /// The server's name: letters and digits, with single `-` or `_` between them
     pub(crate) name: String,
@@ -95,7 +96,7 @@ pub(crate) struct AddArgs {
     #[arg(long, value_name = "K=V", value_parser = pair)]
     pub(crate) env: Vec<(String, String)>,
     /// Where the server is reached by HTTP
-    #[arg(long, required_unless_present = "command")]
+    #[arg(long)]
     pub(crate) url: Option<String>,
     /// A header of each request to the URL
     #[arg(long, value_name = "K=V", value_parser = pair, requires = "url")]

@@ -3,9 +3,8 @@
 use exai_client::Link;
 use exai_config::Home;
 use exai_proto::documents::Status;
-use exai_proto::exit;
 use exai_proto::link::{FromDaemon, ToDaemon};
-use serde_json::json;
+use exai_proto::{exit, json};
 
 use super::{ask, door, join_or_start, unexpected};
 use crate::error::Error;
@@ -31,7 +30,8 @@ pub(super) fn tell_how_to_connect(link: &mut Link, home: &Home, printer: &Printe
         printer.warn(&finding.detail);
     }
     let exe = std::env::current_exe().map_or_else(|_| "exai".to_owned(), |exe| exe.display().to_string());
-    let snippet = json!({"mcpServers": {"exai": {"command": exe, "args": ["shim"]}}});
+    let exe = json::quote(&exe);
+    let snippet = format!(r#"{{"mcpServers":{{"exai":{{"command":{exe},"args":["shim"]}}}}}}"#);
     printer.line("")?;
     printer.line("Connect a client: put this into its MCP configuration")?;
     printer.line(&format!("  {snippet}"))?;

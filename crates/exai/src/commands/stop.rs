@@ -38,7 +38,8 @@ pub(super) fn tell(ended: &Ended, printer: &Printer) -> Result<(), Error> {
         ended.status.iter().flat_map(|status| &status.servers).flat_map(|server| &server.instances);
     let (mut servers, mut processes) = (0, 0);
     for instance in instances {
-        servers += 1;
+        // The built-in server has none.
+        servers += usize::from(instance.processes > 0);
         processes += instance.processes as usize;
     }
     let hosted = match servers {

@@ -1,0 +1,244 @@
+//! The shim against a daemon that does what it is told by the methods it is asked.
+
+use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use exai_config::Home;
+use exai_os::local::{Endpoint, Listener, Stream};
+use exai_os::{lock as os_lock, private};
+use exai_proto::documents::{self, DaemonRecord};
+use exai_proto::link::{self, ByeReason, Role};
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+
+use super::*;
+
+/// A daemon in a thread: it holds the lock, has a record, and ends when it is asked to `die` or to `stop`.
+struct Fake(JoinHandle<Vec<String>>);
+
+impl Fake {
+    fn start(home: &Home, nonce: &str) -> Fake {
+        home.prepare().unwrap();
+        let (ready, is_ready) = mpsc::channel();
+        let (home, nonce) = (home.clone(), nonce.to_owned());
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let _lock = os_lock::try_lock(&home.instance_lock()).unwrap().expect("a free lock");
+                let endpoint = Endpoint::fresh(home.path(), &nonce).unwrap();
+                let mut listener = Listener::bind(&endpoint).unwrap();
+                write_record(&home, &nonce, &endpoint);
+                ready.send(()).unwrap();
+                let (stream, _) = listener.accept().await.unwrap();
+                serve(stream, &nonce).await
+            })
+        });
+        is_ready.recv().unwrap();
+        Fake(thread)
+    }
+
+    /// The methods it was asked, in order.
+    fn ended(self) -> Vec<String> {
+        self.0.join().unwrap()
+    }
+}
+
+fn write_record(home: &Home, nonce: &str, endpoint: &Endpoint) {
+    let identity = exai_os::process::current().unwrap();
+    let listener = documents::Listener {
+        kind: "local".to_owned(),
+        addr: endpoint.to_string(),
+        owner_pid: Some(identity.pid),
+        verified: true,
+    };
+    let record = DaemonRecord {
+        schema: documents::SCHEMA,
+        pid: identity.pid,
+        instance: nonce.to_owned(),
+        identity: documents::Identity { boot: identity.boot, pid: identity.pid, start: identity.start },
+        started_at: String::new(),
+        version: String::new(),
+        exe: String::new(),
+        launchers: Vec::new(),
+        listeners: vec![listener],
+    };
+    private::write_atomic(&home.daemon_record(), &serde_json::to_vec(&record).unwrap()).unwrap();
+}
+
+#[expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "tungstenite's own callback type")]
+fn accept(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
+    assert_eq!(request.uri().path(), link::PATH);
+    response.headers_mut().insert("sec-websocket-protocol", link::SUBPROTOCOL.parse().unwrap());
+    Ok(response)
+}
+
+async fn serve(stream: Stream, nonce: &str) -> Vec<String> {
+    let mut socket = tokio_tungstenite::accept_hdr_async(stream, accept).await.unwrap();
+    let text = |control: &FromDaemon| Frame::text(serde_json::to_string(control).unwrap());
+    let hello = socket.next().await.unwrap().unwrap();
+    assert!(hello.to_text().unwrap().contains("\"type\":\"hello\""));
+    let (instance, pid) = (nonce.to_owned(), std::process::id());
+    let greeting = FromDaemon::Hello { version: link::VERSION, build: String::new(), instance, pid };
+    socket.send(text(&greeting)).await.unwrap();
+    let mut asked = Vec::new();
+    while let Some(Ok(frame)) = socket.next().await {
+        let Frame::Binary(message) = frame else { continue };
+        let message: Value = serde_json::from_slice(&message).unwrap();
+        let method = message["method"].as_str().unwrap_or("answer").to_owned();
+        asked.push(method.clone());
+        match &*method {
+            "die" => break,
+            "stop" => {
+                socket.send(text(&FromDaemon::Bye { reason: ByeReason::Stop })).await.unwrap();
+                break;
+            }
+            "hang" | "notifications/initialized" => {}
+            _ => {
+                let result = json!({"jsonrpc": "2.0", "id": message["id"], "result": {"by": nonce, "of": message["params"]}});
+                socket.send(Frame::binary(result.to_string())).await.unwrap();
+            }
+        }
+    }
+    asked
+}
+
+/// A client and its shim, in this process.
+struct Client {
+    input: Option<PipeWriter>,
+    output: BufReader<PipeReader>,
+    shim: JoinHandle<io::Result<()>>,
+}
+
+impl Client {
+    fn start(home: &Home) -> Client {
+        let (stdin, input) = io::pipe().unwrap();
+        let (output, stdout) = io::pipe().unwrap();
+        let door = Door::new(home.clone(), crate::hello(Role::Shim));
+        let shim = std::thread::spawn(move || run(door, stdin, stdout, |_| {}));
+        Client { input: Some(input), output: BufReader::new(output), shim }
+    }
+
+    fn send(&mut self, text: &str) {
+        self.input.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn request(&mut self, id: u32, method: &str) {
+        let request = json!({"jsonrpc": "2.0", "id": id, "method": method});
+        self.send(&format!("{request}\n"));
+    }
+
+    fn receive(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The id of what comes next, and who answers or the error's code.
+    fn answer(&mut self) -> (u64, String) {
+        let value = self.receive();
+        let who = value["result"]["by"].as_str().map(str::to_owned);
+        (value["id"].as_u64().unwrap(), who.unwrap_or_else(|| value["error"]["code"].to_string()))
+    }
+
+    /// Ends stdin; what came after that.
+    fn finish(mut self) -> String {
+        drop(self.input.take());
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).unwrap();
+        self.shim.join().unwrap().unwrap();
+        rest
+    }
+}
+
+fn home() -> (tempfile::TempDir, Home) {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::at(directory.path().join("home"));
+    (directory, home)
+}
+
+#[test]
+fn messages_pass_whatever_their_size_and_the_end_of_stdin_is_the_end() {
+    let (_directory, home) = home();
+    let fake = Fake::start(&home, "one");
+    let mut client = Client::start(&home);
+    client.send("\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"echo\"}\r\n\n");
+    assert_eq!(client.answer(), (1, "one".to_owned()));
+    let long = "x".repeat(3 << 20);
+    let large = json!({"jsonrpc": "2.0", "id": 2, "method": "echo", "params": {"long": long}});
+    std::thread::scope(|scope| {
+        let input = client.input.as_mut().unwrap();
+        scope.spawn(move || input.write_all(format!("{large}\n").as_bytes()).unwrap());
+        let mut line = String::new();
+        client.output.read_line(&mut line).unwrap();
+        assert!(line.contains(&long));
+    });
+    // The last line needs no end, and its answer still comes.
+    client.send("{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"echo\"}");
+    assert!(client.finish().contains("\"id\":3"));
+    assert_eq!(fake.ended(), ["echo", "echo", "echo"]);
+}
+
+#[test]
+fn a_lost_daemon_is_replaced_and_the_client_notices_only_what_is_unknown() {
+    let (_directory, home) = home();
+    let first = Fake::start(&home, "one");
+    let mut client = Client::start(&home);
+    client.request(0, "initialize");
+    client.answer();
+    client.send("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
+    client.request(1, "hang");
+    // Nobody shall start a real one: this lock is for those who start daemons.
+    let starting = os_lock::try_lock(&home.spawn_lock()).unwrap();
+    client.request(2, "die");
+    let mut answers = [client.answer(), client.answer()];
+    answers.sort();
+    assert_eq!(answers, [(1, "-31002".to_owned()), (2, "-31002".to_owned())]);
+    assert_eq!(first.ended(), ["initialize", "notifications/initialized", "hang", "die"]);
+    client.request(3, "echo");
+    let second = Fake::start(&home, "two");
+    assert_eq!(client.answer(), (3, "two".to_owned()));
+    assert_eq!(client.finish(), "");
+    assert_eq!(second.ended(), ["initialize", "notifications/initialized", "echo"]);
+    drop(starting);
+}
+
+#[test]
+fn after_a_stop_the_client_is_told_and_another_daemon_is_joined() {
+    let (_directory, home) = home();
+    let first = Fake::start(&home, "one");
+    let mut client = Client::start(&home);
+    client.request(1, "stop");
+    assert_eq!(client.answer(), (1, "-31002".to_owned()));
+    first.ended();
+    client.request(2, "tools/list");
+    assert_eq!(client.answer(), (2, "-31001".to_owned()));
+    let second = Fake::start(&home, "two");
+    // It looks twice a second.
+    let joined = (3..100).find(|id| {
+        client.request(*id, "tools/list");
+        let (answered, who) = client.answer();
+        assert_eq!(answered, u64::from(*id));
+        std::thread::sleep(Duration::from_millis(50));
+        who == "two"
+    });
+    assert!(joined.is_some(), "the second daemon was not joined");
+    client.finish();
+    second.ended();
+}
+
+#[test]
+fn a_client_that_reads_no_more_ends_the_shim() {
+    let (_directory, home) = home();
+    let _fake = Fake::start(&home, "one");
+    let mut client = Client::start(&home);
+    client.request(1, "echo");
+    client.answer();
+    let Client { input, output, shim } = client;
+    drop(output);
+    let mut input = input.unwrap();
+    input.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"echo\"}\n").unwrap();
+    shim.join().unwrap().unwrap();
+}
