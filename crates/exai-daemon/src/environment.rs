@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use exai_os::account::{Account, AccountEnvironment, EnvironmentSource};
 use tokio::sync::watch;
-use tokio_util::task::TaskTracker;
 
 /// How long the account's login shell may take.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// A cached environment older than this is renewed in the background.
+const RENEW: Duration = Duration::from_hours(1);
 
 type Vars = Arc<Vec<(OsString, OsString)>>;
 
@@ -20,36 +22,40 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Begins to read it. A cached one is used at once and refreshed for the servers that start later.
-    pub(crate) fn read(
-        account: Option<Account>,
-        instance_home: Option<OsString>,
-        tasks: &TaskTracker,
-    ) -> Self {
+    /// Begins to read it. A cached one is used at once; an old one is renewed for servers that start later.
+    pub(crate) fn read(account: Option<Account>, instance_home: Option<OsString>) -> Self {
         let (sender, vars) = watch::channel(None);
-        tasks.spawn_blocking(move || {
-            let starter: Vec<(OsString, OsString)> = exai_config::environment::of_this_process();
+        // Not among the daemon's tasks: a login shell that hangs must not keep the daemon from ending.
+        tokio::task::spawn_blocking(move || {
+            let starter = exai_config::environment::of_this_process();
             let Some(account) = account else {
                 // An account without an entry has no login shell; what started the daemon must do.
                 sender.send_replace(Some(Arc::new(starter)));
                 return;
             };
-            let keep = |environment: AccountEnvironment| {
-                if let EnvironmentSource::Fallback { reason } = &environment.source {
+            let keep = |mut environment: AccountEnvironment| {
+                environment.vars.extend(instance_home.clone().map(|home| ("EXAI_HOME".into(), home)));
+                sender.send_replace(Some(Arc::new(environment.vars)));
+            };
+            let first = exai_os::account::environment(&account, &starter, LIMIT);
+            let source = first.source.clone();
+            keep(first);
+            match source {
+                EnvironmentSource::Captured => {}
+                EnvironmentSource::Fallback { reason } => {
                     tracing::warn!(
                         reason,
                         "the account's environment could not be read; servers get a minimal one"
                     );
                 }
-                let mut vars = environment.vars;
-                vars.extend(instance_home.clone().map(|home| ("EXAI_HOME".into(), home)));
-                sender.send_replace(Some(Arc::new(vars)));
-            };
-            let first = exai_os::account::environment(&account, &starter, LIMIT);
-            let cached = matches!(first.source, EnvironmentSource::Cached);
-            keep(first);
-            if cached {
-                keep(exai_os::account::refresh_environment(&account, &starter, LIMIT));
+                EnvironmentSource::Cached { age } if age < RENEW => {}
+                EnvironmentSource::Cached { .. } => {
+                    let renewed = exai_os::account::refresh_environment(&account, &starter, LIMIT);
+                    // An old one is better than none.
+                    if renewed.source == EnvironmentSource::Captured {
+                        keep(renewed);
+                    }
+                }
             }
         });
         Environment { vars }

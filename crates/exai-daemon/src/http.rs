@@ -164,7 +164,6 @@ async fn begin(rooms: &Rooms, endpoint: Endpoint) -> Result<(String, Arc<Session
         transport: "http",
         label: None,
         shim_pid: None,
-        client_pid: None,
         connected_at: jiff::Timestamp::now(),
         shown: true,
     };

@@ -81,7 +81,6 @@ async fn serve(mut socket: WebSocket, rooms: Rooms, kernel_pid: Option<u32>) -> 
         transport: "shim",
         label: hello.label.clone(),
         shim_pid: Some(kernel_pid.unwrap_or(hello.pid)),
-        client_pid: hello.parent_pid,
         connected_at: jiff::Timestamp::now(),
         shown: hello.role == Role::Shim,
     };

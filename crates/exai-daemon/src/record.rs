@@ -3,6 +3,7 @@
 use std::io;
 
 use exai_config::Home;
+use exai_os::process::ProcessInfo;
 use exai_proto::documents::{DaemonRecord, Identity, Launcher, Listener, SCHEMA};
 
 use crate::status::About;
@@ -36,20 +37,14 @@ pub(crate) fn remove(home: &Home, about: &About) -> io::Result<()> {
 
 /// The processes above this one, nearest first, as far as they can be seen.
 pub(crate) fn launchers() -> Vec<Launcher> {
-    let Ok(processes) = exai_os::process::snapshot() else { return Vec::new() };
-    let find = |pid| processes.iter().find(|process| process.pid == pid);
-    let mut launchers = Vec::new();
-    let mut child = find(std::process::id());
-    while let Some(process) = child {
-        // A parent that is younger than its child is another process under a number used again.
-        let parent = find(process.ppid).filter(|parent| parent.start <= process.start && parent.pid > 1);
-        if let Some(parent) = parent {
-            let kind = kind_of(&parent.name).to_owned();
-            launchers.push(Launcher { pid: parent.pid, name: parent.name.clone(), kind, alive: true });
-        }
-        child = parent;
-    }
-    launchers
+    let above = exai_os::process::ancestors(std::process::id()).unwrap_or_default();
+    let launcher = |process: ProcessInfo| Launcher {
+        pid: process.pid,
+        kind: kind_of(&process.name).to_owned(),
+        name: process.name,
+        alive: true,
+    };
+    above.into_iter().map(launcher).collect()
 }
 
 fn kind_of(name: &str) -> &'static str {

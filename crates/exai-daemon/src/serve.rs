@@ -104,7 +104,8 @@ fn run(home: &Home, ready: &mut Option<std::fs::File>) -> Result<(), ServeError>
         .build()
         .map_err(failed("failed to start the runtime"))?;
     let outcome = runtime.block_on(life(home, config, token, ready));
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    // What still blocks (a login shell that hangs) is not waited for.
+    runtime.shutdown_background();
     drop(held);
     outcome
 }
@@ -147,7 +148,7 @@ async fn life(
     let listener = Listener::bind(&endpoint).map_err(failed("failed to bind the local socket"))?;
     let account = exai_os::account::current().ok();
     let base = account.as_ref().map_or_else(|| home.path().to_owned(), |account| account.home.clone());
-    let environment = Environment::read(account, exai_config::environment::HOME.get(), &tasks);
+    let environment = Environment::read(account, exai_config::environment::HOME.get());
     let tcp = door::bind_loopback(config.daemon.port.value);
     let about = Arc::new(About {
         instance,

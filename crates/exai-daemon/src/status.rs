@@ -67,7 +67,6 @@ pub(crate) struct ClientFacts {
     pub(crate) transport: &'static str,
     pub(crate) label: Option<String>,
     pub(crate) shim_pid: Option<u32>,
-    pub(crate) client_pid: Option<u32>,
     pub(crate) connected_at: jiff::Timestamp,
     /// The command line's own conversation is not a client.
     pub(crate) shown: bool,
@@ -102,7 +101,7 @@ impl Facts {
     /// The document. Reads the system's process list.
     pub(crate) fn document(self) -> Status {
         let processes = exai_os::process::snapshot().unwrap_or_default();
-        let clients = self.clients();
+        let clients = self.clients(&processes);
         let servers: Vec<Server> =
             self.servers.iter().map(|server| self.server(server, &processes)).collect();
         let findings = self.findings();
@@ -160,7 +159,8 @@ impl Facts {
         }
     }
 
-    fn clients(&self) -> Vec<Client> {
+    fn clients(&self, processes: &[ProcessInfo]) -> Vec<Client> {
+        let parent = |pid| processes.iter().find(|process| process.pid == pid).map(|process| process.ppid);
         let shown = self.router_clients.iter().filter_map(|view| {
             let facts = self.clients.get(&view.id).filter(|facts| facts.shown)?;
             Some(Client {
@@ -171,7 +171,7 @@ impl Facts {
                 era: view.version.clone(),
                 transport: facts.transport.to_owned(),
                 shim_pid: facts.shim_pid,
-                client_pid: facts.client_pid,
+                client_pid: facts.shim_pid.and_then(parent),
                 in_flight: view.in_flight,
                 calls: view.calls,
                 connected_at: facts.connected_at.to_string(),

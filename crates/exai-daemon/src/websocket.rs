@@ -31,7 +31,6 @@ async fn serve(socket: WebSocket, rooms: Rooms, endpoint: Endpoint) -> Result<()
         transport: "websocket",
         label: None,
         shim_pid: None,
-        client_pid: None,
         connected_at: jiff::Timestamp::now(),
         shown: true,
     };

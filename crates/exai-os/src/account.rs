@@ -72,7 +72,10 @@ pub enum EnvironmentSource {
     /// The login shell (Unix) or the system (Windows) was asked just now.
     Captured,
     /// An earlier answer, at most a day old, and the shell's start files have not changed since.
-    Cached,
+    Cached {
+        /// How old it is.
+        age: Duration,
+    },
     /// Neither was to be had: the bare variables of an account without start files.
     Fallback {
         /// Why, in words.
@@ -90,8 +93,9 @@ pub fn environment(
     starter: &[(OsString, OsString)],
     limit: Duration,
 ) -> AccountEnvironment {
-    if let Some(vars) = cache::load(account) {
-        return AccountEnvironment { vars: with_session(vars, starter), source: EnvironmentSource::Cached };
+    if let Some((vars, age)) = cache::load(account) {
+        let source = EnvironmentSource::Cached { age };
+        return AccountEnvironment { vars: with_session(vars, starter), source };
     }
     refresh_environment(account, starter, limit)
 }

@@ -41,14 +41,15 @@ pub(crate) fn stamp(account: &Account) -> Vec<String> {
     stamp
 }
 
-/// The cached variables, if they are still valid. Anything unexpected is no cache.
-pub(crate) fn load(account: &Account) -> Option<Vec<(OsString, OsString)>> {
+/// The cached variables and their age, if they are still valid. Anything unexpected is no cache.
+pub(crate) fn load(account: &Account) -> Option<(Vec<(OsString, OsString)>, Duration)> {
     let bytes = private::read(&path(account)?, MAX_BYTES).ok()?;
     let document: Document = serde_json::from_slice(&bytes).ok()?;
     // A clock that was set back makes the age negative: not valid either.
     let age = now().checked_sub(document.captured_at)?;
     let valid = document.schema == SCHEMA && age < MAX_AGE.as_secs() && document.stamp == stamp(account);
-    valid.then(|| document.vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    let vars = || document.vars.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    valid.then(|| (vars(), Duration::from_secs(age)))
 }
 
 /// Keeps the variables. The cache only saves time, so whatever prevents it is passed over; so is an

@@ -79,6 +79,23 @@ pub fn snapshot() -> io::Result<Vec<ProcessInfo>> {
     sys::process::snapshot()
 }
 
+/// The processes above this one, nearest first, as far as they can be seen, without the system's first.
+/// A parent that is younger than its child is another process under a number used again: there it ends.
+pub fn ancestors(pid: u32) -> io::Result<Vec<ProcessInfo>> {
+    let mut found = Vec::new();
+    let look = sys::process::looker()?;
+    let mut child = look(pid);
+    while let Some(process) = child.take() {
+        let parent = look(process.ppid).filter(|parent| parent.start <= process.start && parent.pid > 1);
+        // A cycle cannot be, and must not hang us if it is.
+        if let Some(parent) = parent.filter(|_| found.len() < 64) {
+            found.push(parent.clone());
+            child = Some(parent);
+        }
+    }
+    Ok(found)
+}
+
 /// The arguments of a process, the program's name first, as it shows them. They may hold secrets: show
 /// them only redacted. Bytes that are no UTF-8 are replaced.
 /// Empty for a zombie, and for an instant while a program starts. `Unsupported` on macOS and Windows.

@@ -61,8 +61,6 @@ pub struct Hello {
     pub role: Role,
     /// Its process id, by its own word; the daemon takes the kernel's where there is one.
     pub pid: u32,
-    /// Its parent's process id: the MCP client that started the shim.
-    pub parent_pid: Option<u32>,
     /// The server it wants (`--server`), or all.
     pub server: Option<String>,
     /// A name for people (`--client`).

@@ -49,7 +49,7 @@ fn captures_through_noise_then_caches_until_a_start_file_changes() {
 
     let started = Instant::now();
     let second = environment(&account, &starter(&[("SSH_AUTH_SOCK", "/sock/2")]), LIMIT);
-    assert_eq!(second.source, EnvironmentSource::Cached);
+    assert!(matches!(second.source, EnvironmentSource::Cached { .. }), "{second:?}");
     assert!(started.elapsed() < Duration::from_millis(100));
     assert_eq!(get(&second, "TOKEN").unwrap(), "two\nlines");
     assert_eq!(get(&second, "SSH_AUTH_SOCK").unwrap(), "/sock/2");

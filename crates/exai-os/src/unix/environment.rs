@@ -9,10 +9,14 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 
 use crate::account::Account;
+use crate::process::Kill;
 
 type Vars = Vec<(OsString, OsString)>;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How long a shell that was told to end may take.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// A start file that prints more than this is broken.
 const MOST_OUTPUT: usize = 16 << 20;
@@ -86,20 +90,33 @@ pub(crate) fn capture(account: &Account, session: &Vars, limit: Duration) -> Res
         start(account, session, &marker).map_err(|error| format!("cannot start {shell}: {error}"))?;
     let stdout = child.stdout.take().expect("BUG: stdout was asked for as a pipe");
     let output = read_between(stdout, marker.as_bytes(), deadline);
-    // The answer is complete, or there will be none: the shell's time is over either way. Descendants
-    // that a start file put into sessions of their own (an ssh-agent) are none of our business.
-    if output.is_err() || !exits_until(&mut child, deadline) {
-        end_session(child.id());
+    let status = if exits_until(&mut child, deadline) { child.wait().ok() } else { None };
+    if status.is_none() {
+        // The answer is complete, or there will be none.
+        std::thread::spawn(move || end_gently(child));
     }
-    let status = child.wait().map_err(|error| format!("cannot wait for {shell}: {error}"))?;
     match output {
         Ok(Some(bytes)) => Ok(parse(&bytes)),
-        Ok(None) => Err(format!("{shell} ended ({status}) without showing its environment")),
+        Ok(None) => Err(format!("{shell} ended without showing its environment")),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             Err(format!("{shell} did not finish its start files within {:.1} s", limit.as_secs_f32()))
         }
         Err(error) => Err(format!("cannot read from {shell}: {error}")),
     }
+}
+
+/// Ends a shell that has taken too long. It is asked first: a start file that is killed in the middle may
+/// leave a lock behind (pyenv's does, and then every shell of the account hangs for a minute). Descendants
+/// that a start file put into sessions of their own (an ssh-agent) are none of our business.
+fn end_gently(mut child: Child) {
+    for how in [Kill::Terminate, Kill::Force] {
+        end_session(child.id(), how);
+        if exits_until(&mut child, Instant::now() + GRACE) {
+            break;
+        }
+    }
+    // It is dead, or cannot be killed; then its parent's end is the only one left for it.
+    let _ = child.try_wait();
 }
 
 /// Start files print what they like before and after: the environment stands between two of these.
@@ -204,10 +221,14 @@ fn exits_until(child: &mut Child, deadline: Instant) -> bool {
 /// which is the session's id, cannot be another's. Interactive shells give each job a process group, so
 /// the group alone would not do.
 #[cfg(target_os = "linux")]
-fn end_session(leader: u32) {
-    use crate::process::{Identity, Kill};
-    // A process may fork while we look: again until none is found, and not for ever.
-    for _ in 0..50 {
+fn end_session(leader: u32, how: Kill) {
+    use crate::process::Identity;
+    // A process may fork while we look: again until none is found, and not for ever. Asking is done once.
+    let rounds = match how {
+        Kill::Terminate => 1,
+        Kill::Force => 50,
+    };
+    for _ in 0..rounds {
         let Ok(all) = super::process::stats() else { return };
         let members: Vec<_> =
             all.into_iter().filter(|stat| stat.session == leader && !stat.info.zombie).collect();
@@ -218,7 +239,7 @@ fn end_session(leader: u32) {
             let Ok(Some(found)) = super::process::identify(member.info.pid) else { continue };
             if found.start == member.info.start {
                 let identity = Identity { boot: found.boot, pid: found.pid, start: found.start };
-                let _ = super::process::kill_verified(&identity, Kill::Force);
+                let _ = super::process::kill_verified(&identity, how);
                 let soon = Instant::now() + Duration::from_millis(20);
                 let _ = super::process::wait_gone(&identity, soon);
             }
@@ -228,8 +249,8 @@ fn end_session(leader: u32) {
 
 /// The group alone. Never run.
 #[cfg(not(target_os = "linux"))]
-fn end_session(leader: u32) {
-    let _ = super::child::signal_tree(leader, crate::process::Kill::Force);
+fn end_session(leader: u32, how: Kill) {
+    let _ = super::child::signal_tree(leader, how);
 }
 
 #[cfg(test)]

@@ -67,6 +67,12 @@ fn parse(line: &str) -> Option<Stat> {
     Some(Stat { info, session: id(6)? })
 }
 
+/// Looks single processes up.
+#[expect(clippy::unnecessary_wraps, reason = "its twin must take a snapshot first")]
+pub(crate) fn looker() -> io::Result<impl Fn(u32) -> Option<ProcessInfo>> {
+    Ok(|pid| stat(pid).ok().flatten().map(|stat| stat.info))
+}
+
 pub(crate) fn snapshot() -> io::Result<Vec<ProcessInfo>> {
     Ok(stats()?.into_iter().map(|stat| stat.info).collect())
 }

@@ -69,6 +69,12 @@ fn identity_of(process: &OwnedHandle, pid: u32) -> io::Result<Option<Identity>> 
     Ok(Some(Identity { boot: BOOT.to_owned(), pid, start: start_time(process)? }))
 }
 
+/// Looks single processes up, in a snapshot: Windows knows parents in no other way.
+pub(crate) fn looker() -> io::Result<impl Fn(u32) -> Option<ProcessInfo>> {
+    let all = snapshot()?;
+    Ok(move |pid| all.iter().find(|process| process.pid == pid).cloned())
+}
+
 pub(crate) fn snapshot() -> io::Result<Vec<ProcessInfo>> {
     // SAFETY: takes numbers.
     let raw = unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0) };

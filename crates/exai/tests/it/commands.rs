@@ -1,0 +1,121 @@
+//! The command line, as a user has it.
+
+use serde_json::{Value, json};
+
+use crate::support::{Instance, fixture};
+
+#[test]
+fn servers_are_added_listed_called_and_removed_while_a_client_watches() {
+    let instance = Instance::new("# kept\n");
+    let program = exai_test::program("fixture-server");
+    let program = program.to_str().expect("a path in UTF-8");
+    let mut client = instance.shim(&[]);
+    client.initialize(&json!({}));
+    instance.ends(0, &["add", "one", "--env", "KEY=value", "--", program]);
+    assert_eq!(client.receive()["method"], "notifications/tools/list_changed");
+    instance.ends(1, &["add", "one", "--", program]);
+    instance.ends(0, &["add", "one", "--force", "--env", "KEY=other", "--", program]);
+    assert_eq!(instance.ends(0, &["call", "one", "env", r#"{"name":"KEY"}"#]).trim(), "other");
+    let listed = instance.json(&["list", "--json"]);
+    let names: Vec<&str> = listed["servers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|server| server["name"].as_str())
+        .collect();
+    assert_eq!(names, ["one", "exai"]);
+    assert_eq!(listed["servers"][0]["state"], "ready");
+    let tools = instance.json(&["tools", "one", "--json"]);
+    assert_eq!((&tools["schema"], &tools["tools"][0]["server"]), (&json!(1), &json!("one")));
+    assert!(tools["tools"][0]["tool"]["x-vendor"].is_object(), "tools are passed raw: {}", tools["tools"][0]);
+    let all = instance.ends(0, &["tools"]);
+    assert!(all.contains("echo") && all.contains("status"), "{all}");
+    instance.ends(0, &["remove", "one"]);
+    instance.ends(1, &["remove", "one"]);
+    let config = std::fs::read_to_string(instance.home().join("config.toml")).expect("the file");
+    assert!(config.contains("# kept") && !config.contains("one"), "{config}");
+}
+
+#[test]
+fn call_prints_text_or_the_raw_result_and_fails_when_the_tool_does() {
+    let instance = Instance::with_fixture(&[]);
+    assert_eq!(instance.ends(0, &["call", "fix", "echo", r#"{"message":"hi"}"#]), "hi\n");
+    let raw = instance.ends(0, &["call", "fix", "echo", r#"{"message":"hi"}"#, "--json"]);
+    assert!(raw.contains(r#""b":[1e2,-0.0],"c":"\u00e9 \/ \u2028""#), "byte for byte: {raw}");
+    instance.ends(1, &["call", "fix", "fail", r#"{"message":"no"}"#]);
+    let error: Value =
+        serde_json::from_str(&instance.ends(1, &["call", "fix", "nothing", "--json"])).expect("JSON");
+    assert!(error["error"]["code"].is_i64(), "{error}");
+    let unknown: Value =
+        serde_json::from_str(&instance.ends(1, &["call", "nobody", "x", "--json"])).expect("JSON");
+    assert_eq!(unknown["error"]["code"], -31006);
+    instance.ends(2, &["call", "fix", "echo", "{not json"]);
+}
+
+#[test]
+fn the_built_in_server_says_what_runs() {
+    let instance = Instance::with_fixture(&[]);
+    let status = instance.json(&["call", "exai", "status", "--json"]);
+    assert_eq!(status["structuredContent"]["state"], "running");
+    let servers = instance.json(&["call", "exai", "servers", "--json"]);
+    assert_eq!(servers["structuredContent"]["servers"][0]["name"], "fix");
+}
+
+#[test]
+fn the_status_document_shows_clients_servers_and_processes() {
+    let instance = Instance::with_fixture(&["--children", "2"]);
+    let mut client = instance.shim(&["--server", "fix", "--client", "my editor"]);
+    client.initialize(&json!({}));
+    let pid: u64 = client.call("pid", &json!({})).parse().expect("a pid");
+    let status = instance.status();
+    let shown = &status["clients"][0];
+    assert_eq!(
+        (&shown["label"], &shown["name"], &shown["transport"]),
+        (&json!("my editor"), &json!("test"), &json!("shim"))
+    );
+    assert_eq!(shown["shim_pid"], client.pid());
+    assert_eq!(shown["client_pid"], std::process::id());
+    let server = &status["servers"][0];
+    assert_eq!(
+        (&server["name"], &server["state"], &server["era"]),
+        (&json!("fix"), &json!("ready"), &json!("2025-11-25"))
+    );
+    let running = &server["instances"][0];
+    assert_eq!(
+        (&running["id"], &running["pid"], &running["processes"]),
+        (&json!("fix#1"), &json!(pid), &json!(3))
+    );
+    assert!(running["rss_bytes"].as_u64().is_some_and(|bytes| bytes > 100_000));
+    assert_eq!((&status["processes"]["expected"], &status["processes"]["actual"]), (&json!(5), &json!(5)));
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_refused_with_its_place() {
+    let instance = Instance::new("");
+    instance.configure("[servers.x]\ncommand = \"y\"\ncolour = \"red\"\n");
+    let output = instance.exai(&["start"]);
+    let said = crate::support::text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("config.toml") && said.contains("colour") && said.contains('5'), "{said}");
+}
+
+#[test]
+fn two_servers_in_one_view_keep_their_names_apart() {
+    let instance = Instance::new(&(fixture("one", &["--name", "1"]) + &fixture("two", &["--name", "2"])));
+    let mut client = instance.shim(&[]);
+    client.initialize(&json!({}));
+    let tools = client.ask("tools/list", &json!({}));
+    let names: Vec<&str> = tools["result"]["tools"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|tool| tool["name"].as_str())
+        .collect();
+    for expected in ["one__echo", "two__echo", "exai__status"] {
+        assert!(names.contains(&expected), "{names:?}");
+    }
+    let (one, two) = (client.call("one__pid", &json!({})), client.call("two__pid", &json!({})));
+    assert_ne!(one, two);
+    let read = client.ask("resources/read", &json!({"uri": "test://static"}));
+    assert!(read["result"]["contents"][0].is_object(), "{read}");
+}

@@ -1,0 +1,190 @@
+//! The TCP door: who may come in, and Streamable HTTP and WebSocket as their specifications have them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+
+use crate::support::{Instance, LIMIT};
+
+struct Response {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: BufReader<TcpStream>,
+}
+
+impl Response {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    fn json(mut self) -> Value {
+        let length = self.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        self.body.read_exact(&mut body).expect("the body");
+        serde_json::from_slice(&body).unwrap_or(Value::Null)
+    }
+
+    /// The next message of an event stream.
+    fn event(&mut self) -> Value {
+        loop {
+            let mut line = String::new();
+            assert!(self.body.read_line(&mut line).expect("the stream") > 0, "the stream has ended");
+            if let Some(data) = line.strip_prefix("data: ") {
+                return serde_json::from_str(data).expect("an event holds a message");
+            }
+        }
+    }
+}
+
+fn http(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the daemon listens");
+    stream.set_read_timeout(Some(LIMIT)).expect("a timeout");
+    let mut lines = vec![format!("{method} {path} HTTP/1.1")];
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        lines.push(format!("host: 127.0.0.1:{port}"));
+    }
+    lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    lines.push(format!("content-length: {}\r\n\r\n{body}", body.len()));
+    stream.write_all(lines.join("\r\n").as_bytes()).expect("the request is sent");
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).expect("a status line");
+    let status =
+        line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("{line}"));
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).expect("a header");
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) => headers.push((name.to_ascii_lowercase(), value.to_owned())),
+            None => break,
+        }
+    }
+    Response { status, headers, body: reader }
+}
+
+#[test]
+fn nobody_comes_in_who_should_not() {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let port = instance.port();
+    let bearer = format!("Bearer {}", instance.token());
+    let auth = ("authorization", bearer.as_str());
+    let json = ("content-type", "application/json");
+    let evil_host = format!("127.0.0.1.evil.com:{port}");
+    let own = format!("http://localhost:{port}");
+    let upgrade: [(&str, &str); 4] = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let cases = [
+        ("no token", vec![json], 401),
+        ("a wrong token", vec![json, ("authorization", "Bearer 0000")], 401),
+        ("another host", vec![json, auth, ("host", &evil_host)], 403),
+        ("another port", vec![json, auth, ("host", "localhost:1")], 403),
+        ("another origin", vec![json, auth, ("origin", "https://evil.com")], 403),
+        ("no origin at all", vec![json, auth, ("origin", "null")], 403),
+        ("two hosts", vec![json, auth, ("host", "localhost:1"), ("host", "localhost:2")], 403),
+        ("a form", vec![auth, ("content-type", "text/plain")], 415),
+        ("our own origin", vec![json, auth, ("origin", &own)], 400), // the body is no message
+    ];
+    for (who, headers, expected) in cases {
+        assert_eq!(http(port, "POST", "/mcp", &headers, "{}").status, expected, "{who}");
+    }
+    for path in ["/mcp", "/mcp/fix", "/shim", "/anything"] {
+        let mut headers = upgrade.to_vec();
+        assert_eq!(http(port, "GET", path, &headers, "").status, 401, "{path} without a token");
+        headers.extend([auth, ("origin", "https://evil.com")]);
+        assert_eq!(http(port, "GET", path, &headers, "").status, 403, "{path} from a web page");
+    }
+    let mut headers = upgrade.to_vec();
+    headers.push(auth);
+    assert_eq!(http(port, "GET", "/shim", &headers, "").status, 404, "the link is not on TCP");
+    assert_eq!(http(port, "GET", "/mcp/fix", &headers, "").status, 101);
+    let basic = http(port, "GET", "/healthz", &[], "");
+    assert_eq!(basic.status, 200);
+    assert_eq!(http(port, "GET", "/healthz", &[("host", &evil_host)], "").status, 403);
+    assert!(basic.header("access-control-allow-origin").is_none());
+}
+
+struct HttpClient {
+    port: u16,
+    bearer: String,
+    session: Option<String>,
+}
+
+impl HttpClient {
+    fn send(&self, method: &str, path: &str, body: &str) -> Response {
+        let mut headers = vec![
+            ("authorization", self.bearer.as_str()),
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-protocol-version", "2025-06-18"),
+        ];
+        headers.extend(self.session.as_deref().map(|session| ("mcp-session-id", session)));
+        http(self.port, method, path, &headers, body)
+    }
+
+    fn post(&self, body: &Value) -> Response {
+        self.send("POST", "/mcp/fix", &body.to_string())
+    }
+}
+
+#[test]
+fn a_session_begins_streams_and_ends() {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let bearer = format!("Bearer {}", instance.token());
+    let mut client = HttpClient { port: instance.port(), bearer, session: None };
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    assert_eq!(client.post(&ping).status, 400, "no session");
+    client.session = Some("0123456789abcdef".into());
+    assert_eq!(client.post(&ping).status, 404, "an unknown session");
+    client.session = None;
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "h", "version": "1"}}});
+    let response = client.post(&hello);
+    client.session = response.header("mcp-session-id").map(ToOwned::to_owned);
+    assert!(client.session.is_some());
+    assert_eq!(response.json()["result"]["protocolVersion"], "2025-06-18");
+    let told = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    assert_eq!(client.post(&told).status, 202);
+    assert_eq!(client.post(&ping).json(), json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
+    assert_eq!(client.send("POST", "/mcp", &ping.to_string()).status, 404, "a session of another endpoint");
+
+    let call = json!({"jsonrpc": "2.0", "id": "p", "method": "tools/call", "params": {
+        "name": "progress", "arguments": {"steps": 3, "ms": 1}, "_meta": {"progressToken": "t"}}});
+    let mut stream = client.post(&call);
+    assert_eq!(stream.header("content-type"), Some("text/event-stream"));
+    for _ in 0..3 {
+        assert_eq!(stream.event()["params"]["progressToken"], "t");
+    }
+    assert_eq!(stream.event()["id"], "p");
+
+    let mut get = client.send("GET", "/mcp/fix", "");
+    assert_eq!(get.status, 200);
+    assert_eq!(client.send("GET", "/mcp/fix", "").status, 409, "one GET stream a session");
+    let change = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "change_tools", "arguments": {}}});
+    assert_eq!(client.post(&change).status, 200);
+    assert_eq!(get.event()["method"], "notifications/tools/list_changed");
+
+    assert_eq!(client.send("DELETE", "/mcp/fix", "").status, 200);
+    assert_eq!(client.post(&ping).status, 404);
+}
+
+#[test]
+fn bad_bodies_are_answered_and_nothing_else_happens() {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let bearer = format!("Bearer {}", instance.token());
+    let client = HttpClient { port: instance.port(), bearer, session: None };
+    for (body, code) in [("garbage", -32700), ("[]", -32600), ("{\"jsonrpc\":\"2.0\"}", -32600)] {
+        let response = client.send("POST", "/mcp", body);
+        assert_eq!(response.status, 400, "{body}");
+        assert_eq!(response.json()["error"]["code"], code, "{body}");
+    }
+    assert_eq!(client.send("PUT", "/mcp", "{}").status, 405);
+}

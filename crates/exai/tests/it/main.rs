@@ -1,0 +1,11 @@
+//! Real daemons, real servers, real shims, through the fixed interfaces only.
+
+#![expect(clippy::print_stderr, reason = "a test that fails shows the daemon's log")]
+
+mod bad_input;
+mod commands;
+mod http;
+mod lifecycle;
+mod peers;
+mod routing;
+mod support;

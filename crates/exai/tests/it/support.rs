@@ -1,0 +1,242 @@
+//! A private instance of exai, and a client that speaks to a shim line by line.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use exai_test::program;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The longest anything here may take.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// A state directory of its own; whatever runs in it ends with it.
+pub(crate) struct Instance {
+    dir: TempDir,
+}
+
+impl Instance {
+    /// A daemon that would listen on any free port, with this configuration.
+    pub(crate) fn new(servers: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let instance = Instance { dir };
+        std::fs::create_dir(instance.home()).expect("a state directory");
+        instance.configure(servers);
+        instance
+    }
+
+    /// One fixture server, named `fix`, with these switches.
+    pub(crate) fn with_fixture(switches: &[&str]) -> Self {
+        Instance::new(&fixture("fix", switches))
+    }
+
+    pub(crate) fn configure(&self, servers: &str) {
+        let text = format!("[daemon]\nport = 0\n{servers}");
+        std::fs::write(self.home().join("config.toml"), text).expect("config.toml is written");
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    /// A directory for whatever a test needs.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(program("exai"));
+        command.args(args).env("EXAI_HOME", self.home()).stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn exai(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("exai runs")
+    }
+
+    /// Runs a command that must end with `code`, and returns its stdout.
+    #[track_caller]
+    pub(crate) fn ends(&self, code: i32, args: &[&str]) -> String {
+        let output = self.exai(args);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "exai {args:?}\nstdout: {out}\nstderr: {err}");
+        out
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let out = self.ends(0, args);
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        self.json(&["status", "--json"])
+    }
+
+    /// The port the daemon listens on.
+    pub(crate) fn port(&self) -> u16 {
+        let status = self.status();
+        let listeners = status["daemon"]["listeners"].as_array().expect("listeners");
+        let addr = listeners
+            .iter()
+            .filter_map(|listener| listener["addr"].as_str())
+            .find_map(|addr| addr.strip_prefix("127.0.0.1:"));
+        addr.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no port in {status}"))
+    }
+
+    pub(crate) fn token(&self) -> String {
+        let text = std::fs::read_to_string(self.home().join("token")).expect("a token");
+        text.trim().to_owned()
+    }
+
+    pub(crate) fn shim(&self, args: &[&str]) -> Client {
+        let mut all = vec!["shim"];
+        all.extend(args);
+        Client::start(self.command(&all))
+    }
+
+    /// A shim for one server, introduced.
+    pub(crate) fn client(&self, server: &str) -> Client {
+        let mut client = self.shim(&["--server", server]);
+        client.initialize(&json!({}));
+        client
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let log = std::fs::read_to_string(self.home().join("log/daemon.log")).unwrap_or_default();
+            let tail: Vec<&str> = log.lines().rev().take(30).collect();
+            eprintln!("the daemon's log, newest first:\n{}", tail.join("\n"));
+        }
+        // Nothing running is success, too.
+        let _ = self.exai(&["stop", "--timeout", "0"]);
+    }
+}
+
+/// The configuration of a fixture server.
+pub(crate) fn fixture(name: &str, switches: &[&str]) -> String {
+    let command = program("fixture-server");
+    format!("[servers.{name}]\ncommand = {}\nargs = {}\n", json!(command), json!(switches))
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// An MCP client behind a stdio command.
+pub(crate) struct Client {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    next_id: u64,
+}
+
+impl Client {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let output = child.stdout.take().expect("stdout is a pipe");
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Client { input: child.stdin.take(), child, lines, next_id: 1 }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.input.as_mut().expect("stdin is open").write_all(bytes).expect("the shim reads");
+    }
+
+    pub(crate) fn send(&mut self, message: &Value) {
+        self.write(format!("{message}\n").as_bytes());
+    }
+
+    /// The next message on stdout.
+    #[track_caller]
+    pub(crate) fn receive(&mut self) -> Value {
+        let line = self.lines.recv_timeout(LIMIT).expect("a message within 30 s");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} on stdout: {line}"))
+    }
+
+    /// The answer to the request with this id; everything before it is passed over.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, id: &Value) -> Value {
+        let end = Instant::now() + LIMIT;
+        while Instant::now() < end {
+            let message = self.receive();
+            if message.get("method").is_none() && message["id"] == *id {
+                return message;
+            }
+        }
+        panic!("no answer to {id}");
+    }
+
+    #[track_caller]
+    pub(crate) fn ask(&mut self, method: &str, params: &Value) -> Value {
+        let id = self.request(method, params);
+        self.answer(&id)
+    }
+
+    /// Sends a request and returns its id.
+    pub(crate) fn request(&mut self, method: &str, params: &Value) -> Value {
+        let id = json!(self.next_id);
+        self.next_id += 1;
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
+        id
+    }
+
+    /// Calls a tool and returns the text of its result.
+    #[track_caller]
+    pub(crate) fn call(&mut self, tool: &str, arguments: &Value) -> String {
+        let answer = self.ask("tools/call", &json!({"name": tool, "arguments": arguments}));
+        let text = answer["result"]["content"][0]["text"].as_str();
+        text.unwrap_or_else(|| panic!("{tool}: {answer}")).to_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn initialize(&mut self, capabilities: &Value) -> Value {
+        let params = json!({
+            "protocolVersion": "2025-06-18",
+            "capabilities": capabilities,
+            "clientInfo": {"name": "test", "version": "1"},
+        });
+        let answer = self.ask("initialize", &params);
+        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        answer
+    }
+
+    /// Closes stdin and waits for the end; returns how long that took.
+    pub(crate) fn finish(mut self) -> Duration {
+        let start = Instant::now();
+        drop(self.input.take());
+        self.child.wait().expect("it can be waited for");
+        start.elapsed()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
