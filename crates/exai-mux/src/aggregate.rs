@@ -1,6 +1,6 @@
 //! One client, all servers: the aggregated endpoint.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,20 @@ use crate::event::{About, ClientId, Endpoint, InstanceId};
 use crate::instance::{Errand, Owner, Phase, Waiting};
 use crate::level::Level;
 use crate::names;
-use crate::params::Params;
+use crate::params::{AMBIGUOUS, Params};
 use crate::router::{Now, Router};
 
 /// How long a list waits for servers that are not known yet.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How many pages of one list are read.
+/// How long a list waits for a server whose list is known, lest one that hangs slows every list down.
+const PATIENCE_WHERE_KNOWN: Duration = Duration::from_secs(1);
+/// How many pages of one list are read, how many items are kept of it, and how many bytes of them.
 const MOST_PAGES: u32 = 1000;
+const MOST_ITEMS: usize = 10_000;
+const MOST_LIST_BYTES: usize = 16 * 1024 * 1024;
+/// How many messages of one client may wait for lists to be routed, and how many bytes of all clients.
+const MOST_UNROUTED: usize = 64;
+const MOST_UNROUTED_BYTES: usize = 64 * 1024 * 1024;
 
 impl Router {
     /// `initialize` on the aggregated endpoint: answered at once, nothing is started.
@@ -56,13 +63,10 @@ impl Router {
 
     pub(crate) fn aggregate_request(&mut self, client: ClientId, message: Message, now: &mut Now<'_>) {
         let Shape::Request { id, method, params } = message.kind() else { return };
-        let request = Request {
-            client,
-            message: &message,
-            id,
-            method: message.str_at(method),
-            params: Params::of(&message, params.as_ref()),
+        let Some(params) = Params::of(&message, params.as_ref()) else {
+            return now.refuse(client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
         };
+        let request = Request { client, message: &message, id, method: message.str_at(method), params };
         if let Some(kind) = Kind::of_method(request.method) {
             return self.aggregate_list(client, request.id(), kind, now);
         }
@@ -85,11 +89,27 @@ impl Router {
         };
         match server {
             Some(Found::At(server)) => self.to_instance_of(client, &server, message, now),
+            Some(Found::AfterListing(_)) if !self.has_room_unrouted(client, &message) => {
+                let what = "too much waits for the servers to list what they have";
+                Self::overloaded(client, &own, None, what, now);
+            }
             Some(Found::AfterListing(kinds)) => {
                 self.gather(client, own, Then::Route(message), &kinds, now);
             }
             None => {}
         }
+    }
+
+    /// Whether one more message may wait for the lists that say where it belongs.
+    fn has_room_unrouted(&self, client: ClientId, message: &Message) -> bool {
+        let (mut own, mut bytes) = (0, message.bytes().len());
+        for waiting in &self.gatherings {
+            if let Then::Route(message) = &waiting.then {
+                own += usize::from(waiting.client == client);
+                bytes += message.bytes().len();
+            }
+        }
+        own < MOST_UNROUTED && bytes <= MOST_UNROUTED_BYTES
     }
 
     fn owner_of_name(&mut self, request: &Request<'_>, now: &mut Now<'_>) -> Option<Found> {
@@ -146,15 +166,12 @@ impl Router {
     }
 
     fn owner_of_reference(&mut self, request: &Request<'_>, now: &mut Now<'_>) -> Option<Found> {
-        let message = request.message;
-        let reference = request.params.reference.clone();
-        let member =
-            |key| Params::text(message, json::find(message.bytes(), reference.clone()?, key).as_ref());
-        if let Some(uri) = member("uri") {
+        let member = |place: &Option<Range<usize>>| Params::text(request.message, place.as_ref());
+        if let Some(uri) = member(&request.params.reference_uri) {
             // A reference names the template itself or a resource made of it.
             return self.owner_of_uri(request, Some(uri), now);
         }
-        let name = member("name").unwrap_or_default();
+        let name = member(&request.params.reference_name).unwrap_or_default();
         let server = names::split(&name).and_then(|(server, _)| self.server(server));
         if server.is_none() {
             now.refuse(request.client, &request.id(), -32602, &format!("Unknown prompt: {name}"));
@@ -193,7 +210,7 @@ impl Router {
 
     pub(crate) fn own_reference(&self, request: &Request<'_>, instance: InstanceId) -> Vec<Edit> {
         let find = || {
-            let at = json::find(request.message.bytes(), request.params.reference.clone()?, "name")?;
+            let at = request.params.reference_name.clone()?;
             let name = Params::text(request.message, Some(&at))?;
             let own = self.own_name_of(request.client, &name, instance)?;
             Some(Edit { at, with: json::quote(&own).into_bytes() })
@@ -223,20 +240,23 @@ impl Router {
     /// the last known list of the others. Then goes on with `then`.
     fn gather(&mut self, client: ClientId, id: Id, then: Then, kinds: &[Kind], now: &mut Now<'_>) {
         let names: Vec<Arc<str>> = self.servers.iter().map(|server| server.policy.name.clone()).collect();
-        let mut missing = BTreeSet::new();
+        let mut missing = BTreeMap::new();
         let mut asked = Vec::new();
         for name in names {
             for &kind in kinds {
+                let known = self.server(&name).is_some_and(|server| server.catalogue.list(kind).is_some());
                 if let Some(instance) = self.source_of_list(client, &name, kind, now) {
-                    missing.insert((name.clone(), kind));
+                    let patience = if known { PATIENCE_WHERE_KNOWN } else { PATIENCE };
+                    missing.insert((name.clone(), kind), now.time + patience);
                     asked.push((instance, kind));
+                } else if !known && matches!(then, Then::Answer(_)) {
+                    self.owe(client, &name, kind);
                 }
             }
         }
-        let deadline = now.time + PATIENCE;
         self.count_in_flight(client, 1);
         let done = missing.is_empty();
-        self.gatherings.push(Gathering { client, id, then, missing, deadline });
+        self.gatherings.push(Gathering { client, id, then, missing });
         for (instance, kind) in asked {
             self.list(instance, kind, now);
         }
@@ -314,23 +334,39 @@ impl Router {
         };
         let result = match outcome {
             Outcome::Result(result) => result.clone(),
-            // Servers that do not know the method have an empty list.
             Outcome::Error(error) => {
-                let said = String::from_utf8_lossy(message.at(error));
-                tracing::info!(%server, list = kind.method(), error = %said, "a list was refused");
-                return self.learn(&server, kind, items, now);
+                let said: String = message.str_at(error).chars().take(300).collect();
+                tracing::info!(%server, list = kind.method(), error = said, "a list was refused");
+                let code = json::find(message.bytes(), error.clone(), "code");
+                if code.is_none_or(|code| message.at(&code) != b"-32601") {
+                    return self.missed(&server, kind, now);
+                }
+                // Servers that do not know the method have an empty list.
+                return self.learn(&server, kind, Vec::new(), now);
             }
         };
         let text = message.bytes();
-        if let Some(array) = json::find(text, result.clone(), kind.key()) {
+        let mut bytes: usize = items.iter().map(Bytes::len).sum();
+        let mut too_long = false;
+        let array = json::find(text, result.clone(), kind.key());
+        for item in array.into_iter().flat_map(|array| json::elements(text, array)) {
+            bytes += item.len();
+            too_long = items.len() == MOST_ITEMS || bytes > MOST_LIST_BYTES;
+            if too_long {
+                break;
+            }
             // Copied: a slice would keep the whole page in memory.
-            items.extend(
-                json::elements(text, array).into_iter().map(|item| Bytes::copy_from_slice(&text[item])),
-            );
+            items.push(Bytes::copy_from_slice(&text[item]));
+        }
+        if too_long
+            && let Some(instance) = self.instances.get_mut(&instance_id)
+            && !std::mem::replace(&mut instance.said_long_list, true)
+        {
+            tracing::warn!(%server, list = kind.method(), kept = items.len(), "a list is too long");
         }
         let cursor = json::find(text, result, "nextCursor").filter(|cursor| text[cursor.start] == b'"');
         match cursor {
-            Some(cursor) if pages < MOST_PAGES => {
+            Some(cursor) if pages < MOST_PAGES && !too_long => {
                 let params = format!("{{\"cursor\":{}}}", message.str_at(&cursor));
                 let owner = Owner::Router(Errand::List { kind, items, pages: pages + 1 });
                 let write = |number| answer::request(number, kind.method(), &params);
@@ -342,27 +378,52 @@ impl Router {
 
     fn learn(&mut self, server: &Arc<str>, kind: Kind, items: Vec<Bytes>, now: &mut Now<'_>) {
         if let Some(known) = self.server_mut(server) {
-            known.catalogue.learn(kind, items);
+            let is_news = known.catalogue.learn(kind, items);
             let owed = std::mem::take(&mut known.catalogue.owed);
             let (told, still): (BTreeSet<_>, BTreeSet<_>) =
                 owed.into_iter().partition(|(_, owed)| *owed == kind);
             known.catalogue.owed = still;
-            for (client, kind) in told {
+            for (client, kind) in told.into_iter().filter(|_| is_news) {
                 now.to_client(client, answer::notification(kind.changed()), About::Session);
             }
-        }
-        self.arrived(server, kind, now);
-    }
-
-    /// Nothing more is to be waited for from this server's list, whether it came or not.
-    pub(crate) fn arrived(&mut self, server: &Arc<str>, kind: Kind, now: &mut Now<'_>) {
-        if self.gatherings.is_empty() {
-            return;
         }
         for waiting in &mut self.gatherings {
             waiting.missing.remove(&(server.clone(), kind));
         }
         self.end_gatherings(now);
+    }
+
+    /// A list will not come now. Nobody waits for it any longer, but those who did will be told when it
+    /// comes after all.
+    pub(crate) fn missed(&mut self, server: &Arc<str>, kind: Kind, now: &mut Now<'_>) {
+        let mut owed = Vec::new();
+        for waiting in &mut self.gatherings {
+            let waited = waiting.missing.remove(&(server.clone(), kind)).is_some();
+            if waited && matches!(waiting.then, Then::Answer(_)) {
+                owed.push(waiting.client);
+            }
+        }
+        for client in owed {
+            self.owe(client, server, kind);
+        }
+        self.end_gatherings(now);
+    }
+
+    /// A client is to be told when this list comes.
+    fn owe(&mut self, client: ClientId, server: &str, kind: Kind) {
+        if let Some(server) = self.server_mut(server) {
+            server.catalogue.owed.insert((client, kind));
+        }
+    }
+
+    /// Asks a server that has just become ready for the lists that somebody was answered without.
+    pub(crate) fn list_owed(&mut self, instance: InstanceId, now: &mut Now<'_>) {
+        let server = self.instances.get(&instance).and_then(|instance| self.server(&instance.server));
+        let owed = server.into_iter().flat_map(|server| &server.catalogue.owed);
+        let kinds: BTreeSet<Kind> = owed.map(|(_, kind)| *kind).collect();
+        for kind in kinds {
+            self.list(instance, kind, now);
+        }
     }
 
     /// A server's list has changed: what is known of it is asked for again, where anybody cares.
@@ -381,20 +442,21 @@ impl Router {
 
     /// Goes on with everything that has its lists, or has waited long enough.
     pub(crate) fn end_gatherings(&mut self, now: &mut Now<'_>) {
+        if self.gatherings.is_empty() {
+            return;
+        }
         let waiting = std::mem::take(&mut self.gatherings);
         let (done, still): (Vec<_>, Vec<_>) = waiting
             .into_iter()
-            .partition(|waiting| waiting.missing.is_empty() || waiting.deadline <= now.time);
+            .partition(|waiting| waiting.missing.values().all(|deadline| *deadline <= now.time));
         self.gatherings = still;
         for waiting in done {
             let Gathering { client, id, then, missing, .. } = waiting;
             self.count_in_flight(client, -1);
             match then {
                 Then::Answer(kind) => {
-                    for (server, kind) in missing {
-                        if let Some(server) = self.server_mut(&server) {
-                            server.catalogue.owed.insert((client, kind));
-                        }
+                    for (server, kind) in missing.into_keys() {
+                        self.owe(client, &server, kind);
                     }
                     let result = self.merged(kind);
                     now.answer(client, id.clone(), answer::result(&id, &result));
@@ -407,13 +469,11 @@ impl Router {
     /// Routes a message whose owner was not known before the lists came. It is not listed for again.
     fn route_listed(&mut self, client: ClientId, message: Message, now: &mut Now<'_>) {
         let Shape::Request { id, method, params } = message.kind() else { return };
-        let params = Params::of(&message, params.as_ref());
+        let Some(params) = Params::of(&message, params.as_ref()) else { return };
         let own = Id::from_json(message.at(id));
         let place = match message.str_at(method) {
-            "completion/complete" => {
-                params.reference.as_ref().and_then(|at| json::find(message.bytes(), at.clone(), "uri"))
-            }
-            _ => params.uri.clone(),
+            "completion/complete" => params.reference_uri,
+            _ => params.uri,
         };
         let owner = if let Some(uri) = Params::text(&message, place.as_ref()) {
             let listed = self.servers.iter().find(|server| server.catalogue.lists_resource(&uri));

@@ -1,7 +1,8 @@
 //! What a server offers, as it last said: the lists behind the aggregated endpoint.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use exai_proto::json;
@@ -58,7 +59,8 @@ impl Kind {
 pub(crate) struct Catalogue {
     lists: [Option<Vec<Bytes>>; 4],
     pub(crate) instructions: Option<String>,
-    /// Clients that were answered without this server's list because it was not there in time.
+    /// Clients that were answered without this server's list, or with an old one, because it was not there
+    /// in time.
     pub(crate) owed: BTreeSet<(ClientId, Kind)>,
 }
 
@@ -67,8 +69,10 @@ impl Catalogue {
         self.lists[kind as usize].as_deref()
     }
 
-    pub(crate) fn learn(&mut self, kind: Kind, items: Vec<Bytes>) {
-        self.lists[kind as usize] = Some(items);
+    /// Takes a list. Returns whether it is another than was known.
+    pub(crate) fn learn(&mut self, kind: Kind, items: Vec<Bytes>) -> bool {
+        let known = self.lists[kind as usize].replace(items);
+        known != self.lists[kind as usize]
     }
 
     /// The tool or prompt that an aggregated name stands for, where the name had to be cut.
@@ -109,9 +113,8 @@ pub(crate) struct Gathering {
     pub(crate) client: ClientId,
     pub(crate) id: exai_proto::Id,
     pub(crate) then: Then,
-    /// Servers whose list is not there yet.
-    pub(crate) missing: BTreeSet<(Arc<str>, Kind)>,
-    pub(crate) deadline: std::time::Instant,
+    /// Servers whose list is not there yet, and how long each is waited for.
+    pub(crate) missing: BTreeMap<(Arc<str>, Kind), Instant>,
 }
 
 /// What is done when the lists are there.

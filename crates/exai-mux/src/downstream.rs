@@ -7,12 +7,15 @@ use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::json::{self, Edit};
 use exai_proto::{Id, Kind as Shape, Message};
 
+use crate::catalogue::Gathering;
 use crate::client::{self, Introduction, Session};
 use crate::event::{ClientId, Endpoint, InstanceId};
 use crate::instance::{self, Owner, Phase, Waiting, Wish};
 use crate::level::Level;
-use crate::params::Params;
+use crate::params::{AMBIGUOUS, Params};
 use crate::router::{Now, Router, with_number};
+
+const TOO_MUCH_WAITS: &str = "too much waits for the server to start";
 
 /// A request of a client, taken apart.
 pub(crate) struct Request<'a> {
@@ -99,7 +102,9 @@ impl Router {
         };
         let Some(client) = self.clients.get_mut(&client_id) else { return };
         client.session = Session::Open(introduction);
-        match client.endpoint.clone() {
+        let endpoint = client.endpoint.clone();
+        self.leave_unsuited(client_id, now);
+        match endpoint {
             Endpoint::All => self.introduce_all(client_id, &id, now),
             Endpoint::One(server) => {
                 if let Some(instance) = self.instance_for(client_id, &server, &id, now) {
@@ -112,7 +117,12 @@ impl Router {
     fn introduce_or_wait(&mut self, client: ClientId, id: Id, instance_id: InstanceId, now: &mut Now<'_>) {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         match &mut instance.phase {
-            Phase::Starting { waiting, .. } => waiting.push_back(Waiting::Initialize { client, id }),
+            Phase::Starting { waiting, .. } if instance::has_room(waiting, 0) => {
+                waiting.push_back(Waiting::Initialize { client, id });
+            }
+            Phase::Starting { .. } => {
+                Self::overloaded(client, &id, Some(&instance.server), TOO_MUCH_WAITS, now);
+            }
             Phase::Ready(_) => self.replay_initialize(client, &id, instance_id, now),
         }
     }
@@ -158,23 +168,13 @@ impl Router {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         match &mut instance.phase {
             Phase::Ready(_) => self.forward(client, instance_id, &message, now),
-            Phase::Starting { waiting, bytes, .. } => {
-                if waiting.len() >= instance::MOST_WAITING
-                    || *bytes + message.bytes().len() > instance::MOST_WAITING_BYTES
-                {
-                    let id = Id::from_json(message.at(&id));
-                    Self::overloaded(
-                        client,
-                        &id,
-                        Some(server),
-                        "too much waits for the server to start",
-                        now,
-                    );
-                } else {
-                    *bytes += message.bytes().len();
-                    waiting.push_back(Waiting::Message { client, message });
-                    self.count_in_flight(client, 1);
-                }
+            Phase::Starting { waiting, .. } if instance::has_room(waiting, message.bytes().len()) => {
+                waiting.push_back(Waiting::Message { client, message });
+                self.count_in_flight(client, 1);
+            }
+            Phase::Starting { .. } => {
+                let id = Id::from_json(message.at(&id));
+                Self::overloaded(client, &id, Some(server), TOO_MUCH_WAITS, now);
             }
         }
     }
@@ -182,6 +182,13 @@ impl Router {
     pub(crate) fn count_in_flight(&mut self, client: ClientId, change: i32) {
         if let Some(client) = self.clients.get_mut(&client) {
             client.in_flight = client.in_flight.saturating_add_signed(change);
+        }
+    }
+
+    /// A server's part in a client's request is over. A cancelled one was uncounted when it was cancelled.
+    pub(crate) fn request_ended(&mut self, client: ClientId, cancelled: bool) {
+        if !cancelled {
+            self.count_in_flight(client, -1);
         }
     }
 
@@ -194,7 +201,9 @@ impl Router {
         now: &mut Now<'_>,
     ) {
         let Shape::Request { id, method, params } = message.kind() else { return };
-        let params = Params::of(message, params.as_ref());
+        let Some(params) = Params::of(message, params.as_ref()) else {
+            return now.refuse(client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
+        };
         let request = Request { client, message, id, method: message.str_at(method), params };
         let Some(instance) = self.instances.get(&instance_id) else { return };
         if instance.in_flight.len() >= instance::MOST_IN_FLIGHT {
@@ -212,6 +221,7 @@ impl Router {
             id: request.id(),
             token: token.as_ref().map(|token| Id::from_json(message.at(token))),
             wish,
+            cancelled: false,
         };
         self.count_in_flight(client, 1);
         let id = id.clone();
@@ -273,7 +283,14 @@ impl Router {
             Some(edit) => json::string(&edit.with, 0..edit.with.len()).map(|name| Box::from(&*name)),
             None => Params::text(message, request.params.name.as_ref()).map(String::into_boxed_str),
         };
-        let Some(tool) = tool else { return Prepared::plain() };
+        let Some(tool) = tool else {
+            // What cannot be read cannot be checked.
+            if self.filters_tools(instance_id) {
+                now.refuse(request.client, &request.id(), -32602, "tools/call needs the name of a tool");
+                return Prepared::Answered;
+            }
+            return Prepared::plain();
+        };
         let Some(instance) = self.instances.get(&instance_id) else { return Prepared::plain() };
         let server: Arc<str> = instance.server.clone();
         if self.server(&server).is_some_and(|server| !server.policy.tools.allows(&tool)) {
@@ -345,14 +362,17 @@ impl Router {
         params: Option<&Range<usize>>,
         now: &mut Now<'_>,
     ) {
-        match message.str_at(method) {
+        let method = message.str_at(method);
+        let Some(params) = Params::of(message, params) else {
+            return tracing::debug!(%client_id, method, "dropped: {AMBIGUOUS}");
+        };
+        match method {
             // The router said it to the server when it initialised it.
             "notifications/initialized" => {}
-            "notifications/cancelled" => self.client_cancels(client_id, message, params, now),
+            "notifications/cancelled" => self.client_cancels(client_id, message, &params, now),
             "notifications/progress" => {
                 // Progress on something a server asked of this client.
-                let place = Params::of(message, params).progress_token;
-                let Some(place) = place else { return };
+                let Some(place) = params.progress_token else { return };
                 let Some(number) = number(message.at(&place)) else { return };
                 let asked = self.clients.get(&client_id).and_then(|client| client.asked.get(&number));
                 if let Some((instance, token)) =
@@ -374,35 +394,35 @@ impl Router {
     }
 
     /// `notifications/cancelled`: only a client's own requests can be meant.
-    fn client_cancels(
-        &mut self,
-        client_id: ClientId,
-        message: &Message,
-        params: Option<&Range<usize>>,
-        now: &mut Now<'_>,
-    ) {
-        let Some(place) = Params::of(message, params).request_id else { return };
-        let cancelled = Id::from_json(message.at(&place));
-        self.gatherings.retain(|waiting| waiting.client != client_id || waiting.id != cancelled);
+    fn client_cancels(&mut self, client_id: ClientId, message: &Message, params: &Params, now: &mut Now<'_>) {
+        let Some(place) = params.request_id.clone() else { return };
+        let unwanted = Id::from_json(message.at(&place));
+        let gathers = |waiting: &Gathering| waiting.client == client_id && waiting.id == unwanted;
+        if let Some(at) = self.gatherings.iter().position(gathers) {
+            self.gatherings.remove(at);
+            self.count_in_flight(client_id, -1);
+            return now.dropped(client_id, unwanted);
+        }
         let attached = self.clients.get(&client_id).map(|client| client.attached.clone()).unwrap_or_default();
         for (_, instance_id) in attached {
             let Some(instance) = self.instances.get_mut(&instance_id) else { continue };
-            let found = instance.in_flight.iter().find(|(_, request)| {
-                matches!(&request.owner, Owner::Client { client, id, .. } if *client == client_id && *id == cancelled)
+            let found = instance.in_flight.iter_mut().find(|(_, request)| {
+                matches!(&request.owner, Owner::Client { client, id, cancelled: false, .. }
+                    if *client == client_id && *id == unwanted)
             });
-            if let Some((number, _)) = found {
-                // The entry stays: what the server still answers is passed on, as without exai.
+            if let Some((number, request)) = found {
+                // The entry stays for a while: what the server still answers is passed on, as without exai.
+                request.cancel(now.time);
                 let with = number.to_string().into_bytes();
                 now.to_server(instance_id, message.edited(vec![Edit { at: place, with }]));
-                return;
+                return self.count_in_flight(client_id, -1);
             }
-            if let Phase::Starting { waiting, .. } = &mut instance.phase {
-                let before = waiting.len();
-                waiting.retain(|waiting| !waits_with(waiting, client_id, &cancelled));
-                if waiting.len() < before {
-                    self.count_in_flight(client_id, -1);
-                    return;
-                }
+            if let Phase::Starting { waiting, .. } = &mut instance.phase
+                && let Some(at) = waiting.iter().position(|waiting| waits_with(waiting, client_id, &unwanted))
+            {
+                waiting.remove(at);
+                self.count_in_flight(client_id, -1);
+                return now.dropped(client_id, unwanted);
             }
         }
     }
@@ -419,15 +439,10 @@ impl Router {
     }
 }
 
-fn waits_with(waiting: &Waiting, client_id: ClientId, cancelled: &Id) -> bool {
-    match waiting {
-        Waiting::Message { client, message } => match message.kind() {
-            Shape::Request { id, .. } => *client == client_id && message.at(id) == cancelled.as_json(),
-            Shape::Notification { .. } | Shape::Response { .. } => false,
-        },
-        // `initialize` must not be cancelled (basic/utilities/cancellation of the specification).
-        Waiting::Initialize { .. } | Waiting::List(_) => false,
-    }
+fn waits_with(waiting: &Waiting, client_id: ClientId, unwanted: &Id) -> bool {
+    // `initialize` must not be cancelled (basic/utilities/cancellation of the specification).
+    matches!(waiting, Waiting::Message { client, .. } if *client == client_id)
+        && waiting.id().as_ref() == Some(unwanted)
 }
 
 /// What [`Router::prepare`] made of a request.

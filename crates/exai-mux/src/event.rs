@@ -125,6 +125,13 @@ pub enum Effect {
         /// Which request it belongs to.
         about: About,
     },
+    /// This request will get no answer: its client has cancelled it, or introduced itself anew.
+    Dropped {
+        /// Whose.
+        client: ClientId,
+        /// Which.
+        id: Id,
+    },
     /// Send this message to a server.
     ToServer {
         /// Which.

@@ -2,27 +2,31 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use exai_proto::{Id, Message};
+use exai_proto::{Id, Kind as Shape, Message};
 
 use crate::catalogue::Kind;
 use crate::event::ClientId;
 use crate::level::Level;
-use crate::policy::ShareKey;
+use crate::policy::{Policy, ShareKey};
 
 /// How many requests one instance may have under way, all clients together.
 pub(crate) const MOST_IN_FLIGHT: usize = 8192;
 /// How many messages may wait for an instance to become ready, and how many bytes of them.
 pub(crate) const MOST_WAITING: usize = 1024;
 pub(crate) const MOST_WAITING_BYTES: usize = 64 * 1024 * 1024;
+/// How many instances of one server there may be.
+pub(crate) const MOST_INSTANCES: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Instance {
     pub(crate) server: Arc<str>,
     pub(crate) number: u32,
     pub(crate) key: ShareKey,
+    /// Of the server's policy: needed for every request.
+    pub(crate) call_timeout: Duration,
     pub(crate) phase: Phase,
     pub(crate) clients: Vec<ClientId>,
     /// Requests the server has not answered, by minted id.
@@ -33,12 +37,15 @@ pub(crate) struct Instance {
     pub(crate) level: Option<Level>,
     /// Who listens to which resource.
     pub(crate) subscribers: HashMap<String, Vec<ClientId>>,
+    /// Whether it has answered what nobody asked, or listed too much. Said once: it may do it for ever.
+    pub(crate) said_stray: bool,
+    pub(crate) said_long_list: bool,
 }
 
 #[derive(Debug)]
 pub(crate) enum Phase {
     /// The process is being started, or `initialize` is under way.
-    Starting { deadline: Instant, waiting: VecDeque<Waiting>, bytes: usize },
+    Starting { deadline: Instant, waiting: VecDeque<Waiting> },
     /// Serving.
     Ready(Ready),
 }
@@ -72,6 +79,40 @@ pub(crate) enum Waiting {
     List(Kind),
 }
 
+impl Waiting {
+    pub(crate) fn client(&self) -> Option<ClientId> {
+        match self {
+            Waiting::Initialize { client, .. } | Waiting::Message { client, .. } => Some(*client),
+            Waiting::List(_) => None,
+        }
+    }
+
+    /// The id of the request that waits.
+    pub(crate) fn id(&self) -> Option<Id> {
+        match self {
+            Waiting::Initialize { id, .. } => Some(id.clone()),
+            Waiting::Message { message, .. } => match message.kind() {
+                Shape::Request { id, .. } => Some(Id::from_json(message.at(id))),
+                Shape::Notification { .. } | Shape::Response { .. } => None,
+            },
+            Waiting::List(_) => None,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Waiting::Message { message, .. } => message.bytes().len(),
+            Waiting::Initialize { .. } | Waiting::List(_) => 0,
+        }
+    }
+}
+
+/// Whether one more message, of this many bytes, may wait with the others.
+pub(crate) fn has_room(waiting: &VecDeque<Waiting>, bytes: usize) -> bool {
+    waiting.len() < MOST_WAITING
+        && waiting.iter().map(Waiting::bytes).sum::<usize>() + bytes <= MOST_WAITING_BYTES
+}
+
 /// A request the server has not answered.
 #[derive(Debug)]
 pub(crate) struct InFlight {
@@ -82,10 +123,31 @@ pub(crate) struct InFlight {
     pub(crate) limit: Instant,
 }
 
+/// How long a cancelled request is kept for what the server still says to it.
+const AFTERLIFE: Duration = Duration::from_secs(10);
+
+impl InFlight {
+    /// The client no longer wants it.
+    pub(crate) fn cancel(&mut self, time: Instant) {
+        if let Owner::Client { cancelled, .. } = &mut self.owner {
+            *cancelled = true;
+        }
+        self.deadline = self.deadline.min(time + AFTERLIFE);
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Owner {
     /// A client waits for it.
-    Client { client: ClientId, id: Id, token: Option<Id>, wish: Wish },
+    Client {
+        client: ClientId,
+        id: Id,
+        token: Option<Id>,
+        wish: Wish,
+        /// The client no longer wants it. It counts for nothing any more; what the server still says to it
+        /// is passed on for a while.
+        cancelled: bool,
+    },
     /// The router asked on its own account.
     Router(Errand),
 }
@@ -116,18 +178,22 @@ pub(crate) enum Errand {
 }
 
 impl Instance {
-    pub(crate) fn new(server: Arc<str>, number: u32, key: ShareKey, deadline: Instant) -> Self {
+    /// An instance that is being started, without clients yet.
+    pub(crate) fn new(policy: &Policy, number: u32, key: ShareKey, time: Instant) -> Self {
         Instance {
-            server,
+            server: policy.name.clone(),
             number,
             key,
-            phase: Phase::Starting { deadline, waiting: VecDeque::new(), bytes: 0 },
+            call_timeout: policy.call_timeout,
+            phase: Phase::Starting { deadline: time + policy.start_timeout, waiting: VecDeque::new() },
             clients: Vec::new(),
             in_flight: HashMap::new(),
             next_id: 1,
-            idle_since: None,
+            idle_since: Some(time),
             level: None,
             subscribers: HashMap::new(),
+            said_stray: false,
+            said_long_list: false,
         }
     }
 
@@ -153,7 +219,7 @@ impl Instance {
     pub(crate) fn sole_client(&self) -> Option<(ClientId, Option<Id>)> {
         let mut sole: Option<(ClientId, Option<Id>)> = None;
         for request in self.in_flight.values() {
-            if let Owner::Client { client, id, .. } = &request.owner {
+            if let Owner::Client { client, id, cancelled: false, .. } = &request.owner {
                 sole = match sole {
                     None => Some((*client, Some(id.clone()))),
                     Some((other, _)) if other != *client => return None,

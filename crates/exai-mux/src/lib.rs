@@ -16,6 +16,8 @@
 //!   roots), in the same way.
 //! - Messages are never parsed into a model and written again. The router finds the few places that must
 //!   change (id, progress token, a prefixed name) and splices them; every other byte passes through.
+//! - What can be read in two ways (a key of `params` twice, escaped, in another case) is refused: the receiver
+//!   could read another place than the one that was checked and changed.
 //! - An instance is initialised once, by the router; its result is replayed to each client.
 //! - Whatever needs a running server waits in the instance until it is ready, or is answered with -31006.
 //!

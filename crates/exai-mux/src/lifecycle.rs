@@ -10,7 +10,7 @@ use exai_proto::{Id, Message, json};
 
 use crate::catalogue::{Catalogue, KINDS};
 use crate::event::{About, ClientId, Down, Effect, InstanceId};
-use crate::instance::{Capabilities, Errand, Instance, Owner, Phase, Ready, Waiting, Wish};
+use crate::instance::{self, Capabilities, Errand, Instance, Owner, Phase, Ready, Waiting, Wish};
 use crate::policy::{Policy, Share, ShareKey};
 use crate::router::{Now, Router, Server, ServerFailure};
 
@@ -45,6 +45,11 @@ impl Router {
         }
         changed |= !old.is_empty();
         self.servers = kept;
+        for instance in self.instances.values_mut() {
+            if let Some(server) = self.servers.iter().find(|server| server.policy.name == instance.server) {
+                instance.call_timeout = server.policy.call_timeout;
+            }
+        }
         let why = Down { reason: "was changed in the configuration".into(), stderr_tail: String::new() };
         for gone in old {
             self.stop_instances(&gone.policy.name, &why, now);
@@ -100,7 +105,10 @@ impl Router {
             return None;
         }
         let key = self.share_key(client_id, server)?;
-        let instance = self.instance_with(server, key, now)?;
+        let Some(instance) = self.instance_with(server, key, now) else {
+            Self::overloaded(client_id, id, Some(server), "64 instances of this server are in use", now);
+            return None;
+        };
         self.attach(client_id, instance, now);
         Some(instance)
     }
@@ -116,29 +124,53 @@ impl Router {
         })
     }
 
-    /// The instance with this key; started if there is none.
+    /// The instance with this key; started if there is none. `None` if there are too many others.
     pub(crate) fn instance_with(
         &mut self,
         server: &str,
         key: ShareKey,
         now: &mut Now<'_>,
     ) -> Option<InstanceId> {
-        let known = self.servers.iter_mut().find(|known| &*known.policy.name == server)?;
-        let name = known.policy.name.clone();
+        let name = self.server(server)?.policy.name.clone();
         if let Some(&instance) = self.shared.get(&(name.clone(), key.clone())) {
             return Some(instance);
         }
-        let id = InstanceId(self.next_instance);
-        self.next_instance += 1;
+        if !self.make_room(server, now) {
+            return None;
+        }
+        let known = self.server_mut(server)?;
         let number = known.next_number;
         known.next_number += 1;
-        let deadline = now.time + known.policy.start_timeout;
-        let mut instance = Instance::new(name.clone(), number, key.clone(), deadline);
-        instance.idle_since = Some(now.time);
+        let instance = Instance::new(&known.policy, number, key.clone(), now.time);
+        let id = InstanceId(self.next_instance);
+        self.next_instance += 1;
         self.shared.insert((name.clone(), key), id);
         self.instances.insert(id, instance);
         now.effects.push(Effect::Start { instance: id, server: name, number });
         Some(id)
+    }
+
+    /// Whether one more instance of a server may be started. Where there are as many as may be, the one that
+    /// nobody has used for the longest time makes room.
+    fn make_room(&mut self, server: &str, now: &mut Now<'_>) -> bool {
+        let of_server = self.instances.iter().filter(|(_, instance)| &*instance.server == server);
+        if of_server.clone().count() < instance::MOST_INSTANCES {
+            return true;
+        }
+        let unused = of_server
+            .filter(|(_, instance)| instance.ready().is_some() && instance.in_flight.is_empty())
+            .filter_map(|(&id, instance)| Some((instance.idle_since?, id)))
+            .min();
+        if let Some((_, id)) = unused {
+            self.stop_idle(id, now);
+        }
+        unused.is_some()
+    }
+
+    fn stop_idle(&mut self, id: InstanceId, now: &mut Now<'_>) {
+        let why = Down { reason: "was idle".into(), stderr_tail: String::new() };
+        self.forget(id, &why, now);
+        now.effects.push(Effect::Stop { instance: id });
     }
 
     /// Makes a client a user of an instance and gives the instance what the client had of an earlier one.
@@ -148,7 +180,7 @@ impl Router {
         if instance.clients.contains(&client_id) {
             return;
         }
-        client.attached.retain(|(server, _)| *server != instance.server);
+        // It uses no other of this server: it has left that one, or that one is gone.
         client.attached.push((instance.server.clone(), instance_id));
         instance.clients.push(client_id);
         instance.idle_since = None;
@@ -247,6 +279,7 @@ impl Router {
                 Waiting::List(kind) => self.list(instance_id, kind, now),
             }
         }
+        self.list_owed(instance_id, now);
     }
 
     /// The process is gone, or never came.
@@ -281,9 +314,13 @@ impl Router {
         let mut in_flight: Vec<_> = instance.in_flight.into_iter().collect();
         in_flight.sort_by_key(|(number, _)| *number);
         for (_, request) in in_flight {
-            if let Owner::Client { client, id, wish, .. } = request.owner {
-                self.count_in_flight(client, -1);
-                crashed(client, &id, &server, &wish, why, now);
+            if let Owner::Client { client, id, wish, cancelled, .. } = request.owner {
+                self.request_ended(client, cancelled);
+                if cancelled {
+                    now.dropped(client, id);
+                } else {
+                    crashed(client, &id, &server, &wish, why, now);
+                }
             }
         }
         if let Phase::Starting { waiting, .. } = instance.phase {
@@ -302,58 +339,98 @@ impl Router {
             }
         }
         for kind in KINDS {
-            self.arrived(&server, kind, now);
+            self.missed(&server, kind, now);
         }
     }
 
     /// A client is gone: what it asked for is cancelled, and what it was asked is declined.
     pub(crate) fn closed(&mut self, client_id: ClientId, now: &mut Now<'_>) {
-        self.unanswerable(client_id, now);
-        let Some(client) = self.clients.remove(&client_id) else { return };
+        let Some(client) = self.clients.get(&client_id) else { return };
+        for (_, instance) in client.attached.clone() {
+            self.leave(client_id, instance, "the client has disconnected", now);
+        }
+        self.clients.remove(&client_id);
         self.gatherings.retain(|waiting| waiting.client != client_id);
         for server in &mut self.servers {
             server.catalogue.owed.retain(|(client, _)| *client != client_id);
         }
-        for (_, instance_id) in client.attached {
-            let Some(instance) = self.instances.get_mut(&instance_id) else { continue };
-            instance.clients.retain(|other| *other != client_id);
-            if instance.clients.is_empty() {
-                instance.idle_since = Some(now.time);
-            }
-            if let Phase::Starting { waiting, .. } = &mut instance.phase {
-                waiting.retain(|waiting| match waiting {
-                    Waiting::Initialize { client, .. } | Waiting::Message { client, .. } => {
-                        *client != client_id
-                    }
-                    Waiting::List(_) => true,
-                });
-            }
-            let mut cancelled = Vec::new();
-            for (&number, request) in &mut instance.in_flight {
-                if matches!(request.owner, Owner::Client { client, .. } if client == client_id) {
-                    request.owner = Owner::Router(Errand::Forgotten);
-                    cancelled.push(number);
+    }
+
+    /// A client that introduces itself anew may need other instances than those it uses: it leaves them.
+    pub(crate) fn leave_unsuited(&mut self, client_id: ClientId, now: &mut Now<'_>) {
+        let Some(client) = self.clients.get(&client_id) else { return };
+        for (server, instance_id) in client.attached.clone() {
+            let key = self.share_key(client_id, &server);
+            if self.instances.get(&instance_id).map(|instance| &instance.key) != key.as_ref() {
+                for id in self.leave(client_id, instance_id, "the client has introduced itself anew", now) {
+                    now.dropped(client_id, id);
                 }
-            }
-            cancelled.sort_unstable();
-            for number in cancelled {
-                now.to_server(instance_id, cancel(number, "the client has disconnected"));
-            }
-            let mut unheard = Vec::new();
-            instance.subscribers.retain(|uri, subscribers| {
-                subscribers.retain(|other| *other != client_id);
-                if subscribers.is_empty() {
-                    unheard.push(uri.clone());
-                }
-                !subscribers.is_empty()
-            });
-            unheard.sort();
-            for uri in unheard {
-                let params = format!("{{\"uri\":{}}}", json::quote(&uri));
-                let write = |number| answer::request(number, "resources/unsubscribe", &params);
-                self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
             }
         }
+    }
+
+    /// A client no longer uses an instance: what it asked for there is cancelled, and what it was asked is
+    /// declined. Returns the requests that get no answer.
+    fn leave(
+        &mut self,
+        client_id: ClientId,
+        instance_id: InstanceId,
+        reason: &str,
+        now: &mut Now<'_>,
+    ) -> Vec<Id> {
+        self.unanswerable(client_id, instance_id, now);
+        let Some(client) = self.clients.get_mut(&client_id) else { return Vec::new() };
+        client.detach(instance_id);
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return Vec::new() };
+        instance.clients.retain(|other| *other != client_id);
+        if instance.clients.is_empty() {
+            instance.idle_since = Some(now.time);
+        }
+        let mut dropped = Vec::new();
+        if let Phase::Starting { waiting, .. } = &mut instance.phase {
+            waiting.retain(|waiting| {
+                let leaves = waiting.client() == Some(client_id);
+                if leaves {
+                    // `initialize` is never counted.
+                    let counted = matches!(waiting, Waiting::Message { .. });
+                    client.in_flight = client.in_flight.saturating_sub(u32::from(counted));
+                    dropped.extend(waiting.id());
+                }
+                !leaves
+            });
+        }
+        let mut numbers = Vec::new();
+        for (&number, request) in &mut instance.in_flight {
+            if let Owner::Client { client: owner, id, cancelled, .. } = &request.owner
+                && *owner == client_id
+            {
+                numbers.push((number, id.clone(), *cancelled));
+                request.owner = Owner::Router(Errand::Forgotten);
+            }
+        }
+        numbers.sort_unstable_by_key(|(number, ..)| *number);
+        for (number, id, cancelled) in numbers {
+            if !cancelled {
+                client.in_flight = client.in_flight.saturating_sub(1);
+                now.to_server(instance_id, cancel(number, reason));
+            }
+            dropped.push(id);
+        }
+        let mut unheard = Vec::new();
+        instance.subscribers.retain(|uri, subscribers| {
+            subscribers.retain(|other| *other != client_id);
+            if subscribers.is_empty() {
+                unheard.push(uri.clone());
+            }
+            !subscribers.is_empty()
+        });
+        unheard.sort();
+        for uri in unheard {
+            let params = format!("{{\"uri\":{}}}", json::quote(&uri));
+            let write = |number| answer::request(number, "resources/unsubscribe", &params);
+            self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
+        }
+        dropped
     }
 
     pub(crate) fn tick(&mut self, now: &mut Now<'_>) {
@@ -380,9 +457,7 @@ impl Router {
         if instance.in_flight.is_empty()
             && instance.idle_since.is_some_and(|since| since + idle_stop <= now.time)
         {
-            let why = Down { reason: "was idle".into(), stderr_tail: String::new() };
-            self.forget(id, &why, now);
-            return now.effects.push(Effect::Stop { instance: id });
+            return self.stop_idle(id, now);
         }
         let mut late: Vec<u64> = instance
             .in_flight
@@ -401,6 +476,7 @@ impl Router {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let server = instance.server.clone();
         match instance.in_flight.remove(&number).map(|request| request.owner) {
+            Some(Owner::Client { client, id, cancelled: true, .. }) => now.dropped(client, id),
             Some(Owner::Client { client, id, .. }) => {
                 self.count_in_flight(client, -1);
                 Self::overloaded(
@@ -411,7 +487,7 @@ impl Router {
                     now,
                 );
             }
-            Some(Owner::Router(Errand::List { kind, .. })) => self.arrived(&server, kind, now),
+            Some(Owner::Router(Errand::List { kind, .. })) => self.missed(&server, kind, now),
             Some(Owner::Router(Errand::Initialize | Errand::Forgotten)) | None => {}
         }
     }
@@ -420,6 +496,9 @@ impl Router {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let server = instance.server.clone();
         let Some(request) = instance.in_flight.remove(&number) else { return };
+        if let Owner::Client { client, id, cancelled: true, .. } = request.owner {
+            return now.dropped(client, id);
+        }
         now.to_server(instance_id, cancel(number, "no answer in time"));
         match request.owner {
             Owner::Client { client, id, wish, .. } => {
@@ -434,7 +513,7 @@ impl Router {
                 );
                 now.fail(client, &id, &text, &data);
             }
-            Owner::Router(Errand::List { kind, .. }) => self.arrived(&server, kind, now),
+            Owner::Router(Errand::List { kind, .. }) => self.missed(&server, kind, now),
             Owner::Router(Errand::Initialize | Errand::Forgotten) => {}
         }
     }

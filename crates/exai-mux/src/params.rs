@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use exai_proto::{Message, json};
 
+/// What a client is told whose `params` have a key that routing looks at twice, or in two spellings.
+pub(crate) const AMBIGUOUS: &str = "a key of params is there twice, or in two spellings";
+
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Params {
     pub(crate) name: Option<Range<usize>>,
@@ -14,36 +17,61 @@ pub(crate) struct Params {
     pub(crate) progress_token: Option<Range<usize>>,
     /// Of a request: `_meta.progressToken`.
     pub(crate) token: Option<Range<usize>>,
-    pub(crate) reference: Option<Range<usize>>,
+    /// Of a completion: `ref.name` and `ref.uri`.
+    pub(crate) reference_name: Option<Range<usize>>,
+    pub(crate) reference_uri: Option<Range<usize>>,
 }
 
 impl Params {
-    pub(crate) fn of(message: &Message, place: Option<&Range<usize>>) -> Self {
+    /// `None` if another parser could find other values than these: then what the router checks and changes
+    /// would not be what the receiver reads.
+    pub(crate) fn of(message: &Message, place: Option<&Range<usize>>) -> Option<Self> {
         let mut found = Params::default();
-        let Some(place) = place else { return found };
+        let (mut meta, mut reference) = (None, None);
         let text = message.bytes();
-        let Ok(mut members) = json::Members::new(&text[..place.end], place.start) else { return found };
-        while let Ok(Some(member)) = members.next_member() {
-            let slot = match &text[member.key] {
-                b"name" => &mut found.name,
-                b"uri" => &mut found.uri,
-                b"level" => &mut found.level,
-                b"requestId" => &mut found.request_id,
-                b"progressToken" => &mut found.progress_token,
-                b"ref" => &mut found.reference,
-                b"_meta" => {
-                    found.token = json::find(text, member.value, "progressToken");
-                    continue;
-                }
-                _ => continue,
-            };
-            *slot = Some(member.value);
-        }
-        found
+        let whole = [
+            ("name", &mut found.name),
+            ("uri", &mut found.uri),
+            ("level", &mut found.level),
+            ("requestId", &mut found.request_id),
+            ("progressToken", &mut found.progress_token),
+            ("_meta", &mut meta),
+            ("ref", &mut reference),
+        ];
+        pick(text, place, whole)?;
+        pick(text, meta.as_ref(), [("progressToken", &mut found.token)])?;
+        let of_reference = [("name", &mut found.reference_name), ("uri", &mut found.reference_uri)];
+        pick(text, reference.as_ref(), of_reference)?;
+        Some(found)
     }
 
     /// The text of a string member.
     pub(crate) fn text(message: &Message, place: Option<&Range<usize>>) -> Option<String> {
         json::string(message.bytes(), place?.clone()).map(std::borrow::Cow::into_owned)
     }
+}
+
+/// Finds the values of some keys of an object; anything else has no members. `None` if one of the keys is
+/// there twice, or something is there that could be taken for one.
+fn pick<const N: usize>(
+    text: &[u8],
+    object: Option<&Range<usize>>,
+    mut keys: [(&str, &mut Option<Range<usize>>); N],
+) -> Option<()> {
+    let Some(object) = object else { return Some(()) };
+    let Ok(mut members) = json::Members::new(&text[..object.end], object.start) else { return Some(()) };
+    while let Ok(Some(member)) = members.next_member() {
+        let key = &text[member.key];
+        for (known, slot) in &mut keys {
+            let ambiguous = if key == known.as_bytes() {
+                slot.replace(member.value.clone()).is_some()
+            } else {
+                json::resembles(key, known)
+            };
+            if ambiguous {
+                return None;
+            }
+        }
+    }
+    Some(())
 }

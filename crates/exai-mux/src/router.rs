@@ -65,6 +65,10 @@ impl Now<'_> {
         self.effects.push(Effect::ToServer { instance, bytes, number: None });
     }
 
+    pub(crate) fn dropped(&mut self, client: ClientId, id: Id) {
+        self.effects.push(Effect::Dropped { client, id });
+    }
+
     /// Answers a client with an error of JSON-RPC's own.
     pub(crate) fn refuse(&mut self, client: ClientId, id: &Id, code: i32, message: &str) {
         self.answer(client, id.clone(), answer::error(id, code, message));
@@ -132,13 +136,9 @@ impl Router {
         now: &mut Now<'_>,
     ) {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
-        let timeout = self
-            .servers
-            .iter()
-            .find(|server| server.policy.name == instance.server)
-            .map_or(CALL_LIMIT, |server| server.policy.call_timeout);
         let number = instance.mint();
-        let request = InFlight { owner, deadline: now.time + timeout, limit: now.time + CALL_LIMIT };
+        let limit = now.time + CALL_LIMIT;
+        let request = InFlight { owner, deadline: limit.min(now.time + instance.call_timeout), limit };
         // Registered before it is written: a fast answer must find it.
         instance.in_flight.insert(number, request);
         now.effects.push(Effect::ToServer {

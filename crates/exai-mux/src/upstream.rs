@@ -14,8 +14,11 @@ use crate::downstream::number;
 use crate::event::{About, ClientId, InstanceId};
 use crate::instance::{Errand, InFlight, Owner, Wish};
 use crate::level::Level;
-use crate::params::Params;
+use crate::params::{AMBIGUOUS, Params};
 use crate::router::{Now, Router};
+
+/// What a server is told whose question nobody answers any more.
+const GONE: &str = "the client that was asked is gone";
 
 impl Router {
     pub(crate) fn from_server(&mut self, instance: InstanceId, message: &Message, now: &mut Now<'_>) {
@@ -44,12 +47,15 @@ impl Router {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let found = number(message.at(id)).and_then(|number| instance.in_flight.remove(&number));
         let Some(InFlight { owner, .. }) = found else {
-            let server = instance.label();
-            return tracing::warn!(server, id = message.str_at(id), "an answer to no request was dropped");
+            let (server, id) = (instance.label(), message.str_at(id));
+            if std::mem::replace(&mut instance.said_stray, true) {
+                return tracing::debug!(server, id, "an answer to no request was dropped");
+            }
+            return tracing::warn!(server, id, "an answer to no request was dropped; more are not logged");
         };
         match owner {
-            Owner::Client { client, id: own, wish, .. } => {
-                self.count_in_flight(client, -1);
+            Owner::Client { client, id: own, wish, cancelled, .. } => {
+                self.request_ended(client, cancelled);
                 let mut edits = vec![Edit { at: id.clone(), with: own.as_json().to_vec() }];
                 if let Outcome::Result(result) = outcome {
                     if wish == Wish::ListTools {
@@ -77,15 +83,17 @@ impl Router {
         let filter = &self.server(&self.instances.get(&instance)?.server)?.policy.tools;
         let text = message.bytes();
         let at = json::find(text, result.clone(), "tools")?;
-        let kept: Vec<&[u8]> = json::elements(text, at.clone())
-            .into_iter()
-            .filter(|item| {
-                let name = json::find(text, item.clone(), "name").and_then(|name| json::string(text, name));
-                name.is_none_or(|name| filter.allows(&name))
-            })
-            .map(|item| &text[item])
-            .collect();
-        let with = [&b"["[..], &kept.join(&b","[..]), b"]"].concat();
+        let mut with = vec![b'['];
+        for item in json::elements(text, at.clone()) {
+            let name = json::find(text, item.clone(), "name").and_then(|name| json::string(text, name));
+            if name.is_none_or(|name| filter.allows(&name)) {
+                if with.len() > 1 {
+                    with.push(b',');
+                }
+                with.extend_from_slice(&text[item]);
+            }
+        }
+        with.push(b']');
         Some(Edit { at, with })
     }
 
@@ -98,11 +106,14 @@ impl Router {
         now: &mut Now<'_>,
     ) {
         let method = message.str_at(method);
+        let Some(params) = Params::of(message, params) else {
+            return tracing::debug!(?instance_id, method, "dropped: {AMBIGUOUS}");
+        };
         match method {
-            "notifications/progress" => self.server_progresses(instance_id, message, params, now),
+            "notifications/progress" => self.server_progresses(instance_id, message, &params, now),
             "notifications/cancelled" => {
                 // The server no longer wants what it asked.
-                let Some(place) = Params::of(message, params).request_id else { return };
+                let Some(place) = params.request_id else { return };
                 let unwanted = Id::from_json(message.at(&place));
                 for (&client_id, client) in &mut self.clients {
                     let asked = client
@@ -118,14 +129,12 @@ impl Router {
                 }
             }
             "notifications/message" => {
-                let level = Params::text(message, Params::of(message, params).level.as_ref());
+                let level = Params::text(message, params.level.as_ref());
                 let level = level.and_then(|name| Level::parse(&name));
                 let Some(instance) = self.instances.get(&instance_id) else { return };
                 // What is said while one client's request is under way belongs on that request's stream.
-                let about = match instance.sole_client() {
-                    Some((client, Some(id))) if instance.clients == [client] => About::During(id),
-                    _ => About::Session,
-                };
+                let sole = if instance.clients.len() == 1 { instance.sole_client() } else { None };
+                let about = sole.and_then(|(_, id)| id).map_or(About::Session, About::During);
                 for client in &instance.clients {
                     if self.clients.get(client).is_some_and(|client| client.wants(level)) {
                         now.to_client(*client, message.bytes().clone(), about.clone());
@@ -133,7 +142,7 @@ impl Router {
                 }
             }
             "notifications/resources/updated" => {
-                let uri = Params::text(message, Params::of(message, params).uri.as_ref());
+                let uri = Params::text(message, params.uri.as_ref());
                 let Some(instance) = self.instances.get(&instance_id) else { return };
                 for client in uri.and_then(|uri| instance.subscribers.get(&uri)).into_iter().flatten() {
                     now.to_client(*client, message.bytes().clone(), About::Session);
@@ -166,10 +175,10 @@ impl Router {
         &mut self,
         instance_id: InstanceId,
         message: &Message,
-        params: Option<&Range<usize>>,
+        params: &Params,
         now: &mut Now<'_>,
     ) {
-        let Some(place) = Params::of(message, params).progress_token else { return };
+        let Some(place) = params.progress_token.clone() else { return };
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         // After the answer there is no entry, and the progress is dropped: clients tear the connection down
         // over a token they no longer know.
@@ -177,14 +186,12 @@ impl Router {
         else {
             return;
         };
-        let Owner::Client { client, id, token: Some(token), .. } = &request.owner else { return };
-        let (client, about) = (*client, About::During(id.clone()));
-        let edit = Edit { at: place, with: token.as_json().to_vec() };
-        let server = instance.server.clone();
-        if let Some(server) = self.servers.iter().find(|known| known.policy.name == server) {
-            request.deadline = (now.time + server.policy.call_timeout).min(request.limit);
+        let Owner::Client { client, id, token: Some(token), cancelled, .. } = &request.owner else { return };
+        if !cancelled {
+            request.deadline = request.limit.min(now.time + instance.call_timeout);
         }
-        now.to_client(client, message.edited(vec![edit]), about);
+        let edit = Edit { at: place, with: token.as_json().to_vec() };
+        now.to_client(*client, message.edited(vec![edit]), About::During(id.clone()));
     }
 
     /// A request of the server: sampling, elicitation, roots. It goes to the only client it can be meant
@@ -202,15 +209,21 @@ impl Router {
         if message.str_at(method) == "ping" {
             return now.to_server(instance_id, answer::result(&own, b"{}"));
         }
+        let Some(params) = Params::of(message, params) else {
+            tracing::debug!(?instance_id, method = message.str_at(method), "refused: {AMBIGUOUS}");
+            return now.to_server(instance_id, answer::error(&own, -32602, AMBIGUOUS));
+        };
         let Some(instance) = self.instances.get(&instance_id) else { return };
         let Some((client_id, request)) = instance.sole_client() else {
             let text = "exai cannot tell which client this request is meant for; set share = \"client\" for this server";
             return now.to_server(instance_id, answer::error(&own, -32603, text));
         };
-        let Some(client) = self.clients.get_mut(&client_id) else { return };
+        let Some(client) = self.clients.get_mut(&client_id) else {
+            return now.to_server(instance_id, answer::error(&own, -32603, GONE));
+        };
         let number = client.next_ask;
         client.next_ask += 1;
-        let token = Params::of(message, params).token;
+        let token = params.token;
         let digits = number.to_string().into_bytes();
         let mut edits = vec![Edit { at: id.clone(), with: digits.clone() }];
         edits.extend(token.clone().map(|at| Edit { at, with: digits }));
@@ -221,11 +234,10 @@ impl Router {
     }
 
     /// Tells a server that a client will not answer any more.
-    pub(crate) fn unanswerable(&mut self, client: ClientId, now: &mut Now<'_>) {
-        let asked = self.clients.get_mut(&client).map(|client| std::mem::take(&mut client.asked));
-        for asked in asked.into_iter().flatten().map(|(_, asked)| asked) {
-            let text = "the client that was asked has disconnected";
-            now.to_server(asked.instance, answer::error(&asked.id, -32603, text));
+    pub(crate) fn unanswerable(&mut self, client: ClientId, instance: InstanceId, now: &mut Now<'_>) {
+        let Some(client) = self.clients.get_mut(&client) else { return };
+        for (_, asked) in client.asked.extract_if(|_, asked| asked.instance == instance) {
+            now.to_server(instance, answer::error(&asked.id, -32603, GONE));
         }
     }
 }

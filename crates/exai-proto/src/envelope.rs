@@ -154,11 +154,12 @@ impl Fields {
             _ => None,
         }
     }
+}
 
-    /// Whether a lenient parser might take `key` for an envelope key.
-    fn resembles(&mut self, key: &[u8]) -> bool {
-        key.contains(&b'\\') || key.len() <= 7 && self.slot(&key.to_ascii_lowercase()).is_some()
-    }
+/// Whether a lenient parser might take `key` for an envelope key.
+fn resembles_envelope_key(key: &[u8]) -> bool {
+    let known = ["jsonrpc", "id", "method", "params", "result", "error"];
+    key.contains(&b'\\') || known.into_iter().any(|known| json::resembles(key, known))
 }
 
 impl Message {
@@ -188,7 +189,7 @@ impl Message {
             if let Some(slot) = fields.slot(key) {
                 ambiguous |= slot.replace(member.value).is_some();
             } else {
-                ambiguous |= fields.resembles(key);
+                ambiguous |= resembles_envelope_key(key);
             }
         }
         let end = members.end();
@@ -298,7 +299,7 @@ pub fn split_batch(bytes: &Bytes) -> Result<Vec<Bytes>, ParseError> {
     if json::skip_space(bytes, end) != bytes.len() {
         return Err(JsonError::Syntax(end).into());
     }
-    let parts = json::elements(bytes, start..end);
+    let parts: Vec<_> = json::elements(bytes, start..end).take(limits::BATCH + 1).collect();
     if parts.is_empty() || parts.len() > limits::BATCH {
         let reason = "a batch must hold 1 to 256 messages";
         return Err(ParseError::Invalid { reason, id: None });
@@ -364,6 +365,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#, "-32600 id 1"),
             (r#"{"jsonrpc":"2.0","id":1,"method":"a","Method":"b"}"#, "-32600 id 1"),
             (r#"{"jsonrpc":"2.0","id":1,"method":"a","m\u0065thod":"b"}"#, "-32600 id 1"),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"a","paramſ":{}}"#, "-32600 id 1"),
             (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, "-32600 id 1"),
             ("[]", "-32600 id null"),
             ("7", "-32600 id null"),
@@ -391,6 +393,7 @@ mod tests {
         let batch = Bytes::from_static(br#" [{"a":1}, {"b":[2]}] "#);
         assert_eq!(split_batch(&batch).unwrap(), [&br#"{"a":1}"#[..], br#"{"b":[2]}"#]);
         assert!(split_batch(&Bytes::from_static(b"[]")).is_err());
+        assert!(split_batch(&Bytes::from(format!("[1{}]", ",1".repeat(limits::BATCH)))).is_err());
         let start = br#"{"jsonrpc":"2.0","id":42,"method":"tools/call","params":{"arguments":{"x":"aaaa"#;
         assert_eq!(peek_id(start), Some(Id::number(42)));
         assert_eq!(peek_id(br#"{"jsonrpc":"2.0","params":{"id":42,"x":"aaaa"#), None);

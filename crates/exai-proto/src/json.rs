@@ -260,22 +260,40 @@ pub fn find_path(text: &[u8], object: Range<usize>, path: &[&str]) -> Option<Ran
     path.iter().try_fold(object, |within, key| find(text, within, key))
 }
 
-/// The elements of the array at `array` in a text that was checked before; nothing if it is no array.
-pub fn elements(text: &[u8], array: Range<usize>) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    if text.get(array.start) != Some(&b'[') {
-        return found;
-    }
-    let mut at = skip_space(text, array.start + 1);
-    while at < array.end && text[at] != b']' {
-        let Ok(end) = skip_value(&text[..array.end], at) else { break };
-        found.push(at..end);
-        at = skip_space(text, end);
+/// The elements of the array at `array` in a text that was checked before; nothing if it is no array. Found
+/// one by one: a short text can hold so many that their places would fill hundreds of mebibytes.
+pub fn elements(text: &[u8], array: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let is_array = text.get(array.start) == Some(&b'[');
+    let mut at = if is_array { skip_space(text, array.start + 1) } else { array.end };
+    std::iter::from_fn(move || {
+        if at >= array.end || text[at] == b']' {
+            return None;
+        }
+        let element = at..skip_value(&text[..array.end], at).ok()?;
+        at = skip_space(text, element.end);
         if text.get(at) == Some(&b',') {
             at = skip_space(text, at + 1);
         }
+        Some(element)
+    })
+}
+
+/// Whether some parser could take `key` (its text between the quotes) for the key `known`, which is ASCII:
+/// it spells it with escapes, or differs only in case. That includes the two letters beyond ASCII that
+/// are another case of one within (U+017F and U+212A): Go's parser equates them.
+pub fn resembles(key: &[u8], known: &str) -> bool {
+    // The longest spelling has `\u0000` for every character.
+    if key.len() < known.len() || key.len() > known.len() * 6 {
+        return false;
     }
-    found
+    if key.is_ascii() && memchr::memchr(b'\\', key).is_none() {
+        return key.eq_ignore_ascii_case(known.as_bytes());
+    }
+    let quoted = [b"\"", key, b"\""].concat();
+    string(&quoted, 0..quoted.len()).is_some_and(|text| {
+        let folded = text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+        folded.eq(known.chars().map(|letter| letter.to_ascii_lowercase()))
+    })
 }
 
 /// The decoded text of the JSON string at `at`, or `None` if it is no string.
@@ -377,11 +395,22 @@ mod tests {
         let token = find_path(text, whole.clone(), &["_meta", "progressToken"]).unwrap();
         assert_eq!(&text[token.clone()], b"\"t\"");
         let array = find(text, whole.clone(), "a").unwrap();
-        let parts: Vec<&[u8]> = elements(text, array.clone()).into_iter().map(|part| &text[part]).collect();
+        let parts: Vec<&[u8]> = elements(text, array.clone()).map(|part| &text[part]).collect();
         assert_eq!(parts, [&b"1"[..], b"\"x\"", b"{\"b\":2}"]);
         assert_eq!(find(text, whole, "b"), None);
         let edits = vec![Edit { at: token, with: b"7".to_vec() }, Edit { at: array, with: b"[]".to_vec() }];
         assert_eq!(splice(text, edits), br#"{ "a" : [] , "_meta":{"progressToken":7} }"#);
+    }
+
+    #[test]
+    fn keys_that_another_parser_could_take_for_a_known_one() {
+        for key in ["requestId", "requestI\\u0064", "requestid", "REQUESTID", "reque\u{17f}tId"] {
+            assert!(resembles(key.as_bytes(), "requestId"), "{key}");
+        }
+        assert!(resembles("progressTo\u{212a}en".as_bytes(), "progressToken"));
+        for key in ["request", "requestIds", "request\\u0064", "\\ud800equestId", "request_id"] {
+            assert!(!resembles(key.as_bytes(), "requestId"), "{key}");
+        }
     }
 
     proptest! {

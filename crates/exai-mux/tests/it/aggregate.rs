@@ -142,3 +142,54 @@ fn a_name_that_had_to_be_cut_finds_its_tool_again() {
     let routed = bench.server_says(0, r#"{"jsonrpc":"2.0","id":3,"result":{"prompts":[]}}"#);
     assert_eq!(only(&routed, "server 0")["params"]["name"], long);
 }
+
+#[test]
+fn a_server_that_hangs_delays_a_known_list_by_one_second_and_is_heard_when_it_speaks_again() {
+    let mut bench = Bench::new(vec![policy("a"), policy("b")]);
+    all(&mut bench, 1);
+    bench.says(1, &list("tools/list"));
+    bench.ready(0);
+    bench.ready(1);
+    let tools = |id: u64, name: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{{"name":"{name}"}}]}}}}"#)
+    };
+    bench.server_says(0, &tools(2, "x"));
+    bench.server_says(1, &tools(2, "y"));
+    let changed = [r#"client 1 <- {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#];
+    // Server b does not answer in time; later it says what was known, or something else.
+    for (id, late, told) in [(3, "y", &[][..]), (4, "z", &changed)] {
+        bench.says(1, &list("tools/list"));
+        assert_eq!(bench.server_says(0, &tools(id, "x")), [""; 0]);
+        let answer = only(&bench.passes(Duration::from_secs(1)), "client 1");
+        let names = [&answer["result"]["tools"][0]["name"], &answer["result"]["tools"][1]["name"]];
+        assert_eq!(names, ["a__x", "b__y"]);
+        assert_eq!(bench.server_says(1, &tools(id, late)), told);
+    }
+}
+
+#[test]
+fn who_was_answered_without_a_list_is_told_when_it_comes_after_all() {
+    let error = |code: i32| format!(r#"{{"jsonrpc":"2.0","id":2,"error":{{"code":{code},"message":"no"}}}}"#);
+    let changed = r#"client 1 <- {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+    let tools = |id: u64| format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{{"name":"x"}}]}}}}"#);
+    let mut bench = Bench::new(vec![policy("a")]);
+    all(&mut bench, 1);
+    bench.says(1, &list("tools/list"));
+    let answer = only(&bench.down(0, "is missing"), "client 1");
+    assert_eq!(answer["result"]["tools"].as_array().map(Vec::len), Some(0));
+    // While it is held back, a list is answered without it and it is owed again.
+    assert_eq!(bench.says(1, &list("tools/list")).len(), 1);
+    bench.passes(Duration::from_secs(1));
+    // Another client needs the server.
+    assert_eq!(bench.introduced(2, "a", "{}"), ["start a#2 as 1"]);
+    let lines = bench.ready(1);
+    assert_eq!(only(&lines[1..], "server 1")["method"], "tools/list");
+    assert_eq!(bench.server_says(1, &error(-32603)), [""; 0], "still not");
+    bench.says(1, &list("tools/list"));
+    let answer = bench.server_says(1, &tools(3));
+    assert_eq!(answer[0], changed);
+    // A server that does not know the method has an empty list, and that is all there is to it.
+    bench.says(1, &list("prompts/list"));
+    let answer = bench.server_says(1, &error(-32601).replace("\"id\":2", "\"id\":4"));
+    assert_eq!(answer, [r#"client 1 <- {"jsonrpc":"2.0","id":"l","result":{"prompts":[]}}"#]);
+}

@@ -100,3 +100,79 @@ fn what_cannot_be_sent_is_an_honest_overload() {
     let lines = bench.does(Event::Unsent { instance: exai_mux::InstanceId(0), number: 2 });
     assert_eq!(only(&lines, "client 1")["error"]["code"], -31003);
 }
+
+#[test]
+fn no_call_lasts_longer_than_an_hour_whatever_its_timeout_and_its_progress() {
+    let call = CALL.replace("\"t\"", "\"t\",\"_meta\":{\"progressToken\":1}");
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    // The timeout may change while the server runs.
+    let patient = exai_mux::policy::Policy { call_timeout: Duration::from_hours(2), ..policy("a") };
+    bench.event(Event::Configured { policies: vec![patient] });
+    for (number, progresses) in [(2, false), (3, true)] {
+        bench.says(1, &call);
+        assert_eq!(bench.passes(Duration::from_mins(59)), [""; 0]);
+        let progress = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{number},"progress":1}}}}"#
+        );
+        if progresses {
+            assert_eq!(bench.server_says(0, &progress).len(), 1);
+        }
+        assert_eq!(only(&bench.passes(Duration::from_mins(1)), "client 1")["error"]["code"], -31004);
+    }
+}
+
+#[test]
+fn who_introduces_itself_anew_leaves_the_instance_it_used() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    bench.says(1, r#"{"jsonrpc":"2.0","id":4,"method":"resources/subscribe","params":{"uri":"r://x"}}"#);
+    bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#);
+    bench.says(1, CALL);
+    bench.server_says(0, r#"{"jsonrpc":"2.0","id":"s","method":"roots/list"}"#);
+    assert_eq!(bench.says(1, &initialize("{}")).len(), 1, "the same again: nothing changes");
+    let lines = bench.says(1, &initialize(r#"{"roots":{}}"#));
+    let expected = [
+        r#"server 0 <- {"jsonrpc":"2.0","id":"s","error":{"code":-32603,"message":"the client that was asked is gone"}}"#,
+        r#"server 0 <- {"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3,"reason":"the client has introduced itself anew"}}"#,
+        r#"server 0 <- {"jsonrpc":"2.0","id":4,"method":"resources/unsubscribe","params":{"uri":"r://x"}}"#,
+        "dropped 1 5",
+        "start a#2 as 1",
+    ];
+    assert_eq!(lines, expected);
+    assert!(!bench.router.is_busy());
+    // Once more, while the second instance starts and a call waits in it.
+    bench.says(1, CALL);
+    assert_eq!(
+        bench.says(1, &initialize(r#"{"sampling":{}}"#)),
+        ["dropped 1 0", "dropped 1 5", "start a#3 as 2"]
+    );
+    assert!(!bench.router.is_busy());
+    for late in [
+        r#"{"jsonrpc":"2.0","id":3,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#,
+    ] {
+        assert_eq!(bench.server_says(0, late), [""; 0]);
+    }
+    let ask = r#"{"jsonrpc":"2.0","id":"s2","method":"roots/list"}"#;
+    assert_eq!(only(&bench.server_says(0, ask), "server 0")["error"]["code"], -32603);
+    bench.server_says(0, r#"{"jsonrpc":"2.0","id":4,"result":{}}"#);
+    let lines = bench.ready(2);
+    assert_eq!(only(&lines[1..], "server 2")["method"], "resources/subscribe");
+    assert!(bench.passes(Duration::from_secs(91)).contains(&"stop 0".to_owned()));
+    assert_eq!(bench.down(1, "exited"), [""; 0]);
+}
+
+#[test]
+fn who_introduces_itself_anew_on_the_aggregated_endpoint_leaves_what_no_longer_suits_it() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.open(1, Endpoint::All);
+    bench.says(1, &initialize("{}"));
+    let call = CALL.replace("\"t\"", "\"a__t\"");
+    assert_eq!(bench.says(1, &call), ["start a#1 as 0"]);
+    let lines = bench.says(1, &initialize(r#"{"roots":{}}"#));
+    assert_eq!((lines[0].as_str(), lines.len()), ("dropped 1 5", 2));
+    assert_eq!(bench.says(1, &call), ["start a#2 as 1"]);
+}

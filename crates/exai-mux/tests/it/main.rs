@@ -3,7 +3,10 @@
 mod support;
 
 mod aggregate;
+mod ambiguous;
+mod cancelling;
 mod endings;
+mod limits;
 mod one_server;
 mod random;
 mod sharing;

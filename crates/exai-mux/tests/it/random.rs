@@ -88,6 +88,7 @@ impl World {
                     }
                 }
                 Effect::ToClient { client, bytes, .. } => self.received(client, &parse(&bytes)),
+                Effect::Dropped { .. } => panic!("nothing is cancelled here"),
                 Effect::Start { .. } | Effect::Stop { .. } | Effect::GiveUp { .. } => {}
             }
         }

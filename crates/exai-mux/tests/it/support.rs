@@ -107,6 +107,7 @@ fn show(effect: &Effect) -> String {
     match effect {
         Effect::ToClient { client, bytes, .. } => format!("client {} <- {}", client.0, text(bytes)),
         Effect::ToServer { instance, bytes, .. } => format!("server {} <- {}", instance.0, text(bytes)),
+        Effect::Dropped { client, id } => format!("dropped {} {id:?}", client.0),
         Effect::Start { instance, server, number } => format!("start {server}#{number} as {}", instance.0),
         Effect::Stop { instance } => format!("stop {}", instance.0),
         Effect::GiveUp { instance, reason } => format!("give up {}: {reason}", instance.0),

@@ -1,0 +1,75 @@
+//! Requests that their clients no longer want.
+
+use std::time::Duration;
+
+use exai_mux::Endpoint;
+
+use crate::support::{Bench, initialize, only, policy};
+
+const CALL: &str =
+    r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"t","_meta":{"progressToken":5}}}"#;
+const CANCEL: &str = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}"#;
+
+/// Requests of the oldest client that count.
+fn in_flight(bench: &Bench) -> u32 {
+    bench.router.clients()[0].in_flight
+}
+
+/// Two clients of one ready instance; the first has called a tool and cancelled it.
+fn cancelled() -> Bench {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    bench.introduced(2, "a", "{}");
+    bench.says(1, CALL);
+    assert_eq!(in_flight(&bench), 1);
+    assert_eq!(only(&bench.says(1, CANCEL), "server 0")["params"]["requestId"], 2);
+    assert_eq!(in_flight(&bench), 0);
+    assert!(!bench.router.is_busy());
+    bench
+}
+
+#[test]
+fn a_request_that_waits_here_is_dropped_when_it_is_cancelled() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.open(1, Endpoint::All);
+    bench.says(1, &initialize("{}"));
+    bench.says(1, r#"{"jsonrpc":"2.0","id":5,"method":"tools/list"}"#);
+    assert_eq!(in_flight(&bench), 1, "it waits for the lists");
+    assert_eq!(bench.says(1, CANCEL), ["dropped 1 5"]);
+    assert_eq!((in_flight(&bench), bench.router.is_busy()), (0, false));
+    bench.says(1, &CALL.replace("\"t\"", "\"a__t\""));
+    assert_eq!(in_flight(&bench), 1, "it waits for the server to start");
+    assert_eq!(bench.says(1, CANCEL), ["dropped 1 5"]);
+    assert_eq!((in_flight(&bench), bench.router.is_busy()), (0, false));
+    assert_eq!(bench.says(1, CANCEL), [""; 0]);
+}
+
+#[test]
+fn a_cancelled_request_counts_no_more_but_what_the_server_answers_passes() {
+    let mut bench = cancelled();
+    assert_eq!(bench.says(1, CANCEL), [""; 0], "once is enough");
+    bench.says(2, CALL);
+    let ask = r#"{"jsonrpc":"2.0","id":7,"method":"roots/list"}"#;
+    assert_eq!(only(&bench.server_says(0, ask), "client 2")["method"], "roots/list");
+    let answer = bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#);
+    assert_eq!(answer, [r#"client 1 <- {"jsonrpc":"2.0","id":5,"result":{}}"#]);
+    assert_eq!(in_flight(&bench), 0);
+}
+
+#[test]
+fn a_cancelled_request_is_forgotten_quietly_after_ten_seconds_whatever_its_progress() {
+    let mut bench = cancelled();
+    assert_eq!(bench.passes(Duration::from_secs(9)), [""; 0]);
+    let progress =
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":2,"progress":1}}"#;
+    assert_eq!(only(&bench.server_says(0, progress), "client 1")["params"]["progressToken"], 5);
+    assert_eq!(bench.passes(Duration::from_secs(2)), ["dropped 1 5"]);
+    assert_eq!(bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#), [""; 0]);
+    assert_eq!(in_flight(&bench), 0);
+}
+
+#[test]
+fn a_crash_is_no_news_to_who_cancelled() {
+    assert_eq!(cancelled().down(0, "exited"), ["dropped 1 5"]);
+}
