@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use exai_os::process::{self, Kill, Killed};
 use exai_proto::documents::Status;
-use exai_proto::link::{FromDaemon, ToDaemon};
+use exai_proto::link::{ByeReason, FromDaemon, ToDaemon};
 
 use crate::door::{self, Door, DoorError, HELLO_TIME, Sight};
 use crate::link::{Incoming, Link, LinkError};
@@ -55,8 +55,9 @@ pub enum StopError {
     },
 }
 
-/// Ends the daemon, which has `grace` to finish what is under way. `None` when none ran.
-pub fn stop(door: &Door, grace: Duration) -> Result<Option<Ended>, StopError> {
+/// Ends the daemon, which has `grace` to finish what is under way. `None` when none ran. The shims are told
+/// `reason`: whether to wait to be needed, or to come back.
+pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<Ended>, StopError> {
     let deadline = Instant::now() + grace + MORE;
     let mut pause = Pause::new();
     loop {
@@ -65,7 +66,7 @@ pub fn stop(door: &Door, grace: Duration) -> Result<Option<Ended>, StopError> {
             Sight::Nothing | Sight::Stale(_) | Sight::Refusing(LinkError::ForeignPeer { .. }) => {
                 return Ok(None);
             }
-            Sight::Answering(link) => return ask(door, *link, grace, deadline).map(Some),
+            Sight::Answering(link) => return ask(door, *link, grace, reason, deadline).map(Some),
             Sight::Stopping(record) => {
                 return wait(&door::verified(&record.identity), None, deadline).map(Some);
             }
@@ -83,7 +84,13 @@ pub fn stop(door: &Door, grace: Duration) -> Result<Option<Ended>, StopError> {
     }
 }
 
-fn ask(door: &Door, mut link: Link, grace: Duration, deadline: Instant) -> Result<Ended, StopError> {
+fn ask(
+    door: &Door,
+    mut link: Link,
+    grace: Duration,
+    reason: ByeReason,
+    deadline: Instant,
+) -> Result<Ended, StopError> {
     let daemon = link.daemon().clone();
     let status = match link.ask(&ToDaemon::Status, Instant::now() + HELLO_TIME) {
         Ok(FromDaemon::Status { status }) => Some(*status),
@@ -95,7 +102,7 @@ fn ask(door: &Door, mut link: Link, grace: Duration, deadline: Instant) -> Resul
         .map(|record| door::verified(&record.identity))
         .or_else(|| process::identify(daemon.pid).ok().flatten());
     let timeout_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-    let mut said = link.send(&ToDaemon::Stop { timeout_ms });
+    let mut said = link.send(&ToDaemon::Stop { timeout_ms, reason });
     while said.is_ok() {
         said = match link.next_before(Some(deadline)) {
             Ok(Incoming::Control(FromDaemon::Error { reason })) => return Err(StopError::Refused(reason)),

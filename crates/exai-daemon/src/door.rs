@@ -17,13 +17,14 @@ use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Reque
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use exai_config::Home;
 use exai_mux::Endpoint;
 use exai_os::local::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -35,7 +36,8 @@ use crate::status::{About, Tcp};
 use crate::token::Token;
 use crate::{link, websocket};
 
-/// How many connections there may be, all together.
+/// How many connections there may be on the local socket, and how many on TCP. Apart from each other: TCP
+/// connections cost their owner nothing, and must not lock the shims out.
 const MOST_CONNECTIONS: usize = 1024;
 /// How long a connection may take to send a request's head.
 const HEAD: Duration = Duration::from_secs(5);
@@ -47,8 +49,11 @@ const RETRY: Duration = Duration::from_secs(2);
 pub(crate) struct Rooms {
     pub(crate) hub: HubHandle,
     pub(crate) about: Arc<About>,
+    pub(crate) home: Home,
     pub(crate) sessions: Sessions,
     pub(crate) tasks: TaskTracker,
+    /// The WebSockets: they say goodbye when the daemon ends.
+    pub(crate) sockets: TaskTracker,
 }
 
 /// The doors, before they are opened.
@@ -56,12 +61,21 @@ pub(crate) struct Door {
     pub(crate) rooms: Rooms,
     pub(crate) token: Token,
     pub(crate) closing: CancellationToken,
-    places: Arc<Semaphore>,
 }
+
+/// One of the places for connections. An upgraded connection keeps its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// Breaks a connection off.
+#[derive(Debug, Clone)]
+pub(crate) struct HangUp(pub(crate) CancellationToken);
 
 impl Door {
     pub(crate) fn new(rooms: Rooms, token: Token, closing: CancellationToken) -> Self {
-        Door { rooms, token, closing, places: Arc::new(Semaphore::new(MOST_CONNECTIONS)) }
+        Door { rooms, token, closing }
     }
 
     fn app(&self) -> Router {
@@ -78,7 +92,7 @@ impl Door {
 
     /// Serves the local socket until the door closes.
     pub(crate) fn open_local(&self, mut listener: Listener) {
-        let (app, closing, places) = (self.app(), self.closing.clone(), self.places.clone());
+        let (app, closing, places) = (self.app(), self.closing.clone(), places());
         let tasks = self.rooms.tasks.clone();
         self.rooms.tasks.spawn(async move {
             loop {
@@ -104,11 +118,12 @@ impl Door {
     }
 
     /// Serves a TCP address until the door closes; tries again while somebody else holds it.
-    pub(crate) fn open_tcp(&self, addr: SocketAddr, bound: io::Result<TcpListener>) {
-        let (app, closing, places) = (self.app(), self.closing.clone(), self.places.clone());
+    pub(crate) fn open_tcp(&self, addr: SocketAddr, bound: io::Result<TcpListener>, places: &Arc<Semaphore>) {
+        let (app, closing, places) = (self.app(), self.closing.clone(), places.clone());
         let rooms = self.rooms.clone();
         self.rooms.tasks.spawn(async move {
             let mut bound = bound;
+            let late = bound.is_err();
             let listener = loop {
                 note(&rooms.about, addr, &bound);
                 if let Ok(listener) = bound {
@@ -121,6 +136,9 @@ impl Door {
             };
             let Ok(local) = listener.local_addr() else { return };
             tracing::info!(addr = %local, "listening");
+            if late && let Err(error) = crate::record::write(&rooms.home, &rooms.about) {
+                tracing::warn!(%error, "daemon.json could not be renewed");
+            }
             loop {
                 let accepted = tokio::select! {
                     accepted = listener.accept() => accepted,
@@ -138,6 +156,11 @@ impl Door {
             }
         });
     }
+}
+
+/// Places for as many connections as there may be.
+pub(crate) fn places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MOST_CONNECTIONS))
 }
 
 /// Writes down how a TCP address stands.
@@ -197,14 +220,19 @@ fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let Ok(place) = places.try_acquire_owned() else {
+    let Ok(permit) = places.try_acquire_owned() else {
         tracing::warn!("a connection was refused: 1024 are open");
         return;
     };
+    let place = Place { _permit: Arc::new(permit) };
+    let hang_up = HangUp(closing.child_token());
     tasks.spawn(async move {
+        let ended = hang_up.0.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(from.clone());
+            request.extensions_mut().insert(place.clone());
+            request.extensions_mut().insert(hang_up.clone());
             app.clone().oneshot(request)
         });
         let connection = http1::Builder::new()
@@ -216,9 +244,8 @@ fn serve<S>(
         tokio::select! {
             // A peer that breaks off is no news.
             _ = connection => {}
-            () = closing.cancelled() => {}
+            () = ended.cancelled() => {}
         }
-        drop(place);
     });
 }
 
@@ -235,16 +262,18 @@ async fn mcp(rooms: Rooms, endpoint: Endpoint, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     if parts.headers.contains_key(header::UPGRADE) {
         return match WebSocketUpgrade::from_request_parts(&mut parts, &rooms).await {
-            Ok(upgrade) => websocket::open(rooms, endpoint, upgrade),
+            Ok(upgrade) => websocket::open(rooms, endpoint, parts.extensions.remove::<Place>(), upgrade),
             Err(rejection) => rejection.into_response(),
         };
     }
     let headers = parts.headers.clone();
+    let hang_up =
+        parts.extensions.get::<HangUp>().cloned().unwrap_or_else(|| HangUp(CancellationToken::new()));
     match parts.method.clone() {
         Method::POST => {
             let request = Request::from_parts(parts, body);
             match axum::body::Bytes::from_request(request, &rooms).await {
-                Ok(body) => http::post(rooms, endpoint, headers, body).await,
+                Ok(body) => http::post(rooms, endpoint, headers, hang_up, body).await,
                 Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                     let body = crate::inbound::too_long(&exai_proto::Id::null());
                     (StatusCode::PAYLOAD_TOO_LARGE, [(header::CONTENT_TYPE, "application/json")], body)
@@ -253,7 +282,7 @@ async fn mcp(rooms: Rooms, endpoint: Endpoint, request: Request) -> Response {
                 Err(rejection) => rejection.into_response(),
             }
         }
-        Method::GET => http::get(&rooms, &endpoint, &headers),
+        Method::GET => http::get(&rooms, &endpoint, &headers, hang_up),
         Method::DELETE => http::delete(rooms, endpoint, headers).await,
         _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, DELETE")]).into_response(),
     }

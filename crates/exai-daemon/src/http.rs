@@ -4,7 +4,7 @@
 //! else as a stream of events that ends with the last answer. A lost connection cancels nothing: the
 //! specification wants `notifications/cancelled` for that.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,14 +13,15 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use exai_mux::Endpoint;
+use exai_proto::envelope::Outcome;
 use exai_proto::{Id, Kind, Message, answer, version};
 use futures_util::stream;
-use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-use crate::door::Rooms;
+use crate::door::{HangUp, Rooms};
 use crate::hub::HubEvent;
 use crate::inbound::Inbound;
-use crate::session::{Delivery, Session};
+use crate::session::{Deliveries, Delivery, Session};
 use crate::sink::{Sink, Way};
 use crate::status::ClientFacts;
 
@@ -28,10 +29,11 @@ const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
 /// How many sessions there may be.
 const MOST_SESSIONS: usize = 256;
-/// A session without a stream that has not been used for this long is ended.
-const IDLE: Duration = Duration::from_mins(30);
 /// How often a silent stream shows that it lives.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// An answer that takes longer than this is streamed: clients wait only so long for a response's head, and
+/// some do nothing else meanwhile.
+const PLAIN: Duration = Duration::from_millis(20);
 
 /// The open sessions, by their secret ids. An id is no proof of who one is: the token is asked for besides.
 #[derive(Debug, Clone, Default)]
@@ -47,17 +49,6 @@ type Refusal = Box<Response>;
 impl Sessions {
     fn open(&self) -> MutexGuard<'_, ById> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes out the sessions nobody has used for long, and those the hub has closed.
-    fn expired(&self, now: Instant) -> Vec<Arc<Session>> {
-        let mut open = self.open();
-        let over = |session: &Session| {
-            session.is_closed() || session.idle_since().is_some_and(|since| now.duration_since(since) > IDLE)
-        };
-        let ids: Vec<String> =
-            open.iter().filter(|(_, (session, _))| over(session)).map(|(id, _)| id.clone()).collect();
-        ids.iter().filter_map(|id| open.remove(id)).map(|(session, _)| session).collect()
     }
 }
 
@@ -111,52 +102,52 @@ fn is_initialize(message: &Message) -> bool {
 }
 
 /// `POST`: messages of the client.
-pub(crate) async fn post(rooms: Rooms, endpoint: Endpoint, headers: HeaderMap, body: Bytes) -> Response {
+pub(crate) async fn post(
+    rooms: Rooms,
+    endpoint: Endpoint,
+    headers: HeaderMap,
+    hang_up: HangUp,
+    body: Bytes,
+) -> Response {
     let mut inbound = Inbound::default();
     inbound.take(body);
     if let Some(refusal) = inbound.refusals.into_iter().next() {
         return json(StatusCode::BAD_REQUEST, refusal);
     }
     let messages = inbound.messages;
-    let begins = messages.iter().any(is_initialize);
-    if begins && messages.len() > 1 {
-        return fail(StatusCode::BAD_REQUEST, -32600, "initialize must stand alone");
+    if messages.iter().any(is_initialize) {
+        if messages.len() > 1 {
+            return fail(StatusCode::BAD_REQUEST, -32600, "initialize must stand alone");
+        }
+        return begin(rooms, endpoint, hang_up, messages).await;
     }
-    let found = if begins {
-        begin(&rooms, endpoint).await
-    } else {
-        session(&rooms, &endpoint, &headers).and_then(|found| check_version(&headers).map(|()| found))
-    };
-    let (session_id, session) = match found {
-        Ok(found) => found,
-        Err(response) => return *response,
-    };
+    let found =
+        session(&rooms, &endpoint, &headers).and_then(|found| check_version(&headers).map(|()| found));
+    match found {
+        Ok((_, session)) => exchange(&rooms, &session, hang_up, messages).await,
+        Err(response) => *response,
+    }
+}
+
+/// Hands messages to the hub and waits for what there is to say.
+async fn exchange(rooms: &Rooms, session: &Session, hang_up: HangUp, messages: Vec<Message>) -> Response {
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
     // The stream is there before the request is sent: a fast answer must find it.
-    let deliveries = session.post(&ids);
+    let Ok(deliveries) = session.post(&ids, hang_up.0) else {
+        return fail(StatusCode::BAD_REQUEST, -32600, "a request with this id is under way");
+    };
     if rooms.hub.send(HubEvent::Said { client: session.client, messages }).await.is_err() {
         return fail(StatusCode::SERVICE_UNAVAILABLE, -31001, "the daemon is stopping");
     }
-    if ids.is_empty() {
-        return StatusCode::ACCEPTED.into_response();
-    }
-    let mut response = answers(deliveries, ids.len()).await;
-    if begins && let Ok(value) = HeaderValue::from_str(&session_id) {
-        response.headers_mut().insert(SESSION, value);
-    }
-    response
+    if ids.is_empty() { StatusCode::ACCEPTED.into_response() } else { answers(deliveries, ids.len()).await }
 }
 
-/// Opens a session.
-async fn begin(rooms: &Rooms, endpoint: Endpoint) -> Result<(String, Arc<Session>), Refusal> {
-    for session in rooms.sessions.expired(Instant::now()) {
-        let client = session.client;
-        if rooms.hub.send(HubEvent::Close { client }).await.is_err() {
-            break;
-        }
-    }
+/// `initialize`: opens a session, which stays only if the server accepts.
+async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, messages: Vec<Message>) -> Response {
+    // The hub closes sessions; here they are forgotten.
+    rooms.sessions.open().retain(|_, (session, _)| !session.is_closed());
     if rooms.sessions.open().len() >= MOST_SESSIONS {
-        return Err(Box::new(fail(StatusCode::SERVICE_UNAVAILABLE, -31003, "256 sessions are open")));
+        return fail(StatusCode::SERVICE_UNAVAILABLE, -31003, "256 sessions are open");
     }
     let client = rooms.hub.next_client();
     let session = Arc::new(Session::new(client, Instant::now()));
@@ -168,35 +159,78 @@ async fn begin(rooms: &Rooms, endpoint: Endpoint) -> Result<(String, Arc<Session
         shown: true,
     };
     let sink = Sink::new(Way::Http(session.clone()));
-    let opened = HubEvent::Open { client, endpoint: endpoint.clone(), sink, facts };
-    if rooms.hub.send(opened).await.is_err() {
-        return Err(Box::new(fail(StatusCode::SERVICE_UNAVAILABLE, -31001, "the daemon is stopping")));
+    if rooms.hub.send(HubEvent::Open { client, endpoint: endpoint.clone(), sink, facts }).await.is_err() {
+        return fail(StatusCode::SERVICE_UNAVAILABLE, -31001, "the daemon is stopping");
     }
-    let id = crate::token::random_hex::<16>();
-    rooms.sessions.open().insert(id.clone(), (session.clone(), endpoint));
-    Ok((id, session))
+    // Dropped with this future, if the client goes away meanwhile: then the session is closed.
+    let tentative = Tentative(Some(session.clone()));
+    let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
+    let Ok(mut deliveries) = session.post(&ids, hang_up.0) else {
+        return fail(StatusCode::INTERNAL_SERVER_ERROR, -32603, "BUG: a new session has requests under way");
+    };
+    if rooms.hub.send(HubEvent::Said { client, messages }).await.is_err() {
+        return fail(StatusCode::SERVICE_UNAVAILABLE, -31001, "the daemon is stopping");
+    }
+    // The session's id goes into the head, so this answer is never streamed.
+    let answer = loop {
+        match deliveries.next().await {
+            Some(Delivery::Answer(bytes)) => break bytes,
+            Some(Delivery::Aside(_)) => {}
+            None => return fail(StatusCode::SERVICE_UNAVAILABLE, -31001, "the daemon is stopping"),
+        }
+    };
+    let accepted = Message::parse(answer.clone())
+        .is_ok_and(|message| matches!(message.kind(), Kind::Response { outcome: Outcome::Result(_), .. }));
+    let mut response = json(StatusCode::OK, answer);
+    if accepted {
+        let id = crate::token::random_hex::<16>();
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(SESSION, value);
+        }
+        tentative.keep();
+        rooms.sessions.open().insert(id, (session, endpoint));
+    }
+    response
 }
 
-/// The response to a POST with this many requests.
-async fn answers(mut deliveries: mpsc::Receiver<Delivery>, requests: usize) -> Response {
-    match deliveries.recv().await {
-        None => fail(StatusCode::NOT_FOUND, -32600, "the session has ended"),
-        Some(Delivery::Answer(bytes)) if requests == 1 => json(StatusCode::OK, bytes),
-        Some(first) => {
-            let begun = Answers { deliveries, open: requests, first: VecDeque::from([first]) };
-            events(stream::unfold(begun, |mut answers| async move {
-                let event = answers.next().await?;
-                Some((event, answers))
-            }))
+/// A session that is closed unless it is kept.
+struct Tentative(Option<Arc<Session>>);
+
+impl Tentative {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Tentative {
+    fn drop(&mut self) {
+        if let Some(session) = &self.0 {
+            session.close(false);
         }
     }
 }
 
+/// The response to a POST with this many requests.
+async fn answers(mut deliveries: Deliveries, requests: usize) -> Response {
+    let first = match timeout(PLAIN, deliveries.next()).await {
+        Ok(Some(Delivery::Answer(bytes))) if requests == 1 => return json(StatusCode::OK, bytes),
+        // The session has ended, or the request was cancelled: a stream with nothing on it.
+        Ok(None) => return events(stream::empty()),
+        Ok(Some(first)) => Some(first),
+        Err(_) => None,
+    };
+    let begun = Answers { deliveries, open: requests, first };
+    events(stream::unfold(begun, |mut answers| async move {
+        let event = answers.next().await?;
+        Some((event, answers))
+    }))
+}
+
 struct Answers {
-    deliveries: mpsc::Receiver<Delivery>,
+    deliveries: Deliveries,
     /// Requests without an answer.
     open: usize,
-    first: VecDeque<Delivery>,
+    first: Option<Delivery>,
 }
 
 impl Answers {
@@ -204,9 +238,9 @@ impl Answers {
         if self.open == 0 {
             return None;
         }
-        let delivery = match self.first.pop_front() {
+        let delivery = match self.first.take() {
             Some(delivery) => delivery,
-            None => match tokio::time::timeout(KEEP_ALIVE, self.deliveries.recv()).await {
+            None => match timeout(KEEP_ALIVE, self.deliveries.next()).await {
                 Ok(delivery) => delivery?,
                 Err(_) => return Some(alive()),
             },
@@ -222,14 +256,11 @@ impl Answers {
 }
 
 /// `GET`: the stream for what belongs to no request.
-pub(crate) fn get(rooms: &Rooms, endpoint: &Endpoint, headers: &HeaderMap) -> Response {
+pub(crate) fn get(rooms: &Rooms, endpoint: &Endpoint, headers: &HeaderMap, hang_up: HangUp) -> Response {
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if !accepts.contains("text/event-stream") {
-        return (
-            StatusCode::METHOD_NOT_ALLOWED,
-            [(header::ALLOW, "GET, POST, DELETE")],
-            "a GET must accept text/event-stream\n",
-        )
+        let text = "a GET must accept text/event-stream\n";
+        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, DELETE")], text)
             .into_response();
     }
     let session =
@@ -237,12 +268,14 @@ pub(crate) fn get(rooms: &Rooms, endpoint: &Endpoint, headers: &HeaderMap) -> Re
             Ok((_, session)) => session,
             Err(response) => return *response,
         };
-    let Some(messages) = session.get() else {
+    let Some(messages) = session.get(hang_up.0) else {
         return fail(StatusCode::CONFLICT, -32600, "this session has a GET stream already");
     };
     events(stream::unfold(messages, |mut messages| async move {
-        let event = match tokio::time::timeout(KEEP_ALIVE, messages.recv()).await {
-            Ok(message) => event(&message?),
+        let event = match timeout(KEEP_ALIVE, messages.next()).await {
+            Ok(delivery) => match delivery? {
+                Delivery::Aside(bytes) | Delivery::Answer(bytes) => event(&bytes),
+            },
             Err(_) => alive(),
         };
         Some((event, messages))
@@ -253,13 +286,13 @@ pub(crate) fn get(rooms: &Rooms, endpoint: &Endpoint, headers: &HeaderMap) -> Re
 pub(crate) async fn delete(rooms: Rooms, endpoint: Endpoint, headers: HeaderMap) -> Response {
     match session(&rooms, &endpoint, &headers) {
         Ok((id, session)) => {
+            // Closed first: whatever becomes of this request, the hub will notice.
+            session.close(false);
             rooms.sessions.open().remove(&id);
-            session.close();
-            let client = session.client;
-            if rooms.hub.send(HubEvent::Close { client }).await.is_err() {
-                return StatusCode::SERVICE_UNAVAILABLE.into_response();
+            match rooms.hub.send(HubEvent::Close { client: session.client }).await {
+                Ok(()) => StatusCode::OK.into_response(),
+                Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             }
-            StatusCode::OK.into_response()
         }
         Err(response) => *response,
     }

@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use exai_config::Config;
 use exai_mux::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, Router};
+use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::documents::{ServerState, Servers, Status};
 use exai_proto::link::ByeReason;
-use exai_proto::{Message, ParseError};
+use exai_proto::{Id, Kind, Message, ParseError};
+use exai_supervisor::outbox::Unsent;
 use exai_supervisor::{Job, JobEvent, Line};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
 use crate::builtin;
 use crate::hosting::{self, Host};
-use crate::sink::Sink;
+use crate::sink::{LetGo, Sink};
 use crate::status::{ClientFacts, Facts, InstanceFacts};
 
 /// How many events may wait. Whoever has more to say waits until there is room.
@@ -40,8 +42,10 @@ pub(crate) enum HubEvent {
     Builtin { instance: InstanceId, message: Bytes },
     /// Somebody wants to know something or have something done.
     Ask(Question),
-    /// A system signal asks the daemon to stop.
-    Stop { grace: Duration },
+    /// The configuration was read again.
+    Loaded { outcome: Result<Config, String>, reply: oneshot::Sender<Result<(), String>> },
+    /// The daemon is to end, after at most this long for what is under way.
+    Stop { grace: Duration, reason: ByeReason },
 }
 
 /// What can be asked of the hub, each with the way back.
@@ -138,7 +142,15 @@ pub(crate) struct Hub {
     /// Reused, so that routing allocates nothing for it.
     effects: Vec<Effect>,
     pending: VecDeque<Event>,
-    stopping: Option<Instant>,
+    /// When time must be looked at next. Set once and kept: what happens meanwhile does not put it off.
+    due: Option<Instant>,
+    stopping: Option<Stopping>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stopping {
+    deadline: Instant,
+    reason: ByeReason,
 }
 
 impl Hub {
@@ -159,6 +171,7 @@ impl Hub {
             jobs,
             effects: Vec::new(),
             pending: VecDeque::new(),
+            due: None,
             stopping: None,
         };
         (hub, job_events)
@@ -174,9 +187,9 @@ impl Hub {
         let mut heard = Vec::with_capacity(BATCH);
         let mut done = Vec::with_capacity(BATCH);
         loop {
-            let tick = self.next_tick();
-            let until_tick = async {
-                match tick {
+            let due = self.next_due();
+            let until_due = async {
+                match due {
                     Some(at) => sleep_until(at.into()).await,
                     None => std::future::pending().await,
                 }
@@ -194,14 +207,19 @@ impl Hub {
                         self.hear(event);
                     }
                 }
-                () = until_tick => self.tick(),
+                () = until_due => {}
+            }
+            if due.is_some_and(|due| due <= Instant::now()) {
+                self.due = None;
+                self.tick();
             }
             if self.is_done() {
                 break;
             }
         }
-        for client in self.clients.values() {
-            client.sink.close();
+        let clients: Vec<ClientId> = self.clients.keys().copied().collect();
+        for client in clients {
+            self.let_go(client, LetGo::Stopping);
         }
     }
 
@@ -209,19 +227,22 @@ impl Hub {
         match event {
             HubEvent::Said { client, messages } => {
                 for message in messages {
+                    if self.stopping.is_some() && self.refuse(client, &message) {
+                        continue;
+                    }
                     self.route(Event::FromClient { client, message });
                 }
             }
             HubEvent::Open { client, endpoint, sink, facts } => {
                 if self.stopping.is_some() {
-                    return sink.close();
+                    return sink.close(LetGo::Stopping, ByeReason::Stop);
                 }
                 tracing::info!(%client, transport = facts.transport, label = facts.label, "client connected");
                 self.clients.insert(client, Connected { sink, facts });
                 self.route(Event::Opened { client, endpoint });
             }
             HubEvent::Close { client } => {
-                self.close_client(client, "disconnected");
+                self.let_go(client, LetGo::Left);
                 self.run_pending();
             }
             HubEvent::Spawned { instance, outcome } => self.spawned(instance, outcome),
@@ -231,7 +252,16 @@ impl Hub {
                 }
             }
             HubEvent::Ask(question) => self.reply(question),
-            HubEvent::Stop { grace } => self.begin_stop(grace),
+            HubEvent::Loaded { outcome, reply } => {
+                let outcome = outcome.map(|config| {
+                    tracing::info!(servers = config.servers.len(), "configuration loaded");
+                    self.config = config;
+                    self.configure();
+                });
+                // The last good one stays in force.
+                let _ = reply.send(outcome);
+            }
+            HubEvent::Stop { grace, reason } => self.begin_stop(grace, reason),
         }
     }
 
@@ -248,17 +278,16 @@ impl Hub {
                 let _ = reply.send(crate::status::list(&self.config, &self.facts()));
             }
             Question::Reload(reply) => {
-                let outcome = match exai_config::load(&self.host.home) {
-                    Ok(config) => {
-                        tracing::info!(servers = config.servers.len(), "configuration loaded");
-                        self.config = config;
-                        self.configure();
-                        Ok(())
-                    }
-                    // The last good one stays in force.
-                    Err(error) => Err(error.to_string()),
-                };
-                let _ = reply.send(outcome);
+                let (home, hub) = (self.host.home.clone(), self.handle.clone());
+                self.host.tasks.spawn(async move {
+                    let loaded = tokio::task::spawn_blocking(move || exai_config::load(&home)).await;
+                    let outcome = match loaded {
+                        Ok(loaded) => loaded.map_err(|error| error.to_string()),
+                        Err(panic) => Err(format!("BUG: {panic}")),
+                    };
+                    // A hub that is gone needs no configuration.
+                    let _ = hub.send(HubEvent::Loaded { outcome, reply }).await;
+                });
             }
             Question::RestartServer { server, reply } => {
                 let known = self.router.servers().into_iter().find(|known| *known.name == *server);
@@ -300,6 +329,11 @@ impl Hub {
         match effect {
             Effect::ToClient { client, bytes, about } => self.to_client(client, bytes, about),
             Effect::ToServer { instance, bytes, number } => self.to_server(instance, bytes, number),
+            Effect::Dropped { client, id } => {
+                if let Some(connected) = self.clients.get(&client) {
+                    connected.sink.dropped(&id);
+                }
+            }
             Effect::Start { instance, server, number } => self.start(instance, &server, number),
             Effect::Stop { instance } => self.stop_instance(instance),
             Effect::GiveUp { instance, reason } => {
@@ -316,22 +350,23 @@ impl Hub {
     fn to_client(&mut self, client: ClientId, bytes: Bytes, about: About) {
         let Some(connected) = self.clients.get(&client) else { return };
         if let Err(slow) = connected.sink.send(bytes, about) {
-            tracing::warn!(%client, queued = slow.queued, "client does not read what waits for it: disconnected");
-            self.close_client(client, "too slow");
+            tracing::warn!(%client, queued = slow.queued, "too much waits for this client");
+            self.let_go(client, LetGo::Slow);
         }
     }
 
     fn to_server(&mut self, instance: InstanceId, bytes: Bytes, number: Option<u64>) {
-        let Some(hosted) = self.hosted.get(&instance) else { return };
-        match &hosted.body {
-            Body::Running(job) => {
-                if let Err(full) = job.send(bytes) {
-                    tracing::warn!(server = %hosted.server, queued = full.queued, "server does not read what waits for it");
-                    self.pending.extend(number.map(|number| Event::Unsent { instance, number }));
-                }
+        let sent = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
+            Some(Body::Running(job)) => job.send(bytes),
+            Some(Body::Builtin) => {
+                self.ask_builtin(instance, bytes);
+                Ok(())
             }
-            Body::Builtin => self.ask_builtin(instance, bytes),
-            Body::Spawning | Body::Unwanted | Body::Stopping(_) => {}
+            Some(Body::Spawning | Body::Unwanted | Body::Stopping(_)) | None => Err(Unsent::Closed),
+        };
+        if let Err(unsent) = sent {
+            tracing::warn!(?instance, %unsent, "not sent");
+            self.pending.extend(number.map(|number| Event::Unsent { instance, number }));
         }
     }
 
@@ -349,6 +384,11 @@ impl Hub {
     }
 
     fn start(&mut self, instance: InstanceId, server: &Arc<str>, number: u32) {
+        if self.stopping.is_some() {
+            let reason = "could not be started: the daemon is stopping".to_owned();
+            let why = Down { reason, stderr_tail: String::new() };
+            return self.pending.push_back(Event::Down { instance, why });
+        }
         let body = if let Some(config) = self.config.servers.get(server) {
             tracing::info!(%server, number, "starting");
             self.host.start(instance, server, config.clone(), &self.handle, &self.jobs);
@@ -405,7 +445,10 @@ impl Hub {
             JobEvent::Ended(ended) => {
                 if let Some(hosted) = self.hosted.remove(&instance) {
                     tracing::info!(server = %hosted.server, reason = ended.reason, "ended");
-                    *self.restarts.entry(hosted.server).or_default() += 1;
+                    // What was stopped on purpose is no restart.
+                    if matches!(hosted.body, Body::Running(_)) {
+                        *self.restarts.entry(hosted.server).or_default() += 1;
+                    }
                 }
                 let why = Down { reason: ended.reason, stderr_tail: ended.stderr_tail };
                 self.route(Event::Down { instance, why });
@@ -418,8 +461,10 @@ impl Hub {
             Line::Whole(bytes) => match Message::parse(bytes.clone()) {
                 Ok(message) => self.route(Event::FromServer { instance, message }),
                 Err(ParseError::Batch) => {
-                    for part in exai_proto::envelope::split_batch(&bytes).unwrap_or_default() {
-                        self.line(instance, Line::Whole(part));
+                    let parts = exai_proto::envelope::split_batch(&bytes).unwrap_or_default();
+                    // A batch within a batch is no message.
+                    for message in parts.into_iter().filter_map(|part| Message::parse(part).ok()) {
+                        self.route(Event::FromServer { instance, message });
                     }
                 }
                 Err(error) => {
@@ -432,57 +477,67 @@ impl Hub {
                 tracing::warn!(?instance, "a message of a server is longer than 32 MiB");
                 if let Some(id) = exai_proto::envelope::peek_id(&start) {
                     // The router sees an answer with an error in its place.
-                    let data = exai_proto::answer::FailureData::new(
-                        exai_proto::answer::Source::Daemon,
-                        exai_proto::answer::Failure::AnswerTooLarge,
-                    );
-                    let text = "the server's answer is longer than 32 MiB";
-                    let bytes = exai_proto::answer::failure(&id, text, &data);
+                    let data = FailureData::new(Source::Daemon, Failure::AnswerTooLarge);
+                    let bytes = answer::failure(&id, "the server's answer is longer than 32 MiB", &data);
                     self.line(instance, Line::Whole(bytes));
                 }
             }
         }
     }
 
+    /// While the daemon stops: a request is answered, not routed. Returns whether it was one.
+    fn refuse(&mut self, client: ClientId, message: &Message) -> bool {
+        let Kind::Request { id, .. } = message.kind() else { return false };
+        let id = Id::from_json(message.at(id));
+        let data = FailureData::new(Source::Daemon, Failure::DaemonUnavailable);
+        let bytes = answer::failure(&id, "the daemon is stopping", &data);
+        self.to_client(client, bytes, About::Answer(id));
+        true
+    }
+
     /// Forgets a client; what that means for its requests is pending until [`Hub::run_pending`].
-    fn close_client(&mut self, client: ClientId, why: &str) {
+    fn let_go(&mut self, client: ClientId, why: LetGo) {
         if let Some(connected) = self.clients.remove(&client) {
-            connected.sink.close();
-            tracing::info!(%client, why, "client gone");
+            let bye = self.stopping.map_or(ByeReason::Stop, |stopping| stopping.reason);
+            connected.sink.close(why, bye);
+            tracing::info!(%client, why = why.as_str(), "client gone");
             self.pending.push_back(Event::Closed { client });
         }
     }
 
-    fn next_tick(&self) -> Option<Instant> {
-        let now = Instant::now();
-        let slow = self.clients.values().any(|client| client.sink.has_queued());
-        let own = (slow || self.stopping.is_some()).then(|| now + Duration::from_millis(250));
-        [self.router.next_tick(now), own].into_iter().flatten().min()
+    /// When time must be looked at next.
+    fn next_due(&mut self) -> Option<Instant> {
+        if self.due.is_none() {
+            let now = Instant::now();
+            let watched = self.clients.values().any(|client| client.sink.needs_checks());
+            let own = (watched || self.stopping.is_some()).then(|| now + Duration::from_millis(250));
+            self.due = [self.router.next_tick(now), own].into_iter().flatten().min();
+        }
+        self.due
     }
 
     fn tick(&mut self) {
         let now = Instant::now();
-        let slow: Vec<(ClientId, usize)> = self
+        let going: Vec<(ClientId, LetGo)> = self
             .clients
             .iter_mut()
-            .filter_map(|(&id, client)| client.sink.check(now).err().map(|slow| (id, slow.queued)))
+            .filter_map(|(&id, client)| client.sink.check(now).map(|why| (id, why)))
             .collect();
-        for (client, queued) in slow {
-            tracing::warn!(%client, queued, "client has not read for 10 s: disconnected");
-            self.close_client(client, "too slow");
+        for (client, why) in going {
+            self.let_go(client, why);
         }
         self.route(Event::Tick);
-        if self.stopping.is_some_and(|deadline| deadline <= now || !self.router.is_busy()) {
+        if self.stopping.is_some_and(|stopping| stopping.deadline <= now || !self.router.is_busy()) {
             self.stop_all();
         }
     }
 
-    fn begin_stop(&mut self, grace: Duration) {
-        if self.stopping.is_some() {
-            return;
-        }
-        tracing::info!(clients = self.clients.len(), "stopping");
-        self.stopping = Some(Instant::now() + grace);
+    /// Begins to stop, or hurries a stop that is under way.
+    fn begin_stop(&mut self, grace: Duration, reason: ByeReason) {
+        let deadline = Instant::now() + grace;
+        tracing::info!(clients = self.clients.len(), ?grace, "stopping");
+        let deadline = self.stopping.map_or(deadline, |earlier| earlier.deadline.min(deadline));
+        self.stopping = Some(Stopping { deadline, reason });
         if !self.router.is_busy() || grace.is_zero() {
             self.stop_all();
         }
@@ -496,9 +551,9 @@ impl Hub {
     }
 
     fn is_done(&self) -> bool {
-        self.stopping.is_some_and(|deadline| {
+        self.stopping.is_some_and(|stopping| {
             let ended = self.hosted.values().all(|hosted| matches!(hosted.body, Body::Builtin));
-            ended && (!self.router.is_busy() || deadline <= Instant::now())
+            ended && (!self.router.is_busy() || stopping.deadline <= Instant::now())
         })
     }
 
@@ -533,6 +588,3 @@ impl Hub {
         }
     }
 }
-
-/// What a link says when the daemon ends.
-pub(crate) const BYE: ByeReason = ByeReason::Stop;

@@ -10,7 +10,8 @@
 //! - The [`hub`] owns the router, the clients and the instances. Everything that can happen reaches it as
 //!   one [`hub::HubEvent`]; it carries out the router's effects and never waits for anybody.
 //! - Clients come in through [`door`] (sockets), [`guard`] (who may), and one of three rooms: [`link`]
-//!   (shims and the command line), [`websocket`] and [`http`] (Streamable HTTP).
+//!   (shims and the command line), [`websocket`] and [`http`] (Streamable HTTP). [`socket`] is what the first two
+//!   have in common.
 //! - [`hosting`] turns a configured server into a running job; [`builtin`] is the server inside.
 
 mod builtin;
@@ -27,6 +28,7 @@ mod record;
 mod serve;
 mod session;
 mod sink;
+mod socket;
 mod status;
 mod token;
 mod websocket;

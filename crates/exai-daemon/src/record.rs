@@ -29,7 +29,11 @@ pub(crate) fn write(home: &Home, about: &About) -> io::Result<()> {
 /// Removes the record, if it is this daemon's.
 pub(crate) fn remove(home: &Home, about: &About) -> io::Result<()> {
     let path = home.daemon_record();
-    let bytes = exai_os::private::read(&path, 1 << 20)?;
+    let bytes = match exai_os::private::read(&path, 1 << 20) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
     let ours =
         serde_json::from_slice::<DaemonRecord>(&bytes).is_ok_and(|record| record.instance == about.instance);
     if ours { exai_os::private::remove(&path) } else { Ok(()) }

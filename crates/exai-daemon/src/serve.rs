@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use exai_config::Home;
 use exai_os::local::{Endpoint, Listener};
 use exai_os::lock::{self, Claim, HeldLock};
+use exai_proto::link::ByeReason;
 use exai_proto::ready::Readiness;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +25,9 @@ use crate::{logging, record};
 const LOCK: Duration = Duration::from_secs(2);
 /// How long requests under way may take when a signal ends the daemon.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long last words may take, and then the ends of tasks.
+const FAREWELL: Duration = Duration::from_millis(1500);
 
 /// What a daemon is started with.
 #[derive(Debug)]
@@ -167,12 +171,20 @@ async fn life(
 
     let closing = CancellationToken::new();
     let (hub, events) = HubHandle::new();
-    let rooms =
-        Rooms { hub: hub.clone(), about: about.clone(), sessions: Sessions::default(), tasks: tasks.clone() };
+    let sockets = TaskTracker::new();
+    let rooms = Rooms {
+        hub: hub.clone(),
+        about: about.clone(),
+        home: home.clone(),
+        sessions: Sessions::default(),
+        tasks: tasks.clone(),
+        sockets: sockets.clone(),
+    };
     let door = Door::new(rooms, token, closing.clone());
     door.open_local(listener);
+    let places = door::places();
     for (addr, bound) in tcp {
-        door.open_tcp(addr, bound);
+        door.open_tcp(addr, bound, &places);
     }
     say(ready, &Readiness::Ready);
     tracing::info!(pid = about.pid, instance = about.instance, version = env!("CARGO_PKG_VERSION"), "ready");
@@ -182,30 +194,30 @@ async fn life(
     let (core, jobs) = Hub::new(config, host, hub);
     core.run(events, jobs).await;
 
-    record::remove(home, &about).map_err(failed("failed to remove daemon.json"))?;
-    // Links say goodbye in their own tasks; nobody is waited for long.
+    // Links say goodbye in their own tasks. Whoever does not listen is not waited for long.
     tasks.close();
-    let _ = tokio::time::timeout(Duration::from_millis(500), async {
-        door_closed(&closing, &tasks).await;
-    })
-    .await;
+    sockets.close();
+    let _ = tokio::time::timeout(FAREWELL, sockets.wait()).await;
+    closing.cancel();
+    let _ = tokio::time::timeout(FAREWELL, tasks.wait()).await;
+    if let Err(error) = record::remove(home, &about) {
+        tracing::warn!(%error, "daemon.json could not be removed");
+    }
     tracing::info!("stopped");
     Ok(())
 }
 
-async fn door_closed(closing: &CancellationToken, tasks: &TaskTracker) {
-    tokio::task::yield_now().await;
-    closing.cancel();
-    tasks.wait().await;
-}
-
 /// SIGTERM and SIGINT, or the console's, end the daemon like `exai stop`.
+///
+/// The second one hurries: what is under way is given no more time.
 async fn heed_signals(hub: HubHandle, closing: CancellationToken) {
-    tokio::select! {
-        () = exai_os::signal::shutdown() => {
-            // A hub that is gone is stopping already.
-            let _ = hub.send(HubEvent::Stop { grace: GRACE }).await;
+    for grace in [GRACE, Duration::ZERO] {
+        tokio::select! {
+            () = exai_os::signal::shutdown() => {
+                // A hub that is gone is stopping already.
+                let _ = hub.send(HubEvent::Stop { grace, reason: ByeReason::Stop }).await;
+            }
+            () = closing.cancelled() => return,
         }
-        () = closing.cancelled() => {}
     }
 }

@@ -2,18 +2,20 @@
 //!
 //! Each message goes on exactly one stream: an answer on the stream of its POST, what comes up meanwhile on
 //! the same stream, everything else on the GET stream. While there is no GET stream, a bounded number of
-//! messages waits for it.
+//! messages waits for it. What waits on all streams together is bounded in bytes.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
 use exai_mux::{About, ClientId};
 use exai_proto::Id;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use crate::sink::TooSlow;
+use crate::sink::{CLIENT_BYTES, TooSlow};
 
 /// How many messages may wait on one stream.
 const STREAM: usize = 1024;
@@ -25,20 +27,30 @@ const WAITING_BYTES: usize = 1024 * 1024;
 pub(crate) struct Session {
     pub(crate) client: ClientId,
     state: Mutex<State>,
-    closed: watch::Sender<bool>,
+    /// Bytes on all streams that have not been taken.
+    queued: Arc<AtomicUsize>,
+    closed: CancellationToken,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Streams of POSTs, by the requests they carried.
-    posts: HashMap<Id, mpsc::Sender<Delivery>>,
-    get: Option<mpsc::Sender<Bytes>>,
+    /// Streams of POSTs, by the requests they carried that have no answer.
+    posts: HashMap<Id, Stream>,
+    get: Option<Stream>,
     waiting: VecDeque<Bytes>,
     waiting_bytes: usize,
     last_used: Instant,
 }
 
-/// A message on the stream of a POST.
+/// The sending side of one response.
+#[derive(Debug, Clone)]
+struct Stream {
+    sender: mpsc::Sender<Delivery>,
+    /// Breaks the connection off: a response that nobody reads cannot be ended in any other way.
+    hang_up: CancellationToken,
+}
+
+/// A message on a stream.
 #[derive(Debug)]
 pub(crate) enum Delivery {
     /// It answers one of the POST's requests.
@@ -46,6 +58,43 @@ pub(crate) enum Delivery {
     /// It came up on the way.
     Aside(Bytes),
 }
+
+impl Delivery {
+    fn bytes(&self) -> &Bytes {
+        match self {
+            Delivery::Answer(bytes) | Delivery::Aside(bytes) => bytes,
+        }
+    }
+}
+
+/// The receiving side of one response.
+#[derive(Debug)]
+pub(crate) struct Deliveries {
+    receiver: mpsc::Receiver<Delivery>,
+    queued: Arc<AtomicUsize>,
+}
+
+impl Deliveries {
+    /// The next message; none when the session ends or nothing more can come. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+        let delivery = self.receiver.recv().await?;
+        self.queued.fetch_sub(delivery.bytes().len(), Ordering::Relaxed);
+        Some(delivery)
+    }
+}
+
+impl Drop for Deliveries {
+    fn drop(&mut self) {
+        self.receiver.close();
+        while let Ok(delivery) = self.receiver.try_recv() {
+            self.queued.fetch_sub(delivery.bytes().len(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// A request's id is the id of one that is under way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IdInUse;
 
 impl Session {
     pub(crate) fn new(client: ClientId, now: Instant) -> Self {
@@ -56,68 +105,72 @@ impl Session {
             waiting_bytes: 0,
             last_used: now,
         };
-        Session { client, state: Mutex::new(state), closed: watch::Sender::new(false) }
+        Session { client, state: Mutex::new(state), queued: Arc::default(), closed: CancellationToken::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The stream for a POST that carries these requests.
-    pub(crate) fn post(&self, ids: &[Id]) -> mpsc::Receiver<Delivery> {
+    fn stream(&self, hang_up: CancellationToken) -> (Stream, Deliveries) {
         let (sender, receiver) = mpsc::channel(STREAM);
+        (Stream { sender, hang_up }, Deliveries { receiver, queued: self.queued.clone() })
+    }
+
+    /// The stream for a POST that carries these requests.
+    pub(crate) fn post(&self, ids: &[Id], hang_up: CancellationToken) -> Result<Deliveries, IdInUse> {
+        let (stream, deliveries) = self.stream(hang_up);
         let mut state = self.state();
-        for id in ids {
-            state.posts.insert(id.clone(), sender.clone());
+        if ids.iter().any(|id| state.posts.get(id).is_some_and(|post| !post.sender.is_closed())) {
+            return Err(IdInUse);
         }
-        receiver
+        for id in ids {
+            state.posts.insert(id.clone(), stream.clone());
+        }
+        Ok(deliveries)
     }
 
     /// The GET stream, or `None` if there is one already.
-    pub(crate) fn get(&self) -> Option<mpsc::Receiver<Bytes>> {
+    pub(crate) fn get(&self, hang_up: CancellationToken) -> Option<Deliveries> {
         let mut state = self.state();
-        if state.get.as_ref().is_some_and(|open| !open.is_closed()) {
+        if state.get.as_ref().is_some_and(|open| !open.sender.is_closed()) {
             return None;
         }
-        let (sender, receiver) = mpsc::channel(STREAM);
+        let (stream, deliveries) = self.stream(hang_up);
         state.waiting_bytes = 0;
         for message in std::mem::take(&mut state.waiting) {
             // There is room: fewer wait than a stream holds.
-            let _ = sender.try_send(message);
+            let _ = self.put(&stream, Delivery::Aside(message));
         }
-        state.get = Some(sender);
-        Some(receiver)
+        state.get = Some(stream);
+        Some(deliveries)
     }
 
     /// Puts a message on its stream. Never waits.
     pub(crate) fn deliver(&self, bytes: Bytes, about: About) -> Result<(), TooSlow> {
         let mut state = self.state();
-        let slow = TooSlow { queued: STREAM };
         let bytes = match about {
             About::Answer(id) => {
-                return match state.posts.remove(&id).map(|post| post.try_send(Delivery::Answer(bytes))) {
-                    Some(Err(mpsc::error::TrySendError::Full(_))) => Err(slow),
+                return match state.posts.remove(&id) {
+                    Some(post) => self.put(&post, Delivery::Answer(bytes)).map(drop),
                     // The client went away: its answer has nowhere to go.
-                    Some(Ok(()) | Err(mpsc::error::TrySendError::Closed(_))) | None => Ok(()),
+                    None => Ok(()),
                 };
             }
-            About::During(id) => match state.posts.get(&id).map(|post| post.try_send(Delivery::Aside(bytes)))
-            {
-                // What came up during a request that is answered already has nowhere to go.
-                Some(Ok(())) | None => return Ok(()),
-                Some(Err(mpsc::error::TrySendError::Full(_))) => return Err(slow),
-                Some(Err(mpsc::error::TrySendError::Closed(
-                    Delivery::Aside(bytes) | Delivery::Answer(bytes),
-                ))) => bytes,
-            },
+            About::During(id) => {
+                match state.posts.get(&id).map(|post| self.put(post, Delivery::Aside(bytes.clone()))) {
+                    Some(Ok(Put::Taken)) => return Ok(()),
+                    Some(Err(slow)) => return Err(slow),
+                    Some(Ok(Put::Gone)) | None => bytes,
+                }
+            }
             About::Session => bytes,
         };
-        let bytes = match state.get.as_ref().map(|get| get.try_send(bytes.clone())) {
-            Some(Ok(())) => return Ok(()),
-            Some(Err(mpsc::error::TrySendError::Full(_))) => return Err(slow),
-            Some(Err(mpsc::error::TrySendError::Closed(bytes))) => bytes,
-            None => bytes,
-        };
+        match state.get.as_ref().map(|get| self.put(get, Delivery::Aside(bytes.clone()))) {
+            Some(Ok(Put::Taken)) => return Ok(()),
+            Some(Err(slow)) => return Err(slow),
+            Some(Ok(Put::Gone)) | None => {}
+        }
         state.waiting_bytes += bytes.len();
         state.waiting.push_back(bytes);
         while state.waiting.len() > WAITING || state.waiting_bytes > WAITING_BYTES {
@@ -125,6 +178,30 @@ impl Session {
             state.waiting_bytes -= dropped;
         }
         Ok(())
+    }
+
+    fn put(&self, stream: &Stream, delivery: Delivery) -> Result<Put, TooSlow> {
+        let length = delivery.bytes().len();
+        let queued = self.queued.fetch_add(length, Ordering::Relaxed);
+        let full = queued > 0 && queued + length > CLIENT_BYTES;
+        let sent = if full {
+            Err(mpsc::error::TrySendError::Full(delivery))
+        } else {
+            stream.sender.try_send(delivery)
+        };
+        if sent.is_err() {
+            self.queued.fetch_sub(length, Ordering::Relaxed);
+        }
+        match sent {
+            Ok(()) => Ok(Put::Taken),
+            Err(mpsc::error::TrySendError::Closed(_)) => Ok(Put::Gone),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(TooSlow { queued }),
+        }
+    }
+
+    /// This request will get no answer: its stream may end.
+    pub(crate) fn drop_request(&self, id: &Id) {
+        self.state().posts.remove(id);
     }
 
     /// Notes that the client was here.
@@ -135,19 +212,35 @@ impl Session {
     /// Since when nothing has been heard and no stream has been open.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let mut state = self.state();
-        state.posts.retain(|_, post| !post.is_closed());
-        let open = !state.posts.is_empty() || state.get.as_ref().is_some_and(|get| !get.is_closed());
+        state.posts.retain(|_, post| !post.sender.is_closed());
+        let open = !state.posts.is_empty() || state.get.as_ref().is_some_and(|get| !get.sender.is_closed());
         (!open).then_some(state.last_used)
     }
 
-    pub(crate) fn close(&self) {
-        self.closed.send_replace(true);
+    pub(crate) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Ends all streams after what is on them, or breaks them off.
+    pub(crate) fn close(&self, break_off: bool) {
+        self.closed.cancel();
         let mut state = self.state();
-        state.posts.clear();
-        state.get = None;
+        let streams = state.posts.drain().map(|(_, post)| post).collect::<Vec<_>>();
+        for stream in streams.into_iter().chain(state.get.take()) {
+            if break_off {
+                stream.hang_up.cancel();
+            }
+        }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        *self.closed.borrow()
+        self.closed.is_cancelled()
     }
+}
+
+/// What became of a message that was put on a stream.
+enum Put {
+    Taken,
+    /// Nobody is at the other end.
+    Gone,
 }

@@ -1,10 +1,12 @@
 //! Where a client's messages go.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use exai_mux::About;
+use exai_proto::Id;
+use exai_proto::link::ByeReason;
 use exai_supervisor::outbox::Outbox;
 
 use crate::session::Session;
@@ -14,6 +16,8 @@ pub(crate) const CLIENT_BYTES: usize = exai_proto::limits::MESSAGE_BYTES + 8 * 1
 /// A client with more than this waiting for longer than [`PATIENCE`] is cut off.
 const MANY: usize = 4 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
+/// An HTTP session without a stream that has not been used for this long is ended.
+const IDLE: Duration = Duration::from_mins(30);
 
 /// The way to one client. Pushing never waits.
 #[derive(Debug)]
@@ -25,15 +29,47 @@ pub(crate) struct Sink {
 #[derive(Debug)]
 pub(crate) enum Way {
     /// A shim, the command line, or a WebSocket.
-    Socket(Outbox),
+    Socket(Socket),
     /// A session of Streamable HTTP.
     Http(Arc<Session>),
+}
+
+/// The sending side of a WebSocket.
+#[derive(Debug, Clone)]
+pub(crate) struct Socket {
+    pub(crate) outbox: Outbox,
+    /// What is said at the end, if the daemon ends it.
+    pub(crate) bye: Arc<OnceLock<ByeReason>>,
 }
 
 /// The client does not read; it must be disconnected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooSlow {
     pub(crate) queued: usize,
+}
+
+/// Why a client is let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LetGo {
+    /// It went by itself.
+    Left,
+    /// It did not read.
+    Slow,
+    /// Nobody has used its session for long.
+    Unused,
+    /// The daemon stops.
+    Stopping,
+}
+
+impl LetGo {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            LetGo::Left => "left",
+            LetGo::Slow => "does not read what waits for it",
+            LetGo::Unused => "has not used its session for 30 minutes",
+            LetGo::Stopping => "the daemon stops",
+        }
+    }
 }
 
 impl Sink {
@@ -43,35 +79,65 @@ impl Sink {
 
     pub(crate) fn send(&self, bytes: Bytes, about: About) -> Result<(), TooSlow> {
         match &self.way {
-            Way::Socket(outbox) => outbox.push(bytes).map_err(|full| TooSlow { queued: full.queued }),
+            Way::Socket(socket) => match socket.outbox.push(bytes) {
+                // What is closed has told the hub so, or is about to.
+                Ok(()) | Err(exai_supervisor::outbox::Unsent::Closed) => Ok(()),
+                Err(exai_supervisor::outbox::Unsent::Full { queued }) => Err(TooSlow { queued }),
+            },
             Way::Http(session) => session.deliver(bytes, about),
         }
     }
 
-    /// Looks whether the client has been slow for too long.
-    pub(crate) fn check(&mut self, now: Instant) -> Result<(), TooSlow> {
-        let queued = match &self.way {
-            Way::Socket(outbox) => outbox.queued(),
-            // A session's buffers are bounded one by one.
-            Way::Http(_) => 0,
-        };
-        if queued <= MANY {
+    /// A request that will get no answer.
+    pub(crate) fn dropped(&self, id: &Id) {
+        match &self.way {
+            Way::Socket(_) => {}
+            Way::Http(session) => session.drop_request(id),
+        }
+    }
+
+    /// Whether the client must be let go.
+    pub(crate) fn check(&mut self, now: Instant) -> Option<LetGo> {
+        if let Way::Http(session) = &self.way
+            && (session.is_closed()
+                || session.idle_since().is_some_and(|since| now.duration_since(since) > IDLE))
+        {
+            return Some(LetGo::Unused);
+        }
+        if self.queued() <= MANY {
             self.slow_since = None;
-            return Ok(());
+            return None;
         }
         let since = *self.slow_since.get_or_insert(now);
-        if now.duration_since(since) < PATIENCE { Ok(()) } else { Err(TooSlow { queued }) }
+        (now.duration_since(since) >= PATIENCE).then_some(LetGo::Slow)
     }
 
-    /// Whether bytes wait that the client has not taken.
-    pub(crate) fn has_queued(&self) -> bool {
-        matches!(&self.way, Way::Socket(outbox) if outbox.queued() > 0)
-    }
-
-    pub(crate) fn close(&self) {
+    pub(crate) fn queued(&self) -> usize {
         match &self.way {
-            Way::Socket(outbox) => outbox.close(),
-            Way::Http(session) => session.close(),
+            Way::Socket(socket) => socket.outbox.queued(),
+            Way::Http(session) => session.queued(),
+        }
+    }
+
+    /// Whether [`Sink::check`] has something to look at even while nothing happens.
+    pub(crate) fn needs_checks(&self) -> bool {
+        matches!(self.way, Way::Http(_)) || self.queued() > 0
+    }
+
+    /// `bye` is what a socket is told if the daemon stops.
+    pub(crate) fn close(&self, why: LetGo, bye: ByeReason) {
+        match &self.way {
+            Way::Socket(socket) => {
+                match why {
+                    LetGo::Stopping => {
+                        let _ = socket.bye.set(bye);
+                    }
+                    LetGo::Slow => socket.outbox.clear(),
+                    LetGo::Left | LetGo::Unused => {}
+                }
+                socket.outbox.close();
+            }
+            Way::Http(session) => session.close(why == LetGo::Slow),
         }
     }
 }

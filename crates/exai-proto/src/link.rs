@@ -83,6 +83,9 @@ pub enum ToDaemon {
     Stop {
         /// Grace in milliseconds.
         timeout_ms: u64,
+        /// What the links are told.
+        #[serde(default)]
+        reason: ByeReason,
     },
     /// Asks for one server's instances to be stopped; the next request starts them anew.
     RestartServer {
@@ -141,10 +144,11 @@ pub enum FromDaemon {
 }
 
 /// Why a daemon closes a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ByeReason {
     /// A person stopped the daemon: do not start it again unasked.
+    #[default]
     Stop,
     /// It is being restarted: come back.
     Restart,
@@ -166,8 +170,9 @@ mod tests {
 
     #[test]
     fn control_messages_keep_their_names() {
-        let text = serde_json::to_string(&ToDaemon::Stop { timeout_ms: 5 }).unwrap();
-        assert_eq!(text, r#"{"type":"stop","timeout_ms":5}"#);
+        let text =
+            serde_json::to_string(&ToDaemon::Stop { timeout_ms: 5, reason: ByeReason::Restart }).unwrap();
+        assert_eq!(text, r#"{"type":"stop","timeout_ms":5,"reason":"restart"}"#);
         assert!(serde_json::from_str::<ToDaemon>(r#"{"type":"status","later":1}"#).is_ok());
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::lines::Line;
-use crate::outbox::{Full, Outbox, outbox};
+use crate::outbox::{Outbox, Unsent, outbox};
 use crate::tail::Tail;
 use crate::task;
 
@@ -68,7 +68,7 @@ impl Job {
     }
 
     /// Queues one line for stdin; the line feed is added.
-    pub fn send(&self, line: Bytes) -> Result<(), Full> {
+    pub fn send(&self, line: Bytes) -> Result<(), Unsent> {
         self.stdin.push(line)
     }
 

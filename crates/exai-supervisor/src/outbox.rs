@@ -19,18 +19,27 @@ pub struct Drain {
     shared: Arc<Shared>,
 }
 
-/// The queue holds as many bytes as it may.
+/// Why a message was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{queued} bytes wait to be written already")]
-pub struct Full {
-    /// How many wait.
-    pub queued: usize,
+pub enum Unsent {
+    /// The queue holds as many bytes as it may.
+    #[error("{queued} bytes wait to be written already")]
+    Full {
+        /// How many wait.
+        queued: usize,
+    },
+    /// The queue was ended, by whoever fills it or because nobody reads any more.
+    #[error("nobody reads what is written")]
+    Closed,
 }
 
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
+    /// Wakes the drain.
     changed: Notify,
+    /// Wakes all who wait for the end.
+    ended: Notify,
     limit: usize,
 }
 
@@ -47,7 +56,8 @@ struct State {
 /// A queue of at most `limit` bytes. One message is always taken, so that a limit smaller than the longest
 /// message blocks nothing.
 pub fn outbox(limit: usize) -> (Outbox, Drain) {
-    let shared = Arc::new(Shared { state: Mutex::default(), changed: Notify::new(), limit });
+    let shared =
+        Arc::new(Shared { state: Mutex::default(), changed: Notify::new(), ended: Notify::new(), limit });
     (Outbox { shared: shared.clone() }, Drain { shared })
 }
 
@@ -58,14 +68,14 @@ impl Shared {
 }
 
 impl Outbox {
-    /// Queues a message. To a closed queue it is dropped: nobody is there to read it.
-    pub fn push(&self, message: Bytes) -> Result<(), Full> {
+    /// Queues a message, or says why not; never waits.
+    pub fn push(&self, message: Bytes) -> Result<(), Unsent> {
         let mut state = self.shared.state();
         if state.closed {
-            return Ok(());
+            return Err(Unsent::Closed);
         }
         if state.bytes > 0 && state.bytes + message.len() > self.shared.limit {
-            return Err(Full { queued: state.bytes });
+            return Err(Unsent::Full { queued: state.bytes });
         }
         state.bytes += message.len();
         state.queue.push_back(message);
@@ -78,6 +88,25 @@ impl Outbox {
     pub fn close(&self) {
         self.shared.state().closed = true;
         self.shared.changed.notify_one();
+        self.shared.ended.notify_waiters();
+    }
+
+    /// Drops what waits; a batch that is being written is no longer waiting.
+    pub fn clear(&self) {
+        let mut state = self.shared.state();
+        state.queue.clear();
+        state.bytes = state.taken;
+    }
+
+    /// Waits until the queue is closed, by [`Outbox::close`] or by the end of its drain. Cancel safe; any
+    /// number may wait.
+    pub async fn closed(&self) {
+        let mut ended = std::pin::pin!(self.shared.ended.notified());
+        // From here on no call of `notify_waiters` is missed.
+        ended.as_mut().enable();
+        if !self.shared.state().closed {
+            ended.await;
+        }
     }
 
     /// How many bytes wait, those being written included.
@@ -112,6 +141,8 @@ impl Drop for Drain {
     fn drop(&mut self) {
         let mut state = self.shared.state();
         *state = State { closed: true, ..State::default() };
+        drop(state);
+        self.shared.ended.notify_waiters();
     }
 }
 
@@ -124,7 +155,7 @@ mod tests {
         let (outbox, mut drain) = outbox(10);
         outbox.push(Bytes::from_static(b"12345")).unwrap();
         outbox.push(Bytes::from_static(b"678")).unwrap();
-        assert_eq!(outbox.push(Bytes::from_static(b"901")), Err(Full { queued: 8 }));
+        assert_eq!(outbox.push(Bytes::from_static(b"901")), Err(Unsent::Full { queued: 8 }));
         let mut batch = Vec::new();
         assert!(drain.take(&mut batch).await);
         assert_eq!(batch, [&b"12345"[..], b"678"]);
@@ -141,7 +172,33 @@ mod tests {
         outbox.push(Bytes::from_static(b"larger than the limit")).unwrap();
         drop(drain);
         assert_eq!(outbox.queued(), 0);
-        outbox.push(Bytes::from_static(b"into the void")).unwrap();
+        assert_eq!(outbox.push(Bytes::from_static(b"into the void")), Err(Unsent::Closed));
         assert_eq!(outbox.queued(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_waits_can_be_dropped_but_not_what_is_being_written() {
+        let (outbox, mut drain) = outbox(10);
+        outbox.push(Bytes::from_static(b"123")).unwrap();
+        let mut batch = Vec::new();
+        assert!(drain.take(&mut batch).await);
+        outbox.push(Bytes::from_static(b"4567")).unwrap();
+        outbox.clear();
+        assert_eq!(outbox.queued(), 3);
+        outbox.push(Bytes::from_static(b"89")).unwrap();
+        batch.clear();
+        assert!(drain.take(&mut batch).await);
+        assert_eq!((&batch[..], outbox.queued()), (&[Bytes::from_static(b"89")][..], 2));
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_for_the_end_hear_of_it_from_either_side() {
+        let (filled, drain) = outbox(1);
+        let other = filled.clone();
+        tokio::join!(filled.closed(), other.closed(), async { drop(drain) });
+        filled.closed().await;
+        let (filled, _drain) = outbox(1);
+        tokio::join!(filled.closed(), async { filled.close() });
+        filled.closed().await;
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use exai_client::door::START_TIME;
 use exai_client::stop;
 use exai_proto::exit;
-use exai_proto::link::{FromDaemon, ToDaemon};
+use exai_proto::link::{ByeReason, FromDaemon, ToDaemon};
 
 use super::stop::GRACE_S;
 use super::{ask, count, door, join, unexpected};
@@ -28,7 +28,7 @@ fn restart_daemon(printer: &Printer) -> Result<u8, Error> {
     // Nobody else may start one in between.
     let starting = door.spawn_lock(Instant::now() + START_TIME)?;
     printer.progress("stopping the daemon…");
-    match stop::stop(&door, grace)? {
+    match stop::stop(&door, grace, ByeReason::Restart)? {
         Some(ended) => super::stop::tell(&ended, printer)?,
         None => printer.line("no exai daemon was running")?,
     }

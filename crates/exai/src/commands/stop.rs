@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use exai_client::stop::{self, Ended};
 use exai_proto::exit;
+use exai_proto::link::ByeReason;
 
 use super::{count, door};
 use crate::cli::StopArgs;
@@ -16,7 +17,7 @@ pub(crate) const GRACE_S: u64 = 10;
 pub(crate) fn run(args: &StopArgs, printer: &Printer) -> Result<u8, Error> {
     let door = door()?;
     printer.progress("stopping the daemon…");
-    let ended = stop::stop(&door, Duration::from_secs(args.timeout))?;
+    let ended = stop::stop(&door, Duration::from_secs(args.timeout), ByeReason::Stop)?;
     printer.clear_progress();
     let Some(ended) = ended else {
         printer.line(&format!("no exai daemon runs (state directory {})", door.home().path().display()))?;

@@ -1,0 +1,183 @@
+//! One WebSocket, as a shim's link or as a client's own: frames in, frames out, until either side ends it.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::ws::{CloseFrame, Message as Frame, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use exai_mux::{ClientId, Endpoint};
+use exai_proto::limits;
+use exai_proto::link::{ByeReason, FromDaemon};
+use exai_supervisor::outbox::{Drain, outbox};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::door::Rooms;
+use crate::hub::{Gone, HubEvent};
+use crate::inbound::Inbound;
+use crate::link::{self, Controls};
+use crate::sink::{CLIENT_BYTES, Sink, Socket, Way};
+use crate::status::ClientFacts;
+
+/// How many frames are taken in before the hub hears of them.
+const BATCH: usize = 256;
+/// How long the last words may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The bounds of a message, and small buffers: there may be hundreds of connections.
+pub(crate) fn limited(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    // A little more than a message, so that one that is just too long is answered and not cut off.
+    const LONGEST: usize = limits::MESSAGE_BYTES + 1024;
+    upgrade
+        .max_message_size(LONGEST)
+        .max_frame_size(LONGEST)
+        .read_buffer_size(32 * 1024)
+        .write_buffer_size(64 * 1024)
+}
+
+/// What frames mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// The link: messages are binary, text is control.
+    Link,
+    /// Subprotocol `mcp`: messages are text; binary is taken as well.
+    Mcp,
+}
+
+/// Serves a WebSocket until it ends.
+pub(crate) async fn serve(
+    socket: WebSocket,
+    rooms: Rooms,
+    endpoint: Endpoint,
+    facts: ClientFacts,
+    speech: Speech,
+    greeting: Option<FromDaemon>,
+) -> Result<(), Gone> {
+    let _present = rooms.sockets.token();
+    let (sink, stream) = socket.split();
+    let (outbox, drain) = outbox(CLIENT_BYTES);
+    let (controls, replies) = mpsc::channel(64);
+    if let Some(greeting) = greeting {
+        // There is room: it is the first.
+        let _ = controls.try_send(greeting);
+    }
+    let ours = Socket { outbox, bye: Arc::new(OnceLock::new()) };
+    let mut writer = rooms.tasks.spawn(write(sink, drain, replies, speech, ours.bye.clone()));
+    let sink = Sink::new(Way::Socket(ours.clone()));
+    let client = rooms.hub.open(endpoint, sink, facts).await?;
+    let reader = Reader {
+        client,
+        socket: ours,
+        speech,
+        controls: Controls { hub: rooms.hub.clone(), replies: controls },
+    };
+    let outcome = tokio::select! {
+        outcome = reader.read(stream) => outcome,
+        // The hub has let the client go.
+        () = reader.socket.outbox.closed() => Ok(()),
+        // The peer does not take what is written.
+        _ = &mut writer => Ok(()),
+    };
+    reader.socket.outbox.close();
+    let closed = rooms.hub.send(HubEvent::Close { client }).await;
+    drop(reader);
+    if !writer.is_finished() && timeout(FAREWELL, &mut writer).await.is_err() {
+        writer.abort();
+    }
+    closed.and(outcome)
+}
+
+struct Reader {
+    client: ClientId,
+    socket: Socket,
+    speech: Speech,
+    controls: Controls,
+}
+
+impl Reader {
+    async fn read(&self, mut stream: SplitStream<WebSocket>) -> Result<(), Gone> {
+        while let Some(first) = stream.next().await {
+            let mut inbound = Inbound::default();
+            let mut next = Some(first);
+            let mut taken = 0;
+            while let Some(frame) = next {
+                match frame {
+                    Ok(Frame::Binary(bytes)) => inbound.take(bytes),
+                    Ok(Frame::Text(text)) => match self.speech {
+                        Speech::Mcp => inbound.take(text.into()),
+                        Speech::Link => link::control(&self.controls, text.as_str()).await?,
+                    },
+                    Ok(Frame::Ping(_) | Frame::Pong(_)) => {}
+                    Ok(Frame::Close(_)) => return self.pass_on(inbound).await,
+                    Err(error) => {
+                        tracing::debug!(client = %self.client, %error, "connection lost");
+                        return self.pass_on(inbound).await;
+                    }
+                }
+                taken += 1;
+                // As much as is there, but not more than makes the others wait.
+                next = if taken < BATCH { stream.next().now_or_never().flatten() } else { None };
+            }
+            self.pass_on(inbound).await?;
+        }
+        Ok(())
+    }
+
+    async fn pass_on(&self, inbound: Inbound) -> Result<(), Gone> {
+        for refusal in inbound.refusals {
+            self.socket.outbox.push(refusal).map_err(|_| Gone)?;
+        }
+        if inbound.messages.is_empty() {
+            return Ok(());
+        }
+        self.controls.hub.send(HubEvent::Said { client: self.client, messages: inbound.messages }).await
+    }
+}
+
+/// Writes what there is to say: control messages first, then everything that waits, flushed once.
+async fn write(
+    mut sink: SplitSink<WebSocket, Frame>,
+    mut drain: Drain,
+    mut controls: mpsc::Receiver<FromDaemon>,
+    speech: Speech,
+    bye: Arc<OnceLock<ByeReason>>,
+) {
+    let mut batch: Vec<Bytes> = Vec::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(control) = controls.recv() => {
+                if sink.send(link::text(&control)).await.is_err() {
+                    return;
+                }
+            }
+            more = drain.take(&mut batch) => {
+                if !more {
+                    break;
+                }
+                for message in batch.drain(..) {
+                    let frame = match speech {
+                        Speech::Link => Frame::Binary(message),
+                        // Everything the hub sends was checked to be UTF-8.
+                        Speech::Mcp => Frame::Text(Utf8Bytes::try_from(message).unwrap_or_default()),
+                    };
+                    if sink.feed(frame).await.is_err() {
+                        return;
+                    }
+                }
+                if sink.flush().await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+    // The queue was closed: by the client's end, for slowness, or because the daemon ends.
+    let going = bye.get().copied();
+    if let (Speech::Link, Some(reason)) = (speech, going) {
+        let _ = sink.send(link::text(&FromDaemon::Bye { reason })).await;
+    }
+    let frame = going.map(|_| CloseFrame { code: close_code::AWAY, reason: "the daemon is stopping".into() });
+    let _ = sink.send(Frame::Close(frame)).await;
+}
