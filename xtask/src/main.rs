@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool of the developers talks to them")]
 
+mod bench;
 mod peers;
 mod process;
 mod project;
@@ -36,6 +37,12 @@ const COMMANDS: &[Command] = &[
         run: peers::run,
     },
     Command { name: "tidy", about: "the rules no compiler checks", help: tidy::HELP, run: tidy::run },
+    Command {
+        name: "bench",
+        about: "how fast and how small exai is, next to direct stdio",
+        help: bench::HELP,
+        run: bench::run,
+    },
     Command { name: "windows", about: "check the Windows side", help: windows::HELP, run: windows::run },
 ];
 

@@ -1,0 +1,109 @@
+//! The smallest MCP server that can be measured: it costs so little that what is measured is the way to it.
+//!
+//! Legacy protocol, newline-delimited JSON on stdio, one tool `echo {message}`. The text of the id and of
+//! the message goes into the answer as it came; nothing is decoded. It reads as much as is there and
+//! answers every complete line of it with one write. Lines without id and method get no answer.
+
+mod request;
+
+use std::io::{self, Read, Write};
+
+use request::Request;
+
+/// As much as a pipe holds.
+const CHUNK: usize = 64 * 1024;
+
+fn main() -> io::Result<()> {
+    let mut input = io::stdin().lock();
+    let mut output = io::stdout().lock();
+    let (mut text, mut answers) = (Vec::new(), Vec::new());
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let length = input.read(&mut chunk)?;
+        if length == 0 {
+            return Ok(());
+        }
+        let new = text.len();
+        text.extend_from_slice(&chunk[..length]);
+        let done = answer_lines(&text, new, &mut answers);
+        if !answers.is_empty() {
+            output.write_all(&answers)?;
+            output.flush()?;
+            answers.clear();
+        }
+        text.drain(..done);
+    }
+}
+
+/// Answers every complete line of `text`, whose bytes before `new` hold no newline, and returns where the
+/// rest begins.
+fn answer_lines(text: &[u8], new: usize, answers: &mut Vec<u8>) -> usize {
+    let (mut start, mut look) = (0, new);
+    while let Some(length) = request::find(&text[look..], b'\n') {
+        let end = look + length;
+        answer(&text[start..end], answers);
+        (start, look) = (end + 1, end + 1);
+    }
+    start
+}
+
+fn answer(line: &[u8], answers: &mut Vec<u8>) {
+    let request = Request::read(line);
+    let (Some(id), Some(method)) = (request.id, request.method) else { return };
+    let parts: [&[u8]; 3] = match method {
+        br#""tools/call""# => {
+            [br#""result":{"content":[{"type":"text","text":"#, request.message.unwrap_or(br#""""#), b"}]}"]
+        }
+        br#""initialize""# => [
+            br#""result":{"protocolVersion":"#,
+            request.version.unwrap_or(br#""2025-06-18""#),
+            br#","capabilities":{"tools":{}},"serverInfo":{"name":"echo-server","version":"1"}}"#,
+        ],
+        br#""tools/list""# => [TOOLS, b"", b""],
+        br#""ping""# => [br#""result":{}"#, b"", b""],
+        _ => [br#""error":{"code":-32601,"message":"Method not found"}"#, b"", b""],
+    };
+    for part in [br#"{"jsonrpc":"2.0","id":"#, id, b","].into_iter().chain(parts).chain([b"}\n".as_slice()]) {
+        answers.extend_from_slice(part);
+    }
+}
+
+const TOOLS: &[u8] = br#""result":{"tools":[{"name":"echo","description":"Returns the message","inputSchema":{"type":"object","properties":{"message":{"type":"string"}},"required":["message"]}}]}"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers(text: &str) -> String {
+        let mut answers = Vec::new();
+        answer_lines(text.as_bytes(), 0, &mut answers);
+        String::from_utf8(answers).unwrap()
+    }
+
+    #[test]
+    fn the_message_comes_back_as_it_was_written() {
+        let call = r#"{"jsonrpc":"2.0","id":"a\"b","method":"tools/call","params":{"name":"echo","arguments":{"message":"x\u00e4\\"}}}"#;
+        assert_eq!(
+            answers(&format!("{call}\n")),
+            concat!(
+                r#"{"jsonrpc":"2.0","id":"a\"b","result":{"content":[{"type":"text","text":"x\u00e4\\"}]}}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn complete_lines_are_answered_and_the_rest_stays() {
+        let text = "{\"id\":1,\"method\":\"ping\"}\n{\"method\":\"n\"}\n\n{\"id\":2,\"me";
+        let mut found = Vec::new();
+        let rest = answer_lines(text.as_bytes(), 0, &mut found);
+        assert_eq!(&text[rest..], "{\"id\":2,\"me");
+        assert_eq!(found, b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n");
+    }
+
+    #[test]
+    fn the_version_of_the_client_is_spoken() {
+        let text = r#"{"params":{"protocolVersion":"v","capabilities":{}},"method":"initialize","id":0}"#;
+        assert!(answers(&format!("{text}\n")).contains(r#""result":{"protocolVersion":"v","#));
+    }
+}

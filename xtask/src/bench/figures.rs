@@ -1,0 +1,118 @@
+//! The figures, their targets, and what was measured for them.
+
+use std::collections::HashMap;
+
+use super::statistics::{Rounds, Summary};
+
+/// Whose samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Side {
+    Direct,
+    Exai,
+}
+
+/// What was measured. Several figures may come from one series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Series {
+    Call,
+    BigCall,
+    OneClient,
+    ManyClients,
+    Start,
+    FirstStart,
+    Crowd,
+    Shim,
+    IdleDaemon,
+    AllMemory,
+    AllProcesses,
+}
+
+/// What a figure should be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Target {
+    None,
+    AtMost(f64),
+    AtLeast(f64),
+    RatioAtMost(f64),
+}
+
+/// One line of the table.
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) series: Series,
+    pub(crate) percent: usize,
+    pub(crate) target: Target,
+}
+
+pub(crate) const FIGURES: [Figure; 12] = [
+    figure("100 B call, p50", "µs", Series::Call, Target::None),
+    Figure { percent: 95, ..figure("100 B call, p95", "µs", Series::Call, Target::None) },
+    figure("1 MiB call, p50", "ms", Series::BigCall, Target::RatioAtMost(1.8)),
+    figure("calls, 1 client x 64 in flight", "/s", Series::OneClient, Target::AtLeast(80_000.0)),
+    figure("calls, 16 clients x 16 in flight", "/s", Series::ManyClients, Target::AtLeast(55_000.0)),
+    figure("start, daemon up", "ms", Series::Start, Target::AtMost(4.0)),
+    figure("start, nothing running", "ms", Series::FirstStart, Target::AtMost(60.0)),
+    figure("30 starts at once, nothing running", "ms", Series::Crowd, Target::RatioAtMost(2.0)),
+    figure("PSS of the idle daemon", "MiB", Series::IdleDaemon, Target::AtMost(8.0)),
+    figure("PSS of one shim among 20", "MiB", Series::Shim, Target::AtMost(0.8)),
+    figure("PSS, 20 clients x 5 echo servers", "MiB", Series::AllMemory, Target::None),
+    figure("processes, 20 clients x 5 echo servers", "", Series::AllProcesses, Target::None),
+];
+
+const fn figure(name: &'static str, unit: &'static str, series: Series, target: Target) -> Figure {
+    Figure { name, unit, series, percent: 50, target }
+}
+
+/// A figure with its numbers.
+pub(crate) struct Line {
+    pub(crate) direct: Option<Summary>,
+    pub(crate) exai: Option<Summary>,
+    pub(crate) ratio: Option<f64>,
+    /// Whether the target is met, where there is one and it was measured.
+    pub(crate) met: Option<bool>,
+}
+
+/// All samples of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Results(HashMap<(Series, Side), Rounds>);
+
+impl Results {
+    /// Adds one round.
+    pub(crate) fn add(&mut self, series: Series, side: Side, samples: Vec<f64>) {
+        self.0.entry((series, side)).or_default().push(samples);
+    }
+
+    pub(crate) fn line(&self, figure: &Figure) -> Line {
+        let summary = |side| Summary::of(self.0.get(&(figure.series, side))?, figure.percent);
+        let (direct, exai) = (summary(Side::Direct), summary(Side::Exai));
+        let value = exai.map(|exai| exai.value);
+        let ratio = direct.zip(value).map(|(direct, value)| value / direct.value);
+        let met = match figure.target {
+            Target::None => None,
+            Target::AtMost(limit) => value.map(|value| value <= limit),
+            Target::AtLeast(limit) => value.map(|value| value >= limit),
+            Target::RatioAtMost(limit) => ratio.map(|ratio| ratio <= limit),
+        };
+        Line { direct, exai, ratio, met }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_held_against_the_right_number() {
+        let mut results = Results::default();
+        results.add(Series::Start, Side::Direct, vec![1.0]);
+        results.add(Series::Start, Side::Exai, vec![3.0]);
+        let met = |target| results.line(&figure("x", "ms", Series::Start, target)).met;
+        assert_eq!(met(Target::None), None);
+        assert_eq!(met(Target::AtMost(3.0)), Some(true));
+        assert_eq!(met(Target::AtLeast(4.0)), Some(false));
+        assert_eq!(met(Target::RatioAtMost(2.9)), Some(false));
+        let unmeasured = results.line(&figure("x", "ms", Series::Shim, Target::AtMost(1.0)));
+        assert_eq!(unmeasured.met, None);
+    }
+}
