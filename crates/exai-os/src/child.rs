@@ -24,6 +24,15 @@ pub fn signal_tree(root_pid: u32, how: Kill) -> io::Result<()> {
     sys::child::signal_tree(root_pid, how)
 }
 
+/// Waits until a child has exited, WITHOUT reaping it: its pid, and so its group, stay its own, and
+/// [`signal_tree`] stays safe. Cancel safe; comes back at once for a child that has exited.
+///
+/// Windows has no zombies: there this is `wait`, after which `child.id()` is `None` and the number must not
+/// be used any more. macOS looks ten times a second (never run).
+pub async fn exited(child: &mut tokio::process::Child) -> io::Result<()> {
+    sys::child::exited(child).await
+}
+
 /// Raises this process's limit of open descriptors to what it may have, at most 65,536: every client and
 /// every server takes several. Children get the old limit back, since programs using `select` cannot
 /// stand a higher one. Windows has no such limit.
@@ -40,6 +49,25 @@ mod tests {
     use tokio::process::Command;
 
     use super::*;
+
+    #[tokio::test]
+    async fn an_exit_is_seen_and_the_zombie_stays() {
+        let mut command = Command::new("cat");
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let pid = child.id().unwrap();
+        let limit = std::time::Duration::from_secs(10);
+        let early = tokio::time::timeout(std::time::Duration::from_millis(1), exited(&mut child)).await;
+        assert!(early.is_err(), "it lives");
+        drop(child.stdin.take());
+        for _ in 0..2 {
+            tokio::time::timeout(limit, exited(&mut child)).await.unwrap().unwrap();
+            let all = crate::process::snapshot().unwrap();
+            assert!(all.iter().any(|row| row.pid == pid && row.zombie));
+        }
+        assert!(child.wait().await.unwrap().success());
+        exited(&mut child).await.unwrap();
+    }
 
     #[tokio::test]
     async fn a_child_gets_stdio_alone_and_its_own_group() {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::process::Command;
@@ -67,7 +68,8 @@ impl Job {
         self.pid
     }
 
-    /// Queues one line for stdin; the line feed is added.
+    /// Queues one line for stdin; the line feed is added. `Closed` means that the job is ending: it was
+    /// stopped, or closed its stdin; [`JobEvent::Ended`] follows within seconds.
     pub fn send(&self, line: Bytes) -> Result<(), Unsent> {
         self.stdin.push(line)
     }
@@ -79,8 +81,9 @@ impl Job {
 
     /// Begins the stop ladder. [`JobEvent::Ended`] says when it is done.
     pub fn stop(&self) {
-        self.stdin.close();
+        // In this order: a queue that closes before is one that the server has stopped reading.
         self.stop.send_replace(true);
+        self.stdin.close();
     }
 
     /// The last lines of stderr so far.
@@ -128,8 +131,9 @@ pub fn start<T: Copy + Send + 'static>(
     let tail = Tail::default();
     let writer = tasks.spawn(task::write(stdin, drain));
     let errors = tasks.spawn(task::log(stderr, tail.clone(), log));
-    let lines = task::read(stdout, spec.line_limit, tag, events.clone());
-    let end = task::End { child, pid, writer, errors, stopped, tail: tail.clone() };
+    let heard = Arc::default();
+    let lines = task::read(stdout, spec.line_limit, tag, events.clone(), Arc::clone(&heard));
+    let end = task::End { child, stdin: queue.clone(), writer, errors, heard, stopped, tail: tail.clone() };
     tasks.spawn(async move {
         let ended = end.run(lines).await;
         // The receiver is gone only when the whole daemon is.

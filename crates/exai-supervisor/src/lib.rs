@@ -8,8 +8,14 @@
 //! stdout into lines, one reads stderr into the log and the [`tail`], and one sees to the end.
 //!
 //! - What happens is told on one channel as [`JobEvent`]s; `Ended` is always the last one.
-//! - A job ends when its stdout ends: whoever can no longer answer is of no use. What is left of its process
-//!   group is then killed, while the group's leader is still unreaped and its number cannot be another's.
+//! - A job ends when it can be of no more use: its stdout ends, or writing to its stdin fails, or the process
+//!   that was spawned exits. After the last two, stdout has a second to reach its end. What is left of the
+//!   process group is then killed, while the group's leader is still unreaped and its number cannot be
+//!   another's; and what is left in the pipes is read.
+//! - A launcher may exit while the server it started lives on with the same stdio. It is told from a crashed
+//!   server's forgotten child by speaking: lines that arrive in that second, though not in its first quarter
+//!   (they may be the dead process's last), keep the job until stdout or stdin fails. A server that is
+//!   silent in that second is taken for dead.
 //! - [`Job::stop`], or dropping the job, begins the stop ladder: close stdin, wait; ask the group to
 //!   terminate, wait; kill the group.
 //! - The writer never waits inside the caller: a full outbox is an error the caller answers for.

@@ -30,8 +30,8 @@ impl Lines {
         Lines { buffer: BytesMut::new(), searched: 0, skipping: None, limit }
     }
 
-    /// Where to read to: at least `chunk` bytes are free. Grows with a long line, so that it is copied few
-    /// times, and shrinks after it.
+    /// Where to read to: at least a quarter of `chunk` is free. The room left by one read serves the next,
+    /// so that small reads do not allocate; it grows with a long line, so that it is copied few times.
     pub fn room(&mut self, chunk: usize) -> &mut BytesMut {
         let wanted = chunk.max(self.buffer.len().min(4 * 1024 * 1024));
         if self.buffer.capacity() - self.buffer.len() < chunk / 4 {
@@ -68,6 +68,17 @@ impl Lines {
             self.searched = 0;
         }
     }
+
+    /// What came after the last line feed, unless it is blank. For the end of the stream.
+    pub fn rest(&mut self) -> Option<Line> {
+        self.searched = 0;
+        let rest = self.buffer.split();
+        match self.skipping.take() {
+            Some(start) => Some(Line::TooLong(start)),
+            None if rest.iter().all(u8::is_ascii_whitespace) => None,
+            None => Some(Line::Whole(rest.freeze())),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +107,36 @@ mod tests {
         let bytes: Vec<&[u8]> = text.chunks(1).collect();
         assert_eq!(split(&bytes, 100), expected);
         assert_eq!(split(&[b"no end"], 100), []);
+    }
+
+    #[test]
+    fn what_has_no_end_is_the_rest() {
+        let mut lines = Lines::new(8);
+        let mut found = Vec::new();
+        assert_eq!(lines.rest(), None);
+        lines.room(64).extend_from_slice(b"one\nfatal");
+        lines.take(&mut found);
+        assert_eq!((found.len(), lines.rest(), lines.rest()), (1, Some(whole("fatal")), None));
+        lines.room(64).extend_from_slice(b"longer than eight");
+        lines.take(&mut found);
+        assert!(matches!(lines.rest(), Some(Line::TooLong(start)) if &start[..] == b"longer than eight"));
+        lines.room(64).extend_from_slice(b"two\n \r");
+        lines.take(&mut found);
+        assert_eq!((&found[1..], lines.rest()), (&[whole("two")][..], None));
+    }
+
+    #[test]
+    fn small_reads_share_one_allocation() {
+        let mut lines = Lines::new(1000);
+        let mut found = Vec::new();
+        let start = lines.room(64 * 1024).as_ptr() as usize;
+        for _ in 0..1000 {
+            let room = lines.room(64 * 1024);
+            assert!((start..start + 64 * 1024).contains(&(room.as_ptr() as usize)));
+            room.extend_from_slice(b"a small message\n");
+            lines.take(&mut found);
+        }
+        assert_eq!(found.len(), 1000);
     }
 
     #[test]

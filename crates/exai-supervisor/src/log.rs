@@ -30,3 +30,26 @@ impl Log {
         self.file.write_all(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_files_are_all_there_ever_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("server.log");
+        let chunk = vec![b'x'; 64 * 1024];
+        let mut log = Log::open(path.clone()).unwrap();
+        for _ in 0..3 * LARGEST / chunk.len() as u64 {
+            log.write(&chunk).unwrap();
+        }
+        // What is there already counts after a restart.
+        drop(log);
+        Log::open(path.clone()).unwrap().write(b"last").unwrap();
+        let size = |path: &std::path::Path| path.metadata().unwrap().len();
+        assert_eq!(size(&path.with_extension("log.1")), LARGEST);
+        assert_eq!(std::fs::read(&path).unwrap(), b"last");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+}

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-const LINES: usize = 20;
+/// How many lines it keeps.
+pub(crate) const LINES: usize = 20;
 const LINE_BYTES: usize = 400;
 
 /// The last lines, shared between who reads stderr and who tells of a failure.

@@ -1,9 +1,13 @@
 //! The tasks of a job.
 
+use std::io;
+use std::pin::Pin;
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use exai_os::process::Kill;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
@@ -12,47 +16,68 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::job::{Ended, JobEvent};
-use crate::lines::Lines;
+use crate::lines::{Line, Lines};
 use crate::log::Log;
-use crate::outbox::Drain;
-use crate::tail::Tail;
+use crate::outbox::{Drain, Outbox};
+use crate::tail::{self, Tail};
 
-/// One read of stdout: what a Linux pipe holds.
+/// One read of stdout: what a Linux pipe holds. More is not gathered for one write either.
 const CHUNK: usize = 64 * 1024;
+/// One read of stderr.
+const ERROR_CHUNK: usize = 16 * 1024;
 /// Messages below this are gathered into one write.
 const SMALL: usize = 16 * 1024;
 /// After closing stdin, and after asking to terminate.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long what a process wrote before it exited may take to be read; later lines are another's.
+const LEFT_IN_PIPE: Duration = Duration::from_millis(250);
+/// How long stdout has to end once stdin is broken or, with [`LEFT_IN_PIPE`], the root has exited.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the root has to exit once stdout has ended, and the pipes have to end once the group is dead.
+const MOMENT: Duration = Duration::from_millis(500);
 
-/// Writes stdin until the outbox ends or nobody reads.
+/// Writes stdin until the outbox ends or nobody reads. The end of `drain` closes the outbox.
 pub(crate) async fn write(mut stdin: ChildStdin, mut drain: Drain) {
     let mut batch: Vec<Bytes> = Vec::new();
     let mut buffer = BytesMut::new();
     while drain.take(&mut batch).await {
-        for message in batch.drain(..) {
-            if message.len() >= SMALL {
-                // Large ones are not copied; what was gathered goes first.
-                if stdin.write_all_buf(&mut buffer).await.is_err() || stdin.write_all(&message).await.is_err()
-                {
-                    return;
-                }
-            } else {
-                buffer.extend_from_slice(&message);
-            }
-            buffer.extend_from_slice(b"\n");
-        }
-        if stdin.write_all_buf(&mut buffer).await.is_err() {
+        if let Err(error) = write_batch(&mut stdin, &mut batch, &mut buffer).await {
+            tracing::debug!(%error, "stdin cannot be written to");
             return;
         }
     }
 }
 
-/// Reads stdout to its end and passes its lines on, as many at once as there are.
+/// Small messages are gathered into as few writes as can be; large ones are not copied.
+async fn write_batch(
+    stdin: &mut ChildStdin,
+    batch: &mut Vec<Bytes>,
+    buffer: &mut BytesMut,
+) -> io::Result<()> {
+    for message in batch.drain(..) {
+        if message.len() >= SMALL {
+            let mut all = (&mut *buffer).chain(message).chain(&b"\n"[..]);
+            stdin.write_all_buf(&mut all).await?;
+        } else {
+            if buffer.len() + message.len() >= CHUNK {
+                stdin.write_all_buf(buffer).await?;
+            }
+            buffer.extend_from_slice(&message);
+            buffer.extend_from_slice(b"\n");
+        }
+    }
+    stdin.write_all_buf(buffer).await?;
+    // Nothing on Unix; on Windows the write is over, and its error known, only now.
+    stdin.flush().await
+}
+
+/// Reads stdout to its end and passes its lines on, as many at once as there are. `heard` counts them.
 pub(crate) async fn read<T: Copy>(
     mut stdout: ChildStdout,
     line_limit: usize,
     tag: T,
     events: mpsc::Sender<(T, JobEvent)>,
+    heard: Arc<AtomicU64>,
 ) {
     let mut lines = Lines::new(line_limit);
     loop {
@@ -62,111 +87,197 @@ pub(crate) async fn read<T: Copy>(
         }
         let mut found = Vec::new();
         lines.take(&mut found);
+        heard.fetch_add(found.len() as u64, Ordering::Relaxed);
         if !found.is_empty() && events.send((tag, JobEvent::Lines(found))).await.is_err() {
             return;
         }
     }
 }
 
-/// Reads stderr to its end, into the tail and the log.
+/// Reads stderr to its end, into the tail and the log. Nothing is read while the log is being written: a
+/// server that floods waits for the disk, and costs no memory.
 pub(crate) async fn log(mut stderr: ChildStderr, tail: Tail, mut log: Log) {
     let mut lines = Lines::new(CHUNK);
+    let mut found = Vec::new();
+    let mut chunk = Vec::new();
+    let mut failing = false;
     loop {
-        let room = lines.room(4096);
+        let room = lines.room(ERROR_CHUNK);
         let before = room.len();
-        match stderr.read_buf(room).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        let chunk = room[before..].to_vec();
-        let mut found = Vec::new();
+        let ended = matches!(stderr.read_buf(&mut *room).await, Ok(0) | Err(_));
+        chunk.clear();
+        chunk.extend_from_slice(&room[before..]);
         lines.take(&mut found);
-        for line in found {
+        if ended {
+            found.extend(lines.rest());
+        }
+        // Of a flood's lines only the last would stay.
+        let passed = found.len().saturating_sub(tail::LINES);
+        for line in found.drain(..).skip(passed) {
             match line {
-                crate::lines::Line::Whole(line) | crate::lines::Line::TooLong(line) => tail.push(&line),
+                Line::Whole(line) | Line::TooLong(line) => tail.push(&line),
             }
+        }
+        if ended {
+            return;
         }
         // The disk may be slow; the thread that routes must not be.
         let written = tokio::task::spawn_blocking(move || {
             let outcome = log.write(&chunk);
-            (log, outcome)
+            (log, chunk, outcome)
         });
-        match written.await {
-            Ok((returned, outcome)) => {
-                log = returned;
-                if let Err(error) = outcome {
-                    tracing::warn!(%error, "a server's log could not be written");
-                }
-            }
-            Err(_) => return,
+        let Ok((returned, emptied, outcome)) = written.await else { return };
+        (log, chunk) = (returned, emptied);
+        if let Err(error) = &outcome
+            && !failing
+        {
+            tracing::warn!(%error, "a server's log could not be written");
         }
+        failing = outcome.is_err();
     }
 }
 
 /// What sees to the end of a job.
 pub(crate) struct End {
     pub(crate) child: Child,
-    pub(crate) pid: u32,
+    /// To learn that the writer failed.
+    pub(crate) stdin: Outbox,
     pub(crate) writer: JoinHandle<()>,
     pub(crate) errors: JoinHandle<()>,
+    /// How many lines were read from stdout.
+    pub(crate) heard: Arc<AtomicU64>,
     pub(crate) stopped: watch::Receiver<bool>,
     pub(crate) tail: Tail,
 }
 
+/// Why a job ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Asked,
+    Output,
+    Input,
+    Exit,
+}
+
+/// The reading of stdout, which several waits go on with until it is over.
+struct Reading<'a, F>(Option<Pin<&'a mut F>>);
+
+impl<F: Future<Output = ()>> Reading<'_, F> {
+    /// Reads on to the end; comes back at once when that was reached. Cancel safe.
+    async fn end(&mut self) {
+        if let Some(reading) = &mut self.0 {
+            reading.as_mut().await;
+            self.0 = None;
+        }
+    }
+}
+
 impl End {
     /// Runs until the tree is gone.
-    pub(crate) async fn run(mut self, lines: impl Future<Output = ()>) -> Ended {
-        let asked = {
-            let mut lines = std::pin::pin!(lines);
-            let asked = tokio::select! {
-                () = &mut lines => false,
-                _ = self.stopped.wait_for(|stop| *stop) => true,
-            };
-            if asked {
-                // stdin closes once the outbox is written; stdout is read on meanwhile, so that a server
-                // that has something to say before it ends can.
-                let wrote = async { (&mut self.writer).await.is_ok() };
-                let _ = timeout(GRACE, wrote).await;
-                self.writer.abort();
-                if timeout(GRACE, &mut lines).await.is_err() {
-                    self.signal(Kill::Terminate);
-                    let _ = timeout(GRACE, &mut lines).await;
-                }
-            }
-            asked
-        };
+    pub(crate) async fn run(mut self, reading: impl Future<Output = ()>) -> Ended {
+        let reading = std::pin::pin!(reading);
+        let mut reading = Reading(Some(reading));
+        let why = self.until_of_no_use(&mut reading).await;
         self.writer.abort();
-        // stdout has ended, or the ladder has: give the root a moment to become a zombie, then kill what is
-        // left of its group while its number is still taken.
-        self.root_exited(Duration::from_millis(500)).await;
+        // Who came to the end of the ladder with stdout still open has had its time.
+        let patience = if why == Why::Asked && reading.0.is_some() { Duration::ZERO } else { MOMENT };
+        let by_itself = timeout(patience, exited(&mut self.child)).await.is_ok();
+        if !by_itself && why != Why::Asked {
+            self.signal(Kill::Terminate);
+            let _ = timeout(GRACE, exited(&mut self.child)).await;
+        }
+        // The root is a zombie or about to be killed: its number is still taken.
         self.signal(Kill::Force);
         let status = timeout(GRACE, self.child.wait()).await;
-        let _ = timeout(Duration::from_millis(200), &mut self.errors).await;
+        // The pipes end with the group, unless somebody who has left it holds them.
+        let _ = tokio::join!(timeout(MOMENT, reading.end()), timeout(MOMENT, &mut self.errors));
         self.errors.abort();
         let reason = match status {
-            _ if asked => "was stopped".to_owned(),
+            _ if why == Why::Asked => "was stopped".to_owned(),
+            Err(_) => "could not be killed".to_owned(),
+            Ok(_) if !by_itself && why == Why::Output => "closed its stdout and was ended".to_owned(),
+            Ok(_) if !by_itself => "closed its stdin and was ended".to_owned(),
             Ok(Ok(status)) => describe(status),
             Ok(Err(error)) => format!("ended, and its status could not be read ({error})"),
-            Err(_) => "closed its output and could not be killed".to_owned(),
         };
         Ended { reason, stderr_tail: self.tail.text() }
     }
 
-    fn signal(&self, how: Kill) {
-        if let Err(error) = exai_os::child::signal_tree(self.pid, how) {
-            tracing::debug!(pid = self.pid, %error, "the process group could not be signalled");
+    /// Waits until the job is of no use any more, or has come to the end of the stop ladder.
+    async fn until_of_no_use<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>) -> Why {
+        let mut root_lives = true;
+        loop {
+            let why = tokio::select! {
+                () = reading.end() => Why::Output,
+                () = self.stdin.closed() => Why::Input,
+                _ = self.stopped.wait_for(|stop| *stop) => Why::Asked,
+                () = exited(&mut self.child), if root_lives => Why::Exit,
+            };
+            match why {
+                Why::Output => return why,
+                // Stopping closes the queue as well, but says so before.
+                Why::Asked | Why::Input if *self.stopped.borrow() => {
+                    self.stop_ladder(reading, root_lives).await;
+                    return Why::Asked;
+                }
+                Why::Asked | Why::Input => {
+                    let _ = timeout(LAST_WORDS, reading.end()).await;
+                    return why;
+                }
+                Why::Exit => {
+                    root_lives = false;
+                    if !self.somebody_speaks(reading).await {
+                        return why;
+                    }
+                    tracing::debug!("the process that was spawned has exited, what it started lives on");
+                }
+            }
         }
     }
 
-    /// Waits until the root is a zombie, without reaping it.
-    async fn root_exited(&self, limit: Duration) {
-        let mut pause = Duration::from_millis(1);
-        let mut waited = Duration::ZERO;
-        while waited < limit && matches!(exai_os::process::identify(self.pid), Ok(Some(_))) {
-            sleep(pause).await;
-            waited += pause;
-            pause = (pause * 2).min(Duration::from_millis(50));
+    /// After the root's exit: whether somebody else speaks on stdout.
+    async fn somebody_speaks<F: Future<Output = ()>>(&self, reading: &mut Reading<'_, F>) -> bool {
+        if timeout(LEFT_IN_PIPE, reading.end()).await.is_ok() {
+            return false;
         }
+        let before = self.heard.load(Ordering::Relaxed);
+        let ended = timeout(LAST_WORDS.saturating_sub(LEFT_IN_PIPE), reading.end()).await.is_ok();
+        !ended && self.heard.load(Ordering::Relaxed) != before
+    }
+
+    /// Closes stdin once the outbox is written and waits; asks the group to terminate and waits. stdout is
+    /// read on meanwhile, so that a server that has something to say before it ends can.
+    async fn stop_ladder<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>, root_lives: bool) {
+        let writer = &mut self.writer;
+        let stdin_closes = async {
+            let _ = timeout(GRACE, &mut *writer).await;
+            writer.abort();
+            sleep(GRACE).await;
+        };
+        tokio::select! {
+            () = reading.end() => return,
+            () = exited(&mut self.child), if root_lives => {}
+            () = stdin_closes => {}
+        }
+        // Gives what the root leaves behind its chance as well.
+        self.signal(Kill::Terminate);
+        let _ = timeout(GRACE, reading.end()).await;
+    }
+
+    /// Signals the group, as long as its number is its own.
+    fn signal(&self, how: Kill) {
+        let Some(pid) = self.child.id() else { return };
+        if let Err(error) = exai_os::child::signal_tree(pid, how) {
+            tracing::debug!(pid, %error, "the process group could not be signalled");
+        }
+    }
+}
+
+/// Waits until the root has exited, without reaping it.
+async fn exited(child: &mut Child) {
+    if let Err(error) = exai_os::child::exited(child).await {
+        tracing::warn!(%error, "the exit of a server cannot be seen");
+        std::future::pending::<()>().await;
     }
 }
 

@@ -1,5 +1,6 @@
 use std::io;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit};
@@ -32,6 +33,18 @@ pub(crate) fn signal_tree(root_pid: u32, how: Kill) -> io::Result<()> {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+pub(crate) async fn exited(child: &mut tokio::process::Child) -> io::Result<()> {
+    let Some(pid) = child.id() else { return Ok(()) };
+    if super::process::exited(pid).await.is_ok() {
+        return Ok(());
+    }
+    // The system cannot tell us (macOS, a kernel or sandbox without pidfd): ask it.
+    while super::process::identify(pid)?.is_some() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 pub(crate) fn raise_descriptor_limit() {

@@ -7,6 +7,8 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::process::{Identity, Kill, Killed, ProcessInfo};
 
@@ -108,8 +110,25 @@ pub(crate) fn executable(pid: u32) -> io::Result<PathBuf> {
 }
 
 fn pid_of(identity: &Identity) -> io::Result<Pid> {
-    let raw = i32::try_from(identity.pid).ok().and_then(Pid::from_raw);
-    raw.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("{} is no pid", identity.pid)))
+    checked(identity.pid)
+}
+
+fn checked(pid: u32) -> io::Result<Pid> {
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    raw.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("{pid} is no pid")))
+}
+
+/// Waits until a child of ours, which nobody reaps meanwhile, has exited.
+pub(crate) async fn exited(pid: u32) -> io::Result<()> {
+    let pidfd = match rustix::process::pidfd_open(checked(pid)?, PidfdFlags::empty()) {
+        Ok(pidfd) => pidfd,
+        Err(Errno::SRCH) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    // SAFETY: an `OwnedFd` names the same open descriptor as long as it lives, which is as long as the
+    // registration.
+    let watched = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?;
+    watched.readable().await.map(drop)
 }
 
 pub(crate) fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed> {

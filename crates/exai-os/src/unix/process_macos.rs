@@ -112,6 +112,12 @@ pub(crate) fn signal(how: Kill) -> Signal {
     }
 }
 
+/// As with [`wait_gone`], kqueue could tell; whoever calls this asks instead.
+#[expect(clippy::unused_async, reason = "its twin waits")]
+pub(crate) async fn exited(_pid: u32) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// kqueue's `NOTE_EXIT` is for a later version; until then this asks every 10 ms.
 pub(crate) fn wait_gone(identity: &Identity, deadline: Instant) -> io::Result<bool> {
     loop {

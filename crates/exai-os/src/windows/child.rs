@@ -21,4 +21,9 @@ pub(crate) fn signal_tree(root_pid: u32, how: Kill) -> io::Result<()> {
     check(unsafe { TerminateProcess(process.as_raw_handle(), 1) })
 }
 
+/// Exited processes are no zombies here; the handle that `child` had is closed with this.
+pub(crate) async fn exited(child: &mut tokio::process::Child) -> io::Result<()> {
+    child.wait().await.map(drop)
+}
+
 pub(crate) fn raise_descriptor_limit() {}

@@ -1,0 +1,132 @@
+//! Servers that end unasked, and what they leave behind.
+
+use std::time::{Duration, Instant};
+
+use exai_supervisor::JobEvent;
+use exai_supervisor::outbox::Unsent;
+
+use crate::support::{Bench, nobody_lives, text};
+
+#[tokio::test]
+async fn a_crash_is_told_with_status_and_last_words() {
+    let mut bench = Bench::fixture(&["--die-at-start", "no such database"]);
+    let (ended, _) = bench.end().await;
+    assert_eq!(ended.reason, "exited with status 3");
+    assert_eq!(ended.stderr_tail, "no such database");
+    assert_eq!(bench.job.send("late".into()), Err(Unsent::Closed));
+    bench.tasks.close();
+    bench.tasks.wait().await;
+}
+
+#[tokio::test]
+async fn last_words_need_no_line_feed() {
+    let Some(mut bench) = Bench::shell("echo one >&2; printf 'fatal: two' >&2; exit 7") else { return };
+    let (ended, _) = bench.end().await;
+    assert_eq!((&*ended.reason, &*ended.stderr_tail), ("exited with status 7", "one\nfatal: two"));
+}
+
+#[tokio::test]
+async fn a_crash_is_seen_though_a_child_holds_the_pipes() {
+    let mut bench = Bench::fixture(&["--children-inherit", "2", "--children", "1"]);
+    bench.ready().await;
+    assert_eq!(bench.living(), 4);
+    let start = Instant::now();
+    bench.call(1, "echo", r#"{"message":"the last answer"}"#);
+    bench.call(2, "die", r#"{"code":3}"#);
+    let (ended, lines) = bench.end().await;
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(ended.reason, "exited with status 3");
+    assert!(lines.len() == 1 && text(&lines[0]).contains("the last answer"), "{lines:?}");
+    nobody_lives(bench.job.pid());
+}
+
+#[tokio::test]
+async fn a_crash_ends_the_job_even_when_somebody_outside_the_group_holds_the_pipes() {
+    let Some(mut bench) = Bench::shell("setsid sleep 5 & echo started; exit 4") else { return };
+    let start = Instant::now();
+    let (ended, lines) = bench.end().await;
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!((&*ended.reason, lines.len()), ("exited with status 4", 1));
+}
+
+#[tokio::test]
+async fn everything_written_before_a_crash_is_read() {
+    let Some(mut bench) = Bench::shell("seq 200000; exit 5") else { return };
+    let (ended, lines) = bench.end().await;
+    assert_eq!(ended.reason, "exited with status 5");
+    assert_eq!((lines.len(), text(&lines[199_999])), (200_000, "200000"));
+}
+
+#[tokio::test]
+async fn a_server_that_closes_its_stdin_ends_at_the_next_message() {
+    let Some(mut bench) = Bench::shell("exec <&-; echo deaf; exec sleep 60") else { return };
+    assert_eq!(bench.lines(1).await, ["deaf"]);
+    bench.send("anybody?");
+    let (ended, _) = bench.end().await;
+    assert_eq!(ended.reason, "closed its stdin and was ended");
+    assert_eq!(bench.job.send("anybody?".into()), Err(Unsent::Closed));
+    nobody_lives(bench.job.pid());
+}
+
+#[tokio::test]
+async fn a_server_that_closes_its_stdout_ends() {
+    let Some(mut bench) = Bench::shell("exec >&-; exec sleep 60") else { return };
+    let (ended, _) = bench.end().await;
+    assert_eq!(ended.reason, "closed its stdout and was ended");
+    nobody_lives(bench.job.pid());
+}
+
+/// Which of exit and last line is seen first is chance: with eight of them both happen.
+#[tokio::test]
+async fn a_dead_servers_last_line_is_no_sign_of_life() {
+    let script = "sleep 60 & echo last; exit 4";
+    let benches: Option<Vec<Bench>> = (0..8).map(|_| Bench::shell(script)).collect();
+    let Some(benches) = benches else { return };
+    // Blocks the one thread on purpose: all exits and all lines are there before any is looked at.
+    exai_test::eventually("all are dead", Duration::from_secs(5), || {
+        benches.iter().all(|bench| exai_os::process::identify(bench.job.pid()).unwrap().is_none())
+    });
+    let start = Instant::now();
+    for mut bench in benches {
+        let (ended, lines) = bench.end().await;
+        assert_eq!((&*ended.reason, lines), ("exited with status 4", vec!["last".into()]));
+    }
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+/// The launcher is gone, the server speaks: it is kept until its own end.
+#[tokio::test]
+async fn a_launcher_may_exit_while_its_server_speaks() {
+    let Some(mut bench) = Bench::shell("exec 3<&0; cat <&3 & exit 0") else { return };
+    let root = bench.job.pid();
+    let mut gone_since = None;
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        tick.tick().await;
+        bench.send("ping");
+        match bench.event().await {
+            JobEvent::Lines(_) => {}
+            JobEvent::Ended(ended) => panic!("{ended:?}"),
+        }
+        if exai_os::process::identify(root).unwrap().is_none() {
+            let since: &mut Instant = gone_since.get_or_insert_with(Instant::now);
+            if since.elapsed() > Duration::from_millis(1500) {
+                break;
+            }
+        }
+    }
+    assert!(bench.living() > 0);
+    bench.job.stop();
+    let (ended, _) = bench.end().await;
+    assert_eq!(ended.reason, "was stopped");
+    nobody_lives(root);
+}
+
+#[tokio::test]
+async fn a_launcher_that_exits_and_leaves_silence_is_a_crash() {
+    let Some(mut bench) = Bench::shell("exec 3<&0; cat <&3 & exit 0") else { return };
+    let (ended, _) = bench.end().await;
+    assert_eq!(ended.reason, "exited with status 0");
+    nobody_lives(bench.job.pid());
+}

@@ -1,0 +1,161 @@
+//! A job, and what it says.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use exai_supervisor::{Ended, Job, JobEvent, Line, Spec};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+/// The longest any single thing here may take.
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const MIB: usize = 1024 * 1024;
+
+/// A job of a test.
+pub(crate) struct Bench {
+    pub(crate) job: Job,
+    pub(crate) tasks: TaskTracker,
+    events: mpsc::Receiver<((), JobEvent)>,
+    dir: TempDir,
+}
+
+impl Bench {
+    /// The fixture server.
+    pub(crate) fn fixture(switches: &[&str]) -> Self {
+        Bench::start(exai_test::program("fixture-server"), switches).unwrap()
+    }
+
+    /// A script of the shell. `None` where there is none (Windows).
+    pub(crate) fn shell(script: &str) -> Option<Self> {
+        Bench::start(PathBuf::from("/bin/sh"), &["-c", script]).ok()
+    }
+
+    pub(crate) fn start(program: PathBuf, args: &[&str]) -> io::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let spec = Spec {
+            program,
+            args: args.iter().map(OsString::from).collect(),
+            env: ["PATH", "SystemRoot"]
+                .into_iter()
+                .filter_map(|name| Some((name.into(), inherited(name)?)))
+                .collect(),
+            cwd: dir.path().to_owned(),
+            log: dir.path().join("server.log"),
+            line_limit: 32 * MIB,
+            queue_limit: MIB,
+        };
+        let (sender, events) = mpsc::channel(16);
+        let tasks = TaskTracker::new();
+        let job = exai_supervisor::start(&spec, (), sender, &tasks)?;
+        Ok(Bench { job, tasks, events, dir })
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.dir.path().join("server.log")
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn send(&self, line: impl Into<Bytes>) {
+        self.job.send(line.into()).unwrap();
+    }
+
+    /// Asks for a tool call.
+    pub(crate) fn call(&self, id: u64, tool: &str, arguments: &str) {
+        self.send(format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
+        ));
+    }
+
+    /// The next lines, or the end.
+    pub(crate) async fn event(&mut self) -> JobEvent {
+        timeout(LIMIT, self.events.recv())
+            .await
+            .expect("something is said in time")
+            .expect("no end was told")
+            .1
+    }
+
+    /// The next `count` lines.
+    pub(crate) async fn lines(&mut self, count: usize) -> Vec<Bytes> {
+        let mut all = Vec::new();
+        while all.len() < count {
+            match self.event().await {
+                JobEvent::Lines(lines) => all.extend(lines.into_iter().map(whole)),
+                JobEvent::Ended(ended) => panic!("ended after {} lines: {ended:?}", all.len()),
+            }
+        }
+        assert_eq!(all.len(), count);
+        all
+    }
+
+    /// Waits until the server works: it has answered.
+    pub(crate) async fn ready(&mut self) {
+        self.send(r#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#);
+        self.lines(1).await;
+    }
+
+    /// The end, the lines before it, and that nothing comes after it.
+    pub(crate) async fn end(&mut self) -> (Ended, Vec<Bytes>) {
+        let mut all = Vec::new();
+        loop {
+            match self.event().await {
+                JobEvent::Lines(lines) => all.extend(lines.into_iter().map(whole)),
+                JobEvent::Ended(ended) => {
+                    let after = timeout(LIMIT, self.events.recv()).await.expect("the channel is closed");
+                    assert!(after.is_none(), "{after:?} after the end");
+                    return (ended, all);
+                }
+            }
+        }
+    }
+
+    /// How many processes of the job's group live.
+    pub(crate) fn living(&self) -> usize {
+        living(self.job.pid())
+    }
+}
+
+/// How many processes of a group live, its leader included.
+pub(crate) fn living(group: u32) -> usize {
+    let all = exai_os::process::snapshot().unwrap();
+    all.iter().filter(|process| process.pgid == group && !process.zombie).count()
+}
+
+/// Waits for what a task of the job does. (`eventually` would block the one thread these run on.)
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let holds = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert!(timeout(LIMIT, holds).await.is_ok(), "did not happen: {what}");
+}
+
+/// SIGKILL is obeyed at once, though not before `kill` returns.
+pub(crate) fn nobody_lives(group: u32) {
+    exai_test::eventually("the whole group is gone", Duration::from_secs(1), || living(group) == 0);
+}
+
+pub(crate) fn text(line: &[u8]) -> &str {
+    std::str::from_utf8(line).unwrap()
+}
+
+fn whole(line: Line) -> Bytes {
+    match line {
+        Line::Whole(line) => line,
+        Line::TooLong(start) => panic!("too long: {}", text(&start)),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's own environment, not a setting of ours")]
+fn inherited(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
