@@ -13,7 +13,7 @@ use exai_proto::{Id, Kind as Shape, Message, answer};
 use crate::catalogue::{Gathering, Kind, Then};
 use crate::downstream::Request;
 use crate::event::{About, ClientId, Endpoint, InstanceId};
-use crate::instance::{Errand, Owner, Phase, Waiting};
+use crate::instance::{Errand, Offer, Owner, Phase, Waiting};
 use crate::level::Level;
 use crate::names;
 use crate::params::{AMBIGUOUS, Params};
@@ -283,6 +283,15 @@ impl Router {
         let held_back = server.failure.as_ref().is_some_and(|failure| failure.until > now.time);
         let known = server.catalogue.list(kind).is_some();
         match running {
+            // Who announces changes need not be asked again, but for one that is being looked at now.
+            Some(id)
+                if known
+                    && self.instances.get(&id).is_some_and(|instance| {
+                        instance.offer(kind) == Offer::Announced && !instance.is_listing(kind)
+                    }) =>
+            {
+                None
+            }
             Some(instance) => Some(instance),
             None if known || held_back => None,
             None => self.instance_with(name, key, now),
@@ -298,19 +307,12 @@ impl Router {
                     waiting.push_back(Waiting::List(kind));
                 }
             }
-            Phase::Ready(ready) => {
-                let has = match kind {
-                    Kind::Tools => ready.capabilities.tools,
-                    Kind::Prompts => ready.capabilities.prompts,
-                    Kind::Resources | Kind::Templates => ready.capabilities.resources,
-                };
-                if !has {
+            Phase::Ready(_) => {
+                if instance.offer(kind) == Offer::Nothing {
                     let server = instance.server.clone();
                     return self.learn(&server, kind, Vec::new(), now);
                 }
-                let asking = instance.in_flight.values().any(|request| {
-                    matches!(&request.owner, Owner::Router(Errand::List { kind: other, .. }) if *other == kind)
-                });
+                let asking = instance.is_listing(kind);
                 if !asking {
                     let owner = Owner::Router(Errand::List { kind, items: Vec::new(), pages: 0 });
                     let write = |number| answer::request(number, kind.method(), "{}");

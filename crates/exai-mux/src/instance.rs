@@ -62,10 +62,21 @@ pub(crate) struct Ready {
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Capabilities {
-    pub(crate) tools: bool,
-    pub(crate) prompts: bool,
-    pub(crate) resources: bool,
+    pub(crate) tools: Offer,
+    pub(crate) prompts: Offer,
+    pub(crate) resources: Offer,
     pub(crate) logging: bool,
+}
+
+/// Whether a server has lists of a kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Offer {
+    #[default]
+    Nothing,
+    /// It has, and does not say when they change.
+    Lists,
+    /// It has, and announces changes (`listChanged`).
+    Announced,
 }
 
 /// What waits for an instance to become ready.
@@ -208,6 +219,23 @@ impl Instance {
             Phase::Starting { .. } => None,
             Phase::Ready(ready) => Some(ready),
         }
+    }
+
+    /// What a ready server offers of this kind.
+    pub(crate) fn offer(&self, kind: Kind) -> Offer {
+        let Some(Ready { capabilities, .. }) = self.ready() else { return Offer::Nothing };
+        match kind {
+            Kind::Tools => capabilities.tools,
+            Kind::Prompts => capabilities.prompts,
+            Kind::Resources | Kind::Templates => capabilities.resources,
+        }
+    }
+
+    /// Whether the server is being asked for this list.
+    pub(crate) fn is_listing(&self, kind: Kind) -> bool {
+        self.in_flight.values().any(
+            |request| matches!(&request.owner, Owner::Router(Errand::List { kind: other, .. }) if *other == kind),
+        )
     }
 
     pub(crate) fn label(&self) -> String {

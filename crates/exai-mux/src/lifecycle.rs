@@ -10,7 +10,7 @@ use exai_proto::{Id, Message, json};
 
 use crate::catalogue::{Catalogue, KINDS};
 use crate::event::{About, ClientId, Down, Effect, InstanceId};
-use crate::instance::{self, Capabilities, Errand, Instance, Owner, Phase, Ready, Waiting, Wish};
+use crate::instance::{self, Capabilities, Errand, Instance, Offer, Owner, Phase, Ready, Waiting, Wish};
 use crate::policy::{Policy, Share, ShareKey};
 use crate::router::{Now, Router, Server, ServerFailure};
 
@@ -530,12 +530,19 @@ impl Ready {
         let whole = 0..result.len();
         let version =
             json::string(&result, json::find(&result, whole.clone(), "protocolVersion")?)?.into_owned();
-        let has = |name| json::find_path(&result, whole.clone(), &["capabilities", name]).is_some();
+        let find = |path: &[&str]| json::find_path(&result, whole.clone(), path);
+        let offer = |name| match find(&["capabilities", name]) {
+            None => Offer::Nothing,
+            Some(_) => match find(&["capabilities", name, "listChanged"]) {
+                Some(announced) if &result[announced.clone()] == b"true" => Offer::Announced,
+                _ => Offer::Lists,
+            },
+        };
         let capabilities = Capabilities {
-            tools: has("tools"),
-            prompts: has("prompts"),
-            resources: has("resources"),
-            logging: has("logging"),
+            tools: offer("tools"),
+            prompts: offer("prompts"),
+            resources: offer("resources"),
+            logging: find(&["capabilities", "logging"]).is_some(),
         };
         Some(Ready { result, version, capabilities })
     }

@@ -147,24 +147,43 @@ fn a_name_that_had_to_be_cut_finds_its_tool_again() {
 fn a_server_that_hangs_delays_a_known_list_by_one_second_and_is_heard_when_it_speaks_again() {
     let mut bench = Bench::new(vec![policy("a"), policy("b")]);
     all(&mut bench, 1);
-    bench.says(1, &list("tools/list"));
+    bench.says(1, &list("prompts/list"));
     bench.ready(0);
     bench.ready(1);
+    let prompts = |id: u64, name: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"prompts":[{{"name":"{name}"}}]}}}}"#)
+    };
+    bench.server_says(0, &prompts(2, "x"));
+    bench.server_says(1, &prompts(2, "y"));
+    let changed = [r#"client 1 <- {"jsonrpc":"2.0","method":"notifications/prompts/list_changed"}"#];
+    // Server b does not answer in time; later it says what was known, or something else.
+    for (id, late, told) in [(3, "y", &[][..]), (4, "z", &changed)] {
+        bench.says(1, &list("prompts/list"));
+        assert_eq!(bench.server_says(0, &prompts(id, "x")), [""; 0]);
+        let answer = only(&bench.passes(Duration::from_secs(1)), "client 1");
+        let names = [&answer["result"]["prompts"][0]["name"], &answer["result"]["prompts"][1]["name"]];
+        assert_eq!(names, ["a__x", "b__y"]);
+        assert_eq!(bench.server_says(1, &prompts(id, late)), told);
+    }
+}
+
+#[test]
+fn a_list_whose_changes_are_announced_is_asked_for_once_and_again_only_after_a_change() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    all(&mut bench, 1);
+    bench.says(1, &list("tools/list"));
+    bench.ready(0);
     let tools = |id: u64, name: &str| {
         format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{{"name":"{name}"}}]}}}}"#)
     };
     bench.server_says(0, &tools(2, "x"));
-    bench.server_says(1, &tools(2, "y"));
-    let changed = [r#"client 1 <- {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#];
-    // Server b does not answer in time; later it says what was known, or something else.
-    for (id, late, told) in [(3, "y", &[][..]), (4, "z", &changed)] {
-        bench.says(1, &list("tools/list"));
-        assert_eq!(bench.server_says(0, &tools(id, "x")), [""; 0]);
-        let answer = only(&bench.passes(Duration::from_secs(1)), "client 1");
-        let names = [&answer["result"]["tools"][0]["name"], &answer["result"]["tools"][1]["name"]];
-        assert_eq!(names, ["a__x", "b__y"]);
-        assert_eq!(bench.server_says(1, &tools(id, late)), told);
-    }
+    let known = only(&bench.says(1, &list("tools/list")), "client 1");
+    assert_eq!(known["result"]["tools"][0]["name"], "a__x");
+    let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+    assert_eq!(only(&bench.server_says(0, changed), "server 0")["method"], "tools/list");
+    assert_eq!(bench.says(1, &list("tools/list")), [""; 0], "the new list is waited for");
+    let new = only(&bench.server_says(0, &tools(3, "z")), "client 1");
+    assert_eq!(new["result"]["tools"][0]["name"], "a__z");
 }
 
 #[test]
