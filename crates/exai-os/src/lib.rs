@@ -13,6 +13,7 @@ pub mod child;
 pub mod detach;
 pub mod local;
 pub mod lock;
+pub mod port;
 pub mod private;
 pub mod process;
 pub mod search;

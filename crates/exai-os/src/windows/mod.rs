@@ -6,6 +6,7 @@ pub(crate) mod detach;
 pub(crate) mod environment;
 pub(crate) mod local;
 pub(crate) mod lock;
+pub(crate) mod port;
 pub(crate) mod private;
 pub(crate) mod process;
 pub(crate) mod search;

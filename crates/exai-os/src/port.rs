@@ -1,0 +1,116 @@
+//! Who listens on a TCP port of this machine, by the kernel's word.
+//!
+//! A port is no identity: whoever comes first has it, and with it everything that is sent there. These two
+//! questions are asked before something is sent that is not for everybody.
+//!
+//! Both are about the socket that *gets* a connection to an address: the one bound to exactly this address
+//! if there is one, else one bound to all addresses.
+//!
+//! `Unsupported` on macOS, where only libproc's walk through all descriptors of all processes would tell;
+//! it is not written yet.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::sys;
+
+/// Whether a connection to `addr` gets to the process `pid` and to no other. An error when the kernel does
+/// not tell us, as for the process of another account on Linux.
+///
+/// A pid is a hint: check afterwards that it still is the process that is meant.
+pub fn is_listening(addr: SocketAddr, pid: u32) -> io::Result<bool> {
+    sys::port::is_listening(addr, pid)
+}
+
+/// The process that a connection to `addr` gets to; one of them, where several hold the socket. `None` when
+/// nobody listens there, `PermissionDenied` when it is a process that this account may not look into.
+pub fn owner(addr: SocketAddr) -> io::Result<Option<u32>> {
+    sys::port::owner(addr)
+}
+
+/// Of the listening sockets those that get the connections to `addr`: several only where several share one
+/// address. What follows the address says whose it is.
+pub(crate) fn takers<T: Copy>(listening: &[(SocketAddr, T)], addr: SocketAddr) -> Vec<T> {
+    let exactly = |ip: IpAddr| -> Vec<T> {
+        let wanted =
+            listening.iter().filter(|(bound, _)| bound.port() == addr.port() && same(bound.ip(), ip));
+        wanted.map(|(_, owner)| *owner).collect()
+    };
+    let mut places = vec![addr.ip()];
+    if addr.is_ipv4() {
+        places.push(Ipv4Addr::UNSPECIFIED.into());
+    }
+    // A socket for all of IPv6 takes IPv4 as well, as a rule.
+    places.push(Ipv6Addr::UNSPECIFIED.into());
+    places.into_iter().map(exactly).find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+/// An IPv6 socket can be bound to an IPv4 address, which is then written `::ffff:127.0.0.1`.
+fn same(bound: IpAddr, ip: IpAddr) -> bool {
+    bound.to_canonical() == ip.to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_address_gets_the_connection() {
+        let row = |text: &str, owner: u32| (text.parse::<SocketAddr>().unwrap(), owner);
+        let all = [
+            row("127.0.0.1:1", 10),
+            row("0.0.0.0:1", 11),
+            row("[::]:1", 12),
+            row("127.0.0.2:1", 13),
+            row("0.0.0.0:2", 20),
+            row("[::]:2", 21),
+            row("[::]:3", 30),
+            row("[::ffff:127.0.0.1]:4", 40),
+            row("[::1]:5", 50),
+            row("127.0.0.1:6", 60),
+            row("127.0.0.1:6", 61),
+        ];
+        let cases: [(&str, &[u32]); 11] = [
+            ("127.0.0.1:1", &[10]),
+            ("127.0.0.3:1", &[11]),
+            ("[::1]:1", &[12]),
+            ("127.0.0.1:2", &[20]),
+            ("[::1]:2", &[21]),
+            ("127.0.0.1:3", &[30]),
+            ("127.0.0.1:4", &[40]),
+            ("[::1]:5", &[50]),
+            ("127.0.0.1:5", &[]),
+            ("127.0.0.1:6", &[60, 61]),
+            ("127.0.0.1:7", &[]),
+        ];
+        for (addr, expected) in cases {
+            assert_eq!(takers(&all, addr.parse().unwrap()), expected, "{addr}");
+        }
+    }
+
+    #[test]
+    #[cfg(not(target_os = "macos"))]
+    fn a_listener_of_our_own_is_found_and_nobody_after_it() {
+        let me = std::process::id();
+        for place in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0"] {
+            // A machine may have no IPv6.
+            let Ok(listener) = std::net::TcpListener::bind(place) else { continue };
+            let mut addr = listener.local_addr().unwrap();
+            if addr.ip().is_unspecified() {
+                addr.set_ip(Ipv4Addr::LOCALHOST.into());
+            }
+            assert!(is_listening(addr, me).unwrap(), "{place}");
+            assert!(!is_listening(addr, parent()).unwrap_or(false), "{place}");
+            assert_eq!(owner(addr).unwrap(), Some(me), "{place}");
+            drop(listener);
+            assert!(!is_listening(addr, me).unwrap(), "{place}");
+            assert_eq!(owner(addr).unwrap(), None, "{place}");
+        }
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    fn parent() -> u32 {
+        let above = crate::process::ancestors(std::process::id()).unwrap();
+        above.first().map_or(1, |parent| parent.pid)
+    }
+}
