@@ -1,9 +1,10 @@
 //! WebSocket frames (RFC 6455), the client's half, over bytes: no socket here.
 //!
-//! A client must mask what it sends. The key is meant to be random, so that a page in a browser cannot make
-//! a proxy on the way mistake a message for a request of its own choosing. There is no browser and no proxy
-//! on the private local socket; the key is zero here, which is legal on the wire and leaves the bytes as
-//! they are: nothing has to pass over a megabyte to mask it.
+//! A client must mask what it sends, each frame with a fresh random key (section 5.3), so that whoever chose
+//! the message cannot choose the bytes on the wire, and make a proxy on the way mistake them for a request.
+//! On TCP this is what happens: what else looks at loopback traffic (filters, debugging proxies) is not ours
+//! to know. There is nothing in between on the private local socket; the key is zero there, which is legal
+//! on the wire and leaves the bytes as they are: nothing has to pass over a megabyte to mask it.
 
 use std::io::Read;
 
@@ -21,9 +22,9 @@ const CONTROL_BYTES: usize = 125;
 pub enum Opcode {
     /// Goes on where the frame before ended.
     Continuation,
-    /// A control message of the link.
+    /// A control message of the link; an MCP message on TCP.
     Text,
-    /// An MCP message.
+    /// An MCP message of the link.
     Binary,
     /// The last frame of a side.
     Close,
@@ -78,8 +79,27 @@ pub enum FrameError {
     TooLong,
 }
 
-/// Appends the header of a whole frame of `length` bytes; the payload follows it as it is.
-pub fn put_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {
+/// What the payload of a frame is masked with.
+pub type Key = [u8; 4];
+/// The key that leaves everything as it is.
+pub const NO_MASK: Key = [0; 4];
+
+/// Masks the bytes of a payload, or a part of it that begins at a multiple of the key's length.
+pub fn mask(bytes: &mut [u8], key: Key) {
+    if key == NO_MASK {
+        return;
+    }
+    let (words, rest) = bytes.as_chunks_mut();
+    for word in words {
+        *word = (u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key) {
+        *byte ^= key;
+    }
+}
+
+/// Appends the header of a whole frame of `length` bytes; the payload follows it, masked with `key`.
+pub fn put_header(out: &mut Vec<u8>, opcode: Opcode, length: usize, key: Key) {
     const FINAL: u8 = 0x80;
     const MASKED: u8 = 0x80;
     out.push(FINAL | opcode.bits());
@@ -94,13 +114,15 @@ pub fn put_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {
             out.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }
-    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&key);
 }
 
 /// Appends a whole frame.
-pub fn put(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
-    put_header(out, opcode, payload.len());
+pub fn put(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: Key) {
+    put_header(out, opcode, payload.len(), key);
+    let start = out.len();
     out.extend_from_slice(payload);
+    mask(&mut out[start..], key);
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -317,13 +339,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_masked_with_zero_and_has_the_shortest_length() {
+    fn a_mask_taken_off_again_leaves_what_was_there() {
+        let key = [1, 0x80, 0xFF, 7];
+        let text: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        for length in [0, 1, 3, 4, 5, 8, 127, 1000] {
+            let mut out = Vec::new();
+            put(&mut out, Opcode::Text, &text[..length], key);
+            let payload = out.len() - length;
+            assert_eq!(out[payload - 4..payload], key);
+            let unmasked = out[payload..].iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
+            assert!(unmasked.eq(text[..length].iter().copied()), "{length}");
+            mask(&mut out[payload..], key);
+            assert_eq!(out[payload..], text[..length]);
+        }
+    }
+
+    #[test]
+    fn what_is_sent_has_the_shortest_length_and_may_stay_as_it_is() {
         let mut out = Vec::new();
-        put(&mut out, Opcode::Binary, b"hi");
+        put(&mut out, Opcode::Binary, b"hi", NO_MASK);
         assert_eq!(out, b"\x82\x82\0\0\0\0hi");
         for (length, expected) in [(125, 6), (126, 8), (65_535, 8), (65_536, 14)] {
             out.clear();
-            put_header(&mut out, Opcode::Binary, length);
+            put_header(&mut out, Opcode::Binary, length, NO_MASK);
             assert_eq!(out.len(), expected, "{length}");
         }
     }

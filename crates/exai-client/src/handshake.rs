@@ -2,10 +2,12 @@
 
 use std::io::{self, Read, Write};
 
+use exai_config::Secret;
 use exai_proto::link;
 
 /// The key of RFC 6455's own example. A random one would protect from caches that replay an old answer;
-/// there are none on a local socket, and with a fixed key the right answer is known without SHA-1.
+/// there are none on this machine, where the daemon is known before it is asked, and with a fixed key the
+/// right answer is known without SHA-1.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// An answer's head is some 150 bytes.
@@ -22,15 +24,41 @@ pub enum HandshakeError {
     NotOurs(String),
 }
 
+/// What is asked for. Nothing in it may hold a line break.
+pub(crate) struct Request<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) subprotocol: &'a str,
+    pub(crate) token: Option<&'a Secret>,
+}
+
+/// The link on the local socket, where the kernel says who we are.
+pub(crate) const LINK: Request<'static> =
+    Request { path: link::PATH, host: "localhost", subprotocol: link::SUBPROTOCOL, token: None };
+
+impl Request<'_> {
+    fn text(&self) -> String {
+        let Request { path, host, subprotocol, token } = self;
+        let mut text = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Protocol: {subprotocol}\r\n"
+        );
+        if let Some(token) = token {
+            text.push_str("Authorization: Bearer ");
+            text.push_str(token.expose());
+            text.push_str("\r\n");
+        }
+        text.push_str("\r\n");
+        text
+    }
+}
+
 /// Upgrades; returns what the daemon sent behind its answer.
-pub(crate) fn upgrade(mut stream: impl Read + Write) -> Result<Vec<u8>, HandshakeError> {
-    let request = format!(
-        "GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
-        link::PATH,
-        link::SUBPROTOCOL
-    );
-    stream.write_all(request.as_bytes())?;
+pub(crate) fn upgrade(
+    mut stream: impl Read + Write,
+    request: &Request<'_>,
+) -> Result<Vec<u8>, HandshakeError> {
+    stream.write_all(request.text().as_bytes())?;
     let mut answer = Vec::with_capacity(1024);
     let mut chunk = [0; 1024];
     let end = loop {
@@ -48,11 +76,11 @@ pub(crate) fn upgrade(mut stream: impl Read + Write) -> Result<Vec<u8>, Handshak
             return Err(HandshakeError::NotOurs(first_line(&answer)));
         }
     };
-    check(&answer[..end])?;
+    check(&answer[..end], request.subprotocol)?;
     Ok(answer.split_off(end + 4))
 }
 
-fn check(head: &[u8]) -> Result<(), HandshakeError> {
+fn check(head: &[u8], subprotocol: &str) -> Result<(), HandshakeError> {
     let text = String::from_utf8_lossy(head);
     let mut lines = text.split("\r\n");
     let switching = lines.next().is_some_and(|status| status.starts_with("HTTP/1.1 101"));
@@ -60,7 +88,7 @@ fn check(head: &[u8]) -> Result<(), HandshakeError> {
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         accepted |= name.eq_ignore_ascii_case("sec-websocket-accept") && value == ACCEPT;
-        ours |= name.eq_ignore_ascii_case("sec-websocket-protocol") && value == link::SUBPROTOCOL;
+        ours |= name.eq_ignore_ascii_case("sec-websocket-protocol") && value == subprotocol;
     }
     if switching && accepted && ours { Ok(()) } else { Err(HandshakeError::NotOurs(first_line(head))) }
 }
@@ -100,7 +128,7 @@ mod tests {
         let right =
             b"HTTP/1.1 101 Switching Protocols\r\nSEC-websocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
             sec-websocket-protocol:exai.1\r\n\r\n\x81\x02";
-        let rest = upgrade(Fixed(right)).unwrap();
+        let rest = upgrade(Fixed(right), &LINK).unwrap();
         assert!(b"\x81\x02".starts_with(&rest), "what came with the head is kept: {rest:?}");
         let wrong: [&'static [u8]; 3] = [
             b"HTTP/1.1 404 Not Found\r\n\r\n",
@@ -108,8 +136,8 @@ mod tests {
             b"HTTP/1.1 101 x\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
         ];
         for answer in wrong {
-            assert!(matches!(upgrade(Fixed(answer)), Err(HandshakeError::NotOurs(_))));
+            assert!(matches!(upgrade(Fixed(answer), &LINK), Err(HandshakeError::NotOurs(_))));
         }
-        assert!(matches!(upgrade(Fixed(b"HTTP/1.1 1")), Err(HandshakeError::Io(_))));
+        assert!(matches!(upgrade(Fixed(b"HTTP/1.1 1"), &LINK), Err(HandshakeError::Io(_))));
     }
 }

@@ -9,6 +9,8 @@ use exai_proto::link::{FromDaemon, Hello, ToDaemon, Versions};
 
 use crate::frame::{self, Decoder, FrameError, Opcode};
 use crate::handshake::{self, HandshakeError};
+use crate::stream::Stream;
+use crate::way::Halves;
 
 /// Why there is no link, or none any more.
 #[derive(Debug, thiserror::Error)]
@@ -76,10 +78,10 @@ pub enum Incoming {
     Control(FromDaemon),
 }
 
-/// An open link, hello exchanged.
+/// An open link on the local socket, hello exchanged.
 #[derive(Debug)]
 pub struct Link {
-    connection: Arc<Connection>,
+    stream: Arc<Stream>,
     decoder: Decoder,
     daemon: Daemon,
 }
@@ -92,13 +94,14 @@ impl Link {
         if !peer.same_user {
             return Err(LinkError::ForeignPeer { uid: peer.uid });
         }
-        connection.set_read_timeout(Some(left(deadline)?))?;
-        let rest = handshake::upgrade(Both(&connection))?;
+        let stream = Stream::Local(connection);
+        stream.set_read_timeout(Some(left(deadline)?))?;
+        let rest = handshake::upgrade(&stream, &handshake::LINK)?;
         let daemon = Daemon { instance: String::new(), build: String::new(), pid: 0 };
-        let mut link = Link { connection: Arc::new(connection), decoder: Decoder::with(&rest), daemon };
+        let mut link = Link { stream: Arc::new(stream), decoder: Decoder::with(&rest), daemon };
         link.send(&ToDaemon::Hello(hello.clone()))?;
         link.daemon = link.greeted(&peer, deadline)?;
-        link.connection.set_read_timeout(None)?;
+        link.stream.set_read_timeout(None)?;
         Ok(link)
     }
 
@@ -137,8 +140,8 @@ impl Link {
 
     fn write(&self, opcode: Opcode, payload: &[u8]) -> Result<(), LinkError> {
         let mut out = Vec::with_capacity(payload.len() + 14);
-        frame::put(&mut out, opcode, payload);
-        (&*self.connection).write_all(&out)?;
+        frame::put(&mut out, opcode, payload, self.stream.speech().key());
+        (&*self.stream).write_all(&out)?;
         Ok(())
     }
 
@@ -168,8 +171,8 @@ impl Link {
     }
 
     fn read_before(&mut self, deadline: Option<Instant>) -> Result<(), LinkError> {
-        self.connection.set_read_timeout(deadline.map(left).transpose()?)?;
-        match self.decoder.read_from(&*self.connection) {
+        self.stream.set_read_timeout(deadline.map(left).transpose()?)?;
+        match self.decoder.read_from(&*self.stream) {
             Ok(0) => Err(LinkError::Closed),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
@@ -189,31 +192,13 @@ impl Link {
     }
 
     /// The two halves: what writes (and can close) and what reads.
-    pub(crate) fn into_halves(self) -> (Arc<Connection>, Decoder) {
-        (self.connection, self.decoder)
+    pub(crate) fn into_halves(self) -> Halves {
+        (self.stream, self.decoder)
     }
 }
 
-/// `&Connection` reads and writes; a `&mut` of it, as generic code wants, needs an owner.
-struct Both<'a>(&'a Connection);
-
-impl io::Read for Both<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl io::Write for Both<'_> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.0.write(buffer)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn left(deadline: Instant) -> Result<Duration, LinkError> {
+/// What is left until `deadline`.
+pub(crate) fn left(deadline: Instant) -> Result<Duration, LinkError> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(LinkError::TimedOut) } else { Ok(left) }
 }

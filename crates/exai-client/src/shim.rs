@@ -14,14 +14,13 @@ use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use exai_os::local::Connection;
-use exai_proto::link::FromDaemon;
+use exai_proto::link::{ByeReason, FromDaemon};
 
-use crate::door::{Door, DoorError};
-use crate::frame::{self, Decoder, Opcode};
+use crate::frame::{self, Decoder, Frame, Opcode};
 use crate::lines::{Line, Lines};
-use crate::link::Link;
 use crate::session::{Down, Session, Up};
+use crate::stream::{Speech, Stream};
+use crate::way::{Halves, Way, WayError};
 
 mod outgoing;
 
@@ -34,6 +33,20 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How long to wait before trying again to start one, at first and at most.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
+/// With this a WebSocket says that it closes because its daemon ends ("going away"), before why, if at all.
+const GOING_AWAY: [u8; 2] = 1001_u16.to_be_bytes();
+
+/// Why a shim ended without having served its client.
+#[derive(Debug, thiserror::Error)]
+pub enum ShimError {
+    /// The system has no thread for it.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] io::Error),
+    /// There is no way to a daemon, and trying again would not change that.
+    #[error(transparent)]
+    NoWay(#[from] WayError),
+}
+
 struct State {
     session: Session,
     input_ended: Option<Instant>,
@@ -41,30 +54,35 @@ struct State {
     over: bool,
     /// Something that the session counts as answered is not written yet.
     unflushed: bool,
+    /// Whether the way has been tried. One by URL is worth an exit code, also when there is no input at all.
+    tried: bool,
+    /// Why there never was a daemon for this client.
+    no_way: Option<WayError>,
 }
 
 struct Shim<W> {
-    door: Door,
+    way: Way,
     report: fn(&str),
     state: Mutex<State>,
     changed: Condvar,
     /// The link, for whoever holds this. `None` without a daemon.
-    writer: Mutex<Option<Arc<Connection>>>,
+    writer: Mutex<Option<Arc<Stream>>>,
     pong: Mutex<Option<Vec<u8>>>,
     output: Mutex<W>,
 }
 
 /// Runs until `input` has ended (and at most 1.5 s longer) or `output` is closed. `report` tells people
-/// about trouble.
-pub fn run<R, W>(door: Door, input: R, output: W, report: fn(&str)) -> io::Result<()>
+/// about trouble. An error at the beginning ends it; later ones do not.
+pub fn run<R, W>(way: Way, input: R, output: W, report: fn(&str)) -> Result<(), ShimError>
 where
     R: Read + Send + 'static,
     W: Write + Send + 'static,
 {
     let session = Session::new(Instant::now());
-    let state = State { session, input_ended: None, over: false, unflushed: false };
+    let tried = matches!(way, Way::Local(_));
+    let state = State { session, input_ended: None, over: false, unflushed: false, tried, no_way: None };
     let shim = Arc::new(Shim {
-        door,
+        way,
         report,
         state: Mutex::new(state),
         changed: Condvar::new(),
@@ -77,7 +95,7 @@ where
     std::thread::Builder::new().name("downlink".to_owned()).spawn(move || down.downlink())?;
     std::thread::Builder::new().name("uplink".to_owned()).spawn(move || up.uplink(input))?;
     shim.keep_time();
-    Ok(())
+    lock(&shim.state).no_way.take().map_or(Ok(()), |error| Err(error.into()))
 }
 
 impl<W: Write> Shim<W> {
@@ -138,54 +156,59 @@ impl<W: Write> Shim<W> {
     }
 
     /// Writes what waited for a daemon.
-    fn write_waiting(&self, writer: Option<&Arc<Connection>>, outgoing: &mut Outgoing) {
+    fn write_waiting(&self, writer: Option<&Arc<Stream>>, outgoing: &mut Outgoing) {
         let waiting = lock(&self.state).session.take_waiting();
         let waiting: Vec<&[u8]> = waiting.iter().map(Vec::as_slice).collect();
         self.write_lines(writer, &waiting, outgoing);
     }
 
     /// Writes lines that count as written; those that were not go back.
-    fn write_lines(&self, writer: Option<&Arc<Connection>>, lines: &[&[u8]], outgoing: &mut Outgoing) {
+    fn write_lines(&self, writer: Option<&Arc<Stream>>, lines: &[&[u8]], outgoing: &mut Outgoing) {
         if lines.is_empty() {
             return;
         }
         let written = match writer {
-            Some(connection) => outgoing.write(&mut &**connection, lines),
+            Some(stream) => outgoing.write(&mut &**stream, stream.speech(), lines),
             None => 0,
         };
         if written < lines.len() {
             lock(&self.state).session.unsent(lines[written..].iter().copied());
             // The downlink notices, and takes what is to be done next.
-            if let Some(connection) = writer {
-                connection.close();
+            if let Some(stream) = writer {
+                stream.close();
             }
         }
         // Not within the condition: the lock would be held while writing, and reading waits for it.
         let pong = lock(&self.pong).take();
-        if let (Some(connection), Some(pong)) = (writer, pong) {
+        if let (Some(stream), Some(pong)) = (writer, pong) {
             // If this fails, so does everything else on this link.
-            let _ = (&**connection).write_all(&pong);
+            let _ = (&**stream).write_all(&pong);
         }
     }
 
     fn downlink(&self) {
-        while let Some(link) = self.find_daemon() {
-            let (connection, mut decoder) = link.into_halves();
+        let mut met = false;
+        while let Some((stream, mut decoder)) = self.find_daemon(met) {
+            met = true;
             let mut writer = lock(&self.writer);
-            *writer = Some(Arc::clone(&connection));
-            let opening = lock(&self.state).session.connected();
+            *writer = Some(Arc::clone(&stream));
+            let mut state = lock(&self.state);
+            state.tried = true;
+            let opening = state.session.connected();
+            drop(state);
             if let Some(opening) = opening {
+                let speech = stream.speech();
                 let mut frame = Vec::new();
-                frame::put(&mut frame, Opcode::Binary, &opening);
-                if (&*connection).write_all(&frame).is_err() {
-                    connection.close();
+                frame::put(&mut frame, speech.opcode(&opening), &opening, speech.key());
+                if (&*stream).write_all(&frame).is_err() {
+                    stream.close();
                 }
             }
             drop(writer);
             self.changed.notify_all();
-            self.listen(&connection, &mut decoder);
+            self.listen(&stream, &mut decoder);
             // Wakes whoever is blocked writing to it.
-            connection.close();
+            stream.close();
             let mut writer = lock(&self.writer);
             *writer = None;
             let answers = lock(&self.state).session.lost(Instant::now());
@@ -195,8 +218,9 @@ impl<W: Write> Shim<W> {
         }
     }
 
-    /// Finds a daemon, starting one where that is allowed. `None` when there is no client any more.
-    fn find_daemon(&self) -> Option<Link> {
+    /// Finds a daemon, starting one where that is allowed. `None` when there is no client any more, or when
+    /// none was ever `met` and there will be none.
+    fn find_daemon(&self, met: bool) -> Option<Halves> {
         let (mut back_off, longest) = BACK_OFF;
         let mut reported = String::new();
         loop {
@@ -211,31 +235,47 @@ impl<W: Write> Shim<W> {
                 let now = Instant::now();
                 let soon = now + Duration::from_secs(5);
                 let deadline = patience.map_or(soon, |patience| soon.max(patience));
-                match self.door.connect_or_start(deadline) {
-                    Ok(link) => return Some(link),
+                match self.way.connect_or_start(deadline) {
+                    Ok(halves) => return Some(halves),
+                    Err(error) if error.is_final() && !met => {
+                        self.give_up(error);
+                        return None;
+                    }
                     Err(error) => self.trouble(&error, &mut reported),
                 }
             }
             let next_try = Instant::now() + back_off;
             back_off = (back_off * 2).min(longest);
-            if let Some(link) = self.look_out(next_try, may_start) {
-                return Some(link);
+            if let Some(halves) = self.look_out(next_try, may_start) {
+                return Some(halves);
             }
         }
     }
 
-    fn trouble(&self, error: &DoorError, reported: &mut String) {
+    fn give_up(&self, error: WayError) {
+        let mut state = lock(&self.state);
+        state.no_way = Some(error);
+        state.over = true;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn trouble(&self, error: &WayError, reported: &mut String) {
         let sentence = error.to_string();
         if *reported != sentence {
             (self.report)(&sentence);
             reported.clone_from(&sentence);
         }
         let first = sentence.lines().next().unwrap_or_default().to_owned();
-        lock(&self.state).session.trouble(first);
+        let mut state = lock(&self.state);
+        state.session.trouble(first);
+        state.tried = true;
+        drop(state);
+        self.changed.notify_all();
     }
 
     /// Until `next_try`, or until a daemon may be started again: looks whether there is one.
-    fn look_out(&self, next_try: Instant, may_start: bool) -> Option<Link> {
+    fn look_out(&self, next_try: Instant, may_start: bool) -> Option<Halves> {
         loop {
             let state = lock(&self.state);
             let now = Instant::now();
@@ -245,23 +285,23 @@ impl<W: Write> Shim<W> {
             let pause = if may_start { LOOK.min(next_try - now) } else { LOOK };
             let (state, _) = self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner);
             drop(state);
-            if let Some(link) = self.door.try_connect() {
-                return Some(link);
+            if let Some(halves) = self.way.try_connect() {
+                return Some(halves);
             }
         }
     }
 
     /// Passes messages on until the link is lost.
-    fn listen(&self, connection: &Arc<Connection>, decoder: &mut Decoder) {
+    fn listen(&self, stream: &Stream, decoder: &mut Decoder) {
         let mut out = Vec::new();
         loop {
-            match decoder.read_from(&**connection) {
+            match decoder.read_from(stream) {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return,
             }
-            let open = self.pass_on(connection, decoder, &mut out);
+            let open = self.pass_on(stream, decoder, &mut out);
             self.tell(&out);
             out.clear();
             if out.capacity() > 4 * LARGE {
@@ -282,7 +322,7 @@ impl<W: Write> Shim<W> {
 
     /// Takes all whole frames; what is for the client is in `out` afterwards, or written. `false` when the
     /// link is of no use any more.
-    fn pass_on(&self, connection: &Arc<Connection>, decoder: &mut Decoder, out: &mut Vec<u8>) -> bool {
+    fn pass_on(&self, stream: &Stream, decoder: &mut Decoder, out: &mut Vec<u8>) -> bool {
         loop {
             let frame = match decoder.next_frame() {
                 Ok(Some(frame)) => frame,
@@ -292,17 +332,28 @@ impl<W: Write> Shim<W> {
                     return false;
                 }
             };
-            match frame.opcode {
-                Opcode::Binary => self.pass_message(frame.payload, out),
-                Opcode::Text => self.obey(frame.payload),
-                Opcode::Ping => {
+            match (frame.opcode, stream.speech()) {
+                (Opcode::Binary, _) | (Opcode::Text, Speech::Mcp) => self.pass_message(frame.payload, out),
+                (Opcode::Text, Speech::Link) => self.obey(frame.payload),
+                (Opcode::Ping, speech) => {
                     let mut pong = Vec::new();
-                    frame::put(&mut pong, Opcode::Pong, frame.payload);
-                    self.answer_ping(connection, pong);
+                    frame::put(&mut pong, Opcode::Pong, frame.payload, speech.key());
+                    self.answer_ping(stream, pong);
                 }
-                Opcode::Close => return false,
-                Opcode::Pong | Opcode::Continuation => {}
+                (Opcode::Close, speech) => {
+                    self.take_farewell(&frame, speech);
+                    return false;
+                }
+                (Opcode::Pong | Opcode::Continuation, _) => {}
             }
+        }
+    }
+
+    /// Plain MCP has no words for why a daemon ends. Whether it is stopped or restarted: this shim does not
+    /// start another by itself, and joins the next.
+    fn take_farewell(&self, close: &Frame<'_>, speech: Speech) {
+        if speech == Speech::Mcp && close.payload.starts_with(&GOING_AWAY) {
+            lock(&self.state).session.bye(ByeReason::Stop);
         }
     }
 
@@ -338,12 +389,12 @@ impl<W: Write> Shim<W> {
     }
 
     /// Reading must not wait for writing: while somebody writes, the pong is left to them.
-    fn answer_ping(&self, connection: &Connection, pong: Vec<u8>) {
+    fn answer_ping(&self, stream: &Stream, pong: Vec<u8>) {
         match self.writer.try_lock() {
             Ok(_writer) => {
                 // If this fails, so does everything else on this link.
-                let mut connection = connection;
-                let _ = connection.write_all(&pong);
+                let mut stream = stream;
+                let _ = stream.write_all(&pong);
             }
             Err(_) => *lock(&self.pong) = Some(pong),
         }
@@ -370,7 +421,7 @@ impl<W: Write> Shim<W> {
         loop {
             let now = Instant::now();
             let end = state.input_ended.map(|ended| ended + GRACE);
-            let nothing_owed = state.session.idle() && !state.unflushed;
+            let nothing_owed = state.session.idle() && !state.unflushed && state.tried;
             if state.over || end.is_some_and(|end| nothing_owed || now >= end) {
                 break;
             }
@@ -404,11 +455,11 @@ impl<W: Write> Shim<W> {
     fn take_leave(&self) {
         // Whoever writes at this moment is blocked; the end of the process is the best leave then.
         let Ok(writer) = self.writer.try_lock() else { return };
-        if let Some(connection) = &*writer {
+        if let Some(stream) = &*writer {
             let mut close = Vec::new();
-            frame::put(&mut close, Opcode::Close, b"");
-            let _ = (&**connection).write_all(&close);
-            connection.close();
+            frame::put(&mut close, Opcode::Close, b"", stream.speech().key());
+            let _ = (&**stream).write_all(&close);
+            stream.close();
         }
     }
 }

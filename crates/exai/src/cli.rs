@@ -81,9 +81,12 @@ pub(crate) struct ShimArgs {
     /// Offer one server, under its own names, instead of all
     #[arg(long, value_name = "NAME")]
     pub(crate) server: Option<String>,
-    /// A name for this client in `exai status`
+    /// A name for this client in `exai status`; with `--url` nothing carries it there
     #[arg(long, value_name = "LABEL")]
     pub(crate) client: Option<String>,
+    /// Connect over TCP, to ws://127.0.0.1:PORT/mcp for all servers or to …/mcp/NAME for one
+    #[arg(long, conflicts_with = "server")]
+    pub(crate) url: Option<String>,
 }
 
 /// `exai add`.
@@ -216,13 +219,16 @@ fn shim_args(mut args: impl Iterator<Item = std::ffi::OsString>) -> Option<ShimA
         let place = match &*flag {
             "--server" => &mut shim.server,
             "--client" => &mut shim.client,
+            "--url" => &mut shim.url,
             _ => return None,
         };
         if place.replace(value).is_some() {
             return None;
         }
     }
-    Some(shim)
+    // The path of the URL names the server.
+    let conflict = shim.url.is_some() && shim.server.is_some();
+    (!conflict).then_some(shim)
 }
 
 #[cfg(test)]
@@ -237,13 +243,16 @@ mod tests {
 
     #[test]
     fn the_short_way_to_the_shim_agrees_with_the_parser() {
-        let lines: [&[&str]; 7] = [
+        let lines: [&[&str]; 10] = [
             &["shim"],
             &["shim", "--server", "a"],
             &["shim", "--server=a", "--client", "b c"],
             &["shim", "--client="],
             &["shim", "--server"],
             &["shim", "--server", "a", "--server", "b"],
+            &["shim", "--url", "ws://localhost:1/mcp"],
+            &["shim", "--url=ws://localhost:1/mcp", "--server", "a"],
+            &["shim", "--client=a", "--url=ws://localhost:1/mcp"],
             &["shim", "--help"],
         ];
         for line in lines {

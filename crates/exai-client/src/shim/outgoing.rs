@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use crate::frame::{self, Opcode};
+use crate::frame::{self, Key};
+use crate::stream::Speech;
 
 /// A line from here on is written from where it stands, not copied.
 pub(super) const LARGE: usize = 32 * 1024;
-/// How much is collected before it is written.
+/// How much is collected before it is written. A multiple of a mask key's length.
 const FULL: usize = 128 * 1024;
 
 /// Writes lines as frames, in as few writes as there can be.
@@ -20,31 +21,53 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// How many of the lines, from the first on, were written whole. Of the others the peer has nothing
     /// that it could act on.
-    pub(super) fn write(&mut self, to: &mut impl Write, lines: &[&[u8]]) -> usize {
+    pub(super) fn write(&mut self, to: &mut impl Write, speech: Speech, lines: &[&[u8]]) -> usize {
         let mut written = 0;
-        let outcome = self.write_all(to, lines, &mut written);
+        let outcome = self.write_all(to, speech, lines, &mut written);
         self.bytes.clear();
         self.ends.clear();
         debug_assert!(outcome.is_err() || written == lines.len(), "BUG: a line was forgotten");
         written
     }
 
-    fn write_all(&mut self, to: &mut impl Write, lines: &[&[u8]], written: &mut usize) -> io::Result<()> {
+    fn write_all(
+        &mut self,
+        to: &mut impl Write,
+        speech: Speech,
+        lines: &[&[u8]],
+        written: &mut usize,
+    ) -> io::Result<()> {
         for line in lines {
-            frame::put_header(&mut self.bytes, Opcode::Binary, line.len());
+            let (opcode, key) = (speech.opcode(line), speech.key());
             if line.len() >= LARGE {
+                frame::put_header(&mut self.bytes, opcode, line.len(), key);
                 self.flush(to, written)?;
-                to.write_all(line)?;
+                self.write_large(to, line, key)?;
                 *written += 1;
                 continue;
             }
-            self.bytes.extend_from_slice(line);
+            frame::put(&mut self.bytes, opcode, line, key);
             self.ends.push(self.bytes.len());
             if self.bytes.len() >= FULL {
                 self.flush(to, written)?;
             }
         }
         self.flush(to, written)
+    }
+
+    /// Writes a payload when nothing else waits.
+    fn write_large(&mut self, to: &mut impl Write, line: &[u8], key: Key) -> io::Result<()> {
+        if key == frame::NO_MASK {
+            return to.write_all(line);
+        }
+        for part in line.chunks(FULL) {
+            self.bytes.clear();
+            self.bytes.extend_from_slice(part);
+            frame::mask(&mut self.bytes, key);
+            to.write_all(&self.bytes)?;
+        }
+        self.bytes.clear();
+        Ok(())
     }
 
     fn flush(&mut self, to: &mut impl Write, written: &mut usize) -> io::Result<()> {
@@ -70,6 +93,7 @@ impl Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Opcode;
 
     /// Takes so many bytes, then fails.
     struct Narrow(usize, Vec<u8>);
@@ -95,16 +119,40 @@ mod tests {
         let lines: [&[u8]; 4] = [b"one", b"two", &large, b"three"];
         let mut whole = Vec::new();
         for line in lines {
-            frame::put(&mut whole, Opcode::Binary, line);
+            frame::put(&mut whole, Opcode::Binary, line, frame::NO_MASK);
         }
         // Headers of 6, 6, 8 and 6 bytes.
         let ends = [9, 18, 18 + 8 + LARGE, whole.len()];
         for room in [0, 1, 8, 9, 17, 18, 25, 26, 18 + 7 + LARGE, 18 + 8 + LARGE, whole.len() - 1, whole.len()]
         {
             let mut to = Narrow(room, Vec::new());
-            let written = Outgoing::default().write(&mut to, &lines);
+            let written = Outgoing::default().write(&mut to, Speech::Link, &lines);
             assert_eq!(written, ends.iter().filter(|end| **end <= room).count(), "room for {room}");
             assert_eq!(to.1, whole[..room]);
         }
+    }
+    #[test]
+    fn on_tcp_every_frame_is_masked_with_a_key_of_its_own() {
+        let large: Vec<u8> = (b'a'..=b'z').cycle().take(2 * FULL + 7).collect();
+        let lines: [&[u8]; 4] = [b"one", &large, b"no \xFF text", b"one"];
+        let mut to = Narrow(usize::MAX, Vec::new());
+        assert_eq!(Outgoing::default().write(&mut to, Speech::Mcp, &lines), lines.len());
+        let mut rest = &to.1[..];
+        let mut keys = Vec::new();
+        for line in lines {
+            let opcode = if std::str::from_utf8(line).is_ok() { 0x81 } else { 0x82 };
+            assert_eq!(rest[0], opcode);
+            let header = if line.len() > 125 { 10 } else { 2 };
+            let key: Key = rest[header..header + 4].try_into().unwrap();
+            let payload = &rest[header + 4..header + 4 + line.len()];
+            let unmasked = payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
+            assert!(unmasked.eq(line.iter().copied()));
+            assert_ne!(key, frame::NO_MASK);
+            keys.push(key);
+            rest = &rest[header + 4 + line.len()..];
+        }
+        assert!(rest.is_empty());
+        keys.dedup();
+        assert!(keys.len() > 1, "{keys:?}");
     }
 }

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
 use super::*;
+use crate::door::Door;
 
 /// A daemon in a thread: it holds the lock, has a record, and ends when it is asked to `die` or to `stop`.
 struct Fake(JoinHandle<Vec<String>>);
@@ -109,7 +110,7 @@ async fn serve(stream: Stream, nonce: &str) -> Vec<String> {
 struct Client {
     input: Option<PipeWriter>,
     output: BufReader<PipeReader>,
-    shim: JoinHandle<io::Result<()>>,
+    shim: JoinHandle<Result<(), ShimError>>,
 }
 
 impl Client {
@@ -117,7 +118,7 @@ impl Client {
         let (stdin, input) = io::pipe().unwrap();
         let (output, stdout) = io::pipe().unwrap();
         let door = Door::new(home.clone(), crate::hello(Role::Shim));
-        let shim = std::thread::spawn(move || run(door, stdin, stdout, |_| {}));
+        let shim = std::thread::spawn(move || run(Way::Local(door), stdin, stdout, |_| {}));
         Client { input: Some(input), output: BufReader::new(output), shim }
     }
 

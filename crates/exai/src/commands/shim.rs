@@ -2,7 +2,9 @@
 
 use std::io;
 
-use exai_client::{Door, shim};
+use exai_client::shim::{self, ShimError};
+use exai_client::url::{McpUrl, UrlError};
+use exai_client::{Door, UrlDoor, Way, WayError};
 use exai_config::Home;
 use exai_proto::exit;
 use exai_proto::link::{Hello, Role};
@@ -12,10 +14,51 @@ use crate::error::Error;
 use crate::printer::Printer;
 
 pub(crate) fn run(args: ShimArgs) -> Result<u8, Error> {
-    let hello = Hello { server: args.server, label: args.client, ..exai_client::hello(Role::Shim) };
-    let door = Door::new(Home::locate()?, hello);
     let report = |sentence: &str| Printer::new().warn(sentence);
-    shim::run(door, io::stdin(), io::stdout(), report)
-        .map_err(|error| Error::failed(format!("cannot start a thread: {error}")))?;
+    shim::run(way(args)?, io::stdin(), io::stdout(), report)?;
     Ok(exit::DONE)
+}
+
+fn way(args: ShimArgs) -> Result<Way, Error> {
+    let Some(url) = args.url else {
+        let hello = Hello { server: args.server, label: args.client, ..exai_client::hello(Role::Shim) };
+        return Ok(Way::Local(Door::new(Home::locate()?, hello)));
+    };
+    let url: McpUrl = url.parse()?;
+    // Only to start a daemon where none runs: not the client that is served.
+    let door = Door::new(Home::locate()?, exai_client::hello(Role::Command));
+    Ok(Way::Url(UrlDoor::new(door, url)))
+}
+
+impl From<UrlError> for Error {
+    fn from(error: UrlError) -> Self {
+        Error::usage(format!("--url: {error}"))
+    }
+}
+
+impl From<ShimError> for Error {
+    fn from(error: ShimError) -> Self {
+        match error {
+            ShimError::Thread(_) => Error::failed(error.to_string()),
+            ShimError::NoWay(error) => error.into(),
+        }
+    }
+}
+
+impl From<WayError> for Error {
+    fn from(error: WayError) -> Self {
+        const LOCAL: &str = "without --url the shim takes the private local socket, which needs no port";
+        let what = error.to_string();
+        match error {
+            WayError::Door(error) => error.into(),
+            WayError::Foreign { .. } | WayError::Unproven { .. } => Error::refused(what).hint(LOCAL),
+            WayError::Elsewhere { listens, .. } => {
+                Error::failed(what).hint(format!("the URL is ws://{listens}/mcp, or …/mcp/NAME"))
+            }
+            WayError::Silent { .. } | WayError::Link { .. } => {
+                Error::failed(what).hint("`exai status` says what is there")
+            }
+            WayError::Token { .. } => Error::failed(what),
+        }
+    }
 }

@@ -9,3 +9,4 @@ mod lifecycle;
 mod peers;
 mod routing;
 mod support;
+mod url;

@@ -1,0 +1,205 @@
+//! The door by URL: plain MCP over WebSocket on TCP, with the token.
+//!
+//! A port belongs to whoever came first, and the token opens everything. So it is sent to one process only:
+//! the one that `daemon.json` of this state directory identifies, that lives, and that by the kernel's word
+//! owns the listening socket. This is asked before connecting and again before the token is sent: a daemon
+//! never gives up a port and takes it back, so the process that listened before and listens now is the one
+//! that has the connection in between.
+//!
+//! A daemon is started by the local door, which knows all about that.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Instant;
+
+use exai_config::Secret;
+use exai_os::{port, private, process};
+use exai_proto::documents::DaemonRecord;
+
+use crate::door::{Door, HELLO_TIME, process_lives};
+use crate::frame::Decoder;
+use crate::handshake::{self, Request};
+use crate::link::{LinkError, left};
+use crate::pause::Pause;
+use crate::stream::Stream;
+use crate::url::McpUrl;
+use crate::way::{Halves, WayError};
+
+/// The subprotocol of plain MCP.
+const SUBPROTOCOL: &str = "mcp";
+/// A token is some 64 characters.
+const TOKEN_BYTES: u64 = 1024;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct UrlDoor {
+    door: Door,
+    url: McpUrl,
+}
+
+/// Why there was no link.
+enum Failed {
+    /// The daemon is not the one that listens there.
+    NotTheDaemon,
+    /// It cannot be found out who listens there.
+    Unknown(io::Error),
+    Link(LinkError),
+    Token(io::Error),
+}
+
+impl<E: Into<LinkError>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Failed::Link(error.into())
+    }
+}
+
+impl UrlDoor {
+    /// The way to the daemon of this door's state directory that the URL means.
+    pub fn new(door: Door, url: McpUrl) -> Self {
+        UrlDoor { door, url }
+    }
+
+    pub(crate) fn connect_or_start(&self, deadline: Instant) -> Result<Halves, WayError> {
+        let mut pause = Pause::new();
+        loop {
+            let error = match self.find_or_start(deadline)? {
+                Some(record) => match self.open(&record, deadline) {
+                    Ok(halves) => return Ok(halves),
+                    Err(failed) => self.explain(failed, &record),
+                },
+                None => WayError::Silent { addr: self.url.addr },
+            };
+            if !matches!(error, WayError::Silent { .. }) || !pause.sleep(deadline) {
+                return Err(error);
+            }
+        }
+    }
+
+    pub(crate) fn try_connect(&self) -> Option<Halves> {
+        let record = self.living()?;
+        self.open(&record, Instant::now() + HELLO_TIME).ok()
+    }
+
+    /// The daemon of this state directory: its record is no copy, for somebody holds the lock, and its
+    /// process lives.
+    fn living(&self) -> Option<DaemonRecord> {
+        let record = self.door.record().filter(|record| process_lives(&record.identity))?;
+        self.door.daemon_lives().unwrap_or(false).then_some(record)
+    }
+
+    /// `None` when a daemon lives and its record says nothing yet.
+    fn find_or_start(&self, deadline: Instant) -> Result<Option<DaemonRecord>, WayError> {
+        if let Some(record) = self.living() {
+            return Ok(Some(record));
+        }
+        let link = self.door.connect_or_start(deadline)?;
+        let record = self.door.record().filter(|record| record.instance == link.daemon().instance);
+        match record {
+            // The daemon has just answered: then this is about what we can see, not about what is there.
+            Some(record) if !process_lives(&record.identity) => {
+                let source = io::Error::other("its process is not the one that its record names");
+                Err(WayError::Unproven { addr: self.url.addr, source })
+            }
+            record => Ok(record),
+        }
+    }
+
+    fn open(&self, record: &DaemonRecord, deadline: Instant) -> Result<Halves, Failed> {
+        let deadline = deadline.min(Instant::now() + HELLO_TIME);
+        self.verify(record)?;
+        let stream = TcpStream::connect_timeout(&self.url.addr, left(deadline)?)?;
+        // Small messages must not wait for each other.
+        stream.set_nodelay(true)?;
+        self.verify(record)?;
+        let token = self.token().map_err(Failed::Token)?;
+        let stream = Stream::Tcp(stream);
+        stream.set_read_timeout(Some(left(deadline)?))?;
+        let request = Request {
+            path: &self.url.path,
+            host: &self.url.addr.to_string(),
+            subprotocol: SUBPROTOCOL,
+            token: Some(&token),
+        };
+        let rest = handshake::upgrade(&stream, &request).map_err(LinkError::from)?;
+        stream.set_read_timeout(None)?;
+        Ok((Arc::new(stream), Decoder::with(&rest)))
+    }
+
+    /// That this very daemon is who gets a connection to the URL's address.
+    fn verify(&self, record: &DaemonRecord) -> Result<(), Failed> {
+        match port::is_listening(self.url.addr, record.identity.pid) {
+            // In this order: the process is the same now as before, and so its pid was not another's.
+            Ok(true) if process_lives(&record.identity) => Ok(()),
+            Ok(_) => Err(Failed::NotTheDaemon),
+            Err(error) => Err(Failed::Unknown(error)),
+        }
+    }
+
+    fn token(&self) -> io::Result<Secret> {
+        let bytes = private::read(&self.door.home().token(), TOKEN_BYTES)?;
+        let text = bytes.trim_ascii();
+        // It becomes a line of a request.
+        if text.is_empty() || !text.iter().all(u8::is_ascii_graphic) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no token"));
+        }
+        Ok(Secret::new(String::from_utf8_lossy(text)))
+    }
+
+    /// Takes its time, and looks at all processes: for when something must be said.
+    fn explain(&self, failed: Failed, record: &DaemonRecord) -> WayError {
+        let addr = self.url.addr;
+        match failed {
+            Failed::Unknown(source) => WayError::Unproven { addr, source },
+            Failed::Link(source) => WayError::Link { addr, source },
+            Failed::Token(source) => WayError::Token { path: self.door.home().token(), source },
+            Failed::NotTheDaemon => match port::owner(addr) {
+                Ok(owner) => self.blame(owner, record),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    let holder = "a process of another account".to_owned();
+                    WayError::Foreign { addr, holder, daemon: listens(record) }
+                }
+                Err(source) => WayError::Unproven { addr, source },
+            },
+        }
+    }
+
+    fn blame(&self, owner: Option<u32>, record: &DaemonRecord) -> WayError {
+        let addr = self.url.addr;
+        // A daemon that ends makes room for the next: it is not the record's any more whom we saw.
+        let same = self.living().is_some_and(|now| now.identity == record.identity);
+        match owner {
+            Some(pid) if same && pid != record.identity.pid => {
+                WayError::Foreign { addr, holder: name(pid), daemon: listens(record) }
+            }
+            None if same => match addresses(record).next() {
+                Some(first) if addresses(record).all(|listens| listens != addr) => {
+                    WayError::Elsewhere { addr, listens: first }
+                }
+                Some(_) | None => WayError::Silent { addr },
+            },
+            Some(_) | None => WayError::Silent { addr },
+        }
+    }
+}
+
+fn name(pid: u32) -> String {
+    let all = process::snapshot().unwrap_or_default();
+    match all.into_iter().find(|process| process.pid == pid) {
+        Some(process) => format!("{} (pid {pid})", process.name),
+        None => format!("pid {pid}"),
+    }
+}
+
+/// Where the daemon listens, as words that follow its name.
+fn listens(record: &DaemonRecord) -> String {
+    addresses(record).next().map_or_else(String::new, |addr| format!(" (which listens on {addr})"))
+}
+
+fn addresses(record: &DaemonRecord) -> impl Iterator<Item = SocketAddr> + '_ {
+    let tcp = record.listeners.iter().filter(|listener| listener.kind == "tcp");
+    tcp.filter_map(|listener| listener.addr.parse().ok())
+}
+
+#[cfg(test)]
+mod tests;

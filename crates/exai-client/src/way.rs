@@ -1,0 +1,113 @@
+//! How a shim gets to its daemon: through the [`Door`] to the private local socket, or by a URL over TCP.
+//! Everything behind that is the same for both.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::door::{Door, DoorError};
+use crate::frame::Decoder;
+use crate::link::{Link, LinkError};
+use crate::stream::Stream;
+use crate::url_door::UrlDoor;
+
+/// What writes (and can close), and what reads.
+pub(crate) type Halves = (Arc<Stream>, Decoder);
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// The local socket.
+    Local(Door),
+    /// A URL.
+    Url(UrlDoor),
+}
+
+/// Why there is no way to the daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum WayError {
+    /// The local socket leads nowhere, or no daemon could be started.
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    /// Somebody else has the port.
+    #[error("{addr} is held by {holder}, not by the exai daemon{daemon}; the token was not sent")]
+    Foreign {
+        /// The URL's address.
+        addr: SocketAddr,
+        /// Who it is, as far as it is known.
+        holder: String,
+        /// Where the daemon listens, as words that follow its name; or nothing.
+        daemon: String,
+    },
+    /// Nobody can say whether it is the daemon that listens there.
+    #[error("cannot prove that the exai daemon listens on {addr}: {source}; the token was not sent")]
+    Unproven {
+        /// The URL's address.
+        addr: SocketAddr,
+        /// What is in the way.
+        source: io::Error,
+    },
+    /// The daemon has another port.
+    #[error("the exai daemon does not listen on {addr} but on {listens}")]
+    Elsewhere {
+        /// The URL's address.
+        addr: SocketAddr,
+        /// Where it listens.
+        listens: SocketAddr,
+    },
+    /// A daemon lives and listens on no TCP port: it begins or ends.
+    #[error("the exai daemon does not listen on {addr}")]
+    Silent {
+        /// The URL's address.
+        addr: SocketAddr,
+    },
+    /// The daemon listens there, and there is no link.
+    #[error("no link over {addr}: {source}")]
+    Link {
+        /// The URL's address.
+        addr: SocketAddr,
+        /// Why.
+        source: LinkError,
+    },
+    /// There is no token that could be shown.
+    #[error("cannot read the token in {}: {source}", path.display())]
+    Token {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl WayError {
+    /// Whether a shim that has not met its daemon yet should say so and end, instead of trying again. Later
+    /// nothing is final: a client that works must not lose its shim to a passing trouble.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            WayError::Foreign { .. } | WayError::Unproven { .. } | WayError::Elsewhere { .. } => true,
+            WayError::Door(_) | WayError::Silent { .. } | WayError::Link { .. } | WayError::Token { .. } => {
+                false
+            }
+        }
+    }
+}
+
+impl Way {
+    /// Joins the daemon, and starts it when none lives.
+    pub(crate) fn connect_or_start(&self, deadline: Instant) -> Result<Halves, WayError> {
+        match self {
+            Way::Local(door) => Ok(door.connect_or_start(deadline)?.into_halves()),
+            Way::Url(door) => door.connect_or_start(deadline),
+        }
+    }
+
+    /// Joins the daemon if it answers right now.
+    pub(crate) fn try_connect(&self) -> Option<Halves> {
+        match self {
+            Way::Local(door) => door.try_connect().map(Link::into_halves),
+            Way::Url(door) => door.try_connect(),
+        }
+    }
+}
