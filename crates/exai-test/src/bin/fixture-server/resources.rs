@@ -10,7 +10,7 @@ use crate::wire::quote;
 /// The cursor of the second page. Odd on purpose: a cursor is opaque.
 const SECOND_PAGE: &str = "p/2=é";
 /// The size of `test://big`.
-const BIG: usize = 1024 * 1024;
+const BIG: usize = 1_000_000;
 
 /// `resources/list`
 pub(crate) fn list(params: &Value) -> Answer {
