@@ -9,7 +9,7 @@ use crate::wire::quote;
 
 /// The cursor of the second page. Odd on purpose: a cursor is opaque.
 const SECOND_PAGE: &str = "p/2=é";
-/// The size of `test://big`.
+/// The size of `test://big`: large, and less than the 1 MiB some clients take in one event or frame.
 const BIG: usize = 1_000_000;
 
 /// `resources/list`
