@@ -1,27 +1,31 @@
 //! The official SDKs as judges: what a client sees through exai equals what it sees over direct stdio.
 
-use std::path::Path;
-
 use exai_test::peers::{SERVERS, Sdk};
 use exai_test::program;
 use serde_json::{Value, json};
 
 use crate::support::Instance;
 
-/// An instance that hosts what this SDK's scenarios want, each server with a directory of its own.
-fn hosting(sdk: Sdk) -> Instance {
+/// An instance that hosts what the scenarios want, each server with a directory of its own. The Python server
+/// is there twice: each Python SDK compares with a server of its own version.
+fn hosting() -> Instance {
     let instance = Instance::new("");
-    let configured = SERVERS.map(|server| {
+    let configured = |name: &str, server: &str, sdk: Sdk| {
         let dir = instance.dir().join(server);
         std::fs::create_dir_all(&dir).expect("a directory");
         let config = sdk.server(server, &dir);
         let (command, args, env) = (&config["command"], &config["args"], inline(&config["env"]));
-        format!("[servers.{server}]\ncommand = {command}\nargs = {args}\nenv = {env}\n")
-    });
-    instance.configure(&configured.concat());
+        format!("[servers.{name}]\ncommand = {command}\nargs = {args}\nenv = {env}\n")
+    };
+    let mut servers = SERVERS.map(|server| configured(server, server, Sdk::Python1)).concat();
+    servers.push_str(&configured(PYTHON_2, "python", Sdk::Python2));
+    instance.configure(&servers);
     instance.ends(0, &["start"]);
     instance
 }
+
+/// The name of the Python server of version 2.
+const PYTHON_2: &str = "python-2";
 
 /// A JSON object of strings as an inline table.
 fn inline(object: &Value) -> String {
@@ -34,74 +38,89 @@ fn inline(object: &Value) -> String {
     format!("{{ {} }}", pairs.join(", "))
 }
 
-fn same(sdk: Sdk, server: &str, dir: &Path, way: &Value) {
-    if let Err(difference) = sdk.compare(server, &dir.join(server), way) {
+fn same(sdk: Sdk, server: &str, instance: &Instance, over: Over) {
+    let hosted = if sdk == Sdk::Python2 && server == "python" { PYTHON_2 } else { server };
+    let way = way(instance, over, hosted);
+    if let Err(difference) = sdk.compare(server, &instance.dir().join(server), &way) {
         panic!("{sdk:?} sees {server} differently over {way}:\n{difference}");
     }
 }
 
-fn over_the_shim(sdk: Sdk) {
-    let instance = hosting(sdk);
-    for server in SERVERS {
-        let way = json!({"stdio": [program("exai"), "shim", "--server", server], "env": {"EXAI_HOME": instance.home()}});
-        same(sdk, server, instance.dir(), &way);
+/// A way to a server: which SDK, over what.
+#[derive(Clone, Copy)]
+enum Over {
+    Shim,
+    Http,
+    WebSocket,
+}
+
+fn way(instance: &Instance, over: Over, server: &str) -> Value {
+    match over {
+        Over::Shim => json!({
+            "stdio": [program("exai"), "shim", "--server", server],
+            "env": {"EXAI_HOME": instance.home()},
+        }),
+        Over::Http => {
+            let url = format!("http://127.0.0.1:{}/mcp/{server}", instance.port());
+            json!({"http": url, "token": instance.token()})
+        }
+        Over::WebSocket => {
+            let url = format!("ws://127.0.0.1:{}/mcp/{server}", instance.port());
+            json!({"ws": url, "token": instance.token()})
+        }
     }
 }
 
-fn over_http(sdk: Sdk) {
-    let instance = hosting(sdk);
-    let (port, token) = (instance.port(), instance.token());
-    for server in SERVERS {
-        let way = json!({"http": format!("http://127.0.0.1:{port}/mcp/{server}"), "token": token});
-        same(sdk, server, instance.dir(), &way);
+/// Five clients at once on one daemon, three of them behind shims. In each of five rounds each client has
+/// another server to itself: the scenarios change what servers remember, so two at once on one server would
+/// differ from direct stdio without any fault of exai's.
+#[test]
+fn five_clients_at_once_see_what_they_see_directly_and_each_server_runs_once_per_share_key() {
+    const CLIENTS: [(Sdk, Over); 5] = [
+        (Sdk::Python1, Over::Shim),
+        (Sdk::Python2, Over::Shim),
+        (Sdk::TypeScript, Over::Shim),
+        (Sdk::Python1, Over::WebSocket),
+        (Sdk::TypeScript, Over::Http),
+    ];
+    let instance = hosting();
+    for round in 0..SERVERS.len() {
+        std::thread::scope(|scope| {
+            for (number, (sdk, over)) in CLIENTS.into_iter().enumerate() {
+                let (instance, server) = (&instance, SERVERS[(round + number) % SERVERS.len()]);
+                scope.spawn(move || same(sdk, server, instance, over));
+            }
+        });
+    }
+    // The SDKs declare their capabilities in different words, so there may be one instance for each of the
+    // three, and no more: a client over another transport shares with its like.
+    let status = instance.status();
+    for server in status["servers"].as_array().into_iter().flatten().filter(|server| server["name"] != "exai")
+    {
+        let instances = server["instances"].as_array().map_or(0, Vec::len);
+        assert!((1..=3).contains(&instances), "{server}");
+        assert_eq!(server["instances"][0]["restarts"], 0, "{server}");
     }
 }
 
-fn over_websocket(sdk: Sdk) {
-    let instance = hosting(sdk);
-    let (port, token) = (instance.port(), instance.token());
+fn alone(sdk: Sdk, over: Over) {
+    let instance = hosting();
     for server in SERVERS {
-        let way = json!({"ws": format!("ws://127.0.0.1:{port}/mcp/{server}"), "token": token});
-        same(sdk, server, instance.dir(), &way);
+        same(sdk, server, &instance, over);
     }
-}
-
-#[test]
-fn python_1_over_the_shim() {
-    over_the_shim(Sdk::Python1);
-}
-
-#[test]
-fn python_2_over_the_shim() {
-    over_the_shim(Sdk::Python2);
-}
-
-#[test]
-fn typescript_over_the_shim() {
-    over_the_shim(Sdk::TypeScript);
 }
 
 #[test]
 fn python_1_over_http() {
-    over_http(Sdk::Python1);
+    alone(Sdk::Python1, Over::Http);
 }
 
 #[test]
 fn python_2_over_http() {
-    over_http(Sdk::Python2);
-}
-
-#[test]
-fn typescript_over_http() {
-    over_http(Sdk::TypeScript);
-}
-
-#[test]
-fn python_1_over_websocket() {
-    over_websocket(Sdk::Python1);
+    alone(Sdk::Python2, Over::Http);
 }
 
 #[test]
 fn typescript_over_websocket() {
-    over_websocket(Sdk::TypeScript);
+    alone(Sdk::TypeScript, Over::WebSocket);
 }
