@@ -21,6 +21,7 @@ pub(crate) fn policy() -> Policy {
         start_timeout: Duration::from_secs(10),
         call_timeout: Duration::from_mins(1),
         idle_stop: Duration::from_hours(24),
+        eager: false,
         tools: ToolFilter::default(),
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use exai_config::{Config, Home, ServerConfig, Share as ConfigShare};
+use exai_config::{Config, Home, ServerConfig, Share as ConfigShare, StartPolicy};
 use exai_mux::InstanceId;
 use exai_mux::policy::{Policy, Share, ToolFilter};
 use exai_supervisor::{Job, JobEvent, Spec};
@@ -116,6 +116,7 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
             start_timeout: server.start_timeout.min(FOREVER),
             call_timeout: server.call_timeout.min(FOREVER),
             idle_stop: server.idle_stop.min(FOREVER),
+            eager: server.start == StartPolicy::Eager,
             tools: ToolFilter { allow: server.tools.allow.clone(), deny: server.tools.deny.clone() },
         })
         .collect();

@@ -22,6 +22,7 @@ fn router() -> (Router, Instant, Vec<Effect>) {
         start_timeout: Duration::from_mins(1),
         call_timeout: Duration::from_mins(1),
         idle_stop: Duration::from_mins(1),
+        eager: false,
         tools: ToolFilter::default(),
     };
     let client = ClientId(1);

@@ -54,12 +54,30 @@ impl Router {
         for gone in old {
             self.stop_instances(&gone.policy.name, &why, now);
         }
+        self.start_eager(now);
         if changed && !first {
             for client in self.aggregating() {
                 for kind in [KINDS[0], KINDS[1], KINDS[2]] {
                     now.to_client(client, answer::notification(kind.changed()), About::Session);
                 }
             }
+        }
+    }
+
+    /// Servers that run even while nobody uses them: one instance each, as for a client without
+    /// capabilities. One that fails is started again by whoever needs it.
+    fn start_eager(&mut self, now: &mut Now<'_>) {
+        let running = |name: &str| self.instances.values().any(|instance| &*instance.server == name);
+        let wanted: Vec<Arc<str>> = self
+            .servers
+            .iter()
+            .filter(|server| server.policy.eager && server.policy.share != Share::Client)
+            .map(|server| server.policy.name.clone())
+            .filter(|name| !running(name))
+            .collect();
+        for server in wanted {
+            let key = ShareKey { capabilities: "{}".into(), client: None };
+            self.instance_with(&server, key, now);
         }
     }
 
@@ -454,7 +472,9 @@ impl Router {
             return;
         }
         let idle_stop = policy.map_or(Duration::ZERO, |server| server.policy.idle_stop);
-        if instance.in_flight.is_empty()
+        let eager = policy.is_some_and(|server| server.policy.eager);
+        if !eager
+            && instance.in_flight.is_empty()
             && instance.idle_since.is_some_and(|since| since + idle_stop <= now.time)
         {
             return self.stop_idle(id, now);

@@ -31,6 +31,8 @@ pub struct Policy {
     pub call_timeout: Duration,
     /// How long an instance without clients is kept.
     pub idle_stop: Duration,
+    /// Whether it runs even while nobody uses it.
+    pub eager: bool,
     /// Which tools may be seen and called.
     pub tools: ToolFilter,
 }

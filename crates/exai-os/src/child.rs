@@ -33,6 +33,13 @@ pub async fn exited(child: &mut tokio::process::Child) -> io::Result<()> {
     sys::child::exited(child).await
 }
 
+/// Lets the child's stdin and stdout hold more than the usual 64 KiB, so that large messages take fewer turns
+/// between the processes. Linux only, and only as far as the account's budget for pipes allows; a pipe that
+/// stays as it is works too.
+pub fn widen_pipes(child: &tokio::process::Child) {
+    sys::child::widen_pipes(child);
+}
+
 /// Raises this process's limit of open descriptors to what it may have, at most 65,536: every client and
 /// every server takes several. Children get the old limit back, since programs using `select` cannot
 /// stand a higher one. Windows has no such limit.

@@ -121,6 +121,7 @@ pub fn start<T: Copy + Send + 'static>(
     exai_os::child::prepare(&mut command);
     let log = crate::log::Log::open(spec.log.clone())?;
     let mut child = command.spawn()?;
+    exai_os::child::widen_pipes(&child);
     let pid = child.id().ok_or_else(|| io::Error::other("BUG: a child just spawned has no pid"))?;
     let piped = "BUG: a standard stream was asked to be a pipe and is none";
     let stdin = child.stdin.take().expect(piped);

@@ -176,3 +176,21 @@ fn who_introduces_itself_anew_on_the_aggregated_endpoint_leaves_what_no_longer_s
     assert_eq!((lines[0].as_str(), lines.len()), ("dropped 1 5", 2));
     assert_eq!(bench.says(1, &call), ["start a#2 as 1"]);
 }
+
+#[test]
+fn an_eager_server_starts_with_the_configuration_and_stays() {
+    let eager = exai_mux::policy::Policy { eager: true, ..policy("a") };
+    let mut bench = Bench::new(Vec::new());
+    assert_eq!(
+        bench.does(Event::Configured { policies: vec![eager.clone(), policy("b")] }),
+        ["start a#1 as 0"]
+    );
+    bench.ready(0);
+    assert_eq!(bench.passes(Duration::from_secs(1000)), [""; 0], "it is not stopped for idleness");
+    assert_eq!(
+        bench.does(Event::Configured { policies: vec![eager, policy("b")] }),
+        [""; 0],
+        "nor started twice"
+    );
+    assert_eq!(bench.introduced(1, "a", "{}").len(), 1, "a client without capabilities uses it at once");
+}

@@ -22,6 +22,7 @@ pub(crate) fn policy(name: &str) -> Policy {
         start_timeout: Duration::from_secs(20),
         call_timeout: Duration::from_mins(1),
         idle_stop: Duration::from_secs(90),
+        eager: false,
         tools: ToolFilter::default(),
     }
 }

@@ -47,6 +47,25 @@ pub(crate) async fn exited(child: &mut tokio::process::Child) -> io::Result<()> 
     Ok(())
 }
 
+/// A quarter of what one pipe may have without privileges: a hundred servers stay far below the account's
+/// soft limit (64 MiB, pipe(7)), beyond which everybody's new pipes would be small.
+#[cfg(target_os = "linux")]
+const PIPE: usize = 256 * 1024;
+
+#[cfg(target_os = "linux")]
+pub(crate) fn widen_pipes(child: &tokio::process::Child) {
+    if let Some(stdin) = &child.stdin {
+        let _ = rustix::pipe::fcntl_setpipe_size(stdin, PIPE);
+    }
+    if let Some(stdout) = &child.stdout {
+        let _ = rustix::pipe::fcntl_setpipe_size(stdout, PIPE);
+    }
+}
+
+/// The kernel decides by itself.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn widen_pipes(_child: &tokio::process::Child) {}
+
 pub(crate) fn raise_descriptor_limit() {
     let was = rustix::process::getrlimit(Resource::Nofile);
     let wanted = was.maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);

@@ -26,4 +26,7 @@ pub(crate) async fn exited(child: &mut tokio::process::Child) -> io::Result<()> 
     child.wait().await.map(drop)
 }
 
+/// Pipes of Windows grow by themselves.
+pub(crate) fn widen_pipes(_child: &tokio::process::Child) {}
+
 pub(crate) fn raise_descriptor_limit() {}
