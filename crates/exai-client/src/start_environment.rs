@@ -6,18 +6,6 @@ use std::ffi::{OsStr, OsString};
 use exai_config::environment;
 use exai_os::account;
 
-/// What belongs to the session of the person, not to the client.
-const SESSION: [&str; 9] = [
-    "SSH_AUTH_SOCK",
-    "DISPLAY",
-    "WAYLAND_DISPLAY",
-    "XAUTHORITY",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "XDG_RUNTIME_DIR",
-    "XDG_SESSION_ID",
-    "LANG",
-    "TZ",
-];
 /// Without these no program starts on Windows. Elsewhere they do not exist.
 const SYSTEM: [&str; 13] = [
     "SYSTEMROOT",
@@ -34,29 +22,22 @@ const SYSTEM: [&str; 13] = [
     "TEMP",
     "TMP",
 ];
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// See the module.
 pub(crate) fn for_daemon() -> Vec<(OsString, OsString)> {
-    let mut vars: Vec<(OsString, OsString)> = Vec::new();
-    if let Ok(account) = account::current() {
-        vars.push(("HOME".into(), account.home.into()));
-        vars.push(("USER".into(), account.name.clone().into()));
-        vars.push(("LOGNAME".into(), account.name.into()));
-        vars.push(("SHELL".into(), account.shell.into()));
-    }
-    vars.push(("PATH".into(), PATH.into()));
+    let account = account::current().ok();
+    let mut vars = account.as_ref().map(account::bare_environment).unwrap_or_default();
     vars.extend(environment::of_this_process().into_iter().filter(|(name, _)| passes(name)));
     vars
 }
 
 fn passes(name: &OsStr) -> bool {
+    if account::is_of_session(name) {
+        return true;
+    }
     let Some(name) = name.to_str() else { return false };
     let ours = [environment::HOME, environment::PORT, environment::LOG];
-    ours.iter().any(|ours| ours.name == name)
-        || SESSION.contains(&name)
-        || name.starts_with("LC_")
-        || SYSTEM.iter().any(|system| system.eq_ignore_ascii_case(name))
+    ours.iter().any(|ours| ours.name == name) || SYSTEM.iter().any(|system| system.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

@@ -34,3 +34,4 @@ mod token;
 mod websocket;
 
 pub use serve::{Options, ServeError, serve};
+pub use status::listed;

@@ -286,10 +286,16 @@ fn presumed_server(tree: &[ProcessInfo]) -> Option<u32> {
 
 /// `exai list`: what is configured, with its state.
 pub(crate) fn list(config: &Config, facts: &Facts) -> Servers {
-    let state = |name: &str| {
-        let view = facts.servers.iter().find(|view| &*view.name == name)?;
-        Some(facts.server(view, &[]).state)
-    };
+    let mut servers = listed(config);
+    for server in &mut servers.servers {
+        let view = facts.servers.iter().find(|view| *view.name == *server.name);
+        server.state = view.map(|view| facts.server(view, &[]).state);
+    }
+    servers
+}
+
+/// What is configured, and the built-in server; states are not known here.
+pub fn listed(config: &Config) -> Servers {
     let listed = |(name, server): (&str, &ServerConfig)| ListedServer {
         name: name.to_owned(),
         transport: server.kind().transport().to_owned(),
@@ -297,7 +303,7 @@ pub(crate) fn list(config: &Config, facts: &Facts) -> Servers {
         args: server.shown_args(),
         url: server.url.clone(),
         share: server.share.name().to_owned(),
-        state: state(name),
+        state: None,
     };
     let mut servers: Vec<ListedServer> = config.servers.iter().map(listed).collect();
     if config.servers.get(builtin::NAME).is_none() {
@@ -308,7 +314,7 @@ pub(crate) fn list(config: &Config, facts: &Facts) -> Servers {
             args: Vec::new(),
             url: None,
             share: "shared".to_owned(),
-            state: state(builtin::NAME),
+            state: None,
         });
     }
     Servers { schema: SCHEMA, servers }

@@ -143,6 +143,17 @@ pub fn find_variable<'a>(vars: &'a [(OsString, OsString)], name: &str) -> Option
     vars.iter().find(|(known, _)| sys::environment::same_name(known, name)).map(|(_, value)| &**value)
 }
 
+/// Whether a variable belongs to the person's session (agent sockets, displays, language, time zone) and not
+/// to the program that happened to start the daemon.
+pub fn is_of_session(name: &std::ffi::OsStr) -> bool {
+    is_session(name) || is_locale(name)
+}
+
+/// What the account has before any start file is read: home, names, shell, a standard path.
+pub fn bare_environment(account: &Account) -> Vec<(OsString, OsString)> {
+    sys::environment::base(account)
+}
+
 fn is_session(name: &std::ffi::OsStr) -> bool {
     const SESSION: [&str; 7] = [
         "SSH_AUTH_SOCK",

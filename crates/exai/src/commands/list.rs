@@ -1,7 +1,7 @@
 //! `exai list`
 
 use exai_client::Door;
-use exai_proto::documents::{ListedServer, SCHEMA, ServerState, Servers};
+use exai_proto::documents::{ListedServer, ServerState, Servers};
 use exai_proto::exit;
 use exai_proto::link::{FromDaemon, ToDaemon};
 
@@ -11,7 +11,6 @@ use crate::error::Error;
 use crate::printer::Printer;
 
 /// The server inside the daemon.
-const BUILTIN: &str = "exai";
 
 pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
     let servers = servers(&door()?)?;
@@ -32,32 +31,7 @@ fn servers(door: &Door) -> Result<Servers, Error> {
             _ => Err(unexpected("servers")),
         };
     }
-    let config = exai_config::load(door.home())?;
-    let mut servers: Vec<ListedServer> = config
-        .servers
-        .iter()
-        .map(|(name, server)| ListedServer {
-            name: name.to_owned(),
-            transport: server.kind().transport().to_owned(),
-            command: server.command.clone(),
-            args: server.shown_args(),
-            url: server.url.clone(),
-            share: server.share.name().to_owned(),
-            state: None,
-        })
-        .collect();
-    if config.servers.get(BUILTIN).is_none() {
-        servers.push(ListedServer {
-            name: BUILTIN.to_owned(),
-            transport: "builtin".to_owned(),
-            command: None,
-            args: Vec::new(),
-            url: None,
-            share: "shared".to_owned(),
-            state: None,
-        });
-    }
-    Ok(Servers { schema: SCHEMA, servers })
+    Ok(exai_daemon::listed(&exai_config::load(door.home())?))
 }
 
 fn row(server: &ListedServer) -> Vec<String> {
