@@ -10,8 +10,6 @@ use crate::cli::JsonArgs;
 use crate::error::Error;
 use crate::printer::Printer;
 
-/// The server inside the daemon.
-
 pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
     let servers = servers(&door()?)?;
     if args.json {
