@@ -194,9 +194,8 @@ impl Hub {
                     None => std::future::pending().await,
                 }
             };
+            // In no fixed order: a server that talks without end must not keep clients from being heard.
             tokio::select! {
-                // Servers first: answers make room, requests take it.
-                biased;
                 _ = jobs.recv_many(&mut done, BATCH) => {
                     for (instance, event) in done.drain(..) {
                         self.job(instance, event);
@@ -365,7 +364,7 @@ impl Hub {
             Some(Body::Spawning | Body::Unwanted | Body::Stopping(_)) | None => Err(Unsent::Closed),
         };
         if let Err(unsent) = sent {
-            tracing::warn!(?instance, %unsent, "not sent");
+            tracing::debug!(?instance, %unsent, "not sent");
             self.pending.extend(number.map(|number| Event::Unsent { instance, number }));
         }
     }

@@ -8,12 +8,15 @@ use exai_proto::{Message, ParseError, answer, envelope, limits};
 pub(crate) struct Inbound {
     pub(crate) messages: Vec<Message>,
     pub(crate) refusals: Vec<Bytes>,
+    /// How much was taken in.
+    pub(crate) bytes: usize,
 }
 
 impl Inbound {
     /// Takes in one text frame, one binary frame, one line or one body. A batch is taken apart: revision
     /// 2025-03-26 has them, and whoever sends one cannot be told so in any better way than by answers.
     pub(crate) fn take(&mut self, bytes: Bytes) {
+        self.bytes += bytes.len();
         if bytes.len() > limits::MESSAGE_BYTES {
             return self.refuse_long(&bytes);
         }

@@ -4,7 +4,7 @@ use std::io;
 
 use exai_config::Home;
 use exai_os::process::ProcessInfo;
-use exai_proto::documents::{DaemonRecord, Identity, Launcher, Listener, SCHEMA};
+use exai_proto::documents::{DaemonRecord, Identity, Launcher, SCHEMA};
 
 use crate::status::About;
 
@@ -58,9 +58,4 @@ fn kind_of(name: &str) -> &'static str {
         "systemd" | "launchd" | "services" => "service manager",
         _ => "program",
     }
-}
-
-/// The listeners of [`About`] as the documents show them.
-pub(crate) fn listener(kind: &str, addr: String, pid: u32) -> Listener {
-    Listener { kind: kind.to_owned(), addr, owner_pid: Some(pid), verified: true }
 }

@@ -55,7 +55,7 @@ pub(crate) enum LetGo {
     Left,
     /// It did not read.
     Slow,
-    /// Nobody has used its session for long.
+    /// Its session has ended, or nobody has used it for long.
     Unused,
     /// The daemon stops.
     Stopping,
@@ -66,7 +66,7 @@ impl LetGo {
         match self {
             LetGo::Left => "left",
             LetGo::Slow => "does not read what waits for it",
-            LetGo::Unused => "has not used its session for 30 minutes",
+            LetGo::Unused => "its session has ended, or was not used for 30 minutes",
             LetGo::Stopping => "the daemon stops",
         }
     }

@@ -21,8 +21,9 @@ use crate::link::{self, Controls};
 use crate::sink::{CLIENT_BYTES, Sink, Socket, Way};
 use crate::status::ClientFacts;
 
-/// How many frames are taken in before the hub hears of them.
+/// How many frames, and bytes of them, are taken in before the hub hears of them.
 const BATCH: usize = 256;
+const BATCH_BYTES: usize = 1024 * 1024;
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -118,7 +119,8 @@ impl Reader {
                 }
                 taken += 1;
                 // As much as is there, but not more than makes the others wait.
-                next = if taken < BATCH { stream.next().now_or_never().flatten() } else { None };
+                let more = taken < BATCH && inbound.bytes < BATCH_BYTES;
+                next = if more { stream.next().now_or_never().flatten() } else { None };
             }
             self.pass_on(inbound).await?;
         }

@@ -51,13 +51,25 @@ impl About {
         self.tcp.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Where the daemon listens, and what the system says about who does.
     pub(crate) fn listeners(&self) -> Vec<Listener> {
-        let mut listeners = vec![crate::record::listener("local", self.local.clone(), self.pid)];
-        listeners.extend(self.tcp().into_iter().filter_map(|tcp| match tcp {
-            Tcp::Open(addr) => Some(crate::record::listener("tcp", addr.to_string(), self.pid)),
+        let local = Listener {
+            kind: "local".to_owned(),
+            addr: self.local.clone(),
+            owner_pid: Some(self.pid),
+            // Its name was made for this daemon alone, and this daemon bound it.
+            verified: true,
+        };
+        let tcp = self.tcp().into_iter().filter_map(|tcp| match tcp {
+            Tcp::Open(addr) => {
+                let verified = exai_os::port::is_listening(addr, self.pid).unwrap_or(false);
+                let owner_pid =
+                    if verified { Some(self.pid) } else { exai_os::port::owner(addr).ok().flatten() };
+                Some(Listener { kind: "tcp".to_owned(), addr: addr.to_string(), owner_pid, verified })
+            }
             Tcp::Missing { .. } => None,
-        }));
-        listeners
+        });
+        [local].into_iter().chain(tcp).collect()
     }
 }
 

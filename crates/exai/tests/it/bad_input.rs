@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use exai_test::eventually;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Instance, fixture};
+use crate::support::{Client, Instance, LIMIT, fixture};
 
 fn works(client: &mut Client) {
     assert_eq!(client.call("echo", &json!({"message": "fine"})), "fine");
@@ -129,6 +130,11 @@ fn a_server_that_dies_takes_only_its_callers_with_it_and_is_back_for_the_next_ca
     let (mut one, mut two, mut other) =
         (instance.client("fix"), instance.client("fix"), instance.client("other"));
     let hanging = two.request("tools/call", &json!({"name": "hang", "arguments": {"label": "x"}}));
+    // The call must have reached the server that is about to die, not the next one.
+    eventually("the call is under way", LIMIT, || {
+        let status = instance.status();
+        status["clients"].as_array().into_iter().flatten().any(|client| client["in_flight"] == json!(1))
+    });
     let dying = one.request("tools/call", &json!({"name": "die", "arguments": {"code": 7}}));
     let answer = one.answer(&dying);
     assert_eq!(answer["error"]["code"], -31005);

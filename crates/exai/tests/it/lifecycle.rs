@@ -22,6 +22,9 @@ fn start_status_stop_say_what_they_did_and_can_be_repeated() {
     let status = instance.status();
     assert_eq!(status["state"], "running");
     assert_eq!(status["daemon"]["identity_verified"], true);
+    for listener in status["daemon"]["listeners"].as_array().into_iter().flatten() {
+        assert_eq!((&listener["verified"], &listener["owner_pid"]), (&json!(true), &status["daemon"]["pid"]));
+    }
     assert_eq!(instance.exai(&["serve"]).status.code(), Some(75), "another daemon holds the lock");
     instance.ends(0, &["stop"]);
     instance.ends(3, &["status"]);
