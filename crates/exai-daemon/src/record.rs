@@ -20,7 +20,7 @@ pub(crate) fn write(home: &Home, about: &About) -> io::Result<()> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         exe: about.exe.clone(),
         launchers: about.launchers.clone(),
-        listeners: about.listeners(),
+        listeners: about.bound(),
     };
     let text = serde_json::to_vec_pretty(&record).map_err(io::Error::other)?;
     exai_os::private::write_atomic(&home.daemon_record(), &text)

@@ -51,25 +51,34 @@ impl About {
         self.tcp.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where the daemon listens, and what the system says about who does.
-    pub(crate) fn listeners(&self) -> Vec<Listener> {
-        let local = Listener {
-            kind: "local".to_owned(),
-            addr: self.local.clone(),
+    /// Where the daemon listens: what it has bound itself.
+    pub(crate) fn bound(&self) -> Vec<Listener> {
+        let listener = |kind: &str, addr: String| Listener {
+            kind: kind.to_owned(),
+            addr,
             owner_pid: Some(self.pid),
-            // Its name was made for this daemon alone, and this daemon bound it.
             verified: true,
         };
         let tcp = self.tcp().into_iter().filter_map(|tcp| match tcp {
-            Tcp::Open(addr) => {
+            Tcp::Open(addr) => Some(listener("tcp", addr.to_string())),
+            Tcp::Missing { .. } => None,
+        });
+        [listener("local", self.local.clone())].into_iter().chain(tcp).collect()
+    }
+
+    /// Where the daemon listens, and what the system says now about who does. Takes milliseconds. The local
+    /// socket's name was made for this daemon alone, so there is nobody to ask about it.
+    fn verified(&self) -> Vec<Listener> {
+        let check = |listener: Listener| match listener.addr.parse() {
+            Ok(addr) if listener.kind == "tcp" => {
                 let verified = exai_os::port::is_listening(addr, self.pid).unwrap_or(false);
                 let owner_pid =
                     if verified { Some(self.pid) } else { exai_os::port::owner(addr).ok().flatten() };
-                Some(Listener { kind: "tcp".to_owned(), addr: addr.to_string(), owner_pid, verified })
+                Listener { owner_pid, verified, ..listener }
             }
-            Tcp::Missing { .. } => None,
-        });
-        [local].into_iter().chain(tcp).collect()
+            Ok(_) | Err(_) => listener,
+        };
+        self.bound().into_iter().map(check).collect()
     }
 }
 
@@ -161,7 +170,7 @@ impl Facts {
                     .iter()
                     .map(|launcher| Launcher { alive: alive(launcher.pid), ..launcher.clone() })
                     .collect(),
-                listeners: about.listeners(),
+                listeners: about.verified(),
             }),
             record: None,
             processes: Processes { expected, actual, unexpected: Vec::new() },
