@@ -127,7 +127,7 @@ impl Session {
 
     /// The answer to a line that is longer than a message may be.
     pub(crate) fn too_long(id: Option<Id>) -> Vec<u8> {
-        let sentence = format!("a message may have {} bytes", limits::MESSAGE_BYTES);
+        let sentence = format!("a message may have {} MiB", limits::MESSAGE_BYTES >> 20);
         let data = FailureData::new(Source::Shim, Failure::RequestTooLarge);
         line_of(&answer::failure(&id.unwrap_or_else(Id::null), &sentence, &data))
     }

@@ -26,8 +26,9 @@ pub(crate) fn run(args: &StopArgs, printer: &Printer) -> Result<u8, Error> {
     tell(&ended, printer)?;
     let clients = ended.status.as_ref().map_or(0, |status| status.clients.len());
     if clients > 0 {
+        let stay = if clients == 1 { "stays" } else { "stay" };
         let sentence =
-            format!("{} stay open; the next call of one starts exai again", count(clients, "client"));
+            format!("{} {stay} open; the next call of one starts exai again", count(clients, "client"));
         printer.line(&sentence)?;
     }
     Ok(exit::DONE)
