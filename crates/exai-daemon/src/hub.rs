@@ -385,7 +385,7 @@ impl Hub {
     fn start(&mut self, instance: InstanceId, server: &Arc<str>, number: u32) {
         if self.stopping.is_some() {
             let reason = "could not be started: the daemon is stopping".to_owned();
-            let why = Down { reason, stderr_tail: String::new() };
+            let why = Down::because(reason);
             return self.pending.push_back(Event::Down { instance, why });
         }
         let body = if let Some(config) = self.config.servers.get(server) {
@@ -414,7 +414,7 @@ impl Hub {
             (_, Err(reason)) => {
                 tracing::warn!(server = %hosted.server, reason, "could not be started");
                 self.hosted.remove(&instance);
-                self.route(Event::Down { instance, why: Down { reason, stderr_tail: String::new() } });
+                self.route(Event::Down { instance, why: Down::because(reason) });
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::instance::{Errand, Offer, Owner, Phase, Waiting};
 use crate::level::Level;
 use crate::names;
 use crate::params::{AMBIGUOUS, Params};
-use crate::router::{Now, Router};
+use crate::router::{Now, Router, Server};
 
 /// How long a list waits for servers that are not known yet.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -114,8 +114,7 @@ impl Router {
 
     fn owner_of_name(&mut self, request: &Request<'_>, now: &mut Now<'_>) -> Option<Found> {
         let name = Params::text(request.message, request.params.name.as_ref()).unwrap_or_default();
-        let server = names::split(&name).and_then(|(server, _)| self.server(server));
-        let Some(server) = server else {
+        let Some(server) = self.with_name(&name) else {
             let text = format!("Unknown tool or prompt: {name} (names are SERVER__NAME)");
             now.refuse(request.client, &request.id(), -32602, &text);
             return None;
@@ -131,8 +130,19 @@ impl Router {
         Some(Found::At(server.policy.name.clone()))
     }
 
-    /// Whose resource it is: the first server, in the order of the configuration, that lists it or has a
-    /// template for it.
+    /// The server that an aggregated name names.
+    fn with_name(&self, aggregated: &str) -> Option<&Server> {
+        names::split(aggregated).and_then(|(server, _)| self.server(server))
+    }
+
+    /// Whose resource it is: the first server, in the order of the configuration, that lists it; else the
+    /// first that has a template for it.
+    fn with_resource(&self, uri: &str) -> Option<&Server> {
+        let listed = self.servers.iter().find(|server| server.catalogue.lists_resource(uri));
+        listed.or_else(|| self.servers.iter().find(|server| server.catalogue.templates_resource(uri)))
+    }
+
+    /// The owner of a resource, if it is known; the client is told if there is none.
     fn owner_of_uri(
         &mut self,
         request: &Request<'_>,
@@ -143,16 +153,11 @@ impl Router {
             now.refuse(request.client, &request.id(), -32602, "a uri is needed");
             return None;
         };
-        let listed = self.servers.iter().find(|server| server.catalogue.lists_resource(&uri));
-        let owner =
-            listed.or_else(|| self.servers.iter().find(|server| server.catalogue.templates_resource(&uri)));
-        if let Some(server) = owner {
+        if let Some(server) = self.with_resource(&uri) {
             return Some(Found::At(server.policy.name.clone()));
         }
         let kinds = [Kind::Resources, Kind::Templates];
-        let usable = |server: &&crate::router::Server| {
-            server.failure.as_ref().is_none_or(|failure| failure.until <= now.time)
-        };
+        let usable = |server: &&Server| server.held_back(now.time).is_none();
         let unknown = self
             .servers
             .iter()
@@ -172,7 +177,7 @@ impl Router {
             return self.owner_of_uri(request, Some(uri), now);
         }
         let name = member(&request.params.reference_name).unwrap_or_default();
-        let server = names::split(&name).and_then(|(server, _)| self.server(server));
+        let server = self.with_name(&name);
         if server.is_none() {
             now.refuse(request.client, &request.id(), -32602, &format!("Unknown prompt: {name}"));
         }
@@ -188,40 +193,36 @@ impl Router {
         client.level = Some(level);
         let attached = client.attached.clone();
         for (_, instance_id) in attached {
-            let Some(instance) = self.instances.get_mut(&instance_id) else { continue };
-            if instance.ready().is_some_and(|ready| ready.capabilities.logging)
-                && instance.level.is_none_or(|set| level < set)
-            {
-                instance.level = Some(level);
-                let params = format!("{{\"level\":\"{}\"}}", level.name());
-                let write = |number| answer::request(number, "logging/setLevel", &params);
-                self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
-            }
+            self.raise_level(instance_id, level, now);
         }
         now.answer(request.client, request.id(), answer::result(&request.id(), b"{}"));
     }
 
     /// The edit that gives a server its own name of a tool or prompt back. None on a server's own endpoint.
     pub(crate) fn own_name(&self, request: &Request<'_>, instance: InstanceId) -> Option<Edit> {
+        if !self.aggregates(request.client) {
+            return None;
+        }
         let name = Params::text(request.message, request.params.name.as_ref())?;
-        let own = self.own_name_of(request.client, &name, instance)?;
+        let own = self.own_name_of(&name, instance)?;
         Some(Edit { at: request.params.name.clone()?, with: json::quote(&own).into_bytes() })
     }
 
     pub(crate) fn own_reference(&self, request: &Request<'_>, instance: InstanceId) -> Vec<Edit> {
         let find = || {
-            let at = request.params.reference_name.clone()?;
+            let at = request.params.reference_name.clone().filter(|_| self.aggregates(request.client))?;
             let name = Params::text(request.message, Some(&at))?;
-            let own = self.own_name_of(request.client, &name, instance)?;
+            let own = self.own_name_of(&name, instance)?;
             Some(Edit { at, with: json::quote(&own).into_bytes() })
         };
         find().into_iter().collect()
     }
 
-    fn own_name_of(&self, client: ClientId, name: &str, instance: InstanceId) -> Option<String> {
-        if self.clients.get(&client)?.endpoint != Endpoint::All {
-            return None;
-        }
+    fn aggregates(&self, client: ClientId) -> bool {
+        self.clients.get(&client).is_some_and(|client| client.endpoint == Endpoint::All)
+    }
+
+    fn own_name_of(&self, name: &str, instance: InstanceId) -> Option<String> {
         let server = self.server(&self.instances.get(&instance)?.server)?;
         let (_, own) = names::split(name)?;
         if names::may_be_cut(name)
@@ -280,7 +281,7 @@ impl Router {
             of_server.filter(|(_, instance)| instance.ready().is_some()).map(|(&id, _)| id).min()
         });
         let server = self.server(name)?;
-        let held_back = server.failure.as_ref().is_some_and(|failure| failure.until > now.time);
+        let held_back = server.held_back(now.time).is_some();
         let known = server.catalogue.list(kind).is_some();
         match running {
             // Who announces changes need not be asked again, but for one that is being looked at now.
@@ -477,12 +478,9 @@ impl Router {
             "completion/complete" => params.reference_uri,
             _ => params.uri,
         };
-        let owner = if let Some(uri) = Params::text(&message, place.as_ref()) {
-            let listed = self.servers.iter().find(|server| server.catalogue.lists_resource(&uri));
-            listed.or_else(|| self.servers.iter().find(|server| server.catalogue.templates_resource(&uri)))
-        } else {
-            let name = Params::text(&message, params.name.as_ref()).unwrap_or_default();
-            names::split(&name).and_then(|(server, _)| self.server(server))
+        let owner = match Params::text(&message, place.as_ref()) {
+            Some(uri) => self.with_resource(&uri),
+            None => self.with_name(&Params::text(&message, params.name.as_ref()).unwrap_or_default()),
         };
         match owner.map(|server| server.policy.name.clone()) {
             Some(server) => self.to_instance_of(client, &server, message, now),

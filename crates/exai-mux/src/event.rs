@@ -102,6 +102,13 @@ pub struct Down {
     pub stderr_tail: String,
 }
 
+impl Down {
+    /// A reason without words of the server's own.
+    pub fn because(reason: impl Into<String>) -> Self {
+        Down { reason: reason.into(), stderr_tail: String::new() }
+    }
+}
+
 /// Which of a client's requests a message to it belongs to. HTTP needs it to choose a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum About {

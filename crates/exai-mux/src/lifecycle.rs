@@ -11,6 +11,7 @@ use exai_proto::{Id, Message, json};
 use crate::catalogue::{Catalogue, KINDS};
 use crate::event::{About, ClientId, Down, Effect, InstanceId};
 use crate::instance::{self, Capabilities, Errand, Instance, Offer, Owner, Phase, Ready, Waiting, Wish};
+use crate::level::Level;
 use crate::policy::{Policy, Share, ShareKey};
 use crate::router::{Now, Router, Server, ServerFailure};
 
@@ -50,7 +51,7 @@ impl Router {
                 instance.call_timeout = server.policy.call_timeout;
             }
         }
-        let why = Down { reason: "was changed in the configuration".into(), stderr_tail: String::new() };
+        let why = Down::because("was changed in the configuration");
         for gone in old {
             self.stop_instances(&gone.policy.name, &why, now);
         }
@@ -82,7 +83,7 @@ impl Router {
     }
 
     pub(crate) fn restart(&mut self, server: &str, now: &mut Now<'_>) {
-        let why = Down { reason: "was restarted".into(), stderr_tail: String::new() };
+        let why = Down::because("was restarted");
         self.stop_instances(server, &why, now);
         if let Some(server) = self.server_mut(server) {
             server.failure = None;
@@ -115,10 +116,8 @@ impl Router {
             self.unknown_server(client_id, id, server, now);
             return None;
         };
-        if let Some(failure) = &known.failure
-            && failure.until > now.time
-        {
-            let down = failure.down.clone();
+        if let Some(down) = known.held_back(now.time) {
+            let down = down.clone();
             Self::unavailable(client_id, id, server, &down, now);
             return None;
         }
@@ -186,7 +185,7 @@ impl Router {
     }
 
     fn stop_idle(&mut self, id: InstanceId, now: &mut Now<'_>) {
-        let why = Down { reason: "was idle".into(), stderr_tail: String::new() };
+        let why = Down::because("was idle");
         self.forget(id, &why, now);
         now.effects.push(Effect::Stop { instance: id });
     }
@@ -209,30 +208,41 @@ impl Router {
 
     /// Log level and subscriptions of a client that an instance does not know yet.
     fn restore(&mut self, client_id: ClientId, instance_id: InstanceId, now: &mut Now<'_>) {
+        if let Some(level) = self.clients.get(&client_id).and_then(|client| client.level) {
+            self.raise_level(instance_id, level, now);
+        }
         let Some(client) = self.clients.get(&client_id) else { return };
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
-        let Some(ready) = instance.ready() else { return };
-        let mut requests = Vec::new();
-        if let Some(level) = client.level
-            && ready.capabilities.logging
-            && instance.level.is_none_or(|set| level < set)
-        {
-            requests.push(("logging/setLevel", format!("{{\"level\":\"{}\"}}", level.name())));
-            instance.level = Some(level);
+        if instance.ready().is_none() {
+            return;
         }
+        let mut unheard = Vec::new();
         for (server, uri) in &client.subscriptions {
             if *server == instance.server {
                 let subscribers = instance.subscribers.entry(uri.clone()).or_default();
                 if subscribers.is_empty() {
-                    requests.push(("resources/subscribe", format!("{{\"uri\":{}}}", json::quote(uri))));
+                    unheard.push(format!("{{\"uri\":{}}}", json::quote(uri)));
                 }
                 if !subscribers.contains(&client_id) {
                     subscribers.push(client_id);
                 }
             }
         }
-        for (method, params) in requests {
-            let write = |number| answer::request(number, method, &params);
+        for params in unheard {
+            let write = |number| answer::request(number, "resources/subscribe", &params);
+            self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
+        }
+    }
+
+    /// Has a server that logs log at least this much.
+    pub(crate) fn raise_level(&mut self, instance_id: InstanceId, level: Level, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        if instance.ready().is_some_and(|ready| ready.capabilities.logging)
+            && instance.level.is_none_or(|set| level < set)
+        {
+            instance.level = Some(level);
+            let params = format!("{{\"level\":\"{}\"}}", level.name());
+            let write = |number| answer::request(number, "logging/setLevel", &params);
             self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
         }
     }

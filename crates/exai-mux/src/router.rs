@@ -46,6 +46,13 @@ pub(crate) struct ServerFailure {
     pub(crate) until: Instant,
 }
 
+impl Server {
+    /// Why nothing is to be sent to this server now, if it failed a moment ago.
+    pub(crate) fn held_back(&self, time: Instant) -> Option<&Down> {
+        self.failure.as_ref().filter(|failure| failure.until > time).map(|failure| &failure.down)
+    }
+}
+
 /// What one event is worked on with.
 pub(crate) struct Now<'a> {
     pub(crate) time: Instant,
@@ -116,7 +123,8 @@ impl Router {
 
     /// Whether a request of any client is under way.
     pub fn is_busy(&self) -> bool {
-        self.clients.values().any(|client| client.in_flight > 0) || !self.gatherings.is_empty()
+        // What gathers lists is counted there, too.
+        self.clients.values().any(|client| client.in_flight > 0)
     }
 
     pub(crate) fn server(&self, name: &str) -> Option<&Server> {

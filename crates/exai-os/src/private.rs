@@ -4,7 +4,7 @@
 //! is the product's authority, and whoever can make it read something else can make it lie.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::sys;
@@ -78,7 +78,16 @@ pub fn ensure_dir(path: &Path) -> Result<DirChecked, DirError> {
 /// A link, a FIFO, a directory, a file of another user or a longer file is an error (kind
 /// `InvalidData`, or `PermissionDenied` for another owner), never a hang; a missing file is `NotFound`.
 pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
-    sys::private::read(path, max)
+    let file = sys::private::open_to_read(path)?;
+    let length = file.metadata()?.len();
+    let too_long = || io::Error::new(io::ErrorKind::InvalidData, format!("longer than {max} bytes"));
+    if length > max {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    // One byte more than allowed, to see a file that grows while it is read.
+    file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max { Err(too_long()) } else { Ok(bytes) }
 }
 
 /// Replaces `path` by a file with these bytes, so that a reader sees the old content or the new and a

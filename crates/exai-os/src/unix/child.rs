@@ -3,7 +3,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Resource, Rlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 use crate::process::Kill;
 
@@ -27,9 +27,16 @@ pub(crate) fn prepare(command: &mut tokio::process::Command) {
     unsafe { command.pre_exec(before_exec) };
 }
 
+pub(super) fn signal(how: Kill) -> Signal {
+    match how {
+        Kill::Terminate => Signal::TERM,
+        Kill::Force => Signal::KILL,
+    }
+}
+
 pub(crate) fn signal_tree(root_pid: u32, how: Kill) -> io::Result<()> {
     let group = i32::try_from(root_pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
-    match rustix::process::kill_process_group(group, super::process::signal(how)) {
+    match rustix::process::kill_process_group(group, signal(how)) {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(error) => Err(error.into()),
     }

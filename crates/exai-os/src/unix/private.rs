@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,17 +82,8 @@ fn network_kind(dir: &File) -> rustix::io::Result<Option<String>> {
     Ok((!local).then(|| "not local".to_owned()))
 }
 
-pub(crate) fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
-    let file = open_regular(path, OFlags::RDONLY)?;
-    let length = file.metadata()?.len();
-    let too_long = || io::Error::new(io::ErrorKind::InvalidData, format!("longer than {max} bytes"));
-    if length > max {
-        return Err(too_long());
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    // One byte more than allowed, to see a file that grows while it is read.
-    file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > max { Err(too_long()) } else { Ok(bytes) }
+pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+    open_regular(path, OFlags::RDONLY)
 }
 
 pub(crate) fn open_append(path: &Path) -> io::Result<File> {

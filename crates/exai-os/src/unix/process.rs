@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -142,17 +142,10 @@ pub(crate) fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed
         Some(found) if found != *identity => return Ok(Killed::NotTheSame),
         Some(_) => {}
     }
-    match rustix::process::pidfd_send_signal(&pidfd, signal(how)) {
+    match rustix::process::pidfd_send_signal(&pidfd, super::child::signal(how)) {
         Ok(()) => Ok(Killed::Signalled),
         Err(Errno::SRCH) => Ok(Killed::AlreadyGone),
         Err(error) => Err(error.into()),
-    }
-}
-
-pub(crate) fn signal(how: Kill) -> Signal {
-    match how {
-        Kill::Terminate => Signal::TERM,
-        Kill::Force => Signal::KILL,
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::Pid;
 
 use crate::process::{Identity, Kill, Killed, ProcessInfo};
 
@@ -98,17 +98,10 @@ pub(crate) fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed
         Some(found) if found != *identity => return Ok(Killed::NotTheSame),
         Some(_) => {}
     }
-    match rustix::process::kill_process(pid, signal(how)) {
+    match rustix::process::kill_process(pid, super::child::signal(how)) {
         Ok(()) => Ok(Killed::Signalled),
         Err(Errno::SRCH) => Ok(Killed::AlreadyGone),
         Err(error) => Err(error.into()),
-    }
-}
-
-pub(crate) fn signal(how: Kill) -> Signal {
-    match how {
-        Kill::Terminate => Signal::TERM,
-        Kill::Force => Signal::KILL,
     }
 }
 

@@ -1,5 +1,5 @@
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::windows::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _};
 use std::path::{Path, PathBuf};
@@ -74,17 +74,8 @@ fn is_remote(path: &Path) -> io::Result<bool> {
     Ok(unsafe { GetDriveTypeW(volume.as_ptr()) } == DRIVE_REMOTE)
 }
 
-pub(crate) fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
-    let file = open_regular(path, OpenOptions::new().read(true))?;
-    let length = file.metadata()?.len();
-    let too_long = || io::Error::new(io::ErrorKind::InvalidData, format!("longer than {max} bytes"));
-    if length > max {
-        return Err(too_long());
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    // One byte more than allowed, to see a file that grows while it is read.
-    file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > max { Err(too_long()) } else { Ok(bytes) }
+pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+    open_regular(path, OpenOptions::new().read(true))
 }
 
 pub(crate) fn open_append(path: &Path) -> io::Result<File> {
