@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::sys;
 
 /// Which process this is, for ever: no other process of any boot of this machine has the same three.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
     /// The boot it runs in: the kernel's random boot id on Linux, the boot session on macOS. `-` on
     /// Windows, where start times are absolute and distinguish boots by themselves.

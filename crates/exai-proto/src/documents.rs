@@ -3,6 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
+mod checks;
+mod processes;
+
+pub use checks::{Action, Case, Check, CheckStatus, Cleanup, Doctor, Found, SelfTest};
+pub use processes::{Explanation, Process, Ps, Role, Unexpected};
+
 /// The schema number of every document here.
 pub const SCHEMA: u32 = 1;
 
@@ -112,7 +118,7 @@ pub struct Processes {
     /// How many there are.
     pub actual: u32,
     /// Those that should not be there.
-    pub unexpected: Vec<serde_json::Value>,
+    pub unexpected: Vec<Unexpected>,
 }
 
 /// One connected client.

@@ -23,6 +23,7 @@
 pub mod job;
 pub mod lines;
 pub mod outbox;
+pub mod record;
 pub mod tail;
 
 mod log;

@@ -1,0 +1,104 @@
+//! `servers/*.json`: a record of each child tree, for whoever comes after a daemon and a guard that died at
+//! the same moment.
+//!
+//! A record is written before anything is started (an intent: no processes yet), again when guard and root
+//! run, and whenever somebody joins or leaves the tree. It proves nothing by its being there: a process it
+//! names is ours only if the kernel gives the living process the same identity.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use exai_os::process::Identity;
+use serde::{Deserialize, Serialize};
+
+/// The schema number of a record.
+pub const SCHEMA: u32 = 1;
+/// A record of a tree of a thousand processes has less.
+pub const RECORD_BYTES: u64 = 1024 * 1024;
+
+/// One child tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeRecord {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The nonce of the daemon that started it.
+    pub instance: String,
+    /// The daemon's identity.
+    pub daemon: Identity,
+    /// The server's name.
+    pub server: String,
+    /// `NAME#N`.
+    pub id: String,
+    /// When it was to be started, RFC 3339.
+    pub started_at: String,
+    /// How far containment reaches.
+    pub containment: Containment,
+    /// The guard first, then the root, then who was seen below it. Empty: it was about to be started.
+    pub processes: Vec<Recorded>,
+}
+
+/// One process of a tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Its process id.
+    pub pid: u32,
+    /// Which process that is.
+    pub identity: Identity,
+    /// Its place.
+    pub place: Place,
+    /// Its short name.
+    pub name: String,
+}
+
+/// A process's place in its tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// It ends the tree.
+    Guard,
+    /// What was spawned.
+    Root,
+    /// What was seen below the root.
+    Member,
+}
+
+/// How far a server's tree reaches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Containment {
+    /// Everything that descends from the root, whatever it does to get away.
+    #[default]
+    Strict,
+    /// The root's process group: what leaves it is meant to stay.
+    Group,
+}
+
+/// Where the record of an instance is: `servers/NAME.N.NONCE.json`, so that no daemon overwrites what an
+/// earlier one left. `id` is `NAME#N`.
+pub fn path(servers_dir: &Path, id: &str, nonce: &str) -> PathBuf {
+    let nonce: String = nonce.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
+    servers_dir.join(format!("{}.{nonce}.json", id.replace('#', ".")))
+}
+
+impl TreeRecord {
+    /// Writes it, so that a reader sees the old one or the new.
+    pub fn write(&self, servers_dir: &Path) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
+        exai_os::private::write_atomic(&path(servers_dir, &self.id, &self.instance), &text)
+    }
+
+    /// Removes it: nothing of the tree is left.
+    pub fn remove(&self, servers_dir: &Path) -> io::Result<()> {
+        exai_os::private::remove(&path(servers_dir, &self.id, &self.instance))
+    }
+
+    /// Reads one. `InvalidData` for what is no record of this schema.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let bytes = exai_os::private::read(path, RECORD_BYTES)?;
+        let record: TreeRecord = serde_json::from_slice(&bytes)?;
+        if record.schema == SCHEMA {
+            return Ok(record);
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidData, format!("has schema {}", record.schema)))
+    }
+}
