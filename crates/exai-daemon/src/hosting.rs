@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use exai_config::{Config, Home, ServerConfig, Share as ConfigShare, StartPolicy};
+use exai_config::{Config, Containment, Home, ServerConfig, Share as ConfigShare, StartPolicy};
 use exai_mux::InstanceId;
 use exai_mux::policy::{Policy, Share, ToolFilter};
+use exai_os::process::Identity;
+use exai_os::tree::{Launch, Reach};
+use exai_supervisor::record::{self, Recorded, TreeRecord};
 use exai_supervisor::{Job, JobEvent, Spec};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -18,12 +22,18 @@ use crate::builtin;
 use crate::environment::Environment;
 use crate::hub::{HubEvent, HubHandle};
 use crate::status::About;
+use crate::watch::Watch;
 
 /// How many bytes may wait for one server: two of the largest messages.
 const SERVER_BYTES: usize = 2 * exai_proto::limits::MESSAGE_BYTES;
 
 /// The longest time anything is given: larger numbers mean "never", and must not overflow a clock.
 const FOREVER: Duration = Duration::from_hours(24 * 365);
+
+/// The variable that every process of a server has: the daemon's nonce and the instance, `NONCE.NAME#N`. It
+/// is evidence of where a process comes from, and never enough to end it: programs that a server opens for
+/// the user have it as well.
+pub(crate) const OWNER: &str = "EXAI_OWNER";
 
 /// What is needed to start programs.
 pub(crate) struct Host {
@@ -33,6 +43,7 @@ pub(crate) struct Host {
     pub(crate) environment: Environment,
     pub(crate) tasks: TaskTracker,
     pub(crate) about: Arc<About>,
+    pub(crate) watch: Watch,
 }
 
 impl Host {
@@ -40,25 +51,41 @@ impl Host {
     pub(crate) fn start(
         &self,
         instance: InstanceId,
-        server: &Arc<str>,
+        (server, number): (&Arc<str>, u32),
         config: ServerConfig,
         hub: &HubHandle,
         jobs: &mpsc::Sender<(InstanceId, JobEvent)>,
     ) {
         let (hub, jobs, tasks) = (hub.clone(), jobs.clone(), self.tasks.clone());
-        let log = self.home.server_log(server);
-        let base = self.base.clone();
+        let place = Place {
+            home: self.home.clone(),
+            base: self.base.clone(),
+            nonce: self.about.instance.clone(),
+            daemon: self.about.identity.clone(),
+            server: server.clone(),
+            id: format!("{server}#{number}"),
+        };
         let environment = self.environment.clone();
         self.tasks.spawn(async move {
             let vars = environment.vars().await;
             let owned = tasks.clone();
             // fork and exec take a millisecond or more: not on the thread that routes.
             let started = tokio::task::spawn_blocking(move || {
-                let spec = spec(&config, &vars, base, log)?;
-                exai_supervisor::start(&spec, instance, jobs, &owned)
-                    .map_err(|error| format!("could not be started: {}: {error}", spec.program.display()))
+                let spec = place.spec(&config, &vars)?;
+                let mut record = place.record(&config);
+                // An intent first: who comes after a crash knows that something may be there.
+                let written = record.write(&place.home.servers_dir());
+                let job = exai_supervisor::start(&spec, instance, jobs, &owned).map_err(|error| {
+                    // It stays only where it cannot be removed.
+                    let _ = record.remove(&place.home.servers_dir());
+                    format!("could not be started: {}: {error}", spec.launch.program.display())
+                })?;
+                if let Err(error) = written.and_then(|()| place.complete(&mut record, &job)) {
+                    tracing::warn!(id = place.id, %error, "the record of a server's processes cannot be written");
+                }
+                Ok(Started { job, record, max_processes: config.max_processes })
             });
-            let outcome: Result<Job, String> = match started.await {
+            let outcome: Result<Started, String> = match started.await {
                 Ok(outcome) => outcome,
                 Err(panic) => Err(format!("could not be started: BUG: {panic}")),
             };
@@ -68,35 +95,100 @@ impl Host {
     }
 }
 
-/// The program, arguments and environment of a server; the error reads after "the server".
-fn spec(
-    config: &ServerConfig,
-    vars: &[(OsString, OsString)],
+/// A server that was started.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) job: Job,
+    pub(crate) record: TreeRecord,
+    pub(crate) max_processes: u32,
+}
+
+/// Where and as what a server is to run.
+struct Place {
+    home: Home,
+    /// What its working directory is relative to.
     base: PathBuf,
-    log: PathBuf,
-) -> Result<Spec, String> {
-    let config = config.expand(vars).map_err(|error| format!("could not be started: {error}"))?;
-    let Some(command) = &config.command else {
-        return Err("has only a url; servers reached by URL are not hosted by this version".to_owned());
-    };
-    let cwd = match &config.cwd {
-        Some(cwd) => base.join(cwd),
-        None => base,
-    };
-    let mut env: HashMap<OsString, OsString> = vars.iter().cloned().collect();
-    env.extend(config.env.iter().map(|(name, value)| (name.into(), value.expose().into())));
-    let env: Vec<(OsString, OsString)> = env.into_iter().collect();
-    let program = exai_os::search::resolve(command, &cwd, &env)
-        .map_err(|error| format!("could not be started: {error}"))?;
-    Ok(Spec {
-        program,
-        args: config.args.iter().map(OsString::from).collect(),
-        env,
-        cwd,
-        log,
-        line_limit: exai_proto::limits::MESSAGE_BYTES,
-        queue_limit: SERVER_BYTES,
-    })
+    nonce: String,
+    daemon: Identity,
+    server: Arc<str>,
+    /// `NAME#N`.
+    id: String,
+}
+
+impl Place {
+    /// The program, arguments and environment of a server; the error reads after "the server".
+    fn spec(&self, config: &ServerConfig, vars: &[(OsString, OsString)]) -> Result<Spec, String> {
+        let failed = |why: &dyn std::fmt::Display| format!("could not be started: {why}");
+        let reach = match config.containment {
+            Containment::Strict => Reach::Descendants,
+            Containment::Group => Reach::Group,
+        };
+        let config = config.expand(vars).map_err(|error| failed(&error))?;
+        let Some(command) = &config.command else {
+            return Err("has only a url; servers reached by URL are not hosted by this version".to_owned());
+        };
+        let cwd = match &config.cwd {
+            Some(cwd) => self.base.join(cwd),
+            None => self.base.clone(),
+        };
+        if !cwd.is_dir() {
+            return Err(failed(&format!("its working directory {} does not exist", cwd.display())));
+        }
+        let mut env: HashMap<OsString, OsString> = vars.iter().cloned().collect();
+        env.extend(config.env.iter().map(|(name, value)| (name.into(), value.expose().into())));
+        let owner = format!("{}.{}", self.nonce, self.id);
+        let mark = format!("{OWNER}={owner}");
+        env.insert(OWNER.into(), owner.into());
+        let env: Vec<(OsString, OsString)> = env.into_iter().collect();
+        let program = exai_os::search::resolve(command, &cwd, &env).map_err(|error| failed(&error))?;
+        let own = exai_os::tree::own_program().map_err(|error| failed(&error))?;
+        let args = ["guard", &self.nonce, &self.id].map(OsString::from);
+        Ok(Spec {
+            launch: Launch {
+                program,
+                args: config.args.iter().map(OsString::from).collect(),
+                env,
+                cwd,
+                reach,
+                guard: (own, args.to_vec()),
+            },
+            mark,
+            log: self.home.server_log(&self.server),
+            line_limit: exai_proto::limits::MESSAGE_BYTES,
+            queue_limit: SERVER_BYTES,
+        })
+    }
+
+    /// The record of a tree that is about to be started.
+    fn record(&self, config: &ServerConfig) -> TreeRecord {
+        TreeRecord {
+            schema: record::SCHEMA,
+            instance: self.nonce.clone(),
+            daemon: self.daemon.clone(),
+            server: self.server.to_string(),
+            id: self.id.clone(),
+            started_at: jiff::Timestamp::now().to_string(),
+            containment: match config.containment {
+                Containment::Strict => record::Containment::Strict,
+                Containment::Group => record::Containment::Group,
+            },
+            processes: Vec::new(),
+        }
+    }
+
+    /// Now guard and root are known.
+    fn complete(&self, record: &mut TreeRecord, job: &Job) -> io::Result<()> {
+        let recorded = |identity: &Identity, place, name: &str| Recorded {
+            pid: identity.pid,
+            identity: identity.clone(),
+            place,
+            name: name.to_owned(),
+        };
+        record.processes =
+            job.guard().map(|guard| recorded(guard, record::Place::Guard, "exai")).into_iter().collect();
+        record.processes.push(recorded(job.root(), record::Place::Root, &self.server));
+        record.write(&self.home.servers_dir())
+    }
 }
 
 /// What the router must know of each server, the built-in one last.

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
 use crate::builtin;
-use crate::hosting::{self, Host};
+use crate::hosting::{self, Host, Started};
 use crate::sink::{LetGo, Sink};
 use crate::status::{ClientFacts, Facts, InstanceFacts};
 
@@ -37,7 +37,7 @@ pub(crate) enum HubEvent {
     /// A client is gone.
     Close { client: ClientId },
     /// A program was started, or could not be.
-    Spawned { instance: InstanceId, outcome: Result<Job, String> },
+    Spawned { instance: InstanceId, outcome: Result<Started, String> },
     /// The built-in server answers.
     Builtin { instance: InstanceId, message: Bytes },
     /// Somebody wants to know something or have something done.
@@ -335,6 +335,7 @@ impl Hub {
             }
             Effect::Start { instance, server, number } => self.start(instance, &server, number),
             Effect::Stop { instance } => self.stop_instance(instance),
+            Effect::Ready { .. } | Effect::Pinged { .. } => {}
             Effect::GiveUp { instance, reason } => {
                 let stderr_tail = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
                     Some(Body::Running(job) | Body::Stopping(job)) => job.stderr_tail(),
@@ -390,7 +391,7 @@ impl Hub {
         }
         let body = if let Some(config) = self.config.servers.get(server) {
             tracing::info!(%server, number, "starting");
-            self.host.start(instance, server, config.clone(), &self.handle, &self.jobs);
+            self.host.start(instance, (server, number), config.clone(), &self.handle, &self.jobs);
             Body::Spawning
         } else {
             self.pending.push_back(Event::Up { instance });
@@ -400,22 +401,31 @@ impl Hub {
         self.hosted.insert(instance, Hosted { server: server.clone(), number, started_at, body });
     }
 
-    fn spawned(&mut self, instance: InstanceId, outcome: Result<Job, String>) {
-        let Some(hosted) = self.hosted.get_mut(&instance) else { return };
-        match (&hosted.body, outcome) {
-            (Body::Unwanted, Ok(job)) => {
-                job.stop();
-                hosted.body = Body::Stopping(job);
+    fn spawned(&mut self, instance: InstanceId, outcome: Result<Started, String>) {
+        let Some(hosted) = self.hosted.get_mut(&instance) else {
+            // It has ended already.
+            if let Ok(started) = outcome {
+                self.host.watch.drop_record(&started.record);
             }
-            (_, Ok(job)) => {
-                hosted.body = Body::Running(job);
-                self.route(Event::Up { instance });
+            return;
+        };
+        let job = match outcome {
+            Ok(Started { job, record, max_processes }) => {
+                self.host.watch.track(instance, record, &job, max_processes);
+                job
             }
-            (_, Err(reason)) => {
+            Err(reason) => {
                 tracing::warn!(server = %hosted.server, reason, "could not be started");
                 self.hosted.remove(&instance);
-                self.route(Event::Down { instance, why: Down::because(reason) });
+                return self.route(Event::Down { instance, why: Down::because(reason) });
             }
+        };
+        if matches!(hosted.body, Body::Unwanted) {
+            job.stop();
+            hosted.body = Body::Stopping(job);
+        } else {
+            hosted.body = Body::Running(job);
+            self.route(Event::Up { instance });
         }
     }
 
@@ -423,7 +433,7 @@ impl Hub {
         let Some(mut hosted) = self.hosted.remove(&instance) else { return };
         hosted.body = match hosted.body {
             Body::Running(job) => {
-                tracing::info!(server = %hosted.server, pid = job.pid(), "stopping");
+                tracing::info!(server = %hosted.server, pid = job.root().pid, "stopping");
                 job.stop();
                 Body::Stopping(job)
             }
@@ -442,6 +452,10 @@ impl Hub {
                 }
             }
             JobEvent::Ended(ended) => {
+                if !ended.left.is_empty() {
+                    tracing::error!(left = ?ended.left, "processes of a server could not be ended");
+                }
+                self.host.watch.forget(instance, &ended.left);
                 if let Some(hosted) = self.hosted.remove(&instance) {
                     tracing::info!(server = %hosted.server, reason = ended.reason, "ended");
                     // What was stopped on purpose is no restart.
@@ -560,8 +574,8 @@ impl Hub {
     fn facts(&self) -> Facts {
         let instances = self.hosted.iter().map(|(&id, hosted)| {
             let (root_pid, state) = match &hosted.body {
-                Body::Running(job) => (Some(job.pid()), None),
-                Body::Stopping(job) => (Some(job.pid()), Some(ServerState::Stopping)),
+                Body::Running(job) => (Some(job.root().pid), None),
+                Body::Stopping(job) => (Some(job.root().pid), Some(ServerState::Stopping)),
                 Body::Spawning => (None, Some(ServerState::Starting)),
                 Body::Unwanted => (None, Some(ServerState::Stopping)),
                 Body::Builtin => (None, None),

@@ -31,6 +31,7 @@ mod sink;
 mod socket;
 mod status;
 mod token;
+mod watch;
 mod websocket;
 
 pub use serve::{Options, ServeError, serve};

@@ -10,7 +10,7 @@ use crate::status::About;
 
 /// Writes the record.
 pub(crate) fn write(home: &Home, about: &About) -> io::Result<()> {
-    let identity = exai_os::process::current()?;
+    let identity = about.identity.clone();
     let record = DaemonRecord {
         schema: SCHEMA,
         pid: about.pid,

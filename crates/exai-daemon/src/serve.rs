@@ -19,6 +19,7 @@ use crate::http::Sessions;
 use crate::hub::{Hub, HubEvent, HubHandle};
 use crate::status::About;
 use crate::token::{self, Token};
+use crate::watch::Watch;
 use crate::{logging, record};
 
 /// How long the lock is tried for: a predecessor may be just ending.
@@ -97,7 +98,9 @@ fn run(home: &Home, ready: &mut Option<std::fs::File>) -> Result<(), ServeError>
     for note in notes {
         tracing::warn!("{note:?}");
     }
-    exai_os::child::raise_descriptor_limit();
+    exai_os::tree::raise_descriptor_limit();
+    // Should a guard be killed, what it guarded comes to us.
+    exai_os::tree::adopt_orphans().map_err(failed("failed to become a subreaper"))?;
     let config = exai_config::load(home)?;
     let token = Token::load_or_create(home).map_err(failed("failed to write the token"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -157,6 +160,7 @@ async fn life(
     let about = Arc::new(About {
         instance,
         pid: std::process::id(),
+        identity: exai_os::process::current().map_err(failed("failed to identify this process"))?,
         started_at: jiff::Timestamp::now(),
         exe: std::env::current_exe().map(|exe| exe.display().to_string()).unwrap_or_default(),
         home: home.path().display().to_string(),
@@ -190,9 +194,19 @@ async fn life(
     tracing::info!(pid = about.pid, instance = about.instance, version = env!("CARGO_PKG_VERSION"), "ready");
 
     tasks.spawn(heed_signals(hub.clone(), closing.clone()));
-    let host = Host { home: home.clone(), base, environment, tasks: tasks.clone(), about: about.clone() };
+    let watch = Watch::new(home.clone());
+    watch.start().map_err(failed("failed to start the watcher"))?;
+    let host = Host {
+        home: home.clone(),
+        base,
+        environment,
+        tasks: tasks.clone(),
+        about: about.clone(),
+        watch: watch.clone(),
+    };
     let (core, jobs) = Hub::new(config, host, hub);
     core.run(events, jobs).await;
+    watch.close();
 
     // Links say goodbye in their own tasks. Whoever does not listen is not waited for long.
     tasks.close();

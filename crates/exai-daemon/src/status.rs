@@ -19,6 +19,7 @@ use crate::builtin;
 pub(crate) struct About {
     pub(crate) instance: String,
     pub(crate) pid: u32,
+    pub(crate) identity: exai_os::process::Identity,
     pub(crate) started_at: jiff::Timestamp,
     pub(crate) exe: String,
     pub(crate) home: String,

@@ -84,6 +84,11 @@ pub enum Event {
         /// Why.
         why: Down,
     },
+    /// Ask a ready instance for a padded ping; answered with [`Effect::Pinged`] if the server answers.
+    Ping {
+        /// Which.
+        instance: InstanceId,
+    },
     /// Somebody asked for a server to be started anew.
     Restart {
         /// Its name.
@@ -156,6 +161,18 @@ pub enum Effect {
         server: Arc<str>,
         /// The instance's number: it is shown as `NAME#NUMBER`.
         number: u32,
+    },
+    /// The server has answered `initialize`: the instance serves from now on.
+    Ready {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// The server has answered [`Event::Ping`], by a result or an error.
+    Pinged {
+        /// Which.
+        instance: InstanceId,
+        /// How many bytes it was sent.
+        sent: usize,
     },
     /// This instance is of no use: stop it, and answer with [`Event::Down`] at once.
     GiveUp {

@@ -184,6 +184,10 @@ pub(crate) enum Errand {
         items: Vec<Bytes>,
         pages: u32,
     },
+    /// A ping of this many bytes.
+    Ping {
+        sent: usize,
+    },
     /// Nobody waits for the answer any more.
     Forgotten,
 }

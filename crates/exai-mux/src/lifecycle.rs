@@ -10,7 +10,9 @@ use exai_proto::{Id, Message, json};
 
 use crate::catalogue::{Catalogue, KINDS};
 use crate::event::{About, ClientId, Down, Effect, InstanceId};
-use crate::instance::{self, Capabilities, Errand, Instance, Offer, Owner, Phase, Ready, Waiting, Wish};
+use crate::instance::{
+    self, Capabilities, Errand, InFlight, Instance, Offer, Owner, Phase, Ready, Waiting, Wish,
+};
 use crate::level::Level;
 use crate::policy::{Policy, Share, ShareKey};
 use crate::router::{Now, Router, Server, ServerFailure};
@@ -18,6 +20,10 @@ use crate::router::{Now, Router, Server, ServerFailure};
 /// The pause before a failed server is tried again: doubled with each failure, from and up to these.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The padding of a ping, in bytes: more than a program reads or writes by chance, less than a pipe holds.
+const PADDING: usize = 16 * 1024;
+/// How long an answer to a ping is waited for.
+const PING: Duration = Duration::from_secs(5);
 
 impl Router {
     pub(crate) fn configured(&mut self, policies: Vec<Policy>, now: &mut Now<'_>) {
@@ -294,6 +300,7 @@ impl Router {
                 place.and_then(|place| json::string(&result, place)).map(std::borrow::Cow::into_owned);
         }
         now.to_server(instance_id, answer::notification("notifications/initialized"));
+        now.effects.push(Effect::Ready { instance: instance_id });
         for client in clients {
             self.restore(client, instance_id, now);
         }
@@ -308,6 +315,23 @@ impl Router {
             }
         }
         self.list_owed(instance_id, now);
+    }
+
+    /// Sends a ping that is long enough to be found again in the counters of whoever reads it. `_meta` is
+    /// where a request may carry what its receiver does not know.
+    pub(crate) fn ping(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        if instance.ready().is_none() {
+            return;
+        }
+        let number = instance.mint();
+        let padding = "p".repeat(PADDING);
+        let params = format!("{{\"_meta\":{{\"exai/padding\":\"{padding}\"}}}}");
+        let bytes = answer::request(number, "ping", &params);
+        let owner = Owner::Router(Errand::Ping { sent: bytes.len() });
+        let deadline = now.time + PING;
+        instance.in_flight.insert(number, InFlight { owner, deadline, limit: deadline });
+        now.effects.push(Effect::ToServer { instance: instance_id, bytes, number: Some(number) });
     }
 
     /// The process is gone, or never came.
@@ -518,7 +542,7 @@ impl Router {
                 );
             }
             Some(Owner::Router(Errand::List { kind, .. })) => self.missed(&server, kind, now),
-            Some(Owner::Router(Errand::Initialize | Errand::Forgotten)) | None => {}
+            Some(Owner::Router(Errand::Initialize | Errand::Ping { .. } | Errand::Forgotten)) | None => {}
         }
     }
 
@@ -544,7 +568,7 @@ impl Router {
                 now.fail(client, &id, &text, &data);
             }
             Owner::Router(Errand::List { kind, .. }) => self.missed(&server, kind, now),
-            Owner::Router(Errand::Initialize | Errand::Forgotten) => {}
+            Owner::Router(Errand::Initialize | Errand::Ping { .. } | Errand::Forgotten) => {}
         }
     }
 }

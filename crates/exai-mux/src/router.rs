@@ -107,6 +107,7 @@ impl Router {
             Event::Down { instance, why } => self.down(instance, &why, now),
             Event::Unsent { instance, number } => self.unsent(instance, number, now),
             Event::Configured { policies } => self.configured(policies, now),
+            Event::Ping { instance } => self.ping(instance, now),
             Event::Restart { server } => self.restart(&server, now),
             Event::Tick => self.tick(now),
         }

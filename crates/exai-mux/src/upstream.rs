@@ -11,7 +11,7 @@ use exai_proto::{Id, Kind as Shape, Message};
 use crate::catalogue::{KINDS, Kind};
 use crate::client::Asked;
 use crate::downstream::number;
-use crate::event::{About, ClientId, InstanceId};
+use crate::event::{About, ClientId, Effect, InstanceId};
 use crate::instance::{Errand, InFlight, Owner, Wish};
 use crate::level::Level;
 use crate::params::{AMBIGUOUS, Params};
@@ -68,6 +68,9 @@ impl Router {
             Owner::Router(Errand::Initialize) => self.initialised(instance_id, message, outcome, now),
             Owner::Router(Errand::List { kind, items, pages }) => {
                 self.listed(instance_id, message, outcome, (kind, items, pages), now);
+            }
+            Owner::Router(Errand::Ping { sent }) => {
+                now.effects.push(Effect::Pinged { instance: instance_id, sent });
             }
             Owner::Router(Errand::Forgotten) => {}
         }

@@ -9,8 +9,8 @@
 #![allow(unsafe_code)] // this crate is the wall behind which it lives; every use states why it is sound
 
 pub mod account;
-pub mod child;
 pub mod detach;
+pub mod guard;
 pub mod local;
 pub mod lock;
 pub mod port;
@@ -18,6 +18,7 @@ pub mod private;
 pub mod process;
 pub mod search;
 pub mod signal;
+pub mod tree;
 
 mod environment_cache;
 mod hash;

@@ -96,6 +96,24 @@ pub fn ancestors(pid: u32) -> io::Result<Vec<ProcessInfo>> {
     Ok(found)
 }
 
+/// Everything in `table` that descends from `pid`, parents before their children, without `pid` itself. A child
+/// that is older than its parent is no child: its parent's number is used again.
+pub fn descendants(table: &[ProcessInfo], pid: u32) -> Vec<ProcessInfo> {
+    let started = table.iter().find(|process| process.pid == pid).map_or(0, |process| process.start);
+    let mut found: Vec<ProcessInfo> = Vec::new();
+    let mut parents = vec![(pid, started)];
+    while let Some((parent, since)) = parents.pop() {
+        for child in table.iter().filter(|child| child.ppid == parent && child.start >= since) {
+            // A cycle cannot be, and must not hang us if it is.
+            if child.pid != pid && !found.iter().any(|known| known.pid == child.pid) {
+                parents.push((child.pid, child.start));
+                found.push(child.clone());
+            }
+        }
+    }
+    found
+}
+
 /// The arguments of a process, the program's name first, as it shows them. They may hold secrets: show
 /// them only redacted. Bytes that are no UTF-8 are replaced.
 /// Empty for a zombie, and for an instant while a program starts. `Unsupported` on macOS and Windows.

@@ -1,13 +1,12 @@
 //! The handle of a child process tree.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use tokio::process::Command;
+use exai_os::process::Identity;
+use exai_os::tree::{self, Launch};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -19,14 +18,10 @@ use crate::task;
 /// What to run.
 #[derive(Clone)]
 pub struct Spec {
-    /// The program's file.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub args: Vec<OsString>,
-    /// Its whole environment.
-    pub env: Vec<(OsString, OsString)>,
-    /// Its working directory.
-    pub cwd: PathBuf,
+    /// The program, its environment and its guard.
+    pub launch: Launch,
+    /// The variable of that environment, `NAME=VALUE`, that marks the tree as this job's.
+    pub mark: String,
     /// The file its stderr is appended to.
     pub log: PathBuf,
     /// The longest line it may write to stdout, in bytes.
@@ -51,21 +46,35 @@ pub struct Ended {
     pub reason: String,
     /// The last lines of its stderr.
     pub stderr_tail: String,
+    /// Processes of its tree that could not be ended.
+    pub left: Vec<u32>,
 }
 
 /// A running process tree. Dropping it stops the tree.
 #[derive(Debug)]
 pub struct Job {
-    pid: u32,
+    root: Identity,
+    guard: Option<Identity>,
+    seen: Seen,
     stdin: Outbox,
     stop: watch::Sender<bool>,
     tail: Tail,
 }
 
 impl Job {
-    /// The process that was spawned: the root of the tree.
-    pub fn pid(&self) -> u32 {
-        self.pid
+    /// The process that was started: the root of the tree.
+    pub fn root(&self) -> &Identity {
+        &self.root
+    }
+
+    /// The process that ends the tree; `None` on Windows.
+    pub fn guard(&self) -> Option<&Identity> {
+        self.guard.as_ref()
+    }
+
+    /// Where whoever watches the tree notes who is in it.
+    pub fn seen(&self) -> Seen {
+        self.seen.clone()
     }
 
     /// Queues one line for stdin; the line feed is added. `Closed` means that the job is ending: it was
@@ -98,47 +107,58 @@ impl Drop for Job {
     }
 }
 
+/// Who was seen in a tree the last time somebody looked: should the guard be killed, these are ended.
+#[derive(Debug, Clone, Default)]
+pub struct Seen(Arc<Mutex<Vec<Identity>>>);
+
+impl Seen {
+    /// Replaces what was seen before.
+    pub fn note(&self, members: Vec<Identity>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = members;
+    }
+
+    /// Who was seen.
+    pub fn members(&self) -> Vec<Identity> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Spawns the program. What happens to it is sent to `events` under `tag`. Its tasks are spawned on
 /// `tasks`; they end with the process tree.
 ///
-/// Blocks for the time of a fork and exec; needs a tokio runtime around it.
+/// Blocks for the time of two forks and execs; needs a tokio runtime around it.
 pub fn start<T: Copy + Send + 'static>(
     spec: &Spec,
     tag: T,
     events: mpsc::Sender<(T, JobEvent)>,
     tasks: &TaskTracker,
 ) -> io::Result<Job> {
-    let mut command = Command::new(&spec.program);
-    command
-        .args(&spec.args)
-        .env_clear()
-        .envs(spec.env.iter().map(|(name, value)| (name, value)))
-        .current_dir(&spec.cwd)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    exai_os::child::prepare(&mut command);
     let log = crate::log::Log::open(spec.log.clone())?;
-    let mut child = command.spawn()?;
-    exai_os::child::widen_pipes(&child);
-    let pid = child.id().ok_or_else(|| io::Error::other("BUG: a child just spawned has no pid"))?;
-    let piped = "BUG: a standard stream was asked to be a pipe and is none";
-    let stdin = child.stdin.take().expect(piped);
-    let stdout = child.stdout.take().expect(piped);
-    let stderr = child.stderr.take().expect(piped);
+    let (tree, stdio) = tree::start(&spec.launch)?;
+    let (root, guard) = (tree.root().clone(), tree.guard().cloned());
+    let seen = Seen::default();
     let (queue, drain) = outbox(spec.queue_limit);
     let (stop, stopped) = watch::channel(false);
     let tail = Tail::default();
-    let writer = tasks.spawn(task::write(stdin, drain));
-    let errors = tasks.spawn(task::log(stderr, tail.clone(), log));
+    let writer = tasks.spawn(task::write(stdio.stdin, drain));
+    let errors = tasks.spawn(task::log(stdio.stderr, tail.clone(), log));
     let heard = Arc::default();
-    let lines = task::read(stdout, spec.line_limit, tag, events.clone(), Arc::clone(&heard));
-    let end = task::End { child, stdin: queue.clone(), writer, errors, heard, stopped, tail: tail.clone() };
+    let lines = task::read(stdio.stdout, spec.line_limit, tag, events.clone(), Arc::clone(&heard));
+    let end = task::End {
+        tree,
+        seen: seen.clone(),
+        mark: spec.mark.clone(),
+        stdin: queue.clone(),
+        writer,
+        errors,
+        heard,
+        stopped,
+        tail: tail.clone(),
+    };
     tasks.spawn(async move {
         let ended = end.run(lines).await;
         // The receiver is gone only when the whole daemon is.
         let _ = events.send((tag, JobEvent::Ended(ended))).await;
     });
-    Ok(Job { pid, stdin: queue, stop, tail })
+    Ok(Job { root, guard, seen, stdin: queue, stop, tail })
 }

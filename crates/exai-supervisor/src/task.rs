@@ -2,20 +2,19 @@
 
 use std::io;
 use std::pin::Pin;
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use exai_os::process::Kill;
+use exai_os::tree::{RootExit, Tree};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::job::{Ended, JobEvent};
+use crate::job::{Ended, JobEvent, Seen};
 use crate::lines::{Line, Lines};
 use crate::log::Log;
 use crate::outbox::{Drain, Outbox};
@@ -139,7 +138,9 @@ pub(crate) async fn log(mut stderr: ChildStderr, tail: Tail, mut log: Log) {
 
 /// What sees to the end of a job.
 pub(crate) struct End {
-    pub(crate) child: Child,
+    pub(crate) tree: Tree,
+    pub(crate) seen: Seen,
+    pub(crate) mark: String,
     /// To learn that the writer failed.
     pub(crate) stdin: Outbox,
     pub(crate) writer: JoinHandle<()>,
@@ -157,6 +158,8 @@ enum Why {
     Output,
     Input,
     Exit,
+    /// The guard is gone.
+    Unguarded,
 }
 
 /// The reading of stdout, which several waits go on with until it is over.
@@ -180,27 +183,31 @@ impl End {
         let why = self.until_of_no_use(&mut reading).await;
         self.writer.abort();
         // Who came to the end of the ladder with stdout still open has had its time.
-        let patience = if why == Why::Asked && reading.0.is_some() { Duration::ZERO } else { MOMENT };
-        let by_itself = timeout(patience, exited(&mut self.child)).await.is_ok();
-        if !by_itself && why != Why::Asked {
-            self.signal(Kill::Terminate);
-            let _ = timeout(GRACE, exited(&mut self.child)).await;
+        let patience = match why {
+            Why::Asked if reading.0.is_some() => Duration::ZERO,
+            Why::Unguarded => Duration::ZERO,
+            Why::Asked | Why::Output | Why::Input | Why::Exit => MOMENT,
+        };
+        let mut exit = timeout(patience, self.tree.exited()).await.ok();
+        let by_itself = exit.is_some();
+        if !by_itself && !matches!(why, Why::Asked | Why::Unguarded) {
+            self.tree.terminate();
+            exit = timeout(GRACE, self.tree.exited()).await.ok();
         }
-        // The root is a zombie or about to be killed: its number is still taken.
-        self.signal(Kill::Force);
-        let status = timeout(GRACE, self.child.wait()).await;
-        // The pipes end with the group, unless somebody who has left it holds them.
+        self.tree.kill();
+        let left = self.tree.ended(&self.seen.members(), &self.mark).await;
+        // The pipes end with the tree, unless somebody who is left holds them.
         let _ = tokio::join!(timeout(MOMENT, reading.end()), timeout(MOMENT, &mut self.errors));
         self.errors.abort();
-        let reason = match status {
+        let reason = match exit {
             _ if why == Why::Asked => "was stopped".to_owned(),
-            Err(_) => "could not be killed".to_owned(),
-            Ok(_) if !by_itself && why == Why::Output => "closed its stdout and was ended".to_owned(),
-            Ok(_) if !by_itself => "closed its stdin and was ended".to_owned(),
-            Ok(Ok(status)) => describe(status),
-            Ok(Err(error)) => format!("ended, and its status could not be read ({error})"),
+            _ if why == Why::Unguarded => "lost its guard and was ended".to_owned(),
+            _ if !by_itself && why == Why::Output => "closed its stdout and was ended".to_owned(),
+            _ if !by_itself => "closed its stdin and was ended".to_owned(),
+            Some(exit) => exit.to_string(),
+            None => "was ended".to_owned(),
         };
-        Ended { reason, stderr_tail: self.tail.text() }
+        Ended { reason, stderr_tail: self.tail.text(), left }
     }
 
     /// Waits until the job is of no use any more, or has come to the end of the stop ladder.
@@ -211,10 +218,10 @@ impl End {
                 () = reading.end() => Why::Output,
                 () = self.stdin.closed() => Why::Input,
                 _ = self.stopped.wait_for(|stop| *stop) => Why::Asked,
-                () = exited(&mut self.child), if root_lives => Why::Exit,
+                why = root_or_guard(&mut self.tree, root_lives) => why,
             };
             match why {
-                Why::Output => return why,
+                Why::Output | Why::Unguarded => return why,
                 // Stopping closes the queue as well, but says so before.
                 Why::Asked | Why::Input if *self.stopped.borrow() => {
                     self.stop_ladder(reading, root_lives).await;
@@ -256,35 +263,23 @@ impl End {
         };
         tokio::select! {
             () = reading.end() => return,
-            () = exited(&mut self.child), if root_lives => {}
+            _ = self.tree.exited(), if root_lives => {}
             () = stdin_closes => {}
         }
         // Gives what the root leaves behind its chance as well.
-        self.signal(Kill::Terminate);
+        self.tree.terminate();
         let _ = timeout(GRACE, reading.end()).await;
     }
-
-    /// Signals the group, as long as its number is its own.
-    fn signal(&self, how: Kill) {
-        let Some(pid) = self.child.id() else { return };
-        if let Err(error) = exai_os::child::signal_tree(pid, how) {
-            tracing::debug!(pid, %error, "the process group could not be signalled");
-        }
-    }
 }
 
-/// Waits until the root has exited, without reaping it.
-async fn exited(child: &mut Child) {
-    if let Err(error) = exai_os::child::exited(child).await {
-        tracing::warn!(%error, "the exit of a server cannot be seen");
-        std::future::pending::<()>().await;
+/// Waits for the end of the root or, once that was seen, of the guard.
+async fn root_or_guard(tree: &mut Tree, root_lives: bool) -> Why {
+    if !root_lives {
+        tree.unguarded().await;
+        return Why::Unguarded;
     }
-}
-
-fn describe(status: ExitStatus) -> String {
-    // `ExitStatus` shows itself as "exit status: 3" or "signal: 9 (SIGKILL)".
-    match status.code() {
-        Some(code) => format!("exited with status {code}"),
-        None => format!("was ended by {status}"),
+    match tree.exited().await {
+        RootExit::Unseen => Why::Unguarded,
+        RootExit::Code(_) | RootExit::Signal(_) => Why::Exit,
     }
 }

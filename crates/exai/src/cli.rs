@@ -42,6 +42,9 @@ enum Command {
     Call(CallArgs),
     /// Show the log of the daemon or of a server
     Logs(LogsArgs),
+    /// End a server's processes when the daemon is gone
+    #[command(hide = true)]
+    Guard(GuardArgs),
 }
 
 /// Whether to print JSON.
@@ -87,6 +90,18 @@ pub(crate) struct ShimArgs {
     /// Connect over TCP, to ws://127.0.0.1:PORT/mcp for all servers or to …/mcp/NAME for one
     #[arg(long, conflicts_with = "server")]
     pub(crate) url: Option<String>,
+}
+
+/// `exai guard`.
+#[derive(Debug, PartialEq, Eq, Args)]
+pub(crate) struct GuardArgs {
+    /// The daemon's nonce: whose guard this is, for whoever lists processes
+    pub(crate) instance: String,
+    /// The tree, as in `exai status`
+    pub(crate) of: String,
+    /// The socket to the daemon
+    #[arg(long)]
+    pub(crate) control: String,
 }
 
 /// `exai add`.
@@ -165,6 +180,10 @@ pub(crate) fn run() -> ExitCode {
     if let Some(args) = shim_args(std::env::args_os().skip(1)) {
         return finish(commands::shim::run(args));
     }
+    // There is one for each server: the parser would be half of its memory.
+    if let Some(args) = guard_args(std::env::args_os().skip(1)) {
+        return finish(commands::guard::run(&args));
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -191,6 +210,7 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Tools(args) => commands::tools::run(args, &printer),
         Command::Call(args) => commands::call::run(&args, &printer),
         Command::Logs(args) => commands::logs::run(&args, &printer),
+        Command::Guard(args) => commands::guard::run(&args),
     }
 }
 
@@ -229,6 +249,19 @@ fn shim_args(mut args: impl Iterator<Item = std::ffi::OsString>) -> Option<ShimA
     // The path of the URL names the server.
     let conflict = shim.url.is_some() && shim.server.is_some();
     (!conflict).then_some(shim)
+}
+
+/// The arguments of `exai guard`, in the order in which the daemon gives them.
+fn guard_args(args: impl Iterator<Item = std::ffi::OsString>) -> Option<GuardArgs> {
+    let args: Vec<String> = args.take(6).map_while(|arg| arg.into_string().ok()).collect();
+    match &args[..] {
+        [guard, instance, of, flag, control]
+            if guard == "guard" && flag == exai_os::guard::CONTROL_ARGUMENT =>
+        {
+            Some(GuardArgs { instance: instance.clone(), of: of.clone(), control: control.clone() })
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ fn a_crash_is_told_to_exactly_the_callers_and_the_next_request_starts_anew() {
     assert_eq!(lines.len(), 1);
     assert_eq!(bench.says(2, CALL), ["start a#2 as 1"]);
     let lines = bench.ready(1);
-    assert_eq!(lines.len(), 2, "initialized, and the call that waited: {lines:?}");
+    assert_eq!(lines.len(), 3, "initialized, ready, and the call that waited: {lines:?}");
     assert_eq!(
         bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#),
         [""; 0],

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use exai_mux::{Effect, Event, InstanceId};
+
 use crate::support::{Bench, only, policy, server_result};
 
 #[test]
@@ -16,8 +18,9 @@ fn a_server_is_started_once_initialised_once_and_its_result_is_replayed_in_the_c
     );
     let lines = bench.server_says(0, &format!(r#"{{"jsonrpc":"2.0","id":1,"result":{}}}"#, server_result()));
     assert_eq!(lines[0], r#"server 0 <- {"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+    assert_eq!(lines[1], "ready 0");
     let expected = server_result().replace("2025-11-25", "2025-06-18");
-    for (line, client) in [(1, 1), (2, 2)] {
+    for (line, client) in [(2, 1), (3, 2)] {
         assert_eq!(
             lines[line],
             format!(r#"client {client} <- {{"jsonrpc":"2.0","id":0,"result":{expected}}}"#)
@@ -186,4 +189,21 @@ fn blocked_tools_are_not_listed_and_not_called() {
     let answer =
         r#"client 1 <- {"jsonrpc":"2.0","id":6,"result":{"tools":[{"name":"ls","x":1.0}],"nextCursor":"c"}}"#;
     assert_eq!(bench.server_says(0, list), [answer]);
+}
+
+#[test]
+fn a_ping_is_padded_and_its_answer_told_whatever_it_is() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    assert_eq!(bench.event(Event::Ping { instance: InstanceId(0) }), [], "it has not introduced itself");
+    bench.ready(0);
+    for answer in [r#""result":{}"#, r#""error":{"code":-32601,"message":"unknown"}"#] {
+        let effects = bench.event(Event::Ping { instance: InstanceId(0) });
+        let [Effect::ToServer { bytes, number: Some(number), .. }] = &effects[..] else {
+            panic!("one request: {effects:?}")
+        };
+        assert!(bytes.len() > 16 * 1024 && bytes.len() < 17 * 1024);
+        let lines = bench.server_says(0, &format!(r#"{{"jsonrpc":"2.0","id":{number},{answer}}}"#));
+        assert_eq!(lines, [format!("pinged 0 with {} bytes", bytes.len())]);
+    }
 }

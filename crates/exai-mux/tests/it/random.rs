@@ -89,7 +89,11 @@ impl World {
                 }
                 Effect::ToClient { client, bytes, .. } => self.received(client, &parse(&bytes)),
                 Effect::Dropped { .. } => panic!("nothing is cancelled here"),
-                Effect::Start { .. } | Effect::Stop { .. } | Effect::GiveUp { .. } => {}
+                Effect::Start { .. }
+                | Effect::Stop { .. }
+                | Effect::Ready { .. }
+                | Effect::Pinged { .. }
+                | Effect::GiveUp { .. } => {}
             }
         }
     }

@@ -1,9 +1,6 @@
-use std::io;
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::process::{Resource, Rlimit, Signal};
 
 use crate::process::Kill;
 
@@ -12,7 +9,8 @@ const DESCRIPTORS: u64 = 65_536;
 /// The limit before [`raise_descriptor_limit`], for the children.
 static STARTED_WITH: OnceLock<Rlimit> = OnceLock::new();
 
-pub(crate) fn prepare(command: &mut tokio::process::Command) {
+/// A process group of its own, no descriptors of ours but stdio, and the descriptor limit we started with.
+pub(super) fn prepare(command: &mut tokio::process::Command) {
     command.process_group(0);
     let limit = STARTED_WITH.get().copied();
     let before_exec = move || {
@@ -34,33 +32,13 @@ pub(super) fn signal(how: Kill) -> Signal {
     }
 }
 
-pub(crate) fn signal_tree(root_pid: u32, how: Kill) -> io::Result<()> {
-    let group = i32::try_from(root_pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
-    match rustix::process::kill_process_group(group, signal(how)) {
-        Ok(()) | Err(Errno::SRCH) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-pub(crate) async fn exited(child: &mut tokio::process::Child) -> io::Result<()> {
-    let Some(pid) = child.id() else { return Ok(()) };
-    if super::process::exited(pid).await.is_ok() {
-        return Ok(());
-    }
-    // The system cannot tell us (macOS, a kernel or sandbox without pidfd): ask it.
-    while super::process::identify(pid)?.is_some() {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Ok(())
-}
-
 /// A quarter of what one pipe may have without privileges: a hundred servers stay far below the account's
 /// soft limit (64 MiB, pipe(7)), beyond which everybody's new pipes would be small.
 #[cfg(target_os = "linux")]
 const PIPE: usize = 256 * 1024;
 
 #[cfg(target_os = "linux")]
-pub(crate) fn widen_pipes(child: &tokio::process::Child) {
+pub(super) fn widen_pipes(child: &tokio::process::Child) {
     if let Some(stdin) = &child.stdin {
         let _ = rustix::pipe::fcntl_setpipe_size(stdin, PIPE);
     }
@@ -71,7 +49,7 @@ pub(crate) fn widen_pipes(child: &tokio::process::Child) {
 
 /// The kernel decides by itself.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn widen_pipes(_child: &tokio::process::Child) {}
+pub(super) fn widen_pipes(_child: &tokio::process::Child) {}
 
 pub(crate) fn raise_descriptor_limit() {
     let was = rustix::process::getrlimit(Resource::Nofile);

@@ -250,7 +250,9 @@ fn end_session(leader: u32, how: Kill) {
 /// The group alone. Never run.
 #[cfg(not(target_os = "linux"))]
 fn end_session(leader: u32, how: Kill) {
-    let _ = super::child::signal_tree(leader, how);
+    if let Some(group) = rustix::process::Pid::from_raw(leader.cast_signed()) {
+        let _ = rustix::process::kill_process_group(group, super::child::signal(how));
+    }
 }
 
 #[cfg(test)]

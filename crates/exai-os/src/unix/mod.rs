@@ -4,12 +4,14 @@ pub(crate) mod account;
 pub(crate) mod child;
 pub(crate) mod detach;
 pub(crate) mod environment;
+pub(crate) mod guard;
 pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod port;
 pub(crate) mod private;
 pub(crate) mod search;
 pub(crate) mod signal;
+pub(crate) mod tree;
 
 #[cfg(target_os = "linux")]
 pub(crate) mod process;
@@ -18,3 +20,5 @@ pub(crate) mod process;
 pub(crate) mod process;
 
 mod descriptors;
+mod orphans;
+mod wire;

@@ -6,9 +6,7 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::process::{Identity, Kill, Killed, ProcessInfo};
 
@@ -20,6 +18,12 @@ pub(crate) struct Stat {
 
 pub(crate) fn identify(pid: u32) -> io::Result<Option<Identity>> {
     let Some(stat) = stat(pid)?.filter(|stat| !stat.info.zombie) else { return Ok(None) };
+    Ok(Some(Identity { boot: boot_id()?.to_owned(), pid, start: stat.info.start }))
+}
+
+/// The identity of a process that may have ended and waits to be reaped.
+pub(super) fn identify_even_dead(pid: u32) -> io::Result<Option<Identity>> {
+    let Some(stat) = stat(pid)? else { return Ok(None) };
     Ok(Some(Identity { boot: boot_id()?.to_owned(), pid, start: stat.info.start }))
 }
 
@@ -118,20 +122,11 @@ fn checked(pid: u32) -> io::Result<Pid> {
     raw.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("{pid} is no pid")))
 }
 
-/// Waits until a child of ours, which nobody reaps meanwhile, has exited.
-pub(crate) async fn exited(pid: u32) -> io::Result<()> {
-    let pidfd = match rustix::process::pidfd_open(checked(pid)?, PidfdFlags::empty()) {
-        Ok(pidfd) => pidfd,
-        Err(Errno::SRCH) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    // SAFETY: an `OwnedFd` names the same open descriptor as long as it lives, which is as long as the
-    // registration.
-    let watched = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?;
-    watched.readable().await.map(drop)
+pub(crate) fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed> {
+    signal_verified(identity, super::child::signal(how))
 }
 
-pub(crate) fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed> {
+pub(super) fn signal_verified(identity: &Identity, signal: Signal) -> io::Result<Killed> {
     let pidfd = match rustix::process::pidfd_open(pid_of(identity)?, PidfdFlags::empty()) {
         Ok(pidfd) => pidfd,
         Err(Errno::SRCH) => return Ok(Killed::AlreadyGone),
@@ -142,7 +137,7 @@ pub(crate) fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed
         Some(found) if found != *identity => return Ok(Killed::NotTheSame),
         Some(_) => {}
     }
-    match rustix::process::pidfd_send_signal(&pidfd, super::child::signal(how)) {
+    match rustix::process::pidfd_send_signal(&pidfd, signal) {
         Ok(()) => Ok(Killed::Signalled),
         Err(Errno::SRCH) => Ok(Killed::AlreadyGone),
         Err(error) => Err(error.into()),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 
 use crate::process::{Identity, Kill, Killed, ProcessInfo};
 
@@ -14,6 +14,12 @@ const ZOMBIE: u32 = 5;
 
 pub(crate) fn identify(pid: u32) -> io::Result<Option<Identity>> {
     let Some(info) = info(pid).filter(|info| !info.zombie) else { return Ok(None) };
+    Ok(Some(Identity { boot: boot_session()?, pid, start: info.start }))
+}
+
+/// The identity of a process that may have ended and waits to be reaped.
+pub(super) fn identify_even_dead(pid: u32) -> io::Result<Option<Identity>> {
+    let Some(info) = info(pid) else { return Ok(None) };
     Ok(Some(Identity { boot: boot_session()?, pid, start: info.start }))
 }
 
@@ -91,6 +97,10 @@ pub(crate) fn executable(pid: u32) -> io::Result<PathBuf> {
 }
 
 pub(crate) fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed> {
+    signal_verified(identity, super::child::signal(how))
+}
+
+pub(super) fn signal_verified(identity: &Identity, signal: Signal) -> io::Result<Killed> {
     let raw = i32::try_from(identity.pid).ok().and_then(Pid::from_raw);
     let pid = raw.ok_or(io::ErrorKind::InvalidInput)?;
     match identify(identity.pid)? {
@@ -98,17 +108,11 @@ pub(crate) fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed
         Some(found) if found != *identity => return Ok(Killed::NotTheSame),
         Some(_) => {}
     }
-    match rustix::process::kill_process(pid, super::child::signal(how)) {
+    match rustix::process::kill_process(pid, signal) {
         Ok(()) => Ok(Killed::Signalled),
         Err(Errno::SRCH) => Ok(Killed::AlreadyGone),
         Err(error) => Err(error.into()),
     }
-}
-
-/// As with [`wait_gone`], kqueue could tell; whoever calls this asks instead.
-#[expect(clippy::unused_async, reason = "its twin waits")]
-pub(crate) async fn exited(_pid: u32) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// kqueue's `NOTE_EXIT` is for a later version; until then this asks every 10 ms.

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod child;
 pub(crate) mod detach;
 pub(crate) mod environment;
+pub(crate) mod guard;
 pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod port;
@@ -11,6 +12,7 @@ pub(crate) mod private;
 pub(crate) mod process;
 pub(crate) mod search;
 pub(crate) mod signal;
+pub(crate) mod tree;
 
 mod command_line;
 mod handle;

@@ -38,7 +38,7 @@ async fn a_crash_is_seen_though_a_child_holds_the_pipes() {
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert_eq!(ended.reason, "exited with status 3");
     assert!(lines.len() == 1 && text(&lines[0]).contains("the last answer"), "{lines:?}");
-    nobody_lives(bench.job.pid());
+    nobody_lives(bench.job.root().pid);
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_server_that_closes_its_stdin_ends_at_the_next_message() {
     let (ended, _) = bench.end().await;
     assert_eq!(ended.reason, "closed its stdin and was ended");
     assert_eq!(bench.job.send("anybody?".into()), Err(Unsent::Closed));
-    nobody_lives(bench.job.pid());
+    nobody_lives(bench.job.root().pid);
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn a_server_that_closes_its_stdout_ends() {
     let Some(mut bench) = Bench::shell("exec >&-; exec sleep 60") else { return };
     let (ended, _) = bench.end().await;
     assert_eq!(ended.reason, "closed its stdout and was ended");
-    nobody_lives(bench.job.pid());
+    nobody_lives(bench.job.root().pid);
 }
 
 /// Which of exit and last line is seen first is chance: with eight of them both happen.
@@ -85,7 +85,7 @@ async fn a_dead_servers_last_line_is_no_sign_of_life() {
     let Some(benches) = benches else { return };
     // Blocks the one thread on purpose: all exits and all lines are there before any is looked at.
     exai_test::eventually("all are dead", Duration::from_secs(5), || {
-        benches.iter().all(|bench| exai_os::process::identify(bench.job.pid()).unwrap().is_none())
+        benches.iter().all(|bench| exai_os::process::identify(bench.job.root().pid).unwrap().is_none())
     });
     let start = Instant::now();
     for mut bench in benches {
@@ -99,7 +99,7 @@ async fn a_dead_servers_last_line_is_no_sign_of_life() {
 #[tokio::test]
 async fn a_launcher_may_exit_while_its_server_speaks() {
     let Some(mut bench) = Bench::shell("exec 3<&0; cat <&3 & exit 0") else { return };
-    let root = bench.job.pid();
+    let root = bench.job.root().pid;
     let mut gone_since = None;
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     loop {
@@ -128,5 +128,5 @@ async fn a_launcher_that_exits_and_leaves_silence_is_a_crash() {
     let Some(mut bench) = Bench::shell("exec 3<&0; cat <&3 & exit 0") else { return };
     let (ended, _) = bench.end().await;
     assert_eq!(ended.reason, "exited with status 0");
-    nobody_lives(bench.job.pid());
+    nobody_lives(bench.job.root().pid);
 }

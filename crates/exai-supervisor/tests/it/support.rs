@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use exai_os::tree::{Launch, Reach};
 use exai_supervisor::{Ended, Job, JobEvent, Line, Spec};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -36,15 +37,26 @@ impl Bench {
     }
 
     pub(crate) fn start(program: PathBuf, args: &[&str]) -> io::Result<Self> {
+        Bench::reaching(Reach::Descendants, program, args)
+    }
+
+    pub(crate) fn reaching(reach: Reach, program: PathBuf, args: &[&str]) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
+        let mut env: Vec<(OsString, OsString)> = ["PATH", "SystemRoot"]
+            .into_iter()
+            .filter_map(|name| Some((name.into(), inherited(name)?)))
+            .collect();
+        env.push(("EXAI_OWNER".into(), "test.fix#1".into()));
         let spec = Spec {
-            program,
-            args: args.iter().map(OsString::from).collect(),
-            env: ["PATH", "SystemRoot"]
-                .into_iter()
-                .filter_map(|name| Some((name.into(), inherited(name)?)))
-                .collect(),
-            cwd: dir.path().to_owned(),
+            launch: Launch {
+                program,
+                args: args.iter().map(OsString::from).collect(),
+                env,
+                cwd: dir.path().to_owned(),
+                reach,
+                guard: (exai_test::program("exai"), ["guard", "test", "fix#1"].map(Into::into).to_vec()),
+            },
+            mark: "EXAI_OWNER=test.fix#1".to_owned(),
             log: dir.path().join("server.log"),
             line_limit: 32 * MIB,
             queue_limit: MIB,
@@ -119,7 +131,7 @@ impl Bench {
 
     /// How many processes of the job's group live.
     pub(crate) fn living(&self) -> usize {
-        living(self.job.pid())
+        living(self.job.root().pid)
     }
 }
 

@@ -1,0 +1,153 @@
+//! A contained process tree: started, told to end, ended by force, and proven to be gone.
+//!
+//! On Unix a *guard* stands between us and the tree: a small process that starts the root, ends everything
+//! that descends from it when it is told to or when we die (it sees the end of a socket), and says when
+//! nothing is left. On Linux it is a subreaper: whatever leaves its parent, its group or its session stays
+//! below it. The guard keeps no copy of the tree's stdio.
+//!
+//! macOS has no subreapers: there the tree is the root's process group and who descends from the root when
+//! it is ended; what left both is not found (never run). Windows has no guard yet, and the tree is its root.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+
+use crate::process::Identity;
+use crate::sys;
+
+/// What to start.
+#[derive(Clone)]
+pub struct Launch {
+    /// The program's file.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Its whole environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Its working directory.
+    pub cwd: PathBuf,
+    /// What ends when the tree is ended.
+    pub reach: Reach,
+    /// The program that runs [`crate::guard::run`], and its first arguments; `--control N` follows them.
+    /// Not used on Windows.
+    pub guard: (PathBuf, Vec<OsString>),
+}
+
+/// How far a tree reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Everything that descends from the root.
+    Descendants,
+    /// The root's process group: what leaves it is meant to stay. On Windows the same as `Descendants`.
+    Group,
+}
+
+/// The root's standard streams.
+#[derive(Debug)]
+pub struct Stdio {
+    /// Written by us.
+    pub stdin: ChildStdin,
+    /// Read by us.
+    pub stdout: ChildStdout,
+    /// Read by us.
+    pub stderr: ChildStderr,
+}
+
+/// How the root ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootExit {
+    /// With this status.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// The guard is gone, and nobody else could see it.
+    Unseen,
+}
+
+impl fmt::Display for RootExit {
+    /// Reads after "the server".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RootExit::Code(code) => write!(f, "exited with status {code}"),
+            RootExit::Signal(signal) => write!(f, "was ended by {}", sys::tree::describe(*signal)),
+            RootExit::Unseen => f.write_str("ended unseen"),
+        }
+    }
+}
+
+/// A running tree. Dropping it ends everything in it.
+#[derive(Debug)]
+pub struct Tree(pub(crate) sys::tree::Tree);
+
+/// The program that this process runs, as something that can be started again even when its file was
+/// replaced or removed meanwhile (Linux).
+pub fn own_program() -> io::Result<PathBuf> {
+    sys::tree::own_program()
+}
+
+/// Starts a tree. Blocks for the time of two forks and execs, 10 s at most; needs a tokio runtime with I/O
+/// around it.
+///
+/// What the system says of a program that cannot be started is what this fails with.
+pub fn start(launch: &Launch) -> io::Result<(Tree, Stdio)> {
+    let (tree, stdio) = sys::tree::start(launch)?;
+    Ok((Tree(tree), stdio))
+}
+
+impl Tree {
+    /// The process that was started.
+    pub fn root(&self) -> &Identity {
+        self.0.root()
+    }
+
+    /// The guard; `None` on Windows.
+    pub fn guard(&self) -> Option<&Identity> {
+        self.0.guard()
+    }
+
+    /// Asks the tree to end: SIGTERM to the root's group and to whoever lost its parent. Windows has no such
+    /// request, so there nothing happens.
+    pub fn terminate(&mut self) {
+        self.0.terminate();
+    }
+
+    /// Begins to end the tree by force; [`Tree::ended`] says when that is done.
+    pub fn kill(&mut self) {
+        self.0.kill();
+    }
+
+    /// Waits until the root has exited, or the guard was lost. Cancel safe; comes back at once when that
+    /// was seen already.
+    pub async fn exited(&mut self) -> RootExit {
+        self.0.exited().await
+    }
+
+    /// Waits until the guard is gone though nobody told it to go. Cancel safe; never on Windows.
+    pub async fn unguarded(&mut self) {
+        self.0.unguarded().await;
+    }
+
+    /// After [`Tree::kill`]: waits until nothing is left, and returns the processes that are left
+    /// nevertheless. The guard gives up after 5 s. Should the guard be gone, its orphans are ours (Linux),
+    /// and are ended here: those that descend from the root's group, were `seen` in the tree before, or
+    /// carry `mark` (`NAME=VALUE`) in their environment.
+    pub async fn ended(&mut self, seen: &[Identity], mark: &str) -> Vec<u32> {
+        self.0.ended(seen, mark).await
+    }
+}
+
+/// From here on processes that lose their parent and descend from this one become its children, instead of
+/// the system's first process's (Linux).
+pub fn adopt_orphans() -> io::Result<()> {
+    sys::tree::adopt_orphans()
+}
+
+/// Raises this process's limit of open descriptors to what it may have, at most 65,536: every client and
+/// every server takes several. Trees get the old limit back, since programs using `select` cannot stand a
+/// higher one. Windows has no such limit.
+pub fn raise_descriptor_limit() {
+    sys::child::raise_descriptor_limit();
+}

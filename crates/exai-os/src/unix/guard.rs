@@ -1,0 +1,357 @@
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::FileType;
+use rustix::io::FdFlags;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+
+use super::process;
+use super::wire::{self, Order};
+use crate::process::{Identity, ProcessInfo};
+use crate::tree::Reach;
+
+/// How long ending the tree may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long is waited between two looks at a tree that is being ended.
+const STEP: Duration = Duration::from_millis(10);
+/// After so many looks something in the tree starts processes faster than they are ended one by one.
+const LOOKS: u32 = 20;
+
+pub(crate) fn run(control: &str) -> io::Result<()> {
+    let mut control = take_socket(control)?;
+    let order = wire::read(&mut control)?;
+    if order.reach == Reach::Descendants {
+        super::tree::adopt_orphans()?;
+    }
+    name_this_process();
+    let started = start(&order);
+    // The streams are the root's. A copy here would keep them open when it has closed them.
+    forget_stdio()?;
+    let mut tree = match started {
+        Ok(pid) => Tree { root: pid, reach: order.reach, root_ended: false },
+        Err(error) => {
+            let number = error.raw_os_error().unwrap_or(0);
+            return writeln!(control, "failed {number}");
+        }
+    };
+    drop(order);
+    let start = process::identify_even_dead(tree.root_pid())?.map_or(0, |root| root.start);
+    // Nobody reads any more where the daemon has died meanwhile: the end of the socket says it below.
+    let _ = writeln!(control, "started {} {start}", tree.root_pid());
+    tree.until_told(&mut control)?;
+    let left = tree.end(&mut control);
+    let _ = match &left[..] {
+        [] => writeln!(control, "empty"),
+        left => writeln!(control, "left {}", left.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")),
+    };
+    Ok(())
+}
+
+/// The descriptor that was handed over: a socket, inherited on purpose. See [`super::detach::ready_writer`].
+fn take_socket(token: &str) -> io::Result<UnixStream> {
+    let refused = || {
+        let sentence = format!("`{token}` names no control socket that was handed to this process");
+        io::Error::new(io::ErrorKind::InvalidInput, sentence)
+    };
+    let raw: RawFd = token.parse().ok().filter(|fd| *fd > 2).ok_or_else(refused)?;
+    // SAFETY: used for the queries below only. A number without a descriptor fails with EBADF.
+    let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+    let handed_over = (|| -> rustix::io::Result<bool> {
+        let inherited = !rustix::io::fcntl_getfd(fd)?.contains(FdFlags::CLOEXEC);
+        let socket = FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) == FileType::Socket;
+        Ok(inherited && socket)
+    })();
+    if handed_over != Ok(true) {
+        return Err(refused());
+    }
+    rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC)?;
+    // SAFETY: open, a socket, and nobody in this process owns it: it was inherited, and by the flag that was
+    // just set it is taken here for the first time.
+    Ok(unsafe { UnixStream::from_raw_fd(raw) })
+}
+
+fn start(order: &Order) -> io::Result<Pid> {
+    let mut command = Command::new(&order.program);
+    command.args(&order.args).env_clear().envs(order.env.iter().map(|(name, value)| (name, value)));
+    command.current_dir(&order.cwd).process_group(0);
+    let child = command.spawn()?;
+    // Dropping a child neither ends nor reaps it.
+    Pid::from_raw(child.id().cast_signed()).ok_or_else(|| io::Error::other("a child without a pid"))
+}
+
+fn forget_stdio() -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok(rustix::stdio::dup2_stderr(&null)?)
+}
+
+/// It may run as `/proc/self/exe`, which says nothing.
+fn name_this_process() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::set_name(c"exai");
+}
+
+struct Tree {
+    root: Pid,
+    reach: Reach,
+    /// The root has exited. It is reaped last of all: until then its number, and its group's, are its own.
+    root_ended: bool,
+}
+
+impl Tree {
+    fn root_pid(&self) -> u32 {
+        self.root.as_raw_pid().cast_unsigned()
+    }
+
+    /// Reaps what ends until the tree is to be ended.
+    fn until_told(&mut self, control: &mut UnixStream) -> io::Result<()> {
+        let deaths = Deaths::watch()?;
+        loop {
+            self.reap(control);
+            let control_fd = control.as_fd();
+            let mut fds = vec![PollFd::new(&control_fd, PollFlags::IN)];
+            fds.extend(deaths.fd().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+            match rustix::event::poll(&mut fds, deaths.timeout().as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let told = !fds[0].revents().is_empty();
+            drop(fds);
+            deaths.drain();
+            if !told {
+                continue;
+            }
+            let mut said = [0; 16];
+            match control.read(&mut said) {
+                Ok(0) => return Ok(()),
+                Ok(count) => {
+                    for byte in &said[..count] {
+                        match byte {
+                            b't' => self.signal(Signal::TERM),
+                            _ => return Ok(()),
+                        }
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Signals the root's group, and whoever lost its parent. None of the numbers can be another's: these
+    /// are our children, and nobody but us reaps them.
+    fn signal(&self, signal: Signal) {
+        let _ = rustix::process::kill_process_group(self.root, signal);
+        if self.reach == Reach::Descendants {
+            for child in children().into_iter().filter(|child| *child != self.root) {
+                let _ = rustix::process::kill_process(child, signal);
+            }
+        }
+    }
+
+    /// Reaps children that have ended, but for the root, whose end is only noted and told.
+    fn reap(&mut self, control: &mut UnixStream) {
+        for child in children().into_iter().filter(|child| *child != self.root) {
+            let _ = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::NOHANG);
+        }
+        if self.root_ended {
+            return;
+        }
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        if let Ok(Some(status)) = rustix::process::waitid(WaitId::Pid(self.root), options) {
+            self.root_ended = true;
+            let _ = match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => writeln!(control, "code {code}"),
+                (None, signal) => writeln!(control, "signal {}", signal.unwrap_or(0)),
+            };
+        }
+    }
+
+    /// Ends the tree and returns what is left of it.
+    fn end(&mut self, control: &mut UnixStream) -> Vec<u32> {
+        let deadline = Instant::now() + PATIENCE;
+        let deaths = Deaths::watch();
+        for look in 0_u32.. {
+            if look >= LOOKS && self.reach == Reach::Descendants {
+                freeze();
+            }
+            self.signal(Signal::KILL);
+            self.reap(control);
+            if self.is_empty() || Instant::now() >= deadline {
+                break;
+            }
+            if let Ok(deaths) = &deaths {
+                deaths.wait(STEP);
+            }
+        }
+        let left = self.living();
+        if self.root_ended {
+            let _ = rustix::process::waitpid(Some(self.root), rustix::process::WaitOptions::NOHANG);
+        }
+        left
+    }
+
+    fn is_empty(&self) -> bool {
+        // Whose parent has ended is our child by the time that end can be seen.
+        let none_waits = || children().into_iter().all(|child| child == self.root);
+        self.root_ended
+            && match self.reach {
+                Reach::Descendants => none_waits(),
+                Reach::Group => self.living().is_empty(),
+            }
+    }
+
+    fn living(&self) -> Vec<u32> {
+        let all = process::snapshot().unwrap_or_default();
+        let left = match self.reach {
+            Reach::Descendants => crate::process::descendants(&all, std::process::id()),
+            Reach::Group => all.iter().filter(|process| process.pgid == self.root_pid()).cloned().collect(),
+        };
+        left.into_iter().filter(|process| !process.zombie).map(|process| process.pid).collect()
+    }
+}
+
+/// Stops everything below us, so that nothing can start anything any more, until a look finds nobody new.
+fn freeze() {
+    let mut stopped: Vec<(u32, u64)> = Vec::new();
+    for _ in 0..LOOKS {
+        let all = process::snapshot().unwrap_or_default();
+        let is_new = |found: &ProcessInfo| !found.zombie && !stopped.contains(&(found.pid, found.start));
+        let found: Vec<ProcessInfo> =
+            crate::process::descendants(&all, std::process::id()).into_iter().filter(is_new).collect();
+        if found.is_empty() {
+            break;
+        }
+        for process in found {
+            stopped.push((process.pid, process.start));
+            signal_exactly(&process, Signal::STOP);
+        }
+    }
+    let all = process::snapshot().unwrap_or_default();
+    for process in crate::process::descendants(&all, std::process::id()) {
+        signal_exactly(&process, Signal::KILL);
+    }
+}
+
+fn signal_exactly(process: &ProcessInfo, signal: Signal) {
+    if let Ok(Some(found)) = process::identify(process.pid) {
+        let identity = Identity { start: process.start, ..found };
+        let _ = process::signal_verified(&identity, signal);
+    }
+}
+
+/// Our children, the dead among them included.
+#[cfg(target_os = "linux")]
+fn children() -> Vec<Pid> {
+    let me = std::process::id();
+    // This process has one thread, so its list is the whole list.
+    if let Ok(text) = std::fs::read_to_string(format!("/proc/self/task/{me}/children")) {
+        return text.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect();
+    }
+    let all = process::snapshot().unwrap_or_default();
+    let ours = all.into_iter().filter(|process| process.ppid == me);
+    ours.filter_map(|process| Pid::from_raw(process.pid.cast_signed())).collect()
+}
+
+/// Without a subreaper the root is the only child there ever is.
+#[cfg(not(target_os = "linux"))]
+fn children() -> Vec<Pid> {
+    Vec::new()
+}
+
+#[cfg(target_os = "linux")]
+use linux::Deaths;
+#[cfg(not(target_os = "linux"))]
+use other::Deaths;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::io;
+    use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+    use std::time::{Duration, Instant};
+
+    use rustix::event::{PollFd, PollFlags, Timespec};
+
+    /// Tells when a child may have ended.
+    pub(super) struct Deaths(OwnedFd);
+
+    impl Deaths {
+        /// SIGCHLD comes as something to read from now on. The children were started before, so that they
+        /// do not inherit that it is blocked.
+        pub(super) fn watch() -> io::Result<Self> {
+            // SAFETY: the set is plain memory, initialised by the first call; the others read it.
+            unsafe {
+                let mut set: libc::sigset_t = std::mem::zeroed();
+                libc::sigemptyset(&raw mut set);
+                libc::sigaddset(&raw mut set, libc::SIGCHLD);
+                if libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                match libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
+                    -1 => Err(io::Error::last_os_error()),
+                    fd => Ok(Deaths(OwnedFd::from_raw_fd(fd))),
+                }
+            }
+        }
+
+        pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+            Some(self.0.as_fd())
+        }
+
+        pub(super) fn timeout(&self) -> Option<Timespec> {
+            None
+        }
+
+        pub(super) fn drain(&self) {
+            let mut one = [0_u8; size_of::<libc::signalfd_siginfo>()];
+            while rustix::io::read(&self.0, &mut one).is_ok_and(|count| count > 0) {}
+        }
+
+        /// Waits for a death, or for `time`.
+        pub(super) fn wait(&self, time: Duration) {
+            let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+            let _ = super::super::descriptors::poll_until(&mut fds, Instant::now() + time);
+            self.drain();
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod other {
+    use std::io;
+    use std::os::fd::BorrowedFd;
+    use std::time::Duration;
+
+    use rustix::event::Timespec;
+
+    /// Looks ten times a second whether a child has ended. Never run.
+    pub(super) struct Deaths;
+
+    impl Deaths {
+        #[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
+        pub(super) fn watch() -> io::Result<Self> {
+            Ok(Deaths)
+        }
+
+        pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+            None
+        }
+
+        pub(super) fn timeout(&self) -> Option<Timespec> {
+            Some(Timespec { tv_sec: 0, tv_nsec: 100_000_000 })
+        }
+
+        pub(super) fn drain(&self) {}
+
+        pub(super) fn wait(&self, time: Duration) {
+            std::thread::sleep(time);
+        }
+    }
+}

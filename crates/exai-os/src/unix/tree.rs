@@ -1,0 +1,224 @@
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::Stdio as Set;
+use std::time::Duration;
+
+use rustix::io::FdFlags;
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::wire;
+use crate::guard::CONTROL_ARGUMENT;
+use crate::process::Identity;
+use crate::tree::{Launch, Reach, RootExit, Stdio};
+
+/// How long a guard may take to be told and to start the root.
+const START: Duration = Duration::from_secs(10);
+/// The guard's own time to end the tree, and a little more.
+const END: Duration = Duration::from_secs(6);
+/// How long the guard may take to exit once it has said its last word.
+const EXIT: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct Tree {
+    /// Not ended with this value: without its guard the tree would be nobody's.
+    guard_child: Child,
+    guard: Identity,
+    root: Identity,
+    reach: Reach,
+    control: UnixStream,
+    /// What the guard said and nobody read yet.
+    heard: Vec<u8>,
+    exit: Option<RootExit>,
+    /// What the guard said was left at the end.
+    left: Option<Vec<u32>>,
+}
+
+pub(crate) fn own_program() -> io::Result<PathBuf> {
+    // This link leads to the very file that runs, even when its name leads to another by now.
+    let link = PathBuf::from("/proc/self/exe");
+    if link.exists() { Ok(link) } else { std::env::current_exe() }
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn adopt_orphans() -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn adopt_orphans() -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn start(launch: &Launch) -> io::Result<(Tree, Stdio)> {
+    let (mut ours, theirs) = BlockingStream::pair()?;
+    let token = theirs.as_raw_fd();
+    let (program, args) = &launch.guard;
+    let mut command = Command::new(program);
+    command.arg0("exai").args(args).arg(CONTROL_ARGUMENT).arg(token.to_string());
+    command.env_clear().current_dir("/").stdin(Set::piped()).stdout(Set::piped()).stderr(Set::piped());
+    super::child::prepare(&mut command);
+    let hand_over = move || {
+        // SAFETY: the parent keeps the descriptor open until spawn has returned.
+        let kept = unsafe { BorrowedFd::borrow_raw(token) };
+        Ok(rustix::io::fcntl_setfd(kept, FdFlags::empty())?)
+    };
+    // SAFETY: the closure makes one system call: it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(hand_over) };
+    let mut child = command.spawn().map_err(|error| {
+        io::Error::new(error.kind(), format!("its guard {} cannot be started: {error}", program.display()))
+    })?;
+    drop(theirs);
+    super::child::widen_pipes(&child);
+    let piped = "BUG: a standard stream was asked to be a pipe and is none";
+    let stdio = Stdio {
+        stdin: child.stdin.take().expect(piped),
+        stdout: child.stdout.take().expect(piped),
+        stderr: child.stderr.take().expect(piped),
+    };
+    ours.set_read_timeout(Some(START))?;
+    ours.set_write_timeout(Some(START))?;
+    let mut heard = Vec::new();
+    let first = ours.write_all(&wire::write(launch)).and_then(|()| first_line(&mut ours, &mut heard));
+    let first = first.map_err(|error| io::Error::new(error.kind(), format!("its guard ended: {error}")))?;
+    let (root, start) = parse_started(&first)?;
+    let guard = crate::process::identify(child.id().unwrap_or(0))?
+        .ok_or_else(|| io::Error::other("its guard ended"))?;
+    ours.set_nonblocking(true)?;
+    let control = UnixStream::from_std(ours)?;
+    let root = Identity { boot: guard.boot.clone(), pid: root, start };
+    let tree =
+        Tree { guard_child: child, guard, root, reach: launch.reach, control, heard, exit: None, left: None };
+    Ok((tree, stdio))
+}
+
+/// `signal: 9 (SIGKILL)`.
+pub(crate) fn describe(signal: i32) -> String {
+    std::process::ExitStatus::from_raw(signal).to_string()
+}
+
+/// Reads until a line is complete; what came after it stays in `heard`.
+fn first_line(control: &mut BlockingStream, heard: &mut Vec<u8>) -> io::Result<String> {
+    loop {
+        if let Some(line) = take_line(heard) {
+            return Ok(line);
+        }
+        let mut chunk = [0; 256];
+        match control.read(&mut chunk) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => heard.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn take_line(heard: &mut Vec<u8>) -> Option<String> {
+    let end = heard.iter().position(|byte| *byte == b'\n')?;
+    let line: Vec<u8> = heard.drain(..=end).collect();
+    Some(String::from_utf8_lossy(&line).trim_end().to_owned())
+}
+
+fn parse_started(line: &str) -> io::Result<(u32, u64)> {
+    let mut words = line.split(' ');
+    let word = words.next();
+    let mut number = || words.next().and_then(|number| number.parse::<u64>().ok());
+    match (word, number(), number()) {
+        (Some("started"), Some(pid), Some(start)) => Ok((pid as u32, start)),
+        (Some("failed"), Some(errno), None) if errno > 0 => Err(io::Error::from_raw_os_error(errno as i32)),
+        _ => Err(io::Error::other(format!("its guard said `{line}`"))),
+    }
+}
+
+impl Tree {
+    pub(crate) fn root(&self) -> &Identity {
+        &self.root
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "its twin has none")]
+    pub(crate) fn guard(&self) -> Option<&Identity> {
+        Some(&self.guard)
+    }
+
+    pub(crate) fn terminate(&mut self) {
+        self.tell(b't');
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.tell(b'k');
+    }
+
+    /// One byte always has room; a guard that is gone is seen where it is read from.
+    fn tell(&mut self, byte: u8) {
+        let _ = self.control.try_write(&[byte]);
+    }
+
+    pub(crate) async fn exited(&mut self) -> RootExit {
+        loop {
+            if let Some(exit) = self.exit {
+                return exit;
+            }
+            if !self.hear().await {
+                self.exit = Some(RootExit::Unseen);
+            }
+        }
+    }
+
+    /// Listens to the guard; false when it has hung up. Cancel safe.
+    async fn hear(&mut self) -> bool {
+        if let Some(line) = take_line(&mut self.heard) {
+            let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            let numbers: Vec<u32> = rest.split(' ').filter_map(|number| number.parse().ok()).collect();
+            let number = numbers.first().map_or(0, |number| number.cast_signed());
+            match word {
+                "code" => self.exit = Some(RootExit::Code(number)),
+                "signal" => self.exit = Some(RootExit::Signal(number)),
+                "empty" => self.left = Some(Vec::new()),
+                "left" => self.left = Some(numbers),
+                // A word of a newer guard.
+                _ => {}
+            }
+            return true;
+        }
+        if self.control.readable().await.is_err() {
+            return false;
+        }
+        let mut chunk = [0; 256];
+        match self.control.try_read(&mut chunk) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.heard.extend_from_slice(&chunk[..count]);
+                true
+            }
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+
+    pub(crate) async fn unguarded(&mut self) {
+        while self.hear().await {}
+    }
+
+    pub(crate) async fn ended(&mut self, seen: &[Identity], mark: &str) -> Vec<u32> {
+        let last_word = async { while self.left.is_none() && self.hear().await {} };
+        let in_time = timeout(END, last_word).await.is_ok();
+        if let Some(left) = self.left.take() {
+            // It ends at once; should it not, it has nothing to guard any more.
+            if timeout(EXIT, self.guard_child.wait()).await.is_err() {
+                let _ = self.guard_child.start_kill();
+            }
+            return left;
+        }
+        if !in_time {
+            // It hangs, or was stopped: its orphans become ours.
+            let _ = self.guard_child.start_kill();
+        }
+        let _ = timeout(EXIT, self.guard_child.wait()).await;
+        let (root, reach, seen, mark) = (self.root.clone(), self.reach, seen.to_vec(), mark.to_owned());
+        let ended = tokio::task::spawn_blocking(move || super::orphans::end(&root, reach, &seen, &mark));
+        ended.await.unwrap_or_default()
+    }
+}

@@ -1,0 +1,12 @@
+//! `exai guard`: what ends a server's processes when the daemon is gone. Started by the daemon alone.
+
+use exai_proto::exit;
+
+use crate::cli::GuardArgs;
+use crate::error::Error;
+
+pub(crate) fn run(args: &GuardArgs) -> Result<u8, Error> {
+    exai_os::guard::run(&args.control)
+        .map_err(|error| Error::usage(format!("{}: {error}", exai_os::guard::CONTROL_ARGUMENT)))?;
+    Ok(exit::DONE)
+}
