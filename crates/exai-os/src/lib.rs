@@ -11,6 +11,7 @@
 pub mod account;
 pub mod child;
 pub mod detach;
+pub mod evidence;
 pub mod local;
 pub mod lock;
 pub mod port;
