@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod detach;
+pub mod evidence;
 pub mod guard;
 pub mod local;
 pub mod lock;

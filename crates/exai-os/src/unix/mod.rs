@@ -19,6 +19,12 @@ pub(crate) mod process;
 #[path = "process_macos.rs"]
 pub(crate) mod process;
 
+#[cfg(target_os = "linux")]
+pub(crate) mod evidence;
+#[cfg(not(target_os = "linux"))]
+#[path = "evidence_macos.rs"]
+pub(crate) mod evidence;
+
 mod descriptors;
 mod orphans;
 mod wire;

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod child;
 pub(crate) mod detach;
 pub(crate) mod environment;
+pub(crate) mod evidence;
 pub(crate) mod guard;
 pub(crate) mod local;
 pub(crate) mod lock;

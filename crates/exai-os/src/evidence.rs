@@ -1,0 +1,75 @@
+//! What the kernel says about a single process besides who it is: the raw facts that roles are judged by.
+//!
+//! A pid is a hint: check afterwards that it still is the process that is meant. A process that is gone is
+//! `NotFound`; one that this account may not look into `PermissionDenied`; what a system does not tell is
+//! `Unsupported`.
+
+use std::io;
+use std::time::SystemTime;
+
+use crate::sys;
+
+/// What an end of a pipe can be borrowed as: a descriptor, or a handle on Windows.
+pub use crate::sys::evidence::AsEnd;
+
+/// A pipe, for as long as one of its ends is open. Both ends have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PipeId(pub(crate) u64);
+
+/// One of the two ends of a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// Where its bytes come out: what a program has as its stdin.
+    Read,
+    /// Where its bytes go in: what a program has as its stdout.
+    Write,
+}
+
+/// How many bytes a process has passed to the calls that read and write, since it started: of files, pipes
+/// and sockets alike. Once a process has reaped a child, the child's count as its own (Linux).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IoCounters {
+    /// Bytes it has read.
+    pub read: u64,
+    /// Bytes it has written.
+    pub written: u64,
+}
+
+impl PipeId {
+    /// The pipe that an end of ours belongs to. `InvalidInput` for what is no pipe. Linux only.
+    pub fn of(end: impl AsEnd) -> io::Result<Self> {
+        sys::evidence::pipe_id(end)
+    }
+}
+
+/// Whether a process holds these ends, each answered in its place. Looks at stdin and stdout first, and at no
+/// more than 1024 descriptors. Linux only.
+pub fn holds<const N: usize>(pid: u32, ends: [(PipeId, End); N]) -> io::Result<[bool; N]> {
+    sys::evidence::holds(pid, ends)
+}
+
+/// How much a process has read and written. Linux and Windows.
+pub fn io_counters(pid: u32) -> io::Result<IoCounters> {
+    sys::evidence::io_counters(pid)
+}
+
+/// A variable of the environment that a process was started with; `None` when it has none of that name. Bytes
+/// that are no UTF-8 are replaced. Looks at no more than the first MiB. Linux only.
+pub fn environment_variable(pid: u32, name: &str) -> io::Result<Option<String>> {
+    sys::evidence::environment_variable(pid, name)
+}
+
+/// When a process with this [`crate::process::Identity::start`] started, for people to read: the clock may
+/// have been set since, and two looks may differ by milliseconds. `None` for a time no clock can show.
+pub fn started_at(start: u64) -> io::Result<Option<SystemTime>> {
+    sys::evidence::started_at(start)
+}
+
+/// The present in the unit of [`crate::process::Identity::start`]: who starts later has a `start` that is
+/// no smaller.
+pub fn clock() -> io::Result<u64> {
+    sys::evidence::clock()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -1,0 +1,102 @@
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::*;
+
+struct Cat(Child);
+
+impl Cat {
+    /// A `cat` that has answered: it is past its start.
+    fn start() -> Self {
+        let mut command = Command::new("cat");
+        command.env("EXAI_TEST_VALUE", "a=b c").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut cat = Cat(command.spawn().unwrap());
+        cat.exchange(b"hello");
+        cat
+    }
+
+    fn exchange(&mut self, text: &[u8]) {
+        self.0.stdin.as_mut().unwrap().write_all(text).unwrap();
+        let mut answer = vec![0; text.len()];
+        self.0.stdout.as_mut().unwrap().read_exact(&mut answer).unwrap();
+        assert_eq!(answer, text);
+    }
+}
+
+impl Drop for Cat {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_child_holds_the_other_ends_of_our_pipes() {
+    let cat = Cat::start();
+    let stdin = PipeId::of(cat.0.stdin.as_ref().unwrap()).unwrap();
+    let stdout = PipeId::of(cat.0.stdout.as_ref().unwrap()).unwrap();
+    assert_ne!(stdin, stdout);
+    let all = [(stdin, End::Read), (stdin, End::Write), (stdout, End::Read), (stdout, End::Write)];
+    assert_eq!(holds(cat.0.id(), all).unwrap(), [true, false, false, true]);
+    assert_eq!(holds(std::process::id(), all).unwrap(), [false, true, true, false]);
+    let file = std::fs::File::open("/dev/null").unwrap();
+    assert_eq!(PipeId::of(&file).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn counters_move_by_what_went_through() {
+    let mut cat = Cat::start();
+    let before = io_counters(cat.0.id()).unwrap();
+    cat.exchange(&b"x".repeat(20_000));
+    // The kernel counts a write after it has woken its reader.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let after = io_counters(cat.0.id()).unwrap();
+        let moved = (after.read - before.read, after.written - before.written);
+        if moved == (20_000, 20_000) {
+            break;
+        }
+        assert!(moved.0 <= 20_000 && moved.1 <= 20_000 && Instant::now() < deadline, "{moved:?}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn variables_of_another_process_are_read() {
+    let cat = Cat::start();
+    let variable = |name| environment_variable(cat.0.id(), name).unwrap();
+    assert_eq!(variable("EXAI_TEST_VALUE").as_deref(), Some("a=b c"));
+    assert_eq!(variable("EXAI_TEST"), None);
+    assert_eq!(variable("EXAI_TEST_VALUE=a"), None);
+    assert_eq!(variable(""), None);
+}
+
+#[test]
+fn start_times_are_on_two_clocks() {
+    let before = (clock().unwrap(), SystemTime::now());
+    let cat = Cat::start();
+    let start = crate::process::identify(cat.0.id()).unwrap().unwrap().start;
+    assert!((before.0..=clock().unwrap()).contains(&start));
+    let shown = started_at(start).unwrap().unwrap();
+    // A tick is 10 ms.
+    let slack = Duration::from_millis(50);
+    assert!(shown > before.1 - slack && shown < SystemTime::now() + slack, "{shown:?}");
+    // What a broken record may hold.
+    started_at(u64::MAX).unwrap();
+}
+
+#[test]
+fn who_is_gone_is_not_found() {
+    let mut cat = Cat::start();
+    let stdin = PipeId::of(cat.0.stdin.as_ref().unwrap()).unwrap();
+    cat.0.kill().unwrap();
+    cat.0.wait().unwrap();
+    let pid = cat.0.id();
+    let kinds = [
+        holds(pid, [(stdin, End::Read)]).unwrap_err().kind(),
+        io_counters(pid).unwrap_err().kind(),
+        environment_variable(pid, "PATH").unwrap_err().kind(),
+    ];
+    assert_eq!(kinds, [io::ErrorKind::NotFound; 3]);
+}
