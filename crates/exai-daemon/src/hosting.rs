@@ -12,7 +12,7 @@ use exai_config::{Config, Containment, Home, ServerConfig, Share as ConfigShare,
 use exai_mux::InstanceId;
 use exai_mux::policy::{Policy, Share, ToolFilter};
 use exai_os::process::Identity;
-use exai_os::tree::{Launch, Reach};
+use exai_os::tree::{Guard, Launch, Reach};
 use exai_supervisor::record::{self, Recorded, TreeRecord};
 use exai_supervisor::{Job, JobEvent, Spec};
 use tokio::sync::mpsc;
@@ -142,7 +142,12 @@ impl Place {
         let env: Vec<(OsString, OsString)> = env.into_iter().collect();
         let program = exai_os::search::resolve(command, &cwd, &env).map_err(|error| failed(&error))?;
         let own = exai_os::tree::own_program().map_err(|error| failed(&error))?;
-        let args = ["guard", &self.nonce, &self.id].map(OsString::from);
+        let guard = Guard {
+            program: own,
+            args: ["guard", &self.nonce, &self.id].map(OsString::from).to_vec(),
+            // Whose it is, for whoever finds it.
+            env: vec![(exai_config::environment::HOME.name.into(), self.home.path().into())],
+        };
         Ok(Spec {
             launch: Launch {
                 program,
@@ -150,7 +155,7 @@ impl Place {
                 env,
                 cwd,
                 reach,
-                guard: (own, args.to_vec()),
+                guard,
             },
             mark,
             log: self.home.server_log(&self.server),

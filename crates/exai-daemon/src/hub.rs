@@ -9,7 +9,7 @@ use bytes::Bytes;
 use exai_config::Config;
 use exai_mux::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, Router};
 use exai_proto::answer::{self, Failure, FailureData, Source};
-use exai_proto::documents::{ServerState, Servers, Status};
+use exai_proto::documents::{Ps, ServerState, Servers, Status};
 use exai_proto::link::ByeReason;
 use exai_proto::{Id, Kind, Message, ParseError};
 use exai_supervisor::outbox::Unsent;
@@ -38,6 +38,8 @@ pub(crate) enum HubEvent {
     Close { client: ClientId },
     /// A program was started, or could not be.
     Spawned { instance: InstanceId, outcome: Result<Started, String> },
+    /// The watcher wants a server to be pinged.
+    Ping { instance: InstanceId },
     /// The built-in server answers.
     Builtin { instance: InstanceId, message: Bytes },
     /// Somebody wants to know something or have something done.
@@ -52,6 +54,7 @@ pub(crate) enum HubEvent {
 #[derive(Debug)]
 pub(crate) enum Question {
     Status(oneshot::Sender<Status>),
+    Ps(oneshot::Sender<Ps>),
     Servers(oneshot::Sender<Servers>),
     Reload(oneshot::Sender<Result<(), String>>),
     RestartServer { server: String, reply: oneshot::Sender<Result<usize, String>> },
@@ -76,6 +79,11 @@ impl HubHandle {
 
     pub(crate) async fn send(&self, event: HubEvent) -> Result<(), Gone> {
         self.events.send(event).await.map_err(|_| Gone)
+    }
+
+    /// The same from a thread of its own. A hub that is gone needs to know nothing.
+    pub(crate) fn send_from_thread(&self, event: HubEvent) {
+        let _ = self.events.blocking_send(event);
     }
 
     /// Introduces a client.
@@ -237,6 +245,9 @@ impl Hub {
                     return sink.close(LetGo::Stopping, ByeReason::Stop);
                 }
                 tracing::info!(%client, transport = facts.transport, label = facts.label, "client connected");
+                if let Some(pid) = facts.shim_pid.filter(|_| facts.shown) {
+                    self.host.watch.shim_came(client, pid);
+                }
                 self.clients.insert(client, Connected { sink, facts });
                 self.route(Event::Opened { client, endpoint });
             }
@@ -245,6 +256,7 @@ impl Hub {
                 self.run_pending();
             }
             HubEvent::Spawned { instance, outcome } => self.spawned(instance, outcome),
+            HubEvent::Ping { instance } => self.route(Event::Ping { instance }),
             HubEvent::Builtin { instance, message } => {
                 if let Ok(message) = Message::parse(message) {
                     self.route(Event::FromServer { instance, message });
@@ -271,6 +283,12 @@ impl Hub {
                 let facts = self.facts();
                 self.host.tasks.spawn_blocking(move || {
                     let _ = reply.send(facts.document());
+                });
+            }
+            Question::Ps(reply) => {
+                let facts = self.facts();
+                self.host.tasks.spawn_blocking(move || {
+                    let _ = reply.send(facts.ps());
                 });
             }
             Question::Servers(reply) => {
@@ -335,7 +353,8 @@ impl Hub {
             }
             Effect::Start { instance, server, number } => self.start(instance, &server, number),
             Effect::Stop { instance } => self.stop_instance(instance),
-            Effect::Ready { .. } | Effect::Pinged { .. } => {}
+            Effect::Ready { instance } => self.host.watch.initialized(instance),
+            Effect::Pinged { instance, sent, answered } => self.host.watch.pinged(instance, sent, answered),
             Effect::GiveUp { instance, reason } => {
                 let stderr_tail = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
                     Some(Body::Running(job) | Body::Stopping(job)) => job.stderr_tail(),
@@ -511,6 +530,7 @@ impl Hub {
     /// Forgets a client; what that means for its requests is pending until [`Hub::run_pending`].
     fn let_go(&mut self, client: ClientId, why: LetGo) {
         if let Some(connected) = self.clients.remove(&client) {
+            self.host.watch.client_went(client);
             let bye = self.stopping.map_or(ByeReason::Stop, |stopping| stopping.reason);
             connected.sink.close(why, bye);
             tracing::info!(%client, why = why.as_str(), "client gone");
@@ -598,6 +618,7 @@ impl Hub {
             servers: self.router.servers(),
             shares: hosting::shares(&self.config),
             instances: instances.collect(),
+            watch: self.host.watch.clone(),
         }
     }
 }

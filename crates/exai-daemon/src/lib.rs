@@ -24,14 +24,17 @@ mod hub;
 mod inbound;
 mod link;
 mod logging;
+mod picture;
 mod record;
 mod serve;
 mod session;
 mod sink;
 mod socket;
 mod status;
+mod strangers;
 mod token;
 mod watch;
+mod watched;
 mod websocket;
 
 pub use serve::{Options, ServeError, serve};

@@ -113,6 +113,7 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
     let reply = match serde_json::from_str(text) {
         Ok(ToDaemon::Hello(_)) => FromDaemon::Error { reason: "hello was said already".to_owned() },
         Ok(ToDaemon::Status) => FromDaemon::Status { status: Box::new(hub.ask(Question::Status).await?) },
+        Ok(ToDaemon::Ps) => FromDaemon::Ps { ps: Box::new(hub.ask(Question::Ps).await?) },
         Ok(ToDaemon::Servers) => FromDaemon::Servers { servers: hub.ask(Question::Servers).await? },
         Ok(ToDaemon::Reload) => match hub.ask(Question::Reload).await? {
             Ok(()) => FromDaemon::Reloaded,

@@ -195,7 +195,7 @@ async fn life(
 
     tasks.spawn(heed_signals(hub.clone(), closing.clone()));
     let watch = Watch::new(home.clone());
-    watch.start().map_err(failed("failed to start the watcher"))?;
+    watch.start(about.instance.clone(), hub.clone()).map_err(failed("failed to start the watcher"))?;
     let host = Host {
         home: home.clone(),
         base,

@@ -1,18 +1,19 @@
 //! The status document, put together from what the hub knows and what the system says.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use exai_config::{Config, ServerConfig};
 use exai_mux::view::{ClientView, InstanceView, ServerView};
 use exai_mux::{ClientId, InstanceId};
-use exai_os::process::ProcessInfo;
 use exai_proto::documents::{
-    Client, Daemon, Finding, Instance, Launcher, ListedServer, Listener, Processes, SCHEMA, Server,
+    Client, Daemon, Finding, Instance, Launcher, ListedServer, Listener, Processes, Ps, SCHEMA, Server,
     ServerState, Servers, State, Status,
 };
 
 use crate::builtin;
+use crate::picture::{Picture, Tree};
+use crate::watch::Watch;
 
 /// What does not change while the daemon runs, and where it listens.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ impl About {
 
     /// Where the daemon listens, and what the system says now about who does. Takes milliseconds. The local
     /// socket's name was made for this daemon alone, so there is nobody to ask about it.
-    fn verified(&self) -> Vec<Listener> {
+    pub(crate) fn verified(&self) -> Vec<Listener> {
         let check = |listener: Listener| match listener.addr.parse() {
             Ok(addr) if listener.kind == "tcp" => {
                 let verified = exai_os::port::is_listening(addr, self.pid).unwrap_or(false);
@@ -117,22 +118,18 @@ pub(crate) struct Facts {
     pub(crate) servers: Vec<ServerView>,
     pub(crate) shares: HashMap<Arc<str>, &'static str>,
     pub(crate) instances: Vec<InstanceFacts>,
+    pub(crate) watch: Watch,
 }
 
 impl Facts {
     /// The document. Reads the system's process list.
     pub(crate) fn document(self) -> Status {
-        let processes = exai_os::process::snapshot().unwrap_or_default();
-        let clients = self.clients(&processes);
+        let picture = Picture::take(&self);
+        let clients = self.clients(&picture);
         let servers: Vec<Server> =
-            self.servers.iter().map(|server| self.server(server, &processes)).collect();
+            self.servers.iter().map(|server| self.server(server, Some(&picture))).collect();
         let findings = self.findings();
-        let members: u32 =
-            servers.iter().flat_map(|server| &server.instances).map(|instance| instance.processes).sum();
-        let shims: BTreeSet<u32> = clients.iter().filter_map(|client| client.shim_pid).collect();
-        let alive = |pid: u32| processes.iter().any(|process| process.pid == pid && !process.zombie);
-        let expected = 1 + shims.len() as u32 + members;
-        let actual = 1 + shims.iter().filter(|shim| alive(**shim)).count() as u32 + members;
+        let processes = picture.budget();
         let missing = self.daemon.tcp().iter().any(|tcp| matches!(tcp, Tcp::Missing { .. }));
         let state = match (self.stopping, missing) {
             (true, _) => State::Draining,
@@ -146,9 +143,10 @@ impl Facts {
         };
         let running = servers.iter().filter(|server| !server.instances.is_empty()).count();
         let verdict = format!(
-            "{word}; {}, {}, {actual} of {expected} processes expected",
+            "{word}; {}, {}, {}",
             count(clients.len(), "client"),
             count(running, "server"),
+            budget(&processes),
         );
         let about = &self.daemon;
         let uptime = jiff::Timestamp::now().duration_since(about.started_at);
@@ -169,20 +167,33 @@ impl Facts {
                 launchers: about
                     .launchers
                     .iter()
-                    .map(|launcher| Launcher { alive: alive(launcher.pid), ..launcher.clone() })
+                    .map(|launcher| Launcher { alive: picture.alive(launcher.pid), ..launcher.clone() })
                     .collect(),
                 listeners: about.verified(),
             }),
             record: None,
-            processes: Processes { expected, actual, unexpected: Vec::new() },
+            processes,
             clients,
             servers,
             findings,
         }
     }
 
-    fn clients(&self, processes: &[ProcessInfo]) -> Vec<Client> {
-        let parent = |pid| processes.iter().find(|process| process.pid == pid).map(|process| process.ppid);
+    /// The document of `exai ps`. Reads the system's process list.
+    pub(crate) fn ps(&self) -> Ps {
+        Picture::take(self).ps(self)
+    }
+
+    /// The connected shims: pid, and the id of the client.
+    pub(crate) fn shims(&self) -> Vec<(u32, String)> {
+        let shown = self.clients.iter().filter(|(_, facts)| facts.shown);
+        let mut shims: Vec<(u32, String)> =
+            shown.filter_map(|(id, facts)| Some((facts.shim_pid?, id.to_string()))).collect();
+        shims.sort();
+        shims
+    }
+
+    fn clients(&self, picture: &Picture) -> Vec<Client> {
         let shown = self.router_clients.iter().filter_map(|view| {
             let facts = self.clients.get(&view.id).filter(|facts| facts.shown)?;
             Some(Client {
@@ -193,7 +204,7 @@ impl Facts {
                 era: view.version.clone(),
                 transport: facts.transport.to_owned(),
                 shim_pid: facts.shim_pid,
-                client_pid: facts.shim_pid.and_then(parent),
+                client_pid: facts.shim_pid.and_then(|pid| picture.parent(pid)),
                 in_flight: view.in_flight,
                 calls: view.calls,
                 connected_at: facts.connected_at.to_string(),
@@ -202,13 +213,13 @@ impl Facts {
         shown.collect()
     }
 
-    fn server(&self, view: &ServerView, processes: &[ProcessInfo]) -> Server {
+    fn server(&self, view: &ServerView, picture: Option<&Picture>) -> Server {
         let mut own: Vec<&InstanceFacts> =
             self.instances.iter().filter(|facts| facts.server == view.name).collect();
         own.sort_by_key(|facts| facts.number);
         let instances: Vec<Instance> = own
             .into_iter()
-            .map(|facts| instance(facts, view.instances.iter().find(|other| other.id == facts.id), processes))
+            .map(|facts| instance(facts, view.instances.iter().find(|other| other.id == facts.id), picture))
             .collect();
         Server {
             name: view.name.to_string(),
@@ -240,24 +251,39 @@ impl Facts {
                 fix: Some(format!("exai logs {}", server.name)),
             })
         });
-        missing.chain(failed).collect()
+        let unexpected = self.watch.unexpected().into_iter().map(|one| Finding {
+            id: format!("unexpected-{}", one.kind),
+            severity: "warn".to_owned(),
+            detail: format!("pid {}: {}", one.pid, one.reason),
+            fix: Some("exai ps".to_owned()),
+        });
+        missing.chain(failed).chain(unexpected).collect()
     }
 }
 
-fn instance(facts: &InstanceFacts, view: Option<&InstanceView>, processes: &[ProcessInfo]) -> Instance {
-    let tree = facts.root_pid.map(|root| tree(root, processes)).unwrap_or_default();
+fn instance(facts: &InstanceFacts, view: Option<&InstanceView>, picture: Option<&Picture>) -> Instance {
+    let tree = picture.and_then(|picture| picture.tree(facts.id));
     let ready = if view.is_some_and(|view| view.ready) { ServerState::Ready } else { ServerState::Starting };
     Instance {
         id: format!("{}#{}", facts.server, facts.number),
         state: facts.state.unwrap_or(ready),
         started_at: facts.started_at.to_string(),
-        guard_pid: None,
-        pid: presumed_server(&tree),
+        guard_pid: tree.and_then(|tree| tree.guard),
+        pid: tree.and_then(Tree::server),
         root_pid: facts.root_pid,
-        processes: tree.len() as u32,
-        rss_bytes: tree.iter().map(|process| process.rss_bytes).sum(),
+        processes: tree.map_or(0, Tree::processes),
+        rss_bytes: tree.map_or(0, Tree::rss_bytes),
         restarts: facts.restarts,
         clients: view.map(|view| view.clients.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+    }
+}
+
+/// `9 of 9 processes expected`, or what is wrong with that.
+fn budget(processes: &Processes) -> String {
+    let Processes { expected, actual, unexpected } = processes;
+    match unexpected.len() {
+        0 => format!("{actual} of {expected} processes expected"),
+        number => format!("{actual} processes, {expected} expected; {}", count(number, "finding")),
     }
 }
 
@@ -273,45 +299,12 @@ fn state_of(view: &ServerView, instances: &[Instance]) -> ServerState {
         .unwrap_or(if view.failure.is_some() { ServerState::Backoff } else { ServerState::Idle })
 }
 
-/// A process and everything below it. Children are younger than their parents; anything else is a number
-/// used again.
-fn tree(root: u32, processes: &[ProcessInfo]) -> Vec<ProcessInfo> {
-    let mut tree: Vec<ProcessInfo> =
-        processes.iter().filter(|process| process.pid == root && !process.zombie).cloned().collect();
-    let mut at = 0;
-    while let Some(parent) = tree.get(at).cloned() {
-        let children = processes
-            .iter()
-            .filter(|child| child.ppid == parent.pid && child.start >= parent.start && !child.zombie)
-            .cloned();
-        tree.extend(children);
-        at += 1;
-    }
-    tree
-}
-
-/// The process that speaks MCP, by structure: below the root as long as there is one way to go and the
-/// process is a known launcher.
-fn presumed_server(tree: &[ProcessInfo]) -> Option<u32> {
-    const LAUNCHERS: [&str; 12] =
-        ["sh", "dash", "bash", "npx", "npm", "npm exec", "uv", "uvx", "pipx", "cmd.exe", "py.exe", "uv.exe"];
-    let mut at = tree.first()?;
-    loop {
-        let mut children = tree.iter().filter(|process| process.ppid == at.pid);
-        let launcher = LAUNCHERS.iter().any(|name| at.name == *name || at.name.starts_with("npm "));
-        match (launcher, children.next(), children.next()) {
-            (true, Some(only), None) => at = only,
-            _ => return Some(at.pid),
-        }
-    }
-}
-
 /// `exai list`: what is configured, with its state.
 pub(crate) fn list(config: &Config, facts: &Facts) -> Servers {
     let mut servers = listed(config);
     for server in &mut servers.servers {
         let view = facts.servers.iter().find(|view| *view.name == *server.name);
-        server.state = view.map(|view| facts.server(view, &[]).state);
+        server.state = view.map(|view| facts.server(view, None).state);
     }
     servers
 }

@@ -173,6 +173,8 @@ pub enum Effect {
         instance: InstanceId,
         /// How many bytes it was sent.
         sent: usize,
+        /// How many bytes it answered with.
+        answered: usize,
     },
     /// This instance is of no use: stop it, and answer with [`Event::Down`] at once.
     GiveUp {

@@ -70,7 +70,8 @@ impl Router {
                 self.listed(instance_id, message, outcome, (kind, items, pages), now);
             }
             Owner::Router(Errand::Ping { sent }) => {
-                now.effects.push(Effect::Pinged { instance: instance_id, sent });
+                let answered = message.bytes().len();
+                now.effects.push(Effect::Pinged { instance: instance_id, sent, answered });
             }
             Owner::Router(Errand::Forgotten) => {}
         }

@@ -31,9 +31,19 @@ pub struct Launch {
     pub cwd: PathBuf,
     /// What ends when the tree is ended.
     pub reach: Reach,
-    /// The program that runs [`crate::guard::run`], and its first arguments; `--control N` follows them.
-    /// Not used on Windows.
-    pub guard: (PathBuf, Vec<OsString>),
+    /// The guard. Not used on Windows.
+    pub guard: Guard,
+}
+
+/// How a guard is started.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// The program that runs [`crate::guard::run`].
+    pub program: PathBuf,
+    /// Its first arguments; `--control N` follows them.
+    pub args: Vec<OsString>,
+    /// Its whole environment: what tells whose guard it is.
+    pub env: Vec<(OsString, OsString)>,
 }
 
 /// How far a tree reaches.

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::documents::{Servers, Status};
+use crate::documents::{Ps, Servers, Status};
 
 /// The WebSocket subprotocol's name.
 pub const SUBPROTOCOL: &str = "exai.1";
@@ -75,6 +75,8 @@ pub enum ToDaemon {
     Hello(Hello),
     /// Asks for the status document.
     Status,
+    /// Asks for the processes document.
+    Ps,
     /// Asks for the list of configured servers.
     Servers,
     /// Asks the daemon to read its configuration again; answered by `reloaded` or `error`.
@@ -118,6 +120,11 @@ pub enum FromDaemon {
     Status {
         /// The document.
         status: Box<Status>,
+    },
+    /// Answers `ps`.
+    Ps {
+        /// The document.
+        ps: Box<Ps>,
     },
     /// Answers `servers`.
     Servers {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use exai_os::evidence::PipeId;
 use exai_os::process::Identity;
-use exai_os::tree::{self, Launch};
+use exai_os::tree::{self as contained, Launch};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -14,6 +15,7 @@ use crate::lines::Line;
 use crate::outbox::{Outbox, Unsent, outbox};
 use crate::tail::Tail;
 use crate::task;
+use crate::tree::Pipes;
 
 /// What to run.
 #[derive(Clone)]
@@ -55,6 +57,7 @@ pub struct Ended {
 pub struct Job {
     root: Identity,
     guard: Option<Identity>,
+    pipes: Option<Pipes>,
     seen: Seen,
     stdin: Outbox,
     stop: watch::Sender<bool>,
@@ -70,6 +73,11 @@ impl Job {
     /// The process that ends the tree; `None` on Windows.
     pub fn guard(&self) -> Option<&Identity> {
         self.guard.as_ref()
+    }
+
+    /// The pipes to its stdio; `None` where the system does not tell one pipe from another.
+    pub fn pipes(&self) -> Option<Pipes> {
+        self.pipes
     }
 
     /// Where whoever watches the tree notes who is in it.
@@ -134,8 +142,12 @@ pub fn start<T: Copy + Send + 'static>(
     tasks: &TaskTracker,
 ) -> io::Result<Job> {
     let log = crate::log::Log::open(spec.log.clone())?;
-    let (tree, stdio) = tree::start(&spec.launch)?;
+    let (tree, stdio) = contained::start(&spec.launch)?;
     let (root, guard) = (tree.root().clone(), tree.guard().cloned());
+    let pipes = match (PipeId::of(&stdio.stdin), PipeId::of(&stdio.stdout)) {
+        (Ok(stdin), Ok(stdout)) => Some(Pipes { stdin, stdout }),
+        (Err(_), _) | (_, Err(_)) => None,
+    };
     let seen = Seen::default();
     let (queue, drain) = outbox(spec.queue_limit);
     let (stop, stopped) = watch::channel(false);
@@ -160,5 +172,5 @@ pub fn start<T: Copy + Send + 'static>(
         // The receiver is gone only when the whole daemon is.
         let _ = events.send((tag, JobEvent::Ended(ended))).await;
     });
-    Ok(Job { root, guard, seen, stdin: queue, stop, tail })
+    Ok(Job { root, guard, pipes, seen, stdin: queue, stop, tail })
 }

@@ -25,6 +25,7 @@ pub mod lines;
 pub mod outbox;
 pub mod record;
 pub mod tail;
+pub mod tree;
 
 mod log;
 mod task;

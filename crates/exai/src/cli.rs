@@ -26,6 +26,8 @@ enum Command {
     Restart(RestartArgs),
     /// Say whether the daemon runs, what it hosts and who uses it
     Status(JsonArgs),
+    /// List every process of exai: what it is, and how that is known
+    Ps(PsArgs),
     /// Run the daemon in the foreground
     Serve(ServeArgs),
     /// Speak MCP over stdio: what an MCP client runs
@@ -53,6 +55,16 @@ pub(crate) struct JsonArgs {
     /// Print a JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `exai ps`.
+#[derive(Debug, Args)]
+pub(crate) struct PsArgs {
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+    /// Look again every second
+    #[arg(short, long)]
+    pub(crate) watch: bool,
 }
 
 /// `exai stop`.
@@ -202,6 +214,7 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Stop(args) => commands::stop::run(&args, &printer),
         Command::Restart(args) => commands::restart::run(args, &printer),
         Command::Status(args) => commands::status::run(&args, &printer),
+        Command::Ps(args) => commands::ps::run(&args, &printer),
         Command::Serve(args) => commands::serve::run(&args, &printer),
         Command::Shim(args) => commands::shim::run(args),
         Command::Add(args) => commands::add::run(args, &printer),

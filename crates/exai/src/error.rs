@@ -25,6 +25,11 @@ impl Error {
         Error { code: exit::USAGE, ..Error::failed(what) }
     }
 
+    /// There is no daemon to ask.
+    pub(crate) fn not_running(what: impl Into<String>) -> Self {
+        Error { code: exit::NOT_RUNNING, ..Error::failed(what) }
+    }
+
     /// It would not have been safe.
     pub(crate) fn refused(what: impl Into<String>) -> Self {
         Error { code: exit::REFUSED, ..Error::failed(what) }

@@ -41,6 +41,11 @@ impl Printer {
         self.line(&format!("{DIM}{text}{DIM:#}"))
     }
 
+    /// Makes room for what replaces the data so far, where somebody watches it.
+    pub(crate) fn clear_screen(&self) -> Result<(), Error> {
+        if io::stdout().is_terminal() { self.raw(b"\x1b[H\x1b[2J\x1b[3J") } else { Ok(()) }
+    }
+
     /// Data as it is.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Error> {
         self.clear_progress();

@@ -203,7 +203,8 @@ fn a_ping_is_padded_and_its_answer_told_whatever_it_is() {
             panic!("one request: {effects:?}")
         };
         assert!(bytes.len() > 16 * 1024 && bytes.len() < 17 * 1024);
-        let lines = bench.server_says(0, &format!(r#"{{"jsonrpc":"2.0","id":{number},{answer}}}"#));
-        assert_eq!(lines, [format!("pinged 0 with {} bytes", bytes.len())]);
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":{number},{answer}}}"#);
+        let told = format!("pinged 0 with {} bytes: {}", bytes.len(), answer.len());
+        assert_eq!(bench.server_says(0, &answer), [told]);
     }
 }

@@ -112,7 +112,9 @@ fn show(effect: &Effect) -> String {
         Effect::Start { instance, server, number } => format!("start {server}#{number} as {}", instance.0),
         Effect::Stop { instance } => format!("stop {}", instance.0),
         Effect::Ready { instance } => format!("ready {}", instance.0),
-        Effect::Pinged { instance, sent } => format!("pinged {} with {sent} bytes", instance.0),
+        Effect::Pinged { instance, sent, answered } => {
+            format!("pinged {} with {sent} bytes: {answered}", instance.0)
+        }
         Effect::GiveUp { instance, reason } => format!("give up {}: {reason}", instance.0),
     }
 }

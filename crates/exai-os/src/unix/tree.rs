@@ -57,10 +57,11 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
 pub(crate) fn start(launch: &Launch) -> io::Result<(Tree, Stdio)> {
     let (mut ours, theirs) = BlockingStream::pair()?;
     let token = theirs.as_raw_fd();
-    let (program, args) = &launch.guard;
-    let mut command = Command::new(program);
-    command.arg0("exai").args(args).arg(CONTROL_ARGUMENT).arg(token.to_string());
-    command.env_clear().current_dir("/").stdin(Set::piped()).stdout(Set::piped()).stderr(Set::piped());
+    let guard = &launch.guard;
+    let mut command = Command::new(&guard.program);
+    command.arg0("exai").args(&guard.args).arg(CONTROL_ARGUMENT).arg(token.to_string());
+    command.env_clear().envs(guard.env.iter().map(|(name, value)| (name, value)));
+    command.current_dir("/").stdin(Set::piped()).stdout(Set::piped()).stderr(Set::piped());
     super::child::prepare(&mut command);
     let hand_over = move || {
         // SAFETY: the parent keeps the descriptor open until spawn has returned.
@@ -70,7 +71,10 @@ pub(crate) fn start(launch: &Launch) -> io::Result<(Tree, Stdio)> {
     // SAFETY: the closure makes one system call: it neither allocates nor takes a lock.
     unsafe { command.pre_exec(hand_over) };
     let mut child = command.spawn().map_err(|error| {
-        io::Error::new(error.kind(), format!("its guard {} cannot be started: {error}", program.display()))
+        io::Error::new(
+            error.kind(),
+            format!("its guard {} cannot be started: {error}", guard.program.display()),
+        )
     })?;
     drop(theirs);
     super::child::widen_pipes(&child);

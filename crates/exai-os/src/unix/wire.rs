@@ -74,6 +74,7 @@ fn broken() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::Guard;
 
     #[test]
     fn an_order_arrives_as_it_was_given_whatever_its_bytes() {
@@ -84,7 +85,7 @@ mod tests {
             env: vec![("A".into(), odd), ("B".into(), "=".into())],
             cwd: "/".into(),
             reach: Reach::Group,
-            guard: ("exai".into(), Vec::new()),
+            guard: Guard { program: "exai".into(), args: Vec::new(), env: Vec::new() },
         };
         let bytes = write(&launch);
         let order = read(&mut &bytes[..]).unwrap();

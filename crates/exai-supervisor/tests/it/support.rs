@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_os::tree::{Launch, Reach};
+use exai_os::tree::{Guard, Launch, Reach};
 use exai_supervisor::{Ended, Job, JobEvent, Line, Spec};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -54,7 +54,11 @@ impl Bench {
                 env,
                 cwd: dir.path().to_owned(),
                 reach,
-                guard: (exai_test::program("exai"), ["guard", "test", "fix#1"].map(Into::into).to_vec()),
+                guard: Guard {
+                    program: exai_test::program("exai"),
+                    args: ["guard", "test", "fix#1"].map(Into::into).to_vec(),
+                    env: Vec::new(),
+                },
             },
             mark: "EXAI_OWNER=test.fix#1".to_owned(),
             log: dir.path().join("server.log"),

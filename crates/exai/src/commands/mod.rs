@@ -5,6 +5,7 @@ pub(crate) mod call;
 pub(crate) mod guard;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod ps;
 pub(crate) mod remove;
 pub(crate) mod restart;
 pub(crate) mod serve;

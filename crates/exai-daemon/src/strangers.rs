@@ -1,0 +1,123 @@
+//! Processes of this program that belong to this state directory and that the daemon does not know: a second
+//! daemon, a guard of another, a shim that is not connected.
+//!
+//! Evidence is what the kernel says: the file a process executes, its arguments, and the `EXAI_HOME` it was
+//! started with. A process that only shares a name is nobody's business.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use exai_os::evidence;
+use exai_os::process::{self, ProcessInfo};
+use exai_proto::documents::Unexpected;
+
+/// How many looks a process may take to become known or to go away: a start that loses the race for the lock,
+/// a shim that connects.
+const PATIENCE: u32 = 6;
+
+/// What is known of the processes that look like ours.
+#[derive(Debug)]
+pub(crate) struct Strangers {
+    home: PathBuf,
+    nonce: String,
+    /// The executable of this process, and its short name.
+    program: Option<(PathBuf, String)>,
+    met: HashMap<(u32, u64), Met>,
+}
+
+#[derive(Debug)]
+struct Met {
+    what: What,
+    looks: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    NotOurs,
+    Daemon,
+    Guard { of: String, nonce: String },
+    Shim,
+}
+
+impl Strangers {
+    pub(crate) fn new(home: PathBuf, nonce: String, table: &[ProcessInfo]) -> Self {
+        let me = std::process::id();
+        let name = table.iter().find(|one| one.pid == me).map(|one| one.name.clone());
+        let program = name.and_then(|name| Some((process::executable(me).ok()?, name)));
+        Strangers { home, nonce, program, met: HashMap::new() }
+    }
+
+    /// Those that should not be there. `known` are the pids that should.
+    pub(crate) fn unexpected(&mut self, table: &[ProcessInfo], known: &BTreeSet<u32>) -> Vec<Unexpected> {
+        let Some((program, name)) = self.program.clone() else { return Vec::new() };
+        let alike = |one: &&ProcessInfo| one.name == name && !one.zombie && !known.contains(&one.pid);
+        let alike: Vec<&ProcessInfo> = table.iter().filter(alike).collect();
+        let mut found = Vec::new();
+        for one in &alike {
+            let met = self
+                .met
+                .entry((one.pid, one.start))
+                .or_insert_with(|| Met { what: what(one.pid, &program, &self.home), looks: 0 });
+            met.looks += 1;
+            if met.looks > PATIENCE {
+                let first = met.looks == PATIENCE + 1;
+                found.extend(met.what.unexpected(one.pid, &self.nonce, first));
+            }
+        }
+        let living: BTreeSet<(u32, u64)> = alike.iter().map(|one| (one.pid, one.start)).collect();
+        self.met.retain(|key, _| living.contains(key));
+        found
+    }
+}
+
+/// A process starts with the arguments of its starter, for an instant: looked at later it says more, so a
+/// stranger may be met again under the same number only when it has another start time.
+fn what(pid: u32, program: &Path, home: &Path) -> What {
+    let same_program = process::executable(pid).is_ok_and(|exe| exe == program);
+    if !same_program || !serves(pid, home) {
+        return What::NotOurs;
+    }
+    let args = process::command_line(pid).unwrap_or_default();
+    match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [_, "serve", ..] => What::Daemon,
+        [_, "guard", nonce, of, ..] => What::Guard { of: (*of).to_owned(), nonce: (*nonce).to_owned() },
+        // One with a URL has no link to be seen by.
+        [_, "shim", rest @ ..] if !rest.iter().any(|arg| arg.starts_with("--url")) => What::Shim,
+        _ => What::NotOurs,
+    }
+}
+
+/// Whether a process was started for this state directory.
+fn serves(pid: u32, home: &Path) -> bool {
+    match evidence::environment_variable(pid, exai_config::environment::HOME.name) {
+        Ok(Some(named)) if !named.is_empty() => Path::new(&named) == home,
+        Ok(_) => exai_os::account::current().is_ok_and(|account| account.home.join(".exai") == home),
+        Err(_) => false,
+    }
+}
+
+impl What {
+    fn unexpected(&self, pid: u32, nonce: &str, first: bool) -> Option<Unexpected> {
+        let (kind, of, reason) = match self {
+            What::NotOurs => return None,
+            What::Daemon => {
+                let reason = "runs `exai serve` for this state directory and is not the daemon";
+                ("second-daemon", None, reason.to_owned())
+            }
+            What::Guard { of, nonce: theirs } if theirs == nonce => {
+                ("left-over", Some(of.clone()), format!("is a guard of {of}, which runs no more"))
+            }
+            What::Guard { of, nonce: theirs } => {
+                ("left-over", Some(of.clone()), format!("is a guard of {of} of an earlier daemon ({theirs})"))
+            }
+            What::Shim => {
+                let reason = "is a shim for this state directory and is not connected";
+                ("unknown-shim", None, reason.to_owned())
+            }
+        };
+        if first {
+            tracing::warn!(pid, kind, reason, "an unexpected process");
+        }
+        Some(Unexpected { kind: kind.to_owned(), pid, of, reason })
+    }
+}

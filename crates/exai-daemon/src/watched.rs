@@ -1,0 +1,173 @@
+//! One tree as the watcher sees it.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use exai_os::process::{Identity, ProcessInfo};
+use exai_proto::documents::Unexpected;
+use exai_supervisor::job::Seen;
+use exai_supervisor::record::{Containment, Place, Recorded, TreeRecord};
+use exai_supervisor::tree::{self, Count, Exchange, Facts, Judgement, Listening, Pipes};
+
+/// How often an exchange is tried that does not tell who the server is.
+const TRIES: u32 = 3;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct Tree {
+    pub(crate) record: TreeRecord,
+    pub(crate) max_processes: u32,
+    pub(crate) pipes: Option<Pipes>,
+    /// Where the server of this tree is to listen.
+    pub(crate) addr: Option<SocketAddr>,
+    pub(crate) seen: Seen,
+    /// When `initialize` was answered, by [`exai_os::evidence::clock`].
+    pub(crate) initialized: Option<u64>,
+    pub(crate) measuring: Measuring,
+    /// It was said that the tree is too large, and is not said again before it was smaller.
+    pub(crate) said_too_many: bool,
+}
+
+/// Who the server is, by the counters of an exchange.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Measuring {
+    /// Nothing was measured yet.
+    #[default]
+    Not,
+    /// A ping was sent; these are the counters before it.
+    Asked { before: Vec<Count>, tries: u32 },
+    /// The exchange, and how many it took. Beyond the most tries it stays untold.
+    Done { exchange: Exchange, tries: u32 },
+}
+
+impl Tree {
+    fn place(&self, place: Place) -> Option<&Identity> {
+        self.record.processes.iter().find(|one| one.place == place).map(|one| &one.identity)
+    }
+
+    pub(crate) fn guard(&self) -> Option<&Identity> {
+        self.place(Place::Guard)
+    }
+
+    pub(crate) fn root(&self) -> Option<&Identity> {
+        self.place(Place::Root)
+    }
+
+    /// Who is in the tree, the guard first.
+    pub(crate) fn members(&self, table: &[ProcessInfo]) -> Vec<ProcessInfo> {
+        let Some(root) = self.root() else { return Vec::new() };
+        let mut members = tree::members(table, self.guard(), root);
+        if self.record.containment == Containment::Group {
+            let guard = self.guard().map(|guard| guard.pid);
+            members.retain(|one| one.pgid == root.pid || Some(one.pid) == guard);
+        }
+        members
+    }
+
+    /// What each of them is.
+    pub(crate) fn judge(&self, facts: &[Facts]) -> Judgement {
+        let exchange = match &self.measuring {
+            Measuring::Done { exchange, .. } => Some(exchange),
+            Measuring::Not | Measuring::Asked { .. } => None,
+        };
+        let listening = self.addr.map(|addr| listening(addr, facts));
+        tree::judge(&tree::Seen {
+            members: facts,
+            guard: self.guard().map(|guard| guard.pid),
+            root: self.root().map_or(0, |root| root.pid),
+            exchange,
+            initialized: self.initialized,
+            listening: listening.as_ref(),
+        })
+    }
+
+    /// Takes the counters before a ping.
+    pub(crate) fn before_ping(&mut self, members: &[ProcessInfo]) {
+        let tries = match self.measuring {
+            Measuring::Not => 0,
+            Measuring::Asked { tries, .. } | Measuring::Done { tries, .. } => tries,
+        };
+        self.measuring = Measuring::Asked { before: tree::count(members), tries: tries + 1 };
+    }
+
+    /// Takes the counters after its answer. Returns whether that tells who the server is, or no more is to be
+    /// tried.
+    pub(crate) fn after_ping(&mut self, members: &[ProcessInfo], sent: usize, answered: usize) -> bool {
+        let Measuring::Asked { before, tries } = &self.measuring else { return true };
+        let after = tree::count(members);
+        let exchange = Exchange::between(before, &after, sent as u64, answered as u64);
+        let (before, tries) = (before.clone(), *tries);
+        self.measuring = Measuring::Done { exchange, tries };
+        if self.judge(&tree::look(members, self.pipes)).is_confirmed() || tries >= TRIES {
+            return true;
+        }
+        self.measuring = Measuring::Asked { before, tries };
+        false
+    }
+
+    /// Puts who is in the tree now into its record; false when these are the same as before.
+    pub(crate) fn renew(&mut self, table: &[ProcessInfo]) -> bool {
+        let Some(root) = self.root().cloned() else { return false };
+        let guard = self.guard().map(|guard| guard.pid);
+        let recorded = |one: &ProcessInfo| Recorded {
+            pid: one.pid,
+            identity: Identity { boot: root.boot.clone(), pid: one.pid, start: one.start },
+            place: if one.pid == root.pid { Place::Root } else { Place::Member },
+            name: one.name.clone(),
+        };
+        let mut members = self.members(table);
+        members.retain(|one| Some(one.pid) != guard);
+        let now: BTreeSet<(u32, u64)> =
+            members.iter().map(|one| (one.pid, one.start)).chain([(root.pid, root.start)]).collect();
+        let others = self.record.processes.iter().filter(|one| one.place != Place::Guard);
+        let before: BTreeSet<(u32, u64)> = others.map(|one| (one.pid, one.identity.start)).collect();
+        if now == before {
+            return false;
+        }
+        self.seen.note(members.iter().map(|one| recorded(one).identity).collect());
+        // The root stays when it has exited: its number names the group.
+        let root_lives = members.iter().any(|one| one.pid == root.pid);
+        self.record.processes.retain(|one| match one.place {
+            Place::Guard => true,
+            Place::Root => !root_lives,
+            Place::Member => false,
+        });
+        self.record.processes.extend(members.iter().map(recorded));
+        true
+    }
+
+    /// Whether nobody is left who answered the last exchange.
+    pub(crate) fn server_is_gone(&self, table: &[ProcessInfo]) -> bool {
+        let Measuring::Done { exchange, .. } = &self.measuring else { return false };
+        let answered = |one: &ProcessInfo| exchange.part(one) == Some(tree::Part::Answered);
+        !self.members(table).iter().any(answered)
+    }
+
+    /// Whether it has more processes than it may; logged once.
+    pub(crate) fn too_many(&mut self) -> Option<Unexpected> {
+        let members = self.record.processes.iter().filter(|one| one.place != Place::Guard).count();
+        let too_many = members > self.max_processes as usize;
+        let reason = format!(
+            "{} has {members} processes, more than its `max_processes` of {}",
+            self.record.id, self.max_processes
+        );
+        if too_many && !self.said_too_many {
+            tracing::warn!("{reason}");
+        }
+        self.said_too_many = too_many;
+        too_many.then(|| Unexpected {
+            kind: "too-many".to_owned(),
+            pid: self.root().map_or(0, |root| root.pid),
+            of: Some(self.record.id.clone()),
+            reason,
+        })
+    }
+}
+
+/// Who listens where the server should.
+fn listening(addr: SocketAddr, facts: &[Facts]) -> Listening {
+    let members: Vec<ProcessInfo> = facts.iter().map(|facts| facts.process.clone()).collect();
+    let members = tree::listeners(&members, addr).unwrap_or_default();
+    let stranger = if members.is_empty() { exai_os::port::owner(addr).ok().flatten() } else { None };
+    Listening { addr, members, stranger }
+}

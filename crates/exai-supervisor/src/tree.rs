@@ -1,0 +1,32 @@
+//! The processes of a server's tree: who belongs to it, what each of them is, and how that is known.
+//!
+//! # Theory of operation
+//!
+//! 1. [`members`] finds in a process table who descends from a tree's guard or root.
+//! 2. [`look`] gathers what the kernel says about each of them: arguments, file, which of them hold the
+//!    other ends of our pipes.
+//! 3. An [`Exchange`] is the proof: a request that is padded to many bytes, which has a short answer, and what
+//!    each member's own counters ([`count`]) say before and after. The server has read the padding; a launcher
+//!    has not; a relay has read it *and written it again*.
+//! 4. [`judge`] says what each is. It is pure: the same facts give the same judgement on every system.
+//!
+//! Names and arguments give a launcher its *kind*, and where nothing better is known they tell it from a
+//! server; they never prove anything. What was not seen to happen is called presumed.
+
+mod choose;
+mod evidence;
+mod exchange;
+mod explain;
+mod judge;
+mod look;
+mod members;
+mod signature;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use exchange::{Count, Exchange, Part, count};
+pub use judge::{Judged, Judgement, Listening, Role, Seen, judge};
+pub use look::{Facts, Pipes, listeners, look};
+pub use members::members;
