@@ -138,7 +138,7 @@ impl Place {
         env.extend(config.env.iter().map(|(name, value)| (name.into(), value.expose().into())));
         let owner = format!("{}.{}", self.nonce, self.id);
         let mark = format!("{OWNER}={owner}");
-        env.insert(OWNER.into(), owner.into());
+        env.insert(OWNER.into(), owner.clone().into());
         let env: Vec<(OsString, OsString)> = env.into_iter().collect();
         let program = exai_os::search::resolve(command, &cwd, &env).map_err(|error| failed(&error))?;
         let own = exai_os::tree::own_program().map_err(|error| failed(&error))?;
@@ -146,7 +146,10 @@ impl Place {
             program: own,
             args: ["guard", &self.nonce, &self.id].map(OsString::from).to_vec(),
             // Whose it is, for whoever finds it.
-            env: vec![(exai_config::environment::HOME.name.into(), self.home.path().into())],
+            env: vec![
+                (exai_config::environment::HOME.name.into(), self.home.path().into()),
+                (OWNER.into(), owner.clone().into()),
+            ],
         };
         Ok(Spec {
             launch: Launch {

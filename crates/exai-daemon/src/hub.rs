@@ -24,6 +24,8 @@ use crate::status::{ClientFacts, Facts, InstanceFacts};
 
 /// How many events may wait. Whoever has more to say waits until there is room.
 const EVENTS: usize = 1024;
+/// How long a server may take for each step of its end when the daemon ends.
+const HURRY: Duration = Duration::from_secs(1);
 /// How many events are worked on before the loop looks at anything else.
 const BATCH: usize = 64;
 
@@ -385,7 +387,8 @@ impl Hub {
         };
         if let Err(unsent) = sent {
             tracing::debug!(?instance, %unsent, "not sent");
-            self.pending.extend(number.map(|number| Event::Unsent { instance, number }));
+            let ending = unsent == Unsent::Closed;
+            self.pending.extend(number.map(|number| Event::Unsent { instance, number, ending }));
         }
     }
 
@@ -421,6 +424,7 @@ impl Hub {
     }
 
     fn spawned(&mut self, instance: InstanceId, outcome: Result<Started, String>) {
+        let grace = self.grace();
         let Some(hosted) = self.hosted.get_mut(&instance) else {
             // It has ended already.
             if let Ok(started) = outcome {
@@ -440,7 +444,7 @@ impl Hub {
             }
         };
         if matches!(hosted.body, Body::Unwanted) {
-            job.stop();
+            job.stop(grace);
             hosted.body = Body::Stopping(job);
         } else {
             hosted.body = Body::Running(job);
@@ -448,12 +452,17 @@ impl Hub {
         }
     }
 
+    /// How long a server may take for each step of its end: less when a person waits for all of them.
+    fn grace(&self) -> Duration {
+        if self.stopping.is_some() { HURRY } else { exai_supervisor::job::GRACE }
+    }
+
     fn stop_instance(&mut self, instance: InstanceId) {
         let Some(mut hosted) = self.hosted.remove(&instance) else { return };
         hosted.body = match hosted.body {
             Body::Running(job) => {
                 tracing::info!(server = %hosted.server, pid = job.root().pid, "stopping");
-                job.stop();
+                job.stop(self.grace());
                 Body::Stopping(job)
             }
             Body::Spawning => Body::Unwanted,

@@ -118,6 +118,9 @@ impl Picture {
 
     fn above_the_daemon(&self, facts: &Facts) -> Vec<Process> {
         let launchers = facts.daemon.launchers.iter().rev();
+        // A client whose shim has started the daemon is more than that.
+        let clients: Vec<u32> = self.shims.iter().filter_map(|(pid, _)| self.parent(*pid)).collect();
+        let launchers = launchers.filter(|launcher| !clients.contains(&launcher.pid));
         let living = launchers.filter_map(|launcher| Some((launcher, self.row(launcher.pid)?)));
         living
             .map(|(launcher, row)| Process {

@@ -215,9 +215,11 @@ impl Watch {
         let state = &mut *state;
         let mut known: BTreeSet<u32> = state.shims.values().copied().chain([std::process::id()]).collect();
         let mut unexpected = Vec::new();
+        let me = std::process::id();
+        let children: Vec<ProcessInfo> = table.iter().filter(|one| one.ppid == me).cloned().collect();
         for (&instance, tree) in &mut state.trees {
             known.extend(tree.guard().map(|guard| guard.pid));
-            if tree.renew(table) {
+            if tree.renew(table, &children) {
                 // While the lock is held: a tree that has ended must not get its record back.
                 if let Err(error) = tree.record.write(&self.0.home.servers_dir()) {
                     tracing::warn!(id = tree.record.id, %error, "the record of a server's processes cannot be written");

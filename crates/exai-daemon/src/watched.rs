@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use exai_os::process::{Identity, ProcessInfo};
+use exai_os::tree::Known;
 use exai_proto::documents::Unexpected;
 use exai_supervisor::job::Seen;
 use exai_supervisor::record::{Containment, Place, Recorded, TreeRecord};
@@ -105,8 +106,9 @@ impl Tree {
         false
     }
 
-    /// Puts who is in the tree now into its record; false when these are the same as before.
-    pub(crate) fn renew(&mut self, table: &[ProcessInfo]) -> bool {
+    /// Puts who is in the tree now into its record; false when these are the same as before. `others` are the
+    /// children of this process.
+    pub(crate) fn renew(&mut self, table: &[ProcessInfo], others: &[ProcessInfo]) -> bool {
         let Some(root) = self.root().cloned() else { return false };
         let guard = self.guard().map(|guard| guard.pid);
         let recorded = |one: &ProcessInfo| Recorded {
@@ -119,12 +121,14 @@ impl Tree {
         members.retain(|one| Some(one.pid) != guard);
         let now: BTreeSet<(u32, u64)> =
             members.iter().map(|one| (one.pid, one.start)).chain([(root.pid, root.start)]).collect();
-        let others = self.record.processes.iter().filter(|one| one.place != Place::Guard);
-        let before: BTreeSet<(u32, u64)> = others.map(|one| (one.pid, one.identity.start)).collect();
+        let recorded_before = self.record.processes.iter().filter(|one| one.place != Place::Guard);
+        let before: BTreeSet<(u32, u64)> = recorded_before.map(|one| (one.pid, one.identity.start)).collect();
+        let others =
+            others.iter().filter(|one| Some(one.pid) != guard).map(|one| recorded(one).identity).collect();
+        self.seen.note(Known { members: members.iter().map(|one| recorded(one).identity).collect(), others });
         if now == before {
             return false;
         }
-        self.seen.note(members.iter().map(|one| recorded(one).identity).collect());
         // The root stays when it has exited: its number names the group.
         let root_lives = members.iter().any(|one| one.pid == root.pid);
         self.record.processes.retain(|one| match one.place {

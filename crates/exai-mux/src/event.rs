@@ -70,12 +70,14 @@ pub enum Event {
         /// What.
         message: Message,
     },
-    /// A request could not be sent: too much waits for the server to read it.
+    /// A request could not be sent.
     Unsent {
         /// Which.
         instance: InstanceId,
         /// The request.
         number: u64,
+        /// The server reads no more: its end follows. Otherwise too much waits for it to read.
+        ending: bool,
     },
     /// A server process is gone, or could not be started.
     Down {

@@ -525,21 +525,20 @@ impl Router {
         }
     }
 
-    /// A request that the server is too busy to read.
-    pub(crate) fn unsent(&mut self, instance_id: InstanceId, number: u64, now: &mut Now<'_>) {
+    /// A request that the server does not read.
+    pub(crate) fn unsent(&mut self, instance_id: InstanceId, number: u64, ending: bool, now: &mut Now<'_>) {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let server = instance.server.clone();
         match instance.in_flight.remove(&number).map(|request| request.owner) {
             Some(Owner::Client { client, id, cancelled: true, .. }) => now.dropped(client, id),
             Some(Owner::Client { client, id, .. }) => {
                 self.count_in_flight(client, -1);
-                Self::overloaded(
-                    client,
-                    &id,
-                    Some(&server),
-                    "the server does not read what waits for it",
-                    now,
-                );
+                if ending {
+                    let why = Down::because("reads no more and is being ended");
+                    return Self::unavailable(client, &id, &server, &why, now);
+                }
+                let what = "the server does not read what waits for it";
+                Self::overloaded(client, &id, Some(&server), what, now);
             }
             Some(Owner::Router(Errand::List { kind, .. })) => self.missed(&server, kind, now),
             Some(Owner::Router(Errand::Initialize | Errand::Ping { .. } | Errand::Forgotten)) | None => {}

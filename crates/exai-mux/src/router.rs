@@ -105,7 +105,7 @@ impl Router {
             Event::Closed { client } => self.closed(client, now),
             Event::Up { instance } => self.up(instance, now),
             Event::Down { instance, why } => self.down(instance, &why, now),
-            Event::Unsent { instance, number } => self.unsent(instance, number, now),
+            Event::Unsent { instance, number, ending } => self.unsent(instance, number, ending, now),
             Event::Configured { policies } => self.configured(policies, now),
             Event::Ping { instance } => self.ping(instance, now),
             Event::Restart { server } => self.restart(&server, now),

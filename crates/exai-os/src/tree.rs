@@ -42,7 +42,7 @@ pub struct Guard {
     pub program: PathBuf,
     /// Its first arguments; `--control N` follows them.
     pub args: Vec<OsString>,
-    /// Its whole environment: what tells whose guard it is.
+    /// Its whole environment. The tree's mark must be in it: it tells whose guard this is.
     pub env: Vec<(OsString, OsString)>,
 }
 
@@ -91,6 +91,16 @@ impl fmt::Display for RootExit {
 /// A running tree. Dropping it ends everything in it.
 #[derive(Debug)]
 pub struct Tree(pub(crate) sys::tree::Tree);
+
+/// What was known of a tree, and of others, before its guard was lost.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Who was seen in the tree.
+    pub members: Vec<Identity>,
+    /// Children of this process that have nothing to do with the tree: it started them itself, or had
+    /// adopted them before.
+    pub others: Vec<Identity>,
+}
 
 /// The program that this process runs, as something that can be started again even when its file was
 /// replaced or removed meanwhile (Linux).
@@ -142,10 +152,10 @@ impl Tree {
 
     /// After [`Tree::kill`]: waits until nothing is left, and returns the processes that are left
     /// nevertheless. The guard gives up after 5 s. Should the guard be gone, its orphans are ours (Linux),
-    /// and are ended here: those that descend from the root's group, were `seen` in the tree before, or
-    /// carry `mark` (`NAME=VALUE`) in their environment.
-    pub async fn ended(&mut self, seen: &[Identity], mark: &str) -> Vec<u32> {
-        self.0.ended(seen, mark).await
+    /// and are ended here. `mark` is the variable (`NAME=VALUE`) that the tree was started with: an orphan
+    /// with another value of it is another tree's.
+    pub async fn ended(&mut self, known: &Known, mark: &str) -> Vec<u32> {
+        self.0.ended(known, mark).await
     }
 }
 

@@ -3,11 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use exai_os::evidence::PipeId;
 use exai_os::process::Identity;
-use exai_os::tree::{self as contained, Launch};
+use exai_os::tree::{self as contained, Known, Launch};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +17,9 @@ use crate::outbox::{Outbox, Unsent, outbox};
 use crate::tail::Tail;
 use crate::task;
 use crate::tree::Pipes;
+
+/// How long a step of the stop ladder may take: closing stdin, asking to terminate.
+pub const GRACE: Duration = Duration::from_secs(2);
 
 /// What to run.
 #[derive(Clone)]
@@ -60,7 +64,7 @@ pub struct Job {
     pipes: Option<Pipes>,
     seen: Seen,
     stdin: Outbox,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Option<Duration>>,
     tail: Tail,
 }
 
@@ -96,10 +100,10 @@ impl Job {
         self.stdin.queued()
     }
 
-    /// Begins the stop ladder. [`JobEvent::Ended`] says when it is done.
-    pub fn stop(&self) {
+    /// Begins the stop ladder, each step of which has `grace`. [`JobEvent::Ended`] says when it is done.
+    pub fn stop(&self, grace: Duration) {
         // In this order: a queue that closes before is one that the server has stopped reading.
-        self.stop.send_replace(true);
+        self.stop.send_replace(Some(grace));
         self.stdin.close();
     }
 
@@ -111,22 +115,22 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        self.stop();
+        self.stop(GRACE);
     }
 }
 
-/// Who was seen in a tree the last time somebody looked: should the guard be killed, these are ended.
+/// What was seen the last time somebody looked at the tree: should the guard be killed, it is needed.
 #[derive(Debug, Clone, Default)]
-pub struct Seen(Arc<Mutex<Vec<Identity>>>);
+pub struct Seen(Arc<Mutex<Known>>);
 
 impl Seen {
     /// Replaces what was seen before.
-    pub fn note(&self, members: Vec<Identity>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = members;
+    pub fn note(&self, known: Known) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
-    /// Who was seen.
-    pub fn members(&self) -> Vec<Identity> {
+    /// What was seen.
+    pub fn known(&self) -> Known {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -150,7 +154,7 @@ pub fn start<T: Copy + Send + 'static>(
     };
     let seen = Seen::default();
     let (queue, drain) = outbox(spec.queue_limit);
-    let (stop, stopped) = watch::channel(false);
+    let (stop, stopped) = watch::channel(None);
     let tail = Tail::default();
     let writer = tasks.spawn(task::write(stdio.stdin, drain));
     let errors = tasks.spawn(task::log(stdio.stderr, tail.clone(), log));

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::job::{Ended, JobEvent, Seen};
+use crate::job::{Ended, GRACE, JobEvent, Seen};
 use crate::lines::{Line, Lines};
 use crate::log::Log;
 use crate::outbox::{Drain, Outbox};
@@ -26,8 +26,6 @@ const CHUNK: usize = 64 * 1024;
 const ERROR_CHUNK: usize = 16 * 1024;
 /// Messages below this are gathered into one write.
 const SMALL: usize = 16 * 1024;
-/// After closing stdin, and after asking to terminate.
-const GRACE: Duration = Duration::from_secs(2);
 /// How long what a process wrote before it exited may take to be read; later lines are another's.
 const LEFT_IN_PIPE: Duration = Duration::from_millis(250);
 /// How long stdout has to end once stdin is broken or, with [`LEFT_IN_PIPE`], the root has exited.
@@ -147,7 +145,8 @@ pub(crate) struct End {
     pub(crate) errors: JoinHandle<()>,
     /// How many lines were read from stdout.
     pub(crate) heard: Arc<AtomicU64>,
-    pub(crate) stopped: watch::Receiver<bool>,
+    /// How long each step of stopping may take, once it was asked for.
+    pub(crate) stopped: watch::Receiver<Option<Duration>>,
     pub(crate) tail: Tail,
 }
 
@@ -195,7 +194,7 @@ impl End {
             exit = timeout(GRACE, self.tree.exited()).await.ok();
         }
         self.tree.kill();
-        let left = self.tree.ended(&self.seen.members(), &self.mark).await;
+        let left = self.tree.ended(&self.seen.known(), &self.mark).await;
         // The pipes end with the tree, unless somebody who is left holds them.
         let _ = tokio::join!(timeout(MOMENT, reading.end()), timeout(MOMENT, &mut self.errors));
         self.errors.abort();
@@ -217,13 +216,13 @@ impl End {
             let why = tokio::select! {
                 () = reading.end() => Why::Output,
                 () = self.stdin.closed() => Why::Input,
-                _ = self.stopped.wait_for(|stop| *stop) => Why::Asked,
+                _ = self.stopped.wait_for(Option::is_some) => Why::Asked,
                 why = root_or_guard(&mut self.tree, root_lives) => why,
             };
             match why {
                 Why::Output | Why::Unguarded => return why,
                 // Stopping closes the queue as well, but says so before.
-                Why::Asked | Why::Input if *self.stopped.borrow() => {
+                Why::Asked | Why::Input if self.stopped.borrow().is_some() => {
                     self.stop_ladder(reading, root_lives).await;
                     return Why::Asked;
                 }
@@ -255,11 +254,12 @@ impl End {
     /// Closes stdin once the outbox is written and waits; asks the group to terminate and waits. stdout is
     /// read on meanwhile, so that a server that has something to say before it ends can.
     async fn stop_ladder<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>, root_lives: bool) {
+        let grace = self.stopped.borrow().unwrap_or(GRACE);
         let writer = &mut self.writer;
         let stdin_closes = async {
-            let _ = timeout(GRACE, &mut *writer).await;
+            let _ = timeout(grace, &mut *writer).await;
             writer.abort();
-            sleep(GRACE).await;
+            sleep(grace).await;
         };
         tokio::select! {
             () = reading.end() => return,
@@ -268,7 +268,7 @@ impl End {
         }
         // Gives what the root leaves behind its chance as well.
         self.tree.terminate();
-        let _ = timeout(GRACE, reading.end()).await;
+        let _ = timeout(grace, reading.end()).await;
     }
 }
 

@@ -7,6 +7,7 @@ use std::process::Stdio as Set;
 use std::time::Duration;
 
 use rustix::io::FdFlags;
+use rustix::process::{Pid, Signal};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 use super::wire;
 use crate::guard::CONTROL_ARGUMENT;
 use crate::process::Identity;
-use crate::tree::{Launch, Reach, RootExit, Stdio};
+use crate::tree::{Known, Launch, Reach, RootExit, Stdio};
 
 /// How long a guard may take to be told and to start the root.
 const START: Duration = Duration::from_secs(10);
@@ -153,6 +154,10 @@ impl Tree {
     }
 
     pub(crate) fn kill(&mut self) {
+        // Somebody may have stopped the guard. It is our child and not reaped, so its number is its own.
+        if let Some(pid) = self.guard_child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+            let _ = rustix::process::kill_process(pid, Signal::CONT);
+        }
         self.tell(b'k');
     }
 
@@ -206,7 +211,7 @@ impl Tree {
         while self.hear().await {}
     }
 
-    pub(crate) async fn ended(&mut self, seen: &[Identity], mark: &str) -> Vec<u32> {
+    pub(crate) async fn ended(&mut self, known: &Known, mark: &str) -> Vec<u32> {
         let last_word = async { while self.left.is_none() && self.hear().await {} };
         let in_time = timeout(END, last_word).await.is_ok();
         if let Some(left) = self.left.take() {
@@ -221,8 +226,8 @@ impl Tree {
             let _ = self.guard_child.start_kill();
         }
         let _ = timeout(EXIT, self.guard_child.wait()).await;
-        let (root, reach, seen, mark) = (self.root.clone(), self.reach, seen.to_vec(), mark.to_owned());
-        let ended = tokio::task::spawn_blocking(move || super::orphans::end(&root, reach, &seen, &mark));
+        let (root, reach, known, mark) = (self.root.clone(), self.reach, known.clone(), mark.to_owned());
+        let ended = tokio::task::spawn_blocking(move || super::orphans::end(&root, reach, &known, &mark));
         ended.await.unwrap_or_default()
     }
 }

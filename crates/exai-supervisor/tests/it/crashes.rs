@@ -117,7 +117,7 @@ async fn a_launcher_may_exit_while_its_server_speaks() {
         }
     }
     assert!(bench.living() > 0);
-    bench.job.stop();
+    bench.job.stop(exai_supervisor::job::GRACE);
     let (ended, _) = bench.end().await;
     assert_eq!(ended.reason, "was stopped");
     nobody_lives(root);

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod commands;
+mod containment;
 mod http;
 mod lifecycle;
 mod peers;

@@ -1,0 +1,309 @@
+//! Nothing left behind: whoever is killed, every process of a server ends, and nobody else's does.
+#![cfg(target_os = "linux")]
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use exai_os::process::{self, Identity, Kill, ProcessInfo};
+use exai_test::{eventually, program};
+use serde_json::{Value, json};
+
+use crate::support::{Instance, LIMIT};
+
+/// A server with what escapes most easily: two launchers above it, and beside it a process that has left
+/// its parent, its group, its session and its environment.
+fn with_an_escapee(server: &str) -> String {
+    let fixture = program("fixture-server");
+    let script = format!(
+        "setsid -f env -i {fixture} --sleep; sh -c '{fixture} --children 2 {server}; true'; true",
+        fixture = fixture.display()
+    );
+    format!("[servers.fix]\ncommand = \"sh\"\nargs = [\"-c\", {}]\n", json!(script))
+}
+
+/// The tree of the only instance, the guard first.
+fn tree(instance: &Instance) -> Vec<ProcessInfo> {
+    let guard = pid(&instance.status()["servers"][0]["instances"][0]["guard_pid"]);
+    let all = process::snapshot().expect("the process table");
+    let top = all.iter().filter(|one| one.pid == guard).cloned();
+    top.chain(process::descendants(&all, guard)).filter(|one| !one.zombie).collect()
+}
+
+fn pid(value: &Value) -> u32 {
+    value.as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_else(|| panic!("{value} is no pid"))
+}
+
+fn daemon(instance: &Instance) -> u32 {
+    pid(&instance.status()["daemon"]["pid"])
+}
+
+fn lives(one: &ProcessInfo) -> bool {
+    let now = process::identify(one.pid).expect("the process table");
+    now.is_some_and(|now| now.start == one.start)
+}
+
+fn kill(pid: u32) {
+    let identity = process::identify(pid).expect("the process table").expect("it lives");
+    process::kill_verified(&identity, Kill::Force).expect("it can be killed");
+}
+
+/// Waits until all are gone; how long that took.
+#[track_caller]
+fn all_gone(tree: &[ProcessInfo], limit: Duration) -> Duration {
+    let start = Instant::now();
+    eventually("the whole tree is gone", limit, || !tree.iter().any(lives));
+    start.elapsed()
+}
+
+/// A running server with everything that [`with_an_escapee`] starts.
+fn running(server: &str) -> (Instance, Vec<ProcessInfo>) {
+    let instance = Instance::new(&with_an_escapee(server));
+    instance.client("fix").call("pid", &json!({}));
+    // Guard, two shells, the server, its two children, and the escapee.
+    eventually("the tree is complete", LIMIT, || tree(&instance).len() == 7);
+    let found = tree(&instance);
+    (instance, found)
+}
+
+#[test]
+fn when_the_daemon_is_killed_the_whole_tree_goes() {
+    for round in 0..5 {
+        let (instance, tree) = running("--ignore-stdin-eof");
+        kill(daemon(&instance));
+        let took = all_gone(&tree, Duration::from_secs(1));
+        eprintln!("kill -9 of the daemon, round {round}: {} processes gone after {took:?}", tree.len());
+        instance.ends(3, &["status"]);
+    }
+}
+
+#[test]
+fn when_a_guard_is_killed_the_daemon_ends_its_tree_and_the_next_call_starts_anew() {
+    let (instance, tree) = running("--ignore-stdin-eof");
+    let mut client = instance.client("fix");
+    let before = client.call("pid", &json!({}));
+    kill(tree[0].pid);
+    let took = all_gone(&tree, Duration::from_secs(2));
+    eprintln!("kill -9 of a guard: {} processes gone after {took:?}", tree.len());
+    let after = client.call("pid", &json!({}));
+    assert_ne!(before, after);
+    let server = &instance.status()["servers"][0];
+    assert_eq!((&server["state"], &server["instances"][0]["restarts"]), (&json!("ready"), &json!(1)));
+    assert_eq!(instance.status()["processes"]["unexpected"], json!([]));
+}
+
+#[test]
+fn when_daemon_and_guard_are_killed_at_once_the_next_start_ends_the_tree() {
+    let (instance, tree) = running("--ignore-stdin-eof");
+    let decoy = decoy(&instance);
+    let names: Vec<String> = std::fs::read_dir(instance.home().join("servers"))
+        .expect("the records")
+        .map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("a record"))
+        .collect();
+    assert_eq!(names.len(), 1);
+    eventually("the record names everybody", Duration::from_secs(3), || {
+        let record = std::fs::read_dir(instance.home().join("servers")).expect("the records");
+        let record = record.map(|entry| entry.expect("an entry").path()).next().expect("one record");
+        let record: Value = serde_json::from_slice(&std::fs::read(record).expect("a record")).expect("JSON");
+        record["processes"].as_array().is_some_and(|all| all.len() == tree.len())
+    });
+    let daemon = daemon(&instance);
+    // The guard must not see the daemon's end: it is stopped before.
+    signal("STOP", tree[0].pid);
+    kill(daemon);
+    kill(tree[0].pid);
+    assert!(tree[1..].iter().any(lives), "somebody is left, or this tests nothing");
+    instance.ends(0, &["start"]);
+    let took = all_gone(&tree, Duration::from_secs(5));
+    eprintln!("kill -9 of daemon and guard: {} processes gone {took:?} after the next start", tree.len() - 1);
+    assert!(process::identify(decoy.0.id()).expect("the process table").is_some(), "the decoy lives");
+    eventually("no record is left", LIMIT, || {
+        std::fs::read_dir(instance.home().join("servers")).expect("the records").count() == 0
+    });
+}
+
+#[test]
+fn a_stopped_guard_does_not_keep_a_tree_alive() {
+    let (instance, tree) = running("--ignore-stdin-eof");
+    signal("STOP", tree[0].pid);
+    let start = Instant::now();
+    instance.ends(0, &["stop", "--timeout", "0"]);
+    eprintln!("exai stop with a stopped guard: {:?}", start.elapsed());
+    assert!(!tree.iter().any(lives), "stop returns when everything is gone");
+}
+
+#[test]
+fn stop_returns_when_everything_is_gone() {
+    let (instance, tree) = running("");
+    let decoy = decoy(&instance);
+    let daemon = process::identify(daemon(&instance)).expect("the process table").expect("it lives");
+    let said = instance.ends(0, &["stop"]);
+    assert!(!tree.iter().any(lives) && !is_alive(&daemon), "{said}");
+    assert!(process::identify(decoy.0.id()).expect("the process table").is_some(), "the decoy lives");
+}
+
+/// It is never the same process for longer than a millisecond.
+#[test]
+fn a_server_that_forks_all_the_time_is_ended() {
+    let script = "import os,sys\nif os.fork() == 0:\n  os.setsid()\n  for fd in (0, 1, 2): os.close(fd)\n  \
+                  while True:\n    if os.fork(): os._exit(0)\nos.execv(sys.argv[1], sys.argv[1:])";
+    let servers = format!(
+        "[servers.fix]\ncommand = \"python3\"\nargs = [\"-c\", {}, {}]\n",
+        json!(script),
+        json!(program("fixture-server"))
+    );
+    let instance = Instance::new(&servers);
+    instance.client("fix").call("pid", &json!({}));
+    let guard = pid(&instance.status()["servers"][0]["instances"][0]["guard_pid"]);
+    let start = Instant::now();
+    instance.ends(0, &["stop", "--timeout", "0"]);
+    eprintln!("a tree that forks all the time: ended after {:?}", start.elapsed());
+    assert_eq!(process::identify(guard).expect("the process table"), None);
+    let marked = || {
+        let all = process::snapshot().expect("the process table");
+        let marked = |one: &&ProcessInfo| {
+            let owner = exai_os::evidence::environment_variable(one.pid, "EXAI_HOME");
+            one.name.starts_with("python3")
+                && owner.is_ok_and(|home| home.as_deref() == instance.home().to_str())
+        };
+        all.iter().filter(marked).count()
+    };
+    eventually("nobody forks any more", Duration::from_secs(1), || marked() == 0);
+}
+
+#[test]
+fn a_program_that_leaves_the_group_stays_where_the_configuration_says_so() {
+    let fixture = program("fixture-server");
+    let script = format!("setsid -f {fixture} --sleep; {fixture} --children 1", fixture = fixture.display());
+    let servers = format!(
+        "[servers.fix]\ncommand = \"sh\"\nargs = [\"-c\", {}]\ncontainment = \"group\"\n",
+        json!(script)
+    );
+    let instance = Instance::new(&servers);
+    instance.client("fix").call("pid", &json!({}));
+    let meant_to_stay = || {
+        let all = process::snapshot().expect("the process table");
+        let home = instance.home();
+        all.into_iter().find(|one| {
+            let args = process::command_line(one.pid).unwrap_or_default();
+            let theirs = exai_os::evidence::environment_variable(one.pid, "EXAI_HOME");
+            one.pgid == one.pid
+                && args.get(1).is_some_and(|arg| arg == "--sleep")
+                && theirs.is_ok_and(|theirs| theirs.as_deref() == home.to_str())
+        })
+    };
+    eventually("it has left the group", LIMIT, || meant_to_stay().is_some());
+    let stays = meant_to_stay().expect("it is there");
+    let status = instance.status();
+    assert_eq!(status["servers"][0]["instances"][0]["processes"], 3, "{status}");
+    let tree = tree(&instance);
+    instance.ends(0, &["stop"]);
+    assert!(lives(&stays));
+    let others: Vec<ProcessInfo> = tree.into_iter().filter(|one| one.pid != stays.pid).collect();
+    assert!(!others.iter().any(lives));
+    kill(stays.pid);
+}
+
+#[test]
+fn a_tree_that_is_too_large_is_told_of_within_a_second() {
+    let mut servers = crate::support::fixture("fix", &["--children", "4"]);
+    servers.push_str("max_processes = 3\n");
+    let instance = Instance::new(&servers);
+    instance.client("fix").call("pid", &json!({}));
+    let start = Instant::now();
+    eventually("it is reported", Duration::from_millis(2500), || {
+        instance.status()["processes"]["unexpected"][0]["kind"] == json!("too-many")
+    });
+    eprintln!("a tree over max_processes: reported after {:?}", start.elapsed());
+    let status = instance.status();
+    assert_eq!(status["processes"]["expected"], status["processes"]["actual"]);
+    assert!(instance.ends(0, &["ps"]).contains("1 finding"));
+}
+
+#[test]
+fn every_process_is_listed_with_its_role_and_the_server_is_the_one_that_says_so() {
+    let (instance, tree) = running("");
+    let mut client = instance.client("fix");
+    let server: u32 = client.call("pid", &json!({})).parse().expect("a pid");
+    eventually("the server is confirmed", LIMIT, || {
+        let ps = instance.json(&["ps", "--json"]);
+        let all = ps["processes"].as_array().expect("processes");
+        all.iter().any(|one| one["role"] == "server" && one["confirmed"] == json!(true))
+    });
+    let ps = instance.json(&["ps", "--json"]);
+    let role = |pid: u32| {
+        let all = ps["processes"].as_array().expect("processes");
+        let one = all.iter().find(|one| one["pid"] == json!(pid)).unwrap_or_else(|| panic!("{pid} in {ps}"));
+        one["role"].as_str().expect("a role").to_owned()
+    };
+    let roles: Vec<String> = tree.iter().map(|one| role(one.pid)).collect();
+    let count = |role: &str| roles.iter().filter(|one| *one == role).count();
+    assert_eq!((count("guard"), count("launcher"), count("server"), count("helper")), (1, 2, 1, 3), "{ps}");
+    assert_eq!(role(server), "server");
+    assert_eq!(role(client.pid()), "shim");
+    assert_eq!(role(std::process::id()), "client");
+    // The daemon, the shim, and the tree.
+    assert_eq!((&ps["expected"], &ps["actual"]), (&json!(2 + tree.len()), &json!(2 + tree.len())), "{ps}");
+    assert_eq!(instance.status()["servers"][0]["instances"][0]["pid"], json!(server));
+}
+
+/// The launcher dies and the server lives on; the server dies and the launcher lives on.
+#[test]
+fn a_server_without_its_launcher_serves_on_and_a_launcher_without_its_server_is_ended() {
+    let fixture = program("fixture-server");
+    let script = format!("{}; sleep 1000", fixture.display());
+    let servers = format!("[servers.fix]\ncommand = \"sh\"\nargs = [\"-c\", {}]\n", json!(script));
+    let instance = Instance::new(&servers);
+    let mut client = instance.client("fix");
+    let server: u32 = client.call("pid", &json!({})).parse().expect("a pid");
+    let root = pid(&instance.status()["servers"][0]["instances"][0]["root_pid"]);
+    assert_ne!(root, server);
+    kill(root);
+    // Words within the first second show that somebody lives: calls are made meanwhile.
+    let end = Instant::now() + Duration::from_millis(1500);
+    while Instant::now() < end {
+        assert_eq!(client.call("pid", &json!({})), server.to_string());
+    }
+    let instances = instance.status()["servers"][0]["instances"].clone();
+    assert_eq!((&instances[0]["pid"], &instances[0]["processes"]), (&json!(server), &json!(1)));
+    let launcher = {
+        kill(server);
+        eventually("another server is started", LIMIT, || {
+            client.call("pid", &json!({})) != server.to_string()
+        });
+        pid(&instance.status()["servers"][0]["instances"][0]["root_pid"])
+    };
+    let launcher = process::identify(launcher).expect("the process table").expect("it lives");
+    let server: u32 = client.call("pid", &json!({})).parse().expect("a pid");
+    kill(server);
+    eventually("the launcher is ended", Duration::from_secs(5), || !is_alive(&launcher));
+}
+
+fn is_alive(identity: &Identity) -> bool {
+    process::identify(identity.pid).expect("the process table").as_ref() == Some(identity)
+}
+
+/// A process that looks like one of ours and is not: same program, same arguments, same marker.
+struct Decoy(std::process::Child);
+
+fn decoy(instance: &Instance) -> Decoy {
+    let record = std::fs::read_to_string(instance.home().join("daemon.json")).expect("a record");
+    let record: Value = serde_json::from_str(&record).expect("JSON");
+    let owner = format!("{}.fix#1", record["instance"].as_str().expect("a nonce"));
+    let mut command = Command::new(program("fixture-server"));
+    command.arg("--sleep").env("EXAI_OWNER", owner).env("EXAI_HOME", instance.home());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Decoy(command.spawn().expect("it starts"))
+}
+
+impl Drop for Decoy {
+    fn drop(&mut self) {
+        // It may have been ended, which the test has told by then.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn signal(name: &str, pid: u32) {
+    let done = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(done.expect("kill runs").success());
+}
