@@ -3,26 +3,26 @@
 mod peers;
 
 use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use exai_os::evidence::PipeId;
-use exai_os::process::{Identity, Kill, ProcessInfo, identify, snapshot};
+use exai_os::process::{Kill, ProcessInfo, identify, snapshot};
+use exai_os::tree::{Launch, Reach};
 use exai_supervisor::tree::{
-    Exchange, Judgement, Listening, Pipes, Role, Seen, count, judge, listeners, look, members,
+    Exchange, Facts, Judgement, Listening, Pipes, Role, Seen, count, judge, listeners, look, members,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
-use crate::support::LIMIT;
+use crate::support::{Bench, LIMIT};
 
-/// A tree that speaks with this test.
+/// A tree that speaks with this test. It is ended with its guard when this is dropped.
 struct Tree {
-    child: Child,
-    root: Identity,
+    contained: exai_os::tree::Tree,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
+    /// Nobody reads it, but who writes to it must not die of that.
+    _stderr: ChildStderr,
     pipes: Pipes,
     initialized: u64,
 }
@@ -30,15 +30,19 @@ struct Tree {
 impl Tree {
     /// Starts it and waits for its first answer.
     async fn start(program: &str, args: &[&str], folder: &Path) -> Self {
-        let mut command = Command::new(program);
-        command.args(args).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
-        exai_os::child::prepare(&mut command);
-        let mut child = command.spawn().unwrap();
-        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let root = identify(child.id().unwrap()).unwrap().unwrap();
-        let pipes = Pipes { stdin: PipeId::of(&stdin).unwrap(), stdout: PipeId::of(&stdout).unwrap() };
-        let stdout = BufReader::new(stdout);
-        let mut tree = Tree { child, root, stdin, stdout, pipes, initialized: 0 };
+        let env: Vec<_> = std::env::vars_os().collect();
+        let launch = Launch {
+            program: exai_os::search::resolve(program, folder, &env).unwrap(),
+            args: args.iter().map(Into::into).collect(),
+            env,
+            cwd: folder.to_owned(),
+            reach: Reach::Descendants,
+            guard: (exai_test::program("exai"), ["guard", "test", "fix#1"].map(Into::into).to_vec()),
+        };
+        let (contained, streams) = exai_os::tree::start(&launch).unwrap();
+        let pipes = Pipes::between(&streams).unwrap();
+        let (stdin, stdout) = (streams.stdin, BufReader::new(streams.stdout));
+        let mut tree = Tree { contained, stdin, stdout, _stderr: streams.stderr, pipes, initialized: 0 };
         tree.ask("ping", "{}").await;
         tree.initialized = exai_os::evidence::clock().unwrap();
         tree
@@ -70,20 +74,24 @@ impl Tree {
     }
 
     fn members(&self) -> Vec<ProcessInfo> {
-        members(&snapshot().unwrap(), None, &self.root)
+        members(&snapshot().unwrap(), self.contained.guard(), self.contained.root())
+    }
+
+    /// What is seen of these members so far.
+    fn seen<'a>(&self, members: &'a [Facts]) -> Seen<'a> {
+        Seen {
+            members,
+            guard: self.contained.guard().map(|guard| guard.pid),
+            root: self.contained.root().pid,
+            exchange: None,
+            initialized: Some(self.initialized),
+            listening: None,
+        }
     }
 
     fn judge(&self, exchange: Option<&Exchange>) -> Judgement {
         let facts = look(&self.members(), Some(self.pipes));
-        let initialized = Some(self.initialized);
-        judge(&Seen {
-            members: &facts,
-            guard: None,
-            root: self.root.pid,
-            exchange,
-            initialized,
-            listening: None,
-        })
+        judge(&Seen { exchange, ..self.seen(&facts) })
     }
 
     /// One padded ping, and what it shows.
@@ -126,19 +134,12 @@ impl Tree {
     }
 }
 
-impl Drop for Tree {
-    fn drop(&mut self) {
-        if self.child.id().is_some() {
-            exai_os::child::signal_tree(self.root.pid, Kill::Force).unwrap();
-        }
-    }
-}
-
-/// `sh launcher shell, fixture-server server!`
+/// `sh launcher shell, fixture-server server!`, without the guard that is always first.
 fn roles(judgement: &Judgement) -> String {
-    let all = judgement.processes.iter().map(|process| {
+    assert_eq!(judgement.processes[0].role, Role::Guard);
+    let all = judgement.processes.iter().skip(1).map(|process| {
         let role = match process.role {
-            Role::Guard => "guard".to_owned(),
+            Role::Guard => panic!("a second guard"),
             Role::Launcher { kind } => format!("launcher {}", kind.unwrap_or("?")),
             Role::Server { confirmed } => format!("server{}", if confirmed { "!" } else { "?" }),
             Role::Helper => "helper".to_owned(),
@@ -159,7 +160,7 @@ async fn a_server_alone() {
     assert_eq!(roles(&tree.judge(None)), "fixture-server server?");
     let found = tree.is("fixture-server server!").await;
     assert_eq!(found.explanation, None);
-    let evidence = &found.processes[0].evidence;
+    let evidence = &found.processes[1].evidence;
     let expected = [
         "holds the stdin pipe",
         "holds the stdout pipe",
@@ -179,7 +180,7 @@ async fn a_shell_that_waits() {
         found.explanation.unwrap(),
         format!("2 processes, 1 server (fixture-server, pid {pid}): sh is a shell")
     );
-    assert!(found.processes[0].evidence.contains(&"did none of the I/O of the last ping".to_owned()));
+    assert!(found.processes[1].evidence.contains(&"did none of the I/O of the last ping".to_owned()));
 }
 
 #[tokio::test]
@@ -188,7 +189,7 @@ async fn a_script_without_exec() {
     std::fs::write(folder.path().join("start.sh"), format!("{}\nexit 0\n", fixture())).unwrap();
     let mut tree = Tree::start("/bin/sh", &["start.sh"], folder.path()).await;
     let found = tree.is("sh launcher shell, fixture-server server!").await;
-    assert!(found.processes[0].evidence.contains(&"sh start.sh".to_owned()));
+    assert!(found.processes[1].evidence.contains(&"sh start.sh".to_owned()));
 }
 
 #[tokio::test]
@@ -218,7 +219,7 @@ async fn roles_stay_with_the_living() {
     exai_os::process::kill_verified(&server, Kill::Force).unwrap();
     exai_test::eventually("the shell goes on", LIMIT, || {
         let left = look(&tree.members(), Some(tree.pipes));
-        left.len() == 2 && left[1].args.first().is_some_and(|program| program == "sleep")
+        left.len() == 3 && left[2].args.first().is_some_and(|program| program == "sleep")
     });
     // It has the pipes, but came after `initialize` was answered, or at most in the same tick.
     let found = tree.judge(None);
@@ -239,18 +240,11 @@ async fn twenty_servers_are_looked_at_in_time() {
         let table = snapshot().unwrap();
         let mut processes = 0;
         for tree in &trees {
-            let facts = look(&members(&table, None, &tree.root), Some(tree.pipes));
-            let seen = Seen {
-                members: &facts,
-                guard: None,
-                root: tree.root.pid,
-                exchange: None,
-                initialized: Some(tree.initialized),
-                listening: None,
-            };
-            processes += judge(&seen).processes.len();
+            let rows = members(&table, tree.contained.guard(), tree.contained.root());
+            let facts = look(&rows, Some(tree.pipes));
+            processes += judge(&tree.seen(&facts)).processes.len();
         }
-        assert_eq!(processes, 60);
+        assert_eq!(processes, 80);
         best = best.min(start.elapsed());
     }
     assert!(best < Duration::from_millis(25), "{best:?}");
@@ -267,15 +261,7 @@ async fn a_listener_of_the_tree_and_a_stranger() {
     assert_eq!(stranger, Some(std::process::id()));
     let listening = Listening { addr, members: Vec::new(), stranger };
     let facts = look(&rows, None);
-    let seen = Seen {
-        members: &facts,
-        guard: None,
-        root: tree.root.pid,
-        exchange: None,
-        initialized: None,
-        listening: Some(&listening),
-    };
-    let found = judge(&seen);
+    let found = judge(&Seen { listening: Some(&listening), initialized: None, ..tree.seen(&facts) });
     assert_eq!(found.server, None);
     assert!(
         found
@@ -283,4 +269,33 @@ async fn a_listener_of_the_tree_and_a_stranger() {
             .unwrap()
             .ends_with(&format!("on {addr} listens pid {}, which is none of this tree", std::process::id()))
     );
+}
+
+#[tokio::test]
+async fn who_left_its_parent() {
+    let mut tree = Tree::shell(&format!("(setsid sleep 60 &); {}; true", fixture())).await;
+    let guard = tree.contained.guard().unwrap().pid;
+    exai_test::eventually("sleep lost its parent", LIMIT, || {
+        tree.members().iter().any(|row| row.name == "sleep" && row.ppid == guard)
+    });
+    // It can write to us as well (a shell takes stdin from what it puts behind), but has no part in our talk.
+    let found = tree.is("sh launcher shell, fixture-server server!, sleep helper").await;
+    let expected = [
+        "holds the stdout pipe",
+        "did none of the I/O of the last ping",
+        "lost its parent; the guard has it",
+    ];
+    assert_eq!(found.processes[3].evidence, expected);
+}
+
+#[tokio::test]
+async fn a_job_knows_its_pipes() {
+    let mut bench = Bench::fixture(&[]);
+    bench.ready().await;
+    let rows = members(&snapshot().unwrap(), bench.job.guard(), bench.job.root());
+    let facts = look(&rows, bench.job.pipes());
+    let held: Vec<(Option<bool>, Option<bool>)> = facts.iter().map(|one| (one.stdin, one.stdout)).collect();
+    assert_eq!(held, [(Some(false), Some(false)), (Some(true), Some(true))]);
+    bench.job.stop();
+    bench.end().await;
 }

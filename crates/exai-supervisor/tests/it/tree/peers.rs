@@ -70,7 +70,7 @@ async fn python(script: &str) -> Tree {
 #[tokio::test]
 async fn python_scripts_that_start_a_server() {
     let found = python(WRAPPER).await.is("python3 launcher ?, fixture-server server!").await;
-    assert!(found.processes[0].evidence.contains(&"above the server".to_owned()));
+    assert!(found.processes[1].evidence.contains(&"above the server".to_owned()));
     python(SPY).await.is("python3 launcher relay, fixture-server server!").await;
 }
 
