@@ -116,7 +116,7 @@ pub fn descendants(table: &[ProcessInfo], pid: u32) -> Vec<ProcessInfo> {
 
 /// The arguments of a process, the program's name first, as it shows them. They may hold secrets: show
 /// them only redacted. Bytes that are no UTF-8 are replaced.
-/// Empty for a zombie, and for an instant while a program starts. `Unsupported` on macOS and Windows.
+/// Empty for a zombie, and for an instant while a program starts. `Unsupported` on macOS.
 pub fn command_line(pid: u32) -> io::Result<Vec<String>> {
     sys::process::command_line(pid)
 }

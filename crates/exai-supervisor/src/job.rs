@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_os::evidence::PipeId;
 use exai_os::process::Identity;
 use exai_os::tree::{self as contained, Known, Launch};
 use tokio::sync::{mpsc, watch};
@@ -148,10 +147,7 @@ pub fn start<T: Copy + Send + 'static>(
     let log = crate::log::Log::open(spec.log.clone())?;
     let (tree, stdio) = contained::start(&spec.launch)?;
     let (root, guard) = (tree.root().clone(), tree.guard().cloned());
-    let pipes = match (PipeId::of(&stdio.stdin), PipeId::of(&stdio.stdout)) {
-        (Ok(stdin), Ok(stdout)) => Some(Pipes { stdin, stdout }),
-        (Err(_), _) | (_, Err(_)) => None,
-    };
+    let pipes = Pipes::between(&stdio).ok();
     let seen = Seen::default();
     let (queue, drain) = outbox(spec.queue_limit);
     let (stop, stopped) = watch::channel(None);

@@ -1,10 +1,72 @@
-//! Arguments and environment in the form that CreateProcessW takes.
+//! Arguments and environment in the form that CreateProcessW takes, and back.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::ffi::OsStrExt as _;
+use std::os::windows::io::{AsRawHandle as _, OwnedHandle};
 
-use super::handle::wide;
+use windows_sys::Wdk::System::Threading::{NtQueryInformationProcess, ProcessCommandLineInformation};
+use windows_sys::Win32::Foundation::{LocalFree, RtlNtStatusToDosError, UNICODE_STRING};
+use windows_sys::Win32::UI::Shell::CommandLineToArgvW;
+
+use super::handle::{until_zero, wide};
+
+/// A command line has 32,767 units at most. The answer is a `UNICODE_STRING` with its text behind it; whole
+/// numbers of 64 bits are aligned well enough for it.
+const ANSWER: usize = size_of::<UNICODE_STRING>().div_ceil(8) + 32_768 * 2 / 8;
+
+/// The command line that a process was started with, as it was given. The handle needs
+/// `PROCESS_QUERY_LIMITED_INFORMATION`.
+pub(super) fn of(process: &OwnedHandle) -> io::Result<Vec<u16>> {
+    let mut answer = vec![0_u64; ANSWER];
+    let size = (answer.len() * size_of::<u64>()) as u32;
+    let mut written = 0;
+    // SAFETY: an open handle, and a buffer of the size given.
+    let status = unsafe {
+        NtQueryInformationProcess(
+            process.as_raw_handle(),
+            ProcessCommandLineInformation,
+            answer.as_mut_ptr().cast(),
+            size,
+            &raw mut written,
+        )
+    };
+    if status < 0 {
+        // SAFETY: takes a number and gives one.
+        let code = unsafe { RtlNtStatusToDosError(status) };
+        return Err(io::Error::from_raw_os_error(code.cast_signed()));
+    }
+    // SAFETY: the call succeeded, so the buffer, which is aligned for it, begins with such a structure.
+    let text = unsafe { answer.as_ptr().cast::<UNICODE_STRING>().read() };
+    if text.Buffer.is_null() {
+        return Ok(Vec::new());
+    }
+    // SAFETY: its text is in the same buffer, `Length` bytes long.
+    Ok(unsafe { std::slice::from_raw_parts(text.Buffer, usize::from(text.Length) / 2) }.to_vec())
+}
+
+/// The arguments that the C runtime reads from a command line. Units that are no Unicode are replaced.
+pub(super) fn split(line: &[u16]) -> io::Result<Vec<String>> {
+    if line.is_empty() {
+        return Ok(Vec::new()); // the function would answer with our own program
+    }
+    let line: Vec<u16> = line.iter().copied().chain([0]).collect();
+    let mut count = 0;
+    // SAFETY: a text that ends with a zero, and a place for a number.
+    let array = unsafe { CommandLineToArgvW(line.as_ptr(), &raw mut count) };
+    if array.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    let at = |index: usize| {
+        // SAFETY: the array has `count` texts, each ended by a zero, until it is freed below.
+        let text = unsafe { until_zero(*array.add(index)) };
+        String::from_utf16_lossy(text)
+    };
+    let all = (0..usize::try_from(count).unwrap_or_default()).map(at).collect();
+    // SAFETY: the array is ours to free, once, and nothing borrows from it any more.
+    unsafe { LocalFree(array.cast()) };
+    Ok(all)
+}
 
 /// The command line from which the C runtime (and Rust's) reads back exactly these arguments. The
 /// program's own name cannot hold quotes: no file name can.
@@ -75,6 +137,21 @@ mod tests {
             r#""\\\"" "c:\dir\\""#
         );
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_is_joined_is_split_again() {
+        let args = ["plain", "", "with space", "a\"b", "end\\", "\\\""].map(OsString::from);
+        let line = join(OsStr::new("c:\\my dir\\exai.exe"), &args).unwrap();
+        let all = split(&line[..line.len() - 1]).unwrap();
+        assert_eq!(all, ["c:\\my dir\\exai.exe", "plain", "", "with space", "a\"b", "end\\", "\\\""]);
+        assert!(split(&[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn our_own_command_line_is_ours() {
+        let all = crate::process::command_line(std::process::id()).unwrap();
+        assert_eq!(all, std::env::args().collect::<Vec<String>>());
     }
 
     #[test]

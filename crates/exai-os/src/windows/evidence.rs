@@ -13,8 +13,8 @@ use crate::evidence::{End, IoCounters, PipeId};
 
 pub use std::os::windows::io::AsHandle as AsEnd;
 
-/// From 1601, where Windows begins to count, to 1970.
-const UNTIL_1970: Duration = Duration::from_secs(11_644_473_600);
+/// From 1601, where Windows begins to count, to 1970: 134,774 days.
+const UNTIL_1970: Duration = Duration::from_hours(134_774 * 24);
 
 pub(crate) fn pipe_id(_end: impl AsEnd) -> io::Result<PipeId> {
     Err(io::ErrorKind::Unsupported.into())

@@ -125,8 +125,10 @@ fn working_set(process: &OwnedHandle) -> u64 {
     if known == 0 { 0 } else { counters.WorkingSetSize as u64 }
 }
 
-pub(crate) fn command_line(_pid: u32) -> io::Result<Vec<String>> {
-    Err(io::ErrorKind::Unsupported.into())
+pub(crate) fn command_line(pid: u32) -> io::Result<Vec<String>> {
+    let process = open(pid, PROCESS_QUERY_LIMITED_INFORMATION)?.ok_or(io::ErrorKind::NotFound)?;
+    let text = super::command_line::of(&process)?;
+    super::command_line::split(&text)
 }
 
 pub(crate) fn executable(pid: u32) -> io::Result<PathBuf> {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use exai_os::evidence::{End, PipeId, holds};
 use exai_os::process::{self, ProcessInfo};
+use exai_os::tree::Stdio;
 
 /// The pipes between us and a tree. Each is the same seen from both ends, so ours is enough to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,13 @@ pub struct Pipes {
     pub stdin: PipeId,
     /// The tree writes to it; we read.
     pub stdout: PipeId,
+}
+
+impl Pipes {
+    /// Those whose ends of ours are these. `Unsupported` where the system does not tell.
+    pub fn between(stdio: &Stdio) -> io::Result<Self> {
+        Ok(Self { stdin: PipeId::of(&stdio.stdin)?, stdout: PipeId::of(&stdio.stdout)? })
+    }
 }
 
 /// What is known about one member.

@@ -74,13 +74,14 @@ fn by_name(program: &str, rest: &[String], unknown: bool) -> Option<Signature> {
     let named = |kind| Some(Signature::new(kind, program));
     let with_verb = |kind| Some(Signature::new(kind, format!("{program} {verb}")));
     match program {
-        "sh" | "bash" | "dash" | "zsh" | "ksh" | "ash" | "fish" | "busybox" | "powershell" | "pwsh" => {
+        "sh" | "bash" | "dash" | "zsh" | "ksh" | "ash" | "fish" | "busybox" => {
             if unknown {
                 named("shell")
             } else {
                 shell(program, rest)
             }
         }
+        "powershell" | "pwsh" => Some(powershell(program, rest)),
         "cmd" if unknown => named("cmd"),
         "cmd" => {
             rest.iter().any(|arg| arg.eq_ignore_ascii_case("/c")).then(|| Signature::new("cmd", "cmd /c"))

@@ -5,3 +5,5 @@ mod lines;
 mod stderr;
 mod stopping;
 mod support;
+#[cfg(target_os = "linux")]
+mod tree;
