@@ -17,6 +17,8 @@ const GUARD: Duration = Duration::from_secs(5);
 const RESERVE: Duration = Duration::from_secs(2);
 /// How long a process may take to end when it is asked to.
 const ASKED: Duration = Duration::from_millis(500);
+/// How long the processes of a tree are killed while its guard is let live.
+const ALONE: Duration = Duration::from_millis(500);
 /// How long one round of killing waits for its dead.
 const ROUND: Duration = Duration::from_millis(100);
 
@@ -67,24 +69,25 @@ impl Ending {
         for guard in found.trees.iter().filter_map(|tree| tree.guard()) {
             wait_gone(&guard.identity, patience)?;
         }
-        let first = self.signal(&living(found)?, Kill::Terminate);
+        let first = self.signal(&living(found)?, Kill::Terminate, false);
         wait_all(&first, deadline.min(Instant::now() + ASKED));
+        let start = Instant::now();
         loop {
             let left = living(found)?;
             if left.is_empty() || Instant::now() >= deadline {
                 return Ok(());
             }
-            let hit = self.signal(&left, Kill::Force);
+            let hit = self.signal(&left, Kill::Force, start.elapsed() > ALONE);
             wait_all(&hit, deadline.min(Instant::now() + ROUND));
         }
     }
 
-    /// Signals the processes, or, when nobody else is left, their guards: as long as a guard lives, what its
-    /// tree leaves behind is handed to it and can be found.
-    fn signal(&mut self, living: &[LeftProcess], how: Kill) -> Vec<Identity> {
+    /// Signals the processes, and their guards only when nobody else is left, or `all` says so: as long as a
+    /// guard lives, what its tree leaves behind is handed to it and can be found.
+    fn signal(&mut self, living: &[LeftProcess], how: Kill, all: bool) -> Vec<Identity> {
         let is_guard = |process: &LeftProcess| process.place == Some(Place::Guard);
-        let only_guards = living.iter().all(is_guard);
-        let meant = living.iter().filter(|process| only_guards || !is_guard(process));
+        let guards = all || living.iter().all(is_guard);
+        let meant = living.iter().filter(|process| guards || !is_guard(process));
         let meant: Vec<Identity> = meant.map(|process| process.identity.clone()).collect();
         for identity in &meant {
             match kill_verified(identity, how) {

@@ -1,6 +1,6 @@
 //! Which living processes are of a tree, and what proves it.
 
-use exai_os::process::{Identity, ProcessInfo};
+use exai_os::process::{Identity, ProcessInfo, identify};
 
 use super::table::Table;
 use super::{LeftProcess, LeftTree, Verdict};
@@ -38,11 +38,9 @@ fn by_record(tree: &mut LeftTree, table: &Table) {
 /// A guard says in its arguments whose it is. It may have started after the last record was written.
 fn by_words(tree: &mut LeftTree, table: &Table) {
     let since = tree.record.daemon.start;
-    for row in table.rows().filter(|row| row.start >= since) {
-        let names_this = |[nonce, id]: &[String; 2]| *nonce == tree.record.instance && *id == tree.record.id;
-        if table.guard(row).is_some_and(names_this) {
-            let proof =
-                format!("its arguments name it the guard of {} of the daemon that died", tree.record.id);
+    for (row, [nonce, id]) in table.guards().filter(|(row, _)| row.start >= since) {
+        if *nonce == tree.record.instance && *id == tree.record.id {
+            let proof = format!("its arguments name it the guard of {id} of the daemon that died");
             ours(tree, table, row, Place::Guard, proof);
         }
     }
@@ -55,7 +53,7 @@ fn by_group(tree: &mut LeftTree, table: &Table) {
         return; // the number is another's
     }
     let id = tree.record.id.clone();
-    for row in table.rows().filter(|row| row.pgid == root.pid && row.start >= root.start) {
+    for row in table.marked().filter(|row| row.pgid == root.pid && row.start >= root.start) {
         if has_mark(tree, table, row) {
             let proof = format!("it is in the process group of {id}, and its environment says the same");
             ours(tree, table, row, Place::Member, proof);
@@ -91,9 +89,12 @@ fn by_marker_alone(tree: &mut LeftTree, table: &Table) {
         return; // what left the group was to stay
     }
     let since = tree.record.daemon.start;
-    for row in table.rows().filter(|row| row.start >= since) {
+    for row in table.marked().filter(|row| row.start >= since) {
+        if !has_mark(tree, table, row) {
+            continue;
+        }
         let known = tree.processes.iter().any(|known| table.living(&known.identity) == Some(row));
-        if !known && table.never(row).is_none() && has_mark(tree, table, row) {
+        if !known && table.never(row).is_none() {
             let reason = format!("its environment names {}, and nothing else proves it", tree.record.id);
             add(tree, table, row, None, Verdict::Unproven { reason });
         }
@@ -138,11 +139,16 @@ fn has_mark(tree: &LeftTree, table: &Table, row: &ProcessInfo) -> bool {
 fn ours(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, place: Place, proof: String) -> bool {
     let verdict = match table.never(row) {
         None => Verdict::Ours { proof },
+        Some(_) if !is_still_there(table, row) => return false,
         Some(reason) => Verdict::Unproven { reason: format!("{proof}; but {reason}") },
     };
     let ours = matches!(verdict, Verdict::Ours { .. });
     add(tree, table, row, Some(place), verdict);
     ours
+}
+
+fn is_still_there(table: &Table, row: &ProcessInfo) -> bool {
+    identify(row.pid).ok().flatten() == Some(table.identity(row))
 }
 
 fn stranger(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, reason: &str) {

@@ -50,10 +50,6 @@ impl Table {
         &self.boot
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = &ProcessInfo> {
-        self.rows.values()
-    }
-
     /// Whoever has this number now.
     pub(super) fn at(&self, pid: u32) -> Option<&ProcessInfo> {
         self.rows.get(&pid)
@@ -78,26 +74,23 @@ impl Table {
 
     /// The tree that a process names in its environment. Other accounts' processes are not asked.
     pub(super) fn mark(&self, row: &ProcessInfo) -> Option<&str> {
-        let all =
-            self.marks.get_or_init(|| self.collect(|row| environment_value(row.pid, MARK).ok().flatten()));
-        all.get(&row.pid).map(String::as_str)
+        self.marks().get(&row.pid).map(String::as_str)
     }
 
-    /// The nonce and the tree that a guard names in its arguments.
-    pub(super) fn guard(&self, row: &ProcessInfo) -> Option<&[String; 2]> {
-        let all = self.guards.get_or_init(|| {
-            self.collect(|row| {
-                let program = row.name.strip_suffix(".exe").unwrap_or(&row.name) == "exai";
-                if !(program || runs_our_program(row.pid).unwrap_or(false)) {
-                    return None;
-                }
-                match <[String; 4]>::try_from(command_line(row.pid).ok()?) {
-                    Ok([_, verb, nonce, id]) if verb == "guard" => Some([nonce, id]),
-                    Ok(_) | Err(_) => None,
-                }
-            })
-        });
-        all.get(&row.pid)
+    /// The processes that name a tree.
+    pub(super) fn marked(&self) -> impl Iterator<Item = &ProcessInfo> {
+        self.marks().keys().filter_map(|pid| self.at(*pid))
+    }
+
+    fn marks(&self) -> &HashMap<u32, String> {
+        let mark = |row: &ProcessInfo| environment_value(row.pid, MARK).ok().flatten();
+        self.marks.get_or_init(|| self.collect(mark))
+    }
+
+    /// The guards, each with the nonce and the tree that it names in its arguments.
+    pub(super) fn guards(&self) -> impl Iterator<Item = (&ProcessInfo, &[String; 2])> {
+        let all = self.guards.get_or_init(|| self.collect(words_of_a_guard));
+        all.iter().filter_map(|(pid, words)| Some((self.at(*pid)?, words)))
     }
 
     /// What there is to see of each process of ours. The look at its identity comes last, so that it was
@@ -124,5 +117,16 @@ impl Table {
             Ok(false) => Some("it belongs to another account"),
             Err(_) => Some("the system does not say whose it is"),
         }
+    }
+}
+
+fn words_of_a_guard(row: &ProcessInfo) -> Option<[String; 2]> {
+    let named = row.name.strip_suffix(".exe").unwrap_or(&row.name) == "exai";
+    if !(named || runs_our_program(row.pid).unwrap_or(false)) {
+        return None;
+    }
+    match <[String; 4]>::try_from(command_line(row.pid).ok()?) {
+        Ok([_, verb, nonce, id]) if verb == "guard" => Some([nonce, id]),
+        Ok(_) | Err(_) => None,
     }
 }
