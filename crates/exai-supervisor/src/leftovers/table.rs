@@ -125,8 +125,8 @@ fn words_of_a_guard(row: &ProcessInfo) -> Option<[String; 2]> {
     if !(named || runs_our_program(row.pid).unwrap_or(false)) {
         return None;
     }
-    match <[String; 4]>::try_from(command_line(row.pid).ok()?) {
-        Ok([_, verb, nonce, id]) if verb == "guard" => Some([nonce, id]),
-        Ok(_) | Err(_) => None,
+    match command_line(row.pid).ok()?.as_slice() {
+        [_, verb, nonce, id, ..] if verb == "guard" => Some([nonce.clone(), id.clone()]),
+        _ => None,
     }
 }

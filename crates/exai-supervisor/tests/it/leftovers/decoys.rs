@@ -21,7 +21,7 @@ fn lies(identity: &Identity) -> Vec<Recorded> {
         wrong(&|lie| lie.identity.start = 0),
         wrong(&|lie| lie.identity.start = u64::MAX),
         wrong(&|lie| lie.identity.start += 100_000),
-        wrong(&|lie| lie.identity.boot = "another".to_owned()),
+        wrong(&|lie| lie.identity.boot = "another".into()),
         wrong(&|lie| lie.identity.boot.clear()),
         wrong(&|lie| lie.identity.boot.push(' ')),
         wrong(&|lie| lie.identity.boot = lie.identity.boot.to_uppercase() + "-"),

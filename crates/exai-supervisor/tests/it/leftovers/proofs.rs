@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use exai_os::process::identify;
-use exai_supervisor::leftovers::{self, Fate, Living};
+use exai_supervisor::leftovers::{self, Fate, LeftProcess, Living};
 use exai_supervisor::record::{Containment, Place};
 
 use super::scene::{Scene, Sleeper, about, assert_ended, assert_left, lives, recorded, tidy};
@@ -40,7 +40,7 @@ fn a_tree_that_grows_while_it_is_ended_ends() {
         scene.find().trees[0].processes.len() > 10
     });
     let (found, took) = scene.end();
-    assert!(found.trees[0].processes.iter().all(|process| process.is_ours()));
+    assert!(found.trees[0].processes.iter().all(LeftProcess::is_ours));
     assert!(found.trees[0].processes.iter().all(|process| !lives(&process.identity)));
     assert_eq!(crate::support::living(root.pid()), 0);
     assert!(scene.find().is_empty());
