@@ -33,6 +33,14 @@ mod table;
 pub use end::end;
 pub use files::{remove, temporaries};
 
+/// The environment variable in which every process of a server carries the name of its tree.
+pub const MARK: &str = "EXAI_OWNER";
+
+/// The value of [`MARK`] for the tree `id` (`NAME#N`) of the daemon `instance` (its nonce).
+pub fn mark(instance: &str, id: &str) -> String {
+    format!("{instance}.{id}")
+}
+
 /// Everything that was left behind.
 #[derive(Debug, Default)]
 pub struct Leftovers {

@@ -3,7 +3,7 @@
 use exai_os::process::{Identity, ProcessInfo, identify};
 
 use super::table::Table;
-use super::{LeftProcess, LeftTree, Verdict};
+use super::{LeftProcess, LeftTree, Verdict, mark};
 use crate::record::{Containment, Place};
 
 /// Adds to the tree's processes what lives now. What was proven before stays so: its children are found
@@ -131,8 +131,7 @@ fn in_reach(tree: &LeftTree, table: &Table, row: &ProcessInfo) -> bool {
 }
 
 fn has_mark(tree: &LeftTree, table: &Table, row: &ProcessInfo) -> bool {
-    let rest = table.mark(row).and_then(|mark| mark.strip_prefix(&*tree.record.instance));
-    rest.and_then(|rest| rest.strip_prefix('.')) == Some(&tree.record.id)
+    table.mark(row) == Some(&mark(&tree.record.instance, &tree.record.id))
 }
 
 /// Adds a proven process. `false` when it is one that must not be ended, or is not what it was.

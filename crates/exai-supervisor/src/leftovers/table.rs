@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use exai_os::belonging::{environment_value, process_is_ours, runs_our_program};
-
 use exai_os::process::{self, Identity, ProcessInfo, command_line, identify};
+
+use super::MARK;
 
 pub(super) struct Table {
     boot: String,
@@ -18,9 +19,6 @@ pub(super) struct Table {
     marks: OnceCell<HashMap<u32, String>>,
     guards: OnceCell<HashMap<u32, [String; 2]>>,
 }
-
-/// Where a server's processes carry the name of their tree: `NONCE.NAME#N`.
-const MARK: &str = "EXAI_OWNER";
 
 impl Table {
     /// `spared` is the living daemon.
