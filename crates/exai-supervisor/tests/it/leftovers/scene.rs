@@ -73,6 +73,12 @@ impl Sleeper {
 impl Drop for Sleeper {
     fn drop(&mut self) {
         let _ = self.child.kill();
+        // As long as it is not reaped, its group's number is nobody else's.
+        for row in snapshot().unwrap_or_default() {
+            if row.pgid == self.pid() {
+                identify(row.pid).ok().flatten().iter().for_each(tidy);
+            }
+        }
         let _ = self.child.wait();
     }
 }
