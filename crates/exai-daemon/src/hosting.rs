@@ -22,6 +22,7 @@ use crate::builtin;
 use crate::environment::Environment;
 use crate::hub::{HubEvent, HubHandle};
 use crate::status::About;
+use crate::sweep::Swept;
 use crate::watch::Watch;
 
 /// How many bytes may wait for one server: two of the largest messages.
@@ -41,6 +42,7 @@ pub(crate) struct Host {
     /// What a server's working directory is relative to: the account's home.
     pub(crate) base: PathBuf,
     pub(crate) environment: Environment,
+    pub(crate) swept: Swept,
     pub(crate) tasks: TaskTracker,
     pub(crate) about: Arc<About>,
     pub(crate) watch: Watch,
@@ -65,9 +67,10 @@ impl Host {
             server: server.clone(),
             id: format!("{server}#{number}"),
         };
-        let environment = self.environment.clone();
+        let (environment, swept) = (self.environment.clone(), self.swept.clone());
         self.tasks.spawn(async move {
             let vars = environment.vars().await;
+            swept.done().await;
             let owned = tasks.clone();
             // fork and exec take a millisecond or more: not on the thread that routes.
             let started = tokio::task::spawn_blocking(move || {

@@ -32,6 +32,7 @@ mod sink;
 mod socket;
 mod status;
 mod strangers;
+mod sweep;
 mod token;
 mod watch;
 mod watched;

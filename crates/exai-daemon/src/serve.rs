@@ -9,6 +9,7 @@ use exai_os::local::{Endpoint, Listener};
 use exai_os::lock::{self, Claim, HeldLock};
 use exai_proto::link::ByeReason;
 use exai_proto::ready::Readiness;
+use exai_supervisor::leftovers::Living;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +19,7 @@ use crate::hosting::Host;
 use crate::http::Sessions;
 use crate::hub::{Hub, HubEvent, HubHandle};
 use crate::status::About;
+use crate::sweep::Swept;
 use crate::token::{self, Token};
 use crate::watch::Watch;
 use crate::{logging, record};
@@ -150,6 +152,8 @@ async fn life(
     if let Err(error) = Endpoint::sweep(home.path()) {
         tracing::warn!(%error, "sockets of earlier daemons could not be removed");
     }
+    let myself = Living { instance: instance.clone(), pid: std::process::id() };
+    let swept = Swept::begin(home.servers_dir(), myself);
     let endpoint =
         Endpoint::fresh(home.path(), &instance).map_err(failed("failed to name the local socket"))?;
     let listener = Listener::bind(&endpoint).map_err(failed("failed to bind the local socket"))?;
@@ -200,6 +204,7 @@ async fn life(
         home: home.clone(),
         base,
         environment,
+        swept,
         tasks: tasks.clone(),
         about: about.clone(),
         watch: watch.clone(),

@@ -9,6 +9,7 @@
 #![allow(unsafe_code)] // this crate is the wall behind which it lives; every use states why it is sound
 
 pub mod account;
+pub mod belonging;
 pub mod detach;
 pub mod evidence;
 pub mod guard;

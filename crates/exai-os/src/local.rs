@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -28,10 +28,20 @@ impl Endpoint {
         sys::local::fresh(home, nonce).map(Endpoint)
     }
 
+    /// The sockets of daemons of `home`: all of them dead while nobody holds `home`'s instance lock.
+    /// None on Windows, whose pipes end with their daemons.
+    pub fn sockets(home: &Path) -> io::Result<Vec<PathBuf>> {
+        sys::local::sockets(home)
+    }
+
     /// Removes the sockets that daemons of `home` left when they were killed, and says how many. Call it
     /// only while holding `home`'s instance lock, and before binding a new one.
     pub fn sweep(home: &Path) -> io::Result<usize> {
-        sys::local::sweep(home)
+        let dead = Endpoint::sockets(home)?;
+        for socket in &dead {
+            crate::private::remove(socket)?;
+        }
+        Ok(dead.len())
     }
 }
 

@@ -21,6 +21,7 @@
 //! - The writer never waits inside the caller: a full outbox is an error the caller answers for.
 
 pub mod job;
+pub mod leftovers;
 pub mod lines;
 pub mod outbox;
 pub mod record;

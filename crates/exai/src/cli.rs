@@ -44,6 +44,8 @@ enum Command {
     Call(CallArgs),
     /// Show the log of the daemon or of a server
     Logs(LogsArgs),
+    /// Show what a daemon that died left behind, and end and remove it
+    Cleanup(CleanupArgs),
     /// End a server's processes when the daemon is gone
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -179,6 +181,16 @@ pub(crate) struct LogsArgs {
     pub(crate) server: Option<String>,
 }
 
+/// `exai cleanup`.
+#[derive(Debug, Args)]
+pub(crate) struct CleanupArgs {
+    /// End and remove it; without this, only say what would be done
+    #[arg(long)]
+    pub(crate) apply: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -223,6 +235,7 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Tools(args) => commands::tools::run(args, &printer),
         Command::Call(args) => commands::call::run(&args, &printer),
         Command::Logs(args) => commands::logs::run(&args, &printer),
+        Command::Cleanup(args) => commands::cleanup::run(&args, &printer),
         Command::Guard(args) => commands::guard::run(&args),
     }
 }

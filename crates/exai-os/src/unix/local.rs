@@ -79,31 +79,30 @@ fn runtime_directory() -> io::Result<PathBuf> {
     Ok(PathBuf::from(std::ffi::OsString::from_vec(buffer)).join("exai"))
 }
 
-pub(crate) fn sweep(home: &Path) -> io::Result<usize> {
+pub(crate) fn sockets(home: &Path) -> io::Result<Vec<PathBuf>> {
     let home = std::path::absolute(home)?;
-    let mut removed = remove_sockets(&home, "s-")?;
+    let mut found = sockets_in(&home, "s-")?;
     if let Ok(runtime) = runtime_directory() {
-        removed += remove_sockets(&runtime, &prefix_of(&home))?;
+        found.extend(sockets_in(&runtime, &prefix_of(&home))?);
     }
-    Ok(removed)
+    Ok(found)
 }
 
-fn remove_sockets(directory: &Path, prefix: &str) -> io::Result<usize> {
+fn sockets_in(directory: &Path, prefix: &str) -> io::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let mut removed = 0;
+    let mut found = Vec::new();
     for entry in entries {
         let entry = entry?;
         let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix));
         if ours && entry.file_type()?.is_socket() {
-            crate::private::remove(&entry.path())?;
-            removed += 1;
+            found.push(entry.path());
         }
     }
-    Ok(removed)
+    Ok(found)
 }
 
 pub(crate) fn show(name: &Name, f: &mut fmt::Formatter<'_>) -> fmt::Result {

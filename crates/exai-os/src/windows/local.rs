@@ -3,7 +3,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::windows::fs::OpenOptionsExt as _;
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _, OwnedHandle};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -41,8 +41,8 @@ pub(crate) fn fresh(home: &Path, nonce: &str) -> io::Result<Name> {
 
 /// Pipes go with the process that served them.
 #[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
-pub(crate) fn sweep(_home: &Path) -> io::Result<usize> {
-    Ok(0)
+pub(crate) fn sockets(_home: &Path) -> io::Result<Vec<PathBuf>> {
+    Ok(Vec::new())
 }
 
 pub(crate) fn show(name: &Name, f: &mut fmt::Formatter<'_>) -> fmt::Result {

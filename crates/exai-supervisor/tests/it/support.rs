@@ -145,6 +145,12 @@ pub(crate) fn living(group: u32) -> usize {
     all.iter().filter(|process| process.pgid == group && !process.zombie).count()
 }
 
+/// Whether a process is in this group.
+pub(crate) fn in_group(group: u32, pid: u32) -> bool {
+    let all = exai_os::process::snapshot().unwrap();
+    all.iter().any(|process| process.pgid == group && process.pid == pid)
+}
+
 /// Waits for what a task of the job does. (`eventually` would block the one thread these run on.)
 pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let holds = async {

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a test that fails shows the daemon's log")]
 
 mod bad_input;
+mod cleanup;
 mod commands;
 mod containment;
 mod http;

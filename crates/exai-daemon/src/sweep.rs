@@ -1,0 +1,78 @@
+//! What the daemon before this one left behind is ended before a second copy of it could be started.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use exai_supervisor::leftovers::{self, Fate, LeftFile, LeftTree, Leftovers, Living, Verdict};
+use tokio::sync::watch;
+
+/// How long the leftovers may take. Servers wait for this; the daemon itself does not.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Known to be done, or awaited.
+#[derive(Debug, Clone)]
+pub(crate) struct Swept {
+    done: watch::Receiver<bool>,
+}
+
+impl Swept {
+    /// Begins, in the background. Only for the holder of the instance lock: every other daemon is dead then.
+    pub(crate) fn begin(servers_dir: PathBuf, daemon: Living) -> Self {
+        let (sender, done) = watch::channel(false);
+        // Not among the daemon's tasks: what does not let itself be ended must not keep the daemon from
+        // ending.
+        tokio::task::spawn_blocking(move || {
+            match leftovers::find(&servers_dir, Some(&daemon)) {
+                Ok(mut found) => {
+                    leftovers::end(&mut found, Instant::now() + LIMIT);
+                    tell(&found);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "what an earlier daemon may have left behind could not be looked at");
+                }
+            }
+            sender.send_replace(true);
+        });
+        Swept { done }
+    }
+
+    /// Returns when everything that can be ended is gone, or the time for it is over.
+    pub(crate) async fn done(&self) {
+        let mut done = self.done.clone();
+        // A thread that broke off has nothing more to wait for.
+        let _ = done.wait_for(|done| *done).await;
+    }
+}
+
+/// One line for each thing that was ended or left.
+fn tell(found: &Leftovers) {
+    found.trees.iter().for_each(tell_tree);
+    found.files.iter().for_each(tell_file);
+}
+
+fn tell_tree(tree: &LeftTree) {
+    for process in &tree.processes {
+        let (pid, name, of) = (process.identity.pid, &process.name, &tree.record.id);
+        match (&process.verdict, &process.fate) {
+            (Verdict::Ours { proof }, Some(Fate::Ended)) => {
+                tracing::info!(pid, name, of, proof, "ended a process that an earlier daemon left behind");
+            }
+            (_, Some(Fate::Left { reason })) => {
+                tracing::warn!(pid, name, of, reason, "left a process alone; `exai cleanup` shows it");
+            }
+            (_, Some(Fate::Ended | Fate::Gone | Fate::Removed) | None) => {}
+        }
+    }
+    tell_file(&tree.file);
+}
+
+fn tell_file(file: &LeftFile) {
+    let path = file.path.display();
+    match &file.fate {
+        Some(Fate::Removed) => tracing::info!(%path, reason = file.reason, "removed a file"),
+        Some(Fate::Left { reason }) => {
+            tracing::warn!(%path, reason, "left a file alone; `exai cleanup` shows it");
+        }
+        Some(Fate::Ended | Fate::Gone) | None => {}
+    }
+}

@@ -1,0 +1,136 @@
+//! Ending what is proven to be ours.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::time::{Duration, Instant};
+
+use exai_os::process::{Identity, Kill, Killed, kill_verified, wait_gone};
+
+use super::files::remove;
+use super::table::Table;
+use super::{Fate, LeftProcess, Leftovers, Verdict, prove};
+use crate::record::Place;
+
+/// For how long a guard is left to its work: it knows its tree better than we can.
+const GUARD: Duration = Duration::from_secs(5);
+/// What is kept of the deadline for ending a guard that does not get done.
+const RESERVE: Duration = Duration::from_secs(2);
+/// How long a process may take to end when it is asked to.
+const ASKED: Duration = Duration::from_millis(500);
+/// How long the processes of a tree are killed while its guard is let live.
+const ALONE: Duration = Duration::from_millis(500);
+/// How long one round of killing waits for its dead.
+const ROUND: Duration = Duration::from_millis(100);
+
+/// Ends every process that is proven to be ours, and removes the files that may be removed; each then says
+/// what became of it in its `fate`. Children that the proven start meanwhile are found and ended, too.
+///
+/// A guard at work is given up to five seconds. Blocks until everything is proven to be gone, and a moment
+/// beyond `deadline` at most. Each process's identity is checked again at the moment it is signalled.
+pub fn end(found: &mut Leftovers, deadline: Instant) {
+    if !found.trees.is_empty() {
+        end_trees(found, deadline);
+    }
+    found.files.iter_mut().for_each(remove);
+}
+
+fn end_trees(found: &mut Leftovers, deadline: Instant) {
+    let mut ending = Ending::default();
+    let outcome = ending.processes(found, deadline);
+    let table = outcome.and_then(|()| Table::take(found.spared));
+    for tree in &mut found.trees {
+        for process in &mut tree.processes {
+            process.fate = Some(match &table {
+                Ok(table) => ending.fate(process, table),
+                Err(error) => Fate::Left { reason: format!("the process table cannot be read: {error}") },
+            });
+        }
+        if let Some(process) = tree.processes.iter().find(|process| process.keeps_the_record()) {
+            let reason = format!("pid {} still lives", process.identity.pid);
+            tree.file.fate = Some(Fate::Left { reason });
+        } else {
+            // What kept it before may be gone now.
+            tree.file.removable = true;
+            remove(&mut tree.file);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Ending {
+    signalled: HashSet<Identity>,
+    refused: HashMap<Identity, String>,
+}
+
+impl Ending {
+    fn processes(&mut self, found: &mut Leftovers, deadline: Instant) -> io::Result<()> {
+        let now = Instant::now();
+        let patience = deadline.checked_sub(RESERVE).unwrap_or(now).min(now + GUARD);
+        for guard in found.trees.iter().filter_map(|tree| tree.guard()) {
+            wait_gone(&guard.identity, patience)?;
+        }
+        let first = self.signal(&living(found)?, Kill::Terminate, false);
+        wait_all(&first, deadline.min(Instant::now() + ASKED));
+        let start = Instant::now();
+        loop {
+            let left = living(found)?;
+            if left.is_empty() || Instant::now() >= deadline {
+                return Ok(());
+            }
+            let hit = self.signal(&left, Kill::Force, start.elapsed() > ALONE);
+            wait_all(&hit, deadline.min(Instant::now() + ROUND));
+        }
+    }
+
+    /// Signals the processes, and their guards only when nobody else is left, or `all` says so: as long as a
+    /// guard lives, what its tree leaves behind is handed to it and can be found.
+    fn signal(&mut self, living: &[LeftProcess], how: Kill, all: bool) -> Vec<Identity> {
+        let is_guard = |process: &LeftProcess| process.place == Some(Place::Guard);
+        let guards = all || living.iter().all(is_guard);
+        let meant = living.iter().filter(|process| guards || !is_guard(process));
+        let meant: Vec<Identity> = meant.map(|process| process.identity.clone()).collect();
+        for identity in &meant {
+            match kill_verified(identity, how) {
+                Ok(Killed::Signalled) => drop(self.signalled.insert(identity.clone())),
+                Ok(Killed::AlreadyGone | Killed::NotTheSame) => {}
+                Err(error) => drop(self.refused.insert(identity.clone(), error.to_string())),
+            }
+        }
+        meant
+    }
+
+    fn fate(&self, process: &LeftProcess, table: &Table) -> Fate {
+        let identity = &process.identity;
+        if table.living(identity).is_none() {
+            return if self.signalled.contains(identity) { Fate::Ended } else { Fate::Gone };
+        }
+        let reason = match (&process.verdict, self.refused.get(identity)) {
+            (Verdict::Stranger { reason } | Verdict::Unproven { reason }, _) => reason.clone(),
+            (Verdict::Ours { .. }, Some(error)) => format!("it cannot be ended: {error}"),
+            (Verdict::Ours { .. }, None) => "it still lives though it was killed".to_owned(),
+        };
+        Fate::Left { reason }
+    }
+}
+
+/// Looks again: who of ours lives now, old and new.
+fn living(found: &mut Leftovers) -> io::Result<Vec<LeftProcess>> {
+    if found.trees.is_empty() {
+        return Ok(Vec::new());
+    }
+    let table = Table::take(found.spared)?;
+    let mut all = Vec::new();
+    for tree in &mut found.trees {
+        prove::look(tree, &table);
+        let ours = tree.processes.iter().filter(|process| process.is_ours());
+        all.extend(ours.filter(|process| table.living(&process.identity).is_some()).cloned());
+    }
+    Ok(all)
+}
+
+fn wait_all(processes: &[Identity], until: Instant) {
+    for identity in processes {
+        // What cannot be waited for is seen in the next look at the table.
+        let _ = wait_gone(identity, until);
+    }
+}

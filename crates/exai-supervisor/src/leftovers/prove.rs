@@ -1,0 +1,173 @@
+//! Which living processes are of a tree, and what proves it.
+
+use exai_os::process::{Identity, ProcessInfo, identify};
+
+use super::table::Table;
+use super::{LeftProcess, LeftTree, Verdict, mark};
+use crate::record::{Containment, Place};
+
+/// Adds to the tree's processes what lives now. What was proven before stays so: its children are found
+/// again.
+pub(super) fn look(tree: &mut LeftTree, table: &Table) {
+    if tree.record.daemon.boot != table.boot() {
+        tree.file.reason = format!("the record of {}, of an earlier boot", tree.record.id);
+        return;
+    }
+    by_record(tree, table);
+    by_words(tree, table);
+    by_group(tree, table);
+    by_descent(tree, table);
+    by_marker_alone(tree, table);
+}
+
+fn by_record(tree: &mut LeftTree, table: &Table) {
+    for recorded in tree.record.processes.clone() {
+        let Some(now) = table.at(recorded.identity.pid) else { continue };
+        if recorded.pid != recorded.identity.pid {
+            stranger(tree, table, now, "its record gives it two numbers");
+        } else if table.living(&recorded.identity).is_none() {
+            stranger(tree, table, now, "identity does not match the record");
+        } else if recorded.place != Place::Member || in_reach(tree, table, now) {
+            let proof =
+                format!("its identity (boot, pid, start time) equals the record of {}", tree.record.id);
+            ours(tree, table, now, recorded.place, proof);
+        }
+    }
+}
+
+/// A guard says in its arguments whose it is. It may have started after the last record was written.
+fn by_words(tree: &mut LeftTree, table: &Table) {
+    let since = tree.record.daemon.start;
+    for (row, [nonce, id]) in table.guards().filter(|(row, _)| row.start >= since) {
+        if *nonce == tree.record.instance && *id == tree.record.id {
+            let proof = format!("its arguments name it the guard of {id} of the daemon that died");
+            ours(tree, table, row, Place::Guard, proof);
+        }
+    }
+}
+
+/// A group keeps its number as long as it has members, whoever led it. Both have to agree.
+fn by_group(tree: &mut LeftTree, table: &Table) {
+    let Some(root) = recorded_root(tree).cloned() else { return };
+    if root.boot != table.boot() || table.at(root.pid).is_some_and(|now| now.start != root.start) {
+        return; // the number is another's
+    }
+    let id = tree.record.id.clone();
+    for row in table.marked().filter(|row| row.pgid == root.pid && row.start >= root.start) {
+        if has_mark(tree, table, row) {
+            let proof = format!("it is in the process group of {id}, and its environment says the same");
+            ours(tree, table, row, Place::Member, proof);
+        }
+    }
+}
+
+fn by_descent(tree: &mut LeftTree, table: &Table) {
+    let proven = tree.processes.iter().filter(|process| process.is_ours());
+    let mut open: Vec<&ProcessInfo> = proven.filter_map(|process| table.living(&process.identity)).collect();
+    while let Some(parent) = open.pop() {
+        for child in table.children(parent) {
+            let known = tree.processes.iter().any(|known| table.living(&known.identity) == Some(child));
+            let new = !known || is_doubted(tree, table, child);
+            if new && in_reach(tree, table, child) {
+                let place = if recorded_root(tree).is_none() && is_guard(tree, parent) {
+                    Place::Root
+                } else {
+                    Place::Member
+                };
+                let proof = format!("it descends from pid {}, which is of {}", parent.pid, tree.record.id);
+                if ours(tree, table, child, place, proof) {
+                    open.push(child);
+                }
+            }
+        }
+    }
+}
+
+/// The marker is inherited by whatever a server starts, also by what is meant to outlive it.
+fn by_marker_alone(tree: &mut LeftTree, table: &Table) {
+    if tree.record.containment == Containment::Group {
+        return; // what left the group was to stay
+    }
+    let since = tree.record.daemon.start;
+    for row in table.marked().filter(|row| row.start >= since) {
+        if !has_mark(tree, table, row) {
+            continue;
+        }
+        let known = tree.processes.iter().any(|known| table.living(&known.identity) == Some(row));
+        if !known && table.never(row).is_none() {
+            let reason = format!("its environment names {}, and nothing else proves it", tree.record.id);
+            add(tree, table, row, None, Verdict::Unproven { reason });
+        }
+    }
+}
+
+fn recorded_root(tree: &LeftTree) -> Option<&Identity> {
+    let root = tree.record.processes.iter().find(|process| process.place == Place::Root);
+    root.map(|root| &root.identity)
+}
+
+fn is_guard(tree: &LeftTree, row: &ProcessInfo) -> bool {
+    tree.guard().is_some_and(|guard| guard.identity.pid == row.pid)
+}
+
+/// Whether a process is in the list with a verdict that a proof can still change.
+fn is_doubted(tree: &LeftTree, table: &Table, row: &ProcessInfo) -> bool {
+    let mut doubted = tree.processes.iter().filter(|known| !known.is_ours() && known.place.is_none());
+    doubted.any(|known| table.living(&known.identity) == Some(row))
+}
+
+/// With `containment = "group"` a process that left the root's group is meant to stay. A root that is not in
+/// the record yet is a child of the guard that leads a group.
+fn in_reach(tree: &LeftTree, table: &Table, row: &ProcessInfo) -> bool {
+    if tree.record.containment == Containment::Strict || row.pgid == 0 {
+        return true;
+    }
+    let leads = |group: u32| {
+        let leader = table.at(group).filter(|leader| leader.pgid == group);
+        let guard = tree.guard().map(|guard| guard.identity.pid);
+        leader.is_some_and(|leader| Some(leader.ppid) == guard)
+    };
+    recorded_root(tree).is_some_and(|root| root.pid == row.pgid) || leads(row.pgid)
+}
+
+fn has_mark(tree: &LeftTree, table: &Table, row: &ProcessInfo) -> bool {
+    table.mark(row) == Some(&mark(&tree.record.instance, &tree.record.id))
+}
+
+/// Adds a proven process. `false` when it is one that must not be ended, or is not what it was.
+fn ours(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, place: Place, proof: String) -> bool {
+    let verdict = match table.never(row) {
+        None => Verdict::Ours { proof },
+        Some(_) if !is_still_there(table, row) => return false,
+        Some(reason) => Verdict::Unproven { reason: format!("{proof}; but {reason}") },
+    };
+    let ours = matches!(verdict, Verdict::Ours { .. });
+    add(tree, table, row, Some(place), verdict);
+    ours
+}
+
+fn is_still_there(table: &Table, row: &ProcessInfo) -> bool {
+    identify(row.pid).ok().flatten() == Some(table.identity(row))
+}
+
+fn stranger(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, reason: &str) {
+    add(tree, table, row, None, Verdict::Stranger { reason: reason.to_owned() });
+}
+
+/// One entry a process; a proof is worth more than a doubt.
+fn add(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, place: Option<Place>, verdict: Verdict) {
+    let identity = table.identity(row);
+    let new = LeftProcess {
+        identity,
+        name: row.name.clone(),
+        place,
+        rss_bytes: row.rss_bytes,
+        verdict,
+        fate: None,
+    };
+    match tree.processes.iter_mut().find(|known| known.identity == new.identity) {
+        None => tree.processes.push(new),
+        Some(known) if !known.is_ours() && new.is_ours() => *known = new,
+        Some(_) => {}
+    }
+}

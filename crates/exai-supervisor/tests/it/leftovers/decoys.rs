@@ -1,0 +1,129 @@
+//! Hostile records: never a wrong kill.
+
+use std::time::{Duration, Instant};
+
+use exai_os::process::{Identity, current, identify};
+use exai_supervisor::leftovers::Verdict;
+use exai_supervisor::record::{Containment, Place, Recorded, TreeRecord};
+
+use super::scene::{Scene, Sleeper, about, assert_ended, assert_left, recorded};
+
+/// Records that give a living process a wrong identity, each in its own way.
+fn lies(identity: &Identity) -> Vec<Recorded> {
+    let wrong = |change: &dyn Fn(&mut Recorded)| {
+        let mut lie = recorded(identity, Place::Member);
+        change(&mut lie);
+        lie
+    };
+    vec![
+        wrong(&|lie| lie.identity.start -= 1),
+        wrong(&|lie| lie.identity.start += 1),
+        wrong(&|lie| lie.identity.start = 0),
+        wrong(&|lie| lie.identity.start = u64::MAX),
+        wrong(&|lie| lie.identity.start += 100_000),
+        wrong(&|lie| lie.identity.boot = "another".into()),
+        wrong(&|lie| lie.identity.boot.clear()),
+        wrong(&|lie| lie.identity.boot.push(' ')),
+        wrong(&|lie| lie.identity.boot = lie.identity.boot.to_uppercase() + "-"),
+        wrong(&|lie| lie.pid = 1),
+        wrong(&|lie| lie.pid = 0),
+        wrong(&|lie| lie.pid = u32::MAX),
+        wrong(&|lie| (lie.pid, lie.identity.pid) = (u32::MAX, u32::MAX)),
+        wrong(&|lie| (lie.pid, lie.identity.pid) = (0, 0)),
+    ]
+}
+
+#[test]
+fn a_thousand_records_that_lie_end_nobody() {
+    let Some(scene) = Scene::new() else { return };
+    let copy = |name: &str| {
+        let path = scene.dir.path().join(name);
+        std::fs::copy("/bin/sleep", &path).expect("a copy of sleep");
+        path
+    };
+    let start = |program: &std::path::Path, mark: Option<&str>| {
+        Sleeper::start(program, &["60"], mark).expect("a sleeper")
+    };
+    let sleep = std::path::Path::new("sleep");
+    let mut decoys = vec![
+        start(sleep, None),
+        start(sleep, Some(&scene.mark(1))),
+        start(sleep, Some(&scene.nonce)),
+        start(sleep, Some("")),
+        start(&copy("exai"), None),
+        start(&copy("a b) c"), None),
+        start(&copy("x) R 1 1 1"), Some(&scene.mark(2))),
+        Sleeper::start("setsid", &["sleep", "60"], None).expect("a sleeper"),
+        Sleeper::start("setsid", &["sleep", "60"], Some(&scene.mark(3))).expect("a sleeper"),
+        // Members of the group of the one that is named as root.
+        Sleeper::shell("sleep 60 & wait", Some(&scene.mark(4))).expect("a shell"),
+    ];
+    let mut zombie = start(sleep, Some(&scene.mark(5)));
+    zombie.make_zombie();
+    decoys.push(start(sleep, Some(&(scene.mark(1) + " "))));
+    let places = [Place::Guard, Place::Root, Place::Member];
+    let mut number = 0;
+    for identity in decoys.iter().map(|decoy| &decoy.identity).chain([&zombie.identity]) {
+        for lie in lies(identity) {
+            for place in places {
+                for containment in [Containment::Strict, Containment::Group] {
+                    number += 1;
+                    let lie = Recorded { place, ..lie.clone() };
+                    let record = scene.record(&format!("everything#{number}"), vec![lie]);
+                    scene.write(&TreeRecord { containment, ..record });
+                }
+            }
+        }
+    }
+    assert!(number >= 1000, "{number}");
+    let started = Instant::now();
+    let (found, _) = scene.end();
+    let took = started.elapsed();
+    assert_eq!(found.trees.len(), number);
+    assert!(decoys.iter().all(Sleeper::lives), "no decoy was ended");
+    let all = || found.trees.iter().flat_map(|tree| &tree.processes);
+    assert!(all().all(|process| !process.is_ours()));
+    let strangers = all().filter(|process| matches!(process.verdict, Verdict::Stranger { .. })).count();
+    assert!(strangers > 500, "{strangers} were told from what the record names");
+    assert!(about(&found, &zombie.identity).is_none(), "a zombie is gone");
+    // A third of a second for all of them, on a machine that does nothing else.
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[test]
+fn true_identities_of_those_that_must_never_be_ended() {
+    let Some(scene) = Scene::new() else { return };
+    let me = current().expect("this process");
+    let above = exai_os::process::ancestors(me.pid).expect("ancestors");
+    let first = identify(1).expect("the process table");
+    let above = above.iter().filter_map(|row| identify(row.pid).ok().flatten());
+    let never: Vec<Identity> = first.into_iter().chain(above).chain([me]).collect();
+    // What descends from them is not proven by that.
+    let decoy = Sleeper::sleep().expect("sleep");
+    let ours = Sleeper::sleep().expect("sleep");
+    let mut processes: Vec<Recorded> = never.iter().map(|identity| recorded(identity, Place::Root)).collect();
+    processes.push(recorded(&ours.identity, Place::Member));
+    scene.write(&scene.record("everything#1", processes));
+    let (found, _) = scene.end();
+    for identity in &never {
+        assert_left(&found, identity, "but ");
+    }
+    assert!(decoy.lives() && about(&found, &decoy.identity).is_none());
+    assert_ended(&found, &ours.identity, "record");
+}
+
+#[test]
+fn a_name_may_hold_anything_and_the_marker_alone_proves_nothing() {
+    let Some(scene) = Scene::new() else { return };
+    let path = scene.dir.path().join("a b) c");
+    std::fs::copy("/bin/sleep", &path).expect("a copy of sleep");
+    let odd = Sleeper::start(&path, &["60"], None).expect("a sleeper");
+    let marked = Sleeper::start("sleep", &["60"], Some(&scene.mark(1))).expect("sleep");
+    let file = scene.write(&scene.record("everything#1", vec![recorded(&odd.identity, Place::Root)]));
+    let (found, took) = scene.end();
+    assert_ended(&found, &odd.identity, "record");
+    assert_eq!(about(&found, &odd.identity).map(|process| &*process.name), Some("a b) c"));
+    assert_left(&found, &marked.identity, "nothing else proves it");
+    assert!(file.exists(), "it stays as long as there is a doubt");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}

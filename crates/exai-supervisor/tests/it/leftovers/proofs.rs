@@ -1,0 +1,219 @@
+//! What is proven is ended, all of it, in time.
+
+use std::process::Command;
+use std::time::Duration;
+
+use exai_os::process::identify;
+use exai_supervisor::leftovers::{self, Fate, LeftProcess, Living};
+use exai_supervisor::record::{Containment, Place};
+
+use super::scene::{Scene, Sleeper, about, assert_ended, assert_left, lives, recorded, tidy};
+
+#[test]
+fn a_recorded_process_and_its_children_are_ended_and_the_record_goes() {
+    let Some(scene) = Scene::new() else { return };
+    let root = Sleeper::shell("sleep 60 & sleep 60 & trap '' TERM; wait; wait; sleep 60", None).expect("sh");
+    let children = root.children(2);
+    let file = scene.write(&scene.record("everything#1", vec![recorded(&root.identity, Place::Root)]));
+    let found = scene.find();
+    assert_eq!(found.trees[0].processes.len(), 3);
+    assert!(root.lives() && file.exists(), "looking changes nothing");
+    let (found, took) = scene.end();
+    assert_ended(&found, &root.identity, "equals the record of everything#1");
+    for child in &children {
+        assert_ended(&found, child, "descends from pid");
+    }
+    assert_eq!(found.trees[0].file.fate, Some(Fate::Removed));
+    assert!(!file.exists() && scene.find().is_empty());
+    assert!(found.freed_bytes() > 100_000);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn a_tree_that_grows_while_it_is_ended_ends() {
+    let Some(scene) = Scene::new() else { return };
+    let mark = scene.mark(1);
+    let script = "trap '' TERM; while :; do (sleep 60 & sleep 60) & sleep 0.005; done";
+    let root = Sleeper::shell(script, Some(&mark)).expect("sh");
+    scene.write(&scene.record("everything#1", vec![recorded(&root.identity, Place::Root)]));
+    exai_test::eventually("it has grown", Duration::from_secs(5), || {
+        scene.find().trees[0].processes.len() > 10
+    });
+    let (found, took) = scene.end();
+    assert!(found.trees[0].processes.iter().all(LeftProcess::is_ours));
+    assert!(found.trees[0].processes.iter().all(|process| !lives(&process.identity)));
+    assert_eq!(crate::support::living(root.pid()), 0);
+    assert!(scene.find().is_empty());
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn of_a_dead_roots_group_those_are_ours_whose_environment_agrees() {
+    let Some(scene) = Scene::new() else { return };
+    let mark = scene.mark(1);
+    let script = "sleep 60 & env -u EXAI_OWNER sleep 60 & EXAI_OWNER=other.everything#1 sleep 60 & \
+                  setsid sleep 60 & wait";
+    let mut root = Sleeper::shell(script, Some(&mark)).expect("sh");
+    let children = root.children(4);
+    let value = |pid| exai_os::belonging::environment_value(pid, "EXAI_OWNER").expect("an environment");
+    let group = root.pid();
+    let has_left = |pid| !crate::support::in_group(group, pid);
+    root.end();
+    let file = scene.write(&scene.record("everything#1", vec![recorded(&root.identity, Place::Root)]));
+    let planned: Vec<_> = children.iter().map(|child| (value(child.pid), has_left(child.pid))).collect();
+    let (found, _) = scene.end();
+    let mut kinds = [0; 3];
+    for (child, (value, has_left)) in children.iter().zip(planned) {
+        match (value == Some(mark.clone()), has_left) {
+            (true, false) => assert_ended(&found, child, "process group"),
+            (true, true) => assert_left(&found, child, "nothing else proves it"),
+            (false, _) => assert!(lives(child) && about(&found, child).is_none()),
+        }
+        kinds[usize::from(value == Some(mark.clone())) + usize::from(has_left)] += 1;
+        tidy(child);
+    }
+    assert_eq!(kinds, [2, 1, 1]);
+    // It stayed for the sake of the one that could not be proven, and that is gone now.
+    assert!(file.exists());
+    exai_test::eventually("they are gone", Duration::from_secs(5), || !children.iter().any(lives));
+    let (found, _) = scene.end();
+    assert!(found.trees[0].processes.is_empty() && !file.exists(), "{found:?}");
+}
+
+#[test]
+fn with_group_containment_what_left_the_group_stays() {
+    let Some(scene) = Scene::new() else { return };
+    let mark = scene.mark(1);
+    let root = Sleeper::shell("sleep 60 & setsid sleep 60 & wait", Some(&mark)).expect("sh");
+    let children = root.children(2);
+    exai_test::eventually("one has left", Duration::from_secs(5), || crate::support::living(root.pid()) == 2);
+    let (member, leaver): (Vec<_>, Vec<_>) =
+        children.iter().partition(|child| crate::support::in_group(root.pid(), child.pid));
+    let mut processes = vec![recorded(&root.identity, Place::Root)];
+    processes.extend(children.iter().map(|child| recorded(child, Place::Member)));
+    let record = scene.record("everything#1", processes);
+    let file =
+        scene.write(&exai_supervisor::record::TreeRecord { containment: Containment::Group, ..record });
+    let (found, _) = scene.end();
+    assert_ended(&found, member[0], "record");
+    assert!(lives(leaver[0]) && about(&found, leaver[0]).is_none());
+    assert!(!file.exists());
+    tidy(leaver[0]);
+}
+
+/// A program named `exai` that runs a script named `guard`: to the process table it looks like one.
+fn guard(scene: &Scene, program: &str, nonce: &str, id: &str, script: &str) -> Sleeper {
+    let dir = tempfile::tempdir_in(scene.dir.path()).expect("a directory").keep();
+    std::fs::write(dir.join("guard"), script).expect("a script");
+    std::fs::copy("/bin/sh", dir.join(program)).expect("a copy of sh");
+    let line = format!("cd '{}' && exec ./{program} guard {nonce} '{id}'", dir.display());
+    let guard = Sleeper::shell(&line, None).expect("sh");
+    exai_test::eventually("it runs", Duration::from_secs(5), || {
+        exai_os::process::command_line(guard.pid()).is_ok_and(|line| line.len() == 4)
+    });
+    guard
+}
+
+#[test]
+fn a_guard_at_work_is_left_to_it_and_one_that_hangs_is_ended_last() {
+    let Some(scene) = Scene::new() else { return };
+    let id = "everything#1";
+    let quick = guard(&scene, "exai", &scene.nonce, id, "sleep 0.3");
+    let other_program = guard(&scene, "other", &scene.nonce, id, "sleep 60; :");
+    let other_daemon = guard(&scene, "exai", "fedcba9876543210", id, "sleep 60; :");
+    let other_tree = guard(&scene, "exai", &scene.nonce, "everything#2", "sleep 60; :");
+    let decoys = [&other_program, &other_daemon, &other_tree];
+    // An intent: nothing had been started when the daemon died, or so it seems.
+    scene.write(&scene.record(id, Vec::new()));
+    let found = scene.find();
+    assert_eq!(found.trees[0].guard().map(|guard| guard.identity.pid), Some(quick.pid()));
+    let (found, took) = scene.end();
+    assert_eq!(about(&found, &quick.identity).and_then(|guard| guard.fate.clone()), Some(Fate::Gone));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+
+    let hung = guard(&scene, "exai", &scene.nonce, id, "trap '' TERM; while :; do sleep 60; done");
+    let child = hung.children(1).remove(0);
+    scene.write(&scene.record(id, Vec::new()));
+    let (found, took) = scene.end();
+    assert_ended(&found, &hung.identity, "arguments");
+    assert_ended(&found, &child, "descends");
+    assert!((5.0..8.0).contains(&took.as_secs_f64()), "{took:?}");
+    assert!(decoys.iter().all(|decoy| decoy.lives()));
+    assert!(decoys.iter().all(|decoy| about(&found, &decoy.identity).is_none()));
+}
+
+#[test]
+fn the_living_are_none_of_our_business() {
+    let Some(scene) = Scene::new() else { return };
+    let server = Sleeper::sleep().expect("sleep");
+    let mut record = scene.record("everything#1", vec![recorded(&server.identity, Place::Root)]);
+    let living = |instance: &str| Living { instance: instance.to_owned(), pid: std::process::id() };
+    scene.write(&record);
+    let found = leftovers::find(&scene.servers(), Some(&living(&scene.nonce))).expect("a look");
+    assert!(found.is_empty(), "it is the living daemon's own");
+    // Another daemon's, by its process.
+    record.daemon = exai_os::process::current().expect("this process");
+    scene.write(&record);
+    let found = leftovers::find(&scene.servers(), Some(&living("another"))).expect("a look");
+    assert!(found.is_empty(), "its daemon lives");
+    assert!(scene.end().0.is_empty() && server.lives());
+}
+
+#[test]
+fn a_daemon_that_was_started_within_a_tree_is_spared() {
+    let Some(scene) = Scene::new() else { return };
+    let root = Sleeper::shell("sleep 60 & wait", None).expect("sh");
+    let daemon = root.children(1).remove(0);
+    scene.write(&scene.record("everything#1", vec![recorded(&root.identity, Place::Root)]));
+    let living = Living { instance: "another".to_owned(), pid: daemon.pid };
+    let mut found = leftovers::find(&scene.servers(), Some(&living)).expect("a look");
+    leftovers::end(&mut found, std::time::Instant::now() + Duration::from_secs(5));
+    assert_ended(&found, &root.identity, "record");
+    assert_left(&found, &daemon, "it is the daemon that runs");
+    tidy(&daemon);
+}
+
+#[test]
+fn a_record_of_an_earlier_boot_is_only_a_file() {
+    let Some(scene) = Scene::new() else { return };
+    let server = Sleeper::start("sleep", &["60"], Some(&scene.mark(1))).expect("sleep");
+    let mut record = scene.record("everything#1", vec![recorded(&server.identity, Place::Root)]);
+    record.daemon.boot = "another".to_owned();
+    let file = scene.write(&record);
+    let (found, _) = scene.end();
+    assert!(found.trees[0].processes.is_empty() && found.trees[0].file.reason.contains("earlier boot"));
+    assert!(!file.exists() && server.lives());
+}
+
+#[test]
+fn an_empty_directory_costs_next_to_nothing() {
+    let Some(scene) = Scene::new() else { return };
+    let start = std::time::Instant::now();
+    for _ in 0..100 {
+        assert!(scene.end().0.is_empty());
+    }
+    assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
+    assert!(leftovers::find(&scene.servers().join("none"), None).expect("a look").is_empty());
+}
+
+#[test]
+fn another_accounts_process_is_left_alone() {
+    let Some(scene) = Scene::new() else { return };
+    // Only root can make one.
+    let Some(other) = Sleeper::start("setpriv", &["--reuid=65534", "--clear-groups", "sleep", "60"], None)
+    else {
+        return;
+    };
+    let name = || Command::new("ps").args(["-o", "comm=", "-p", &other.pid().to_string()]).output();
+    exai_test::eventually("it runs", Duration::from_secs(5), || {
+        !other.lives() || name().is_ok_and(|output| output.stdout.starts_with(b"sleep"))
+    });
+    if !other.lives() || exai_os::belonging::process_is_ours(other.pid()).unwrap_or(true) {
+        return;
+    }
+    let file = scene.write(&scene.record("everything#1", vec![recorded(&other.identity, Place::Root)]));
+    let (found, _) = scene.end();
+    assert_left(&found, &other.identity, "belongs to another account");
+    assert!(file.exists(), "what it names lives");
+    assert!(identify(other.pid()).expect("the process table").is_some());
+}

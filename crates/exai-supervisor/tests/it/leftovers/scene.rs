@@ -1,0 +1,182 @@
+//! A directory of records, and the processes they name.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use exai_os::process::{Identity, Kill, identify, kill_verified, snapshot};
+use exai_supervisor::leftovers::{self, Fate, LeftProcess, Leftovers, Verdict};
+use exai_supervisor::record::{Containment, Place, Recorded, SCHEMA, TreeRecord};
+use tempfile::TempDir;
+
+/// A process of a test. It ends with it.
+pub(crate) struct Sleeper {
+    child: Child,
+    pub(crate) identity: Identity,
+}
+
+impl Sleeper {
+    /// `None` where there is no such program (Windows).
+    pub(crate) fn start(program: impl AsRef<Path>, args: &[&str], mark: Option<&str>) -> Option<Sleeper> {
+        let mut command = Command::new(program.as_ref());
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some(mark) = mark {
+            command.env("EXAI_OWNER", mark);
+        }
+        let child = command.spawn().ok()?;
+        let identity = identify(child.id()).expect("the process table").expect("it lives");
+        Some(Sleeper { child, identity })
+    }
+
+    pub(crate) fn sleep() -> Option<Sleeper> {
+        Sleeper::start("sleep", &["60"], None)
+    }
+
+    pub(crate) fn shell(script: &str, mark: Option<&str>) -> Option<Sleeper> {
+        Sleeper::start("setsid", &["sh", "-c", script], mark)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.identity.pid
+    }
+
+    pub(crate) fn lives(&self) -> bool {
+        lives(&self.identity)
+    }
+
+    /// Ends it; its identity remains.
+    pub(crate) fn end(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// Ends it, and leaves it unreaped.
+    pub(crate) fn make_zombie(&mut self) {
+        self.child.kill().expect("it can be killed");
+        exai_test::eventually("it is a zombie", Duration::from_secs(5), || !self.lives());
+    }
+
+    /// Waits for its children to be there.
+    pub(crate) fn children(&self, number: usize) -> Vec<Identity> {
+        let mut found = Vec::new();
+        exai_test::eventually("the children are there", Duration::from_secs(5), || {
+            let all = snapshot().expect("the process table");
+            let children =
+                all.iter().filter(|row| row.ppid == self.pid() && !row.zombie && row.name == "sleep");
+            found = children.filter_map(|row| identify(row.pid).ok().flatten()).collect();
+            found.len() == number
+        });
+        found
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        // As long as it is not reaped, its group's number is nobody else's.
+        for row in snapshot().unwrap_or_default() {
+            if row.pgid == self.pid() {
+                identify(row.pid).ok().flatten().iter().for_each(tidy);
+            }
+        }
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn lives(identity: &Identity) -> bool {
+    identify(identity.pid).expect("the process table").as_ref() == Some(identity)
+}
+
+/// Ends what is no child of the test.
+pub(crate) fn tidy(identity: &Identity) {
+    let _ = kill_verified(identity, Kill::Force);
+}
+
+pub(crate) struct Scene {
+    pub(crate) dir: TempDir,
+    daemon: Identity,
+    /// The nonce of the daemon that died. Tests run side by side: each has its own.
+    pub(crate) nonce: String,
+}
+
+impl Scene {
+    /// `None` where there is no `sleep` (Windows).
+    pub(crate) fn new() -> Option<Scene> {
+        // It starts before everything it is said to have started.
+        let mut daemon = Sleeper::sleep()?;
+        daemon.end();
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        std::fs::create_dir(dir.path().join("servers")).expect("a directory");
+        let nonce = format!("{:08x}{:08x}", daemon.pid(), daemon.identity.start & 0xFFFF_FFFF);
+        Some(Scene { dir, daemon: daemon.identity.clone(), nonce })
+    }
+
+    pub(crate) fn servers(&self) -> PathBuf {
+        self.dir.path().join("servers")
+    }
+
+    pub(crate) fn record(&self, id: &str, processes: Vec<Recorded>) -> TreeRecord {
+        TreeRecord {
+            schema: SCHEMA,
+            instance: self.nonce.clone(),
+            daemon: self.daemon.clone(),
+            server: id.split('#').next().expect("a name").to_owned(),
+            id: id.to_owned(),
+            started_at: "2026-11-23T10:00:00Z".to_owned(),
+            containment: Containment::Strict,
+            processes,
+        }
+    }
+
+    /// What a process of `everything#N` has in its environment.
+    pub(crate) fn mark(&self, number: u32) -> String {
+        format!("{}.everything#{number}", self.nonce)
+    }
+
+    /// Writes a record, and returns its file.
+    pub(crate) fn write(&self, record: &TreeRecord) -> PathBuf {
+        record.write(&self.servers()).expect("a record is written");
+        exai_supervisor::record::path(&self.servers(), &record.id, &record.instance)
+    }
+
+    pub(crate) fn find(&self) -> Leftovers {
+        leftovers::find(&self.servers(), None).expect("a look")
+    }
+
+    pub(crate) fn end(&self) -> (Leftovers, Duration) {
+        let mut found = self.find();
+        let start = Instant::now();
+        leftovers::end(&mut found, start + Duration::from_secs(10));
+        (found, start.elapsed())
+    }
+}
+
+pub(crate) fn recorded(identity: &Identity, place: Place) -> Recorded {
+    Recorded { pid: identity.pid, identity: identity.clone(), place, name: "x".to_owned() }
+}
+
+/// What was found about a process.
+pub(crate) fn about<'a>(found: &'a Leftovers, identity: &Identity) -> Option<&'a LeftProcess> {
+    found.trees.iter().flat_map(|tree| &tree.processes).find(|process| process.identity == *identity)
+}
+
+#[track_caller]
+pub(crate) fn assert_ended(found: &Leftovers, identity: &Identity, proof: &str) {
+    let process = about(found, identity).unwrap_or_else(|| panic!("pid {} was not found", identity.pid));
+    match (&process.verdict, &process.fate) {
+        (Verdict::Ours { proof: said }, Some(Fate::Ended)) => assert!(said.contains(proof), "{said}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(!lives(identity));
+}
+
+#[track_caller]
+pub(crate) fn assert_left(found: &Leftovers, identity: &Identity, reason: &str) {
+    let process = about(found, identity).unwrap_or_else(|| panic!("pid {} was not found", identity.pid));
+    assert!(!process.is_ours(), "{process:?}");
+    match &process.fate {
+        Some(Fate::Left { reason: said }) => assert!(said.contains(reason), "{said}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(lives(identity));
+}
