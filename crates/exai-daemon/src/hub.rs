@@ -42,6 +42,8 @@ pub(crate) enum HubEvent {
     Spawned { instance: InstanceId, outcome: Result<Started, String> },
     /// The watcher wants a server to be pinged.
     Ping { instance: InstanceId },
+    /// The process that spoke MCP is gone, though a launcher of it lives on.
+    Unserved { instance: InstanceId },
     /// The built-in server answers.
     Builtin { instance: InstanceId, message: Bytes },
     /// Somebody wants to know something or have something done.
@@ -259,6 +261,7 @@ impl Hub {
             }
             HubEvent::Spawned { instance, outcome } => self.spawned(instance, outcome),
             HubEvent::Ping { instance } => self.route(Event::Ping { instance }),
+            HubEvent::Unserved { instance } => self.unserved(instance),
             HubEvent::Builtin { instance, message } => {
                 if let Ok(message) = Message::parse(message) {
                     self.route(Event::FromServer { instance, message });
@@ -354,18 +357,33 @@ impl Hub {
                 }
             }
             Effect::Start { instance, server, number } => self.start(instance, &server, number),
-            Effect::Stop { instance } => self.stop_instance(instance),
+            Effect::Stop { instance } => self.stop_instance(instance, self.grace()),
             Effect::Ready { instance } => self.host.watch.initialized(instance),
             Effect::Pinged { instance, sent, answered } => self.host.watch.pinged(instance, sent, answered),
-            Effect::GiveUp { instance, reason } => {
-                let stderr_tail = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
-                    Some(Body::Running(job) | Body::Stopping(job)) => job.stderr_tail(),
-                    Some(Body::Spawning | Body::Unwanted | Body::Builtin) | None => String::new(),
-                };
-                self.stop_instance(instance);
-                self.pending.push_back(Event::Down { instance, why: Down { reason, stderr_tail } });
-            }
+            Effect::GiveUp { instance, reason } => self.give_up(instance, reason, self.grace()),
         }
+    }
+
+    /// Stops an instance that is of no use; the router hears at once that it is gone.
+    fn give_up(&mut self, instance: InstanceId, reason: String, grace: Duration) {
+        let stderr_tail = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
+            Some(Body::Running(job) | Body::Stopping(job)) => job.stderr_tail(),
+            Some(Body::Spawning | Body::Unwanted | Body::Builtin) | None => String::new(),
+        };
+        self.stop_instance(instance, grace);
+        self.pending.push_back(Event::Down { instance, why: Down { reason, stderr_tail } });
+    }
+
+    fn unserved(&mut self, instance: InstanceId) {
+        let Some(hosted) = self.hosted.get(&instance) else { return };
+        if !matches!(hosted.body, Body::Running(_)) {
+            return;
+        }
+        tracing::warn!(server = %hosted.server, "the server is gone, its launcher lives on: ended");
+        *self.restarts.entry(hosted.server.clone()).or_default() += 1;
+        // Who would use the time is gone.
+        self.give_up(instance, "ended, though what had started it lives on".to_owned(), Duration::ZERO);
+        self.run_pending();
     }
 
     fn to_client(&mut self, client: ClientId, bytes: Bytes, about: About) {
@@ -457,12 +475,12 @@ impl Hub {
         if self.stopping.is_some() { HURRY } else { exai_supervisor::job::GRACE }
     }
 
-    fn stop_instance(&mut self, instance: InstanceId) {
+    fn stop_instance(&mut self, instance: InstanceId, grace: Duration) {
         let Some(mut hosted) = self.hosted.remove(&instance) else { return };
         hosted.body = match hosted.body {
             Body::Running(job) => {
                 tracing::info!(server = %hosted.server, pid = job.root().pid, "stopping");
-                job.stop(self.grace());
+                job.stop(grace);
                 Body::Stopping(job)
             }
             Body::Spawning => Body::Unwanted,
@@ -588,7 +606,7 @@ impl Hub {
     fn stop_all(&mut self) {
         let ids: Vec<InstanceId> = self.hosted.keys().copied().collect();
         for id in ids {
-            self.stop_instance(id);
+            self.stop_instance(id, HURRY);
         }
     }
 

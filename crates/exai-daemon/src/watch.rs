@@ -87,6 +87,8 @@ impl Watch {
             seen: job.seen(),
             initialized: None,
             measuring: Measuring::Not,
+            taken: None,
+            lost: None,
             said_too_many: false,
         };
         self.state().trees.insert(instance, tree);
@@ -162,7 +164,9 @@ impl Watch {
                     let home = || self.0.home.path().to_owned();
                     let strangers =
                         strangers.get_or_insert_with(|| Strangers::new(home(), nonce.clone(), &table));
-                    self.look(&table, strangers);
+                    for instance in self.look(&table, strangers) {
+                        hub.send_from_thread(HubEvent::Unserved { instance });
+                    }
                 }
                 Err(error) => tracing::debug!(%error, "the process table cannot be read"),
             }
@@ -187,7 +191,7 @@ impl Watch {
         match order {
             Order::Measure(_) => {
                 tree.before_ping(&members);
-                self.put_back(instance, tree.measuring);
+                self.put_back(instance, tree);
                 hub.send_from_thread(HubEvent::Ping { instance });
             }
             Order::Pinged(_, sent, answered) => {
@@ -195,7 +199,7 @@ impl Watch {
                     std::thread::sleep(COUNTED);
                     tree.after_ping(&members, sent, answered)
                 };
-                self.put_back(instance, tree.measuring);
+                self.put_back(instance, tree);
                 if !told {
                     hub.send_from_thread(HubEvent::Ping { instance });
                 }
@@ -204,13 +208,17 @@ impl Watch {
     }
 
     /// The tree was worked on outside the lock, and may have ended meanwhile.
-    fn put_back(&self, instance: InstanceId, measuring: Measuring) {
+    fn put_back(&self, instance: InstanceId, worked_on: Tree) {
         if let Some(tree) = self.state().trees.get_mut(&instance) {
-            tree.measuring = measuring;
+            tree.measuring = worked_on.measuring;
+            tree.taken = worked_on.taken;
+            tree.lost = worked_on.lost;
         }
     }
 
-    fn look(&self, table: &[ProcessInfo], strangers: &mut Strangers) {
+    /// Returns the instances whose server is gone though something of their tree lives on.
+    fn look(&self, table: &[ProcessInfo], strangers: &mut Strangers) -> Vec<InstanceId> {
+        let mut unserved = Vec::new();
         let mut state = self.state();
         let state = &mut *state;
         let mut known: BTreeSet<u32> = state.shims.values().copied().chain([std::process::id()]).collect();
@@ -224,14 +232,19 @@ impl Watch {
                 if let Err(error) = tree.record.write(&self.0.home.servers_dir()) {
                     tracing::warn!(id = tree.record.id, %error, "the record of a server's processes cannot be written");
                 }
-                if tree.server_is_gone(table) {
+                if tree.lost.is_none() && tree.server_is_gone(table) {
                     tree.measuring = Measuring::Not;
+                    tree.lost = Some(Instant::now());
                     state.orders.push_back(Order::Measure(instance));
                 }
+            }
+            if tree.is_unserved() {
+                unserved.push(instance);
             }
             unexpected.extend(tree.too_many());
         }
         unexpected.extend(strangers.unexpected(table, &known));
         state.unexpected = unexpected;
+        unserved
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use exai_os::process::{Identity, ProcessInfo};
 use exai_os::tree::Known;
@@ -10,6 +11,10 @@ use exai_supervisor::job::Seen;
 use exai_supervisor::record::{Containment, Place, Recorded, TreeRecord};
 use exai_supervisor::tree::{self, Count, Exchange, Facts, Judgement, Listening, Pipes};
 
+/// How long another process of a tree has to answer when the one that did is gone, and when it is not sure
+/// that it did.
+const SUCCESSION: Duration = Duration::from_secs(2);
+const DOUBTFUL_SUCCESSION: Duration = Duration::from_secs(10);
 /// How often an exchange is tried that does not tell who the server is.
 const TRIES: u32 = 3;
 
@@ -25,8 +30,20 @@ pub(crate) struct Tree {
     /// When `initialize` was answered, by [`exai_os::evidence::clock`].
     pub(crate) initialized: Option<u64>,
     pub(crate) measuring: Measuring,
+    pub(crate) taken: Option<Taken>,
+    /// Since when that process is gone, and nobody has answered a ping.
+    pub(crate) lost: Option<Instant>,
     /// It was said that the tree is too large, and is not said again before it was smaller.
     pub(crate) said_too_many: bool,
+}
+
+/// The process that was taken for the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    pid: u32,
+    start: u64,
+    /// It was seen to answer; otherwise it is presumed.
+    confirmed: bool,
 }
 
 /// Who the server is, by the counters of an exchange.
@@ -82,6 +99,12 @@ impl Tree {
         })
     }
 
+    fn take(&mut self, judgement: &Judgement, members: &[ProcessInfo]) {
+        let found = members.iter().find(|one| Some(one.pid) == judgement.server);
+        let confirmed = judgement.is_confirmed();
+        self.taken = found.map(|one| Taken { pid: one.pid, start: one.start, confirmed });
+    }
+
     /// Takes the counters before a ping.
     pub(crate) fn before_ping(&mut self, members: &[ProcessInfo]) {
         let tries = match self.measuring {
@@ -89,17 +112,23 @@ impl Tree {
             Measuring::Asked { tries, .. } | Measuring::Done { tries, .. } => tries,
         };
         self.measuring = Measuring::Asked { before: tree::count(members), tries: tries + 1 };
+        if self.lost.is_none() {
+            self.take(&self.judge(&tree::look(members, self.pipes)), members);
+        }
     }
 
     /// Takes the counters after its answer. Returns whether that tells who the server is, or no more is to be
     /// tried.
     pub(crate) fn after_ping(&mut self, members: &[ProcessInfo], sent: usize, answered: usize) -> bool {
+        self.lost = None;
         let Measuring::Asked { before, tries } = &self.measuring else { return true };
         let after = tree::count(members);
         let exchange = Exchange::between(before, &after, sent as u64, answered as u64);
         let (before, tries) = (before.clone(), *tries);
         self.measuring = Measuring::Done { exchange, tries };
-        if self.judge(&tree::look(members, self.pipes)).is_confirmed() || tries >= TRIES {
+        let judgement = self.judge(&tree::look(members, self.pipes));
+        self.take(&judgement, members);
+        if judgement.is_confirmed() || tries >= TRIES {
             return true;
         }
         self.measuring = Measuring::Asked { before, tries };
@@ -140,11 +169,19 @@ impl Tree {
         true
     }
 
-    /// Whether nobody is left who answered the last exchange.
+    /// Whether the process that was taken for the server is in the tree no more.
     pub(crate) fn server_is_gone(&self, table: &[ProcessInfo]) -> bool {
-        let Measuring::Done { exchange, .. } = &self.measuring else { return false };
-        let answered = |one: &ProcessInfo| exchange.part(one) == Some(tree::Part::Answered);
-        !self.members(table).iter().any(answered)
+        let Some(Taken { pid, start, .. }) = self.taken else { return false };
+        !self.members(table).iter().any(|one| (one.pid, one.start) == (pid, start))
+    }
+
+    /// Whether it is gone for so long that nobody will answer in its place.
+    pub(crate) fn is_unserved(&self) -> bool {
+        let time = match self.taken {
+            Some(Taken { confirmed: true, .. }) => SUCCESSION,
+            Some(Taken { confirmed: false, .. }) | None => DOUBTFUL_SUCCESSION,
+        };
+        self.lost.is_some_and(|since| since.elapsed() > time)
     }
 
     /// Whether it has more processes than it may; logged once.

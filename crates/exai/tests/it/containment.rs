@@ -8,7 +8,7 @@ use exai_os::process::{self, Identity, Kill, ProcessInfo};
 use exai_test::{eventually, program};
 use serde_json::{Value, json};
 
-use crate::support::{Instance, LIMIT};
+use crate::support::{Client, Instance, LIMIT};
 
 /// A server with what escapes most easily: two launchers above it, and beside it a process that has left
 /// its parent, its group, its session and its environment.
@@ -27,6 +27,26 @@ fn tree(instance: &Instance) -> Vec<ProcessInfo> {
     let all = process::snapshot().expect("the process table");
     let top = all.iter().filter(|one| one.pid == guard).cloned();
     top.chain(process::descendants(&all, guard)).filter(|one| !one.zombie).collect()
+}
+
+/// Asks until it is answered: while a server's end is not seen, calls are refused or lost with it.
+fn pid_of_server(client: &mut Client) -> u32 {
+    let mut found = None;
+    eventually("a server answers", LIMIT, || {
+        let answer = client.ask("tools/call", &json!({"name": "pid", "arguments": {}}));
+        found = answer["result"]["content"][0]["text"].as_str().and_then(|text| text.parse().ok());
+        found.is_some()
+    });
+    found.expect("it was found")
+}
+
+/// Waits until the server of the only instance was seen doing its work.
+fn confirmed(instance: &Instance) {
+    eventually("the server is confirmed", LIMIT, || {
+        let ps = instance.json(&["ps", "--json"]);
+        let all = ps["processes"].as_array().expect("processes");
+        all.iter().any(|one| one["role"] == "server" && one["confirmed"] == json!(true))
+    });
 }
 
 fn pid(value: &Value) -> u32 {
@@ -80,12 +100,11 @@ fn when_the_daemon_is_killed_the_whole_tree_goes() {
 fn when_a_guard_is_killed_the_daemon_ends_its_tree_and_the_next_call_starts_anew() {
     let (instance, tree) = running("--ignore-stdin-eof");
     let mut client = instance.client("fix");
-    let before = client.call("pid", &json!({}));
+    let before = pid_of_server(&mut client);
     kill(tree[0].pid);
     let took = all_gone(&tree, Duration::from_secs(2));
     eprintln!("kill -9 of a guard: {} processes gone after {took:?}", tree.len());
-    let after = client.call("pid", &json!({}));
-    assert_ne!(before, after);
+    assert_ne!(before, pid_of_server(&mut client));
     let server = &instance.status()["servers"][0];
     assert_eq!((&server["state"], &server["instances"][0]["restarts"]), (&json!("ready"), &json!(1)));
     assert_eq!(instance.status()["processes"]["unexpected"], json!([]));
@@ -116,9 +135,15 @@ fn when_daemon_and_guard_are_killed_at_once_the_next_start_ends_the_tree() {
     let took = all_gone(&tree, Duration::from_secs(5));
     eprintln!("kill -9 of daemon and guard: {} processes gone {took:?} after the next start", tree.len() - 1);
     assert!(process::identify(decoy.0.id()).expect("the process table").is_some(), "the decoy lives");
-    eventually("no record is left", LIMIT, || {
-        std::fs::read_dir(instance.home().join("servers")).expect("the records").count() == 0
-    });
+    // The record is kept for the decoy's sake: it says where it may come from.
+    let left: Value = serde_json::from_str(&instance.ends(6, &["cleanup", "--json"])).expect("JSON");
+    let found = left["found"].as_array().expect("what was found");
+    assert!(found.iter().all(|one| one["action"] == "leave"), "{left}");
+    let pids: Vec<&Value> = found.iter().map(|one| &one["pid"]).filter(|pid| !pid.is_null()).collect();
+    assert_eq!(pids, [&json!(decoy.0.id())], "{left}");
+    drop(decoy);
+    instance.ends(0, &["cleanup", "--apply"]);
+    instance.ends(0, &["cleanup"]);
 }
 
 #[test]
@@ -224,11 +249,7 @@ fn every_process_is_listed_with_its_role_and_the_server_is_the_one_that_says_so(
     let (instance, tree) = running("");
     let mut client = instance.client("fix");
     let server: u32 = client.call("pid", &json!({})).parse().expect("a pid");
-    eventually("the server is confirmed", LIMIT, || {
-        let ps = instance.json(&["ps", "--json"]);
-        let all = ps["processes"].as_array().expect("processes");
-        all.iter().any(|one| one["role"] == "server" && one["confirmed"] == json!(true))
-    });
+    confirmed(&instance);
     let ps = instance.json(&["ps", "--json"]);
     let role = |pid: u32| {
         let all = ps["processes"].as_array().expect("processes");
@@ -267,13 +288,12 @@ fn a_server_without_its_launcher_serves_on_and_a_launcher_without_its_server_is_
     assert_eq!((&instances[0]["pid"], &instances[0]["processes"]), (&json!(server), &json!(1)));
     let launcher = {
         kill(server);
-        eventually("another server is started", LIMIT, || {
-            client.call("pid", &json!({})) != server.to_string()
-        });
+        assert_ne!(pid_of_server(&mut client), server);
         pid(&instance.status()["servers"][0]["instances"][0]["root_pid"])
     };
     let launcher = process::identify(launcher).expect("the process table").expect("it lives");
-    let server: u32 = client.call("pid", &json!({})).parse().expect("a pid");
+    let server = pid_of_server(&mut client);
+    confirmed(&instance);
     kill(server);
     eventually("the launcher is ended", Duration::from_secs(5), || !is_alive(&launcher));
 }
