@@ -34,7 +34,7 @@ const FOREVER: Duration = Duration::from_hours(24 * 365);
 /// The variable that every process of a server has: the daemon's nonce and the instance, `NONCE.NAME#N`. It
 /// is evidence of where a process comes from, and never enough to end it: programs that a server opens for
 /// the user have it as well.
-pub(crate) const OWNER: &str = "EXAI_OWNER";
+pub(crate) const OWNER: &str = exai_supervisor::leftovers::MARK;
 
 /// What is needed to start programs.
 pub(crate) struct Host {

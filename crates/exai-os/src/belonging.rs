@@ -1,6 +1,5 @@
-//! What belongs to this account, and what a process shows of where it came from.
-//!
-//! Each of these is one piece of evidence and no proof: a process can put on any name and any environment.
+//! What belongs to this account and to this program. What a process shows of itself besides is in
+//! [`crate::evidence`].
 
 use std::io;
 use std::path::Path;
@@ -15,12 +14,6 @@ pub fn process_is_ours(pid: u32) -> io::Result<bool> {
 /// Whether this process runs the same program file as this one; on Linux also after it was replaced.
 pub fn runs_our_program(pid: u32) -> io::Result<bool> {
     sys::belonging::runs_our_program(pid)
-}
-
-/// What a process was given as the environment variable `name` when its program started; `None` when it
-/// has none, or one that is no UTF-8. `Unsupported` on macOS and Windows.
-pub fn environment_value(pid: u32, name: &str) -> io::Result<Option<String>> {
-    sys::belonging::environment_value(pid, name)
 }
 
 /// Whether the file at this path belongs to our account; of a link the link itself. Reads nothing of it
@@ -39,10 +32,7 @@ mod tests {
     fn a_process_shows_where_it_came_from() {
         let me = std::process::id();
         assert!(process_is_ours(me).unwrap() && runs_our_program(me).unwrap());
-        let mut child = Command::new("sleep").arg("60").env("EXAI_OWNER", "a.b#1").spawn().unwrap();
-        // `spawn` returns when the new program runs.
-        assert_eq!(environment_value(child.id(), "EXAI_OWNER").unwrap().as_deref(), Some("a.b#1"));
-        assert_eq!(environment_value(child.id(), "EXAI_OWNE").unwrap(), None);
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         assert!(process_is_ours(child.id()).unwrap() && !runs_our_program(child.id()).unwrap());
         child.kill().unwrap();
         child.wait().unwrap();

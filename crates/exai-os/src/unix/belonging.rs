@@ -27,16 +27,6 @@ pub(crate) fn runs_our_program(pid: u32) -> io::Result<bool> {
     Ok((theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino()))
 }
 
-#[cfg(target_os = "linux")]
-pub(crate) fn environment_value(pid: u32, name: &str) -> io::Result<Option<String>> {
-    let all = std::fs::read(format!("/proc/{pid}/environ"))?;
-    let value = all.split(|byte| *byte == 0).find_map(|pair| {
-        let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-        std::str::from_utf8(value).ok()
-    });
-    Ok(value.map(str::to_owned))
-}
-
 /// Never run.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn process_is_ours(pid: u32) -> io::Result<bool> {
@@ -58,9 +48,4 @@ pub(crate) fn runs_our_program(pid: u32) -> io::Result<bool> {
     let theirs = std::fs::metadata(crate::process::executable(pid)?)?;
     let ours = std::fs::metadata(std::env::current_exe()?)?;
     Ok((theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino()))
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn environment_value(_pid: u32, _name: &str) -> io::Result<Option<String>> {
-    Err(io::ErrorKind::Unsupported.into())
 }

@@ -32,7 +32,3 @@ pub(crate) fn runs_our_program(pid: u32) -> io::Result<bool> {
     let theirs = super::process::executable(pid)?;
     Ok(ours.as_os_str().eq_ignore_ascii_case(&theirs))
 }
-
-pub(crate) fn environment_value(_pid: u32, _name: &str) -> io::Result<Option<String>> {
-    Err(io::ErrorKind::Unsupported.into())
-}

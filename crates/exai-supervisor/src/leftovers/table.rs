@@ -4,7 +4,8 @@ use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use exai_os::belonging::{environment_value, process_is_ours, runs_our_program};
+use exai_os::belonging::{process_is_ours, runs_our_program};
+use exai_os::evidence::environment_variable;
 use exai_os::process::{self, Identity, ProcessInfo, command_line, identify};
 
 use super::MARK;
@@ -81,7 +82,7 @@ impl Table {
     }
 
     fn marks(&self) -> &HashMap<u32, String> {
-        let mark = |row: &ProcessInfo| environment_value(row.pid, MARK).ok().flatten();
+        let mark = |row: &ProcessInfo| environment_variable(row.pid, MARK).ok().flatten();
         self.marks.get_or_init(|| self.collect(mark))
     }
 

@@ -284,3 +284,45 @@ fn where_there_is_no_state_directory_nothing_was_left_and_none_is_made() {
     assert_eq!(document, json!({"schema": 1, "applied": false, "found": [], "freed_bytes": 0}));
     assert!(!instance.home().exists());
 }
+
+/// Fault test 18: daemon and guard are killed at the same moment, so that nobody ends the tree.
+#[test]
+fn a_daemon_and_its_guard_that_die_together_leave_a_tree_that_the_next_daemon_ends() {
+    let instance = Instance::with_fixture(&["--ignore-stdin-eof", "--children", "2"]);
+    let client = instance.client("fix");
+    let daemon = instance.status()["daemon"]["pid"].as_u64().expect("a pid") as u32;
+    let shown = &instance.status()["servers"][0]["instances"][0];
+    let [guard, root] = ["guard_pid", "root_pid"].map(|key| shown[key].as_u64().map(|pid| pid as u32));
+    let (Some(guard), Some(root)) = (guard, root) else { return }; // Windows has no guards
+    let identity = |pid| identify(pid).expect("the process table").expect("it lives");
+    let group = || {
+        let all = exai_os::process::snapshot().expect("the process table");
+        let living = all.into_iter().filter(|row| row.pgid == root && !row.zombie);
+        living.map(|row| identity(row.pid)).collect::<Vec<_>>()
+    };
+    eventually("the whole tree is there", LIMIT, || group().len() == 3);
+    let tree = group();
+    let lives = |who: &Identity| identify(who.pid).expect("the process table").as_ref() == Some(who);
+    // The shim would bring the daemon back.
+    drop(client);
+    let (daemon, guard) = (identity(daemon), identity(guard));
+    // A guard that is stopped cannot use the moment between the two.
+    let stopped = Command::new("kill").args(["-STOP", &guard.pid.to_string()]).status();
+    assert!(stopped.is_ok_and(|done| done.success()));
+    for who in [&daemon, &guard] {
+        kill_verified(who, Kill::Force).expect("it can be killed");
+        assert!(exai_os::process::wait_gone(who, Instant::now() + LIMIT).expect("a wait"));
+    }
+    assert!(tree.iter().all(lives), "nobody ended them");
+    let decoy = Sleeper::start(None);
+
+    let said = instance.ends(6, &["cleanup"]);
+    assert!(said.starts_with("3 processes and "), "{said}");
+    let start = Instant::now();
+    let mut client = instance.client("fix");
+    assert_eq!(client.call("echo", &json!({"message": "hi"})), "hi");
+    let took = start.elapsed();
+    assert!(!tree.iter().any(lives), "the old tree ended before the new server started");
+    assert!(decoy.lives() && took < Duration::from_secs(4), "{took:?}");
+    assert_eq!(instance.ends(0, &["cleanup"]), "nothing was left behind\n");
+}

@@ -55,7 +55,7 @@ fn of_a_dead_roots_group_those_are_ours_whose_environment_agrees() {
                   setsid sleep 60 & wait";
     let mut root = Sleeper::shell(script, Some(&mark)).expect("sh");
     let children = root.children(4);
-    let value = |pid| exai_os::belonging::environment_value(pid, "EXAI_OWNER").expect("an environment");
+    let value = |pid| exai_os::evidence::environment_variable(pid, "EXAI_OWNER").expect("an environment");
     let group = root.pid();
     let has_left = |pid| !crate::support::in_group(group, pid);
     root.end();
