@@ -158,7 +158,7 @@ impl Watch {
             if due > Instant::now() {
                 continue;
             }
-            let began = Instant::now();
+            let began = process::thread_time();
             match process::snapshot() {
                 Ok(table) => {
                     let home = || self.0.home.path().to_owned();
@@ -170,7 +170,8 @@ impl Watch {
                 }
                 Err(error) => tracing::debug!(%error, "the process table cannot be read"),
             }
-            due = Instant::now() + PERIOD.max(began.elapsed() * SHARE);
+            let cost = process::thread_time().saturating_sub(began);
+            due = Instant::now() + PERIOD.max(cost * SHARE);
         }
     }
 

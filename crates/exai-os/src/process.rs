@@ -140,6 +140,11 @@ pub fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed> {
     sys::process::kill_verified(identity, how)
 }
 
+/// How long the processor has worked for this thread. Windows counts in steps of 16 ms.
+pub fn thread_time() -> std::time::Duration {
+    sys::process::thread_time()
+}
+
 /// Waits until the process with this identity has ended; `false` when it still lived at `deadline`.
 pub fn wait_gone(identity: &Identity, deadline: Instant) -> io::Result<bool> {
     sys::process::wait_gone(identity, deadline)

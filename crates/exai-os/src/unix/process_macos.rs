@@ -96,6 +96,11 @@ pub(crate) fn executable(pid: u32) -> io::Result<PathBuf> {
     Ok(std::ffi::OsString::from_vec(buffer).into())
 }
 
+pub(crate) fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 pub(crate) fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed> {
     signal_verified(identity, super::child::signal(how))
 }

@@ -3,7 +3,7 @@ use std::io;
 use std::os::windows::ffi::OsStringExt as _;
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _, OwnedHandle};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, ERROR_NO_MORE_FILES, FILETIME, INVALID_HANDLE_VALUE,
@@ -13,8 +13,8 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
 };
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
 use windows_sys::Win32::System::Threading::{
-    GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE,
-    QueryFullProcessImageNameW, TerminateProcess,
+    GetCurrentThread, GetProcessTimes, GetThreadTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION,
+    PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, QueryFullProcessImageNameW, TerminateProcess,
 };
 
 use super::account::until_zero;
@@ -53,6 +53,17 @@ fn start_time(process: &OwnedHandle) -> io::Result<u64> {
     // SAFETY: an open handle with the right to query, and four places for times.
     check(unsafe { GetProcessTimes(process.as_raw_handle(), start, end, kernel, user) })?;
     Ok(u64::from(start.dwHighDateTime) << 32 | u64::from(start.dwLowDateTime))
+}
+
+pub(crate) fn thread_time() -> Duration {
+    let mut times = [FILETIME::default(); 4];
+    let [start, end, kernel, user] = &mut times;
+    // SAFETY: the handle of the current thread is always valid, and there are four places for times.
+    if unsafe { GetThreadTimes(GetCurrentThread(), start, end, kernel, user) } == 0 {
+        return Duration::ZERO;
+    }
+    let steps = |time: &FILETIME| u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime);
+    Duration::from_nanos(100 * (steps(&times[2]) + steps(&times[3])))
 }
 
 pub(crate) fn identify(pid: u32) -> io::Result<Option<Identity>> {

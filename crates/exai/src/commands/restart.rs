@@ -29,7 +29,10 @@ fn restart_daemon(printer: &Printer) -> Result<u8, Error> {
     let starting = door.spawn_lock(Instant::now() + START_TIME)?;
     printer.progress("stopping the daemon…");
     match stop::stop(&door, grace, ByeReason::Restart)? {
-        Some(ended) => super::stop::tell(&ended, printer)?,
+        Some(ended) => {
+            super::stop::tell(&ended, printer)?;
+            super::stop::prove_that_nothing_is_left(door.home())?;
+        }
         None => printer.line("no exai daemon was running")?,
     }
     printer.progress("starting the daemon…");

@@ -1,10 +1,12 @@
 //! `exai stop`
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use exai_client::stop::{self, Ended};
+use exai_config::Home;
 use exai_proto::exit;
 use exai_proto::link::ByeReason;
+use exai_supervisor::leftovers::{self, Fate, LeftProcess, Verdict};
 
 use super::{count, door};
 use crate::cli::StopArgs;
@@ -13,6 +15,9 @@ use crate::printer::Printer;
 
 /// For how long calls under way may go on, in seconds.
 pub(crate) const GRACE_S: u64 = 10;
+
+/// How long what is left of a killed daemon's servers may take to end.
+const LEFT: Duration = Duration::from_secs(6);
 
 pub(crate) fn run(args: &StopArgs, printer: &Printer) -> Result<u8, Error> {
     let door = door()?;
@@ -24,6 +29,7 @@ pub(crate) fn run(args: &StopArgs, printer: &Printer) -> Result<u8, Error> {
         return Ok(exit::DONE);
     };
     tell(&ended, printer)?;
+    prove_that_nothing_is_left(door.home())?;
     let clients = ended.status.as_ref().map_or(0, |status| status.clients.len());
     if clients > 0 {
         let stay = if clients == 1 { "stays" } else { "stay" };
@@ -32,6 +38,24 @@ pub(crate) fn run(args: &StopArgs, printer: &Printer) -> Result<u8, Error> {
         printer.line(&sentence)?;
     }
     Ok(exit::DONE)
+}
+
+/// After the daemon's end: waits until its guards have ended what they guard, and ends what lost its guard. A
+/// daemon that ended by itself has left no record of a tree, and then this costs nothing.
+pub(super) fn prove_that_nothing_is_left(home: &Home) -> Result<(), Error> {
+    let failed = |error| Error::failed(format!("cannot look whether servers are left: {error}"));
+    let mut found = leftovers::find(&home.servers_dir(), None).map_err(failed)?;
+    leftovers::end(&mut found, Instant::now() + LEFT);
+    let is_left = |process: &&LeftProcess| {
+        matches!((&process.verdict, &process.fate), (Verdict::Ours { .. }, Some(Fate::Left { .. })))
+    };
+    let left = found.trees.iter().flat_map(|tree| tree.processes.iter().filter(is_left));
+    let left: Vec<String> = left.map(|one| format!("{} (pid {})", one.name, one.identity.pid)).collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let what = format!("the daemon has ended, and these of its processes could not be: {}", left.join(", "));
+    Err(Error::failed(what).hint("`exai cleanup` says what proves that they are ours"))
 }
 
 /// Says what was ended.

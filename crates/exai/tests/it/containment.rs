@@ -295,7 +295,7 @@ fn a_server_without_its_launcher_serves_on_and_a_launcher_without_its_server_is_
     let server = pid_of_server(&mut client);
     confirmed(&instance);
     kill(server);
-    eventually("the launcher is ended", Duration::from_secs(5), || !is_alive(&launcher));
+    eventually("the launcher is ended", Duration::from_secs(8), || !is_alive(&launcher));
 }
 
 fn is_alive(identity: &Identity) -> bool {
