@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use exai_os::process::{Kill, ProcessInfo, identify, snapshot};
-use exai_os::tree::{Launch, Reach};
+use exai_os::tree::{Guard, Launch, Reach};
 use exai_supervisor::tree::{
     Exchange, Facts, Judgement, Listening, Pipes, Role, Seen, count, judge, listeners, look, members,
 };
@@ -37,7 +37,11 @@ impl Tree {
             env,
             cwd: folder.to_owned(),
             reach: Reach::Descendants,
-            guard: (exai_test::program("exai"), ["guard", "test", "fix#1"].map(Into::into).to_vec()),
+            guard: Guard {
+                program: exai_test::program("exai"),
+                args: ["guard", "test", "fix#1"].map(Into::into).to_vec(),
+                env: Vec::new(),
+            },
         };
         let (contained, streams) = exai_os::tree::start(&launch).unwrap();
         let pipes = Pipes::between(&streams).unwrap();
