@@ -67,12 +67,15 @@ fn is_in_venv(exe: &Path) -> bool {
 }
 
 /// The members that hold the socket which gets connections to `addr`, and no member but these does. Several
-/// do when a server forked after it had bound.
+/// do when a server forked after it had bound. A member that this account may not look into is none.
 pub fn listeners(members: &[ProcessInfo], addr: SocketAddr) -> io::Result<Vec<u32>> {
     let mut found = Vec::new();
     for member in members {
-        if exai_os::port::is_listening(addr, member.pid)? {
-            found.push(member.pid);
+        match exai_os::port::is_listening(addr, member.pid) {
+            Ok(true) => found.push(member.pid),
+            Ok(false) => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(found)
