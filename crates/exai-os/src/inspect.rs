@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::sys;
 
@@ -131,6 +132,11 @@ pub fn program_file(pid: u32) -> io::Result<ProgramFile> {
     sys::inspect::program_file(pid)
 }
 
+/// How long ago the process started. `Unsupported` without Linux's /proc.
+pub fn age(pid: u32) -> io::Result<Duration> {
+    sys::inspect::age(pid)
+}
+
 /// Whether the process is halted by a signal (SIGSTOP, a debugger): it lives and does nothing.
 /// `Unsupported` without Linux's /proc.
 pub fn is_halted(pid: u32) -> io::Result<bool> {
@@ -185,7 +191,7 @@ mod tests {
         let mut child = Command::new(&program).arg("60").env("EXAI_HOME", "/somewhere").spawn().unwrap();
         let pid = child.id();
         // Its variables come last when it begins to execute the program.
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        let deadline = std::time::Instant::now() + Duration::from_secs(5);
         while variable(pid, "EXAI_HOME").unwrap() != Some("/somewhere".into()) {
             assert!(std::time::Instant::now() < deadline);
         }
@@ -195,6 +201,7 @@ mod tests {
         let deleted = program_file(pid).unwrap();
         std::fs::copy("/bin/sleep", &program).unwrap();
         let replaced = program_file(pid).unwrap();
+        assert!(age(pid).unwrap() < Duration::from_mins(1));
         let facts = (is_halted(pid).unwrap(), is_of_this_account(pid).unwrap());
         child.kill().unwrap();
         child.wait().unwrap();

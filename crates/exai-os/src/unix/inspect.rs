@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::Resource;
 
@@ -119,11 +120,27 @@ pub(crate) fn program_file(pid: u32) -> io::Result<ProgramFile> {
     })
 }
 
+pub(crate) fn age(pid: u32) -> io::Result<Duration> {
+    let unknown = || io::Error::other("/proc has an unknown form");
+    // Field 22 of proc_pid_stat(5), in ticks since boot.
+    let ticks: u64 = field(pid, 22)?.parse().map_err(|_| unknown())?;
+    let uptime = fs::read_to_string("/proc/uptime")?;
+    let uptime: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).ok_or_else(unknown)?;
+    let started = Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second());
+    Ok(Duration::try_from_secs_f64(uptime).unwrap_or_default().saturating_sub(started))
+}
+
 pub(crate) fn is_halted(pid: u32) -> io::Result<bool> {
+    Ok(matches!(&*field(pid, 3)?, "T" | "t"))
+}
+
+/// A field of /proc/PID/stat by its number in the manual page, from 3 on.
+fn field(pid: u32, number: usize) -> io::Result<String> {
     let stat = from_proc(fs::read(format!("/proc/{pid}/stat")))?;
+    let stat = String::from_utf8_lossy(&stat);
     // The name in parentheses may hold anything: what follows the last one is regular.
-    let state = stat.iter().rposition(|byte| *byte == b')').and_then(|end| stat.get(end + 2));
-    Ok(matches!(state, Some(b'T' | b't')))
+    let found = stat.rsplit_once(')').and_then(|(_, tail)| tail.split_ascii_whitespace().nth(number - 3));
+    found.map(str::to_owned).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has an unknown form")))
 }
 
 /// Without /proc nothing is found there, which says nothing about the process.

@@ -6,6 +6,7 @@ use std::io;
 use std::os::windows::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::windows::io::AsHandle as _;
 use std::path::Path;
+use std::time::Duration;
 
 use windows_sys::Win32::Security::Authorization::SE_FILE_OBJECT;
 use windows_sys::Win32::Storage::FileSystem::{
@@ -74,6 +75,10 @@ pub(crate) fn variable(_pid: u32, _name: &str) -> io::Result<Option<OsString>> {
 }
 
 pub(crate) fn program_file(_pid: u32) -> io::Result<ProgramFile> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn age(_pid: u32) -> io::Result<Duration> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
