@@ -30,7 +30,7 @@ pub(super) fn process_count(scene: &Scene) -> Outcome {
         sentences.push(format!(
             "pid {} is the one daemon: {} above it started it, and {} no second one",
             daemon.pid,
-            listed(&alive),
+            alive.join(", "),
             if alive.len() == 1 { "is" } else { "are" }
         ));
     }
@@ -93,7 +93,7 @@ pub(super) fn left_behind(scene: &Scene) -> Outcome {
     if living > 0 {
         detail = format!(
             "{detail}, and {} of them still live",
-            count(living, "process").replace("processs", "processes")
+            if living == 1 { "1 process".to_owned() } else { format!("{living} processes") }
         );
     }
     if broken > 0 {
