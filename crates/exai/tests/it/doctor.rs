@@ -435,6 +435,50 @@ fn servers_of_other_programs_are_shown_with_evidence_and_left_alone() {
 }
 
 #[test]
+fn a_server_that_lost_its_starter_is_shown_as_such() {
+    let instance = stopped();
+    let program = instance.dir().join(format!("orphaned-mcp-{}", std::process::id()));
+    std::fs::copy("/bin/sleep", &program).expect("a program");
+    let script = format!("{} 60 >/dev/null 2>&1 & echo $!", program.display());
+    let output = Command::new("sh").args(["-c", &script]).output().expect("a shell");
+    let pid: u32 = text(&output.stdout).trim().parse().expect("a pid");
+    let orphan = process::identify(pid).expect("the process list").expect("it lives");
+    let (document, _) = doctor(&instance);
+    let parent = process::ancestors(pid).expect("the process list").first().map(|parent| parent.name.clone());
+    let ended = process::kill_verified(&orphan, Kill::Force).expect("it can be killed");
+    assert_eq!(ended, process::Killed::Signalled, "doctor left it alone");
+    let found = check(&document, "foreign-servers");
+    // Under a supervisor of processes of its own it has a starter again, whom nobody can tell from another.
+    if parent.is_none() {
+        assert_eq!(found["status"], "warn");
+        let detail = found["detail"].as_str().expect("a sentence");
+        assert!(
+            detail.contains(&format!("(pid {pid}, age ")) && detail.contains("lost its starter"),
+            "{detail}"
+        );
+    }
+}
+
+#[test]
+fn a_daemon_that_stays_beside_the_one_with_the_lock_is_a_problem() {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    // A program called exai that was told to serve: more is not known of a daemon that does not answer.
+    let program = instance.dir().join("exai");
+    std::fs::copy("/bin/sh", &program).expect("a program");
+    std::fs::write(instance.dir().join("serve"), "read line\n").expect("a script");
+    let mut command = Command::new(&program);
+    command.arg("serve").current_dir(instance.dir()).env("EXAI_HOME", instance.home()).stdin(Stdio::piped());
+    let mut second = Decoy(command.spawn().expect("it starts"));
+    let daemon = daemon_pid(&instance).to_string();
+    eventually("it is old enough to be no loser of a race", LIMIT, || {
+        check(&doctor(&instance).0, "second-daemon")["status"] == "fail"
+    });
+    finds(&instance, "second-daemon", "fail", &[&format!("(pid {})", second.0.id()), &daemon]);
+    assert!(second.0.try_wait().expect("it can be asked").is_none(), "nobody touched it");
+}
+
+#[test]
 fn every_check_and_every_finding_has_its_section_in_the_document() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let guide = std::fs::read_to_string(root.join("docs/troubleshooting.md")).expect("the document");

@@ -48,7 +48,8 @@ pub(super) fn files(scene: &Scene) -> Outcome {
         // What it is was said already.
         && inspect::entry(&home.daemon_record()).is_ok_and(|found| found.kind == EntryKind::File)
     {
-        faults.add(false, format!("daemon.json is ignored: {why}"), "exai restart".to_owned());
+        let fix = if scene.daemon_lives() { "see `daemon-answers`" } else { "exai start" };
+        faults.add(false, format!("daemon.json is ignored: {why}"), fix.to_owned());
     }
     faults.leftovers(&[home.path().to_owned(), home.servers_dir()]);
     faults.outcome()

@@ -28,7 +28,16 @@ struct Server<'a> {
 pub(super) fn foreign_servers(scene: &Scene) -> Outcome {
     let servers = servers(scene);
     let orphans: Vec<&Server<'_>> = servers.iter().filter(|server| is_orphan(server, scene)).collect();
-    let mut sentences: Vec<String> = orphans.iter().map(|server| orphan(server, scene)).collect();
+    let mut sentences = Vec::new();
+    if orphans.len() > 1 {
+        let bytes = orphans.iter().map(|server| server.rss_bytes).sum();
+        sentences.push(format!(
+            "{} without a starter, {} in all",
+            count(orphans.len(), "MCP server"),
+            size(bytes)
+        ));
+    }
+    sentences.extend(orphans.iter().map(|server| orphan(server, scene)));
     let copies = copies(&servers, &orphans);
     sentences.extend(copies.iter().map(|group| several(group, scene)));
     if sentences.is_empty() {
