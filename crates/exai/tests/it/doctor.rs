@@ -95,6 +95,12 @@ fn stopped() -> Instance {
     instance
 }
 
+/// What Unix has commands for and the standard library does not.
+#[track_caller]
+fn shell(program: &str, args: &[&str]) {
+    assert!(Command::new(program).args(args).status().expect("it starts").success(), "{program} {args:?}");
+}
+
 /// A child that ends with the test.
 struct Decoy(Child);
 
@@ -279,20 +285,17 @@ fn the_earlier_daemon_in_python_is_recognised_and_not_touched() {
 
 #[test]
 fn loose_modes_are_reported_and_not_changed() {
-    use std::os::unix::fs::PermissionsExt as _;
     let instance = stopped();
-    let set = |path: &Path, mode: u32| {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("the mode is set");
-    };
-    let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;
+    let set = |path: &Path, mode: &str| shell("chmod", &[mode, &path.display().to_string()]);
+    let mode = |path: &Path| exai_os::inspect::entry(path).expect("it is there").mode;
     let (home, token) = (instance.home(), instance.home().join("token"));
-    set(&token, 0o644);
+    set(&token, "644");
     finds(&instance, "files", "warn", &["token", "0644", "chmod 600"]);
-    set(&home, 0o755);
+    set(&home, "755");
     finds(&instance, "state-dir", "warn", &["0755", "chmod 700"]);
-    set(&home.join("log"), 0o777);
+    set(&home.join("log"), "777");
     finds(&instance, "files", "warn", &["/log ", "0777"]);
-    assert_eq!((mode(&home), mode(&token)), (0o755, 0o644), "it only reports");
+    assert_eq!((mode(&home), mode(&token)), (Some(0o755), Some(0o644)), "it only reports");
 }
 
 #[test]
@@ -303,11 +306,11 @@ fn whatever_stands_in_the_place_of_a_file_ends_in_a_sentence() {
         let path = instance.home().join(place);
         let put: [(&str, &dyn Fn()); 3] = [
             ("a named pipe", &|| {
-                assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo runs").success());
+                shell("mkfifo", &[&path.display().to_string()]);
             }),
             ("a directory", &|| std::fs::create_dir(&path).expect("a directory")),
             ("a symbolic link", &|| {
-                std::os::unix::fs::symlink("/etc/passwd", &path).expect("a link");
+                shell("ln", &["-s", "/etc/passwd", &path.display().to_string()]);
             }),
         ];
         for (kind, put) in put {
@@ -329,15 +332,18 @@ fn whatever_stands_in_the_place_of_a_file_ends_in_a_sentence() {
 fn a_state_directory_that_is_none_is_said() {
     let instance = stopped();
     let home = instance.home();
+    let link = |to: &str| {
+        shell("ln", &["-s", &instance.dir().join(to).display().to_string(), &home.display().to_string()]);
+    };
     std::fs::rename(&home, instance.dir().join("away")).expect("it is moved");
     finds(&instance, "state-dir", "pass", &["does not exist yet"]);
     std::fs::write(&home, "").expect("a file");
     finds(&instance, "state-dir", "fail", &["not a directory", "EXAI_HOME"]);
     std::fs::remove_file(&home).expect("it is removed");
-    std::os::unix::fs::symlink(instance.dir().join("nowhere"), &home).expect("a link");
+    link("nowhere");
     finds(&instance, "state-dir", "fail", &["leads nowhere"]);
     std::fs::remove_file(&home).expect("it is removed");
-    std::os::unix::fs::symlink(instance.dir().join("away"), &home).expect("a link");
+    link("away");
     finds(&instance, "state-dir", "pass", &["a link to"]);
 }
 

@@ -9,7 +9,7 @@ use exai_os::process::{self, ProcessInfo};
 
 use super::recognise::looks_like_mcp_server;
 use super::scene::Scene;
-use super::second::is_exai;
+use super::second::{command_lines_are_known, is_exai};
 use super::{Outcome, count, listed, size, span};
 
 /// Programs that inherit processes whose parent has ended.
@@ -26,6 +26,9 @@ struct Server<'a> {
 }
 
 pub(super) fn foreign_servers(scene: &Scene) -> Outcome {
+    if !command_lines_are_known() {
+        return Outcome::skip("this system does not show what other processes run");
+    }
     let servers = servers(scene);
     let orphans: Vec<&Server<'_>> = servers.iter().filter(|server| is_orphan(server, scene)).collect();
     let mut sentences = Vec::new();

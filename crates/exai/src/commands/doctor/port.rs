@@ -24,7 +24,11 @@ fn of_daemon(scene: &Scene, pid: u32, wanted: u16) -> Outcome {
         match (scene.status().and_then(|status| status.daemon.as_ref()), &scene.record) {
             (Some(daemon), _) => &daemon.listeners,
             (None, Record::Found(record)) => &record.listeners,
-            (None, _) => &[],
+            (None, Record::Missing | Record::Broken(_)) => {
+                return Outcome::skip(format!(
+                    "the daemon (pid {pid}) has not said where it listens; see `daemon-answers`"
+                ));
+            }
         };
     let tcp = listeners.iter().filter(|listener| listener.kind == "tcp");
     let bound: Vec<SocketAddr> = tcp.filter_map(|listener| listener.addr.parse().ok()).collect();

@@ -14,6 +14,9 @@ use super::{Outcome, count, listed};
 const GIVES_WAY: Duration = Duration::from_secs(5);
 
 pub(super) fn second_daemon(scene: &Scene) -> Outcome {
+    if !command_lines_are_known() {
+        return Outcome::skip("this system does not show what other processes were told to do");
+    }
     let ours = real(scene.home.path());
     let rightful = scene.daemon_pid().or(scene.holder);
     let (mut same, mut elsewhere, mut unknown) = (Vec::new(), Vec::new(), 0);
@@ -64,6 +67,11 @@ pub(super) fn second_daemon(scene: &Scene) -> Outcome {
         detail = format!("{detail}; of {} the state directory is not known", count(unknown, "other daemon"));
     }
     Outcome::pass(detail)
+}
+
+/// Whether the system shows command lines: Linux does.
+pub(super) fn command_lines_are_known() -> bool {
+    process::command_line(std::process::id()).is_ok()
 }
 
 /// Whether the process executes an exai: by the file's name, which is what can be known of it.
