@@ -1,12 +1,9 @@
 //! What is said of other processes comes from Linux's /proc.
 
-use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
-use std::time::Duration;
 
 use rustix::process::Resource;
 
@@ -96,15 +93,6 @@ pub(crate) fn is_of_this_account(pid: u32) -> io::Result<bool> {
     Ok(found.uid() == rustix::process::geteuid().as_raw())
 }
 
-pub(crate) fn variable(pid: u32, name: &str) -> io::Result<Option<OsString>> {
-    let all = from_proc(fs::read(format!("/proc/{pid}/environ")))?;
-    let value = all.split(|byte| *byte == 0).find_map(|entry| {
-        let (known, value) = entry.split_at_checked(name.len())?;
-        (OsStr::from_bytes(known) == name).then(|| value.strip_prefix(b"="))?
-    });
-    Ok(value.map(|value| OsString::from_vec(value.to_vec())))
-}
-
 pub(crate) fn program_file(pid: u32) -> io::Result<ProgramFile> {
     let link = format!("/proc/{pid}/exe");
     // The link leads to the very file, its text to whatever has the name now.
@@ -118,16 +106,6 @@ pub(crate) fn program_file(pid: u32) -> io::Result<ProgramFile> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => ProgramFile::Deleted,
         Err(error) => return Err(error),
     })
-}
-
-pub(crate) fn age(pid: u32) -> io::Result<Duration> {
-    let unknown = || io::Error::other("/proc has an unknown form");
-    // Field 22 of proc_pid_stat(5), in ticks since boot.
-    let ticks: u64 = field(pid, 22)?.parse().map_err(|_| unknown())?;
-    let uptime = fs::read_to_string("/proc/uptime")?;
-    let uptime: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).ok_or_else(unknown)?;
-    let started = Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second());
-    Ok(Duration::try_from_secs_f64(uptime).unwrap_or_default().saturating_sub(started))
 }
 
 pub(crate) fn is_halted(pid: u32) -> io::Result<bool> {

@@ -1,12 +1,10 @@
 //! Written and linted, never run. What would need another process's memory is `Unsupported`.
 
-use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::windows::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::windows::io::AsHandle as _;
 use std::path::Path;
-use std::time::Duration;
 
 use windows_sys::Win32::Security::Authorization::SE_FILE_OBJECT;
 use windows_sys::Win32::Storage::FileSystem::{
@@ -70,15 +68,7 @@ pub(crate) fn is_of_this_account(pid: u32) -> io::Result<bool> {
     Ok(User::of_process(process.as_handle())?.same(&User::current()?))
 }
 
-pub(crate) fn variable(_pid: u32, _name: &str) -> io::Result<Option<OsString>> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
 pub(crate) fn program_file(_pid: u32) -> io::Result<ProgramFile> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-pub(crate) fn age(_pid: u32) -> io::Result<Duration> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -29,8 +29,8 @@ use crate::printer::{Mark, Printer};
 
 /// How long one check may take. They are made side by side.
 const CHECK: Duration = Duration::from_secs(2);
-/// How long the first look may take: a wedged daemon has 2 s for a hello, and 2 s for its status.
-const FIRST_LOOK: Duration = Duration::from_secs(5);
+/// How long the first look may take: a daemon has 2 s for a hello, 2 s for its status, 1 s for its processes.
+const FIRST_LOOK: Duration = Duration::from_secs(6);
 
 type Run = fn(&Scene) -> Outcome;
 

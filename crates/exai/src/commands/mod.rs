@@ -3,8 +3,8 @@
 pub(crate) mod add;
 pub(crate) mod call;
 pub(crate) mod cleanup;
-pub(crate) mod guard;
 pub(crate) mod doctor;
+pub(crate) mod guard;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod ps;

@@ -501,6 +501,10 @@ fn every_check_and_every_finding_has_its_section_in_the_document() {
     assert!(
         ["port-held", "server-failed", "record-stale"].iter().all(|id| ids.iter().any(|known| known == id))
     );
+    // The kinds of exai_proto::documents::Unexpected.
+    for kind in ["second-daemon", "left-over", "escaped", "unknown-shim", "too-many"] {
+        ids.push(format!("unexpected-{kind}"));
+    }
     let missing: Vec<&String> = ids.iter().filter(|id| !has(id)).collect();
     assert!(missing.is_empty(), "docs/troubleshooting.md lacks {missing:?}");
 }

@@ -137,7 +137,7 @@ pub(super) fn answers(scene: &Scene) -> Outcome {
 
 /// Somebody holds the lock, and no record leads to him: he is starting, or his record was damaged.
 fn lost(scene: &Scene) -> Outcome {
-    let age = scene.holder.and_then(|pid| inspect::age(pid).ok());
+    let age = scene.holder.and_then(|pid| scene.age(pid));
     match (scene.holder, age) {
         (Some(pid), Some(age)) if age > exai_client::door::START_TIME => Outcome::fail(format!(
             "{} holds the lock since {}, and daemon.json does not lead to it: the file was removed or damaged",

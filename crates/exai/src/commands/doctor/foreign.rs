@@ -113,7 +113,7 @@ fn is_orphan(server: &Server<'_>, scene: &Scene) -> bool {
 
 fn orphan(server: &Server<'_>, scene: &Scene) -> String {
     let pid = server.root.pid;
-    let age = inspect::age(pid).map_or_else(|_| "unknown".to_owned(), span);
+    let age = scene.age(pid).map_or_else(|| "unknown".to_owned(), span);
     let parent = match server.root.ppid {
         0 => "none".to_owned(),
         parent => scene.name(parent),

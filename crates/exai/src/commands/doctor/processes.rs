@@ -34,8 +34,13 @@ pub(super) fn process_count(scene: &Scene) -> Outcome {
             if alive.len() == 1 { "is" } else { "are" }
         ));
     }
-    let instances = status.servers.iter().flat_map(|server| &server.instances);
-    sentences.extend(instances.filter_map(|instance| explain(instance, scene)));
+    if scene.explanations.is_empty() {
+        let instances = status.servers.iter().flat_map(|server| &server.instances);
+        sentences.extend(instances.filter_map(|instance| explain(instance, scene)));
+    }
+    sentences.extend(
+        scene.explanations.iter().map(|explanation| format!("{}: {}", explanation.of, explanation.text)),
+    );
     let detail = listed(&sentences);
     if counted.unexpected.is_empty() && counted.actual == counted.expected {
         return Outcome::pass(detail);

@@ -1,14 +1,14 @@
 //! What several checks need, looked at once.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use exai_client::door::{HELLO_TIME, Sight};
 use exai_client::{Door, LinkError};
 use exai_config::{Config, ConfigError, Home};
 use exai_os::process::{self, ProcessInfo};
-use exai_os::{inspect, private};
-use exai_proto::documents::{DaemonRecord, Status};
+use exai_os::{evidence, inspect, private};
+use exai_proto::documents::{DaemonRecord, Explanation, Status};
 use exai_proto::link::{FromDaemon, Role, ToDaemon};
 
 const RECORD_BYTES: u64 = 1024 * 1024;
@@ -19,6 +19,8 @@ pub(super) struct Scene {
     pub(super) home: Home,
     pub(super) view: View,
     pub(super) record: Record,
+    /// What the daemon says of its trees, in words.
+    pub(super) explanations: Vec<Explanation>,
     /// Who holds `instance.lock`, as far as the system says.
     pub(super) holder: Option<u32>,
     pub(super) processes: Vec<ProcessInfo>,
@@ -58,9 +60,11 @@ pub(super) enum Record {
 impl Scene {
     pub(super) fn look(home: Home) -> Scene {
         let door = Door::new(home.clone(), exai_client::hello(Role::Command));
-        let view = view(&door);
+        let mut explanations = Vec::new();
+        let view = view(&door, &mut explanations);
         Scene {
             view,
+            explanations,
             record: record(&home),
             // Without /proc nobody says.
             holder: inspect::lock_holder(&home.instance_lock()).ok().flatten(),
@@ -104,6 +108,13 @@ impl Scene {
         }
     }
 
+    /// How long ago the process started, where the system says.
+    pub(super) fn age(&self, pid: u32) -> Option<Duration> {
+        let started = evidence::started_at(self.process(pid)?.start).ok()??;
+        // The clock may differ by milliseconds between two looks.
+        Some(SystemTime::now().duration_since(started).unwrap_or_default())
+    }
+
     /// The processes above this one, nearest first.
     pub(super) fn above(&self, pid: u32) -> impl Iterator<Item = &ProcessInfo> {
         let parent = |child: &ProcessInfo| {
@@ -114,7 +125,7 @@ impl Scene {
     }
 }
 
-fn view(door: &Door) -> View {
+fn view(door: &Door, explanations: &mut Vec<Explanation>) -> View {
     let started = Instant::now();
     match door.look() {
         Ok(Sight::Answering(mut link)) => {
@@ -125,6 +136,12 @@ fn view(door: &Door) -> View {
                 Ok(_) => Err("it answered something else".to_owned()),
                 Err(error) => Err(error.to_string()),
             };
+            // An older daemon has no such document.
+            if status.is_ok()
+                && let Ok(FromDaemon::Ps { ps }) = link.ask(&ToDaemon::Ps, Instant::now() + HELLO_TIME / 2)
+            {
+                *explanations = ps.explanations;
+            }
             let daemon = link.daemon();
             View::Answers { pid: daemon.pid, build: daemon.build.clone(), took, status }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use exai_config::environment;
 use exai_daemon::command_line::bare_name;
-use exai_os::{account, inspect, process};
+use exai_os::{account, evidence, inspect, process};
 
 use super::scene::Scene;
 use super::{Outcome, count, listed};
@@ -36,7 +36,7 @@ pub(super) fn second_daemon(scene: &Scene) -> Outcome {
             None => unknown += 1,
         }
     }
-    let young = |pid: &u32| inspect::age(*pid).is_ok_and(|age| age < GIVES_WAY);
+    let young = |pid: &u32| scene.age(*pid).is_some_and(|age| age < GIVES_WAY);
     let (young, old): (Vec<u32>, Vec<u32>) = same.into_iter().partition(young);
     let shown = |pids: &[u32]| {
         let each = |pid: &u32| {
@@ -88,7 +88,7 @@ pub(super) fn serves(pid: u32) -> bool {
 
 /// The state directory of an exai process, by the environment it was started with.
 fn home_of(pid: u32) -> Option<PathBuf> {
-    match inspect::variable(pid, environment::HOME.name).ok()? {
+    match evidence::environment_variable(pid, environment::HOME.name).ok()? {
         Some(home) if !home.is_empty() => Some(PathBuf::from(home)).filter(|home| home.is_absolute()),
         Some(_) | None => account::current().ok().map(|account| account.home.join(".exai")),
     }
