@@ -1,5 +1,9 @@
 //! `exai doctor`: the right check speaks up, in time, whatever is there; and nothing is changed by it.
 
+mod document;
+mod files;
+mod others;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -142,30 +146,6 @@ fn up_and_down_there_is_nothing_to_find_and_nothing_is_changed() {
 }
 
 #[test]
-fn the_document_has_its_shape_and_the_text_its_verdict() {
-    let instance = stopped();
-    std::fs::write(instance.home().join("config.toml"), "[daemon]\nprot = 1\n").expect("config.toml");
-    let (document, _) = doctor(&instance);
-    assert_eq!((&document["schema"], &document["ok"]), (&json!(1), &json!(false)));
-    for check in document["checks"].as_array().expect("checks") {
-        let keys: Vec<&String> = check.as_object().expect("an object").keys().collect();
-        assert_eq!(keys, ["detail", "fix", "id", "status"]);
-        assert!(check["fix"].is_null() || check["fix"].is_string());
-        let status = check["status"].as_str().expect("a status");
-        assert!(["pass", "warn", "fail", "skip"].contains(&status));
-        assert!(!check["detail"].as_str().expect("a sentence").is_empty());
-    }
-    let said = instance.ends(6, &["doctor"]);
-    let mut lines = said.lines();
-    let verdict = lines.next().expect("a verdict");
-    assert!(verdict.starts_with("exai: 1 problem"), "{said}");
-    let first = lines.next().expect("the problem");
-    assert!(first.starts_with("fail  config ") && first.contains(":2:"), "problems come first: {said}");
-    assert!(lines.next().is_some_and(|line| line.contains("fix")), "{said}");
-    assert!(!said.contains('\u{1b}'), "no colours where nobody sees them");
-}
-
-#[test]
 fn a_configuration_that_is_wrong_is_named_with_its_place() {
     let instance = stopped();
     let config = instance.home().join("config.toml");
@@ -284,86 +264,6 @@ fn the_earlier_daemon_in_python_is_recognised_and_not_touched() {
 }
 
 #[test]
-fn loose_modes_are_reported_and_not_changed() {
-    let instance = stopped();
-    let set = |path: &Path, mode: &str| shell("chmod", &[mode, &path.display().to_string()]);
-    let mode = |path: &Path| exai_os::inspect::entry(path).expect("it is there").mode;
-    let (home, token) = (instance.home(), instance.home().join("token"));
-    set(&token, "644");
-    finds(&instance, "files", "warn", &["token", "0644", "chmod 600"]);
-    set(&home, "755");
-    finds(&instance, "state-dir", "warn", &["0755", "chmod 700"]);
-    set(&home.join("log"), "777");
-    finds(&instance, "files", "warn", &["/log ", "0777"]);
-    assert_eq!((mode(&home), mode(&token)), (Some(0o755), Some(0o644)), "it only reports");
-}
-
-#[test]
-fn whatever_stands_in_the_place_of_a_file_ends_in_a_sentence() {
-    let places = ["daemon.json", "token", "instance.lock", "config.toml"];
-    for place in places {
-        let instance = stopped();
-        let path = instance.home().join(place);
-        let put: [(&str, &dyn Fn()); 3] = [
-            ("a named pipe", &|| {
-                shell("mkfifo", &[&path.display().to_string()]);
-            }),
-            ("a directory", &|| std::fs::create_dir(&path).expect("a directory")),
-            ("a symbolic link", &|| {
-                shell("ln", &["-s", "/etc/passwd", &path.display().to_string()]);
-            }),
-        ];
-        for (kind, put) in put {
-            let _ = std::fs::remove_file(&path);
-            put();
-            finds(&instance, "files", "fail", &[place, kind]);
-            match place {
-                "instance.lock" => _ = finds(&instance, "daemon-lock", "fail", &[place]),
-                "config.toml" => _ = finds(&instance, "config", "fail", &[place]),
-                _ => {}
-            }
-            let removed = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
-            removed.expect("it is still there");
-        }
-    }
-}
-
-#[test]
-fn a_state_directory_that_is_none_is_said() {
-    let instance = stopped();
-    let home = instance.home();
-    let link = |to: &str| {
-        shell("ln", &["-s", &instance.dir().join(to).display().to_string(), &home.display().to_string()]);
-    };
-    std::fs::rename(&home, instance.dir().join("away")).expect("it is moved");
-    finds(&instance, "state-dir", "pass", &["does not exist yet"]);
-    std::fs::write(&home, "").expect("a file");
-    finds(&instance, "state-dir", "fail", &["not a directory", "EXAI_HOME"]);
-    std::fs::remove_file(&home).expect("it is removed");
-    link("nowhere");
-    finds(&instance, "state-dir", "fail", &["leads nowhere"]);
-    std::fs::remove_file(&home).expect("it is removed");
-    link("away");
-    finds(&instance, "state-dir", "pass", &["a link to"]);
-}
-
-#[test]
-fn records_that_were_damaged_or_left_are_counted() {
-    let instance = stopped();
-    for garbage in ["", "{", "[]", "{\"schema\":1}"] {
-        std::fs::write(instance.home().join("daemon.json"), garbage).expect("a file");
-        finds(&instance, "files", "warn", &["daemon.json is ignored"]);
-    }
-    std::fs::remove_file(instance.home().join("daemon.json")).expect("it is removed");
-    let dead = json!({"boot": "earlier", "pid": 2, "start": 1});
-    let record = json!({"schema": 1, "instance": "x", "daemon": dead, "server": "fix", "id": "fix#1",
-        "started_at": "2026-01-01T00:00:00Z", "containment": "strict", "processes": []});
-    std::fs::write(instance.home().join("servers/fix.1.x.json"), record.to_string()).expect("a record");
-    std::fs::write(instance.home().join("servers/torn.json"), "{").expect("a record");
-    finds(&instance, "left-behind", "warn", &["1 record", "1 file", "exai cleanup"]);
-}
-
-#[test]
 fn a_daemon_whose_record_is_gone_is_found_by_its_lock() {
     let instance = Instance::with_fixture(&[]);
     instance.ends(0, &["start"]);
@@ -388,23 +288,6 @@ fn a_lock_that_a_stranger_holds_is_said() {
 }
 
 #[test]
-fn a_second_daemon_of_the_same_directory_is_a_problem_and_one_of_another_is_none() {
-    let instance = stopped();
-    let other = Instance::with_fixture(&[]);
-    other.ends(0, &["start"]);
-    let words = [other.home().display().to_string()];
-    finds(&instance, "second-daemon", "pass", &[&words[0], "which is fine"]);
-    // One that waits for the lock looks just like a second one; it is young, and that is said.
-    let held =
-        exai_os::lock::try_lock(&instance.home().join("instance.lock")).expect("the file").expect("free");
-    let _waiting = Decoy(instance.command(&["serve"]).stderr(Stdio::null()).spawn().expect("it starts"));
-    eventually("it is seen", Duration::from_secs(2), || {
-        check(&doctor(&instance).0, "second-daemon")["status"] == "warn"
-    });
-    drop(held);
-}
-
-#[test]
 fn an_executable_that_was_replaced_under_the_daemon_is_version_skew() {
     let instance = Instance::with_fixture(&[]);
     let copy = instance.dir().join("exai");
@@ -418,113 +301,4 @@ fn an_executable_that_was_replaced_under_the_daemon_is_version_skew() {
     finds(&instance, "version-skew", "warn", &["deleted", "exai restart"]);
     std::fs::copy(exai_test::program("exai"), &copy).expect("a copy");
     finds(&instance, "version-skew", "warn", &["replaced", "exai restart"]);
-}
-
-#[test]
-fn servers_of_other_programs_are_shown_with_evidence_and_left_alone() {
-    let instance = stopped();
-    let name = format!("mcp-server-of-test-{}", std::process::id());
-    let program = instance.dir().join(&name);
-    std::fs::copy("/bin/sleep", &program).expect("a program");
-    let start = || Decoy(Command::new(&program).arg("60").spawn().expect("it starts"));
-    let mut copies = [start(), start()];
-    let pids = copies.each_ref().map(|copy| copy.0.id().to_string());
-    let (document, _) = doctor(&instance);
-    let found = check(&document, "foreign-servers");
-    assert_eq!(found["status"], "warn");
-    let detail = found["detail"].as_str().expect("a sentence");
-    assert!(detail.contains(&format!("2 copies of {name}")), "{detail}");
-    assert!(pids.iter().all(|pid| detail.contains(pid)), "{detail}");
-    for copy in &mut copies {
-        assert!(copy.0.try_wait().expect("it can be asked").is_none(), "it lives");
-    }
-}
-
-#[test]
-fn a_server_that_lost_its_starter_is_shown_as_such() {
-    let instance = stopped();
-    let program = instance.dir().join(format!("orphaned-mcp-{}", std::process::id()));
-    std::fs::copy("/bin/sleep", &program).expect("a program");
-    let script = format!("{} 60 >/dev/null 2>&1 & echo $!", program.display());
-    let output = Command::new("sh").args(["-c", &script]).output().expect("a shell");
-    let pid: u32 = text(&output.stdout).trim().parse().expect("a pid");
-    let orphan = process::identify(pid).expect("the process list").expect("it lives");
-    let (document, _) = doctor(&instance);
-    let parent = process::ancestors(pid).expect("the process list").first().map(|parent| parent.name.clone());
-    let ended = process::kill_verified(&orphan, Kill::Force).expect("it can be killed");
-    assert_eq!(ended, process::Killed::Signalled, "doctor left it alone");
-    let found = check(&document, "foreign-servers");
-    // Under a supervisor of processes of its own it has a starter again, whom nobody can tell from another.
-    if parent.is_none() {
-        assert_eq!(found["status"], "warn");
-        let detail = found["detail"].as_str().expect("a sentence");
-        assert!(
-            detail.contains(&format!("(pid {pid}, age ")) && detail.contains("lost its starter"),
-            "{detail}"
-        );
-    }
-}
-
-#[test]
-fn a_daemon_that_stays_beside_the_one_with_the_lock_is_a_problem() {
-    let instance = Instance::with_fixture(&[]);
-    instance.ends(0, &["start"]);
-    // A program called exai that was told to serve: more is not known of a daemon that does not answer.
-    let program = instance.dir().join("exai");
-    std::fs::copy("/bin/sh", &program).expect("a program");
-    std::fs::write(instance.dir().join("serve"), "read line\n").expect("a script");
-    let mut command = Command::new(&program);
-    command.arg("serve").current_dir(instance.dir()).env("EXAI_HOME", instance.home()).stdin(Stdio::piped());
-    let mut second = Decoy(command.spawn().expect("it starts"));
-    let daemon = daemon_pid(&instance).to_string();
-    eventually("it is old enough to be no loser of a race", LIMIT, || {
-        check(&doctor(&instance).0, "second-daemon")["status"] == "fail"
-    });
-    finds(&instance, "second-daemon", "fail", &[&format!("(pid {})", second.0.id()), &daemon]);
-    assert!(second.0.try_wait().expect("it can be asked").is_none(), "nobody touched it");
-}
-
-#[test]
-fn every_check_and_every_finding_has_its_section_in_the_document() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let guide = std::fs::read_to_string(root.join("docs/troubleshooting.md")).expect("the document");
-    let has = |id: &str| {
-        guide.lines().any(|line| line.starts_with('#') && line.trim_start_matches('#').trim() == id)
-    };
-    let (document, _) = doctor(&stopped());
-    let checks = document["checks"].as_array().expect("checks");
-    let mut ids: Vec<String> =
-        checks.iter().map(|check| check["id"].as_str().expect("an id").to_owned()).collect();
-    for file in ["crates/exai-daemon/src", "crates/exai/src/commands/status.rs"] {
-        findings_in(&root.join(file), &mut ids);
-    }
-    assert!(
-        ["port-held", "server-failed", "record-stale"].iter().all(|id| ids.iter().any(|known| known == id))
-    );
-    // The kinds of exai_proto::documents::Unexpected.
-    for kind in ["second-daemon", "left-over", "escaped", "unknown-shim", "too-many"] {
-        ids.push(format!("unexpected-{kind}"));
-    }
-    let missing: Vec<&String> = ids.iter().filter(|id| !has(id)).collect();
-    assert!(missing.is_empty(), "docs/troubleshooting.md lacks {missing:?}");
-}
-
-/// The ids of findings as they are written in the source: `id: "x".to_owned()` and `finding("x", …)`.
-fn findings_in(path: &Path, ids: &mut Vec<String>) {
-    if path.is_dir() {
-        for entry in std::fs::read_dir(path).expect("a directory").flatten() {
-            findings_in(&entry.path(), ids);
-        }
-        return;
-    }
-    let source = std::fs::read_to_string(path).expect("a source file");
-    for start in ["id: \"", "finding(\""] {
-        for (at, _) in source.match_indices(start) {
-            let rest = &source[at + start.len()..];
-            let id = rest.split('"').next().unwrap_or_default();
-            if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') {
-                ids.push(id.to_owned());
-            }
-        }
-    }
 }

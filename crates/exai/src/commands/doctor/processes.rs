@@ -94,17 +94,20 @@ pub(super) fn left_behind(scene: &Scene) -> Outcome {
     if left + broken == 0 {
         return Outcome::pass("no records of servers that an earlier daemon left");
     }
-    let mut detail = format!("{} of servers of daemons that have ended", count(left, "record"));
-    if living > 0 {
-        detail = format!(
-            "{detail}, and {} of them still live",
-            if living == 1 { "1 process".to_owned() } else { format!("{living} processes") }
-        );
+    let mut parts = Vec::new();
+    if left > 0 {
+        parts.push(format!("{} of servers of daemons that have ended", count(left, "record")));
+    }
+    match living {
+        0 => {}
+        1 => parts.push("1 process of them still lives".to_owned()),
+        _ => parts.push(format!("{living} processes of them still live")),
     }
     if broken > 0 {
-        detail = format!("{detail}; {} in servers/ cannot be read", count(broken, "file"));
+        parts.push(format!("{} in servers/ cannot be read", count(broken, "file")));
     }
-    Outcome::warn(detail).fix("`exai cleanup` shows them, `exai cleanup --apply` ends what is proven ours")
+    Outcome::warn(listed(&parts))
+        .fix("`exai cleanup` shows them, `exai cleanup --apply` ends what is proven ours")
 }
 
 /// What is needed of a record in `servers/`.
