@@ -1,5 +1,6 @@
 //! Another daemon for the same state directory.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub(super) fn second_daemon(scene: &Scene) -> Outcome {
     }
     let ours = real(scene.home.path());
     let rightful = scene.daemon_pid().or(scene.holder);
-    let (mut same, mut elsewhere, mut unknown) = (Vec::new(), Vec::new(), 0);
+    let (mut same, mut elsewhere, mut unknown) = (Vec::new(), BTreeSet::new(), 0);
     let me = std::process::id();
     let candidates = scene.processes.iter().filter(|process| !process.zombie && process.pid != me);
     for pid in candidates.map(|process| process.pid) {
@@ -30,9 +31,13 @@ pub(super) fn second_daemon(scene: &Scene) -> Outcome {
         {
             continue;
         }
+        // A child of a daemon that has not executed its program yet still looks like its parent.
+        if scene.above(pid).next().is_some_and(|parent| is_exai(parent.pid) && serves(parent.pid)) {
+            continue;
+        }
         match home_of(pid) {
             Some(home) if real(&home) == ours => same.push(pid),
-            Some(home) => elsewhere.push(home.display().to_string()),
+            Some(home) => _ = elsewhere.insert(home.display().to_string()),
             None => unknown += 1,
         }
     }
@@ -58,6 +63,7 @@ pub(super) fn second_daemon(scene: &Scene) -> Outcome {
         None => "no process runs `exai serve` for this state directory".to_owned(),
     };
     if !elsewhere.is_empty() {
+        let elsewhere: Vec<String> = elsewhere.into_iter().collect();
         detail = format!(
             "{detail}; other state directories have their own, which is fine: {}",
             listed(&elsewhere)
