@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::guard::{self, From};
+use crate::holder::Holder;
 use crate::http::{self, Sessions};
 use crate::hub::HubHandle;
 use crate::status::{About, Tcp};
@@ -124,6 +125,9 @@ impl Door {
         self.rooms.tasks.spawn(async move {
             let mut bound = bound;
             let late = bound.is_err();
+            if let Err(error) = &bound {
+                complain(&rooms.tasks, addr, error.to_string());
+            }
             let listener = loop {
                 note(&rooms.about, addr, &bound);
                 if let Ok(listener) = bound {
@@ -174,6 +178,14 @@ pub(crate) fn note(about: &About, addr: SocketAddr, bound: &io::Result<TcpListen
         Some(known) => *known = tcp,
         None => all.push(tcp),
     }
+}
+
+/// Says in the log, once, who has the address. Not here: looking for him takes its time.
+fn complain(tasks: &TaskTracker, addr: SocketAddr, error: String) {
+    tasks.spawn_blocking(move || {
+        let holder = Holder::of(addr);
+        tracing::warn!(%addr, error, %holder, "cannot listen; it is tried again every 2 s");
+    });
 }
 
 /// After a failed accept: too many open files, usually. Trying again at once would only burn time.

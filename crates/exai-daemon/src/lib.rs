@@ -12,12 +12,15 @@
 //! - Clients come in through [`door`] (sockets), [`guard`] (who may), and one of three rooms: [`link`]
 //!   (shims and the command line), [`websocket`] and [`http`] (Streamable HTTP). [`socket`] is what the first two
 //!   have in common.
+//! - [`holder`] names who has a port that the daemon wants, [`command_line`] what may be shown of him.
 //! - [`hosting`] turns a configured server into a running job; [`builtin`] is the server inside.
 
 mod builtin;
+pub mod command_line;
 mod door;
 mod environment;
 mod guard;
+pub mod holder;
 mod hosting;
 mod http;
 mod hub;

@@ -1,6 +1,7 @@
 //! The status document, put together from what the hub knows and what the system says.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use exai_config::{Config, ServerConfig};
@@ -12,6 +13,7 @@ use exai_proto::documents::{
 };
 
 use crate::builtin;
+use crate::holder::Holder;
 use crate::picture::{Picture, Tree};
 use crate::watch::Watch;
 
@@ -32,16 +34,16 @@ pub(crate) struct About {
 /// One TCP address the daemon wants to serve.
 #[derive(Debug, Clone)]
 pub(crate) enum Tcp {
-    Open(std::net::SocketAddr),
+    Open(SocketAddr),
     /// It could not be bound; it is tried again.
     Missing {
-        addr: std::net::SocketAddr,
+        addr: SocketAddr,
         reason: String,
     },
 }
 
 impl Tcp {
-    pub(crate) fn addr(&self) -> std::net::SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         match self {
             Tcp::Open(addr) | Tcp::Missing { addr, .. } => *addr,
         }
@@ -235,12 +237,7 @@ impl Facts {
         let tcp = self.daemon.tcp();
         let missing = tcp.iter().filter_map(|tcp| match tcp {
             Tcp::Open(_) => None,
-            Tcp::Missing { addr, reason } => Some(Finding {
-                id: "port-held".to_owned(),
-                severity: "warn".to_owned(),
-                detail: format!("{addr} could not be bound ({reason}); shims are not affected, ws:// and http:// clients are"),
-                fix: Some(format!("end the program that holds port {}, or set another `port` in config.toml", addr.port())),
-            }),
+            Tcp::Missing { addr, reason } => Some(port_held(*addr, reason)),
         });
         let failed = self.servers.iter().filter_map(|server| {
             let reason = server.failure.as_ref()?;
@@ -258,6 +255,23 @@ impl Facts {
             fix: Some("exai ps".to_owned()),
         });
         missing.chain(failed).chain(unexpected).collect()
+    }
+}
+
+/// An address that could not be bound, and who has it now. Looks through all processes.
+fn port_held(addr: SocketAddr, reason: &str) -> Finding {
+    let holder = Holder::of(addr);
+    let who = match &holder {
+        Holder::Nobody => "no program listens there; it is tried again every 2 s".to_owned(),
+        holder => format!("it is held by {holder}"),
+    };
+    Finding {
+        id: "port-held".to_owned(),
+        severity: "warn".to_owned(),
+        detail: format!(
+            "{addr} could not be bound ({reason}): {who}; shims are not affected, ws:// and http:// clients are"
+        ),
+        fix: Some(format!("{}; see docs/troubleshooting.md#port-held", holder.remedy(addr.port()))),
     }
 }
 

@@ -100,6 +100,12 @@ pub fn environment(
     refresh_environment(account, starter, limit)
 }
 
+/// The account's environment as it was captured last, if that is still valid. Runs no shell, changes nothing.
+pub fn cached_environment(account: &Account) -> Option<AccountEnvironment> {
+    let (vars, age) = cache::load(account)?;
+    Some(AccountEnvironment { vars, source: EnvironmentSource::Cached { age } })
+}
+
 /// Like [`environment`], but always asks the shell, and renews the cache when that succeeds.
 pub fn refresh_environment(
     account: &Account,

@@ -13,6 +13,7 @@ pub mod belonging;
 pub mod detach;
 pub mod evidence;
 pub mod guard;
+pub mod inspect;
 pub mod local;
 pub mod lock;
 pub mod port;

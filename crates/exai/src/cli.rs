@@ -28,6 +28,8 @@ enum Command {
     Status(JsonArgs),
     /// List every process of exai: what it is, and how that is known
     Ps(PsArgs),
+    /// Look for what is wrong, and explain it
+    Doctor(JsonArgs),
     /// Run the daemon in the foreground
     Serve(ServeArgs),
     /// Speak MCP over stdio: what an MCP client runs
@@ -227,6 +229,7 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Restart(args) => commands::restart::run(args, &printer),
         Command::Status(args) => commands::status::run(&args, &printer),
         Command::Ps(args) => commands::ps::run(&args, &printer),
+        Command::Doctor(args) => commands::doctor::run(&args, &printer),
         Command::Serve(args) => commands::serve::run(&args, &printer),
         Command::Shim(args) => commands::shim::run(args),
         Command::Add(args) => commands::add::run(args, &printer),

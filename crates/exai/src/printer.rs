@@ -12,7 +12,23 @@ const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const GREEN: Style = AnsiColor::Green.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default().bold();
+
+/// What a word at the beginning of a line means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// It does not work.
+    Bad,
+    /// Something should be known.
+    Doubtful,
+    /// It is as it should be.
+    Good,
+    /// What to do.
+    Hint,
+    /// It matters less.
+    Nothing,
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -44,6 +60,18 @@ impl Printer {
     /// Makes room for what replaces the data so far, where somebody watches it.
     pub(crate) fn clear_screen(&self) -> Result<(), Error> {
         if io::stdout().is_terminal() { self.raw(b"\x1b[H\x1b[2J\x1b[3J") } else { Ok(()) }
+    }
+
+    /// A line of data that begins with a word of its own colour.
+    pub(crate) fn marked(&self, mark: Mark, word: &str, text: &str) -> Result<(), Error> {
+        let style = match mark {
+            Mark::Bad => RED,
+            Mark::Doubtful => YELLOW,
+            Mark::Good => GREEN,
+            Mark::Hint => CYAN,
+            Mark::Nothing => DIM,
+        };
+        self.line(&format!("{style}{word}{style:#} {text}"))
     }
 
     /// Data as it is.

@@ -28,7 +28,7 @@ pub(crate) fn ensure_dir(path: &Path) -> Result<DirChecked, DirError> {
 }
 
 /// The checks are made on the open directory, so that what was checked is what exists.
-fn open_dir(path: &Path) -> io::Result<File> {
+pub(super) fn open_dir(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
@@ -57,7 +57,7 @@ fn check_dir(path: &Path, dir: &File) -> Result<DirChecked, DirError> {
 /// The kind of network file system `dir` is on. The magic numbers are those of statfs(2). FUSE is not
 /// listed: it carries local file systems as well, and the kernel does not say which.
 #[cfg(target_os = "linux")]
-fn network_kind(dir: &File) -> rustix::io::Result<Option<String>> {
+pub(super) fn network_kind(dir: &File) -> rustix::io::Result<Option<String>> {
     let kind = match u32::try_from(rustix::fs::fstatfs(dir)?.f_type).unwrap_or(0) {
         0x6969 => "nfs",
         0x517B => "smb",
@@ -76,7 +76,7 @@ fn network_kind(dir: &File) -> rustix::io::Result<Option<String>> {
 
 /// macOS says itself whether a file system is local. Never run.
 #[cfg(not(target_os = "linux"))]
-fn network_kind(dir: &File) -> rustix::io::Result<Option<String>> {
+pub(super) fn network_kind(dir: &File) -> rustix::io::Result<Option<String>> {
     let stat = rustix::fs::fstatfs(dir)?;
     let local = stat.f_flags & libc::MNT_LOCAL as u32 != 0;
     Ok((!local).then(|| "not local".to_owned()))

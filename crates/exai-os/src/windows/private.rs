@@ -65,7 +65,7 @@ fn check_dir(path: &Path, dir: &File) -> Result<(), DirError> {
     Ok(())
 }
 
-fn is_remote(path: &Path) -> io::Result<bool> {
+pub(super) fn is_remote(path: &Path) -> io::Result<bool> {
     let name = wide(std::path::absolute(path)?)?;
     let mut volume = vec![0_u16; name.len().max(260) + 1];
     // SAFETY: the name ends with a zero, and the buffer has the length given.

@@ -3,6 +3,7 @@
 pub(crate) mod add;
 pub(crate) mod call;
 pub(crate) mod cleanup;
+pub(crate) mod doctor;
 pub(crate) mod guard;
 pub(crate) mod list;
 pub(crate) mod logs;

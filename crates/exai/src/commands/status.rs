@@ -179,9 +179,11 @@ fn show(status: &Status, printer: &Printer) -> Result<(), Error> {
         printer.table(&rows)?;
     }
     for finding in &status.findings {
-        let fix = finding.fix.as_ref().map(|fix| format!(" (`{fix}`)")).unwrap_or_default();
         printer.line("")?;
-        printer.line(&format!("{}: {}{fix}", finding.severity, finding.detail))?;
+        printer.line(&format!("{} {}: {}", finding.severity, finding.id, finding.detail))?;
+        if let Some(fix) = &finding.fix {
+            printer.line(&format!("  fix: {fix}"))?;
+        }
     }
     Ok(())
 }

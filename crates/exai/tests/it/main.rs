@@ -6,6 +6,7 @@ mod bad_input;
 mod cleanup;
 mod commands;
 mod containment;
+mod doctor;
 mod http;
 mod lifecycle;
 mod peers;

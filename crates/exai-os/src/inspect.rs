@@ -1,0 +1,206 @@
+//! Looking without touching: what files, directories, limits and other processes are, for somebody who
+//! searches for what is wrong. Nothing here creates, changes, opens for writing, waits or signals.
+
+use std::io;
+use std::path::Path;
+
+use crate::sys;
+
+/// What stands at a path, links not followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Who owns it, in words; `None` when this account does.
+    pub foreign_owner: Option<String>,
+    /// The permission bits (Unix); `None` on Windows, where access lists decide.
+    pub mode: Option<u32>,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// What kind of thing stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link, or what Windows has like it.
+    Link,
+    /// A named pipe (FIFO).
+    Pipe,
+    /// A socket.
+    Socket,
+    /// A device or something else.
+    Other,
+}
+
+impl EntryKind {
+    /// It, with its article.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            EntryKind::File => "a regular file",
+            EntryKind::Directory => "a directory",
+            EntryKind::Link => "a symbolic link",
+            EntryKind::Pipe => "a named pipe",
+            EntryKind::Socket => "a socket",
+            EntryKind::Other => "a device",
+        }
+    }
+}
+
+/// What stands at `path`. `NotFound` where nothing does.
+pub fn entry(path: &Path) -> io::Result<Entry> {
+    sys::inspect::entry(path)
+}
+
+/// The kind of network file system that the directory is on (`nfs`, `smb`, …); `None` when it is local.
+pub fn network_filesystem(directory: &Path) -> io::Result<Option<String>> {
+    sys::inspect::network_filesystem(directory)
+}
+
+/// Whether this account may create files in the directory; asked, not tried. On Windows only the read-only
+/// attribute is looked at.
+pub fn is_writable(directory: &Path) -> bool {
+    sys::inspect::is_writable(directory)
+}
+
+/// Room on a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that this account may still write.
+    pub bytes: u64,
+    /// Files that can still be created; `None` where the file system has no such limit.
+    pub files: Option<u64>,
+}
+
+/// How much room there is where `path` is.
+pub fn space(path: &Path) -> io::Result<Space> {
+    sys::inspect::space(path)
+}
+
+/// What the system lets a process of this account have. `None`: no limit, or not known here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Open descriptors at most; the daemon raises its own limit up to this.
+    pub descriptors: Option<u64>,
+    /// Processes and threads of this account at most.
+    pub processes: Option<u64>,
+    /// Bytes in pipes of this account, beyond which new pipes are small (Linux, without privileges).
+    pub pipe_bytes: Option<u64>,
+}
+
+/// The limits of this process.
+pub fn limits() -> Limits {
+    sys::inspect::limits()
+}
+
+/// Which process holds the lock that [`crate::lock`] takes on this file; `None` when none does, or none
+/// that can be seen. The kernel's word, confirmed by the process's open files. `Unsupported` without
+/// Linux's /proc.
+pub fn lock_holder(path: &Path) -> io::Result<Option<u32>> {
+    sys::inspect::lock_holder(path)
+}
+
+/// Whether the process runs as this account. An error when it is gone or may not be asked.
+pub fn is_of_this_account(pid: u32) -> io::Result<bool> {
+    sys::inspect::is_of_this_account(pid)
+}
+
+/// What became of the file a process executes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgramFile {
+    /// It is still there.
+    Same,
+    /// Its path leads to another file now.
+    Replaced,
+    /// Its path leads nowhere any more.
+    Deleted,
+}
+
+/// What became of the file that the process executes. `Unsupported` without Linux's /proc.
+pub fn program_file(pid: u32) -> io::Result<ProgramFile> {
+    sys::inspect::program_file(pid)
+}
+
+/// Whether the process is halted by a signal (SIGSTOP, a debugger): it lives and does nothing.
+/// `Unsupported` without Linux's /proc.
+pub fn is_halted(pid: u32) -> io::Result<bool> {
+    sys::inspect::is_halted(pid)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn entries_are_what_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "four").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let link = dir.path().join("link");
+        symlink(&file, &link).unwrap();
+        let fifo = dir.path().join("fifo");
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let found = entry(&file).unwrap();
+        assert_eq!((found.kind, found.mode, found.length), (EntryKind::File, Some(0o640), 4));
+        assert_eq!(found.foreign_owner, None);
+        for (path, kind) in
+            [(dir.path(), EntryKind::Directory), (&link, EntryKind::Link), (&fifo, EntryKind::Pipe)]
+        {
+            assert_eq!(entry(path).unwrap().kind, kind);
+        }
+        assert_eq!(entry(&dir.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(is_writable(dir.path()));
+        assert!(space(dir.path()).unwrap().bytes > 0);
+    }
+
+    #[test]
+    fn the_holder_of_a_lock_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("instance.lock");
+        let held = crate::lock::try_lock(&path).unwrap().expect("a free lock");
+        assert_eq!(lock_holder(&path).unwrap(), Some(std::process::id()));
+        drop(held);
+        assert_eq!(lock_holder(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn processes_are_looked_into() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("program");
+        std::fs::copy("/bin/sleep", &program).unwrap();
+        let mut child = Command::new(&program).arg("60").spawn().unwrap();
+        let pid = child.id();
+        // Until it executes the program it is still this one.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        while crate::process::executable(pid).unwrap() != program {
+            assert!(std::time::Instant::now() < deadline);
+        }
+        let before = program_file(pid).unwrap();
+        // The kernel's name for the program follows a rename, and says of a deleted one that it is.
+        std::fs::remove_file(&program).unwrap();
+        let deleted = program_file(pid).unwrap();
+        std::fs::copy("/bin/sleep", &program).unwrap();
+        let replaced = program_file(pid).unwrap();
+        let facts = (is_halted(pid).unwrap(), is_of_this_account(pid).unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(
+            (before, deleted, replaced),
+            (ProgramFile::Same, ProgramFile::Deleted, ProgramFile::Replaced)
+        );
+        assert_eq!(facts, (false, true));
+        assert!(is_of_this_account(pid).is_err());
+    }
+
+    #[test]
+    fn limits_are_numbers() {
+        assert!(limits().descriptors.is_none_or(|most| most > 3));
+    }
+}

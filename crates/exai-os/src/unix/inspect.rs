@@ -1,0 +1,145 @@
+//! What is said of other processes comes from Linux's /proc.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
+
+use rustix::process::Resource;
+
+use crate::inspect::{Entry, EntryKind, Limits, ProgramFile, Space};
+
+pub(crate) fn entry(path: &Path) -> io::Result<Entry> {
+    let found = fs::symlink_metadata(path)?;
+    let kind = found.file_type();
+    let kind = match () {
+        () if kind.is_file() => EntryKind::File,
+        () if kind.is_dir() => EntryKind::Directory,
+        () if kind.is_symlink() => EntryKind::Link,
+        () if kind.is_fifo() => EntryKind::Pipe,
+        () if kind.is_socket() => EntryKind::Socket,
+        () => EntryKind::Other,
+    };
+    let foreign = found.uid() != rustix::process::geteuid().as_raw();
+    Ok(Entry {
+        kind,
+        foreign_owner: foreign.then(|| format!("uid {}", found.uid())),
+        mode: Some(found.mode() & 0o7777),
+        length: found.len(),
+    })
+}
+
+pub(crate) fn network_filesystem(directory: &Path) -> io::Result<Option<String>> {
+    Ok(super::private::network_kind(&super::private::open_dir(directory)?)?)
+}
+
+pub(crate) fn is_writable(directory: &Path) -> bool {
+    use rustix::fs::Access;
+    rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+pub(crate) fn space(path: &Path) -> io::Result<Space> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(Space {
+        bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+        files: (stat.f_files > 0).then_some(stat.f_favail),
+    })
+}
+
+pub(crate) fn limits() -> Limits {
+    let most = |resource| rustix::process::getrlimit(resource).maximum;
+    // pipe(7); 0 is no limit, and there is none for whoever may raise it.
+    let pages = fs::read_to_string("/proc/sys/fs/pipe-user-pages-soft").ok();
+    let pages = pages.and_then(|text| text.trim().parse::<u64>().ok()).filter(|pages| *pages > 0);
+    let pages = pages.filter(|_| !rustix::process::geteuid().is_root());
+    Limits {
+        descriptors: most(Resource::Nofile),
+        processes: rustix::process::getrlimit(Resource::Nproc).current,
+        pipe_bytes: pages.map(|pages| pages * rustix::param::page_size() as u64),
+    }
+}
+
+/// /proc/locks names the process that took the lock and the file's inode, but the device in a way that does
+/// not agree with stat(2) on every file system: so whoever is named must also have the file open.
+pub(crate) fn lock_holder(path: &Path) -> io::Result<Option<u32>> {
+    let file = match fs::symlink_metadata(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let table = from_proc(fs::read_to_string("/proc/locks"))?;
+    let held = table.lines().filter_map(locked).filter(|(_, inode)| *inode == file.ino());
+    let has_it_open = |pid: u32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+        // Following such a link leads to the open file itself, whatever its name is now.
+        let mut files = open.flatten().filter_map(|fd| fs::metadata(fd.path()).ok());
+        files.find(|found| (found.dev(), found.ino()) == (file.dev(), file.ino()))
+    };
+    Ok(held.map(|(pid, _)| pid).find(|pid| has_it_open(*pid).is_some()))
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 4120 fd:01:1835 0 EOF`: the process and the inode, see proc_locks(5). `None`
+/// for other kinds of locks, and for those who wait (`1: -> FLOCK …`).
+fn locked(line: &str) -> Option<(u32, u64)> {
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    let kind = fields.next()?;
+    let pid = fields.nth(2)?.parse().ok()?;
+    let inode = fields.next()?.rsplit_once(':')?.1.parse().ok()?;
+    (kind == "FLOCK").then_some((pid, inode))
+}
+
+pub(crate) fn is_of_this_account(pid: u32) -> io::Result<bool> {
+    let found = from_proc(fs::metadata(format!("/proc/{pid}")))?;
+    Ok(found.uid() == rustix::process::geteuid().as_raw())
+}
+
+pub(crate) fn program_file(pid: u32) -> io::Result<ProgramFile> {
+    let link = format!("/proc/{pid}/exe");
+    // The link leads to the very file, its text to whatever has the name now.
+    let executed = from_proc(fs::metadata(&link))?;
+    let path = super::process::executable(pid)?;
+    let deleted = fs::read_link(&link)?.as_os_str() != path.as_os_str();
+    Ok(match fs::metadata(&path) {
+        Ok(named) if (named.dev(), named.ino()) == (executed.dev(), executed.ino()) => ProgramFile::Same,
+        Ok(_) => ProgramFile::Replaced,
+        Err(_) if deleted => ProgramFile::Deleted,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => ProgramFile::Deleted,
+        Err(error) => return Err(error),
+    })
+}
+
+pub(crate) fn is_halted(pid: u32) -> io::Result<bool> {
+    Ok(matches!(&*field(pid, 3)?, "T" | "t"))
+}
+
+/// A field of /proc/PID/stat by its number in the manual page, from 3 on.
+fn field(pid: u32, number: usize) -> io::Result<String> {
+    let stat = from_proc(fs::read(format!("/proc/{pid}/stat")))?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The name in parentheses may hold anything: what follows the last one is regular.
+    let found = stat.rsplit_once(')').and_then(|(_, tail)| tail.split_ascii_whitespace().nth(number - 3));
+    found.map(str::to_owned).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has an unknown form")))
+}
+
+/// Without /proc nothing is found there, which says nothing about the process.
+fn from_proc<T>(result: io::Result<T>) -> io::Result<T> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !Path::new("/proc/self").exists() => {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::locked;
+
+    #[test]
+    fn locks_that_are_held_are_read() {
+        assert_eq!(locked("1: FLOCK  ADVISORY  WRITE 4120 fd:01:1835 0 EOF"), Some((4120, 1835)));
+        assert_eq!(locked("2: POSIX  ADVISORY  WRITE 4120 fd:01:1835 0 EOF"), None);
+        assert_eq!(locked("1: -> FLOCK  ADVISORY  WRITE 7 fd:01:1835 0 EOF"), None);
+        assert_eq!(locked(""), None);
+    }
+}

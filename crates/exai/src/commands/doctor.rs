@@ -1,0 +1,265 @@
+//! `exai doctor`: looks at everything that can be wrong, and explains it. It reads and asks; it changes,
+//! ends and removes nothing.
+
+mod daemon;
+mod files;
+mod foreign;
+mod place;
+mod port;
+mod processes;
+mod recognise;
+mod scene;
+mod second;
+mod setup;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use exai_config::Home;
+use exai_proto::documents::{Check, CheckStatus, Doctor, SCHEMA};
+use exai_proto::exit;
+
+use self::scene::Scene;
+use super::count;
+use crate::cli::JsonArgs;
+use crate::error::Error;
+use crate::printer::{Mark, Printer};
+
+/// How long one check may take. They are made side by side.
+const CHECK: Duration = Duration::from_secs(2);
+/// How long the first look may take: a daemon has 2 s for a hello, 2 s for its status, 1 s for its processes.
+const FIRST_LOOK: Duration = Duration::from_secs(6);
+
+type Run = fn(&Scene) -> Outcome;
+
+/// All checks, in the order they are shown. docs/troubleshooting.md has a section for each.
+const CHECKS: [(&str, Run); 18] = [
+    ("state-dir", place::state_dir),
+    ("files", files::files),
+    ("disk", place::disk),
+    ("logs", place::logs),
+    ("config", setup::config),
+    ("commands", setup::commands),
+    ("environment", setup::environment),
+    ("daemon-lock", daemon::lock),
+    ("daemon-identity", daemon::identity),
+    ("daemon-answers", daemon::answers),
+    ("second-daemon", second::second_daemon),
+    ("version-skew", daemon::version_skew),
+    ("port", port::port),
+    ("findings", daemon::findings),
+    ("process-count", processes::process_count),
+    ("left-behind", processes::left_behind),
+    ("foreign-servers", foreign::foreign_servers),
+    ("limits", processes::limits),
+];
+
+/// How a check went; its name is in [`CHECKS`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Outcome {
+    status: CheckStatus,
+    detail: String,
+    fix: Option<String>,
+}
+
+impl Outcome {
+    fn pass(detail: impl Into<String>) -> Self {
+        Outcome { status: CheckStatus::Pass, detail: detail.into(), fix: None }
+    }
+
+    fn warn(detail: impl Into<String>) -> Self {
+        Outcome { status: CheckStatus::Warn, ..Outcome::pass(detail) }
+    }
+
+    fn fail(detail: impl Into<String>) -> Self {
+        Outcome { status: CheckStatus::Fail, ..Outcome::pass(detail) }
+    }
+
+    fn skip(detail: impl Into<String>) -> Self {
+        Outcome { status: CheckStatus::Skip, ..Outcome::pass(detail) }
+    }
+
+    /// The command or the change that puts it right.
+    fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+
+    fn named(self, id: &str) -> Check {
+        Check { id: id.to_owned(), status: self.status, detail: self.detail, fix: self.fix }
+    }
+}
+
+pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
+    printer.progress("looking…");
+    let document = examine();
+    printer.clear_progress();
+    if args.json {
+        printer.json(&document)?;
+    } else {
+        show(&document, printer)?;
+    }
+    Ok(if document.ok { exit::DONE } else { exit::FINDINGS })
+}
+
+fn examine() -> Doctor {
+    let home = Home::locate();
+    let mut checks = vec![place::account(home.as_ref().err()).named("account")];
+    checks.extend(match home {
+        Ok(home) => examine_home(home),
+        Err(_) => all_alike(&Outcome::skip("there is no state directory to look at")),
+    });
+    let ok = checks.iter().all(|check| matches!(check.status, CheckStatus::Pass | CheckStatus::Skip));
+    Doctor { schema: SCHEMA, ok, checks }
+}
+
+fn examine_home(home: Home) -> Vec<Check> {
+    let path = home.path().display().to_string();
+    let looking = aside(move || Scene::look(home));
+    let Ok(scene) = looking.recv_timeout(FIRST_LOOK).map(Arc::new) else {
+        let hangs = format!("{path} did not answer within {} s", FIRST_LOOK.as_secs());
+        let hangs = Outcome::fail(hangs).fix("see whether its file system is reachable");
+        let mut checks = all_alike(&Outcome::skip("the first look did not come to an end"));
+        checks[0] = hangs.named(CHECKS[0].0);
+        return checks;
+    };
+    let deadline = Instant::now() + CHECK;
+    let begun = CHECKS.map(|(id, run)| {
+        let scene = scene.clone();
+        (id, aside(move || run(&scene)))
+    });
+    let finished = begun.map(|(id, outcome)| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let outcome = outcome.recv_timeout(left).unwrap_or_else(|error| match error {
+            RecvTimeoutError::Timeout => Outcome::warn("this check did not come to an end within 2 s"),
+            RecvTimeoutError::Disconnected => Outcome::warn("this check failed in itself"),
+        });
+        outcome.named(id)
+    });
+    finished.into()
+}
+
+fn all_alike(outcome: &Outcome) -> Vec<Check> {
+    CHECKS.map(|(id, _)| outcome.clone().named(id)).into()
+}
+
+/// Does something on a thread of its own: it may hang (a file system that does not answer), we may not.
+fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+    let (sender, receiver) = sync_channel(1);
+    thread::spawn(move || {
+        // Nobody may wait any more.
+        let _ = sender.send(work());
+    });
+    receiver
+}
+
+fn show(document: &Doctor, printer: &Printer) -> Result<(), Error> {
+    printer.headline(&format!("exai: {}", verdict(document)))?;
+    let order = [CheckStatus::Fail, CheckStatus::Warn, CheckStatus::Pass, CheckStatus::Skip];
+    for status in order {
+        for check in document.checks.iter().filter(|check| check.status == status) {
+            let (mark, word) = match status {
+                CheckStatus::Fail => (Mark::Bad, "fail"),
+                CheckStatus::Warn => (Mark::Doubtful, "warn"),
+                CheckStatus::Pass => (Mark::Good, "ok"),
+                CheckStatus::Skip => (Mark::Nothing, "skip"),
+            };
+            printer.marked(mark, &format!("{word:<5}"), &format!("{:<16} {}", check.id, check.detail))?;
+            if let Some(fix) = &check.fix {
+                printer.marked(Mark::Hint, "      fix", fix)?;
+            }
+        }
+    }
+    if !document.ok {
+        printer.faint("docs/troubleshooting.md has a section for each of these names")?;
+    }
+    Ok(())
+}
+
+fn verdict(document: &Doctor) -> String {
+    let number = |status| document.checks.iter().filter(|check| check.status == status).count();
+    match (number(CheckStatus::Fail), number(CheckStatus::Warn)) {
+        (0, 0) => "no problems found".to_owned(),
+        (0, warnings) => format!("no problems, {}", count(warnings, "warning")),
+        (problems, 0) => count(problems, "problem"),
+        (problems, warnings) => format!("{}, {}", count(problems, "problem"), count(warnings, "warning")),
+    }
+}
+
+/// `5 min`, `3 h`, `2 d`.
+fn span(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// `12 MiB`, `3.4 GiB`.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..0x10_0000 => format!("{} KiB", bytes.div_ceil(1024)),
+        0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
+        _ => {
+            let tenths = (bytes >> 20) * 10 / 1024;
+            format!("{}.{} GiB", tenths / 10, tenths % 10)
+        }
+    }
+}
+
+/// The first few of many, as one text.
+fn listed(parts: &[String]) -> String {
+    const MOST: usize = 6;
+    let shown = parts.iter().take(MOST).cloned().collect::<Vec<_>>().join("; ");
+    match parts.len().saturating_sub(MOST) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use CheckStatus::{Fail, Pass, Skip, Warn};
+
+    use super::*;
+
+    #[test]
+    fn the_verdict_counts() {
+        let document = |statuses: &[CheckStatus]| {
+            let check = |status: &CheckStatus| Check {
+                id: "x".to_owned(),
+                status: *status,
+                detail: String::new(),
+                fix: None,
+            };
+            Doctor { schema: SCHEMA, ok: false, checks: statuses.iter().map(check).collect() }
+        };
+        let cases: [(&[CheckStatus], &str); 4] = [
+            (&[Pass, Skip], "no problems found"),
+            (&[Warn, Pass], "no problems, 1 warning"),
+            (&[Fail, Fail, Warn], "2 problems, 1 warning"),
+            (&[Fail], "1 problem"),
+        ];
+        for (statuses, expected) in cases {
+            assert_eq!(verdict(&document(statuses)), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_are_for_people() {
+        assert_eq!(
+            [90, 600, 7200, 200_000].map(|s| span(Duration::from_secs(s))),
+            ["90 s", "10 min", "2 h", "2 d"]
+        );
+        assert_eq!([1, 3 << 20, 3 << 29].map(size), ["1 KiB", "3 MiB", "1.5 GiB"]);
+    }
+
+    #[test]
+    fn a_check_that_hangs_is_left_behind() {
+        let hangs = aside(thread::park);
+        assert_eq!(hangs.recv_timeout(Duration::from_millis(10)), Err(RecvTimeoutError::Timeout));
+    }
+}

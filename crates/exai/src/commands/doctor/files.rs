@@ -1,0 +1,202 @@
+//! Each of our files: is it what it should be, ours, and private?
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use exai_os::inspect::{self, Entry, EntryKind};
+
+use super::scene::{Record, Scene};
+use super::{Outcome, listed};
+
+/// A temporary file lives for milliseconds.
+const LEFT: Duration = Duration::from_mins(1);
+/// So many entries of one directory are looked at.
+const MOST: usize = 10_000;
+
+/// What a file may be to others than its owner.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Privacy {
+    /// Not even readable: it opens everything.
+    Secret,
+    /// Readable at worst: the directory is private. Whoever can write it decides what is executed or believed.
+    Trusted,
+}
+
+pub(super) fn files(scene: &Scene) -> Outcome {
+    let home = &scene.home;
+    let mut faults = Faults::default();
+    for path in [home.servers_dir(), home.log_dir(), home.backups_dir()] {
+        faults.directory(&path);
+    }
+    faults.file(&home.token(), Privacy::Secret);
+    let trusted = [
+        home.config(),
+        home.daemon_record(),
+        home.instance_lock(),
+        home.spawn_lock(),
+        home.verdicts(),
+        home.database(),
+    ];
+    for path in trusted {
+        faults.file(&path, Privacy::Trusted);
+    }
+    for path in entries(&home.log_dir()).into_iter().chain(entries(&home.servers_dir())) {
+        faults.file(&path, Privacy::Trusted);
+    }
+    if let Record::Broken(why) = &scene.record
+        // What it is was said already.
+        && inspect::entry(&home.daemon_record()).is_ok_and(|found| found.kind == EntryKind::File)
+    {
+        let fix = if scene.daemon_lives() { "see `daemon-answers`" } else { "exai start" };
+        faults.add(false, format!("daemon.json is ignored: {why}"), fix.to_owned());
+    }
+    faults.leftovers(&[home.path().to_owned(), home.servers_dir()]);
+    faults.outcome()
+}
+
+#[derive(Default)]
+struct Faults {
+    grave: bool,
+    sentences: Vec<String>,
+    fixes: Vec<String>,
+    seen: usize,
+}
+
+impl Faults {
+    fn add(&mut self, grave: bool, sentence: String, fix: String) {
+        self.grave |= grave;
+        self.sentences.push(sentence);
+        if !self.fixes.contains(&fix) {
+            self.fixes.push(fix);
+        }
+    }
+
+    /// What stands at the path, if it is of this kind and ours; a fault else. Nothing there is no fault.
+    fn expect(&mut self, path: &Path, kind: EntryKind) -> Option<Entry> {
+        let shown = path.display();
+        match inspect::entry(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                self.add(true, format!("{shown} cannot be looked at: {error}"), format!("ls -ld {shown}"));
+            }
+            Ok(found) if found.kind != kind => {
+                let sentence = format!("{shown} is {}, not {}", found.kind.in_words(), kind.in_words());
+                self.add(true, sentence, format!("move it away: mv {shown} {shown}.away"));
+            }
+            Ok(Entry { foreign_owner: Some(owner), .. }) => {
+                let sentence = format!("{shown} belongs to {owner}");
+                self.add(true, sentence, format!("move it away: mv {shown} {shown}.away"));
+            }
+            Ok(found) => {
+                self.seen += 1;
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    fn directory(&mut self, path: &Path) {
+        let mode = self.expect(path, EntryKind::Directory).and_then(|found| found.mode);
+        if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
+            let shown = path.display();
+            let sentence =
+                format!("{shown} is open to others (mode {mode:04o}); the next start makes it private");
+            self.add(false, sentence, format!("chmod 700 {shown}"));
+        }
+    }
+
+    fn file(&mut self, path: &Path, privacy: Privacy) {
+        let mode = self.expect(path, EntryKind::File).and_then(|found| found.mode).unwrap_or(0o600);
+        let shown = path.display();
+        match privacy {
+            Privacy::Secret if mode & 0o077 != 0 => {
+                self.add(
+                    false,
+                    format!("{shown} is open to others (mode {mode:04o})"),
+                    format!("chmod 600 {shown}"),
+                );
+            }
+            Privacy::Trusted if mode & 0o022 != 0 => {
+                let sentence = format!("{shown} can be written by others (mode {mode:04o})");
+                self.add(false, sentence, format!("chmod 600 {shown}"));
+            }
+            Privacy::Secret | Privacy::Trusted => {}
+        }
+    }
+
+    /// Temporary files of writers that were killed.
+    fn leftovers(&mut self, directories: &[PathBuf]) {
+        let left: Vec<PathBuf> = directories
+            .iter()
+            .flat_map(|directory| entries(directory))
+            .filter(|path| is_leftover(path))
+            .collect();
+        if let Some(first) = left.first() {
+            let number = super::count(left.len(), "temporary file");
+            let sentence = format!("{number} of writers that were killed, such as {}", first.display());
+            self.add(false, sentence, "exai cleanup".to_owned());
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        if self.sentences.is_empty() && self.seen == 0 {
+            return Outcome::pass("there are no files yet");
+        }
+        if self.sentences.is_empty() {
+            return Outcome::pass(format!(
+                "{} looked at: ours, private, of the right kind",
+                super::count(self.seen, "file")
+            ));
+        }
+        let detail = listed(&self.sentences);
+        let outcome = if self.grave { Outcome::fail(detail) } else { Outcome::warn(detail) };
+        outcome.fix(listed(&self.fixes))
+    }
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.take(MOST).map(|entry| entry.path()).collect()
+}
+
+/// `.NAME.PID.CLOCK.COUNT.tmp`, and not of just now.
+fn is_leftover(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let old = || {
+        let changed = std::fs::symlink_metadata(path).and_then(|found| found.modified());
+        changed.is_ok_and(|changed| SystemTime::now().duration_since(changed).is_ok_and(|age| age > LEFT))
+    };
+    is_temporary(name) && old()
+}
+
+fn is_temporary(name: &str) -> bool {
+    let inner = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
+    let mut parts = inner.unwrap_or_default().rsplitn(4, '.');
+    let hex = |part: Option<&str>| {
+        part.is_some_and(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    hex(parts.next())
+        && hex(parts.next())
+        && hex(parts.next())
+        && parts.next().is_some_and(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_temporary;
+
+    #[test]
+    fn temporary_files_are_known_by_their_form() {
+        for (name, expected) in [
+            (".daemon.json.4120.18a3f.0.tmp", true),
+            (".token.1.ff.12.tmp", true),
+            ("daemon.json", false),
+            (".daemon.json.tmp", false),
+            (".x.tmp", false),
+            (".notes.of.mine.today.tmp", false),
+        ] {
+            assert_eq!(is_temporary(name), expected, "{name}");
+        }
+    }
+}

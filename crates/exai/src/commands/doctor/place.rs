@@ -1,0 +1,161 @@
+//! The account, its state directory, and the room in it.
+
+use std::io;
+use std::path::Path;
+
+use exai_config::HomeError;
+use exai_os::account::{self, AccountError};
+use exai_os::inspect::{self, EntryKind};
+
+use super::scene::Scene;
+use super::{Outcome, size};
+
+/// Below this a log or a record may not be written any more.
+const SCARCE: u64 = 100 << 20;
+const NONE_LEFT: u64 = 5 << 20;
+/// Two files of 10 MiB per server and the daemon's: thirty servers have less.
+const LARGE_LOGS: u64 = 700 << 20;
+
+pub(super) fn account(no_home: Option<&HomeError>) -> Outcome {
+    if let Some(error) = no_home {
+        return Outcome::fail(format!("the state directory is not known: {error}"))
+            .fix("set EXAI_HOME to a directory of your own");
+    }
+    if let Some(reason) = account::runs_for_another_account() {
+        return Outcome::warn(format!("{reason}: what it sees is that account's, not yours"))
+            .fix("run it without sudo, as the account that logged in");
+    }
+    match account::current() {
+        Ok(account) => Outcome::pass(format!("this is the account {}", account.name)),
+        Err(AccountError::NoEntry { uid }) => Outcome::pass(format!(
+            "uid {uid} has no account entry; EXAI_HOME names the state directory, and servers get the environment of \
+             whoever starts the daemon"
+        )),
+        Err(error) => Outcome::warn(error.to_string()),
+    }
+}
+
+pub(super) fn state_dir(scene: &Scene) -> Outcome {
+    let path = scene.home.path();
+    let shown = path.display();
+    let found = match inspect::entry(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Outcome::pass(format!("{shown} does not exist yet; `exai start` makes it"));
+        }
+        Err(error) => return Outcome::fail(format!("{shown} cannot be looked at: {error}")).fix(ELSEWHERE),
+    };
+    let (real, linked) = match found.kind {
+        EntryKind::Directory => (path.to_owned(), String::new()),
+        EntryKind::Link => match std::fs::canonicalize(path) {
+            Ok(real) => {
+                let linked = format!(", a link to {}", real.display());
+                (real, linked)
+            }
+            Err(error) => {
+                return Outcome::fail(format!("{shown} is a link that leads nowhere: {error}"))
+                    .fix(ELSEWHERE);
+            }
+        },
+        kind => {
+            let detail = format!("{shown} is {}, not a directory", kind.in_words());
+            return Outcome::fail(detail).fix(ELSEWHERE);
+        }
+    };
+    judge_dir(&real, &format!("{shown}{linked}"))
+}
+
+const ELSEWHERE: &str = "set EXAI_HOME to a local directory of your own";
+
+fn judge_dir(real: &Path, shown: &str) -> Outcome {
+    let found = match inspect::entry(real) {
+        Ok(found) if found.kind == EntryKind::Directory => found,
+        Ok(found) => {
+            return Outcome::fail(format!("{shown} is {}, not a directory", found.kind.in_words()))
+                .fix(ELSEWHERE);
+        }
+        Err(error) => return Outcome::fail(format!("{shown} cannot be looked at: {error}")).fix(ELSEWHERE),
+    };
+    if let Some(owner) = found.foreign_owner {
+        return Outcome::fail(format!("{shown} belongs to {owner}, not to this account")).fix(ELSEWHERE);
+    }
+    match inspect::network_filesystem(real) {
+        Ok(None) => {}
+        Ok(Some(kind)) => {
+            let detail =
+                format!("{shown} is on a network file system ({kind}), where locks cannot be relied on");
+            return Outcome::fail(detail).fix(ELSEWHERE);
+        }
+        Err(error) => return Outcome::fail(format!("{shown} cannot be opened: {error}")).fix(ELSEWHERE),
+    }
+    let mode = found.mode.unwrap_or(0o700);
+    if mode & 0o1000 != 0 || real.parent().is_none() {
+        return Outcome::fail(format!("{shown} is a directory for everybody")).fix(ELSEWHERE);
+    }
+    if !inspect::is_writable(real) {
+        return Outcome::fail(format!("{shown} cannot be written to by this account (mode {mode:04o})"))
+            .fix(format!("chmod 700 {}", real.display()));
+    }
+    if mode & 0o777 != 0o700 {
+        return Outcome::warn(format!(
+            "{shown} is open to others (mode {mode:04o}); the next start makes it private"
+        ))
+        .fix(format!("chmod 700 {}", real.display()));
+    }
+    Outcome::pass(format!("{shown} is ours, private and local"))
+}
+
+/// The nearest directory that exists: before the first start there is no state directory.
+fn existing(path: &Path) -> &Path {
+    path.ancestors().find(|path| path.is_dir()).unwrap_or(path)
+}
+
+pub(super) fn disk(scene: &Scene) -> Outcome {
+    let place = existing(scene.home.path());
+    let space = match inspect::space(place) {
+        Ok(space) => space,
+        Err(error) => {
+            return Outcome::skip(format!("the file system does not say how much room there is: {error}"));
+        }
+    };
+    let detail = format!("{} free where the state directory is", size(space.bytes));
+    let make_room = "make room on that file system";
+    match space.files {
+        _ if space.bytes < NONE_LEFT => Outcome::fail(detail).fix(make_room),
+        Some(files) if files < 100 => {
+            Outcome::fail(format!("the file system takes {files} more files only")).fix(make_room)
+        }
+        _ if space.bytes < SCARCE => Outcome::warn(detail).fix(make_room),
+        _ => Outcome::pass(detail),
+    }
+}
+
+pub(super) fn logs(scene: &Scene) -> Outcome {
+    let dir = scene.home.log_dir();
+    let entries = match std::fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Outcome::pass("there are no logs yet");
+        }
+        Err(error) => {
+            let detail = format!("{} cannot be read: {error}", dir.display());
+            return Outcome::fail(detail).fix(format!("see what it is: ls -ld {}", dir.display()));
+        }
+    };
+    if !inspect::is_writable(&dir) {
+        return Outcome::fail(format!("{} cannot be written to", dir.display()))
+            .fix(format!("chmod 700 {}", dir.display()));
+    }
+    let files: Vec<u64> = entries
+        .flatten()
+        .filter_map(|entry| inspect::entry(&entry.path()).ok())
+        .map(|found| found.length)
+        .collect();
+    let bytes = files.iter().sum();
+    let detail = format!("{} in {} ({})", size(bytes), super::count(files.len(), "log"), dir.display());
+    if bytes > LARGE_LOGS {
+        return Outcome::warn(format!("{detail}: more than expected"))
+            .fix("remove what you do not need; logs of removed servers stay until you do");
+    }
+    Outcome::pass(detail)
+}

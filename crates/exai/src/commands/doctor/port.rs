@@ -1,0 +1,94 @@
+//! Who listens on the daemon's TCP port, by the kernel's word.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use exai_config::DEFAULT_PORT;
+use exai_daemon::holder::Holder;
+use exai_os::port;
+use exai_proto::documents::Listener;
+
+use super::scene::{Record, Scene};
+use super::{Outcome, listed};
+
+pub(super) fn port(scene: &Scene) -> Outcome {
+    let wanted = scene.config.as_ref().map_or(DEFAULT_PORT, |config| config.daemon.port.value);
+    match scene.daemon_pid() {
+        Some(pid) => of_daemon(scene, pid, wanted),
+        None if wanted == 0 => Outcome::pass("any free port will do (`port = 0`)"),
+        None => without_daemon(wanted),
+    }
+}
+
+fn of_daemon(scene: &Scene, pid: u32, wanted: u16) -> Outcome {
+    let listeners: &[Listener] =
+        match (scene.status().and_then(|status| status.daemon.as_ref()), &scene.record) {
+            (Some(daemon), _) => &daemon.listeners,
+            (None, Record::Found(record)) => &record.listeners,
+            (None, Record::Missing | Record::Broken(_)) => {
+                return Outcome::skip(format!(
+                    "the daemon (pid {pid}) has not said where it listens; see `daemon-answers`"
+                ));
+            }
+        };
+    let tcp = listeners.iter().filter(|listener| listener.kind == "tcp");
+    let bound: Vec<SocketAddr> = tcp.filter_map(|listener| listener.addr.parse().ok()).collect();
+    let held: Vec<(SocketAddr, Holder)> =
+        if wanted == 0 { Vec::new() } else { held_by_others(wanted, pid, &bound) };
+    if let Some((_, holder)) = held.first() {
+        let all: Vec<String> =
+            held.iter().map(|(addr, holder)| format!("{addr} is held by {holder}")).collect();
+        let detail = format!("{}; shims are not affected, ws:// and http:// clients are", listed(&all));
+        return Outcome::warn(detail).fix(holder.remedy(wanted));
+    }
+    let mut shown = Vec::new();
+    for addr in bound {
+        match port::is_listening(addr, pid) {
+            Ok(true) => shown.push(format!("{addr} by pid {pid}")),
+            Ok(false) => {
+                let holder = Holder::of(addr);
+                return Outcome::fail(format!("the daemon claims {addr}, and the system says: {holder}"))
+                    .fix("exai restart");
+            }
+            Err(error) => shown.push(format!("{addr}, unconfirmed ({error})")),
+        }
+    }
+    if shown.is_empty() {
+        return Outcome::warn(
+            "the daemon listens on no TCP port; shims are not affected, ws:// and http:// clients are",
+        )
+        .fix("look again in a few seconds: a port that becomes free is taken within 5 s");
+    }
+    Outcome::pass(format!("bound by our daemon, by the system's word: {}", listed(&shown)))
+}
+
+/// The loopback addresses with this port that the daemon has not bound, and somebody else has.
+fn held_by_others(port: u16, daemon: u32, bound: &[SocketAddr]) -> Vec<(SocketAddr, Holder)> {
+    let missing = loopback(port).into_iter().filter(|addr| !bound.contains(addr));
+    let held = missing.map(|addr| (addr, Holder::of(addr)));
+    held.filter(|(_, holder)| match holder {
+        Holder::Nobody | Holder::Unknown(_) => false,
+        Holder::Process { pid, .. } => *pid != daemon,
+        Holder::OtherAccount => true,
+    })
+    .collect()
+}
+
+fn without_daemon(wanted: u16) -> Outcome {
+    let held: Vec<(SocketAddr, Holder)> = loopback(wanted).map(|addr| (addr, Holder::of(addr))).into();
+    let by_somebody = held.iter().find(|(_, holder)| !matches!(holder, Holder::Nobody | Holder::Unknown(_)));
+    match (by_somebody, held.first()) {
+        (Some((addr, holder)), _) => {
+            let detail =
+                format!("{addr} is held by {holder}; a daemon would run without it, for shims alone");
+            Outcome::warn(detail).fix(holder.remedy(wanted))
+        }
+        (None, Some((_, Holder::Unknown(why)))) => {
+            Outcome::skip(format!("the system does not say who listens on port {wanted}: {why}"))
+        }
+        (None, _) => Outcome::pass(format!("port {wanted} is free")),
+    }
+}
+
+fn loopback(port: u16) -> [SocketAddr; 2] {
+    [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].map(|ip| SocketAddr::new(ip, port))
+}

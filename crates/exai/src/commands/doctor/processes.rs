@@ -1,0 +1,158 @@
+//! Why there are as many processes as there are, what earlier daemons left, and how much there may be.
+
+use std::path::Path;
+
+use exai_client::door::process_lives;
+use exai_os::{inspect, private};
+use exai_proto::documents::{Identity, Instance};
+
+use super::scene::Scene;
+use super::{Outcome, count, listed, size};
+
+/// Each server takes three descriptors, each client one or two.
+const FEW_DESCRIPTORS: u64 = 1024;
+const FEW_PROCESSES: u64 = 256;
+/// Of each server two pipes are widened to 256 KiB.
+const PIPES_OF_A_SERVER: u64 = 2 * 256 * 1024;
+const RECORD_BYTES: u64 = 1024 * 1024;
+const MOST_RECORDS: usize = 10_000;
+
+pub(super) fn process_count(scene: &Scene) -> Outcome {
+    let Some(status) = scene.status() else { return Outcome::skip("needs a daemon that answers") };
+    let counted = &status.processes;
+    let mut sentences = vec![format!("{} of {} processes expected", counted.actual, counted.expected)];
+    let launchers = status.daemon.iter().flat_map(|daemon| &daemon.launchers);
+    let alive: Vec<String> = launchers
+        .filter(|launcher| launcher.alive && launcher.kind != "service manager")
+        .map(|launcher| format!("{} (pid {})", launcher.name, launcher.pid))
+        .collect();
+    if let (Some(daemon), false) = (&status.daemon, alive.is_empty()) {
+        sentences.push(format!(
+            "pid {} is the one daemon: {} above it started it, and {} no second one",
+            daemon.pid,
+            alive.join(", "),
+            if alive.len() == 1 { "is" } else { "are" }
+        ));
+    }
+    if scene.explanations.is_empty() {
+        let instances = status.servers.iter().flat_map(|server| &server.instances);
+        sentences.extend(instances.filter_map(|instance| explain(instance, scene)));
+    }
+    sentences.extend(
+        scene.explanations.iter().map(|explanation| format!("{}: {}", explanation.of, explanation.text)),
+    );
+    let detail = listed(&sentences);
+    if counted.unexpected.is_empty() && counted.actual == counted.expected {
+        return Outcome::pass(detail);
+    }
+    let unexpected: Vec<String> = counted
+        .unexpected
+        .iter()
+        .map(|process| format!("pid {} ({}): {}", process.pid, process.kind, process.reason))
+        .collect();
+    let unexpected =
+        if unexpected.is_empty() { detail } else { format!("{detail}; unexpected: {}", listed(&unexpected)) };
+    Outcome::warn(unexpected).fix("`exai cleanup` shows what can be ended, and why")
+}
+
+/// `files#1: 3 processes, 1 server: npm exec (pid 7) and sh (pid 8) are launchers of node (pid 9)`.
+fn explain(instance: &Instance, scene: &Scene) -> Option<String> {
+    let (server, root) = (instance.pid?, instance.root_pid?);
+    if instance.processes < 2 {
+        return None;
+    }
+    let mut launchers = Vec::new();
+    if server != root {
+        launchers.extend(scene.above(server).map(|process| process.pid).take_while(|pid| *pid != root));
+        launchers.push(root);
+    }
+    launchers.reverse();
+    let names: Vec<String> = launchers.iter().map(|pid| scene.name(*pid)).collect();
+    let who = match names.len() {
+        0 => format!("{} is the server, the others are its children", scene.name(server)),
+        1 => format!("{} is the launcher of {}", names[0], scene.name(server)),
+        _ => format!("{} are launchers of {}", names.join(" and "), scene.name(server)),
+    };
+    Some(format!("{}: {} processes, 1 server: {who}", instance.id, instance.processes))
+}
+
+pub(super) fn left_behind(scene: &Scene) -> Outcome {
+    let entries = std::fs::read_dir(scene.home.servers_dir()).into_iter().flatten().flatten();
+    let paths =
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "json"));
+    let (mut left, mut living, mut broken) = (0, 0, 0);
+    for path in paths.take(MOST_RECORDS) {
+        match Tree::read(&path) {
+            Some(tree) if process_lives(&tree.daemon) => {}
+            Some(tree) => {
+                left += 1;
+                living += tree.processes.iter().filter(|identity| process_lives(identity)).count();
+            }
+            None => broken += 1,
+        }
+    }
+    if left + broken == 0 {
+        return Outcome::pass("no records of servers that an earlier daemon left");
+    }
+    let mut parts = Vec::new();
+    if left > 0 {
+        parts.push(format!("{} of servers of daemons that have ended", count(left, "record")));
+    }
+    match living {
+        0 => {}
+        1 => parts.push("1 process of them still lives".to_owned()),
+        _ => parts.push(format!("{living} processes of them still live")),
+    }
+    if broken > 0 {
+        parts.push(format!("{} in servers/ cannot be read", count(broken, "file")));
+    }
+    Outcome::warn(listed(&parts))
+        .fix("`exai cleanup` shows them, `exai cleanup --apply` ends what is proven ours")
+}
+
+/// What is needed of a record in `servers/`.
+struct Tree {
+    daemon: Identity,
+    processes: Vec<Identity>,
+}
+
+impl Tree {
+    fn read(path: &Path) -> Option<Tree> {
+        let bytes = private::read(path, RECORD_BYTES).ok()?;
+        let record: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+        let identity = |value: &serde_json::Value| serde_json::from_value::<Identity>(value.clone()).ok();
+        let processes = record["processes"].as_array()?;
+        Some(Tree {
+            daemon: identity(&record["daemon"])?,
+            processes: processes.iter().filter_map(|process| identity(&process["identity"])).collect(),
+        })
+    }
+}
+
+pub(super) fn limits(scene: &Scene) -> Outcome {
+    let limits = inspect::limits();
+    let servers = scene.config.as_ref().map_or(0, |config| config.servers.len()) as u64;
+    let number = |most: Option<u64>| most.map_or_else(|| "no limit".to_owned(), |most| most.to_string());
+    let pipes = limits.pipe_bytes.map_or_else(|| "no limit".to_owned(), size);
+    let detail = format!(
+        "open files {}, processes {}, pipes {pipes}",
+        number(limits.descriptors),
+        number(limits.processes)
+    );
+    if limits.descriptors.is_some_and(|most| most < FEW_DESCRIPTORS) {
+        return Outcome::warn(format!("{detail}: with few open files clients and servers are refused")).fix(
+            "raise the hard limit of open files (`ulimit -Hn`, limits.conf or the service's LimitNOFILE)",
+        );
+    }
+    if limits.processes.is_some_and(|most| most < FEW_PROCESSES) {
+        return Outcome::warn(format!("{detail}: servers may fail to start"))
+            .fix("raise the limit of processes (`ulimit -u`, limits.conf or the service's TasksMax)");
+    }
+    if limits.pipe_bytes.is_some_and(|most| servers * PIPES_OF_A_SERVER > most) {
+        return Outcome::warn(format!(
+            "{detail}: so many servers make new pipes small and large messages slow"
+        ))
+        .fix("raise fs.pipe-user-pages-soft with sysctl");
+    }
+    Outcome::pass(detail)
+}

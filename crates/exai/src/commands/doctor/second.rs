@@ -1,0 +1,105 @@
+//! Another daemon for the same state directory.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use exai_config::environment;
+use exai_daemon::command_line::bare_name;
+use exai_os::{account, evidence, inspect, process};
+
+use super::scene::Scene;
+use super::{Outcome, count, listed};
+
+/// A daemon that finds the lock taken tries for 2 s and ends.
+const GIVES_WAY: Duration = Duration::from_secs(5);
+
+pub(super) fn second_daemon(scene: &Scene) -> Outcome {
+    if !command_lines_are_known() {
+        return Outcome::skip("this system does not show what other processes were told to do");
+    }
+    let ours = real(scene.home.path());
+    let rightful = scene.daemon_pid().or(scene.holder);
+    let (mut same, mut elsewhere, mut unknown) = (Vec::new(), BTreeSet::new(), 0);
+    let me = std::process::id();
+    let candidates = scene.processes.iter().filter(|process| !process.zombie && process.pid != me);
+    for pid in candidates.map(|process| process.pid) {
+        if Some(pid) == rightful
+            || !is_exai(pid)
+            || !serves(pid)
+            || !inspect::is_of_this_account(pid).unwrap_or(false)
+        {
+            continue;
+        }
+        // A child of a daemon that has not executed its program yet still looks like its parent.
+        if scene.above(pid).next().is_some_and(|parent| is_exai(parent.pid) && serves(parent.pid)) {
+            continue;
+        }
+        match home_of(pid) {
+            Some(home) if real(&home) == ours => same.push(pid),
+            Some(home) => _ = elsewhere.insert(home.display().to_string()),
+            None => unknown += 1,
+        }
+    }
+    let young = |pid: &u32| scene.age(*pid).is_some_and(|age| age < GIVES_WAY);
+    let (young, old): (Vec<u32>, Vec<u32>) = same.into_iter().partition(young);
+    let shown = |pids: &[u32]| {
+        let each = |pid: &u32| {
+            format!("{}: it runs `exai serve` for {}", scene.name(*pid), scene.home.path().display())
+        };
+        listed(&pids.iter().map(each).collect::<Vec<_>>())
+    };
+    if let Some(first) = old.first() {
+        let holder = rightful.map_or_else(|| "nobody".to_owned(), |pid| format!("pid {pid}"));
+        return Outcome::fail(format!("{}; the lock is held by {holder}", shown(&old)))
+            .fix(format!("end it: kill {first}; the daemon that holds the lock is not touched by that"));
+    }
+    if !young.is_empty() {
+        return Outcome::warn(format!("{}; it is a few seconds old and about to give way", shown(&young)))
+            .fix("look again in a few seconds");
+    }
+    let mut detail = match rightful {
+        Some(pid) => format!("pid {pid} is the only daemon of this state directory"),
+        None => "no process runs `exai serve` for this state directory".to_owned(),
+    };
+    if !elsewhere.is_empty() {
+        let elsewhere: Vec<String> = elsewhere.into_iter().collect();
+        detail = format!(
+            "{detail}; other state directories have their own, which is fine: {}",
+            listed(&elsewhere)
+        );
+    }
+    if unknown > 0 {
+        detail = format!("{detail}; of {} the state directory is not known", count(unknown, "other daemon"));
+    }
+    Outcome::pass(detail)
+}
+
+/// Whether the system shows command lines: Linux does.
+pub(super) fn command_lines_are_known() -> bool {
+    process::command_line(std::process::id()).is_ok()
+}
+
+/// Whether the process executes an exai: by the file's name, which is what can be known of it.
+pub(super) fn is_exai(pid: u32) -> bool {
+    let name = |path: PathBuf| bare_name(&path.to_string_lossy());
+    let found = process::executable(pid).ok().map(name);
+    found.is_some_and(|found| found == "exai" || std::env::current_exe().ok().map(name) == Some(found))
+}
+
+/// Whether its first argument is `serve`.
+pub(super) fn serves(pid: u32) -> bool {
+    process::command_line(pid).is_ok_and(|args| args.get(1).is_some_and(|verb| verb == "serve"))
+}
+
+/// The state directory of an exai process, by the environment it was started with.
+fn home_of(pid: u32) -> Option<PathBuf> {
+    match evidence::environment_variable(pid, environment::HOME.name).ok()? {
+        Some(home) if !home.is_empty() => Some(PathBuf::from(home)).filter(|home| home.is_absolute()),
+        Some(_) | None => account::current().ok().map(|account| account.home.join(".exai")),
+    }
+}
+
+fn real(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}

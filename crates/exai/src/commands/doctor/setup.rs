@@ -1,0 +1,107 @@
+//! What a person set: the configuration, the commands in it, and the environment they get.
+
+use std::ffi::OsString;
+
+use exai_config::{ServerConfig, expand};
+use exai_os::account::{self, EnvironmentSource};
+
+use super::scene::Scene;
+use super::{Outcome, count, listed, span};
+
+pub(super) fn config(scene: &Scene) -> Outcome {
+    match &scene.config {
+        Ok(config) if !scene.home.config().exists() => {
+            Outcome::pass(format!("there is no config.toml: port {}, no servers", config.daemon.port.value))
+        }
+        Ok(config) => {
+            let servers = count(config.servers.len(), "server");
+            Outcome::pass(format!("config.toml is right: port {}, {servers}", config.daemon.port.value))
+        }
+        Err(error) if scene.daemon_lives() => {
+            Outcome::fail(format!("{error}; the daemon goes on with the last good one"))
+                .fix("correct that place")
+        }
+        Err(error) => Outcome::fail(format!("{error}; no daemon starts with it")).fix("correct that place"),
+    }
+}
+
+/// Variables to look commands up with, and what is to be said of them.
+fn variables() -> (Vec<(OsString, OsString)>, Option<&'static str>) {
+    let cached = account::current().ok().and_then(|account| account::cached_environment(&account));
+    if let Some(environment) = cached {
+        return (environment.vars, None);
+    }
+    let note = "searched in this terminal's environment, since the account's has not been captured";
+    (exai_config::environment::of_this_process(), Some(note))
+}
+
+pub(super) fn commands(scene: &Scene) -> Outcome {
+    let Ok(config) = &scene.config else {
+        return Outcome::skip("config.toml cannot be read; see `config`");
+    };
+    if config.servers.is_empty() {
+        return Outcome::skip("no servers are configured (`exai add NAME -- COMMAND` adds one)");
+    }
+    let (vars, note) = variables();
+    let faults: Vec<String> = config
+        .servers
+        .iter()
+        .filter_map(|(name, server)| Some(format!("server \"{name}\": {}", fault(server, scene, &vars)?)))
+        .collect();
+    let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
+    if faults.is_empty() {
+        return Outcome::pass(format!(
+            "the commands of {} are found{note}",
+            count(config.servers.len(), "server")
+        ));
+    }
+    let detail = format!("{}{note}", listed(&faults));
+    // In another environment it may be found.
+    let outcome = if note.is_empty() { Outcome::fail(detail) } else { Outcome::warn(detail) };
+    outcome.fix("install the program, write its full path in config.toml, or set the variable in your login shell's start files")
+}
+
+/// Why the server would not start. Names variables and programs, never values.
+fn fault(server: &ServerConfig, scene: &Scene, vars: &[(OsString, OsString)]) -> Option<String> {
+    let expanded = match server.expand(vars) {
+        Ok(expanded) => expanded,
+        Err(expand::ExpandError::ClientCwdNotAvailable { .. }) => return None,
+        Err(error) => return Some(error.to_string()),
+    };
+    let command = expanded.command?;
+    let home = account::current().map_or_else(|_| scene.home.path().to_owned(), |account| account.home);
+    let cwd = expanded.cwd.map_or_else(|| home.clone(), |cwd| home.join(cwd));
+    if !cwd.is_dir() {
+        return Some(format!("its directory {} does not exist", cwd.display()));
+    }
+    // An expanded command may hold a secret; as it was written it may be shown.
+    let shown = server.command.as_deref().unwrap_or_default();
+    let found = exai_os::search::resolve(&command, &cwd, vars);
+    found.err().map(|error| match error.searched {
+        Some(path) => format!("there is no program `{shown}` on PATH ({path})"),
+        None => format!("`{shown}` is not an executable file"),
+    })
+}
+
+pub(super) fn environment(scene: &Scene) -> Outcome {
+    let account = match account::current() {
+        Ok(account) => account,
+        Err(error) => return Outcome::skip(format!("there is no login shell to ask: {error}")),
+    };
+    let shell = account.shell.display();
+    match account::cached_environment(&account).map(|environment| environment.source) {
+        Some(EnvironmentSource::Cached { age }) => {
+            Outcome::pass(format!("servers get the environment of {shell}, captured {} ago", span(age)))
+        }
+        Some(EnvironmentSource::Captured | EnvironmentSource::Fallback { .. }) | None if !scene.daemon_lives() => {
+            Outcome::pass(format!("the next start asks {shell} for it (at most 2 s)"))
+        }
+        Some(EnvironmentSource::Captured | EnvironmentSource::Fallback { .. }) | None => {
+            Outcome::warn(format!(
+                "the environment of {shell} could not be captured, or its start files have changed since; servers may lack \
+                 variables and a part of PATH"
+            ))
+            .fix("see `exai logs`; make the start files of your shell finish within 2 s, then `exai restart`")
+        }
+    }
+}
