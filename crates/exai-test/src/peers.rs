@@ -74,6 +74,21 @@ impl Sdk {
     }
 }
 
+/// The Python of the first SDK's virtual environment; `uv` and `uvx` are beside it.
+///
+/// # Panics
+/// When the peers are not installed.
+pub fn python() -> PathBuf {
+    let python = root().join(".peers/py1").join(VENV_PYTHON);
+    assert!(python.exists(), "{} is missing; run `cargo xtask peers`", python.display());
+    python
+}
+
+/// The folder with the scripts and what else the comparisons need.
+pub fn folder() -> PathBuf {
+    root().join("tests/peers")
+}
+
 const VENV_PYTHON: &str = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
 const NODE: &str = if cfg!(windows) { "node.exe" } else { "node" };
 

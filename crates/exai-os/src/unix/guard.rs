@@ -1,12 +1,11 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags};
 use rustix::fs::FileType;
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
@@ -115,16 +114,7 @@ impl Tree {
         let deaths = Deaths::watch()?;
         loop {
             self.reap(control);
-            let control_fd = control.as_fd();
-            let mut fds = vec![PollFd::new(&control_fd, PollFlags::IN)];
-            fds.extend(deaths.fd().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-            match rustix::event::poll(&mut fds, deaths.timeout().as_ref()) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let told = !fds[0].revents().is_empty();
-            drop(fds);
-            deaths.drain();
+            let told = deaths.or_words(control)?;
             if !told {
                 continue;
             }
@@ -274,10 +264,12 @@ use other::Deaths;
 #[cfg(target_os = "linux")]
 mod linux {
     use std::io;
-    use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+    use std::os::fd::{FromRawFd as _, OwnedFd};
+    use std::os::unix::net::UnixStream;
     use std::time::{Duration, Instant};
 
-    use rustix::event::{PollFd, PollFlags, Timespec};
+    use rustix::event::{PollFd, PollFlags};
+    use rustix::io::Errno;
 
     /// Tells when a child may have ended.
     pub(super) struct Deaths(OwnedFd);
@@ -301,15 +293,19 @@ mod linux {
             }
         }
 
-        pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
-            Some(self.0.as_fd())
+        /// Waits for a death or for words; whether there are words.
+        pub(super) fn or_words(&self, control: &UnixStream) -> io::Result<bool> {
+            let mut fds = [PollFd::new(control, PollFlags::IN), PollFd::new(&self.0, PollFlags::IN)];
+            match rustix::event::poll(&mut fds, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let words = !fds[0].revents().is_empty();
+            self.drain();
+            Ok(words)
         }
 
-        pub(super) fn timeout(&self) -> Option<Timespec> {
-            None
-        }
-
-        pub(super) fn drain(&self) {
+        fn drain(&self) {
             let mut one = [0_u8; size_of::<libc::signalfd_siginfo>()];
             while rustix::io::read(&self.0, &mut one).is_ok_and(|count| count > 0) {}
         }
@@ -326,10 +322,12 @@ mod linux {
 #[cfg(not(target_os = "linux"))]
 mod other {
     use std::io;
-    use std::os::fd::BorrowedFd;
-    use std::time::Duration;
+    use std::os::unix::net::UnixStream;
+    use std::time::{Duration, Instant};
 
-    use rustix::event::Timespec;
+    use rustix::event::{PollFd, PollFlags};
+
+    const LOOK: Duration = Duration::from_millis(100);
 
     /// Looks ten times a second whether a child has ended. Never run.
     pub(super) struct Deaths;
@@ -340,16 +338,13 @@ mod other {
             Ok(Deaths)
         }
 
-        pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
-            None
+        #[expect(clippy::unused_self, reason = "its twin has something to wait for")]
+        pub(super) fn or_words(&self, control: &UnixStream) -> io::Result<bool> {
+            let mut fds = [PollFd::new(control, PollFlags::IN)];
+            super::super::descriptors::poll_until(&mut fds, Instant::now() + LOOK)
         }
 
-        pub(super) fn timeout(&self) -> Option<Timespec> {
-            Some(Timespec { tv_sec: 0, tv_nsec: 100_000_000 })
-        }
-
-        pub(super) fn drain(&self) {}
-
+        #[expect(clippy::unused_self, reason = "its twin has something to wait for")]
         pub(super) fn wait(&self, time: Duration) {
             std::thread::sleep(time);
         }

@@ -118,7 +118,8 @@ fn row(process: &Process, depth: usize) -> Vec<String> {
     };
     let role =
         if process.counted || process.role == Role::Client { role } else { format!("{role}, not counted") };
-    let memory = format!("{:.1} MiB", process.rss_bytes as f64 / f64::from(1 << 20));
+    let tenths = (process.rss_bytes * 10) >> 20;
+    let memory = format!("{}.{} MiB", tenths / 10, tenths % 10);
     vec![
         process.pid.to_string(),
         role,
@@ -133,10 +134,10 @@ fn row(process: &Process, depth: usize) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn process(pid: u32, ppid: u32) -> Process {
+    fn process(pid: u32, parent: u32) -> Process {
         Process {
             pid,
-            ppid,
+            ppid: parent,
             role: Role::Helper,
             of: None,
             kind: None,

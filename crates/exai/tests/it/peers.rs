@@ -1,5 +1,8 @@
 //! The official SDKs as judges: what a client sees through exai equals what it sees over direct stdio.
 
+#[cfg(unix)]
+mod launchers;
+
 use exai_test::peers::{SERVERS, Sdk};
 use exai_test::program;
 use serde_json::{Value, json};
