@@ -88,6 +88,14 @@ pub fn is_held(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// The process that holds the lock, by the kernel's word; `None` when nobody does or the system does not
+/// tell (anything but Linux; a process in another pid namespace).
+///
+/// Lists all locks of the machine: for when something must be said, not for every look.
+pub fn holder(path: &Path) -> io::Result<Option<u32>> {
+    sys::lock::holder(path)
+}
+
 /// The outcome of [`claim_name`].
 #[derive(Debug)]
 pub enum Claim {
@@ -132,6 +140,18 @@ mod tests {
         assert!(held.still_named().unwrap());
         drop(held);
         assert!(!is_held(&path).unwrap());
+    }
+
+    #[test]
+    fn the_holder_is_named_where_the_system_tells() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("instance.lock");
+        assert_eq!(holder(&path).unwrap(), None, "a missing file");
+        let held = try_lock(&path).unwrap().expect("a free lock");
+        let expected = cfg!(target_os = "linux").then(std::process::id);
+        assert_eq!(holder(&path).unwrap(), expected);
+        drop(held);
+        assert_eq!(holder(&path).unwrap(), None, "a free lock");
     }
 
     #[test]

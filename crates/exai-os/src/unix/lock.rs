@@ -25,6 +25,64 @@ pub(crate) fn same_file(file: &File, path: &Path) -> io::Result<bool> {
 }
 
 #[cfg(target_os = "linux")]
+pub(crate) fn holder(path: &Path) -> io::Result<Option<u32>> {
+    let named = match std::fs::symlink_metadata(path) {
+        Ok(named) => named,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let device = (rustix::fs::major(named.dev()), rustix::fs::minor(named.dev()));
+    let table = std::fs::read_to_string("/proc/locks")?;
+    let same_inode: Vec<FileLock> =
+        table.lines().filter_map(FileLock::parse).filter(|lock| lock.inode == named.ino()).collect();
+    let sure = same_inode.iter().find(|lock| lock.device == device).map(|lock| lock.pid);
+    // Some file systems (btrfs, overlay) show a file under another device than their own.
+    let opened = || same_inode.iter().map(|lock| lock.pid).find(|pid| has_open(*pid, &named));
+    let found = sure.or_else(opened);
+    Ok(found.filter(|pid| crate::process::identify(*pid).is_ok_and(|found| found.is_some())))
+}
+
+/// One exclusive lock of a whole file, from a line of /proc/locks; proc_locks(5) has its form.
+#[cfg(target_os = "linux")]
+#[derive(Debug, PartialEq, Eq)]
+struct FileLock {
+    pid: u32,
+    device: (u32, u32),
+    inode: u64,
+}
+
+#[cfg(target_os = "linux")]
+impl FileLock {
+    /// `None` for other kinds of locks, for those that only wait, and for those of other namespaces (pid 0).
+    fn parse(line: &str) -> Option<FileLock> {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        if (words.next()?, words.next()?, words.next()?) != ("FLOCK", "ADVISORY", "WRITE") {
+            return None;
+        }
+        let pid = words.next()?.parse().ok().filter(|pid| *pid > 0)?;
+        let mut place = words.next()?.split(':');
+        let hex = |word: Option<&str>| u32::from_str_radix(word?, 16).ok();
+        let device = (hex(place.next())?, hex(place.next())?);
+        Some(FileLock { pid, device, inode: place.next()?.parse().ok()? })
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn has_open(pid: u32, named: &std::fs::Metadata) -> bool {
+    let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    descriptors
+        .filter_map(|entry| std::fs::metadata(entry.ok()?.path()).ok())
+        .any(|open| (open.dev(), open.ino()) == (named.dev(), named.ino()))
+}
+
+/// macOS lists no locks.
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
+pub(crate) fn holder(_path: &Path) -> io::Result<Option<u32>> {
+    Ok(None)
+}
+
+#[cfg(target_os = "linux")]
 pub(crate) use abstract_socket::{Claimed, claim_name};
 
 /// Abstract socket names belong to nobody: any user may take any name, so a name in another user's hands
@@ -98,6 +156,23 @@ mod tests {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
     use crate::lock::Claim;
+
+    #[test]
+    fn a_line_of_the_lock_table() {
+        let parse = super::FileLock::parse;
+        let lock = parse("12: FLOCK  ADVISORY  WRITE 6510 fe:00:10010664 0 EOF").unwrap();
+        assert_eq!(lock, super::FileLock { pid: 6510, device: (0xfe, 0), inode: 10_010_664 });
+        for other in [
+            "",
+            "1: -> FLOCK  ADVISORY  WRITE 6510 fe:00:1 0 EOF",
+            "1: FLOCK  ADVISORY  READ 6510 fe:00:1 0 EOF",
+            "1: POSIX  ADVISORY  WRITE 6510 fe:00:1 0 EOF",
+            "1: FLOCK  ADVISORY  WRITE 0 fe:00:1 0 EOF",
+            "1: FLOCK  ADVISORY  WRITE 1 <none>:0 0 EOF",
+        ] {
+            assert_eq!(parse(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_name_in_a_strangers_hands_is_no_authority() {
