@@ -1,8 +1,10 @@
 //! Ending the daemon, and knowing that it has ended: not that it said so, but that its process is gone.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use exai_os::failpoint;
 use exai_os::process::{self, Kill, Killed};
 use exai_proto::documents::Status;
 use exai_proto::link::{ByeReason, FromDaemon, ToDaemon};
@@ -37,8 +39,13 @@ pub enum StopError {
     #[error("the exai daemon refuses: {0}")]
     Refused(String),
     /// It lives, and nobody knows which process it is.
-    #[error("a daemon holds {} and has not said who it is", .0.display())]
-    Nameless(std::path::PathBuf),
+    #[error("{} and has not said who it is", nameless(lock, *holder))]
+    Nameless {
+        /// The lock it holds.
+        lock: PathBuf,
+        /// The process that the system names as the holder, if any. It may be something else than a daemon.
+        holder: Option<u32>,
+    },
     /// It lives, and its process cannot be proven to be it.
     #[error("pid {0} cannot be proven to be the exai daemon; nothing was ended")]
     Unproven(u32),
@@ -53,6 +60,11 @@ pub enum StopError {
         /// Why not.
         source: io::Error,
     },
+}
+
+fn nameless(lock: &Path, holder: Option<u32>) -> String {
+    let pid = holder.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    format!("a process{pid} holds {}", lock.display())
 }
 
 /// Ends the daemon, which has `grace` to finish what is under way. `None` when none ran. The shims are told
@@ -79,9 +91,38 @@ pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<En
             Sight::Starting => {}
         }
         if !pause.sleep(deadline) {
-            return Err(StopError::Nameless(door.home().instance_lock()));
+            return end_nameless(door).map(Some);
         }
     }
+}
+
+/// A daemon that hangs before it has written its record is known to the kernel alone: it holds the lock.
+fn end_nameless(door: &Door) -> Result<Ended, StopError> {
+    let lock = door.home().instance_lock();
+    let holder = door.holder();
+    let identity = holder.and_then(|pid| process::identify(pid).ok().flatten());
+    // Asked again once the identity is known: from here on it is this process that holds the lock.
+    let identity = identity.filter(|identity| door.holder() == Some(identity.pid) && is_exai(identity.pid));
+    match identity {
+        Some(identity) => {
+            kill(&identity, Kill::Force)?;
+            let ended = wait(&identity, None, Instant::now() + GONE)?;
+            Ok(Ended { forced: true, ..ended })
+        }
+        None => Err(StopError::Nameless { lock, holder }),
+    }
+}
+
+/// Whether a process executes a program of our name: another that locks our file is not ours to end.
+fn is_exai(pid: u32) -> bool {
+    let theirs = process::executable(pid).ok();
+    let ours = process::executable(std::process::id()).ok();
+    let name = |path: &Option<PathBuf>| path.as_ref()?.file_name().map(std::ffi::OsStr::to_owned);
+    name(&theirs).is_some() && name(&theirs) == name(&ours)
+}
+
+fn reach(place: &'static str, pid: u32) -> Result<(), StopError> {
+    failpoint::reach(place).map_err(|source| StopError::Io { pid, source })
 }
 
 fn ask(
@@ -103,6 +144,7 @@ fn ask(
         .or_else(|| process::identify(daemon.pid).ok().flatten());
     let timeout_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
     let mut said = link.send(&ToDaemon::Stop { timeout_ms, reason });
+    reach("stopper.asked", daemon.pid)?;
     while said.is_ok() {
         said = match link.next_before(Some(deadline)) {
             Ok(Incoming::Control(FromDaemon::Error { reason })) => return Err(StopError::Refused(reason)),
@@ -110,6 +152,7 @@ fn ask(
             Err(error) => Err(error), // closed: it is about to end; or late: it is ended
         };
     }
+    reach("stopper.waiting", daemon.pid)?;
     match identity {
         Some(identity) => wait(&identity, status, deadline),
         // It was gone before it could be identified.

@@ -94,6 +94,13 @@ impl WayError {
     }
 }
 
+impl WayError {
+    /// See [`DoorError::is_failed_start`].
+    pub(crate) fn is_failed_start(&self) -> bool {
+        matches!(self, WayError::Door(error) if error.is_failed_start())
+    }
+}
+
 impl Way {
     /// Joins the daemon, and starts it when none lives.
     pub(crate) fn connect_or_start(&self, deadline: Instant) -> Result<Halves, WayError> {
