@@ -4,7 +4,7 @@
 //! hold the lock until it is ready. Everything happens under one deadline, and each step gets a little less
 //! than what is left, so that the step that hangs is the one that is named.
 //!
-//! Only a free `instance.lock` proves that no daemon lives. A refused connection proves nothing: the daemon
+//! Only a free `instance.lock`, and a claim that nobody has, prove that no daemon lives. A refused connection proves nothing: the daemon
 //! may be starting, stopping, or out of breath.
 
 use std::ffi::OsString;
@@ -73,6 +73,17 @@ pub enum DoorError {
         /// The last lines of its log.
         log_tail: Vec<String>,
     },
+    /// The daemon was started and ended without a word: killed, or crashed.
+    #[error(
+        "the exai daemon did not start: the new process (pid {pid}) ended without a word{}",
+        tail(log_tail)
+    )]
+    Died {
+        /// What its process id was.
+        pid: u32,
+        /// The last lines of its log.
+        log_tail: Vec<String>,
+    },
     /// This process acts for another account than the one that logged in.
     #[error("not starting a daemon here: {0}")]
     ForAnotherAccount(String),
@@ -91,19 +102,28 @@ pub enum DoorError {
     },
 }
 
+/// What a failed start says about the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailedStart {
+    /// It has a reason, which the next try will hardly change.
+    Reason,
+    /// Somebody killed it, or it crashed.
+    Death,
+}
+
 impl DoorError {
-    /// Whether no daemon could be started, which the next try will hardly change. Somebody else's being
-    /// slow is not that.
-    pub(crate) fn is_failed_start(&self) -> bool {
+    /// Whether this is a failed start. Somebody else's being slow is none.
+    pub(crate) fn failed_start(&self) -> Option<FailedStart> {
         match self {
             DoorError::StartFailed { .. }
             | DoorError::ForAnotherAccount(_)
             | DoorError::Home(_)
-            | DoorError::Io { .. } => true,
+            | DoorError::Io { .. } => Some(FailedStart::Reason),
+            DoorError::Died { .. } => Some(FailedStart::Death),
             DoorError::NotRunning { .. }
             | DoorError::Refused(_)
             | DoorError::Unreachable { .. }
-            | DoorError::StarterHangs { .. } => false,
+            | DoorError::StarterHangs { .. } => None,
         }
     }
 }
@@ -309,9 +329,8 @@ impl Door {
         reach("starter.spawned")?;
         let said = started.ready.read_to_end_until(deadline.checked_sub(STEP).unwrap_or(deadline));
         match said {
-            Ok(said) => Readiness::from_line(&said).ok_or_else(|| {
-                self.start_failed(format!("the new process (pid {}) ended without a word", started.pid))
-            }),
+            Ok(said) => Readiness::from_line(&said)
+                .ok_or_else(|| DoorError::Died { pid: started.pid, log_tail: log_tail(&self.home) }),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 let how_far = self.how_far(started.pid);
                 let sentence =
@@ -349,7 +368,11 @@ impl Door {
     /// Whether a daemon lives, ready or not.
     pub fn daemon_lives(&self) -> Result<bool, DoorError> {
         let path = self.home.instance_lock();
-        lock::is_held(&path).map_err(|source| DoorError::Io { action: "look at", path, source })
+        let held =
+            lock::is_held(&path).map_err(|source| DoorError::Io { action: "look at", path, source })?;
+        // Its directory may have been removed: until it notices, only its claim shows that it lives. Where
+        // nobody can be asked, the daemon itself asks before it serves.
+        Ok(held || lock::is_claimed(self.home.path()).unwrap_or(false))
     }
 
     /// Joins the daemon if it answers right now.

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use exai_proto::link::{ByeReason, FromDaemon};
 
 use crate::breaker::Breaker;
+use crate::door::FailedStart;
 use crate::frame::{self, Decoder, Frame, Opcode};
 use crate::lines::{Line, Lines};
 use crate::session::{Down, Session, Up};
@@ -34,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How long to wait before trying again to start one, at first and at most.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
-/// The least wait after a start that failed: what was in its way may pass, as a half-written file does.
+/// The least wait after a start that failed for a reason: what was in its way may pass, as a half-written file does.
 const FAILED: Duration = Duration::from_millis(500);
 
 /// With this a WebSocket says that it closes because its daemon ends ("going away"), before why, if at all.
@@ -249,9 +250,11 @@ impl<W: Write> Shim<W> {
                         return None;
                     }
                     Err(error) => {
-                        if error.is_failed_start() {
+                        if let Some(how) = error.failed_start() {
+                            rest = breaker.failed(how, Instant::now());
+                        }
+                        if error.failed_start() == Some(FailedStart::Reason) {
                             back_off = back_off.max(FAILED);
-                            rest = breaker.failed(Instant::now());
                         }
                         self.trouble(&error, rest.is_some(), &mut reported);
                     }

@@ -80,10 +80,13 @@ pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<En
             }
             Sight::Answering(link) => return ask(door, *link, grace, reason, deadline).map(Some),
             Sight::Stopping(record) => {
-                return wait(&door::verified(&record.identity), None, deadline).map(Some);
+                let identity = door::verified(&record.identity);
+                prove(door, &identity)?;
+                return wait(&identity, None, deadline).map(Some);
             }
             Sight::Wedged(record, _) => {
                 let identity = door::verified(&record.identity);
+                prove(door, &identity)?;
                 kill(&identity, Kill::Terminate)?;
                 return wait(&identity, None, deadline).map(Some);
             }
@@ -119,6 +122,15 @@ fn is_exai(pid: u32) -> bool {
     let ours = process::executable(std::process::id()).ok();
     let name = |path: &Option<PathBuf>| path.as_ref()?.file_name().map(std::ffi::OsStr::to_owned);
     name(&theirs).is_some() && name(&theirs) == name(&ours)
+}
+
+/// What a record claims is not enough to end a process that does not speak: where the system tells who holds
+/// the lock, it must be that one.
+fn prove(door: &Door, identity: &process::Identity) -> Result<(), StopError> {
+    match door.holder() {
+        Some(holder) if holder != identity.pid => Err(StopError::Unproven(identity.pid)),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn reach(place: &'static str, pid: u32) -> Result<(), StopError> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::door::{Door, DoorError};
+use crate::door::{Door, DoorError, FailedStart};
 use crate::frame::Decoder;
 use crate::link::{Link, LinkError};
 use crate::stream::Stream;
@@ -95,9 +95,17 @@ impl WayError {
 }
 
 impl WayError {
-    /// See [`DoorError::is_failed_start`].
-    pub(crate) fn is_failed_start(&self) -> bool {
-        matches!(self, WayError::Door(error) if error.is_failed_start())
+    /// See [`DoorError::failed_start`].
+    pub(crate) fn failed_start(&self) -> Option<FailedStart> {
+        match self {
+            WayError::Door(error) => error.failed_start(),
+            WayError::Foreign { .. }
+            | WayError::Unproven { .. }
+            | WayError::Elsewhere { .. }
+            | WayError::Silent { .. }
+            | WayError::Link { .. }
+            | WayError::Token { .. } => None,
+        }
     }
 }
 

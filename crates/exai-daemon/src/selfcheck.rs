@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use exai_config::Home;
 use exai_os::local::{Endpoint, Listener};
-use exai_os::lock::{self, HeldLock};
+use exai_os::lock::{self, Claim, HeldLock};
 use exai_proto::link::ByeReason;
 
 use crate::door::Door;
@@ -41,8 +41,8 @@ pub(crate) struct Kept {
     pub(crate) about: Arc<About>,
     pub(crate) token: Token,
     pub(crate) lock: Arc<Mutex<HeldLock>>,
-    /// The second authority is ours: whatever becomes of the lock file, no other daemon starts.
-    pub(crate) sole: bool,
+    /// Where this is ours, no other daemon starts, whatever becomes of the lock file.
+    pub(crate) claim: Arc<Claim>,
     pub(crate) door: Arc<Door>,
     pub(crate) hub: HubHandle,
     /// The loop that new sockets belong to.
@@ -104,6 +104,9 @@ struct Checker {
 
 impl Checker {
     fn look(&mut self) {
+        if let Claim::Ours(name) = &*self.kept.claim {
+            name.forget_questions();
+        }
         match self.put_right() {
             Ok(()) => self.trouble = None,
             Err(trouble) if self.trouble.as_ref() == Some(&trouble) => {}
@@ -117,9 +120,7 @@ impl Checker {
 
     fn put_right(&mut self) -> Result<(), String> {
         self.keep_lock()?;
-        if !logging::is_there(&self.kept.home) {
-            logging::renew(&self.kept.home).map_err(|error| format!("no new log: {error}"))?;
-        }
+        self.keep_log()?;
         let bound_again = self.keep_socket()?;
         let Kept { home, about, token, .. } = &self.kept;
         if record::renew(home, about).map_err(|error| format!("daemon.json cannot be written: {error}"))?
@@ -128,6 +129,13 @@ impl Checker {
             tracing::warn!("daemon.json was not this daemon's; it is again");
         }
         token.keep(home).map_err(|error| format!("the token cannot be written: {error}"))
+    }
+
+    fn keep_log(&self) -> Result<(), String> {
+        if logging::is_there(&self.kept.home) {
+            return Ok(());
+        }
+        logging::renew(&self.kept.home).map_err(|error| format!("no new log: {error}"))
     }
 
     fn keep_lock(&mut self) -> Result<(), String> {
@@ -157,7 +165,7 @@ impl Checker {
         }
         drop(held);
         self.lost = 0;
-        self.kept.home.prepare().map_err(|error| error.to_string())?;
+        self.keep_log()?;
         tracing::warn!("the lock file was removed under the living daemon; it is there again, and held");
         Ok(())
     }
@@ -168,7 +176,7 @@ impl Checker {
         let holder =
             lock::holder(&path).ok().flatten().map(|pid| format!(" (pid {pid})")).unwrap_or_default();
         self.lost += 1;
-        if !self.kept.sole && self.lost == LOST {
+        if !matches!(*self.kept.claim, Claim::Ours(_)) && self.lost == LOST {
             tracing::error!(
                 "another process{holder} holds the new {} and may be the daemon now: this one ends",
                 path.display()

@@ -130,7 +130,7 @@ fn run(home: &Home, starting: &Starting) -> Result<(), ServeError> {
 struct Held {
     /// The self-check may put another in its place.
     lock: Arc<Mutex<HeldLock>>,
-    name: Claim,
+    claim: Arc<Claim>,
 }
 
 fn take_lock(home: &Home) -> Result<Held, ServeError> {
@@ -155,7 +155,7 @@ fn take_lock(home: &Home) -> Result<Held, ServeError> {
         Claim::TakenByThisUser => Err(held()),
         name @ (Claim::Ours(_) | Claim::Unsupported) => {
             reach("daemon.claimed")?;
-            Ok(Held { lock: Arc::new(Mutex::new(lock)), name })
+            Ok(Held { lock: Arc::new(Mutex::new(lock)), claim: Arc::new(name) })
         }
     }
 }
@@ -225,7 +225,7 @@ async fn life(
         about: about.clone(),
         token,
         lock: held.lock.clone(),
-        sole: matches!(held.name, Claim::Ours(_)),
+        claim: held.claim.clone(),
         door,
         hub: hub.clone(),
         runtime: tokio::runtime::Handle::current(),

@@ -123,6 +123,20 @@ pub fn claim_name(home: &Path) -> io::Result<Claim> {
     sys::lock::claim_name(home)
 }
 
+impl NameClaim {
+    /// Forgets who has asked about the claim: on Linux each question waits in the socket's queue, and a full
+    /// queue could not be told from a stranger's. Call it now and then.
+    pub fn forget_questions(&self) {
+        sys::lock::forget_questions(&self.0);
+    }
+}
+
+/// Whether a process of this user has claimed `home`, which need not exist any more. Claims nothing itself.
+/// `false` where the system has no such names.
+pub fn is_claimed(home: &Path) -> io::Result<bool> {
+    sys::lock::is_claimed(home)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,7 +196,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let Claim::Ours(first) = claim_name(dir.path()).unwrap() else { return };
         assert!(matches!(claim_name(dir.path()).unwrap(), Claim::TakenByThisUser));
+        assert!(is_claimed(dir.path()).unwrap());
+        first.forget_questions();
+        assert!(is_claimed(dir.path()).unwrap());
+        let place = dir.path().to_owned();
+        drop(dir);
+        assert!(is_claimed(&place).unwrap(), "also when it is gone");
         drop(first);
-        assert!(matches!(claim_name(dir.path()).unwrap(), Claim::Ours(_)));
+        assert!(!is_claimed(&place).unwrap());
     }
 }

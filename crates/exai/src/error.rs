@@ -75,7 +75,7 @@ impl From<DoorError> for Error {
             }
             DoorError::StarterHangs { .. } => Error::failed(what)
                 .hint("`exai status` says what is there; ending that process frees the lock"),
-            DoorError::StartFailed { .. } => {
+            DoorError::StartFailed { .. } | DoorError::Died { .. } => {
                 Error::failed(what).hint("`exai serve` runs it in the foreground; `exai logs` shows its log")
             }
             DoorError::ForAnotherAccount(_) => {

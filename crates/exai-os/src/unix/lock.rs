@@ -83,7 +83,7 @@ pub(crate) fn holder(_path: &Path) -> io::Result<Option<u32>> {
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) use abstract_socket::{Claimed, claim_name};
+pub(crate) use abstract_socket::{Claimed, claim_name, forget_questions, is_claimed};
 
 /// Abstract socket names belong to nobody: any user may take any name, so a name in another user's hands
 /// says nothing about our home, and the next one is tried.
@@ -91,7 +91,7 @@ pub(crate) use abstract_socket::{Claimed, claim_name};
 mod abstract_socket {
     use std::io;
     use std::os::fd::OwnedFd;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use rustix::io::Errno;
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -106,7 +106,7 @@ mod abstract_socket {
 
     pub(crate) fn claim_name(home: &Path) -> io::Result<Claim> {
         let uid = rustix::process::geteuid().as_raw();
-        let name = format!("exai-{uid}-{}", crate::hash::of_path(&home.canonicalize()?));
+        let name = name_of(uid, &home.canonicalize()?);
         for suffix in 0..NAMES {
             let name = if suffix == 0 { name.clone() } else { format!("{name}-{suffix}") };
             let address = SocketAddrUnix::new_abstract_name(name.as_bytes())?;
@@ -123,6 +123,38 @@ mod abstract_socket {
             }
         }
         Ok(Claim::Unsupported)
+    }
+
+    pub(crate) fn is_claimed(home: &Path) -> io::Result<bool> {
+        let uid = rustix::process::geteuid().as_raw();
+        let name = name_of(uid, &canonical(home)?);
+        for suffix in 0..NAMES {
+            let name = if suffix == 0 { name.clone() } else { format!("{name}-{suffix}") };
+            let address = SocketAddrUnix::new_abstract_name(name.as_bytes())?;
+            if held_by(&address, uid)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(crate) fn forget_questions(claimed: &Claimed) {
+        let flags = SocketFlags::CLOEXEC;
+        while rustix::net::accept_with(claimed, flags).is_ok() {}
+    }
+
+    fn name_of(uid: u32, home: &Path) -> String {
+        format!("exai-{uid}-{}", crate::hash::of_path(home))
+    }
+
+    /// The canonical path, also of a directory that is gone while the one around it is there.
+    fn canonical(home: &Path) -> io::Result<PathBuf> {
+        match (home.canonicalize(), home.parent(), home.file_name()) {
+            (Err(error), Some(parent), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(parent.canonicalize()?.join(name))
+            }
+            (result, _, _) => result,
+        }
     }
 
     /// Whether a process of `uid` listens there. A holder that does not listen, or whose queue is full,
@@ -150,6 +182,15 @@ pub(crate) type Claimed = ();
 pub(crate) fn claim_name(_home: &Path) -> io::Result<crate::lock::Claim> {
     Ok(crate::lock::Claim::Unsupported)
 }
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
+pub(crate) fn is_claimed(_home: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn forget_questions(_claimed: &Claimed) {}
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
