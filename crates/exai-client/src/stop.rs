@@ -87,8 +87,7 @@ pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<En
             Sight::Wedged(record, _) => {
                 let identity = door::verified(&record.identity);
                 prove(door, &identity)?;
-                kill(&identity, Kill::Terminate)?;
-                return wait(&identity, None, deadline).map(Some);
+                return end_wedged(door, &identity, deadline).map(Some);
             }
             Sight::Refusing(error) => return Err(StopError::Refused(error.to_string())),
             Sight::Starting => {}
@@ -97,6 +96,16 @@ pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<En
             return end_nameless(door).map(Some);
         }
     }
+}
+
+/// Asks a daemon that does not answer to end. Where that brings no life into it, it gets no more time.
+fn end_wedged(door: &Door, identity: &process::Identity, deadline: Instant) -> Result<Ended, StopError> {
+    kill(identity, Kill::Terminate)?;
+    let soon = deadline.min(Instant::now() + MORE);
+    let gone = process::wait_gone(identity, soon);
+    let gone = gone.map_err(|source| StopError::Io { pid: identity.pid, source })?;
+    let still = !gone && matches!(door.look()?, Sight::Wedged(..));
+    wait(identity, None, if still { soon } else { deadline })
 }
 
 /// A daemon that hangs before it has written its record is known to the kernel alone: it holds the lock.

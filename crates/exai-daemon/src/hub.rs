@@ -99,9 +99,9 @@ impl HubHandle {
         let _ = self.events.blocking_send(event);
     }
 
-    /// Asks without waiting for room: a question that finds none stays unanswered.
-    pub(crate) fn try_ask(&self, question: Question) {
-        let _ = self.events.try_send(HubEvent::Ask(question));
+    /// Asks without waiting for room. Returns whether there was any.
+    pub(crate) fn try_ask(&self, question: Question) -> bool {
+        self.events.try_send(HubEvent::Ask(question)).is_ok()
     }
 
     /// Whether the hub has ended.

@@ -68,6 +68,7 @@ impl SelfCheck {
             lost: 0,
             asked: 0,
             answered: Arc::new(AtomicU64::new(0)),
+            silent: 0,
             jammed: false,
         };
         std::thread::Builder::new().name("self-check".to_owned()).stack_size(256 * 1024).spawn(
@@ -97,8 +98,11 @@ struct Checker {
     trouble: Option<String>,
     /// How often in a row another process held the new lock file.
     lost: u32,
+    /// The last question put to the loop, and the last it has answered.
     asked: u64,
     answered: Arc<AtomicU64>,
+    /// For how many looks it has said nothing, and whether the log says so.
+    silent: u64,
     jammed: bool,
 }
 
@@ -212,12 +216,13 @@ impl Checker {
 
     /// Whether the loop still works: asked now, looked at the next time.
     fn ask_the_loop(&mut self) {
-        let unanswered = self.asked - self.answered.load(Ordering::Relaxed);
-        match (unanswered >= JAMMED, self.jammed) {
+        // A hub that is gone is stopping, which is no trouble.
+        let heard = self.answered.load(Ordering::Relaxed) == self.asked || self.kept.hub.is_gone();
+        self.silent = if heard && self.ask_again() { 0 } else { self.silent + 1 };
+        match (self.silent >= JAMMED, self.jammed) {
             (true, false) => {
-                tracing::error!(
-                    "the daemon's loop has not answered for {unanswered} s; `exai restart` ends it"
-                );
+                let silent = self.silent;
+                tracing::error!("the daemon's loop has not answered for {silent} s; `exai restart` ends it");
                 self.jammed = true;
             }
             (false, true) => {
@@ -226,13 +231,15 @@ impl Checker {
             }
             (true, true) | (false, false) => {}
         }
-        self.asked += 1;
-        let pulse = Question::Pulse { number: self.asked, answered: Arc::clone(&self.answered) };
-        if self.kept.hub.is_gone() {
-            // It is stopping, which is no trouble.
-            self.answered.store(self.asked, Ordering::Relaxed);
-        } else if unanswered == 0 {
-            self.kept.hub.try_ask(pulse);
+    }
+
+    /// Returns whether the question could be put.
+    fn ask_again(&mut self) -> bool {
+        let pulse = Question::Pulse { number: self.asked + 1, answered: Arc::clone(&self.answered) };
+        let put = self.kept.hub.try_ask(pulse);
+        if put {
+            self.asked += 1;
         }
+        put || self.kept.hub.is_gone()
     }
 }

@@ -203,6 +203,31 @@ fn a_state_directory_removed_under_the_daemon_does_not_make_two() {
 }
 
 #[test]
+fn what_somebody_puts_in_the_place_of_the_state_directory_is_not_touched() {
+    let instance = Instance::new("");
+    instance.ends(0, &["start"]);
+    let daemon = pid(&instance);
+    let (home, away, other) = (instance.home(), instance.dir().join("away"), instance.dir().join("other"));
+    std::fs::create_dir(&other).expect("a directory");
+    std::fs::rename(&home, &away).expect("it can be moved");
+    super::run(std::process::Command::new("ln").arg("-s").arg(&other).arg(&home));
+    let complaints = || {
+        let log = std::fs::read_to_string(away.join("log/daemon.log")).expect("the log");
+        log.matches("the daemon may not be found").count()
+    };
+    exai_test::eventually("the log says so", SECOND * 3, || complaints() == 1);
+    // What must not happen has no event to wait for: two more looks.
+    thread::sleep(Duration::from_millis(2500));
+    assert_eq!(complaints(), 1, "once");
+    assert_eq!(std::fs::read_dir(&other).expect("the directory").count(), 0, "nothing was put there");
+    std::fs::remove_file(&home).expect("the link");
+    std::fs::rename(&away, &home).expect("it can be moved back");
+    assert_eq!((pid(&instance), daemons(&instance)), (daemon, vec![daemon]));
+    instance.ends(0, &["stop"]);
+    nothing_is_left(&instance, "after that");
+}
+
+#[test]
 fn each_file_removed_under_the_daemon_comes_back() {
     let instance = Instance::new("");
     instance.ends(0, &["start"]);

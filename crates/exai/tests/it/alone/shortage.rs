@@ -34,7 +34,7 @@ fn fails_with(output: &Output, code: i32, words: &[&str]) {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{said}");
     assert!(words.iter().any(|word| said.contains(word)), "none of {words:?} in: {said}");
-    eprintln!("exit {code}: {}", said.lines().next().unwrap_or_default());
+    eprintln!("exit {code}: {}", said.lines().find(|line| line.starts_with("error")).unwrap_or_default());
 }
 
 #[test]
@@ -80,6 +80,8 @@ fn too_few_descriptors_are_named() {
         let said = text(&output.stderr);
         let reason = said.contains("Too many open files") || said.contains("os error 24");
         assert!(output.status.success() || reason, "{most}: {said}");
+        let error = said.lines().find(|line| line.starts_with("error")).unwrap_or("started");
+        eprintln!("{most} descriptors: exit {:?}, {error}", output.status.code());
         // What came of it may be a daemon with little room; it is one at most, and ends when asked.
         assert!(daemons(&instance).len() <= 1, "{most}");
         for daemon in daemons(&instance) {

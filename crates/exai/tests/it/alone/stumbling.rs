@@ -166,6 +166,10 @@ fn hanging_at_any_step_is_named_and_the_next_start_gets_through() {
                 assert_eq!(stumble.code(), Some(1), "{}: {}", stumble.what, stumble.said());
                 let status = look(&stumble.instance);
                 assert_eq!(status["state"], "wedged", "{status}");
+                eventually("the log says that the loop hangs", SECOND * 5, || {
+                    let log = stumble.instance.home().join("log/daemon.log");
+                    std::fs::read_to_string(log).is_ok_and(|log| log.contains("loop has not answered"))
+                });
                 stumble.instance.ends(0, &["stop", "--timeout", "0"]);
             }
             place if stops(place) => {
