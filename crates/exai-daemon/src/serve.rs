@@ -42,6 +42,8 @@ pub struct Options {
     pub home: Home,
     /// Where to say that it is ready; see [`Readiness`].
     pub ready: Option<std::fs::File>,
+    /// Ends this process, when its start hangs: then nothing returns to whoever called [`serve`].
+    pub give_up: fn(),
 }
 
 /// Why a daemon could not start, or did not end well.
@@ -75,7 +77,7 @@ fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ServeError {
 
 /// Runs the daemon in this process until it is asked to stop. Blocks.
 pub fn serve(options: Options) -> Result<(), ServeError> {
-    let starting = Starting::begin(options.ready);
+    let starting = Starting::begin(options.ready, options.give_up);
     let outcome = run(&options.home, &starting);
     if let Err(error) = &outcome {
         let readiness = match error {

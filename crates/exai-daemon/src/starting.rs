@@ -10,7 +10,7 @@ use exai_proto::ready::Readiness;
 
 /// How long one step of the start may take. Less than a command waits, so that it hears of it.
 const LONGEST: Duration = Duration::from_secs(10);
-/// How long writing that down may take. It may be the very thing that hangs.
+/// How long writing that down may take.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The way from the first act to the word "ready".
@@ -30,14 +30,14 @@ struct At {
 
 impl Starting {
     /// Begins, and watches from a thread of its own. Where there is no thread to have, nobody watches.
-    pub(crate) fn begin(ready: Option<File>) -> Self {
+    pub(crate) fn begin(ready: Option<File>, give_up: fn()) -> Self {
         let at = At { step: "beginning", since: Instant::now(), over: false, ready };
         let starting = Starting { shared: Arc::new((Mutex::new(at), Condvar::new())) };
         let watched = starting.clone();
         let _ = std::thread::Builder::new()
             .name("start-watch".to_owned())
             .stack_size(128 * 1024)
-            .spawn(move || watched.watch());
+            .spawn(move || watched.watch(give_up));
         starting
     }
 
@@ -56,7 +56,7 @@ impl Starting {
         self.shared.1.notify_all();
     }
 
-    fn watch(&self) {
+    fn watch(&self, give_up: fn()) {
         let (at, changed) = &*self.shared;
         let mut at = at.lock().unwrap_or_else(PoisonError::into_inner);
         while !at.over {
@@ -64,7 +64,8 @@ impl Starting {
             if left.is_zero() {
                 let reason = format!("it hangs while {}; given up after {LONGEST:?}", at.step);
                 tell(&mut at.ready, &Readiness::Failed { reason: reason.clone() });
-                give_up(reason);
+                write_down(reason);
+                return give_up();
             }
             (at, _) = changed.wait_timeout(at, left).unwrap_or_else(PoisonError::into_inner);
         }
@@ -77,14 +78,13 @@ fn tell(ready: &mut Option<File>, readiness: &Readiness) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "main is what hangs: it cannot return")]
-fn give_up(reason: String) -> ! {
+/// Last words for the log, which may be the very thing that hangs.
+fn write_down(reason: String) {
     let said = std::thread::Builder::new().spawn(move || tracing::error!(reason, "not started"));
     let end = Instant::now() + LAST_WORDS;
     while said.as_ref().is_ok_and(|said| !said.is_finished()) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(10));
     }
-    std::process::exit(exai_proto::exit::FAILED.into());
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn the_starter_is_told_once() {
         let mut pipe = tempfile::tempfile().unwrap();
-        let starting = Starting::begin(Some(pipe.try_clone().unwrap()));
+        let starting = Starting::begin(Some(pipe.try_clone().unwrap()), || {});
         starting.step("trying");
         starting.say(&Readiness::Ready);
         starting.say(&Readiness::Lost { holder: None });

@@ -110,10 +110,7 @@ pub enum Claim {
 
 /// A claim on a home that does not live in the file system; see [`claim_name`].
 #[derive(Debug)]
-pub struct NameClaim(
-    #[allow(dead_code, reason = "held, not read: dropping it gives the name back")]
-    pub(crate)  sys::lock::Claimed,
-);
+pub struct NameClaim(pub(crate) sys::lock::Claimed);
 
 /// Claims `home` in a namespace of the kernel, as a second authority that survives the deletion of the
 /// directory: an abstract socket on Linux (per network namespace), a named mutex on Windows.

@@ -21,18 +21,21 @@ use crate::support::{Instance, LIMIT, text};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The living processes of exai that work for this state directory, all of them, with their command.
-fn processes(instance: &Instance) -> Vec<(u32, String)> {
+/// The living processes that work for this state directory, servers too, each with its name.
+fn everything(instance: &Instance) -> Vec<(u32, String)> {
     let ours = format!("EXAI_HOME={}", instance.home().display());
     let ours = |pid: u32| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| variable == ours.as_bytes())
     };
     let living = process::snapshot().expect("the process list").into_iter().filter(|found| !found.zombie);
-    living
-        .filter(|found| found.name == "exai" && ours(found.pid))
-        .map(|found| (found.pid, process::command_line(found.pid).unwrap_or_default().join(" ")))
-        .collect()
+    living.filter(|found| ours(found.pid)).map(|found| (found.pid, found.name)).collect()
+}
+
+/// Those of them that are exai, each with its command line.
+fn processes(instance: &Instance) -> Vec<(u32, String)> {
+    let exai = everything(instance).into_iter().filter(|(_, name)| name == "exai");
+    exai.map(|(pid, _)| (pid, process::command_line(pid).unwrap_or_default().join(" "))).collect()
 }
 
 /// Those of them that are daemons.

@@ -78,6 +78,31 @@ fn a_dead_daemon_that_nobody_reaps_counts_as_gone() {
 }
 
 #[test]
+fn a_killed_daemons_lock_is_held_by_none_of_its_children() {
+    // The daemon is gone, and its server, with a helper that holds everything it inherited, may live on.
+    let switches = ["--children-inherit", "2", "--ignore-stdin-eof"];
+    let instance = Instance::with_fixture(&switches);
+    let mut longest = Duration::ZERO;
+    for _ in 0..5 {
+        let mut client = instance.client("fix");
+        assert_eq!(client.call("echo", &json!({"message": "x"})), "x");
+        let killed = pid(&instance);
+        drop(client);
+        super::end(killed);
+        let begun = Instant::now();
+        instance.ends(0, &["start"]);
+        longest = longest.max(begun.elapsed());
+        assert_eq!(daemons(&instance).len(), 1);
+    }
+    eprintln!("5 daemons killed with stubborn children: the next one runs after {longest:.2?} at most");
+    instance.ends(0, &["stop"]);
+    for (pid, _) in super::everything(&instance) {
+        super::end(pid);
+    }
+    assert!(longest < SECOND * 3, "{longest:?}");
+}
+
+#[test]
 fn a_caller_that_leaks_a_pipe_gets_its_end() {
     let instance = Instance::new("");
     // Descriptor 9 is the pipe that this test reads to its end.

@@ -255,6 +255,41 @@ fn each_file_removed_under_the_daemon_comes_back() {
 }
 
 #[test]
+fn a_daemon_that_ends_leaves_the_files_of_the_next_alone_and_no_shim_hangs() {
+    let instance = Instance::new("");
+    instance.ends(0, &["start"]);
+    let begun = Instant::now();
+    let (rounds, mut served) = (25, 0);
+    for round in 0..rounds {
+        let stop = spawn(&instance, "stop");
+        let start = spawn(&instance, "start");
+        let mut shims: Vec<Client> = (0..3).map(|_| instance.shim(&[])).collect();
+        let ids: Vec<Value> = shims.iter_mut().map(|shim| shim.request("initialize", &opening())).collect();
+        // An answer; after a stop it may be that there is no daemon.
+        served += shims
+            .iter_mut()
+            .zip(ids)
+            .filter_map(|(shim, id)| shim.answer(&id).get("result").cloned())
+            .count();
+        for child in [stop, start] {
+            let output = child.wait_with_output().expect("it ends");
+            assert!(matches!(output.status.code(), Some(0 | 1)), "{}", text(&output.stderr));
+        }
+        instance.ends(0, &["start"]);
+        let record = std::fs::read(instance.home().join("daemon.json")).expect("a record");
+        let record: Value = serde_json::from_slice(&record).expect("a document");
+        assert_eq!(record["instance"], instance.status()["daemon"]["instance"], "round {round}");
+        assert_eq!(daemons(&instance).len(), 1, "round {round}");
+    }
+    eprintln!(
+        "{rounds} stops with a start and 3 shims at once: {served} shims served, {:.1?}",
+        begun.elapsed()
+    );
+    instance.ends(0, &["stop"]);
+    nothing_is_left(&instance, "after all");
+}
+
+#[test]
 fn stop_and_restart_can_be_repeated_and_done_at_once() {
     let instance = Instance::new("");
     instance.ends(0, &["stop"]);
