@@ -121,7 +121,7 @@ fn a_caller_that_leaks_a_pipe_gets_its_end() {
 fn a_daemon_with_a_full_queue_is_waited_for() {
     let instance = Instance::new("");
     instance.ends(0, &["start"]);
-    exai_os::child::raise_descriptor_limit();
+    exai_os::tree::raise_descriptor_limit();
     let status = instance.status();
     let daemon = pid(&instance);
     let local = status["daemon"]["listeners"][0]["addr"].as_str().expect("an address").to_owned();
