@@ -4,19 +4,19 @@
 //! hold the lock until it is ready. Everything happens under one deadline, and each step gets a little less
 //! than what is left, so that the step that hangs is the one that is named.
 //!
-//! Only a free `instance.lock` proves that no daemon lives. A refused connection proves nothing: the daemon
+//! Only a free `instance.lock`, and a claim that nobody has, prove that no daemon lives. A refused connection proves nothing: the daemon
 //! may be starting, stopping, or out of breath.
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use exai_config::Home;
 use exai_os::local::Endpoint;
 use exai_os::lock::{self, HeldLock};
 use exai_os::process;
-use exai_os::{account, detach, private};
+use exai_os::{account, detach, failpoint, private};
 use exai_proto::documents::{DaemonRecord, Identity};
 use exai_proto::link::Hello;
 use exai_proto::ready::Readiness;
@@ -48,24 +48,39 @@ pub enum DoorError {
     #[error("the exai daemon does not serve this: {0}")]
     Refused(LinkError),
     /// A daemon lives and cannot be reached.
-    #[error("a daemon holds {} and cannot be reached: {why}", lock.display())]
+    #[error("{} holds {} and cannot be reached: {why}", who("a daemon", *holder), lock.display())]
     Unreachable {
         /// The lock it holds.
         lock: PathBuf,
+        /// Its process id, where the system tells who holds a lock.
+        holder: Option<u32>,
         /// What happened on trying.
         why: String,
     },
     /// Somebody else is starting a daemon and does not get done.
-    #[error("another process holds {} and has started no daemon in time", lock.display())]
+    #[error("{} holds {} and has started no daemon in time", who("another process", *holder), lock.display())]
     StarterHangs {
         /// The lock it holds.
         lock: PathBuf,
+        /// Its process id, where the system tells who holds a lock.
+        holder: Option<u32>,
     },
     /// The daemon was started and ended, or said that it cannot.
     #[error("the exai daemon did not start: {reason}{}", tail(log_tail))]
     StartFailed {
         /// Why, by its own words where it had any.
         reason: String,
+        /// The last lines of its log.
+        log_tail: Vec<String>,
+    },
+    /// The daemon was started and ended without a word: killed, or crashed.
+    #[error(
+        "the exai daemon did not start: the new process (pid {pid}) ended without a word{}",
+        tail(log_tail)
+    )]
+    Died {
+        /// What its process id was.
+        pid: u32,
         /// The last lines of its log.
         log_tail: Vec<String>,
     },
@@ -85,6 +100,36 @@ pub enum DoorError {
         /// Why it failed.
         source: io::Error,
     },
+}
+
+/// What a failed start says about the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailedStart {
+    /// It has a reason, which the next try will hardly change.
+    Reason,
+    /// Somebody killed it, or it crashed.
+    Death,
+}
+
+impl DoorError {
+    /// Whether this is a failed start. Somebody else's being slow is none.
+    pub(crate) fn failed_start(&self) -> Option<FailedStart> {
+        match self {
+            DoorError::StartFailed { .. }
+            | DoorError::ForAnotherAccount(_)
+            | DoorError::Home(_)
+            | DoorError::Io { .. } => Some(FailedStart::Reason),
+            DoorError::Died { .. } => Some(FailedStart::Death),
+            DoorError::NotRunning { .. }
+            | DoorError::Refused(_)
+            | DoorError::Unreachable { .. }
+            | DoorError::StarterHangs { .. } => None,
+        }
+    }
+}
+
+fn who(what: &str, pid: Option<u32>) -> String {
+    pid.map_or_else(|| what.to_owned(), |pid| format!("{what} (pid {pid})"))
 }
 
 fn tail(lines: &[String]) -> String {
@@ -149,7 +194,7 @@ impl Door {
                 return Err(DoorError::NotRunning { home: self.home.path().to_owned() });
             }
             if !pause.sleep(deadline) {
-                return Err(DoorError::Unreachable { lock: self.home.instance_lock(), why });
+                return Err(self.unreachable(why));
             }
         }
     }
@@ -168,17 +213,19 @@ impl Door {
         let mut pause = Pause::new();
         loop {
             let held_up = match self.try_spawn_lock()? {
-                None => DoorError::StarterHangs { lock: self.home.spawn_lock() },
+                None => Held::BySomeStarter,
                 Some(starting) => {
                     if let Some(link) = self.start_and_join(&starting, deadline)? {
                         return Ok(link);
                     }
-                    let why = "it is starting, stopping, or hangs".to_owned();
-                    DoorError::Unreachable { lock: self.home.instance_lock(), why }
+                    Held::ByADaemon
                 }
             };
             if !pause.sleep(deadline) {
-                return Err(held_up);
+                return Err(match held_up {
+                    Held::BySomeStarter => self.starter_hangs(),
+                    Held::ByADaemon => self.unreachable("it is starting, stopping, or hangs".to_owned()),
+                });
             }
             match self.probe(deadline) {
                 Probe::Link(link) => return Ok(*link),
@@ -214,7 +261,7 @@ impl Door {
         let path = self.home.spawn_lock();
         match lock::lock_until(&path, deadline) {
             Ok(Some(held)) => Ok(held),
-            Ok(None) => Err(DoorError::StarterHangs { lock: path }),
+            Ok(None) => Err(self.starter_hangs()),
             Err(source) => Err(DoorError::Io { action: "lock", path, source }),
         }
     }
@@ -224,9 +271,25 @@ impl Door {
         lock::try_lock(&path).map_err(|source| DoorError::Io { action: "lock", path, source })
     }
 
+    fn starter_hangs(&self) -> DoorError {
+        let lock = self.home.spawn_lock();
+        DoorError::StarterHangs { holder: holder_of(&lock), lock }
+    }
+
+    fn unreachable(&self, why: String) -> DoorError {
+        let lock = self.home.instance_lock();
+        DoorError::Unreachable { holder: holder_of(&lock), lock, why }
+    }
+
+    /// The process that holds the instance lock, where the system tells.
+    pub fn holder(&self) -> Option<u32> {
+        holder_of(&self.home.instance_lock())
+    }
+
     /// Under the spawn lock: joins the daemon, or starts one where none lives. `None` when one lives that
     /// cannot be joined yet.
     pub fn start_and_join(&self, _starting: &HeldLock, deadline: Instant) -> Result<Option<Link>, DoorError> {
+        reach("starter.locked")?;
         match self.probe(deadline) {
             Probe::Link(link) => return Ok(Some(*link)),
             Probe::Refused(error) => return Err(DoorError::Refused(error)),
@@ -235,7 +298,9 @@ impl Door {
         if self.daemon_lives()? {
             return Ok(None);
         }
-        match self.start(deadline)? {
+        let readiness = self.start(deadline)?;
+        reach("starter.heard")?;
+        match readiness {
             Readiness::Ready => {}
             Readiness::Lost { .. } => return Ok(None),
             // It had words for it; its log adds nothing.
@@ -246,9 +311,7 @@ impl Door {
         match self.probe(deadline) {
             Probe::Link(link) => Ok(Some(*link)),
             Probe::Refused(error) => Err(DoorError::Refused(error)),
-            Probe::Failed(_, error) => {
-                Err(DoorError::Unreachable { lock: self.home.instance_lock(), why: error.to_string() })
-            }
+            Probe::Failed(_, error) => Err(self.unreachable(error.to_string())),
             Probe::NoRecord => {
                 Err(self.start_failed("it said that it is ready, and left no record".to_owned()))
             }
@@ -260,19 +323,35 @@ impl Door {
         let log = self.home.daemon_log();
         let env = start_environment::for_daemon();
         let args = [OsString::from("serve")];
+        reach("starter.spawning")?;
         let mut started = detach::spawn(&exe, &args, &env, self.home.path(), &log)
             .map_err(|source| DoorError::Io { action: "start", path: exe, source })?;
+        reach("starter.spawned")?;
         let said = started.ready.read_to_end_until(deadline.checked_sub(STEP).unwrap_or(deadline));
         match said {
-            Ok(said) => Readiness::from_line(&said).ok_or_else(|| {
-                self.start_failed(format!("the new process (pid {}) ended without a word", started.pid))
-            }),
+            Ok(said) => Readiness::from_line(&said)
+                .ok_or_else(|| DoorError::Died { pid: started.pid, log_tail: log_tail(&self.home) }),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                Err(self.start_failed(format!("the new process (pid {}) was not ready in time", started.pid)))
+                let how_far = self.how_far(started.pid);
+                let sentence =
+                    format!("the new process (pid {}) was not ready in time: {how_far}", started.pid);
+                Err(self.start_failed(sentence))
             }
             Err(source) => {
                 Err(DoorError::Io { action: "read the readiness of", path: self.home.path().into(), source })
             }
+        }
+    }
+
+    /// How far a new daemon that says nothing has come, as far as it can be seen.
+    fn how_far(&self, pid: u32) -> &'static str {
+        match (self.holder(), self.record()) {
+            (_, Some(record)) if record.pid == pid => {
+                "its record is written, and it does not say that it is ready"
+            }
+            (Some(holder), _) if holder == pid => "it holds the instance lock and has written no record",
+            (Some(_), _) => "another process holds the instance lock",
+            (None, _) => "it has not written its record",
         }
     }
 
@@ -289,7 +368,11 @@ impl Door {
     /// Whether a daemon lives, ready or not.
     pub fn daemon_lives(&self) -> Result<bool, DoorError> {
         let path = self.home.instance_lock();
-        lock::is_held(&path).map_err(|source| DoorError::Io { action: "look at", path, source })
+        let held =
+            lock::is_held(&path).map_err(|source| DoorError::Io { action: "look at", path, source })?;
+        // Its directory may have been removed: until it notices, only its claim shows that it lives. Where
+        // nobody can be asked, the daemon itself asks before it serves.
+        Ok(held || lock::is_claimed(self.home.path()).unwrap_or(false))
     }
 
     /// Joins the daemon if it answers right now.
@@ -304,7 +387,7 @@ impl Door {
     /// is believed only while a daemon of this directory lives. (One inside it is believed even without:
     /// somebody removed the lock file of a living daemon, and a second one must not be started.)
     fn is_ours(&self, endpoint: &Endpoint) -> bool {
-        let inside = std::path::Path::new(&endpoint.to_string()).starts_with(self.home.path());
+        let inside = Path::new(&endpoint.to_string()).starts_with(self.home.path());
         inside || self.daemon_lives().unwrap_or(false)
     }
 
@@ -328,6 +411,22 @@ impl Door {
             Err(error) => Probe::Failed(Box::new(record), error),
         }
     }
+}
+
+/// What keeps a door closed.
+#[derive(Debug, Clone, Copy)]
+enum Held {
+    BySomeStarter,
+    ByADaemon,
+}
+
+fn holder_of(lock: &Path) -> Option<u32> {
+    lock::holder(lock).ok().flatten()
+}
+
+/// Comes by a place where a test may make the start fail.
+fn reach(place: &'static str) -> Result<(), DoorError> {
+    failpoint::reach(place).map_err(|source| DoorError::Io { action: "get past", path: place.into(), source })
 }
 
 /// The last lines of the daemon's log.

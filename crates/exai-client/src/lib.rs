@@ -9,6 +9,7 @@
 //!
 //! Plain threads and blocking calls: a shim is two loops, and there are twenty of them on a machine.
 
+mod breaker;
 mod buffer;
 pub mod conversation;
 pub mod door;

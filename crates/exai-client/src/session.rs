@@ -75,6 +75,8 @@ pub(crate) struct Session {
     /// A person stopped the daemon: only a request that does something starts it again.
     stopped: bool,
     trouble: String,
+    /// Nobody tries to start a daemon for now: there is nothing to wait for.
+    hopeless: bool,
 }
 
 impl Session {
@@ -89,6 +91,7 @@ impl Session {
             stale: HashMap::new(),
             stopped: false,
             trouble: String::new(),
+            hopeless: false,
         }
     }
 
@@ -107,7 +110,9 @@ impl Session {
             Phase::Down(since) if self.stopped && !starts_again(line) => {
                 return self.unavailable(line, since, now);
             }
-            Phase::Down(since) if now.duration_since(since) >= PATIENCE && !self.stopped => {
+            Phase::Down(since)
+                if (self.hopeless || now.duration_since(since) >= PATIENCE) && !self.stopped =>
+            {
                 return self.unavailable(line, since, now);
             }
             Phase::Down(_) if self.stopped => {
@@ -151,6 +156,7 @@ impl Session {
     pub(crate) fn connected(&mut self) -> Option<Vec<u8>> {
         self.stopped = false;
         self.trouble.clear();
+        self.hopeless = false;
         match &self.opening {
             Some(opening) if opening.answered => {
                 self.phase = Phase::Replaying;
@@ -246,6 +252,11 @@ impl Session {
         self.trouble = sentence;
     }
 
+    /// Whether anybody tries to start a daemon. While nobody does, requests are answered at once.
+    pub(crate) fn hopeless(&mut self, hopeless: bool) {
+        self.hopeless = hopeless;
+    }
+
     /// What to tell the client (lines) because it has waited for long enough.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<u8> {
         if self.deadline().is_none_or(|deadline| now < deadline) {
@@ -266,6 +277,7 @@ impl Session {
     /// When to call [`Session::expire`].
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
+            Phase::Down(since) if !self.waiting.is_empty() && self.hopeless => Some(since),
             Phase::Down(since) if !self.waiting.is_empty() => Some(since + PATIENCE),
             Phase::Down(_) | Phase::Replaying | Phase::Up => None,
         }

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use exai_proto::link::{ByeReason, FromDaemon};
 
+use crate::breaker::Breaker;
+use crate::door::FailedStart;
 use crate::frame::{self, Decoder, Frame, Opcode};
 use crate::lines::{Line, Lines};
 use crate::session::{Down, Session, Up};
@@ -32,6 +34,9 @@ const GRACE: Duration = Duration::from_millis(1500);
 const LOOK: Duration = Duration::from_millis(500);
 /// How long to wait before trying again to start one, at first and at most.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+/// The least wait after a start that failed for a reason: what was in its way may pass, as a half-written file does.
+const FAILED: Duration = Duration::from_millis(500);
 
 /// With this a WebSocket says that it closes because its daemon ends ("going away"), before why, if at all.
 const GOING_AWAY: [u8; 2] = 1001_u16.to_be_bytes();
@@ -222,13 +227,16 @@ impl<W: Write> Shim<W> {
     /// none was ever `met` and there will be none.
     fn find_daemon(&self, met: bool) -> Option<Halves> {
         let (mut back_off, longest) = BACK_OFF;
+        let mut breaker = Breaker::default();
         let mut reported = String::new();
         loop {
+            let mut rest = None;
             let (may_start, patience) = {
-                let state = lock(&self.state);
+                let mut state = lock(&self.state);
                 if state.over {
                     return None;
                 }
+                state.session.hopeless(false);
                 (state.session.may_start(), state.session.patience())
             };
             if may_start {
@@ -241,10 +249,18 @@ impl<W: Write> Shim<W> {
                         self.give_up(error);
                         return None;
                     }
-                    Err(error) => self.trouble(&error, &mut reported),
+                    Err(error) => {
+                        if let Some(how) = error.failed_start() {
+                            rest = breaker.failed(how, Instant::now());
+                        }
+                        if error.failed_start() == Some(FailedStart::Reason) {
+                            back_off = back_off.max(FAILED);
+                        }
+                        self.trouble(&error, rest.is_some(), &mut reported);
+                    }
                 }
             }
-            let next_try = Instant::now() + back_off;
+            let next_try = rest.unwrap_or_else(|| Instant::now() + back_off);
             back_off = (back_off * 2).min(longest);
             if let Some(halves) = self.look_out(next_try, may_start) {
                 return Some(halves);
@@ -260,7 +276,8 @@ impl<W: Write> Shim<W> {
         self.changed.notify_all();
     }
 
-    fn trouble(&self, error: &WayError, reported: &mut String) {
+    /// Remembers why there is no daemon; `hopeless` when none is going to be started soon.
+    fn trouble(&self, error: &WayError, hopeless: bool, reported: &mut String) {
         let sentence = error.to_string();
         if *reported != sentence {
             (self.report)(&sentence);
@@ -269,6 +286,7 @@ impl<W: Write> Shim<W> {
         let first = sentence.lines().next().unwrap_or_default().to_owned();
         let mut state = lock(&self.state);
         state.session.trouble(first);
+        state.session.hopeless(hopeless);
         state.tried = true;
         drop(state);
         self.changed.notify_all();

@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 
 use exai_config::environment;
-use exai_os::account;
+use exai_os::{account, failpoint};
 
 /// Without these no program starts on Windows. Elsewhere they do not exist.
 const SYSTEM: [&str; 13] = [
@@ -36,6 +36,9 @@ fn passes(name: &OsStr) -> bool {
         return true;
     }
     let Some(name) = name.to_str() else { return false };
+    if failpoint::ACTIVE && name == failpoint::VARIABLE {
+        return true;
+    }
     let ours = [environment::HOME, environment::PORT, environment::LOG];
     ours.iter().any(|ours| ours.name == name) || SYSTEM.iter().any(|system| system.eq_ignore_ascii_case(name))
 }

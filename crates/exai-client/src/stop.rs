@@ -1,8 +1,10 @@
 //! Ending the daemon, and knowing that it has ended: not that it said so, but that its process is gone.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use exai_os::failpoint;
 use exai_os::process::{self, Kill, Killed};
 use exai_proto::documents::Status;
 use exai_proto::link::{ByeReason, FromDaemon, ToDaemon};
@@ -37,8 +39,13 @@ pub enum StopError {
     #[error("the exai daemon refuses: {0}")]
     Refused(String),
     /// It lives, and nobody knows which process it is.
-    #[error("a daemon holds {} and has not said who it is", .0.display())]
-    Nameless(std::path::PathBuf),
+    #[error("{} and has not said who it is", nameless(lock, *holder))]
+    Nameless {
+        /// The lock it holds.
+        lock: PathBuf,
+        /// The process that the system names as the holder, if any. It may be something else than a daemon.
+        holder: Option<u32>,
+    },
     /// It lives, and its process cannot be proven to be it.
     #[error("pid {0} cannot be proven to be the exai daemon; nothing was ended")]
     Unproven(u32),
@@ -55,6 +62,11 @@ pub enum StopError {
     },
 }
 
+fn nameless(lock: &Path, holder: Option<u32>) -> String {
+    let pid = holder.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    format!("a process{pid} holds {}", lock.display())
+}
+
 /// Ends the daemon, which has `grace` to finish what is under way. `None` when none ran. The shims are told
 /// `reason`: whether to wait to be needed, or to come back.
 pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<Ended>, StopError> {
@@ -68,20 +80,70 @@ pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<En
             }
             Sight::Answering(link) => return ask(door, *link, grace, reason, deadline).map(Some),
             Sight::Stopping(record) => {
-                return wait(&door::verified(&record.identity), None, deadline).map(Some);
+                let identity = door::verified(&record.identity);
+                prove(door, &identity)?;
+                return wait(&identity, None, deadline).map(Some);
             }
             Sight::Wedged(record, _) => {
                 let identity = door::verified(&record.identity);
-                kill(&identity, Kill::Terminate)?;
-                return wait(&identity, None, deadline).map(Some);
+                prove(door, &identity)?;
+                return end_wedged(door, &identity, deadline).map(Some);
             }
             Sight::Refusing(error) => return Err(StopError::Refused(error.to_string())),
             Sight::Starting => {}
         }
         if !pause.sleep(deadline) {
-            return Err(StopError::Nameless(door.home().instance_lock()));
+            return end_nameless(door).map(Some);
         }
     }
+}
+
+/// Asks a daemon that does not answer to end. Where that brings no life into it, it gets no more time.
+fn end_wedged(door: &Door, identity: &process::Identity, deadline: Instant) -> Result<Ended, StopError> {
+    kill(identity, Kill::Terminate)?;
+    let soon = deadline.min(Instant::now() + MORE);
+    let gone = process::wait_gone(identity, soon);
+    let gone = gone.map_err(|source| StopError::Io { pid: identity.pid, source })?;
+    let still = !gone && matches!(door.look()?, Sight::Wedged(..));
+    wait(identity, None, if still { soon } else { deadline })
+}
+
+/// A daemon that hangs before it has written its record is known to the kernel alone: it holds the lock.
+fn end_nameless(door: &Door) -> Result<Ended, StopError> {
+    let lock = door.home().instance_lock();
+    let holder = door.holder();
+    let identity = holder.and_then(|pid| process::identify(pid).ok().flatten());
+    // Asked again once the identity is known: from here on it is this process that holds the lock.
+    let identity = identity.filter(|identity| door.holder() == Some(identity.pid) && is_exai(identity.pid));
+    match identity {
+        Some(identity) => {
+            kill(&identity, Kill::Force)?;
+            let ended = wait(&identity, None, Instant::now() + GONE)?;
+            Ok(Ended { forced: true, ..ended })
+        }
+        None => Err(StopError::Nameless { lock, holder }),
+    }
+}
+
+/// Whether a process executes a program of our name: another that locks our file is not ours to end.
+fn is_exai(pid: u32) -> bool {
+    let theirs = process::executable(pid).ok();
+    let ours = process::executable(std::process::id()).ok();
+    let name = |path: &Option<PathBuf>| path.as_ref()?.file_name().map(std::ffi::OsStr::to_owned);
+    name(&theirs).is_some() && name(&theirs) == name(&ours)
+}
+
+/// What a record claims is not enough to end a process that does not speak: where the system tells who holds
+/// the lock, it must be that one.
+fn prove(door: &Door, identity: &process::Identity) -> Result<(), StopError> {
+    match door.holder() {
+        Some(holder) if holder != identity.pid => Err(StopError::Unproven(identity.pid)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn reach(place: &'static str, pid: u32) -> Result<(), StopError> {
+    failpoint::reach(place).map_err(|source| StopError::Io { pid, source })
 }
 
 fn ask(
@@ -103,6 +165,7 @@ fn ask(
         .or_else(|| process::identify(daemon.pid).ok().flatten());
     let timeout_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
     let mut said = link.send(&ToDaemon::Stop { timeout_ms, reason });
+    reach("stopper.asked", daemon.pid)?;
     while said.is_ok() {
         said = match link.next_before(Some(deadline)) {
             Ok(Incoming::Control(FromDaemon::Error { reason })) => return Err(StopError::Refused(reason)),
@@ -110,6 +173,7 @@ fn ask(
             Err(error) => Err(error), // closed: it is about to end; or late: it is ended
         };
     }
+    reach("stopper.waiting", daemon.pid)?;
     match identity {
         Some(identity) => wait(&identity, status, deadline),
         // It was gone before it could be identified.

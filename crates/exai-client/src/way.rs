@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::door::{Door, DoorError};
+use crate::door::{Door, DoorError, FailedStart};
 use crate::frame::Decoder;
 use crate::link::{Link, LinkError};
 use crate::stream::Stream;
@@ -90,6 +90,21 @@ impl WayError {
             WayError::Door(_) | WayError::Silent { .. } | WayError::Link { .. } | WayError::Token { .. } => {
                 false
             }
+        }
+    }
+}
+
+impl WayError {
+    /// See [`DoorError::failed_start`].
+    pub(crate) fn failed_start(&self) -> Option<FailedStart> {
+        match self {
+            WayError::Door(error) => error.failed_start(),
+            WayError::Foreign { .. }
+            | WayError::Unproven { .. }
+            | WayError::Elsewhere { .. }
+            | WayError::Silent { .. }
+            | WayError::Link { .. }
+            | WayError::Token { .. } => None,
         }
     }
 }

@@ -70,6 +70,13 @@ impl Home {
         Home { path: path.into() }
     }
 
+    /// Makes sure that the directory exists, is ours and private: what a lock in it needs. The rest comes
+    /// with [`Home::prepare`].
+    pub fn ensure(&self) -> Result<(), HomeError> {
+        private::ensure_dir(&self.path)?;
+        Ok(())
+    }
+
     /// Makes sure that the directory and those in it exist, are ours and private.
     pub fn prepare(&self) -> Result<Vec<Note>, HomeError> {
         let mut notes = Vec::new();

@@ -8,7 +8,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -62,6 +62,8 @@ pub(crate) struct Door {
     pub(crate) rooms: Rooms,
     pub(crate) token: Token,
     pub(crate) closing: CancellationToken,
+    /// Ends the listening on the local socket that is in use.
+    local: Mutex<CancellationToken>,
 }
 
 /// One of the places for connections. An upgraded connection keeps its place.
@@ -76,7 +78,8 @@ pub(crate) struct HangUp(pub(crate) CancellationToken);
 
 impl Door {
     pub(crate) fn new(rooms: Rooms, token: Token, closing: CancellationToken) -> Self {
-        Door { rooms, token, closing }
+        let local = Mutex::new(closing.child_token());
+        Door { rooms, token, closing, local }
     }
 
     fn app(&self) -> Router {
@@ -91,15 +94,20 @@ impl Door {
             .with_state(self.rooms.clone())
     }
 
-    /// Serves the local socket until the door closes.
+    /// Serves the local socket until the door closes, or another takes its place. Must be called within a
+    /// tokio runtime.
     pub(crate) fn open_local(&self, mut listener: Listener) {
         let (app, closing, places) = (self.app(), self.closing.clone(), places());
         let tasks = self.rooms.tasks.clone();
+        let until = closing.child_token();
+        let before =
+            std::mem::replace(&mut *self.local.lock().unwrap_or_else(PoisonError::into_inner), until.clone());
+        before.cancel();
         self.rooms.tasks.spawn(async move {
             loop {
                 let accepted = tokio::select! {
                     accepted = listener.accept() => accepted,
-                    () = closing.cancelled() => return,
+                    () = until.cancelled() => return,
                 };
                 match accepted {
                     Ok((stream, peer)) => {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use exai_config::Config;
 use exai_mux::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, Router};
+use exai_os::failpoint;
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::documents::{Ps, ServerState, Servers, Status};
 use exai_proto::link::ByeReason;
@@ -61,7 +62,15 @@ pub(crate) enum Question {
     Ps(oneshot::Sender<Ps>),
     Servers(oneshot::Sender<Servers>),
     Reload(oneshot::Sender<Result<(), String>>),
-    RestartServer { server: String, reply: oneshot::Sender<Result<usize, String>> },
+    RestartServer {
+        server: String,
+        reply: oneshot::Sender<Result<usize, String>>,
+    },
+    /// Whether the loop turns: it writes down the number.
+    Pulse {
+        number: u64,
+        answered: Arc<AtomicU64>,
+    },
 }
 
 /// The way to the hub.
@@ -88,6 +97,16 @@ impl HubHandle {
     /// The same from a thread of its own. A hub that is gone needs to know nothing.
     pub(crate) fn send_from_thread(&self, event: HubEvent) {
         let _ = self.events.blocking_send(event);
+    }
+
+    /// Asks without waiting for room. Returns whether there was any.
+    pub(crate) fn try_ask(&self, question: Question) -> bool {
+        self.events.try_send(HubEvent::Ask(question)).is_ok()
+    }
+
+    /// Whether the hub has ended.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.events.is_closed()
     }
 
     /// Introduces a client.
@@ -296,6 +315,7 @@ impl Hub {
                     let _ = reply.send(facts.ps());
                 });
             }
+            Question::Pulse { number, answered } => answered.store(number, Ordering::Relaxed),
             Question::Servers(reply) => {
                 let _ = reply.send(crate::status::list(&self.config, &self.facts()));
             }
@@ -604,6 +624,9 @@ impl Hub {
     }
 
     fn stop_all(&mut self) {
+        if let Err(error) = failpoint::reach("daemon.stopping") {
+            tracing::warn!(%error, "stopping all the same");
+        }
         let ids: Vec<InstanceId> = self.hosted.keys().copied().collect();
         for id in ids {
             self.stop_instance(id, HURRY);

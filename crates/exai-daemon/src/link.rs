@@ -127,6 +127,10 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
         }
         Ok(ToDaemon::Stop { timeout_ms, reason }) => {
             let grace = Duration::from_millis(timeout_ms.min(3_600_000));
+            if let Err(error) = exai_os::failpoint::reach("daemon.stop-asked") {
+                let refusal = FromDaemon::Error { reason: error.to_string() };
+                return controls.replies.send(refusal).await.map_err(|_| Gone);
+            }
             return hub.send(HubEvent::Stop { grace, reason }).await;
         }
         Err(error) => FromDaemon::Error { reason: format!("not a control message of this version: {error}") },

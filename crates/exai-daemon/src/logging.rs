@@ -1,8 +1,8 @@
 //! The daemon's log: one line an event, in `log/daemon.log`.
 
 use std::fs::File;
-use std::io;
-use std::sync::Mutex;
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
 use exai_config::Home;
 use tracing_subscriber::EnvFilter;
@@ -10,25 +10,56 @@ use tracing_subscriber::EnvFilter;
 /// A log larger than this is set aside when the daemon starts.
 const LARGEST: u64 = 10 * 1024 * 1024;
 
+/// The file in use. There is one log in a process, as there is one subscriber.
+static LOG: Mutex<Option<File>> = Mutex::new(None);
+
+/// Where events are written to.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut *LOG.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(file) => file.write(bytes),
+            None => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Sends events to the log file. Only the first call of a process has an effect.
 pub(crate) fn start(home: &Home) -> io::Result<()> {
     let path = home.daemon_log();
-    let mut file = exai_os::private::open_append(&path)?;
-    if file.metadata()?.len() > LARGEST {
+    if exai_os::private::open_append(&path)?.metadata()?.len() > LARGEST {
         std::fs::rename(&path, path.with_extension("log.1"))?;
-        file = exai_os::private::open_append(&path)?;
     }
+    renew(home)?;
     let filter = exai_config::environment::LOG
         .get()
         .and_then(|filter| filter.into_string().ok())
         .unwrap_or_else(|| "info".to_owned());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info")))
-        .with_writer(Mutex::<File>::new(file))
+        .with_writer(|| Log)
         .with_ansi(false)
         .with_target(false)
         .finish();
     // A test process may have one already.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    Ok(())
+}
+
+/// Whether the log file has a name: what is written to a deleted one is lost.
+pub(crate) fn is_there(home: &Home) -> bool {
+    std::fs::symlink_metadata(home.daemon_log()).is_ok()
+}
+
+/// Goes on in the file that has the log's name now, or in a new one.
+pub(crate) fn renew(home: &Home) -> io::Result<()> {
+    home.prepare().map_err(io::Error::other)?;
+    let file = exai_os::private::open_append(&home.daemon_log())?;
+    *LOG.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `daemon.json`: the daemon's process id and health record. Written by the lock holder only.
 
 use std::io;
+use std::path::Path;
 
 use exai_config::Home;
 use exai_os::process::ProcessInfo;
@@ -10,6 +11,36 @@ use crate::status::About;
 
 /// Writes the record.
 pub(crate) fn write(home: &Home, about: &About) -> io::Result<()> {
+    let text = text(about)?;
+    let path = home.daemon_record();
+    match exai_os::private::write_atomic(&path, &text) {
+        Err(_) if path.is_dir() => {
+            make_room(&path)?;
+            exai_os::private::write_atomic(&path, &text)
+        }
+        result => result,
+    }
+}
+
+/// Writes the record unless it is there as it should be. Returns whether it was not.
+pub(crate) fn renew(home: &Home, about: &About) -> io::Result<bool> {
+    let text = text(about)?;
+    // Whatever is there instead, readable or not, is replaced.
+    if exai_os::private::read(&home.daemon_record(), 1 << 20).is_ok_and(|found| found == text) {
+        return Ok(false);
+    }
+    write(home, about).map(|()| true)
+}
+
+/// A directory in the record's place cannot be written over. One with something in it is set aside.
+fn make_room(path: &Path) -> io::Result<()> {
+    if std::fs::remove_dir(path).is_ok() {
+        return Ok(());
+    }
+    std::fs::rename(path, path.with_extension(format!("{}.aside", crate::token::random_hex::<4>())))
+}
+
+fn text(about: &About) -> io::Result<Vec<u8>> {
     let identity = about.identity.clone();
     let record = DaemonRecord {
         schema: SCHEMA,
@@ -22,8 +53,7 @@ pub(crate) fn write(home: &Home, about: &About) -> io::Result<()> {
         launchers: about.launchers.clone(),
         listeners: about.bound(),
     };
-    let text = serde_json::to_vec_pretty(&record).map_err(io::Error::other)?;
-    exai_os::private::write_atomic(&home.daemon_record(), &text)
+    serde_json::to_vec_pretty(&record).map_err(io::Error::other)
 }
 
 /// Removes the record, if it is this daemon's.

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use exai_config::Home;
+use exai_config::{Home, HomeError};
+use exai_os::failpoint;
 use exai_os::local::{Endpoint, Listener};
 use exai_os::lock::{self, Claim, HeldLock};
 use exai_proto::link::ByeReason;
@@ -18,6 +19,8 @@ use crate::environment::Environment;
 use crate::hosting::Host;
 use crate::http::Sessions;
 use crate::hub::{Hub, HubEvent, HubHandle};
+use crate::selfcheck::{Kept, SelfCheck};
+use crate::starting::Starting;
 use crate::status::About;
 use crate::sweep::Swept;
 use crate::token::{self, Token};
@@ -39,6 +42,8 @@ pub struct Options {
     pub home: Home,
     /// Where to say that it is ready; see [`Readiness`].
     pub ready: Option<std::fs::File>,
+    /// Ends this process, when its start hangs: then nothing returns to whoever called [`serve`].
+    pub give_up: fn(),
 }
 
 /// Why a daemon could not start, or did not end well.
@@ -72,8 +77,8 @@ fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ServeError {
 
 /// Runs the daemon in this process until it is asked to stop. Blocks.
 pub fn serve(options: Options) -> Result<(), ServeError> {
-    let mut ready = options.ready;
-    let outcome = run(&options.home, &mut ready);
+    let starting = Starting::begin(options.ready, options.give_up);
+    let outcome = run(&options.home, &starting);
     if let Err(error) = &outcome {
         let readiness = match error {
             ServeError::LockHeld { holder } => Readiness::Lost { holder: *holder },
@@ -81,21 +86,24 @@ pub fn serve(options: Options) -> Result<(), ServeError> {
                 Readiness::Failed { reason: error.to_string() }
             }
         };
-        say(&mut ready, &readiness);
+        starting.say(&readiness);
     }
     outcome
 }
 
-/// Tells the starter, once. It may have gone away.
-fn say(ready: &mut Option<std::fs::File>, readiness: &Readiness) {
-    if let Some(mut pipe) = ready.take() {
-        let _ = io::Write::write_all(&mut pipe, readiness.to_line().as_bytes());
-    }
+/// Comes by a place where a test may make the start fail.
+fn reach(place: &'static str) -> Result<(), ServeError> {
+    failpoint::reach(place).map_err(failed("failed on purpose"))
 }
 
-fn run(home: &Home, ready: &mut Option<std::fs::File>) -> Result<(), ServeError> {
-    let notes = home.prepare().map_err(|error| ServeError::Unsafe(error.to_string()))?;
+fn run(home: &Home, starting: &Starting) -> Result<(), ServeError> {
+    reach("daemon.begun")?;
+    let unfit = |error: HomeError| ServeError::Unsafe(error.to_string());
+    home.ensure().map_err(unfit)?;
+    starting.step("taking the instance lock");
     let held = take_lock(home)?;
+    starting.step("opening its log");
+    let notes = home.prepare().map_err(unfit)?;
     logging::start(home).map_err(failed("failed to open the daemon's log"))?;
     for note in notes {
         tracing::warn!("{note:?}");
@@ -103,6 +111,7 @@ fn run(home: &Home, ready: &mut Option<std::fs::File>) -> Result<(), ServeError>
     exai_os::tree::raise_descriptor_limit();
     // Should a guard be killed, what it guarded comes to us.
     exai_os::tree::adopt_orphans().map_err(failed("failed to become a subreaper"))?;
+    starting.step("reading its configuration");
     let config = exai_config::load(home)?;
     let token = Token::load_or_create(home).map_err(failed("failed to write the token"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -112,7 +121,7 @@ fn run(home: &Home, ready: &mut Option<std::fs::File>) -> Result<(), ServeError>
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(failed("failed to start the runtime"))?;
-    let outcome = runtime.block_on(life(home, config, token, ready));
+    let outcome = runtime.block_on(life(home, config, token, &held, starting));
     // What still blocks (a login shell that hangs) is not waited for.
     runtime.shutdown_background();
     drop(held);
@@ -121,8 +130,9 @@ fn run(home: &Home, ready: &mut Option<std::fs::File>) -> Result<(), ServeError>
 
 /// The locks that make this the only daemon of its state directory.
 struct Held {
-    _lock: HeldLock,
-    _name: Claim,
+    /// The self-check may put another in its place.
+    lock: Arc<Mutex<HeldLock>>,
+    claim: Arc<Claim>,
 }
 
 fn take_lock(home: &Home) -> Result<Held, ServeError> {
@@ -130,14 +140,25 @@ fn take_lock(home: &Home) -> Result<Held, ServeError> {
         let record = exai_os::private::read(&home.daemon_record(), 1 << 20).ok();
         let record = record
             .and_then(|bytes| serde_json::from_slice::<exai_proto::documents::DaemonRecord>(&bytes).ok());
-        ServeError::LockHeld { holder: record.map(|record| record.pid) }
+        let holder = lock::holder(&home.instance_lock()).ok().flatten();
+        // Our own, where the second authority is taken.
+        let holder = holder.filter(|pid| *pid != std::process::id());
+        ServeError::LockHeld { holder: holder.or(record.map(|record| record.pid)) }
     };
     let lock = lock::lock_until(&home.instance_lock(), Instant::now() + LOCK)
         .map_err(failed("failed to open the instance lock"))?
         .ok_or_else(held)?;
-    match lock::claim_name(home.path()).map_err(failed("failed to claim the instance's name"))? {
+    reach("daemon.locked")?;
+    let name = match failpoint::reach("daemon.claim") {
+        Ok(()) => lock::claim_name(home.path()).map_err(failed("failed to claim the instance's name"))?,
+        Err(_) => Claim::Unsupported,
+    };
+    match name {
         Claim::TakenByThisUser => Err(held()),
-        name @ (Claim::Ours(_) | Claim::Unsupported) => Ok(Held { _lock: lock, _name: name }),
+        name @ (Claim::Ours(_) | Claim::Unsupported) => {
+            reach("daemon.claimed")?;
+            Ok(Held { lock: Arc::new(Mutex::new(lock)), claim: Arc::new(name) })
+        }
     }
 }
 
@@ -145,10 +166,12 @@ async fn life(
     home: &Home,
     config: exai_config::Config,
     token: Token,
-    ready: &mut Option<std::fs::File>,
+    held: &Held,
+    starting: &Starting,
 ) -> Result<(), ServeError> {
     let tasks = TaskTracker::new();
     let instance = token::random_hex::<8>();
+    starting.step("binding the local socket");
     if let Err(error) = Endpoint::sweep(home.path()) {
         tracing::warn!(%error, "sockets of earlier daemons could not be removed");
     }
@@ -157,6 +180,8 @@ async fn life(
     let endpoint =
         Endpoint::fresh(home.path(), &instance).map_err(failed("failed to name the local socket"))?;
     let listener = Listener::bind(&endpoint).map_err(failed("failed to bind the local socket"))?;
+    reach("daemon.bound")?;
+    starting.step("looking at itself");
     let account = exai_os::account::current().ok();
     let base = account.as_ref().map_or_else(|| home.path().to_owned(), |account| account.home.clone());
     let environment = Environment::read(account, exai_config::environment::HOME.get());
@@ -169,13 +194,16 @@ async fn life(
         exe: std::env::current_exe().map(|exe| exe.display().to_string()).unwrap_or_default(),
         home: home.path().display().to_string(),
         launchers: record::launchers(),
-        local: endpoint.to_string(),
+        local: Mutex::new(endpoint.to_string()),
         tcp: Mutex::default(),
     });
     for (addr, bound) in &tcp {
         door::note(&about, *addr, bound);
     }
+    starting.step("writing daemon.json");
+    reach("daemon.recording")?;
     record::write(home, &about).map_err(failed("failed to write daemon.json"))?;
+    reach("daemon.recorded")?;
 
     let closing = CancellationToken::new();
     let (hub, events) = HubHandle::new();
@@ -188,14 +216,28 @@ async fn life(
         tasks: tasks.clone(),
         sockets: sockets.clone(),
     };
-    let door = Door::new(rooms, token, closing.clone());
+    let door = Arc::new(Door::new(rooms, token.clone(), closing.clone()));
     door.open_local(listener);
     let places = door::places();
     for (addr, bound) in tcp {
         door.open_tcp(addr, bound, &places);
     }
-    say(ready, &Readiness::Ready);
+    let check = SelfCheck::start(Kept {
+        home: home.clone(),
+        about: about.clone(),
+        token,
+        lock: held.lock.clone(),
+        claim: held.claim.clone(),
+        door,
+        hub: hub.clone(),
+        runtime: tokio::runtime::Handle::current(),
+    })
+    .map_err(failed("failed to start the self-check"))?;
+    starting.say(&Readiness::Ready);
     tracing::info!(pid = about.pid, instance = about.instance, version = env!("CARGO_PKG_VERSION"), "ready");
+    if let Err(error) = failpoint::reach("daemon.ready") {
+        tracing::warn!(%error, "serving all the same");
+    }
 
     tasks.spawn(heed_signals(hub.clone(), closing.clone()));
     let watch = Watch::new(home.clone());
@@ -219,7 +261,9 @@ async fn life(
     let _ = tokio::time::timeout(FAREWELL, sockets.wait()).await;
     closing.cancel();
     let _ = tokio::time::timeout(FAREWELL, tasks.wait()).await;
-    if let Err(error) = record::remove(home, &about) {
+    check.stop();
+    let gone = failpoint::reach("daemon.servers-gone").and_then(|()| record::remove(home, &about));
+    if let Err(error) = gone.and_then(|()| failpoint::reach("daemon.record-gone")) {
         tracing::warn!(%error, "daemon.json could not be removed");
     }
     tracing::info!("stopped");

@@ -27,7 +27,8 @@ pub(crate) struct About {
     pub(crate) exe: String,
     pub(crate) home: String,
     pub(crate) launchers: Vec<Launcher>,
-    pub(crate) local: String,
+    /// The local socket: another one, should somebody remove it.
+    pub(crate) local: Mutex<String>,
     pub(crate) tcp: Mutex<Vec<Tcp>>,
 }
 
@@ -51,6 +52,14 @@ impl Tcp {
 }
 
 impl About {
+    pub(crate) fn local(&self) -> String {
+        self.local.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_local(&self, address: String) {
+        *self.local.lock().unwrap_or_else(PoisonError::into_inner) = address;
+    }
+
     pub(crate) fn tcp(&self) -> Vec<Tcp> {
         self.tcp.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -67,7 +76,7 @@ impl About {
             Tcp::Open(addr) => Some(listener("tcp", addr.to_string())),
             Tcp::Missing { .. } => None,
         });
-        [listener("local", self.local.clone())].into_iter().chain(tcp).collect()
+        [listener("local", self.local())].into_iter().chain(tcp).collect()
     }
 
     /// Where the daemon listens, and what the system says now about who does. Takes milliseconds. The local

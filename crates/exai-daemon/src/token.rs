@@ -26,6 +26,19 @@ impl Token {
         Ok(Token(text.into()))
     }
 
+    /// Writes the token again if its file is missing. Another one that somebody wrote is left: it counts
+    /// from the next start on.
+    pub(crate) fn keep(&self, home: &Home) -> io::Result<()> {
+        let path = home.token();
+        match std::fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                exai_os::private::write_atomic(&path, format!("{}\n", self.0).as_bytes())
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Compares in constant time.
     pub(crate) fn is(&self, shown: &str) -> bool {
         let (own, shown) = (self.0.as_bytes(), shown.as_bytes());

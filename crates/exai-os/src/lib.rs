@@ -12,6 +12,7 @@ pub mod account;
 pub mod belonging;
 pub mod detach;
 pub mod evidence;
+pub mod failpoint;
 pub mod guard;
 pub mod inspect;
 pub mod local;

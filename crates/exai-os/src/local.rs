@@ -34,6 +34,12 @@ impl Endpoint {
         sys::local::sockets(home)
     }
 
+    /// Whether the name is still there. A socket's can be deleted under the listener, who does not notice;
+    /// a pipe's cannot.
+    pub fn exists(&self) -> bool {
+        sys::local::exists(&self.0)
+    }
+
     /// Removes the sockets that daemons of `home` left when they were killed, and says how many. Call it
     /// only while holding `home`'s instance lock, and before binding a new one.
     pub fn sweep(home: &Path) -> io::Result<usize> {

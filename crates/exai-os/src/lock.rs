@@ -88,6 +88,14 @@ pub fn is_held(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// The process that holds the lock, by the kernel's word; `None` when nobody does or the system does not
+/// tell (anything but Linux; a process in another pid namespace).
+///
+/// Lists all locks of the machine: for when something must be said, not for every look.
+pub fn holder(path: &Path) -> io::Result<Option<u32>> {
+    sys::lock::holder(path)
+}
+
 /// The outcome of [`claim_name`].
 #[derive(Debug)]
 pub enum Claim {
@@ -102,10 +110,7 @@ pub enum Claim {
 
 /// A claim on a home that does not live in the file system; see [`claim_name`].
 #[derive(Debug)]
-pub struct NameClaim(
-    #[allow(dead_code, reason = "held, not read: dropping it gives the name back")]
-    pub(crate)  sys::lock::Claimed,
-);
+pub struct NameClaim(pub(crate) sys::lock::Claimed);
 
 /// Claims `home` in a namespace of the kernel, as a second authority that survives the deletion of the
 /// directory: an abstract socket on Linux (per network namespace), a named mutex on Windows.
@@ -113,6 +118,20 @@ pub struct NameClaim(
 /// `home` must exist, since its canonical path is what is claimed.
 pub fn claim_name(home: &Path) -> io::Result<Claim> {
     sys::lock::claim_name(home)
+}
+
+impl NameClaim {
+    /// Forgets who has asked about the claim: on Linux each question waits in the socket's queue, and a full
+    /// queue could not be told from a stranger's. Call it now and then.
+    pub fn forget_questions(&self) {
+        sys::lock::forget_questions(&self.0);
+    }
+}
+
+/// Whether a process of this user has claimed `home`, which need not exist any more. Claims nothing itself.
+/// `false` where the system has no such names.
+pub fn is_claimed(home: &Path) -> io::Result<bool> {
+    sys::lock::is_claimed(home)
 }
 
 #[cfg(test)]
@@ -132,6 +151,18 @@ mod tests {
         assert!(held.still_named().unwrap());
         drop(held);
         assert!(!is_held(&path).unwrap());
+    }
+
+    #[test]
+    fn the_holder_is_named_where_the_system_tells() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("instance.lock");
+        assert_eq!(holder(&path).unwrap(), None, "a missing file");
+        let held = try_lock(&path).unwrap().expect("a free lock");
+        let expected = cfg!(target_os = "linux").then(std::process::id);
+        assert_eq!(holder(&path).unwrap(), expected);
+        drop(held);
+        assert_eq!(holder(&path).unwrap(), None, "a free lock");
     }
 
     #[test]
@@ -162,7 +193,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let Claim::Ours(first) = claim_name(dir.path()).unwrap() else { return };
         assert!(matches!(claim_name(dir.path()).unwrap(), Claim::TakenByThisUser));
+        assert!(is_claimed(dir.path()).unwrap());
+        first.forget_questions();
+        assert!(is_claimed(dir.path()).unwrap());
+        let place = dir.path().to_owned();
+        drop(dir);
+        assert!(is_claimed(&place).unwrap(), "also when it is gone");
         drop(first);
-        assert!(matches!(claim_name(dir.path()).unwrap(), Claim::Ours(_)));
+        assert!(!is_claimed(&place).unwrap());
     }
 }

@@ -73,8 +73,9 @@ impl From<DoorError> for Error {
             DoorError::Unreachable { .. } => {
                 Error::failed(what).hint("`exai status` says what it is; `exai restart` replaces it")
             }
-            DoorError::StarterHangs { .. } => Error::failed(what).hint("`exai status` says what is there"),
-            DoorError::StartFailed { .. } => {
+            DoorError::StarterHangs { .. } => Error::failed(what)
+                .hint("`exai status` says what is there; ending that process frees the lock"),
+            DoorError::StartFailed { .. } | DoorError::Died { .. } => {
                 Error::failed(what).hint("`exai serve` runs it in the foreground; `exai logs` shows its log")
             }
             DoorError::ForAnotherAccount(_) => {
@@ -108,7 +109,7 @@ impl From<StopError> for Error {
         match error {
             StopError::Door(error) => error.into(),
             StopError::Unproven(_) => Error::refused(error.to_string()),
-            StopError::Nameless(_)
+            StopError::Nameless { .. }
             | StopError::Refused(_)
             | StopError::StillThere(_)
             | StopError::Io { .. } => {

@@ -79,6 +79,10 @@ fn runtime_directory() -> io::Result<PathBuf> {
     Ok(PathBuf::from(std::ffi::OsString::from_vec(buffer)).join("exai"))
 }
 
+pub(crate) fn exists(name: &Name) -> bool {
+    std::fs::symlink_metadata(name).is_ok_and(|found| found.file_type().is_socket())
+}
+
 pub(crate) fn sockets(home: &Path) -> io::Result<Vec<PathBuf>> {
     let home = std::path::absolute(home)?;
     let mut found = sockets_in(&home, "s-")?;

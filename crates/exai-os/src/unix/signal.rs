@@ -16,3 +16,9 @@ async fn one(installed: std::io::Result<Signal>) {
         Err(_) => std::future::pending().await,
     }
 }
+
+/// As if it had been killed: nothing is cleaned up.
+pub(crate) fn end_this_process() {
+    // Nobody can forbid this.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+}

@@ -39,6 +39,11 @@ pub(crate) fn fresh(home: &Path, nonce: &str) -> io::Result<Name> {
     Ok(format!("{PREFIX}{}-{nonce}", crate::hash::of_path(&std::path::absolute(home)?)))
 }
 
+/// As long as its daemon lives.
+pub(crate) fn exists(_name: &Name) -> bool {
+    true
+}
+
 /// Pipes go with the process that served them.
 #[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
 pub(crate) fn sockets(_home: &Path) -> io::Result<Vec<PathBuf>> {

@@ -7,9 +7,9 @@ use std::path::Path;
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, GetLastError};
 use windows_sys::Win32::Security::Authorization::SE_KERNEL_OBJECT;
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, FILE_SHARE_READ, FILE_SHARE_WRITE, GetFileInformationByHandle,
+    BY_HANDLE_FILE_INFORMATION, FILE_SHARE_READ, FILE_SHARE_WRITE, GetFileInformationByHandle, READ_CONTROL,
 };
-use windows_sys::Win32::System::Threading::CreateMutexW;
+use windows_sys::Win32::System::Threading::{CreateMutexW, OpenMutexW};
 
 use super::handle::{check, own, wide};
 use super::private::open_regular;
@@ -45,15 +45,52 @@ fn index(file: &File) -> io::Result<(u32, u32, u32)> {
     Ok((information.dwVolumeSerialNumber, information.nFileIndexHigh, information.nFileIndexLow))
 }
 
+/// Windows lists no locks.
+#[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
+pub(crate) fn holder(_path: &Path) -> io::Result<Option<u32>> {
+    Ok(None)
+}
+
 pub(crate) type Claimed = OwnedHandle;
 
 /// Another account would have to occupy all of these to take the second authority from us; the first,
 /// the lock, remains.
 const NAMES: u32 = 8;
 
-pub(crate) fn claim_name(home: &Path) -> io::Result<Claim> {
+fn name_of(home: &Path) -> io::Result<String> {
     let sid = User::current()?.text()?;
-    let name = format!("Global\\exai-{sid}-{}", crate::hash::of_path(&home.canonicalize()?));
+    Ok(format!("Global\\exai-{sid}-{}", crate::hash::of_path(home)))
+}
+
+pub(crate) fn is_claimed(home: &Path) -> io::Result<bool> {
+    // A directory in which a lock file is open cannot be removed: one that is not there is nobody's.
+    let Ok(home) = home.canonicalize() else { return Ok(false) };
+    let name = name_of(&home)?;
+    for suffix in 0..NAMES {
+        let name = wide(if suffix == 0 { name.clone() } else { format!("{name}-{suffix}") })?;
+        // SAFETY: the name ends with a zero and outlives the call.
+        let raw = unsafe { OpenMutexW(READ_CONTROL, 0, name.as_ptr()) };
+        if raw.is_null() {
+            match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                error if error.kind() == io::ErrorKind::PermissionDenied => continue, // another account's
+                error => return Err(error),
+            }
+        }
+        // SAFETY: the new handle is ours.
+        let mutex = unsafe { own(raw) }?;
+        if is_ours(mutex.as_handle(), SE_KERNEL_OBJECT)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A mutex has no queue of questions.
+pub(crate) fn forget_questions(_claimed: &Claimed) {}
+
+pub(crate) fn claim_name(home: &Path) -> io::Result<Claim> {
+    let name = name_of(&home.canonicalize()?)?;
     let security = OwnerOnly::new("GA", "")?;
     for suffix in 0..NAMES {
         let name = wide(if suffix == 0 { name.clone() } else { format!("{name}-{suffix}") })?;

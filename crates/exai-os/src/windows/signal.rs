@@ -19,3 +19,8 @@ pub(crate) async fn shutdown() {
         _ = end.recv() => {}
     }
 }
+
+/// As if it had been killed: nothing is cleaned up.
+pub(crate) fn end_this_process() {
+    std::process::abort();
+}

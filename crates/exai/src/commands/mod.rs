@@ -39,9 +39,14 @@ fn door() -> Result<Door, Error> {
 
 /// Joins the daemon, starting it where none lives.
 fn join_or_start(door: &Door, printer: &Printer) -> Result<Link, Error> {
-    if let Some(link) = door.try_connect() {
-        return Ok(link);
+    match door.try_connect() {
+        Some(link) => Ok(link),
+        None => start(door, printer),
     }
+}
+
+/// Starts the daemon that does not answer, or joins it where it does after all.
+fn start(door: &Door, printer: &Printer) -> Result<Link, Error> {
     printer.progress("starting the daemon…");
     for note in door.home().prepare()? {
         printer.warn(&note.to_string());

@@ -9,6 +9,11 @@ use crate::cli::ServeArgs;
 use crate::error::Error;
 use crate::printer::Printer;
 
+#[expect(clippy::disallowed_methods, reason = "main is what hangs: it cannot return")]
+fn give_up() {
+    std::process::exit(exit::FAILED.into());
+}
+
 pub(crate) fn run(args: &ServeArgs, printer: &Printer) -> Result<u8, Error> {
     let home = Home::locate()?;
     let ready = args.ready.as_deref().map(detach::ready_writer).transpose();
@@ -16,7 +21,7 @@ pub(crate) fn run(args: &ServeArgs, printer: &Printer) -> Result<u8, Error> {
     if ready.is_none() {
         printer.progress(&format!("serving {}; Ctrl-C ends it", home.path().display()));
     }
-    match exai_daemon::serve(Options { home, ready }) {
+    match exai_daemon::serve(Options { home, ready, give_up }) {
         Ok(()) => {
             printer.clear_progress();
             Ok(exit::DONE)

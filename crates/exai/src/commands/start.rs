@@ -6,7 +6,7 @@ use exai_proto::documents::Status;
 use exai_proto::link::{FromDaemon, ToDaemon};
 use exai_proto::{exit, json};
 
-use super::{ask, door, join_or_start, unexpected};
+use super::{ask, door, unexpected};
 use crate::error::Error;
 use crate::printer::Printer;
 
@@ -14,7 +14,7 @@ pub(crate) fn run(printer: &Printer) -> Result<u8, Error> {
     let door = door()?;
     let (mut link, how) = match door.try_connect() {
         Some(link) => (link, "is already running"),
-        None => (join_or_start(&door, printer)?, "is running"),
+        None => (super::start(&door, printer)?, "is running"),
     };
     printer.headline(&format!("exai {how} (pid {})", link.daemon().pid))?;
     tell_how_to_connect(&mut link, door.home(), printer)?;

@@ -50,13 +50,14 @@ fn settle(door: &Door) -> Result<Status, Error> {
         }
         Sight::Refusing(error) => return Err(Error::failed(error.to_string())),
         Sight::Starting => {
-            (State::Starting, "starting; it holds the lock and is not ready yet".to_owned(), None)
+            let verdict = format!("starting; {} holds the lock and is not ready yet", holder(door));
+            (State::Starting, verdict, None)
         }
         Sight::Stopping(record) => {
             (State::Draining, "stopping; it holds the lock and listens no more".to_owned(), Some(*record))
         }
         Sight::Wedged(record, error) => {
-            let verdict = format!("wedged; it holds the lock and does not answer: {error}");
+            let verdict = format!("wedged; {} holds the lock and does not answer: {error}", holder(door));
             (State::Wedged, verdict, Some(*record))
         }
         Sight::Stale(record) => {
@@ -66,6 +67,11 @@ fn settle(door: &Door) -> Result<Status, Error> {
         Sight::Nothing => (State::Stopped, "stopped".to_owned(), None),
     };
     Ok(from_outside(door, state, verdict, record))
+}
+
+/// Who holds the instance lock, in words.
+fn holder(door: &Door) -> String {
+    door.holder().map_or_else(|| "it".to_owned(), |pid| format!("pid {pid}"))
 }
 
 fn from_outside(door: &Door, state: State, verdict: String, record: Option<DaemonRecord>) -> Status {

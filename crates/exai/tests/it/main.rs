@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "a test that fails shows the daemon's log")]
 
+mod alone;
 mod bad_input;
 mod cleanup;
 mod commands;

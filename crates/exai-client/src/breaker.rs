@@ -1,0 +1,61 @@
+//! When to stop trying to start what does not start.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::door::FailedStart;
+
+/// So much is enough …
+const ENOUGH: u32 = 6;
+/// … within this time.
+const WITHIN: Duration = Duration::from_mins(1);
+/// For how long no start is tried then. Each one after that is a single try.
+const REST: Duration = Duration::from_secs(30);
+
+/// Thirty shims whose daemon cannot start must not start a thousand processes a minute: three failures for
+/// a reason are enough, or six deaths, for one who kills daemons may stop doing so. It has no clock.
+#[derive(Debug, Default)]
+pub(crate) struct Breaker {
+    failures: VecDeque<(Instant, u32)>,
+    tripped: bool,
+}
+
+impl Breaker {
+    /// A start has failed. Until when no other should be tried, if that was enough.
+    pub(crate) fn failed(&mut self, how: FailedStart, now: Instant) -> Option<Instant> {
+        let weight = match how {
+            FailedStart::Reason => ENOUGH / 3,
+            FailedStart::Death => ENOUGH / 6,
+        };
+        self.failures.retain(|(failure, _)| now.duration_since(*failure) < WITHIN);
+        self.failures.push_back((now, weight));
+        self.tripped |= self.failures.iter().map(|(_, weight)| weight).sum::<u32>() >= ENOUGH;
+        self.tripped.then(|| now + REST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_reasons_in_a_minute_are_enough_and_after_that_each_single_one() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut breaker = Breaker::default();
+        let mut fails = |seconds| breaker.failed(FailedStart::Reason, at(seconds));
+        assert_eq!(fails(0), None);
+        assert_eq!(fails(59), None);
+        assert_eq!(fails(61), None, "the first is forgotten");
+        assert_eq!(fails(62), Some(at(92)));
+        assert_eq!(fails(500), Some(at(530)));
+    }
+
+    #[test]
+    fn of_deaths_it_takes_six() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        let enough = (1..9).find(|_| breaker.failed(FailedStart::Death, now).is_some());
+        assert_eq!(enough, Some(6));
+    }
+}

@@ -1,0 +1,138 @@
+//! Records that name processes which are not the daemon: none of them is ever signalled.
+
+use std::process::{Child, Command, Stdio};
+
+use exai_os::{lock, process};
+use serde_json::{Value, json};
+
+use super::{comes_and_goes, daemons, end, look, pid};
+use crate::support::{Instance, text};
+
+/// A process of ours that has nothing to do with exai.
+struct Decoy(Child);
+
+impl Decoy {
+    fn new() -> Self {
+        Decoy(Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().expect("it starts"))
+    }
+
+    fn identity(&self) -> process::Identity {
+        process::identify(self.0.id()).expect("the process list").expect("it lives")
+    }
+
+    fn lives(&mut self) -> bool {
+        self.0.try_wait().expect("it can be asked").is_none()
+    }
+}
+
+impl Drop for Decoy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What a daemon wrote that is gone.
+fn record_of_a_dead_daemon(instance: &Instance) -> Value {
+    instance.ends(0, &["start"]);
+    let record = std::fs::read(instance.home().join("daemon.json")).expect("a record");
+    end(pid(instance));
+    serde_json::from_slice(&record).expect("a document")
+}
+
+fn write(instance: &Instance, record: &Value) {
+    std::fs::write(instance.home().join("daemon.json"), record.to_string()).expect("a record");
+}
+
+#[test]
+fn a_pid_used_again_is_never_signalled() {
+    let instance = Instance::new("");
+    let mut decoy = Decoy::new();
+    let mut record = record_of_a_dead_daemon(&instance);
+    let theirs = decoy.identity();
+    let cases = [
+        ("a pid used again", record["identity"]["boot"].clone(), json!(theirs.start + 1)),
+        ("another boot", json!("00000000-0000-0000-0000-000000000000"), json!(theirs.start)),
+        ("even its true identity", json!(theirs.boot), json!(theirs.start)),
+    ];
+    for (what, boot, start) in cases {
+        record["pid"] = json!(theirs.pid);
+        record["identity"] = json!({"boot": boot, "pid": theirs.pid, "start": start});
+        write(&instance, &record);
+        let status = look(&instance);
+        assert_eq!(status["state"], "stale", "{what}: {status}");
+        instance.ends(0, &["stop"]);
+        assert!(decoy.lives(), "{what}");
+        write(&instance, &record);
+        comes_and_goes(&instance, what);
+        write(&instance, &record);
+        instance.ends(0, &["restart"]);
+        assert_ne!(pid(&instance), theirs.pid);
+        instance.ends(0, &["stop"]);
+        assert!(decoy.lives(), "{what}");
+    }
+}
+
+#[test]
+fn a_pid_that_cannot_be_is_no_trouble() {
+    let instance = Instance::new("");
+    let mut record = record_of_a_dead_daemon(&instance);
+    for pid in [0_u64, 1, u64::from(std::process::id()), 4_000_000_000, 9_999_999_999_999] {
+        record["pid"] = json!(pid);
+        record["identity"]["pid"] = json!(pid);
+        write(&instance, &record);
+        instance.ends(0, &["stop"]);
+        comes_and_goes(&instance, &format!("pid {pid}"));
+    }
+}
+
+/// Another program holds the lock file, and the record names a third one.
+#[test]
+fn who_holds_the_lock_is_believed_more_than_a_record() {
+    let instance = Instance::new("");
+    let mut decoy = Decoy::new();
+    let mut record = record_of_a_dead_daemon(&instance);
+    let theirs = decoy.identity();
+    record["pid"] = json!(theirs.pid);
+    record["identity"] = json!({"boot": theirs.boot, "pid": theirs.pid, "start": theirs.start});
+    write(&instance, &record);
+    let lock = instance.home().join("instance.lock");
+    let held = lock::try_lock(&lock).expect("the lock file").expect("a free lock");
+    let output = instance.exai(&["stop", "--timeout", "0"]);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
+    assert!(decoy.lives());
+    // With no record at all the holder is known, and it is no exai.
+    std::fs::remove_file(instance.home().join("daemon.json")).expect("a record");
+    let output = instance.exai(&["stop", "--timeout", "0"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("(pid {})", std::process::id())), "{said}");
+    drop(held);
+    assert!(daemons(&instance).is_empty());
+    comes_and_goes(&instance, "with the lock free again");
+}
+
+/// Where there is no second authority, a daemon whose lock file is another's ends, and touches nothing.
+#[test]
+fn a_daemon_that_has_lost_its_lock_for_good_gives_way() {
+    let instance = Instance::new("");
+    let mut start = instance.command(&["start"]);
+    assert!(
+        start
+            .env(exai_os::failpoint::VARIABLE, "daemon.claim=error")
+            .output()
+            .expect("it runs")
+            .status
+            .success()
+    );
+    let lost = pid(&instance);
+    let lock = instance.home().join("instance.lock");
+    std::fs::remove_file(&lock).expect("the lock file");
+    let held = lock::try_lock(&lock).expect("the lock file").expect("a new lock");
+    let begun = std::time::Instant::now();
+    exai_test::eventually("it gives way", super::SECOND * 20, || daemons(&instance).is_empty());
+    eprintln!("a daemon (pid {lost}) that lost its lock gave way after {:.1?}", begun.elapsed());
+    assert!(held.still_named().expect("the lock file"), "it touched nothing");
+    drop(held);
+    comes_and_goes(&instance, "after that");
+}

@@ -1,0 +1,128 @@
+//! No room, no rights, no descriptors: a reason, an exit code, and no storm of starts.
+
+use std::process::{Command, Output};
+use std::time::Instant;
+
+use exai_os::failpoint::VARIABLE;
+use exai_test::{eventually, program};
+use serde_json::json;
+
+use super::{SECOND, daemons, state};
+use crate::support::{Instance, text};
+
+/// Runs a script in which `$0` is exai and `$HOME_DIR` the state directory.
+fn script(instance: &Instance, program_and_args: &[&str], text: &str) -> Output {
+    let mut command = Command::new(program_and_args[0]);
+    command.args(&program_and_args[1..]).arg("-c").arg(text).arg(program("exai"));
+    command.env("EXAI_HOME", instance.home()).env("HOME_DIR", instance.home());
+    command.output().expect("it runs")
+}
+
+/// A mount namespace of its own: nothing of it stays.
+const APART: [&str; 3] = ["unshare", "--mount", "sh"];
+
+fn can_mount(instance: &Instance) -> bool {
+    let tried = script(instance, &APART, "mount -t tmpfs none \"$HOME_DIR\"");
+    if !tried.status.success() {
+        eprintln!("skipped: this account may not mount: {}", text(&tried.stderr));
+    }
+    tried.status.success()
+}
+
+#[track_caller]
+fn fails_with(output: &Output, code: i32, words: &[&str]) {
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(words.iter().any(|word| said.contains(word)), "none of {words:?} in: {said}");
+    eprintln!("exit {code}: {}", said.lines().find(|line| line.starts_with("error")).unwrap_or_default());
+}
+
+#[test]
+fn a_full_disk_is_named() {
+    let instance = Instance::new("");
+    if !can_mount(&instance) {
+        return;
+    }
+    let fill = "mount -t tmpfs -o size=64k,mode=700 none \"$HOME_DIR\" && mkdir \"$HOME_DIR\"/log \
+                && printf '[daemon]\\nport = 0\\n' > \"$HOME_DIR/config.toml\" \
+                && (head -c 1M /dev/zero > \"$HOME_DIR/filler\" 2>/dev/null; \"$0\" start)";
+    let begun = Instant::now();
+    fails_with(&script(&instance, &APART, fill), 1, &["No space left"]);
+    assert!(begun.elapsed() < SECOND * 5, "{:?}", begun.elapsed());
+    assert!(daemons(&instance).is_empty());
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let instance = Instance::new("");
+    if !can_mount(&instance) {
+        return;
+    }
+    let protect = "mount -t tmpfs -o mode=700 none \"$HOME_DIR\" && mount -o remount,ro \"$HOME_DIR\" && ";
+    for command in ["\"$0\" start", "\"$0\" serve"] {
+        let output = script(&instance, &APART, &format!("{protect}{command}"));
+        let code = output.status.code().expect("a code");
+        fails_with(&output, code, &["Read-only"]);
+        assert!(code == 1 || code == 5, "{code}");
+    }
+    let output = script(&instance, &APART, &format!("{protect}\"$0\" status; test $? = 3 && \"$0\" stop"));
+    assert!(output.status.success(), "to look and to stop need no file: {}", text(&output.stderr));
+    assert!(daemons(&instance).is_empty());
+}
+
+#[test]
+fn too_few_descriptors_are_named() {
+    let instance = Instance::new("");
+    for most in 5..16 {
+        let begun = Instant::now();
+        let output = script(&instance, &["sh"], &format!("ulimit -n {most}; exec \"$0\" start"));
+        assert!(begun.elapsed() < SECOND * 15, "{most}: {:?}", begun.elapsed());
+        let said = text(&output.stderr);
+        let reason = said.contains("Too many open files") || said.contains("os error 24");
+        assert!(output.status.success() || reason, "{most}: {said}");
+        let error = said.lines().find(|line| line.starts_with("error")).unwrap_or("started");
+        eprintln!("{most} descriptors: exit {:?}, {error}", output.status.code());
+        // What came of it may be a daemon with little room; it is one at most, and ends when asked.
+        assert!(daemons(&instance).len() <= 1, "{most}");
+        for daemon in daemons(&instance) {
+            super::end(daemon);
+        }
+    }
+}
+
+#[test]
+fn a_shim_whose_daemon_cannot_start_rests_and_says_why() {
+    let instance = Instance::new("");
+    let mut command = instance.command(&["shim"]);
+    command.env(VARIABLE, "daemon.claimed=error");
+    let mut shim = crate::support::Client::start(command);
+    let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}});
+    let begun = Instant::now();
+    let answer = shim.ask("initialize", &hello);
+    let first = begun.elapsed();
+    assert_eq!(answer["error"]["code"], -31001, "{answer}");
+    let sentence = answer["error"]["message"].as_str().unwrap_or_default();
+    assert!(sentence.contains("failpoint daemon.claimed"), "{sentence}");
+    let starts = || {
+        let log = std::fs::read_to_string(instance.home().join("log/daemon.log")).unwrap_or_default();
+        log.matches("failpoint daemon.claimed (").count()
+    };
+    // What must not happen has no event to wait for.
+    while begun.elapsed() < SECOND * 6 {
+        let asked = Instant::now();
+        assert_eq!(shim.ask("initialize", &hello)["error"]["code"], -31001);
+        assert!(asked.elapsed() < SECOND, "it answers at once: {:?}", asked.elapsed());
+        std::thread::sleep(SECOND / 4);
+    }
+    assert_eq!(starts(), 3, "and starts no more");
+    assert!(first < SECOND * 4, "{first:?}");
+    // A person's start is joined soon.
+    instance.ends(0, &["start"]);
+    let begun = Instant::now();
+    eventually("the shim serves", SECOND * 3, || shim.ask("initialize", &hello).get("result").is_some());
+    eprintln!(
+        "a failing start: answered after {first:.2?}, 3 starts in 6 s; after `exai start` served in {:.2?}",
+        begun.elapsed()
+    );
+    assert_eq!(state(&instance), "running");
+}
