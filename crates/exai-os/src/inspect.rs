@@ -96,13 +96,6 @@ pub fn limits() -> Limits {
     sys::inspect::limits()
 }
 
-/// Which process holds the lock that [`crate::lock`] takes on this file; `None` when none does, or none
-/// that can be seen. The kernel's word, confirmed by the process's open files. `Unsupported` without
-/// Linux's /proc.
-pub fn lock_holder(path: &Path) -> io::Result<Option<u32>> {
-    sys::inspect::lock_holder(path)
-}
-
 /// Whether the process runs as this account. An error when it is gone or may not be asked.
 pub fn is_of_this_account(pid: u32) -> io::Result<bool> {
     sys::inspect::is_of_this_account(pid)
@@ -158,16 +151,6 @@ mod tests {
         assert_eq!(entry(&dir.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(is_writable(dir.path()));
         assert!(space(dir.path()).unwrap().bytes > 0);
-    }
-
-    #[test]
-    fn the_holder_of_a_lock_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("instance.lock");
-        let held = crate::lock::try_lock(&path).unwrap().expect("a free lock");
-        assert_eq!(lock_holder(&path).unwrap(), Some(std::process::id()));
-        drop(held);
-        assert_eq!(lock_holder(&path).unwrap(), None);
     }
 
     #[test]

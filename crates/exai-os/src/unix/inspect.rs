@@ -59,35 +59,6 @@ pub(crate) fn limits() -> Limits {
     }
 }
 
-/// /proc/locks names the process that took the lock and the file's inode, but the device in a way that does
-/// not agree with stat(2) on every file system: so whoever is named must also have the file open.
-pub(crate) fn lock_holder(path: &Path) -> io::Result<Option<u32>> {
-    let file = match fs::symlink_metadata(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let table = from_proc(fs::read_to_string("/proc/locks"))?;
-    let held = table.lines().filter_map(locked).filter(|(_, inode)| *inode == file.ino());
-    let has_it_open = |pid: u32| {
-        let open = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-        // Following such a link leads to the open file itself, whatever its name is now.
-        let mut files = open.flatten().filter_map(|fd| fs::metadata(fd.path()).ok());
-        files.find(|found| (found.dev(), found.ino()) == (file.dev(), file.ino()))
-    };
-    Ok(held.map(|(pid, _)| pid).find(|pid| has_it_open(*pid).is_some()))
-}
-
-/// `1: FLOCK  ADVISORY  WRITE 4120 fd:01:1835 0 EOF`: the process and the inode, see proc_locks(5). `None`
-/// for other kinds of locks, and for those who wait (`1: -> FLOCK …`).
-fn locked(line: &str) -> Option<(u32, u64)> {
-    let mut fields = line.split_ascii_whitespace().skip(1);
-    let kind = fields.next()?;
-    let pid = fields.nth(2)?.parse().ok()?;
-    let inode = fields.next()?.rsplit_once(':')?.1.parse().ok()?;
-    (kind == "FLOCK").then_some((pid, inode))
-}
-
 pub(crate) fn is_of_this_account(pid: u32) -> io::Result<bool> {
     let found = from_proc(fs::metadata(format!("/proc/{pid}")))?;
     Ok(found.uid() == rustix::process::geteuid().as_raw())

@@ -58,10 +58,6 @@ pub(crate) fn limits() -> Limits {
     Limits::default()
 }
 
-pub(crate) fn lock_holder(_path: &Path) -> io::Result<Option<u32>> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
 pub(crate) fn is_of_this_account(pid: u32) -> io::Result<bool> {
     let process =
         super::process::open(pid, PROCESS_QUERY_LIMITED_INFORMATION)?.ok_or(io::ErrorKind::NotFound)?;

@@ -86,7 +86,8 @@ fn the_status_document_shows_clients_servers_and_processes() {
         (&json!("fix#1"), &json!(pid), &json!(3))
     );
     assert!(running["rss_bytes"].as_u64().is_some_and(|bytes| bytes > 100_000));
-    assert_eq!((&status["processes"]["expected"], &status["processes"]["actual"]), (&json!(5), &json!(5)));
+    // The daemon, the shim, the guard, and the server with its two children.
+    assert_eq!((&status["processes"]["expected"], &status["processes"]["actual"]), (&json!(6), &json!(6)));
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Scene {
             explanations,
             record: record(&home),
             // Without /proc nobody says.
-            holder: inspect::lock_holder(&home.instance_lock()).ok().flatten(),
+            holder: exai_os::lock::holder(&home.instance_lock()).ok().flatten(),
             processes: process::snapshot().unwrap_or_default(),
             config: exai_config::load(&home),
             home,
