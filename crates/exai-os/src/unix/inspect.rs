@@ -101,16 +101,3 @@ fn from_proc<T>(result: io::Result<T>) -> io::Result<T> {
         result => result,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::locked;
-
-    #[test]
-    fn locks_that_are_held_are_read() {
-        assert_eq!(locked("1: FLOCK  ADVISORY  WRITE 4120 fd:01:1835 0 EOF"), Some((4120, 1835)));
-        assert_eq!(locked("2: POSIX  ADVISORY  WRITE 4120 fd:01:1835 0 EOF"), None);
-        assert_eq!(locked("1: -> FLOCK  ADVISORY  WRITE 7 fd:01:1835 0 EOF"), None);
-        assert_eq!(locked(""), None);
-    }
-}

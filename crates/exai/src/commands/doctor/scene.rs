@@ -7,7 +7,7 @@ use exai_client::door::{HELLO_TIME, Sight};
 use exai_client::{Door, LinkError};
 use exai_config::{Config, ConfigError, Home};
 use exai_os::process::{self, ProcessInfo};
-use exai_os::{evidence, inspect, private};
+use exai_os::{evidence, private};
 use exai_proto::documents::{DaemonRecord, Explanation, Status};
 use exai_proto::link::{FromDaemon, Role, ToDaemon};
 
