@@ -37,6 +37,7 @@ mod drive;
 mod figures;
 mod instance;
 mod janitor;
+mod lifecycle;
 mod measure;
 mod memory;
 mod processes;
@@ -58,7 +59,7 @@ pub(crate) const HELP: &str = "\
 usage: cargo xtask bench [--quick] [--json FILE]
 
 Builds the release programs and measures exai next to direct stdio to the same native echo server: calls,
-throughput, starts, memory. Takes less than a minute, and wants the machine for itself.
+throughput, starts, memory, what looking after processes costs. Takes a minute and a half, and wants the machine for itself.
 
   --quick       fewer and shorter rounds: does it work, and roughly how fast
   --json FILE   also write the figures as JSON; the schema is at the top of xtask/src/bench.rs

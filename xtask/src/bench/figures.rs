@@ -25,6 +25,12 @@ pub(crate) enum Series {
     IdleDaemon,
     AllMemory,
     AllProcesses,
+    HundredShims,
+    Gone,
+    Status,
+    Ps,
+    Guard,
+    Watcher,
 }
 
 /// What a figure should be.
@@ -45,7 +51,7 @@ pub(crate) struct Figure {
     pub(crate) target: Target,
 }
 
-pub(crate) const FIGURES: [Figure; 12] = [
+pub(crate) const FIGURES: [Figure; 18] = [
     figure("100 B call, p50", "µs", Series::Call, Target::None),
     Figure { percent: 95, ..figure("100 B call, p95", "µs", Series::Call, Target::None) },
     figure("1 MiB call, p50", "ms", Series::BigCall, Target::RatioAtMost(1.8)),
@@ -58,6 +64,12 @@ pub(crate) const FIGURES: [Figure; 12] = [
     figure("PSS of one shim among 20", "MiB", Series::Shim, Target::AtMost(0.8)),
     figure("PSS, 20 clients x 5 echo servers", "MiB", Series::AllMemory, Target::None),
     figure("processes, 20 clients x 5 echo servers", "", Series::AllProcesses, Target::None),
+    figure("100 shims at once, nothing running", "ms", Series::HundredShims, Target::AtMost(1000.0)),
+    figure("kill -9 of the daemon until 60 processes are gone", "ms", Series::Gone, Target::AtMost(250.0)),
+    figure("exai status, 20 servers x 3 processes", "ms", Series::Status, Target::AtMost(20.0)),
+    figure("exai ps, 20 servers x 3 processes", "ms", Series::Ps, Target::AtMost(60.0)),
+    figure("PSS of one guard among 20", "MiB", Series::Guard, Target::AtMost(1.0)),
+    figure("idle daemon with 20 servers, of one core", "%", Series::Watcher, Target::AtMost(0.5)),
 ];
 
 const fn figure(name: &'static str, unit: &'static str, series: Series, target: Target) -> Figure {

@@ -27,12 +27,22 @@ pub(crate) struct Instance<'a> {
 impl<'a> Instance<'a> {
     /// Nothing runs yet. Its servers are `echo1`, `echo2`, …
     pub(crate) fn new(programs: &'a Programs, servers: u32) -> Result<Self, String> {
+        Instance::with(programs, servers, &format!("command = {}", json!(programs.echo)))
+    }
+
+    /// The same, each server behind two shells that wait for it.
+    pub(crate) fn behind_shells(programs: &'a Programs, servers: u32) -> Result<Self, String> {
+        let script = format!("sh -c '{}; true'; true", programs.echo.display());
+        Instance::with(programs, servers, &format!("command = \"sh\"\nargs = [\"-c\", {}]", json!(script)))
+    }
+
+    fn with(programs: &'a Programs, servers: u32, what: &str) -> Result<Self, String> {
         let failed = |error| format!("a private state directory cannot be made: {error}");
         let home = tempfile::Builder::new().prefix("home-").tempdir_in(&programs.folder).map_err(failed)?;
         let mut config = "[daemon]\nport = 0\n".to_owned();
         for number in 1..=servers {
             // Writing to a string cannot fail.
-            let _ = writeln!(config, "[servers.echo{number}]\ncommand = {}", json!(programs.echo));
+            let _ = writeln!(config, "[servers.echo{number}]\n{what}");
         }
         std::fs::write(home.path().join("config.toml"), config).map_err(failed)?;
         Ok(Instance { programs, home })

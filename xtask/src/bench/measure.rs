@@ -8,7 +8,7 @@ use super::figures::{Results, Series, Side};
 use super::instance::{Instance, Programs};
 use super::requests::INITIALIZE;
 use super::watchdog::Watchdog;
-use super::{drive, memory};
+use super::{drive, lifecycle, memory};
 
 /// How much of everything.
 #[derive(Clone, Copy)]
@@ -55,6 +55,7 @@ impl<'a> Bench<'a> {
         self.measure_time()?;
         // Only now, without another daemon: what two of them share would make each look smaller.
         memory::measure(self.programs, &self.watchdog, &mut self.results)?;
+        lifecycle::measure(self.programs, &self.watchdog, &mut self.results)?;
         Ok(self.results)
     }
 

@@ -73,7 +73,8 @@ fn use_tools(client: &mut Client, tools: impl IntoIterator<Item = String>) -> Re
     Ok(())
 }
 
-fn daemon(instance: &Instance<'_>) -> Result<u32, String> {
+/// The daemon's pid.
+pub(super) fn daemon(instance: &Instance<'_>) -> Result<u32, String> {
     let status = instance.status()?;
     let pid = status["daemon"]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
     pid.ok_or_else(|| "`exai status --json` names no daemon".to_owned())
