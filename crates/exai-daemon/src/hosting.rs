@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use exai_config::{Config, Containment, Home, ServerConfig, Share as ConfigShare, StartPolicy};
+use exai_config::{Config, Containment, Home, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy};
 use exai_mux::InstanceId;
 use exai_mux::policy::{Policy, Share, ToolFilter};
 use exai_os::process::Identity;
 use exai_os::tree::{Guard, Launch, Reach};
 use exai_supervisor::record::{self, Recorded, TreeRecord};
-use exai_supervisor::{Job, JobEvent, Spec};
+use exai_supervisor::{Job, JobEvent, Spec, Speech};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -23,10 +23,11 @@ use crate::environment::Environment;
 use crate::hub::{HubEvent, HubHandle};
 use crate::status::About;
 use crate::sweep::Swept;
+use crate::upstream_http::Reached;
 use crate::watch::Watch;
 
 /// How many bytes may wait for one server: two of the largest messages.
-const SERVER_BYTES: usize = 2 * exai_proto::limits::MESSAGE_BYTES;
+pub(crate) const SERVER_BYTES: usize = 2 * exai_proto::limits::MESSAGE_BYTES;
 
 /// The longest time anything is given: larger numbers mean "never", and must not overflow a clock.
 const FOREVER: Duration = Duration::from_hours(24 * 365);
@@ -74,7 +75,10 @@ impl Host {
             let owned = tasks.clone();
             // fork and exec take a millisecond or more: not on the thread that routes.
             let started = tokio::task::spawn_blocking(move || {
-                let spec = place.spec(&config, &vars)?;
+                let (spec, reached) = place.spec(&config, &vars)?;
+                if let Some(reached) = &reached {
+                    reached.make_room()?;
+                }
                 let mut record = place.record(&config);
                 // An intent first: who comes after a crash knows that something may be there.
                 let written = record.write(&place.home.servers_dir());
@@ -86,7 +90,7 @@ impl Host {
                 if let Err(error) = written.and_then(|()| place.complete(&mut record, &job)) {
                     tracing::warn!(id = place.id, %error, "the record of a server's processes cannot be written");
                 }
-                Ok(Started { job, record, max_processes: config.max_processes })
+                Ok(Started { job, record, max_processes: config.max_processes, reached })
             });
             let outcome: Result<Started, String> = match started.await {
                 Ok(outcome) => outcome,
@@ -104,6 +108,8 @@ pub(crate) struct Started {
     pub(crate) job: Job,
     pub(crate) record: TreeRecord,
     pub(crate) max_processes: u32,
+    /// For a server that opens its own port.
+    pub(crate) reached: Option<Reached>,
 }
 
 /// Where and as what a server is to run.
@@ -119,8 +125,22 @@ struct Place {
 }
 
 impl Place {
-    /// The program, arguments and environment of a server; the error reads after "the server".
-    fn spec(&self, config: &ServerConfig, vars: &[(OsString, OsString)]) -> Result<Spec, String> {
+    /// The program, arguments and environment of a server, and where it is reached if not over its stdio; the
+    /// error reads after "the server".
+    fn spec(
+        &self,
+        config: &ServerConfig,
+        vars: &[(OsString, OsString)],
+    ) -> Result<(Spec, Option<Reached>), String> {
+        if config.kind() == ServerKind::Listening
+            && matches!(config.share, ConfigShare::Client | ConfigShare::Project)
+        {
+            let share = config.share.name();
+            return Err(format!(
+                "could not be started: with a `url` there is one process for all clients, and `share = \"{share}\" asks for more"
+            ));
+        }
+        let start_timeout = config.start_timeout.min(FOREVER);
         let failed = |why: &dyn std::fmt::Display| format!("could not be started: {why}");
         let reach = match config.containment {
             Containment::Strict => Reach::Descendants,
@@ -130,6 +150,8 @@ impl Place {
         let Some(command) = &config.command else {
             return Err("has only a url; servers reached by URL are not hosted by this version".to_owned());
         };
+        let url = config.url.as_deref();
+        let reached = url.map(|url| Reached::at(url, &config.headers, start_timeout)).transpose()?;
         let cwd = match &config.cwd {
             Some(cwd) => self.base.join(cwd),
             None => self.base.clone(),
@@ -154,7 +176,7 @@ impl Place {
                 (OWNER.into(), owner.clone().into()),
             ],
         };
-        Ok(Spec {
+        let spec = Spec {
             launch: Launch {
                 program,
                 args: config.args.iter().map(OsString::from).collect(),
@@ -164,10 +186,12 @@ impl Place {
                 guard,
             },
             mark,
+            speech: if reached.is_some() { Speech::Elsewhere } else { Speech::Stdio },
             log: self.home.server_log(&self.server),
             line_limit: exai_proto::limits::MESSAGE_BYTES,
             queue_limit: SERVER_BYTES,
-        })
+        };
+        Ok((spec, reached))
     }
 
     /// The record of a tree that is about to be started.
@@ -211,6 +235,8 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
             name: name.into(),
             revision: revision(server),
             share: match server.share {
+                // One port, one process, one session.
+                _ if server.kind() == ServerKind::Listening => Share::Shared,
                 ConfigShare::Auto => Share::Auto,
                 ConfigShare::Shared => Share::Shared,
                 // Until clients' directories are known, a server per project is a server per client.

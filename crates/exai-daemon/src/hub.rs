@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use exai_config::Config;
+use exai_config::{Config, ServerKind};
 use exai_mux::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, Router};
 use exai_os::failpoint;
 use exai_proto::answer::{self, Failure, FailureData, Source};
@@ -14,14 +14,16 @@ use exai_proto::documents::{Ps, ServerState, Servers, Status};
 use exai_proto::link::ByeReason;
 use exai_proto::{Id, Kind, Message, ParseError};
 use exai_supervisor::outbox::Unsent;
-use exai_supervisor::{Job, JobEvent, Line};
+use exai_supervisor::{JobEvent, Line};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
 use crate::builtin;
-use crate::hosting::{self, Host, Started};
+use crate::hosting::{self, Host, SERVER_BYTES, Started};
+use crate::running::Running;
 use crate::sink::{LetGo, Sink};
 use crate::status::{ClientFacts, Facts, InstanceFacts};
+use crate::upstream_http;
 
 /// How many events may wait. Whoever has more to say waits until there is room.
 const EVENTS: usize = 1024;
@@ -41,6 +43,8 @@ pub(crate) enum HubEvent {
     Close { client: ClientId },
     /// A program was started, or could not be.
     Spawned { instance: InstanceId, outcome: Result<Started, String> },
+    /// What a server that is reached by URL does.
+    Upstream { instance: InstanceId, event: upstream_http::Event },
     /// The watcher wants a server to be pinged.
     Ping { instance: InstanceId },
     /// The process that spoke MCP is gone, though a launcher of it lives on.
@@ -150,13 +154,15 @@ struct Hosted {
 }
 
 enum Body {
+    /// An earlier instance is still ending, and has the port that this one needs.
+    Waiting,
     /// The program is being started.
     Spawning,
     /// It was told to stop before it had started.
     Unwanted,
-    Running(Job),
-    /// The stop ladder is under way; the job is kept for its pid.
-    Stopping(Job),
+    Running(Running),
+    /// It is being stopped; kept for its pid.
+    Stopping(Running),
     Builtin,
 }
 
@@ -279,6 +285,7 @@ impl Hub {
                 self.run_pending();
             }
             HubEvent::Spawned { instance, outcome } => self.spawned(instance, outcome),
+            HubEvent::Upstream { instance, event } => self.upstream(instance, event),
             HubEvent::Ping { instance } => self.route(Event::Ping { instance }),
             HubEvent::Unserved { instance } => self.unserved(instance),
             HubEvent::Builtin { instance, message } => {
@@ -386,12 +393,16 @@ impl Hub {
 
     /// Stops an instance that is of no use; the router hears at once that it is gone.
     fn give_up(&mut self, instance: InstanceId, reason: String, grace: Duration) {
-        let stderr_tail = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
-            Some(Body::Running(job) | Body::Stopping(job)) => job.stderr_tail(),
-            Some(Body::Spawning | Body::Unwanted | Body::Builtin) | None => String::new(),
+        let why = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
+            Some(Body::Running(running) | Body::Stopping(running)) => {
+                Down { reason: running.explained(reason), stderr_tail: running.stderr_tail() }
+            }
+            Some(Body::Waiting | Body::Spawning | Body::Unwanted | Body::Builtin) | None => {
+                Down::because(reason)
+            }
         };
         self.stop_instance(instance, grace);
-        self.pending.push_back(Event::Down { instance, why: Down { reason, stderr_tail } });
+        self.pending.push_back(Event::Down { instance, why });
     }
 
     fn unserved(&mut self, instance: InstanceId) {
@@ -416,12 +427,14 @@ impl Hub {
 
     fn to_server(&mut self, instance: InstanceId, bytes: Bytes, number: Option<u64>) {
         let sent = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
-            Some(Body::Running(job)) => job.send(bytes),
+            Some(Body::Running(running)) => running.send(bytes, number),
             Some(Body::Builtin) => {
                 self.ask_builtin(instance, bytes);
                 Ok(())
             }
-            Some(Body::Spawning | Body::Unwanted | Body::Stopping(_)) | None => Err(Unsent::Closed),
+            Some(Body::Waiting | Body::Spawning | Body::Unwanted | Body::Stopping(_)) | None => {
+                Err(Unsent::Closed)
+            }
         };
         if let Err(unsent) = sent {
             tracing::debug!(?instance, %unsent, "not sent");
@@ -449,7 +462,11 @@ impl Hub {
             let why = Down::because(reason);
             return self.pending.push_back(Event::Down { instance, why });
         }
-        let body = if let Some(config) = self.config.servers.get(server) {
+        let has_port = self.has_port(server);
+        let another = self.hosted.values().any(|hosted| hosted.server == *server);
+        let body = if has_port && another {
+            Body::Waiting
+        } else if let Some(config) = self.config.servers.get(server) {
             tracing::info!(%server, number, "starting");
             self.host.start(instance, (server, number), config.clone(), &self.handle, &self.jobs);
             Body::Spawning
@@ -461,6 +478,48 @@ impl Hub {
         self.hosted.insert(instance, Hosted { server: server.clone(), number, started_at, body });
     }
 
+    /// Whether a server opens a port of its own, which only one instance at a time can have.
+    fn has_port(&self, server: &str) -> bool {
+        self.config.servers.get(server).is_some_and(|config| config.kind() == ServerKind::Listening)
+    }
+
+    /// An instance of a server is gone: one that waited for that can start.
+    fn start_waiting(&mut self, server: &Arc<str>) {
+        let waits = |hosted: &Hosted| hosted.server == *server && matches!(hosted.body, Body::Waiting);
+        let Some(instance) = self.hosted.iter().filter(|(_, it)| waits(it)).map(|(&id, _)| id).min() else {
+            return;
+        };
+        if let Some(waiting) = self.hosted.remove(&instance) {
+            self.start(instance, server, waiting.number);
+            self.run_pending();
+        }
+    }
+
+    fn upstream(&mut self, instance: InstanceId, event: upstream_http::Event) {
+        let grace = self.grace();
+        let Some(Hosted { body, server, .. }) = self.hosted.get_mut(&instance) else { return };
+        match (event, body) {
+            (upstream_http::Event::Up, Body::Running(_)) => self.route(Event::Up { instance }),
+            (upstream_http::Event::Said(line), Body::Running(_)) => self.line(instance, line),
+            (upstream_http::Event::Failed(reason), Body::Running(running)) => {
+                tracing::warn!(%server, reason, "failed");
+                *self.restarts.entry(server.clone()).or_default() += 1;
+                running.no_session();
+                self.give_up(instance, reason, grace);
+                self.run_pending();
+            }
+            // It failed or ended its session while it was being stopped.
+            (
+                upstream_http::Event::Closed | upstream_http::Event::Failed(_),
+                Body::Running(running) | Body::Stopping(running),
+            ) => {
+                running.no_session();
+                running.stop(grace);
+            }
+            (_, _) => {}
+        }
+    }
+
     fn spawned(&mut self, instance: InstanceId, outcome: Result<Started, String>) {
         let grace = self.grace();
         let Some(hosted) = self.hosted.get_mut(&instance) else {
@@ -470,23 +529,33 @@ impl Hub {
             }
             return;
         };
-        let job = match outcome {
-            Ok(Started { job, record, max_processes }) => {
+        let running = match outcome {
+            Ok(Started { job, record, max_processes, reached }) => {
                 self.host.watch.track(instance, record, &job, max_processes);
-                job
+                let http = reached.map(|reached| {
+                    let whose = (hosted.server.clone(), instance);
+                    let (watch, hub) = (self.host.watch.clone(), self.handle.clone());
+                    reached.start(whose, watch, hub, SERVER_BYTES, &self.host.tasks)
+                });
+                Running::new(job, http)
             }
             Err(reason) => {
                 tracing::warn!(server = %hosted.server, reason, "could not be started");
+                let server = hosted.server.clone();
                 self.hosted.remove(&instance);
-                return self.route(Event::Down { instance, why: Down::because(reason) });
+                self.route(Event::Down { instance, why: Down::because(reason) });
+                return self.start_waiting(&server);
             }
         };
         if matches!(hosted.body, Body::Unwanted) {
-            job.stop(grace);
-            hosted.body = Body::Stopping(job);
+            running.stop(grace);
+            hosted.body = Body::Stopping(running);
         } else {
-            hosted.body = Body::Running(job);
-            self.route(Event::Up { instance });
+            let is_up = running.is_up();
+            hosted.body = Body::Running(running);
+            if is_up {
+                self.route(Event::Up { instance });
+            }
         }
     }
 
@@ -498,13 +567,13 @@ impl Hub {
     fn stop_instance(&mut self, instance: InstanceId, grace: Duration) {
         let Some(mut hosted) = self.hosted.remove(&instance) else { return };
         hosted.body = match hosted.body {
-            Body::Running(job) => {
-                tracing::info!(server = %hosted.server, pid = job.root().pid, "stopping");
-                job.stop(grace);
-                Body::Stopping(job)
+            Body::Running(running) => {
+                tracing::info!(server = %hosted.server, pid = running.root_pid(), "stopping");
+                running.stop(grace);
+                Body::Stopping(running)
             }
             Body::Spawning => Body::Unwanted,
-            Body::Builtin => return,
+            Body::Waiting | Body::Builtin => return,
             body @ (Body::Unwanted | Body::Stopping(_)) => body,
         };
         self.hosted.insert(instance, hosted);
@@ -522,15 +591,20 @@ impl Hub {
                     tracing::error!(left = ?ended.left, "processes of a server could not be ended");
                 }
                 self.host.watch.forget(instance, &ended.left);
-                if let Some(hosted) = self.hosted.remove(&instance) {
-                    tracing::info!(server = %hosted.server, reason = ended.reason, "ended");
+                let mut why = Down { reason: ended.reason, stderr_tail: ended.stderr_tail };
+                let hosted = self.hosted.remove(&instance);
+                if let Some(hosted) = &hosted {
+                    tracing::info!(server = %hosted.server, reason = why.reason, "ended");
                     // What was stopped on purpose is no restart.
-                    if matches!(hosted.body, Body::Running(_)) {
-                        *self.restarts.entry(hosted.server).or_default() += 1;
+                    if let Body::Running(running) = &hosted.body {
+                        why.reason = running.explained(why.reason);
+                        *self.restarts.entry(hosted.server.clone()).or_default() += 1;
                     }
                 }
-                let why = Down { reason: ended.reason, stderr_tail: ended.stderr_tail };
                 self.route(Event::Down { instance, why });
+                if let Some(hosted) = hosted {
+                    self.start_waiting(&hosted.server);
+                }
             }
         }
     }
@@ -644,9 +718,9 @@ impl Hub {
     fn facts(&self) -> Facts {
         let instances = self.hosted.iter().map(|(&id, hosted)| {
             let (root_pid, state) = match &hosted.body {
-                Body::Running(job) => (Some(job.root().pid), None),
-                Body::Stopping(job) => (Some(job.root().pid), Some(ServerState::Stopping)),
-                Body::Spawning => (None, Some(ServerState::Starting)),
+                Body::Running(running) => (Some(running.root_pid()), None),
+                Body::Stopping(running) => (Some(running.root_pid()), Some(ServerState::Stopping)),
+                Body::Waiting | Body::Spawning => (None, Some(ServerState::Starting)),
                 Body::Unwanted => (None, Some(ServerState::Stopping)),
                 Body::Builtin => (None, None),
             };

@@ -13,7 +13,8 @@
 //!   (shims and the command line), [`websocket`] and [`http`] (Streamable HTTP). [`socket`] is what the first two
 //!   have in common.
 //! - [`holder`] names who has a port that the daemon wants, [`command_line`] what may be shown of him.
-//! - [`hosting`] turns a configured server into a running job; [`builtin`] is the server inside.
+//! - [`hosting`] turns a configured server into a running job; [`running`] is one. [`upstream_http`] speaks
+//!   with those that open their own port; [`builtin`] is the server inside.
 
 mod builtin;
 pub mod command_line;
@@ -29,6 +30,7 @@ mod link;
 mod logging;
 mod picture;
 mod record;
+mod running;
 mod selfcheck;
 mod serve;
 mod session;
@@ -39,6 +41,7 @@ mod status;
 mod strangers;
 mod sweep;
 mod token;
+mod upstream_http;
 mod watch;
 mod watched;
 mod websocket;

@@ -6,6 +6,7 @@
 //! of one core either.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -100,6 +101,10 @@ impl Watch {
         let mut state = self.state();
         let Some(tree) = state.trees.get_mut(&instance) else { return };
         tree.initialized = now;
+        if tree.addr.is_some() {
+            // No ping goes through its pipes.
+            return;
+        }
         state.orders.push_back(Order::Measure(instance));
         self.0.wake.notify_all();
     }
@@ -141,6 +146,18 @@ impl Watch {
     /// The trees as they are watched now.
     pub(crate) fn trees(&self) -> BTreeMap<InstanceId, Tree> {
         self.state().trees.clone()
+    }
+
+    /// One of them.
+    pub(crate) fn tree(&self, instance: InstanceId) -> Option<Tree> {
+        self.state().trees.get(&instance).cloned()
+    }
+
+    /// Where the server of a tree listens, or is to: what its role is known by instead of its pipes.
+    pub(crate) fn listens(&self, instance: InstanceId, addr: SocketAddr) {
+        if let Some(tree) = self.state().trees.get_mut(&instance) {
+            tree.addr = Some(addr);
+        }
     }
 
     /// What the last look found that should not be there.

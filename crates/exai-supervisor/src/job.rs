@@ -29,10 +29,22 @@ pub struct Spec {
     pub mark: String,
     /// The file its stderr is appended to.
     pub log: PathBuf,
+    /// What its stdio is for.
+    pub speech: Speech,
     /// The longest line it may write to stdout, in bytes.
     pub line_limit: usize,
     /// How many bytes may wait to be written to its stdin.
     pub queue_limit: usize,
+}
+
+/// What the stdio of a job is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speech {
+    /// It is spoken to over it: stdout is passed on line by line, and its end is the job's.
+    Stdio,
+    /// It is spoken to in another way. What it writes to stdout goes where stderr goes; it may close it, and
+    /// what it started may outlive it.
+    Elsewhere,
 }
 
 /// What happens to a job.
@@ -144,7 +156,7 @@ pub fn start<T: Copy + Send + 'static>(
     events: mpsc::Sender<(T, JobEvent)>,
     tasks: &TaskTracker,
 ) -> io::Result<Job> {
-    let log = crate::log::Log::open(spec.log.clone())?;
+    let log = Arc::new(Mutex::new(crate::log::Log::open(spec.log.clone())?));
     let (tree, stdio) = contained::start(&spec.launch)?;
     let (root, guard) = (tree.root().clone(), tree.guard().cloned());
     let pipes = Pipes::between(&stdio).ok();
@@ -153,11 +165,21 @@ pub fn start<T: Copy + Send + 'static>(
     let (stop, stopped) = watch::channel(None);
     let tail = Tail::default();
     let writer = tasks.spawn(task::write(stdio.stdin, drain));
-    let errors = tasks.spawn(task::log(stdio.stderr, tail.clone(), log));
+    let errors = tasks.spawn(task::log(stdio.stderr, tail.clone(), log.clone()));
     let heard = Arc::default();
-    let lines = task::read(stdio.stdout, spec.line_limit, tag, events.clone(), Arc::clone(&heard));
+    let output = stdio.stdout;
+    let (speech, limit) = (spec.speech, spec.line_limit);
+    let (lines, of_tail) = ((events.clone(), Arc::clone(&heard)), tail.clone());
+    let reading = async move {
+        match speech {
+            Speech::Stdio => task::read(output, limit, tag, lines.0, lines.1).await,
+            Speech::Elsewhere => task::log(output, of_tail, log).await,
+        }
+    };
     let end = task::End {
         tree,
+        speech,
+        reach: spec.launch.reach,
         seen: seen.clone(),
         mark: spec.mark.clone(),
         stdin: queue.clone(),
@@ -168,7 +190,7 @@ pub fn start<T: Copy + Send + 'static>(
         tail: tail.clone(),
     };
     tasks.spawn(async move {
-        let ended = end.run(lines).await;
+        let ended = end.run(reading).await;
         // The receiver is gone only when the whole daemon is.
         let _ = events.send((tag, JobEvent::Ended(ended))).await;
     });

@@ -16,6 +16,8 @@
 //!   server's forgotten child by speaking: lines that arrive in that second, though not in its first quarter
 //!   (they may be the dead process's last), keep the job until stdout or stdin fails. A server that is
 //!   silent in that second is taken for dead.
+//! - A job that is spoken to in another way than over its stdio ([`Speech::Elsewhere`]) may close it. When its
+//!   root has exited with status 0, it lives as long as anybody else of its tree.
 //! - [`Job::stop`], or dropping the job, begins the stop ladder: close stdin, wait; ask the group to
 //!   terminate, wait; kill the group.
 //! - The writer never waits inside the caller: a full outbox is an error the caller answers for.
@@ -31,5 +33,5 @@ pub mod tree;
 mod log;
 mod task;
 
-pub use job::{Ended, Job, JobEvent, Spec, start};
+pub use job::{Ended, Job, JobEvent, Spec, Speech, start};
 pub use lines::Line;

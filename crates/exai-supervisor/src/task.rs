@@ -1,20 +1,22 @@
 //! The tasks of a job.
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use exai_os::tree::{RootExit, Tree};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use exai_os::process::{self, ProcessInfo};
+use exai_os::tree::{Reach, RootExit, Tree};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::job::{Ended, GRACE, JobEvent, Seen};
+use crate::job::{Ended, GRACE, JobEvent, Seen, Speech};
 use crate::lines::{Line, Lines};
 use crate::log::Log;
 use crate::outbox::{Drain, Outbox};
@@ -32,6 +34,8 @@ const LEFT_IN_PIPE: Duration = Duration::from_millis(250);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long the root has to exit once stdout has ended, and the pipes have to end once the group is dead.
 const MOMENT: Duration = Duration::from_millis(500);
+/// How often it is looked for what a root that has exited left to work on.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Writes stdin until the outbox ends or nobody reads. The end of `drain` closes the outbox.
 pub(crate) async fn write(mut stdin: ChildStdin, mut drain: Drain) {
@@ -91,9 +95,9 @@ pub(crate) async fn read<T: Copy>(
     }
 }
 
-/// Reads stderr to its end, into the tail and the log. Nothing is read while the log is being written: a
-/// server that floods waits for the disk, and costs no memory.
-pub(crate) async fn log(mut stderr: ChildStderr, tail: Tail, mut log: Log) {
+/// Reads what is for people to its end, into the tail and the log. Nothing is read while the log is being
+/// written: a server that floods waits for the disk, and costs no memory.
+pub(crate) async fn log(mut words: impl AsyncRead + Unpin, tail: Tail, log: Arc<Mutex<Log>>) {
     let mut lines = Lines::new(CHUNK);
     let mut found = Vec::new();
     let mut chunk = Vec::new();
@@ -101,7 +105,7 @@ pub(crate) async fn log(mut stderr: ChildStderr, tail: Tail, mut log: Log) {
     loop {
         let room = lines.room(ERROR_CHUNK);
         let before = room.len();
-        let ended = matches!(stderr.read_buf(&mut *room).await, Ok(0) | Err(_));
+        let ended = matches!(words.read_buf(&mut *room).await, Ok(0) | Err(_));
         chunk.clear();
         chunk.extend_from_slice(&room[before..]);
         lines.take(&mut found);
@@ -119,12 +123,13 @@ pub(crate) async fn log(mut stderr: ChildStderr, tail: Tail, mut log: Log) {
             return;
         }
         // The disk may be slow; the thread that routes must not be.
+        let log = log.clone();
         let written = tokio::task::spawn_blocking(move || {
-            let outcome = log.write(&chunk);
-            (log, chunk, outcome)
+            let outcome = log.lock().unwrap_or_else(PoisonError::into_inner).write(&chunk);
+            (chunk, outcome)
         });
-        let Ok((returned, emptied, outcome)) = written.await else { return };
-        (log, chunk) = (returned, emptied);
+        let Ok((emptied, outcome)) = written.await else { return };
+        chunk = emptied;
         if let Err(error) = &outcome
             && !failing
         {
@@ -137,6 +142,8 @@ pub(crate) async fn log(mut stderr: ChildStderr, tail: Tail, mut log: Log) {
 /// What sees to the end of a job.
 pub(crate) struct End {
     pub(crate) tree: Tree,
+    pub(crate) speech: Speech,
+    pub(crate) reach: Reach,
     pub(crate) seen: Seen,
     pub(crate) mark: String,
     /// To learn that the writer failed.
@@ -179,7 +186,10 @@ impl End {
     pub(crate) async fn run(mut self, reading: impl Future<Output = ()>) -> Ended {
         let reading = std::pin::pin!(reading);
         let mut reading = Reading(Some(reading));
-        let why = self.until_of_no_use(&mut reading).await;
+        let why = match self.speech {
+            Speech::Stdio => self.until_of_no_use(&mut reading).await,
+            Speech::Elsewhere => self.until_nobody_works(&mut reading).await,
+        };
         self.writer.abort();
         // Who came to the end of the ladder with stdout still open has had its time.
         let patience = match why {
@@ -241,6 +251,38 @@ impl End {
         }
     }
 
+    /// The same for a job whose stdio says nothing about its use. On the stop ladder its group is asked to
+    /// terminate at once: a server that is not spoken to over stdin does not wait for its end.
+    async fn until_nobody_works<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>) -> Why {
+        let exit = tokio::select! {
+            never = drained(reading) => match never {},
+            _ = self.stopped.wait_for(Option::is_some) => None,
+            exit = self.tree.exited() => Some(exit),
+        };
+        let why = match exit {
+            None => Why::Asked,
+            // A launcher that has done its work: what it started may be the server.
+            Some(RootExit::Code(0)) => tokio::select! {
+                never = drained(reading) => match never {},
+                () = nobody_is_left(&self.tree, self.reach, LOOK) => Why::Exit,
+                _ = self.stopped.wait_for(Option::is_some) => Why::Asked,
+            },
+            Some(RootExit::Unseen) => Why::Unguarded,
+            Some(RootExit::Code(_) | RootExit::Signal(_)) => Why::Exit,
+        };
+        if why == Why::Asked {
+            let grace = self.stopped.borrow().unwrap_or(GRACE);
+            self.writer.abort();
+            self.tree.terminate();
+            tokio::select! {
+                never = drained(reading) => match never {},
+                () = nobody_is_left(&self.tree, self.reach, LOOK / 10) => {}
+                () = sleep(grace) => {}
+            }
+        }
+        why
+    }
+
     /// After the root's exit: whether somebody else speaks on stdout.
     async fn somebody_speaks<F: Future<Output = ()>>(&self, reading: &mut Reading<'_, F>) -> bool {
         if timeout(LEFT_IN_PIPE, reading.end()).await.is_ok() {
@@ -269,6 +311,33 @@ impl End {
         // Gives what the root leaves behind its chance as well.
         self.tree.terminate();
         let _ = timeout(grace, reading.end()).await;
+    }
+}
+
+/// Reads on, and never comes back: the end of what is read means nothing.
+async fn drained<F: Future<Output = ()>>(reading: &mut Reading<'_, F>) -> Infallible {
+    reading.end().await;
+    std::future::pending().await
+}
+
+/// Looks until nobody of the tree lives but its guard; that is the case, too, when the guard is gone.
+fn nobody_is_left(tree: &Tree, reach: Reach, pause: Duration) -> impl Future<Output = ()> + use<> {
+    let (root, guard) = (tree.root().clone(), tree.guard().cloned());
+    async move {
+        loop {
+            let (root, guard) = (root.clone(), guard.clone());
+            let look = move || {
+                let Ok(table) = process::snapshot() else { return false };
+                let members = crate::tree::members(&table, guard.as_ref(), &root);
+                let guard = guard.map(|guard| guard.pid);
+                let within = |one: &ProcessInfo| reach == Reach::Descendants || one.pgid == root.pid;
+                !members.iter().any(|one| within(one) && Some(one.pid) != guard)
+            };
+            if tokio::task::spawn_blocking(look).await.unwrap_or(false) {
+                return;
+            }
+            sleep(pause).await;
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use exai_os::tree::{Guard, Launch, Reach};
-use exai_supervisor::{Ended, Job, JobEvent, Line, Spec};
+use exai_supervisor::{Ended, Job, JobEvent, Line, Spec, Speech};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -62,6 +62,7 @@ impl Bench {
             },
             mark: "EXAI_OWNER=test.fix#1".to_owned(),
             log: dir.path().join("server.log"),
+            speech: Speech::Stdio,
             line_limit: 32 * MIB,
             queue_limit: MIB,
         };

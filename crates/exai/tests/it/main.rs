@@ -10,6 +10,7 @@ mod containment;
 mod doctor;
 mod http;
 mod lifecycle;
+mod listening;
 mod peers;
 mod routing;
 mod support;

@@ -7,6 +7,7 @@
 //!
 //! One thread reads, one thread holds the timers. No thread per call: 100,000 delayed calls fit.
 
+mod http;
 mod methods;
 mod misbehave;
 mod options;
@@ -37,7 +38,14 @@ fn main() -> ExitCode {
     if let Some(code) = misbehave::at_start(&options) {
         return code;
     }
+    if let Some(code) = http::parent(&options) {
+        return code;
+    }
+    let port = options.http;
     let server = Server::start(options);
+    if let Some(port) = port {
+        return http::serve(&server, port);
+    }
     read_until_end(&server);
     misbehave::at_end(&server.options);
     ExitCode::SUCCESS

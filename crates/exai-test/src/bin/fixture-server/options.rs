@@ -12,6 +12,15 @@ usage: fixture-server [SWITCH…]
   --children N           start N sleeping children (null stdio)
   --children-inherit N   start N sleeping children that hold this server's stdio
 
+over HTTP
+  --http PORT            Streamable HTTP on 127.0.0.1:PORT/mcp instead of stdio
+  --http-child           start a copy that listens, and wait for its end
+  --http-sse             answer as a stream of events, not as a document
+  --http-poll            break each stream off at once; the rest is had by GET
+  --http-no-get          no stream for what belongs to no request
+  --http-forget-after N  forget the session after N messages
+  --http-require H=V     the header that every request must have
+
 misbehaviour
   --print-garbage        lines of text on stdout, at start and before every message
   --die-at-start TEXT    write TEXT to stderr and exit 3
@@ -47,6 +56,13 @@ pub(crate) struct Options {
     pub(crate) no_newline: usize,
     pub(crate) silent_unknown: bool,
     pub(crate) exit_on_early: bool,
+    pub(crate) http: Option<u16>,
+    pub(crate) http_child: bool,
+    pub(crate) http_sse: bool,
+    pub(crate) http_poll: bool,
+    pub(crate) http_no_get: bool,
+    pub(crate) http_forget_after: Option<u64>,
+    pub(crate) http_require: Option<String>,
     /// What the children are started with: sleep, and nothing else.
     pub(crate) sleep: bool,
 }
@@ -76,6 +92,13 @@ impl Options {
                 "--no-newline" => options.no_newline = number(&switch, &value()?)?,
                 "--silent-unknown" => options.silent_unknown = true,
                 "--exit-on-early" => options.exit_on_early = true,
+                "--http" => options.http = Some(number(&switch, &value()?)?),
+                "--http-child" => options.http_child = true,
+                "--http-sse" => options.http_sse = true,
+                "--http-poll" => options.http_poll = true,
+                "--http-no-get" => options.http_no_get = true,
+                "--http-forget-after" => options.http_forget_after = Some(number(&switch, &value()?)?),
+                "--http-require" => options.http_require = Some(value()?),
                 "--sleep" => options.sleep = true,
                 _ => return Err(format!("unknown argument {switch:?}")),
             }

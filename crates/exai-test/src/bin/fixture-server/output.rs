@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
+use crate::http::Routes;
 use crate::wire::quote;
 
 /// Keys no specification knows, in spellings a re-serialiser would change: `1.0`, `1e2`, an escaped
@@ -14,11 +15,13 @@ pub(crate) struct Output {
     turn: Mutex<()>,
     garbage: bool,
     bad_ids: bool,
+    /// Where everything goes instead of stdout.
+    routes: Option<Routes>,
 }
 
 impl Output {
-    pub(crate) fn new(garbage: bool, bad_ids: bool) -> Self {
-        Self { turn: Mutex::new(()), garbage, bad_ids }
+    pub(crate) fn new(garbage: bool, bad_ids: bool, routes: Option<Routes>) -> Self {
+        Self { turn: Mutex::new(()), garbage, bad_ids, routes }
     }
 
     /// Answers the request `id` with `result`, the text of an object.
@@ -54,6 +57,9 @@ impl Output {
     }
 
     fn write(&self, line: &str) {
+        if let Some(routes) = &self.routes {
+            return routes.write(line);
+        }
         // A thread that panicked while it wrote leaves nothing that could be repaired here.
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = Vec::with_capacity(line.len() + 64);

@@ -7,6 +7,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::http::Routes;
 use crate::misbehave;
 use crate::options::Options;
 use crate::output::Output;
@@ -29,6 +30,7 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) output: Output,
     pub(crate) timer: Timer,
+    pub(crate) routes: Routes,
     state: Mutex<State>,
     ledger: Option<Mutex<File>>,
 }
@@ -70,7 +72,9 @@ impl Server {
             let file = File::options().create(true).append(true).open(path);
             Mutex::new(file.unwrap_or_else(|error| panic!("cannot open the ledger {path}: {error}")))
         });
-        let output = Output::new(options.print_garbage, options.bad_ids);
+        let routes = Routes::default();
+        let over_http = options.http.map(|_| routes.clone());
+        let output = Output::new(options.print_garbage, options.bad_ids, over_http);
         // A thread of its own, so that a busy timer cannot outlive the limit.
         thread::spawn(|| {
             thread::sleep(misbehave::LONGEST_LIFE);
@@ -87,7 +91,14 @@ impl Server {
             waiting: HashMap::new(),
             requests: 0,
         };
-        Self(Arc::new(Inner { options, output, timer: Timer::start(), state: Mutex::new(state), ledger }))
+        Self(Arc::new(Inner {
+            options,
+            output,
+            timer: Timer::start(),
+            routes,
+            state: Mutex::new(state),
+            ledger,
+        }))
     }
 
     /// The state, locked. Never held while something is written.

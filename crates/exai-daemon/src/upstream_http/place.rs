@@ -1,0 +1,136 @@
+//! Where a server listens: its URL, taken apart.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// `http://HOST[:PORT][/PATH][?QUERY]` on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Host and port as they were written: the `Host` header.
+    pub(super) authority: String,
+    /// Path and query.
+    pub(super) path: String,
+    /// Where to connect to. `localhost` may mean either of two.
+    pub(crate) addrs: Vec<SocketAddr>,
+}
+
+impl Place {
+    /// Takes a URL apart; the error reads after "the server". The URL itself is not shown: it may hold a secret.
+    pub(crate) fn parse(url: &str) -> Result<Self, String> {
+        let wrong = |why: &str| Err(format!("could not be started: its `url` {why}"));
+        let scheme = "http://";
+        let Some((start, rest)) = url.split_at_checked(scheme.len()) else {
+            return wrong("does not begin with http://");
+        };
+        if !start.eq_ignore_ascii_case(scheme) {
+            return wrong("does not begin with http://");
+        }
+        if url.bytes().any(|byte| !byte.is_ascii_graphic()) || url.contains(['#', '\\']) {
+            return wrong("holds a character that no such URL can have");
+        }
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        if authority.contains('@') {
+            return wrong("holds credentials; use `headers`");
+        }
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, port),
+            Some(_) | None => (authority, "80"),
+        };
+        let v4 = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let v6 = IpAddr::from(Ipv6Addr::LOCALHOST);
+        let ips = match host {
+            "127.0.0.1" => vec![v4],
+            "[::1]" => vec![v6],
+            host if host.eq_ignore_ascii_case("localhost") => vec![v4, v6],
+            _ => return wrong("does not name this machine as 127.0.0.1, localhost or [::1]"),
+        };
+        let digits = Some(port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+        let Some(port) = digits.and_then(|port| port.parse().ok()).filter(|port| *port != 0) else {
+            return wrong("names no possible port");
+        };
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        Ok(Place {
+            authority: authority.to_owned(),
+            path,
+            addrs: ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
+        })
+    }
+
+    /// Where a redirect leads, if that is the same server.
+    pub(super) fn redirected(&self, location: &str) -> Option<String> {
+        let same_origin = |rest: &str| {
+            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            rest[..end].eq_ignore_ascii_case(&self.authority).then(|| rest[end..].to_owned())
+        };
+        let path = match location.split_at_checked("http://".len()) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http://") => same_origin(rest)?,
+            // `//host` names another server.
+            _ if location.starts_with('/') && !location.starts_with("//") => location.to_owned(),
+            _ => return None,
+        };
+        let path = path.split('#').next().unwrap_or_default();
+        let usable = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
+        usable.then(|| path.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_of_this_machine() {
+        let cases = [
+            ("http://127.0.0.1:9001/mcp", "127.0.0.1:9001", "/mcp", vec!["127.0.0.1:9001"]),
+            ("HTTP://[::1]:1", "[::1]:1", "/", vec!["[::1]:1"]),
+            ("http://127.0.0.1?a=b", "127.0.0.1", "/?a=b", vec!["127.0.0.1:80"]),
+            ("http://LocalHost:2/a/b?c", "LocalHost:2", "/a/b?c", vec!["127.0.0.1:2", "[::1]:2"]),
+        ];
+        for (url, authority, path, addrs) in cases {
+            let addrs = addrs.into_iter().map(|addr| addr.parse().unwrap()).collect();
+            let expected = Place { authority: authority.to_owned(), path: path.to_owned(), addrs };
+            assert_eq!(Place::parse(url), Ok(expected), "{url}");
+        }
+    }
+
+    #[test]
+    fn other_urls_are_refused_and_not_shown() {
+        let urls = [
+            "",
+            "https://127.0.0.1:1/secret",
+            "http://example.com/secret",
+            "http://127.0.0.1.evil.com/secret",
+            "http://127.0.0.2:1/secret",
+            "http://a:secret@127.0.0.1:1/",
+            "http://127.0.0.1:0/secret",
+            "http://127.0.0.1:99999/secret",
+            "http://127.0.0.1:+1/secret",
+            "http://127.0.0.1:1/secret\r\nX: y",
+            "http://127.0.0.1:1/secret#x",
+            "http://evil.com\\127.0.0.1:1/secret",
+        ];
+        for url in urls {
+            let why = Place::parse(url).unwrap_err();
+            assert!(why.starts_with("could not be started: its `url` "), "{url}: {why}");
+            assert!(!why.contains("secret"), "{url}: {why}");
+        }
+    }
+
+    #[test]
+    fn redirects_are_followed_on_the_same_server_only() {
+        let place = Place::parse("http://127.0.0.1:9001/mcp").unwrap();
+        for (location, expected) in [
+            ("/mcp/", Some("/mcp/")),
+            ("http://127.0.0.1:9001/mcp/?x=1#y", Some("/mcp/?x=1")),
+            ("http://127.0.0.1:9002/mcp/", None),
+            ("http://evil.com/mcp", None),
+            ("https://127.0.0.1:9001/mcp/", None),
+            ("//evil.com/mcp", None),
+            ("mcp/", None),
+            ("/a b", None),
+            ("", None),
+        ] {
+            assert_eq!(place.redirected(location).as_deref(), expected, "{location}");
+        }
+    }
+}

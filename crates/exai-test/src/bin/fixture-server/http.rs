@@ -1,0 +1,271 @@
+//! Streamable HTTP instead of stdio, on a port that is given. One thread per connection; what the real servers
+//! do that exai must cope with is chosen by switches.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, ExitCode};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use crate::methods;
+use crate::options::Options;
+use crate::server::Server;
+use crate::wire::Message;
+
+/// Where what the server writes goes to.
+#[derive(Clone, Default)]
+pub(crate) struct Routes(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    /// The requests that wait for their answers, the newest last: id, and whether more than the answer may
+    /// be sent there.
+    waiting: Vec<(String, bool, Sender<String>)>,
+    /// The stream for everything else.
+    stream: Option<Sender<String>>,
+    /// Streams that were broken off, by the id of their last event.
+    broken_off: HashMap<String, Receiver<String>>,
+    session: Option<String>,
+    sessions: u64,
+    posts: u64,
+}
+
+impl Routes {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends an answer to whoever waits for it; what comes up during a call to the newest call, if it can be
+    /// told more than its answer; the rest to the stream.
+    pub(crate) fn write(&self, line: &str) {
+        let Some(message) = Message::parse(line) else { return };
+        let mut inner = self.inner();
+        if message.method.is_none() {
+            let place = inner.waiting.iter().position(|(id, ..)| Some(id) == message.id.as_ref());
+            if let Some(place) = place {
+                let (_, _, sender) = inner.waiting.remove(place);
+                // It may have been hung up.
+                let _ = sender.send(line.to_owned());
+            }
+            return;
+        }
+        let of_session = message
+            .method
+            .is_some_and(|method| method.ends_with("/list_changed") || method.ends_with("/updated"));
+        let call = inner.waiting.iter().rev().find(|(_, more, _)| *more && !of_session);
+        if let Some(to) = call.map(|(.., sender)| sender).or(inner.stream.as_ref()) {
+            let _ = to.send(line.to_owned());
+        }
+    }
+}
+
+struct Request {
+    method: String,
+    headers: HashMap<String, String>,
+    body: String,
+}
+
+impl Request {
+    fn read(input: &mut BufReader<TcpStream>) -> Option<Self> {
+        let mut line = String::new();
+        input.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        let method = line.split(' ').next()?.to_owned();
+        let mut headers = HashMap::new();
+        loop {
+            let mut line = String::new();
+            input.read_line(&mut line).ok()?;
+            let Some((name, value)) = line.trim_end().split_once(':') else { break };
+            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+        }
+        let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        input.read_exact(&mut body).ok()?;
+        Some(Request { method, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+}
+
+/// Starts a copy of this process that listens in its place, and waits for its end.
+pub(crate) fn parent(options: &Options) -> Option<ExitCode> {
+    if !options.http_child {
+        return None;
+    }
+    let program = std::env::current_exe().expect("a running program has a path");
+    let arguments = std::env::args().skip(1).filter(|argument| argument != "--http-child");
+    let status = Command::new(program).args(arguments).status().expect("the fixture can start itself");
+    Some(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
+}
+
+/// Serves until the process is ended.
+pub(crate) fn serve(server: &Server, port: u16) -> ExitCode {
+    let listener = match TcpListener::bind(("127.0.0.1", port)) {
+        Ok(listener) => listener,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "fixture cannot listen on {port}: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let _ = writeln!(io::stdout(), "fixture listens on {port}");
+    for stream in listener.incoming().map_while(Result::ok) {
+        let server = server.clone();
+        thread::spawn(move || connection(&server, stream));
+    }
+    ExitCode::SUCCESS
+}
+
+fn connection(server: &Server, stream: TcpStream) {
+    let Ok(output) = stream.try_clone() else { return };
+    let mut output = output;
+    let mut input = BufReader::new(stream);
+    while let Some(request) = Request::read(&mut input) {
+        if answer(server, &request, &mut output).is_err() {
+            return;
+        }
+    }
+}
+
+fn answer(server: &Server, request: &Request, output: &mut TcpStream) -> io::Result<()> {
+    let options = &server.options;
+    if let Some((name, value)) = options.http_require.as_deref().and_then(|text| text.split_once('='))
+        && request.header(&name.to_ascii_lowercase()) != Some(value)
+    {
+        return plain(output, "401 Unauthorized", "who are you?");
+    }
+    let message = Message::parse(&request.body);
+    let method = message.as_ref().and_then(|message| message.method.clone());
+    if method.as_deref() != Some("initialize") {
+        let routes = server.routes.inner();
+        let known = request.header("mcp-session-id").map(str::to_owned);
+        let current = routes.session.clone();
+        drop(routes);
+        match known {
+            None => return plain(output, "400 Bad Request", "no session"),
+            known if known != current => return plain(output, "404 Not Found", "no such session"),
+            _ if request.header("mcp-protocol-version").is_none() => {
+                return plain(output, "400 Bad Request", "no protocol version");
+            }
+            _ => {}
+        }
+    }
+    match request.method.as_str() {
+        "POST" => post(server, request, method.as_deref(), message, output),
+        "GET" => get(server, request, output),
+        "DELETE" => {
+            server.routes.inner().session = None;
+            let _ = writeln!(io::stderr(), "fixture session ended");
+            plain(output, "200 OK", "")
+        }
+        _ => plain(output, "405 Method Not Allowed", ""),
+    }
+}
+
+fn post(
+    server: &Server,
+    request: &Request,
+    method: Option<&str>,
+    message: Option<Message>,
+    output: &mut TcpStream,
+) -> io::Result<()> {
+    let options = &server.options;
+    let accept = request.header("accept").unwrap_or_default();
+    if !accept.contains("application/json") || !accept.contains("text/event-stream") {
+        return plain(output, "406 Not Acceptable", "accept both");
+    }
+    let mut session = String::new();
+    {
+        let mut routes = server.routes.inner();
+        routes.posts += 1;
+        if method == Some("initialize") {
+            routes.sessions += 1;
+            let id = format!("session-{}-{}", std::process::id(), routes.sessions);
+            session = format!("Mcp-Session-Id: {id}\r\n");
+            routes.session = Some(id);
+        } else if options.http_forget_after.is_some_and(|most| routes.posts > most) {
+            routes.session = None;
+            return plain(output, "404 Not Found", "no such session");
+        }
+    }
+    let Some(message) = message else { return plain(output, "400 Bad Request", "no message") };
+    let (Some(id), Some(_)) = (message.id, message.method) else {
+        methods::handle(server, &request.body);
+        return plain(output, "202 Accepted", "");
+    };
+    let (sender, lines) = channel();
+    server.routes.inner().waiting.push((id.clone(), options.http_sse, sender));
+    methods::handle(server, &request.body);
+    if !options.http_sse {
+        let line = lines.recv().map_err(io::Error::other)?;
+        // As some servers write it: with line breaks.
+        let pretty = line.replacen(',', ",\n ", 1);
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{session}Content-Length: {}\r\n\r\n",
+            pretty.len()
+        );
+        return output.write_all((head + &pretty).as_bytes());
+    }
+    stream_head(output, &session)?;
+    if options.http_poll && method != Some("initialize") {
+        server.routes.inner().broken_off.insert(id.clone(), lines);
+        chunk(output, &format!("id: {id}\nretry: 20\ndata:\n\n"))?;
+        return chunk(output, "");
+    }
+    until_answered(output, &lines)?;
+    chunk(output, "")
+}
+
+fn until_answered(output: &mut TcpStream, lines: &Receiver<String>) -> io::Result<()> {
+    for line in lines {
+        chunk(output, &format!(": a comment\r\nevent: message\r\ndata: {line}\r\n\r\n"))?;
+        if Message::parse(&line).is_some_and(|message| message.method.is_none()) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn get(server: &Server, request: &Request, output: &mut TcpStream) -> io::Result<()> {
+    if let Some(after) = request.header("last-event-id") {
+        let lines = server.routes.inner().broken_off.remove(after);
+        let Some(lines) = lines else { return plain(output, "400 Bad Request", "no such event") };
+        stream_head(output, "")?;
+        until_answered(output, &lines)?;
+        return chunk(output, "");
+    }
+    if server.options.http_no_get {
+        return plain(output, "405 Method Not Allowed", "");
+    }
+    let (sender, lines) = channel();
+    server.routes.inner().stream = Some(sender);
+    stream_head(output, "")?;
+    for line in lines {
+        chunk(output, &format!("data: {line}\n\n"))?;
+    }
+    chunk(output, "")
+}
+
+fn stream_head(output: &mut TcpStream, session: &str) -> io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n{session}Transfer-Encoding: chunked\r\n\r\n"
+    );
+    output.write_all(head.as_bytes())
+}
+
+fn chunk(output: &mut TcpStream, text: &str) -> io::Result<()> {
+    let mut bytes = String::new();
+    let _ = write!(bytes, "{:x}\r\n{text}\r\n", text.len());
+    output.write_all(bytes.as_bytes())
+}
+
+fn plain(output: &mut TcpStream, status: &str, text: &str) -> io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{text}",
+        text.len()
+    );
+    output.write_all(head.as_bytes())
+}
