@@ -1,10 +1,14 @@
-"""A small MCP server on stdio, written with the official Python SDK, 1.x or 2.x: whichever runs it.
+"""A small MCP server, written with the official Python SDK, 1.x or 2.x: whichever runs it.
 
-    .peers/py1/bin/python tests/peers/py_server.py
+    .peers/py1/bin/python tests/peers/py_server.py                 on stdio
+    .peers/py1/bin/python tests/peers/py_server.py --http 9001     on http://127.0.0.1:9001/mcp
 
 Its tools use what the SDK's users use: typed arguments, structured results, progress, logging,
 elicitation, exceptions.
 """
+
+import inspect
+import sys
 
 import anyio
 from pydantic import BaseModel
@@ -106,5 +110,17 @@ async def complete(ref, argument, context):
     return Completion(values=words, total=len(words), hasMore=False)
 
 
+def serve_http(port: int) -> None:
+    """Serve Streamable HTTP; where the port is said changed between 1.x and 2.x."""
+    if "port" in inspect.signature(server.run).parameters or not hasattr(server.settings, "port"):
+        server.run("streamable-http", port=port)
+    else:
+        server.settings.port = port
+        server.run("streamable-http")
+
+
 if __name__ == "__main__":
-    server.run("stdio")
+    if sys.argv[1:2] == ["--http"]:
+        serve_http(int(sys.argv[2]))
+    else:
+        server.run("stdio")

@@ -90,10 +90,10 @@ impl Host {
                 if let Err(error) = written.and_then(|()| place.complete(&mut record, &job)) {
                     tracing::warn!(id = place.id, %error, "the record of a server's processes cannot be written");
                 }
-                Ok(Started { job, record, max_processes: config.max_processes, reached })
+                Ok::<Started, String>(Started { job, record, max_processes: config.max_processes, reached })
             });
-            let outcome: Result<Started, String> = match started.await {
-                Ok(outcome) => outcome,
+            let outcome = match started.await {
+                Ok(outcome) => outcome.map(Box::new),
                 Err(panic) => Err(format!("could not be started: BUG: {panic}")),
             };
             // A hub that is gone drops the job, and that stops it.

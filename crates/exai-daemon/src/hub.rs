@@ -42,7 +42,7 @@ pub(crate) enum HubEvent {
     /// A client is gone.
     Close { client: ClientId },
     /// A program was started, or could not be.
-    Spawned { instance: InstanceId, outcome: Result<Started, String> },
+    Spawned { instance: InstanceId, outcome: Result<Box<Started>, String> },
     /// What a server that is reached by URL does.
     Upstream { instance: InstanceId, event: upstream_http::Event },
     /// The watcher wants a server to be pinged.
@@ -520,7 +520,7 @@ impl Hub {
         }
     }
 
-    fn spawned(&mut self, instance: InstanceId, outcome: Result<Started, String>) {
+    fn spawned(&mut self, instance: InstanceId, outcome: Result<Box<Started>, String>) {
         let grace = self.grace();
         let Some(hosted) = self.hosted.get_mut(&instance) else {
             // It has ended already.
@@ -530,7 +530,8 @@ impl Hub {
             return;
         };
         let running = match outcome {
-            Ok(Started { job, record, max_processes, reached }) => {
+            Ok(started) => {
+                let Started { job, record, max_processes, reached } = *started;
                 self.host.watch.track(instance, record, &job, max_processes);
                 let http = reached.map(|reached| {
                     let whose = (hosted.server.clone(), instance);

@@ -11,8 +11,8 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::lookout::{Listens, Lookout};
 
@@ -37,8 +37,8 @@ pub(super) struct Wire {
 #[derive(Debug)]
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    /// Moves its bytes.
-    _driver: AbortOnDropHandle<()>,
+    /// The task that moves its bytes.
+    _driver: JoinSet<()>,
 }
 
 /// An answer whose body is still to be read.
@@ -145,11 +145,12 @@ impl Wire {
             Ok(Err(error)) => return Err(unsent(io::Error::other(error))),
             Err(_) => return Err(unsent(io::ErrorKind::TimedOut.into())),
         };
-        let driver = tokio::spawn(async move {
+        let mut driver = JoinSet::new();
+        driver.spawn(async move {
             // What goes wrong is told to whoever waits for an answer.
             let _ = connection.await;
         });
-        Ok(Connection { sender, _driver: AbortOnDropHandle::new(driver) })
+        Ok(Connection { sender, _driver: driver })
     }
 }
 

@@ -127,3 +127,91 @@ fn python_2_over_http() {
 fn typescript_over_websocket() {
     alone(Sdk::TypeScript, Over::WebSocket);
 }
+
+/// A server of an SDK that opens its own port, with a URL and no stdio: `command` and `args`, and `env`.
+fn over_its_own_port(command: &Value, args: &[String], env: &Value, port: u16) -> Instance {
+    let instance = Instance::new(&format!(
+        "[servers.own]\ncommand = {command}\nargs = {}\nenv = {}\nurl = \"http://127.0.0.1:{port}/mcp\"\n",
+        json!(args),
+        inline(env),
+    ));
+    instance.ends(0, &["start"]);
+    instance
+}
+
+/// Progress during a call, two clients at once, a restart, and nothing left in the end.
+fn serves_at_its_port(
+    instance: &Instance,
+    (tool, arguments, expected): (&str, Value, &str),
+    steps: (&str, Value),
+) {
+    let mut clients = [instance.client("own"), instance.client("own")];
+    for client in &mut clients {
+        assert_eq!(client.call(tool, &arguments), expected);
+        let params = json!({"name": steps.0, "arguments": steps.1, "_meta": {"progressToken": "p"}});
+        let id = client.request("tools/call", &params);
+        let mut seen = 0;
+        loop {
+            let message = client.receive();
+            if message["id"] == id && message["method"].is_null() {
+                assert!(message["result"]["content"].is_array(), "{message}");
+                break;
+            }
+            seen += u32::from(message["params"]["progressToken"] == "p");
+        }
+        assert_eq!(seen, 3);
+    }
+    let ps = instance.json(&["ps", "--json"]);
+    let processes = ps["processes"].as_array().expect("processes").clone();
+    let own: Vec<&Value> = processes.iter().filter(|process| process["of"] == "own#1").collect();
+    let server = own.iter().find(|process| process["role"] == "server").unwrap_or_else(|| panic!("{own:#?}"));
+    assert!(server["evidence"][0].as_str().is_some_and(|text| text.starts_with("owns the LISTEN socket")));
+    instance.ends(0, &["restart", "own"]);
+    assert_eq!(clients[0].call(tool, &arguments), expected);
+    instance.ends(0, &["stop"]);
+    let alive = |pid: &Value| {
+        let pid = pid.as_u64().expect("a pid") as u32;
+        exai_os::process::identify(pid).expect("the process table").is_some()
+    };
+    assert!(own.iter().all(|process| !alive(&process["pid"])), "{own:#?}");
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+fn python_at_its_own_port(sdk: Sdk) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = sdk.server("python", dir.path());
+    let port = free_port();
+    let mut args: Vec<String> = serde_json::from_value(config["args"].clone()).expect("arguments");
+    args.extend(["--http".to_owned(), port.to_string()]);
+    let instance = over_its_own_port(&config["command"], &args, &config["env"], port);
+    serves_at_its_port(&instance, ("add", json!({"a": 1, "b": 2}), "3.0"), ("count", json!({"to": 3})));
+}
+
+#[test]
+fn python_1_at_its_own_port() {
+    python_at_its_own_port(Sdk::Python1);
+}
+
+#[test]
+fn python_2_at_its_own_port() {
+    python_at_its_own_port(Sdk::Python2);
+}
+
+#[test]
+fn typescript_at_its_own_port() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = Sdk::TypeScript.server("everything", dir.path());
+    let port = free_port();
+    let mut args: Vec<String> = serde_json::from_value(config["args"].clone()).expect("arguments");
+    args.retain(|argument| argument != "stdio");
+    args.push("streamableHttp".to_owned());
+    let mut env = config["env"].clone();
+    env["PORT"] = json!(port.to_string());
+    let instance = over_its_own_port(&config["command"], &args, &env, port);
+    let steps = ("trigger-long-running-operation", json!({"duration": 0.3, "steps": 3}));
+    serves_at_its_port(&instance, ("echo", json!({"message": "hello"}), "Echo: hello"), steps);
+}
