@@ -3,7 +3,6 @@
 //! A port belongs to whoever comes first. What is meant for a server is sent to no one else, so this is asked
 //! before and after each connection is made, and once a second.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,6 +11,7 @@ use exai_os::port;
 use exai_os::process::{self, Identity};
 use exai_supervisor::tree;
 
+use crate::holder::Holder;
 use crate::watch::Watch;
 
 /// See the module.
@@ -31,7 +31,7 @@ pub(super) enum Listens {
     Own(SocketAddr),
     /// None of them, and nobody else.
     Nobody,
-    /// Somebody else; in words, such as `127.0.0.1:9001 is held by pid 12 (python3)`.
+    /// Somebody else; in words, such as `127.0.0.1:9001 is held by python3 server.py (pid 12)`.
     Stranger(String),
 }
 
@@ -63,8 +63,8 @@ impl Lookout {
     fn search(&self) -> Listens {
         let mut stranger = None;
         for &addr in &self.addrs {
-            let holder = port::owner(addr);
-            if matches!(holder, Ok(None)) {
+            // Cheaper than all that follows, and mostly enough.
+            if matches!(port::owner(addr), Ok(None)) {
                 continue;
             }
             let table = process::snapshot().unwrap_or_default();
@@ -77,7 +77,7 @@ impl Lookout {
                 *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((addr, identity));
                 return Listens::Own(addr);
             }
-            stranger = stranger.or_else(|| held_by(addr, &holder));
+            stranger = stranger.or_else(|| held_by(addr));
         }
         stranger.map_or(Listens::Nobody, Listens::Stranger)
     }
@@ -91,20 +91,12 @@ fn still_listens(addr: SocketAddr, identity: &Identity) -> bool {
 
 /// Who holds one of these addresses, in words; `None` when they are free.
 pub(super) fn holder(addrs: &[SocketAddr]) -> Option<String> {
-    addrs.iter().find_map(|&addr| held_by(addr, &port::owner(addr)))
+    addrs.iter().copied().find_map(held_by)
 }
 
-fn held_by(addr: SocketAddr, holder: &io::Result<Option<u32>>) -> Option<String> {
-    match holder {
-        Ok(None) => None,
-        Ok(Some(pid)) => {
-            let table = process::snapshot().unwrap_or_default();
-            let name = table.iter().find(|process| process.pid == *pid).map(|process| process.name.as_str());
-            Some(format!("{addr} is held by pid {pid} ({})", name.unwrap_or("gone by now")))
-        }
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Some(format!("{addr} is held by a process of another account"))
-        }
-        Err(error) => Some(format!("it cannot be told who listens on {addr} ({error})")),
+fn held_by(addr: SocketAddr) -> Option<String> {
+    match Holder::of(addr) {
+        Holder::Nobody => None,
+        somebody => Some(format!("{addr} is held by {somebody}")),
     }
 }

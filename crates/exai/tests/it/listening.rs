@@ -130,8 +130,9 @@ fn a_grandchild_that_listens_is_the_server() {
     let pid = client.call("pid", &json!({}));
     let row = server_row(&instance);
     assert_eq!(row["pid"].to_string(), pid);
-    let launchers = rows(&instance).iter().filter(|row| row["role"] == "launcher").count();
-    assert_eq!(launchers, 2, "the shell and the parent");
+    let rows = rows(&instance);
+    let launchers = rows.iter().filter(|row| row["role"] == "launcher").count();
+    assert_eq!(launchers, 2, "the shell and the parent: {rows:#?}");
 }
 
 #[test]
@@ -158,8 +159,13 @@ fn a_stranger_on_the_port_is_named_and_left_alone_and_when_it_goes_the_server_se
     assert_eq!(answer["error"]["code"], -31006, "{answer}");
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     let text = answer["error"]["message"].as_str().expect("a message");
-    let me = format!("127.0.0.1:{port} is held by pid {} (", std::process::id());
-    assert!(text.contains(&me) && text.contains("no process of this server"), "{text}");
+    let me = format!("(pid {})", std::process::id());
+    assert!(
+        text.contains(&format!("127.0.0.1:{port} is held by "))
+            && text.contains(&me)
+            && text.contains("no process of this server"),
+        "{text}"
+    );
     let status = instance.status();
     let fix = status["servers"].as_array().expect("servers").iter().find(|server| server["name"] == "fix");
     let fix = fix.expect("fix");
@@ -182,7 +188,7 @@ fn nothing_is_sent_to_a_stranger_that_takes_the_port_of_a_server_that_died() {
     assert!(died["error"]["message"].as_str().is_some_and(|text| text.contains("status 7")), "{died}");
     let stranger = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
     let text = refused(&mut client, -31006);
-    assert!(text.contains(&format!("is held by pid {} (", std::process::id())), "{text}");
+    assert!(text.contains(&format!("(pid {})", std::process::id())), "{text}");
     assert_untouched(&stranger);
     drop(stranger);
     for answer in until_it_answers(&mut client) {
@@ -208,9 +214,9 @@ fn a_server_that_lost_its_port_to_a_stranger_is_ended_though_its_tree_lives() {
     let stranger = stranger.expect("it is bound");
     eventually("the rest of the tree is gone", LIMIT, || !tree.iter().any(|row| alive(&row["pid"])));
     let daemon = std::fs::read_to_string(instance.home().join("log/daemon.log")).expect("a log");
-    assert!(daemon.contains(&format!("held by pid {}", std::process::id())), "{daemon}");
+    assert!(daemon.contains(&format!("(pid {})", std::process::id())), "{daemon}");
     let text = refused(&mut client, -31006);
-    assert!(text.contains(&format!("is held by pid {} (", std::process::id())), "{text}");
+    assert!(text.contains(&format!("(pid {})", std::process::id())), "{text}");
     assert_untouched(&stranger);
     drop(stranger);
     until_it_answers(&mut client);
@@ -307,7 +313,7 @@ fn what_belongs_to_no_request_comes_over_a_stream_of_its_own_or_not_at_all() {
     let instance = Instance::new(&listening(port, &[]));
     let mut client = instance.client("fix");
     let id = client.request("tools/call", &json!({"name": "change_tools", "arguments": {}}));
-    let mut messages = vec![client.receive(), client.receive()];
+    let mut messages = [client.receive(), client.receive()];
     messages.sort_by_key(|message| message["method"].is_string());
     assert_eq!(
         (&messages[0]["id"], &messages[1]["method"]),
