@@ -31,6 +31,8 @@ const MOST_IDLE: usize = 16;
 pub(super) struct Wire {
     pub(super) lookout: Arc<Lookout>,
     idle: Mutex<Vec<(Connection, Instant)>>,
+    /// The last look, and when it began.
+    seen: tokio::sync::Mutex<Option<(Instant, Listens)>>,
 }
 
 /// One connection. It ends when this is dropped.
@@ -63,7 +65,11 @@ pub(super) enum Failed {
 
 impl Wire {
     pub(super) fn new(lookout: Lookout) -> Arc<Self> {
-        Arc::new(Wire { lookout: Arc::new(lookout), idle: Mutex::default() })
+        Arc::new(Wire {
+            lookout: Arc::new(lookout),
+            idle: Mutex::default(),
+            seen: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Sends a request and waits for the head of its answer. One that certainly was not read on a connection
@@ -118,10 +124,21 @@ impl Wire {
         self.idle().retain(|(connection, since)| since.elapsed() < IDLE && !connection.sender.is_closed());
     }
 
+    /// Who listens now. Those who ask at the same time share a look that begins after all of them have asked.
     pub(super) async fn look(&self) -> Listens {
+        let asked = Instant::now();
+        let mut last = self.seen.lock().await;
+        if let Some((began, seen)) = &*last
+            && *began >= asked
+        {
+            return seen.clone();
+        }
+        let began = Instant::now();
         let lookout = self.lookout.clone();
         let looked = tokio::task::spawn_blocking(move || lookout.look()).await;
-        looked.unwrap_or_else(|panic| Listens::Stranger(format!("BUG: {panic}")))
+        let seen = looked.unwrap_or_else(|panic| Listens::Stranger(format!("BUG: {panic}")));
+        *last = Some((began, seen.clone()));
+        seen
     }
 
     async fn connect(&self) -> Result<Connection, Failed> {
