@@ -31,7 +31,7 @@ pub(super) enum Listens {
     Own(SocketAddr),
     /// None of them, and nobody else.
     Nobody,
-    /// Somebody else; in words, such as `127.0.0.1:9001 is held by python3 server.py (pid 12)`.
+    /// Somebody else, at each of the addresses; in words, such as `127.0.0.1:9001 is held by python3 server.py (pid 12)`.
     Stranger(String),
 }
 
@@ -61,10 +61,11 @@ impl Lookout {
     }
 
     fn search(&self) -> Listens {
-        let mut stranger = None;
+        let (mut stranger, mut free) = (None, false);
         for &addr in &self.addrs {
             // Cheaper than all that follows, and mostly enough.
             if matches!(port::owner(addr), Ok(None)) {
+                free = true;
                 continue;
             }
             let table = process::snapshot().unwrap_or_default();
@@ -79,7 +80,7 @@ impl Lookout {
             }
             stranger = stranger.or_else(|| held_by(addr));
         }
-        stranger.map_or(Listens::Nobody, Listens::Stranger)
+        stranger.filter(|_| !free).map_or(Listens::Nobody, Listens::Stranger)
     }
 }
 
@@ -89,9 +90,10 @@ fn still_listens(addr: SocketAddr, identity: &Identity) -> bool {
         && process::identify(identity.pid).ok().flatten().as_ref() == Some(identity)
 }
 
-/// Who holds one of these addresses, in words; `None` when they are free.
+/// Who holds these addresses, in words; `None` when one is free.
 pub(super) fn holder(addrs: &[SocketAddr]) -> Option<String> {
-    addrs.iter().copied().find_map(held_by)
+    let holders: Option<Vec<String>> = addrs.iter().copied().map(held_by).collect();
+    holders?.into_iter().next()
 }
 
 fn held_by(addr: SocketAddr) -> Option<String> {

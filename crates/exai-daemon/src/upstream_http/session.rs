@@ -88,8 +88,12 @@ impl Session {
         let _ = self.hub.send(HubEvent::Upstream { instance: self.instance, event }).await;
     }
 
-    /// Answers a request in the server's place; `text` reads after "the server".
+    /// Answers a request in the server's place; `text` reads after "the server". If that is `initialize`, the
+    /// instance has failed.
     pub(super) async fn fail(&self, number: u64, failure: Failure, text: &str) {
+        if !self.state().opened {
+            return self.give_up(text.to_owned());
+        }
         let data = FailureData { server: Some(&self.server), ..FailureData::new(Source::Daemon, failure) };
         let text = format!("server \"{}\" {text}", self.server);
         self.say(Line::Whole(answer::failure(&Id::number(number), &text, &data))).await;

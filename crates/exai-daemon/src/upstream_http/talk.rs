@@ -126,14 +126,18 @@ pub(super) async fn others(
             if cancelled.is_some_and(|number| !requests.cancel(number)) {
                 continue;
             }
-            tell(&session, message).await;
             if let Some(number) = cancelled {
-                let requests = requests.clone();
+                // In no order with the others: of a server that hangs there may be many.
+                let (session, requests) = (session.clone(), requests.clone());
                 tasks.spawn(async move {
-                    sleep(AFTERLIFE).await;
+                    let afterlife = sleep(AFTERLIFE);
+                    tell(&session, message).await;
+                    afterlife.await;
                     requests.abort(number);
                 });
+                continue;
             }
+            tell(&session, message).await;
             if !*settled.borrow() {
                 let opened = Arc::new(Notify::new());
                 tasks.spawn(listen(session.clone(), opened.clone()));
@@ -162,8 +166,10 @@ async fn tell(session: &Session, message: Bytes) {
     let outcome = timeout(ACCEPT, async {
         let mut answer = session.post(message).await?;
         let status = answer.head.status();
-        let (body, _) = answer.all(exchange::ERROR).await?;
-        answer.done();
+        let (body, more) = answer.all(exchange::ERROR).await?;
+        if !more {
+            answer.done();
+        }
         Ok((status, Bytes::from(body)))
     });
     match outcome.await {

@@ -1,6 +1,7 @@
 //! Jobs with real processes: the fixture server, and a shell for what the fixture does not do.
 
 mod crashes;
+mod elsewhere;
 mod leftovers;
 mod lines;
 mod stderr;

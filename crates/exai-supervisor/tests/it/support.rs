@@ -40,7 +40,17 @@ impl Bench {
         Bench::reaching(Reach::Descendants, program, args)
     }
 
+    /// The same for a job that is not spoken to over its stdio.
+    pub(crate) fn silent_shell(script: &str) -> Option<Self> {
+        let shell = PathBuf::from("/bin/sh");
+        Bench::speaking(Speech::Elsewhere, Reach::Descendants, shell, &["-c", script]).ok()
+    }
+
     pub(crate) fn reaching(reach: Reach, program: PathBuf, args: &[&str]) -> io::Result<Self> {
+        Bench::speaking(Speech::Stdio, reach, program, args)
+    }
+
+    fn speaking(speech: Speech, reach: Reach, program: PathBuf, args: &[&str]) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut env: Vec<(OsString, OsString)> = ["PATH", "SystemRoot"]
             .into_iter()
@@ -62,7 +72,7 @@ impl Bench {
             },
             mark: "EXAI_OWNER=test.fix#1".to_owned(),
             log: dir.path().join("server.log"),
-            speech: Speech::Stdio,
+            speech,
             line_limit: 32 * MIB,
             queue_limit: MIB,
         };
