@@ -374,6 +374,35 @@ fn headers_are_sent_and_a_refusal_is_passed_on_in_words() {
 }
 
 #[test]
+fn redirects_are_followed_within_the_server_and_nowhere_else() {
+    let port = free_port();
+    let instance = Instance::new(&listening(port, &["--http-redirect", "/elsewhere/"]));
+    assert_eq!(instance.client("fix").call("echo", &json!({"message": "there"})), "there");
+    let stranger = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let place = format!("http://{}/mcp", stranger.local_addr().expect("it is bound"));
+    let instance = Instance::new(&listening(free_port(), &["--http-redirect", &place]));
+    let answer = instance.shim(&["--server", "fix"]).initialize(&json!({}));
+    assert_eq!(answer["error"]["code"], -31006, "{answer}");
+    assert!(answer["error"]["message"].as_str().is_some_and(|text| text.contains("redirects")), "{answer}");
+    assert_untouched(&stranger);
+}
+
+#[test]
+fn a_daemon_that_is_killed_leaves_nobody_on_the_port_and_the_next_call_is_answered() {
+    let port = free_port();
+    let instance = Instance::new(&behind_a_shell(port, "FIX --http-child; exit", ""));
+    let mut client = instance.client("fix");
+    let first = client.call("pid", &json!({}));
+    let tree = rows(&instance);
+    let daemon = instance.status()["daemon"]["pid"].as_u64().expect("a pid") as u32;
+    let identity = exai_os::process::identify(daemon).expect("the process table").expect("it lives");
+    exai_os::process::kill_verified(&identity, exai_os::process::Kill::Force).expect("it is ours");
+    eventually("its trees are gone", LIMIT, || !tree.iter().any(|row| alive(&row["pid"])));
+    until_it_answers(&mut client);
+    assert_ne!(client.call("pid", &json!({})), first);
+}
+
+#[test]
 fn more_than_one_process_on_one_port_is_refused_in_words() {
     let port = free_port();
     let instance = Instance::new(&(listening(port, &[]) + "share = \"client\"\n"));

@@ -64,6 +64,7 @@ impl Routes {
 
 struct Request {
     method: String,
+    path: String,
     headers: HashMap<String, String>,
     body: String,
 }
@@ -72,7 +73,8 @@ impl Request {
     fn read(input: &mut BufReader<TcpStream>) -> Option<Self> {
         let mut line = String::new();
         input.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let method = line.split(' ').next()?.to_owned();
+        let mut words = line.split(' ');
+        let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
         let mut headers = HashMap::new();
         loop {
             let mut line = String::new();
@@ -83,7 +85,7 @@ impl Request {
         let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         input.read_exact(&mut body).ok()?;
-        Some(Request { method, headers, body: String::from_utf8_lossy(&body).into_owned() })
+        Some(Request { method, path, headers, body: String::from_utf8_lossy(&body).into_owned() })
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -132,6 +134,11 @@ fn connection(server: &Server, stream: TcpStream) {
 
 fn answer(server: &Server, request: &Request, output: &mut TcpStream) -> io::Result<()> {
     let options = &server.options;
+    if let Some(location) = options.http_redirect.as_deref().filter(|location| **location != request.path) {
+        let head =
+            format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        return output.write_all(head.as_bytes());
+    }
     if let Some((name, value)) = options.http_require.as_deref().and_then(|text| text.split_once('='))
         && request.header(&name.to_ascii_lowercase()) != Some(value)
     {

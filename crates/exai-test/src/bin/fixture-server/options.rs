@@ -19,6 +19,7 @@ over HTTP
   --http-poll            break each stream off at once; the rest is had by GET
   --http-no-get          no stream for what belongs to no request
   --http-forget-after N  forget the session after N messages
+  --http-redirect PLACE  redirect every request there that is not for exactly this path
   --http-require H=V     the header that every request must have
 
 misbehaviour
@@ -62,6 +63,7 @@ pub(crate) struct Options {
     pub(crate) http_poll: bool,
     pub(crate) http_no_get: bool,
     pub(crate) http_forget_after: Option<u64>,
+    pub(crate) http_redirect: Option<String>,
     pub(crate) http_require: Option<String>,
     /// What the children are started with: sleep, and nothing else.
     pub(crate) sleep: bool,
@@ -98,6 +100,7 @@ impl Options {
                 "--http-poll" => options.http_poll = true,
                 "--http-no-get" => options.http_no_get = true,
                 "--http-forget-after" => options.http_forget_after = Some(number(&switch, &value()?)?),
+                "--http-redirect" => options.http_redirect = Some(value()?),
                 "--http-require" => options.http_require = Some(value()?),
                 "--sleep" => options.sleep = true,
                 _ => return Err(format!("unknown argument {switch:?}")),
