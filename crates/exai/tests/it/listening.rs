@@ -1,7 +1,9 @@
 //! Servers with a `command` and a `url`: started by exai, reached over HTTP, and only if one of their own
 //! processes listens there.
 
+use std::io::Read;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use exai_test::{eventually, program};
@@ -371,6 +373,69 @@ fn headers_are_sent_and_a_refusal_is_passed_on_in_words() {
     let logs =
         log(&instance) + &std::fs::read_to_string(instance.home().join("log/daemon.log")).expect("a log");
     assert!(!(logs + &text).contains("wrong-one"));
+}
+
+/// Ends a race, also when the test fails.
+struct EndsRace<'a>(&'a AtomicBool);
+
+impl Drop for EndsRace<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Takes the port whenever it is free, for a moment; returns how often, and what it was sent.
+fn race_for(port: u16, over: &AtomicBool) -> (u32, Vec<u8>) {
+    let (mut times, mut heard) = (0, Vec::new());
+    while !over.load(Ordering::Relaxed) {
+        let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) else {
+            std::thread::yield_now();
+            continue;
+        };
+        times += 1;
+        listener.set_nonblocking(true).expect("it can be asked");
+        let until = Instant::now() + Duration::from_millis(100);
+        while Instant::now() < until {
+            if let Ok((mut stream, _)) = listener.accept() {
+                stream.set_read_timeout(Some(Duration::from_millis(50))).expect("it can wait");
+                let mut bytes = [0; 1024];
+                let read = stream.read(&mut bytes).unwrap_or(0);
+                heard.extend_from_slice(&bytes[..read]);
+            }
+            std::thread::yield_now();
+        }
+        drop(listener);
+        // The server gets its turn.
+        let until = Instant::now() + Duration::from_millis(300);
+        eventually("the server's turn is over", LIMIT, || Instant::now() >= until);
+    }
+    (times, heard)
+}
+
+#[test]
+fn a_stranger_that_races_for_the_port_never_hears_a_byte() {
+    let port = free_port();
+    let instance = Instance::new(&listening(port, &["--http-sse"]));
+    let mut client = instance.client("fix");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let stranger = scope.spawn(|| race_for(port, &over));
+        let end = EndsRace(&over);
+        for _ in 0..8 {
+            until_it_answers(&mut client);
+            let pid: u32 = client.call("pid", &json!({})).parse().expect("a pid");
+            let identity = exai_os::process::identify(pid).expect("the table").expect("it lives");
+            exai_os::process::kill_verified(&identity, exai_os::process::Kill::Force).expect("it is ours");
+            // In the middle of its end.
+            for _ in 0..5 {
+                client.ask("tools/call", &json!({"name": "echo", "arguments": {"message": "hello"}}));
+            }
+        }
+        drop(end);
+        let (times, heard) = stranger.join().expect("the stranger");
+        assert!(times >= 3, "it had the port {times} times");
+        assert_eq!(String::from_utf8_lossy(&heard), "", "after {times} times");
+    });
 }
 
 #[test]
