@@ -14,6 +14,7 @@ pub mod detach;
 pub mod evidence;
 pub mod guard;
 pub mod inspect;
+pub mod launchers;
 pub mod local;
 pub mod lock;
 pub mod port;

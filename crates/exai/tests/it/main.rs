@@ -11,5 +11,6 @@ mod http;
 mod lifecycle;
 mod peers;
 mod routing;
+mod selftest;
 mod support;
 mod url;
