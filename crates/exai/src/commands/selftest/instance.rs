@@ -21,7 +21,7 @@ use super::client::Client;
 use super::identity::{GONE, left, lives, pids};
 
 /// How often the daemon looks at its trees, and a little more.
-const LOOK: Duration = Duration::from_secs(4);
+const LOOK: Duration = Duration::from_secs(6);
 
 /// Ends everything that runs in it when it goes.
 pub(super) struct Instance<'a> {
@@ -128,9 +128,19 @@ impl<'a> Instance<'a> {
     pub(super) fn tree_of(&self, pid: u32) -> Result<TreeRecord, String> {
         let has_it = |tree: &TreeRecord| tree.processes.iter().any(|process| process.pid == pid);
         let what = format!("the record of a tree names pid {pid}");
-        let tree = self.bench.wait(&what, LOOK, || Ok(self.trees().into_iter().find(has_it)))?;
+        let tree = self.bench.wait(&what, LOOK, || Ok(self.trees().into_iter().find(has_it)));
+        let tree = tree.map_err(|why| format!("{why}; {}", self.recorded()))?;
         self.remember();
         Ok(tree)
+    }
+
+    /// What the records name, for a failure.
+    fn recorded(&self) -> String {
+        let trees = self.trees().into_iter().map(|tree| {
+            let members = tree.processes.iter().map(|member| format!("{} {}", member.pid, member.name));
+            format!("{} ({}): {}", tree.id, tree.instance, members.collect::<Vec<_>>().join(", "))
+        });
+        format!("the records name {}", trees.collect::<Vec<_>>().join("; "))
     }
 
     /// Notes the processes of this instance that the daemon's own records name.

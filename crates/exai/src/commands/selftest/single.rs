@@ -39,7 +39,7 @@ pub(super) fn run(bench: &Bench) -> Outcome {
 
     let begin = Instant::now();
     let crowd = Crowd::start(&instance)?;
-    let (lost, shims) = crowd.settle(bench)?;
+    let Settled { lost, shims, serves } = crowd.settle(bench)?;
     let took = bench::seconds(begin.elapsed());
     instance.remember();
     let record = instance.record()?;
@@ -57,6 +57,8 @@ pub(super) fn run(bench: &Bench) -> Outcome {
     let listens = only_it_listens(&record, daemon.pid)?;
     drop(shims);
     instance.finish()?;
+    // One of them may have been the daemon.
+    drop(serves);
     Ok(format!(
         "`exai start` took {started}; the second said \"already running\"\n\
          {STARTS} starts, {SERVES} serves and {SHIMS} shims at once with nothing running: 1 daemon (pid {}) after \
@@ -106,8 +108,8 @@ impl<'a> Crowd<'a> {
         Ok(crowd)
     }
 
-    /// Waits until everybody has a daemon, or was refused. Returns how many were, and the shims.
-    fn settle(mut self, bench: &Bench) -> Result<(usize, Settled<'a>), String> {
+    /// Waits until everybody has a daemon, or was refused.
+    fn settle(mut self, bench: &Bench) -> Result<Settled<'a>, String> {
         for start in &mut self.starts {
             let status = bench::ended(&mut start.0, Instant::now() + COMMAND, &|| bench.go_on())
                 .map_err(|why| format!("one of {STARTS} `exai start`: {why}"))?;
@@ -135,14 +137,16 @@ impl<'a> Crowd<'a> {
             }
             Ok((lost + 1 >= SERVES).then_some(()))
         })?;
-        Ok((lost, Settled { _shims: self.shims, _serves: self.serves }))
+        Ok(Settled { lost, shims: self.shims, serves: self.serves })
     }
 }
 
 /// What goes on after the race.
 struct Settled<'a> {
-    _shims: Vec<Client<'a>>,
-    _serves: Vec<Running>,
+    /// How many `exai serve` were refused.
+    lost: usize,
+    shims: Vec<Client<'a>>,
+    serves: Vec<Running>,
 }
 
 /// Asks the system who listens on the daemon's ports.
