@@ -15,6 +15,7 @@ pub mod evidence;
 pub mod failpoint;
 pub mod guard;
 pub mod inspect;
+pub mod launchers;
 pub mod local;
 pub mod lock;
 pub mod port;

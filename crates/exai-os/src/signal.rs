@@ -1,5 +1,8 @@
 //! The system's ways to ask a program to end.
 
+use std::io;
+use std::thread;
+
 use crate::sys;
 
 /// Waits until this process is asked to end: SIGTERM or SIGINT on Unix (SIGHUP is for terminals, which a
@@ -7,4 +10,15 @@ use crate::sys;
 /// Needs a tokio runtime with I/O.
 pub async fn shutdown() {
     sys::signal::shutdown().await;
+}
+
+/// Runs `told` on a thread of its own once this process is asked to end, which then does not end by itself any
+/// more: for programs without a runtime.
+pub fn when_asked_to_end(told: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(shutdown());
+        told();
+    })?;
+    Ok(())
 }

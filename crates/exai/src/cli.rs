@@ -48,6 +48,11 @@ enum Command {
     Logs(LogsArgs),
     /// Show what a daemon that died left behind, and end and remove it
     Cleanup(CleanupArgs),
+    /// Try everything that exai promises, in a private instance
+    Selftest(JsonArgs),
+    /// The MCP server of the self-test
+    #[command(hide = true)]
+    SelftestServer(SelftestServerArgs),
     /// End a server's processes when the daemon is gone
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -118,6 +123,17 @@ pub(crate) struct GuardArgs {
     /// The socket to the daemon
     #[arg(long)]
     pub(crate) control: String,
+}
+
+/// `exai selftest-server`.
+#[derive(Debug, Args)]
+pub(crate) struct SelftestServerArgs {
+    /// How many children to have
+    #[arg(long, default_value_t = 0)]
+    pub(crate) children: u32,
+    /// Stay for a while after the end of stdin
+    #[arg(long)]
+    pub(crate) stubborn: bool,
 }
 
 /// `exai add`.
@@ -239,6 +255,8 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Call(args) => commands::call::run(&args, &printer),
         Command::Logs(args) => commands::logs::run(&args, &printer),
         Command::Cleanup(args) => commands::cleanup::run(&args, &printer),
+        Command::Selftest(args) => commands::selftest::run(&args, &printer),
+        Command::SelftestServer(args) => commands::selftest::server::run(&args, &printer),
         Command::Guard(args) => commands::guard::run(&args),
     }
 }

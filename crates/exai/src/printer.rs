@@ -57,6 +57,12 @@ impl Printer {
         self.line(&format!("{DIM}{text}{DIM:#}"))
     }
 
+    /// Whether something is as it should be, and what that is.
+    pub(crate) fn verdict(&self, ok: bool, text: &str) -> Result<(), Error> {
+        let (style, word) = if ok { (GREEN, "pass") } else { (RED, "FAIL") };
+        self.line(&format!("{style}{word}{style:#}  {text}"))
+    }
+
     /// Makes room for what replaces the data so far, where somebody watches it.
     pub(crate) fn clear_screen(&self) -> Result<(), Error> {
         if io::stdout().is_terminal() { self.raw(b"\x1b[H\x1b[2J\x1b[3J") } else { Ok(()) }

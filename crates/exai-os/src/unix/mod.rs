@@ -7,6 +7,7 @@ pub(crate) mod detach;
 pub(crate) mod environment;
 pub(crate) mod guard;
 pub(crate) mod inspect;
+pub(crate) mod launchers;
 pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod port;

@@ -8,6 +8,7 @@ pub(crate) mod environment;
 pub(crate) mod evidence;
 pub(crate) mod guard;
 pub(crate) mod inspect;
+pub(crate) mod launchers;
 pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod port;

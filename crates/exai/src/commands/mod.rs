@@ -10,6 +10,7 @@ pub(crate) mod logs;
 pub(crate) mod ps;
 pub(crate) mod remove;
 pub(crate) mod restart;
+pub(crate) mod selftest;
 pub(crate) mod serve;
 pub(crate) mod shim;
 pub(crate) mod start;

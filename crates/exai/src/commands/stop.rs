@@ -80,6 +80,7 @@ pub(super) fn tell(ended: &Ended, printer: &Printer) -> Result<(), Error> {
     Ok(())
 }
 
-fn processes_of(number: usize) -> String {
+/// `1 process`, `2 processes`.
+pub(super) fn processes_of(number: usize) -> String {
     if number == 1 { "1 process".to_owned() } else { format!("{number} processes") }
 }

@@ -13,5 +13,6 @@ mod lifecycle;
 mod listening;
 mod peers;
 mod routing;
+mod selftest;
 mod support;
 mod url;

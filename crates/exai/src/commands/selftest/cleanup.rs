@@ -1,0 +1,132 @@
+//! Processes accumulate: a daemon and its guards die at the same moment, and servers are left.
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::Duration;
+
+use exai_os::process::Identity;
+use exai_proto::documents::{Action, Cleanup, Found};
+use exai_proto::exit;
+use exai_supervisor::record::{Place, TreeRecord};
+use serde_json::json;
+
+use super::Outcome;
+use super::bench::Bench;
+use super::decoy::Decoy;
+use super::identity::{gone, left, lives, pids, send_kill};
+use super::instance::{Instance, below_a_shell};
+use crate::commands::{count, stop};
+
+const SERVERS: [&str; 3] = ["one", "two", "three"];
+/// A guard may see its daemon's end before its own. Then it has ended its tree, as it should.
+const ATTEMPTS: u32 = 10;
+/// What a guard has begun to end is gone after that.
+const SETTLED: Duration = Duration::from_millis(100);
+
+pub(super) fn run(bench: &Bench) -> Outcome {
+    let servers = SERVERS.map(|name| below_a_shell(bench, name, &["--stubborn"]));
+    let servers = servers.into_iter().collect::<Result<String, String>>()?;
+    let instance = Instance::new(bench, "cleanup", &servers)?;
+    let (trees, survivors) = accumulate(&instance)?;
+    let alike = Decoy::start(bench, None)?;
+    let owner = trees.first().map(|tree| format!("{}.{}", tree.instance, tree.id)).unwrap_or_default();
+    let marked = Decoy::start(bench, Some(&owner))?;
+
+    let plan: Cleanup = instance.document(exit::FINDINGS, &["cleanup", "--json"])?;
+    only(&plan, &survivors)?;
+    let still = left(&survivors)?.len();
+    if plan.applied || still != survivors.len() {
+        return Err("`exai cleanup` without --apply has ended something".to_owned());
+    }
+    // It says that it leaves the marked one, where the system shows marks.
+    let done = instance.exai(&["cleanup", "--apply", "--json"])?;
+    let done: Cleanup = serde_json::from_str(&done.out)
+        .map_err(|error| format!("`exai cleanup --apply --json`: {error}: {}{}", done.out, done.err))?;
+    only(&done, &survivors)?;
+    let still = left(&survivors)?;
+    if !still.is_empty() {
+        return Err(format!("`exai cleanup --apply` has returned, and there still is {}", pids(&still)));
+    }
+    for decoy in [&alike, &marked] {
+        if !lives(&decoy.identity)? {
+            return Err(format!("`exai cleanup --apply` ended a stranger, pid {}", decoy.identity.pid));
+        }
+    }
+    let record = instance.home().daemon_record();
+    if record.exists() {
+        return Err(format!("`exai cleanup --apply` left {}", record.display()));
+    }
+    let left_alone = pids(&[alike.identity.clone(), marked.identity.clone()]);
+    drop(marked);
+    instance.ends(exit::DONE, &["cleanup", "--apply"])?;
+    instance.ends(exit::DONE, &["cleanup"])?;
+    drop(alike);
+    instance.finish()?;
+    Ok(format!(
+        "daemon and {} killed together: {} left behind; `exai cleanup` named exactly these and ended none, \
+         `--apply` ended all of them ({} MiB freed) and removed daemon.json\n\
+         {left_alone} live: the same program with the same arguments, one with a copied mark in its environment",
+        count(trees.len(), "guard"),
+        stop::processes_of(survivors.len()),
+        done.freed_bytes >> 20,
+    ))
+}
+
+/// Kills the daemon and its guards at once, and returns the trees and who is left of them.
+fn accumulate(instance: &Instance<'_>) -> Result<(Vec<TreeRecord>, Vec<Identity>), String> {
+    for _ in 0..ATTEMPTS {
+        let trees = start(instance)?;
+        let members = || trees.iter().flat_map(|tree| &tree.processes);
+        let of = |guard: bool| {
+            let some = members().filter(move |member| (member.place == Place::Guard) == guard);
+            some.map(|member| member.identity.clone()).collect::<Vec<_>>()
+        };
+        let (guards, rest) = (of(true), of(false));
+        let daemon = instance.daemon()?;
+        // The end of its socket reaches a guard only when the daemon is taken down: mostly later than this.
+        send_kill(&daemon)?;
+        for guard in &guards {
+            // One that was quicker has ended its tree.
+            let _ = send_kill(guard);
+        }
+        for identity in guards.iter().chain([&daemon]) {
+            gone(identity)?;
+        }
+        thread::sleep(SETTLED);
+        let survivors = left(&rest)?;
+        if survivors.len() == rest.len() {
+            return Ok((trees, survivors));
+        }
+        instance.remember();
+        // Nobody is left, or few are: the next daemon ends them.
+    }
+    Err(format!("in {ATTEMPTS} attempts the guards were quicker than a kill; nothing could be left behind"))
+}
+
+/// Starts every server and returns the trees.
+fn start(instance: &Instance<'_>) -> Result<Vec<TreeRecord>, String> {
+    instance.start()?;
+    let mut client = instance.client("selftest")?;
+    let mut trees = Vec::new();
+    for name in SERVERS {
+        let said = client.call(&format!("{name}__pid"), &json!({}))?;
+        let pid = said.parse().map_err(|_| format!("{name} said `{said}` when it was asked for its pid"))?;
+        trees.push(instance.tree_of(pid)?);
+    }
+    client.finish()?;
+    Ok(trees)
+}
+
+/// Whether what is to be ended is exactly this.
+fn only(cleanup: &Cleanup, survivors: &[Identity]) -> Result<(), String> {
+    let ended = cleanup.found.iter().filter_map(|found| match found {
+        Found::Process { pid, action: Action::Kill, .. } => Some(*pid),
+        Found::Process { .. } | Found::File { .. } => None,
+    });
+    let ended: BTreeSet<u32> = ended.collect();
+    let wanted: BTreeSet<u32> = survivors.iter().map(|identity| identity.pid).collect();
+    if ended == wanted {
+        return Ok(());
+    }
+    Err(format!("left behind are the pids {wanted:?}, and `exai cleanup` would end {ended:?}"))
+}

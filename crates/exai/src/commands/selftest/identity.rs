@@ -1,0 +1,52 @@
+//! Processes that are known for certain: alive, ended, gone.
+
+use std::time::{Duration, Instant};
+
+use exai_os::process::{self, Identity, Kill, Killed};
+
+/// How long a killed process may take to be gone.
+pub(super) const GONE: Duration = Duration::from_secs(5);
+
+/// Whether exactly this process lives.
+pub(super) fn lives(identity: &Identity) -> Result<bool, String> {
+    let found = process::identify(identity.pid)
+        .map_err(|error| format!("cannot identify pid {}: {error}", identity.pid))?;
+    Ok(found.as_ref() == Some(identity))
+}
+
+/// Those that live.
+pub(super) fn left<'i>(all: impl IntoIterator<Item = &'i Identity>) -> Result<Vec<Identity>, String> {
+    let all = all.into_iter().map(|identity| Ok(lives(identity)?.then(|| identity.clone())));
+    all.filter_map(Result::transpose).collect()
+}
+
+/// Ends exactly this process by force, and waits until it is gone.
+pub(super) fn kill(identity: &Identity) -> Result<(), String> {
+    send_kill(identity)?;
+    gone(identity)
+}
+
+/// Ends exactly this process by force.
+pub(super) fn send_kill(identity: &Identity) -> Result<(), String> {
+    let pid = identity.pid;
+    match process::kill_verified(identity, Kill::Force) {
+        Ok(Killed::Signalled) => Ok(()),
+        Ok(Killed::AlreadyGone | Killed::NotTheSame) => Err(format!("pid {pid} had ended by itself")),
+        Err(error) => Err(format!("cannot end pid {pid}: {error}")),
+    }
+}
+
+/// Waits until a process is gone.
+pub(super) fn gone(identity: &Identity) -> Result<(), String> {
+    match process::wait_gone(identity, Instant::now() + GONE) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!("pid {} was killed and is still there", identity.pid)),
+        Err(error) => Err(format!("cannot wait for pid {}: {error}", identity.pid)),
+    }
+}
+
+/// `pid 5`, `pids 5, 6`
+pub(super) fn pids(all: &[Identity]) -> String {
+    let numbers: Vec<String> = all.iter().map(|identity| identity.pid.to_string()).collect();
+    format!("{} {}", if all.len() == 1 { "pid" } else { "pids" }, numbers.join(", "))
+}
