@@ -30,4 +30,6 @@ pub(crate) mod evidence;
 
 mod descriptors;
 mod orphans;
+#[cfg(target_os = "linux")]
+mod sock_diag;
 mod wire;

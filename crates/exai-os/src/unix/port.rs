@@ -45,6 +45,15 @@ pub(crate) fn owner(addr: SocketAddr) -> io::Result<Option<u32>> {
 
 /// The listening sockets of this network namespace: address and inode.
 fn listening() -> io::Result<Vec<(SocketAddr, u64)>> {
+    #[cfg(target_os = "linux")]
+    if let Ok(all) = super::sock_diag::listening() {
+        return Ok(all);
+    }
+    // A sandbox, or a kernel built without it.
+    listening_by_proc()
+}
+
+pub(super) fn listening_by_proc() -> io::Result<Vec<(SocketAddr, u64)>> {
     let mut all = Vec::new();
     match fs::read_to_string("/proc/net/tcp") {
         Ok(table) => all.extend(table.lines().filter_map(row)),
