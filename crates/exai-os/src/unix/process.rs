@@ -155,7 +155,9 @@ pub(crate) fn wait_gone(identity: &Identity, deadline: Instant) -> io::Result<bo
         Err(Errno::SRCH) => return Ok(true),
         Err(error) => return Err(error.into()),
     };
-    if identify(identity.pid)?.as_ref() != Some(identity) {
+    // A first thread that has ended looks like a zombie while others still hold the process's files and locks:
+    // the pidfd tells when the last one is gone.
+    if identify_even_dead(identity.pid)?.as_ref() != Some(identity) {
         return Ok(true);
     }
     let mut wait = [PollFd::new(&pidfd, PollFlags::IN)];

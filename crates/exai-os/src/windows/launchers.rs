@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) fn shell(program: &str, args: &[&str]) -> io::Result<(String, Vec<String>)> {
     check(program, args)?;
-    let words = ["/d", "/c", program].iter().chain(args).map(|&word| word.to_owned());
-    Ok(("cmd".to_owned(), words.collect()))
+    let words = ["/d", "/c", program].into_iter().chain(args.iter().copied());
+    Ok(("cmd".to_owned(), words.map(str::to_owned).collect()))
 }
 
 pub(crate) fn script(dir: &Path, name: &str, program: &str, args: &[&str]) -> io::Result<PathBuf> {

@@ -24,6 +24,7 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
 pub(crate) fn adopt_orphans() -> io::Result<()> {
     Ok(())
 }
@@ -84,7 +85,7 @@ impl Tree {
     }
 
     pub(crate) async fn unguarded(&mut self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     pub(crate) async fn ended(&mut self, _known: &Known, _mark: &str) -> Vec<u32> {
