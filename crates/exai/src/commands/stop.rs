@@ -25,6 +25,8 @@ pub(crate) fn run(args: &StopArgs, printer: &Printer) -> Result<u8, Error> {
     let ended = stop::stop(&door, Duration::from_secs(args.timeout), ByeReason::Stop)?;
     printer.clear_progress();
     let Some(ended) = ended else {
+        // One that was killed a moment ago may still have guards at work.
+        prove_that_nothing_is_left(door.home())?;
         printer.line(&format!("no exai daemon runs (state directory {})", door.home().path().display()))?;
         return Ok(exit::DONE);
     };
