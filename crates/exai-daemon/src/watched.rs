@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use exai_os::process::{Identity, ProcessInfo};
+use exai_os::process::{self, Identity, ProcessInfo};
 use exai_os::tree::Known;
 use exai_proto::documents::Unexpected;
 use exai_supervisor::job::Seen;
@@ -17,6 +17,18 @@ const SUCCESSION: Duration = Duration::from_secs(2);
 const DOUBTFUL_SUCCESSION: Duration = Duration::from_secs(10);
 /// How often an exchange is tried that does not tell who the server is.
 const TRIES: u32 = 3;
+
+/// When else a tree is looked at, by the age it has then. What leaves its parent and its environment does so while a
+/// server starts, and can be proven to be of the tree only by what was recorded before: if daemon and guard die
+/// together, nothing else tells of it.
+const YOUNG: [Duration; 6] = [
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+];
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -35,6 +47,9 @@ pub(crate) struct Tree {
     pub(crate) lost: Option<Instant>,
     /// It was said that the tree is too large, and is not said again before it was smaller.
     pub(crate) said_too_many: bool,
+    /// When it was started, and how many of the looks at young trees it has had.
+    pub(crate) since: Instant,
+    pub(crate) looks: usize,
 }
 
 /// The process that was taken for the server.
@@ -69,6 +84,17 @@ impl Tree {
 
     pub(crate) fn root(&self) -> Option<&Identity> {
         self.place(Place::Root)
+    }
+
+    /// When it is looked at next because it is young.
+    pub(crate) fn look_due(&self) -> Option<Instant> {
+        YOUNG.get(self.looks).map(|age| self.since + *age)
+    }
+
+    /// It is looked at now: looks that were missed are not made up for.
+    pub(crate) fn looked(&mut self) {
+        let age = self.since.elapsed();
+        self.looks = YOUNG.iter().filter(|due| **due <= age).count();
     }
 
     /// Who is in the tree, the guard first.
@@ -148,6 +174,7 @@ impl Tree {
         };
         let mut members = self.members(table);
         members.retain(|one| Some(one.pid) != guard);
+        self.keep_the_separated(table, &mut members);
         let now: BTreeSet<(u32, u64)> =
             members.iter().map(|one| (one.pid, one.start)).chain([(root.pid, root.start)]).collect();
         let recorded_before = self.record.processes.iter().filter(|one| one.place != Place::Guard);
@@ -167,6 +194,25 @@ impl Tree {
         });
         self.record.processes.extend(members.iter().map(recorded));
         true
+    }
+
+    /// Adds who was in the tree before and lives, though nothing leads to it any more: its guard was killed, and it
+    /// had left its parent. Its record is all that tells of it should the daemon be killed before it has ended it.
+    fn keep_the_separated(&self, table: &[ProcessInfo], members: &mut Vec<ProcessInfo>) {
+        if self.record.containment == Containment::Group {
+            return;
+        }
+        let recorded = self.record.processes.iter().filter(|one| one.place == Place::Member);
+        for one in recorded {
+            let is_it =
+                |now: &&ProcessInfo| (now.pid, now.start) == (one.pid, one.identity.start) && !now.zombie;
+            let Some(now) = table.iter().find(is_it) else { continue };
+            for found in process::descendants(table, now.pid).into_iter().chain([now.clone()]) {
+                if !members.iter().any(|known| known.pid == found.pid) {
+                    members.push(found);
+                }
+            }
+        }
     }
 
     /// Whether the process that was taken for the server is in the tree no more.

@@ -74,6 +74,7 @@ impl<'a> Killer<'a> {
             }
         };
         let hit = at_once(&victims);
+        self.world.note_records();
         if hit > 0 {
             self.done += 1;
             *self.kinds.entry(kind).or_default() += 1;

@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use exai_os::evidence::environment_variable;
-use exai_os::process::{self, Identity, ProcessInfo};
+use exai_os::process::{self, Identity, Kill, ProcessInfo};
+use exai_supervisor::record::TreeRecord;
 
 use crate::support::Instance;
 
@@ -35,6 +36,17 @@ pub(super) struct Scene {
     pub(super) members: Vec<Identity>,
 }
 
+/// A process that is in no tree of the daemon that runs.
+#[derive(Debug)]
+#[expect(dead_code, reason = "a failure shows all of it")]
+pub(super) struct Left {
+    pub(super) process: ProcessInfo,
+    whose: String,
+    marked: bool,
+    /// Something tells of it: a record, or its environment.
+    pub(super) provable: bool,
+}
+
 #[derive(Default)]
 struct State {
     scene: Scene,
@@ -42,6 +54,8 @@ struct State {
     guards: HashSet<Key>,
     /// Everybody who was ever seen below a guard, and the arguments of that guard.
     members: HashMap<Key, String>,
+    /// Everybody whom a record has named when somebody was killed.
+    recorded: HashSet<Key>,
     /// Every file that was ever `instance.lock`.
     locks: BTreeSet<u64>,
     looks: u32,
@@ -122,7 +136,6 @@ impl World {
         state.looks += 1;
     }
 
-    /// A process that was just made still has the arguments of its maker: it is what it is if the second look says so.
     fn is_of_home(&self, one: &ProcessInfo) -> bool {
         let home = environment_variable(one.pid, "EXAI_HOME").ok().flatten();
         home.as_deref() == self.home.to_str()
@@ -159,12 +172,21 @@ impl World {
         listening.filter_map(|line| line.find(&place).map(|at| line[at..].to_owned())).collect()
     }
 
+    /// Reads the records that are there now: when the daemon is dead, what it knew.
+    pub(super) fn note_records(&self) {
+        let Ok(entries) = std::fs::read_dir(self.home.join("servers")) else { return };
+        // One that is removed meanwhile is of a tree that has ended.
+        let records = entries.flatten().filter_map(|entry| TreeRecord::read(&entry.path()).ok());
+        let keys = records.flat_map(|record| record.processes).map(|one| (one.pid, one.identity.start));
+        self.state.lock().expect("a state").recorded.extend(keys);
+    }
+
     pub(super) fn scene(&self) -> Scene {
         self.state.lock().expect("a state").scene.clone()
     }
 
     /// Who was seen in a tree, or says that it is of one, and is in no tree of the daemon that runs.
-    pub(super) fn left_over(&self, decoys: &BTreeSet<u32>) -> Vec<String> {
+    pub(super) fn left_over(&self, decoys: &BTreeSet<u32>) -> Vec<Left> {
         let table = process::snapshot().expect("the process table");
         self.look(&table);
         let daemon = self.scene().daemons.first().map(|daemon| daemon.pid);
@@ -187,10 +209,17 @@ impl World {
         left.map(|one| {
             let whose =
                 state.members.get(&(one.pid, one.start)).map_or("never seen in a tree", String::as_str);
-            let args = process::command_line(one.pid).unwrap_or_default();
-            format!("{whose}: {one:?} {args:?}")
+            let key = (one.pid, one.start);
+            let marked = environment_variable(one.pid, "EXAI_OWNER").is_ok_and(|mark| mark.is_some());
+            let provable = marked || state.recorded.contains(&key) || state.guards.contains(&key);
+            Left { process: one.clone(), whose: whose.to_owned(), marked, provable }
         })
         .collect()
+    }
+
+    pub(super) fn end(&self, one: &ProcessInfo) {
+        let identity = Identity { boot: self.boot.clone(), pid: one.pid, start: one.start };
+        process::kill_verified(&identity, Kill::Force).expect("it can be killed");
     }
 
     /// Whoever has our marks, but for the decoys.
