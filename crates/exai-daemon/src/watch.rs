@@ -280,11 +280,11 @@ impl Watch {
             known.extend(tree.guard().map(|guard| guard.pid));
             if tree.renew(table, &children) {
                 self.write(&tree.record);
-                if tree.lost.is_none() && tree.server_is_gone(table) {
-                    tree.measuring = Measuring::Not;
-                    tree.lost = Some(Instant::now());
-                    state.orders.push_back(Order::Measure(instance));
-                }
+            }
+            if tree.lost.is_none() && tree.server_is_gone(table) {
+                tree.measuring = Measuring::Not;
+                tree.lost = Some(Instant::now());
+                state.orders.push_back(Order::Measure(instance));
             }
             if tree.is_unserved() {
                 unserved.push(instance);

@@ -183,7 +183,8 @@ impl Tree {
 
     /// One byte always has room; a guard that is gone is seen where it is read from.
     fn tell(&mut self, byte: u8) {
-        let _ = self.control.try_write(&[byte]);
+        // Not as tokio writes: that fails until its reactor has seen this socket once.
+        let _ = rustix::net::send(&self.control, &[byte], rustix::net::SendFlags::NOSIGNAL);
     }
 
     pub(crate) async fn exited(&mut self) -> RootExit {

@@ -23,7 +23,7 @@ const UNDER_WAY: usize = 2;
 const HONEST: [i64; 4] = [-31001, -31002, -31005, -31006];
 
 pub(super) struct Clients {
-    pub(super) over: AtomicBool,
+    over: AtomicBool,
     resting: AtomicBool,
     slots: Vec<Slot>,
     answered: [AtomicU32; SERVERS.len()],
@@ -78,6 +78,12 @@ impl Clients {
                 }
             });
         }
+    }
+
+    /// Everybody leaves.
+    pub(super) fn stop(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        self.resting.store(true, Ordering::Relaxed);
     }
 
     /// No more calls; returns when every request is answered. The shims stay.
