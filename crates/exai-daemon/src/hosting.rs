@@ -82,12 +82,17 @@ impl Host {
                 let mut record = place.record(&config);
                 // An intent first: who comes after a crash knows that something may be there.
                 let written = record.write(&place.home.servers_dir());
-                let job = exai_supervisor::start(&spec, instance, jobs, &owned).map_err(|error| {
+                let mut completed = Ok(());
+                let known = |guard: Option<&Identity>, root: &Identity| {
+                    completed = written.and_then(|()| place.complete(&mut record, guard, root));
+                };
+                let started = exai_supervisor::start(&spec, instance, jobs, &owned, known);
+                let job = started.map_err(|error| {
                     // It stays only where it cannot be removed.
                     let _ = record.remove(&place.home.servers_dir());
                     format!("could not be started: {}: {error}", spec.launch.program.display())
                 })?;
-                if let Err(error) = written.and_then(|()| place.complete(&mut record, &job)) {
+                if let Err(error) = completed {
                     tracing::warn!(id = place.id, %error, "the record of a server's processes cannot be written");
                 }
                 Ok::<Started, String>(Started { job, record, max_processes: config.max_processes, reached })
@@ -211,8 +216,8 @@ impl Place {
         }
     }
 
-    /// Now guard and root are known.
-    fn complete(&self, record: &mut TreeRecord, job: &Job) -> io::Result<()> {
+    /// Now guard and root are known, and the program does not run yet.
+    fn complete(&self, record: &mut TreeRecord, guard: Option<&Identity>, root: &Identity) -> io::Result<()> {
         let recorded = |identity: &Identity, place, name: &str| Recorded {
             pid: identity.pid,
             identity: identity.clone(),
@@ -220,8 +225,8 @@ impl Place {
             name: name.to_owned(),
         };
         record.processes =
-            job.guard().map(|guard| recorded(guard, record::Place::Guard, "exai")).into_iter().collect();
-        record.processes.push(recorded(job.root(), record::Place::Root, &self.server));
+            guard.map(|guard| recorded(guard, record::Place::Guard, "exai")).into_iter().collect();
+        record.processes.push(recorded(root, record::Place::Root, &self.server));
         record.write(&self.home.servers_dir())
     }
 }

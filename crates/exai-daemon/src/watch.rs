@@ -91,8 +91,11 @@ impl Watch {
             taken: None,
             lost: None,
             said_too_many: false,
+            since: Instant::now(),
+            looks: 0,
         };
         self.state().trees.insert(instance, tree);
+        self.0.wake.notify_all();
     }
 
     /// The server of a tree has answered `initialize`: now it can be found out who that is.
@@ -173,6 +176,7 @@ impl Watch {
                 self.carry_out(order, hub);
             }
             if due > Instant::now() {
+                self.look_at_the_young();
                 continue;
             }
             let began = process::thread_time();
@@ -194,11 +198,41 @@ impl Watch {
 
     /// Waits for orders or until `due`; `None` when the daemon ends.
     fn wait(&self, due: Instant) -> Option<VecDeque<Order>> {
-        let rest = |state: &mut State| !state.closing && state.orders.is_empty();
-        let pause = due.saturating_duration_since(Instant::now());
-        let waited = self.0.wake.wait_timeout_while(self.state(), pause, rest);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        (!state.closing).then(|| std::mem::take(&mut state.orders))
+        let mut state = self.state();
+        loop {
+            // A tree that came meanwhile is looked at sooner.
+            let due = state.trees.values().filter_map(Tree::look_due).fold(due, Instant::min);
+            let pause = due.saturating_duration_since(Instant::now());
+            if state.closing || !state.orders.is_empty() || pause.is_zero() {
+                return (!state.closing).then(|| std::mem::take(&mut state.orders));
+            }
+            let waited = self.0.wake.wait_timeout(state, pause);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Puts into their records who is in the trees that were started a moment ago.
+    fn look_at_the_young(&self) {
+        let is_due = |tree: &Tree| tree.look_due().is_some_and(|due| due <= Instant::now());
+        if !self.state().trees.values().any(is_due) {
+            return;
+        }
+        let Ok(table) = process::snapshot() else { return };
+        let children = children(&table);
+        let mut state = self.state();
+        for tree in state.trees.values_mut().filter(|tree| tree.look_due().is_some()) {
+            tree.looked();
+            if tree.renew(&table, &children) {
+                self.write(&tree.record);
+            }
+        }
+    }
+
+    /// While the lock is held: a tree that has ended must not get its record back.
+    fn write(&self, record: &TreeRecord) {
+        if let Err(error) = record.write(&self.0.home.servers_dir()) {
+            tracing::warn!(id = record.id, %error, "the record of a server's processes cannot be written");
+        }
     }
 
     fn carry_out(&self, order: Order, hub: &HubHandle) {
@@ -241,20 +275,16 @@ impl Watch {
         let state = &mut *state;
         let mut known: BTreeSet<u32> = state.shims.values().copied().chain([std::process::id()]).collect();
         let mut unexpected = Vec::new();
-        let me = std::process::id();
-        let children: Vec<ProcessInfo> = table.iter().filter(|one| one.ppid == me).cloned().collect();
+        let children = children(table);
         for (&instance, tree) in &mut state.trees {
             known.extend(tree.guard().map(|guard| guard.pid));
             if tree.renew(table, &children) {
-                // While the lock is held: a tree that has ended must not get its record back.
-                if let Err(error) = tree.record.write(&self.0.home.servers_dir()) {
-                    tracing::warn!(id = tree.record.id, %error, "the record of a server's processes cannot be written");
-                }
-                if tree.lost.is_none() && tree.server_is_gone(table) {
-                    tree.measuring = Measuring::Not;
-                    tree.lost = Some(Instant::now());
-                    state.orders.push_back(Order::Measure(instance));
-                }
+                self.write(&tree.record);
+            }
+            if tree.lost.is_none() && tree.server_is_gone(table) {
+                tree.measuring = Measuring::Not;
+                tree.lost = Some(Instant::now());
+                state.orders.push_back(Order::Measure(instance));
             }
             if tree.is_unserved() {
                 unserved.push(instance);
@@ -265,4 +295,9 @@ impl Watch {
         state.unexpected = unexpected;
         unserved
     }
+}
+
+fn children(table: &[ProcessInfo]) -> Vec<ProcessInfo> {
+    let me = std::process::id();
+    table.iter().filter(|one| one.ppid == me).cloned().collect()
 }

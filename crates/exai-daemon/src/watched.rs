@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use exai_os::process::{Identity, ProcessInfo};
+use exai_os::process::{self, Identity, ProcessInfo};
 use exai_os::tree::Known;
 use exai_proto::documents::Unexpected;
 use exai_supervisor::job::Seen;
@@ -17,6 +17,18 @@ const SUCCESSION: Duration = Duration::from_secs(2);
 const DOUBTFUL_SUCCESSION: Duration = Duration::from_secs(10);
 /// How often an exchange is tried that does not tell who the server is.
 const TRIES: u32 = 3;
+
+/// When else a tree is looked at, by the age it has then. What leaves its parent and its environment does so while a
+/// server starts, and can be proven to be of the tree only by what was recorded before: if daemon and guard die
+/// together, nothing else tells of it.
+const YOUNG: [Duration; 6] = [
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+];
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -35,6 +47,9 @@ pub(crate) struct Tree {
     pub(crate) lost: Option<Instant>,
     /// It was said that the tree is too large, and is not said again before it was smaller.
     pub(crate) said_too_many: bool,
+    /// When it was started, and how many of the looks at young trees it has had.
+    pub(crate) since: Instant,
+    pub(crate) looks: usize,
 }
 
 /// The process that was taken for the server.
@@ -69,6 +84,17 @@ impl Tree {
 
     pub(crate) fn root(&self) -> Option<&Identity> {
         self.place(Place::Root)
+    }
+
+    /// When it is looked at next because it is young.
+    pub(crate) fn look_due(&self) -> Option<Instant> {
+        YOUNG.get(self.looks).map(|age| self.since + *age)
+    }
+
+    /// It is looked at now: looks that were missed are not made up for.
+    pub(crate) fn looked(&mut self) {
+        let age = self.since.elapsed();
+        self.looks = YOUNG.iter().filter(|due| **due <= age).count();
     }
 
     /// Who is in the tree, the guard first.
@@ -148,6 +174,7 @@ impl Tree {
         };
         let mut members = self.members(table);
         members.retain(|one| Some(one.pid) != guard);
+        self.keep_the_separated(table, &mut members);
         let now: BTreeSet<(u32, u64)> =
             members.iter().map(|one| (one.pid, one.start)).chain([(root.pid, root.start)]).collect();
         let recorded_before = self.record.processes.iter().filter(|one| one.place != Place::Guard);
@@ -169,10 +196,32 @@ impl Tree {
         true
     }
 
-    /// Whether the process that was taken for the server is in the tree no more.
+    /// Adds who was in the tree before and lives, though nothing leads to it any more: its guard was killed, and it
+    /// had left its parent. Its record is all that tells of it should the daemon be killed before it has ended it.
+    fn keep_the_separated(&self, table: &[ProcessInfo], members: &mut Vec<ProcessInfo>) {
+        if self.record.containment == Containment::Group {
+            return;
+        }
+        let recorded = self.record.processes.iter().filter(|one| one.place == Place::Member);
+        for one in recorded {
+            let is_it =
+                |now: &&ProcessInfo| (now.pid, now.start) == (one.pid, one.identity.start) && !now.zombie;
+            let Some(now) = table.iter().find(is_it) else { continue };
+            for found in process::descendants(table, now.pid).into_iter().chain([now.clone()]) {
+                if !members.iter().any(|known| known.pid == found.pid) {
+                    members.push(found);
+                }
+            }
+        }
+    }
+
+    /// Whether the process that was taken for the server is in the tree no more. To be asked when the tree is
+    /// renewed with this table.
     pub(crate) fn server_is_gone(&self, table: &[ProcessInfo]) -> bool {
         let Some(Taken { pid, start, .. }) = self.taken else { return false };
-        !self.members(table).iter().any(|one| (one.pid, one.start) == (pid, start))
+        let lives = table.iter().any(|one| (one.pid, one.start) == (pid, start) && !one.zombie);
+        let is_member = |one: &Recorded| (one.pid, one.identity.start) == (pid, start);
+        !(lives && self.record.processes.iter().any(is_member))
     }
 
     /// Whether it is gone for so long that nobody will answer in its place.
@@ -211,4 +260,89 @@ fn listening(addr: SocketAddr, facts: &[Facts]) -> Listening {
     let members = tree::listeners(&members, addr).unwrap_or_default();
     let stranger = if members.is_empty() { exai_os::port::owner(addr).ok().flatten() } else { None };
     Listening { addr, members, stranger }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(pid: u32, ppid: u32, start: u64) -> ProcessInfo {
+        ProcessInfo { pid, ppid, pgid: pid, name: String::new(), start, rss_bytes: 0, zombie: false }
+    }
+
+    fn tree(containment: Containment) -> Tree {
+        let identity = |pid: u32, start| Identity { boot: "b".to_owned(), pid, start };
+        let recorded =
+            |pid, start, place| Recorded { pid, identity: identity(pid, start), place, name: String::new() };
+        let record = TreeRecord {
+            schema: exai_supervisor::record::SCHEMA,
+            instance: "n".to_owned(),
+            daemon: identity(2, 1),
+            server: "fix".to_owned(),
+            id: "fix#1".to_owned(),
+            started_at: String::new(),
+            containment,
+            processes: vec![recorded(3, 10, Place::Guard), recorded(4, 11, Place::Root)],
+        };
+        Tree {
+            record,
+            max_processes: 64,
+            pipes: None,
+            addr: None,
+            seen: Seen::default(),
+            initialized: None,
+            measuring: Measuring::Not,
+            taken: None,
+            lost: None,
+            said_too_many: false,
+            since: Instant::now(),
+            looks: 0,
+        }
+    }
+
+    fn recorded(tree: &Tree) -> Vec<u32> {
+        tree.record.processes.iter().map(|one| one.pid).collect()
+    }
+
+    #[test]
+    fn who_left_its_parent_stays_recorded_when_the_guard_is_gone() {
+        let mut tree = tree(Containment::Strict);
+        let guarded = [row(3, 2, 10), row(4, 3, 11), row(5, 3, 12)];
+        assert!(tree.renew(&guarded, &[]));
+        assert_eq!(recorded(&tree), [3, 4, 5]);
+        // The guard is killed: its children are the daemon's. One of them has a child of its own now.
+        let alone = [row(4, 2, 11), row(5, 2, 12), row(6, 5, 13), row(7, 2, 14)];
+        assert!(tree.renew(&alone, &[]));
+        assert_eq!(recorded(&tree), [3, 4, 6, 5]);
+        assert!(!tree.renew(&alone, &[]), "nothing is new");
+        // One has ended and another process has its number; the root's stays, for its group.
+        assert!(tree.renew(&[row(5, 2, 99)], &[]));
+        assert_eq!(recorded(&tree), [3, 4]);
+    }
+
+    #[test]
+    fn who_left_the_group_is_recorded_only_where_the_tree_reaches_it() {
+        let mut tree = tree(Containment::Group);
+        let member = ProcessInfo { pgid: 4, ..row(5, 3, 12) };
+        tree.renew(&[row(3, 2, 10), row(4, 3, 11), member], &[]);
+        assert_eq!(recorded(&tree), [3, 4, 5]);
+        tree.renew(&[row(4, 2, 11), row(5, 2, 12)], &[]);
+        assert_eq!(recorded(&tree), [3, 4]);
+    }
+
+    #[test]
+    fn a_young_tree_is_looked_at_often_and_an_old_one_no_more() {
+        let mut tree = tree(Containment::Strict);
+        assert_eq!(tree.look_due(), Some(tree.since + YOUNG[0]));
+        tree.since = Instant::now().checked_sub(Duration::from_millis(60)).expect("a time");
+        tree.looked();
+        assert_eq!(
+            tree.look_due(),
+            Some(tree.since + YOUNG[3]),
+            "those that were missed are not made up for"
+        );
+        tree.since = tree.since.checked_sub(Duration::from_secs(1)).expect("a time");
+        tree.looked();
+        assert_eq!(tree.look_due(), None);
+    }
 }

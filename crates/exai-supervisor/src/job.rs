@@ -149,15 +149,18 @@ impl Seen {
 /// Spawns the program. What happens to it is sent to `events` under `tag`. Its tasks are spawned on
 /// `tasks`; they end with the process tree.
 ///
+/// `known` is told the guard, if any, and the root before the root's program runs; see [`exai_os::tree::start`].
+///
 /// Blocks for the time of two forks and execs; needs a tokio runtime around it.
 pub fn start<T: Copy + Send + 'static>(
     spec: &Spec,
     tag: T,
     events: mpsc::Sender<(T, JobEvent)>,
     tasks: &TaskTracker,
+    known: impl FnOnce(Option<&Identity>, &Identity),
 ) -> io::Result<Job> {
     let log = Arc::new(Mutex::new(crate::log::Log::open(spec.log.clone())?));
-    let (tree, stdio) = contained::start(&spec.launch)?;
+    let (tree, stdio) = contained::start(&spec.launch, known)?;
     let (root, guard) = (tree.root().clone(), tree.guard().cloned());
     let pipes = Pipes::between(&stdio).ok();
     let seen = Seen::default();

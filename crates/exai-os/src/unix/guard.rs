@@ -29,7 +29,7 @@ pub(crate) fn run(control: &str) -> io::Result<()> {
         super::tree::adopt_orphans()?;
     }
     name_this_process();
-    let started = start(&order);
+    let started = start(&order, &control);
     // The streams are the root's. A copy here would keep them open when it has closed them.
     forget_stdio()?;
     let mut tree = match started {
@@ -40,9 +40,8 @@ pub(crate) fn run(control: &str) -> io::Result<()> {
         }
     };
     drop(order);
-    let start = process::identify_even_dead(tree.root_pid())?.map_or(0, |root| root.start);
     // Nobody reads any more where the daemon has died meanwhile: the end of the socket says it below.
-    let _ = writeln!(control, "started {} {start}", tree.root_pid());
+    let _ = writeln!(control, "started");
     tree.until_told(&mut control)?;
     let left = tree.end(&mut control);
     let _ = match &left[..] {
@@ -75,10 +74,24 @@ fn take_socket(token: &str) -> io::Result<UnixStream> {
     Ok(unsafe { UnixStream::from_raw_fd(raw) })
 }
 
-fn start(order: &Order) -> io::Result<Pid> {
+/// The root exists before its program runs: it says who it is, and waits until that is written down. So there
+/// is no instant at which something of a tree runs that no record names.
+fn start(order: &Order, control: &UnixStream) -> io::Result<Pid> {
+    let introduce = {
+        // Of its own, so that it lives as long as the command; gone from the child with its exec.
+        let control = control.try_clone()?;
+        move || {
+            let mut control = &control;
+            writeln!(control, "root {}", std::process::id())?;
+            let mut word = [0];
+            control.read_exact(&mut word)
+        }
+    };
     let mut command = Command::new(&order.program);
     command.args(&order.args).env_clear().envs(order.env.iter().map(|(name, value)| (name, value)));
     command.current_dir(&order.cwd).process_group(0);
+    // SAFETY: this process has one thread, so no lock is held by another at the time of the fork.
+    unsafe { command.pre_exec(introduce) };
     let child = command.spawn()?;
     // Dropping a child neither ends nor reaps it.
     Pid::from_raw(child.id().cast_signed()).ok_or_else(|| io::Error::other("a child without a pid"))

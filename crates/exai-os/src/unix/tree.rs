@@ -55,7 +55,10 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
     Ok(())
 }
 
-pub(crate) fn start(launch: &Launch) -> io::Result<(Tree, Stdio)> {
+pub(crate) fn start(
+    launch: &Launch,
+    known: impl FnOnce(Option<&Identity>, &Identity),
+) -> io::Result<(Tree, Stdio)> {
     let (mut ours, theirs) = BlockingStream::pair()?;
     let token = theirs.as_raw_fd();
     let guard = &launch.guard;
@@ -90,12 +93,23 @@ pub(crate) fn start(launch: &Launch) -> io::Result<(Tree, Stdio)> {
     let mut heard = Vec::new();
     let first = ours.write_all(&wire::write(launch)).and_then(|()| first_line(&mut ours, &mut heard));
     let first = first.map_err(|error| io::Error::new(error.kind(), format!("its guard ended: {error}")))?;
-    let (root, start) = parse_started(&first)?;
-    let guard = crate::process::identify(child.id().unwrap_or(0))?
+    let root = parse_root(&first)?;
+    // Nobody has reaped the guard, so its number is its own even if it has been killed.
+    let guard = super::process::identify_even_dead(child.id().unwrap_or(0))?
         .ok_or_else(|| io::Error::other("its guard ended"))?;
+    // It waits for our word.
+    let root = super::process::identify_even_dead(root)?
+        .filter(|root| root.start >= guard.start)
+        .ok_or_else(|| io::Error::other("its root ended before its program ran"))?;
+    known(Some(&guard), &root);
+    let told = ours.write_all(b"g").and_then(|()| first_line(&mut ours, &mut heard));
+    // When the guard has been killed just now, there is a tree nevertheless: it is ended like any other that
+    // has lost its guard.
+    if let Ok(line) = told {
+        parse_started(&line)?;
+    }
     ours.set_nonblocking(true)?;
     let control = UnixStream::from_std(ours)?;
-    let root = Identity { boot: guard.boot.clone(), pid: root, start };
     let tree =
         Tree { guard_child: child, guard, root, reach: launch.reach, control, heard, exit: None, left: None };
     Ok((tree, stdio))
@@ -128,14 +142,20 @@ fn take_line(heard: &mut Vec<u8>) -> Option<String> {
     Some(String::from_utf8_lossy(&line).trim_end().to_owned())
 }
 
-fn parse_started(line: &str) -> io::Result<(u32, u64)> {
-    let mut words = line.split(' ');
-    let word = words.next();
-    let mut number = || words.next().and_then(|number| number.parse::<u64>().ok());
-    match (word, number(), number()) {
-        (Some("started"), Some(pid), Some(start)) => Ok((pid as u32, start)),
-        (Some("failed"), Some(errno), None) if errno > 0 => Err(io::Error::from_raw_os_error(errno as i32)),
-        _ => Err(io::Error::other(format!("its guard said `{line}`"))),
+fn parse_root(line: &str) -> io::Result<u32> {
+    let root = line.strip_prefix("root ").and_then(|pid| pid.parse().ok());
+    root.ok_or_else(|| failure(line))
+}
+
+fn parse_started(line: &str) -> io::Result<()> {
+    if line == "started" { Ok(()) } else { Err(failure(line)) }
+}
+
+/// What a guard says that could not start the root.
+fn failure(line: &str) -> io::Error {
+    match line.strip_prefix("failed ").and_then(|errno| errno.parse().ok()) {
+        Some(errno) if errno > 0 => io::Error::from_raw_os_error(errno),
+        _ => io::Error::other(format!("its guard said `{line}`")),
     }
 }
 
@@ -163,7 +183,8 @@ impl Tree {
 
     /// One byte always has room; a guard that is gone is seen where it is read from.
     fn tell(&mut self, byte: u8) {
-        let _ = self.control.try_write(&[byte]);
+        // Not as tokio writes: that fails until its reactor has seen this socket once.
+        let _ = rustix::net::send(&self.control, &[byte], rustix::net::SendFlags::NOSIGNAL);
     }
 
     pub(crate) async fn exited(&mut self) -> RootExit {

@@ -31,7 +31,12 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
 
 /// Handles of Rust's own are not inheritable, so a child gets no more than its stdio, except what
 /// another thread makes inheritable at that very moment.
-pub(crate) fn start(launch: &Launch) -> io::Result<(Tree, Stdio)> {
+///
+/// The root runs a moment before it is known.
+pub(crate) fn start(
+    launch: &Launch,
+    known: impl FnOnce(Option<&Identity>, &Identity),
+) -> io::Result<(Tree, Stdio)> {
     let mut command = Command::new(&launch.program);
     command.args(&launch.args).env_clear().envs(launch.env.iter().map(|(name, value)| (name, value)));
     command.current_dir(&launch.cwd).stdin(Set::piped()).stdout(Set::piped()).stderr(Set::piped());
@@ -46,6 +51,7 @@ pub(crate) fn start(launch: &Launch) -> io::Result<(Tree, Stdio)> {
     let pid = child.id().ok_or_else(|| io::Error::other("BUG: a child just spawned has no pid"))?;
     // Its handle is open, so its number is its own even if it has ended.
     let root = crate::process::identify(pid)?.unwrap_or(Identity { boot: String::new(), pid, start: 0 });
+    known(None, &root);
     Ok((Tree { child, root, exit: None }, stdio))
 }
 

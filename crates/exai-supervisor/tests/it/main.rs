@@ -1,5 +1,7 @@
 //! Jobs with real processes: the fixture server, and a shell for what the fixture does not do.
 
+#[cfg(target_os = "linux")]
+mod birth;
 mod crashes;
 mod elsewhere;
 mod leftovers;

@@ -4,6 +4,7 @@
 
 mod alone;
 mod bad_input;
+mod chaos;
 mod cleanup;
 mod commands;
 mod containment;

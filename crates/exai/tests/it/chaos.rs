@@ -1,0 +1,178 @@
+//! Daemon, guards, servers and shims killed at random moments while clients call tools without pause: never
+//! two daemons, never a request without its one answer, never a process left, never a stranger ended.
+#![cfg(target_os = "linux")]
+
+mod clients;
+mod kills;
+mod world;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use exai_test::{eventually, program};
+use serde_json::{Value, json};
+
+use crate::support::{Instance, text};
+use clients::Clients;
+use kills::Killer;
+use world::World;
+
+/// How long after the last kill something may still be there that belongs to nobody.
+const CALM: Duration = Duration::from_secs(5);
+/// How long it may take after a burst of kills until calls to every server succeed again.
+const RECOVERY: Duration = Duration::from_secs(15);
+/// So many kills follow each other without anybody waiting for anything.
+const BURST: u32 = 8;
+const CLIENTS: usize = 12;
+const SERVERS: [&str; 3] = ["plain", "launched", "escaping"];
+
+#[test]
+fn a_hundred_and_twenty_kills_under_load_leave_one_daemon_every_answer_and_no_orphan() {
+    chaos(120);
+}
+
+#[test]
+#[ignore = "takes minutes; CONTRIBUTING.md says how to run it"]
+fn a_thousand_kills_under_load_leave_one_daemon_every_answer_and_no_orphan() {
+    chaos(1000);
+}
+
+fn chaos(kills: u32) {
+    let seed = seed();
+    eprintln!("chaos: {kills} kills, EXAI_CHAOS_SEED={seed}");
+    let token = format!("chaos-{}-{seed}", std::process::id());
+    let instance = Instance::new(&servers(&token));
+    instance.ends(0, &["start"]);
+    let world = World::new(&instance, &token);
+    let clients = Clients::new(CLIENTS);
+    let mut killer = Killer::new(seed, &world, &clients, &token);
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        let over = Over(&world, &clients);
+        scope.spawn(|| world.watch());
+        clients.start(scope, &instance);
+        recovered(&clients, &mut 0);
+        let mut longest = 0;
+        while killer.done() < kills {
+            killer.burst(BURST.min(kills - killer.done()));
+            killer.add_decoy(&instance);
+            recovered(&clients, &mut longest);
+        }
+        let took = begun.elapsed();
+        eprintln!("{} kills in {took:.1?}: {}", killer.done(), killer.figures());
+        eprintln!("calls to all servers succeed again {longest} ms after a burst at the latest");
+        comes_to_rest(&instance, &world, &clients, &killer);
+        drop(over);
+    });
+    eprintln!("{}", clients.figures());
+    eprintln!("{}", world.figures());
+    let (bad, worst) = (clients.complaints(), world.complaints());
+    assert!(bad.is_empty() && worst.is_empty(), "{bad:#?}\n{worst:#?}");
+    instance.ends(0, &["stop"]);
+    let decoys = killer.decoys();
+    let left = || world.everybody_of_ours(&decoys);
+    eventually("stop leaves nothing", Duration::from_secs(2), || left().is_empty());
+    killer.decoys_live();
+}
+
+/// Threads end also where an assertion fails.
+struct Over<'a>(&'a World, &'a Clients);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.1.stop();
+        self.0.over.store(true, Ordering::Relaxed);
+    }
+}
+
+fn servers(token: &str) -> String {
+    let fixture = program("fixture-server").display().to_string();
+    let server = |name: &str, command: &str, args: &Value| {
+        format!("[servers.{name}]\ncommand = {}\nargs = {args}\n", json!(command))
+    };
+    let launched = format!("{fixture} --name {token} --children 2 --ignore-stdin-eof; true");
+    let escaping = format!(
+        "setsid -f env -i {fixture} --name {token} --sleep; sh -c '{fixture} --name {token} --children 1 --ignore-stdin-eof; true'; true"
+    );
+    server("plain", &fixture, &json!(["--name", token]))
+        + &server("launched", "sh", &json!(["-c", launched]))
+        + &server("escaping", "sh", &json!(["-c", escaping]))
+}
+
+/// Waits until a call that was made from now on has succeeded at each server.
+fn recovered(clients: &Clients, longest: &mut u128) {
+    let before = clients.answered();
+    let begun = Instant::now();
+    // One of each client may have been under way twice.
+    let succeed =
+        || clients.answered().iter().zip(&before).all(|(now, before)| *now > before + 2 * CLIENTS as u32);
+    while !succeed() {
+        let complaints = clients.complaints();
+        assert!(complaints.is_empty(), "{complaints:#?}");
+        assert!(
+            begun.elapsed() < RECOVERY,
+            "a server does not recover: {before:?}, {:?}",
+            clients.answered()
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+    *longest = begun.elapsed().as_millis().max(*longest);
+}
+
+fn comes_to_rest(instance: &Instance, world: &World, clients: &Clients, killer: &Killer<'_>) {
+    clients.rest();
+    let begun = Instant::now();
+    instance.ends(0, &["start"]);
+    let decoys = killer.decoys();
+    let mut left = Vec::new();
+    while begun.elapsed() < CALM {
+        left = world.left_over(&decoys);
+        left.retain(|one| one.provable);
+        if left.is_empty() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let took = begun.elapsed();
+    assert!(
+        left.is_empty(),
+        "{} processes belong to nobody {CALM:?} after the last kill: {left:#?}",
+        left.len()
+    );
+    eprintln!("calm after {took:.2?}: everything that lives belongs to a tree that is hosted");
+    let unprovable = world.left_over(&decoys);
+    // Without its guard, its daemon, its parent, its group, its environment and a line in a record, nothing tells
+    // of a process: only whom both deaths met in the first milliseconds of its life may be so.
+    eprintln!("{} processes were left of which nothing tells", unprovable.len());
+    assert!(unprovable.len() as u32 <= killer.done() / 20, "{unprovable:#?}");
+    for one in &unprovable {
+        world.end(&one.process);
+    }
+    eventually("as many processes as expected", CALM, || {
+        let processes = &instance.status()["processes"];
+        processes["expected"] == processes["actual"] && processes["unexpected"] == json!([])
+    });
+    let output = instance.exai(&["cleanup", "--json"]);
+    let said: Value = serde_json::from_slice(&output.stdout).expect("a document");
+    let found = said["found"].as_array().expect("what was found");
+    let pids: BTreeSet<u64> = found.iter().filter_map(|one| one["pid"].as_u64()).collect();
+    let decoys: BTreeSet<u64> = decoys.iter().map(|pid| u64::from(*pid)).collect();
+    let left_alone = found.iter().all(|one| one["action"] == "leave");
+    assert!(left_alone && pids.is_subset(&decoys), "decoys {decoys:?}: {}{said:#}", text(&output.stderr));
+    eprintln!(
+        "cleanup names {} of {} decoys, and {} records",
+        pids.len(),
+        decoys.len(),
+        found.len() - pids.len()
+    );
+    killer.decoys_live();
+}
+
+fn seed() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "a switch of this test, not of the product")]
+    let given = std::env::var("EXAI_CHAOS_SEED").ok();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64);
+    given.map_or(now, |seed| seed.parse().expect("EXAI_CHAOS_SEED is a number"))
+}

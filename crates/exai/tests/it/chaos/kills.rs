@@ -1,0 +1,159 @@
+//! Who is killed when, by a generator with a seed; and those who only look as if they should be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Child, Command, Stdio};
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use exai_os::evidence::environment_variable;
+use exai_os::process::{self, Identity, Kill, Killed};
+use exai_test::program;
+
+use super::clients::Clients;
+use super::world::World;
+use crate::support::Instance;
+
+/// The longest pause between two kills.
+const PAUSE_MS: u64 = 60;
+/// How long somebody who can be killed may be missing.
+const MISSING: Duration = Duration::from_secs(20);
+const DECOYS: usize = 6;
+
+pub(super) struct Killer<'a> {
+    random: u64,
+    world: &'a World,
+    clients: &'a Clients,
+    token: &'a str,
+    done: u32,
+    kinds: BTreeMap<&'static str, u32>,
+    decoys: Vec<(Child, Identity)>,
+}
+
+impl<'a> Killer<'a> {
+    pub(super) fn new(seed: u64, world: &'a World, clients: &'a Clients, token: &'a str) -> Self {
+        Killer { random: seed, world, clients, token, done: 0, kinds: BTreeMap::new(), decoys: Vec::new() }
+    }
+
+    /// How many processes were killed.
+    pub(super) fn done(&self) -> u32 {
+        self.done
+    }
+
+    pub(super) fn burst(&mut self, count: u32) {
+        let end = self.done + count;
+        let mut since = Instant::now();
+        while self.done < end {
+            thread::sleep(Duration::from_millis(self.below(PAUSE_MS + 1)));
+            let before = self.done;
+            self.kill();
+            if self.done > before {
+                since = Instant::now();
+            }
+            assert!(since.elapsed() < MISSING, "nobody is there who can be killed");
+        }
+    }
+
+    fn kill(&mut self) {
+        let scene = self.world.scene();
+        let (kind, victims) = match self.below(100) {
+            0..15 => ("daemon", self.pick(&scene.daemons, 1)),
+            15..35 => ("guard", self.pick(&scene.guards, 1)),
+            35..45 => {
+                let both = [self.pick(&scene.daemons, 1), self.pick(&scene.guards, 1)].concat();
+                ("daemon and guard", if both.len() == 2 { both } else { Vec::new() })
+            }
+            45..75 => ("of a tree", self.pick(&scene.members, 1)),
+            75..90 => {
+                let number = self.below(1000) as usize;
+                ("shim", self.clients.victim(number).into_iter().collect())
+            }
+            _ => {
+                let two = self.pick(&scene.guards, 2);
+                ("two guards", if two.len() == 2 { two } else { Vec::new() })
+            }
+        };
+        let hit = at_once(&victims);
+        self.world.note_records();
+        if hit > 0 {
+            self.done += 1;
+            *self.kinds.entry(kind).or_default() += 1;
+        }
+    }
+
+    fn pick(&mut self, all: &[Identity], count: usize) -> Vec<Identity> {
+        let mut all = all.to_vec();
+        let mut picked = Vec::new();
+        while picked.len() < count && !all.is_empty() {
+            picked.push(all.swap_remove(self.below(all.len() as u64) as usize));
+        }
+        picked
+    }
+
+    /// SplitMix64.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    /// Same program, same arguments, and the marks of a tree that lives at this moment.
+    pub(super) fn add_decoy(&mut self, instance: &Instance) {
+        if self.decoys.len() == DECOYS {
+            return;
+        }
+        let mark = |one: &Identity| environment_variable(one.pid, "EXAI_OWNER").ok().flatten();
+        let Some(mark) = self.world.scene().members.iter().find_map(mark) else { return };
+        let mut command = Command::new(program("fixture-server"));
+        command.args(["--name", self.token]).args(self.decoys.len().is_multiple_of(2).then_some("--sleep"));
+        command.env("EXAI_OWNER", mark).env("EXAI_HOME", instance.home());
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let decoy = command.spawn().expect("a decoy starts");
+        let identity = process::identify(decoy.id()).expect("the process table").expect("it lives");
+        self.decoys.push((decoy, identity));
+    }
+
+    pub(super) fn decoys(&self) -> BTreeSet<u32> {
+        self.decoys.iter().map(|(_, identity)| identity.pid).collect()
+    }
+
+    #[track_caller]
+    pub(super) fn decoys_live(&self) {
+        assert!(!self.decoys.is_empty(), "this tests nothing");
+        for (_, identity) in &self.decoys {
+            let now = process::identify(identity.pid).expect("the process table");
+            assert_eq!(now.as_ref(), Some(identity), "a decoy was ended");
+        }
+    }
+
+    pub(super) fn figures(&self) -> String {
+        let kinds = self.kinds.iter().map(|(kind, count)| format!("{kind} {count}"));
+        kinds.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Drop for Killer<'_> {
+    fn drop(&mut self) {
+        for (decoy, _) in &mut self.decoys {
+            // It may have been ended, which the test has told by then.
+            let _ = decoy.kill();
+            let _ = decoy.wait();
+        }
+    }
+}
+
+/// Kills them as nearly at the same instant as threads can; how many were hit.
+fn at_once(victims: &[Identity]) -> u32 {
+    let barrier = Barrier::new(victims.len());
+    thread::scope(|scope| {
+        let kill = |victim: &Identity| {
+            barrier.wait();
+            let killed = process::kill_verified(victim, Kill::Force).expect("it can be killed");
+            u32::from(killed == Killed::Signalled)
+        };
+        let threads: Vec<_> = victims.iter().map(|victim| scope.spawn(move || kill(victim))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a kill")).sum()
+    })
+}
