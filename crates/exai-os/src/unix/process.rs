@@ -122,6 +122,11 @@ fn checked(pid: u32) -> io::Result<Pid> {
     raw.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("{pid} is no pid")))
 }
 
+pub(crate) fn name_this() {
+    // A name is for people: without it all works as well.
+    let _ = rustix::thread::set_name(c"exai");
+}
+
 pub(crate) fn thread_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()

@@ -8,6 +8,7 @@ mod cleanup;
 mod commands;
 mod containment;
 mod doctor;
+mod faults;
 mod http;
 mod lifecycle;
 mod listening;
