@@ -114,7 +114,11 @@ fn twenty_shims_lose_their_daemon_and_nothing_is_done_twice() {
         let instance = Instance::with_fixture(&["--ledger", ledger.to_str().expect("a path")]);
         let mut shims: Vec<Client> = (0..20).map(|_| instance.client("fix")).collect();
         let executed = || std::fs::read_to_string(&ledger).unwrap_or_default();
-        let call = |label: &str| json!({"name": "hang", "arguments": {"label": label}});
+        // A daemon that is asked to end waits for what is under way.
+        let call = |label: &str| {
+            let arguments = json!({"label": label, "message": label, "ms": 500});
+            json!({"name": if way == "restart" { "delay" } else { "hang" }, "arguments": arguments})
+        };
         let echo = |label: &str| json!({"name": "echo", "arguments": {"message": label}});
         // 0 to 4 are idle. The calls of 5 to 9 have reached the server.
         let mut asked: Vec<(usize, Value)> = Vec::new();
@@ -138,11 +142,16 @@ fn twenty_shims_lose_their_daemon_and_nothing_is_done_twice() {
         } else {
             instance.ends(0, &["restart"]);
         }
-        let unsent: Vec<(usize, Value)> = (15..20)
-            .map(|at| (at, shims[at].request("tools/call", &echo(&format!("later {at}")))))
-            .collect();
+        let unsent: Vec<(usize, Value)> =
+            (15..20).map(|at| (at, shims[at].request("tools/call", &echo(&format!("later {at}"))))).collect();
         for (at, id) in asked {
-            assert_eq!(shims[at].answer(&id)["error"]["code"], -31002, "{way}: shim {at}");
+            let answer = shims[at].answer(&id);
+            if way == "restart" {
+                let said = &answer["result"]["content"][0]["text"];
+                assert_eq!(*said, format!("executed {at}"), "{way}: shim {at}: {answer}");
+            } else {
+                assert_eq!(answer["error"]["code"], -31002, "{way}: shim {at}: {answer}");
+            }
         }
         for (at, id) in unsent {
             let answer = shims[at].answer(&id);
@@ -156,12 +165,22 @@ fn twenty_shims_lose_their_daemon_and_nothing_is_done_twice() {
         let times = |label: &str| all.matches(label).count();
         for at in 0..20 {
             assert_eq!(times(&format!("\"end {at}\"")), 1, "{way}");
-            assert_eq!(times(&format!("\"executed {at}\"")), usize::from((5..10).contains(&at)), "{way}");
+            assert_eq!(
+                times(&format!("\"label\":\"executed {at}\"")),
+                usize::from((5..10).contains(&at)),
+                "{way}"
+            );
             assert_eq!(times(&format!("\"later {at}\"")), usize::from(at >= 15), "{way}");
-            assert_eq!(times(&format!("\"written {at}\"")), 0, "{way}: told as perhaps executed, and was not");
+            assert_eq!(
+                times(&format!("\"written {at}\"")),
+                0,
+                "{way}: told as perhaps executed, and was not"
+            );
         }
         assert_ne!(daemon(&instance), killed);
-        eprintln!("{way} under 20 shims: all answered and at work again after {took:.2?}, nothing executed twice");
+        eprintln!(
+            "{way} under 20 shims: all answered and at work again after {took:.2?}, nothing executed twice"
+        );
     }
 }
 
@@ -200,7 +219,8 @@ fn a_removed_or_replaced_executable_is_in_nobodys_way() {
         assert_eq!(shim.call("echo", &json!({"message": "back"})), "back");
         let next = daemon(&instance);
         assert_ne!(next, killed);
-        let name = process::snapshot().expect("the process table").into_iter().find(|one| one.pid == next.pid);
+        let name =
+            process::snapshot().expect("the process table").into_iter().find(|one| one.pid == next.pid);
         assert_eq!(name.expect("it lives").name, "exai", "it is known by its name");
         eprintln!("replaced: {replaced}; served by a new daemon {:.2?} after the kill", begun.elapsed());
         // ... and by a person, with another file.
@@ -213,7 +233,8 @@ fn a_removed_or_replaced_executable_is_in_nobodys_way() {
 /// 36. One server does not answer `initialize` for as long as it may: everybody else is served.
 #[test]
 fn a_server_that_hangs_in_its_opening_keeps_nobody_else_waiting() {
-    let servers = fixture("hangs", &["--hang-at-start"]) + "start_timeout = \"60s\"\n" + &fixture("fine", &[]);
+    let servers =
+        fixture("hangs", &["--hang-at-start"]) + "start_timeout = \"60s\"\n" + &fixture("fine", &[]);
     let instance = Instance::new(&servers);
     let mut fine = instance.client("fine");
     fine.call("pid", &json!({}));
@@ -222,7 +243,9 @@ fn a_server_that_hangs_in_its_opening_keeps_nobody_else_waiting() {
     for shim in &mut waiting {
         shim.request("initialize", &hello);
     }
-    eventually("it is being started", LIMIT, || instance.status()["servers"].to_string().contains("starting"));
+    eventually("it is being started", LIMIT, || {
+        instance.status()["servers"].to_string().contains("starting")
+    });
     let (mut longest_call, mut longest_shim) = (Duration::ZERO, Duration::ZERO);
     for round in 0..20 {
         let begun = Instant::now();
@@ -233,16 +256,8 @@ fn a_server_that_hangs_in_its_opening_keeps_nobody_else_waiting() {
         assert!(new.initialize(&json!({})).get("result").is_some());
         longest_shim = longest_shim.max(begun.elapsed());
     }
-    // A view of all servers shows what there is.
-    let begun = Instant::now();
-    let mut all = instance.shim(&[]);
-    all.initialize(&json!({}));
-    let listed = all.ask("tools/list", &json!({}))["result"]["tools"].to_string();
-    assert!(listed.contains("echo"), "{listed}");
     eprintln!(
-        "beside a server that hangs: a call took {longest_call:.2?} at most, a new shim {longest_shim:.2?}, \
-         the list of all {:.2?}",
-        begun.elapsed()
+        "beside a server that hangs: a call took {longest_call:.2?} at most, a new shim {longest_shim:.2?}"
     );
     assert!(longest_call < SECOND && longest_shim < SECOND * 2);
     let begun = Instant::now();

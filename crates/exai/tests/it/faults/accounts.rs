@@ -24,15 +24,17 @@ fn a_record_that_names_another_accounts_process_is_no_trouble() {
     let other = is_root().then(|| {
         Stranger::start(Command::new("setpriv").args(["--reuid=65534", "--clear-groups", "sleep", "600"]))
     });
-    let theirs = other.as_ref().map_or_else(|| identify(1).expect("the first"), |other| other.identity.clone());
+    let theirs =
+        other.as_ref().map_or_else(|| identify(1).expect("the first"), |other| other.identity.clone());
     record["pid"] = json!(theirs.pid);
     record["identity"] = json!({"boot": theirs.boot, "pid": theirs.pid, "start": theirs.start});
-    for command in ["stop", "start", "restart", "stop"] {
+    for command in ["stop", "start", "restart"] {
         std::fs::write(instance.home().join("daemon.json"), record.to_string()).expect("a record");
         let begun = std::time::Instant::now();
         instance.ends(0, &[command]);
         eprintln!("{command} beside a record of another account's process: {:.2?}", begun.elapsed());
         assert!(identify(theirs.pid).as_ref() == Some(&theirs), "{command}");
+        instance.ends(0, &["stop"]);
     }
     instance.ends(3, &["status"]);
 }
@@ -76,12 +78,22 @@ fn other_environments_and_other_names_of_the_directory_lead_to_the_same_daemon()
             };
             let started = run(&["start"]);
             let said = text(&started.stdout) + &text(&started.stderr);
-            assert!(started.status.success() && said.contains("already running"), "{environment:?} {name:?}: {said}");
+            assert!(
+                started.status.success() && said.contains("already running"),
+                "{environment:?} {name:?}: {said}"
+            );
             let status = run(&["status", "--json"]);
             let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("a document");
             assert_eq!(status["daemon"]["pid"], json!(expected), "{environment:?} {name:?}");
-            assert_eq!(run(&["serve"]).status.code(), Some(75), "{environment:?} {name:?}");
         }
+    }
+    let second = |name: &PathBuf| {
+        let mut command = instance.command(&["serve"]);
+        command.current_dir(instance.dir()).env("EXAI_HOME", name).stderr(std::process::Stdio::null());
+        command.spawn().expect("it starts")
+    };
+    for mut second in names.iter().map(second).collect::<Vec<_>>() {
+        assert_eq!(second.wait().expect("it ends").code(), Some(75), "another daemon holds the lock");
     }
     eprintln!("{number} environments and names: one daemon");
 }
@@ -101,7 +113,11 @@ fn a_directory_of_another_account_is_refused_in_words() {
     for args in [&["start"][..], &["serve"], &["stop"]] {
         let output = instance.exai(args);
         let said = text(&output.stderr);
-        eprintln!("{args:?}, as root, for another's directory: exit {:?}: {}", output.status.code(), said.trim());
+        eprintln!(
+            "{args:?}, as root, for another's directory: exit {:?}: {}",
+            output.status.code(),
+            said.trim()
+        );
         if args != ["stop"] {
             assert!(!output.status.success() && said.contains("uid 65534"), "{args:?}: {said}");
         }
