@@ -16,7 +16,7 @@ use exai_config::Home;
 use exai_os::local::Endpoint;
 use exai_os::lock::{self, HeldLock};
 use exai_os::process;
-use exai_os::{account, detach, failpoint, private};
+use exai_os::{account, detach, failpoint, private, tree};
 use exai_proto::documents::{DaemonRecord, Identity};
 use exai_proto::link::Hello;
 use exai_proto::ready::Readiness;
@@ -459,6 +459,11 @@ fn nobody_listens(error: &LinkError) -> bool {
 fn executable() -> Result<PathBuf, DoorError> {
     let io = |source| DoorError::Io { action: "find", path: PathBuf::from("this executable"), source };
     let exe = std::env::current_exe().map_err(io)?;
-    // Where it cannot be resolved (a deleted file), the path as it is gives the better error later.
-    Ok(std::fs::canonicalize(&exe).unwrap_or(exe))
+    if let Ok(real) = std::fs::canonicalize(&exe) {
+        return Ok(real);
+    }
+    // The file was removed while this program runs. What has its name now is what the next shim would start;
+    // if nothing has, the file that runs is still there for those who run it.
+    let named = process::executable(std::process::id()).and_then(std::fs::canonicalize);
+    named.or_else(|_| tree::own_program()).map_err(io)
 }

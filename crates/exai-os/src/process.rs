@@ -140,6 +140,12 @@ pub fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed> {
     sys::process::kill_verified(identity, how)
 }
 
+/// Gives this process, which must have one thread only, the name `exai` in the process table. A program that was
+/// started as `/proc/self/exe`, because its file was removed, is named `exe` otherwise. Linux only.
+pub fn name_this() {
+    sys::process::name_this();
+}
+
 /// How long the processor has worked for this thread. Windows counts in steps of 16 ms.
 pub fn thread_time() -> std::time::Duration {
     sys::process::thread_time()

@@ -55,6 +55,27 @@ fn ends_the_process_that_was_meant() {
     assert!(wait_gone(&identity, Instant::now()).unwrap());
 }
 
+/// Its main thread has ended, which looks like a zombie; another thread works on.
+#[test]
+fn a_process_without_its_first_thread_lives() {
+    let script = "import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n\
+                  ctypes.CDLL(None).pthread_exit(None)";
+    let mut child = Command::new("python3").args(["-c", script]).spawn().unwrap();
+    let deadline = soon();
+    let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    while !state().contains(") Z ") {
+        assert!(Instant::now() < deadline, "{}", state());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let identity = identify(child.id()).unwrap().expect("it lives");
+    assert!(!wait_gone(&identity, Instant::now()).unwrap());
+    assert!(snapshot().unwrap().iter().any(|row| row.pid == identity.pid && !row.zombie));
+    assert_eq!(kill_verified(&identity, Kill::Force).unwrap(), Killed::Signalled);
+    assert!(wait_gone(&identity, soon()).unwrap());
+    assert_eq!(identify(child.id()).unwrap(), None);
+    child.wait().unwrap();
+}
+
 #[test]
 fn spares_another_process_with_the_same_pid() {
     let mut child = sleeper();

@@ -28,7 +28,7 @@ pub(crate) fn run(control: &str) -> io::Result<()> {
     if order.reach == Reach::Descendants {
         super::tree::adopt_orphans()?;
     }
-    name_this_process();
+    super::process::name_this();
     let started = start(&order, &control);
     // The streams are the root's. A copy here would keep them open when it has closed them.
     forget_stdio()?;
@@ -102,12 +102,6 @@ fn forget_stdio() -> io::Result<()> {
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     Ok(rustix::stdio::dup2_stderr(&null)?)
-}
-
-/// It may run as `/proc/self/exe`, which says nothing.
-fn name_this_process() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::thread::set_name(c"exai");
 }
 
 struct Tree {

@@ -58,7 +58,12 @@ fn check_dir(path: &Path, dir: &File) -> Result<DirChecked, DirError> {
 /// listed: it carries local file systems as well, and the kernel does not say which.
 #[cfg(target_os = "linux")]
 pub(super) fn network_kind(dir: &File) -> rustix::io::Result<Option<String>> {
-    let kind = match u32::try_from(rustix::fs::fstatfs(dir)?.f_type).unwrap_or(0) {
+    Ok(network_name(u32::try_from(rustix::fs::fstatfs(dir)?.f_type).unwrap_or(0)).map(str::to_owned))
+}
+
+#[cfg(target_os = "linux")]
+fn network_name(magic: u32) -> Option<&'static str> {
+    Some(match magic {
         0x6969 => "nfs",
         0x517B => "smb",
         0xFF53_4D42 => "cifs",
@@ -69,9 +74,8 @@ pub(super) fn network_kind(dir: &File) -> rustix::io::Result<Option<String>> {
         0x0BD0_0BD0 => "lustre",
         0x4750_4653 => "gpfs",
         0x7375_7245 => "coda",
-        _ => return Ok(None),
-    };
-    Ok(Some(kind.to_owned()))
+        _ => return None,
+    })
 }
 
 /// macOS says itself whether a file system is local. Never run.
@@ -134,4 +138,24 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     let count = NEXT.fetch_add(1, Ordering::Relaxed);
     temporary.push(format!(".{}.{:x}.{count}.tmp", std::process::id(), clock.as_nanos()));
     Ok(path.with_file_name(temporary))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::{network_kind, network_name, open_dir};
+
+    /// There is no such file system to be had in a test; the numbers are the kernel's.
+    #[test]
+    fn network_file_systems_are_known_by_their_numbers() {
+        assert_eq!(
+            [0x6969, 0x0102_1997, 0xFF53_4D42].map(network_name),
+            [Some("nfs"), Some("9p"), Some("cifs")]
+        );
+        // ext4, tmpfs, btrfs, overlayfs, fuse.
+        for local in [0xEF53, 0x0102_1994, 0x9123_683E, 0x794C_7630, 0x6573_5546] {
+            assert_eq!(network_name(local), None);
+        }
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(network_kind(&open_dir(dir.path()).unwrap()).unwrap(), None);
+    }
 }

@@ -68,7 +68,9 @@ fn parse(line: &str) -> Option<Stat> {
         name: name.to_owned(),
         start: number(22)?,
         rss_bytes: number(24)? * rustix::param::page_size() as u64,
-        zombie: matches!(*fields.first()?, "Z" | "X"),
+        // While other threads live, or still end, it is the first thread alone that is a zombie: the process
+        // works on, or at least holds its files.
+        zombie: matches!(*fields.first()?, "Z" | "X") && number(20)? <= 1,
     };
     Some(Stat { info, session: id(6)? })
 }
@@ -120,6 +122,11 @@ fn pid_of(identity: &Identity) -> io::Result<Pid> {
 fn checked(pid: u32) -> io::Result<Pid> {
     let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
     raw.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("{pid} is no pid")))
+}
+
+pub(crate) fn name_this() {
+    // A name is for people: without it all works as well.
+    let _ = rustix::thread::set_name(c"exai");
 }
 
 pub(crate) fn thread_time() -> Duration {
@@ -175,5 +182,8 @@ mod tests {
         assert_eq!((stat.info.pid, stat.info.ppid, stat.info.pgid, stat.session), (42, 7, 42, 40));
         assert_eq!((stat.info.name.as_str(), stat.info.start, stat.info.zombie), ("a) S (b\n", 12345, false));
         assert!(parse("42 (half").is_none());
+        let dead = |threads| line.replace(") R 7", ") Z 7").replace(" 0 1 0 12345", threads);
+        assert!(parse(&dead(" 0 1 0 12345")).unwrap().info.zombie);
+        assert!(!parse(&dead(" 0 2 0 12345")).unwrap().info.zombie);
     }
 }

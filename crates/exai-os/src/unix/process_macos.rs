@@ -96,6 +96,9 @@ pub(crate) fn executable(pid: u32) -> io::Result<PathBuf> {
     Ok(std::ffi::OsString::from_vec(buffer).into())
 }
 
+/// There is no call for it.
+pub(crate) fn name_this() {}
+
 pub(crate) fn thread_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()

@@ -9,6 +9,7 @@ mod cleanup;
 mod commands;
 mod containment;
 mod doctor;
+mod faults;
 mod http;
 mod lifecycle;
 mod listening;
