@@ -525,7 +525,7 @@ impl Hub {
         let Some(hosted) = self.hosted.get_mut(&instance) else {
             // It has ended already.
             if let Ok(started) = outcome {
-                self.host.watch.drop_record(&started.record);
+                self.host.watch.never_mind(started.record);
             }
             return;
         };

@@ -13,10 +13,10 @@ use crate::status::About;
 pub(crate) fn write(home: &Home, about: &About) -> io::Result<()> {
     let text = text(about)?;
     let path = home.daemon_record();
-    match exai_os::private::write_atomic(&path, &text) {
+    match exai_os::private::replace(&path, &text) {
         Err(_) if path.is_dir() => {
             make_room(&path)?;
-            exai_os::private::write_atomic(&path, &text)
+            exai_os::private::replace(&path, &text)
         }
         result => result,
     }

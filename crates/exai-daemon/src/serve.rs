@@ -241,7 +241,8 @@ async fn life(
 
     tasks.spawn(heed_signals(hub.clone(), closing.clone()));
     let watch = Watch::new(home.clone());
-    watch.start(about.instance.clone(), hub.clone()).map_err(failed("failed to start the watcher"))?;
+    let watcher =
+        watch.start(about.instance.clone(), hub.clone()).map_err(failed("failed to start the watcher"))?;
     let host = Host {
         home: home.clone(),
         base,
@@ -254,6 +255,8 @@ async fn life(
     let (core, jobs) = Hub::new(config, host, hub);
     core.run(events, jobs).await;
     watch.close();
+    // The last records are removed by then.
+    let _ = tokio::time::timeout(FAREWELL, tokio::task::spawn_blocking(|| watcher.join())).await;
 
     // Links say goodbye in their own tasks. Whoever does not listen is not waited for long.
     tasks.close();

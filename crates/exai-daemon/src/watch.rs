@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use exai_config::Home;
@@ -55,6 +56,8 @@ enum Order {
     Measure(InstanceId),
     /// It was pinged with so many bytes, and answered with so many.
     Pinged(InstanceId, usize, usize),
+    /// A tree has ended: its record goes, unless it still names somebody.
+    Ended(TreeRecord),
 }
 
 impl Watch {
@@ -62,13 +65,14 @@ impl Watch {
         Watch(Arc::new(Shared { home, state: Mutex::default(), wake: Condvar::new() }))
     }
 
-    /// Starts the thread. It ends with [`Watch::close`].
-    pub(crate) fn start(&self, nonce: String, hub: HubHandle) -> std::io::Result<()> {
+    /// Starts the thread. It ends after [`Watch::close`].
+    pub(crate) fn start(&self, nonce: String, hub: HubHandle) -> std::io::Result<JoinHandle<()>> {
         let watch = self.clone();
         let thread = std::thread::Builder::new().name("watch".to_owned()).stack_size(256 * 1024);
-        thread.spawn(move || watch.run(nonce, &hub)).map(drop)
+        thread.spawn(move || watch.run(nonce, &hub))
     }
 
+    /// Lets the thread end when it has done what it was told before.
     pub(crate) fn close(&self) {
         self.state().closing = true;
         self.0.wake.notify_all();
@@ -127,23 +131,22 @@ impl Watch {
         self.state().shims.remove(&client);
     }
 
-    /// The tree has ended. Its record goes, unless some of it is left.
+    /// The tree has ended, but for those that are left.
     pub(crate) fn forget(&self, instance: InstanceId, left: &[u32]) {
         let Some(mut tree) = self.state().trees.remove(&instance) else { return };
         tree.record.processes.retain(|one| left.contains(&one.pid));
-        if tree.record.processes.is_empty() {
-            return self.drop_record(&tree.record);
-        }
-        if let Err(error) = tree.record.write(&self.0.home.servers_dir()) {
-            tracing::warn!(id = tree.record.id, %error, "the record of what is left cannot be written");
-        }
+        self.ended(tree.record);
     }
 
-    /// Removes the record of a tree of which nothing is left.
-    pub(crate) fn drop_record(&self, record: &TreeRecord) {
-        if let Err(error) = record.remove(&self.0.home.servers_dir()) {
-            tracing::warn!(id = record.id, %error, "the record of a server's processes cannot be removed");
-        }
+    /// A tree has ended before it was watched.
+    pub(crate) fn never_mind(&self, mut record: TreeRecord) {
+        record.processes.clear();
+        self.ended(record);
+    }
+
+    fn ended(&self, record: TreeRecord) {
+        self.state().orders.push_back(Order::Ended(record));
+        self.0.wake.notify_all();
     }
 
     /// The trees as they are watched now.
@@ -196,7 +199,7 @@ impl Watch {
         }
     }
 
-    /// Waits for orders or until `due`; `None` when the daemon ends.
+    /// Waits for orders or until `due`; `None` when there are none and the daemon ends.
     fn wait(&self, due: Instant) -> Option<VecDeque<Order>> {
         let mut state = self.state();
         loop {
@@ -204,7 +207,8 @@ impl Watch {
             let due = state.trees.values().filter_map(Tree::look_due).fold(due, Instant::min);
             let pause = due.saturating_duration_since(Instant::now());
             if state.closing || !state.orders.is_empty() || pause.is_zero() {
-                return (!state.closing).then(|| std::mem::take(&mut state.orders));
+                let over = state.closing && state.orders.is_empty();
+                return (!over).then(|| std::mem::take(&mut state.orders));
             }
             let waited = self.0.wake.wait_timeout(state, pause);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -219,28 +223,45 @@ impl Watch {
         }
         let Ok(table) = process::snapshot() else { return };
         let children = children(&table);
-        let mut state = self.state();
-        for tree in state.trees.values_mut().filter(|tree| tree.look_due().is_some()) {
+        let mut changed = Vec::new();
+        for tree in self.state().trees.values_mut().filter(|tree| tree.look_due().is_some()) {
             tree.looked();
             if tree.renew(&table, &children) {
-                self.write(&tree.record);
+                changed.push(tree.record.clone());
+            }
+        }
+        self.write(&changed);
+    }
+
+    /// All files are written and removed on this thread: the hub never waits for a disk, and a record that is
+    /// written late is removed after that.
+    fn write(&self, records: &[TreeRecord]) {
+        for record in records {
+            if let Err(error) = record.write(&self.0.home.servers_dir()) {
+                tracing::warn!(id = record.id, %error, "the record of a server's processes cannot be written");
             }
         }
     }
 
-    /// While the lock is held: a tree that has ended must not get its record back.
-    fn write(&self, record: &TreeRecord) {
-        if let Err(error) = record.write(&self.0.home.servers_dir()) {
-            tracing::warn!(id = record.id, %error, "the record of a server's processes cannot be written");
+    fn remove(&self, record: &TreeRecord) {
+        if !record.processes.is_empty() {
+            return self.write(std::slice::from_ref(record));
+        }
+        if let Err(error) = record.remove(&self.0.home.servers_dir()) {
+            tracing::warn!(id = record.id, %error, "the record of a server's processes cannot be removed");
         }
     }
 
     fn carry_out(&self, order: Order, hub: &HubHandle) {
-        let (Order::Measure(instance) | Order::Pinged(instance, ..)) = order;
+        let instance = match &order {
+            Order::Measure(instance) | Order::Pinged(instance, ..) => *instance,
+            Order::Ended(record) => return self.remove(record),
+        };
         let Some(tree) = self.state().trees.get(&instance).cloned() else { return };
         let members = tree.members(&process::snapshot().unwrap_or_default());
         let mut tree = tree;
         match order {
+            Order::Ended(_) => {}
             Order::Measure(_) => {
                 tree.before_ping(&members);
                 self.put_back(instance, tree);
@@ -270,16 +291,16 @@ impl Watch {
 
     /// Returns the instances whose server is gone though something of their tree lives on.
     fn look(&self, table: &[ProcessInfo], strangers: &mut Strangers) -> Vec<InstanceId> {
-        let mut unserved = Vec::new();
-        let mut state = self.state();
-        let state = &mut *state;
+        let (mut unserved, mut changed) = (Vec::new(), Vec::new());
+        let mut guard = self.state();
+        let state = &mut *guard;
         let mut known: BTreeSet<u32> = state.shims.values().copied().chain([std::process::id()]).collect();
         let mut unexpected = Vec::new();
         let children = children(table);
         for (&instance, tree) in &mut state.trees {
             known.extend(tree.guard().map(|guard| guard.pid));
             if tree.renew(table, &children) {
-                self.write(&tree.record);
+                changed.push(tree.record.clone());
             }
             if tree.lost.is_none() && tree.server_is_gone(table) {
                 tree.measuring = Measuring::Not;
@@ -293,6 +314,8 @@ impl Watch {
         }
         unexpected.extend(strangers.unexpected(table, &known));
         state.unexpected = unexpected;
+        drop(guard);
+        self.write(&changed);
         unserved
     }
 }

@@ -266,8 +266,8 @@ fn listening(addr: SocketAddr, facts: &[Facts]) -> Listening {
 mod tests {
     use super::*;
 
-    fn row(pid: u32, ppid: u32, start: u64) -> ProcessInfo {
-        ProcessInfo { pid, ppid, pgid: pid, name: String::new(), start, rss_bytes: 0, zombie: false }
+    fn row(pid: u32, parent: u32, start: u64) -> ProcessInfo {
+        ProcessInfo { pid, ppid: parent, pgid: pid, name: String::new(), start, rss_bytes: 0, zombie: false }
     }
 
     fn tree(containment: Containment) -> Tree {

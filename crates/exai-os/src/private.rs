@@ -93,7 +93,13 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 /// Replaces `path` by a file with these bytes, so that a reader sees the old content or the new and a
 /// crash leaves one of them: a temporary file of mode 0600 beside it, written, synced and renamed.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    sys::private::write_atomic(path, bytes)
+    sys::private::write_atomic(path, bytes, true)
+}
+
+/// The same without waiting for the disk: for what means nothing after the machine has stopped, such as who
+/// runs on it. After a crash of the machine the file may be empty.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    sys::private::write_atomic(path, bytes, false)
 }
 
 /// Opens a file of ours for appending, creating it with mode 0600.

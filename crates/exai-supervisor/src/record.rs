@@ -84,7 +84,7 @@ impl TreeRecord {
     /// Writes it, so that a reader sees the old one or the new.
     pub fn write(&self, servers_dir: &Path) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
-        exai_os::private::write_atomic(&path(servers_dir, &self.id, &self.instance), &text)
+        exai_os::private::replace(&path(servers_dir, &self.id, &self.instance), &text)
     }
 
     /// Removes it: nothing of the tree is left.

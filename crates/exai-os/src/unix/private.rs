@@ -113,12 +113,14 @@ pub(super) fn open_regular(path: &Path, how: OFlags) -> io::Result<File> {
     Ok(File::from(fd))
 }
 
-pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     let temporary = temporary_beside(path)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = File::from(rustix::fs::open(&temporary, flags, OWNER_ONLY)?);
-    let written =
-        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&temporary, path));
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| if sync { file.sync_all() } else { Ok(()) })
+        .and_then(|()| std::fs::rename(&temporary, path));
     if written.is_err() {
         // The first error is the one to tell; a temporary file that stays is harmless.
         let _ = std::fs::remove_file(&temporary);

@@ -99,10 +99,10 @@ pub(super) fn open_regular(path: &Path, how: &mut OpenOptions) -> io::Result<Fil
     Ok(file)
 }
 
-pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     let temporary = temporary_beside(path)?;
     let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let written = file.write_all(bytes).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
     drop(file);
     let written = written.and_then(|()| replace(&temporary, path));
     if written.is_err() {

@@ -77,7 +77,7 @@ fn record(instance: &Instance) -> Value {
     serde_json::from_slice(&bytes).expect("a document")
 }
 
-/// 20. An application that a server's child had somebody else start: it has the marker of the tree, and a
+/// Number 20: an application that a server's child had somebody else start: it has the marker of the tree, and a
 /// session of its own, and is no member of the tree.
 #[test]
 fn an_application_with_the_marker_of_a_tree_survives_whatever_ends_the_tree() {
