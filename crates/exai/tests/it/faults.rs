@@ -77,6 +77,24 @@ fn record(instance: &Instance) -> Value {
     serde_json::from_slice(&bytes).expect("a document")
 }
 
+/// 13. The other way round: a daemon counts as gone only when it holds nothing any more.
+#[test]
+fn a_daemon_that_is_gone_holds_nothing() {
+    let instance = Instance::new("");
+    let (rounds, mut held) = (30, 0);
+    for _ in 0..rounds {
+        instance.ends(0, &["start"]);
+        // By then it has read the environment of the account, for which it starts a shell.
+        instance.ends(0, &["status"]);
+        end(&daemon(&instance));
+        let lock = instance.home().join("instance.lock");
+        held += u32::from(exai_os::lock::is_held(&lock).expect("the lock file"));
+        held += u32::from(exai_os::lock::is_claimed(&instance.home()).expect("the second authority"));
+    }
+    eprintln!("{rounds} daemons killed: {held} locks held by who was called gone");
+    assert_eq!(held, 0);
+}
+
 /// 20. An application that a server's child had somebody else start: it has the marker of the tree, and a
 /// session of its own, and is no member of the tree.
 #[test]
