@@ -77,7 +77,25 @@ fn record(instance: &Instance) -> Value {
     serde_json::from_slice(&bytes).expect("a document")
 }
 
-/// Number 20: an application that a server's child had somebody else start: it has the marker of the tree, and a
+/// Fault 13: The other way round: a daemon counts as gone only when it holds nothing any more.
+#[test]
+fn a_daemon_that_is_gone_holds_nothing() {
+    let instance = Instance::new("");
+    let (rounds, mut held) = (30, 0);
+    for _ in 0..rounds {
+        instance.ends(0, &["start"]);
+        // By then it has read the environment of the account, for which it starts a shell.
+        instance.ends(0, &["status"]);
+        end(&daemon(&instance));
+        let lock = instance.home().join("instance.lock");
+        held += u32::from(exai_os::lock::is_held(&lock).expect("the lock file"));
+        held += u32::from(exai_os::lock::is_claimed(&instance.home()).expect("the second authority"));
+    }
+    eprintln!("{rounds} daemons killed: {held} locks held by who was called gone");
+    assert_eq!(held, 0);
+}
+
+/// Fault 20: An application that a server's child had somebody else start: it has the marker of the tree, and a
 /// session of its own, and is no member of the tree.
 #[test]
 fn an_application_with_the_marker_of_a_tree_survives_whatever_ends_the_tree() {
@@ -105,7 +123,7 @@ fn an_application_with_the_marker_of_a_tree_survives_whatever_ends_the_tree() {
     eprintln!("2 applications with the marker outlive a killed daemon, restart, stop and cleanup");
 }
 
-/// 28. Twenty shims, with all that a conversation may be in the middle of, lose their daemon.
+/// Fault 28: Twenty shims, with all that a conversation may be in the middle of, lose their daemon.
 #[test]
 fn twenty_shims_lose_their_daemon_and_nothing_is_done_twice() {
     for way in ["kill -9", "restart"] {
@@ -189,7 +207,7 @@ fn signal(name: &str, pid: u32) {
     assert!(done.expect("kill runs").success());
 }
 
-/// 30. The file that runs is removed, or another is put in its place, as a package manager does it.
+/// Fault 30: The file that runs is removed, or another is put in its place, as a package manager does it.
 #[test]
 fn a_removed_or_replaced_executable_is_in_nobodys_way() {
     for replaced in [false, true] {
@@ -230,7 +248,7 @@ fn a_removed_or_replaced_executable_is_in_nobodys_way() {
     }
 }
 
-/// 36. One server does not answer `initialize` for as long as it may: everybody else is served.
+/// Fault 36: One server does not answer `initialize` for as long as it may: everybody else is served.
 #[test]
 fn a_server_that_hangs_in_its_opening_keeps_nobody_else_waiting() {
     let servers =

@@ -13,7 +13,7 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|of| std::os::unix::fs::MetadataExt::uid(&of) == 0)
 }
 
-/// 9. The record names a process of another account, by its true identity.
+/// Fault 9: The record names a process of another account, by its true identity.
 #[test]
 fn a_record_that_names_another_accounts_process_is_no_trouble() {
     let instance = Instance::new("");
@@ -39,7 +39,7 @@ fn a_record_that_names_another_accounts_process_is_no_trouble() {
     instance.ends(3, &["status"]);
 }
 
-/// 32. One account, one directory, one daemon: whatever the environment says, and however it is called.
+/// Fault 32: One account, one directory, one daemon: whatever the environment says, and however it is called.
 #[test]
 fn other_environments_and_other_names_of_the_directory_lead_to_the_same_daemon() {
     let instance = Instance::new("");
@@ -98,7 +98,7 @@ fn other_environments_and_other_names_of_the_directory_lead_to_the_same_daemon()
     eprintln!("{number} environments and names: one daemon");
 }
 
-/// 32. Root for somebody, or somebody for root: refused in words, and nothing is started or made.
+/// Fault 32: Root for somebody, or somebody for root: refused in words, and nothing is started or made.
 #[test]
 fn a_directory_of_another_account_is_refused_in_words() {
     if !is_root() {

@@ -1,4 +1,4 @@
-//! 11. The wall clock is set while a daemon lives, back and forth.
+//! Fault 11: The wall clock is set while a daemon lives, back and forth.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

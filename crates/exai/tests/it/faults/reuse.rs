@@ -1,4 +1,4 @@
-//! 27. Pids that change hands between decision and signal, in a namespace where that can be arranged.
+//! Fault 27: Pids that change hands between decision and signal, in a namespace where that can be arranged.
 
 use std::collections::BTreeMap;
 use std::process::Command;
