@@ -167,7 +167,7 @@ impl<'a> Conversation<'a> {
             match self.answer() {
                 Err(end) => return end,
                 Ok(true) => break,
-                Ok(false) => self.breathe(),
+                Ok(false) => breathe(),
             }
         }
         self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
@@ -195,14 +195,9 @@ impl<'a> Conversation<'a> {
             match self.answer() {
                 Err(end) => return end,
                 Ok(true) => drop(self.clients.answered[self.server].fetch_add(1, Ordering::Relaxed)),
-                Ok(false) => self.breathe(),
+                Ok(false) => breathe(),
             }
         }
-    }
-
-    /// Who was refused asks again a moment later.
-    fn breathe(&self) {
-        thread::sleep(Duration::from_millis(2));
     }
 
     fn ask(&mut self, method: &str, params: &Value) -> Result<(), End> {
@@ -296,4 +291,9 @@ impl Drop for Conversation<'_> {
         let _ = self.shim.kill();
         let _ = self.shim.wait();
     }
+}
+
+/// Who was refused asks again a moment later.
+fn breathe() {
+    thread::sleep(Duration::from_millis(2));
 }
