@@ -1,13 +1,17 @@
 //! What the daemon before this one left behind is ended before a second copy of it could be started.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use exai_os::process;
 use exai_supervisor::leftovers::{self, Fate, LeftFile, LeftTree, Leftovers, Living, Verdict};
 use tokio::sync::watch;
 
 /// How long the leftovers may take. Servers wait for this; the daemon itself does not.
 const LIMIT: Duration = Duration::from_secs(10);
+/// How long a daemon that was killed may take to be gone.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// Known to be done, or awaited.
 #[derive(Debug, Clone)]
@@ -22,7 +26,7 @@ impl Swept {
         // Not among the daemon's tasks: what does not let itself be ended must not keep the daemon from
         // ending.
         tokio::task::spawn_blocking(move || {
-            match leftovers::find(&servers_dir, Some(&daemon)) {
+            match find(&servers_dir, &daemon) {
                 Ok(mut found) => {
                     leftovers::end(&mut found, Instant::now() + LIMIT);
                     tell(&found);
@@ -42,6 +46,25 @@ impl Swept {
         // A thread that broke off has nothing more to wait for.
         let _ = done.wait_for(|done| *done).await;
     }
+}
+
+/// Who had the lock before may still be ending: its records count once it is gone. One that stays is no business of
+/// ours, whatever it is.
+fn find(servers_dir: &Path, daemon: &Living) -> io::Result<Leftovers> {
+    let found = leftovers::find(servers_dir, Some(daemon))?;
+    if found.others.is_empty() {
+        return Ok(found);
+    }
+    let until = Instant::now() + ENDING;
+    for other in &found.others {
+        if !process::wait_gone(other, until)? {
+            tracing::warn!(
+                pid = other.pid,
+                "another daemon's process lives; the records of its servers were passed over"
+            );
+        }
+    }
+    leftovers::find(servers_dir, Some(daemon))
 }
 
 /// One line for each thing that was ended or left.

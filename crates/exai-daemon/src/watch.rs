@@ -91,6 +91,7 @@ impl Watch {
             addr: None,
             seen: job.seen(),
             initialized: None,
+            initialized_at: None,
             measuring: Measuring::Not,
             taken: None,
             lost: None,
@@ -108,6 +109,7 @@ impl Watch {
         let mut state = self.state();
         let Some(tree) = state.trees.get_mut(&instance) else { return };
         tree.initialized = now;
+        tree.initialized_at = Some(Instant::now());
         if tree.addr.is_some() {
             // No ping goes through its pipes.
             return;
@@ -302,7 +304,12 @@ impl Watch {
             if tree.renew(table, &children) {
                 changed.push(tree.record.clone());
             }
-            if tree.lost.is_none() && tree.server_is_gone(table) {
+            let gone = tree.lost.is_none() && tree.server_is_gone(table);
+            let unknown = tree.lost.is_none() && !gone && tree.nobody_has_answered(table);
+            if unknown {
+                tree.taken = None;
+            }
+            if gone || unknown {
                 tree.measuring = Measuring::Not;
                 tree.lost = Some(Instant::now());
                 state.orders.push_back(Order::Measure(instance));

@@ -15,6 +15,8 @@ use exai_supervisor::tree::{self, Count, Exchange, Facts, Judgement, Listening, 
 /// that it did.
 const SUCCESSION: Duration = Duration::from_secs(2);
 const DOUBTFUL_SUCCESSION: Duration = Duration::from_secs(10);
+/// After this the kernel has counted what was written.
+const COUNTED: Duration = Duration::from_millis(500);
 /// How often an exchange is tried that does not tell who the server is.
 const TRIES: u32 = 3;
 
@@ -41,6 +43,7 @@ pub(crate) struct Tree {
     pub(crate) seen: Seen,
     /// When `initialize` was answered, by [`exai_os::evidence::clock`].
     pub(crate) initialized: Option<u64>,
+    pub(crate) initialized_at: Option<Instant>,
     pub(crate) measuring: Measuring,
     pub(crate) taken: Option<Taken>,
     /// Since when that process is gone, and nobody has answered a ping.
@@ -224,11 +227,31 @@ impl Tree {
         !(lives && self.record.processes.iter().any(is_member))
     }
 
+    /// Whether `initialize` was answered, and none of those who live now has ever written a byte: who answered has
+    /// ended before it was found out who that is, and somebody else holds its pipes open. Known only where all
+    /// that the tree has can be seen and its counters can be read.
+    pub(crate) fn nobody_has_answered(&self, table: &[ProcessInfo]) -> bool {
+        let confirmed = self.taken.is_some_and(|taken| taken.confirmed);
+        let settled = self.initialized_at.is_some_and(|at| at.elapsed() > COUNTED);
+        let strict = self.record.containment == Containment::Strict;
+        let (Some(guard), true, false) = (self.guard(), strict && settled && self.addr.is_none(), confirmed)
+        else {
+            return false;
+        };
+        let mut members = self.members(table);
+        members.retain(|one| one.pid != guard.pid);
+        let counts = tree::count(&members);
+        !members.is_empty()
+            && counts.len() == members.len()
+            && counts.iter().all(|count| count.io.written == 0)
+    }
+
     /// Whether it is gone for so long that nobody will answer in its place.
     pub(crate) fn is_unserved(&self) -> bool {
         let time = match self.taken {
-            Some(Taken { confirmed: true, .. }) => SUCCESSION,
-            Some(Taken { confirmed: false, .. }) | None => DOUBTFUL_SUCCESSION,
+            // `None`: nobody who lives has answered anything.
+            Some(Taken { confirmed: true, .. }) | None => SUCCESSION,
+            Some(Taken { confirmed: false, .. }) => DOUBTFUL_SUCCESSION,
         };
         self.lost.is_some_and(|since| since.elapsed() > time)
     }
@@ -291,6 +314,7 @@ mod tests {
             addr: None,
             seen: Seen::default(),
             initialized: None,
+            initialized_at: None,
             measuring: Measuring::Not,
             taken: None,
             lost: None,
@@ -328,6 +352,43 @@ mod tests {
         assert_eq!(recorded(&tree), [3, 4, 5]);
         tree.renew(&[row(4, 2, 11), row(5, 2, 12)], &[]);
         assert_eq!(recorded(&tree), [3, 4]);
+    }
+
+    /// The guard of this tree is this process, which writes; its child does not.
+    #[test]
+    fn whoever_has_never_written_has_not_answered() {
+        let sleeper = std::process::Command::new("sleep").arg("60").spawn();
+        let (Ok(mut sleeper), Ok(_)) = (sleeper, exai_os::evidence::io_counters(std::process::id())) else {
+            return;
+        };
+        let table = process::snapshot().expect("the process table");
+        let mut tree = tree(Containment::Strict);
+        let me = process::current().expect("this process");
+        let root = process::identify(sleeper.id()).expect("the process table").expect("it lives");
+        let all = [(me.clone(), Place::Guard), (root, Place::Root)];
+        let recorded = |(identity, place): (Identity, Place)| Recorded {
+            pid: identity.pid,
+            identity,
+            place,
+            name: String::new(),
+        };
+        tree.record.processes = all.into_iter().map(recorded).collect();
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(1));
+        assert!(!tree.nobody_has_answered(&table), "nobody was to answer yet");
+        tree.initialized_at = Some(Instant::now());
+        assert!(!tree.nobody_has_answered(&table), "it may not be counted yet");
+        tree.initialized_at = long_ago;
+        // Other tests of this process may have children, too; only this one is looked at.
+        let ours = |one: &&ProcessInfo| one.pid == sleeper.id() || one.pid == me.pid;
+        let table: Vec<ProcessInfo> = table.iter().filter(ours).cloned().collect();
+        assert!(tree.nobody_has_answered(&table));
+        tree.taken = Some(Taken { pid: sleeper.id(), start: 0, confirmed: true });
+        assert!(!tree.nobody_has_answered(&table), "it was seen to answer");
+        tree.taken = None;
+        tree.record.containment = Containment::Group;
+        assert!(!tree.nobody_has_answered(&table), "who answers may have left the group");
+        sleeper.kill().expect("it can be killed");
+        sleeper.wait().expect("it can be waited for");
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub struct Leftovers {
     pub trees: Vec<LeftTree>,
     /// Files beside their records.
     pub files: Vec<LeftFile>,
+    /// Daemons other than the one that runs whose process lives: their records were passed over. One that was
+    /// killed gives its locks back a moment before its process is gone.
+    pub others: Vec<Identity>,
     /// The living daemon's process.
     spared: Option<u32>,
 }

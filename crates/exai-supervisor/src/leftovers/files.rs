@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use exai_os::process::identify;
+use exai_os::process::{Identity, identify};
 
 use super::{Fate, LeftFile, LeftTree, Leftovers};
 use crate::record::{RECORD_BYTES, SCHEMA, TreeRecord, path};
@@ -31,7 +31,12 @@ pub(super) fn scan(servers_dir: &Path, living: Option<&str>) -> io::Result<Lefto
     for entry in std::fs::read_dir(servers_dir)?.take(FILES) {
         let file = entry?.path();
         match judge(&file, servers_dir) {
-            Judged::Record(record) if lives(&record, living) => {}
+            Judged::Record(record) if living == Some(&*record.instance) => {}
+            Judged::Record(record) if lives(&record.daemon) => {
+                if !found.others.contains(&record.daemon) {
+                    found.others.push(record.daemon);
+                }
+            }
             Judged::Record(record) => {
                 let reason = format!("the record of {}, whose daemon died", record.id);
                 let file = LeftFile { path: file, reason, removable: true, fate: None };
@@ -174,10 +179,8 @@ fn temporary(file: &Path, metadata: &Metadata) -> Option<LeftFile> {
     }
 }
 
-fn lives(record: &TreeRecord, living: Option<&str>) -> bool {
-    let daemon = &record.daemon;
-    living == Some(&*record.instance)
-        || identify(daemon.pid).ok().flatten().is_some_and(|found| found == *daemon)
+fn lives(daemon: &Identity) -> bool {
+    identify(daemon.pid).ok().flatten().is_some_and(|found| found == *daemon)
 }
 
 fn metadata(file: &Path) -> Option<Metadata> {

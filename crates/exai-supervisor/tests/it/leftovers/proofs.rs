@@ -156,6 +156,7 @@ fn the_living_are_none_of_our_business() {
     scene.write(&record);
     let found = leftovers::find(&scene.servers(), Some(&living("another"))).expect("a look");
     assert!(found.is_empty(), "its daemon lives");
+    assert_eq!(found.others, [record.daemon], "that is told: it may be ending");
     assert!(scene.end().0.is_empty() && server.lives());
 }
 
