@@ -33,6 +33,10 @@ impl Tree {
         self.members.iter().filter(|member| Some(member.process.pid) != self.guard)
     }
 
+    fn pids(&self) -> impl Iterator<Item = u32> {
+        self.members.iter().map(|member| member.process.pid)
+    }
+
     pub(crate) fn processes(&self) -> u32 {
         self.counted().count() as u32
     }
@@ -61,7 +65,15 @@ impl Picture {
         };
         let trees =
             facts.watch.trees().iter().map(|(&instance, watched)| (instance, tree(watched))).collect();
-        Picture { trees, unexpected: facts.watch.unexpected(), shims: facts.shims(), table }
+        let mut picture =
+            Picture { trees, unexpected: facts.watch.unexpected(), shims: facts.shims(), table };
+        // A server may be a client, too: its shim is a member of its tree already.
+        let members: Vec<u32> = picture.trees.values().flat_map(Tree::pids).collect();
+        picture.shims.retain(|(pid, _)| !members.contains(pid));
+        // It was found a look ago, and may have gone.
+        let unexpected = std::mem::take(&mut picture.unexpected);
+        picture.unexpected = unexpected.into_iter().filter(|one| picture.alive(one.pid)).collect();
+        picture
     }
 
     pub(crate) fn tree(&self, instance: InstanceId) -> Option<&Tree> {

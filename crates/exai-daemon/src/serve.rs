@@ -222,6 +222,9 @@ async fn life(
     for (addr, bound) in tcp {
         door.open_tcp(addr, bound, &places);
     }
+    let watch = Watch::new(home.clone());
+    let watcher =
+        watch.start(about.instance.clone(), hub.clone()).map_err(failed("failed to start the watcher"))?;
     let check = SelfCheck::start(Kept {
         home: home.clone(),
         about: about.clone(),
@@ -240,9 +243,6 @@ async fn life(
     }
 
     tasks.spawn(heed_signals(hub.clone(), closing.clone()));
-    let watch = Watch::new(home.clone());
-    let watcher =
-        watch.start(about.instance.clone(), hub.clone()).map_err(failed("failed to start the watcher"))?;
     let host = Host {
         home: home.clone(),
         base,
@@ -262,9 +262,10 @@ async fn life(
     tasks.close();
     sockets.close();
     let _ = tokio::time::timeout(FAREWELL, sockets.wait()).await;
+    // Before the socket goes: it must not be put back.
+    check.stop();
     closing.cancel();
     let _ = tokio::time::timeout(FAREWELL, tasks.wait()).await;
-    check.stop();
     let gone = failpoint::reach("daemon.servers-gone").and_then(|()| record::remove(home, &about));
     if let Err(error) = gone.and_then(|()| failpoint::reach("daemon.record-gone")) {
         tracing::warn!(%error, "daemon.json could not be removed");

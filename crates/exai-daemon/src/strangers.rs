@@ -25,9 +25,10 @@ pub(crate) struct Strangers {
     met: HashMap<(u32, u64), Met>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Met {
-    what: What,
+    /// Looked at when it has had its time: a process starts as a copy of its starter, arguments included.
+    what: Option<What>,
     looks: u32,
 }
 
@@ -54,14 +55,12 @@ impl Strangers {
         let alike: Vec<&ProcessInfo> = table.iter().filter(alike).collect();
         let mut found = Vec::new();
         for one in &alike {
-            let met = self
-                .met
-                .entry((one.pid, one.start))
-                .or_insert_with(|| Met { what: what(one.pid, &program, &self.home), looks: 0 });
+            let met = self.met.entry((one.pid, one.start)).or_default();
             met.looks += 1;
             if met.looks > PATIENCE {
-                let first = met.looks == PATIENCE + 1;
-                found.extend(met.what.unexpected(one.pid, &self.nonce, first));
+                let first = met.what.is_none();
+                let what = met.what.get_or_insert_with(|| what(one.pid, &program, &self.home));
+                found.extend(what.unexpected(one.pid, &self.nonce, first));
             }
         }
         let living: BTreeSet<(u32, u64)> = alike.iter().map(|one| (one.pid, one.start)).collect();
@@ -70,8 +69,6 @@ impl Strangers {
     }
 }
 
-/// A process starts with the arguments of its starter, for an instant: looked at later it says more, so a
-/// stranger may be met again under the same number only when it has another start time.
 fn what(pid: u32, program: &Path, home: &Path) -> What {
     let same_program = process::executable(pid).is_ok_and(|exe| exe == program);
     if !same_program || !serves(pid, home) {

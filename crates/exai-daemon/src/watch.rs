@@ -26,8 +26,6 @@ use crate::watched::{Measuring, Tree};
 const PERIOD: Duration = Duration::from_millis(900);
 /// How much longer than a look the pause after it is at least.
 const SHARE: u32 = 200;
-/// The kernel counts what was written a moment after it has woken the reader.
-const COUNTED: Duration = Duration::from_millis(10);
 
 /// The way to the watcher. All copies are one watcher.
 #[derive(Debug, Clone)]
@@ -175,6 +173,7 @@ impl Watch {
 
     fn run(&self, nonce: String, hub: &HubHandle) {
         let mut strangers: Option<Strangers> = None;
+        let mut adopted = Adopted::default();
         let mut due = Instant::now() + PERIOD;
         while let Some(orders) = self.wait(due) {
             for order in orders {
@@ -190,6 +189,7 @@ impl Watch {
                     let home = || self.0.home.path().to_owned();
                     let strangers =
                         strangers.get_or_insert_with(|| Strangers::new(home(), nonce.clone(), &table));
+                    adopted.reap(&table, &self.guards());
                     for instance in self.look(&table, strangers) {
                         hub.send_from_thread(HubEvent::Unserved { instance });
                     }
@@ -199,6 +199,10 @@ impl Watch {
             let cost = process::thread_time().saturating_sub(began);
             due = Instant::now() + PERIOD.max(cost * SHARE);
         }
+    }
+
+    fn guards(&self) -> BTreeSet<u32> {
+        self.state().trees.values().filter_map(Tree::guard).map(|guard| guard.pid).collect()
     }
 
     /// Waits for orders or until `due`; `None` when there are none and the daemon ends.
@@ -223,15 +227,21 @@ impl Watch {
         if !self.state().trees.values().any(is_due) {
             return;
         }
-        let Ok(table) = process::snapshot() else { return };
-        let children = children(&table);
-        let mut changed = Vec::new();
-        for tree in self.state().trees.values_mut().filter(|tree| tree.look_due().is_some()) {
+        let mut young = BTreeSet::new();
+        for (&instance, tree) in self.state().trees.iter_mut().filter(|(_, tree)| tree.look_due().is_some()) {
+            // Whatever comes of it: a look that fails must not be due at once again.
             tree.looked();
-            if tree.renew(&table, &children) {
+            young.insert(instance);
+        }
+        let Ok(table) = process::snapshot() else { return };
+        let mut changed = Vec::new();
+        let mut state = self.state();
+        for (_, tree) in state.trees.iter_mut().filter(|(instance, _)| young.contains(instance)) {
+            if tree.renew(&table) {
                 changed.push(tree.record.clone());
             }
         }
+        drop(state);
         self.write(&changed);
     }
 
@@ -260,7 +270,8 @@ impl Watch {
             Order::Ended(record) => return self.remove(record),
         };
         let Some(tree) = self.state().trees.get(&instance).cloned() else { return };
-        let members = tree.members(&process::snapshot().unwrap_or_default());
+        let Ok(table) = process::snapshot() else { return };
+        let members = tree.members(&table);
         let mut tree = tree;
         match order {
             Order::Ended(_) => {}
@@ -270,14 +281,8 @@ impl Watch {
                 hub.send_from_thread(HubEvent::Ping { instance });
             }
             Order::Pinged(_, sent, answered) => {
-                let told = tree.after_ping(&members, sent, answered) || {
-                    std::thread::sleep(COUNTED);
-                    tree.after_ping(&members, sent, answered)
-                };
+                tree.after_ping(&members, sent, answered);
                 self.put_back(instance, tree);
-                if !told {
-                    hub.send_from_thread(HubEvent::Ping { instance });
-                }
             }
         }
     }
@@ -298,10 +303,9 @@ impl Watch {
         let state = &mut *guard;
         let mut known: BTreeSet<u32> = state.shims.values().copied().chain([std::process::id()]).collect();
         let mut unexpected = Vec::new();
-        let children = children(table);
         for (&instance, tree) in &mut state.trees {
             known.extend(tree.guard().map(|guard| guard.pid));
-            if tree.renew(table, &children) {
+            if tree.renew(table) {
                 changed.push(tree.record.clone());
             }
             let gone = tree.lost.is_none() && tree.server_is_gone(table);
@@ -312,6 +316,8 @@ impl Watch {
             if gone || unknown {
                 tree.measuring = Measuring::Not;
                 tree.lost = Some(Instant::now());
+            }
+            if gone || unknown || tree.deserves_another_ping() {
                 state.orders.push_back(Order::Measure(instance));
             }
             if tree.is_unserved() {
@@ -319,15 +325,37 @@ impl Watch {
             }
             unexpected.extend(tree.too_many());
         }
-        unexpected.extend(strangers.unexpected(table, &known));
-        state.unexpected = unexpected;
         drop(guard);
+        // Processes are looked into without the lock: the hub must not wait for one that hangs.
+        unexpected.extend(strangers.unexpected(table, &known));
+        self.state().unexpected = unexpected;
         self.write(&changed);
         unserved
     }
 }
 
-fn children(table: &[ProcessInfo]) -> Vec<ProcessInfo> {
-    let me = std::process::id();
-    table.iter().filter(|one| one.ppid == me).cloned().collect()
+/// Children of this process that it has not started: what a tree let go, or a login shell's start files have
+/// started. Nobody else reaps them.
+#[derive(Default)]
+struct Adopted {
+    /// The dead among our children, and in how many looks they were.
+    dead: HashMap<(u32, u64), u32>,
+}
+
+impl Adopted {
+    /// What this process has started is reaped by whoever started it, and at once: who is still there after some
+    /// looks is not waited for.
+    fn reap(&mut self, table: &[ProcessInfo], guards: &BTreeSet<u32>) {
+        let me = std::process::id();
+        let dead = table.iter().filter(|one| one.zombie && one.ppid == me && !guards.contains(&one.pid));
+        let dead: Vec<(u32, u64)> = dead.map(|one| (one.pid, one.start)).collect();
+        self.dead.retain(|key, _| dead.contains(key));
+        for key in dead {
+            let looks = self.dead.entry(key).or_default();
+            *looks += 1;
+            if *looks > 3 {
+                exai_os::tree::reap(key.0);
+            }
+        }
+    }
 }

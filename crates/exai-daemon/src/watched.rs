@@ -5,18 +5,17 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use exai_os::process::{self, Identity, ProcessInfo};
-use exai_os::tree::Known;
 use exai_proto::documents::Unexpected;
 use exai_supervisor::job::Seen;
 use exai_supervisor::record::{Containment, Place, Recorded, TreeRecord};
 use exai_supervisor::tree::{self, Count, Exchange, Facts, Judgement, Listening, Pipes};
 
-/// How long another process of a tree has to answer when the one that did is gone, and when it is not sure
-/// that it did.
+/// How long another process of a tree has to answer when the one that did is gone.
 const SUCCESSION: Duration = Duration::from_secs(2);
-const DOUBTFUL_SUCCESSION: Duration = Duration::from_secs(10);
 /// After this the kernel has counted what was written.
 const COUNTED: Duration = Duration::from_millis(500);
+/// A moment in which it mostly has.
+const MOMENT: Duration = Duration::from_millis(10);
 /// How often an exchange is tried that does not tell who the server is.
 const TRIES: u32 = 3;
 
@@ -146,27 +145,31 @@ impl Tree {
         }
     }
 
-    /// Takes the counters after its answer. Returns whether that tells who the server is, or no more is to be
-    /// tried.
-    pub(crate) fn after_ping(&mut self, members: &[ProcessInfo], sent: usize, answered: usize) -> bool {
+    /// Takes the counters after its answer, and again a moment later where they do not tell yet who the server is:
+    /// the kernel counts what was written a moment after it has woken the reader. Blocks for that moment.
+    pub(crate) fn after_ping(&mut self, members: &[ProcessInfo], sent: usize, answered: usize) {
         self.lost = None;
-        let Measuring::Asked { before, tries } = &self.measuring else { return true };
-        let after = tree::count(members);
-        let exchange = Exchange::between(before, &after, sent as u64, answered as u64);
-        let (before, tries) = (before.clone(), *tries);
-        self.measuring = Measuring::Done { exchange, tries };
-        let judgement = self.judge(&tree::look(members, self.pipes));
-        self.take(&judgement, members);
-        if judgement.is_confirmed() || tries >= TRIES {
-            return true;
+        let Measuring::Asked { before, tries } = std::mem::take(&mut self.measuring) else { return };
+        for pause in [Duration::ZERO, MOMENT] {
+            std::thread::sleep(pause);
+            let exchange = Exchange::between(&before, &tree::count(members), sent as u64, answered as u64);
+            self.measuring = Measuring::Done { exchange, tries };
+            let judgement = self.judge(&tree::look(members, self.pipes));
+            self.take(&judgement, members);
+            if judgement.is_confirmed() {
+                break;
+            }
         }
-        self.measuring = Measuring::Asked { before, tries };
-        false
     }
 
-    /// Puts who is in the tree now into its record; false when these are the same as before. `others` are the
-    /// children of this process.
-    pub(crate) fn renew(&mut self, table: &[ProcessInfo], others: &[ProcessInfo]) -> bool {
+    /// Whether the last exchange did not tell who the server is, and another may.
+    pub(crate) fn deserves_another_ping(&self) -> bool {
+        let confirmed = self.taken.is_some_and(|taken| taken.confirmed);
+        matches!(self.measuring, Measuring::Done { tries, .. } if tries < TRIES) && !confirmed
+    }
+
+    /// Puts who is in the tree now into its record; false when these are the same as before.
+    pub(crate) fn renew(&mut self, table: &[ProcessInfo]) -> bool {
         let Some(root) = self.root().cloned() else { return false };
         let guard = self.guard().map(|guard| guard.pid);
         let recorded = |one: &ProcessInfo| Recorded {
@@ -182,9 +185,7 @@ impl Tree {
             members.iter().map(|one| (one.pid, one.start)).chain([(root.pid, root.start)]).collect();
         let recorded_before = self.record.processes.iter().filter(|one| one.place != Place::Guard);
         let before: BTreeSet<(u32, u64)> = recorded_before.map(|one| (one.pid, one.identity.start)).collect();
-        let others =
-            others.iter().filter(|one| Some(one.pid) != guard).map(|one| recorded(one).identity).collect();
-        self.seen.note(Known { members: members.iter().map(|one| recorded(one).identity).collect(), others });
+        self.seen.note(members.iter().map(|one| recorded(one).identity).collect());
         if now == before {
             return false;
         }
@@ -218,13 +219,10 @@ impl Tree {
         }
     }
 
-    /// Whether the process that was taken for the server is in the tree no more. To be asked when the tree is
-    /// renewed with this table.
+    /// Whether the process that was taken for the server has ended.
     pub(crate) fn server_is_gone(&self, table: &[ProcessInfo]) -> bool {
         let Some(Taken { pid, start, .. }) = self.taken else { return false };
-        let lives = table.iter().any(|one| (one.pid, one.start) == (pid, start) && !one.zombie);
-        let is_member = |one: &Recorded| (one.pid, one.identity.start) == (pid, start);
-        !(lives && self.record.processes.iter().any(is_member))
+        !table.iter().any(|one| (one.pid, one.start) == (pid, start) && !one.zombie)
     }
 
     /// Whether `initialize` was answered, and none of those who live now has ever written a byte: who answered has
@@ -248,12 +246,14 @@ impl Tree {
 
     /// Whether it is gone for so long that nobody will answer in its place.
     pub(crate) fn is_unserved(&self) -> bool {
-        let time = match self.taken {
+        match self.taken {
+            // Another may be the server, and be busy, or one that answers no pings.
+            Some(Taken { confirmed: false, .. }) => false,
             // `None`: nobody who lives has answered anything.
-            Some(Taken { confirmed: true, .. }) | None => SUCCESSION,
-            Some(Taken { confirmed: false, .. }) => DOUBTFUL_SUCCESSION,
-        };
-        self.lost.is_some_and(|since| since.elapsed() > time)
+            Some(Taken { confirmed: true, .. }) | None => {
+                self.lost.is_some_and(|since| since.elapsed() > SUCCESSION)
+            }
+        }
     }
 
     /// Whether it has more processes than it may; logged once.
@@ -332,15 +332,15 @@ mod tests {
     fn who_left_its_parent_stays_recorded_when_the_guard_is_gone() {
         let mut tree = tree(Containment::Strict);
         let guarded = [row(3, 2, 10), row(4, 3, 11), row(5, 3, 12)];
-        assert!(tree.renew(&guarded, &[]));
+        assert!(tree.renew(&guarded));
         assert_eq!(recorded(&tree), [3, 4, 5]);
         // The guard is killed: its children are the daemon's. One of them has a child of its own now.
         let alone = [row(4, 2, 11), row(5, 2, 12), row(6, 5, 13), row(7, 2, 14)];
-        assert!(tree.renew(&alone, &[]));
+        assert!(tree.renew(&alone));
         assert_eq!(recorded(&tree), [3, 4, 6, 5]);
-        assert!(!tree.renew(&alone, &[]), "nothing is new");
+        assert!(!tree.renew(&alone), "nothing is new");
         // One has ended and another process has its number; the root's stays, for its group.
-        assert!(tree.renew(&[row(5, 2, 99)], &[]));
+        assert!(tree.renew(&[row(5, 2, 99)]));
         assert_eq!(recorded(&tree), [3, 4]);
     }
 
@@ -348,9 +348,9 @@ mod tests {
     fn who_left_the_group_is_recorded_only_where_the_tree_reaches_it() {
         let mut tree = tree(Containment::Group);
         let member = ProcessInfo { pgid: 4, ..row(5, 3, 12) };
-        tree.renew(&[row(3, 2, 10), row(4, 3, 11), member], &[]);
+        tree.renew(&[row(3, 2, 10), row(4, 3, 11), member]);
         assert_eq!(recorded(&tree), [3, 4, 5]);
-        tree.renew(&[row(4, 2, 11), row(5, 2, 12)], &[]);
+        tree.renew(&[row(4, 2, 11), row(5, 2, 12)]);
         assert_eq!(recorded(&tree), [3, 4]);
     }
 

@@ -92,16 +92,6 @@ impl fmt::Display for RootExit {
 #[derive(Debug)]
 pub struct Tree(pub(crate) sys::tree::Tree);
 
-/// What was known of a tree, and of others, before its guard was lost.
-#[derive(Clone, Debug, Default)]
-pub struct Known {
-    /// Who was seen in the tree.
-    pub members: Vec<Identity>,
-    /// Children of this process that have nothing to do with the tree: it started them itself, or had
-    /// adopted them before.
-    pub others: Vec<Identity>,
-}
-
 /// The program that this process runs, as something that can be started again even when its file was
 /// replaced or removed meanwhile (Linux).
 pub fn own_program() -> io::Result<PathBuf> {
@@ -155,10 +145,10 @@ impl Tree {
 
     /// After [`Tree::kill`]: waits until nothing is left, and returns the processes that are left
     /// nevertheless. The guard gives up after 5 s. Should the guard be gone, its orphans are ours (Linux),
-    /// and are ended here. `mark` is the variable (`NAME=VALUE`) that the tree was started with: an orphan
-    /// with another value of it is another tree's.
-    pub async fn ended(&mut self, known: &Known, mark: &str) -> Vec<u32> {
-        self.0.ended(known, mark).await
+    /// and are ended here: who is among `members`, seen in the tree before, who is in the root's group, and who
+    /// was started with `mark` (`NAME=VALUE`), a variable that the tree alone has.
+    pub async fn ended(&mut self, members: &[Identity], mark: &str) -> Vec<u32> {
+        self.0.ended(members, mark).await
     }
 }
 
@@ -166,6 +156,12 @@ impl Tree {
 /// the system's first process's (Linux).
 pub fn adopt_orphans() -> io::Result<()> {
     sys::tree::adopt_orphans()
+}
+
+/// Reaps a child of this process that has ended, if it is one. Only for those that were adopted: whoever has
+/// started a child reaps it himself. Nothing on Windows.
+pub fn reap(pid: u32) {
+    sys::tree::reap(pid);
 }
 
 /// Raises this process's limit of open descriptors to what it may have, at most 65,536: every client and

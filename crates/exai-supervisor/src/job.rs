@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use exai_os::process::Identity;
-use exai_os::tree::{self as contained, Known, Launch};
+use exai_os::tree::{self as contained, Launch};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -132,16 +132,16 @@ impl Drop for Job {
 
 /// What was seen the last time somebody looked at the tree: should the guard be killed, it is needed.
 #[derive(Debug, Clone, Default)]
-pub struct Seen(Arc<Mutex<Known>>);
+pub struct Seen(Arc<Mutex<Vec<Identity>>>);
 
 impl Seen {
     /// Replaces what was seen before.
-    pub fn note(&self, known: Known) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    pub fn note(&self, members: Vec<Identity>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = members;
     }
 
     /// What was seen.
-    pub fn known(&self) -> Known {
+    pub fn members(&self) -> Vec<Identity> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -204,7 +204,7 @@ impl End {
             exit = timeout(GRACE, self.tree.exited()).await.ok();
         }
         self.tree.kill();
-        let left = self.tree.ended(&self.seen.known(), &self.mark).await;
+        let left = self.tree.ended(&self.seen.members(), &self.mark).await;
         // The pipes end with the tree, unless somebody who is left holds them.
         let _ = tokio::join!(timeout(MOMENT, reading.end()), timeout(MOMENT, &mut self.errors));
         self.errors.abort();

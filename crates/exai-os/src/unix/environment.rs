@@ -81,10 +81,6 @@ pub(crate) fn cache_directory(account: &Account) -> Option<PathBuf> {
     Some(account.home.join(cache).join("exai"))
 }
 
-/// What a shell that shows its environment is started with, and so whatever its start files start for good
-/// (an ssh-agent): that belongs to the account, though it may be this process that adopts it.
-pub(super) const CAPTURE: &str = "EXAI_CAPTURE";
-
 /// Runs the login shell and returns what it exports; the reason in words when that fails.
 pub(crate) fn capture(account: &Account, session: &Vars, limit: Duration) -> Result<Vars, String> {
     let deadline = Instant::now() + limit;
@@ -140,12 +136,7 @@ fn start(account: &Account, session: &Vars, marker: &str) -> io::Result<Child> {
     let name = account.shell.file_name().unwrap_or_default();
     let options: &[&str] = if name.as_bytes().ends_with(b"csh") { &["-i"] } else { &["-i", "-l"] };
     command.args(options).arg("-c").arg(script);
-    command
-        .env_clear()
-        .envs(base(account))
-        .envs(session.iter().cloned())
-        .env("TERM", "dumb")
-        .env(CAPTURE, "1");
+    command.env_clear().envs(base(account)).envs(session.iter().cloned()).env("TERM", "dumb");
     command.current_dir(if account.home.is_dir() { account.home.as_path() } else { "/".as_ref() });
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let before_exec = || {
@@ -196,8 +187,8 @@ fn parse(bytes: &[u8]) -> Vars {
         // A name may not be empty, so the `=` is looked for behind the first byte.
         let Some(at) = entry.iter().skip(1).position(|byte| *byte == b'=') else { continue };
         let name = OsStr::from_bytes(&entry[..=at]);
-        // These two were ours, for the capture alone.
-        if name != "TERM" && name != CAPTURE && !vars.iter().any(|(known, _)| known == name) {
+        // `TERM=dumb` was ours, for the capture alone.
+        if name != "TERM" && !vars.iter().any(|(known, _)| known == name) {
             vars.push((name.to_owned(), OsString::from_vec(entry[at + 2..].to_vec())));
         }
     }
@@ -276,7 +267,7 @@ mod tests {
 
     #[test]
     fn values_may_hold_anything_but_zero() {
-        let vars = parse(b"A=1=2\0B=\nx\0TERM=dumb\0EXAI_CAPTURE=1\0=odd=3\0A=again\0junk\0");
+        let vars = parse(b"A=1=2\0B=\nx\0TERM=dumb\0=odd=3\0A=again\0junk\0");
         let expected = [("A", "1=2"), ("B", "\nx"), ("=odd", "3")];
         assert_eq!(vars, expected.map(|(name, value)| (name.into(), value.into())));
     }

@@ -188,7 +188,7 @@ impl Tree {
                 deaths.wait(STEP);
             }
         }
-        let left = self.living();
+        let left = self.living().unwrap_or_else(|| vec![self.root_pid()]);
         if self.root_ended {
             let _ = rustix::process::waitpid(Some(self.root), rustix::process::WaitOptions::NOHANG);
         }
@@ -201,17 +201,18 @@ impl Tree {
         self.root_ended
             && match self.reach {
                 Reach::Descendants => none_waits(),
-                Reach::Group => self.living().is_empty(),
+                Reach::Group => self.living().is_some_and(|living| living.is_empty()),
             }
     }
 
-    fn living(&self) -> Vec<u32> {
-        let all = process::snapshot().unwrap_or_default();
+    /// `None` when the system does not tell.
+    fn living(&self) -> Option<Vec<u32>> {
+        let all = process::snapshot().ok()?;
         let left = match self.reach {
             Reach::Descendants => crate::process::descendants(&all, std::process::id()),
             Reach::Group => all.iter().filter(|process| process.pgid == self.root_pid()).cloned().collect(),
         };
-        left.into_iter().filter(|process| !process.zombie).map(|process| process.pid).collect()
+        Some(left.into_iter().filter(|process| !process.zombie).map(|process| process.pid).collect())
     }
 }
 

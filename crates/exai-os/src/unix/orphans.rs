@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::process;
 use crate::process::{Identity, ProcessInfo, descendants};
-use crate::tree::{Known, Reach};
+use crate::tree::Reach;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_millis(5);
@@ -21,24 +21,29 @@ struct Orphans<'a> {
     /// The root lived when we came: its group's number is its own.
     group_is_known: bool,
     members: Vec<Key>,
-    others: Vec<Key>,
     mark: &'a str,
 }
 
 /// Ends them, and returns those that are left.
-pub(super) fn end(root: &Identity, reach: Reach, known: &Known, mark: &str) -> Vec<u32> {
+pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], mark: &str) -> Vec<u32> {
     let deadline = Instant::now() + PATIENCE;
     let key = |one: &Identity| (one.pid, one.start);
     let mut orphans = Orphans {
         root,
         reach,
         group_is_known: process::identify(root.pid).ok().flatten().as_ref() == Some(root),
-        members: known.members.iter().chain([root]).map(key).collect(),
-        others: known.others.iter().map(key).collect(),
+        members: members.iter().chain([root]).map(key).collect(),
         mark,
     };
     loop {
-        let found = orphans.find(&process::snapshot().unwrap_or_default());
+        let Ok(table) = process::snapshot() else {
+            if Instant::now() >= deadline {
+                return vec![root.pid];
+            }
+            std::thread::sleep(STEP);
+            continue;
+        };
+        let found = orphans.find(&table);
         reap(&found);
         let living: Vec<&ProcessInfo> = found.iter().filter(|one| !one.zombie).collect();
         if living.is_empty() || Instant::now() >= deadline {
@@ -54,7 +59,7 @@ pub(super) fn end(root: &Identity, reach: Reach, known: &Known, mark: &str) -> V
 
 impl Orphans<'_> {
     /// Whom the guard would have ended: by identity where it was seen in the tree, by its group while that
-    /// group's number is known to be the root's, and who became our child by the guard's end; and what
+    /// group's number is known to be the root's, by its mark where the guard's end made it our child; and what
     /// descends from them.
     fn find(&mut self, all: &[ProcessInfo]) -> Vec<ProcessInfo> {
         let mut found: Vec<ProcessInfo> = all.iter().filter(|one| self.is_ours(one)).cloned().collect();
@@ -73,15 +78,13 @@ impl Orphans<'_> {
         found
     }
 
+    /// Children of ours that say nothing are left alone: they may be another tree's, which let them go, or a login
+    /// shell's, or about to become another program.
     fn is_ours(&self, one: &ProcessInfo) -> bool {
-        let key = (one.pid, one.start);
-        // A guard's orphans are new children of ours, younger than its root. So may be what another tree lets
-        // go, or a login shell's start files have started: these say so.
-        let adopted =
-            one.ppid == std::process::id() && one.start >= self.root.start && !self.others.contains(&key);
-        self.members.contains(&key)
+        let adopted = one.ppid == std::process::id() && one.start >= self.root.start;
+        self.members.contains(&(one.pid, one.start))
             || (self.is_in_group(one) && (adopted || self.group_is_known))
-            || (adopted && !one.zombie && is_not_anothers(one.pid, self.mark))
+            || (adopted && !one.zombie && carries(one.pid, self.mark))
     }
 
     fn is_in_group(&self, one: &ProcessInfo) -> bool {
@@ -99,20 +102,16 @@ fn reap(found: &[ProcessInfo]) {
     }
 }
 
-/// Whether nothing in its environment says that a process is another tree's, a login shell's, or a guard.
+/// Whether the process was started with this variable, `NAME=VALUE`. Nobody else's process has this one's value:
+/// it holds a daemon's nonce.
 #[cfg(target_os = "linux")]
-fn is_not_anothers(pid: u32, mark: &str) -> bool {
-    let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
-    let name = mark.split_inclusive('=').next().unwrap_or_default();
-    let of_another = |variable: &[u8]| {
-        let marked = !name.is_empty() && variable.starts_with(name.as_bytes()) && variable != mark.as_bytes();
-        marked || variable.starts_with(super::environment::CAPTURE.as_bytes())
-    };
-    !environment.split(|byte| *byte == 0).any(of_another)
+fn carries(pid: u32, mark: &str) -> bool {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
 }
 
 /// Nobody is adopted here.
 #[cfg(not(target_os = "linux"))]
-fn is_not_anothers(_pid: u32, _mark: &str) -> bool {
+fn carries(_pid: u32, _mark: &str) -> bool {
     false
 }

@@ -89,12 +89,21 @@ pub(crate) fn stats() -> io::Result<Vec<Stat>> {
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let pid = entry?.file_name().to_str().and_then(|name| name.parse().ok());
-        // Other users' processes may be hidden (hidepid); what cannot be read is left out.
-        if let Some(Ok(Some(stat))) = pid.map(stat) {
-            all.push(stat);
+        match pid.map(stat) {
+            Some(Ok(Some(stat))) => all.push(stat),
+            // A table with holes would say that processes are gone which live.
+            Some(Err(error)) if is_shortage(&error) => return Err(error),
+            // Gone; or somebody else's and hidden (hidepid); or no process.
+            Some(Ok(None) | Err(_)) | None => {}
         }
     }
     Ok(all)
+}
+
+/// This process, or the system, has run out of something.
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|errno| shortages.contains(&errno))
 }
 
 pub(crate) fn command_line(pid: u32) -> io::Result<Vec<String>> {

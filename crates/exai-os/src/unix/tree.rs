@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::wire;
 use crate::guard::CONTROL_ARGUMENT;
 use crate::process::Identity;
-use crate::tree::{Known, Launch, Reach, RootExit, Stdio};
+use crate::tree::{Launch, Reach, RootExit, Stdio};
 
 /// How long a guard may take to be told and to start the root.
 const START: Duration = Duration::from_secs(10);
@@ -159,6 +159,12 @@ fn failure(line: &str) -> io::Error {
     }
 }
 
+pub(crate) fn reap(pid: u32) {
+    if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+        let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG);
+    }
+}
+
 impl Tree {
     pub(crate) fn root(&self) -> &Identity {
         &self.root
@@ -232,7 +238,7 @@ impl Tree {
         while self.hear().await {}
     }
 
-    pub(crate) async fn ended(&mut self, known: &Known, mark: &str) -> Vec<u32> {
+    pub(crate) async fn ended(&mut self, members: &[Identity], mark: &str) -> Vec<u32> {
         let last_word = async { while self.left.is_none() && self.hear().await {} };
         let in_time = timeout(END, last_word).await.is_ok();
         if let Some(left) = self.left.take() {
@@ -247,8 +253,8 @@ impl Tree {
             let _ = self.guard_child.start_kill();
         }
         let _ = timeout(EXIT, self.guard_child.wait()).await;
-        let (root, reach, known, mark) = (self.root.clone(), self.reach, known.clone(), mark.to_owned());
-        let ended = tokio::task::spawn_blocking(move || super::orphans::end(&root, reach, &known, &mark));
+        let (root, reach, members, mark) = (self.root.clone(), self.reach, members.to_vec(), mark.to_owned());
+        let ended = tokio::task::spawn_blocking(move || super::orphans::end(&root, reach, &members, &mark));
         ended.await.unwrap_or_default()
     }
 }

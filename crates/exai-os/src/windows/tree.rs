@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
 
 use crate::process::Identity;
-use crate::tree::{Known, Launch, RootExit, Stdio};
+use crate::tree::{Launch, RootExit, Stdio};
 
 const END: Duration = Duration::from_secs(5);
 
@@ -60,6 +60,8 @@ pub(crate) fn describe(signal: i32) -> String {
     format!("signal {signal}")
 }
 
+pub(crate) fn reap(_pid: u32) {}
+
 impl Tree {
     pub(crate) fn root(&self) -> &Identity {
         &self.root
@@ -94,7 +96,7 @@ impl Tree {
         std::future::pending::<()>().await;
     }
 
-    pub(crate) async fn ended(&mut self, _known: &Known, _mark: &str) -> Vec<u32> {
+    pub(crate) async fn ended(&mut self, _members: &[Identity], _mark: &str) -> Vec<u32> {
         match timeout(END, self.exited()).await {
             Ok(_) => Vec::new(),
             Err(_) => vec![self.root.pid],

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use exai_os::process::{Identity, Kill, executable, identify, kill_verified};
-use exai_os::tree::{Guard, Known, Launch, Reach};
+use exai_os::tree::{Guard, Launch, Reach};
 use exai_test::{eventually, program};
 
 use crate::support::LIMIT;
@@ -43,7 +43,7 @@ async fn a_root_runs_its_program_only_when_it_is_known() {
     assert_eq!(seen.as_ref(), Some(tree.root()));
     eventually("the program runs", LIMIT, || made.exists());
     tree.kill();
-    assert!(tree.ended(&Known::default(), "").await.is_empty());
+    assert!(tree.ended(&[], "").await.is_empty());
     assert!(!lives(tree.root()));
 }
 
@@ -59,6 +59,6 @@ async fn a_guard_that_is_killed_while_its_root_waits_leaves_a_tree_that_can_be_e
     let root = tree.root().clone();
     eventually("the program runs", LIMIT, || executable(root.pid).is_ok_and(|exe| exe != program("exai")));
     tree.kill();
-    assert!(tree.ended(&Known::default(), "").await.is_empty());
+    assert!(tree.ended(&[], "").await.is_empty());
     assert!(!lives(&root));
 }

@@ -22,9 +22,15 @@ pub(crate) fn run(args: &PsArgs, printer: &Printer) -> Result<u8, Error> {
     loop {
         let mut link = match door.look()? {
             Sight::Answering(link) => *link,
-            Sight::Nothing | Sight::Stale(_) if args.watch => {
+            sight @ (Sight::Nothing | Sight::Stale(_) | Sight::Starting | Sight::Stopping(_))
+                if args.watch =>
+            {
                 printer.clear_screen()?;
-                printer.headline("no exai daemon runs")?;
+                printer.headline(match sight {
+                    Sight::Starting => "the exai daemon is starting",
+                    Sight::Stopping(_) => "the exai daemon is stopping",
+                    _ => "no exai daemon runs",
+                })?;
                 std::thread::sleep(PERIOD);
                 continue;
             }
@@ -34,11 +40,14 @@ pub(crate) fn run(args: &PsArgs, printer: &Printer) -> Result<u8, Error> {
             show(&processes(&mut link)?, args, printer)?;
             return Ok(exit::DONE);
         }
+        // What is refused now will be refused again.
+        let mut asked = Ok(processes(&mut link)?);
         // Until the daemon is gone; another may come.
-        while let Ok(ps) = processes(&mut link) {
+        while let Ok(ps) = asked {
             printer.clear_screen()?;
             show(&ps, args, printer)?;
             std::thread::sleep(PERIOD);
+            asked = processes(&mut link);
         }
     }
 }
