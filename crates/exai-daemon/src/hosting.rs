@@ -11,6 +11,7 @@ use std::time::Duration;
 use exai_config::{Config, Containment, Home, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy};
 use exai_mux::InstanceId;
 use exai_mux::policy::{Policy, Share, ToolFilter};
+use exai_os::evidence::StdioPipes;
 use exai_os::process::Identity;
 use exai_os::tree::{Guard, Launch, Reach};
 use exai_supervisor::record::{self, Recorded, TreeRecord};
@@ -83,7 +84,8 @@ impl Host {
                 // An intent first: who comes after a crash knows that something may be there.
                 let written = record.write(&place.home.servers_dir());
                 let mut completed = Ok(());
-                let known = |guard: Option<&Identity>, root: &Identity| {
+                let known = |guard: Option<&Identity>, root: &Identity, pipes: Option<StdioPipes>| {
+                    record.pipes = pipes;
                     completed = written.and_then(|()| place.complete(&mut record, guard, root));
                 };
                 let started = exai_supervisor::start(&spec, instance, jobs, &owned, known);
@@ -212,6 +214,7 @@ impl Place {
                 Containment::Strict => record::Containment::Strict,
                 Containment::Group => record::Containment::Group,
             },
+            pipes: None,
             processes: Vec::new(),
         }
     }

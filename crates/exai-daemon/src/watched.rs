@@ -305,6 +305,7 @@ mod tests {
             id: "fix#1".to_owned(),
             started_at: String::new(),
             containment,
+            pipes: None,
             processes: vec![recorded(3, 10, Place::Guard), recorded(4, 11, Place::Root)],
         };
         Tree {

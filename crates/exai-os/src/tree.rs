@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
+use crate::evidence::StdioPipes;
 use crate::process::Identity;
 use crate::sys;
 
@@ -101,11 +102,14 @@ pub fn own_program() -> io::Result<PathBuf> {
 /// Starts a tree. Blocks for the time of two forks and execs, 10 s at most; needs a tokio runtime with I/O
 /// around it.
 ///
-/// `known` is told the guard (`None` on Windows) and the root while the root's program does not run yet (on
+/// `known` is told the guard (`None` on Windows), the root, and its pipes (where the system tells) while the root's program does not run yet (on
 /// Windows: just after it has begun to): what is to outlast us must be written down before it returns.
 ///
 /// What the system says of a program that cannot be started is what this fails with.
-pub fn start(launch: &Launch, known: impl FnOnce(Option<&Identity>, &Identity)) -> io::Result<(Tree, Stdio)> {
+pub fn start(
+    launch: &Launch,
+    known: impl FnOnce(Option<&Identity>, &Identity, Option<StdioPipes>),
+) -> io::Result<(Tree, Stdio)> {
     let (tree, stdio) = sys::tree::start(launch, known)?;
     Ok((Tree(tree), stdio))
 }

@@ -8,6 +8,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use exai_os::evidence::StdioPipes;
 use exai_os::process::Identity;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,9 @@ pub struct TreeRecord {
     pub started_at: String,
     /// How far containment reaches.
     pub containment: Containment,
+    /// The pipes that are its stdio: who holds one of the tree's ends is of the tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipes: Option<StdioPipes>,
     /// The guard first, then the root, then who was seen below it. Empty: it was about to be started.
     pub processes: Vec<Recorded>,
 }

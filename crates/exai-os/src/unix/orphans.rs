@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::process;
+use crate::evidence::StdioPipes;
 use crate::process::{Identity, ProcessInfo, descendants};
 use crate::tree::Reach;
 
@@ -21,11 +22,18 @@ struct Orphans<'a> {
     /// The root lived when we came: its group's number is its own.
     group_is_known: bool,
     members: Vec<Key>,
+    pipes: Option<StdioPipes>,
     mark: &'a str,
 }
 
 /// Ends them, and returns those that are left.
-pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], mark: &str) -> Vec<u32> {
+pub(super) fn end(
+    root: &Identity,
+    reach: Reach,
+    members: &[Identity],
+    pipes: Option<StdioPipes>,
+    mark: &str,
+) -> Vec<u32> {
     let deadline = Instant::now() + PATIENCE;
     let key = |one: &Identity| (one.pid, one.start);
     let mut orphans = Orphans {
@@ -33,6 +41,7 @@ pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], mark: &st
         reach,
         group_is_known: process::identify(root.pid).ok().flatten().as_ref() == Some(root),
         members: members.iter().chain([root]).map(key).collect(),
+        pipes,
         mark,
     };
     loop {
@@ -59,7 +68,7 @@ pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], mark: &st
 
 impl Orphans<'_> {
     /// Whom the guard would have ended: by identity where it was seen in the tree, by its group while that
-    /// group's number is known to be the root's, by its mark where the guard's end made it our child; and what
+    /// group's number is known to be the root's, by its mark or the tree's pipes where the guard's end made it our child; and what
     /// descends from them.
     fn find(&mut self, all: &[ProcessInfo]) -> Vec<ProcessInfo> {
         let mut found: Vec<ProcessInfo> = all.iter().filter(|one| self.is_ours(one)).cloned().collect();
@@ -84,7 +93,11 @@ impl Orphans<'_> {
         let adopted = one.ppid == std::process::id() && one.start >= self.root.start;
         self.members.contains(&(one.pid, one.start))
             || (self.is_in_group(one) && (adopted || self.group_is_known))
-            || (adopted && !one.zombie && carries(one.pid, self.mark))
+            || (adopted && !one.zombie && (carries(one.pid, self.mark) || self.hold_its_pipes(one.pid)))
+    }
+
+    fn hold_its_pipes(&self, pid: u32) -> bool {
+        self.pipes.is_some_and(|pipes| pipes.held_by(pid))
     }
 
     fn is_in_group(&self, one: &ProcessInfo) -> bool {

@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::wire;
+use crate::evidence::{PipeId, StdioPipes};
 use crate::guard::CONTROL_ARGUMENT;
 use crate::process::Identity;
 use crate::tree::{Launch, Reach, RootExit, Stdio};
@@ -31,6 +32,7 @@ pub(crate) struct Tree {
     guard: Identity,
     root: Identity,
     reach: Reach,
+    pipes: Option<StdioPipes>,
     control: UnixStream,
     /// What the guard said and nobody read yet.
     heard: Vec<u8>,
@@ -57,7 +59,7 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
 
 pub(crate) fn start(
     launch: &Launch,
-    known: impl FnOnce(Option<&Identity>, &Identity),
+    known: impl FnOnce(Option<&Identity>, &Identity, Option<StdioPipes>),
 ) -> io::Result<(Tree, Stdio)> {
     let (mut ours, theirs) = BlockingStream::pair()?;
     let token = theirs.as_raw_fd();
@@ -82,11 +84,11 @@ pub(crate) fn start(
     })?;
     drop(theirs);
     super::child::widen_pipes(&child);
-    let piped = "BUG: a standard stream was asked to be a pipe and is none";
+    let no_pipe = "BUG: a standard stream was asked to be a pipe and is none";
     let stdio = Stdio {
-        stdin: child.stdin.take().expect(piped),
-        stdout: child.stdout.take().expect(piped),
-        stderr: child.stderr.take().expect(piped),
+        stdin: child.stdin.take().expect(no_pipe),
+        stdout: child.stdout.take().expect(no_pipe),
+        stderr: child.stderr.take().expect(no_pipe),
     };
     ours.set_read_timeout(Some(START))?;
     ours.set_write_timeout(Some(START))?;
@@ -101,7 +103,8 @@ pub(crate) fn start(
     let root = super::process::identify_even_dead(root)?
         .filter(|root| root.start >= guard.start)
         .ok_or_else(|| io::Error::other("its root ended before its program ran"))?;
-    known(Some(&guard), &root);
+    let pipes = stdio_pipes(&stdio);
+    known(Some(&guard), &root, pipes);
     let told = ours.write_all(b"g").and_then(|()| first_line(&mut ours, &mut heard));
     // When the guard has been killed just now, there is a tree nevertheless: it is ended like any other that
     // has lost its guard.
@@ -110,8 +113,17 @@ pub(crate) fn start(
     }
     ours.set_nonblocking(true)?;
     let control = UnixStream::from_std(ours)?;
-    let tree =
-        Tree { guard_child: child, guard, root, reach: launch.reach, control, heard, exit: None, left: None };
+    let tree = Tree {
+        guard_child: child,
+        guard,
+        root,
+        reach: launch.reach,
+        pipes,
+        control,
+        heard,
+        exit: None,
+        left: None,
+    };
     Ok((tree, stdio))
 }
 
@@ -157,6 +169,14 @@ fn failure(line: &str) -> io::Error {
         Some(errno) if errno > 0 => io::Error::from_raw_os_error(errno),
         _ => io::Error::other(format!("its guard said `{line}`")),
     }
+}
+
+fn stdio_pipes(stdio: &Stdio) -> Option<StdioPipes> {
+    Some(StdioPipes {
+        stdin: PipeId::of(&stdio.stdin).ok()?,
+        stdout: PipeId::of(&stdio.stdout).ok()?,
+        stderr: PipeId::of(&stdio.stderr).ok()?,
+    })
 }
 
 pub(crate) fn reap(pid: u32) {
@@ -253,8 +273,10 @@ impl Tree {
             let _ = self.guard_child.start_kill();
         }
         let _ = timeout(EXIT, self.guard_child.wait()).await;
-        let (root, reach, members, mark) = (self.root.clone(), self.reach, members.to_vec(), mark.to_owned());
-        let ended = tokio::task::spawn_blocking(move || super::orphans::end(&root, reach, &members, &mark));
+        let (root, reach, pipes) = (self.root.clone(), self.reach, self.pipes);
+        let (members, mark) = (members.to_vec(), mark.to_owned());
+        let ended =
+            tokio::task::spawn_blocking(move || super::orphans::end(&root, reach, &members, pipes, &mark));
         ended.await.unwrap_or_default()
     }
 }

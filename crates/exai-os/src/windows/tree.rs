@@ -7,6 +7,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
 
+use crate::evidence::StdioPipes;
 use crate::process::Identity;
 use crate::tree::{Launch, RootExit, Stdio};
 
@@ -35,7 +36,7 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
 /// The root runs a moment before it is known.
 pub(crate) fn start(
     launch: &Launch,
-    known: impl FnOnce(Option<&Identity>, &Identity),
+    known: impl FnOnce(Option<&Identity>, &Identity, Option<StdioPipes>),
 ) -> io::Result<(Tree, Stdio)> {
     let mut command = Command::new(&launch.program);
     command.args(&launch.args).env_clear().envs(launch.env.iter().map(|(name, value)| (name, value)));
@@ -51,7 +52,7 @@ pub(crate) fn start(
     let pid = child.id().ok_or_else(|| io::Error::other("BUG: a child just spawned has no pid"))?;
     // Its handle is open, so its number is its own even if it has ended.
     let root = crate::process::identify(pid)?.unwrap_or(Identity { boot: String::new(), pid, start: 0 });
-    known(None, &root);
+    known(None, &root, None);
     Ok((Tree { child, root, exit: None }, stdio))
 }
 

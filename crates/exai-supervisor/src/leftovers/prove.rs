@@ -16,6 +16,7 @@ pub(super) fn look(tree: &mut LeftTree, table: &Table) {
     by_record(tree, table);
     by_words(tree, table);
     by_group(tree, table);
+    by_pipes(tree, table);
     by_descent(tree, table);
     by_marker_alone(tree, table);
 }
@@ -57,6 +58,18 @@ fn by_group(tree: &mut LeftTree, table: &Table) {
         if has_mark(tree, table, row) {
             let proof = format!("it is in the process group of {id}, and its environment says the same");
             ours(tree, table, row, Place::Member, proof);
+        }
+    }
+}
+
+/// Whoever holds a tree's end of its stdio has inherited it from the tree, even if it has left its parent, its
+/// session and its environment. The other ends died with the daemon.
+fn by_pipes(tree: &mut LeftTree, table: &Table) {
+    let (Some(pipes), Some(root)) = (tree.record.pipes, recorded_root(tree).cloned()) else { return };
+    let id = tree.record.id.clone();
+    for row in table.rows().filter(|row| row.start >= root.start && !row.zombie) {
+        if pipes.held_by(row.pid) && in_reach(tree, table, row) {
+            ours(tree, table, row, Place::Member, format!("it holds a pipe that is the stdio of {id}"));
         }
     }
 }

@@ -49,6 +49,11 @@ impl Table {
         &self.boot
     }
 
+    /// Everybody of this account.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &ProcessInfo> {
+        self.rows.values().filter(|row| process_is_ours(row.pid).unwrap_or(false))
+    }
+
     /// Whoever has this number now.
     pub(super) fn at(&self, pid: u32) -> Option<&ProcessInfo> {
         self.rows.get(&pid)

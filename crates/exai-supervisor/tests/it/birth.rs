@@ -33,7 +33,7 @@ async fn a_root_runs_its_program_only_when_it_is_known() {
     let made = folder.path().join("made");
     let mut seen = None;
     let launch = launch("touch made; exec sleep 60", folder.path());
-    let (mut tree, _streams) = exai_os::tree::start(&launch, |guard, root| {
+    let (mut tree, _streams) = exai_os::tree::start(&launch, |guard, root, _| {
         assert!(lives(root) && guard.is_some_and(lives));
         assert_eq!(executable(root.pid).unwrap(), program("exai"), "it is a copy of its guard still");
         assert!(!made.exists());
@@ -51,7 +51,7 @@ async fn a_root_runs_its_program_only_when_it_is_known() {
 async fn a_guard_that_is_killed_while_its_root_waits_leaves_a_tree_that_can_be_ended() {
     let folder = tempfile::tempdir().unwrap();
     let launch = launch("exec sleep 60", folder.path());
-    let kill_the_guard = |guard: Option<&Identity>, _root: &Identity| {
+    let kill_the_guard = |guard: Option<&Identity>, _root: &Identity, _| {
         kill_verified(guard.unwrap(), Kill::Force).unwrap();
     };
     let (mut tree, _streams) = exai_os::tree::start(&launch, kill_the_guard).unwrap();

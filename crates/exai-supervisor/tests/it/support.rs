@@ -78,7 +78,7 @@ impl Bench {
         };
         let (sender, events) = mpsc::channel(16);
         let tasks = TaskTracker::new();
-        let job = exai_supervisor::start(&spec, (), sender, &tasks, |_, _| {})?;
+        let job = exai_supervisor::start(&spec, (), sender, &tasks, |_, _, _| {})?;
         Ok(Bench { job, tasks, events, dir })
     }
 

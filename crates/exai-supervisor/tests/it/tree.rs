@@ -43,7 +43,7 @@ impl Tree {
                 env: Vec::new(),
             },
         };
-        let (contained, streams) = exai_os::tree::start(&launch, |_, _| {}).unwrap();
+        let (contained, streams) = exai_os::tree::start(&launch, |_, _, _| {}).unwrap();
         let pipes = Pipes::between(&streams).unwrap();
         let (stdin, stdout) = (streams.stdin, BufReader::new(streams.stdout));
         let mut tree = Tree { contained, stdin, stdout, _stderr: streams.stderr, pipes, initialized: 0 };

@@ -124,6 +124,7 @@ impl Scene {
             id: id.to_owned(),
             started_at: "2026-11-23T10:00:00Z".to_owned(),
             containment: Containment::Strict,
+            pipes: None,
             processes,
         }
     }
