@@ -42,8 +42,8 @@ impl PipeId {
     }
 }
 
-/// The pipes that are the stdio of a tree. Their other ends are ours, and nobody else's: who holds one of the
-/// tree's ends has inherited it from the tree, however it has left it.
+/// The pipes that are the stdio of a tree. Who holds one of the tree's ends has inherited it from the
+/// tree, or was handed it over a socket: with nothing else it proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct StdioPipes {
     /// The tree reads it.

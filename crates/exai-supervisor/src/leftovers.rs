@@ -10,7 +10,6 @@
 //! - **By descent**: it is a child, and not older than its parent, of a process that is proven.
 //! - **By group and marker**: it is in the process group of a recorded root, and its environment names that
 //!   very tree.
-//! - **By pipe**: it holds the tree's end of a pipe that is the tree's stdio, and so has inherited it.
 //! - **By its words**: it runs `exai guard` for exactly this tree.
 //!
 //! The environment's marker alone proves nothing: a browser that a server opened for its user inherits it.

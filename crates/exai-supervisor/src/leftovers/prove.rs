@@ -16,9 +16,9 @@ pub(super) fn look(tree: &mut LeftTree, table: &Table) {
     by_record(tree, table);
     by_words(tree, table);
     by_group(tree, table);
-    by_pipes(tree, table);
     by_descent(tree, table);
     by_marker_alone(tree, table);
+    by_pipes(tree, table);
 }
 
 fn by_record(tree: &mut LeftTree, table: &Table) {
@@ -62,14 +62,16 @@ fn by_group(tree: &mut LeftTree, table: &Table) {
     }
 }
 
-/// Whoever holds a tree's end of its stdio has inherited it from the tree, even if it has left its parent, its
-/// session and its environment. The other ends died with the daemon.
+/// Whoever holds a tree's end of its stdio has inherited it from the tree, or was handed it (tmux and ssh take
+/// stdio over sockets): so it is told, and left alone.
 fn by_pipes(tree: &mut LeftTree, table: &Table) {
     let (Some(pipes), Some(root)) = (tree.record.pipes, recorded_root(tree).cloned()) else { return };
-    let id = tree.record.id.clone();
     for row in table.rows().filter(|row| row.start >= root.start && !row.zombie) {
-        if pipes.held_by(row.pid) && in_reach(tree, table, row) {
-            ours(tree, table, row, Place::Member, format!("it holds a pipe that is the stdio of {id}"));
+        let known = tree.processes.iter().any(|known| table.living(&known.identity) == Some(row));
+        if !known && table.never(row).is_none() && pipes.held_by(row.pid) && in_reach(tree, table, row) {
+            let reason =
+                format!("it holds a pipe of {}, and nothing else proves that it is of it", tree.record.id);
+            add(tree, table, row, None, Verdict::Unproven { reason });
         }
     }
 }
