@@ -11,9 +11,8 @@ use std::time::Duration;
 use exai_config::{Config, Containment, Home, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy};
 use exai_mux::InstanceId;
 use exai_mux::policy::{Policy, Share, ToolFilter};
-use exai_os::evidence::StdioPipes;
 use exai_os::process::Identity;
-use exai_os::tree::{Guard, Launch, Reach};
+use exai_os::tree::{Guard, Launch};
 use exai_supervisor::record::{self, Recorded, TreeRecord};
 use exai_supervisor::{Job, JobEvent, Spec, Speech};
 use tokio::sync::mpsc;
@@ -76,16 +75,15 @@ impl Host {
             let owned = tasks.clone();
             // fork and exec take a millisecond or more: not on the thread that routes.
             let started = tokio::task::spawn_blocking(move || {
-                let (spec, reached) = place.spec(&config, &vars)?;
+                let mut record = place.record(&config);
+                let (spec, reached) = place.spec(&record, &config, &vars)?;
                 if let Some(reached) = &reached {
                     reached.make_room()?;
                 }
-                let mut record = place.record(&config);
                 // An intent first: who comes after a crash knows that something may be there.
                 let written = record.write(&place.home.servers_dir());
                 let mut completed = Ok(());
-                let known = |guard: Option<&Identity>, root: &Identity, pipes: Option<StdioPipes>| {
-                    record.pipes = pipes;
+                let known = |guard: Option<&Identity>, root: &Identity| {
                     completed = written.and_then(|()| place.complete(&mut record, guard, root));
                 };
                 let started = exai_supervisor::start(&spec, instance, jobs, &owned, known);
@@ -136,6 +134,7 @@ impl Place {
     /// error reads after "the server".
     fn spec(
         &self,
+        record: &TreeRecord,
         config: &ServerConfig,
         vars: &[(OsString, OsString)],
     ) -> Result<(Spec, Option<Reached>), String> {
@@ -149,10 +148,6 @@ impl Place {
         }
         let start_timeout = config.start_timeout.min(FOREVER);
         let failed = |why: &dyn std::fmt::Display| format!("could not be started: {why}");
-        let reach = match config.containment {
-            Containment::Strict => Reach::Descendants,
-            Containment::Group => Reach::Group,
-        };
         let config = config.expand(vars).map_err(|error| failed(&error))?;
         let Some(command) = &config.command else {
             return Err("has only a url; servers reached by URL are not hosted by this version".to_owned());
@@ -169,7 +164,6 @@ impl Place {
         let mut env: HashMap<OsString, OsString> = vars.iter().cloned().collect();
         env.extend(config.env.iter().map(|(name, value)| (name.into(), value.expose().into())));
         let owner = format!("{}.{}", self.nonce, self.id);
-        let mark = format!("{OWNER}={owner}");
         env.insert(OWNER.into(), owner.clone().into());
         let env: Vec<(OsString, OsString)> = env.into_iter().collect();
         let program = exai_os::search::resolve(command, &cwd, &env).map_err(|error| failed(&error))?;
@@ -189,10 +183,10 @@ impl Place {
                 args: config.args.iter().map(OsString::from).collect(),
                 env,
                 cwd,
-                reach,
+                reach: record.containment.reach(),
+                brand: record.brand(),
                 guard,
             },
-            mark,
             speech: if reached.is_some() { Speech::Elsewhere } else { Speech::Stdio },
             log: self.home.server_log(&self.server),
             line_limit: exai_proto::limits::MESSAGE_BYTES,
@@ -214,7 +208,6 @@ impl Place {
                 Containment::Strict => record::Containment::Strict,
                 Containment::Group => record::Containment::Group,
             },
-            pipes: None,
             processes: Vec::new(),
         }
     }

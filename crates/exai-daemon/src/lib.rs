@@ -16,6 +16,7 @@
 //! - [`hosting`] turns a configured server into a running job; [`running`] is one. [`upstream_http`] speaks
 //!   with those that open their own port; [`builtin`] is the server inside.
 
+mod adopted;
 mod builtin;
 pub mod command_line;
 mod door;

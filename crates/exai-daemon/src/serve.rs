@@ -109,6 +109,7 @@ fn run(home: &Home, starting: &Starting) -> Result<(), ServeError> {
         tracing::warn!("{note:?}");
     }
     exai_os::tree::raise_descriptor_limit();
+    exai_os::brand::shed();
     // Should a guard be killed, what it guarded comes to us.
     exai_os::tree::adopt_orphans().map_err(failed("failed to become a subreaper"))?;
     starting.step("reading its configuration");

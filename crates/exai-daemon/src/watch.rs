@@ -18,6 +18,7 @@ use exai_proto::documents::Unexpected;
 use exai_supervisor::Job;
 use exai_supervisor::record::TreeRecord;
 
+use crate::adopted::{Adopted, Known};
 use crate::hub::{HubEvent, HubHandle};
 use crate::strangers::Strangers;
 use crate::watched::{Measuring, Tree};
@@ -94,11 +95,8 @@ impl Watch {
             taken: None,
             lost: None,
             said_too_many: false,
-            since: Instant::now(),
-            looks: 0,
         };
         self.state().trees.insert(instance, tree);
-        self.0.wake.notify_all();
     }
 
     /// The server of a tree has answered `initialize`: now it can be found out who that is.
@@ -173,14 +171,13 @@ impl Watch {
 
     fn run(&self, nonce: String, hub: &HubHandle) {
         let mut strangers: Option<Strangers> = None;
-        let mut adopted = Adopted::default();
+        let mut adopted = Adopted::new(nonce.clone());
         let mut due = Instant::now() + PERIOD;
         while let Some(orders) = self.wait(due) {
             for order in orders {
                 self.carry_out(order, hub);
             }
             if due > Instant::now() {
-                self.look_at_the_young();
                 continue;
             }
             let began = process::thread_time();
@@ -189,8 +186,8 @@ impl Watch {
                     let home = || self.0.home.path().to_owned();
                     let strangers =
                         strangers.get_or_insert_with(|| Strangers::new(home(), nonce.clone(), &table));
-                    adopted.reap(&table, &self.guards());
-                    for instance in self.look(&table, strangers) {
+                    let strays = adopted.look(&table, &self.known());
+                    for instance in self.look(&table, strangers, strays) {
                         hub.send_from_thread(HubEvent::Unserved { instance });
                     }
                 }
@@ -201,16 +198,19 @@ impl Watch {
         }
     }
 
-    fn guards(&self) -> BTreeSet<u32> {
-        self.state().trees.values().filter_map(Tree::guard).map(|guard| guard.pid).collect()
+    fn known(&self) -> Known {
+        let state = self.state();
+        let trees = state.trees.values();
+        Known {
+            guards: trees.clone().filter_map(Tree::guard).map(|guard| guard.pid).collect(),
+            brands: trees.map(|tree| tree.record.brand()).collect(),
+        }
     }
 
     /// Waits for orders or until `due`; `None` when there are none and the daemon ends.
     fn wait(&self, due: Instant) -> Option<VecDeque<Order>> {
         let mut state = self.state();
         loop {
-            // A tree that came meanwhile is looked at sooner.
-            let due = state.trees.values().filter_map(Tree::look_due).fold(due, Instant::min);
             let pause = due.saturating_duration_since(Instant::now());
             if state.closing || !state.orders.is_empty() || pause.is_zero() {
                 let over = state.closing && state.orders.is_empty();
@@ -219,30 +219,6 @@ impl Watch {
             let waited = self.0.wake.wait_timeout(state, pause);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-    }
-
-    /// Puts into their records who is in the trees that were started a moment ago.
-    fn look_at_the_young(&self) {
-        let is_due = |tree: &Tree| tree.look_due().is_some_and(|due| due <= Instant::now());
-        if !self.state().trees.values().any(is_due) {
-            return;
-        }
-        let mut young = BTreeSet::new();
-        for (&instance, tree) in self.state().trees.iter_mut().filter(|(_, tree)| tree.look_due().is_some()) {
-            // Whatever comes of it: a look that fails must not be due at once again.
-            tree.looked();
-            young.insert(instance);
-        }
-        let Ok(table) = process::snapshot() else { return };
-        let mut changed = Vec::new();
-        let mut state = self.state();
-        for (_, tree) in state.trees.iter_mut().filter(|(instance, _)| young.contains(instance)) {
-            if tree.renew(&table) {
-                changed.push(tree.record.clone());
-            }
-        }
-        drop(state);
-        self.write(&changed);
     }
 
     /// All files are written and removed on this thread: the hub never waits for a disk, and a record that is
@@ -297,12 +273,17 @@ impl Watch {
     }
 
     /// Returns the instances whose server is gone though something of their tree lives on.
-    fn look(&self, table: &[ProcessInfo], strangers: &mut Strangers) -> Vec<InstanceId> {
+    fn look(
+        &self,
+        table: &[ProcessInfo],
+        strangers: &mut Strangers,
+        strays: Vec<Unexpected>,
+    ) -> Vec<InstanceId> {
         let (mut unserved, mut changed) = (Vec::new(), Vec::new());
         let mut guard = self.state();
         let state = &mut *guard;
         let mut known: BTreeSet<u32> = state.shims.values().copied().chain([std::process::id()]).collect();
-        let mut unexpected = Vec::new();
+        let mut unexpected = strays;
         for (&instance, tree) in &mut state.trees {
             known.extend(tree.guard().map(|guard| guard.pid));
             if tree.renew(table) {
@@ -331,31 +312,5 @@ impl Watch {
         self.state().unexpected = unexpected;
         self.write(&changed);
         unserved
-    }
-}
-
-/// Children of this process that it has not started: what a tree let go, or a login shell's start files have
-/// started. Nobody else reaps them.
-#[derive(Default)]
-struct Adopted {
-    /// The dead among our children, and in how many looks they were.
-    dead: HashMap<(u32, u64), u32>,
-}
-
-impl Adopted {
-    /// What this process has started is reaped by whoever started it, and at once: who is still there after some
-    /// looks is not waited for.
-    fn reap(&mut self, table: &[ProcessInfo], guards: &BTreeSet<u32>) {
-        let me = std::process::id();
-        let dead = table.iter().filter(|one| one.zombie && one.ppid == me && !guards.contains(&one.pid));
-        let dead: Vec<(u32, u64)> = dead.map(|one| (one.pid, one.start)).collect();
-        self.dead.retain(|key, _| dead.contains(key));
-        for key in dead {
-            let looks = self.dead.entry(key).or_default();
-            *looks += 1;
-            if *looks > 3 {
-                exai_os::tree::reap(key.0);
-            }
-        }
     }
 }

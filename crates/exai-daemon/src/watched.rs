@@ -19,18 +19,6 @@ const MOMENT: Duration = Duration::from_millis(10);
 /// How often an exchange is tried that does not tell who the server is.
 const TRIES: u32 = 3;
 
-/// When else a tree is looked at, by the age it has then. What leaves its parent and its environment does so while a
-/// server starts, and can be proven to be of the tree only by what was recorded before: if daemon and guard die
-/// together, nothing else tells of it.
-const YOUNG: [Duration; 6] = [
-    Duration::from_millis(10),
-    Duration::from_millis(25),
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(400),
-];
-
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
@@ -49,9 +37,6 @@ pub(crate) struct Tree {
     pub(crate) lost: Option<Instant>,
     /// It was said that the tree is too large, and is not said again before it was smaller.
     pub(crate) said_too_many: bool,
-    /// When it was started, and how many of the looks at young trees it has had.
-    pub(crate) since: Instant,
-    pub(crate) looks: usize,
 }
 
 /// The process that was taken for the server.
@@ -86,17 +71,6 @@ impl Tree {
 
     pub(crate) fn root(&self) -> Option<&Identity> {
         self.place(Place::Root)
-    }
-
-    /// When it is looked at next because it is young.
-    pub(crate) fn look_due(&self) -> Option<Instant> {
-        YOUNG.get(self.looks).map(|age| self.since + *age)
-    }
-
-    /// It is looked at now: looks that were missed are not made up for.
-    pub(crate) fn looked(&mut self) {
-        let age = self.since.elapsed();
-        self.looks = YOUNG.iter().filter(|due| **due <= age).count();
     }
 
     /// Who is in the tree, the guard first.
@@ -305,7 +279,6 @@ mod tests {
             id: "fix#1".to_owned(),
             started_at: String::new(),
             containment,
-            pipes: None,
             processes: vec![recorded(3, 10, Place::Guard), recorded(4, 11, Place::Root)],
         };
         Tree {
@@ -320,8 +293,6 @@ mod tests {
             taken: None,
             lost: None,
             said_too_many: false,
-            since: Instant::now(),
-            looks: 0,
         }
     }
 
@@ -390,21 +361,5 @@ mod tests {
         assert!(!tree.nobody_has_answered(&table), "who answers may have left the group");
         sleeper.kill().expect("it can be killed");
         sleeper.wait().expect("it can be waited for");
-    }
-
-    #[test]
-    fn a_young_tree_is_looked_at_often_and_an_old_one_no_more() {
-        let mut tree = tree(Containment::Strict);
-        assert_eq!(tree.look_due(), Some(tree.since + YOUNG[0]));
-        tree.since = Instant::now().checked_sub(Duration::from_millis(60)).expect("a time");
-        tree.looked();
-        assert_eq!(
-            tree.look_due(),
-            Some(tree.since + YOUNG[3]),
-            "those that were missed are not made up for"
-        );
-        tree.since = tree.since.checked_sub(Duration::from_secs(1)).expect("a time");
-        tree.looked();
-        assert_eq!(tree.look_due(), None);
     }
 }

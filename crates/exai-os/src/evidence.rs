@@ -13,7 +13,7 @@ use crate::sys;
 pub use crate::sys::evidence::AsEnd;
 
 /// A pipe, for as long as one of its ends is open. Both ends have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PipeId(pub(crate) u64);
 
 /// One of the two ends of a pipe.
@@ -39,26 +39,6 @@ impl PipeId {
     /// The pipe that an end of ours belongs to. `InvalidInput` for what is no pipe. Linux only.
     pub fn of(end: impl AsEnd) -> io::Result<Self> {
         sys::evidence::pipe_id(end)
-    }
-}
-
-/// The pipes that are the stdio of a tree. Who holds one of the tree's ends has inherited it from the
-/// tree, or was handed it over a socket: with nothing else it proves nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct StdioPipes {
-    /// The tree reads it.
-    pub stdin: PipeId,
-    /// The tree writes it.
-    pub stdout: PipeId,
-    /// The tree writes it.
-    pub stderr: PipeId,
-}
-
-impl StdioPipes {
-    /// Whether a process holds one of the tree's ends. What is not known is no.
-    pub fn held_by(&self, pid: u32) -> bool {
-        let ends = [(self.stdin, End::Read), (self.stdout, End::Write), (self.stderr, End::Write)];
-        holds(pid, ends).is_ok_and(|held| held.contains(&true))
     }
 }
 

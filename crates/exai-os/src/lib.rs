@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod belonging;
+pub mod brand;
 pub mod detach;
 pub mod evidence;
 pub mod failpoint;

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
-use crate::evidence::StdioPipes;
+use crate::brand::Brand;
 use crate::process::Identity;
 use crate::sys;
 
@@ -32,6 +32,8 @@ pub struct Launch {
     pub cwd: PathBuf,
     /// What ends when the tree is ended.
     pub reach: Reach,
+    /// What tells its processes from all others (Linux).
+    pub brand: Brand,
     /// The guard. Not used on Windows.
     pub guard: Guard,
 }
@@ -43,7 +45,7 @@ pub struct Guard {
     pub program: PathBuf,
     /// Its first arguments; `--control N` follows them.
     pub args: Vec<OsString>,
-    /// Its whole environment. The tree's mark must be in it: it tells whose guard this is.
+    /// Its whole environment.
     pub env: Vec<(OsString, OsString)>,
 }
 
@@ -102,14 +104,11 @@ pub fn own_program() -> io::Result<PathBuf> {
 /// Starts a tree. Blocks for the time of two forks and execs, 10 s at most; needs a tokio runtime with I/O
 /// around it.
 ///
-/// `known` is told the guard (`None` on Windows), the root, and its pipes (where the system tells) while the root's program does not run yet (on
+/// `known` is told the guard (`None` on Windows) and the root while the root's program does not run yet (on
 /// Windows: just after it has begun to): what is to outlast us must be written down before it returns.
 ///
 /// What the system says of a program that cannot be started is what this fails with.
-pub fn start(
-    launch: &Launch,
-    known: impl FnOnce(Option<&Identity>, &Identity, Option<StdioPipes>),
-) -> io::Result<(Tree, Stdio)> {
+pub fn start(launch: &Launch, known: impl FnOnce(Option<&Identity>, &Identity)) -> io::Result<(Tree, Stdio)> {
     let (tree, stdio) = sys::tree::start(launch, known)?;
     Ok((Tree(tree), stdio))
 }
@@ -149,10 +148,10 @@ impl Tree {
 
     /// After [`Tree::kill`]: waits until nothing is left, and returns the processes that are left
     /// nevertheless. The guard gives up after 5 s. Should the guard be gone, its orphans are ours (Linux),
-    /// and are ended here: who is among `members`, seen in the tree before, who is in the root's group, and who
-    /// was started with `mark` (`NAME=VALUE`), a variable that the tree alone has.
-    pub async fn ended(&mut self, members: &[Identity], mark: &str) -> Vec<u32> {
-        self.0.ended(members, mark).await
+    /// and are ended here: who has the tree's brand, who is among `members`, seen in the tree before, and who is in
+    /// the root's group.
+    pub async fn ended(&mut self, members: &[Identity]) -> Vec<u32> {
+        self.0.ended(members).await
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_os::evidence::StdioPipes;
 use exai_os::process::Identity;
 use exai_os::tree::{self as contained, Launch};
 use tokio::sync::{mpsc, watch};
@@ -26,8 +25,6 @@ pub const GRACE: Duration = Duration::from_secs(2);
 pub struct Spec {
     /// The program, its environment and its guard.
     pub launch: Launch,
-    /// The variable of that environment, `NAME=VALUE`, that marks the tree as this job's.
-    pub mark: String,
     /// The file its stderr is appended to.
     pub log: PathBuf,
     /// What its stdio is for.
@@ -150,7 +147,7 @@ impl Seen {
 /// Spawns the program. What happens to it is sent to `events` under `tag`. Its tasks are spawned on
 /// `tasks`; they end with the process tree.
 ///
-/// `known` is told the guard, if any, the root, and its pipes before the root's program runs; see [`exai_os::tree::start`].
+/// `known` is told the guard, if any, and the root before the root's program runs; see [`exai_os::tree::start`].
 ///
 /// Blocks for the time of two forks and execs; needs a tokio runtime around it.
 pub fn start<T: Copy + Send + 'static>(
@@ -158,7 +155,7 @@ pub fn start<T: Copy + Send + 'static>(
     tag: T,
     events: mpsc::Sender<(T, JobEvent)>,
     tasks: &TaskTracker,
-    known: impl FnOnce(Option<&Identity>, &Identity, Option<StdioPipes>),
+    known: impl FnOnce(Option<&Identity>, &Identity),
 ) -> io::Result<Job> {
     let log = Arc::new(Mutex::new(crate::log::Log::open(spec.log.clone())?));
     let (tree, stdio) = contained::start(&spec.launch, known)?;
@@ -185,7 +182,6 @@ pub fn start<T: Copy + Send + 'static>(
         speech,
         reach: spec.launch.reach,
         seen: seen.clone(),
-        mark: spec.mark.clone(),
         stdin: queue.clone(),
         writer,
         errors,

@@ -8,8 +8,7 @@
 //! - **By record**: the kernel gives the living process the identity (boot, pid, start time) that a record
 //!   of a dead daemon names.
 //! - **By descent**: it is a child, and not older than its parent, of a process that is proven.
-//! - **By group and marker**: it is in the process group of a recorded root, and its environment names that
-//!   very tree.
+//! - **By brand**: it has the tree's brand ([`exai_os::brand`]), which it can only have inherited (Linux).
 //! - **By its words**: it runs `exai guard` for exactly this tree.
 //!
 //! The environment's marker alone proves nothing: a browser that a server opened for its user inherits it.

@@ -8,8 +8,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use exai_os::evidence::StdioPipes;
+use exai_os::brand::Brand;
 use exai_os::process::Identity;
+use exai_os::tree::Reach;
 use serde::{Deserialize, Serialize};
 
 /// The schema number of a record.
@@ -34,9 +35,6 @@ pub struct TreeRecord {
     pub started_at: String,
     /// How far containment reaches.
     pub containment: Containment,
-    /// The pipes that are its stdio: who holds one of the tree's ends is of the tree.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pipes: Option<StdioPipes>,
     /// The guard first, then the root, then who was seen below it. Empty: it was about to be started.
     pub processes: Vec<Recorded>,
 }
@@ -84,7 +82,22 @@ pub fn path(servers_dir: &Path, id: &str, nonce: &str) -> PathBuf {
     servers_dir.join(format!("{}.{nonce}.json", id.replace('#', ".")))
 }
 
+impl Containment {
+    /// What ends when such a tree is ended.
+    pub fn reach(self) -> Reach {
+        match self {
+            Containment::Strict => Reach::Descendants,
+            Containment::Group => Reach::Group,
+        }
+    }
+}
+
 impl TreeRecord {
+    /// What the processes of this tree alone have.
+    pub fn brand(&self) -> Brand {
+        Brand::new(&self.instance, &self.id, self.containment.reach())
+    }
+
     /// Writes it, so that a reader sees the old one or the new.
     pub fn write(&self, servers_dir: &Path) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;

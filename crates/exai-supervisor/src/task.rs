@@ -145,7 +145,6 @@ pub(crate) struct End {
     pub(crate) speech: Speech,
     pub(crate) reach: Reach,
     pub(crate) seen: Seen,
-    pub(crate) mark: String,
     /// To learn that the writer failed.
     pub(crate) stdin: Outbox,
     pub(crate) writer: JoinHandle<()>,
@@ -204,7 +203,7 @@ impl End {
             exit = timeout(GRACE, self.tree.exited()).await.ok();
         }
         self.tree.kill();
-        let left = self.tree.ended(&self.seen.members(), &self.mark).await;
+        let left = self.tree.ended(&self.seen.members()).await;
         // The pipes end with the tree, unless somebody who is left holds them.
         let _ = tokio::join!(timeout(MOMENT, reading.end()), timeout(MOMENT, &mut self.errors));
         self.errors.abort();

@@ -77,10 +77,12 @@ fn take_socket(token: &str) -> io::Result<UnixStream> {
 /// The root exists before its program runs: it says who it is, and waits until that is written down. So there
 /// is no instant at which something of a tree runs that no record names.
 fn start(order: &Order, control: &UnixStream) -> io::Result<Pid> {
+    let brand = order.brand.number();
     let introduce = {
         // Of its own, so that it lives as long as the command; gone from the child with its exec.
         let control = control.try_clone()?;
         move || {
+            super::brand::carry(brand);
             let mut control = &control;
             writeln!(control, "root {}", std::process::id())?;
             let mut word = [0];

@@ -28,6 +28,12 @@ pub(crate) mod evidence;
 #[path = "evidence_macos.rs"]
 pub(crate) mod evidence;
 
+#[cfg(target_os = "linux")]
+pub(crate) mod brand;
+#[cfg(not(target_os = "linux"))]
+#[path = "brand_macos.rs"]
+pub(crate) mod brand;
+
 mod descriptors;
 mod orphans;
 #[cfg(target_os = "linux")]

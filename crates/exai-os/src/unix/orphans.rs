@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::process;
-use crate::evidence::StdioPipes;
+use crate::brand::Brand;
 use crate::process::{Identity, ProcessInfo, descendants};
 use crate::tree::Reach;
 
@@ -22,18 +22,11 @@ struct Orphans<'a> {
     /// The root lived when we came: its group's number is its own.
     group_is_known: bool,
     members: Vec<Key>,
-    pipes: Option<StdioPipes>,
-    mark: &'a str,
+    brand: Brand,
 }
 
 /// Ends them, and returns those that are left.
-pub(super) fn end(
-    root: &Identity,
-    reach: Reach,
-    members: &[Identity],
-    pipes: Option<StdioPipes>,
-    mark: &str,
-) -> Vec<u32> {
+pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], brand: Brand) -> Vec<u32> {
     let deadline = Instant::now() + PATIENCE;
     let key = |one: &Identity| (one.pid, one.start);
     let mut orphans = Orphans {
@@ -41,8 +34,7 @@ pub(super) fn end(
         reach,
         group_is_known: process::identify(root.pid).ok().flatten().as_ref() == Some(root),
         members: members.iter().chain([root]).map(key).collect(),
-        pipes,
-        mark,
+        brand,
     };
     loop {
         let Ok(table) = process::snapshot() else {
@@ -67,9 +59,8 @@ pub(super) fn end(
 }
 
 impl Orphans<'_> {
-    /// Whom the guard would have ended: by identity where it was seen in the tree, by its group while that
-    /// group's number is known to be the root's, by its mark or the tree's pipes where the guard's end made it our child; and what
-    /// descends from them.
+    /// Whom the guard would have ended: by its brand, by identity where it was seen in the tree, by its group while
+    /// that group's number is known to be the root's; and what descends from them.
     fn find(&mut self, all: &[ProcessInfo]) -> Vec<ProcessInfo> {
         let mut found: Vec<ProcessInfo> = all.iter().filter(|one| self.is_ours(one)).cloned().collect();
         let below: Vec<ProcessInfo> = found.iter().flat_map(|one| descendants(all, one.pid)).collect();
@@ -93,11 +84,7 @@ impl Orphans<'_> {
         let adopted = one.ppid == std::process::id() && one.start >= self.root.start;
         self.members.contains(&(one.pid, one.start))
             || (self.is_in_group(one) && (adopted || self.group_is_known))
-            || (adopted && !one.zombie && (carries(one.pid, self.mark) || self.hold_its_pipes(one.pid)))
-    }
-
-    fn hold_its_pipes(&self, pid: u32) -> bool {
-        self.pipes.is_some_and(|pipes| pipes.held_by(pid))
+            || (one.start >= self.root.start && Brand::of(one.pid).ok() == Some(Some(self.brand)))
     }
 
     fn is_in_group(&self, one: &ProcessInfo) -> bool {
@@ -113,18 +100,4 @@ fn reap(found: &[ProcessInfo]) {
             let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
         }
     }
-}
-
-/// Whether the process was started with this variable, `NAME=VALUE`. Nobody else's process has this one's value:
-/// it holds a daemon's nonce.
-#[cfg(target_os = "linux")]
-fn carries(pid: u32, mark: &str) -> bool {
-    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
-}
-
-/// Nobody is adopted here.
-#[cfg(not(target_os = "linux"))]
-fn carries(_pid: u32, _mark: &str) -> bool {
-    false
 }

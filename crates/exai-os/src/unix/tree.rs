@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::wire;
-use crate::evidence::{PipeId, StdioPipes};
+use crate::brand::Brand;
 use crate::guard::CONTROL_ARGUMENT;
 use crate::process::Identity;
 use crate::tree::{Launch, Reach, RootExit, Stdio};
@@ -32,7 +32,7 @@ pub(crate) struct Tree {
     guard: Identity,
     root: Identity,
     reach: Reach,
-    pipes: Option<StdioPipes>,
+    brand: Brand,
     control: UnixStream,
     /// What the guard said and nobody read yet.
     heard: Vec<u8>,
@@ -59,7 +59,7 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
 
 pub(crate) fn start(
     launch: &Launch,
-    known: impl FnOnce(Option<&Identity>, &Identity, Option<StdioPipes>),
+    known: impl FnOnce(Option<&Identity>, &Identity),
 ) -> io::Result<(Tree, Stdio)> {
     let (mut ours, theirs) = BlockingStream::pair()?;
     let token = theirs.as_raw_fd();
@@ -103,8 +103,7 @@ pub(crate) fn start(
     let root = super::process::identify_even_dead(root)?
         .filter(|root| root.start >= guard.start)
         .ok_or_else(|| io::Error::other("its root ended before its program ran"))?;
-    let pipes = stdio_pipes(&stdio);
-    known(Some(&guard), &root, pipes);
+    known(Some(&guard), &root);
     let told = ours.write_all(b"g").and_then(|()| first_line(&mut ours, &mut heard));
     // When the guard has been killed just now, there is a tree nevertheless: it is ended like any other that
     // has lost its guard.
@@ -118,7 +117,7 @@ pub(crate) fn start(
         guard,
         root,
         reach: launch.reach,
-        pipes,
+        brand: launch.brand,
         control,
         heard,
         exit: None,
@@ -169,14 +168,6 @@ fn failure(line: &str) -> io::Error {
         Some(errno) if errno > 0 => io::Error::from_raw_os_error(errno),
         _ => io::Error::other(format!("its guard said `{line}`")),
     }
-}
-
-fn stdio_pipes(stdio: &Stdio) -> Option<StdioPipes> {
-    Some(StdioPipes {
-        stdin: PipeId::of(&stdio.stdin).ok()?,
-        stdout: PipeId::of(&stdio.stdout).ok()?,
-        stderr: PipeId::of(&stdio.stderr).ok()?,
-    })
 }
 
 pub(crate) fn reap(pid: u32) {
@@ -258,7 +249,7 @@ impl Tree {
         while self.hear().await {}
     }
 
-    pub(crate) async fn ended(&mut self, members: &[Identity], mark: &str) -> Vec<u32> {
+    pub(crate) async fn ended(&mut self, members: &[Identity]) -> Vec<u32> {
         let last_word = async { while self.left.is_none() && self.hear().await {} };
         let in_time = timeout(END, last_word).await.is_ok();
         if let Some(left) = self.left.take() {
@@ -273,10 +264,9 @@ impl Tree {
             let _ = self.guard_child.start_kill();
         }
         let _ = timeout(EXIT, self.guard_child.wait()).await;
-        let (root, reach, pipes) = (self.root.clone(), self.reach, self.pipes);
-        let (members, mark) = (members.to_vec(), mark.to_owned());
-        let ended =
-            tokio::task::spawn_blocking(move || super::orphans::end(&root, reach, &members, pipes, &mark));
+        let (root, members) = (self.root.clone(), members.to_vec());
+        let (reach, brand) = (self.reach, self.brand);
+        let ended = tokio::task::spawn_blocking(move || super::orphans::end(&root, reach, &members, brand));
         ended.await.unwrap_or_default()
     }
 }

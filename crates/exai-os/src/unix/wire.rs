@@ -4,7 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use crate::brand::Brand;
 use crate::tree::{Launch, Reach};
 
 /// More than an environment and arguments may have together on any system.
@@ -13,6 +15,7 @@ const LONGEST: usize = 64 * 1024 * 1024;
 /// A launch as the guard sees it.
 pub(super) struct Order {
     pub(super) reach: Reach,
+    pub(super) brand: Brand,
     pub(super) cwd: PathBuf,
     pub(super) program: PathBuf,
     pub(super) args: Vec<OsString>,
@@ -30,6 +33,7 @@ pub(super) fn write(launch: &Launch) -> Vec<u8> {
         Reach::Descendants => "descendants",
         Reach::Group => "group",
     }));
+    text(OsStr::new(&launch.brand.number().to_string()));
     text(launch.cwd.as_os_str());
     text(launch.program.as_os_str());
     text(&count(launch.args.len()));
@@ -58,13 +62,16 @@ pub(super) fn read(source: &mut impl Read) -> io::Result<Order> {
         b"group" => Reach::Group,
         _ => return Err(broken()),
     };
+    let brand = Brand::from_number(number(&text()?)?);
     let cwd = text()?.into();
     let program = text()?.into();
-    let number =
-        |text: OsString| text.to_str().and_then(|text| text.parse::<usize>().ok()).ok_or_else(broken);
-    let args = (0..number(text()?)?).map(|_| text()).collect::<io::Result<_>>()?;
-    let env = (0..number(text()?)?).map(|_| Ok((text()?, text()?))).collect::<io::Result<_>>()?;
-    Ok(Order { reach, cwd, program, args, env })
+    let args = (0..number::<usize>(&text()?)?).map(|_| text()).collect::<io::Result<_>>()?;
+    let env = (0..number::<usize>(&text()?)?).map(|_| Ok((text()?, text()?))).collect::<io::Result<_>>()?;
+    Ok(Order { reach, brand, cwd, program, args, env })
+}
+
+fn number<N: FromStr>(text: &OsStr) -> io::Result<N> {
+    text.to_str().and_then(|text| text.parse().ok()).ok_or_else(broken)
 }
 
 fn broken() -> io::Error {
@@ -85,12 +92,13 @@ mod tests {
             env: vec![("A".into(), odd), ("B".into(), "=".into())],
             cwd: "/".into(),
             reach: Reach::Group,
+            brand: Brand::new("abc", "x#1", Reach::Group),
             guard: Guard { program: "exai".into(), args: Vec::new(), env: Vec::new() },
         };
         let bytes = write(&launch);
         let order = read(&mut &bytes[..]).unwrap();
         assert_eq!((order.program, order.args, order.env), (launch.program, launch.args, launch.env));
-        assert_eq!((order.cwd, order.reach), (launch.cwd, Reach::Group));
+        assert_eq!((order.cwd, order.reach, order.brand), (launch.cwd, Reach::Group, launch.brand));
         assert!(read(&mut &bytes[..bytes.len() - 1]).is_err());
         assert!(read(&mut &[0xff; 8][..]).is_err());
     }

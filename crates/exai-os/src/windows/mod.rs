@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod belonging;
+pub(crate) mod brand;
 pub(crate) mod child;
 pub(crate) mod detach;
 pub(crate) mod environment;

@@ -7,7 +7,6 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
 
-use crate::evidence::StdioPipes;
 use crate::process::Identity;
 use crate::tree::{Launch, RootExit, Stdio};
 
@@ -36,7 +35,7 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
 /// The root runs a moment before it is known.
 pub(crate) fn start(
     launch: &Launch,
-    known: impl FnOnce(Option<&Identity>, &Identity, Option<StdioPipes>),
+    known: impl FnOnce(Option<&Identity>, &Identity),
 ) -> io::Result<(Tree, Stdio)> {
     let mut command = Command::new(&launch.program);
     command.args(&launch.args).env_clear().envs(launch.env.iter().map(|(name, value)| (name, value)));
@@ -52,7 +51,7 @@ pub(crate) fn start(
     let pid = child.id().ok_or_else(|| io::Error::other("BUG: a child just spawned has no pid"))?;
     // Its handle is open, so its number is its own even if it has ended.
     let root = crate::process::identify(pid)?.unwrap_or(Identity { boot: String::new(), pid, start: 0 });
-    known(None, &root, None);
+    known(None, &root);
     Ok((Tree { child, root, exit: None }, stdio))
 }
 
@@ -97,7 +96,7 @@ impl Tree {
         std::future::pending::<()>().await;
     }
 
-    pub(crate) async fn ended(&mut self, _members: &[Identity], _mark: &str) -> Vec<u32> {
+    pub(crate) async fn ended(&mut self, _members: &[Identity]) -> Vec<u32> {
         match timeout(END, self.exited()).await {
             Ok(_) => Vec::new(),
             Err(_) => vec![self.root.pid],

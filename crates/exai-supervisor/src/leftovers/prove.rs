@@ -15,10 +15,9 @@ pub(super) fn look(tree: &mut LeftTree, table: &Table) {
     }
     by_record(tree, table);
     by_words(tree, table);
-    by_group(tree, table);
+    by_brand(tree, table);
     by_descent(tree, table);
     by_marker_alone(tree, table);
-    by_pipes(tree, table);
 }
 
 fn by_record(tree: &mut LeftTree, table: &Table) {
@@ -47,31 +46,13 @@ fn by_words(tree: &mut LeftTree, table: &Table) {
     }
 }
 
-/// A group keeps its number as long as it has members, whoever led it. Both have to agree.
-fn by_group(tree: &mut LeftTree, table: &Table) {
-    let Some(root) = recorded_root(tree).cloned() else { return };
-    if root.boot != table.boot() || table.at(root.pid).is_some_and(|now| now.start != root.start) {
-        return; // the number is another's
-    }
-    let id = tree.record.id.clone();
-    for row in table.marked().filter(|row| row.pgid == root.pid && row.start >= root.start) {
-        if has_mark(tree, table, row) {
-            let proof = format!("it is in the process group of {id}, and its environment says the same");
+/// The kernel hands a brand from parent to child, and to nobody else.
+fn by_brand(tree: &mut LeftTree, table: &Table) {
+    let (brand, since) = (tree.record.brand(), tree.record.daemon.start);
+    for row in table.branded(brand).filter(|row| row.start >= since) {
+        if in_reach(tree, table, row) {
+            let proof = format!("it has inherited the brand of {}", tree.record.id);
             ours(tree, table, row, Place::Member, proof);
-        }
-    }
-}
-
-/// Whoever holds a tree's end of its stdio has inherited it from the tree, or was handed it (tmux and ssh take
-/// stdio over sockets): so it is told, and left alone.
-fn by_pipes(tree: &mut LeftTree, table: &Table) {
-    let (Some(pipes), Some(root)) = (tree.record.pipes, recorded_root(tree).cloned()) else { return };
-    for row in table.rows().filter(|row| row.start >= root.start && !row.zombie) {
-        let known = tree.processes.iter().any(|known| table.living(&known.identity) == Some(row));
-        if !known && table.never(row).is_none() && pipes.held_by(row.pid) && in_reach(tree, table, row) {
-            let reason =
-                format!("it holds a pipe of {}, and nothing else proves that it is of it", tree.record.id);
-            add(tree, table, row, None, Verdict::Unproven { reason });
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use exai_os::belonging::{process_is_ours, runs_our_program};
+use exai_os::brand::Brand;
 use exai_os::evidence::environment_variable;
 use exai_os::process::{self, Identity, ProcessInfo, command_line, identify};
 
@@ -17,6 +18,7 @@ pub(super) struct Table {
     /// This process and those above it.
     own: HashSet<u32>,
     spared: Option<u32>,
+    brands: OnceCell<HashMap<u32, Brand>>,
     marks: OnceCell<HashMap<u32, String>>,
     guards: OnceCell<HashMap<u32, [String; 2]>>,
 }
@@ -40,6 +42,7 @@ impl Table {
             children,
             own,
             spared,
+            brands: OnceCell::new(),
             marks: OnceCell::new(),
             guards: OnceCell::new(),
         })
@@ -47,11 +50,6 @@ impl Table {
 
     pub(super) fn boot(&self) -> &str {
         &self.boot
-    }
-
-    /// Everybody of this account.
-    pub(super) fn rows(&self) -> impl Iterator<Item = &ProcessInfo> {
-        self.rows.values().filter(|row| process_is_ours(row.pid).unwrap_or(false))
     }
 
     /// Whoever has this number now.
@@ -74,6 +72,12 @@ impl Table {
         let pids = self.children.get(&parent.pid).into_iter().flatten();
         pids.filter_map(|pid| self.rows.get(pid))
             .filter(|child| child.start >= parent.start && child.pid != parent.pid)
+    }
+
+    /// The processes that have this brand.
+    pub(super) fn branded(&self, brand: Brand) -> impl Iterator<Item = &ProcessInfo> {
+        let all = self.brands.get_or_init(|| self.collect(|row| Brand::of(row.pid).ok().flatten()));
+        all.iter().filter(move |(_, one)| **one == brand).filter_map(|(pid, _)| self.at(*pid))
     }
 
     /// The tree that a process names in its environment. Other accounts' processes are not asked.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use exai_os::brand::Brand;
 use exai_os::process::{Identity, Kill, executable, identify, kill_verified};
 use exai_os::tree::{Guard, Launch, Reach};
 use exai_test::{eventually, program};
@@ -15,6 +16,7 @@ fn launch(script: &str, folder: &Path) -> Launch {
         env: std::env::vars_os().collect(),
         cwd: folder.to_owned(),
         reach: Reach::Descendants,
+        brand: Brand::new("test", &folder.display().to_string(), Reach::Descendants),
         guard: Guard {
             program: program("exai"),
             args: ["guard", "test", "fix#1"].map(Into::into).to_vec(),
@@ -33,7 +35,7 @@ async fn a_root_runs_its_program_only_when_it_is_known() {
     let made = folder.path().join("made");
     let mut seen = None;
     let launch = launch("touch made; exec sleep 60", folder.path());
-    let (mut tree, _streams) = exai_os::tree::start(&launch, |guard, root, _| {
+    let (mut tree, _streams) = exai_os::tree::start(&launch, |guard, root| {
         assert!(lives(root) && guard.is_some_and(lives));
         assert_eq!(executable(root.pid).unwrap(), program("exai"), "it is a copy of its guard still");
         assert!(!made.exists());
@@ -43,7 +45,7 @@ async fn a_root_runs_its_program_only_when_it_is_known() {
     assert_eq!(seen.as_ref(), Some(tree.root()));
     eventually("the program runs", LIMIT, || made.exists());
     tree.kill();
-    assert!(tree.ended(&[], "").await.is_empty());
+    assert!(tree.ended(&[]).await.is_empty());
     assert!(!lives(tree.root()));
 }
 
@@ -51,7 +53,7 @@ async fn a_root_runs_its_program_only_when_it_is_known() {
 async fn a_guard_that_is_killed_while_its_root_waits_leaves_a_tree_that_can_be_ended() {
     let folder = tempfile::tempdir().unwrap();
     let launch = launch("exec sleep 60", folder.path());
-    let kill_the_guard = |guard: Option<&Identity>, _root: &Identity, _| {
+    let kill_the_guard = |guard: Option<&Identity>, _root: &Identity| {
         kill_verified(guard.unwrap(), Kill::Force).unwrap();
     };
     let (mut tree, _streams) = exai_os::tree::start(&launch, kill_the_guard).unwrap();
@@ -59,6 +61,6 @@ async fn a_guard_that_is_killed_while_its_root_waits_leaves_a_tree_that_can_be_e
     let root = tree.root().clone();
     eventually("the program runs", LIMIT, || executable(root.pid).is_ok_and(|exe| exe != program("exai")));
     tree.kill();
-    assert!(tree.ended(&[], "").await.is_empty());
+    assert!(tree.ended(&[]).await.is_empty());
     assert!(!lives(&root));
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use exai_os::brand::Brand;
 use exai_os::tree::{Guard, Launch, Reach};
 use exai_supervisor::{Ended, Job, JobEvent, Line, Spec, Speech};
 use tempfile::TempDir;
@@ -64,13 +65,13 @@ impl Bench {
                 env,
                 cwd: dir.path().to_owned(),
                 reach,
+                brand: Brand::new("test", &format!("fix#{}", dir.path().display()), reach),
                 guard: Guard {
                     program: exai_test::program("exai"),
                     args: ["guard", "test", "fix#1"].map(Into::into).to_vec(),
                     env: Vec::new(),
                 },
             },
-            mark: "EXAI_OWNER=test.fix#1".to_owned(),
             log: dir.path().join("server.log"),
             speech,
             line_limit: 32 * MIB,
@@ -78,7 +79,7 @@ impl Bench {
         };
         let (sender, events) = mpsc::channel(16);
         let tasks = TaskTracker::new();
-        let job = exai_supervisor::start(&spec, (), sender, &tasks, |_, _, _| {})?;
+        let job = exai_supervisor::start(&spec, (), sender, &tasks, |_, _| {})?;
         Ok(Bench { job, tasks, events, dir })
     }
 

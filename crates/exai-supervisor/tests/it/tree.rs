@@ -5,6 +5,7 @@ mod peers;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use exai_os::brand::Brand;
 use exai_os::process::{Kill, ProcessInfo, identify, snapshot};
 use exai_os::tree::{Guard, Launch, Reach};
 use exai_supervisor::tree::{
@@ -37,13 +38,14 @@ impl Tree {
             env,
             cwd: folder.to_owned(),
             reach: Reach::Descendants,
+            brand: Brand::new("test", &folder.display().to_string(), Reach::Descendants),
             guard: Guard {
                 program: exai_test::program("exai"),
                 args: ["guard", "test", "fix#1"].map(Into::into).to_vec(),
                 env: Vec::new(),
             },
         };
-        let (contained, streams) = exai_os::tree::start(&launch, |_, _, _| {}).unwrap();
+        let (contained, streams) = exai_os::tree::start(&launch, |_, _| {}).unwrap();
         let pipes = Pipes::between(&streams).unwrap();
         let (stdin, stdout) = (streams.stdin, BufReader::new(streams.stdout));
         let mut tree = Tree { contained, stdin, stdout, _stderr: streams.stderr, pipes, initialized: 0 };

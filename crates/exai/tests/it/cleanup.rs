@@ -86,7 +86,6 @@ impl Scene {
             id: format!("fix#{number}"),
             started_at: "2026-11-23T10:00:00Z".to_owned(),
             containment: Containment::Strict,
-            pipes: None,
             processes,
         };
         let first = vec![recorded(&left[0].identity, Place::Root), recorded(&another, Place::Member)];

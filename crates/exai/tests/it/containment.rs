@@ -110,6 +110,76 @@ fn when_a_guard_is_killed_the_daemon_ends_its_tree_and_the_next_call_starts_anew
     assert_eq!(instance.status()["processes"]["unexpected"], json!([]));
 }
 
+/// What leaves parent, group, session and environment, and holds nothing of ours open, in the first moment of its
+/// life, when nobody has seen it yet.
+fn gone_before_it_was_seen(token: &str, first: &str) -> (Instance, Client, ProcessInfo, ProcessInfo) {
+    let fixture = program("fixture-server").display().to_string();
+    let script =
+        format!("({first} setsid -f env -i {fixture} --name {token} --sleep <&- >&- 2>&-); exec {fixture}");
+    let instance =
+        Instance::new(&format!("[servers.fix]\ncommand = \"bash\"\nargs = [\"-c\", {}]\n", json!(script)));
+    instance.ends(0, &["start"]);
+    let client = instance.client("fix");
+    let end = Instant::now() + LIMIT;
+    loop {
+        let table = process::snapshot().expect("the process table");
+        let has_left = |one: &&ProcessInfo| {
+            let line = process::command_line(one.pid).unwrap_or_default();
+            one.name == "fixture-server" && line.iter().any(|word| word == token) && one.pgid == one.pid
+        };
+        if let Some(found) = table.iter().find(has_left)
+            && let Some(guard) = table.iter().find(|one| one.pid == found.ppid && one.name == "exai")
+        {
+            return (instance, client, guard.clone(), found.clone());
+        }
+        assert!(Instant::now() < end, "nothing left its tree");
+    }
+}
+
+#[test]
+fn what_left_everything_before_it_was_seen_goes_with_its_guard() {
+    let token = format!("unseen-{}-a", std::process::id());
+    let (instance, mut client, guard, escapee) = gone_before_it_was_seen(&token, "");
+    kill(guard.pid);
+    let took = all_gone(&[escapee, guard], Duration::from_secs(2));
+    eprintln!("kill -9 of a guard: who had left everything is gone after {took:?}");
+    pid_of_server(&mut client);
+    assert_eq!(instance.status()["processes"]["unexpected"], json!([]));
+}
+
+#[test]
+fn what_left_everything_before_it_was_seen_and_lost_daemon_and_guard_goes_with_the_next_start() {
+    let token = format!("unseen-{}-b", std::process::id());
+    let (instance, client, guard, escapee) = gone_before_it_was_seen(&token, "");
+    drop(client);
+    let daemon = daemon(&instance);
+    signal("STOP", guard.pid);
+    kill(daemon);
+    kill(guard.pid);
+    assert!(lives(&escapee), "or this tests nothing");
+    instance.ends(0, &["start"]);
+    let took = all_gone(&[escapee], Duration::from_secs(2));
+    eprintln!("kill -9 of daemon and guard: who had left everything is gone {took:?} after the next start");
+    instance.ends(0, &["cleanup"]);
+}
+
+/// What has taken even the brand from itself is nobody's that could be named: it is told of, and left alone.
+#[test]
+fn what_becomes_the_daemons_child_and_is_of_no_tree_is_told_of() {
+    let token = format!("unseen-{}-c", std::process::id());
+    let (instance, _client, guard, escapee) = gone_before_it_was_seen(&token, "ulimit -S -x unlimited;");
+    kill(guard.pid);
+    let start = Instant::now();
+    eventually("it is told of", LIMIT, || {
+        let unexpected = &instance.status()["processes"]["unexpected"];
+        unexpected[0]["kind"] == json!("escaped") && unexpected[0]["pid"] == json!(escapee.pid)
+    });
+    eprintln!("an escaped process of no tree: told of after {:?}", start.elapsed());
+    assert!(lives(&escapee));
+    kill(escapee.pid);
+    eventually("it is reaped", LIMIT, || instance.status()["processes"]["unexpected"] == json!([]));
+}
+
 #[test]
 fn when_daemon_and_guard_are_killed_at_once_the_next_start_ends_the_tree() {
     let (instance, tree) = running("--ignore-stdin-eof");

@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use exai_os::process::identify;
+use exai_os::brand::Brand;
+use exai_os::process::{Identity, identify};
 use exai_supervisor::leftovers::{self, Fate, LeftProcess, Living};
 use exai_supervisor::record::{Containment, Place};
 
@@ -32,9 +33,9 @@ fn a_recorded_process_and_its_children_are_ended_and_the_record_goes() {
 #[test]
 fn a_tree_that_grows_while_it_is_ended_ends() {
     let Some(scene) = Scene::new() else { return };
-    let mark = scene.mark(1);
     let script = "trap '' TERM; while :; do (sleep 60 & sleep 60) & sleep 0.005; done";
-    let root = Sleeper::shell(script, Some(&mark)).expect("sh");
+    let record = scene.record("everything#1", Vec::new());
+    let root = Sleeper::branded(script, &record, &scene.mark(1)).expect("bash");
     scene.write(&scene.record("everything#1", vec![recorded(&root.identity, Place::Root)]));
     exai_test::eventually("it has grown", Duration::from_secs(5), || {
         scene.find().trees[0].processes.len() > 10
@@ -48,33 +49,36 @@ fn a_tree_that_grows_while_it_is_ended_ends() {
 }
 
 #[test]
-fn of_a_dead_roots_group_those_are_ours_whose_environment_agrees() {
+fn who_has_the_brand_is_ours_whatever_it_has_left_and_who_only_names_the_tree_is_told() {
     let Some(scene) = Scene::new() else { return };
     let mark = scene.mark(1);
-    let script = "sleep 60 & env -u EXAI_OWNER sleep 60 & EXAI_OWNER=other.everything#1 sleep 60 & \
-                  setsid sleep 60 & wait";
-    let mut root = Sleeper::shell(script, Some(&mark)).expect("sh");
-    let children = root.children(4);
-    let value = |pid| exai_os::evidence::environment_variable(pid, "EXAI_OWNER").expect("an environment");
-    let group = root.pid();
-    let has_left = |pid| !crate::support::in_group(group, pid);
+    let record = scene.record("everything#1", Vec::new());
+    // A member, one that has left everything, and one that has taken the brand from itself.
+    let script = "sleep 60 & setsid env -i sleep 60 <&- >&- 2>&- & \
+                  (ulimit -S -x unlimited; exec sleep 60) & wait";
+    let mut root = Sleeper::branded(script, &record, &mark).expect("bash");
+    let children = root.children(3);
+    let brand = |child: &Identity| Brand::of(child.pid).expect("its limits") == Some(record.brand());
+    exai_test::eventually("they have done so", Duration::from_secs(5), || {
+        children.iter().filter(|child| brand(child)).count() == 2
+    });
+    let ours: Vec<bool> = children.iter().map(brand).collect();
     root.end();
-    let file = scene.write(&scene.record("everything#1", vec![recorded(&root.identity, Place::Root)]));
-    let planned: Vec<_> = children.iter().map(|child| (value(child.pid), has_left(child.pid))).collect();
+    let copied = Sleeper::start("sleep", &["60"], Some(&mark)).expect("sleep");
+    let file = scene.write(&record);
     let (found, _) = scene.end();
-    let mut kinds = [0; 3];
-    for (child, (value, has_left)) in children.iter().zip(planned) {
-        match (value == Some(mark.clone()), has_left) {
-            (true, false) => assert_ended(&found, child, "process group"),
-            (true, true) => assert_left(&found, child, "nothing else proves it"),
-            (false, _) => assert!(lives(child) && about(&found, child).is_none()),
+    for (child, ours) in children.iter().zip(ours) {
+        if ours {
+            assert_ended(&found, child, "it has inherited the brand of everything#1");
+        } else {
+            assert_left(&found, child, "nothing else proves it");
+            tidy(child);
         }
-        kinds[usize::from(value == Some(mark.clone())) + usize::from(has_left)] += 1;
-        tidy(child);
     }
-    assert_eq!(kinds, [2, 1, 1]);
-    // It stayed for the sake of the one that could not be proven, and that is gone now.
+    assert_left(&found, &copied.identity, "nothing else proves it");
+    // It stayed for the sake of those that could not be proven.
     assert!(file.exists());
+    drop(copied);
     exai_test::eventually("they are gone", Duration::from_secs(5), || !children.iter().any(lives));
     let (found, _) = scene.end();
     assert!(found.trees[0].processes.is_empty() && !file.exists(), "{found:?}");

@@ -36,6 +36,12 @@ impl Sleeper {
         Sleeper::start("setsid", &["sh", "-c", script], mark)
     }
 
+    /// A shell that carries a tree's brand, as a guard's root does.
+    pub(crate) fn branded(script: &str, record: &TreeRecord, mark: &str) -> Option<Sleeper> {
+        let script = format!("ulimit -S -x {}; {script}", record.brand().number());
+        Sleeper::start("setsid", &["bash", "-c", &script], Some(mark))
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.identity.pid
     }
@@ -124,7 +130,6 @@ impl Scene {
             id: id.to_owned(),
             started_at: "2026-11-23T10:00:00Z".to_owned(),
             containment: Containment::Strict,
-            pipes: None,
             processes,
         }
     }

@@ -1,0 +1,92 @@
+//! Children of the daemon that it has not started: what a tree let go when its guard was killed, or what a login
+//! shell's start files have started.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use exai_os::brand::Brand;
+use exai_os::process::{self, Identity, Kill, ProcessInfo};
+use exai_proto::documents::Unexpected;
+
+/// In how many looks a dead child is left to whoever has started it.
+const REAPED_BY_ITS_STARTER: u32 = 3;
+/// In how many looks a living one may be there: the login shell has 2 s.
+const PATIENCE: u32 = 4;
+
+/// A process by its number and its start.
+type Key = (u32, u64);
+
+/// What the daemon knows of at the moment.
+pub(crate) struct Known {
+    pub(crate) guards: BTreeSet<u32>,
+    /// Those of the trees that run, or are being ended.
+    pub(crate) brands: HashSet<Brand>,
+}
+
+/// See the module.
+pub(crate) struct Adopted {
+    nonce: String,
+    /// In how many looks each was there, the dead and the living.
+    looks: HashMap<(Key, bool), u32>,
+}
+
+impl Adopted {
+    pub(crate) fn new(nonce: String) -> Self {
+        Adopted { nonce, looks: HashMap::new() }
+    }
+
+    /// Reaps the dead, ends those that carry the brand of a tree that was ended, and tells of the others.
+    pub(crate) fn look(&mut self, table: &[ProcessInfo], known: &Known) -> Vec<Unexpected> {
+        let me = std::process::id();
+        let children = table.iter().filter(|one| one.ppid == me && !known.guards.contains(&one.pid));
+        let children: Vec<&ProcessInfo> = children.collect();
+        let there: HashSet<(Key, bool)> = children.iter().map(|one| key(one)).collect();
+        self.looks.retain(|key, _| there.contains(key));
+        children.into_iter().filter_map(|one| self.meet(one, known)).collect()
+    }
+
+    fn meet(&mut self, one: &ProcessInfo, known: &Known) -> Option<Unexpected> {
+        let looks = self.looks.entry(key(one)).or_default();
+        *looks += 1;
+        if one.zombie {
+            if *looks > REAPED_BY_ITS_STARTER {
+                exai_os::tree::reap(one.pid);
+            }
+            return None;
+        }
+        let brand = Brand::of(one.pid).ok().flatten();
+        if brand.is_some_and(|brand| known.brands.contains(&brand)) {
+            // Whoever ends that tree ends it.
+            return None;
+        }
+        if brand.is_some_and(|brand| brand.is_kept_by(&self.nonce)) {
+            end(one);
+            return None;
+        }
+        // Of our own program somebody else tells: see `strangers`.
+        if *looks <= PATIENCE || exai_os::belonging::runs_our_program(one.pid).unwrap_or(true) {
+            return None;
+        }
+        let reason =
+            "is a child of the daemon that it has not started, and is of no tree: something that a server \
+                      or the login shell has left"
+                .to_owned();
+        if *looks == PATIENCE + 1 {
+            tracing::warn!(pid = one.pid, name = one.name, reason, "an unexpected process");
+        }
+        Some(Unexpected { kind: "escaped".to_owned(), pid: one.pid, of: None, reason })
+    }
+}
+
+fn key(one: &ProcessInfo) -> (Key, bool) {
+    ((one.pid, one.start), one.zombie)
+}
+
+/// Its brand says that it descends from a root of ours whose tree has ended.
+fn end(one: &ProcessInfo) {
+    let Ok(me) = process::current() else { return };
+    let identity = Identity { boot: me.boot, pid: one.pid, start: one.start };
+    match process::kill_verified(&identity, Kill::Force) {
+        Ok(_) => tracing::info!(pid = one.pid, name = one.name, "ended what a tree had left behind"),
+        Err(error) => tracing::warn!(pid = one.pid, %error, "what a tree has left behind cannot be ended"),
+    }
+}

@@ -1,0 +1,117 @@
+//! The brand of a process tree: a number that every process of it has inherited, and that nobody can be handed.
+//!
+//! A program may leave its parent, its group and its session, empty its environment and close its descriptors.
+//! What it keeps are its resource limits: the kernel copies them from parent to child, and no message and no
+//! descriptor carries them anywhere else. On Linux one of them has had no effect for twenty years
+//! (`RLIMIT_LOCKS`, getrlimit(2)); a tree's root gets the tree's brand as its soft limit. So a process with that
+//! number descends from that root. Only a program that sets this limit itself loses the brand.
+//!
+//! Linux only. Elsewhere nobody has a brand.
+
+use std::io;
+
+use crate::hash;
+use crate::sys;
+use crate::tree::Reach;
+
+/// The two highest bits: neither "no limit" nor a limit that anybody else would set.
+const FORM: u64 = 0b01 << 62;
+/// A tree whose members may leave it.
+const LEAVABLE: u64 = 1 << 61;
+const DAEMON: u64 = ((1 << 29) - 1) << 32;
+
+/// See the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Brand(u64);
+
+impl Brand {
+    /// The brand of the tree `id` of the daemon `instance` (its nonce).
+    pub fn new(instance: &str, id: &str, reach: Reach) -> Self {
+        let daemon = (hash::of_bytes(instance.as_bytes()) << 32) & DAEMON;
+        let tree = u64::from(hash::of_bytes(id.as_bytes()) as u32);
+        let leavable = match reach {
+            Reach::Descendants => 0,
+            Reach::Group => LEAVABLE,
+        };
+        Brand(FORM | leavable | daemon | tree)
+    }
+
+    /// The brand that a process has. As with everything that is asked for by a pid: look at its identity after that.
+    pub fn of(pid: u32) -> io::Result<Option<Self>> {
+        let limit = sys::brand::read(pid)?;
+        Ok(limit.filter(|limit| limit >> 62 == FORM >> 62).map(Brand))
+    }
+
+    /// Whether it is of a tree of this daemon that keeps all its members.
+    pub fn is_kept_by(self, instance: &str) -> bool {
+        self.0 & !u64::from(u32::MAX) == Brand::new(instance, "", Reach::Descendants).0 & !u64::from(u32::MAX)
+    }
+
+    /// The limit that is the brand.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn from_number(number: u64) -> Self {
+        Brand(number)
+    }
+}
+
+/// Takes the brand from this process: a daemon may have been started within a tree, and neither it nor what it
+/// starts is of that tree.
+pub fn shed() {
+    sys::brand::shed();
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn each_tree_has_its_own_and_a_daemon_knows_those_that_it_keeps() {
+        let brand = |instance, id, reach| Brand::new(instance, id, reach);
+        let kept = brand("abc", "x#1", Reach::Descendants);
+        let others = [
+            brand("abc", "x#2", Reach::Descendants),
+            brand("abd", "x#1", Reach::Descendants),
+            brand("abc", "x#1", Reach::Group),
+        ];
+        assert!(others.iter().all(|other| *other != kept));
+        assert!(kept.is_kept_by("abc") && others[0].is_kept_by("abc"));
+        assert!(!others[1].is_kept_by("abc") && !others[2].is_kept_by("abc"));
+    }
+
+    #[test]
+    fn who_leaves_everything_keeps_it_and_a_stranger_has_none() {
+        let brand = Brand::new("abc", "x#1", Reach::Descendants);
+        let script =
+            format!("ulimit -S -x {}; setsid -f env -i sleep 60 <&- >&- 2>&-; sleep 60", brand.number());
+        let mut shell = Command::new("bash").args(["-c", &script]).spawn().unwrap();
+        let with_brand = || -> Vec<u32> {
+            let all = crate::process::snapshot().unwrap();
+            let sleeps = all.iter().filter(|one| one.name == "sleep" && one.start >= start(shell.id()));
+            sleeps.map(|one| one.pid).filter(|pid| Brand::of(*pid).ok() == Some(Some(brand))).collect()
+        };
+        eventually(|| with_brand().len() == 2);
+        for pid in with_brand() {
+            let one = crate::process::identify(pid).unwrap().unwrap();
+            crate::process::kill_verified(&one, crate::process::Kill::Force).unwrap();
+        }
+        shell.wait().unwrap();
+        assert_eq!(Brand::of(std::process::id()).unwrap(), None);
+    }
+
+    fn start(pid: u32) -> u64 {
+        crate::process::identify(pid).unwrap().map_or(0, |one| one.start)
+    }
+
+    fn eventually(condition: impl Fn() -> bool) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        while !condition() {
+            assert!(std::time::Instant::now() < deadline, "two processes with the brand");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+}
