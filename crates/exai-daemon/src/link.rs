@@ -133,6 +133,9 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
             }
             return hub.send(HubEvent::Stop { grace, reason }).await;
         }
+        Ok(ToDaemon::RotateToken | ToDaemon::Why { .. } | ToDaemon::Replace { .. }) => {
+            FromDaemon::Error { reason: "this version cannot do that".to_owned() }
+        }
         Err(error) => FromDaemon::Error { reason: format!("not a control message of this version: {error}") },
     };
     controls.replies.send(reply).await.map_err(|_| Gone)

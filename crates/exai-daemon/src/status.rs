@@ -1,5 +1,6 @@
 //! The status document, put together from what the hub knows and what the system says.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -187,6 +188,8 @@ impl Facts {
             clients,
             servers,
             findings,
+            limits: BTreeMap::new(),
+            counters: BTreeMap::new(),
         }
     }
 

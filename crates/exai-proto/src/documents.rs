@@ -1,6 +1,8 @@
 //! The documents behind `--json`, schema 1. Fields may be added, never changed; readers ignore what they
 //! do not know. Times are RFC 3339 in UTC; sizes are bytes; pids are null where there is no local process.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 mod checks;
@@ -36,6 +38,25 @@ pub struct Status {
     pub servers: Vec<Server>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// What the daemon bounds, by name; ARCHITECTURE.md says what happens beyond each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, u64>,
+    /// What it has counted since it started, and what it holds now, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// `exai why --json`: why the clients of a server share its processes, or do not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Why {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The server's name.
+    pub server: String,
+    /// Its policy, as the configuration has it: `auto`, `shared`, `client` or `project`.
+    pub share: String,
+    /// What there is to say, one thought each.
+    pub sentences: Vec<String>,
 }
 
 /// The daemon's state.

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::documents::{Ps, Servers, Status};
+use crate::documents::{Ps, Servers, Status, Why};
 
 /// The WebSocket subprotocol's name.
 pub const SUBPROTOCOL: &str = "exai.1";
@@ -94,6 +94,19 @@ pub enum ToDaemon {
         /// Its name.
         server: String,
     },
+    /// Asks the daemon to make a new token the one that counts; answered by `rotated` or `error`.
+    RotateToken,
+    /// Asks why the clients of a server share its processes as they do; answered by `why` or `error`.
+    Why {
+        /// Its name.
+        server: String,
+    },
+    /// Asks the daemon to make room for a newer build: only for a person's fresh action, never for a link that comes
+    /// back. Answered by `bye` with the reason `upgrade`, by `busy`, or by `error` when the build is not newer.
+    Replace {
+        /// The version of the program that wants its place.
+        build: String,
+    },
 }
 
 /// Control messages from the daemon.
@@ -137,6 +150,30 @@ pub enum FromDaemon {
     Restarted {
         /// How many instances were stopped.
         instances: usize,
+    },
+    /// Answers `rotate_token`.
+    Rotated,
+    /// Answers `why`.
+    Why {
+        /// The document.
+        why: Why,
+    },
+    /// Answers `replace`: calls are under way, and the daemon stays.
+    Busy {
+        /// How many.
+        calls: usize,
+    },
+    /// Which of this link's tools may be called a second time when the answer to the first call was lost: trusted
+    /// servers declare them read-only or idempotent. Replaces what was said before; until it is said there are none.
+    Repeatable {
+        /// Their names as this client calls them.
+        tools: Vec<String>,
+    },
+    /// The daemon is going to be replaced as soon as what is under way is answered. What is sent from here on may be
+    /// lost with the link: keep it for the next daemon.
+    Hold {
+        /// Why.
+        reason: ByeReason,
     },
     /// A control message could not be carried out.
     Error {

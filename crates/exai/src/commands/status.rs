@@ -1,5 +1,6 @@
 //! `exai status`
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use exai_client::Door;
@@ -111,6 +112,8 @@ fn from_outside(door: &Door, state: State, verdict: String, record: Option<Daemo
         clients: Vec::new(),
         servers,
         findings,
+        limits: BTreeMap::new(),
+        counters: BTreeMap::new(),
     }
 }
 
