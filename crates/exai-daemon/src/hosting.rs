@@ -248,6 +248,7 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
             idle_stop: server.idle_stop.min(FOREVER),
             eager: server.start == StartPolicy::Eager,
             tools: ToolFilter { allow: server.tools.allow.clone(), deny: server.tools.deny.clone() },
+            trusted: server.trusted,
         })
         .collect();
     if config.servers.get(builtin::NAME).is_none() {

@@ -197,8 +197,10 @@ impl Hub {
         handle: HubHandle,
     ) -> (Self, mpsc::Receiver<(InstanceId, JobEvent)>) {
         let (jobs, job_events) = mpsc::channel(EVENTS);
+        // A nonce is random, and begins with more than 32 bits of it.
+        let epoch = host.about.instance.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
         let hub = Hub {
-            router: Router::new(),
+            router: Router::new(epoch.unwrap_or_default()),
             config,
             host,
             clients: HashMap::new(),
@@ -387,6 +389,7 @@ impl Hub {
             Effect::Stop { instance } => self.stop_instance(instance, self.grace()),
             Effect::Ready { instance } => self.host.watch.initialized(instance),
             Effect::Pinged { instance, sent, answered } => self.host.watch.pinged(instance, sent, answered),
+            Effect::Repeatable { .. } => {}
             Effect::GiveUp { instance, reason } => self.give_up(instance, reason, self.grace()),
         }
     }

@@ -14,7 +14,7 @@ fn message(text: &str) -> Message {
 }
 
 fn router() -> (Router, Instant, Vec<Effect>) {
-    let (mut router, now, mut effects) = (Router::new(), Instant::now(), Vec::new());
+    let (mut router, now, mut effects) = (Router::new(0), Instant::now(), Vec::new());
     let policy = Policy {
         name: "a".into(),
         revision: 1,
@@ -24,6 +24,7 @@ fn router() -> (Router, Instant, Vec<Effect>) {
         idle_stop: Duration::from_mins(1),
         eager: false,
         tools: ToolFilter::default(),
+        trusted: true,
     };
     let client = ClientId(1);
     let instance = InstanceId(0);

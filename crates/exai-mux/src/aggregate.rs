@@ -379,7 +379,38 @@ impl Router {
         }
     }
 
+    /// A page of a list passes by on its way to a client that has asked for it. A list of one page is as good as one
+    /// that the router has asked for itself.
+    pub(crate) fn overhear(
+        &mut self,
+        instance_id: InstanceId,
+        kind: Kind,
+        first: bool,
+        (message, result): (&Message, &Range<usize>),
+        now: &mut Now<'_>,
+    ) {
+        let Some(server) = self.instances.get(&instance_id).map(|instance| instance.server.clone()) else {
+            return;
+        };
+        let text = message.bytes();
+        let whole = first && json::find(text, result.clone(), "nextCursor").is_none();
+        if !whole || text.len() > MOST_LIST_BYTES {
+            return;
+        }
+        let array = json::find(text, result.clone(), kind.key());
+        let items = array.into_iter().flat_map(|array| json::elements(text, array)).take(MOST_ITEMS);
+        // Copied: a slice would keep the whole message in memory.
+        let items = items.map(|item| Bytes::copy_from_slice(&text[item])).collect();
+        self.learn(&server, kind, items, now);
+    }
+
     fn learn(&mut self, server: &Arc<str>, kind: Kind, items: Vec<Bytes>, now: &mut Now<'_>) {
+        if kind == Kind::Tools {
+            if let Some(known) = self.server_mut(server) {
+                known.learn_repeatable(&items);
+            }
+            self.tell_all_repeatable(server, now);
+        }
         if let Some(known) = self.server_mut(server) {
             let is_news = known.catalogue.learn(kind, items);
             let owed = std::mem::take(&mut known.catalogue.owed);

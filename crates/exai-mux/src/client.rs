@@ -25,6 +25,8 @@ pub(crate) struct Client {
     pub(crate) next_ask: u64,
     pub(crate) in_flight: u32,
     pub(crate) calls: u64,
+    /// What its link was told of tools that may be repeated.
+    pub(crate) repeatable: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ pub(crate) struct Asked {
 }
 
 impl Client {
-    pub(crate) fn new(endpoint: Endpoint) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, first_ask: u64) -> Self {
         Client {
             endpoint,
             session: Session::New,
@@ -63,9 +65,10 @@ impl Client {
             attached: Vec::new(),
             subscriptions: BTreeSet::new(),
             asked: HashMap::new(),
-            next_ask: 1,
+            next_ask: first_ask,
             in_flight: 0,
             calls: 0,
+            repeatable: BTreeSet::new(),
         }
     }
 

@@ -7,7 +7,7 @@ use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::json::{self, Edit};
 use exai_proto::{Id, Kind as Shape, Message};
 
-use crate::catalogue::Gathering;
+use crate::catalogue::{Gathering, Kind};
 use crate::client::{self, Introduction, Session};
 use crate::event::{ClientId, Endpoint, InstanceId};
 use crate::instance::{self, Owner, Phase, Waiting, Wish};
@@ -102,6 +102,8 @@ impl Router {
         };
         let Some(client) = self.clients.get_mut(&client_id) else { return };
         client.session = Session::Open(introduction);
+        self.tell_repeatable(client_id, now);
+        let Some(client) = self.clients.get(&client_id) else { return };
         let endpoint = client.endpoint.clone();
         self.leave_unsuited(client_id, now);
         match endpoint {
@@ -243,7 +245,6 @@ impl Router {
                 None => Prepared::plain(),
             },
             "completion/complete" => Prepared::Send(Wish::Nothing, self.own_reference(request, instance)),
-            "tools/list" if self.filters_tools(instance) => Prepared::Send(Wish::ListTools, Vec::new()),
             "logging/setLevel" => {
                 let level = Params::text(message, params.level.as_ref()).and_then(|name| Level::parse(&name));
                 let Some(level) = level else { return Prepared::plain() };
@@ -267,7 +268,10 @@ impl Router {
                 }
                 Prepared::Send(wish, Vec::new())
             }
-            _ => Prepared::plain(),
+            method => match Kind::of_method(method) {
+                Some(kind) => Prepared::Send(Wish::List { kind, first: params.cursor.is_none() }, Vec::new()),
+                None => Prepared::plain(),
+            },
         }
     }
 
@@ -329,7 +333,7 @@ impl Router {
         let Some(client) = self.clients.get_mut(&client_id) else { return };
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         match wish {
-            Wish::Nothing | Wish::Call { .. } | Wish::ListTools => {}
+            Wish::Nothing | Wish::Call { .. } | Wish::List { .. } => {}
             Wish::SetLevel(level) => {
                 client.level = Some(level);
                 let all = instance.clients.iter().filter_map(|client| self.clients.get(client)?.level);

@@ -178,6 +178,14 @@ pub enum Effect {
         /// How many bytes it answered with.
         answered: usize,
     },
+    /// Tell the client's link which of its tools may be called a second time when an answer was lost; this replaces
+    /// what was said before.
+    Repeatable {
+        /// Whose link.
+        client: ClientId,
+        /// The tools, as this client calls them.
+        tools: Vec<String>,
+    },
     /// This instance is of no use: stop it, and answer with [`Event::Down`] at once.
     GiveUp {
         /// Which.

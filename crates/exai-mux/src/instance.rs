@@ -167,8 +167,14 @@ pub(crate) enum Owner {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wish {
     Nothing,
-    Call { tool: Box<str> },
-    ListTools,
+    Call {
+        tool: Box<str>,
+    },
+    /// A list, from its first page on or a later one.
+    List {
+        kind: Kind,
+        first: bool,
+    },
     SetLevel(Level),
     Subscribe(String),
     Unsubscribe(String),

@@ -35,6 +35,7 @@ mod lifecycle;
 pub mod names;
 mod params;
 pub mod policy;
+mod repeat;
 mod router;
 mod upstream;
 pub mod view;

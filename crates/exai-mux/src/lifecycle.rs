@@ -1,5 +1,6 @@
 //! How instances come and go, and what time does.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,9 @@ impl Router {
             self.stop_instances(&gone.policy.name, &why, now);
         }
         self.start_eager(now);
+        for client in self.all_clients() {
+            self.tell_repeatable(client, now);
+        }
         if changed && !first {
             for client in self.aggregating() {
                 for kind in [KINDS[0], KINDS[1], KINDS[2]] {
@@ -574,7 +578,14 @@ impl Router {
 
 impl Server {
     pub(crate) fn new(policy: Policy) -> Self {
-        Server { policy, catalogue: Catalogue::default(), failure: None, next_number: 1, version: None }
+        Server {
+            policy,
+            catalogue: Catalogue::default(),
+            failure: None,
+            next_number: 1,
+            version: None,
+            repeatable: BTreeSet::new(),
+        }
     }
 }
 
@@ -604,7 +615,7 @@ impl Ready {
 fn tool_of(wish: &Wish) -> Option<&str> {
     match wish {
         Wish::Call { tool } => Some(tool),
-        Wish::Nothing | Wish::ListTools | Wish::SetLevel(_) | Wish::Subscribe(_) | Wish::Unsubscribe(_) => {
+        Wish::Nothing | Wish::List { .. } | Wish::SetLevel(_) | Wish::Subscribe(_) | Wish::Unsubscribe(_) => {
             None
         }
     }

@@ -12,6 +12,8 @@ pub(crate) struct Params {
     pub(crate) name: Option<Range<usize>>,
     pub(crate) uri: Option<Range<usize>>,
     pub(crate) level: Option<Range<usize>>,
+    /// Of a list: this is not its first page.
+    pub(crate) cursor: Option<Range<usize>>,
     pub(crate) request_id: Option<Range<usize>>,
     /// Of a progress notification.
     pub(crate) progress_token: Option<Range<usize>>,
@@ -33,6 +35,7 @@ impl Params {
             ("name", &mut found.name),
             ("uri", &mut found.uri),
             ("level", &mut found.level),
+            ("cursor", &mut found.cursor),
             ("requestId", &mut found.request_id),
             ("progressToken", &mut found.progress_token),
             ("_meta", &mut meta),

@@ -35,6 +35,8 @@ pub struct Policy {
     pub eager: bool,
     /// Which tools may be seen and called.
     pub tools: ToolFilter,
+    /// Whether what it says of its tools (`annotations`) is believed.
+    pub trusted: bool,
 }
 
 /// How long a call may take in all, whatever its progress.

@@ -1,6 +1,6 @@
 //! The router's state and its one entrance.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,10 @@ use crate::policy::{CALL_LIMIT, Policy, ShareKey};
 const TICK: Duration = Duration::from_millis(250);
 
 /// The routing core. See the crate's documentation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Router {
+    /// Where the numbers of what clients are asked begin.
+    first_ask: u64,
     pub(crate) servers: Vec<Server>,
     pub(crate) clients: HashMap<ClientId, Client>,
     pub(crate) instances: HashMap<InstanceId, Instance>,
@@ -36,6 +38,8 @@ pub(crate) struct Server {
     pub(crate) failure: Option<ServerFailure>,
     pub(crate) next_number: u32,
     pub(crate) version: Option<String>,
+    /// Its tools that may be called twice, by its own word.
+    pub(crate) repeatable: BTreeSet<String>,
 }
 
 /// Why a server is held back.
@@ -88,9 +92,19 @@ impl Now<'_> {
 }
 
 impl Router {
-    /// A router without servers or clients.
-    pub fn new() -> Self {
-        Router::default()
+    /// A router without servers or clients. `epoch` is another for each daemon: a client that goes on with the next
+    /// one may still answer what the last one asked, and that must not be taken for an answer to anything else.
+    pub fn new(epoch: u32) -> Self {
+        Router {
+            // Below 2^53, so that a client that keeps numbers as doubles returns the same one.
+            first_ask: (u64::from(epoch) << 20) | 1,
+            servers: Vec::new(),
+            clients: HashMap::new(),
+            instances: HashMap::new(),
+            shared: HashMap::new(),
+            gatherings: Vec::new(),
+            next_instance: 0,
+        }
     }
 
     /// Works on one event. What is to be done is appended to `effects`, in the order it must be done.
@@ -100,7 +114,7 @@ impl Router {
             Event::FromClient { client, message } => self.from_client(client, message, now),
             Event::FromServer { instance, message } => self.from_server(instance, &message, now),
             Event::Opened { client, endpoint } => {
-                self.clients.insert(client, Client::new(endpoint));
+                self.clients.insert(client, Client::new(endpoint, self.first_ask));
             }
             Event::Closed { client } => self.closed(client, now),
             Event::Up { instance } => self.up(instance, now),
@@ -164,6 +178,13 @@ impl Router {
                 now.to_client(client, bytes.clone(), About::Session);
             }
         }
+    }
+
+    /// Everybody, oldest first.
+    pub(crate) fn all_clients(&self) -> Vec<ClientId> {
+        let mut all: Vec<ClientId> = self.clients.keys().copied().collect();
+        all.sort();
+        all
     }
 
     /// Clients of the aggregated endpoint that have introduced themselves.

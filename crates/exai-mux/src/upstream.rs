@@ -58,8 +58,11 @@ impl Router {
                 self.request_ended(client, cancelled);
                 let mut edits = vec![Edit { at: id.clone(), with: own.as_json().to_vec() }];
                 if let Outcome::Result(result) = outcome {
-                    if wish == Wish::ListTools {
-                        edits.extend(self.without_blocked_tools(instance_id, message, result));
+                    if let Wish::List { kind, first } = wish {
+                        if kind == Kind::Tools && self.filters_tools(instance_id) {
+                            edits.extend(self.without_blocked_tools(instance_id, message, result));
+                        }
+                        self.overhear(instance_id, kind, first, (message, result), now);
                     }
                     self.fulfil(client, instance_id, wish);
                 }

@@ -9,4 +9,5 @@ mod endings;
 mod limits;
 mod one_server;
 mod random;
+mod repeat;
 mod sharing;

@@ -93,6 +93,7 @@ impl World {
                 | Effect::Stop { .. }
                 | Effect::Ready { .. }
                 | Effect::Pinged { .. }
+                | Effect::Repeatable { .. }
                 | Effect::GiveUp { .. } => {}
             }
         }

@@ -56,6 +56,23 @@ fn a_server_asks_the_only_client_with_a_request_under_way_and_gets_its_answer_un
 }
 
 #[test]
+fn an_answer_to_what_another_daemon_asked_is_no_answer() {
+    let asked_by = |epoch| {
+        let mut bench = Bench::of_epoch(epoch, vec![policy("a")]);
+        bench.introduced(1, "a", r#"{"sampling":{}}"#);
+        bench.ready(0);
+        let asked = only(&bench.server_says(0, ASK), "client 1");
+        (bench, asked["id"].as_u64().expect("a number"))
+    };
+    let (mut bench, ours) = asked_by(7);
+    let (_, theirs) = asked_by(u32::MAX);
+    assert!(ours != theirs && theirs < 1 << 53, "{ours} {theirs}");
+    let answers = |id: u64| format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+    assert_eq!(bench.says(1, &answers(theirs)), [""; 0]);
+    assert_eq!(bench.says(1, &answers(ours)).len(), 1);
+}
+
+#[test]
 fn nobody_is_asked_when_it_cannot_be_known_who_is_meant() {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", "{}");

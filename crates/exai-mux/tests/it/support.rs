@@ -24,12 +24,18 @@ pub(crate) fn policy(name: &str) -> Policy {
         idle_stop: Duration::from_secs(90),
         eager: false,
         tools: ToolFilter::default(),
+        trusted: true,
     }
 }
 
 impl Bench {
     pub(crate) fn new(policies: Vec<Policy>) -> Self {
-        let mut bench = Bench { router: Router::new(), now: Instant::now(), effects: Vec::new() };
+        Bench::of_epoch(0, policies)
+    }
+
+    /// The router of one daemon among several.
+    pub(crate) fn of_epoch(epoch: u32, policies: Vec<Policy>) -> Self {
+        let mut bench = Bench { router: Router::new(epoch), now: Instant::now(), effects: Vec::new() };
         assert_eq!(bench.event(Event::Configured { policies }), []);
         bench
     }
@@ -115,6 +121,7 @@ fn show(effect: &Effect) -> String {
         Effect::Pinged { instance, sent, answered } => {
             format!("pinged {} with {sent} bytes: {answered}", instance.0)
         }
+        Effect::Repeatable { client, tools } => format!("repeatable {}: {}", client.0, tools.join(" ")),
         Effect::GiveUp { instance, reason } => format!("give up {}: {reason}", instance.0),
     }
 }
