@@ -13,6 +13,7 @@ use crate::server::{Containment, EraChoice, ServerConfig, ServerKind, Share, Sta
 use crate::{Secret, server_name};
 
 const DEFAULT_MAX_PROCESSES: u32 = 32;
+const DEFAULT_CRASH_LIMIT: u32 = 5;
 
 /// What is wrong, and the bytes of the file it is about.
 pub(crate) struct Fault {
@@ -59,6 +60,7 @@ struct Server {
     #[serde(default)]
     tools: ToolFilter,
     max_processes: Option<Spanned<u32>>,
+    crash_limit: Option<u32>,
     url: Option<Spanned<String>>,
     headers: Option<Spanned<BTreeMap<String, Secret>>>,
 }
@@ -146,6 +148,7 @@ impl Server {
             containment: self.containment,
             tools: self.tools,
             max_processes: self.max_processes.map_or(DEFAULT_MAX_PROCESSES, Spanned::into_inner),
+            crash_limit: self.crash_limit.unwrap_or(DEFAULT_CRASH_LIMIT),
             url: self.url.map(Spanned::into_inner),
             headers: self.headers.map(Spanned::into_inner).unwrap_or_default(),
         };

@@ -341,7 +341,8 @@ impl Hub {
                 });
             }
             Question::RestartServer { server, reply } => {
-                let known = self.router.servers().into_iter().find(|known| *known.name == *server);
+                let known =
+                    self.router.servers(Instant::now()).into_iter().find(|known| *known.name == *server);
                 let outcome = match known {
                     Some(known) => {
                         self.route(Event::Restart { server: known.name.clone() });
@@ -743,7 +744,7 @@ impl Hub {
             stopping: self.stopping.is_some(),
             clients: self.clients.iter().map(|(&id, client)| (id, client.facts.clone())).collect(),
             router_clients: self.router.clients(),
-            servers: self.router.servers(),
+            servers: self.router.servers(Instant::now()),
             shares: hosting::shares(&self.config),
             instances: instances.collect(),
             watch: self.host.watch.clone(),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use exai_config::{Config, ServerConfig};
-use exai_mux::view::{ClientView, InstanceView, ServerView};
+use exai_mux::view::{ClientView, HealthView, InstanceView, ServerView};
 use exai_mux::{ClientId, InstanceId};
 use exai_proto::documents::{
     Client, Daemon, Finding, Instance, Launcher, ListedServer, Listener, Processes, Ps, SCHEMA, Server,
@@ -240,7 +240,7 @@ impl Facts {
             state: state_of(view, &instances),
             era: view.version.clone(),
             share: self.shares.get(&view.name).copied().unwrap_or("shared").to_owned(),
-            reason: view.failure.clone(),
+            reason: view.health.reason().map(str::to_owned),
             instances,
         }
     }
@@ -252,12 +252,16 @@ impl Facts {
             Tcp::Missing { addr, reason } => Some(port_held(*addr, reason)),
         });
         let failed = self.servers.iter().filter_map(|server| {
-            let reason = server.failure.as_ref()?;
+            let reason = server.health.reason()?;
+            let fix = match server.health {
+                HealthView::Failed(_) => format!("exai logs {0}, then exai restart {0}", server.name),
+                HealthView::Resting(_) | HealthView::Well => format!("exai logs {}", server.name),
+            };
             Some(Finding {
                 id: "server-failed".to_owned(),
                 severity: "error".to_owned(),
                 detail: format!("server \"{}\" {reason}", server.name),
-                fix: Some(format!("exai logs {}", server.name)),
+                fix: Some(fix),
             })
         });
         let unexpected = self.watch.unexpected().into_iter().map(|one| Finding {
@@ -322,7 +326,11 @@ fn state_of(view: &ServerView, instances: &[Instance]) -> ServerState {
     [ServerState::Ready, ServerState::Starting, ServerState::Stopping]
         .into_iter()
         .find(|state| any(*state))
-        .unwrap_or(if view.failure.is_some() { ServerState::Backoff } else { ServerState::Idle })
+        .unwrap_or(match view.health {
+            HealthView::Well => ServerState::Idle,
+            HealthView::Resting(_) => ServerState::Backoff,
+            HealthView::Failed(_) => ServerState::Failed,
+        })
 }
 
 /// `exai list`: what is configured, with its state.

@@ -157,7 +157,7 @@ impl Router {
             return Some(Found::At(server.policy.name.clone()));
         }
         let kinds = [Kind::Resources, Kind::Templates];
-        let usable = |server: &&Server| server.held_back(now.time).is_none();
+        let usable = |server: &&Server| server.health.held_back(now.time).is_none();
         let unknown = self
             .servers
             .iter()
@@ -281,7 +281,7 @@ impl Router {
             of_server.filter(|(_, instance)| instance.ready().is_some()).map(|(&id, _)| id).min()
         });
         let server = self.server(name)?;
-        let held_back = server.held_back(now.time).is_some();
+        let held_back = server.health.held_back(now.time).is_some();
         let known = server.catalogue.list(kind).is_some();
         match running {
             // Who announces changes need not be asked again, but for one that is being looked at now.

@@ -9,6 +9,7 @@ use exai_proto::{Id, Kind as Shape, Message};
 
 use crate::catalogue::Kind;
 use crate::event::ClientId;
+use crate::health::Run;
 use crate::level::Level;
 use crate::policy::{Policy, ShareKey};
 
@@ -37,6 +38,8 @@ pub(crate) struct Instance {
     pub(crate) level: Option<Level>,
     /// Who listens to which resource.
     pub(crate) subscribers: HashMap<String, Vec<ClientId>>,
+    /// Whether it has answered a client.
+    pub(crate) served: bool,
     /// Whether it has answered what nobody asked, or listed too much. Said once: it may do it for ever.
     pub(crate) said_stray: bool,
     pub(crate) said_long_list: bool,
@@ -213,6 +216,7 @@ impl Instance {
             idle_since: Some(time),
             level: None,
             subscribers: HashMap::new(),
+            served: false,
             said_stray: false,
             said_long_list: false,
         }
@@ -222,6 +226,15 @@ impl Instance {
         let id = self.next_id;
         self.next_id += 1;
         id
+    }
+
+    /// How far it has come.
+    pub(crate) fn run(&self) -> Run {
+        match self.phase {
+            Phase::Starting { .. } => Run::Unready,
+            Phase::Ready(_) if self.served => Run::Served,
+            Phase::Ready(_) => Run::Ready,
+        }
     }
 
     pub(crate) fn ready(&self) -> Option<&Ready> {

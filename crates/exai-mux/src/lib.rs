@@ -29,6 +29,7 @@ mod catalogue;
 mod client;
 mod downstream;
 mod event;
+mod health;
 mod instance;
 mod level;
 mod lifecycle;

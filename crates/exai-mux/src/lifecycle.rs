@@ -10,17 +10,16 @@ use exai_proto::envelope::Outcome;
 use exai_proto::{Id, Message, json};
 
 use crate::catalogue::{Catalogue, KINDS};
+use crate::client::Client;
 use crate::event::{About, ClientId, Down, Effect, InstanceId};
+use crate::health::Health;
 use crate::instance::{
     self, Capabilities, Errand, InFlight, Instance, Offer, Owner, Phase, Ready, Waiting, Wish,
 };
 use crate::level::Level;
 use crate::policy::{Policy, Share, ShareKey};
-use crate::router::{Now, Router, Server, ServerFailure};
+use crate::router::{Now, Router, Server};
 
-/// The pause before a failed server is tried again: doubled with each failure, from and up to these.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The padding of a ping, in bytes: more than a program reads or writes by chance, less than a pipe holds.
 const PADDING: usize = 16 * 1024;
 /// How long an answer to a ping is waited for.
@@ -62,7 +61,7 @@ impl Router {
         for gone in old {
             self.stop_instances(&gone.policy.name, &why, now);
         }
-        self.start_eager(now);
+        self.start_wanted(now);
         for client in self.all_clients() {
             self.tell_repeatable(client, now);
         }
@@ -75,20 +74,45 @@ impl Router {
         }
     }
 
-    /// Servers that run even while nobody uses them: one instance each, as for a client without
-    /// capabilities. One that fails is started again by whoever needs it.
-    fn start_eager(&mut self, now: &mut Now<'_>) {
-        let running = |name: &str| self.instances.values().any(|instance| &*instance.server == name);
-        let wanted: Vec<Arc<str>> = self
-            .servers
-            .iter()
-            .filter(|server| server.policy.eager && server.policy.share != Share::Client)
-            .map(|server| server.policy.name.clone())
-            .filter(|name| !running(name))
+    /// Whether a server should run though nobody asks anything of it: it is eager, or somebody has subscribed to
+    /// what it had to tell before it ended.
+    pub(crate) fn is_wanted(&self, server: &Server) -> bool {
+        let name = &server.policy.name;
+        let running = || self.instances.values().any(|instance| instance.server == *name);
+        let waits = |client| {
+            self.clients.get(client).is_some_and(|client: &Client| client.instance_of(name).is_none())
+        };
+        server.interrupted.iter().any(waits) || (is_eager(&server.policy) && !running())
+    }
+
+    /// Starts what is wanted and may be started. An eager server has one instance, as for a client without
+    /// capabilities.
+    fn start_wanted(&mut self, now: &mut Now<'_>) {
+        let may_start = |server: &&Server| server.health.held_back(now.time).is_none();
+        let wanted = self.servers.iter().filter(may_start).filter(|server| self.is_wanted(server));
+        let wanted: Vec<(Arc<str>, Vec<ClientId>, bool)> = wanted
+            .map(|server| {
+                let clients = server.interrupted.iter().copied().collect();
+                (server.policy.name.clone(), clients, is_eager(&server.policy))
+            })
             .collect();
-        for server in wanted {
-            let key = ShareKey { capabilities: "{}".into(), client: None };
-            self.instance_with(&server, key, now);
+        for (server, interrupted, eager) in wanted {
+            for client in interrupted {
+                let key = self.share_key(client, &server);
+                match key.and_then(|key| self.instance_with(&server, key, now)) {
+                    Some(instance) => self.attach(client, instance, now),
+                    None => {
+                        // There are too many instances: it finds out with its next request.
+                        if let Some(server) = self.server_mut(&server) {
+                            server.interrupted.remove(&client);
+                        }
+                    }
+                }
+            }
+            if eager && !self.instances.values().any(|instance| instance.server == server) {
+                let key = ShareKey { capabilities: "{}".into(), client: None };
+                self.instance_with(&server, key, now);
+            }
         }
     }
 
@@ -96,7 +120,7 @@ impl Router {
         let why = Down::because("was restarted");
         self.stop_instances(server, &why, now);
         if let Some(server) = self.server_mut(server) {
-            server.failure = None;
+            server.health.forgive();
         }
     }
 
@@ -126,7 +150,7 @@ impl Router {
             self.unknown_server(client_id, id, server, now);
             return None;
         };
-        if let Some(down) = known.held_back(now.time) {
+        if let Some(down) = known.health.held_back(now.time) {
             let down = down.clone();
             Self::unavailable(client_id, id, server, &down, now);
             return None;
@@ -238,9 +262,20 @@ impl Router {
                 }
             }
         }
+        let server = instance.server.clone();
+        let subscribed = client.subscriptions.iter().filter(|(name, _)| *name == server);
+        let uris: Vec<String> = subscribed.map(|(_, uri)| json::quote(uri)).collect();
         for params in unheard {
             let write = |number| answer::request(number, "resources/subscribe", &params);
             self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
+        }
+        if self.server_mut(&server).is_some_and(|server| server.interrupted.remove(&client_id)) {
+            // Something may have happened while nobody listened.
+            for uri in uris {
+                let params = format!("{{\"uri\":{uri}}}");
+                let told = answer::notify("notifications/resources/updated", &params);
+                now.to_client(client_id, told, About::Session);
+            }
         }
     }
 
@@ -297,7 +332,7 @@ impl Router {
         };
         let clients = instance.clients.clone();
         if let Some(known) = self.server_mut(&server) {
-            known.failure = None;
+            known.health.became_ready();
             known.version = Some(version);
             let place = json::find(&result, 0..result.len(), "instructions");
             known.catalogue.instructions =
@@ -340,21 +375,36 @@ impl Router {
 
     /// The process is gone, or never came.
     pub(crate) fn down(&mut self, instance: InstanceId, why: &Down, now: &mut Now<'_>) {
-        self.hold_back(instance, why, now);
+        // What was stopped on purpose is not known here any more.
+        if let Some(instance) = self.instances.get(&instance) {
+            let (name, run) = (instance.server.clone(), instance.run());
+            if let Some(server) = self.server_mut(&name) {
+                let limit = server.policy.crash_limit;
+                server.health.ended(&name, why, run, limit, now.time);
+            }
+        }
         self.forget(instance, why, now);
     }
 
-    /// A server that fails before it is ready is not tried again at once.
-    fn hold_back(&mut self, instance: InstanceId, why: &Down, now: &mut Now<'_>) {
-        let Some(instance) = self.instances.get(&instance) else { return };
-        if instance.ready().is_some() {
+    /// Remembers whom a run that ends leaves without what it has told them so far.
+    fn interrupt(&mut self, instance: &Instance) {
+        let aggregating = self.aggregating();
+        // What was subscribed to before may be subscribed to by nobody yet who is attached again.
+        let subscribed = |client: &&ClientId| {
+            let client = self.clients.get(client);
+            client.is_some_and(|client| client.subscriptions.iter().any(|(name, _)| *name == instance.server))
+        };
+        let interrupted: Vec<ClientId> = instance.clients.iter().filter(subscribed).copied().collect();
+        let Some(server) = self.server_mut(&instance.server) else { return };
+        server.interrupted.extend(interrupted);
+        if instance.ready().is_none() {
             return;
         }
-        let name = instance.server.clone();
-        if let Some(server) = self.server_mut(&name) {
-            let times = server.failure.as_ref().map_or(0, |failure| failure.times) + 1;
-            let pause = FIRST_PAUSE.saturating_mul(1 << times.min(10)).min(LONGEST_PAUSE) / 2;
-            server.failure = Some(ServerFailure { down: why.clone(), times, until: now.time + pause });
+        // The next run may have other lists: who knows them is told if so.
+        let known = KINDS.map(|kind| server.catalogue.list(kind).map(|_| kind));
+        for kind in known.into_iter().flatten() {
+            let concerned = instance.clients.iter().chain(&aggregating);
+            server.catalogue.owed.extend(concerned.map(|client| (*client, kind)));
         }
     }
 
@@ -362,6 +412,7 @@ impl Router {
     fn forget(&mut self, instance_id: InstanceId, why: &Down, now: &mut Now<'_>) {
         let Some(instance) = self.instances.remove(&instance_id) else { return };
         self.shared.remove(&(instance.server.clone(), instance.key.clone()));
+        self.interrupt(&instance);
         for client in self.clients.values_mut() {
             client.detach(instance_id);
             client.asked.retain(|_, asked| asked.instance != instance_id);
@@ -409,6 +460,7 @@ impl Router {
         self.gatherings.retain(|waiting| waiting.client != client_id);
         for server in &mut self.servers {
             server.catalogue.owed.retain(|(client, _)| *client != client_id);
+            server.interrupted.remove(&client_id);
         }
     }
 
@@ -491,6 +543,7 @@ impl Router {
 
     pub(crate) fn tick(&mut self, now: &mut Now<'_>) {
         self.end_gatherings(now);
+        self.start_wanted(now);
         let mut ids: Vec<InstanceId> = self.instances.keys().copied().collect();
         ids.sort();
         for id in ids {
@@ -576,14 +629,19 @@ impl Router {
     }
 }
 
+fn is_eager(policy: &Policy) -> bool {
+    policy.eager && policy.share != Share::Client
+}
+
 impl Server {
     pub(crate) fn new(policy: Policy) -> Self {
         Server {
             policy,
             catalogue: Catalogue::default(),
-            failure: None,
+            health: Health::default(),
             next_number: 1,
             version: None,
+            interrupted: BTreeSet::new(),
             repeatable: BTreeSet::new(),
         }
     }

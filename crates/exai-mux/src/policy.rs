@@ -35,6 +35,8 @@ pub struct Policy {
     pub eager: bool,
     /// Which tools may be seen and called.
     pub tools: ToolFilter,
+    /// How many unasked ends within a minute it is allowed before it is started no more; 0 for any number.
+    pub crash_limit: u32,
     /// Whether what it says of its tools (`annotations`) is believed.
     pub trusted: bool,
 }

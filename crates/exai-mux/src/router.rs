@@ -11,6 +11,7 @@ use exai_proto::{Id, Message};
 use crate::catalogue::{Catalogue, Gathering};
 use crate::client::Client;
 use crate::event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId};
+use crate::health::{Health, State};
 use crate::instance::{InFlight, Instance, Owner};
 use crate::policy::{CALL_LIMIT, Policy, ShareKey};
 
@@ -35,26 +36,14 @@ pub struct Router {
 pub(crate) struct Server {
     pub(crate) policy: Policy,
     pub(crate) catalogue: Catalogue,
-    pub(crate) failure: Option<ServerFailure>,
+    pub(crate) health: Health,
     pub(crate) next_number: u32,
     pub(crate) version: Option<String>,
+    /// Clients that had subscribed to resources of a run that ended: it is started for them again, and they are told
+    /// that they may have missed something.
+    pub(crate) interrupted: BTreeSet<ClientId>,
     /// Its tools that may be called twice, by its own word.
     pub(crate) repeatable: BTreeSet<String>,
-}
-
-/// Why a server is held back.
-#[derive(Debug, Clone)]
-pub(crate) struct ServerFailure {
-    pub(crate) down: Down,
-    pub(crate) times: u32,
-    pub(crate) until: Instant,
-}
-
-impl Server {
-    /// Why nothing is to be sent to this server now, if it failed a moment ago.
-    pub(crate) fn held_back(&self, time: Instant) -> Option<&Down> {
-        self.failure.as_ref().filter(|failure| failure.until > time).map(|failure| &failure.down)
-    }
 }
 
 /// What one event is worked on with.
@@ -133,7 +122,14 @@ impl Router {
             || self.instances.values().any(|instance| {
                 !instance.in_flight.is_empty() || instance.ready().is_none() || instance.idle_since.is_some()
             });
-        busy.then(|| time + TICK)
+        let tick = busy.then(|| time + TICK);
+        let waited_for = self.servers.iter().filter(|server| self.is_wanted(server));
+        let tries = waited_for.filter_map(|server| match server.health.state() {
+            State::Well => Some(time),
+            State::Resting { until, .. } => Some(*until),
+            State::Failed { .. } => None,
+        });
+        tries.chain(tick).min()
     }
 
     /// Whether a request of any client is under way.

@@ -55,6 +55,7 @@ impl Router {
         };
         match owner {
             Owner::Client { client, id: own, wish, cancelled, .. } => {
+                instance.served = true;
                 self.request_ended(client, cancelled);
                 let mut edits = vec![Edit { at: id.clone(), with: own.as_json().to_vec() }];
                 if let Outcome::Result(result) = outcome {

@@ -1,8 +1,10 @@
 //! What the router can be asked for the status document.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::event::{ClientId, InstanceId};
+use crate::health::{Health, State};
 use crate::instance::Phase;
 use crate::router::Router;
 
@@ -30,10 +32,21 @@ pub struct ServerView {
     pub name: Arc<str>,
     /// The revision it speaks, once known.
     pub version: Option<String>,
-    /// Why it failed last, while it is held back for it.
-    pub failure: Option<String>,
+    /// Whether it may be started.
+    pub health: HealthView,
     /// Its instances, oldest first.
     pub instances: Vec<InstanceView>,
+}
+
+/// Whether a server may be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthView {
+    /// It may.
+    Well,
+    /// It failed a moment ago, and is held back: why.
+    Resting(String),
+    /// It ended too often, and is not started again: why.
+    Failed(String),
 }
 
 /// One instance.
@@ -49,6 +62,24 @@ pub struct InstanceView {
     pub clients: Vec<ClientId>,
     /// Requests it has not answered.
     pub in_flight: usize,
+}
+
+impl HealthView {
+    fn of(health: &Health, time: Instant) -> Self {
+        match health.state() {
+            State::Resting { why, until } if *until > time => HealthView::Resting(why.reason.clone()),
+            State::Failed { why } => HealthView::Failed(why.reason.clone()),
+            State::Resting { .. } | State::Well => HealthView::Well,
+        }
+    }
+
+    /// Why it may not be started.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            HealthView::Well => None,
+            HealthView::Resting(reason) | HealthView::Failed(reason) => Some(reason),
+        }
+    }
 }
 
 impl Router {
@@ -74,7 +105,7 @@ impl Router {
     }
 
     /// All servers, in the order of the configuration.
-    pub fn servers(&self) -> Vec<ServerView> {
+    pub fn servers(&self, time: Instant) -> Vec<ServerView> {
         let view = |server: &crate::router::Server| {
             let mut instances: Vec<InstanceView> = self
                 .instances
@@ -92,7 +123,7 @@ impl Router {
             ServerView {
                 name: server.policy.name.clone(),
                 version: server.version.clone(),
-                failure: server.failure.as_ref().map(|failure| failure.down.reason.clone()),
+                health: HealthView::of(&server.health, time),
                 instances,
             }
         };

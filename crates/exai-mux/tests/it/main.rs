@@ -6,6 +6,7 @@ mod aggregate;
 mod ambiguous;
 mod cancelling;
 mod endings;
+mod health;
 mod limits;
 mod one_server;
 mod random;

@@ -24,6 +24,7 @@ pub(crate) fn policy(name: &str) -> Policy {
         idle_stop: Duration::from_secs(90),
         eager: false,
         tools: ToolFilter::default(),
+        crash_limit: 5,
         trusted: true,
     }
 }
