@@ -80,7 +80,9 @@ impl Home {
     /// Makes sure that the directory and those in it exist, are ours and private.
     pub fn prepare(&self) -> Result<Vec<Note>, HomeError> {
         let mut notes = Vec::new();
-        for directory in [self.path.clone(), self.servers_dir(), self.log_dir(), self.backups_dir()] {
+        let directories =
+            [self.path.clone(), self.servers_dir(), self.discovery_dir(), self.log_dir(), self.backups_dir()];
+        for directory in directories {
             match private::ensure_dir(&directory)? {
                 DirChecked::Created | DirChecked::AsItShouldBe => {}
                 DirChecked::Tightened { was } => notes.push(Note::Tightened { path: directory, was }),
@@ -122,6 +124,17 @@ impl Home {
     /// `servers`: one record per child tree.
     pub fn servers_dir(&self) -> PathBuf {
         self.path.join("servers")
+    }
+
+    /// `discovery`: what each server said of itself the last time it ran.
+    pub fn discovery_dir(&self) -> PathBuf {
+        self.path.join("discovery")
+    }
+
+    /// `discovery/NAME.json`. The name must have passed [`crate::server_name::check`], which keeps it from naming
+    /// another place.
+    pub fn discovery(&self, name: &str) -> PathBuf {
+        self.discovery_dir().join(format!("{name}.json"))
     }
 
     /// `verdicts.json`: what was measured about each server.

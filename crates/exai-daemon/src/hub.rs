@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use exai_config::{Config, ServerKind};
-use exai_mux::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, Router};
+use exai_mux::{About, ClientId, Discovery, Down, Effect, Endpoint, Event, InstanceId, Router};
 use exai_os::failpoint;
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::documents::{Ps, ServerState, Servers, Status};
@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
 use crate::builtin;
+use crate::discovery;
 use crate::hosting::{self, Host, SERVER_BYTES, Started};
 use crate::running::Running;
 use crate::sink::{LetGo, Sink};
@@ -53,6 +54,8 @@ pub(crate) enum HubEvent {
     Builtin { instance: InstanceId, message: Bytes },
     /// Somebody wants to know something or have something done.
     Ask(Question),
+    /// This was known of servers when they ran before.
+    Known(Vec<(Arc<str>, Discovery)>),
     /// The configuration was read again.
     Loaded { outcome: Result<Config, String>, reply: oneshot::Sender<Result<(), String>> },
     /// The daemon is to end, after at most this long for what is under way.
@@ -174,6 +177,8 @@ pub(crate) struct Hub {
     clients: HashMap<ClientId, Connected>,
     hosted: HashMap<InstanceId, Hosted>,
     restarts: HashMap<Arc<str>, u32>,
+    /// What is known of servers, for the next daemon.
+    discoveries: discovery::Store,
     handle: HubHandle,
     jobs: mpsc::Sender<(InstanceId, JobEvent)>,
     /// Reused, so that routing allocates nothing for it.
@@ -199,6 +204,7 @@ impl Hub {
         let (jobs, job_events) = mpsc::channel(EVENTS);
         // A nonce is random, and begins with more than 32 bits of it.
         let epoch = host.about.instance.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let discoveries = discovery::Store::start(host.home.clone(), &host.tasks);
         let hub = Hub {
             router: Router::new(epoch.unwrap_or_default()),
             config,
@@ -206,6 +212,7 @@ impl Hub {
             clients: HashMap::new(),
             hosted: HashMap::new(),
             restarts: HashMap::new(),
+            discoveries,
             handle,
             jobs,
             effects: Vec::new(),
@@ -223,6 +230,8 @@ impl Hub {
         mut jobs: mpsc::Receiver<(InstanceId, JobEvent)>,
     ) {
         self.configure();
+        // The first clients must not wait for what is known. This once the loop has nothing else to do yet.
+        self.know(discovery::load(&self.host.home, &hosting::policies(&self.config)));
         let mut heard = Vec::with_capacity(BATCH);
         let mut done = Vec::with_capacity(BATCH);
         loop {
@@ -305,6 +314,7 @@ impl Hub {
                 // The last good one stays in force.
                 let _ = reply.send(outcome);
             }
+            HubEvent::Known(servers) => self.know(servers),
             HubEvent::Stop { grace, reason } => self.begin_stop(grace, reason),
         }
     }
@@ -357,7 +367,19 @@ impl Hub {
 
     fn configure(&mut self) {
         let policies = hosting::policies(&self.config);
-        self.route(Event::Configured { policies });
+        self.route(Event::Configured { policies: policies.clone() });
+        let (home, hub) = (self.host.home.clone(), self.handle.clone());
+        self.host.tasks.spawn(async move {
+            let loaded = tokio::task::spawn_blocking(move || discovery::load(&home, &policies)).await;
+            // A hub that is gone needs to know nothing.
+            let _ = hub.send(HubEvent::Known(loaded.unwrap_or_default())).await;
+        });
+    }
+
+    fn know(&mut self, servers: Vec<(Arc<str>, Discovery)>) {
+        for (server, discovery) in servers {
+            self.route(Event::Known { server, discovery });
+        }
     }
 
     /// Lets the router work on an event and carries out what it asks for, and what follows from that.
@@ -390,6 +412,12 @@ impl Hub {
             Effect::Stop { instance } => self.stop_instance(instance, self.grace()),
             Effect::Ready { instance } => self.host.watch.initialized(instance),
             Effect::Pinged { instance, sent, answered } => self.host.watch.pinged(instance, sent, answered),
+            Effect::Learned { server } => {
+                let configured = self.config.servers.get(&server).is_some();
+                if let Some(known) = self.router.discovery(&server).filter(|_| configured) {
+                    self.discoveries.keep(server, known);
+                }
+            }
             Effect::Repeatable { .. } => {}
             Effect::GiveUp { instance, reason } => self.give_up(instance, reason, self.grace()),
         }

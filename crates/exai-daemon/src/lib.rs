@@ -19,6 +19,7 @@
 mod adopted;
 mod builtin;
 pub mod command_line;
+mod discovery;
 mod door;
 mod environment;
 mod guard;

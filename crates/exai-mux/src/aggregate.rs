@@ -11,6 +11,7 @@ use exai_proto::json::{self, Edit};
 use exai_proto::{Id, Kind as Shape, Message, answer};
 
 use crate::catalogue::{Gathering, Kind, Then};
+use crate::discovery;
 use crate::downstream::Request;
 use crate::event::{About, ClientId, Endpoint, InstanceId};
 use crate::instance::{Errand, Offer, Owner, Phase, Waiting};
@@ -246,12 +247,14 @@ impl Router {
         for name in names {
             for &kind in kinds {
                 let known = self.server(&name).is_some_and(|server| server.catalogue.list(kind).is_some());
-                if let Some(instance) = self.source_of_list(client, &name, kind, now) {
-                    let patience = if known { PATIENCE_WHERE_KNOWN } else { PATIENCE };
-                    missing.insert((name.clone(), kind), now.time + patience);
-                    asked.push((instance, kind));
-                } else if !known && matches!(then, Then::Answer(_)) {
-                    self.owe(client, &name, kind);
+                match self.source_of_list(client, &name, kind, now) {
+                    Source::Ask(instance) => {
+                        let patience = if known { PATIENCE_WHERE_KNOWN } else { PATIENCE };
+                        missing.insert((name.clone(), kind), now.time + patience);
+                        asked.push((instance, kind));
+                    }
+                    Source::Memory if matches!(then, Then::Answer(_)) => self.owe(client, &name, kind),
+                    Source::Memory | Source::Current => {}
                 }
             }
         }
@@ -266,21 +269,15 @@ impl Router {
         }
     }
 
-    /// The instance to ask for a list now, or none if what is known must do.
-    fn source_of_list(
-        &mut self,
-        client: ClientId,
-        name: &Arc<str>,
-        kind: Kind,
-        now: &mut Now<'_>,
-    ) -> Option<InstanceId> {
-        let key = self.share_key(client, name)?;
+    /// Where a list is to come from now.
+    fn source_of_list(&mut self, client: ClientId, name: &Arc<str>, kind: Kind, now: &mut Now<'_>) -> Source {
+        let Some(key) = self.share_key(client, name) else { return Source::Memory };
         let own = self.shared.get(&(name.clone(), key.clone())).copied();
         let running = own.or_else(|| {
             let of_server = self.instances.iter().filter(|(_, instance)| instance.server == *name);
             of_server.filter(|(_, instance)| instance.ready().is_some()).map(|(&id, _)| id).min()
         });
-        let server = self.server(name)?;
+        let Some(server) = self.server(name) else { return Source::Memory };
         let held_back = server.health.held_back(now.time).is_some();
         let known = server.catalogue.list(kind).is_some();
         match running {
@@ -291,11 +288,11 @@ impl Router {
                         instance.offer(kind) == Offer::Announced && !instance.is_listing(kind)
                     }) =>
             {
-                None
+                Source::Current
             }
-            Some(instance) => Some(instance),
-            None if known || held_back => None,
-            None => self.instance_with(name, key, now),
+            Some(instance) => Source::Ask(instance),
+            None if known || held_back => Source::Memory,
+            None => self.instance_with(name, key, now).map_or(Source::Memory, Source::Ask),
         }
     }
 
@@ -417,8 +414,11 @@ impl Router {
             let (told, still): (BTreeSet<_>, BTreeSet<_>) =
                 owed.into_iter().partition(|(_, owed)| *owed == kind);
             known.catalogue.owed = still;
-            for (client, kind) in told.into_iter().filter(|_| is_news) {
-                now.to_client(client, answer::notification(kind.changed()), About::Session);
+            if is_news {
+                discovery::learned(server, now);
+                for (client, kind) in told {
+                    now.to_client(client, answer::notification(kind.changed()), About::Session);
+                }
             }
         }
         for waiting in &mut self.gatherings {
@@ -444,7 +444,7 @@ impl Router {
     }
 
     /// A client is to be told when this list comes.
-    fn owe(&mut self, client: ClientId, server: &str, kind: Kind) {
+    pub(crate) fn owe(&mut self, client: ClientId, server: &str, kind: Kind) {
         if let Some(server) = self.server_mut(server) {
             server.catalogue.owed.insert((client, kind));
         }
@@ -565,6 +565,16 @@ impl Router {
 
 fn member_place(item: &Bytes, key: &str) -> Option<Range<usize>> {
     json::find(item, 0..item.len(), key)
+}
+
+/// Where a list comes from.
+enum Source {
+    /// It is asked for.
+    Ask(InstanceId),
+    /// It is known, and its server would say if it were another by now.
+    Current,
+    /// What is known must do, if anything is: the server does not run.
+    Memory,
 }
 
 /// Where a request of the aggregated endpoint belongs.

@@ -10,7 +10,7 @@ use exai_proto::{Id, Kind as Shape, Message};
 use crate::catalogue::{Gathering, Kind};
 use crate::client::{self, Introduction, Session};
 use crate::event::{ClientId, Endpoint, InstanceId};
-use crate::instance::{self, Owner, Phase, Waiting, Wish};
+use crate::instance::{self, Owner, Phase, Ready, Waiting, Wish};
 use crate::level::Level;
 use crate::params::{AMBIGUOUS, Params};
 use crate::router::{Now, Router, with_number};
@@ -108,12 +108,28 @@ impl Router {
         self.leave_unsuited(client_id, now);
         match endpoint {
             Endpoint::All => self.introduce_all(client_id, &id, now),
-            Endpoint::One(server) => {
-                if let Some(instance) = self.instance_for(client_id, &server, &id, now) {
-                    self.introduce_or_wait(client_id, id, instance, now);
-                }
-            }
+            Endpoint::One(server) => self.introduce_to(client_id, &server, id, now),
         }
+    }
+
+    /// What the server said the last time is the answer at once; it is started all the same. That it cannot be
+    /// started just now is then told to whoever calls it.
+    fn introduce_to(&mut self, client_id: ClientId, server: &str, id: Id, now: &mut Now<'_>) {
+        let key = self.share_key(client_id, server);
+        let own = key.and_then(|key| self.shared.get(&(server.into(), key)));
+        let own = own.and_then(|instance| self.instances.get(instance)?.ready().cloned());
+        let Some(said) = own.or_else(|| self.server(server)?.said.clone()) else {
+            if let Some(instance) = self.instance_for(client_id, server, &id, now) {
+                self.introduce_or_wait(client_id, id, instance, now);
+            }
+            return;
+        };
+        if self.server(server).is_some_and(|server| server.health.held_back(now.time).is_none())
+            && self.instance_for(client_id, server, &id, now).is_none()
+        {
+            return;
+        }
+        self.replay_initialize(client_id, &id, &said, now);
     }
 
     fn introduce_or_wait(&mut self, client: ClientId, id: Id, instance_id: InstanceId, now: &mut Now<'_>) {
@@ -125,19 +141,15 @@ impl Router {
             Phase::Starting { .. } => {
                 Self::overloaded(client, &id, Some(&instance.server), TOO_MUCH_WAITS, now);
             }
-            Phase::Ready(_) => self.replay_initialize(client, &id, instance_id, now),
+            Phase::Ready(ready) => {
+                let ready = ready.clone();
+                self.replay_initialize(client, &id, &ready, now);
+            }
         }
     }
 
-    pub(crate) fn replay_initialize(
-        &mut self,
-        client: ClientId,
-        id: &Id,
-        instance: InstanceId,
-        now: &mut Now<'_>,
-    ) {
+    pub(crate) fn replay_initialize(&mut self, client: ClientId, id: &Id, ready: &Ready, now: &mut Now<'_>) {
         let Some(said) = self.clients.get(&client).and_then(|client| client.introduction()) else { return };
-        let Some(ready) = self.instances.get(&instance).and_then(|instance| instance.ready()) else { return };
         let version = exai_proto::version::answered(&said.version, &ready.version);
         let at = json::find(&ready.result, 0..ready.result.len(), "protocolVersion");
         let result = match at {
@@ -167,6 +179,10 @@ impl Router {
                 None => return,
             },
         };
+        let starting = self.instances.get(&instance_id).is_some_and(|instance| instance.ready().is_none());
+        if starting && self.list_from_memory(client, server, &message, now) {
+            return;
+        }
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         match &mut instance.phase {
             Phase::Ready(_) => self.forward(client, instance_id, &message, now),

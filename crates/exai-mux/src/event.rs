@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use exai_proto::{Id, Message};
 
+use crate::discovery::Discovery;
 use crate::policy::Policy;
 
 /// One conversation with a client. Never used twice.
@@ -38,6 +39,13 @@ pub enum Event {
     Configured {
         /// All servers.
         policies: Vec<Policy>,
+    },
+    /// What a server said of itself when it ran before this router was there.
+    Known {
+        /// Its name.
+        server: Arc<str>,
+        /// What it said.
+        discovery: Discovery,
     },
     /// A client connected.
     Opened {
@@ -177,6 +185,11 @@ pub enum Effect {
         sent: usize,
         /// How many bytes it answered with.
         answered: usize,
+    },
+    /// What is known of a server has changed: see [`crate::Router::discovery`].
+    Learned {
+        /// Its name.
+        server: Arc<str>,
     },
     /// Tell the client's link which of its tools may be called a second time when an answer was lost; this replaces
     /// what was said before.

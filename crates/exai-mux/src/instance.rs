@@ -54,7 +54,7 @@ pub(crate) enum Phase {
 }
 
 /// What `initialize` told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ready {
     /// The result, as the server wrote it.
     pub(crate) result: Bytes,

@@ -27,6 +27,7 @@
 mod aggregate;
 mod catalogue;
 mod client;
+mod discovery;
 mod downstream;
 mod event;
 mod health;
@@ -41,5 +42,6 @@ mod router;
 mod upstream;
 pub mod view;
 
+pub use discovery::Discovery;
 pub use event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId};
 pub use router::Router;

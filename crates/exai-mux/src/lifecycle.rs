@@ -11,6 +11,7 @@ use exai_proto::{Id, Message, json};
 
 use crate::catalogue::{Catalogue, KINDS};
 use crate::client::Client;
+use crate::discovery;
 use crate::event::{About, ClientId, Down, Effect, InstanceId};
 use crate::health::Health;
 use crate::instance::{
@@ -325,7 +326,7 @@ impl Router {
         };
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let server = instance.server.clone();
-        let (version, result) = (ready.version.clone(), ready.result.clone());
+        let said = ready.clone();
         let Phase::Starting { waiting, .. } = std::mem::replace(&mut instance.phase, Phase::Ready(ready))
         else {
             return;
@@ -333,10 +334,11 @@ impl Router {
         let clients = instance.clients.clone();
         if let Some(known) = self.server_mut(&server) {
             known.health.became_ready();
-            known.version = Some(version);
-            let place = json::find(&result, 0..result.len(), "instructions");
-            known.catalogue.instructions =
-                place.and_then(|place| json::string(&result, place)).map(std::borrow::Cow::into_owned);
+            let is_news = known.said.as_ref().is_none_or(|before| before.result != said.result);
+            known.introduced(said.clone());
+            if is_news {
+                discovery::learned(&server, now);
+            }
         }
         now.to_server(instance_id, answer::notification("notifications/initialized"));
         now.effects.push(Effect::Ready { instance: instance_id });
@@ -345,7 +347,7 @@ impl Router {
         }
         for waiting in waiting {
             match waiting {
-                Waiting::Initialize { client, id } => self.replay_initialize(client, &id, instance_id, now),
+                Waiting::Initialize { client, id } => self.replay_initialize(client, &id, &said, now),
                 Waiting::Message { client, message } => {
                     self.count_in_flight(client, -1);
                     self.forward(client, instance_id, &message, now);
@@ -640,7 +642,7 @@ impl Server {
             catalogue: Catalogue::default(),
             health: Health::default(),
             next_number: 1,
-            version: None,
+            said: None,
             interrupted: BTreeSet::new(),
             repeatable: BTreeSet::new(),
         }
@@ -648,7 +650,7 @@ impl Server {
 }
 
 impl Ready {
-    fn of(result: Bytes) -> Option<Self> {
+    pub(crate) fn of(result: Bytes) -> Option<Self> {
         let whole = 0..result.len();
         let version =
             json::string(&result, json::find(&result, whole.clone(), "protocolVersion")?)?.into_owned();

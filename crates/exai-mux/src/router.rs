@@ -12,7 +12,7 @@ use crate::catalogue::{Catalogue, Gathering};
 use crate::client::Client;
 use crate::event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId};
 use crate::health::{Health, State};
-use crate::instance::{InFlight, Instance, Owner};
+use crate::instance::{InFlight, Instance, Owner, Ready};
 use crate::policy::{CALL_LIMIT, Policy, ShareKey};
 
 /// How often [`Event::Tick`] is due while anything has a deadline.
@@ -38,7 +38,8 @@ pub(crate) struct Server {
     pub(crate) catalogue: Catalogue,
     pub(crate) health: Health,
     pub(crate) next_number: u32,
-    pub(crate) version: Option<String>,
+    /// What it answered to `initialize` the last time.
+    pub(crate) said: Option<Ready>,
     /// Clients that had subscribed to resources of a run that ended: it is started for them again, and they are told
     /// that they may have missed something.
     pub(crate) interrupted: BTreeSet<ClientId>,
@@ -105,6 +106,7 @@ impl Router {
             Event::Opened { client, endpoint } => {
                 self.clients.insert(client, Client::new(endpoint, self.first_ask));
             }
+            Event::Known { server, discovery } => self.known(&server, discovery),
             Event::Closed { client } => self.closed(client, now),
             Event::Up { instance } => self.up(instance, now),
             Event::Down { instance, why } => self.down(instance, &why, now),

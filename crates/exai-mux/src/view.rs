@@ -122,7 +122,7 @@ impl Router {
             instances.sort_by_key(|instance| instance.id);
             ServerView {
                 name: server.policy.name.clone(),
-                version: server.version.clone(),
+                version: server.said.as_ref().map(|said| said.version.clone()),
                 health: HealthView::of(&server.health, time),
                 instances,
             }

@@ -64,7 +64,9 @@ fn a_client_that_leaves_has_its_requests_cancelled_and_the_idle_server_is_stoppe
     assert_eq!(bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#), [""; 0]);
     assert_eq!(bench.passes(Duration::from_secs(89)), [""; 0]);
     assert_eq!(bench.passes(Duration::from_secs(2)), ["stop 0"]);
-    assert_eq!(bench.introduced(2, "a", "{}"), ["start a#2 as 1"]);
+    let lines = bench.introduced(2, "a", "{}");
+    assert_eq!(lines[0], "start a#2 as 1");
+    assert_eq!(only(&lines, "client 2")["id"], 0, "it is known what the server says");
 }
 
 #[test]
@@ -145,14 +147,13 @@ fn who_introduces_itself_anew_leaves_the_instance_it_used() {
         "dropped 1 5",
         "start a#2 as 1",
     ];
-    assert_eq!(lines, expected);
+    assert_eq!(lines[..5], expected);
+    assert_eq!(only(&lines, "client 1")["id"], 0);
     assert!(!bench.router.is_busy());
     // Once more, while the second instance starts and a call waits in it.
     bench.says(1, CALL);
-    assert_eq!(
-        bench.says(1, &initialize(r#"{"sampling":{}}"#)),
-        ["dropped 1 0", "dropped 1 5", "start a#3 as 2"]
-    );
+    let lines = bench.says(1, &initialize(r#"{"sampling":{}}"#));
+    assert_eq!(lines[..2], ["dropped 1 5", "start a#3 as 2"]);
     assert!(!bench.router.is_busy());
     for late in [
         r#"{"jsonrpc":"2.0","id":3,"result":{}}"#,

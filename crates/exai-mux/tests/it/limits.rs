@@ -18,7 +18,7 @@ fn a_server_has_at_most_64_instances_and_one_that_nobody_uses_makes_room() {
     assert_eq!(code(&bench.introduced(65, "a", "{}"), 65), -31003);
     bench.ready(0);
     bench.does(Event::Closed { client: ClientId(1) });
-    assert_eq!(bench.introduced(66, "a", "{}"), ["stop 0", "start a#65 as 64"]);
+    assert_eq!(bench.introduced(66, "a", "{}")[..2], ["stop 0", "start a#65 as 64"]);
     assert_eq!(code(&bench.introduced(67, "a", "{}"), 67), -31003);
 }
 

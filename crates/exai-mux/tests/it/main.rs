@@ -5,6 +5,7 @@ mod support;
 mod aggregate;
 mod ambiguous;
 mod cancelling;
+mod discovery;
 mod endings;
 mod health;
 mod limits;

@@ -93,6 +93,7 @@ impl World {
                 | Effect::Stop { .. }
                 | Effect::Ready { .. }
                 | Effect::Pinged { .. }
+                | Effect::Learned { .. }
                 | Effect::Repeatable { .. }
                 | Effect::GiveUp { .. } => {}
             }

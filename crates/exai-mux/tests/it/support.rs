@@ -12,6 +12,8 @@ pub(crate) struct Bench {
     pub(crate) router: Router,
     pub(crate) now: Instant,
     effects: Vec<Effect>,
+    /// What is known of a server has changed since this was looked at. It is in no transcript.
+    pub(crate) learned: bool,
 }
 
 pub(crate) fn policy(name: &str) -> Policy {
@@ -36,7 +38,8 @@ impl Bench {
 
     /// The router of one daemon among several.
     pub(crate) fn of_epoch(epoch: u32, policies: Vec<Policy>) -> Self {
-        let mut bench = Bench { router: Router::new(epoch), now: Instant::now(), effects: Vec::new() };
+        let mut bench =
+            Bench { router: Router::new(epoch), now: Instant::now(), effects: Vec::new(), learned: false };
         assert_eq!(bench.event(Event::Configured { policies }), []);
         bench
     }
@@ -49,7 +52,10 @@ impl Bench {
 
     /// The same as text: `client 1 <- {…}`, `server 0 <- {…}`, `start a#1 as 0`.
     pub(crate) fn does(&mut self, event: Event) -> Vec<String> {
-        self.event(event).iter().map(show).collect()
+        let effects = self.event(event);
+        let learned = |effect: &Effect| matches!(effect, Effect::Learned { .. });
+        self.learned |= effects.iter().any(learned);
+        effects.iter().filter(|effect| !learned(effect)).map(show).collect()
     }
 
     pub(crate) fn open(&mut self, client: u64, endpoint: Endpoint) {
@@ -122,6 +128,7 @@ fn show(effect: &Effect) -> String {
         Effect::Pinged { instance, sent, answered } => {
             format!("pinged {} with {sent} bytes: {answered}", instance.0)
         }
+        Effect::Learned { server } => format!("learned {server}"),
         Effect::Repeatable { client, tools } => format!("repeatable {}: {}", client.0, tools.join(" ")),
         Effect::GiveUp { instance, reason } => format!("give up {}: {reason}", instance.0),
     }

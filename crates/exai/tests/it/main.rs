@@ -8,6 +8,7 @@ mod chaos;
 mod cleanup;
 mod commands;
 mod containment;
+mod discovery;
 mod doctor;
 mod faults;
 mod http;

@@ -26,7 +26,7 @@ enum Privacy {
 pub(super) fn files(scene: &Scene) -> Outcome {
     let home = &scene.home;
     let mut faults = Faults::default();
-    for path in [home.servers_dir(), home.log_dir(), home.backups_dir()] {
+    for path in [home.servers_dir(), home.discovery_dir(), home.log_dir(), home.backups_dir()] {
         faults.directory(&path);
     }
     faults.file(&home.token(), Privacy::Secret);

@@ -1,0 +1,221 @@
+//! `discovery/NAME.json`: what each server said of itself the last time it ran, kept for the next daemon.
+//!
+//! ```json
+//! {"schema":1,"revision":"1f…","at":"2026-11-25T10:00:00Z","initialize":{…},"lists":{"tools/list":[…]}}
+//! ```
+//!
+//! `initialize` is the result as the server wrote it, `lists` holds the items of its lists by method. `revision` stands
+//! for what the server is started with (command, arguments, environment, directory): a file of another one is not
+//! used. A file that cannot be read is no information, and never an error.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use exai_config::Home;
+use exai_mux::Discovery;
+use exai_mux::policy::Policy;
+use exai_os::private;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+
+const SCHEMA: u32 = 1;
+/// What a server says of itself is kept up to this size.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+
+#[derive(Serialize, Deserialize)]
+struct OnDisk<'a> {
+    schema: u32,
+    /// In hex: JSON's numbers end at 2^53.
+    revision: Cow<'a, str>,
+    at: Cow<'a, str>,
+    #[serde(borrow)]
+    initialize: &'a RawValue,
+    #[serde(borrow)]
+    lists: BTreeMap<Cow<'a, str>, Vec<&'a RawValue>>,
+}
+
+/// Reads what is known of these servers. Files of servers that are not configured any more are removed.
+pub(crate) fn load(home: &Home, policies: &[Policy]) -> Vec<(Arc<str>, Discovery)> {
+    let mut known = Vec::new();
+    for entry in std::fs::read_dir(home.discovery_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".json")) else { continue };
+        let Some(policy) = policies.iter().find(|policy| &*policy.name == name) else {
+            // Whoever configures it again has it asked again.
+            let _ = private::remove(&entry.path());
+            continue;
+        };
+        match read(&entry.path(), policy.revision) {
+            Ok(Some(discovery)) => known.push((policy.name.clone(), discovery)),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(server = name, %error, "what was known of it cannot be read"),
+        }
+    }
+    known
+}
+
+fn read(path: &Path, revision: u64) -> std::io::Result<Option<Discovery>> {
+    let bytes = private::read(path, MOST_BYTES as u64)?;
+    let found: OnDisk<'_> = serde_json::from_slice(&bytes)?;
+    if found.schema != SCHEMA || found.revision != format!("{revision:016x}") {
+        return Ok(None);
+    }
+    // It becomes part of messages, which are one line each.
+    let line = |value: &RawValue| {
+        let text = value.get();
+        (!text.contains(['\n', '\r'])).then(|| Bytes::copy_from_slice(text.as_bytes()))
+    };
+    let Some(initialize) = line(found.initialize) else { return Ok(None) };
+    let list = |(method, items): (Cow<'_, str>, Vec<&RawValue>)| {
+        let items = items.into_iter().map(line).collect::<Option<Vec<Bytes>>>()?;
+        Some((method.into_owned(), items))
+    };
+    Ok(Some(Discovery { initialize, lists: found.lists.into_iter().filter_map(list).collect() }))
+}
+
+fn text((revision, known): &(u64, Discovery)) -> serde_json::Result<Vec<u8>> {
+    let raw = |bytes: &'_ Bytes| serde_json::from_slice::<Box<RawValue>>(bytes);
+    let initialize = raw(&known.initialize)?;
+    let lists = known
+        .lists
+        .iter()
+        .map(|(method, items)| Ok((method, items.iter().map(raw).collect::<serde_json::Result<Vec<_>>>()?)));
+    let lists: Vec<(&String, Vec<Box<RawValue>>)> = lists.collect::<serde_json::Result<_>>()?;
+    serde_json::to_vec(&OnDisk {
+        schema: SCHEMA,
+        revision: format!("{revision:016x}").into(),
+        at: jiff::Timestamp::now().to_string().into(),
+        initialize: &initialize,
+        lists: lists
+            .iter()
+            .map(|(method, items)| (Cow::from(method.as_str()), items.iter().map(|item| &**item).collect()))
+            .collect(),
+    })
+}
+
+/// Writes what is known, one file at a time. What changes while a file is being written is written once more after
+/// that, as it is then.
+#[derive(Debug, Default)]
+pub(crate) struct Store(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    unsaved: Mutex<BTreeMap<Arc<str>, (u64, Discovery)>>,
+    changed: Notify,
+    /// The store is gone: what is unsaved now is the last.
+    closing: AtomicBool,
+}
+
+impl Store {
+    /// Starts the task that writes. It ends after this store, when all is written.
+    pub(crate) fn start(home: Home, tasks: &TaskTracker) -> Self {
+        let store = Store::default();
+        let shared = store.0.clone();
+        tasks.spawn(async move {
+            loop {
+                let unsaved =
+                    std::mem::take(&mut *shared.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
+                if unsaved.is_empty() {
+                    if shared.closing.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    shared.changed.notified().await;
+                    continue;
+                }
+                let home = home.clone();
+                // The disk may be slow.
+                let written = tokio::task::spawn_blocking(move || {
+                    for (server, known) in &unsaved {
+                        write(&home, server, known);
+                    }
+                });
+                let _ = written.await;
+            }
+        });
+        store
+    }
+
+    pub(crate) fn keep(&self, server: Arc<str>, known: (u64, Discovery)) {
+        self.0.unsaved.lock().unwrap_or_else(PoisonError::into_inner).insert(server, known);
+        self.0.changed.notify_one();
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.0.closing.store(true, Ordering::Relaxed);
+        self.0.changed.notify_one();
+    }
+}
+
+fn write(home: &Home, server: &str, known: &(u64, Discovery)) {
+    let outcome = text(known).map_err(std::io::Error::other).and_then(|text| {
+        if text.len() > MOST_BYTES {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        private::replace(&home.discovery(server), &text)
+    });
+    if let Err(error) = outcome {
+        tracing::warn!(server, %error, "what is known of it cannot be kept for the next daemon");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use exai_mux::policy::{Share, ToolFilter};
+
+    use super::*;
+
+    fn policy(revision: u64) -> Policy {
+        Policy { revision, share: Share::Auto, tools: ToolFilter::default(), ..crate::builtin::policy() }
+    }
+
+    fn known() -> Discovery {
+        Discovery {
+            initialize: r#"{"protocolVersion":"2025-06-18","x":1.0}"#.into(),
+            lists: vec![("tools/list".to_owned(), vec![r#"{"name":"ä","n":1e2}"#.into()])],
+        }
+    }
+
+    #[test]
+    fn what_was_kept_is_known_byte_for_byte_and_only_for_what_is_started_alike() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        home.prepare().expect("a home");
+        let name = policy(7).name;
+        write(&home, &name, &(7, known()));
+        assert_eq!(load(&home, &[policy(7)]), [(name.clone(), known())]);
+        assert_eq!(load(&home, &[policy(8)]), []);
+        assert!(home.discovery(&name).exists(), "it may be configured so again");
+        assert_eq!(load(&home, &[]), []);
+        assert!(!home.discovery(&name).exists());
+    }
+
+    #[test]
+    fn what_cannot_be_a_line_or_is_none_of_ours_is_not_used() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        home.prepare().expect("a home");
+        let form = |initialize: &str, schema: u32| {
+            format!(
+                r#"{{"schema":{schema},"revision":"0000000000000007","at":"","initialize":{initialize},"lists":{{}}}}"#
+            )
+        };
+        for bad in [
+            form("{\"protocolVersion\":\n\"2025-06-18\"}", 1),
+            form("{}", 2),
+            "{".to_owned(),
+            String::new(),
+            "[]".repeat(1000),
+        ] {
+            private::replace(&home.discovery(&policy(7).name), bad.as_bytes()).expect("it is written");
+            assert_eq!(load(&home, &[policy(7)]), [], "{bad}");
+        }
+    }
+}
