@@ -183,7 +183,7 @@ fn lists_come_in_pages_and_change() {
             break;
         }
     }
-    assert_eq!((names.len(), names.last()), (27, Some(&json!("extra_1"))));
+    assert_eq!((names.len(), names.last()), (28, Some(&json!("extra_1"))));
 
     fixture.send(r#"{"id":3,"method":"resources/list"}"#);
     let cursor = fixture.next()["result"]["nextCursor"].clone();
@@ -218,9 +218,13 @@ fn executed_calls_are_in_the_ledger_before_the_answer() {
     fixture.next();
     fixture.call(2, "no such tool", &json!({}));
     assert_eq!(fixture.next()["error"]["code"], -32602);
+    for id in 3..5 {
+        fixture.call(id, "append", &json!({"message": "two"}));
+        assert_eq!(fixture.next_text(), "two");
+    }
     let text = std::fs::read_to_string(&ledger).unwrap();
     std::fs::remove_file(&ledger).unwrap();
-    assert_eq!(text.lines().count(), 1, "{text}");
+    assert_eq!((text.lines().count(), text.matches("two").count()), (3, 2), "{text}");
 }
 
 #[test]

@@ -149,10 +149,11 @@ mod tests {
     /// There is no such file system to be had in a test; the numbers are the kernel's.
     #[test]
     fn network_file_systems_are_known_by_their_numbers() {
-        assert_eq!(
-            [0x6969, 0x0102_1997, 0xFF53_4D42].map(network_name),
-            [Some("nfs"), Some("9p"), Some("cifs")]
-        );
+        let network = [0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x0102_1997, 0x5346_414F, 0x00C3_6400];
+        let names = ["nfs", "smb", "cifs", "smb2", "9p", "afs", "ceph"].map(Some);
+        assert_eq!(network.map(network_name), names);
+        let network = [0x0BD0_0BD0, 0x4750_4653, 0x7375_7245].map(network_name);
+        assert_eq!(network, ["lustre", "gpfs", "coda"].map(Some));
         // ext4, tmpfs, btrfs, overlayfs, fuse.
         for local in [0xEF53, 0x0102_1994, 0x9123_683E, 0x794C_7630, 0x6573_5546] {
             assert_eq!(network_name(local), None);

@@ -39,6 +39,7 @@ async fn a_crash_is_seen_though_a_child_holds_the_pipes() {
     assert_eq!(ended.reason, "exited with status 3");
     assert!(lines.len() == 1 && text(&lines[0]).contains("the last answer"), "{lines:?}");
     nobody_lives(bench.job.root().pid);
+    eprintln!("a worker that dies under 3 children, 2 with its pipes: told as a crash after {took:.2?}");
 }
 
 #[tokio::test]
@@ -126,7 +127,9 @@ async fn a_launcher_may_exit_while_its_server_speaks() {
 #[tokio::test]
 async fn a_launcher_that_exits_and_leaves_silence_is_a_crash() {
     let Some(mut bench) = Bench::shell("exec 3<&0; cat <&3 & exit 0") else { return };
+    let start = Instant::now();
     let (ended, _) = bench.end().await;
     assert_eq!(ended.reason, "exited with status 0");
     nobody_lives(bench.job.root().pid);
+    eprintln!("a launcher that has left silence: told as a crash after {:.2?}", start.elapsed());
 }

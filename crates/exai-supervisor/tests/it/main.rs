@@ -1,5 +1,7 @@
 //! Jobs with real processes: the fixture server, and a shell for what the fixture does not do.
 
+#![expect(clippy::print_stderr, reason = "docs/fault-tests.md has the figures")]
+
 #[cfg(target_os = "linux")]
 mod birth;
 mod crashes;

@@ -1,9 +1,13 @@
 //! Daemon, guards, servers and shims killed at random moments while clients call tools without pause: never
-//! two daemons, never a request without its one answer, never a process left, never a stranger ended.
+//! two daemons, never a request without its one answer, which is its own, never a call executed twice, never a
+//! process left, never a stranger ended.
 #![cfg(target_os = "linux")]
 
 mod clients;
+mod conversation;
 mod kills;
+mod ledger;
+mod recovery;
 mod world;
 
 use std::collections::BTreeSet;
@@ -17,52 +21,59 @@ use serde_json::{Value, json};
 use crate::support::{Instance, text};
 use clients::Clients;
 use kills::Killer;
+use ledger::Ledgers;
+use recovery::Recovery;
 use world::World;
 
 /// How long after the last kill something may still be there that belongs to nobody.
 const CALM: Duration = Duration::from_secs(5);
-/// How long it may take after a burst of kills until calls to every server succeed again.
-const RECOVERY: Duration = Duration::from_secs(15);
-/// So many kills follow each other without anybody waiting for anything.
+/// So many kills follow each other without anybody waiting for anything, if nobody says otherwise.
 const BURST: u32 = 8;
-const CLIENTS: usize = 12;
 const SERVERS: [&str; 3] = ["plain", "launched", "escaping"];
 
 #[test]
 fn a_hundred_and_twenty_kills_under_load_leave_one_daemon_every_answer_and_no_orphan() {
-    chaos(120);
+    chaos(120, 12);
 }
 
 #[test]
 #[ignore = "takes minutes; CONTRIBUTING.md says how to run it"]
 fn a_thousand_kills_under_load_leave_one_daemon_every_answer_and_no_orphan() {
-    chaos(1000);
+    chaos(1000, 50);
 }
 
-fn chaos(kills: u32) {
-    let seed = seed();
-    eprintln!("chaos: {kills} kills, EXAI_CHAOS_SEED={seed}");
+fn chaos(kills: u32, clients: usize) {
+    let seed = switch("EXAI_CHAOS_SEED").unwrap_or_else(now);
+    let clients = switch("EXAI_CHAOS_CLIENTS").map_or(clients, |count| count as usize);
+    let burst = switch("EXAI_CHAOS_BURST").map_or(BURST, |count| count as u32);
+    eprintln!(
+        "chaos: {kills} kills, EXAI_CHAOS_SEED={seed} EXAI_CHAOS_CLIENTS={clients} EXAI_CHAOS_BURST={burst}"
+    );
     let token = format!("chaos-{}-{seed}", std::process::id());
-    let instance = Instance::new(&servers(&token));
+    let instance = Instance::new("");
+    let ledgers = Ledgers::new(instance.dir());
+    instance.configure(&servers(&token, &ledgers));
     instance.ends(0, &["start"]);
+    let repeatable = ledger::repeatable(&instance);
+    assert!(repeatable.contains("echo") && !repeatable.contains("append"), "{repeatable:?}");
     let world = World::new(&instance, &token);
-    let clients = Clients::new(CLIENTS);
+    let clients = Clients::new(clients);
     let mut killer = Killer::new(seed, &world, &clients, &token);
     let begun = Instant::now();
     thread::scope(|scope| {
         let over = Over(&world, &clients);
         scope.spawn(|| world.watch());
         clients.start(scope, &instance);
-        recovered(&clients, &mut 0);
-        let mut longest = 0;
+        Recovery::default().wait(&clients);
+        let mut recovery = Recovery::default();
         while killer.done() < kills {
-            killer.burst(BURST.min(kills - killer.done()));
+            killer.burst(burst.min(kills - killer.done()));
             killer.add_decoy(&instance);
-            recovered(&clients, &mut longest);
+            recovery.wait(&clients);
         }
         let took = begun.elapsed();
         eprintln!("{} kills in {took:.1?}: {}", killer.done(), killer.figures());
-        eprintln!("calls to all servers succeed again {longest} ms after a burst at the latest");
+        eprintln!("{}", recovery.figures());
         comes_to_rest(&instance, &world, &clients, &killer);
         drop(over);
     });
@@ -75,6 +86,9 @@ fn chaos(kills: u32) {
     let left = || world.everybody_of_ours(&decoys);
     eventually("stop leaves nothing", Duration::from_secs(2), || left().is_empty());
     killer.decoys_live();
+    let (figures, complaints) = ledgers.read().compare(&clients.calls(), &repeatable);
+    eprintln!("{figures}");
+    assert!(complaints.is_empty(), "{} complaints: {complaints:#?}", complaints.len());
 }
 
 /// Threads end also where an assertion fails.
@@ -87,38 +101,22 @@ impl Drop for Over<'_> {
     }
 }
 
-fn servers(token: &str) -> String {
+fn servers(token: &str, ledgers: &Ledgers) -> String {
     let fixture = program("fixture-server").display().to_string();
-    let server = |name: &str, command: &str, args: &Value| {
-        format!("[servers.{name}]\ncommand = {}\nargs = {args}\n", json!(command))
+    let server = |at: usize, command: &str, args: &Value| {
+        format!("[servers.{}]\ncommand = {}\nargs = {args}\n", SERVERS[at], json!(command))
     };
-    let launched = format!("{fixture} --name {token} --children 2 --ignore-stdin-eof; true");
+    let file = |at: usize| ledgers.file(at).display().to_string();
+    let name = |at: usize| format!("{token}-{}", SERVERS[at]);
+    let more = |at: usize| format!("--name {} --ledger {} --ignore-stdin-eof", name(at), file(at));
+    let launched = format!("{fixture} {} --children 2; true", more(1));
     let escaping = format!(
-        "setsid -f env -i {fixture} --name {token} --sleep; sh -c '{fixture} --name {token} --children 1 --ignore-stdin-eof; true'; true"
+        "setsid -f env -i {fixture} --name {token} --sleep; sh -c '{fixture} {} --children 1; true'; true",
+        more(2)
     );
-    server("plain", &fixture, &json!(["--name", token]))
-        + &server("launched", "sh", &json!(["-c", launched]))
-        + &server("escaping", "sh", &json!(["-c", escaping]))
-}
-
-/// Waits until a call that was made from now on has succeeded at each server.
-fn recovered(clients: &Clients, longest: &mut u128) {
-    let before = clients.answered();
-    let begun = Instant::now();
-    // One of each client may have been under way twice.
-    let succeed =
-        || clients.answered().iter().zip(&before).all(|(now, before)| *now > before + 2 * CLIENTS as u32);
-    while !succeed() {
-        let complaints = clients.complaints();
-        assert!(complaints.is_empty(), "{complaints:#?}");
-        assert!(
-            begun.elapsed() < RECOVERY,
-            "a server does not recover: {before:?}, {:?}",
-            clients.answered()
-        );
-        thread::sleep(Duration::from_millis(5));
-    }
-    *longest = begun.elapsed().as_millis().max(*longest);
+    server(0, &fixture, &json!(["--name", name(0), "--ledger", file(0)]))
+        + &server(1, "sh", &json!(["-c", launched]))
+        + &server(2, "sh", &json!(["-c", escaping]))
 }
 
 fn comes_to_rest(instance: &Instance, world: &World, clients: &Clients, killer: &Killer<'_>) {
@@ -171,9 +169,13 @@ fn comes_to_rest(instance: &Instance, world: &World, clients: &Clients, killer: 
     killer.decoys_live();
 }
 
-fn seed() -> u64 {
+/// A number that whoever runs the test gives it.
+fn switch(name: &str) -> Option<u64> {
     #[expect(clippy::disallowed_methods, reason = "a switch of this test, not of the product")]
-    let given = std::env::var("EXAI_CHAOS_SEED").ok();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64);
-    given.map_or(now, |seed| seed.parse().expect("EXAI_CHAOS_SEED is a number"))
+    let given = std::env::var(name).ok();
+    given.map(|number| number.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64)
 }

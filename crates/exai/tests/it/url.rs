@@ -4,6 +4,7 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -117,7 +118,9 @@ fn it_survives_a_restart_and_leaves_a_stopped_daemon_stopped() {
 
 #[track_caller]
 fn refused(instance: &Instance, stranger: &Stranger) {
+    let begun = Instant::now();
     let output = instance.exai(&["shim", "--url", &url(stranger.port, "/mcp")]);
+    let took = begun.elapsed();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(5), "{err}");
     assert!(err.contains(&format!("pid {}", std::process::id())), "it names who has the port: {err}");
@@ -125,6 +128,7 @@ fn refused(instance: &Instance, stranger: &Stranger) {
     let token = instance.token();
     assert!(!err.contains(&token));
     assert_eq!(stranger.heard(), "", "nothing is said to a stranger");
+    eprintln!("a shim refuses a stranger on the port after {took:.2?}, with 0 bytes said");
 }
 
 #[test]

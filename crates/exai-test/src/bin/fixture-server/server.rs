@@ -160,7 +160,11 @@ impl Server {
     pub(crate) fn record(&self, params: &str) {
         if let Some(ledger) = &self.ledger {
             let mut file = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            writeln!(file, "{params}").and_then(|()| file.sync_data()).expect("the ledger can be written");
+            // One write: several servers may append to one file, and each may be killed at any moment.
+            let line = format!("{params}\n");
+            file.write_all(line.as_bytes())
+                .and_then(|()| file.sync_data())
+                .expect("the ledger can be written");
         }
     }
 }

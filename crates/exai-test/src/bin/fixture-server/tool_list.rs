@@ -7,13 +7,17 @@ use crate::output::VENDOR;
 use crate::server::Server;
 
 const READ_ONLY: &str = r#""readOnlyHint":true,"#;
+/// What is meant where nothing is declared: a second call does more than the first.
+const NOT_TWICE: &str =
+    r#""readOnlyHint":false,"destructiveHint":false,"idempotentHint":false,"openWorldHint":false,"#;
 const PLAIN: &str = "";
 
 /// Name, what it does, its arguments as `name:type`, extra annotations.
-const TOOLS: [(&str, &str, &str, &str); 26] = [
+const TOOLS: [(&str, &str, &str, &str); 27] = [
     ("echo", "Answers with the message", "message:string", READ_ONLY),
     ("delay", "Answers with the message after ms", "ms:integer message:string", PLAIN),
     ("nonce", "Answers with the nonce after a random time", "nonce:string max_delay_ms:integer", READ_ONLY),
+    ("append", "Appends to --ledger, and answers with the message", "message:string", NOT_TWICE),
     ("progress", "Reports each step, then answers", "steps:integer ms:integer", PLAIN),
     ("log", "Sends a log message, if the level is wanted", "level:string text:string", PLAIN),
     ("params", "Answers with the text of its params, as received", "", PLAIN),

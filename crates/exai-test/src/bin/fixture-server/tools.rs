@@ -118,7 +118,7 @@ pub(crate) fn call(server: &Server, id: &str, text: &str, params: &Value) {
             let all = Vec::from_iter(server.state().subscriptions.clone());
             answer(&Value::from(all).to_string());
         }
-        // `echo`, and every tool that was added while the server ran.
+        // `echo`, `append` (the ledger has it by now), and every tool that was added while the server ran.
         _ => answer(string("message")),
     }
 }

@@ -1,0 +1,253 @@
+//! One shim's life: its client calls tools without pause, and compares each answer with its call.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use exai_os::process;
+use serde_json::{Value, json};
+
+use super::SERVERS;
+use super::clients::{Clients, LONGEST, Slot};
+use super::ledger::{Call, Told};
+use crate::support::Instance;
+
+/// So many requests of one client are under way.
+const UNDER_WAY: usize = 2;
+/// What a client may be told: no daemon, outcome unknown, server crashed, server unavailable.
+const HONEST: [i64; 4] = [-31001, -31002, -31005, -31006];
+/// The first only repeats, the second takes a while, the third must not be done twice.
+const TOOLS: [&str; 3] = ["echo", "delay", "append"];
+
+/// How a shim's life ended.
+pub(super) enum End {
+    Killed,
+    Over,
+}
+
+pub(super) struct Conversation<'a> {
+    clients: &'a Clients,
+    slot: &'a Slot,
+    server: usize,
+    /// The client's number and that of its shim: what all texts of this life begin with.
+    name: String,
+    shim: Child,
+    input: ChildStdin,
+    lines: Receiver<String>,
+    next_id: u64,
+    asked: HashMap<u64, Asked>,
+    answered: HashSet<u64>,
+    calls: Vec<Call>,
+}
+
+struct Asked {
+    since: Instant,
+    /// Its place among the calls, if it is one.
+    call: Option<usize>,
+}
+
+impl<'a> Conversation<'a> {
+    pub(super) fn new(clients: &'a Clients, number: usize, life: u32, instance: &Instance) -> Self {
+        let (slot, server) = (clients.slot(number), number % SERVERS.len());
+        let mut command = instance.command(&["shim", "--server", SERVERS[server]]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut shim = command.spawn().expect("a shim starts");
+        let (input, output) = (shim.stdin.take().expect("a pipe"), shim.stdout.take().expect("a pipe"));
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        slot.appears(process::identify(shim.id()).expect("the process table"));
+        Conversation {
+            clients,
+            slot,
+            server,
+            name: format!("client {number}, shim {life}"),
+            shim,
+            input,
+            lines,
+            next_id: 1,
+            asked: HashMap::new(),
+            answered: HashSet::new(),
+            calls: Vec::new(),
+        }
+    }
+
+    pub(super) fn hold(&mut self) -> End {
+        let Err(end) = self.talk();
+        // What the shim has said before its death counts.
+        if let End::Killed = end {
+            while let Ok(line) = self.lines.recv_timeout(LONGEST) {
+                self.take(&line);
+            }
+        }
+        end
+    }
+
+    fn talk(&mut self) -> Result<std::convert::Infallible, End> {
+        loop {
+            self.open()?;
+            if self.answer()? {
+                break;
+            }
+            breathe();
+        }
+        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        loop {
+            while self.asked.len() < UNDER_WAY && !self.clients.resting() {
+                self.call()?;
+            }
+            if !self.asked.is_empty() {
+                if !self.answer()? {
+                    breathe();
+                }
+                continue;
+            }
+            self.slot.rests.store(true, Ordering::Relaxed);
+            // A line that comes now was asked for by nobody.
+            match self.lines.recv_timeout(Duration::from_millis(50)) {
+                Ok(line) => drop(self.take(&line)),
+                Err(RecvTimeoutError::Timeout) if !self.clients.over() => {}
+                Err(_) => return Err(self.ended()),
+            }
+        }
+    }
+
+    fn open(&mut self) -> Result<(), End> {
+        let opening = json!({"protocolVersion": "2025-06-18", "capabilities": {},
+            "clientInfo": {"name": "chaos", "version": "1"}});
+        self.ask("initialize", &opening, None)
+    }
+
+    fn call(&mut self) -> Result<(), End> {
+        let id = self.next_id;
+        let tool = TOOLS[id as usize % TOOLS.len()];
+        let text = format!("{}, call {id}", self.name);
+        let params = json!({"name": tool, "arguments": {"message": text, "ms": id % 20}});
+        self.calls.push(Call { server: self.server, tool, text, told: Told::Nothing });
+        self.ask("tools/call", &params, Some(self.calls.len() - 1))
+    }
+
+    fn ask(&mut self, method: &str, params: &Value, call: Option<usize>) -> Result<(), End> {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.asked.insert(id, Asked { since: Instant::now(), call });
+        if self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})) {
+            return Ok(());
+        }
+        Err(self.ended())
+    }
+
+    fn send(&mut self, message: &Value) -> bool {
+        self.input.write_all(format!("{message}\n").as_bytes()).is_ok()
+    }
+
+    /// Waits for the next answer; whether it is a result.
+    fn answer(&mut self) -> Result<bool, End> {
+        loop {
+            let oldest = self.asked.values().map(|asked| asked.since).min().unwrap_or_else(Instant::now);
+            let rest = (oldest + LONGEST).saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(rest) {
+                Ok(line) => {
+                    if let Some(result) = self.take(&line) {
+                        return Ok(result);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.complain(&format!("no answer after {LONGEST:?} to {:?}", self.asked.keys()));
+                    return Err(End::Over);
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(self.ended()),
+            }
+        }
+    }
+
+    /// Takes note of a line; `None` when it is no answer.
+    fn take(&mut self, line: &str) -> Option<bool> {
+        let Ok(message) = serde_json::from_str::<Value>(line) else {
+            self.complain(&format!("no JSON on stdout: {line}"));
+            return None;
+        };
+        if message.get("method").is_some() {
+            return None;
+        }
+        let id = message["id"].as_u64();
+        let Some((id, asked)) = id.and_then(|id| Some((id, self.asked.remove(&id)?))) else {
+            let known = id.is_some_and(|id| self.answered.contains(&id));
+            let what = if known { "a second answer" } else { "an answer nobody waits for" };
+            self.complain(&format!("{what}: {line}"));
+            return None;
+        };
+        self.answered.insert(id);
+        let code = message["error"]["code"].as_i64();
+        self.clients.count_answer(asked.since.elapsed(), code);
+        let told = match message.get("error") {
+            None => self.is_right(&asked, &message["result"]).then_some(Told::Ok),
+            Some(error) if code.is_some_and(|code| HONEST.contains(&code)) => {
+                let told = |sent| if sent { Told::PerhapsDone } else { Told::NotSent };
+                error["data"]["sent"].as_bool().map(told)
+            }
+            Some(_) => None,
+        };
+        match (told, asked.call) {
+            (None, _) => self.complain(&format!("a wrong answer to call {id}: {line}")),
+            (Some(told), Some(call)) => {
+                self.calls[call].told = told;
+                if told == Told::Ok {
+                    self.clients.count_success(self.server, asked.since);
+                }
+            }
+            (Some(_), None) => {}
+        }
+        Some(message.get("error").is_none())
+    }
+
+    /// Whether this is the answer to that request and to no other.
+    fn is_right(&self, asked: &Asked, result: &Value) -> bool {
+        let Some(call) = asked.call else {
+            let name = result["serverInfo"]["name"].as_str();
+            return name.is_some_and(|name| name.ends_with(SERVERS[self.server]));
+        };
+        let content = result["content"].as_array().map_or(&[][..], Vec::as_slice);
+        content.len() == 1 && content[0]["text"] == *self.calls[call].text && result.get("isError").is_none()
+    }
+
+    fn ended(&self) -> End {
+        if self.clients.over() {
+            return End::Over;
+        }
+        if self.slot.killed.load(Ordering::Relaxed) {
+            return End::Killed;
+        }
+        self.complain("a shim that nobody killed has ended");
+        End::Over
+    }
+
+    fn complain(&self, sentence: &str) {
+        let (server, shim) = (SERVERS[self.server], self.shim.id());
+        self.clients.complain(format!("{server}, {} (pid {shim}): {sentence}", self.name));
+    }
+}
+
+impl Drop for Conversation<'_> {
+    fn drop(&mut self) {
+        self.slot.appears(None);
+        // It may have ended by itself.
+        let _ = self.shim.kill();
+        let _ = self.shim.wait();
+        self.clients.note(std::mem::take(&mut self.calls));
+    }
+}
+
+/// Who was refused asks again a moment later.
+fn breathe() {
+    thread::sleep(Duration::from_millis(2));
+}
