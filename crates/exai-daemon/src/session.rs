@@ -183,11 +183,10 @@ impl Session {
     fn put(&self, stream: &Stream, delivery: Delivery) -> Result<Put, TooSlow> {
         let length = delivery.bytes().len();
         let queued = self.queued.fetch_add(length, Ordering::Relaxed);
-        let full = queued > 0 && queued + length > CLIENT_BYTES;
-        let sent = if full {
-            Err(mpsc::error::TrySendError::Full(delivery))
-        } else {
+        let sent = if CLIENT_BYTES.admits(queued, length) {
             stream.sender.try_send(delivery)
+        } else {
+            Err(mpsc::error::TrySendError::Full(delivery))
         };
         if sent.is_err() {
             self.queued.fetch_sub(length, Ordering::Relaxed);

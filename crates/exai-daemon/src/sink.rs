@@ -7,14 +7,15 @@ use bytes::Bytes;
 use exai_mux::About;
 use exai_proto::Id;
 use exai_proto::link::ByeReason;
-use exai_supervisor::outbox::Outbox;
+use exai_supervisor::outbox::{Bound, Outbox};
 
 use crate::session::Session;
 
-/// How many bytes may wait for one client. One message of the largest size must fit, and some more.
-pub(crate) const CLIENT_BYTES: usize = exai_proto::limits::MESSAGE_BYTES + 8 * 1024 * 1024;
 /// A client with more than this waiting for longer than [`PATIENCE`] is cut off.
-const MANY: usize = 4 * 1024 * 1024;
+pub(crate) const MANY: usize = 4 * 1024 * 1024;
+/// How many bytes may wait for one client. A plain limit would have to be larger than the largest message, or a
+/// little that waits would cut a healthy client when a large answer comes.
+pub(crate) const CLIENT_BYTES: Bound = Bound { relaxed: MANY, limit: 24 * 1024 * 1024 };
 const PATIENCE: Duration = Duration::from_secs(10);
 /// An HTTP session without a stream that has not been used for this long is ended.
 const IDLE: Duration = Duration::from_mins(30);

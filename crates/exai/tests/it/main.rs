@@ -16,5 +16,6 @@ mod listening;
 mod peers;
 mod routing;
 mod selftest;
+mod slow;
 mod support;
 mod url;
