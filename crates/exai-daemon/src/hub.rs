@@ -23,6 +23,7 @@ use crate::hosting::{self, Host, SERVER_BYTES, Started};
 use crate::running::Running;
 use crate::sink::{LetGo, Sink};
 use crate::status::{ClientFacts, Facts, InstanceFacts};
+use crate::turns::Turn;
 use crate::upstream_http;
 
 /// How many events may wait. Whoever has more to say waits until there is room.
@@ -37,8 +38,8 @@ const BATCH: usize = 64;
 pub(crate) enum HubEvent {
     /// A client connected.
     Open { client: ClientId, endpoint: Endpoint, sink: Sink, facts: ClientFacts },
-    /// A client said something.
-    Said { client: ClientId, messages: Vec<Message> },
+    /// A client said something. Its turn ends when this was heard.
+    Said { client: ClientId, messages: Vec<Message>, turn: Turn },
     /// A client is gone.
     Close { client: ClientId },
     /// A program was started, or could not be.
@@ -261,13 +262,14 @@ impl Hub {
 
     fn hear(&mut self, event: HubEvent) {
         match event {
-            HubEvent::Said { client, messages } => {
+            HubEvent::Said { client, messages, turn } => {
                 for message in messages {
                     if self.stopping.is_some() && self.refuse(client, &message) {
                         continue;
                     }
                     self.route(Event::FromClient { client, message });
                 }
+                drop(turn);
             }
             HubEvent::Open { client, endpoint, sink, facts } => {
                 if self.stopping.is_some() {

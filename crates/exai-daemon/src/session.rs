@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::sink::{CLIENT_BYTES, TooSlow};
+use crate::turns::Turns;
 
 /// How many messages may wait on one stream.
 const STREAM: usize = 1024;
@@ -30,6 +31,7 @@ pub(crate) struct Session {
     /// Bytes on all streams that have not been taken.
     queued: Arc<AtomicUsize>,
     closed: CancellationToken,
+    pub(crate) turns: Turns,
 }
 
 #[derive(Debug)]
@@ -105,7 +107,13 @@ impl Session {
             waiting_bytes: 0,
             last_used: now,
         };
-        Session { client, state: Mutex::new(state), queued: Arc::default(), closed: CancellationToken::new() }
+        Session {
+            client,
+            state: Mutex::new(state),
+            queued: Arc::default(),
+            closed: CancellationToken::new(),
+            turns: Turns::new(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

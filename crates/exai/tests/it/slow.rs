@@ -56,3 +56,22 @@ fn large_answers_one_after_the_other_cut_nobody_who_reads() {
     }
     assert!(!log(&instance).contains("too much waits"));
 }
+
+#[test]
+fn a_client_that_talks_without_end_is_answered_in_order_and_the_others_are_served_meanwhile() {
+    const PINGS: u64 = 20_000;
+    let instance = Instance::with_fixture(&[]);
+    let mut other = instance.client("fix");
+    let mut talker = instance.client("fix");
+    let flood: String = (0..PINGS)
+        .map(|id| format!("{}\n", json!({"jsonrpc": "2.0", "id": format!("p{id}"), "method": "ping"})))
+        .collect();
+    talker.write(flood.as_bytes());
+    for round in 0..20 {
+        let message = format!("round {round}");
+        assert_eq!(other.call("echo", &json!({"message": message})), message);
+    }
+    for id in 0..PINGS {
+        assert_eq!(talker.receive()["id"], format!("p{id}"));
+    }
+}
