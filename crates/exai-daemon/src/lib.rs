@@ -40,6 +40,7 @@ mod sink;
 mod socket;
 mod starting;
 mod status;
+mod stopping;
 mod strangers;
 mod sweep;
 mod token;

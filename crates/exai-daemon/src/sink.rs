@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use exai_mux::About;
 use exai_proto::Id;
-use exai_proto::link::ByeReason;
+use exai_proto::link::{ByeReason, FromDaemon};
 use exai_supervisor::outbox::{Bound, Outbox};
+use tokio::sync::mpsc;
 
 use crate::session::Session;
 
@@ -41,6 +42,8 @@ pub(crate) struct Socket {
     pub(crate) outbox: Outbox,
     /// What is said at the end, if the daemon ends it.
     pub(crate) bye: Arc<OnceLock<ByeReason>>,
+    /// For control messages of a link.
+    pub(crate) controls: mpsc::Sender<FromDaemon>,
 }
 
 /// The client does not read; it must be disconnected.
@@ -123,6 +126,15 @@ impl Sink {
     /// Whether [`Sink::check`] has something to look at even while nothing happens.
     pub(crate) fn needs_checks(&self) -> bool {
         matches!(self.way, Way::Http(_)) || self.queued() > 0
+    }
+
+    /// Asks a shim to keep what its client says from now on for the next daemon. Returns whether it was told, and will
+    /// say that it has heard.
+    pub(crate) fn hold(&self, reason: ByeReason) -> bool {
+        match &self.way {
+            Way::Socket(socket) => socket.controls.try_send(FromDaemon::Hold { reason }).is_ok(),
+            Way::Http(_) => false,
+        }
     }
 
     /// `bye` is what a socket is told if the daemon stops.

@@ -25,6 +25,8 @@ use crate::turns::{Turn, Turns};
 /// How many frames, and bytes of them, are taken in before the hub hears of them: one turn.
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 1024 * 1024;
+/// The ping behind `hold`: its pong comes after everything that the shim sent before it had read that.
+const HELD: Bytes = Bytes::from_static(b"hold");
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -65,7 +67,7 @@ pub(crate) async fn serve(
         // There is room: it is the first.
         let _ = controls.try_send(greeting);
     }
-    let ours = Socket { outbox, bye: Arc::new(OnceLock::new()) };
+    let ours = Socket { outbox, bye: Arc::new(OnceLock::new()), controls: controls.clone() };
     let mut writer = rooms.tasks.spawn(write(sink, drain, replies, speech, ours.bye.clone()));
     let sink = Sink::new(Way::Socket(ours.clone()));
     let client = rooms.hub.open(endpoint, sink, facts).await?;
@@ -109,6 +111,7 @@ impl Reader {
             let mut inbound = Inbound::default();
             let mut next = Some(first);
             let mut taken = 0;
+            let mut held = false;
             while let Some(frame) = next {
                 match frame {
                     Ok(Frame::Binary(bytes)) => inbound.take(bytes),
@@ -116,7 +119,8 @@ impl Reader {
                         Speech::Mcp => inbound.take(text.into()),
                         Speech::Link => link::control(&self.controls, text.as_str()).await?,
                     },
-                    Ok(Frame::Ping(_) | Frame::Pong(_)) => {}
+                    Ok(Frame::Pong(of)) => held |= of == HELD,
+                    Ok(Frame::Ping(_)) => {}
                     Ok(Frame::Close(_)) => return self.pass_on(inbound, turn).await,
                     Err(error) => {
                         tracing::debug!(client = %self.client, %error, "connection lost");
@@ -129,6 +133,9 @@ impl Reader {
                 next = if more { stream.next().now_or_never().flatten() } else { None };
             }
             self.pass_on(inbound, turn).await?;
+            if held {
+                self.controls.hub.send(HubEvent::Held { client: self.client }).await?;
+            }
         }
     }
 
@@ -157,7 +164,13 @@ async fn write(
         tokio::select! {
             biased;
             Some(control) = controls.recv() => {
-                if sink.send(link::text(&control)).await.is_err() {
+                if sink.feed(link::text(&control)).await.is_err() {
+                    return;
+                }
+                if matches!(control, FromDaemon::Hold { .. }) && sink.feed(Frame::Ping(HELD)).await.is_err() {
+                    return;
+                }
+                if sink.flush().await.is_err() {
                     return;
                 }
             }

@@ -107,6 +107,13 @@ pub(crate) struct ClientFacts {
     pub(crate) shown: bool,
 }
 
+impl ClientFacts {
+    /// Whether a shim is behind it, on its private link.
+    pub(crate) fn is_shim(&self) -> bool {
+        self.transport == "shim" && self.shown
+    }
+}
+
 /// What is known of an instance's process.
 #[derive(Debug, Clone)]
 pub(crate) struct InstanceFacts {

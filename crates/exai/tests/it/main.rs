@@ -10,6 +10,7 @@ mod commands;
 mod containment;
 mod doctor;
 mod faults;
+mod hold;
 mod http;
 mod lifecycle;
 mod listening;

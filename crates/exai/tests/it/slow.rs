@@ -63,10 +63,10 @@ fn a_client_that_talks_without_end_is_answered_in_order_and_the_others_are_serve
     let instance = Instance::with_fixture(&[]);
     let mut other = instance.client("fix");
     let mut talker = instance.client("fix");
-    let flood: String = (0..PINGS)
-        .map(|id| format!("{}\n", json!({"jsonrpc": "2.0", "id": format!("p{id}"), "method": "ping"})))
+    let pings: Vec<String> = (0..PINGS)
+        .map(|id| json!({"jsonrpc": "2.0", "id": format!("p{id}"), "method": "ping"}).to_string())
         .collect();
-    talker.write(flood.as_bytes());
+    talker.write((pings.join("\n") + "\n").as_bytes());
     for round in 0..20 {
         let message = format!("round {round}");
         assert_eq!(other.call("echo", &json!({"message": message})), message);
