@@ -136,7 +136,8 @@ async fn exchange(rooms: &Rooms, session: &Session, hang_up: HangUp, messages: V
     let Ok(deliveries) = session.post(&ids, hang_up.0) else {
         return fail(StatusCode::BAD_REQUEST, -32600, "a request with this id is under way");
     };
-    if rooms.hub.send(HubEvent::Said { client: session.client, messages }).await.is_err() {
+    let turn = session.turns.next().await;
+    if rooms.hub.send(HubEvent::Said { client: session.client, messages, turn }).await.is_err() {
         return fail(StatusCode::SERVICE_UNAVAILABLE, -31001, "the daemon is stopping");
     }
     if ids.is_empty() { StatusCode::ACCEPTED.into_response() } else { answers(deliveries, ids.len()).await }
@@ -168,7 +169,8 @@ async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, messages: Vec<
     let Ok(mut deliveries) = session.post(&ids, hang_up.0) else {
         return fail(StatusCode::INTERNAL_SERVER_ERROR, -32603, "BUG: a new session has requests under way");
     };
-    if rooms.hub.send(HubEvent::Said { client, messages }).await.is_err() {
+    let turn = session.turns.next().await;
+    if rooms.hub.send(HubEvent::Said { client, messages, turn }).await.is_err() {
         return fail(StatusCode::SERVICE_UNAVAILABLE, -31001, "the daemon is stopping");
     }
     // The session's id goes into the head, so this answer is never streamed.

@@ -1,6 +1,6 @@
 //! The one loop: it owns the router, the clients and the instances, and carries out the router's effects.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -24,6 +24,8 @@ use crate::hosting::{self, Host, SERVER_BYTES, Started};
 use crate::running::Running;
 use crate::sink::{LetGo, Sink};
 use crate::status::{ClientFacts, Facts, InstanceFacts};
+use crate::stopping::Stopping;
+use crate::turns::Turn;
 use crate::upstream_http;
 
 /// How many events may wait. Whoever has more to say waits until there is room.
@@ -38,8 +40,10 @@ const BATCH: usize = 64;
 pub(crate) enum HubEvent {
     /// A client connected.
     Open { client: ClientId, endpoint: Endpoint, sink: Sink, facts: ClientFacts },
-    /// A client said something.
-    Said { client: ClientId, messages: Vec<Message> },
+    /// A client said something. Its turn ends when this was heard.
+    Said { client: ClientId, messages: Vec<Message>, turn: Turn },
+    /// A shim keeps what its client says from now on; what it had sent before was said before this.
+    Held { client: ClientId },
     /// A client is gone.
     Close { client: ClientId },
     /// A program was started, or could not be.
@@ -189,12 +193,6 @@ pub(crate) struct Hub {
     stopping: Option<Stopping>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Stopping {
-    deadline: Instant,
-    reason: ByeReason,
-}
-
 impl Hub {
     pub(crate) fn new(
         config: Config,
@@ -272,17 +270,20 @@ impl Hub {
 
     fn hear(&mut self, event: HubEvent) {
         match event {
-            HubEvent::Said { client, messages } => {
+            HubEvent::Said { client, messages, turn } => {
+                let refuses = self.stopping.as_ref().is_some_and(|stopping| !stopping.serves(client));
                 for message in messages {
-                    if self.stopping.is_some() && self.refuse(client, &message) {
+                    if refuses && self.refuse(client, &message) {
                         continue;
                     }
                     self.route(Event::FromClient { client, message });
                 }
+                drop(turn);
             }
             HubEvent::Open { client, endpoint, sink, facts } => {
-                if self.stopping.is_some() {
-                    return sink.close(LetGo::Stopping, ByeReason::Stop);
+                // The command line may still ask how it goes.
+                if let Some(stopping) = self.stopping.as_ref().filter(|_| facts.shown) {
+                    return sink.close(LetGo::Stopping, stopping.reason());
                 }
                 tracing::info!(%client, transport = facts.transport, label = facts.label, "client connected");
                 if let Some(pid) = facts.shim_pid.filter(|_| facts.shown) {
@@ -290,6 +291,10 @@ impl Hub {
                 }
                 self.clients.insert(client, Connected { sink, facts });
                 self.route(Event::Opened { client, endpoint });
+            }
+            HubEvent::Held { client } => {
+                self.stopping.iter_mut().for_each(|stopping| stopping.heard(client));
+                self.stop_if_drained();
             }
             HubEvent::Close { client } => {
                 self.let_go(client, LetGo::Left);
@@ -307,9 +312,11 @@ impl Hub {
             HubEvent::Ask(question) => self.reply(question),
             HubEvent::Loaded { outcome, reply } => {
                 let outcome = outcome.map(|config| {
-                    tracing::info!(servers = config.servers.len(), "configuration loaded");
-                    self.config = config;
-                    self.configure();
+                    if config != self.config {
+                        tracing::info!(servers = config.servers.len(), "configuration loaded");
+                        self.config = config;
+                        self.configure();
+                    }
                 });
                 // The last good one stays in force.
                 let _ = reply.send(outcome);
@@ -339,16 +346,8 @@ impl Hub {
                 let _ = reply.send(crate::status::list(&self.config, &self.facts()));
             }
             Question::Reload(reply) => {
-                let (home, hub) = (self.host.home.clone(), self.handle.clone());
-                self.host.tasks.spawn(async move {
-                    let loaded = tokio::task::spawn_blocking(move || exai_config::load(&home)).await;
-                    let outcome = match loaded {
-                        Ok(loaded) => loaded.map_err(|error| error.to_string()),
-                        Err(panic) => Err(format!("BUG: {panic}")),
-                    };
-                    // A hub that is gone needs no configuration.
-                    let _ = hub.send(HubEvent::Loaded { outcome, reply }).await;
-                });
+                let (about, hub) = (self.host.about.clone(), self.handle.clone());
+                self.host.tasks.spawn_blocking(move || about.config.read_again(&hub, reply));
             }
             Question::RestartServer { server, reply } => {
                 let known =
@@ -489,7 +488,7 @@ impl Hub {
     }
 
     fn start(&mut self, instance: InstanceId, server: &Arc<str>, number: u32) {
-        if self.stopping.is_some() {
+        if self.stopping.as_ref().is_some_and(|stopping| !stopping.starts()) {
             let reason = "could not be started: the daemon is stopping".to_owned();
             let why = Down::because(reason);
             return self.pending.push_back(Event::Down { instance, why });
@@ -685,7 +684,8 @@ impl Hub {
     fn let_go(&mut self, client: ClientId, why: LetGo) {
         if let Some(connected) = self.clients.remove(&client) {
             self.host.watch.client_went(client);
-            let bye = self.stopping.map_or(ByeReason::Stop, |stopping| stopping.reason);
+            let bye = self.stopping.as_ref().map_or(ByeReason::Stop, Stopping::reason);
+            self.stopping.iter_mut().for_each(|stopping| stopping.heard(client));
             connected.sink.close(why, bye);
             tracing::info!(%client, why = why.as_str(), "client gone");
             self.pending.push_back(Event::Closed { client });
@@ -714,23 +714,35 @@ impl Hub {
             self.let_go(client, why);
         }
         self.route(Event::Tick);
-        if self.stopping.is_some_and(|stopping| stopping.deadline <= now || !self.router.is_busy()) {
+        self.stop_if_drained();
+    }
+
+    fn stop_if_drained(&mut self) {
+        if self.stopping.as_ref().is_some_and(|stopping| stopping.may_end(self.router.is_busy())) {
             self.stop_all();
         }
     }
 
     /// Begins to stop, or hurries a stop that is under way.
     fn begin_stop(&mut self, grace: Duration, reason: ByeReason) {
-        let deadline = Instant::now() + grace;
         tracing::info!(clients = self.clients.len(), ?grace, "stopping");
-        let deadline = self.stopping.map_or(deadline, |earlier| earlier.deadline.min(deadline));
-        self.stopping = Some(Stopping { deadline, reason });
-        if !self.router.is_busy() || grace.is_zero() {
-            self.stop_all();
+        if let Some(earlier) = &mut self.stopping {
+            earlier.hurry(grace, reason);
+        } else {
+            let holding = if reason == ByeReason::Stop { HashSet::new() } else { self.hold(reason) };
+            self.stopping = Some(Stopping::begin(grace, reason, holding));
         }
+        self.stop_if_drained();
+    }
+
+    /// Asks the shims to keep what their clients say for the next daemon.
+    fn hold(&self, reason: ByeReason) -> HashSet<ClientId> {
+        let shims = self.clients.iter().filter(|(_, client)| client.facts.is_shim());
+        shims.filter(|(_, client)| client.sink.hold(reason)).map(|(&id, _)| id).collect()
     }
 
     fn stop_all(&mut self) {
+        self.stopping.iter_mut().for_each(Stopping::end);
         if let Err(error) = failpoint::reach("daemon.stopping") {
             tracing::warn!(%error, "stopping all the same");
         }
@@ -741,9 +753,9 @@ impl Hub {
     }
 
     fn is_done(&self) -> bool {
-        self.stopping.is_some_and(|stopping| {
+        self.stopping.as_ref().is_some_and(|stopping| {
             let ended = self.hosted.values().all(|hosted| matches!(hosted.body, Body::Builtin));
-            ended && (!self.router.is_busy() || stopping.deadline <= Instant::now())
+            ended && stopping.may_end(self.router.is_busy())
         })
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::sink::{CLIENT_BYTES, TooSlow};
+use crate::turns::Turns;
 
 /// How many messages may wait on one stream.
 const STREAM: usize = 1024;
@@ -30,6 +31,7 @@ pub(crate) struct Session {
     /// Bytes on all streams that have not been taken.
     queued: Arc<AtomicUsize>,
     closed: CancellationToken,
+    pub(crate) turns: Turns,
 }
 
 #[derive(Debug)]
@@ -105,7 +107,13 @@ impl Session {
             waiting_bytes: 0,
             last_used: now,
         };
-        Session { client, state: Mutex::new(state), queued: Arc::default(), closed: CancellationToken::new() }
+        Session {
+            client,
+            state: Mutex::new(state),
+            queued: Arc::default(),
+            closed: CancellationToken::new(),
+            turns: Turns::new(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -183,11 +191,10 @@ impl Session {
     fn put(&self, stream: &Stream, delivery: Delivery) -> Result<Put, TooSlow> {
         let length = delivery.bytes().len();
         let queued = self.queued.fetch_add(length, Ordering::Relaxed);
-        let full = queued > 0 && queued + length > CLIENT_BYTES;
-        let sent = if full {
-            Err(mpsc::error::TrySendError::Full(delivery))
-        } else {
+        let sent = if CLIENT_BYTES.admits(queued, length) {
             stream.sender.try_send(delivery)
+        } else {
+            Err(mpsc::error::TrySendError::Full(delivery))
         };
         if sent.is_err() {
             self.queued.fetch_sub(length, Ordering::Relaxed);

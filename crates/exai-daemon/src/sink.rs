@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use exai_mux::About;
 use exai_proto::Id;
-use exai_proto::link::ByeReason;
-use exai_supervisor::outbox::Outbox;
+use exai_proto::link::{ByeReason, FromDaemon};
+use exai_supervisor::outbox::{Bound, Outbox};
+use tokio::sync::mpsc;
 
 use crate::session::Session;
 
-/// How many bytes may wait for one client. One message of the largest size must fit, and some more.
-pub(crate) const CLIENT_BYTES: usize = exai_proto::limits::MESSAGE_BYTES + 8 * 1024 * 1024;
 /// A client with more than this waiting for longer than [`PATIENCE`] is cut off.
-const MANY: usize = 4 * 1024 * 1024;
+pub(crate) const MANY: usize = 4 * 1024 * 1024;
+/// How many bytes may wait for one client. A plain limit would have to be larger than the largest message, or a
+/// little that waits would cut a healthy client when a large answer comes.
+pub(crate) const CLIENT_BYTES: Bound = Bound { relaxed: MANY, limit: 24 * 1024 * 1024 };
 const PATIENCE: Duration = Duration::from_secs(10);
 /// An HTTP session without a stream that has not been used for this long is ended.
 const IDLE: Duration = Duration::from_mins(30);
@@ -40,6 +42,8 @@ pub(crate) struct Socket {
     pub(crate) outbox: Outbox,
     /// What is said at the end, if the daemon ends it.
     pub(crate) bye: Arc<OnceLock<ByeReason>>,
+    /// For control messages of a link.
+    pub(crate) controls: mpsc::Sender<FromDaemon>,
 }
 
 /// The client does not read; it must be disconnected.
@@ -122,6 +126,15 @@ impl Sink {
     /// Whether [`Sink::check`] has something to look at even while nothing happens.
     pub(crate) fn needs_checks(&self) -> bool {
         matches!(self.way, Way::Http(_)) || self.queued() > 0
+    }
+
+    /// Asks a shim to keep what its client says from now on for the next daemon. Returns whether it was told, and will
+    /// say that it has heard.
+    pub(crate) fn hold(&self, reason: ByeReason) -> bool {
+        match &self.way {
+            Way::Socket(socket) => socket.controls.try_send(FromDaemon::Hold { reason }).is_ok(),
+            Way::Http(_) => false,
+        }
     }
 
     /// `bye` is what a socket is told if the daemon stops.

@@ -20,10 +20,13 @@ use crate::inbound::Inbound;
 use crate::link::{self, Controls};
 use crate::sink::{CLIENT_BYTES, Sink, Socket, Way};
 use crate::status::ClientFacts;
+use crate::turns::{Turn, Turns};
 
-/// How many frames, and bytes of them, are taken in before the hub hears of them.
-const BATCH: usize = 256;
+/// How many frames, and bytes of them, are taken in before the hub hears of them: one turn.
+const BATCH: usize = 64;
 const BATCH_BYTES: usize = 1024 * 1024;
+/// The ping behind `hold`: its pong comes after everything that the shim sent before it had read that.
+const HELD: Bytes = Bytes::from_static(b"hold");
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -64,7 +67,7 @@ pub(crate) async fn serve(
         // There is room: it is the first.
         let _ = controls.try_send(greeting);
     }
-    let ours = Socket { outbox, bye: Arc::new(OnceLock::new()) };
+    let ours = Socket { outbox, bye: Arc::new(OnceLock::new()), controls: controls.clone() };
     let mut writer = rooms.tasks.spawn(write(sink, drain, replies, speech, ours.bye.clone()));
     let sink = Sink::new(Way::Socket(ours.clone()));
     let client = rooms.hub.open(endpoint, sink, facts).await?;
@@ -73,6 +76,7 @@ pub(crate) async fn serve(
         socket: ours,
         speech,
         controls: Controls { hub: rooms.hub.clone(), replies: controls },
+        turns: Turns::new(),
     };
     let outcome = tokio::select! {
         outcome = reader.read(stream) => outcome,
@@ -95,14 +99,19 @@ struct Reader {
     socket: Socket,
     speech: Speech,
     controls: Controls,
+    turns: Turns,
 }
 
 impl Reader {
     async fn read(&self, mut stream: SplitStream<WebSocket>) -> Result<(), Gone> {
-        while let Some(first) = stream.next().await {
+        loop {
+            // First the turn, then the reading: what has no turn waits with the peer, not here.
+            let turn = self.turns.next().await;
+            let Some(first) = stream.next().await else { return Ok(()) };
             let mut inbound = Inbound::default();
             let mut next = Some(first);
             let mut taken = 0;
+            let mut held = false;
             while let Some(frame) = next {
                 match frame {
                     Ok(Frame::Binary(bytes)) => inbound.take(bytes),
@@ -110,11 +119,12 @@ impl Reader {
                         Speech::Mcp => inbound.take(text.into()),
                         Speech::Link => link::control(&self.controls, text.as_str()).await?,
                     },
-                    Ok(Frame::Ping(_) | Frame::Pong(_)) => {}
-                    Ok(Frame::Close(_)) => return self.pass_on(inbound).await,
+                    Ok(Frame::Pong(of)) => held |= of == HELD,
+                    Ok(Frame::Ping(_)) => {}
+                    Ok(Frame::Close(_)) => return self.pass_on(inbound, turn).await,
                     Err(error) => {
                         tracing::debug!(client = %self.client, %error, "connection lost");
-                        return self.pass_on(inbound).await;
+                        return self.pass_on(inbound, turn).await;
                     }
                 }
                 taken += 1;
@@ -122,19 +132,22 @@ impl Reader {
                 let more = taken < BATCH && inbound.bytes < BATCH_BYTES;
                 next = if more { stream.next().now_or_never().flatten() } else { None };
             }
-            self.pass_on(inbound).await?;
+            self.pass_on(inbound, turn).await?;
+            if held {
+                self.controls.hub.send(HubEvent::Held { client: self.client }).await?;
+            }
         }
-        Ok(())
     }
 
-    async fn pass_on(&self, inbound: Inbound) -> Result<(), Gone> {
+    async fn pass_on(&self, inbound: Inbound, turn: Turn) -> Result<(), Gone> {
         for refusal in inbound.refusals {
             self.socket.outbox.push(refusal).map_err(|_| Gone)?;
         }
         if inbound.messages.is_empty() {
             return Ok(());
         }
-        self.controls.hub.send(HubEvent::Said { client: self.client, messages: inbound.messages }).await
+        let messages = inbound.messages;
+        self.controls.hub.send(HubEvent::Said { client: self.client, messages, turn }).await
     }
 }
 
@@ -151,7 +164,13 @@ async fn write(
         tokio::select! {
             biased;
             Some(control) = controls.recv() => {
-                if sink.send(link::text(&control)).await.is_err() {
+                if sink.feed(link::text(&control)).await.is_err() {
+                    return;
+                }
+                if matches!(control, FromDaemon::Hold { .. }) && sink.feed(Frame::Ping(HELD)).await.is_err() {
+                    return;
+                }
+                if sink.flush().await.is_err() {
                     return;
                 }
             }

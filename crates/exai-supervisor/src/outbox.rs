@@ -33,6 +33,31 @@ pub enum Unsent {
     Closed,
 }
 
+/// How much may wait in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// While no more than this waits, one more message is taken, whatever its size: what waits says how slow the
+    /// reader is, and the size of the next message says nothing about that.
+    pub relaxed: usize,
+    /// Beyond that, all messages together may have this many bytes.
+    pub limit: usize,
+}
+
+impl Bound {
+    /// Whether one more message may wait with the others.
+    pub fn admits(self, waiting: usize, message: usize) -> bool {
+        waiting <= self.relaxed || waiting.saturating_add(message) <= self.limit
+    }
+}
+
+impl From<usize> for Bound {
+    /// At most so many bytes. One message is always taken, so that a limit smaller than the longest message blocks
+    /// nothing.
+    fn from(limit: usize) -> Self {
+        Bound { relaxed: 0, limit }
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
@@ -40,7 +65,7 @@ struct Shared {
     changed: Notify,
     /// Wakes all who wait for the end.
     ended: Notify,
-    limit: usize,
+    bound: Bound,
 }
 
 #[derive(Debug, Default)]
@@ -53,11 +78,11 @@ struct State {
     closed: bool,
 }
 
-/// A queue of at most `limit` bytes. One message is always taken, so that a limit smaller than the longest
-/// message blocks nothing.
-pub fn outbox(limit: usize) -> (Outbox, Drain) {
+/// A queue of so many bytes.
+pub fn outbox(bound: impl Into<Bound>) -> (Outbox, Drain) {
+    let bound = bound.into();
     let shared =
-        Arc::new(Shared { state: Mutex::default(), changed: Notify::new(), ended: Notify::new(), limit });
+        Arc::new(Shared { state: Mutex::default(), changed: Notify::new(), ended: Notify::new(), bound });
     (Outbox { shared: shared.clone() }, Drain { shared })
 }
 
@@ -74,7 +99,7 @@ impl Outbox {
         if state.closed {
             return Err(Unsent::Closed);
         }
-        if state.bytes > 0 && state.bytes + message.len() > self.shared.limit {
+        if !self.shared.bound.admits(state.bytes, message.len()) {
             return Err(Unsent::Full { queued: state.bytes });
         }
         state.bytes += message.len();
@@ -164,6 +189,18 @@ mod tests {
         batch.clear();
         assert!(!drain.take(&mut batch).await);
         assert_eq!(outbox.queued(), 0);
+    }
+
+    #[test]
+    fn little_that_waits_admits_a_message_of_any_size_and_much_only_what_fits() {
+        let bound = Bound { relaxed: 4, limit: 24 };
+        for (waiting, message, admitted) in
+            [(0, 32, true), (4, 32, true), (5, 19, true), (5, 20, false), (24, 0, true), (36, 1, false)]
+        {
+            assert_eq!(bound.admits(waiting, message), admitted, "{waiting} + {message}");
+        }
+        let plain = Bound::from(10);
+        assert!(plain.admits(0, 11) && plain.admits(1, 9) && !plain.admits(1, 10));
     }
 
     #[tokio::test]

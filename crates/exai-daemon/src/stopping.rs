@@ -1,0 +1,97 @@
+//! How far the daemon's end is.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use exai_mux::ClientId;
+use exai_proto::link::ByeReason;
+
+/// How long shims may take to say that they hold what their clients say, when the daemon is about to be replaced.
+const HOLD: Duration = Duration::from_secs(1);
+
+/// A daemon that is stopping.
+#[derive(Debug)]
+pub(crate) struct Stopping {
+    deadline: Instant,
+    reason: ByeReason,
+    /// The shims that were asked to hold: what they send all the same was under way by then, and is routed.
+    holding: HashSet<ClientId>,
+    /// Those of them that may still have something under way, and how long they are waited for.
+    unheard: HashSet<ClientId>,
+    until: Instant,
+    /// The servers are being stopped: from here on nothing can be routed.
+    ending: bool,
+}
+
+impl Stopping {
+    /// `holding`: the shims that were asked to hold.
+    pub(crate) fn begin(grace: Duration, reason: ByeReason, holding: HashSet<ClientId>) -> Self {
+        let now = Instant::now();
+        let (unheard, until) = (holding.clone(), now + HOLD);
+        Stopping { deadline: now + grace, reason, holding, unheard, until, ending: false }
+    }
+
+    /// The daemon was asked once more.
+    pub(crate) fn hurry(&mut self, grace: Duration, reason: ByeReason) {
+        self.deadline = self.deadline.min(Instant::now() + grace);
+        self.reason = reason;
+    }
+
+    /// What links are told at their end.
+    pub(crate) fn reason(&self) -> ByeReason {
+        self.reason
+    }
+
+    /// Whether requests of this client are still routed.
+    pub(crate) fn serves(&self, client: ClientId) -> bool {
+        self.starts() && self.holding.contains(&client)
+    }
+
+    /// Whether servers are still started, for what is routed.
+    pub(crate) fn starts(&self) -> bool {
+        !self.ending && !self.holding.is_empty()
+    }
+
+    /// Nothing of this client is under way any more.
+    pub(crate) fn heard(&mut self, client: ClientId) {
+        self.unheard.remove(&client);
+    }
+
+    /// Whether nothing need be waited for any more; `busy`: a request is under way.
+    pub(crate) fn may_end(&self, busy: bool) -> bool {
+        let now = Instant::now();
+        self.deadline <= now || !busy && (self.unheard.is_empty() || self.until <= now)
+    }
+
+    /// From here on nothing is routed.
+    pub(crate) fn end(&mut self) {
+        self.ending = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shims_that_hold_are_served_until_each_was_heard_and_nothing_is_under_way() {
+        let (one, two, other) = (ClientId(1), ClientId(2), ClientId(3));
+        let mut stopping =
+            Stopping::begin(Duration::from_mins(1), ByeReason::Restart, HashSet::from([one, two]));
+        assert!(stopping.serves(one) && stopping.serves(two) && !stopping.serves(other));
+        stopping.heard(one);
+        assert!(!stopping.may_end(false), "one may still have something under way");
+        stopping.heard(two);
+        assert!(stopping.may_end(false) && !stopping.may_end(true));
+        stopping.hurry(Duration::ZERO, ByeReason::Stop);
+        assert!(stopping.may_end(true), "whatever is under way");
+        stopping.end();
+        assert!(!stopping.serves(one) && !stopping.starts());
+    }
+
+    #[test]
+    fn where_nobody_was_asked_to_hold_nothing_is_routed_or_waited_for() {
+        let stopping = Stopping::begin(Duration::from_mins(1), ByeReason::Stop, HashSet::new());
+        assert!(!stopping.serves(ClientId(1)) && !stopping.starts() && stopping.may_end(false));
+    }
+}

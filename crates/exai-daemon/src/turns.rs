@@ -1,0 +1,52 @@
+//! Turns: how much of what one connection says may wait for the hub.
+//!
+//! The hub hears batches in the order in which they come. Without turns a connection that talks without end would
+//! fill its inbox, and everybody else would wait behind a thousand batches of it. With them a connection has at most
+//! [`TURNS`] batches in the inbox and is not read until the hub has heard one, so connections alternate, and what
+//! waits in the inbox is bounded by how many connections there are.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How many batches of one connection may wait: one is heard while the next is read.
+pub(crate) const TURNS: usize = 2;
+
+/// The turns of one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns(Arc<Semaphore>);
+
+/// The right to have one batch in the hub's inbox. Dropped when the hub has heard it.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Turns(Arc::new(Semaphore::new(TURNS)))
+    }
+
+    /// Waits for a turn, first come, first served. Cancel safe.
+    pub(crate) async fn next(&self) -> Turn {
+        // The semaphore is never closed.
+        Turn { _permit: self.0.clone().acquire_owned().await.ok() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[tokio::test]
+    async fn a_connection_waits_until_one_of_its_turns_was_heard_and_others_do_not() {
+        let (one, other) = (Turns::new(), Turns::new());
+        let heard = one.next().await;
+        let _waits = one.next().await;
+        assert!(one.next().now_or_never().is_none());
+        assert!(other.next().now_or_never().is_some());
+        drop(heard);
+        assert!(one.next().now_or_never().is_some());
+    }
+}

@@ -1,0 +1,117 @@
+//! What shims are told before their daemon is replaced, and what becomes of what they had sent by then.
+
+use std::time::{Duration, Instant};
+
+use exai_client::Link;
+use exai_client::link::{Incoming, LinkError};
+use exai_os::local::Endpoint;
+use exai_proto::documents::DaemonRecord;
+use exai_proto::link::{ByeReason, FromDaemon, Role, ToDaemon};
+use exai_test::eventually;
+use serde_json::{Value, json};
+
+use crate::support::{Instance, LIMIT};
+
+/// A link by hand: what it sends comes whatever it was told.
+struct Peer(Link);
+
+impl Peer {
+    fn join(instance: &Instance, role: Role) -> Self {
+        let record = std::fs::read(instance.home().join("daemon.json")).expect("a record");
+        let record: DaemonRecord = serde_json::from_slice(&record).expect("a document");
+        let endpoint: Endpoint = record.local_address().expect("a local socket").parse().expect("an address");
+        let hello = exai_proto::link::Hello { server: Some("fix".to_owned()), ..exai_client::hello(role) };
+        Peer(Link::open(&endpoint, &hello, Instant::now() + LIMIT).expect("a link"))
+    }
+
+    fn client(instance: &Instance, role: Role) -> Self {
+        let mut peer = Peer::join(instance, role);
+        let params = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "p", "version": "1"}});
+        peer.request("hello", "initialize", &params);
+        assert!(peer.answer("hello")["result"].is_object());
+        peer
+    }
+
+    fn request(&self, id: &str, method: &str, params: &Value) {
+        let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        self.0.send_message(request.to_string().as_bytes()).expect("the link takes it");
+    }
+
+    fn call(&self, id: &str, tool: &str, arguments: &Value) {
+        self.request(id, "tools/call", &json!({"name": tool, "arguments": arguments}));
+    }
+
+    fn next(&mut self) -> Result<Incoming, LinkError> {
+        self.0.next_before(Some(Instant::now() + LIMIT))
+    }
+
+    #[track_caller]
+    fn answer(&mut self, id: &str) -> Value {
+        match self.next().expect("an answer") {
+            Incoming::Message(text) => {
+                let message: Value = serde_json::from_slice(&text).expect("a message");
+                assert_eq!(message["id"], id, "{message}");
+                message
+            }
+            Incoming::Control(control) => panic!("{control:?} instead of the answer to {id}"),
+        }
+    }
+
+    #[track_caller]
+    fn control(&mut self) -> FromDaemon {
+        match self.next().expect("a control message") {
+            Incoming::Control(control) => control,
+            Incoming::Message(text) => panic!("{}", String::from_utf8_lossy(&text)),
+        }
+    }
+}
+
+fn stop(instance: &Instance, reason: ByeReason) -> Peer {
+    let peer = Peer::join(instance, Role::Command);
+    peer.0.send(&ToDaemon::Stop { timeout_ms: 10_000, reason }).expect("the daemon hears it");
+    peer
+}
+
+#[test]
+fn what_was_on_its_way_when_the_daemon_is_restarted_is_answered() {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let mut shim = Peer::client(&instance, Role::Shim);
+    let mut command = Peer::client(&instance, Role::Command);
+    shim.call("warm", "echo", &json!({"message": "x"}));
+    shim.answer("warm");
+    let began = Instant::now();
+    let _stopper = stop(&instance, ByeReason::Restart);
+    assert!(matches!(shim.control(), FromDaemon::Hold { reason: ByeReason::Restart }));
+    // Nothing is under way, and yet the servers are there until this shim has said that it has heard.
+    shim.call("late", "echo", &json!({"message": "on the wire"}));
+    command.call("refused", "echo", &json!({"message": "x"}));
+    assert_eq!(command.answer("refused")["error"]["code"], -31001, "nobody else is asked to hold");
+    assert_eq!(shim.answer("late")["result"]["content"][0]["text"], "on the wire");
+    assert!(matches!(shim.control(), FromDaemon::Bye { reason: ByeReason::Restart }));
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_shim_that_says_nothing_does_not_keep_the_daemon_from_ending() {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let _silent = Peer::client(&instance, Role::Shim);
+    let began = Instant::now();
+    instance.ends(0, &["restart"]);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_daemon_that_a_person_stops_asks_nobody_to_hold() {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let mut shim = Peer::client(&instance, Role::Shim);
+    shim.call("slow", "delay", &json!({"message": "done", "ms": 1000}));
+    let _stopper = stop(&instance, ByeReason::Stop);
+    eventually("the daemon has heard it", LIMIT, || instance.status()["state"] == "draining");
+    shim.call("refused", "echo", &json!({"message": "x"}));
+    assert_eq!(shim.answer("refused")["error"]["code"], -31001);
+    assert_eq!(shim.answer("slow")["result"]["content"][0]["text"], "done");
+    assert!(matches!(shim.control(), FromDaemon::Bye { reason: ByeReason::Stop }));
+}
