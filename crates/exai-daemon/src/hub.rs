@@ -417,7 +417,12 @@ impl Hub {
                     self.discoveries.keep(server, known);
                 }
             }
-            Effect::Repeatable { .. } => {}
+            Effect::Repeatable { client, tools } => {
+                let shim = self.clients.get(&client).filter(|client| client.facts.is_shim());
+                if shim.is_some_and(|shim| !shim.sink.repeatable(tools)) {
+                    self.let_go(client, LetGo::Slow);
+                }
+            }
             Effect::GiveUp { instance, reason } => self.give_up(instance, reason, self.grace()),
         }
     }

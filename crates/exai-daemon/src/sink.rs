@@ -137,6 +137,14 @@ impl Sink {
         }
     }
 
+    /// Tells a shim which tools may be repeated. Returns whether there was room: one that keeps an old list must go.
+    pub(crate) fn repeatable(&self, tools: Vec<String>) -> bool {
+        match &self.way {
+            Way::Socket(socket) => socket.controls.try_send(FromDaemon::Repeatable { tools }).is_ok(),
+            Way::Http(_) => true,
+        }
+    }
+
     /// `bye` is what a socket is told if the daemon stops.
     pub(crate) fn close(&self, why: LetGo, bye: ByeReason) {
         match &self.way {
