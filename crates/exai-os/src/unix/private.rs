@@ -69,7 +69,8 @@ fn network_name(magic: u32) -> Option<&'static str> {
         0xFF53_4D42 => "cifs",
         0xFE53_4D42 => "smb2",
         0x0102_1997 => "9p",
-        0x5346_414F => "afs",
+        // OpenAFS, and the one of Linux itself.
+        0x5346_414F | 0x6B41_4653 => "afs",
         0x00C3_6400 => "ceph",
         0x0BD0_0BD0 => "lustre",
         0x4750_4653 => "gpfs",
@@ -152,8 +153,8 @@ mod tests {
         let network = [0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x0102_1997, 0x5346_414F, 0x00C3_6400];
         let names = ["nfs", "smb", "cifs", "smb2", "9p", "afs", "ceph"].map(Some);
         assert_eq!(network.map(network_name), names);
-        let network = [0x0BD0_0BD0, 0x4750_4653, 0x7375_7245].map(network_name);
-        assert_eq!(network, ["lustre", "gpfs", "coda"].map(Some));
+        let network = [0x0BD0_0BD0, 0x4750_4653, 0x7375_7245, 0x6B41_4653].map(network_name);
+        assert_eq!(network, ["lustre", "gpfs", "coda", "afs"].map(Some));
         // ext4, tmpfs, btrfs, overlayfs, fuse.
         for local in [0xEF53, 0x0102_1994, 0x9123_683E, 0x794C_7630, 0x6573_5546] {
             assert_eq!(network_name(local), None);

@@ -60,7 +60,11 @@ fn parse(line: &str) -> Option<Stat> {
     let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
     // `fields[0]` is field 3 of the manual page.
     let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-    let id = |field| number(field).and_then(|value| u32::try_from(value).ok());
+    // While a process is being reaped, the kernel prints -1 for what it has no more.
+    let id = |field: usize| match *fields.get(field - 3)? {
+        "-1" => Some(0),
+        digits => digits.parse::<u32>().ok(),
+    };
     let info = ProcessInfo {
         pid: pid.parse().ok()?,
         ppid: id(4)?,
@@ -194,5 +198,11 @@ mod tests {
         let dead = |threads| line.replace(") R 7", ") Z 7").replace(" 0 1 0 12345", threads);
         assert!(parse(&dead(" 0 1 0 12345")).unwrap().info.zombie);
         assert!(!parse(&dead(" 0 2 0 12345")).unwrap().info.zombie);
+    }
+
+    #[test]
+    fn who_is_being_reaped_is_dead_and_no_trouble() {
+        let line = "27515 (x) X 0 -1 -1 0 -1 4227148 226 0 0 0 0 0 0 0 20 0 0 0 247672 0 0 0 0";
+        assert!(parse(line).unwrap().info.zombie);
     }
 }
