@@ -26,6 +26,7 @@ pub(crate) fn policy() -> Policy {
         idle_stop: Duration::from_hours(24),
         eager: false,
         tools: ToolFilter::default(),
+        one_at_a_time: false,
         crash_limit: 5,
         trusted: true,
     }

@@ -248,6 +248,7 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
             idle_stop: server.idle_stop.min(FOREVER),
             eager: server.start == StartPolicy::Eager,
             tools: ToolFilter { allow: server.tools.allow.clone(), deny: server.tools.deny.clone() },
+            one_at_a_time: server.kind() == ServerKind::Listening,
             crash_limit: server.crash_limit,
             trusted: server.trusted,
         })

@@ -302,7 +302,11 @@ fn port_held(addr: SocketAddr, reason: &str) -> Finding {
 
 fn instance(facts: &InstanceFacts, view: Option<&InstanceView>, picture: Option<&Picture>) -> Instance {
     let tree = picture.and_then(|picture| picture.tree(facts.id));
-    let ready = if view.is_some_and(|view| view.ready) { ServerState::Ready } else { ServerState::Starting };
+    let ready = match view {
+        Some(view) if view.retiring => ServerState::Stopping,
+        Some(view) if view.ready => ServerState::Ready,
+        Some(_) | None => ServerState::Starting,
+    };
     Instance {
         id: format!("{}#{}", facts.server, facts.number),
         state: facts.state.unwrap_or(ready),

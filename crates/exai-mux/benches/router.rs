@@ -24,6 +24,7 @@ fn router() -> (Router, Instant, Vec<Effect>) {
         idle_stop: Duration::from_mins(1),
         eager: false,
         tools: ToolFilter::default(),
+        one_at_a_time: false,
         crash_limit: 5,
         trusted: true,
     };

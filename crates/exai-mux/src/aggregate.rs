@@ -274,7 +274,7 @@ impl Router {
         let Some(key) = self.share_key(client, name) else { return Source::Memory };
         let own = self.shared.get(&(name.clone(), key.clone())).copied();
         let running = own.or_else(|| {
-            let of_server = self.instances.iter().filter(|(_, instance)| instance.server == *name);
+            let of_server = self.instances.iter().filter(|(_, one)| one.server == *name && !one.retiring);
             of_server.filter(|(_, instance)| instance.ready().is_some()).map(|(&id, _)| id).min()
         });
         let Some(server) = self.server(name) else { return Source::Memory };
@@ -329,9 +329,8 @@ impl Router {
         (kind, mut items, pages): (Kind, Vec<Bytes>, u32),
         now: &mut Now<'_>,
     ) {
-        let Some(server) = self.instances.get(&instance_id).map(|instance| instance.server.clone()) else {
-            return;
-        };
+        let current = self.instances.get(&instance_id).filter(|instance| !instance.retiring);
+        let Some(server) = current.map(|instance| instance.server.clone()) else { return };
         let result = match outcome {
             Outcome::Result(result) => result.clone(),
             Outcome::Error(error) => {
@@ -386,9 +385,9 @@ impl Router {
         (message, result): (&Message, &Range<usize>),
         now: &mut Now<'_>,
     ) {
-        let Some(server) = self.instances.get(&instance_id).map(|instance| instance.server.clone()) else {
-            return;
-        };
+        // What a retiring instance lists is of the past.
+        let current = self.instances.get(&instance_id).filter(|instance| !instance.retiring);
+        let Some(server) = current.map(|instance| instance.server.clone()) else { return };
         let text = message.bytes();
         let whole = first && json::find(text, result.clone(), "nextCursor").is_none();
         if !whole || text.len() > MOST_LIST_BYTES {
@@ -462,10 +461,8 @@ impl Router {
 
     /// A server's list has changed: what is known of it is asked for again, where anybody cares.
     pub(crate) fn relist(&mut self, instance: InstanceId, kind: Kind, now: &mut Now<'_>) {
-        let Some(server) = self.instances.get(&instance).and_then(|instance| self.server(&instance.server))
-        else {
-            return;
-        };
+        let current = self.instances.get(&instance).filter(|instance| !instance.retiring);
+        let Some(server) = current.and_then(|instance| self.server(&instance.server)) else { return };
         let kinds = if kind == Kind::Resources { vec![Kind::Resources, Kind::Templates] } else { vec![kind] };
         let known: Vec<Kind> =
             kinds.into_iter().filter(|kind| server.catalogue.list(*kind).is_some()).collect();

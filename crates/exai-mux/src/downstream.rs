@@ -114,7 +114,7 @@ impl Router {
 
     /// What the server said the last time is the answer at once; it is started all the same. That it cannot be
     /// started just now is then told to whoever calls it.
-    fn introduce_to(&mut self, client_id: ClientId, server: &str, id: Id, now: &mut Now<'_>) {
+    pub(crate) fn introduce_to(&mut self, client_id: ClientId, server: &str, id: Id, now: &mut Now<'_>) {
         let key = self.share_key(client_id, server);
         let own = key.and_then(|key| self.shared.get(&(server.into(), key)));
         let own = own.and_then(|instance| self.instances.get(instance)?.ready().cloned());
@@ -423,8 +423,7 @@ impl Router {
             self.count_in_flight(client_id, -1);
             return now.dropped(client_id, unwanted);
         }
-        let attached = self.clients.get(&client_id).map(|client| client.attached.clone()).unwrap_or_default();
-        for (_, instance_id) in attached {
+        for instance_id in self.instances_with_requests(client_id) {
             let Some(instance) = self.instances.get_mut(&instance_id) else { continue };
             let found = instance.in_flight.iter_mut().find(|(_, request)| {
                 matches!(&request.owner, Owner::Client { client, id, cancelled: false, .. }

@@ -38,6 +38,8 @@ pub(crate) struct Instance {
     pub(crate) level: Option<Level>,
     /// Who listens to which resource.
     pub(crate) subscribers: HashMap<String, Vec<ClientId>>,
+    /// It was taken out of use: see [`crate::retire`].
+    pub(crate) retiring: bool,
     /// Whether it has answered a client.
     pub(crate) served: bool,
     /// Whether it has answered what nobody asked, or listed too much. Said once: it may do it for ever.
@@ -216,6 +218,7 @@ impl Instance {
             idle_since: Some(time),
             level: None,
             subscribers: HashMap::new(),
+            retiring: false,
             served: false,
             said_stray: false,
             said_long_list: false,
@@ -246,12 +249,7 @@ impl Instance {
 
     /// What a ready server offers of this kind.
     pub(crate) fn offer(&self, kind: Kind) -> Offer {
-        let Some(Ready { capabilities, .. }) = self.ready() else { return Offer::Nothing };
-        match kind {
-            Kind::Tools => capabilities.tools,
-            Kind::Prompts => capabilities.prompts,
-            Kind::Resources | Kind::Templates => capabilities.resources,
-        }
+        self.ready().map_or(Offer::Nothing, |ready| ready.offer(kind))
     }
 
     /// Whether the server is being asked for this list.

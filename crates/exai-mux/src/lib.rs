@@ -38,6 +38,7 @@ pub mod names;
 mod params;
 pub mod policy;
 mod repeat;
+mod retire;
 mod router;
 mod upstream;
 pub mod view;

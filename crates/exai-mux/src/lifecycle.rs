@@ -9,10 +9,10 @@ use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::envelope::Outcome;
 use exai_proto::{Id, Message, json};
 
-use crate::catalogue::{Catalogue, KINDS};
+use crate::catalogue::{Catalogue, KINDS, Kind};
 use crate::client::Client;
 use crate::discovery;
-use crate::event::{About, ClientId, Down, Effect, InstanceId};
+use crate::event::{About, ClientId, Down, Effect, Endpoint, InstanceId};
 use crate::health::Health;
 use crate::instance::{
     self, Capabilities, Errand, InFlight, Instance, Offer, Owner, Phase, Ready, Waiting, Wish,
@@ -58,9 +58,11 @@ impl Router {
                 instance.call_timeout = server.policy.call_timeout;
             }
         }
-        let why = Down::because("was changed in the configuration");
         for gone in old {
-            self.stop_instances(&gone.policy.name, &why, now);
+            let name = gone.policy.name.clone();
+            let orphaned = self.retire(&name, gone.policy.one_at_a_time, now);
+            self.adopt(&name, orphaned, now);
+            self.tell_changed(&gone, now);
         }
         self.start_wanted(now);
         for client in self.all_clients() {
@@ -75,11 +77,28 @@ impl Router {
         }
     }
 
+    /// Tells those who use a server alone that it is another now.
+    fn tell_changed(&mut self, old: &Server, now: &mut Now<'_>) {
+        let Some(said) = &old.said else { return };
+        let own = |endpoint: &Endpoint| matches!(endpoint, Endpoint::One(name) if *name == old.policy.name);
+        for id in self.all_clients() {
+            let Some(client) = self.clients.get(&id) else { continue };
+            if !own(&client.endpoint) || client.introduction().is_none() {
+                continue;
+            }
+            for kind in [KINDS[0], KINDS[1], KINDS[2]] {
+                if said.offer(kind) == Offer::Announced {
+                    now.to_client(id, answer::notification(kind.changed()), About::Session);
+                }
+            }
+        }
+    }
+
     /// Whether a server should run though nobody asks anything of it: it is eager, or somebody has subscribed to
     /// what it had to tell before it ended.
     pub(crate) fn is_wanted(&self, server: &Server) -> bool {
         let name = &server.policy.name;
-        let running = || self.instances.values().any(|instance| instance.server == *name);
+        let running = || self.instances.values().any(|one| one.server == *name && !one.retiring);
         let waits = |client| {
             self.clients.get(client).is_some_and(|client: &Client| client.instance_of(name).is_none())
         };
@@ -110,7 +129,7 @@ impl Router {
                     }
                 }
             }
-            if eager && !self.instances.values().any(|instance| instance.server == server) {
+            if eager && !self.instances.values().any(|one| one.server == server && !one.retiring) {
                 let key = ShareKey { capabilities: "{}".into(), client: None };
                 self.instance_with(&server, key, now);
             }
@@ -378,7 +397,7 @@ impl Router {
     /// The process is gone, or never came.
     pub(crate) fn down(&mut self, instance: InstanceId, why: &Down, now: &mut Now<'_>) {
         // What was stopped on purpose is not known here any more.
-        if let Some(instance) = self.instances.get(&instance) {
+        if let Some(instance) = self.instances.get(&instance).filter(|instance| !instance.retiring) {
             let (name, run) = (instance.server.clone(), instance.run());
             if let Some(server) = self.server_mut(&name) {
                 let limit = server.policy.crash_limit;
@@ -389,32 +408,41 @@ impl Router {
     }
 
     /// Remembers whom a run that ends leaves without what it has told them so far.
-    fn interrupt(&mut self, instance: &Instance) {
+    pub(crate) fn interrupt(&mut self, instance: InstanceId) {
+        let Some(instance) = self.instances.get(&instance).filter(|instance| !instance.retiring) else {
+            return;
+        };
+        let (name, was_ready) = (instance.server.clone(), instance.ready().is_some());
+        let clients = instance.clients.clone();
         let aggregating = self.aggregating();
         // What was subscribed to before may be subscribed to by nobody yet who is attached again.
         let subscribed = |client: &&ClientId| {
             let client = self.clients.get(client);
-            client.is_some_and(|client| client.subscriptions.iter().any(|(name, _)| *name == instance.server))
+            client.is_some_and(|client| client.subscriptions.iter().any(|(server, _)| *server == name))
         };
-        let interrupted: Vec<ClientId> = instance.clients.iter().filter(subscribed).copied().collect();
-        let Some(server) = self.server_mut(&instance.server) else { return };
+        let interrupted: Vec<ClientId> = clients.iter().filter(subscribed).copied().collect();
+        let Some(server) = self.server_mut(&name) else { return };
         server.interrupted.extend(interrupted);
-        if instance.ready().is_none() {
+        if !was_ready {
             return;
         }
         // The next run may have other lists: who knows them is told if so.
         let known = KINDS.map(|kind| server.catalogue.list(kind).map(|_| kind));
         for kind in known.into_iter().flatten() {
-            let concerned = instance.clients.iter().chain(&aggregating);
+            let concerned = clients.iter().chain(&aggregating);
             server.catalogue.owed.extend(concerned.map(|client| (*client, kind)));
         }
     }
 
     /// Forgets an instance; everybody who waited for it is told.
-    fn forget(&mut self, instance_id: InstanceId, why: &Down, now: &mut Now<'_>) {
+    pub(crate) fn forget(&mut self, instance_id: InstanceId, why: &Down, now: &mut Now<'_>) {
+        self.interrupt(instance_id);
         let Some(instance) = self.instances.remove(&instance_id) else { return };
-        self.shared.remove(&(instance.server.clone(), instance.key.clone()));
-        self.interrupt(&instance);
+        // A retiring one has made room for another.
+        let key = (instance.server.clone(), instance.key.clone());
+        if self.shared.get(&key) == Some(&instance_id) {
+            self.shared.remove(&key);
+        }
         for client in self.clients.values_mut() {
             client.detach(instance_id);
             client.asked.retain(|_, asked| asked.instance != instance_id);
@@ -454,8 +482,10 @@ impl Router {
 
     /// A client is gone: what it asked for is cancelled, and what it was asked is declined.
     pub(crate) fn closed(&mut self, client_id: ClientId, now: &mut Now<'_>) {
-        let Some(client) = self.clients.get(&client_id) else { return };
-        for (_, instance) in client.attached.clone() {
+        if !self.clients.contains_key(&client_id) {
+            return;
+        }
+        for instance in self.instances_with_requests(client_id) {
             self.leave(client_id, instance, "the client has disconnected", now);
         }
         self.clients.remove(&client_id);
@@ -564,6 +594,11 @@ impl Router {
             }
             return;
         }
+        if instance.retiring {
+            self.end_retired(id, now);
+        }
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        let policy = self.servers.iter().find(|server| server.policy.name == instance.server);
         let idle_stop = policy.map_or(Duration::ZERO, |server| server.policy.idle_stop);
         let eager = policy.is_some_and(|server| server.policy.eager);
         if !eager
@@ -650,6 +685,15 @@ impl Server {
 }
 
 impl Ready {
+    /// What it offers of this kind.
+    pub(crate) fn offer(&self, kind: Kind) -> Offer {
+        match kind {
+            Kind::Tools => self.capabilities.tools,
+            Kind::Prompts => self.capabilities.prompts,
+            Kind::Resources | Kind::Templates => self.capabilities.resources,
+        }
+    }
+
     pub(crate) fn of(result: Bytes) -> Option<Self> {
         let whole = 0..result.len();
         let version =

@@ -35,6 +35,9 @@ pub struct Policy {
     pub eager: bool,
     /// Which tools may be seen and called.
     pub tools: ToolFilter,
+    /// Whether only one instance of it can run at a time, so that the next waits for the end of the last: it has a
+    /// port of its own.
+    pub one_at_a_time: bool,
     /// How many unasked ends within a minute it is allowed before it is started no more; 0 for any number.
     pub crash_limit: u32,
     /// Whether what it says of its tools (`annotations`) is believed.

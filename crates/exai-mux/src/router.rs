@@ -122,7 +122,10 @@ impl Router {
     pub fn next_tick(&self, time: Instant) -> Option<Instant> {
         let busy = !self.gatherings.is_empty()
             || self.instances.values().any(|instance| {
-                !instance.in_flight.is_empty() || instance.ready().is_none() || instance.idle_since.is_some()
+                !instance.in_flight.is_empty()
+                    || instance.ready().is_none()
+                    || instance.idle_since.is_some()
+                    || instance.retiring
             });
         let tick = busy.then(|| time + TICK);
         let waited_for = self.servers.iter().filter(|server| self.is_wanted(server));

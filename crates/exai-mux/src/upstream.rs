@@ -68,6 +68,7 @@ impl Router {
                     self.fulfil(client, instance_id, wish);
                 }
                 now.answer(client, own, message.edited(edits));
+                self.end_retired(instance_id, now);
             }
             Owner::Router(Errand::Initialize) => self.initialised(instance_id, message, outcome, now),
             Owner::Router(Errand::List { kind, items, pages }) => {

@@ -60,6 +60,8 @@ pub struct InstanceView {
     pub ready: bool,
     /// Who uses it.
     pub clients: Vec<ClientId>,
+    /// It ends what it has begun, and gets nothing new.
+    pub retiring: bool,
     /// Requests it has not answered.
     pub in_flight: usize,
 }
@@ -115,6 +117,7 @@ impl Router {
                     id,
                     number: instance.number,
                     ready: matches!(instance.phase, Phase::Ready(_)),
+                    retiring: instance.retiring,
                     clients: instance.clients.clone(),
                     in_flight: instance.in_flight.len(),
                 })

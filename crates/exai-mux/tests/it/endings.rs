@@ -77,7 +77,9 @@ fn a_changed_server_is_stopped_the_others_are_not() {
     bench.introduced(2, "b", "{}");
     bench.ready(1);
     let changed = exai_mux::policy::Policy { revision: 2, ..policy("a") };
-    assert_eq!(bench.does(Event::Configured { policies: vec![changed, policy("b")] }), ["stop 0"]);
+    let lines = bench.does(Event::Configured { policies: vec![changed, policy("b")] });
+    assert_eq!(lines[0], "stop 0");
+    assert_eq!(only(&lines, "client 1")["method"], "notifications/tools/list_changed");
     assert_eq!(bench.says(2, CALL).len(), 1);
     assert_eq!(bench.says(1, CALL), ["start a#2 as 2"]);
 }

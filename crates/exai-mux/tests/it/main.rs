@@ -12,4 +12,5 @@ mod limits;
 mod one_server;
 mod random;
 mod repeat;
+mod retire;
 mod sharing;

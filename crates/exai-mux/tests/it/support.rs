@@ -26,6 +26,7 @@ pub(crate) fn policy(name: &str) -> Policy {
         idle_stop: Duration::from_secs(90),
         eager: false,
         tools: ToolFilter::default(),
+        one_at_a_time: false,
         crash_limit: 5,
         trusted: true,
     }
