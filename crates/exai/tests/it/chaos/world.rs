@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use exai_os::brand::Brand;
 use exai_os::evidence::environment_variable;
-use exai_os::process::{self, Identity, Kill, ProcessInfo};
+use exai_os::process::{self, Identity, ProcessInfo};
 use exai_supervisor::record::TreeRecord;
 
 use crate::support::Instance;
@@ -43,8 +44,8 @@ pub(super) struct Left {
     pub(super) process: ProcessInfo,
     whose: String,
     marked: bool,
-    /// Something tells of it: a record, or its environment.
-    pub(super) provable: bool,
+    recorded: bool,
+    brand: Option<Brand>,
 }
 
 #[derive(Default)]
@@ -211,15 +212,11 @@ impl World {
                 state.members.get(&(one.pid, one.start)).map_or("never seen in a tree", String::as_str);
             let key = (one.pid, one.start);
             let marked = environment_variable(one.pid, "EXAI_OWNER").is_ok_and(|mark| mark.is_some());
-            let provable = marked || state.recorded.contains(&key) || state.guards.contains(&key);
-            Left { process: one.clone(), whose: whose.to_owned(), marked, provable }
+            let recorded = state.recorded.contains(&key);
+            let brand = Brand::of(one.pid).ok().flatten();
+            Left { process: one.clone(), whose: whose.to_owned(), marked, recorded, brand }
         })
         .collect()
-    }
-
-    pub(super) fn end(&self, one: &ProcessInfo) {
-        let identity = Identity { boot: self.boot.clone(), pid: one.pid, start: one.start };
-        process::kill_verified(&identity, Kill::Force).expect("it can be killed");
     }
 
     /// Whoever has our marks, but for the decoys.
