@@ -463,9 +463,9 @@ impl Hub {
 
     fn to_server(&mut self, instance: InstanceId, bytes: Bytes, number: Option<u64>) {
         let sent = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
-            Some(Body::Running(running)) => running.send(bytes, number),
+            Some(Body::Running(running)) => running.send(bytes.clone(), number),
             Some(Body::Builtin) => {
-                self.ask_builtin(instance, bytes);
+                self.ask_builtin(instance, bytes.clone());
                 Ok(())
             }
             Some(Body::Waiting | Body::Spawning | Body::Unwanted | Body::Stopping(_)) | None => {
@@ -474,8 +474,11 @@ impl Hub {
         };
         if let Err(unsent) = sent {
             tracing::debug!(?instance, %unsent, "not sent");
-            let ending = unsent == Unsent::Closed;
-            self.pending.extend(number.map(|number| Event::Unsent { instance, number, ending }));
+            let why = match unsent {
+                Unsent::Full { .. } => exai_mux::Unsent::Full,
+                Unsent::Closed => exai_mux::Unsent::Ending(bytes),
+            };
+            self.pending.extend(number.map(|number| Event::Unsent { instance, number, why }));
         }
     }
 

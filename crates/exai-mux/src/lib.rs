@@ -32,6 +32,7 @@ mod downstream;
 mod event;
 mod health;
 mod instance;
+mod lanes;
 mod level;
 mod lifecycle;
 pub mod names;
@@ -44,5 +45,5 @@ mod upstream;
 pub mod view;
 
 pub use discovery::Discovery;
-pub use event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId};
+pub use event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, Unsent};
 pub use router::Router;
