@@ -166,7 +166,9 @@ impl Router {
             Owner::Client { client, .. } => Some(*client),
             Owner::Router(_) => None,
         };
-        lane.into_iter().for_each(|client| instance.lanes.opened(client));
+        if let Some(client) = lane {
+            instance.lanes.opened(client);
+        }
         let request = InFlight { owner, lane, deadline: limit.min(now.time + instance.call_timeout), limit };
         // Registered before it is written: a fast answer must find it.
         instance.in_flight.insert(number, request);
