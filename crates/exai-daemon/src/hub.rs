@@ -301,9 +301,11 @@ impl Hub {
             HubEvent::Ask(question) => self.reply(question),
             HubEvent::Loaded { outcome, reply } => {
                 let outcome = outcome.map(|config| {
-                    tracing::info!(servers = config.servers.len(), "configuration loaded");
-                    self.config = config;
-                    self.configure();
+                    if config != self.config {
+                        tracing::info!(servers = config.servers.len(), "configuration loaded");
+                        self.config = config;
+                        self.configure();
+                    }
                 });
                 // The last good one stays in force.
                 let _ = reply.send(outcome);
@@ -332,16 +334,8 @@ impl Hub {
                 let _ = reply.send(crate::status::list(&self.config, &self.facts()));
             }
             Question::Reload(reply) => {
-                let (home, hub) = (self.host.home.clone(), self.handle.clone());
-                self.host.tasks.spawn(async move {
-                    let loaded = tokio::task::spawn_blocking(move || exai_config::load(&home)).await;
-                    let outcome = match loaded {
-                        Ok(loaded) => loaded.map_err(|error| error.to_string()),
-                        Err(panic) => Err(format!("BUG: {panic}")),
-                    };
-                    // A hub that is gone needs no configuration.
-                    let _ = hub.send(HubEvent::Loaded { outcome, reply }).await;
-                });
+                let (about, hub) = (self.host.about.clone(), self.handle.clone());
+                self.host.tasks.spawn_blocking(move || about.config.read_again(&hub, reply));
             }
             Question::RestartServer { server, reply } => {
                 let known = self.router.servers().into_iter().find(|known| *known.name == *server);

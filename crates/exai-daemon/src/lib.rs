@@ -32,6 +32,7 @@ mod link;
 mod logging;
 mod picture;
 mod record;
+mod reload;
 mod running;
 mod selfcheck;
 mod serve;

@@ -2,7 +2,7 @@
 //!
 //! A thread of its own, which works even while the runtime is jammed. It looks at the lock file, at the
 //! socket's name, at `daemon.json` and at the token; it touches nothing that is not the daemon's, and
-//! never what somebody put in the place of the state directory.
+//! never what somebody put in the place of the state directory. And it looks whether `config.toml` has changed.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +17,7 @@ use exai_proto::link::ByeReason;
 
 use crate::door::Door;
 use crate::hub::{HubEvent, HubHandle, Question};
+use crate::reload::{Lookout, SETTLE};
 use crate::status::About;
 use crate::token::{self, Token};
 use crate::{logging, record};
@@ -63,6 +64,7 @@ impl SelfCheck {
         let (end, ended) = sync_channel(1);
         let mut checker = Checker {
             place: kept.home.path().canonicalize()?,
+            lookout: Lookout::new(&kept.about.config),
             kept,
             trouble: None,
             lost: 0,
@@ -73,8 +75,15 @@ impl SelfCheck {
         };
         std::thread::Builder::new().name("self-check".to_owned()).stack_size(256 * 1024).spawn(
             move || {
-                while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(EVERY) {
-                    checker.look();
+                let (mut next, mut wait) = (Instant::now() + EVERY, EVERY);
+                while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
+                    if next <= Instant::now() {
+                        checker.look();
+                        next = Instant::now() + EVERY;
+                    }
+                    let changing = checker.lookout.look(&checker.kept.about.config, &checker.kept.hub);
+                    let until = next.saturating_duration_since(Instant::now());
+                    wait = if changing { until.min(SETTLE) } else { until };
                 }
                 // Nobody waits any more, if this look took too long.
                 let _ = end.send(());
@@ -94,6 +103,7 @@ struct Checker {
     kept: Kept,
     /// Where the state directory was when the daemon started, links resolved.
     place: PathBuf,
+    lookout: Lookout,
     /// What the log says already.
     trouble: Option<String>,
     /// How often in a row another process held the new lock file.

@@ -19,6 +19,7 @@ use crate::environment::Environment;
 use crate::hosting::Host;
 use crate::http::Sessions;
 use crate::hub::{Hub, HubEvent, HubHandle};
+use crate::reload::ConfigFile;
 use crate::selfcheck::{Kept, SelfCheck};
 use crate::starting::Starting;
 use crate::status::About;
@@ -113,7 +114,7 @@ fn run(home: &Home, starting: &Starting) -> Result<(), ServeError> {
     // Should a guard be killed, what it guarded comes to us.
     exai_os::tree::adopt_orphans().map_err(failed("failed to become a subreaper"))?;
     starting.step("reading its configuration");
-    let config = exai_config::load(home)?;
+    let (file, config) = ConfigFile::open(home)?;
     let token = Token::load_or_create(home).map_err(failed("failed to write the token"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -122,7 +123,7 @@ fn run(home: &Home, starting: &Starting) -> Result<(), ServeError> {
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(failed("failed to start the runtime"))?;
-    let outcome = runtime.block_on(life(home, config, token, &held, starting));
+    let outcome = runtime.block_on(life(home, (file, config), token, &held, starting));
     // What still blocks (a login shell that hangs) is not waited for.
     runtime.shutdown_background();
     drop(held);
@@ -165,7 +166,7 @@ fn take_lock(home: &Home) -> Result<Held, ServeError> {
 
 async fn life(
     home: &Home,
-    config: exai_config::Config,
+    (file, config): (ConfigFile, exai_config::Config),
     token: Token,
     held: &Held,
     starting: &Starting,
@@ -197,6 +198,7 @@ async fn life(
         launchers: record::launchers(),
         local: Mutex::new(endpoint.to_string()),
         tcp: Mutex::default(),
+        config: file,
     });
     for (addr, bound) in &tcp {
         door::note(&about, *addr, bound);

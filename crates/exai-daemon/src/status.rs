@@ -16,9 +16,10 @@ use exai_proto::documents::{
 use crate::builtin;
 use crate::holder::Holder;
 use crate::picture::{Picture, Tree};
+use crate::reload::ConfigFile;
 use crate::watch::Watch;
 
-/// What does not change while the daemon runs, and where it listens.
+/// What does not change while the daemon runs, where it listens, and the file that configures it.
 #[derive(Debug)]
 pub(crate) struct About {
     pub(crate) instance: String,
@@ -31,6 +32,7 @@ pub(crate) struct About {
     /// The local socket: another one, should somebody remove it.
     pub(crate) local: Mutex<String>,
     pub(crate) tcp: Mutex<Vec<Tcp>>,
+    pub(crate) config: ConfigFile,
 }
 
 /// One TCP address the daemon wants to serve.
@@ -273,7 +275,7 @@ impl Facts {
             detail: format!("pid {}: {}", one.pid, one.reason),
             fix: Some("exai ps".to_owned()),
         });
-        missing.chain(failed).chain(unexpected).collect()
+        self.daemon.config.findings().into_iter().chain(missing).chain(failed).chain(unexpected).collect()
     }
 }
 

@@ -7,6 +7,7 @@ mod bad_input;
 mod chaos;
 mod cleanup;
 mod commands;
+mod config;
 mod containment;
 mod doctor;
 mod faults;
