@@ -53,3 +53,4 @@ mod websocket;
 
 pub use serve::{Options, ServeError, serve};
 pub use status::listed;
+pub use token::rotate_token;

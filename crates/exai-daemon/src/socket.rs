@@ -75,7 +75,12 @@ pub(crate) async fn serve(
         client,
         socket: ours,
         speech,
-        controls: Controls { hub: rooms.hub.clone(), replies: controls },
+        controls: Controls {
+            hub: rooms.hub.clone(),
+            token: rooms.token.clone(),
+            home: rooms.home.clone(),
+            replies: controls,
+        },
         turns: Turns::new(),
     };
     let outcome = tokio::select! {

@@ -46,6 +46,8 @@ enum Command {
     Call(CallArgs),
     /// Show the log of the daemon or of a server
     Logs(LogsArgs),
+    /// Change the token that WebSocket and HTTP clients show
+    Token(TokenArgs),
     /// Show what a daemon that died left behind, and end and remove it
     Cleanup(CleanupArgs),
     /// Try everything that exai promises, in a private instance
@@ -199,6 +201,20 @@ pub(crate) struct LogsArgs {
     pub(crate) server: Option<String>,
 }
 
+/// `exai token`.
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    #[command(subcommand)]
+    pub(crate) action: TokenAction,
+}
+
+/// What is done with the token.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenAction {
+    /// Make a new one; the old one is refused from then on
+    Rotate,
+}
+
 /// `exai cleanup`.
 #[derive(Debug, Args)]
 pub(crate) struct CleanupArgs {
@@ -254,6 +270,7 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Tools(args) => commands::tools::run(args, &printer),
         Command::Call(args) => commands::call::run(&args, &printer),
         Command::Logs(args) => commands::logs::run(&args, &printer),
+        Command::Token(args) => commands::token::run(&args, &printer),
         Command::Cleanup(args) => commands::cleanup::run(&args, &printer),
         Command::Selftest(args) => commands::selftest::run(&args, &printer),
         Command::SelftestServer(args) => commands::selftest::server::run(&args, &printer),

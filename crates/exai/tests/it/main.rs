@@ -20,4 +20,5 @@ mod routing;
 mod selftest;
 mod slow;
 mod support;
+mod token;
 mod url;
