@@ -39,7 +39,7 @@ use crate::{link, websocket};
 
 /// How many connections there may be on the local socket, and how many on TCP. Apart from each other: TCP
 /// connections cost their owner nothing, and must not lock the shims out.
-const MOST_CONNECTIONS: usize = 1024;
+pub(crate) const MOST_CONNECTIONS: usize = 1024;
 /// How long a connection may take to send a request's head.
 const HEAD: Duration = Duration::from_secs(5);
 /// How often a held port is tried again.

@@ -20,6 +20,7 @@
 mod adopted;
 mod builtin;
 pub mod command_line;
+mod counters;
 mod door;
 mod environment;
 mod guard;

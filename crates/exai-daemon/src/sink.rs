@@ -17,9 +17,9 @@ pub(crate) const MANY: usize = 4 * 1024 * 1024;
 /// How many bytes may wait for one client. A plain limit would have to be larger than the largest message, or a
 /// little that waits would cut a healthy client when a large answer comes.
 pub(crate) const CLIENT_BYTES: Bound = Bound { relaxed: MANY, limit: 24 * 1024 * 1024 };
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// An HTTP session without a stream that has not been used for this long is ended.
-const IDLE: Duration = Duration::from_mins(30);
+pub(crate) const IDLE: Duration = Duration::from_mins(30);
 
 /// The way to one client. Pushing never waits.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ enum Command {
     /// Restart the daemon, or one server
     Restart(RestartArgs),
     /// Say whether the daemon runs, what it hosts and who uses it
-    Status(JsonArgs),
+    Status(StatusArgs),
     /// List every process of exai: what it is, and how that is known
     Ps(PsArgs),
     /// Look for what is wrong, and explain it
@@ -66,6 +66,16 @@ pub(crate) struct JsonArgs {
     /// Print a JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `exai status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+    /// Say also what the daemon bounds and has counted
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
 }
 
 /// `exai ps`.

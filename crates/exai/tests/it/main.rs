@@ -9,6 +9,7 @@ mod cleanup;
 mod commands;
 mod config;
 mod containment;
+mod counters;
 mod doctor;
 mod faults;
 mod hold;

@@ -37,6 +37,7 @@ fn a_client_that_does_not_read_is_cut_with_a_reason_and_the_others_are_served() 
     }
     eventually("the client is cut", LIMIT, || log(&instance).contains("too much waits for this client"));
     assert_eq!(reader.call("echo", &json!({"message": "still here"})), "still here");
+    assert!(instance.status()["counters"]["clients_cut"].as_u64() >= Some(1));
     deaf.kill().expect("it can be killed");
     deaf.wait().expect("it can be waited for");
 }
