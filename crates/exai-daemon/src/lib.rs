@@ -19,6 +19,7 @@
 
 mod adopted;
 mod builtin;
+mod coalesce;
 pub mod command_line;
 mod counters;
 mod door;
