@@ -12,13 +12,13 @@ use exai_proto::{Id, Kind as Shape, Message};
 use crate::event::ClientId;
 
 /// How many requests of all clients a server is given at a time.
-const WINDOW: u32 = 64;
+pub(crate) const WINDOW: u32 = 64;
 /// How many of one client it is given whatever the others have there.
-const SHARE: u32 = 4;
+pub(crate) const SHARE: u32 = 4;
 /// How long a request waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// How many bytes may wait for their turn at one server.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// A request that is held back.
 #[derive(Debug)]

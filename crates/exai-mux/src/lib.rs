@@ -27,6 +27,7 @@
 mod aggregate;
 mod catalogue;
 mod client;
+pub mod counts;
 mod discovery;
 mod downstream;
 mod event;
