@@ -5,24 +5,26 @@
 //! answered when its patience ends), *under way* (written: answered by the daemon, or, when the link is lost, asked
 //! again once if that can do no harm, or answered -31002), or answered. A cancelled one is in none and gets none.
 
-use std::collections::HashMap;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use exai_proto::answer::{self, Failure, FailureData, Source};
+use exai_proto::json::{self, Edit};
 use exai_proto::link::ByeReason;
-use exai_proto::{Id, json, limits};
+use exai_proto::{Id, limits};
 
 use crate::glance::{self, Glance};
 
 mod memory;
 mod methods;
+mod questions;
 mod under_way;
 mod waiting;
 
 use memory::Memory;
 use methods::{Method, starts_again};
+use questions::{Name, Questions};
 use under_way::{Effect, Entry, Fate, UnderWay};
 use waiting::{Queue, Turn, Waiting};
 
@@ -57,7 +59,7 @@ enum Why {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Booked {
     Written,
-    /// It need not be written: it cancels what was not written either.
+    /// It need not be written: it cancels what was not written either, or answers nothing that is asked.
     Needless,
 }
 
@@ -66,6 +68,8 @@ enum Booked {
 pub enum Up {
     /// Write it to the daemon now.
     Send,
+    /// Write this to the daemon instead of it. It counts as the line.
+    SendThis(Vec<u8>),
     /// It waits for a daemon, or is dropped.
     Kept,
     /// Write this to the client (lines). Parts of a batch may wait nevertheless.
@@ -93,10 +97,7 @@ pub struct Session {
     /// Progress tokens of requests that were asked again. A second run begins at the bottom, and progress must not
     /// go back. How far the first had come is not known: that would be to read all progress on the ordinary way.
     silenced: Vec<Id>,
-    /// Requests of servers that the client has not answered.
-    asked: HashMap<Id, u32>,
-    /// The same from daemons that are gone: the client's answers to these go nowhere.
-    stale: HashMap<Id, u32>,
+    questions: Questions,
     trouble: String,
 }
 
@@ -110,8 +111,7 @@ impl Session {
             waiting: Queue::default(),
             repeatable: HashSet::new(),
             silenced: Vec::new(),
-            asked: HashMap::new(),
-            stale: HashMap::new(),
+            questions: Questions::default(),
             trouble: String::new(),
         }
     }
@@ -119,9 +119,6 @@ impl Session {
     /// A line of the client, which is no longer than a message may be. After [`Up::Send`] it counts as
     /// written until [`Session::unsent`] says otherwise.
     pub fn up(&mut self, line: &[u8], now: Instant) -> Up {
-        if self.drops(line) {
-            return Up::Kept;
-        }
         if let Some(refusal) = self.collision(line) {
             return Up::Answer(refusal);
         }
@@ -134,13 +131,17 @@ impl Session {
         if !passes {
             return self.keep(line, now);
         }
-        let mut needless = true;
-        let mut seen = false;
+        let (mut seen, mut needless, mut edits) = (false, true, Vec::new());
         glance::each(line, |part, glance| {
-            needless &= self.register(line, part, glance, Turn::First, PATIENCE) == Booked::Needless;
+            needless &=
+                self.register(line, part, glance, Turn::First, PATIENCE, &mut edits) == Booked::Needless;
             seen = true;
         });
-        if seen && needless { Up::Kept } else { Up::Send }
+        match edits {
+            _ if seen && needless => Up::Kept,
+            edits if edits.is_empty() => Up::Send,
+            edits => Up::SendThis(json::splice(line, edits)),
+        }
     }
 
     /// The answer to a line that is longer than a message may be.
@@ -196,7 +197,8 @@ impl Session {
         for Waiting { line, until, turn } in &waiting {
             let patience = until.saturating_duration_since(now);
             glance::each(line, |part, glance| {
-                self.register(line, part, glance, *turn, patience);
+                // No answers wait, so there is nothing to edit.
+                self.register(line, part, glance, *turn, patience, &mut Vec::new());
             });
         }
         waiting.into_iter().map(|waiting| waiting.line).collect()
@@ -224,18 +226,33 @@ impl Session {
                 }
             }
             Glance::Request { id, .. } => {
-                *self.asked.entry(Id::from_json(&message[id])).or_default() += 1;
+                if let Some(edit) = self.questions.asked(&message[id.clone()]).edit(id) {
+                    verdict = Down::Instead(line_of(&json::splice(message, vec![edit])));
+                }
             }
-            Glance::Notification { method } => {
-                if !self.silenced.is_empty() && &message[method] == b"notifications/progress" {
+            Glance::Notification { method } => match &message[method] {
+                b"notifications/progress" if !self.silenced.is_empty() => {
                     let token = glance::seek(message, part.start, &["params", "progressToken"]);
-                    if token
-                        .is_some_and(|at| self.silenced.iter().any(|id| id.as_json() == &message[at.clone()]))
-                    {
+                    let token = token.map(|at| &message[at]);
+                    if token.is_some_and(|token| self.silenced.iter().any(|id| id.as_json() == token)) {
                         verdict = Down::Instead(Vec::new());
                     }
                 }
-            }
+                b"notifications/cancelled" => {
+                    let Some(at) = glance::seek(message, part.start, &["params", "requestId"]) else {
+                        return;
+                    };
+                    match self.questions.withdrawn(&message[at.clone()]) {
+                        Name::Same => {}
+                        Name::Unknown => verdict = Down::Instead(Vec::new()),
+                        name @ Name::Other(_) => {
+                            let edits = name.edit(at).into_iter().collect();
+                            verdict = Down::Instead(line_of(&json::splice(message, edits)));
+                        }
+                    }
+                }
+                _ => {}
+            },
         });
         verdict
     }
@@ -261,14 +278,11 @@ impl Session {
     }
 
     /// The link is gone. What to tell the client (lines): one answer to each request that was under way and cannot
-    /// be asked again.
+    /// be asked again, and that nobody waits for its own answers.
     pub fn lost(&mut self, now: Instant) -> Vec<u8> {
         let stopped = matches!(self.phase, Phase::Leaving(ByeReason::Stop));
-        for (id, count) in self.asked.drain() {
-            *self.stale.entry(id).or_default() += count;
-        }
         let sentence = "the exai daemon went away while it worked on this; it may have been carried out";
-        let (mut lines, mut again) = (Vec::new(), Vec::new());
+        let (mut lines, mut again) = (self.questions.lost(), Vec::new());
         for (id, entry) in self.under_way.take_all() {
             let repeatable = entry.tool.as_deref().is_none_or(|tool| self.repeatable.contains(tool));
             let repeated = match entry.fate {
@@ -379,6 +393,7 @@ impl Session {
         glance: Glance,
         turn: Turn,
         patience: Duration,
+        edits: &mut Vec<Edit>,
     ) -> Booked {
         match glance {
             Glance::Request { id, method } => {
@@ -388,7 +403,12 @@ impl Session {
                 self.under_way.add(id, entry);
             }
             Glance::Response { id, .. } => {
-                forget(&mut self.asked, &line[id]);
+                let name = self.questions.answered(&line[id.clone()]);
+                let unknown = name == Name::Unknown;
+                edits.extend(name.edit(id));
+                if unknown {
+                    return Booked::Needless;
+                }
             }
             Glance::Notification { method } => match &line[method] {
                 b"notifications/initialized" => {
@@ -504,7 +524,7 @@ impl Session {
         let waits = match glance {
             // Whoever asked is gone, or about to go.
             Glance::Response { id, .. } => {
-                forget(&mut self.asked, &line[id]);
+                self.questions.answered(&line[id]);
                 false
             }
             Glance::Notification { method } => self.outlives_the_link(text, &line[method]),
@@ -546,17 +566,6 @@ impl Session {
             // On a question of a daemon that is gone.
             b"notifications/progress" => false,
             _ => true,
-        }
-    }
-
-    /// Whether the line answers a question of a daemon that is gone.
-    fn drops(&mut self, line: &[u8]) -> bool {
-        if self.stale.is_empty() {
-            return false;
-        }
-        match glance::at(line, 0) {
-            Some(Glance::Response { id, .. }) => forget(&mut self.stale, &line[id]),
-            Some(Glance::Request { .. } | Glance::Notification { .. }) | None => false,
         }
     }
 
@@ -603,17 +612,6 @@ impl Session {
 
 fn line_of(message: &[u8]) -> Vec<u8> {
     [message, b"\n"].concat()
-}
-
-/// Takes one off the count of `id`; whether there was one.
-fn forget(counts: &mut HashMap<Id, u32>, id: &[u8]) -> bool {
-    let id = Id::from_json(id);
-    let Some(count) = counts.get_mut(&id) else { return false };
-    *count -= 1;
-    if *count == 0 {
-        counts.remove(&id);
-    }
-    true
 }
 
 #[cfg(test)]

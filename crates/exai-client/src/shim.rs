@@ -10,6 +10,7 @@
 //! What is written to whom is decided by [`Session`], which has no I/O. Locks are taken in the order
 //! `writer`, `state`; `output` is taken alone. Nobody holds `state` while blocked in I/O.
 
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -156,13 +157,14 @@ impl<W: Write + Send + 'static> Shim<W> {
         if !places.is_empty() {
             let writer = lock(&self.writer);
             let mut kept = false;
-            let mut sending: Vec<&[u8]> = Vec::with_capacity(places.len());
+            let mut sending: Vec<Cow<'_, [u8]>> = Vec::with_capacity(places.len());
             let mut state = lock(&self.state);
             let now = Instant::now();
             for place in places {
                 let line = &lines.data()[place];
                 match state.session.up(line, now) {
-                    Up::Send => sending.push(line),
+                    Up::Send => sending.push(Cow::Borrowed(line)),
+                    Up::SendThis(line) => sending.push(Cow::Owned(line)),
                     Up::Kept => kept = true,
                     Up::Answer(answer) => {
                         kept = true;
@@ -186,7 +188,7 @@ impl<W: Write + Send + 'static> Shim<W> {
     }
 
     /// Writes lines that count as written; those that were not go back.
-    fn write_lines(&self, writer: Option<&Arc<Stream>>, lines: &[&[u8]], outgoing: &mut Outgoing) {
+    fn write_lines(&self, writer: Option<&Arc<Stream>>, lines: &[impl AsRef<[u8]>], outgoing: &mut Outgoing) {
         if lines.is_empty() {
             return;
         }
@@ -195,7 +197,7 @@ impl<W: Write + Send + 'static> Shim<W> {
             None => 0,
         };
         if written < lines.len() {
-            lock(&self.state).session.unsent(lines[written..].iter().copied(), Instant::now());
+            lock(&self.state).session.unsent(lines[written..].iter().map(AsRef::as_ref), Instant::now());
             // The downlink notices, and takes what is to be done next.
             if let Some(stream) = writer {
                 stream.close();
@@ -226,11 +228,9 @@ impl<W: Write + Send + 'static> Shim<W> {
             drop(state);
             // A daemon that takes nothing must not be waited for either.
             self.changed.notify_all();
-            let replay: Vec<&[u8]> = replay.iter().map(Vec::as_slice).collect();
             if outgoing.write(&mut &*stream, stream.speech(), &replay) < replay.len() {
                 stream.close();
             }
-            let waiting: Vec<&[u8]> = waiting.iter().map(Vec::as_slice).collect();
             self.write_lines(writer.as_ref(), &waiting, &mut outgoing);
             drop(writer);
             self.listen(&stream, &mut decoder);
