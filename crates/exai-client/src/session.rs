@@ -6,26 +6,28 @@
 //! again once if that can do no harm, or answered -31002), or answered. A cancelled one is in none and gets none.
 
 use std::collections::HashSet;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use exai_proto::answer::{self, Failure, FailureData, Source};
-use exai_proto::json::{self, Edit};
+use exai_proto::json;
 use exai_proto::link::ByeReason;
 use exai_proto::{Id, limits};
 
 use crate::glance::{self, Glance};
 
+mod booking;
+mod keeping;
 mod memory;
 mod methods;
 mod questions;
 mod under_way;
 mod waiting;
 
+use booking::Booked;
 use memory::Memory;
-use methods::{Method, starts_again};
+use methods::starts_again;
 use questions::{Name, Questions};
-use under_way::{Effect, Entry, Fate, UnderWay};
+use under_way::{Effect, Fate, UnderWay};
 use waiting::{Queue, Turn, Waiting};
 
 /// For how long a request waits for a daemon, all its waiting together.
@@ -53,14 +55,6 @@ enum Why {
     Stopped,
     /// Nobody tries to start one for now: there is nothing to wait for.
     Hopeless,
-}
-
-/// What [`Session::register`] has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Booked {
-    Written,
-    /// It need not be written: it cancels what was not written either, or answers nothing that is asked.
-    Needless,
 }
 
 /// What to do with a line of the client.
@@ -149,31 +143,6 @@ impl Session {
         let sentence = format!("a message may have {} MiB", limits::MESSAGE_BYTES >> 20);
         let data = FailureData::new(Source::Shim, Failure::RequestTooLarge);
         line_of(&answer::failure(&id.unwrap_or_else(Id::null), &sentence, &data))
-    }
-
-    /// These lines were to be sent and were not written whole: they go first on the next link. Must be
-    /// called before [`Session::lost`] for the link that they were meant for.
-    pub fn unsent<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>, now: Instant) {
-        let mut back = Vec::new();
-        for line in lines {
-            glance::each(line, |part, glance| match glance {
-                Glance::Request { id, .. } => {
-                    // What is not under way was cancelled meanwhile.
-                    let Some(entry) = self.end(&Id::from_json(&line[id])) else { return };
-                    let turn = if entry.fate == Fate::SecondTime { Turn::Second } else { Turn::First };
-                    back.push(Waiting { line: line[part].to_vec(), until: now + entry.patience, turn });
-                }
-                Glance::Notification { method } => {
-                    if self.outlives_the_link(&line[part.clone()], &line[method]) {
-                        let until = now + PATIENCE;
-                        back.push(Waiting { line: line[part].to_vec(), until, turn: Turn::First });
-                    }
-                }
-                // Whoever asked is gone.
-                Glance::Response { .. } => {}
-            });
-        }
-        self.waiting.put_first(back);
     }
 
     /// A daemon is there. What must be written to it before anything else, if anything.
@@ -383,212 +352,6 @@ impl Session {
     /// Whether the daemon owes anything: then it must show that it lives.
     pub fn expects(&self) -> bool {
         !self.under_way.is_empty() || self.memory.expects()
-    }
-
-    /// Books a message as written.
-    fn register(
-        &mut self,
-        line: &[u8],
-        part: Range<usize>,
-        glance: Glance,
-        turn: Turn,
-        patience: Duration,
-        edits: &mut Vec<Edit>,
-    ) -> Booked {
-        match glance {
-            Glance::Request { id, method } => {
-                let id = Id::from_json(&line[id]);
-                let entry = self.entry(&id, &line[part], &line[method], turn, patience);
-                self.silenced.extend(entry.silenced.clone());
-                self.under_way.add(id, entry);
-            }
-            Glance::Response { id, .. } => {
-                let name = self.questions.answered(&line[id.clone()]);
-                let unknown = name == Name::Unknown;
-                edits.extend(name.edit(id));
-                if unknown {
-                    return Booked::Needless;
-                }
-            }
-            Glance::Notification { method } => match &line[method] {
-                b"notifications/initialized" => {
-                    self.memory.confirms(&line[part]);
-                }
-                b"notifications/cancelled" => return self.cancel(&line[part]),
-                _ => {}
-            },
-        }
-        Booked::Written
-    }
-
-    fn entry(&mut self, id: &Id, text: &[u8], method: &[u8], turn: Turn, patience: Duration) -> Entry {
-        let parameter = |key: &str| glance::seek(text, 0, &["params", key]);
-        let again = |under_way: &UnderWay| match turn {
-            Turn::First if under_way.can_keep(text.len()) => Fate::Again(text.to_vec()),
-            Turn::First => Fate::Once,
-            Turn::Second => Fate::SecondTime,
-        };
-        let mut entry = Entry::new(Fate::Once, patience);
-        match Method::of(method) {
-            Method::Opening => {
-                self.memory.opens(id.clone(), text);
-                entry.fate = Fate::Opening;
-            }
-            Method::List(list) => {
-                self.memory.lists(list);
-                entry.fate = again(&self.under_way);
-            }
-            Method::Harmless => entry.fate = again(&self.under_way),
-            Method::Call => {
-                let tool = parameter("name").and_then(|at| json::string(text, at));
-                if turn == Turn::Second || tool.as_deref().is_some_and(|tool| self.repeatable.contains(tool))
-                {
-                    entry.fate = again(&self.under_way);
-                }
-                entry.tool = tool.map(|tool| Box::from(&*tool));
-            }
-            Method::Level => {
-                entry.effect =
-                    parameter("level").map_or(Effect::Nothing, |at| Effect::Level(text[at].into()));
-            }
-            Method::Subscribe => {
-                entry.effect =
-                    parameter("uri").map_or(Effect::Nothing, |at| Effect::Subscribe(text[at].into()));
-            }
-            // Whatever the answer: the client does not want it any more.
-            Method::Unsubscribe => {
-                if let Some(at) = parameter("uri") {
-                    self.memory.unsubscribes(&text[at]);
-                }
-            }
-            Method::Other => {}
-        }
-        if turn == Turn::Second {
-            let token = glance::seek(text, 0, &["params", "_meta", "progressToken"]);
-            entry.silenced = token.map(|at| Id::from_json(&text[at]));
-        }
-        entry
-    }
-
-    /// A request is not under way any more.
-    fn end(&mut self, id: &Id) -> Option<Entry> {
-        let entry = self.under_way.end(id)?;
-        if let Some(token) = &entry.silenced {
-            self.silenced.retain(|silenced| silenced != token);
-        }
-        Some(entry)
-    }
-
-    /// The client wants no answer to a request any more, and gets none.
-    fn cancel(&mut self, notification: &[u8]) -> Booked {
-        let Some(unwanted) = glance::seek(notification, 0, &["params", "requestId"]) else {
-            return Booked::Written;
-        };
-        let unwanted = &notification[unwanted];
-        if !self.waiting.is_empty() && self.waiting.cancel(unwanted) {
-            return Booked::Needless;
-        }
-        let unwanted = Id::from_json(unwanted);
-        if !self.under_way.is_opening(&unwanted) {
-            self.end(&unwanted);
-        }
-        Booked::Written
-    }
-
-    /// Takes in what cannot be written now, each message of a batch for itself.
-    fn keep(&mut self, line: &[u8], now: Instant) -> Up {
-        let wish = starts_again(line);
-        let (mut answers, mut seen) = (Vec::new(), false);
-        glance::each(line, |part, glance| {
-            seen = true;
-            let text = &line[part];
-            if let Some((failure, sentence)) = self.keep_part(line, text, glance, wish, now) {
-                answers.extend_from_slice(&methods::answers(text, failure, &sentence));
-            }
-        });
-        // What is no message is the daemon's to answer.
-        if !seen && self.waiting.has_room(line.len()) {
-            self.waiting.push(Waiting { line: line.to_vec(), until: now + PATIENCE, turn: Turn::First });
-        }
-        if answers.is_empty() { Up::Kept } else { Up::Answer(answers) }
-    }
-
-    fn keep_part(
-        &mut self,
-        line: &[u8],
-        text: &[u8],
-        glance: Glance,
-        wish: bool,
-        now: Instant,
-    ) -> Option<(Failure, String)> {
-        let waits = match glance {
-            // Whoever asked is gone, or about to go.
-            Glance::Response { id, .. } => {
-                self.questions.answered(&line[id]);
-                false
-            }
-            Glance::Notification { method } => self.outlives_the_link(text, &line[method]),
-            Glance::Request { .. } => {
-                match self.phase {
-                    Phase::Down { why: Why::Stopped, .. } if wish => {
-                        // From here on there is a new beginning.
-                        self.phase = Phase::Down { since: now, why: Why::Lost };
-                    }
-                    Phase::Down { why: Why::Stopped | Why::Hopeless, .. } => {
-                        return Some((Failure::DaemonUnavailable, self.no_daemon()));
-                    }
-                    Phase::Down { since, why: Why::Lost } if now.duration_since(since) >= PATIENCE => {
-                        return Some((Failure::DaemonUnavailable, self.no_daemon()));
-                    }
-                    Phase::Down { why: Why::Lost, .. } | Phase::Up | Phase::Holding | Phase::Leaving(_) => {}
-                }
-                if !self.waiting.has_room(text.len()) {
-                    let sentence = "too many requests wait for the exai daemon".to_owned();
-                    return Some((Failure::Overloaded, sentence));
-                }
-                true
-            }
-        };
-        if waits && self.waiting.has_room(text.len()) {
-            self.waiting.push(Waiting { line: text.to_vec(), until: now + PATIENCE, turn: Turn::First });
-        }
-        None
-    }
-
-    /// Whether a notification that was not written means anything to the next daemon.
-    fn outlives_the_link(&mut self, text: &[u8], method: &[u8]) -> bool {
-        match method {
-            b"notifications/initialized" => !self.memory.confirms(text),
-            b"notifications/cancelled" => {
-                self.cancel(text);
-                false
-            }
-            // On a question of a daemon that is gone.
-            b"notifications/progress" => false,
-            _ => true,
-        }
-    }
-
-    /// The refusal of a line that uses an id of our own.
-    fn collision(&self, line: &[u8]) -> Option<Vec<u8>> {
-        if !self.memory.expects() {
-            return None;
-        }
-        let (mut ids, mut collides) = (Vec::new(), false);
-        glance::each(line, |_, glance| {
-            if let Glance::Request { id, .. } = glance {
-                collides |= self.memory.is_minted(&line[id.clone()]);
-                ids.push(id);
-            }
-        });
-        let refuse = |id: Range<usize>| {
-            line_of(&answer::error(
-                &Id::from_json(&line[id]),
-                -32600,
-                "exai itself uses such an id at the moment",
-            ))
-        };
-        collides.then(|| ids.into_iter().flat_map(refuse).collect())
     }
 
     fn no_daemon(&self) -> String {

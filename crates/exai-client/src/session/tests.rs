@@ -1,6 +1,9 @@
+use exai_proto::limits;
+
 use super::waiting::MOST;
 use super::*;
 
+mod any_order;
 mod asking;
 mod repeating;
 mod replaying;
