@@ -112,33 +112,35 @@ fn a_call_that_may_have_been_executed_gets_one_error_and_one_that_was_cancelled_
 
 #[test]
 fn subscriptions_and_log_level_are_restored_and_what_may_have_changed_is_said() {
-    let instance = Instance::with_fixture(&[]);
-    let mut client = instance.client("fix");
-    for (method, params) in [
-        ("tools/list", json!({})),
-        ("logging/setLevel", json!({"level": "error"})),
-        ("resources/subscribe", json!({"uri": "test://static"})),
-        ("resources/subscribe", json!({"uri": "test://big"})),
-        ("resources/unsubscribe", json!({"uri": "test://big"})),
-    ] {
-        let answer = client.ask(method, &params);
-        assert!(answer.get("result").is_some(), "{method}: {answer}");
-    }
-    for round in 1..=2 {
-        end(&daemon(&instance));
-        let told: Vec<Value> = vec![client.receive(), client.receive()];
-        let methods: Vec<&str> = told.iter().filter_map(|message| message["method"].as_str()).collect();
-        assert_eq!(
-            methods,
-            ["notifications/tools/list_changed", "notifications/resources/updated"],
-            "{told:?}"
-        );
-        assert_eq!(told[1]["params"]["uri"], "test://static");
-        assert_eq!(client.call("subscriptions", &json!({})), r#"["test://static"]"#, "round {round}");
-        let log = |level: &str| json!({"level": level, "text": "x"});
-        assert_eq!(client.call("log", &log("warning")), "not wanted");
-        assert_eq!(client.call("log", &log("error")), "sent");
-        assert_eq!(client.call("touch_resource", &json!({"uri": "test://static"})), "sent");
+    for (server, prefix) in [(&["--server", "fix"][..], ""), (&[], "fix__")] {
+        let instance = Instance::with_fixture(&[]);
+        let mut client = instance.shim(server);
+        client.initialize(&json!({}));
+        for (method, params) in [
+            ("tools/list", json!({})),
+            ("logging/setLevel", json!({"level": "error"})),
+            ("resources/subscribe", json!({"uri": "test://static"})),
+            ("resources/subscribe", json!({"uri": "test://big"})),
+            ("resources/unsubscribe", json!({"uri": "test://big"})),
+        ] {
+            let answer = client.ask(method, &params);
+            assert!(answer.get("result").is_some(), "{method}: {answer}");
+        }
+        let tool = |name: &str| format!("{prefix}{name}");
+        for round in 1..=2 {
+            end(&daemon(&instance));
+            let mut told: Vec<Value> = vec![client.receive(), client.receive()];
+            told.sort_by_key(|message| message["method"].to_string());
+            assert_eq!(told[0]["params"]["uri"], "test://static", "{told:?}");
+            let methods: Vec<&str> = told.iter().filter_map(|message| message["method"].as_str()).collect();
+            assert_eq!(methods, ["notifications/resources/updated", "notifications/tools/list_changed"]);
+            let subscriptions = client.call(&tool("subscriptions"), &json!({}));
+            assert_eq!(subscriptions, r#"["test://static"]"#, "{prefix}, round {round}");
+            let log = |level: &str| json!({"level": level, "text": "x"});
+            assert_eq!(client.call(&tool("log"), &log("warning")), "not wanted", "{prefix}");
+            assert_eq!(client.call(&tool("log"), &log("error")), "sent");
+            assert_eq!(client.call(&tool("touch_resource"), &json!({"uri": "test://static"})), "sent");
+        }
     }
 }
 
