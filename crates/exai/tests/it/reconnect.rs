@@ -200,3 +200,27 @@ fn a_daemon_that_cannot_start_for_long_is_found_again_by_the_shim_itself() {
     eventually("a call succeeds", SECOND * 45, || client.ask("tools/call", &echo).get("result").is_some());
     eprintln!("{told} calls were told why; {:.1?} after it was mended they succeed", mended.elapsed());
 }
+
+#[test]
+fn a_shim_that_owes_nothing_sleeps() {
+    let instance = Instance::with_fixture(&[]);
+    let mut client = instance.client("fix");
+    client.call("echo", &json!({"message": "x"}));
+    let tasks = format!("/proc/{}/task", client.pid());
+    let woken = || -> u64 {
+        let tasks = std::fs::read_dir(&tasks).expect("its threads").flatten();
+        let status =
+            tasks.map(|task| std::fs::read_to_string(task.path().join("status")).expect("its status"));
+        let count = |status: String| -> Option<u64> {
+            let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"))?;
+            line.split_whitespace().last()?.parse().ok()
+        };
+        status.filter_map(count).sum()
+    };
+    // Who keeps the time looks once more after the call.
+    eventually("nobody is woken for two seconds", SECOND * 15, || {
+        let before = woken();
+        thread::sleep(SECOND * 2);
+        woken() == before
+    });
+}
