@@ -10,7 +10,7 @@ use exai_config::{Config, ServerKind};
 use exai_mux::{About, ClientId, Discovery, Down, Effect, Endpoint, Event, InstanceId, Router};
 use exai_os::failpoint;
 use exai_proto::answer::{self, Failure, FailureData, Source};
-use exai_proto::documents::{Ps, ServerState, Servers, Status};
+use exai_proto::documents::{Ps, SCHEMA, ServerState, Servers, Status, Why};
 use exai_proto::link::ByeReason;
 use exai_proto::{Id, Kind, Message, ParseError};
 use exai_supervisor::outbox::Unsent;
@@ -26,8 +26,10 @@ use crate::running::Running;
 use crate::sink::{LetGo, Sink};
 use crate::status::{ClientFacts, Facts, InstanceFacts};
 use crate::stopping::Stopping;
+use crate::store::Store;
 use crate::turns::Turn;
 use crate::upstream_http;
+use crate::verdicts::Verdicts;
 
 /// How many events may wait. Whoever has more to say waits until there is room.
 const EVENTS: usize = 1024;
@@ -74,6 +76,10 @@ pub(crate) enum Question {
     Ps(oneshot::Sender<Ps>),
     Servers(oneshot::Sender<Servers>),
     Reload(oneshot::Sender<Result<(), String>>),
+    Why {
+        server: String,
+        reply: oneshot::Sender<Result<Why, String>>,
+    },
     RestartServer {
         server: String,
         reply: oneshot::Sender<Result<usize, String>>,
@@ -187,8 +193,9 @@ pub(crate) struct Hub {
     clients: HashMap<ClientId, Connected>,
     hosted: HashMap<InstanceId, Hosted>,
     restarts: HashMap<Arc<str>, u32>,
-    /// What is known of servers, for the next daemon.
-    discoveries: discovery::Store,
+    /// What is kept for the next daemon.
+    store: Store,
+    verdicts: Verdicts,
     counters: Counters,
     handle: HubHandle,
     jobs: mpsc::Sender<(InstanceId, JobEvent)>,
@@ -209,7 +216,8 @@ impl Hub {
         let (jobs, job_events) = mpsc::channel(EVENTS);
         // A nonce is random, and begins with more than 32 bits of it.
         let epoch = host.about.instance.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        let discoveries = discovery::Store::start(host.home.clone(), &host.tasks);
+        let store = Store::start(&host.tasks);
+        let verdicts = Verdicts::load(&host.home);
         let hub = Hub {
             router: Router::new(epoch.unwrap_or_default()),
             config,
@@ -217,7 +225,8 @@ impl Hub {
             clients: HashMap::new(),
             hosted: HashMap::new(),
             restarts: HashMap::new(),
-            discoveries,
+            store,
+            verdicts,
             counters: Counters::default(),
             handle,
             jobs,
@@ -358,6 +367,9 @@ impl Hub {
                 let (about, hub) = (self.host.about.clone(), self.handle.clone());
                 self.host.tasks.spawn_blocking(move || about.config.read_again(&hub, reply));
             }
+            Question::Why { server, reply } => {
+                let _ = reply.send(self.why(&server));
+            }
             Question::RestartServer { server, reply } => {
                 let known =
                     self.router.servers(Instant::now()).into_iter().find(|known| *known.name == *server);
@@ -373,9 +385,27 @@ impl Hub {
         }
     }
 
+    fn why(&self, server: &str) -> Result<Why, String> {
+        let unknown = || format!("no server is called \"{server}\"");
+        let mut sentences = self.router.why(server).ok_or_else(unknown)?;
+        if let Some(at) = self.verdicts.at(server) {
+            sentences.push(format!(
+                "measured on {at}; forgotten when its command, arguments or environment change"
+            ));
+        }
+        let share = hosting::shares(&self.config).get(server).copied().unwrap_or("shared").to_owned();
+        Ok(Why { schema: SCHEMA, server: server.to_owned(), share, sentences })
+    }
+
     fn configure(&mut self) {
         let policies = hosting::policies(&self.config);
         self.route(Event::Configured { policies: policies.clone() });
+        self.verdicts.keep_only(&policies);
+        for policy in &policies {
+            if let Some(traits) = self.verdicts.of(policy) {
+                self.route(Event::Traits { server: policy.name.clone(), traits });
+            }
+        }
         let (home, hub) = (self.host.home.clone(), self.handle.clone());
         self.host.tasks.spawn(async move {
             let loaded = tokio::task::spawn_blocking(move || discovery::load(&home, &policies)).await;
@@ -423,7 +453,14 @@ impl Hub {
             Effect::Learned { server } => {
                 let configured = self.config.servers.get(&server).is_some();
                 if let Some(known) = self.router.discovery(&server).filter(|_| configured) {
-                    self.discoveries.keep(server, known);
+                    self.store.keep(self.host.home.discovery(&server), move || discovery::file(&known));
+                }
+            }
+            Effect::Measured { server } => {
+                if let Some(traits) = self.router.traits(&server) {
+                    self.verdicts.note(&server, &traits);
+                    let verdicts = self.verdicts.clone();
+                    self.store.keep(self.host.home.verdicts(), move || verdicts.file());
                 }
             }
             Effect::Repeatable { client, tools } => {

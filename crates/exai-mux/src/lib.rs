@@ -42,8 +42,10 @@ pub mod policy;
 mod repeat;
 mod retire;
 mod router;
+pub mod traits;
 mod upstream;
 pub mod view;
+mod why;
 
 pub use discovery::Discovery;
 pub use event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, Unsent};

@@ -24,6 +24,7 @@ use crate::params::Params;
 use crate::policy::{Policy, Share, ShareKey};
 use crate::retire::Orphaned;
 use crate::router::{Now, Router, Server};
+use crate::traits::{EVERYTHING, Measured};
 
 /// The padding of a ping, in bytes: more than a program reads or writes by chance, less than a pipe holds.
 const PADDING: usize = 16 * 1024;
@@ -191,12 +192,34 @@ impl Router {
     pub(crate) fn share_key(&self, client_id: ClientId, server: &str) -> Option<ShareKey> {
         let introduction = self.clients.get(&client_id)?.introduction()?;
         Some(match self.server(server)?.policy.share {
-            Share::Auto => ShareKey { capabilities: introduction.capabilities.clone(), client: None },
+            Share::Auto => {
+                let traits = self.server(server)?.measured.traits();
+                let may_be_asked = !traits.asks.is_disjoint(&introduction.can);
+                let capabilities = if traits.is_indifferent() {
+                    EVERYTHING.into()
+                } else {
+                    introduction.capabilities.clone()
+                };
+                ShareKey { capabilities, client: may_be_asked.then_some(client_id) }
+            }
             Share::Shared => ShareKey { capabilities: "{}".into(), client: None },
             Share::Client => {
                 ShareKey { capabilities: introduction.capabilities.clone(), client: Some(client_id) }
             }
         })
+    }
+
+    /// The instance that serves clients with this key, if one runs. Where it does not matter what was declared to it,
+    /// any that is nobody's own will do.
+    pub(crate) fn instance_of_key(&self, server: &Arc<str>, key: &ShareKey) -> Option<InstanceId> {
+        let exactly = self.shared.get(&(server.clone(), key.clone())).copied();
+        if exactly.is_some() || *key.capabilities != *EVERYTHING || key.client.is_some() {
+            return exactly;
+        }
+        let common = |instance: &Instance| {
+            instance.server == *server && instance.key.client.is_none() && !instance.retiring
+        };
+        self.instances.iter().filter(|(_, instance)| common(instance)).map(|(&id, _)| id).min()
     }
 
     /// The instance with this key; started if there is none. `None` if there are too many others.
@@ -207,7 +230,7 @@ impl Router {
         now: &mut Now<'_>,
     ) -> Option<InstanceId> {
         let name = self.server(server)?.policy.name.clone();
-        if let Some(&instance) = self.shared.get(&(name.clone(), key.clone())) {
+        if let Some(instance) = self.instance_of_key(&name, &key) {
             return Some(instance);
         }
         if !self.make_room(server, now) {
@@ -508,7 +531,7 @@ impl Router {
         let Some(client) = self.clients.get(&client_id) else { return };
         for (server, instance_id) in client.attached.clone() {
             let key = self.share_key(client_id, &server);
-            if self.instances.get(&instance_id).map(|instance| &instance.key) != key.as_ref() {
+            if key.and_then(|key| self.instance_of_key(&server, &key)) != Some(instance_id) {
                 for id in self.leave(client_id, instance_id, "the client has introduced itself anew", now) {
                     now.dropped(client_id, id);
                 }
@@ -701,6 +724,7 @@ impl Server {
             health: Health::default(),
             next_number: 1,
             said: None,
+            measured: Measured::default(),
             interrupted: BTreeSet::new(),
             repeatable: BTreeSet::new(),
         }
