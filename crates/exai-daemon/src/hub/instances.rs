@@ -1,10 +1,8 @@
 //! The instances as the hub hosts them: started, spoken to, stopped.
 
-use super::{Body, HURRY, Hosted, Hub, HubEvent};
-use crate::builtin;
-use crate::hosting::{SERVER_BYTES, Started};
-use crate::running::Running;
-use crate::upstream_http;
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use exai_config::ServerKind;
 use exai_mux::{Down, Event, InstanceId};
@@ -12,8 +10,12 @@ use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::{Message, ParseError};
 use exai_supervisor::outbox::Unsent;
 use exai_supervisor::{JobEvent, Line};
-use std::sync::Arc;
-use std::time::Duration;
+
+use super::{Body, HURRY, Hosted, Hub, HubEvent};
+use crate::builtin;
+use crate::hosting::{SERVER_BYTES, Started};
+use crate::running::Running;
+use crate::upstream_http;
 
 impl Hub {
     /// Stops an instance that is of no use; the router hears at once that it is gone.
