@@ -12,13 +12,13 @@ pub(crate) enum Glance {
     Request { id: Range<usize>, method: Range<usize> },
     /// A notification, with its method.
     Notification { method: Range<usize> },
-    /// An answer, with the JSON text of its id.
-    Response { id: Range<usize> },
+    /// An answer: the JSON text of its id, and whether it is a result and no error.
+    Response { id: Range<usize>, good: bool },
 }
 
 /// Looks at one message; `None` when it is none.
 pub(crate) fn at(text: &[u8], start: usize) -> Option<Glance> {
-    let (mut id, mut method) = (None, None);
+    let (mut id, mut method, mut good) = (None, None, false);
     let mut at = json::skip_space(text, start);
     if text.get(at) != Some(&b'{') {
         return None;
@@ -37,12 +37,13 @@ pub(crate) fn at(text: &[u8], start: usize) -> Option<Glance> {
         at = json::skip_space(text, at + 1);
         // An answer is known by its outcome, which need not be read when the id came first.
         if let (Some(id), b"result" | b"error") = (&id, key) {
-            return Some(Glance::Response { id: Range::clone(id) });
+            return Some(Glance::Response { id: Range::clone(id), good: key == b"result" });
         }
         let end = json::skip_value(text, at).ok()?;
         match key {
             b"id" => id = Some(at..end),
             b"method" if end - at >= 2 => method = Some(at + 1..end - 1),
+            b"result" => good = true,
             _ => {}
         }
         if let (Some(id), Some(method)) = (&id, &method) {
@@ -55,26 +56,62 @@ pub(crate) fn at(text: &[u8], start: usize) -> Option<Glance> {
     }
     match (id, method) {
         (None, Some(method)) => Some(Glance::Notification { method }),
-        (Some(id), None) => Some(Glance::Response { id }),
+        (Some(id), None) => Some(Glance::Response { id, good }),
         (None, None) | (Some(_), Some(_)) => None,
     }
 }
 
-/// Looks at a line: one message, or each message of a batch.
-pub(crate) fn each(line: &[u8], mut see: impl FnMut(Glance)) {
+/// Looks at a line: one message, or each message of a batch, with the place of the whole message.
+pub(crate) fn each(line: &[u8], mut see: impl FnMut(Range<usize>, Glance)) {
     let start = json::skip_space(line, 0);
     if line.get(start) != Some(&b'[') {
-        at(line, start).into_iter().for_each(see);
+        if let Some(glance) = at(line, start) {
+            see(start..line.len(), glance);
+        }
         return;
     }
     // The places of the elements mean something only in a text that is JSON.
     if let Ok(end) = json::skip_value(line, start) {
         for part in json::elements(line, start..end) {
             if let Some(glance) = at(line, part.start) {
-                see(glance);
+                see(part, glance);
             }
         }
     }
+}
+
+/// The place of the value that a path of keys leads to, from the object at `start` on. Only what stands before
+/// it is read: the name of a tool is found without its arguments.
+pub(crate) fn seek(text: &[u8], start: usize, path: &[&str]) -> Option<Range<usize>> {
+    let object = json::skip_space(text, start);
+    let value = path.iter().try_fold(object, |object, key| member(text, object, key.as_bytes()))?;
+    json::skip_value(text, value).ok().map(|end| value..end)
+}
+
+/// Where the value of `wanted` begins.
+fn member(text: &[u8], object: usize, wanted: &[u8]) -> Option<usize> {
+    if text.get(object) != Some(&b'{') {
+        return None;
+    }
+    let mut at = json::skip_space(text, object + 1);
+    while text.get(at) == Some(&b'"') {
+        let key_end = json::skip_value(text, at).ok()?;
+        let found = &text[at + 1..key_end - 1] == wanted;
+        at = json::skip_space(text, key_end);
+        if text.get(at) != Some(&b':') {
+            return None;
+        }
+        at = json::skip_space(text, at + 1);
+        if found {
+            return Some(at);
+        }
+        at = json::skip_space(text, json::skip_value(text, at).ok()?);
+        if text.get(at) != Some(&b',') {
+            return None;
+        }
+        at = json::skip_space(text, at + 1);
+    }
+    None
 }
 
 #[cfg(test)]
@@ -83,11 +120,11 @@ mod tests {
 
     fn seen(line: &str) -> Vec<String> {
         let mut found = Vec::new();
-        each(line.as_bytes(), |glance| {
+        each(line.as_bytes(), |_, glance| {
             found.push(match glance {
                 Glance::Request { id, method } => format!("{} {}", &line[id], &line[method]),
                 Glance::Notification { method } => line[method].to_owned(),
-                Glance::Response { id } => format!("= {}", &line[id]),
+                Glance::Response { id, good } => format!("{} {}", if good { "=" } else { "!" }, &line[id]),
             });
         });
         found
@@ -95,13 +132,14 @@ mod tests {
 
     #[test]
     fn every_shape_in_every_order() {
-        let cases: [(&str, &[&str]); 12] = [
+        let cases: [(&str, &[&str]); 13] = [
             (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, &["1 ping"]),
             (r#"{"method":"tools/call","params":{"id":3},"jsonrpc":"2.0","id":"a"}"#, &["\"a\" tools/call"]),
             (r#" { "method" : "notifications/x" , "params" : {} } "#, &["notifications/x"]),
             (r#"{"jsonrpc":"2.0","id":5,"result":{"id":6}}"#, &["= 5"]),
             (r#"{"result":{"id":6},"jsonrpc":"2.0","id":5}"#, &["= 5"]),
-            (r#"{"error":{"code":1},"id":null}"#, &["= null"]),
+            (r#"{"error":{"code":1},"id":null}"#, &["! null"]),
+            (r#"{"id":5,"error":{"code":1}}"#, &["! 5"]),
             (r#"[{"id":1,"method":"a"},{"method":"b"},7,{"id":2,"result":{}}]"#, &["1 a", "b", "= 2"]),
             (r#"{"id":1,"result":{"never":"#, &["= 1"]),
             ("hello", &[]),
@@ -111,6 +149,28 @@ mod tests {
         ];
         for (line, expected) in cases {
             assert_eq!(seen(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_path_leads_to_a_value_or_nowhere() {
+        let cases: [(&str, &[&str], Option<&str>); 8] = [
+            (r#"{"params":{"name":"x","arguments":{"#, &["params", "name"], Some(r#""x""#)),
+            (r#" {"a":1, "params" : {"arguments":{"name":2},"name":3}}"#, &["params", "name"], Some("3")),
+            (
+                r#"{"params":{"_meta":{"progressToken":"t"}}}"#,
+                &["params", "_meta", "progressToken"],
+                Some(r#""t""#),
+            ),
+            (r#"{"params":[{"name":1}]}"#, &["params", "name"], None),
+            (r#"{"params":{}}"#, &["params", "name"], None),
+            (r#"{"params":{"name""#, &["params", "name"], None),
+            (r#"{"params" {"name":1}}"#, &["params", "name"], None),
+            ("7", &["params"], None),
+        ];
+        for (text, path, expected) in cases {
+            let found = seek(text.as_bytes(), 0, path).map(|at| &text[at]);
+            assert_eq!(found, expected, "{text}");
         }
     }
 }

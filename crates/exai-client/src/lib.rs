@@ -19,7 +19,8 @@ mod handshake;
 mod lines;
 pub mod link;
 mod pause;
-mod session;
+#[doc(hidden)]
+pub mod session;
 pub mod shim;
 mod start_environment;
 pub mod stop;

@@ -30,3 +30,24 @@ impl Pause {
         true
     }
 }
+
+/// A length, give or take a quarter of it: those who lost the same daemon do not all come back at once.
+pub(crate) fn jittered(length: Duration) -> Duration {
+    // Keyed at random for each call.
+    let random = RandomState::new().hash_one(length) % 1001;
+    length * 3 / 4 + length / 2 * random as u32 / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jittered_length_is_off_by_a_quarter_at_most_and_not_always_the_same() {
+        let (least, most) = (Duration::from_millis(750), Duration::from_millis(1250));
+        let all: Vec<Duration> = (0..100).map(|_| jittered(Duration::from_secs(1))).collect();
+        assert!(all.iter().all(|length| (least..=most).contains(length)), "{all:?}");
+        assert!(all.iter().any(|length| *length != all[0]));
+        assert_eq!(jittered(Duration::ZERO), Duration::ZERO);
+    }
+}

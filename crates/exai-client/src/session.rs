@@ -1,137 +1,150 @@
 //! What a shim knows of its client's conversation: which requests are under way, which wait for a daemon,
 //! and what to say when the link is lost. No thread, no socket, no clock of its own.
 //!
-//! Every request gets exactly one answer. It is in one of three places: *waiting* (written to nobody: it
-//! goes to the next daemon, or is answered -31001), *under way* (written: answered by the daemon, or by us
-//! with -31002 when the link is lost), or answered.
+//! Every request gets exactly one answer. It is in one of three places: *waiting* (it goes to the next daemon, or is
+//! answered when its patience ends), *under way* (written: answered by the daemon, or, when the link is lost, asked
+//! again once if that can do no harm, or answered -31002), or answered. A cancelled one is in none and gets none.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::link::ByeReason;
-use exai_proto::{Id, limits};
+use exai_proto::{Id, json, limits};
 
 use crate::glance::{self, Glance};
 
-/// For how long a request waits for a daemon.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-/// How many messages may wait, and how many bytes in all.
-const WAITING: usize = 256;
-const WAITING_BYTES: usize = limits::MESSAGE_BYTES;
+mod memory;
+mod methods;
+mod under_way;
+mod waiting;
 
-/// The first message of a client, and what became of it.
-#[derive(Debug)]
-struct Opening {
-    id: Id,
-    line: Vec<u8>,
-    answered: bool,
-    /// The client's `notifications/initialized`.
-    confirmed: Option<Vec<u8>>,
-}
+use memory::Memory;
+use methods::{Method, starts_again};
+use under_way::{Effect, Entry, Fate, UnderWay};
+use waiting::{Queue, Turn, Waiting};
 
-#[derive(Debug)]
+/// For how long a request waits for a daemon, all its waiting together.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+/// By how much whoever looks for a daemon should give a reason before that.
+const MARGIN: Duration = Duration::from_millis(250);
+
+#[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// No daemon since then.
-    Down(Instant),
-    /// Connected again; the opening was repeated, and its answer is not the client's.
-    Replaying,
+    /// There is no daemon.
+    Down { since: Instant, why: Why },
     /// Messages pass.
     Up,
+    /// The daemon finishes what it has, and wants no more.
+    Holding,
+    /// The daemon has said why it is about to close the link.
+    Leaving(ByeReason),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It went away, or there never was one: another is looked for.
+    Lost,
+    /// A person stopped it: only a request that does something starts it again.
+    Stopped,
+    /// Nobody tries to start one for now: there is nothing to wait for.
+    Hopeless,
+}
+
+/// What [`Session::register`] has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Booked {
+    Written,
+    /// It need not be written: it cancels what was not written either.
+    Needless,
 }
 
 /// What to do with a line of the client.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Up {
+pub enum Up {
     /// Write it to the daemon now.
     Send,
     /// It waits for a daemon, or is dropped.
     Kept,
-    /// Write this to the client (lines).
+    /// Write this to the client (lines). Parts of a batch may wait nevertheless.
     Answer(Vec<u8>),
 }
 
 /// What to do with a message of the daemon.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Down {
+pub enum Down {
     /// Write it to the client.
     Forward,
-    /// It is not the client's: the conversation goes on where it was. Look whether something waits.
-    Resumed,
+    /// It is not the client's. Write this to it instead (lines, or nothing).
+    Instead(Vec<u8>),
 }
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub struct Session {
     phase: Phase,
-    opening: Option<Opening>,
-    under_way: HashMap<Id, u32>,
-    waiting: VecDeque<Vec<u8>>,
-    waiting_bytes: usize,
+    memory: Memory,
+    under_way: UnderWay,
+    waiting: Queue,
+    /// The tools that may be called a second time, by the word of the daemon on this link.
+    repeatable: HashSet<String>,
+    /// Progress tokens of requests that were asked again. A second run begins at the bottom, and progress must not
+    /// go back. How far the first had come is not known: that would be to read all progress on the ordinary way.
+    silenced: Vec<Id>,
     /// Requests of servers that the client has not answered.
     asked: HashMap<Id, u32>,
     /// The same from daemons that are gone: the client's answers to these go nowhere.
     stale: HashMap<Id, u32>,
-    /// A person stopped the daemon: only a request that does something starts it again.
-    stopped: bool,
     trouble: String,
-    /// Nobody tries to start a daemon for now: there is nothing to wait for.
-    hopeless: bool,
 }
 
 impl Session {
-    pub(crate) fn new(now: Instant) -> Self {
+    /// A conversation that has not begun.
+    pub fn new(now: Instant) -> Self {
         Session {
-            phase: Phase::Down(now),
-            opening: None,
-            under_way: HashMap::new(),
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
+            phase: Phase::Down { since: now, why: Why::Lost },
+            memory: Memory::default(),
+            under_way: UnderWay::default(),
+            waiting: Queue::default(),
+            repeatable: HashSet::new(),
+            silenced: Vec::new(),
             asked: HashMap::new(),
             stale: HashMap::new(),
-            stopped: false,
             trouble: String::new(),
-            hopeless: false,
         }
     }
 
     /// A line of the client, which is no longer than a message may be. After [`Up::Send`] it counts as
     /// written until [`Session::unsent`] says otherwise.
-    pub(crate) fn up(&mut self, line: &[u8], now: Instant) -> Up {
+    pub fn up(&mut self, line: &[u8], now: Instant) -> Up {
         if self.drops(line) {
             return Up::Kept;
         }
-        self.remember(line);
-        match self.phase {
-            Phase::Up if self.waiting.is_empty() => {
-                self.register(line);
-                return Up::Send;
-            }
-            Phase::Down(since) if self.stopped && !starts_again(line) => {
-                return self.unavailable(line, since, now);
-            }
-            Phase::Down(since)
-                if (self.hopeless || now.duration_since(since) >= PATIENCE) && !self.stopped =>
-            {
-                return self.unavailable(line, since, now);
-            }
-            Phase::Down(_) if self.stopped => {
-                // From here on there is a new beginning, with its own patience.
-                self.stopped = false;
-                self.phase = Phase::Down(now);
-            }
-            Phase::Up | Phase::Replaying | Phase::Down(_) => {}
+        if let Some(refusal) = self.collision(line) {
+            return Up::Answer(refusal);
         }
-        if self.waiting.len() >= WAITING || self.waiting_bytes + line.len() > WAITING_BYTES {
-            return answers(line, Failure::Overloaded, "too many requests wait for the exai daemon");
+        let passes = match self.phase {
+            Phase::Up => self.waiting.is_empty(),
+            // What servers asked must be answered, or they never get done.
+            Phase::Holding | Phase::Leaving(_) => !methods::asks(line),
+            Phase::Down { .. } => false,
+        };
+        if !passes {
+            return self.keep(line, now);
         }
-        self.waiting_bytes += line.len();
-        self.waiting.push_back(line.to_vec());
-        Up::Kept
+        let mut needless = true;
+        let mut seen = false;
+        glance::each(line, |part, glance| {
+            needless &= self.register(line, part, glance, Turn::First, PATIENCE) == Booked::Needless;
+            seen = true;
+        });
+        if seen && needless { Up::Kept } else { Up::Send }
     }
 
     /// The answer to a line that is longer than a message may be.
-    pub(crate) fn too_long(id: Option<Id>) -> Vec<u8> {
+    pub fn too_long(id: Option<Id>) -> Vec<u8> {
         let sentence = format!("a message may have {} MiB", limits::MESSAGE_BYTES >> 20);
         let data = FailureData::new(Source::Shim, Failure::RequestTooLarge);
         line_of(&answer::failure(&id.unwrap_or_else(Id::null), &sentence, &data))
@@ -139,201 +152,401 @@ impl Session {
 
     /// These lines were to be sent and were not written whole: they go first on the next link. Must be
     /// called before [`Session::lost`] for the link that they were meant for.
-    pub(crate) fn unsent<'a>(&mut self, lines: impl DoubleEndedIterator<Item = &'a [u8]>) {
-        for line in lines.rev() {
-            glance::each(line, |glance| match glance {
+    pub fn unsent<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>, now: Instant) {
+        let mut back = Vec::new();
+        for line in lines {
+            glance::each(line, |part, glance| match glance {
                 Glance::Request { id, .. } => {
-                    forget(&mut self.under_way, &line[id]);
+                    // What is not under way was cancelled meanwhile.
+                    let Some(entry) = self.end(&Id::from_json(&line[id])) else { return };
+                    let turn = if entry.fate == Fate::SecondTime { Turn::Second } else { Turn::First };
+                    back.push(Waiting { line: line[part].to_vec(), until: now + entry.patience, turn });
                 }
-                Glance::Response { .. } | Glance::Notification { .. } => {}
+                Glance::Notification { method } => {
+                    if self.outlives_the_link(&line[part.clone()], &line[method]) {
+                        let until = now + PATIENCE;
+                        back.push(Waiting { line: line[part].to_vec(), until, turn: Turn::First });
+                    }
+                }
+                // Whoever asked is gone.
+                Glance::Response { .. } => {}
             });
-            self.waiting_bytes += line.len();
-            self.waiting.push_front(line.to_vec());
         }
+        self.waiting.put_first(back);
     }
 
     /// A daemon is there. What must be written to it before anything else, if anything.
-    pub(crate) fn connected(&mut self) -> Option<Vec<u8>> {
-        self.stopped = false;
+    pub fn connected(&mut self) -> Vec<Vec<u8>> {
+        self.phase = Phase::Up;
         self.trouble.clear();
-        self.hopeless = false;
-        match &self.opening {
-            Some(opening) if opening.answered => {
-                self.phase = Phase::Replaying;
-                Some(opening.line.clone())
-            }
-            Some(_) | None => {
-                self.phase = Phase::Up;
-                None
-            }
-        }
+        let waiting = self.waiting.iter().filter_map(|waiting| match glance::at(&waiting.line, 0) {
+            Some(Glance::Request { id, .. }) => Some(Id::from_json(&waiting.line[id])),
+            Some(Glance::Notification { .. } | Glance::Response { .. }) | None => None,
+        });
+        let taken: HashSet<Id> = waiting.collect();
+        self.memory.replay(|id| taken.contains(id) || self.under_way.contains(id))
     }
 
     /// What waits and can be written now; it counts as written from here on.
-    pub(crate) fn take_waiting(&mut self) -> Vec<Vec<u8>> {
+    pub fn take_waiting(&mut self, now: Instant) -> Vec<Vec<u8>> {
         if !matches!(self.phase, Phase::Up) {
             return Vec::new();
         }
-        self.waiting_bytes = 0;
-        let lines: Vec<_> = self.waiting.drain(..).collect();
-        for line in &lines {
-            self.register(line);
+        let waiting = self.waiting.take_all();
+        for Waiting { line, until, turn } in &waiting {
+            let patience = until.saturating_duration_since(now);
+            glance::each(line, |part, glance| {
+                self.register(line, part, glance, *turn, patience);
+            });
         }
-        lines
+        waiting.into_iter().map(|waiting| waiting.line).collect()
     }
 
     /// A message of the daemon.
-    pub(crate) fn down(&mut self, message: &[u8]) -> Down {
+    pub fn down(&mut self, message: &[u8]) -> Down {
         let mut verdict = Down::Forward;
-        glance::each(message, |glance| match glance {
-            Glance::Response { id } => {
+        glance::each(message, |part, glance| match glance {
+            Glance::Response { id, good } => {
                 let id = Id::from_json(&message[id]);
-                if let Some(opening) = self.opening.as_mut().filter(|opening| opening.id == id) {
-                    if matches!(self.phase, Phase::Replaying) {
-                        verdict = Down::Resumed;
-                        return;
-                    }
-                    opening.answered = true;
+                if let Some(said) = self.memory.answered(&id, good) {
+                    verdict = Down::Instead(said);
+                    return;
                 }
-                forget(&mut self.under_way, id.as_json());
+                // Nothing is under way under the id of a cancelled request: its answer came too late, and passes.
+                let Some(entry) = self.end(&id) else { return };
+                if entry.fate == Fate::Opening {
+                    self.memory.opened(&id, message, part.start);
+                }
+                match entry.effect {
+                    Effect::Level(level) if good => self.memory.level(level),
+                    Effect::Subscribe(uri) if good => self.memory.subscribes(uri),
+                    Effect::Level(_) | Effect::Subscribe(_) | Effect::Nothing => {}
+                }
             }
             Glance::Request { id, .. } => {
                 *self.asked.entry(Id::from_json(&message[id])).or_default() += 1;
             }
-            Glance::Notification { .. } => {}
-        });
-        if verdict == Down::Resumed {
-            self.phase = Phase::Up;
-            // The client confirmed the opening once; it will not do so again.
-            if let Some(confirmed) = self.opening.as_ref().and_then(|opening| opening.confirmed.clone())
-                && self.waiting.front() != Some(&confirmed)
-            {
-                self.waiting_bytes += confirmed.len();
-                self.waiting.push_front(confirmed);
+            Glance::Notification { method } => {
+                if !self.silenced.is_empty() && &message[method] == b"notifications/progress" {
+                    let token = glance::seek(message, part.start, &["params", "progressToken"]);
+                    if token
+                        .is_some_and(|at| self.silenced.iter().any(|id| id.as_json() == &message[at.clone()]))
+                    {
+                        verdict = Down::Instead(Vec::new());
+                    }
+                }
             }
-        }
+        });
         verdict
     }
 
-    /// The daemon says why it is about to close the link.
-    pub(crate) fn bye(&mut self, reason: ByeReason) {
-        match reason {
-            ByeReason::Stop => self.stopped = true,
-            ByeReason::Restart | ByeReason::Upgrade => {}
+    /// The daemon says which tools may be called a second time. It replaces what it said before.
+    pub fn repeatable(&mut self, tools: Vec<String>) {
+        self.repeatable = tools.into_iter().collect();
+    }
+
+    /// The daemon finishes what it has: whatever comes now is kept for the next.
+    pub fn hold(&mut self) {
+        if matches!(self.phase, Phase::Up) {
+            self.phase = Phase::Holding;
         }
     }
 
-    /// The link is gone. What to tell the client (lines): one answer to each request under way, except
-    /// the opening, which can be asked again.
-    pub(crate) fn lost(&mut self, now: Instant) -> Vec<u8> {
-        self.phase = Phase::Down(now);
+    /// The daemon says why it is about to close the link.
+    pub fn bye(&mut self, reason: ByeReason) {
+        match self.phase {
+            Phase::Up | Phase::Holding | Phase::Leaving(_) => self.phase = Phase::Leaving(reason),
+            Phase::Down { .. } => {}
+        }
+    }
+
+    /// The link is gone. What to tell the client (lines): one answer to each request that was under way and cannot
+    /// be asked again.
+    pub fn lost(&mut self, now: Instant) -> Vec<u8> {
+        let stopped = matches!(self.phase, Phase::Leaving(ByeReason::Stop));
         for (id, count) in self.asked.drain() {
             *self.stale.entry(id).or_default() += count;
         }
-        if let Some(opening) = self.opening.as_ref().filter(|opening| !opening.answered)
-            && forget(&mut self.under_way, opening.id.as_json())
-        {
-            self.waiting_bytes += opening.line.len();
-            self.waiting.push_front(opening.line.clone());
-        }
         let sentence = "the exai daemon went away while it worked on this; it may have been carried out";
-        let data = FailureData::new(Source::Shim, Failure::OutcomeUnknown);
-        let mut lines = Vec::new();
-        for (id, count) in self.under_way.drain() {
-            for _ in 0..count {
+        let (mut lines, mut again) = (Vec::new(), Vec::new());
+        for (id, entry) in self.under_way.take_all() {
+            let repeatable = entry.tool.as_deref().is_none_or(|tool| self.repeatable.contains(tool));
+            let repeated = match entry.fate {
+                Fate::Opening => self.memory.unanswered(&id).map(|line| (line, Turn::First)),
+                // What a person has stopped is not begun again by itself.
+                Fate::Again(line) if repeatable && !stopped => Some((line, Turn::Second)),
+                Fate::Again(_) | Fate::Once | Fate::SecondTime => None,
+            };
+            if let Some((line, turn)) = repeated {
+                again.push(Waiting { line, until: now + entry.patience, turn });
+                continue;
+            }
+            let tool = entry.tool.as_deref();
+            let data = FailureData { tool, ..FailureData::new(Source::Shim, Failure::OutcomeUnknown) };
+            for _ in 0..entry.count {
                 lines.extend_from_slice(&line_of(&answer::failure(&id, sentence, &data)));
             }
         }
+        self.waiting.put_first(again);
+        self.repeatable.clear();
+        self.silenced.clear();
+        self.memory.lost();
+        let wish = self.waiting.iter().any(|waiting| starts_again(&waiting.line));
+        let why = if stopped && !wish { Why::Stopped } else { Why::Lost };
+        self.phase = Phase::Down { since: now, why };
         lines
     }
 
     /// Why there is no daemon, for the people who read answers.
-    pub(crate) fn trouble(&mut self, sentence: String) {
+    pub fn trouble(&mut self, sentence: String) {
         self.trouble = sentence;
     }
 
     /// Whether anybody tries to start a daemon. While nobody does, requests are answered at once.
-    pub(crate) fn hopeless(&mut self, hopeless: bool) {
-        self.hopeless = hopeless;
+    pub fn hopeless(&mut self, hopeless: bool) {
+        if let Phase::Down { why: why @ (Why::Lost | Why::Hopeless), .. } = &mut self.phase {
+            *why = if hopeless { Why::Hopeless } else { Why::Lost };
+        }
     }
 
     /// What to tell the client (lines) because it has waited for long enough.
-    pub(crate) fn expire(&mut self, now: Instant) -> Vec<u8> {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
-            return Vec::new();
-        }
-        self.waiting_bytes = 0;
-        let waiting = std::mem::take(&mut self.waiting);
-        let sentence = self.no_daemon();
-        let mut lines = Vec::new();
-        for line in waiting {
-            if let Up::Answer(answer) = answers(&line, Failure::DaemonUnavailable, &sentence) {
-                lines.extend_from_slice(&answer);
+    pub fn expire(&mut self, now: Instant) -> Vec<u8> {
+        let due = match self.phase {
+            Phase::Down { why: Why::Stopped | Why::Hopeless, .. } => self.waiting.take_all(),
+            Phase::Down { why: Why::Lost, .. } | Phase::Up | Phase::Holding | Phase::Leaving(_) => {
+                self.waiting.take_due(now)
             }
+        };
+        let mut lines = Vec::new();
+        for Waiting { line, turn, .. } in due {
+            let (failure, sentence) = match turn {
+                Turn::First => (Failure::DaemonUnavailable, self.no_daemon()),
+                Turn::Second => {
+                    let now = self.no_daemon();
+                    (
+                        Failure::OutcomeUnknown,
+                        format!("a daemon went away while it worked on this, and now {now}"),
+                    )
+                }
+            };
+            lines.extend_from_slice(&methods::answers(&line, failure, &sentence));
         }
         lines
     }
 
     /// When to call [`Session::expire`].
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
+        let earliest = self.waiting.earliest()?;
         match self.phase {
-            Phase::Down(since) if !self.waiting.is_empty() && self.hopeless => Some(since),
-            Phase::Down(since) if !self.waiting.is_empty() => Some(since + PATIENCE),
-            Phase::Down(_) | Phase::Replaying | Phase::Up => None,
+            Phase::Down { since, why: Why::Stopped | Why::Hopeless } => Some(since),
+            Phase::Down { why: Why::Lost, .. } | Phase::Up | Phase::Holding | Phase::Leaving(_) => {
+                Some(earliest)
+            }
         }
     }
 
-    /// Until when a daemon should be there for those who wait.
-    pub(crate) fn patience(&self) -> Option<Instant> {
+    /// Until when a daemon should be there for those who wait, or a reason why there is none.
+    pub fn patience(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Down(since) => Some(since + PATIENCE),
-            Phase::Replaying | Phase::Up => None,
+            Phase::Down { since, .. } => {
+                let until = self.waiting.earliest().unwrap_or(since + PATIENCE);
+                Some(until.checked_sub(MARGIN).unwrap_or(until))
+            }
+            Phase::Up | Phase::Holding | Phase::Leaving(_) => None,
         }
     }
 
     /// Whether a daemon may be started, or only joined.
-    pub(crate) fn may_start(&self) -> bool {
-        !self.stopped
+    pub fn may_start(&self) -> bool {
+        !matches!(self.phase, Phase::Down { why: Why::Stopped, .. })
     }
 
-    /// Whether nothing is owed to anybody.
-    pub(crate) fn idle(&self) -> bool {
+    /// Whether nothing is owed to the client.
+    pub fn idle(&self) -> bool {
         self.waiting.is_empty() && self.under_way.is_empty()
     }
 
-    /// Whether something waits that could be written.
-    pub(crate) fn can_write(&self) -> bool {
-        matches!(self.phase, Phase::Up) && !self.waiting.is_empty()
+    /// Whether the daemon owes anything: then it must show that it lives.
+    pub fn expects(&self) -> bool {
+        !self.under_way.is_empty() || self.memory.expects()
     }
 
-    /// Keeps the opening of the conversation, to repeat it to another daemon.
-    fn remember(&mut self, line: &[u8]) {
-        match glance::at(line, 0) {
-            Some(Glance::Request { id, method }) if &line[method.clone()] == b"initialize" => {
+    /// Books a message as written.
+    fn register(
+        &mut self,
+        line: &[u8],
+        part: Range<usize>,
+        glance: Glance,
+        turn: Turn,
+        patience: Duration,
+    ) -> Booked {
+        match glance {
+            Glance::Request { id, method } => {
                 let id = Id::from_json(&line[id]);
-                self.opening = Some(Opening { id, line: line.to_vec(), answered: false, confirmed: None });
+                let entry = self.entry(&id, &line[part], &line[method], turn, patience);
+                self.silenced.extend(entry.silenced.clone());
+                self.under_way.add(id, entry);
             }
-            Some(Glance::Notification { method })
-                if &line[method.clone()] == b"notifications/initialized" =>
-            {
-                if let Some(opening) = &mut self.opening {
-                    opening.confirmed = Some(line.to_vec());
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn register(&mut self, line: &[u8]) {
-        glance::each(line, |glance| match glance {
-            Glance::Request { id, .. } => {
-                *self.under_way.entry(Id::from_json(&line[id])).or_default() += 1;
-            }
-            Glance::Response { id } => {
+            Glance::Response { id, .. } => {
                 forget(&mut self.asked, &line[id]);
             }
-            Glance::Notification { .. } => {}
+            Glance::Notification { method } => match &line[method] {
+                b"notifications/initialized" => {
+                    self.memory.confirms(&line[part]);
+                }
+                b"notifications/cancelled" => return self.cancel(&line[part]),
+                _ => {}
+            },
+        }
+        Booked::Written
+    }
+
+    fn entry(&mut self, id: &Id, text: &[u8], method: &[u8], turn: Turn, patience: Duration) -> Entry {
+        let parameter = |key: &str| glance::seek(text, 0, &["params", key]);
+        let again = |under_way: &UnderWay| match turn {
+            Turn::First if under_way.can_keep(text.len()) => Fate::Again(text.to_vec()),
+            Turn::First => Fate::Once,
+            Turn::Second => Fate::SecondTime,
+        };
+        let mut entry = Entry::new(Fate::Once, patience);
+        match Method::of(method) {
+            Method::Opening => {
+                self.memory.opens(id.clone(), text);
+                entry.fate = Fate::Opening;
+            }
+            Method::List(list) => {
+                self.memory.lists(list);
+                entry.fate = again(&self.under_way);
+            }
+            Method::Harmless => entry.fate = again(&self.under_way),
+            Method::Call => {
+                let tool = parameter("name").and_then(|at| json::string(text, at));
+                if turn == Turn::Second || tool.as_deref().is_some_and(|tool| self.repeatable.contains(tool))
+                {
+                    entry.fate = again(&self.under_way);
+                }
+                entry.tool = tool.map(|tool| Box::from(&*tool));
+            }
+            Method::Level => {
+                entry.effect =
+                    parameter("level").map_or(Effect::Nothing, |at| Effect::Level(text[at].into()));
+            }
+            Method::Subscribe => {
+                entry.effect =
+                    parameter("uri").map_or(Effect::Nothing, |at| Effect::Subscribe(text[at].into()));
+            }
+            // Whatever the answer: the client does not want it any more.
+            Method::Unsubscribe => {
+                if let Some(at) = parameter("uri") {
+                    self.memory.unsubscribes(&text[at]);
+                }
+            }
+            Method::Other => {}
+        }
+        if turn == Turn::Second {
+            let token = glance::seek(text, 0, &["params", "_meta", "progressToken"]);
+            entry.silenced = token.map(|at| Id::from_json(&text[at]));
+        }
+        entry
+    }
+
+    /// A request is not under way any more.
+    fn end(&mut self, id: &Id) -> Option<Entry> {
+        let entry = self.under_way.end(id)?;
+        if let Some(token) = &entry.silenced {
+            self.silenced.retain(|silenced| silenced != token);
+        }
+        Some(entry)
+    }
+
+    /// The client wants no answer to a request any more, and gets none.
+    fn cancel(&mut self, notification: &[u8]) -> Booked {
+        let Some(unwanted) = glance::seek(notification, 0, &["params", "requestId"]) else {
+            return Booked::Written;
+        };
+        let unwanted = &notification[unwanted];
+        if !self.waiting.is_empty() && self.waiting.cancel(unwanted) {
+            return Booked::Needless;
+        }
+        let unwanted = Id::from_json(unwanted);
+        if !self.under_way.is_opening(&unwanted) {
+            self.end(&unwanted);
+        }
+        Booked::Written
+    }
+
+    /// Takes in what cannot be written now, each message of a batch for itself.
+    fn keep(&mut self, line: &[u8], now: Instant) -> Up {
+        let wish = starts_again(line);
+        let (mut answers, mut seen) = (Vec::new(), false);
+        glance::each(line, |part, glance| {
+            seen = true;
+            let text = &line[part];
+            if let Some((failure, sentence)) = self.keep_part(line, text, glance, wish, now) {
+                answers.extend_from_slice(&methods::answers(text, failure, &sentence));
+            }
         });
+        // What is no message is the daemon's to answer.
+        if !seen && self.waiting.has_room(line.len()) {
+            self.waiting.push(Waiting { line: line.to_vec(), until: now + PATIENCE, turn: Turn::First });
+        }
+        if answers.is_empty() { Up::Kept } else { Up::Answer(answers) }
+    }
+
+    fn keep_part(
+        &mut self,
+        line: &[u8],
+        text: &[u8],
+        glance: Glance,
+        wish: bool,
+        now: Instant,
+    ) -> Option<(Failure, String)> {
+        let waits = match glance {
+            // Whoever asked is gone, or about to go.
+            Glance::Response { id, .. } => {
+                forget(&mut self.asked, &line[id]);
+                false
+            }
+            Glance::Notification { method } => self.outlives_the_link(text, &line[method]),
+            Glance::Request { .. } => {
+                match self.phase {
+                    Phase::Down { why: Why::Stopped, .. } if wish => {
+                        // From here on there is a new beginning.
+                        self.phase = Phase::Down { since: now, why: Why::Lost };
+                    }
+                    Phase::Down { why: Why::Stopped | Why::Hopeless, .. } => {
+                        return Some((Failure::DaemonUnavailable, self.no_daemon()));
+                    }
+                    Phase::Down { since, why: Why::Lost } if now.duration_since(since) >= PATIENCE => {
+                        return Some((Failure::DaemonUnavailable, self.no_daemon()));
+                    }
+                    Phase::Down { why: Why::Lost, .. } | Phase::Up | Phase::Holding | Phase::Leaving(_) => {}
+                }
+                if !self.waiting.has_room(text.len()) {
+                    let sentence = "too many requests wait for the exai daemon".to_owned();
+                    return Some((Failure::Overloaded, sentence));
+                }
+                true
+            }
+        };
+        if waits && self.waiting.has_room(text.len()) {
+            self.waiting.push(Waiting { line: text.to_vec(), until: now + PATIENCE, turn: Turn::First });
+        }
+        None
+    }
+
+    /// Whether a notification that was not written means anything to the next daemon.
+    fn outlives_the_link(&mut self, text: &[u8], method: &[u8]) -> bool {
+        match method {
+            b"notifications/initialized" => !self.memory.confirms(text),
+            b"notifications/cancelled" => {
+                self.cancel(text);
+                false
+            }
+            // On a question of a daemon that is gone.
+            b"notifications/progress" => false,
+            _ => true,
+        }
     }
 
     /// Whether the line answers a question of a daemon that is gone.
@@ -342,56 +555,50 @@ impl Session {
             return false;
         }
         match glance::at(line, 0) {
-            Some(Glance::Response { id }) => forget(&mut self.stale, &line[id]),
+            Some(Glance::Response { id, .. }) => forget(&mut self.stale, &line[id]),
             Some(Glance::Request { .. } | Glance::Notification { .. }) | None => false,
         }
     }
 
-    fn unavailable(&self, line: &[u8], since: Instant, now: Instant) -> Up {
-        debug_assert!(now >= since, "BUG: the link was lost in the future");
-        answers(line, Failure::DaemonUnavailable, &self.no_daemon())
+    /// The refusal of a line that uses an id of our own.
+    fn collision(&self, line: &[u8]) -> Option<Vec<u8>> {
+        if !self.memory.expects() {
+            return None;
+        }
+        let (mut ids, mut collides) = (Vec::new(), false);
+        glance::each(line, |_, glance| {
+            if let Glance::Request { id, .. } = glance {
+                collides |= self.memory.is_minted(&line[id.clone()]);
+                ids.push(id);
+            }
+        });
+        let refuse = |id: Range<usize>| {
+            line_of(&answer::error(
+                &Id::from_json(&line[id]),
+                -32600,
+                "exai itself uses such an id at the moment",
+            ))
+        };
+        collides.then(|| ids.into_iter().flat_map(refuse).collect())
     }
 
     fn no_daemon(&self) -> String {
-        if self.stopped {
-            return "the exai daemon was stopped; the next call starts it again, and so does `exai start`"
-                .to_owned();
-        }
-        let mut sentence = "the exai daemon cannot be reached".to_owned();
+        let mut sentence = match self.phase {
+            Phase::Down { why: Why::Stopped, .. } => {
+                return "the exai daemon was stopped; the next call starts it again, and so does `exai start`"
+                    .to_owned();
+            }
+            Phase::Holding | Phase::Leaving(_) => {
+                return "the exai daemon has not made room for its successor".to_owned();
+            }
+            Phase::Down { .. } | Phase::Up => "the exai daemon cannot be reached".to_owned(),
+        };
         if !self.trouble.is_empty() {
             sentence.push_str(": ");
             sentence.push_str(&self.trouble);
         }
         sentence
     }
-}
-
-/// Whether the line asks for something to be done: the wish of a person that outweighs `exai stop`.
-fn starts_again(line: &[u8]) -> bool {
-    let mut found = false;
-    glance::each(line, |glance| {
-        if let Glance::Request { method, .. } = glance {
-            let method = &line[method];
-            found |=
-                matches!(method, b"tools/call" | b"resources/read" | b"prompts/get" | b"completion/complete");
-        }
-    });
-    found
-}
-
-/// Answers each request of a line with the same failure.
-fn answers(line: &[u8], failure: Failure, sentence: &str) -> Up {
-    let data = FailureData {
-        hint: (failure == Failure::DaemonUnavailable).then_some("exai status"),
-        ..FailureData::new(Source::Shim, failure)
-    };
-    let mut lines = Vec::new();
-    glance::each(line, |glance| {
-        if let Glance::Request { id, .. } = glance {
-            lines.extend_from_slice(&line_of(&answer::failure(&Id::from_json(&line[id]), sentence, &data)));
-        }
-    });
-    if lines.is_empty() { Up::Kept } else { Up::Answer(lines) }
 }
 
 fn line_of(message: &[u8]) -> Vec<u8> {

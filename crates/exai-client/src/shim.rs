@@ -2,41 +2,40 @@
 //!
 //! Three threads, each blocked in one place:
 //! - *uplink* reads stdin and writes to the daemon, all complete lines of one read at once;
-//! - *downlink* finds a daemon, reads from it and writes to stdout, all complete messages of one read at
-//!   once, and finds another when this one is gone;
-//! - the caller's own waits: for the end, and for what is due at a time.
+//! - *downlink* finds a daemon, writes what waited for it, reads from it and writes to stdout, all complete messages
+//!   of one read at once, and finds another when this one is gone;
+//! - the caller's own waits: for the end, and for what is due at a time. It never writes to the daemon, for it is the
+//!   one that ends the waiting of those who are blocked in that (`heartbeat.rs`).
 //!
 //! What is written to whom is decided by [`Session`], which has no I/O. Locks are taken in the order
 //! `writer`, `state`; `output` is taken alone. Nobody holds `state` while blocked in I/O.
 
 use std::io::{self, Read, Write};
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use exai_proto::link::{ByeReason, FromDaemon};
 
-use crate::breaker::Breaker;
-use crate::door::FailedStart;
 use crate::frame::{self, Decoder, Frame, Opcode};
 use crate::lines::{Line, Lines};
 use crate::session::{Down, Session, Up};
 use crate::stream::{Speech, Stream};
-use crate::way::{Halves, Way, WayError};
+use crate::way::{Way, WayError};
 
+mod finding;
+mod heartbeat;
 mod outgoing;
 
+use finding::Flapping;
+use heartbeat::{Beat, Heartbeat};
 use outgoing::{LARGE, Outgoing};
 
 /// For how long answers may come after stdin has ended.
 const GRACE: Duration = Duration::from_millis(1500);
-/// How often to look whether somebody else has started a daemon.
-const LOOK: Duration = Duration::from_millis(500);
-/// How long to wait before trying again to start one, at first and at most.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
-
-/// The least wait after a start that failed for a reason: what was in its way may pass, as a half-written file does.
-const FAILED: Duration = Duration::from_millis(500);
+/// The stack of a thread that writes one ping.
+const SMALL_STACK: usize = 64 * 1024;
 
 /// With this a WebSocket says that it closes because its daemon ends ("going away"), before why, if at all.
 const GOING_AWAY: [u8; 2] = 1001_u16.to_be_bytes();
@@ -63,6 +62,12 @@ struct State {
     tried: bool,
     /// Why there never was a daemon for this client.
     no_way: Option<WayError>,
+    /// The link, for whoever closes it: the writer's lock may be held by somebody who is blocked.
+    link: Option<Arc<Stream>>,
+    /// When the downlink had last passed on what it heard.
+    heard: Instant,
+    /// There while the daemon owes something: then it must show that it lives.
+    heartbeat: Option<Heartbeat>,
 }
 
 struct Shim<W> {
@@ -74,6 +79,9 @@ struct Shim<W> {
     writer: Mutex<Option<Arc<Stream>>>,
     pong: Mutex<Option<Vec<u8>>>,
     output: Mutex<W>,
+    /// How many threads write to the client, or wait to. While one does, nothing is heard because the client does
+    /// not read, not because the daemon is silent.
+    telling: AtomicU32,
 }
 
 /// Runs until `input` has ended (and at most 1.5 s longer) or `output` is closed. `report` tells people
@@ -83,9 +91,18 @@ where
     R: Read + Send + 'static,
     W: Write + Send + 'static,
 {
-    let session = Session::new(Instant::now());
-    let tried = matches!(way, Way::Local(_));
-    let state = State { session, input_ended: None, over: false, unflushed: false, tried, no_way: None };
+    let now = Instant::now();
+    let state = State {
+        session: Session::new(now),
+        input_ended: None,
+        over: false,
+        unflushed: false,
+        tried: matches!(way, Way::Local(_)),
+        no_way: None,
+        link: None,
+        heard: now,
+        heartbeat: None,
+    };
     let shim = Arc::new(Shim {
         way,
         report,
@@ -94,6 +111,7 @@ where
         writer: Mutex::new(None),
         pong: Mutex::new(None),
         output: Mutex::new(output),
+        telling: AtomicU32::new(0),
     });
     let (up, down) = (Arc::clone(&shim), Arc::clone(&shim));
     // They are not joined: at the end they are blocked in a read that only the process's end can end.
@@ -103,7 +121,7 @@ where
     lock(&shim.state).no_way.take().map_or(Ok(()), |error| Err(error.into()))
 }
 
-impl<W: Write> Shim<W> {
+impl<W: Write + Send + 'static> Shim<W> {
     fn uplink(&self, mut input: impl Read) {
         let mut lines = Lines::new();
         let mut outgoing = Outgoing::default();
@@ -137,7 +155,6 @@ impl<W: Write> Shim<W> {
         }
         if !places.is_empty() {
             let writer = lock(&self.writer);
-            self.write_waiting(writer.as_ref(), outgoing);
             let mut kept = false;
             let mut sending: Vec<&[u8]> = Vec::with_capacity(places.len());
             let mut state = lock(&self.state);
@@ -147,10 +164,18 @@ impl<W: Write> Shim<W> {
                 match state.session.up(line, now) {
                     Up::Send => sending.push(line),
                     Up::Kept => kept = true,
-                    Up::Answer(answer) => answers.extend_from_slice(&answer),
+                    Up::Answer(answer) => {
+                        kept = true;
+                        answers.extend_from_slice(&answer);
+                    }
                 }
             }
+            // Whoever keeps time sleeps for as long as nothing is owed. Told before the write: it may block.
+            let wake = state.heartbeat.is_none() && !sending.is_empty();
             drop(state);
+            if wake {
+                self.changed.notify_all();
+            }
             self.write_lines(writer.as_ref(), &sending, outgoing);
             drop(writer);
             if kept {
@@ -158,13 +183,6 @@ impl<W: Write> Shim<W> {
             }
         }
         self.tell(&answers);
-    }
-
-    /// Writes what waited for a daemon.
-    fn write_waiting(&self, writer: Option<&Arc<Stream>>, outgoing: &mut Outgoing) {
-        let waiting = lock(&self.state).session.take_waiting();
-        let waiting: Vec<&[u8]> = waiting.iter().map(Vec::as_slice).collect();
-        self.write_lines(writer, &waiting, outgoing);
     }
 
     /// Writes lines that count as written; those that were not go back.
@@ -177,7 +195,7 @@ impl<W: Write> Shim<W> {
             None => 0,
         };
         if written < lines.len() {
-            lock(&self.state).session.unsent(lines[written..].iter().copied());
+            lock(&self.state).session.unsent(lines[written..].iter().copied(), Instant::now());
             // The downlink notices, and takes what is to be done next.
             if let Some(stream) = writer {
                 stream.close();
@@ -192,120 +210,43 @@ impl<W: Write> Shim<W> {
     }
 
     fn downlink(&self) {
-        let mut met = false;
-        while let Some((stream, mut decoder)) = self.find_daemon(met) {
+        let (mut met, mut flapping) = (false, Flapping::default());
+        let mut outgoing = Outgoing::default();
+        while let Some((stream, mut decoder)) = self.find_daemon(met, flapping.pause()) {
             met = true;
+            let since = Instant::now();
             let mut writer = lock(&self.writer);
             *writer = Some(Arc::clone(&stream));
             let mut state = lock(&self.state);
             state.tried = true;
-            let opening = state.session.connected();
+            state.link = Some(Arc::clone(&stream));
+            state.heard = since;
+            let replay = state.session.connected();
+            let waiting = state.session.take_waiting(since);
             drop(state);
-            if let Some(opening) = opening {
-                let speech = stream.speech();
-                let mut frame = Vec::new();
-                frame::put(&mut frame, speech.opcode(&opening), &opening, speech.key());
-                if (&*stream).write_all(&frame).is_err() {
-                    stream.close();
-                }
-            }
-            drop(writer);
+            // A daemon that takes nothing must not be waited for either.
             self.changed.notify_all();
+            let replay: Vec<&[u8]> = replay.iter().map(Vec::as_slice).collect();
+            if outgoing.write(&mut &*stream, stream.speech(), &replay) < replay.len() {
+                stream.close();
+            }
+            let waiting: Vec<&[u8]> = waiting.iter().map(Vec::as_slice).collect();
+            self.write_lines(writer.as_ref(), &waiting, &mut outgoing);
+            drop(writer);
             self.listen(&stream, &mut decoder);
             // Wakes whoever is blocked writing to it.
             stream.close();
             let mut writer = lock(&self.writer);
             *writer = None;
-            let answers = lock(&self.state).session.lost(Instant::now());
+            let now = Instant::now();
+            let mut state = lock(&self.state);
+            state.link = None;
+            let answers = state.session.lost(now);
+            drop(state);
             drop(writer);
             self.tell(&answers);
             self.changed.notify_all();
-        }
-    }
-
-    /// Finds a daemon, starting one where that is allowed. `None` when there is no client any more, or when
-    /// none was ever `met` and there will be none.
-    fn find_daemon(&self, met: bool) -> Option<Halves> {
-        let (mut back_off, longest) = BACK_OFF;
-        let mut breaker = Breaker::default();
-        let mut reported = String::new();
-        loop {
-            let mut rest = None;
-            let (may_start, patience) = {
-                let mut state = lock(&self.state);
-                if state.over {
-                    return None;
-                }
-                state.session.hopeless(false);
-                (state.session.may_start(), state.session.patience())
-            };
-            if may_start {
-                let now = Instant::now();
-                let soon = now + Duration::from_secs(5);
-                let deadline = patience.map_or(soon, |patience| soon.max(patience));
-                match self.way.connect_or_start(deadline) {
-                    Ok(halves) => return Some(halves),
-                    Err(error) if error.is_final() && !met => {
-                        self.give_up(error);
-                        return None;
-                    }
-                    Err(error) => {
-                        if let Some(how) = error.failed_start() {
-                            rest = breaker.failed(how, Instant::now());
-                        }
-                        if error.failed_start() == Some(FailedStart::Reason) {
-                            back_off = back_off.max(FAILED);
-                        }
-                        self.trouble(&error, rest.is_some(), &mut reported);
-                    }
-                }
-            }
-            let next_try = rest.unwrap_or_else(|| Instant::now() + back_off);
-            back_off = (back_off * 2).min(longest);
-            if let Some(halves) = self.look_out(next_try, may_start) {
-                return Some(halves);
-            }
-        }
-    }
-
-    fn give_up(&self, error: WayError) {
-        let mut state = lock(&self.state);
-        state.no_way = Some(error);
-        state.over = true;
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    /// Remembers why there is no daemon; `hopeless` when none is going to be started soon.
-    fn trouble(&self, error: &WayError, hopeless: bool, reported: &mut String) {
-        let sentence = error.to_string();
-        if *reported != sentence {
-            (self.report)(&sentence);
-            reported.clone_from(&sentence);
-        }
-        let first = sentence.lines().next().unwrap_or_default().to_owned();
-        let mut state = lock(&self.state);
-        state.session.trouble(first);
-        state.session.hopeless(hopeless);
-        state.tried = true;
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    /// Until `next_try`, or until a daemon may be started again: looks whether there is one.
-    fn look_out(&self, next_try: Instant, may_start: bool) -> Option<Halves> {
-        loop {
-            let state = lock(&self.state);
-            let now = Instant::now();
-            if state.over || (state.session.may_start() && (!may_start || now >= next_try)) {
-                return None;
-            }
-            let pause = if may_start { LOOK.min(next_try - now) } else { LOOK };
-            let (state, _) = self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner);
-            drop(state);
-            if let Some(halves) = self.way.try_connect() {
-                return Some(halves);
-            }
+            flapping.lost(now.duration_since(since));
         }
     }
 
@@ -327,6 +268,7 @@ impl<W: Write> Shim<W> {
             }
             let mut state = lock(&self.state);
             state.unflushed = false;
+            state.heard = Instant::now();
             let ending = state.input_ended.is_some();
             drop(state);
             if ending {
@@ -391,13 +333,15 @@ impl<W: Write> Shim<W> {
                 out.extend_from_slice(message);
                 out.push(b'\n');
             }
-            Down::Resumed => self.changed.notify_all(),
+            Down::Instead(lines) => out.extend_from_slice(&lines),
         }
     }
 
     fn obey(&self, text: &[u8]) {
         match serde_json::from_slice(text) {
             Ok(FromDaemon::Bye { reason }) => lock(&self.state).session.bye(reason),
+            Ok(FromDaemon::Hold { .. }) => lock(&self.state).session.hold(),
+            Ok(FromDaemon::Repeatable { tools }) => lock(&self.state).session.repeatable(tools),
             Ok(FromDaemon::Refused { reason } | FromDaemon::Error { reason }) => {
                 (self.report)(&format!("the daemon says: {reason}"));
             }
@@ -423,9 +367,11 @@ impl<W: Write> Shim<W> {
         if lines.is_empty() {
             return;
         }
+        self.telling.fetch_add(1, Ordering::Relaxed);
         let mut output = lock(&self.output);
         let told = output.write_all(lines).and_then(|()| output.flush());
         drop(output);
+        self.telling.fetch_sub(1, Ordering::Relaxed);
         if told.is_err() {
             lock(&self.state).over = true;
             self.changed.notify_all();
@@ -433,8 +379,7 @@ impl<W: Write> Shim<W> {
     }
 
     /// Does what is due at a time, until the end.
-    fn keep_time(&self) {
-        let mut outgoing = Outgoing::default();
+    fn keep_time(self: &Arc<Self>) {
         let mut state = lock(&self.state);
         loop {
             let now = Instant::now();
@@ -443,12 +388,6 @@ impl<W: Write> Shim<W> {
             if state.over || end.is_some_and(|end| nothing_owed || now >= end) {
                 break;
             }
-            if state.session.can_write() {
-                drop(state);
-                self.write_waiting(lock(&self.writer).as_ref(), &mut outgoing);
-                state = lock(&self.state);
-                continue;
-            }
             let answers = state.session.expire(now);
             if !answers.is_empty() {
                 drop(state);
@@ -456,7 +395,8 @@ impl<W: Write> Shim<W> {
                 state = lock(&self.state);
                 continue;
             }
-            state = match [state.session.deadline(), end].into_iter().flatten().min() {
+            let beat = self.feel_pulse(&mut state, now);
+            state = match [state.session.deadline(), end, beat].into_iter().flatten().min() {
                 Some(due) => {
                     let wait = due.saturating_duration_since(now);
                     self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
@@ -468,6 +408,56 @@ impl<W: Write> Shim<W> {
         state.over = true;
         drop(state);
         self.take_leave();
+    }
+
+    /// Has a daemon that owes something show that it lives, and closes the link to one that does not. When to look
+    /// again, if at all.
+    fn feel_pulse(self: &Arc<Self>, state: &mut State, now: Instant) -> Option<Instant> {
+        let Some(link) = state.link.clone() else {
+            state.heartbeat = None;
+            return None;
+        };
+        // Whoever writes for so long that it is seen here may be blocked by a daemon that does not read.
+        let writing = self.writer.try_lock().is_err();
+        if !writing && !state.session.expects() {
+            state.heartbeat = None;
+            return None;
+        }
+        if self.telling.load(Ordering::Relaxed) > 0 {
+            state.heard = now;
+        }
+        let heartbeat = state.heartbeat.get_or_insert_with(|| Heartbeat::begin(now));
+        match heartbeat.look(now, state.heard) {
+            Beat::Wait => {}
+            Beat::Ping if writing => {}
+            Beat::Ping => {
+                // Not from here: it may block as well.
+                let shim = Arc::clone(self);
+                let ping = std::thread::Builder::new().name("ping".to_owned()).stack_size(SMALL_STACK);
+                if ping.spawn(move || shim.ping(&link)).is_err() {
+                    // Nobody was asked, so silence means nothing.
+                    *heartbeat = Heartbeat::begin(now);
+                }
+            }
+            Beat::Close => {
+                link.close();
+                state.link = None;
+                state.heartbeat = None;
+                return None;
+            }
+        }
+        Some(heartbeat.due())
+    }
+
+    fn ping(&self, stream: &Stream) {
+        let Ok(_writer) = self.writer.try_lock() else { return };
+        let mut ping = Vec::new();
+        frame::put(&mut ping, Opcode::Ping, b"", stream.speech().key());
+        let mut stream = stream;
+        // Somebody may have left one to us.
+        ping.extend(lock(&self.pong).take().unwrap_or_default());
+        // If this fails, so does everything else on this link.
+        let _ = stream.write_all(&ping);
     }
 
     fn take_leave(&self) {

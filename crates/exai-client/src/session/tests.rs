@@ -1,43 +1,78 @@
+use super::waiting::MOST;
 use super::*;
 
+mod repeating;
+mod replaying;
+
 const OPENING: &[u8] = br#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}"#;
-const OPENED: &[u8] = br#"{"jsonrpc":"2.0","id":0,"result":{}}"#;
+const OPENED: &[u8] = br#"{"jsonrpc":"2.0","id":0,"result":{"capabilities":{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"subscribe":true}}}}"#;
 const CONFIRMED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
+fn request(id: u32, method: &str) -> Vec<u8> {
+    format!(r#"{{"method":"{method}","params":{{}},"jsonrpc":"2.0","id":{id}}}"#).into_bytes()
+}
+
 fn call(id: u32) -> Vec<u8> {
-    format!(r#"{{"method":"tools/call","params":{{}},"jsonrpc":"2.0","id":{id}}}"#).into_bytes()
+    format!(
+        r#"{{"method":"tools/call","params":{{"arguments":{{}},"name":"make"}},"jsonrpc":"2.0","id":{id}}}"#
+    )
+    .into_bytes()
 }
 
 fn list(id: u32) -> Vec<u8> {
-    format!(r#"{{"method":"tools/list","jsonrpc":"2.0","id":{id}}}"#).into_bytes()
+    request(id, "tools/list")
 }
 
 fn result(id: u32) -> Vec<u8> {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).into_bytes()
 }
 
-/// The ids and codes of the errors in some lines, in order of id.
+fn cancelled(id: u32) -> Vec<u8> {
+    format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#)
+        .into_bytes()
+}
+
+fn values(lines: &[u8]) -> Vec<serde_json::Value> {
+    let lines = lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+}
+
+/// The ids and codes of the errors in some lines, in their order.
 fn errors(lines: &[u8]) -> Vec<(u64, i64)> {
-    let mut found: Vec<(u64, i64)> = lines
-        .split(|&byte| byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap())
-        .map(|value| (value["id"].as_u64().unwrap(), value["error"]["code"].as_i64().unwrap()))
-        .collect();
-    found.sort_unstable();
-    found
+    let code =
+        |value: serde_json::Value| (value["id"].as_u64().unwrap(), value["error"]["code"].as_i64().unwrap());
+    values(lines).into_iter().map(code).collect()
+}
+
+#[track_caller]
+fn answered(up: Up) -> Vec<(u64, i64)> {
+    let Up::Answer(lines) = up else { panic!("not answered: {up:?}") };
+    errors(&lines)
 }
 
 /// A session whose conversation has begun.
 fn open(now: Instant) -> Session {
     let mut session = Session::new(now);
     assert_eq!(session.up(OPENING, now), Up::Kept);
-    assert_eq!(session.connected(), None);
-    assert_eq!(session.take_waiting(), [OPENING]);
+    assert!(session.connected().is_empty());
+    assert_eq!(session.take_waiting(now), [OPENING]);
     assert_eq!(session.down(OPENED), Down::Forward);
     assert_eq!(session.up(CONFIRMED, now), Up::Send);
-    assert!(session.idle());
+    assert!(session.idle() && !session.expects());
     session
+}
+
+/// The next daemon is there, and has answered what it was told first. What waited is written.
+fn resume(session: &mut Session, now: Instant) -> Vec<Vec<u8>> {
+    let replay = session.connected();
+    let waiting = session.take_waiting(now);
+    for line in replay {
+        if let Some(Glance::Request { id, .. }) = glance::at(&line, 0) {
+            let answer = answer::result(&Id::from_json(&line[id]), b"{}");
+            assert!(matches!(session.down(&answer), Down::Instead(_)), "the client hears of it");
+        }
+    }
+    waiting
 }
 
 #[test]
@@ -48,7 +83,9 @@ fn a_request_under_way_is_answered_once_when_the_link_is_lost() {
         assert_eq!(session.up(&call(id), now), Up::Send);
     }
     assert_eq!(session.down(&result(2)), Down::Forward);
-    assert_eq!(errors(&session.lost(now)), [(1, -31002), (3, -31002)]);
+    let told = session.lost(now);
+    assert_eq!(errors(&told), [(1, -31002), (3, -31002)]);
+    assert_eq!(values(&told)[0]["error"]["data"]["tool"], "make");
     assert_eq!(errors(&session.lost(now)), []);
     assert!(session.idle());
 }
@@ -61,31 +98,37 @@ fn what_was_not_written_goes_to_the_next_daemon_after_the_opening() {
     for line in [&first, &second, &third] {
         assert_eq!(session.up(line, now), Up::Send);
     }
-    session.unsent([&second[..], &third[..]].into_iter());
+    session.unsent([&second[..], &third[..]].into_iter(), now);
+    // Nothing overtakes them.
+    let fourth = call(4);
+    assert_eq!(session.up(&fourth, now), Up::Kept);
     assert_eq!(errors(&session.lost(now)), [(1, -31002)]);
-    let later = list(4);
+    let later = list(5);
     assert_eq!(session.up(&later, now), Up::Kept);
-    assert_eq!(session.connected().as_deref(), Some(OPENING));
-    assert_eq!(session.take_waiting(), Vec::<Vec<u8>>::new());
-    assert_eq!(session.down(br#"{"jsonrpc":"2.0","method":"notifications/message"}"#), Down::Forward);
-    assert_eq!(session.down(OPENED), Down::Resumed);
-    assert_eq!(session.take_waiting(), [CONFIRMED.to_vec(), second, third, later]);
-    for id in 2..=4 {
+    assert_eq!(resume(&mut session, now), [second, third, fourth, later]);
+    for id in 2..=5 {
         assert_eq!(session.down(&result(id)), Down::Forward);
     }
     assert!(session.idle());
 }
 
 #[test]
-fn an_opening_without_an_answer_is_asked_again_and_answered() {
-    let now = Instant::now();
-    let mut session = Session::new(now);
-    assert_eq!(session.connected(), None);
-    assert_eq!(session.up(OPENING, now), Up::Send);
+fn an_opening_without_an_answer_is_asked_again_as_long_as_its_patience_lasts() {
+    let start = Instant::now();
+    let mut session = Session::new(start);
+    assert!(session.connected().is_empty());
+    assert_eq!(session.up(OPENING, start), Up::Send);
+    // That it is carried out may take its time.
+    let mut now = start + 10 * PATIENCE;
+    for _ in 0..3 {
+        assert_eq!(session.lost(now), b"");
+        now += PATIENCE / 4;
+        assert!(session.connected().is_empty());
+        assert_eq!(session.take_waiting(now), [OPENING]);
+    }
     assert_eq!(session.lost(now), b"");
-    assert_eq!(session.connected(), None);
-    assert_eq!(session.take_waiting(), [OPENING]);
-    assert_eq!(session.down(OPENED), Down::Forward);
+    assert_eq!(session.deadline(), Some(now + PATIENCE / 4));
+    assert_eq!(errors(&session.expire(now + PATIENCE / 4)), [(0, -31001)]);
 }
 
 #[test]
@@ -96,25 +139,53 @@ fn patience_ends_and_new_requests_are_answered_at_once_then() {
     assert_eq!(session.up(CONFIRMED, start), Up::Kept);
     assert_eq!(session.expire(start + PATIENCE / 2), b"");
     let late = session.deadline().unwrap();
+    assert!(session.patience().unwrap() < late);
     session.trouble("its lock is held".to_owned());
     let told = session.expire(late);
     assert_eq!(errors(&told), [(1, -31001)]);
     assert!(String::from_utf8_lossy(&told).contains("its lock is held"));
     assert!(session.idle() && session.deadline().is_none());
-    let Up::Answer(told) = session.up(&list(2), late) else { panic!("not answered") };
-    assert_eq!(errors(&told), [(2, -31001)]);
+    assert_eq!(answered(session.up(&list(2), late)), [(2, -31001)]);
+}
+
+#[test]
+fn a_request_has_a_patience_of_its_own_however_often_the_link_is_lost() {
+    let start = Instant::now();
+    let second = Duration::from_secs(1);
+    let mut session = open(start);
+    session.lost(start);
+    let (first, later) = (call(1), call(2));
+    assert_eq!(session.up(&first, start), Up::Kept);
+    assert_eq!(session.up(&later, start + 9 * second), Up::Kept);
+    let mut now = start;
+    for _ in 0..2 {
+        now += 5 * second;
+        session.connected();
+        assert_eq!(session.take_waiting(now)[0], first);
+        let all = [&first[..], &later];
+        session.unsent(all.into_iter(), now);
+        assert_eq!(session.lost(now), b"");
+    }
+    assert_eq!(session.deadline(), Some(start + PATIENCE));
+    assert_eq!(errors(&session.expire(start + PATIENCE)), [(1, -31001)]);
+    assert_eq!(session.deadline(), Some(start + PATIENCE + 9 * second));
 }
 
 #[test]
 fn after_a_stop_only_a_request_that_does_something_starts_a_daemon() {
     let start = Instant::now();
     let mut session = open(start);
+    assert_eq!(session.up(&list(7), start), Up::Send);
     session.bye(ByeReason::Stop);
-    session.lost(start);
+    assert_eq!(session.up(&list(8), start), Up::Kept);
+    // What was begun is not begun again: that would start a daemon.
+    assert_eq!(errors(&session.lost(start)), [(7, -31002)]);
     assert!(!session.may_start());
+    assert_eq!(session.deadline(), Some(start));
+    assert_eq!(errors(&session.expire(start)), [(8, -31001)]);
     let later = start + 2 * PATIENCE;
-    let Up::Answer(told) = session.up(&list(1), later) else { panic!("not answered") };
-    assert_eq!(errors(&told), [(1, -31001)]);
+    assert_eq!(answered(session.up(&list(1), later)), [(1, -31001)]);
+    session.hopeless(false);
     assert!(!session.may_start());
     assert_eq!(session.up(&call(2), later), Up::Kept);
     assert!(session.may_start());
@@ -122,14 +193,51 @@ fn after_a_stop_only_a_request_that_does_something_starts_a_daemon() {
 }
 
 #[test]
+fn while_a_daemon_holds_new_requests_wait_and_what_is_under_way_gets_done() {
+    let now = Instant::now();
+    for parted in [false, true] {
+        let mut session = open(now);
+        assert_eq!(session.up(&call(1), now), Up::Send);
+        session.down(br#"{"jsonrpc":"2.0","id":"d1","method":"roots/list"}"#);
+        session.hold();
+        let later = call(2);
+        assert_eq!(session.up(&later, now), Up::Kept);
+        assert_eq!(session.up(&call(3), now), Up::Kept);
+        assert_eq!(session.up(&cancelled(3), now), Up::Kept, "nobody has what it cancels");
+        assert_eq!(session.up(br#"{"jsonrpc":"2.0","id":"d1","result":{}}"#, now), Up::Send);
+        assert_eq!(session.take_waiting(now), Vec::<Vec<u8>>::new());
+        assert_eq!(session.down(&result(1)), Down::Forward);
+        if parted {
+            assert_eq!(errors(&session.expire(now + PATIENCE)), [(2, -31001)]);
+            continue;
+        }
+        session.bye(ByeReason::Upgrade);
+        assert_eq!(session.lost(now), b"");
+        assert_eq!(resume(&mut session, now), [later]);
+    }
+}
+
+#[test]
+fn while_nobody_starts_a_daemon_requests_are_answered_at_once() {
+    let now = Instant::now();
+    let mut session = Session::new(now);
+    assert_eq!(session.up(&call(1), now), Up::Kept);
+    session.hopeless(true);
+    assert_eq!(session.deadline(), Some(now));
+    assert_eq!(errors(&session.expire(now)), [(1, -31001)]);
+    assert_eq!(answered(session.up(&call(2), now)), [(2, -31001)]);
+    session.hopeless(false);
+    assert_eq!(session.up(&call(3), now), Up::Kept);
+}
+
+#[test]
 fn what_waits_is_bounded() {
     let now = Instant::now();
     let mut session = Session::new(now);
-    for id in 0..WAITING as u32 {
+    for id in 0..MOST as u32 {
         assert_eq!(session.up(&call(id), now), Up::Kept);
     }
-    let Up::Answer(told) = session.up(&call(999), now) else { panic!("not answered") };
-    assert_eq!(errors(&told), [(999, -31003)]);
+    assert_eq!(answered(session.up(&call(999), now)), [(999, -31003)]);
 }
 
 #[test]
@@ -139,11 +247,11 @@ fn the_answer_to_a_daemon_that_is_gone_goes_nowhere() {
     session.down(br#"{"jsonrpc":"2.0","id":"d1","method":"roots/list"}"#);
     session.down(br#"{"jsonrpc":"2.0","id":"d2","method":"roots/list"}"#);
     let roots = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":"{id}","result":{{}}}}"#).into_bytes();
-    assert_eq!(session.up(&roots("d1"), now), Up::Send);
+    let first = roots("d1");
+    assert_eq!(session.up(&first, now), Up::Send);
+    session.unsent(std::iter::once(&first[..]), now);
     session.lost(now);
-    session.connected();
-    session.down(OPENED);
-    session.take_waiting();
+    resume(&mut session, now);
     assert_eq!(session.up(&roots("d2"), now), Up::Kept);
     assert_eq!(session.up(&roots("d2"), now), Up::Send);
     assert!(session.idle());
@@ -157,6 +265,59 @@ fn a_batch_is_booked_by_its_parts_and_garbage_passes() {
     assert_eq!(session.up(b"garbage", now), Up::Send);
     assert_eq!(session.down(br#"[{"id":1,"result":{}}]"#), Down::Forward);
     assert_eq!(errors(&session.lost(now)), [(2, -31002)]);
+    assert_eq!(session.up(br#"[{"id":3,"method":"a"}, {"id":4,"method":"b"}]"#, now), Up::Kept);
+    assert_eq!(session.up(b"garbage", now), Up::Kept);
+    let parts: [&[u8]; 3] = [br#"{"id":3,"method":"a"}"#, br#"{"id":4,"method":"b"}"#, b"garbage"];
+    assert_eq!(resume(&mut session, now), parts);
+}
+
+#[test]
+fn a_cancelled_request_gets_no_answer_of_ours_and_leaves_nothing() {
+    let now = Instant::now();
+    // Waiting: neither is written.
+    let mut session = open(now);
+    session.lost(now);
+    assert_eq!(session.up(&call(1), now), Up::Kept);
+    assert_eq!(session.up(&call(2), now), Up::Kept);
+    assert_eq!(session.up(&cancelled(1), now), Up::Kept);
+    assert_eq!(resume(&mut session, now), [call(2)]);
+    // Under way.
+    assert_eq!(session.up(&cancelled(2), now), Up::Send);
+    assert!(session.idle());
+    // The daemon had answered already.
+    assert_eq!(session.down(&result(2)), Down::Forward);
+    assert_eq!(session.up(&list(3), now), Up::Send);
+    assert_eq!(session.up(&call(4), now), Up::Send);
+    assert_eq!(session.up(&cancelled(3), now), Up::Send);
+    assert_eq!(errors(&session.lost(now)), [(4, -31002)]);
+    assert!(session.idle());
+    // Neither was written whole.
+    resume(&mut session, now);
+    let (request, cancel) = (call(5), cancelled(5));
+    assert_eq!(session.up(&request, now), Up::Send);
+    assert_eq!(session.up(&cancel, now), Up::Send);
+    session.unsent([&request[..], &cancel].into_iter(), now);
+    assert_eq!(session.lost(now), b"");
+    assert!(session.idle());
+    // It waits to be asked again.
+    resume(&mut session, now);
+    assert_eq!(session.up(&list(6), now), Up::Send);
+    assert_eq!(session.lost(now), b"");
+    assert_eq!(session.up(&cancelled(6), now), Up::Kept);
+    assert!(session.idle());
+    assert_eq!(resume(&mut session, now), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn an_opening_cannot_be_cancelled() {
+    let now = Instant::now();
+    let mut session = Session::new(now);
+    assert_eq!(session.up(OPENING, now), Up::Kept);
+    assert_eq!(session.up(&cancelled(0), now), Up::Kept);
+    session.connected();
+    assert_eq!(session.take_waiting(now), [OPENING]);
+    assert_eq!(session.up(&cancelled(0), now), Up::Send);
+    assert!(!session.idle());
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn identify(pid: u32) -> Option<Identity> {
     process::identify(pid).expect("the process table")
 }
 
-fn end(identity: &Identity) {
+pub(crate) fn end(identity: &Identity) {
     process::kill_verified(identity, Kill::Force).expect("it can be killed");
     assert!(process::wait_gone(identity, Instant::now() + LIMIT).expect("it can be waited for"));
 }
@@ -59,7 +59,7 @@ fn number(value: &Value) -> u32 {
     value.as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_else(|| panic!("{value} is no pid"))
 }
 
-fn daemon(instance: &Instance) -> Identity {
+pub(crate) fn daemon(instance: &Instance) -> Identity {
     identify(number(&instance.status()["daemon"]["pid"])).expect("the daemon lives")
 }
 
@@ -167,8 +167,11 @@ fn twenty_shims_lose_their_daemon_and_nothing_is_done_twice() {
             if way == "restart" {
                 let said = &answer["result"]["content"][0]["text"];
                 assert_eq!(*said, format!("executed {at}"), "{way}: shim {at}: {answer}");
-            } else {
+            } else if at < 13 {
                 assert_eq!(answer["error"]["code"], -31002, "{way}: shim {at}: {answer}");
+            } else {
+                // To ask for a list twice does no harm: the next daemon is asked.
+                assert!(answer["result"]["tools"].is_array(), "{way}: shim {at}: {answer}");
             }
         }
         for (at, id) in unsent {
@@ -202,7 +205,7 @@ fn twenty_shims_lose_their_daemon_and_nothing_is_done_twice() {
     }
 }
 
-fn signal(name: &str, pid: u32) {
+pub(crate) fn signal(name: &str, pid: u32) {
     let done = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
     assert!(done.expect("kill runs").success());
 }

@@ -17,6 +17,7 @@ mod http;
 mod lifecycle;
 mod listening;
 mod peers;
+mod reconnect;
 mod routing;
 mod selftest;
 mod slow;

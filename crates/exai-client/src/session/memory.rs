@@ -1,0 +1,201 @@
+//! What another daemon must be told before the conversation can go on with it, and what the client must be told
+//! afterwards.
+//!
+//! Everything is said under ids of our own and in one go: a daemon takes the requests of a client in order, and
+//! lets them wait while a server starts. The answers are ours, too.
+
+use std::collections::HashMap;
+
+use exai_proto::Id;
+use exai_proto::answer;
+use exai_proto::json::{self, Edit};
+
+use crate::glance::{self, Glance};
+
+/// How many subscriptions are restored, and how long their addresses may be.
+const SUBSCRIPTIONS: usize = 1024;
+const URI_BYTES: usize = 8 * 1024;
+/// The longest text of a log level.
+const LEVEL_BYTES: usize = 64;
+
+/// What a client has lists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum List {
+    Tools,
+    Prompts,
+    Resources,
+}
+
+/// Each with its capability and with the word that it has changed.
+const LISTS: [(List, &str, &str); 3] = [
+    (List::Tools, "tools", "notifications/tools/list_changed"),
+    (List::Prompts, "prompts", "notifications/prompts/list_changed"),
+    (List::Resources, "resources", "notifications/resources/list_changed"),
+];
+
+/// The first request of a client, and what became of it.
+#[derive(Debug)]
+struct Opening {
+    id: Id,
+    line: Vec<u8>,
+    answered: bool,
+    /// The client's `notifications/initialized`.
+    confirmed: Option<Vec<u8>>,
+    /// What the server said to announce changes of.
+    announced: Vec<List>,
+}
+
+/// A request of our own.
+#[derive(Debug)]
+enum Minted {
+    Opening,
+    Level,
+    Subscription(Box<[u8]>),
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    opening: Option<Opening>,
+    level: Option<Box<[u8]>>,
+    /// The JSON texts of their addresses.
+    subscriptions: Vec<Box<[u8]>>,
+    listed: Vec<List>,
+    /// What this link owes us.
+    minted: HashMap<Id, Minted>,
+    last: u64,
+}
+
+impl Memory {
+    /// The client begins, perhaps anew.
+    pub(super) fn opens(&mut self, id: Id, line: &[u8]) {
+        let line = line.to_vec();
+        self.opening = Some(Opening { id, line, answered: false, confirmed: None, announced: Vec::new() });
+    }
+
+    /// The client's `notifications/initialized`. Whether the next daemon is told by [`Memory::replay`].
+    pub(super) fn confirms(&mut self, line: &[u8]) -> bool {
+        let Some(opening) = &mut self.opening else { return false };
+        opening.confirmed = Some(line.to_vec());
+        opening.answered
+    }
+
+    /// The text of the opening, if this is its id and nobody has answered it.
+    pub(super) fn unanswered(&self, id: &Id) -> Option<Vec<u8>> {
+        let opening = self.opening.as_ref().filter(|opening| opening.id == *id && !opening.answered)?;
+        Some(opening.line.clone())
+    }
+
+    /// The answer to the client's own opening. Be it an error: the conversation goes on as the client wants it to.
+    pub(super) fn opened(&mut self, id: &Id, answer: &[u8], start: usize) {
+        let Some(opening) = self.opening.as_mut().filter(|opening| opening.id == *id) else { return };
+        opening.answered = true;
+        let declared = |name: &str| {
+            let at = glance::seek(answer, start, &["result", "capabilities", name, "listChanged"]);
+            at.is_some_and(|at| &answer[at] == b"true")
+        };
+        let lists = LISTS.iter().filter(|(_, name, _)| declared(name));
+        opening.announced = lists.map(|(list, _, _)| *list).collect();
+    }
+
+    pub(super) fn lists(&mut self, list: List) {
+        if !self.listed.contains(&list) {
+            self.listed.push(list);
+        }
+    }
+
+    pub(super) fn level(&mut self, level: Box<[u8]>) {
+        if level.len() <= LEVEL_BYTES {
+            self.level = Some(level);
+        }
+    }
+
+    pub(super) fn subscribes(&mut self, uri: Box<[u8]>) {
+        let fits = self.subscriptions.len() < SUBSCRIPTIONS && uri.len() <= URI_BYTES;
+        if fits && !self.subscriptions.contains(&uri) {
+            self.subscriptions.push(uri);
+        }
+    }
+
+    pub(super) fn unsubscribes(&mut self, uri: &[u8]) {
+        self.subscriptions.retain(|known| **known != *uri);
+    }
+
+    /// What a new daemon is told before anything else. Ids for which `taken` holds are not used.
+    pub(super) fn replay(&mut self, taken: impl Fn(&Id) -> bool) -> Vec<Vec<u8>> {
+        self.minted.clear();
+        let Some(opening) = self.opening.as_ref().filter(|opening| opening.answered) else {
+            return Vec::new();
+        };
+        let Some(Glance::Request { id: place, .. }) = glance::at(&opening.line, 0) else { return Vec::new() };
+        let (minted, last) = (&mut self.minted, &mut self.last);
+        let mut mint = |what: Minted| loop {
+            *last += 1;
+            let id = Id::from_json(format!("\"exai-{last}\"").as_bytes());
+            if !taken(&id) {
+                minted.insert(id.clone(), what);
+                return id.as_json().to_vec();
+            }
+        };
+        let with = mint(Minted::Opening);
+        let mut lines = vec![json::splice(&opening.line, vec![Edit { at: place, with }])];
+        lines.extend(opening.confirmed.clone());
+        if let Some(level) = &self.level {
+            lines.push(request(&mint(Minted::Level), "logging/setLevel", "level", level));
+        }
+        for uri in &self.subscriptions {
+            let id = mint(Minted::Subscription(uri.clone()));
+            lines.push(request(&id, "resources/subscribe", "uri", uri));
+        }
+        lines
+    }
+
+    /// Whether this link still owes us answers.
+    pub(super) fn expects(&self) -> bool {
+        !self.minted.is_empty()
+    }
+
+    pub(super) fn is_minted(&self, id: &[u8]) -> bool {
+        !self.minted.is_empty() && self.minted.contains_key(&Id::from_json(id))
+    }
+
+    /// An answer to a request of ours: what the client is told instead (lines). `None` when it is not ours.
+    pub(super) fn answered(&mut self, id: &Id, good: bool) -> Option<Vec<u8>> {
+        if self.minted.is_empty() {
+            return None;
+        }
+        let what = self.minted.remove(id)?;
+        // Before the client's confirmation it must not hear of changes.
+        let opening = self.opening.as_ref().filter(|opening| good && opening.confirmed.is_some());
+        let mut lines = Vec::new();
+        match (what, opening) {
+            (Minted::Opening, Some(opening)) => {
+                // Another daemon may know other tools. Who never asked has nothing to refresh.
+                for (list, _, word) in LISTS {
+                    if opening.announced.contains(&list) && self.listed.contains(&list) {
+                        lines.extend_from_slice(&answer::notification(word));
+                        lines.push(b'\n');
+                    }
+                }
+            }
+            (Minted::Subscription(uri), Some(_)) => {
+                // What happened to it while there was no daemon, nobody has told.
+                let params = format!("{{\"uri\":{}}}", String::from_utf8_lossy(&uri));
+                lines.extend_from_slice(&answer::notify("notifications/resources/updated", &params));
+                lines.push(b'\n');
+            }
+            (Minted::Level, _) | (_, None) => {}
+        }
+        Some(lines)
+    }
+
+    /// The link is gone, and with it what it owed us.
+    pub(super) fn lost(&mut self) {
+        self.minted.clear();
+    }
+}
+
+fn request(id: &[u8], method: &str, key: &str, value: &[u8]) -> Vec<u8> {
+    let start = format!("\",\"method\":\"{method}\",\"params\":{{\"{key}\":");
+    [&b"{\"jsonrpc\":\"2.0\",\"id\":"[..], id, &start.as_bytes()[1..], value, b"}}"].concat()
+}

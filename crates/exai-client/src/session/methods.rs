@@ -1,0 +1,88 @@
+//! What the methods of MCP mean to a shim.
+
+use exai_proto::answer::{self, Failure, FailureData, Source};
+use exai_proto::{Id, json};
+
+use super::line_of;
+use super::memory::List;
+use crate::glance::{self, Glance};
+
+/// A request's method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    /// `initialize`.
+    Opening,
+    /// Asks for a list.
+    List(List),
+    /// Another that changes nothing, so that it can be asked twice.
+    Harmless,
+    /// `tools/call`: it depends on the tool.
+    Call,
+    Level,
+    Subscribe,
+    Unsubscribe,
+    /// Whatever else there is or will be: it may change something.
+    Other,
+}
+
+impl Method {
+    pub(super) fn of(name: &[u8]) -> Self {
+        match name {
+            b"initialize" => Method::Opening,
+            b"tools/list" => Method::List(List::Tools),
+            b"prompts/list" => Method::List(List::Prompts),
+            b"resources/list" | b"resources/templates/list" => Method::List(List::Resources),
+            b"resources/read"
+            | b"prompts/get"
+            | b"completion/complete"
+            | b"ping"
+            | b"server/discover"
+            | b"tasks/get" => Method::Harmless,
+            b"tools/call" => Method::Call,
+            b"logging/setLevel" => Method::Level,
+            b"resources/subscribe" => Method::Subscribe,
+            b"resources/unsubscribe" => Method::Unsubscribe,
+            _ => Method::Other,
+        }
+    }
+}
+
+/// Whether the line asks for anything.
+pub(super) fn asks(line: &[u8]) -> bool {
+    let mut found = false;
+    glance::each(line, |_, glance| found |= matches!(glance, Glance::Request { .. }));
+    found
+}
+
+/// Whether the line asks for something to be done: the wish of a person that outweighs `exai stop`.
+pub(super) fn starts_again(line: &[u8]) -> bool {
+    let mut found = false;
+    glance::each(line, |_, glance| {
+        if let Glance::Request { method, .. } = glance {
+            let method = &line[method];
+            found |=
+                matches!(method, b"tools/call" | b"resources/read" | b"prompts/get" | b"completion/complete");
+        }
+    });
+    found
+}
+
+/// Answers each request of a line with the same failure.
+pub(super) fn answers(line: &[u8], failure: Failure, sentence: &str) -> Vec<u8> {
+    let mut lines = Vec::new();
+    glance::each(line, |part, glance| {
+        if let Glance::Request { id, method } = glance {
+            let name = || glance::seek(line, part.start, &["params", "name"]);
+            let call = Method::of(&line[method]) == Method::Call;
+            let tool = if call { name().and_then(|at| json::string(line, at)) } else { None };
+            let data = FailureData {
+                tool: tool.as_deref(),
+                hint: (failure == Failure::DaemonUnavailable).then_some("exai status"),
+                ..FailureData::new(Source::Shim, failure)
+            };
+            let answer = answer::failure(&Id::from_json(&line[id]), sentence, &data);
+            lines.extend_from_slice(&line_of(&answer));
+        }
+    });
+    lines
+}

@@ -1,0 +1,186 @@
+//! What becomes of what was written when the link is lost.
+
+use super::*;
+
+/// Names of tools.
+type Tools = &'static [&'static str];
+
+fn tools(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn what_can_do_no_harm_is_asked_once_more_and_everything_else_never() {
+    let again = [
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+        "resources/read",
+        "prompts/get",
+        "completion/complete",
+        "ping",
+        "server/discover",
+        "tasks/get",
+    ];
+    let once = [
+        "tools/call",
+        "tasks/update",
+        "tasks/cancel",
+        "tasks/result",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "subscriptions/listen",
+        "x/unknown",
+        "tools\\/list",
+        "Tools/list",
+    ];
+    let now = Instant::now();
+    for (method, repeated) in
+        again.map(|method| (method, true)).into_iter().chain(once.map(|method| (method, false)))
+    {
+        let mut session = open(now);
+        let line = request(1, method);
+        assert_eq!(session.up(&line, now), Up::Send);
+        if !repeated {
+            assert_eq!(errors(&session.lost(now)), [(1, -31002)], "{method}");
+            assert!(session.idle());
+            continue;
+        }
+        assert_eq!(session.lost(now), b"", "{method}");
+        assert_eq!(resume(&mut session, now), [line], "{method}");
+        assert_eq!(errors(&session.lost(now)), [(1, -31002)], "{method}, a second time");
+        assert!(session.idle());
+    }
+}
+
+#[test]
+fn a_call_is_asked_again_if_the_daemon_says_so_when_it_was_asked_and_still_when_the_link_is_lost() {
+    // What it says before the call, what after it, and whether the call is repeated.
+    let cases: [(Tools, Option<Tools>, bool); 6] = [
+        (&["make"], None, true),
+        (&["look", "make"], Some(&["make"]), true),
+        (&["make"], Some(&["look"]), false),
+        (&["make"], Some(&[]), false),
+        (&[], Some(&["make"]), false),
+        (&["look"], None, false),
+    ];
+    let now = Instant::now();
+    for (before, after, repeated) in cases {
+        let mut session = open(now);
+        session.repeatable(tools(before));
+        assert_eq!(session.up(&call(1), now), Up::Send);
+        if let Some(after) = after {
+            session.repeatable(tools(after));
+        }
+        let told = errors(&session.lost(now));
+        assert_eq!(told.is_empty(), repeated, "{before:?} {after:?}");
+        assert_eq!(resume(&mut session, now).len(), usize::from(repeated));
+        // The word was for the link: the next daemon has said nothing yet.
+        assert_eq!(session.up(&call(2), now), Up::Send);
+        let lost = errors(&session.lost(now));
+        let both = [(1, -31002), (2, -31002)];
+        assert_eq!(lost, both[usize::from(!repeated)..], "{before:?} {after:?}");
+    }
+}
+
+#[test]
+fn what_is_asked_again_comes_in_its_order_before_everything_newer() {
+    let now = Instant::now();
+    let mut session = open(now);
+    let lines: Vec<Vec<u8>> = (1..=20).map(list).collect();
+    for line in &lines {
+        assert_eq!(session.up(line, now), Up::Send);
+    }
+    // The last was not written whole, and one is answered.
+    session.unsent(std::iter::once(&lines[19][..]), now);
+    session.down(&result(7));
+    assert_eq!(session.lost(now), b"");
+    assert_eq!(session.up(&call(21), now), Up::Kept);
+    let mut expected = lines;
+    expected.remove(6);
+    expected.push(call(21));
+    assert_eq!(resume(&mut session, now), expected);
+    // Not written on its first link, it still has its second.
+    assert_eq!(errors(&session.lost(now)).len(), 19);
+    assert_eq!(resume(&mut session, now), [list(20)]);
+}
+
+#[test]
+fn of_a_batch_the_part_alone_is_asked_again() {
+    let now = Instant::now();
+    let mut session = open(now);
+    let part = br#"{"id":1,"method":"tools/list"}"#;
+    let batch = [&b"["[..], part, br#", {"id":2,"method":"tools/call","params":{"name":"make"}}]"#].concat();
+    assert_eq!(session.up(&batch, now), Up::Send);
+    let told = session.lost(now);
+    assert_eq!(errors(&told), [(2, -31002)]);
+    assert_eq!(values(&told)[0]["error"]["data"]["tool"], "make");
+    assert_eq!(resume(&mut session, now), [part]);
+}
+
+#[test]
+fn an_id_that_is_used_twice_at_a_time_is_not_asked_again() {
+    let now = Instant::now();
+    let mut session = open(now);
+    assert_eq!(session.up(&list(1), now), Up::Send);
+    assert_eq!(session.up(&call(1), now), Up::Send);
+    assert_eq!(session.down(&result(1)), Down::Forward);
+    assert_eq!(errors(&session.lost(now)), [(1, -31002)]);
+}
+
+#[test]
+fn what_is_kept_to_be_asked_again_is_bounded() {
+    let now = Instant::now();
+    let mut session = open(now);
+    let long = |id: u32| {
+        let text = "x".repeat(limits::MESSAGE_BYTES / 2 - 100);
+        format!(r#"{{"id":{id},"method":"resources/read","params":{{"uri":"{text}"}}}}"#).into_bytes()
+    };
+    for id in 1..=3 {
+        assert_eq!(session.up(&long(id), now), Up::Send);
+    }
+    session.down(&result(1));
+    assert_eq!(session.up(&long(4), now), Up::Send);
+    assert_eq!(errors(&session.lost(now)), [(3, -31002)]);
+    assert_eq!(resume(&mut session, now).len(), 2);
+}
+
+#[test]
+fn for_what_is_asked_again_no_daemon_means_an_unknown_outcome() {
+    let start = Instant::now();
+    let mut session = open(start);
+    assert_eq!(session.up(&list(1), start), Up::Send);
+    let lost = start + Duration::from_secs(100);
+    session.lost(lost);
+    session.trouble("its lock is held".to_owned());
+    assert_eq!(session.deadline(), Some(lost + PATIENCE));
+    let told = session.expire(lost + PATIENCE);
+    assert_eq!(errors(&told), [(1, -31002)]);
+    assert!(String::from_utf8_lossy(&told).contains("its lock is held"));
+}
+
+#[test]
+fn the_progress_of_what_is_asked_again_is_dropped_until_it_is_answered() {
+    let now = Instant::now();
+    let mut session = open(now);
+    let read = |id: u32, token: u32| {
+        format!(r#"{{"id":{id},"method":"resources/read","params":{{"_meta":{{"progressToken":{token}}}}}}}"#)
+            .into_bytes()
+    };
+    let progress = |token: u32| {
+        format!(r#"{{"method":"notifications/progress","params":{{"progressToken":{token},"progress":1}}}}"#)
+            .into_bytes()
+    };
+    assert_eq!(session.up(&read(1, 77), now), Up::Send);
+    assert_eq!(session.down(&progress(77)), Down::Forward);
+    session.lost(now);
+    resume(&mut session, now);
+    assert_eq!(session.up(&read(2, 78), now), Up::Send);
+    assert_eq!(session.down(&progress(77)), Down::Instead(Vec::new()));
+    assert_eq!(session.down(&progress(78)), Down::Forward);
+    assert_eq!(session.down(&result(1)), Down::Forward);
+    // The client may use the token for something else now.
+    assert_eq!(session.down(&progress(77)), Down::Forward);
+}

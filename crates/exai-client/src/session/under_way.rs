@@ -1,0 +1,125 @@
+//! Which requests a daemon has, and what becomes of each when it goes away.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use exai_proto::{Id, limits};
+
+/// How many bytes of requests that may be repeated are kept. What is beyond is not repeated.
+const MOST_BYTES: usize = limits::MESSAGE_BYTES;
+
+/// What becomes of a request whose link is lost.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It may have been carried out: never repeated.
+    Once,
+    /// It can be asked again; this is its text.
+    Again(Vec<u8>),
+    /// It was asked again; there is no third time.
+    SecondTime,
+    /// `initialize`, which can be asked as often as its patience lasts. The text is kept elsewhere.
+    Opening,
+}
+
+/// What its success means for the conversation: the JSON text of a parameter.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Nothing,
+    Level(Box<[u8]>),
+    Subscribe(Box<[u8]>),
+}
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) fate: Fate,
+    pub(super) effect: Effect,
+    /// The tool it calls.
+    pub(super) tool: Option<Box<str>>,
+    /// Its progress is not passed on any more.
+    pub(super) silenced: Option<Id>,
+    /// For how long it may still wait for a daemon.
+    pub(super) patience: Duration,
+    /// When it was asked, before or after the others.
+    place: u64,
+    /// How often the client uses this id at the same time, against the rules.
+    pub(super) count: u32,
+}
+
+impl Entry {
+    pub(super) fn new(fate: Fate, patience: Duration) -> Self {
+        Entry { fate, effect: Effect::Nothing, tool: None, silenced: None, patience, place: 0, count: 1 }
+    }
+
+    fn kept(&self) -> usize {
+        match &self.fate {
+            Fate::Again(line) => line.len(),
+            Fate::Once | Fate::SecondTime | Fate::Opening => 0,
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct UnderWay {
+    entries: HashMap<Id, Entry>,
+    kept_bytes: usize,
+    last: u64,
+}
+
+impl UnderWay {
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn contains(&self, id: &Id) -> bool {
+        self.entries.contains_key(id)
+    }
+
+    /// Whether so much more text can be kept.
+    pub(super) fn can_keep(&self, bytes: usize) -> bool {
+        self.kept_bytes + bytes <= MOST_BYTES
+    }
+
+    pub(super) fn add(&mut self, id: Id, mut entry: Entry) {
+        self.last += 1;
+        entry.place = self.last;
+        if let Some(before) = self.entries.get_mut(&id) {
+            // Which of them an answer belongs to is unknown: none can be repeated.
+            self.kept_bytes -= before.kept();
+            before.fate = Fate::Once;
+            before.effect = Effect::Nothing;
+            before.tool = None;
+            before.count += 1;
+            return;
+        }
+        self.kept_bytes += entry.kept();
+        self.entries.insert(id, entry);
+    }
+
+    /// It is answered, cancelled or was not written. `None` when it is not under way; a part that is left when
+    /// the client uses an id twice.
+    pub(super) fn end(&mut self, id: &Id) -> Option<Entry> {
+        let entry = self.entries.get_mut(id)?;
+        if entry.count > 1 {
+            entry.count -= 1;
+            return Some(Entry { place: entry.place, ..Entry::new(Fate::Once, entry.patience) });
+        }
+        let entry = self.entries.remove(id)?;
+        self.kept_bytes -= entry.kept();
+        Some(entry)
+    }
+
+    /// Whether this is an `initialize`, which cannot be cancelled.
+    pub(super) fn is_opening(&self, id: &Id) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.fate == Fate::Opening)
+    }
+
+    /// All, in the order in which they were asked.
+    pub(super) fn take_all(&mut self) -> Vec<(Id, Entry)> {
+        self.kept_bytes = 0;
+        let mut all: Vec<_> = self.entries.drain().collect();
+        all.sort_unstable_by_key(|(_, entry)| entry.place);
+        all
+    }
+}

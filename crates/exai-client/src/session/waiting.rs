@@ -1,0 +1,99 @@
+//! What waits for a daemon: single messages in order, each with an end of its own patience.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use exai_proto::limits;
+
+use crate::glance::{self, Glance};
+
+/// How many messages may wait, and how many bytes in all.
+pub(super) const MOST: usize = 256;
+pub(super) const MOST_BYTES: usize = limits::MESSAGE_BYTES;
+
+/// How often a message has been written before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Never: nobody has it.
+    First,
+    /// Once, to a daemon that went away.
+    Second,
+}
+
+/// One message.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) line: Vec<u8>,
+    pub(super) until: Instant,
+    pub(super) turn: Turn,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    all: VecDeque<Waiting>,
+    bytes: usize,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.all.iter()
+    }
+
+    /// Whether a client may add so many bytes.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.all.len() < MOST && self.bytes + bytes <= MOST_BYTES
+    }
+
+    pub(super) fn push(&mut self, waiting: Waiting) {
+        self.bytes += waiting.line.len();
+        self.all.push_back(waiting);
+    }
+
+    /// Puts these before all others, in their order. There is always room: they had been taken in before.
+    pub(super) fn put_first(&mut self, messages: Vec<Waiting>) {
+        for waiting in messages.into_iter().rev() {
+            self.bytes += waiting.line.len();
+            self.all.push_front(waiting);
+        }
+    }
+
+    /// Takes out the request with this id; whether there was one. `initialize` cannot be cancelled.
+    pub(super) fn cancel(&mut self, unwanted: &[u8]) -> bool {
+        let found = self.all.iter().position(|waiting| match glance::at(&waiting.line, 0) {
+            Some(Glance::Request { id, method }) => {
+                waiting.line[id] == *unwanted && &waiting.line[method] != b"initialize"
+            }
+            Some(Glance::Notification { .. } | Glance::Response { .. }) | None => false,
+        });
+        let removed = found.and_then(|at| self.all.remove(at));
+        self.bytes -= removed.as_ref().map_or(0, |waiting| waiting.line.len());
+        removed.is_some()
+    }
+
+    /// When the patience of the first ends.
+    pub(super) fn earliest(&self) -> Option<Instant> {
+        self.all.iter().map(|waiting| waiting.until).min()
+    }
+
+    pub(super) fn take_all(&mut self) -> VecDeque<Waiting> {
+        self.bytes = 0;
+        std::mem::take(&mut self.all)
+    }
+
+    /// Those whose patience has ended.
+    pub(super) fn take_due(&mut self, now: Instant) -> VecDeque<Waiting> {
+        if self.earliest().is_none_or(|earliest| now < earliest) {
+            return VecDeque::new();
+        }
+        let (due, rest): (VecDeque<_>, VecDeque<_>) =
+            self.take_all().into_iter().partition(|waiting| waiting.until <= now);
+        self.bytes = rest.iter().map(|waiting| waiting.line.len()).sum();
+        self.all = rest;
+        due
+    }
+}

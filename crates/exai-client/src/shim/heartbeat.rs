@@ -1,0 +1,89 @@
+//! Whether the daemon lives while it owes something. A call may take minutes; a ping is answered at once, also by
+//! a daemon that is busy. Pure: time is an argument.
+
+use std::time::{Duration, Instant};
+
+/// How often to ask.
+const PING: Duration = Duration::from_secs(5);
+/// A daemon that is silent for so long hangs.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Who looks so much later than he meant to has been asleep, as the machine may have been: what was silent then
+/// is not known.
+const LATE: Duration = Duration::from_secs(2);
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beat {
+    Wait,
+    Ping,
+    /// It hangs.
+    Close,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    silent_since: Instant,
+    next_ping: Instant,
+}
+
+impl Heartbeat {
+    pub(super) fn begin(now: Instant) -> Self {
+        Heartbeat { silent_since: now, next_ping: now + PING }
+    }
+
+    /// To be asked at [`Heartbeat::due`], or earlier. `heard` is when the daemon was heard last.
+    pub(super) fn look(&mut self, now: Instant, heard: Instant) -> Beat {
+        if now > self.due() + LATE {
+            *self = Heartbeat { silent_since: now, next_ping: now + PING };
+            return Beat::Ping;
+        }
+        self.silent_since = self.silent_since.max(heard);
+        if now >= self.silent_since + SILENCE {
+            return Beat::Close;
+        }
+        if now >= self.next_ping {
+            self.next_ping = now + PING;
+            return Beat::Ping;
+        }
+        Beat::Wait
+    }
+
+    /// When to look again.
+    pub(super) fn due(&self) -> Instant {
+        self.next_ping.min(self.silent_since + SILENCE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tenths of a second: when it is looked, and when the daemon was heard last.
+    type Looks = &'static [(u64, u64)];
+
+    /// Looks at these times, in tenths of a second, when the daemon was last heard at those.
+    fn looks(times: &[(u64, u64)]) -> Vec<Beat> {
+        let start = Instant::now();
+        let at = |tenths| start + Duration::from_millis(100 * tenths);
+        let mut heartbeat = Heartbeat::begin(start);
+        times.iter().map(|(now, heard)| heartbeat.look(at(*now), at(*heard))).collect()
+    }
+
+    #[test]
+    fn it_asks_every_five_seconds_and_closes_after_ten_of_silence() {
+        use Beat::{Close, Ping, Wait};
+        let cases: [(Looks, &[Beat]); 5] = [
+            (&[(50, 0), (100, 0)], &[Ping, Close]),
+            (&[(10, 0), (49, 0), (50, 50), (100, 51), (150, 101)], &[Wait, Wait, Ping, Ping, Ping]),
+            // Heard of once more: from then on it counts.
+            (&[(50, 30), (100, 30), (129, 30), (130, 30)], &[Ping, Ping, Wait, Close]),
+            // Nobody looked when it was due: the shim was stopped, or the machine slept.
+            (&[(50, 0), (121, 0), (171, 0), (221, 0)], &[Ping, Ping, Ping, Close]),
+            (&[(50, 0), (119, 0)], &[Ping, Close]),
+        ];
+        for (times, expected) in cases {
+            assert_eq!(looks(times), expected, "{times:?}");
+        }
+    }
+}

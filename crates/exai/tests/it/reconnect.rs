@@ -1,0 +1,200 @@
+//! A client whose daemon dies, hangs or is away for long: what it is told, and that it goes on.
+#![cfg(target_os = "linux")]
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use exai_test::eventually;
+use serde_json::{Value, json};
+
+use crate::faults::{daemon, end, signal};
+use crate::support::{Client, Instance, LIMIT};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A fixture that notes each call that it executes.
+struct World {
+    instance: Instance,
+    _dir: tempfile::TempDir,
+    ledger: std::path::PathBuf,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let ledger = dir.path().join("ledger");
+        let instance = Instance::with_fixture(&["--ledger", ledger.to_str().expect("a path")]);
+        World { instance, _dir: dir, ledger }
+    }
+
+    fn executed(&self, what: &str) -> usize {
+        std::fs::read_to_string(&self.ledger).unwrap_or_default().matches(what).count()
+    }
+
+    /// A call that is being executed, and is never answered.
+    fn hanging(&self, client: &mut Client, label: &str) -> Value {
+        let id = client.request("tools/call", &json!({"name": "hang", "arguments": {"label": label}}));
+        eventually("the call is executed", LIMIT, || self.executed(label) == 1);
+        id
+    }
+}
+
+/// Everything that comes before the answer to a call that is made now, and that the call succeeds.
+fn before_the_next_answer(client: &mut Client) -> Vec<Value> {
+    let id = client.request("tools/call", &json!({"name": "echo", "arguments": {"message": "next"}}));
+    let mut seen = Vec::new();
+    loop {
+        let message = client.receive();
+        if message["id"] == id {
+            assert_eq!(message["result"]["content"][0]["text"], "next", "{message}");
+            return seen;
+        }
+        seen.push(message);
+    }
+}
+
+#[test]
+fn what_can_do_no_harm_is_answered_by_the_next_daemon_once() {
+    let world = World::new();
+    let mut client = world.instance.client("fix");
+    client.call("pid", &json!({}));
+    let killed = daemon(&world.instance);
+    // It has read nothing of this when it dies.
+    signal("STOP", killed.pid);
+    let asked = [
+        ("tools/list", json!({}), "tools"),
+        ("resources/read", json!({"uri": "test://static"}), "contents"),
+        ("prompts/list", json!({}), "prompts"),
+        ("resources/templates/list", json!({}), "resourceTemplates"),
+    ];
+    let ids: Vec<Value> = asked.iter().map(|(method, params, _)| client.request(method, params)).collect();
+    let call = client.request("tools/call", &json!({"name": "echo", "arguments": {"message": "unread"}}));
+    thread::sleep(SECOND / 5); // that they are written shows nowhere
+    let begun = Instant::now();
+    end(&killed);
+    let answer = client.answer(&call);
+    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
+    assert_eq!(answer["error"]["code"], -31002, "{answer}");
+    assert_eq!(answer["error"]["data"]["tool"], "echo", "{answer}");
+    for ((method, _, member), id) in asked.iter().zip(&ids) {
+        let answer = client.answer(id);
+        assert!(answer["result"][member].is_array(), "{method}: {answer}");
+    }
+    eprintln!("lists and reads of a daemon that was killed are answered after {:.2?}", begun.elapsed());
+    let seen = before_the_next_answer(&mut client);
+    assert!(seen.iter().all(|message| message.get("id").is_none()), "a second answer: {seen:?}");
+    assert_eq!(world.executed("unread"), 0, "what is told as perhaps executed is not repeated");
+}
+
+#[test]
+fn a_call_that_may_have_been_executed_gets_one_error_and_one_that_was_cancelled_nothing() {
+    let world = World::new();
+    let mut client = world.instance.client("fix");
+    let hanging = world.hanging(&mut client, "first");
+    let unwanted = world.hanging(&mut client, "second");
+    client.send(
+        &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": unwanted}}),
+    );
+    eventually("the server hears of it", LIMIT, || client.call("cancelled", &json!({})).contains("second"));
+    let begun = Instant::now();
+    end(&daemon(&world.instance));
+    let message = client.receive();
+    let took = begun.elapsed();
+    assert_eq!((&message["id"], &message["error"]["code"]), (&hanging, &json!(-31002)), "{message}");
+    assert_eq!(message["error"]["data"]["tool"], "hang", "{message}");
+    assert!(took < SECOND, "{took:?}");
+    assert_eq!(before_the_next_answer(&mut client), Vec::<Value>::new());
+    assert_eq!((world.executed("first"), world.executed("second")), (1, 1));
+    // The shim owes nobody anything.
+    let took = client.finish();
+    assert!(took < SECOND, "{took:?}");
+}
+
+#[test]
+fn subscriptions_and_log_level_are_restored_and_what_may_have_changed_is_said() {
+    let instance = Instance::with_fixture(&[]);
+    let mut client = instance.client("fix");
+    for (method, params) in [
+        ("tools/list", json!({})),
+        ("logging/setLevel", json!({"level": "error"})),
+        ("resources/subscribe", json!({"uri": "test://static"})),
+        ("resources/subscribe", json!({"uri": "test://big"})),
+        ("resources/unsubscribe", json!({"uri": "test://big"})),
+    ] {
+        let answer = client.ask(method, &params);
+        assert!(answer.get("result").is_some(), "{method}: {answer}");
+    }
+    for round in 1..=2 {
+        end(&daemon(&instance));
+        let told: Vec<Value> = vec![client.receive(), client.receive()];
+        let methods: Vec<&str> = told.iter().filter_map(|message| message["method"].as_str()).collect();
+        assert_eq!(
+            methods,
+            ["notifications/tools/list_changed", "notifications/resources/updated"],
+            "{told:?}"
+        );
+        assert_eq!(told[1]["params"]["uri"], "test://static");
+        assert_eq!(client.call("subscriptions", &json!({})), r#"["test://static"]"#, "round {round}");
+        let log = |level: &str| json!({"level": level, "text": "x"});
+        assert_eq!(client.call("log", &log("warning")), "not wanted");
+        assert_eq!(client.call("log", &log("error")), "sent");
+        assert_eq!(client.call("touch_resource", &json!({"uri": "test://static"})), "sent");
+    }
+}
+
+#[test]
+fn a_daemon_that_hangs_in_the_middle_of_a_call_is_given_up_and_serves_again_when_it_goes_on() {
+    let world = World::new();
+    let mut client = world.instance.client("fix");
+    let hanging = world.hanging(&mut client, "first");
+    let frozen = daemon(&world.instance);
+    signal("STOP", frozen.pid);
+    let begun = Instant::now();
+    let answer = client.answer(&hanging);
+    let took = begun.elapsed();
+    eprintln!("the call of a daemon that hangs is answered after {took:.1?}");
+    assert_eq!(answer["error"]["code"], -31002, "{answer}");
+    assert!(took < SECOND * 12, "{took:?}");
+    let later = client.request("tools/call", &json!({"name": "echo", "arguments": {"message": "later"}}));
+    thread::sleep(SECOND); // it waits, or is answered with an error
+    signal("CONT", frozen.pid);
+    assert_eq!(client.answer(&later)["result"]["content"][0]["text"], "later");
+    assert_eq!(before_the_next_answer(&mut client), Vec::<Value>::new());
+    assert_eq!(daemon(&world.instance), frozen, "nobody has started another");
+    assert_eq!(world.executed("first"), 1);
+}
+
+#[test]
+fn a_call_that_takes_long_is_no_sign_of_a_daemon_that_hangs() {
+    let instance = Instance::with_fixture(&[]);
+    let mut client = instance.client("fix");
+    assert_eq!(client.call("delay", &json!({"ms": 12_000, "message": "at last"})), "at last");
+}
+
+#[test]
+fn a_daemon_that_cannot_start_for_long_is_found_again_by_the_shim_itself() {
+    let instance = Instance::with_fixture(&[]);
+    let mut client = instance.client("fix");
+    let config = instance.home().join("config.toml");
+    let good = std::fs::read(&config).expect("a configuration");
+    std::fs::write(&config, "this is no configuration").expect("it is written");
+    end(&daemon(&instance));
+    let begun = Instant::now();
+    let echo = json!({"name": "echo", "arguments": {"message": "x"}});
+    let mut told = 0;
+    while begun.elapsed() < SECOND * 16 {
+        let asked = Instant::now();
+        let answer = client.ask("tools/call", &echo);
+        assert_eq!(answer["error"]["code"], -31001, "{answer}");
+        let said = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(said.contains("config.toml"), "it says why: {said}");
+        assert!(asked.elapsed() < SECOND * 16, "{:?}", asked.elapsed());
+        told += 1;
+        thread::sleep(SECOND);
+    }
+    std::fs::write(&config, good).expect("it is written");
+    let mended = Instant::now();
+    // Between two tries of a start that keeps failing are 30 s, give or take a quarter.
+    eventually("a call succeeds", SECOND * 45, || client.ask("tools/call", &echo).get("result").is_some());
+    eprintln!("{told} calls were told why; {:.1?} after it was mended they succeed", mended.elapsed());
+}
