@@ -10,6 +10,7 @@
 //! What is written to whom is decided by [`Session`], which has no I/O. Locks are taken in the order
 //! `writer`, `state`; `output` is taken alone. Nobody holds `state` while blocked in I/O.
 
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,16 +28,14 @@ use crate::way::{Way, WayError};
 mod finding;
 mod heartbeat;
 mod outgoing;
+mod pulse;
 
 use finding::Flapping;
-use heartbeat::{Beat, Heartbeat};
+use heartbeat::Heartbeat;
 use outgoing::{LARGE, Outgoing};
 
 /// For how long answers may come after stdin has ended.
 const GRACE: Duration = Duration::from_millis(1500);
-/// The stack of a thread that writes one ping.
-const SMALL_STACK: usize = 64 * 1024;
-
 /// With this a WebSocket says that it closes because its daemon ends ("going away"), before why, if at all.
 const GOING_AWAY: [u8; 2] = 1001_u16.to_be_bytes();
 
@@ -156,13 +155,14 @@ impl<W: Write + Send + 'static> Shim<W> {
         if !places.is_empty() {
             let writer = lock(&self.writer);
             let mut kept = false;
-            let mut sending: Vec<&[u8]> = Vec::with_capacity(places.len());
+            let mut sending: Vec<Cow<'_, [u8]>> = Vec::with_capacity(places.len());
             let mut state = lock(&self.state);
             let now = Instant::now();
             for place in places {
                 let line = &lines.data()[place];
                 match state.session.up(line, now) {
-                    Up::Send => sending.push(line),
+                    Up::Send => sending.push(Cow::Borrowed(line)),
+                    Up::SendThis(line) => sending.push(Cow::Owned(line)),
                     Up::Kept => kept = true,
                     Up::Answer(answer) => {
                         kept = true;
@@ -186,7 +186,7 @@ impl<W: Write + Send + 'static> Shim<W> {
     }
 
     /// Writes lines that count as written; those that were not go back.
-    fn write_lines(&self, writer: Option<&Arc<Stream>>, lines: &[&[u8]], outgoing: &mut Outgoing) {
+    fn write_lines(&self, writer: Option<&Arc<Stream>>, lines: &[impl AsRef<[u8]>], outgoing: &mut Outgoing) {
         if lines.is_empty() {
             return;
         }
@@ -195,7 +195,7 @@ impl<W: Write + Send + 'static> Shim<W> {
             None => 0,
         };
         if written < lines.len() {
-            lock(&self.state).session.unsent(lines[written..].iter().copied(), Instant::now());
+            lock(&self.state).session.unsent(lines[written..].iter().map(AsRef::as_ref), Instant::now());
             // The downlink notices, and takes what is to be done next.
             if let Some(stream) = writer {
                 stream.close();
@@ -226,11 +226,9 @@ impl<W: Write + Send + 'static> Shim<W> {
             drop(state);
             // A daemon that takes nothing must not be waited for either.
             self.changed.notify_all();
-            let replay: Vec<&[u8]> = replay.iter().map(Vec::as_slice).collect();
             if outgoing.write(&mut &*stream, stream.speech(), &replay) < replay.len() {
                 stream.close();
             }
-            let waiting: Vec<&[u8]> = waiting.iter().map(Vec::as_slice).collect();
             self.write_lines(writer.as_ref(), &waiting, &mut outgoing);
             drop(writer);
             self.listen(&stream, &mut decoder);
@@ -408,56 +406,6 @@ impl<W: Write + Send + 'static> Shim<W> {
         state.over = true;
         drop(state);
         self.take_leave();
-    }
-
-    /// Has a daemon that owes something show that it lives, and closes the link to one that does not. When to look
-    /// again, if at all.
-    fn feel_pulse(self: &Arc<Self>, state: &mut State, now: Instant) -> Option<Instant> {
-        let Some(link) = state.link.clone() else {
-            state.heartbeat = None;
-            return None;
-        };
-        // Whoever writes for so long that it is seen here may be blocked by a daemon that does not read.
-        let writing = self.writer.try_lock().is_err();
-        if !writing && !state.session.expects() {
-            state.heartbeat = None;
-            return None;
-        }
-        if self.telling.load(Ordering::Relaxed) > 0 {
-            state.heard = now;
-        }
-        let heartbeat = state.heartbeat.get_or_insert_with(|| Heartbeat::begin(now));
-        match heartbeat.look(now, state.heard) {
-            Beat::Wait => {}
-            Beat::Ping if writing => {}
-            Beat::Ping => {
-                // Not from here: it may block as well.
-                let shim = Arc::clone(self);
-                let ping = std::thread::Builder::new().name("ping".to_owned()).stack_size(SMALL_STACK);
-                if ping.spawn(move || shim.ping(&link)).is_err() {
-                    // Nobody was asked, so silence means nothing.
-                    *heartbeat = Heartbeat::begin(now);
-                }
-            }
-            Beat::Close => {
-                link.close();
-                state.link = None;
-                state.heartbeat = None;
-                return None;
-            }
-        }
-        Some(heartbeat.due())
-    }
-
-    fn ping(&self, stream: &Stream) {
-        let Ok(_writer) = self.writer.try_lock() else { return };
-        let mut ping = Vec::new();
-        frame::put(&mut ping, Opcode::Ping, b"", stream.speech().key());
-        let mut stream = stream;
-        // Somebody may have left one to us.
-        ping.extend(lock(&self.pong).take().unwrap_or_default());
-        // If this fails, so does everything else on this link.
-        let _ = stream.write_all(&ping);
     }
 
     fn take_leave(&self) {

@@ -39,7 +39,7 @@ use crate::{link, websocket};
 
 /// How many connections there may be on the local socket, and how many on TCP. Apart from each other: TCP
 /// connections cost their owner nothing, and must not lock the shims out.
-const MOST_CONNECTIONS: usize = 1024;
+pub(crate) const MOST_CONNECTIONS: usize = 1024;
 /// How long a connection may take to send a request's head.
 const HEAD: Duration = Duration::from_secs(5);
 /// How often a held port is tried again.
@@ -51,6 +51,7 @@ pub(crate) struct Rooms {
     pub(crate) hub: HubHandle,
     pub(crate) about: Arc<About>,
     pub(crate) home: Home,
+    pub(crate) token: Token,
     pub(crate) sessions: Sessions,
     pub(crate) tasks: TaskTracker,
     /// The WebSockets: they say goodbye when the daemon ends.
@@ -60,7 +61,6 @@ pub(crate) struct Rooms {
 /// The doors, before they are opened.
 pub(crate) struct Door {
     pub(crate) rooms: Rooms,
-    pub(crate) token: Token,
     pub(crate) closing: CancellationToken,
     /// Ends the listening on the local socket that is in use.
     local: Mutex<CancellationToken>,
@@ -77,9 +77,9 @@ pub(crate) struct Place {
 pub(crate) struct HangUp(pub(crate) CancellationToken);
 
 impl Door {
-    pub(crate) fn new(rooms: Rooms, token: Token, closing: CancellationToken) -> Self {
+    pub(crate) fn new(rooms: Rooms, closing: CancellationToken) -> Self {
         let local = Mutex::new(closing.child_token());
-        Door { rooms, token, closing, local }
+        Door { rooms, closing, local }
     }
 
     fn app(&self) -> Router {
@@ -90,7 +90,7 @@ impl Door {
             .route("/mcp/{server}", any(one))
             // A little more than a message, so that one that is too long is answered by what reads it.
             .layer(DefaultBodyLimit::max(exai_proto::limits::MESSAGE_BYTES + 1024))
-            .layer(axum::middleware::from_fn_with_state(self.token.clone(), guard::check))
+            .layer(axum::middleware::from_fn_with_state(self.rooms.token.clone(), guard::check))
             .with_state(self.rooms.clone())
     }
 

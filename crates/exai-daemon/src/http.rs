@@ -28,7 +28,7 @@ use crate::status::ClientFacts;
 const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
 /// How many sessions there may be.
-const MOST_SESSIONS: usize = 256;
+pub(crate) const MOST_SESSIONS: usize = 256;
 /// How often a silent stream shows that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// An answer that takes longer than this is streamed: clients wait only so long for a response's head, and

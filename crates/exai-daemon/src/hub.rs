@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
 use crate::builtin;
+use crate::counters::{Counters, Present};
 use crate::discovery;
 use crate::hosting::{self, Host, SERVER_BYTES, Started};
 use crate::running::Running;
@@ -110,6 +111,11 @@ impl HubHandle {
         let _ = self.events.blocking_send(event);
     }
 
+    /// How many events wait.
+    fn waiting(&self) -> usize {
+        self.events.max_capacity() - self.events.capacity()
+    }
+
     /// Asks without waiting for room. Returns whether there was any.
     pub(crate) fn try_ask(&self, question: Question) -> bool {
         self.events.try_send(HubEvent::Ask(question)).is_ok()
@@ -183,6 +189,7 @@ pub(crate) struct Hub {
     restarts: HashMap<Arc<str>, u32>,
     /// What is known of servers, for the next daemon.
     discoveries: discovery::Store,
+    counters: Counters,
     handle: HubHandle,
     jobs: mpsc::Sender<(InstanceId, JobEvent)>,
     /// Reused, so that routing allocates nothing for it.
@@ -211,6 +218,7 @@ impl Hub {
             hosted: HashMap::new(),
             restarts: HashMap::new(),
             discoveries,
+            counters: Counters::default(),
             handle,
             jobs,
             effects: Vec::new(),
@@ -276,6 +284,7 @@ impl Hub {
                     if refuses && self.refuse(client, &message) {
                         continue;
                     }
+                    self.counters.calls += u64::from(matches!(message.kind(), Kind::Request { .. }));
                     self.route(Event::FromClient { client, message });
                 }
                 drop(turn);
@@ -455,6 +464,9 @@ impl Hub {
 
     fn to_client(&mut self, client: ClientId, bytes: Bytes, about: About) {
         let Some(connected) = self.clients.get(&client) else { return };
+        if let About::Answer(id) = &about {
+            self.counters.answered(id, &bytes);
+        }
         if let Err(slow) = connected.sink.send(bytes, about) {
             tracing::warn!(%client, queued = slow.queued, "too much waits for this client");
             self.let_go(client, LetGo::Slow);
@@ -463,9 +475,9 @@ impl Hub {
 
     fn to_server(&mut self, instance: InstanceId, bytes: Bytes, number: Option<u64>) {
         let sent = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
-            Some(Body::Running(running)) => running.send(bytes, number),
+            Some(Body::Running(running)) => running.send(bytes.clone(), number),
             Some(Body::Builtin) => {
-                self.ask_builtin(instance, bytes);
+                self.ask_builtin(instance, bytes.clone());
                 Ok(())
             }
             Some(Body::Waiting | Body::Spawning | Body::Unwanted | Body::Stopping(_)) | None => {
@@ -474,8 +486,11 @@ impl Hub {
         };
         if let Err(unsent) = sent {
             tracing::debug!(?instance, %unsent, "not sent");
-            let ending = unsent == Unsent::Closed;
-            self.pending.extend(number.map(|number| Event::Unsent { instance, number, ending }));
+            let why = match unsent {
+                Unsent::Full { .. } => exai_mux::Unsent::Full,
+                Unsent::Closed => exai_mux::Unsent::Ending(bytes),
+            };
+            self.pending.extend(number.map(|number| Event::Unsent { instance, number, why }));
         }
     }
 
@@ -689,6 +704,7 @@ impl Hub {
     fn let_go(&mut self, client: ClientId, why: LetGo) {
         if let Some(connected) = self.clients.remove(&client) {
             self.host.watch.client_went(client);
+            self.counters.clients_cut += u64::from(why == LetGo::Slow);
             let bye = self.stopping.as_ref().map_or(ByeReason::Stop, Stopping::reason);
             self.stopping.iter_mut().for_each(|stopping| stopping.heard(client));
             connected.sink.close(why, bye);
@@ -764,6 +780,16 @@ impl Hub {
         })
     }
 
+    fn present(&self) -> Present {
+        Present {
+            server_crashes: self.restarts.values().map(|&times| u64::from(times)).sum(),
+            commands: self.clients.values().filter(|client| !client.facts.shown).count(),
+            queued_bytes: self.clients.values().map(|client| client.sink.queued()).sum(),
+            tasks: self.host.tasks.len(),
+            hub_queue: self.handle.waiting(),
+        }
+    }
+
     /// What the status document needs, copied: it is put together elsewhere.
     fn facts(&self) -> Facts {
         let instances = self.hosted.iter().map(|(&id, hosted)| {
@@ -792,6 +818,7 @@ impl Hub {
             servers: self.router.servers(Instant::now()),
             shares: hosting::shares(&self.config),
             instances: instances.collect(),
+            counters: self.counters.document(&self.present(), &self.router.counts()),
             watch: self.host.watch.clone(),
         }
     }

@@ -19,7 +19,9 @@
 
 mod adopted;
 mod builtin;
+mod coalesce;
 pub mod command_line;
+mod counters;
 mod discovery;
 mod door;
 mod environment;
@@ -54,3 +56,4 @@ mod websocket;
 
 pub use serve::{Options, ServeError, serve};
 pub use status::listed;
+pub use token::rotate_token;

@@ -6,6 +6,7 @@ use axum::extract::ws::{Message as Frame, WebSocket, WebSocketUpgrade};
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use exai_config::Home;
 use exai_mux::Endpoint;
 use exai_proto::link::{FromDaemon, Hello, Role, SUBPROTOCOL, ToDaemon, Versions};
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ use crate::guard::{self, From};
 use crate::hub::{Gone, HubEvent, HubHandle, Question};
 use crate::socket::{self, Speech, limited};
 use crate::status::ClientFacts;
+use crate::token::Token;
 
 /// How long a peer may take to say hello.
 const HELLO: Duration = Duration::from_secs(5);
@@ -104,6 +106,8 @@ pub(crate) fn text(control: &FromDaemon) -> Frame {
 /// What answers control messages.
 pub(crate) struct Controls {
     pub(crate) hub: HubHandle,
+    pub(crate) token: Token,
+    pub(crate) home: Home,
     pub(crate) replies: mpsc::Sender<FromDaemon>,
 }
 
@@ -133,7 +137,20 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
             }
             return hub.send(HubEvent::Stop { grace, reason }).await;
         }
-        Ok(ToDaemon::RotateToken | ToDaemon::Why { .. } | ToDaemon::Replace { .. }) => {
+        Ok(ToDaemon::RotateToken) => {
+            let (token, home) = (controls.token.clone(), controls.home.clone());
+            match tokio::task::spawn_blocking(move || token.rotate(&home)).await {
+                Ok(Ok(())) => {
+                    tracing::info!("there is a new token; the old one is refused from now on");
+                    FromDaemon::Rotated
+                }
+                Ok(Err(error)) => {
+                    FromDaemon::Error { reason: format!("the token cannot be written: {error}") }
+                }
+                Err(panic) => FromDaemon::Error { reason: format!("BUG: {panic}") },
+            }
+        }
+        Ok(ToDaemon::Why { .. } | ToDaemon::Replace { .. }) => {
             FromDaemon::Error { reason: "this version cannot do that".to_owned() }
         }
         Err(error) => FromDaemon::Error { reason: format!("not a control message of this version: {error}") },

@@ -90,11 +90,10 @@ impl ConfigFile {
             Err(trouble) => Some(trouble.clone()),
         };
         if trouble != known.trouble {
-            match &trouble {
-                Some(trouble) => {
-                    tracing::warn!(trouble, "the configuration is invalid; the last good one stays in force");
-                }
-                None => tracing::info!("the configuration is valid again"),
+            if let Some(trouble) = &trouble {
+                tracing::warn!(trouble, "the configuration is invalid; the last good one stays in force");
+            } else {
+                tracing::info!("the configuration is valid again");
             }
             known.trouble = trouble;
         }

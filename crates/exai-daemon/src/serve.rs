@@ -215,11 +215,12 @@ async fn life(
         hub: hub.clone(),
         about: about.clone(),
         home: home.clone(),
+        token: token.clone(),
         sessions: Sessions::default(),
         tasks: tasks.clone(),
         sockets: sockets.clone(),
     };
-    let door = Arc::new(Door::new(rooms, token.clone(), closing.clone()));
+    let door = Arc::new(Door::new(rooms, closing.clone()));
     door.open_local(listener);
     let places = door::places();
     for (addr, bound) in tcp {

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use exai_mux::About;
 use exai_proto::Id;
 use exai_proto::link::{ByeReason, FromDaemon};
-use exai_supervisor::outbox::{Bound, Outbox};
+use exai_supervisor::outbox::{Bound, Outbox, Unsent};
 use tokio::sync::mpsc;
 
+use crate::coalesce::{self, Use};
 use crate::session::Session;
 
 /// A client with more than this waiting for longer than [`PATIENCE`] is cut off.
@@ -17,9 +18,9 @@ pub(crate) const MANY: usize = 4 * 1024 * 1024;
 /// How many bytes may wait for one client. A plain limit would have to be larger than the largest message, or a
 /// little that waits would cut a healthy client when a large answer comes.
 pub(crate) const CLIENT_BYTES: Bound = Bound { relaxed: MANY, limit: 24 * 1024 * 1024 };
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// An HTTP session without a stream that has not been used for this long is ended.
-const IDLE: Duration = Duration::from_mins(30);
+pub(crate) const IDLE: Duration = Duration::from_mins(30);
 
 /// The way to one client. Pushing never waits.
 #[derive(Debug)]
@@ -44,6 +45,23 @@ pub(crate) struct Socket {
     pub(crate) bye: Arc<OnceLock<ByeReason>>,
     /// For control messages of a link.
     pub(crate) controls: mpsc::Sender<FromDaemon>,
+}
+
+impl Socket {
+    /// While nothing waits, everything is sent. Otherwise what is no answer may make others useless, or be useless.
+    fn push(&self, bytes: Bytes, about: &About) -> Result<(), Unsent> {
+        if matches!(about, About::Answer(_)) || self.outbox.queued() == 0 {
+            return self.outbox.push(bytes);
+        }
+        match coalesce::weigh(&bytes) {
+            Use::Needed => self.outbox.push(bytes),
+            Use::Latest(kind) => self.outbox.push_latest(&kind, bytes),
+            Use::Log => match self.outbox.push_expendable(bytes, coalesce::MOST_LOGS)? {
+                0 => Ok(()),
+                logs => self.outbox.push_latest(coalesce::DROPPED, coalesce::dropped(logs)),
+            },
+        }
+    }
 }
 
 /// The client does not read; it must be disconnected.
@@ -83,10 +101,10 @@ impl Sink {
 
     pub(crate) fn send(&self, bytes: Bytes, about: About) -> Result<(), TooSlow> {
         match &self.way {
-            Way::Socket(socket) => match socket.outbox.push(bytes) {
+            Way::Socket(socket) => match socket.push(bytes, &about) {
                 // What is closed has told the hub so, or is about to.
-                Ok(()) | Err(exai_supervisor::outbox::Unsent::Closed) => Ok(()),
-                Err(exai_supervisor::outbox::Unsent::Full { queued }) => Err(TooSlow { queued }),
+                Ok(()) | Err(Unsent::Closed) => Ok(()),
+                Err(Unsent::Full { queued }) => Err(TooSlow { queued }),
             },
             Way::Http(session) => session.deliver(bytes, about),
         }

@@ -23,8 +23,8 @@ use crate::status::ClientFacts;
 use crate::turns::{Turn, Turns};
 
 /// How many frames, and bytes of them, are taken in before the hub hears of them: one turn.
-const BATCH: usize = 64;
-const BATCH_BYTES: usize = 1024 * 1024;
+pub(crate) const BATCH: usize = 64;
+pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
 /// The ping behind `hold`: its pong comes after everything that the shim sent before it had read that.
 const HELD: Bytes = Bytes::from_static(b"hold");
 /// How long the last words may take.
@@ -75,7 +75,12 @@ pub(crate) async fn serve(
         client,
         socket: ours,
         speech,
-        controls: Controls { hub: rooms.hub.clone(), replies: controls },
+        controls: Controls {
+            hub: rooms.hub.clone(),
+            token: rooms.token.clone(),
+            home: rooms.home.clone(),
+            replies: controls,
+        },
         turns: Turns::new(),
     };
     let outcome = tokio::select! {

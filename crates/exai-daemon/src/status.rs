@@ -139,6 +139,7 @@ pub(crate) struct Facts {
     pub(crate) servers: Vec<ServerView>,
     pub(crate) shares: HashMap<Arc<str>, &'static str>,
     pub(crate) instances: Vec<InstanceFacts>,
+    pub(crate) counters: BTreeMap<String, u64>,
     pub(crate) watch: Watch,
 }
 
@@ -197,8 +198,8 @@ impl Facts {
             clients,
             servers,
             findings,
-            limits: BTreeMap::new(),
-            counters: BTreeMap::new(),
+            limits: crate::counters::limits(),
+            counters: self.counters,
         }
     }
 

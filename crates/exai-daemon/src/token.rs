@@ -1,38 +1,61 @@
 //! The token that clients on TCP must show.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use exai_config::Home;
 
-/// The content of the `token` file. It never appears in a log.
+/// The content of the `token` file. It never appears in a log. Clones are the same token, also when it changes.
 #[derive(Clone)]
-pub(crate) struct Token(Arc<str>);
+pub(crate) struct Token {
+    current: Arc<RwLock<Arc<str>>>,
+    /// Held while the file is written: the file and what counts must not part.
+    writing: Arc<Mutex<()>>,
+}
 
 const BYTES: usize = 32;
+
+/// Writes a token of its own into the file, in one step.
+fn make(home: &Home) -> io::Result<Arc<str>> {
+    let text = random_hex::<BYTES>();
+    exai_os::private::write_atomic(&home.token(), format!("{text}\n").as_bytes())?;
+    Ok(text.into())
+}
+
+/// Puts a new token into the file, for the next daemon. Only for who has made sure that there is none now.
+pub fn rotate_token(home: &Home) -> io::Result<()> {
+    make(home).map(drop)
+}
 
 impl Token {
     /// Reads the token, or makes one if there is none that could be one.
     pub(crate) fn load_or_create(home: &Home) -> io::Result<Self> {
-        let path = home.token();
-        if let Ok(bytes) = exai_os::private::read(&path, 1024) {
+        let found = exai_os::private::read(&home.token(), 1024).ok().and_then(|bytes| {
             let text = String::from_utf8_lossy(&bytes).trim().to_owned();
-            if text.len() >= 2 * BYTES && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-                return Ok(Token(text.into()));
-            }
-        }
-        let text = random_hex::<BYTES>();
-        exai_os::private::write_atomic(&path, format!("{text}\n").as_bytes())?;
-        Ok(Token(text.into()))
+            let fit = text.len() >= 2 * BYTES && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            fit.then(|| text.into())
+        });
+        let text = found.map_or_else(|| make(home), Ok)?;
+        Ok(Token { current: Arc::new(RwLock::new(text)), writing: Arc::default() })
+    }
+
+    /// Makes a new token the one that counts: in the file first, so that nobody is refused who has just read it.
+    /// Blocks.
+    pub(crate) fn rotate(&self, home: &Home) -> io::Result<()> {
+        let _writing = self.writing();
+        let new = make(home)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
     }
 
     /// Writes the token again if its file is missing. Another one that somebody wrote is left: it counts
     /// from the next start on.
     pub(crate) fn keep(&self, home: &Home) -> io::Result<()> {
+        let _writing = self.writing();
         let path = home.token();
         match std::fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                exai_os::private::write_atomic(&path, format!("{}\n", self.0).as_bytes())
+                exai_os::private::write_atomic(&path, format!("{}\n", self.current()).as_bytes())
             }
             Ok(_) => Ok(()),
             Err(error) => Err(error),
@@ -41,9 +64,18 @@ impl Token {
 
     /// Compares in constant time.
     pub(crate) fn is(&self, shown: &str) -> bool {
-        let (own, shown) = (self.0.as_bytes(), shown.as_bytes());
+        let current = self.current();
+        let (own, shown) = (current.as_bytes(), shown.as_bytes());
         own.len() == shown.len()
             && own.iter().zip(shown).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
+    }
+
+    fn current(&self) -> Arc<str> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -40,6 +40,7 @@ use crate::watch::Watch;
 use lookout::{Listens, Lookout};
 use place::Place;
 use session::Session;
+pub(crate) use talk::MOST_CONNECTIONS;
 use wire::Wire;
 
 /// How often it is looked whether the server listens already; less often once it has taken long.

@@ -67,7 +67,8 @@ impl Router {
         let Some(params) = Params::of(&message, params.as_ref()) else {
             return now.refuse(client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
         };
-        let request = Request { client, message: &message, id, method: message.str_at(method), params };
+        let method = message.str_at(method);
+        let request = Request { client, message: &message, id, method, params, translated: false };
         if let Some(kind) = Kind::of_method(request.method) {
             return self.aggregate_list(client, request.id(), kind, now);
         }
@@ -201,7 +202,7 @@ impl Router {
 
     /// The edit that gives a server its own name of a tool or prompt back. None on a server's own endpoint.
     pub(crate) fn own_name(&self, request: &Request<'_>, instance: InstanceId) -> Option<Edit> {
-        if !self.aggregates(request.client) {
+        if request.translated || !self.aggregates(request.client) {
             return None;
         }
         let name = Params::text(request.message, request.params.name.as_ref())?;
@@ -210,8 +211,11 @@ impl Router {
     }
 
     pub(crate) fn own_reference(&self, request: &Request<'_>, instance: InstanceId) -> Vec<Edit> {
+        if request.translated || !self.aggregates(request.client) {
+            return Vec::new();
+        }
         let find = || {
-            let at = request.params.reference_name.clone().filter(|_| self.aggregates(request.client))?;
+            let at = request.params.reference_name.clone()?;
             let name = Params::text(request.message, Some(&at))?;
             let own = self.own_name_of(&name, instance)?;
             Some(Edit { at, with: json::quote(&own).into_bytes() })

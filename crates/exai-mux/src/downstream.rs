@@ -11,6 +11,7 @@ use crate::catalogue::{Gathering, Kind};
 use crate::client::{self, Introduction, Session};
 use crate::event::{ClientId, Endpoint, InstanceId};
 use crate::instance::{self, Owner, Phase, Ready, Waiting, Wish};
+use crate::lanes::Held;
 use crate::level::Level;
 use crate::params::{AMBIGUOUS, Params};
 use crate::router::{Now, Router, with_number};
@@ -24,6 +25,8 @@ pub(crate) struct Request<'a> {
     pub(crate) id: &'a Range<usize>,
     pub(crate) method: &'a str,
     pub(crate) params: Params,
+    /// Its names are the server's own.
+    pub(crate) translated: bool,
 }
 
 impl Request<'_> {
@@ -169,29 +172,32 @@ impl Router {
         message: Message,
         now: &mut Now<'_>,
     ) {
-        let Shape::Request { id, .. } = message.kind() else { return };
-        let id = id.clone();
+        self.send_held(server, Held { client, message, translated: false }, now);
+    }
+
+    pub(crate) fn send_held(&mut self, server: &str, held: Held, now: &mut Now<'_>) {
+        let client = held.client;
+        let Some(id) = held.id() else { return };
         let attached = self.clients.get(&client).and_then(|client| client.instance_of(server));
         let instance_id = match attached {
             Some(instance) => instance,
-            None => match self.instance_for(client, server, &Id::from_json(message.at(&id)), now) {
+            None => match self.instance_for(client, server, &id, now) {
                 Some(instance) => instance,
                 None => return,
             },
         };
         let starting = self.instances.get(&instance_id).is_some_and(|instance| instance.ready().is_none());
-        if starting && self.list_from_memory(client, server, &message, now) {
+        if starting && self.list_from_memory(client, server, &held.message, now) {
             return;
         }
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         match &mut instance.phase {
-            Phase::Ready(_) => self.forward(client, instance_id, &message, now),
-            Phase::Starting { waiting, .. } if instance::has_room(waiting, message.bytes().len()) => {
-                waiting.push_back(Waiting::Message { client, message });
+            Phase::Ready(_) => self.forward(held, instance_id, now),
+            Phase::Starting { waiting, .. } if instance::has_room(waiting, held.message.bytes().len()) => {
+                waiting.push_back(Waiting::Message(held));
                 self.count_in_flight(client, 1);
             }
             Phase::Starting { .. } => {
-                let id = Id::from_json(message.at(&id));
                 Self::overloaded(client, &id, Some(server), TOO_MUCH_WAITS, now);
             }
         }
@@ -210,25 +216,39 @@ impl Router {
         }
     }
 
-    /// Forwards a request to a ready instance, under a minted number.
-    pub(crate) fn forward(
-        &mut self,
-        client: ClientId,
-        instance_id: InstanceId,
-        message: &Message,
-        now: &mut Now<'_>,
-    ) {
+    /// Forwards a request to a ready instance, or lets it wait for its turn.
+    pub(crate) fn forward(&mut self, held: Held, instance_id: InstanceId, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let client = held.client;
+        if instance.lanes.is_free(client) {
+            return self.send_on(&held, instance_id, now);
+        }
+        if !instance.lanes.has_room(&held) {
+            let (server, Some(id)) = (instance.server.clone(), held.id()) else { return };
+            return Self::overloaded(client, &id, Some(&server), "64 MiB wait for this server", now);
+        }
+        instance.lanes.wait(held, now.time);
+        self.count_in_flight(client, 1);
+    }
+
+    /// Sends on what waits and may go on now.
+    pub(crate) fn send_next(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
+        while let Some(held) = self.instances.get_mut(&instance_id).and_then(|instance| instance.lanes.next())
+        {
+            self.count_in_flight(held.client, -1);
+            self.send_on(&held, instance_id, now);
+        }
+    }
+
+    /// Sends a request to a ready instance, under a minted number.
+    fn send_on(&mut self, held: &Held, instance_id: InstanceId, now: &mut Now<'_>) {
+        let Held { client, message, translated } = held;
+        let (client, translated) = (*client, *translated);
         let Shape::Request { id, method, params } = message.kind() else { return };
         let Some(params) = Params::of(message, params.as_ref()) else {
             return now.refuse(client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
         };
-        let request = Request { client, message, id, method: message.str_at(method), params };
-        let Some(instance) = self.instances.get(&instance_id) else { return };
-        if instance.in_flight.len() >= instance::MOST_IN_FLIGHT {
-            let server = instance.server.clone();
-            let what = "8192 requests of this server are under way";
-            return Self::overloaded(client, &request.id(), Some(&server), what, now);
-        }
+        let request = Request { client, message, id, method: message.str_at(method), params, translated };
         let (wish, edits) = match self.prepare(&request, instance_id, now) {
             Prepared::Send(wish, edits) => (wish, edits),
             Prepared::Answered => return,
@@ -436,6 +456,10 @@ impl Router {
                 now.to_server(instance_id, message.edited(vec![Edit { at: place, with }]));
                 return self.count_in_flight(client_id, -1);
             }
+            if instance.lanes.cancelled(client_id, &unwanted).is_some() {
+                self.count_in_flight(client_id, -1);
+                return now.dropped(client_id, unwanted);
+            }
             if let Phase::Starting { waiting, .. } = &mut instance.phase
                 && let Some(at) = waiting.iter().position(|waiting| waits_with(waiting, client_id, &unwanted))
             {
@@ -460,7 +484,7 @@ impl Router {
 
 fn waits_with(waiting: &Waiting, client_id: ClientId, unwanted: &Id) -> bool {
     // `initialize` must not be cancelled (basic/utilities/cancellation of the specification).
-    matches!(waiting, Waiting::Message { client, .. } if *client == client_id)
+    matches!(waiting, Waiting::Message(held) if held.client == client_id)
         && waiting.id().as_ref() == Some(unwanted)
 }
 

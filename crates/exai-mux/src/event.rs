@@ -84,8 +84,8 @@ pub enum Event {
         instance: InstanceId,
         /// The request.
         number: u64,
-        /// The server reads no more: its end follows. Otherwise too much waits for it to read.
-        ending: bool,
+        /// Why.
+        why: Unsent,
     },
     /// A server process is gone, or could not be started.
     Down {
@@ -106,6 +106,15 @@ pub enum Event {
     },
     /// Time has passed; see [`crate::Router::next_tick`].
     Tick,
+}
+
+/// Why a request could not be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unsent {
+    /// Too much waits for the server to read.
+    Full,
+    /// The server reads no more, and its end follows. The request, as it was to be sent, goes to its next run.
+    Ending(Bytes),
 }
 
 /// Why an instance is gone.

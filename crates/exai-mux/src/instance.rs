@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use exai_proto::{Id, Kind as Shape, Message};
+use exai_proto::Id;
 
 use crate::catalogue::Kind;
 use crate::event::ClientId;
 use crate::health::Run;
+use crate::lanes::{Held, Lanes};
 use crate::level::Level;
 use crate::policy::{Policy, ShareKey};
 
-/// How many requests one instance may have under way, all clients together.
-pub(crate) const MOST_IN_FLIGHT: usize = 8192;
 /// How many messages may wait for an instance to become ready, and how many bytes of them.
 pub(crate) const MOST_WAITING: usize = 1024;
 pub(crate) const MOST_WAITING_BYTES: usize = 64 * 1024 * 1024;
@@ -30,6 +29,8 @@ pub(crate) struct Instance {
     pub(crate) call_timeout: Duration,
     pub(crate) phase: Phase,
     pub(crate) clients: Vec<ClientId>,
+    /// What it gets next.
+    pub(crate) lanes: Lanes,
     /// Requests the server has not answered, by minted id.
     pub(crate) in_flight: HashMap<u64, InFlight>,
     next_id: u64,
@@ -90,7 +91,7 @@ pub(crate) enum Waiting {
     /// A client's `initialize` on the server's own endpoint.
     Initialize { client: ClientId, id: Id },
     /// Anything else a client sent.
-    Message { client: ClientId, message: Message },
+    Message(Held),
     /// A list for the catalogue.
     List(Kind),
 }
@@ -98,7 +99,7 @@ pub(crate) enum Waiting {
 impl Waiting {
     pub(crate) fn client(&self) -> Option<ClientId> {
         match self {
-            Waiting::Initialize { client, .. } | Waiting::Message { client, .. } => Some(*client),
+            Waiting::Initialize { client, .. } | Waiting::Message(Held { client, .. }) => Some(*client),
             Waiting::List(_) => None,
         }
     }
@@ -107,17 +108,14 @@ impl Waiting {
     pub(crate) fn id(&self) -> Option<Id> {
         match self {
             Waiting::Initialize { id, .. } => Some(id.clone()),
-            Waiting::Message { message, .. } => match message.kind() {
-                Shape::Request { id, .. } => Some(Id::from_json(message.at(id))),
-                Shape::Notification { .. } | Shape::Response { .. } => None,
-            },
+            Waiting::Message(held) => held.id(),
             Waiting::List(_) => None,
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
-            Waiting::Message { message, .. } => message.bytes().len(),
+            Waiting::Message(held) => held.message.bytes().len(),
             Waiting::Initialize { .. } | Waiting::List(_) => 0,
         }
     }
@@ -133,6 +131,8 @@ pub(crate) fn has_room(waiting: &VecDeque<Waiting>, bytes: usize) -> bool {
 #[derive(Debug)]
 pub(crate) struct InFlight {
     pub(crate) owner: Owner,
+    /// Whose share of the server it is, also when nobody waits for it any more.
+    pub(crate) lane: Option<ClientId>,
     /// When it is given up unless there is progress.
     pub(crate) deadline: Instant,
     /// When it is given up whatever happens.
@@ -213,6 +213,7 @@ impl Instance {
             call_timeout: policy.call_timeout,
             phase: Phase::Starting { deadline: time + policy.start_timeout, waiting: VecDeque::new() },
             clients: Vec::new(),
+            lanes: Lanes::default(),
             in_flight: HashMap::new(),
             next_id: 1,
             idle_since: Some(time),
@@ -225,10 +226,27 @@ impl Instance {
         }
     }
 
+    /// Takes a request that is over.
+    pub(crate) fn take(&mut self, number: u64) -> Option<InFlight> {
+        let request = self.in_flight.remove(&number)?;
+        if let Some(client) = request.lane {
+            self.lanes.finished(client);
+        }
+        Some(request)
+    }
+
     pub(crate) fn mint(&mut self) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         id
+    }
+
+    /// How many requests it has not been given yet.
+    pub(crate) fn waiting(&self) -> usize {
+        match &self.phase {
+            Phase::Starting { waiting, .. } => waiting.len(),
+            Phase::Ready(_) => self.lanes.len(),
+        }
     }
 
     /// How far it has come.

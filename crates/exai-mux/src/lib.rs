@@ -27,11 +27,13 @@
 mod aggregate;
 mod catalogue;
 mod client;
+pub mod counts;
 mod discovery;
 mod downstream;
 mod event;
 mod health;
 mod instance;
+mod lanes;
 mod level;
 mod lifecycle;
 pub mod names;
@@ -44,5 +46,5 @@ mod upstream;
 pub mod view;
 
 pub use discovery::Discovery;
-pub use event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId};
+pub use event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, Unsent};
 pub use router::Router;

@@ -7,18 +7,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::envelope::Outcome;
+use exai_proto::json::Edit;
 use exai_proto::{Id, Message, json};
 
 use crate::catalogue::{Catalogue, KINDS, Kind};
 use crate::client::Client;
 use crate::discovery;
-use crate::event::{About, ClientId, Down, Effect, Endpoint, InstanceId};
+use crate::event::{About, ClientId, Down, Effect, Endpoint, InstanceId, Unsent};
 use crate::health::Health;
 use crate::instance::{
     self, Capabilities, Errand, InFlight, Instance, Offer, Owner, Phase, Ready, Waiting, Wish,
 };
+use crate::lanes::Held;
 use crate::level::Level;
+use crate::params::Params;
 use crate::policy::{Policy, Share, ShareKey};
+use crate::retire::Orphaned;
 use crate::router::{Now, Router, Server};
 
 /// The padding of a ping, in bytes: more than a program reads or writes by chance, less than a pipe holds.
@@ -367,9 +371,9 @@ impl Router {
         for waiting in waiting {
             match waiting {
                 Waiting::Initialize { client, id } => self.replay_initialize(client, &id, &said, now),
-                Waiting::Message { client, message } => {
-                    self.count_in_flight(client, -1);
-                    self.forward(client, instance_id, &message, now);
+                Waiting::Message(held) => {
+                    self.count_in_flight(held.client, -1);
+                    self.forward(held, instance_id, now);
                 }
                 Waiting::List(kind) => self.list(instance_id, kind, now),
             }
@@ -390,7 +394,7 @@ impl Router {
         let bytes = answer::request(number, "ping", &params);
         let owner = Owner::Router(Errand::Ping { sent: bytes.len() });
         let deadline = now.time + PING;
-        instance.in_flight.insert(number, InFlight { owner, deadline, limit: deadline });
+        instance.in_flight.insert(number, InFlight { owner, lane: None, deadline, limit: deadline });
         now.effects.push(Effect::ToServer { instance: instance_id, bytes, number: Some(number) });
     }
 
@@ -437,7 +441,7 @@ impl Router {
     /// Forgets an instance; everybody who waited for it is told.
     pub(crate) fn forget(&mut self, instance_id: InstanceId, why: &Down, now: &mut Now<'_>) {
         self.interrupt(instance_id);
-        let Some(instance) = self.instances.remove(&instance_id) else { return };
+        let Some(mut instance) = self.instances.remove(&instance_id) else { return };
         // A retiring one has made room for another.
         let key = (instance.server.clone(), instance.key.clone());
         if self.shared.get(&key) == Some(&instance_id) {
@@ -460,15 +464,16 @@ impl Router {
                 }
             }
         }
+        // What was never sent is for the next run.
+        let unsent: Vec<Orphaned> = instance.lanes.all().into_iter().map(Orphaned::from).collect();
         if let Phase::Starting { waiting, .. } = instance.phase {
             for waiting in waiting {
                 match waiting {
                     Waiting::Initialize { client, id } => Self::unavailable(client, &id, &server, why, now),
-                    Waiting::Message { client, message } => {
-                        self.count_in_flight(client, -1);
-                        if let exai_proto::Kind::Request { id, .. } = message.kind() {
-                            let id = Id::from_json(message.at(id));
-                            Self::unavailable(client, &id, &server, why, now);
+                    Waiting::Message(held) => {
+                        self.count_in_flight(held.client, -1);
+                        if let Some(id) = held.id() {
+                            Self::unavailable(held.client, &id, &server, why, now);
                         }
                     }
                     Waiting::List(_) => {}
@@ -478,6 +483,8 @@ impl Router {
         for kind in KINDS {
             self.missed(&server, kind, now);
         }
+        self.uncount(&unsent);
+        self.adopt(&server, unsent, now);
     }
 
     /// A client is gone: what it asked for is cancelled, and what it was asked is declined.
@@ -532,12 +539,16 @@ impl Router {
                 let leaves = waiting.client() == Some(client_id);
                 if leaves {
                     // `initialize` is never counted.
-                    let counted = matches!(waiting, Waiting::Message { .. });
+                    let counted = matches!(waiting, Waiting::Message(_));
                     client.in_flight = client.in_flight.saturating_sub(u32::from(counted));
                     dropped.extend(waiting.id());
                 }
                 !leaves
             });
+        }
+        for held in instance.lanes.of(client_id) {
+            client.in_flight = client.in_flight.saturating_sub(1);
+            dropped.extend(held.id());
         }
         let mut numbers = Vec::new();
         for (&number, request) in &mut instance.in_flight {
@@ -614,23 +625,35 @@ impl Router {
             .map(|(&number, _)| number)
             .collect();
         late.sort_unstable();
+        let expired = instance.lanes.expired(now.time);
+        let server = instance.server.clone();
         for number in late {
             self.time_out(id, number, now);
         }
+        for held in expired {
+            self.count_in_flight(held.client, -1);
+            if let Some(id) = held.id() {
+                let what = "it has waited for 15 s for its turn at this server";
+                Self::overloaded(held.client, &id, Some(&server), what, now);
+            }
+        }
+        self.send_next(id, now);
     }
 
     /// A request that the server does not read.
-    pub(crate) fn unsent(&mut self, instance_id: InstanceId, number: u64, ending: bool, now: &mut Now<'_>) {
+    pub(crate) fn unsent(&mut self, instance_id: InstanceId, number: u64, why: Unsent, now: &mut Now<'_>) {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let server = instance.server.clone();
-        match instance.in_flight.remove(&number).map(|request| request.owner) {
+        match instance.take(number).map(|request| request.owner) {
             Some(Owner::Client { client, id, cancelled: true, .. }) => now.dropped(client, id),
-            Some(Owner::Client { client, id, .. }) => {
-                self.count_in_flight(client, -1);
-                if ending {
-                    let why = Down::because("reads no more and is being ended");
-                    return Self::unavailable(client, &id, &server, &why, now);
+            Some(Owner::Client { client, id, token, .. }) => {
+                if let Unsent::Ending(bytes) = why
+                    && let Some(message) = as_it_came(bytes, &id, token.as_ref())
+                {
+                    instance.lanes.close();
+                    return instance.lanes.wait(Held { client, message, translated: true }, now.time);
                 }
+                self.count_in_flight(client, -1);
                 let what = "the server does not read what waits for it";
                 Self::overloaded(client, &id, Some(&server), what, now);
             }
@@ -642,7 +665,7 @@ impl Router {
     fn time_out(&mut self, instance_id: InstanceId, number: u64, now: &mut Now<'_>) {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let server = instance.server.clone();
-        let Some(request) = instance.in_flight.remove(&number) else { return };
+        let Some(request) = instance.take(number) else { return };
         if let Owner::Client { client, id, cancelled: true, .. } = request.owner {
             return now.dropped(client, id);
         }
@@ -739,6 +762,17 @@ fn crashed(client: ClientId, id: &Id, server: &Arc<str>, wish: &Wish, why: &Down
         why.reason
     );
     now.fail(client, id, &text, &data);
+}
+
+/// A request as its client sent it, but for names that are the server's own now.
+fn as_it_came(bytes: Bytes, id: &Id, token: Option<&Id>) -> Option<Message> {
+    let message = Message::parse(bytes).ok()?;
+    let exai_proto::Kind::Request { id: at, params, .. } = message.kind() else { return None };
+    let mut edits = vec![Edit { at: at.clone(), with: id.as_json().to_vec() }];
+    if let (Some(token), Some(at)) = (token, Params::of(&message, params.as_ref())?.token) {
+        edits.push(Edit { at, with: token.as_json().to_vec() });
+    }
+    Message::parse(message.edited(edits)).ok()
 }
 
 fn cancel(number: u64, reason: &str) -> Bytes {

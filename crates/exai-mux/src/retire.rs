@@ -5,12 +5,19 @@
 
 use crate::event::{ClientId, Down, Effect, InstanceId};
 use crate::instance::{Owner, Phase, Waiting};
+use crate::lanes::Held;
 use crate::router::{Now, Router};
 
-/// What waits for a server that was changed before it was ready.
+/// What waits for a run of a server that will not get it.
 pub(crate) struct Orphaned {
     client: ClientId,
     waiting: Waiting,
+}
+
+impl From<Held> for Orphaned {
+    fn from(held: Held) -> Self {
+        Orphaned { client: held.client, waiting: Waiting::Message(held) }
+    }
 }
 
 impl Router {
@@ -27,6 +34,7 @@ impl Router {
                 let clients = taken.into_iter().filter_map(|waiting| Some((waiting.client()?, waiting)));
                 orphaned.extend(clients.map(|(client, waiting)| Orphaned { client, waiting }));
             }
+            orphaned.extend(instance.lanes.all().into_iter().map(Orphaned::from));
             if at_once || !self.is_working(id) {
                 self.end(id, now);
                 continue;
@@ -39,12 +47,17 @@ impl Router {
                 client.detach(id);
             }
         }
-        for Orphaned { client, waiting } in &orphaned {
-            if let Waiting::Message { .. } = waiting {
+        self.uncount(&orphaned);
+        orphaned
+    }
+
+    /// They count again when they are adopted.
+    pub(crate) fn uncount(&mut self, orphaned: &[Orphaned]) {
+        for Orphaned { client, waiting } in orphaned {
+            if let Waiting::Message(_) = waiting {
                 self.count_in_flight(*client, -1);
             }
         }
-        orphaned
     }
 
     /// Sends what waited for the old configuration to what there is in the new one.
@@ -52,7 +65,7 @@ impl Router {
         for Orphaned { client, waiting } in orphaned {
             match waiting {
                 Waiting::Initialize { id, .. } => self.introduce_to(client, server, id, now),
-                Waiting::Message { message, .. } => self.to_instance_of(client, server, message, now),
+                Waiting::Message(held) => self.send_held(server, held, now),
                 Waiting::List(_) => {}
             }
         }

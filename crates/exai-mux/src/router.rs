@@ -110,7 +110,7 @@ impl Router {
             Event::Closed { client } => self.closed(client, now),
             Event::Up { instance } => self.up(instance, now),
             Event::Down { instance, why } => self.down(instance, &why, now),
-            Event::Unsent { instance, number, ending } => self.unsent(instance, number, ending, now),
+            Event::Unsent { instance, number, why } => self.unsent(instance, number, why, now),
             Event::Configured { policies } => self.configured(policies, now),
             Event::Ping { instance } => self.ping(instance, now),
             Event::Restart { server } => self.restart(&server, now),
@@ -162,7 +162,14 @@ impl Router {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let number = instance.mint();
         let limit = now.time + CALL_LIMIT;
-        let request = InFlight { owner, deadline: limit.min(now.time + instance.call_timeout), limit };
+        let lane = match &owner {
+            Owner::Client { client, .. } => Some(*client),
+            Owner::Router(_) => None,
+        };
+        if let Some(client) = lane {
+            instance.lanes.opened(client);
+        }
+        let request = InFlight { owner, lane, deadline: limit.min(now.time + instance.call_timeout), limit };
         // Registered before it is written: a fast answer must find it.
         instance.in_flight.insert(number, request);
         now.effects.push(Effect::ToServer {

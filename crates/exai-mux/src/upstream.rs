@@ -45,7 +45,7 @@ impl Router {
         now: &mut Now<'_>,
     ) {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
-        let found = number(message.at(id)).and_then(|number| instance.in_flight.remove(&number));
+        let found = number(message.at(id)).and_then(|number| instance.take(number));
         let Some(InFlight { owner, .. }) = found else {
             let (server, id) = (instance.label(), message.str_at(id));
             if std::mem::replace(&mut instance.said_stray, true) {
@@ -80,6 +80,8 @@ impl Router {
             }
             Owner::Router(Errand::Forgotten) => {}
         }
+        // Now there is room for one more.
+        self.send_next(instance_id, now);
     }
 
     /// Takes tools the configuration blocks out of a list.

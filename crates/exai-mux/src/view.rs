@@ -64,6 +64,8 @@ pub struct InstanceView {
     pub retiring: bool,
     /// Requests it has not answered.
     pub in_flight: usize,
+    /// Requests that wait for their turn, or for it to be ready.
+    pub waiting: usize,
 }
 
 impl HealthView {
@@ -120,6 +122,7 @@ impl Router {
                     retiring: instance.retiring,
                     clients: instance.clients.clone(),
                     in_flight: instance.in_flight.len(),
+                    waiting: instance.waiting(),
                 })
                 .collect();
             instances.sort_by_key(|instance| instance.id);

@@ -39,3 +39,4 @@ mod task;
 
 pub use job::{Ended, Job, JobEvent, Spec, Speech, start};
 pub use lines::Line;
+pub use log::LARGEST as LOG_BYTES;

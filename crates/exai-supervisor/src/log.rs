@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-const LARGEST: u64 = 10 * 1024 * 1024;
+/// How large a server's log grows before it becomes the older one of two.
+pub const LARGEST: u64 = 10 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Log {

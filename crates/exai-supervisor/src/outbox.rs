@@ -1,7 +1,11 @@
 //! A queue of messages bounded by bytes, emptied in whole batches: what has gathered while the last batch
 //! was being written is written next, with one system call if it fits.
+//!
+//! What waits may lose its use: news that newer news replaces, and the oldest of many messages that are of little
+//! use each. Such a message is dropped where it waits. What is left keeps its order, so nothing ever overtakes
+//! anything.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -70,7 +74,15 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Bytes>,
+    /// In order; empty where a message was dropped.
+    queue: Vec<Bytes>,
+    /// How many were.
+    gaps: usize,
+    /// Where the news of each kind waits.
+    latest: HashMap<Box<[u8]>, usize>,
+    /// Where the messages of little use wait, and how many of them were dropped since the last batch.
+    expendable: VecDeque<usize>,
+    dropped: usize,
     /// Bytes queued or being written.
     bytes: usize,
     /// Bytes of the batch that is being written.
@@ -92,9 +104,74 @@ impl Shared {
     }
 }
 
+/// So many gaps are left alone: closing them takes longer than they are worth.
+const GAPS: usize = 64;
+
+impl State {
+    fn drop_at(&mut self, at: usize) {
+        self.bytes -= std::mem::take(&mut self.queue[at]).len();
+        self.gaps += 1;
+    }
+
+    /// Gaps take room: there are never many more of them than messages.
+    fn close_gaps(&mut self) {
+        if self.gaps <= GAPS || self.gaps * 2 <= self.queue.len() {
+            return;
+        }
+        let mut next = 0;
+        let moved = self.queue.iter().map(|message| {
+            let place = next;
+            next += usize::from(!message.is_empty());
+            place
+        });
+        let moved: Vec<usize> = moved.collect();
+        self.latest.values_mut().chain(&mut self.expendable).for_each(|at| *at = moved[*at]);
+        self.queue.retain(|message| !message.is_empty());
+        self.gaps = 0;
+    }
+
+    /// What waits is going: its places mean nothing any more.
+    fn forget(&mut self) {
+        (self.gaps, self.dropped) = (0, 0);
+        self.latest.clear();
+        self.expendable.clear();
+    }
+}
+
 impl Outbox {
-    /// Queues a message, or says why not; never waits.
+    /// Queues a message, or says why not; never waits. An empty message is none.
     pub fn push(&self, message: Bytes) -> Result<(), Unsent> {
+        self.push_with(message, |_| ())
+    }
+
+    /// Queues news of this kind, and drops those of the same kind that still wait.
+    pub fn push_latest(&self, kind: &[u8], message: Bytes) -> Result<(), Unsent> {
+        self.push_with(message, |state| {
+            if let Some(at) = state.latest.remove(kind) {
+                state.drop_at(at);
+            }
+            state.latest.insert(kind.into(), state.queue.len());
+        })
+    }
+
+    /// Queues a message of little use. When more than `most` of those wait, the oldest are dropped. Returns how many
+    /// were dropped since the last batch.
+    pub fn push_expendable(&self, message: Bytes, most: usize) -> Result<usize, Unsent> {
+        self.push_with(message, |state| {
+            let at = state.queue.len();
+            state.expendable.push_back(at);
+            while state.expendable.len() > most {
+                if let Some(oldest) = state.expendable.pop_front().filter(|&oldest| oldest != at) {
+                    state.drop_at(oldest);
+                    state.dropped += 1;
+                }
+            }
+            state.dropped
+        })
+    }
+
+    /// `first` is what must be done before the message gets its place, at the end.
+    fn push_with<T>(&self, message: Bytes, first: impl FnOnce(&mut State) -> T) -> Result<T, Unsent> {
         let mut state = self.shared.state();
         if state.closed {
             return Err(Unsent::Closed);
@@ -102,11 +179,13 @@ impl Outbox {
         if !self.shared.bound.admits(state.bytes, message.len()) {
             return Err(Unsent::Full { queued: state.bytes });
         }
+        state.close_gaps();
+        let done = first(&mut state);
         state.bytes += message.len();
-        state.queue.push_back(message);
+        state.queue.push(message);
         drop(state);
         self.shared.changed.notify_one();
-        Ok(())
+        Ok(done)
     }
 
     /// Ends the queue: what is in it is still drained.
@@ -119,6 +198,7 @@ impl Outbox {
     /// Drops what waits; a batch that is being written is no longer waiting.
     pub fn clear(&self) {
         let mut state = self.shared.state();
+        state.forget();
         state.queue.clear();
         state.bytes = state.taken;
     }
@@ -150,7 +230,8 @@ impl Drain {
                 state.bytes -= std::mem::take(&mut state.taken);
                 if !state.queue.is_empty() {
                     state.taken = state.queue.iter().map(Bytes::len).sum();
-                    batch.extend(state.queue.drain(..));
+                    state.forget();
+                    batch.extend(state.queue.drain(..).filter(|message| !message.is_empty()));
                     return true;
                 }
                 if state.closed {
@@ -226,6 +307,56 @@ mod tests {
         batch.clear();
         assert!(drain.take(&mut batch).await);
         assert_eq!((&batch[..], outbox.queued()), (&[Bytes::from_static(b"89")][..], 2));
+    }
+
+    async fn drained(outbox: &Outbox, drain: &mut Drain) -> Vec<String> {
+        let mut batch = Vec::new();
+        assert!(drain.take(&mut batch).await);
+        assert_eq!(outbox.queued(), batch.iter().map(Bytes::len).sum::<usize>());
+        batch.iter().map(|message| String::from_utf8_lossy(message).into_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn news_replaces_what_still_waits_of_its_kind_and_overtakes_nothing() {
+        let (outbox, mut drain) = outbox(1000);
+        outbox.push_latest(b"a", Bytes::from_static(b"a1")).unwrap();
+        outbox.push(Bytes::from_static(b"answer")).unwrap();
+        outbox.push_latest(b"b", Bytes::from_static(b"b1")).unwrap();
+        // Before the answer it would tell of a change that the answer knows nothing of.
+        outbox.push_latest(b"a", Bytes::from_static(b"a2")).unwrap();
+        assert_eq!(drained(&outbox, &mut drain).await, ["answer", "b1", "a2"]);
+        outbox.push_latest(b"a", Bytes::from_static(b"a3")).unwrap();
+        assert_eq!(drained(&outbox, &mut drain).await, ["a3"], "what is being written is left alone");
+    }
+
+    #[tokio::test]
+    async fn of_many_messages_of_little_use_the_newest_stay_and_the_others_are_counted() {
+        let (outbox, mut drain) = outbox(1000);
+        let log =
+            |text: &'static str| outbox.push_expendable(Bytes::from_static(text.as_bytes()), 2).unwrap();
+        assert_eq!((log("one"), log("two")), (0, 0));
+        outbox.push(Bytes::from_static(b"answer")).unwrap();
+        assert_eq!((log("three"), log("four")), (1, 2));
+        assert_eq!(drained(&outbox, &mut drain).await, ["answer", "three", "four"]);
+        assert_eq!((log("five"), log("six"), log("seven")), (0, 0, 1), "counted anew for each batch");
+        outbox.clear();
+        assert_eq!(log("eight"), 0);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_stands_still_costs_no_more_than_what_waits_for_it() {
+        let (outbox, mut drain) = outbox(1_000_000);
+        outbox.push(Bytes::from_static(b"first")).unwrap();
+        for number in 0..10_000 {
+            let text = |what: &str| Bytes::from(format!("{what} {number}"));
+            outbox.push_latest(b"p", text("progress")).unwrap();
+            outbox.push_expendable(text("log"), 3).unwrap();
+        }
+        outbox.push(Bytes::from_static(b"last")).unwrap();
+        let room = outbox.shared.state().queue.len();
+        assert!(room < 4 * GAPS, "{room}");
+        let expected = ["first", "log 9997", "log 9998", "progress 9999", "log 9999", "last"];
+        assert_eq!(drained(&outbox, &mut drain).await, expected);
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many lines it keeps.
-pub(crate) const LINES: usize = 20;
+pub const LINES: usize = 20;
 const LINE_BYTES: usize = 400;
 
 /// The last lines, shared between who reads stderr and who tells of a failure.

@@ -25,7 +25,7 @@ enum Command {
     /// Restart the daemon, or one server
     Restart(RestartArgs),
     /// Say whether the daemon runs, what it hosts and who uses it
-    Status(JsonArgs),
+    Status(StatusArgs),
     /// List every process of exai: what it is, and how that is known
     Ps(PsArgs),
     /// Look for what is wrong, and explain it
@@ -46,6 +46,8 @@ enum Command {
     Call(CallArgs),
     /// Show the log of the daemon or of a server
     Logs(LogsArgs),
+    /// Change the token that WebSocket and HTTP clients show
+    Token(TokenArgs),
     /// Show what a daemon that died left behind, and end and remove it
     Cleanup(CleanupArgs),
     /// Try everything that exai promises, in a private instance
@@ -64,6 +66,16 @@ pub(crate) struct JsonArgs {
     /// Print a JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `exai status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+    /// Say also what the daemon bounds and has counted
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
 }
 
 /// `exai ps`.
@@ -199,6 +211,20 @@ pub(crate) struct LogsArgs {
     pub(crate) server: Option<String>,
 }
 
+/// `exai token`.
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    #[command(subcommand)]
+    pub(crate) action: TokenAction,
+}
+
+/// What is done with the token.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenAction {
+    /// Make a new one; the old one is refused from then on
+    Rotate,
+}
+
 /// `exai cleanup`.
 #[derive(Debug, Args)]
 pub(crate) struct CleanupArgs {
@@ -254,6 +280,7 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Tools(args) => commands::tools::run(args, &printer),
         Command::Call(args) => commands::call::run(&args, &printer),
         Command::Logs(args) => commands::logs::run(&args, &printer),
+        Command::Token(args) => commands::token::run(&args, &printer),
         Command::Cleanup(args) => commands::cleanup::run(&args, &printer),
         Command::Selftest(args) => commands::selftest::run(&args, &printer),
         Command::SelftestServer(args) => commands::selftest::server::run(&args, &printer),

@@ -1,6 +1,10 @@
+use exai_proto::limits;
+
 use super::waiting::MOST;
 use super::*;
 
+mod any_order;
+mod asking;
 mod repeating;
 mod replaying;
 
@@ -238,23 +242,6 @@ fn what_waits_is_bounded() {
         assert_eq!(session.up(&call(id), now), Up::Kept);
     }
     assert_eq!(answered(session.up(&call(999), now)), [(999, -31003)]);
-}
-
-#[test]
-fn the_answer_to_a_daemon_that_is_gone_goes_nowhere() {
-    let now = Instant::now();
-    let mut session = open(now);
-    session.down(br#"{"jsonrpc":"2.0","id":"d1","method":"roots/list"}"#);
-    session.down(br#"{"jsonrpc":"2.0","id":"d2","method":"roots/list"}"#);
-    let roots = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":"{id}","result":{{}}}}"#).into_bytes();
-    let first = roots("d1");
-    assert_eq!(session.up(&first, now), Up::Send);
-    session.unsent(std::iter::once(&first[..]), now);
-    session.lost(now);
-    resume(&mut session, now);
-    assert_eq!(session.up(&roots("d2"), now), Up::Kept);
-    assert_eq!(session.up(&roots("d2"), now), Up::Send);
-    assert!(session.idle());
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// How many of the lines, from the first on, were written whole. Of the others the peer has nothing
     /// that it could act on.
-    pub(super) fn write(&mut self, to: &mut impl Write, speech: Speech, lines: &[&[u8]]) -> usize {
+    pub(super) fn write(&mut self, to: &mut impl Write, speech: Speech, lines: &[impl AsRef<[u8]>]) -> usize {
         let mut written = 0;
         let outcome = self.write_all(to, speech, lines, &mut written);
         self.bytes.clear();
@@ -34,10 +34,11 @@ impl Outgoing {
         &mut self,
         to: &mut impl Write,
         speech: Speech,
-        lines: &[&[u8]],
+        lines: &[impl AsRef<[u8]>],
         written: &mut usize,
     ) -> io::Result<()> {
         for line in lines {
+            let line = line.as_ref();
             let (opcode, key) = (speech.opcode(line), speech.key());
             if line.len() >= LARGE {
                 frame::put_header(&mut self.bytes, opcode, line.len(), key);

@@ -97,6 +97,18 @@ async fn serve(stream: Stream, nonce: &str) -> Vec<String> {
                 break;
             }
             "hang" | "notifications/initialized" => {}
+            "tools/call" if nonce == "one" => {}
+            "hold" => {
+                socket.send(text(&FromDaemon::Hold { reason: ByeReason::Upgrade })).await.unwrap();
+                let seen = json!({"jsonrpc": "2.0", "method": "held"});
+                socket.send(Frame::binary(seen.to_string())).await.unwrap();
+            }
+            "repeatable" => {
+                let tools = vec!["look".to_owned()];
+                socket.send(text(&FromDaemon::Repeatable { tools })).await.unwrap();
+                let result = json!({"jsonrpc": "2.0", "id": message["id"], "result": {"by": nonce}});
+                socket.send(Frame::binary(result.to_string())).await.unwrap();
+            }
             _ => {
                 let result = json!({"jsonrpc": "2.0", "id": message["id"], "result": {"by": nonce, "of": message["params"]}});
                 socket.send(Frame::binary(result.to_string())).await.unwrap();
@@ -203,6 +215,38 @@ fn a_lost_daemon_is_replaced_and_the_client_notices_only_what_is_unknown() {
     assert_eq!(client.answer(), (3, "two".to_owned()));
     assert_eq!(client.finish(), "");
     assert_eq!(second.ended(), ["initialize", "notifications/initialized", "echo"]);
+    drop(starting);
+}
+
+#[test]
+fn the_daemons_words_reach_the_session() {
+    let (_directory, home) = home();
+    let first = Fake::start(&home, "one");
+    let mut client = Client::start(&home);
+    client.request(1, "repeatable");
+    assert_eq!(client.answer(), (1, "one".to_owned()));
+    let call = |id: u32, tool: &str| {
+        json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool}}).to_string()
+            + "\n"
+    };
+    // Nobody shall start a real one.
+    let starting = os_lock::try_lock(&home.spawn_lock()).unwrap();
+    client.send(&call(2, "look"));
+    client.send(&call(3, "make"));
+    client.send("{\"jsonrpc\":\"2.0\",\"method\":\"hold\"}\n");
+    assert_eq!(client.receive()["method"], "held");
+    // What is no request still passes while it holds.
+    client.request(4, "ping");
+    client.send("{\"jsonrpc\":\"2.0\",\"method\":\"die\"}\n");
+    assert_eq!(client.answer(), (3, "-31002".to_owned()));
+    let asked = first.ended();
+    assert_eq!(asked[..4], ["repeatable", "tools/call", "tools/call", "hold"]);
+    let second = Fake::start(&home, "two");
+    let mut answers = [client.answer(), client.answer()];
+    answers.sort();
+    assert_eq!(answers, [(2, "two".to_owned()), (4, "two".to_owned())]);
+    client.finish();
+    assert_eq!(second.ended()[0], "tools/call");
     drop(starting);
 }
 

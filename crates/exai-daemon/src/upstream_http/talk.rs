@@ -22,7 +22,7 @@ use super::session::Session;
 use super::wire::Failed;
 
 /// How many requests of one server are under way at a time: each has a connection of its own. More wait.
-const MOST_CONNECTIONS: usize = 256;
+pub(crate) const MOST_CONNECTIONS: usize = 256;
 /// How long a server may take to accept what needs no answer.
 const ACCEPT: Duration = Duration::from_secs(10);
 /// How long a cancelled request is listened to.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exai_mux::{ClientId, Endpoint, Event};
+use exai_mux::{ClientId, Endpoint, Event, Unsent};
 
 use crate::support::{Bench, initialize, only, policy};
 
@@ -101,12 +101,9 @@ fn what_cannot_be_sent_is_an_honest_overload() {
     bench.introduced(1, "a", "{}");
     bench.ready(0);
     bench.says(1, CALL);
-    let lines = bench.does(Event::Unsent { instance: exai_mux::InstanceId(0), number: 2, ending: false });
-    assert_eq!(only(&lines, "client 1")["error"]["code"], -31003);
-    bench.says(1, CALL);
-    let lines = bench.does(Event::Unsent { instance: exai_mux::InstanceId(0), number: 3, ending: true });
+    let lines = bench.does(Event::Unsent { instance: exai_mux::InstanceId(0), number: 2, why: Unsent::Full });
     let error = &only(&lines, "client 1")["error"];
-    assert_eq!((&error["code"], &error["data"]["sent"]), (&(-31006).into(), &false.into()));
+    assert_eq!((&error["code"], &error["data"]["sent"]), (&(-31003).into(), &false.into()));
 }
 
 #[test]

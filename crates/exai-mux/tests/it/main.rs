@@ -8,6 +8,7 @@ mod cancelling;
 mod discovery;
 mod endings;
 mod health;
+mod lanes;
 mod limits;
 mod one_server;
 mod random;

@@ -29,7 +29,7 @@ fn what_is_under_way_is_finished_by_the_old_one_and_what_comes_then_goes_to_the_
     let lines = bench.does(changed());
     assert_eq!(only(&lines, "client 1")["method"], "notifications/tools/list_changed");
     assert_eq!(lines.len(), 1, "nothing is stopped: {lines:?}");
-    assert_eq!(bench.says(1, &CALL.replace("5", "6")), ["start a#2 as 1"]);
+    assert_eq!(bench.says(1, &CALL.replace('5', "6")), ["start a#2 as 1"]);
     assert!(bench.router.servers(bench.now)[0].instances[0].retiring);
     // The old one may go on to ask and to tell.
     let ask = r#"{"jsonrpc":"2.0","id":"s","method":"sampling/createMessage","params":{}}"#;
@@ -107,7 +107,7 @@ fn what_waited_for_the_old_one_to_start_goes_to_the_new_one() {
 fn a_removed_server_finishes_what_it_has_begun() {
     let mut bench = at_work();
     assert_eq!(bench.does(Event::Configured { policies: vec![policy("b")] }).len(), 1);
-    assert_eq!(only(&bench.says(1, &CALL.replace("5", "6")), "client 1")["error"]["code"], -31006);
+    assert_eq!(only(&bench.says(1, &CALL.replace('5', "6")), "client 1")["error"]["code"], -31006);
     let lines = bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#);
     assert_eq!((&only(&lines[..1], "client 1")["id"], &*lines[1]), (&5.into(), "stop 0"));
 }

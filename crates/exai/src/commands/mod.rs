@@ -16,6 +16,7 @@ pub(crate) mod shim;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod token;
 pub(crate) mod tools;
 
 mod talk;

@@ -13,16 +13,20 @@ use exai_proto::link::{FromDaemon, ToDaemon};
 
 use super::list::word;
 use super::{count, door, unexpected};
-use crate::cli::JsonArgs;
+use crate::cli::StatusArgs;
 use crate::error::Error;
 use crate::printer::Printer;
 
-pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
+pub(crate) fn run(args: &StatusArgs, printer: &Printer) -> Result<u8, Error> {
     let status = settle(&door()?)?;
-    if args.json {
+    if args.json.json {
         printer.json(&status)?;
     } else {
         show(&status, printer)?;
+        if args.verbose {
+            numbers("counters", &status.counters, printer)?;
+            numbers("limits", &status.limits, printer)?;
+        }
     }
     Ok(code(status.state))
 }
@@ -195,6 +199,16 @@ fn show(status: &Status, printer: &Printer) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+fn numbers(title: &str, numbers: &BTreeMap<String, u64>, printer: &Printer) -> Result<(), Error> {
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    printer.line("")?;
+    printer.line(title)?;
+    let row = |(name, number): (&String, &u64)| vec![format!("  {name}"), number.to_string()];
+    printer.table(&numbers.iter().map(row).collect::<Vec<_>>())
 }
 
 fn server_row(server: &Server) -> Vec<String> {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::{Instance, LIMIT};
 
 /// A link by hand: what it sends comes whatever it was told.
-struct Peer(Link);
+pub(crate) struct Peer(Link);
 
 impl Peer {
     fn join(instance: &Instance, role: Role) -> Self {
@@ -24,7 +24,7 @@ impl Peer {
         Peer(Link::open(&endpoint, &hello, Instant::now() + LIMIT).expect("a link"))
     }
 
-    fn client(instance: &Instance, role: Role) -> Self {
+    pub(crate) fn client(instance: &Instance, role: Role) -> Self {
         let mut peer = Peer::join(instance, role);
         let params = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "p", "version": "1"}});
         peer.request("hello", "initialize", &params);
@@ -32,7 +32,7 @@ impl Peer {
         peer
     }
 
-    fn request(&self, id: &str, method: &str, params: &Value) {
+    pub(crate) fn request(&self, id: &str, method: &str, params: &Value) {
         let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         self.0.send_message(request.to_string().as_bytes()).expect("the link takes it");
     }
@@ -41,7 +41,7 @@ impl Peer {
         self.request(id, "tools/call", &json!({"name": tool, "arguments": arguments}));
     }
 
-    fn next(&mut self) -> Result<Incoming, LinkError> {
+    pub(crate) fn next(&mut self) -> Result<Incoming, LinkError> {
         self.0.next_before(Some(Instant::now() + LIMIT))
     }
 

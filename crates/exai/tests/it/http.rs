@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Instance, LIMIT};
 
-struct Response {
-    status: u16,
+pub(crate) struct Response {
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
     body: BufReader<TcpStream>,
 }
@@ -37,7 +37,7 @@ impl Response {
     }
 }
 
-fn http(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+pub(crate) fn http(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the daemon listens");
     stream.set_read_timeout(Some(LIMIT)).expect("a timeout");
     let mut lines = vec![format!("{method} {path} HTTP/1.1")];

@@ -112,33 +112,35 @@ fn a_call_that_may_have_been_executed_gets_one_error_and_one_that_was_cancelled_
 
 #[test]
 fn subscriptions_and_log_level_are_restored_and_what_may_have_changed_is_said() {
-    let instance = Instance::with_fixture(&[]);
-    let mut client = instance.client("fix");
-    for (method, params) in [
-        ("tools/list", json!({})),
-        ("logging/setLevel", json!({"level": "error"})),
-        ("resources/subscribe", json!({"uri": "test://static"})),
-        ("resources/subscribe", json!({"uri": "test://big"})),
-        ("resources/unsubscribe", json!({"uri": "test://big"})),
-    ] {
-        let answer = client.ask(method, &params);
-        assert!(answer.get("result").is_some(), "{method}: {answer}");
-    }
-    for round in 1..=2 {
-        end(&daemon(&instance));
-        let told: Vec<Value> = vec![client.receive(), client.receive()];
-        let methods: Vec<&str> = told.iter().filter_map(|message| message["method"].as_str()).collect();
-        assert_eq!(
-            methods,
-            ["notifications/tools/list_changed", "notifications/resources/updated"],
-            "{told:?}"
-        );
-        assert_eq!(told[1]["params"]["uri"], "test://static");
-        assert_eq!(client.call("subscriptions", &json!({})), r#"["test://static"]"#, "round {round}");
-        let log = |level: &str| json!({"level": level, "text": "x"});
-        assert_eq!(client.call("log", &log("warning")), "not wanted");
-        assert_eq!(client.call("log", &log("error")), "sent");
-        assert_eq!(client.call("touch_resource", &json!({"uri": "test://static"})), "sent");
+    for (server, prefix) in [(&["--server", "fix"][..], ""), (&[], "fix__")] {
+        let instance = Instance::with_fixture(&[]);
+        let mut client = instance.shim(server);
+        client.initialize(&json!({}));
+        for (method, params) in [
+            ("tools/list", json!({})),
+            ("logging/setLevel", json!({"level": "error"})),
+            ("resources/subscribe", json!({"uri": "test://static"})),
+            ("resources/subscribe", json!({"uri": "test://big"})),
+            ("resources/unsubscribe", json!({"uri": "test://big"})),
+        ] {
+            let answer = client.ask(method, &params);
+            assert!(answer.get("result").is_some(), "{method}: {answer}");
+        }
+        let tool = |name: &str| format!("{prefix}{name}");
+        for round in 1..=2 {
+            end(&daemon(&instance));
+            let mut told: Vec<Value> = vec![client.receive(), client.receive()];
+            told.sort_by_key(|message| message["method"].to_string());
+            assert_eq!(told[0]["params"]["uri"], "test://static", "{told:?}");
+            let methods: Vec<&str> = told.iter().filter_map(|message| message["method"].as_str()).collect();
+            assert_eq!(methods, ["notifications/resources/updated", "notifications/tools/list_changed"]);
+            let subscriptions = client.call(&tool("subscriptions"), &json!({}));
+            assert_eq!(subscriptions, r#"["test://static"]"#, "{prefix}, round {round}");
+            let log = |level: &str| json!({"level": level, "text": "x"});
+            assert_eq!(client.call(&tool("log"), &log("warning")), "not wanted", "{prefix}");
+            assert_eq!(client.call(&tool("log"), &log("error")), "sent");
+            assert_eq!(client.call(&tool("touch_resource"), &json!({"uri": "test://static"})), "sent");
+        }
     }
 }
 
@@ -197,4 +199,28 @@ fn a_daemon_that_cannot_start_for_long_is_found_again_by_the_shim_itself() {
     // Between two tries of a start that keeps failing are 30 s, give or take a quarter.
     eventually("a call succeeds", SECOND * 45, || client.ask("tools/call", &echo).get("result").is_some());
     eprintln!("{told} calls were told why; {:.1?} after it was mended they succeed", mended.elapsed());
+}
+
+#[test]
+fn a_shim_that_owes_nothing_sleeps() {
+    let instance = Instance::with_fixture(&[]);
+    let mut client = instance.client("fix");
+    client.call("echo", &json!({"message": "x"}));
+    let tasks = format!("/proc/{}/task", client.pid());
+    let woken = || -> u64 {
+        let tasks = std::fs::read_dir(&tasks).expect("its threads").flatten();
+        let status =
+            tasks.map(|task| std::fs::read_to_string(task.path().join("status")).expect("its status"));
+        let count = |status: String| -> Option<u64> {
+            let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"))?;
+            line.split_whitespace().last()?.parse().ok()
+        };
+        status.filter_map(count).sum()
+    };
+    // Who keeps the time looks once more after the call.
+    eventually("nobody is woken for two seconds", SECOND * 15, || {
+        let before = woken();
+        thread::sleep(SECOND * 2);
+        woken() == before
+    });
 }

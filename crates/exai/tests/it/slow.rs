@@ -3,9 +3,12 @@
 use std::io::Write;
 use std::process::Stdio;
 
+use exai_client::link::Incoming;
+use exai_proto::link::Role;
 use exai_test::eventually;
 use serde_json::{Value, json};
 
+use crate::hold::Peer;
 use crate::support::{Instance, LIMIT};
 
 const MIB: usize = 1024 * 1024;
@@ -37,6 +40,7 @@ fn a_client_that_does_not_read_is_cut_with_a_reason_and_the_others_are_served() 
     }
     eventually("the client is cut", LIMIT, || log(&instance).contains("too much waits for this client"));
     assert_eq!(reader.call("echo", &json!({"message": "still here"})), "still here");
+    assert!(instance.status()["counters"]["clients_cut"].as_u64() >= Some(1));
     deaf.kill().expect("it can be killed");
     deaf.wait().expect("it can be waited for");
 }
@@ -74,4 +78,28 @@ fn a_client_that_talks_without_end_is_answered_in_order_and_the_others_are_serve
     for id in 0..PINGS {
         assert_eq!(talker.receive()["id"], format!("p{id}"));
     }
+}
+
+#[test]
+fn of_progress_that_waits_the_newest_arrives_and_before_the_answer() {
+    const STEPS: u32 = 20_000;
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let mut peer = Peer::client(&instance, Role::Shim);
+    let call =
+        json!({"name": "progress", "arguments": {"steps": STEPS, "ms": 0}, "_meta": {"progressToken": "t"}});
+    peer.request("steps", "tools/call", &call);
+    eventually("the server is done", LIMIT, || instance.status()["clients"][0]["in_flight"] == json!(0));
+    let mut seen = Vec::new();
+    let answer = loop {
+        let Incoming::Message(text) = peer.next().expect("a message") else { continue };
+        let message: Value = serde_json::from_slice(&text).expect("JSON");
+        match message["params"]["progress"].as_f64() {
+            Some(progress) => seen.push(progress),
+            None => break message,
+        }
+    };
+    assert_eq!(answer["id"], "steps");
+    assert_eq!(seen.last(), Some(&f64::from(STEPS)), "the newest is there");
+    assert!(seen.is_sorted() && seen.len() < 20_000, "{} of {STEPS}", seen.len());
 }

@@ -1,0 +1,215 @@
+//! Whatever happens in whatever order: every request gets one answer, and nothing is done twice that must not be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Numbers that look random, the same ones for a seed (xorshift).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// A client and the daemons it meets.
+struct World {
+    session: Session,
+    now: Instant,
+    chance: Chance,
+    linked: bool,
+    last: u32,
+    /// What the client has asked: whether it was answered.
+    asked: BTreeMap<u32, bool>,
+    cancelled: BTreeSet<u32>,
+    /// What the daemon of this link has and has not answered: ids as they came.
+    has: Vec<String>,
+    /// How often each request has reached a daemon.
+    reached: BTreeMap<u32, u32>,
+    /// Those that must not be repeated.
+    once: BTreeSet<u32>,
+}
+
+impl World {
+    fn written(&mut self, line: &[u8]) {
+        glance::each(line, |_, glance| {
+            if let Glance::Request { id, .. } = glance {
+                let id = String::from_utf8(line[id].to_vec()).unwrap();
+                if let Ok(number) = id.parse() {
+                    *self.reached.entry(number).or_default() += 1;
+                }
+                self.has.push(id);
+            }
+        });
+    }
+
+    fn told(&mut self, lines: &[u8]) {
+        for value in values(lines) {
+            if value.get("method").is_some() {
+                continue;
+            }
+            let id = value["id"].as_u64().unwrap_or_else(|| panic!("the client asked nothing like {value}"))
+                as u32;
+            let answered = self.asked.get_mut(&id).unwrap();
+            assert!(!*answered, "a second answer: {value}");
+            assert!(!self.cancelled.contains(&id), "an answer of ours to what was cancelled: {value}");
+            *answered = true;
+            // An opening does nothing, so it may be called unsent.
+            if value["error"]["code"] == -31001 && id > 0 {
+                assert_eq!(self.reached.get(&id), None, "it was sent: {value}");
+            }
+        }
+    }
+
+    fn up(&mut self, line: &[u8]) {
+        match self.session.up(line, self.now) {
+            Up::Kept => {}
+            Up::Answer(lines) => self.told(&lines),
+            Up::SendThis(_) => panic!("nothing was asked"),
+            Up::Send if self.chance.below(10) == 0 => {
+                // It was not written whole.
+                self.session.unsent(std::iter::once(line), self.now);
+                self.lost();
+            }
+            Up::Send => self.written(line),
+        }
+    }
+
+    fn lost(&mut self) {
+        self.linked = false;
+        self.has.clear();
+        let lines = self.session.lost(self.now);
+        self.told(&lines);
+    }
+
+    fn connect(&mut self) {
+        self.linked = true;
+        for line in self.session.connected() {
+            self.written(&line);
+        }
+        for line in self.session.take_waiting(self.now) {
+            self.written(&line);
+        }
+        if self.chance.below(2) == 0 {
+            self.session.repeatable(vec!["make".to_owned()]);
+        }
+    }
+
+    fn answer(&mut self) {
+        if self.has.is_empty() {
+            return;
+        }
+        let at = self.chance.below(self.has.len() as u64) as usize;
+        let id = self.has.swap_remove(at);
+        let id = Id::from_json(id.as_bytes());
+        let answer = if self.chance.below(5) == 0 {
+            answer::error(&id, -32602, "no")
+        } else {
+            answer::result(&id, br#"{"capabilities":{"tools":{"listChanged":true}}}"#)
+        };
+        match self.session.down(&answer) {
+            Down::Instead(lines) => self.told(&lines),
+            Down::Forward => {
+                let id: u32 = std::str::from_utf8(id.as_json()).unwrap().parse().unwrap();
+                let answered = self.asked.get_mut(&id).unwrap();
+                assert!(!*answered, "a second answer to {id}");
+                *answered = true;
+            }
+        }
+    }
+
+    fn ask(&mut self) {
+        self.last += 1;
+        let id = self.last;
+        let methods = ["tools/call", "tools/list", "tools/call", "resources/subscribe", "x/other", "ping"];
+        let method = methods[self.chance.below(methods.len() as u64) as usize];
+        let line = if method == "tools/call" { call(id) } else { request(id, method) };
+        if matches!(method, "resources/subscribe" | "x/other") {
+            self.once.insert(id);
+        }
+        self.asked.insert(id, false);
+        self.up(&line);
+    }
+
+    fn cancel(&mut self) {
+        let open = self.asked.iter().filter(|(id, answered)| **id > 0 && !**answered).map(|(id, _)| *id);
+        let Some(id) = open.min_by_key(|id| id % 7) else { return };
+        if self.cancelled.insert(id) {
+            self.up(&cancelled(id));
+        }
+    }
+
+    fn step(&mut self) {
+        match self.chance.below(20) {
+            0..=6 => self.ask(),
+            7 => self.cancel(),
+            8..=13 => self.answer(),
+            14 if self.linked => self.lost(),
+            14..=16 if !self.linked => self.connect(),
+            15 if self.linked && self.chance.below(4) == 0 => self.session.hold(),
+            16 if self.linked && self.chance.below(4) == 0 => {
+                let reason = [ByeReason::Stop, ByeReason::Restart][self.chance.below(2) as usize];
+                self.session.bye(reason);
+                self.lost();
+            }
+            17 => self.session.hopeless(true),
+            18 => self.session.hopeless(false),
+            _ => self.now += SECOND * self.chance.below(6) as u32,
+        }
+        if self.session.deadline().is_some_and(|deadline| deadline <= self.now) {
+            let lines = self.session.expire(self.now);
+            self.told(&lines);
+        }
+    }
+}
+
+#[test]
+fn every_request_gets_one_answer_and_what_may_do_harm_is_written_once() {
+    for seed in 1..=300 {
+        let now = Instant::now();
+        let mut world = World {
+            session: Session::new(now),
+            now,
+            chance: Chance(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed)),
+            linked: false,
+            last: 0,
+            asked: BTreeMap::from([(0, false)]),
+            cancelled: BTreeSet::new(),
+            has: Vec::new(),
+            reached: BTreeMap::new(),
+            once: BTreeSet::new(),
+        };
+        world.up(OPENING);
+        for _ in 0..300 {
+            world.step();
+        }
+        // A daemon that answers everything.
+        if world.linked {
+            world.lost();
+        }
+        world.connect();
+        while !world.has.is_empty() {
+            world.answer();
+        }
+        assert!(world.session.idle() && !world.session.expects(), "seed {seed}");
+        let open: Vec<_> =
+            world.asked.iter().filter(|(_, answered)| !**answered).map(|(id, _)| *id).collect();
+        assert!(open.iter().all(|id| world.cancelled.contains(id)), "seed {seed}: no answer to {open:?}");
+        for (id, times) in &world.reached {
+            let most = if *id == 0 {
+                u32::MAX
+            } else if world.once.contains(id) {
+                1
+            } else {
+                2
+            };
+            assert!(*times <= most, "seed {seed}: {id} was written {times} times");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Feeling a daemon's pulse: the part of [`super::heartbeat`] that has threads and sockets.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::heartbeat::{Beat, Heartbeat};
+use super::{Shim, State, lock};
+use crate::frame::{self, Opcode};
+use crate::stream::Stream;
+
+/// The stack of a thread that writes one ping.
+const SMALL_STACK: usize = 64 * 1024;
+
+impl<W: Write + Send + 'static> Shim<W> {
+    /// Has a daemon that owes something show that it lives, and closes the link to one that does not. When to look
+    /// again, if at all.
+    pub(super) fn feel_pulse(self: &Arc<Self>, state: &mut State, now: Instant) -> Option<Instant> {
+        let Some(link) = state.link.clone() else {
+            state.heartbeat = None;
+            return None;
+        };
+        // Whoever writes for so long that it is seen here may be blocked by a daemon that does not read.
+        let writing = self.writer.try_lock().is_err();
+        if !writing && !state.session.expects() {
+            state.heartbeat = None;
+            return None;
+        }
+        if self.telling.load(Ordering::Relaxed) > 0 {
+            state.heard = now;
+        }
+        let heartbeat = state.heartbeat.get_or_insert_with(|| Heartbeat::begin(now));
+        match heartbeat.look(now, state.heard) {
+            Beat::Wait => {}
+            Beat::Ping if writing => {}
+            Beat::Ping => {
+                // Not from here: it may block as well.
+                let shim = Arc::clone(self);
+                let ping = std::thread::Builder::new().name("ping".to_owned()).stack_size(SMALL_STACK);
+                if ping.spawn(move || shim.ping(&link)).is_err() {
+                    // Nobody was asked, so silence means nothing.
+                    *heartbeat = Heartbeat::begin(now);
+                }
+            }
+            Beat::Close => {
+                link.close();
+                state.link = None;
+                state.heartbeat = None;
+                return None;
+            }
+        }
+        Some(heartbeat.due())
+    }
+
+    fn ping(&self, stream: &Stream) {
+        let Ok(_writer) = self.writer.try_lock() else { return };
+        let mut ping = Vec::new();
+        frame::put(&mut ping, Opcode::Ping, b"", stream.speech().key());
+        let mut stream = stream;
+        // Somebody may have left one to us.
+        ping.extend(lock(&self.pong).take().unwrap_or_default());
+        // If this fails, so does everything else on this link.
+        let _ = stream.write_all(&ping);
+    }
+}

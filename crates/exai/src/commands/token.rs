@@ -1,0 +1,63 @@
+//! `exai token rotate`: the token that WebSocket and HTTP clients show becomes another one.
+
+use std::time::{Duration, Instant};
+
+use exai_client::Door;
+use exai_client::door::START_TIME;
+use exai_os::lock;
+use exai_proto::exit;
+use exai_proto::link::{FromDaemon, ToDaemon};
+
+use super::{ask, door, join, unexpected};
+use crate::cli::{TokenAction, TokenArgs};
+use crate::error::Error;
+use crate::printer::Printer;
+
+/// How long a daemon that is just ending is waited for.
+const ENDING: Duration = Duration::from_secs(2);
+
+pub(crate) fn run(args: &TokenArgs, printer: &Printer) -> Result<u8, Error> {
+    match args.action {
+        TokenAction::Rotate => rotate(printer),
+    }
+}
+
+fn rotate(printer: &Printer) -> Result<u8, Error> {
+    let door = door()?;
+    for note in door.home().prepare()? {
+        printer.warn(&note.to_string());
+    }
+    if !ask_daemon(&door)? {
+        // Nobody may start one in between; one that somebody has started meanwhile is asked.
+        let _starting = door.spawn_lock(Instant::now() + START_TIME)?;
+        if !ask_daemon(&door)? {
+            write(&door)?;
+        }
+    }
+    let path = door.home().token();
+    printer
+        .line(&format!("the token in {} is a new one; the old one is refused from now on", path.display()))?;
+    printer.line("connected clients stay connected; shims need no token")?;
+    Ok(exit::DONE)
+}
+
+/// Returns whether there is a daemon that has done it.
+fn ask_daemon(door: &Door) -> Result<bool, Error> {
+    let Some(mut link) = join(door)? else { return Ok(false) };
+    match ask(&mut link, &ToDaemon::RotateToken)? {
+        FromDaemon::Rotated => Ok(true),
+        _ => Err(unexpected("rotate_token")),
+    }
+}
+
+/// Writes the file that a daemon would write. Its lock keeps one away that is run in the foreground.
+fn write(door: &Door) -> Result<(), Error> {
+    let home = door.home();
+    let failed =
+        |error: std::io::Error| Error::failed(format!("cannot write {}: {error}", home.token().display()));
+    let lock = lock::lock_until(&home.instance_lock(), Instant::now() + ENDING).map_err(failed)?;
+    let _alone = lock.ok_or_else(|| {
+        Error::failed("a daemon holds the lock and does not answer").hint("`exai status` says what is there")
+    })?;
+    exai_daemon::rotate_token(home).map_err(failed)
+}
