@@ -9,7 +9,6 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use exai_proto::answer::{self, Failure, FailureData, Source};
-use exai_proto::json;
 use exai_proto::link::ByeReason;
 use exai_proto::{Id, limits};
 
@@ -26,7 +25,7 @@ mod waiting;
 use booking::Booked;
 use memory::Memory;
 use methods::starts_again;
-use questions::{Name, Questions};
+use questions::Questions;
 use under_way::{Effect, Fate, UnderWay};
 use waiting::{Queue, Turn, Waiting};
 
@@ -62,8 +61,6 @@ enum Why {
 pub enum Up {
     /// Write it to the daemon now.
     Send,
-    /// Write this to the daemon instead of it. It counts as the line.
-    SendThis(Vec<u8>),
     /// It waits for a daemon, or is dropped.
     Kept,
     /// Write this to the client (lines). Parts of a batch may wait nevertheless.
@@ -125,17 +122,12 @@ impl Session {
         if !passes {
             return self.keep(line, now);
         }
-        let (mut seen, mut needless, mut edits) = (false, true, Vec::new());
+        let (mut seen, mut needless) = (false, true);
         glance::each(line, |part, glance| {
-            needless &=
-                self.register(line, part, glance, Turn::First, PATIENCE, &mut edits) == Booked::Needless;
+            needless &= self.register(line, part, glance, Turn::First, PATIENCE) == Booked::Needless;
             seen = true;
         });
-        match edits {
-            _ if seen && needless => Up::Kept,
-            edits if edits.is_empty() => Up::Send,
-            edits => Up::SendThis(json::splice(line, edits)),
-        }
+        if seen && needless { Up::Kept } else { Up::Send }
     }
 
     /// The answer to a line that is longer than a message may be.
@@ -166,8 +158,7 @@ impl Session {
         for Waiting { line, until, turn } in &waiting {
             let patience = until.saturating_duration_since(now);
             glance::each(line, |part, glance| {
-                // No answers wait, so there is nothing to edit.
-                self.register(line, part, glance, *turn, patience, &mut Vec::new());
+                self.register(line, part, glance, *turn, patience);
             });
         }
         waiting.into_iter().map(|waiting| waiting.line).collect()
@@ -194,11 +185,7 @@ impl Session {
                     Effect::Level(_) | Effect::Subscribe(_) | Effect::Nothing => {}
                 }
             }
-            Glance::Request { id, .. } => {
-                if let Some(edit) = self.questions.asked(&message[id.clone()]).edit(id) {
-                    verdict = Down::Instead(line_of(&json::splice(message, vec![edit])));
-                }
-            }
+            Glance::Request { id, .. } => self.questions.asked(&message[id]),
             Glance::Notification { method } => match &message[method] {
                 b"notifications/progress" if !self.silenced.is_empty() => {
                     let token = glance::seek(message, part.start, &["params", "progressToken"]);
@@ -208,16 +195,8 @@ impl Session {
                     }
                 }
                 b"notifications/cancelled" => {
-                    let Some(at) = glance::seek(message, part.start, &["params", "requestId"]) else {
-                        return;
-                    };
-                    match self.questions.withdrawn(&message[at.clone()]) {
-                        Name::Same => {}
-                        Name::Unknown => verdict = Down::Instead(Vec::new()),
-                        name @ Name::Other(_) => {
-                            let edits = name.edit(at).into_iter().collect();
-                            verdict = Down::Instead(line_of(&json::splice(message, edits)));
-                        }
+                    if let Some(id) = glance::seek(message, part.start, &["params", "requestId"]) {
+                        self.questions.closed(&message[id]);
                     }
                 }
                 _ => {}

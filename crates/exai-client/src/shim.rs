@@ -10,7 +10,6 @@
 //! What is written to whom is decided by [`Session`], which has no I/O. Locks are taken in the order
 //! `writer`, `state`; `output` is taken alone. Nobody holds `state` while blocked in I/O.
 
-use std::borrow::Cow;
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -155,14 +154,13 @@ impl<W: Write + Send + 'static> Shim<W> {
         if !places.is_empty() {
             let writer = lock(&self.writer);
             let mut kept = false;
-            let mut sending: Vec<Cow<'_, [u8]>> = Vec::with_capacity(places.len());
+            let mut sending: Vec<&[u8]> = Vec::with_capacity(places.len());
             let mut state = lock(&self.state);
             let now = Instant::now();
             for place in places {
                 let line = &lines.data()[place];
                 match state.session.up(line, now) {
-                    Up::Send => sending.push(Cow::Borrowed(line)),
-                    Up::SendThis(line) => sending.push(Cow::Owned(line)),
+                    Up::Send => sending.push(line),
                     Up::Kept => kept = true,
                     Up::Answer(answer) => {
                         kept = true;

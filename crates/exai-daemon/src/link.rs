@@ -150,7 +150,11 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
                 Err(panic) => FromDaemon::Error { reason: format!("BUG: {panic}") },
             }
         }
-        Ok(ToDaemon::Why { .. } | ToDaemon::Replace { .. }) => {
+        Ok(ToDaemon::Why { server }) => match hub.ask(|reply| Question::Why { server, reply }).await? {
+            Ok(why) => FromDaemon::Why { why },
+            Err(reason) => FromDaemon::Error { reason },
+        },
+        Ok(ToDaemon::Replace { .. }) => {
             FromDaemon::Error { reason: "this version cannot do that".to_owned() }
         }
         Err(error) => FromDaemon::Error { reason: format!("not a control message of this version: {error}") },

@@ -14,6 +14,7 @@ use crate::event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId};
 use crate::health::{Health, State};
 use crate::instance::{InFlight, Instance, Owner, Ready};
 use crate::policy::{CALL_LIMIT, Policy, ShareKey};
+use crate::traits::{Measured, Traits};
 
 /// How often [`Event::Tick`] is due while anything has a deadline.
 const TICK: Duration = Duration::from_millis(250);
@@ -40,6 +41,8 @@ pub(crate) struct Server {
     pub(crate) next_number: u32,
     /// What it answered to `initialize` the last time.
     pub(crate) said: Option<Ready>,
+    /// What it was seen to do.
+    pub(crate) measured: Measured,
     /// Clients that had subscribed to resources of a run that ended: it is started for them again, and they are told
     /// that they may have missed something.
     pub(crate) interrupted: BTreeSet<ClientId>,
@@ -106,6 +109,11 @@ impl Router {
             Event::Opened { client, endpoint } => {
                 self.clients.insert(client, Client::new(endpoint, self.first_ask));
             }
+            Event::Traits { server, traits } => {
+                if let Some(server) = self.server_mut(&server) {
+                    server.measured.remember(traits);
+                }
+            }
             Event::Known { server, discovery } => self.known(&server, discovery),
             Event::Closed { client } => self.closed(client, now),
             Event::Up { instance } => self.up(instance, now),
@@ -135,6 +143,12 @@ impl Router {
             State::Failed { .. } => None,
         });
         tries.chain(tick).min()
+    }
+
+    /// What was measured about a server, with the revision of its policy that it was seen under.
+    pub fn traits(&self, server: &str) -> Option<(u64, Traits)> {
+        let server = self.server(server)?;
+        Some((server.policy.revision, server.measured.traits().clone()))
     }
 
     /// Whether a request of any client is under way.

@@ -9,13 +9,14 @@ use exai_proto::json::{self, Edit};
 use exai_proto::{Id, Kind as Shape, Message};
 
 use crate::catalogue::{KINDS, Kind};
-use crate::client::Asked;
+use crate::client::{Asked, Client};
 use crate::downstream::number;
 use crate::event::{About, ClientId, Effect, InstanceId};
 use crate::instance::{Errand, InFlight, Owner, Wish};
 use crate::level::Level;
 use crate::params::{AMBIGUOUS, Params};
 use crate::router::{Now, Router};
+use crate::traits::Ask;
 
 /// What a server is told whose question nobody answers any more.
 const GONE: &str = "the client that was asked is gone";
@@ -224,11 +225,23 @@ impl Router {
             tracing::debug!(?instance_id, method = message.str_at(method), "refused: {AMBIGUOUS}");
             return now.to_server(instance_id, answer::error(&own, -32602, AMBIGUOUS));
         };
-        let Some(instance) = self.instances.get(&instance_id) else { return };
+        let ask = Ask::of_method(message.str_at(method));
+        self.note_ask(instance_id, ask, now);
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let Some((client_id, request)) = instance.sole_client() else {
-            let text = "exai cannot tell which client this request is meant for; set share = \"client\" for this server";
+            // Never a guess. If several wait for it, it will be known from now on whom it means.
+            if instance.lanes.serves_several() {
+                instance.lanes.make_exclusive();
+            }
+            let text = "exai cannot tell which client this request is meant for; share = \"client\" gives each its own";
             return now.to_server(instance_id, answer::error(&own, -32603, text));
         };
+        let client = self.clients.get(&client_id);
+        let can = client.and_then(Client::introduction).map(|said| &said.can);
+        if ask.is_some_and(|ask| can.is_some_and(|can| !can.contains(&ask))) {
+            let text = format!("Method not found: the client cannot do {}", message.str_at(method));
+            return now.to_server(instance_id, answer::error(&own, -32601, &text));
+        }
         let Some(client) = self.clients.get_mut(&client_id) else {
             return now.to_server(instance_id, answer::error(&own, -32603, GONE));
         };
@@ -242,6 +255,18 @@ impl Router {
         client.asked.insert(number, Asked { instance: instance_id, id: own, token });
         let about = request.map_or(About::Session, About::During);
         now.to_client(client_id, message.edited(edits), about);
+    }
+
+    /// Remembers that a server asks: who can be asked gets a run to himself from now on.
+    fn note_ask(&mut self, instance_id: InstanceId, ask: Option<Ask>, now: &mut Now<'_>) {
+        let Some(server) = self.instances.get(&instance_id).map(|instance| instance.server.clone()) else {
+            return;
+        };
+        if let Some(ask) = ask
+            && self.server_mut(&server).is_some_and(|known| known.measured.asked(ask))
+        {
+            now.effects.push(Effect::Measured { server });
+        }
     }
 
     /// Tells a server that a client will not answer any more.

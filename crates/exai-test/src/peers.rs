@@ -34,7 +34,7 @@ impl Sdk {
     /// folder the server works in; it is emptied, so two comparisons at once need two.
     pub fn compare(self, server: &str, dir: &Path, way: &Value) -> Result<(), String> {
         let way = way.to_string();
-        let mut command = self.script();
+        let mut command = self.comparison();
         command.args(["--server", server, "--b", &way, "--dir"]).arg(dir);
         let output = command.output().unwrap_or_else(|error| panic!("{self:?} does not start: {error}"));
         if output.status.success() {
@@ -49,7 +49,7 @@ impl Sdk {
     /// # Panics
     /// When the peers are not installed.
     pub fn server(self, server: &str, dir: &Path) -> Value {
-        let mut command = self.script();
+        let mut command = self.comparison();
         command.args(["--server", server, "--print-server", "--dir"]).arg(dir);
         let output = command.output().unwrap_or_else(|error| panic!("{self:?} does not start: {error}"));
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
@@ -57,19 +57,33 @@ impl Sdk {
         })
     }
 
-    fn script(self) -> Command {
-        let root = root();
-        let peers = root.join(".peers");
-        let (interpreter, script) = match self {
-            Self::Python1 => (peers.join("py1").join(VENV_PYTHON), "compare.py"),
-            Self::Python2 => (peers.join("py2").join(VENV_PYTHON), "compare.py"),
-            Self::TypeScript => (peers.join("node_modules/node/bin").join(NODE), "compare.mjs"),
+    /// A session over `way` that calls tools of a fixture server until it gets a line; `survive.py` says more.
+    ///
+    /// # Panics
+    /// When the peers are not installed.
+    pub fn survive(self, way: &Value) -> Command {
+        let mut command = self.script("survive");
+        command.arg(way.to_string());
+        command
+    }
+
+    fn comparison(self) -> Command {
+        let target = program("fixture-server");
+        let mut command = self.script("compare");
+        command.arg("--target").arg(target.parent().expect("a program is in a folder"));
+        command
+    }
+
+    fn script(self, name: &str) -> Command {
+        let peers = root().join(".peers");
+        let (interpreter, extension) = match self {
+            Self::Python1 => (peers.join("py1").join(VENV_PYTHON), "py"),
+            Self::Python2 => (peers.join("py2").join(VENV_PYTHON), "py"),
+            Self::TypeScript => (peers.join("node_modules/node/bin").join(NODE), "mjs"),
         };
         assert!(interpreter.exists(), "{} is missing; run `cargo xtask peers`", interpreter.display());
-        let target = program("fixture-server");
         let mut command = Command::new(interpreter);
-        command.arg(root.join("tests/peers").join(script)).arg("--target");
-        command.arg(target.parent().expect("a program is in a folder"));
+        command.arg(folder().join(name).with_extension(extension));
         command
     }
 }

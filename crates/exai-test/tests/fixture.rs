@@ -183,7 +183,7 @@ fn lists_come_in_pages_and_change() {
             break;
         }
     }
-    assert_eq!((names.len(), names.last()), (28, Some(&json!("extra_1"))));
+    assert_eq!((names.len(), names.last()), (29, Some(&json!("extra_1"))));
 
     fixture.send(r#"{"id":3,"method":"resources/list"}"#);
     let cursor = fixture.next()["result"]["nextCursor"].clone();

@@ -3,11 +3,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use exai_proto::json::{self, Edit};
+use exai_proto::json;
 use exai_proto::{Id, answer};
 
 use super::methods::Method;
-use super::questions::Name;
 use super::under_way::{Effect, Entry, Fate, UnderWay};
 use super::waiting::Turn;
 use super::{Session, line_of};
@@ -30,7 +29,6 @@ impl Session {
         glance: Glance,
         turn: Turn,
         patience: Duration,
-        edits: &mut Vec<Edit>,
     ) -> Booked {
         match glance {
             Glance::Request { id, method } => {
@@ -40,10 +38,7 @@ impl Session {
                 self.under_way.add(id, entry);
             }
             Glance::Response { id, .. } => {
-                let name = self.questions.answered(&line[id.clone()]);
-                let unknown = name == Name::Unknown;
-                edits.extend(name.edit(id));
-                if unknown {
+                if !self.questions.closed(&line[id]) {
                     return Booked::Needless;
                 }
             }

@@ -66,7 +66,7 @@ impl Session {
         let waits = match glance {
             // Whoever asked is gone, or about to go.
             Glance::Response { id, .. } => {
-                self.questions.answered(&line[id]);
+                self.questions.closed(&line[id]);
                 false
             }
             Glance::Notification { method } => self.outlives_the_link(text, &line[method]),

@@ -15,3 +15,4 @@ mod random;
 mod repeat;
 mod retire;
 mod sharing;
+mod traits;

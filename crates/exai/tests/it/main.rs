@@ -21,6 +21,7 @@ mod peers;
 mod reconnect;
 mod routing;
 mod selftest;
+mod sharing;
 mod slow;
 mod support;
 mod token;

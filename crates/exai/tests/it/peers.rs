@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 mod launchers;
+#[cfg(target_os = "linux")]
+mod survival;
 
 use exai_test::peers::{SERVERS, Sdk};
 use exai_test::program;

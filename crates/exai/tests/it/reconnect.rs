@@ -8,7 +8,7 @@ use exai_test::eventually;
 use serde_json::{Value, json};
 
 use crate::faults::{daemon, end, signal};
-use crate::support::{Client, Instance, LIMIT};
+use crate::support::{Client, Instance, LIMIT, fixture};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,9 +21,15 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        World::configured("")
+    }
+
+    /// With more keys for the fixture.
+    fn configured(keys: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let ledger = dir.path().join("ledger");
-        let instance = Instance::with_fixture(&["--ledger", ledger.to_str().expect("a path")]);
+        let server = fixture("fix", &["--ledger", ledger.to_str().expect("a path")]);
+        let instance = Instance::new(&format!("{server}{keys}\n"));
         World { instance, _dir: dir, ledger }
     }
 
@@ -41,7 +47,11 @@ impl World {
 
 /// Everything that comes before the answer to a call that is made now, and that the call succeeds.
 fn before_the_next_answer(client: &mut Client) -> Vec<Value> {
-    let id = client.request("tools/call", &json!({"name": "echo", "arguments": {"message": "next"}}));
+    before_the_next_call(client, "echo")
+}
+
+fn before_the_next_call(client: &mut Client, tool: &str) -> Vec<Value> {
+    let id = client.request("tools/call", &json!({"name": tool, "arguments": {"message": "next"}}));
     let mut seen = Vec::new();
     loop {
         let message = client.receive();
@@ -108,6 +118,57 @@ fn a_call_that_may_have_been_executed_gets_one_error_and_one_that_was_cancelled_
     // The shim owes nobody anything.
     let took = client.finish();
     assert!(took < SECOND, "{took:?}");
+}
+
+/// Kills the daemon while the server works on a call of this tool, over its own endpoint and over that of all. The
+/// answers, each with how often the call was executed.
+fn killed_within_a_call(world: &World, tool: &str) -> [(Value, usize); 2] {
+    [(&["--server", "fix"][..], ""), (&[], "fix__")].map(|(server, prefix)| {
+        let mut client = world.instance.shim(server);
+        client.initialize(&json!({}));
+        let listed = client.ask("tools/list", &json!({}));
+        assert!(listed["result"]["tools"].is_array(), "{listed}");
+        // What the daemon says to the shim alone comes before this.
+        client.call(&format!("{prefix}pid"), &json!({}));
+        let label = format!("{tool} over {server:?}");
+        let arguments = json!({"message": label, "ms": 1000});
+        let call = json!({"name": format!("{prefix}{tool}"), "arguments": arguments});
+        let id = client.request("tools/call", &call);
+        let executed = || world.executed(&json!(label).to_string());
+        eventually("the call is executed", LIMIT, || executed() == 1);
+        let begun = Instant::now();
+        end(&daemon(&world.instance));
+        let answer = client.answer(&id);
+        eprintln!("{label}: answered after {:.2?}", begun.elapsed());
+        let seen = before_the_next_call(&mut client, &format!("{prefix}echo"));
+        assert!(seen.iter().all(|message| message.get("id").is_none()), "a second answer: {seen:?}");
+        (answer, executed())
+    })
+}
+
+#[test]
+fn a_call_that_a_trusted_server_declares_harmless_is_executed_again_by_the_next_daemon() {
+    let world = World::new();
+    for (answer, executed) in killed_within_a_call(&world, "look") {
+        let text = answer["result"]["content"][0]["text"].as_str();
+        assert!(text.is_some_and(|text| text.starts_with("look over")), "{answer}");
+        assert_eq!(executed, 2);
+    }
+    for (answer, executed) in killed_within_a_call(&world, "delay") {
+        assert_eq!(
+            (&answer["error"]["code"], executed),
+            (&json!(-31002), 1),
+            "it declares nothing: {answer}"
+        );
+    }
+}
+
+#[test]
+fn the_word_of_a_server_that_is_not_trusted_repeats_nothing() {
+    let world = World::configured("trusted = false");
+    for (answer, executed) in killed_within_a_call(&world, "look") {
+        assert_eq!((&answer["error"]["code"], executed), (&json!(-31002), 1), "{answer}");
+    }
 }
 
 #[test]

@@ -71,7 +71,6 @@ impl World {
         match self.session.up(line, self.now) {
             Up::Kept => {}
             Up::Answer(lines) => self.told(&lines),
-            Up::SendThis(_) => panic!("nothing was asked"),
             Up::Send if self.chance.below(10) == 0 => {
                 // It was not written whole.
                 self.session.unsent(std::iter::once(line), self.now);

@@ -13,9 +13,10 @@ const NOT_TWICE: &str =
 const PLAIN: &str = "";
 
 /// Name, what it does, its arguments as `name:type`, extra annotations.
-const TOOLS: [(&str, &str, &str, &str); 27] = [
+const TOOLS: [(&str, &str, &str, &str); 28] = [
     ("echo", "Answers with the message", "message:string", READ_ONLY),
     ("delay", "Answers with the message after ms", "ms:integer message:string", PLAIN),
+    ("look", "The same, and changes nothing", "ms:integer message:string", READ_ONLY),
     ("nonce", "Answers with the nonce after a random time", "nonce:string max_delay_ms:integer", READ_ONLY),
     ("append", "Appends to --ledger, and answers with the message", "message:string", NOT_TWICE),
     ("progress", "Reports each step, then answers", "steps:integer ms:integer", PLAIN),

@@ -29,7 +29,7 @@ pub(crate) fn call(server: &Server, id: &str, text: &str, params: &Value) {
     let number = |name: &str| arguments[name].as_u64().unwrap_or_default();
     let answer = |text: &str| server.output.result(id, &text_result(text));
     match tool {
-        "delay" => later(server, id, tool, string("message"), number("ms")),
+        "delay" | "look" => later(server, id, tool, string("message"), number("ms")),
         "nonce" => later(server, id, tool, string("nonce"), random_below(number("max_delay_ms"), count)),
         "progress" => {
             let token = &params["_meta"]["progressToken"];

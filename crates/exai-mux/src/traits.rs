@@ -1,0 +1,162 @@
+//! What was measured about a server: whether its clients' capabilities matter to it.
+//!
+//! A server is told once, at its start, what its client can be asked for: roots, sampling, elicitation. So clients
+//! that differ in that cannot share a process, until it was seen that the server asks for nothing and offers the same
+//! whatever it was told; then all share one. A server that was seen to ask is another case: whoever can be asked has
+//! a process to himself, because the server does not say which client it means. Nothing is ever told from names.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::catalogue::Kind;
+
+/// What is declared to a server to which it does not matter: everything. Should it ask one day, that is seen.
+pub(crate) const EVERYTHING: &str = r#"{"elicitation":{},"roots":{"listChanged":true},"sampling":{}}"#;
+/// The lists of so many different declarations are remembered.
+const MOST_DECLARATIONS: usize = 8;
+
+/// Something that a server can ask of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ask {
+    /// The client's directories.
+    Roots,
+    /// A message of the client's model.
+    Sampling,
+    /// A word of the client's user.
+    Elicitation,
+}
+
+/// All of them.
+pub const ASKS: [Ask; 3] = [Ask::Roots, Ask::Sampling, Ask::Elicitation];
+
+impl Ask {
+    /// The name of the capability that declares it.
+    pub fn capability(self) -> &'static str {
+        match self {
+            Ask::Roots => "roots",
+            Ask::Sampling => "sampling",
+            Ask::Elicitation => "elicitation",
+        }
+    }
+
+    pub(crate) fn of_method(method: &str) -> Option<Self> {
+        match method {
+            "roots/list" => Some(Ask::Roots),
+            "sampling/createMessage" => Some(Ask::Sampling),
+            "elicitation/create" => Some(Ask::Elicitation),
+            _ => None,
+        }
+    }
+}
+
+/// What a server was seen to do, as it is kept for the next daemon.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// What it has asked for.
+    pub asks: BTreeSet<Ask>,
+    /// Its lists were the same whatever its client could do, and were seen with at least two kinds of clients.
+    pub same_for_all: bool,
+}
+
+impl Traits {
+    /// Whether it makes no difference which client it serves.
+    pub fn is_indifferent(&self) -> bool {
+        self.same_for_all && self.asks.is_empty()
+    }
+}
+
+/// What has been seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct Measured {
+    traits: Traits,
+    /// Hashes of lists, by what was declared to the run that had them.
+    lists: BTreeMap<Arc<str>, HashMap<Kind, u64>>,
+}
+
+impl Measured {
+    pub(crate) fn traits(&self) -> &Traits {
+        &self.traits
+    }
+
+    pub(crate) fn remember(&mut self, traits: Traits) {
+        self.traits = traits;
+    }
+
+    /// It asks for something. Returns whether that is new.
+    pub(crate) fn asked(&mut self, ask: Ask) -> bool {
+        self.traits.asks.insert(ask)
+    }
+
+    /// It has listed something. Returns whether that has changed what is known.
+    pub(crate) fn listed(&mut self, declared: &Arc<str>, kind: Kind, items: &[Bytes]) -> bool {
+        if !self.lists.contains_key(declared) && self.lists.len() == MOST_DECLARATIONS {
+            return false;
+        }
+        let mut hasher = DefaultHasher::new();
+        items.hash(&mut hasher);
+        self.lists.entry(declared.clone()).or_default().insert(kind, hasher.finish());
+        let before = self.traits.same_for_all;
+        match self.compare(kind) {
+            Compared::Different => self.traits.same_for_all = false,
+            // The tools are what clients use; a server without tools has an empty list of them.
+            Compared::Same if kind == Kind::Tools => self.traits.same_for_all = !self.is_any_different(),
+            Compared::Same | Compared::Unknown => {}
+        }
+        before != self.traits.same_for_all
+    }
+
+    fn is_any_different(&self) -> bool {
+        crate::catalogue::KINDS.into_iter().any(|kind| matches!(self.compare(kind), Compared::Different))
+    }
+
+    fn compare(&self, kind: Kind) -> Compared {
+        let mut hashes = self.lists.values().filter_map(|lists| lists.get(&kind));
+        let Some(first) = hashes.next() else { return Compared::Unknown };
+        let (mut others, mut same) = (0, true);
+        for hash in hashes {
+            others += 1;
+            same &= hash == first;
+        }
+        match (others, same) {
+            (0, _) => Compared::Unknown,
+            (_, true) => Compared::Same,
+            (_, false) => Compared::Different,
+        }
+    }
+}
+
+enum Compared {
+    /// Fewer than two are known.
+    Unknown,
+    Same,
+    Different,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_kinds_of_clients_that_see_the_same_make_the_difference() {
+        let (none, roots): (Arc<str>, Arc<str>) = ("{}".into(), r#"{"roots":{}}"#.into());
+        let mut measured = Measured::default();
+        let tools = [Bytes::from("{}")];
+        assert!(!measured.listed(&none, Kind::Tools, &tools));
+        assert!(!measured.listed(&none, Kind::Tools, &tools), "the same kind of client twice");
+        assert!(!measured.listed(&roots, Kind::Prompts, &[]));
+        assert!(measured.listed(&roots, Kind::Tools, &tools));
+        assert!(measured.traits().is_indifferent());
+        // What differs once differs for good, until it is the same again.
+        assert!(!measured.listed(&none, Kind::Prompts, &[]));
+        assert!(measured.listed(&roots, Kind::Prompts, &tools));
+        assert!(!measured.traits().is_indifferent());
+        assert!(!measured.listed(&roots, Kind::Tools, &tools), "its prompts differ still");
+        measured.listed(&roots, Kind::Prompts, &[]);
+        assert!(measured.listed(&roots, Kind::Tools, &tools));
+        assert!(measured.asked(Ask::Roots) && !measured.asked(Ask::Roots));
+        assert!(!measured.traits().is_indifferent());
+    }
+}

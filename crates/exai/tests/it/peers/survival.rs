@@ -1,0 +1,103 @@
+//! Sessions of the official SDKs whose daemon is killed in the middle of their calls, again and again.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::Instant;
+
+use exai_test::peers::Sdk;
+use exai_test::{eventually, program};
+use serde_json::{Value, json};
+
+use crate::faults::{daemon, end};
+use crate::support::{Instance, LIMIT};
+
+/// How often the daemon is killed.
+const KILLS: usize = 12;
+/// How many calls are executed between two kills, at least.
+const BETWEEN: usize = 60;
+/// What a client may be told of a call that a kill has met: not sent, unknown, crashed with the server, not there.
+const HONEST: [&str; 4] = ["-31001", "-31002", "-31005", "-31006"];
+
+/// A script with a session that works.
+struct Session {
+    sdk: Sdk,
+    script: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Session {
+    fn begin(sdk: Sdk, instance: &Instance) -> Self {
+        let shim = json!([program("exai"), "shim", "--server", "fix"]);
+        let way = json!({"stdio": shim, "env": {"EXAI_HOME": instance.home()}});
+        let mut command = sdk.survive(&way);
+        let mut script = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let output = BufReader::new(script.stdout.take().expect("a pipe"));
+        let mut session = Session { sdk, script, output };
+        assert_eq!(session.line(), "begun\n", "{sdk:?}");
+        session
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a line");
+        line
+    }
+
+    fn finish(mut self) -> (Sdk, Value) {
+        let input = self.script.stdin.as_mut().expect("a pipe");
+        input.write_all(b"that was the last\n").expect("the script lives");
+        let line = self.line();
+        let report =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{:?}: {error}: {line}", self.sdk));
+        assert!(self.script.wait().expect("it ends").success(), "{:?}", self.sdk);
+        (self.sdk, report)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // It has ended if all went well.
+        let _ = self.script.kill();
+        let _ = self.script.wait();
+    }
+}
+
+/// How often each call was executed, by its text.
+fn executed(ledger: &Path) -> BTreeMap<String, usize> {
+    let mut times = BTreeMap::new();
+    for line in std::fs::read_to_string(ledger).unwrap_or_default().lines() {
+        // A server may be killed while it writes.
+        let Ok(params) = serde_json::from_str::<Value>(line) else { continue };
+        *times.entry(params["arguments"]["message"].to_string()).or_default() += 1;
+    }
+    times
+}
+
+#[test]
+fn a_session_of_an_sdk_goes_on_while_its_daemon_is_killed_again_and_again() {
+    for sdk in Sdk::ALL {
+        let dir = tempfile::tempdir().expect("a directory");
+        let ledger = dir.path().join("ledger");
+        let instance = Instance::with_fixture(&["--ledger", ledger.to_str().expect("a path")]);
+        let session = Session::begin(sdk, &instance);
+        let begun = Instant::now();
+        for _ in 0..KILLS {
+            let before = executed(&ledger).len();
+            eventually("calls are executed", LIMIT, || executed(&ledger).len() >= before + BETWEEN);
+            end(&daemon(&instance));
+        }
+        let (sdk, report) = session.finish();
+        eprintln!("{sdk:?}, {KILLS} kills in {:.1?}: {report}", begun.elapsed());
+        assert_eq!(report["wrong"], json!([]), "{sdk:?}: the session broke, or an answer was another's");
+        assert_eq!(report["last"], 20, "{sdk:?}: after the last kill every call succeeds");
+        let errors = report["errors"].as_object().expect("an object");
+        assert!(errors.keys().all(|code| HONEST.contains(&&**code)), "{sdk:?}: {errors:?}");
+        assert!(errors.contains_key("-31002"), "{sdk:?}: no kill has met a call");
+        for (text, times) in executed(&ledger) {
+            let most = if text.starts_with("\"look") { 2 } else { 1 };
+            assert!(times <= most, "{sdk:?}: {text} was executed {times} times");
+        }
+    }
+}
