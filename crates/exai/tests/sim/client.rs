@@ -89,7 +89,9 @@ impl Client {
     }
 
     pub(crate) fn open(&mut self, now: (Duration, Duration)) -> String {
-        let params = json!({"protocolVersion": "2025-06-18", "capabilities": {},
+        // Who can be asked for something need not share a server with those who cannot.
+        let capabilities = if self.number % 3 == 1 { json!({"sampling": {}}) } else { json!({}) };
+        let params = json!({"protocolVersion": "2025-06-18", "capabilities": capabilities,
             "clientInfo": {"name": format!("client {}", self.number), "version": "1"}});
         self.ask("initialize", &params, now)
     }

@@ -59,6 +59,9 @@ impl World {
             next_client: 1,
         });
         self.configure();
+        for (server, traits) in self.traits.clone() {
+            self.route(Event::Traits { server: server.into(), traits });
+        }
         for (server, discovery) in self.known.clone() {
             self.route(Event::Known { server: server.into(), discovery });
         }
@@ -108,6 +111,11 @@ impl World {
             Effect::Learned { server } => {
                 if let Some((_, discovery)) = daemon.router.discovery(&server) {
                     self.known.insert(server.to_string(), discovery);
+                }
+            }
+            Effect::Measured { server } => {
+                if let Some((_, traits)) = daemon.router.traits(&server) {
+                    self.traits.insert(server.to_string(), traits);
                 }
             }
             Effect::Repeatable { client, tools } => self.to_client(client, link::Down::Repeatable(tools)),

@@ -1,6 +1,6 @@
 //! Servers: they execute calls, note each in a ledger, and answer in no order.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,7 +28,6 @@ pub(crate) struct Server {
     deaf: bool,
     /// It dies after so many more messages.
     doom: Option<u32>,
-    cancelled: HashSet<String>,
     /// Its own questions: which call each is about.
     asked: HashMap<String, (Value, String)>,
 }
@@ -125,7 +124,12 @@ impl World {
         self.execute(number, &message);
         let long = if self.random.percent(20) { 8_000 } else { 600 };
         let work = self.random.millis(long);
+        let heeds = self.random.percent(50);
         let Some(server) = self.server(life, instance) else { return };
+        if let Some(cancelled) = cancelled(&message).filter(|_| heeds) {
+            // Whoever heeds it does not answer.
+            server.says.retain(|(_, said)| !said.starts_with(&format!("{{\"id\":{cancelled},")));
+        }
         for (delay, said) in server.answer(&message, work) {
             let said = match said {
                 Ok(said) => said,
@@ -249,9 +253,9 @@ impl World {
 
 impl Server {
     fn new(which: usize) -> Self {
-        let (reads, says, cancelled, asked) = Default::default();
+        let (reads, says, asked) = Default::default();
         let (hung, deaf, doom) = (false, false, None);
-        Server { which, phase: Phase::Starting, reads, says, hung, deaf, doom, cancelled, asked }
+        Server { which, phase: Phase::Starting, reads, says, hung, deaf, doom, asked }
     }
 
     /// What it says to a message, and after which time; or what is wrong with the message.
@@ -274,10 +278,6 @@ impl Server {
         let whole: Value = serde_json::from_slice(message.bytes()).unwrap_or_default();
         let (id, params) = (&whole["id"], &whole["params"]);
         match whole["method"].as_str().unwrap_or_default() {
-            "notifications/cancelled" => {
-                self.cancelled.insert(params["requestId"].to_string());
-                Vec::new()
-            }
             "initialize" => {
                 let said = json!({"protocolVersion": "2025-11-25", "serverInfo": {"name": SERVERS[self.which], "version": "1"},
                     "capabilities": {"tools": {"listChanged": true}, "resources": {"subscribe": true}, "logging": {}}});
@@ -324,6 +324,12 @@ impl Server {
 
 fn request(message: &Message) -> Option<Value> {
     serde_json::from_slice(message.bytes()).ok()
+}
+
+/// The request that is not wanted any more.
+fn cancelled(message: &Message) -> Option<u64> {
+    let value = request(message).filter(|value| value["method"] == "notifications/cancelled")?;
+    value["params"]["requestId"].as_u64()
 }
 
 fn tools() -> Value {

@@ -88,13 +88,11 @@ impl World {
         for line in lines {
             let verdict = self.shims[number].session.up(line.as_bytes(), now);
             self.note(|| {
-                let sends = matches!(verdict, session::Up::Send | session::Up::SendThis(_));
-                let sent = if sends { "sent" } else { "not sent" };
+                let sent = if verdict == session::Up::Send { "sent" } else { "not sent" };
                 format!("client {number} -> {line} ({sent})")
             });
             match verdict {
                 session::Up::Send => sending.push(line.into_bytes()),
-                session::Up::SendThis(line) => sending.push(line),
                 session::Up::Kept => {}
                 session::Up::Answer(said) => answers.extend_from_slice(&said),
             }

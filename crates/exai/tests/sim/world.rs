@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use exai_mux::policy::{Policy, Share, ToolFilter};
+use exai_mux::traits::Traits;
 use exai_mux::{Discovery, InstanceId};
 
 use crate::daemon::Daemon;
@@ -61,6 +62,7 @@ pub(crate) struct World {
     pub(crate) frozen: Duration,
     pub(crate) unstartable: Duration,
     pub(crate) known: BTreeMap<String, Discovery>,
+    pub(crate) traits: BTreeMap<String, Traits>,
     pub(crate) policies: Vec<Policy>,
     pub(crate) slow_start: [Duration; SERVERS.len()],
     pub(crate) fail_start: [bool; SERVERS.len()],
@@ -113,6 +115,7 @@ impl World {
             frozen: Duration::ZERO,
             unstartable: Duration::ZERO,
             known: BTreeMap::new(),
+            traits: BTreeMap::new(),
             policies: policies(),
             slow_start: [Duration::ZERO; SERVERS.len()],
             fail_start: [false; SERVERS.len()],
