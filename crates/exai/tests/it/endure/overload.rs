@@ -12,9 +12,9 @@ use crate::wire::{Wire, call};
 
 /// How long a call takes the server: its capacity follows from how many it is given at a time.
 const WORK_MS: u64 = 100;
-const CLOSED: usize = 32;
-/// Those who ask for too much.
-const OPEN: usize = 4;
+/// Few enough for the places that they share at the server. More would get more places, four each, and the peak would
+/// be another.
+const CLIENTS: usize = 4;
 const TIMES: f64 = 10.0;
 const PEAK: Duration = Duration::from_secs(5);
 /// Queues fill first; then it is measured.
@@ -41,7 +41,7 @@ fn ten_times_the_capacity_costs_no_goodput_and_nobody_else_much() {
     instance.ends(0, &["start"]);
     let address = Wire::address(&instance);
     let peak = closed_loop(&address);
-    eprintln!("peak: {peak:.0} calls a second, {CLOSED} clients that wait for each answer");
+    eprintln!("peak: {peak:.0} calls a second, {CLIENTS} clients that ask again when they are answered");
     let bystanders = Bystanders::default();
     let work = json!({"ms": WORK_MS, "message": "x"});
     std::thread::scope(|scope| {
@@ -50,10 +50,10 @@ fn ten_times_the_capacity_costs_no_goodput_and_nobody_else_much() {
         let calm = Instant::now();
         std::thread::sleep(PEAK);
         let begin = Instant::now();
-        let all: Vec<_> = (0..OPEN)
+        let all: Vec<_> = (0..CLIENTS)
             .map(|_| {
                 let address = &address;
-                scope.spawn(move || open_loop(address, peak * TIMES / OPEN as f64, begin))
+                scope.spawn(move || open_loop(address, peak * TIMES / CLIENTS as f64, begin))
             })
             .collect();
         let tallies: Vec<Tally> = all.into_iter().map(|thread| thread.join().expect("a client")).collect();
@@ -90,10 +90,7 @@ fn report(
     let drained = drained.map_or(Duration::ZERO, |last| last.saturating_duration_since(end));
     let (good, quick, soon) =
         (goodput >= 0.9 * peak, p99 <= Duration::from_millis(10), back <= Duration::from_secs(2));
-    eprintln!(
-        "{offered:.0} calls a second were asked for, {:.1} times the peak, by {OPEN} clients",
-        offered / peak
-    );
+    eprintln!("{offered:.0} calls a second were asked for, {:.1} times the peak, by as many", offered / peak);
     eprintln!(
         "goodput: {goodput:.0} a second, {:.0} % of the peak (90 needed): {}",
         goodput / peak * 100.0,
@@ -116,8 +113,8 @@ fn report(
 
 /// What the server does at most, in calls a second.
 fn closed_loop(address: &str) -> f64 {
-    const DEEP: u64 = 4;
-    let all_there = Barrier::new(CLOSED);
+    const DEEP: u64 = 24;
+    let all_there = Barrier::new(CLIENTS);
     let client = || {
         let mut wire = Wire::open(address, Some("fix"));
         let work = json!({"ms": WORK_MS, "message": "x"});
@@ -139,7 +136,7 @@ fn closed_loop(address: &str) -> f64 {
         done
     };
     let done: u32 = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..CLOSED).map(|_| scope.spawn(client)).collect();
+        let threads: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
         threads.into_iter().map(|thread| thread.join().expect("a client")).sum()
     });
     f64::from(done) / PEAK.as_secs_f64()
