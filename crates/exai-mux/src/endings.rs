@@ -162,7 +162,9 @@ impl Router {
                 && *owner == client_id
             {
                 numbers.push((number, id.clone(), *cancelled));
-                request.owner = Owner::Router(Errand::Forgotten);
+                // A server that heeds the cancellation will not answer: its place must not be kept for that.
+                request.cancel(now.time);
+                request.owner = Owner::Router(Errand::Cancelled);
             }
         }
         numbers.sort_unstable_by_key(|(number, ..)| *number);
@@ -266,7 +268,10 @@ impl Router {
                 Self::overloaded(client, &id, Some(&server), what, now);
             }
             Some(Owner::Router(Errand::List { kind, .. })) => self.missed(&server, kind, now),
-            Some(Owner::Router(Errand::Initialize | Errand::Ping { .. } | Errand::Forgotten)) | None => {}
+            Some(Owner::Router(
+                Errand::Initialize | Errand::Ping { .. } | Errand::Forgotten | Errand::Cancelled,
+            ))
+            | None => {}
         }
     }
 
@@ -274,8 +279,10 @@ impl Router {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let server = instance.server.clone();
         let Some(request) = instance.take(number) else { return };
-        if let Owner::Client { client, id, cancelled: true, .. } = request.owner {
-            return now.dropped(client, id);
+        match request.owner {
+            Owner::Client { client, id, cancelled: true, .. } => return now.dropped(client, id),
+            Owner::Router(Errand::Cancelled) => return,
+            Owner::Client { .. } | Owner::Router(_) => {}
         }
         now.to_server(instance_id, cancel(number, "no answer in time"));
         match request.owner {
@@ -292,7 +299,9 @@ impl Router {
                 now.fail(client, &id, &text, &data);
             }
             Owner::Router(Errand::List { kind, .. }) => self.missed(&server, kind, now),
-            Owner::Router(Errand::Initialize | Errand::Ping { .. } | Errand::Forgotten) => {}
+            Owner::Router(
+                Errand::Initialize | Errand::Ping { .. } | Errand::Forgotten | Errand::Cancelled,
+            ) => {}
         }
     }
 }

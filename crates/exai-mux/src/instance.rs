@@ -203,6 +203,8 @@ pub(crate) enum Errand {
     },
     /// Nobody waits for the answer any more.
     Forgotten,
+    /// The same, and the server was told so.
+    Cancelled,
 }
 
 impl Instance {

@@ -80,7 +80,7 @@ impl Router {
                 let answered = message.bytes().len();
                 now.effects.push(Effect::Pinged { instance: instance_id, sent, answered });
             }
-            Owner::Router(Errand::Forgotten) => {}
+            Owner::Router(Errand::Forgotten | Errand::Cancelled) => {}
         }
         // Now there is room for one more.
         self.send_next(instance_id, now);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exai_mux::Endpoint;
+use exai_mux::{ClientId, Endpoint, Event};
 
 use crate::support::{Bench, initialize, only, policy};
 
@@ -72,4 +72,17 @@ fn a_cancelled_request_is_forgotten_quietly_after_ten_seconds_whatever_its_progr
 #[test]
 fn a_crash_is_no_news_to_who_cancelled() {
     assert_eq!(cancelled().down(0, "exited"), ["dropped 1 5"]);
+}
+
+#[test]
+fn what_a_client_leaves_behind_keeps_its_place_at_the_server_for_ten_seconds() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    bench.says(1, CALL);
+    let told = bench.does(Event::Closed { client: ClientId(1) });
+    assert_eq!(only(&told, "server 0")["params"]["reason"], "the client has disconnected");
+    assert_eq!(bench.router.counts().in_flight, 1);
+    assert_eq!(bench.passes(Duration::from_secs(11)), [""; 0], "the server was told");
+    assert_eq!(bench.router.counts().in_flight, 0, "well before calls time out");
 }

@@ -14,15 +14,28 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    fn json(mut self) -> Value {
+    pub(crate) fn json(mut self) -> Value {
         let length = self.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         self.body.read_exact(&mut body).expect("the body");
         serde_json::from_slice(&body).unwrap_or(Value::Null)
+    }
+
+    /// The answer to a request, as a document or at the end of a stream.
+    pub(crate) fn answer(mut self) -> Value {
+        if self.header("content-type") != Some("text/event-stream") {
+            return self.json();
+        }
+        loop {
+            let message = self.event();
+            if message.get("method").is_none() {
+                return message;
+            }
+        }
     }
 
     /// The next message of an event stream.
@@ -110,14 +123,14 @@ fn nobody_comes_in_who_should_not() {
     assert!(basic.header("access-control-allow-origin").is_none());
 }
 
-struct HttpClient {
-    port: u16,
-    bearer: String,
-    session: Option<String>,
+pub(crate) struct HttpClient {
+    pub(crate) port: u16,
+    pub(crate) bearer: String,
+    pub(crate) session: Option<String>,
 }
 
 impl HttpClient {
-    fn send(&self, method: &str, path: &str, body: &str) -> Response {
+    pub(crate) fn send(&self, method: &str, path: &str, body: &str) -> Response {
         let mut headers = vec![
             ("authorization", self.bearer.as_str()),
             ("content-type", "application/json"),
@@ -128,7 +141,7 @@ impl HttpClient {
         http(self.port, method, path, &headers, body)
     }
 
-    fn post(&self, body: &Value) -> Response {
+    pub(crate) fn post(&self, body: &Value) -> Response {
         self.send("POST", "/mcp/fix", &body.to_string())
     }
 }

@@ -240,3 +240,10 @@ impl Drop for Client {
         let _ = self.child.wait();
     }
 }
+
+/// A number that whoever runs the test gives it.
+pub(crate) fn switch(name: &str) -> Option<u64> {
+    #[expect(clippy::disallowed_methods, reason = "a switch of a test, not of the product")]
+    let given = std::env::var(name).ok();
+    given.map(|number| number.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
