@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use exai_config::{Config, ServerKind};
 use exai_mux::{About, ClientId, Discovery, Down, Effect, Endpoint, Event, InstanceId, Router};
-use exai_os::failpoint;
+use exai_os::{build, failpoint};
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::documents::{Ps, ServerState, Servers, Status};
 use exai_proto::link::ByeReason;
@@ -25,7 +25,7 @@ use crate::hosting::{self, Host, SERVER_BYTES, Started};
 use crate::running::Running;
 use crate::sink::{LetGo, Sink};
 use crate::status::{ClientFacts, Facts, InstanceFacts};
-use crate::stopping::Stopping;
+use crate::stopping::{self, Room, Stopping};
 use crate::turns::Turn;
 use crate::upstream_http;
 
@@ -77,6 +77,11 @@ pub(crate) enum Question {
     RestartServer {
         server: String,
         reply: oneshot::Sender<Result<usize, String>>,
+    },
+    /// Another build wants this daemon's place.
+    MakeRoom {
+        build: String,
+        reply: oneshot::Sender<Room>,
     },
     /// Whether the loop turns: it writes down the number.
     Pulse {
@@ -349,6 +354,15 @@ impl Hub {
                 self.host.tasks.spawn_blocking(move || {
                     let _ = reply.send(facts.ps());
                 });
+            }
+            Question::MakeRoom { build, reply } => {
+                let calls = self.router.clients().iter().map(|client| client.in_flight as usize).sum();
+                let room = Room::for_build(&build, build::version(), self.stopping.is_some(), calls);
+                tracing::info!(build, ?room, "another build wants this daemon's place");
+                if room == Room::Made {
+                    self.begin_stop(stopping::UPGRADE, ByeReason::Upgrade);
+                }
+                let _ = reply.send(room);
             }
             Question::Pulse { number, answered } => answered.store(number, Ordering::Relaxed),
             Question::Servers(reply) => {

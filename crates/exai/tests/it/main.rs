@@ -24,4 +24,5 @@ mod selftest;
 mod slow;
 mod support;
 mod token;
+mod upgrade;
 mod url;
