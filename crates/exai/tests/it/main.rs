@@ -27,3 +27,4 @@ mod support;
 mod token;
 mod upgrade;
 mod url;
+mod websocket;
