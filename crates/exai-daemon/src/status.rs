@@ -179,7 +179,7 @@ impl Facts {
             home: about.home.clone(),
             daemon: Some(Daemon {
                 instance: about.instance.clone(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
+                version: exai_os::build::version().to_owned(),
                 pid: about.pid,
                 started_at: about.started_at.to_string(),
                 uptime_s: (uptime.as_secs_f64() * 10.0).round() / 10.0,
