@@ -5,6 +5,8 @@
 mod eventually;
 pub mod peers;
 mod programs;
+mod random;
 
 pub use eventually::eventually;
 pub use programs::program;
+pub use random::{Random, scaled};
