@@ -13,6 +13,7 @@ mod counters;
 mod discovery;
 mod doctor;
 mod faults;
+mod foreign;
 mod hold;
 mod http;
 mod lifecycle;
