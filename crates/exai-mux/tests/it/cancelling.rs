@@ -73,3 +73,17 @@ fn a_cancelled_request_is_forgotten_quietly_after_ten_seconds_whatever_its_progr
 fn a_crash_is_no_news_to_who_cancelled() {
     assert_eq!(cancelled().down(0, "exited"), ["dropped 1 5"]);
 }
+
+#[test]
+fn a_request_is_given_up_when_its_time_is_over_and_not_a_tick_later() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    bench.says(1, CALL);
+    let due = |bench: &Bench| bench.router.next_tick(bench.now).expect("it waits") - bench.now;
+    let tick = due(&bench);
+    assert_eq!(bench.passes(Duration::from_secs(60) - tick / 2), [""; 0]);
+    assert_eq!(due(&bench), tick / 2);
+    assert_eq!(only(&bench.passes(tick / 2), "client 1")["error"]["code"], -31004);
+    assert!(bench.router.next_tick(bench.now).is_none_or(|next| next > bench.now), "no tick follows at once");
+}

@@ -25,6 +25,7 @@ mod reconnect;
 mod routing;
 mod selftest;
 mod sharing;
+mod silent;
 mod slow;
 mod support;
 mod token;

@@ -177,6 +177,12 @@ impl Client {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} on stdout: {line}"))
     }
 
+    /// The next message on stdout, if one comes within this time.
+    pub(crate) fn receive_within(&mut self, time: Duration) -> Option<Value> {
+        let line = self.lines.recv_timeout(time).ok()?;
+        Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} on stdout: {line}")))
+    }
+
     /// The answer to the request with this id; everything before it is passed over.
     #[track_caller]
     pub(crate) fn answer(&mut self, id: &Value) -> Value {

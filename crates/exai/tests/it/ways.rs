@@ -3,9 +3,9 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,6 @@ impl Door {
 }
 
 pub(crate) struct Party {
-    pub(crate) way: Way,
     inbox: Receiver<Value>,
     out: Out,
     next_id: u64,
@@ -70,7 +69,7 @@ impl Party {
                 Out::Http { client, path, inbox: sender }
             }
         };
-        let mut party = Party { way, inbox, out, next_id: 1, aside: Vec::new() };
+        let mut party = Party { inbox, out, next_id: 1, aside: Vec::new() };
         party.introduce(can);
         party
     }
@@ -147,14 +146,6 @@ impl Party {
     #[track_caller]
     pub(crate) fn receive(&mut self) -> Value {
         self.inbox.recv_timeout(LIMIT).expect("a message within 30 s")
-    }
-
-    /// The next message, if one comes within this time.
-    pub(crate) fn receive_within(&mut self, time: Duration) -> Option<Value> {
-        match self.inbox.recv_timeout(time) {
-            Ok(message) => Some(message),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
     }
 
     /// The answer to the request with this id; what comes before is kept aside.
