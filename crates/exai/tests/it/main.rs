@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod containment;
 mod counters;
+mod crashing;
 mod discovery;
 mod doctor;
 mod faults;

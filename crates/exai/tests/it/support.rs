@@ -230,6 +230,12 @@ impl Client {
         answer
     }
 
+    /// Ends it without notice.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
     /// Closes stdin and waits for the end; returns how long that took.
     pub(crate) fn finish(mut self) -> Duration {
         let start = Instant::now();
