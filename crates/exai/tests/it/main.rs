@@ -17,6 +17,7 @@ mod endure;
 mod faults;
 mod faulty;
 mod foreign;
+mod guarantees;
 mod hold;
 mod http;
 mod lifecycle;
