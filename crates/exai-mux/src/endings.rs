@@ -162,7 +162,7 @@ impl Router {
                 && *owner == client_id
             {
                 numbers.push((number, id.clone(), *cancelled));
-                request.owner = Owner::Router(Errand::Forgotten);
+                request.abandon(now.time);
             }
         }
         numbers.sort_unstable_by_key(|(number, ..)| *number);
@@ -274,6 +274,9 @@ impl Router {
         let Some(request) = instance.take(number) else { return };
         if let Owner::Client { client, id, cancelled: true, .. } = request.owner {
             return now.dropped(client, id);
+        }
+        if request.is_abandoned() {
+            return;
         }
         now.to_server(instance_id, cancel(number, "no answer in time"));
         match request.owner {

@@ -150,6 +150,18 @@ impl InFlight {
         }
         self.deadline = self.deadline.min(time + AFTERLIFE);
     }
+
+    /// The client has left. A server that does as it is told never answers what is cancelled: without an end of its
+    /// own this would keep its place among what the server works on until the call's time is over.
+    pub(crate) fn abandon(&mut self, time: Instant) {
+        self.owner = Owner::Router(Errand::Forgotten);
+        self.deadline = self.deadline.min(time + AFTERLIFE);
+    }
+
+    /// Whether the server was told already that nobody waits for it: it was a client's, and the client has left.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.lane.is_some() && matches!(self.owner, Owner::Router(Errand::Forgotten))
+    }
 }
 
 #[derive(Debug)]

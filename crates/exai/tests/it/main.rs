@@ -17,6 +17,7 @@ mod faults;
 mod foreign;
 mod hold;
 mod http;
+mod leaving;
 mod lifecycle;
 mod listening;
 mod peers;
