@@ -100,3 +100,25 @@ fn a_request_is_given_up_when_its_time_is_over_and_not_a_tick_later() {
     assert_eq!(only(&bench.passes(tick / 2), "client 1")["error"]["code"], -31004);
     assert!(bench.router.next_tick(bench.now).is_none_or(|next| next > bench.now), "no tick follows at once");
 }
+
+#[test]
+fn what_clients_leave_behind_takes_up_nobodys_turn_after_ten_seconds() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    for client in 2..=66 {
+        bench.introduced(client, "a", "{}");
+        bench.says(client, CALL);
+        let told = bench.does(Event::Closed { client: ClientId(client) });
+        assert_eq!(only(&told, "server 0")["method"], "notifications/cancelled");
+    }
+    let works_on = |bench: &Bench| bench.router.counts().in_flight;
+    assert_eq!(works_on(&bench), 65);
+    // Half of the time of a call: it is said once that nobody waits.
+    assert_eq!(bench.passes(Duration::from_secs(30)), [""; 0]);
+    assert_eq!(works_on(&bench), 0);
+    for number in 0..64 {
+        let sent = bench.says(1, &CALL.replace(r#""id":5"#, &format!(r#""id":{number}"#)));
+        assert_eq!(sent.len(), 1, "the server has room for call {number}");
+    }
+}

@@ -20,6 +20,7 @@ mod foreign;
 mod guarantees;
 mod hold;
 mod http;
+mod leaving;
 mod lifecycle;
 mod listening;
 mod peers;
