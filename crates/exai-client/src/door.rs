@@ -276,7 +276,7 @@ impl Door {
         DoorError::StarterHangs { holder: holder_of(&lock), lock }
     }
 
-    fn unreachable(&self, why: String) -> DoorError {
+    pub(crate) fn unreachable(&self, why: String) -> DoorError {
         let lock = self.home.instance_lock();
         DoorError::Unreachable { holder: holder_of(&lock), lock, why }
     }

@@ -322,20 +322,45 @@ mod tests {
 
     #[test]
     fn what_breaks_the_protocol_is_refused() {
-        let huge = [&[0x82, 127][..], &(limits::MESSAGE_BYTES as u64 + 1).to_be_bytes()].concat();
-        let cases: [(Vec<u8>, FrameError); 8] = [
-            (vec![0xC2, 0], FrameError::Reserved),
-            (vec![0x83, 0], FrameError::Reserved),
+        let length = |bytes: u64| [&[0x82, 127][..], &bytes.to_be_bytes()].concat();
+        let mut cases: Vec<(Vec<u8>, FrameError)> = vec![
             (vec![0x82, 0x80, 0, 0, 0, 0], FrameError::Masked),
-            (server(0x09, b""), FrameError::Control),
-            (server(0x89, &[0; 126]), FrameError::Control),
             (server(0x80, b"x"), FrameError::Order),
+            (server(0x00, b"x"), FrameError::Order),
             ([server(0x02, b"a"), server(0x82, b"b")].concat(), FrameError::Order),
-            (huge, FrameError::TooLong),
+            ([server(0x01, b"a"), server(0x01, b"b")].concat(), FrameError::Order),
+            ([server(0x02, b"a"), server(0x80, b"b"), server(0x80, b"c")].concat(), FrameError::Order),
+            (length(limits::MESSAGE_BYTES as u64 + 1), FrameError::TooLong),
+            (length(u64::MAX >> 1), FrameError::TooLong),
+            (length(u64::MAX), FrameError::TooLong),
         ];
+        for bit in [0x40, 0x20, 0x10] {
+            cases.push((vec![0x82 | bit, 0], FrameError::Reserved));
+        }
+        for opcode in (0x3..=0x7).chain(0xB..=0xF) {
+            cases.push((vec![0x80 | opcode, 0], FrameError::Reserved));
+        }
+        for control in [0x8, 0x9, 0xA] {
+            cases.push((server(control, b""), FrameError::Control));
+            cases.push((server(0x80 | control, &[0; 126]), FrameError::Control));
+        }
         for (wire, expected) in cases {
+            for step in [1, 1000] {
+                assert_eq!(decode(&wire, step), Err(expected), "{:02x?}", &wire[..wire.len().min(16)]);
+            }
+            // Also behind a good one.
+            let wire = [server(0x82, b"good"), wire].concat();
             assert_eq!(decode(&wire, 1000), Err(expected));
         }
+    }
+
+    #[test]
+    fn a_message_in_pieces_has_the_bounds_of_a_whole_one() {
+        let half = vec![b'x'; limits::MESSAGE_BYTES / 2];
+        let whole = [server(0x02, &half), server(0x80, &half)].concat();
+        assert_eq!(decode(&whole, 1 << 20).unwrap()[0].1.len(), limits::MESSAGE_BYTES);
+        let longer = [server(0x02, &half), server(0x00, &half), server(0x80, b"x")].concat();
+        assert_eq!(decode(&longer, 1 << 20), Err(FrameError::TooLong));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! - [`shim`]: what an MCP client runs; its book of what is under way is pure and without I/O.
 //! - [`conversation`]: an MCP client of our own, for the command line.
 //! - [`stop`]: ending a daemon, and knowing that it has ended.
+//! - [`Takeover`]: a newer build takes the place of an older daemon.
 //!
 //! Plain threads and blocking calls: a shim is two loops, and there are twenty of them on a machine.
 
@@ -26,22 +27,29 @@ mod start_environment;
 pub mod stop;
 mod stream;
 pub mod tail;
+mod takeover;
 pub mod url;
 mod url_door;
 pub mod way;
 
 pub use door::{Door, DoorError};
 pub use link::{Link, LinkError};
+pub use takeover::Takeover;
 pub use url_door::UrlDoor;
 pub use way::{Way, WayError};
 
 use exai_proto::link::{Hello, Role, Versions};
 
+/// The versions of the link that this build speaks.
+fn versions() -> Versions {
+    exai_os::build::link_versions().map_or(Versions::OURS, |(min, max)| Versions { min, max })
+}
+
 /// How this process introduces itself.
 pub fn hello(role: Role) -> Hello {
     Hello {
-        versions: Versions::OURS,
-        build: env!("CARGO_PKG_VERSION").to_owned(),
+        versions: versions(),
+        build: exai_os::build::version().to_owned(),
         role,
         pid: std::process::id(),
         server: None,

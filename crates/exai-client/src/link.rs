@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exai_os::local::{Connection, Endpoint, Peer};
-use exai_proto::link::{FromDaemon, Hello, ToDaemon, Versions};
+use exai_proto::link::{FromDaemon, Hello, ToDaemon};
 
 use crate::frame::{self, Decoder, FrameError, Opcode};
 use crate::handshake::{self, HandshakeError};
@@ -34,7 +34,10 @@ pub enum LinkError {
     #[error("the daemon refuses: {0}")]
     Refused(String),
     /// No version of the link that both speak.
-    #[error("the daemon {build} speaks version {version} of the link, this build does not")]
+    #[error(
+        "the daemon, exai {build}, speaks version {version} of the link, and exai {} does not",
+        exai_os::build::version()
+    )]
     Version {
         /// The version the daemon chose.
         version: u32,
@@ -108,7 +111,7 @@ impl Link {
     fn greeted(&mut self, peer: &Peer, deadline: Instant) -> Result<Daemon, LinkError> {
         match self.next_before(Some(deadline))? {
             Incoming::Control(FromDaemon::Hello { version, build, instance, pid }) => {
-                let ours = Versions::OURS;
+                let ours = crate::versions();
                 if !(ours.min..=ours.max).contains(&version) {
                     return Err(LinkError::Version { version, build });
                 }

@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 
 use exai_config::environment;
-use exai_os::{account, failpoint};
+use exai_os::{account, build, failpoint};
 
 /// Without these no program starts on Windows. Elsewhere they do not exist.
 const SYSTEM: [&str; 13] = [
@@ -36,7 +36,7 @@ fn passes(name: &OsStr) -> bool {
         return true;
     }
     let Some(name) = name.to_str() else { return false };
-    if failpoint::ACTIVE && name == failpoint::VARIABLE {
+    if failpoint::ACTIVE && [failpoint::VARIABLE, build::VARIABLE, build::LINK_VARIABLE].contains(&name) {
         return true;
     }
     let ours = [environment::HOME, environment::PORT, environment::LOG];

@@ -89,7 +89,15 @@ pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<En
                 prove(door, &identity)?;
                 return end_wedged(door, &identity, deadline).map(Some);
             }
-            Sight::Refusing(error) => return Err(StopError::Refused(error.to_string())),
+            // It does not understand what is said to it, and every build understands a signal.
+            Sight::Refusing(error) => {
+                let record = door.record().filter(|record| door::process_lives(&record.identity));
+                let Some(record) = record else { return Err(StopError::Refused(error.to_string())) };
+                let identity = door::verified(&record.identity);
+                prove(door, &identity)?;
+                kill(&identity, Kill::Terminate)?;
+                return wait(&identity, None, deadline).map(Some);
+            }
             Sight::Starting => {}
         }
         if !pause.sleep(deadline) {

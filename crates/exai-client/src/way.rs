@@ -95,6 +95,11 @@ impl WayError {
 }
 
 impl WayError {
+    /// Whether a daemon is there and will not serve this build: waiting changes nothing.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, WayError::Door(DoorError::Refused(_)))
+    }
+
     /// See [`DoorError::failed_start`].
     pub(crate) fn failed_start(&self) -> Option<FailedStart> {
         match self {
@@ -114,6 +119,15 @@ impl Way {
     pub(crate) fn connect_or_start(&self, deadline: Instant) -> Result<Halves, WayError> {
         match self {
             Way::Local(door) => Ok(door.connect_or_start(deadline)?.into_halves()),
+            Way::Url(door) => door.connect_or_start(deadline),
+        }
+    }
+
+    /// The same when a client has just come: an older daemon makes room.
+    pub(crate) fn arrive(&self, deadline: Instant) -> Result<Halves, WayError> {
+        match self {
+            Way::Local(door) => Ok(door.arrive(deadline)?.0.into_halves()),
+            // The one who starts it would be the command line's own door.
             Way::Url(door) => door.connect_or_start(deadline),
         }
     }

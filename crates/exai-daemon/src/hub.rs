@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use exai_config::Config;
 use exai_mux::{About, ClientId, Discovery, Effect, Endpoint, Event, InstanceId, Router};
-use exai_os::failpoint;
+use exai_os::{build, failpoint};
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::documents::{Ps, SCHEMA, ServerState, Servers, Status, Why};
 use exai_proto::link::ByeReason;
@@ -23,7 +23,7 @@ use crate::hosting::{self, Host, Started};
 use crate::running::Running;
 use crate::sink::{LetGo, Sink};
 use crate::status::{ClientFacts, Facts, InstanceFacts};
-use crate::stopping::Stopping;
+use crate::stopping::{self, Room, Stopping};
 use crate::store::Store;
 use crate::turns::Turn;
 use crate::upstream_http;
@@ -83,6 +83,11 @@ pub(crate) enum Question {
     RestartServer {
         server: String,
         reply: oneshot::Sender<Result<usize, String>>,
+    },
+    /// Another build wants this daemon's place.
+    MakeRoom {
+        build: String,
+        reply: oneshot::Sender<Room>,
     },
     /// Whether the loop turns: it writes down the number.
     Pulse {
@@ -358,6 +363,15 @@ impl Hub {
                 self.host.tasks.spawn_blocking(move || {
                     let _ = reply.send(facts.ps());
                 });
+            }
+            Question::MakeRoom { build, reply } => {
+                let calls = self.router.clients().iter().map(|client| client.in_flight as usize).sum();
+                let room = Room::for_build(&build, build::version(), self.stopping.is_some(), calls);
+                tracing::info!(build, ?room, "another build wants this daemon's place");
+                if room == Room::Made {
+                    self.begin_stop(stopping::UPGRADE, ByeReason::Upgrade);
+                }
+                let _ = reply.send(room);
             }
             Question::Pulse { number, answered } => answered.store(number, Ordering::Relaxed),
             Question::Servers(reply) => {

@@ -8,7 +8,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use exai_config::Home;
 use exai_mux::Endpoint;
+use exai_os::build;
 use exai_proto::link::{FromDaemon, Hello, Role, SUBPROTOCOL, ToDaemon, Versions};
+use exai_proto::version;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -17,6 +19,7 @@ use crate::guard::{self, From};
 use crate::hub::{Gone, HubEvent, HubHandle, Question};
 use crate::socket::{self, Speech, limited};
 use crate::status::ClientFacts;
+use crate::stopping::Room;
 use crate::token::Token;
 
 /// How long a peer may take to say hello.
@@ -45,17 +48,13 @@ async fn serve(mut socket: WebSocket, rooms: Rooms, kernel_pid: Option<u32>) -> 
         Ok(Err(reason)) => return refuse(socket, reason).await,
         Err(_) => return refuse(socket, "no hello within 5 s".to_owned()).await,
     };
-    let Some(version) = hello.versions.common(Versions::OURS) else {
-        let reason = format!(
-            "exai {} and this daemon ({}) do not speak a common version of the link; restart the older one",
-            hello.build,
-            env!("CARGO_PKG_VERSION")
-        );
-        return refuse(socket, reason).await;
+    let ours = build::link_versions().map_or(Versions::OURS, |(min, max)| Versions { min, max });
+    let Some(version) = hello.versions.common(ours) else {
+        return refuse(socket, strangers(&hello.build, build::version())).await;
     };
     let greeting = FromDaemon::Hello {
         version,
-        build: env!("CARGO_PKG_VERSION").to_owned(),
+        build: build::version().to_owned(),
         instance: rooms.about.instance.clone(),
         pid: rooms.about.pid,
     };
@@ -85,6 +84,16 @@ async fn first(socket: &mut WebSocket) -> Result<Hello, String> {
         Some(Err(error)) => Err(error.to_string()),
         None => Err("closed before hello".to_owned()),
     }
+}
+
+/// No version of the link that both speak: what to do about it. Their words are all that the peer understands of us.
+fn strangers(theirs: &str, ours: &str) -> String {
+    let cure = if version::is_newer(theirs, ours) {
+        "`exai restart` replaces the daemon"
+    } else {
+        "restart the client, so that it runs the exai that is installed now"
+    };
+    format!("exai {theirs} and the daemon, exai {ours}, have no version of the link in common: {cure}")
 }
 
 async fn refuse(mut socket: WebSocket, reason: String) -> Result<(), Gone> {
@@ -154,8 +163,13 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
             Ok(why) => FromDaemon::Why { why },
             Err(reason) => FromDaemon::Error { reason },
         },
-        Ok(ToDaemon::Replace { .. }) => {
-            FromDaemon::Error { reason: "this version cannot do that".to_owned() }
+        Ok(ToDaemon::Replace { build }) => {
+            match hub.ask(|reply| Question::MakeRoom { build, reply }).await? {
+                // Its answer is the bye.
+                Room::Made => return Ok(()),
+                Room::Busy { calls } => FromDaemon::Busy { calls },
+                Room::Refused { reason } => FromDaemon::Error { reason },
+            }
         }
         Err(error) => FromDaemon::Error { reason: format!("not a control message of this version: {error}") },
     };

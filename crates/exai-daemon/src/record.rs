@@ -48,7 +48,7 @@ fn text(about: &About) -> io::Result<Vec<u8>> {
         instance: about.instance.clone(),
         identity: Identity { boot: identity.boot, pid: identity.pid, start: identity.start },
         started_at: about.started_at.to_string(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: exai_os::build::version().to_owned(),
         exe: about.exe.clone(),
         launchers: about.launchers.clone(),
         listeners: about.bound(),

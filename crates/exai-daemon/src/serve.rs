@@ -241,7 +241,7 @@ async fn life(
     })
     .map_err(failed("failed to start the self-check"))?;
     starting.say(&Readiness::Ready);
-    tracing::info!(pid = about.pid, instance = about.instance, version = env!("CARGO_PKG_VERSION"), "ready");
+    tracing::info!(pid = about.pid, instance = about.instance, version = exai_os::build::version(), "ready");
     if let Err(error) = failpoint::reach("daemon.ready") {
         tracing::warn!(%error, "serving all the same");
     }

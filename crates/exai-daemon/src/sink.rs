@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use axum::extract::ws::CloseFrame;
 use bytes::Bytes;
 use exai_mux::About;
 use exai_proto::Id;
@@ -41,10 +42,19 @@ pub(crate) enum Way {
 #[derive(Debug, Clone)]
 pub(crate) struct Socket {
     pub(crate) outbox: Outbox,
-    /// What is said at the end, if the daemon ends it.
-    pub(crate) bye: Arc<OnceLock<ByeReason>>,
+    /// What is said at the end, if this side ends it.
+    pub(crate) farewell: Arc<OnceLock<Farewell>>,
     /// For control messages of a link.
     pub(crate) controls: mpsc::Sender<FromDaemon>,
+}
+
+/// Why this side ends a WebSocket.
+#[derive(Debug)]
+pub(crate) enum Farewell {
+    /// The daemon ends.
+    Bye(ByeReason),
+    /// The peer does not speak WebSocket, or the connection is lost.
+    Broken(CloseFrame),
 }
 
 impl Socket {
@@ -169,7 +179,7 @@ impl Sink {
             Way::Socket(socket) => {
                 match why {
                     LetGo::Stopping => {
-                        let _ = socket.bye.set(bye);
+                        let _ = socket.farewell.set(Farewell::Bye(bye));
                     }
                     LetGo::Slow => socket.outbox.clear(),
                     LetGo::Left | LetGo::Unused => {}

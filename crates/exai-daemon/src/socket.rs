@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message as Frame, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use exai_mux::{ClientId, Endpoint};
 use exai_proto::limits;
-use exai_proto::link::{ByeReason, FromDaemon};
+use exai_proto::link::FromDaemon;
 use exai_supervisor::outbox::{Drain, outbox};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt, SinkExt, StreamExt};
@@ -18,7 +18,7 @@ use crate::door::Rooms;
 use crate::hub::{Gone, HubEvent};
 use crate::inbound::Inbound;
 use crate::link::{self, Controls};
-use crate::sink::{CLIENT_BYTES, Sink, Socket, Way};
+use crate::sink::{CLIENT_BYTES, Farewell, Sink, Socket, Way};
 use crate::status::ClientFacts;
 use crate::turns::{Turn, Turns};
 
@@ -67,8 +67,8 @@ pub(crate) async fn serve(
         // There is room: it is the first.
         let _ = controls.try_send(greeting);
     }
-    let ours = Socket { outbox, bye: Arc::new(OnceLock::new()), controls: controls.clone() };
-    let mut writer = rooms.tasks.spawn(write(sink, drain, replies, speech, ours.bye.clone()));
+    let ours = Socket { outbox, farewell: Arc::new(OnceLock::new()), controls: controls.clone() };
+    let mut writer = rooms.tasks.spawn(write(sink, drain, replies, speech, ours.farewell.clone()));
     let sink = Sink::new(Way::Socket(ours.clone()));
     let client = rooms.hub.open(endpoint, sink, facts).await?;
     let reader = Reader {
@@ -129,6 +129,7 @@ impl Reader {
                     Ok(Frame::Close(_)) => return self.pass_on(inbound, turn).await,
                     Err(error) => {
                         tracing::debug!(client = %self.client, %error, "connection lost");
+                        let _ = self.socket.farewell.set(Farewell::Broken(complaint(&error.to_string())));
                         return self.pass_on(inbound, turn).await;
                     }
                 }
@@ -156,13 +157,28 @@ impl Reader {
     }
 }
 
+/// What a peer is told that does not speak WebSocket. The stack tells the kinds of errors apart by their words alone.
+fn complaint(error: &str) -> CloseFrame {
+    /// The longest reason that a close frame can hold.
+    const REASON: usize = 123;
+    let code = if error.starts_with("UTF-8") {
+        close_code::INVALID
+    } else if error.starts_with("Space limit") {
+        close_code::SIZE
+    } else {
+        close_code::PROTOCOL
+    };
+    let reason = &error[..error.floor_char_boundary(REASON)];
+    CloseFrame { code, reason: reason.into() }
+}
+
 /// Writes what there is to say: control messages first, then everything that waits, flushed once.
 async fn write(
     mut sink: SplitSink<WebSocket, Frame>,
     mut drain: Drain,
     mut controls: mpsc::Receiver<FromDaemon>,
     speech: Speech,
-    bye: Arc<OnceLock<ByeReason>>,
+    farewell: Arc<OnceLock<Farewell>>,
 ) {
     let mut batch: Vec<Bytes> = Vec::new();
     loop {
@@ -200,10 +216,17 @@ async fn write(
         }
     }
     // The queue was closed: by the client's end, for slowness, or because the daemon ends.
-    let going = bye.get().copied();
-    if let (Speech::Link, Some(reason)) = (speech, going) {
-        let _ = sink.send(link::text(&FromDaemon::Bye { reason })).await;
-    }
-    let frame = going.map(|_| CloseFrame { code: close_code::AWAY, reason: "the daemon is stopping".into() });
+    let frame = match farewell.get() {
+        Some(Farewell::Bye(reason)) => {
+            if speech == Speech::Link {
+                let _ = sink.send(link::text(&FromDaemon::Bye { reason: *reason })).await;
+            }
+            Some(CloseFrame { code: close_code::AWAY, reason: "the daemon is stopping".into() })
+        }
+        Some(Farewell::Broken(frame)) => Some(frame.clone()),
+        None => None,
+    };
     let _ = sink.send(Frame::Close(frame)).await;
+    // Where the peer has closed it, nothing can be sent any more but the answer to that, which is sent here.
+    let _ = sink.close().await;
 }

@@ -179,7 +179,7 @@ impl Facts {
             home: about.home.clone(),
             daemon: Some(Daemon {
                 instance: about.instance.clone(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
+                version: exai_os::build::version().to_owned(),
                 pid: about.pid,
                 started_at: about.started_at.to_string(),
                 uptime_s: (uptime.as_secs_f64() * 10.0).round() / 10.0,
@@ -251,6 +251,7 @@ impl Facts {
             era: view.version.clone(),
             share: self.shares.get(&view.name).copied().unwrap_or("shared").to_owned(),
             reason: view.health.reason().map(str::to_owned),
+            stderr_tail: view.health.stderr_tail().map(str::to_owned),
             instances,
         }
     }

@@ -5,9 +5,42 @@ use std::time::{Duration, Instant};
 
 use exai_mux::ClientId;
 use exai_proto::link::ByeReason;
+use exai_proto::version;
 
 /// How long shims may take to say that they hold what their clients say, when the daemon is about to be replaced.
 const HOLD: Duration = Duration::from_secs(1);
+
+/// How long what was on its way when the daemon made room for a newer build may take: as long as any call. Nothing is
+/// ended by the clock for an upgrade.
+pub(crate) const UPGRADE: Duration = Duration::from_hours(1);
+
+/// The answer to a build that wants this daemon's place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Made,
+    /// So many calls are under way, and the daemon stays.
+    Busy {
+        calls: usize,
+    },
+    Refused {
+        reason: String,
+    },
+}
+
+impl Room {
+    /// Only a newer build gets it: of two that both could, each would end the other's for ever.
+    pub(crate) fn for_build(wants: &str, ours: &str, stopping: bool, calls: usize) -> Self {
+        if stopping {
+            Room::Refused { reason: "this daemon is stopping already".to_owned() }
+        } else if !version::is_newer(wants, ours) {
+            Room::Refused { reason: format!("exai {wants} is not newer than this daemon, exai {ours}") }
+        } else if calls > 0 {
+            Room::Busy { calls }
+        } else {
+            Room::Made
+        }
+    }
+}
 
 /// A daemon that is stopping.
 #[derive(Debug)]
@@ -87,6 +120,19 @@ mod tests {
         assert!(stopping.may_end(true), "whatever is under way");
         stopping.end();
         assert!(!stopping.serves(one) && !stopping.starts());
+    }
+
+    #[test]
+    fn room_is_made_for_a_newer_build_only_and_not_while_calls_are_under_way() {
+        let room = |wants, stopping, calls| Room::for_build(wants, "0.2.0", stopping, calls);
+        assert_eq!(room("0.10.0", false, 0), Room::Made);
+        assert_eq!(room("0.10.0", false, 3), Room::Busy { calls: 3 });
+        for wants in ["0.2.0", "0.1.9", "0.2.0-rc.1", "", "newest"] {
+            for calls in [0, 3] {
+                assert!(matches!(room(wants, false, calls), Room::Refused { .. }), "{wants}");
+            }
+        }
+        assert!(matches!(room("0.10.0", true, 0), Room::Refused { .. }));
     }
 
     #[test]

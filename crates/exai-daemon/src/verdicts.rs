@@ -1,14 +1,14 @@
 //! `verdicts.json`: what was measured about servers, and when.
 //!
 //! ```json
-//! {"schema":1,"servers":{"everything":{"revision":"1f…","at":"2026-11-25T10:00:00Z","asks":["roots"],"same_for_all":true}}}
+//! {"schema":1,"servers":{"everything":{"revision":"1f…","at":"2026-11-25T10:00:00Z","asks":[],"same_for_all":true,"silent":{"roots":["{}"]}}}}
 //! ```
 //!
 //! `asks` are the capabilities that the server was seen to use, `same_for_all` says that its lists were the same
-//! whatever its client could do. As with `discovery/`, `revision` stands for what the server is started with, and a
+//! whatever its client could do, and `silent` what was declared to runs that worked for a while and asked for nothing. As with `discovery/`, `revision` stands for what the server is started with, and a
 //! file that cannot be read is no information.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use exai_config::Home;
 use exai_mux::policy::Policy;
@@ -33,6 +33,7 @@ struct Verdict {
     at: String,
     asks: Vec<String>,
     same_for_all: bool,
+    silent: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Verdicts {
@@ -49,7 +50,10 @@ impl Verdicts {
         let verdict = self.servers.get(&*policy.name)?;
         let asks = ASKS.into_iter().filter(|ask| verdict.asks.iter().any(|name| name == ask.capability()));
         let known = verdict.revision == format!("{:016x}", policy.revision);
-        known.then(|| Traits { asks: asks.collect(), same_for_all: verdict.same_for_all })
+        let silent =
+            ASKS.into_iter().filter_map(|ask| Some((ask, verdict.silent.get(ask.capability())?.clone())));
+        let same_for_all = verdict.same_for_all;
+        known.then(|| Traits { asks: asks.collect(), same_for_all, silent: silent.collect() })
     }
 
     /// When that was.
@@ -64,6 +68,11 @@ impl Verdicts {
             at: jiff::Timestamp::now().to_string(),
             asks: traits.asks.iter().map(|ask| ask.capability().to_owned()).collect(),
             same_for_all: traits.same_for_all,
+            silent: traits
+                .silent
+                .iter()
+                .map(|(ask, words)| (ask.capability().to_owned(), words.clone()))
+                .collect(),
         };
         self.servers.insert(server.to_owned(), verdict);
     }
@@ -91,7 +100,8 @@ mod tests {
         let home = Home::at(dir.path().join("home"));
         home.prepare().expect("a home");
         let policy = |revision| Policy { revision, ..crate::builtin::policy() };
-        let traits = Traits { asks: [Ask::Roots, Ask::Elicitation].into(), same_for_all: false };
+        let silent = [(Ask::Sampling, ["{}".to_owned()].into())].into();
+        let traits = Traits { asks: [Ask::Roots, Ask::Elicitation].into(), same_for_all: false, silent };
         let mut verdicts = Verdicts::load(&home);
         assert_eq!(verdicts.of(&policy(7)), None);
         verdicts.note(&policy(7).name, &(7, traits.clone()));

@@ -1,13 +1,13 @@
 //! What the router knows of one client.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use exai_proto::{Id, Message, json};
 
 use crate::event::{Endpoint, InstanceId};
 use crate::level::Level;
-use crate::traits::{ASKS, Ask};
+use crate::traits::{self, ASKS, Ask};
 
 /// How many requests of one client may be under way. A client beyond it gets -31003.
 pub(crate) const MOST_IN_FLIGHT: u32 = 1024;
@@ -43,8 +43,8 @@ pub(crate) enum Session {
 pub(crate) struct Introduction {
     pub(crate) version: String,
     pub(crate) capabilities: Arc<str>,
-    /// What of these it can be asked for.
-    pub(crate) can: BTreeSet<Ask>,
+    /// The same one by one: what it can be asked for.
+    pub(crate) can: BTreeMap<Ask, String>,
     pub(crate) name: Option<String>,
     pub(crate) build: Option<String>,
 }
@@ -112,8 +112,8 @@ impl Introduction {
         let declared = declared(capabilities.map_or(&b"{}"[..], |place| &text[place]));
         Some(Introduction {
             version: member(&["protocolVersion"])?,
-            can: ASKS.into_iter().filter(|ask| declared.get(ask.capability()).is_some()).collect(),
-            capabilities: declared.to_string().into(),
+            can: traits::capabilities(&declared),
+            capabilities: declared.into(),
             name: member(&["clientInfo", "name"]),
             build: member(&["clientInfo", "version"]),
         })
@@ -121,12 +121,12 @@ impl Introduction {
 }
 
 /// The capabilities that decide which clients can share a server, with sorted keys.
-fn declared(capabilities: &[u8]) -> serde_json::Value {
+fn declared(capabilities: &[u8]) -> String {
     let all: serde_json::Value = serde_json::from_slice(capabilities).unwrap_or_default();
     let kept = ASKS.into_iter().map(Ask::capability).filter_map(|key| {
         all.get(key).filter(|value| !value.is_null()).map(|value| (key.to_owned(), value.clone()))
     });
-    serde_json::Value::Object(kept.collect())
+    serde_json::Value::Object(kept.collect()).to_string()
 }
 
 #[cfg(test)]
@@ -135,11 +135,10 @@ mod tests {
 
     #[test]
     fn only_what_matters_to_sharing_is_declared_and_order_does_not_matter() {
-        let one =
-            declared(br#"{"sampling":{},"roots":{"listChanged":true},"experimental":{"x":1}}"#).to_string();
-        let two = declared(br#"{"roots":{"listChanged":true},"sampling":{},"elicitation":null}"#).to_string();
+        let one = declared(br#"{"sampling":{},"roots":{"listChanged":true},"experimental":{"x":1}}"#);
+        let two = declared(br#"{"roots":{"listChanged":true},"sampling":{},"elicitation":null}"#);
         assert_eq!(one, r#"{"roots":{"listChanged":true},"sampling":{}}"#);
         assert_eq!(one, two);
-        assert_eq!(declared(b"{}").to_string(), "{}");
+        assert_eq!(declared(b"{}"), "{}");
     }
 }

@@ -118,7 +118,7 @@ impl Router {
                 }
             }
             if eager && !self.instances.values().any(|one| one.server == server && !one.retiring) {
-                let key = ShareKey { capabilities: "{}".into(), client: None };
+                let key = ShareKey::common("{}");
                 self.instance_with(&server, key, now);
             }
         }

@@ -218,7 +218,9 @@ impl Router {
         }
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let policy = self.servers.iter().find(|server| server.policy.name == instance.server);
-        let idle_stop = policy.map_or(Duration::ZERO, |server| server.policy.idle_stop);
+        // One that was a single client's own is of use to nobody any more.
+        let idle_stop = policy.filter(|_| instance.key.client.is_none());
+        let idle_stop = idle_stop.map_or(Duration::ZERO, |server| server.policy.idle_stop);
         let eager = policy.is_some_and(|server| server.policy.eager);
         if !eager
             && instance.in_flight.is_empty()

@@ -57,6 +57,7 @@ impl Router {
         else {
             return;
         };
+        instance.ready_since = Some(now.time);
         let clients = instance.clients.clone();
         if let Some(known) = self.server_mut(&server) {
             known.health.became_ready();

@@ -136,7 +136,10 @@ impl Router {
                     || instance.idle_since.is_some()
                     || instance.retiring
             });
-        let tick = busy.then(|| time + TICK);
+        // Who waits for an answer is told when its time is over, not up to a tick later.
+        let ready = self.instances.values().filter(|instance| instance.ready().is_some());
+        let answers = ready.flat_map(|instance| instance.in_flight.values()).map(|request| request.deadline);
+        let tick = busy.then(|| answers.min().map_or(time + TICK, |first| first.clamp(time, time + TICK)));
         let waited_for = self.servers.iter().filter(|server| self.is_wanted(server));
         let tries = waited_for.filter_map(|server| match server.health.state() {
             State::Well => Some(time),

@@ -10,7 +10,6 @@ use crate::instance::{self, Errand, Instance, Owner};
 use crate::level::Level;
 use crate::policy::{Share, ShareKey};
 use crate::router::{Now, Router};
-use crate::traits::EVERYTHING;
 
 impl Router {
     /// The instance a client is to use; `None` if there can be none now, and the client has been told.
@@ -44,26 +43,24 @@ impl Router {
         Some(match self.server(server)?.policy.share {
             Share::Auto => {
                 let traits = self.server(server)?.measured.traits();
-                let may_be_asked = !traits.asks.is_disjoint(&introduction.can);
-                let capabilities = if traits.is_indifferent() {
-                    EVERYTHING.into()
-                } else {
-                    introduction.capabilities.clone()
-                };
-                ShareKey { capabilities, client: may_be_asked.then_some(client_id) }
+                if traits.is_indifferent_to(&introduction.can) {
+                    return Some(ShareKey { any: true, ..ShareKey::common(traits.declared_for_all()) });
+                }
+                let may_be_asked = introduction.can.keys().any(|ask| traits.asks.contains(ask));
+                let client = may_be_asked.then_some(client_id);
+                ShareKey { client, ..ShareKey::common(introduction.capabilities.clone()) }
             }
-            Share::Shared => ShareKey { capabilities: "{}".into(), client: None },
+            Share::Shared => ShareKey::common("{}"),
             Share::Client => {
-                ShareKey { capabilities: introduction.capabilities.clone(), client: Some(client_id) }
+                ShareKey { client: Some(client_id), ..ShareKey::common(introduction.capabilities.clone()) }
             }
         })
     }
 
-    /// The instance that serves clients with this key, if one runs. Where it does not matter what was declared to it,
-    /// any that is nobody's own will do.
+    /// The instance that serves clients with this key, if one runs.
     pub(crate) fn instance_of_key(&self, server: &Arc<str>, key: &ShareKey) -> Option<InstanceId> {
         let exactly = self.shared.get(&(server.clone(), key.clone())).copied();
-        if exactly.is_some() || *key.capabilities != *EVERYTHING || key.client.is_some() {
+        if exactly.is_some() || !key.any {
             return exactly;
         }
         let common = |instance: &Instance| {

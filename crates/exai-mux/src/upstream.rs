@@ -16,7 +16,7 @@ use crate::instance::{Errand, InFlight, Owner, Wish};
 use crate::level::Level;
 use crate::params::{AMBIGUOUS, Params};
 use crate::router::{Now, Router};
-use crate::traits::Ask;
+use crate::traits::{Ask, SETTLED};
 
 /// What a server is told whose question nobody answers any more.
 const GONE: &str = "the client that was asked is gone";
@@ -57,6 +57,7 @@ impl Router {
         match owner {
             Owner::Client { client, id: own, wish, cancelled, .. } => {
                 instance.served = true;
+                self.note_silence(instance_id, now);
                 self.request_ended(client, cancelled);
                 let mut edits = vec![Edit { at: id.clone(), with: own.as_json().to_vec() }];
                 if let Outcome::Result(result) = outcome {
@@ -238,7 +239,7 @@ impl Router {
         };
         let client = self.clients.get(&client_id);
         let can = client.and_then(Client::introduction).map(|said| &said.can);
-        if ask.is_some_and(|ask| can.is_some_and(|can| !can.contains(&ask))) {
+        if ask.is_some_and(|ask| can.is_some_and(|can| !can.contains_key(&ask))) {
             let text = format!("Method not found: the client cannot do {}", message.str_at(method));
             return now.to_server(instance_id, answer::error(&own, -32601, &text));
         }
@@ -255,6 +256,18 @@ impl Router {
         client.asked.insert(number, Asked { instance: instance_id, id: own, token });
         let about = request.map_or(About::Session, About::During);
         now.to_client(client_id, message.edited(edits), about);
+    }
+
+    /// A run works: what was declared to it a while ago has made it ask for nothing.
+    fn note_silence(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        if instance.ready_since.take_if(|since| *since + SETTLED <= now.time).is_none() {
+            return;
+        }
+        let (server, declared) = (instance.server.clone(), instance.key.capabilities.clone());
+        if self.server_mut(&server).is_some_and(|known| known.measured.kept_silent(&declared)) {
+            now.effects.push(Effect::Measured { server });
+        }
     }
 
     /// Remembers that a server asks: who can be asked gets a run to himself from now on.

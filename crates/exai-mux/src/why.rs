@@ -24,6 +24,11 @@ impl Router {
         Some(sentences)
     }
 
+    fn all_declare(&self, clients: &[ClientId], declared: &str) -> bool {
+        let mut all = clients.iter().filter_map(|client| self.clients.get(client)?.introduction());
+        all.all(|said| *said.capabilities == *declared)
+    }
+
     fn of_instance(&self, server: &Server, instance: &Instance) -> String {
         let mut clients = instance.clients.clone();
         clients.sort();
@@ -42,10 +47,11 @@ impl Router {
         if let Some(client) = instance.key.client.and_then(|client| self.clients.get(&client))
             && server.policy.share == Share::Auto
         {
-            let asked = client.introduction().map(|said| &said.can).into_iter().flatten();
-            let asked = asked.copied().filter(|ask| server.measured.traits().asks.contains(ask));
+            let can = client.introduction().into_iter().flat_map(|said| said.can.keys());
+            let asked = can.copied().filter(|ask| server.measured.traits().asks.contains(ask));
             let _ = write!(said, ": the server asks for {}, and this client can be asked", list(asked));
-        } else if server.policy.share == Share::Auto && !server.measured.traits().is_indifferent() {
+        } else if server.policy.share == Share::Auto && self.all_declare(&clients, &instance.key.capabilities)
+        {
             let _ = match &*instance.key.capabilities {
                 "{}" => write!(said, ": they declare no roots, sampling or elicitation"),
                 declared => write!(said, ": they declare {declared}"),
@@ -74,11 +80,11 @@ fn rule(server: &Server) -> String {
              others share",
             list(traits.asks.iter().copied())
         ),
-        Share::Auto if traits.same_for_all => {
-            "share = \"auto\": it offered the same whatever its clients could do, and has asked for nothing; all clients \
-             share one process"
-                .to_owned()
-        }
+        Share::Auto if traits.same_for_all && !traits.silent.is_empty() => format!(
+            "share = \"auto\": it offered the same whatever its clients could do, and asked for nothing though it was told \
+             of {}; such clients share one process",
+            list(traits.silent.keys().copied())
+        ),
         Share::Auto => {
             "share = \"auto\": clients that declare the same of roots, sampling and elicitation share a process; \
              whether that matters to this server is not known yet"

@@ -11,6 +11,7 @@
 pub mod account;
 pub mod belonging;
 pub mod brand;
+pub mod build;
 pub mod detach;
 pub mod evidence;
 pub mod failpoint;

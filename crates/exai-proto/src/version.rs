@@ -1,6 +1,9 @@
-//! Revisions of the Model Context Protocol.
+//! Versions: revisions of the Model Context Protocol, and builds of exai.
 //!
-//! Revisions are dates, so they sort as text. Everything before 2026-07-28 begins with `initialize`.
+//! Revisions are dates, so they sort as text. Everything before 2026-07-28 begins with `initialize`. Builds are
+//! semantic versions.
+
+use semver::Version;
 
 /// The newest revision that begins with `initialize`; what exai asks servers for.
 pub const NEWEST_LEGACY: &str = "2025-11-25";
@@ -24,9 +27,28 @@ pub fn answered<'a>(client: &'a str, server: &'a str) -> &'a str {
     if is_known_legacy(client) && client <= server { client } else { server }
 }
 
+/// Whether one build of exai is newer than another. What is no semantic version is newer than nothing.
+pub fn is_newer(build: &str, than: &str) -> bool {
+    let parsed = |text| Version::parse(text).ok();
+    // Metadata of a build says nothing about its age.
+    parsed(build).zip(parsed(than)).is_some_and(|(build, than)| build.cmp_precedence(&than).is_gt())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn builds_are_compared_by_number() {
+        for (build, than) in [("0.10.0", "0.9.1"), ("1.0.0", "1.0.0-rc.2"), ("1.0.0-rc.10", "1.0.0-rc.9")] {
+            assert!(is_newer(build, than) && !is_newer(than, build), "{build} and {than}");
+        }
+        for (build, than) in
+            [("0.1.0", "0.1.0"), ("0.1.0+b", "0.1.0+a"), ("", "0.1.0"), ("x", "0.1.0"), ("2", "1")]
+        {
+            assert!(!is_newer(build, than), "{build} and {than}");
+        }
+    }
 
     #[test]
     fn an_older_client_keeps_its_version_and_a_newer_or_unknown_one_gets_the_servers() {

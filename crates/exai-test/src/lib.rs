@@ -1,10 +1,15 @@
-//! Test support: the fixture server, private daemons, condition waiting, the official SDKs as judges.
+//! Test support: the fixture server, condition waiting, faulty connections, the official SDKs as judges.
 //!
 //! A development dependency only. Nothing here is part of the product.
 
+mod chance;
 mod eventually;
 pub mod peers;
 mod programs;
+pub mod proxy;
+mod random;
 
+pub use chance::Chance;
 pub use eventually::eventually;
 pub use programs::program;
+pub use random::{Random, scaled};

@@ -70,7 +70,8 @@ impl<W: Write + Send + 'static> Shim<W> {
                 let now = Instant::now();
                 let soon = now + Duration::from_secs(5);
                 let deadline = patience.map_or(soon, |patience| soon.max(patience));
-                match self.way.connect_or_start(deadline) {
+                let found = if met { self.way.connect_or_start(deadline) } else { self.way.arrive(deadline) };
+                match found {
                     Ok(halves) => return Some(halves),
                     Err(error) if error.is_final() && !met => {
                         self.give_up(error);
@@ -83,7 +84,7 @@ impl<W: Write + Send + 'static> Shim<W> {
                         if error.failed_start() == Some(FailedStart::Reason) {
                             back_off = back_off.max(FAILED);
                         }
-                        self.trouble(&error, rest.is_some(), &mut reported);
+                        self.trouble(&error, rest.is_some() || error.is_refusal(), &mut reported);
                     }
                 }
             }

@@ -86,3 +86,17 @@ fn what_a_client_leaves_behind_keeps_its_place_at_the_server_for_ten_seconds() {
     assert_eq!(bench.passes(Duration::from_secs(11)), [""; 0], "the server was told");
     assert_eq!(bench.router.counts().in_flight, 0, "well before calls time out");
 }
+
+#[test]
+fn a_request_is_given_up_when_its_time_is_over_and_not_a_tick_later() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    bench.says(1, CALL);
+    let due = |bench: &Bench| bench.router.next_tick(bench.now).expect("it waits") - bench.now;
+    let tick = due(&bench);
+    assert_eq!(bench.passes(Duration::from_secs(60) - tick / 2), [""; 0]);
+    assert_eq!(due(&bench), tick / 2);
+    assert_eq!(only(&bench.passes(tick / 2), "client 1")["error"]["code"], -31004);
+    assert!(bench.router.next_tick(bench.now).is_none_or(|next| next > bench.now), "no tick follows at once");
+}

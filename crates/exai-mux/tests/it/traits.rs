@@ -31,31 +31,50 @@ fn listed(of_second: &str) -> Bench {
     bench
 }
 
+/// The run of client 2 works a while later, and has asked for nothing.
+fn silent(bench: &mut Bench) {
+    bench.now += Duration::from_secs(5);
+    bench.says(2, CALL);
+    bench.server_says(1, r#"{"jsonrpc":"2.0","id":3,"result":{}}"#);
+}
+
 #[test]
-fn where_all_see_the_same_all_share_from_then_on() {
+fn where_all_see_the_same_and_nothing_is_asked_all_share_from_then_on() {
     let mut bench = listed("x");
     assert!(bench.measured && bench.router.traits("a").expect("measured").1.same_for_all);
-    let lines = bench.introduced(3, "a", r#"{"roots":{}}"#);
+    assert!(
+        bench.introduced(3, "a", r#"{"roots":{}}"#).contains(&"start a#3 as 2".to_owned()),
+        "it may ask yet"
+    );
+    bench.does(Event::Closed { client: ClientId(3) });
+    silent(&mut bench);
+    let lines = bench.introduced(3, "a", SAMPLING);
     assert_eq!(lines.len(), 1, "its answer, and no start: {lines:?}");
     assert_eq!(bench.router.servers(bench.now)[0].instances[0].clients, [ClientId(1), ClientId(3)]);
+    // Of what was never declared to it nothing is known.
+    assert!(bench.introduced(4, "a", r#"{"sampling":{"tools":{}}}"#).contains(&"start a#4 as 3".to_owned()));
+    // When the other is gone, its clients use the same.
+    bench.does(Event::Closed { client: ClientId(1) });
+    bench.down(0, "was killed");
+    assert_eq!(bench.introduced(5, "a", "{}").len(), 1);
+    assert_eq!(bench.router.servers(bench.now)[0].instances[0].clients, [ClientId(2), ClientId(5)]);
     // Who has a process keeps it, also when it introduces itself again.
-    assert_eq!(bench.says(1, &initialize("{}")).len(), 1);
+    assert_eq!(bench.says(5, &initialize("{}")).len(), 1);
     let why = bench.router.why("a").expect("it is configured");
-    assert!(why[0].contains("all clients share one process"), "{why:?}");
-    assert_eq!(why[1], "a#1 is used by c1 (c), c3 (c)");
-    // The first of all is told that it could ask.
+    assert!(why[0].contains("told of sampling; such clients share one process"), "{why:?}");
+    assert_eq!(why[1], "a#2 is used by c2 (c), c5 (c)");
+    // The next daemon tells the first run of it, so that it would be seen if it asked one day.
+    let (_, traits) = bench.router.traits("a").expect("measured");
     let mut bench = Bench::new(vec![policy("a")]);
-    let traits = Traits { same_for_all: true, ..Traits::default() };
     bench.does(Event::Traits { server: "a".into(), traits });
     bench.introduced(1, "a", "{}");
-    let declared = only(&bench.up(0), "server 0")["params"]["capabilities"].clone();
-    assert_eq!(declared.as_object().map(serde_json::Map::len), Some(3), "{declared}");
+    assert_eq!(only(&bench.up(0), "server 0")["params"]["capabilities"].to_string(), SAMPLING);
 }
 
 #[test]
 fn where_it_matters_they_stay_apart() {
     let mut bench = listed("y");
-    assert!(!bench.measured);
+    silent(&mut bench);
     assert!(bench.introduced(3, "a", r#"{"roots":{}}"#).contains(&"start a#3 as 2".to_owned()));
     let why = bench.router.why("a").expect("it is configured");
     assert_eq!(why[1], "a#1 is used by c1 (c): they declare no roots, sampling or elicitation");
@@ -79,6 +98,10 @@ fn a_server_that_asks_gets_each_who_can_be_asked_alone() {
     // Who cannot be asked shares.
     assert!(bench.introduced(4, "a", "{}").contains(&"start a#4 as 3".to_owned()));
     assert_eq!(bench.introduced(5, "a", "{}").len(), 1);
+    // A run that was one client's own ends with it.
+    bench.ready(2);
+    bench.does(Event::Closed { client: ClientId(3) });
+    assert_eq!(bench.passes(Duration::from_millis(250)), ["stop 2"]);
     let why = bench.router.why("a").expect("it is configured");
     assert!(why[0].contains("it was seen to ask for sampling"), "{why:?}");
     assert_eq!(why[2], "a#2 is c2 (c)'s own: the server asks for sampling, and this client can be asked");
@@ -109,15 +132,16 @@ fn who_shares_when_a_server_begins_to_ask_waits_for_the_others_and_is_asked_then
 #[test]
 fn who_cannot_be_asked_is_not() {
     let mut bench = listed("x");
+    silent(&mut bench);
     bench.says(1, CALL);
     let refused = only(&bench.server_says(0, ASK), "server 0");
     assert_eq!(refused["error"]["code"], -32601, "client 1 has never offered it");
-    assert!(!bench.router.traits("a").expect("measured").1.is_indifferent(), "it asks after all");
+    assert!(bench.introduced(3, "a", SAMPLING).contains(&"start a#3 as 2".to_owned()), "it asks after all");
 }
 
 #[test]
 fn what_was_measured_before_counts_and_another_revision_forgets_it() {
-    let traits = Traits { asks: [Ask::Roots].into(), same_for_all: true };
+    let traits = Traits { asks: [Ask::Roots].into(), same_for_all: true, ..Traits::default() };
     let mut bench = Bench::new(vec![policy("a")]);
     bench.does(Event::Traits { server: "a".into(), traits: traits.clone() });
     bench.introduced(1, "a", r#"{"roots":{}}"#);

@@ -1,22 +1,50 @@
 //! `exai start`
 
-use exai_client::Link;
+use std::time::Instant;
+
+use exai_client::door::START_TIME;
+use exai_client::{Link, Takeover};
 use exai_config::Home;
+use exai_os::build;
 use exai_proto::documents::Status;
 use exai_proto::link::{FromDaemon, ToDaemon};
 use exai_proto::{exit, json};
 
+use super::stop::GRACE_S;
 use super::{ask, door, unexpected};
 use crate::error::Error;
 use crate::printer::Printer;
 
 pub(crate) fn run(printer: &Printer) -> Result<u8, Error> {
     let door = door()?;
-    let (mut link, how) = match door.try_connect() {
-        Some(link) => (link, "is already running"),
-        None => (super::start(&door, printer)?, "is running"),
+    let found = door.try_connect().is_some();
+    if !found {
+        for note in door.home().prepare()? {
+            printer.warn(&note.to_string());
+        }
+    }
+    printer.progress("starting the daemon…");
+    let (mut link, takeover) = door.arrive(Instant::now() + START_TIME)?;
+    printer.clear_progress();
+    let (ours, daemon) = (build::version(), link.daemon().clone());
+    let how = match &takeover {
+        Takeover::Done { from } => format!("{ours} is running instead of {from}"),
+        Takeover::Busy { .. } | Takeover::Kept { .. } => format!("{} is already running", daemon.build),
+        Takeover::Needless if found => "is already running".to_owned(),
+        Takeover::Needless => "is running".to_owned(),
     };
-    printer.headline(&format!("exai {how} (pid {})", link.daemon().pid))?;
+    printer.headline(&format!("exai {how} (pid {})", daemon.pid))?;
+    let kept = match takeover {
+        Takeover::Busy { calls: 1 } => Some("1 call is under way".to_owned()),
+        Takeover::Busy { calls } => Some(format!("{calls} calls are under way")),
+        Takeover::Kept { why } => Some(why),
+        Takeover::Done { .. } | Takeover::Needless => None,
+    };
+    if let Some(why) = kept {
+        printer.warn(&format!(
+            "it was not replaced by exai {ours}: {why}; `exai restart` replaces it, and gives calls {GRACE_S} s"
+        ));
+    }
     tell_how_to_connect(&mut link, door.home(), printer)?;
     Ok(exit::DONE)
 }

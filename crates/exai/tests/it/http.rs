@@ -40,13 +40,23 @@ impl Response {
 
     /// The next message of an event stream.
     fn event(&mut self) -> Value {
+        self.next_event().expect("the stream has not ended")
+    }
+
+    /// The same; none when the stream has ended.
+    pub(crate) fn next_event(&mut self) -> Option<Value> {
         loop {
             let mut line = String::new();
-            assert!(self.body.read_line(&mut line).expect("the stream") > 0, "the stream has ended");
+            self.body.read_line(&mut line).ok().filter(|read| *read > 0)?;
             if let Some(data) = line.strip_prefix("data: ") {
-                return serde_json::from_str(data).expect("an event holds a message");
+                return Some(serde_json::from_str(data).expect("an event holds a message"));
             }
         }
+    }
+
+    /// What follows the head.
+    pub(crate) fn into_reader(self) -> BufReader<TcpStream> {
+        self.body
     }
 }
 
@@ -123,6 +133,7 @@ fn nobody_comes_in_who_should_not() {
     assert!(basic.header("access-control-allow-origin").is_none());
 }
 
+#[derive(Clone)]
 pub(crate) struct HttpClient {
     pub(crate) port: u16,
     pub(crate) bearer: String,

@@ -177,6 +177,12 @@ impl Client {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} on stdout: {line}"))
     }
 
+    /// The next message on stdout, if one comes within this time.
+    pub(crate) fn receive_within(&mut self, time: Duration) -> Option<Value> {
+        let line = self.lines.recv_timeout(time).ok()?;
+        Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} on stdout: {line}")))
+    }
+
     /// The answer to the request with this id; everything before it is passed over.
     #[track_caller]
     pub(crate) fn answer(&mut self, id: &Value) -> Value {
@@ -222,6 +228,12 @@ impl Client {
         let answer = self.ask("initialize", &params);
         self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
         answer
+    }
+
+    /// Ends it without notice.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
     }
 
     /// Closes stdin and waits for the end; returns how long that took.

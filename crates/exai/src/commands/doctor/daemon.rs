@@ -151,7 +151,7 @@ fn lost(scene: &Scene) -> Outcome {
 }
 
 pub(super) fn version_skew(scene: &Scene) -> Outcome {
-    let ours = env!("CARGO_PKG_VERSION");
+    let ours = exai_os::build::version();
     let (pid, build) = match &scene.view {
         View::Answers { pid, build, .. } => (*pid, build),
         View::Refuses { skew: true, why } => return Outcome::fail(why.clone()).fix("exai restart"),

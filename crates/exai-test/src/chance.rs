@@ -1,0 +1,29 @@
+//! Numbers that look random and are the same for the same seed.
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// The numbers of this seed.
+    pub fn new(seed: u64) -> Self {
+        Chance(seed)
+    }
+
+    /// The next 64 bits (SplitMix64).
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// The next number below `limit`.
+    ///
+    /// # Panics
+    /// When `limit` is 0.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.bits() % limit
+    }
+}
