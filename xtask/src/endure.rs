@@ -80,10 +80,14 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     };
     let build = if debug { "dev" } else { "release" };
     println!("{name}: {} (built for {build})", one.about);
-    process::run(project::cargo().args(["build", "--workspace", "--bins", "--profile", build]))?;
+    let simulated = name == "sim";
+    if !simulated {
+        process::run(project::cargo().args(["build", "--workspace", "--bins", "--profile", build]))?;
+    }
     let tests: Vec<String> = one.tests.iter().map(|test| format!("test(={test})")).collect();
     let mut command = project::cargo();
-    command.args(["nextest", "run", "--package", "exai", "--run-ignored", "all", "--no-capture"]);
+    command.args(["nextest", "run", "--package", "exai", "--test", if simulated { "sim" } else { "it" }]);
+    command.args(["--run-ignored", "all", "--no-capture"]);
     command.args(["--no-fail-fast", "--cargo-profile", build, "-E", &tests.join(" | ")]);
     match (number, one.number) {
         (Some(number), Some((_, variable))) => {
@@ -91,7 +95,7 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
             command.env(variable, number);
         }
         (Some(_), None) => return Err(format!("{name} takes no number")),
-        (None, _) if name == "sim" => {
+        (None, _) if simulated => {
             command.env("EXAI_SIM_SEEDS", "100000");
         }
         (None, _) => {}

@@ -266,6 +266,8 @@ impl Router {
                 self.count_in_flight(client, -1);
                 let what = "the server does not read what waits for it";
                 Self::overloaded(client, &id, Some(&server), what, now);
+                // Its place is free.
+                self.send_next(instance_id, now);
             }
             Some(Owner::Router(Errand::List { kind, .. })) => self.missed(&server, kind, now),
             Some(Owner::Router(

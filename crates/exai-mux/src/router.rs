@@ -131,6 +131,7 @@ impl Router {
         let busy = !self.gatherings.is_empty()
             || self.instances.values().any(|instance| {
                 !instance.in_flight.is_empty()
+                    || instance.waiting() > 0
                     || instance.ready().is_none()
                     || instance.idle_since.is_some()
                     || instance.retiring

@@ -53,7 +53,14 @@ impl World {
 
     pub(crate) fn open(&mut self, number: usize) {
         let time = self.time();
-        if !self.calm && !self.shims[number].killed {
+        let shim = &self.shims[number];
+        if self.calm || shim.killed {
+            return;
+        }
+        if shim.client.unanswered().next().is_some() {
+            // Who introduces himself anew gives up what he has asked for.
+            self.after(AGAIN, Event::Open(number));
+        } else {
             let line = self.shims[number].client.open(time);
             self.told_by_client(number, vec![line]);
         }
