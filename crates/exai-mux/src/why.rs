@@ -26,7 +26,7 @@ impl Router {
 
     fn all_declare(&self, clients: &[ClientId], declared: &str) -> bool {
         let mut all = clients.iter().filter_map(|client| self.clients.get(client)?.introduction());
-        all.all(|said| *said.capabilities == *declared)
+        !clients.is_empty() && all.all(|said| *said.capabilities == *declared)
     }
 
     fn of_instance(&self, server: &Server, instance: &Instance) -> String {
