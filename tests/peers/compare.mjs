@@ -264,6 +264,8 @@ async function transcript(way, scenario, bare, errors) {
     try {
         const run = new Run(client, wire);
         const initialize = [...wire.answers.values()];
+        // A daemon may know what the server says before it runs. No call can be answered without it.
+        await run.raw('tools/call', { name: 'there-is-no-such-tool', arguments: {} });
         await sleep(scenario.settle_ms ?? 100);
         if (scenario.reset) await run.raw('tools/call', { name: scenario.reset.tool, arguments: {} });
         wire.heard.length = 0;

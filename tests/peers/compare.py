@@ -318,6 +318,8 @@ async def transcript(way, scenario, bare, errors):
     async with connected(way, wire, scenario, bare, errors) as session:
         run = Run(session, wire)
         initialize = list(wire.answers.values())
+        # A daemon may know what the server says before it runs. No call can be answered without it.
+        await run.raw("tools/call", {"name": "there-is-no-such-tool", "arguments": {}})
         await anyio.sleep(scenario.get("settle_ms", 100) / 1000)
         if "reset" in scenario:
             await run.raw("tools/call", {"name": scenario["reset"]["tool"], "arguments": {}})

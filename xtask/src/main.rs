@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool of the developers talks to them")]
 
 mod bench;
+mod endure;
 mod peers;
 mod process;
 mod project;
@@ -42,6 +43,12 @@ const COMMANDS: &[Command] = &[
         about: "how fast and how small exai is, next to direct stdio",
         help: bench::HELP,
         run: bench::run,
+    },
+    Command {
+        name: "endure",
+        about: "figures that take long: a million calls, a thousand kills, hours of visitors",
+        help: endure::HELP,
+        run: endure::run,
     },
     Command { name: "windows", about: "check the Windows side", help: windows::HELP, run: windows::run },
 ];

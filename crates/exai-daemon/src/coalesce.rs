@@ -9,7 +9,7 @@ pub(crate) const MOST_LOGS: usize = 1000;
 /// Nothing longer is looked at: what is coalesced here is short.
 const LONGEST: usize = 4096;
 
-/// What becomes of a message while others wait before it.
+/// What becomes of a message for a client that does not read what is being written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Use {
     /// It must arrive.

@@ -11,8 +11,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use exai_config::Home;
@@ -21,8 +20,6 @@ use exai_mux::policy::Policy;
 use exai_os::private;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::Notify;
-use tokio_util::task::TaskTracker;
 
 const SCHEMA: u32 = 1;
 /// What a server says of itself is kept up to this size.
@@ -99,71 +96,10 @@ fn text((revision, known): &(u64, Discovery)) -> serde_json::Result<Vec<u8>> {
     })
 }
 
-/// Writes what is known, one file at a time. What changes while a file is being written is written once more after
-/// that, as it is then.
-#[derive(Debug, Default)]
-pub(crate) struct Store(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    unsaved: Mutex<BTreeMap<Arc<str>, (u64, Discovery)>>,
-    changed: Notify,
-    /// The store is gone: what is unsaved now is the last.
-    closing: AtomicBool,
-}
-
-impl Store {
-    /// Starts the task that writes. It ends after this store, when all is written.
-    pub(crate) fn start(home: Home, tasks: &TaskTracker) -> Self {
-        let store = Store::default();
-        let shared = store.0.clone();
-        tasks.spawn(async move {
-            loop {
-                let unsaved =
-                    std::mem::take(&mut *shared.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
-                if unsaved.is_empty() {
-                    if shared.closing.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    shared.changed.notified().await;
-                    continue;
-                }
-                let home = home.clone();
-                // The disk may be slow.
-                let written = tokio::task::spawn_blocking(move || {
-                    for (server, known) in &unsaved {
-                        write(&home, server, known);
-                    }
-                });
-                let _ = written.await;
-            }
-        });
-        store
-    }
-
-    pub(crate) fn keep(&self, server: Arc<str>, known: (u64, Discovery)) {
-        self.0.unsaved.lock().unwrap_or_else(PoisonError::into_inner).insert(server, known);
-        self.0.changed.notify_one();
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        self.0.closing.store(true, Ordering::Relaxed);
-        self.0.changed.notify_one();
-    }
-}
-
-fn write(home: &Home, server: &str, known: &(u64, Discovery)) {
-    let outcome = text(known).map_err(std::io::Error::other).and_then(|text| {
-        if text.len() > MOST_BYTES {
-            return Err(std::io::ErrorKind::FileTooLarge.into());
-        }
-        private::replace(&home.discovery(server), &text)
-    });
-    if let Err(error) = outcome {
-        tracing::warn!(server, %error, "what is known of it cannot be kept for the next daemon");
-    }
+/// The text of its file.
+pub(crate) fn file(known: &(u64, Discovery)) -> std::io::Result<Vec<u8>> {
+    let text = text(known).map_err(std::io::Error::other)?;
+    if text.len() > MOST_BYTES { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(text) }
 }
 
 #[cfg(test)]
@@ -189,7 +125,8 @@ mod tests {
         let home = Home::at(dir.path().join("home"));
         home.prepare().expect("a home");
         let name = policy(7).name;
-        write(&home, &name, &(7, known()));
+        private::replace(&home.discovery(&name), &file(&(7, known())).expect("a text"))
+            .expect("it is written");
         assert_eq!(load(&home, &[policy(7)]), [(name.clone(), known())]);
         assert_eq!(load(&home, &[policy(8)]), []);
         assert!(home.discovery(&name).exists(), "it may be configured so again");

@@ -6,28 +6,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use exai_config::{Config, ServerKind};
-use exai_mux::{About, ClientId, Discovery, Down, Effect, Endpoint, Event, InstanceId, Router};
+use exai_config::Config;
+use exai_mux::{About, ClientId, Discovery, Effect, Endpoint, Event, InstanceId, Router};
 use exai_os::{build, failpoint};
 use exai_proto::answer::{self, Failure, FailureData, Source};
-use exai_proto::documents::{Ps, ServerState, Servers, Status};
+use exai_proto::documents::{Ps, SCHEMA, ServerState, Servers, Status, Why};
 use exai_proto::link::ByeReason;
-use exai_proto::{Id, Kind, Message, ParseError};
-use exai_supervisor::outbox::Unsent;
-use exai_supervisor::{JobEvent, Line};
+use exai_proto::{Id, Kind, Message};
+use exai_supervisor::JobEvent;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
-use crate::builtin;
 use crate::counters::{Counters, Present};
 use crate::discovery;
-use crate::hosting::{self, Host, SERVER_BYTES, Started};
+use crate::hosting::{self, Host, Started};
 use crate::running::Running;
 use crate::sink::{LetGo, Sink};
 use crate::status::{ClientFacts, Facts, InstanceFacts};
 use crate::stopping::{self, Room, Stopping};
+use crate::store::Store;
 use crate::turns::Turn;
 use crate::upstream_http;
+use crate::verdicts::Verdicts;
+
+mod instances;
 
 /// How many events may wait. Whoever has more to say waits until there is room.
 const EVENTS: usize = 1024;
@@ -74,6 +76,10 @@ pub(crate) enum Question {
     Ps(oneshot::Sender<Ps>),
     Servers(oneshot::Sender<Servers>),
     Reload(oneshot::Sender<Result<(), String>>),
+    Why {
+        server: String,
+        reply: oneshot::Sender<Result<Why, String>>,
+    },
     RestartServer {
         server: String,
         reply: oneshot::Sender<Result<usize, String>>,
@@ -192,8 +198,9 @@ pub(crate) struct Hub {
     clients: HashMap<ClientId, Connected>,
     hosted: HashMap<InstanceId, Hosted>,
     restarts: HashMap<Arc<str>, u32>,
-    /// What is known of servers, for the next daemon.
-    discoveries: discovery::Store,
+    /// What is kept for the next daemon.
+    store: Store,
+    verdicts: Verdicts,
     counters: Counters,
     handle: HubHandle,
     jobs: mpsc::Sender<(InstanceId, JobEvent)>,
@@ -214,7 +221,8 @@ impl Hub {
         let (jobs, job_events) = mpsc::channel(EVENTS);
         // A nonce is random, and begins with more than 32 bits of it.
         let epoch = host.about.instance.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        let discoveries = discovery::Store::start(host.home.clone(), &host.tasks);
+        let store = Store::start(&host.tasks);
+        let verdicts = Verdicts::load(&host.home);
         let hub = Hub {
             router: Router::new(epoch.unwrap_or_default()),
             config,
@@ -222,7 +230,8 @@ impl Hub {
             clients: HashMap::new(),
             hosted: HashMap::new(),
             restarts: HashMap::new(),
-            discoveries,
+            store,
+            verdicts,
             counters: Counters::default(),
             handle,
             jobs,
@@ -372,6 +381,9 @@ impl Hub {
                 let (about, hub) = (self.host.about.clone(), self.handle.clone());
                 self.host.tasks.spawn_blocking(move || about.config.read_again(&hub, reply));
             }
+            Question::Why { server, reply } => {
+                let _ = reply.send(self.why(&server));
+            }
             Question::RestartServer { server, reply } => {
                 let known =
                     self.router.servers(Instant::now()).into_iter().find(|known| *known.name == *server);
@@ -387,9 +399,27 @@ impl Hub {
         }
     }
 
+    fn why(&self, server: &str) -> Result<Why, String> {
+        let unknown = || format!("no server is called \"{server}\"");
+        let mut sentences = self.router.why(server).ok_or_else(unknown)?;
+        if let Some(at) = self.verdicts.at(server) {
+            sentences.push(format!(
+                "measured on {at}; forgotten when its command, arguments or environment change"
+            ));
+        }
+        let share = hosting::shares(&self.config).get(server).copied().unwrap_or("shared").to_owned();
+        Ok(Why { schema: SCHEMA, server: server.to_owned(), share, sentences })
+    }
+
     fn configure(&mut self) {
         let policies = hosting::policies(&self.config);
         self.route(Event::Configured { policies: policies.clone() });
+        self.verdicts.keep_only(&policies);
+        for policy in &policies {
+            if let Some(traits) = self.verdicts.of(policy) {
+                self.route(Event::Traits { server: policy.name.clone(), traits });
+            }
+        }
         let (home, hub) = (self.host.home.clone(), self.handle.clone());
         self.host.tasks.spawn(async move {
             let loaded = tokio::task::spawn_blocking(move || discovery::load(&home, &policies)).await;
@@ -437,7 +467,14 @@ impl Hub {
             Effect::Learned { server } => {
                 let configured = self.config.servers.get(&server).is_some();
                 if let Some(known) = self.router.discovery(&server).filter(|_| configured) {
-                    self.discoveries.keep(server, known);
+                    self.store.keep(self.host.home.discovery(&server), move || discovery::file(&known));
+                }
+            }
+            Effect::Measured { server } => {
+                if let Some(traits) = self.router.traits(&server) {
+                    self.verdicts.note(&server, &traits);
+                    let verdicts = self.verdicts.clone();
+                    self.store.keep(self.host.home.verdicts(), move || verdicts.file());
                 }
             }
             Effect::Repeatable { client, tools } => {
@@ -450,32 +487,6 @@ impl Hub {
         }
     }
 
-    /// Stops an instance that is of no use; the router hears at once that it is gone.
-    fn give_up(&mut self, instance: InstanceId, reason: String, grace: Duration) {
-        let why = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
-            Some(Body::Running(running) | Body::Stopping(running)) => {
-                Down { reason: running.explained(reason), stderr_tail: running.stderr_tail() }
-            }
-            Some(Body::Waiting | Body::Spawning | Body::Unwanted | Body::Builtin) | None => {
-                Down::because(reason)
-            }
-        };
-        self.stop_instance(instance, grace);
-        self.pending.push_back(Event::Down { instance, why });
-    }
-
-    fn unserved(&mut self, instance: InstanceId) {
-        let Some(hosted) = self.hosted.get(&instance) else { return };
-        if !matches!(hosted.body, Body::Running(_)) {
-            return;
-        }
-        tracing::warn!(server = %hosted.server, "the server is gone, its launcher lives on: ended");
-        *self.restarts.entry(hosted.server.clone()).or_default() += 1;
-        // Who would use the time is gone.
-        self.give_up(instance, "ended, though what had started it lives on".to_owned(), Duration::ZERO);
-        self.run_pending();
-    }
-
     fn to_client(&mut self, client: ClientId, bytes: Bytes, about: About) {
         let Some(connected) = self.clients.get(&client) else { return };
         if let About::Answer(id) = &about {
@@ -484,223 +495,6 @@ impl Hub {
         if let Err(slow) = connected.sink.send(bytes, about) {
             tracing::warn!(%client, queued = slow.queued, "too much waits for this client");
             self.let_go(client, LetGo::Slow);
-        }
-    }
-
-    fn to_server(&mut self, instance: InstanceId, bytes: Bytes, number: Option<u64>) {
-        let sent = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
-            Some(Body::Running(running)) => running.send(bytes.clone(), number),
-            Some(Body::Builtin) => {
-                self.ask_builtin(instance, bytes.clone());
-                Ok(())
-            }
-            Some(Body::Waiting | Body::Spawning | Body::Unwanted | Body::Stopping(_)) | None => {
-                Err(Unsent::Closed)
-            }
-        };
-        if let Err(unsent) = sent {
-            tracing::debug!(?instance, %unsent, "not sent");
-            let why = match unsent {
-                Unsent::Full { .. } => exai_mux::Unsent::Full,
-                Unsent::Closed => exai_mux::Unsent::Ending(bytes),
-            };
-            self.pending.extend(number.map(|number| Event::Unsent { instance, number, why }));
-        }
-    }
-
-    fn ask_builtin(&mut self, instance: InstanceId, bytes: Bytes) {
-        let facts = self.facts();
-        let config = self.config.clone();
-        let handle = self.handle.clone();
-        self.host.tasks.spawn(async move {
-            let answered = tokio::task::spawn_blocking(move || builtin::answer(&bytes, &config, &facts));
-            if let Ok(Some(message)) = answered.await {
-                // The hub is gone only when the daemon is.
-                let _ = handle.send(HubEvent::Builtin { instance, message }).await;
-            }
-        });
-    }
-
-    fn start(&mut self, instance: InstanceId, server: &Arc<str>, number: u32) {
-        if self.stopping.as_ref().is_some_and(|stopping| !stopping.starts()) {
-            let reason = "could not be started: the daemon is stopping".to_owned();
-            let why = Down::because(reason);
-            return self.pending.push_back(Event::Down { instance, why });
-        }
-        let has_port = self.has_port(server);
-        let another = self.hosted.values().any(|hosted| hosted.server == *server);
-        let body = if has_port && another {
-            Body::Waiting
-        } else if let Some(config) = self.config.servers.get(server) {
-            tracing::info!(%server, number, "starting");
-            self.host.start(instance, (server, number), config.clone(), &self.handle, &self.jobs);
-            Body::Spawning
-        } else {
-            self.pending.push_back(Event::Up { instance });
-            Body::Builtin
-        };
-        let started_at = jiff::Timestamp::now();
-        self.hosted.insert(instance, Hosted { server: server.clone(), number, started_at, body });
-    }
-
-    /// Whether a server opens a port of its own, which only one instance at a time can have.
-    fn has_port(&self, server: &str) -> bool {
-        self.config.servers.get(server).is_some_and(|config| config.kind() == ServerKind::Listening)
-    }
-
-    /// An instance of a server is gone: one that waited for that can start.
-    fn start_waiting(&mut self, server: &Arc<str>) {
-        let waits = |hosted: &Hosted| hosted.server == *server && matches!(hosted.body, Body::Waiting);
-        let Some(instance) = self.hosted.iter().filter(|(_, it)| waits(it)).map(|(&id, _)| id).min() else {
-            return;
-        };
-        if let Some(waiting) = self.hosted.remove(&instance) {
-            self.start(instance, server, waiting.number);
-            self.run_pending();
-        }
-    }
-
-    fn upstream(&mut self, instance: InstanceId, event: upstream_http::Event) {
-        let grace = self.grace();
-        let Some(Hosted { body, server, .. }) = self.hosted.get_mut(&instance) else { return };
-        match (event, body) {
-            (upstream_http::Event::Up, Body::Running(_)) => self.route(Event::Up { instance }),
-            (upstream_http::Event::Said(line), Body::Running(_)) => self.line(instance, line),
-            (upstream_http::Event::Failed(reason), Body::Running(running)) => {
-                tracing::warn!(%server, reason, "failed");
-                *self.restarts.entry(server.clone()).or_default() += 1;
-                running.no_session();
-                self.give_up(instance, reason, grace);
-                self.run_pending();
-            }
-            // It failed or ended its session while it was being stopped.
-            (
-                upstream_http::Event::Closed | upstream_http::Event::Failed(_),
-                Body::Running(running) | Body::Stopping(running),
-            ) => {
-                running.no_session();
-                running.stop(grace);
-            }
-            (_, _) => {}
-        }
-    }
-
-    fn spawned(&mut self, instance: InstanceId, outcome: Result<Box<Started>, String>) {
-        let grace = self.grace();
-        let Some(hosted) = self.hosted.get_mut(&instance) else {
-            // It has ended already.
-            if let Ok(started) = outcome {
-                self.host.watch.never_mind(started.record);
-            }
-            return;
-        };
-        let running = match outcome {
-            Ok(started) => {
-                let Started { job, record, max_processes, reached } = *started;
-                self.host.watch.track(instance, record, &job, max_processes);
-                let http = reached.map(|reached| {
-                    let whose = (hosted.server.clone(), instance);
-                    let (watch, hub) = (self.host.watch.clone(), self.handle.clone());
-                    reached.start(whose, watch, hub, SERVER_BYTES, &self.host.tasks)
-                });
-                Running::new(job, http)
-            }
-            Err(reason) => {
-                tracing::warn!(server = %hosted.server, reason, "could not be started");
-                let server = hosted.server.clone();
-                self.hosted.remove(&instance);
-                self.route(Event::Down { instance, why: Down::because(reason) });
-                return self.start_waiting(&server);
-            }
-        };
-        if matches!(hosted.body, Body::Unwanted) {
-            running.stop(grace);
-            hosted.body = Body::Stopping(running);
-        } else {
-            let is_up = running.is_up();
-            hosted.body = Body::Running(running);
-            if is_up {
-                self.route(Event::Up { instance });
-            }
-        }
-    }
-
-    /// How long a server may take for each step of its end: less when a person waits for all of them.
-    fn grace(&self) -> Duration {
-        if self.stopping.is_some() { HURRY } else { exai_supervisor::job::GRACE }
-    }
-
-    fn stop_instance(&mut self, instance: InstanceId, grace: Duration) {
-        let Some(mut hosted) = self.hosted.remove(&instance) else { return };
-        hosted.body = match hosted.body {
-            Body::Running(running) => {
-                tracing::info!(server = %hosted.server, pid = running.root_pid(), "stopping");
-                running.stop(grace);
-                Body::Stopping(running)
-            }
-            Body::Spawning => Body::Unwanted,
-            Body::Waiting | Body::Builtin => return,
-            body @ (Body::Unwanted | Body::Stopping(_)) => body,
-        };
-        self.hosted.insert(instance, hosted);
-    }
-
-    fn job(&mut self, instance: InstanceId, event: JobEvent) {
-        match event {
-            JobEvent::Lines(lines) => {
-                for line in lines {
-                    self.line(instance, line);
-                }
-            }
-            JobEvent::Ended(ended) => {
-                if !ended.left.is_empty() {
-                    tracing::error!(left = ?ended.left, "processes of a server could not be ended");
-                }
-                self.host.watch.forget(instance, &ended.left);
-                let mut why = Down { reason: ended.reason, stderr_tail: ended.stderr_tail };
-                let hosted = self.hosted.remove(&instance);
-                if let Some(hosted) = &hosted {
-                    tracing::info!(server = %hosted.server, reason = why.reason, "ended");
-                    // What was stopped on purpose is no restart.
-                    if let Body::Running(running) = &hosted.body {
-                        why.reason = running.explained(why.reason);
-                        *self.restarts.entry(hosted.server.clone()).or_default() += 1;
-                    }
-                }
-                self.route(Event::Down { instance, why });
-                if let Some(hosted) = hosted {
-                    self.start_waiting(&hosted.server);
-                }
-            }
-        }
-    }
-
-    fn line(&mut self, instance: InstanceId, line: Line) {
-        match line {
-            Line::Whole(bytes) => match Message::parse(bytes.clone()) {
-                Ok(message) => self.route(Event::FromServer { instance, message }),
-                Err(ParseError::Batch) => {
-                    let parts = exai_proto::envelope::split_batch(&bytes).unwrap_or_default();
-                    // A batch within a batch is no message.
-                    for message in parts.into_iter().filter_map(|part| Message::parse(part).ok()) {
-                        self.route(Event::FromServer { instance, message });
-                    }
-                }
-                Err(error) => {
-                    let server = self.hosted.get(&instance).map(|hosted| hosted.server.clone());
-                    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(120)]).into_owned();
-                    tracing::debug!(?server, %error, start, "a line on stdout is no message");
-                }
-            },
-            Line::TooLong(start) => {
-                tracing::warn!(?instance, "a message of a server is longer than 32 MiB");
-                if let Some(id) = exai_proto::envelope::peek_id(&start) {
-                    // The router sees an answer with an error in its place.
-                    let data = FailureData::new(Source::Daemon, Failure::AnswerTooLarge);
-                    let bytes = answer::failure(&id, "the server's answer is longer than 32 MiB", &data);
-                    self.line(instance, Line::Whole(bytes));
-                }
-            }
         }
     }
 

@@ -159,6 +159,10 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
                 Err(panic) => FromDaemon::Error { reason: format!("BUG: {panic}") },
             }
         }
+        Ok(ToDaemon::Why { server }) => match hub.ask(|reply| Question::Why { server, reply }).await? {
+            Ok(why) => FromDaemon::Why { why },
+            Err(reason) => FromDaemon::Error { reason },
+        },
         Ok(ToDaemon::Replace { build }) => {
             match hub.ask(|reply| Question::MakeRoom { build, reply }).await? {
                 // Its answer is the bye.
@@ -167,7 +171,6 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
                 Room::Refused { reason } => FromDaemon::Error { reason },
             }
         }
-        Ok(ToDaemon::Why { .. }) => FromDaemon::Error { reason: "this version cannot do that".to_owned() },
         Err(error) => FromDaemon::Error { reason: format!("not a control message of this version: {error}") },
     };
     controls.replies.send(reply).await.map_err(|_| Gone)

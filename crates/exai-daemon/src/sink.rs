@@ -58,9 +58,9 @@ pub(crate) enum Farewell {
 }
 
 impl Socket {
-    /// While nothing waits, everything is sent. Otherwise what is no answer may make others useless, or be useless.
+    /// To who reads, everything is sent. To others what is no answer may make what waits useless, or be useless.
     fn push(&self, bytes: Bytes, about: &About) -> Result<(), Unsent> {
-        if matches!(about, About::Answer(_)) || self.outbox.queued() == 0 {
+        if matches!(about, About::Answer(_)) || !self.outbox.is_stalled() {
             return self.outbox.push(bytes);
         }
         match coalesce::weigh(&bytes) {

@@ -251,6 +251,7 @@ impl Facts {
             era: view.version.clone(),
             share: self.shares.get(&view.name).copied().unwrap_or("shared").to_owned(),
             reason: view.health.reason().map(str::to_owned),
+            stderr_tail: view.health.stderr_tail().map(str::to_owned),
             instances,
         }
     }

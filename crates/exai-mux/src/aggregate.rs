@@ -13,7 +13,7 @@ use exai_proto::{Id, Kind as Shape, Message, answer};
 use crate::catalogue::{Gathering, Kind, Then};
 use crate::discovery;
 use crate::downstream::Request;
-use crate::event::{About, ClientId, Endpoint, InstanceId};
+use crate::event::{About, ClientId, Effect, Endpoint, InstanceId};
 use crate::instance::{Errand, Offer, Owner, Phase, Waiting};
 use crate::level::Level;
 use crate::names;
@@ -276,7 +276,7 @@ impl Router {
     /// Where a list is to come from now.
     fn source_of_list(&mut self, client: ClientId, name: &Arc<str>, kind: Kind, now: &mut Now<'_>) -> Source {
         let Some(key) = self.share_key(client, name) else { return Source::Memory };
-        let own = self.shared.get(&(name.clone(), key.clone())).copied();
+        let own = self.instance_of_key(name, &key);
         let running = own.or_else(|| {
             let of_server = self.instances.iter().filter(|(_, one)| one.server == *name && !one.retiring);
             of_server.filter(|(_, instance)| instance.ready().is_some()).map(|(&id, _)| id).min()
@@ -375,7 +375,10 @@ impl Router {
                 let write = |number| answer::request(number, kind.method(), &params);
                 self.send_request(instance_id, owner, write, now);
             }
-            _ => self.learn(&server, kind, items, now),
+            _ => {
+                self.measure(instance_id, kind, &items, now);
+                self.learn(&server, kind, items, now);
+            }
         }
     }
 
@@ -400,8 +403,18 @@ impl Router {
         let array = json::find(text, result.clone(), kind.key());
         let items = array.into_iter().flat_map(|array| json::elements(text, array)).take(MOST_ITEMS);
         // Copied: a slice would keep the whole message in memory.
-        let items = items.map(|item| Bytes::copy_from_slice(&text[item])).collect();
+        let items: Vec<Bytes> = items.map(|item| Bytes::copy_from_slice(&text[item])).collect();
+        self.measure(instance_id, kind, &items, now);
         self.learn(&server, kind, items, now);
+    }
+
+    /// Notes what a run has listed to whom.
+    fn measure(&mut self, instance_id: InstanceId, kind: Kind, items: &[Bytes], now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get(&instance_id) else { return };
+        let (server, declared) = (instance.server.clone(), instance.key.capabilities.clone());
+        if self.server_mut(&server).is_some_and(|known| known.measured.listed(&declared, kind, items)) {
+            now.effects.push(Effect::Measured { server });
+        }
     }
 
     fn learn(&mut self, server: &Arc<str>, kind: Kind, items: Vec<Bytes>, now: &mut Now<'_>) {

@@ -1,12 +1,13 @@
 //! What the router knows of one client.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use exai_proto::{Id, Message, json};
 
 use crate::event::{Endpoint, InstanceId};
 use crate::level::Level;
+use crate::traits::{self, ASKS, Ask};
 
 /// How many requests of one client may be under way. A client beyond it gets -31003.
 pub(crate) const MOST_IN_FLIGHT: u32 = 1024;
@@ -42,6 +43,8 @@ pub(crate) enum Session {
 pub(crate) struct Introduction {
     pub(crate) version: String,
     pub(crate) capabilities: Arc<str>,
+    /// The same one by one: what it can be asked for.
+    pub(crate) can: BTreeMap<Ask, String>,
     pub(crate) name: Option<String>,
     pub(crate) build: Option<String>,
 }
@@ -106,9 +109,11 @@ impl Introduction {
             json::string(text, place).map(std::borrow::Cow::into_owned)
         };
         let capabilities = json::find(text, params.clone(), "capabilities");
+        let declared = declared(capabilities.map_or(&b"{}"[..], |place| &text[place]));
         Some(Introduction {
             version: member(&["protocolVersion"])?,
-            capabilities: declared(capabilities.map_or(&b"{}"[..], |place| &text[place])).into(),
+            can: traits::capabilities(&declared),
+            capabilities: declared.into(),
             name: member(&["clientInfo", "name"]),
             build: member(&["clientInfo", "version"]),
         })
@@ -118,7 +123,7 @@ impl Introduction {
 /// The capabilities that decide which clients can share a server, with sorted keys.
 fn declared(capabilities: &[u8]) -> String {
     let all: serde_json::Value = serde_json::from_slice(capabilities).unwrap_or_default();
-    let kept = ["elicitation", "roots", "sampling"].into_iter().filter_map(|key| {
+    let kept = ASKS.into_iter().map(Ask::capability).filter_map(|key| {
         all.get(key).filter(|value| !value.is_null()).map(|value| (key.to_owned(), value.clone()))
     });
     serde_json::Value::Object(kept.collect()).to_string()

@@ -119,8 +119,8 @@ impl Router {
     /// started just now is then told to whoever calls it.
     pub(crate) fn introduce_to(&mut self, client_id: ClientId, server: &str, id: Id, now: &mut Now<'_>) {
         let key = self.share_key(client_id, server);
-        let own = key.and_then(|key| self.shared.get(&(server.into(), key)));
-        let own = own.and_then(|instance| self.instances.get(instance)?.ready().cloned());
+        let own = key.and_then(|key| self.instance_of_key(&server.into(), &key));
+        let own = own.and_then(|instance| self.instances.get(&instance)?.ready().cloned());
         let Some(said) = own.or_else(|| self.server(server)?.said.clone()) else {
             if let Some(instance) = self.instance_for(client_id, server, &id, now) {
                 self.introduce_or_wait(client_id, id, instance, now);

@@ -8,6 +8,7 @@ use exai_proto::{Id, Message};
 
 use crate::discovery::Discovery;
 use crate::policy::Policy;
+use crate::traits::Traits;
 
 /// One conversation with a client. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +47,13 @@ pub enum Event {
         server: Arc<str>,
         /// What it said.
         discovery: Discovery,
+    },
+    /// What was measured about a server before this router was there.
+    Traits {
+        /// Its name.
+        server: Arc<str>,
+        /// What was seen.
+        traits: Traits,
     },
     /// A client connected.
     Opened {
@@ -197,6 +205,11 @@ pub enum Effect {
     },
     /// What is known of a server has changed: see [`crate::Router::discovery`].
     Learned {
+        /// Its name.
+        server: Arc<str>,
+    },
+    /// Something new was measured about a server: see [`crate::Router::traits`].
+    Measured {
         /// Its name.
         server: Arc<str>,
     },

@@ -39,6 +39,8 @@ pub(crate) struct Instance {
     pub(crate) level: Option<Level>,
     /// Who listens to which resource.
     pub(crate) subscribers: HashMap<String, Vec<ClientId>>,
+    /// When it had answered `initialize`; taken when its silence was noted.
+    pub(crate) ready_since: Option<Instant>,
     /// It was taken out of use: see [`crate::retire`].
     pub(crate) retiring: bool,
     /// Whether it has answered a client.
@@ -201,6 +203,8 @@ pub(crate) enum Errand {
     },
     /// Nobody waits for the answer any more.
     Forgotten,
+    /// The same, and the server was told so.
+    Cancelled,
 }
 
 impl Instance {
@@ -219,6 +223,7 @@ impl Instance {
             idle_since: Some(time),
             level: None,
             subscribers: HashMap::new(),
+            ready_since: None,
             retiring: false,
             served: false,
             said_stray: false,

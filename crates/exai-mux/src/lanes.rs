@@ -50,6 +50,8 @@ pub(crate) struct Lanes {
     /// Whose turn it is. Holds those who have something waiting.
     turns: VecDeque<ClientId>,
     bytes: usize,
+    /// Requests of one client at a time: the server asks, and does not say whom.
+    exclusive: bool,
     /// The server reads no more: what waits goes to the next run.
     closed: bool,
 }
@@ -57,11 +59,16 @@ pub(crate) struct Lanes {
 impl Lanes {
     /// Whether a request that comes now may go on at once.
     pub(crate) fn is_free(&self, client: ClientId) -> bool {
-        self.may_send(client) && !self.waiting.contains_key(&client)
+        let first = if self.exclusive { self.turns.is_empty() } else { !self.waiting.contains_key(&client) };
+        first && self.may_send(client)
     }
 
     fn may_send(&self, client: ClientId) -> bool {
-        !self.closed && (self.all_open < WINDOW || self.open.get(&client).is_none_or(|open| *open < SHARE))
+        let open = self.open.get(&client).copied().unwrap_or_default();
+        if self.exclusive && open != self.all_open {
+            return false;
+        }
+        !self.closed && (self.all_open < WINDOW || open < SHARE)
     }
 
     /// The server has got a request.
@@ -86,6 +93,20 @@ impl Lanes {
         self.closed = true;
     }
 
+    /// From here on it gets the requests of one client at a time.
+    pub(crate) fn make_exclusive(&mut self) {
+        self.exclusive = true;
+    }
+
+    /// Whether the server works for more than one client now.
+    pub(crate) fn serves_several(&self) -> bool {
+        self.open.len() > 1
+    }
+
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.exclusive
+    }
+
     /// Whether one more may wait.
     pub(crate) fn has_room(&self, held: &Held) -> bool {
         self.bytes + held.message.bytes().len() <= MOST_BYTES
@@ -104,7 +125,9 @@ impl Lanes {
 
     /// The next that may go on.
     pub(crate) fn next(&mut self) -> Option<Held> {
-        let at = self.turns.iter().position(|client| self.may_send(*client))?;
+        // Where clients wait for each other, nobody overtakes: who has the server now would keep it for ever.
+        let most = if self.exclusive { 1 } else { self.turns.len() };
+        let at = self.turns.iter().take(most).position(|client| self.may_send(*client))?;
         let client = self.turns.remove(at)?;
         let lane = self.waiting.get_mut(&client)?;
         let (held, _) = lane.pop_front()?;
@@ -219,6 +242,26 @@ mod tests {
         let expected = [(1, "0"), (2, "0"), (1, "1"), (2, "1"), (1, "2")];
         assert_eq!(order, expected.map(|(client, id)| (client, id.to_owned())));
         assert_eq!((lanes.len(), lanes.bytes, lanes.turns.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn where_it_must_be_known_who_is_meant_clients_wait_for_each_other() {
+        let (mut lanes, now) = (Lanes::default(), Instant::now());
+        lanes.opened(ClientId(1));
+        lanes.opened(ClientId(2));
+        lanes.make_exclusive();
+        assert!(!lanes.is_free(ClientId(1)) && !lanes.is_free(ClientId(2)), "two are there from before");
+        lanes.finished(ClientId(2));
+        assert!(lanes.is_free(ClientId(1)), "it has the server to itself");
+        lanes.wait(held(2, 1), now);
+        assert!(!lanes.is_free(ClientId(1)), "others are waiting");
+        lanes.wait(held(1, 2), now);
+        assert_eq!(next(&mut lanes), None, "nobody overtakes");
+        lanes.finished(ClientId(1));
+        assert_eq!(next(&mut lanes), Some((2, "1".to_owned())));
+        assert_eq!(next(&mut lanes), None);
+        lanes.finished(ClientId(2));
+        assert_eq!(next(&mut lanes), Some((1, "2".to_owned())));
     }
 
     #[test]

@@ -22,28 +22,34 @@
 //! - Whatever needs a running server waits in the instance until it is ready, or is answered with -31006.
 //!
 //! The files follow the way of a message: [`downstream`] (from clients), [`upstream`] (from servers),
-//! [`aggregate`] (one client, all servers), [`lifecycle`] (starts, ends, time).
+//! [`aggregate`] (one client, all servers), [`sharing`] (who is served by which instance), [`opening`] and [`endings`]
+//! (starts, ends, time).
 
 mod aggregate;
 mod catalogue;
 mod client;
+mod configure;
 pub mod counts;
 mod discovery;
 mod downstream;
+mod endings;
 mod event;
 mod health;
 mod instance;
 mod lanes;
 mod level;
-mod lifecycle;
 pub mod names;
+mod opening;
 mod params;
 pub mod policy;
 mod repeat;
 mod retire;
 mod router;
+mod sharing;
+pub mod traits;
 mod upstream;
 pub mod view;
+mod why;
 
 pub use discovery::Discovery;
 pub use event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, Unsent};

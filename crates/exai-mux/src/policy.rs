@@ -98,8 +98,17 @@ pub struct ShareKey {
     /// What is declared to the server: the client's roots, sampling and elicitation capabilities, as JSON
     /// with sorted keys. A server is told once, for all its clients, so they must agree.
     pub capabilities: Arc<str>,
+    /// It makes no difference what was declared: any instance that is nobody's own will do.
+    pub any: bool,
     /// The client, where it has an instance to itself.
     pub client: Option<ClientId>,
+}
+
+impl ShareKey {
+    /// The key of all clients that declare this.
+    pub(crate) fn common(capabilities: impl Into<Arc<str>>) -> Self {
+        ShareKey { capabilities: capabilities.into(), any: false, client: None }
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId};
 use crate::health::{Health, State};
 use crate::instance::{InFlight, Instance, Owner, Ready};
 use crate::policy::{CALL_LIMIT, Policy, ShareKey};
+use crate::traits::{Measured, Traits};
 
 /// How often [`Event::Tick`] is due while anything has a deadline.
 const TICK: Duration = Duration::from_millis(250);
@@ -40,6 +41,8 @@ pub(crate) struct Server {
     pub(crate) next_number: u32,
     /// What it answered to `initialize` the last time.
     pub(crate) said: Option<Ready>,
+    /// What it was seen to do.
+    pub(crate) measured: Measured,
     /// Clients that had subscribed to resources of a run that ended: it is started for them again, and they are told
     /// that they may have missed something.
     pub(crate) interrupted: BTreeSet<ClientId>,
@@ -106,6 +109,11 @@ impl Router {
             Event::Opened { client, endpoint } => {
                 self.clients.insert(client, Client::new(endpoint, self.first_ask));
             }
+            Event::Traits { server, traits } => {
+                if let Some(server) = self.server_mut(&server) {
+                    server.measured.remember(traits);
+                }
+            }
             Event::Known { server, discovery } => self.known(&server, discovery),
             Event::Closed { client } => self.closed(client, now),
             Event::Up { instance } => self.up(instance, now),
@@ -123,11 +131,15 @@ impl Router {
         let busy = !self.gatherings.is_empty()
             || self.instances.values().any(|instance| {
                 !instance.in_flight.is_empty()
+                    || instance.waiting() > 0
                     || instance.ready().is_none()
                     || instance.idle_since.is_some()
                     || instance.retiring
             });
-        let tick = busy.then(|| time + TICK);
+        // Who waits for an answer is told when its time is over, not up to a tick later.
+        let ready = self.instances.values().filter(|instance| instance.ready().is_some());
+        let answers = ready.flat_map(|instance| instance.in_flight.values()).map(|request| request.deadline);
+        let tick = busy.then(|| answers.min().map_or(time + TICK, |first| first.clamp(time, time + TICK)));
         let waited_for = self.servers.iter().filter(|server| self.is_wanted(server));
         let tries = waited_for.filter_map(|server| match server.health.state() {
             State::Well => Some(time),
@@ -135,6 +147,12 @@ impl Router {
             State::Failed { .. } => None,
         });
         tries.chain(tick).min()
+    }
+
+    /// What was measured about a server, with the revision of its policy that it was seen under.
+    pub fn traits(&self, server: &str) -> Option<(u64, Traits)> {
+        let server = self.server(server)?;
+        Some((server.policy.revision, server.measured.traits().clone()))
     }
 
     /// Whether a request of any client is under way.

@@ -9,13 +9,14 @@ use exai_proto::json::{self, Edit};
 use exai_proto::{Id, Kind as Shape, Message};
 
 use crate::catalogue::{KINDS, Kind};
-use crate::client::Asked;
+use crate::client::{Asked, Client};
 use crate::downstream::number;
 use crate::event::{About, ClientId, Effect, InstanceId};
 use crate::instance::{Errand, InFlight, Owner, Wish};
 use crate::level::Level;
 use crate::params::{AMBIGUOUS, Params};
 use crate::router::{Now, Router};
+use crate::traits::{Ask, SETTLED};
 
 /// What a server is told whose question nobody answers any more.
 const GONE: &str = "the client that was asked is gone";
@@ -56,6 +57,7 @@ impl Router {
         match owner {
             Owner::Client { client, id: own, wish, cancelled, .. } => {
                 instance.served = true;
+                self.note_silence(instance_id, now);
                 self.request_ended(client, cancelled);
                 let mut edits = vec![Edit { at: id.clone(), with: own.as_json().to_vec() }];
                 if let Outcome::Result(result) = outcome {
@@ -78,7 +80,7 @@ impl Router {
                 let answered = message.bytes().len();
                 now.effects.push(Effect::Pinged { instance: instance_id, sent, answered });
             }
-            Owner::Router(Errand::Forgotten) => {}
+            Owner::Router(Errand::Forgotten | Errand::Cancelled) => {}
         }
         // Now there is room for one more.
         self.send_next(instance_id, now);
@@ -224,11 +226,23 @@ impl Router {
             tracing::debug!(?instance_id, method = message.str_at(method), "refused: {AMBIGUOUS}");
             return now.to_server(instance_id, answer::error(&own, -32602, AMBIGUOUS));
         };
-        let Some(instance) = self.instances.get(&instance_id) else { return };
+        let ask = Ask::of_method(message.str_at(method));
+        self.note_ask(instance_id, ask, now);
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let Some((client_id, request)) = instance.sole_client() else {
-            let text = "exai cannot tell which client this request is meant for; set share = \"client\" for this server";
+            // Never a guess. If several wait for it, it will be known from now on whom it means.
+            if instance.lanes.serves_several() {
+                instance.lanes.make_exclusive();
+            }
+            let text = "exai cannot tell which client this request is meant for; share = \"client\" gives each its own";
             return now.to_server(instance_id, answer::error(&own, -32603, text));
         };
+        let client = self.clients.get(&client_id);
+        let can = client.and_then(Client::introduction).map(|said| &said.can);
+        if ask.is_some_and(|ask| can.is_some_and(|can| !can.contains_key(&ask))) {
+            let text = format!("Method not found: the client cannot do {}", message.str_at(method));
+            return now.to_server(instance_id, answer::error(&own, -32601, &text));
+        }
         let Some(client) = self.clients.get_mut(&client_id) else {
             return now.to_server(instance_id, answer::error(&own, -32603, GONE));
         };
@@ -242,6 +256,30 @@ impl Router {
         client.asked.insert(number, Asked { instance: instance_id, id: own, token });
         let about = request.map_or(About::Session, About::During);
         now.to_client(client_id, message.edited(edits), about);
+    }
+
+    /// A run works: what was declared to it a while ago has made it ask for nothing.
+    fn note_silence(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        if instance.ready_since.take_if(|since| *since + SETTLED <= now.time).is_none() {
+            return;
+        }
+        let (server, declared) = (instance.server.clone(), instance.key.capabilities.clone());
+        if self.server_mut(&server).is_some_and(|known| known.measured.kept_silent(&declared)) {
+            now.effects.push(Effect::Measured { server });
+        }
+    }
+
+    /// Remembers that a server asks: who can be asked gets a run to himself from now on.
+    fn note_ask(&mut self, instance_id: InstanceId, ask: Option<Ask>, now: &mut Now<'_>) {
+        let Some(server) = self.instances.get(&instance_id).map(|instance| instance.server.clone()) else {
+            return;
+        };
+        if let Some(ask) = ask
+            && self.server_mut(&server).is_some_and(|known| known.measured.asked(ask))
+        {
+            now.effects.push(Effect::Measured { server });
+        }
     }
 
     /// Tells a server that a client will not answer any more.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::event::{ClientId, InstanceId};
+use crate::event::{ClientId, Down, InstanceId};
 use crate::health::{Health, State};
 use crate::instance::Phase;
 use crate::router::Router;
@@ -43,10 +43,10 @@ pub struct ServerView {
 pub enum HealthView {
     /// It may.
     Well,
-    /// It failed a moment ago, and is held back: why.
-    Resting(String),
-    /// It ended too often, and is not started again: why.
-    Failed(String),
+    /// It failed a moment ago, and is held back.
+    Resting(Down),
+    /// It ended too often, and is not started again.
+    Failed(Down),
 }
 
 /// One instance.
@@ -71,17 +71,26 @@ pub struct InstanceView {
 impl HealthView {
     fn of(health: &Health, time: Instant) -> Self {
         match health.state() {
-            State::Resting { why, until } if *until > time => HealthView::Resting(why.reason.clone()),
-            State::Failed { why } => HealthView::Failed(why.reason.clone()),
+            State::Resting { why, until } if *until > time => HealthView::Resting(why.clone()),
+            State::Failed { why } => HealthView::Failed(why.clone()),
             State::Resting { .. } | State::Well => HealthView::Well,
         }
     }
 
     /// Why it may not be started.
     pub fn reason(&self) -> Option<&str> {
+        self.why().map(|why| &*why.reason)
+    }
+
+    /// What it wrote to stderr before it failed.
+    pub fn stderr_tail(&self) -> Option<&str> {
+        self.why().map(|why| &*why.stderr_tail).filter(|tail| !tail.is_empty())
+    }
+
+    fn why(&self) -> Option<&Down> {
         match self {
             HealthView::Well => None,
-            HealthView::Resting(reason) | HealthView::Failed(reason) => Some(reason),
+            HealthView::Resting(why) | HealthView::Failed(why) => Some(why),
         }
     }
 }

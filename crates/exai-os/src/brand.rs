@@ -52,7 +52,8 @@ impl Brand {
         self.0
     }
 
-    pub(crate) fn from_number(number: u64) -> Self {
+    /// The brand that is this limit.
+    pub fn from_number(number: u64) -> Self {
         Brand(number)
     }
 }

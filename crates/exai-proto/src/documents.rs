@@ -183,6 +183,9 @@ pub struct Server {
     /// Why it failed last, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What it wrote to stderr before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr_tail: Option<String>,
     /// Its running instances.
     pub instances: Vec<Instance>,
 }

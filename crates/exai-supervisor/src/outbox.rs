@@ -214,6 +214,12 @@ impl Outbox {
         }
     }
 
+    /// Whether a batch is being written: the reader has not taken all of it yet. Where the drain is emptied on the same
+    /// thread it is not seen in the middle of a write that does not have to wait.
+    pub fn is_stalled(&self) -> bool {
+        self.shared.state().taken > 0
+    }
+
     /// How many bytes wait, those being written included.
     pub fn queued(&self) -> usize {
         self.shared.state().bytes
@@ -324,7 +330,9 @@ mod tests {
         outbox.push_latest(b"b", Bytes::from_static(b"b1")).unwrap();
         // Before the answer it would tell of a change that the answer knows nothing of.
         outbox.push_latest(b"a", Bytes::from_static(b"a2")).unwrap();
+        assert!(!outbox.is_stalled());
         assert_eq!(drained(&outbox, &mut drain).await, ["answer", "b1", "a2"]);
+        assert!(outbox.is_stalled());
         outbox.push_latest(b"a", Bytes::from_static(b"a3")).unwrap();
         assert_eq!(drained(&outbox, &mut drain).await, ["a3"], "what is being written is left alone");
     }

@@ -7,7 +7,9 @@ mod eventually;
 pub mod peers;
 mod programs;
 pub mod proxy;
+mod random;
 
 pub use chance::Chance;
 pub use eventually::eventually;
 pub use programs::program;
+pub use random::{Random, scaled};

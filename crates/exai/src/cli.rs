@@ -44,6 +44,8 @@ enum Command {
     Tools(ToolsArgs),
     /// Call a tool
     Call(CallArgs),
+    /// Say why the clients of a server share its processes, or do not
+    Why(WhyArgs),
     /// Show the log of the daemon or of a server
     Logs(LogsArgs),
     /// Change the token that WebSocket and HTTP clients show
@@ -187,6 +189,15 @@ pub(crate) struct ToolsArgs {
     pub(crate) json: JsonArgs,
 }
 
+/// `exai why`.
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// The server
+    pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
 /// `exai call`.
 #[derive(Debug, Args)]
 pub(crate) struct CallArgs {
@@ -278,6 +289,7 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Remove(args) => commands::remove::run(&args, &printer),
         Command::List(args) => commands::list::run(&args, &printer),
         Command::Tools(args) => commands::tools::run(args, &printer),
+        Command::Why(args) => commands::why::run(&args, &printer),
         Command::Call(args) => commands::call::run(&args, &printer),
         Command::Logs(args) => commands::logs::run(&args, &printer),
         Command::Token(args) => commands::token::run(&args, &printer),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exai_mux::Endpoint;
+use exai_mux::{ClientId, Endpoint, Event};
 
 use crate::support::{Bench, initialize, only, policy};
 
@@ -50,8 +50,8 @@ fn a_cancelled_request_counts_no_more_but_what_the_server_answers_passes() {
     let mut bench = cancelled();
     assert_eq!(bench.says(1, CANCEL), [""; 0], "once is enough");
     bench.says(2, CALL);
-    let ask = r#"{"jsonrpc":"2.0","id":7,"method":"roots/list"}"#;
-    assert_eq!(only(&bench.server_says(0, ask), "client 2")["method"], "roots/list");
+    let ask = r#"{"jsonrpc":"2.0","id":7,"method":"custom/ask"}"#;
+    assert_eq!(only(&bench.server_says(0, ask), "client 2")["method"], "custom/ask");
     let answer = bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#);
     assert_eq!(answer, [r#"client 1 <- {"jsonrpc":"2.0","id":5,"result":{}}"#]);
     assert_eq!(in_flight(&bench), 0);
@@ -72,4 +72,53 @@ fn a_cancelled_request_is_forgotten_quietly_after_ten_seconds_whatever_its_progr
 #[test]
 fn a_crash_is_no_news_to_who_cancelled() {
     assert_eq!(cancelled().down(0, "exited"), ["dropped 1 5"]);
+}
+
+#[test]
+fn what_a_client_leaves_behind_keeps_its_place_at_the_server_for_ten_seconds() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    bench.says(1, CALL);
+    let told = bench.does(Event::Closed { client: ClientId(1) });
+    assert_eq!(only(&told, "server 0")["params"]["reason"], "the client has disconnected");
+    assert_eq!(bench.router.counts().in_flight, 1);
+    assert_eq!(bench.passes(Duration::from_secs(11)), [""; 0], "the server was told");
+    assert_eq!(bench.router.counts().in_flight, 0, "well before calls time out");
+}
+
+#[test]
+fn a_request_is_given_up_when_its_time_is_over_and_not_a_tick_later() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    bench.says(1, CALL);
+    let due = |bench: &Bench| bench.router.next_tick(bench.now).expect("it waits") - bench.now;
+    let tick = due(&bench);
+    assert_eq!(bench.passes(Duration::from_secs(60) - tick / 2), [""; 0]);
+    assert_eq!(due(&bench), tick / 2);
+    assert_eq!(only(&bench.passes(tick / 2), "client 1")["error"]["code"], -31004);
+    assert!(bench.router.next_tick(bench.now).is_none_or(|next| next > bench.now), "no tick follows at once");
+}
+
+#[test]
+fn what_clients_leave_behind_takes_up_nobodys_turn_after_ten_seconds() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    for client in 2..=66 {
+        bench.introduced(client, "a", "{}");
+        bench.says(client, CALL);
+        let told = bench.does(Event::Closed { client: ClientId(client) });
+        assert_eq!(only(&told, "server 0")["method"], "notifications/cancelled");
+    }
+    let works_on = |bench: &Bench| bench.router.counts().in_flight;
+    assert_eq!(works_on(&bench), 65);
+    // Half of the time of a call: it is said once that nobody waits.
+    assert_eq!(bench.passes(Duration::from_secs(30)), [""; 0]);
+    assert_eq!(works_on(&bench), 0);
+    for number in 0..64 {
+        let sent = bench.says(1, &CALL.replace(r#""id":5"#, &format!(r#""id":{number}"#)));
+        assert_eq!(sent.len(), 1, "the server has room for call {number}");
+    }
 }

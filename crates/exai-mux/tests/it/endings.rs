@@ -136,7 +136,7 @@ fn who_introduces_itself_anew_leaves_the_instance_it_used() {
     bench.says(1, r#"{"jsonrpc":"2.0","id":4,"method":"resources/subscribe","params":{"uri":"r://x"}}"#);
     bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#);
     bench.says(1, CALL);
-    bench.server_says(0, r#"{"jsonrpc":"2.0","id":"s","method":"roots/list"}"#);
+    bench.server_says(0, r#"{"jsonrpc":"2.0","id":"s","method":"custom/ask"}"#);
     assert_eq!(bench.says(1, &initialize("{}")).len(), 1, "the same again: nothing changes");
     let lines = bench.says(1, &initialize(r#"{"roots":{}}"#));
     let expected = [
@@ -160,7 +160,7 @@ fn who_introduces_itself_anew_leaves_the_instance_it_used() {
     ] {
         assert_eq!(bench.server_says(0, late), [""; 0]);
     }
-    let ask = r#"{"jsonrpc":"2.0","id":"s2","method":"roots/list"}"#;
+    let ask = r#"{"jsonrpc":"2.0","id":"s2","method":"custom/ask"}"#;
     assert_eq!(only(&bench.server_says(0, ask), "server 0")["error"]["code"], -32603);
     bench.server_says(0, r#"{"jsonrpc":"2.0","id":4,"result":{}}"#);
     let lines = bench.ready(2);

@@ -135,3 +135,24 @@ fn what_waits_for_a_changed_server_goes_to_the_new_one() {
     assert!(lines.contains(&"start a#2 as 1".to_owned()), "{lines:?}");
     assert_eq!(sent(&bench.ready(1)), [64, 65]);
 }
+
+#[test]
+fn who_waits_for_the_end_of_a_server_does_not_wait_for_ever_when_it_does_not_end() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    bench.says(1, &call(1));
+    let why = Unsent::Ending(call(1).into());
+    assert_eq!(bench.does(Event::Unsent { instance: InstanceId(0), number: 2, why }), [""; 0]);
+    assert!(bench.router.next_tick(bench.now).is_some(), "somebody must look when its time is over");
+    assert_eq!(only(&bench.passes(Duration::from_secs(16)), "client 1")["error"]["code"], -31003);
+    assert_eq!(bench.router.next_tick(bench.now), None);
+}
+
+#[test]
+fn a_place_at_a_server_that_does_not_read_goes_to_the_next() {
+    let (mut bench, _) = flooded(70);
+    let told = bench.does(Event::Unsent { instance: InstanceId(0), number: 2, why: Unsent::Full });
+    assert_eq!(only(&told[..1], "client 1")["error"]["code"], -31003);
+    assert_eq!(sent(&told), [64], "nobody waits for an answer that may not come");
+}

@@ -1,5 +1,7 @@
 //! The router at its boundary: events in, effects out, as text.
 
+#![expect(clippy::print_stderr, reason = "tests print their figures")]
+
 mod support;
 
 mod aggregate;
@@ -11,7 +13,9 @@ mod health;
 mod lanes;
 mod limits;
 mod one_server;
+mod races;
 mod random;
 mod repeat;
 mod retire;
 mod sharing;
+mod traits;

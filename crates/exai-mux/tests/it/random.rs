@@ -94,6 +94,7 @@ impl World {
                 | Effect::Ready { .. }
                 | Effect::Pinged { .. }
                 | Effect::Learned { .. }
+                | Effect::Measured { .. }
                 | Effect::Repeatable { .. }
                 | Effect::GiveUp { .. } => {}
             }

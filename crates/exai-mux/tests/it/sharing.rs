@@ -75,9 +75,9 @@ fn an_answer_to_what_another_daemon_asked_is_no_answer() {
 #[test]
 fn nobody_is_asked_when_it_cannot_be_known_who_is_meant() {
     let mut bench = Bench::new(vec![policy("a")]);
-    bench.introduced(1, "a", "{}");
+    bench.introduced(1, "a", r#"{"sampling":{}}"#);
     bench.ready(0);
-    bench.introduced(2, "a", "{}");
+    bench.introduced(2, "a", r#"{"sampling":{}}"#);
     assert_eq!(only(&bench.server_says(0, ASK), "server 0")["error"]["code"], -32603, "two idle clients");
     bench.says(1, CALL);
     bench.says(2, CALL);

@@ -14,6 +14,8 @@ pub(crate) struct Bench {
     effects: Vec<Effect>,
     /// What is known of a server has changed since this was looked at. It is in no transcript.
     pub(crate) learned: bool,
+    /// The same of what was measured.
+    pub(crate) measured: bool,
 }
 
 pub(crate) fn policy(name: &str) -> Policy {
@@ -39,8 +41,13 @@ impl Bench {
 
     /// The router of one daemon among several.
     pub(crate) fn of_epoch(epoch: u32, policies: Vec<Policy>) -> Self {
-        let mut bench =
-            Bench { router: Router::new(epoch), now: Instant::now(), effects: Vec::new(), learned: false };
+        let mut bench = Bench {
+            router: Router::new(epoch),
+            now: Instant::now(),
+            effects: Vec::new(),
+            learned: false,
+            measured: false,
+        };
         assert_eq!(bench.event(Event::Configured { policies }), []);
         bench
     }
@@ -55,8 +62,10 @@ impl Bench {
     pub(crate) fn does(&mut self, event: Event) -> Vec<String> {
         let effects = self.event(event);
         let learned = |effect: &Effect| matches!(effect, Effect::Learned { .. });
+        let measured = |effect: &Effect| matches!(effect, Effect::Measured { .. });
         self.learned |= effects.iter().any(learned);
-        effects.iter().filter(|effect| !learned(effect)).map(show).collect()
+        self.measured |= effects.iter().any(measured);
+        effects.iter().filter(|effect| !learned(effect) && !measured(effect)).map(show).collect()
     }
 
     pub(crate) fn open(&mut self, client: u64, endpoint: Endpoint) {
@@ -130,6 +139,7 @@ fn show(effect: &Effect) -> String {
             format!("pinged {} with {sent} bytes: {answered}", instance.0)
         }
         Effect::Learned { server } => format!("learned {server}"),
+        Effect::Measured { server } => format!("measured {server}"),
         Effect::Repeatable { client, tools } => format!("repeatable {}: {}", client.0, tools.join(" ")),
         Effect::GiveUp { instance, reason } => format!("give up {}: {reason}", instance.0),
     }

@@ -18,6 +18,7 @@ pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod token;
 pub(crate) mod tools;
+pub(crate) mod why;
 
 mod talk;
 

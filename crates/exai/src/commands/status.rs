@@ -128,6 +128,7 @@ fn idle(name: &str, share: &str) -> Server {
         era: None,
         share: share.to_owned(),
         reason: None,
+        stderr_tail: None,
         instances: Vec::new(),
     }
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use exai_test::{eventually, program};
 use serde_json::{Value, json};
 
-use crate::support::{Instance, text};
+use crate::support::{Instance, switch, text};
 use clients::Clients;
 use kills::Killer;
 use ledger::Ledgers;
@@ -158,13 +158,6 @@ fn comes_to_rest(instance: &Instance, world: &World, clients: &Clients, killer: 
         found.len() - pids.len()
     );
     killer.decoys_live();
-}
-
-/// A number that whoever runs the test gives it.
-fn switch(name: &str) -> Option<u64> {
-    #[expect(clippy::disallowed_methods, reason = "a switch of this test, not of the product")]
-    let given = std::env::var(name).ok();
-    given.map(|number| number.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
 fn now() -> u64 {

@@ -14,26 +14,49 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    fn json(mut self) -> Value {
+    pub(crate) fn json(mut self) -> Value {
         let length = self.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         self.body.read_exact(&mut body).expect("the body");
         serde_json::from_slice(&body).unwrap_or(Value::Null)
     }
 
-    /// The next message of an event stream.
-    fn event(&mut self) -> Value {
+    /// The answer to a request, as a document or at the end of a stream.
+    pub(crate) fn answer(mut self) -> Value {
+        if self.header("content-type") != Some("text/event-stream") {
+            return self.json();
+        }
         loop {
-            let mut line = String::new();
-            assert!(self.body.read_line(&mut line).expect("the stream") > 0, "the stream has ended");
-            if let Some(data) = line.strip_prefix("data: ") {
-                return serde_json::from_str(data).expect("an event holds a message");
+            let message = self.event();
+            if message.get("method").is_none() {
+                return message;
             }
         }
+    }
+
+    /// The next message of an event stream.
+    fn event(&mut self) -> Value {
+        self.next_event().expect("the stream has not ended")
+    }
+
+    /// The same; none when the stream has ended.
+    pub(crate) fn next_event(&mut self) -> Option<Value> {
+        loop {
+            let mut line = String::new();
+            self.body.read_line(&mut line).ok().filter(|read| *read > 0)?;
+            if let Some(data) = line.strip_prefix("data: ") {
+                return Some(serde_json::from_str(data).expect("an event holds a message"));
+            }
+        }
+    }
+
+    /// What follows the head.
+    pub(crate) fn into_reader(self) -> BufReader<TcpStream> {
+        self.body
     }
 }
 
@@ -110,14 +133,15 @@ fn nobody_comes_in_who_should_not() {
     assert!(basic.header("access-control-allow-origin").is_none());
 }
 
-struct HttpClient {
-    port: u16,
-    bearer: String,
-    session: Option<String>,
+#[derive(Clone)]
+pub(crate) struct HttpClient {
+    pub(crate) port: u16,
+    pub(crate) bearer: String,
+    pub(crate) session: Option<String>,
 }
 
 impl HttpClient {
-    fn send(&self, method: &str, path: &str, body: &str) -> Response {
+    pub(crate) fn send(&self, method: &str, path: &str, body: &str) -> Response {
         let mut headers = vec![
             ("authorization", self.bearer.as_str()),
             ("content-type", "application/json"),
@@ -128,7 +152,7 @@ impl HttpClient {
         http(self.port, method, path, &headers, body)
     }
 
-    fn post(&self, body: &Value) -> Response {
+    pub(crate) fn post(&self, body: &Value) -> Response {
         self.send("POST", "/mcp/fix", &body.to_string())
     }
 }

@@ -2,130 +2,141 @@
 
 use std::collections::HashMap;
 use std::sync::Barrier;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use exai_client::link::{Incoming, Link};
-use exai_proto::documents::DaemonRecord;
-use exai_proto::link::Role;
 use serde_json::{Value, json};
 
-use crate::support::{Instance, LIMIT, fixture};
+use crate::support::{Instance, fixture, switch};
+use crate::wire::{Wire, call};
 
 const CLIENTS: usize = 200;
-const CALLS: usize = 500;
 const AT_ONCE: usize = 8;
 const SERVERS: [&str; 3] = ["a", "b", "c"];
+/// Every so many calls there is one with progress.
+const PROGRESS: usize = 50;
 
 /// One client's count of what went wrong, and of calls.
 #[derive(Default)]
 struct Tally {
     calls: usize,
     progress: usize,
-    wrong: Vec<String>,
+    lost: usize,
+    misrouted: usize,
+    /// Answers to what was answered before, and whatever else nobody had asked for.
+    stray: usize,
+    examples: Vec<String>,
 }
 
 #[test]
 fn two_hundred_clients_with_the_same_ids_and_tokens_get_each_their_own() {
+    route(100_000);
+}
+
+#[test]
+#[ignore = "takes minutes; `cargo xtask endure routing` runs it"]
+fn a_million_calls_with_the_same_ids_and_tokens_come_back_to_their_clients() {
+    route(switch("EXAI_ENDURE_CALLS").map_or(1_000_000, |calls| calls as usize));
+}
+
+fn route(calls: usize) {
     let servers: String = SERVERS.iter().map(|name| fixture(name, &[])).collect();
     let instance = Instance::new(&servers);
     instance.ends(0, &["start"]);
-    let record = std::fs::read(instance.home().join("daemon.json")).expect("a record");
-    let record: DaemonRecord = serde_json::from_slice(&record).expect("a record");
-    let address = record.local_address().expect("a local socket").to_owned();
+    let address = Wire::address(&instance);
     let all_there = Barrier::new(CLIENTS);
+    let each = calls / CLIENTS;
+    let began = Instant::now();
     let tallies: Vec<Tally> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..CLIENTS)
             .map(|number| {
                 let (address, all_there) = (&address, &all_there);
-                let run = move || client(number, address, all_there);
+                let run = move || client(number, each, address, all_there);
                 std::thread::Builder::new().stack_size(256 * 1024).spawn_scoped(scope, run).expect("a thread")
             })
             .collect();
         threads.into_iter().map(|thread| thread.join().expect("a client")).collect()
     });
-    let wrong: Vec<&String> = tallies.iter().flat_map(|tally| &tally.wrong).take(5).collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(tallies.iter().map(|tally| tally.calls).sum::<usize>(), CLIENTS * CALLS);
-    assert!(tallies.iter().map(|tally| tally.progress).sum::<usize>() > CLIENTS, "progress was seen");
+    let took = began.elapsed();
+    let sum = |count: fn(&Tally) -> usize| tallies.iter().map(count).sum::<usize>();
+    let (calls, wrong) = (sum(|one| one.calls), sum(|one| one.lost + one.misrouted + one.stray));
+    eprintln!(
+        "{calls} calls of {CLIENTS} clients with the same ids and tokens to {} servers in {took:.1?} ({} a second): \
+         {} misrouted, {} lost, {} duplicated or asked for by nobody; {} times progress",
+        SERVERS.len(),
+        calls as u128 * 1000 / took.as_millis().max(1),
+        sum(|one| one.misrouted),
+        sum(|one| one.lost),
+        sum(|one| one.stray),
+        sum(|one| one.progress),
+    );
+    let examples: Vec<&String> = tallies.iter().flat_map(|one| &one.examples).take(5).collect();
+    assert_eq!((wrong, calls), (0, CLIENTS * each), "{examples:#?}");
+    assert!(sum(|one| one.progress) > CLIENTS, "progress was seen");
 }
 
-fn client(number: usize, address: &str, all_there: &Barrier) -> Tally {
-    let mut hello = exai_client::hello(Role::Shim);
+fn client(number: usize, calls: usize, address: &str, all_there: &Barrier) -> Tally {
     // Every fourth sees all servers, the others one each.
     let own = (number % 4 < 3).then(|| SERVERS[number % 4]);
-    hello.server = own.map(ToOwned::to_owned);
-    let endpoint = address.parse().expect("an address");
-    let mut link = Link::open(&endpoint, &hello, Instant::now() + LIMIT).expect("a link");
-    let mut tally = Tally::default();
-    send(
-        &link,
-        &json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
-        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}}),
-    );
-    let introduced = receive(&mut link);
-    assert!(introduced["result"].is_object(), "{introduced}");
+    let mut wire = Wire::open(address, own);
     all_there.wait();
-    let mut open: HashMap<u64, String> = HashMap::new();
-    let mut next = 1_u64;
-    while tally.calls < CALLS {
-        while open.len() < AT_ONCE && next as usize <= CALLS {
+    let (mut tally, mut open, mut next) = (Tally::default(), HashMap::new(), 1);
+    while tally.calls < calls {
+        while open.len() < AT_ONCE && next <= calls {
             let nonce = format!("{number}-{next}");
-            let server = own.unwrap_or(SERVERS[next as usize % 3]);
+            let server = own.unwrap_or(SERVERS[next % 3]);
             let prefix = if own.is_some() { String::new() } else { format!("{server}__") };
-            let (tool, arguments) = if next.is_multiple_of(50) {
-                (format!("{prefix}progress"), json!({"steps": 1, "ms": 1, "nonce": nonce}))
+            let steps = next.is_multiple_of(PROGRESS);
+            let (tool, arguments) = if steps {
+                ("progress", json!({"steps": 1, "ms": 1, "nonce": nonce}))
             } else {
-                (format!("{prefix}nonce"), json!({"nonce": nonce, "max_delay_ms": 5}))
+                ("nonce", json!({"nonce": nonce, "max_delay_ms": 5}))
             };
-            send(
-                &link,
-                &json!({"jsonrpc": "2.0", "id": next, "method": "tools/call", "params": {
-                "name": tool, "arguments": arguments, "_meta": {"progressToken": next}}}),
-            );
-            open.insert(next, nonce);
+            // 0 is taken by the opening. After that each number is used twice at the same time, once as a string.
+            let id = if next % 2 == 0 { json!(next / 2) } else { json!((next / 2).to_string()) };
+            let mut text = call(&id, &format!("{prefix}{tool}"), &arguments);
+            text["params"]["_meta"]["progressToken"] = id.clone();
+            wire.send(&text);
+            open.insert(id.to_string(), (!steps).then_some(nonce));
             next += 1;
         }
-        take(&receive(&mut link), &mut open, &mut tally);
+        take(&wire.receive(), &mut open, &mut tally);
     }
-    if !open.is_empty() {
-        tally.wrong.push(format!("client {number} lost {open:?}"));
+    // What comes before this was asked for by nobody.
+    wire.send(&json!({"jsonrpc": "2.0", "id": "last", "method": "ping"}));
+    loop {
+        let message = wire.receive();
+        if message["id"] == "last" {
+            break;
+        }
+        take(&message, &mut open, &mut tally);
     }
+    tally.lost = open.len();
     tally
 }
 
-fn take(message: &Value, open: &mut HashMap<u64, String>, tally: &mut Tally) {
+fn take(message: &Value, open: &mut HashMap<String, Option<String>>, tally: &mut Tally) {
+    let mut example = |what: &str| tally.examples.push(format!("{what}: {message}"));
     if message["method"] == "notifications/progress" {
         tally.progress += 1;
-        let known =
-            message["params"]["progressToken"].as_u64().is_some_and(|token| open.contains_key(&token));
-        if !known {
-            tally.wrong.push(format!("progress of nothing that is open: {message}"));
+        if !open.contains_key(&message["params"]["progressToken"].to_string()) {
+            example("progress of nothing that is open");
+            tally.stray += 1;
         }
         return;
     }
     tally.calls += 1;
-    let nonce = message["id"].as_u64().and_then(|id| Some((id, open.remove(&id)?)));
-    match nonce {
-        None => tally.wrong.push(format!("an answer to nothing that is open: {message}")),
-        Some((id, nonce)) => {
-            let text = message["result"]["content"][0]["text"].as_str().unwrap_or_default();
-            if !id.is_multiple_of(50) && text != nonce {
-                tally.wrong.push(format!("{nonce} was answered with {message}"));
-            }
+    match open.remove(&message["id"].to_string()) {
+        None => {
+            example("an answer to nothing that is open");
+            tally.stray += 1;
         }
-    }
-}
-
-fn send(link: &Link, message: &Value) {
-    link.send_message(message.to_string().as_bytes()).expect("the daemon reads");
-}
-
-fn receive(link: &mut Link) -> Value {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
-        if let Incoming::Message(bytes) = link.next_before(Some(deadline)).expect("a message within a minute")
-        {
-            return serde_json::from_slice(&bytes).expect("JSON");
+        Some(nonce) => {
+            let text = message["result"]["content"][0]["text"].as_str();
+            let is_right = nonce.as_deref().map_or(text == Some("1 steps"), |nonce| text == Some(nonce));
+            if !is_right {
+                example(&format!("{nonce:?} was answered with"));
+                tally.misrouted += 1;
+            }
         }
     }
 }

@@ -177,6 +177,12 @@ impl Client {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} on stdout: {line}"))
     }
 
+    /// The next message on stdout, if one comes within this time.
+    pub(crate) fn receive_within(&mut self, time: Duration) -> Option<Value> {
+        let line = self.lines.recv_timeout(time).ok()?;
+        Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} on stdout: {line}")))
+    }
+
     /// The answer to the request with this id; everything before it is passed over.
     #[track_caller]
     pub(crate) fn answer(&mut self, id: &Value) -> Value {
@@ -224,6 +230,12 @@ impl Client {
         answer
     }
 
+    /// Ends it without notice.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
     /// Closes stdin and waits for the end; returns how long that took.
     pub(crate) fn finish(mut self) -> Duration {
         let start = Instant::now();
@@ -239,4 +251,11 @@ impl Drop for Client {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A number that whoever runs the test gives it.
+pub(crate) fn switch(name: &str) -> Option<u64> {
+    #[expect(clippy::disallowed_methods, reason = "a switch of a test, not of the product")]
+    let given = std::env::var(name).ok();
+    given.map(|number| number.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }

@@ -1,0 +1,352 @@
+//! How instances, clients and requests end, and what time does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use exai_proto::answer::{self, Failure, FailureData, Source};
+use exai_proto::json::Edit;
+use exai_proto::{Id, Message, json};
+
+use crate::catalogue::KINDS;
+use crate::event::{ClientId, Down, Effect, InstanceId, Unsent};
+use crate::instance::{Errand, Owner, Phase, Waiting, Wish};
+use crate::lanes::Held;
+use crate::params::Params;
+use crate::retire::Orphaned;
+use crate::router::{Now, Router};
+
+impl Router {
+    /// The process is gone, or never came.
+    pub(crate) fn down(&mut self, instance: InstanceId, why: &Down, now: &mut Now<'_>) {
+        // What was stopped on purpose is not known here any more.
+        if let Some(instance) = self.instances.get(&instance).filter(|instance| !instance.retiring) {
+            let (name, run) = (instance.server.clone(), instance.run());
+            if let Some(server) = self.server_mut(&name) {
+                let limit = server.policy.crash_limit;
+                server.health.ended(&name, why, run, limit, now.time);
+            }
+        }
+        self.forget(instance, why, now);
+    }
+
+    /// Remembers whom a run that ends leaves without what it has told them so far.
+    pub(crate) fn interrupt(&mut self, instance: InstanceId) {
+        let Some(instance) = self.instances.get(&instance).filter(|instance| !instance.retiring) else {
+            return;
+        };
+        let (name, was_ready) = (instance.server.clone(), instance.ready().is_some());
+        let clients = instance.clients.clone();
+        let aggregating = self.aggregating();
+        // What was subscribed to before may be subscribed to by nobody yet who is attached again.
+        let subscribed = |client: &&ClientId| {
+            let client = self.clients.get(client);
+            client.is_some_and(|client| client.subscriptions.iter().any(|(server, _)| *server == name))
+        };
+        let interrupted: Vec<ClientId> = clients.iter().filter(subscribed).copied().collect();
+        let Some(server) = self.server_mut(&name) else { return };
+        server.interrupted.extend(interrupted);
+        if !was_ready {
+            return;
+        }
+        // The next run may have other lists: who knows them is told if so.
+        let known = KINDS.map(|kind| server.catalogue.list(kind).map(|_| kind));
+        for kind in known.into_iter().flatten() {
+            let concerned = clients.iter().chain(&aggregating);
+            server.catalogue.owed.extend(concerned.map(|client| (*client, kind)));
+        }
+    }
+
+    /// Forgets an instance; everybody who waited for it is told.
+    pub(crate) fn forget(&mut self, instance_id: InstanceId, why: &Down, now: &mut Now<'_>) {
+        self.interrupt(instance_id);
+        let Some(mut instance) = self.instances.remove(&instance_id) else { return };
+        // A retiring one has made room for another.
+        let key = (instance.server.clone(), instance.key.clone());
+        if self.shared.get(&key) == Some(&instance_id) {
+            self.shared.remove(&key);
+        }
+        for client in self.clients.values_mut() {
+            client.detach(instance_id);
+            client.asked.retain(|_, asked| asked.instance != instance_id);
+        }
+        let server = instance.server.clone();
+        let mut in_flight: Vec<_> = instance.in_flight.into_iter().collect();
+        in_flight.sort_by_key(|(number, _)| *number);
+        for (_, request) in in_flight {
+            if let Owner::Client { client, id, wish, cancelled, .. } = request.owner {
+                self.request_ended(client, cancelled);
+                if cancelled {
+                    now.dropped(client, id);
+                } else {
+                    crashed(client, &id, &server, &wish, why, now);
+                }
+            }
+        }
+        // What was never sent is for the next run.
+        let unsent: Vec<Orphaned> = instance.lanes.all().into_iter().map(Orphaned::from).collect();
+        if let Phase::Starting { waiting, .. } = instance.phase {
+            for waiting in waiting {
+                match waiting {
+                    Waiting::Initialize { client, id } => Self::unavailable(client, &id, &server, why, now),
+                    Waiting::Message(held) => {
+                        self.count_in_flight(held.client, -1);
+                        if let Some(id) = held.id() {
+                            Self::unavailable(held.client, &id, &server, why, now);
+                        }
+                    }
+                    Waiting::List(_) => {}
+                }
+            }
+        }
+        for kind in KINDS {
+            self.missed(&server, kind, now);
+        }
+        self.uncount(&unsent);
+        self.adopt(&server, unsent, now);
+    }
+
+    /// A client is gone: what it asked for is cancelled, and what it was asked is declined.
+    pub(crate) fn closed(&mut self, client_id: ClientId, now: &mut Now<'_>) {
+        if !self.clients.contains_key(&client_id) {
+            return;
+        }
+        for instance in self.instances_with_requests(client_id) {
+            self.leave(client_id, instance, "the client has disconnected", now);
+        }
+        self.clients.remove(&client_id);
+        self.gatherings.retain(|waiting| waiting.client != client_id);
+        for server in &mut self.servers {
+            server.catalogue.owed.retain(|(client, _)| *client != client_id);
+            server.interrupted.remove(&client_id);
+        }
+    }
+
+    /// A client no longer uses an instance: what it asked for there is cancelled, and what it was asked is
+    /// declined. Returns the requests that get no answer.
+    pub(crate) fn leave(
+        &mut self,
+        client_id: ClientId,
+        instance_id: InstanceId,
+        reason: &str,
+        now: &mut Now<'_>,
+    ) -> Vec<Id> {
+        self.unanswerable(client_id, instance_id, now);
+        let Some(client) = self.clients.get_mut(&client_id) else { return Vec::new() };
+        client.detach(instance_id);
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return Vec::new() };
+        instance.clients.retain(|other| *other != client_id);
+        if instance.clients.is_empty() {
+            instance.idle_since = Some(now.time);
+        }
+        let mut dropped = Vec::new();
+        if let Phase::Starting { waiting, .. } = &mut instance.phase {
+            waiting.retain(|waiting| {
+                let leaves = waiting.client() == Some(client_id);
+                if leaves {
+                    // `initialize` is never counted.
+                    let counted = matches!(waiting, Waiting::Message(_));
+                    client.in_flight = client.in_flight.saturating_sub(u32::from(counted));
+                    dropped.extend(waiting.id());
+                }
+                !leaves
+            });
+        }
+        for held in instance.lanes.of(client_id) {
+            client.in_flight = client.in_flight.saturating_sub(1);
+            dropped.extend(held.id());
+        }
+        let mut numbers = Vec::new();
+        for (&number, request) in &mut instance.in_flight {
+            if let Owner::Client { client: owner, id, cancelled, .. } = &request.owner
+                && *owner == client_id
+            {
+                numbers.push((number, id.clone(), *cancelled));
+                // A server that heeds the cancellation will not answer: its place must not be kept for that.
+                request.cancel(now.time);
+                request.owner = Owner::Router(Errand::Cancelled);
+            }
+        }
+        numbers.sort_unstable_by_key(|(number, ..)| *number);
+        for (number, id, cancelled) in numbers {
+            if !cancelled {
+                client.in_flight = client.in_flight.saturating_sub(1);
+                now.to_server(instance_id, cancel(number, reason));
+            }
+            dropped.push(id);
+        }
+        let mut unheard = Vec::new();
+        instance.subscribers.retain(|uri, subscribers| {
+            subscribers.retain(|other| *other != client_id);
+            if subscribers.is_empty() {
+                unheard.push(uri.clone());
+            }
+            !subscribers.is_empty()
+        });
+        unheard.sort();
+        for uri in unheard {
+            let params = format!("{{\"uri\":{}}}", json::quote(&uri));
+            let write = |number| answer::request(number, "resources/unsubscribe", &params);
+            self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
+        }
+        dropped
+    }
+
+    pub(crate) fn tick(&mut self, now: &mut Now<'_>) {
+        self.end_gatherings(now);
+        self.start_wanted(now);
+        let mut ids: Vec<InstanceId> = self.instances.keys().copied().collect();
+        ids.sort();
+        for id in ids {
+            self.tick_instance(id, now);
+        }
+    }
+
+    pub(crate) fn tick_instance(&mut self, id: InstanceId, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        let policy = self.servers.iter().find(|server| server.policy.name == instance.server);
+        if let Phase::Starting { deadline, .. } = instance.phase {
+            if deadline <= now.time {
+                let limit = policy.map_or(0, |server| server.policy.start_timeout.as_secs());
+                let reason = format!("did not answer `initialize` within {limit} s");
+                now.effects.push(Effect::GiveUp { instance: id, reason });
+            }
+            return;
+        }
+        if instance.retiring {
+            self.end_retired(id, now);
+        }
+        let Some(instance) = self.instances.get_mut(&id) else { return };
+        let policy = self.servers.iter().find(|server| server.policy.name == instance.server);
+        // One that was a single client's own is of use to nobody any more.
+        let idle_stop = policy.filter(|_| instance.key.client.is_none());
+        let idle_stop = idle_stop.map_or(Duration::ZERO, |server| server.policy.idle_stop);
+        let eager = policy.is_some_and(|server| server.policy.eager);
+        if !eager
+            && instance.in_flight.is_empty()
+            && instance.idle_since.is_some_and(|since| since + idle_stop <= now.time)
+        {
+            return self.stop_idle(id, now);
+        }
+        let mut late: Vec<u64> = instance
+            .in_flight
+            .iter()
+            .filter(|(_, request)| request.deadline <= now.time)
+            .map(|(&number, _)| number)
+            .collect();
+        late.sort_unstable();
+        let expired = instance.lanes.expired(now.time);
+        let server = instance.server.clone();
+        for number in late {
+            self.time_out(id, number, now);
+        }
+        for held in expired {
+            self.count_in_flight(held.client, -1);
+            if let Some(id) = held.id() {
+                let what = "it has waited for 15 s for its turn at this server";
+                Self::overloaded(held.client, &id, Some(&server), what, now);
+            }
+        }
+        self.send_next(id, now);
+    }
+
+    /// A request that the server does not read.
+    pub(crate) fn unsent(&mut self, instance_id: InstanceId, number: u64, why: Unsent, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let server = instance.server.clone();
+        match instance.take(number).map(|request| request.owner) {
+            Some(Owner::Client { client, id, cancelled: true, .. }) => now.dropped(client, id),
+            Some(Owner::Client { client, id, token, .. }) => {
+                if let Unsent::Ending(bytes) = why
+                    && let Some(message) = as_it_came(bytes, &id, token.as_ref())
+                {
+                    instance.lanes.close();
+                    return instance.lanes.wait(Held { client, message, translated: true }, now.time);
+                }
+                self.count_in_flight(client, -1);
+                let what = "the server does not read what waits for it";
+                Self::overloaded(client, &id, Some(&server), what, now);
+                // Its place is free.
+                self.send_next(instance_id, now);
+            }
+            Some(Owner::Router(Errand::List { kind, .. })) => self.missed(&server, kind, now),
+            Some(Owner::Router(
+                Errand::Initialize | Errand::Ping { .. } | Errand::Forgotten | Errand::Cancelled,
+            ))
+            | None => {}
+        }
+    }
+
+    pub(crate) fn time_out(&mut self, instance_id: InstanceId, number: u64, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let server = instance.server.clone();
+        let Some(request) = instance.take(number) else { return };
+        match request.owner {
+            Owner::Client { client, id, cancelled: true, .. } => return now.dropped(client, id),
+            Owner::Router(Errand::Cancelled) => return,
+            Owner::Client { .. } | Owner::Router(_) => {}
+        }
+        now.to_server(instance_id, cancel(number, "no answer in time"));
+        match request.owner {
+            Owner::Client { client, id, wish, .. } => {
+                self.count_in_flight(client, -1);
+                let data = FailureData {
+                    server: Some(&server),
+                    tool: tool_of(&wish),
+                    ..FailureData::new(Source::Daemon, Failure::TimedOut)
+                };
+                let text = format!(
+                    "server \"{server}\" did not answer in time; the request was cancelled and may have been carried out"
+                );
+                now.fail(client, &id, &text, &data);
+            }
+            Owner::Router(Errand::List { kind, .. }) => self.missed(&server, kind, now),
+            Owner::Router(
+                Errand::Initialize | Errand::Ping { .. } | Errand::Forgotten | Errand::Cancelled,
+            ) => {}
+        }
+    }
+}
+
+fn tool_of(wish: &Wish) -> Option<&str> {
+    match wish {
+        Wish::Call { tool } => Some(tool),
+        Wish::Nothing | Wish::List { .. } | Wish::SetLevel(_) | Wish::Subscribe(_) | Wish::Unsubscribe(_) => {
+            None
+        }
+    }
+}
+
+fn crashed(client: ClientId, id: &Id, server: &Arc<str>, wish: &Wish, why: &Down, now: &mut Now<'_>) {
+    let hint = format!("exai logs {server}");
+    let data = FailureData {
+        server: Some(server),
+        tool: tool_of(wish),
+        hint: Some(&hint),
+        stderr_tail: Some(&*why.stderr_tail).filter(|tail| !tail.is_empty()),
+        ..FailureData::new(Source::Daemon, Failure::ServerCrashed)
+    };
+    let text = format!(
+        "server \"{server}\" {} before it answered; the request may or may not have been carried out",
+        why.reason
+    );
+    now.fail(client, id, &text, &data);
+}
+
+/// A request as its client sent it, but for names that are the server's own now.
+fn as_it_came(bytes: Bytes, id: &Id, token: Option<&Id>) -> Option<Message> {
+    let message = Message::parse(bytes).ok()?;
+    let exai_proto::Kind::Request { id: at, params, .. } = message.kind() else { return None };
+    let mut edits = vec![Edit { at: at.clone(), with: id.as_json().to_vec() }];
+    if let (Some(token), Some(at)) = (token, Params::of(&message, params.as_ref())?.token) {
+        edits.push(Edit { at, with: token.as_json().to_vec() });
+    }
+    Message::parse(message.edited(edits)).ok()
+}
+
+fn cancel(number: u64, reason: &str) -> Bytes {
+    answer::notify(
+        "notifications/cancelled",
+        &format!("{{\"requestId\":{number},\"reason\":{}}}", json::quote(reason)),
+    )
+}

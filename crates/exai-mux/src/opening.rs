@@ -1,0 +1,136 @@
+//! How a server is introduced to, and what it says of itself.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use exai_proto::answer;
+use exai_proto::envelope::Outcome;
+use exai_proto::{Message, json};
+
+use crate::catalogue::Kind;
+use crate::discovery;
+use crate::event::{Effect, InstanceId};
+use crate::instance::{Capabilities, Errand, InFlight, Offer, Owner, Phase, Ready, Waiting};
+use crate::router::{Now, Router};
+
+/// The padding of a ping, in bytes: more than a program reads or writes by chance, less than a pipe holds.
+const PADDING: usize = 16 * 1024;
+/// How long an answer to a ping is waited for.
+const PING: Duration = Duration::from_secs(5);
+
+impl Router {
+    /// The process runs: introduce exai to it.
+    pub(crate) fn up(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get(&instance_id) else { return };
+        let params = format!(
+            "{{\"protocolVersion\":\"{}\",\"capabilities\":{},\"clientInfo\":{{\"name\":\"exai\",\"version\":\"{}\"}}}}",
+            exai_proto::version::NEWEST_LEGACY,
+            instance.key.capabilities,
+            env!("CARGO_PKG_VERSION"),
+        );
+        let write = |number| answer::request(number, "initialize", &params);
+        self.send_request(instance_id, Owner::Router(Errand::Initialize), write, now);
+    }
+
+    /// The server has answered `initialize`.
+    pub(crate) fn initialised(
+        &mut self,
+        instance_id: InstanceId,
+        message: &Message,
+        outcome: &Outcome,
+        now: &mut Now<'_>,
+    ) {
+        let ready = match outcome {
+            Outcome::Result(result) => Ready::of(message.bytes().slice(result.clone())),
+            Outcome::Error(_) => None,
+        };
+        let Some(ready) = ready else {
+            let said = String::from_utf8_lossy(message.bytes());
+            let said: String = said.chars().take(300).collect();
+            let reason = format!("did not accept `initialize`: {said}");
+            return now.effects.push(Effect::GiveUp { instance: instance_id, reason });
+        };
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let server = instance.server.clone();
+        let said = ready.clone();
+        let Phase::Starting { waiting, .. } = std::mem::replace(&mut instance.phase, Phase::Ready(ready))
+        else {
+            return;
+        };
+        instance.ready_since = Some(now.time);
+        let clients = instance.clients.clone();
+        if let Some(known) = self.server_mut(&server) {
+            known.health.became_ready();
+            let is_news = known.said.as_ref().is_none_or(|before| before.result != said.result);
+            known.introduced(said.clone());
+            if is_news {
+                discovery::learned(&server, now);
+            }
+        }
+        now.to_server(instance_id, answer::notification("notifications/initialized"));
+        now.effects.push(Effect::Ready { instance: instance_id });
+        for client in clients {
+            self.restore(client, instance_id, now);
+        }
+        for waiting in waiting {
+            match waiting {
+                Waiting::Initialize { client, id } => self.replay_initialize(client, &id, &said, now),
+                Waiting::Message(held) => {
+                    self.count_in_flight(held.client, -1);
+                    self.forward(held, instance_id, now);
+                }
+                Waiting::List(kind) => self.list(instance_id, kind, now),
+            }
+        }
+        self.list_owed(instance_id, now);
+    }
+
+    /// Sends a ping that is long enough to be found again in the counters of whoever reads it. `_meta` is
+    /// where a request may carry what its receiver does not know.
+    pub(crate) fn ping(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        if instance.ready().is_none() {
+            return;
+        }
+        let number = instance.mint();
+        let padding = "p".repeat(PADDING);
+        let params = format!("{{\"_meta\":{{\"exai/padding\":\"{padding}\"}}}}");
+        let bytes = answer::request(number, "ping", &params);
+        let owner = Owner::Router(Errand::Ping { sent: bytes.len() });
+        let deadline = now.time + PING;
+        instance.in_flight.insert(number, InFlight { owner, lane: None, deadline, limit: deadline });
+        now.effects.push(Effect::ToServer { instance: instance_id, bytes, number: Some(number) });
+    }
+}
+
+impl Ready {
+    /// What it offers of this kind.
+    pub(crate) fn offer(&self, kind: Kind) -> Offer {
+        match kind {
+            Kind::Tools => self.capabilities.tools,
+            Kind::Prompts => self.capabilities.prompts,
+            Kind::Resources | Kind::Templates => self.capabilities.resources,
+        }
+    }
+
+    pub(crate) fn of(result: Bytes) -> Option<Self> {
+        let whole = 0..result.len();
+        let version =
+            json::string(&result, json::find(&result, whole.clone(), "protocolVersion")?)?.into_owned();
+        let find = |path: &[&str]| json::find_path(&result, whole.clone(), path);
+        let offer = |name| match find(&["capabilities", name]) {
+            None => Offer::Nothing,
+            Some(_) => match find(&["capabilities", name, "listChanged"]) {
+                Some(announced) if &result[announced.clone()] == b"true" => Offer::Announced,
+                _ => Offer::Lists,
+            },
+        };
+        let capabilities = Capabilities {
+            tools: offer("tools"),
+            prompts: offer("prompts"),
+            resources: offer("resources"),
+            logging: find(&["capabilities", "logging"]).is_some(),
+        };
+        Some(Ready { result, version, capabilities })
+    }
+}

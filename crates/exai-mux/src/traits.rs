@@ -1,0 +1,201 @@
+//! What was measured about a server: whether its clients' capabilities matter to it.
+//!
+//! A server is told once, at its start, what its client can be asked for: roots, sampling, elicitation. So clients
+//! that differ in that cannot share a process, until it was seen that the server offers the same whatever it was told,
+//! and that a run which was told so has worked for a while and asked for nothing; then they share. A server that was
+//! seen to ask is another case: whoever can be asked has a process to himself, because the server does not say which
+//! client it means. Nothing is ever told from names.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::catalogue::Kind;
+
+/// How long a run has to work before its silence means something: servers ask for roots a moment after their start.
+pub(crate) const SETTLED: Duration = Duration::from_secs(5);
+/// So many different words for one capability are remembered.
+const MOST_WORDS: usize = 8;
+/// The lists of so many different declarations are remembered.
+const MOST_DECLARATIONS: usize = 8;
+
+/// Something that a server can ask of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ask {
+    /// The client's directories.
+    Roots,
+    /// A message of the client's model.
+    Sampling,
+    /// A word of the client's user.
+    Elicitation,
+}
+
+/// All of them.
+pub const ASKS: [Ask; 3] = [Ask::Roots, Ask::Sampling, Ask::Elicitation];
+
+impl Ask {
+    /// The name of the capability that declares it.
+    pub fn capability(self) -> &'static str {
+        match self {
+            Ask::Roots => "roots",
+            Ask::Sampling => "sampling",
+            Ask::Elicitation => "elicitation",
+        }
+    }
+
+    pub(crate) fn of_method(method: &str) -> Option<Self> {
+        match method {
+            "roots/list" => Some(Ask::Roots),
+            "sampling/createMessage" => Some(Ask::Sampling),
+            "elicitation/create" => Some(Ask::Elicitation),
+            _ => None,
+        }
+    }
+}
+
+/// What a server was seen to do, as it is kept for the next daemon.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// What it has asked for.
+    pub asks: BTreeSet<Ask>,
+    /// Its lists were the same whatever its client could do, and were seen with at least two kinds of clients.
+    pub same_for_all: bool,
+    /// What was declared to runs that worked and asked for nothing: for each capability its values, as JSON.
+    pub silent: BTreeMap<Ask, BTreeSet<String>>,
+}
+
+impl Traits {
+    /// Whether it makes no difference to it that a client declares this.
+    pub(crate) fn is_indifferent_to(&self, declared: &BTreeMap<Ask, String>) -> bool {
+        let silent =
+            |(ask, words): (&Ask, &String)| self.silent.get(ask).is_some_and(|all| all.contains(words));
+        self.same_for_all && self.asks.is_empty() && declared.iter().all(silent)
+    }
+
+    /// What is declared to a run for everybody to whom it is indifferent: all of it. Should it ask one day, that is
+    /// seen.
+    pub(crate) fn declared_for_all(&self) -> String {
+        let one = |(ask, words): (&Ask, &BTreeSet<String>)| {
+            Some(format!("\"{}\":{}", ask.capability(), words.last()?))
+        };
+        format!("{{{}}}", self.silent.iter().filter_map(one).collect::<Vec<_>>().join(","))
+    }
+}
+
+/// What has been seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct Measured {
+    traits: Traits,
+    /// Hashes of lists, by what was declared to the run that had them.
+    lists: BTreeMap<Arc<str>, HashMap<Kind, u64>>,
+}
+
+impl Measured {
+    pub(crate) fn traits(&self) -> &Traits {
+        &self.traits
+    }
+
+    pub(crate) fn remember(&mut self, traits: Traits) {
+        self.traits = traits;
+    }
+
+    /// It asks for something. Returns whether that is new.
+    pub(crate) fn asked(&mut self, ask: Ask) -> bool {
+        self.traits.asks.insert(ask)
+    }
+
+    /// A run that was told of this has worked, and asked for nothing. Returns whether that is new.
+    pub(crate) fn kept_silent(&mut self, declared: &str) -> bool {
+        let mut new = false;
+        for (ask, words) in capabilities(declared) {
+            let known = self.traits.silent.entry(ask).or_default();
+            new |= known.len() < MOST_WORDS && known.insert(words);
+        }
+        new
+    }
+
+    /// It has listed something. Returns whether that has changed what is known.
+    pub(crate) fn listed(&mut self, declared: &Arc<str>, kind: Kind, items: &[Bytes]) -> bool {
+        if !self.lists.contains_key(declared) && self.lists.len() == MOST_DECLARATIONS {
+            return false;
+        }
+        let mut hasher = DefaultHasher::new();
+        items.hash(&mut hasher);
+        self.lists.entry(declared.clone()).or_default().insert(kind, hasher.finish());
+        let before = self.traits.same_for_all;
+        match self.compare(kind) {
+            Compared::Different => self.traits.same_for_all = false,
+            // The tools are what clients use; a server without tools has an empty list of them.
+            Compared::Same if kind == Kind::Tools => self.traits.same_for_all = !self.is_any_different(),
+            Compared::Same | Compared::Unknown => {}
+        }
+        before != self.traits.same_for_all
+    }
+
+    fn is_any_different(&self) -> bool {
+        crate::catalogue::KINDS.into_iter().any(|kind| matches!(self.compare(kind), Compared::Different))
+    }
+
+    fn compare(&self, kind: Kind) -> Compared {
+        let mut hashes = self.lists.values().filter_map(|lists| lists.get(&kind));
+        let Some(first) = hashes.next() else { return Compared::Unknown };
+        let (mut others, mut same) = (0, true);
+        for hash in hashes {
+            others += 1;
+            same &= hash == first;
+        }
+        match (others, same) {
+            (0, _) => Compared::Unknown,
+            (_, true) => Compared::Same,
+            (_, false) => Compared::Different,
+        }
+    }
+}
+
+/// What is declared by a text of capabilities.
+pub(crate) fn capabilities(declared: &str) -> BTreeMap<Ask, String> {
+    let all: serde_json::Value = serde_json::from_str(declared).unwrap_or_default();
+    ASKS.into_iter().filter_map(|ask| Some((ask, all.get(ask.capability())?.to_string()))).collect()
+}
+
+enum Compared {
+    /// Fewer than two are known.
+    Unknown,
+    Same,
+    Different,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_kinds_of_clients_that_see_the_same_make_the_difference() {
+        let (none, roots): (Arc<str>, Arc<str>) = ("{}".into(), r#"{"roots":{}}"#.into());
+        let mut measured = Measured::default();
+        let tools = [Bytes::from("{}")];
+        assert!(!measured.listed(&none, Kind::Tools, &tools));
+        assert!(!measured.listed(&none, Kind::Tools, &tools), "the same kind of client twice");
+        assert!(!measured.listed(&roots, Kind::Prompts, &[]));
+        assert!(measured.listed(&roots, Kind::Tools, &tools));
+        let declared = |text| capabilities(text);
+        assert!(measured.traits().is_indifferent_to(&declared("{}")));
+        assert!(!measured.traits().is_indifferent_to(&declared(r#"{"roots":{}}"#)), "it may ask yet");
+        assert!(measured.kept_silent(r#"{"roots":{}}"#) && !measured.kept_silent(r#"{"roots":{}}"#));
+        assert!(measured.traits().is_indifferent_to(&declared(r#"{"roots":{}}"#)));
+        assert!(!measured.traits().is_indifferent_to(&declared(r#"{"roots":{"listChanged":true}}"#)));
+        assert_eq!(measured.traits().declared_for_all(), r#"{"roots":{}}"#);
+        // What differs once differs for good, until it is the same again.
+        assert!(!measured.listed(&none, Kind::Prompts, &[]));
+        assert!(measured.listed(&roots, Kind::Prompts, &tools));
+        assert!(!measured.traits().is_indifferent_to(&BTreeMap::new()));
+        assert!(!measured.listed(&roots, Kind::Tools, &tools), "its prompts differ still");
+        measured.listed(&roots, Kind::Prompts, &[]);
+        assert!(measured.listed(&roots, Kind::Tools, &tools));
+        assert!(measured.asked(Ask::Roots) && !measured.asked(Ask::Roots));
+        assert!(!measured.traits().is_indifferent_to(&BTreeMap::new()));
+    }
+}

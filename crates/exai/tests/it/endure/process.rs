@@ -1,0 +1,47 @@
+//! What the kernel says of a daemon.
+
+use crate::support::Instance;
+
+/// A daemon as a process.
+pub(super) struct Process(u64);
+
+/// What it uses at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Uses {
+    pub(super) rss_kib: u64,
+    pub(super) descriptors: u64,
+    pub(super) threads: u64,
+}
+
+impl Process {
+    pub(super) fn of(instance: &Instance) -> Self {
+        Process(instance.status()["daemon"]["pid"].as_u64().expect("a daemon"))
+    }
+
+    /// A number of its status file.
+    fn status(&self, key: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.0)).expect("the daemon lives");
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("no {key} in {text}"))
+    }
+
+    pub(super) fn uses(&self) -> Uses {
+        let descriptors =
+            std::fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the daemon lives").count();
+        Uses {
+            rss_kib: self.status("VmRSS"),
+            descriptors: descriptors as u64,
+            threads: self.status("Threads"),
+        }
+    }
+
+    /// The most it has used since [`Process::forget_peak`].
+    pub(super) fn peak_kib(&self) -> u64 {
+        self.status("VmHWM")
+    }
+
+    pub(super) fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.0), "5").expect("it is our process");
+    }
+}

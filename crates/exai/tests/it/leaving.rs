@@ -1,0 +1,102 @@
+//! F09: clients that go in the middle of their calls, politely or not: everything of theirs goes with them.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use exai_test::{eventually, scaled};
+use serde_json::{Value, json};
+
+use crate::support::{Client, Instance, LIMIT, fixture};
+
+/// How long a shim may live when its client has gone: it waits for answers for three quarters of this.
+const SHIM: Duration = Duration::from_secs(2);
+/// The same on a machine that has other things to do for a moment.
+const BUSY: Duration = Duration::from_secs(4);
+const AT_ONCE: usize = 20;
+
+/// How a client ends.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// It closes its side of the pipe, as clients do that are closed.
+    Stdin,
+    /// It is killed with its shim.
+    Killed,
+}
+
+fn leave(mut client: Client, how: End) -> Duration {
+    match how {
+        End::Stdin => client.finish(),
+        End::Killed => {
+            let begun = Instant::now();
+            client.kill();
+            begun.elapsed()
+        }
+    }
+}
+
+/// One after the other comes, calls what is never answered, and goes. How long each shim outlived its client.
+fn come_and_go(instance: &Instance, worker: usize, times: usize) -> Vec<Duration> {
+    let mut outlived = Vec::new();
+    for round in 0..times {
+        let how = if round % 2 == 0 { End::Stdin } else { End::Killed };
+        let mut client = instance.client("fix");
+        let label = format!("call {worker}-{round}.");
+        client.request("tools/call", &json!({"name": "hang", "arguments": {"label": label}}));
+        // Answered behind it: the call has arrived.
+        client.call("echo", &json!({"message": "x"}));
+        outlived.push(leave(client, how));
+    }
+    outlived
+}
+
+#[test]
+fn what_two_hundred_clients_leave_in_the_middle_of_a_call_is_cancelled_and_forgotten() {
+    let times = scaled(200) / AT_ONCE;
+    // What a server still says to a call whose client has left is waited for, but for no longer than for any call.
+    let instance = Instance::new(&(fixture("fix", &[]) + "call_timeout = \"4s\"\n"));
+    let mut watcher = instance.client("fix");
+    watcher.call("echo", &json!({"message": "warm"}));
+    let rest = counters(&instance);
+    let begun = Instant::now();
+    let mut outlived: Vec<Duration> = thread::scope(|scope| {
+        let instance = &instance;
+        let workers = Vec::from_iter(
+            (0..AT_ONCE).map(|worker| scope.spawn(move || come_and_go(instance, worker, times))),
+        );
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
+    });
+    let took = begun.elapsed();
+    let mut labels = || {
+        let all: Value = serde_json::from_str(&watcher.call("cancelled", &json!({}))).expect("a list");
+        let mut labels: BTreeMap<String, usize> = BTreeMap::new();
+        for one in all.as_array().expect("a list") {
+            *labels.entry(one["label"].to_string()).or_default() += 1;
+        }
+        labels
+    };
+    let gone = Instant::now();
+    eventually("the server hears of all of them", LIMIT, || labels().len() == times * AT_ONCE);
+    assert!(labels().values().all(|times| *times == 1), "{:?}", labels());
+    let heard = gone.elapsed();
+    eventually("nothing is left", LIMIT, || counters(&instance) == rest);
+    outlived.sort();
+    let (most, longest) = (outlived[outlived.len() * 19 / 20], outlived[outlived.len() - 1]);
+    assert!(most <= SHIM && longest <= BUSY, "shims lived for {most:?}, {longest:?} without their clients");
+    eprintln!(
+        "{} clients left in the middle of a call within {took:.1?}: 19 of 20 shims gone after {most:.2?}, all after {longest:.2?}; all \
+         calls cancelled at the server {:.0?} after the last had left, nothing left in the counters",
+        times * AT_ONCE,
+        heard
+    );
+}
+
+/// What is held for somebody now.
+fn counters(instance: &Instance) -> Vec<(String, Value)> {
+    let held =
+        ["clients", "in_flight", "waiting", "gatherings", "owed", "subscriptions", "asked", "queued_bytes"];
+    let all = instance.status()["counters"].clone();
+    let mut held: Vec<(String, Value)> = held.map(|name| (name.to_owned(), all[name].clone())).into();
+    held.push(("processes".to_owned(), instance.status()["processes"]["actual"].clone()));
+    held
+}

@@ -1,0 +1,290 @@
+//! One client, whichever way it comes in: shim, WebSocket, Streamable HTTP. Whatever it is told arrives in one queue.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::http::{HttpClient, http};
+use crate::support::{Instance, LIMIT};
+
+/// How a client comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Shim,
+    Socket,
+    Http,
+}
+
+pub(crate) const WAYS: [Way; 3] = [Way::Shim, Way::Socket, Way::Http];
+
+/// What everybody needs who comes in over TCP.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) port: u16,
+    pub(crate) bearer: String,
+}
+
+impl Door {
+    pub(crate) fn of(instance: &Instance) -> Self {
+        instance.ends(0, &["start"]);
+        Door { port: instance.port(), bearer: format!("Bearer {}", instance.token()) }
+    }
+}
+
+pub(crate) struct Party {
+    inbox: Receiver<Value>,
+    out: Out,
+    next_id: u64,
+    /// What came before an answer that was waited for.
+    pub(crate) aside: Vec<Value>,
+}
+
+enum Out {
+    Shim(Child, Option<ChildStdin>),
+    Socket(TcpStream),
+    Http { client: HttpClient, path: String, inbox: Sender<Value> },
+}
+
+impl Party {
+    /// A client of one server, or of all, that can do what `capabilities` say.
+    pub(crate) fn join(
+        instance: &Instance,
+        door: &Door,
+        way: Way,
+        server: Option<&str>,
+        can: &Value,
+    ) -> Self {
+        let (sender, inbox) = channel();
+        let path = server.map_or("/mcp".to_owned(), |server| format!("/mcp/{server}"));
+        let out = match way {
+            Way::Shim => shim(instance, server, sender),
+            Way::Socket => socket(door, &path, sender),
+            Way::Http => {
+                let client = HttpClient { port: door.port, bearer: door.bearer.clone(), session: None };
+                Out::Http { client, path, inbox: sender }
+            }
+        };
+        let mut party = Party { inbox, out, next_id: 1, aside: Vec::new() };
+        party.introduce(can);
+        party
+    }
+
+    fn introduce(&mut self, can: &Value) {
+        let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": "2025-06-18", "capabilities": can, "clientInfo": {"name": "p", "version": "1"}}});
+        if let Out::Http { client, path, inbox } = &mut self.out {
+            let response = client.send("POST", path, &hello.to_string());
+            client.session = response.header("mcp-session-id").map(ToOwned::to_owned);
+            assert!(client.session.is_some(), "status {}", response.status);
+            let mut stream = client.send("GET", path, "");
+            let inbox = inbox.clone();
+            thread::spawn(move || {
+                while let Some(message) = stream.next_event() {
+                    if inbox.send(message).is_err() {
+                        return;
+                    }
+                }
+            });
+        } else {
+            self.send(&hello);
+            let answer = self.answer(&json!(0));
+            assert!(answer["result"].is_object(), "{answer}");
+        }
+        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    }
+
+    pub(crate) fn send(&mut self, message: &Value) {
+        match &mut self.out {
+            Out::Shim(_, input) => {
+                let input = input.as_mut().expect("stdin is open");
+                input.write_all(format!("{message}\n").as_bytes()).expect("the shim reads");
+            }
+            Out::Socket(stream) => write_frame(stream, 1, message.to_string().as_bytes()),
+            Out::Http { client, path, inbox } => {
+                let is_request = message.get("id").is_some() && message.get("method").is_some();
+                let (client, path, text) = (client.clone(), path.clone(), message.to_string());
+                if !is_request {
+                    assert_eq!(client.send("POST", &path, &text).status, 202, "{text}");
+                    return;
+                }
+                let inbox = inbox.clone();
+                // Its answer is read beside everything else, as a real client does.
+                thread::spawn(move || {
+                    let mut response = client.send("POST", &path, &text);
+                    if response.header("content-type") != Some("text/event-stream") {
+                        let _ = inbox.send(response.json());
+                        return;
+                    }
+                    while let Some(message) = response.next_event() {
+                        if inbox.send(message).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    /// Sends a request and returns its id.
+    pub(crate) fn request(&mut self, method: &str, params: &Value) -> Value {
+        let id = json!(self.next_id);
+        self.next_id += 1;
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
+        id
+    }
+
+    pub(crate) fn notify(&mut self, method: &str, params: &Value) {
+        self.send(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
+    }
+
+    /// The next message, whatever it is.
+    #[track_caller]
+    pub(crate) fn receive(&mut self) -> Value {
+        self.inbox.recv_timeout(LIMIT).expect("a message within 30 s")
+    }
+
+    /// The answer to the request with this id; what comes before is kept aside.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, id: &Value) -> Value {
+        let end = Instant::now() + LIMIT;
+        while Instant::now() < end {
+            let message = self.receive();
+            if message.get("method").is_none() && message["id"] == *id {
+                return message;
+            }
+            self.aside.push(message);
+        }
+        panic!("no answer to {id}");
+    }
+
+    #[track_caller]
+    pub(crate) fn ask(&mut self, method: &str, params: &Value) -> Value {
+        let id = self.request(method, params);
+        self.answer(&id)
+    }
+
+    /// Calls a tool and returns the text of its result.
+    #[track_caller]
+    pub(crate) fn call(&mut self, tool: &str, arguments: &Value) -> String {
+        let answer = self.ask("tools/call", &json!({"name": tool, "arguments": arguments}));
+        let text = answer["result"]["content"][0]["text"].as_str();
+        text.unwrap_or_else(|| panic!("{tool}: {answer}")).to_owned()
+    }
+
+    /// The id of the session, for who comes over HTTP.
+    pub(crate) fn session(&self) -> Option<&str> {
+        match &self.out {
+            Out::Http { client, .. } => client.session.as_deref(),
+            Out::Shim(..) | Out::Socket(_) => None,
+        }
+    }
+}
+
+impl Drop for Party {
+    fn drop(&mut self) {
+        match &mut self.out {
+            Out::Shim(child, input) => {
+                drop(input.take());
+                // It may have ended by itself.
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            Out::Socket(stream) => drop(stream.shutdown(std::net::Shutdown::Both)),
+            Out::Http { client, path, .. } => {
+                // The daemon may be gone before its client.
+                if !thread::panicking() {
+                    client.send("DELETE", path, "");
+                }
+            }
+        }
+    }
+}
+
+fn shim(instance: &Instance, server: Option<&str>, inbox: Sender<Value>) -> Out {
+    let mut command = instance.command(&["shim"]);
+    command.args(server.iter().flat_map(|server| ["--server", *server]));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("a shim");
+    let (input, output) = (child.stdin.take(), child.stdout.take().expect("a pipe"));
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            let message = serde_json::from_str(&line).expect("stdout holds messages");
+            if inbox.send(message).is_err() {
+                return;
+            }
+        }
+    });
+    Out::Shim(child, input)
+}
+
+fn socket(door: &Door, path: &str, inbox: Sender<Value>) -> Out {
+    let headers = [
+        ("authorization", door.bearer.as_str()),
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-protocol", "mcp"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let response = http(door.port, "GET", path, &headers, "");
+    assert_eq!(response.status, 101);
+    let mut reader = response.into_reader();
+    let stream = reader.get_ref().try_clone().expect("a handle");
+    stream.set_read_timeout(None).expect("no timeout");
+    thread::spawn(move || {
+        while let Some((opcode, payload)) = read_frame(&mut reader) {
+            if opcode == 1 {
+                let message = serde_json::from_slice(&payload).expect("text frames hold messages");
+                if inbox.send(message).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    Out::Socket(stream)
+}
+
+/// A frame of a client: masked, with a mask that changes nothing.
+fn write_frame(stream: &mut TcpStream, opcode: u8, payload: &[u8]) {
+    let mut bytes = vec![0x80 | opcode];
+    match payload.len() {
+        short @ 0..126 => bytes.push(0x80 | short as u8),
+        medium @ 126..0x1_0000 => {
+            bytes.push(0x80 | 126);
+            bytes.extend((medium as u16).to_be_bytes());
+        }
+        long => {
+            bytes.push(0x80 | 127);
+            bytes.extend((long as u64).to_be_bytes());
+        }
+    }
+    bytes.extend([0; 4]);
+    bytes.extend_from_slice(payload);
+    stream.write_all(&bytes).expect("the daemon reads");
+}
+
+fn read_frame(reader: &mut BufReader<TcpStream>) -> Option<(u8, Vec<u8>)> {
+    let mut head = [0; 2];
+    reader.read_exact(&mut head).ok()?;
+    let length = match head[1] & 0x7f {
+        126 => {
+            let mut length = [0; 2];
+            reader.read_exact(&mut length).ok()?;
+            u64::from(u16::from_be_bytes(length))
+        }
+        127 => {
+            let mut length = [0; 8];
+            reader.read_exact(&mut length).ok()?;
+            u64::from_be_bytes(length)
+        }
+        short => u64::from(short),
+    };
+    let mut payload = vec![0; length as usize];
+    reader.read_exact(&mut payload).ok()?;
+    Some((head[0] & 0x0f, payload))
+}

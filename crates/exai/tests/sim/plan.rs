@@ -1,0 +1,227 @@
+//! What happens from outside: what clients want, and what goes wrong, each at its time. All of it follows from a
+//! seed; a part of it can be left out, so that a failure can be made small.
+
+use std::time::Duration;
+
+use crate::random::Random;
+
+/// The servers. The last one's word about its tools is not trusted.
+pub(crate) const SERVERS: [&str; 3] = ["a", "b", "c"];
+/// `write` and `odd` must never be executed twice: `odd` says that it is read-only and destructive.
+pub(crate) const TOOLS: [&str; 6] = ["write", "write", "odd", "read", "again", "ask"];
+
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) shims: usize,
+    pub(crate) steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    pub(crate) at: Duration,
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    /// A client writes so much at once.
+    Say {
+        shim: usize,
+        acts: Vec<Act>,
+        batch: bool,
+    },
+    /// The client's link, or its next one, is cut after so many more bytes to the daemon, or from it. What is under
+    /// way by then may still arrive.
+    Cut {
+        shim: usize,
+        bytes: u64,
+        up: bool,
+        lose: bool,
+    },
+    /// The client's program is killed, and its shim.
+    KillShim {
+        shim: usize,
+    },
+    KillDaemon,
+    /// The daemon makes room for another, or a person stops it.
+    End {
+        grace: Duration,
+        stop: bool,
+    },
+    /// No daemon can be started for so long.
+    Unstartable(Duration),
+    /// The daemon does nothing for so long.
+    Freeze(Duration),
+    /// The server dies after so many more messages.
+    KillServer {
+        server: usize,
+        messages: u32,
+    },
+    /// The server answers no more, or reads no more either.
+    Hang {
+        server: usize,
+        deaf: bool,
+    },
+    /// The next start takes so long, or fails.
+    SlowStart {
+        server: usize,
+        delay: Duration,
+    },
+    FailStart {
+        server: usize,
+    },
+    /// A person restarts the server.
+    RestartServer {
+        server: usize,
+    },
+    Configure(Change),
+    /// The machine sleeps.
+    Jump(Duration),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Act {
+    Call {
+        server: usize,
+        tool: &'static str,
+        progress: bool,
+    },
+    List,
+    Ping,
+    Subscribe,
+    Level,
+    /// Of the latest request, or of an earlier one.
+    Cancel {
+        back: usize,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Change {
+    /// It has to be started differently.
+    Revise(usize),
+    Remove(usize),
+    /// Its tool `write` is blocked.
+    Block(usize),
+    /// As in the beginning.
+    Restore,
+}
+
+impl Plan {
+    pub(crate) fn of(seed: u64) -> Self {
+        let random = &mut Random::new(seed);
+        if random.percent(10) {
+            return Plan::storm(seed, random);
+        }
+        let shims = 1 + random.index(4);
+        let count = 8 + random.index(40);
+        let trouble = random.pick(&[5, 20, 40, 70]);
+        // Some live fast, so that what is repeated is hit again.
+        let hurry = random.percent(30);
+        let mut at = Duration::ZERO;
+        let steps = (0..count).map(|_| {
+            at += match random.below(8) {
+                0 | 1 => Duration::ZERO,
+                2 | 3 => random.micros(2_000),
+                4 | 5 => random.millis(30),
+                6 => random.millis(400),
+                _ => random.millis(if hurry { 100 } else { 4_000 }),
+            };
+            let what = if random.percent(trouble) { fault(random, shims) } else { say(random, shims) };
+            Step { at, what }
+        });
+        Plan { seed, shims, steps: steps.collect() }
+    }
+
+    /// One client that asks what may be asked twice, and whose links do not last.
+    fn storm(seed: u64, random: &mut Random) -> Self {
+        let mut at = Duration::from_millis(500);
+        let steps = (0..24).map(|_| {
+            at += random.millis(120);
+            let what = match random.below(5) {
+                0 | 1 => {
+                    let tool = random.pick(&["read", "again"]);
+                    let act = Act::Call { server: 0, tool, progress: random.percent(50) };
+                    What::Say { shim: 0, acts: vec![act; 1 + random.index(3)], batch: false }
+                }
+                2 => What::KillDaemon,
+                _ => What::Cut { shim: 0, bytes: random.below(900), up: true, lose: random.percent(50) },
+            };
+            Step { at, what }
+        });
+        Plan { seed, shims: 1, steps: steps.collect() }
+    }
+
+    /// The same without some of the steps.
+    fn without(&self, from: usize, to: usize) -> Self {
+        let mut less = self.clone();
+        less.steps.drain(from..to);
+        less
+    }
+
+    /// Leaves out whatever `fails` does not need: halves, quarters, and so on down to single steps.
+    pub(crate) fn shrink(mut self, fails: impl Fn(&Plan) -> bool) -> Self {
+        let mut size = self.steps.len().div_ceil(2);
+        while size > 0 {
+            let mut from = 0;
+            while from < self.steps.len() {
+                let less = self.without(from, (from + size).min(self.steps.len()));
+                if fails(&less) {
+                    self = less;
+                } else {
+                    from += size;
+                }
+            }
+            size /= 2;
+        }
+        self
+    }
+}
+
+fn say(random: &mut Random, shims: usize) -> What {
+    let count = random.pick(&[1, 1, 1, 2, 4]);
+    let acts = (0..count).map(|_| match random.below(20) {
+        0 | 1 => Act::List,
+        2 => Act::Ping,
+        3 => Act::Subscribe,
+        4 => Act::Level,
+        5 | 6 => Act::Cancel { back: random.index(3) },
+        _ => Act::Call {
+            server: random.index(SERVERS.len()),
+            tool: random.pick(&TOOLS),
+            progress: random.percent(30),
+        },
+    });
+    let acts = acts.collect();
+    What::Say { shim: random.index(shims), acts, batch: random.percent(5) }
+}
+
+fn fault(random: &mut Random, shims: usize) -> What {
+    let (shim, server) = (random.index(shims), random.index(SERVERS.len()));
+    match random.below(24) {
+        0..=5 => What::Cut {
+            shim,
+            bytes: random.pick(&[0, 1, 7, 150, 240, 400, 600, 2000]),
+            up: random.percent(60),
+            lose: random.percent(50),
+        },
+        6..=8 => What::KillDaemon,
+        9 | 10 => What::End { grace: random.millis(3_000), stop: random.percent(25) },
+        11 => What::Unstartable(random.millis(25_000)),
+        12 => What::Freeze(random.millis(20_000)),
+        13 | 14 => What::KillServer { server, messages: random.below(4) as u32 },
+        15 => What::Hang { server, deaf: random.percent(50) },
+        16 => What::SlowStart { server, delay: random.millis(7_000) },
+        17 => What::FailStart { server },
+        18 => What::RestartServer { server },
+        19..=21 => What::Configure(match random.below(4) {
+            0 => Change::Revise(server),
+            1 => Change::Remove(server),
+            2 => Change::Block(server),
+            _ => Change::Restore,
+        }),
+        22 => What::Jump(random.millis(60_000)),
+        _ => What::KillShim { shim },
+    }
+}

@@ -1,0 +1,343 @@
+//! Servers: they execute calls, note each in a ledger, and answer in no order.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use exai_mux::{Down, Event, InstanceId, Unsent};
+use exai_proto::{Message, envelope::Outcome};
+use serde_json::{Value, json};
+
+use crate::client::Told;
+use crate::plan::SERVERS;
+use crate::world::{self, World};
+
+/// What is no call takes no longer.
+const SHORT: Duration = Duration::from_millis(60);
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// Its number among [`SERVERS`].
+    which: usize,
+    phase: Phase,
+    reads: VecDeque<Bytes>,
+    /// What it is going to write, by the time.
+    says: Vec<(Duration, String)>,
+    /// It answers nothing more, or reads nothing either.
+    hung: bool,
+    deaf: bool,
+    /// It dies after so many more messages.
+    doom: Option<u32>,
+    /// Its own questions: which call each is about.
+    asked: HashMap<String, (Value, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Running,
+    /// Its end is not known yet.
+    Dead,
+}
+
+impl World {
+    pub(crate) fn start_server(&mut self, instance: InstanceId, server: usize) {
+        let quick = self.random.millis(80);
+        let delay = std::mem::take(&mut self.slow_start[server]).max(quick);
+        let Some(daemon) = &mut self.daemon else { return };
+        let life = daemon.life;
+        daemon.servers.insert(instance, Server::new(server));
+        self.note(|| format!("server {} starts as {}", SERVERS[server], instance.0));
+        self.after(delay, world::Event::Started(life, instance));
+    }
+
+    fn server(&mut self, life: u32, instance: InstanceId) -> Option<&mut Server> {
+        let daemon = self.daemon.as_mut().filter(|daemon| daemon.life == life)?;
+        daemon.servers.get_mut(&instance)
+    }
+
+    pub(crate) fn server_started(&mut self, life: u32, instance: InstanceId) {
+        if self.waits_for_thaw(world::Event::Started(life, instance)) {
+            return;
+        }
+        let Some(server) = self.server(life, instance).filter(|server| server.phase == Phase::Starting)
+        else {
+            return;
+        };
+        let number = server.which;
+        server.phase = Phase::Running;
+        if std::mem::take(&mut self.fail_start[number]) {
+            self.daemon.iter_mut().for_each(|daemon| drop(daemon.servers.remove(&instance)));
+            return self.route(Event::Down { instance, why: Down::because("could not be started: no") });
+        }
+        self.route(Event::Up { instance });
+    }
+
+    /// A frozen daemon hears of it later.
+    fn waits_for_thaw(&mut self, event: world::Event) -> bool {
+        let waits = self.now < self.frozen;
+        if waits {
+            self.at(self.frozen, event);
+        }
+        waits
+    }
+
+    pub(crate) fn to_server(&mut self, instance: InstanceId, bytes: Bytes, number: Option<u64>) {
+        let delay = self.random.micros(3_000);
+        // Of a dead one it may not be known yet that it reads nothing more.
+        let known = self.random.percent(50);
+        let Some(daemon) = &mut self.daemon else { return };
+        let life = daemon.life;
+        let mut reads = false;
+        let unsent = match daemon.servers.get_mut(&instance) {
+            Some(server) if server.phase == Phase::Running && server.deaf && known => Some(Unsent::Full),
+            Some(server) if server.phase == Phase::Running => {
+                server.reads.push_back(bytes);
+                reads = true;
+                None
+            }
+            Some(server) if server.phase == Phase::Dead && !known => None,
+            Some(_) | None => Some(Unsent::Ending(bytes)),
+        };
+        if let (Some(why), Some(number)) = (unsent, number) {
+            daemon.pending.push_back(Event::Unsent { instance, number, why });
+        }
+        if reads {
+            self.after(delay, world::Event::ServerReads(life, instance));
+        }
+    }
+
+    pub(crate) fn server_reads(&mut self, life: u32, instance: InstanceId) {
+        let Some(server) = self.server(life, instance) else { return };
+        if server.phase != Phase::Running || server.deaf {
+            return;
+        }
+        let Some(bytes) = server.reads.pop_front() else { return };
+        let number = server.which;
+        if server.doom == Some(0) {
+            return self.server_dies(life, instance);
+        }
+        server.doom = server.doom.map(|messages| messages - 1);
+        let Ok(message) = Message::parse(bytes) else {
+            return self.fail("a server reads what is no message");
+        };
+        self.execute(number, &message);
+        let long = if self.random.percent(20) { 8_000 } else { 600 };
+        let work = self.random.millis(long);
+        let heeds = self.random.percent(50);
+        let Some(server) = self.server(life, instance) else { return };
+        if let Some(cancelled) = cancelled(&message).filter(|_| heeds) {
+            // Whoever heeds it does not answer.
+            server.says.retain(|(_, said)| !said.starts_with(&format!("{{\"id\":{cancelled},")));
+        }
+        for (delay, said) in server.answer(&message, work) {
+            let said = match said {
+                Ok(said) => said,
+                Err(sentence) => return self.fail(sentence),
+            };
+            let when = self.now + delay;
+            if let Some(server) = self.server(life, instance) {
+                server.says.push((when, said));
+            }
+            self.at(when, world::Event::ServerSays(life, instance));
+        }
+    }
+
+    /// Notes a call as executed. From here on it counts.
+    fn execute(&mut self, server: usize, message: &Message) {
+        let Some(value) = request(message).filter(|value| value["method"] == "tools/call") else { return };
+        let nonce = value["params"]["arguments"]["nonce"].as_str().unwrap_or_default();
+        let place =
+            nonce.split_once('/').and_then(|(shim, call)| Some((shim.parse().ok()?, call.parse().ok()?)));
+        self.note(|| format!("server {} executes {nonce}", SERVERS[server]));
+        let call = place
+            .and_then(|(shim, call): (usize, usize)| self.shims.get_mut(shim)?.client.calls.get_mut(call));
+        let Some(call) = call.filter(|call| call.server == Some(server)) else {
+            return self.fail(format!("executed by the wrong server: {nonce}"));
+        };
+        call.executed += 1;
+        let (executed, most, told) = (call.executed, call.most, call.told);
+        self.twice += u32::from(executed == 2);
+        if executed > most {
+            self.fail(format!("executed {executed} times: {nonce}"));
+        }
+        if told == Told::NotSent && most == 1 {
+            self.fail(format!("told as not sent, and executed after that: {nonce}"));
+        }
+    }
+
+    pub(crate) fn read_the_rest(&mut self, server: Server) {
+        for bytes in server.reads {
+            if server.phase == Phase::Running
+                && !server.deaf
+                && server.doom.is_none()
+                && let Ok(message) = Message::parse(bytes)
+            {
+                self.execute(server.which, &message);
+            }
+        }
+    }
+
+    pub(crate) fn server_says(&mut self, life: u32, instance: InstanceId) {
+        if self.waits_for_thaw(world::Event::ServerSays(life, instance)) {
+            return;
+        }
+        let now = self.now;
+        let Some(server) = self.server(life, instance) else { return };
+        if server.hung {
+            return;
+        }
+        let Some(at) = server.says.iter().position(|(when, _)| *when <= now) else { return };
+        let (_, said) = server.says.remove(at);
+        let dead = server.phase == Phase::Dead;
+        let Ok(message) = Message::parse(said.into()) else { return self.fail("a server says no message") };
+        if !dead {
+            self.route(Event::FromServer { instance, message });
+        }
+    }
+
+    fn server_dies(&mut self, life: u32, instance: InstanceId) {
+        let delay = self.random.millis(5);
+        let Some(server) = self.server(life, instance) else { return };
+        server.phase = Phase::Dead;
+        self.note(|| format!("server {} dies", instance.0));
+        self.after(delay, world::Event::ServerEnds(life, instance));
+    }
+
+    pub(crate) fn server_ends(&mut self, life: u32, instance: InstanceId) {
+        if self.waits_for_thaw(world::Event::ServerEnds(life, instance)) {
+            return;
+        }
+        let Some(daemon) = self.daemon.as_mut().filter(|daemon| daemon.life == life) else { return };
+        if daemon.servers.remove(&instance).is_some() {
+            self.route(Event::Down { instance, why: Down::because("was killed by SIGKILL") });
+        }
+    }
+
+    /// The daemon stops it. What it has read by then it may still execute.
+    pub(crate) fn stop_server(&mut self, instance: InstanceId) {
+        let Some(daemon) = &self.daemon else { return };
+        let life = daemon.life;
+        let Some(server) = self.server(life, instance) else { return };
+        let rest = std::mem::take(&mut server.reads);
+        let (number, phase, deaf) = (server.which, server.phase, server.deaf);
+        if phase == Phase::Running && !deaf {
+            let mut last = Server::new(number);
+            (last.reads, last.phase) = (rest, Phase::Running);
+            self.read_the_rest(last);
+        }
+        self.server_dies(life, instance);
+    }
+
+    pub(crate) fn doom_server(&mut self, server: usize, messages: u32) {
+        let Some(daemon) = &mut self.daemon else { return };
+        let life = daemon.life;
+        let running =
+            |(_, one): &(&InstanceId, &mut Server)| one.which == server && one.phase == Phase::Running;
+        let doomed = daemon.servers.iter_mut().find(running).map(|(id, one)| {
+            one.doom = Some(messages);
+            *id
+        });
+        if let (Some(instance), 0) = (doomed, messages) {
+            self.server_dies(life, instance);
+        }
+    }
+
+    pub(crate) fn hang_server(&mut self, server: usize, deaf: bool) {
+        let servers = self.daemon.iter_mut().flat_map(|daemon| daemon.servers.values_mut());
+        for one in servers.filter(|one| one.which == server) {
+            (one.hung, one.deaf) = (true, deaf);
+        }
+    }
+}
+
+impl Server {
+    fn new(which: usize) -> Self {
+        let (reads, says, asked) = Default::default();
+        let (hung, deaf, doom) = (false, false, None);
+        Server { which, phase: Phase::Starting, reads, says, hung, deaf, doom, asked }
+    }
+
+    /// What it says to a message, and after which time; or what is wrong with the message.
+    fn answer(&mut self, message: &Message, work: Duration) -> Vec<(Duration, Result<String, String>)> {
+        let result =
+            |id: &Value, result: &Value| json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string();
+        if let exai_proto::Kind::Response { id, outcome } = message.kind() {
+            let Some((call, nonce)) = self.asked.remove(message.str_at(id)) else {
+                return vec![(work, Err("a server is answered what it has not asked".to_owned()))];
+            };
+            let whole: Value = serde_json::from_slice(message.bytes()).unwrap_or_default();
+            if matches!(outcome, Outcome::Result(_)) && whole["result"]["nonce"] != *nonce {
+                return vec![(
+                    work,
+                    Err(format!("a server's question about {nonce} is answered by {whole}")),
+                )];
+            }
+            return vec![(work, Ok(result(&call, &json!({"nonce": nonce}))))];
+        }
+        let whole: Value = serde_json::from_slice(message.bytes()).unwrap_or_default();
+        let (id, params) = (&whole["id"], &whole["params"]);
+        match whole["method"].as_str().unwrap_or_default() {
+            "initialize" => {
+                let said = json!({"protocolVersion": "2025-11-25", "serverInfo": {"name": SERVERS[self.which], "version": "1"},
+                    "capabilities": {"tools": {"listChanged": true}, "resources": {"subscribe": true}, "logging": {}}});
+                vec![(work.min(SHORT), Ok(result(id, &said)))]
+            }
+            "tools/list" => vec![(work.min(SHORT), Ok(result(id, &tools())))],
+            "resources/list" => {
+                let uri = format!("{}:x", SERVERS[self.which]);
+                vec![(work.min(SHORT), Ok(result(id, &json!({"resources": [{"uri": uri, "name": "x"}]}))))]
+            }
+            "tools/call" => self.call(id, params, work),
+            _ if id.is_null() => Vec::new(),
+            _ => vec![(work.min(SHORT), Ok(result(id, &json!({}))))],
+        }
+    }
+
+    fn call(
+        &mut self,
+        id: &Value,
+        params: &Value,
+        work: Duration,
+    ) -> Vec<(Duration, Result<String, String>)> {
+        let nonce = &params["arguments"]["nonce"];
+        if params["name"] == "ask" {
+            let question = format!("q-{}", nonce.as_str().unwrap_or_default());
+            let key = json!(question).to_string();
+            self.asked.insert(key, (id.clone(), nonce.as_str().unwrap_or_default().to_owned()));
+            let ask = json!({"jsonrpc": "2.0", "id": question, "method": "sampling/createMessage", "params": {"nonce": nonce}});
+            return vec![(work / 4, Ok(ask.to_string()))];
+        }
+        let mut says = Vec::new();
+        let token = &params["_meta"]["progressToken"];
+        if !token.is_null() {
+            for step in 1..=3 {
+                let told = json!({"progressToken": token, "progress": step, "message": nonce});
+                let told = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": told});
+                says.push((work * step / 4, Ok(told.to_string())));
+            }
+        }
+        says.push((work, Ok(json!({"jsonrpc": "2.0", "id": id, "result": {"nonce": nonce}}).to_string())));
+        says
+    }
+}
+
+fn request(message: &Message) -> Option<Value> {
+    serde_json::from_slice(message.bytes()).ok()
+}
+
+/// The request that is not wanted any more.
+fn cancelled(message: &Message) -> Option<u64> {
+    let value = request(message).filter(|value| value["method"] == "notifications/cancelled")?;
+    value["params"]["requestId"].as_u64()
+}
+
+fn tools() -> Value {
+    json!({"tools": [
+        {"name": "write"},
+        {"name": "odd", "annotations": {"readOnlyHint": true, "destructiveHint": true}},
+        {"name": "read", "annotations": {"readOnlyHint": true}},
+        {"name": "again", "annotations": {"idempotentHint": true}},
+        {"name": "ask"},
+    ]})
+}
