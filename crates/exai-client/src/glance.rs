@@ -18,7 +18,7 @@ pub(crate) enum Glance {
 
 /// Looks at one message; `None` when it is none.
 pub(crate) fn at(text: &[u8], start: usize) -> Option<Glance> {
-    let (mut id, mut method, mut good) = (None, None, false);
+    let (mut id, mut method, mut outcome) = (None, None, None);
     let mut at = json::skip_space(text, start);
     if text.get(at) != Some(&b'{') {
         return None;
@@ -43,7 +43,8 @@ pub(crate) fn at(text: &[u8], start: usize) -> Option<Glance> {
         match key {
             b"id" => id = Some(at..end),
             b"method" if end - at >= 2 => method = Some(at + 1..end - 1),
-            b"result" => good = true,
+            b"result" => outcome = Some(true),
+            b"error" => outcome = outcome.or(Some(false)),
             _ => {}
         }
         if let (Some(id), Some(method)) = (&id, &method) {
@@ -54,10 +55,10 @@ pub(crate) fn at(text: &[u8], start: usize) -> Option<Glance> {
             at = json::skip_space(text, at + 1);
         }
     }
-    match (id, method) {
-        (None, Some(method)) => Some(Glance::Notification { method }),
-        (Some(id), None) => Some(Glance::Response { id, good }),
-        (None, None) | (Some(_), Some(_)) => None,
+    match (id, method, outcome) {
+        (None, Some(method), _) => Some(Glance::Notification { method }),
+        (Some(id), None, Some(good)) => Some(Glance::Response { id, good }),
+        _ => None,
     }
 }
 
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn every_shape_in_every_order() {
-        let cases: [(&str, &[&str]); 13] = [
+        let cases: [(&str, &[&str]); 14] = [
             (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, &["1 ping"]),
             (r#"{"method":"tools/call","params":{"id":3},"jsonrpc":"2.0","id":"a"}"#, &["\"a\" tools/call"]),
             (r#" { "method" : "notifications/x" , "params" : {} } "#, &["notifications/x"]),
@@ -142,6 +143,7 @@ mod tests {
             (r#"{"id":5,"error":{"code":1}}"#, &["! 5"]),
             (r#"[{"id":1,"method":"a"},{"method":"b"},7,{"id":2,"result":{}}]"#, &["1 a", "b", "= 2"]),
             (r#"{"id":1,"result":{"never":"#, &["= 1"]),
+            (r#"{"jsonrpc":"2.0","id":8}"#, &[]),
             ("hello", &[]),
             ("{", &[]),
             (r#"{"a":1 "b":2}"#, &[]),

@@ -415,7 +415,7 @@ fn race_for(port: u16, over: &AtomicBool) -> (u32, Vec<u8>) {
 #[test]
 fn a_stranger_that_races_for_the_port_never_hears_a_byte() {
     let port = free_port();
-    let instance = Instance::new(&listening(port, &["--http-sse"]));
+    let instance = Instance::new(&(listening(port, &["--http-sse"]) + "crash_limit = 0\n"));
     let mut client = instance.client("fix");
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {

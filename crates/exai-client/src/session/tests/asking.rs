@@ -25,6 +25,8 @@ fn questions_answers_and_withdrawals_pass_as_they_are() {
     assert_eq!(session.down(&question(2)), Down::Forward);
     assert_eq!(session.down(&withdrawal(2)), Down::Forward);
     assert_eq!(session.up(&reply(2), now), Up::Kept, "nobody wants it any more");
+    // Neither question nor answer: the daemon says so.
+    assert_eq!(session.up(br#"{"jsonrpc":"2.0","id":8}"#, now), Up::Send);
     assert_eq!(session.lost(now), b"");
 }
 
