@@ -28,6 +28,7 @@ mod questions;
 mod recipients;
 mod reconnect;
 mod routing;
+mod secrets;
 mod selftest;
 mod sharing;
 mod silent;
