@@ -61,9 +61,8 @@ fn what_two_hundred_clients_leave_in_the_middle_of_a_call_is_cancelled_and_forgo
     let begun = Instant::now();
     let mut outlived: Vec<Duration> = thread::scope(|scope| {
         let instance = &instance;
-        let workers = Vec::from_iter(
-            (0..AT_ONCE).map(|worker| scope.spawn(move || come_and_go(instance, worker, times))),
-        );
+        let workers: Vec<_> =
+            (0..AT_ONCE).map(|worker| scope.spawn(move || come_and_go(instance, worker, times))).collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
     });
     let took = begun.elapsed();

@@ -93,9 +93,9 @@ fn a_flood_and_a_server_that_hangs_cost_the_others_next_to_nothing() {
         (measured, share, flood.join().expect("the flood"), took)
     });
     eprintln!(
-        "a flood of {:.0} calls/s beside a server that hangs: calls of others p50 {:.2?} to {:.2?}, p99 {:.2?} to {:.2?} \
+        "a flood of {} calls/s beside a server that hangs: calls of others p50 {:.2?} to {:.2?}, p99 {:.2?} to {:.2?} \
          (directly: p99 {:.2?} to {:.2?}); calls of 5 ms at the flooded server p50 {:.1?}, p99 {:.1?}, at most {:.1?}",
-        answered as f64 / took.as_secs_f64(),
+        answered * 1000 / took.as_millis() as usize,
         quiet.p(50),
         loud.p(50),
         quiet.p(99),

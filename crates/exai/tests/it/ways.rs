@@ -264,11 +264,11 @@ fn write_frame(stream: &mut TcpStream, opcode: u8, payload: &[u8]) {
     match payload.len() {
         short @ 0..126 => bytes.push(0x80 | short as u8),
         medium @ 126..0x1_0000 => {
-            bytes.push(0x80 | 126);
+            bytes.push(0x80 | 0x7e);
             bytes.extend((medium as u16).to_be_bytes());
         }
         long => {
-            bytes.push(0x80 | 127);
+            bytes.push(0x80 | 0x7f);
             bytes.extend((long as u64).to_be_bytes());
         }
     }
