@@ -39,7 +39,7 @@ fn leave(mut client: Client, how: End) -> Duration {
 fn come_and_go(instance: &Instance, worker: usize, times: usize) -> Vec<Duration> {
     let mut outlived = Vec::new();
     for round in 0..times {
-        let how = if round % 2 == 0 { End::Stdin } else { End::Killed };
+        let how = if round % 3 == 0 { End::Stdin } else { End::Killed };
         let mut client = instance.client("fix");
         let label = format!("call {worker}-{round}.");
         client.request("tools/call", &json!({"name": "hang", "arguments": {"label": label}}));
