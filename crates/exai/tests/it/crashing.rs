@@ -66,9 +66,9 @@ fn a_server_that_ends_at_once_is_left_alone_after_a_few_times_until_somebody_doe
         calls += 1;
         server(&instance)["state"] == "failed"
     });
-    let (took, used) = (begun.elapsed(), processor(&pid).saturating_sub(used));
+    let (lasted, used) = (begun.elapsed(), processor(&pid).saturating_sub(used));
     assert_eq!(count(&spawns), 3);
-    let share = used.as_secs_f64() / took.as_secs_f64();
+    let share = used.as_secs_f64() / lasted.as_secs_f64();
 
     let failed = server(&instance);
     let said = |key: &str, what: &str| failed[key].as_str().is_some_and(|text| text.contains(what));
@@ -86,7 +86,7 @@ fn a_server_that_ends_at_once_is_left_alone_after_a_few_times_until_somebody_doe
     assert!(slowest < SECOND, "{slowest:?}");
     assert_eq!(count(&spawns), 3);
     eprintln!(
-        "a server that ends at once and may do so 3 times: 3 starts in {took:.1?} under {calls} calls, {:.1} % of a core for the daemon; \
+        "a server that ends at once and may do so 3 times: 3 starts in {lasted:.1?} under {calls} calls, {:.1} % of a core for the daemon; \
          then 50 calls refused in {:.0?} with {:.0?} of processor, the slowest after {slowest:.1?}",
         share * 100.0,
         after.0,

@@ -39,7 +39,7 @@ fn leave(mut client: Client, how: End) -> Duration {
 fn come_and_go(instance: &Instance, worker: usize, times: usize) -> Vec<Duration> {
     let mut outlived = Vec::new();
     for round in 0..times {
-        let how = if round % 2 == 0 { End::Stdin } else { End::Killed };
+        let how = if round % 3 == 0 { End::Stdin } else { End::Killed };
         let mut client = instance.client("fix");
         let label = format!("call {worker}-{round}.");
         client.request("tools/call", &json!({"name": "hang", "arguments": {"label": label}}));
@@ -61,9 +61,8 @@ fn what_two_hundred_clients_leave_in_the_middle_of_a_call_is_cancelled_and_forgo
     let begun = Instant::now();
     let mut outlived: Vec<Duration> = thread::scope(|scope| {
         let instance = &instance;
-        let workers = Vec::from_iter(
-            (0..AT_ONCE).map(|worker| scope.spawn(move || come_and_go(instance, worker, times))),
-        );
+        let workers: Vec<_> =
+            (0..AT_ONCE).map(|worker| scope.spawn(move || come_and_go(instance, worker, times))).collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
     });
     let took = begun.elapsed();

@@ -99,15 +99,24 @@ impl Party {
     }
 
     pub(crate) fn send(&mut self, message: &Value) {
+        let is_request = message.get("id").is_some() && message.get("method").is_some();
+        self.write(&message.to_string(), is_request);
+    }
+
+    /// Sends a request as it is written.
+    pub(crate) fn send_text(&mut self, request: &str) {
+        self.write(request, true);
+    }
+
+    fn write(&mut self, text: &str, is_request: bool) {
         match &mut self.out {
             Out::Shim(_, input) => {
                 let input = input.as_mut().expect("stdin is open");
-                input.write_all(format!("{message}\n").as_bytes()).expect("the shim reads");
+                input.write_all(format!("{text}\n").as_bytes()).expect("the shim reads");
             }
-            Out::Socket(stream) => write_frame(stream, 1, message.to_string().as_bytes()),
+            Out::Socket(stream) => write_frame(stream, 1, text.as_bytes()),
             Out::Http { client, path, inbox } => {
-                let is_request = message.get("id").is_some() && message.get("method").is_some();
-                let (client, path, text) = (client.clone(), path.clone(), message.to_string());
+                let (client, path, text) = (client.clone(), path.clone(), text.to_owned());
                 if !is_request {
                     assert_eq!(client.send("POST", &path, &text).status, 202, "{text}");
                     return;
@@ -255,11 +264,11 @@ fn write_frame(stream: &mut TcpStream, opcode: u8, payload: &[u8]) {
     match payload.len() {
         short @ 0..126 => bytes.push(0x80 | short as u8),
         medium @ 126..0x1_0000 => {
-            bytes.push(0x80 | 126);
+            bytes.push(0x80 | 0x7e);
             bytes.extend((medium as u16).to_be_bytes());
         }
         long => {
-            bytes.push(0x80 | 127);
+            bytes.push(0x80 | 0x7f);
             bytes.extend((long as u64).to_be_bytes());
         }
     }

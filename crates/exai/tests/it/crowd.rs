@@ -1,0 +1,128 @@
+//! L05: thousands of TCP connections that say nothing, or too slowly, or too little, keep nobody out.
+#![cfg(target_os = "linux")]
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use exai_test::{eventually, scaled};
+use serde_json::json;
+
+use crate::faults::daemon;
+use crate::support::{Instance, LIMIT};
+use crate::ways::{Door, Party, Way};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MIB: u64 = 1024 * 1024;
+/// How many TCP connections the daemon keeps, and what it needs besides.
+const PLACES: usize = 1024;
+/// How many threads make up the crowd.
+const MEMBERS: usize = 4;
+
+/// What a connection says before it says no more.
+fn beginnings(port: u16) -> [String; 4] {
+    let host = format!("host: 127.0.0.1:{port}\r\n");
+    [
+        String::new(),
+        format!("GET /mcp HTTP/1.1\r\n{host}x-slow: "),
+        // No token: it is answered, and stays.
+        format!("GET /mcp HTTP/1.1\r\n{host}\r\n"),
+        format!("GET /mcp HTTP/1.1\r\n{host}connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-vers"),
+    ]
+}
+
+/// Connections that are there at once, and come again as soon as they are hung up on, until they are dropped.
+struct Crowd {
+    end: Arc<AtomicBool>,
+    /// How many have come until now.
+    came: Arc<AtomicUsize>,
+    members: Vec<JoinHandle<()>>,
+}
+
+impl Crowd {
+    fn gather(port: u16, size: usize) -> Self {
+        let (end, came) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let member = |number: usize| {
+            let (end, came, beginnings) = (end.clone(), came.clone(), beginnings(port));
+            thread::spawn(move || {
+                let mut held = VecDeque::new();
+                while !end.load(Ordering::Relaxed) {
+                    if held.len() == size / MEMBERS {
+                        held.pop_front();
+                    }
+                    if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
+                        let which = came.fetch_add(1, Ordering::Relaxed) + number;
+                        // It may have been refused already.
+                        let _ = stream.write_all(beginnings[which % beginnings.len()].as_bytes());
+                        held.push_back(stream);
+                    }
+                }
+            })
+        };
+        let members = (0..MEMBERS).map(member).collect();
+        Crowd { end, came, members }
+    }
+
+    /// How many have come in all.
+    fn disperse(self) -> usize {
+        self.end.store(true, Ordering::Relaxed);
+        self.members.into_iter().for_each(|member| member.join().expect("a member"));
+        self.came.load(Ordering::Relaxed)
+    }
+}
+
+struct Daemon(u32);
+
+impl Daemon {
+    fn memory(&self) -> u64 {
+        let processes = exai_os::process::snapshot().expect("the process table");
+        processes.iter().find(|process| process.pid == self.0).map_or(0, |process| process.rss_bytes)
+    }
+
+    fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.0)).expect("it lives").count()
+    }
+}
+
+#[test]
+fn a_crowd_that_never_says_who_it_is_keeps_no_client_out() {
+    let instance = Instance::with_fixture(&[]);
+    let door = Door::of(&instance);
+    let pid = daemon(&instance).pid;
+    let daemon = Daemon(pid);
+    let mut before = Party::join(&instance, &door, Way::Socket, Some("fix"), &json!({}));
+    before.call("echo", &json!({"message": "warm"}));
+    let (memory, descriptors) = (daemon.memory(), daemon.descriptors());
+    let size = scaled(2000);
+    let crowd = Crowd::gather(door.port, size);
+    eventually("everybody has come", LIMIT, || crowd.came.load(Ordering::Relaxed) >= size);
+    eventually("as many are there as may be", LIMIT, || daemon.descriptors() > descriptors + PLACES * 9 / 10);
+    let mut peak = (daemon.memory(), daemon.descriptors());
+    let mut slowest = Duration::ZERO;
+    for _ in 0..5 {
+        let begun = Instant::now();
+        let mut party = Party::join(&instance, &door, Way::Shim, Some("fix"), &json!({}));
+        assert_eq!(party.call("echo", &json!({"message": "in"})), "in");
+        let took = begun.elapsed();
+        slowest = slowest.max(took);
+        assert!(took < SECOND, "{took:?}");
+        peak = (peak.0.max(daemon.memory()), peak.1.max(daemon.descriptors()));
+    }
+    let asked = Instant::now();
+    assert_eq!(before.call("echo", &json!({"message": "still in"})), "still in");
+    assert!(asked.elapsed() < SECOND);
+    assert!(peak.0 < memory + 64 * MIB, "from {memory} to {} bytes", peak.0);
+    assert!(peak.1 <= descriptors + PLACES + 16, "from {descriptors} to {} descriptors", peak.1);
+    let came = crowd.disperse();
+    eventually("the crowd is gone", LIMIT, || daemon.descriptors() <= descriptors);
+    eprintln!(
+        "{came} TCP connections that never say who they are: a client is in within {slowest:.0?}; memory {} KiB and \
+         descriptors {} more at most, none left afterwards",
+        peak.0.saturating_sub(memory) / 1024,
+        peak.1 - descriptors
+    );
+}
