@@ -149,7 +149,8 @@ impl Client {
             if message["params"]["message"] != *call.nonce {
                 return wrong("progress of another's request");
             }
-            if progress.is_none_or(|progress| progress <= call.progress) {
+            // Who has cancelled a request that was asked a second time may still hear how far the second run comes.
+            if !call.cancelled && progress.is_none_or(|progress| progress <= call.progress) {
                 return wrong("progress goes back");
             }
             call.progress = progress.unwrap_or_default();
