@@ -37,8 +37,11 @@ struct OnDisk<'a> {
     lists: BTreeMap<Cow<'a, str>, Vec<&'a RawValue>>,
 }
 
+/// A server, the revision that this is known of, and what is known.
+pub(crate) type Known = (Arc<str>, u64, Discovery);
+
 /// Reads what is known of these servers. Files of servers that are not configured any more are removed.
-pub(crate) fn load(home: &Home, policies: &[Policy]) -> Vec<(Arc<str>, Discovery)> {
+pub(crate) fn load(home: &Home, policies: &[Policy]) -> Vec<Known> {
     let mut known = Vec::new();
     for entry in std::fs::read_dir(home.discovery_dir()).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -49,7 +52,7 @@ pub(crate) fn load(home: &Home, policies: &[Policy]) -> Vec<(Arc<str>, Discovery
             continue;
         };
         match read(&entry.path(), policy.revision) {
-            Ok(Some(discovery)) => known.push((policy.name.clone(), discovery)),
+            Ok(Some(discovery)) => known.push((policy.name.clone(), policy.revision, discovery)),
             Ok(None) => {}
             Err(error) => tracing::debug!(server = name, %error, "what was known of it cannot be read"),
         }
@@ -127,7 +130,7 @@ mod tests {
         let name = policy(7).name;
         private::replace(&home.discovery(&name), &file(&(7, known())).expect("a text"))
             .expect("it is written");
-        assert_eq!(load(&home, &[policy(7)]), [(name.clone(), known())]);
+        assert_eq!(load(&home, &[policy(7)]), [(name.clone(), 7, known())]);
         assert_eq!(load(&home, &[policy(8)]), []);
         assert!(home.discovery(&name).exists(), "it may be configured so again");
         assert_eq!(load(&home, &[]), []);

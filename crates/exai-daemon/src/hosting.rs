@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -264,9 +264,24 @@ pub(crate) fn shares(config: &Config) -> HashMap<Arc<str>, &'static str> {
     config.servers.iter().map(|(name, server)| (name.into(), server.share.name())).collect()
 }
 
+/// FNV-1a: the same in every build. What is kept for the next daemon is kept under it, and that may be a newer one.
+struct Stable(u64);
+
+impl Hasher for Stable {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
 /// Differs whenever the program would have to be started differently.
 fn revision(server: &ServerConfig) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = Stable(0xcbf2_9ce4_8422_2325);
     (&server.command, &server.args, &server.cwd, &server.url).hash(&mut hasher);
     server.env.iter().for_each(|pair| pair.hash(&mut hasher));
     server.headers.iter().for_each(|pair| pair.hash(&mut hasher));

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use exai_config::Config;
-use exai_mux::{About, ClientId, Discovery, Effect, Endpoint, Event, InstanceId, Router};
+use exai_mux::policy::Policy;
+use exai_mux::{About, ClientId, Effect, Endpoint, Event, InstanceId, Router};
 use exai_os::{build, failpoint};
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::documents::{Ps, SCHEMA, ServerState, Servers, Status, Why};
@@ -18,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
 use crate::counters::{Counters, Present};
-use crate::discovery;
+use crate::discovery::{self, Known};
 use crate::hosting::{self, Host, Started};
 use crate::running::Running;
 use crate::sink::{LetGo, Sink};
@@ -62,7 +63,7 @@ pub(crate) enum HubEvent {
     /// Somebody wants to know something or have something done.
     Ask(Question),
     /// This was known of servers when they ran before.
-    Known(Vec<(Arc<str>, Discovery)>),
+    Known(Vec<Known>),
     /// The configuration was read again.
     Loaded { outcome: Result<Config, String>, reply: oneshot::Sender<Result<(), String>> },
     /// The daemon is to end, after at most this long for what is under way.
@@ -249,9 +250,9 @@ impl Hub {
         mut events: mpsc::Receiver<HubEvent>,
         mut jobs: mpsc::Receiver<(InstanceId, JobEvent)>,
     ) {
-        self.configure();
+        let policies = self.configure();
         // The first clients must not wait for what is known. This once the loop has nothing else to do yet.
-        self.know(discovery::load(&self.host.home, &hosting::policies(&self.config)));
+        self.know(discovery::load(&self.host.home, &policies));
         let mut heard = Vec::with_capacity(BATCH);
         let mut done = Vec::with_capacity(BATCH);
         loop {
@@ -338,7 +339,14 @@ impl Hub {
                     if config != self.config {
                         tracing::info!(servers = config.servers.len(), "configuration loaded");
                         self.config = config;
-                        self.configure();
+                        let policies = self.configure();
+                        let (home, hub) = (self.host.home.clone(), self.handle.clone());
+                        self.host.tasks.spawn(async move {
+                            let load = move || discovery::load(&home, &policies);
+                            let loaded = tokio::task::spawn_blocking(load).await;
+                            // A hub that is gone needs to know nothing.
+                            let _ = hub.send(HubEvent::Known(loaded.unwrap_or_default())).await;
+                        });
                     }
                 });
                 // The last good one stays in force.
@@ -411,7 +419,8 @@ impl Hub {
         Ok(Why { schema: SCHEMA, server: server.to_owned(), share, sentences })
     }
 
-    fn configure(&mut self) {
+    /// Tells the router what is configured, and what was measured of it.
+    fn configure(&mut self) -> Vec<Policy> {
         let policies = hosting::policies(&self.config);
         self.route(Event::Configured { policies: policies.clone() });
         self.verdicts.keep_only(&policies);
@@ -420,17 +429,12 @@ impl Hub {
                 self.route(Event::Traits { server: policy.name.clone(), traits });
             }
         }
-        let (home, hub) = (self.host.home.clone(), self.handle.clone());
-        self.host.tasks.spawn(async move {
-            let loaded = tokio::task::spawn_blocking(move || discovery::load(&home, &policies)).await;
-            // A hub that is gone needs to know nothing.
-            let _ = hub.send(HubEvent::Known(loaded.unwrap_or_default())).await;
-        });
+        policies
     }
 
-    fn know(&mut self, servers: Vec<(Arc<str>, Discovery)>) {
-        for (server, discovery) in servers {
-            self.route(Event::Known { server, discovery });
+    fn know(&mut self, servers: Vec<Known>) {
+        for (server, revision, discovery) in servers {
+            self.route(Event::Known { server, revision, discovery });
         }
     }
 

@@ -10,9 +10,9 @@ use exai_proto::version;
 /// How long shims may take to say that they hold what their clients say, when the daemon is about to be replaced.
 const HOLD: Duration = Duration::from_secs(1);
 
-/// How long what was on its way when the daemon made room for a newer build may take: as long as any call. Nothing is
-/// ended by the clock for an upgrade.
-pub(crate) const UPGRADE: Duration = Duration::from_hours(1);
+/// How long what was on its way when the daemon made room for a newer build may take. A daemon with calls under way
+/// does not make room; a call that came in the same moment must not keep everybody else waiting for longer.
+pub(crate) const UPGRADE: Duration = Duration::from_secs(10);
 
 /// The answer to a build that wants this daemon's place.
 #[derive(Debug, PartialEq, Eq)]

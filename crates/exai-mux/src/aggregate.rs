@@ -333,8 +333,11 @@ impl Router {
         (kind, mut items, pages): (Kind, Vec<Bytes>, u32),
         now: &mut Now<'_>,
     ) {
-        let current = self.instances.get(&instance_id).filter(|instance| !instance.retiring);
-        let Some(server) = current.map(|instance| instance.server.clone()) else { return };
+        let Some(instance) = self.instances.get(&instance_id) else { return };
+        let server = instance.server.clone();
+        if instance.retiring {
+            return self.missed(&server, kind, now);
+        }
         let result = match outcome {
             Outcome::Result(result) => result.clone(),
             Outcome::Error(error) => {
@@ -418,10 +421,8 @@ impl Router {
     }
 
     fn learn(&mut self, server: &Arc<str>, kind: Kind, items: Vec<Bytes>, now: &mut Now<'_>) {
-        if kind == Kind::Tools {
-            if let Some(known) = self.server_mut(server) {
-                known.learn_repeatable(&items);
-            }
+        if kind == Kind::Tools && self.server_mut(server).is_some_and(|known| known.learn_repeatable(&items))
+        {
             self.tell_all_repeatable(server, now);
         }
         if let Some(known) = self.server_mut(server) {

@@ -11,6 +11,8 @@ use crate::traits::{self, ASKS, Ask};
 
 /// How many requests of one client may be under way. A client beyond it gets -31003.
 pub(crate) const MOST_IN_FLIGHT: u32 = 1024;
+/// How many requests of servers it may leave unanswered.
+pub(crate) const MOST_ASKED: usize = 1024;
 
 #[derive(Debug)]
 pub(crate) struct Client {

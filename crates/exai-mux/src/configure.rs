@@ -9,7 +9,7 @@ use crate::catalogue::{Catalogue, KINDS};
 use crate::client::Client;
 use crate::event::{About, ClientId, Down, Effect, Endpoint, InstanceId};
 use crate::health::Health;
-use crate::instance::Offer;
+use crate::instance::{Offer, Ready};
 use crate::policy::{Policy, Share, ShareKey};
 use crate::router::{Now, Router, Server};
 use crate::traits::Measured;
@@ -19,19 +19,26 @@ impl Router {
         let first = self.servers.is_empty();
         let mut old = std::mem::take(&mut self.servers);
         let mut changed = false;
-        let mut kept = Vec::new();
+        let (mut kept, mut others) = (Vec::new(), Vec::new());
         for policy in policies {
             let known = old.iter().position(|server| server.policy.name == policy.name);
             match known.map(|at| old.swap_remove(at)) {
-                Some(server) if server.policy.revision == policy.revision => {
-                    changed |= server.policy.tools != policy.tools;
+                Some(mut server) if server.policy.revision == policy.revision => {
+                    if server.policy != policy {
+                        // Whatever was changed may be the cure.
+                        server.health.forgive();
+                    }
+                    if server.policy.tools != policy.tools {
+                        changed = true;
+                        others.push(policy.name.clone());
+                    }
                     kept.push(Server { policy, ..server });
                 }
                 Some(server) => {
                     changed = true;
-                    let next_number = server.next_number;
+                    let (next_number, interrupted) = (server.next_number, server.interrupted.clone());
                     old.push(server);
-                    kept.push(Server { next_number, ..Server::new(policy) });
+                    kept.push(Server { next_number, interrupted, ..Server::new(policy) });
                 }
                 None => {
                     changed = true;
@@ -48,9 +55,16 @@ impl Router {
         }
         for gone in old {
             let name = gone.policy.name.clone();
-            let orphaned = self.retire(&name, gone.policy.one_at_a_time, now);
+            // Where only one can run, the next would wait for the end of all that is under way.
+            let alone = |policy: &Policy| policy.one_at_a_time;
+            let at_once = alone(&gone.policy) || self.server(&name).is_some_and(|new| alone(&new.policy));
+            let orphaned = self.retire(&name, at_once, now);
             self.adopt(&name, orphaned, now);
-            self.tell_changed(&gone, now);
+            self.tell_changed(&name, gone.said.as_ref(), now);
+        }
+        for name in others {
+            let said = self.server(&name).and_then(|server| server.said.clone());
+            self.tell_changed(&name, said.as_ref(), now);
         }
         self.start_wanted(now);
         for client in self.all_clients() {
@@ -65,10 +79,10 @@ impl Router {
         }
     }
 
-    /// Tells those who use a server alone that it is another now.
-    pub(crate) fn tell_changed(&mut self, old: &Server, now: &mut Now<'_>) {
-        let Some(said) = &old.said else { return };
-        let own = |endpoint: &Endpoint| matches!(endpoint, Endpoint::One(name) if *name == old.policy.name);
+    /// Tells those who use a server alone that its lists are others now. `said`: what they were told of it.
+    fn tell_changed(&mut self, server: &str, said: Option<&Ready>, now: &mut Now<'_>) {
+        let Some(said) = said else { return };
+        let own = |endpoint: &Endpoint| matches!(endpoint, Endpoint::One(name) if **name == *server);
         for id in self.all_clients() {
             let Some(client) = self.clients.get(&id) else { continue };
             if !own(&client.endpoint) || client.introduction().is_none() {
@@ -100,7 +114,11 @@ impl Router {
         let wanted = self.servers.iter().filter(may_start).filter(|server| self.is_wanted(server));
         let wanted: Vec<(Arc<str>, Vec<ClientId>, bool)> = wanted
             .map(|server| {
-                let clients = server.interrupted.iter().copied().collect();
+                let name = &server.policy.name;
+                let waits = |id: &ClientId| {
+                    self.clients.get(id).is_some_and(|client| client.instance_of(name).is_none())
+                };
+                let clients = server.interrupted.iter().copied().filter(waits).collect();
                 (server.policy.name.clone(), clients, is_eager(&server.policy))
             })
             .collect();
@@ -125,11 +143,11 @@ impl Router {
     }
 
     pub(crate) fn restart(&mut self, server: &str, now: &mut Now<'_>) {
-        let why = Down::because("was restarted");
-        self.stop_instances(server, &why, now);
+        // First: what waits for its turn is sent to the next run.
         if let Some(server) = self.server_mut(server) {
             server.health.forgive();
         }
+        self.stop_instances(server, &Down::because("was restarted"), now);
     }
 
     pub(crate) fn stop_instances(&mut self, server: &str, why: &Down, now: &mut Now<'_>) {
@@ -147,7 +165,8 @@ impl Router {
     }
 }
 
-fn is_eager(policy: &Policy) -> bool {
+/// Whether it runs for nobody in particular.
+pub(crate) fn is_eager(policy: &Policy) -> bool {
     policy.eager && policy.share != Share::Client
 }
 

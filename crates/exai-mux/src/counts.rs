@@ -12,7 +12,7 @@ pub struct Counts {
     pub clients: usize,
     /// Runs of servers.
     pub instances: usize,
-    /// Instances that others than their first client may come to use.
+    /// Instances that new requests may go to: all but those that are being replaced.
     pub shared: usize,
     /// Requests that servers have not answered.
     pub in_flight: usize,

@@ -34,8 +34,13 @@ impl Router {
     }
 
     /// Takes what was known of a server before this router was there. What it has said since counts more.
-    pub(crate) fn known(&mut self, server: &str, discovery: Discovery) {
-        let Some(server) = self.server_mut(server).filter(|server| server.said.is_none()) else { return };
+    pub(crate) fn known(&mut self, server: &str, revision: u64, discovery: Discovery) {
+        let Some(server) = self
+            .server_mut(server)
+            .filter(|server| server.said.is_none() && server.policy.revision == revision)
+        else {
+            return;
+        };
         let Some(ready) = Ready::of(discovery.initialize) else { return };
         server.introduced(ready);
         for (method, items) in discovery.lists {

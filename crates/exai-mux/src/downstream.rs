@@ -104,11 +104,16 @@ impl Router {
             return now.refuse(client_id, &id, -32602, "initialize needs a protocolVersion");
         };
         let Some(client) = self.clients.get_mut(&client_id) else { return };
+        let declared = introduction.capabilities.clone();
+        // What was measured meanwhile is no reason to take it away from what works for it.
+        let same = client.introduction().is_some_and(|before| before.capabilities == declared);
         client.session = Session::Open(introduction);
         self.tell_repeatable(client_id, now);
         let Some(client) = self.clients.get(&client_id) else { return };
         let endpoint = client.endpoint.clone();
-        self.leave_unsuited(client_id, now);
+        if !same {
+            self.leave_unsuited(client_id, now);
+        }
         match endpoint {
             Endpoint::All => self.introduce_all(client_id, &id, now),
             Endpoint::One(server) => self.introduce_to(client_id, &server, id, now),

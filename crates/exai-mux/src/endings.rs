@@ -1,5 +1,7 @@
 //! How instances, clients and requests end, and what time does.
 
+use crate::configure::is_eager;
+use crate::policy::ShareKey;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,7 +132,7 @@ impl Router {
         instance_id: InstanceId,
         reason: &str,
         now: &mut Now<'_>,
-    ) -> Vec<Id> {
+    ) -> Vec<(Id, Left)> {
         self.unanswerable(client_id, instance_id, now);
         let Some(client) = self.clients.get_mut(&client_id) else { return Vec::new() };
         client.detach(instance_id);
@@ -147,14 +149,14 @@ impl Router {
                     // `initialize` is never counted.
                     let counted = matches!(waiting, Waiting::Message(_));
                     client.in_flight = client.in_flight.saturating_sub(u32::from(counted));
-                    dropped.extend(waiting.id());
+                    dropped.extend(waiting.id().map(|id| (id, Left::Unsent)));
                 }
                 !leaves
             });
         }
         for held in instance.lanes.of(client_id) {
             client.in_flight = client.in_flight.saturating_sub(1);
-            dropped.extend(held.id());
+            dropped.extend(held.id().map(|id| (id, Left::Unsent)));
         }
         let mut numbers = Vec::new();
         for (&number, request) in &mut instance.in_flight {
@@ -173,7 +175,7 @@ impl Router {
                 client.in_flight = client.in_flight.saturating_sub(1);
                 now.to_server(instance_id, cancel(number, reason));
             }
-            dropped.push(id);
+            dropped.push((id, if cancelled { Left::Cancelled } else { Left::Sent }));
         }
         let mut unheard = Vec::new();
         instance.subscribers.retain(|uri, subscribers| {
@@ -221,7 +223,9 @@ impl Router {
         // One that was a single client's own is of use to nobody any more.
         let idle_stop = policy.filter(|_| instance.key.client.is_none());
         let idle_stop = idle_stop.map_or(Duration::ZERO, |server| server.policy.idle_stop);
-        let eager = policy.is_some_and(|server| server.policy.eager);
+        // Of an eager server the run that was started for nobody in particular stays.
+        let eager =
+            policy.is_some_and(|server| is_eager(&server.policy)) && instance.key == ShareKey::common("{}");
         if !eager
             && instance.in_flight.is_empty()
             && instance.idle_since.is_some_and(|since| since + idle_stop <= now.time)
@@ -306,6 +310,17 @@ impl Router {
             ) => {}
         }
     }
+}
+
+/// What had become of a request when its client left the instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// The server never heard of it.
+    Unsent,
+    /// The server may have carried it out.
+    Sent,
+    /// Its client did not want it any more.
+    Cancelled,
 }
 
 fn tool_of(wish: &Wish) -> Option<&str> {

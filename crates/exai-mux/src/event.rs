@@ -45,6 +45,8 @@ pub enum Event {
     Known {
         /// Its name.
         server: Arc<str>,
+        /// The revision of the policy that it ran under: it may be configured in another way by now.
+        revision: u64,
         /// What it said.
         discovery: Discovery,
     },

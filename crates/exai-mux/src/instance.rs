@@ -145,6 +145,14 @@ pub(crate) struct InFlight {
 const AFTERLIFE: Duration = Duration::from_secs(10);
 
 impl InFlight {
+    /// The id under which a client still waits for it.
+    fn wanted_by(&self) -> Option<&Id> {
+        match &self.owner {
+            Owner::Client { id, cancelled: false, .. } => Some(id),
+            Owner::Client { .. } | Owner::Router(_) => None,
+        }
+    }
+
     /// The client no longer wants it.
     pub(crate) fn cancel(&mut self, time: Instant) {
         if let Owner::Client { cancelled, .. } = &mut self.owner {
@@ -286,23 +294,26 @@ impl Instance {
         format!("{}#{}", self.server, self.number)
     }
 
-    /// The client a request of the server must be meant for: the only one with a request under way, or with
-    /// none under way the only one there is. Otherwise nobody can know, and it is never guessed.
+    /// The client a request of the server must be meant for: the only one it works for, or if it works for none the
+    /// only one there is; and the request, if there is one only. A request that was cancelled counts: the server may
+    /// not have heard of that yet. Otherwise nobody can know, and it is never guessed.
     pub(crate) fn sole_client(&self) -> Option<(ClientId, Option<Id>)> {
-        let mut sole: Option<(ClientId, Option<Id>)> = None;
-        for request in self.in_flight.values() {
-            if let Owner::Client { client, id, cancelled: false, .. } = &request.owner {
-                sole = match sole {
-                    None => Some((*client, Some(id.clone()))),
-                    Some((other, _)) if other != *client => return None,
-                    Some((same, _)) => Some((same, None)),
-                };
+        let mut lanes = self.in_flight.values().filter_map(|request| Some((request.lane?, request)));
+        let Some((sole, first)) = lanes.next() else {
+            return match &self.clients[..] {
+                [only] => Some((*only, None)),
+                _ => None,
+            };
+        };
+        let mut id = first.wanted_by().cloned();
+        for (client, _) in lanes {
+            if client != sole {
+                return None;
             }
+            id = None;
         }
-        match (sole, &self.clients[..]) {
-            (Some(sole), _) => Some(sole),
-            (None, [only]) => Some((*only, None)),
-            (None, _) => None,
-        }
+        // Who has left, or has cancelled all it wanted, is not asked.
+        let waits = |request: &InFlight| request.lane == Some(sole) && request.wanted_by().is_some();
+        self.in_flight.values().any(waits).then_some((sole, id))
     }
 }

@@ -17,7 +17,7 @@ pub enum Share {
 }
 
 /// One server's rules.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Its name.
     pub name: Arc<str>,

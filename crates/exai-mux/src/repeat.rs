@@ -25,10 +25,12 @@ pub(crate) fn may_be(tool: &[u8], place: Range<usize>) -> bool {
 }
 
 impl Server {
-    /// The whole list of tools is known.
-    pub(crate) fn learn_repeatable(&mut self, tools: &[Bytes]) {
+    /// The whole list of tools is known. Returns whether others may be repeated than before.
+    pub(crate) fn learn_repeatable(&mut self, tools: &[Bytes]) -> bool {
         let name = |tool: &Bytes| crate::catalogue::member(tool, "name");
-        self.repeatable = tools.iter().filter(|tool| may_be(tool, 0..tool.len())).filter_map(name).collect();
+        let found = tools.iter().filter(|tool| may_be(tool, 0..tool.len())).filter_map(name).collect();
+        let before = std::mem::replace(&mut self.repeatable, found);
+        before != self.repeatable
     }
 
     fn offers_twice(&self) -> impl Iterator<Item = &String> {

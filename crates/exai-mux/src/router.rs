@@ -12,7 +12,7 @@ use crate::catalogue::{Catalogue, Gathering};
 use crate::client::Client;
 use crate::event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId};
 use crate::health::{Health, State};
-use crate::instance::{InFlight, Instance, Owner, Ready};
+use crate::instance::{InFlight, Instance, Owner, Phase, Ready, Waiting};
 use crate::policy::{CALL_LIMIT, Policy, ShareKey};
 use crate::traits::{Measured, Traits};
 
@@ -114,7 +114,7 @@ impl Router {
                     server.measured.remember(traits);
                 }
             }
-            Event::Known { server, discovery } => self.known(&server, discovery),
+            Event::Known { server, revision, discovery } => self.known(&server, revision, discovery),
             Event::Closed { client } => self.closed(client, now),
             Event::Up { instance } => self.up(instance, now),
             Event::Down { instance, why } => self.down(instance, &why, now),
@@ -142,11 +142,14 @@ impl Router {
         let tick = busy.then(|| answers.min().map_or(time + TICK, |first| first.clamp(time, time + TICK)));
         let waited_for = self.servers.iter().filter(|server| self.is_wanted(server));
         let tries = waited_for.filter_map(|server| match server.health.state() {
-            State::Well => Some(time),
+            // Nothing stands in the way of those who were served before; an eager server may find no place.
+            State::Well if !server.interrupted.is_empty() => Some(time),
+            State::Well => Some(time + TICK),
             State::Resting { until, .. } => Some(*until),
             State::Failed { .. } => None,
         });
-        tries.chain(tick).min()
+        // Not later than a tick: whoever asks may not ask again before, whatever happens meanwhile.
+        tries.map(|at| at.min(time + TICK)).chain(tick).min()
     }
 
     /// What was measured about a server, with the revision of its policy that it was seen under.
@@ -157,8 +160,14 @@ impl Router {
 
     /// Whether a request of any client is under way.
     pub fn is_busy(&self) -> bool {
-        // What gathers lists is counted there, too.
-        self.clients.values().any(|client| client.in_flight > 0)
+        // What gathers lists is counted there, too; `initialize` that waits is not.
+        let asks = |instance: &Instance| match &instance.phase {
+            Phase::Starting { waiting, .. } => {
+                waiting.iter().any(|waiting| matches!(waiting, Waiting::Initialize { .. }))
+            }
+            Phase::Ready(_) => false,
+        };
+        self.clients.values().any(|client| client.in_flight > 0) || self.instances.values().any(asks)
     }
 
     pub(crate) fn server(&self, name: &str) -> Option<&Server> {

@@ -1,8 +1,9 @@
 //! Which instance serves which client, and what a client brings along.
 
+use crate::endings::Left;
 use std::sync::Arc;
 
-use exai_proto::answer;
+use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::{Id, json};
 
 use crate::event::{About, ClientId, Down, Effect, InstanceId};
@@ -188,13 +189,24 @@ impl Router {
 
     /// A client that introduces itself anew may need other instances than those it uses: it leaves them.
     pub(crate) fn leave_unsuited(&mut self, client_id: ClientId, now: &mut Now<'_>) {
+        const ANEW: &str = "the client has introduced itself anew";
         let Some(client) = self.clients.get(&client_id) else { return };
         for (server, instance_id) in client.attached.clone() {
             let key = self.share_key(client_id, &server);
-            if key.and_then(|key| self.instance_of_key(&server, &key)) != Some(instance_id) {
-                for id in self.leave(client_id, instance_id, "the client has introduced itself anew", now) {
-                    now.dropped(client_id, id);
-                }
+            if key.and_then(|key| self.instance_of_key(&server, &key)) == Some(instance_id) {
+                continue;
+            }
+            for (id, left) in self.leave(client_id, instance_id, ANEW, now) {
+                let failure = match left {
+                    Left::Unsent => Failure::ServerUnavailable,
+                    Left::Sent => Failure::OutcomeUnknown,
+                    Left::Cancelled => {
+                        now.dropped(client_id, id);
+                        continue;
+                    }
+                };
+                let data = FailureData { server: Some(&server), ..FailureData::new(Source::Daemon, failure) };
+                now.fail(client_id, &id, ANEW, &data);
             }
         }
     }

@@ -19,6 +19,8 @@ use crate::catalogue::Kind;
 pub(crate) const SETTLED: Duration = Duration::from_secs(5);
 /// So many different words for one capability are remembered.
 const MOST_WORDS: usize = 8;
+/// None says so much in earnest; what is kept of all servers is one small file.
+const MOST_WORD_BYTES: usize = 1024;
 /// The lists of so many different declarations are remembered.
 const MOST_DECLARATIONS: usize = 8;
 
@@ -112,7 +114,7 @@ impl Measured {
         let mut new = false;
         for (ask, words) in capabilities(declared) {
             let known = self.traits.silent.entry(ask).or_default();
-            new |= known.len() < MOST_WORDS && known.insert(words);
+            new |= words.len() <= MOST_WORD_BYTES && known.len() < MOST_WORDS && known.insert(words);
         }
         new
     }

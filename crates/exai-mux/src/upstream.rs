@@ -9,7 +9,7 @@ use exai_proto::json::{self, Edit};
 use exai_proto::{Id, Kind as Shape, Message};
 
 use crate::catalogue::{KINDS, Kind};
-use crate::client::{Asked, Client};
+use crate::client::{Asked, Client, MOST_ASKED};
 use crate::downstream::number;
 use crate::event::{About, ClientId, Effect, InstanceId};
 use crate::instance::{Errand, InFlight, Owner, Wish};
@@ -67,7 +67,8 @@ impl Router {
                         }
                         self.overhear(instance_id, kind, first, (message, result), now);
                     }
-                    self.fulfil(client, instance_id, wish);
+                    self.fulfil(client, instance_id, wish.clone());
+                    self.mend_subscriptions(client, instance_id, &wish, now);
                 }
                 now.answer(client, own, message.edited(edits));
                 self.end_retired(instance_id, now);
@@ -84,6 +85,33 @@ impl Router {
         }
         // Now there is room for one more.
         self.send_next(instance_id, now);
+    }
+
+    /// What happened while the server worked on a subscription or its end may have made it void.
+    fn mend_subscriptions(
+        &mut self,
+        client_id: ClientId,
+        instance_id: InstanceId,
+        wish: &Wish,
+        now: &mut Now<'_>,
+    ) {
+        let Some(instance) = self.instances.get(&instance_id) else { return };
+        let Some(client) = self.clients.get(&client_id) else { return };
+        match wish {
+            // Somebody else has subscribed meanwhile, and was answered here, because one still was.
+            Wish::Unsubscribe(uri) if instance.subscribers.contains_key(uri) => {
+                let params = format!("{{\"uri\":{}}}", json::quote(uri));
+                let write = |number| answer::request(number, "resources/subscribe", &params);
+                self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
+            }
+            // The client has another run of it by now.
+            Wish::Subscribe(_) if instance.retiring => {
+                if let Some(current) = client.instance_of(&instance.server) {
+                    self.restore(client_id, current, now);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Takes tools the configuration blocks out of a list.
@@ -246,6 +274,10 @@ impl Router {
         let Some(client) = self.clients.get_mut(&client_id) else {
             return now.to_server(instance_id, answer::error(&own, -32603, GONE));
         };
+        if client.asked.len() >= MOST_ASKED {
+            let text = "the client has not answered a thousand earlier requests";
+            return now.to_server(instance_id, answer::error(&own, -32603, text));
+        }
         let number = client.next_ask;
         client.next_ask += 1;
         let token = params.token;

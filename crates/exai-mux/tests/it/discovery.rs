@@ -23,7 +23,10 @@ fn discovery(tools: &[&str]) -> Discovery {
 /// A router that has never seen the server run, and knows it from before.
 fn knowing(policy: Policy, tools: &[&str]) -> Bench {
     let mut bench = Bench::new(vec![policy]);
-    assert_eq!(bench.does(Event::Known { server: "a".into(), discovery: discovery(tools) }), [""; 0]);
+    assert_eq!(
+        bench.does(Event::Known { server: "a".into(), revision: 1, discovery: discovery(tools) }),
+        [""; 0]
+    );
     bench
 }
 
@@ -101,7 +104,7 @@ fn what_it_says_itself_counts_more_and_another_revision_forgets() {
     bench.introduced(1, "a", "{}");
     bench.ready(0);
     assert!(bench.learned);
-    bench.does(Event::Known { server: "a".into(), discovery: discovery(&["late"]) });
+    bench.does(Event::Known { server: "a".into(), revision: 1, discovery: discovery(&["late"]) });
     assert!(bench.router.discovery("a").expect("it is known").1.lists.is_empty());
     bench.does(Event::Configured { policies: vec![Policy { revision: 2, ..policy("a") }] });
     assert_eq!(bench.router.discovery("a"), None);

@@ -143,16 +143,21 @@ fn who_introduces_itself_anew_leaves_the_instance_it_used() {
         r#"server 0 <- {"jsonrpc":"2.0","id":"s","error":{"code":-32603,"message":"the client that was asked is gone"}}"#,
         r#"server 0 <- {"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3,"reason":"the client has introduced itself anew"}}"#,
         r#"server 0 <- {"jsonrpc":"2.0","id":4,"method":"resources/unsubscribe","params":{"uri":"r://x"}}"#,
-        "dropped 1 5",
-        "start a#2 as 1",
     ];
-    assert_eq!(lines[..5], expected);
-    assert_eq!(only(&lines, "client 1")["id"], 0);
+    assert_eq!(lines[..3], expected);
+    assert_eq!(
+        only(&lines[3..4], "client 1")["error"]["code"],
+        -31002,
+        "nobody may be left without an answer"
+    );
+    assert_eq!(lines[4], "start a#2 as 1");
+    assert_eq!(only(&lines[5..], "client 1")["id"], 0);
     assert!(!bench.router.is_busy());
     // Once more, while the second instance starts and a call waits in it.
     bench.says(1, CALL);
     let lines = bench.says(1, &initialize(r#"{"sampling":{}}"#));
-    assert_eq!(lines[..2], ["dropped 1 5", "start a#3 as 2"]);
+    assert_eq!(only(&lines[..1], "client 1")["error"]["code"], -31006, "it never got there");
+    assert_eq!(lines[1], "start a#3 as 2");
     assert!(!bench.router.is_busy());
     for late in [
         r#"{"jsonrpc":"2.0","id":3,"result":{}}"#,
@@ -177,7 +182,7 @@ fn who_introduces_itself_anew_on_the_aggregated_endpoint_leaves_what_no_longer_s
     let call = CALL.replace("\"t\"", "\"a__t\"");
     assert_eq!(bench.says(1, &call), ["start a#1 as 0"]);
     let lines = bench.says(1, &initialize(r#"{"roots":{}}"#));
-    assert_eq!((lines[0].as_str(), lines.len()), ("dropped 1 5", 2));
+    assert_eq!((&only(&lines[..1], "client 1")["error"]["code"], lines.len()), (&(-31006).into(), 2));
     assert_eq!(bench.says(1, &call), ["start a#2 as 1"]);
 }
 

@@ -171,3 +171,43 @@ fn the_reasons_of_a_policy_are_the_policys() {
     assert_eq!(bench.router.why("own").expect("it is configured")[1], "own#1 is c1 (c)'s own");
     bench.passes(Duration::ZERO);
 }
+
+#[test]
+fn a_question_that_crosses_a_cancellation_is_asked_of_nobody_else() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    for client in [1, 2] {
+        bench.introduced(client, "a", SAMPLING);
+    }
+    bench.ready(0);
+    bench.says(1, CALL);
+    bench.says(2, CALL);
+    bench.says(1, r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}"#);
+    assert_eq!(
+        only(&bench.server_says(0, ASK), "server 0")["error"]["code"],
+        -32603,
+        "it may be meant for client 1"
+    );
+    // The same when the one who caused it has left.
+    let mut bench = Bench::new(vec![policy("a")]);
+    for client in [1, 2] {
+        bench.introduced(client, "a", SAMPLING);
+    }
+    bench.ready(0);
+    bench.says(1, CALL);
+    bench.does(Event::Closed { client: ClientId(1) });
+    assert_eq!(only(&bench.server_says(0, ASK), "server 0")["error"]["code"], -32603);
+}
+
+#[test]
+fn of_an_eager_server_only_the_run_for_nobody_in_particular_stays() {
+    let traits = Traits { asks: [Ask::Sampling].into(), ..Traits::default() };
+    let mut bench = Bench::new(Vec::new());
+    bench.does(Event::Configured { policies: vec![Policy { eager: true, ..policy("a") }] });
+    bench.ready(0);
+    bench.does(Event::Traits { server: "a".into(), traits });
+    bench.introduced(1, "a", SAMPLING);
+    bench.ready(1);
+    bench.does(Event::Closed { client: ClientId(1) });
+    assert_eq!(bench.passes(Duration::from_millis(250)), ["stop 1"]);
+    assert_eq!(bench.passes(Duration::from_hours(1)), [""; 0]);
+}

@@ -62,8 +62,8 @@ impl World {
         for (server, traits) in self.traits.clone() {
             self.route(Event::Traits { server: server.into(), traits });
         }
-        for (server, discovery) in self.known.clone() {
-            self.route(Event::Known { server: server.into(), discovery });
+        for (server, (revision, discovery)) in self.known.clone() {
+            self.route(Event::Known { server: server.into(), revision, discovery });
         }
     }
 
@@ -109,8 +109,8 @@ impl World {
             }
             Effect::Ready { instance } => daemon.pending.push_back(Event::Ping { instance }),
             Effect::Learned { server } => {
-                if let Some((_, discovery)) = daemon.router.discovery(&server) {
-                    self.known.insert(server.to_string(), discovery);
+                if let Some(known) = daemon.router.discovery(&server) {
+                    self.known.insert(server.to_string(), known);
                 }
             }
             Effect::Measured { server } => {

@@ -61,7 +61,7 @@ pub(crate) struct World {
     pub(crate) birth: bool,
     pub(crate) frozen: Duration,
     pub(crate) unstartable: Duration,
-    pub(crate) known: BTreeMap<String, Discovery>,
+    pub(crate) known: BTreeMap<String, (u64, Discovery)>,
     pub(crate) traits: BTreeMap<String, Traits>,
     pub(crate) policies: Vec<Policy>,
     pub(crate) slow_start: [Duration; SERVERS.len()],
