@@ -176,6 +176,10 @@ impl Session {
                 }
                 // Nothing is under way under the id of a cancelled request: its answer came too late, and passes.
                 let Some(entry) = self.end(&id) else { return };
+                if entry.fate == Fate::SecondTime && !good && says_unsent(message, part.start) {
+                    verdict = Down::Instead(outcome_unknown(&id, entry.tool.as_deref(), entry.count));
+                    return;
+                }
                 if entry.fate == Fate::Opening {
                     self.memory.opened(&id, message, part.start);
                 }
@@ -229,7 +233,6 @@ impl Session {
     /// be asked again, and that nobody waits for its own answers.
     pub fn lost(&mut self, now: Instant) -> Vec<u8> {
         let stopped = matches!(self.phase, Phase::Leaving(ByeReason::Stop));
-        let sentence = "the exai daemon went away while it worked on this; it may have been carried out";
         let (mut lines, mut again) = (self.questions.lost(), Vec::new());
         for (id, entry) in self.under_way.take_all() {
             let repeatable = entry.tool.as_deref().is_none_or(|tool| self.repeatable.contains(tool));
@@ -243,11 +246,7 @@ impl Session {
                 again.push(Waiting { line, until: now + entry.patience, turn });
                 continue;
             }
-            let tool = entry.tool.as_deref();
-            let data = FailureData { tool, ..FailureData::new(Source::Shim, Failure::OutcomeUnknown) };
-            for _ in 0..entry.count {
-                lines.extend_from_slice(&line_of(&answer::failure(&id, sentence, &data)));
-            }
+            lines.extend_from_slice(&outcome_unknown(&id, entry.tool.as_deref(), entry.count));
         }
         self.waiting.put_first(again);
         self.repeatable.clear();
@@ -350,6 +349,18 @@ impl Session {
         }
         sentence
     }
+}
+
+/// One answer to each request with this id: it was sent, and what became of it is not known.
+fn outcome_unknown(id: &Id, tool: Option<&str>, count: u32) -> Vec<u8> {
+    let sentence = "the exai daemon went away while it worked on this; it may have been carried out";
+    let data = FailureData { tool, ..FailureData::new(Source::Shim, Failure::OutcomeUnknown) };
+    line_of(&answer::failure(id, sentence, &data)).repeat(count as usize)
+}
+
+/// Whether an error claims that nothing was sent. Of what was asked again that is true of the second time only.
+fn says_unsent(message: &[u8], start: usize) -> bool {
+    glance::seek(message, start, &["error", "data", "sent"]).is_some_and(|at| &message[at] == b"false")
 }
 
 fn line_of(message: &[u8]) -> Vec<u8> {

@@ -25,7 +25,6 @@ pub(crate) struct Figures {
     twice: u64,
     lives: u64,
     links: u64,
-    lies: u64,
 }
 
 impl World {
@@ -147,7 +146,6 @@ impl World {
             for (code, count) in &shim.client.heard {
                 *figures.answers.entry(*code).or_default() += u64::from(*count);
             }
-            figures.lies += shim.client.lies;
             figures.requests += shim.client.calls.len() as u64;
             figures.executed += shim.client.calls.iter().map(|call| u64::from(call.executed)).sum::<u64>();
             debug_assert!(
@@ -171,7 +169,6 @@ impl Figures {
         self.twice += more.twice;
         self.lives += more.lives;
         self.links += more.links;
-        self.lies += more.lies;
     }
 
     /// Many seeds must have seen whatever can happen.
@@ -186,11 +183,11 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figures { answers, requests, executed, twice, lives, links, lies } = self;
+        let Figures { answers, requests, executed, twice, lives, links } = self;
         write!(
             f,
             "{requests} requests over {links} links to {lives} daemons, answers by code {answers:?}, \
-             {executed} calls executed, {twice} of them a second time as they may be, {lies} of those not sent by the word of the second daemon"
+             {executed} calls executed, {twice} of them a second time as they may be"
         )
     }
 }

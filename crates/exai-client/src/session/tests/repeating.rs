@@ -184,3 +184,26 @@ fn the_progress_of_what_is_asked_again_is_dropped_until_it_is_answered() {
     // The client may use the token for something else now.
     assert_eq!(session.down(&progress(77)), Down::Forward);
 }
+
+#[test]
+fn what_was_sent_once_is_never_called_unsent() {
+    let now = Instant::now();
+    let refusal = |id: u32, sent: bool| {
+        let error = format!(r#"{{"code":-31006,"message":"it does not start","data":{{"sent":{sent}}}}}"#);
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#).into_bytes()
+    };
+    let mut session = open(now);
+    session.up(&list(1), now);
+    session.lost(now);
+    assert_eq!(resume(&mut session, now), [list(1)]);
+    let Down::Instead(told) = session.down(&refusal(1, false)) else { panic!("the first daemon had it") };
+    assert_eq!(errors(&told), [(1, -31002)]);
+    // The first time it is true, and of what the second daemon has sent itself nothing is wrong.
+    session.up(&list(2), now);
+    assert_eq!(session.down(&refusal(2, false)), Down::Forward);
+    session.up(&list(3), now);
+    session.lost(now);
+    resume(&mut session, now);
+    assert_eq!(session.down(&refusal(3, true)), Down::Forward);
+    assert!(session.idle());
+}
