@@ -33,6 +33,7 @@ use crate::guard::{self, From};
 use crate::holder::Holder;
 use crate::http::{self, Sessions};
 use crate::hub::HubHandle;
+use crate::newcomers::Newcomers;
 use crate::status::{About, Tcp};
 use crate::token::Token;
 use crate::{link, websocket};
@@ -64,6 +65,13 @@ pub(crate) struct Door {
     pub(crate) closing: CancellationToken,
     /// Ends the listening on the local socket that is in use.
     local: Mutex<CancellationToken>,
+}
+
+/// The places for connections of one kind.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    all: Arc<Semaphore>,
+    newcomers: Newcomers,
 }
 
 /// One of the places for connections. An upgraded connection keeps its place.
@@ -127,7 +135,7 @@ impl Door {
     }
 
     /// Serves a TCP address until the door closes; tries again while somebody else holds it.
-    pub(crate) fn open_tcp(&self, addr: SocketAddr, bound: io::Result<TcpListener>, places: &Arc<Semaphore>) {
+    pub(crate) fn open_tcp(&self, addr: SocketAddr, bound: io::Result<TcpListener>, places: &Places) {
         let (app, closing, places) = (self.app(), self.closing.clone(), places.clone());
         let rooms = self.rooms.clone();
         self.rooms.tasks.spawn(async move {
@@ -171,8 +179,9 @@ impl Door {
 }
 
 /// Places for as many connections as there may be.
-pub(crate) fn places() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(MOST_CONNECTIONS))
+pub(crate) fn places() -> Places {
+    let all = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    Places { all, newcomers: Newcomers::new(MOST_CONNECTIONS / 2) }
 }
 
 /// Writes down how a TCP address stands.
@@ -234,18 +243,19 @@ fn serve<S>(
     stream: S,
     from: From,
     app: Router,
-    places: Arc<Semaphore>,
+    places: Places,
     closing: CancellationToken,
     tasks: &TaskTracker,
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let Ok(permit) = places.try_acquire_owned() else {
+    let Ok(permit) = places.all.try_acquire_owned() else {
         tracing::warn!("a connection was refused: 1024 are open");
         return;
     };
     let place = Place { _permit: Arc::new(permit) };
     let hang_up = HangUp(closing.child_token());
+    let newcomer = places.newcomers.come(hang_up.0.clone());
     tasks.spawn(async move {
         let ended = hang_up.0.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
@@ -253,6 +263,7 @@ fn serve<S>(
             request.extensions_mut().insert(from.clone());
             request.extensions_mut().insert(place.clone());
             request.extensions_mut().insert(hang_up.clone());
+            request.extensions_mut().insert(newcomer.clone());
             app.clone().oneshot(request)
         });
         let connection = http1::Builder::new()

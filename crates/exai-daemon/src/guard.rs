@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use exai_os::local::Peer;
 
+use crate::newcomers::Newcomer;
 use crate::token::Token;
 
 /// Where a request came from.
@@ -30,9 +31,21 @@ pub(crate) async fn check(State(token): State<Token>, request: Request, next: Ne
         None => Err((StatusCode::FORBIDDEN, "BUG: a request without an origin")),
     };
     match verdict {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            if let Some(newcomer) =
+                request.extensions().get::<Newcomer>().filter(|_| !needs_nothing(&request))
+            {
+                newcomer.let_in();
+            }
+            next.run(request).await
+        }
         Err((status, reason)) => refuse(status, reason),
     }
+}
+
+/// Whether anybody may have the answer.
+fn needs_nothing(request: &axum::http::Request<Body>) -> bool {
+    request.uri().path() == "/healthz"
 }
 
 pub(crate) fn refuse(status: StatusCode, reason: &str) -> Response {
@@ -62,7 +75,7 @@ fn judge(
             return Err((StatusCode::FORBIDDEN, "requests from this Origin are not served"));
         }
     }
-    if request.uri().path() == "/healthz" {
+    if needs_nothing(request) {
         return Ok(());
     }
     if !shows(headers, token) {

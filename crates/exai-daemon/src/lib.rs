@@ -33,6 +33,7 @@ mod hub;
 mod inbound;
 mod link;
 mod logging;
+mod newcomers;
 mod picture;
 mod record;
 mod reload;
