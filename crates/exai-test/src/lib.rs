@@ -2,14 +2,12 @@
 //!
 //! A development dependency only. Nothing here is part of the product.
 
-mod chance;
 mod eventually;
 pub mod peers;
 mod programs;
 pub mod proxy;
 mod random;
 
-pub use chance::Chance;
 pub use eventually::eventually;
 pub use programs::program;
 pub use random::{Random, scaled};

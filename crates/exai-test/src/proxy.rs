@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::Chance;
+use crate::Random;
 
 /// Where somebody listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +144,7 @@ fn pump(from: &Socket, to: &Socket, fault: Fault) {
     let mut buffer = [0; 16 * 1024];
     let mut passed = 0;
     let mut garbage = match fault {
-        Fault::Garbage(seed) => Some(Chance::new(seed)),
+        Fault::Garbage(seed) => Some(Random::new(seed)),
         _ => None,
     };
     loop {
@@ -153,8 +153,8 @@ fn pump(from: &Socket, to: &Socket, fault: Fault) {
             Ok(count) => count,
         };
         let bytes = &mut buffer[..count];
-        if let Some(chance) = &mut garbage {
-            bytes.fill_with(|| chance.bits() as u8);
+        if let Some(random) = &mut garbage {
+            bytes.fill_with(|| random.number() as u8);
         }
         let room = |after: usize| after.saturating_sub(passed).min(count);
         let (take, step) = match fault {

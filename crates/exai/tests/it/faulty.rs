@@ -17,7 +17,7 @@ use exai_os::local::Endpoint;
 use exai_os::{lock, private};
 use exai_proto::documents::{DaemonRecord, Listener};
 use exai_test::proxy::{Address, Fault, Faults, Proxy};
-use exai_test::{Chance, eventually, program};
+use exai_test::{Random, eventually, program};
 use serde_json::{Value, json};
 
 use crate::support::{Client, Instance, LIMIT};
@@ -72,17 +72,17 @@ fn faults(seed: u64, number: u64) -> Faults {
     if !(2..2 + FAULTY).contains(&number) {
         return Faults::NONE;
     }
-    let mut chance = Chance::new(seed << 8 | number);
-    let up = chance.below(2) == 0;
+    let mut random = Random::new(seed << 8 | number);
+    let up = random.below(2) == 0;
     // What comes down is longer than what goes up.
-    let after = chance.below(if up { 3000 } else { 30_000 }) as usize;
-    let fault = match chance.below(12) {
-        0 | 1 => Fault::Delay(Duration::from_millis(chance.below(30))),
+    let after = random.below(if up { 3000 } else { 30_000 });
+    let fault = match random.below(12) {
+        0 | 1 => Fault::Delay(Duration::from_millis(random.number() % 30)),
         2 | 3 => Fault::Slices,
         4..=6 => Fault::Cut(after),
         7 | 8 => Fault::HalfClose(after),
         9 => Fault::Stall(after),
-        _ => Fault::Garbage(chance.bits()),
+        _ => Fault::Garbage(random.number()),
     };
     if up { Faults { up: fault, ..Faults::NONE } } else { Faults { down: fault, ..Faults::NONE } }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use exai_os::evidence::environment_variable;
 use exai_os::process::{self, Identity, Kill, Killed};
-use exai_test::program;
+use exai_test::{Random, program};
 
 use super::clients::Clients;
 use super::world::World;
@@ -21,7 +21,7 @@ const MISSING: Duration = Duration::from_secs(20);
 const DECOYS: usize = 6;
 
 pub(super) struct Killer<'a> {
-    random: u64,
+    random: Random,
     world: &'a World,
     clients: &'a Clients,
     token: &'a str,
@@ -32,7 +32,15 @@ pub(super) struct Killer<'a> {
 
 impl<'a> Killer<'a> {
     pub(super) fn new(seed: u64, world: &'a World, clients: &'a Clients, token: &'a str) -> Self {
-        Killer { random: seed, world, clients, token, done: 0, kinds: BTreeMap::new(), decoys: Vec::new() }
+        Killer {
+            random: Random::new(seed),
+            world,
+            clients,
+            token,
+            done: 0,
+            kinds: BTreeMap::new(),
+            decoys: Vec::new(),
+        }
     }
 
     /// How many processes were killed.
@@ -90,13 +98,8 @@ impl<'a> Killer<'a> {
         picked
     }
 
-    /// SplitMix64.
     fn below(&mut self, bound: u64) -> u64 {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
+        self.random.number() % bound
     }
 
     /// Same program, same arguments, and the marks of a tree that lives at this moment.
