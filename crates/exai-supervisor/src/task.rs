@@ -30,9 +30,11 @@ const ERROR_CHUNK: usize = 16 * 1024;
 const SMALL: usize = 16 * 1024;
 /// How long what a process wrote before it exited may take to be read; later lines are another's.
 const LEFT_IN_PIPE: Duration = Duration::from_millis(250);
-/// How long stdout has to end once stdin is broken or, with [`LEFT_IN_PIPE`], the root has exited.
+/// How long stdout has to end once stdin is broken.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How long the root has to exit once stdout has ended, and the pipes have to end once the group is dead.
+/// How long the root has to exit once stdout has ended, the pipes have to end once the group is dead, and, after
+/// [`LEFT_IN_PIPE`], who holds them once the root has exited has to speak. In that time everybody waits for a server
+/// that may be dead: all of it and the next start should take less than a second.
 const MOMENT: Duration = Duration::from_millis(500);
 /// How often it is looked for what a root that has exited left to work on.
 const LOOK: Duration = Duration::from_millis(500);
@@ -288,7 +290,7 @@ impl End {
             return false;
         }
         let before = self.heard.load(Ordering::Relaxed);
-        let ended = timeout(LAST_WORDS.saturating_sub(LEFT_IN_PIPE), reading.end()).await.is_ok();
+        let ended = timeout(MOMENT, reading.end()).await.is_ok();
         !ended && self.heard.load(Ordering::Relaxed) != before
     }
 
