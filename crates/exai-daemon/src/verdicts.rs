@@ -5,8 +5,9 @@
 //! ```
 //!
 //! `asks` are the capabilities that the server was seen to use, `same_for_all` says that its lists were the same
-//! whatever its client could do, and `silent` what was declared to runs that worked for a while and asked for nothing. As with `discovery/`, `revision` stands for what the server is started with, and a
-//! file that cannot be read is no information.
+//! whatever its client could do, and `silent` what was declared to runs that worked for a while and asked for nothing.
+//! As with `discovery/`, `revision` stands for what the server is started with, and a file that cannot be read is no
+//! information.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -19,6 +19,8 @@ pub(crate) enum Kind {
 }
 
 pub(crate) const KINDS: [Kind; 4] = [Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates];
+/// Those with a notification of their own that they have changed: that of the resources is for templates as well.
+pub(crate) const CHANGING: [Kind; 3] = [Kind::Tools, Kind::Prompts, Kind::Resources];
 
 impl Kind {
     pub(crate) fn of_method(method: &str) -> Option<Self> {

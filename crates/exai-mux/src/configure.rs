@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use exai_proto::answer;
 
-use crate::catalogue::{Catalogue, KINDS};
-use crate::client::Client;
+use crate::catalogue::{CHANGING, Catalogue};
 use crate::event::{About, ClientId, Down, Effect, Endpoint, InstanceId};
 use crate::health::Health;
 use crate::instance::{Offer, Ready};
@@ -72,7 +71,7 @@ impl Router {
         }
         if changed && !first {
             for client in self.aggregating() {
-                for kind in [KINDS[0], KINDS[1], KINDS[2]] {
+                for kind in CHANGING {
                     now.to_client(client, answer::notification(kind.changed()), About::Session);
                 }
             }
@@ -88,7 +87,7 @@ impl Router {
             if !own(&client.endpoint) || client.introduction().is_none() {
                 continue;
             }
-            for kind in [KINDS[0], KINDS[1], KINDS[2]] {
+            for kind in CHANGING {
                 if said.offer(kind) == Offer::Announced {
                     now.to_client(id, answer::notification(kind.changed()), About::Session);
                 }
@@ -99,12 +98,20 @@ impl Router {
     /// Whether a server should run though nobody asks anything of it: it is eager, or somebody has subscribed to
     /// what it had to tell before it ended.
     pub(crate) fn is_wanted(&self, server: &Server) -> bool {
-        let name = &server.policy.name;
-        let running = || self.instances.values().any(|one| one.server == *name && !one.retiring);
-        let waits = |client| {
-            self.clients.get(client).is_some_and(|client: &Client| client.instance_of(name).is_none())
+        self.interrupted_by(server).next().is_some()
+            || (is_eager(&server.policy) && !self.is_running(&server.policy.name))
+    }
+
+    /// The subscribers that the last run has left behind and that no other serves yet.
+    fn interrupted_by(&self, server: &Server) -> impl Iterator<Item = ClientId> {
+        let waits = move |id: &ClientId| {
+            self.clients.get(id).is_some_and(|client| client.instance_of(&server.policy.name).is_none())
         };
-        server.interrupted.iter().any(waits) || (is_eager(&server.policy) && !running())
+        server.interrupted.iter().copied().filter(waits)
+    }
+
+    fn is_running(&self, server: &str) -> bool {
+        self.instances.values().any(|one| &*one.server == server && !one.retiring)
     }
 
     /// Starts what is wanted and may be started. An eager server has one instance, as for a client without
@@ -114,12 +121,7 @@ impl Router {
         let wanted = self.servers.iter().filter(may_start).filter(|server| self.is_wanted(server));
         let wanted: Vec<(Arc<str>, Vec<ClientId>, bool)> = wanted
             .map(|server| {
-                let name = &server.policy.name;
-                let waits = |id: &ClientId| {
-                    self.clients.get(id).is_some_and(|client| client.instance_of(name).is_none())
-                };
-                let clients = server.interrupted.iter().copied().filter(waits).collect();
-                (server.policy.name.clone(), clients, is_eager(&server.policy))
+                (server.policy.name.clone(), self.interrupted_by(server).collect(), is_eager(&server.policy))
             })
             .collect();
         for (server, interrupted, eager) in wanted {
@@ -135,7 +137,7 @@ impl Router {
                     }
                 }
             }
-            if eager && !self.instances.values().any(|one| one.server == server && !one.retiring) {
+            if eager && !self.is_running(&server) {
                 let key = ShareKey::common("{}");
                 self.instance_with(&server, key, now);
             }
@@ -159,9 +161,14 @@ impl Router {
             .collect();
         ids.sort();
         for id in ids {
-            self.forget(id, why, now);
-            now.effects.push(Effect::Stop { instance: id });
+            self.stop_instance(id, why, now);
         }
+    }
+
+    /// Lets go of an instance and has it stopped.
+    pub(crate) fn stop_instance(&mut self, id: InstanceId, why: &Down, now: &mut Now<'_>) {
+        self.forget(id, why, now);
+        now.effects.push(Effect::Stop { instance: id });
     }
 }
 

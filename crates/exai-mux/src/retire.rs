@@ -3,7 +3,7 @@
 //! A retiring instance is found by its number alone: no share key leads to it, and no client is attached to it. It is
 //! stopped when the last request of a client is answered, cancelled or given up.
 
-use crate::event::{ClientId, Down, Effect, InstanceId};
+use crate::event::{ClientId, Down, InstanceId};
 use crate::instance::{Owner, Phase, Waiting};
 use crate::lanes::Held;
 use crate::router::{Now, Router};
@@ -87,8 +87,7 @@ impl Router {
     }
 
     fn end(&mut self, id: InstanceId, now: &mut Now<'_>) {
-        self.forget(id, &Down::because("was changed in the configuration"), now);
-        now.effects.push(Effect::Stop { instance: id });
+        self.stop_instance(id, &Down::because("was changed in the configuration"), now);
     }
 
     /// The instances at which a client may have requests under way.

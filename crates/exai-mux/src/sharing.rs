@@ -114,9 +114,7 @@ impl Router {
     }
 
     pub(crate) fn stop_idle(&mut self, id: InstanceId, now: &mut Now<'_>) {
-        let why = Down::because("was idle");
-        self.forget(id, &why, now);
-        now.effects.push(Effect::Stop { instance: id });
+        self.stop_instance(id, &Down::because("was idle"), now);
     }
 
     /// Makes a client a user of an instance and gives the instance what the client had of an earlier one.

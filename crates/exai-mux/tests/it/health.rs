@@ -51,14 +51,20 @@ fn a_changed_configuration_forgives_as_well() {
     assert_eq!(bench.says(1, &initialize("{}")), ["start a#2 as 1"]);
 }
 
-#[test]
-fn who_only_listens_is_served_again_and_told_that_something_may_have_been_missed() {
+/// Two clients of a server, the first of which has subscribed.
+fn one_of_two_subscribes() -> Bench {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", "{}");
     bench.introduced(2, "a", "{}");
     bench.ready(0);
     bench.says(1, SUBSCRIBE);
     bench.server_says(0, &answer(2, "{}"));
+    bench
+}
+
+#[test]
+fn who_only_listens_is_served_again_and_told_that_something_may_have_been_missed() {
+    let mut bench = one_of_two_subscribes();
     bench.down(0, "was killed");
     assert_eq!(bench.router.next_tick(bench.now), Some(bench.now), "at once: it was of use");
     assert_eq!(bench.passes(Duration::ZERO), ["start a#2 as 1"]);
@@ -155,12 +161,7 @@ fn whatever_is_changed_may_be_the_cure() {
 
 #[test]
 fn somebody_who_subscribes_while_the_last_subscriber_leaves_hears_all_the_same() {
-    let mut bench = Bench::new(vec![policy("a")]);
-    bench.introduced(1, "a", "{}");
-    bench.introduced(2, "a", "{}");
-    bench.ready(0);
-    bench.says(1, SUBSCRIBE);
-    bench.server_says(0, &answer(2, "{}"));
+    let mut bench = one_of_two_subscribes();
     assert_eq!(bench.says(1, &SUBSCRIBE.replace("/subscribe", "/unsubscribe")).len(), 1);
     assert_eq!(only(&bench.says(2, SUBSCRIBE), "client 2")["id"], 6, "there still is a subscriber");
     let lines = bench.server_says(0, &answer(3, "{}"));
