@@ -304,7 +304,7 @@ impl Hub {
                 }
                 drop(turn);
             }
-            HubEvent::Open { client, endpoint, sink, facts } => {
+            HubEvent::Open { client, endpoint, mut sink, facts } => {
                 // The command line may still ask how it goes.
                 if let Some(stopping) = self.stopping.as_ref().filter(|_| facts.shown) {
                     return sink.close(LetGo::Stopping, stopping.reason());
@@ -313,6 +313,7 @@ impl Hub {
                 if let Some(pid) = facts.shim_pid.filter(|_| facts.shown) {
                     self.host.watch.shim_came(client, pid);
                 }
+                sink.greet();
                 self.clients.insert(client, Connected { sink, facts });
                 self.route(Event::Opened { client, endpoint });
             }

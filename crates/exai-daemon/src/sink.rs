@@ -27,6 +27,8 @@ pub(crate) const IDLE: Duration = Duration::from_mins(30);
 #[derive(Debug)]
 pub(crate) struct Sink {
     way: Way,
+    /// What a link is told once the hub has taken its client in.
+    greeting: Option<FromDaemon>,
     slow_since: Option<Instant>,
 }
 
@@ -106,7 +108,21 @@ impl LetGo {
 
 impl Sink {
     pub(crate) fn new(way: Way) -> Self {
-        Sink { way, slow_since: None }
+        Sink { way, greeting: None, slow_since: None }
+    }
+
+    /// The way to the peer of a link, who is greeted once the hub has taken it in.
+    pub(crate) fn greeting(way: Way, greeting: FromDaemon) -> Self {
+        Sink { greeting: Some(greeting), ..Sink::new(way) }
+    }
+
+    /// Says hello to the peer of a link, which from then on counts what it writes as sent. So whoever is not taken in
+    /// must not hear it: nothing of what it has to say was sent then.
+    pub(crate) fn greet(&mut self) {
+        if let (Way::Socket(socket), Some(greeting)) = (&self.way, self.greeting.take()) {
+            // Without room only for a peer that has said more than its own hello: it waits in vain.
+            let _ = socket.controls.try_send(greeting);
+        }
     }
 
     pub(crate) fn send(&self, bytes: Bytes, about: About) -> Result<(), TooSlow> {

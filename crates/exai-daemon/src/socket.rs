@@ -63,13 +63,13 @@ pub(crate) async fn serve(
     let (sink, stream) = socket.split();
     let (outbox, drain) = outbox(CLIENT_BYTES);
     let (controls, replies) = mpsc::channel(64);
-    if let Some(greeting) = greeting {
-        // There is room: it is the first.
-        let _ = controls.try_send(greeting);
-    }
     let ours = Socket { outbox, farewell: Arc::new(OnceLock::new()), controls: controls.clone() };
     let mut writer = rooms.tasks.spawn(write(sink, drain, replies, speech, ours.farewell.clone()));
-    let sink = Sink::new(Way::Socket(ours.clone()));
+    let way = Way::Socket(ours.clone());
+    let sink = match greeting {
+        Some(greeting) => Sink::greeting(way, greeting),
+        None => Sink::new(way),
+    };
     let client = rooms.hub.open(endpoint, sink, facts).await?;
     let reader = Reader {
         client,

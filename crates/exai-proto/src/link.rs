@@ -3,7 +3,8 @@
 //!
 //! - Text frames are control messages: [`ToDaemon`] one way, [`FromDaemon`] the other, one JSON object each.
 //! - Binary frames carry one MCP message each, byte for byte, without a line break at the end.
-//! - The first frame each way is `hello`. A daemon that will not serve the client answers `refused`.
+//! - The first frame each way is `hello`. A daemon that will not serve the client answers `refused`, and one that is
+//!   stopping `bye`. Only what is written after the daemon's hello counts as sent.
 //!
 //! The version of this protocol is [`VERSION`], not the program's: a newer shim and an older daemon talk if
 //! their ranges overlap. Unknown fields are ignored; an unknown `type` is answered with `error`.
@@ -113,7 +114,7 @@ pub enum ToDaemon {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromDaemon {
-    /// Always first, unless `refused`.
+    /// Always first, unless `refused` or `bye`.
     Hello {
         /// The link version both will speak.
         version: u32,

@@ -1,5 +1,6 @@
 //! What shims are told before their daemon is replaced, and what becomes of what they had sent by then.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use exai_client::Link;
@@ -123,14 +124,17 @@ fn a_client_that_comes_while_a_daemon_is_replaced_is_served_by_the_next() {
     let slow =
         first.request("tools/call", &json!({"name": "delay", "arguments": {"ms": 1500, "message": "x"}}));
     eventually("it is under way", LIMIT, || instance.status()["clients"][0]["in_flight"] == 1);
-    let restart = instance.command(&["restart"]).spawn();
-    eventually("the daemon drains", LIMIT, || instance.status()["state"] == "draining");
-    let mut second = instance.shim(&["--server", "fix"]);
-    let opening = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
-    second.request("initialize", &opening);
-    // Not annotated: had it been written to the old daemon, nobody could know whether it was done.
-    let call = second.request("tools/call", &json!({"name": "append", "arguments": {"message": "once"}}));
-    assert_eq!(second.answer(&call)["result"]["content"][0]["text"], "once");
-    assert!(first.answer(&slow)["result"].is_object(), "what was under way is finished");
-    assert!(restart.expect("it starts").wait().expect("it ends").success());
+    // Within the scope whatever happens: one that goes on would start a daemon that nobody stops.
+    thread::scope(|scope| {
+        let restart = scope.spawn(|| instance.ends(0, &["restart"]));
+        eventually("the daemon drains", LIMIT, || instance.status()["state"] == "draining");
+        let mut second = instance.shim(&["--server", "fix"]);
+        let opening = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+        second.request("initialize", &opening);
+        // Not annotated: had it been written to the old daemon, nobody could know whether it was done.
+        let call = second.request("tools/call", &json!({"name": "append", "arguments": {"message": "once"}}));
+        assert_eq!(second.answer(&call)["result"]["content"][0]["text"], "once");
+        assert!(first.answer(&slow)["result"].is_object(), "what was under way is finished");
+        restart.join().expect("it restarts");
+    });
 }
