@@ -21,6 +21,8 @@ use exai_os::private;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::store::revision_text;
+
 const SCHEMA: u32 = 1;
 /// What a server says of itself is kept up to this size.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
@@ -63,7 +65,7 @@ pub(crate) fn load(home: &Home, policies: &[Policy]) -> Vec<Known> {
 fn read(path: &Path, revision: u64) -> std::io::Result<Option<Discovery>> {
     let bytes = private::read(path, MOST_BYTES as u64)?;
     let found: OnDisk<'_> = serde_json::from_slice(&bytes)?;
-    if found.schema != SCHEMA || found.revision != format!("{revision:016x}") {
+    if found.schema != SCHEMA || found.revision != revision_text(revision) {
         return Ok(None);
     }
     // It becomes part of messages, which are one line each.
@@ -89,7 +91,7 @@ fn text((revision, known): &(u64, Discovery)) -> serde_json::Result<Vec<u8>> {
     let lists: Vec<(&String, Vec<Box<RawValue>>)> = lists.collect::<serde_json::Result<_>>()?;
     serde_json::to_vec(&OnDisk {
         schema: SCHEMA,
-        revision: format!("{revision:016x}").into(),
+        revision: revision_text(*revision).into(),
         at: jiff::Timestamp::now().to_string().into(),
         initialize: &initialize,
         lists: lists

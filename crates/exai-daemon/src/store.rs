@@ -11,6 +11,11 @@ use exai_os::private;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
+/// A revision as these files hold it.
+pub(crate) fn revision_text(revision: u64) -> String {
+    format!("{revision:016x}")
+}
+
 /// Makes the text of a file.
 type Text = Box<dyn FnOnce() -> io::Result<Vec<u8>> + Send>;
 

@@ -17,6 +17,8 @@ use exai_mux::traits::{ASKS, Traits};
 use exai_os::private;
 use serde::{Deserialize, Serialize};
 
+use crate::store::revision_text;
+
 const SCHEMA: u32 = 1;
 /// A verdict is a line.
 const MOST_BYTES: u64 = 1024 * 1024;
@@ -50,7 +52,7 @@ impl Verdicts {
     pub(crate) fn of(&self, policy: &Policy) -> Option<Traits> {
         let verdict = self.servers.get(&*policy.name)?;
         let asks = ASKS.into_iter().filter(|ask| verdict.asks.iter().any(|name| name == ask.capability()));
-        let known = verdict.revision == format!("{:016x}", policy.revision);
+        let known = verdict.revision == revision_text(policy.revision);
         let silent =
             ASKS.into_iter().filter_map(|ask| Some((ask, verdict.silent.get(ask.capability())?.clone())));
         let same_for_all = verdict.same_for_all;
@@ -65,7 +67,7 @@ impl Verdicts {
     /// Takes what was measured just now.
     pub(crate) fn note(&mut self, server: &str, (revision, traits): &(u64, Traits)) {
         let verdict = Verdict {
-            revision: format!("{revision:016x}"),
+            revision: revision_text(*revision),
             at: jiff::Timestamp::now().to_string(),
             asks: traits.asks.iter().map(|ask| ask.capability().to_owned()).collect(),
             same_for_all: traits.same_for_all,

@@ -46,9 +46,10 @@ impl Router {
 }
 
 /// What the router bounds, by the names of the status document.
-pub fn limits() -> [(&'static str, u64); 9] {
+pub fn limits() -> [(&'static str, u64); 10] {
     [
         ("requests_per_client", u64::from(client::MOST_IN_FLIGHT)),
+        ("subscriptions_per_client", exai_proto::limits::SUBSCRIPTIONS as u64),
         ("requests_per_instance", u64::from(lanes::WINDOW)),
         ("share_per_client", u64::from(lanes::SHARE)),
         ("turn_s", lanes::PATIENCE.as_secs()),

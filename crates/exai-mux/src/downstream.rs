@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::json::{self, Edit};
-use exai_proto::{Id, Kind as Shape, Message};
+use exai_proto::{Id, Kind as Shape, Message, limits};
 
 use crate::catalogue::{Gathering, Kind};
 use crate::client::{self, Introduction, Session};
@@ -297,6 +297,9 @@ impl Router {
             "resources/subscribe" | "resources/unsubscribe" => {
                 let Some(uri) = Params::text(message, params.uri.as_ref()) else { return Prepared::plain() };
                 let subscribe = request.method == "resources/subscribe";
+                if subscribe && !self.may_subscribe(request, instance, &uri, now) {
+                    return Prepared::Answered;
+                }
                 let others = self.instances.get(&instance).is_some_and(|instance| {
                     instance.subscribers.get(&uri).is_some_and(|all| all.iter().any(|other| other != client))
                 });
@@ -314,6 +317,31 @@ impl Router {
                 None => Prepared::plain(),
             },
         }
+    }
+
+    /// Whether there is room for what a client wants to hear of. It is answered if not.
+    fn may_subscribe(
+        &self,
+        request: &Request<'_>,
+        instance: InstanceId,
+        uri: &str,
+        now: &mut Now<'_>,
+    ) -> bool {
+        if uri.len() > limits::URI_BYTES {
+            let words = format!("the address of a subscription may have {} bytes", limits::URI_BYTES);
+            now.refuse(request.client, &request.id(), -32602, &words);
+            return false;
+        }
+        let server = self.instances.get(&instance).map(|instance| &*instance.server);
+        let room = self.clients.get(&request.client).is_some_and(|client| {
+            let known = |(of, known): &(Arc<str>, String)| server == Some(of) && known == uri;
+            client.subscriptions.len() < limits::SUBSCRIPTIONS || client.subscriptions.iter().any(known)
+        });
+        if !room {
+            let words = format!("this client is subscribed to {} resources", limits::SUBSCRIPTIONS);
+            Self::overloaded(request.client, &request.id(), server, &words, now);
+        }
+        room
     }
 
     fn prepare_call(

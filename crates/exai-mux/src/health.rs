@@ -2,8 +2,8 @@
 //!
 //! A run that answered a client before it ended is started again at once, by whoever needs it, and so is the first
 //! that only became ready. Otherwise the server is held back: 0.5 s, doubled up to 30 s, each pause a quarter more or
-//! less, so that many servers that fail together do not come back together. A server that ends too often within a minute is left alone until a
-//! person restarts it or changes its configuration: it would go on for ever.
+//! less, so that many servers that fail together do not come back together. A server that ends too often within a
+//! minute is left alone until a person restarts it or changes its configuration: it would go on for ever.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,8 +23,10 @@ pub(crate) struct Health {
     state: State,
     /// When it ended unasked, within the last minute.
     ends: VecDeque<Instant>,
-    /// How many runs in a row were of no use to anybody.
+    /// How many runs since the last that was of use were followed by a pause.
     failures: u32,
+    /// Since then, one that only became ready was not.
+    excused: bool,
 }
 
 /// How far a run had come when it ended.
@@ -82,12 +84,19 @@ impl Health {
             tracing::warn!(server, reason, "failed");
             self.state = State::Failed { why: Down { reason, stderr_tail: why.stderr_tail.clone() } };
         } else {
-            self.failures = if run == Run::Served { 0 } else { self.failures + 1 };
-            let at_once = run == Run::Served || (run == Run::Ready && self.failures == 1);
-            self.state = if at_once {
-                State::Well
-            } else {
-                State::Resting { why: why.clone(), until: time + pause(server, self.failures) }
+            self.state = match run {
+                Run::Served => {
+                    (self.failures, self.excused) = (0, false);
+                    State::Well
+                }
+                Run::Ready if self.failures == 0 && !self.excused => {
+                    self.excused = true;
+                    State::Well
+                }
+                Run::Ready | Run::Unready => {
+                    self.failures += 1;
+                    State::Resting { why: why.clone(), until: time + pause(server, self.failures) }
+                }
             };
         }
         // Whoever has no limit needs no count.
@@ -141,7 +150,8 @@ mod tests {
         health.ended("a", &why, Run::Ready, 0, time);
         assert!(health.held_back(time).is_none(), "once may happen");
         health.ended("a", &why, Run::Ready, 0, time);
-        assert!(rest(&health, time) > 0.7, "twice in a row is a failure");
+        let second = rest(&health, time);
+        assert!((0.375..=0.625).contains(&second), "twice in a row is a failure, and the first: {second}");
     }
 
     #[test]

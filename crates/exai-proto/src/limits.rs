@@ -11,3 +11,9 @@ pub const ID_BYTES: usize = 1024;
 
 /// The most messages one JSON-RPC batch may hold (only protocol 2025-03-26 has batches).
 pub const BATCH: usize = 256;
+
+/// How many resources one client may be subscribed to. One more is answered with -31003.
+pub const SUBSCRIPTIONS: usize = 1024;
+
+/// The longest address of a resource that can be subscribed to, in bytes. A longer one is answered with -32602.
+pub const URI_BYTES: usize = 8 * 1024;

@@ -6,15 +6,11 @@
 
 use std::collections::HashMap;
 
-use exai_proto::Id;
-use exai_proto::answer;
 use exai_proto::json::{self, Edit};
+use exai_proto::{Id, answer, limits};
 
 use crate::glance::{self, Glance};
 
-/// How many subscriptions are restored, and how long their addresses may be.
-const SUBSCRIPTIONS: usize = 1024;
-const URI_BYTES: usize = 8 * 1024;
 /// The longest text of a log level.
 const LEVEL_BYTES: usize = 64;
 
@@ -111,7 +107,7 @@ impl Memory {
     }
 
     pub(super) fn subscribes(&mut self, uri: Box<[u8]>) {
-        let fits = self.subscriptions.len() < SUBSCRIPTIONS && uri.len() <= URI_BYTES;
+        let fits = self.subscriptions.len() < limits::SUBSCRIPTIONS && uri.len() <= limits::URI_BYTES;
         if fits && !self.subscriptions.contains(&uri) {
             self.subscriptions.push(uri);
         }

@@ -54,6 +54,32 @@ fn who_cancels_or_leaves_makes_room_for_what_waits_for_a_start() {
 }
 
 #[test]
+fn a_client_has_at_most_1024_subscriptions_to_addresses_of_8_kibibytes() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    let mut subscribe = |uri: &str| {
+        let lines = bench.says(
+            1,
+            &format!(
+                r#"{{"jsonrpc":"2.0","id":4,"method":"resources/subscribe","params":{{"uri":"{uri}"}}}}"#
+            ),
+        );
+        if !lines[0].starts_with("server 0") {
+            return code(&lines, 1);
+        }
+        let number = &only(&lines, "server 0")["id"];
+        code(&bench.server_says(0, &format!(r#"{{"jsonrpc":"2.0","id":{number},"result":{{}}}}"#)), 1)
+    };
+    assert_eq!(subscribe(&"x".repeat(8 * 1024 + 1)), -32602);
+    for number in 0..1024 {
+        assert!(subscribe(&format!("r://{number}")).is_null());
+    }
+    assert_eq!(subscribe("r://more"), -31003);
+    assert!(subscribe("r://7").is_null(), "it is the client's already");
+}
+
+#[test]
 fn a_list_keeps_ten_thousand_items_and_16_mebibytes() {
     for (number, bytes, kept) in [(10_001, 0, 10_000), (4, 5 << 20, 3)] {
         let text = "x".repeat(bytes);
