@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use exai_os::brand::Brand;
-use exai_os::process::{self, Identity, Kill, ProcessInfo};
+use exai_os::process::{self, Kill, ProcessInfo};
 use exai_proto::documents::Unexpected;
 
 /// In how many looks a dead child is left to whoever has started it.
@@ -84,8 +84,7 @@ fn key(one: &ProcessInfo) -> (Key, bool) {
 /// Its brand says that it descends from a root of ours whose tree has ended.
 fn end(one: &ProcessInfo) {
     let Ok(me) = process::current() else { return };
-    let identity = Identity { boot: me.boot, pid: one.pid, start: one.start };
-    match process::kill_verified(&identity, Kill::Force) {
+    match process::kill_verified(&one.identity(&me.boot), Kill::Force) {
         Ok(_) => tracing::info!(pid = one.pid, name = one.name, "ended what a tree had left behind"),
         Err(error) => tracing::warn!(pid = one.pid, %error, "what a tree has left behind cannot be ended"),
     }

@@ -148,7 +148,7 @@ impl Tree {
         let guard = self.guard().map(|guard| guard.pid);
         let recorded = |one: &ProcessInfo| Recorded {
             pid: one.pid,
-            identity: Identity { boot: root.boot.clone(), pid: one.pid, start: one.start },
+            identity: one.identity(&root.boot),
             place: if one.pid == root.pid { Place::Root } else { Place::Member },
             name: one.name.clone(),
         };

@@ -42,6 +42,13 @@ pub struct ProcessInfo {
     pub zombie: bool,
 }
 
+impl ProcessInfo {
+    /// Which process this is, in the boot it was seen in.
+    pub fn identity(&self, boot: &str) -> Identity {
+        Identity { boot: boot.to_owned(), pid: self.pid, start: self.start }
+    }
+}
+
 /// How to end a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kill {

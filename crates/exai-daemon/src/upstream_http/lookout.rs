@@ -74,8 +74,8 @@ impl Lookout {
             let own = tree::listeners(&members, addr).unwrap_or_default();
             let own = members.iter().find(|member| own.contains(&member.pid));
             if let (Some(own), Some(root)) = (own, tree.as_ref().and_then(|tree| tree.root())) {
-                let identity = Identity { boot: root.boot.clone(), pid: own.pid, start: own.start };
-                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((addr, identity));
+                let known = Some((addr, own.identity(&root.boot)));
+                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
                 return Listens::Own(addr);
             }
             stranger = stranger.or_else(|| held_by(addr));

@@ -222,7 +222,6 @@ fn exits_until(child: &mut Child, deadline: Instant) -> bool {
 /// the group alone would not do.
 #[cfg(target_os = "linux")]
 fn end_session(leader: u32, how: Kill) {
-    use crate::process::Identity;
     // A process may fork while we look: again until none is found, and not for ever. Asking is done once.
     let rounds = match how {
         Kill::Terminate => 1,
@@ -238,10 +237,9 @@ fn end_session(leader: u32, how: Kill) {
         for member in members {
             let Ok(Some(found)) = super::process::identify(member.info.pid) else { continue };
             if found.start == member.info.start {
-                let identity = Identity { boot: found.boot, pid: found.pid, start: found.start };
-                let _ = super::process::kill_verified(&identity, how);
+                let _ = super::process::kill_verified(&found, how);
                 let soon = Instant::now() + Duration::from_millis(20);
-                let _ = super::process::wait_gone(&identity, soon);
+                let _ = super::process::wait_gone(&found, soon);
             }
         }
     }

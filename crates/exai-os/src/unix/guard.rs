@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use super::process;
 use super::wire::{self, Order};
-use crate::process::{Identity, ProcessInfo};
+use crate::process::ProcessInfo;
 use crate::tree::Reach;
 
 /// How long ending the tree may take.
@@ -242,8 +242,7 @@ fn freeze() {
 
 fn signal_exactly(process: &ProcessInfo, signal: Signal) {
     if let Ok(Some(found)) = process::identify(process.pid) {
-        let identity = Identity { start: process.start, ..found };
-        let _ = process::signal_verified(&identity, signal);
+        let _ = process::signal_verified(&process.identity(&found.boot), signal);
     }
 }
 

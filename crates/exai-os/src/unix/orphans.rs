@@ -51,8 +51,7 @@ pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], brand: Br
             return living.iter().map(|one| one.pid).collect();
         }
         for one in living {
-            let identity = Identity { boot: root.boot.clone(), pid: one.pid, start: one.start };
-            let _ = process::signal_verified(&identity, Signal::KILL);
+            let _ = process::signal_verified(&one.identity(&root.boot), Signal::KILL);
         }
         std::thread::sleep(STEP);
     }
