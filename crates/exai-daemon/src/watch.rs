@@ -89,6 +89,7 @@ impl Watch {
             pipes: job.pipes(),
             addr: None,
             seen: job.seen(),
+            roster: job.roster(),
             initialized: None,
             initialized_at: None,
             measuring: Measuring::Not,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use exai_os::process::{self, Identity, ProcessInfo};
+use exai_os::tree::Roster;
 use exai_proto::documents::Unexpected;
 use exai_supervisor::job::Seen;
 use exai_supervisor::record::{Containment, Place, Recorded, TreeRecord};
@@ -28,6 +29,7 @@ pub(crate) struct Tree {
     /// Where the server of this tree is to listen.
     pub(crate) addr: Option<SocketAddr>,
     pub(crate) seen: Seen,
+    pub(crate) roster: Roster,
     /// When `initialize` was answered, by [`exai_os::evidence::clock`].
     pub(crate) initialized: Option<u64>,
     pub(crate) initialized_at: Option<Instant>,
@@ -76,10 +78,10 @@ impl Tree {
     /// Who is in the tree, the guard first.
     pub(crate) fn members(&self, table: &[ProcessInfo]) -> Vec<ProcessInfo> {
         let Some(root) = self.root() else { return Vec::new() };
-        let mut members = tree::members(table, self.guard(), root);
+        let mut members = tree::members(table, self.guard(), root, &self.roster);
         if self.record.containment == Containment::Group {
             let guard = self.guard().map(|guard| guard.pid);
-            members.retain(|one| one.pgid == root.pid || Some(one.pid) == guard);
+            members.retain(|one| one.pgid == root.pid || one.pgid == 0 || Some(one.pid) == guard);
         }
         members
     }
@@ -287,6 +289,7 @@ mod tests {
             pipes: None,
             addr: None,
             seen: Seen::default(),
+            roster: Roster::default(),
             initialized: None,
             initialized_at: None,
             measuring: Measuring::Not,

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use crate::failpoint;
 
+use crate::sys;
+
 /// The variable, such as `EXAI_BUILD=0.2.0`. A starter passes it on to its daemon, which is of its build.
 pub const VARIABLE: &str = "EXAI_BUILD";
 /// The same for the versions of the link.
@@ -32,4 +34,9 @@ pub fn link_versions() -> Option<(u32, u32)> {
 #[expect(clippy::disallowed_methods, reason = "no setting of the product: a release build does not know it")]
 fn claimed(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|claim| !claim.is_empty())
+}
+
+/// Whether the Windows that this runs on is Wine, which answers some questions otherwise. `false` anywhere else.
+pub fn under_wine() -> bool {
+    sys::inspect::under_wine()
 }

@@ -82,7 +82,11 @@ pub fn is_held(path: &Path) -> io::Result<bool> {
         Err(error) => return Err(error),
     };
     match file.try_lock_shared() {
-        Ok(()) => file.unlock().map(|()| false),
+        Ok(()) => {
+            // Where this fails (Wine), closing does it: a child that was forked meanwhile is Unix' trouble alone.
+            let _ = file.unlock();
+            Ok(false)
+        }
         Err(std::fs::TryLockError::WouldBlock) => Ok(true),
         Err(std::fs::TryLockError::Error(error)) => Err(error),
     }
@@ -198,7 +202,8 @@ mod tests {
         assert!(is_claimed(dir.path()).unwrap());
         let place = dir.path().to_owned();
         drop(dir);
-        assert!(is_claimed(&place).unwrap(), "also when it is gone");
+        // Windows lets nobody remove the directory of an open lock file, so one that is gone is nobody's.
+        assert_eq!(is_claimed(&place).unwrap(), !cfg!(windows), "also when it is gone");
         drop(first);
         assert!(!is_claimed(&place).unwrap());
     }

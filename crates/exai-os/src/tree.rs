@@ -6,14 +6,15 @@
 //! below it. The guard keeps no copy of the tree's stdio.
 //!
 //! macOS has no subreapers: there the tree is the root's process group and who descends from the root when
-//! it is ended; what left both is not found (never run). Windows has no guard yet, and the tree is its root.
+//! it is ended; what left both is not found (never run).
+//!
+//! Windows needs no guard: the root is born in a job, which nobody in it can leave unless the tree may be left
+//! ([`Reach::Group`]), and which ends with the process that holds it, this one.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-
-use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use crate::brand::Brand;
 use crate::process::Identity;
@@ -54,19 +55,22 @@ pub struct Guard {
 pub enum Reach {
     /// Everything that descends from the root.
     Descendants,
-    /// The root's process group: what leaves it is meant to stay. On Windows the same as `Descendants`.
+    /// The root's process group: what leaves it is meant to stay. On Windows whatever was not started with the wish
+    /// to leave the job.
     Group,
 }
+
+pub use sys::tree::{ErrorOutput, Input, Output};
 
 /// The root's standard streams.
 #[derive(Debug)]
 pub struct Stdio {
     /// Written by us.
-    pub stdin: ChildStdin,
+    pub stdin: Input,
     /// Read by us.
-    pub stdout: ChildStdout,
+    pub stdout: Output,
     /// Read by us.
-    pub stderr: ChildStderr,
+    pub stderr: ErrorOutput,
 }
 
 /// How the root ended.
@@ -95,6 +99,18 @@ impl fmt::Display for RootExit {
 #[derive(Debug)]
 pub struct Tree(pub(crate) sys::tree::Tree);
 
+/// Who is in a tree by the system's own list. It does not keep the tree. The default has no list.
+#[derive(Clone, Debug, Default)]
+pub struct Roster(Option<sys::tree::Roster>);
+
+impl Roster {
+    /// The processes, in no order; empty once the tree is gone. `None` where the system keeps no such list: anywhere
+    /// but on Windows.
+    pub fn pids(&self) -> Option<Vec<u32>> {
+        self.0.as_ref()?.pids()
+    }
+}
+
 /// The program that this process runs, as something that can be started again even when its file was
 /// replaced or removed meanwhile (Linux).
 pub fn own_program() -> io::Result<PathBuf> {
@@ -104,8 +120,8 @@ pub fn own_program() -> io::Result<PathBuf> {
 /// Starts a tree. Blocks for the time of two forks and execs, 10 s at most; needs a tokio runtime with I/O
 /// around it.
 ///
-/// `known` is told the guard (`None` on Windows) and the root while the root's program does not run yet (on
-/// Windows: just after it has begun to): what is to outlast us must be written down before it returns.
+/// `known` is told the guard (`None` on Windows) and the root while the root's program does not run yet: what is to
+/// outlast us must be written down before it returns.
 ///
 /// What the system says of a program that cannot be started is what this fails with.
 pub fn start(launch: &Launch, known: impl FnOnce(Option<&Identity>, &Identity)) -> io::Result<(Tree, Stdio)> {
@@ -124,10 +140,15 @@ impl Tree {
         self.0.guard()
     }
 
-    /// Asks the tree to end: SIGTERM to the root's group and to whoever lost its parent. Windows has no such
-    /// request, so there nothing happens.
-    pub fn terminate(&mut self) {
-        self.0.terminate();
+    /// Who is in it.
+    pub fn roster(&self) -> Roster {
+        Roster(Some(self.0.roster()))
+    }
+
+    /// Asks the tree to end: SIGTERM to the root's group and to whoever lost its parent. Returns whether it was asked:
+    /// Windows has no such request.
+    pub fn terminate(&mut self) -> bool {
+        self.0.terminate()
     }
 
     /// Begins to end the tree by force; [`Tree::ended`] says when that is done.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use exai_os::process::Identity;
-use exai_os::tree::{self as contained, Launch};
+use exai_os::tree::{self as contained, Launch, Roster};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -70,6 +70,7 @@ pub struct Ended {
 pub struct Job {
     root: Identity,
     guard: Option<Identity>,
+    roster: Roster,
     pipes: Option<Pipes>,
     seen: Seen,
     stdin: Outbox,
@@ -86,6 +87,11 @@ impl Job {
     /// The process that ends the tree; `None` on Windows.
     pub fn guard(&self) -> Option<&Identity> {
         self.guard.as_ref()
+    }
+
+    /// Who is in the tree, where the system keeps a list.
+    pub fn roster(&self) -> Roster {
+        self.roster.clone()
     }
 
     /// The pipes to its stdio; `None` where the system does not tell one pipe from another.
@@ -159,7 +165,7 @@ pub fn start<T: Copy + Send + 'static>(
 ) -> io::Result<Job> {
     let log = Arc::new(Mutex::new(crate::log::Log::open(spec.log.clone())?));
     let (tree, stdio) = contained::start(&spec.launch, known)?;
-    let (root, guard) = (tree.root().clone(), tree.guard().cloned());
+    let (root, guard, roster) = (tree.root().clone(), tree.guard().cloned(), tree.roster());
     let pipes = Pipes::between(&stdio).ok();
     let seen = Seen::default();
     let (queue, drain) = outbox(spec.queue_limit);
@@ -194,5 +200,5 @@ pub fn start<T: Copy + Send + 'static>(
         // The receiver is gone only when the whole daemon is.
         let _ = events.send((tag, JobEvent::Ended(ended))).await;
     });
-    Ok(Job { root, guard, pipes, seen, stdin: queue, stop, tail })
+    Ok(Job { root, guard, roster, pipes, seen, stdin: queue, stop, tail })
 }

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use exai_os::process::{self, ProcessInfo};
-use exai_os::tree::{Reach, RootExit, Tree};
+use exai_os::tree::{Input, Output, Reach, RootExit, Tree};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -40,7 +39,7 @@ const MOMENT: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Writes stdin until the outbox ends or nobody reads. The end of `drain` closes the outbox.
-pub(crate) async fn write(mut stdin: ChildStdin, mut drain: Drain) {
+pub(crate) async fn write(mut stdin: Input, mut drain: Drain) {
     let mut batch: Vec<Bytes> = Vec::new();
     let mut buffer = BytesMut::new();
     while drain.take(&mut batch).await {
@@ -52,11 +51,7 @@ pub(crate) async fn write(mut stdin: ChildStdin, mut drain: Drain) {
 }
 
 /// Small messages are gathered into as few writes as can be; large ones are not copied.
-async fn write_batch(
-    stdin: &mut ChildStdin,
-    batch: &mut Vec<Bytes>,
-    buffer: &mut BytesMut,
-) -> io::Result<()> {
+async fn write_batch(stdin: &mut Input, batch: &mut Vec<Bytes>, buffer: &mut BytesMut) -> io::Result<()> {
     for message in batch.drain(..) {
         if message.len() >= SMALL {
             let mut all = (&mut *buffer).chain(message).chain(&b"\n"[..]);
@@ -76,7 +71,7 @@ async fn write_batch(
 
 /// Reads stdout to its end and passes its lines on, as many at once as there are. `heard` counts them.
 pub(crate) async fn read<T: Copy>(
-    mut stdout: ChildStdout,
+    mut stdout: Output,
     line_limit: usize,
     tag: T,
     events: mpsc::Sender<(T, JobEvent)>,
@@ -200,8 +195,7 @@ impl End {
         };
         let mut exit = timeout(patience, self.tree.exited()).await.ok();
         let by_itself = exit.is_some();
-        if !by_itself && !matches!(why, Why::Asked | Why::Unguarded) {
-            self.tree.terminate();
+        if !by_itself && !matches!(why, Why::Asked | Why::Unguarded) && self.tree.terminate() {
             exit = timeout(GRACE, self.tree.exited()).await.ok();
         }
         self.tree.kill();
@@ -310,8 +304,9 @@ impl End {
             () = stdin_closes => {}
         }
         // Gives what the root leaves behind its chance as well.
-        self.tree.terminate();
-        let _ = timeout(grace, reading.end()).await;
+        if self.tree.terminate() {
+            let _ = timeout(grace, reading.end()).await;
+        }
     }
 }
 
@@ -323,15 +318,16 @@ async fn drained<F: Future<Output = ()>>(reading: &mut Reading<'_, F>) -> Infall
 
 /// Looks until nobody of the tree lives but its guard; that is the case, too, when the guard is gone.
 fn nobody_is_left(tree: &Tree, reach: Reach, pause: Duration) -> impl Future<Output = ()> + use<> {
-    let (root, guard) = (tree.root().clone(), tree.guard().cloned());
+    let (root, guard, roster) = (tree.root().clone(), tree.guard().cloned(), tree.roster());
     async move {
         loop {
-            let (root, guard) = (root.clone(), guard.clone());
+            let (root, guard, roster) = (root.clone(), guard.clone(), roster.clone());
             let look = move || {
                 let Ok(table) = process::snapshot() else { return false };
-                let members = crate::tree::members(&table, guard.as_ref(), &root);
+                let members = crate::tree::members(&table, guard.as_ref(), &root, &roster);
                 let guard = guard.map(|guard| guard.pid);
-                let within = |one: &ProcessInfo| reach == Reach::Descendants || one.pgid == root.pid;
+                let within =
+                    |one: &ProcessInfo| reach == Reach::Descendants || one.pgid == root.pid || one.pgid == 0;
                 !members.iter().any(|one| within(one) && Some(one.pid) != guard)
             };
             if tokio::task::spawn_blocking(look).await.unwrap_or(false) {

@@ -80,7 +80,8 @@ async fn a_dropped_listener_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::fresh(dir.path(), "3").unwrap();
     let listener = Listener::bind(&endpoint).unwrap();
-    assert!(Listener::bind(&endpoint).is_err());
+    // Wine lets a second process serve a pipe of the same name.
+    assert!(crate::build::under_wine() || Listener::bind(&endpoint).is_err());
     drop(listener);
     let error = Connection::connect(&endpoint, Duration::from_millis(200)).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);

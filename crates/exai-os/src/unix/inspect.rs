@@ -101,3 +101,7 @@ fn from_proc<T>(result: io::Result<T>) -> io::Result<T> {
         result => result,
     }
 }
+
+pub(crate) fn under_wine() -> bool {
+    false
+}

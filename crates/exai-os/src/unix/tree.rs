@@ -25,6 +25,8 @@ const END: Duration = Duration::from_secs(6);
 /// How long the guard may take to exit once it has said its last word.
 const EXIT: Duration = Duration::from_secs(1);
 
+pub use tokio::process::{ChildStderr as ErrorOutput, ChildStdin as Input, ChildStdout as Output};
+
 #[derive(Debug)]
 pub(crate) struct Tree {
     /// Not ended with this value: without its guard the tree would be nobody's.
@@ -39,6 +41,17 @@ pub(crate) struct Tree {
     exit: Option<RootExit>,
     /// What the guard said was left at the end.
     left: Option<Vec<u32>>,
+}
+
+/// Descent from the guard is what tells here.
+#[derive(Clone, Debug)]
+pub(crate) struct Roster;
+
+impl Roster {
+    #[expect(clippy::unused_self, reason = "its twin has a list")]
+    pub(crate) fn pids(&self) -> Option<Vec<u32>> {
+        None
+    }
 }
 
 pub(crate) fn own_program() -> io::Result<PathBuf> {
@@ -186,8 +199,14 @@ impl Tree {
         Some(&self.guard)
     }
 
-    pub(crate) fn terminate(&mut self) {
+    #[expect(clippy::unused_self, reason = "its twin has one")]
+    pub(crate) fn roster(&self) -> Roster {
+        Roster
+    }
+
+    pub(crate) fn terminate(&mut self) -> bool {
         self.tell(b't');
+        true
     }
 
     pub(crate) fn kill(&mut self) {

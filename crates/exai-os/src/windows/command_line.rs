@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::ffi::OsStrExt as _;
 use std::os::windows::io::{AsRawHandle as _, OwnedHandle};
+use std::path::{Path, PathBuf};
 
 use windows_sys::Wdk::System::Threading::{NtQueryInformationProcess, ProcessCommandLineInformation};
 use windows_sys::Win32::Foundation::{LocalFree, RtlNtStatusToDosError, UNICODE_STRING};
@@ -83,6 +84,55 @@ pub(super) fn join(exe: &OsStr, args: &[OsString]) -> io::Result<Vec<u16>> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "an argument holds a zero character"));
     }
     line.push(0);
+    Ok(line)
+}
+
+/// The file to run and its command line. Batch files are programs of cmd.exe, which reads their lines by rules of
+/// its own.
+pub(super) fn of_program(file: &Path, args: &[OsString]) -> io::Result<(PathBuf, Vec<u16>)> {
+    let is = |extension: &OsStr| ["bat", "cmd"].iter().any(|batch| extension.eq_ignore_ascii_case(batch));
+    if !file.extension().is_some_and(is) {
+        return Ok((file.to_owned(), join(file.as_os_str(), args)?));
+    }
+    let cmd = super::account::system_directory()?.join("cmd.exe");
+    let line = batch(cmd.as_os_str(), file, args)?;
+    Ok((cmd, line))
+}
+
+/// `cmd.exe /e:on /v:off /d /c "FILE ARGUMENTS"`: extensions on, since `%cd:~,%` needs them, `!` without meaning, and
+/// no commands of the registry before ours. Between quotes only `%` and `"` mean something to cmd: the one becomes a
+/// `%` before a variable that is there and of which nothing is taken, the other is doubled.
+fn batch(cmd: &OsStr, file: &Path, args: &[OsString]) -> io::Result<Vec<u16>> {
+    let unit = |character: char| character as u16;
+    let mut line: Vec<u16> = Vec::new();
+    line.push(unit('"'));
+    line.extend(cmd.encode_wide());
+    line.extend("\" /e:on /v:off /d /c \"".encode_utf16());
+    for (at, word) in std::iter::once(file.as_os_str()).chain(args.iter().map(|arg| &**arg)).enumerate() {
+        if at > 0 {
+            line.push(unit(' '));
+        }
+        line.push(unit('"'));
+        let mut backslashes = 0;
+        for one in word.encode_wide() {
+            match char::from_u32(u32::from(one)) {
+                // Lines end here, whatever is around it.
+                Some('\r' | '\n' | '\0') => {
+                    let sentence = "an argument of a batch file cannot hold a line break or a zero character";
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
+                }
+                Some('%') => line.extend("%%cd:~,".encode_utf16()),
+                // Whoever gets it from the batch file reads it as the C runtime does.
+                Some('"') => line.extend(std::iter::repeat_n(unit('\\'), backslashes).chain([unit('"')])),
+                _ => {}
+            }
+            backslashes = if one == unit('\\') { backslashes + 1 } else { 0 };
+            line.push(one);
+        }
+        line.extend(std::iter::repeat_n(unit('\\'), backslashes));
+        line.push(unit('"'));
+    }
+    line.extend([unit('"'), 0]);
     Ok(line)
 }
 

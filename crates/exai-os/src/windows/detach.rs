@@ -1,24 +1,21 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle, RawHandle};
+use std::os::windows::io::{AsHandle as _, AsRawHandle as _, FromRawHandle as _, RawHandle};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Instant;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, GetHandleInformation, HANDLE, HANDLE_FLAG_INHERIT, SetHandleInformation,
+    ERROR_ACCESS_DENIED, GetHandleInformation, HANDLE_FLAG_INHERIT, SetHandleInformation,
 };
 use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_PIPE, GetFileType};
 use windows_sys::Win32::System::Threading::{
-    CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, CREATE_UNICODE_ENVIRONMENT, CreateProcessW,
-    DETACHED_PROCESS, DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT,
-    InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
-    PROCESS_INFORMATION, STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW, UpdateProcThreadAttribute,
+    CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS,
 };
 
-use super::command_line;
-use super::handle::{check, own, wide};
+use super::handle::check;
+use super::spawn::{self, Program};
 use crate::detach::{READY_ARGUMENT, ReadyPipe, Started};
 
 /// Anonymous pipes cannot be waited on with a deadline: a thread reads, and ends with the pipe.
@@ -81,8 +78,7 @@ impl Pipe {
     }
 }
 
-/// By hand, because the standard library lets a child inherit every inheritable handle: a daemon that
-/// holds its starter's stdout keeps the starter's client waiting for ever.
+/// It inherits nothing else: a daemon that holds its starter's stdout keeps the starter's client waiting for ever.
 pub(crate) fn spawn(
     exe: &Path,
     args: &[OsString],
@@ -91,77 +87,23 @@ pub(crate) fn spawn(
     log: &Path,
 ) -> io::Result<Started> {
     let (reader, writer) = io::pipe()?;
-    let inherited = [
-        OwnedHandle::from(OpenOptions::new().read(true).open("NUL")?),
-        OwnedHandle::from(crate::private::open_append(log)?),
-        OwnedHandle::from(writer),
-    ];
-    for handle in &inherited {
-        // SAFETY: an open handle of ours, that is closed when this function returns.
-        check(unsafe {
-            SetHandleInformation(handle.as_raw_handle(), HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT)
-        })?;
-    }
-    let mut handles = [0, 1, 2].map(|at: usize| inherited[at].as_raw_handle());
+    let (nothing, log) = (OpenOptions::new().read(true).open("NUL")?, crate::private::open_append(log)?);
     let mut args = args.to_vec();
     args.push(READY_ARGUMENT.into());
-    args.push(handles[2].addr().to_string().into());
-    let pid = create(exe, &args, env, cwd, &mut handles)?;
-    drop(inherited);
-    Ok(Started { pid, ready: ReadyPipe(Pipe::new(reader)?) })
-}
-
-/// Starts the process with these three handles and no others: stdin, stdout and stderr, the pipe.
-fn create(
-    exe: &Path,
-    args: &[OsString],
-    env: &[(OsString, OsString)],
-    cwd: &Path,
-    handles: &mut [HANDLE; 3],
-) -> io::Result<u32> {
-    let program = wide(exe)?;
-    let mut line = command_line::join(exe.as_os_str(), args)?;
-    let environment = command_line::environment(env)?;
-    let directory = wide(cwd)?;
-    let mut attributes = AttributeList::new()?;
-    attributes.inherit_only(handles)?;
-    let startup = STARTUPINFOEXW {
-        StartupInfo: STARTUPINFOW {
-            cb: size_of::<STARTUPINFOEXW>() as u32,
-            dwFlags: STARTF_USESTDHANDLES,
-            hStdInput: handles[0],
-            hStdOutput: handles[1],
-            hStdError: handles[1],
-            ..STARTUPINFOW::default()
-        },
-        lpAttributeList: attributes.list(),
-    };
-    let flags = DETACHED_PROCESS
-        | CREATE_NEW_PROCESS_GROUP
-        | CREATE_BREAKAWAY_FROM_JOB
-        | CREATE_UNICODE_ENVIRONMENT
-        | EXTENDED_STARTUPINFO_PRESENT;
-    let mut process = PROCESS_INFORMATION::default();
-    // SAFETY: all texts end with a zero and live as long as the call, as do the startup information and
-    // the attribute list in it; the command line is writable, as the call demands.
-    let result = check(unsafe {
-        CreateProcessW(
-            program.as_ptr(),
-            line.as_mut_ptr(),
-            std::ptr::null(),
-            std::ptr::null(),
-            1,
-            flags,
-            environment.as_ptr().cast(),
-            directory.as_ptr(),
-            (&raw const startup).cast(),
-            &raw mut process,
-        )
+    args.push(writer.as_raw_handle().addr().to_string().into());
+    let born = spawn::start(&Program {
+        file: exe,
+        args: &args,
+        env,
+        cwd,
+        stdio: [nothing.as_handle(), log.as_handle(), log.as_handle()],
+        also: Some(writer.as_handle()),
+        job: None,
+        flags: DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP | CREATE_BREAKAWAY_FROM_JOB,
     });
-    result.map_err(explain)?;
-    // SAFETY: both new handles are ours; closing them leaves the process alone.
-    drop(unsafe { (own(process.hThread)?, own(process.hProcess)?) });
-    Ok(process.dwProcessId)
+    let pid = born.map_err(explain)?.pid;
+    drop(writer);
+    Ok(Started { pid, ready: ReadyPipe(Pipe::new(reader)?) })
 }
 
 /// Never again without breakaway: a daemon within the starter's job would die with the starter.
@@ -171,48 +113,6 @@ fn explain(error: io::Error) -> io::Error {
         return io::Error::new(io::ErrorKind::PermissionDenied, sentence);
     }
     error
-}
-
-/// Memory for one attribute of a new process; `usize` for its alignment.
-struct AttributeList(Vec<usize>);
-
-impl AttributeList {
-    fn new() -> io::Result<AttributeList> {
-        let mut size = 0;
-        // SAFETY: asks for the size alone.
-        unsafe { InitializeProcThreadAttributeList(std::ptr::null_mut(), 1, 0, &raw mut size) };
-        let mut memory = vec![0_usize; size.div_ceil(size_of::<usize>())];
-        // SAFETY: the memory has the size that was asked for.
-        check(unsafe { InitializeProcThreadAttributeList(memory.as_mut_ptr().cast(), 1, 0, &raw mut size) })?;
-        Ok(AttributeList(memory))
-    }
-
-    fn list(&mut self) -> LPPROC_THREAD_ATTRIBUTE_LIST {
-        self.0.as_mut_ptr().cast()
-    }
-
-    /// The list keeps the pointer: `handles` must live as long as it is used.
-    fn inherit_only(&mut self, handles: &[HANDLE]) -> io::Result<()> {
-        // SAFETY: an initialised list with room for one, and an array of the size given.
-        check(unsafe {
-            UpdateProcThreadAttribute(
-                self.list(),
-                0,
-                PROC_THREAD_ATTRIBUTE_HANDLE_LIST as usize,
-                handles.as_ptr().cast(),
-                size_of_val(handles),
-                std::ptr::null_mut(),
-                std::ptr::null(),
-            )
-        })
-    }
-}
-
-impl Drop for AttributeList {
-    fn drop(&mut self) {
-        // SAFETY: initialised by `new`, and ended once.
-        unsafe { DeleteProcThreadAttributeList(self.list()) };
-    }
 }
 
 pub(crate) fn ready_writer(token: &str) -> io::Result<File> {

@@ -33,8 +33,13 @@ pub(crate) fn io_counters(pid: u32) -> io::Result<IoCounters> {
     Ok(IoCounters { read: counters.ReadTransferCount, written: counters.WriteTransferCount })
 }
 
-pub(crate) fn environment_variable(_pid: u32, _name: &str) -> io::Result<Option<String>> {
-    Err(io::ErrorKind::Unsupported.into())
+pub(crate) fn environment_variable(pid: u32, name: &str) -> io::Result<Option<String>> {
+    let all = super::memory::environment(pid)?;
+    let mut texts = all.split(|unit| *unit == 0).map(String::from_utf16_lossy);
+    Ok(texts.find_map(|text| match text.split_once('=') {
+        Some((found, value)) if found.eq_ignore_ascii_case(name) => Some(value.to_owned()),
+        _ => None,
+    }))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "its twin asks the system")]

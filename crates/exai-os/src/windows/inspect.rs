@@ -11,6 +11,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT, FILE_FLAG_BACKUP_SEMANTICS,
     FILE_FLAG_OPEN_REPARSE_POINT, GetDiskFreeSpaceExW, READ_CONTROL,
 };
+use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Threading::PROCESS_QUERY_LIMITED_INFORMATION;
 
 use super::handle::{check, wide};
@@ -70,4 +71,13 @@ pub(crate) fn program_file(_pid: u32) -> io::Result<ProgramFile> {
 
 pub(crate) fn is_halted(_pid: u32) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn under_wine() -> bool {
+    // SAFETY: both names end with a zero; the library is part of every process.
+    let found = unsafe {
+        let library = GetModuleHandleW(windows_sys::w!("ntdll.dll"));
+        GetProcAddress(library, windows_sys::s!("wine_get_version"))
+    };
+    found.is_some()
 }

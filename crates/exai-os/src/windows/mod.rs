@@ -21,4 +21,9 @@ pub(crate) mod tree;
 
 mod command_line;
 mod handle;
+mod job;
+mod memory;
 mod security;
+mod spawn;
+mod stdio;
+mod wait;

@@ -79,7 +79,12 @@ fn identity_of(process: &OwnedHandle, pid: u32) -> io::Result<Option<Identity>> 
     if has_ended(process)? {
         return Ok(None);
     }
-    Ok(Some(Identity { boot: BOOT.to_owned(), pid, start: start_time(process)? }))
+    identity_even_dead(process, pid).map(Some)
+}
+
+/// The same, whether it runs or not: while its handle is open nobody else has its number.
+pub(super) fn identity_even_dead(process: &OwnedHandle, pid: u32) -> io::Result<Identity> {
+    Ok(Identity { boot: BOOT.to_owned(), pid, start: start_time(process)? })
 }
 
 /// Looks single processes up, in a snapshot: Windows knows parents in no other way.
@@ -140,7 +145,11 @@ fn working_set(process: &OwnedHandle) -> u64 {
 
 pub(crate) fn command_line(pid: u32) -> io::Result<Vec<String>> {
     let process = open(pid, PROCESS_QUERY_LIMITED_INFORMATION)?.ok_or(io::ErrorKind::NotFound)?;
-    let text = super::command_line::of(&process)?;
+    let text = match super::command_line::of(&process) {
+        // Windows before 8.1, and Wine.
+        Err(error) if is(&error, ERROR_INVALID_PARAMETER) => super::memory::command_line(pid)?,
+        text => text?,
+    };
     super::command_line::split(&text)
 }
 

@@ -1,23 +1,45 @@
 use std::io;
+use std::os::windows::io::{AsHandle as _, AsRawHandle as _};
 use std::path::PathBuf;
-use std::process::Stdio as Set;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::process::{Child, Command};
 use tokio::time::timeout;
-use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
+use windows_sys::Win32::System::Threading::{
+    CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED, GetExitCodeProcess,
+    PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, ResumeThread,
+};
 
+use super::handle::check;
+use super::job::Job;
+use super::spawn::{self, Program};
+use super::stdio;
+use super::wait::Signalled;
 use crate::process::Identity;
-use crate::tree::{Launch, RootExit, Stdio};
+use crate::tree::{Launch, Reach, RootExit, Stdio};
 
+pub use super::stdio::{Input, Output, Output as ErrorOutput};
+
+/// How long what was ended by force may take to be gone.
 const END: Duration = Duration::from_secs(5);
 
-/// The root alone: job objects, which reach its descendants, are not written yet.
+/// A job, and the process that was started in it.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    child: Child,
+    job: Arc<Job>,
     root: Identity,
+    root_process: Signalled,
     exit: Option<RootExit>,
+}
+
+/// Does not keep the job: that ends with its tree.
+#[derive(Clone, Debug)]
+pub(crate) struct Roster(Weak<Job>);
+
+impl Roster {
+    pub(crate) fn pids(&self) -> Option<Vec<u32>> {
+        self.0.upgrade().map_or(Some(Vec::new()), |job| job.pids().ok())
+    }
 }
 
 pub(crate) fn own_program() -> io::Result<PathBuf> {
@@ -29,30 +51,35 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
     Ok(())
 }
 
-/// Handles of Rust's own are not inheritable, so a child gets no more than its stdio, except what
-/// another thread makes inheritable at that very moment.
-///
-/// The root runs a moment before it is known.
+/// The root is born in its job, and does not run before it is known.
 pub(crate) fn start(
     launch: &Launch,
     known: impl FnOnce(Option<&Identity>, &Identity),
 ) -> io::Result<(Tree, Stdio)> {
-    let mut command = Command::new(&launch.program);
-    command.args(&launch.args).env_clear().envs(launch.env.iter().map(|(name, value)| (name, value)));
-    command.current_dir(&launch.cwd).stdin(Set::piped()).stdout(Set::piped()).stderr(Set::piped());
-    command.creation_flags(CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP).kill_on_drop(true);
-    let mut child = command.spawn()?;
-    let piped = "BUG: a standard stream was asked to be a pipe and is none";
-    let stdio = Stdio {
-        stdin: child.stdin.take().expect(piped),
-        stdout: child.stdout.take().expect(piped),
-        stderr: child.stderr.take().expect(piped),
-    };
-    let pid = child.id().ok_or_else(|| io::Error::other("BUG: a child just spawned has no pid"))?;
-    // Its handle is open, so its number is its own even if it has ended.
-    let root = crate::process::identify(pid)?.unwrap_or(Identity { boot: String::new(), pid, start: 0 });
+    let job = Job::new(launch.reach == Reach::Group)?;
+    let (its_stdin, stdin) = stdio::input()?;
+    let (its_stdout, stdout) = stdio::output()?;
+    let (its_stderr, stderr) = stdio::output()?;
+    let born = spawn::start(&Program {
+        file: &launch.program,
+        args: &launch.args,
+        env: &launch.env,
+        cwd: &launch.cwd,
+        stdio: [its_stdin.as_handle(), its_stdout.as_handle(), its_stderr.as_handle()],
+        also: None,
+        job: Some(job.as_handle()),
+        flags: CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP | CREATE_SUSPENDED,
+    })?;
+    drop((its_stdin, its_stdout, its_stderr));
+    // Its handle is open, so its number is its own even if somebody has ended it.
+    let root = super::process::identity_even_dead(&born.process, born.pid)?;
     known(None, &root);
-    Ok((Tree { child, root, exit: None }, stdio))
+    // SAFETY: the handle of its first thread, which waits for this.
+    if unsafe { ResumeThread(born.thread.as_raw_handle()) } == u32::MAX {
+        return Err(io::Error::last_os_error());
+    }
+    let root_process = Signalled::new(born.process)?;
+    Ok((Tree { job: Arc::new(job), root, root_process, exit: None }, Stdio { stdin, stdout, stderr }))
 }
 
 /// There are no signals here.
@@ -72,22 +99,30 @@ impl Tree {
         None
     }
 
+    pub(crate) fn roster(&self) -> Roster {
+        Roster(Arc::downgrade(&self.job))
+    }
+
     #[expect(clippy::unused_self, reason = "its twin can ask")]
-    pub(crate) fn terminate(&mut self) {}
+    pub(crate) fn terminate(&mut self) -> bool {
+        false
+    }
 
     pub(crate) fn kill(&mut self) {
-        // Fails where it has ended already.
-        let _ = self.child.start_kill();
+        // With all rights to an open job it cannot fail.
+        let _ = self.job.terminate();
     }
 
     pub(crate) async fn exited(&mut self) -> RootExit {
         if let Some(exit) = self.exit {
             return exit;
         }
-        let exit = match self.child.wait().await {
-            Ok(status) => RootExit::Code(status.code().unwrap_or(-1)),
-            Err(_) => RootExit::Unseen,
-        };
+        self.root_process.wait().await;
+        let mut code = 0;
+        // SAFETY: an open handle with all rights, and a place for the code.
+        let read =
+            check(unsafe { GetExitCodeProcess(self.root_process.handle().as_raw_handle(), &raw mut code) });
+        let exit = read.map_or(RootExit::Unseen, |()| RootExit::Code(code.cast_signed()));
         self.exit = Some(exit);
         exit
     }
@@ -97,9 +132,23 @@ impl Tree {
     }
 
     pub(crate) async fn ended(&mut self, _members: &[Identity]) -> Vec<u32> {
-        match timeout(END, self.exited()).await {
-            Ok(_) => Vec::new(),
-            Err(_) => vec![self.root.pid],
+        let _ = timeout(END, self.emptied()).await;
+        self.job.pids().unwrap_or_default()
+    }
+
+    /// Waits until nobody is in the job.
+    async fn emptied(&self) {
+        loop {
+            let pids = self.job.pids().unwrap_or_default();
+            let Some(one) = pids.first() else { return };
+            let access = PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE;
+            match super::process::open(*one, access).map(|process| process.map(Signalled::new)) {
+                Ok(Some(Ok(process))) => process.wait().await,
+                // It has gone meanwhile, or cannot be waited for.
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+            // A process that has ended leaves its job a moment later.
+            tokio::task::yield_now().await;
         }
     }
 }

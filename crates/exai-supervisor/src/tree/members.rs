@@ -3,13 +3,27 @@
 use std::collections::{HashMap, HashSet};
 
 use exai_os::process::{Identity, ProcessInfo};
+use exai_os::tree::Roster;
 
 /// The living members of a tree, parents before their children: the guard first, then all that descends from
 /// it. On Linux a guard is the new parent of whoever in its tree loses his own, so nobody is left out.
 ///
 /// Without a guard, or when it is gone: the root, and what descends from it. Empty when that is gone, too.
 /// A process older than its parent is nobody's child: the parent's number was used again.
-pub fn members(table: &[ProcessInfo], guard: Option<&Identity>, root: &Identity) -> Vec<ProcessInfo> {
+///
+/// Where the system keeps a list of them, that is what counts.
+pub fn members(
+    table: &[ProcessInfo],
+    guard: Option<&Identity>,
+    root: &Identity,
+    roster: &Roster,
+) -> Vec<ProcessInfo> {
+    if let Some(pids) = roster.pids() {
+        let mut listed: Vec<ProcessInfo> =
+            table.iter().filter(|row| !row.zombie && pids.contains(&row.pid)).cloned().collect();
+        listed.sort_by_key(|row| (row.start, row.pid));
+        return listed;
+    }
     let living = |identity: &Identity| {
         let is = |row: &&ProcessInfo| row.pid == identity.pid && row.start == identity.start && !row.zombie;
         table.iter().find(is)
@@ -51,7 +65,7 @@ mod tests {
     }
 
     fn pids(table: &[ProcessInfo], guard: Option<&Identity>, root: &Identity) -> Vec<u32> {
-        members(table, guard, root).iter().map(|row| row.pid).collect()
+        members(table, guard, root, &Roster::default()).iter().map(|row| row.pid).collect()
     }
 
     #[test]

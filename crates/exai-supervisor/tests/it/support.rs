@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use exai_os::brand::Brand;
+use exai_os::process::ProcessInfo;
 use exai_os::tree::{Guard, Launch, Reach};
 use exai_supervisor::{Ended, Job, JobEvent, Line, Spec, Speech};
 use tempfile::TempDir;
@@ -151,10 +152,18 @@ impl Bench {
     }
 }
 
-/// How many processes of a group live, its leader included.
+/// How many processes of a group live, its leader included. Windows has no groups: there it is the leader and who
+/// descends from it, also when it is gone.
 pub(crate) fn living(group: u32) -> usize {
     let all = exai_os::process::snapshot().unwrap();
-    all.iter().filter(|process| process.pgid == group && !process.zombie).count()
+    let below = if cfg!(windows) { exai_os::process::descendants(&all, group) } else { Vec::new() };
+    let within = |process: &ProcessInfo| {
+        process.pgid == group
+            || cfg!(windows) && (process.pid == group || below.contains(process))
+                // The system's own, one for each console.
+                && process.name != "conhost.exe"
+    };
+    all.iter().filter(|process| within(process) && !process.zombie).count()
 }
 
 /// Whether a process is in this group.

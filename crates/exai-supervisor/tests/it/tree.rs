@@ -80,7 +80,7 @@ impl Tree {
     }
 
     fn members(&self) -> Vec<ProcessInfo> {
-        members(&snapshot().unwrap(), self.contained.guard(), self.contained.root())
+        members(&snapshot().unwrap(), self.contained.guard(), self.contained.root(), &self.contained.roster())
     }
 
     /// What is seen of these members so far.
@@ -245,7 +245,8 @@ async fn twenty_servers_are_looked_at_in_time() {
         let table = snapshot().unwrap();
         let start = Instant::now();
         let judged = trees.iter().map(|tree| {
-            let rows = members(&table, tree.contained.guard(), tree.contained.root());
+            let rows =
+                members(&table, tree.contained.guard(), tree.contained.root(), &tree.contained.roster());
             let facts = look(&rows, Some(tree.pipes));
             judge(&tree.seen(&facts)).processes.len()
         });
@@ -300,7 +301,7 @@ async fn who_left_its_parent() {
 async fn a_job_knows_its_pipes() {
     let mut bench = Bench::fixture(&[]);
     bench.ready().await;
-    let rows = members(&snapshot().unwrap(), bench.job.guard(), bench.job.root());
+    let rows = members(&snapshot().unwrap(), bench.job.guard(), bench.job.root(), &bench.job.roster());
     let facts = look(&rows, bench.job.pipes());
     let held: Vec<(Option<bool>, Option<bool>)> = facts.iter().map(|one| (one.stdin, one.stdout)).collect();
     assert_eq!(held, [(Some(false), Some(false)), (Some(true), Some(true))]);

@@ -1,0 +1,85 @@
+//! Jobs: what is started in one cannot leave it unasked, whatever becomes of its parents.
+
+use std::io;
+use std::os::windows::io::{AsHandle, AsRawHandle as _, BorrowedHandle, OwnedHandle};
+
+use windows_sys::Win32::Foundation::ERROR_MORE_DATA;
+use windows_sys::Win32::System::JobObjects::{
+    CreateJobObjectW, JOB_OBJECT_LIMIT_BREAKAWAY_OK, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+    JOBOBJECT_BASIC_PROCESS_ID_LIST, JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicProcessIdList,
+    JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject,
+    TerminateJobObject,
+};
+
+use super::handle::{check, own};
+
+/// A job that ends everything in it when its last handle is closed: at the latest when this process is gone.
+#[derive(Debug)]
+pub(super) struct Job(OwnedHandle);
+
+impl Job {
+    /// `leaving`: a process may start another outside of the job, if it asks for that.
+    pub(super) fn new(leaving: bool) -> io::Result<Job> {
+        // SAFETY: no attributes and no name; the new handle is ours.
+        let job = unsafe { own(CreateJobObjectW(std::ptr::null(), std::ptr::null())) }?;
+        let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+        let leave = if leaving { JOB_OBJECT_LIMIT_BREAKAWAY_OK } else { 0 };
+        limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | leave;
+        // SAFETY: an open job, and a structure of the class and size given.
+        check(unsafe {
+            SetInformationJobObject(
+                job.as_raw_handle(),
+                JobObjectExtendedLimitInformation,
+                (&raw const limits).cast(),
+                size_of_val(&limits) as u32,
+            )
+        })?;
+        Ok(Job(job))
+    }
+
+    /// Ends everything in it.
+    pub(super) fn terminate(&self) -> io::Result<()> {
+        // SAFETY: an open job with all rights.
+        check(unsafe { TerminateJobObject(self.0.as_raw_handle(), 1) })
+    }
+
+    /// Who is in it, in no order.
+    pub(super) fn pids(&self) -> io::Result<Vec<u32>> {
+        /// The two counts that come before the numbers.
+        const HEAD: usize = std::mem::offset_of!(JOBOBJECT_BASIC_PROCESS_ID_LIST, ProcessIdList) / 8;
+        let mut room = 64;
+        loop {
+            // Numbers as wide as the system's, which aligns the counts as well.
+            let mut list = vec![0_usize; HEAD + room];
+            // SAFETY: an open job, and memory of the size given.
+            let result = check(unsafe {
+                QueryInformationJobObject(
+                    self.0.as_raw_handle(),
+                    JobObjectBasicProcessIdList,
+                    list.as_mut_ptr().cast(),
+                    size_of_val(&*list) as u32,
+                    std::ptr::null_mut(),
+                )
+            });
+            // SAFETY: the memory is longer than the head and aligned for it; it is zero where nothing was written.
+            let head = unsafe { &*list.as_ptr().cast::<JOBOBJECT_BASIC_PROCESS_ID_LIST>() };
+            let (all, listed) =
+                (head.NumberOfAssignedProcesses as usize, head.NumberOfProcessIdsInList as usize);
+            match result {
+                Ok(()) if listed >= all => {
+                    return Ok(list[HEAD..].iter().take(listed).map(|pid| *pid as u32).collect());
+                }
+                Err(error) if error.raw_os_error() != Some(ERROR_MORE_DATA.cast_signed()) => {
+                    return Err(error);
+                }
+                Ok(()) | Err(_) => room = (room * 2).max(all + 16),
+            }
+        }
+    }
+}
+
+impl AsHandle for Job {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.0.as_handle()
+    }
+}

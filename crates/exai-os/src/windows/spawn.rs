@@ -1,0 +1,147 @@
+//! Starting a program by hand: the standard library lets a child inherit every inheritable handle, puts it into a
+//! job only when it runs already, and does not hand out the thread of one that was started suspended.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::windows::io::{AsRawHandle as _, BorrowedHandle, OwnedHandle};
+use std::path::Path;
+
+use windows_sys::Win32::Foundation::{HANDLE, HANDLE_FLAG_INHERIT, SetHandleInformation};
+use windows_sys::Win32::System::Threading::{
+    CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT,
+    InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
+    PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION, STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW,
+    UpdateProcThreadAttribute,
+};
+
+use super::command_line;
+use super::handle::{check, own, wide};
+
+/// What to start, and with what.
+pub(super) struct Program<'a> {
+    /// Its file, or a batch file.
+    pub(super) file: &'a Path,
+    pub(super) args: &'a [OsString],
+    /// Its whole environment.
+    pub(super) env: &'a [(OsString, OsString)],
+    pub(super) cwd: &'a Path,
+    /// Its standard input, output and error.
+    pub(super) stdio: [BorrowedHandle<'a>; 3],
+    /// What else it inherits. Nothing more.
+    pub(super) also: Option<BorrowedHandle<'a>>,
+    /// The job that it is born in.
+    pub(super) job: Option<BorrowedHandle<'a>>,
+    pub(super) flags: u32,
+}
+
+/// A process that was started.
+pub(super) struct Born {
+    pub(super) process: OwnedHandle,
+    /// Its first thread.
+    pub(super) thread: OwnedHandle,
+    pub(super) pid: u32,
+}
+
+/// Starts it.
+pub(super) fn start(program: &Program<'_>) -> io::Result<Born> {
+    let (file, mut line) = command_line::of_program(program.file, program.args)?;
+    let (file, directory) = (wide(file)?, wide(program.cwd)?);
+    let environment = command_line::environment(program.env)?;
+    let stdio = program.stdio.map(|handle| handle.as_raw_handle());
+    let mut inherited: Vec<HANDLE> =
+        stdio.into_iter().chain(program.also.map(|handle| handle.as_raw_handle())).collect();
+    // The system refuses a list that names one twice.
+    inherited.sort_unstable();
+    inherited.dedup();
+    for handle in &inherited {
+        // SAFETY: an open handle, borrowed for as long as this function runs.
+        check(unsafe { SetHandleInformation(*handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) })?;
+    }
+    let jobs = program.job.map(|job| [job.as_raw_handle()]);
+    let mut attributes = Attributes::new(2)?;
+    attributes.set(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, &inherited)?;
+    if let Some(jobs) = &jobs {
+        attributes.set(PROC_THREAD_ATTRIBUTE_JOB_LIST, jobs)?;
+    }
+    let startup = STARTUPINFOEXW {
+        StartupInfo: STARTUPINFOW {
+            cb: size_of::<STARTUPINFOEXW>() as u32,
+            dwFlags: STARTF_USESTDHANDLES,
+            hStdInput: stdio[0],
+            hStdOutput: stdio[1],
+            hStdError: stdio[2],
+            ..STARTUPINFOW::default()
+        },
+        lpAttributeList: attributes.list(),
+    };
+    let flags = program.flags | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
+    let mut process = PROCESS_INFORMATION::default();
+    // SAFETY: all texts end with a zero and live as long as the call, as do the startup information, the attribute
+    // list in it and what that points to; the command line is writable, as the call demands.
+    let result = check(unsafe {
+        CreateProcessW(
+            file.as_ptr(),
+            line.as_mut_ptr(),
+            std::ptr::null(),
+            std::ptr::null(),
+            1,
+            flags,
+            environment.as_ptr().cast(),
+            directory.as_ptr(),
+            (&raw const startup).cast(),
+            &raw mut process,
+        )
+    });
+    for handle in &inherited {
+        // SAFETY: as above. Should it fail, the handle is inherited by another child as well.
+        unsafe { SetHandleInformation(*handle, HANDLE_FLAG_INHERIT, 0) };
+    }
+    result?;
+    // SAFETY: both new handles are ours.
+    let (thread, process_handle) = unsafe { (own(process.hThread)?, own(process.hProcess)?) };
+    Ok(Born { process: process_handle, thread, pid: process.dwProcessId })
+}
+
+/// Memory for attributes of a new process; `usize` for its alignment.
+struct Attributes(Vec<usize>);
+
+impl Attributes {
+    fn new(count: u32) -> io::Result<Attributes> {
+        let mut size = 0;
+        // SAFETY: asks for the size alone.
+        unsafe { InitializeProcThreadAttributeList(std::ptr::null_mut(), count, 0, &raw mut size) };
+        let mut memory = vec![0_usize; size.div_ceil(size_of::<usize>())];
+        // SAFETY: the memory has the size that was asked for.
+        check(unsafe {
+            InitializeProcThreadAttributeList(memory.as_mut_ptr().cast(), count, 0, &raw mut size)
+        })?;
+        Ok(Attributes(memory))
+    }
+
+    fn list(&mut self) -> LPPROC_THREAD_ATTRIBUTE_LIST {
+        self.0.as_mut_ptr().cast()
+    }
+
+    /// The list keeps the pointer: `handles` must live as long as it is used.
+    fn set(&mut self, attribute: u32, handles: &[HANDLE]) -> io::Result<()> {
+        // SAFETY: an initialised list with room for it, and an array of the size given.
+        check(unsafe {
+            UpdateProcThreadAttribute(
+                self.list(),
+                0,
+                attribute as usize,
+                handles.as_ptr().cast(),
+                size_of_val(handles),
+                std::ptr::null_mut(),
+                std::ptr::null(),
+            )
+        })
+    }
+}
+
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        // SAFETY: initialised by `new`, and ended once.
+        unsafe { DeleteProcThreadAttributeList(self.list()) };
+    }
+}
