@@ -78,7 +78,7 @@ fn fast_tests() -> Outcome {
     process::run(project::cargo().args(["nextest", "run", "--workspace", "--profile", "fast"]))
 }
 
-fn install_nextest() -> Outcome {
+pub(crate) fn install_nextest() -> Outcome {
     if process::output(project::cargo().args(["nextest", "--version"])).is_ok() {
         return Ok(());
     }

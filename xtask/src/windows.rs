@@ -2,19 +2,22 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::UNIX_EPOCH;
 
-use crate::{Outcome, process, project};
+use crate::{Outcome, process, project, test};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask windows --check [--if-possible]
+       cargo xtask windows --test [ARGUMENT...]
 
-Runs clippy on the whole workspace, tests included, for x86_64-pc-windows-gnu.
+  --check   runs clippy on the whole workspace, tests included, for x86_64-pc-windows-gnu
+  --test    builds all of it and runs the tests under Wine 10; the arguments are those of `cargo nextest run`
 
-The compiler, its std for Windows and the linker come from Debian 12 packages. They are set up once, in
-about two minutes, in the folder exai-windows of the account's cache folder; that needs root. Without
-Debian or root, and without that folder, the check is not possible.
+The compiler, its std for Windows and the linker come from Debian 12 packages, and Wine from Debian 13's, with
+Windows' own Python, uv and node from PyPI. They are set up once, in two and another two minutes, in the folder
+exai-windows of the account's cache folder; that needs root, and Wine needs it each time. Without Debian or
+root, and without that folder, neither is possible.
 
   --if-possible   then say so and succeed, instead of failing";
 
@@ -22,10 +25,11 @@ const TARGET: &str = "x86_64-pc-windows-gnu";
 const LINKER: &str = "x86_64-w64-mingw32-gcc";
 
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
-    let if_possible = match arguments {
-        ["--check"] => false,
-        ["--check", "--if-possible"] | ["--if-possible", "--check"] => true,
-        _ => return Err("needs --check, and takes --if-possible".to_owned()),
+    let (if_possible, tests) = match arguments {
+        ["--check"] => (false, None),
+        ["--check", "--if-possible"] | ["--if-possible", "--check"] => (true, None),
+        ["--test", arguments @ ..] => (false, Some(arguments)),
+        _ => return Err("needs --check, which takes --if-possible, or --test".to_owned()),
     };
     if let Some(missing) = missing() {
         if if_possible {
@@ -35,13 +39,41 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
         return Err(missing);
     }
     let toolchain = toolchain()?;
-    if !is_ready(&toolchain) {
-        println!("      setting up the toolchain for Windows in {}", toolchain.display());
-        process::run(
-            Command::new("bash").arg(project::root().join("xtask/windows/setup.sh")).arg(&toolchain),
-        )?;
+    if !is_ready(&toolchain) || tests.is_some() && !has_wine(&toolchain) {
+        println!("      setting up what Windows needs in {}", toolchain.display());
+        let mut setup = Command::new("bash");
+        setup.arg(project::root().join("xtask/windows/setup.sh")).arg(&toolchain);
+        process::run(setup.args(tests.map(|_| "--wine")))?;
     }
-    check(&toolchain)
+    let target = project::target().join("windows");
+    wipe_if_std_is_new(&toolchain, &target)?;
+    let bin = |name: &str| toolchain.join("bin").join(name);
+    let with_toolchain = |program: PathBuf| {
+        let mut command = Command::new(program);
+        command
+            .current_dir(project::root())
+            .env("CARGO", bin("cargo"))
+            .env("RUSTC", bin("rustc"))
+            .env("CARGO_TARGET_DIR", &target)
+            // rustup's proxy set these for its own compiler.
+            .env_remove("RUSTUP_TOOLCHAIN")
+            .env_remove("RUSTC_WRAPPER");
+        command
+    };
+    let Some(arguments) = tests else {
+        let mut clippy = with_toolchain(bin("cargo-clippy"));
+        clippy.args(["clippy", "--workspace", "--all-targets", "--target", TARGET, "--", "-D", "warnings"]);
+        return process::run(&mut clippy);
+    };
+    test::install_nextest()?;
+    // The tests start these programs.
+    let mut build = with_toolchain(bin("cargo"));
+    process::run(build.args(["build", "--workspace", "--bins", "--target", TARGET]))?;
+    let mut nextest = with_toolchain("cargo-nextest".into());
+    nextest.args(["nextest", "run", "--profile", "windows", "--target", TARGET]).args(arguments);
+    nextest.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", bin("wine"));
+    // Windows' Python under Wine dies of a stdin that it does not know.
+    process::run(nextest.stdin(Stdio::null()))
 }
 
 /// What stands in the way on this machine, in a sentence.
@@ -79,21 +111,8 @@ fn is_ready(toolchain: &Path) -> bool {
         && Command::new(LINKER).arg("--version").output().is_ok()
 }
 
-fn check(toolchain: &Path) -> Outcome {
-    let target = project::target().join("windows");
-    wipe_if_std_is_new(toolchain, &target)?;
-    let program = |name: &str| toolchain.join("bin").join(name);
-    let mut clippy = Command::new(program("cargo-clippy"));
-    clippy
-        .current_dir(project::root())
-        .args(["clippy", "--workspace", "--all-targets", "--target", TARGET, "--", "-D", "warnings"])
-        .env("CARGO", program("cargo"))
-        .env("RUSTC", program("rustc"))
-        .env("CARGO_TARGET_DIR", target)
-        // rustup's proxy set these for its own compiler.
-        .env_remove("RUSTUP_TOOLCHAIN")
-        .env_remove("RUSTC_WRAPPER");
-    process::run(&mut clippy)
+fn has_wine(toolchain: &Path) -> bool {
+    toolchain.join("bin/wine").exists() && toolchain.join("prefix/guests").exists()
 }
 
 /// Crates compiled against an earlier std do not fit a new one, and cargo does not notice.
