@@ -17,7 +17,8 @@ type Key = (u32, u64);
 
 /// What the daemon knows of at the moment.
 pub(crate) struct Known {
-    pub(crate) guards: BTreeSet<u32>,
+    /// Their guards, or their roots where there are none: children that the daemon has started itself.
+    pub(crate) tops: BTreeSet<u32>,
     /// Those of the trees that run, or are being ended.
     pub(crate) brands: HashSet<Brand>,
 }
@@ -37,7 +38,7 @@ impl Adopted {
     /// Reaps the dead, ends those that carry the brand of a tree that was ended, and tells of the others.
     pub(crate) fn look(&mut self, table: &[ProcessInfo], known: &Known) -> Vec<Unexpected> {
         let me = std::process::id();
-        let children = table.iter().filter(|one| one.ppid == me && !known.guards.contains(&one.pid));
+        let children = table.iter().filter(|one| one.ppid == me && !known.tops.contains(&one.pid));
         let children: Vec<&ProcessInfo> = children.collect();
         let there: HashSet<(Key, bool)> = children.iter().map(|one| key(one)).collect();
         self.looks.retain(|key, _| there.contains(key));

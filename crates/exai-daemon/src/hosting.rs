@@ -11,6 +11,7 @@ use std::time::Duration;
 use exai_config::{Config, Containment, Home, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy};
 use exai_mux::InstanceId;
 use exai_mux::policy::{Policy, Share, ToolFilter};
+use exai_os::account::set_variable;
 use exai_os::process::Identity;
 use exai_os::tree::{Guard, Launch};
 use exai_supervisor::record::{self, Recorded, TreeRecord};
@@ -161,11 +162,12 @@ impl Place {
         if !cwd.is_dir() {
             return Err(failed(&format!("its working directory {} does not exist", cwd.display())));
         }
-        let mut env: HashMap<OsString, OsString> = vars.iter().cloned().collect();
-        env.extend(config.env.iter().map(|(name, value)| (name.into(), value.expose().into())));
+        let mut env = vars.to_vec();
+        for (name, value) in &config.env {
+            set_variable(&mut env, name, value.expose().into());
+        }
         let owner = format!("{}.{}", self.nonce, self.id);
-        env.insert(OWNER.into(), owner.clone().into());
-        let env: Vec<(OsString, OsString)> = env.into_iter().collect();
+        set_variable(&mut env, OWNER, owner.clone().into());
         let program = exai_os::search::resolve(command, &cwd, &env).map_err(|error| failed(&error))?;
         let own = exai_os::tree::own_program().map_err(|error| failed(&error))?;
         let guard = Guard {

@@ -203,7 +203,7 @@ impl Watch {
         let state = self.state();
         let trees = state.trees.values();
         Known {
-            guards: trees.clone().filter_map(Tree::guard).map(|guard| guard.pid).collect(),
+            tops: trees.clone().filter_map(|tree| tree.guard().or(tree.root())).map(|top| top.pid).collect(),
             brands: trees.map(|tree| tree.record.brand()).collect(),
         }
     }

@@ -149,6 +149,14 @@ pub fn find_variable<'a>(vars: &'a [(OsString, OsString)], name: &str) -> Option
     vars.iter().find(|(known, _)| sys::environment::same_name(known, name)).map(|(_, value)| &**value)
 }
 
+/// Gives a variable a value, by the same rule: there is one of its name afterwards.
+pub fn set_variable(vars: &mut Vec<(OsString, OsString)>, name: &str, value: OsString) {
+    match vars.iter_mut().find(|(known, _)| sys::environment::same_name(known, name)) {
+        Some((_, known)) => *known = value,
+        None => vars.push((name.into(), value)),
+    }
+}
+
 /// Whether a variable belongs to the person's session (agent sockets, displays, language, time zone) and not
 /// to the program that happened to start the daemon.
 pub fn is_of_session(name: &std::ffi::OsStr) -> bool {

@@ -54,7 +54,8 @@ pub fn io_counters(pid: u32) -> io::Result<IoCounters> {
 }
 
 /// A variable of the environment that a process was started with; `None` when it has none of that name. Bytes
-/// that are no UTF-8 are replaced. Looks at no more than the first MiB. Linux only.
+/// that are no UTF-8 are replaced. Looks at no more than the first MiB. Linux, and Windows, where the process may have
+/// changed it since.
 pub fn environment_variable(pid: u32, name: &str) -> io::Result<Option<String>> {
     sys::evidence::environment_variable(pid, name)
 }

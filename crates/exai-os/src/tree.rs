@@ -8,8 +8,8 @@
 //! macOS has no subreapers: there the tree is the root's process group and who descends from the root when
 //! it is ended; what left both is not found (never run).
 //!
-//! Windows needs no guard: the root is born in a job, which nobody in it can leave unless the tree may be left
-//! ([`Reach::Group`]), and which ends with the process that holds it, this one.
+//! Windows needs no guard: the root is born in a job, which nobody in it can leave, and which ends with the process
+//! that holds it, this one. What a member has somebody else start (WMI, the Task Scheduler, a COM server) is not in it.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -55,8 +55,7 @@ pub struct Guard {
 pub enum Reach {
     /// Everything that descends from the root.
     Descendants,
-    /// The root's process group: what leaves it is meant to stay. On Windows whatever was not started with the wish
-    /// to leave the job.
+    /// The root's process group: what leaves it is meant to stay. On Windows the same as `Descendants`.
     Group,
 }
 

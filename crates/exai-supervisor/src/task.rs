@@ -65,7 +65,7 @@ async fn write_batch(stdin: &mut Input, batch: &mut Vec<Bytes>, buffer: &mut Byt
         }
     }
     stdin.write_all_buf(buffer).await?;
-    // Nothing on Unix; on Windows the write is over, and its error known, only now.
+    // Nothing on Unix; on Windows, where another thread writes, the write is over and its error known only now.
     stdin.flush().await
 }
 
@@ -268,11 +268,12 @@ impl End {
         if why == Why::Asked {
             let grace = self.stopped.borrow().unwrap_or(GRACE);
             self.writer.abort();
-            self.tree.terminate();
-            tokio::select! {
-                never = drained(reading) => match never {},
-                () = nobody_is_left(&self.tree, self.reach, LOOK / 10) => {}
-                () = sleep(grace) => {}
+            if self.tree.terminate() {
+                tokio::select! {
+                    never = drained(reading) => match never {},
+                    () = nobody_is_left(&self.tree, self.reach, LOOK / 10) => {}
+                    () = sleep(grace) => {}
+                }
             }
         }
         why
@@ -323,11 +324,14 @@ fn nobody_is_left(tree: &Tree, reach: Reach, pause: Duration) -> impl Future<Out
         loop {
             let (root, guard, roster) = (root.clone(), guard.clone(), roster.clone());
             let look = move || {
+                // All at once: in between two looks one could start another and be gone.
+                if let Some(pids) = roster.pids() {
+                    return pids.is_empty();
+                }
                 let Ok(table) = process::snapshot() else { return false };
                 let members = crate::tree::members(&table, guard.as_ref(), &root, &roster);
                 let guard = guard.map(|guard| guard.pid);
-                let within =
-                    |one: &ProcessInfo| reach == Reach::Descendants || one.pgid == root.pid || one.pgid == 0;
+                let within = |one: &ProcessInfo| reach == Reach::Descendants || one.pgid == root.pid;
                 !members.iter().any(|one| within(one) && Some(one.pid) != guard)
             };
             if tokio::task::spawn_blocking(look).await.unwrap_or(false) {

@@ -14,7 +14,7 @@ struct Fixture {
 
 impl Fixture {
     fn start(switches: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_fixture-server"))
+        let mut child = Command::new(exai_test::program("fixture-server"))
             .args(switches)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

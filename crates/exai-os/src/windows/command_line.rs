@@ -90,8 +90,12 @@ pub(super) fn join(exe: &OsStr, args: &[OsString]) -> io::Result<Vec<u16>> {
 /// The file to run and its command line. Batch files are programs of cmd.exe, which reads their lines by rules of
 /// its own.
 pub(super) fn of_program(file: &Path, args: &[OsString]) -> io::Result<(PathBuf, Vec<u16>)> {
-    let is = |extension: &OsStr| ["bat", "cmd"].iter().any(|batch| extension.eq_ignore_ascii_case(batch));
-    if !file.extension().is_some_and(is) {
+    // As the system sees it, which takes dots and spaces from the end of a name: what it gives to cmd.exe must not be
+    // quoted for anybody else (CVE-2024-43402).
+    let name = file.to_string_lossy();
+    let extension = Path::new(name.trim_end_matches(['.', ' '])).extension();
+    let is_batch = |own: &OsStr| ["bat", "cmd"].iter().any(|batch| own.eq_ignore_ascii_case(batch));
+    if !extension.is_some_and(is_batch) {
         return Ok((file.to_owned(), join(file.as_os_str(), args)?));
     }
     let cmd = super::account::system_directory()?.join("cmd.exe");

@@ -10,8 +10,9 @@ use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, GetHandleInformation, HANDLE_FLAG_INHERIT, SetHandleInformation,
 };
 use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_PIPE, GetFileType};
+use windows_sys::Win32::System::JobObjects::IsProcessInJob;
 use windows_sys::Win32::System::Threading::{
-    CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS,
+    CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS, GetCurrentProcess,
 };
 
 use super::handle::check;
@@ -108,7 +109,10 @@ pub(crate) fn spawn(
 
 /// Never again without breakaway: a daemon within the starter's job would die with the starter.
 fn explain(error: io::Error) -> io::Error {
-    if error.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed()) {
+    let mut in_a_job = 0;
+    // SAFETY: the pseudo handle of this process, any job, and a place for the answer.
+    unsafe { IsProcessInJob(GetCurrentProcess(), std::ptr::null_mut(), &raw mut in_a_job) };
+    if error.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed()) && in_a_job != 0 {
         let sentence = "Windows refuses to start the daemon outside of this program's job (access denied)";
         return io::Error::new(io::ErrorKind::PermissionDenied, sentence);
     }

@@ -35,7 +35,9 @@ pub(crate) fn io_counters(pid: u32) -> io::Result<IoCounters> {
 
 pub(crate) fn environment_variable(pid: u32, name: &str) -> io::Result<Option<String>> {
     let all = super::memory::environment(pid)?;
-    let mut texts = all.split(|unit| *unit == 0).map(String::from_utf16_lossy);
+    // An empty text ends it; what lies behind is of earlier times.
+    let texts = all.split(|unit| *unit == 0).take_while(|text| !text.is_empty());
+    let mut texts = texts.map(String::from_utf16_lossy);
     Ok(texts.find_map(|text| match text.split_once('=') {
         Some((found, value)) if found.eq_ignore_ascii_case(name) => Some(value.to_owned()),
         _ => None,

@@ -1,4 +1,4 @@
-//! Written and linted, never run. What would need another process's memory is `Unsupported`.
+//! What Windows tells less about than others is `Unsupported`.
 
 use std::fs::OpenOptions;
 use std::io;

@@ -5,10 +5,9 @@ use std::os::windows::io::{AsHandle, AsRawHandle as _, BorrowedHandle, OwnedHand
 
 use windows_sys::Win32::Foundation::ERROR_MORE_DATA;
 use windows_sys::Win32::System::JobObjects::{
-    CreateJobObjectW, JOB_OBJECT_LIMIT_BREAKAWAY_OK, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
-    JOBOBJECT_BASIC_PROCESS_ID_LIST, JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicProcessIdList,
-    JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject,
-    TerminateJobObject,
+    CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOBOBJECT_BASIC_PROCESS_ID_LIST,
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicProcessIdList, JobObjectExtendedLimitInformation,
+    QueryInformationJobObject, SetInformationJobObject, TerminateJobObject,
 };
 
 use super::handle::{check, own};
@@ -18,13 +17,12 @@ use super::handle::{check, own};
 pub(super) struct Job(OwnedHandle);
 
 impl Job {
-    /// `leaving`: a process may start another outside of the job, if it asks for that.
-    pub(super) fn new(leaving: bool) -> io::Result<Job> {
+    /// Nobody may start another outside of it. (Where one may, Cygwin's programs always do.)
+    pub(super) fn new() -> io::Result<Job> {
         // SAFETY: no attributes and no name; the new handle is ours.
         let job = unsafe { own(CreateJobObjectW(std::ptr::null(), std::ptr::null())) }?;
         let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
-        let leave = if leaving { JOB_OBJECT_LIMIT_BREAKAWAY_OK } else { 0 };
-        limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | leave;
+        limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
         // SAFETY: an open job, and a structure of the class and size given.
         check(unsafe {
             SetInformationJobObject(
@@ -46,7 +44,8 @@ impl Job {
     /// Who is in it, in no order.
     pub(super) fn pids(&self) -> io::Result<Vec<u32>> {
         /// The two counts that come before the numbers.
-        const HEAD: usize = std::mem::offset_of!(JOBOBJECT_BASIC_PROCESS_ID_LIST, ProcessIdList) / 8;
+        const HEAD: usize =
+            std::mem::offset_of!(JOBOBJECT_BASIC_PROCESS_ID_LIST, ProcessIdList) / size_of::<usize>();
         let mut room = 64;
         loop {
             // Numbers as wide as the system's, which aligns the counts as well.

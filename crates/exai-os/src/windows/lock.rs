@@ -4,7 +4,9 @@ use std::os::windows::fs::OpenOptionsExt as _;
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _, OwnedHandle};
 use std::path::Path;
 
-use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, GetLastError};
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_INVALID_HANDLE, GetLastError,
+};
 use windows_sys::Win32::Security::Authorization::SE_KERNEL_OBJECT;
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, FILE_SHARE_READ, FILE_SHARE_WRITE, GetFileInformationByHandle, READ_CONTROL,
@@ -64,7 +66,10 @@ fn name_of(home: &Path) -> io::Result<String> {
 
 pub(crate) fn is_claimed(home: &Path) -> io::Result<bool> {
     // A directory in which a lock file is open cannot be removed: one that is not there is nobody's.
-    let Ok(home) = home.canonicalize() else { return Ok(false) };
+    let home = match home.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        home => home?,
+    };
     let name = name_of(&home)?;
     for suffix in 0..NAMES {
         let name = wide(if suffix == 0 { name.clone() } else { format!("{name}-{suffix}") })?;
@@ -74,6 +79,8 @@ pub(crate) fn is_claimed(home: &Path) -> io::Result<bool> {
             match io::Error::last_os_error() {
                 error if error.kind() == io::ErrorKind::NotFound => return Ok(false),
                 error if error.kind() == io::ErrorKind::PermissionDenied => continue, // another account's
+                // Something else of this name.
+                error if error.raw_os_error() == Some(ERROR_INVALID_HANDLE.cast_signed()) => continue,
                 error => return Err(error),
             }
         }
@@ -99,7 +106,8 @@ pub(crate) fn claim_name(home: &Path) -> io::Result<Claim> {
         let (raw, code) = unsafe { (CreateMutexW(security.as_ptr(), 0, name.as_ptr()), GetLastError()) };
         if raw.is_null() {
             match code {
-                ERROR_ACCESS_DENIED => continue, // another account's
+                // Another account's, or something else of this name.
+                ERROR_ACCESS_DENIED | ERROR_INVALID_HANDLE => continue,
                 code => return Err(io::Error::from_raw_os_error(code.cast_signed())),
             }
         }

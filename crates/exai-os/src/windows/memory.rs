@@ -17,7 +17,7 @@ use super::handle::check;
 
 /// The environment's address comes behind what the structure declares, and its size far behind that.
 const ENVIRONMENT: usize = size_of::<RTL_USER_PROCESS_PARAMETERS>();
-const ENVIRONMENT_SIZE: usize = 0x3f0;
+const ENVIRONMENT_SIZE: usize = if cfg!(target_pointer_width = "64") { 0x3f0 } else { 0x290 };
 /// No more of an environment is looked at.
 const MOST: usize = 1024 * 1024;
 
@@ -40,8 +40,8 @@ pub(super) fn environment(pid: u32) -> io::Result<Vec<u16>> {
     let parameters = Parameters::of(pid)?;
     // SAFETY: numbers.
     let (at, size) = unsafe {
-        let at: usize = parameters.structure(parameters.at + ENVIRONMENT)?;
-        let size: usize = parameters.structure(parameters.at + ENVIRONMENT_SIZE)?;
+        let at: usize = parameters.structure(parameters.at.wrapping_add(ENVIRONMENT))?;
+        let size: usize = parameters.structure(parameters.at.wrapping_add(ENVIRONMENT_SIZE))?;
         (at, size)
     };
     parameters.units(at, size.min(MOST))
@@ -68,7 +68,7 @@ impl Parameters {
             return Err(io::Error::from_raw_os_error(code.cast_signed()));
         }
         let mut parameters = Parameters { process, at: 0 };
-        let place = basic.PebBaseAddress.addr() + std::mem::offset_of!(PEB, ProcessParameters);
+        let place = basic.PebBaseAddress.addr().wrapping_add(std::mem::offset_of!(PEB, ProcessParameters));
         // SAFETY: a number.
         parameters.at = unsafe { parameters.structure(place) }?;
         Ok(parameters)
@@ -78,23 +78,27 @@ impl Parameters {
     /// Any bytes make a valid `T`.
     unsafe fn structure<T: Default>(&self, at: usize) -> io::Result<T> {
         let mut value = T::default();
-        self.read(at, (&raw mut value).cast(), size_of::<T>())?;
+        // SAFETY: a place for that many bytes, which may have any value by this function's contract.
+        unsafe { self.read(at, (&raw mut value).cast(), size_of::<T>()) }?;
         Ok(value)
     }
 
     fn units(&self, at: usize, bytes: usize) -> io::Result<Vec<u16>> {
         let mut units = vec![0_u16; bytes / 2];
         if !units.is_empty() {
-            self.read(at, units.as_mut_ptr().cast(), bytes / 2 * 2)?;
+            // SAFETY: a place for that many bytes; numbers may have any value.
+            unsafe { self.read(at, units.as_mut_ptr().cast(), bytes / 2 * 2) }?;
         }
         Ok(units)
     }
 
+    /// # Safety
     /// `into` has room for that many bytes of any value.
-    fn read(&self, at: usize, into: *mut c_void, bytes: usize) -> io::Result<()> {
+    unsafe fn read(&self, at: usize, into: *mut c_void, bytes: usize) -> io::Result<()> {
         let from = std::ptr::without_provenance(at);
         let mut read = 0;
-        // SAFETY: the place to read from is another process's, and checked by the system; there is room for it.
+        // SAFETY: the place to read from is another process's, and checked by the system; there is room for what is
+        // read, by this function's contract.
         check(unsafe { ReadProcessMemory(self.process.as_raw_handle(), from, into, bytes, &raw mut read) })?;
         if read == bytes { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }

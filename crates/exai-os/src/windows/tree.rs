@@ -16,7 +16,7 @@ use super::spawn::{self, Program};
 use super::stdio;
 use super::wait::Signalled;
 use crate::process::Identity;
-use crate::tree::{Launch, Reach, RootExit, Stdio};
+use crate::tree::{Launch, RootExit, Stdio};
 
 pub use super::stdio::{Input, Output, Output as ErrorOutput};
 
@@ -56,7 +56,7 @@ pub(crate) fn start(
     launch: &Launch,
     known: impl FnOnce(Option<&Identity>, &Identity),
 ) -> io::Result<(Tree, Stdio)> {
-    let job = Job::new(launch.reach == Reach::Group)?;
+    let job = Job::new()?;
     let (its_stdin, stdin) = stdio::input()?;
     let (its_stdout, stdout) = stdio::output()?;
     let (its_stderr, stderr) = stdio::output()?;
@@ -132,22 +132,29 @@ impl Tree {
     }
 
     pub(crate) async fn ended(&mut self, _members: &[Identity]) -> Vec<u32> {
-        let _ = timeout(END, self.emptied()).await;
-        self.job.pids().unwrap_or_default()
+        match timeout(END, self.emptied()).await {
+            Ok(()) => Vec::new(),
+            Err(_) => self.job.pids().unwrap_or_else(|_| vec![self.root.pid]),
+        }
     }
 
     /// Waits until nobody is in the job.
     async fn emptied(&self) {
+        const ACCESS: u32 = PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE;
         loop {
-            let pids = self.job.pids().unwrap_or_default();
-            let Some(one) = pids.first() else { return };
-            let access = PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE;
-            match super::process::open(*one, access).map(|process| process.map(Signalled::new)) {
+            let one = match self.job.pids() {
+                Ok(pids) => match pids.first() {
+                    Some(one) => super::process::open(*one, ACCESS),
+                    None => return,
+                },
+                Err(error) => Err(error),
+            };
+            match one.map(|process| process.map(Signalled::new)) {
                 Ok(Some(Ok(process))) => process.wait().await,
                 // It has gone meanwhile, or cannot be waited for.
                 _ => tokio::time::sleep(Duration::from_millis(5)).await,
             }
-            // A process that has ended leaves its job a moment later.
+            // One that has ended may be listed for a moment more.
             tokio::task::yield_now().await;
         }
     }
