@@ -203,6 +203,32 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_a_batch_file_is_given_is_a_command() {
+        let args = ["plain", "", "a b&c|d>e^f!g", "100%PATH%", "a\\\"&calc", "end\\"].map(OsString::from);
+        let line = batch(OsStr::new("c:\\cmd.exe"), Path::new("c:\\my dir\\x.cmd"), &args).unwrap();
+        let text = String::from_utf16(&line[..line.len() - 1]).unwrap();
+        let expected = concat!(
+            r#""c:\cmd.exe" /e:on /v:off /d /c ""c:\my dir\x.cmd" "plain" "" "a b&c|d>e^f!g" "#,
+            r#""100%%cd:~,%PATH%%cd:~,%" "a\\""&calc" "end\\"""#
+        );
+        assert_eq!(text, expected);
+        for bad in ["a\nb", "a\rb", "a\0b"] {
+            assert!(batch(OsStr::new("c"), Path::new("x.cmd"), &[bad.into()]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_batch_file_is_known_by_the_name_that_the_system_sees() {
+        for name in ["x.cmd", "x.BAT", "x.bat ", "x.cmd. ."] {
+            let (program, _) = of_program(Path::new(name), &[]).unwrap();
+            assert!(program.ends_with("cmd.exe"), "{name}");
+        }
+        for name in ["x.exe", "x.cmd.exe", "cmd", "bat"] {
+            assert_eq!(of_program(Path::new(name), &[]).unwrap().0, Path::new(name));
+        }
+    }
+
+    #[test]
     fn our_own_command_line_is_ours() {
         let all = crate::process::command_line(std::process::id()).unwrap();
         assert_eq!(all, std::env::args().collect::<Vec<String>>());
