@@ -7,10 +7,10 @@ use std::os::windows::io::{AsRawHandle as _, OwnedHandle};
 use std::path::{Path, PathBuf};
 
 use windows_sys::Wdk::System::Threading::{NtQueryInformationProcess, ProcessCommandLineInformation};
-use windows_sys::Win32::Foundation::{LocalFree, RtlNtStatusToDosError, UNICODE_STRING};
+use windows_sys::Win32::Foundation::{LocalFree, UNICODE_STRING};
 use windows_sys::Win32::UI::Shell::CommandLineToArgvW;
 
-use super::handle::{until_zero, wide};
+use super::handle::{check_status, until_zero, wide};
 
 /// A command line has 32,767 units at most. The answer is a `UNICODE_STRING` with its text behind it; whole
 /// numbers of 64 bits are aligned well enough for it.
@@ -23,7 +23,7 @@ pub(super) fn of(process: &OwnedHandle) -> io::Result<Vec<u16>> {
     let size = (answer.len() * size_of::<u64>()) as u32;
     let mut written = 0;
     // SAFETY: an open handle, and a buffer of the size given.
-    let status = unsafe {
+    check_status(unsafe {
         NtQueryInformationProcess(
             process.as_raw_handle(),
             ProcessCommandLineInformation,
@@ -31,12 +31,7 @@ pub(super) fn of(process: &OwnedHandle) -> io::Result<Vec<u16>> {
             size,
             &raw mut written,
         )
-    };
-    if status < 0 {
-        // SAFETY: takes a number and gives one.
-        let code = unsafe { RtlNtStatusToDosError(status) };
-        return Err(io::Error::from_raw_os_error(code.cast_signed()));
-    }
+    })?;
     // SAFETY: the call succeeded, so the buffer, which is aligned for it, begins with such a structure.
     let text = unsafe { answer.as_ptr().cast::<UNICODE_STRING>().read() };
     if text.Buffer.is_null() {

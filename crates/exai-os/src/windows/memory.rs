@@ -6,14 +6,13 @@ use std::io;
 use std::os::windows::io::{AsRawHandle as _, OwnedHandle};
 
 use windows_sys::Wdk::System::Threading::{NtQueryInformationProcess, ProcessBasicInformation};
-use windows_sys::Win32::Foundation::RtlNtStatusToDosError;
 use windows_sys::Win32::System::Diagnostics::Debug::ReadProcessMemory;
 use windows_sys::Win32::System::Threading::{
     PEB, PROCESS_BASIC_INFORMATION, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_VM_READ,
     RTL_USER_PROCESS_PARAMETERS,
 };
 
-use super::handle::check;
+use super::handle::{check, check_status};
 
 /// The environment's address comes behind what the structure declares, and its size far behind that.
 const ENVIRONMENT: usize = size_of::<RTL_USER_PROCESS_PARAMETERS>();
@@ -53,7 +52,7 @@ impl Parameters {
         let process = super::process::open(pid, access)?.ok_or(io::ErrorKind::NotFound)?;
         let mut basic = PROCESS_BASIC_INFORMATION::default();
         // SAFETY: an open handle, and a structure of the class and size given.
-        let status = unsafe {
+        check_status(unsafe {
             NtQueryInformationProcess(
                 process.as_raw_handle(),
                 ProcessBasicInformation,
@@ -61,12 +60,7 @@ impl Parameters {
                 size_of::<PROCESS_BASIC_INFORMATION>() as u32,
                 std::ptr::null_mut(),
             )
-        };
-        if status < 0 {
-            // SAFETY: takes a number and gives one.
-            let code = unsafe { RtlNtStatusToDosError(status) };
-            return Err(io::Error::from_raw_os_error(code.cast_signed()));
-        }
+        })?;
         let mut parameters = Parameters { process, at: 0 };
         let place = basic.PebBaseAddress.addr().wrapping_add(std::mem::offset_of!(PEB, ProcessParameters));
         // SAFETY: a number.
