@@ -159,7 +159,7 @@ async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, messages: Vec<
         connected_at: jiff::Timestamp::now(),
         shown: true,
     };
-    let sink = Sink::new(Way::Http(session.clone()));
+    let sink = Sink::new(Way::Http(session.clone()), None);
     if rooms.hub.send(HubEvent::Open { client, endpoint: endpoint.clone(), sink, facts }).await.is_err() {
         return fail(StatusCode::SERVICE_UNAVAILABLE, -31001, "the daemon is stopping");
     }

@@ -107,13 +107,9 @@ impl LetGo {
 }
 
 impl Sink {
-    pub(crate) fn new(way: Way) -> Self {
-        Sink { way, greeting: None, slow_since: None }
-    }
-
-    /// The way to the peer of a link, who is greeted once the hub has taken it in.
-    pub(crate) fn greeting(way: Way, greeting: FromDaemon) -> Self {
-        Sink { greeting: Some(greeting), ..Sink::new(way) }
+    /// `greeting`: for the peer of a link, once the hub has taken it in.
+    pub(crate) fn new(way: Way, greeting: Option<FromDaemon>) -> Self {
+        Sink { way, greeting, slow_since: None }
     }
 
     /// Says hello to the peer of a link, which from then on counts what it writes as sent. So whoever is not taken in

@@ -65,11 +65,7 @@ pub(crate) async fn serve(
     let (controls, replies) = mpsc::channel(64);
     let ours = Socket { outbox, farewell: Arc::new(OnceLock::new()), controls: controls.clone() };
     let mut writer = rooms.tasks.spawn(write(sink, drain, replies, speech, ours.farewell.clone()));
-    let way = Way::Socket(ours.clone());
-    let sink = match greeting {
-        Some(greeting) => Sink::greeting(way, greeting),
-        None => Sink::new(way),
-    };
+    let sink = Sink::new(Way::Socket(ours.clone()), greeting);
     let client = rooms.hub.open(endpoint, sink, facts).await?;
     let reader = Reader {
         client,
