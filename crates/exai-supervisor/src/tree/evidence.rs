@@ -68,7 +68,7 @@ fn place(view: &View<'_>, choice: &Choice, index: usize, role: Role) -> Option<S
     let words = match role {
         // Others are known by more than their place.
         Role::Launcher { kind: None } => "above the server",
-        Role::Helper if super::signature::is_console(view.facts(index)) => "a console window",
+        Role::Helper if super::signature::is_console(view.facts(index)) => "a console host of Windows",
         Role::Helper if choice.server.is_some_and(|server| view.is_below(index, server)) => {
             "below the server"
         }

@@ -2,6 +2,7 @@
 
 use super::choose::{Choice, Reason};
 use super::judge::{Judged, Role};
+use super::signature::is_console;
 use super::view::View;
 
 /// `None` for a tree of one process that is the server.
@@ -14,9 +15,15 @@ pub(super) fn tree(view: &View<'_>, choice: &Choice, processes: &[Judged]) -> Op
         return Some(format!("{total}, no server: {}", parts.join(", ")));
     };
     let server = &processes[server];
-    let helpers = below.iter().filter(|process| process.role == Role::Helper).count();
+    let helpers = view.indices().filter(|index| processes[*index].role == Role::Helper);
+    let (consoles, helpers): (Vec<usize>, Vec<usize>) =
+        helpers.partition(|index| is_console(view.facts(*index)));
+    let (consoles, helpers) = (consoles.len(), helpers.len());
     if helpers > 0 {
         parts.push(count(helpers, "helper", "helpers"));
+    }
+    if consoles > 0 {
+        parts.push(format!("{} (conhost.exe)", count(consoles, "console host", "console hosts")));
     }
     if !below.iter().any(|process| process.pid == view.seen.root) {
         parts.push(format!("what was spawned (pid {}) has exited", view.seen.root));
@@ -41,12 +48,13 @@ fn count(number: usize, one: &str, many: &str) -> String {
 /// `npm exec is the npx launcher`, `sh a shell`, …
 fn launchers(choice: &Choice, processes: &[Judged]) -> Vec<String> {
     let is_unique = |name: &str| processes.iter().filter(|process| process.name == name).count() == 1;
+    let server = choice.server.map(|server| &processes[server].name);
     let mut said: Vec<String> = Vec::new();
     for process in processes {
         let Role::Launcher { kind } = process.role else { continue };
         let name = if is_unique(&process.name) {
             process.name.clone()
-        } else if has_namesake_above(choice, processes) {
+        } else if server == Some(&process.name) && has_namesake_above(choice, processes) {
             format!("the first {}", process.name)
         } else {
             format!("{} (pid {})", process.name, process.pid)

@@ -39,7 +39,7 @@ impl Signature {
     }
 }
 
-/// The window that Windows gives to a program of the console. It is never more than that.
+/// What Windows gives to each program of the console, seen or not. It is never more than that.
 pub(super) fn is_console(facts: &Facts) -> bool {
     program(facts) == "conhost"
 }

@@ -1,6 +1,5 @@
 //! The official SDKs as judges: what a client sees through exai equals what it sees over direct stdio.
 
-#[cfg(unix)]
 mod launchers;
 #[cfg(target_os = "linux")]
 mod survival;

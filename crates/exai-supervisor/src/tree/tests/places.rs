@@ -96,9 +96,9 @@ fn windows_says_nothing_of_pipes() {
     assert_eq!(roles(&found), "3 launcher venv, 4 helper, 5 server?, 6 helper");
     assert_eq!(
         explanation(&found),
-        "4 processes, 1 server (python.exe, pid 5, presumed): the first python.exe is the venv launcher, 2 helpers"
+        "4 processes, 1 server, presumed: the first python.exe is the venv launcher, 2 console hosts (conhost.exe)"
     );
-    assert_eq!(evidence(&found, 4), ["a console window"]);
+    assert_eq!(evidence(&found, 4), ["a console host of Windows"]);
     assert_eq!(evidence(&found, 5), ["presumed: the first process that is no known launcher"]);
     // The same, seen at its work; and by file names alone.
     for tail in ["-m server", ""] {
@@ -115,9 +115,12 @@ fn windows_says_nothing_of_pipes() {
         windows(6, 5, r"C:\node\node.exe", r"C:\cache\x\index.js"),
         windows(7, 6, r"C:\node\node.exe", r"C:\cache\x\worker.js"),
     ];
+    let found = judge(&seen(&members));
+    assert_eq!(roles(&found), "3 launcher cmd, 4 launcher npx, 5 launcher cmd, 6 server?, 7 helper");
     assert_eq!(
-        roles(&judge(&seen(&members))),
-        "3 launcher cmd, 4 launcher npx, 5 launcher cmd, 6 server?, 7 helper"
+        explanation(&found),
+        "5 processes, 1 server (node.exe, pid 6, presumed): cmd.exe (pid 3) is a shell, node.exe (pid 4) the npx launcher, \
+         cmd.exe (pid 5) a shell, 1 helper"
     );
     let own = r"C:\proj\.venv\bin\mcp-server.exe";
     let members = [windows(3, 1, own, "--x"), windows(4, 3, python, &format!("{own} --x"))];

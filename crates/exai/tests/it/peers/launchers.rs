@@ -1,115 +1,187 @@
-//! Real launchers: the process that exai calls the server is the one that the server itself says it is.
+//! Real launchers: the process that exai calls the server is the one that the server itself says it is, and no process
+//! of any of these trees is left when its daemon has ended, however it ended.
+
+#[cfg(unix)]
+#[path = "launchers/unix.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "launchers/windows.rs"]
+mod system;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use exai_os::process::{self, Identity, Kill};
 use exai_test::{eventually, peers};
 use serde_json::{Value, json};
 
-use crate::support::{Instance, LIMIT};
+use super::free_port;
+use crate::support::{Client, Instance, LIMIT};
 
-/// Who is expected between the guard and the server, by kind.
+/// A server that tells its own pid, behind a launcher.
 struct Case {
     name: &'static str,
     command: PathBuf,
     args: Vec<String>,
+    /// Who is expected above the server, by kind.
     launchers: &'static [&'static str],
 }
 
-fn cases(dir: &Path) -> Vec<Case> {
-    let server = dir.join("pid-server");
-    let script = server.join("src/pid_server/__init__.py");
-    let (script, server) = (text(&script), text(&server));
-    let venv = peers::python();
-    let tool = |name: &str| venv.with_file_name(name);
-    let strings = |args: &[&str]| args.iter().map(|&arg| arg.to_owned()).collect();
-    let case = |name, command: PathBuf, args: &[&str], launchers| Case {
-        name,
-        command,
-        args: strings(args),
-        launchers,
-    };
-    let in_a_shell = format!("'{}' '{script}'; true", text(&venv));
-    let asynchronous = format!("exec 3<&0; '{}' '{script}' <&3 & wait", text(&venv));
-    vec![
-        case("npx", "npx".into(), &["--no", "--", "pid-server"], &["npx", "shell"]),
-        case("node", "node".into(), &[&format!("{server}/index.js")], &[]),
-        case("uvx", tool("uvx"), &["--offline", "--from", &server, "pid-server"], &["uvx"]),
-        case("uv-run", tool("uv"), &["run", "--offline", "--no-project", &script], &["uv"]),
-        case(
-            "uv-run-project",
-            tool("uv"),
-            &["run", "--offline", "--project", &server, "pid-server"],
-            &["uv"],
-        ),
-        case("venv", venv.clone(), &[&script], &[]),
-        case("shell", "sh".into(), &["-c", &in_a_shell], &["shell"]),
-        case("background", "sh".into(), &["-c", &asynchronous], &["shell"]),
-        case("env", "env".into(), &["A=1", "nice", &text(&venv), &script], &[]),
-    ]
+impl Case {
+    fn new(
+        name: &'static str,
+        command: impl Into<PathBuf>,
+        args: &[&str],
+        launchers: &'static [&'static str],
+    ) -> Case {
+        Case {
+            name,
+            command: command.into(),
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            launchers,
+        }
+    }
+
+    /// The name of its twin with a port.
+    fn over_http(&self) -> String {
+        format!("{}-port", self.name)
+    }
 }
 
 fn text(path: &Path) -> String {
     path.to_str().expect("a path in UTF-8").to_owned()
 }
 
-/// A copy of the server, and `npx` can find it.
-fn lay_out(dir: &Path) {
-    let source = peers::folder().join("pid-server");
-    let copy = Command::new("cp").arg("-R").arg(&source).arg(dir).status();
-    assert!(copy.expect("cp runs").success());
-    let bin = dir.join("node_modules/.bin");
-    std::fs::create_dir_all(&bin).expect("a directory");
-    std::fs::write(dir.join("package.json"), r#"{"name":"x","version":"1.0.0"}"#).expect("a file");
-    std::os::unix::fs::symlink(dir.join("pid-server/index.js"), bin.join("pid-server")).expect("a link");
+/// A copy of the server in this folder.
+fn copy_of_the_server(dir: &Path) -> PathBuf {
+    let (source, copy) = (peers::folder().join("pid-server"), dir.join("pid-server"));
+    std::fs::create_dir_all(copy.join(MODULE)).expect("a directory");
+    for file in ["index.js", "package.json", "pyproject.toml", "src/pid_server/__init__.py"] {
+        std::fs::copy(source.join(file), copy.join(file)).expect("a copy");
+    }
+    copy
+}
+
+/// Where the server's Python is in its folder.
+const MODULE: &str = "src/pid_server";
+
+#[track_caller]
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{command:?}: {said}");
+}
+
+/// An instance with two servers for each case, one over stdio and one with a port, and a folder they work in.
+fn hosting() -> (Instance, Vec<Case>) {
+    let instance = Instance::new("");
+    let dir = instance.dir().join("work of launchers");
+    std::fs::create_dir(&dir).expect("a directory");
+    let cases = system::cases(&dir);
+    let servers = cases.iter().map(|case| {
+        let (name, command, args, dir) = (case.name, json!(case.command), json!(case.args), json!(dir));
+        let common = format!("command = {command}\nargs = {args}\ncwd = {dir}\n");
+        let port = free_port();
+        format!(
+            "[servers.{name}]\n{common}[servers.{name}-port]\n{common}url = \"http://127.0.0.1:{port}/mcp\"\n\
+             env = {{ PID_SERVER_PORT = \"{port}\" }}\n"
+        )
+    });
+    instance.configure(&servers.collect::<String>());
+    (instance, cases)
 }
 
 #[test]
 fn the_server_is_the_process_that_says_so_behind_every_launcher() {
-    let instance = Instance::new("");
-    let dir = instance.dir().join("work");
-    std::fs::create_dir(&dir).expect("a directory");
-    lay_out(&dir);
-    let cases = cases(&dir);
-    let servers = cases.iter().map(|case| {
-        let (command, args) = (json!(case.command), json!(case.args));
-        format!("[servers.{}]\ncommand = {command}\nargs = {args}\ncwd = {}\n", case.name, json!(dir))
-    });
-    instance.configure(&servers.collect::<String>());
+    let (instance, cases) = hosting();
     for case in &cases {
-        let said: u32 = instance.client(case.name).call("pid", &json!({})).parse().expect("a pid");
-        let id = format!("{}#1", case.name);
-        let mut ps = Value::Null;
-        eventually(&format!("{} is confirmed", case.name), LIMIT, || {
-            ps = instance.json(&["ps", "--json"]);
-            of(&ps, &id).iter().any(|one| one["role"] == "server" && one["confirmed"] == json!(true))
-        });
-        let tree = of(&ps, &id);
-        let server = tree.iter().find(|one| one["role"] == "server").expect("a server");
-        assert_eq!(server["pid"], json!(said), "{}: {tree:#?}", case.name);
-        let kinds: Vec<&str> = tree
-            .iter()
-            .filter(|one| one["role"] == "launcher")
-            .map(|one| one["kind"].as_str().unwrap_or("?"))
-            .collect();
-        assert_eq!(kinds, case.launchers, "{}: {tree:#?}", case.name);
-        assert_eq!(tree.len(), 2 + kinds.len(), "guard, launchers, server and nobody else: {tree:#?}");
-        let status = instance.status();
-        let servers = status["servers"].as_array().expect("servers");
-        let listed = servers.iter().find(|one| one["name"] == case.name).expect("it is listed");
-        assert_eq!(listed["instances"][0]["pid"], json!(said));
-        let explanations = ps["explanations"].as_array().expect("explanations");
-        let explained = explanations.iter().find(|one| one["of"] == json!(id));
-        eprintln!(
-            "{id}: {}",
-            explained.map_or("one process", |one| one["text"].as_str().unwrap_or_default())
-        );
+        check(&instance, case, case.name, system::counts_io());
+        let ps = check(&instance, case, &case.over_http(), true);
+        let server = ps.iter().find(|one| one["role"] == "server").expect("a server");
+        let evidence = server["evidence"][0].as_str().unwrap_or_default();
+        assert!(evidence.starts_with("owns the LISTEN socket"), "{server}");
     }
     let ps = instance.json(&["ps", "--json"]);
     assert_eq!((&ps["expected"], &ps["unexpected"]), (&ps["actual"], &json!([])), "{ps}");
 }
 
-fn of<'a>(ps: &'a Value, id: &str) -> Vec<&'a Value> {
-    let all = ps["processes"].as_array().into_iter().flatten();
-    all.filter(|one| one["of"] == json!(id)).collect()
+/// Who is in the tree of this server, after it was seen to be as expected.
+fn check(instance: &Instance, case: &Case, name: &str, can_be_confirmed: bool) -> Vec<Value> {
+    let said: u32 = instance.client(name).call("pid", &json!({})).parse().expect("a pid");
+    let id = format!("{name}#1");
+    let mut ps = instance.json(&["ps", "--json"]);
+    if can_be_confirmed {
+        eventually(&format!("{name} is confirmed"), LIMIT, || {
+            ps = instance.json(&["ps", "--json"]);
+            of(&ps, &id).any(|one| one["role"] == "server" && one["confirmed"] == json!(true))
+        });
+    }
+    let tree: Vec<Value> = of(&ps, &id).cloned().collect();
+    let server = tree.iter().find(|one| one["role"] == "server").expect("a server");
+    assert_eq!(server["pid"], json!(said), "{name}: {tree:#?}");
+    let launchers = tree.iter().filter(|one| one["role"] == "launcher");
+    let kinds: Vec<&str> = launchers.map(|one| one["kind"].as_str().unwrap_or("?")).collect();
+    assert_eq!(kinds, case.launchers, "{name}: {tree:#?}");
+    let others = tree.iter().filter(|one| !system::comes_with_the_console(one) && one["role"] != "guard");
+    assert_eq!(others.count(), 1 + kinds.len(), "launchers, server and nobody else: {tree:#?}");
+    let status = instance.status();
+    let servers = status["servers"].as_array().expect("servers");
+    let listed = servers.iter().find(|one| one["name"] == *name).expect("it is listed");
+    assert_eq!(listed["instances"][0]["pid"], json!(said));
+    let explanations = ps["explanations"].as_array().expect("explanations");
+    let explained = explanations.iter().find(|one| one["of"] == json!(id));
+    eprintln!("{id}: {}", explained.map_or("one process", |one| one["text"].as_str().unwrap_or_default()));
+    tree
+}
+
+fn of<'a>(ps: &'a Value, id: &str) -> impl Iterator<Item = &'a Value> {
+    ps["processes"].as_array().into_iter().flatten().filter(move |one| one["of"] == *id)
+}
+
+/// Every process of the trees of these servers, all of which run, and the clients that made them.
+fn everybody(instance: &Instance, cases: &[Case]) -> (Vec<Identity>, Vec<Client>) {
+    let names = cases.iter().flat_map(|case| [case.name.to_owned(), case.over_http()]);
+    let clients: Vec<Client> = names
+        .map(|name| {
+            let mut client = instance.client(&name);
+            client.call("pid", &json!({}));
+            client
+        })
+        .collect();
+    let ps = instance.json(&["ps", "--json"]);
+    let is_member = |one: &&Value| one["of"].as_str().is_some_and(|of| of.contains('#'));
+    let members = ps["processes"].as_array().into_iter().flatten().filter(is_member);
+    let pids = members.map(|one| one["pid"].as_u64().expect("a pid") as u32);
+    let living: Vec<Identity> =
+        pids.filter_map(|pid| process::identify(pid).expect("the process table")).collect();
+    let least: usize = cases.iter().map(|case| 2 * (case.launchers.len() + 1)).sum();
+    assert!(living.len() >= least, "{} processes of {} servers", living.len(), clients.len());
+    (living, clients)
+}
+
+fn left(all: &[Identity]) -> Vec<&Identity> {
+    let lives =
+        |one: &&Identity| process::identify(one.pid).expect("the process table").as_ref() == Some(*one);
+    all.iter().filter(lives).collect()
+}
+
+#[test]
+fn stop_leaves_nobody_of_any_tree() {
+    let (instance, cases) = hosting();
+    let (all, _clients) = everybody(&instance, &cases);
+    instance.ends(0, &["stop"]);
+    assert_eq!(left(&all), [] as [&Identity; 0]);
+}
+
+#[test]
+fn a_killed_daemon_leaves_nobody_of_any_tree() {
+    let (instance, cases) = hosting();
+    let (all, clients) = everybody(&instance, &cases);
+    for mut client in clients {
+        client.kill(); // none of them brings the daemon back
+    }
+    let pid = instance.status()["daemon"]["pid"].as_u64().expect("a daemon") as u32;
+    let daemon = process::identify(pid).expect("the process table").expect("it lives");
+    process::kill_verified(&daemon, Kill::Force).expect("it can be killed");
+    eventually("the trees have ended", LIMIT, || left(&all).is_empty());
 }

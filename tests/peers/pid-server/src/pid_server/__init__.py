@@ -1,8 +1,9 @@
-"""An MCP server over stdio that tells its own process id. Needs nothing but Python."""
+"""An MCP server that tells its own process id, over stdio, or over HTTP at PID_SERVER_PORT. Needs nothing but Python."""
 
 import json
 import os
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 def answer(method):
@@ -16,12 +17,31 @@ def answer(method):
     return {}
 
 
+def reply(line):
+    message = json.loads(line)
+    if "id" in message:
+        return json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": answer(message["method"])})
+    return None
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        text = reply(self.rfile.read(int(self.headers["Content-Length"]))) or ""
+        self.send_response(200 if text else 202)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
 def main():
+    port = os.environ.get("PID_SERVER_PORT")
+    if port:
+        ThreadingHTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
     for line in sys.stdin:
-        message = json.loads(line)
-        if "id" in message:
-            reply = {"jsonrpc": "2.0", "id": message["id"], "result": answer(message["method"])}
-            print(json.dumps(reply), flush=True)
+        text = reply(line)
+        if text:
+            print(text, flush=True)
 
 
 if __name__ == "__main__":
