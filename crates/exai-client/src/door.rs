@@ -459,11 +459,11 @@ fn nobody_listens(error: &LinkError) -> bool {
 fn executable() -> Result<PathBuf, DoorError> {
     let io = |source| DoorError::Io { action: "find", path: PathBuf::from("this executable"), source };
     let exe = std::env::current_exe().map_err(io)?;
-    if let Ok(real) = std::fs::canonicalize(&exe) {
+    if let Ok(real) = dunce::canonicalize(&exe) {
         return Ok(real);
     }
     // The file was removed while this program runs. What has its name now is what the next shim would start;
     // if nothing has, the file that runs is still there for those who run it.
-    let named = process::executable(std::process::id()).and_then(std::fs::canonicalize);
+    let named = process::executable(std::process::id()).and_then(dunce::canonicalize);
     named.or_else(|_| tree::own_program()).map_err(io)
 }

@@ -12,12 +12,16 @@ pub fn shell(program: &str, args: &[&str]) -> io::Result<(String, Vec<String>)> 
 }
 
 /// Writes a script of this name that becomes `program` (Unix), or that waits for it (Windows), and returns its
-/// file. `InvalidInput` for what such a script cannot be told.
+/// file. On Windows there is one without extension beside it, as npm makes them: npx looks for that one, and runs the
+/// other. `InvalidInput` for what such a script cannot be told.
 pub fn script(dir: &Path, name: &str, program: &str, args: &[&str]) -> io::Result<PathBuf> {
     sys::launchers::script(dir, name, program, args)
 }
 
-/// The interpreter of a virtual environment of Python. On Windows it only starts the real one.
+/// Whether the interpreter of a virtual environment of Python only starts the real one and waits for it.
+pub const PYTHON_OF_A_VENV_IS_ONE: bool = sys::launchers::PYTHON_OF_A_VENV_IS_ONE;
+
+/// The interpreter of a virtual environment of Python.
 pub fn python_of(venv: &Path) -> PathBuf {
     sys::launchers::python_of(venv)
 }

@@ -13,8 +13,11 @@ pub(crate) fn script(dir: &Path, name: &str, program: &str, args: &[&str]) -> io
     let words = [program].iter().chain(args).map(|word| format!("\"{word}\"")).collect::<Vec<_>>();
     let file = dir.join(format!("{name}.cmd"));
     fs::write(&file, format!("@{}\r\n", words.join(" ")))?;
+    fs::write(dir.join(name), format!("#!/bin/sh\nexec {}\n", words.join(" ").replace('\\', "/")))?;
     Ok(file)
 }
+
+pub(crate) const PYTHON_OF_A_VENV_IS_ONE: bool = true;
 
 pub(crate) fn python_of(venv: &Path) -> PathBuf {
     venv.join("Scripts").join("python.exe")

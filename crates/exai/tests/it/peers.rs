@@ -1,6 +1,7 @@
 //! The official SDKs as judges: what a client sees through exai equals what it sees over direct stdio.
 
 mod launchers;
+mod seed;
 #[cfg(target_os = "linux")]
 mod survival;
 

@@ -40,7 +40,9 @@ impl Scene {
     fn selftest(&self, args: &[&str], tmp: &Path) -> Command {
         let mut command = Command::new(program("exai"));
         command.arg("selftest").args(args).stdin(Stdio::null());
-        command.env("TMPDIR", tmp).env("EXAI_HOME", self.dir.path().join("home"));
+        // The first is Unix's name for it, the others are what Windows asks.
+        command.envs(["TMPDIR", "TMP", "TEMP"].map(|name| (name, tmp)));
+        command.env("EXAI_HOME", self.dir.path().join("home"));
         command
     }
 

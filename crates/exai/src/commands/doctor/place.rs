@@ -47,7 +47,7 @@ pub(super) fn state_dir(scene: &Scene) -> Outcome {
     };
     let (real, linked) = match found.kind {
         EntryKind::Directory => (path.to_owned(), String::new()),
-        EntryKind::Link => match std::fs::canonicalize(path) {
+        EntryKind::Link => match dunce::canonicalize(path) {
             Ok(real) => {
                 let linked = format!(", a link to {}", real.display());
                 (real, linked)

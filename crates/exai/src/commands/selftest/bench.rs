@@ -63,7 +63,7 @@ impl Bench {
         let dir = std::env::temp_dir().join(format!("exai-selftest-{}-{}", me.pid, me.start));
         private::ensure_dir(&dir).map_err(|error| error.to_string())?;
         // Clients and servers see it under its real name.
-        let dir = std::fs::canonicalize(&dir).unwrap_or(dir);
+        let dir = dunce::canonicalize(&dir).unwrap_or(dir);
         let end = Instant::now() + WHOLE;
         Ok(Bench { exe, dir, end, interrupted, calls: Arc::default() })
     }

@@ -1,8 +1,9 @@
-//! Processes accumulate: a daemon and its guards die at the same moment, and servers are left.
+//! Processes accumulate: a daemon and its guards die at the same moment, and servers are left. Where there are no guards
+//! the system ends a tree with its daemon, and nothing can be left.
 
 use std::collections::BTreeSet;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use exai_os::process::Identity;
 use exai_proto::documents::{Action, Cleanup, Found};
@@ -11,7 +12,7 @@ use exai_supervisor::record::{Place, TreeRecord};
 use serde_json::json;
 
 use super::Outcome;
-use super::bench::Bench;
+use super::bench::{self, Bench};
 use super::decoy::Decoy;
 use super::identity::{gone, left, lives, pids, send_kill};
 use super::instance::{Instance, below_a_shell};
@@ -27,7 +28,7 @@ pub(super) fn run(bench: &Bench) -> Outcome {
     let servers = SERVERS.map(|name| below_a_shell(bench, name, &["--stubborn"]));
     let servers = servers.into_iter().collect::<Result<String, String>>()?;
     let instance = Instance::new(bench, "cleanup", &servers)?;
-    let (trees, survivors) = accumulate(&instance)?;
+    let Accumulated { trees, survivors, ended } = accumulate(&instance)?;
     let alike = Decoy::start(bench, None)?;
     let owner = trees.first().map(|tree| format!("{}.{}", tree.instance, tree.id)).unwrap_or_default();
     let marked = Decoy::start(bench, Some(&owner))?;
@@ -62,18 +63,38 @@ pub(super) fn run(bench: &Bench) -> Outcome {
     instance.ends(exit::DONE, &["cleanup"])?;
     drop(alike);
     instance.finish()?;
+    let killed = match ended {
+        Some((members, took)) => format!(
+            "the daemon killed: the system ended all {} of its trees within {}; `exai cleanup` named no process, and \
+             `--apply` removed daemon.json",
+            stop::processes_of(members),
+            bench::seconds(took)
+        ),
+        None => format!(
+            "daemon and {} killed together: {} left behind; `exai cleanup` named exactly these and ended none, \
+             `--apply` ended all of them ({} MiB freed) and removed daemon.json",
+            count(trees.len(), "guard"),
+            stop::processes_of(survivors.len()),
+            done.freed_bytes >> 20,
+        ),
+    };
     Ok(format!(
-        "daemon and {} killed together: {} left behind; `exai cleanup` named exactly these and ended none, \
-         `--apply` ended all of them ({} MiB freed) and removed daemon.json\n\
+        "{killed}\n\
          {left_alone} live: the same program with the same arguments, one with a copied mark in its environment",
-        count(trees.len(), "guard"),
-        stop::processes_of(survivors.len()),
-        done.freed_bytes >> 20,
     ))
 }
 
-/// Kills the daemon and its guards at once, and returns the trees and who is left of them.
-fn accumulate(instance: &Instance<'_>) -> Result<(Vec<TreeRecord>, Vec<Identity>), String> {
+/// What a dead daemon has left.
+struct Accumulated {
+    trees: Vec<TreeRecord>,
+    /// Who is left of them.
+    survivors: Vec<Identity>,
+    /// Where the system ended them: how many, and how long that took.
+    ended: Option<(usize, Duration)>,
+}
+
+/// Kills the daemon and its guards at once.
+fn accumulate(instance: &Instance<'_>) -> Result<Accumulated, String> {
     for _ in 0..ATTEMPTS {
         let trees = start(instance)?;
         let members = || trees.iter().flat_map(|tree| &tree.processes);
@@ -85,6 +106,7 @@ fn accumulate(instance: &Instance<'_>) -> Result<(Vec<TreeRecord>, Vec<Identity>
         let daemon = instance.daemon()?;
         // The end of its socket reaches a guard only when the daemon is taken down: mostly later than this.
         send_kill(&daemon)?;
+        let killed = Instant::now();
         for guard in &guards {
             // One that was quicker has ended its tree.
             let _ = send_kill(guard);
@@ -92,10 +114,17 @@ fn accumulate(instance: &Instance<'_>) -> Result<(Vec<TreeRecord>, Vec<Identity>
         for identity in guards.iter().chain([&daemon]) {
             gone(identity)?;
         }
+        if guards.is_empty() {
+            for identity in &rest {
+                gone(identity)?;
+            }
+            let ended = Some((rest.len(), killed.elapsed()));
+            return Ok(Accumulated { trees, survivors: Vec::new(), ended });
+        }
         thread::sleep(SETTLED);
         let survivors = left(&rest)?;
         if survivors.len() == rest.len() {
-            return Ok((trees, survivors));
+            return Ok(Accumulated { trees, survivors, ended: None });
         }
         instance.remember();
         // Nobody is left, or few are: the next daemon ends them.

@@ -1,5 +1,6 @@
 //! The launchers that this machine has, each made to start a server without the network.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -35,7 +36,29 @@ pub(super) fn find(bench: &Bench) -> Result<Vec<(&'static str, Found)>, String> 
         Err(why) if !bench.is_interrupted() => Ok(Found::Absent { why }),
         other => other,
     };
-    Ok(vec![("npx", found(npx(bench))?), ("uv", found(uv(bench))?), ("venv", found(venv(bench))?)])
+    let mut all = vec![("npx", found(npx(bench))?), ("uv", found(uv(bench))?)];
+    // Python brings it to Windows alone.
+    if let Ok(py) = program("py") {
+        all.push(("py", found(py_launcher(bench, py))?));
+    }
+    match found(venv(bench))? {
+        Found::Usable { command, args, more, launchers } => {
+            let (with_port, more_with_port) = at_a_port(&args)?;
+            all.push(("venv", Found::Usable { command: command.clone(), args, more, launchers }));
+            let twin = Found::Usable { command, args: with_port, more: more_with_port, launchers };
+            all.push(("venv-port", twin));
+        }
+        absent @ Found::Absent { .. } => all.push(("venv", absent)),
+    }
+    Ok(all)
+}
+
+/// These arguments of the server for Python, and a URL, which make it one with a port of its own.
+fn at_a_port(args: &[String]) -> Result<(Vec<String>, String), String> {
+    let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    let addr = free.map_err(|error| format!("no port of this machine can be had: {error}"))?;
+    let args = args.iter().cloned().chain([addr.port().to_string()]).collect();
+    Ok((args, format!("url = {}\n", json::quote(&format!("http://{addr}/mcp")))))
 }
 
 /// `npx NAME` runs a script from `node_modules/.bin` of its directory, without asking the network.
@@ -70,6 +93,12 @@ fn uv(bench: &Bench) -> Result<Found, String> {
     Ok(Found::Usable { command, args, more: variables(&[("UV_CACHE_DIR", &cache)])?, launchers: 1 })
 }
 
+/// `py -3 SCRIPT`.
+fn py_launcher(bench: &Bench, command: String) -> Result<Found, String> {
+    let args = vec!["-3".to_owned(), "-u".to_owned(), server(&bench.dir("py")?)?];
+    Ok(Found::Usable { command, args, more: String::new(), launchers: 1 })
+}
+
 /// The Python of a virtual environment: on Windows a launcher, elsewhere the interpreter itself.
 fn venv(bench: &Bench) -> Result<Found, String> {
     let python = python()?;
@@ -82,7 +111,8 @@ fn venv(bench: &Bench) -> Result<Found, String> {
         return Err(format!("{python} cannot make a virtual environment: {last}"));
     }
     let args = vec!["-u".to_owned(), server(&dir)?];
-    Ok(Found::Usable { command: text(launchers::python_of(&dir))?, args, more: String::new(), launchers: 0 })
+    let launchers = usize::from(launchers::PYTHON_OF_A_VENV_IS_ONE);
+    Ok(Found::Usable { command: text(launchers::python_of(&dir))?, args, more: String::new(), launchers })
 }
 
 /// A program on the `PATH` of whoever runs the self-test.

@@ -1,10 +1,14 @@
-# What `exai selftest` runs where Python is the launcher: the tools of `exai selftest-server`.
+# What `exai selftest` runs where Python is the launcher: the tools of `exai selftest-server`. It talks over stdio, or
+# over HTTP at the port that is its argument.
 import json, os, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
-for line in sys.stdin:
+
+def reply(line):
+    """The answer to a message, or nothing."""
     message = json.loads(line)
     if "id" not in message or "method" not in message:
-        continue
+        return ""
     params = message.get("params") or {}
     answer = {"jsonrpc": "2.0", "id": message["id"]}
     if message["method"] == "initialize":
@@ -21,4 +25,22 @@ for line in sys.stdin:
         answer["result"] = {"content": [{"type": "text", "text": str(os.getpid())}]}
     else:
         answer["error"] = {"code": -32601, "message": "method not found"}
-    print(json.dumps(answer), flush=True)
+    return json.dumps(answer)
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        text = reply(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200 if text else 202)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
+if len(sys.argv) > 1:
+    HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+for line in sys.stdin:
+    text = reply(line)
+    if text:
+        print(text, flush=True)

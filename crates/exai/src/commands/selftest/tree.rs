@@ -123,8 +123,12 @@ fn judge(ps: &Ps, expected: &Expected, pid: u32) -> Outcome {
         None if launchers + helpers == 0 => "1 process, which is the server".to_owned(),
         None => return Err(format!("{}: {launchers} launchers and no word about them", expected.name)),
     };
-    let how =
-        if server.confirmed == Some(true) { "was seen at its work" } else { "is presumed by its place" };
+    let listens = server.evidence.iter().find(|evidence| evidence.starts_with("owns the LISTEN socket"));
+    let how = match (listens, server.confirmed) {
+        (Some(evidence), _) => evidence,
+        (None, Some(true)) => "was seen at its work",
+        (None, _) => "is presumed by its place",
+    };
     Ok(format!("{sentence}; it {how} and says that it is pid {pid}"))
 }
 

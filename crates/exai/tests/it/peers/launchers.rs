@@ -3,13 +3,12 @@
 
 #[cfg(unix)]
 #[path = "launchers/unix.rs"]
-mod system;
+pub(crate) mod system;
 #[cfg(windows)]
 #[path = "launchers/windows.rs"]
-mod system;
+pub(crate) mod system;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use exai_os::process::{self, Identity, Kill};
 use exai_test::{eventually, peers};
@@ -48,12 +47,12 @@ impl Case {
     }
 }
 
-fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     path.to_str().expect("a path in UTF-8").to_owned()
 }
 
 /// A copy of the server in this folder.
-fn copy_of_the_server(dir: &Path) -> PathBuf {
+pub(crate) fn copy_of_the_server(dir: &Path) -> PathBuf {
     let (source, copy) = (peers::folder().join("pid-server"), dir.join("pid-server"));
     std::fs::create_dir_all(copy.join(MODULE)).expect("a directory");
     for file in ["index.js", "package.json", "pyproject.toml", "src/pid_server/__init__.py"] {
@@ -63,14 +62,7 @@ fn copy_of_the_server(dir: &Path) -> PathBuf {
 }
 
 /// Where the server's Python is in its folder.
-const MODULE: &str = "src/pid_server";
-
-#[track_caller]
-fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{command:?}: {said}");
-}
+pub(crate) const MODULE: &str = "src/pid_server";
 
 /// An instance with two servers for each case, one over stdio and one with a port, and a folder they work in.
 fn hosting() -> (Instance, Vec<Case>) {
@@ -134,7 +126,7 @@ fn check(instance: &Instance, case: &Case, name: &str, can_be_confirmed: bool) -
     tree
 }
 
-fn of<'a>(ps: &'a Value, id: &str) -> impl Iterator<Item = &'a Value> {
+pub(crate) fn of<'a>(ps: &'a Value, id: &str) -> impl Iterator<Item = &'a Value> {
     ps["processes"].as_array().into_iter().flatten().filter(move |one| one["of"] == *id)
 }
 
@@ -159,7 +151,7 @@ fn everybody(instance: &Instance, cases: &[Case]) -> (Vec<Identity>, Vec<Client>
     (living, clients)
 }
 
-fn left(all: &[Identity]) -> Vec<&Identity> {
+pub(crate) fn left(all: &[Identity]) -> Vec<&Identity> {
     let lives =
         |one: &&Identity| process::identify(one.pid).expect("the process table").as_ref() == Some(*one);
     all.iter().filter(lives).collect()

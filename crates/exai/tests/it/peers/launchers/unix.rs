@@ -7,7 +7,7 @@ pub(super) fn cases(dir: &Path) -> Vec<Case> {
     put_on_npxs_path(dir, &server);
     let script = text(&server.join(MODULE).join("__init__.py"));
     let server = text(&server);
-    let venv = peers::python();
+    let venv = virtual_environment(dir);
     let tool = |name: &str| venv.with_file_name(name);
     let in_a_shell = format!("'{}' '{script}'; true", text(&venv));
     let asynchronous = format!("exec 3<&0; '{}' '{script}' <&3 & wait", text(&venv));
@@ -29,6 +29,14 @@ pub(super) fn cases(dir: &Path) -> Vec<Case> {
     ]
 }
 
+/// A Python of a virtual environment.
+pub(crate) fn virtual_environment(_dir: &Path) -> PathBuf {
+    peers::python()
+}
+
+/// It is a link to the interpreter: nobody is above the server.
+pub(crate) const VENV: &[&str] = &[];
+
 fn put_on_npxs_path(dir: &Path, server: &Path) {
     let bin = dir.join("node_modules/.bin");
     std::fs::create_dir_all(&bin).expect("a directory");
@@ -40,11 +48,11 @@ fn put_on_npxs_path(dir: &Path, server: &Path) {
     std::os::unix::fs::symlink(script, bin.join("pid-server")).expect("a link");
 }
 
-pub(super) fn comes_with_the_console(_process: &Value) -> bool {
+pub(crate) fn comes_with_the_console(_process: &Value) -> bool {
     false
 }
 
 /// Whether the system counts what a process reads and writes, so that a server can be seen at its work.
-pub(super) fn counts_io() -> bool {
+pub(crate) fn counts_io() -> bool {
     cfg!(target_os = "linux")
 }

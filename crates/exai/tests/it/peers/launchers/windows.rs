@@ -1,18 +1,21 @@
 //! Launchers of Windows, as their installers put them on the account's PATH: Python, uv, and node with npm.
 
+use std::process::Command;
+
 use super::*;
 
 pub(super) fn cases(dir: &Path) -> Vec<Case> {
     let server = copy_of_the_server(dir);
-    let module = server.join("src").join("pid_server");
-    let script = text(&module.join("__init__.py"));
-    let venv = virtual_environment(dir, &module);
+    let script = text(&server.join(MODULE).join("__init__.py"));
+    let venv = virtual_environment(dir);
+    let programs = venv.parent().expect("it is in a folder");
+    add_the_package(&venv, &server);
     let shim = npm_package(dir);
     let node_script = text(&server.join("index.js"));
     let server = text(&server);
     vec![
-        Case::new("venv", venv.join("python.exe"), &[&script], &["venv"]),
-        Case::new("distlib", venv.join("pid-server.exe"), &[], &["trampoline", "venv"]),
+        Case::new("venv", venv.clone(), &[&script], &["venv"]),
+        Case::new("distlib", programs.join("pid-server.exe"), &[], &["trampoline", "venv"]),
         Case::new("uv-run", "uv", &["run", "--offline", "--no-project", &script], &["uv"]),
         Case::new(
             "uv-run-project",
@@ -32,25 +35,32 @@ pub(super) fn cases(dir: &Path) -> Vec<Case> {
     ]
 }
 
-/// The folder with the programs of a virtual environment, among them one that pip's distlib made.
-fn virtual_environment(dir: &Path, module: &Path) -> PathBuf {
+/// The Python of a new virtual environment in this folder.
+pub(crate) fn virtual_environment(dir: &Path) -> PathBuf {
+    let venv = dir.join("venv");
+    run(Command::new("python").args(["-m", "venv", "--without-pip"]).arg(&venv));
+    venv.join("Scripts").join("python.exe")
+}
+
+/// The launchers above the server when such a Python is started.
+pub(crate) const VENV: &[&str] = &["venv"];
+
+/// Installs the server there, with a program that pip's distlib makes.
+fn add_the_package(venv: &Path, server: &Path) {
     const MAKE_SCRIPT: &str = "
 import ensurepip, glob, os, sys
 sys.path.insert(0, glob.glob(os.path.join(os.path.dirname(ensurepip.__file__), '_bundled', 'pip-*.whl'))[0])
 from pip._vendor.distlib.scripts import ScriptMaker
-maker = ScriptMaker(None, sys.argv[1])
-maker.executable = os.path.join(sys.argv[1], 'python.exe')
+maker = ScriptMaker(None, os.path.dirname(sys.argv[1]))
+maker.executable = sys.argv[1]
 maker.variants = {''}
 maker.make('pid-server = pid_server:main')
 ";
-    let venv = dir.join("venv");
-    run(Command::new("python").args(["-m", "venv", "--without-pip"]).arg(&venv));
-    let programs = venv.join("Scripts");
-    run(Command::new("python").args(["-c", MAKE_SCRIPT]).arg(&programs));
-    let package = venv.join("Lib").join("site-packages").join("pid_server");
+    run(Command::new("python").args(["-c", MAKE_SCRIPT]).arg(venv));
+    let folder = venv.ancestors().nth(2).expect("a virtual environment");
+    let package = folder.join("Lib").join("site-packages").join("pid_server");
     std::fs::create_dir(&package).expect("a directory");
-    std::fs::copy(module.join("__init__.py"), package.join("__init__.py")).expect("a copy");
-    programs
+    std::fs::copy(server.join(MODULE).join("__init__.py"), package.join("__init__.py")).expect("a copy");
 }
 
 /// The script for cmd that npm makes of a package's program.
@@ -63,11 +73,18 @@ fn npm_package(dir: &Path) -> PathBuf {
 }
 
 /// The system gives each program of the console a helper.
-pub(super) fn comes_with_the_console(process: &Value) -> bool {
+pub(crate) fn comes_with_the_console(process: &Value) -> bool {
     process["role"] == "helper" && process["name"] == "conhost.exe"
 }
 
 /// Windows counts what a process reads and writes; Wine does not, so there each server is presumed.
-pub(super) fn counts_io() -> bool {
+pub(crate) fn counts_io() -> bool {
     !exai_os::build::under_wine()
+}
+
+#[track_caller]
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{command:?}: {said}");
 }
