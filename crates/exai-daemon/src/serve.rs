@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use exai_config::{Home, HomeError};
+use exai_os::detach::{self, Tether, Way};
 use exai_os::failpoint;
 use exai_os::local::{Endpoint, Listener};
 use exai_os::lock::{self, Claim, HeldLock};
+use exai_proto::documents::Detached;
 use exai_proto::link::ByeReason;
 use exai_proto::ready::Readiness;
 use exai_supervisor::leftovers::Living;
@@ -43,6 +45,8 @@ pub struct Options {
     pub home: Home,
     /// Where to say that it is ready; see [`Readiness`].
     pub ready: Option<std::fs::File>,
+    /// How it got away from its starter; `None` for one that somebody runs in the foreground.
+    pub way: Option<Way>,
     /// Ends this process, when its start hangs: then nothing returns to whoever called [`serve`].
     pub give_up: fn(),
 }
@@ -79,7 +83,7 @@ fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ServeError {
 /// Runs the daemon in this process until it is asked to stop. Blocks.
 pub fn serve(options: Options) -> Result<(), ServeError> {
     let starting = Starting::begin(options.ready, options.give_up);
-    let outcome = run(&options.home, &starting);
+    let outcome = untethered(options.way).and_then(|detached| run(&options.home, detached, &starting));
     if let Err(error) = &outcome {
         let readiness = match error {
             ServeError::LockHeld { holder } => Readiness::Lost { holder: *holder },
@@ -92,12 +96,28 @@ pub fn serve(options: Options) -> Result<(), ServeError> {
     outcome
 }
 
+/// How this daemon is apart from its starter. One that was to outlive him does not run where it would not: then
+/// somebody else gets the chance to start it.
+fn untethered(way: Option<Way>) -> Result<Detached, ServeError> {
+    let job = match (detach::tether(), way) {
+        (Tether::Free, _) => "none",
+        (Tether::Within, _) => "within",
+        (Tether::EndsWithIt, None) => "ends-with-it",
+        (Tether::EndsWithIt, Some(_)) => {
+            let sentence = "the daemon would end with the program that started it, whose job ends everything in it; start \
+                            it from elsewhere: `exai start` in a terminal of its own";
+            return Err(ServeError::Unsafe(sentence.to_owned()));
+        }
+    };
+    Ok(Detached { way: way.map_or("foreground", Way::as_str).to_owned(), job: job.to_owned() })
+}
+
 /// Comes by a place where a test may make the start fail.
 fn reach(place: &'static str) -> Result<(), ServeError> {
     failpoint::reach(place).map_err(failed("failed on purpose"))
 }
 
-fn run(home: &Home, starting: &Starting) -> Result<(), ServeError> {
+fn run(home: &Home, detached: Detached, starting: &Starting) -> Result<(), ServeError> {
     reach("daemon.begun")?;
     let unfit = |error: HomeError| ServeError::Unsafe(error.to_string());
     home.ensure().map_err(unfit)?;
@@ -112,7 +132,7 @@ fn run(home: &Home, starting: &Starting) -> Result<(), ServeError> {
     exai_os::tree::raise_descriptor_limit();
     exai_os::brand::shed();
     // Should a guard be killed, what it guarded comes to us.
-    exai_os::tree::adopt_orphans().map_err(failed("failed to become a subreaper"))?;
+    exai_os::tree::keep_hold().map_err(failed("failed to keep hold of what it starts"))?;
     starting.step("reading its configuration");
     let (file, config) = ConfigFile::open(home)?;
     let token = Token::load_or_create(home).map_err(failed("failed to write the token"))?;
@@ -123,7 +143,7 @@ fn run(home: &Home, starting: &Starting) -> Result<(), ServeError> {
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(failed("failed to start the runtime"))?;
-    let outcome = runtime.block_on(life(home, (file, config), token, &held, starting));
+    let outcome = runtime.block_on(life(home, (file, config), (token, detached), &held, starting));
     // What still blocks (a login shell that hangs) is not waited for.
     runtime.shutdown_background();
     drop(held);
@@ -167,7 +187,7 @@ fn take_lock(home: &Home) -> Result<Held, ServeError> {
 async fn life(
     home: &Home,
     (file, config): (ConfigFile, exai_config::Config),
-    token: Token,
+    (token, detached): (Token, Detached),
     held: &Held,
     starting: &Starting,
 ) -> Result<(), ServeError> {
@@ -196,6 +216,7 @@ async fn life(
         exe: std::env::current_exe().map(|exe| exe.display().to_string()).unwrap_or_default(),
         home: home.path().display().to_string(),
         launchers: record::launchers(),
+        detached,
         local: Mutex::new(endpoint.to_string()),
         tcp: Mutex::default(),
         config: file,

@@ -9,8 +9,8 @@ use exai_config::{Config, ServerConfig};
 use exai_mux::view::{ClientView, HealthView, InstanceView, ServerView};
 use exai_mux::{ClientId, InstanceId};
 use exai_proto::documents::{
-    Client, Daemon, Finding, Instance, Launcher, ListedServer, Listener, Processes, Ps, SCHEMA, Server,
-    ServerState, Servers, State, Status,
+    Client, Daemon, Detached, Finding, Instance, Launcher, ListedServer, Listener, Processes, Ps, SCHEMA,
+    Server, ServerState, Servers, State, Status,
 };
 
 use crate::builtin;
@@ -29,6 +29,7 @@ pub(crate) struct About {
     pub(crate) exe: String,
     pub(crate) home: String,
     pub(crate) launchers: Vec<Launcher>,
+    pub(crate) detached: Detached,
     /// The local socket: another one, should somebody remove it.
     pub(crate) local: Mutex<String>,
     pub(crate) tcp: Mutex<Vec<Tcp>>,
@@ -191,6 +192,7 @@ impl Facts {
                     .iter()
                     .map(|launcher| Launcher { alive: picture.alive(launcher.pid), ..launcher.clone() })
                     .collect(),
+                detached: Some(about.detached.clone()),
                 listeners: about.verified(),
             }),
             record: None,

@@ -6,10 +6,69 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-use crate::sys;
+use crate::{failpoint, sys};
 
 /// The argument before the token that [`ready_writer`] takes.
 pub const READY_ARGUMENT: &str = "--ready";
+/// The argument before the [`Way`] by which a daemon was started.
+pub const WAY_ARGUMENT: &str = "--way";
+/// The command that [`outside`] is for.
+pub const OUTSIDE_COMMAND: &str = "outside";
+
+/// How a daemon got away from its starter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// In a session of its own (Unix).
+    Session,
+    /// The starter is in no job, so there is nothing to leave (Windows).
+    Alone,
+    /// Out of its starter's job, which lets processes go (Windows).
+    Breakaway,
+    /// Started by WMI, whose processes are in no job of the starter's (Windows).
+    Wmi,
+    /// It could not leave and is in a job that does not end its processes, as far as can be seen (Windows).
+    Inside,
+}
+
+impl Way {
+    const ALL: [Way; 5] = [Way::Session, Way::Alone, Way::Breakaway, Way::Wmi, Way::Inside];
+
+    /// Its name, as an argument and in documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Way::Session => "session",
+            Way::Alone => "alone",
+            Way::Breakaway => "breakaway",
+            Way::Wmi => "wmi",
+            Way::Inside => "inside",
+        }
+    }
+
+    /// The way of this name.
+    pub fn named(name: &str) -> Option<Way> {
+        Way::ALL.into_iter().find(|way| way.as_str() == name)
+    }
+}
+
+/// Whether this process is in a job (Windows), and what that means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tether {
+    /// It is in none; elsewhere than on Windows there are none.
+    Free,
+    /// It is in one that does not end its processes. Of several, one within the other, only the innermost can be
+    /// asked.
+    Within,
+    /// The job ends everything in it when its last handle is closed: as a rule with the program that made it.
+    EndsWithIt,
+}
+
+/// Asks about this process, as long as it has put itself into no job: [`crate::tree::keep_hold`].
+pub fn tether() -> Tether {
+    match failpoint::reach("daemon.job") {
+        Ok(()) => sys::detach::tether(),
+        Err(_) => Tether::EndsWithIt,
+    }
+}
 
 /// A daemon that was started, and the pipe on which it says how that went.
 #[derive(Debug)]
@@ -48,9 +107,10 @@ impl io::Read for ReadyPipe {
 /// Starts `exe` with `args` and `--ready TOKEN` in a session of its own, with exactly the environment
 /// `env`, in `cwd`, stdin and the other descriptors closed, stdout and stderr appended to `log`.
 ///
-/// On Unix the daemon stays our child: a thread reaps it, so that it leaves no zombie. On Windows it
-/// leaves the job of its starter; where that is forbidden this fails with `PermissionDenied` rather
-/// than start a daemon that dies with a terminal.
+/// On Unix the daemon stays our child: a thread reaps it, so that it leaves no zombie. On Windows it leaves the job of
+/// its starter, by breakaway or by WMI; where neither is possible and that job ends everything in it, this fails with
+/// `PermissionDenied` rather than start a daemon that dies with a terminal. (A breakaway may leave it in a job around
+/// the starter's, and the system reports success: <https://github.com/openai/codex/issues/44503>.)
 pub fn spawn(
     exe: &Path,
     args: &[OsString],
@@ -59,6 +119,13 @@ pub fn spawn(
     log: &Path,
 ) -> io::Result<Started> {
     sys::detach::spawn(exe, args, env, cwd, log)
+}
+
+/// In a process that was started with [`OUTSIDE_COMMAND`] and `pipe`: starts the daemon that whoever serves that pipe
+/// describes, hands the pipe on to it, and is done. Only for a pipe of this account. Nothing but an error elsewhere than
+/// on Windows.
+pub fn outside(pipe: &str) -> io::Result<()> {
+    sys::detach::outside(pipe)
 }
 
 /// In the daemon: the end of the readiness pipe that `token` names, closed when the file is dropped and

@@ -15,10 +15,11 @@ pub const VARIABLE: &str = "EXAI_FAILPOINTS";
 pub const ACTIVE: bool = cfg!(debug_assertions);
 
 /// Every place, in the order in which a start and a stop come by.
-pub const NAMES: [&str; 18] = [
+pub const NAMES: [&str; 19] = [
     "starter.locked",      // holds spawn.lock
     "starter.spawning",    // is about to start the daemon
     "starter.spawned",     // has started it and heard nothing yet
+    "daemon.job",          // an error here: this process is in a job that ends everything in it
     "daemon.begun",        // has done nothing yet
     "daemon.locked",       // holds instance.lock
     "daemon.claim",        // an error here: this system has no second authority

@@ -175,10 +175,10 @@ impl Tree {
     }
 }
 
-/// From here on processes that lose their parent and descend from this one become its children, instead of
-/// the system's first process's (Linux).
-pub fn adopt_orphans() -> io::Result<()> {
-    sys::tree::adopt_orphans()
+/// From here on nobody who descends from this process gets lost: on Linux who loses his parent becomes its child, instead
+/// of the system's first process's, and on Windows all that it starts ends with it.
+pub fn keep_hold() -> io::Result<()> {
+    sys::tree::keep_hold()
 }
 
 /// Reaps a child of this process that has ended, if it is one. Only for those that were adopted: whoever has

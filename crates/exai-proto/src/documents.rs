@@ -101,8 +101,22 @@ pub struct Daemon {
     pub identity_verified: bool,
     /// The processes above it, nearest first.
     pub launchers: Vec<Launcher>,
+    /// How it got away from whoever started it; `null` where the daemon does not say, and for an earlier build.
+    #[serde(default)]
+    pub detached: Option<Detached>,
     /// Where it listens.
     pub listeners: Vec<Listener>,
+}
+
+/// How a daemon got away from its starter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detached {
+    /// `session` (Unix), `alone` (the starter was in no job), `breakaway`, `wmi`, `inside` (a job kept it); `foreground`
+    /// when somebody runs `exai serve` himself.
+    pub way: String,
+    /// Whether it is in a job of somebody's: `none`, `within` one that ends nobody, or `ends-with-it`. Always `none` but
+    /// on Windows.
+    pub job: String,
 }
 
 /// A process above the daemon.

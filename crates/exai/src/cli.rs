@@ -60,6 +60,9 @@ enum Command {
     /// End a server's processes when the daemon is gone
     #[command(hide = true)]
     Guard(GuardArgs),
+    /// Start the daemon from outside of its starter's job (Windows)
+    #[command(hide = true)]
+    Outside(OutsideArgs),
 }
 
 /// Whether to print JSON.
@@ -111,6 +114,9 @@ pub(crate) struct ServeArgs {
     /// Where to say that the daemon is ready
     #[arg(long, value_name = "TOKEN", hide = true)]
     pub(crate) ready: Option<String>,
+    /// How the daemon got away from its starter
+    #[arg(long, value_name = "WAY", hide = true)]
+    pub(crate) way: Option<String>,
 }
 
 /// `exai shim`.
@@ -137,6 +143,13 @@ pub(crate) struct GuardArgs {
     /// The socket to the daemon
     #[arg(long)]
     pub(crate) control: String,
+}
+
+/// `exai outside`.
+#[derive(Debug, Args)]
+pub(crate) struct OutsideArgs {
+    /// The pipe of whoever wants the daemon to be started
+    pub(crate) pipe: String,
 }
 
 /// `exai selftest-server`.
@@ -297,6 +310,7 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Selftest(args) => commands::selftest::run(&args, &printer),
         Command::SelftestServer(args) => commands::selftest::server::run(&args, &printer),
         Command::Guard(args) => commands::guard::run(&args),
+        Command::Outside(args) => commands::outside::run(&args),
     }
 }
 

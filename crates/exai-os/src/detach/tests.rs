@@ -7,7 +7,7 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
-/// `sh` as the daemon: its last two arguments are `--ready` and the descriptor's number.
+/// `sh` as the daemon: its arguments are `--way session --ready` and the descriptor's number.
 fn shell(script: &str, dir: &Path) -> Started {
     let args = ["-c", script, "daemon"].map(OsString::from);
     let env = [("ONLY".into(), "this".into())];
@@ -20,14 +20,14 @@ fn starts_in_a_session_of_its_own_with_nothing_of_ours() {
     let leak = File::create(dir.path().join("leak")).unwrap();
     rustix::io::fcntl_setfd(&leak, rustix::io::FdFlags::empty()).unwrap();
     let script = r#"echo to the log
-        for fd in /proc/$$/fd/*; do [ "$fd" -ef leak ] && echo leaked >&$2; done
+        for fd in /proc/$$/fd/*; do [ "$fd" -ef leak ] && echo leaked >&$4; done
         read -r stat < /proc/$$/stat
-        echo "$1|$ONLY$HOME|$(pwd)|$stat" >&$2"#;
+        echo "$1 $2 $3|$ONLY$HOME|$(pwd)|$stat" >&$4"#;
     let mut started = shell(script, dir.path());
     let message = String::from_utf8(started.ready.read_to_end_until(soon()).unwrap()).unwrap();
     let pid = started.pid.to_string();
     let words: Vec<&str> = message.split('|').collect();
-    assert_eq!(words[..3], ["--ready", "this", dir.path().to_str().unwrap()], "{message}");
+    assert_eq!(words[..3], ["--way session --ready", "this", dir.path().to_str().unwrap()], "{message}");
     let session = words[3].rsplit_once(')').unwrap().1.split(' ').nth(4).unwrap();
     assert_eq!(session, pid, "its own session");
     assert_eq!(std::fs::read_to_string(dir.path().join("daemon.log")).unwrap(), "to the log\n");

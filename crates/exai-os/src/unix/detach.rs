@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, FdFlags};
 
-use crate::detach::{READY_ARGUMENT, ReadyPipe, Started};
+use crate::detach::{READY_ARGUMENT, ReadyPipe, Started, Tether, WAY_ARGUMENT, Way};
 
 #[derive(Debug)]
 pub(crate) struct Pipe(OwnedFd);
@@ -42,7 +42,7 @@ pub(crate) fn spawn(
     let (reader, writer) = pipe()?;
     let token = writer.as_raw_fd();
     let mut command = Command::new(exe);
-    command.args(args).arg(READY_ARGUMENT).arg(token.to_string());
+    command.args(args).args([WAY_ARGUMENT, Way::Session.as_str(), READY_ARGUMENT]).arg(token.to_string());
     command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
     command.current_dir(cwd).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let before_exec = move || {
@@ -75,6 +75,15 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
         return Ok((reader.into(), writer));
     }
     Ok((reader.into(), rustix::io::fcntl_dupfd_cloexec(&writer, 3)?))
+}
+
+/// There are no jobs here.
+pub(crate) fn tether() -> Tether {
+    Tether::Free
+}
+
+pub(crate) fn outside(_pipe: &str) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 pub(crate) fn ready_writer(token: &str) -> io::Result<File> {

@@ -26,7 +26,7 @@ pub(crate) fn run(control: &str) -> io::Result<()> {
     let mut control = take_socket(control)?;
     let order = wire::read(&mut control)?;
     if order.reach == Reach::Descendants {
-        super::tree::adopt_orphans()?;
+        super::tree::keep_hold()?;
     }
     super::process::name_this();
     let started = start(&order, &control);

@@ -61,12 +61,12 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) fn adopt_orphans() -> io::Result<()> {
+pub(crate) fn keep_hold() -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn adopt_orphans() -> io::Result<()> {
+pub(crate) fn keep_hold() -> io::Result<()> {
     Ok(())
 }
 

@@ -5,12 +5,48 @@ use std::os::windows::io::{AsHandle, AsRawHandle as _, BorrowedHandle, OwnedHand
 
 use windows_sys::Win32::Foundation::ERROR_MORE_DATA;
 use windows_sys::Win32::System::JobObjects::{
-    CreateJobObjectW, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOBOBJECT_BASIC_PROCESS_ID_LIST,
-    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicProcessIdList, JobObjectExtendedLimitInformation,
-    QueryInformationJobObject, SetInformationJobObject, TerminateJobObject,
+    AssignProcessToJobObject, CreateJobObjectW, IsProcessInJob, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+    JOBOBJECT_BASIC_PROCESS_ID_LIST, JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicProcessIdList,
+    JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject,
+    TerminateJobObject,
 };
 
+use windows_sys::Win32::System::Threading::GetCurrentProcess;
+
 use super::handle::{check, own};
+
+/// Whether a process (with the right to query it) is in any job.
+pub(super) fn is_in_one(process: BorrowedHandle<'_>) -> io::Result<bool> {
+    let mut inside = 0;
+    // SAFETY: an open handle, any job, and a place for the answer.
+    check(unsafe { IsProcessInJob(process.as_raw_handle(), std::ptr::null_mut(), &raw mut inside) })?;
+    Ok(inside != 0)
+}
+
+/// Whether this process is in any job.
+pub(super) fn we_are_in_one() -> bool {
+    let mut inside = 0;
+    // SAFETY: the pseudo handle of this process, any job, and a place for the answer.
+    let asked = check(unsafe { IsProcessInJob(GetCurrentProcess(), std::ptr::null_mut(), &raw mut inside) });
+    // Of itself a process is always told.
+    asked.is_ok() && inside != 0
+}
+
+/// Whether the job that this process is in, the innermost of several, ends everything in it when it is closed.
+pub(super) fn ours_kills() -> bool {
+    let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+    // SAFETY: no job means the one this process is in, and the structure is of the class and size given.
+    let asked = check(unsafe {
+        QueryInformationJobObject(
+            std::ptr::null_mut(),
+            JobObjectExtendedLimitInformation,
+            (&raw mut limits).cast(),
+            size_of_val(&limits) as u32,
+            std::ptr::null_mut(),
+        )
+    });
+    asked.is_ok() && limits.BasicLimitInformation.LimitFlags & JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE != 0
+}
 
 /// A job that ends everything in it when its last handle is closed: at the latest when this process is gone.
 #[derive(Debug)]
@@ -33,6 +69,12 @@ impl Job {
             )
         })?;
         Ok(Job(job))
+    }
+
+    /// Puts this process into it: what it starts from here on is in it as well.
+    pub(super) fn take_in_this_process(&self) -> io::Result<()> {
+        // SAFETY: an open job with all rights, and the pseudo handle of this process.
+        check(unsafe { AssignProcessToJobObject(self.0.as_raw_handle(), GetCurrentProcess()) })
     }
 
     /// Ends everything in it.

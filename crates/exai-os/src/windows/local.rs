@@ -30,7 +30,7 @@ use crate::local::Peer;
 pub(crate) type Name = String;
 pub(crate) type Stream = NamedPipeServer;
 
-const PREFIX: &str = r"\\.\pipe\exai-";
+pub(super) const PREFIX: &str = r"\\.\pipe\exai-";
 
 /// Instances of the pipe that wait for a client: a crowd of shims connects without asking twice.
 const WAITING: usize = 8;
@@ -105,10 +105,7 @@ impl Connection {
 
     pub(crate) fn peer(&self) -> io::Result<Peer> {
         let pipe = self.pipe().ok_or(io::ErrorKind::NotConnected)?;
-        peer(pipe.as_raw_handle(), |pipe, pid| {
-            // SAFETY: an open pipe and a place for the pid.
-            unsafe { GetNamedPipeServerProcessId(pipe, pid) }
-        })
+        server(pipe.as_raw_handle())
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
@@ -216,6 +213,22 @@ fn wait_for_instance(name: &Name, deadline: Instant) -> io::Result<()> {
     }
 }
 
+/// The other end of a pipe that we have opened.
+pub(super) fn server(pipe: HANDLE) -> io::Result<Peer> {
+    peer(pipe, |pipe, pid| {
+        // SAFETY: an open pipe and a place for the pid.
+        unsafe { GetNamedPipeServerProcessId(pipe, pid) }
+    })
+}
+
+/// The other end of a pipe that we serve.
+pub(super) fn client(pipe: HANDLE) -> io::Result<Peer> {
+    peer(pipe, |pipe, pid| {
+        // SAFETY: an open pipe and a place for the pid.
+        unsafe { GetNamedPipeClientProcessId(pipe, pid) }
+    })
+}
+
 /// The other end, by its pid. It can only have come in as our account, for the pipe's access list names
 /// no other; a process that we may not look at counts as a stranger all the same.
 fn peer(pipe: HANDLE, pid_of: impl FnOnce(HANDLE, *mut u32) -> BOOL) -> io::Result<Peer> {
@@ -285,10 +298,7 @@ impl Listener {
         // The next one before this one is handed out, so that the name never disappears.
         self.refill()?;
         connected?;
-        let peer = peer(stream.as_raw_handle(), |pipe, pid| {
-            // SAFETY: an open pipe and a place for the pid.
-            unsafe { GetNamedPipeClientProcessId(pipe, pid) }
-        })?;
+        let peer = client(stream.as_raw_handle())?;
         Ok((stream, peer))
     }
 }

@@ -10,8 +10,8 @@ use windows_sys::Win32::Foundation::{HANDLE, HANDLE_FLAG_INHERIT, SetHandleInfor
 use windows_sys::Win32::System::Threading::{
     CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT,
     InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
-    PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION, STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW,
-    UpdateProcThreadAttribute,
+    PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION, ResumeThread, STARTF_USESTDHANDLES, STARTUPINFOEXW,
+    STARTUPINFOW, TerminateProcess, UpdateProcThreadAttribute,
 };
 
 use super::command_line;
@@ -40,6 +40,23 @@ pub(super) struct Born {
     /// Its first thread.
     pub(super) thread: OwnedHandle,
     pub(super) pid: u32,
+}
+
+impl Born {
+    /// Lets one that was started suspended run.
+    pub(super) fn run(&self) -> io::Result<()> {
+        // SAFETY: the handle of its first thread, which waits for this.
+        if unsafe { ResumeThread(self.thread.as_raw_handle()) } == u32::MAX {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+
+    /// Ends one that has not run.
+    pub(super) fn forget(self) -> io::Result<()> {
+        // SAFETY: the handle has all rights.
+        check(unsafe { TerminateProcess(self.process.as_raw_handle(), 1) })
+    }
 }
 
 /// Starts it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use windows_sys::Win32::System::Threading::{
     CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED, GetExitCodeProcess,
-    PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, ResumeThread,
+    PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
 };
 
 use super::handle::check;
@@ -46,8 +46,12 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe()
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
-pub(crate) fn adopt_orphans() -> io::Result<()> {
+/// Puts this process into a job that ends with it. Each tree has one of its own within.
+pub(crate) fn keep_hold() -> io::Result<()> {
+    let job = Job::new()?;
+    job.take_in_this_process()?;
+    // Its handle is to be closed by this process's end and by nothing before.
+    std::mem::forget(job);
     Ok(())
 }
 
@@ -74,10 +78,7 @@ pub(crate) fn start(
     // Its handle is open, so its number is its own even if somebody has ended it.
     let root = super::process::identity_even_dead(&born.process, born.pid)?;
     known(None, &root);
-    // SAFETY: the handle of its first thread, which waits for this.
-    if unsafe { ResumeThread(born.thread.as_raw_handle()) } == u32::MAX {
-        return Err(io::Error::last_os_error());
-    }
+    born.run()?;
     let root_process = Signalled::new(born.process)?;
     Ok((Tree { job: Arc::new(job), root, root_process, exit: None }, Stdio { stdin, stdout, stderr }))
 }

@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod guard;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod outside;
 pub(crate) mod ps;
 pub(crate) mod remove;
 pub(crate) mod restart;

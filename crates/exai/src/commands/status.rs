@@ -6,7 +6,7 @@ use std::time::Instant;
 use exai_client::Door;
 use exai_client::door::{Sight, process_lives};
 use exai_proto::documents::{
-    Daemon, DaemonRecord, Finding, Processes, SCHEMA, Server, ServerState, State, Status,
+    Daemon, DaemonRecord, Detached, Finding, Processes, SCHEMA, Server, ServerState, State, Status,
 };
 use exai_proto::exit;
 use exai_proto::link::{FromDaemon, ToDaemon};
@@ -155,6 +155,7 @@ fn claimed(record: DaemonRecord) -> Daemon {
         uptime_s: uptime,
         exe: record.exe,
         launchers: record.launchers,
+        detached: None,
         listeners: record.listeners,
     }
 }
@@ -167,6 +168,9 @@ fn show(status: &Status, printer: &Printer) -> Result<(), Error> {
         let up = duration(daemon.uptime_s);
         printer
             .line(&format!("daemon   pid {}{verified}, version {}, up {up}", daemon.pid, daemon.version))?;
+        if let Some(apart) = daemon.detached.as_ref().and_then(apart) {
+            printer.line(&format!("apart    {apart}"))?;
+        }
         for listener in &daemon.listeners {
             printer.line(&format!("listens  {} {}", listener.kind, listener.addr))?;
         }
@@ -200,6 +204,27 @@ fn show(status: &Status, printer: &Printer) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// How the daemon is apart from its starter, where that is more than a session of its own.
+fn apart(detached: &Detached) -> Option<String> {
+    let way = match &*detached.way {
+        "session" => return None,
+        "foreground" if detached.job == "none" => return None,
+        "foreground" => "run in the foreground",
+        "alone" => "its starter was in no job",
+        "breakaway" => "left its starter's job",
+        "wmi" => "started by WMI, outside of its starter's job",
+        "inside" => "could not leave its starter's job",
+        other => other,
+    };
+    let job = match &*detached.job {
+        "none" => "it is in nobody's job",
+        "within" => "it is in somebody's job, which ends nobody, as far as can be seen",
+        "ends-with-it" => "it is in somebody's job, and ends with it",
+        other => other,
+    };
+    Some(format!("{way}; {job}"))
 }
 
 fn numbers(title: &str, numbers: &BTreeMap<String, u64>, printer: &Printer) -> Result<(), Error> {
@@ -243,5 +268,15 @@ mod tests {
         for (seconds, expected) in cases {
             assert_eq!(duration(seconds), expected);
         }
+    }
+
+    #[test]
+    fn a_job_is_said_and_a_session_of_its_own_is_not() {
+        let said = |way: &str, job: &str| apart(&Detached { way: way.to_owned(), job: job.to_owned() });
+        assert_eq!((said("session", "none"), said("foreground", "none")), (None, None));
+        let left = "left its starter's job; it is in nobody's job";
+        assert_eq!(said("breakaway", "none").as_deref(), Some(left));
+        let tethered = "run in the foreground; it is in somebody's job, and ends with it";
+        assert_eq!(said("foreground", "ends-with-it").as_deref(), Some(tethered));
     }
 }

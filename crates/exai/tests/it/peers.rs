@@ -1,5 +1,7 @@
 //! The official SDKs as judges: what a client sees through exai equals what it sees over direct stdio.
 
+#[cfg(windows)]
+mod jobs;
 mod launchers;
 mod seed;
 #[cfg(target_os = "linux")]

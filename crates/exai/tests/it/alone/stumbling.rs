@@ -132,6 +132,10 @@ fn an_error_at_any_step_is_told_and_leaves_nothing_that_is_in_the_way() {
             | "daemon.stopping"
             | "daemon.servers-gone"
             | "daemon.record-gone" => assert_eq!(code, Some(0), "{}: {said}", stumble.what),
+            "daemon.job" => {
+                assert_eq!(code, Some(1), "{}: {said}", stumble.what);
+                assert!(said.contains("whose job ends everything in it"), "{}: {said}", stumble.what);
+            }
             place => {
                 assert_eq!(code, Some(1), "{}: {said}", stumble.what);
                 assert!(said.contains(&format!("failpoint {place}")), "{}: {said}", stumble.what);
@@ -187,7 +191,8 @@ fn hanging_at_any_step_is_named_and_the_next_start_gets_through() {
                             // Its record is there, and says nothing.
                             || status["state"] == "wedged" && verdict.contains(&pid)
                     });
-                    named || stumble.place == "daemon.begun" && status["state"] == "stopped"
+                    let before = ["daemon.job", "daemon.begun"].contains(&stumble.place);
+                    named || before && status["state"] == "stopped"
                 });
                 assert_eq!(stumble.code(), Some(1), "{}", stumble.what);
                 assert!(stumble.said().contains("it hangs while"), "{}: {}", stumble.what, stumble.said());

@@ -1,0 +1,189 @@
+//! Starting the daemon from outside of this process's job: somebody who is not in it starts this program there, which
+//! comes to a pipe of ours, is told what to start, starts it, and hands the pipe on for the word that it is ready.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::os::windows::fs::OpenOptionsExt as _;
+use std::os::windows::io::{AsHandle as _, AsRawHandle as _, FromRawHandle as _};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use windows_sys::Win32::Foundation::{ERROR_BROKEN_PIPE, ERROR_PIPE_CONNECTED, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_FLAG_FIRST_PIPE_INSTANCE, PIPE_ACCESS_DUPLEX, SECURITY_IDENTIFICATION,
+};
+use windows_sys::Win32::System::Pipes::{
+    ConnectNamedPipe, CreateNamedPipeW, PIPE_READMODE_BYTE, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE,
+    PIPE_WAIT,
+};
+
+use super::detach::{Daemon, Pipe};
+use super::handle::{check, wide};
+use super::security::OwnerOnly;
+use super::{command_line, local, wmi};
+use crate::detach::{OUTSIDE_COMMAND, ReadyPipe, Started, Way};
+
+/// How long the helper may take to come, to be told, and to start the daemon.
+const HELPER: Duration = Duration::from_secs(10);
+/// A description of a daemon: its environment is at most 32 Ki characters.
+const LONGEST: u64 = 1024 * 1024;
+
+/// What the helper is told: one line of JSON.
+#[derive(Debug, Serialize, Deserialize)]
+struct Order {
+    exe: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    cwd: PathBuf,
+    log: PathBuf,
+}
+
+/// What the helper says before the daemon has the word: one line of JSON.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Started(u32),
+    Refused(String),
+}
+
+/// Starts it by WMI.
+pub(super) fn start(daemon: &Daemon<'_>) -> io::Result<Started> {
+    let order = Order {
+        exe: daemon.exe.to_owned(),
+        args: daemon.args.to_vec(),
+        env: daemon.env.to_vec(),
+        cwd: daemon.cwd.to_owned(),
+        log: daemon.log.to_owned(),
+    };
+    let mut order = serde_json::to_vec(&order)?;
+    order.push(b'\n');
+    let (name, served) = serve()?;
+    let mut pipe = Pipe::new(Helper { pipe: served, order: Some(order) })?;
+    let answer = wmi::start(line(daemon, &name)?, daemon.cwd).and_then(|_pid| first_line(&mut pipe));
+    if answer.is_err() {
+        // Whoever waits for the helper waits no longer. It may have come meanwhile.
+        let _ = OpenOptions::new().read(true).open(&name);
+    }
+    match serde_json::from_slice(&answer?)? {
+        Answer::Started(pid) => Ok(Started { pid, ready: ReadyPipe(pipe) }),
+        Answer::Refused(sentence) => Err(io::Error::other(sentence)),
+    }
+}
+
+/// The command line of the helper.
+fn line(daemon: &Daemon<'_>, pipe: &str) -> io::Result<String> {
+    let words = [OUTSIDE_COMMAND, pipe].map(OsString::from);
+    let (_, line) = command_line::of_program(daemon.exe, &words)?;
+    let line = String::from_utf16(line.strip_suffix(&[0]).unwrap_or(&line));
+    line.map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the path of this program is no text"))
+}
+
+/// A pipe of a name that nobody can guess, which only this account opens, once.
+fn serve() -> io::Result<(String, File)> {
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce).map_err(|error| io::Error::other(error.to_string()))?;
+    let name = format!("{}outside-{:032x}", local::PREFIX, u128::from_ne_bytes(nonce));
+    let (text, security) = (wide(&name)?, OwnerOnly::new("GA", "")?);
+    // SAFETY: the name ends with a zero, and the attributes are valid; both live as long as the call.
+    let raw = unsafe {
+        CreateNamedPipeW(
+            text.as_ptr(),
+            PIPE_ACCESS_DUPLEX | FILE_FLAG_FIRST_PIPE_INSTANCE,
+            PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
+            1,
+            4096,
+            4096,
+            0,
+            security.as_ptr(),
+        )
+    };
+    if raw == INVALID_HANDLE_VALUE {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the new handle is ours.
+    Ok((name, unsafe { File::from_raw_handle(raw) }))
+}
+
+/// The end of the pipe that a helper comes to.
+struct Helper {
+    pipe: File,
+    /// What it is to be told, until it was.
+    order: Option<Vec<u8>>,
+}
+
+impl Read for Helper {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(order) = self.order.take() {
+            // SAFETY: an open pipe that does not overlap.
+            match check(unsafe { ConnectNamedPipe(self.pipe.as_raw_handle(), std::ptr::null_mut()) }) {
+                Err(error) if error.raw_os_error() != Some(ERROR_PIPE_CONNECTED.cast_signed()) => {
+                    return Err(error);
+                }
+                Ok(()) | Err(_) => {}
+            }
+            if !local::client(self.pipe.as_raw_handle())?.same_user {
+                return Err(stranger());
+            }
+            self.pipe.write_all(&order)?;
+        }
+        match self.pipe.read(buffer) {
+            Err(error) if error.raw_os_error() == Some(ERROR_BROKEN_PIPE.cast_signed()) => Ok(0),
+            result => result,
+        }
+    }
+}
+
+fn stranger() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "the other end of the pipe is another account's")
+}
+
+/// What the helper says, and not what the daemon says behind it.
+fn first_line(pipe: &mut Pipe) -> io::Result<Vec<u8>> {
+    let (deadline, mut line) = (Instant::now() + HELPER, Vec::new());
+    loop {
+        let mut byte = [0];
+        match pipe.read_until(&mut byte, deadline) {
+            Ok(0) => return Err(io::Error::other("what it started ended without a word")),
+            Ok(_) if byte == *b"\n" => return Ok(line),
+            Ok(_) => line.extend(byte),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                return Err(io::Error::other("what it started did not come"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// In the helper.
+pub(crate) fn outside(name: &str) -> io::Result<()> {
+    let name = local::parse(name).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is no pipe of exai on this machine"))
+    })?;
+    let pipe =
+        OpenOptions::new().read(true).write(true).security_qos_flags(SECURITY_IDENTIFICATION).open(name)?;
+    // What it says is going to be executed.
+    if !local::server(pipe.as_raw_handle())?.same_user {
+        return Err(stranger());
+    }
+    let mut order = Vec::new();
+    BufReader::new((&pipe).take(LONGEST)).read_until(b'\n', &mut order)?;
+    let order: Order = serde_json::from_slice(&order)?;
+    let daemon =
+        Daemon { exe: &order.exe, args: &order.args, env: &order.env, cwd: &order.cwd, log: &order.log };
+    let say = |answer: &Answer| {
+        let mut text = serde_json::to_vec(answer)?;
+        text.push(b'\n');
+        (&pipe).write_all(&text)
+    };
+    match daemon.born(Way::Wmi, 0, pipe.as_handle()) {
+        Ok(Some(born)) => {
+            // Before it runs, and has words of its own.
+            say(&Answer::Started(born.pid))?;
+            born.run()
+        }
+        Ok(None) => say(&Answer::Refused("what it starts is in a job as well".to_owned())),
+        Err(error) => say(&Answer::Refused(error.to_string())),
+    }
+}

@@ -1,0 +1,120 @@
+//! The daemon outlives the program that starts it, whatever job that is in; or it is not started, and that is said.
+//!
+//! The program is Python, which puts itself into jobs and then calls exai, as terminals and MCP clients do.
+
+use std::process::{Command, Stdio};
+
+use exai_os::process::{self, Identity};
+use exai_test::program;
+use serde_json::Value;
+
+use crate::support::{Instance, text};
+
+/// Puts itself into a job for each argument before `--`, the outer first, and runs what comes after. `k`: the job ends
+/// everything in it when it is closed, which it is when this ends. `b`: it lets processes go that ask for it.
+const CLIENT: &str = "
+import ctypes, subprocess, sys
+from ctypes import wintypes
+kernel = ctypes.WinDLL('kernel32', use_last_error=True)
+kernel.CreateJobObjectW.restype = kernel.GetCurrentProcess.restype = wintypes.HANDLE
+kernel.SetInformationJobObject.argtypes = [wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD]
+kernel.AssignProcessToJobObject.argtypes = [wintypes.HANDLE, wintypes.HANDLE]
+class Limits(ctypes.Structure):
+    _fields_ = [('times', ctypes.c_int64 * 2), ('flags', wintypes.DWORD), ('rest', ctypes.c_size_t * 40)]
+SIZE = 144  # of JOBOBJECT_EXTENDED_LIMIT_INFORMATION
+at = sys.argv.index('--')
+jobs = []
+for switches in sys.argv[1:at]:
+    job = kernel.CreateJobObjectW(None, None)
+    limits = Limits(flags=0x2000 * ('k' in switches) | 0x800 * ('b' in switches))
+    assert kernel.SetInformationJobObject(job, 9, ctypes.byref(limits), SIZE), ctypes.get_last_error()
+    assert kernel.AssignProcessToJobObject(job, kernel.GetCurrentProcess()), ctypes.get_last_error()
+    jobs.append(job)
+sys.exit(subprocess.run(sys.argv[at + 1:], stdin=subprocess.DEVNULL).returncode)
+";
+
+/// `exai start` by a client in such jobs, which then ends: the exit code, and what was said.
+fn started_within(instance: &Instance, jobs: &[&str]) -> (Option<i32>, String) {
+    let mut client = Command::new("python");
+    client.args(["-c", CLIENT]).args(jobs).arg("--").arg(program("exai")).arg("start");
+    client.env("EXAI_HOME", instance.home()).stdin(Stdio::null());
+    if exai_os::build::under_wine() && jobs.first().is_some_and(|outer| *outer == "k") {
+        // Wine does not say whether a job ends its processes.
+        client.env("EXAI_FAILPOINTS", "daemon.job=error");
+    }
+    let output = client.output().expect("Python is on PATH");
+    (output.status.code(), text(&[output.stdout, output.stderr].concat()))
+}
+
+/// The daemon after its starter has ended, and how it got away.
+fn survivor(instance: &Instance) -> (Identity, Value) {
+    let status = instance.status();
+    let pid = status["daemon"]["pid"].as_u64().unwrap_or_else(|| panic!("no daemon: {status}")) as u32;
+    let identity = process::identify(pid).expect("the process table").expect("it lives");
+    (identity, status["daemon"]["detached"].clone())
+}
+
+#[test]
+fn a_daemon_leaves_a_job_that_lets_it_go() {
+    let instance = Instance::new("");
+    let (code, said) = started_within(&instance, &["kb"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (daemon, detached) = survivor(&instance);
+    assert_eq!((&detached["way"], &detached["job"]), (&"breakaway".into(), &"none".into()));
+    assert!(instance.ends(0, &["status"]).contains("apart    left its starter's job; it is in nobody's job"));
+    assert_eq!(survivor(&instance).0, daemon, "it is still the same");
+}
+
+#[test]
+fn a_daemon_whose_starter_is_in_no_job_has_none_to_leave() {
+    let instance = Instance::new("");
+    let (code, said) = started_within(&instance, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(survivor(&instance).1["way"], "alone");
+}
+
+/// What WMI starts is outside; under Wine it is not, and the daemon must not be started then.
+#[test]
+fn a_daemon_gets_out_of_a_job_that_keeps_its_processes_or_is_not_started() {
+    let instance = Instance::new("");
+    let (code, said) = started_within(&instance, &["k"]);
+    if exai_os::build::under_wine() {
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("would end with the program that starts it"), "{said}");
+        assert!(said.contains("the job does not let it go"), "{said}");
+        assert!(said.contains("what it starts is in a job as well"), "{said}");
+        assert!(said.contains("`exai start` in a terminal of its own"), "{said}");
+        instance.ends(3, &["status"]);
+    } else {
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(survivor(&instance).1["way"], "wmi");
+    }
+}
+
+/// The system calls it a success when a process has left the inner job only.
+#[test]
+fn a_job_around_the_job_is_seen() {
+    let instance = Instance::new("");
+    let (code, said) = started_within(&instance, &["k", "kb"]);
+    if exai_os::build::under_wine() {
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("would end with the program that started it"), "{said}");
+        instance.ends(3, &["status"]);
+    } else {
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(survivor(&instance).1["way"], "wmi");
+    }
+}
+
+#[test]
+fn a_job_that_keeps_its_processes_and_ends_nobody_does_no_harm() {
+    let instance = Instance::new("");
+    let (code, said) = started_within(&instance, &[""]);
+    assert_eq!(code, Some(0), "{said}");
+    let (_, detached) = survivor(&instance);
+    if exai_os::build::under_wine() {
+        assert_eq!((&detached["way"], &detached["job"]), (&"inside".into(), &"within".into()));
+    } else {
+        assert_eq!((&detached["way"], &detached["job"]), (&"wmi".into(), &"none".into()));
+    }
+}
