@@ -1,6 +1,6 @@
 //! The server inside: it tells agents what runs and why. An ordinary MCP server, but for having no process.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -96,11 +96,11 @@ fn tool(name: &str, title: &str, description: &str) -> serde_json::Value {
 fn doctor(facts: &Facts) -> serde_json::Value {
     let looked = exai_os::tree::own_program().and_then(|program| {
         let mut command = Command::new(program);
-        command.args(["doctor", "--json"]).stdin(Stdio::null()).stderr(Stdio::null());
+        command.args(["doctor", "--json"]);
         command.env(exai_config::environment::HOME.name, &facts.daemon.home);
         // It is no orphan of a server's tree.
         command.env(leftovers::MARK, leftovers::mark(&facts.daemon.instance, "doctor"));
-        command.output()
+        exai_os::process::output(&mut command)
     });
     let document = looked.map_err(|error| error.to_string()).and_then(|output| {
         serde_json::from_slice::<Doctor>(&output.stdout).map_err(|error| error.to_string())

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::time::Instant;
 
 use crate::sys;
@@ -132,6 +133,12 @@ pub fn command_line(pid: u32) -> io::Result<Vec<String>> {
 /// kernel's note ` (deleted)`.
 pub fn executable(pid: u32) -> io::Result<PathBuf> {
     sys::process::executable(pid)
+}
+
+/// Runs a program to its end, with nothing as its stdin, and returns what it said. On Windows it gets no window, and no
+/// handle that is meant for another program which starts at this moment.
+pub fn output(command: &mut Command) -> io::Result<Output> {
+    sys::process::output(command)
 }
 
 /// Ends the process with this identity and no other: a handle is opened first and the identity checked

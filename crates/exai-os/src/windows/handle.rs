@@ -1,9 +1,10 @@
 //! Strings, handles and waiting, in the words of the system.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::ffi::OsStrExt as _;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle as _, OwnedHandle};
+use std::path::{Component, Path, Prefix};
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{
@@ -20,6 +21,20 @@ pub(super) fn wide(text: impl AsRef<OsStr>) -> io::Result<Vec<u16>> {
     }
     units.push(0);
     Ok(units)
+}
+
+/// A path for functions that take no more than 260 characters unless they are told to.
+pub(super) fn wide_path(path: &Path) -> io::Result<Vec<u16>> {
+    /// What a directory's path may have, which must leave room for a name in it.
+    const SHORT: usize = 248;
+    let path = std::path::absolute(path)?;
+    let is_drive = matches!(path.components().next(), Some(Component::Prefix(of)) if matches!(of.kind(), Prefix::Disk(_)));
+    if path.as_os_str().len() < SHORT || !is_drive {
+        return wide(path);
+    }
+    let mut verbatim = OsString::from(r"\\?\");
+    verbatim.push(path);
+    wide(verbatim)
 }
 
 /// The units before the final zero.

@@ -14,7 +14,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Threading::PROCESS_QUERY_LIMITED_INFORMATION;
 
-use super::handle::{check, wide};
+use super::handle::{check, wide_path};
 use super::security::{User, is_ours};
 use crate::inspect::{Entry, EntryKind, Limits, ProgramFile, Space};
 
@@ -46,7 +46,7 @@ pub(crate) fn is_writable(directory: &Path) -> bool {
 }
 
 pub(crate) fn space(path: &Path) -> io::Result<Space> {
-    let name = wide(std::path::absolute(path)?)?;
+    let name = wide_path(path)?;
     let mut bytes = 0_u64;
     // SAFETY: the name ends with a zero; one place for a number, and two that are not wanted.
     check(unsafe {

@@ -12,7 +12,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
 
-use super::handle::{check, wide};
+use super::handle::{check, wide_path};
 use super::security::{OwnerOnly, is_ours};
 use crate::private::{DirChecked, DirError};
 
@@ -35,7 +35,7 @@ pub(crate) fn ensure_dir(path: &Path) -> Result<DirChecked, DirError> {
 
 fn create(path: &Path) -> io::Result<()> {
     let security = OwnerOnly::new("FA", "OICI")?;
-    let name = wide(std::path::absolute(path)?)?;
+    let name = wide_path(path)?;
     // SAFETY: the name ends with a zero, and the attributes live as long as the call.
     match check(unsafe { CreateDirectoryW(name.as_ptr(), security.as_ptr()) }) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()), // somebody was faster
@@ -66,7 +66,7 @@ fn check_dir(path: &Path, dir: &File) -> Result<(), DirError> {
 }
 
 pub(super) fn is_remote(path: &Path) -> io::Result<bool> {
-    let name = wide(std::path::absolute(path)?)?;
+    let name = wide_path(path)?;
     let mut volume = vec![0_u16; name.len().max(260) + 1];
     // SAFETY: the name ends with a zero, and the buffer has the length given.
     check(unsafe { GetVolumePathNameW(name.as_ptr(), volume.as_mut_ptr(), volume.len() as u32) })?;

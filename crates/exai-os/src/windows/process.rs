@@ -3,6 +3,7 @@ use std::io;
 use std::os::windows::ffi::OsStringExt as _;
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _, OwnedHandle};
 use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{
@@ -162,6 +163,11 @@ pub(crate) fn executable(pid: u32) -> io::Result<PathBuf> {
         QueryFullProcessImageNameW(process.as_raw_handle(), 0, buffer.as_mut_ptr(), &raw mut length)
     })?;
     Ok(OsString::from_wide(&buffer[..length as usize]).into())
+}
+
+pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    super::spawn::hidden(command)?.wait_with_output()
 }
 
 /// There is no request to end that every process understands: both ways end it.

@@ -4,14 +4,17 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::windows::io::{AsRawHandle as _, BorrowedHandle, OwnedHandle};
+use std::os::windows::process::CommandExt as _;
 use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use windows_sys::Win32::Foundation::{HANDLE, HANDLE_FLAG_INHERIT, SetHandleInformation};
 use windows_sys::Win32::System::Threading::{
-    CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT,
-    InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
-    PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION, ResumeThread, STARTF_USESTDHANDLES, STARTUPINFOEXW,
-    STARTUPINFOW, TerminateProcess, UpdateProcThreadAttribute,
+    CREATE_NO_WINDOW, CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList,
+    EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST,
+    PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION, ResumeThread,
+    STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW, TerminateProcess, UpdateProcThreadAttribute,
 };
 
 use super::command_line;
@@ -42,6 +45,44 @@ pub(super) struct Born {
     pub(super) pid: u32,
 }
 
+/// Held by whoever starts a program, so that none inherits what is meant for another: the flag is the handle's, and the
+/// standard library's children inherit every handle that has it.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// These handles can be inherited as long as this lives, and nobody else starts a program.
+struct Inheriting<'a> {
+    handles: &'a [HANDLE],
+    _starting: MutexGuard<'static, ()>,
+}
+
+impl<'a> Inheriting<'a> {
+    /// The handles stay open meanwhile.
+    fn begin(handles: &'a [HANDLE]) -> io::Result<Self> {
+        let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let inheriting = Inheriting { handles, _starting: starting };
+        for handle in handles {
+            // SAFETY: an open handle.
+            check(unsafe { SetHandleInformation(*handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) })?;
+        }
+        Ok(inheriting)
+    }
+}
+
+impl Drop for Inheriting<'_> {
+    fn drop(&mut self) {
+        for handle in self.handles {
+            // SAFETY: an open handle. What cannot be undone goes with the handle, which is closed soon.
+            unsafe { SetHandleInformation(*handle, HANDLE_FLAG_INHERIT, 0) };
+        }
+    }
+}
+
+/// Starts a program of the console without a window, and with no handle of anybody else's but its stdio.
+pub(super) fn hidden(command: &mut Command) -> io::Result<Child> {
+    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    command.creation_flags(CREATE_NO_WINDOW).spawn()
+}
+
 impl Born {
     /// Lets one that was started suspended run.
     pub(super) fn run(&self) -> io::Result<()> {
@@ -70,10 +111,7 @@ pub(super) fn start(program: &Program<'_>) -> io::Result<Born> {
     // The system refuses a list that names one twice.
     inherited.sort_unstable();
     inherited.dedup();
-    for handle in &inherited {
-        // SAFETY: an open handle, borrowed for as long as this function runs.
-        check(unsafe { SetHandleInformation(*handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) })?;
-    }
+    let inheriting = Inheriting::begin(&inherited)?;
     let jobs = program.job.map(|job| [job.as_raw_handle()]);
     let mut attributes = Attributes::new(2)?;
     attributes.set(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, &inherited)?;
@@ -109,10 +147,7 @@ pub(super) fn start(program: &Program<'_>) -> io::Result<Born> {
             &raw mut process,
         )
     });
-    for handle in &inherited {
-        // SAFETY: as above. Should it fail, the handle is inherited by another child as well.
-        unsafe { SetHandleInformation(*handle, HANDLE_FLAG_INHERIT, 0) };
-    }
+    drop(inheriting);
     result?;
     // SAFETY: both new handles are ours.
     let (thread, process_handle) = unsafe { (own(process.hThread)?, own(process.hProcess)?) };
