@@ -178,14 +178,14 @@ fn a_pid_that_another_process_has_now_is_seen_and_left_alone() {
     let instance = Instance::with_fixture(&[]);
     instance.ends(0, &["start"]);
     kill_daemon(&instance);
-    let mut decoy = Decoy(Command::new("sleep").arg("60").spawn().expect("sleep starts"));
+    let mut decoy = Decoy(exai_test::sleeper().spawn().expect("it starts"));
     let path = instance.home().join("daemon.json");
     let text = std::fs::read_to_string(&path).expect("a record");
     let mut record: Value = serde_json::from_str(&text).expect("a record");
     record["pid"] = json!(decoy.0.id());
     record["identity"]["pid"] = json!(decoy.0.id());
     std::fs::write(&path, record.to_string()).expect("it is written");
-    finds(&instance, "daemon-identity", "warn", &["another process now", "sleep"]);
+    finds(&instance, "daemon-identity", "warn", &["another process now", "fixture-server"]);
     record["identity"]["boot"] = json!("earlier");
     std::fs::write(&path, record.to_string()).expect("it is written");
     finds(&instance, "daemon-identity", "warn", &["before the machine was started anew"]);

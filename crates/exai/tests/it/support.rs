@@ -178,7 +178,6 @@ impl Client {
     }
 
     /// The next message on stdout, if one comes within this time.
-    #[cfg(target_os = "linux")]
     pub(crate) fn receive_within(&mut self, time: Duration) -> Option<Value> {
         let line = self.lines.recv_timeout(time).ok()?;
         Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} on stdout: {line}")))

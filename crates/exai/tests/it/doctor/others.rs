@@ -1,5 +1,6 @@
 //! Processes of others: servers of other programs, other daemons.
 
+use std::env::consts::EXE_SUFFIX;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -30,9 +31,9 @@ fn a_second_daemon_of_the_same_directory_is_a_problem_and_one_of_another_is_none
 fn servers_of_other_programs_are_shown_with_evidence_and_left_alone() {
     let instance = stopped();
     let name = format!("mcp-server-of-test-{}", std::process::id());
-    let program = instance.dir().join(&name);
-    std::fs::copy("/bin/sleep", &program).expect("a program");
-    let start = || Decoy(Command::new(&program).arg("60").spawn().expect("it starts"));
+    let program = instance.dir().join(format!("{name}{EXE_SUFFIX}"));
+    std::fs::copy(exai_test::program("fixture-server"), &program).expect("a program");
+    let start = || Decoy(exai_test::asleep(&program).spawn().expect("it starts"));
     let mut copies = [start(), start()];
     let pids = copies.each_ref().map(|copy| copy.0.id().to_string());
     let (document, _) = doctor(&instance);
