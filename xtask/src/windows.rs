@@ -130,7 +130,7 @@ impl Windows {
         }
         let config = LeftOut::read()?.config(&self.target)?;
         let mut nextest = self.nextest("run");
-        nextest.arg("--tool-config-file").arg(format!("exai:{}", config.display()));
+        nextest.arg("--config-file").arg(config);
         // For cargo, all of them is more than some.
         let chosen = |argument: &str| argument.starts_with("-p") || argument.starts_with("--package");
         let all = (!arguments.iter().any(|argument| chosen(argument))).then_some("--workspace");

@@ -12,6 +12,8 @@ use serde_json::Value;
 use crate::{Outcome, process, project};
 
 const LIST: &str = "xtask/windows/left-out.txt";
+const CONFIG: &str = ".config/nextest.toml";
+const PROFILE: &str = "[profile.windows]\n";
 
 /// The names of one system's tests, each behind the id of its binary: `exai::it alone::racing::many`.
 pub(super) type Names = BTreeSet<String>;
@@ -72,13 +74,19 @@ impl LeftOut {
         Ok(Self(lines))
     }
 
-    /// Writes what nextest leaves out by default, whatever other filter it is given, and returns the file.
+    /// Writes a configuration of nextest in which the profile leaves these out, whatever other filter it is given. (What
+    /// `--tool-config-file` says of default filters does not count.) Returns the file.
     pub(super) fn config(&self, folder: &Path) -> Result<PathBuf, String> {
+        let known = fs::read_to_string(project::root().join(CONFIG))
+            .map_err(|error| format!("cannot read {CONFIG}: {error}"))?;
         let filters: Vec<String> = self.0.iter().map(Line::filter).collect();
         let filter =
             if filters.is_empty() { "all()".to_owned() } else { format!("not ({})", filters.join(" | ")) };
-        let text = format!("[profile.default]\ndefault-filter = '''{filter}'''\n");
-        let file = folder.join("left-out.toml");
+        let text = known.replace(PROFILE, &format!("{PROFILE}default-filter = '''{filter}'''\n"));
+        if text == known {
+            return Err(format!("{CONFIG} has no profile for Windows"));
+        }
+        let file = folder.join("nextest.toml");
         fs::write(&file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
         Ok(file)
     }
