@@ -34,10 +34,6 @@ impl Stranger {
         Stranger { child, identity }
     }
 
-    fn sleep() -> Self {
-        Stranger::start(&mut sleeper())
-    }
-
     fn lives(&self) -> bool {
         identify(self.identity.pid).as_ref() == Some(&self.identity)
     }
