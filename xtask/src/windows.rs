@@ -1,18 +1,24 @@
 //! `cargo xtask windows`
 
+mod left_out;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::UNIX_EPOCH;
 
+use self::left_out::LeftOut;
 use crate::{Outcome, process, project, test};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask windows --check [--if-possible]
        cargo xtask windows --test [ARGUMENT...]
+       cargo xtask windows --names
 
   --check   runs clippy on the whole workspace, tests included, for x86_64-pc-windows-gnu
   --test    builds all of it and runs the tests under Wine 10; the arguments are those of `cargo nextest run`
+  --names   compares the names of the tests here with those on Windows: what is not there must be in
+            xtask/windows/left-out.txt, with its reason; --test without arguments begins with it
 
 The compiler, its std for Windows and the linker come from Debian 12 packages, and Wine from Debian 13's, with
 Windows' own Python, uv and node from PyPI. They are set up once, in two and another two minutes, in the folder
@@ -24,56 +30,112 @@ root, and without that folder, neither is possible.
 const TARGET: &str = "x86_64-pc-windows-gnu";
 const LINKER: &str = "x86_64-w64-mingw32-gcc";
 
+/// What is to be done.
+enum Task<'a> {
+    Check { if_possible: bool },
+    Names,
+    Test(&'a [&'a str]),
+}
+
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
-    let (if_possible, tests) = match arguments {
-        ["--check"] => (false, None),
-        ["--check", "--if-possible"] | ["--if-possible", "--check"] => (true, None),
-        ["--test", arguments @ ..] => (false, Some(arguments)),
-        _ => return Err("needs --check, which takes --if-possible, or --test".to_owned()),
+    let task = match arguments {
+        ["--check"] => Task::Check { if_possible: false },
+        ["--check", "--if-possible"] | ["--if-possible", "--check"] => Task::Check { if_possible: true },
+        ["--names"] => Task::Names,
+        ["--test", arguments @ ..] => Task::Test(arguments),
+        _ => return Err("needs --check, which takes --if-possible, or --test, or --names".to_owned()),
     };
     if let Some(missing) = missing() {
-        if if_possible {
+        if matches!(task, Task::Check { if_possible: true }) {
             println!("skipped: {missing}");
             return Ok(());
         }
         return Err(missing);
     }
-    let toolchain = toolchain()?;
-    if !is_ready(&toolchain) || tests.is_some() && !has_wine(&toolchain) {
-        println!("      setting up what Windows needs in {}", toolchain.display());
-        let mut setup = Command::new("bash");
-        setup.arg(project::root().join("xtask/windows/setup.sh")).arg(&toolchain);
-        process::run(setup.args(tests.map(|_| "--wine")))?;
+    let windows = Windows::set_up(!matches!(task, Task::Check { .. }))?;
+    match task {
+        Task::Check { .. } => windows.check(),
+        Task::Names => windows.names(),
+        Task::Test(arguments) => windows.test(arguments),
     }
-    let target = project::target().join("windows");
-    wipe_if_std_is_new(&toolchain, &target)?;
-    let bin = |name: &str| toolchain.join("bin").join(name);
-    let with_toolchain = |program: PathBuf| {
+}
+
+/// What builds for Windows, and runs it.
+struct Windows {
+    toolchain: PathBuf,
+    target: PathBuf,
+}
+
+impl Windows {
+    fn set_up(with_wine: bool) -> Result<Self, String> {
+        let toolchain = toolchain()?;
+        if !is_ready(&toolchain) || with_wine && !has_wine(&toolchain) {
+            println!("      setting up what Windows needs in {}", toolchain.display());
+            let mut setup = Command::new("bash");
+            setup.arg(project::root().join("xtask/windows/setup.sh")).arg(&toolchain);
+            process::run(setup.args(with_wine.then_some("--wine")))?;
+        }
+        let target = project::target().join("windows");
+        wipe_if_std_is_new(&toolchain, &target)?;
+        Ok(Self { toolchain, target })
+    }
+
+    fn bin(&self, name: &str) -> PathBuf {
+        self.toolchain.join("bin").join(name)
+    }
+
+    fn command(&self, program: PathBuf) -> Command {
         let mut command = Command::new(program);
         command
             .current_dir(project::root())
-            .env("CARGO", bin("cargo"))
-            .env("RUSTC", bin("rustc"))
-            .env("CARGO_TARGET_DIR", &target)
+            .env("CARGO", self.bin("cargo"))
+            .env("RUSTC", self.bin("rustc"))
+            .env("CARGO_TARGET_DIR", &self.target)
             // rustup's proxy set these for its own compiler.
             .env_remove("RUSTUP_TOOLCHAIN")
             .env_remove("RUSTC_WRAPPER");
         command
-    };
-    let Some(arguments) = tests else {
-        let mut clippy = with_toolchain(bin("cargo-clippy"));
+    }
+
+    fn check(&self) -> Outcome {
+        let mut clippy = self.command(self.bin("cargo-clippy"));
         clippy.args(["clippy", "--workspace", "--all-targets", "--target", TARGET, "--", "-D", "warnings"]);
-        return process::run(&mut clippy);
-    };
-    test::install_nextest()?;
-    // The tests start these programs.
-    let mut build = with_toolchain(bin("cargo"));
-    process::run(build.args(["build", "--workspace", "--bins", "--target", TARGET]))?;
-    let mut nextest = with_toolchain("cargo-nextest".into());
-    nextest.args(["nextest", "run", "--profile", "windows", "--target", TARGET]).args(arguments);
-    nextest.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", bin("wine"));
-    // Windows' Python under Wine dies of a stdin that it does not know.
-    process::run(nextest.stdin(Stdio::null()))
+        process::run(&mut clippy)
+    }
+
+    fn nextest(&self, what: &str) -> Command {
+        let mut nextest = self.command("cargo-nextest".into());
+        nextest.args(["nextest", what, "--profile", "windows", "--target", TARGET]);
+        nextest.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", self.bin("wine"));
+        // Windows' Python under Wine dies of a stdin that it does not know.
+        nextest.stdin(Stdio::null());
+        nextest
+    }
+
+    fn names(&self) -> Outcome {
+        test::install_nextest()?;
+        let here = left_out::names(project::cargo().args(["nextest", "list"]))?;
+        let there = left_out::names(&mut self.nextest("list"))?;
+        LeftOut::read()?.check(&here, &there)
+    }
+
+    fn test(&self, arguments: &[&str]) -> Outcome {
+        test::install_nextest()?;
+        // The tests start these programs.
+        let mut build = self.command(self.bin("cargo"));
+        process::run(build.args(["build", "--workspace", "--bins", "--target", TARGET]))?;
+        // Who asks for a few tests waits for them alone.
+        if arguments.is_empty() {
+            self.names()?;
+        }
+        let config = LeftOut::read()?.config(&self.target)?;
+        let mut nextest = self.nextest("run");
+        nextest.arg("--config-file").arg(config);
+        // For cargo, all of them is more than some.
+        let chosen = |argument: &str| argument.starts_with("-p") || argument.starts_with("--package");
+        let all = (!arguments.iter().any(|argument| chosen(argument))).then_some("--workspace");
+        process::run(nextest.args(all).args(arguments))
+    }
 }
 
 /// What stands in the way on this machine, in a sentence.

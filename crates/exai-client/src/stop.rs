@@ -135,19 +135,25 @@ fn end_nameless(door: &Door) -> Result<Ended, StopError> {
 
 /// Whether a process executes a program of our name: another that locks our file is not ours to end.
 fn is_exai(pid: u32) -> bool {
-    let theirs = process::executable(pid).ok();
-    let ours = process::executable(std::process::id()).ok();
-    let name = |path: &Option<PathBuf>| path.as_ref()?.file_name().map(std::ffi::OsStr::to_owned);
-    name(&theirs).is_some() && name(&theirs) == name(&ours)
+    let name = |pid| Some(process::executable(pid).ok()?.file_name()?.to_owned());
+    let theirs = name(pid);
+    theirs.is_some() && theirs == name(std::process::id())
+}
+
+/// The same where a running program is renamed to make room for another, to something that begins like it.
+fn may_be_exai(pid: u32) -> bool {
+    let stem = |pid| Some(process::executable(pid).ok()?.file_stem()?.to_string_lossy().into_owned());
+    stem(pid).zip(stem(std::process::id())).is_some_and(|(theirs, ours)| theirs.starts_with(&ours))
 }
 
 /// What a record claims is not enough to end a process that does not speak: where the system tells who holds
-/// the lock, it must be that one.
+/// the lock, it must be that one, and elsewhere at least a program of our name.
 fn prove(door: &Door, identity: &process::Identity) -> Result<(), StopError> {
-    match door.holder() {
-        Some(holder) if holder != identity.pid => Err(StopError::Unproven(identity.pid)),
-        Some(_) | None => Ok(()),
-    }
+    let proven = match door.holder() {
+        Some(holder) => holder == identity.pid,
+        None => may_be_exai(identity.pid),
+    };
+    if proven { Ok(()) } else { Err(StopError::Unproven(identity.pid)) }
 }
 
 fn reach(place: &'static str, pid: u32) -> Result<(), StopError> {

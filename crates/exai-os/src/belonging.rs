@@ -22,23 +22,22 @@ pub fn file_is_ours(path: &Path) -> io::Result<bool> {
     sys::belonging::file_is_ours(path)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, any(target_os = "linux", windows)))]
 mod tests {
-    use std::process::Command;
-
     use super::*;
 
     #[test]
     fn a_process_shows_where_it_came_from() {
         let me = std::process::id();
         assert!(process_is_ours(me).unwrap() && runs_our_program(me).unwrap());
-        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = exai_test::sleeper().spawn().unwrap();
         assert!(process_is_ours(child.id()).unwrap() && !runs_our_program(child.id()).unwrap());
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(process_is_ours(child.id()).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_link_is_not_what_it_points_to() {
         let dir = tempfile::tempdir().unwrap();

@@ -72,5 +72,5 @@ pub fn clock() -> io::Result<u64> {
     sys::evidence::clock()
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, any(target_os = "linux", windows)))]
 mod tests;

@@ -170,5 +170,5 @@ pub fn wait_gone(identity: &Identity, deadline: Instant) -> io::Result<bool> {
     sys::process::wait_gone(identity, deadline)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, any(target_os = "linux", windows)))]
 mod tests;

@@ -48,15 +48,20 @@ pub fn resolve(command: &str, cwd: &Path, vars: &[(OsString, OsString)]) -> Resu
         .ok_or_else(|| not_found(path, None))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
-    fn program(path: &Path, mode: u32) {
-        std::fs::write(path, "#!/bin/sh\n").unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    /// Makes a file that can be run: by its mode, or by the end of its name, with which it is returned.
+    fn program(path: &Path) -> PathBuf {
+        let path = path.with_extension(if cfg!(windows) { "cmd" } else { "" });
+        std::fs::write(&path, "#!/bin/sh\n").unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        path
     }
 
     #[test]
@@ -65,11 +70,11 @@ mod tests {
         let (first, second) = (dir.path().join("first"), dir.path().join("second"));
         std::fs::create_dir_all(first.join("tool")).unwrap();
         std::fs::create_dir(&second).unwrap();
-        program(&first.join("data"), 0o644);
-        program(&second.join("tool"), 0o755);
+        std::fs::write(first.join("data"), "#!/bin/sh\n").unwrap();
+        let tool = program(&second.join("tool"));
         let path = std::env::join_paths([&first, &second]).unwrap();
         let vars = [("PATH".into(), path.clone())];
-        assert_eq!(resolve("tool", dir.path(), &vars).unwrap(), second.join("tool"));
+        assert_eq!(resolve("tool", dir.path(), &vars).unwrap(), tool);
         let error = resolve("data", dir.path(), &vars).unwrap_err();
         assert_eq!(error.searched.as_deref(), path.to_str());
         assert!(error.to_string().starts_with("no program `data` on PATH ("), "{error}");
@@ -79,9 +84,10 @@ mod tests {
     #[test]
     fn a_separator_means_a_file_relative_to_the_directory() {
         let dir = tempfile::tempdir().unwrap();
-        program(&dir.path().join("tool"), 0o700);
-        assert_eq!(resolve("./tool", dir.path(), &[]).unwrap(), dir.path().join("./tool"));
+        let tool = program(&dir.path().join("./tool"));
+        assert_eq!(resolve("./tool", dir.path(), &[]).unwrap(), tool);
         assert!(resolve("./other", dir.path(), &[]).is_err());
-        assert_eq!(resolve("/bin/sh", dir.path(), &[]).unwrap(), Path::new("/bin/sh"));
+        let whole = std::env::current_exe().unwrap();
+        assert_eq!(resolve(whole.to_str().unwrap(), dir.path(), &[]).unwrap(), whole);
     }
 }

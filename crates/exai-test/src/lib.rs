@@ -9,5 +9,5 @@ pub mod proxy;
 mod random;
 
 pub use eventually::eventually;
-pub use programs::program;
+pub use programs::{asleep, program, sleeper};
 pub use random::{Random, scaled};

@@ -1,12 +1,15 @@
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
 
+#[cfg(unix)]
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
+#[cfg(unix)]
 #[test]
 fn creates_tightens_and_leaves_alone() {
     let dir = tempfile::tempdir().unwrap();
@@ -19,6 +22,7 @@ fn creates_tightens_and_leaves_alone() {
     assert_eq!(mode(&home), 0o700);
 }
 
+#[cfg(unix)]
 #[test]
 fn follows_a_link_only_to_a_directory_of_ours() {
     let dir = tempfile::tempdir().unwrap();
@@ -37,6 +41,7 @@ fn follows_a_link_only_to_a_directory_of_ours() {
     assert!(ensure_dir(&dangling).is_err());
 }
 
+#[cfg(unix)]
 #[test]
 fn never_takes_a_shared_directory_from_the_others() {
     let dir = tempfile::tempdir().unwrap();
@@ -62,6 +67,7 @@ fn writes_and_reads_back_with_a_bound() {
     write_atomic(&path, b"one").unwrap();
     write_atomic(&path, b"three").unwrap();
     assert_eq!(read(&path, 5).unwrap(), b"three");
+    #[cfg(unix)]
     assert_eq!(mode(&path), 0o600);
     assert_eq!(read(&path, 4).unwrap_err().kind(), io::ErrorKind::InvalidData);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays behind");
@@ -69,6 +75,7 @@ fn writes_and_reads_back_with_a_bound() {
     remove(&path).unwrap();
 }
 
+#[cfg(unix)]
 #[test]
 fn never_hangs_on_what_is_not_a_regular_file() {
     let dir = tempfile::tempdir().unwrap();

@@ -20,7 +20,7 @@ async fn a_crash_is_told_with_status_and_last_words() {
 
 #[tokio::test]
 async fn last_words_need_no_line_feed() {
-    let Some(mut bench) = Bench::shell("echo one >&2; printf 'fatal: two' >&2; exit 7") else { return };
+    let mut bench = Bench::shell("echo one >&2; printf 'fatal: two' >&2; exit 7");
     let (ended, _) = bench.end().await;
     assert_eq!((&*ended.reason, &*ended.stderr_tail), ("exited with status 7", "one\nfatal: two"));
 }
@@ -44,7 +44,7 @@ async fn a_crash_is_seen_though_a_child_holds_the_pipes() {
 
 #[tokio::test]
 async fn a_crash_ends_the_job_even_when_somebody_outside_the_group_holds_the_pipes() {
-    let Some(mut bench) = Bench::shell("setsid sleep 5 & echo started; exit 4") else { return };
+    let mut bench = Bench::shell("setsid sleep 5 & echo started; exit 4");
     let start = Instant::now();
     let (ended, lines) = bench.end().await;
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
@@ -53,7 +53,7 @@ async fn a_crash_ends_the_job_even_when_somebody_outside_the_group_holds_the_pip
 
 #[tokio::test]
 async fn everything_written_before_a_crash_is_read() {
-    let Some(mut bench) = Bench::shell("seq 200000; exit 5") else { return };
+    let mut bench = Bench::shell("seq 200000; exit 5");
     let (ended, lines) = bench.end().await;
     assert_eq!(ended.reason, "exited with status 5");
     assert_eq!((lines.len(), text(&lines[199_999])), (200_000, "200000"));
@@ -61,7 +61,7 @@ async fn everything_written_before_a_crash_is_read() {
 
 #[tokio::test]
 async fn a_server_that_closes_its_stdin_ends_at_the_next_message() {
-    let Some(mut bench) = Bench::shell("exec <&-; echo deaf; exec sleep 60") else { return };
+    let mut bench = Bench::shell("exec <&-; echo deaf; exec sleep 60");
     assert_eq!(bench.lines(1).await, ["deaf"]);
     bench.send("anybody?");
     let (ended, _) = bench.end().await;
@@ -72,7 +72,7 @@ async fn a_server_that_closes_its_stdin_ends_at_the_next_message() {
 
 #[tokio::test]
 async fn a_server_that_closes_its_stdout_ends() {
-    let Some(mut bench) = Bench::shell("exec >&-; exec sleep 60") else { return };
+    let mut bench = Bench::shell("exec >&-; exec sleep 60");
     let (ended, _) = bench.end().await;
     assert_eq!(ended.reason, "closed its stdout and was ended");
     nobody_lives(bench.job.root().pid);
@@ -82,8 +82,7 @@ async fn a_server_that_closes_its_stdout_ends() {
 #[tokio::test]
 async fn a_dead_servers_last_line_is_no_sign_of_life() {
     let script = "sleep 60 & echo last; exit 4";
-    let benches: Option<Vec<Bench>> = (0..8).map(|_| Bench::shell(script)).collect();
-    let Some(benches) = benches else { return };
+    let benches: Vec<Bench> = (0..8).map(|_| Bench::shell(script)).collect();
     // Blocks the one thread on purpose: all exits and all lines are there before any is looked at.
     exai_test::eventually("all are dead", Duration::from_secs(5), || {
         benches.iter().all(|bench| exai_os::process::identify(bench.job.root().pid).unwrap().is_none())
@@ -99,7 +98,7 @@ async fn a_dead_servers_last_line_is_no_sign_of_life() {
 /// The launcher is gone, the server speaks: it is kept until its own end.
 #[tokio::test]
 async fn a_launcher_may_exit_while_its_server_speaks() {
-    let Some(mut bench) = Bench::shell("exec 3<&0; cat <&3 & exit 0") else { return };
+    let mut bench = Bench::shell("exec 3<&0; cat <&3 & exit 0");
     let root = bench.job.root().pid;
     let mut gone_since = None;
     let mut tick = tokio::time::interval(Duration::from_millis(50));
@@ -126,7 +125,7 @@ async fn a_launcher_may_exit_while_its_server_speaks() {
 
 #[tokio::test]
 async fn a_launcher_that_exits_and_leaves_silence_is_a_crash() {
-    let Some(mut bench) = Bench::shell("exec 3<&0; cat <&3 & exit 0") else { return };
+    let mut bench = Bench::shell("exec 3<&0; cat <&3 & exit 0");
     let start = Instant::now();
     let (ended, _) = bench.end().await;
     assert_eq!(ended.reason, "exited with status 0");

@@ -33,9 +33,9 @@ impl Bench {
         Bench::start(exai_test::program("fixture-server"), switches).unwrap()
     }
 
-    /// A script of the shell. `None` where there is none (Windows).
-    pub(crate) fn shell(script: &str) -> Option<Self> {
-        Bench::start(PathBuf::from("/bin/sh"), &["-c", script]).ok()
+    /// A script of the shell.
+    pub(crate) fn shell(script: &str) -> Self {
+        Bench::start(PathBuf::from("/bin/sh"), &["-c", script]).unwrap()
     }
 
     pub(crate) fn start(program: PathBuf, args: &[&str]) -> io::Result<Self> {
@@ -43,9 +43,9 @@ impl Bench {
     }
 
     /// The same for a job that is not spoken to over its stdio.
-    pub(crate) fn silent_shell(script: &str) -> Option<Self> {
+    pub(crate) fn silent_shell(script: &str) -> Self {
         let shell = PathBuf::from("/bin/sh");
-        Bench::speaking(Speech::Elsewhere, Reach::Descendants, shell, &["-c", script]).ok()
+        Bench::speaking(Speech::Elsewhere, Reach::Descendants, shell, &["-c", script]).unwrap()
     }
 
     pub(crate) fn reaching(reach: Reach, program: PathBuf, args: &[&str]) -> io::Result<Self> {

@@ -1,6 +1,6 @@
 //! One daemon, however it is started, and whatever happens while it starts, serves and ends.
 //!
-//! These run on Linux: what there is, is read from /proc, and signals are sent by `kill`.
+//! What there is, is known by the environment of each process. Signals are sent by `kill`, where there is one.
 
 mod files;
 mod forged;
@@ -9,6 +9,7 @@ mod racing;
 mod shortage;
 mod stumbling;
 
+use std::env::consts::EXE_SUFFIX;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -23,10 +24,11 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The living processes that work for this state directory, servers too, each with its name.
 fn everything(instance: &Instance) -> Vec<(u32, String)> {
-    let ours = format!("EXAI_HOME={}", instance.home().display());
+    let home = instance.home();
     let ours = |pid: u32| {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == ours.as_bytes())
+        // Others' cannot be read, and some end meanwhile.
+        let theirs = exai_os::evidence::environment_variable(pid, "EXAI_HOME").ok().flatten();
+        theirs.as_deref() == home.to_str()
     };
     let living = process::snapshot().expect("the process list").into_iter().filter(|found| !found.zombie);
     living.filter(|found| ours(found.pid)).map(|found| (found.pid, found.name)).collect()
@@ -34,7 +36,8 @@ fn everything(instance: &Instance) -> Vec<(u32, String)> {
 
 /// Those of them that are exai, each with its command line.
 fn processes(instance: &Instance) -> Vec<(u32, String)> {
-    let exai = everything(instance).into_iter().filter(|(_, name)| name == "exai");
+    let exai =
+        everything(instance).into_iter().filter(|(_, name)| name.strip_suffix(EXE_SUFFIX) == Some("exai"));
     exai.map(|(pid, _)| (pid, process::command_line(pid).unwrap_or_default().join(" "))).collect()
 }
 

@@ -1,12 +1,12 @@
 //! What a dead daemon left behind: shown, ended on demand, and swept by the next daemon.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant, SystemTime};
 
 use exai_os::process::{Identity, Kill, identify, kill_verified};
 use exai_supervisor::record::{self, Containment, Place, Recorded, SCHEMA, TreeRecord};
-use exai_test::eventually;
+use exai_test::{eventually, sleeper};
 use serde_json::{Value, json};
 
 use crate::support::{Instance, LIMIT, text};
@@ -19,12 +19,11 @@ struct Sleeper {
 
 impl Sleeper {
     fn start(mark: Option<&str>) -> Self {
-        let mut command = Command::new("sleep");
-        command.arg("60").stdin(Stdio::null()).stdout(Stdio::null());
+        let mut command = sleeper();
         if let Some(mark) = mark {
             command.env("EXAI_OWNER", mark);
         }
-        let child = command.spawn().expect("sleep starts");
+        let child = command.spawn().expect("it starts");
         let identity = identify(child.id()).expect("the process table").expect("it lives");
         Sleeper { child, identity }
     }
@@ -75,7 +74,7 @@ impl Scene {
             pid: identity.pid,
             identity: identity.clone(),
             place,
-            name: "sleep".to_owned(),
+            name: "fixture-server".to_owned(),
         };
         let another = Identity { start: reused.identity.start + 1, ..reused.identity.clone() };
         let record = |number: u32, processes| TreeRecord {
@@ -125,6 +124,8 @@ fn a_dry_run_changes_nothing_and_apply_ends_what_is_proven() {
     std::fs::write(&stale[1], "half").expect("a file");
     let old = std::fs::File::options().write(true).open(&stale[1]).expect("the file");
     old.set_modified(SystemTime::now() - Duration::from_secs(100)).expect("its time is set");
+    // Windows keeps the name of a file that is open.
+    drop(old);
     let person = home.join("notes.tmp");
     std::fs::write(&person, "a person's").expect("a file");
 
@@ -216,25 +217,30 @@ fn a_running_or_wedged_daemon_is_not_touched_and_a_killed_ones_socket_goes() {
     let pid = status["daemon"]["pid"].as_u64().expect("a pid") as u32;
     let daemon = identify(pid).expect("the process table").expect("the daemon lives");
 
-    let signal = |name: &str| {
-        let done = Command::new("kill").args([name, &pid.to_string()]).status();
-        assert!(done.is_ok_and(|status| status.success()));
-    };
-    signal("-STOP");
-    let start = Instant::now();
-    let output = instance.exai(&["cleanup", "--apply"]);
-    let took = start.elapsed();
-    signal("-CONT");
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
-    assert!(text(&output.stderr).contains("exai restart"), "{}", text(&output.stderr));
-    assert!(took < Duration::from_secs(4), "{took:?}");
-    assert_eq!(instance.status()["daemon"]["pid"], pid);
+    // Windows freezes nobody.
+    if !cfg!(windows) {
+        let signal = |name: &str| {
+            let done = Command::new("kill").args([name, &pid.to_string()]).status();
+            assert!(done.is_ok_and(|status| status.success()));
+        };
+        signal("-STOP");
+        let start = Instant::now();
+        let output = instance.exai(&["cleanup", "--apply"]);
+        let took = start.elapsed();
+        signal("-CONT");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+        assert!(text(&output.stderr).contains("exai restart"), "{}", text(&output.stderr));
+        assert!(took < Duration::from_secs(4), "{took:?}");
+        assert_eq!(instance.status()["daemon"]["pid"], pid);
+    }
 
     kill_verified(&daemon, Kill::Force).expect("it can be killed");
     assert!(exai_os::process::wait_gone(&daemon, Instant::now() + LIMIT).expect("a wait"));
     let record = instance.home().join("daemon.json");
     let sockets = || exai_os::local::Endpoint::sockets(&instance.home()).expect("a look").len();
-    assert!(record.exists() && sockets() == 1);
+    // A pipe of Windows ends with its daemon.
+    let left = usize::from(!cfg!(windows));
+    assert!(record.exists() && sockets() == left);
     eventually("the daemon's servers and their guards are gone", LIMIT, || {
         let document = instance.exai(&["cleanup", "--json"]);
         !text(&document.stdout).contains("\"process\"")

@@ -1,5 +1,4 @@
 //! L06: JSON that is made to be expensive, from clients and from servers: bounded memory, and nobody else is hurt.
-#![cfg(target_os = "linux")]
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use exai_os::process;
 use exai_test::scaled;
 use serde_json::{Value, json};
 
@@ -71,9 +71,8 @@ impl Drop for Stop<'_> {
 }
 
 fn memory(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a figure");
-    line.split_whitespace().nth(1).and_then(|text| text.parse::<u64>().ok()).expect("a number") * 1024
+    let all = process::snapshot().expect("the process table");
+    all.iter().find(|one| one.pid == pid).expect("it lives").rss_bytes
 }
 
 /// Does `work` while somebody else is served. The peak of memory, and the longest call of somebody else.
@@ -134,16 +133,7 @@ fn expensive_messages_of_clients_are_passed_on_or_refused_within_bounds() {
 
 /// A server that answers each call with the file that the tool's name names.
 fn answering(dir: &Path) -> String {
-    let script = r#"while read -r line; do
-id=${line#*\"id\":}; id=${id%%[,\}]*}
-case $line in
-*'"initialize"'*) echo '{"jsonrpc":"2.0","id":'$id',"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"h","version":"1"}}}';;
-*'"tools/call"'*) name=${line#*\"name\":\"}; printf '{"jsonrpc":"2.0","id":%s,"result":' $id; cat "DIR/${name%%\"*}"; echo '}';;
-*'"ping"'*) echo '{"jsonrpc":"2.0","id":'$id',"result":{}}';;
-esac
-done"#;
-    let script = script.replace("DIR", &dir.display().to_string());
-    format!("[servers.hostile]\ncommand = \"sh\"\nargs = {}\ncall_timeout = \"2s\"\n", json!(["-c", script]))
+    fixture("hostile", &["--answers", dir.to_str().expect("a path")]) + "call_timeout = \"2s\"\n"
 }
 
 #[test]

@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use exai_test::{eventually, program};
 use serde_json::{Value, json};
 
-use crate::support::{Client, Instance, LIMIT};
+use crate::support::{self, Client, Instance, LIMIT};
+
+/// What `sleep 600` is to a batch file.
+const SLEEP: &str = "FIXTURE --sleep";
 
 /// A port that nobody has now.
 fn free_port() -> u16 {
@@ -17,14 +20,14 @@ fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-/// The fixture on this port, behind `sh -c` with this text, in which `FIX` stands for it.
-fn behind_a_shell(port: u16, script: &str, more: &str) -> String {
-    let fixture = program("fixture-server");
-    let script = script.replace("FIX", &format!("'{}' --http {port}", fixture.display()));
-    format!(
-        "[servers.fix]\ncommand = \"sh\"\nargs = [\"-c\", {}]\nurl = \"http://127.0.0.1:{port}/mcp\"\n{more}\n",
-        json!(script)
-    )
+/// An instance with the fixture on this port, behind a shell with one of these texts, in which `LISTEN` stands for it.
+fn behind_a_shell(port: u16, script: &str, batch: &str, more: &str) -> Instance {
+    let instance = Instance::new("");
+    let fix = format!("FIXTURE --http {port}");
+    let [script, batch] = [script, batch].map(|text| text.replace("LISTEN", &fix));
+    let shell = support::behind_a_shell(instance.dir(), &script, &batch);
+    instance.configure(&format!("[servers.fix]\n{shell}url = \"http://127.0.0.1:{port}/mcp\"\n{more}\n"));
+    instance
 }
 
 /// The fixture itself, with these switches.
@@ -93,7 +96,7 @@ fn assert_untouched(stranger: &TcpListener) {
 #[test]
 fn a_server_behind_a_shell_serves_two_clients_in_one_session_and_stop_leaves_nothing() {
     let port = free_port();
-    let instance = Instance::new(&behind_a_shell(port, "FIX; exit", ""));
+    let instance = behind_a_shell(port, "LISTEN; exit", "LISTEN", "");
     let mut clients = [instance.client("fix"), instance.client("fix")];
     let pids = clients.each_mut().map(|client| client.call("pid", &json!({})));
     assert_eq!(pids[0], pids[1]);
@@ -103,7 +106,8 @@ fn a_server_behind_a_shell_serves_two_clients_in_one_session_and_stop_leaves_not
     assert!(evidence.contains(&format!("owns the LISTEN socket 127.0.0.1:{port}")), "{evidence}");
     assert!(evidence.contains("answered initialize") && !evidence.contains("presumed"), "{evidence}");
     let rows = rows(&instance);
-    assert!(rows.iter().any(|row| row["role"] == "launcher" && row["kind"] == "shell"), "{rows:#?}");
+    let shell = if cfg!(windows) { "cmd" } else { "shell" };
+    assert!(rows.iter().any(|row| row["role"] == "launcher" && row["kind"] == shell), "{rows:#?}");
     let status = instance.status();
     let servers = status["servers"].as_array().expect("servers");
     let fix = servers.iter().find(|server| server["name"] == "fix").expect("fix");
@@ -127,7 +131,8 @@ fn a_server_behind_a_shell_serves_two_clients_in_one_session_and_stop_leaves_not
 #[test]
 fn a_grandchild_that_listens_is_the_server() {
     let port = free_port();
-    let instance = Instance::new(&behind_a_shell(port, "FIX --http-child --http-sse; exit", ""));
+    let instance =
+        behind_a_shell(port, "LISTEN --http-child --http-sse; exit", "LISTEN --http-child --http-sse", "");
     let mut client = instance.client("fix");
     let pid = client.call("pid", &json!({}));
     let row = server_row(&instance);
@@ -140,7 +145,7 @@ fn a_grandchild_that_listens_is_the_server() {
 #[test]
 fn a_launcher_that_has_done_its_work_leaves_a_server_that_serves() {
     let port = free_port();
-    let instance = Instance::new(&behind_a_shell(port, "FIX >/dev/null 2>&1 &", ""));
+    let instance = behind_a_shell(port, "LISTEN >/dev/null 2>&1 &", "start \"\" /b LISTEN >nul 2>&1", "");
     let mut client = instance.client("fix");
     let pid = client.call("pid", &json!({}));
     // Long enough for the launcher's end to be seen.
@@ -202,7 +207,7 @@ fn nothing_is_sent_to_a_stranger_that_takes_the_port_of_a_server_that_died() {
 fn a_server_that_lost_its_port_to_a_stranger_is_ended_though_its_tree_lives() {
     let port = free_port();
     // The shell is the root and lives on.
-    let instance = Instance::new(&behind_a_shell(port, "FIX & wait; sleep 600", ""));
+    let instance = behind_a_shell(port, "LISTEN & wait; sleep 600", &format!("LISTEN\n{SLEEP}"), "");
     let mut client = instance.client("fix");
     let pid: u32 = client.call("pid", &json!({})).parse().expect("a pid");
     let tree = rows(&instance);
@@ -227,8 +232,12 @@ fn a_server_that_lost_its_port_to_a_stranger_is_ended_though_its_tree_lives() {
 #[test]
 fn a_server_that_never_listens_fails_in_words_within_its_start_timeout() {
     let port = free_port();
-    let instance =
-        Instance::new(&behind_a_shell(port, "echo on stdout; sleep 600", "start_timeout = \"2s\""));
+    let instance = behind_a_shell(
+        port,
+        "echo on stdout; sleep 600",
+        &format!("echo on stdout\n{SLEEP}"),
+        "start_timeout = \"2s\"",
+    );
     let mut client = instance.shim(&["--server", "fix"]);
     let begun = Instant::now();
     let answer = client.initialize(&json!({}));
@@ -455,7 +464,7 @@ fn redirects_are_followed_within_the_server_and_nowhere_else() {
 #[test]
 fn a_daemon_that_is_killed_leaves_nobody_on_the_port_and_the_next_call_is_answered() {
     let port = free_port();
-    let instance = Instance::new(&behind_a_shell(port, "FIX --http-child; exit", ""));
+    let instance = behind_a_shell(port, "LISTEN --http-child; exit", "LISTEN --http-child", "");
     let mut client = instance.client("fix");
     let first = client.call("pid", &json!({}));
     let tree = rows(&instance);

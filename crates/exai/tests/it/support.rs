@@ -125,6 +125,21 @@ pub(crate) fn fixture(name: &str, switches: &[&str]) -> String {
     format!("[servers.{name}]\ncommand = {}\nargs = {}\n", json!(command), json!(switches))
 }
 
+/// The command and the arguments of a server that is started by a shell, which does what `script` says. On Windows that
+/// is the one of batch files, as most launchers there are, and `batch` says the same to it. `FIXTURE` stands for the path
+/// of the fixture server.
+pub(crate) fn behind_a_shell(dir: &Path, script: &str, batch: &str) -> String {
+    let fixture = program("fixture-server").display().to_string();
+    if !cfg!(windows) {
+        let script = script.replace("FIXTURE", &format!("'{fixture}'"));
+        return format!("command = \"sh\"\nargs = {}\n", json!(["-c", script]));
+    }
+    let file = dir.join("launcher.cmd");
+    let batch = batch.replace("FIXTURE", &format!("\"{fixture}\"")).replace('\n', "\r\n");
+    std::fs::write(&file, format!("@echo off\r\n{batch}\r\n")).expect("a batch file");
+    format!("command = {}\n", json!(file))
+}
+
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -178,7 +193,6 @@ impl Client {
     }
 
     /// The next message on stdout, if one comes within this time.
-    #[cfg(target_os = "linux")]
     pub(crate) fn receive_within(&mut self, time: Duration) -> Option<Value> {
         let line = self.lines.recv_timeout(time).ok()?;
         Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} on stdout: {line}")))

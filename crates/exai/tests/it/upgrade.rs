@@ -1,5 +1,4 @@
 //! Two builds of exai on one machine: who replaces whose daemon, and when.
-#![cfg(target_os = "linux")]
 
 mod churn;
 

@@ -104,7 +104,6 @@ impl Party {
     }
 
     /// Sends a request as it is written.
-    #[cfg(target_os = "linux")]
     pub(crate) fn send_text(&mut self, request: &str) {
         self.write(request, true);
     }

@@ -12,8 +12,8 @@ use super::scene::{Scene, Sleeper, about, assert_ended, assert_left, lives, reco
 
 #[test]
 fn a_recorded_process_and_its_children_are_ended_and_the_record_goes() {
-    let Some(scene) = Scene::new() else { return };
-    let root = Sleeper::shell("sleep 60 & sleep 60 & trap '' TERM; wait; wait; sleep 60", None).expect("sh");
+    let scene = Scene::new();
+    let root = Sleeper::with_children(2, "sleep 60 & sleep 60 & trap '' TERM; wait; wait; sleep 60");
     let children = root.children(2);
     let file = scene.write(&scene.record("everything#1", vec![recorded(&root.identity, Place::Root)]));
     let found = scene.find();
@@ -32,7 +32,7 @@ fn a_recorded_process_and_its_children_are_ended_and_the_record_goes() {
 
 #[test]
 fn a_tree_that_grows_while_it_is_ended_ends() {
-    let Some(scene) = Scene::new() else { return };
+    let scene = Scene::new();
     let script = "trap '' TERM; while :; do (sleep 60 & sleep 60) & sleep 0.005; done";
     let record = scene.record("everything#1", Vec::new());
     let root = Sleeper::branded(script, &record, &scene.mark(1)).expect("bash");
@@ -50,7 +50,7 @@ fn a_tree_that_grows_while_it_is_ended_ends() {
 
 #[test]
 fn who_has_the_brand_is_ours_whatever_it_has_left_and_who_only_names_the_tree_is_told() {
-    let Some(scene) = Scene::new() else { return };
+    let scene = Scene::new();
     let mark = scene.mark(1);
     let record = scene.record("everything#1", Vec::new());
     // A member, one that has left everything, and one that has taken the brand from itself.
@@ -64,7 +64,7 @@ fn who_has_the_brand_is_ours_whatever_it_has_left_and_who_only_names_the_tree_is
     });
     let ours: Vec<bool> = children.iter().map(brand).collect();
     root.end();
-    let copied = Sleeper::start("sleep", &["60"], Some(&mark)).expect("sleep");
+    let copied = Sleeper::marked(Some(&mark));
     let file = scene.write(&record);
     let (found, _) = scene.end();
     for (child, ours) in children.iter().zip(ours) {
@@ -86,7 +86,7 @@ fn who_has_the_brand_is_ours_whatever_it_has_left_and_who_only_names_the_tree_is
 
 #[test]
 fn with_group_containment_what_left_the_group_stays() {
-    let Some(scene) = Scene::new() else { return };
+    let scene = Scene::new();
     let mark = scene.mark(1);
     let root = Sleeper::shell("sleep 60 & setsid sleep 60 & wait", Some(&mark)).expect("sh");
     let children = root.children(2);
@@ -120,7 +120,7 @@ fn guard(scene: &Scene, program: &str, nonce: &str, id: &str, script: &str) -> S
 
 #[test]
 fn a_guard_at_work_is_left_to_it_and_one_that_hangs_is_ended_last() {
-    let Some(scene) = Scene::new() else { return };
+    let scene = Scene::new();
     let id = "everything#1";
     let quick = guard(&scene, "exai", &scene.nonce, id, "sleep 0.3");
     let other_program = guard(&scene, "other", &scene.nonce, id, "sleep 60; :");
@@ -148,8 +148,8 @@ fn a_guard_at_work_is_left_to_it_and_one_that_hangs_is_ended_last() {
 
 #[test]
 fn the_living_are_none_of_our_business() {
-    let Some(scene) = Scene::new() else { return };
-    let server = Sleeper::sleep().expect("sleep");
+    let scene = Scene::new();
+    let server = Sleeper::sleep();
     let mut record = scene.record("everything#1", vec![recorded(&server.identity, Place::Root)]);
     let living = |instance: &str| Living { instance: instance.to_owned(), pid: std::process::id() };
     scene.write(&record);
@@ -166,8 +166,8 @@ fn the_living_are_none_of_our_business() {
 
 #[test]
 fn a_daemon_that_was_started_within_a_tree_is_spared() {
-    let Some(scene) = Scene::new() else { return };
-    let root = Sleeper::shell("sleep 60 & wait", None).expect("sh");
+    let scene = Scene::new();
+    let root = Sleeper::with_children(1, "sleep 60 & wait");
     let daemon = root.children(1).remove(0);
     scene.write(&scene.record("everything#1", vec![recorded(&root.identity, Place::Root)]));
     let living = Living { instance: "another".to_owned(), pid: daemon.pid };
@@ -180,8 +180,8 @@ fn a_daemon_that_was_started_within_a_tree_is_spared() {
 
 #[test]
 fn a_record_of_an_earlier_boot_is_only_a_file() {
-    let Some(scene) = Scene::new() else { return };
-    let server = Sleeper::start("sleep", &["60"], Some(&scene.mark(1))).expect("sleep");
+    let scene = Scene::new();
+    let server = Sleeper::marked(Some(&scene.mark(1)));
     let mut record = scene.record("everything#1", vec![recorded(&server.identity, Place::Root)]);
     record.daemon.boot = "another".to_owned();
     let file = scene.write(&record);
@@ -193,7 +193,7 @@ fn a_record_of_an_earlier_boot_is_only_a_file() {
 
 #[test]
 fn an_empty_directory_costs_next_to_nothing() {
-    let Some(scene) = Scene::new() else { return };
+    let scene = Scene::new();
     let start = std::time::Instant::now();
     for _ in 0..100 {
         assert!(scene.end().0.is_empty());
@@ -204,7 +204,7 @@ fn an_empty_directory_costs_next_to_nothing() {
 
 #[test]
 fn another_accounts_process_is_left_alone() {
-    let Some(scene) = Scene::new() else { return };
+    let scene = Scene::new();
     // Only root can make one.
     let Some(other) = Sleeper::start("setpriv", &["--reuid=65534", "--clear-groups", "sleep", "60"], None)
     else {

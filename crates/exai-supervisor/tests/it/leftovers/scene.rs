@@ -1,5 +1,6 @@
 //! A directory of records, and the processes they name.
 
+use std::env::consts::EXE_SUFFIX;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,10 +17,14 @@ pub(crate) struct Sleeper {
 }
 
 impl Sleeper {
-    /// `None` where there is no such program (Windows).
+    /// `None` where there is no such program.
     pub(crate) fn start(program: impl AsRef<Path>, args: &[&str], mark: Option<&str>) -> Option<Sleeper> {
         let mut command = Command::new(program.as_ref());
         command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Sleeper::spawn(command, mark)
+    }
+
+    fn spawn(mut command: Command, mark: Option<&str>) -> Option<Sleeper> {
         if let Some(mark) = mark {
             command.env("EXAI_OWNER", mark);
         }
@@ -28,8 +33,29 @@ impl Sleeper {
         Some(Sleeper { child, identity })
     }
 
-    pub(crate) fn sleep() -> Option<Sleeper> {
-        Sleeper::start("sleep", &["60"], None)
+    pub(crate) fn sleep() -> Sleeper {
+        Sleeper::marked(None)
+    }
+
+    pub(crate) fn marked(mark: Option<&str>) -> Sleeper {
+        Sleeper::spawn(exai_test::sleeper(), mark).expect("the fixture starts")
+    }
+
+    /// The same under another name.
+    pub(crate) fn named(dir: &Path, name: &str, mark: Option<&str>) -> Sleeper {
+        let program = dir.join(format!("{name}{EXE_SUFFIX}"));
+        std::fs::copy(exai_test::program("fixture-server"), &program).expect("a copy of the fixture");
+        Sleeper::spawn(exai_test::asleep(program), mark).expect("the copy starts")
+    }
+
+    /// One with so many children, which are sleepers as well: those of this script, or where there is no shell, the
+    /// fixture's.
+    pub(crate) fn with_children(number: usize, script: &str) -> Sleeper {
+        if cfg!(windows) {
+            let switches = ["--children", &number.to_string(), "--ignore-stdin-eof"];
+            return Sleeper::start(exai_test::program("fixture-server"), &switches, None).expect("it starts");
+        }
+        Sleeper::shell(script, None).expect("sh")
     }
 
     pub(crate) fn shell(script: &str, mark: Option<&str>) -> Option<Sleeper> {
@@ -68,7 +94,7 @@ impl Sleeper {
         exai_test::eventually("the children are there", Duration::from_secs(5), || {
             let all = snapshot().expect("the process table");
             let children =
-                all.iter().filter(|row| row.ppid == self.pid() && !row.zombie && row.name == "sleep");
+                all.iter().filter(|row| row.ppid == self.pid() && !row.zombie && is_sleeper(&row.name));
             found = children.filter_map(|row| identify(row.pid).ok().flatten()).collect();
             found.len() == number
         });
@@ -89,6 +115,10 @@ impl Drop for Sleeper {
     }
 }
 
+fn is_sleeper(name: &str) -> bool {
+    name == "sleep" || name.strip_suffix(EXE_SUFFIX) == Some("fixture-server")
+}
+
 pub(crate) fn lives(identity: &Identity) -> bool {
     identify(identity.pid).expect("the process table").as_ref() == Some(identity)
 }
@@ -106,15 +136,14 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// `None` where there is no `sleep` (Windows).
-    pub(crate) fn new() -> Option<Scene> {
+    pub(crate) fn new() -> Scene {
         // It starts before everything it is said to have started.
-        let mut daemon = Sleeper::sleep()?;
+        let mut daemon = Sleeper::sleep();
         daemon.end();
         let dir = tempfile::tempdir().expect("a temporary directory");
         std::fs::create_dir(dir.path().join("servers")).expect("a directory");
         let nonce = format!("{:08x}{:08x}", daemon.pid(), daemon.identity.start & 0xFFFF_FFFF);
-        Some(Scene { dir, daemon: daemon.identity.clone(), nonce })
+        Scene { dir, daemon: daemon.identity.clone(), nonce }
     }
 
     pub(crate) fn servers(&self) -> PathBuf {

@@ -1,5 +1,6 @@
 //! What the switches do before the first and after the last message.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
@@ -18,6 +19,9 @@ pub(crate) fn at_start(options: &Options) -> Option<ExitCode> {
     if options.sleep {
         thread::sleep(LONGEST_LIFE);
         return Some(ExitCode::SUCCESS);
+    }
+    if let Some(file) = &options.note_start {
+        note(file);
     }
     // A test that stopped listening is no reason to fail, so results of writes are ignored here.
     if options.stderr_noise {
@@ -41,6 +45,11 @@ pub(crate) fn at_start(options: &Options) -> Option<ExitCode> {
     thread::sleep(Duration::from_millis(options.slow_start));
     flood(options.no_newline);
     None
+}
+
+fn note(file: &str) {
+    let mut file = File::options().append(true).create(true).open(file).expect("the file can be written");
+    file.write_all(b"started\n").expect("the file can be written");
 }
 
 /// Stays alive after stdin has ended, if asked to.

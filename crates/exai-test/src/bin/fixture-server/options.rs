@@ -8,6 +8,8 @@ usage: fixture-server [SWITCH…]
   --instructions TEXT    the instructions of the initialize result
   --tools-per-page N     tools/list in pages of N
   --ledger FILE          append every executed call to FILE, and sync it, before it is answered
+  --note-start FILE      append a line to FILE first of all
+  --answers DIR          answer every call with the text of the file of DIR that is named like the tool, as it is
   --ask-roots-at-start   ask the client for its roots after notifications/initialized
   --children N           start N sleeping children (null stdio)
   --children-inherit N   start N sleeping children that hold this server's stdio
@@ -44,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) instructions: Option<String>,
     pub(crate) tools_per_page: Option<usize>,
     pub(crate) ledger: Option<String>,
+    pub(crate) note_start: Option<String>,
+    pub(crate) answers: Option<String>,
     pub(crate) ask_roots_at_start: bool,
     pub(crate) children: usize,
     pub(crate) children_inherit: usize,
@@ -81,6 +85,8 @@ impl Options {
                 "--instructions" => options.instructions = Some(value()?),
                 "--tools-per-page" => options.tools_per_page = Some(number(&switch, &value()?)?),
                 "--ledger" => options.ledger = Some(value()?),
+                "--note-start" => options.note_start = Some(value()?),
+                "--answers" => options.answers = Some(value()?),
                 "--ask-roots-at-start" => options.ask_roots_at_start = true,
                 "--children" => options.children = number(&switch, &value()?)?,
                 "--children-inherit" => options.children_inherit = number(&switch, &value()?)?,

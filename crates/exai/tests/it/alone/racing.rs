@@ -62,6 +62,9 @@ fn a_hundred_shims_and_ten_starts_and_ten_serves_at_once_make_one_daemon() {
     nothing_is_left(&instance, "after the race");
 }
 
+/// Less is no chaos. Under Wine a daemon takes ten times as long to come.
+const LEAST_KILLS: u32 = if cfg!(windows) { 5 } else { 20 };
+
 /// What the chaos counts.
 #[derive(Default)]
 struct Count {
@@ -82,7 +85,10 @@ fn daemons_killed_all_the_time_are_replaced_one_by_one_and_no_shim_fails() {
     let mut rounds = 0;
     thread::scope(|scope| {
         scope.spawn(|| kill_daemons(&instance, &count));
-        scope.spawn(|| look_for_two(&instance, &count));
+        // Windows has no table of who listens at which pipe.
+        if !cfg!(windows) {
+            scope.spawn(|| look_for_two(&instance, &count));
+        }
         while begun.elapsed() < SECOND * 10 {
             rounds += 1;
             let serves: Vec<Child> = (0..3).map(|_| spawn(&instance, "serve")).collect();
@@ -111,7 +117,7 @@ fn daemons_killed_all_the_time_are_replaced_one_by_one_and_no_shim_fails() {
         get(&count.two)
     );
     assert_eq!((get(&count.two), get(&count.failed)), (0, 0));
-    assert!(get(&count.kills) > 20, "there was no chaos");
+    assert!(get(&count.kills) > LEAST_KILLS, "there was no chaos");
     instance.ends(0, &["start"]);
     assert_eq!(daemons(&instance), [pid(&instance)], "one at the end");
     instance.ends(0, &["stop"]);
@@ -125,7 +131,9 @@ fn kill_daemons(instance: &Instance, count: &Count) {
         // 10 to 90 ms, in no order.
         number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         thread::sleep(Duration::from_millis(10 + (number >> 33) % 80));
-        let holder = lock::holder(&path).expect("the lock table");
+        // Windows does not say who holds a lock.
+        let holder =
+            if cfg!(windows) { recorded(instance) } else { lock::holder(&path).expect("the lock table") };
         let identity = holder.and_then(|pid| process::identify(pid).expect("the process list"));
         let Some(identity) = identity.filter(|identity| daemons(instance).contains(&identity.pid)) else {
             continue;
@@ -134,6 +142,13 @@ fn kill_daemons(instance: &Instance, count: &Count) {
             count.kills.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// The daemon that its record names, if there is one.
+fn recorded(instance: &Instance) -> Option<u32> {
+    let record = std::fs::read(instance.home().join("daemon.json")).ok()?;
+    let record: Value = serde_json::from_slice(&record).ok()?;
+    u32::try_from(record["pid"].as_u64()?).ok()
 }
 
 /// Two that listen at once would be two daemons.
@@ -238,7 +253,13 @@ fn each_file_removed_under_the_daemon_comes_back() {
         let local = listeners.as_array().into_iter().flatten().find(|listener| listener["kind"] == "local");
         std::path::PathBuf::from(local.and_then(|local| local["addr"].as_str()).expect("a local socket"))
     };
-    for file in ["daemon.json", "token", "instance.lock", "socket"] {
+    // The kernel of Windows keeps a lock file that is open, and a socket has no file there.
+    let files: &[&str] = if cfg!(windows) {
+        &["daemon.json", "token"]
+    } else {
+        &["daemon.json", "token", "instance.lock", "socket"]
+    };
+    for &file in files {
         let path = if file == "socket" { local(&instance) } else { instance.home().join(file) };
         std::fs::remove_file(&path).expect("it can be removed");
         let begun = Instant::now();

@@ -1,7 +1,7 @@
 //! Killed, hanging or failing at every step of a start and of a stop.
 
 use std::fs::File;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -40,7 +40,7 @@ impl Stumble {
         let run = |args: &[&str], plan: &str| {
             let said = File::create(instance.dir().join("said")).expect("a file");
             let mut command = instance.command(args);
-            command.env(VARIABLE, plan).stdout(File::create("/dev/null").expect("a file")).stderr(said);
+            command.env(VARIABLE, plan).stdout(Stdio::null()).stderr(said);
             command.spawn().expect("it starts")
         };
         let child = if stops(place) {
@@ -97,13 +97,27 @@ fn everywhere(act: &'static str, at_once: usize, check: fn(Stumble)) {
     eprintln!("{act} at each of {} places: {:.1?}", NAMES.len(), begun.elapsed());
 }
 
+/// They wait most of the time. Under Wine each look at one of many takes seconds.
+const HANG_AT_ONCE: usize = if cfg!(windows) { 4 } else { NAMES.len() };
+
+/// What is said of the daemon with this number. Windows does not tell which process it is.
+fn holds_the_lock(pid: u32) -> String {
+    if cfg!(windows) { "it holds the lock".to_owned() } else { format!("pid {pid} holds the lock") }
+}
+
+/// Whether a process has ended in the way of `kill`.
+fn was_killed(code: Option<i32>) -> bool {
+    // Windows gives every end a number: STATUS_STACK_BUFFER_OVERRUN is that of an abort.
+    code.is_none() || cfg!(windows) && code == Some(0xC000_0409_u32.cast_signed())
+}
+
 #[test]
 fn killed_at_any_step_leaves_nothing_that_is_in_the_way() {
     everywhere("kill", 4, |mut stumble| {
         let code = stumble.code();
         let own = ["starter.", "stopper."].iter().any(|who| stumble.place.starts_with(who));
         if own {
-            assert_eq!(code, None, "{} was not killed", stumble.what);
+            assert!(was_killed(code), "{} was not killed: {code:?}", stumble.what);
         } else if stops(stumble.place) {
             assert_eq!(
                 code,
@@ -152,13 +166,16 @@ fn an_error_at_any_step_is_told_and_leaves_nothing_that_is_in_the_way() {
 
 #[test]
 fn hanging_at_any_step_is_named_and_the_next_start_gets_through() {
-    everywhere("hang", NAMES.len(), |mut stumble| {
+    everywhere("hang", HANG_AT_ONCE, |mut stumble| {
         let begun = Instant::now();
         match stumble.place {
             "starter.locked" | "starter.spawning" => {
                 let refused = stumble.instance.exai(&["start"]);
                 let sentence = crate::support::text(&refused.stderr);
-                let holder = format!("(pid {}) holds", stumble.child.id());
+                // Windows does not say who it is.
+                let pid =
+                    if cfg!(windows) { String::new() } else { format!(" (pid {})", stumble.child.id()) };
+                let holder = format!("process{pid} holds");
                 assert!(sentence.contains(&holder), "{}: {sentence}", stumble.what);
                 assert_eq!(refused.status.code(), Some(1));
                 end(stumble.child.id());
@@ -184,8 +201,7 @@ fn hanging_at_any_step_is_named_and_the_next_start_gets_through() {
                 eventually("a daemon that hangs is named", SECOND * 5, || {
                     // Before the lock it is nobody yet.
                     let status = look(&stumble.instance);
-                    let pid =
-                        daemons(&stumble.instance).first().map(|pid| format!("pid {pid} holds the lock"));
+                    let pid = daemons(&stumble.instance).first().map(|pid| holds_the_lock(*pid));
                     let named = status["verdict"].as_str().zip(pid).is_some_and(|(verdict, pid)| {
                         status["state"] == "starting" && verdict.contains(&pid)
                             // Its record is there, and says nothing.

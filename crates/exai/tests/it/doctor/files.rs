@@ -37,6 +37,10 @@ fn whatever_stands_in_the_place_of_a_file_ends_in_a_sentence() {
             }),
         ];
         for (kind, put) in put {
+            // Windows has no named pipes in directories, and links for few.
+            if cfg!(windows) && kind != "a directory" {
+                continue;
+            }
             let _ = std::fs::remove_file(&path);
             put();
             finds(&instance, "files", "fail", &[place, kind]);
@@ -62,6 +66,9 @@ fn a_state_directory_that_is_none_is_said() {
     finds(&instance, "state-dir", "pass", &["does not exist yet"]);
     std::fs::write(&home, "").expect("a file");
     finds(&instance, "state-dir", "fail", &["not a directory", "EXAI_HOME"]);
+    if cfg!(windows) {
+        return; // links are for few there
+    }
     std::fs::remove_file(&home).expect("it is removed");
     link("nowhere");
     finds(&instance, "state-dir", "fail", &["leads nowhere"]);

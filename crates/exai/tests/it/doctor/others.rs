@@ -1,13 +1,15 @@
 //! Processes of others: servers of other programs, other daemons.
 
+use std::env::consts::EXE_SUFFIX;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use exai_os::process::{self, Kill};
+use exai_os::process::{self, Identity, Kill};
 use exai_test::eventually;
 
 use super::{Decoy, check, daemon_pid, doctor, finds, stopped};
-use crate::support::{Instance, LIMIT, text};
+use crate::support::{Instance, LIMIT};
 
 #[test]
 fn a_second_daemon_of_the_same_directory_is_a_problem_and_one_of_another_is_none() {
@@ -30,9 +32,9 @@ fn a_second_daemon_of_the_same_directory_is_a_problem_and_one_of_another_is_none
 fn servers_of_other_programs_are_shown_with_evidence_and_left_alone() {
     let instance = stopped();
     let name = format!("mcp-server-of-test-{}", std::process::id());
-    let program = instance.dir().join(&name);
-    std::fs::copy("/bin/sleep", &program).expect("a program");
-    let start = || Decoy(Command::new(&program).arg("60").spawn().expect("it starts"));
+    let program = instance.dir().join(format!("{name}{EXE_SUFFIX}"));
+    std::fs::copy(exai_test::program("fixture-server"), &program).expect("a program");
+    let start = || Decoy(exai_test::asleep(&program).spawn().expect("it starts"));
     let mut copies = [start(), start()];
     let pids = copies.each_ref().map(|copy| copy.0.id().to_string());
     let (document, _) = doctor(&instance);
@@ -46,15 +48,36 @@ fn servers_of_other_programs_are_shown_with_evidence_and_left_alone() {
     }
 }
 
+/// A sleeper of this name whose starter has ended.
+fn orphan(dir: &Path, name: &str) -> Identity {
+    let program = dir.join(name);
+    std::fs::copy(exai_test::program("fixture-server"), &program).expect("a program");
+    let mut shell = if cfg!(windows) {
+        let mut shell = Command::new("cmd");
+        // What is quoted first is the title of a window.
+        shell.args(["/c", "start", "a title", "/b"]).arg(&program).arg("--sleep");
+        shell
+    } else {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{} --sleep &", program.display())]);
+        shell
+    };
+    let status = shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    assert!(status.expect("a shell").success());
+    let found = || {
+        let all = process::snapshot().expect("the process list");
+        let all = all.into_iter().filter_map(|one| process::identify(one.pid).ok()?);
+        all.into_iter().find(|one| process::executable(one.pid).is_ok_and(|path| path.ends_with(name)))
+    };
+    eventually("it runs", LIMIT, || found().is_some());
+    found().expect("it lives")
+}
+
 #[test]
 fn a_server_that_lost_its_starter_is_shown_as_such() {
     let instance = stopped();
-    let program = instance.dir().join(format!("orphaned-mcp-{}", std::process::id()));
-    std::fs::copy("/bin/sleep", &program).expect("a program");
-    let script = format!("{} 60 >/dev/null 2>&1 & echo $!", program.display());
-    let output = Command::new("sh").args(["-c", &script]).output().expect("a shell");
-    let pid: u32 = text(&output.stdout).trim().parse().expect("a pid");
-    let orphan = process::identify(pid).expect("the process list").expect("it lives");
+    let orphan = orphan(instance.dir(), &format!("orphaned-mcp-{}{EXE_SUFFIX}", std::process::id()));
+    let pid = orphan.pid;
     let (document, _) = doctor(&instance);
     let parent = process::ancestors(pid).expect("the process list").first().map(|parent| parent.name.clone());
     let ended = process::kill_verified(&orphan, Kill::Force).expect("it can be killed");
@@ -75,12 +98,9 @@ fn a_server_that_lost_its_starter_is_shown_as_such() {
 fn a_daemon_that_stays_beside_the_one_with_the_lock_is_a_problem() {
     let instance = Instance::with_fixture(&[]);
     instance.ends(0, &["start"]);
-    // A program called exai that was told to serve: more is not known of a daemon that does not answer.
-    let program = instance.dir().join("exai");
-    std::fs::copy("/bin/sh", &program).expect("a program");
-    std::fs::write(instance.dir().join("serve"), "read line\n").expect("a script");
-    let mut command = Command::new(&program);
-    command.arg("serve").current_dir(instance.dir()).env("EXAI_HOME", instance.home()).stdin(Stdio::piped());
+    // It never asks for the lock: nobody sees more of it than that it was told to serve.
+    let mut command = instance.command(&["serve"]);
+    command.env(exai_os::failpoint::VARIABLE, "daemon.begun=hang").stderr(Stdio::null());
     let mut second = Decoy(command.spawn().expect("it starts"));
     let daemon = daemon_pid(&instance).to_string();
     eventually("it is old enough to be no loser of a race", LIMIT, || {

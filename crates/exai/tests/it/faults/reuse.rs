@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use exai_os::process::{self, Identity, Kill, Killed};
-use exai_test::eventually;
+use exai_test::{eventually, sleeper};
 use serde_json::json;
 
 use super::{SECOND, Stranger, daemon, end, identify, signal, tree};
@@ -45,7 +45,7 @@ fn inside(test: &str) -> bool {
 fn take(pid: u32) -> Option<Stranger> {
     // The next process gets the next number that is free.
     std::fs::write(LAST_PID, (pid - 1).to_string()).expect("the last pid can be set");
-    let stranger = Stranger::sleep();
+    let stranger = Stranger::start(&mut sleeper());
     (stranger.identity.pid == pid).then_some(stranger)
 }
 
@@ -55,7 +55,7 @@ fn a_pid_that_changed_hands_is_not_signalled() {
         return;
     }
     for round in 0..50_u32 {
-        let meant = Stranger::sleep();
+        let meant = Stranger::start(&mut sleeper());
         let identity = meant.identity.clone();
         // Two processes whose starts are within one tick, 10 ms, would be one to the kernel.
         std::thread::sleep(SECOND / 50);
