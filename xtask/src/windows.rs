@@ -1,6 +1,7 @@
 //! `cargo xtask windows`
 
 mod left_out;
+mod release;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,13 +13,16 @@ use crate::{Outcome, process, project, test};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask windows --check [--if-possible]
-       cargo xtask windows --test [ARGUMENT...]
+       cargo xtask windows --test [--if-possible] [ARGUMENT...]
        cargo xtask windows --names
+       cargo xtask windows --release
 
   --check   runs clippy on the whole workspace, tests included, for x86_64-pc-windows-gnu
   --test    builds all of it and runs the tests under Wine 10; the arguments are those of `cargo nextest run`
   --names   compares the names of the tests here with those on Windows: what is not there must be in
             xtask/windows/left-out.txt, with its reason; --test without arguments begins with it
+
+  --release builds exai.exe as it is released, and says how large it is and how fast it starts under Wine
 
 The compiler, its std for Windows and the linker come from Debian 12 packages, and Wine from Debian 13's, with
 Windows' own Python, uv and node from PyPI. They are set up once, in two and another two minutes, in the folder
@@ -34,7 +38,8 @@ const LINKER: &str = "x86_64-w64-mingw32-gcc";
 enum Task<'a> {
     Check { if_possible: bool },
     Names,
-    Test(&'a [&'a str]),
+    Test { if_possible: bool, arguments: &'a [&'a str] },
+    Release,
 }
 
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
@@ -42,21 +47,29 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
         ["--check"] => Task::Check { if_possible: false },
         ["--check", "--if-possible"] | ["--if-possible", "--check"] => Task::Check { if_possible: true },
         ["--names"] => Task::Names,
-        ["--test", arguments @ ..] => Task::Test(arguments),
-        _ => return Err("needs --check, which takes --if-possible, or --test, or --names".to_owned()),
+        ["--test", "--if-possible", arguments @ ..] => Task::Test { if_possible: true, arguments },
+        ["--test", arguments @ ..] => Task::Test { if_possible: false, arguments },
+        ["--release"] => Task::Release,
+        _ => {
+            return Err(
+                "needs --check or --test, which take --if-possible, or --names, or --release".to_owned()
+            );
+        }
     };
-    if let Some(missing) = missing() {
-        if matches!(task, Task::Check { if_possible: true }) {
+    let with_wine = !matches!(task, Task::Check { .. });
+    if let Some(missing) = missing().or_else(|| with_wine.then(no_wine).flatten()) {
+        if matches!(task, Task::Check { if_possible: true } | Task::Test { if_possible: true, .. }) {
             println!("skipped: {missing}");
             return Ok(());
         }
         return Err(missing);
     }
-    let windows = Windows::set_up(!matches!(task, Task::Check { .. }))?;
+    let windows = Windows::set_up(with_wine)?;
     match task {
         Task::Check { .. } => windows.check(),
         Task::Names => windows.names(),
-        Task::Test(arguments) => windows.test(arguments),
+        Task::Test { arguments, .. } => windows.test(arguments),
+        Task::Release => windows.release(),
     }
 }
 
@@ -136,6 +149,19 @@ impl Windows {
         let all = (!arguments.iter().any(|argument| chosen(argument))).then_some("--workspace");
         process::run(nextest.args(all).args(arguments))
     }
+}
+
+/// What stands in the way of running Wine, in a sentence: its own file system needs mounts and a new root.
+fn no_wine() -> Option<String> {
+    let tried = process::output(Command::new("unshare").args([
+        "-m",
+        "--propagation",
+        "private",
+        "chroot",
+        "/",
+        "true",
+    ]));
+    tried.err().map(|why| format!("Wine needs mounts of its own, which this account may not make: {why}"))
 }
 
 /// What stands in the way on this machine, in a sentence.

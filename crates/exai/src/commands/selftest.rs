@@ -25,6 +25,7 @@ mod restart;
 mod single;
 mod tree;
 mod truth;
+mod untried;
 
 /// What a case saw, with the figures; or what went wrong.
 type Outcome = Result<String, String>;
@@ -109,6 +110,7 @@ pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
         let took = bench::seconds(start.elapsed());
         printer.line("")?;
         printer.headline(&verdict(&document, calls, &took))?;
+        help_wanted(printer)?;
     }
     Ok(if document.ok { exit::DONE } else { exit::FAILED })
 }
@@ -125,6 +127,17 @@ fn show(promise: &Promise, case: &Case, printer: &Printer) -> Result<(), Error> 
         printer.line(&format!("      {line}"))?;
     }
     Ok(())
+}
+
+/// What this system was never seen to do.
+fn help_wanted(printer: &Printer) -> Result<(), Error> {
+    let untried = untried::here();
+    if untried.is_empty() {
+        return Ok(());
+    }
+    printer.line("")?;
+    printer.line("Those who wrote exai had no such system. Should you try one of these, please tell them what you saw:")?;
+    untried.iter().try_for_each(|check| printer.line(&format!("  - {check}")))
 }
 
 fn verdict(document: &SelfTest, calls: u64, took: &str) -> String {

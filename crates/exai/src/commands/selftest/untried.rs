@@ -1,0 +1,49 @@
+//! What those who wrote exai could not try themselves, for whoever has such a machine.
+
+/// On Windows. `docs/windows.md` has the same list.
+const WINDOWS: [&str; 13] = [
+    "`exai selftest` says that it works: 7 of 7 cases.",
+    "No window opens or flashes when a client starts `exai shim`, when a server starts, and when an agent calls the tool `doctor` of the server `exai`.",
+    "`exai start` in a tab of Windows Terminal, then close the tab: `exai status` elsewhere says running, and in its line `apart` how the daemon got out of the tab's job.",
+    "The same with an MCP client that has started the daemon by its shim (VS Code, Claude Desktop, Claude Code): quit it, and the daemon stays.",
+    "Claude Desktop from the Store and another client at once: `exai status` shows the shims of both with one daemon.",
+    "`exai ps` after a call of each server: the servers are no longer called presumed, since Windows counts what they read and write.",
+    "Servers by `.venv\\Scripts\\python.exe`, `py -3`, `npx` and `uvx`: `exai ps` shows the trees of docs/process-tree.md, and `exai stop` leaves none of them in Task Manager, `conhost.exe` included.",
+    "End the daemon in Task Manager: its servers are gone at once, and the next call of each client is answered.",
+    "`exai shim` in an elevated terminal with no daemon running: it says how to start one, and starts none.",
+    "Two accounts signed in at once: each has a daemon of its own, and neither reaches the other's.",
+    "Ctrl-C in `exai serve` ends it like `exai stop`, and its servers with it.",
+    "Rename `exai.exe` while its daemon runs and put a newer one in its place: `exai restart` runs the newer one.",
+    "An account whose name is not ASCII, and a state directory (`EXAI_HOME`) whose path is longer than 260 characters: `exai selftest` and `exai status`.",
+];
+
+/// On macOS.
+const MACOS: [&str; 1] = ["`exai selftest` says that it works: 7 of 7 cases."];
+
+/// What is to be tried on this system; nothing where the tests of exai run.
+pub(super) fn here() -> &'static [&'static str] {
+    match std::env::consts::OS {
+        "windows" => &WINDOWS,
+        "macos" => &MACOS,
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_for_windows_has_the_same_list() {
+        let guide = include_str!("../../../../../docs/windows.md").replace("\r\n", "\n");
+        let (_, list) = guide.split_once("\n## What a person with Windows can check\n").expect("the section");
+        let listed: Vec<String> = list
+            .split("\n- ")
+            .skip(1)
+            .map(|item| {
+                item.split("\n\n").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+            })
+            .collect();
+        assert_eq!(listed, WINDOWS);
+    }
+}
