@@ -87,10 +87,29 @@ impl fmt::Display for RootExit {
     /// Reads after "the server".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            RootExit::Code(code @ ..0) => {
+                let number = code.cast_unsigned();
+                write!(f, "exited with status {number:#010X}{}", meaning(number))
+            }
             RootExit::Code(code) => write!(f, "exited with status {code}"),
             RootExit::Signal(signal) => write!(f, "was ended by {}", sys::tree::describe(*signal)),
             RootExit::Unseen => f.write_str("ended unseen"),
         }
+    }
+}
+
+/// What a status of Windows' own means, for those that are met. (On Unix there are none so large.)
+fn meaning(status: u32) -> &'static str {
+    match status {
+        0xC000_0005 => " (access violation)",
+        0xC000_0017 => " (out of memory)",
+        0xC000_00FD => " (stack overflow)",
+        0xC000_0135 => " (a DLL that it needs was not found)",
+        0xC000_0139 => " (a DLL lacks a function that it needs)",
+        0xC000_013A => " (Ctrl-C, or its console was closed)",
+        0xC000_0142 => " (a DLL could not be started)",
+        0xC000_0409 => " (it ended itself by a failed check)",
+        _ => "",
     }
 }
 
@@ -192,4 +211,17 @@ pub fn reap(pid: u32) {
 /// higher one. Windows has no such limit.
 pub fn raise_descriptor_limit() {
     sys::child::raise_descriptor_limit();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_of_windows_is_said_as_people_look_it_up() {
+        assert_eq!(RootExit::Code(3).to_string(), "exited with status 3");
+        let said = RootExit::Code(0xC000_0135_u32.cast_signed()).to_string();
+        assert_eq!(said, "exited with status 0xC0000135 (a DLL that it needs was not found)");
+        assert_eq!(RootExit::Code(-1).to_string(), "exited with status 0xFFFFFFFF");
+    }
 }

@@ -1,14 +1,16 @@
 //! The daemon outlives the program that starts it, whatever job that is in; or it is not started, and that is said.
 //!
+//! Nor does it keep anything of that program's: who reads a pipe to its end must come to it.
+//!
 //! The program is Python, which puts itself into jobs and then calls exai, as terminals and MCP clients do.
 
 use std::process::{Command, Stdio};
 
 use exai_os::process::{self, Identity};
-use exai_test::program;
+use exai_test::{eventually, program};
 use serde_json::Value;
 
-use crate::support::{Instance, text};
+use crate::support::{Instance, LIMIT, text};
 
 /// Puts itself into a job for each argument before `--`, the outer first, and runs what comes after. `k`: the job ends
 /// everything in it when it is closed, which it is when this ends. `b`: it lets processes go that ask for it.
@@ -44,6 +46,31 @@ fn started_within(instance: &Instance, jobs: &[&str]) -> (Option<i32>, String) {
     }
     let output = client.output().expect("Python is on PATH");
     (output.status.code(), text(&[output.stdout, output.stderr].concat()))
+}
+
+/// A client whose children inherit a pipe of its own besides their stdio, and which reads both to their ends.
+const LEAKING: &str = "
+import os, subprocess, sys
+read, write = os.pipe()
+os.set_inheritable(write, True)
+started = subprocess.run(sys.argv[1:], close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=30)
+os.close(write)
+assert os.read(read, 1) == b'', 'nobody writes'
+sys.exit(started.returncode)
+";
+
+#[test]
+fn a_client_that_leaks_a_pipe_comes_to_its_end_while_the_daemon_lives() {
+    let instance = Instance::new("");
+    let mut client = Command::new("python");
+    client.args(["-c", LEAKING]).arg(program("exai")).arg("start");
+    client.env("EXAI_HOME", instance.home()).stdin(Stdio::null());
+    let mut client = client.spawn().expect("Python is on PATH");
+    eventually("it has read both pipes to their ends", LIMIT, || {
+        client.try_wait().expect("it can be waited for").is_some()
+    });
+    assert!(client.wait().expect("it has ended").success());
+    instance.ends(0, &["status"]);
 }
 
 /// The daemon after its starter has ended, and how it got away.
