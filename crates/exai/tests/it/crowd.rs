@@ -131,7 +131,8 @@ fn a_crowd_that_never_says_who_it_is_keeps_no_client_out() {
     eventually("the crowd is gone", LIMIT, || daemon.descriptors() <= descriptors);
     eprintln!(
         "{came} TCP connections that never say who they are: a client is in within {slowest:.0?}; memory {} KiB and \
-         descriptors {most:?} more at most, none left afterwards",
-        peak.0.saturating_sub(memory) / 1024
+         descriptors {} more at most, none left afterwards",
+        peak.0.saturating_sub(memory) / 1024,
+        most.unwrap_or_default()
     );
 }
