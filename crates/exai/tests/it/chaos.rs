@@ -32,7 +32,7 @@ const BURST: u32 = 8;
 const SERVERS: [&str; 3] = ["plain", "launched", "escaping"];
 
 /// Under Wine everything takes ten times as long.
-const KILLS: u32 = if cfg!(windows) { 60 } else { 120 };
+const KILLS: u32 = if cfg!(windows) { 40 } else { 120 };
 
 #[test]
 fn a_hundred_and_twenty_kills_under_load_leave_one_daemon_every_answer_and_no_orphan() {
@@ -160,9 +160,14 @@ fn comes_to_rest(instance: &Instance, world: &World, clients: &Clients, killer: 
     let output = instance.exai(&["cleanup", "--json"]);
     let said: Value = serde_json::from_slice(&output.stdout).expect("a document");
     let found = said["found"].as_array().expect("what was found");
-    let pids: BTreeSet<u64> = found.iter().filter_map(|one| one["pid"].as_u64()).collect();
+    // Windows gives a number to somebody else as soon as it can, and says so.
+    let reused = |one: &&Value| cfg!(windows) && one["reason"] == "identity does not match the record";
+    let named = found.iter().filter(|one| !reused(one));
+    let pids: BTreeSet<u64> = named.filter_map(|one| one["pid"].as_u64()).collect();
     let decoys: BTreeSet<u64> = decoys.iter().map(|pid| u64::from(*pid)).collect();
-    let left_alone = found.iter().all(|one| one["action"] == "leave");
+    // Whoever is killed while he writes leaves half a file, which goes when it is a minute old.
+    let half = |one: &Value| one["reason"] == "is a temporary file of a writer that was killed";
+    let left_alone = found.iter().all(|one| one["action"] == "leave" || half(one));
     assert!(left_alone && pids.is_subset(&decoys), "decoys {decoys:?}: {}{said:#}", text(&output.stderr));
     eprintln!(
         "cleanup names {} of {} decoys, and {} records",
