@@ -19,12 +19,17 @@ use tokio_util::task::TaskTracker;
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 pub(crate) const MIB: usize = 1024 * 1024;
 
+/// What has one line as its answer.
+pub(crate) const PING: &str = r#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#;
+
 /// A job of a test.
 pub(crate) struct Bench {
     pub(crate) job: Job,
     pub(crate) tasks: TaskTracker,
     events: mpsc::Receiver<((), JobEvent)>,
     dir: TempDir,
+    /// Where its program is, if that is made for it.
+    launcher: Option<TempDir>,
 }
 
 impl Bench {
@@ -36,6 +41,20 @@ impl Bench {
     /// A script of the shell.
     pub(crate) fn shell(script: &str) -> Self {
         Bench::start(PathBuf::from("/bin/sh"), &["-c", script]).unwrap()
+    }
+
+    /// A launcher that exits at once, with the status 0, and leaves somebody who answers each [`PING`].
+    pub(crate) fn left_by_its_launcher() -> Self {
+        if !cfg!(windows) {
+            return Bench::shell("exec 3<&0; cat <&3 & exit 0");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let batch = dir.path().join("launcher.cmd");
+        let fixture = exai_test::program("fixture-server").display().to_string();
+        std::fs::write(&batch, format!("@start \"\" /b \"{fixture}\"\r\n@exit 0\r\n")).unwrap();
+        let mut bench = Bench::start(batch, &[]).unwrap();
+        bench.launcher = Some(dir);
+        bench
     }
 
     pub(crate) fn start(program: PathBuf, args: &[&str]) -> io::Result<Self> {
@@ -81,7 +100,7 @@ impl Bench {
         let (sender, events) = mpsc::channel(16);
         let tasks = TaskTracker::new();
         let job = exai_supervisor::start(&spec, (), sender, &tasks, |_, _| {})?;
-        Ok(Bench { job, tasks, events, dir })
+        Ok(Bench { job, tasks, events, dir, launcher: None })
     }
 
     pub(crate) fn log(&self) -> PathBuf {
@@ -127,7 +146,7 @@ impl Bench {
 
     /// Waits until the server works: it has answered.
     pub(crate) async fn ready(&mut self) {
-        self.send(r#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#);
+        self.send(PING);
         self.lines(1).await;
     }
 

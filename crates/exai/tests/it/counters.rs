@@ -1,7 +1,7 @@
 //! `limits` and `counters` of `exai status`.
 
 use exai_test::eventually;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Instance, LIMIT, fixture};
 
@@ -17,7 +17,11 @@ fn what_happens_is_counted_and_at_rest_nothing_is_held_for_anybody() {
     let most = status["limits"]["requests_per_client"].as_u64().expect("a bound");
     assert_eq!((most, &status["limits"]["client_queue_bytes"]), (1024, &json!(24 * 1024 * 1024)));
     let delay = json!({"name": "delay", "arguments": {"ms": 300, "message": "done"}});
-    let asked: Vec<_> = (0..=most).map(|_| client.request("tools/call", &delay)).collect();
+    // All with one write: none is answered before the last is there.
+    let asked: Vec<Value> = (0..=most).map(|number| json!(format!("call {number}"))).collect();
+    let call = |id| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": delay});
+    let lines: Vec<String> = asked.iter().map(|id| call(id).to_string() + "\n").collect();
+    client.write(lines.concat().as_bytes());
     assert_eq!(client.answer(asked.last().expect("one"))["error"]["code"], -31003, "one too many");
     assert_eq!(client.answer(&asked[0])["result"]["content"][0]["text"], "done");
 

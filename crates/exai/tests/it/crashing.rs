@@ -91,9 +91,11 @@ fn a_server_that_ends_at_once_is_left_alone_after_a_few_times_until_somebody_doe
     assert!(slowest < SECOND, "{slowest:?}");
     assert_eq!(count(&spawns), 3);
     eprintln!(
-        "a server that ends at once and may do so 3 times: 3 starts in {lasted:.1?} under {calls} calls, {used:.1?} of processor for the daemon; \
+        "a server that ends at once and may do so 3 times: 3 starts in {lasted:.1?} under {calls} calls, {:.1?} of processor for the daemon; \
          then 50 calls refused in {:.0?} with {:.0?} of processor, the slowest after {slowest:.1?}",
-        after.0, after.1,
+        used.unwrap_or_default(),
+        after.0,
+        after.1.unwrap_or_default(),
     );
 
     // A person wants it to be tried.
@@ -148,6 +150,9 @@ fn an_eager_server_that_crashes_costs_next_to_nothing() {
     eventually("it is left alone", LIMIT, || count(&spawns) == 5);
     eventually("that is known", LIMIT, || server(&instance)["state"] == "failed");
     let (took, used) = (begun.elapsed(), processor_since(&pid, used));
-    eprintln!("an eager server that ends at once: 5 starts in {took:.1?}, {used:.1?} of processor");
+    eprintln!(
+        "an eager server that ends at once: 5 starts in {took:.1?}, {:.1?} of processor",
+        used.unwrap_or_default()
+    );
     assert!(used.is_none_or(|used| used < took.mul_f64(0.05)), "{used:?} within {took:?}");
 }

@@ -16,6 +16,8 @@ use crate::support::{Instance, LIMIT};
 use crate::ways::{Door, Party, WAYS, Way};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// How soon a client is in. Under Wine each turn of the crowd goes through one other process, Wine's server.
+const SOON: Duration = if cfg!(windows) { Duration::from_secs(10) } else { SECOND };
 const MIB: u64 = 1024 * 1024;
 /// How many TCP connections the daemon keeps; half of them of those who have not said who they are.
 const PLACES: usize = 1024;
@@ -116,12 +118,12 @@ fn a_crowd_that_never_says_who_it_is_keeps_no_client_out() {
         assert_eq!(party.call("echo", &json!({"message": "in"})), "in");
         let took = begun.elapsed();
         slowest = slowest.max(took);
-        assert!(took < SECOND, "{way:?}: {took:?}");
+        assert!(took < SOON, "{way:?}: {took:?}");
         peak = (peak.0.max(daemon.memory()), peak.1.max(daemon.descriptors()));
     }
     let asked = Instant::now();
     assert_eq!(before.call("echo", &json!({"message": "still in"})), "still in");
-    assert!(asked.elapsed() < SECOND);
+    assert!(asked.elapsed() < SOON);
     assert!(peak.0 < memory + 64 * MIB, "from {memory} to {} bytes", peak.0);
     let most = more(peak.1, descriptors);
     assert!(most.is_none_or(|most| most <= PLACES), "{most:?} descriptors more than {descriptors:?}");
@@ -129,7 +131,8 @@ fn a_crowd_that_never_says_who_it_is_keeps_no_client_out() {
     eventually("the crowd is gone", LIMIT, || daemon.descriptors() <= descriptors);
     eprintln!(
         "{came} TCP connections that never say who they are: a client is in within {slowest:.0?}; memory {} KiB and \
-         descriptors {most:?} more at most, none left afterwards",
-        peak.0.saturating_sub(memory) / 1024
+         descriptors {} more at most, none left afterwards",
+        peak.0.saturating_sub(memory) / 1024,
+        most.unwrap_or_default()
     );
 }

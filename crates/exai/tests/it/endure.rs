@@ -1,6 +1,5 @@
 //! What takes long, or much: `cargo xtask endure` runs these and prints their figures. Shorter forms of some are run
 //! with all tests.
-#![cfg(target_os = "linux")]
 #![expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "figures that people read")]
 
 mod overload;

@@ -26,10 +26,6 @@ impl Response {
     }
 
     /// The answer to a request, as a document or at the end of a stream.
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "what endures reads its figures from /proc")
-    )]
     pub(crate) fn answer(mut self) -> Value {
         if self.header("content-type") != Some("text/event-stream") {
             return self.json();

@@ -97,6 +97,10 @@ fn an_answer_that_is_under_way_when_stdin_ends_still_comes() {
     assert!(text(&output.stdout).contains("\"late\""), "{}", text(&output.stdout));
 }
 
+/// How soon another daemon and another server are there. Under Wine a process takes up to a second to start on a machine
+/// with other work, and these are three.
+const BACK: Duration = Duration::from_secs(if cfg!(windows) { 8 } else { 2 });
+
 #[test]
 fn a_killed_daemon_is_replaced_and_each_request_under_way_gets_one_honest_error() {
     let instance = Instance::with_fixture(&[]);
@@ -113,7 +117,7 @@ fn a_killed_daemon_is_replaced_and_each_request_under_way_gets_one_honest_error(
     assert_eq!(answer["error"]["code"], -31002);
     assert!(killed.elapsed() < Duration::from_secs(1), "{:?}", killed.elapsed());
     assert_eq!(client.call("echo", &json!({"message": "back"})), "back");
-    assert!(killed.elapsed() < Duration::from_secs(2), "{:?}", killed.elapsed());
+    assert!(killed.elapsed() < BACK, "{:?}", killed.elapsed());
 }
 
 #[test]

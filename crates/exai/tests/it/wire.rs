@@ -46,10 +46,6 @@ impl Wire {
         self.0.send_message(message.to_string().as_bytes())
     }
 
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "what endures reads its figures from /proc")
-    )]
     pub(crate) fn call(&self, id: &Value, tool: &str, arguments: &Value) {
         self.send(&call(id, tool, arguments));
     }
@@ -73,10 +69,6 @@ impl Wire {
     }
 
     /// The answer to the request with this id; everything before it is passed over.
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "what endures reads its figures from /proc")
-    )]
     pub(crate) fn answer(&mut self, id: &Value) -> Value {
         loop {
             let message = self.receive();

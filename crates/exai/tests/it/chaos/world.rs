@@ -1,7 +1,8 @@
-//! What the kernel's tables say, looked at all the time: daemons, guards and every process of every tree.
+//! What the kernel's tables say, looked at all the time: daemons, guards and every process of every tree. Windows has no
+//! guards, and no tables of who holds a lock or listens at a pipe.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::os::unix::fs::MetadataExt;
+use std::env::consts::EXE_SUFFIX;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -78,8 +79,12 @@ impl World {
     pub(super) fn watch(&self) {
         let mut suspects = BTreeSet::new();
         while !self.over.load(Ordering::Relaxed) {
-            let table = process::snapshot().expect("the process table");
+            let table = table();
             self.look(&table);
+            if cfg!(windows) {
+                thread::sleep(PERIOD);
+                continue;
+            }
             self.look_for_two_holders();
             let listening = self.listening();
             // The table of sockets is not of one moment: two that were there twice were there at once.
@@ -100,10 +105,15 @@ impl World {
             |one: &ProcessInfo| Identity { boot: self.boot.clone(), pid: one.pid, start: one.start };
         let mut scene = Scene::default();
         let mut trees = Vec::new();
-        for one in table.iter().filter(|one| one.name == "exai" && !one.zombie) {
+        for one in table.iter().filter(|one| is_exai(one) && !one.zombie) {
             let args = process::command_line(one.pid).unwrap_or_default();
             match args.get(1).map(String::as_str) {
-                Some("serve") if self.is_of_home(one) => scene.daemons.push(identity(one)),
+                Some("serve") if self.is_of_home(one) => {
+                    scene.daemons.push(identity(one));
+                    if cfg!(windows) {
+                        trees.push((one, format!("a server of daemon {}", one.pid)));
+                    }
+                }
                 Some("guard") if self.is_of_home(one) => {
                     scene.guards.push(identity(one));
                     trees.push((one, args[2..].join(" ")));
@@ -113,8 +123,8 @@ impl World {
         }
         let mut state = self.state.lock().expect("a state");
         let state = &mut *state;
-        for (guard, whose) in trees {
-            for one in process::descendants(table, guard.pid).into_iter().filter(|one| !one.zombie) {
+        for (top, whose) in trees {
+            for one in process::descendants(table, top.pid).into_iter().filter(|one| !one.zombie) {
                 state.members.entry((one.pid, one.start)).or_insert_with(|| whose.clone());
                 scene.members.push(identity(&one));
             }
@@ -144,8 +154,9 @@ impl World {
 
     fn look_for_two_holders(&self) {
         let mut state = self.state.lock().expect("a state");
+        #[cfg(unix)]
         if let Ok(metadata) = std::fs::metadata(self.home.join("instance.lock")) {
-            state.locks.insert(metadata.ino());
+            state.locks.insert(std::os::unix::fs::MetadataExt::ino(&metadata));
         }
         // Of one moment: the kernel prints a page of it at a time, and the machine has few locks.
         let locks = std::fs::read_to_string("/proc/locks").expect("the lock table");
@@ -187,15 +198,17 @@ impl World {
     }
 
     /// Who was seen in a tree, or says that it is of one, and is in no tree of the daemon that runs.
-    pub(super) fn left_over(&self, decoys: &BTreeSet<u32>) -> Vec<Left> {
-        let table = process::snapshot().expect("the process table");
+    pub(super) fn left_over(&self, decoys: &BTreeSet<u32>, instance: &Instance) -> Vec<Left> {
+        let listed = if cfg!(windows) { listed(instance) } else { HashSet::new() };
+        let table = table();
         self.look(&table);
         let daemon = self.scene().daemons.first().map(|daemon| daemon.pid);
-        let guards = table.iter().filter(|one| one.name == "exai" && Some(one.ppid) == daemon);
-        let hosted: HashSet<Key> = guards
+        let guards = table.iter().filter(|one| is_exai(one) && Some(one.ppid) == daemon);
+        let mut hosted: HashSet<Key> = guards
             .flat_map(|guard| process::descendants(&table, guard.pid).into_iter().chain([guard.clone()]))
             .map(|one| (one.pid, one.start))
             .collect();
+        hosted.extend(table.iter().filter(|one| listed.contains(&one.pid)).map(|one| (one.pid, one.start)));
         let state = self.state.lock().expect("a state");
         let left = table.iter().filter(|one| {
             let key = (one.pid, one.start);
@@ -221,7 +234,7 @@ impl World {
 
     /// Whoever has our marks, but for the decoys.
     pub(super) fn everybody_of_ours(&self, decoys: &BTreeSet<u32>) -> Vec<ProcessInfo> {
-        let table = process::snapshot().expect("the process table");
+        let table = table();
         let state = self.state.lock().expect("a state");
         let ours = |one: &ProcessInfo| self.is_ours(one) || state.members.contains_key(&(one.pid, one.start));
         table.into_iter().filter(|one| !one.zombie && !decoys.contains(&one.pid) && ours(one)).collect()
@@ -248,6 +261,23 @@ impl World {
             state.members.len()
         )
     }
+}
+
+/// Everybody but who is the system's own: one for each console of Windows.
+fn table() -> Vec<ProcessInfo> {
+    let all = process::snapshot().expect("the process table");
+    all.into_iter().filter(|one| one.name != "conhost.exe").collect()
+}
+
+fn is_exai(one: &ProcessInfo) -> bool {
+    one.name.strip_suffix(EXE_SUFFIX) == Some("exai")
+}
+
+/// Whom the daemon shows as its servers': a tree is what is in a job, which only its owner can ask.
+fn listed(instance: &Instance) -> HashSet<u32> {
+    let ps = instance.json(&["ps", "--json"]);
+    let rows = ps["processes"].as_array().expect("processes").iter().filter(|row| row["of"].is_string());
+    rows.filter_map(|row| row["pid"].as_u64()?.try_into().ok()).collect()
 }
 
 fn is_shim(one: &ProcessInfo) -> bool {

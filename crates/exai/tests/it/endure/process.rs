@@ -1,4 +1,6 @@
-//! What the kernel says of a daemon.
+//! What the kernel says of a daemon. Only Linux is asked for descriptors, threads and the peak of memory.
+
+use exai_os::process;
 
 use crate::support::Instance;
 
@@ -9,8 +11,8 @@ pub(super) struct Process(u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Uses {
     pub(super) rss_kib: u64,
-    pub(super) descriptors: u64,
-    pub(super) threads: u64,
+    pub(super) descriptors: Option<u64>,
+    pub(super) threads: Option<u64>,
 }
 
 impl Process {
@@ -27,12 +29,17 @@ impl Process {
     }
 
     pub(super) fn uses(&self) -> Uses {
+        if !cfg!(target_os = "linux") {
+            let all = process::snapshot().expect("the process table");
+            let daemon = all.iter().find(|one| u64::from(one.pid) == self.0).expect("the daemon lives");
+            return Uses { rss_kib: daemon.rss_bytes / 1024, descriptors: None, threads: None };
+        }
         let descriptors =
             std::fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the daemon lives").count();
         Uses {
             rss_kib: self.status("VmRSS"),
-            descriptors: descriptors as u64,
-            threads: self.status("Threads"),
+            descriptors: Some(descriptors as u64),
+            threads: Some(self.status("Threads")),
         }
     }
 

@@ -173,7 +173,9 @@ fn report(samples: &[(Duration, Uses)], visits: u64, answers: &Answers, base: Us
 }
 
 fn show(uses: Uses) -> String {
-    format!("{} MiB, {} descriptors, {} threads", uses.rss_kib / 1024, uses.descriptors, uses.threads)
+    let known = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+    let (descriptors, threads) = (known(uses.descriptors), known(uses.threads));
+    format!("{} MiB, {descriptors} descriptors, {threads} threads", uses.rss_kib / 1024)
 }
 
 /// How the memory grows, in KiB an hour, after the first quarter: the line that fits best.
