@@ -1,5 +1,6 @@
-//! Gives `exai.exe` its manifest: made for Windows 10 and later (what does not say so is put into a job of the Program
-//! Compatibility Assistant when it is started from the desktop), paths longer than 260 characters, and UTF-8.
+//! Gives `exai.exe` its manifest: made for Windows up to 11 (what does not say so is put into a job of the Program
+//! Compatibility Assistant when it is started from the desktop), paths longer than 260 characters where the machine allows
+//! them, and UTF-8.
 
 #[expect(clippy::disallowed_methods, reason = "cargo's word about the target, not a setting")]
 fn main() {

@@ -199,6 +199,11 @@ impl Door {
         }
     }
 
+    /// Whether this process may start a daemon: not one that would be out of its account's reach.
+    pub fn may_start(&self) -> Result<(), DoorError> {
+        account::runs_for_another_account().map_or(Ok(()), |reason| Err(DoorError::ForAnotherAccount(reason)))
+    }
+
     /// Joins the daemon, and starts it when none lives.
     pub fn connect_or_start(&self, deadline: Instant) -> Result<Link, DoorError> {
         match self.probe(deadline) {
@@ -206,9 +211,7 @@ impl Door {
             Probe::Refused(error) => return Err(DoorError::Refused(error)),
             Probe::Failed(..) | Probe::NoRecord => {}
         }
-        if let Some(reason) = account::runs_for_another_account() {
-            return Err(DoorError::ForAnotherAccount(reason));
-        }
+        self.may_start()?;
         self.home.prepare()?;
         let mut pause = Pause::new();
         loop {
@@ -324,7 +327,7 @@ impl Door {
         let env = start_environment::for_daemon();
         let args = [OsString::from("serve")];
         reach("starter.spawning")?;
-        let mut started = detach::spawn(&exe, &args, &env, self.home.path(), &log)
+        let mut started = detach::spawn(&exe, &args, &env, self.home.path(), &log, deadline)
             .map_err(|source| DoorError::Io { action: "start", path: exe, source })?;
         reach("starter.spawned")?;
         let said = started.ready.read_to_end_until(deadline.checked_sub(STEP).unwrap_or(deadline));

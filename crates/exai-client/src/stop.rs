@@ -142,7 +142,7 @@ fn is_exai(pid: u32) -> bool {
 
 /// The same where a running program is renamed to make room for another, to something that begins like it.
 fn may_be_exai(pid: u32) -> bool {
-    let stem = |pid| Some(process::executable(pid).ok()?.file_stem()?.to_string_lossy().into_owned());
+    let stem = |pid| Some(process::executable(pid).ok()?.file_stem()?.to_string_lossy().to_lowercase());
     stem(pid).zip(stem(std::process::id())).is_some_and(|(theirs, ours)| theirs.starts_with(&ours))
 }
 

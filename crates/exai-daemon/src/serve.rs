@@ -105,7 +105,7 @@ fn untethered(way: Option<Way>) -> Result<Detached, ServeError> {
         (Tether::EndsWithIt, None) => "ends-with-it",
         (Tether::EndsWithIt, Some(_)) => {
             let sentence = "the daemon would end with the program that started it, whose job ends everything in it; start \
-                            it from elsewhere: `exai start` in a terminal of its own";
+                            it from elsewhere, for example `exai start` in the Run dialog (Windows+R)";
             return Err(ServeError::Unsafe(sentence.to_owned()));
         }
     };

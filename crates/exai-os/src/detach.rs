@@ -22,7 +22,7 @@ pub enum Way {
     Session,
     /// The starter is in no job, so there is nothing to leave (Windows).
     Alone,
-    /// Out of its starter's job, which lets processes go (Windows).
+    /// Out of its starter's job, which lets processes go (Windows). It may be in another that ends nobody.
     Breakaway,
     /// Started by WMI, whose processes are in no job of the starter's (Windows).
     Wmi,
@@ -55,8 +55,8 @@ impl Way {
 pub enum Tether {
     /// It is in none; elsewhere than on Windows there are none.
     Free,
-    /// It is in one that does not end its processes. Of several, one within the other, only the innermost can be
-    /// asked.
+    /// It is in one that does not end its processes when it is closed. Of several, one within the other, only the
+    /// innermost can be asked; and whoever has it can still end what is in it.
     Within,
     /// The job ends everything in it when its last handle is closed: as a rule with the program that made it.
     EndsWithIt,
@@ -109,16 +109,18 @@ impl io::Read for ReadyPipe {
 ///
 /// On Unix the daemon stays our child: a thread reaps it, so that it leaves no zombie. On Windows it leaves the job of
 /// its starter, by breakaway or by WMI; where neither is possible and that job ends everything in it, this fails with
-/// `PermissionDenied` rather than start a daemon that dies with a terminal. (A breakaway may leave it in a job around
-/// the starter's, and the system reports success: <https://github.com/openai/codex/issues/44503>.)
+/// `PermissionDenied` rather than start a daemon that dies with a terminal. A breakaway that leaves it in a job around
+/// the starter's is a success to the system; whether that one would end it is found out before it runs. Only WMI takes
+/// longer than a moment: until half of the time to `deadline` is over.
 pub fn spawn(
     exe: &Path,
     args: &[OsString],
     env: &[(OsString, OsString)],
     cwd: &Path,
     log: &Path,
+    deadline: Instant,
 ) -> io::Result<Started> {
-    sys::detach::spawn(exe, args, env, cwd, log)
+    sys::detach::spawn(exe, args, env, cwd, log, deadline)
 }
 
 /// In a process that was started with [`OUTSIDE_COMMAND`] and `pipe`: starts the daemon that whoever serves that pipe

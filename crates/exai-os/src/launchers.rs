@@ -18,6 +18,9 @@ pub fn script(dir: &Path, name: &str, program: &str, args: &[&str]) -> io::Resul
     sys::launchers::script(dir, name, program, args)
 }
 
+/// What Python is called here, the likelier name first: on Windows the other may only say where to buy one.
+pub const PYTHONS: [&str; 2] = sys::launchers::PYTHONS;
+
 /// Whether the interpreter of a virtual environment of Python only starts the real one and waits for it.
 pub const PYTHON_OF_A_VENV_IS_ONE: bool = sys::launchers::PYTHON_OF_A_VENV_IS_ONE;
 

@@ -149,7 +149,7 @@ pub(crate) struct GuardArgs {
 #[derive(Debug, Args)]
 pub(crate) struct OutsideArgs {
     /// The pipe of whoever wants the daemon to be started
-    pub(crate) pipe: String,
+    pub(crate) pipe: Option<String>,
 }
 
 /// `exai selftest-server`.

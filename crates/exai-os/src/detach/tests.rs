@@ -11,7 +11,7 @@ fn soon() -> Instant {
 fn shell(script: &str, dir: &Path) -> Started {
     let args = ["-c", script, "daemon"].map(OsString::from);
     let env = [("ONLY".into(), "this".into())];
-    spawn(Path::new("/bin/sh"), &args, &env, dir, &dir.join("daemon.log")).unwrap()
+    spawn(Path::new("/bin/sh"), &args, &env, dir, &dir.join("daemon.log"), soon()).unwrap()
 }
 
 #[test]
@@ -54,8 +54,8 @@ fn death_is_an_empty_message_and_silence_a_timeout() {
 #[test]
 fn a_missing_program_is_an_error_of_the_starter() {
     let dir = tempfile::tempdir().unwrap();
-    let error =
-        spawn(&dir.path().join("nothing"), &[], &[], dir.path(), &dir.path().join("log")).unwrap_err();
+    let error = spawn(&dir.path().join("nothing"), &[], &[], dir.path(), &dir.path().join("log"), soon())
+        .unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
 }
 

@@ -16,6 +16,8 @@ pub(crate) fn script(dir: &Path, name: &str, program: &str, args: &[&str]) -> io
     Ok(file)
 }
 
+pub(crate) const PYTHONS: [&str; 2] = ["python3", "python"];
+
 pub(crate) const PYTHON_OF_A_VENV_IS_ONE: bool = false;
 
 pub(crate) fn python_of(venv: &Path) -> PathBuf {

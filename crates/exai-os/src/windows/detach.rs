@@ -4,20 +4,23 @@ use std::io;
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _, BorrowedHandle, FromRawHandle as _, RawHandle};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, GetHandleInformation, HANDLE_FLAG_INHERIT, SetHandleInformation,
 };
 use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_PIPE, GetFileType};
 use windows_sys::Win32::System::Threading::{
-    CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, CREATE_SUSPENDED, DETACHED_PROCESS,
+    CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS, GetExitCodeProcess,
 };
 
-use super::handle::check;
+use super::handle::{check, wait_any};
 use super::spawn::{self, Born, Program};
 use super::{job, outside};
-use crate::detach::{READY_ARGUMENT, ReadyPipe, Started, Tether, WAY_ARGUMENT, Way};
+use crate::detach::{OUTSIDE_COMMAND, READY_ARGUMENT, ReadyPipe, Started, Tether, WAY_ARGUMENT, Way};
+
+/// How long one that only looks at its job may take.
+const PROBE: Duration = Duration::from_secs(2);
 
 /// Such pipes cannot be waited on with a deadline: a thread reads, and ends with the pipe.
 #[derive(Debug)]
@@ -85,38 +88,47 @@ pub(crate) fn spawn(
     env: &[(OsString, OsString)],
     cwd: &Path,
     log: &Path,
+    deadline: Instant,
 ) -> io::Result<Started> {
     let daemon = Daemon { exe, args, env, cwd, log };
     if !job::we_are_in_one() {
-        return daemon.start(Way::Alone, 0)?.ok_or_else(unexpected_job);
+        // Windows may put it into a job of its own making, which is nobody's.
+        return daemon.start(Way::Alone, 0, Allowed::Any)?.ok_or_else(kept);
     }
-    let (refused, flags) = match daemon.start(Way::Breakaway, CREATE_BREAKAWAY_FROM_JOB) {
+    let leaving = match daemon.start(Way::Breakaway, CREATE_BREAKAWAY_FROM_JOB, Allowed::Harmless) {
         Ok(Some(started)) => return Ok(started),
-        Ok(None) => ("that job is within another, which keeps it", CREATE_BREAKAWAY_FROM_JOB),
-        Err(error) if error.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed()) => {
-            ("the job does not let it go", 0)
+        Ok(None) => CREATE_BREAKAWAY_FROM_JOB,
+        Err(error) if is_denied(&error) => {
+            // A job may let its processes' children go only as long as they do not ask.
+            if let Some(started) = daemon.start(Way::Breakaway, 0, Allowed::None)? {
+                return Ok(started);
+            }
+            0
         }
         Err(error) => return Err(error),
     };
-    let no_wmi = match outside::start(&daemon) {
+    // Half of the time, so that it can still be heard that it is ready.
+    let now = Instant::now();
+    let no_wmi = match outside::start(&daemon, now + deadline.saturating_duration_since(now) / 2) {
         Ok(started) => return Ok(started),
         Err(error) => error,
     };
-    // Never within a job that is known to end it. The daemon itself looks at the one that it finds itself in.
-    if flags == 0 && crate::detach::tether() == Tether::EndsWithIt {
+    daemon.start(Way::Inside, leaving, Allowed::Harmless)?.ok_or_else(|| {
         let sentence = format!(
-            "the daemon would end with the program that starts it, whose job ends everything in it: {refused}, and \
-             Windows' management service (WMI) did not start it outside: {no_wmi}. Start it from elsewhere: \
-             `exai start` in a terminal of its own"
+            "the daemon would end with the program that starts it: that program's job ends everything in it and does not \
+             let the daemon go, and Windows' management service (WMI) did not start it outside: {no_wmi}. Start it from \
+             elsewhere, for example `exai start` in the Run dialog (Windows+R)"
         );
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));
-    }
-    daemon.start(Way::Inside, flags)?.ok_or_else(unexpected_job)
+        io::Error::new(io::ErrorKind::PermissionDenied, sentence)
+    })
 }
 
-/// Who is started in no job, or may be in one, is not refused for it.
-fn unexpected_job() -> io::Error {
-    io::Error::other("Windows put the daemon into a job that its starter is not in")
+fn is_denied(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed())
+}
+
+fn kept() -> io::Error {
+    io::Error::other("Windows did not say in what job the daemon would be")
 }
 
 /// What is to be started.
@@ -128,39 +140,73 @@ pub(super) struct Daemon<'a> {
     pub(super) log: &'a Path,
 }
 
+/// In what job a daemon may find itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Allowed {
+    None,
+    /// One that does not end its processes when it is closed. Where a machine knows connected standby, Windows itself puts
+    /// nearly everybody into one (<https://github.com/openai/codex/issues/44503>).
+    Harmless,
+    Any,
+}
+
 impl Daemon<'_> {
-    /// `None` when the way led into another job, which only [`Way::Inside`] may: then nothing has run.
-    fn start(&self, way: Way, flags: u32) -> io::Result<Option<Started>> {
+    /// `None` when it would be in a job that is not allowed: then nothing has run.
+    fn start(&self, way: Way, flags: u32, allowed: Allowed) -> io::Result<Option<Started>> {
         let (reader, writer) = io::pipe()?;
-        let Some(born) = self.born(way, flags, writer.as_handle())? else { return Ok(None) };
+        let Some(born) = self.born(way, flags, allowed, writer.as_handle())? else { return Ok(None) };
         drop(writer);
+        let pid = born.pid;
         born.run()?;
-        Ok(Some(Started { pid: born.pid, ready: ReadyPipe(Pipe::new(reader)?) }))
+        Ok(Some(Started { pid, ready: ReadyPipe(Pipe::new(reader)?) }))
     }
 
     /// The same, not yet running, with this end of the readiness pipe. It inherits nothing else: a daemon that holds
     /// its starter's stdout keeps the starter's client waiting for ever.
-    pub(super) fn born(&self, way: Way, flags: u32, ready: BorrowedHandle<'_>) -> io::Result<Option<Born>> {
-        let (nothing, log) =
-            (OpenOptions::new().read(true).open("NUL")?, crate::private::open_append(self.log)?);
+    pub(super) fn born(
+        &self,
+        way: Way,
+        flags: u32,
+        allowed: Allowed,
+        ready: BorrowedHandle<'_>,
+    ) -> io::Result<Option<Born>> {
         let mut args = self.args.to_vec();
         args.extend([WAY_ARGUMENT, way.as_str(), READY_ARGUMENT].map(OsString::from));
         args.push(ready.as_raw_handle().addr().to_string().into());
-        let born = spawn::start(&Program {
+        let born = self.suspended(&args, flags, Some(ready))?;
+        let may = match allowed {
+            Allowed::Any => true,
+            Allowed::None => !job::is_in_one(born.process.as_handle())?,
+            Allowed::Harmless => {
+                !job::is_in_one(born.process.as_handle())? || self.would_be_in_a_harmless_job(flags)?
+            }
+        };
+        Ok(may.then_some(born))
+    }
+
+    fn suspended(&self, args: &[OsString], flags: u32, also: Option<BorrowedHandle<'_>>) -> io::Result<Born> {
+        let nothing = OpenOptions::new().read(true).open("NUL")?;
+        let log = crate::private::open_append(self.log)?;
+        spawn::start(&Program {
             file: self.exe,
-            args: &args,
+            args,
             env: self.env,
             cwd: self.cwd,
             stdio: [nothing.as_handle(), log.as_handle(), log.as_handle()],
-            also: Some(ready),
+            also,
             job: None,
-            flags: DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP | CREATE_SUSPENDED | flags,
-        })?;
-        if way != Way::Inside && job::is_in_one(born.process.as_handle()).unwrap_or(true) {
-            born.forget()?;
-            return Ok(None);
-        }
-        Ok(Some(born))
+            flags: DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP | flags,
+        })
+    }
+
+    /// Asks one that is started in the same way: only who is in a job is told what it does.
+    fn would_be_in_a_harmless_job(&self, flags: u32) -> io::Result<bool> {
+        let process = self.suspended(&[OUTSIDE_COMMAND.into()], flags, None)?.run()?;
+        let ended = wait_any(&[process.as_handle()], Some(Instant::now() + PROBE))?.is_some();
+        let mut code = 0;
+        // SAFETY: an open handle with all rights, and a place for the code.
+        check(unsafe { GetExitCodeProcess(process.as_raw_handle(), &raw mut code) })?;
+        Ok(ended && code == 0)
     }
 }
 

@@ -23,16 +23,14 @@ pub(super) fn is_in_one(process: BorrowedHandle<'_>) -> io::Result<bool> {
     Ok(inside != 0)
 }
 
-/// Whether this process is in any job.
+/// Whether this process is in any job. Of itself a process is told; should it not be, it may be in one.
 pub(super) fn we_are_in_one() -> bool {
-    let mut inside = 0;
-    // SAFETY: the pseudo handle of this process, any job, and a place for the answer.
-    let asked = check(unsafe { IsProcessInJob(GetCurrentProcess(), std::ptr::null_mut(), &raw mut inside) });
-    // Of itself a process is always told.
-    asked.is_ok() && inside != 0
+    // SAFETY: the pseudo handle of this process is valid as long as it runs.
+    is_in_one(unsafe { BorrowedHandle::borrow_raw(GetCurrentProcess()) }).unwrap_or(true)
 }
 
-/// Whether the job that this process is in, the innermost of several, ends everything in it when it is closed.
+/// Whether the job that this process is in, the innermost of several, ends everything in it when it is closed. One that
+/// does not say so may do it.
 pub(super) fn ours_kills() -> bool {
     let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
     // SAFETY: no job means the one this process is in, and the structure is of the class and size given.
@@ -45,7 +43,7 @@ pub(super) fn ours_kills() -> bool {
             std::ptr::null_mut(),
         )
     });
-    asked.is_ok() && limits.BasicLimitInformation.LimitFlags & JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE != 0
+    asked.is_err() || limits.BasicLimitInformation.LimitFlags & JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE != 0
 }
 
 /// A job that ends everything in it when its last handle is closed: at the latest when this process is gone.

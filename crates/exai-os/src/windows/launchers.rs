@@ -17,6 +17,8 @@ pub(crate) fn script(dir: &Path, name: &str, program: &str, args: &[&str]) -> io
     Ok(file)
 }
 
+pub(crate) const PYTHONS: [&str; 2] = ["python", "python3"];
+
 pub(crate) const PYTHON_OF_A_VENV_IS_ONE: bool = true;
 
 pub(crate) fn python_of(venv: &Path) -> PathBuf {

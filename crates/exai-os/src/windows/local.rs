@@ -2,7 +2,7 @@ use std::fmt;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::windows::fs::OpenOptionsExt as _;
-use std::os::windows::io::{AsHandle as _, AsRawHandle as _, OwnedHandle};
+use std::os::windows::io::{AsHandle as _, AsRawHandle as _, BorrowedHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -13,6 +13,7 @@ use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_BROKEN_PIPE, ERROR_IO_PENDING, ERROR_NO_DATA, ERROR_PIPE_BUSY,
     ERROR_PIPE_NOT_CONNECTED, ERROR_SEM_TIMEOUT, HANDLE,
 };
+use windows_sys::Win32::Security::Authorization::SE_KERNEL_OBJECT;
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_FLAG_OVERLAPPED, ReadFile, SECURITY_IDENTIFICATION, WriteFile,
 };
@@ -24,7 +25,7 @@ use windows_sys::Win32::System::Threading::PROCESS_QUERY_LIMITED_INFORMATION;
 use windows_sys::core::BOOL;
 
 use super::handle::{check, event, millis, wait_any, wide};
-use super::security::{OwnerOnly, User};
+use super::security::{OwnerOnly, User, is_ours};
 use crate::local::Peer;
 
 pub(crate) type Name = String;
@@ -105,7 +106,7 @@ impl Connection {
 
     pub(crate) fn peer(&self) -> io::Result<Peer> {
         let pipe = self.pipe().ok_or(io::ErrorKind::NotConnected)?;
-        server(pipe.as_raw_handle())
+        server(pipe.as_handle())
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
@@ -213,15 +214,16 @@ fn wait_for_instance(name: &Name, deadline: Instant) -> io::Result<()> {
     }
 }
 
-/// The other end of a pipe that we have opened.
-pub(super) fn server(pipe: HANDLE) -> io::Result<Peer> {
-    peer(pipe, |pipe, pid| {
+/// The other end of a pipe that we have opened. Its pid may be another process's by now; whose the pipe is stays true.
+pub(super) fn server(pipe: BorrowedHandle<'_>) -> io::Result<Peer> {
+    let peer = peer(pipe.as_raw_handle(), |pipe, pid| {
         // SAFETY: an open pipe and a place for the pid.
         unsafe { GetNamedPipeServerProcessId(pipe, pid) }
-    })
+    })?;
+    Ok(Peer { same_user: peer.same_user && is_ours(pipe, SE_KERNEL_OBJECT)?, ..peer })
 }
 
-/// The other end of a pipe that we serve.
+/// The other end of a pipe that we serve. It has come in as our account, for the pipe's access list names no other.
 pub(super) fn client(pipe: HANDLE) -> io::Result<Peer> {
     peer(pipe, |pipe, pid| {
         // SAFETY: an open pipe and a place for the pid.
@@ -229,8 +231,7 @@ pub(super) fn client(pipe: HANDLE) -> io::Result<Peer> {
     })
 }
 
-/// The other end, by its pid. It can only have come in as our account, for the pipe's access list names
-/// no other; a process that we may not look at counts as a stranger all the same.
+/// The other end, by its pid. A process that we may not look at counts as a stranger.
 fn peer(pipe: HANDLE, pid_of: impl FnOnce(HANDLE, *mut u32) -> BOOL) -> io::Result<Peer> {
     let mut pid = 0;
     check(pid_of(pipe, &raw mut pid))?;

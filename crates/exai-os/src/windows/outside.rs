@@ -18,17 +18,20 @@ use windows_sys::Win32::System::Pipes::{
     ConnectNamedPipe, CreateNamedPipeW, PIPE_READMODE_BYTE, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE,
     PIPE_WAIT,
 };
+use windows_sys::Win32::System::Threading::{CREATE_BREAKAWAY_FROM_JOB, PROCESS_SYNCHRONIZE};
 
-use super::detach::{Daemon, Pipe};
-use super::handle::{check, wide};
+use super::detach::{Allowed, Daemon, Pipe};
+use super::handle::{check, wait_any, wide};
 use super::security::OwnerOnly;
 use super::{command_line, local, wmi};
 use crate::detach::{OUTSIDE_COMMAND, ReadyPipe, Started, Way};
 
-/// How long the helper may take to come, to be told, and to start the daemon.
-const HELPER: Duration = Duration::from_secs(10);
-/// A description of a daemon: its environment is at most 32 Ki characters.
-const LONGEST: u64 = 1024 * 1024;
+/// How long a helper that has ended may have left words unread.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How often it is looked whether the helper still runs.
+const LOOK: Duration = Duration::from_millis(50);
+/// A description of a daemon. Its environment is the account's, without what the client has.
+const LONGEST: u64 = 4 * 1024 * 1024;
 
 /// What the helper is told: one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,8 +51,8 @@ enum Answer {
     Refused(String),
 }
 
-/// Starts it by WMI.
-pub(super) fn start(daemon: &Daemon<'_>) -> io::Result<Started> {
+/// Starts it by WMI, until `deadline`.
+pub(super) fn start(daemon: &Daemon<'_>, deadline: Instant) -> io::Result<Started> {
     let order = Order {
         exe: daemon.exe.to_owned(),
         args: daemon.args.to_vec(),
@@ -61,10 +64,11 @@ pub(super) fn start(daemon: &Daemon<'_>) -> io::Result<Started> {
     order.push(b'\n');
     let (name, served) = serve()?;
     let mut pipe = Pipe::new(Helper { pipe: served, order: Some(order) })?;
-    let answer = wmi::start(line(daemon, &name)?, daemon.cwd).and_then(|_pid| first_line(&mut pipe));
+    let helper = wmi::start(line(daemon, &name)?, daemon.cwd, deadline);
+    let answer = helper.and_then(|pid| first_line(&mut pipe, pid, deadline));
     if answer.is_err() {
         // Whoever waits for the helper waits no longer. It may have come meanwhile.
-        let _ = OpenOptions::new().read(true).open(&name);
+        let _ = OpenOptions::new().read(true).security_qos_flags(SECURITY_IDENTIFICATION).open(&name);
     }
     match serde_json::from_slice(&answer?)? {
         Answer::Started(pid) => Ok(Started { pid, ready: ReadyPipe(pipe) }),
@@ -139,24 +143,34 @@ fn stranger() -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, "the other end of the pipe is another account's")
 }
 
-/// What the helper says, and not what the daemon says behind it.
-fn first_line(pipe: &mut Pipe) -> io::Result<Vec<u8>> {
-    let (deadline, mut line) = (Instant::now() + HELPER, Vec::new());
+/// What the helper with this pid says, and not what the daemon says behind it.
+fn first_line(pipe: &mut Pipe, helper: u32, mut deadline: Instant) -> io::Result<Vec<u8>> {
+    let helper = super::process::open(helper, PROCESS_SYNCHRONIZE).ok().flatten();
+    let has_ended = || match &helper {
+        Some(helper) => matches!(wait_any(&[helper.as_handle()], Some(Instant::now())), Ok(Some(_))),
+        None => true,
+    };
+    let (mut line, mut ended) = (Vec::new(), false);
     loop {
         let mut byte = [0];
-        match pipe.read_until(&mut byte, deadline) {
+        match pipe.read_until(&mut byte, deadline.min(Instant::now() + LOOK)) {
             Ok(0) => return Err(io::Error::other("what it started ended without a word")),
             Ok(_) if byte == *b"\n" => return Ok(line),
             Ok(_) => line.extend(byte),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            Err(error) if error.kind() != io::ErrorKind::TimedOut => return Err(error),
+            Err(_) if Instant::now() >= deadline => {
                 return Err(io::Error::other("what it started did not come"));
             }
-            Err(error) => return Err(error),
+            Err(_) if !ended && has_ended() => {
+                ended = true;
+                deadline = deadline.min(Instant::now() + LAST_WORDS);
+            }
+            Err(_) => {}
         }
     }
 }
 
-/// In the helper.
+/// In the helper. What WMI starts is limited by the quotas of its own job unless it leaves that.
 pub(crate) fn outside(name: &str) -> io::Result<()> {
     let name = local::parse(name).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is no pipe of exai on this machine"))
@@ -164,7 +178,7 @@ pub(crate) fn outside(name: &str) -> io::Result<()> {
     let pipe =
         OpenOptions::new().read(true).write(true).security_qos_flags(SECURITY_IDENTIFICATION).open(name)?;
     // What it says is going to be executed.
-    if !local::server(pipe.as_raw_handle())?.same_user {
+    if !local::server(pipe.as_handle())?.same_user {
         return Err(stranger());
     }
     let mut order = Vec::new();
@@ -177,13 +191,18 @@ pub(crate) fn outside(name: &str) -> io::Result<()> {
         text.push(b'\n');
         (&pipe).write_all(&text)
     };
-    match daemon.born(Way::Wmi, 0, pipe.as_handle()) {
+    let born = |flags| daemon.born(Way::Wmi, flags, Allowed::Harmless, pipe.as_handle());
+    let born = match born(CREATE_BREAKAWAY_FROM_JOB) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => born(0),
+        born => born,
+    };
+    match born {
         Ok(Some(born)) => {
             // Before it runs, and has words of its own.
             say(&Answer::Started(born.pid))?;
-            born.run()
+            born.run().map(drop)
         }
-        Ok(None) => say(&Answer::Refused("what it starts is in a job as well".to_owned())),
+        Ok(None) => say(&Answer::Refused("what it starts is in a job that would end it as well".to_owned())),
         Err(error) => say(&Answer::Refused(error.to_string())),
     }
 }

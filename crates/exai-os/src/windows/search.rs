@@ -14,13 +14,19 @@ pub(crate) fn executable(file: &Path, vars: &[(OsString, OsString)]) -> Option<P
     let mut extensions = extensions.split(';').filter(|extension| !extension.is_empty());
     let own = file.extension().and_then(|own| own.to_str()).unwrap_or_default();
     let named = extensions.clone().any(|known| known.trim_start_matches('.').eq_ignore_ascii_case(own));
-    if named && file.is_file() {
+    if named && is_program(file) {
         return Some(file.to_owned());
     }
     extensions.find_map(|extension| {
         let mut name = file.as_os_str().to_owned();
         name.push(extension.to_ascii_lowercase());
         let candidate = PathBuf::from(name);
-        candidate.is_file().then_some(candidate)
+        is_program(&candidate).then_some(candidate)
     })
+}
+
+/// The programs of the Store are links of a kind that cannot be followed by who only looks
+/// (`%LOCALAPPDATA%\Microsoft\WindowsApps\python.exe`); the system starts them all the same.
+fn is_program(file: &Path) -> bool {
+    std::fs::symlink_metadata(file).is_ok_and(|found| !found.is_dir())
 }

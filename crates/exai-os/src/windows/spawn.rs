@@ -11,10 +11,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use windows_sys::Win32::Foundation::{HANDLE, HANDLE_FLAG_INHERIT, SetHandleInformation};
 use windows_sys::Win32::System::Threading::{
-    CREATE_NO_WINDOW, CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList,
-    EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST,
-    PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION, ResumeThread,
-    STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW, TerminateProcess, UpdateProcThreadAttribute,
+    CREATE_NO_WINDOW, CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessW,
+    DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList,
+    LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROC_THREAD_ATTRIBUTE_JOB_LIST,
+    PROCESS_INFORMATION, ResumeThread, STARTF_USESTDHANDLES, STARTUPINFOEXW, STARTUPINFOW, TerminateProcess,
+    UpdateProcThreadAttribute,
 };
 
 use super::command_line;
@@ -37,12 +38,13 @@ pub(super) struct Program<'a> {
     pub(super) flags: u32,
 }
 
-/// A process that was started.
+/// A process that waits for its first instruction, and ends if it is not let to run.
 pub(super) struct Born {
     pub(super) process: OwnedHandle,
     /// Its first thread.
-    pub(super) thread: OwnedHandle,
+    thread: OwnedHandle,
     pub(super) pid: u32,
+    runs: bool,
 }
 
 /// Held by whoever starts a program, so that none inherits what is meant for another: the flag is the handle's, and the
@@ -77,30 +79,36 @@ impl Drop for Inheriting<'_> {
     }
 }
 
-/// Starts a program of the console without a window, and with no handle of anybody else's but its stdio.
+/// Starts a program of the console without a window, and with none of the handles that [`start`] hands to another.
 pub(super) fn hidden(command: &mut Command) -> io::Result<Child> {
     let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     command.creation_flags(CREATE_NO_WINDOW).spawn()
 }
 
 impl Born {
-    /// Lets one that was started suspended run.
-    pub(super) fn run(&self) -> io::Result<()> {
+    /// Lets it run.
+    pub(super) fn run(mut self) -> io::Result<OwnedHandle> {
         // SAFETY: the handle of its first thread, which waits for this.
         if unsafe { ResumeThread(self.thread.as_raw_handle()) } == u32::MAX {
             return Err(io::Error::last_os_error());
         }
-        Ok(())
-    }
-
-    /// Ends one that has not run.
-    pub(super) fn forget(self) -> io::Result<()> {
-        // SAFETY: the handle has all rights.
-        check(unsafe { TerminateProcess(self.process.as_raw_handle(), 1) })
+        let process = self.process.try_clone()?;
+        self.runs = true;
+        Ok(process)
     }
 }
 
-/// Starts it.
+impl Drop for Born {
+    /// One that waits for its first instruction would wait for ever.
+    fn drop(&mut self) {
+        if !self.runs {
+            // SAFETY: the handle has all rights.
+            unsafe { TerminateProcess(self.process.as_raw_handle(), 1) };
+        }
+    }
+}
+
+/// Starts it, suspended.
 pub(super) fn start(program: &Program<'_>) -> io::Result<Born> {
     let (file, mut line) = command_line::of_program(program.file, program.args)?;
     let (file, directory) = (wide(file)?, wide(program.cwd)?);
@@ -129,7 +137,7 @@ pub(super) fn start(program: &Program<'_>) -> io::Result<Born> {
         },
         lpAttributeList: attributes.list(),
     };
-    let flags = program.flags | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
+    let flags = program.flags | CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
     let mut process = PROCESS_INFORMATION::default();
     // SAFETY: all texts end with a zero and live as long as the call, as do the startup information, the attribute
     // list in it and what that points to; the command line is writable, as the call demands.
@@ -151,7 +159,7 @@ pub(super) fn start(program: &Program<'_>) -> io::Result<Born> {
     result?;
     // SAFETY: both new handles are ours.
     let (thread, process_handle) = unsafe { (own(process.hThread)?, own(process.hProcess)?) };
-    Ok(Born { process: process_handle, thread, pid: process.dwProcessId })
+    Ok(Born { process: process_handle, thread, pid: process.dwProcessId, runs: false })
 }
 
 /// Memory for attributes of a new process; `usize` for its alignment.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use windows_sys::Win32::System::Threading::{
-    CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED, GetExitCodeProcess,
-    PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
+    CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, GetExitCodeProcess, PROCESS_QUERY_LIMITED_INFORMATION,
+    PROCESS_SYNCHRONIZE,
 };
 
 use super::handle::check;
@@ -49,7 +49,13 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
 /// Puts this process into a job that ends with it. Each tree has one of its own within.
 pub(crate) fn keep_hold() -> io::Result<()> {
     let job = Job::new()?;
-    job.take_in_this_process()?;
+    job.take_in_this_process().map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            let sentence = "the job that exai was started in allows none within (it limits what its programs may do to windows)";
+            io::Error::new(io::ErrorKind::PermissionDenied, sentence)
+        }
+        _ => error,
+    })?;
     // Its handle is to be closed by this process's end and by nothing before.
     std::mem::forget(job);
     Ok(())
@@ -72,14 +78,13 @@ pub(crate) fn start(
         stdio: [its_stdin.as_handle(), its_stdout.as_handle(), its_stderr.as_handle()],
         also: None,
         job: Some(job.as_handle()),
-        flags: CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP | CREATE_SUSPENDED,
+        flags: CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP,
     })?;
     drop((its_stdin, its_stdout, its_stderr));
     // Its handle is open, so its number is its own even if somebody has ended it.
     let root = super::process::identity_even_dead(&born.process, born.pid)?;
     known(None, &root);
-    born.run()?;
-    let root_process = Signalled::new(born.process)?;
+    let root_process = Signalled::new(born.run()?)?;
     Ok((Tree { job: Arc::new(job), root, root_process, exit: None }, Stdio { stdin, stdout, stderr }))
 }
 

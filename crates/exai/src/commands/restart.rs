@@ -25,6 +25,7 @@ fn restart_daemon(printer: &Printer) -> Result<u8, Error> {
     let grace = Duration::from_secs(GRACE_S);
     // A daemon that works must not be ended for one that could not start.
     exai_config::load(door.home())?;
+    door.may_start()?;
     // Nobody else may start one in between.
     let starting = door.spawn_lock(Instant::now() + START_TIME)?;
     printer.progress("stopping the daemon…");

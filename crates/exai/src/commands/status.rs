@@ -219,9 +219,9 @@ fn apart(detached: &Detached) -> Option<String> {
         other => other,
     };
     let job = match &*detached.job {
-        "none" => "it is in nobody's job",
-        "within" => "it is in somebody's job, which ends nobody, as far as can be seen",
-        "ends-with-it" => "it is in somebody's job, and ends with it",
+        "none" => "it is in no job of anybody's",
+        "within" => "it is in a job, which does not end it as far as Windows shows",
+        "ends-with-it" => "it is in a job, and ends with it",
         other => other,
     };
     Some(format!("{way}; {job}"))
@@ -274,9 +274,9 @@ mod tests {
     fn a_job_is_said_and_a_session_of_its_own_is_not() {
         let said = |way: &str, job: &str| apart(&Detached { way: way.to_owned(), job: job.to_owned() });
         assert_eq!((said("session", "none"), said("foreground", "none")), (None, None));
-        let left = "left its starter's job; it is in nobody's job";
+        let left = "left its starter's job; it is in no job of anybody's";
         assert_eq!(said("breakaway", "none").as_deref(), Some(left));
-        let tethered = "run in the foreground; it is in somebody's job, and ends with it";
+        let tethered = "run in the foreground; it is in a job, and ends with it";
         assert_eq!(said("foreground", "ends-with-it").as_deref(), Some(tethered));
     }
 }

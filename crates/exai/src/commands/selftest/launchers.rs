@@ -126,7 +126,8 @@ fn program(name: &str) -> Result<String, String> {
 }
 
 fn python() -> Result<String, String> {
-    program("python3").or_else(|_| program("python")).map_err(|_| "Python is not on PATH".to_owned())
+    let found = launchers::PYTHONS.into_iter().find_map(|name| program(name).ok());
+    found.ok_or_else(|| "Python is not on PATH".to_owned())
 }
 
 fn server(dir: &std::path::Path) -> Result<String, String> {

@@ -63,9 +63,10 @@ pub(super) fn run(bench: &Bench) -> Outcome {
         lines.push(format!("{}: {}", one.name, judge(&ps, one, *pid)?));
     }
     lines.push(budget(&ps)?);
-    lines.extend(skipped);
     client.finish()?;
     instance.finish()?;
+    lines.push("`exai stop`: none of them is left".to_owned());
+    lines.extend(skipped);
     Ok(lines.join("\n"))
 }
 

@@ -13,7 +13,8 @@ use serde_json::Value;
 use crate::support::{Instance, LIMIT, text};
 
 /// Puts itself into a job for each argument before `--`, the outer first, and runs what comes after. `k`: the job ends
-/// everything in it when it is closed, which it is when this ends. `b`: it lets processes go that ask for it.
+/// everything in it when it is closed, which it is when this ends. `b`: it lets processes go that ask for it. `s`: what its
+/// processes start is not in it, but for exai itself.
 const CLIENT: &str = "
 import ctypes, subprocess, sys
 from ctypes import wintypes
@@ -28,11 +29,18 @@ at = sys.argv.index('--')
 jobs = []
 for switches in sys.argv[1:at]:
     job = kernel.CreateJobObjectW(None, None)
-    limits = Limits(flags=0x2000 * ('k' in switches) | 0x800 * ('b' in switches))
+    limits = Limits(flags=0x2000 * ('k' in switches) | 0x800 * ('b' in switches) | 0x1000 * ('s' in switches))
     assert kernel.SetInformationJobObject(job, 9, ctypes.byref(limits), SIZE), ctypes.get_last_error()
     assert kernel.AssignProcessToJobObject(job, kernel.GetCurrentProcess()), ctypes.get_last_error()
-    jobs.append(job)
-sys.exit(subprocess.run(sys.argv[at + 1:], stdin=subprocess.DEVNULL).returncode)
+    jobs.append((switches, job))
+SUSPENDED = 4
+child = subprocess.Popen(sys.argv[at + 1:], stdin=subprocess.DEVNULL, creationflags=SUSPENDED)
+process = wintypes.HANDLE(int(child._handle))
+for switches, job in jobs:
+    if 's' in switches: # it is not in there by itself
+        assert kernel.AssignProcessToJobObject(job, process), ctypes.get_last_error()
+ctypes.WinDLL('ntdll').NtResumeProcess(process)
+sys.exit(child.wait())
 ";
 
 /// `exai start` by a client in such jobs, which then ends: the exit code, and what was said.
@@ -87,8 +95,10 @@ fn a_daemon_leaves_a_job_that_lets_it_go() {
     let (code, said) = started_within(&instance, &["kb"]);
     assert_eq!(code, Some(0), "{said}");
     let (daemon, detached) = survivor(&instance);
-    assert_eq!((&detached["way"], &detached["job"]), (&"breakaway".into(), &"none".into()));
-    assert!(instance.ends(0, &["status"]).contains("apart    left its starter's job; it is in nobody's job"));
+    assert_eq!(detached["way"], "breakaway");
+    // Windows itself may have put everybody into a job.
+    assert!(["none", "within"].iter().any(|job| detached["job"] == *job), "{detached}");
+    assert!(instance.ends(0, &["status"]).contains("apart    left its starter's job; it is in "));
     assert_eq!(survivor(&instance).0, daemon, "it is still the same");
 }
 
@@ -97,7 +107,9 @@ fn a_daemon_whose_starter_is_in_no_job_has_none_to_leave() {
     let instance = Instance::new("");
     let (code, said) = started_within(&instance, &[]);
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(survivor(&instance).1["way"], "alone");
+    // Unless Windows itself has put everybody into one.
+    let way = survivor(&instance).1["way"].clone();
+    assert!(["alone", "breakaway"].iter().any(|expected| way == *expected), "{way}");
 }
 
 /// What WMI starts is outside; under Wine it is not, and the daemon must not be started then.
@@ -108,9 +120,8 @@ fn a_daemon_gets_out_of_a_job_that_keeps_its_processes_or_is_not_started() {
     if exai_os::build::under_wine() {
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("would end with the program that starts it"), "{said}");
-        assert!(said.contains("the job does not let it go"), "{said}");
-        assert!(said.contains("what it starts is in a job as well"), "{said}");
-        assert!(said.contains("`exai start` in a terminal of its own"), "{said}");
+        assert!(said.contains("what it starts is in a job that would end it as well"), "{said}");
+        assert!(said.contains("`exai start` in the Run dialog"), "{said}");
         instance.ends(3, &["status"]);
     } else {
         assert_eq!(code, Some(0), "{said}");
@@ -125,7 +136,7 @@ fn a_job_around_the_job_is_seen() {
     let (code, said) = started_within(&instance, &["k", "kb"]);
     if exai_os::build::under_wine() {
         assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("would end with the program that started it"), "{said}");
+        assert!(said.contains("would end with the program that starts it"), "{said}");
         instance.ends(3, &["status"]);
     } else {
         assert_eq!(code, Some(0), "{said}");
@@ -133,15 +144,22 @@ fn a_job_around_the_job_is_seen() {
     }
 }
 
+/// WMI may be better: there may be another job around that one, which does not show. (Under Wine it leads nowhere.)
 #[test]
 fn a_job_that_keeps_its_processes_and_ends_nobody_does_no_harm() {
     let instance = Instance::new("");
     let (code, said) = started_within(&instance, &[""]);
     assert_eq!(code, Some(0), "{said}");
     let (_, detached) = survivor(&instance);
-    if exai_os::build::under_wine() {
-        assert_eq!((&detached["way"], &detached["job"]), (&"inside".into(), &"within".into()));
-    } else {
-        assert_eq!((&detached["way"], &detached["job"]), (&"wmi".into(), &"none".into()));
-    }
+    assert_eq!(detached["way"], "wmi");
+    assert_ne!(detached["job"], "ends-with-it");
+}
+
+/// As the launchers of Python's and uv's programs have them.
+#[test]
+fn a_job_that_only_lets_go_who_does_not_ask_is_left() {
+    let instance = Instance::new("");
+    let (code, said) = started_within(&instance, &["ks"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(survivor(&instance).1["way"], "breakaway");
 }
