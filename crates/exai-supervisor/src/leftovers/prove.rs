@@ -35,14 +35,17 @@ fn by_record(tree: &mut LeftTree, table: &Table) {
     }
 }
 
-/// A guard says in its arguments whose it is. It may have started after the last record was written.
+/// A guard says in its arguments whose it is. It may have started after the last record was written. Whoever says the
+/// same and is its child is what it starts, and has not become that yet.
 fn by_words(tree: &mut LeftTree, table: &Table) {
     let since = tree.record.daemon.start;
-    for (row, [nonce, id]) in table.guards().filter(|(row, _)| row.start >= since) {
-        if *nonce == tree.record.instance && *id == tree.record.id {
-            let proof = format!("its arguments name it the guard of {id} of the daemon that died");
-            ours(tree, table, row, Place::Guard, proof);
-        }
+    let says_so = |[nonce, id]: &[String; 2]| *nonce == tree.record.instance && *id == tree.record.id;
+    let said = table.guards().filter(|(row, words)| row.start >= since && says_so(words));
+    let rows: Vec<&ProcessInfo> = said.map(|(row, _)| row).collect();
+    let guards = rows.iter().filter(|row| !rows.iter().any(|parent| parent.pid == row.ppid));
+    for row in guards {
+        let proof = format!("its arguments name it the guard of {} of the daemon that died", tree.record.id);
+        ours(tree, table, row, Place::Guard, proof);
     }
 }
 

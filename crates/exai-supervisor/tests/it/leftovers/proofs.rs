@@ -146,6 +146,34 @@ fn a_guard_at_work_is_left_to_it_and_one_that_hangs_is_ended_last() {
     assert!(decoys.iter().all(|decoy| about(&found, &decoy.identity).is_none()));
 }
 
+/// It forks and does not become anything else: its arguments are the guard's.
+#[test]
+fn a_copy_of_a_guard_is_not_another_one() {
+    let scene = Scene::new();
+    let id = "everything#1";
+    let pipe = scene.dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let guard =
+        guard(&scene, "exai", &scene.nonce, id, &format!("(read none < '{}') & wait", pipe.display()));
+    let mut copy = None;
+    exai_test::eventually("it has forked", Duration::from_secs(5), || {
+        let all = exai_os::process::snapshot().expect("the process table");
+        let child = all.iter().find(|row| row.ppid == guard.pid());
+        copy = child.and_then(|row| exai_os::process::identify(row.pid).ok().flatten());
+        copy.is_some()
+    });
+    let copy = copy.expect("it was seen");
+    scene.write(&scene.record(id, Vec::new()));
+    // Which of them is seen first is left to chance.
+    for _ in 0..20 {
+        let found = scene.find();
+        assert_eq!(found.trees[0].guard().map(|guard| guard.identity.pid), Some(guard.pid()));
+        let place = about(&found, &copy).and_then(|copy| copy.place);
+        assert_eq!(place, Some(Place::Root));
+    }
+    tidy(&copy);
+}
+
 #[test]
 fn the_living_are_none_of_our_business() {
     let scene = Scene::new();
