@@ -100,8 +100,13 @@ pub fn environment(
     refresh_environment(account, starter, limit)
 }
 
-/// The account's environment as it was captured last, if that is still valid. Runs no shell, changes nothing.
+/// The account's environment as it was captured last, if that is still valid; on Windows, where there is no shell to ask,
+/// as it is now. Changes nothing.
 pub fn cached_environment(account: &Account) -> Option<AccountEnvironment> {
+    if sys::environment::ASKING_IS_QUICK {
+        let vars = sys::environment::capture(account, &Vec::new(), Duration::ZERO).ok()?;
+        return Some(AccountEnvironment { vars, source: EnvironmentSource::Captured });
+    }
     let (vars, age) = cache::load(account)?;
     Some(AccountEnvironment { vars, source: EnvironmentSource::Cached { age } })
 }

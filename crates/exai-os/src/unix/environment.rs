@@ -74,6 +74,9 @@ pub(crate) fn start_files(account: &Account) -> Vec<PathBuf> {
     system.chain(OWN.iter().map(|file| account.home.join(file))).collect()
 }
 
+/// A login shell runs start files, which may take their time.
+pub(crate) const ASKING_IS_QUICK: bool = false;
+
 /// The account's cache directory, by its home and not by `XDG_CACHE_HOME`.
 #[expect(clippy::unnecessary_wraps, reason = "its twin has none")]
 pub(crate) fn cache_directory(account: &Account) -> Option<PathBuf> {

@@ -37,7 +37,10 @@ pub(crate) fn start_files(_account: &Account) -> Vec<PathBuf> {
     Vec::new()
 }
 
-/// Asking the system is quick, and always right.
+/// The registry answers at once.
+pub(crate) const ASKING_IS_QUICK: bool = true;
+
+/// There is nothing to save.
 pub(crate) fn cache_directory(_account: &Account) -> Option<PathBuf> {
     None
 }

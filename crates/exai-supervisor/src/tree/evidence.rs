@@ -39,7 +39,11 @@ fn pipes(view: &View<'_>, index: usize) -> Vec<String> {
 }
 
 fn exchange(view: &View<'_>, index: usize, role: Role) -> Option<String> {
-    let part = view.seen.exchange.filter(|exchange| !exchange.lost)?.part(&view.facts(index).process)?;
+    let part = view
+        .seen
+        .exchange
+        .filter(|exchange| !exchange.lost && exchange.was_read())?
+        .part(&view.facts(index).process)?;
     let words = match part {
         Part::Answered => "did the I/O of the last ping",
         Part::Forwarded if role == (Role::Server { confirmed: false }) => {

@@ -77,6 +77,12 @@ impl Exchange {
         !self.lost && self.sent / 2 > self.answered
     }
 
+    /// Whether any member was counted to have read it. If none was the counters say nothing of anybody: Wine has some
+    /// that never move.
+    pub(super) fn was_read(&self) -> bool {
+        self.moved.iter().any(|moved| moved.io.read >= self.sent)
+    }
+
     /// The part of this process; `None` when it was not counted.
     pub fn part(&self, process: &ProcessInfo) -> Option<Part> {
         self.moved_by(process).map(|io| {

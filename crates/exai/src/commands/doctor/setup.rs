@@ -93,10 +93,13 @@ pub(super) fn environment(scene: &Scene) -> Outcome {
         Some(EnvironmentSource::Cached { age }) => {
             Outcome::pass(format!("servers get the environment of {shell}, captured {} ago", span(age)))
         }
-        Some(EnvironmentSource::Captured | EnvironmentSource::Fallback { .. }) | None if !scene.daemon_lives() => {
+        Some(EnvironmentSource::Captured) => {
+            Outcome::pass("servers get the environment that Windows has for this account")
+        }
+        Some(EnvironmentSource::Fallback { .. }) | None if !scene.daemon_lives() => {
             Outcome::pass(format!("the next start asks {shell} for it (at most 2 s)"))
         }
-        Some(EnvironmentSource::Captured | EnvironmentSource::Fallback { .. }) | None => {
+        Some(EnvironmentSource::Fallback { .. }) | None => {
             Outcome::warn(format!(
                 "the environment of {shell} could not be captured, or its start files have changed since; servers may lack \
                  variables and a part of PATH"
