@@ -25,7 +25,7 @@ usage: cargo xtask windows --check [--if-possible]
   --release builds exai.exe as it is released, and says how large it is and how fast it starts under Wine
 
 The compiler, its std for Windows and the linker come from Debian 12 packages, and Wine from Debian 13's, with
-Windows' own Python, uv and node from PyPI. They are set up once, in two and another two minutes, in the folder
+Windows' own Python, uv, node and Python SDK from PyPI. They are set up once, in two and another two minutes, in the folder
 exai-windows of the account's cache folder; that needs root, and Wine needs it each time. Without Debian or
 root, and without that folder, neither is possible.
 
@@ -200,7 +200,7 @@ fn is_ready(toolchain: &Path) -> bool {
 }
 
 fn has_wine(toolchain: &Path) -> bool {
-    toolchain.join("bin/wine").exists() && toolchain.join("prefix/programs").exists()
+    toolchain.join("bin/wine").exists() && toolchain.join("prefix/guests-2").exists()
 }
 
 /// Crates compiled against an earlier std do not fit a new one, and cargo does not notice.

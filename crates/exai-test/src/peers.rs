@@ -25,8 +25,9 @@ pub enum Sdk {
 }
 
 impl Sdk {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Python1, Self::Python2, Self::TypeScript];
+    /// All of them; on Windows the one that `cargo xtask windows` installs.
+    pub const ALL: &[Self] =
+        if cfg!(windows) { &[Self::Python1] } else { &[Self::Python1, Self::Python2, Self::TypeScript] };
 
     /// Runs the scenario of `server` directly and over `way`; the error is the difference.
     ///
@@ -75,6 +76,11 @@ impl Sdk {
     }
 
     fn script(self, name: &str) -> Command {
+        if cfg!(windows) {
+            let mut command = Command::new("python");
+            command.arg(folder().join(name).with_extension("py"));
+            return command;
+        }
         let peers = root().join(".peers");
         let (interpreter, extension) = match self {
             Self::Python1 => (peers.join("py1").join(VENV_PYTHON), "py"),

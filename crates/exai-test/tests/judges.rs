@@ -17,14 +17,14 @@ mod peers {
 
     #[test]
     fn equal_is_equal() {
-        for sdk in Sdk::ALL {
+        for &sdk in Sdk::ALL {
             compare(sdk, &[]).unwrap();
         }
     }
 
     #[test]
     fn a_difference_is_shown() {
-        for sdk in Sdk::ALL {
+        for &sdk in Sdk::ALL {
             let difference = compare(sdk, &["--instructions", "something else"]).unwrap_err();
             let mut added = difference.lines().filter(|line| line.starts_with('+'));
             assert!(added.any(|line| line.contains("something else")), "{sdk:?}: {difference}");

@@ -4,7 +4,6 @@
 mod jobs;
 mod launchers;
 mod seed;
-#[cfg(target_os = "linux")]
 mod survival;
 
 use exai_test::peers::{SERVERS, Sdk};

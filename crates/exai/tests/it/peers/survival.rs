@@ -35,7 +35,7 @@ impl Session {
         let mut script = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let output = BufReader::new(script.stdout.take().expect("a pipe"));
         let mut session = Session { sdk, script, output };
-        assert_eq!(session.line(), "begun\n", "{sdk:?}");
+        assert_eq!(session.line().trim_end(), "begun", "{sdk:?}");
         session
     }
 
@@ -77,7 +77,7 @@ fn executed(ledger: &Path) -> BTreeMap<String, usize> {
 
 #[test]
 fn a_session_of_an_sdk_goes_on_while_its_daemon_is_killed_again_and_again() {
-    for sdk in Sdk::ALL {
+    for &sdk in Sdk::ALL {
         let dir = tempfile::tempdir().expect("a directory");
         let ledger = dir.path().join("ledger");
         let instance = Instance::with_fixture(&["--ledger", ledger.to_str().expect("a path")]);
