@@ -203,6 +203,7 @@ impl Daemon<'_> {
     fn would_be_in_a_harmless_job(&self, flags: u32) -> io::Result<bool> {
         let process = self.suspended(&[OUTSIDE_COMMAND.into()], flags, None)?.run()?;
         let ended = wait_any(&[process.as_handle()], Some(Instant::now() + PROBE))?.is_some();
+        spawn::end(&process);
         let mut code = 0;
         // SAFETY: an open handle with all rights, and a place for the code.
         check(unsafe { GetExitCodeProcess(process.as_raw_handle(), &raw mut code) })?;

@@ -102,10 +102,15 @@ impl Drop for Born {
     /// One that waits for its first instruction would wait for ever.
     fn drop(&mut self) {
         if !self.runs {
-            // SAFETY: the handle has all rights.
-            unsafe { TerminateProcess(self.process.as_raw_handle(), 1) };
+            end(&self.process);
         }
     }
+}
+
+/// Ends a process that was started here. One that has ended is not ended again.
+pub(super) fn end(process: &OwnedHandle) {
+    // SAFETY: the handle of a process that this one has started has all rights.
+    unsafe { TerminateProcess(process.as_raw_handle(), 1) };
 }
 
 /// Starts it, suspended.

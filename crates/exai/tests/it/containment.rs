@@ -90,6 +90,14 @@ fn kill(pid: u32) {
     process::kill_verified(&identity, Kill::Force).expect("it can be killed");
 }
 
+/// Neither sees the other's end. The daemon is halted before, and not the guard: the system ends a halted guard with its
+/// daemon, since nobody is left who could let it go on.
+fn kill_at_once(daemon: u32, guard: u32) {
+    signal("STOP", daemon);
+    kill(guard);
+    kill(daemon);
+}
+
 /// Waits until all are gone; how long that took.
 #[track_caller]
 fn all_gone(tree: &[ProcessInfo], limit: Duration) -> Duration {
@@ -177,9 +185,7 @@ fn what_left_everything_before_it_was_seen_and_lost_daemon_and_guard_goes_with_t
     let (instance, client, guard, escapee) = gone_before_it_was_seen(&token, "");
     drop(client);
     let daemon = daemon(&instance);
-    signal("STOP", guard.pid);
-    kill(daemon);
-    kill(guard.pid);
+    kill_at_once(daemon, guard.pid);
     assert!(lives(&escapee), "or this tests nothing");
     instance.ends(0, &["start"]);
     let took = all_gone(&[escapee], Duration::from_secs(2));
@@ -220,10 +226,7 @@ fn when_daemon_and_guard_are_killed_at_once_the_next_start_ends_the_tree() {
         record["processes"].as_array().is_some_and(|all| all.len() == tree.len())
     });
     let daemon = daemon(&instance);
-    // The guard must not see the daemon's end: it is stopped before.
-    signal("STOP", tree[0].pid);
-    kill(daemon);
-    kill(tree[0].pid);
+    kill_at_once(daemon, tree[0].pid);
     assert!(tree[1..].iter().any(lives), "somebody is left, or this tests nothing");
     instance.ends(0, &["start"]);
     let took = all_gone(&tree, Duration::from_secs(5));
