@@ -122,7 +122,10 @@ async def tapped(transport, wire):
             async with send:
                 async for item in read:
                     if not wire.take(item):
-                        await send.send(item)
+                        try:
+                            await send.send(item)
+                        except anyio.BrokenResourceError:
+                            return  # the session has ended, and the server still had something to say
 
         async with anyio.create_task_group() as group:
             group.start_soon(pump)
