@@ -92,8 +92,11 @@ cat >bin/wine.new <<X
 export WINEPREFIX="$WT/prefix" WINEDEBUG="\${WINEDEBUG--all}" WINEDLLOVERRIDES="winemenubuilder.exe,mscoree,mshtml=d"
 export WT_ROOT="$WT/trixie"
 exec unshare -m --propagation private /bin/sh -c '
-  for d in proc dev tmp root home "\${PWD#/}"; do
+  mounted=
+  for d in proc dev tmp root home "\${PWD#/}" "\${WT_ROOT#/}"; do
     d=\${d%%/*}
+    case "\$mounted " in *" \$d "*) continue ;; esac
+    mounted="\$mounted \$d"
     [ -d /\$d ] && mkdir -p "\$WT_ROOT/\$d" && mount --rbind /\$d "\$WT_ROOT/\$d"
   done
   exec chroot "\$WT_ROOT" /bin/sh -c "cd \"\\\$0\" && exec wine \"\\\$@\"" "\$PWD" "\$@"' wine "\$@"
