@@ -2,16 +2,17 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _, BorrowedHandle, FromRawHandle as _, RawHandle};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, GetHandleInformation, HANDLE_FLAG_INHERIT, SetHandleInformation,
 };
 use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_PIPE, GetFileType};
 use windows_sys::Win32::System::Threading::{
-    CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS, GetExitCodeProcess,
+    CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS,
 };
 
 use super::handle::{check, wait_any};
@@ -90,10 +91,18 @@ pub(crate) fn spawn(
     log: &Path,
     deadline: Instant,
 ) -> io::Result<Started> {
-    let daemon = Daemon { exe, args, env, cwd, log };
+    let daemon = Daemon {
+        exe: exe.to_owned(),
+        args: args.to_vec(),
+        env: env.to_vec(),
+        cwd: cwd.to_owned(),
+        log: log.to_owned(),
+    };
     if !job::we_are_in_one() {
         // Windows may put it into a job of its own making, which is nobody's.
-        return daemon.start(Way::Alone, 0, Allowed::Any)?.ok_or_else(kept);
+        return daemon.start(Way::Alone, 0, Allowed::Harmless)?.ok_or_else(|| {
+            io::Error::other("Windows would put the daemon into a job that ends everything in it")
+        });
     }
     let leaving = match daemon.start(Way::Breakaway, CREATE_BREAKAWAY_FROM_JOB, Allowed::Harmless) {
         Ok(Some(started)) => return Ok(started),
@@ -123,21 +132,18 @@ pub(crate) fn spawn(
     })
 }
 
-fn is_denied(error: &io::Error) -> bool {
+pub(super) fn is_denied(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed())
 }
 
-fn kept() -> io::Error {
-    io::Error::other("Windows did not say in what job the daemon would be")
-}
-
 /// What is to be started.
-pub(super) struct Daemon<'a> {
-    pub(super) exe: &'a Path,
-    pub(super) args: &'a [OsString],
-    pub(super) env: &'a [(OsString, OsString)],
-    pub(super) cwd: &'a Path,
-    pub(super) log: &'a Path,
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Daemon {
+    pub(super) exe: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    pub(super) cwd: PathBuf,
+    log: PathBuf,
 }
 
 /// In what job a daemon may find itself.
@@ -147,10 +153,9 @@ pub(super) enum Allowed {
     /// One that does not end its processes when it is closed. Where a machine knows connected standby, Windows itself puts
     /// nearly everybody into one (<https://github.com/openai/codex/issues/44503>).
     Harmless,
-    Any,
 }
 
-impl Daemon<'_> {
+impl Daemon {
     /// `None` when it would be in a job that is not allowed: then nothing has run.
     fn start(&self, way: Way, flags: u32, allowed: Allowed) -> io::Result<Option<Started>> {
         let (reader, writer) = io::pipe()?;
@@ -170,12 +175,11 @@ impl Daemon<'_> {
         allowed: Allowed,
         ready: BorrowedHandle<'_>,
     ) -> io::Result<Option<Born>> {
-        let mut args = self.args.to_vec();
+        let mut args = self.args.clone();
         args.extend([WAY_ARGUMENT, way.as_str(), READY_ARGUMENT].map(OsString::from));
         args.push(ready.as_raw_handle().addr().to_string().into());
         let born = self.suspended(&args, flags, Some(ready))?;
         let may = match allowed {
-            Allowed::Any => true,
             Allowed::None => !job::is_in_one(born.process.as_handle())?,
             Allowed::Harmless => {
                 !job::is_in_one(born.process.as_handle())? || self.would_be_in_a_harmless_job(flags)?
@@ -186,12 +190,12 @@ impl Daemon<'_> {
 
     fn suspended(&self, args: &[OsString], flags: u32, also: Option<BorrowedHandle<'_>>) -> io::Result<Born> {
         let nothing = OpenOptions::new().read(true).open("NUL")?;
-        let log = crate::private::open_append(self.log)?;
+        let log = crate::private::open_append(&self.log)?;
         spawn::start(&Program {
-            file: self.exe,
+            file: &self.exe,
             args,
-            env: self.env,
-            cwd: self.cwd,
+            env: &self.env,
+            cwd: &self.cwd,
             stdio: [nothing.as_handle(), log.as_handle(), log.as_handle()],
             also,
             job: None,
@@ -204,10 +208,7 @@ impl Daemon<'_> {
         let process = self.suspended(&[OUTSIDE_COMMAND.into()], flags, None)?.run()?;
         let ended = wait_any(&[process.as_handle()], Some(Instant::now() + PROBE))?.is_some();
         spawn::end(&process);
-        let mut code = 0;
-        // SAFETY: an open handle with all rights, and a place for the code.
-        check(unsafe { GetExitCodeProcess(process.as_raw_handle(), &raw mut code) })?;
-        Ok(ended && code == 0)
+        Ok(ended && spawn::exit_code(&process)? == 0)
     }
 }
 

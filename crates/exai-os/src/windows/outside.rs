@@ -6,7 +6,6 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::os::windows::fs::OpenOptionsExt as _;
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _, FromRawHandle as _};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -20,8 +19,9 @@ use windows_sys::Win32::System::Pipes::{
 };
 use windows_sys::Win32::System::Threading::{CREATE_BREAKAWAY_FROM_JOB, PROCESS_SYNCHRONIZE};
 
-use super::detach::{Allowed, Daemon, Pipe};
-use super::handle::{check, wait_any, wide};
+use super::detach::{Allowed, Daemon, Pipe, is_denied};
+use super::handle::{check, wide};
+use super::process::has_ended;
 use super::security::OwnerOnly;
 use super::{command_line, local, wmi};
 use crate::detach::{OUTSIDE_COMMAND, ReadyPipe, Started, Way};
@@ -33,17 +33,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A description of a daemon. Its environment is the account's, without what the client has.
 const LONGEST: u64 = 4 * 1024 * 1024;
 
-/// What the helper is told: one line of JSON.
-#[derive(Debug, Serialize, Deserialize)]
-struct Order {
-    exe: PathBuf,
-    args: Vec<OsString>,
-    env: Vec<(OsString, OsString)>,
-    cwd: PathBuf,
-    log: PathBuf,
-}
-
-/// What the helper says before the daemon has the word: one line of JSON.
+/// What the helper, which is told the daemon in one line of JSON, says before the daemon has the word: one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
@@ -52,19 +42,12 @@ enum Answer {
 }
 
 /// Starts it by WMI, until `deadline`.
-pub(super) fn start(daemon: &Daemon<'_>, deadline: Instant) -> io::Result<Started> {
-    let order = Order {
-        exe: daemon.exe.to_owned(),
-        args: daemon.args.to_vec(),
-        env: daemon.env.to_vec(),
-        cwd: daemon.cwd.to_owned(),
-        log: daemon.log.to_owned(),
-    };
-    let mut order = serde_json::to_vec(&order)?;
+pub(super) fn start(daemon: &Daemon, deadline: Instant) -> io::Result<Started> {
+    let mut order = serde_json::to_vec(daemon)?;
     order.push(b'\n');
     let (name, served) = serve()?;
     let mut pipe = Pipe::new(Helper { pipe: served, order: Some(order) })?;
-    let helper = wmi::start(line(daemon, &name)?, daemon.cwd, deadline);
+    let helper = wmi::start(line(daemon, &name)?, &daemon.cwd, deadline);
     let answer = helper.and_then(|pid| first_line(&mut pipe, pid, deadline));
     if answer.is_err() {
         // Whoever waits for the helper waits no longer. It may have come meanwhile.
@@ -77,9 +60,9 @@ pub(super) fn start(daemon: &Daemon<'_>, deadline: Instant) -> io::Result<Starte
 }
 
 /// The command line of the helper.
-fn line(daemon: &Daemon<'_>, pipe: &str) -> io::Result<String> {
+fn line(daemon: &Daemon, pipe: &str) -> io::Result<String> {
     let words = [OUTSIDE_COMMAND, pipe].map(OsString::from);
-    let (_, line) = command_line::of_program(daemon.exe, &words)?;
+    let (_, line) = command_line::of_program(&daemon.exe, &words)?;
     let line = String::from_utf16(line.strip_suffix(&[0]).unwrap_or(&line));
     line.map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the path of this program is no text"))
 }
@@ -146,10 +129,7 @@ fn stranger() -> io::Error {
 /// What the helper with this pid says, and not what the daemon says behind it.
 fn first_line(pipe: &mut Pipe, helper: u32, mut deadline: Instant) -> io::Result<Vec<u8>> {
     let helper = super::process::open(helper, PROCESS_SYNCHRONIZE).ok().flatten();
-    let has_ended = || match &helper {
-        Some(helper) => matches!(wait_any(&[helper.as_handle()], Some(Instant::now())), Ok(Some(_))),
-        None => true,
-    };
+    let has_ended = || helper.as_ref().is_none_or(|helper| has_ended(helper).unwrap_or(false));
     let (mut line, mut ended) = (Vec::new(), false);
     loop {
         let mut byte = [0];
@@ -183,9 +163,7 @@ pub(crate) fn outside(name: &str) -> io::Result<()> {
     }
     let mut order = Vec::new();
     BufReader::new((&pipe).take(LONGEST)).read_until(b'\n', &mut order)?;
-    let order: Order = serde_json::from_slice(&order)?;
-    let daemon =
-        Daemon { exe: &order.exe, args: &order.args, env: &order.env, cwd: &order.cwd, log: &order.log };
+    let daemon: Daemon = serde_json::from_slice(&order)?;
     let say = |answer: &Answer| {
         let mut text = serde_json::to_vec(answer)?;
         text.push(b'\n');
@@ -193,7 +171,7 @@ pub(crate) fn outside(name: &str) -> io::Result<()> {
     };
     let born = |flags| daemon.born(Way::Wmi, flags, Allowed::Harmless, pipe.as_handle());
     let born = match born(CREATE_BREAKAWAY_FROM_JOB) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => born(0),
+        Err(error) if is_denied(&error) => born(0),
         born => born,
     };
     match born {

@@ -44,7 +44,7 @@ fn is(error: &io::Error, code: u32) -> bool {
 }
 
 /// A process that has ended stays in the table as long as somebody holds a handle to it.
-fn has_ended(process: &OwnedHandle) -> io::Result<bool> {
+pub(super) fn has_ended(process: &OwnedHandle) -> io::Result<bool> {
     Ok(wait_any(&[process.as_handle()], Some(Instant::now()))?.is_some())
 }
 

@@ -1,16 +1,14 @@
 use std::io;
-use std::os::windows::io::{AsHandle as _, AsRawHandle as _};
+use std::os::windows::io::AsHandle as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::timeout;
 use windows_sys::Win32::System::Threading::{
-    CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, GetExitCodeProcess, PROCESS_QUERY_LIMITED_INFORMATION,
-    PROCESS_SYNCHRONIZE,
+    CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
 };
 
-use super::handle::check;
 use super::job::Job;
 use super::spawn::{self, Program};
 use super::stdio;
@@ -124,11 +122,8 @@ impl Tree {
             return exit;
         }
         self.root_process.wait().await;
-        let mut code = 0;
-        // SAFETY: an open handle with all rights, and a place for the code.
-        let read =
-            check(unsafe { GetExitCodeProcess(self.root_process.handle().as_raw_handle(), &raw mut code) });
-        let exit = read.map_or(RootExit::Unseen, |()| RootExit::Code(code.cast_signed()));
+        let code = spawn::exit_code(self.root_process.handle());
+        let exit = code.map_or(RootExit::Unseen, |code| RootExit::Code(code.cast_signed()));
         self.exit = Some(exit);
         exit
     }
