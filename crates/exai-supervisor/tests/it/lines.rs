@@ -39,7 +39,7 @@ async fn large_lines_pass_both_ways_among_small_ones() {
 
 #[tokio::test]
 async fn who_does_not_read_is_told_of_at_the_limit_and_costs_no_more() {
-    let bench = Bench::fixture(&["--slow-start", "600000"]);
+    let bench = Bench::fixture(&["--start-after", "a file that is never there"]);
     let message = Bytes::from(vec![b'x'; 1000]);
     let mut sent = 0;
     let error = loop {

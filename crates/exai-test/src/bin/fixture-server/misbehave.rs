@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -42,7 +43,11 @@ pub(crate) fn at_start(options: &Options) -> Option<ExitCode> {
         at_end(options);
         return Some(ExitCode::SUCCESS);
     }
-    thread::sleep(Duration::from_millis(options.slow_start));
+    if let Some(file) = &options.start_after {
+        while !Path::new(file).exists() {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
     flood(options.no_newline);
     None
 }

@@ -28,7 +28,7 @@ misbehaviour
   --print-garbage        lines of text on stdout, at start and before every message
   --die-at-start TEXT    write TEXT to stderr and exit 3
   --hang-at-start        read, and never answer
-  --slow-start MS        wait before the first message is read
+  --start-after FILE     read nothing before FILE exists
   --bad-ids              before every answer, answers to requests nobody made
   --stderr-noise         64 KiB to stderr at start, and two lines for every message
   --ignore-stdin-eof     stay alive when stdin ends
@@ -54,7 +54,7 @@ pub(crate) struct Options {
     pub(crate) print_garbage: bool,
     pub(crate) die_at_start: Option<String>,
     pub(crate) hang_at_start: bool,
-    pub(crate) slow_start: u64,
+    pub(crate) start_after: Option<String>,
     pub(crate) bad_ids: bool,
     pub(crate) stderr_noise: bool,
     pub(crate) ignore_stdin_eof: bool,
@@ -93,7 +93,7 @@ impl Options {
                 "--print-garbage" => options.print_garbage = true,
                 "--die-at-start" => options.die_at_start = Some(value()?),
                 "--hang-at-start" => options.hang_at_start = true,
-                "--slow-start" => options.slow_start = number(&switch, &value()?)?,
+                "--start-after" => options.start_after = Some(value()?),
                 "--bad-ids" => options.bad_ids = true,
                 "--stderr-noise" => options.stderr_noise = true,
                 "--ignore-stdin-eof" => options.ignore_stdin_eof = true,
@@ -133,8 +133,8 @@ mod tests {
 
     #[test]
     fn switches_and_values() {
-        let options = parse("--name x --slow-start 5 --bad-ids").unwrap();
-        assert_eq!((options.name.as_deref(), options.slow_start, options.bad_ids), (Some("x"), 5, true));
+        let options = parse("--name x --children 5 --bad-ids").unwrap();
+        assert_eq!((options.name.as_deref(), options.children, options.bad_ids), (Some("x"), 5, true));
     }
 
     #[test]
