@@ -1,8 +1,5 @@
-#[cfg(target_os = "linux")]
 use std::io::{Read as _, Write as _};
-use std::process::Child;
-#[cfg(target_os = "linux")]
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 #[cfg(target_os = "linux")]
 use std::time::Instant;
@@ -13,9 +10,20 @@ struct Cat(Child);
 
 #[cfg(windows)]
 impl Cat {
-    /// There is no `cat`, and nobody sees pipes: it sleeps.
+    /// There is no `cat`: it is a server that has answered. Before that its environment comes and goes.
     fn start() -> Self {
-        Cat(exai_test::sleeper().env("EXAI_TEST_VALUE", "a=b c").spawn().unwrap())
+        let mut command = Command::new(exai_test::program("fixture-server"));
+        command.env("EXAI_TEST_VALUE", "a=b c").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut server = Cat(command.spawn().unwrap());
+        server
+            .0
+            .stdin
+            .as_mut()
+            .unwrap()
+            .write_all(b"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"ping\"}\n")
+            .unwrap();
+        assert_eq!(server.0.stdout.as_mut().unwrap().read(&mut [0]).unwrap(), 1);
+        server
     }
 }
 

@@ -34,7 +34,8 @@ pub(super) fn command_line(pid: u32) -> io::Result<Vec<u16>> {
     parameters.units(head.CommandLine.Buffer.addr(), usize::from(head.CommandLine.Length))
 }
 
-/// Its environment: `NAME=value` texts, each ended by a zero. It may have changed it since it was started.
+/// Its environment: `NAME=value` texts, each ended by a zero. It may have changed it since it was started. Who is being
+/// started may have none yet, which is an error: it will have one.
 pub(super) fn environment(pid: u32) -> io::Result<Vec<u16>> {
     let parameters = Parameters::of(pid)?;
     // SAFETY: numbers.
@@ -43,6 +44,12 @@ pub(super) fn environment(pid: u32) -> io::Result<Vec<u16>> {
         let size: usize = parameters.structure(parameters.at.wrapping_add(ENVIRONMENT_SIZE))?;
         (at, size)
     };
+    if at == 0 || size == 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            "it is being started and has no environment yet",
+        ));
+    }
     parameters.units(at, size.min(MOST))
 }
 
