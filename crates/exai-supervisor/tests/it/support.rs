@@ -43,16 +43,19 @@ impl Bench {
         Bench::start(PathBuf::from("/bin/sh"), &["-c", script]).unwrap()
     }
 
-    /// A launcher that exits at once, with the status 0, and leaves somebody who answers each [`PING`].
-    pub(crate) fn left_by_its_launcher() -> Self {
-        if !cfg!(windows) {
-            return Bench::shell("exec 3<&0; cat <&3 & exit 0");
-        }
+    /// A launcher that exits at once, with the status 0, and leaves the fixture server.
+    pub(crate) fn left_by_its_launcher(speech: Speech, switches: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let batch = dir.path().join("launcher.cmd");
         let fixture = exai_test::program("fixture-server").display().to_string();
-        std::fs::write(&batch, format!("@start \"\" /b \"{fixture}\"\r\n@exit 0\r\n")).unwrap();
-        let mut bench = Bench::start(batch, &[]).unwrap();
+        let batch = dir.path().join("launcher.cmd");
+        let (launcher, mut args) = if cfg!(windows) {
+            std::fs::write(&batch, "@start \"\" /b %*\r\n@exit 0\r\n").unwrap();
+            (batch, vec![&*fixture])
+        } else {
+            (PathBuf::from("/bin/sh"), vec!["-c", "exec 3<&0; \"$@\" <&3 & exit 0", "sh", &fixture])
+        };
+        args.extend(switches);
+        let mut bench = Bench::speaking(speech, Reach::Descendants, launcher, &args).unwrap();
         bench.launcher = Some(dir);
         bench
     }
@@ -61,7 +64,13 @@ impl Bench {
         Bench::reaching(Reach::Descendants, program, args)
     }
 
-    /// The same for a job that is not spoken to over its stdio.
+    /// The fixture server as a job that is not spoken to over its stdio.
+    pub(crate) fn silent_fixture(switches: &[&str]) -> Self {
+        let fixture = exai_test::program("fixture-server");
+        Bench::speaking(Speech::Elsewhere, Reach::Descendants, fixture, switches).unwrap()
+    }
+
+    /// The same for a script of the shell.
     pub(crate) fn silent_shell(script: &str) -> Self {
         let shell = PathBuf::from("/bin/sh");
         Bench::speaking(Speech::Elsewhere, Reach::Descendants, shell, &["-c", script]).unwrap()

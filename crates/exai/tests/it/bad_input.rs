@@ -91,7 +91,7 @@ fn messages_of_many_mebibytes_pass_both_ways() {
 #[test]
 fn servers_that_print_noise_or_answer_nobody_are_still_of_use() {
     let instance = Instance::new(
-        &(fixture("noise", &["--print-garbage", "--stderr-noise"]) + &fixture("ids", &["--bad-ids"])),
+        &(fixture("noise", &["--print-garbage", "--stderr-noise", "64"]) + &fixture("ids", &["--bad-ids"])),
     );
     for server in ["noise", "ids"] {
         works(&mut instance.client(server));

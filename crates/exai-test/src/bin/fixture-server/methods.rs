@@ -22,7 +22,7 @@ pub(crate) type Answer = Result<String, (i64, String)>;
 
 /// Handles one line of input.
 pub(crate) fn handle(server: &Server, line: &str) {
-    if server.options.stderr_noise {
+    if server.options.stderr_noise.is_some() {
         let _ = writeln!(io::stderr(), "fixture noise: {} bytes came in\nand more noise", line.len());
     }
     let Some(message) = Message::parse(line) else {

@@ -21,32 +21,32 @@ pub(crate) fn at_start(options: &Options) -> Option<ExitCode> {
         thread::sleep(LONGEST_LIFE);
         return Some(ExitCode::SUCCESS);
     }
+    if let Some(file) = &options.start_after {
+        while !Path::new(file).exists() {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
     if let Some(file) = &options.note_start {
         note(file);
     }
+    start_children(options.children, Stdio::null);
+    start_children(options.children_inherit, Stdio::inherit);
     // A test that stopped listening is no reason to fail, so results of writes are ignored here.
-    if options.stderr_noise {
-        let _ = io::stderr().write_all(&b"fixture noise, 32 bytes a line.\n".repeat(2048));
+    for _ in 0..options.stderr_noise.unwrap_or_default() {
+        let _ = io::stderr().write_all(&b"fixture noise, 32 bytes a line.\n".repeat(32));
     }
     if options.print_garbage {
         let _ =
             io::stdout().write_all(b"fixture-server 1.0 starting\n\n{\"almost\": json\n\xff\xfe not utf-8\n");
     }
     if let Some(text) = &options.die_at_start {
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = io::stderr().write_all(text.as_bytes());
         return Some(ExitCode::from(DIED_AT_START));
     }
-    start_children(options.children, Stdio::null);
-    start_children(options.children_inherit, Stdio::inherit);
     if options.hang_at_start {
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         at_end(options);
         return Some(ExitCode::SUCCESS);
-    }
-    if let Some(file) = &options.start_after {
-        while !Path::new(file).exists() {
-            thread::sleep(Duration::from_millis(10));
-        }
     }
     flood(options.no_newline);
     None

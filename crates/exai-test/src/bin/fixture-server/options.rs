@@ -26,11 +26,11 @@ over HTTP
 
 misbehaviour
   --print-garbage        lines of text on stdout, at start and before every message
-  --die-at-start TEXT    write TEXT to stderr and exit 3
+  --die-at-start TEXT    write TEXT to stderr, without a newline, and exit 3
   --hang-at-start        read, and never answer
-  --start-after FILE     read nothing before FILE exists
+  --start-after FILE     do nothing before FILE exists
   --bad-ids              before every answer, answers to requests nobody made
-  --stderr-noise         64 KiB to stderr at start, and two lines for every message
+  --stderr-noise KIB     so much to stderr at start, and two lines for every message
   --ignore-stdin-eof     stay alive when stdin ends
   --no-newline BYTES     at start, BYTES bytes on stdout without a newline
   --silent-unknown       do not answer unknown methods
@@ -56,7 +56,7 @@ pub(crate) struct Options {
     pub(crate) hang_at_start: bool,
     pub(crate) start_after: Option<String>,
     pub(crate) bad_ids: bool,
-    pub(crate) stderr_noise: bool,
+    pub(crate) stderr_noise: Option<usize>,
     pub(crate) ignore_stdin_eof: bool,
     pub(crate) no_newline: usize,
     pub(crate) silent_unknown: bool,
@@ -95,7 +95,7 @@ impl Options {
                 "--hang-at-start" => options.hang_at_start = true,
                 "--start-after" => options.start_after = Some(value()?),
                 "--bad-ids" => options.bad_ids = true,
-                "--stderr-noise" => options.stderr_noise = true,
+                "--stderr-noise" => options.stderr_noise = Some(number(&switch, &value()?)?),
                 "--ignore-stdin-eof" => options.ignore_stdin_eof = true,
                 "--no-newline" => options.no_newline = number(&switch, &value()?)?,
                 "--silent-unknown" => options.silent_unknown = true,

@@ -43,22 +43,22 @@ pub(super) fn find(bench: &Bench) -> Result<Vec<(&'static str, Found)>, String> 
     }
     match found(venv(bench))? {
         Found::Usable { command, args, more, launchers } => {
-            let (with_port, more_with_port) = at_a_port(&args)?;
-            all.push(("venv", Found::Usable { command: command.clone(), args, more, launchers }));
-            let twin = Found::Usable { command, args: with_port, more: more_with_port, launchers };
-            all.push(("venv-port", twin));
+            for (name, more) in [("venv", more), ("venv-port", at_a_port()?)] {
+                let (command, args) = (command.clone(), args.clone());
+                all.push((name, Found::Usable { command, args, more, launchers }));
+            }
         }
         absent @ Found::Absent { .. } => all.push(("venv", absent)),
     }
     Ok(all)
 }
 
-/// These arguments of the server for Python, and a URL, which make it one with a port of its own.
-fn at_a_port(args: &[String]) -> Result<(Vec<String>, String), String> {
+/// What makes the server for Python one with a port of its own.
+fn at_a_port() -> Result<String, String> {
     let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     let addr = free.map_err(|error| format!("no port of this machine can be had: {error}"))?;
-    let args = args.iter().cloned().chain([addr.port().to_string()]).collect();
-    Ok((args, format!("url = {}\n", json::quote(&format!("http://{addr}/mcp")))))
+    let url = json::quote(&format!("http://{addr}/mcp"));
+    Ok(format!("url = {url}\n{}", variables(&[("MCP_PORT", &addr.port().to_string())])?))
 }
 
 /// `npx NAME` runs a script from `node_modules/.bin` of its directory, without asking the network.

@@ -1,7 +1,12 @@
-# What `exai selftest` runs where Python is the launcher: the tools of `exai selftest-server`. It talks over stdio, or
-# over HTTP at the port that is its argument.
-import json, os, sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
+"""An MCP server that tells its own process id: over stdio, or over HTTP at MCP_PORT. Needs nothing but Python.
+
+`exai selftest` runs it where Python is the launcher; the tools are those of `exai selftest-server`.
+"""
+
+import json
+import os
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 def reply(line):
@@ -15,7 +20,7 @@ def reply(line):
         answer["result"] = {
             "protocolVersion": params.get("protocolVersion"),
             "capabilities": {"tools": {}},
-            "serverInfo": {"name": "exai-selftest", "version": "1"},
+            "serverInfo": {"name": "pid-server", "version": "1.0.0"},
         }
     elif message["method"] == "ping":
         answer["result"] = {}
@@ -38,9 +43,15 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
 
-if len(sys.argv) > 1:
-    HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
-for line in sys.stdin:
-    text = reply(line)
-    if text:
-        print(text, flush=True)
+def main():
+    port = os.environ.get("MCP_PORT")
+    if port:
+        ThreadingHTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
+    for line in sys.stdin:
+        text = reply(line)
+        if text:
+            print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()

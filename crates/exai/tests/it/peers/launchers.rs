@@ -51,13 +51,16 @@ pub(crate) fn text(path: &Path) -> String {
     path.to_str().expect("a path in UTF-8").to_owned()
 }
 
-/// A copy of the server in this folder.
+/// A copy of the server in this folder: the script for Node with what npm and uv need to know of it, and the one for
+/// Python, which is that of `exai selftest`.
 pub(crate) fn copy_of_the_server(dir: &Path) -> PathBuf {
     let (source, copy) = (peers::folder().join("pid-server"), dir.join("pid-server"));
     std::fs::create_dir_all(copy.join(MODULE)).expect("a directory");
-    for file in ["index.js", "package.json", "pyproject.toml", "src/pid_server/__init__.py"] {
+    for file in ["index.js", "package.json", "pyproject.toml"] {
         std::fs::copy(source.join(file), copy.join(file)).expect("a copy");
     }
+    let python = include_str!("../../../src/commands/selftest/server.py");
+    std::fs::write(copy.join(MODULE).join("__init__.py"), python).expect("a file");
     copy
 }
 
@@ -76,7 +79,7 @@ fn hosting() -> (Instance, Vec<Case>) {
         let port = free_port();
         format!(
             "[servers.{name}]\n{common}[servers.{name}-port]\n{common}url = \"http://127.0.0.1:{port}/mcp\"\n\
-             env = {{ PID_SERVER_PORT = \"{port}\" }}\n"
+             env = {{ MCP_PORT = \"{port}\" }}\n"
         )
     });
     instance.configure(&servers.collect::<String>());
