@@ -7,12 +7,13 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use exai_mux::Endpoint;
+use exai_os::clock;
 use exai_proto::envelope::Outcome;
 use exai_proto::{Id, Kind, Message, answer, version};
 use futures_util::stream;
@@ -72,7 +73,7 @@ fn session(
     };
     match rooms.sessions.open().get(id) {
         Some((session, of)) if of == endpoint && !session.is_closed() => {
-            session.touch(Instant::now());
+            session.touch(clock::now());
             Ok((id.to_owned(), session.clone()))
         }
         _ => {
@@ -151,7 +152,7 @@ async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, messages: Vec<
         return fail(StatusCode::SERVICE_UNAVAILABLE, -31003, "256 sessions are open");
     }
     let client = rooms.hub.next_client();
-    let session = Arc::new(Session::new(client, Instant::now()));
+    let session = Arc::new(Session::new(client, clock::now()));
     let facts = ClientFacts {
         transport: "http",
         label: None,

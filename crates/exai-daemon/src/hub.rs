@@ -9,14 +9,14 @@ use bytes::Bytes;
 use exai_config::Config;
 use exai_mux::policy::Policy;
 use exai_mux::{About, ClientId, Effect, Endpoint, Event, InstanceId, Router};
-use exai_os::{build, failpoint};
+use exai_os::{build, clock, failpoint};
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::documents::{Ps, SCHEMA, ServerState, Servers, Status, Why};
 use exai_proto::link::ByeReason;
 use exai_proto::{Id, Kind, Message};
 use exai_supervisor::JobEvent;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep_until;
+use tokio::time::sleep;
 
 use crate::counters::{Counters, Present};
 use crate::discovery::{self, Known};
@@ -259,7 +259,7 @@ impl Hub {
             let due = self.next_due();
             let until_due = async {
                 match due {
-                    Some(at) => sleep_until(at.into()).await,
+                    Some(at) => sleep(clock::until(at)).await,
                     None => std::future::pending().await,
                 }
             };
@@ -277,7 +277,7 @@ impl Hub {
                 }
                 () = until_due => {}
             }
-            if due.is_some_and(|due| due <= Instant::now()) {
+            if due.is_some_and(|due| due <= clock::now()) {
                 self.due = None;
                 self.tick();
             }
@@ -395,7 +395,7 @@ impl Hub {
             }
             Question::RestartServer { server, reply } => {
                 let known =
-                    self.router.servers(Instant::now()).into_iter().find(|known| *known.name == *server);
+                    self.router.servers(clock::now()).into_iter().find(|known| *known.name == *server);
                 let outcome = match known {
                     Some(known) => {
                         self.route(Event::Restart { server: known.name.clone() });
@@ -448,7 +448,7 @@ impl Hub {
     fn run_pending(&mut self) {
         while let Some(event) = self.pending.pop_front() {
             let mut effects = std::mem::take(&mut self.effects);
-            self.router.handle(event, Instant::now(), &mut effects);
+            self.router.handle(event, clock::now(), &mut effects);
             for effect in effects.drain(..) {
                 self.carry_out(effect);
             }
@@ -529,7 +529,7 @@ impl Hub {
     /// When time must be looked at next.
     fn next_due(&mut self) -> Option<Instant> {
         if self.due.is_none() {
-            let now = Instant::now();
+            let now = clock::now();
             let watched = self.clients.values().any(|client| client.sink.needs_checks());
             let own = (watched || self.stopping.is_some()).then(|| now + Duration::from_millis(250));
             self.due = [self.router.next_tick(now), own].into_iter().flatten().min();
@@ -538,7 +538,7 @@ impl Hub {
     }
 
     fn tick(&mut self) {
-        let now = Instant::now();
+        let now = clock::now();
         let going: Vec<(ClientId, LetGo)> = self
             .clients
             .iter_mut()
@@ -628,7 +628,7 @@ impl Hub {
             stopping: self.stopping.is_some(),
             clients: self.clients.iter().map(|(&id, client)| (id, client.facts.clone())).collect(),
             router_clients: self.router.clients(),
-            servers: self.router.servers(Instant::now()),
+            servers: self.router.servers(clock::now()),
             shares: hosting::shares(&self.config),
             instances: instances.collect(),
             counters: self.counters.document(&self.present(), &self.router.counts()),

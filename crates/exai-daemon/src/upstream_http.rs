@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use exai_config::Secret;
 use exai_mux::InstanceId;
+use exai_os::clock;
 use exai_supervisor::Line;
 use exai_supervisor::outbox::{Drain, Outbox, Unsent, outbox};
 use hyper::header::HeaderMap;
@@ -106,9 +107,9 @@ impl Reached {
     /// Looks whether the port is free, and waits a moment if it is not. Blocks. The error reads after "the
     /// server".
     pub(crate) fn make_room(&self) -> Result<(), String> {
-        let end = Instant::now() + MAKE_ROOM.min(self.start_timeout);
+        let end = clock::now() + MAKE_ROOM.min(self.start_timeout);
         while let Some(who) = lookout::holder(&self.place.addrs) {
-            if Instant::now() >= end {
+            if clock::now() >= end {
                 return Err(format!("was not started: {who}, which is no process of this server"));
             }
             std::thread::sleep(LONG_STEP);
@@ -144,7 +145,7 @@ impl Reached {
             watch,
             instance,
             waits_for: waits_for.clone(),
-            deadline: Instant::now() + self.start_timeout,
+            deadline: clock::now() + self.start_timeout,
         };
         tasks.spawn(conversation.run((request_drain, other_drain), closed));
         Upstream { requests, others, closing, waits_for }
@@ -219,7 +220,7 @@ impl Conversation {
     }
 
     async fn until_it_listens(&self) -> Result<(), String> {
-        let begun = Instant::now();
+        let begun = clock::now();
         loop {
             match self.session.wire.look().await {
                 Listens::Own(addr) => {
@@ -232,12 +233,12 @@ impl Conversation {
                 }
                 Listens::Nobody => {}
             }
-            if Instant::now() >= self.deadline {
+            if clock::now() >= self.deadline {
                 let limit = self.deadline.duration_since(begun).as_secs();
                 let wish = self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 return Err(format!("{} after {limit} s", wish.unwrap_or_default()));
             }
-            sleep(if begun.elapsed() < PERIOD * 2 { STEP } else { LONG_STEP }).await;
+            sleep(if clock::now() < begun + PERIOD * 2 { STEP } else { LONG_STEP }).await;
         }
     }
 }

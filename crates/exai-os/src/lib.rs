@@ -4,14 +4,16 @@
 //! implementations under the same names and with the same functions. A fact about an operating system
 //! that the rest of the program needs becomes a value here (an enum, a reason), never a `cfg` there.
 //!
-//! Linux is where this code is run and tested. The Windows half is compiled and linted with every
-//! change; the macOS parts have never been run and say so where they differ.
+//! This code is run and tested on Linux, and its Windows half under Wine; the macOS parts have never been run and say so
+//! where they differ.
 #![allow(unsafe_code)] // this crate is the wall behind which it lives; every use states why it is sound
 
 pub mod account;
+pub mod advice;
 pub mod belonging;
 pub mod brand;
 pub mod build;
+pub mod clock;
 pub mod detach;
 pub mod evidence;
 pub mod failpoint;

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod belonging;
 pub(crate) mod child;
+pub(crate) mod clock;
 pub(crate) mod detach;
 pub(crate) mod environment;
 pub(crate) mod guard;

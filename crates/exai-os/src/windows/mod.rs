@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod belonging;
 pub(crate) mod brand;
 pub(crate) mod child;
+pub(crate) mod clock;
 pub(crate) mod detach;
 pub(crate) mod environment;
 pub(crate) mod evidence;

@@ -1,0 +1,26 @@
+//! What people are told, where it is another thing on each system.
+
+/// Where the variables are set that every program of the account gets.
+pub const WHERE_VARIABLES_ARE_SET: &str = if cfg!(windows) {
+    "with `setx NAME VALUE` or in the Settings of Windows"
+} else {
+    "in your login shell's start files"
+};
+
+/// How a program is run by whom [`crate::account::runs_for_another_account`] is meant to keep from it.
+pub const AS_YOURSELF: &str = if cfg!(windows) {
+    "in a terminal that was not opened as administrator"
+} else {
+    "without sudo, as the account that logged in"
+};
+
+/// `exai call` with an argument, as the shells of this system hand it on. Windows PowerShell takes the quotes out of a
+/// program's arguments, and cmd knows quotes of one kind only.
+pub const CALL_WITH_AN_ARGUMENT: &str = if cfg!(windows) {
+    r#"in PowerShell `'{"message":"hi"}' | exai call SERVER TOOL -`, in cmd `exai call SERVER TOOL "{\"message\":\"hi\"}"`"#
+} else {
+    r#"`exai call SERVER TOOL '{"message":"hi"}'`"#
+};
+
+/// Whether whoever reads what a program writes takes it for UTF-8. PowerShell takes it for the console's code page.
+pub const PIPES_ARE_UTF8: bool = !cfg!(windows);

@@ -1,0 +1,37 @@
+//! Time as the programs of this machine live it: while the machine sleeps nobody works, and nobody is late.
+
+use std::time::{Duration, Instant};
+
+use crate::sys;
+
+/// The present, by a clock that stands still while the machine sleeps. For deadlines of what others do, which sleep as
+/// well; to be compared with what this function has said, not with [`Instant::now`]: that goes on meanwhile on Windows
+/// (<https://github.com/rust-lang/rust/issues/79462>). There this has steps of 16 ms.
+pub fn now() -> Instant {
+    sys::clock::now()
+}
+
+/// How long it is until then.
+pub fn until(then: Instant) -> Duration {
+    then.saturating_duration_since(now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_goes_on_while_the_machine_is_awake() {
+        let (begun, real) = (now(), Instant::now());
+        wait_until(begun + Duration::from_millis(100));
+        let (took, in_fact) = (now() - begun, real.elapsed());
+        assert!(took.abs_diff(in_fact) < Duration::from_millis(50), "{took:?}, {in_fact:?}");
+        assert_eq!(until(begun), Duration::ZERO);
+    }
+
+    fn wait_until(then: Instant) {
+        while now() < then {
+            std::thread::sleep(until(then));
+        }
+    }
+}
