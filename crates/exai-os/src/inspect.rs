@@ -15,6 +15,9 @@ pub struct Entry {
     pub foreign_owner: Option<String>,
     /// The permission bits (Unix); `None` on Windows, where access lists decide.
     pub mode: Option<u32>,
+    /// Whether somebody else may read, enter or change it; not asked of what is not a directory on Windows, where files
+    /// have what their directory gives. The system and administrators get everywhere and are nobody else.
+    pub open_to_others: bool,
     /// Its length in bytes.
     pub length: u64,
 }

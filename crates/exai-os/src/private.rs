@@ -109,7 +109,7 @@ pub fn open_append(path: &Path) -> io::Result<File> {
 
 /// Removes a file; one that is already gone is fine. A link is removed itself, not what it points to.
 pub fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
+    match sys::private::remove(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
     }

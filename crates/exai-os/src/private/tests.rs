@@ -22,6 +22,54 @@ fn creates_tightens_and_leaves_alone() {
     assert_eq!(mode(&home), 0o700);
 }
 
+/// Wine makes a list of the modes that a new directory has: everybody may enter.
+#[cfg(windows)]
+#[test]
+fn takes_a_directory_from_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("made by hand");
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("file"), "kept").unwrap();
+    let open_to_others = || crate::inspect::entry(&home).unwrap().open_to_others;
+    assert!(open_to_others());
+    assert_eq!(ensure_dir(&home).unwrap(), DirChecked::Tightened { was: 0 });
+    assert!(!open_to_others());
+    assert_eq!(ensure_dir(&home).unwrap(), DirChecked::AsItShouldBe);
+    assert_eq!(read(&home.join("file"), 10).unwrap(), b"kept");
+    assert_eq!(ensure_dir(&dir.path().join("ours")).unwrap(), DirChecked::Created);
+    assert!(!crate::inspect::entry(&dir.path().join("ours")).unwrap().open_to_others);
+}
+
+/// As a virus scanner has the file that was just written.
+#[cfg(windows)]
+#[test]
+fn who_looks_at_a_file_for_a_moment_hinders_nobody() {
+    use std::os::windows::fs::OpenOptionsExt as _;
+    use std::time::Duration;
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "old").unwrap();
+    let looked_at = |shared| {
+        let file = fs::OpenOptions::new().read(true).share_mode(shared).open(&path).unwrap();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(file);
+        })
+    };
+    let reader = looked_at(0);
+    assert_eq!(read(&path, 10).unwrap(), b"old");
+    reader.join().unwrap();
+    let reader = looked_at(1);
+    write_atomic(&path, b"new").unwrap();
+    reader.join().unwrap();
+    assert_eq!(read(&path, 10).unwrap(), b"new");
+    let reader = looked_at(1);
+    remove(&path).unwrap();
+    reader.join().unwrap();
+    assert!(!path.exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn follows_a_link_only_to_a_directory_of_ours() {

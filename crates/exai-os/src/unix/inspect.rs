@@ -25,6 +25,7 @@ pub(crate) fn entry(path: &Path) -> io::Result<Entry> {
         kind,
         foreign_owner: foreign.then(|| format!("uid {}", found.uid())),
         mode: Some(found.mode() & 0o7777),
+        open_to_others: found.mode() & 0o077 != 0,
         length: found.len(),
     })
 }

@@ -114,6 +114,10 @@ pub(super) fn open_regular(path: &Path, how: OFlags) -> io::Result<File> {
     Ok(File::from(fd))
 }
 
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)
+}
+
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     let temporary = temporary_beside(path)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -15,7 +15,7 @@ use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress
 use windows_sys::Win32::System::Threading::PROCESS_QUERY_LIMITED_INFORMATION;
 
 use super::handle::{check, wide_path};
-use super::security::{User, is_ours};
+use super::security::{User, is_ours, lets_others_in};
 use crate::inspect::{Entry, EntryKind, Limits, ProgramFile, Space};
 
 pub(crate) fn entry(path: &Path) -> io::Result<Entry> {
@@ -34,7 +34,8 @@ pub(crate) fn entry(path: &Path) -> io::Result<Entry> {
         .open(path)?;
     let ours = is_ours(opened.as_handle(), SE_FILE_OBJECT)?;
     let foreign_owner = (!ours).then(|| "another account".to_owned());
-    Ok(Entry { kind, foreign_owner, mode: None, length: found.len() })
+    let open_to_others = kind == EntryKind::Directory && lets_others_in(opened.as_handle())?;
+    Ok(Entry { kind, foreign_owner, mode: None, open_to_others, length: found.len() })
 }
 
 pub(crate) fn network_filesystem(directory: &Path) -> io::Result<Option<String>> {

@@ -4,24 +4,27 @@ use std::os::windows::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION};
 use windows_sys::Win32::Security::Authorization::SE_FILE_OBJECT;
 use windows_sys::Win32::Storage::FileSystem::{
     CreateDirectoryW, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT, FILE_FLAG_BACKUP_SEMANTICS,
     FILE_FLAG_OPEN_REPARSE_POINT, FILE_TYPE_DISK, GetDriveTypeW, GetFileType, GetVolumePathNameW,
+    READ_CONTROL, WRITE_DAC,
 };
 use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
 
 use super::handle::{check, wide_path};
-use super::security::{OwnerOnly, is_ours};
+use super::security::{Owner, OwnerOnly, is_ours, keep_others_out, lets_others_in, owner};
 use crate::private::{DirChecked, DirError};
 
-/// The access list of a directory that exists is left as it is: within a profile it lets in the account
-/// and the administrators alone.
+/// Within a profile a directory that exists lets in the account and the administrators alone; elsewhere it may let in
+/// everybody who logs in.
 pub(crate) fn ensure_dir(path: &Path) -> Result<DirChecked, DirError> {
     let io = |action, source| DirError::Io { action, path: path.to_owned(), source };
     match open_dir(path) {
-        Ok(dir) => return check_dir(path, &dir).map(|()| DirChecked::AsItShouldBe),
+        Ok(dir) => return check_dir(path, &dir).and_then(|()| tighten(path, &dir)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(io("open", error)),
     }
@@ -65,6 +68,25 @@ fn check_dir(path: &Path, dir: &File) -> Result<(), DirError> {
     Ok(())
 }
 
+/// Takes an own directory from the others who may enter it. One of the administrators' that others use is theirs.
+fn tighten(path: &Path, dir: &File) -> Result<DirChecked, DirError> {
+    let io = |action, source| DirError::Io { action, path: path.to_owned(), source };
+    if !lets_others_in(dir.as_handle()).map_err(|error| io("read the access list of", error))? {
+        return Ok(DirChecked::AsItShouldBe);
+    }
+    let owner = owner(dir.as_handle(), SE_FILE_OBJECT).map_err(|error| io("inspect the owner of", error))?;
+    if owner != Owner::Us || std::path::absolute(path).is_ok_and(|path| path.parent().is_none()) {
+        return Err(DirError::Shared { path: path.to_owned() });
+    }
+    let again = OpenOptions::new()
+        .access_mode(READ_CONTROL | WRITE_DAC)
+        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS)
+        .open(path);
+    let tightened = again.and_then(|dir| keep_others_out(dir.as_handle()));
+    tightened.map_err(|error| io("tighten", error))?;
+    Ok(DirChecked::Tightened { was: 0 })
+}
+
 pub(super) fn is_remote(path: &Path) -> io::Result<bool> {
     let name = wide_path(path)?;
     let mut volume = vec![0_u16; name.len().max(260) + 1];
@@ -84,7 +106,7 @@ pub(crate) fn open_append(path: &Path) -> io::Result<File> {
 
 /// Opens a file of ours on a disk, and no link. A new file gets the access list of its directory.
 pub(super) fn open_regular(path: &Path, how: &mut OpenOptions) -> io::Result<File> {
-    let file = how.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)?;
+    let file = patiently(OPENED, || how.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path))?;
     // SAFETY: an open handle.
     if unsafe { GetFileType(file.as_raw_handle()) } != FILE_TYPE_DISK {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "is no regular file"));
@@ -107,23 +129,43 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8], sync: bool) -> io::Result<
     let written = written.and_then(|()| replace(&temporary, path));
     if written.is_err() {
         // The first error is the one to tell; a temporary file that stays is harmless.
-        let _ = std::fs::remove_file(&temporary);
+        let _ = remove(&temporary);
     }
     written
 }
 
-/// A virus scanner or an indexer may have the old file open for a moment; there is nothing to wait on.
+/// A directory in the way is refused like a file that somebody has open.
 fn replace(temporary: &Path, path: &Path) -> io::Result<()> {
-    for _ in 0..20 {
-        match std::fs::rename(temporary, path) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !path.is_dir() => {
-                std::thread::sleep(std::time::Duration::from_millis(10));
+    if path.is_dir() {
+        return std::fs::rename(temporary, path);
+    }
+    patiently(MOVED, || std::fs::rename(temporary, path))
+}
+
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    patiently(MOVED, || std::fs::remove_file(path))
+}
+
+/// A virus scanner or an indexer may have the old file open for a moment, or the new one, which it looks at as soon as
+/// that is closed. There is nothing to wait on.
+fn patiently<T>(in_use: &[u32], mut action: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    const TRIES: u32 = 60;
+    const PAUSE: Duration = Duration::from_millis(10);
+    for _ in 1..TRIES {
+        match action() {
+            Err(error) if error.raw_os_error().is_some_and(|code| in_use.contains(&code.cast_unsigned())) => {
+                std::thread::sleep(PAUSE);
             }
             result => return result,
         }
     }
-    std::fs::rename(temporary, path)
+    action()
 }
+
+/// What is said of a file that somebody has open and that is to be opened.
+const OPENED: &[u32] = &[ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION];
+/// The same when it is to be moved, removed or replaced.
+const MOVED: &[u32] = &[ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION];
 
 fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     static NEXT: AtomicU64 = AtomicU64::new(0);

@@ -7,12 +7,18 @@ use std::os::windows::io::{AsRawHandle as _, BorrowedHandle, OwnedHandle};
 use windows_sys::Win32::Foundation::{ERROR_SUCCESS, HANDLE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo,
-    SDDL_REVISION_1, SE_OBJECT_TYPE,
+    SDDL_REVISION_1, SE_FILE_OBJECT, SE_OBJECT_TYPE, SetSecurityInfo,
 };
 use windows_sys::Win32::Security::{
-    EqualSid, GetTokenInformation, IsWellKnownSid, OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID,
-    SECURITY_ATTRIBUTES, TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TOKEN_USER, TokenUser,
-    WinBuiltinAdministratorsSid,
+    ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, EqualSid, GetAce,
+    GetSecurityDescriptorDacl, GetTokenInformation, IsWellKnownSid, OWNER_SECURITY_INFORMATION,
+    PROTECTED_DACL_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES,
+    SetKernelObjectSecurity, TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TOKEN_USER, TokenUser,
+    WinBuiltinAdministratorsSid, WinCreatorOwnerRightsSid, WinCreatorOwnerSid, WinLocalSystemSid,
+};
+use windows_sys::Win32::System::SystemServices::{
+    ACCESS_ALLOWED_ACE_TYPE, ACCESS_ALLOWED_CALLBACK_ACE_TYPE, ACCESS_DENIED_ACE_TYPE,
+    ACCESS_DENIED_CALLBACK_ACE_TYPE,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
@@ -93,9 +99,22 @@ pub(super) fn token_information(token: &OwnedHandle, class: TOKEN_INFORMATION_CL
     Ok(memory)
 }
 
-/// Whether this object belongs to our account. What an elevated process of an administrator creates
-/// belongs to the administrators as a group; that counts too, since they can read everything anyway.
+/// Whom an object belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    Us,
+    /// As a group: so does what an elevated process of an administrator creates, and much of the system's own.
+    Administrators,
+    Another,
+}
+
+/// Whether this object belongs to our account, or to the administrators, who can read everything anyway. Not for
+/// processes, which are asked for their account: the system's own belong to the administrators.
 pub(super) fn is_ours(handle: BorrowedHandle<'_>, kind: SE_OBJECT_TYPE) -> io::Result<bool> {
+    Ok(owner(handle, kind)? != Owner::Another)
+}
+
+pub(super) fn owner(handle: BorrowedHandle<'_>, kind: SE_OBJECT_TYPE) -> io::Result<Owner> {
     let user = User::current()?;
     let mut owner: PSID = std::ptr::null_mut();
     let mut descriptor: PSECURITY_DESCRIPTOR = std::ptr::null_mut();
@@ -116,24 +135,118 @@ pub(super) fn is_ours(handle: BorrowedHandle<'_>, kind: SE_OBJECT_TYPE) -> io::R
         return Err(io::Error::from_raw_os_error(result.cast_signed()));
     }
     // SAFETY: on success the owner points into the descriptor.
-    let ours = user.is(owner) || unsafe { IsWellKnownSid(owner, WinBuiltinAdministratorsSid) } != 0;
+    let owner = match unsafe { IsWellKnownSid(owner, WinBuiltinAdministratorsSid) } != 0 {
+        _ if user.is(owner) => Owner::Us,
+        true => Owner::Administrators,
+        false => Owner::Another,
+    };
     // SAFETY: the descriptor is ours to free, and not used any more.
     unsafe { LocalFree(descriptor) };
-    Ok(ours)
+    Ok(owner)
 }
 
-/// Security attributes that let our account in and nobody else, not inherited from anywhere.
-pub(super) struct OwnerOnly {
-    descriptor: PSECURITY_DESCRIPTOR,
-    attributes: SECURITY_ATTRIBUTES,
+/// Whether the access list of a file or directory lets in anybody but this account, the system and the administrators,
+/// of whom the last two get everywhere. A directory that was made beside the profile has what its drive gives: all who
+/// log in may change it.
+pub(super) fn lets_others_in(handle: BorrowedHandle<'_>) -> io::Result<bool> {
+    let user = User::current()?;
+    let mut list: *mut ACL = std::ptr::null_mut();
+    let mut descriptor: PSECURITY_DESCRIPTOR = std::ptr::null_mut();
+    // SAFETY: an open handle and places for the two pointers; the others are not asked for.
+    let result = unsafe {
+        GetSecurityInfo(
+            handle.as_raw_handle(),
+            SE_FILE_OBJECT,
+            DACL_SECURITY_INFORMATION,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            &raw mut list,
+            std::ptr::null_mut(),
+            &raw mut descriptor,
+        )
+    };
+    if result != ERROR_SUCCESS {
+        return Err(io::Error::from_raw_os_error(result.cast_signed()));
+    }
+    // SAFETY: on success the list points into the descriptor, which lives until it is freed below.
+    let others = unsafe { any_other(list, &user) };
+    // SAFETY: the descriptor is ours to free, and not used any more.
+    unsafe { LocalFree(descriptor) };
+    Ok(others)
 }
 
-impl OwnerOnly {
-    /// `rights` in the language of access lists: `GA` for all, `FA` for all to a file; `inherit` are the
-    /// flags for what is created within (`OICI` for directories).
-    pub(super) fn new(rights: &str, inherit: &str) -> io::Result<OwnerOnly> {
-        let sid = User::current()?.text()?;
-        let text = wide(format!("O:{sid}D:P(A;{inherit};{rights};;;{sid})"))?;
+/// # Safety
+/// `list` is null, or a valid access list.
+unsafe fn any_other(list: *const ACL, user: &User) -> bool {
+    // Without a list everybody may do everything.
+    if list.is_null() {
+        return true;
+    }
+    // SAFETY: a valid list, by this function's contract.
+    let count = u32::from(unsafe { (*list).AceCount });
+    (0..count).any(|index| {
+        let mut entry = std::ptr::null_mut();
+        // SAFETY: a valid list, and a place for a pointer into it.
+        if unsafe { GetAce(list, index, &raw mut entry) } == 0 {
+            return true;
+        }
+        // SAFETY: on success it points to an entry, which begins with its header.
+        let header = unsafe { *entry.cast::<ACE_HEADER>() };
+        match u32::from(header.AceType) {
+            ACCESS_ALLOWED_ACE_TYPE | ACCESS_ALLOWED_CALLBACK_ACE_TYPE => {
+                // SAFETY: entries of both types have the rights behind the header, and then who has them.
+                let who = unsafe { (&raw mut (*entry.cast::<ACCESS_ALLOWED_ACE>()).SidStart).cast() };
+                // Whoever creates something within is the one who may create there.
+                let none = [
+                    WinLocalSystemSid,
+                    WinBuiltinAdministratorsSid,
+                    WinCreatorOwnerSid,
+                    WinCreatorOwnerRightsSid,
+                ];
+                // SAFETY: the entry holds a valid identifier there.
+                !user.is(who) && !none.iter().any(|known| unsafe { IsWellKnownSid(who, *known) } != 0)
+            }
+            ACCESS_DENIED_ACE_TYPE | ACCESS_DENIED_CALLBACK_ACE_TYPE => false,
+            // No directory has others.
+            _ => true,
+        }
+    })
+}
+
+/// Lets nobody in but this account, the system and the administrators, here and in all that is within. The handle needs
+/// the right to change the list.
+pub(super) fn keep_others_out(directory: BorrowedHandle<'_>) -> io::Result<()> {
+    let sid = User::current()?.text()?;
+    let ours = Descriptor::new(&format!("D:P(A;OICI;FA;;;{sid})(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"))?;
+    let (mut present, mut defaulted, mut list) = (0, 0, std::ptr::null_mut());
+    // SAFETY: a valid descriptor, and places for what is asked for.
+    check(unsafe { GetSecurityDescriptorDacl(ours.0, &raw mut present, &raw mut list, &raw mut defaulted) })?;
+    // SAFETY: an open handle, and a list that lives as long as its descriptor.
+    let result = unsafe {
+        SetSecurityInfo(
+            directory.as_raw_handle(),
+            SE_FILE_OBJECT,
+            DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            list,
+            std::ptr::null(),
+        )
+    };
+    if result != ERROR_SUCCESS {
+        return Err(io::Error::from_raw_os_error(result.cast_signed()));
+    }
+    // The call above changes what is within as well, and Wine's adds what the directory above lets in.
+    // SAFETY: an open handle, and a valid descriptor.
+    check(unsafe { SetKernelObjectSecurity(directory.as_raw_handle(), DACL_SECURITY_INFORMATION, ours.0) })
+}
+
+/// A descriptor made of its text.
+struct Descriptor(PSECURITY_DESCRIPTOR);
+
+impl Descriptor {
+    fn new(text: &str) -> io::Result<Descriptor> {
+        let text = wide(text)?;
         let mut descriptor = std::ptr::null_mut();
         // SAFETY: the text ends with a zero; the size is not asked for.
         check(unsafe {
@@ -144,12 +257,35 @@ impl OwnerOnly {
                 std::ptr::null_mut(),
             )
         })?;
+        Ok(Descriptor(descriptor))
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // SAFETY: allocated by the conversion, freed once.
+        unsafe { LocalFree(self.0) };
+    }
+}
+
+/// Security attributes that let our account in and nobody else, not inherited from anywhere.
+pub(super) struct OwnerOnly {
+    attributes: SECURITY_ATTRIBUTES,
+    _descriptor: Descriptor,
+}
+
+impl OwnerOnly {
+    /// `rights` in the language of access lists: `GA` for all, `FA` for all to a file; `inherit` are the
+    /// flags for what is created within (`OICI` for directories).
+    pub(super) fn new(rights: &str, inherit: &str) -> io::Result<OwnerOnly> {
+        let sid = User::current()?.text()?;
+        let descriptor = Descriptor::new(&format!("O:{sid}D:P(A;{inherit};{rights};;;{sid})"))?;
         let attributes = SECURITY_ATTRIBUTES {
             nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
-            lpSecurityDescriptor: descriptor,
+            lpSecurityDescriptor: descriptor.0,
             bInheritHandle: 0,
         };
-        Ok(OwnerOnly { descriptor, attributes })
+        Ok(OwnerOnly { attributes, _descriptor: descriptor })
     }
 
     /// Valid as long as this value.
@@ -159,13 +295,6 @@ impl OwnerOnly {
 
     pub(super) fn as_void(&self) -> *mut c_void {
         self.as_ptr().cast_mut().cast()
-    }
-}
-
-impl Drop for OwnerOnly {
-    fn drop(&mut self) {
-        // SAFETY: allocated by the conversion, freed once.
-        unsafe { LocalFree(self.descriptor) };
     }
 }
 
