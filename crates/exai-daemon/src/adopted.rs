@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use exai_os::brand::Brand;
 use exai_os::process::{self, Kill, ProcessInfo};
+use exai_os::tree::ORPHANS_ARE_ADOPTED;
 use exai_proto::documents::Unexpected;
 
 /// In how many looks a dead child is left to whoever has started it.
@@ -37,6 +38,9 @@ impl Adopted {
 
     /// Reaps the dead, ends those that carry the brand of a tree that was ended, and tells of the others.
     pub(crate) fn look(&mut self, table: &[ProcessInfo], known: &Known) -> Vec<Unexpected> {
+        if !ORPHANS_ARE_ADOPTED {
+            return Vec::new();
+        }
         let me = std::process::id();
         let children = table.iter().filter(|one| one.ppid == me && !known.tops.contains(&one.pid));
         let children: Vec<&ProcessInfo> = children.collect();

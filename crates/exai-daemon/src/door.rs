@@ -230,8 +230,9 @@ pub(crate) fn bind_loopback(port: u16) -> Vec<(SocketAddr, io::Result<TcpListene
     bound
 }
 
-/// The standard library's bind lets a restarted daemon take its port back at once on Unix, and on Windows
-/// does not let two programs have it.
+/// The standard library's bind lets a restarted daemon take its port back at once on Unix. On Windows a program that
+/// has bound the port for all addresses does not keep us from binding it for one: then its connections from here come to
+/// us.
 fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(addr)?;
     listener.set_nonblocking(true)?;

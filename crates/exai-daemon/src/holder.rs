@@ -58,7 +58,12 @@ impl Holder {
             }
             Holder::Process { pid, .. } => format!("end pid {pid} yourself if you do not need it"),
             Holder::OtherAccount => "ask the other account's owner to end its program".to_owned(),
-            Holder::Nobody | Holder::Unknown(_) => format!("end the program that holds port {port}"),
+            Holder::Nobody | Holder::Unknown(_) => match port::LISTS_RESERVED {
+                Some(command) => format!(
+                    "end the program that holds port {port}; if `{command}` lists it, the system keeps it for itself"
+                ),
+                None => format!("end the program that holds port {port}"),
+            },
         };
         format!("{end}, or set another `port` in config.toml; a port that becomes free is taken within 5 s")
     }

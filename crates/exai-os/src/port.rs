@@ -14,6 +14,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::sys;
 
+/// The command that lists the ports which the system keeps for itself, though nobody listens there: on Windows it does
+/// so for virtual machines and containers.
+pub const LISTS_RESERVED: Option<&str> =
+    if cfg!(windows) { Some("netsh int ipv4 show excludedportrange protocol=tcp") } else { None };
+
 /// Whether a connection to `addr` gets to the process `pid` and to no other. An error when the kernel does
 /// not tell us, as for the process of another account on Linux.
 ///

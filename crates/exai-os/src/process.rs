@@ -160,6 +160,12 @@ pub fn name_this() {
     sys::process::name_this();
 }
 
+/// From here on neither this process nor any that it starts, which have this from it, asks a person by a window when it
+/// cannot go on: a server that lacks a library would wait for a click on Windows, and its end would not be seen.
+pub fn fail_without_windows() {
+    sys::process::fail_without_windows();
+}
+
 /// How long the processor has worked for this thread. Windows counts in steps of 16 ms.
 pub fn thread_time() -> std::time::Duration {
     sys::process::thread_time()

@@ -200,6 +200,10 @@ pub fn keep_hold() -> io::Result<()> {
     sys::tree::keep_hold()
 }
 
+/// Whether a process that loses its parent gets another. On Windows it keeps the number of the dead one, which says
+/// nothing then, or names somebody else.
+pub const ORPHANS_ARE_ADOPTED: bool = cfg!(unix);
+
 /// Reaps a child of this process that has ended, if it is one. Only for those that were adopted: whoever has
 /// started a child reaps it himself. Nothing on Windows.
 pub fn reap(pid: u32) {

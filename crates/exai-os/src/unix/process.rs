@@ -138,6 +138,8 @@ fn checked(pid: u32) -> io::Result<Pid> {
     raw.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("{pid} is no pid")))
 }
 
+pub(crate) fn fail_without_windows() {}
+
 pub(crate) fn name_this() {
     // A name is for people: without it all works as well.
     let _ = rustix::thread::set_name(c"exai");

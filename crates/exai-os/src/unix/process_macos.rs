@@ -100,6 +100,8 @@ pub(crate) fn executable(pid: u32) -> io::Result<PathBuf> {
 /// There is no call for it.
 pub(crate) fn name_this() {}
 
+pub(crate) fn fail_without_windows() {}
+
 pub(crate) fn thread_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()

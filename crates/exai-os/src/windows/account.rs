@@ -3,10 +3,9 @@ use std::io;
 use std::os::windows::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use windows_sys::Win32::Security::{
-    LookupAccountSidW, TOKEN_QUERY, TokenElevationType, TokenElevationTypeFull,
-};
+use windows_sys::Win32::Security::{TOKEN_QUERY, TokenElevationType, TokenElevationTypeFull};
 use windows_sys::Win32::System::SystemInformation::GetSystemDirectoryW;
+use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
 use windows_sys::Win32::UI::Shell::GetUserProfileDirectoryW;
 
 use super::handle::check;
@@ -34,24 +33,15 @@ fn profile() -> io::Result<PathBuf> {
     Ok(until_zero(&buffer).into())
 }
 
+/// Its number where the system has no name at hand: a domain that cannot be reached is no reason to fail.
 fn name() -> io::Result<String> {
-    let user = User::current()?;
-    let (mut name, mut domain) = ([0_u16; 512], [0_u16; 512]);
-    let (mut name_length, mut domain_length) = (512, 512);
-    let mut kind = 0;
-    // SAFETY: both buffers have the lengths given; no system is named, so it is this one.
-    check(unsafe {
-        LookupAccountSidW(
-            std::ptr::null(),
-            user.sid(),
-            name.as_mut_ptr(),
-            &raw mut name_length,
-            domain.as_mut_ptr(),
-            &raw mut domain_length,
-            &raw mut kind,
-        )
-    })?;
-    Ok(until_zero(&name).to_string_lossy().into_owned())
+    let mut name = [0_u16; 512];
+    let mut length = name.len() as u32;
+    // SAFETY: the buffer has the length given.
+    match check(unsafe { GetUserNameW(name.as_mut_ptr(), &raw mut length) }) {
+        Ok(()) => Ok(until_zero(&name).to_string_lossy().into_owned()),
+        Err(_) => User::current()?.text(),
+    }
 }
 
 pub(super) fn system_directory() -> io::Result<PathBuf> {

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, ERROR_NO_MORE_FILES, FILETIME, INVALID_HANDLE_VALUE,
 };
+use windows_sys::Win32::System::Diagnostics::Debug::{
+    GetErrorMode, SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SEM_NOOPENFILEERRORBOX, SetErrorMode,
+};
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
 };
@@ -57,6 +60,14 @@ fn start_time(process: &OwnedHandle) -> io::Result<u64> {
 }
 
 pub(crate) fn name_this() {}
+
+pub(crate) fn fail_without_windows() {
+    // SAFETY: takes numbers and gives some.
+    unsafe {
+        let more = SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX;
+        SetErrorMode(GetErrorMode() | more);
+    }
+}
 
 pub(crate) fn thread_time() -> Duration {
     let mut times = [FILETIME::default(); 4];

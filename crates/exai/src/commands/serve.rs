@@ -16,6 +16,7 @@ fn give_up() {
 
 pub(crate) fn run(args: &ServeArgs, printer: &Printer) -> Result<u8, Error> {
     exai_os::process::name_this();
+    exai_os::process::fail_without_windows();
     let home = Home::locate()?;
     let ready = args.ready.as_deref().map(detach::ready_writer).transpose();
     let ready = ready.map_err(|error| Error::usage(format!("--ready: {error}")))?;
