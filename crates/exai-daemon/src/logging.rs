@@ -33,7 +33,8 @@ impl Write for Log {
 pub(crate) fn start(home: &Home) -> io::Result<()> {
     let path = home.daemon_log();
     if exai_os::private::open_append(&path)?.metadata()?.len() > LARGEST {
-        std::fs::rename(&path, path.with_extension("log.1"))?;
+        // Somebody may have it open, who lets nobody move it on Windows: then it grows until the next start.
+        let _ = std::fs::rename(&path, path.with_extension("log.1"));
     }
     renew(home)?;
     let filter = exai_config::environment::LOG

@@ -27,15 +27,38 @@ pub fn rotate_token(home: &Home) -> io::Result<()> {
     make(home).map(drop)
 }
 
+/// The token in these bytes, if it is one.
+fn fit(bytes: &[u8]) -> Option<Arc<str>> {
+    let text = String::from_utf8_lossy(bytes).trim().to_owned();
+    let fit = text.len() >= 2 * BYTES && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    fit.then(|| text.into())
+}
+
+/// Whether this says of a file that it can hold no token of ours: too long, or another account's.
+fn is_unfit(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::PermissionDenied)
+}
+
 impl Token {
-    /// Reads the token, or makes one if there is none that could be one.
+    /// Reads the token, or makes one if there is none that could be one. A file of ours that cannot be read now is an
+    /// error: another token would lock out every client that has this one.
     pub(crate) fn load_or_create(home: &Home) -> io::Result<Self> {
-        let found = exai_os::private::read(&home.token(), 1024).ok().and_then(|bytes| {
-            let text = String::from_utf8_lossy(&bytes).trim().to_owned();
-            let fit = text.len() >= 2 * BYTES && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            fit.then(|| text.into())
-        });
-        let text = found.map_or_else(|| make(home), Ok)?;
+        let there = std::fs::symlink_metadata(home.token()).ok();
+        let found = match exai_os::private::read(&home.token(), 1024) {
+            Ok(bytes) => fit(&bytes),
+            Err(error) if there.as_ref().is_some_and(std::fs::Metadata::is_file) && !is_unfit(&error) => {
+                return Err(error);
+            }
+            Err(_) => None,
+        };
+        let text = if let Some(text) = found {
+            text
+        } else {
+            if there.is_some() {
+                tracing::warn!("the file `token` held none; clients that connect by URL need the new one");
+            }
+            make(home)?
+        };
         Ok(Token { current: Arc::new(RwLock::new(text)), writing: Arc::default() })
     }
 

@@ -1,4 +1,4 @@
-//! A server's log file: what it wrote to stderr, kept to two files of ten mebibytes.
+//! A server's log file: what it wrote to stderr, kept to two files of ten mebibytes, or the one of twice as many.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -23,9 +23,15 @@ impl Log {
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.size + bytes.len() as u64 > LARGEST {
-            std::fs::rename(&self.path, self.path.with_extension("log.1"))?;
-            self.file = exai_os::private::open_append(&self.path)?;
-            self.size = 0;
+            match std::fs::rename(&self.path, self.path.with_extension("log.1")) {
+                Ok(()) => {
+                    self.file = exai_os::private::open_append(&self.path)?;
+                    self.size = 0;
+                }
+                // Somebody may have it open, who lets nobody move it on Windows.
+                Err(_) if self.size < 2 * LARGEST => {}
+                Err(error) => return Err(error),
+            }
         }
         self.size += bytes.len() as u64;
         self.file.write_all(bytes)
@@ -35,6 +41,21 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_moved_away_grows_to_twice_the_size_and_no_further() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("server.log");
+        // A directory in the way, as good as a reader of the file on Windows.
+        std::fs::create_dir_all(path.with_extension("log.1").join("x")).unwrap();
+        let chunk = vec![b'x'; 64 * 1024];
+        let mut log = Log::open(path.clone()).unwrap();
+        while log.write(&chunk).is_ok() {}
+        assert_eq!(path.metadata().unwrap().len(), 2 * LARGEST);
+        std::fs::remove_dir_all(path.with_extension("log.1")).unwrap();
+        log.write(b"last").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"last");
+    }
 
     #[test]
     fn two_files_are_all_there_ever_is() {
