@@ -135,8 +135,15 @@ fn batch(cmd: &OsStr, file: &Path, args: &[OsString]) -> io::Result<Vec<u16>> {
     Ok(line)
 }
 
-/// Backslashes mean themselves, unless a quote follows: then they are doubled.
+/// Only what needs quotes has them, since not every program reads its line as the C runtime does: wsl.exe knows no
+/// option in quotes, and `cmd /c "…"` takes the outer ones off. Backslashes mean themselves, unless a quote follows: then
+/// they are doubled.
 fn quote(arg: &OsStr, line: &mut Vec<u16>) {
+    let special = |unit: u16| [b' ', b'\t', b'\n', 0x0b, b'"'].map(u16::from).contains(&unit);
+    if !arg.is_empty() && !arg.encode_wide().any(special) {
+        line.extend(arg.encode_wide());
+        return;
+    }
     let mut backslashes = 0;
     line.push(u16::from(b'"'));
     for unit in arg.encode_wide() {
@@ -181,10 +188,8 @@ mod tests {
         let args = ["plain", "", "with space", "a\"b", "end\\", "\\\"", "c:\\dir\\"].map(OsString::from);
         let line = join(OsStr::new("c:\\my dir\\exai.exe"), &args).unwrap();
         let text = String::from_utf16(&line[..line.len() - 1]).unwrap();
-        let expected = concat!(
-            r#""c:\my dir\exai.exe" "plain" "" "with space" "a\"b" "end\\" "#,
-            r#""\\\"" "c:\dir\\""#
-        );
+        let expected =
+            concat!(r#""c:\my dir\exai.exe" plain "" "with space" "a\"b" end\ "#, r#""\\\"" c:\dir\"#);
         assert_eq!(text, expected);
     }
 

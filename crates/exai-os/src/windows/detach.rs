@@ -95,7 +95,11 @@ pub(crate) fn spawn(
         exe: exe.to_owned(),
         args: args.to_vec(),
         env: env.to_vec(),
-        cwd: cwd.to_owned(),
+        cwd: if cwd.as_os_str().len() > spawn::LONGEST_DIRECTORY {
+            super::account::system_directory()?
+        } else {
+            cwd.to_owned()
+        },
         log: log.to_owned(),
     };
     if !job::we_are_in_one() {
@@ -104,15 +108,18 @@ pub(crate) fn spawn(
             io::Error::other("Windows would put the daemon into a job that ends everything in it")
         });
     }
-    let leaving = match daemon.start(Way::Breakaway, CREATE_BREAKAWAY_FROM_JOB, Allowed::Harmless) {
+    // Out of every job, since of several around a process only the innermost shows: Claude Desktop's package has a job
+    // that ends nobody, and cannot be updated while somebody is in it
+    // (<https://github.com/anthropics/claude-code/issues/53247>).
+    let (rest, leaving) = match daemon.start(Way::Breakaway, CREATE_BREAKAWAY_FROM_JOB, Allowed::None) {
         Ok(Some(started)) => return Ok(started),
-        Ok(None) => CREATE_BREAKAWAY_FROM_JOB,
+        Ok(None) => (Way::Breakaway, CREATE_BREAKAWAY_FROM_JOB),
         Err(error) if is_denied(&error) => {
             // A job may let its processes' children go only as long as they do not ask.
             if let Some(started) = daemon.start(Way::Breakaway, 0, Allowed::None)? {
                 return Ok(started);
             }
-            0
+            (Way::Inside, 0)
         }
         Err(error) => return Err(error),
     };
@@ -122,7 +129,7 @@ pub(crate) fn spawn(
         Ok(started) => return Ok(started),
         Err(error) => error,
     };
-    daemon.start(Way::Inside, leaving, Allowed::Harmless)?.ok_or_else(|| {
+    daemon.start(rest, leaving, Allowed::Harmless)?.ok_or_else(|| {
         let sentence = format!(
             "the daemon would end with the program that starts it: that program's job ends everything in it and does not \
              let the daemon go, and Windows' management service (WMI) did not start it outside: {no_wmi}. Start it from \

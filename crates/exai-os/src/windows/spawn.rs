@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::windows::ffi::OsStrExt as _;
 use std::os::windows::io::{AsRawHandle as _, BorrowedHandle, OwnedHandle};
 use std::os::windows::process::CommandExt as _;
 use std::path::Path;
@@ -121,8 +122,19 @@ pub(super) fn end(process: &OwnedHandle) {
     unsafe { TerminateProcess(process.as_raw_handle(), 1) };
 }
 
+/// The longest directory that a program can be started in, whatever this program's manifest says
+/// (<https://github.com/libuv/libuv/issues/4685>).
+pub(super) const LONGEST_DIRECTORY: usize = 258;
+
 /// Starts it, suspended.
 pub(super) fn start(program: &Program<'_>) -> io::Result<Born> {
+    if program.cwd.as_os_str().encode_wide().count() > LONGEST_DIRECTORY {
+        let sentence = format!(
+            "Windows starts no program in a directory whose path is longer than {LONGEST_DIRECTORY} characters: {}",
+            program.cwd.display()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidFilename, sentence));
+    }
     let (file, mut line) = command_line::of_program(program.file, program.args)?;
     let (file, directory) = (wide(file)?, wide(program.cwd)?);
     let environment = command_line::environment(program.env)?;

@@ -1,6 +1,6 @@
 use std::io;
 use std::os::windows::io::AsHandle as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -77,13 +77,28 @@ pub(crate) fn start(
         also: None,
         job: Some(job.as_handle()),
         flags: CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP,
-    })?;
+    })
+    .map_err(|error| if is_of_the_store(&launch.program) { explained(&error) } else { error })?;
     drop((its_stdin, its_stdout, its_stderr));
     // Its handle is open, so its number is its own even if somebody has ended it.
     let root = super::process::identity_even_dead(&born.process, born.pid)?;
     known(None, &root);
     let root_process = Signalled::new(born.run()?)?;
     Ok((Tree { job: Arc::new(job), root, root_process, exit: None }, Stdio { stdin, stdout, stderr }))
+}
+
+/// Whether Windows runs this program as one of the Microsoft Store.
+fn is_of_the_store(program: &Path) -> bool {
+    program.components().any(|part| part.as_os_str().eq_ignore_ascii_case("WindowsApps"))
+}
+
+/// Such programs have a job of their own, which cannot always be put into ours.
+fn explained(error: &io::Error) -> io::Error {
+    let sentence = format!(
+        "{error}; it is a program of the Microsoft Store, which Windows keeps in a job of its own: use one that was \
+         installed in another way (Python from python.org or uv), with its full path"
+    );
+    io::Error::new(error.kind(), sentence)
 }
 
 /// There are no signals here.
