@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use exai_config::Home;
+use exai_os::advice::AS_YOURSELF;
 use exai_os::local::Endpoint;
 use exai_os::lock::{self, HeldLock};
 use exai_os::process;
@@ -85,7 +86,7 @@ pub enum DoorError {
         log_tail: Vec<String>,
     },
     /// This process acts for another account than the one that logged in.
-    #[error("not starting a daemon here: {0}")]
+    #[error("not starting a daemon here: {0}; run `exai start` {as_yourself}", as_yourself = AS_YOURSELF)]
     ForAnotherAccount(String),
     /// The state directory is not fit.
     #[error(transparent)]

@@ -103,12 +103,38 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, ConfigError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
     };
+    // As Windows PowerShell writes it, unless it is told otherwise.
+    if let Some(text) = from_utf16(&bytes) {
+        return Ok(Some(text));
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
-        invalid(path, &before, before.len(), "this is not UTF-8 text".to_owned())
+        invalid(path, &before, before.len(), "this is not UTF-8 text; save the file as UTF-8".to_owned())
     })?;
     // Some Windows editors put a byte order mark first.
     Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
+}
+
+/// The text of bytes that begin with a byte order mark of UTF-16.
+fn from_utf16(bytes: &[u8]) -> Option<String> {
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return None,
+    };
+    let (pairs, rest) = bytes[2..].as_chunks::<2>();
+    let units: Vec<u16> = pairs.iter().copied().map(unit).collect();
+    String::from_utf16(&units).ok().filter(|_| rest.is_empty())
+}
+
+/// What a parser says of an escape in a text, with what whoever wrote a path of Windows needs to know.
+fn explained(sentence: &str) -> String {
+    if ["escape", "unicode"].iter().any(|word| sentence.contains(word)) {
+        return format!(
+            "{sentence}; in double quotes a backslash begins an escape: write paths in single quotes"
+        );
+    }
+    sentence.to_owned()
 }
 
 impl Config {
@@ -122,7 +148,7 @@ impl Config {
     pub fn from_text(path: &Path, text: &str, port: Option<&OsStr>) -> Result<Config, ConfigError> {
         let file: raw::File = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            invalid(path, text, at, error.message().to_owned())
+            invalid(path, text, at, explained(error.message()))
         })?;
         let port = match (port, &file.daemon.port) {
             (Some(value), _) => {

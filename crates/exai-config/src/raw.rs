@@ -95,6 +95,14 @@ impl Server {
                 return fault(value.span(), &format!("`{key}` is empty"));
             }
         }
+        for (key, value) in [("command", &self.command), ("cwd", &self.cwd)] {
+            if let Some(value) = value.as_ref().filter(|value| value.get_ref().contains(char::is_control)) {
+                let sentence = format!(
+                    "`{key}` holds a control character; in double quotes a backslash begins an escape: write paths in single quotes"
+                );
+                return fault(value.span(), &sentence);
+            }
+        }
         if self.command.is_none() {
             let misplaced = [
                 ("args", self.args.as_ref().map(Spanned::span)),

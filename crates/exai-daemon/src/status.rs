@@ -266,9 +266,12 @@ impl Facts {
         });
         let failed = self.servers.iter().filter_map(|server| {
             let reason = server.health.reason()?;
-            let fix = match server.health {
-                HealthView::Failed(_) => format!("exai logs {0}, then exai restart {0}", server.name),
-                HealthView::Resting(_) | HealthView::Well => format!("exai logs {}", server.name),
+            let fix = match &server.health {
+                HealthView::Failed(why) => {
+                    format!("{}, then exai restart {}", why.command(&server.name), server.name)
+                }
+                HealthView::Resting(why) => why.command(&server.name),
+                HealthView::Well => return None,
             };
             Some(Finding {
                 id: "server-failed".to_owned(),

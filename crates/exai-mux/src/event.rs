@@ -134,12 +134,24 @@ pub struct Down {
     pub reason: String,
     /// The last lines it wrote to stderr; empty if none.
     pub stderr_tail: String,
+    /// Whether its program ran, and may have left something in its log.
+    pub ran: bool,
 }
 
 impl Down {
     /// A reason without words of the server's own.
     pub fn because(reason: impl Into<String>) -> Self {
-        Down { reason: reason.into(), stderr_tail: String::new() }
+        Down { reason: reason.into(), stderr_tail: String::new(), ran: true }
+    }
+
+    /// Why it could not be started.
+    pub fn not_started(reason: impl Into<String>) -> Self {
+        Down { ran: false, ..Down::because(reason) }
+    }
+
+    /// The command that shows more: what it has written, or what it lacks.
+    pub fn command(&self, server: &str) -> String {
+        if self.ran { format!("exai logs {server}") } else { "exai doctor".to_owned() }
     }
 }
 

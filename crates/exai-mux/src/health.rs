@@ -82,7 +82,7 @@ impl Health {
                 self.ends.len()
             );
             tracing::warn!(server, reason, "failed");
-            self.state = State::Failed { why: Down { reason, stderr_tail: why.stderr_tail.clone() } };
+            self.state = State::Failed { why: Down { reason, ..why.clone() } };
         } else {
             self.state = match run {
                 Run::Served => {

@@ -247,7 +247,7 @@ impl Router {
     }
 
     pub(crate) fn unavailable(client: ClientId, id: &Id, server: &str, why: &Down, now: &mut Now<'_>) {
-        let hint = format!("exai logs {server}");
+        let hint = why.command(server);
         let data = FailureData {
             server: Some(server),
             hint: Some(&hint),

@@ -83,6 +83,9 @@ pub enum EnvironmentSource {
     },
 }
 
+/// Whether the environment can be had at any time, from the registry of Windows. Elsewhere a login shell must run for it.
+pub const ASKING_IS_QUICK: bool = sys::environment::ASKING_IS_QUICK;
+
 /// The account's environment, from the cache when that is valid (a few file looks), else by running the
 /// login shell for at most `limit`. Blocking.
 ///
@@ -103,7 +106,7 @@ pub fn environment(
 /// The account's environment as it was captured last, if that is still valid; on Windows, where there is no shell to ask,
 /// as it is now. Changes nothing.
 pub fn cached_environment(account: &Account) -> Option<AccountEnvironment> {
-    if sys::environment::ASKING_IS_QUICK {
+    if ASKING_IS_QUICK {
         let vars = sys::environment::capture(account, &Vec::new(), Duration::ZERO).ok()?;
         return Some(AccountEnvironment { vars, source: EnvironmentSource::Captured });
     }

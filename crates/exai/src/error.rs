@@ -66,7 +66,9 @@ impl From<DoorError> for Error {
         let what = error.to_string();
         match error {
             DoorError::NotRunning { .. } => Error::failed(what).hint("start it with `exai start`"),
-            DoorError::Refused(LinkError::ForeignPeer { .. }) => Error::refused(what),
+            DoorError::Refused(LinkError::ForeignPeer { .. }) | DoorError::ForAnotherAccount(_) => {
+                Error::refused(what)
+            }
             DoorError::Refused(LinkError::Version { .. }) => {
                 Error::failed(what).hint("`exai restart` starts a daemon of this version")
             }
@@ -77,9 +79,6 @@ impl From<DoorError> for Error {
                 .hint("`exai status` says what is there; ending that process frees the lock"),
             DoorError::StartFailed { .. } | DoorError::Died { .. } => {
                 Error::failed(what).hint("`exai serve` runs it in the foreground; `exai logs` shows its log")
-            }
-            DoorError::ForAnotherAccount(_) => {
-                Error::refused(what).hint("run `exai start` as the account that logged in")
             }
             DoorError::Home(error) => error.into(),
             DoorError::Refused(_) | DoorError::Io { .. } => Error::failed(what),

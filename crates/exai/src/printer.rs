@@ -1,9 +1,11 @@
 //! Everything the commands say: data to stdout, the rest to stderr, colour only on a terminal.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::builder::styling::{AnsiColor, Style};
+use exai_os::advice::PIPES_ARE_UTF8;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -65,7 +67,7 @@ impl Printer {
 
     /// Makes room for what replaces the data so far, where somebody watches it.
     pub(crate) fn clear_screen(&self) -> Result<(), Error> {
-        if io::stdout().is_terminal() { self.raw(b"\x1b[H\x1b[2J\x1b[3J") } else { Ok(()) }
+        if io::stdout().is_terminal() { self.bytes(b"\x1b[H\x1b[2J\x1b[3J") } else { Ok(()) }
     }
 
     /// A line of data that begins with a word of its own colour.
@@ -87,19 +89,25 @@ impl Printer {
         written(stdout.write_all(bytes).and_then(|()| stdout.flush()))
     }
 
-    /// Data of a server or a log, byte for byte.
+    /// Data of a server or a log, byte for byte. On a terminal what is no UTF-8 is replaced, which a console of Windows
+    /// would refuse together with all that follows.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Error> {
         self.clear_progress();
         let mut stdout = io::stdout().lock();
-        written(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+        let shown = if stdout.is_terminal() {
+            Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into_bytes())
+        } else {
+            Cow::Borrowed(bytes)
+        };
+        written(stdout.write_all(&shown).and_then(|()| stdout.flush()))
     }
 
     /// A JSON document on one line.
     pub(crate) fn json(&self, document: &impl Serialize) -> Result<(), Error> {
-        let mut text = serde_json::to_vec(document)
+        let mut text = serde_json::to_string(document)
             .map_err(|error| Error::failed(format!("cannot write the document: {error}")))?;
-        text.push(b'\n');
-        self.raw(&text)
+        text.push('\n');
+        self.raw(portable_json(&text).as_bytes())
     }
 
     /// Rows of cells in columns.
@@ -142,6 +150,28 @@ impl Printer {
     }
 }
 
+/// JSON that reads the same in every code page, where whoever reads it may take another one than was written.
+pub(crate) fn portable_json(text: &str) -> Cow<'_, str> {
+    if PIPES_ARE_UTF8 || text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(in_ascii(text)) }
+}
+
+/// The same JSON: outside of its texts it has no other characters.
+fn in_ascii(json: &str) -> String {
+    use std::fmt::Write as _;
+
+    let mut ascii = String::with_capacity(json.len() * 2);
+    for character in json.chars() {
+        if character.is_ascii() {
+            ascii.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(ascii, "\\u{unit:04x}");
+            }
+        }
+    }
+    ascii
+}
+
 fn written(outcome: io::Result<()>) -> Result<(), Error> {
     outcome.map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Error::nobody_reads(),
@@ -176,6 +206,14 @@ fn columns(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_in_ascii_is_the_same_json() {
+        let value = serde_json::json!({"Jürgen": ["a\"\\", "😀", "\u{2028}"]});
+        let ascii = in_ascii(&value.to_string());
+        assert!(ascii.is_ascii() && ascii.contains("J\\u00fcrgen"), "{ascii}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&ascii).unwrap(), value);
+    }
 
     #[test]
     fn columns_are_as_wide_as_they_need_to_be() {

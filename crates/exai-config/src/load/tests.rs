@@ -127,6 +127,19 @@ fn errors_do_not_show_values() {
     }
 }
 
+/// Paths of Windows in double quotes: some are no text at all, others another path.
+#[test]
+fn backslashes_that_begin_escapes_are_explained() {
+    let help = "in double quotes a backslash begins an escape: write paths in single quotes";
+    for path in [r"C:\Users\me", r"C:\Program Files\x", r"C:\my\x", r"C:\temp\new", r"C:\x\exai"] {
+        for server in [format!("command = \"{path}\""), format!("command = 'x'\ncwd = \"{path}\"")] {
+            let error = complaint(&format!("[servers.a]\n{server}\n"));
+            assert!(error.ends_with(help) && !error.contains('\t'), "{path}: {error}");
+        }
+    }
+    assert!(!complaint("[servers.a]\ncommand = 7\n").contains(help));
+}
+
 #[test]
 fn a_missing_file_is_an_empty_one_and_an_odd_one_an_error() {
     let dir = tempfile::tempdir().unwrap();
@@ -134,8 +147,20 @@ fn a_missing_file_is_an_empty_one_and_an_odd_one_an_error() {
     assert!(load(&home).unwrap().servers.is_empty());
     std::fs::write(home.config(), "\u{feff}[servers.a]\ncommand = \"x\"\n").unwrap();
     assert_eq!(load(&home).unwrap().servers.len(), 1);
+    for encode in [u16::to_le_bytes, u16::to_be_bytes] {
+        let bytes = "\u{feff}[servers.a]\r\ncommand = \"ü\"\r\n".encode_utf16().flat_map(encode);
+        std::fs::write(home.config(), bytes.collect::<Vec<u8>>()).unwrap();
+        assert_eq!(load(&home).unwrap().servers.len(), 1);
+    }
+    std::fs::write(home.config(), b"\xff\xfe[\0d\0a").unwrap();
+    assert!(load(&home).unwrap_err().to_string().ends_with("save the file as UTF-8"));
     std::fs::write(home.config(), b"# \xff\n").unwrap();
-    assert!(load(&home).unwrap_err().to_string().ends_with("config.toml:1:3: this is not UTF-8 text"));
+    assert!(
+        load(&home)
+            .unwrap_err()
+            .to_string()
+            .ends_with("config.toml:1:3: this is not UTF-8 text; save the file as UTF-8")
+    );
     std::fs::remove_file(home.config()).unwrap();
     std::fs::create_dir(home.config()).unwrap();
     assert!(matches!(load(&home), Err(ConfigError::Read { .. })));

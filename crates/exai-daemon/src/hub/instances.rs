@@ -22,7 +22,7 @@ impl Hub {
     pub(super) fn give_up(&mut self, instance: InstanceId, reason: String, grace: Duration) {
         let why = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
             Some(Body::Running(running) | Body::Stopping(running)) => {
-                Down { reason: running.explained(reason), stderr_tail: running.stderr_tail() }
+                Down { stderr_tail: running.stderr_tail(), ..Down::because(running.explained(reason)) }
             }
             Some(Body::Waiting | Body::Spawning | Body::Unwanted | Body::Builtin) | None => {
                 Down::because(reason)
@@ -81,7 +81,7 @@ impl Hub {
     pub(super) fn start(&mut self, instance: InstanceId, server: &Arc<str>, number: u32) {
         if self.stopping.as_ref().is_some_and(|stopping| !stopping.starts()) {
             let reason = "could not be started: the daemon is stopping".to_owned();
-            let why = Down::because(reason);
+            let why = Down::not_started(reason);
             return self.pending.push_back(Event::Down { instance, why });
         }
         let has_port = self.has_port(server);
@@ -166,7 +166,7 @@ impl Hub {
                 tracing::warn!(server = %hosted.server, reason, "could not be started");
                 let server = hosted.server.clone();
                 self.hosted.remove(&instance);
-                self.route(Event::Down { instance, why: Down::because(reason) });
+                self.route(Event::Down { instance, why: Down::not_started(reason) });
                 return self.start_waiting(&server);
             }
         };
@@ -214,7 +214,7 @@ impl Hub {
                     tracing::error!(left = ?ended.left, "processes of a server could not be ended");
                 }
                 self.host.watch.forget(instance, &ended.left);
-                let mut why = Down { reason: ended.reason, stderr_tail: ended.stderr_tail };
+                let mut why = Down { stderr_tail: ended.stderr_tail, ..Down::because(ended.reason) };
                 let hosted = self.hosted.remove(&instance);
                 if let Some(hosted) = &hosted {
                     tracing::info!(server = %hosted.server, reason = why.reason, "ended");

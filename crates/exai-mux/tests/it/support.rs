@@ -85,7 +85,7 @@ impl Bench {
     }
 
     pub(crate) fn down(&mut self, instance: u64, reason: &str) -> Vec<String> {
-        let why = Down { reason: reason.into(), stderr_tail: "tail".into() };
+        let why = Down { stderr_tail: "tail".into(), ..Down::because(reason) };
         self.does(Event::Down { instance: InstanceId(instance), why })
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 
+use exai_os::advice;
 use exai_proto::exit;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -18,7 +19,8 @@ pub(crate) fn run(args: &CallArgs, printer: &Printer) -> Result<u8, Error> {
             std::io::stdin()
                 .read_to_string(&mut text)
                 .map_err(|error| Error::failed(format!("cannot read stdin: {error}")))?;
-            text
+            // PowerShell puts a byte order mark first.
+            text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
         }
         Some(text) => text.to_owned(),
         None => "{}".to_owned(),
@@ -35,7 +37,7 @@ pub(crate) fn run(args: &CallArgs, printer: &Printer) -> Result<u8, Error> {
 fn params(tool: &str, arguments: &str) -> Result<String, Error> {
     let wrong = |why: &str| {
         Error::usage(format!("the arguments must be a JSON object: {why}"))
-            .hint("for instance `exai call SERVER TOOL '{\"message\":\"hi\"}'`")
+            .hint(format!("for instance {}", advice::CALL_WITH_AN_ARGUMENT))
     };
     let raw: &RawValue = serde_json::from_str(arguments).map_err(|error| wrong(&error.to_string()))?;
     if !raw.get().starts_with('{') {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use exai_client::door::START_TIME;
 use exai_client::{Link, Takeover};
-use exai_config::Home;
+use exai_config::{Home, environment};
 use exai_os::build;
 use exai_proto::documents::Status;
 use exai_proto::link::{FromDaemon, ToDaemon};
@@ -13,7 +13,7 @@ use exai_proto::{exit, json};
 use super::stop::GRACE_S;
 use super::{ask, door, unexpected};
 use crate::error::Error;
-use crate::printer::Printer;
+use crate::printer::{Printer, portable_json};
 
 pub(crate) fn run(printer: &Printer) -> Result<u8, Error> {
     let door = door()?;
@@ -59,7 +59,14 @@ pub(super) fn tell_how_to_connect(link: &mut Link, home: &Home, printer: &Printe
     }
     let exe = std::env::current_exe().map_or_else(|_| "exai".to_owned(), |exe| exe.display().to_string());
     let exe = json::quote(&exe);
-    let snippet = format!(r#"{{"mcpServers":{{"exai":{{"command":{exe},"args":["shim"]}}}}}}"#);
+    // Clients hand few variables on: without these their shims would be those of another daemon.
+    let kept = [environment::HOME, environment::PORT].map(|variable| Some((variable.name, variable.get()?)));
+    let kept = kept.into_iter().flatten().filter(|(_, value)| !value.is_empty());
+    let kept = kept.map(|(name, value)| format!("\"{name}\":{}", json::quote(&value.to_string_lossy())));
+    let kept = kept.collect::<Vec<_>>().join(",");
+    let env = if kept.is_empty() { kept } else { format!(r#","env":{{{kept}}}"#) };
+    let snippet = format!(r#"{{"mcpServers":{{"exai":{{"command":{exe},"args":["shim"]{env}}}}}}}"#);
+    let snippet = portable_json(&snippet);
     printer.line("")?;
     printer.line("Connect a client: put this into its MCP configuration")?;
     printer.line(&format!("  {snippet}"))?;

@@ -15,7 +15,12 @@ fn start_status_stop_say_what_they_did_and_can_be_repeated() {
     let stopped: Value = serde_json::from_str(&instance.ends(3, &["status", "--json"])).expect("a document");
     assert_eq!((&stopped["state"], &stopped["daemon"]), (&json!("stopped"), &Value::Null));
     let said = instance.ends(0, &["start"]);
-    assert!(said.contains("mcpServers") && said.contains("shim"), "it says how to connect: {said}");
+    // Clients hand on no variable that they do not know.
+    let snippet = said.lines().find(|line| line.contains("mcpServers")).expect("it says how to connect");
+    let snippet: Value = serde_json::from_str(snippet).expect("JSON");
+    let shim = &snippet["mcpServers"]["exai"];
+    assert_eq!(shim["args"], json!(["shim"]));
+    assert_eq!(shim["env"]["EXAI_HOME"], instance.home().to_str().expect("a path"));
     let again = instance.exai(&["start"]);
     assert!(again.status.success());
     assert!((text(&again.stdout) + &text(&again.stderr)).contains("already running"));

@@ -30,6 +30,8 @@ mod peers;
 mod questions;
 mod recipients;
 mod reconnect;
+#[cfg(windows)]
+mod registry;
 mod routing;
 mod secrets;
 mod selftest;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use exai_os::inspect::{self, Entry, EntryKind};
 
+use super::place::open_to_others;
 use super::scene::{Record, Scene};
 use super::{Outcome, listed};
 
@@ -97,12 +98,9 @@ impl Faults {
     }
 
     fn directory(&mut self, path: &Path) {
-        let mode = self.expect(path, EntryKind::Directory).and_then(|found| found.mode);
-        if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
-            let shown = path.display();
-            let sentence =
-                format!("{shown} is open to others (mode {mode:04o}); the next start makes it private");
-            self.add(false, sentence, format!("chmod 700 {shown}"));
+        let Some(found) = self.expect(path, EntryKind::Directory) else { return };
+        if let Some((sentence, fix)) = open_to_others(&found, path, &path.display().to_string()) {
+            self.add(false, sentence, fix);
         }
     }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use exai_config::HomeError;
 use exai_os::account::{self, AccountError};
-use exai_os::inspect::{self, EntryKind};
+use exai_os::advice;
+use exai_os::inspect::{self, Entry, EntryKind};
 
 use super::scene::Scene;
 use super::{Outcome, size};
@@ -22,8 +23,8 @@ pub(super) fn account(no_home: Option<&HomeError>) -> Outcome {
             .fix("set EXAI_HOME to a directory of your own");
     }
     if let Some(reason) = account::runs_for_another_account() {
-        return Outcome::warn(format!("{reason}: what it sees is that account's, not yours"))
-            .fix("run it without sudo, as the account that logged in");
+        return Outcome::warn(format!("{reason}: it starts no daemon, and what it sees may not be yours"))
+            .fix(format!("run it {}", advice::AS_YOURSELF));
     }
     match account::current() {
         Ok(account) => Outcome::pass(format!("this is the account {}", account.name)),
@@ -88,21 +89,33 @@ fn judge_dir(real: &Path, shown: &str) -> Outcome {
         }
         Err(error) => return Outcome::fail(format!("{shown} cannot be opened: {error}")).fix(ELSEWHERE),
     }
-    let mode = found.mode.unwrap_or(0o700);
-    if mode & 0o1000 != 0 || real.parent().is_none() {
+    let for_everybody = found.mode.is_some_and(|mode| mode & 0o1000 != 0);
+    if for_everybody || real.parent().is_none() {
         return Outcome::fail(format!("{shown} is a directory for everybody")).fix(ELSEWHERE);
     }
     if !inspect::is_writable(real) {
-        return Outcome::fail(format!("{shown} cannot be written to by this account (mode {mode:04o})"))
+        return Outcome::fail(format!("{shown} cannot be written to by this account{}", in_mode(&found)))
             .fix(format!("chmod 700 {}", real.display()));
     }
-    if mode & 0o777 != 0o700 {
-        return Outcome::warn(format!(
-            "{shown} is open to others (mode {mode:04o}); the next start makes it private"
-        ))
-        .fix(format!("chmod 700 {}", real.display()));
+    if let Some((sentence, fix)) = open_to_others(&found, real, shown) {
+        return Outcome::warn(sentence).fix(fix);
     }
     Outcome::pass(format!("{shown} is ours, private and local"))
+}
+
+/// What is to be said of a directory that others may enter, and what makes it private.
+pub(super) fn open_to_others(found: &Entry, path: &Path, shown: &str) -> Option<(String, String)> {
+    let fix = if found.mode.is_some() {
+        format!("chmod 700 {}", path.display())
+    } else {
+        "exai restart".to_owned()
+    };
+    let sentence = format!("{shown} is open to others{}; the next start makes it private", in_mode(found));
+    found.open_to_others.then_some((sentence, fix))
+}
+
+fn in_mode(found: &Entry) -> String {
+    found.mode.map(|mode| format!(" (mode {mode:04o})")).unwrap_or_default()
 }
 
 /// The nearest directory that exists: before the first start there is no state directory.

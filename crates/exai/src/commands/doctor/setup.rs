@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use exai_config::{ServerConfig, expand};
 use exai_os::account::{self, EnvironmentSource};
+use exai_os::advice;
 
 use super::scene::Scene;
 use super::{Outcome, count, listed, span};
@@ -58,7 +59,10 @@ pub(super) fn commands(scene: &Scene) -> Outcome {
     let detail = format!("{}{note}", listed(&faults));
     // In another environment it may be found.
     let outcome = if note.is_empty() { Outcome::fail(detail) } else { Outcome::warn(detail) };
-    outcome.fix("install the program, write its full path in config.toml, or set the variable in your login shell's start files")
+    outcome.fix(format!(
+        "install the program, write its full path in config.toml, or set the variable {}",
+        advice::WHERE_VARIABLES_ARE_SET
+    ))
 }
 
 /// Why the server would not start. Names variables and programs, never values.

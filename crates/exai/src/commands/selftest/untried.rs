@@ -1,12 +1,13 @@
 //! What those who wrote exai could not try themselves, for whoever has such a machine.
 
 /// On Windows. `docs/windows.md` has the same list.
-const WINDOWS: [&str; 13] = [
+const WINDOWS: [&str; 14] = [
     "`exai selftest` says that it works: 7 of 7 cases.",
     "No window opens or flashes when a client starts `exai shim`, when a server starts, and when an agent calls the tool `doctor` of the server `exai`.",
     "`exai start` in a tab of Windows Terminal, then close the tab: `exai status` elsewhere says running, and in its line `apart` how the daemon got out of the tab's job.",
     "The same with an MCP client that has started the daemon by its shim (VS Code, Claude Desktop, Claude Code): quit it, and the daemon stays.",
-    "Claude Desktop from the Store and another client at once: `exai status` shows the shims of both with one daemon.",
+    "Claude Desktop from the Store or its installer and another client at once: `exai status` shows the shims of both with one daemon, and while that daemon runs, Claude Desktop updates itself and starts again.",
+    "Servers by `python` of the Store, two of them at once, and by `wsl -d NAME -- COMMAND`: each starts, or `exai status` says in a plain sentence why not.",
     "`exai ps` after a call of each server: the servers are no longer called presumed, since Windows counts what they read and write.",
     "Servers by `.venv\\Scripts\\python.exe`, `py -3`, `npx` and `uvx`: `exai ps` shows the trees of docs/process-tree.md, and `exai stop` leaves none of them in Task Manager, `conhost.exe` included.",
     "End the daemon in Task Manager: its servers are gone at once, and the next call of each client is answered.",
