@@ -38,8 +38,8 @@ pub enum Note {
     Tightened {
         /// The directory.
         path: PathBuf,
-        /// Its permission bits before.
-        was: u32,
+        /// Its permission bits before, where it has some.
+        was: Option<u32>,
     },
 }
 
@@ -47,7 +47,8 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Note::Tightened { path, was } => {
-                write!(f, "{} was open to others (mode {was:04o}); it is private now", path.display())
+                let mode = was.map(|mode| format!(" (mode {mode:04o})")).unwrap_or_default();
+                write!(f, "{} was open to others{mode}; it is private now", path.display())
             }
         }
     }
@@ -181,7 +182,7 @@ mod tests {
         assert_eq!(home.prepare().unwrap(), []);
         assert!(home.servers_dir().is_dir() && home.log_dir().is_dir() && home.backups_dir().is_dir());
         assert_eq!(home.server_log("docs"), dir.path().join("state/log/server-docs.log"));
-        let note = Note::Tightened { path: "/x".into(), was: 0o755 };
+        let note = Note::Tightened { path: "/x".into(), was: Some(0o755) };
         assert_eq!(note.to_string(), "/x was open to others (mode 0755); it is private now");
     }
 

@@ -127,12 +127,15 @@ fn from_utf16(bytes: &[u8]) -> Option<String> {
     String::from_utf16(&units).ok().filter(|_| rest.is_empty())
 }
 
-/// What a parser says of an escape in a text, with what whoever wrote a path of Windows needs to know.
+/// What whoever wrote a path of Windows in double quotes needs to know.
+pub(crate) const BACKSLASHES: &str =
+    "in double quotes a backslash begins an escape: write paths in single quotes";
+
+/// What the parser says of a place, with that where it is an escape.
 fn explained(sentence: &str) -> String {
-    if ["escape", "unicode"].iter().any(|word| sentence.contains(word)) {
-        return format!(
-            "{sentence}; in double quotes a backslash begins an escape: write paths in single quotes"
-        );
+    let of_an_escape = ["missing escaped value", "too few unicode value digits", "invalid unicode value"];
+    if of_an_escape.iter().any(|known| sentence.contains(known)) {
+        return format!("{sentence}; {BACKSLASHES}");
     }
     sentence.to_owned()
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
+use crate::load::BACKSLASHES;
 use crate::server::{Containment, EraChoice, ServerConfig, ServerKind, Share, StartPolicy, ToolFilter};
 use crate::{Secret, server_name};
 
@@ -97,10 +98,7 @@ impl Server {
         }
         for (key, value) in [("command", &self.command), ("cwd", &self.cwd)] {
             if let Some(value) = value.as_ref().filter(|value| value.get_ref().contains(char::is_control)) {
-                let sentence = format!(
-                    "`{key}` holds a control character; in double quotes a backslash begins an escape: write paths in single quotes"
-                );
-                return fault(value.span(), &sentence);
+                return fault(value.span(), &format!("`{key}` holds a control character; {BACKSLASHES}"));
             }
         }
         if self.command.is_none() {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exai_config::{Config, Containment, Home, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy};
-use exai_mux::InstanceId;
 use exai_mux::policy::{Policy, Share, ToolFilter};
+use exai_mux::{Down, InstanceId, See};
 use exai_os::account::set_variable;
 use exai_os::process::Identity;
 use exai_os::tree::{Guard, Launch};
@@ -79,7 +79,7 @@ impl Host {
                 let mut record = place.record(&config);
                 let (spec, reached) = place.spec(&record, &config, &vars)?;
                 if let Some(reached) = &reached {
-                    reached.make_room()?;
+                    reached.make_room().map_err(Down::not_started)?;
                 }
                 // An intent first: who comes after a crash knows that something may be there.
                 let written = record.write(&place.home.servers_dir());
@@ -91,16 +91,16 @@ impl Host {
                 let job = started.map_err(|error| {
                     // It stays only where it cannot be removed.
                     let _ = record.remove(&place.home.servers_dir());
-                    format!("could not be started: {}: {error}", spec.launch.program.display())
+                    Down::not_started(format!("could not be started: {}: {error}", spec.launch.program.display()))
                 })?;
                 if let Err(error) = completed {
                     tracing::warn!(id = place.id, %error, "the record of a server's processes cannot be written");
                 }
-                Ok::<Started, String>(Started { job, record, max_processes: config.max_processes, reached })
+                Ok::<Started, Down>(Started { job, record, max_processes: config.max_processes, reached })
             });
             let outcome = match started.await {
                 Ok(outcome) => outcome.map(Box::new),
-                Err(panic) => Err(format!("could not be started: BUG: {panic}")),
+                Err(panic) => Err(Down::not_started(format!("could not be started: BUG: {panic}"))),
             };
             // A hub that is gone drops the job, and that stops it.
             let _ = hub.send(HubEvent::Spawned { instance, outcome }).await;
@@ -138,29 +138,34 @@ impl Place {
         record: &TreeRecord,
         config: &ServerConfig,
         vars: &[(OsString, OsString)],
-    ) -> Result<(Spec, Option<Reached>), String> {
+    ) -> Result<(Spec, Option<Reached>), Down> {
         if config.kind() == ServerKind::Listening
             && matches!(config.share, ConfigShare::Client | ConfigShare::Project)
         {
             let share = config.share.name();
-            return Err(format!(
+            return Err(Down::not_started(format!(
                 "could not be started: with a `url` there is one process for all clients, and `share = \"{share}\" asks for more"
-            ));
+            )));
         }
         let start_timeout = config.start_timeout.min(FOREVER);
-        let failed = |why: &dyn std::fmt::Display| format!("could not be started: {why}");
-        let config = config.expand(vars).map_err(|error| failed(&error))?;
+        let lacks = |what: &dyn std::fmt::Display| Down {
+            see: See::Doctor,
+            ..Down::not_started(format!("could not be started: {what}"))
+        };
+        let config = config.expand(vars).map_err(|error| lacks(&error))?;
         let Some(command) = &config.command else {
-            return Err("has only a url; servers reached by URL are not hosted by this version".to_owned());
+            let reason = "has only a url; servers reached by URL are not hosted by this version";
+            return Err(Down::not_started(reason));
         };
         let url = config.url.as_deref();
-        let reached = url.map(|url| Reached::at(url, &config.headers, start_timeout)).transpose()?;
+        let reached = url.map(|url| Reached::at(url, &config.headers, start_timeout)).transpose();
+        let reached = reached.map_err(Down::not_started)?;
         let cwd = match &config.cwd {
             Some(cwd) => self.base.join(cwd),
             None => self.base.clone(),
         };
         if !cwd.is_dir() {
-            return Err(failed(&format!("its working directory {} does not exist", cwd.display())));
+            return Err(lacks(&format!("its working directory {} does not exist", cwd.display())));
         }
         let mut env = vars.to_vec();
         for (name, value) in &config.env {
@@ -168,8 +173,8 @@ impl Place {
         }
         let owner = format!("{}.{}", self.nonce, self.id);
         set_variable(&mut env, OWNER, owner.clone().into());
-        let program = exai_os::search::resolve(command, &cwd, &env).map_err(|error| failed(&error))?;
-        let own = exai_os::tree::own_program().map_err(|error| failed(&error))?;
+        let program = exai_os::search::resolve(command, &cwd, &env).map_err(|error| lacks(&error))?;
+        let own = exai_os::tree::own_program().map_err(|error| lacks(&error))?;
         let guard = Guard {
             program: own,
             args: ["guard", &self.nonce, &self.id].map(OsString::from).to_vec(),

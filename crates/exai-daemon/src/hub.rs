@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use exai_config::Config;
 use exai_mux::policy::Policy;
-use exai_mux::{About, ClientId, Effect, Endpoint, Event, InstanceId, Router};
+use exai_mux::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, Router};
 use exai_os::{build, clock, failpoint};
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::documents::{Ps, SCHEMA, ServerState, Servers, Status, Why};
@@ -51,7 +51,7 @@ pub(crate) enum HubEvent {
     /// A client is gone.
     Close { client: ClientId },
     /// A program was started, or could not be.
-    Spawned { instance: InstanceId, outcome: Result<Box<Started>, String> },
+    Spawned { instance: InstanceId, outcome: Result<Box<Started>, Down> },
     /// What a server that is reached by URL does.
     Upstream { instance: InstanceId, event: upstream_http::Event },
     /// The watcher wants a server to be pinged.
@@ -251,8 +251,10 @@ impl Hub {
         mut jobs: mpsc::Receiver<(InstanceId, JobEvent)>,
     ) {
         let policies = self.configure();
-        // The first clients must not wait for what is known. This once the loop has nothing else to do yet.
-        self.know(discovery::load(&self.host.home, &policies));
+        // The first clients must not wait for what is known, nor others for a file that somebody has open.
+        let home = self.host.home.clone();
+        let known = tokio::task::spawn_blocking(move || discovery::load(&home, &policies)).await;
+        self.know(known.unwrap_or_default());
         let mut heard = Vec::with_capacity(BATCH);
         let mut done = Vec::with_capacity(BATCH);
         loop {

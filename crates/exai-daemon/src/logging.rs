@@ -32,9 +32,9 @@ impl Write for Log {
 /// Sends events to the log file. Only the first call of a process has an effect.
 pub(crate) fn start(home: &Home) -> io::Result<()> {
     let path = home.daemon_log();
+    let mut moved = Ok(());
     if exai_os::private::open_append(&path)?.metadata()?.len() > LARGEST {
-        // Somebody may have it open, who lets nobody move it on Windows: then it grows until the next start.
-        let _ = std::fs::rename(&path, path.with_extension("log.1"));
+        moved = std::fs::rename(&path, path.with_extension("log.1"));
     }
     renew(home)?;
     let filter = exai_config::environment::LOG
@@ -49,6 +49,10 @@ pub(crate) fn start(home: &Home) -> io::Result<()> {
         .finish();
     // A test process may have one already.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    if let Err(error) = moved {
+        // On Windows somebody may have it open who lets nobody move it.
+        tracing::warn!(%error, "this log is larger than 10 MiB and cannot be set aside; it goes on");
+    }
     Ok(())
 }
 

@@ -135,7 +135,7 @@ fn run(home: &Home, detached: Detached, starting: &Starting) -> Result<(), Serve
     exai_os::tree::keep_hold().map_err(failed("failed to keep hold of what it starts"))?;
     starting.step("reading its configuration");
     let (file, config) = ConfigFile::open(home)?;
-    let token = Token::load_or_create(home).map_err(failed("failed to write the token"))?;
+    let token = Token::load_or_create(home).map_err(failed("failed to read or write the token"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // For what blocks; threads that have nothing to do end soon.

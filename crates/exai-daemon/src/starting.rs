@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use exai_os::clock;
 use exai_proto::ready::Readiness;
 
 /// How long one step of the start may take. Less than a command waits, so that it hears of it.
@@ -31,7 +32,7 @@ struct At {
 impl Starting {
     /// Begins, and watches from a thread of its own. Where there is no thread to have, nobody watches.
     pub(crate) fn begin(ready: Option<File>, give_up: fn()) -> Self {
-        let at = At { step: "beginning", since: Instant::now(), over: false, ready };
+        let at = At { step: "beginning", since: clock::now(), over: false, ready };
         let starting = Starting { shared: Arc::new((Mutex::new(at), Condvar::new())) };
         let watched = starting.clone();
         let _ = std::thread::Builder::new()
@@ -44,7 +45,7 @@ impl Starting {
     /// The next step, as words that follow "it hangs while".
     pub(crate) fn step(&self, step: &'static str) {
         let mut at = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (at.step, at.since) = (step, Instant::now());
+        (at.step, at.since) = (step, clock::now());
     }
 
     /// Tells the starter how it went, once; the start is over. The starter may have gone away.
@@ -60,7 +61,7 @@ impl Starting {
         let (at, changed) = &*self.shared;
         let mut at = at.lock().unwrap_or_else(PoisonError::into_inner);
         while !at.over {
-            let left = LONGEST.saturating_sub(at.since.elapsed());
+            let left = LONGEST.saturating_sub(clock::now() - at.since);
             if left.is_zero() {
                 let reason = format!("it hangs while {}; given up after {LONGEST:?}", at.step);
                 tell(&mut at.ready, &Readiness::Failed { reason: reason.clone() });

@@ -266,18 +266,19 @@ impl Facts {
         });
         let failed = self.servers.iter().filter_map(|server| {
             let reason = server.health.reason()?;
-            let fix = match &server.health {
-                HealthView::Failed(why) => {
-                    format!("{}, then exai restart {}", why.command(&server.name), server.name)
-                }
-                HealthView::Resting(why) => why.command(&server.name),
+            let (why, held) = match &server.health {
+                HealthView::Failed(why) => (why, true),
+                HealthView::Resting(why) => (why, false),
                 HealthView::Well => return None,
             };
+            let more = why.command(&server.name);
+            let again = (held || more.is_none()).then(|| format!("exai restart {}", server.name));
+            let fix: Vec<String> = more.into_iter().chain(again).collect();
             Some(Finding {
                 id: "server-failed".to_owned(),
                 severity: "error".to_owned(),
                 detail: format!("server \"{}\" {reason}", server.name),
-                fix: Some(fix),
+                fix: Some(fix.join(", then ")),
             })
         });
         let unexpected = self.watch.unexpected().into_iter().map(|one| Finding {

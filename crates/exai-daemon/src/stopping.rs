@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use exai_mux::ClientId;
+use exai_os::clock;
 use exai_proto::link::ByeReason;
 use exai_proto::version;
 
@@ -59,14 +60,14 @@ pub(crate) struct Stopping {
 impl Stopping {
     /// `holding`: the shims that were asked to hold.
     pub(crate) fn begin(grace: Duration, reason: ByeReason, holding: HashSet<ClientId>) -> Self {
-        let now = Instant::now();
+        let now = clock::now();
         let (unheard, until) = (holding.clone(), now + HOLD);
         Stopping { deadline: now + grace, reason, holding, unheard, until, ending: false }
     }
 
     /// The daemon was asked once more.
     pub(crate) fn hurry(&mut self, grace: Duration, reason: ByeReason) {
-        self.deadline = self.deadline.min(Instant::now() + grace);
+        self.deadline = self.deadline.min(clock::now() + grace);
         self.reason = reason;
     }
 
@@ -92,7 +93,7 @@ impl Stopping {
 
     /// Whether nothing need be waited for any more; `busy`: a request is under way.
     pub(crate) fn may_end(&self, busy: bool) -> bool {
-        let now = Instant::now();
+        let now = clock::now();
         self.deadline <= now || !busy && (self.unheard.is_empty() || self.until <= now)
     }
 

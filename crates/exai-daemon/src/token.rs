@@ -34,9 +34,10 @@ fn fit(bytes: &[u8]) -> Option<Arc<str>> {
     fit.then(|| text.into())
 }
 
-/// Whether this says of a file that it can hold no token of ours: too long, or another account's.
+/// Whether this was found out of a file that can hold no token of ours: too long, or another account's. What the system
+/// refuses has a number.
 fn is_unfit(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::PermissionDenied)
+    error.raw_os_error().is_none()
 }
 
 impl Token {
@@ -111,4 +112,33 @@ pub(crate) fn random_hex<const N: usize>() -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_kept_and_what_is_none_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let first = Token::load_or_create(&home).unwrap().current();
+        assert_eq!(Token::load_or_create(&home).unwrap().current(), first);
+        for none in ["", "short", &"x".repeat(2000)] {
+            std::fs::write(home.token(), none).unwrap();
+            let made = Token::load_or_create(&home).unwrap().current();
+            assert!(made.len() == 2 * BYTES && made != first);
+            assert_eq!(std::fs::read_to_string(home.token()).unwrap().trim(), &*made);
+        }
+        std::fs::remove_file(home.token()).unwrap();
+        assert_eq!(Token::load_or_create(&home).unwrap().current().len(), 2 * BYTES);
+    }
+
+    /// Another one would lock out every client that has this one.
+    #[test]
+    fn what_the_system_does_not_let_us_read_is_not_replaced() {
+        let refused = io::Error::from_raw_os_error(5);
+        assert!(!is_unfit(&refused));
+        assert!(is_unfit(&io::Error::new(io::ErrorKind::PermissionDenied, "belongs to another account")));
+    }
 }

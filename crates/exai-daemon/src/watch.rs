@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use exai_config::Home;
 use exai_mux::{ClientId, InstanceId};
+use exai_os::clock;
 use exai_os::process::{self, ProcessInfo};
 use exai_proto::documents::Unexpected;
 use exai_supervisor::Job;
@@ -106,7 +107,7 @@ impl Watch {
         let mut state = self.state();
         let Some(tree) = state.trees.get_mut(&instance) else { return };
         tree.initialized = now;
-        tree.initialized_at = Some(Instant::now());
+        tree.initialized_at = Some(clock::now());
         if tree.addr.is_some() {
             // No ping goes through its pipes.
             return;
@@ -297,7 +298,7 @@ impl Watch {
             }
             if gone || unknown {
                 tree.measuring = Measuring::Not;
-                tree.lost = Some(Instant::now());
+                tree.lost = Some(clock::now());
             }
             if gone || unknown || tree.deserves_another_ping() {
                 state.orders.push_back(Order::Measure(instance));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use exai_os::clock;
 use exai_os::process::{self, Identity, ProcessInfo};
 use exai_os::tree::Roster;
 use exai_proto::documents::Unexpected;
@@ -206,7 +207,7 @@ impl Tree {
     /// that the tree has can be seen and its counters can be read.
     pub(crate) fn nobody_has_answered(&self, table: &[ProcessInfo]) -> bool {
         let confirmed = self.taken.is_some_and(|taken| taken.confirmed);
-        let settled = self.initialized_at.is_some_and(|at| at.elapsed() > COUNTED);
+        let settled = self.initialized_at.is_some_and(|at| clock::now() > at + COUNTED);
         let strict = self.record.containment == Containment::Strict;
         let (Some(guard), true, false) = (self.guard(), strict && settled && self.addr.is_none(), confirmed)
         else {
@@ -227,7 +228,7 @@ impl Tree {
             Some(Taken { confirmed: false, .. }) => false,
             // `None`: nobody who lives has answered anything.
             Some(Taken { confirmed: true, .. }) | None => {
-                self.lost.is_some_and(|since| since.elapsed() > SUCCESSION)
+                self.lost.is_some_and(|since| clock::now() > since + SUCCESSION)
             }
         }
     }
@@ -348,9 +349,9 @@ mod tests {
             name: String::new(),
         };
         tree.record.processes = all.into_iter().map(recorded).collect();
-        let long_ago = Instant::now().checked_sub(Duration::from_secs(1));
+        let long_ago = clock::now().checked_sub(Duration::from_secs(1));
         assert!(!tree.nobody_has_answered(&table), "nobody was to answer yet");
-        tree.initialized_at = Some(Instant::now());
+        tree.initialized_at = Some(clock::now());
         assert!(!tree.nobody_has_answered(&table), "it may not be counted yet");
         tree.initialized_at = long_ago;
         // Other tests of this process may have children, too; only this one is looked at.

@@ -134,24 +134,39 @@ pub struct Down {
     pub reason: String,
     /// The last lines it wrote to stderr; empty if none.
     pub stderr_tail: String,
-    /// Whether its program ran, and may have left something in its log.
-    pub ran: bool,
+    /// Who says more of it.
+    pub see: See,
+}
+
+/// Where more is known of why an instance is gone than the reason says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum See {
+    /// In the server's log: its program ran.
+    Log,
+    /// `exai doctor` looks for what it lacks: a program, a directory, a variable.
+    Doctor,
+    /// Nowhere.
+    Nobody,
 }
 
 impl Down {
     /// A reason without words of the server's own.
     pub fn because(reason: impl Into<String>) -> Self {
-        Down { reason: reason.into(), stderr_tail: String::new(), ran: true }
+        Down { reason: reason.into(), stderr_tail: String::new(), see: See::Log }
     }
 
-    /// Why it could not be started.
+    /// Why it could not be started, of which the reason says all.
     pub fn not_started(reason: impl Into<String>) -> Self {
-        Down { ran: false, ..Down::because(reason) }
+        Down { see: See::Nobody, ..Down::because(reason) }
     }
 
-    /// The command that shows more: what it has written, or what it lacks.
-    pub fn command(&self, server: &str) -> String {
-        if self.ran { format!("exai logs {server}") } else { "exai doctor".to_owned() }
+    /// The command that shows more.
+    pub fn command(&self, server: &str) -> Option<String> {
+        match self.see {
+            See::Log => Some(format!("exai logs {server}")),
+            See::Doctor => Some("exai doctor".to_owned()),
+            See::Nobody => None,
+        }
     }
 }
 

@@ -52,5 +52,5 @@ pub mod view;
 mod why;
 
 pub use discovery::Discovery;
-pub use event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, Unsent};
+pub use event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, See, Unsent};
 pub use router::Router;

@@ -250,7 +250,7 @@ impl Router {
         let hint = why.command(server);
         let data = FailureData {
             server: Some(server),
-            hint: Some(&hint),
+            hint: hint.as_deref(),
             stderr_tail: Some(&*why.stderr_tail).filter(|tail| !tail.is_empty()),
             ..FailureData::new(Source::Daemon, Failure::ServerUnavailable)
         };

@@ -18,8 +18,8 @@ pub enum DirChecked {
     AsItShouldBe,
     /// It was ours, but others could enter it. They no longer can.
     Tightened {
-        /// The permission bits it had (Unix); 0 on Windows.
-        was: u32,
+        /// The permission bits it had (Unix).
+        was: Option<u32>,
     },
 }
 

@@ -1,4 +1,5 @@
-//! A server's log file: what it wrote to stderr, kept to two files of ten mebibytes, or the one of twice as many.
+//! A server's log file: what it wrote to stderr, kept to two files of ten mebibytes, or twenty for the newer one where
+//! somebody keeps it from being moved.
 
 use std::fs::File;
 use std::io::{self, Write};

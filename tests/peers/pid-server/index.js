@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// An MCP server that tells its own process id, over stdio, or over HTTP at MCP_PORT. Needs nothing but Node.
+// An MCP server that tells its own process id, over stdio, or over HTTP at EXAI_SELFTEST_PORT. Needs nothing but Node.
 const answers = {
   initialize: () => ({
     protocolVersion: "2025-06-18",
@@ -16,7 +16,7 @@ function reply(line) {
   return JSON.stringify({ jsonrpc: "2.0", id, result: (answers[method] ?? (() => ({})))() });
 }
 
-const port = process.env.MCP_PORT;
+const port = process.env.EXAI_SELFTEST_PORT;
 if (port) {
   const serve = async (request, response) => {
     let body = "";

@@ -142,7 +142,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn spawned(&mut self, instance: InstanceId, outcome: Result<Box<Started>, String>) {
+    pub(super) fn spawned(&mut self, instance: InstanceId, outcome: Result<Box<Started>, Down>) {
         let grace = self.grace();
         let Some(hosted) = self.hosted.get_mut(&instance) else {
             // It has ended already.
@@ -162,11 +162,11 @@ impl Hub {
                 });
                 Running::new(job, http)
             }
-            Err(reason) => {
-                tracing::warn!(server = %hosted.server, reason, "could not be started");
+            Err(why) => {
+                tracing::warn!(server = %hosted.server, reason = why.reason, "could not be started");
                 let server = hosted.server.clone();
                 self.hosted.remove(&instance);
-                self.route(Event::Down { instance, why: Down::not_started(reason) });
+                self.route(Event::Down { instance, why });
                 return self.start_waiting(&server);
             }
         };

@@ -51,7 +51,7 @@ fn check_dir(path: &Path, dir: &File) -> Result<DirChecked, DirError> {
         return Err(DirError::Shared { path: path.to_owned() });
     }
     rustix::fs::fchmod(dir, Mode::from_raw_mode(0o700)).map_err(|error| io("tighten", error.into()))?;
-    Ok(DirChecked::Tightened { was })
+    Ok(DirChecked::Tightened { was: Some(was) })
 }
 
 /// The kind of network file system `dir` is on. The magic numbers are those of statfs(2). FUSE is not

@@ -95,11 +95,7 @@ pub(crate) fn spawn(
         exe: exe.to_owned(),
         args: args.to_vec(),
         env: env.to_vec(),
-        cwd: if cwd.as_os_str().len() > spawn::LONGEST_DIRECTORY {
-            super::account::system_directory()?
-        } else {
-            cwd.to_owned()
-        },
+        cwd: if spawn::may_be_started_in(cwd) { cwd.to_owned() } else { super::account::system_directory()? },
         log: log.to_owned(),
     };
     if !job::we_are_in_one() {

@@ -15,7 +15,7 @@ use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress
 use windows_sys::Win32::System::Threading::PROCESS_QUERY_LIMITED_INFORMATION;
 
 use super::handle::{check, wide_path};
-use super::security::{User, is_ours, lets_others_in};
+use super::security::{Owner, User, lets_others_in, owner};
 use crate::inspect::{Entry, EntryKind, Limits, ProgramFile, Space};
 
 pub(crate) fn entry(path: &Path) -> io::Result<Entry> {
@@ -32,9 +32,13 @@ pub(crate) fn entry(path: &Path) -> io::Result<Entry> {
         .access_mode(READ_CONTROL)
         .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT)
         .open(path)?;
-    let ours = is_ours(opened.as_handle(), SE_FILE_OBJECT)?;
-    let foreign_owner = (!ours).then(|| "another account".to_owned());
     let open_to_others = kind == EntryKind::Directory && lets_others_in(opened.as_handle())?;
+    let foreign_owner = match owner(opened.as_handle(), SE_FILE_OBJECT)? {
+        Owner::Another => Some("another account".to_owned()),
+        // What they let others use is theirs.
+        Owner::Administrators if open_to_others => Some("the administrators".to_owned()),
+        Owner::Administrators | Owner::Us => None,
+    };
     Ok(Entry { kind, foreign_owner, mode: None, open_to_others, length: found.len() })
 }
 

@@ -74,17 +74,17 @@ fn tighten(path: &Path, dir: &File) -> Result<DirChecked, DirError> {
     if !lets_others_in(dir.as_handle()).map_err(|error| io("read the access list of", error))? {
         return Ok(DirChecked::AsItShouldBe);
     }
-    let owner = owner(dir.as_handle(), SE_FILE_OBJECT).map_err(|error| io("inspect the owner of", error))?;
-    if owner != Owner::Us || std::path::absolute(path).is_ok_and(|path| path.parent().is_none()) {
-        return Err(DirError::Shared { path: path.to_owned() });
-    }
     let again = OpenOptions::new()
         .access_mode(READ_CONTROL | WRITE_DAC)
         .custom_flags(FILE_FLAG_BACKUP_SEMANTICS)
         .open(path);
-    let tightened = again.and_then(|dir| keep_others_out(dir.as_handle()));
-    tightened.map_err(|error| io("tighten", error))?;
-    Ok(DirChecked::Tightened { was: 0 })
+    let dir = again.map_err(|error| io("tighten", error))?;
+    let owner = owner(dir.as_handle(), SE_FILE_OBJECT).map_err(|error| io("inspect the owner of", error))?;
+    if owner != Owner::Us || std::path::absolute(path).is_ok_and(|path| path.parent().is_none()) {
+        return Err(DirError::Shared { path: path.to_owned() });
+    }
+    keep_others_out(dir.as_handle()).map_err(|error| io("tighten", error))?;
+    Ok(DirChecked::Tightened { was: None })
 }
 
 pub(super) fn is_remote(path: &Path) -> io::Result<bool> {

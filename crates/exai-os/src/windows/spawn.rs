@@ -124,11 +124,15 @@ pub(super) fn end(process: &OwnedHandle) {
 
 /// The longest directory that a program can be started in, whatever this program's manifest says
 /// (<https://github.com/libuv/libuv/issues/4685>).
-pub(super) const LONGEST_DIRECTORY: usize = 258;
+const LONGEST_DIRECTORY: usize = 258;
+
+pub(super) fn may_be_started_in(directory: &Path) -> bool {
+    directory.as_os_str().encode_wide().count() <= LONGEST_DIRECTORY
+}
 
 /// Starts it, suspended.
 pub(super) fn start(program: &Program<'_>) -> io::Result<Born> {
-    if program.cwd.as_os_str().encode_wide().count() > LONGEST_DIRECTORY {
+    if !may_be_started_in(program.cwd) {
         let sentence = format!(
             "Windows starts no program in a directory whose path is longer than {LONGEST_DIRECTORY} characters: {}",
             program.cwd.display()

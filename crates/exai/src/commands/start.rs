@@ -60,9 +60,11 @@ pub(super) fn tell_how_to_connect(link: &mut Link, home: &Home, printer: &Printe
     let exe = std::env::current_exe().map_or_else(|_| "exai".to_owned(), |exe| exe.display().to_string());
     let exe = json::quote(&exe);
     // Clients hand few variables on: without these their shims would be those of another daemon.
-    let kept = [environment::HOME, environment::PORT].map(|variable| Some((variable.name, variable.get()?)));
-    let kept = kept.into_iter().flatten().filter(|(_, value)| !value.is_empty());
-    let kept = kept.map(|(name, value)| format!("\"{name}\":{}", json::quote(&value.to_string_lossy())));
+    let named = environment::HOME.get().map(|_| (environment::HOME, home.path().as_os_str().to_owned()));
+    let port = environment::PORT.get().map(|port| (environment::PORT, port));
+    let kept = named.into_iter().chain(port);
+    let kept = kept
+        .map(|(variable, value)| format!("\"{}\":{}", variable.name, json::quote(&value.to_string_lossy())));
     let kept = kept.collect::<Vec<_>>().join(",");
     let env = if kept.is_empty() { kept } else { format!(r#","env":{{{kept}}}"#) };
     let snippet = format!(r#"{{"mcpServers":{{"exai":{{"command":{exe},"args":["shim"]{env}}}}}}}"#);

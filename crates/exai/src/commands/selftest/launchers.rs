@@ -58,7 +58,7 @@ fn at_a_port() -> Result<String, String> {
     let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     let addr = free.map_err(|error| format!("no port of this machine can be had: {error}"))?;
     let url = json::quote(&format!("http://{addr}/mcp"));
-    Ok(format!("url = {url}\n{}", variables(&[("MCP_PORT", &addr.port().to_string())])?))
+    Ok(format!("url = {url}\n{}", variables(&[("EXAI_SELFTEST_PORT", &addr.port().to_string())])?))
 }
 
 /// `npx NAME` runs a script from `node_modules/.bin` of its directory, without asking the network.

@@ -1,4 +1,4 @@
-"""An MCP server that tells its own process id: over stdio, or over HTTP at MCP_PORT. Needs nothing but Python.
+"""An MCP server that tells its own process id: over stdio, or over HTTP at EXAI_SELFTEST_PORT. Needs nothing but Python.
 
 `exai selftest` runs it where Python is the launcher; the tools are those of `exai selftest-server`.
 """
@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main():
-    port = os.environ.get("MCP_PORT")
+    port = os.environ.get("EXAI_SELFTEST_PORT")
     if port:
         ThreadingHTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
     for line in sys.stdin:

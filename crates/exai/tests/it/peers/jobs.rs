@@ -111,7 +111,7 @@ fn a_daemon_whose_starter_is_in_no_job_has_none_to_leave() {
     assert_eq!(code, Some(0), "{said}");
     // Unless Windows itself has put everybody into one.
     let way = survivor(&instance).1["way"].clone();
-    assert!(["alone", "breakaway"].iter().any(|expected| way == *expected), "{way}");
+    assert!(["alone", "wmi"].iter().any(|expected| way == *expected), "{way}");
 }
 
 /// What WMI starts is outside; under Wine it is not, and the daemon must not be started then.

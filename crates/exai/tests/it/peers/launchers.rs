@@ -79,7 +79,7 @@ fn hosting() -> (Instance, Vec<Case>) {
         let port = free_port();
         format!(
             "[servers.{name}]\n{common}[servers.{name}-port]\n{common}url = \"http://127.0.0.1:{port}/mcp\"\n\
-             env = {{ MCP_PORT = \"{port}\" }}\n"
+             env = {{ EXAI_SELFTEST_PORT = \"{port}\" }}\n"
         )
     });
     instance.configure(&servers.collect::<String>());

@@ -24,7 +24,7 @@ fn hosting() -> Instance {
         "[servers.py]\ncommand = {}\nargs = [{}]\nenv = {}\nurl = \"http://127.0.0.1:{port}/mcp\"\n",
         json!(python),
         json!(script),
-        inline(&json!({"MCP_PORT": port.to_string()})),
+        inline(&json!({"EXAI_SELFTEST_PORT": port.to_string()})),
     ));
     instance
 }
