@@ -10,7 +10,7 @@ async fn stop(bench: &mut Bench) -> (Duration, Vec<bytes::Bytes>) {
     bench.job.stop(exai_supervisor::job::GRACE);
     let (ended, lines) = bench.end().await;
     assert_eq!(ended.reason, "was stopped");
-    nobody_lives(bench.job.root().pid);
+    nobody_lives(bench.job.root());
     bench.tasks.close();
     tokio::time::timeout(Duration::from_secs(1), bench.tasks.wait()).await.expect("no task is left");
     (start.elapsed(), lines)
@@ -72,9 +72,9 @@ async fn dropping_the_job_stops_it() {
     let mut bench = Bench::fixture(&["--children-inherit", "1"]);
     bench.ready().await;
     let Bench { job, tasks, .. } = bench;
-    let group = job.root().pid;
+    let leader = job.root().clone();
     drop(job);
     tasks.close();
     tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await.expect("the tasks end");
-    nobody_lives(group);
+    nobody_lives(&leader);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use exai_os::brand::Brand;
-use exai_os::process::ProcessInfo;
+use exai_os::process::{Identity, ProcessInfo};
 use exai_os::tree::{Guard, Launch, Reach};
 use exai_supervisor::{Ended, Job, JobEvent, Line, Spec, Speech};
 use tempfile::TempDir;
@@ -176,20 +176,35 @@ impl Bench {
 
     /// How many processes of the job's group live.
     pub(crate) fn living(&self) -> usize {
-        living(self.job.root().pid)
+        living(self.job.root())
     }
 }
 
+/// What the fixture server says with `--print-garbage` at its start.
+pub(crate) const GARBAGE: &[u8] = b"fixture-server 1.0 starting\n\n{\"almost\": json\n\xff\xfe not utf-8\n";
+
+/// The same, line by line, as far as there is something in them.
+pub(crate) fn garbage_lines() -> Vec<Bytes> {
+    let lines = GARBAGE.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(Bytes::copy_from_slice).collect()
+}
+
 /// How many processes of a group live, its leader included. Windows has no groups: there it is the leader and who
-/// descends from it, also when it is gone.
-pub(crate) fn living(group: u32) -> usize {
+/// descends from it, also when it is gone and somebody else has its number, or had it before.
+pub(crate) fn living(leader: &Identity) -> usize {
     let all = exai_os::process::snapshot().unwrap();
-    let below = if cfg!(windows) { exai_os::process::descendants(&all, group) } else { Vec::new() };
-    let within = |process: &ProcessInfo| {
-        process.pgid == group
-            || cfg!(windows) && (process.pid == group || below.contains(process))
-                // The system's own, one for each console.
+    let within: Box<dyn Fn(&ProcessInfo) -> bool> = if cfg!(windows) {
+        let next = all.iter().find(|process| process.pid == leader.pid && process.start != leader.start);
+        let times = leader.start..next.map_or(u64::MAX, |next| next.start);
+        let below = exai_os::process::descendants(&all, leader.pid);
+        // The system's own are there too, one for each console.
+        Box::new(move |process| {
+            (process.pid == leader.pid || below.contains(process))
+                && times.contains(&process.start)
                 && process.name != "conhost.exe"
+        })
+    } else {
+        Box::new(|process| process.pgid == leader.pid)
     };
     all.iter().filter(|process| within(process) && !process.zombie).count()
 }
@@ -211,8 +226,8 @@ pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// SIGKILL is obeyed at once, though not before `kill` returns.
-pub(crate) fn nobody_lives(group: u32) {
-    exai_test::eventually("the whole group is gone", Duration::from_secs(1), || living(group) == 0);
+pub(crate) fn nobody_lives(leader: &Identity) {
+    exai_test::eventually("the whole group is gone", Duration::from_secs(1), || living(leader) == 0);
 }
 
 pub(crate) fn text(line: &[u8]) -> &str {

@@ -43,7 +43,7 @@ fn a_tree_that_grows_while_it_is_ended_ends() {
     let (found, took) = scene.end();
     assert!(found.trees[0].processes.iter().all(LeftProcess::is_ours));
     assert!(found.trees[0].processes.iter().all(|process| !lives(&process.identity)));
-    assert_eq!(crate::support::living(root.pid()), 0);
+    assert_eq!(crate::support::living(&root.identity), 0);
     assert!(scene.find().is_empty());
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
@@ -90,7 +90,9 @@ fn with_group_containment_what_left_the_group_stays() {
     let mark = scene.mark(1);
     let root = Sleeper::shell("sleep 60 & setsid sleep 60 & wait", Some(&mark)).expect("sh");
     let children = root.children(2);
-    exai_test::eventually("one has left", Duration::from_secs(5), || crate::support::living(root.pid()) == 2);
+    exai_test::eventually("one has left", Duration::from_secs(5), || {
+        crate::support::living(&root.identity) == 2
+    });
     let (member, leaver): (Vec<_>, Vec<_>) =
         children.iter().partition(|child| crate::support::in_group(root.pid(), child.pid));
     let mut processes = vec![recorded(&root.identity, Place::Root)];
