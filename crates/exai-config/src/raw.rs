@@ -92,12 +92,11 @@ impl Server {
             return fault(at.clone(), "a server needs a `command` to run or a `url` to reach");
         }
         for (key, value) in [("command", &self.command), ("cwd", &self.cwd)] {
-            if let Some(value) = value.as_ref().filter(|value| value.get_ref().trim().is_empty()) {
+            let Some(value) = value else { continue };
+            if value.get_ref().trim().is_empty() {
                 return fault(value.span(), &format!("`{key}` is empty"));
             }
-        }
-        for (key, value) in [("command", &self.command), ("cwd", &self.cwd)] {
-            if let Some(value) = value.as_ref().filter(|value| value.get_ref().contains(char::is_control)) {
+            if value.get_ref().contains(char::is_control) {
                 return fault(value.span(), &format!("`{key}` holds a control character; {BACKSLASHES}"));
             }
         }

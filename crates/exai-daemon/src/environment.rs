@@ -28,12 +28,11 @@ pub(crate) enum Environment {
 impl Environment {
     /// Begins to read it. A cached one is used at once; an old one is renewed for servers that start later.
     pub(crate) fn read(account: Option<Account>, instance_home: Option<OsString>) -> Self {
-        let account = match account {
-            Some(account) if account::ASKING_IS_QUICK => {
-                return Environment::Asked { account: Arc::new(account), instance_home };
-            }
-            other => other,
-        };
+        if account::ASKING_IS_QUICK
+            && let Some(account) = account
+        {
+            return Environment::Asked { account: Arc::new(account), instance_home };
+        }
         let (sender, vars) = watch::channel(None);
         // Not among the daemon's tasks: a login shell that hangs must not keep the daemon from ending.
         tokio::task::spawn_blocking(move || {

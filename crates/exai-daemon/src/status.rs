@@ -265,19 +265,15 @@ impl Facts {
             Tcp::Missing { addr, reason } => Some(port_held(*addr, reason)),
         });
         let failed = self.servers.iter().filter_map(|server| {
-            let reason = server.health.reason()?;
-            let (why, held) = match &server.health {
-                HealthView::Failed(why) => (why, true),
-                HealthView::Resting(why) => (why, false),
-                HealthView::Well => return None,
-            };
+            let why = server.health.why()?;
+            let held = matches!(server.health, HealthView::Failed(_));
             let more = why.command(&server.name);
             let again = (held || more.is_none()).then(|| format!("exai restart {}", server.name));
             let fix: Vec<String> = more.into_iter().chain(again).collect();
             Some(Finding {
                 id: "server-failed".to_owned(),
                 severity: "error".to_owned(),
-                detail: format!("server \"{}\" {reason}", server.name),
+                detail: format!("server \"{}\" {}", server.name, why.reason),
                 fix: Some(fix.join(", then ")),
             })
         });

@@ -333,11 +333,11 @@ fn tool_of(wish: &Wish) -> Option<&str> {
 }
 
 fn crashed(client: ClientId, id: &Id, server: &Arc<str>, wish: &Wish, why: &Down, now: &mut Now<'_>) {
-    let hint = format!("exai logs {server}");
+    let hint = why.command(server);
     let data = FailureData {
         server: Some(server),
         tool: tool_of(wish),
-        hint: Some(&hint),
+        hint: hint.as_deref(),
         stderr_tail: Some(&*why.stderr_tail).filter(|tail| !tail.is_empty()),
         ..FailureData::new(Source::Daemon, Failure::ServerCrashed)
     };

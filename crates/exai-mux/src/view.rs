@@ -77,7 +77,7 @@ impl HealthView {
         }
     }
 
-    /// Why it may not be started.
+    /// In words, why it may not be started.
     pub fn reason(&self) -> Option<&str> {
         self.why().map(|why| &*why.reason)
     }
@@ -87,7 +87,8 @@ impl HealthView {
         self.why().map(|why| &*why.stderr_tail).filter(|tail| !tail.is_empty())
     }
 
-    fn why(&self) -> Option<&Down> {
+    /// Why it may not be started.
+    pub fn why(&self) -> Option<&Down> {
         match self {
             HealthView::Well => None,
             HealthView::Resting(why) | HealthView::Failed(why) => Some(why),

@@ -94,20 +94,24 @@ impl Printer {
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Error> {
         self.clear_progress();
         let mut stdout = io::stdout().lock();
-        let shown = if stdout.is_terminal() {
-            Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into_bytes())
+        let outcome = if stdout.is_terminal() {
+            stdout.write_all(String::from_utf8_lossy(bytes).as_bytes())
         } else {
-            Cow::Borrowed(bytes)
+            stdout.write_all(bytes)
         };
-        written(stdout.write_all(&shown).and_then(|()| stdout.flush()))
+        written(outcome.and_then(|()| stdout.flush()))
     }
 
     /// A JSON document on one line.
     pub(crate) fn json(&self, document: &impl Serialize) -> Result<(), Error> {
-        let mut text = serde_json::to_string(document)
+        let text = serde_json::to_string(document)
             .map_err(|error| Error::failed(format!("cannot write the document: {error}")))?;
-        text.push('\n');
-        self.raw(portable_json(&text).as_bytes())
+        self.json_text(&text)
+    }
+
+    /// The same of one that is text already.
+    pub(crate) fn json_text(&self, text: &str) -> Result<(), Error> {
+        self.raw(format!("{}\n", portable_json(text)).as_bytes())
     }
 
     /// Rows of cells in columns.

@@ -4,17 +4,17 @@ use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::{AsRawHandle as _, BorrowedHandle, OwnedHandle};
 
-use windows_sys::Win32::Foundation::{ERROR_SUCCESS, HANDLE, LocalFree};
+use windows_sys::Win32::Foundation::{ERROR_SUCCESS, HANDLE, LocalFree, WIN32_ERROR};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo,
     SDDL_REVISION_1, SE_FILE_OBJECT, SE_OBJECT_TYPE, SetSecurityInfo,
 };
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, EqualSid, GetAce,
-    GetSecurityDescriptorDacl, GetTokenInformation, IsWellKnownSid, OWNER_SECURITY_INFORMATION,
-    PROTECTED_DACL_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES,
-    SetKernelObjectSecurity, TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TOKEN_USER, TokenUser,
-    WinBuiltinAdministratorsSid, WinCreatorOwnerRightsSid, WinCreatorOwnerSid, WinLocalSystemSid,
+    GetSecurityDescriptorDacl, GetTokenInformation, IsWellKnownSid, OBJECT_SECURITY_INFORMATION,
+    OWNER_SECURITY_INFORMATION, PROTECTED_DACL_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID,
+    SECURITY_ATTRIBUTES, SetKernelObjectSecurity, TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TOKEN_USER,
+    TokenUser, WinBuiltinAdministratorsSid, WinCreatorOwnerRightsSid, WinCreatorOwnerSid, WinLocalSystemSid,
 };
 use windows_sys::Win32::System::SystemServices::{
     ACCESS_ALLOWED_ACE_TYPE, ACCESS_ALLOWED_CALLBACK_ACE_TYPE, ACCESS_DENIED_ACE_TYPE,
@@ -116,33 +116,13 @@ pub(super) fn is_ours(handle: BorrowedHandle<'_>, kind: SE_OBJECT_TYPE) -> io::R
 
 pub(super) fn owner(handle: BorrowedHandle<'_>, kind: SE_OBJECT_TYPE) -> io::Result<Owner> {
     let user = User::current()?;
-    let mut owner: PSID = std::ptr::null_mut();
-    let mut descriptor: PSECURITY_DESCRIPTOR = std::ptr::null_mut();
-    // SAFETY: an open handle and places for the two pointers; the others are not asked for.
-    let result = unsafe {
-        GetSecurityInfo(
-            handle.as_raw_handle(),
-            kind,
-            OWNER_SECURITY_INFORMATION,
-            &raw mut owner,
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            &raw mut descriptor,
-        )
-    };
-    if result != ERROR_SUCCESS {
-        return Err(io::Error::from_raw_os_error(result.cast_signed()));
-    }
-    // SAFETY: on success the owner points into the descriptor.
-    let owner = match unsafe { IsWellKnownSid(owner, WinBuiltinAdministratorsSid) } != 0 {
-        _ if user.is(owner) => Owner::Us,
+    let of = Descriptor::of(handle, kind, OWNER_SECURITY_INFORMATION)?;
+    // SAFETY: it was asked for, and points into the descriptor, which lives.
+    Ok(match unsafe { IsWellKnownSid(of.owner, WinBuiltinAdministratorsSid) } != 0 {
+        _ if user.is(of.owner) => Owner::Us,
         true => Owner::Administrators,
         false => Owner::Another,
-    };
-    // SAFETY: the descriptor is ours to free, and not used any more.
-    unsafe { LocalFree(descriptor) };
-    Ok(owner)
+    })
 }
 
 /// Whether the access list of a file or directory lets in anybody but this account, the system and the administrators,
@@ -150,29 +130,9 @@ pub(super) fn owner(handle: BorrowedHandle<'_>, kind: SE_OBJECT_TYPE) -> io::Res
 /// log in may change it.
 pub(super) fn lets_others_in(handle: BorrowedHandle<'_>) -> io::Result<bool> {
     let user = User::current()?;
-    let mut list: *mut ACL = std::ptr::null_mut();
-    let mut descriptor: PSECURITY_DESCRIPTOR = std::ptr::null_mut();
-    // SAFETY: an open handle and places for the two pointers; the others are not asked for.
-    let result = unsafe {
-        GetSecurityInfo(
-            handle.as_raw_handle(),
-            SE_FILE_OBJECT,
-            DACL_SECURITY_INFORMATION,
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            &raw mut list,
-            std::ptr::null_mut(),
-            &raw mut descriptor,
-        )
-    };
-    if result != ERROR_SUCCESS {
-        return Err(io::Error::from_raw_os_error(result.cast_signed()));
-    }
-    // SAFETY: on success the list points into the descriptor, which lives until it is freed below.
-    let others = unsafe { any_other(list, &user) };
-    // SAFETY: the descriptor is ours to free, and not used any more.
-    unsafe { LocalFree(descriptor) };
-    Ok(others)
+    let of = Descriptor::of(handle, SE_FILE_OBJECT, DACL_SECURITY_INFORMATION)?;
+    // SAFETY: it was asked for, and points into the descriptor, which lives.
+    Ok(unsafe { any_other(of.list, &user) })
 }
 
 /// # Safety
@@ -222,7 +182,7 @@ pub(super) fn keep_others_out(directory: BorrowedHandle<'_>) -> io::Result<()> {
     // SAFETY: a valid descriptor, and places for what is asked for.
     check(unsafe { GetSecurityDescriptorDacl(ours.0, &raw mut present, &raw mut list, &raw mut defaulted) })?;
     // SAFETY: an open handle, and a list that lives as long as its descriptor.
-    let result = unsafe {
+    check_code(unsafe {
         SetSecurityInfo(
             directory.as_raw_handle(),
             SE_FILE_OBJECT,
@@ -232,17 +192,26 @@ pub(super) fn keep_others_out(directory: BorrowedHandle<'_>) -> io::Result<()> {
             list,
             std::ptr::null(),
         )
-    };
-    if result != ERROR_SUCCESS {
-        return Err(io::Error::from_raw_os_error(result.cast_signed()));
-    }
+    })?;
     // The call above changes what is within as well, and Wine's adds what the directory above lets in.
     // SAFETY: an open handle, and a valid descriptor.
     check(unsafe { SetKernelObjectSecurity(directory.as_raw_handle(), DACL_SECURITY_INFORMATION, ours.0) })
 }
 
-/// A descriptor made of its text.
+/// The result of a function that says its error.
+fn check_code(result: WIN32_ERROR) -> io::Result<()> {
+    if result == ERROR_SUCCESS { Ok(()) } else { Err(io::Error::from_raw_os_error(result.cast_signed())) }
+}
+
+/// A descriptor that the system has made for us.
 struct Descriptor(PSECURITY_DESCRIPTOR);
+
+/// That of an object, and what was asked for of it: pointers into the descriptor.
+struct Of {
+    owner: PSID,
+    list: *mut ACL,
+    _descriptor: Descriptor,
+}
 
 impl Descriptor {
     fn new(text: &str) -> io::Result<Descriptor> {
@@ -259,11 +228,35 @@ impl Descriptor {
         })?;
         Ok(Descriptor(descriptor))
     }
+
+    fn of(
+        handle: BorrowedHandle<'_>,
+        kind: SE_OBJECT_TYPE,
+        what: OBJECT_SECURITY_INFORMATION,
+    ) -> io::Result<Of> {
+        let mut owner = std::ptr::null_mut();
+        let mut list = std::ptr::null_mut();
+        let mut descriptor = std::ptr::null_mut();
+        // SAFETY: an open handle and places for the pointers; the others are not asked for.
+        check_code(unsafe {
+            GetSecurityInfo(
+                handle.as_raw_handle(),
+                kind,
+                what,
+                &raw mut owner,
+                std::ptr::null_mut(),
+                &raw mut list,
+                std::ptr::null_mut(),
+                &raw mut descriptor,
+            )
+        })?;
+        Ok(Of { owner, list, _descriptor: Descriptor(descriptor) })
+    }
 }
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // SAFETY: allocated by the conversion, freed once.
+        // SAFETY: allocated by the system for us, freed once.
         unsafe { LocalFree(self.0) };
     }
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::talk::{self, Outcome, Talk};
 use crate::cli::CallArgs;
 use crate::error::Error;
-use crate::printer::{Printer, portable_json};
+use crate::printer::Printer;
 
 pub(crate) fn run(args: &CallArgs, printer: &Printer) -> Result<u8, Error> {
     let arguments = match args.arguments.as_deref() {
@@ -48,20 +48,15 @@ fn params(tool: &str, arguments: &str) -> Result<String, Error> {
     Ok(format!("{{\"name\":{},\"arguments\":{arguments}}}", Value::from(tool)))
 }
 
-/// What the daemon said, which is JSON, for whoever reads it from a pipe.
-fn portable(json: &[u8]) -> String {
-    portable_json(&String::from_utf8_lossy(json)).into_owned()
-}
-
 fn show_json(outcome: &Outcome, printer: &Printer) -> Result<u8, Error> {
     match outcome {
         Ok(result) => {
-            printer.raw(&[portable(result).as_bytes(), b"\n"].concat())?;
+            printer.json_text(&String::from_utf8_lossy(result))?;
             let value: Value = serde_json::from_slice(result).unwrap_or_default();
             Ok(code(&value))
         }
         Err(error) => {
-            printer.raw(&[b"{\"error\":", portable(error).as_bytes(), b"}\n"].concat())?;
+            printer.json_text(&format!("{{\"error\":{}}}", String::from_utf8_lossy(error)))?;
             Ok(exit::FAILED)
         }
     }

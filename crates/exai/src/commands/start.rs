@@ -9,6 +9,7 @@ use exai_os::build;
 use exai_proto::documents::Status;
 use exai_proto::link::{FromDaemon, ToDaemon};
 use exai_proto::{exit, json};
+use serde_json::Value;
 
 use super::stop::GRACE_S;
 use super::{ask, door, unexpected};
@@ -60,13 +61,14 @@ pub(super) fn tell_how_to_connect(link: &mut Link, home: &Home, printer: &Printe
     let exe = std::env::current_exe().map_or_else(|_| "exai".to_owned(), |exe| exe.display().to_string());
     let exe = json::quote(&exe);
     // Clients hand few variables on: without these their shims would be those of another daemon.
-    let named = environment::HOME.get().map(|_| (environment::HOME, home.path().as_os_str().to_owned()));
-    let port = environment::PORT.get().map(|port| (environment::PORT, port));
-    let kept = named.into_iter().chain(port);
-    let kept = kept
-        .map(|(variable, value)| format!("\"{}\":{}", variable.name, json::quote(&value.to_string_lossy())));
-    let kept = kept.collect::<Vec<_>>().join(",");
-    let env = if kept.is_empty() { kept } else { format!(r#","env":{{{kept}}}"#) };
+    let mut kept = serde_json::Map::new();
+    if environment::HOME.get().is_some() {
+        kept.insert(environment::HOME.name.to_owned(), home.path().to_string_lossy().into());
+    }
+    if let Some(port) = environment::PORT.get() {
+        kept.insert(environment::PORT.name.to_owned(), port.to_string_lossy().into());
+    }
+    let env = if kept.is_empty() { String::new() } else { format!(r#","env":{}"#, Value::Object(kept)) };
     let snippet = format!(r#"{{"mcpServers":{{"exai":{{"command":{exe},"args":["shim"]{env}}}}}}}"#);
     let snippet = portable_json(&snippet);
     printer.line("")?;
