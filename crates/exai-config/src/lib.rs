@@ -11,6 +11,7 @@ pub mod server_name;
 
 mod home;
 mod load;
+mod mistakes;
 mod raw;
 mod secret;
 mod server;

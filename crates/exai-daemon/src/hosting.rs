@@ -148,9 +148,11 @@ impl Place {
             )));
         }
         let start_timeout = config.start_timeout.min(FOREVER);
+        let mistakes: String =
+            config.likely_mistakes().iter().map(|mistake| format!("; {mistake}")).collect();
         let lacks = |what: &dyn std::fmt::Display| Down {
             see: See::Doctor,
-            ..Down::not_started(format!("could not be started: {what}"))
+            ..Down::not_started(format!("could not be started: {what}{mistakes}"))
         };
         let config = config.expand(vars).map_err(|error| lacks(&error))?;
         let Some(command) = &config.command else {

@@ -172,7 +172,7 @@ impl Facts {
             budget(&processes),
         );
         let about = &self.daemon;
-        let uptime = jiff::Timestamp::now().duration_since(about.started_at);
+        let uptime = exai_os::evidence::age(about.identity.start).ok().flatten().unwrap_or_default();
         Status {
             schema: SCHEMA,
             state,

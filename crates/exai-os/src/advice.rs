@@ -7,6 +7,9 @@ pub const WHERE_VARIABLES_ARE_SET: &str = if cfg!(windows) {
     "in your login shell's start files"
 };
 
+/// The variable that names the account's home directory.
+pub const HOME_VARIABLE: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+
 /// How a program is run by whom [`crate::account::runs_for_another_account`] is meant to keep from it.
 pub const AS_YOURSELF: &str = if cfg!(windows) {
     "in a terminal that was not opened as administrator"

@@ -5,7 +5,7 @@
 //! `Unsupported`.
 
 use std::io;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::sys;
 
@@ -64,6 +64,13 @@ pub fn environment_variable(pid: u32, name: &str) -> io::Result<Option<String>> 
 /// have been set since, and two looks may differ by milliseconds. `None` for a time no clock can show.
 pub fn started_at(start: u64) -> io::Result<Option<SystemTime>> {
     sys::evidence::started_at(start)
+}
+
+/// How long a process with this start has lived. Never negative, and on Linux right also when the clock was set
+/// meanwhile. `None` as for [`started_at`].
+pub fn age(start: u64) -> io::Result<Option<Duration>> {
+    let started = started_at(start)?;
+    Ok(started.map(|started| SystemTime::now().duration_since(started).unwrap_or_default()))
 }
 
 /// The present in the unit of [`crate::process::Identity::start`]: who starts later has a `start` that is

@@ -102,9 +102,11 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sys::private::write_atomic(path, bytes, false)
 }
 
-/// Opens a file of ours for appending, creating it with mode 0600.
+/// Opens a file of ours for appending, creating it with mode 0600. The error names the file: who sees it may know of
+/// the program alone that was to write to it.
 pub fn open_append(path: &Path) -> io::Result<File> {
     sys::private::open_append(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 /// Removes a file; one that is already gone is fine. A link is removed itself, not what it points to.

@@ -97,7 +97,8 @@ pub(crate) struct PsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StopArgs {
     /// Seconds that calls under way may take to finish
-    #[arg(long, value_name = "S", default_value_t = commands::stop::GRACE_S)]
+    #[arg(long, value_name = "S", default_value_t = commands::stop::GRACE_S,
+        value_parser = clap::value_parser!(u64).range(..=commands::stop::MAX_GRACE_S))]
     pub(crate) timeout: u64,
 }
 
@@ -156,7 +157,7 @@ pub(crate) struct OutsideArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SelftestServerArgs {
     /// How many children to have
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1000))]
     pub(crate) children: u32,
     /// Stay for a while after the end of stdin
     #[arg(long)]

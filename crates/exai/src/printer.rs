@@ -1,4 +1,7 @@
 //! Everything the commands say: data to stdout, the rest to stderr, colour only on a terminal.
+//!
+//! Whatever a command hands over may hold text of servers, clients or other programs: it becomes [`visible`] here, and
+//! only the colours of this file reach a terminal as they are.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -9,6 +12,7 @@ use exai_os::advice::PIPES_ARE_UTF8;
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::visible;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -46,23 +50,29 @@ impl Printer {
 
     /// A line of data.
     pub(crate) fn line(&self, text: &str) -> Result<(), Error> {
-        self.bytes(format!("{text}\n").as_bytes())
+        self.styled(Style::new(), text, "")
     }
 
     /// A line of data that matters most.
     pub(crate) fn headline(&self, text: &str) -> Result<(), Error> {
-        self.line(&format!("{BOLD}{text}{BOLD:#}"))
+        self.styled(BOLD, text, "")
     }
 
     /// A line of data that matters less.
     pub(crate) fn faint(&self, text: &str) -> Result<(), Error> {
-        self.line(&format!("{DIM}{text}{DIM:#}"))
+        self.styled(DIM, text, "")
+    }
+
+    /// A line whose first part has a style.
+    fn styled(&self, style: Style, first: &str, rest: &str) -> Result<(), Error> {
+        let (first, rest) = (visible::on_one_line(first), visible::on_one_line(rest));
+        self.bytes(format!("{style}{first}{style:#}{rest}\n").as_bytes())
     }
 
     /// Whether something is as it should be, and what that is.
     pub(crate) fn verdict(&self, ok: bool, text: &str) -> Result<(), Error> {
         let (style, word) = if ok { (GREEN, "pass") } else { (RED, "FAIL") };
-        self.line(&format!("{style}{word}{style:#}  {text}"))
+        self.styled(style, word, &format!("  {text}"))
     }
 
     /// Makes room for what replaces the data so far, where somebody watches it.
@@ -79,23 +89,23 @@ impl Printer {
             Mark::Hint => CYAN,
             Mark::Nothing => DIM,
         };
-        self.line(&format!("{style}{word}{style:#} {text}"))
+        self.styled(style, word, &format!(" {text}"))
     }
 
     /// Data as it is.
-    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Error> {
+    fn bytes(&self, bytes: &[u8]) -> Result<(), Error> {
         self.clear_progress();
         let mut stdout = anstream::stdout().lock();
         written(stdout.write_all(bytes).and_then(|()| stdout.flush()))
     }
 
-    /// Data of a server or a log, byte for byte. On a terminal what is no UTF-8 is replaced, which a console of Windows
-    /// would refuse together with all that follows.
+    /// Text of a server or a log: byte for byte, but on a terminal, where it becomes visible and what is no UTF-8 is
+    /// replaced (a console of Windows would refuse it together with all that follows).
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Error> {
         self.clear_progress();
         let mut stdout = io::stdout().lock();
         let outcome = if stdout.is_terminal() {
-            stdout.write_all(String::from_utf8_lossy(bytes).as_bytes())
+            stdout.write_all(visible::in_lines(&String::from_utf8_lossy(bytes)).as_bytes())
         } else {
             stdout.write_all(bytes)
         };
@@ -111,7 +121,9 @@ impl Printer {
 
     /// The same of one that is text already.
     pub(crate) fn json_text(&self, text: &str) -> Result<(), Error> {
-        self.raw(format!("{}\n", portable_json(text)).as_bytes())
+        let text = portable_json(text);
+        let text = if io::stdout().is_terminal() { visible::in_json(&text) } else { text };
+        self.bytes(format!("{text}\n").as_bytes())
     }
 
     /// Rows of cells in columns.
@@ -121,21 +133,22 @@ impl Printer {
 
     /// What a person should know besides the data.
     pub(crate) fn warn(&self, text: &str) {
-        self.say(&format!("{YELLOW}warning{YELLOW:#}: {text}\n"));
+        self.say(&format!("{YELLOW}warning{YELLOW:#}: {}\n", paragraph(text)));
     }
 
     /// Why the command failed.
     pub(crate) fn error(&self, error: &Error) {
         let Some((what, hint)) = error.lines() else { return };
-        let hint = hint.map(|hint| format!("{CYAN}hint{CYAN:#}: {hint}\n")).unwrap_or_default();
-        self.say(&format!("{RED}error{RED:#}: {what}\n{hint}"));
+        let hint =
+            hint.map(|hint| format!("{CYAN}hint{CYAN:#}: {}\n", paragraph(hint))).unwrap_or_default();
+        self.say(&format!("{RED}error{RED:#}: {}\n{hint}", paragraph(what)));
     }
 
     /// What is going on, while it goes on; for somebody who watches.
     pub(crate) fn progress(&self, text: &str) {
         if self.terminal {
             // The line may hold the progress of another thread.
-            self.say(&format!("\r\x1b[K{DIM}{text}{DIM:#}"));
+            self.say(&format!("\r\x1b[K{DIM}{}{DIM:#}", visible::on_one_line(text)));
             self.in_progress.set(true);
         }
     }
@@ -156,24 +169,12 @@ impl Printer {
 
 /// JSON that reads the same in every code page, where whoever reads it may take another one than was written.
 pub(crate) fn portable_json(text: &str) -> Cow<'_, str> {
-    if PIPES_ARE_UTF8 || text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(in_ascii(text)) }
+    if PIPES_ARE_UTF8 { Cow::Borrowed(text) } else { visible::in_ascii_json(text) }
 }
 
-/// The same JSON: outside of its texts it has no other characters.
-fn in_ascii(json: &str) -> String {
-    use std::fmt::Write as _;
-
-    let mut ascii = String::with_capacity(json.len() * 2);
-    for character in json.chars() {
-        if character.is_ascii() {
-            ascii.push(character);
-        } else {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                let _ = write!(ascii, "\\u{unit:04x}");
-            }
-        }
-    }
-    ascii
+/// Text that may have several lines. Those after the first are indented, so that none can pass for a line of ours.
+fn paragraph(text: &str) -> String {
+    visible::in_lines(text).trim_end().replace('\n', "\n  ")
 }
 
 fn written(outcome: io::Result<()>) -> Result<(), Error> {
@@ -184,8 +185,10 @@ fn written(outcome: io::Result<()>) -> Result<(), Error> {
 }
 
 fn columns(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<Cow<'_, str>>> =
+        rows.iter().map(|row| row.iter().map(|cell| visible::on_one_line(cell)).collect()).collect();
     let mut widths: Vec<usize> = Vec::new();
-    for row in rows {
+    for row in &rows {
         for (at, cell) in row.iter().enumerate() {
             let width = cell.chars().count();
             match widths.get_mut(at) {
@@ -195,7 +198,7 @@ fn columns(rows: &[Vec<String>]) -> String {
         }
     }
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             line.push_str(cell);
@@ -212,16 +215,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_in_ascii_is_the_same_json() {
-        let value = serde_json::json!({"Jürgen": ["a\"\\", "😀", "\u{2028}"]});
-        let ascii = in_ascii(&value.to_string());
-        assert!(ascii.is_ascii() && ascii.contains("J\\u00fcrgen"), "{ascii}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&ascii).unwrap(), value);
-    }
-
-    #[test]
     fn columns_are_as_wide_as_they_need_to_be() {
         let rows = [["a", "bb", ""], ["long", "é", "z"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(columns(&rows), "a     bb\nlong  é   z\n");
+    }
+
+    #[test]
+    fn a_cell_cannot_forge_a_row_nor_a_text_a_line_of_ours() {
+        let rows = [vec!["a\nready".to_owned(), "b".to_owned()]];
+        assert_eq!(columns(&rows), "a\\nready  b\n");
+        assert_eq!(paragraph("gone\nhint: run this\n\x1b[2J\n"), "gone\n  hint: run this\n  \\u{1b}[2J");
     }
 }

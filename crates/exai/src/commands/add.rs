@@ -1,6 +1,6 @@
 //! `exai add`
 
-use exai_config::Secret;
+use exai_config::{Secret, ServerConfig};
 use exai_config::edit::{self, EditError, NewServer};
 use exai_proto::exit;
 
@@ -33,6 +33,10 @@ pub(crate) fn run(args: AddArgs, printer: &Printer) -> Result<u8, Error> {
         }
     })?;
     let name = args.name;
+    let config = exai_config::load(door.home())?;
+    for mistake in config.servers.get(&name).into_iter().flat_map(ServerConfig::likely_mistakes) {
+        printer.warn(&mistake);
+    }
     if reload(&door)? {
         printer.line(&format!("added {name}; it is live (`exai tools {name}` shows what it offers)"))?;
     } else {

@@ -7,6 +7,7 @@ use exai_proto::exit;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::foreign_json;
 use super::talk::{self, Outcome, Talk};
 use crate::cli::CallArgs;
 use crate::error::Error;
@@ -52,7 +53,7 @@ fn show_json(outcome: &Outcome, printer: &Printer) -> Result<u8, Error> {
     match outcome {
         Ok(result) => {
             printer.json_text(&String::from_utf8_lossy(result))?;
-            let value: Value = serde_json::from_slice(result).unwrap_or_default();
+            let value: Value = foreign_json::read(result).unwrap_or_default();
             Ok(code(&value))
         }
         Err(error) => {
@@ -64,7 +65,7 @@ fn show_json(outcome: &Outcome, printer: &Printer) -> Result<u8, Error> {
 
 fn show(outcome: Outcome, printer: &Printer) -> Result<u8, Error> {
     let result = outcome.map_err(|error| talk::sentence(&error))?;
-    let value: Value = serde_json::from_slice(&result)
+    let value: Value = foreign_json::read(&result)
         .map_err(|error| Error::failed(format!("the server's result is no JSON: {error}")))?;
     printer.raw(plain(&value).as_bytes())?;
     Ok(code(&value))

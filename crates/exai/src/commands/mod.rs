@@ -21,6 +21,7 @@ pub(crate) mod token;
 pub(crate) mod tools;
 pub(crate) mod why;
 
+mod foreign_json;
 mod talk;
 
 use std::time::{Duration, Instant};

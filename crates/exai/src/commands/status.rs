@@ -144,15 +144,14 @@ fn finding(id: &str, severity: &str, detail: &str, fix: Option<&str>) -> Finding
 
 /// What the record claims of a daemon that lives and does not speak.
 fn claimed(record: DaemonRecord) -> Daemon {
-    let started: Option<jiff::Timestamp> = record.started_at.parse().ok();
-    let uptime = started.map_or(0.0, |started| jiff::Timestamp::now().duration_since(started).as_secs_f64());
+    let age = exai_os::evidence::age(record.identity.start).ok().flatten().unwrap_or_default();
     Daemon {
         identity_verified: process_lives(&record.identity),
         instance: record.instance,
         version: record.version,
         pid: record.pid,
         started_at: record.started_at,
-        uptime_s: uptime,
+        uptime_s: age.as_secs_f64(),
         exe: record.exe,
         launchers: record.launchers,
         detached: None,

@@ -15,6 +15,8 @@ use crate::printer::Printer;
 
 /// For how long calls under way may go on, in seconds.
 pub(crate) const GRACE_S: u64 = 10;
+/// The longest that can be asked for, in seconds: a day.
+pub(crate) const MAX_GRACE_S: u64 = 86_400;
 
 /// How long what is left of a killed daemon's servers may take to end.
 const LEFT: Duration = Duration::from_secs(6);

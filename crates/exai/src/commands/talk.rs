@@ -8,7 +8,7 @@ use exai_client::conversation::{Answer, Conversation};
 use exai_config::Home;
 use exai_proto::link::{Hello, Role};
 
-use super::join_or_start;
+use super::{foreign_json, join_or_start};
 use crate::error::Error;
 use crate::printer::Printer;
 
@@ -50,7 +50,7 @@ fn waiting(server: &str, waited: Duration, printer: &Printer) {
 
 /// An error object as a sentence, with the hint of whoever wrote it.
 pub(super) fn sentence(error: &[u8]) -> Error {
-    let value: serde_json::Value = serde_json::from_slice(error).unwrap_or_default();
+    let value: serde_json::Value = foreign_json::read(error).unwrap_or_default();
     let message = value["message"].as_str().unwrap_or("an error without a message");
     let mut what = match value["code"].as_i64() {
         Some(code) => format!("{message} ({code})"),

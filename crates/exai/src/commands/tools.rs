@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::talk::{self, Talk};
-use super::{ask, door, join_or_start, unexpected};
+use super::{ask, door, foreign_json, join_or_start, unexpected};
 use crate::cli::ToolsArgs;
 use crate::error::Error;
 use crate::printer::Printer;
@@ -117,7 +117,7 @@ fn tools_of(server: &str) -> Result<Tools, Error> {
 }
 
 fn row(entry: &Entry<'_>) -> Option<Vec<String>> {
-    let shown: Shown = serde_json::from_str(entry.tool.get()).ok()?;
+    let shown: Shown = foreign_json::read(entry.tool.get().as_bytes()).ok()?;
     let description = shown.description.unwrap_or_default();
     let first: String = description.lines().next().unwrap_or_default().chars().take(100).collect();
     Some(vec![entry.server.to_owned(), shown.name, first])

@@ -42,6 +42,7 @@ mod support;
 mod token;
 mod upgrade;
 mod url;
+mod visible;
 mod ways;
 mod websocket;
 mod wire;

@@ -46,6 +46,9 @@ const TOOLS: [(&str, &str, &str, &str); 28] = [
 
 /// The tools now, in pages if `--tools-per-page` asks for them.
 pub(crate) fn list(server: &Server, params: &Value) -> Answer {
+    if let Some(file) = &server.options.tools {
+        return Ok(std::fs::read_to_string(file).expect("the file can be read"));
+    }
     let extra = server.state().extra_tools;
     let mut tools: Vec<String> = TOOLS.iter().map(|tool| describe(*tool)).collect();
     tools.extend(

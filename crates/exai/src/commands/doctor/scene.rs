@@ -1,7 +1,7 @@
 //! What several checks need, looked at once.
 
 use std::io;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use exai_client::door::{HELLO_TIME, Sight};
 use exai_client::{Door, LinkError};
@@ -110,9 +110,7 @@ impl Scene {
 
     /// How long ago the process started, where the system says.
     pub(super) fn age(&self, pid: u32) -> Option<Duration> {
-        let started = evidence::started_at(self.process(pid)?.start).ok()??;
-        // The clock may differ by milliseconds between two looks.
-        Some(SystemTime::now().duration_since(started).unwrap_or_default())
+        evidence::age(self.process(pid)?.start).ok()?
     }
 
     /// The processes above this one, nearest first.

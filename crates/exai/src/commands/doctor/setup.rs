@@ -44,18 +44,24 @@ pub(super) fn commands(scene: &Scene) -> Outcome {
         return Outcome::skip("no servers are configured (`exai add NAME -- COMMAND` adds one)");
     }
     let (vars, note) = variables();
-    let faults: Vec<String> = config
-        .servers
-        .iter()
-        .filter_map(|(name, server)| Some(format!("server \"{name}\": {}", fault(server, scene, &vars)?)))
-        .collect();
+    let mut faults: Vec<String> = Vec::new();
+    let mut mistakes: Vec<String> = Vec::new();
+    for (name, server) in config.servers.iter() {
+        faults.extend(fault(server, scene, &vars).map(|fault| format!("server \"{name}\": {fault}")));
+        let found = server.likely_mistakes().into_iter();
+        mistakes.extend(found.map(|mistake| format!("server \"{name}\": {mistake}")));
+    }
     let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
+    if faults.is_empty() && !mistakes.is_empty() {
+        return Outcome::warn(listed(&mistakes)).fix("change it in config.toml");
+    }
     if faults.is_empty() {
         return Outcome::pass(format!(
             "the commands of {} are found{note}",
             count(config.servers.len(), "server")
         ));
     }
+    faults.append(&mut mistakes);
     let detail = format!("{}{note}", listed(&faults));
     // In another environment it may be found.
     let outcome = if note.is_empty() { Outcome::fail(detail) } else { Outcome::warn(detail) };

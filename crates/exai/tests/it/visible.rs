@@ -1,0 +1,134 @@
+//! What servers, clients and other programs call themselves reaches nobody's terminal as a command.
+
+use std::process::{Command, Stdio};
+
+use exai_test::{eventually, program};
+use serde_json::json;
+
+use crate::support::{Instance, LIMIT, fixture, text};
+
+/// Sets the clipboard, clears the screen, colours by C1, turns the order of the text, and forges a row.
+const FORGED: &str = "a\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}31m\u{202e}b\nready  forged\r\u{7f}";
+/// Half of a surrogate pair, as JavaScript writes it when it cuts a text.
+const HALF: &str = r"\ud83d";
+
+/// An instance in which every name that exai shows and did not choose is forged, with a client that uses it.
+struct Forged {
+    instance: Instance,
+    client: crate::support::Client,
+}
+
+impl Forged {
+    fn new() -> Self {
+        let instance = Instance::new("");
+        let dir = instance.dir();
+        let quoted = json!(FORGED).to_string();
+        let tools = dir.join("tools");
+        let tool = format!("{{\"name\":{quoted},\"description\":{quoted},\"inputSchema\":{{\"type\":\"object\"}}}}");
+        let half = format!("{{\"name\":\"half\",\"description\":\"{HALF}\",\"inputSchema\":{{\"type\":\"object\"}}}}");
+        std::fs::write(&tools, format!("{{\"tools\":[{tool},{half}]}}")).unwrap();
+        let answers = dir.join("answers");
+        std::fs::create_dir(&answers).unwrap();
+        let content = |text: &str| format!("{{\"content\":[{{\"type\":\"text\",\"text\":{text}}}]}}");
+        std::fs::write(answers.join("forged"), content(&quoted)).unwrap();
+        std::fs::write(answers.join("half"), content(&format!("\"{HALF}!\""))).unwrap();
+        // The system calls a process what its file is called.
+        let named = dir.join("x\u{1b}[2J\n");
+        std::fs::copy(program("fixture-server"), &named).unwrap();
+        let (tools, answers) = (tools.display().to_string(), answers.display().to_string());
+        let switches = ["--tools", &tools, "--answers", &answers, "--name", FORGED, "--instructions", FORGED];
+        let named = [named.to_str().expect("a path")];
+        let run = [&["-c", "exec \"$@\"", "sh"][..], &named, &switches].concat();
+        let servers = format!("[servers.evil]\ncommand = \"sh\"\nargs = {}\n", json!(run))
+            + &fixture("dies", &["--die-at-start", FORGED]);
+        // The one control character that JSON has in its texts and TOML does not.
+        instance.configure(&servers.replace('\u{7f}', "\\u007f"));
+        let mut client = instance.shim(&["--client", FORGED]);
+        let info = json!({"name": FORGED, "version": FORGED});
+        client.ask(
+            "initialize",
+            &json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": info}),
+        );
+        client.ask("tools/call", &json!({"name": "evil__forged", "arguments": {}}));
+        client.ask("tools/call", &json!({"name": "dies__x", "arguments": {}}));
+        Forged { instance, client }
+    }
+
+    /// What a command writes to a terminal.
+    fn on_a_terminal(&self, args: &[&str]) -> String {
+        let command = format!("{} {}", program("exai").display(), args.join(" "));
+        let mut script = Command::new("script");
+        script.args(["-qec", &command, "/dev/null"]).env("EXAI_HOME", self.instance.home());
+        text(&script.stdin(Stdio::null()).output().expect("script runs (bsdutils)").stdout)
+    }
+}
+
+/// Every command that shows names, with what it shows of the forged ones (`None`: it may show none).
+const COMMANDS: [(&[&str], Option<&str>); 11] = [
+    (&["tools", "evil"], Some(r"a\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}31m\u{202e}b")),
+    (&["status", "-v"], Some(r"a\u{1b}]52")),
+    (&["why", "evil"], None),
+    (&["ps"], Some(r"x\u{1b}[2J\n")),
+    (&["doctor"], None),
+    (&["list"], Some(r"x\u{1b}[2J\n")),
+    (&["call", "evil", "forged"], None),
+    // The daemon takes most of it out of what it quotes.
+    (&["call", "dies", "x"], Some("a]52;c;ZXZpbA==[2J31m\\u{202e}b\n")),
+    (&["logs", "dies"], None),
+    (&["logs"], None),
+    (&["status", "--json"], None),
+];
+
+/// The lines of our own: what the printer adds to colour them, and how a terminal ends a line.
+fn without_our_own(output: &str) -> String {
+    let mut plain = output.replace("\r\n", "\n").replace("\r\u{1b}[K", "");
+    for style in ["0", "1", "2", "31", "32", "33", "36"] {
+        plain = plain.replace(&format!("\u{1b}[{style}m"), "");
+    }
+    plain
+}
+
+fn is_obeyed(character: char) -> bool {
+    character != '\n' && (character.is_control() || character == '\u{202e}')
+}
+
+#[test]
+fn no_foreign_text_reaches_a_terminal_as_a_command() {
+    let forged = Forged::new();
+    eventually("the death of the server is logged", LIMIT, || {
+        let log = std::fs::read_to_string(forged.instance.home().join("log/server-dies.log"));
+        log.is_ok_and(|log| log.contains("forged"))
+    });
+    for (args, expected) in COMMANDS {
+        let output = without_our_own(&forged.on_a_terminal(args));
+        let found: Vec<char> = output.chars().filter(|character| is_obeyed(*character)).collect();
+        assert_eq!(found, [], "exai {args:?} on a terminal: {output:?}");
+        // A line of text may begin so, a row of ours may not.
+        if !matches!(args, ["call" | "logs", ..]) {
+            assert!(!output.lines().any(|line| line.starts_with("ready  forged")), "exai {args:?}: {output}");
+        }
+        if let Some(expected) = expected {
+            assert!(output.contains(expected), "exai {args:?} on a terminal: {output}");
+        }
+    }
+    // Whoever reads a pipe reads lines as well.
+    for (args, _) in COMMANDS {
+        if matches!(args, ["call", "evil", ..] | ["logs", ..] | [.., "--json"]) {
+            continue; // as they are
+        }
+        let output = forged.instance.exai(args);
+        let output = text(&[output.stdout, output.stderr].concat());
+        assert!(!output.chars().any(is_obeyed), "exai {args:?} in a pipe: {output:?}");
+        assert!(!output.lines().any(|line| line.starts_with("ready  forged")), "exai {args:?}: {output}");
+    }
+    drop(forged.client);
+}
+
+#[test]
+fn half_of_a_surrogate_pair_is_shown_as_what_it_is() {
+    let forged = Forged::new();
+    assert_eq!(forged.instance.ends(0, &["call", "evil", "half"]), "\u{fffd}!\n");
+    assert!(forged.instance.ends(0, &["tools", "evil"]).contains("evil  half"));
+    let raw = forged.instance.ends(0, &["call", "evil", "half", "--json"]);
+    assert!(raw.contains(HALF), "as it came: {raw}");
+}
