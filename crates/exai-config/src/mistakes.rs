@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn the_home_of_a_shell_is_named_once_for_each_key() {
         let said = mistakes("command = '~/bin/a'\nargs = ['--root=~/x', '$HOME/y', 'a~b']\ncwd = '${HOME}'");
-        let instead = format!("which only a shell replaces: write the whole path, or ${{env:{HOME_VARIABLE}}}");
+        let instead =
+            format!("which only a shell replaces: write the whole path, or ${{env:{HOME_VARIABLE}}}");
         assert_eq!(
             said,
             [

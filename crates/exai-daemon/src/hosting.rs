@@ -148,11 +148,10 @@ impl Place {
             )));
         }
         let start_timeout = config.start_timeout.min(FOREVER);
-        let mistakes: String =
-            config.likely_mistakes().iter().map(|mistake| format!("; {mistake}")).collect();
-        let lacks = |what: &dyn std::fmt::Display| Down {
-            see: See::Doctor,
-            ..Down::not_started(format!("could not be started: {what}{mistakes}"))
+        let mistakes = config.likely_mistakes();
+        let lacks = |what: &dyn std::fmt::Display| {
+            let sentences = [&[what.to_string()][..], &mistakes].concat().join("; ");
+            Down { see: See::Doctor, ..Down::not_started(format!("could not be started: {sentences}")) }
         };
         let config = config.expand(vars).map_err(|error| lacks(&error))?;
         let Some(command) = &config.command else {

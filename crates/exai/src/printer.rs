@@ -139,8 +139,7 @@ impl Printer {
     /// Why the command failed.
     pub(crate) fn error(&self, error: &Error) {
         let Some((what, hint)) = error.lines() else { return };
-        let hint =
-            hint.map(|hint| format!("{CYAN}hint{CYAN:#}: {}\n", paragraph(hint))).unwrap_or_default();
+        let hint = hint.map(|hint| format!("{CYAN}hint{CYAN:#}: {}\n", paragraph(hint))).unwrap_or_default();
         self.say(&format!("{RED}error{RED:#}: {}\n{hint}", paragraph(what)));
     }
 

@@ -15,7 +15,8 @@ pub(crate) fn on_one_line(text: &str) -> Cow<'_, str> {
 
 /// Text of several lines: line breaks and tabs stay, also the `\r` of a line break of Windows.
 pub(crate) fn in_lines(text: &str) -> Cow<'_, str> {
-    let text = if text.contains("\r\n") { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) };
+    let text =
+        if text.contains("\r\n") { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) };
     let obeyed = |character| !matches!(character, '\n' | '\t') && is_obeyed(character);
     match escape(&text, obeyed, |character, into| into.extend(character.escape_default())) {
         Cow::Owned(escaped) => Cow::Owned(escaped),
@@ -41,11 +42,7 @@ fn escape_json(character: char, into: &mut String) {
     }
 }
 
-fn escape(
-    text: &str,
-    is_escaped: impl Fn(char) -> bool,
-    write: impl Fn(char, &mut String),
-) -> Cow<'_, str> {
+fn escape(text: &str, is_escaped: impl Fn(char) -> bool, write: impl Fn(char, &mut String)) -> Cow<'_, str> {
     let Some(first) = text.find(&is_escaped) else { return Cow::Borrowed(text) };
     let mut escaped = String::with_capacity(text.len() + 16);
     escaped.push_str(&text[..first]);
@@ -65,9 +62,15 @@ fn is_obeyed(character: char) -> bool {
         // Joiners belong to the writing of several languages and to emoji.
         '\u{200c}' | '\u{200d}' => false,
         // Marks, embeddings, overrides and isolates of direction; separators of lines; what has no width.
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' => true,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
-        '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => true,
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{feff}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' => true,
         // C0, DEL and C1.
         other => other.is_control(),
     }

@@ -110,6 +110,14 @@ fn start_times_are_on_two_clocks() {
     started_at(u64::MAX).unwrap();
 }
 
+#[test]
+fn nobody_has_lived_for_less_than_no_time() {
+    let now = clock().unwrap();
+    assert_eq!(age(now * 2).unwrap(), Some(Duration::ZERO));
+    let hour = age(now / 2).unwrap().unwrap();
+    assert!(hour > Duration::ZERO, "{hour:?}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn who_is_gone_is_not_found() {

@@ -1,7 +1,7 @@
 //! `exai add`
 
-use exai_config::{Secret, ServerConfig};
 use exai_config::edit::{self, EditError, NewServer};
+use exai_config::{Secret, ServerConfig};
 use exai_proto::exit;
 
 use super::{door, reload};

@@ -3,7 +3,7 @@
 use exai_os::process;
 use serde_json::{Value, json};
 
-use crate::support::{Instance, fixture};
+use crate::support::{Instance, fixture, text};
 
 #[test]
 fn servers_are_added_listed_called_and_removed_while_a_client_watches() {
@@ -128,4 +128,30 @@ fn two_servers_in_one_view_keep_their_names_apart() {
     assert_ne!(one, two);
     let read = client.ask("resources/read", &json!({"uri": "test://static"}));
     assert!(read["result"]["contents"][0].is_object(), "{read}");
+}
+
+#[test]
+fn a_number_that_makes_no_sense_is_a_usage_error() {
+    let instance = Instance::new("");
+    for seconds in ["18446744073709551615", "86401", "-1", "1.5", ""] {
+        instance.ends(2, &["stop", &format!("--timeout={seconds}")]);
+    }
+    instance.ends(0, &["stop", "--timeout=86400"]);
+}
+
+#[test]
+fn what_only_a_shell_would_understand_is_explained() {
+    let instance = Instance::new("[servers.home]\ncommand = 'cat'\ncwd = '~/none'\n");
+    let added = instance.exai(&["add", "line", "--", "npx -y some-server"]);
+    let advice = r#"write command = "npx" and args = ["-y", "some-server"]"#;
+    assert!(text(&added.stderr).contains(advice), "{}", text(&added.stderr));
+    for (server, expected) in [("line", advice), ("home", "`cwd` holds `~`, which only a shell replaces")] {
+        let called = instance.exai(&["call", server, "x"]);
+        assert!(text(&called.stderr).contains(expected), "{}", text(&called.stderr));
+    }
+    let found: Value = serde_json::from_str(&instance.ends(6, &["doctor", "--json"])).expect("JSON");
+    let checks = found["checks"].as_array().into_iter().flatten();
+    let commands = checks.clone().find(|check| check["id"] == "commands").expect("the check");
+    let detail = commands["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains(advice) && detail.contains("`cwd` holds `~`"), "{detail}");
 }

@@ -24,8 +24,11 @@ impl Forged {
         let dir = instance.dir();
         let quoted = json!(FORGED).to_string();
         let tools = dir.join("tools");
-        let tool = format!("{{\"name\":{quoted},\"description\":{quoted},\"inputSchema\":{{\"type\":\"object\"}}}}");
-        let half = format!("{{\"name\":\"half\",\"description\":\"{HALF}\",\"inputSchema\":{{\"type\":\"object\"}}}}");
+        let tool =
+            format!("{{\"name\":{quoted},\"description\":{quoted},\"inputSchema\":{{\"type\":\"object\"}}}}");
+        let half = format!(
+            "{{\"name\":\"half\",\"description\":\"{HALF}\",\"inputSchema\":{{\"type\":\"object\"}}}}"
+        );
         std::fs::write(&tools, format!("{{\"tools\":[{tool},{half}]}}")).unwrap();
         let answers = dir.join("answers");
         std::fs::create_dir(&answers).unwrap();

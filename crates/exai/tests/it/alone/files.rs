@@ -8,7 +8,7 @@ use exai_test::eventually;
 use serde_json::Value;
 
 use super::{SECOND, comes_and_goes, daemons, look, pid, run};
-use crate::support::Instance;
+use crate::support::{Instance, text};
 
 const FORMS: [&str; 12] = [
     "missing",
@@ -118,4 +118,19 @@ fn without_a_daemon_nothing_in_the_place_of_its_record_is_believed_or_in_the_way
     }
     assert_eq!(std::fs::read_to_string(&victim).expect("the victim"), "mine");
     eprintln!("{} forms of daemon.json without a daemon: told apart, never in the way", forms().len());
+}
+
+#[test]
+fn a_link_in_the_place_of_the_log_is_named_in_the_error() {
+    let instance = Instance::new("");
+    let log = instance.home().join("log").join("daemon.log");
+    std::fs::create_dir(log.parent().expect("a parent")).expect("a directory");
+    let victim = instance.dir().join("victim");
+    std::fs::write(&victim, "mine").expect("a file");
+    put("symlink", &log, b"", &victim);
+    let failed = instance.exai(&["start"]);
+    let said = text(&failed.stderr);
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("{}: is a symbolic link", log.display())), "{said}");
+    assert_eq!(std::fs::read_to_string(&victim).expect("the victim"), "mine");
 }
