@@ -18,6 +18,7 @@ mod booking;
 mod keeping;
 mod memory;
 mod methods;
+mod progress;
 mod questions;
 mod under_way;
 mod waiting;
@@ -25,6 +26,7 @@ mod waiting;
 use booking::Booked;
 use memory::Memory;
 use methods::starts_again;
+use progress::Progress;
 use questions::Questions;
 use under_way::{Effect, Fate, UnderWay};
 use waiting::{Queue, Turn, Waiting};
@@ -85,9 +87,7 @@ pub struct Session {
     waiting: Queue,
     /// The tools that may be called a second time, by the word of the daemon on this link.
     repeatable: HashSet<String>,
-    /// Progress tokens of requests that were asked again. A second run begins at the bottom, and progress must not
-    /// go back. How far the first had come is not known: that would be to read all progress on the ordinary way.
-    silenced: Vec<Id>,
+    progress: Progress,
     questions: Questions,
     trouble: String,
 }
@@ -101,7 +101,7 @@ impl Session {
             under_way: UnderWay::default(),
             waiting: Queue::default(),
             repeatable: HashSet::new(),
-            silenced: Vec::new(),
+            progress: Progress::default(),
             questions: Questions::default(),
             trouble: String::new(),
         }
@@ -175,7 +175,7 @@ impl Session {
                     return;
                 }
                 // Nothing is under way under the id of a cancelled request: its answer came too late, and passes.
-                let Some(entry) = self.end(&id) else { return };
+                let Some((entry, _)) = self.end(&id) else { return };
                 if entry.fate == Fate::SecondTime && !good && says_unsent(message, part.start) {
                     verdict = Down::Instead(outcome_unknown(&id, entry.tool.as_deref(), entry.count));
                     return;
@@ -191,10 +191,13 @@ impl Session {
             }
             Glance::Request { id, .. } => self.questions.asked(&message[id]),
             Glance::Notification { method } => match &message[method] {
-                b"notifications/progress" if !self.silenced.is_empty() => {
+                b"notifications/progress" if !self.progress.is_empty() => {
                     let token = glance::seek(message, part.start, &["params", "progressToken"]);
-                    let token = token.map(|at| &message[at]);
-                    if token.is_some_and(|token| self.silenced.iter().any(|id| id.as_json() == token)) {
+                    let value = || {
+                        let at = glance::seek(message, part.start, &["params", "progress"])?;
+                        std::str::from_utf8(&message[at]).ok()?.parse().ok()
+                    };
+                    if token.is_some_and(|at| !self.progress.passes(&message[at], value)) {
                         verdict = Down::Instead(Vec::new());
                     }
                 }
@@ -236,10 +239,11 @@ impl Session {
         let (mut lines, mut again) = (self.questions.lost(), Vec::new());
         for (id, entry) in self.under_way.take_all() {
             let repeatable = entry.tool.as_deref().is_none_or(|tool| self.repeatable.contains(tool));
+            let heard = entry.token.as_ref().map_or(progress::NONE, |token| self.progress.end(token));
             let repeated = match entry.fate {
                 Fate::Opening => self.memory.unanswered(&id).map(|line| (line, Turn::First)),
                 // What a person has stopped is not begun again by itself.
-                Fate::Again(line) if repeatable && !stopped => Some((line, Turn::Second)),
+                Fate::Again(line) if repeatable && !stopped => Some((line, Turn::Second { heard })),
                 Fate::Again(_) | Fate::Once | Fate::SecondTime => None,
             };
             if let Some((line, turn)) = repeated {
@@ -250,7 +254,6 @@ impl Session {
         }
         self.waiting.put_first(again);
         self.repeatable.clear();
-        self.silenced.clear();
         self.memory.lost();
         let wish = self.waiting.iter().any(|waiting| starts_again(&waiting.line));
         let why = if stopped && !wish { Why::Stopped } else { Why::Lost };
@@ -282,7 +285,7 @@ impl Session {
         for Waiting { line, turn, .. } in due {
             let (failure, sentence) = match turn {
                 Turn::First => (Failure::DaemonUnavailable, self.no_daemon()),
-                Turn::Second => {
+                Turn::Second { .. } => {
                     let now = self.no_daemon();
                     (
                         Failure::OutcomeUnknown,

@@ -25,7 +25,6 @@ pub(crate) struct Client {
     pub(crate) subscriptions: BTreeSet<(Arc<str>, String)>,
     /// Requests of servers that this client has not answered yet, by minted id.
     pub(crate) asked: HashMap<u64, Asked>,
-    pub(crate) next_ask: u64,
     pub(crate) in_flight: u32,
     pub(crate) calls: u64,
     /// What its link was told of tools that may be repeated.
@@ -62,7 +61,7 @@ pub(crate) struct Asked {
 }
 
 impl Client {
-    pub(crate) fn new(endpoint: Endpoint, first_ask: u64) -> Self {
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
         Client {
             endpoint,
             session: Session::New,
@@ -70,7 +69,6 @@ impl Client {
             attached: Vec::new(),
             subscriptions: BTreeSet::new(),
             asked: HashMap::new(),
-            next_ask: first_ask,
             in_flight: 0,
             calls: 0,
             repeatable: BTreeSet::new(),

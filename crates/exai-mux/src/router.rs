@@ -22,8 +22,10 @@ const TICK: Duration = Duration::from_millis(250);
 /// The routing core. See the crate's documentation.
 #[derive(Debug)]
 pub struct Router {
-    /// Where the numbers of what clients are asked begin.
-    first_ask: u64,
+    /// The number of the next question to a client. One counter for all clients and for the router's whole life: a
+    /// client that has linked anew may still answer what it was asked over an earlier link, and that answer must not
+    /// be taken for one to a later question.
+    next_ask: u64,
     pub(crate) servers: Vec<Server>,
     pub(crate) clients: HashMap<ClientId, Client>,
     pub(crate) instances: HashMap<InstanceId, Instance>,
@@ -86,11 +88,11 @@ impl Now<'_> {
 
 impl Router {
     /// A router without servers or clients. `epoch` is another for each daemon: a client that goes on with the next
-    /// one may still answer what the last one asked, and that must not be taken for an answer to anything else.
+    /// daemon may still answer what the last daemon asked, and that must not be taken for an answer to anything else.
     pub fn new(epoch: u32) -> Self {
         Router {
             // Below 2^53, so that a client that keeps numbers as doubles returns the same one.
-            first_ask: (u64::from(epoch) << 20) | 1,
+            next_ask: (u64::from(epoch) << 20) | 1,
             servers: Vec::new(),
             clients: HashMap::new(),
             instances: HashMap::new(),
@@ -107,7 +109,7 @@ impl Router {
             Event::FromClient { client, message } => self.from_client(client, message, now),
             Event::FromServer { instance, message } => self.from_server(instance, &message, now),
             Event::Opened { client, endpoint } => {
-                self.clients.insert(client, Client::new(endpoint, self.first_ask));
+                self.clients.insert(client, Client::new(endpoint));
             }
             Event::Traits { server, traits } => {
                 if let Some(server) = self.server_mut(&server) {
@@ -168,6 +170,13 @@ impl Router {
             Phase::Ready(_) => false,
         };
         self.clients.values().any(|client| client.in_flight > 0) || self.instances.values().any(asks)
+    }
+
+    /// The number of a question that no other question of this router has or will have.
+    pub(crate) fn mint_ask(&mut self) -> u64 {
+        let number = self.next_ask;
+        self.next_ask += 1;
+        number
     }
 
     pub(crate) fn server(&self, name: &str) -> Option<&Server> {

@@ -271,21 +271,22 @@ impl Router {
             let text = format!("Method not found: the client cannot do {}", message.str_at(method));
             return now.to_server(instance_id, answer::error(&own, -32601, &text));
         }
-        let Some(client) = self.clients.get_mut(&client_id) else {
+        let Some(client) = client else {
             return now.to_server(instance_id, answer::error(&own, -32603, GONE));
         };
         if client.asked.len() >= MOST_ASKED {
             let text = "the client has not answered a thousand earlier requests";
             return now.to_server(instance_id, answer::error(&own, -32603, text));
         }
-        let number = client.next_ask;
-        client.next_ask += 1;
+        let number = self.mint_ask();
         let token = params.token;
         let digits = number.to_string().into_bytes();
         let mut edits = vec![Edit { at: id.clone(), with: digits.clone() }];
         edits.extend(token.clone().map(|at| Edit { at, with: digits }));
         let token = token.map(|token| Id::from_json(message.at(&token)));
-        client.asked.insert(number, Asked { instance: instance_id, id: own, token });
+        if let Some(client) = self.clients.get_mut(&client_id) {
+            client.asked.insert(number, Asked { instance: instance_id, id: own, token });
+        }
         let about = request.map_or(About::Session, About::During);
         now.to_client(client_id, message.edited(edits), about);
     }

@@ -9,7 +9,7 @@ use exai_proto::{Id, answer};
 use super::methods::Method;
 use super::under_way::{Effect, Entry, Fate, UnderWay};
 use super::waiting::Turn;
-use super::{Session, line_of};
+use super::{Session, line_of, progress};
 use crate::glance::{self, Glance};
 
 /// What [`Session::register`] has done.
@@ -34,8 +34,13 @@ impl Session {
             Glance::Request { id, method } => {
                 let id = Id::from_json(&line[id]);
                 let entry = self.entry(&id, &line[part], &line[method], turn, patience);
-                self.silenced.extend(entry.silenced.clone());
-                self.under_way.add(id, entry);
+                let token = entry.token.clone();
+                if let (true, Some(token)) = (self.under_way.add(id, entry), token) {
+                    match turn {
+                        Turn::First => self.progress.begin(token, progress::NONE, false),
+                        Turn::Second { heard } => self.progress.begin(token, heard, true),
+                    }
+                }
             }
             Glance::Response { id, .. } => {
                 if !self.questions.closed(&line[id]) {
@@ -58,7 +63,7 @@ impl Session {
         let again = |under_way: &UnderWay| match turn {
             Turn::First if under_way.can_keep(text.len()) => Fate::Again(text.to_vec()),
             Turn::First => Fate::Once,
-            Turn::Second => Fate::SecondTime,
+            Turn::Second { .. } => Fate::SecondTime,
         };
         let mut entry = Entry::new(Fate::Once, patience);
         match Method::of(method) {
@@ -73,8 +78,7 @@ impl Session {
             Method::Harmless => entry.fate = again(&self.under_way),
             Method::Call => {
                 let tool = parameter("name").and_then(|at| json::string(text, at));
-                if turn == Turn::Second || tool.as_deref().is_some_and(|tool| self.repeatable.contains(tool))
-                {
+                if turn != Turn::First || tool.as_deref().is_some_and(|tool| self.repeatable.contains(tool)) {
                     entry.fate = again(&self.under_way);
                 }
                 entry.tool = tool.map(|tool| Box::from(&*tool));
@@ -95,20 +99,18 @@ impl Session {
             }
             Method::Other => {}
         }
-        if turn == Turn::Second {
+        if matches!(entry.fate, Fate::Again(_) | Fate::SecondTime) {
             let token = glance::seek(text, 0, &["params", "_meta", "progressToken"]);
-            entry.silenced = token.map(|at| Id::from_json(&text[at]));
+            entry.token = token.map(|at| Id::from_json(&text[at]));
         }
         entry
     }
 
-    /// A request is not under way any more.
-    pub(super) fn end(&mut self, id: &Id) -> Option<Entry> {
+    /// A request is not under way any more. With the progress that the client has heard of.
+    pub(super) fn end(&mut self, id: &Id) -> Option<(Entry, f64)> {
         let entry = self.under_way.end(id)?;
-        if let Some(token) = &entry.silenced {
-            self.silenced.retain(|silenced| silenced != token);
-        }
-        Some(entry)
+        let heard = entry.token.as_ref().map_or(progress::NONE, |token| self.progress.end(token));
+        Some((entry, heard))
     }
 
     /// The client wants no answer to a request any more, and gets none.

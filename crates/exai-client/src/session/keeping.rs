@@ -20,8 +20,9 @@ impl Session {
             glance::each(line, |part, glance| match glance {
                 Glance::Request { id, .. } => {
                     // What is not under way was cancelled meanwhile.
-                    let Some(entry) = self.end(&Id::from_json(&line[id])) else { return };
-                    let turn = if entry.fate == Fate::SecondTime { Turn::Second } else { Turn::First };
+                    let Some((entry, heard)) = self.end(&Id::from_json(&line[id])) else { return };
+                    let second = entry.fate == Fate::SecondTime;
+                    let turn = if second { Turn::Second { heard } } else { Turn::First };
                     back.push(Waiting { line: line[part].to_vec(), until: now + entry.patience, turn });
                 }
                 Glance::Notification { method } => {

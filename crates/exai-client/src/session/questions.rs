@@ -1,6 +1,7 @@
 //! What servers have asked the client: sampling, elicitation, roots.
 //!
-//! Each daemon begins its numbers elsewhere, so the ids of two daemons never meet, and pass as they are.
+//! A daemon never uses the number of a question again, and each daemon begins its numbers elsewhere. So the numbers
+//! pass as they are, and an answer that comes after its link is known to belong to nothing that is open.
 
 use std::collections::HashSet;
 
@@ -16,12 +17,12 @@ pub(super) struct Questions {
 impl Questions {
     /// The daemon asks.
     pub(super) fn asked(&mut self, id: &[u8]) {
-        self.open.insert(Id::from_json(id));
+        self.open.insert(Id::from_json(number(id)));
     }
 
     /// It is answered, or the daemon does not want an answer any more. Whether it was open.
     pub(super) fn closed(&mut self, id: &[u8]) -> bool {
-        self.open.remove(&Id::from_json(id))
+        self.open.remove(&Id::from_json(number(id)))
     }
 
     /// The link is gone, and nobody waits for the answers. What to tell the client (lines): a question on its screen
@@ -38,4 +39,9 @@ impl Questions {
         }
         lines
     }
+}
+
+/// The number of a question. Some clients answer it as a string, which the daemon understands as well.
+fn number(id: &[u8]) -> &[u8] {
+    id.strip_prefix(b"\"").and_then(|id| id.strip_suffix(b"\"")).unwrap_or(id)
 }

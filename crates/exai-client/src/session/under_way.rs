@@ -36,8 +36,8 @@ pub(super) struct Entry {
     pub(super) effect: Effect,
     /// The tool it calls.
     pub(super) tool: Option<Box<str>>,
-    /// Its progress is not passed on any more.
-    pub(super) silenced: Option<Id>,
+    /// The token of its progress, where a second run may have to go on from what the client has heard of the first.
+    pub(super) token: Option<Id>,
     /// For how long it may still wait for a daemon.
     pub(super) patience: Duration,
     /// When it was asked, before or after the others.
@@ -48,7 +48,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(fate: Fate, patience: Duration) -> Self {
-        Entry { fate, effect: Effect::Nothing, tool: None, silenced: None, patience, place: 0, count: 1 }
+        Entry { fate, effect: Effect::Nothing, tool: None, token: None, patience, place: 0, count: 1 }
     }
 
     fn kept(&self) -> usize {
@@ -81,7 +81,8 @@ impl UnderWay {
         self.kept_bytes + bytes <= MOST_BYTES
     }
 
-    pub(super) fn add(&mut self, id: Id, mut entry: Entry) {
+    /// Takes in a request. Whether it is the only one with this id.
+    pub(super) fn add(&mut self, id: Id, mut entry: Entry) -> bool {
         self.last += 1;
         entry.place = self.last;
         if let Some(before) = self.entries.get_mut(&id) {
@@ -91,10 +92,11 @@ impl UnderWay {
             before.effect = Effect::Nothing;
             before.tool = None;
             before.count += 1;
-            return;
+            return false;
         }
         self.kept_bytes += entry.kept();
         self.entries.insert(id, entry);
+        true
     }
 
     /// It is answered, cancelled or was not written. `None` when it is not under way; a part that is left when

@@ -12,12 +12,12 @@ pub(super) const MOST: usize = 256;
 pub(super) const MOST_BYTES: usize = limits::MESSAGE_BYTES;
 
 /// How often a message has been written before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Turn {
     /// Never: nobody has it.
     First,
-    /// Once, to a daemon that went away.
-    Second,
+    /// Once, to a daemon that went away. `heard`: the progress that the client knows of.
+    Second { heard: f64 },
 }
 
 /// One message.

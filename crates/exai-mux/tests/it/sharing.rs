@@ -73,6 +73,37 @@ fn an_answer_to_what_another_daemon_asked_is_no_answer() {
 }
 
 #[test]
+fn a_late_answer_over_a_new_link_is_no_answer_to_the_question_that_is_open_there() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    let mut questions = Vec::new();
+    // The same program links anew, and is asked again by the same daemon.
+    for link in 1..=3 {
+        let instance = link - 1;
+        bench.introduced(link, "a", r#"{"sampling":{}}"#);
+        bench.ready(instance);
+        let asked = only(&bench.server_says(instance, ASK), &format!("client {link}"));
+        assert_eq!(asked["id"], asked["params"]["_meta"]["progressToken"]);
+        let number = asked["id"].as_u64().expect("a number");
+        assert!(!questions.contains(&number), "{number} means another question: {questions:?}");
+        for late in &questions {
+            let answer = format!(r#"{{"jsonrpc":"2.0","id":{late},"result":{{}}}}"#);
+            assert_eq!(bench.says(link, &answer), [""; 0]);
+            let progress = format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{late},"progress":1}}}}"#
+            );
+            assert_eq!(bench.says(link, &progress), [""; 0]);
+        }
+        questions.push(number);
+        if link < 3 {
+            bench.does(exai_mux::Event::Closed { client: exai_mux::ClientId(link) });
+        } else {
+            let answer = format!(r#"{{"jsonrpc":"2.0","id":{number},"result":{{}}}}"#);
+            assert_eq!(only(&bench.says(link, &answer), "server 2")["id"], "s1");
+        }
+    }
+}
+
+#[test]
 fn nobody_is_asked_when_it_cannot_be_known_who_is_meant() {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", r#"{"sampling":{}}"#);

@@ -56,13 +56,15 @@ pub(crate) struct Client {
     open: HashMap<String, usize>,
     /// All answers and all errors by their code.
     pub(crate) heard: HashMap<i64, u32>,
+    /// How often it has heard of the progress of a second run.
+    pub(crate) resumed: u32,
 }
 
 impl Client {
     pub(crate) fn new(number: usize) -> Self {
         let own = (number % 4 < 3).then_some(number % 4);
         let (calls, open, heard) = Default::default();
-        Client { number, own, strings: number % 2 == 1, opened: false, calls, open, heard }
+        Client { number, own, strings: number % 2 == 1, opened: false, calls, open, heard, resumed: 0 }
     }
 
     /// Notes a request; returns its text.
@@ -152,6 +154,7 @@ impl Client {
                 return wrong("progress goes back");
             }
             call.progress = progress.unwrap_or_default();
+            self.resumed += u32::from(call.executed > 1 && !call.cancelled);
             return Ok(Then::Nothing);
         }
         if message.get("method").is_some() {

@@ -76,6 +76,11 @@ pub(crate) enum What {
         server: usize,
     },
     Configure(Change),
+    /// The client's user thinks for so long about the next question.
+    Ponder {
+        shim: usize,
+        delay: Duration,
+    },
     /// The machine sleeps.
     Jump(Duration),
 }
@@ -114,6 +119,9 @@ impl Plan {
         if random.percent(10) {
             return Plan::storm(seed, random);
         }
+        if random.percent(5) {
+            return Plan::consent(seed, random);
+        }
         let shims = 1 + random.index(4);
         let count = 8 + random.index(40);
         let trouble = random.pick(&[5, 20, 40, 70]);
@@ -151,6 +159,28 @@ impl Plan {
             Step { at, what }
         });
         Plan { seed, shims: 1, steps: steps.collect() }
+    }
+
+    /// One client whose user thinks about each question for longer than the link lasts that it came over. The daemon
+    /// lives on, and asks the next question over the next link.
+    fn consent(seed: u64, random: &mut Random) -> Self {
+        let mut at = Duration::from_millis(500);
+        // Client 1 is one that can be asked.
+        let shim = 1;
+        let steps = (0..24).map(|step| {
+            at += random.millis(250);
+            let what = match step % 4 {
+                0 => What::Ponder { shim, delay: random.millis(2_000) },
+                1 | 2 => {
+                    let act = Act::Call { server: 1, tool: "ask", progress: false };
+                    What::Say { shim, acts: vec![act], batch: false }
+                }
+                _ if random.percent(10) => What::KillDaemon,
+                _ => What::Cut { shim, bytes: 0, up: true, lose: random.percent(50) },
+            };
+            Step { at, what }
+        });
+        Plan { seed, shims: 2, steps: steps.collect() }
     }
 
     /// The same without some of the steps.
@@ -199,7 +229,7 @@ fn say(random: &mut Random, shims: usize) -> What {
 
 fn fault(random: &mut Random, shims: usize) -> What {
     let (shim, server) = (random.index(shims), random.index(SERVERS.len()));
-    match random.below(24) {
+    match random.below(25) {
         0..=5 => What::Cut {
             shim,
             bytes: random.pick(&[0, 1, 7, 150, 240, 400, 600, 2000]),
@@ -222,6 +252,7 @@ fn fault(random: &mut Random, shims: usize) -> What {
             _ => Change::Restore,
         }),
         22 => What::Jump(random.millis(60_000)),
+        23 => What::Ponder { shim, delay: random.millis(5_000) },
         _ => What::KillShim { shim },
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Figures {
     requests: u64,
     executed: u64,
     twice: u64,
+    late: u64,
+    resumed: u64,
     lives: u64,
     links: u64,
 }
@@ -138,6 +140,7 @@ impl World {
     pub(crate) fn figures(&self) -> Figures {
         let mut figures = Figures {
             twice: u64::from(self.twice),
+            late: u64::from(self.late),
             lives: u64::from(self.lives),
             links: self.last_link,
             ..Figures::default()
@@ -146,6 +149,7 @@ impl World {
             for (code, count) in &shim.client.heard {
                 *figures.answers.entry(*code).or_default() += u64::from(*count);
             }
+            figures.resumed += u64::from(shim.client.resumed);
             figures.requests += shim.client.calls.len() as u64;
             figures.executed += shim.client.calls.iter().map(|call| u64::from(call.executed)).sum::<u64>();
             debug_assert!(
@@ -167,6 +171,8 @@ impl Figures {
         self.requests += more.requests;
         self.executed += more.executed;
         self.twice += more.twice;
+        self.late += more.late;
+        self.resumed += more.resumed;
         self.lives += more.lives;
         self.links += more.links;
     }
@@ -178,16 +184,19 @@ impl Figures {
             assert!(seeds < 1000 || seen, "nobody was told {code}: {self}");
         }
         assert!(seeds < 1000 || self.twice > 0, "nothing was executed twice: {self}");
+        assert!(seeds < 1000 || self.late > 0, "no client has answered over a later link: {self}");
+        assert!(seeds < 1000 || self.resumed > 0, "no second run was heard of: {self}");
     }
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figures { answers, requests, executed, twice, lives, links } = self;
+        let Figures { answers, requests, executed, twice, late, resumed, lives, links } = self;
         write!(
             f,
             "{requests} requests over {links} links to {lives} daemons, answers by code {answers:?}, \
-             {executed} calls executed, {twice} of them a second time as they may be"
+             {executed} calls executed, {twice} of them a second time as they may be, whose progress was heard of \
+             {resumed} times, {late} answers over a later link"
         )
     }
 }

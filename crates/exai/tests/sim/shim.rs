@@ -1,6 +1,5 @@
 //! A shim with its client: what `exai-client/src/shim.rs` does with a [`Session`], without threads.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,7 +23,10 @@ pub(crate) struct Shim {
     pub(crate) killed: bool,
     /// When [`Event::Expire`] is due.
     due: Option<Duration>,
-    replies: VecDeque<String>,
+    /// What the client is going to say, by the time, and over which link it was spoken to.
+    replies: Vec<(Duration, Option<u64>, String)>,
+    /// For how long its user thinks about the next question.
+    pub(crate) ponders: Duration,
     cut_next: Option<(u64, bool, bool)>,
     tries: u32,
 }
@@ -38,7 +40,8 @@ impl World {
             link: None,
             killed: false,
             due: None,
-            replies: VecDeque::new(),
+            replies: Vec::new(),
+            ponders: Duration::ZERO,
             cut_next: None,
             tries: 0,
         });
@@ -81,8 +84,11 @@ impl World {
     }
 
     pub(crate) fn reply(&mut self, number: usize) {
-        let line = self.shims[number].replies.pop_front();
-        self.told_by_client(number, Vec::from_iter(line));
+        let (now, shim) = (self.now, &mut self.shims[number]);
+        let Some(at) = shim.replies.iter().position(|(when, ..)| *when <= now) else { return };
+        let (_, spoken_over, line) = shim.replies.remove(at);
+        self.late += u32::from(shim.link.is_some() && shim.link != spoken_over);
+        self.told_by_client(number, vec![line]);
     }
 
     /// Lines that come with one read of stdin.
@@ -335,20 +341,26 @@ impl World {
                 Ok(Then::Nothing) => {}
                 Ok(Then::Confirm) => {
                     let line = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-                    self.shims[number].replies.push_back(line.to_owned());
-                    self.after(pause, Event::Replies(number));
+                    self.replies_after(pause, number, line.to_owned());
                 }
                 Ok(Then::OpenAgain) => {
                     let tried = self.shims[number].client.calls.len() as u32;
                     self.after(AGAIN * tried.min(20), Event::Open(number));
                 }
                 Ok(Then::Say(line)) => {
-                    self.shims[number].replies.push_back(line);
-                    self.after(pause, Event::Replies(number));
+                    let pause = std::mem::take(&mut self.shims[number].ponders).max(pause);
+                    self.replies_after(pause, number, line);
                 }
                 Err(sentence) => self.fail(format!("client {number}: {sentence}")),
             }
         }
+    }
+
+    fn replies_after(&mut self, pause: Duration, number: usize, line: String) {
+        let when = self.now + pause;
+        let shim = &mut self.shims[number];
+        shim.replies.push((when, shim.link, line));
+        self.at(when, Event::Replies(number));
     }
 
     pub(crate) fn kill_shim(&mut self, number: usize) {

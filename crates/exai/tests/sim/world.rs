@@ -77,6 +77,8 @@ pub(crate) struct World {
     pub(crate) story: Option<String>,
     /// So many requests were executed twice.
     pub(crate) twice: u32,
+    /// So often a client said something about a link that was another by then.
+    pub(crate) late: u32,
 }
 
 pub(crate) fn policies() -> Vec<Policy> {
@@ -125,6 +127,7 @@ impl World {
             failure: None,
             story: with_story.then(String::new),
             twice: 0,
+            late: 0,
             plan,
         };
         for place in 0..world.plan.shims {
@@ -220,6 +223,7 @@ impl World {
             What::FailStart { server } => self.fail_start[server] = true,
             What::RestartServer { server } => self.restart_server(server),
             What::Configure(change) => self.change(change),
+            What::Ponder { shim, delay } => self.shims[self.places[shim]].ponders = delay,
             What::Jump(duration) => {
                 self.now += duration;
                 self.excused += duration;

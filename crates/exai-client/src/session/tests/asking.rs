@@ -22,6 +22,12 @@ fn questions_answers_and_withdrawals_pass_as_they_are() {
     assert_eq!(session.down(&question(1)), Down::Forward);
     assert_eq!(session.up(&reply(1), now), Up::Send);
     assert_eq!(session.up(&reply(1), now), Up::Kept, "once is enough");
+    assert_eq!(session.down(&question(7)), Down::Forward);
+    assert_eq!(
+        session.up(br#"{"jsonrpc":"2.0","id":"7","result":{}}"#, now),
+        Up::Send,
+        "a number as a string"
+    );
     assert_eq!(session.down(&question(2)), Down::Forward);
     assert_eq!(session.down(&withdrawal(2)), Down::Forward);
     assert_eq!(session.up(&reply(2), now), Up::Kept, "nobody wants it any more");

@@ -162,27 +162,42 @@ fn for_what_is_asked_again_no_daemon_means_an_unknown_outcome() {
 }
 
 #[test]
-fn the_progress_of_what_is_asked_again_is_dropped_until_it_is_answered() {
+fn the_progress_of_what_is_asked_again_passes_from_where_the_first_run_had_come() {
     let now = Instant::now();
     let mut session = open(now);
     let read = |id: u32, token: u32| {
         format!(r#"{{"id":{id},"method":"resources/read","params":{{"_meta":{{"progressToken":{token}}}}}}}"#)
             .into_bytes()
     };
-    let progress = |token: u32| {
-        format!(r#"{{"method":"notifications/progress","params":{{"progressToken":{token},"progress":1}}}}"#)
-            .into_bytes()
+    let progress = |token: u32, value: &str| {
+        let params = format!(r#"{{"progressToken":{token},"progress":{value},"total":9}}"#);
+        format!(r#"{{"method":"notifications/progress","params":{params}}}"#).into_bytes()
     };
+    let nothing = Down::Instead(Vec::new());
     assert_eq!(session.up(&read(1, 77), now), Up::Send);
-    assert_eq!(session.down(&progress(77)), Down::Forward);
+    // Of a first run everything passes, as without exai.
+    for value in ["1", "2.5", "2", "\"?\""] {
+        assert_eq!(session.down(&progress(77, value)), Down::Forward);
+    }
     session.lost(now);
     resume(&mut session, now);
+    // What could not be written counts as nothing, and forgets nothing.
+    session.unsent(std::iter::once(&read(1, 77)[..]), now);
+    session.lost(now);
+    assert_eq!(resume(&mut session, now), [read(1, 77)]);
     assert_eq!(session.up(&read(2, 78), now), Up::Send);
-    assert_eq!(session.down(&progress(77)), Down::Instead(Vec::new()));
-    assert_eq!(session.down(&progress(78)), Down::Forward);
+    for value in ["1", "2", "2.5", "\"?\"", "null"] {
+        assert_eq!(session.down(&progress(77, value)), nothing, "{value} is not above 2.5");
+    }
+    assert_eq!(session.down(&progress(77, "2.6")), Down::Forward);
+    assert_eq!(session.down(&progress(77, "2.6")), nothing);
+    assert_eq!(session.down(&progress(77, "3e0")), Down::Forward);
+    assert_eq!(session.down(&progress(78, "1")), Down::Forward);
     assert_eq!(session.down(&result(1)), Down::Forward);
     // The client may use the token for something else now.
-    assert_eq!(session.down(&progress(77)), Down::Forward);
+    assert_eq!(session.down(&progress(77, "1")), Down::Forward);
+    assert_eq!(session.down(&result(2)), Down::Forward);
+    assert!(session.idle() && session.progress.is_empty());
 }
 
 #[test]
