@@ -1,17 +1,23 @@
 //! Changing `config.toml` as a person would: their comments, order and spacing stay.
 //!
-//! There is no lock around reading and writing: the file is replaced in one step, so no reader ever sees
-//! half of it, and of two changes at the same instant the later wins, as with any two editors.
+//! Each edit reads and writes under a lock, so that none of several at once is lost. The file is replaced in one step: no
+//! reader sees half of it, and a disk that is full costs the change and not the file. Whoever made `config.toml` a link
+//! keeps the link.
 
 use std::io;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
+use exai_os::lock::{self, HeldLock};
 use exai_os::private;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 use crate::load::{self, Config, ConfigError};
 use crate::server_name::{self, NameError};
 use crate::{Home, Secret};
+
+/// For how long an edit waits for others. Each takes milliseconds.
+const LOCK: Duration = Duration::from_secs(10);
 
 /// A server as `exai add` describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +57,20 @@ pub enum EditError {
     /// The file was invalid before, or the change would make it so.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Others edit it without end, or one of them hangs.
+    #[error("{} is held by another exai that edits config.toml; it was left as it was", path.display())]
+    Busy {
+        /// The lock.
+        path: PathBuf,
+    },
+    /// The lock around edits could not be taken.
+    #[error("cannot lock {}: {source}", path.display())]
+    Lock {
+        /// The lock.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The new file could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -73,63 +93,82 @@ fn known_sentence(known: &[String]) -> String {
 /// which nothing is kept but the comment above it.
 pub fn add(home: &Home, name: &str, server: &NewServer, force: bool) -> Result<(), EditError> {
     server_name::check(name)?;
-    let (mut document, config) = open(home)?;
-    let existing = config.servers.names().find(|known| known.eq_ignore_ascii_case(name));
-    if let Some(existing) = existing.filter(|_| !force) {
-        return Err(EditError::Exists { name: existing.to_owned() });
-    }
-    let root = document.as_table_mut();
-    let servers = root.entry("servers").or_insert_with(|| {
-        let mut servers = Table::new();
-        servers.set_implicit(true); // no `[servers]` line of its own
-        Item::Table(servers)
-    });
-    let inline = servers.is_inline_table();
-    let servers = servers.as_table_like_mut().expect("BUG: a valid file has a table here");
-    let replaced = existing.and_then(|existing| servers.remove(existing));
-    let item = if inline {
-        Item::Value(Value::InlineTable(fill(server, InlineTable::new())))
-    } else {
-        let mut table = fill(server, Table::new());
-        match replaced.as_ref().and_then(Item::as_table) {
-            Some(old) => {
-                *table.decor_mut() = old.decor().clone();
-                table.set_position(old.position());
-            }
-            None => table.decor_mut().set_prefix(if config.is_blank() { "" } else { "\n" }),
+    edit(home, |document, config| {
+        let existing = config.servers.names().find(|known| known.eq_ignore_ascii_case(name));
+        if let Some(existing) = existing.filter(|_| !force) {
+            return Err(EditError::Exists { name: existing.to_owned() });
         }
-        Item::Table(table)
-    };
-    servers.insert(name, item);
-    save(home, &document)
+        let root = document.as_table_mut();
+        let servers = root.entry("servers").or_insert_with(|| {
+            let mut servers = Table::new();
+            servers.set_implicit(true); // no `[servers]` line of its own
+            Item::Table(servers)
+        });
+        let inline = servers.is_inline_table();
+        let servers = servers.as_table_like_mut().expect("BUG: a valid file has a table here");
+        let replaced = existing.and_then(|existing| servers.remove(existing));
+        let item = if inline {
+            Item::Value(Value::InlineTable(fill(server, InlineTable::new())))
+        } else {
+            let mut table = fill(server, Table::new());
+            match replaced.as_ref().and_then(Item::as_table) {
+                Some(old) => {
+                    *table.decor_mut() = old.decor().clone();
+                    table.set_position(old.position());
+                }
+                None => table.decor_mut().set_prefix(if config.is_blank() { "" } else { "\n" }),
+            }
+            Item::Table(table)
+        };
+        servers.insert(name, item);
+        Ok(())
+    })
 }
 
 /// Removes a server, with the comment above it.
 pub fn remove(home: &Home, name: &str) -> Result<(), EditError> {
-    let (mut document, config) = open(home)?;
-    if config.servers.get(name).is_none() {
-        let known = config.servers.names().map(str::to_owned).collect();
-        return Err(EditError::Unknown { name: name.to_owned(), known });
-    }
-    if let Some(servers) = document.get_mut("servers").and_then(Item::as_table_like_mut) {
-        servers.remove(name);
-    }
-    save(home, &document)
+    edit(home, |document, config| {
+        if config.servers.get(name).is_none() {
+            let known = config.servers.names().map(str::to_owned).collect();
+            return Err(EditError::Unknown { name: name.to_owned(), known });
+        }
+        if let Some(servers) = document.get_mut("servers").and_then(Item::as_table_like_mut) {
+            servers.remove(name);
+        }
+        Ok(())
+    })
 }
 
-fn open(home: &Home) -> Result<(DocumentMut, Config), EditError> {
+/// Every change of the file: it is read, changed and written while nobody else does so.
+fn edit(
+    home: &Home,
+    change: impl FnOnce(&mut DocumentMut, &Config) -> Result<(), EditError>,
+) -> Result<(), EditError> {
+    let _held = lock_edits(home, Instant::now() + LOCK)?;
     let path = home.config();
     let text = load::read(&path)?.unwrap_or_default();
     let config = Config::from_text(&path, &text, None)?;
-    let document = text.parse().expect("BUG: what one TOML parser reads the other reads too");
-    Ok((document, config))
-}
-
-fn save(home: &Home, document: &DocumentMut) -> Result<(), EditError> {
-    let path = home.config();
+    let mut document = text.parse().expect("BUG: what one TOML parser reads the other reads too");
+    change(&mut document, &config)?;
     let text = document.to_string();
     Config::from_text(&path, &text, None)?;
-    private::write_atomic(&path, text.as_bytes()).map_err(|source| EditError::Write { path, source })
+    let place = match private::trusted_place(&path) {
+        Ok(place) => place,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path,
+        Err(source) => return Err(EditError::Write { path, source }),
+    };
+    private::write_atomic(&place, text.as_bytes()).map_err(|source| EditError::Write { path: place, source })
+}
+
+/// `None` where there is no state directory: then there is nothing to change either.
+pub(crate) fn lock_edits(home: &Home, deadline: Instant) -> Result<Option<HeldLock>, EditError> {
+    let path = home.config_lock();
+    match lock::lock_until(&path, deadline) {
+        Ok(Some(held)) => Ok(Some(held)),
+        Ok(None) => Err(EditError::Busy { path }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(EditError::Lock { path, source }),
+    }
 }
 
 fn fill<T: TableLike>(server: &NewServer, mut table: T) -> T {

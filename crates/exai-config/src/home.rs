@@ -29,6 +29,22 @@ pub enum HomeError {
     /// It, or a directory in it, is not fit to hold our state.
     #[error(transparent)]
     Dir(#[from] DirError),
+    /// Others may write `config.toml`, which decides what is executed, and can get to it: it may be theirs. The directory
+    /// is left open: once it were private, nobody could tell any more.
+    #[error(
+        "others may write {config} (mode {mode:04o}), and can get to it; look at what it says, then `chmod 700 {home} && \
+         chmod 600 {config}`",
+        home = home.display(),
+        config = config.display()
+    )]
+    Exposed {
+        /// The state directory.
+        home: PathBuf,
+        /// The file.
+        config: PathBuf,
+        /// The file's permission bits.
+        mode: u32,
+    },
 }
 
 /// Something [`Home::prepare`] put right and a person should know.
@@ -74,12 +90,22 @@ impl Home {
     /// Makes sure that the directory exists, is ours and private: what a lock in it needs. The rest comes
     /// with [`Home::prepare`].
     pub fn ensure(&self) -> Result<(), HomeError> {
+        self.refuse_if_exposed()?;
         private::ensure_dir(&self.path)?;
         Ok(())
     }
 
+    fn refuse_if_exposed(&self) -> Result<(), HomeError> {
+        let config = self.config();
+        match private::exposed(&self.path, &config) {
+            None => Ok(()),
+            Some(mode) => Err(HomeError::Exposed { home: self.path.clone(), config, mode }),
+        }
+    }
+
     /// Makes sure that the directory and those in it exist, are ours and private.
     pub fn prepare(&self) -> Result<Vec<Note>, HomeError> {
+        self.refuse_if_exposed()?;
         let mut notes = Vec::new();
         let directories =
             [self.path.clone(), self.servers_dir(), self.discovery_dir(), self.log_dir(), self.backups_dir()];
@@ -100,6 +126,11 @@ impl Home {
     /// `config.toml`: what a person wants.
     pub fn config(&self) -> PathBuf {
         self.path.join("config.toml")
+    }
+
+    /// `config.lock`: held by whoever edits `config.toml`.
+    pub fn config_lock(&self) -> PathBuf {
+        self.path.join("config.lock")
     }
 
     /// `token`: what lets a network client in.
@@ -148,7 +179,7 @@ impl Home {
         self.path.join("exai.db")
     }
 
-    /// `backups`: client configurations as they were before exai changed them.
+    /// `backups`: the last good configurations, and those of clients as they were before exai changed them.
     pub fn backups_dir(&self) -> PathBuf {
         self.path.join("backups")
     }

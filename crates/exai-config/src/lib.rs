@@ -7,6 +7,7 @@
 pub mod edit;
 pub mod environment;
 pub mod expand;
+pub mod last_good;
 pub mod server_name;
 
 mod home;

@@ -98,7 +98,7 @@ pub fn load(home: &Home) -> Result<Config, ConfigError> {
 
 /// The text of the file; `None` when there is none.
 pub(crate) fn read(path: &Path) -> Result<Option<String>, ConfigError> {
-    let bytes = match private::read(path, MAX_CONFIG_BYTES) {
+    let bytes = match private::read_trusted(path, MAX_CONFIG_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
@@ -153,19 +153,39 @@ impl Config {
             let at = error.span().map_or(0, |span| span.start);
             invalid(path, text, at, explained(error.message()))
         })?;
-        let port = match (port, &file.daemon.port) {
-            (Some(value), _) => {
-                Setting { value: parse_port(value)?, origin: Origin::Environment(environment::PORT) }
-            }
-            (None, Some(port)) => {
-                let (line, _) = place(text, port.span().start);
-                Setting { value: *port.get_ref(), origin: Origin::File { path: path.to_owned(), line } }
-            }
-            (None, None) => Setting { value: DEFAULT_PORT, origin: Origin::Default },
-        };
+        let port = chosen_port(path, text, &file.daemon, port)?;
         let servers = file.servers().map_err(|fault| invalid(path, text, fault.at.start, fault.sentence))?;
         Ok(Config { daemon: DaemonConfig { port }, servers: Servers(servers) })
     }
+
+    /// What can be used of a text that is wrong, and the names of the servers that cannot.
+    pub(crate) fn salvaged(
+        path: &Path,
+        text: &str,
+        port: Option<&OsStr>,
+    ) -> Result<(Config, Vec<String>), ConfigError> {
+        let raw::Salvage { daemon, servers, left_out } = raw::salvage(text);
+        let port = chosen_port(path, text, &daemon, port)?;
+        Ok((Config { daemon: DaemonConfig { port }, servers: Servers(servers) }, left_out))
+    }
+}
+
+fn chosen_port(
+    path: &Path,
+    text: &str,
+    daemon: &raw::Daemon,
+    port: Option<&OsStr>,
+) -> Result<Setting<u16>, ConfigError> {
+    Ok(match (port, &daemon.port) {
+        (Some(value), _) => {
+            Setting { value: parse_port(value)?, origin: Origin::Environment(environment::PORT) }
+        }
+        (None, Some(port)) => {
+            let (line, _) = place(text, port.span().start);
+            Setting { value: *port.get_ref(), origin: Origin::File { path: path.to_owned(), line } }
+        }
+        (None, None) => Setting { value: DEFAULT_PORT, origin: Origin::Default },
+    })
 }
 
 fn parse_port(value: &OsStr) -> Result<u16, ConfigError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::load::BACKSLASHES;
 use crate::server::{Containment, EraChoice, ServerConfig, ServerKind, Share, StartPolicy, ToolFilter};
@@ -83,6 +84,108 @@ impl File {
         }
         Ok(servers)
     }
+}
+
+/// What can be used of a file that is wrong.
+#[derive(Default)]
+pub(crate) struct Salvage {
+    pub(crate) daemon: Daemon,
+    pub(crate) servers: Vec<(String, ServerConfig)>,
+    /// The names of those that cannot.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// Takes each table for itself.
+pub(crate) fn salvage(text: &str) -> Salvage {
+    let mut found = Salvage::default();
+    match DeTable::parse(text) {
+        Ok(root) => {
+            for (key, value) in root.get_ref() {
+                match (&**key.get_ref(), value.get_ref()) {
+                    ("daemon", _) => {
+                        let daemon = Daemon::deserialize(ValueDeserializer::from(value.clone()));
+                        found.daemon = daemon.unwrap_or_default();
+                    }
+                    ("servers", DeValue::Table(servers)) => {
+                        for (name, server) in servers {
+                            let at = name.span();
+                            let server = Server::deserialize(ValueDeserializer::from(server.clone())).ok();
+                            found.add(name.get_ref(), server.and_then(|server| server.check(&at).ok()));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Err(_) => {
+            for (name, text) in sections(text) {
+                let file = toml::from_str::<File>(&text).ok();
+                let Some(name) = name else {
+                    found.daemon = file.map(|file| file.daemon).unwrap_or_default();
+                    continue;
+                };
+                let mut servers = file.and_then(|file| file.servers().ok()).unwrap_or_default().into_iter();
+                found.add(&name, servers.find(|(known, _)| *known == name).map(|(_, server)| server));
+            }
+        }
+    }
+    found
+}
+
+impl Salvage {
+    fn add(&mut self, name: &str, server: Option<ServerConfig>) {
+        let known = self.servers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+        match server.filter(|_| !known && server_name::check(name).is_ok()) {
+            Some(server) => self.servers.push((name.to_owned(), server)),
+            None => self.left_out.push(name.to_owned()),
+        }
+    }
+}
+
+/// So many servers of a text that is no TOML are looked at.
+const MOST_SECTIONS: usize = 1000;
+
+/// The text below the headings of each server (its name) and of the daemon (no name, each byte in its place). Only for a
+/// text that is no TOML.
+fn sections(text: &str) -> Vec<(Option<String>, String)> {
+    // A line of such a string may look like a heading, and what is quoted must not be executed.
+    if text.contains("\"\"\"") || text.contains("'''") {
+        return Vec::new();
+    }
+    let mut kept: Vec<(Option<String>, String)> = Vec::new();
+    let mut current = None;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if let Some(heading) = line.trim_start().strip_prefix('[')
+            && heading.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '[')
+        {
+            let name = heading.strip_prefix("servers.").map(|rest| {
+                let end =
+                    rest.find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter)));
+                Some(rest[..end.unwrap_or(rest.len())].to_owned())
+            });
+            let owner = name.or_else(|| heading.starts_with("daemon]").then_some(None));
+            current = owner.and_then(|owner| {
+                let known = kept.iter().position(|(known, _)| *known == owner);
+                if known.is_none() && kept.len() < MOST_SECTIONS {
+                    let before = if owner.is_none() { blank(&text[..at]) } else { String::new() };
+                    kept.push((owner, before));
+                    return Some(kept.len() - 1);
+                }
+                known
+            });
+        }
+        if let Some(section) = current {
+            kept[section].1.push_str(line);
+        }
+        at += line.len();
+    }
+    kept
+}
+
+/// As many bytes and lines of nothing.
+fn blank(text: &str) -> String {
+    text.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect()
 }
 
 impl Server {

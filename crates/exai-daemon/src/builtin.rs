@@ -59,7 +59,10 @@ pub(crate) fn answer(bytes: &Bytes, config: &Config, facts: &Facts) -> Option<By
             match &*name {
                 "status" => {
                     let document = facts.clone().document();
-                    let verdict = document.verdict.clone();
+                    // An agent reads on when the first lines tell it that something is wrong.
+                    let told = document.findings.iter().filter(|finding| finding.severity != "info");
+                    let told = told.map(|finding| format!("\n{}: {}", finding.severity, finding.detail));
+                    let verdict = document.verdict.clone() + &told.collect::<String>();
                     called(&verdict, serde_json::to_value(document).unwrap_or_default())
                 }
                 "servers" => {

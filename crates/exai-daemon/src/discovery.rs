@@ -42,15 +42,20 @@ struct OnDisk<'a> {
 /// A server, the revision that this is known of, and what is known.
 pub(crate) type Known = (Arc<str>, u64, Discovery);
 
-/// Reads what is known of these servers. Files of servers that are not configured any more are removed.
+/// Reads what is known of these servers. Files of servers that are not configured any more are removed, where they are
+/// ours: what a person keeps there is hers, and so is everything that a link leads to.
 pub(crate) fn load(home: &Home, policies: &[Policy]) -> Vec<Known> {
     let mut known = Vec::new();
+    let linked =
+        std::fs::symlink_metadata(home.discovery_dir()).is_ok_and(|directory| directory.is_symlink());
     for entry in std::fs::read_dir(home.discovery_dir()).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".json")) else { continue };
         let Some(policy) = policies.iter().find(|policy| &*policy.name == name) else {
             // Whoever configures it again has it asked again.
-            let _ = private::remove(&entry.path());
+            if !linked && is_ours(&entry.path(), name) {
+                let _ = private::remove(&entry.path());
+            }
             continue;
         };
         match read(&entry.path(), policy.revision) {
@@ -60,6 +65,14 @@ pub(crate) fn load(home: &Home, policies: &[Policy]) -> Vec<Known> {
         }
     }
     known
+}
+
+/// Whether a daemon has written this file.
+fn is_ours(path: &Path, name: &str) -> bool {
+    let reads = |bytes: Vec<u8>| {
+        serde_json::from_slice::<OnDisk<'_>>(&bytes).is_ok_and(|found| found.schema == SCHEMA)
+    };
+    exai_config::server_name::check(name).is_ok() && private::read(path, MOST_BYTES as u64).is_ok_and(reads)
 }
 
 fn read(path: &Path, revision: u64) -> std::io::Result<Option<Discovery>> {

@@ -3,13 +3,15 @@
 //!
 //! There is no watching by the kernel: once a second somebody looks anyway ([`crate::selfcheck`]), and whether a
 //! file is another than it was can be told from its metadata. A file that is being written is left alone until it
-//! has stayed the same for a moment; one that is invalid, or gone, changes nothing.
+//! has stayed the same for a moment; one that is invalid, or gone, changes nothing. A daemon that starts with an invalid
+//! one takes what [`exai_config::last_good`] has instead.
 
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use exai_config::last_good::{self, Loaded};
 use exai_config::{Config, ConfigError, Home};
+use exai_os::private::{self, Stamp};
 use exai_proto::documents::Finding;
 use tokio::sync::oneshot;
 
@@ -35,33 +37,32 @@ struct Known {
     stamp: Stamp,
     /// Why it could not be used.
     trouble: Option<String>,
+    /// What is in force while it cannot.
+    instead: String,
     /// The port that the last good configuration wants.
     port: u16,
+    /// The permission bits that it had when others could write it.
+    loose: Option<u32>,
 }
 
-/// Which file it was, as far as its metadata tell. Nothing, where there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp(Option<(Option<SystemTime>, Option<SystemTime>, u64)>);
-
-impl Stamp {
-    fn of(path: PathBuf) -> Self {
-        // When it was created tells a file from one that was put in its place.
-        let facts = |found: std::fs::Metadata| (found.created().ok(), found.modified().ok(), found.len());
-        Stamp(std::fs::symlink_metadata(path).ok().map(facts))
-    }
-
-    fn is_there(self) -> bool {
-        self.0.is_some()
-    }
-}
+/// What is in force under a daemon that has read a good one.
+const LAST_GOOD: &str = "the last good configuration";
 
 impl ConfigFile {
-    /// Reads it for the first time.
+    /// Reads it for the first time. An error is one of the environment.
     pub(crate) fn open(home: &Home) -> Result<(Self, Config), ConfigError> {
-        let stamp = Stamp::of(home.config());
-        let config = exai_config::load(home)?;
+        let (stamp, loose, outcome) = read(home);
+        let (config, trouble, instead) = match outcome {
+            Ok(config) => (config, None, LAST_GOOD.to_owned()),
+            Err(error @ ConfigError::Environment { .. }) => return Err(error),
+            Err(error) => {
+                let (config, instead) = last_good::instead(home)?;
+                tracing::warn!(%error, %instead, "the configuration is invalid; something else is in force");
+                (config, Some(error.to_string()), instead.to_string())
+            }
+        };
         let port = config.daemon.port.value;
-        let known = Mutex::new(Known { stamp, trouble: None, port });
+        let known = Mutex::new(Known { stamp, trouble, instead, port, loose });
         Ok((ConfigFile { home: home.clone(), port, turn: Mutex::new(()), known }, config))
     }
 
@@ -72,26 +73,28 @@ impl ConfigFile {
     /// Reads it again and hands it to the hub. Blocks.
     pub(crate) fn read_again(&self, hub: &HubHandle, reply: oneshot::Sender<Result<(), String>>) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        // Before the file is read: a change in between is found by the next look.
-        let stamp = Stamp::of(self.home.config());
-        let outcome = exai_config::load(&self.home).map_err(|error| error.to_string());
-        self.note(stamp, outcome.as_ref());
+        let (stamp, loose, outcome) = read(&self.home);
+        let outcome = outcome.map_err(|error| error.to_string());
+        self.note(stamp, loose, outcome.as_ref());
         hub.send_from_thread(HubEvent::Loaded { outcome, reply });
     }
 
-    fn note(&self, stamp: Stamp, outcome: Result<&Config, &String>) {
+    fn note(&self, stamp: Stamp, loose: Option<u32>, outcome: Result<&Config, &String>) {
         let mut known = self.known();
         known.stamp = stamp;
+        known.loose = loose;
         let trouble = match outcome {
             Ok(config) => {
                 known.port = config.daemon.port.value;
+                LAST_GOOD.clone_into(&mut known.instead);
                 None
             }
             Err(trouble) => Some(trouble.clone()),
         };
         if trouble != known.trouble {
             if let Some(trouble) = &trouble {
-                tracing::warn!(trouble, "the configuration is invalid; the last good one stays in force");
+                let instead = &known.instead;
+                tracing::warn!(trouble, "the configuration is invalid; {instead} stays in force");
             } else {
                 tracing::info!("the configuration is valid again");
             }
@@ -101,12 +104,12 @@ impl ConfigFile {
 
     /// What `exai status` says of it.
     pub(crate) fn findings(&self) -> Vec<Finding> {
-        let there = Stamp::of(self.home.config()).is_there();
+        let there = Stamp::of(&self.home.config()).is_there();
         let known = self.known();
         let invalid = known.trouble.as_ref().map(|trouble| Finding {
             id: "config-invalid".to_owned(),
             severity: "error".to_owned(),
-            detail: format!("{trouble}; the last good configuration stays in force"),
+            detail: format!("{trouble}; {} stays in force", known.instead),
             fix: Some("correct that place; it takes effect as soon as it is saved".to_owned()),
         });
         let missing = (known.stamp.is_there() && !there).then(|| Finding {
@@ -124,8 +127,37 @@ impl ConfigFile {
             ),
             fix: Some("exai restart".to_owned()),
         });
-        invalid.into_iter().chain(missing).chain(port).collect()
+        let loose = known.loose.map(|mode| Finding {
+            id: "config-loose".to_owned(),
+            severity: "warn".to_owned(),
+            detail: format!(
+                "{} could be written by others (mode {mode:04o}); it is private now",
+                self.home.config().display()
+            ),
+            fix: Some("look whether it says what you want, and save it".to_owned()),
+        });
+        invalid.into_iter().chain(missing).chain(port).chain(loose).collect()
     }
+}
+
+/// Makes the file private, if it was not, and reads it. A change between the stamp and the reading is found by the next
+/// look.
+fn read(home: &Home) -> (Stamp, Option<u32>, Result<Config, ConfigError>) {
+    let path = home.config();
+    // Where somebody else gets to it, he may have written it: then it stays as it is, and is not read.
+    let exposed = private::exposed(home.path(), &path).is_some();
+    let loose = if exposed { None } else { private::tighten(&path).unwrap_or_default() };
+    if let Some(mode) = loose {
+        tracing::warn!("config.toml could be written by others (mode {mode:04o}); it is private now");
+    }
+    let stamp = Stamp::of(&path);
+    let outcome = last_good::load_and_keep(home).map(|Loaded { config, kept }| {
+        if let Err(error) = kept {
+            tracing::warn!(%error, "no copy of the configuration can be kept");
+        }
+        config
+    });
+    (stamp, loose, outcome)
 }
 
 /// Looks at the file now and then.
@@ -139,15 +171,15 @@ pub(crate) struct Lookout {
 
 impl Lookout {
     pub(crate) fn new(file: &ConfigFile) -> Self {
-        Lookout { seen: file.known().stamp, asked: None }
+        Lookout { seen: file.known().stamp.clone(), asked: None }
     }
 
     /// One look. Has the hub read what has changed and stayed so. Returns whether the file is changing just now.
     pub(crate) fn look(&mut self, file: &ConfigFile, hub: &HubHandle) -> bool {
-        let now = Stamp::of(file.home.config());
-        let settled = std::mem::replace(&mut self.seen, now) == now;
+        let now = Stamp::of(&file.home.config());
+        let settled = std::mem::replace(&mut self.seen, now.clone()) == now;
         // That it is gone is an accident more often than a wish.
-        if !now.is_there() || now == file.known().stamp || self.asked == Some(now) {
+        if !now.is_there() || now == file.known().stamp || self.asked.as_ref() == Some(&now) {
             return false;
         }
         if settled {

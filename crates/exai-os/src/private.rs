@@ -78,7 +78,10 @@ pub fn ensure_dir(path: &Path) -> Result<DirChecked, DirError> {
 /// A link, a FIFO, a directory, a file of another user or a longer file is an error (kind
 /// `InvalidData`, or `PermissionDenied` for another owner), never a hang; a missing file is `NotFound`.
 pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
-    let file = sys::private::open_to_read(path)?;
+    bounded(sys::private::open_to_read(path)?, max)
+}
+
+fn bounded(file: File, max: u64) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     let too_long = || io::Error::new(io::ErrorKind::InvalidData, format!("longer than {max} bytes"));
     if length > max {
@@ -88,6 +91,48 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     // One byte more than allowed, to see a file that grows while it is read.
     file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max { Err(too_long()) } else { Ok(bytes) }
+}
+
+/// Reads what decides what is executed, of at most `max` bytes: a regular file of this account or of root that nobody
+/// else can write. It may be reached by symbolic links of these two, where nobody else can replace anything on the way.
+///
+/// A file that others may write is an error, unless it stands in a directory that nobody else can enter.
+pub fn read_trusted(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    bounded(sys::private::open_trusted(path)?, max)
+}
+
+/// Where the file of [`read_trusted`] is written: what its links lead to, after the same checks.
+pub fn trusted_place(path: &Path) -> io::Result<PathBuf> {
+    sys::private::trusted_place(path)
+}
+
+/// Takes a file of ours from the others who may write it. The permission bits that it had, if it was theirs as well. Does
+/// nothing to a link.
+pub fn tighten(path: &Path) -> io::Result<Option<u32>> {
+    sys::private::tighten(path)
+}
+
+/// Whether others may write this file and can get to it, since they may enter its directory: they may have written what
+/// it says. Its permission bits, then.
+pub fn exposed(directory: &Path, file: &Path) -> Option<u32> {
+    sys::private::exposed(directory, file)
+}
+
+/// Which file stands at a path, and who may do what with it, as far as metadata tell: another stamp means that it may
+/// be worth reading again. For a link also what it leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp(Option<sys::private::Facts>);
+
+impl Stamp {
+    /// How it is now.
+    pub fn of(path: &Path) -> Self {
+        Stamp(sys::private::facts(path))
+    }
+
+    /// Whether anything stands there.
+    pub fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
 }
 
 /// Replaces `path` by a file with these bytes, so that a reader sees the old content or the new and a

@@ -96,6 +96,7 @@ impl From<HomeError> for Error {
             HomeError::Dir(DirError::NetworkFilesystem { .. }) => {
                 Error::refused(what).hint("set EXAI_HOME to a local directory")
             }
+            HomeError::Exposed { .. } => Error::refused(what),
             HomeError::Account(_) | HomeError::Relative { .. } | HomeError::Dir(DirError::Io { .. }) => {
                 Error::failed(what)
             }

@@ -92,3 +92,23 @@ fn understands_the_other_ways_to_write_a_table() {
         assert_eq!(names(&home), ["b"], "{written}");
     }
 }
+
+#[test]
+fn of_many_edits_at_once_none_is_lost() {
+    let (_dir, home) = home("");
+    std::thread::scope(|scope| {
+        for number in 0..12 {
+            let home = &home;
+            scope.spawn(move || add(home, &format!("s{number}"), &command("x"), false).unwrap());
+        }
+    });
+    assert_eq!(crate::load(&home).unwrap().servers.len(), 12);
+}
+
+#[test]
+fn who_holds_the_lock_for_too_long_is_said_and_nothing_is_changed() {
+    let (_dir, home) = home("# mine\n");
+    let _held = lock_edits(&home, Instant::now()).unwrap().unwrap();
+    assert!(matches!(lock_edits(&home, Instant::now()), Err(EditError::Busy { .. })));
+    assert_eq!(text(&home), "# mine\n");
+}

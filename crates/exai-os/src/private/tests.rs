@@ -154,3 +154,105 @@ fn a_failed_write_leaves_no_temporary_file() {
     assert!(write_atomic(&taken, b"x").is_err());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn what_others_may_write_is_trusted_only_where_nobody_else_can_enter() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "mine").unwrap();
+    set_mode(&path, 0o666);
+    set_mode(dir.path(), 0o700);
+    assert_eq!(read_trusted(&path, 10).unwrap(), b"mine");
+    assert_eq!(exposed(dir.path(), &path), None);
+    set_mode(dir.path(), 0o711);
+    let refused = read_trusted(&path, 10).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    assert!(
+        refused.to_string().contains("mode 0666") && refused.to_string().contains("chmod go-w"),
+        "{refused}"
+    );
+    assert_eq!(exposed(dir.path(), &path), Some(0o666));
+    let before = Stamp::of(&path);
+    assert_eq!(tighten(&path).unwrap(), Some(0o666));
+    assert_eq!((mode(&path), tighten(&path).unwrap()), (0o600, None));
+    assert_ne!(Stamp::of(&path), before, "who may write it belongs to the stamp");
+    assert_eq!(read_trusted(&path, 10).unwrap(), b"mine");
+    assert_eq!(exposed(dir.path(), &path), None);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_followed_where_nobody_else_can_replace_anything_on_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    let (home, dots) = (root.join("home"), root.join("dots"));
+    fs::create_dir_all(dots.join("deep")).unwrap();
+    fs::create_dir(&home).unwrap();
+    for directory in [&root, &home, &dots, &dots.join("deep")] {
+        set_mode(directory, 0o755);
+    }
+    let (target, link) = (dots.join("deep/file"), home.join("link"));
+    fs::write(&target, "mine").unwrap();
+    set_mode(&target, 0o644);
+    symlink("../dots/deep", home.join("way")).unwrap();
+    symlink("way/file", &link).unwrap();
+    assert_eq!(read_trusted(&link, 10).unwrap(), b"mine");
+    assert_eq!(trusted_place(&link).unwrap(), target);
+    let refused = |what: &str| {
+        let (error, place) = (read_trusted(&link, 10).unwrap_err(), trusted_place(&link));
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{what}: {error}");
+        assert!(place.is_err() || what == "the file", "{what}: {place:?}");
+    };
+    let stamp = Stamp::of(&link);
+    for (what, path, open, right) in [
+        ("the file", &target, 0o666, 0o644),
+        ("its directory", &dots.join("deep"), 0o777, 0o755),
+        ("the one above", &dots, 0o757, 0o755),
+        ("that of the link", &home, 0o777, 0o755),
+    ] {
+        set_mode(path, open);
+        refused(what);
+        assert_ne!(Stamp::of(&link), stamp, "{what}");
+        set_mode(path, right);
+    }
+    // Nobody moves what is not his.
+    set_mode(&dots, 0o1777);
+    assert_eq!(read_trusted(&link, 10).unwrap(), b"mine");
+    assert_eq!(tighten(&link).unwrap(), None, "what a link leads to is left as it is");
+    fs::remove_file(&target).unwrap();
+    let nothing = read_trusted(&link, 10).unwrap_err();
+    assert_eq!(nothing.kind(), io::ErrorKind::InvalidData, "{nothing}");
+    symlink(&link, &target).unwrap();
+    assert!(read_trusted(&link, 10).unwrap_err().to_string().contains("leads nowhere"));
+}
+
+/// Only root can give files away.
+#[cfg(unix)]
+#[test]
+fn what_belongs_to_somebody_else_is_not_trusted_and_when_it_is_given_back_that_is_seen() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "whose").unwrap();
+    let give = |owner| std::os::unix::fs::chown(&path, Some(owner), None).unwrap();
+    give(12_345);
+    let stamp = Stamp::of(&path);
+    assert!(read_trusted(&path, 10).unwrap_err().to_string().contains("belongs to uid 12345"));
+    let link = dir.path().join("link");
+    symlink(&path, &link).unwrap();
+    assert!(read_trusted(&link, 10).is_err());
+    give(0);
+    assert_eq!(
+        (read_trusted(&path, 10).unwrap(), read_trusted(&link, 10).unwrap()),
+        (b"whose".to_vec(), b"whose".to_vec())
+    );
+    assert_ne!(Stamp::of(&path), stamp);
+}

@@ -1,7 +1,8 @@
-use std::fs::File;
+use std::ffi::OsString;
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FileType, Mode, OFlags};
@@ -97,6 +98,16 @@ pub(crate) fn open_append(path: &Path) -> io::Result<File> {
 
 /// Opens a regular file of ours without following a link or waiting for the other end of a FIFO.
 pub(super) fn open_regular(path: &Path, how: OFlags) -> io::Result<File> {
+    let file = open_plain(path, how)?;
+    let owner = file.metadata()?.uid();
+    if owner != rustix::process::geteuid().as_raw() {
+        return Err(denied(format!("belongs to uid {owner}, not to this account")));
+    }
+    Ok(file)
+}
+
+/// The same for a file of anybody.
+fn open_plain(path: &Path, how: OFlags) -> io::Result<File> {
     let flags = how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fd = rustix::fs::open(path, flags, OWNER_ONLY).map_err(|error| match error {
         rustix::io::Errno::LOOP => io::Error::new(io::ErrorKind::InvalidData, "is a symbolic link"),
@@ -107,11 +118,151 @@ pub(super) fn open_regular(path: &Path, how: OFlags) -> io::Result<File> {
     if kind != FileType::RegularFile {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("is no regular file ({kind:?})")));
     }
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
-        let sentence = format!("belongs to uid {}, not to this account", stat.st_uid);
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));
-    }
     Ok(File::from(fd))
+}
+
+fn denied(sentence: String) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, sentence)
+}
+
+fn is_trusted(owner: u32) -> bool {
+    owner == 0 || owner == rustix::process::geteuid().as_raw()
+}
+
+/// Whether somebody else than the account and root may write it. A group that has the account's number is the account's
+/// own, as most Linux systems make one for each account.
+fn others_may_write(found: &Metadata) -> bool {
+    let user = rustix::process::geteuid().as_raw();
+    let own_group = found.gid() == user && rustix::process::getegid().as_raw() == user;
+    found.mode() & 0o002 != 0 || found.mode() & 0o020 != 0 && !own_group
+}
+
+pub(crate) fn open_trusted(path: &Path) -> io::Result<File> {
+    let place = trusted_place(path)?;
+    let file = open_plain(&place, OFlags::RDONLY)?;
+    let found = file.metadata()?;
+    if !is_trusted(found.uid()) {
+        return Err(denied(format!("belongs to uid {}, not to this account", found.uid())));
+    }
+    let alone = || {
+        let directory = place.parent().and_then(|parent| parent.metadata().ok());
+        directory.is_some_and(|found| is_trusted(found.uid()) && found.mode() & 0o777 == 0o700)
+    };
+    if others_may_write(&found) && !(place == path && alone()) {
+        let (mode, shown) = (found.mode() & 0o7777, place.display());
+        return Err(denied(format!("others may write {shown} (mode {mode:04o}); `chmod go-w {shown}`")));
+    }
+    Ok(file)
+}
+
+/// Follows links step by step, so that each directory on the way is looked at.
+pub(crate) fn trusted_place(path: &Path) -> io::Result<PathBuf> {
+    const LINKS: u32 = 40;
+    if !std::fs::symlink_metadata(path)?.is_symlink() {
+        return Ok(path.to_owned());
+    }
+    let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "the path names no file");
+    let (parent, name) = path.parent().zip(path.file_name()).ok_or_else(no_file)?;
+    let mut at = parent.canonicalize()?;
+    // The next one last.
+    let mut rest: Vec<OsString> = vec![name.to_owned()];
+    let mut links = 0;
+    while let Some(next) = rest.pop() {
+        if next == ".." {
+            at.pop();
+            continue;
+        }
+        let here = at.join(next);
+        let found = std::fs::symlink_metadata(&here).map_err(|error| {
+            // A link to nothing must not pass for a file that is not there.
+            let sentence = format!("is a symbolic link, and {}: {error}", here.display());
+            io::Error::new(io::ErrorKind::InvalidData, sentence)
+        })?;
+        if !found.is_symlink() {
+            at = here;
+            continue;
+        }
+        if !is_trusted(found.uid()) {
+            return Err(denied(format!("{} is a symbolic link of uid {}", here.display(), found.uid())));
+        }
+        check_way(&at)?;
+        links += 1;
+        if links > LINKS {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "is a symbolic link that leads nowhere"));
+        }
+        let target = std::fs::read_link(&here)?;
+        if target.is_absolute() {
+            at = PathBuf::from("/");
+        }
+        rest.extend(target.components().rev().filter_map(|part| match part {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some(OsString::from("..")),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+        }));
+    }
+    check_way(at.parent().unwrap_or(&at))?;
+    Ok(at)
+}
+
+/// Nobody else can put anything in the place of what stands in this directory, or of one above it.
+fn check_way(directory: &Path) -> io::Result<()> {
+    for directory in directory.ancestors() {
+        let found = std::fs::symlink_metadata(directory)?;
+        let shown = directory.display();
+        if !is_trusted(found.uid()) {
+            return Err(denied(format!("is a symbolic link, and {shown} belongs to uid {}", found.uid())));
+        }
+        // With the sticky bit nobody moves what is not his.
+        if others_may_write(&found) && found.mode() & 0o1000 == 0 {
+            let mode = found.mode() & 0o7777;
+            return Err(denied(format!(
+                "is a symbolic link, and others may write {shown} (mode {mode:04o}); `chmod go-w {shown}`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn tighten(path: &Path) -> io::Result<Option<u32>> {
+    let found = std::fs::symlink_metadata(path)?;
+    if !found.is_file() || found.mode() & 0o022 == 0 {
+        return Ok(None);
+    }
+    let file = open_regular(path, OFlags::RDONLY)?;
+    let was = file.metadata()?.mode() & 0o7777;
+    file.set_permissions(Permissions::from_mode(was & 0o700))?;
+    Ok(Some(was))
+}
+
+pub(crate) fn exposed(directory: &Path, file: &Path) -> Option<u32> {
+    let (directory, found) = (directory.metadata().ok()?, std::fs::symlink_metadata(file).ok()?);
+    let mode = found.mode();
+    // The group's bits, and those of everybody else.
+    let ways = [(0o010, 0o020), (0o001, 0o002)];
+    let is_way = |(enter, write)| directory.mode() & enter != 0 && mode & write != 0;
+    let exposed = found.is_file() && others_may_write(&found) && ways.into_iter().any(is_way);
+    exposed.then_some(mode & 0o7777)
+}
+
+/// The change time moves with owner and mode as well.
+type Inode = (u64, u64, u64, [i64; 4], u32, u32);
+
+/// What stands at the path, and what it leads to or why it is not followed.
+pub(crate) type Facts = (Inode, Option<Result<(PathBuf, Inode), String>>);
+
+pub(crate) fn facts(path: &Path) -> Option<Facts> {
+    let inode = |found: &Metadata| {
+        let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()];
+        (found.dev(), found.ino(), found.len(), times, found.mode(), found.uid())
+    };
+    let found = std::fs::symlink_metadata(path).ok()?;
+    let target = || -> io::Result<(PathBuf, Inode)> {
+        let place = trusted_place(path)?;
+        let target = inode(&std::fs::symlink_metadata(&place)?);
+        Ok((place, target))
+    };
+    let led = found.is_symlink().then(|| target().map_err(|error| error.to_string()));
+    Some((inode(&found), led))
 }
 
 pub(crate) fn remove(path: &Path) -> io::Result<()> {

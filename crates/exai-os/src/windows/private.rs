@@ -4,7 +4,7 @@ use std::os::windows::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION};
 use windows_sys::Win32::Security::Authorization::SE_FILE_OBJECT;
@@ -119,6 +119,34 @@ pub(super) fn open_regular(path: &Path, how: &mut OpenOptions) -> io::Result<Fil
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "belongs to another account"));
     }
     Ok(file)
+}
+
+/// Links are refused here: whoever may replace a part of the way is for access lists to say, and nobody has read those of
+/// a whole path. A file gets the list of its directory, which is private.
+pub(crate) fn open_trusted(path: &Path) -> io::Result<File> {
+    open_to_read(path)
+}
+
+pub(crate) fn trusted_place(path: &Path) -> io::Result<PathBuf> {
+    std::fs::symlink_metadata(path)?;
+    Ok(path.to_owned())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
+pub(crate) fn tighten(_path: &Path) -> io::Result<Option<u32>> {
+    Ok(None)
+}
+
+pub(crate) fn exposed(_directory: &Path, _file: &Path) -> Option<u32> {
+    None
+}
+
+/// When it was created tells a file from one that was put in its place.
+pub(crate) type Facts = (Option<SystemTime>, Option<SystemTime>, u64);
+
+pub(crate) fn facts(path: &Path) -> Option<Facts> {
+    let found = std::fs::symlink_metadata(path).ok()?;
+    Some((found.created().ok(), found.modified().ok(), found.len()))
 }
 
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {

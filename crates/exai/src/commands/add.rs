@@ -28,9 +28,11 @@ pub(crate) fn run(args: AddArgs, printer: &Printer) -> Result<u8, Error> {
     edit::add(door.home(), &args.name, &server, args.force).map_err(|error| match error {
         EditError::Exists { .. } => Error::failed(error.to_string()).hint("`--force` replaces it"),
         EditError::Name(_) => Error::usage(error.to_string()),
-        EditError::Unknown { .. } | EditError::Config(_) | EditError::Write { .. } => {
-            Error::failed(error.to_string())
-        }
+        EditError::Unknown { .. }
+        | EditError::Config(_)
+        | EditError::Busy { .. }
+        | EditError::Lock { .. }
+        | EditError::Write { .. } => Error::failed(error.to_string()),
     })?;
     let name = args.name;
     let config = exai_config::load(door.home())?;

@@ -22,6 +22,7 @@ use exai_proto::documents::{Check, CheckStatus, Doctor, SCHEMA};
 use exai_proto::exit;
 
 use self::scene::Scene;
+pub(super) use self::setup::invalid as invalid_config;
 use super::count;
 use crate::cli::JsonArgs;
 use crate::error::Error;

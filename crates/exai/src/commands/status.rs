@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use exai_client::Door;
 use exai_client::door::{Sight, process_lives};
+use exai_config::last_good;
 use exai_proto::documents::{
     Daemon, DaemonRecord, Detached, Finding, Processes, SCHEMA, Server, ServerState, State, Status,
 };
@@ -81,13 +82,13 @@ fn holder(door: &Door) -> String {
 
 fn from_outside(door: &Door, state: State, verdict: String, record: Option<DaemonRecord>) -> Status {
     let mut findings = Vec::new();
-    let servers = match exai_config::load(door.home()) {
-        Ok(config) => config.servers.iter().map(|(name, server)| idle(name, server.share.name())).collect(),
-        Err(error) => {
-            findings.push(finding("config-invalid", "error", &error.to_string(), None));
-            Vec::new()
-        }
-    };
+    let config = exai_config::load(door.home()).or_else(|error| {
+        let detail = super::doctor::invalid_config(door.home(), &error);
+        findings.push(finding("config-invalid", "error", &detail, Some("correct that place")));
+        last_good::instead(door.home()).map(|(config, _)| config)
+    });
+    let listed = config.iter().flat_map(|config| config.servers.iter());
+    let servers = listed.map(|(name, server)| idle(name, server.share.name())).collect();
     match state {
         State::Wedged => {
             let detail = "the daemon lives and does not answer";

@@ -51,3 +51,45 @@ fn a_server_that_is_started_in_another_way_is_not_taken_for_the_one_that_was_kno
     let mut client = instance.shim(&["--server", "fix"]);
     assert_eq!(client.initialize(&json!({}))["result"]["serverInfo"]["name"], "two");
 }
+
+#[test]
+fn a_start_removes_what_is_known_of_servers_that_are_gone_and_nothing_else() {
+    let instance = Instance::with_fixture(&[]);
+    let kept = instance.home().join("discovery");
+    let known = kept.join("fix.json");
+    instance.client("fix").ask("tools/list", &json!({}));
+    instance.ends(0, &["stop"]);
+    assert!(known.exists());
+    instance.configure("");
+    let ours = fs::read_to_string(&known).expect("the file");
+    let foreign = [
+        ("notes.json", r#"{"mine":true}"#.to_owned()),
+        ("torn.json", "{".to_owned()),
+        ("empty.json", String::new()),
+        ("later.json", ours.replace(r#""schema":1"#, r#""schema":2"#)),
+        ("no name of a server.json", ours.clone()),
+    ];
+    for (name, text) in &foreign {
+        fs::write(kept.join(name), text).expect("a file");
+    }
+    let restart = || {
+        instance.ends(0, &["start"]);
+        instance.ends(0, &["stop"]);
+    };
+    restart();
+    assert!(!known.exists(), "nobody needs it");
+    for (name, text) in &foreign {
+        assert_eq!(fs::read_to_string(kept.join(name)).ok().as_ref(), Some(text), "{name}");
+    }
+    if cfg!(windows) {
+        return; // links are for few there
+    }
+    // What a link leads to is somebody's, whatever it looks like.
+    let elsewhere = instance.dir().join("elsewhere");
+    fs::rename(&kept, &elsewhere).expect("it is moved");
+    fs::write(elsewhere.join("fix.json"), &ours).expect("a file");
+    let made = std::process::Command::new("ln").arg("-s").arg(&elsewhere).arg(&kept).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    restart();
+    assert_eq!(fs::read_to_string(elsewhere.join("fix.json")).ok(), Some(ours));
+}

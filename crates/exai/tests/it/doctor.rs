@@ -154,7 +154,12 @@ fn a_configuration_that_is_wrong_is_named_with_its_place() {
     let instance = stopped();
     let config = instance.home().join("config.toml");
     std::fs::write(&config, "[servers.x]\ncommand = 7\n").expect("config.toml");
-    finds(&instance, "config", "fail", &["config.toml:2:", "no daemon starts"]);
+    finds(
+        &instance,
+        "config",
+        "fail",
+        &["config.toml:2:", "a daemon starts with the last good configuration"],
+    );
     std::fs::write(&config, [0xff, 0xfe, 0]).expect("config.toml");
     finds(&instance, "config", "fail", &["UTF-8"]);
     let missing = "[servers.gone]\ncommand = \"no-such-program-here\"\n\

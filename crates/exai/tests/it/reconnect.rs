@@ -237,9 +237,10 @@ fn a_call_that_takes_long_is_no_sign_of_a_daemon_that_hangs() {
 fn a_daemon_that_cannot_start_for_long_is_found_again_by_the_shim_itself() {
     let instance = Instance::with_fixture(&[]);
     let mut client = instance.client("fix");
-    let config = instance.home().join("config.toml");
-    let good = std::fs::read(&config).expect("a configuration");
-    std::fs::write(&config, "this is no configuration").expect("it is written");
+    // A file in the place of a directory of ours.
+    let (servers, away) = (instance.home().join("servers"), instance.home().join("away"));
+    std::fs::rename(&servers, &away).expect("it is moved");
+    std::fs::write(&servers, "").expect("a file");
     end(&daemon(&instance));
     let begun = Instant::now();
     let echo = json!({"name": "echo", "arguments": {"message": "x"}});
@@ -249,12 +250,13 @@ fn a_daemon_that_cannot_start_for_long_is_found_again_by_the_shim_itself() {
         let answer = client.ask("tools/call", &echo);
         assert_eq!(answer["error"]["code"], -31001, "{answer}");
         let said = answer["error"]["message"].as_str().unwrap_or_default();
-        assert!(said.contains("config.toml"), "it says why: {said}");
+        assert!(said.contains("servers is not a directory"), "it says why: {said}");
         assert!(asked.elapsed() < SECOND * 16, "{:?}", asked.elapsed());
         told += 1;
         thread::sleep(SECOND);
     }
-    std::fs::write(&config, good).expect("it is written");
+    std::fs::remove_file(&servers).expect("it is removed");
+    std::fs::rename(&away, &servers).expect("it is back");
     let mended = Instant::now();
     // Between two tries of a start that keeps failing are 30 s, give or take a quarter.
     eventually("a call succeeds", SECOND * 45, || client.ask("tools/call", &echo).get("result").is_some());

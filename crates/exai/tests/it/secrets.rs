@@ -95,7 +95,8 @@ fn said(instance: &Instance, errors: Vec<String>) -> BTreeMap<String, String> {
     said
 }
 
-/// Every file in the state directory but the two that hold what was given in confidence.
+/// Every file in the state directory but those that hold what was given in confidence: the configuration, its copies, and
+/// the token.
 fn files(dir: &Path, said: &mut BTreeMap<String, String>) {
     for entry in std::fs::read_dir(dir).expect("a directory").flatten() {
         let path = entry.path();
@@ -103,7 +104,7 @@ fn files(dir: &Path, said: &mut BTreeMap<String, String>) {
         if path.is_dir() {
             files(&path, said);
         } else if let Ok(bytes) = std::fs::read(&path)
-            && name != "config.toml"
+            && !name.starts_with("config.")
             && name != "token"
         {
             said.insert(path.display().to_string(), text(&bytes));

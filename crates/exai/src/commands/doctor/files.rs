@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use exai_config::MAX_CONFIG_BYTES;
 use exai_os::inspect::{self, Entry, EntryKind};
+use exai_os::private;
 
 use super::place::open_to_others;
 use super::scene::{Record, Scene};
@@ -32,7 +34,7 @@ pub(super) fn files(scene: &Scene) -> Outcome {
     }
     faults.file(&home.token(), Privacy::Secret);
     let trusted = [
-        home.config(),
+        home.config_lock(),
         home.daemon_record(),
         home.instance_lock(),
         home.spawn_lock(),
@@ -42,6 +44,7 @@ pub(super) fn files(scene: &Scene) -> Outcome {
     for path in trusted {
         faults.file(&path, Privacy::Trusted);
     }
+    faults.config(&home.config());
     for path in entries(&home.log_dir()).into_iter().chain(entries(&home.servers_dir())) {
         faults.file(&path, Privacy::Trusted);
     }
@@ -120,6 +123,21 @@ impl Faults {
                 self.add(false, sentence, format!("chmod 600 {shown}"));
             }
             Privacy::Secret | Privacy::Trusted => {}
+        }
+    }
+
+    /// `config.toml` may be a link to a file that nobody else can write.
+    fn config(&mut self, path: &Path) {
+        if !inspect::entry(path).is_ok_and(|found| found.kind == EntryKind::Link) {
+            return self.file(path, Privacy::Trusted);
+        }
+        match private::read_trusted(path, MAX_CONFIG_BYTES) {
+            Ok(_) => self.seen += 1,
+            Err(error) => {
+                let shown = path.display();
+                let fix = format!("let it lead to a file of yours that nobody else may write: ls -l {shown}");
+                self.add(true, format!("{shown}: {error}"), fix);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use exai_config::{ServerConfig, expand};
+use exai_config::{ConfigError, Home, ServerConfig, expand, last_good};
 use exai_os::account::{self, EnvironmentSource};
 use exai_os::advice;
 
@@ -18,11 +18,28 @@ pub(super) fn config(scene: &Scene) -> Outcome {
             let servers = count(config.servers.len(), "server");
             Outcome::pass(format!("config.toml is right: port {}, {servers}", config.daemon.port.value))
         }
-        Err(error) if scene.daemon_lives() => {
-            Outcome::fail(format!("{error}; the daemon goes on with the last good one"))
-                .fix("correct that place")
+        Err(error) => {
+            let told = scene
+                .status()
+                .and_then(|status| status.findings.iter().find(|finding| finding.id == "config-invalid"));
+            let detail = match told {
+                // The daemon knows what it goes on with.
+                Some(finding) => finding.detail.clone(),
+                None if scene.daemon_lives() => {
+                    format!("{error}; the daemon goes on with the last good configuration")
+                }
+                None => invalid(&scene.home, error),
+            };
+            Outcome::fail(detail).fix("correct that place")
         }
-        Err(error) => Outcome::fail(format!("{error}; no daemon starts with it")).fix("correct that place"),
+    }
+}
+
+/// That a configuration is wrong, and what a daemon would start with.
+pub(in crate::commands) fn invalid(home: &Home, error: &ConfigError) -> String {
+    match last_good::instead(home) {
+        Ok((_, instead)) => format!("{error}; a daemon starts with {instead}"),
+        Err(error) => format!("{error}; no daemon starts with it"),
     }
 }
 

@@ -43,7 +43,10 @@ fn whatever_stands_in_the_place_of_a_file_ends_in_a_sentence() {
             }
             let _ = std::fs::remove_file(&path);
             put();
-            finds(&instance, "files", "fail", &[place, kind]);
+            if place != "config.toml" || kind != "a symbolic link" {
+                finds(&instance, "files", "fail", &[place, kind]);
+            }
+            // A configuration may be a link to a file of root; this one is none.
             match place {
                 "instance.lock" => _ = finds(&instance, "daemon-lock", "fail", &[place]),
                 "config.toml" => _ = finds(&instance, "config", "fail", &[place]),

@@ -1,0 +1,213 @@
+//! What a daemon does with a `config.toml` that is wrong: a typo must not cost every client its session.
+//!
+//! Each configuration that was read and is right is kept in `backups/config.N.toml`, the newest with the highest number.
+//! A daemon that starts with one that is wrong takes the newest of these; where there is none, the servers that are right.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use exai_os::private;
+
+use crate::load::{self, Config, ConfigError, MAX_CONFIG_BYTES};
+use crate::{Home, environment};
+
+/// So many are kept.
+const COPIES: usize = 5;
+
+/// A configuration that is right.
+#[derive(Debug)]
+pub struct Loaded {
+    /// It.
+    pub config: Config,
+    /// Whether a copy of it is there.
+    pub kept: io::Result<()>,
+}
+
+/// What takes the place of a configuration that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// The last one that was right.
+    Copy {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// There is none; these servers of the file are right.
+    Rest {
+        /// Their names.
+        servers: Vec<String>,
+        /// The names of those that are not.
+        left_out: Vec<String>,
+    },
+}
+
+impl fmt::Display for Instead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Instead::Copy { path } => write!(f, "the last good configuration ({})", path.display()),
+            Instead::Rest { servers, .. } if servers.is_empty() => {
+                write!(f, "a configuration without servers")
+            }
+            Instead::Rest { servers, left_out } => {
+                write!(f, "the part that is right ({})", servers.join(", "))?;
+                if left_out.is_empty() { Ok(()) } else { write!(f, " without {}", left_out.join(", ")) }
+            }
+        }
+    }
+}
+
+/// The configuration of this home, of which a copy is kept. Only for the daemon of the home.
+pub fn load_and_keep(home: &Home) -> Result<Loaded, ConfigError> {
+    let path = home.config();
+    let text = load::read(&path)?;
+    let config =
+        Config::from_text(&path, text.as_deref().unwrap_or_default(), environment::PORT.get().as_deref())?;
+    // That there is no file is nothing to go back to.
+    let kept = text.map_or(Ok(()), |text| keep(home, &text));
+    Ok(Loaded { config, kept })
+}
+
+/// What a daemon takes that cannot use the configuration of this home. Changes nothing.
+///
+/// # Errors
+/// That the environment is wrong: it is so for every configuration.
+pub fn instead(home: &Home) -> Result<(Config, Instead), ConfigError> {
+    let port = environment::PORT.get();
+    for (_, path) in copies(home) {
+        let Some(text) = text_of(&path) else { continue };
+        match Config::from_text(&path, &text, port.as_deref()) {
+            Ok(config) => return Ok((config, Instead::Copy { path })),
+            Err(error @ ConfigError::Environment { .. }) => return Err(error),
+            // Another version wrote it, or somebody else.
+            Err(ConfigError::Invalid { .. } | ConfigError::Read { .. }) => {}
+        }
+    }
+    let path = home.config();
+    // What cannot be read, or may be somebody else's, has no part that is right.
+    let text = load::read(&path).ok().flatten().unwrap_or_default();
+    let (config, left_out) = Config::salvaged(&path, &text, port.as_deref())?;
+    let servers = config.servers.names().map(str::to_owned).collect();
+    Ok((config, Instead::Rest { servers, left_out }))
+}
+
+/// Number and place of each copy, the newest first.
+fn copies(home: &Home) -> Vec<(u64, PathBuf)> {
+    let entries = std::fs::read_dir(home.backups_dir()).into_iter().flatten().flatten();
+    let number = |path: PathBuf| {
+        let name = path.file_name()?.to_str()?;
+        let number = name.strip_prefix("config.")?.strip_suffix(".toml")?.parse().ok()?;
+        Some((number, path))
+    };
+    let mut found: Vec<(u64, PathBuf)> = entries.filter_map(|entry| number(entry.path())).collect();
+    found.sort_unstable_by(|one, other| other.cmp(one));
+    found
+}
+
+fn text_of(path: &std::path::Path) -> Option<String> {
+    String::from_utf8(private::read(path, MAX_CONFIG_BYTES).ok()?).ok()
+}
+
+/// Keeps a text as the newest copy, unless it is that already.
+fn keep(home: &Home, text: &str) -> io::Result<()> {
+    let mut known = copies(home);
+    if known.first().is_some_and(|(_, path)| text_of(path).as_deref() == Some(text)) {
+        return Ok(());
+    }
+    let next = known.first().map_or(1, |(number, _)| number.saturating_add(1));
+    let path = home.backups_dir().join(format!("config.{next}.toml"));
+    private::write_atomic(&path, text.as_bytes())?;
+    if std::fs::symlink_metadata(home.backups_dir())?.is_symlink() {
+        // What a link leads to is not ours to tidy up.
+        return Ok(());
+    }
+    known.split_off(known.len().min(COPIES - 1)).into_iter().try_for_each(|(_, old)| private::remove(&old))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        home.prepare().unwrap();
+        (dir, home)
+    }
+
+    fn server(name: &str) -> String {
+        format!("[servers.{name}]\ncommand = \"x\"\n")
+    }
+
+    fn names(config: &Config) -> Vec<&str> {
+        config.servers.names().collect()
+    }
+
+    #[test]
+    fn a_few_are_kept_and_the_newest_that_is_right_counts() {
+        let (_dir, home) = home();
+        for name in ["a", "b", "b", "c", "d", "e", "f", "g"] {
+            std::fs::write(home.config(), server(name)).unwrap();
+            load_and_keep(&home).unwrap().kept.unwrap();
+        }
+        let numbers = |home: &Home| copies(home).into_iter().map(|(number, _)| number).collect::<Vec<_>>();
+        assert_eq!(numbers(&home), [7, 6, 5, 4, 3]);
+        std::fs::write(home.config(), "[servers.a]\ncomand = 1\n").unwrap();
+        load_and_keep(&home).unwrap_err();
+        let (config, instead) = super::instead(&home).unwrap();
+        assert_eq!(names(&config), ["g"]);
+        assert_eq!(instead, Instead::Copy { path: home.backups_dir().join("config.7.toml") });
+        // One that was damaged is passed over.
+        std::fs::write(home.backups_dir().join("config.7.toml"), "[servers").unwrap();
+        assert_eq!(names(&super::instead(&home).unwrap().0), ["f"]);
+        assert_eq!(numbers(&home), [7, 6, 5, 4, 3], "to look changes nothing");
+    }
+
+    #[test]
+    fn without_a_copy_each_server_is_taken_that_is_right() {
+        let (_dir, home) = home();
+        let (a, c) = (server("a"), server("c"));
+        let cases: [(&str, &[&str]); 12] = [
+            ("comand = \"x\"\n", &["b"]),
+            ("command = \"x\n", &["b"]),
+            ("command = \n", &["b"]),
+            ("command \"x\"\n", &["b"]),
+            ("command = \"x\"\nargs = [\"y\"\n", &["b"]),
+            ("command = \"x\"\nenv = { A = 1 }\n", &["b"]),
+            ("command = \"x\"\nurl = \"ftp://x\"\n", &["b"]),
+            ("command = \"x\"\n[servers.a]\ncommand = \"y\"\n", &["a"]),
+            ("command = \"x\"\n[servers.A]\ncommand = \"y\"\n", &["A"]),
+            ("command = \"x\"\n[servers.b.env\nX = \"y\"\n", &["b"]),
+            ("command = \"x\"\n[nonsense]\nx = 1\n", &[]),
+            ("command = \"x\"\n[servers.b__b]\ncommand = \"y\"\n", &["b__b"]),
+        ];
+        for (b, broken) in cases {
+            let text = format!("{a}[servers.b]\n{b}{c}[daemon]\nport = 7\n");
+            std::fs::write(home.config(), &text).unwrap();
+            load_and_keep(&home).unwrap_err();
+            let (config, instead) = super::instead(&home).unwrap();
+            let Instead::Rest { servers, left_out } = instead else { panic!("{instead}") };
+            assert_eq!(left_out, broken, "{text}");
+            let mut expected = vec!["a", "b", "c"];
+            expected.retain(|name| !broken.contains(name));
+            assert_eq!(servers, expected, "{text}");
+            assert_eq!(names(&config), expected);
+            assert_eq!(config.daemon.port.value, 7, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_at_all_leaves_nothing_and_is_no_error() {
+        let (_dir, home) = home();
+        for text in [
+            "this is no configuration",
+            "\u{0}",
+            "[",
+            "[servers.a]\nargs = \"\"\"\n[servers.b]\ncommand = \"x\"\n",
+        ] {
+            std::fs::write(home.config(), text).unwrap();
+            let (config, instead) = super::instead(&home).unwrap();
+            assert!(config.servers.is_empty(), "{text}");
+            assert!(matches!(instead, Instead::Rest { servers, .. } if servers.is_empty()), "{text}");
+        }
+    }
+}
