@@ -21,7 +21,7 @@ use crate::store::revision_text;
 
 const SCHEMA: u32 = 1;
 /// A verdict is a line.
-const MOST_BYTES: u64 = 1024 * 1024;
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

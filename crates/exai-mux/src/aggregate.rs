@@ -10,6 +10,7 @@ use exai_proto::envelope::Outcome;
 use exai_proto::json::{self, Edit};
 use exai_proto::{Id, Kind as Shape, Message, answer};
 
+use crate::capabilities;
 use crate::catalogue::{Gathering, Kind, Then};
 use crate::discovery;
 use crate::downstream::Request;
@@ -19,6 +20,7 @@ use crate::level::Level;
 use crate::names;
 use crate::params::{AMBIGUOUS, Params};
 use crate::router::{Now, Router, Server};
+use crate::traits::Ask;
 
 /// How long a list waits for servers that are not known yet.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,6 +58,12 @@ impl Router {
             },
             "serverInfo": {"name": "exai", "version": env!("CARGO_PKG_VERSION")},
         });
+        for capability in [Ask::Extensions, Ask::Experimental].map(Ask::capability) {
+            let united = capabilities::united(&self.servers, capability);
+            if !united.is_empty() {
+                result["capabilities"][capability] = united.into();
+            }
+        }
         if !instructions.is_empty() {
             result["instructions"] = instructions.join("\n\n").into();
         }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use exai_proto::{Id, Message, json};
 
+use crate::capabilities::declared;
 use crate::event::{Endpoint, InstanceId};
 use crate::level::Level;
-use crate::traits::{self, ASKS, Ask};
+use crate::traits::{self, Ask};
 
 /// How many requests of one client may be under way. A client beyond it gets -31003.
 pub(crate) const MOST_IN_FLIGHT: u32 = 1024;
@@ -44,7 +45,7 @@ pub(crate) enum Session {
 pub(crate) struct Introduction {
     pub(crate) version: String,
     pub(crate) capabilities: Arc<str>,
-    /// The same one by one: what it can be asked for.
+    /// The same one by one.
     pub(crate) can: BTreeMap<Ask, String>,
     pub(crate) name: Option<String>,
     pub(crate) build: Option<String>,
@@ -117,28 +118,5 @@ impl Introduction {
             name: member(&["clientInfo", "name"]),
             build: member(&["clientInfo", "version"]),
         })
-    }
-}
-
-/// The capabilities that decide which clients can share a server, with sorted keys.
-fn declared(capabilities: &[u8]) -> String {
-    let all: serde_json::Value = serde_json::from_slice(capabilities).unwrap_or_default();
-    let kept = ASKS.into_iter().map(Ask::capability).filter_map(|key| {
-        all.get(key).filter(|value| !value.is_null()).map(|value| (key.to_owned(), value.clone()))
-    });
-    serde_json::Value::Object(kept.collect()).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_matters_to_sharing_is_declared_and_order_does_not_matter() {
-        let one = declared(br#"{"sampling":{},"roots":{"listChanged":true},"experimental":{"x":1}}"#);
-        let two = declared(br#"{"roots":{"listChanged":true},"sampling":{},"elicitation":null}"#);
-        assert_eq!(one, r#"{"roots":{"listChanged":true},"sampling":{}}"#);
-        assert_eq!(one, two);
-        assert_eq!(declared(b"{}"), "{}");
     }
 }

@@ -26,6 +26,7 @@
 //! (starts, ends, time).
 
 mod aggregate;
+mod capabilities;
 mod catalogue;
 mod client;
 mod configure;

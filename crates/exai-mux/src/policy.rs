@@ -95,8 +95,8 @@ fn matches(pattern: &str, text: &str) -> bool {
 /// Clients with equal keys use the same instance of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ShareKey {
-    /// What is declared to the server: the client's roots, sampling and elicitation capabilities, as JSON
-    /// with sorted keys. A server is told once, for all its clients, so they must agree.
+    /// What is declared to the server: the client's capabilities, as [`crate::traits::ASKS`] names them, as JSON with
+    /// sorted keys. A server is told once, for all its clients, so they must agree.
     pub capabilities: Arc<str>,
     /// It makes no difference what was declared: any instance that is nobody's own will do.
     pub any: bool,

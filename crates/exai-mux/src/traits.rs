@@ -1,7 +1,7 @@
 //! What was measured about a server: whether its clients' capabilities matter to it.
 //!
-//! A server is told once, at its start, what its client can be asked for: roots, sampling, elicitation. So clients
-//! that differ in that cannot share a process, until it was seen that the server offers the same whatever it was told,
+//! A server is told once, at its start, what its client can do: roots, sampling, elicitation, extensions and
+//! experiments. So clients that differ in that cannot share a process, until it was seen that the server offers the same whatever it was told,
 //! and that a run which was told so has worked for a while and asked for nothing; then they share. A server that was
 //! seen to ask is another case: whoever can be asked has a process to himself, because the server does not say which
 //! client it means. Nothing is ever told from names.
@@ -24,7 +24,7 @@ const MOST_WORD_BYTES: usize = 1024;
 /// The lists of so many different declarations are remembered.
 const MOST_DECLARATIONS: usize = 8;
 
-/// Something that a server can ask of a client.
+/// Something that a server is told its client can do, and that it may ask of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ask {
     /// The client's directories.
@@ -33,10 +33,14 @@ pub enum Ask {
     Sampling,
     /// A word of the client's user.
     Elicitation,
+    /// Whatever extensions of the protocol define.
+    Extensions,
+    /// Whatever the two have agreed upon outside of the protocol.
+    Experimental,
 }
 
 /// All of them.
-pub const ASKS: [Ask; 3] = [Ask::Roots, Ask::Sampling, Ask::Elicitation];
+pub const ASKS: [Ask; 5] = [Ask::Roots, Ask::Sampling, Ask::Elicitation, Ask::Extensions, Ask::Experimental];
 
 impl Ask {
     /// The name of the capability that declares it.
@@ -45,15 +49,18 @@ impl Ask {
             Ask::Roots => "roots",
             Ask::Sampling => "sampling",
             Ask::Elicitation => "elicitation",
+            Ask::Extensions => "extensions",
+            Ask::Experimental => "experimental",
         }
     }
 
-    pub(crate) fn of_method(method: &str) -> Option<Self> {
+    /// What a server uses that asks for this. What exai does not know may be of an extension or an experiment.
+    pub(crate) fn of_method(method: &str) -> &'static [Self] {
         match method {
-            "roots/list" => Some(Ask::Roots),
-            "sampling/createMessage" => Some(Ask::Sampling),
-            "elicitation/create" => Some(Ask::Elicitation),
-            _ => None,
+            "roots/list" => &[Ask::Roots],
+            "sampling/createMessage" => &[Ask::Sampling],
+            "elicitation/create" => &[Ask::Elicitation],
+            _ => &[Ask::Extensions, Ask::Experimental],
         }
     }
 }

@@ -254,8 +254,8 @@ impl Router {
             tracing::debug!(?instance_id, method = message.str_at(method), "refused: {AMBIGUOUS}");
             return now.to_server(instance_id, answer::error(&own, -32602, AMBIGUOUS));
         };
-        let ask = Ask::of_method(message.str_at(method));
-        self.note_ask(instance_id, ask, now);
+        let asks = Ask::of_method(message.str_at(method));
+        self.note_asks(instance_id, asks, now);
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let Some((client_id, request)) = instance.sole_client() else {
             // Never a guess. If several wait for it, it will be known from now on whom it means.
@@ -267,7 +267,10 @@ impl Router {
         };
         let client = self.clients.get(&client_id);
         let can = client.and_then(Client::introduction).map(|said| &said.can);
-        if ask.is_some_and(|ask| can.is_some_and(|can| !can.contains_key(&ask))) {
+        // What exai does not know the client can answer for itself.
+        if let [ask] = asks
+            && can.is_some_and(|can| !can.contains_key(ask))
+        {
             let text = format!("Method not found: the client cannot do {}", message.str_at(method));
             return now.to_server(instance_id, answer::error(&own, -32601, &text));
         }
@@ -304,13 +307,13 @@ impl Router {
     }
 
     /// Remembers that a server asks: who can be asked gets a run to himself from now on.
-    fn note_ask(&mut self, instance_id: InstanceId, ask: Option<Ask>, now: &mut Now<'_>) {
+    fn note_asks(&mut self, instance_id: InstanceId, asks: &[Ask], now: &mut Now<'_>) {
         let Some(server) = self.instances.get(&instance_id).map(|instance| instance.server.clone()) else {
             return;
         };
-        if let Some(ask) = ask
-            && self.server_mut(&server).is_some_and(|known| known.measured.asked(ask))
-        {
+        let Some(known) = self.server_mut(&server) else { return };
+        let new = asks.iter().filter(|ask| known.measured.asked(**ask)).count();
+        if new > 0 {
             now.effects.push(Effect::Measured { server });
         }
     }

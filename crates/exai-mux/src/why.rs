@@ -53,8 +53,8 @@ impl Router {
         } else if server.policy.share == Share::Auto && self.all_declare(&clients, &instance.key.capabilities)
         {
             let _ = match &*instance.key.capabilities {
-                "{}" => write!(said, ": they declare no roots, sampling or elicitation"),
-                declared => write!(said, ": they declare {declared}"),
+                "{}" => write!(said, ": they declare nothing that a server could use"),
+                declared => write!(said, ": they declare {}", beginning(declared)),
             };
         }
         if instance.lanes.is_exclusive() {
@@ -86,8 +86,8 @@ fn rule(server: &Server) -> String {
             list(traits.silent.keys().copied())
         ),
         Share::Auto => {
-            "share = \"auto\": clients that declare the same of roots, sampling and elicitation share a process; \
-             whether that matters to this server is not known yet"
+            "share = \"auto\": clients that declare the same of what a server could use share a process; whether \
+             that matters to this server is not known yet"
                 .to_owned()
         }
     }
@@ -95,6 +95,15 @@ fn rule(server: &Server) -> String {
 
 fn list(asks: impl Iterator<Item = Ask>) -> String {
     asks.map(Ask::capability).collect::<Vec<_>>().join(" and ")
+}
+
+/// As much of what clients declare as a sentence can hold.
+fn beginning(declared: &str) -> String {
+    const MOST: usize = 300;
+    match declared.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", &declared[..at]),
+        None => declared.to_owned(),
+    }
 }
 
 fn named(id: ClientId, client: Option<&Client>) -> String {

@@ -7,6 +7,7 @@ mod support;
 mod aggregate;
 mod ambiguous;
 mod cancelling;
+mod capabilities;
 mod discovery;
 mod endings;
 mod health;

@@ -12,7 +12,7 @@ const ASK: &str =
 fn clients_with_other_capabilities_get_another_instance_and_order_of_keys_is_no_difference() {
     let mut bench = Bench::new(vec![policy("a")]);
     assert_eq!(bench.introduced(1, "a", r#"{"roots":{},"sampling":{}}"#), ["start a#1 as 0"]);
-    assert_eq!(bench.introduced(2, "a", r#"{"sampling":{},"roots":{},"experimental":{"x":1}}"#), [""; 0]);
+    assert_eq!(bench.introduced(2, "a", r#"{"sampling":{},"roots":{},"tasks":{"x":1}}"#), [""; 0]);
     assert_eq!(bench.introduced(3, "a", "{}"), ["start a#2 as 1"]);
     assert_eq!(
         only(&bench.up(0), "server 0")["params"]["capabilities"].to_string(),

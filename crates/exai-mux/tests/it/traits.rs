@@ -77,7 +77,7 @@ fn where_it_matters_they_stay_apart() {
     silent(&mut bench);
     assert!(bench.introduced(3, "a", r#"{"roots":{}}"#).contains(&"start a#3 as 2".to_owned()));
     let why = bench.router.why("a").expect("it is configured");
-    assert_eq!(why[1], "a#1 is used by c1 (c): they declare no roots, sampling or elicitation");
+    assert_eq!(why[1], "a#1 is used by c1 (c): they declare nothing that a server could use");
     assert_eq!(why[2], r#"a#2 is used by c2 (c): they declare {"sampling":{}}"#);
 }
 

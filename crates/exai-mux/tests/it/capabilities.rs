@@ -1,0 +1,96 @@
+//! What clients declare reaches the servers, and what servers declare reaches the clients, whatever it is called.
+
+use std::time::Duration;
+
+use exai_mux::policy::{Policy, Share};
+use exai_mux::{Endpoint, Event};
+use serde_json::json;
+
+use crate::support::{Bench, initialize, only, policy};
+
+const UI: &str =
+    r#"{"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":["text/html;profile=mcp-app"]}}}"#;
+const CODEX: &str = r#"{"elicitation":{},"experimental":{"codex/auth-change":{}}}"#;
+
+#[test]
+fn extensions_and_experiments_are_declared_and_separate_clients_as_roots_do() {
+    let mut bench = Bench::new(vec![policy("a"), Policy { share: Share::Client, ..policy("own") }]);
+    for (instance, capabilities) in [UI, CODEX].into_iter().enumerate() {
+        let (client, instance) = (instance as u64 * 2 + 1, instance as u64);
+        assert_eq!(
+            bench.introduced(client, "a", capabilities),
+            [format!("start a#{} as {instance}", instance + 1)]
+        );
+        assert_eq!(
+            only(&bench.up(instance), &format!("server {instance}"))["params"]["capabilities"].to_string(),
+            capabilities
+        );
+        assert_eq!(bench.introduced(client + 1, "a", capabilities), [""; 0], "it declares the same");
+    }
+    assert_eq!(bench.introduced(5, "a", r#"{"experimental":{}}"#), ["start a#3 as 2"]);
+    assert_eq!(bench.introduced(6, "a", "{}"), [""; 0], "that is the same");
+    assert_eq!(bench.introduced(7, "own", UI), ["start own#1 as 3"]);
+    assert_eq!(only(&bench.up(3), "server 3")["params"]["capabilities"].to_string(), UI);
+    let why = bench.router.why("a").expect("it is configured");
+    assert!(why.iter().any(|said| said.contains("codex/auth-change")), "{why:?}");
+}
+
+#[test]
+fn clients_with_other_experiments_share_once_it_was_measured_that_these_do_not_matter() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    for (client, capabilities) in [(1, "{}"), (2, UI), (3, CODEX)] {
+        let instance = client - 1;
+        bench.introduced(client, "a", capabilities);
+        bench.ready(instance);
+        bench.says(client, r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#);
+        bench.server_says(instance, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"x"}]}}"#);
+        bench.now += Duration::from_secs(5);
+        bench.says(client, r#"{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"x"}}"#);
+        bench.server_says(instance, r#"{"jsonrpc":"2.0","id":3,"result":{}}"#);
+    }
+    let both = r#"{"elicitation":{},"experimental":{"codex/auth-change":{}},"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":["text/html;profile=mcp-app"]}}}"#;
+    for (client, capabilities) in [(4, UI), (5, CODEX), (6, "{}"), (7, both)] {
+        let lines = bench.introduced(client, "a", capabilities);
+        assert_eq!(lines.len(), 1, "its answer, and no start: {lines:?}");
+    }
+    // What was never seen is another matter.
+    let lines = bench.introduced(8, "a", r#"{"experimental":{"other":{}}}"#);
+    assert!(lines.contains(&"start a#4 as 3".to_owned()), "{lines:?}");
+    bench.ready(3);
+    // A server that asks for what exai does not know means one client, and is told of no other's.
+    let asked = bench.server_says(3, r#"{"jsonrpc":"2.0","id":1,"method":"other/ask"}"#);
+    assert_eq!(only(&asked, "client 8")["method"], "other/ask");
+    let lines = bench.introduced(9, "a", CODEX);
+    assert!(lines.contains(&"start a#5 as 4".to_owned()), "it can be meant: {lines:?}");
+    assert!(
+        bench.router.why("a").expect("it is configured").iter().any(|said| said.contains("c9 (c)'s own"))
+    );
+}
+
+#[test]
+fn what_servers_declare_is_united_on_the_aggregated_endpoint_and_the_first_counts() {
+    let mut bench = Bench::new(vec![policy("a"), policy("b"), policy("c")]);
+    let declares = [
+        json!({"extensions": {"x/y": {"of": "a"}, "x/z": {}}, "experimental": {}}),
+        json!({"extensions": {"x/y": {"of": "b"}, "io.modelcontextprotocol/ui": {"n": 1}}, "experimental": {"e": {}}}),
+        json!({"extensions": 7, "experimental": null}),
+    ];
+    for (instance, capabilities) in declares.into_iter().enumerate() {
+        let (name, instance) = (["a", "b", "c"][instance], instance as u64);
+        bench.introduced(instance + 1, name, "{}");
+        bench.up(instance);
+        let result = json!({"protocolVersion": "2025-11-25", "capabilities": capabilities, "serverInfo": {}});
+        bench.server_says(instance, &json!({"jsonrpc": "2.0", "id": 1, "result": result}).to_string());
+    }
+    bench.open(9, Endpoint::All);
+    let united = only(&bench.says(9, &initialize("{}")), "client 9")["result"]["capabilities"].clone();
+    assert_eq!(
+        united["extensions"],
+        json!({"x/y": {"of": "a"}, "x/z": {}, "io.modelcontextprotocol/ui": {"n": 1}})
+    );
+    assert_eq!(united["experimental"], json!({"e": {}}));
+    // Who declares nothing adds nothing.
+    bench.does(Event::Configured { policies: vec![policy("c")] });
+    let alone = only(&bench.says(9, &initialize("{}")), "client 9")["result"]["capabilities"].clone();
+    assert!(alone.get("extensions").is_none() && alone.get("experimental").is_none(), "{alone}");
+}
