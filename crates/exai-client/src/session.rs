@@ -2,8 +2,9 @@
 //! and what to say when the link is lost. No thread, no socket, no clock of its own.
 //!
 //! Every request gets exactly one answer. It is in one of three places: *waiting* (it goes to the next daemon, or is
-//! answered when its patience ends), *under way* (written: answered by the daemon, or, when the link is lost, asked
-//! again once if that can do no harm, or answered -31002), or answered. A cancelled one is in none and gets none.
+//! answered when its patience ends: `initialize` and lists with what is known, all else -31001), *under way* (written:
+//! answered by the daemon, or, when the link is lost, asked again once if that can do no harm, or answered -31002), or
+//! answered. A cancelled one is in none and gets none.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use exai_proto::{Id, limits};
 use crate::glance::{self, Glance};
 
 mod booking;
+mod copies;
 mod keeping;
 mod memory;
 mod methods;
@@ -24,8 +26,9 @@ mod under_way;
 mod waiting;
 
 use booking::Booked;
+use copies::{Copies, Page};
 use memory::Memory;
-use methods::starts_again;
+use methods::{Method, starts_again};
 use progress::Progress;
 use questions::Questions;
 use under_way::{Effect, Fate, UnderWay};
@@ -33,6 +36,8 @@ use waiting::{Queue, Turn, Waiting};
 
 /// For how long a request waits for a daemon, all its waiting together.
 pub const PATIENCE: Duration = Duration::from_secs(15);
+/// For how long `initialize` does: clients give up after 10 s or more, and a session that has begun can be mended.
+pub const OPENING_PATIENCE: Duration = Duration::from_secs(8);
 /// By how much whoever looks for a daemon should give a reason before that.
 const MARGIN: Duration = Duration::from_millis(250);
 
@@ -83,6 +88,7 @@ pub enum Down {
 pub struct Session {
     phase: Phase,
     memory: Memory,
+    copies: Copies,
     under_way: UnderWay,
     waiting: Queue,
     /// The tools that may be called a second time, by the word of the daemon on this link.
@@ -98,6 +104,7 @@ impl Session {
         Session {
             phase: Phase::Down { since: now, why: Why::Lost },
             memory: Memory::default(),
+            copies: Copies::default(),
             under_way: UnderWay::default(),
             waiting: Queue::default(),
             repeatable: HashSet::new(),
@@ -186,7 +193,12 @@ impl Session {
                 match entry.effect {
                     Effect::Level(level) if good => self.memory.level(level),
                     Effect::Subscribe(uri) if good => self.memory.subscribes(uri),
-                    Effect::Level(_) | Effect::Subscribe(_) | Effect::Nothing => {}
+                    Effect::Page(page) if good => {
+                        if let Some(result) = glance::seek(message, part.start, &["result"]) {
+                            self.copies.keep(page, &message[result]);
+                        }
+                    }
+                    Effect::Level(_) | Effect::Subscribe(_) | Effect::Page(_) | Effect::Nothing => {}
                 }
             }
             Glance::Request { id, .. } => self.questions.asked(&message[id]),
@@ -250,6 +262,12 @@ impl Session {
                 again.push(Waiting { line, until: now + entry.patience, turn });
                 continue;
             }
+            if let Effect::Page(page) = &entry.effect
+                && let Some(result) = self.copies.get(page)
+            {
+                lines.extend_from_slice(&line_of(&answer::result(&id, result)));
+                continue;
+            }
             lines.extend_from_slice(&outcome_unknown(&id, entry.tool.as_deref(), entry.count));
         }
         self.waiting.put_first(again);
@@ -293,9 +311,43 @@ impl Session {
                     )
                 }
             };
-            lines.extend_from_slice(&methods::answers(&line, failure, &sentence));
+            lines.extend_from_slice(&self.answer_alone(&line, failure, &sentence));
         }
         lines
+    }
+
+    /// Answers a message without a daemon: what is known is told, and the rest is refused.
+    fn answer_alone(&mut self, text: &[u8], failure: Failure, sentence: &str) -> Vec<u8> {
+        let (id, method) = match glance::at(text, 0) {
+            Some(Glance::Request { id, method }) => (Id::from_json(&text[id]), &text[method]),
+            Some(Glance::Notification { method }) => {
+                if &text[method] == b"notifications/initialized" {
+                    self.memory.confirms(text);
+                }
+                return Vec::new();
+            }
+            Some(Glance::Response { .. }) | None => return Vec::new(),
+        };
+        let known = match Method::of(method) {
+            // There may be a daemon.
+            _ if failure == Failure::Overloaded => None,
+            Method::Opening => Some(self.memory.introduce(id.clone(), text, sentence)),
+            Method::List(list) => {
+                // Another list may be there later, and the client must hear of it.
+                self.memory.lists(list);
+                self.copies.get(&Page::of(method, text)).map(<[u8]>::to_vec)
+            }
+            Method::Harmless
+            | Method::Call
+            | Method::Level
+            | Method::Subscribe
+            | Method::Unsubscribe
+            | Method::Other => None,
+        };
+        match known {
+            Some(result) => line_of(&answer::result(&id, &result)),
+            None => methods::answers(text, failure, sentence),
+        }
     }
 
     /// When to call [`Session::expire`].

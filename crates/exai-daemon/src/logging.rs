@@ -18,10 +18,12 @@ struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut *LOG.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(file) => file.write(bytes),
-            None => Ok(bytes.len()),
+        if let Some(file) = &mut *LOG.lock().unwrap_or_else(PoisonError::into_inner) {
+            // What cannot be written is lost. An error would be told on stderr, which is this file as well, and what
+            // cannot be said there ends the process: a full disk must not end the daemon.
+            let _ = file.write_all(bytes);
         }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

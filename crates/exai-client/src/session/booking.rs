@@ -6,10 +6,11 @@ use std::time::Duration;
 use exai_proto::json;
 use exai_proto::{Id, answer};
 
+use super::copies::Page;
 use super::methods::Method;
 use super::under_way::{Effect, Entry, Fate, UnderWay};
 use super::waiting::Turn;
-use super::{Session, line_of, progress};
+use super::{OPENING_PATIENCE, Session, line_of, progress};
 use crate::glance::{self, Glance};
 
 /// What [`Session::register`] has done.
@@ -70,10 +71,12 @@ impl Session {
             Method::Opening => {
                 self.memory.opens(id.clone(), text);
                 entry.fate = Fate::Opening;
+                entry.patience = patience.min(OPENING_PATIENCE);
             }
             Method::List(list) => {
                 self.memory.lists(list);
                 entry.fate = again(&self.under_way);
+                entry.effect = Effect::Page(Page::of(method, text));
             }
             Method::Harmless => entry.fate = again(&self.under_way),
             Method::Call => {

@@ -5,10 +5,10 @@ use std::time::Instant;
 use exai_proto::Id;
 use exai_proto::answer::Failure;
 
-use super::methods::{self, starts_again};
+use super::methods::{Method, starts_again};
 use super::under_way::Fate;
 use super::waiting::{Turn, Waiting};
-use super::{PATIENCE, Phase, Session, Up, Why};
+use super::{OPENING_PATIENCE, PATIENCE, Phase, Session, Up, Why};
 use crate::glance::{self, Glance};
 
 impl Session {
@@ -46,7 +46,7 @@ impl Session {
             seen = true;
             let text = &line[part];
             if let Some((failure, sentence)) = self.keep_part(line, text, glance, wish, now) {
-                answers.extend_from_slice(&methods::answers(text, failure, &sentence));
+                answers.extend_from_slice(&self.answer_alone(text, failure, &sentence));
             }
         });
         // What is no message is the daemon's to answer.
@@ -64,6 +64,7 @@ impl Session {
         wish: bool,
         now: Instant,
     ) -> Option<(Failure, String)> {
+        let mut patience = PATIENCE;
         let waits = match glance {
             // Whoever asked is gone, or about to go.
             Glance::Response { id, .. } => {
@@ -71,7 +72,10 @@ impl Session {
                 false
             }
             Glance::Notification { method } => self.outlives_the_link(text, &line[method]),
-            Glance::Request { .. } => {
+            Glance::Request { method, .. } => {
+                if Method::of(&line[method]) == Method::Opening {
+                    patience = OPENING_PATIENCE;
+                }
                 match self.phase {
                     Phase::Down { why: Why::Stopped, .. } if wish => {
                         // From here on there is a new beginning.
@@ -93,7 +97,8 @@ impl Session {
             }
         };
         if waits && self.waiting.has_room(text.len()) {
-            self.waiting.push(Waiting { line: text.to_vec(), until: now + PATIENCE, turn: Turn::First });
+            let until = now + patience;
+            self.waiting.push(Waiting { line: text.to_vec(), until, turn: Turn::First });
         }
         None
     }

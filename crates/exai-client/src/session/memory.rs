@@ -7,10 +7,12 @@
 use std::collections::HashMap;
 
 use exai_proto::json::{self, Edit};
-use exai_proto::{Id, answer, limits};
+use exai_proto::{Id, answer, limits, version};
 
 use crate::glance::{self, Glance};
 
+/// The longest introduction of a server that is remembered.
+const INTRODUCTION_BYTES: usize = 1024 * 1024;
 /// The longest text of a log level.
 const LEVEL_BYTES: usize = 64;
 
@@ -41,6 +43,13 @@ struct Opening {
     announced: Vec<List>,
 }
 
+/// What the server last said of itself, to a client that speaks this revision of the protocol.
+#[derive(Debug)]
+struct Introduction {
+    version: Option<Vec<u8>>,
+    result: Vec<u8>,
+}
+
 /// A request of our own.
 #[derive(Debug)]
 enum Minted {
@@ -53,6 +62,7 @@ enum Minted {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     opening: Option<Opening>,
+    introduction: Option<Introduction>,
     level: Option<Box<[u8]>>,
     /// The JSON texts of their addresses.
     subscriptions: Vec<Box<[u8]>>,
@@ -92,6 +102,42 @@ impl Memory {
         };
         let lists = LISTS.iter().filter(|(_, name, _)| declared(name));
         opening.announced = lists.map(|(list, _, _)| *list).collect();
+        let result = glance::seek(answer, start, &["result"]).map(|at| answer[at].to_vec());
+        if let Some(result) = result.filter(|result| result.len() <= INTRODUCTION_BYTES) {
+            self.introduction = Some(Introduction { version: version_of(&opening.line), result });
+        }
+    }
+
+    /// The result of an opening that no daemon can answer, because of `trouble`: what was said the last time, or else what
+    /// every daemon says of itself. What its servers are and can do, the client hears when there is one.
+    pub(super) fn introduce(&mut self, id: Id, line: &[u8], trouble: &str) -> Vec<u8> {
+        let asked = version_of(line);
+        self.opens(id, line);
+        if let Some(opening) = &mut self.opening {
+            opening.answered = true;
+            opening.announced = LISTS.iter().map(|(list, _, _)| *list).collect();
+        }
+        if let Some(known) = self.introduction.as_ref().filter(|known| known.version == asked) {
+            return known.result.clone();
+        }
+        let asked = asked.as_deref().and_then(|text| serde_json::from_slice::<String>(text).ok());
+        let newest = version::NEWEST_LEGACY;
+        let result = serde_json::json!({
+            "protocolVersion": version::answered(asked.as_deref().unwrap_or(newest), newest),
+            "capabilities": {
+                "tools": {"listChanged": true},
+                "prompts": {"listChanged": true},
+                "resources": {"listChanged": true, "subscribe": true},
+                "logging": {},
+                "completions": {},
+            },
+            "serverInfo": {"name": "exai", "version": exai_os::build::version()},
+            "instructions": format!(
+                "{trouble}. Its tools, prompts and resources are announced as soon as it can be reached; `exai status` in a \
+                 terminal says what is wrong."
+            ),
+        });
+        result.to_string().into_bytes()
     }
 
     pub(super) fn lists(&mut self, list: List) {
@@ -189,6 +235,11 @@ impl Memory {
     pub(super) fn lost(&mut self) {
         self.minted.clear();
     }
+}
+
+/// The JSON text of the revision that an opening asks for.
+fn version_of(opening: &[u8]) -> Option<Vec<u8>> {
+    glance::seek(opening, 0, &["params", "protocolVersion"]).map(|at| opening[at].to_vec())
 }
 
 fn request(id: &[u8], method: &str, key: &str, value: &[u8]) -> Vec<u8> {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use exai_proto::{Id, limits};
 
+use super::copies::Page;
+
 /// How many bytes of requests that may be repeated are kept. What is beyond is not repeated.
 const MOST_BYTES: usize = limits::MESSAGE_BYTES;
 
@@ -21,12 +23,14 @@ pub(super) enum Fate {
     Opening,
 }
 
-/// What its success means for the conversation: the JSON text of a parameter.
+/// What its success means for the conversation; the boxes hold the JSON text of a parameter.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Nothing,
     Level(Box<[u8]>),
     Subscribe(Box<[u8]>),
+    /// Its result is a page of a list.
+    Page(Page),
 }
 
 /// One request.

@@ -136,3 +136,24 @@ fn after_stop_only_a_clients_next_call_brings_the_daemon_back() {
     assert_eq!(client.call("echo", &json!({"message": "again"})), "again");
     instance.ends(0, &["status"]);
 }
+
+#[test]
+fn after_a_stop_lists_are_answered_from_memory_and_only_a_call_starts_a_daemon() {
+    let instance = Instance::with_fixture(&[]);
+    let mut all = instance.shim(&[]);
+    all.initialize(&json!({}));
+    let mut one = instance.client("fix");
+    let lists = ["tools/list", "prompts/list", "resources/list", "resources/templates/list"];
+    let ask = |client: &mut crate::support::Client| {
+        lists.map(|list| client.ask(list, &json!({}))["result"].clone())
+    };
+    let known = [ask(&mut all), ask(&mut one)];
+    assert!(known.iter().flatten().all(Value::is_object), "{known:?}");
+    instance.ends(0, &["stop"]);
+    assert_eq!([ask(&mut all), ask(&mut one)], known);
+    let nothing = one.ask("ping", &json!({}));
+    assert_eq!(nothing["error"]["code"], -31001, "{nothing}");
+    instance.ends(3, &["status"]);
+    assert_eq!(one.call("echo", &json!({"message": "again"})), "again");
+    assert_eq!(instance.status()["state"], "running");
+}

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 use std::time::Instant;
 
 use exai_os::failpoint::VARIABLE;
-use exai_test::{eventually, program};
+use exai_test::program;
 use serde_json::json;
 
 use super::{SECOND, daemons, state};
@@ -49,6 +49,25 @@ fn a_full_disk_is_named() {
     let begun = Instant::now();
     fails_with(&script(&instance, &APART, fill), 1, &["No space left"]);
     assert!(begun.elapsed() < SECOND * 5, "{:?}", begun.elapsed());
+    assert!(daemons(&instance).is_empty());
+}
+
+#[test]
+fn a_disk_that_fills_up_ends_no_daemon_though_its_log_cannot_go_on() {
+    let instance = Instance::new("");
+    if !can_mount(&instance) {
+        return;
+    }
+    // More visits than what is left of the log's last page has lines for.
+    let visits = "mount -t tmpfs -o size=256k,mode=700 none \"$HOME_DIR\" \
+                  && printf '[daemon]\\nport = 0\\n' > \"$HOME_DIR/config.toml\" && \"$0\" start > /dev/null || exit 9
+                  head -c 1M /dev/zero > \"$HOME_DIR/filler\" 2>/dev/null
+                  for visit in $(seq 40); do \"$0\" call exai servers > /dev/null || exit 8; done
+                  \"$0\" status && \"$0\" stop";
+    let output = script(&instance, &APART, visits);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{:?} {said} {}", output.status, text(&output.stderr));
+    assert!(said.contains("running") && said.contains("stopped exai"), "{said}");
     assert!(daemons(&instance).is_empty());
 }
 
@@ -98,11 +117,14 @@ fn a_shim_whose_daemon_cannot_start_rests_and_says_why() {
     let mut shim = crate::support::Client::start(command);
     let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}});
     let begun = Instant::now();
+    // The session begins all the same: a client that is refused drops its server for good.
     let answer = shim.ask("initialize", &hello);
     let first = begun.elapsed();
-    assert_eq!(answer["error"]["code"], -31001, "{answer}");
-    let sentence = answer["error"]["message"].as_str().unwrap_or_default();
+    assert_eq!(answer["result"]["serverInfo"]["name"], "exai", "{answer}");
+    assert_eq!(answer["result"]["protocolVersion"], "2025-06-18");
+    let sentence = answer["result"]["instructions"].as_str().unwrap_or_default();
     assert!(sentence.contains("failpoint daemon.claimed"), "{sentence}");
+    shim.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
     let starts = || {
         let log = std::fs::read_to_string(instance.home().join("log/daemon.log")).unwrap_or_default();
         log.matches("failpoint daemon.claimed (").count()
@@ -110,7 +132,9 @@ fn a_shim_whose_daemon_cannot_start_rests_and_says_why() {
     // What must not happen has no event to wait for.
     while begun.elapsed() < SECOND * 6 {
         let asked = Instant::now();
-        assert_eq!(shim.ask("initialize", &hello)["error"]["code"], -31001);
+        let answer = shim.ask("tools/list", &json!({}));
+        assert_eq!(answer["error"]["code"], -31001, "nothing is pretended");
+        assert!(answer["error"]["message"].as_str().is_some_and(|text| text.contains("daemon.claimed")));
         assert!(asked.elapsed() < SECOND, "it answers at once: {:?}", asked.elapsed());
         std::thread::sleep(SECOND / 4);
     }
@@ -119,7 +143,9 @@ fn a_shim_whose_daemon_cannot_start_rests_and_says_why() {
     // A person's start is joined soon.
     instance.ends(0, &["start"]);
     let begun = Instant::now();
-    eventually("the shim serves", SECOND * 3, || shim.ask("initialize", &hello).get("result").is_some());
+    while shim.receive()["method"] != "notifications/tools/list_changed" {}
+    assert!(shim.ask("tools/list", &json!({}))["result"]["tools"].is_array());
+    assert!(begun.elapsed() < SECOND * 3, "{:?}", begun.elapsed());
     eprintln!(
         "a failing start: answered after {first:.2?}, 3 starts in 6 s; after `exai start` served in {:.2?}",
         begun.elapsed()

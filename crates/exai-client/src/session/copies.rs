@@ -1,0 +1,96 @@
+//! The last answer to each list: what a client is told while nobody may start a daemon for it, or nobody can.
+
+use std::collections::VecDeque;
+
+use crate::glance;
+
+/// How many pages of lists are kept, and how many bytes of them in all.
+const MOST: usize = 256;
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+
+/// One page of one list: what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Page {
+    method: Box<[u8]>,
+    /// The JSON text of its cursor; the first page has none.
+    cursor: Option<Box<[u8]>>,
+}
+
+impl Page {
+    /// What this request asks for.
+    pub(super) fn of(method: &[u8], request: &[u8]) -> Self {
+        let cursor = glance::seek(request, 0, &["params", "cursor"]).map(|at| &request[at]);
+        let cursor = cursor.filter(|cursor| *cursor != b"null").map(Box::from);
+        Page { method: method.into(), cursor }
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Copies {
+    /// The oldest first.
+    pages: VecDeque<(Page, Box<[u8]>)>,
+    bytes: usize,
+}
+
+impl Copies {
+    /// Keeps the JSON text of a result. A first page makes the others of its list those of an earlier list.
+    pub(super) fn keep(&mut self, page: Page, result: &[u8]) {
+        let outdated =
+            |known: &Page| *known == page || (page.cursor.is_none() && known.method == page.method);
+        self.pages.retain(|(known, _)| !outdated(known));
+        self.bytes = self.pages.iter().map(|(_, result)| result.len()).sum();
+        if result.len() > MOST_BYTES {
+            return;
+        }
+        while self.pages.len() >= MOST || self.bytes + result.len() > MOST_BYTES {
+            let Some((_, oldest)) = self.pages.pop_front() else { break };
+            self.bytes -= oldest.len();
+        }
+        self.bytes += result.len();
+        self.pages.push_back((page, result.into()));
+    }
+
+    /// The last result, byte for byte.
+    pub(super) fn get(&self, page: &Page) -> Option<&[u8]> {
+        self.pages.iter().find(|(known, _)| known == page).map(|(_, result)| &**result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(method: &str, cursor: &str) -> Page {
+        Page::of(method.as_bytes(), format!(r#"{{"params":{{"cursor":{cursor}}}}}"#).as_bytes())
+    }
+
+    #[test]
+    fn pages_of_an_earlier_list_are_not_mixed_with_those_of_a_later_one() {
+        let mut copies = Copies::default();
+        let (first, second) = (page("tools/list", "null"), page("tools/list", "\"2\""));
+        assert_eq!(first, Page::of(b"tools/list", b"{}"));
+        copies.keep(first.clone(), b"a");
+        copies.keep(second.clone(), b"b");
+        copies.keep(page("prompts/list", "null"), b"p");
+        assert_eq!((copies.get(&first), copies.get(&second)), (Some(&b"a"[..]), Some(&b"b"[..])));
+        copies.keep(first.clone(), b"c");
+        assert_eq!((copies.get(&first), copies.get(&second)), (Some(&b"c"[..]), None));
+        assert_eq!(copies.get(&page("prompts/list", "null")), Some(&b"p"[..]));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_the_oldest_goes() {
+        let mut copies = Copies::default();
+        for number in 0..2 * MOST {
+            copies.keep(page("x", &number.to_string()), b"1");
+        }
+        assert_eq!((copies.pages.len(), copies.bytes), (MOST, MOST));
+        copies.keep(page("large", "null"), &vec![b'x'; MOST_BYTES]);
+        assert_eq!((copies.pages.len(), copies.bytes), (1, MOST_BYTES));
+        copies.keep(page("too large", "null"), &vec![b'x'; MOST_BYTES + 1]);
+        assert_eq!((copies.pages.len(), copies.get(&page("too large", "null"))), (1, None));
+        copies.keep(page("large", "null"), &vec![b'x'; MOST_BYTES + 1]);
+        assert_eq!((copies.pages.len(), copies.bytes), (0, 0), "an outdated one is not told");
+    }
+}
