@@ -76,7 +76,8 @@ impl Router {
             return now.refuse(client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
         };
         let method = message.str_at(method);
-        let request = Request { client, message: &message, id, method, params, translated: false };
+        let request =
+            Request { client, message: &message, id, method, params, translated: false, tried: &[] };
         if let Some(kind) = Kind::of_method(request.method) {
             return self.aggregate_list(client, request.id(), kind, now);
         }
@@ -145,13 +146,6 @@ impl Router {
         names::split(aggregated).and_then(|(server, _)| self.server(server))
     }
 
-    /// Whose resource it is: the first server, in the order of the configuration, that lists it; else the
-    /// first that has a template for it.
-    fn with_resource(&self, uri: &str) -> Option<&Server> {
-        let listed = self.servers.iter().find(|server| server.catalogue.lists_resource(uri));
-        listed.or_else(|| self.servers.iter().find(|server| server.catalogue.templates_resource(uri)))
-    }
-
     /// The owner of a resource, if it is known; the client is told if there is none.
     fn owner_of_uri(
         &mut self,
@@ -163,8 +157,8 @@ impl Router {
             now.refuse(request.client, &request.id(), -32602, "a uri is needed");
             return None;
         };
-        if let Some(server) = self.with_resource(&uri) {
-            return Some(Found::At(server.policy.name.clone()));
+        if let Some(server) = self.owner_of_resource(request.client, &uri) {
+            return Some(Found::At(server));
         }
         let kinds = [Kind::Resources, Kind::Templates];
         let usable = |server: &&Server| server.health.held_back(now.time).is_none();
@@ -175,6 +169,9 @@ impl Router {
             .any(|server| kinds.iter().any(|kind| server.catalogue.list(*kind).is_none()));
         if unknown {
             return Some(Found::AfterListing(kinds.to_vec()));
+        }
+        if let Some(server) = self.only_server_with_resources() {
+            return Some(Found::At(server));
         }
         now.refuse(request.client, &request.id(), -32002, &format!("Resource not found: {uri}"));
         None
@@ -231,7 +228,7 @@ impl Router {
         find().into_iter().collect()
     }
 
-    fn aggregates(&self, client: ClientId) -> bool {
+    pub(crate) fn aggregates(&self, client: ClientId) -> bool {
         self.clients.get(&client).is_some_and(|client| client.endpoint == Endpoint::All)
     }
 
@@ -532,11 +529,14 @@ impl Router {
             "completion/complete" => params.reference_uri,
             _ => params.uri,
         };
-        let owner = match Params::text(&message, place.as_ref()) {
-            Some(uri) => self.with_resource(&uri),
-            None => self.with_name(&Params::text(&message, params.name.as_ref()).unwrap_or_default()),
+        let by_name = || {
+            let name = Params::text(&message, params.name.as_ref()).unwrap_or_default();
+            self.with_name(&name).map(|server| server.policy.name.clone())
         };
-        match owner.map(|server| server.policy.name.clone()) {
+        let by_uri =
+            |uri: String| self.owner_of_resource(client, &uri).or_else(|| self.only_server_with_resources());
+        let owner = Params::text(&message, place.as_ref()).map_or_else(by_name, by_uri);
+        match owner {
             Some(server) => self.to_instance_of(client, &server, message, now),
             None => now.refuse(
                 client,

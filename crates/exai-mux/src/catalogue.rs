@@ -8,6 +8,7 @@ use bytes::Bytes;
 use exai_proto::json;
 
 use crate::event::ClientId;
+use crate::resources::Resources;
 
 /// The four lists of MCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +61,7 @@ impl Kind {
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
     lists: [Option<Vec<Bytes>>; 4],
+    pub(crate) resources: Resources,
     pub(crate) instructions: Option<String>,
     /// Clients that were answered without this server's list, or with an old one, because it was not there
     /// in time.
@@ -73,8 +75,13 @@ impl Catalogue {
 
     /// Takes a list. Returns whether it is another than was known.
     pub(crate) fn learn(&mut self, kind: Kind, items: Vec<Bytes>) -> bool {
-        let known = self.lists[kind as usize].replace(items);
-        known != self.lists[kind as usize]
+        let known = &mut self.lists[kind as usize];
+        let is_news = known.as_ref() != Some(&items);
+        if is_news {
+            self.resources.learn(kind, &items);
+            *known = Some(items);
+        }
+        is_news
     }
 
     /// The tool or prompt that an aggregated name stands for, where the name had to be cut.
@@ -83,23 +90,6 @@ impl Catalogue {
         names
             .filter_map(|item| member(item, "name"))
             .find(|name| crate::names::aggregated(server, name) == aggregated)
-    }
-
-    /// Whether this server lists the resource.
-    pub(crate) fn lists_resource(&self, uri: &str) -> bool {
-        self.list(Kind::Resources)
-            .is_some_and(|items| items.iter().any(|item| member(item, "uri").as_deref() == Some(uri)))
-    }
-
-    /// Whether one of the server's templates could stand for the resource: the text before its first
-    /// variable must match, and it must say something.
-    pub(crate) fn templates_resource(&self, uri: &str) -> bool {
-        self.list(Kind::Templates).is_some_and(|items| {
-            items.iter().filter_map(|item| member(item, "uriTemplate")).any(|template| {
-                let fixed = template.split('{').next().unwrap_or_default();
-                !fixed.is_empty() && uri.starts_with(fixed) || template == uri
-            })
-        })
     }
 }
 

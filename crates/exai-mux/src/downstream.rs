@@ -27,6 +27,8 @@ pub(crate) struct Request<'a> {
     pub(crate) params: Params,
     /// Its names are the server's own.
     pub(crate) translated: bool,
+    /// The servers that did not have what it is to read.
+    pub(crate) tried: &'a [Arc<str>],
 }
 
 impl Request<'_> {
@@ -177,7 +179,7 @@ impl Router {
         message: Message,
         now: &mut Now<'_>,
     ) {
-        self.send_held(server, Held { client, message, translated: false }, now);
+        self.send_held(server, Held::new(client, message), now);
     }
 
     pub(crate) fn send_held(&mut self, server: &str, held: Held, now: &mut Now<'_>) {
@@ -247,13 +249,14 @@ impl Router {
 
     /// Sends a request to a ready instance, under a minted number.
     fn send_on(&mut self, held: &Held, instance_id: InstanceId, now: &mut Now<'_>) {
-        let Held { client, message, translated } = held;
+        let Held { client, message, translated, tried } = held;
         let (client, translated) = (*client, *translated);
         let Shape::Request { id, method, params } = message.kind() else { return };
         let Some(params) = Params::of(message, params.as_ref()) else {
             return now.refuse(client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
         };
-        let request = Request { client, message, id, method: message.str_at(method), params, translated };
+        let method = message.str_at(method);
+        let request = Request { client, message, id, method, params, translated, tried };
         let (wish, edits) = match self.prepare(&request, instance_id, now) {
             Prepared::Send(wish, edits) => (wish, edits),
             Prepared::Answered => return,
@@ -285,6 +288,7 @@ impl Router {
                 Some(edit) => Prepared::Send(Wish::Nothing, vec![edit]),
                 None => Prepared::plain(),
             },
+            "resources/read" => Prepared::Send(self.reading(request, instance), Vec::new()),
             "completion/complete" => Prepared::Send(Wish::Nothing, self.own_reference(request, instance)),
             "logging/setLevel" => {
                 let level = Params::text(message, params.level.as_ref()).and_then(|name| Level::parse(&name));
@@ -402,7 +406,7 @@ impl Router {
         let Some(client) = self.clients.get_mut(&client_id) else { return };
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         match wish {
-            Wish::Nothing | Wish::Call { .. } | Wish::List { .. } => {}
+            Wish::Nothing | Wish::Call { .. } | Wish::List { .. } | Wish::Read(_) => {}
             Wish::SetLevel(level) => {
                 client.level = Some(level);
                 let all = instance.clients.iter().filter_map(|client| self.clients.get(client)?.level);

@@ -260,12 +260,13 @@ impl Router {
         let server = instance.server.clone();
         match instance.take(number).map(|request| request.owner) {
             Some(Owner::Client { client, id, cancelled: true, .. }) => now.dropped(client, id),
-            Some(Owner::Client { client, id, token, .. }) => {
+            Some(Owner::Client { client, id, token, wish, .. }) => {
                 if let Unsent::Ending(bytes) = why
                     && let Some(message) = as_it_came(bytes, &id, token.as_ref())
                 {
                     instance.lanes.close();
-                    return instance.lanes.wait(Held { client, message, translated: true }, now.time);
+                    let tried = if let Wish::Read(read) = wish { read.tried } else { Vec::new() };
+                    return instance.lanes.wait(Held { client, message, translated: true, tried }, now.time);
                 }
                 self.count_in_flight(client, -1);
                 let what = "the server does not read what waits for it";
@@ -326,9 +327,12 @@ pub(crate) enum Left {
 fn tool_of(wish: &Wish) -> Option<&str> {
     match wish {
         Wish::Call { tool } => Some(tool),
-        Wish::Nothing | Wish::List { .. } | Wish::SetLevel(_) | Wish::Subscribe(_) | Wish::Unsubscribe(_) => {
-            None
-        }
+        Wish::Nothing
+        | Wish::List { .. }
+        | Wish::Read(_)
+        | Wish::SetLevel(_)
+        | Wish::Subscribe(_)
+        | Wish::Unsubscribe(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use exai_proto::Id;
+use exai_proto::{Id, Message};
 
 use crate::catalogue::Kind;
 use crate::event::ClientId;
@@ -13,6 +13,7 @@ use crate::health::Run;
 use crate::lanes::{Held, Lanes};
 use crate::level::Level;
 use crate::policy::{Policy, ShareKey};
+use crate::resources;
 
 /// How many messages may wait for an instance to become ready, and how many bytes of them.
 pub(crate) const MOST_WAITING: usize = 1024;
@@ -179,7 +180,7 @@ pub(crate) enum Owner {
 }
 
 /// What else must happen when a client's request succeeds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Wish {
     Nothing,
     Call {
@@ -190,9 +191,20 @@ pub(crate) enum Wish {
         kind: Kind,
         first: bool,
     },
+    /// A resource that may be another server's.
+    Read(Box<Read>),
     SetLevel(Level),
     Subscribe(String),
     Unsubscribe(String),
+}
+
+/// What is needed to read a resource elsewhere, where the server that was asked does not have it.
+#[derive(Debug, Clone)]
+pub(crate) struct Read {
+    pub(crate) uri: String,
+    pub(crate) message: Message,
+    /// The servers that did not have it.
+    pub(crate) tried: Vec<Arc<str>>,
 }
 
 /// What the router asked for.
@@ -288,6 +300,22 @@ impl Instance {
         self.in_flight.values().any(
             |request| matches!(&request.owner, Owner::Router(Errand::List { kind: other, .. }) if *other == kind),
         )
+    }
+
+    /// Who has subscribed to a resource, or to one that it is a part of.
+    pub(crate) fn listeners(&self, uri: &str) -> Vec<ClientId> {
+        if self.subscribers.is_empty() {
+            return Vec::new();
+        }
+        let mut found: Vec<ClientId> = Vec::new();
+        for clients in resources::with_parents(uri).filter_map(|uri| self.subscribers.get(uri)) {
+            let new: Vec<ClientId> = match &found[..] {
+                [] => clients.clone(),
+                _ => clients.iter().filter(|client| !found.contains(client)).copied().collect(),
+            };
+            found.extend(new);
+        }
+        found
     }
 
     pub(crate) fn label(&self) -> String {

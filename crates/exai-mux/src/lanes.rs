@@ -5,6 +5,7 @@
 //! has sent it, and clients take turns: one that floods a server costs the others no more than their share.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exai_proto::{Id, Kind as Shape, Message};
@@ -27,9 +28,16 @@ pub(crate) struct Held {
     pub(crate) message: Message,
     /// Its names are the server's own already: it was on its way before.
     pub(crate) translated: bool,
+    /// The servers that did not have the resource which it is to read.
+    pub(crate) tried: Vec<Arc<str>>,
 }
 
 impl Held {
+    /// A request as its client has sent it.
+    pub(crate) fn new(client: ClientId, message: Message) -> Self {
+        Held { client, message, translated: false, tried: Vec::new() }
+    }
+
     /// The request's id.
     pub(crate) fn id(&self) -> Option<Id> {
         match self.message.kind() {
@@ -207,7 +215,7 @@ mod tests {
     fn held(client: u64, id: u32) -> Held {
         let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"x"}}"#);
         let message = Message::parse(text.into()).expect("a message");
-        Held { client: ClientId(client), message, translated: false }
+        Held::new(ClientId(client), message)
     }
 
     fn next(lanes: &mut Lanes) -> Option<(u64, String)> {

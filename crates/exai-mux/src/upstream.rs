@@ -59,8 +59,15 @@ impl Router {
                 instance.served = true;
                 self.note_silence(instance_id, now);
                 self.request_ended(client, cancelled);
+                if let (Outcome::Error(error), Wish::Read(read), false) = (outcome, &wish, cancelled)
+                    && self.read_elsewhere(client, instance_id, read, (message, error), now)
+                {
+                    self.end_retired(instance_id, now);
+                    return self.send_next(instance_id, now);
+                }
                 let mut edits = vec![Edit { at: id.clone(), with: own.as_json().to_vec() }];
                 if let Outcome::Result(result) = outcome {
+                    self.note_handed_out(client, instance_id, &wish, (message, result), now);
                     if let Wish::List { kind, first } = wish {
                         if kind == Kind::Tools && self.filters_tools(instance_id) {
                             edits.extend(self.without_blocked_tools(instance_id, message, result));
@@ -183,10 +190,18 @@ impl Router {
                 }
             }
             "notifications/resources/updated" => {
-                let uri = Params::text(message, params.uri.as_ref());
+                let Some(uri) = Params::text(message, params.uri.as_ref()) else { return };
                 let Some(instance) = self.instances.get(&instance_id) else { return };
-                for client in uri.and_then(|uri| instance.subscribers.get(&uri)).into_iter().flatten() {
-                    now.to_client(*client, message.bytes().clone(), About::Session);
+                let (server, listeners) = (instance.server.clone(), instance.listeners(&uri));
+                if listeners.is_empty() {
+                    return;
+                }
+                for client in listeners {
+                    now.to_client(client, message.bytes().clone(), About::Session);
+                }
+                // A part of what was subscribed to need be in no list.
+                if let Some(server) = self.server_mut(&server) {
+                    server.catalogue.resources.hand_out(&uri, now.time);
                 }
             }
             _ => match KINDS.into_iter().find(|kind| kind.changed() == method) {

@@ -17,6 +17,7 @@ mod one_server;
 mod races;
 mod random;
 mod repeat;
+mod resources;
 mod retire;
 mod sharing;
 mod traits;
