@@ -89,6 +89,7 @@ pub(crate) fn limits() -> BTreeMap<String, u64> {
         ("client_slow_s", sink::PATIENCE.as_secs()),
         ("client_queue_logs", crate::coalesce::MOST_LOGS as u64),
         ("server_queue_bytes", hosting::SERVER_BYTES as u64),
+        ("server_queue_messages", hosting::SERVER_MESSAGES as u64),
         ("connections_per_url", upstream_http::MOST_CONNECTIONS as u64),
         ("sockets", door::MOST_CONNECTIONS as u64),
         ("tcp_connections", door::MOST_CONNECTIONS as u64),

@@ -14,6 +14,7 @@ use exai_mux::{Down, InstanceId, See};
 use exai_os::account::set_variable;
 use exai_os::process::Identity;
 use exai_os::tree::{Guard, Launch};
+use exai_supervisor::outbox::Bound;
 use exai_supervisor::record::{self, Recorded, TreeRecord};
 use exai_supervisor::{Job, JobEvent, Spec, Speech};
 use tokio::sync::mpsc;
@@ -29,6 +30,10 @@ use crate::watch::Watch;
 
 /// How many bytes may wait for one server: two of the largest messages.
 pub(crate) const SERVER_BYTES: usize = 2 * exai_proto::limits::MESSAGE_BYTES;
+/// How many messages may. A server that asks without end, and does not read the answers, costs no more.
+pub(crate) const SERVER_MESSAGES: usize = 65_536;
+/// Both.
+pub(crate) const SERVER_QUEUE: Bound = Bound { relaxed: 0, limit: SERVER_BYTES, messages: SERVER_MESSAGES };
 
 /// The longest time anything is given: larger numbers mean "never", and must not overflow a clock.
 const FOREVER: Duration = Duration::from_hours(24 * 365);
@@ -198,7 +203,7 @@ impl Place {
             speech: if reached.is_some() { Speech::Elsewhere } else { Speech::Stdio },
             log: self.home.server_log(&self.server),
             line_limit: exai_proto::limits::MESSAGE_BYTES,
-            queue_limit: SERVER_BYTES,
+            queue_limit: SERVER_QUEUE,
         };
         Ok((spec, reached))
     }

@@ -18,7 +18,7 @@ use crate::session::Session;
 pub(crate) const MANY: usize = 4 * 1024 * 1024;
 /// How many bytes may wait for one client. A plain limit would have to be larger than the largest message, or a
 /// little that waits would cut a healthy client when a large answer comes.
-pub(crate) const CLIENT_BYTES: Bound = Bound { relaxed: MANY, limit: 24 * 1024 * 1024 };
+pub(crate) const CLIENT_BYTES: Bound = Bound { relaxed: MANY, limit: 24 * 1024 * 1024, messages: usize::MAX };
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// An HTTP session without a stream that has not been used for this long is ended.
 pub(crate) const IDLE: Duration = Duration::from_mins(30);

@@ -30,13 +30,14 @@ use exai_config::Secret;
 use exai_mux::InstanceId;
 use exai_os::clock;
 use exai_supervisor::Line;
-use exai_supervisor::outbox::{Drain, Outbox, Unsent, outbox};
+use exai_supervisor::outbox::{Bound, Drain, Outbox, Unsent, outbox};
 use hyper::header::HeaderMap;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::hub::HubHandle;
+use crate::turns::Turn;
 use crate::watch::Watch;
 use lookout::{Listens, Lookout};
 use place::Place;
@@ -59,8 +60,8 @@ const GOODBYE: Duration = Duration::from_millis(500);
 pub(crate) enum Event {
     /// One of its own processes listens: it can be spoken to.
     Up,
-    /// It said something.
-    Said(Line),
+    /// It said something. More is taken from it once its turn was dropped.
+    Said(Line, Turn),
     /// It is of no use any more; the reason reads after "the server". No other event follows.
     Failed(String),
     /// After [`Upstream::close`]: the session has ended. No other event follows.
@@ -123,7 +124,7 @@ impl Reached {
         (server, instance): (Arc<str>, InstanceId),
         watch: Watch,
         hub: HubHandle,
-        limit: usize,
+        limit: Bound,
         tasks: &TaskTracker,
     ) -> Upstream {
         watch.listens(instance, self.addr());

@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use exai_os::process::Identity;
 use exai_os::tree::{self as contained, Launch, Roster};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::lines::Line;
-use crate::outbox::{Outbox, Unsent, outbox};
+use crate::outbox::{Bound, Outbox, Unsent, outbox};
 use crate::tail::Tail;
 use crate::task;
 use crate::tree::Pipes;
@@ -31,8 +31,8 @@ pub struct Spec {
     pub speech: Speech,
     /// The longest line it may write to stdout, in bytes.
     pub line_limit: usize,
-    /// How many bytes may wait to be written to its stdin.
-    pub queue_limit: usize,
+    /// How much may wait to be written to its stdin.
+    pub queue_limit: Bound,
 }
 
 /// What the stdio of a job is for.
@@ -48,10 +48,33 @@ pub enum Speech {
 /// What happens to a job.
 #[derive(Debug)]
 pub enum JobEvent {
-    /// It wrote these lines to stdout.
-    Lines(Vec<Line>),
+    /// It wrote these lines to stdout. It is read on once its turn was dropped.
+    Lines(Vec<Line>, Turn),
     /// It is gone; no other event follows.
     Ended(Ended),
+}
+
+/// How many batches of lines of one job may wait to be heard: one is heard while the next is read. What waits is
+/// bounded by that, however fast a server talks.
+const TURNS: usize = 2;
+
+/// The right to have one batch of lines wait. Dropped when the batch was heard.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "its end is what matters")] OwnedSemaphorePermit);
+
+/// The turns of a job.
+#[derive(Debug)]
+pub(crate) struct Turns(Arc<Semaphore>);
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Turns(Arc::new(Semaphore::new(TURNS)))
+    }
+
+    /// Waits for a turn; `None` never comes: nobody closes the semaphore.
+    pub(crate) async fn next(&self) -> Option<Turn> {
+        self.0.clone().acquire_owned().await.ok().map(Turn)
+    }
 }
 
 /// How a job ended.

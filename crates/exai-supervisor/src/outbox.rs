@@ -26,7 +26,7 @@ pub struct Drain {
 /// Why a message was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unsent {
-    /// The queue holds as many bytes as it may.
+    /// The queue holds as much as it may.
     #[error("{queued} bytes wait to be written already")]
     Full {
         /// How many wait.
@@ -45,6 +45,8 @@ pub struct Bound {
     pub relaxed: usize,
     /// Beyond that, all messages together may have this many bytes.
     pub limit: usize,
+    /// So many messages may wait, whatever their size: a small one takes several times its length in memory.
+    pub messages: usize,
 }
 
 impl Bound {
@@ -58,7 +60,7 @@ impl From<usize> for Bound {
     /// At most so many bytes. One message is always taken, so that a limit smaller than the longest message blocks
     /// nothing.
     fn from(limit: usize) -> Self {
-        Bound { relaxed: 0, limit }
+        Bound { relaxed: 0, limit, messages: usize::MAX }
     }
 }
 
@@ -176,7 +178,9 @@ impl Outbox {
         if state.closed {
             return Err(Unsent::Closed);
         }
-        if !self.shared.bound.admits(state.bytes, message.len()) {
+        let waiting = state.queue.len() - state.gaps;
+        let bound = self.shared.bound;
+        if waiting >= bound.messages || !bound.admits(state.bytes, message.len()) {
             return Err(Unsent::Full { queued: state.bytes });
         }
         state.close_gaps();
@@ -280,7 +284,7 @@ mod tests {
 
     #[test]
     fn little_that_waits_admits_a_message_of_any_size_and_much_only_what_fits() {
-        let bound = Bound { relaxed: 4, limit: 24 };
+        let bound = Bound { relaxed: 4, ..Bound::from(24) };
         for (waiting, message, admitted) in
             [(0, 32, true), (4, 32, true), (5, 19, true), (5, 20, false), (24, 0, true), (36, 1, false)]
         {
@@ -288,6 +292,20 @@ mod tests {
         }
         let plain = Bound::from(10);
         assert!(plain.admits(0, 11) && plain.admits(1, 9) && !plain.admits(1, 10));
+    }
+
+    #[tokio::test]
+    async fn messages_are_counted_as_well_as_their_bytes() {
+        let (outbox, mut drain) = outbox(Bound { messages: 2, ..Bound::from(100) });
+        let push = |text: &'static str| outbox.push(Bytes::from_static(text.as_bytes()));
+        push("a").unwrap();
+        outbox.push_latest(b"n", Bytes::from_static(b"b")).unwrap();
+        assert_eq!(push("c"), Err(Unsent::Full { queued: 2 }));
+        let mut batch = Vec::new();
+        assert!(drain.take(&mut batch).await);
+        push("d").unwrap();
+        push("e").unwrap();
+        assert!(push("f").is_err());
     }
 
     #[tokio::test]

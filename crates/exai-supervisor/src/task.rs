@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::job::{Ended, GRACE, JobEvent, Seen, Speech};
+use crate::job::{Ended, GRACE, JobEvent, Seen, Speech, Turns};
 use crate::lines::{Line, Lines};
 use crate::log::Log;
 use crate::outbox::{Drain, Outbox};
@@ -78,6 +78,7 @@ pub(crate) async fn read<T: Copy>(
     heard: Arc<AtomicU64>,
 ) {
     let mut lines = Lines::new(line_limit);
+    let turns = Turns::new();
     loop {
         match stdout.read_buf(lines.room(CHUNK)).await {
             Ok(0) | Err(_) => return,
@@ -86,7 +87,11 @@ pub(crate) async fn read<T: Copy>(
         let mut found = Vec::new();
         lines.take(&mut found);
         heard.fetch_add(found.len() as u64, Ordering::Relaxed);
-        if !found.is_empty() && events.send((tag, JobEvent::Lines(found))).await.is_err() {
+        if found.is_empty() {
+            continue;
+        }
+        let Some(turn) = turns.next().await else { return };
+        if events.send((tag, JobEvent::Lines(found, turn))).await.is_err() {
             return;
         }
     }

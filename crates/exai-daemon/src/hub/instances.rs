@@ -13,7 +13,7 @@ use exai_supervisor::{JobEvent, Line};
 
 use super::{Body, HURRY, Hosted, Hub, HubEvent};
 use crate::builtin;
-use crate::hosting::{SERVER_BYTES, Started};
+use crate::hosting::{SERVER_QUEUE, Started};
 use crate::running::Running;
 use crate::upstream_http;
 
@@ -122,7 +122,7 @@ impl Hub {
         let Some(Hosted { body, server, .. }) = self.hosted.get_mut(&instance) else { return };
         match (event, body) {
             (upstream_http::Event::Up, Body::Running(_)) => self.route(Event::Up { instance }),
-            (upstream_http::Event::Said(line), Body::Running(_)) => self.line(instance, line),
+            (upstream_http::Event::Said(line, _turn), Body::Running(_)) => self.line(instance, line),
             (upstream_http::Event::Failed(reason), Body::Running(running)) => {
                 tracing::warn!(%server, reason, "failed");
                 *self.restarts.entry(server.clone()).or_default() += 1;
@@ -158,7 +158,7 @@ impl Hub {
                 let http = reached.map(|reached| {
                     let whose = (hosted.server.clone(), instance);
                     let (watch, hub) = (self.host.watch.clone(), self.handle.clone());
-                    reached.start(whose, watch, hub, SERVER_BYTES, &self.host.tasks)
+                    reached.start(whose, watch, hub, SERVER_QUEUE, &self.host.tasks)
                 });
                 Running::new(job, http)
             }
@@ -204,7 +204,7 @@ impl Hub {
 
     pub(super) fn job(&mut self, instance: InstanceId, event: JobEvent) {
         match event {
-            JobEvent::Lines(lines) => {
+            JobEvent::Lines(lines, _turn) => {
                 for line in lines {
                     self.line(instance, line);
                 }

@@ -12,6 +12,9 @@ pub(super) enum Event {
 /// How much of a message that is too long is kept: enough to find its id.
 const START: usize = 64 * 1024;
 
+/// The longest id of an event that is kept: it is sent back in a header.
+const ID: usize = 4096;
+
 /// The stream so far.
 #[derive(Debug)]
 pub(super) struct Events {
@@ -89,7 +92,7 @@ impl Events {
         match name {
             b"data" => self.data(value),
             b"event" => self.foreign = !value.is_empty() && value != b"message",
-            b"id" if !value.contains(&0) => {
+            b"id" if !value.contains(&0) && value.len() <= ID => {
                 self.last_id = String::from_utf8(value.to_vec()).ok().filter(|id| !id.is_empty());
             }
             b"retry" => {
@@ -102,15 +105,15 @@ impl Events {
     }
 
     fn data(&mut self, value: &[u8]) {
-        if self.data.len() + value.len() > self.limit {
+        // A line break in JSON is space, and a message that is passed on may have none.
+        let space = if self.data.is_empty() { &b""[..] } else { b" " };
+        if self.data.len() + space.len() + value.len() > self.limit {
             self.too_long = true;
         }
-        let keep = if self.too_long { START.saturating_sub(self.data.len()) } else { usize::MAX };
-        if !self.data.is_empty() {
-            // A line break in JSON is space, and a message that is passed on may have none.
-            self.data.push(b' ');
+        for part in [space, value] {
+            let keep = if self.too_long { START.saturating_sub(self.data.len()) } else { part.len() };
+            self.data.extend_from_slice(&part[..part.len().min(keep)]);
         }
-        self.data.extend_from_slice(&value[..value.len().min(keep)]);
     }
 
     fn end_of_event(&mut self, found: &mut Vec<Event>) {
@@ -132,6 +135,8 @@ impl Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MANY: usize = 1 << 20;
 
     fn all(text: &str, step: usize) -> (Vec<Event>, Events) {
         let mut events = Events::new(100);
@@ -173,5 +178,22 @@ mod tests {
         let many = format!("{}\ndata: {{}}\n\n", "data: 0123456789\n".repeat(20));
         let (found, _) = all(&many, 5);
         assert!(matches!(&found[..], [Event::TooLong(_), Event::Message(_)]), "{found:?}");
+    }
+    #[test]
+    fn lines_that_carry_nothing_and_ids_without_end_take_no_room() {
+        let mut events = Events::new(100);
+        let mut found = Vec::new();
+        events.take(b"data: {}\n", &mut found);
+        for _ in 0..START {
+            events.take(b"data:\ndata:\n", &mut found);
+        }
+        assert!(events.data.len() <= START, "{}", events.data.len());
+        events.take(b"\ndata: {}\n\n", &mut found);
+        assert!(matches!(&found[..], [Event::TooLong(_), Event::Message(_)]), "{}", found.len());
+        events.take(format!("id: {}\n", "7".repeat(60)).as_bytes(), &mut found);
+        assert_eq!(events.last_id.as_deref().map(str::len), Some(60));
+        let mut events = Events::new(MANY);
+        events.take(format!("id: {}\n", "7".repeat(ID + 1)).as_bytes(), &mut found);
+        assert_eq!(events.last_id, None);
     }
 }

@@ -13,8 +13,8 @@ use tokio::time::{sleep, timeout};
 
 use super::events::{self, Events};
 use super::lookout::Listens;
-use super::session::{Session, answers, complaint};
-use super::wire::{Answer, Failed, gone, taken};
+use super::session::{Session, answers, complaint, keeps_method};
+use super::wire::{Answer, BrokenOff, Failed, gone, taken};
 
 /// How much of an error's text is looked at, in bytes; and how much is shown, in characters.
 pub(super) const ERROR: usize = 64 * 1024;
@@ -26,33 +26,39 @@ const MOMENT: Duration = Duration::from_millis(300);
 /// How long to wait before asking for the rest of a stream: unless the server says so, and at most.
 const RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// Whatever the server says: not sooner than this at first, twice that when nothing new came, and so on up to that.
+const SHORTEST_RETRY: Duration = Duration::from_millis(50);
+const MOST_EAGER: Duration = Duration::from_secs(5);
 /// How often in a row the rest of a stream is asked for when nothing new comes.
 const TRIES: u32 = 5;
 
 /// Sends a request and passes on what the server says to it. There is always an answer, or the instance ends.
 pub(super) async fn request(session: Arc<Session>, number: u64, message: Bytes) {
-    let outcome = match session.post(message).await {
-        Ok(answer) => read(&session, number, answer).await,
-        Err(failed) => Err(failed),
-    };
-    let Err(failed) = outcome else { return };
-    match failed {
-        Failed::Forsaken(reason) => {
+    match session.post(message).await {
+        Ok(answer) => {
+            if let Err(BrokenOff(reason)) = read(&session, number, answer).await {
+                broken_off(&session, number, &reason).await;
+            }
+        }
+        Err(Failed::Lost(reason)) => broken_off(&session, number, &reason).await,
+        Err(Failed::Forsaken(reason)) => {
             session.fail(number, Failure::ServerUnavailable, &reason).await;
             session.give_up(reason);
         }
-        Failed::Unsent(reason) => {
+        Err(Failed::Unsent(reason)) => {
             session.fail(number, Failure::ServerUnavailable, &reason).await;
             check(&session).await;
         }
-        Failed::Lost(reason) => {
-            // When the server has crashed, that is the better answer, and it comes from the router.
-            sleep(MOMENT).await;
-            if check(&session).await {
-                let text = format!("broke off before it answered ({reason})");
-                session.fail(number, Failure::OutcomeUnknown, &text).await;
-            }
-        }
+    }
+}
+
+/// The server may have carried the request out, and nobody will hear what came of it.
+async fn broken_off(session: &Session, number: u64, reason: &str) {
+    // When the server has crashed, that is the better answer, and it comes from the router.
+    sleep(MOMENT).await;
+    if check(session).await {
+        let text = format!("broke off before it answered ({reason}); the request may have been carried out");
+        session.fail(number, Failure::OutcomeUnknown, &text).await;
     }
 }
 
@@ -66,12 +72,17 @@ pub(super) async fn check(session: &Session) -> bool {
     false
 }
 
-async fn read(session: &Session, number: u64, mut answer: Answer) -> Result<(), Failed> {
+async fn read(session: &Session, number: u64, mut answer: Answer) -> Result<(), BrokenOff> {
     let status = answer.head.status();
     if status == StatusCode::NOT_FOUND && session.has_id() {
         let text = "has ended its session; a new one is begun";
         session.fail(number, Failure::ServerUnavailable, text).await;
         session.give_up("has ended its session".to_owned());
+        return Ok(());
+    }
+    if status.is_redirection() {
+        let text = "redirects to another place, where nothing is sent; correct its `url`";
+        session.fail(number, refusal(status), text).await;
         return Ok(());
     }
     if status.is_success() && is(&answer, "text/event-stream") {
@@ -89,15 +100,23 @@ async fn read(session: &Session, number: u64, mut answer: Answer) -> Result<(), 
         session.say(Line::Whole(body)).await;
     } else {
         let text = format!("answered HTTP {status}{}", explanation(&body));
-        // What was refused was not carried out. Of what failed nobody knows.
-        let failure =
-            if status.is_client_error() { Failure::ServerUnavailable } else { Failure::OutcomeUnknown };
-        session.fail(number, failure, &text).await;
+        session.fail(number, refusal(status), &text).await;
     }
     if !too_long {
         answer.done();
     }
     Ok(())
+}
+
+/// What an answer with this status says of a request: refused before anybody looked into it, or nobody knows.
+fn refusal(status: StatusCode) -> Failure {
+    match status.as_u16() {
+        400 | 401 | 403..=407 | 411 | 413..=415 | 417 | 421 | 426 | 428 | 429 | 431 => {
+            Failure::ServerUnavailable
+        }
+        _ if keeps_method(status) => Failure::ServerUnavailable,
+        _ => Failure::OutcomeUnknown,
+    }
 }
 
 /// What the server says about an error, if that is short enough to be shown.
@@ -114,9 +133,9 @@ pub(super) fn is(answer: &Answer, media: &str) -> bool {
 
 /// Reads the stream of a request until it is answered. When it breaks off and its events were numbered, the
 /// rest is asked for.
-async fn stream(session: &Session, number: u64, mut answer: Answer) -> Result<(), Failed> {
+async fn stream(session: &Session, number: u64, mut answer: Answer) -> Result<(), BrokenOff> {
     let mut events = Events::new(MESSAGE_BYTES);
-    let mut tries = 0;
+    let mut pauses = Pauses::default();
     loop {
         let mut found = Vec::new();
         let why = match answer.next().await {
@@ -124,11 +143,11 @@ async fn stream(session: &Session, number: u64, mut answer: Answer) -> Result<()
                 events.take(&bytes, &mut found);
                 None
             }
-            Ok(None) => Some(Failed::Lost("the stream ended".to_owned())),
-            Err(failed) => Some(failed),
+            Ok(None) => Some(BrokenOff("the stream ended".to_owned())),
+            Err(why) => Some(why),
         };
         for event in found {
-            tries = 0;
+            pauses.heard();
             if pass_on(session, event, Some((number, &answer))).await {
                 if let Ok(true) = timeout(END, rest(&mut answer)).await {
                     answer.done();
@@ -136,24 +155,57 @@ async fn stream(session: &Session, number: u64, mut answer: Answer) -> Result<()
                 return Ok(());
             }
         }
-        let Some(why) = why else { continue };
-        let Some(last) = events.last_id.clone() else { return Err(why) };
-        tries += 1;
-        if tries > TRIES {
-            return Err(why);
+        if let Some(why) = why {
+            answer = resume(session, &events, &mut pauses).await.ok_or(why)?;
+            events = events.resumed();
         }
-        sleep(pause(&events)).await;
-        answer = session.listen(Some(&last)).await?;
-        if !answer.head.status().is_success() || !is(&answer, "text/event-stream") {
-            return Err(why);
-        }
-        events = events.resumed();
     }
 }
 
-/// How long to wait before asking for the rest.
-pub(super) fn pause(events: &Events) -> Duration {
-    events.retry.map_or(RETRY, Duration::from_millis).min(LONGEST_RETRY)
+/// The rest of a stream that broke off; `None` when the server does not have it.
+async fn resume(session: &Session, events: &Events, pauses: &mut Pauses) -> Option<Answer> {
+    let last = events.last_id.as_deref()?;
+    loop {
+        if pauses.in_a_row == TRIES {
+            return None;
+        }
+        sleep(pauses.next(events.retry)).await;
+        match session.listen(Some(last)).await {
+            Ok(answer) if answer.head.status().is_success() && is(&answer, "text/event-stream") => {
+                return Some(answer);
+            }
+            // It may be in trouble for a moment.
+            Ok(answer) if answer.head.status().is_server_error() => {}
+            Ok(_) => return None,
+            Err(Failed::Unsent(_) | Failed::Lost(_)) => {}
+            Err(Failed::Forsaken(reason)) => {
+                session.give_up(reason);
+                return None;
+            }
+        }
+    }
+}
+
+/// The pauses before a stream is asked for again. The server says how long it wants to be left alone; but one that
+/// says nothing else is asked less and less often, or it could have itself asked without end.
+#[derive(Debug, Default)]
+pub(super) struct Pauses {
+    /// How often in a row nothing new came.
+    in_a_row: u32,
+}
+
+impl Pauses {
+    /// Something new came.
+    pub(super) fn heard(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// How long to wait now; `wish` is what the server said, in milliseconds.
+    pub(super) fn next(&mut self, wish: Option<u64>) -> Duration {
+        let least = SHORTEST_RETRY.saturating_mul(1 << self.in_a_row.min(10)).min(MOST_EAGER);
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        wish.map_or(RETRY, Duration::from_millis).max(least).min(LONGEST_RETRY)
+    }
 }
 
 async fn rest(answer: &mut Answer) -> bool {
@@ -186,5 +238,32 @@ pub(super) async fn pass_on(session: &Session, event: events::Event, to: Option<
             session.say(Line::TooLong(start)).await;
             answered
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_wants_to_be_asked_at_once_is_asked_less_often_while_it_says_nothing() {
+        let mut pauses = Pauses::default();
+        let given: Vec<u128> = (0..9).map(|_| pauses.next(Some(0)).as_millis()).collect();
+        assert_eq!(given, [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        pauses.heard();
+        assert_eq!(pauses.next(Some(20)), Duration::from_millis(50));
+        assert_eq!(pauses.next(Some(700)), Duration::from_millis(700), "its own wish is longer");
+        assert_eq!(pauses.next(Some(u64::MAX)), LONGEST_RETRY);
+        assert_eq!(Pauses::default().next(None), RETRY);
+    }
+
+    #[test]
+    fn only_what_nobody_looked_into_was_refused() {
+        let refused = (200..600)
+            .filter(|status| StatusCode::from_u16(*status).is_ok_and(|status| !refusal(status).sent()));
+        let refused: Vec<u16> = refused.collect();
+        let expected =
+            [307, 308, 400, 401, 403, 404, 405, 406, 407, 411, 413, 414, 415, 417, 421, 426, 428, 429, 431];
+        assert_eq!(refused, expected);
     }
 }

@@ -18,6 +18,7 @@ use super::Event;
 use super::place::Place;
 use super::wire::{Answer, Failed, Wire};
 use crate::hub::{HubEvent, HubHandle};
+use crate::turns::Turns;
 
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -37,6 +38,8 @@ pub(super) struct Session {
     pub(super) server: Arc<str>,
     instance: InstanceId,
     hub: HubHandle,
+    /// What it says waits for the hub at most twice, over however many connections it says it.
+    turns: Turns,
     /// Why the instance is of no use any more. Whoever comes first is heard.
     broken: mpsc::Sender<String>,
     state: Mutex<State>,
@@ -61,7 +64,20 @@ impl Session {
     ) -> (Arc<Self>, mpsc::Receiver<String>) {
         let (broken, reasons) = mpsc::channel(1);
         let state = Mutex::new(State { path: place.path.clone(), opened: false, id: None, version: None });
-        (Arc::new(Session { wire, place, headers, server, instance, hub, broken, state }), reasons)
+        (
+            Arc::new(Session {
+                wire,
+                place,
+                headers,
+                server,
+                instance,
+                hub,
+                turns: Turns::new(),
+                broken,
+                state,
+            }),
+            reasons,
+        )
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -80,7 +96,8 @@ impl Session {
 
     /// The server said this. Waits while the hub has much to do.
     pub(super) async fn say(&self, line: Line) {
-        self.tell(Event::Said(line)).await;
+        let turn = self.turns.next().await;
+        self.tell(Event::Said(line, turn)).await;
     }
 
     pub(super) async fn tell(&self, event: Event) {
@@ -111,26 +128,19 @@ impl Session {
         state.version = version;
     }
 
-    /// Sends a message. Redirects within the server are followed.
+    /// Sends a message. Redirects within the server are followed; another is the answer.
     pub(super) async fn post(&self, message: Bytes) -> Result<Answer, Failed> {
-        for _ in 0..=REDIRECTS {
+        let mut redirects = 0;
+        loop {
             let answer = self.wire.send(self.request(Method::POST, BOTH, message.clone())).await?;
-            let status = answer.head.status();
-            if !status.is_redirection() {
-                return Ok(answer);
-            }
             let location = answer.head.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-            let keeps_method =
-                [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&status);
-            match location.and_then(|location| self.place.redirected(location)) {
-                Some(path) if keeps_method => self.state().path = path,
-                Some(_) | None => {
-                    let text = "redirects to another place, where nothing is sent; correct its `url`";
-                    return Err(Failed::Unsent(text.to_owned()));
-                }
+            let path = location.and_then(|location| self.place.redirected(location));
+            match path.filter(|_| keeps_method(answer.head.status()) && redirects < REDIRECTS) {
+                Some(path) => self.state().path = path,
+                None => return Ok(answer),
             }
+            redirects += 1;
         }
-        Err(Failed::Unsent("redirects without end; correct its `url`".to_owned()))
     }
 
     /// Asks for a stream of events: the one for what belongs to no request, or the rest of one that broke off.
@@ -169,6 +179,11 @@ impl Session {
         *request.headers_mut() = headers;
         request
     }
+}
+
+/// Whether a redirect wants the same request at another place, which says that it was not carried out at this one.
+pub(super) fn keeps_method(status: StatusCode) -> bool {
+    [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&status)
 }
 
 /// The headers of every request: those of the configuration, and whose server is meant. The error reads after

@@ -17,9 +17,9 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::events::Events;
-use super::exchange::{self, is, pass_on, pause};
+use super::exchange::{self, Pauses, is, pass_on};
 use super::session::Session;
-use super::wire::Failed;
+use super::wire::{BrokenOff, Failed};
 
 /// How many requests of one server are under way at a time: each has a connection of its own. More wait.
 pub(crate) const MOST_CONNECTIONS: usize = 256;
@@ -166,10 +166,16 @@ async fn tell(session: &Session, message: Bytes) {
     let outcome = timeout(ACCEPT, async {
         let mut answer = session.post(message).await?;
         let status = answer.head.status();
-        let (body, more) = answer.all(exchange::ERROR).await?;
-        if !more {
-            answer.done();
-        }
+        // The status says whether it was accepted, the body at most why not.
+        let body = match answer.all(exchange::ERROR).await {
+            Ok((body, more)) => {
+                if !more {
+                    answer.done();
+                }
+                body
+            }
+            Err(BrokenOff(_)) => Vec::new(),
+        };
         Ok((status, Bytes::from(body)))
     });
     match outcome.await {
@@ -193,6 +199,7 @@ async fn tell(session: &Session, message: Bytes) {
 async fn listen(session: Arc<Session>, opened: Arc<Notify>) {
     let mut events = Events::new(exai_proto::limits::MESSAGE_BYTES);
     let mut wait = FIRST_PAUSE;
+    let mut pauses = Pauses::default();
     loop {
         let outcome = session.listen(events.last_id.as_deref()).await;
         opened.notify_one();
@@ -203,10 +210,11 @@ async fn listen(session: Arc<Session>, opened: Arc<Notify>) {
                     let mut found = Vec::new();
                     events.take(&bytes, &mut found);
                     for event in found {
+                        pauses.heard();
                         pass_on(&session, event, None).await;
                     }
                 }
-                sleep(pause(&events)).await;
+                sleep(pauses.next(events.retry)).await;
                 events = events.resumed();
             }
             Ok(answer) if answer.head.status() == StatusCode::NOT_FOUND && session.has_id() => {

@@ -52,7 +52,7 @@ pub(super) struct Answer {
     wire: Arc<Wire>,
 }
 
-/// Why there is no answer.
+/// Why a request has got no head of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failed {
     /// Nothing was sent.
@@ -62,6 +62,11 @@ pub(super) enum Failed {
     /// Nothing was sent, since nothing must be: none of the server's own processes listens.
     Forsaken(String),
 }
+
+/// Why an answer whose head is there has no end. The server has read the request: this is a type of its own, and
+/// [`Failed`] does not become one, so that nothing that fails later can be taken for "not sent".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BrokenOff(pub(super) String);
 
 impl Wire {
     pub(super) fn new(lookout: Lookout) -> Arc<Self> {
@@ -173,7 +178,7 @@ impl Wire {
 
 impl Answer {
     /// The next bytes of the body; `None` at its end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failed> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, BrokenOff> {
         loop {
             let body = &mut self.body;
             let frame =
@@ -183,13 +188,13 @@ impl Answer {
                 Some(Ok(Ok(data))) => return Ok(Some(data)),
                 // Trailers.
                 Some(Ok(Err(_))) => {}
-                Some(Err(error)) => return Err(Failed::Lost(lost(&error))),
+                Some(Err(error)) => return Err(BrokenOff(lost(&error))),
             }
         }
     }
 
     /// The body, but no more than `limit` bytes of it, and whether there is more.
-    pub(super) async fn all(&mut self, limit: usize) -> Result<(Vec<u8>, bool), Failed> {
+    pub(super) async fn all(&mut self, limit: usize) -> Result<(Vec<u8>, bool), BrokenOff> {
         let mut all = Vec::new();
         while let Some(data) = self.next().await? {
             let room = limit - all.len();

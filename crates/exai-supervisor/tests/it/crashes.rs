@@ -118,7 +118,7 @@ async fn a_launcher_may_exit_while_its_server_speaks() {
         tick.tick().await;
         bench.send(PING);
         match bench.event().await {
-            JobEvent::Lines(_) => {}
+            JobEvent::Lines(..) => {}
             JobEvent::Ended(ended) => panic!("{ended:?}"),
         }
         if exai_os::process::identify(root.pid).unwrap().is_none() {

@@ -104,7 +104,7 @@ impl Bench {
             log: dir.path().join("server.log"),
             speech,
             line_limit: 32 * MIB,
-            queue_limit: MIB,
+            queue_limit: MIB.into(),
         };
         let (sender, events) = mpsc::channel(16);
         let tasks = TaskTracker::new();
@@ -145,7 +145,7 @@ impl Bench {
         let mut all = Vec::new();
         while all.len() < count {
             match self.event().await {
-                JobEvent::Lines(lines) => all.extend(lines.into_iter().map(whole)),
+                JobEvent::Lines(lines, _) => all.extend(lines.into_iter().map(whole)),
                 JobEvent::Ended(ended) => panic!("ended after {} lines: {ended:?}", all.len()),
             }
         }
@@ -164,7 +164,7 @@ impl Bench {
         let mut all = Vec::new();
         loop {
             match self.event().await {
-                JobEvent::Lines(lines) => all.extend(lines.into_iter().map(whole)),
+                JobEvent::Lines(lines, _) => all.extend(lines.into_iter().map(whole)),
                 JobEvent::Ended(ended) => {
                     let after = timeout(LIMIT, self.events.recv()).await.expect("the channel is closed");
                     assert!(after.is_none(), "{after:?} after the end");

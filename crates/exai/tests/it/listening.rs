@@ -15,7 +15,7 @@ use crate::support::{self, Client, Instance, LIMIT};
 const SLEEP: &str = "FIXTURE --sleep";
 
 /// A port that nobody has now.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("it is bound").port()
 }
@@ -31,7 +31,7 @@ fn behind_a_shell(port: u16, script: &str, batch: &str, more: &str) -> Instance 
 }
 
 /// The fixture itself, with these switches.
-fn listening(port: u16, switches: &[&str]) -> String {
+pub(crate) fn listening(port: u16, switches: &[&str]) -> String {
     let port_text = port.to_string();
     let mut args = vec!["--http", &port_text];
     args.extend(switches);

@@ -4,6 +4,7 @@
 
 mod alone;
 mod bad_input;
+mod broken_streams;
 mod chaos;
 mod cleanup;
 mod commands;

@@ -9,11 +9,12 @@ use std::process::{Command, ExitCode};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use crate::methods;
 use crate::options::Options;
-use crate::server::Server;
+use crate::server::{Server, exit};
 use crate::wire::Message;
+use crate::{methods, misbehave};
 
 /// Where what the server writes goes to.
 #[derive(Clone, Default)]
@@ -31,6 +32,8 @@ struct Inner {
     session: Option<String>,
     sessions: u64,
     posts: u64,
+    /// A stream was broken off for good.
+    broke: bool,
 }
 
 impl Routes {
@@ -38,20 +41,23 @@ impl Routes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sends a text to whoever waits for the answer to this request.
+    pub(crate) fn answer(&self, id: &str, line: &str) {
+        let mut inner = self.inner();
+        let Some(place) = inner.waiting.iter().position(|(waiting, ..)| waiting == id) else { return };
+        let (_, _, sender) = inner.waiting.remove(place);
+        // It may have been hung up.
+        let _ = sender.send(line.to_owned());
+    }
+
     /// Sends an answer to whoever waits for it; what comes up during a call to the newest call, if it can be
     /// told more than its answer; the rest to the stream.
     pub(crate) fn write(&self, line: &str) {
         let Some(message) = Message::parse(line) else { return };
-        let mut inner = self.inner();
         if message.method.is_none() {
-            let place = inner.waiting.iter().position(|(id, ..)| Some(id) == message.id.as_ref());
-            if let Some(place) = place {
-                let (_, _, sender) = inner.waiting.remove(place);
-                // It may have been hung up.
-                let _ = sender.send(line.to_owned());
-            }
-            return;
+            return self.answer(message.id.as_deref().unwrap_or_default(), line);
         }
+        let inner = self.inner();
         let of_session = message
             .method
             .is_some_and(|method| method.ends_with("/list_changed") || method.ends_with("/updated"));
@@ -114,10 +120,27 @@ pub(crate) fn serve(server: &Server, port: u16) -> ExitCode {
         }
     };
     let _ = writeln!(io::stdout(), "fixture listens on {port}");
-    for stream in listener.incoming().map_while(Result::ok) {
-        let server = server.clone();
-        thread::spawn(move || connection(&server, stream));
+    // It must notice that it is not to listen any more.
+    let deaf = server.options.http_break.as_deref() == Some("deaf");
+    listener.set_nonblocking(deaf).expect("a socket");
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).expect("a socket");
+                let server = server.clone();
+                thread::spawn(move || connection(&server, stream));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if server.routes.inner().broke {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(2));
+            }
+            Err(_) => return ExitCode::FAILURE,
+        }
     }
+    drop(listener);
+    thread::sleep(misbehave::LONGEST_LIFE);
     ExitCode::SUCCESS
 }
 
@@ -222,6 +245,22 @@ fn post(
         chunk(output, &format!("id: {id}\nretry: 20\ndata:\n\n"))?;
         return chunk(output, "");
     }
+    if method == Some("tools/call")
+        && let Some(how) = &options.http_break
+    {
+        // Executed: the answer is there, and nobody gets it.
+        let _ = lines.recv();
+        chunk(output, &format!("id: {id}\nretry: 20\ndata:\n\n"))?;
+        server.routes.inner().broke = true;
+        if how == "exit" {
+            exit(9);
+        }
+        if how == "deaf" {
+            // The stream ends when nobody listens any more.
+            thread::sleep(Duration::from_millis(20));
+        }
+        return Err(io::ErrorKind::ConnectionAborted.into());
+    }
     until_answered(output, &lines)?;
     chunk(output, "")
 }
@@ -229,7 +268,7 @@ fn post(
 fn until_answered(output: &mut TcpStream, lines: &Receiver<String>) -> io::Result<()> {
     for line in lines {
         chunk(output, &format!(": a comment\r\nevent: message\r\ndata: {line}\r\n\r\n"))?;
-        if Message::parse(&line).is_some_and(|message| message.method.is_none()) {
+        if Message::parse(&line).is_none_or(|message| message.method.is_none()) {
             break;
         }
     }
@@ -237,6 +276,17 @@ fn until_answered(output: &mut TcpStream, lines: &Receiver<String>) -> io::Resul
 }
 
 fn get(server: &Server, request: &Request, output: &mut TcpStream) -> io::Result<()> {
+    match server.options.http_break.as_deref().filter(|_| server.routes.inner().broke) {
+        Some("hang-up") => return Err(io::ErrorKind::ConnectionAborted.into()),
+        Some("refuse") => return plain(output, "503 Service Unavailable", "not now"),
+        _ => {}
+    }
+    if let Some(file) = &server.options.http_no_rest {
+        misbehave::note(file);
+        stream_head(output, "")?;
+        chunk(output, ": nothing\nretry: 0\ndata:\n\n")?;
+        return chunk(output, "");
+    }
     if let Some(after) = request.header("last-event-id") {
         let lines = server.routes.inner().broken_off.remove(after);
         let Some(lines) = lines else { return plain(output, "400 Bad Request", "no such event") };

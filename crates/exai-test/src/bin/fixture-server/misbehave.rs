@@ -52,7 +52,8 @@ pub(crate) fn at_start(options: &Options) -> Option<ExitCode> {
     None
 }
 
-fn note(file: &str) {
+/// Appends a line to a file.
+pub(crate) fn note(file: &str) {
     let mut file = File::options().append(true).create(true).open(file).expect("the file can be written");
     file.write_all(b"started\n").expect("the file can be written");
 }

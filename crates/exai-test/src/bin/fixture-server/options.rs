@@ -20,6 +20,10 @@ over HTTP
   --http-child           start a copy that listens, and wait for its end
   --http-sse             answer as a stream of events, not as a document
   --http-poll            break each stream off at once; the rest is had by GET
+  --http-break HOW       break the stream of each call off once it was executed: HOW is `exit` (the process ends),
+                         `deaf` (it does not listen any more), `hang-up` (it answers no GET) or `refuse` (503 to each)
+  --http-no-rest FILE    end each stream that is asked for by GET at once, want to be asked again at once, and append a
+                         line to FILE for each
   --http-no-get          no stream for what belongs to no request
   --http-forget-after N  forget the session after N messages
   --http-redirect PLACE  redirect every request there that is not for exactly this path
@@ -67,6 +71,8 @@ pub(crate) struct Options {
     pub(crate) http_child: bool,
     pub(crate) http_sse: bool,
     pub(crate) http_poll: bool,
+    pub(crate) http_break: Option<String>,
+    pub(crate) http_no_rest: Option<String>,
     pub(crate) http_no_get: bool,
     pub(crate) http_forget_after: Option<u64>,
     pub(crate) http_redirect: Option<String>,
@@ -107,6 +113,8 @@ impl Options {
                 "--http-child" => options.http_child = true,
                 "--http-sse" => options.http_sse = true,
                 "--http-poll" => options.http_poll = true,
+                "--http-break" => options.http_break = Some(value()?),
+                "--http-no-rest" => options.http_no_rest = Some(value()?),
                 "--http-no-get" => options.http_no_get = true,
                 "--http-forget-after" => options.http_forget_after = Some(number(&switch, &value()?)?),
                 "--http-redirect" => options.http_redirect = Some(value()?),

@@ -47,6 +47,14 @@ impl Output {
         self.write(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#));
     }
 
+    /// Writes these bytes and a line end, whatever they are, where the answer to `id` would go.
+    pub(crate) fn raw(&self, id: &str, bytes: &[u8]) {
+        match &self.routes {
+            Some(routes) => routes.answer(id, &String::from_utf8_lossy(bytes)),
+            None => self.write_line(bytes),
+        }
+    }
+
     fn answer(&self, line: String) {
         if self.bad_ids {
             self.write(r#"{"jsonrpc":"2.0","id":987654321,"result":{}}"#);
@@ -60,13 +68,17 @@ impl Output {
         if let Some(routes) = &self.routes {
             return routes.write(line);
         }
+        self.write_line(line.as_bytes());
+    }
+
+    fn write_line(&self, line: &[u8]) {
         // A thread that panicked while it wrote leaves nothing that could be repaired here.
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = Vec::with_capacity(line.len() + 64);
         if self.garbage {
             bytes.extend_from_slice(b"[fixture] about to say something\n");
         }
-        bytes.extend_from_slice(line.as_bytes());
+        bytes.extend_from_slice(line);
         bytes.push(b'\n');
         // A client that is gone will end this process by closing stdin.
         let mut stdout = io::stdout().lock();

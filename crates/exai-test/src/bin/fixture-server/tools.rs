@@ -21,6 +21,21 @@ pub(crate) fn call(server: &Server, id: &str, text: &str, params: &Value) {
         let file = Path::new(folder).join(tool);
         return server.output.result(id, &fs::read_to_string(file).expect("the file can be read"));
     }
+    // Not in the list: what only tests do that say so.
+    match tool {
+        "raw" => {
+            server.record(text);
+            return raw(server, id, params["arguments"]["text"].as_str().unwrap_or_default());
+        }
+        "pings" => {
+            // Nothing is read meanwhile.
+            for number in 0..params["arguments"]["count"].as_u64().unwrap_or_default() {
+                server.output.request(&number.to_string(), "ping", "{}");
+            }
+            return server.output.result(id, &text_result("asked"));
+        }
+        _ => {}
+    }
     if !tool_list::exists(server, tool) {
         return server.output.error(id, INVALID_PARAMS, &format!("Unknown tool: {tool}"));
     }
@@ -127,6 +142,18 @@ pub(crate) fn call(server: &Server, id: &str, text: &str, params: &Value) {
         // `echo`, `append` (the ledger has it by now), and every tool that was added while the server ran.
         _ => answer(string("message")),
     }
+}
+
+/// Writes a text in place of an answer. `ID` stands for the id of the request, `%XX` for any byte.
+fn raw(server: &Server, id: &str, text: &str) {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().replace("ID", id).into_bytes();
+    for part in parts {
+        let (code, rest) = part.split_at(2);
+        bytes.push(u8::from_str_radix(code, 16).expect("two hex digits"));
+        bytes.extend_from_slice(rest.replace("ID", id).as_bytes());
+    }
+    server.output.raw(id, &bytes);
 }
 
 /// A result with one text, and vendor keys at every level.
