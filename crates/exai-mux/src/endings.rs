@@ -11,7 +11,7 @@ use exai_proto::json::Edit;
 use exai_proto::{Id, Message, json};
 
 use crate::catalogue::KINDS;
-use crate::event::{ClientId, Down, Effect, InstanceId, Unsent};
+use crate::event::{About, ClientId, Down, Effect, InstanceId, Unsent};
 use crate::instance::{Errand, Owner, Phase, Waiting, Wish};
 use crate::lanes::Held;
 use crate::params::Params;
@@ -68,9 +68,16 @@ impl Router {
         if self.shared.get(&key) == Some(&instance_id) {
             self.shared.remove(&key);
         }
-        for client in self.clients.values_mut() {
+        let mut withdrawn = Vec::new();
+        for (&id, client) in &mut self.clients {
             client.detach(instance_id);
-            client.asked.retain(|_, asked| asked.instance != instance_id);
+            let asked = client.asked.extract_if(|_, asked| asked.instance == instance_id);
+            withdrawn.extend(asked.map(|(number, _)| (number, id)));
+        }
+        // Nobody waits for the answers: a question on a client's screen may go.
+        withdrawn.sort_unstable();
+        for (number, client) in withdrawn {
+            now.to_client(client, cancel(number, "the server that has asked has ended"), About::Session);
         }
         let server = instance.server.clone();
         let mut in_flight: Vec<_> = instance.in_flight.into_iter().collect();

@@ -104,6 +104,20 @@ fn a_late_answer_over_a_new_link_is_no_answer_to_the_question_that_is_open_there
 }
 
 #[test]
+fn a_question_is_withdrawn_when_the_server_that_has_asked_ends() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", r#"{"sampling":{}}"#);
+    bench.ready(0);
+    let number = only(&bench.server_says(0, ASK), "client 1")["id"].clone();
+    let withdrawn = only(&bench.down(0, "was killed"), "client 1");
+    assert_eq!(withdrawn["method"], "notifications/cancelled");
+    assert_eq!(withdrawn["params"]["requestId"], number);
+    let late = format!(r#"{{"jsonrpc":"2.0","id":{number},"result":{{}}}}"#);
+    assert_eq!(bench.says(1, &late), [""; 0]);
+    assert_eq!(bench.router.counts().asked, 0);
+}
+
+#[test]
 fn nobody_is_asked_when_it_cannot_be_known_who_is_meant() {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", r#"{"sampling":{}}"#);
