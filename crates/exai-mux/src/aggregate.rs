@@ -289,10 +289,11 @@ impl Router {
         let Some(server) = self.server(name) else { return Source::Memory };
         let held_back = server.health.held_back(now.time).is_some();
         let known = server.catalogue.list(kind).is_some();
+        let current = server.catalogue.is_current(kind);
         match running {
             // Who announces changes need not be asked again, but for one that is being looked at now.
             Some(id)
-                if known
+                if current
                     && self.instances.get(&id).is_some_and(|instance| {
                         instance.offer(kind) == Offer::Announced && !instance.is_listing(kind)
                     }) =>
@@ -315,13 +316,13 @@ impl Router {
                 }
             }
             Phase::Ready(_) => {
-                if instance.offer(kind) == Offer::Nothing {
-                    let server = instance.server.clone();
-                    return self.learn(&server, kind, Vec::new(), now);
+                let (offer, asking) = (instance.offer(kind), instance.is_listing(kind));
+                let as_of = self.changes_of(instance_id, kind);
+                if offer == Offer::Nothing {
+                    return self.list_came(instance_id, kind, Vec::new(), as_of, now);
                 }
-                let asking = instance.is_listing(kind);
                 if !asking {
-                    let owner = Owner::Router(Errand::List { kind, items: Vec::new(), pages: 0 });
+                    let owner = Owner::Router(Errand::List { kind, items: Vec::new(), pages: 0, as_of });
                     let write = |number| answer::request(number, kind.method(), "{}");
                     self.send_request(instance_id, owner, write, now);
                 }
@@ -335,7 +336,7 @@ impl Router {
         instance_id: InstanceId,
         message: &Message,
         outcome: &Outcome,
-        (kind, mut items, pages): (Kind, Vec<Bytes>, u32),
+        (kind, mut items, pages, as_of): (Kind, Vec<Bytes>, u32, u64),
         now: &mut Now<'_>,
     ) {
         let Some(instance) = self.instances.get(&instance_id) else { return };
@@ -350,10 +351,11 @@ impl Router {
                 tracing::info!(%server, list = kind.method(), error = said, "a list was refused");
                 let code = json::find(message.bytes(), error.clone(), "code");
                 if code.is_none_or(|code| message.at(&code) != b"-32601") {
-                    return self.missed(&server, kind, now);
+                    self.missed(&server, kind, now);
+                    return self.list_again(instance_id, kind, as_of, now);
                 }
                 // Servers that do not know the method have an empty list.
-                return self.learn(&server, kind, Vec::new(), now);
+                return self.list_came(instance_id, kind, Vec::new(), as_of, now);
             }
         };
         let text = message.bytes();
@@ -379,14 +381,60 @@ impl Router {
         match cursor {
             Some(cursor) if pages < MOST_PAGES && !too_long => {
                 let params = format!("{{\"cursor\":{}}}", message.str_at(&cursor));
-                let owner = Owner::Router(Errand::List { kind, items, pages: pages + 1 });
+                let owner = Owner::Router(Errand::List { kind, items, pages: pages + 1, as_of });
                 let write = |number| answer::request(number, kind.method(), &params);
                 self.send_request(instance_id, owner, write, now);
             }
             _ => {
                 self.measure(instance_id, kind, &items, now);
-                self.learn(&server, kind, items, now);
+                self.list_came(instance_id, kind, items, as_of, now);
             }
+        }
+    }
+
+    /// A list that the router has asked for has come. If the server has changed it meanwhile, it is asked for again,
+    /// and whoever waits for it waits for that one.
+    fn list_came(
+        &mut self,
+        instance_id: InstanceId,
+        kind: Kind,
+        items: Vec<Bytes>,
+        as_of: u64,
+        now: &mut Now<'_>,
+    ) {
+        let Some(server) = self.instances.get(&instance_id).map(|instance| instance.server.clone()) else {
+            return;
+        };
+        self.learn(&server, kind, items, as_of, now);
+        self.list_again(instance_id, kind, as_of, now);
+        if !self.instances.get(&instance_id).is_some_and(|instance| instance.is_listing(kind)) {
+            self.end_waiting(&server, kind, now);
+        }
+    }
+
+    /// Asks for a list again that the server has changed since it was asked for it as of so many changes.
+    fn list_again(&mut self, instance_id: InstanceId, kind: Kind, as_of: u64, now: &mut Now<'_>) {
+        let server = self.instances.get(&instance_id).map(|instance| instance.server.clone());
+        let server = server.and_then(|name| self.server_mut(&name));
+        if server.is_some_and(|server| server.catalogue.is_outdated(kind, as_of)) {
+            self.list(instance_id, kind, now);
+        }
+    }
+
+    /// As of how many changes of a list an instance is asked for it now.
+    pub(crate) fn changes_of(&self, instance: InstanceId, kind: Kind) -> u64 {
+        let server = self.instances.get(&instance).and_then(|instance| self.server(&instance.server));
+        server.map_or(0, |server| server.catalogue.changes(kind))
+    }
+
+    /// A server has announced that a list is another: what is known of it is not current any more, and what it is
+    /// being asked for now may not be, either.
+    pub(crate) fn note_change(&mut self, instance: InstanceId, kind: Kind) {
+        let current = self.instances.get(&instance).filter(|instance| !instance.retiring);
+        let server = current.map(|instance| instance.server.clone());
+        let Some(server) = server.and_then(|name| self.server_mut(&name)) else { return };
+        for kind in kind.announced() {
+            server.catalogue.changed(*kind);
         }
     }
 
@@ -396,7 +444,7 @@ impl Router {
         &mut self,
         instance_id: InstanceId,
         kind: Kind,
-        first: bool,
+        as_of: u64,
         (message, result): (&Message, &Range<usize>),
         now: &mut Now<'_>,
     ) {
@@ -404,7 +452,7 @@ impl Router {
         let current = self.instances.get(&instance_id).filter(|instance| !instance.retiring);
         let Some(server) = current.map(|instance| instance.server.clone()) else { return };
         let text = message.bytes();
-        let whole = first && json::find(text, result.clone(), "nextCursor").is_none();
+        let whole = json::find(text, result.clone(), "nextCursor").is_none();
         if !whole || text.len() > MOST_LIST_BYTES {
             return;
         }
@@ -413,7 +461,8 @@ impl Router {
         // Copied: a slice would keep the whole message in memory.
         let items: Vec<Bytes> = items.map(|item| Bytes::copy_from_slice(&text[item])).collect();
         self.measure(instance_id, kind, &items, now);
-        self.learn(&server, kind, items, now);
+        self.learn(&server, kind, items, as_of, now);
+        self.end_waiting(&server, kind, now);
     }
 
     /// Notes what a run has listed to whom.
@@ -425,13 +474,13 @@ impl Router {
         }
     }
 
-    fn learn(&mut self, server: &Arc<str>, kind: Kind, items: Vec<Bytes>, now: &mut Now<'_>) {
+    fn learn(&mut self, server: &Arc<str>, kind: Kind, items: Vec<Bytes>, as_of: u64, now: &mut Now<'_>) {
         if kind == Kind::Tools && self.server_mut(server).is_some_and(|known| known.learn_repeatable(&items))
         {
             self.tell_all_repeatable(server, now);
         }
         if let Some(known) = self.server_mut(server) {
-            let is_news = known.catalogue.learn(kind, items);
+            let is_news = known.catalogue.learn(kind, items, Some(as_of));
             let owed = std::mem::take(&mut known.catalogue.owed);
             let (told, still): (BTreeSet<_>, BTreeSet<_>) =
                 owed.into_iter().partition(|(_, owed)| *owed == kind);
@@ -443,6 +492,10 @@ impl Router {
                 }
             }
         }
+    }
+
+    /// What is known of a list is what those get who wait for it.
+    fn end_waiting(&mut self, server: &Arc<str>, kind: Kind, now: &mut Now<'_>) {
         for waiting in &mut self.gatherings {
             waiting.missing.remove(&(server.clone(), kind));
         }
@@ -486,9 +539,8 @@ impl Router {
     pub(crate) fn relist(&mut self, instance: InstanceId, kind: Kind, now: &mut Now<'_>) {
         let current = self.instances.get(&instance).filter(|instance| !instance.retiring);
         let Some(server) = current.and_then(|instance| self.server(&instance.server)) else { return };
-        let kinds = if kind == Kind::Resources { vec![Kind::Resources, Kind::Templates] } else { vec![kind] };
-        let known: Vec<Kind> =
-            kinds.into_iter().filter(|kind| server.catalogue.list(*kind).is_some()).collect();
+        let is_known = |kind: &Kind| server.catalogue.list(*kind).is_some();
+        let known: Vec<Kind> = kind.announced().iter().copied().filter(is_known).collect();
         for kind in known {
             self.list(instance, kind, now);
         }

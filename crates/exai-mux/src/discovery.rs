@@ -49,7 +49,7 @@ impl Router {
                 if kind == Kind::Tools {
                     server.learn_repeatable(&items);
                 }
-                server.catalogue.learn(kind, items);
+                server.catalogue.learn(kind, items, None);
             }
         }
     }

@@ -317,7 +317,10 @@ impl Router {
                 Prepared::Send(wish, Vec::new())
             }
             method => match Kind::of_method(method) {
-                Some(kind) => Prepared::Send(Wish::List { kind, first: params.cursor.is_none() }, Vec::new()),
+                Some(kind) => {
+                    let as_of = self.changes_of(instance, kind);
+                    Prepared::Send(Wish::List { kind, first: params.cursor.is_none(), as_of }, Vec::new())
+                }
                 None => Prepared::plain(),
             },
         }

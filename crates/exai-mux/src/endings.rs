@@ -52,6 +52,7 @@ impl Router {
             return;
         }
         // The next run may have other lists: who knows them is told if so.
+        server.catalogue.run_ended();
         let known = KINDS.map(|kind| server.catalogue.list(kind).map(|_| kind));
         for kind in known.into_iter().flatten() {
             let concerned = clients.iter().chain(&aggregating);

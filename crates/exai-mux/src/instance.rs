@@ -186,10 +186,11 @@ pub(crate) enum Wish {
     Call {
         tool: Box<str>,
     },
-    /// A list, from its first page on or a later one.
+    /// A list, from its first page on or a later one; as of how many changes of it, see [`crate::catalogue::Catalogue`].
     List {
         kind: Kind,
         first: bool,
+        as_of: u64,
     },
     /// A resource that may be another server's.
     Read(Box<Read>),
@@ -216,6 +217,7 @@ pub(crate) enum Errand {
         kind: Kind,
         items: Vec<Bytes>,
         pages: u32,
+        as_of: u64,
     },
     /// A ping of this many bytes.
     Ping {

@@ -68,11 +68,13 @@ impl Router {
                 let mut edits = vec![Edit { at: id.clone(), with: own.as_json().to_vec() }];
                 if let Outcome::Result(result) = outcome {
                     self.note_handed_out(client, instance_id, &wish, (message, result), now);
-                    if let Wish::List { kind, first } = wish {
+                    if let Wish::List { kind, first, as_of } = wish {
                         if kind == Kind::Tools && self.filters_tools(instance_id) {
                             edits.extend(self.without_blocked_tools(instance_id, message, result));
                         }
-                        self.overhear(instance_id, kind, first, (message, result), now);
+                        if first {
+                            self.overhear(instance_id, kind, as_of, (message, result), now);
+                        }
                     }
                     self.fulfil(client, instance_id, wish.clone());
                     self.mend_subscriptions(client, instance_id, &wish, now);
@@ -81,8 +83,8 @@ impl Router {
                 self.end_retired(instance_id, now);
             }
             Owner::Router(Errand::Initialize) => self.initialised(instance_id, message, outcome, now),
-            Owner::Router(Errand::List { kind, items, pages }) => {
-                self.listed(instance_id, message, outcome, (kind, items, pages), now);
+            Owner::Router(Errand::List { kind, items, pages, as_of }) => {
+                self.listed(instance_id, message, outcome, (kind, items, pages, as_of), now);
             }
             Owner::Router(Errand::Ping { sent }) => {
                 let answered = message.bytes().len();
@@ -224,6 +226,7 @@ impl Router {
         for client in told {
             now.to_client(client, bytes.clone(), About::Session);
         }
+        self.note_change(instance_id, kind);
         self.relist(instance_id, kind, now);
     }
 

@@ -212,3 +212,93 @@ fn who_was_answered_without_a_list_is_told_when_it_comes_after_all() {
     let answer = bench.server_says(1, &error(-32601).replace("\"id\":2", "\"id\":4"));
     assert_eq!(answer, [r#"client 1 <- {"jsonrpc":"2.0","id":"l","result":{"prompts":[]}}"#]);
 }
+
+const CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+
+fn tools(id: u64, name: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{{"name":"{name}"}}]}}}}"#)
+}
+
+/// The number under which the server is asked for its tools by these lines.
+fn asked(lines: &[String]) -> u64 {
+    let request = only(lines, "server 0");
+    assert_eq!(request["method"], "tools/list");
+    request["id"].as_u64().expect("a number")
+}
+
+#[test]
+fn a_change_while_a_list_is_asked_for_leads_to_another_asking_and_who_waits_gets_that() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    all(&mut bench, 1);
+    bench.says(1, &list("tools/list"));
+    // It registers its tools when it is ready, and the list was asked for before.
+    let first = asked(&bench.ready(0)[1..]);
+    bench.server_says(0, CHANGED);
+    let second = asked(&bench.server_says(0, &tools(first, "early")));
+    let answer = only(&bench.server_says(0, &tools(second, "late")), "client 1");
+    assert_eq!(answer["result"]["tools"][0]["name"], "a__late");
+    // The same while a list that is known is asked for again because of a change, and with an error in between.
+    let third = asked(&bench.server_says(0, CHANGED));
+    bench.server_says(0, CHANGED);
+    let error = json_error(third);
+    let fourth = asked(&bench.server_says(0, &error));
+    bench.says(1, &list("tools/list"));
+    let answer = only(&bench.server_says(0, &tools(fourth, "later")), "client 1");
+    assert_eq!(answer["result"]["tools"][0]["name"], "a__later");
+    // An error alone forgets no change: it is asked again when somebody wants to know.
+    let fifth = asked(&bench.server_says(0, CHANGED));
+    assert_eq!(bench.server_says(0, &json_error(fifth)), [""; 0]);
+    asked(&bench.says(1, &list("tools/list")));
+}
+
+fn json_error(id: u64) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32603,"message":"not yet"}}}}"#)
+}
+
+#[test]
+fn a_server_that_announces_a_change_whenever_it_is_asked_is_not_asked_without_end() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    all(&mut bench, 1);
+    bench.says(1, &list("tools/list"));
+    let mut number = asked(&bench.ready(0)[1..]);
+    for round in 0.. {
+        assert!(round < 10, "it is asked again and again");
+        bench.server_says(0, CHANGED);
+        let lines = bench.server_says(0, &tools(number, "x"));
+        if lines.iter().any(|line| line.starts_with("client 1")) {
+            assert!(lines.iter().all(|line| !line.starts_with("server 0")), "{lines:?}");
+            break;
+        }
+        number = asked(&lines);
+    }
+    asked(&bench.says(1, &list("tools/list")));
+}
+
+#[test]
+fn a_list_that_passes_by_is_not_current_if_it_was_changed_meanwhile_or_is_of_another_run() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    all(&mut bench, 2);
+    let first = asked(&bench.says(1, &list("tools/list")));
+    bench.server_says(0, CHANGED);
+    bench.server_says(0, &tools(first, "old"));
+    // The router asks, and what another client asked for before comes after that.
+    let third = bench.says(1, &list("tools/list"));
+    let late = asked(&third);
+    let router = asked(&bench.server_says(0, CHANGED));
+    assert_eq!(bench.says(2, &list("tools/list")), [""; 0]);
+    let answer = only(&bench.server_says(0, &tools(router, "new")), "client 2");
+    assert_eq!(answer["result"]["tools"][0]["name"], "a__new");
+    bench.server_says(0, &tools(late, "old"));
+    let answer = only(&bench.says(2, &list("tools/list")), "client 2");
+    assert_eq!(answer["result"]["tools"][0]["name"], "a__new", "it is known, and current");
+    // What was known before the router was there may be of another build of the server.
+    let (revision, discovery) = bench.router.discovery("a").expect("known");
+    let mut bench = Bench::new(vec![policy("a")]);
+    bench.does(Event::Known { server: "a".into(), revision, discovery });
+    bench.introduced(1, "a", "{}");
+    bench.ready(0);
+    all(&mut bench, 2);
+    asked(&bench.says(2, &list("tools/list")));
+}

@@ -1,96 +1,194 @@
-//! Two hundred clients that all count from zero, three servers, random order: nothing is misrouted, lost
-//! or answered twice.
+//! Two hundred programs that all count from zero, three servers, random order: nothing is misrouted, lost or answered
+//! twice. Programs link anew and answer what they were asked before; servers ask, and change what they list.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use bytes::Bytes;
+use exai_mux::policy::{Policy, Share};
 use exai_mux::{ClientId, Effect, Endpoint, Event, InstanceId};
 use exai_proto::Message;
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Bench, initialize, message, policy, server_result};
 
 const SERVERS: [&str; 3] = ["a", "b", "c"];
+const PROGRAMS: u64 = 200;
+
+/// A request that a server has not answered.
+#[derive(Clone)]
+struct Open {
+    instance: InstanceId,
+    request: Value,
+    /// How often the server had changed its list when it got the request: it looks at once, and answers later.
+    version: u64,
+}
+
+/// A question of a server.
+#[derive(Default)]
+struct Question {
+    /// The link that it came over, and its number there; `None` if nobody was asked.
+    asked: Option<(ClientId, u64)>,
+    answered: bool,
+}
 
 /// Servers answer what they got with the nonce they got; clients check that it is theirs.
 struct World {
     bench: Bench,
-    /// Requests that wait for an answer, by server.
-    open: Vec<(InstanceId, Value)>,
+    /// The program of each link that there ever was, and the link that each program has now.
+    programs: HashMap<ClientId, u64>,
+    links: HashMap<u64, ClientId>,
+    open: Vec<Open>,
     /// Nonces sent and not answered, by client and id.
     sent: HashMap<(ClientId, u64), String>,
-    progressed: HashSet<(ClientId, u64)>,
+    /// What servers have asked; each asks under its place here.
+    questions: Vec<Question>,
+    /// Which server each instance is of, and how often each server has changed what it lists.
+    servers: HashMap<InstanceId, usize>,
+    versions: [u64; SERVERS.len()],
+    /// The versions of the servers' lists that the last list of all servers had.
+    listed: Option<Vec<Value>>,
 }
 
 impl World {
-    fn new(clients: u64) -> Self {
-        let mut bench = Bench::new(SERVERS.iter().map(|name| policy(name)).collect());
-        for client in 1..=clients {
-            let endpoint = match client % 4 {
-                3 => Endpoint::All,
-                own => Endpoint::One(SERVERS[own as usize].into()),
-            };
-            bench.open(client, endpoint);
-            bench.says(client, &initialize("{}"));
+    fn new() -> Self {
+        let shared = |name: &&str| Policy { share: Share::Shared, ..policy(name) };
+        let mut world = World {
+            bench: Bench::new(SERVERS.iter().map(shared).collect()),
+            programs: HashMap::new(),
+            links: HashMap::new(),
+            open: Vec::new(),
+            sent: HashMap::new(),
+            questions: Vec::new(),
+            servers: HashMap::new(),
+            versions: [0; SERVERS.len()],
+            listed: None,
+        };
+        for program in 1..=PROGRAMS {
+            world.link(program);
         }
-        // Clients 1 to 3 have started all three servers, in the order b, c, (all), a.
-        let mut world = World { bench, open: Vec::new(), sent: HashMap::new(), progressed: HashSet::new() };
-        for instance in 0..3 {
-            let instance = InstanceId(instance);
-            world.step(Event::Up { instance });
-            let text = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{}}}"#, server_result());
-            world.step(Event::FromServer { instance, message: message(&text) });
-        }
-        world.open.clear();
         world
     }
 
-    fn call(&mut self, client: u64, id: u64, server: usize) {
-        let nonce = format!("{client}/{id}");
-        if self.sent.contains_key(&(ClientId(client), id)) {
-            return;
+    /// A program links, perhaps anew: it has given up what it has asked before.
+    fn link(&mut self, program: u64) {
+        let client = ClientId(self.programs.len() as u64 + 1);
+        self.programs.insert(client, program);
+        if let Some(before) = self.links.insert(program, client) {
+            self.sent.retain(|(of, _), _| *of != before);
+            self.step(Event::Closed { client: before });
         }
-        let name = if client % 4 == 3 { format!("{}__t", SERVERS[server]) } else { "t".to_owned() };
-        let text = format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{name}","arguments":{{"nonce":"{nonce}"}},"_meta":{{"progressToken":{id}}}}}}}"#
-        );
-        self.sent.insert((ClientId(client), id), nonce);
-        self.step(Event::FromClient { client: ClientId(client), message: message(&text) });
+        let endpoint = match program % 4 {
+            3 => Endpoint::All,
+            own => Endpoint::One(SERVERS[own as usize].into()),
+        };
+        self.step(Event::Opened { client, endpoint });
+        self.says(program, &initialize(r#"{"sampling":{}}"#));
     }
 
+    fn says(&mut self, program: u64, text: &str) {
+        self.step(Event::FromClient { client: self.links[&program], message: message(text) });
+    }
+
+    fn server_says(&mut self, instance: InstanceId, said: &Value) {
+        self.step(Event::FromServer { instance, message: message(&said.to_string()) });
+    }
+
+    fn call(&mut self, program: u64, id: u64, server: usize) {
+        let client = self.links[&program];
+        let nonce = format!("{}/{id}", client.0);
+        if self.sent.contains_key(&(client, id)) {
+            return;
+        }
+        let name = if program % 4 == 3 { format!("{}__t", SERVERS[server]) } else { "t".to_owned() };
+        let params = json!({"name": name, "arguments": {"nonce": nonce}, "_meta": {"progressToken": id}});
+        self.sent.insert((client, id), nonce);
+        self.says(
+            program,
+            &json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}).to_string(),
+        );
+    }
+
+    fn list(&mut self, program: u64) {
+        self.says(program, r#"{"jsonrpc":"2.0","id":"list","method":"tools/list"}"#);
+    }
+
+    /// A server answers one of its requests, or tells of its progress.
     fn answer(&mut self, at: usize, progress: bool) {
         if self.open.is_empty() {
             return;
         }
         let at = at % self.open.len();
-        let (instance, request) = if progress { self.open[at].clone() } else { self.open.swap_remove(at) };
+        let progress = progress && self.open[at].request["method"] == "tools/call";
+        let Open { instance, request, version } =
+            if progress { self.open[at].clone() } else { self.open.swap_remove(at) };
         let nonce = &request["params"]["arguments"]["nonce"];
-        let text = if progress {
+        let said = if progress {
             let token = &request["params"]["_meta"]["progressToken"];
-            format!(
-                r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":1,"message":{nonce}}}}}"#
-            )
+            let params = json!({"progressToken": token, "progress": 1, "message": nonce});
+            json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
         } else {
-            format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"nonce":{nonce}}}}}"#, request["id"])
+            let result = match request["method"].as_str() {
+                Some("tools/list") => json!({"tools": [{"name": "t", "version": version}]}),
+                _ => json!({"nonce": nonce}),
+            };
+            json!({"jsonrpc": "2.0", "id": request["id"], "result": result})
         };
-        self.step(Event::FromServer { instance, message: message(&text) });
+        self.server_says(instance, &said);
+    }
+
+    /// A server asks while it works.
+    fn ask(&mut self, at: usize) {
+        if self.open.is_empty() {
+            return;
+        }
+        let (instance, id) = (self.open[at % self.open.len()].instance, self.questions.len());
+        self.questions.push(Question::default());
+        let (own, params) = (format!("q{id}"), json!({"question": id}));
+        let said = json!({"jsonrpc": "2.0", "id": own, "method": "sampling/createMessage", "params": params});
+        self.server_says(instance, &said);
+    }
+
+    /// A program answers a question, over whatever link it has by then.
+    fn reply(&mut self, at: usize) {
+        let asked = self.questions.iter().enumerate();
+        let asked: Vec<_> = asked.filter_map(|(id, question)| Some((id, question.asked?))).collect();
+        if asked.is_empty() {
+            return;
+        }
+        let (id, (client, number)) = asked[at % asked.len()];
+        let (program, before) = (self.programs[&client], self.questions[id].answered);
+        self.says(program, &json!({"jsonrpc": "2.0", "id": number, "result": {"question": id}}).to_string());
+        let counts = before || self.links[&program] == client;
+        assert_eq!(self.questions[id].answered, counts, "only over the link that the question came over");
+    }
+
+    /// A server has another list, and says so.
+    fn change(&mut self, server: usize) {
+        self.versions[server] += 1;
+        let said = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"});
+        let of_server = self.servers.iter().filter(|(_, of)| **of == server);
+        let instances: Vec<InstanceId> = of_server.map(|(instance, _)| *instance).collect();
+        for instance in instances {
+            self.server_says(instance, &said);
+        }
     }
 
     fn step(&mut self, event: Event) {
         for effect in self.bench.event(event) {
             match effect {
-                Effect::ToServer { instance, bytes, .. } => {
-                    let value = parse(&bytes);
-                    if value["method"] == "tools/call" {
-                        assert_eq!(value["params"]["name"], "t");
-                        self.open.push((instance, value));
-                    }
-                }
+                Effect::ToServer { instance, bytes, .. } => self.server_hears(instance, parse(&bytes)),
                 Effect::ToClient { client, bytes, .. } => self.received(client, &parse(&bytes)),
-                Effect::Dropped { .. } => panic!("nothing is cancelled here"),
-                Effect::Start { .. }
-                | Effect::Stop { .. }
+                Effect::Dropped { client, .. } => panic!("{client:?} has cancelled nothing"),
+                Effect::Start { instance, server, .. } => {
+                    let server = SERVERS.iter().position(|name| **name == *server).expect("a known server");
+                    self.servers.insert(instance, server);
+                    self.step(Event::Up { instance });
+                    let text = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{}}}"#, server_result());
+                    self.step(Event::FromServer { instance, message: message(&text) });
+                }
+                Effect::Stop { .. }
                 | Effect::Ready { .. }
                 | Effect::Pinged { .. }
                 | Effect::Learned { .. }
@@ -101,26 +199,77 @@ impl World {
         }
     }
 
+    fn server_hears(&mut self, instance: InstanceId, value: Value) {
+        let version = self.versions[self.servers[&instance]];
+        match value["method"].as_str() {
+            Some("tools/call") => assert_eq!(value["params"]["name"], "t"),
+            Some("tools/list") => {}
+            Some(_) => return,
+            None => {
+                let own = value["id"].as_str().and_then(|id| id.strip_prefix('q')?.parse::<usize>().ok());
+                let id = own.expect("an answer to a question");
+                assert!(
+                    !std::mem::replace(&mut self.questions[id].answered, true),
+                    "answered twice: {value}"
+                );
+                assert!(
+                    value.get("error").is_some() || value["result"]["question"] == id,
+                    "misrouted: {value}"
+                );
+                return;
+            }
+        }
+        self.open.push(Open { instance, request: value, version });
+    }
+
     fn received(&mut self, client: ClientId, value: &Value) {
+        assert_eq!(self.links[&self.programs[&client]], client, "this link is closed: {value}");
         if let Some(nonce) = value["result"]["nonce"].as_str() {
             let id = value["id"].as_u64().expect("ids are numbers here");
-            assert_eq!(
-                self.sent.remove(&(client, id)).as_deref(),
-                Some(nonce),
-                "misrouted or answered twice"
-            );
-            self.progressed.remove(&(client, id));
+            let own = self.sent.remove(&(client, id));
+            assert_eq!(own.as_deref(), Some(nonce), "misrouted or answered twice");
         } else if value["method"] == "notifications/progress" {
             let token = value["params"]["progressToken"].as_u64().expect("tokens are numbers here");
             let own = self.sent.get(&(client, token)).map(String::as_str);
-            assert_eq!(
-                own,
-                value["params"]["message"].as_str(),
-                "progress of another's request, or after its end"
-            );
-            self.progressed.insert((client, token));
+            assert_eq!(own, value["params"]["message"].as_str(), "of another's request, or after its end");
+        } else if value["method"] == "sampling/createMessage" {
+            self.asked(client, value);
+        } else if let Some(tools) = value["result"]["tools"].as_array() {
+            self.listed = Some(tools.iter().map(|tool| tool["version"].clone()).collect());
         } else {
-            assert!(value["result"]["protocolVersion"].is_string(), "unexpected: {value}");
+            let known = value["method"] == "notifications/tools/list_changed";
+            assert!(known || value["result"]["protocolVersion"].is_string(), "unexpected: {value}");
+        }
+    }
+
+    fn asked(&mut self, client: ClientId, value: &Value) {
+        let number = value["id"].as_u64().expect("the router's number");
+        let id = value["params"]["question"].as_u64().expect("a server's question") as usize;
+        let of_link = format!("{}/", client.0);
+        let own = |open: &&Open| {
+            let nonce = open.request["params"]["arguments"]["nonce"].as_str();
+            nonce.is_none_or(|nonce| nonce.starts_with(&of_link))
+        };
+        let of_one = self.servers.keys().filter(|instance| {
+            self.open.iter().filter(|open| open.instance == **instance).all(|open| own(&open))
+        });
+        assert!(of_one.count() > 0, "it may be meant for somebody else: {value}");
+        let before = self.questions.iter().filter_map(|question| question.asked);
+        assert!(
+            !before.map(|(_, number)| number).collect::<HashSet<_>>().contains(&number),
+            "used before: {value}"
+        );
+        self.questions[id].asked = Some((client, number));
+    }
+
+    /// Everything is answered, and time passes.
+    fn settle(&mut self) {
+        for _ in 0..120 {
+            while !self.open.is_empty() {
+                self.answer(0, false);
+            }
+            self.bench.now += Duration::from_secs(1);
+            self.step(Event::Tick);
         }
     }
 }
@@ -132,36 +281,61 @@ fn parse(bytes: &Bytes) -> Value {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Call { client: u64, id: u64, server: usize },
+    Call { program: u64, id: u64, server: usize },
     Answer { at: usize, progress: bool },
+    Ask { at: usize },
+    Reply { at: usize },
+    List { program: u64 },
+    Change { server: usize },
+    Link { program: u64 },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step(most: u64) -> impl Strategy<Value = Step> {
+    let program = move || 1..=most;
     prop_oneof![
-        (1..=200_u64, 0..8_u64, 0..3_usize).prop_map(|(client, id, server)| Step::Call {
-            client,
-            id,
-            server
-        }),
-        (any::<usize>(), any::<bool>()).prop_map(|(at, progress)| Step::Answer { at, progress }),
+        8 => (program(), 0..8_u64, 0..3_usize).prop_map(|(program, id, server)| Step::Call { program, id, server }),
+        8 => (any::<usize>(), any::<bool>()).prop_map(|(at, progress)| Step::Answer { at, progress }),
+        2 => any::<usize>().prop_map(|at| Step::Ask { at }),
+        2 => any::<usize>().prop_map(|at| Step::Reply { at }),
+        1 => program().prop_map(|program| Step::List { program }),
+        1 => (0..3_usize).prop_map(|server| Step::Change { server }),
+        1 => program().prop_map(|program| Step::Link { program }),
     ]
+}
+
+fn play(steps: Vec<Step>) {
+    let mut world = World::new();
+    for step in steps {
+        match step {
+            Step::Call { program, id, server } => world.call(program, id, server),
+            Step::Answer { at, progress } => world.answer(at, progress),
+            Step::Ask { at } => world.ask(at),
+            Step::Reply { at } => world.reply(at),
+            Step::List { program } => world.list(program),
+            Step::Change { server } => world.change(server),
+            Step::Link { program } => world.link(program),
+        }
+    }
+    world.settle();
+    assert!(world.sent.is_empty(), "lost: {:?}", world.sent);
+    // Whoever asks now hears of every change.
+    world.listed = None;
+    world.list(3);
+    world.settle();
+    let current: Vec<Value> = world.versions.iter().map(|version| json!(version)).collect();
+    assert_eq!(world.listed, Some(current), "a change was lost");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn nothing_is_misrouted_lost_or_answered_twice(steps in proptest::collection::vec(step(), 0..2000)) {
-        let mut world = World::new(200);
-        for step in steps {
-            match step {
-                Step::Call { client, id, server } => world.call(client, id, server),
-                Step::Answer { at, progress } => world.answer(at, progress),
-            }
-        }
-        while !world.open.is_empty() {
-            world.answer(0, false);
-        }
-        prop_assert!(world.sent.is_empty(), "lost: {:?}", world.sent);
+    fn nothing_is_misrouted_lost_or_answered_twice(steps in proptest::collection::vec(step(PROGRAMS), 0..2000)) {
+        play(steps);
+    }
+
+    #[test]
+    fn nothing_is_mistaken_where_few_ask_and_are_asked_a_lot(steps in proptest::collection::vec(step(4), 0..300)) {
+        play(steps);
     }
 }
