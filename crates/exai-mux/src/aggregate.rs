@@ -93,10 +93,7 @@ impl Router {
                 self.set_level_everywhere(&request, now);
                 None
             }
-            other => {
-                now.refuse(client, &own, -32601, &format!("Method not found: {other}"));
-                None
-            }
+            other => self.owner_of_method(&request, other, now),
         };
         match server {
             Some(Found::At(server)) => self.to_instance_of(client, &server, message, now),
@@ -189,6 +186,21 @@ impl Router {
             now.refuse(request.client, &request.id(), -32602, &format!("Unknown prompt: {name}"));
         }
         server.map(|server| Found::At(server.policy.name.clone()))
+    }
+
+    /// The owner of a method that exai does not know. What servers declare to clients on this endpoint, clients may use.
+    fn owner_of_method(&mut self, request: &Request<'_>, method: &str, now: &mut Now<'_>) -> Option<Found> {
+        let text = match capabilities::only_declarer(&self.servers, method) {
+            Ok(Some(server)) => return Some(Found::At(server.policy.name.clone())),
+            Ok(None) => format!("Method not found: {method}"),
+            Err(()) => {
+                format!(
+                    "Method not found: {method} (several servers could be meant; each has it at /mcp/NAME)"
+                )
+            }
+        };
+        now.refuse(request.client, &request.id(), -32601, &text);
+        None
     }
 
     fn set_level_everywhere(&mut self, request: &Request<'_>, now: &mut Now<'_>) {

@@ -89,8 +89,22 @@ fn what_servers_declare_is_united_on_the_aggregated_endpoint_and_the_first_count
         json!({"x/y": {"of": "a"}, "x/z": {}, "io.modelcontextprotocol/ui": {"n": 1}})
     );
     assert_eq!(united["experimental"], json!({"e": {}}));
+    // What is declared there can be used there, where it is known whom it means.
+    let ask = |method: &str| json!({"jsonrpc": "2.0", "id": 5, "method": method}).to_string();
+    for (method, server) in [("ui/open", "server 1"), ("z/get", "server 0"), ("e/now", "server 1")] {
+        assert_eq!(only(&bench.says(9, &ask(method)), server)["method"], method);
+    }
+    for method in ["y/get", "other/thing"] {
+        let refused = only(&bench.says(9, &ask(method)), "client 9");
+        assert_eq!(refused["error"]["code"], -32601);
+        assert!(refused["error"]["message"].to_string().contains("several servers"), "{refused}");
+    }
     // Who declares nothing adds nothing.
     bench.does(Event::Configured { policies: vec![policy("c")] });
     let alone = only(&bench.says(9, &initialize("{}")), "client 9")["result"]["capabilities"].clone();
     assert!(alone.get("extensions").is_none() && alone.get("experimental").is_none(), "{alone}");
+    assert_eq!(
+        only(&bench.says(9, &ask("ui/open")), "client 9")["error"]["message"],
+        "Method not found: ui/open"
+    );
 }
