@@ -1,8 +1,10 @@
 //! How much the router holds, for the status document and for tests that want to see that it forgets.
 
 use crate::client;
+use crate::handed;
 use crate::instance::{self, Instance};
 use crate::lanes;
+use crate::resources;
 use crate::router::Router;
 
 /// What is there now. While nobody wants anything there are clients, instances, and lists owed to those clients.
@@ -46,7 +48,7 @@ impl Router {
 }
 
 /// What the router bounds, by the names of the status document.
-pub fn limits() -> [(&'static str, u64); 10] {
+pub fn limits() -> [(&'static str, u64); 13] {
     [
         ("requests_per_client", u64::from(client::MOST_IN_FLIGHT)),
         ("subscriptions_per_client", exai_proto::limits::SUBSCRIPTIONS as u64),
@@ -57,6 +59,9 @@ pub fn limits() -> [(&'static str, u64); 10] {
         ("starting_messages", instance::MOST_WAITING as u64),
         ("starting_bytes", instance::MOST_WAITING_BYTES as u64),
         ("instances_per_server", instance::MOST_INSTANCES as u64),
+        ("handed_out_per_server", handed::MOST as u64),
+        ("handed_out_bytes", handed::MOST_BYTES as u64),
+        ("templates_per_server", resources::MOST_TEMPLATES as u64),
         ("call_s", crate::policy::CALL_LIMIT.as_secs()),
     ]
 }

@@ -10,17 +10,18 @@ use exai_proto::{json, limits};
 use memchr::memmem::Finder;
 
 /// How many addresses of one server are remembered, and how many bytes of them. One server's many displace no other's.
-const MOST: usize = 1024;
-const MOST_BYTES: usize = 128 * 1024;
+pub(crate) const MOST: usize = 1024;
+pub(crate) const MOST_BYTES: usize = 128 * 1024;
 /// How much of a result is searched for them, from its beginning and from its end, and how many are taken from it.
 const HEAD: usize = 1024 * 1024;
 const TAIL: usize = 64 * 1024;
 const MOST_OF_ONE: usize = 256;
 
-/// How both begin: the key `"uri"`, and an address of a page, `"ui://…"`.
-static BEGINNING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"u"));
+/// The key of an address, and the beginning of an address of a page. Looking for what both have in common would stop
+/// at every other key.
 const KEY: &[u8] = b"\"uri\"";
 const PAGE: &[u8] = b"\"ui://";
+static BEGINNINGS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| [Finder::new(KEY), Finder::new(PAGE)]);
 
 /// See the module: of one server.
 #[derive(Debug, Default)]
@@ -68,15 +69,16 @@ impl Handed {
 pub(crate) fn each(text: &[u8], result: &Range<usize>, mut see: impl FnMut(&str)) {
     let head_ends = result.end.min(result.start + HEAD);
     let tail_begins = head_ends.max(result.end.saturating_sub(TAIL));
+    let parts = [result.start..head_ends, tail_begins..result.end];
     let mut found = 0;
-    for part in [result.start..head_ends, tail_begins..result.end] {
+    for (finder, part) in BEGINNINGS.iter().flat_map(|finder| parts.iter().map(move |part| (finder, part))) {
         let mut at = part.start;
         while at < part.end
             && found < MOST_OF_ONE
-            && let Some(next) = BEGINNING.find(&text[at..part.end])
+            && let Some(next) = finder.find(&text[at..part.end])
         {
             let next = at + next;
-            at = next + 2;
+            at = next + finder.needle().len();
             // A quote within a text is no beginning.
             if next.checked_sub(1).is_some_and(|before| text[before] == b'\\') {
                 continue;

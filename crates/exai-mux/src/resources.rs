@@ -22,7 +22,7 @@ use crate::params::Params;
 use crate::router::{Now, Router, Server};
 
 /// How many templates of one server are matched with an address, and into how many parts each is taken.
-const MOST_TEMPLATES: usize = 1000;
+pub(crate) const MOST_TEMPLATES: usize = 1000;
 const MOST_PARTS: usize = 32;
 /// How many of the resources that an address is a part of are looked for.
 const MOST_PARENTS: usize = 64;
