@@ -468,7 +468,7 @@ impl Hub {
                 }
             }
             Effect::Start { instance, server, number } => self.start(instance, &server, number),
-            Effect::Stop { instance } => self.stop_instance(instance, self.grace()),
+            Effect::Stop { instance, reason } => self.stop_instance(instance, &reason, self.grace()),
             Effect::Ready { instance } => self.host.watch.initialized(instance),
             Effect::Pinged { instance, sent, answered } => self.host.watch.pinged(instance, sent, answered),
             Effect::Learned { server } => {
@@ -584,7 +584,7 @@ impl Hub {
         }
         let ids: Vec<InstanceId> = self.hosted.keys().copied().collect();
         for id in ids {
-            self.stop_instance(id, HURRY);
+            self.stop_instance(id, "is not needed: the daemon stops", HURRY);
         }
     }
 

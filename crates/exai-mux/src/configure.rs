@@ -168,7 +168,7 @@ impl Router {
     /// Lets go of an instance and has it stopped.
     pub(crate) fn stop_instance(&mut self, id: InstanceId, why: &Down, now: &mut Now<'_>) {
         self.forget(id, why, now);
-        now.effects.push(Effect::Stop { instance: id });
+        now.effects.push(Effect::Stop { instance: id, reason: why.reason.clone() });
     }
 }
 

@@ -261,5 +261,7 @@ pub enum Effect {
     Stop {
         /// Which.
         instance: InstanceId,
+        /// Why: a fragment that reads after "the server".
+        reason: String,
     },
 }

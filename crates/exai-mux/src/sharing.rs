@@ -113,8 +113,11 @@ impl Router {
         unused.is_some()
     }
 
+    /// Stops an instance that no client uses.
     pub(crate) fn stop_idle(&mut self, id: InstanceId, now: &mut Now<'_>) {
-        self.stop_instance(id, &Down::because("was idle"), now);
+        let since = self.instances.get(&id).and_then(|instance| instance.idle_since);
+        let seconds = since.map_or(0, |since| now.time.saturating_duration_since(since).as_secs());
+        self.stop_instance(id, &Down::because(format!("was used by no client for {seconds} s")), now);
     }
 
     /// Makes a client a user of an instance and gives the instance what the client had of an earlier one.

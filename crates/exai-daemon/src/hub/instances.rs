@@ -28,7 +28,7 @@ impl Hub {
                 Down::because(reason)
             }
         };
-        self.stop_instance(instance, grace);
+        self.stop_instance(instance, &why.reason, grace);
         self.pending.push_back(Event::Down { instance, why });
     }
 
@@ -187,11 +187,12 @@ impl Hub {
         if self.stopping.is_some() { HURRY } else { exai_supervisor::job::GRACE }
     }
 
-    pub(super) fn stop_instance(&mut self, instance: InstanceId, grace: Duration) {
+    /// Stops an instance. `reason` is for the log, and reads after "the server".
+    pub(super) fn stop_instance(&mut self, instance: InstanceId, reason: &str, grace: Duration) {
         let Some(mut hosted) = self.hosted.remove(&instance) else { return };
         hosted.body = match hosted.body {
             Body::Running(running) => {
-                tracing::info!(server = %hosted.server, pid = running.root_pid(), "stopping");
+                tracing::info!(server = %hosted.server, pid = running.root_pid(), reason, "stopping");
                 running.stop(grace);
                 Body::Stopping(running)
             }

@@ -133,7 +133,7 @@ fn show(effect: &Effect) -> String {
         Effect::ToServer { instance, bytes, .. } => format!("server {} <- {}", instance.0, text(bytes)),
         Effect::Dropped { client, id } => format!("dropped {} {id:?}", client.0),
         Effect::Start { instance, server, number } => format!("start {server}#{number} as {}", instance.0),
-        Effect::Stop { instance } => format!("stop {}", instance.0),
+        Effect::Stop { instance, .. } => format!("stop {}", instance.0),
         Effect::Ready { instance } => format!("ready {}", instance.0),
         Effect::Pinged { instance, sent, answered } => {
             format!("pinged {} with {sent} bytes: {answered}", instance.0)

@@ -126,7 +126,7 @@ impl World {
                     daemon.pending.push_back(Event::Down { instance, why: why.clone() });
                 });
             }
-            Effect::Stop { instance } => self.stop_server(instance),
+            Effect::Stop { instance, .. } => self.stop_server(instance),
         }
     }
 
