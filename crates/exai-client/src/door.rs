@@ -19,10 +19,10 @@ use exai_os::lock::{self, HeldLock};
 use exai_os::process;
 use exai_os::{account, detach, failpoint, private, tree};
 use exai_proto::documents::{DaemonRecord, Identity};
-use exai_proto::link::Hello;
+use exai_proto::link::{Hello, ServedHome};
 use exai_proto::ready::Readiness;
 
-use crate::link::{Link, LinkError};
+use crate::link::{Daemon, Link, LinkError, OpenError};
 use crate::pause::Pause;
 use crate::start_environment;
 
@@ -143,13 +143,25 @@ pub enum Sight {
     /// A daemon answers.
     Answering(Box<Link>),
     /// A daemon answers, and will not serve us.
-    Refusing(LinkError),
+    Refusing {
+        /// Why.
+        error: LinkError,
+        /// Its process, by the kernel's word.
+        process: Option<process::Identity>,
+    },
     /// A daemon lives. It has no record yet, or one of a daemon before it.
     Starting,
     /// A daemon lives that listens no more.
     Stopping(Box<DaemonRecord>),
     /// A daemon lives, says that it is ready, and does not answer.
-    Wedged(Box<DaemonRecord>, LinkError),
+    Wedged {
+        /// What it said of itself.
+        record: Box<DaemonRecord>,
+        /// What came instead of an answer.
+        error: LinkError,
+        /// Its process, by the kernel's word for who listens there.
+        process: Option<process::Identity>,
+    },
     /// A record claims a daemon, and none lives.
     Stale(Box<DaemonRecord>),
     /// No daemon, no record.
@@ -165,8 +177,8 @@ pub struct Door {
 
 enum Probe {
     Link(Box<Link>),
-    Refused(LinkError),
-    Failed(Box<DaemonRecord>, LinkError),
+    Refused(OpenError),
+    Failed(Box<DaemonRecord>, OpenError),
     NoRecord,
 }
 
@@ -187,8 +199,8 @@ impl Door {
         loop {
             let why = match self.probe(deadline) {
                 Probe::Link(link) => return Ok(*link),
-                Probe::Refused(error) => return Err(DoorError::Refused(error)),
-                Probe::Failed(_, error) => error.to_string(),
+                Probe::Refused(refused) => return Err(DoorError::Refused(refused.error)),
+                Probe::Failed(_, failed) => failed.error.to_string(),
                 Probe::NoRecord => "it is starting".to_owned(),
             };
             if !self.daemon_lives()? {
@@ -209,7 +221,7 @@ impl Door {
     pub fn connect_or_start(&self, deadline: Instant) -> Result<Link, DoorError> {
         match self.probe(deadline) {
             Probe::Link(link) => return Ok(*link),
-            Probe::Refused(error) => return Err(DoorError::Refused(error)),
+            Probe::Refused(refused) => return Err(DoorError::Refused(refused.error)),
             Probe::Failed(..) | Probe::NoRecord => {}
         }
         self.may_start()?;
@@ -233,7 +245,7 @@ impl Door {
             }
             match self.probe(deadline) {
                 Probe::Link(link) => return Ok(*link),
-                Probe::Refused(error) => return Err(DoorError::Refused(error)),
+                Probe::Refused(refused) => return Err(DoorError::Refused(refused.error)),
                 Probe::Failed(..) | Probe::NoRecord => {}
             }
         }
@@ -244,15 +256,17 @@ impl Door {
         let probe = self.probe(Instant::now() + HELLO_TIME);
         Ok(match (probe, self.daemon_lives()?) {
             (Probe::Link(link), _) => Sight::Answering(link),
-            (Probe::Refused(error), _) => Sight::Refusing(error),
+            (Probe::Refused(OpenError { error, process }), _) => Sight::Refusing { error, process },
             (Probe::NoRecord, true) => Sight::Starting,
             (Probe::NoRecord, false) => Sight::Nothing,
             (Probe::Failed(record, _), false) => Sight::Stale(record),
-            (Probe::Failed(record, error), true) => {
-                match (process_lives(&record.identity), nobody_listens(&error)) {
+            (Probe::Failed(record, OpenError { error, process }), true) => {
+                // Who listens and does not answer is there, whatever a record says.
+                let lives = process.is_some() || process_lives(&record.identity);
+                match (lives, nobody_listens(&error)) {
                     (false, _) => Sight::Starting,
                     (true, true) => Sight::Stopping(record),
-                    (true, false) => Sight::Wedged(record, error),
+                    (true, false) => Sight::Wedged { record, error, process },
                 }
             }
         })
@@ -296,7 +310,7 @@ impl Door {
         reach("starter.locked")?;
         match self.probe(deadline) {
             Probe::Link(link) => return Ok(Some(*link)),
-            Probe::Refused(error) => return Err(DoorError::Refused(error)),
+            Probe::Refused(refused) => return Err(DoorError::Refused(refused.error)),
             Probe::Failed(..) | Probe::NoRecord => {}
         }
         if self.daemon_lives()? {
@@ -314,8 +328,8 @@ impl Door {
         }
         match self.probe(deadline) {
             Probe::Link(link) => Ok(Some(*link)),
-            Probe::Refused(error) => Err(DoorError::Refused(error)),
-            Probe::Failed(_, error) => Err(self.unreachable(error.to_string())),
+            Probe::Refused(refused) => Err(DoorError::Refused(refused.error)),
+            Probe::Failed(_, failed) => Err(self.unreachable(failed.error.to_string())),
             Probe::NoRecord => {
                 Err(self.start_failed("it said that it is ready, and left no record".to_owned()))
             }
@@ -379,6 +393,21 @@ impl Door {
         Ok(held || lock::is_claimed(self.home.path()).unwrap_or(false))
     }
 
+    /// Waits until no daemon lives, or this one has made room for another. Returns whether that came about before
+    /// `deadline`. For a daemon whose process the kernel does not tell; [`process::wait_gone`] is surer.
+    pub(crate) fn wait_until_gone(&self, daemon: &Daemon, deadline: Instant) -> Result<bool, DoorError> {
+        let mut pause = Pause::new();
+        loop {
+            let another = || self.try_connect().is_some_and(|link| link.daemon().instance != daemon.instance);
+            if !self.daemon_lives()? || another() {
+                return Ok(true);
+            }
+            if !pause.sleep(deadline) {
+                return Ok(false);
+            }
+        }
+    }
+
     /// Joins the daemon if it answers right now.
     pub fn try_connect(&self) -> Option<Link> {
         match self.probe(Instant::now() + HELLO_TIME) {
@@ -387,12 +416,15 @@ impl Door {
         }
     }
 
-    /// A record copied from another instance must redirect nobody: an address outside the state directory
-    /// is believed only while a daemon of this directory lives. (One inside it is believed even without:
-    /// somebody removed the lock file of a living daemon, and a second one must not be started.)
-    fn is_ours(&self, endpoint: &Endpoint) -> bool {
-        let inside = Path::new(&endpoint.to_string()).starts_with(self.home.path());
-        inside || self.daemon_lives().unwrap_or(false)
+    /// Whether a daemon serves this state directory, by its own word on the link: a record may be a copy of another's.
+    fn is_ours(&self, daemon: &Daemon, endpoint: &Endpoint) -> bool {
+        let Some(theirs) = &daemon.home else {
+            // A build that does not say it: its socket is in its directory, or at least somebody holds the lock.
+            let inside = Path::new(&endpoint.to_string()).starts_with(self.home.path());
+            return inside || self.daemon_lives().unwrap_or(false);
+        };
+        let (path, id) = private::directory_identity(self.home.path());
+        theirs.is(&ServedHome { path: path.to_string_lossy().into_owned(), id })
     }
 
     fn probe(&self, deadline: Instant) -> Probe {
@@ -402,17 +434,20 @@ impl Door {
         };
         let deadline = deadline.min(Instant::now() + HELLO_TIME);
         match Link::open(&endpoint, &self.hello, deadline) {
-            Ok(link) if link.daemon().instance == record.instance && self.is_ours(&endpoint) => {
-                Probe::Link(Box::new(link))
-            }
+            // The record is another directory's: it says nothing of this one.
+            Ok(link) if !self.is_ours(link.daemon(), &endpoint) => Probe::NoRecord,
+            Ok(link) if link.daemon().instance == record.instance => Probe::Link(Box::new(link)),
             Ok(link) => {
                 let who = format!("another daemon (instance {})", link.daemon().instance);
-                Probe::Failed(Box::new(record), LinkError::NotOurs(who))
+                Probe::Failed(Box::new(record), LinkError::NotOurs(who).into())
             }
             Err(
-                error @ (LinkError::Refused(_) | LinkError::Version { .. } | LinkError::ForeignPeer { .. }),
-            ) => Probe::Refused(error),
-            Err(error) => Probe::Failed(Box::new(record), error),
+                refused @ OpenError {
+                    error: LinkError::Refused(_) | LinkError::Version { .. } | LinkError::ForeignPeer { .. },
+                    ..
+                },
+            ) => Probe::Refused(refused),
+            Err(failed) => Probe::Failed(Box::new(record), failed),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exai_os::local::{Connection, Endpoint, Peer};
-use exai_proto::link::{FromDaemon, Hello, ToDaemon};
+use exai_os::process;
+use exai_proto::link::{FromDaemon, Hello, ServedHome, ToDaemon};
 
 use crate::frame::{self, Decoder, FrameError, Opcode};
 use crate::handshake::{self, HandshakeError};
@@ -70,6 +71,26 @@ pub struct Daemon {
     pub build: String,
     /// Its process id: the kernel's word where there is one, else its own.
     pub pid: u32,
+    /// Its process by the kernel's word for the peer of this link; `None` where the kernel does not tell (another pid
+    /// namespace, as of a container). Only this may be waited for or ended.
+    pub process: Option<process::Identity>,
+    /// The state directory that it serves; `None` of an old build.
+    pub home: Option<ServedHome>,
+}
+
+/// No link came about.
+#[derive(Debug)]
+pub struct OpenError {
+    /// Why.
+    pub error: LinkError,
+    /// Who listens there, by the kernel's word.
+    pub process: Option<process::Identity>,
+}
+
+impl<E: Into<LinkError>> From<E> for OpenError {
+    fn from(error: E) -> Self {
+        OpenError { error: error.into(), process: None }
+    }
 }
 
 /// What came over the link.
@@ -91,31 +112,48 @@ pub struct Link {
 
 impl Link {
     /// Connects, upgrades and exchanges hellos, all before `deadline`.
-    pub fn open(endpoint: &Endpoint, hello: &Hello, deadline: Instant) -> Result<Self, LinkError> {
+    pub fn open(endpoint: &Endpoint, hello: &Hello, deadline: Instant) -> Result<Self, OpenError> {
         let connection = Connection::connect(endpoint, left(deadline)?).map_err(in_time)?;
         let peer = connection.peer()?;
         if !peer.same_user {
-            return Err(LinkError::ForeignPeer { uid: peer.uid });
+            return Err(LinkError::ForeignPeer { uid: peer.uid }.into());
         }
+        // Before it says hello: who says it has lived since it listened, so nobody had its number in between.
+        let process = peer.pid.and_then(|pid| process::identify(pid).ok().flatten());
+        Link::greet(connection, &peer, hello, deadline)
+            .map(|mut link| {
+                link.daemon.process.clone_from(&process);
+                link
+            })
+            .map_err(|error| OpenError { error, process })
+    }
+
+    fn greet(
+        connection: Connection,
+        peer: &Peer,
+        hello: &Hello,
+        deadline: Instant,
+    ) -> Result<Self, LinkError> {
         let stream = Stream::Local(connection);
         stream.set_read_timeout(Some(left(deadline)?))?;
         let rest = handshake::upgrade(&stream, &handshake::LINK)?;
-        let daemon = Daemon { instance: String::new(), build: String::new(), pid: 0 };
+        let daemon =
+            Daemon { instance: String::new(), build: String::new(), pid: 0, process: None, home: None };
         let mut link = Link { stream: Arc::new(stream), decoder: Decoder::with(&rest), daemon };
         link.send(&ToDaemon::Hello(hello.clone()))?;
-        link.daemon = link.greeted(&peer, deadline)?;
+        link.daemon = link.greeted(peer, deadline)?;
         link.stream.set_read_timeout(None)?;
         Ok(link)
     }
 
     fn greeted(&mut self, peer: &Peer, deadline: Instant) -> Result<Daemon, LinkError> {
         match self.next_before(Some(deadline))? {
-            Incoming::Control(FromDaemon::Hello { version, build, instance, pid }) => {
+            Incoming::Control(FromDaemon::Hello { version, build, instance, pid, home }) => {
                 let ours = crate::versions();
                 if !(ours.min..=ours.max).contains(&version) {
                     return Err(LinkError::Version { version, build });
                 }
-                Ok(Daemon { instance, build, pid: peer.pid.unwrap_or(pid) })
+                Ok(Daemon { instance, build, pid: peer.pid.unwrap_or(pid), process: None, home })
             }
             Incoming::Control(FromDaemon::Refused { reason }) => Err(LinkError::Refused(reason)),
             Incoming::Control(FromDaemon::Bye { .. }) => Err(LinkError::Closed),

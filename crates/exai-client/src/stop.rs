@@ -9,7 +9,7 @@ use exai_os::process::{self, Kill, Killed};
 use exai_proto::documents::Status;
 use exai_proto::link::{ByeReason, FromDaemon, ToDaemon};
 
-use crate::door::{self, Door, DoorError, HELLO_TIME, Sight};
+use crate::door::{Door, DoorError, HELLO_TIME, Sight};
 use crate::link::{Incoming, Link, LinkError};
 use crate::pause::Pause;
 
@@ -69,39 +69,44 @@ fn nameless(lock: &Path, holder: Option<u32>) -> String {
 
 /// Ends the daemon, which has `grace` to finish what is under way. `None` when none ran. The shims are told
 /// `reason`: whether to wait to be needed, or to come back.
+///
+/// Who is waited for, and ended by force after that, is the kernel's word for the peer of the link, or for the holder of
+/// the lock; never the word of a file. Where the world changes meanwhile (others stop and start daemons as well) this looks
+/// again, until its time is over.
 pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<Ended>, StopError> {
     let deadline = Instant::now() + grace + MORE;
     let mut pause = Pause::new();
+    // One that was seen to end by itself.
+    let mut ending: Option<u32> = None;
     loop {
-        match door.look()? {
+        let trouble = match door.look()? {
             // What another account runs is not our daemon.
-            Sight::Nothing | Sight::Stale(_) | Sight::Refusing(LinkError::ForeignPeer { .. }) => {
-                return Ok(None);
+            Sight::Nothing
+            | Sight::Stale(_)
+            | Sight::Refusing { error: LinkError::ForeignPeer { .. }, .. } => {
+                return Ok(ending.map(|pid| Ended { pid, status: None, forced: false }));
             }
             Sight::Answering(link) => return ask(door, *link, grace, reason, deadline).map(Some),
+            Sight::Starting => None,
             Sight::Stopping(record) => {
-                let identity = door::verified(&record.identity);
-                prove(door, &identity)?;
-                return wait(&identity, None, deadline).map(Some);
+                ending = Some(record.pid);
+                None
             }
-            Sight::Wedged(record, _) => {
-                let identity = door::verified(&record.identity);
-                prove(door, &identity)?;
-                return end_wedged(door, &identity, deadline).map(Some);
-            }
+            Sight::Wedged { process, .. } => match proven(door, process) {
+                Ok(identity) => return end_wedged(door, &identity, deadline).map(Some),
+                Err(unproven) => unproven,
+            },
             // It does not understand what is said to it, and every build understands a signal.
-            Sight::Refusing(error) => {
-                let record = door.record().filter(|record| door::process_lives(&record.identity));
-                let Some(record) = record else { return Err(StopError::Refused(error.to_string())) };
-                let identity = door::verified(&record.identity);
-                prove(door, &identity)?;
-                kill(&identity, Kill::Terminate)?;
-                return wait(&identity, None, deadline).map(Some);
-            }
-            Sight::Starting => {}
-        }
+            Sight::Refusing { error, process } => match proven(door, process) {
+                Ok(identity) => {
+                    kill(&identity, Kill::Terminate)?;
+                    return wait(&identity, None, deadline).map(Some);
+                }
+                Err(unproven) => unproven.or(Some(StopError::Refused(error.to_string()))),
+            },
+        };
         if !pause.sleep(deadline) {
-            return end_nameless(door).map(Some);
+            return trouble.map_or_else(|| end_nameless(door).map(Some), Err);
         }
     }
 }
@@ -112,25 +117,27 @@ fn end_wedged(door: &Door, identity: &process::Identity, deadline: Instant) -> R
     let soon = deadline.min(Instant::now() + MORE);
     let gone = process::wait_gone(identity, soon);
     let gone = gone.map_err(|source| StopError::Io { pid: identity.pid, source })?;
-    let still = !gone && matches!(door.look()?, Sight::Wedged(..));
+    let still = !gone && matches!(door.look()?, Sight::Wedged { .. });
     wait(identity, None, if still { soon } else { deadline })
 }
 
-/// A daemon that hangs before it has written its record is known to the kernel alone: it holds the lock.
+/// A daemon that hangs before it listens is known to the kernel alone: it holds the lock.
 fn end_nameless(door: &Door) -> Result<Ended, StopError> {
-    let lock = door.home().instance_lock();
-    let holder = door.holder();
-    let identity = holder.and_then(|pid| process::identify(pid).ok().flatten());
-    // Asked again once the identity is known: from here on it is this process that holds the lock.
-    let identity = identity.filter(|identity| door.holder() == Some(identity.pid) && is_exai(identity.pid));
-    match identity {
+    match holder(door) {
         Some(identity) => {
             kill(&identity, Kill::Force)?;
             let ended = wait(&identity, None, Instant::now() + GONE)?;
             Ok(Ended { forced: true, ..ended })
         }
-        None => Err(StopError::Nameless { lock, holder }),
+        None => Err(StopError::Nameless { lock: door.home().instance_lock(), holder: door.holder() }),
     }
+}
+
+/// The exai that holds the lock, by the kernel's word, where the system has one.
+fn holder(door: &Door) -> Option<process::Identity> {
+    let identity = process::identify(door.holder()?).ok().flatten()?;
+    // Asked again once the identity is known: from here on it is this process that holds the lock.
+    (door.holder() == Some(identity.pid) && is_exai(identity.pid)).then_some(identity)
 }
 
 /// Whether a process executes a program of our name: another that locks our file is not ours to end.
@@ -146,14 +153,16 @@ fn may_be_exai(pid: u32) -> bool {
     stem(pid).zip(stem(std::process::id())).is_some_and(|(theirs, ours)| theirs.starts_with(&ours))
 }
 
-/// What a record claims is not enough to end a process that does not speak: where the system tells who holds
-/// the lock, it must be that one, and elsewhere at least a program of our name.
-fn prove(door: &Door, identity: &process::Identity) -> Result<(), StopError> {
-    let proven = match door.holder() {
-        Some(holder) => holder == identity.pid,
-        None => may_be_exai(identity.pid),
-    };
-    if proven { Ok(()) } else { Err(StopError::Unproven(identity.pid)) }
+/// The daemon that listens and does not serve us, once more than the socket says that it is this directory's: a file has
+/// led to that socket. Where the system tells who holds the lock it must be that one, and elsewhere at least a program of
+/// our name. The error is what to say when this stays so; nothing where the lock's holder may still be ended.
+fn proven(door: &Door, listens: Option<process::Identity>) -> Result<process::Identity, Option<StopError>> {
+    match (listens, door.holder()) {
+        (Some(identity), Some(holder)) if identity.pid == holder => Ok(identity),
+        (Some(identity), None) if may_be_exai(identity.pid) => Ok(identity),
+        (Some(identity), Some(_) | None) => Err(Some(StopError::Unproven(identity.pid))),
+        (None, _) => holder(door).ok_or(None),
+    }
 }
 
 fn reach(place: &'static str, pid: u32) -> Result<(), StopError> {
@@ -172,11 +181,6 @@ fn ask(
         Ok(FromDaemon::Status { status }) => Some(*status),
         Ok(_) | Err(_) => None,
     };
-    let identity = door
-        .record()
-        .filter(|record| record.instance == daemon.instance)
-        .map(|record| door::verified(&record.identity))
-        .or_else(|| process::identify(daemon.pid).ok().flatten());
     let timeout_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
     let mut said = link.send(&ToDaemon::Stop { timeout_ms, reason });
     reach("stopper.asked", daemon.pid)?;
@@ -188,10 +192,13 @@ fn ask(
         };
     }
     reach("stopper.waiting", daemon.pid)?;
-    match identity {
-        Some(identity) => wait(&identity, status, deadline),
-        // It was gone before it could be identified.
-        None => Ok(Ended { pid: daemon.pid, status, forced: false }),
+    match &daemon.process {
+        Some(identity) => wait(identity, status, deadline),
+        // In another process namespace nobody can be ended from here.
+        None if door.wait_until_gone(&daemon, deadline)? => {
+            Ok(Ended { pid: daemon.pid, status, forced: false })
+        }
+        None => Err(StopError::StillThere(daemon.pid)),
     }
 }
 

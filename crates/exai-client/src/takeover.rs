@@ -10,7 +10,7 @@ use exai_os::{account, build, process};
 use exai_proto::link::{FromDaemon, Role, ToDaemon};
 use exai_proto::version;
 
-use crate::door::{self, Door, DoorError};
+use crate::door::{Door, DoorError};
 use crate::link::{Daemon, Incoming, Link, LinkError};
 
 /// What has become of an older daemon.
@@ -75,7 +75,6 @@ impl Door {
         if let Err(error) = exai_config::load(self.home()) {
             return Ok(Takeover::Kept { why: error.to_string() });
         }
-        let identity = self.identity_of(&daemon);
         link.send(&ToDaemon::Replace { build: build::version().to_owned() })
             .map_err(|error| self.unreachable(error.to_string()))?;
         loop {
@@ -90,28 +89,22 @@ impl Door {
                 Err(error) => return Err(self.unreachable(format!("it makes room for this build: {error}"))),
             }
         }
-        if let Some(identity) = identity {
-            // It is never killed for this: what it still does is somebody's call.
-            let gone = process::wait_gone(&identity, deadline);
-            let gone = gone.map_err(|source| DoorError::Io {
+        // It is never killed for this: what it still does is somebody's call.
+        let gone = match &daemon.process {
+            Some(identity) => process::wait_gone(identity, deadline).map_err(|source| DoorError::Io {
                 action: "wait for the end of the daemon of",
                 path: self.home().path().to_owned(),
                 source,
-            })?;
-            if !gone {
-                return Err(self.unreachable("it makes room for this build and has not ended yet".to_owned()));
-            }
+            })?,
+            None => door.wait_until_gone(&daemon, deadline)?,
+        };
+        if !gone {
+            return Err(self.unreachable("it makes room for this build and has not ended yet".to_owned()));
         }
         match door.start_and_join(&starting, deadline)? {
             Some(_) => Ok(Takeover::Done { from: daemon.build }),
             None => Err(self.unreachable("it is starting or stopping".to_owned())),
         }
-    }
-
-    fn identity_of(&self, daemon: &Daemon) -> Option<process::Identity> {
-        let record = self.record().filter(|record| record.instance == daemon.instance);
-        let recorded = record.map(|record| door::verified(&record.identity));
-        recorded.or_else(|| process::identify(daemon.pid).ok().flatten())
     }
 }
 

@@ -9,7 +9,7 @@ use axum::response::Response;
 use exai_config::Home;
 use exai_mux::Endpoint;
 use exai_os::build;
-use exai_proto::link::{FromDaemon, Hello, Role, SUBPROTOCOL, ToDaemon, Versions};
+use exai_proto::link::{FromDaemon, Hello, Role, SUBPROTOCOL, ServedHome, ToDaemon, Versions};
 use exai_proto::version;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -57,6 +57,8 @@ async fn serve(mut socket: WebSocket, rooms: Rooms, kernel_pid: Option<u32>) -> 
         build: build::version().to_owned(),
         instance: rooms.about.instance.clone(),
         pid: rooms.about.pid,
+        // Asked each time: the directory may be moved or made anew under its daemon.
+        home: Some(served_home(&rooms.home)),
     };
     let facts = ClientFacts {
         transport: "shim",
@@ -70,6 +72,11 @@ async fn serve(mut socket: WebSocket, rooms: Rooms, kernel_pid: Option<u32>) -> 
         None => Endpoint::All,
     };
     socket::serve(socket, rooms, endpoint, facts, Speech::Link, Some(greeting)).await
+}
+
+fn served_home(home: &Home) -> ServedHome {
+    let (path, id) = exai_os::private::directory_identity(home.path());
+    ServedHome { path: path.to_string_lossy().into_owned(), id }
 }
 
 /// The hello, or why there is none.

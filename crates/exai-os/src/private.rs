@@ -73,6 +73,13 @@ pub fn ensure_dir(path: &Path) -> Result<DirChecked, DirError> {
     sys::private::ensure_dir(path)
 }
 
+/// The canonical path of a directory, and what it is whatever its path (device and inode; `None` on Windows). Where it is
+/// gone the path is the one that was given.
+pub fn directory_identity(path: &Path) -> (PathBuf, Option<String>) {
+    let canonical = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+    (canonical.unwrap_or_else(|_| path.to_owned()), sys::private::directory_id(path))
+}
+
 /// Reads a regular file of ours of at most `max` bytes.
 ///
 /// A link, a FIFO, a directory, a file of another user or a longer file is an error (kind

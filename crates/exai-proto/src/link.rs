@@ -110,6 +110,23 @@ pub enum ToDaemon {
     },
 }
 
+/// Which state directory a daemon serves: who looks for the daemon of another one is not meant, whatever file has led
+/// to this socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServedHome {
+    /// Its canonical path.
+    pub path: String,
+    /// Device and inode, as the system of the daemon writes them; nothing where directories have none (Windows).
+    pub id: Option<String>,
+}
+
+impl ServedHome {
+    /// Whether both are one directory: by its path, or, where it was moved or is mounted elsewhere, by what it is.
+    pub fn is(&self, other: &ServedHome) -> bool {
+        self.path == other.path || (self.id.is_some() && self.id == other.id)
+    }
+}
+
 /// Control messages from the daemon.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -124,6 +141,9 @@ pub enum FromDaemon {
         instance: String,
         /// Its process id.
         pid: u32,
+        /// The state directory that it serves. Daemons of 0.1 did not say it from the beginning.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        home: Option<ServedHome>,
     },
     /// The daemon will not serve this peer.
     Refused {
@@ -211,6 +231,17 @@ mod tests {
         assert_eq!(ours.common(Versions { min: 1, max: 3 }), Some(3));
         assert_eq!(ours.common(Versions { min: 4, max: 9 }), Some(4));
         assert_eq!(ours.common(Versions { min: 5, max: 9 }), None);
+    }
+
+    #[test]
+    fn a_home_is_known_by_its_path_or_by_what_it_is() {
+        let home =
+            |path: &str, id: Option<&str>| ServedHome { path: path.to_owned(), id: id.map(str::to_owned) };
+        let ours = home("/a", Some("1:2"));
+        assert!(ours.is(&home("/a", Some("1:3"))), "made anew under its daemon");
+        assert!(ours.is(&home("/b", Some("1:2"))), "moved");
+        assert!(!ours.is(&home("/b", Some("1:3"))));
+        assert!(!home("/a", None).is(&home("/b", None)));
     }
 
     #[test]

@@ -82,7 +82,8 @@ async fn serve(stream: Stream, nonce: &str) -> Vec<String> {
     let hello = socket.next().await.unwrap().unwrap();
     assert!(hello.to_text().unwrap().contains("\"type\":\"hello\""));
     let (instance, pid) = (nonce.to_owned(), std::process::id());
-    let greeting = FromDaemon::Hello { version: link::VERSION, build: String::new(), instance, pid };
+    let greeting =
+        FromDaemon::Hello { version: link::VERSION, build: String::new(), instance, pid, home: None };
     socket.send(text(&greeting)).await.unwrap();
     let mut asked = Vec::new();
     while let Some(Ok(frame)) = socket.next().await {

@@ -88,6 +88,11 @@ pub(super) fn network_kind(dir: &File) -> rustix::io::Result<Option<String>> {
     Ok((!local).then(|| "not local".to_owned()))
 }
 
+pub(crate) fn directory_id(path: &Path) -> Option<String> {
+    let found = rustix::fs::stat(path).ok()?;
+    Some(format!("{:x}:{:x}", found.st_dev, found.st_ino))
+}
+
 pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
     open_regular(path, OFlags::RDONLY)
 }

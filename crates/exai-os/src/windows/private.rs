@@ -100,6 +100,11 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
     open_regular(path, OpenOptions::new().read(true))
 }
 
+/// What is asked of a directory without a handle has no number.
+pub(crate) fn directory_id(_path: &Path) -> Option<String> {
+    None
+}
+
 pub(crate) fn open_append(path: &Path) -> io::Result<File> {
     open_regular(path, OpenOptions::new().append(true).create(true))
 }

@@ -97,9 +97,9 @@ impl Scene {
         Ok(match door.look()? {
             Sight::Answering(link) => alive(link.daemon().instance.clone(), link.daemon().pid),
             Sight::Stopping(record) => recorded(record),
-            Sight::Wedged(record, _) => Scene { wedged: Some(record.pid), ..recorded(record) },
+            Sight::Wedged { record, .. } => Scene { wedged: Some(record.pid), ..recorded(record) },
             // Its own trees name its process, and that lives.
-            Sight::Starting | Sight::Refusing(_) => Scene { lives: true, living: None, wedged: None },
+            Sight::Starting | Sight::Refusing { .. } => Scene { lives: true, living: None, wedged: None },
             Sight::Stale(_) | Sight::Nothing => Scene { lives: false, living: None, wedged: None },
         })
     }

@@ -58,11 +58,11 @@ fn not_answering(sight: &Sight, home: &std::path::Path) -> Result<u8, Error> {
             let what = format!("no exai daemon runs (state directory {})", home.display());
             return Err(Error::not_running(what).hint("`exai doctor` looks for what was left behind"));
         }
-        Sight::Wedged(record, _) => {
+        Sight::Wedged { record, .. } => {
             (format!("the daemon (pid {}) does not answer", record.pid), "`exai restart` replaces it")
         }
         Sight::Stopping(_) => ("the daemon is stopping".to_owned(), "`exai status`"),
-        Sight::Refusing(error) => (error.to_string(), "`exai status`"),
+        Sight::Refusing { error, .. } => (error.to_string(), "`exai status`"),
         Sight::Starting | Sight::Answering(_) => ("the daemon is starting".to_owned(), "`exai status`"),
     };
     Err(Error::failed(what).hint(hint))

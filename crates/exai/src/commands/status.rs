@@ -54,7 +54,7 @@ fn settle(door: &Door) -> Result<Status, Error> {
                 }
             }
         }
-        Sight::Refusing(error) => return Err(Error::failed(error.to_string())),
+        Sight::Refusing { error, .. } => return Err(Error::failed(error.to_string())),
         Sight::Starting => {
             let verdict = format!("starting; {} holds the lock and is not ready yet", holder(door));
             (State::Starting, verdict, None)
@@ -62,7 +62,7 @@ fn settle(door: &Door) -> Result<Status, Error> {
         Sight::Stopping(record) => {
             (State::Draining, "stopping; it holds the lock and listens no more".to_owned(), Some(*record))
         }
-        Sight::Wedged(record, error) => {
+        Sight::Wedged { record, error, .. } => {
             let verdict = format!("wedged; {} holds the lock and does not answer: {error}", holder(door));
             (State::Wedged, verdict, Some(*record))
         }

@@ -143,12 +143,15 @@ fn view(door: &Door, explanations: &mut Vec<Explanation>) -> View {
             let daemon = link.daemon();
             View::Answers { pid: daemon.pid, build: daemon.build.clone(), took, status }
         }
-        Ok(Sight::Refusing(error)) => {
+        Ok(Sight::Refusing { error, .. }) => {
             View::Refuses { why: error.to_string(), skew: matches!(error, LinkError::Version { .. }) }
         }
         Ok(Sight::Starting) => View::Starting,
         Ok(Sight::Stopping(_)) => View::Stopping,
-        Ok(Sight::Wedged(record, error)) => View::Wedged { pid: record.identity.pid, why: error.to_string() },
+        Ok(Sight::Wedged { record, error, process }) => {
+            let pid = process.map_or(record.identity.pid, |process| process.pid);
+            View::Wedged { pid, why: error.to_string() }
+        }
         Ok(Sight::Stale(_)) => View::Stale,
         Ok(Sight::Nothing) => View::None,
         Err(error) => View::Unseen(error.to_string()),

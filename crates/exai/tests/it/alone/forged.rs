@@ -6,7 +6,7 @@ use std::time::Instant;
 use exai_os::{lock, process};
 use serde_json::{Value, json};
 
-use super::{comes_and_goes, daemons, end, look, pid};
+use super::{comes_and_goes, daemons, end, look, pid, state};
 use crate::support::{Instance, text};
 
 /// A process of ours that has nothing to do with exai.
@@ -90,6 +90,67 @@ fn a_pid_that_cannot_be_is_no_trouble() {
     }
 }
 
+/// The record of a daemon that answers names somebody else: who answers is who is meant.
+#[test]
+fn a_record_that_names_a_stranger_in_the_place_of_a_living_daemon_ends_nobody_else() {
+    let instance = Instance::new("");
+    let mut decoy = Decoy::new();
+    let theirs = decoy.identity();
+    for command in ["stop", "restart"] {
+        instance.ends(0, &["start"]);
+        let daemon = pid(&instance);
+        let ours = process::identify(daemon).expect("the process list").expect("it lives");
+        let good = std::fs::read(instance.home().join("daemon.json")).expect("a record");
+        let mut record: Value = serde_json::from_slice(&good).expect("a document");
+        for (what, pid, start) in
+            [("a stranger", theirs.pid, theirs.start), ("another start", ours.pid, ours.start + 1)]
+        {
+            if process::identify(ours.pid).expect("the process list").as_ref() != Some(&ours) {
+                continue; // ended by the first round
+            }
+            record["pid"] = json!(pid);
+            record["identity"] = json!({"boot": theirs.boot, "pid": pid, "start": start});
+            write(&instance, &record);
+            instance.ends(0, &[command]);
+            assert!(decoy.lives(), "{command}: {what}");
+            let gone = process::wait_gone(&ours, Instant::now() + super::SECOND).expect("the process list");
+            assert!(gone, "{command}: {what}: the daemon was meant");
+        }
+        assert_eq!(state(&instance), if command == "stop" { "stopped" } else { "running" });
+        instance.ends(0, &["stop"]);
+    }
+}
+
+/// The whole record of another state directory's daemon is no information, whether a daemon of this one lives or not.
+#[test]
+fn the_record_of_another_directory_redirects_nobody() {
+    let (ours, theirs) = (Instance::new(""), Instance::new(""));
+    theirs.ends(0, &["start"]);
+    let foreign = pid(&theirs);
+    let copy = std::fs::read(theirs.home().join("daemon.json")).expect("a record");
+    let put = || std::fs::write(ours.home().join("daemon.json"), &copy).expect("a record");
+    put();
+    assert_eq!(state(&ours), "stopped");
+    ours.ends(0, &["stop"]);
+    assert_eq!(pid(&theirs), foreign);
+    put();
+    comes_and_goes(&ours, "beside the other's record");
+    for command in ["status", "stop"] {
+        ours.ends(0, &["start"]);
+        let own = pid(&ours);
+        put();
+        if command == "status" {
+            let seen = look(&ours);
+            assert_ne!(seen["daemon"]["pid"], json!(foreign), "{seen}");
+            assert_eq!(daemons(&ours), [own]);
+        }
+        put();
+        ours.ends(0, &["stop"]);
+        assert!(daemons(&ours).is_empty(), "its own daemon was meant");
+        assert_eq!(pid(&theirs), foreign, "{command}");
+    }
+}
+
 /// Another program holds the lock file, and the record names a third one.
 #[test]
 fn who_holds_the_lock_is_believed_more_than_a_record() {
@@ -105,7 +166,9 @@ fn who_holds_the_lock_is_believed_more_than_a_record() {
     let soon = Instant::now() + super::SECOND;
     let held = lock::lock_until(&lock, soon).expect("the lock file").expect("a free lock");
     let output = instance.exai(&["stop", "--timeout", "0"]);
-    assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("and has not said who it is"), "{said}");
     assert!(decoy.lives());
     // With no record at all the holder is known where the system tells, and it is no exai.
     std::fs::remove_file(instance.home().join("daemon.json")).expect("a record");

@@ -337,6 +337,7 @@ fn stop_and_restart_can_be_repeated_and_done_at_once() {
         bad.len()
     );
     assert!(took < SECOND * 30, "{took:?}");
+    assert!(bad.is_empty(), "who finds the world changed looks again: {bad:?}");
     match &*state {
         "running" => assert_eq!(daemons, [pid(&instance)]),
         "stopped" => assert!(daemons.is_empty(), "{daemons:?}"),
