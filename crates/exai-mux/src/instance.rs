@@ -1,6 +1,6 @@
 //! What the router knows of one run of a server.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -309,15 +309,9 @@ impl Instance {
         if self.subscribers.is_empty() {
             return Vec::new();
         }
-        let mut found: Vec<ClientId> = Vec::new();
-        for clients in resources::with_parents(uri).filter_map(|uri| self.subscribers.get(uri)) {
-            let new: Vec<ClientId> = match &found[..] {
-                [] => clients.clone(),
-                _ => clients.iter().filter(|client| !found.contains(client)).copied().collect(),
-            };
-            found.extend(new);
-        }
-        found
+        let known = resources::with_parents(uri).filter_map(|uri| self.subscribers.get(uri));
+        let mut told = HashSet::new();
+        known.flatten().filter(|client| told.insert(**client)).copied().collect()
     }
 
     pub(crate) fn label(&self) -> String {

@@ -108,3 +108,31 @@ fn clients_that_can_be_asked_get_a_process_each_when_it_is_seen_that_they_are() 
     let tally = run("auto", 12);
     say("auto", 12, &tally);
 }
+
+#[test]
+fn consent_that_comes_late_over_another_link_is_consent_to_nothing() {
+    let instance = Instance::new(&fixture("fix", &[]));
+    let door = Door::of(&instance);
+    let answer = |id: &Value, action: &str| json!({"jsonrpc": "2.0", "id": id, "result": {"action": action}});
+    for way in WAYS {
+        let mut asked: Vec<Value> = Vec::new();
+        // The same program, again and again: it is asked, and its link is lost before its user has answered.
+        for round in 0..4 {
+            let mut party = Party::join(&instance, &door, way, Some("fix"), &json!({"elicitation": {}}));
+            let arguments = json!({"message": format!("may I do {round}?")});
+            let call =
+                party.request("tools/call", &json!({"name": "ask_elicitation", "arguments": arguments}));
+            let question = party.receive();
+            assert_eq!(question["method"], "elicitation/create", "{way:?}: {question}");
+            for late in &asked {
+                party.send(&answer(late, "accept"));
+            }
+            asked.push(question["id"].clone());
+            if round == 3 {
+                party.send(&answer(&question["id"], "decline"));
+                let told = party.answer(&call).to_string();
+                assert!(told.contains("decline") && !told.contains("accept"), "{way:?}, {asked:?}: {told}");
+            }
+        }
+    }
+}
