@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,8 +20,9 @@ pub(crate) const SETTLED: Duration = Duration::from_secs(5);
 const MOST_WORDS: usize = 8;
 /// None says so much in earnest; what is kept of all servers is one small file.
 const MOST_WORD_BYTES: usize = 1024;
-/// The lists of so many different declarations are remembered.
-const MOST_DECLARATIONS: usize = 8;
+/// The lists of so many different declarations are remembered. Who declares something else beyond that shares with those
+/// who declare the same.
+const MOST_DECLARATIONS: usize = 32;
 
 /// Something that a server is told its client can do, and that it may ask of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,8 +98,8 @@ impl Traits {
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     traits: Traits,
-    /// Hashes of lists, by what was declared to the run that had them.
-    lists: BTreeMap<Arc<str>, HashMap<Kind, u64>>,
+    /// Hashes of lists, by the hash of what was declared to the run that had them.
+    lists: HashMap<u64, HashMap<Kind, u64>>,
 }
 
 impl Measured {
@@ -119,6 +119,10 @@ impl Measured {
     /// A run that was told of this has worked, and asked for nothing. Returns whether that is new.
     pub(crate) fn kept_silent(&mut self, declared: &str) -> bool {
         let mut new = false;
+        if !self.has_room(declared) {
+            // What it lists cannot be compared.
+            return false;
+        }
         for (ask, words) in capabilities(declared) {
             let known = self.traits.silent.entry(ask).or_default();
             new |= words.len() <= MOST_WORD_BYTES && known.len() < MOST_WORDS && known.insert(words);
@@ -127,13 +131,11 @@ impl Measured {
     }
 
     /// It has listed something. Returns whether that has changed what is known.
-    pub(crate) fn listed(&mut self, declared: &Arc<str>, kind: Kind, items: &[Bytes]) -> bool {
-        if !self.lists.contains_key(declared) && self.lists.len() == MOST_DECLARATIONS {
+    pub(crate) fn listed(&mut self, declared: &str, kind: Kind, items: &[Bytes]) -> bool {
+        if !self.has_room(declared) {
             return false;
         }
-        let mut hasher = DefaultHasher::new();
-        items.hash(&mut hasher);
-        self.lists.entry(declared.clone()).or_default().insert(kind, hasher.finish());
+        self.lists.entry(hash(declared)).or_default().insert(kind, hash(items));
         let before = self.traits.same_for_all;
         match self.compare(kind) {
             Compared::Different => self.traits.same_for_all = false,
@@ -142,6 +144,11 @@ impl Measured {
             Compared::Same | Compared::Unknown => {}
         }
         before != self.traits.same_for_all
+    }
+
+    /// Whether the lists of a run that was told of this can be remembered.
+    fn has_room(&self, declared: &str) -> bool {
+        self.lists.len() < MOST_DECLARATIONS || self.lists.contains_key(&hash(declared))
     }
 
     fn is_any_different(&self) -> bool {
@@ -164,6 +171,12 @@ impl Measured {
     }
 }
 
+fn hash(what: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What is declared by a text of capabilities.
 pub(crate) fn capabilities(declared: &str) -> BTreeMap<Ask, String> {
     let all: serde_json::Value = serde_json::from_str(declared).unwrap_or_default();
@@ -183,13 +196,13 @@ mod tests {
 
     #[test]
     fn two_kinds_of_clients_that_see_the_same_make_the_difference() {
-        let (none, roots): (Arc<str>, Arc<str>) = ("{}".into(), r#"{"roots":{}}"#.into());
+        let (none, roots) = ("{}", r#"{"roots":{}}"#);
         let mut measured = Measured::default();
         let tools = [Bytes::from("{}")];
-        assert!(!measured.listed(&none, Kind::Tools, &tools));
-        assert!(!measured.listed(&none, Kind::Tools, &tools), "the same kind of client twice");
-        assert!(!measured.listed(&roots, Kind::Prompts, &[]));
-        assert!(measured.listed(&roots, Kind::Tools, &tools));
+        assert!(!measured.listed(none, Kind::Tools, &tools));
+        assert!(!measured.listed(none, Kind::Tools, &tools), "the same kind of client twice");
+        assert!(!measured.listed(roots, Kind::Prompts, &[]));
+        assert!(measured.listed(roots, Kind::Tools, &tools));
         let declared = |text| capabilities(text);
         assert!(measured.traits().is_indifferent_to(&declared("{}")));
         assert!(!measured.traits().is_indifferent_to(&declared(r#"{"roots":{}}"#)), "it may ask yet");
@@ -198,13 +211,27 @@ mod tests {
         assert!(!measured.traits().is_indifferent_to(&declared(r#"{"roots":{"listChanged":true}}"#)));
         assert_eq!(measured.traits().declared_for_all(), r#"{"roots":{}}"#);
         // What differs once differs for good, until it is the same again.
-        assert!(!measured.listed(&none, Kind::Prompts, &[]));
-        assert!(measured.listed(&roots, Kind::Prompts, &tools));
+        assert!(!measured.listed(none, Kind::Prompts, &[]));
+        assert!(measured.listed(roots, Kind::Prompts, &tools));
         assert!(!measured.traits().is_indifferent_to(&BTreeMap::new()));
-        assert!(!measured.listed(&roots, Kind::Tools, &tools), "its prompts differ still");
-        measured.listed(&roots, Kind::Prompts, &[]);
-        assert!(measured.listed(&roots, Kind::Tools, &tools));
+        assert!(!measured.listed(roots, Kind::Tools, &tools), "its prompts differ still");
+        measured.listed(roots, Kind::Prompts, &[]);
+        assert!(measured.listed(roots, Kind::Tools, &tools));
         assert!(measured.asked(Ask::Roots) && !measured.asked(Ask::Roots));
         assert!(!measured.traits().is_indifferent_to(&BTreeMap::new()));
+    }
+
+    #[test]
+    fn what_cannot_be_compared_any_more_is_not_taken_for_the_same() {
+        let mut measured = Measured::default();
+        let experiment = |number: usize| format!(r#"{{"experimental":{{"x{number}":{{}}}}}}"#);
+        for number in 0..MOST_DECLARATIONS {
+            measured.listed(&experiment(number), Kind::Tools, &[]);
+        }
+        let other = experiment(MOST_DECLARATIONS);
+        assert!(!measured.listed(&other, Kind::Tools, &[Bytes::from("{}")]));
+        assert!(measured.traits().same_for_all && !measured.kept_silent(&other));
+        assert!(!measured.traits().is_indifferent_to(&capabilities(&other)));
+        assert!(measured.kept_silent(&experiment(0)));
     }
 }
