@@ -27,12 +27,19 @@ pub enum Answer {
 pub struct Conversation {
     link: Link,
     last_id: u64,
+    /// When it is over.
+    deadline: Option<Instant>,
 }
 
 impl Conversation {
-    /// Begins. `waiting` is called once a second with the time waited so far.
-    pub fn begin(link: Link, waiting: impl FnMut(Duration)) -> Result<Result<Self, Bytes>, LinkError> {
-        let mut conversation = Conversation { link, last_id: 0 };
+    /// Begins; all of it may take this long. `waiting` is called once a second with the time waited so far.
+    pub fn begin(
+        link: Link,
+        patience: Option<Duration>,
+        waiting: impl FnMut(Duration),
+    ) -> Result<Result<Self, Bytes>, LinkError> {
+        let deadline = patience.map(|patience| Instant::now() + patience);
+        let mut conversation = Conversation { link, last_id: 0, deadline };
         let params = format!(
             "{{\"protocolVersion\":\"{}\",\"capabilities\":{{}},\
              \"clientInfo\":{{\"name\":\"exai\",\"version\":\"{}\"}}}}",
@@ -48,7 +55,7 @@ impl Conversation {
         }
     }
 
-    /// Asks and waits for the answer, for as long as the daemon lets it take.
+    /// Asks and waits for the answer, for as long as the daemon lets it take and the conversation may.
     pub fn request(
         &mut self,
         method: &str,
@@ -60,7 +67,8 @@ impl Conversation {
         self.link.send_message(&answer::request(self.last_id, method, params))?;
         let started = Instant::now();
         loop {
-            match self.link.next_before(Some(Instant::now() + TICK)) {
+            let tick = Instant::now() + TICK;
+            match self.link.next_before(Some(self.deadline.map_or(tick, |deadline| deadline.min(tick)))) {
                 Ok(Incoming::Message(message)) => {
                     let Ok(message) = Message::parse(message.into()) else { continue };
                     if let Some(answer) = self.consider(&message, &id)? {
@@ -68,10 +76,15 @@ impl Conversation {
                     }
                 }
                 Ok(Incoming::Control(_)) => {}
+                Err(LinkError::TimedOut) if self.is_over() => return Err(LinkError::TimedOut),
                 Err(LinkError::TimedOut) => waiting(started.elapsed()),
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
     fn consider(&self, message: &Message, ours: &Id) -> Result<Option<Answer>, LinkError> {

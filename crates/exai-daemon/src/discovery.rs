@@ -18,6 +18,7 @@ use exai_config::Home;
 use exai_mux::Discovery;
 use exai_mux::policy::Policy;
 use exai_os::private;
+use exai_proto::limits;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -26,6 +27,8 @@ use crate::store::revision_text;
 const SCHEMA: u32 = 1;
 /// What a server says of itself is kept up to this size.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
+/// More than there is around a list, or around all of them.
+const AROUND: usize = 1024;
 
 #[derive(Serialize, Deserialize)]
 struct OnDisk<'a> {
@@ -88,8 +91,11 @@ fn read(path: &Path, revision: u64) -> std::io::Result<Option<Discovery>> {
     };
     let Some(initialize) = line(found.initialize) else { return Ok(None) };
     let list = |(method, items): (Cow<'_, str>, Vec<&RawValue>)| {
+        let is_whole = items.len() <= limits::LIST_ITEMS
+            && items.iter().map(|item| item.get().len()).sum::<usize>() <= limits::LIST_BYTES;
         let items = items.into_iter().map(line).collect::<Option<Vec<Bytes>>>()?;
-        Some((method.into_owned(), items))
+        // The router keeps no more of a list: this one was written by somebody else.
+        is_whole.then(|| (method.into_owned(), items))
     };
     Ok(Some(Discovery { initialize, lists: found.lists.into_iter().filter_map(list).collect() }))
 }
@@ -97,9 +103,7 @@ fn read(path: &Path, revision: u64) -> std::io::Result<Option<Discovery>> {
 fn text((revision, known): &(u64, Discovery)) -> serde_json::Result<Vec<u8>> {
     let raw = |bytes: &'_ Bytes| serde_json::from_slice::<Box<RawValue>>(bytes);
     let initialize = raw(&known.initialize)?;
-    let lists = known
-        .lists
-        .iter()
+    let lists = fitting(known)
         .map(|(method, items)| Ok((method, items.iter().map(raw).collect::<serde_json::Result<Vec<_>>>()?)));
     let lists: Vec<(&String, Vec<Box<RawValue>>)> = lists.collect::<serde_json::Result<_>>()?;
     serde_json::to_vec(&OnDisk {
@@ -111,6 +115,18 @@ fn text((revision, known): &(u64, Discovery)) -> serde_json::Result<Vec<u8>> {
             .iter()
             .map(|(method, items)| (Cow::from(method.as_str()), items.iter().map(|item| &**item).collect()))
             .collect(),
+    })
+}
+
+/// The lists that fit into the file together: a server with several of the longest ones is asked again for the others.
+fn fitting(known: &Discovery) -> impl Iterator<Item = &(String, Vec<Bytes>)> {
+    let mut left = MOST_BYTES.saturating_sub(known.initialize.len() + AROUND);
+    known.lists.iter().filter(move |(_, items)| {
+        // Each with its comma.
+        let needs = items.iter().map(|item| item.len() + 1).sum::<usize>() + AROUND;
+        let fits = needs <= left;
+        left -= if fits { needs } else { 0 };
+        fits
     })
 }
 
@@ -150,6 +166,41 @@ mod tests {
         assert!(home.discovery(&name).exists(), "it may be configured so again");
         assert_eq!(load(&home, &[]), []);
         assert!(!home.discovery(&name).exists());
+    }
+
+    #[test]
+    fn lists_that_do_not_fit_together_do_not_cost_the_others() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        home.prepare().expect("a home");
+        let longest = || vec![Bytes::from(format!("\"{}\"", "x".repeat(limits::LIST_BYTES - 2)))];
+        let lists = [("tools/list", longest()), ("prompts/list", longest()), ("resources/list", Vec::new())];
+        let known =
+            Discovery { lists: lists.map(|(method, items)| (method.to_owned(), items)).to_vec(), ..known() };
+        let name = policy(7).name;
+        private::replace(&home.discovery(&name), &file(&(7, known)).expect("a text")).expect("it is written");
+        let found = &load(&home, &[policy(7)])[0].2;
+        let methods: Vec<&str> = found.lists.iter().map(|(method, _)| method.as_str()).collect();
+        assert_eq!(methods, ["resources/list", "tools/list"]);
+    }
+
+    #[test]
+    fn a_list_that_is_longer_than_any_that_is_kept_is_not_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        home.prepare().expect("a home");
+        let lists = [(limits::LIST_ITEMS, "tools/list"), (limits::LIST_ITEMS + 1, "prompts/list")];
+        let known = Discovery {
+            lists: lists
+                .map(|(number, method)| (method.to_owned(), vec![Bytes::from("{}"); number]))
+                .to_vec(),
+            ..known()
+        };
+        let name = policy(7).name;
+        private::replace(&home.discovery(&name), &file(&(7, known)).expect("a text")).expect("it is written");
+        let found = &load(&home, &[policy(7)])[0].2;
+        let methods: Vec<&str> = found.lists.iter().map(|(method, _)| method.as_str()).collect();
+        assert_eq!(methods, ["tools/list"]);
     }
 
     #[test]

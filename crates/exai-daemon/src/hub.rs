@@ -66,6 +66,8 @@ pub(crate) enum HubEvent {
     Known(Vec<Known>),
     /// The configuration was read again.
     Loaded { outcome: Result<Config, String>, reply: oneshot::Sender<Result<(), String>> },
+    /// A server was added: it is started, so that what it offers is known.
+    Warm { server: String },
     /// The daemon is to end, after at most this long for what is under way.
     Stop { grace: Duration, reason: ByeReason },
 }
@@ -356,6 +358,7 @@ impl Hub {
                 let _ = reply.send(outcome);
             }
             HubEvent::Known(servers) => self.know(servers),
+            HubEvent::Warm { server } => self.route(Event::Warm { server: server.into() }),
             HubEvent::Stop { grace, reason } => self.begin_stop(grace, reason),
         }
     }

@@ -135,8 +135,13 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
         Ok(ToDaemon::Status) => FromDaemon::Status { status: Box::new(hub.ask(Question::Status).await?) },
         Ok(ToDaemon::Ps) => FromDaemon::Ps { ps: Box::new(hub.ask(Question::Ps).await?) },
         Ok(ToDaemon::Servers) => FromDaemon::Servers { servers: hub.ask(Question::Servers).await? },
-        Ok(ToDaemon::Reload) => match hub.ask(Question::Reload).await? {
-            Ok(()) => FromDaemon::Reloaded,
+        Ok(ToDaemon::Reload { start }) => match hub.ask(Question::Reload).await? {
+            Ok(()) => {
+                if let Some(server) = start {
+                    hub.send(HubEvent::Warm { server }).await?;
+                }
+                FromDaemon::Reloaded
+            }
             Err(reason) => FromDaemon::Error { reason },
         },
         Ok(ToDaemon::RestartServer { server }) => {

@@ -277,13 +277,22 @@ impl Facts {
                 fix: Some(fix.join(", then ")),
             })
         });
+        let lists = self.servers.iter().flat_map(|server| {
+            server.lists.iter().map(|words| Finding {
+                id: "server-list".to_owned(),
+                severity: "warn".to_owned(),
+                detail: format!("server \"{}\" {words}", server.name),
+                fix: Some(format!("exai logs {}", server.name)),
+            })
+        });
         let unexpected = self.watch.unexpected().into_iter().map(|one| Finding {
             id: format!("unexpected-{}", one.kind),
             severity: "warn".to_owned(),
             detail: format!("pid {}: {}", one.pid, one.reason),
             fix: Some("exai ps".to_owned()),
         });
-        self.daemon.config.findings().into_iter().chain(missing).chain(failed).chain(unexpected).collect()
+        let own = self.daemon.config.findings().into_iter();
+        own.chain(missing).chain(failed).chain(lists).chain(unexpected).collect()
     }
 }
 

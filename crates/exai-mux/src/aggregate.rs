@@ -3,33 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use exai_proto::envelope::Outcome;
 use exai_proto::json::{self, Edit};
+use exai_proto::pages::{Cut, Next, NoList, Pages};
 use exai_proto::{Id, Kind as Shape, Message, answer};
 
 use crate::capabilities;
 use crate::catalogue::{Gathering, Kind, Then};
 use crate::discovery;
 use crate::downstream::Request;
-use crate::event::{About, ClientId, Effect, Endpoint, InstanceId};
+use crate::event::{ClientId, Effect, Endpoint, InstanceId};
 use crate::instance::{Errand, Offer, Owner, Phase, Waiting};
 use crate::level::Level;
+use crate::listing::Fault;
 use crate::names;
 use crate::params::{AMBIGUOUS, Params};
 use crate::router::{Now, Router, Server};
 use crate::traits::Ask;
 
-/// How long a list waits for servers that are not known yet.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a list waits for a server whose list is known, lest one that hangs slows every list down.
-const PATIENCE_WHERE_KNOWN: Duration = Duration::from_secs(1);
-/// How many pages of one list are read, how many items are kept of it, and how many bytes of them.
-const MOST_PAGES: u32 = 1000;
-const MOST_ITEMS: usize = 10_000;
-const MOST_LIST_BYTES: usize = 16 * 1024 * 1024;
+/// How long a message waits for the lists that say whose it is. A wrong answer would be worse than a late one.
+const PATIENCE_TO_ROUTE: Duration = Duration::from_secs(10);
+/// How much of a server's words is quoted, in characters.
+const MOST_QUOTED: usize = 300;
 /// How many messages of one client may wait for lists to be routed, and how many bytes of all clients.
 const MOST_UNROUTED: usize = 64;
 const MOST_UNROUTED_BYTES: usize = 64 * 1024 * 1024;
@@ -97,12 +95,12 @@ impl Router {
         };
         match server {
             Some(Found::At(server)) => self.to_instance_of(client, &server, message, now),
-            Some(Found::AfterListing(_)) if !self.has_room_unrouted(client, &message) => {
+            Some(Found::AfterListing(..)) if !self.has_room_unrouted(client, &message) => {
                 let what = "too much waits for the servers to list what they have";
                 Self::overloaded(client, &own, None, what, now);
             }
-            Some(Found::AfterListing(kinds)) => {
-                self.gather(client, own, Then::Route(message), &kinds, now);
+            Some(Found::AfterListing(kinds, of)) => {
+                self.gather(client, own, Then::Route(message), (&kinds, of), now);
             }
             None => {}
         }
@@ -132,7 +130,8 @@ impl Router {
             let listed =
                 [Kind::Tools, Kind::Prompts].iter().all(|kind| server.catalogue.list(*kind).is_some());
             if !listed {
-                return Some(Found::AfterListing(vec![Kind::Tools, Kind::Prompts]));
+                let of = Some(server.policy.name.clone());
+                return Some(Found::AfterListing(vec![Kind::Tools, Kind::Prompts], of));
             }
         }
         Some(Found::At(server.policy.name.clone()))
@@ -165,7 +164,7 @@ impl Router {
             .filter(usable)
             .any(|server| kinds.iter().any(|kind| server.catalogue.list(*kind).is_none()));
         if unknown {
-            return Some(Found::AfterListing(kinds.to_vec()));
+            return Some(Found::AfterListing(kinds.to_vec(), None));
         }
         if let Some(server) = self.only_server_with_resources() {
             return Some(Found::At(server));
@@ -256,38 +255,53 @@ impl Router {
     }
 
     fn aggregate_list(&mut self, client: ClientId, id: Id, kind: Kind, now: &mut Now<'_>) {
-        self.gather(client, id, Then::Answer(kind), &[kind], now);
+        self.gather(client, id, Then::Answer(kind), (&[kind], None), now);
     }
 
-    /// Gets the lists of all servers: asks those that run, starts those that are not known yet, and takes
+    /// Gets the lists of all servers, or of one: asks those that run, starts those that are not known yet, and takes
     /// the last known list of the others. Then goes on with `then`.
-    fn gather(&mut self, client: ClientId, id: Id, then: Then, kinds: &[Kind], now: &mut Now<'_>) {
-        let names: Vec<Arc<str>> = self.servers.iter().map(|server| server.policy.name.clone()).collect();
+    fn gather(
+        &mut self,
+        client: ClientId,
+        id: Id,
+        then: Then,
+        (kinds, of): (&[Kind], Option<Arc<str>>),
+        now: &mut Now<'_>,
+    ) {
+        let routes = matches!(then, Then::Route(_));
+        let all = self.servers.iter().map(|server| server.policy.name.clone());
+        let names: Vec<Arc<str>> = all.filter(|name| of.as_ref().is_none_or(|of| of == name)).collect();
         let mut missing = BTreeMap::new();
         let mut asked = Vec::new();
         for name in names {
             for &kind in kinds {
-                let known = self.server(&name).is_some_and(|server| server.catalogue.list(kind).is_some());
                 match self.source_of_list(client, &name, kind, now) {
                     Source::Ask(instance) => {
-                        let patience = if known { PATIENCE_WHERE_KNOWN } else { PATIENCE };
-                        missing.insert((name.clone(), kind), now.time + patience);
+                        let since = self.instances.get(&instance).and_then(|one| one.asked_for(kind));
+                        let patience = self.patience(&name, kind, routes, of.is_some());
+                        missing.insert((name.clone(), kind), since.unwrap_or(now.time) + patience);
                         asked.push((instance, kind));
                     }
-                    Source::Memory if matches!(then, Then::Answer(_)) => self.owe(client, &name, kind),
+                    Source::Memory if !routes => self.owe(client, &name, kind),
                     Source::Memory | Source::Current => {}
                 }
             }
         }
         self.count_in_flight(client, 1);
-        let done = missing.is_empty();
         self.gatherings.push(Gathering { client, id, then, missing });
         for (instance, kind) in asked {
             self.list(instance, kind, now);
         }
-        if done {
-            self.end_gatherings(now);
-        }
+        self.end_gatherings(now);
+    }
+
+    /// How long a list of a server is waited for. What can be for this server alone costs nobody else.
+    fn patience(&self, server: &str, kind: Kind, routes: bool, alone: bool) -> Duration {
+        let Some(server) = self.server(server) else { return Duration::ZERO };
+        let known = server.catalogue.list(kind).is_some();
+        let patience = server.listing.patience(known);
+        let is_worth_it = routes && !known && (alone || !patience.is_zero());
+        if is_worth_it { PATIENCE_TO_ROUTE } else { patience }
     }
 
     /// Where a list is to come from now.
@@ -303,7 +317,7 @@ impl Router {
         let known = server.catalogue.list(kind).is_some();
         let current = server.catalogue.is_current(kind);
         match running {
-            // Who announces changes need not be asked again, but for one that is being looked at now.
+            // Who announces changes need not be asked again, but for one that is being looked at now, or will be.
             Some(id)
                 if current
                     && self.instances.get(&id).is_some_and(|instance| {
@@ -323,18 +337,20 @@ impl Router {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         match &mut instance.phase {
             Phase::Starting { waiting, .. } => {
-                if !waiting.iter().any(|waiting| matches!(waiting, Waiting::List(other) if *other == kind)) {
-                    waiting.push_back(Waiting::List(kind));
+                if !waiting.iter().any(|waiting| matches!(waiting, Waiting::List(other, _) if *other == kind))
+                {
+                    waiting.push_back(Waiting::List(kind, now.time));
                 }
             }
             Phase::Ready(_) => {
                 let (offer, asking) = (instance.offer(kind), instance.is_listing(kind));
                 let as_of = self.changes_of(instance_id, kind);
                 if offer == Offer::Nothing {
-                    return self.list_came(instance_id, kind, Vec::new(), as_of, now);
+                    return self.list_came(instance_id, kind, Vec::new(), as_of, (Duration::ZERO, None), now);
                 }
                 if !asking {
-                    let owner = Owner::Router(Errand::List { kind, items: Vec::new(), pages: 0, as_of });
+                    let pages = Pages::new(kind.key());
+                    let owner = Owner::Router(Errand::List { kind, pages, asked: now.time, as_of });
                     let write = |number| answer::request(number, kind.method(), "{}");
                     self.send_request(instance_id, owner, write, now);
                 }
@@ -348,7 +364,7 @@ impl Router {
         instance_id: InstanceId,
         message: &Message,
         outcome: &Outcome,
-        (kind, mut items, pages, as_of): (Kind, Vec<Bytes>, u32, u64),
+        (kind, mut pages, asked, as_of): (Kind, Pages, Instant, u64),
         now: &mut Now<'_>,
     ) {
         let Some(instance) = self.instances.get(&instance_id) else { return };
@@ -356,50 +372,32 @@ impl Router {
         if instance.retiring {
             return self.missed(&server, kind, now);
         }
+        let took = now.time.saturating_duration_since(asked);
         let result = match outcome {
             Outcome::Result(result) => result.clone(),
             Outcome::Error(error) => {
-                let said: String = message.str_at(error).chars().take(300).collect();
-                tracing::info!(%server, list = kind.method(), error = said, "a list was refused");
                 let code = json::find(message.bytes(), error.clone(), "code");
                 if code.is_none_or(|code| message.at(&code) != b"-32601") {
-                    self.missed(&server, kind, now);
-                    return self.list_again(instance_id, kind, as_of, now);
+                    let fault = Fault::Refused(beginning(message.str_at(error)));
+                    return self.list_failed(instance_id, kind, as_of, (took, fault), now);
                 }
                 // Servers that do not know the method have an empty list.
-                return self.list_came(instance_id, kind, Vec::new(), as_of, now);
+                return self.list_came(instance_id, kind, Vec::new(), as_of, (took, None), now);
             }
         };
-        let text = message.bytes();
-        let mut bytes: usize = items.iter().map(Bytes::len).sum();
-        let mut too_long = false;
-        let array = json::find(text, result.clone(), kind.key());
-        for item in array.into_iter().flat_map(|array| json::elements(text, array)) {
-            bytes += item.len();
-            too_long = items.len() == MOST_ITEMS || bytes > MOST_LIST_BYTES;
-            if too_long {
-                break;
-            }
-            // Copied: a slice would keep the whole page in memory.
-            items.push(Bytes::copy_from_slice(&text[item]));
-        }
-        if too_long
-            && let Some(instance) = self.instances.get_mut(&instance_id)
-            && !std::mem::replace(&mut instance.said_long_list, true)
-        {
-            tracing::warn!(%server, list = kind.method(), kept = items.len(), "a list is too long");
-        }
-        let cursor = json::find(text, result, "nextCursor").filter(|cursor| text[cursor.start] == b'"');
-        match cursor {
-            Some(cursor) if pages < MOST_PAGES && !too_long => {
-                let params = format!("{{\"cursor\":{}}}", message.str_at(&cursor));
-                let owner = Owner::Router(Errand::List { kind, items, pages: pages + 1, as_of });
+        match pages.take(message.bytes(), result.clone()) {
+            Ok(Next::Page(params)) => {
+                let owner = Owner::Router(Errand::List { kind, pages, asked, as_of });
                 let write = |number| answer::request(number, kind.method(), &params);
                 self.send_request(instance_id, owner, write, now);
             }
-            _ => {
-                self.measure(instance_id, kind, &items, now);
-                self.list_came(instance_id, kind, items, as_of, now);
+            Ok(Next::End) => self.list_came(instance_id, kind, pages.into_items(), as_of, (took, None), now),
+            Ok(Next::Cut(cut)) => {
+                self.list_came(instance_id, kind, pages.into_items(), as_of, (took, Some(cut)), now);
+            }
+            Err(NoList) => {
+                let fault = Fault::NoList(beginning(message.str_at(&result)));
+                self.list_failed(instance_id, kind, as_of, (took, fault), now);
             }
         }
     }
@@ -412,16 +410,40 @@ impl Router {
         kind: Kind,
         items: Vec<Bytes>,
         as_of: u64,
+        (took, cut): (Duration, Option<Cut>),
         now: &mut Now<'_>,
     ) {
         let Some(server) = self.instances.get(&instance_id).map(|instance| instance.server.clone()) else {
             return;
         };
+        if let Some(known) = self.server_mut(&server) {
+            known.listing.came(&server, kind, took, cut);
+        }
+        self.measure(instance_id, kind, &items, now);
         self.learn(&server, kind, items, as_of, now);
         self.list_again(instance_id, kind, as_of, now);
         if !self.instances.get(&instance_id).is_some_and(|instance| instance.is_listing(kind)) {
             self.end_waiting(&server, kind, now);
         }
+    }
+
+    /// A server has answered, but not with a list: what was known of it stays.
+    fn list_failed(
+        &mut self,
+        instance_id: InstanceId,
+        kind: Kind,
+        as_of: u64,
+        (took, fault): (Duration, Fault),
+        now: &mut Now<'_>,
+    ) {
+        let Some(server) = self.instances.get(&instance_id).map(|instance| instance.server.clone()) else {
+            return;
+        };
+        if let Some(known) = self.server_mut(&server) {
+            known.listing.failed(&server, kind, took, fault);
+        }
+        self.missed(&server, kind, now);
+        self.list_again(instance_id, kind, as_of, now);
     }
 
     /// Asks for a list again that the server has changed since it was asked for it as of so many changes.
@@ -463,18 +485,13 @@ impl Router {
         // What a retiring instance lists is of the past.
         let current = self.instances.get(&instance_id).filter(|instance| !instance.retiring);
         let Some(server) = current.map(|instance| instance.server.clone()) else { return };
-        let text = message.bytes();
-        let whole = json::find(text, result.clone(), "nextCursor").is_none();
-        if !whole || text.len() > MOST_LIST_BYTES {
-            return;
+        let mut pages = Pages::new(kind.key());
+        if matches!(pages.take(message.bytes(), result.clone()), Ok(Next::End)) {
+            let items = pages.into_items();
+            self.measure(instance_id, kind, &items, now);
+            self.learn(&server, kind, items, as_of, now);
+            self.end_waiting(&server, kind, now);
         }
-        let array = json::find(text, result.clone(), kind.key());
-        let items = array.into_iter().flat_map(|array| json::elements(text, array)).take(MOST_ITEMS);
-        // Copied: a slice would keep the whole message in memory.
-        let items: Vec<Bytes> = items.map(|item| Bytes::copy_from_slice(&text[item])).collect();
-        self.measure(instance_id, kind, &items, now);
-        self.learn(&server, kind, items, as_of, now);
-        self.end_waiting(&server, kind, now);
     }
 
     /// Notes what a run has listed to whom.
@@ -500,7 +517,7 @@ impl Router {
             if is_news {
                 discovery::learned(server, now);
                 for (client, kind) in told {
-                    now.to_client(client, answer::notification(kind.changed()), About::Session);
+                    self.tell_changed_list(client, kind, now);
                 }
             }
         }
@@ -571,6 +588,9 @@ impl Router {
         for waiting in done {
             let Gathering { client, id, then, missing, .. } = waiting;
             self.count_in_flight(client, -1);
+            for (server, kind) in missing.keys() {
+                self.note_missed(server, *kind, now.time);
+            }
             match then {
                 Then::Answer(kind) => {
                     for (server, kind) in missing.into_keys() {
@@ -581,6 +601,18 @@ impl Router {
                 }
                 Then::Route(message) => self.route_listed(client, message, now),
             }
+        }
+    }
+
+    /// A list was waited for in vain: it is not waited for again.
+    fn note_missed(&mut self, name: &Arc<str>, kind: Kind, time: Instant) {
+        let current = self.instances.values().filter(|one| one.server == *name && !one.retiring);
+        let asked = current.filter_map(|one| Some((one.asked_for(kind)?, one.ready().is_some()))).min();
+        let Some(server) = self.server_mut(name) else { return };
+        server.listing.missed(kind);
+        if let Some((since, is_ready)) = asked {
+            let fault = if is_ready { Fault::Unanswered(since) } else { Fault::Unready(since) };
+            server.listing.note(name, kind, fault, time.saturating_duration_since(since));
         }
     }
 
@@ -650,6 +682,11 @@ impl Router {
     }
 }
 
+/// The beginning of what a server has said, for a sentence.
+fn beginning(text: &str) -> String {
+    text.chars().take(MOST_QUOTED).collect()
+}
+
 fn member_place(item: &Bytes, key: &str) -> Option<Range<usize>> {
     json::find(item, 0..item.len(), key)
 }
@@ -667,6 +704,6 @@ enum Source {
 /// Where a request of the aggregated endpoint belongs.
 enum Found {
     At(Arc<str>),
-    /// It cannot be known before the servers have listed these.
-    AfterListing(Vec<Kind>),
+    /// It cannot be known before the servers, or one of them, have listed these.
+    AfterListing(Vec<Kind>, Option<Arc<str>>),
 }

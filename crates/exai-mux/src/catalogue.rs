@@ -60,6 +60,11 @@ impl Kind {
         }
     }
 
+    /// The list whose changes stand for those of this one.
+    pub(crate) fn announced_as(self) -> Kind {
+        if self == Kind::Templates { Kind::Resources } else { self }
+    }
+
     /// What tells clients that the list has changed.
     pub(crate) fn changed(self) -> &'static str {
         match self {
@@ -161,6 +166,17 @@ pub(crate) struct Gathering {
     pub(crate) then: Then,
     /// Servers whose list is not there yet, and how long each is waited for.
     pub(crate) missing: BTreeMap<(Arc<str>, Kind), Instant>,
+}
+
+impl Gathering {
+    pub(crate) fn waits_for(&self, server: &Arc<str>, kind: Kind) -> bool {
+        self.missing.contains_key(&(server.clone(), kind))
+    }
+
+    /// When it ends without what is missing.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.missing.values().max().copied()
+    }
 }
 
 /// What is done when the lists are there.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use exai_proto::answer;
 
-use crate::catalogue::{CHANGING, Catalogue};
+use crate::catalogue::{CHANGING, Catalogue, KINDS};
 use crate::event::{About, ClientId, Down, Effect, Endpoint, InstanceId};
 use crate::health::Health;
 use crate::instance::{Offer, Ready};
+use crate::listing::Listing;
+use crate::news::Changes;
 use crate::policy::{Policy, Share, ShareKey};
 use crate::router::{Now, Router, Server};
 use crate::traits::Measured;
@@ -72,7 +74,7 @@ impl Router {
         if changed && !first {
             for client in self.aggregating() {
                 for kind in CHANGING {
-                    now.to_client(client, answer::notification(kind.changed()), About::Session);
+                    self.tell_changed_list(client, kind, now);
                 }
             }
         }
@@ -144,10 +146,29 @@ impl Router {
         }
     }
 
+    /// Starts a server for nobody in particular and asks for its lists, so that they are known when somebody comes. It is
+    /// stopped like any other that nobody uses.
+    pub(crate) fn warm(&mut self, server: &str, now: &mut Now<'_>) {
+        let Some(known) = self.server(server) else { return };
+        // Where each client has its own, this one would be nobody's.
+        if known.policy.share == Share::Client || known.health.held_back(now.time).is_some() {
+            return;
+        }
+        let of_server = self.instances.iter().filter(|(_, one)| &*one.server == server && !one.retiring);
+        let running = of_server.map(|(&id, _)| id).min();
+        let instance = running.or_else(|| self.instance_with(server, ShareKey::common("{}"), now));
+        for kind in KINDS {
+            if let Some(instance) = instance {
+                self.list(instance, kind, now);
+            }
+        }
+    }
+
     pub(crate) fn restart(&mut self, server: &str, now: &mut Now<'_>) {
         // First: what waits for its turn is sent to the next run.
         if let Some(server) = self.server_mut(server) {
             server.health.forgive();
+            server.listing.became_ready();
         }
         self.stop_instances(server, &Down::because("was restarted"), now);
     }
@@ -183,6 +204,8 @@ impl Server {
             policy,
             catalogue: Catalogue::default(),
             health: Health::default(),
+            listing: Listing::default(),
+            changes: Changes::default(),
             next_number: 1,
             said: None,
             measured: Measured::default(),

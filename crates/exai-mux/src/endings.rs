@@ -10,7 +10,7 @@ use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::json::Edit;
 use exai_proto::{Id, Message, json};
 
-use crate::catalogue::KINDS;
+use crate::catalogue::{KINDS, Kind};
 use crate::event::{About, ClientId, Down, Effect, InstanceId, Unsent};
 use crate::instance::{Errand, Owner, Phase, Waiting, Wish};
 use crate::lanes::Held;
@@ -24,9 +24,14 @@ impl Router {
         // What was stopped on purpose is not known here any more.
         if let Some(instance) = self.instances.get(&instance).filter(|instance| !instance.retiring) {
             let (name, run) = (instance.server.clone(), instance.run());
+            let waits = |kind: &Kind| self.gatherings.iter().any(|waiting| waiting.waits_for(&name, *kind));
+            let waited: Vec<Kind> = KINDS.into_iter().filter(waits).collect();
             if let Some(server) = self.server_mut(&name) {
                 let limit = server.policy.crash_limit;
                 server.health.ended(&name, why, run, limit, now.time);
+                for kind in waited {
+                    server.listing.missed(kind);
+                }
             }
         }
         self.forget(instance, why, now);
@@ -105,12 +110,15 @@ impl Router {
                             Self::unavailable(held.client, &id, &server, why, now);
                         }
                     }
-                    Waiting::List(_) => {}
+                    Waiting::List(..) => {}
                 }
             }
         }
         for kind in KINDS {
             self.missed(&server, kind, now);
+        }
+        if let Some(server) = self.server_mut(&server) {
+            server.listing.forget_waiting();
         }
         self.uncount(&unsent);
         self.adopt(&server, unsent, now);
@@ -126,6 +134,7 @@ impl Router {
         }
         self.clients.remove(&client_id);
         self.gatherings.retain(|waiting| waiting.client != client_id);
+        self.news.forget(client_id);
         for server in &mut self.servers {
             server.catalogue.owed.retain(|(client, _)| *client != client_id);
             server.interrupted.remove(&client_id);
@@ -204,6 +213,7 @@ impl Router {
 
     pub(crate) fn tick(&mut self, now: &mut Now<'_>) {
         self.end_gatherings(now);
+        self.tell_news(now);
         self.start_wanted(now);
         let mut ids: Vec<InstanceId> = self.instances.keys().copied().collect();
         ids.sort();

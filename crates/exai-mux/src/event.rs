@@ -114,6 +114,11 @@ pub enum Event {
         /// Its name.
         server: Arc<str>,
     },
+    /// Somebody wants to know what a server offers before it is used: it is started, and asked for its lists.
+    Warm {
+        /// Its name.
+        server: Arc<str>,
+    },
     /// Time has passed; see [`crate::Router::next_tick`].
     Tick,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use exai_proto::pages::Pages;
 use exai_proto::{Id, Message};
 
 use crate::catalogue::Kind;
@@ -46,9 +47,8 @@ pub(crate) struct Instance {
     pub(crate) retiring: bool,
     /// Whether it has answered a client.
     pub(crate) served: bool,
-    /// Whether it has answered what nobody asked, or listed too much. Said once: it may do it for ever.
+    /// Whether it has answered what nobody asked. Said once: it may do it for ever.
     pub(crate) said_stray: bool,
-    pub(crate) said_long_list: bool,
 }
 
 #[derive(Debug)]
@@ -95,15 +95,15 @@ pub(crate) enum Waiting {
     Initialize { client: ClientId, id: Id },
     /// Anything else a client sent.
     Message(Held),
-    /// A list for the catalogue.
-    List(Kind),
+    /// A list for the catalogue, since it was asked for.
+    List(Kind, Instant),
 }
 
 impl Waiting {
     pub(crate) fn client(&self) -> Option<ClientId> {
         match self {
             Waiting::Initialize { client, .. } | Waiting::Message(Held { client, .. }) => Some(*client),
-            Waiting::List(_) => None,
+            Waiting::List(..) => None,
         }
     }
 
@@ -112,14 +112,14 @@ impl Waiting {
         match self {
             Waiting::Initialize { id, .. } => Some(id.clone()),
             Waiting::Message(held) => held.id(),
-            Waiting::List(_) => None,
+            Waiting::List(..) => None,
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
             Waiting::Message(held) => held.message.bytes().len(),
-            Waiting::Initialize { .. } | Waiting::List(_) => 0,
+            Waiting::Initialize { .. } | Waiting::List(..) => 0,
         }
     }
 }
@@ -212,11 +212,11 @@ pub(crate) struct Read {
 #[derive(Debug)]
 pub(crate) enum Errand {
     Initialize,
-    /// One page of a list; the pages so far.
+    /// One page of a list; the pages so far, and when the first was asked for.
     List {
         kind: Kind,
-        items: Vec<Bytes>,
-        pages: u32,
+        pages: Pages,
+        asked: Instant,
         as_of: u64,
     },
     /// A ping of this many bytes.
@@ -249,7 +249,6 @@ impl Instance {
             retiring: false,
             served: false,
             said_stray: false,
-            said_long_list: false,
         }
     }
 
@@ -299,9 +298,21 @@ impl Instance {
 
     /// Whether the server is being asked for this list.
     pub(crate) fn is_listing(&self, kind: Kind) -> bool {
-        self.in_flight.values().any(
-            |request| matches!(&request.owner, Owner::Router(Errand::List { kind: other, .. }) if *other == kind),
-        )
+        self.ready().is_some() && self.asked_for(kind).is_some()
+    }
+
+    /// When it was asked for a list that has not come; or was to be asked, as soon as it is ready.
+    pub(crate) fn asked_for(&self, kind: Kind) -> Option<Instant> {
+        match &self.phase {
+            Phase::Starting { waiting, .. } => waiting.iter().find_map(|waiting| match waiting {
+                Waiting::List(other, asked) if *other == kind => Some(*asked),
+                Waiting::List(..) | Waiting::Initialize { .. } | Waiting::Message(_) => None,
+            }),
+            Phase::Ready(_) => self.in_flight.values().find_map(|request| match &request.owner {
+                Owner::Router(Errand::List { kind: other, asked, .. }) if *other == kind => Some(*asked),
+                Owner::Router(_) | Owner::Client { .. } => None,
+            }),
+        }
     }
 
     /// Who has subscribed to a resource, or to one that it is a part of.

@@ -22,8 +22,8 @@
 //! - Whatever needs a running server waits in the instance until it is ready, or is answered with -31006.
 //!
 //! The files follow the way of a message: [`downstream`] (from clients), [`upstream`] (from servers),
-//! [`aggregate`] (one client, all servers), [`sharing`] (who is served by which instance), [`opening`] and [`endings`]
-//! (starts, ends, time).
+//! [`aggregate`] (one client, all servers), [`listing`] and [`news`] (servers whose lists do not come, or change without
+//! end), [`sharing`] (who is served by which instance), [`opening`] and [`endings`] (starts, ends, time).
 
 mod aggregate;
 mod capabilities;
@@ -40,7 +40,9 @@ mod health;
 mod instance;
 mod lanes;
 mod level;
+mod listing;
 pub mod names;
+mod news;
 mod opening;
 mod params;
 pub mod policy;

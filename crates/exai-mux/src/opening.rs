@@ -61,6 +61,7 @@ impl Router {
         let clients = instance.clients.clone();
         if let Some(known) = self.server_mut(&server) {
             known.health.became_ready();
+            known.listing.became_ready();
             let is_news = known.said.as_ref().is_none_or(|before| before.result != said.result);
             known.introduced(said.clone());
             if is_news {
@@ -79,7 +80,7 @@ impl Router {
                     self.count_in_flight(held.client, -1);
                     self.forward(held, instance_id, now);
                 }
-                Waiting::List(kind) => self.list(instance_id, kind, now),
+                Waiting::List(kind, _) => self.list(instance_id, kind, now),
             }
         }
         self.list_owed(instance_id, now);

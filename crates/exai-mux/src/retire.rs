@@ -66,7 +66,7 @@ impl Router {
             match waiting {
                 Waiting::Initialize { id, .. } => self.introduce_to(client, server, id, now),
                 Waiting::Message(held) => self.send_held(server, held, now),
-                Waiting::List(_) => {}
+                Waiting::List(..) => {}
             }
         }
     }

@@ -13,6 +13,8 @@ use crate::client::Client;
 use crate::event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId};
 use crate::health::{Health, State};
 use crate::instance::{InFlight, Instance, Owner, Phase, Ready, Waiting};
+use crate::listing::Listing;
+use crate::news::{Changes, News};
 use crate::policy::{CALL_LIMIT, Policy, ShareKey};
 use crate::traits::{Measured, Traits};
 
@@ -31,6 +33,7 @@ pub struct Router {
     pub(crate) instances: HashMap<InstanceId, Instance>,
     pub(crate) shared: HashMap<(Arc<str>, ShareKey), InstanceId>,
     pub(crate) gatherings: Vec<Gathering>,
+    pub(crate) news: News,
     pub(crate) next_instance: u64,
 }
 
@@ -40,6 +43,8 @@ pub(crate) struct Server {
     pub(crate) policy: Policy,
     pub(crate) catalogue: Catalogue,
     pub(crate) health: Health,
+    pub(crate) listing: Listing,
+    pub(crate) changes: Changes,
     pub(crate) next_number: u32,
     /// What it answered to `initialize` the last time.
     pub(crate) said: Option<Ready>,
@@ -98,6 +103,7 @@ impl Router {
             instances: HashMap::new(),
             shared: HashMap::new(),
             gatherings: Vec::new(),
+            news: News::default(),
             next_instance: 0,
         }
     }
@@ -124,6 +130,7 @@ impl Router {
             Event::Configured { policies } => self.configured(policies, now),
             Event::Ping { instance } => self.ping(instance, now),
             Event::Restart { server } => self.restart(&server, now),
+            Event::Warm { server } => self.warm(&server, now),
             Event::Tick => self.tick(now),
         }
     }
@@ -150,8 +157,11 @@ impl Router {
             State::Resting { until, .. } => Some(*until),
             State::Failed { .. } => None,
         });
+        // Who waits for lists, or for news of them, is answered and told in time as well.
+        let lists = self.gatherings.iter().filter_map(Gathering::deadline);
+        let news = self.servers.iter().filter_map(|server| server.changes.due()).chain(self.news.due());
         // Not later than a tick: whoever asks may not ask again before, whatever happens meanwhile.
-        tries.map(|at| at.min(time + TICK)).chain(tick).min()
+        tries.chain(lists).chain(news).map(|at| at.min(time + TICK)).chain(tick).min()
     }
 
     /// What was measured about a server, with the revision of its policy that it was seen under.

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
 use exai_proto::answer;
 use exai_proto::envelope::Outcome;
 use exai_proto::json::{self, Edit};
@@ -83,8 +82,8 @@ impl Router {
                 self.end_retired(instance_id, now);
             }
             Owner::Router(Errand::Initialize) => self.initialised(instance_id, message, outcome, now),
-            Owner::Router(Errand::List { kind, items, pages, as_of }) => {
-                self.listed(instance_id, message, outcome, (kind, items, pages, as_of), now);
+            Owner::Router(Errand::List { kind, pages, asked, as_of }) => {
+                self.listed(instance_id, message, outcome, (kind, pages, asked, as_of), now);
             }
             Owner::Router(Errand::Ping { sent }) => {
                 let answered = message.bytes().len();
@@ -211,23 +210,6 @@ impl Router {
                 None => self.tell_attached(instance_id, message.bytes(), now),
             },
         }
-    }
-
-    /// `list_changed` goes to everybody who could have the list: clients of the instance, and all clients of
-    /// the aggregated endpoint.
-    fn list_changed(&mut self, instance_id: InstanceId, kind: Kind, bytes: &Bytes, now: &mut Now<'_>) {
-        let Some(instance) = self.instances.get(&instance_id) else { return };
-        let mut told = instance.clients.clone();
-        for client in self.aggregating() {
-            if !told.contains(&client) {
-                told.push(client);
-            }
-        }
-        for client in told {
-            now.to_client(client, bytes.clone(), About::Session);
-        }
-        self.note_change(instance_id, kind);
-        self.relist(instance_id, kind, now);
     }
 
     fn server_progresses(

@@ -34,6 +34,8 @@ pub struct ServerView {
     pub version: Option<String>,
     /// Whether it may be started.
     pub health: HealthView,
+    /// What is wrong with its lists, each a fragment that reads after "the server".
+    pub lists: Vec<String>,
     /// Its instances, oldest first.
     pub instances: Vec<InstanceView>,
 }
@@ -140,6 +142,7 @@ impl Router {
                 name: server.policy.name.clone(),
                 version: server.said.as_ref().map(|said| said.version.clone()),
                 health: HealthView::of(&server.health, time),
+                lists: server.list_faults(time),
                 instances,
             }
         };

@@ -5,6 +5,7 @@
 //! - [`envelope`]: one JSON-RPC message, kept as the bytes it came in, with the places of its members.
 //! - [`answer`]: the few messages exai writes itself.
 //! - [`link`]: the WebSocket subprotocol between shim and daemon.
+//! - [`pages`]: a list that comes in pages, bounded.
 //! - [`ready`]: what a new daemon tells its starter.
 //! - [`documents`]: what `--json` prints.
 //! - [`version`]: the protocol revisions of MCP that exai speaks.
@@ -16,6 +17,7 @@ pub mod exit;
 pub mod json;
 pub mod limits;
 pub mod link;
+pub mod pages;
 pub mod ready;
 pub mod version;
 

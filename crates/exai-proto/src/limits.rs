@@ -17,3 +17,11 @@ pub const SUBSCRIPTIONS: usize = 1024;
 
 /// The longest address of a resource that can be subscribed to, in bytes. A longer one is answered with -32602.
 pub const URI_BYTES: usize = 8 * 1024;
+
+/// How many items are kept of one list of a server (its tools, its resources…), and how many bytes of them.
+pub const LIST_ITEMS: usize = 10_000;
+/// See [`LIST_ITEMS`].
+pub const LIST_BYTES: usize = 16 * 1024 * 1024;
+
+/// How many further pages of one list are asked for.
+pub const LIST_PAGES: usize = 1000;

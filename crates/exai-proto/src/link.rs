@@ -81,7 +81,11 @@ pub enum ToDaemon {
     /// Asks for the list of configured servers.
     Servers,
     /// Asks the daemon to read its configuration again; answered by `reloaded` or `error`.
-    Reload,
+    Reload {
+        /// A server to start then, so that what it offers is known before a client asks.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start: Option<String>,
+    },
     /// Asks the daemon to stop, after at most this long for what is under way.
     Stop {
         /// Grace in milliseconds.
@@ -250,5 +254,8 @@ mod tests {
             serde_json::to_string(&ToDaemon::Stop { timeout_ms: 5, reason: ByeReason::Restart }).unwrap();
         assert_eq!(text, r#"{"type":"stop","timeout_ms":5,"reason":"restart"}"#);
         assert!(serde_json::from_str::<ToDaemon>(r#"{"type":"status","later":1}"#).is_ok());
+        let reload = ToDaemon::Reload { start: None };
+        assert_eq!(serde_json::to_string(&reload).unwrap(), r#"{"type":"reload"}"#);
+        assert_eq!(serde_json::from_str::<ToDaemon>(r#"{"type":"reload"}"#).unwrap(), reload);
     }
 }

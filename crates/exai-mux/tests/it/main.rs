@@ -13,6 +13,7 @@ mod endings;
 mod health;
 mod lanes;
 mod limits;
+mod lists;
 mod one_server;
 mod races;
 mod random;

@@ -94,6 +94,18 @@ impl Bench {
         self.does(Event::Tick)
     }
 
+    /// So much time passes, and the router is told whenever it wants to be.
+    pub(crate) fn lives(&mut self, time: Duration) -> Vec<String> {
+        let end = self.now + time;
+        let mut lines = Vec::new();
+        while let Some(next) = self.router.next_tick(self.now).filter(|next| *next <= end) {
+            self.now = next.max(self.now + Duration::from_millis(1));
+            lines.extend(self.does(Event::Tick));
+        }
+        self.now = end;
+        lines
+    }
+
     /// A client of one server that has been introduced; the instance answers with `capabilities`.
     pub(crate) fn introduced(&mut self, client: u64, server: &str, client_capabilities: &str) -> Vec<String> {
         self.open(client, Endpoint::One(server.into()));

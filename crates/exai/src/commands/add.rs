@@ -39,8 +39,10 @@ pub(crate) fn run(args: AddArgs, printer: &Printer) -> Result<u8, Error> {
     for mistake in config.servers.get(&name).into_iter().flat_map(ServerConfig::likely_mistakes) {
         printer.warn(&mistake);
     }
-    if reload(&door)? {
-        printer.line(&format!("added {name}; it is live (`exai tools {name}` shows what it offers)"))?;
+    if reload(&door, Some(&name))? {
+        printer.line(&format!(
+            "added {name}; it is live and starts (`exai tools {name}` shows what it offers)"
+        ))?;
     } else {
         printer.line(&format!("added {name}; no daemon runs (`exai tools {name}` starts one)"))?;
     }

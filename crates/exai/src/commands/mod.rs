@@ -85,10 +85,11 @@ fn unexpected(question: &str) -> Error {
         .hint("it may be of another version: `exai restart`")
 }
 
-/// Makes a change of the configuration live. Returns whether there is a daemon that has it now.
-fn reload(door: &Door) -> Result<bool, Error> {
+/// Makes a change of the configuration live, and has a server started that is new in it. Returns whether there is a
+/// daemon that has it now.
+fn reload(door: &Door, start: Option<&str>) -> Result<bool, Error> {
     let Some(mut link) = join(door)? else { return Ok(false) };
-    match ask(&mut link, &ToDaemon::Reload)? {
+    match ask(&mut link, &ToDaemon::Reload { start: start.map(ToOwned::to_owned) })? {
         FromDaemon::Reloaded => Ok(true),
         _ => Err(unexpected("reload")),
     }

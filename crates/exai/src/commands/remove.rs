@@ -12,7 +12,7 @@ pub(crate) fn run(args: &NameArgs, printer: &Printer) -> Result<u8, Error> {
     let door = door()?;
     edit::remove(door.home(), &args.name)
         .map_err(|error| Error::failed(error.to_string()).hint("`exai list`"))?;
-    reload(&door)?;
+    reload(&door, None)?;
     printer.line(&format!("removed {}", args.name))?;
     Ok(exit::DONE)
 }

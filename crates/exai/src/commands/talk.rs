@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_client::Door;
 use exai_client::conversation::{Answer, Conversation};
+use exai_client::{Door, LinkError};
 use exai_config::Home;
 use exai_proto::link::{Hello, Role};
 
@@ -22,12 +22,17 @@ pub(super) struct Talk {
 pub(super) type Outcome = Result<Bytes, Bytes>;
 
 impl Talk {
-    /// Begins; starts daemon and server where needed.
-    pub(super) fn begin(server: &str, printer: &Printer) -> Result<Result<Self, Bytes>, Error> {
+    /// Begins; starts daemon and server where needed. With the daemon there, all of it may take this long.
+    pub(super) fn begin(
+        server: &str,
+        patience: Option<Duration>,
+        printer: &Printer,
+    ) -> Result<Result<Self, Bytes>, Error> {
         let hello = Hello { server: Some(server.to_owned()), ..exai_client::hello(Role::Command) };
         let door = Door::new(Home::locate()?, hello);
         let link = join_or_start(&door, printer)?;
-        let begun = Conversation::begin(link, |waited| waiting(server, waited, printer))?;
+        let begun = Conversation::begin(link, patience, |waited| waiting(server, waited, printer));
+        let begun = begun.map_err(|error| failed(server, error))?;
         printer.clear_progress();
         Ok(begun.map(|conversation| Talk { conversation, server: server.to_owned() }))
     }
@@ -35,12 +40,22 @@ impl Talk {
     /// Asks something.
     pub(super) fn ask(&mut self, method: &str, params: &str, printer: &Printer) -> Result<Outcome, Error> {
         let server = &self.server;
-        let answer = self.conversation.request(method, params, |waited| waiting(server, waited, printer))?;
+        let answer = self.conversation.request(method, params, |waited| waiting(server, waited, printer));
+        let answer = answer.map_err(|error| failed(server, error))?;
         printer.clear_progress();
         Ok(match answer {
             Answer::Result(result) => Ok(result),
             Answer::Error(error) => Err(error),
         })
+    }
+}
+
+fn failed(server: &str, error: LinkError) -> Error {
+    match error {
+        LinkError::TimedOut => {
+            Error::failed(format!("it has not answered in time; `exai tools {server}` waits for it"))
+        }
+        error => error.into(),
     }
 }
 

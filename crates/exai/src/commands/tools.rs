@@ -1,8 +1,11 @@
 //! `exai tools`
 
+use std::time::Duration;
+
 use exai_proto::documents::SCHEMA;
 use exai_proto::exit;
 use exai_proto::link::{FromDaemon, ToDaemon};
+use exai_proto::pages::{Next, NoList, Pages};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -12,11 +15,18 @@ use crate::cli::ToolsArgs;
 use crate::error::Error;
 use crate::printer::Printer;
 
-/// Nobody has so many pages; a server that repeats itself must not keep us.
-const PAGES: usize = 1000;
+/// How long each server is waited for where all are asked: as long as by a client of all. Who asks for one waits for it.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The tools of one server, as it described them.
-type Tools = Vec<Box<RawValue>>;
+#[derive(Default)]
+struct Listed {
+    tools: Vec<Box<RawValue>>,
+    /// The server has more to say, but does not come to an end.
+    cut: Option<String>,
+    /// Why these are not all.
+    missing: Option<Error>,
+}
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -31,13 +41,6 @@ struct Entry<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    tools: Vec<Box<RawValue>>,
-    next_cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct Shown {
     name: String,
     description: Option<String>,
@@ -48,38 +51,48 @@ pub(crate) fn run(args: ToolsArgs, printer: &Printer) -> Result<u8, Error> {
         Some(server) => vec![server],
         None => all_servers(printer)?,
     };
+    let several = servers.len() > 1;
+    let patience = several.then_some(PATIENCE);
     // Servers start side by side; a slow one must not make the others wait.
-    let lists: Vec<(String, Result<Tools, Error>)> = std::thread::scope(|scope| {
+    let lists: Vec<(String, Listed)> = std::thread::scope(|scope| {
         let tasks: Vec<_> = servers
             .into_iter()
             .map(|server| {
                 let task = scope.spawn({
                     let server = server.clone();
-                    move || tools_of(&server)
+                    move || tools_of(&server, patience)
                 });
                 (server, task)
             })
             .collect();
         printer.progress("asking the servers…");
-        let failed = || Err(Error::failed("BUG: the task panicked"));
+        let failed =
+            || Listed { missing: Some(Error::failed("BUG: the task panicked")), ..Listed::default() };
         tasks.into_iter().map(|(server, task)| (server, task.join().unwrap_or_else(|_| failed()))).collect()
     });
     printer.clear_progress();
-    let listed = lists.iter().filter_map(|(server, tools)| Some((server, tools.as_ref().ok()?)));
-    let entries: Vec<Entry<'_>> =
-        listed.flat_map(|(server, tools)| tools.iter().map(move |tool| Entry { server, tool })).collect();
-    if args.json.json {
-        printer.json(&Document { schema: SCHEMA, tools: entries })?;
-    } else {
-        printer.table(&entries.iter().filter_map(row).collect::<Vec<_>>())?;
+    let entries: Vec<Entry<'_>> = lists
+        .iter()
+        .flat_map(|(server, listed)| listed.tools.iter().map(move |tool| Entry { server, tool }))
+        .collect();
+    // Of one server that has said nothing there is nothing to show.
+    let alone = lists.first().filter(|_| !several).and_then(|(_, listed)| listed.missing.as_ref());
+    if alone.is_none() || !entries.is_empty() {
+        if args.json.json {
+            printer.json(&Document { schema: SCHEMA, tools: entries })?;
+        } else {
+            printer.table(&entries.iter().filter_map(row).collect::<Vec<_>>())?;
+        }
     }
     let mut code = exit::DONE;
-    let several = lists.len() > 1;
-    for (server, tools) in lists {
-        match tools {
-            Ok(_) => {}
-            Err(error) if !several => return Err(error),
-            Err(error) => {
+    for (server, Listed { cut, missing, .. }) in lists {
+        if let Some(words) = cut {
+            printer.warn(&format!("{server}: {words}"));
+        }
+        match missing {
+            None => {}
+            Some(error) if !several => return Err(error),
+            Some(error) => {
                 printer.warn(&format!("{server}: {}", error.lines().map_or("", |(what, _)| what)));
                 code = exit::FAILED;
             }
@@ -98,22 +111,35 @@ fn all_servers(printer: &Printer) -> Result<Vec<String>, Error> {
     }
 }
 
-fn tools_of(server: &str) -> Result<Tools, Error> {
+/// What a server lists within this time, and why that is not all of it.
+fn tools_of(server: &str, patience: Option<Duration>) -> Listed {
+    let mut pages = Pages::new("tools");
+    let ended = read(server, patience, &mut pages);
+    let items = pages.into_items();
+    // An item is a part of a message that was checked.
+    let tools = items.iter().filter_map(|item| serde_json::from_slice(item).ok()).collect();
+    match ended {
+        Ok(cut) => Listed { tools, cut, missing: None },
+        Err(error) => Listed { tools, cut: None, missing: Some(error) },
+    }
+}
+
+/// Reads a list to its end. Returns why it is ended before the server ends it.
+fn read(server: &str, patience: Option<Duration>, pages: &mut Pages) -> Result<Option<String>, Error> {
     let printer = Printer::new();
-    let mut talk = Talk::begin(server, &printer)?.map_err(|error| talk::sentence(&error))?;
-    let mut tools = Vec::new();
+    let mut talk = Talk::begin(server, patience, &printer)?.map_err(|error| talk::sentence(&error))?;
     let mut params = "{}".to_owned();
-    for _ in 0..PAGES {
+    loop {
         let result = talk.ask("tools/list", &params, &printer)?.map_err(|error| talk::sentence(&error))?;
-        let page: Page = serde_json::from_slice(&result)
-            .map_err(|error| Error::failed(format!("the server's list of tools is none: {error}")))?;
-        tools.extend(page.tools);
-        match page.next_cursor {
-            Some(cursor) => params = serde_json::json!({ "cursor": cursor }).to_string(),
-            None => return Ok(tools),
+        match pages.take(&result, 0..result.len()) {
+            Ok(Next::Page(next)) => params = next,
+            Ok(Next::End) => return Ok(None),
+            Ok(Next::Cut(cut)) => {
+                return Ok(Some(format!("the server {cut} tools/list; what came before is shown")));
+            }
+            Err(NoList) => return Err(Error::failed("the server's list of tools is none")),
         }
     }
-    Err(Error::failed("the server's list of tools does not end"))
 }
 
 fn row(entry: &Entry<'_>) -> Option<Vec<String>> {

@@ -38,6 +38,7 @@ misbehaviour
   --stderr-noise KIB     so much to stderr at start, and two lines for every message
   --ignore-stdin-eof     stay alive when stdin ends
   --no-newline BYTES     at start, BYTES bytes on stdout without a newline
+  --same-cursor CURSOR   every answer to tools/list has all tools, and this cursor for more
   --silent-unknown       do not answer unknown methods
   --exit-on-early        exit 4 at any request before initialize
 
@@ -65,6 +66,7 @@ pub(crate) struct Options {
     pub(crate) stderr_noise: Option<usize>,
     pub(crate) ignore_stdin_eof: bool,
     pub(crate) no_newline: usize,
+    pub(crate) same_cursor: Option<String>,
     pub(crate) silent_unknown: bool,
     pub(crate) exit_on_early: bool,
     pub(crate) http: Option<u16>,
@@ -107,6 +109,7 @@ impl Options {
                 "--stderr-noise" => options.stderr_noise = Some(number(&switch, &value()?)?),
                 "--ignore-stdin-eof" => options.ignore_stdin_eof = true,
                 "--no-newline" => options.no_newline = number(&switch, &value()?)?,
+                "--same-cursor" => options.same_cursor = Some(value()?),
                 "--silent-unknown" => options.silent_unknown = true,
                 "--exit-on-early" => options.exit_on_early = true,
                 "--http" => options.http = Some(number(&switch, &value()?)?),

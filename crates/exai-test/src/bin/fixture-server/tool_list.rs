@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::methods::{Answer, INVALID_PARAMS};
 use crate::output::VENDOR;
 use crate::server::Server;
+use crate::wire::quote;
 
 const READ_ONLY: &str = r#""readOnlyHint":true,"#;
 /// What is meant where nothing is declared: a second call does more than the first.
@@ -54,6 +55,9 @@ pub(crate) fn list(server: &Server, params: &Value) -> Answer {
     tools.extend(
         (1..=extra).map(|number| describe((&format!("extra_{number}"), "Added while it ran", "", PLAIN))),
     );
+    if let Some(cursor) = &server.options.same_cursor {
+        return Ok(format!(r#"{{"tools":[{}],"nextCursor":{},{VENDOR}}}"#, tools.join(","), quote(cursor)));
+    }
     let start = match &params["cursor"] {
         Value::Null => 0,
         cursor => cursor
