@@ -249,7 +249,8 @@ fn a_link_to_a_file_of_the_account_is_followed_and_edits_go_through_it() {
     std::fs::rename(&file, dots.join("exai.toml")).expect("it is moved");
     shell("ln", &["-s", &dots.join("exai.toml").display().to_string(), &file.display().to_string()]);
     instance.client("fix").call("pid", &json!({}));
-    instance.ends(0, &["add", "more", "--", "true"]);
+    // It is started at once, so it must be a server.
+    instance.ends(0, &["add", "more", "--", exai_test::program("fixture-server").to_str().expect("a path")]);
     assert!(std::fs::symlink_metadata(&file).expect("it is there").is_symlink());
     assert!(std::fs::read_to_string(dots.join("exai.toml")).expect("the file").contains("[servers.more]"));
     assert_eq!(std::fs::read_dir(&dots).expect("the directory").count(), 1, "nothing stays beside it");
