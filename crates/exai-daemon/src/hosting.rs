@@ -87,21 +87,23 @@ impl Host {
                     reached.make_room().map_err(Down::not_started)?;
                 }
                 // An intent first: who comes after a crash knows that something may be there.
-                let written = record.write(&place.home.servers_dir());
-                let mut completed = Ok(());
+                let mut written = record.write(&place.home.servers_dir());
+                // Where the disk is full, the record is in memory until there is room.
                 let known = |guard: Option<&Identity>, root: &Identity| {
-                    completed = written.and_then(|()| place.complete(&mut record, guard, root));
+                    place.complete(&mut record, guard, root);
+                    written = record.write(&place.home.servers_dir());
                 };
                 let started = exai_supervisor::start(&spec, instance, jobs, &owned, known);
                 let job = started.map_err(|error| {
                     // It stays only where it cannot be removed.
                     let _ = record.remove(&place.home.servers_dir());
-                    Down::not_started(format!("could not be started: {}: {error}", spec.launch.program.display()))
+                    Down::not_started(format!(
+                        "could not be started: {}: {error}",
+                        spec.launch.program.display()
+                    ))
                 })?;
-                if let Err(error) = completed {
-                    tracing::warn!(id = place.id, %error, "the record of a server's processes cannot be written");
-                }
-                Ok::<Started, Down>(Started { job, record, max_processes: config.max_processes, reached })
+                let max_processes = config.max_processes;
+                Ok::<Started, Down>(Started { job, record, written, max_processes, reached })
             });
             let outcome = match started.await {
                 Ok(outcome) => outcome.map(Box::new),
@@ -118,6 +120,8 @@ impl Host {
 pub(crate) struct Started {
     pub(crate) job: Job,
     pub(crate) record: TreeRecord,
+    /// What became of the record's file.
+    pub(crate) written: io::Result<()>,
     pub(crate) max_processes: u32,
     /// For a server that opens its own port.
     pub(crate) reached: Option<Reached>,
@@ -226,7 +230,7 @@ impl Place {
     }
 
     /// Now guard and root are known, and the program does not run yet.
-    fn complete(&self, record: &mut TreeRecord, guard: Option<&Identity>, root: &Identity) -> io::Result<()> {
+    fn complete(&self, record: &mut TreeRecord, guard: Option<&Identity>, root: &Identity) {
         let recorded = |identity: &Identity, place, name: &str| Recorded {
             pid: identity.pid,
             identity: identity.clone(),
@@ -236,7 +240,6 @@ impl Place {
         record.processes =
             guard.map(|guard| recorded(guard, record::Place::Guard, "exai")).into_iter().collect();
         record.processes.push(recorded(root, record::Place::Root, &self.server));
-        record.write(&self.home.servers_dir())
     }
 }
 

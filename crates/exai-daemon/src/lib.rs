@@ -57,6 +57,7 @@ mod watch;
 mod watched;
 mod websocket;
 
+pub use record::last_daemon;
 pub use serve::{Options, ServeError, serve};
 pub use status::listed;
 pub use token::rotate_token;

@@ -4,8 +4,11 @@ use std::io;
 use std::path::Path;
 
 use exai_config::Home;
-use exai_os::process::ProcessInfo;
+use exai_os::local::Endpoint;
+use exai_os::process::{self, ProcessInfo};
 use exai_proto::documents::{DaemonRecord, Identity, Launcher, SCHEMA};
+
+use exai_supervisor::leftovers::Predecessor;
 
 use crate::status::About;
 
@@ -67,6 +70,20 @@ pub(crate) fn remove(home: &Home, about: &About) -> io::Result<()> {
     let ours =
         serde_json::from_slice::<DaemonRecord>(&bytes).is_ok_and(|record| record.instance == about.instance);
     if ours { exai_os::private::remove(&path) } else { Ok(()) }
+}
+
+/// The daemon that the record names: the last one, for who has not written it. A record that was copied from another
+/// state directory names none.
+pub fn last_daemon(home: &Home) -> Option<Predecessor> {
+    let bytes = exai_os::private::read(&home.daemon_record(), 1 << 20).ok()?;
+    let DaemonRecord { pid, instance, identity, listeners, .. } = serde_json::from_slice(&bytes).ok()?;
+    let own = Endpoint::fresh(home.path(), &instance).ok()?.to_string();
+    let own = own.strip_suffix(".sock").unwrap_or(&own);
+    if !listeners.iter().any(|listener| listener.kind == "local" && listener.addr.starts_with(own)) {
+        return None;
+    }
+    let identity = process::Identity { boot: identity.boot, pid: identity.pid, start: identity.start };
+    (identity.pid == pid).then_some(Predecessor { instance, identity })
 }
 
 /// The processes above this one, nearest first, as far as they can be seen.

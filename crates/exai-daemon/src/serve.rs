@@ -198,7 +198,7 @@ async fn life(
         tracing::warn!(%error, "sockets of earlier daemons could not be removed");
     }
     let myself = Living { instance: instance.clone(), pid: std::process::id() };
-    let swept = Swept::begin(home.servers_dir(), myself);
+    let swept = Swept::begin(home.servers_dir(), myself, record::last_daemon(home));
     let endpoint =
         Endpoint::fresh(home.path(), &instance).map_err(failed("failed to name the local socket"))?;
     let listener = Listener::bind(&endpoint).map_err(failed("failed to bind the local socket"))?;

@@ -291,9 +291,27 @@ impl Facts {
             detail: format!("pid {}: {}", one.pid, one.reason),
             fix: Some("exai ps".to_owned()),
         });
-        let own = self.daemon.config.findings().into_iter();
+        let own = self.daemon.config.findings().into_iter().chain(unwritten(&self.watch.unwritten()));
         own.chain(missing).chain(failed).chain(lists).chain(unexpected).collect()
     }
+}
+
+/// Records of trees that cannot be written.
+fn unwritten(unwritten: &[(String, String)]) -> Option<Finding> {
+    let (_, error) = unwritten.first()?;
+    let ids: Vec<&str> = unwritten.iter().map(|(id, _)| id.as_str()).collect();
+    Some(Finding {
+        id: "record-unwritten".to_owned(),
+        severity: "warn".to_owned(),
+        detail: format!(
+            "the record of {} cannot be written ({error}); its processes are watched all the same, and it is tried again \
+             every second",
+            ids.join(", ")
+        ),
+        fix: Some(
+            "make room on the disk of the state directory; `exai doctor` says how much there is".to_owned(),
+        ),
+    })
 }
 
 /// An address that could not be bound, and who has it now. Looks through all processes.

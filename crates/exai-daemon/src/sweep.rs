@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use exai_os::process;
-use exai_supervisor::leftovers::{self, Fate, LeftFile, LeftTree, Leftovers, Living, Verdict};
+use exai_os::process::{self, Identity};
+use exai_supervisor::leftovers::{self, Fate, LeftFile, LeftTree, Leftovers, Living, Predecessor, Verdict};
 use tokio::sync::watch;
 
 /// How long the leftovers may take. Servers wait for this; the daemon itself does not.
@@ -21,12 +21,12 @@ pub(crate) struct Swept {
 
 impl Swept {
     /// Begins, in the background. Only for the holder of the instance lock: every other daemon is dead then.
-    pub(crate) fn begin(servers_dir: PathBuf, daemon: Living) -> Self {
+    pub(crate) fn begin(servers_dir: PathBuf, daemon: Living, last: Option<Predecessor>) -> Self {
         let (sender, done) = watch::channel(false);
         // Not among the daemon's tasks: what does not let itself be ended must not keep the daemon from
         // ending.
         tokio::task::spawn_blocking(move || {
-            match find(&servers_dir, &daemon) {
+            match find(&servers_dir, &daemon, last.as_ref()) {
                 Ok(mut found) => {
                     leftovers::end(&mut found, Instant::now() + LIMIT);
                     tell(&found);
@@ -50,13 +50,15 @@ impl Swept {
 
 /// Who had the lock before may still be ending: its records count once it is gone. One that stays is no business of
 /// ours, whatever it is.
-fn find(servers_dir: &Path, daemon: &Living) -> io::Result<Leftovers> {
-    let found = leftovers::find(servers_dir, Some(daemon))?;
-    if found.others.is_empty() {
+fn find(servers_dir: &Path, daemon: &Living, last: Option<&Predecessor>) -> io::Result<Leftovers> {
+    let found = leftovers::find(servers_dir, Some(daemon), last)?;
+    let lives = |one: &&Identity| process::identify(one.pid).ok().flatten().as_ref() == Some(*one);
+    let last_lives = last.map(|last| &last.identity).filter(lives);
+    if found.others.is_empty() && last_lives.is_none() {
         return Ok(found);
     }
     let until = Instant::now() + ENDING;
-    for other in &found.others {
+    for other in found.others.iter().chain(last_lives) {
         // Of who cannot be looked at it is known as little as of who does not end.
         if !process::wait_gone(other, until).unwrap_or(false) {
             tracing::warn!(
@@ -65,7 +67,7 @@ fn find(servers_dir: &Path, daemon: &Living) -> io::Result<Leftovers> {
             );
         }
     }
-    leftovers::find(servers_dir, Some(daemon))
+    leftovers::find(servers_dir, Some(daemon), last)
 }
 
 /// One line for each thing that was ended or left.
@@ -87,7 +89,7 @@ fn tell_tree(tree: &LeftTree) {
             (_, Some(Fate::Ended | Fate::Gone | Fate::Removed) | None) => {}
         }
     }
-    tell_file(&tree.file);
+    tree.file.iter().for_each(tell_file);
 }
 
 fn tell_file(file: &LeftFile) {

@@ -47,6 +47,9 @@ struct State {
     shims: HashMap<ClientId, u32>,
     orders: VecDeque<Order>,
     unexpected: Vec<Unexpected>,
+    /// The records that could not be written, by the names of their trees: the disk may be full. They are tried again with
+    /// each look.
+    unwritten: BTreeMap<String, (TreeRecord, String)>,
     closing: bool,
 }
 
@@ -82,8 +85,16 @@ impl Watch {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to watch the tree of a job. Its record is complete: guard and root are in it.
-    pub(crate) fn track(&self, instance: InstanceId, record: TreeRecord, job: &Job, max_processes: u32) {
+    /// Begins to watch the tree of a job. Its record is complete: guard and root are in it. `written` is what became of
+    /// its file.
+    pub(crate) fn track(
+        &self,
+        instance: InstanceId,
+        (record, written): (TreeRecord, std::io::Result<()>),
+        job: &Job,
+        max_processes: u32,
+    ) {
+        self.note(&record, written);
         let tree = Tree {
             record,
             max_processes,
@@ -171,6 +182,12 @@ impl Watch {
         self.state().unexpected.clone()
     }
 
+    /// The trees whose records could not be written, and why.
+    pub(crate) fn unwritten(&self) -> Vec<(String, String)> {
+        let state = self.state();
+        state.unwritten.iter().map(|(id, (_, error))| (id.clone(), error.clone())).collect()
+    }
+
     fn run(&self, nonce: String, hub: &HubHandle) {
         let mut strangers: Option<Strangers> = None;
         let mut adopted = Adopted::new(nonce.clone());
@@ -227,16 +244,40 @@ impl Watch {
     /// written late is removed after that.
     fn write(&self, records: &[TreeRecord]) {
         for record in records {
-            if let Err(error) = record.write(&self.0.home.servers_dir()) {
-                tracing::warn!(id = record.id, %error, "the record of a server's processes cannot be written");
+            self.note(record, record.write(&self.0.home.servers_dir()));
+        }
+    }
+
+    /// Remembers what became of a record.
+    fn note(&self, record: &TreeRecord, written: std::io::Result<()>) {
+        let id = &record.id;
+        match written {
+            Ok(()) => {
+                if self.state().unwritten.remove(id).is_some() {
+                    tracing::info!(id, "the record of a server's processes is written");
+                }
+            }
+            Err(error) => {
+                let owed = (record.clone(), error.to_string());
+                if self.state().unwritten.insert(id.clone(), owed).is_none() {
+                    tracing::warn!(id, %error, "the record of a server's processes cannot be written");
+                }
             }
         }
+    }
+
+    /// The records that are still to be written, without those that are written anyway.
+    fn owed(&self, changed: &[TreeRecord]) -> Vec<TreeRecord> {
+        let state = self.state();
+        let owed = state.unwritten.values().map(|(record, _)| record);
+        owed.filter(|record| !changed.iter().any(|one| one.id == record.id)).cloned().collect()
     }
 
     fn remove(&self, record: &TreeRecord) {
         if !record.processes.is_empty() {
             return self.write(std::slice::from_ref(record));
         }
+        self.state().unwritten.remove(&record.id);
         if let Err(error) = record.remove(&self.0.home.servers_dir()) {
             tracing::warn!(id = record.id, %error, "the record of a server's processes cannot be removed");
         }
@@ -312,6 +353,7 @@ impl Watch {
         // Processes are looked into without the lock: the hub must not wait for one that hangs.
         unexpected.extend(strangers.unexpected(table, &known));
         self.state().unexpected = unexpected;
+        changed.extend(self.owed(&changed));
         self.write(&changed);
         unserved
     }

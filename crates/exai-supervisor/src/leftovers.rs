@@ -15,6 +15,9 @@
 //! What is not proven is told with the reason and left alone, and so are, whatever a record says, this process
 //! and those above it, pid 1, and the processes of other accounts.
 //!
+//! A tree whose record could not be written, since the disk was full, is found by brand and marker together, where the
+//! dead daemon's own record tells its nonce (Linux).
+//!
 //! A record is removed when everything it names is gone. As long as something lives that may be of its tree
 //! and cannot be proven to be, the record stays, so that the next one to look finds it again.
 
@@ -64,13 +67,22 @@ pub struct Living {
     pub pid: u32,
 }
 
+/// The daemon that was the last one, as its own record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Predecessor {
+    /// Its nonce.
+    pub instance: String,
+    /// Its process.
+    pub identity: Identity,
+}
+
 /// The tree of a daemon that died: its record, and what still lives.
 #[derive(Debug)]
 pub struct LeftTree {
     /// The record.
     pub record: TreeRecord,
-    /// The record's file.
-    pub file: LeftFile,
+    /// The record's file; `None` where it could not be written.
+    pub file: Option<LeftFile>,
     /// What lives of it, or may.
     pub processes: Vec<LeftProcess>,
 }
@@ -179,25 +191,35 @@ impl LeftProcess {
 
 /// Looks at the records in `servers_dir`, and for what lives of the trees in them. `living` is the
 /// daemon that lives now, if one does; its trees are none of our business, and neither are those of any other
-/// daemon whose process lives.
+/// daemon whose process lives. Of `last`, if that one is dead, trees are looked for that have no record.
 ///
 /// Reads only. An empty or missing directory costs one look at it.
 ///
 /// # Errors
 /// The system's, when the directory or the process table cannot be read.
-pub fn find(servers_dir: &Path, living: Option<&Living>) -> std::io::Result<Leftovers> {
+pub fn find(
+    servers_dir: &Path,
+    living: Option<&Living>,
+    last: Option<&Predecessor>,
+) -> std::io::Result<Leftovers> {
     let mut found = files::scan(servers_dir, living.map(|daemon| &*daemon.instance))?;
     found.spared = living.map(|daemon| daemon.pid);
-    if found.trees.is_empty() {
+    let is_other = |last: &&Predecessor| living.is_none_or(|living| living.instance != last.instance);
+    let last = last.filter(is_other).filter(|last| !files::lives(&last.identity));
+    if found.trees.is_empty() && last.is_none() {
         return Ok(found);
     }
     let table = table::Table::take(found.spared)?;
+    if let Some(last) = last {
+        let unrecorded = prove::unrecorded(last, &found.trees, &table);
+        found.trees.extend(unrecorded);
+    }
     for tree in &mut found.trees {
         prove::look(tree, &table);
-        if let Some(process) = tree.processes.iter().find(|process| process.keeps_the_record()) {
-            let pid = process.identity.pid;
-            tree.file.reason = format!("{}; it stays because of pid {pid}", tree.file.reason);
-            tree.file.removable = false;
+        let keeper = tree.processes.iter().find(|process| process.keeps_the_record());
+        if let (Some(process), Some(file)) = (keeper, &mut tree.file) {
+            file.reason = format!("{}; it stays because of pid {}", file.reason, process.identity.pid);
+            file.removable = false;
         }
     }
     Ok(found)

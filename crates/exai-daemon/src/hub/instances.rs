@@ -153,8 +153,8 @@ impl Hub {
         };
         let running = match outcome {
             Ok(started) => {
-                let Started { job, record, max_processes, reached } = *started;
-                self.host.watch.track(instance, record, &job, max_processes);
+                let Started { job, record, written, max_processes, reached } = *started;
+                self.host.watch.track(instance, (record, written), &job, max_processes);
                 let http = reached.map(|reached| {
                     let whose = (hosted.server.clone(), instance);
                     let (watch, hub) = (self.host.watch.clone(), self.handle.clone());

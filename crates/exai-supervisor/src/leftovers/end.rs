@@ -45,13 +45,18 @@ fn end_trees(found: &mut Leftovers, deadline: Instant) {
                 Err(error) => Fate::Left { reason: format!("the process table cannot be read: {error}") },
             });
         }
-        if let Some(process) = tree.processes.iter().find(|process| process.keeps_the_record()) {
-            let reason = format!("pid {} still lives", process.identity.pid);
-            tree.file.fate = Some(Fate::Left { reason });
-        } else {
-            // What kept it before may be gone now.
-            tree.file.removable = true;
-            remove(&mut tree.file);
+        let keeper = tree.processes.iter().find(|process| process.keeps_the_record());
+        match (keeper, &mut tree.file) {
+            (_, None) => {}
+            (Some(process), Some(file)) => {
+                let reason = format!("pid {} still lives", process.identity.pid);
+                file.fate = Some(Fate::Left { reason });
+            }
+            (None, Some(file)) => {
+                // What kept it before may be gone now.
+                file.removable = true;
+                remove(file);
+            }
         }
     }
 }

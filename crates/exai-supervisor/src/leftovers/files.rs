@@ -40,13 +40,14 @@ pub(super) fn scan(servers_dir: &Path, living: Option<&str>) -> io::Result<Lefto
             Judged::Record(record) => {
                 let reason = format!("the record of {}, whose daemon died", record.id);
                 let file = LeftFile { path: file, reason, removable: true, fate: None };
-                found.trees.push(LeftTree { record: *record, file, processes: Vec::new() });
+                found.trees.push(LeftTree { record: *record, file: Some(file), processes: Vec::new() });
             }
             Judged::File(file) => found.files.push(file),
             Judged::Nothing => {}
         }
     }
-    found.trees.sort_by(|a, b| a.file.path.cmp(&b.file.path));
+    let place = |tree: &LeftTree| tree.file.as_ref().map(|file| file.path.clone());
+    found.trees.sort_by_key(place);
     found.files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
@@ -179,7 +180,7 @@ fn temporary(file: &Path, metadata: &Metadata) -> Option<LeftFile> {
     }
 }
 
-fn lives(daemon: &Identity) -> bool {
+pub(super) fn lives(daemon: &Identity) -> bool {
     // What cannot be looked at may live, and nothing of a living daemon's is touched.
     identify(daemon.pid).map_or(true, |found| found.as_ref() == Some(daemon))
 }

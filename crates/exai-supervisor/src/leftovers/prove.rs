@@ -3,14 +3,16 @@
 use exai_os::process::{Identity, ProcessInfo, identify};
 
 use super::table::Table;
-use super::{LeftProcess, LeftTree, Verdict, mark};
-use crate::record::{Containment, Place};
+use super::{LeftProcess, LeftTree, Predecessor, Verdict, mark};
+use crate::record::{Containment, Place, SCHEMA, TreeRecord};
 
 /// Adds to the tree's processes what lives now. What was proven before stays so: its children are found
 /// again.
 pub(super) fn look(tree: &mut LeftTree, table: &Table) {
     if tree.record.daemon.boot != table.boot() {
-        tree.file.reason = format!("the record of {}, of an earlier boot", tree.record.id);
+        if let Some(file) = &mut tree.file {
+            file.reason = format!("the record of {}, of an earlier boot", tree.record.id);
+        }
         return;
     }
     by_record(tree, table);
@@ -18,6 +20,38 @@ pub(super) fn look(tree: &mut LeftTree, table: &Table) {
     by_brand(tree, table);
     by_descent(tree, table);
     by_marker_alone(tree, table);
+}
+
+/// The trees of a dead daemon that have no record: those whose marker names the daemon, in processes with the brand that
+/// goes with the marker. The brand can only have been inherited; everybody else who has it is found by it.
+pub(super) fn unrecorded(last: &Predecessor, recorded: &[LeftTree], table: &Table) -> Vec<LeftTree> {
+    let mut found: Vec<LeftTree> = Vec::new();
+    if last.identity.boot != table.boot() {
+        return found;
+    }
+    for row in table.marked().filter(|row| row.start >= last.identity.start) {
+        let Some((nonce, id)) = table.mark(row).and_then(|mark| mark.split_once('.')) else { continue };
+        let known = |tree: &LeftTree| tree.record.instance == nonce && tree.record.id == id;
+        if nonce != last.instance || recorded.iter().chain(&found).any(known) {
+            continue;
+        }
+        let record = |containment| TreeRecord {
+            schema: SCHEMA,
+            instance: nonce.to_owned(),
+            daemon: last.identity.clone(),
+            server: id.split('#').next().unwrap_or(id).to_owned(),
+            id: id.to_owned(),
+            started_at: String::new(),
+            containment,
+            processes: Vec::new(),
+        };
+        let record = [Containment::Strict, Containment::Group]
+            .map(record)
+            .into_iter()
+            .find(|record| table.branded(record.brand()).any(|branded| branded.pid == row.pid));
+        found.extend(record.map(|record| LeftTree { record, file: None, processes: Vec::new() }));
+    }
+    found
 }
 
 fn by_record(tree: &mut LeftTree, table: &Table) {

@@ -35,7 +35,8 @@ pub(crate) fn run(args: &CleanupArgs, printer: &Printer) -> Result<u8, Error> {
                 "the daemon (pid {pid}) lives and does not answer; cleanup leaves it alone, `exai restart` replaces it"
             ));
         }
-        let mut found = leftovers::find(&home.servers_dir(), scene.living.as_ref())
+        let last = exai_daemon::last_daemon(home);
+        let mut found = leftovers::find(&home.servers_dir(), scene.living.as_ref(), last.as_ref())
             .map_err(|error| Error::failed(format!("cannot look for what was left behind: {error}")))?;
         let mut files = state::find(home, scene.lives)
             .map_err(|error| Error::failed(format!("cannot read {}: {error}", home.path().display())))?;
@@ -109,7 +110,7 @@ fn listed(found: &Leftovers, state: &[&LeftFile]) -> Vec<Found> {
     let mut all = Vec::new();
     for tree in &found.trees {
         all.extend(tree.processes.iter().map(|found| process(found, &tree.record.id)));
-        all.push(file(&tree.file));
+        all.extend(tree.file.iter().map(file));
     }
     all.extend(found.files.iter().chain(state.iter().copied()).map(file));
     all
@@ -158,7 +159,7 @@ fn word(fate: &Fate) -> String {
 
 fn something_is_left(found: &Leftovers, state: &[&LeftFile]) -> bool {
     let processes = found.trees.iter().flat_map(|tree| &tree.processes).map(|process| &process.fate);
-    let records = found.trees.iter().map(|tree| &tree.file.fate);
+    let records = found.trees.iter().filter_map(|tree| tree.file.as_ref()).map(|file| &file.fate);
     let files = found.files.iter().chain(state.iter().copied()).map(|file| &file.fate);
     processes.chain(records).chain(files).any(|fate| matches!(fate, Some(Fate::Left { .. })))
 }

@@ -48,7 +48,8 @@ pub(crate) fn run(args: &StopArgs, printer: &Printer) -> Result<u8, Error> {
 /// daemon that ended by itself has left no record of a tree, and then this costs nothing.
 pub(super) fn prove_that_nothing_is_left(home: &Home) -> Result<(), Error> {
     let failed = |error| Error::failed(format!("cannot look whether servers are left: {error}"));
-    let mut found = leftovers::find(&home.servers_dir(), None).map_err(failed)?;
+    let mut found = leftovers::find(&home.servers_dir(), None, exai_daemon::last_daemon(home).as_ref())
+        .map_err(failed)?;
     leftovers::end(&mut found, Instant::now() + LEFT);
     let is_left = |process: &&LeftProcess| {
         matches!((&process.verdict, &process.fate), (Verdict::Ours { .. }, Some(Fate::Left { .. })))

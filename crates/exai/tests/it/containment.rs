@@ -243,6 +243,73 @@ fn when_daemon_and_guard_are_killed_at_once_the_next_start_ends_the_tree() {
     instance.ends(0, &["cleanup"]);
 }
 
+/// What stands in the place of `servers/` refuses records as a full disk does.
+fn without_records(instance: &Instance) {
+    let servers = instance.home().join("servers");
+    instance.ends(0, &["start"]);
+    std::fs::rename(&servers, instance.dir().join("servers")).expect("it is moved");
+    std::fs::write(&servers, "").expect("a file");
+}
+
+fn with_records(instance: &Instance) {
+    let servers = instance.home().join("servers");
+    std::fs::remove_file(&servers).expect("it is removed");
+    std::fs::rename(instance.dir().join("servers"), &servers).expect("it is back");
+}
+
+fn records(instance: &Instance) -> usize {
+    std::fs::read_dir(instance.home().join("servers")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn a_server_whose_record_cannot_be_written_is_watched_and_recorded_when_there_is_room() {
+    let instance = Instance::new("");
+    instance.configure(&with_an_escapee(&instance, ""));
+    without_records(&instance);
+    instance.client("fix").call("pid", &json!({}));
+    eventually("the tree is complete", LIMIT, || tree(&instance).len() == GUARDS + 6);
+    let found = || {
+        let status = instance.status();
+        let findings = status["findings"].as_array().expect("findings").clone();
+        findings
+            .into_iter()
+            .map(|found| (found["id"].clone(), found["detail"].to_string()))
+            .collect::<Vec<_>>()
+    };
+    let said = found();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].0 == "record-unwritten" && said[0].1.contains("fix#1"), "{said:?}");
+    // Everybody is known: nothing is anybody's fault.
+    eventually("all are counted", LIMIT, || instance.status()["processes"]["actual"] == 1 + GUARDS + 6);
+    let ps = instance.json(&["ps", "--json"]);
+    assert_eq!((&ps["expected"], &ps["unexpected"]), (&ps["actual"], &json!([])), "{ps}");
+    with_records(&instance);
+    eventually("it is recorded", LIMIT, || found().is_empty());
+    assert_eq!(records(&instance), 1);
+    instance.ends(0, &["stop"]);
+    assert_eq!(records(&instance), 0);
+}
+
+#[test]
+fn a_tree_without_a_record_that_lost_daemon_and_guard_is_found_and_ended() {
+    let instance = Instance::new("");
+    instance.configure(&with_an_escapee(&instance, "--ignore-stdin-eof"));
+    without_records(&instance);
+    instance.client("fix").call("pid", &json!({}));
+    eventually("the tree is complete", LIMIT, || tree(&instance).len() == GUARDS + 6);
+    let tree = tree(&instance);
+    kill_at_once(daemon(&instance), tree[0].pid);
+    with_records(&instance);
+    assert!(tree[1..].iter().all(lives), "all are left, or this tests nothing");
+    let left: Value = serde_json::from_str(&instance.ends(6, &["cleanup", "--json"])).expect("JSON");
+    let found = left["found"].as_array().expect("what was found").iter();
+    let ended = found.filter(|one| one["kind"] == "process" && one["action"] == "kill").count();
+    assert_eq!(ended, tree.len() - 1, "{left}");
+    instance.ends(0, &["start"]);
+    all_gone(&tree, Duration::from_secs(5));
+    instance.ends(0, &["cleanup"]);
+}
+
 #[test]
 fn a_stopped_guard_does_not_keep_a_tree_alive() {
     let (instance, tree) = running("--ignore-stdin-eof");

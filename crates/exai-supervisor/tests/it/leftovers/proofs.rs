@@ -24,7 +24,7 @@ fn a_recorded_process_and_its_children_are_ended_and_the_record_goes() {
     for child in &children {
         assert_ended(&found, child, "descends from pid");
     }
-    assert_eq!(found.trees[0].file.fate, Some(Fate::Removed));
+    assert_eq!(found.trees[0].file.as_ref().expect("a file").fate, Some(Fate::Removed));
     assert!(!file.exists() && scene.find().is_empty());
     assert!(found.freed_bytes() > 100_000);
     assert!(took < Duration::from_secs(2), "{took:?}");
@@ -183,12 +183,12 @@ fn the_living_are_none_of_our_business() {
     let mut record = scene.record("everything#1", vec![recorded(&server.identity, Place::Root)]);
     let living = |instance: &str| Living { instance: instance.to_owned(), pid: std::process::id() };
     scene.write(&record);
-    let found = leftovers::find(&scene.servers(), Some(&living(&scene.nonce))).expect("a look");
+    let found = leftovers::find(&scene.servers(), Some(&living(&scene.nonce)), None).expect("a look");
     assert!(found.is_empty(), "it is the living daemon's own");
     // Another daemon's, by its process.
     record.daemon = exai_os::process::current().expect("this process");
     scene.write(&record);
-    let found = leftovers::find(&scene.servers(), Some(&living("another"))).expect("a look");
+    let found = leftovers::find(&scene.servers(), Some(&living("another")), None).expect("a look");
     assert!(found.is_empty(), "its daemon lives");
     assert_eq!(found.others, [record.daemon], "that is told: it may be ending");
     assert!(scene.end().0.is_empty() && server.lives());
@@ -201,7 +201,7 @@ fn a_daemon_that_was_started_within_a_tree_is_spared() {
     let daemon = root.children(1).remove(0);
     scene.write(&scene.record("everything#1", vec![recorded(&root.identity, Place::Root)]));
     let living = Living { instance: "another".to_owned(), pid: daemon.pid };
-    let mut found = leftovers::find(&scene.servers(), Some(&living)).expect("a look");
+    let mut found = leftovers::find(&scene.servers(), Some(&living), None).expect("a look");
     leftovers::end(&mut found, std::time::Instant::now() + Duration::from_secs(5));
     assert_ended(&found, &root.identity, "record");
     assert_left(&found, &daemon, "it is the daemon that runs");
@@ -216,7 +216,10 @@ fn a_record_of_an_earlier_boot_is_only_a_file() {
     record.daemon.boot = "another".to_owned();
     let file = scene.write(&record);
     let (found, took) = scene.end();
-    assert!(found.trees[0].processes.is_empty() && found.trees[0].file.reason.contains("earlier boot"));
+    assert!(
+        found.trees[0].processes.is_empty()
+            && found.trees[0].file.as_ref().expect("a file").reason.contains("earlier boot")
+    );
     assert!(!file.exists() && server.lives());
     eprintln!("a record of an earlier boot is gone after {took:.2?}, the process that it names lives");
 }
@@ -229,7 +232,7 @@ fn an_empty_directory_costs_next_to_nothing() {
         assert!(scene.end().0.is_empty());
     }
     assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
-    assert!(leftovers::find(&scene.servers().join("none"), None).expect("a look").is_empty());
+    assert!(leftovers::find(&scene.servers().join("none"), None, None).expect("a look").is_empty());
 }
 
 #[test]

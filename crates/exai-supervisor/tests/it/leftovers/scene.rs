@@ -175,7 +175,7 @@ impl Scene {
     }
 
     pub(crate) fn find(&self) -> Leftovers {
-        leftovers::find(&self.servers(), None).expect("a look")
+        leftovers::find(&self.servers(), None, None).expect("a look")
     }
 
     pub(crate) fn end(&self) -> (Leftovers, Duration) {

@@ -5,6 +5,7 @@ use std::path::Path;
 use exai_client::door::process_lives;
 use exai_os::{inspect, private};
 use exai_proto::documents::{Identity, Instance};
+use exai_supervisor::leftovers;
 
 use super::scene::Scene;
 use super::{Outcome, count, listed, size};
@@ -91,7 +92,12 @@ pub(super) fn left_behind(scene: &Scene) -> Outcome {
             None => broken += 1,
         }
     }
-    if left + broken == 0 {
+    // They have no record: the disk was full.
+    let last = if scene.daemon_lives() { None } else { exai_daemon::last_daemon(&scene.home) };
+    let found = last.and_then(|last| leftovers::find(&scene.home.servers_dir(), None, Some(&last)).ok());
+    let trees = found.into_iter().flat_map(|found| found.trees);
+    let unrecorded: usize = trees.filter(|tree| tree.file.is_none()).map(|tree| tree.processes.len()).sum();
+    if left + broken + unrecorded == 0 {
         return Outcome::pass("no records of servers that an earlier daemon left");
     }
     let mut parts = Vec::new();
@@ -102,6 +108,15 @@ pub(super) fn left_behind(scene: &Scene) -> Outcome {
         0 => {}
         1 => parts.push("1 process of them still lives".to_owned()),
         _ => parts.push(format!("{living} processes of them still live")),
+    }
+    if unrecorded > 0 {
+        parts.push(format!(
+            "{} without a record of the daemon that has ended",
+            match unrecorded {
+                1 => "1 process".to_owned(),
+                number => format!("{number} processes"),
+            }
+        ));
     }
     if broken > 0 {
         parts.push(format!("{} in servers/ cannot be read", count(broken, "file")));
