@@ -1,7 +1,8 @@
 //! `cargo xtask bench`
 //!
 //! Everything goes through real processes over stdio: *direct* is the echo server of `exai-test` as the
-//! client's own child, *exai* is `exai shim` in front of the same server. Each figure is measured in
+//! client's own child, *exai* is `exai shim` in front of the same server; but for the tools of four servers that `npx`
+//! starts, which are those of .peers/. Each figure is measured in
 //! several rounds, direct and exai in turns, the order turned round from one to the next; what disturbs
 //! the machine disturbs both.
 //!
@@ -40,6 +41,7 @@ mod janitor;
 mod lifecycle;
 mod measure;
 mod memory;
+mod npx;
 mod processes;
 mod report;
 mod requests;
@@ -59,7 +61,8 @@ pub(crate) const HELP: &str = "\
 usage: cargo xtask bench [--quick] [--json FILE]
 
 Builds the release programs and measures exai next to direct stdio to the same native echo server: calls,
-throughput, starts, memory, what looking after processes costs. Takes a minute and a half, and wants the machine for itself.
+throughput, starts, memory, what looking after processes costs, and the tools of four npx servers out of .peers/
+(`cargo xtask peers`). Takes two minutes, and wants the machine for itself.
 
   --quick       fewer and shorter rounds: does it work, and roughly how fast
   --json FILE   also write the figures as JSON; the schema is at the top of xtask/src/bench.rs

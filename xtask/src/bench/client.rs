@@ -24,7 +24,7 @@ const ROOM: usize = 2 << 20;
 
 impl Client {
     pub(crate) fn start(mut command: Command, watchdog: &Watchdog) -> Result<Self, String> {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("{command:?} does not start: {error}"))?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
         let output = output.expect("BUG: stdout is a pipe");
@@ -76,6 +76,25 @@ impl Client {
             length += read(&mut self.output, &mut self.text[length..])?;
             if self.text[length - 1] == b'\n' {
                 return Ok(&self.text[..length]);
+            }
+        }
+    }
+
+    /// Reads until a line has come that holds this, and returns it. Other lines are passed over.
+    pub(crate) fn receive_with(&mut self, part: &[u8]) -> Result<&[u8], String> {
+        let mut length = 0;
+        loop {
+            length += read(&mut self.output, &mut self.text[length..])?;
+            if self.text[length - 1] != b'\n' {
+                continue;
+            }
+            let mut start = 0;
+            for line in self.text[..length].split_inclusive(|byte| *byte == b'\n') {
+                let end = start + line.len();
+                if line.windows(part.len()).any(|window| window == part) {
+                    return Ok(&self.text[start..end]);
+                }
+                start = end;
             }
         }
     }

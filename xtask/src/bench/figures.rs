@@ -31,6 +31,7 @@ pub(crate) enum Series {
     Ps,
     Guard,
     Watcher,
+    NpxServers,
 }
 
 /// What a figure should be.
@@ -51,7 +52,7 @@ pub(crate) struct Figure {
     pub(crate) target: Target,
 }
 
-pub(crate) const FIGURES: [Figure; 18] = [
+pub(crate) const FIGURES: [Figure; 19] = [
     figure("100 B call, p50", "µs", Series::Call, Target::None),
     Figure { percent: 95, ..figure("100 B call, p95", "µs", Series::Call, Target::None) },
     figure("1 MiB call, p50", "ms", Series::BigCall, Target::RatioAtMost(1.8)),
@@ -60,6 +61,12 @@ pub(crate) const FIGURES: [Figure; 18] = [
     figure("start, daemon up", "ms", Series::Start, Target::AtMost(4.0)),
     figure("start, nothing running", "ms", Series::FirstStart, Target::AtMost(60.0)),
     figure("30 starts at once, nothing running", "ms", Series::Crowd, Target::RatioAtMost(2.0)),
+    figure(
+        "all tools of 4 npx servers, from a client's start",
+        "ms",
+        Series::NpxServers,
+        Target::AtMost(20.0),
+    ),
     figure("PSS of the idle daemon", "MiB", Series::IdleDaemon, Target::AtMost(8.0)),
     figure("PSS of one shim among 20", "MiB", Series::Shim, Target::AtMost(0.8)),
     figure("PSS, 20 clients x 5 echo servers", "MiB", Series::AllMemory, Target::None),

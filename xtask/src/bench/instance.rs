@@ -37,13 +37,19 @@ impl<'a> Instance<'a> {
     }
 
     fn with(programs: &'a Programs, servers: u32, what: &str) -> Result<Self, String> {
-        let failed = |error| format!("a private state directory cannot be made: {error}");
-        let home = tempfile::Builder::new().prefix("home-").tempdir_in(&programs.folder).map_err(failed)?;
-        let mut config = "[daemon]\nport = 0\n".to_owned();
+        let mut config = String::new();
         for number in 1..=servers {
             // Writing to a string cannot fail.
             let _ = writeln!(config, "[servers.echo{number}]\n{what}");
         }
+        Instance::of(programs, &config)
+    }
+
+    /// Nothing runs yet. Its servers are those of this configuration.
+    pub(crate) fn of(programs: &'a Programs, servers: &str) -> Result<Self, String> {
+        let failed = |error| format!("a private state directory cannot be made: {error}");
+        let home = tempfile::Builder::new().prefix("home-").tempdir_in(&programs.folder).map_err(failed)?;
+        let config = format!("[daemon]\nport = 0\n{servers}");
         std::fs::write(home.path().join("config.toml"), config).map_err(failed)?;
         Ok(Instance { programs, home })
     }

@@ -157,6 +157,6 @@ mod tests {
         assert!(line("PSS of the idle daemon").contains("not measured"));
         let document = document(&results, true, 1);
         assert_eq!(document["figures"][5]["ratio"], 3.0);
-        assert_eq!(document["figures"][8]["exai"], Value::Null);
+        assert_eq!(document["figures"][9]["exai"], Value::Null);
     }
 }
