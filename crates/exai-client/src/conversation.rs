@@ -70,7 +70,7 @@ impl Conversation {
             let tick = Instant::now() + TICK;
             match self.link.next_before(Some(self.deadline.map_or(tick, |deadline| deadline.min(tick)))) {
                 Ok(Incoming::Message(message)) => {
-                    let Ok(message) = Message::parse(message.into()) else { continue };
+                    let Ok(message) = Message::of_server(message.into()) else { continue };
                     if let Some(answer) = self.consider(&message, &id)? {
                         return Ok(answer);
                     }
@@ -90,10 +90,12 @@ impl Conversation {
     fn consider(&self, message: &Message, ours: &Id) -> Result<Option<Answer>, LinkError> {
         let text = |place: &Range<usize>| message.bytes().slice(place.clone());
         match message.kind() {
-            Kind::Response { id, outcome } if message.at(id) == ours.as_json() => Ok(Some(match outcome {
-                Outcome::Result(place) => Answer::Result(text(place)),
-                Outcome::Error(place) => Answer::Error(text(place)),
-            })),
+            Kind::Response { id, outcome } if Id::from_json(message.at(id)) == *ours => {
+                Ok(Some(match outcome {
+                    Outcome::Result(place) => Answer::Result(text(place)),
+                    Outcome::Error(place) => Answer::Error(text(place)),
+                }))
+            }
             Kind::Request { id, method, .. } => {
                 let id = Id::from_json(message.at(id));
                 let reply = match message.at(method) {

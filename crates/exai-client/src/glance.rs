@@ -1,6 +1,7 @@
 //! A glance at a message: its id and method, and not a byte more than that needs. The daemon checks
 //! messages whole; the shim only keeps book.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use exai_proto::json;
@@ -30,22 +31,25 @@ pub(crate) fn at(text: &[u8], start: usize) -> Option<Glance> {
         }
         let key_end = json::skip_value(text, at).ok()?;
         let key = &text[at + 1..key_end - 1];
+        let is = |known| json::is_key(key, known);
         at = json::skip_space(text, key_end);
         if text.get(at) != Some(&b':') {
             return None;
         }
         at = json::skip_space(text, at + 1);
+        // One that is null is none.
+        let said = (is("result") || is("error")) && !text[at..].starts_with(b"null");
         // An answer is known by its outcome, which need not be read when the id came first.
-        if let (Some(id), b"result" | b"error") = (&id, key) {
-            return Some(Glance::Response { id: Range::clone(id), good: key == b"result" });
+        if let (Some(id), true) = (&id, said) {
+            return Some(Glance::Response { id: Range::clone(id), good: is("result") });
         }
         let end = json::skip_value(text, at).ok()?;
-        match key {
-            b"id" => id = Some(at..end),
-            b"method" if end - at >= 2 => method = Some(at + 1..end - 1),
-            b"result" => outcome = Some(true),
-            b"error" => outcome = outcome.or(Some(false)),
-            _ => {}
+        if is("id") {
+            id = Some(at..end);
+        } else if is("method") && end - at >= 2 && text[at] == b'"' {
+            method = Some(at + 1..end - 1);
+        } else if said {
+            outcome = Some(is("result") || outcome == Some(true));
         }
         if let (Some(id), Some(method)) = (&id, &method) {
             return Some(Glance::Request { id: id.clone(), method: method.clone() });
@@ -59,6 +63,15 @@ pub(crate) fn at(text: &[u8], start: usize) -> Option<Glance> {
         (None, Some(method), _) => Some(Glance::Notification { method }),
         (Some(id), None, Some(good)) => Some(Glance::Response { id, good }),
         _ => None,
+    }
+}
+
+/// The name of a method, from its place between its quotes.
+pub(crate) fn name(text: &[u8], method: Range<usize>) -> Cow<'_, [u8]> {
+    let written = &text[method];
+    match json::unescaped(written) {
+        Some(Cow::Owned(name)) => Cow::Owned(name.into_bytes()),
+        Some(Cow::Borrowed(_)) | None => Cow::Borrowed(written),
     }
 }
 
@@ -85,19 +98,19 @@ pub(crate) fn each(line: &[u8], mut see: impl FnMut(Range<usize>, Glance)) {
 /// it is read: the name of a tool is found without its arguments.
 pub(crate) fn seek(text: &[u8], start: usize, path: &[&str]) -> Option<Range<usize>> {
     let object = json::skip_space(text, start);
-    let value = path.iter().try_fold(object, |object, key| member(text, object, key.as_bytes()))?;
+    let value = path.iter().try_fold(object, |object, key| member(text, object, key))?;
     json::skip_value(text, value).ok().map(|end| value..end)
 }
 
 /// Where the value of `wanted` begins.
-fn member(text: &[u8], object: usize, wanted: &[u8]) -> Option<usize> {
+fn member(text: &[u8], object: usize, wanted: &str) -> Option<usize> {
     if text.get(object) != Some(&b'{') {
         return None;
     }
     let mut at = json::skip_space(text, object + 1);
     while text.get(at) == Some(&b'"') {
         let key_end = json::skip_value(text, at).ok()?;
-        let found = &text[at + 1..key_end - 1] == wanted;
+        let found = json::is_key(&text[at + 1..key_end - 1], wanted);
         at = json::skip_space(text, key_end);
         if text.get(at) != Some(&b':') {
             return None;
@@ -122,9 +135,10 @@ mod tests {
     fn seen(line: &str) -> Vec<String> {
         let mut found = Vec::new();
         each(line.as_bytes(), |_, glance| {
+            let name = |method| String::from_utf8_lossy(&name(line.as_bytes(), method)).into_owned();
             found.push(match glance {
-                Glance::Request { id, method } => format!("{} {}", &line[id], &line[method]),
-                Glance::Notification { method } => line[method].to_owned(),
+                Glance::Request { id, method } => format!("{} {}", &line[id], name(method)),
+                Glance::Notification { method } => name(method),
                 Glance::Response { id, good } => format!("{} {}", if good { "=" } else { "!" }, &line[id]),
             });
         });
@@ -133,7 +147,7 @@ mod tests {
 
     #[test]
     fn every_shape_in_every_order() {
-        let cases: [(&str, &[&str]); 14] = [
+        let cases: [(&str, &[&str]); 18] = [
             (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, &["1 ping"]),
             (r#"{"method":"tools/call","params":{"id":3},"jsonrpc":"2.0","id":"a"}"#, &["\"a\" tools/call"]),
             (r#" { "method" : "notifications/x" , "params" : {} } "#, &["notifications/x"]),
@@ -141,6 +155,10 @@ mod tests {
             (r#"{"result":{"id":6},"jsonrpc":"2.0","id":5}"#, &["= 5"]),
             (r#"{"error":{"code":1},"id":null}"#, &["! null"]),
             (r#"{"id":5,"error":{"code":1}}"#, &["! 5"]),
+            (r#"{"id":5,"error":null,"m\u0065thod":"tools\/call"}"#, &["5 tools/call"]),
+            (r#"{"id":5,"result":null,"error":{"code":1}}"#, &["! 5"]),
+            (r#"{"\u0069d":5,"error":null,"r\u0065sult":{}}"#, &["= 5"]),
+            (r#"{"result":{"x":NaN},"id":5}"#, &["= 5"]),
             (r#"[{"id":1,"method":"a"},{"method":"b"},7,{"id":2,"result":{}}]"#, &["1 a", "b", "= 2"]),
             (r#"{"id":1,"result":{"never":"#, &["= 1"]),
             (r#"{"jsonrpc":"2.0","id":8}"#, &[]),

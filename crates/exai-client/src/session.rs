@@ -202,7 +202,7 @@ impl Session {
                 }
             }
             Glance::Request { id, .. } => self.questions.asked(&message[id]),
-            Glance::Notification { method } => match &message[method] {
+            Glance::Notification { method } => match &*glance::name(message, method) {
                 b"notifications/progress" if !self.progress.is_empty() => {
                     let token = glance::seek(message, part.start, &["params", "progressToken"]);
                     let value = || {
@@ -319,23 +319,23 @@ impl Session {
     /// Answers a message without a daemon: what is known is told, and the rest is refused.
     fn answer_alone(&mut self, text: &[u8], failure: Failure, sentence: &str) -> Vec<u8> {
         let (id, method) = match glance::at(text, 0) {
-            Some(Glance::Request { id, method }) => (Id::from_json(&text[id]), &text[method]),
+            Some(Glance::Request { id, method }) => (Id::from_json(&text[id]), glance::name(text, method)),
             Some(Glance::Notification { method }) => {
-                if &text[method] == b"notifications/initialized" {
+                if *glance::name(text, method) == *b"notifications/initialized" {
                     self.memory.confirms(text);
                 }
                 return Vec::new();
             }
             Some(Glance::Response { .. }) | None => return Vec::new(),
         };
-        let known = match Method::of(method) {
+        let known = match Method::of(&method) {
             // There may be a daemon.
             _ if failure == Failure::Overloaded => None,
             Method::Opening => Some(self.memory.introduce(id.clone(), text, sentence)),
             Method::List(list) => {
                 // Another list may be there later, and the client must hear of it.
                 self.memory.lists(list);
-                self.copies.get(&Page::of(method, text)).map(<[u8]>::to_vec)
+                self.copies.get(&Page::of(&method, text)).map(<[u8]>::to_vec)
             }
             Method::Harmless
             | Method::Call

@@ -20,6 +20,7 @@ use tokio::time::sleep;
 
 use crate::counters::{Counters, Present};
 use crate::discovery::{self, Known};
+use crate::garbled::Reader;
 use crate::hosting::{self, Host, Started};
 use crate::running::Running;
 use crate::sink::{LetGo, Sink};
@@ -31,6 +32,9 @@ use crate::upstream_http;
 use crate::verdicts::Verdicts;
 
 mod instances;
+mod lines;
+
+pub(crate) use lines::Garble;
 
 /// How many events may wait. Whoever has more to say waits until there is room.
 const EVENTS: usize = 1024;
@@ -178,6 +182,10 @@ struct Hosted {
     number: u32,
     started_at: jiff::Timestamp,
     body: Body,
+    /// Of its stdout.
+    reader: Reader,
+    /// What it printed there before it was known here that it runs.
+    early: Vec<Bytes>,
 }
 
 enum Body {
@@ -201,6 +209,8 @@ pub(crate) struct Hub {
     clients: HashMap<ClientId, Connected>,
     hosted: HashMap<InstanceId, Hosted>,
     restarts: HashMap<Arc<str>, u32>,
+    /// What servers have said that is no message.
+    garbles: HashMap<Arc<str>, Garble>,
     /// What is kept for the next daemon.
     store: Store,
     verdicts: Verdicts,
@@ -233,6 +243,7 @@ impl Hub {
             clients: HashMap::new(),
             hosted: HashMap::new(),
             restarts: HashMap::new(),
+            garbles: HashMap::new(),
             store,
             verdicts,
             counters: Counters::default(),
@@ -344,6 +355,8 @@ impl Hub {
                     if config != self.config {
                         tracing::info!(servers = config.servers.len(), "configuration loaded");
                         self.config = config;
+                        let servers = &self.config.servers;
+                        self.garbles.retain(|server, _| servers.get(server).is_some());
                         let policies = self.configure();
                         let (home, hub) = (self.host.home.clone(), self.handle.clone());
                         self.host.tasks.spawn(async move {
@@ -636,6 +649,7 @@ impl Hub {
             servers: self.router.servers(clock::now()),
             shares: hosting::shares(&self.config),
             instances: instances.collect(),
+            garbles: self.garbles.iter().map(|(server, garble)| (server.clone(), garble.clone())).collect(),
             counters: self.counters.document(&self.present(), &self.router.counts()),
             watch: self.host.watch.clone(),
         }

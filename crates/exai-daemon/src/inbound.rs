@@ -1,7 +1,11 @@
 //! Bytes from a client become messages, or the error that answers them.
 
 use bytes::Bytes;
+use exai_proto::envelope::Peek;
 use exai_proto::{Message, ParseError, answer, envelope, limits};
+
+/// How much of what is no message is looked at for its id.
+const PEEKED: usize = 64 * 1024;
 
 /// The messages in what a client sent, and the answers to what is none.
 #[derive(Debug, Default)]
@@ -23,18 +27,28 @@ impl Inbound {
         match Message::parse(bytes.clone()) {
             Ok(message) => self.messages.push(message),
             Err(ParseError::Batch) => match envelope::split_batch(&bytes) {
-                Ok(parts) => parts.into_iter().for_each(|part| match Message::parse(part) {
+                Ok(parts) => parts.into_iter().for_each(|part| match Message::parse(part.clone()) {
                     Ok(message) => self.messages.push(message),
-                    Err(error) => self.refuse(&error),
+                    Err(error) => self.refuse(&part, &error),
                 }),
-                Err(error) => self.refuse(&error),
+                Err(error) => self.refuse(&bytes, &error),
             },
-            Err(error) => self.refuse(&error),
+            Err(error) => self.refuse(&bytes, &error),
         }
     }
 
-    fn refuse(&mut self, error: &ParseError) {
-        self.refusals.push(answer::error(&error.id(), error.code(), &error.to_string()));
+    /// Answers what is no message, to whom its id says where that can be read. What was to be an answer goes on as an
+    /// error: a server waits for it.
+    fn refuse(&mut self, bytes: &[u8], error: &ParseError) {
+        let peek = Peek::at(&bytes[..bytes.len().min(PEEKED)]);
+        let id = Some(error.id()).filter(|id| !id.is_null()).or(peek.id);
+        if let (Some(id), true, false) = (&id, peek.answers, peek.asks) {
+            let text = format!("the client answered with what is no message: {error}");
+            self.messages.extend(Message::parse(answer::error(id, -32603, &text)));
+            return;
+        }
+        let id = id.unwrap_or_else(exai_proto::Id::null);
+        self.refusals.push(answer::error(&id, error.code(), &error.to_string()));
     }
 
     fn refuse_long(&mut self, start: &[u8]) {

@@ -25,6 +25,7 @@ mod counters;
 mod discovery;
 mod door;
 mod environment;
+mod garbled;
 mod guard;
 pub mod holder;
 mod hosting;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use exai_supervisor::Job;
 use exai_supervisor::outbox::Unsent;
 
+use crate::garbled;
 use crate::upstream_http::Upstream;
 
 /// Its processes, and the way to it.
@@ -14,11 +15,14 @@ pub(crate) struct Running {
     job: Job,
     /// For a server that is reached by URL. Otherwise its stdio is the way.
     http: Option<Upstream>,
+    /// The first line it printed where only messages may be, until it has said a message.
+    first_line: Option<String>,
+    has_spoken: bool,
 }
 
 impl Running {
     pub(crate) fn new(job: Job, http: Option<Upstream>) -> Self {
-        Running { job, http }
+        Running { job, http, first_line: None, has_spoken: false }
     }
 
     /// The process that was started.
@@ -29,6 +33,20 @@ impl Running {
     /// The last lines it wrote for people.
     pub(crate) fn stderr_tail(&self) -> String {
         self.job.stderr_tail()
+    }
+
+    /// It has said a message of MCP.
+    pub(crate) fn has_spoken(&mut self) {
+        self.has_spoken = true;
+        self.first_line = None;
+    }
+
+    /// It has printed a line for people on stdout: it goes where stderr goes.
+    pub(crate) fn print(&mut self, line: &Bytes) {
+        if !self.has_spoken && self.first_line.is_none() {
+            self.first_line = Some(garbled::visible(line));
+        }
+        self.job.print(line);
     }
 
     /// Whether it can be spoken to as soon as it runs.
@@ -59,9 +77,13 @@ impl Running {
 
     /// Why it failed, with what is known better here.
     pub(crate) fn explained(&self, reason: String) -> String {
-        match self.http.as_ref().and_then(Upstream::waits_for) {
-            Some(waits_for) => format!("{reason}; it {waits_for}"),
-            None => reason,
+        let waits_for = self.http.as_ref().and_then(Upstream::waits_for);
+        match (waits_for, &self.first_line) {
+            (Some(waits_for), _) => format!("{reason}; it {waits_for}"),
+            (None, Some(line)) => {
+                format!("{reason}; it has said no message of MCP, and printed on stdout: \"{line}\"")
+            }
+            (None, None) => reason,
         }
     }
 }

@@ -15,6 +15,7 @@ use exai_proto::documents::{
 
 use crate::builtin;
 use crate::holder::Holder;
+use crate::hub::Garble;
 use crate::picture::{Picture, Tree};
 use crate::reload::ConfigFile;
 use crate::watch::Watch;
@@ -140,6 +141,8 @@ pub(crate) struct Facts {
     pub(crate) servers: Vec<ServerView>,
     pub(crate) shares: HashMap<Arc<str>, &'static str>,
     pub(crate) instances: Vec<InstanceFacts>,
+    /// By the server.
+    pub(crate) garbles: BTreeMap<Arc<str>, Garble>,
     pub(crate) counters: BTreeMap<String, u64>,
     pub(crate) watch: Watch,
 }
@@ -285,6 +288,15 @@ impl Facts {
                 fix: Some(format!("exai logs {}", server.name)),
             })
         });
+        let garbled = self.garbles.iter().map(|(server, garble)| Finding {
+            id: "server-garbled".to_owned(),
+            severity: "warn".to_owned(),
+            detail: match garble.times {
+                1 => format!("{} {}", garble.id, garble.first),
+                times => format!("{} {} ({times} times)", garble.id, garble.first),
+            },
+            fix: Some(format!("exai logs {server}")),
+        });
         let unexpected = self.watch.unexpected().into_iter().map(|one| Finding {
             id: format!("unexpected-{}", one.kind),
             severity: "warn".to_owned(),
@@ -292,7 +304,7 @@ impl Facts {
             fix: Some("exai ps".to_owned()),
         });
         let own = self.daemon.config.findings().into_iter().chain(unwritten(&self.watch.unwritten()));
-        own.chain(missing).chain(failed).chain(lists).chain(unexpected).collect()
+        own.chain(missing).chain(failed).chain(lists).chain(garbled).chain(unexpected).collect()
     }
 }
 

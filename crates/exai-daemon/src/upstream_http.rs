@@ -36,6 +36,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
+use crate::garbled::Garbled;
 use crate::hub::HubHandle;
 use crate::turns::Turn;
 use crate::watch::Watch;
@@ -62,6 +63,8 @@ pub(crate) enum Event {
     Up,
     /// It said something. More is taken from it once its turn was dropped.
     Said(Line, Turn),
+    /// It said what is no message.
+    Garbled(Garbled, Turn),
     /// It is of no use any more; the reason reads after "the server". No other event follows.
     Failed(String),
     /// After [`Upstream::close`]: the session has ended. No other event follows.

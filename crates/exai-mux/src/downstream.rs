@@ -540,8 +540,7 @@ impl Prepared {
     }
 }
 
-/// A minted number, as it comes back. Some servers turn numbers into strings.
+/// A minted number, as it comes back. Some servers turn numbers into strings, or into floats.
 pub(crate) fn number(text: &[u8]) -> Option<u64> {
-    let digits = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    Id::from_json(text).as_number()
 }

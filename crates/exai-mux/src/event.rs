@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use exai_proto::answer::Failure;
 use exai_proto::{Id, Message};
 
 use crate::discovery::Discovery;
@@ -88,6 +89,13 @@ pub enum Event {
         /// What.
         message: Message,
     },
+    /// A server said what is no message, though it may have been meant to be one.
+    Garbled {
+        /// Which.
+        instance: InstanceId,
+        /// What can be told of it.
+        garbled: Garbled,
+    },
     /// A request could not be sent.
     Unsent {
         /// Which.
@@ -121,6 +129,19 @@ pub enum Event {
     },
     /// Time has passed; see [`crate::Router::next_tick`].
     Tick,
+}
+
+/// What can be told of something that is no message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Garbled {
+    /// Its id, if that could be read.
+    pub id: Option<Id>,
+    /// It was meant to be a request or a notification; otherwise an answer.
+    pub asks: bool,
+    /// What is wrong with it: a fragment that reads after "the server".
+    pub text: String,
+    /// What its caller is told that the failure is.
+    pub failure: Failure,
 }
 
 /// Why a request could not be sent.

@@ -35,6 +35,7 @@ mod discovery;
 mod downstream;
 mod endings;
 mod event;
+mod garbled;
 mod handed;
 mod health;
 mod instance;
@@ -57,5 +58,5 @@ pub mod view;
 mod why;
 
 pub use discovery::Discovery;
-pub use event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, See, Unsent};
+pub use event::{About, ClientId, Down, Effect, Endpoint, Event, Garbled, InstanceId, See, Unsent};
 pub use router::Router;

@@ -66,7 +66,7 @@ fn pick<const N: usize>(
     while let Ok(Some(member)) = members.next_member() {
         let key = &text[member.key];
         for (known, slot) in &mut keys {
-            let ambiguous = if key == known.as_bytes() {
+            let ambiguous = if json::is_key(key, known) {
                 slot.replace(member.value.clone()).is_some()
             } else {
                 json::resembles(key, known)

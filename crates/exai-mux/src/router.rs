@@ -114,6 +114,7 @@ impl Router {
         match event {
             Event::FromClient { client, message } => self.from_client(client, message, now),
             Event::FromServer { instance, message } => self.from_server(instance, &message, now),
+            Event::Garbled { instance, garbled } => self.garbled(instance, &garbled, now),
             Event::Opened { client, endpoint } => {
                 self.clients.insert(client, Client::new(endpoint));
             }

@@ -45,7 +45,10 @@ impl Router {
         now: &mut Now<'_>,
     ) {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
-        let found = number(message.at(id)).and_then(|number| instance.take(number));
+        // An error of a server that could not read the request says `null`.
+        let nameless = matches!(outcome, Outcome::Error(_)) && message.at(id) == b"null";
+        let number = if nameless { instance.sole_request() } else { number(message.at(id)) };
+        let found = number.and_then(|number| instance.take(number));
         let Some(InFlight { owner, .. }) = found else {
             let (server, id) = (instance.label(), message.str_at(id));
             if std::mem::replace(&mut instance.said_stray, true) {

@@ -31,7 +31,17 @@ pub fn skip_space(text: &[u8], mut at: usize) -> usize {
 }
 
 /// Checks the value that begins at `at` (no white space before it) and returns where it ends.
-pub fn skip_value(text: &[u8], mut at: usize) -> Result<usize, JsonError> {
+pub fn check_value(text: &[u8], at: usize) -> Result<usize, JsonError> {
+    walk::<true>(text, at)
+}
+
+/// The same for a value that was checked before, or that some parser takes though it is no JSON: the `NaN`, `Infinity`
+/// and `-Infinity` that Python writes and reads are numbers here.
+pub fn skip_value(text: &[u8], at: usize) -> Result<usize, JsonError> {
+    walk::<false>(text, at)
+}
+
+fn walk<const STRICT: bool>(text: &[u8], mut at: usize) -> Result<usize, JsonError> {
     // One bit per open container, lowest = innermost: 1 for an object, 0 for an array.
     let mut open: u128 = 0;
     let mut depth: u32 = 0;
@@ -59,6 +69,11 @@ pub fn skip_value(text: &[u8], mut at: usize) -> Result<usize, JsonError> {
             Some(b't') => at = skip_literal(text, at, b"true")?,
             Some(b'f') => at = skip_literal(text, at, b"false")?,
             Some(b'n') => at = skip_literal(text, at, b"null")?,
+            Some(b'N') if !STRICT => at = skip_literal(text, at, b"NaN")?,
+            Some(b'I') if !STRICT => at = skip_literal(text, at, b"Infinity")?,
+            Some(b'-') if !STRICT && text.get(at + 1) == Some(&b'I') => {
+                at = skip_literal(text, at, b"-Infinity")?;
+            }
             Some(b'-' | b'0'..=b'9') => at = skip_number(text, at)?,
             Some(_) => return Err(JsonError::Syntax(at)),
         }
@@ -192,6 +207,7 @@ pub struct Members<'a> {
     text: &'a [u8],
     at: usize,
     state: Walk,
+    value: fn(&[u8], usize) -> Result<usize, JsonError>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -202,13 +218,29 @@ enum Walk {
 }
 
 impl<'a> Members<'a> {
-    /// Begins the walk; `at` is the object's opening brace.
+    /// Begins the walk; `at` is the object's opening brace. Values are skipped as [`skip_value`] does.
     pub fn new(text: &'a [u8], at: usize) -> Result<Self, JsonError> {
         match text.get(at) {
-            Some(b'{') => Ok(Members { text, at: at + 1, state: Walk::First }),
+            Some(b'{') => Ok(Members { text, at: at + 1, state: Walk::First, value: skip_value }),
             Some(_) => Err(JsonError::Syntax(at)),
             None => Err(JsonError::Incomplete),
         }
+    }
+
+    /// The same, but values are checked as [`check_value`] does.
+    pub fn checked(text: &'a [u8], at: usize) -> Result<Self, JsonError> {
+        Ok(Members { value: check_value, ..Members::new(text, at)? })
+    }
+
+    /// The key that comes next, if it can be read: where the walk has ended in an error, that of the value that is
+    /// none.
+    pub fn next_key(&self) -> Option<Range<usize>> {
+        let mut at = skip_space(self.text, self.at);
+        if self.state == Walk::Next && self.text.get(at) == Some(&b',') {
+            at = skip_space(self.text, at + 1);
+        }
+        let is_key = self.state != Walk::Done && self.text.get(at) == Some(&b'"');
+        is_key.then(|| skip_string(self.text, at).ok()).flatten().map(|end| at + 1..end - 1)
     }
 
     /// The next member, or `None` after the closing brace.
@@ -231,7 +263,7 @@ impl<'a> Members<'a> {
         let value = skip_key(self.text, at)?;
         // The key ends at the last quote before the colon; the string was just checked.
         let key_end = skip_string(self.text, at)? - 1;
-        let end = skip_value(self.text, value)?;
+        let end = (self.value)(self.text, value)?;
         self.at = end;
         self.state = Walk::Next;
         Ok(Some(Member { key: at + 1..key_end, value: value..end }))
@@ -248,11 +280,29 @@ impl<'a> Members<'a> {
 pub fn find(text: &[u8], object: Range<usize>, key: &str) -> Option<Range<usize>> {
     let mut members = Members::new(&text[..object.end], object.start).ok()?;
     while let Ok(Some(member)) = members.next_member() {
-        if &text[member.key] == key.as_bytes() {
+        if is_key(&text[member.key], key) {
             return Some(member.value);
         }
     }
     None
+}
+
+/// Whether a key, as it is written between its quotes, is this one. Some writers escape what need not be escaped.
+pub fn is_key(written: &[u8], key: &str) -> bool {
+    written == key.as_bytes()
+        // An escape is longer than what it stands for.
+        || (written.len() > key.len()
+            && memchr::memchr(b'\\', written).is_some()
+            && unescaped(written).is_some_and(|text| text == key))
+}
+
+/// The text of a JSON string from what stands between its quotes; `None` for half a surrogate pair.
+pub fn unescaped(written: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
+    if memchr::memchr(b'\\', written).is_none() {
+        return std::str::from_utf8(written).ok().map(std::borrow::Cow::Borrowed);
+    }
+    let quoted = [b"\"", written, b"\""].concat();
+    serde_json::from_slice::<String>(&quoted).ok().map(std::borrow::Cow::Owned)
 }
 
 /// [`find`] along a path of keys.
@@ -289,8 +339,7 @@ pub fn resembles(key: &[u8], known: &str) -> bool {
     if key.is_ascii() && memchr::memchr(b'\\', key).is_none() {
         return key.eq_ignore_ascii_case(known.as_bytes());
     }
-    let quoted = [b"\"", key, b"\""].concat();
-    string(&quoted, 0..quoted.len()).is_some_and(|text| {
+    unescaped(key).is_some_and(|text| {
         let folded = text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
         folded.eq(known.chars().map(|letter| letter.to_ascii_lowercase()))
     })
@@ -342,7 +391,30 @@ mod tests {
 
     fn valid(text: &[u8]) -> bool {
         let at = skip_space(text, 0);
-        skip_value(text, at).is_ok_and(|end| skip_space(text, end) == text.len())
+        check_value(text, at).is_ok_and(|end| skip_space(text, end) == text.len())
+    }
+
+    #[test]
+    fn the_numbers_of_python_are_none_of_json_and_are_skipped() {
+        for text in ["NaN", "-Infinity", "[Infinity,{\"a\":NaN}]"] {
+            assert!(!valid(text.as_bytes()), "{text}");
+            assert_eq!(skip_value(text.as_bytes(), 0), Ok(text.len()));
+        }
+        for text in ["Nan", "-NaN", "Infinit", "[-Inf]", "+Infinity"] {
+            assert!(skip_value(text.as_bytes(), 0).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_compared_by_what_they_say() {
+        assert!(is_key(b"method", "method") && is_key(b"m\\u0065thod", "method"));
+        assert!(is_key(b"\\u002f", "/") && is_key(b"\\/", "/"));
+        assert!(
+            !is_key(b"method\\u0073", "method") && !is_key(b"\\ud800", "x") && !is_key(b"Method", "method")
+        );
+        let text = br#"{"a\/b":1,"p\u0061rams":{"n":2}}"#;
+        assert_eq!(find_path(text, 0..text.len(), &["params", "n"]).map(|at| &text[at]), Some(&b"2"[..]));
+        assert_eq!(find(text, 0..text.len(), "a/b").map(|at| &text[at]), Some(&b"1"[..]));
     }
 
     #[test]
@@ -384,7 +456,7 @@ mod tests {
         let nested = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
         assert!(valid(&nested(limits::DEPTH as usize)));
         let deeper = nested(limits::DEPTH as usize + 1);
-        assert_eq!(skip_value(&deeper, 0), Err(JsonError::TooDeep));
+        assert_eq!(check_value(&deeper, 0), Err(JsonError::TooDeep));
         assert_eq!(skip_value(&vec![b'['; 1_000_000], 0), Err(JsonError::TooDeep));
     }
 

@@ -70,6 +70,10 @@ impl Pages {
             if self.items.len() == limits::LIST_ITEMS || self.bytes + item.len() > limits::LIST_BYTES {
                 return Ok(Next::Cut(Cut::TooLong));
             }
+            // Python writes numbers that are none of JSON. One such item would cost a client all of the list.
+            if json::check_value(text, item.start).is_err() {
+                continue;
+            }
             self.bytes += item.len();
             // Copied: a slice would keep the whole page in memory.
             self.items.push(Bytes::copy_from_slice(&text[item]));
@@ -122,6 +126,14 @@ mod tests {
 
     fn take(pages: &mut Pages, result: &str) -> Result<Next, NoList> {
         pages.take(result.as_bytes(), 0..result.len())
+    }
+
+    #[test]
+    fn an_item_that_is_no_json_is_left_out() {
+        let mut pages = Pages::new("tools");
+        let result = r#"{"tools":[{"a":1},{"b":NaN},{"c":[-Infinity]},{"d":2}],"x":NaN}"#;
+        assert_eq!(take(&mut pages, result), Ok(Next::End));
+        assert_eq!(pages.into_items(), [&br#"{"a":1}"#[..], br#"{"d":2}"#]);
     }
 
     fn page(cursor: &str) -> Next {

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::lines::Line;
 use crate::outbox::{Bound, Outbox, Unsent, outbox};
+use crate::printed::Printed;
 use crate::tail::Tail;
 use crate::task;
 use crate::tree::Pipes;
@@ -99,6 +100,7 @@ pub struct Job {
     stdin: Outbox,
     stop: watch::Sender<Option<Duration>>,
     tail: Tail,
+    printed: Printed,
 }
 
 impl Job {
@@ -145,7 +147,14 @@ impl Job {
         self.stdin.close();
     }
 
-    /// The last lines of stderr so far.
+    /// Takes a line of stdout that turned out to be for people: it goes where stderr goes. Never waits; of a flood some
+    /// is left out, and the log says so.
+    pub fn print(&self, line: &Bytes) {
+        self.tail.push(line);
+        self.printed.line(line);
+    }
+
+    /// The last lines of stderr so far, and what was printed.
     pub fn stderr_tail(&self) -> String {
         self.tail.text()
     }
@@ -194,6 +203,7 @@ pub fn start<T: Copy + Send + 'static>(
     let (queue, drain) = outbox(spec.queue_limit);
     let (stop, stopped) = watch::channel(None);
     let tail = Tail::default();
+    let printed = Printed::to(log.clone(), tasks.clone());
     let writer = tasks.spawn(task::write(stdio.stdin, drain));
     let errors = tasks.spawn(task::log(stdio.stderr, tail.clone(), log.clone()));
     let heard = Arc::default();
@@ -223,5 +233,5 @@ pub fn start<T: Copy + Send + 'static>(
         // The receiver is gone only when the whole daemon is.
         let _ = events.send((tag, JobEvent::Ended(ended))).await;
     });
-    Ok(Job { root, guard, roster, pipes, seen, stdin: queue, stop, tail })
+    Ok(Job { root, guard, roster, pipes, seen, stdin: queue, stop, tail, printed })
 }

@@ -35,6 +35,7 @@ pub mod tail;
 pub mod tree;
 
 mod log;
+mod printed;
 mod task;
 
 pub use job::{Ended, Job, JobEvent, Spec, Speech, start};

@@ -34,7 +34,7 @@ impl Session {
         match glance {
             Glance::Request { id, method } => {
                 let id = Id::from_json(&line[id]);
-                let entry = self.entry(&id, &line[part], &line[method], turn, patience);
+                let entry = self.entry(&id, &line[part], &glance::name(line, method), turn, patience);
                 let token = entry.token.clone();
                 if let (true, Some(token)) = (self.under_way.add(id, entry), token) {
                     match turn {
@@ -48,7 +48,7 @@ impl Session {
                     return Booked::Needless;
                 }
             }
-            Glance::Notification { method } => match &line[method] {
+            Glance::Notification { method } => match &*glance::name(line, method) {
                 b"notifications/initialized" => {
                     self.memory.confirms(&line[part]);
                 }

@@ -26,7 +26,7 @@ impl Session {
                     back.push(Waiting { line: line[part].to_vec(), until: now + entry.patience, turn });
                 }
                 Glance::Notification { method } => {
-                    if self.outlives_the_link(&line[part.clone()], &line[method]) {
+                    if self.outlives_the_link(&line[part.clone()], &glance::name(line, method)) {
                         let until = now + PATIENCE;
                         back.push(Waiting { line: line[part].to_vec(), until, turn: Turn::First });
                     }
@@ -71,9 +71,9 @@ impl Session {
                 self.questions.closed(&line[id]);
                 false
             }
-            Glance::Notification { method } => self.outlives_the_link(text, &line[method]),
+            Glance::Notification { method } => self.outlives_the_link(text, &glance::name(line, method)),
             Glance::Request { method, .. } => {
-                if Method::of(&line[method]) == Method::Opening {
+                if Method::of(&glance::name(line, method)) == Method::Opening {
                     patience = OPENING_PATIENCE;
                 }
                 match self.phase {

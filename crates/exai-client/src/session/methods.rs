@@ -59,9 +59,11 @@ pub(super) fn starts_again(line: &[u8]) -> bool {
     let mut found = false;
     glance::each(line, |_, glance| {
         if let Glance::Request { method, .. } = glance {
-            let method = &line[method];
-            found |=
-                matches!(method, b"tools/call" | b"resources/read" | b"prompts/get" | b"completion/complete");
+            let method = glance::name(line, method);
+            found |= matches!(
+                &*method,
+                b"tools/call" | b"resources/read" | b"prompts/get" | b"completion/complete"
+            );
         }
     });
     found
@@ -73,7 +75,7 @@ pub(super) fn answers(line: &[u8], failure: Failure, sentence: &str) -> Vec<u8> 
     glance::each(line, |part, glance| {
         if let Glance::Request { id, method } = glance {
             let name = || glance::seek(line, part.start, &["params", "name"]);
-            let call = Method::of(&line[method]) == Method::Call;
+            let call = Method::of(&glance::name(line, method)) == Method::Call;
             let tool = if call { name().and_then(|at| json::string(line, at)) } else { None };
             let data = FailureData {
                 tool: tool.as_deref(),

@@ -66,7 +66,8 @@ impl Queue {
     pub(super) fn cancel(&mut self, unwanted: &[u8]) -> bool {
         let found = self.all.iter().position(|waiting| match glance::at(&waiting.line, 0) {
             Some(Glance::Request { id, method }) => {
-                waiting.line[id] == *unwanted && &waiting.line[method] != b"initialize"
+                exai_proto::Id::from_json(&waiting.line[id]) == exai_proto::Id::from_json(unwanted)
+                    && *glance::name(&waiting.line, method) != *b"initialize"
             }
             Some(Glance::Notification { .. } | Glance::Response { .. }) | None => false,
         });

@@ -6,13 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use exai_config::ServerKind;
 use exai_mux::{Down, Event, InstanceId};
-use exai_proto::answer::{self, Failure, FailureData, Source};
-use exai_proto::{Message, ParseError};
+use exai_supervisor::JobEvent;
 use exai_supervisor::outbox::Unsent;
-use exai_supervisor::{JobEvent, Line};
 
 use super::{Body, HURRY, Hosted, Hub, HubEvent};
 use crate::builtin;
+use crate::garbled::Reader;
 use crate::hosting::{SERVER_QUEUE, Started};
 use crate::running::Running;
 use crate::upstream_http;
@@ -96,8 +95,13 @@ impl Hub {
             self.pending.push_back(Event::Up { instance });
             Body::Builtin
         };
+        self.forget_garble(server);
         let started_at = jiff::Timestamp::now();
-        self.hosted.insert(instance, Hosted { server: server.clone(), number, started_at, body });
+        let reader = Reader::default();
+        self.hosted.insert(
+            instance,
+            Hosted { server: server.clone(), number, started_at, body, reader, early: Vec::new() },
+        );
     }
 
     /// Whether a server opens a port of its own, which only one instance at a time can have.
@@ -122,7 +126,10 @@ impl Hub {
         let Some(Hosted { body, server, .. }) = self.hosted.get_mut(&instance) else { return };
         match (event, body) {
             (upstream_http::Event::Up, Body::Running(_)) => self.route(Event::Up { instance }),
-            (upstream_http::Event::Said(line, _turn), Body::Running(_)) => self.line(instance, line),
+            (upstream_http::Event::Said(line, _turn), Body::Running(_)) => self.document(instance, line),
+            (upstream_http::Event::Garbled(garbled, _turn), Body::Running(_)) => {
+                self.garbled(instance, garbled);
+            }
             (upstream_http::Event::Failed(reason), Body::Running(running)) => {
                 tracing::warn!(%server, reason, "failed");
                 *self.restarts.entry(server.clone()).or_default() += 1;
@@ -160,7 +167,9 @@ impl Hub {
                     let (watch, hub) = (self.host.watch.clone(), self.handle.clone());
                     reached.start(whose, watch, hub, SERVER_QUEUE, &self.host.tasks)
                 });
-                Running::new(job, http)
+                let mut running = Running::new(job, http);
+                hosted.early.drain(..).for_each(|line| running.print(&line));
+                running
             }
             Err(why) => {
                 tracing::warn!(server = %hosted.server, reason = why.reason, "could not be started");
@@ -211,6 +220,7 @@ impl Hub {
                 }
             }
             JobEvent::Ended(ended) => {
+                self.last_words(instance);
                 if !ended.left.is_empty() {
                     tracing::error!(left = ?ended.left, "processes of a server could not be ended");
                 }
@@ -219,6 +229,10 @@ impl Hub {
                 let hosted = self.hosted.remove(&instance);
                 if let Some(hosted) = &hosted {
                     tracing::info!(server = %hosted.server, reason = why.reason, "ended");
+                    if let Body::Running(running) | Body::Stopping(running) = &hosted.body {
+                        // With what came on stdout until the end.
+                        why.stderr_tail = running.stderr_tail();
+                    }
                     // What was stopped on purpose is no restart.
                     if let Body::Running(running) = &hosted.body {
                         why.reason = running.explained(why.reason);
@@ -228,35 +242,6 @@ impl Hub {
                 self.route(Event::Down { instance, why });
                 if let Some(hosted) = hosted {
                     self.start_waiting(&hosted.server);
-                }
-            }
-        }
-    }
-
-    fn line(&mut self, instance: InstanceId, line: Line) {
-        match line {
-            Line::Whole(bytes) => match Message::parse(bytes.clone()) {
-                Ok(message) => self.route(Event::FromServer { instance, message }),
-                Err(ParseError::Batch) => {
-                    let parts = exai_proto::envelope::split_batch(&bytes).unwrap_or_default();
-                    // A batch within a batch is no message.
-                    for message in parts.into_iter().filter_map(|part| Message::parse(part).ok()) {
-                        self.route(Event::FromServer { instance, message });
-                    }
-                }
-                Err(error) => {
-                    let server = self.hosted.get(&instance).map(|hosted| hosted.server.clone());
-                    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(120)]).into_owned();
-                    tracing::debug!(?server, %error, start, "a line on stdout is no message");
-                }
-            },
-            Line::TooLong(start) => {
-                tracing::warn!(?instance, "a message of a server is longer than 32 MiB");
-                if let Some(id) = exai_proto::envelope::peek_id(&start) {
-                    // The router sees an answer with an error in its place.
-                    let data = FailureData::new(Source::Daemon, Failure::AnswerTooLarge);
-                    let bytes = answer::failure(&id, "the server's answer is longer than 32 MiB", &data);
-                    self.line(instance, Line::Whole(bytes));
                 }
             }
         }

@@ -13,12 +13,14 @@ use tokio::time::{sleep, timeout};
 
 use super::events::{self, Events};
 use super::lookout::Listens;
-use super::session::{Session, answers, complaint, keeps_method};
+use super::session::{Session, answer_to, complaint, keeps_method};
 use super::wire::{Answer, BrokenOff, Failed, gone, taken};
+use crate::garbled::{self, Garbled, Said};
 
 /// How much of an error's text is looked at, in bytes; and how much is shown, in characters.
 pub(super) const ERROR: usize = 64 * 1024;
 const SHOWN: usize = 200;
+const BOM: &[u8] = b"\xef\xbb\xbf";
 /// How long a stream may take to end after the answer; its connection can be used again then.
 const END: Duration = Duration::from_millis(100);
 /// How long it may take until it is known that the server has ended, once a connection broke off.
@@ -91,13 +93,17 @@ async fn read(session: &Session, number: u64, mut answer: Answer) -> Result<(), 
     let limit = if status.is_success() { MESSAGE_BYTES } else { ERROR };
     let (body, too_long) = answer.all(limit).await?;
     let body = Bytes::from(body);
+    // Readers of documents pass over it, those of lines do not.
+    let body = body.strip_prefix(BOM).map_or_else(|| body.clone(), |rest| body.slice_ref(rest));
     if too_long && status.is_success() {
         session.say(Line::TooLong(body.slice(..ERROR))).await;
-    } else if answers(&body, number) {
+    } else if let Some(found) = answer_to(&body, number) {
         if status.is_success() {
-            session.opened_by(&answer, &body);
+            session.opened_by(&answer, &found);
         }
-        session.say(Line::Whole(body)).await;
+        session.say(Line::Whole(found)).await;
+    } else if status.is_success() && !body.is_empty() && complaint(&body).is_none() {
+        session.garbled(number, in_place_of_an_answer(&body)).await;
     } else {
         let text = format!("answered HTTP {status}{}", explanation(&body));
         session.fail(number, refusal(status), &text).await;
@@ -106,6 +112,19 @@ async fn read(session: &Session, number: u64, mut answer: Answer) -> Result<(), 
         answer.done();
     }
     Ok(())
+}
+
+/// What a document is that answers nothing.
+fn in_place_of_an_answer(body: &Bytes) -> Garbled {
+    let mut said = Vec::new();
+    garbled::read(body, &mut said);
+    match said.pop() {
+        Some(Said::Garbled(garbled)) => garbled,
+        Some(Said::Message(_) | Said::Text(_)) | None => {
+            let fault = "it does not answer the request that it is the response to".to_owned();
+            Garbled { id: None, asks: false, fault, start: garbled::visible(body) }
+        }
+    }
 }
 
 /// What an answer with this status says of a request: refused before anybody looked into it, or nobody knows.
@@ -223,12 +242,25 @@ pub(super) async fn pass_on(session: &Session, event: events::Event, to: Option<
     match event {
         events::Event::Message(text) => {
             let text = Bytes::from(text);
-            let answered = to.is_some_and(|(number, _)| answers(&text, number));
-            if let Some((_, answer)) = to.filter(|_| answered) {
-                session.opened_by(answer, &text);
+            let Some((number, answer)) = to else {
+                session.say(Line::Whole(text)).await;
+                return false;
+            };
+            if let Some(found) = answer_to(&text, number) {
+                session.opened_by(answer, &found);
+                session.say(Line::Whole(found)).await;
+                return true;
+            }
+            let mut said = Vec::new();
+            garbled::read(&text, &mut said);
+            if let [Said::Garbled(garbled)] = &said[..]
+                && !garbled.asks
+            {
+                session.garbled(number, garbled.clone()).await;
+                return true;
             }
             session.say(Line::Whole(text)).await;
-            answered
+            false
         }
         events::Event::TooLong(start) => {
             let start = Bytes::from(start);

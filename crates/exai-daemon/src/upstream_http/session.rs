@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use super::Event;
 use super::place::Place;
 use super::wire::{Answer, Failed, Wire};
+use crate::garbled::Garbled;
 use crate::hub::{HubEvent, HubHandle};
 use crate::turns::Turns;
 
@@ -98,6 +99,13 @@ impl Session {
     pub(super) async fn say(&self, line: Line) {
         let turn = self.turns.next().await;
         self.tell(Event::Said(line, turn)).await;
+    }
+
+    /// The server said what is no message, in place of the answer to this request.
+    pub(super) async fn garbled(&self, number: u64, garbled: Garbled) {
+        let turn = self.turns.next().await;
+        let garbled = Garbled { id: Some(Id::number(number)), asks: false, ..garbled };
+        self.tell(Event::Garbled(garbled, turn)).await;
     }
 
     pub(super) async fn tell(&self, event: Event) {
@@ -206,20 +214,27 @@ pub(super) fn headers(configured: &[(String, Secret)], place: &Place) -> Result<
     Ok(headers)
 }
 
-/// Whether this is the answer to the request with this number, or a batch with it.
-pub(super) fn answers(text: &Bytes, number: u64) -> bool {
-    let wanted = Id::number(number);
-    let is = |message: Message| match message.kind() {
-        Kind::Response { id, .. } => message.at(id) == wanted.as_json(),
+/// The answer to the request with this number, or a batch with it, if this text is one. An error that names no request
+/// is the answer to the one that it is the response to.
+pub(super) fn answer_to(text: &Bytes, number: u64) -> Option<Bytes> {
+    let is = |message: &Message| match message.kind() {
+        Kind::Response { id, .. } => Id::from_json(message.at(id)).as_number() == Some(number),
         Kind::Request { .. } | Kind::Notification { .. } => false,
     };
-    match Message::parse(text.clone()) {
-        Ok(message) => is(message),
+    match Message::of_server(text.clone()) {
+        Ok(message) => match message.kind() {
+            Kind::Response { id, outcome: Outcome::Error(_) } if message.at(id) == b"null" => {
+                let with = number.to_string().into_bytes();
+                Some(message.edited(vec![json::Edit { at: id.clone(), with }]))
+            }
+            _ => is(&message).then(|| message.bytes().clone()),
+        },
         Err(exai_proto::ParseError::Batch) => {
             let parts = exai_proto::envelope::split_batch(text).unwrap_or_default();
-            parts.into_iter().filter_map(|part| Message::parse(part).ok()).any(is)
+            let mut messages = parts.into_iter().filter_map(|part| Message::of_server(part).ok());
+            messages.any(|message| is(&message)).then(|| text.clone())
         }
-        Err(_) => false,
+        Err(_) => None,
     }
 }
 
@@ -241,12 +256,16 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":7,"result":{}}"#, true),
             (r#"{"jsonrpc":"2.0","id":7,"error":{"code":1,"message":"m"}}"#, true),
             (r#"[{"jsonrpc":"2.0","method":"m"},{"jsonrpc":"2.0","id":7,"result":{}}]"#, true),
-            (r#"{"jsonrpc":"2.0","id":"7","result":{}}"#, false),
+            (r#"{"jsonrpc":"2.0","id":7.0,"result":{},"error":null}"#, true),
+            (r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}"#, true),
+            (r#"{"jsonrpc":"2.0","id":"7","result":{}}"#, true),
+            (r#"{"jsonrpc":"2.0","id":"x","result":{}}"#, false),
             (r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#, false),
             ("<html>", false),
         ];
         for (text, expected) in cases {
-            assert_eq!(answers(&Bytes::from_static(text.as_bytes()), 7), expected, "{text}");
+            let answer = answer_to(&Bytes::from_static(text.as_bytes()), 7);
+            assert_eq!(answer.is_some(), expected, "{text}");
         }
     }
 

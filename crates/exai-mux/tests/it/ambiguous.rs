@@ -26,7 +26,6 @@ fn bench() -> Bench {
 fn a_request_that_can_be_read_in_two_ways_reaches_no_server() {
     let mut bench = bench();
     for (method, params) in [
-        ("tools/call", r#"{"na\u006de":"a__t"}"#),
         ("tools/call", r#"{"name":"a__ok","na\u006de":"a__t"}"#),
         ("tools/call", r#"{"name":"a__ok","name":"a__t"}"#),
         ("tools/call", r#"{"Name":"a__t"}"#),
@@ -55,6 +54,22 @@ fn a_request_that_can_be_read_in_two_ways_reaches_no_server() {
 }
 
 #[test]
+fn escapes_say_what_they_stand_for_in_methods_and_in_keys() {
+    let mut bench = bench();
+    let call = r#"{"jsonrpc":"2.0","id":5,"m\u0065thod":"tools\/call","params":{"na\u006de":"a__t"}}"#;
+    let sent = |name| format!(r#""method":"tools/call","params":{{"na\u006de":"{name}"}}}}"#);
+    for (client, number, name) in [(1, 2, "a__t"), (2, 3, "t")] {
+        let expected = format!(r#"server 0 <- {{"jsonrpc":"2.0","id":{number},{}"#, sent(name));
+        assert_eq!(bench.says(client, call), [expected]);
+    }
+    let lines = bench.says(1, &request("\\u0070ing", "{}"));
+    assert_eq!(only(&lines, "client 1")["result"], serde_json::json!({}));
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications\/cancelled","params":{"requestI\u0064":5.0}}"#;
+    let lines = bench.says(1, cancel);
+    assert!(lines.iter().any(|line| line.starts_with("server 0") && line.contains("cancelled")), "{lines:?}");
+}
+
+#[test]
 fn a_notification_that_can_be_read_in_two_ways_is_dropped_and_cancels_nobodys_request() {
     let mut bench = bench();
     bench.says(2, &request("tools/call", r#"{"name":"a__t"}"#));
@@ -78,7 +93,7 @@ fn servers_are_held_to_the_same() {
     for (method, params) in [
         ("progress", r#"{"progressToken":2,"progressToken":3}"#),
         ("message", r#"{"level":"info","LEVEL":"error","data":1}"#),
-        ("cancelled", r#"{"requestI\u0064":2}"#),
+        ("cancelled", r#"{"requestI\u0064":2,"requestId":3}"#),
         ("x-vendor", r#"{"uri":"r://1","URI":"r://2"}"#),
     ] {
         assert_eq!(bench.server_says(0, &notification(method, params)), [""; 0], "{params}");

@@ -26,6 +26,7 @@ mod http;
 mod leaving;
 mod lifecycle;
 mod listening;
+mod malformed;
 mod neighbours;
 mod peers;
 mod questions;

@@ -192,6 +192,12 @@ impl Client {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} on stdout: {line}"))
     }
 
+    /// The next line on stdout, as it is.
+    #[track_caller]
+    pub(crate) fn receive_line(&mut self) -> String {
+        self.lines.recv_timeout(LIMIT).expect("a message within 30 s")
+    }
+
     /// The next message on stdout, if one comes within this time.
     pub(crate) fn receive_within(&mut self, time: Duration) -> Option<Value> {
         let line = self.lines.recv_timeout(time).ok()?;

@@ -22,6 +22,8 @@ fn what_can_do_no_harm_is_asked_once_more_and_everything_else_never() {
         "ping",
         "server/discover",
         "tasks/get",
+        "tools\\/list",
+        "\\u0070ing",
     ];
     let once = [
         "tools/call",
@@ -33,7 +35,7 @@ fn what_can_do_no_harm_is_asked_once_more_and_everything_else_never() {
         "resources/unsubscribe",
         "subscriptions/listen",
         "x/unknown",
-        "tools\\/list",
+        "tools\\/lists",
         "Tools/list",
     ];
     let now = Instant::now();

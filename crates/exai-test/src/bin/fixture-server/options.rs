@@ -39,6 +39,7 @@ misbehaviour
   --ignore-stdin-eof     stay alive when stdin ends
   --no-newline BYTES     at start, BYTES bytes on stdout without a newline
   --same-cursor CURSOR   every answer to tools/list has all tools, and this cursor for more
+  --initialize FILE      answer `initialize` with the text of FILE, in which ID stands for its id
   --silent-unknown       do not answer unknown methods
   --exit-on-early        exit 4 at any request before initialize
 
@@ -67,6 +68,7 @@ pub(crate) struct Options {
     pub(crate) ignore_stdin_eof: bool,
     pub(crate) no_newline: usize,
     pub(crate) same_cursor: Option<String>,
+    pub(crate) initialize: Option<String>,
     pub(crate) silent_unknown: bool,
     pub(crate) exit_on_early: bool,
     pub(crate) http: Option<u16>,
@@ -110,6 +112,7 @@ impl Options {
                 "--ignore-stdin-eof" => options.ignore_stdin_eof = true,
                 "--no-newline" => options.no_newline = number(&switch, &value()?)?,
                 "--same-cursor" => options.same_cursor = Some(value()?),
+                "--initialize" => options.initialize = Some(value()?),
                 "--silent-unknown" => options.silent_unknown = true,
                 "--exit-on-early" => options.exit_on_early = true,
                 "--http" => options.http = Some(number(&switch, &value()?)?),

@@ -1,0 +1,107 @@
+//! What a job prints on stdout for people: written to its log on another thread, which is there only while there is
+//! something to write.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::task::TaskTracker;
+
+use crate::log::Log;
+
+/// How much may wait for the disk.
+const MOST: usize = 256 * 1024;
+/// How much of a line is kept.
+const LINE: usize = 4096;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Printed {
+    waiting: Arc<Mutex<Waiting>>,
+    log: Arc<Mutex<Log>>,
+    tasks: TaskTracker,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    text: Vec<u8>,
+    /// How many lines found no room.
+    left_out: usize,
+    /// Somebody writes, and looks again when that is done.
+    is_written: bool,
+}
+
+impl Printed {
+    pub(crate) fn to(log: Arc<Mutex<Log>>, tasks: TaskTracker) -> Self {
+        Printed { waiting: Arc::default(), log, tasks }
+    }
+
+    /// Takes a line. Never waits.
+    pub(crate) fn line(&self, line: &[u8]) {
+        let mut waiting = lock(&self.waiting);
+        if waiting.text.len() >= MOST {
+            waiting.left_out += 1;
+            return;
+        }
+        waiting.text.extend_from_slice(&line[..line.len().min(LINE)]);
+        waiting.text.push(b'\n');
+        if !std::mem::replace(&mut waiting.is_written, true) {
+            let (waiting, log) = (self.waiting.clone(), self.log.clone());
+            self.tasks.spawn_blocking(move || write(&waiting, &log));
+        }
+    }
+}
+
+fn write(waiting: &Mutex<Waiting>, log: &Mutex<Log>) {
+    loop {
+        let text = {
+            let mut waiting = lock(waiting);
+            let mut text = std::mem::take(&mut waiting.text);
+            let left_out = std::mem::take(&mut waiting.left_out);
+            if left_out > 0 {
+                text.extend_from_slice(
+                    format!("exai: {left_out} lines of stdout were left out\n").as_bytes(),
+                );
+            }
+            waiting.is_written = !text.is_empty();
+            text
+        };
+        if text.is_empty() {
+            return;
+        }
+        if let Err(error) = log.lock().unwrap_or_else(PoisonError::into_inner).write(&text) {
+            tracing::debug!(%error, "a server's log could not be written");
+        }
+    }
+}
+
+fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_lines_are_written_in_order_and_of_a_flood_it_is_said_how_many_are_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("server.log");
+        let log = Arc::new(Mutex::new(Log::open(path.clone()).unwrap()));
+        let tasks = TaskTracker::new();
+        let printed = Printed::to(log.clone(), tasks.clone());
+        // The disk hangs.
+        let disk = log.lock().unwrap();
+        let count = 2 * MOST / 10;
+        for number in 0..count {
+            printed.line(format!("line {number:06}").as_bytes());
+        }
+        drop(disk);
+        tasks.close();
+        tasks.wait().await;
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.iter().filter(|line| line.starts_with("line")).is_sorted());
+        let said = lines.iter().find_map(|line| line.strip_prefix("exai: ")?.split(' ').next());
+        let missing: usize = said.expect("it is said").parse().unwrap();
+        assert!(missing > 0 && lines.len() - 1 + missing == count, "{missing} of {count}");
+    }
+}
