@@ -21,6 +21,11 @@ pub(crate) fn write(home: &Home, about: &About) -> io::Result<()> {
             make_room(&path)?;
             exai_os::private::replace(&path, &text)
         }
+        // The old one says nothing any more, and takes the room that the new one needs.
+        Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            exai_os::private::remove(&path)?;
+            exai_os::private::replace(&path, &text)
+        }
         result => result,
     }
 }

@@ -129,7 +129,10 @@ fn builds_that_do_not_understand_each_other_say_so_and_restart_helps() {
     assert!(exai(&instance, OLD, &["start"]).status.success());
     let begun = Instant::now();
     let mut newer = Client::start(foreign(&["shim", "--server", "fix"]));
+    // The session begins all the same, and nothing is pretended.
     let answer = newer.initialize(&json!({}));
+    assert_eq!(answer["result"]["serverInfo"]["name"], "exai", "{answer}");
+    let answer = newer.ask("tools/list", &json!({}));
     assert_eq!(answer["error"]["code"], -31001, "{answer}");
     let said = answer["error"]["message"].as_str().expect("a sentence");
     let sentence =
@@ -144,7 +147,7 @@ fn builds_that_do_not_understand_each_other_say_so_and_restart_helps() {
     let output = foreign(&["restart"]).output().expect("exai runs");
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(daemons(&instance), [OLD, NEW]);
-    eventually("the shim finds it", LIMIT, || newer.initialize(&json!({}))["result"].is_object());
+    while newer.receive()["method"] != "notifications/tools/list_changed" {}
     assert_eq!(newer.call("echo", &json!({"message": "x"})), "x");
     let output = exai(&instance, OLD, &["start"]);
     let cure = "restart the client, so that it runs the exai that is installed now";

@@ -72,6 +72,27 @@ fn a_disk_that_fills_up_ends_no_daemon_though_its_log_cannot_go_on() {
 }
 
 #[test]
+fn on_a_full_disk_an_edit_changes_nothing_and_a_killed_daemon_is_replaced() {
+    let instance = Instance::new("");
+    if !can_mount(&instance) {
+        return;
+    }
+    let full = "mount -t tmpfs -o size=256k,mode=700 none \"$HOME_DIR\" \
+                && printf '[daemon]\\nport = 0\\n' > \"$HOME_DIR/config.toml\" && \"$0\" start > /dev/null || exit 9
+                head -c 1M /dev/zero > \"$HOME_DIR/filler\" 2>/dev/null
+                \"$0\" add more -- true && exit 8
+                test \"$(cat \"$HOME_DIR/config.toml\")\" = \"$(printf '[daemon]\\nport = 0')\" || exit 7
+                kill -9 $(\"$0\" status | sed -n 's/^daemon *pid \\([0-9]*\\).*/\\1/p') || exit 6
+                \"$0\" call exai servers > /dev/null || exit 5
+                \"$0\" stop";
+    let output = script(&instance, &APART, full);
+    let (said, complaint) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{:?} {said} {complaint}", output.status);
+    assert!(complaint.contains("config.toml") && complaint.contains("No space left"), "{complaint}");
+    assert!(daemons(&instance).is_empty());
+}
+
+#[test]
 fn a_directory_that_cannot_be_written_is_named() {
     let instance = Instance::new("");
     if !can_mount(&instance) {
