@@ -340,7 +340,8 @@ impl Door {
         let exe = executable()?;
         let log = self.home.daemon_log();
         let env = start_environment::for_daemon();
-        let args = [OsString::from("serve")];
+        // Nobody is above a daemon; this says who has started it.
+        let args = ["serve", detach::STARTER_ARGUMENT, &std::process::id().to_string()].map(OsString::from);
         reach("starter.spawning")?;
         let mut started = detach::spawn(&exe, &args, &env, self.home.path(), &log, deadline)
             .map_err(|source| DoorError::Io { action: "start", path: exe, source })?;

@@ -91,16 +91,20 @@ pub fn last_daemon(home: &Home) -> Option<Predecessor> {
     (identity.pid == pid).then_some(Predecessor { instance, identity })
 }
 
-/// The processes above this one, nearest first, as far as they can be seen.
-pub(crate) fn launchers() -> Vec<Launcher> {
-    let above = exai_os::process::ancestors(std::process::id()).unwrap_or_default();
+/// The process that started this one and those above it, nearest first, as far as they can be seen. Who starts a daemon
+/// says so: it has no parent that could be asked.
+pub(crate) fn launchers(starter: Option<u32>) -> Vec<Launcher> {
+    let above = match starter {
+        Some(pid) => exai_os::process::lineage(pid),
+        None => exai_os::process::ancestors(std::process::id()),
+    };
     let launcher = |process: ProcessInfo| Launcher {
         pid: process.pid,
         kind: kind_of(&process.name).to_owned(),
         name: process.name,
         alive: true,
     };
-    above.into_iter().map(launcher).collect()
+    above.unwrap_or_default().into_iter().map(launcher).collect()
 }
 
 fn kind_of(name: &str) -> &'static str {

@@ -9,7 +9,7 @@ use exai_os::detach::{self, Tether, Way};
 use exai_os::failpoint;
 use exai_os::local::{Endpoint, Listener};
 use exai_os::lock::{self, Claim, HeldLock};
-use exai_proto::documents::Detached;
+use exai_proto::documents::{Detached, Launcher};
 use exai_proto::link::ByeReason;
 use exai_proto::ready::Readiness;
 use exai_supervisor::leftovers::Living;
@@ -47,6 +47,8 @@ pub struct Options {
     pub ready: Option<std::fs::File>,
     /// How it got away from its starter; `None` for one that somebody runs in the foreground.
     pub way: Option<Way>,
+    /// The process that has started it and waits until it is ready; none for one in the foreground.
+    pub starter: Option<u32>,
     /// Ends this process, when its start hangs: then nothing returns to whoever called [`serve`].
     pub give_up: fn(),
 }
@@ -83,7 +85,10 @@ fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ServeError {
 /// Runs the daemon in this process until it is asked to stop. Blocks.
 pub fn serve(options: Options) -> Result<(), ServeError> {
     let starting = Starting::begin(options.ready, options.give_up);
-    let outcome = untethered(options.way).and_then(|detached| run(&options.home, detached, &starting));
+    let outcome = untethered(options.way).and_then(|detached| {
+        let origin = Origin { detached, launchers: record::launchers(options.starter) };
+        run(&options.home, origin, &starting)
+    });
     if let Err(error) = &outcome {
         let readiness = match error {
             ServeError::LockHeld { holder } => Readiness::Lost { holder: *holder },
@@ -117,7 +122,13 @@ fn reach(place: &'static str) -> Result<(), ServeError> {
     failpoint::reach(place).map_err(failed("failed on purpose"))
 }
 
-fn run(home: &Home, detached: Detached, starting: &Starting) -> Result<(), ServeError> {
+/// Where this daemon comes from.
+struct Origin {
+    detached: Detached,
+    launchers: Vec<Launcher>,
+}
+
+fn run(home: &Home, origin: Origin, starting: &Starting) -> Result<(), ServeError> {
     reach("daemon.begun")?;
     let unfit = |error: HomeError| ServeError::Unsafe(error.to_string());
     home.ensure().map_err(unfit)?;
@@ -143,7 +154,7 @@ fn run(home: &Home, detached: Detached, starting: &Starting) -> Result<(), Serve
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(failed("failed to start the runtime"))?;
-    let outcome = runtime.block_on(life(home, (file, config), (token, detached), &held, starting));
+    let outcome = runtime.block_on(life(home, (file, config), (token, origin), &held, starting));
     // What still blocks (a login shell that hangs) is not waited for.
     runtime.shutdown_background();
     drop(held);
@@ -187,7 +198,7 @@ fn take_lock(home: &Home) -> Result<Held, ServeError> {
 async fn life(
     home: &Home,
     (file, config): (ConfigFile, exai_config::Config),
-    (token, detached): (Token, Detached),
+    (token, origin): (Token, Origin),
     held: &Held,
     starting: &Starting,
 ) -> Result<(), ServeError> {
@@ -215,8 +226,8 @@ async fn life(
         started_at: jiff::Timestamp::now(),
         exe: std::env::current_exe().map(|exe| exe.display().to_string()).unwrap_or_default(),
         home: home.path().display().to_string(),
-        launchers: record::launchers(),
-        detached,
+        launchers: origin.launchers,
+        detached: origin.detached,
         local: Mutex::new(endpoint.to_string()),
         tcp: Mutex::default(),
         config: file,

@@ -303,7 +303,9 @@ impl Facts {
             detail: format!("pid {}: {}", one.pid, one.reason),
             fix: Some("exai ps".to_owned()),
         });
-        let own = self.daemon.config.findings().into_iter().chain(unwritten(&self.watch.unwritten()));
+        let slow = low_priority(&self.daemon.detached, exai_os::heritage::niceness());
+        let own = self.daemon.config.findings().into_iter().chain(slow);
+        let own = own.chain(unwritten(&self.watch.unwritten()));
         own.chain(missing).chain(failed).chain(lists).chain(garbled).chain(unexpected).collect()
     }
 }
@@ -323,6 +325,19 @@ fn unwritten(unwritten: &[(String, String)]) -> Option<Finding> {
         fix: Some(
             "make room on the disk of the state directory; `exai doctor` says how much there is".to_owned(),
         ),
+    })
+}
+
+/// That a daemon which was started in passing has a nice value that it could not put back.
+fn low_priority(detached: &Detached, nice: i32) -> Option<Finding> {
+    (detached.way != "foreground" && nice > 0).then(|| Finding {
+        id: "low-priority".to_owned(),
+        severity: "warn".to_owned(),
+        detail: format!(
+            "the daemon and its servers run with the nice value {nice} of the program that happened to start the daemon, \
+             and may not take a better one"
+        ),
+        fix: Some("exai restart".to_owned()),
     })
 }
 

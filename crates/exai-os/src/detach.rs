@@ -12,6 +12,8 @@ use crate::{failpoint, sys};
 pub const READY_ARGUMENT: &str = "--ready";
 /// The argument before the [`Way`] by which a daemon was started.
 pub const WAY_ARGUMENT: &str = "--way";
+/// The argument before the process id of whoever started a daemon.
+pub const STARTER_ARGUMENT: &str = "--starter";
 /// The command that [`outside`] is for.
 pub const OUTSIDE_COMMAND: &str = "outside";
 
@@ -107,7 +109,7 @@ impl io::Read for ReadyPipe {
 /// Starts `exe` with `args` and `--ready TOKEN` in a session of its own, with exactly the environment
 /// `env`, in `cwd`, stdin and the other descriptors closed, stdout and stderr appended to `log`.
 ///
-/// On Unix the daemon stays our child: a thread reaps it, so that it leaves no zombie. On Windows it leaves the job of
+/// On Unix the daemon is nobody's child but the system's first process's, or that of whoever adopts orphans above us. On Windows it leaves the job of
 /// its starter, by breakaway or by WMI; where neither is possible and that job ends everything in it, this fails with
 /// `PermissionDenied` rather than start a daemon that dies with a terminal. A breakaway that leaves it in a job around
 /// the starter's is a success to the system; whether that one would end it is found out before it runs. Only WMI takes

@@ -18,6 +18,7 @@ pub mod detach;
 pub mod evidence;
 pub mod failpoint;
 pub mod guard;
+pub mod heritage;
 pub mod inspect;
 pub mod launchers;
 pub mod local;
@@ -27,6 +28,7 @@ pub mod private;
 pub mod process;
 pub mod search;
 pub mod signal;
+pub mod stdio;
 pub mod tree;
 
 mod environment_cache;

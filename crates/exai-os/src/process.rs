@@ -90,9 +90,18 @@ pub fn snapshot() -> io::Result<Vec<ProcessInfo>> {
 /// The processes above this one, nearest first, as far as they can be seen, without the system's first.
 /// A parent that is younger than its child is another process under a number used again: there it ends.
 pub fn ancestors(pid: u32) -> io::Result<Vec<ProcessInfo>> {
-    let mut found = Vec::new();
+    let mut found = lineage(pid)?;
+    if !found.is_empty() {
+        found.remove(0);
+    }
+    Ok(found)
+}
+
+/// A process, and those above it as in [`ancestors`]. Empty where it cannot be seen.
+pub fn lineage(pid: u32) -> io::Result<Vec<ProcessInfo>> {
     let look = sys::process::looker()?;
     let mut child = look(pid);
+    let mut found: Vec<ProcessInfo> = child.iter().cloned().collect();
     while let Some(process) = child.take() {
         let parent = look(process.ppid).filter(|parent| parent.start <= process.start && parent.pid > 1);
         // A cycle cannot be, and must not hang us if it is.

@@ -12,6 +12,12 @@ pub async fn shutdown() {
     sys::signal::shutdown().await;
 }
 
+/// From here on Ctrl-C and Ctrl-\\ in the terminal (Ctrl-C and Ctrl-Break in a console) do not end this process: they are
+/// for the program that has started it, which shares the terminal with it. Nothing that this process starts has this from it.
+pub fn leave_terminal_to_others() {
+    sys::signal::leave_terminal_to_others();
+}
+
 /// Runs `told` on a thread of its own once this process is asked to end, which then does not end by itself any
 /// more: for programs without a runtime.
 pub fn when_asked_to_end(told: impl FnOnce() + Send + 'static) -> io::Result<()> {

@@ -115,6 +115,9 @@ pub(crate) struct ServeArgs {
     /// Where to say that the daemon is ready
     #[arg(long, value_name = "TOKEN", hide = true)]
     pub(crate) ready: Option<String>,
+    /// Which process starts the daemon, and waits until it is ready
+    #[arg(long, value_name = "PID", hide = true)]
+    pub(crate) starter: Option<u32>,
     /// How the daemon got away from its starter
     #[arg(long, value_name = "WAY", hide = true)]
     pub(crate) way: Option<String>,

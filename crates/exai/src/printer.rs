@@ -7,8 +7,11 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
 
+use anstream::ColorChoice;
+use anstream::adapter::strip_bytes;
 use clap::builder::styling::{AnsiColor, Style};
 use exai_os::advice::PIPES_ARE_UTF8;
+use exai_os::stdio;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -95,21 +98,20 @@ impl Printer {
     /// Data as it is.
     fn bytes(&self, bytes: &[u8]) -> Result<(), Error> {
         self.clear_progress();
-        let mut stdout = anstream::stdout().lock();
-        written(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+        // Also has a console of Windows understand colours.
+        let coloured = anstream::stdout().current_choice() != ColorChoice::Never;
+        put(&mut stdio::output(), &in_colours(bytes, coloured))
     }
 
     /// Text of a server or a log: byte for byte, but on a terminal, where it becomes visible and what is no UTF-8 is
     /// replaced (a console of Windows would refuse it together with all that follows).
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Error> {
         self.clear_progress();
-        let mut stdout = io::stdout().lock();
-        let outcome = if stdout.is_terminal() {
-            stdout.write_all(visible::in_lines(&String::from_utf8_lossy(bytes)).as_bytes())
+        if io::stdout().is_terminal() {
+            put(&mut stdio::output(), visible::in_lines(&String::from_utf8_lossy(bytes)).as_bytes())
         } else {
-            stdout.write_all(bytes)
-        };
-        written(outcome.and_then(|()| stdout.flush()))
+            put(&mut stdio::output(), bytes)
+        }
     }
 
     /// A JSON document on one line.
@@ -156,13 +158,14 @@ impl Printer {
     pub(crate) fn clear_progress(&self) {
         if self.in_progress.take() {
             // If nobody can be told, nobody needs to be.
-            let _ = io::stderr().write_all(b"\r\x1b[K");
+            let _ = stdio::errors().write_all(b"\r\x1b[K");
         }
     }
 
     fn say(&self, text: &str) {
         self.clear_progress();
-        let _ = anstream::stderr().write_all(text.as_bytes());
+        let coloured = anstream::stderr().current_choice() != ColorChoice::Never;
+        let _ = stdio::errors().write_all(&in_colours(text.as_bytes(), coloured));
     }
 }
 
@@ -176,8 +179,14 @@ fn paragraph(text: &str) -> String {
     visible::in_lines(text).trim_end().replace('\n', "\n  ")
 }
 
-fn written(outcome: io::Result<()>) -> Result<(), Error> {
-    outcome.map_err(|error| match error.kind() {
+/// What the printer has coloured, with its colours or without them.
+fn in_colours(bytes: &[u8], coloured: bool) -> Cow<'_, [u8]> {
+    if coloured { Cow::Borrowed(bytes) } else { Cow::Owned(strip_bytes(bytes).into_vec()) }
+}
+
+/// Writes all of it.
+fn put(stream: &mut impl io::Write, bytes: &[u8]) -> Result<(), Error> {
+    stream.write_all(bytes).and_then(|()| stream.flush()).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Error::nobody_reads(),
         _ => Error::failed(format!("cannot write to stdout: {error}")),
     })

@@ -1,23 +1,22 @@
-use std::sync::OnceLock;
-
 use rustix::process::{Resource, Rlimit, Signal};
 
 use crate::process::Kill;
 
 const DESCRIPTORS: u64 = 65_536;
 
-/// The limit before [`raise_descriptor_limit`], for the children.
-static STARTED_WITH: OnceLock<Rlimit> = OnceLock::new();
+/// What systems let a program have as a rule. Programs that need more raise it themselves; some (select(2)) cannot live
+/// with more.
+const ORDINARY_DESCRIPTORS: u64 = 1024;
 
-/// A process group of its own, no descriptors of ours but stdio, and the descriptor limit we started with.
+/// A process group of its own, no descriptors of ours but stdio, and the usual descriptor limit: neither ours nor that of
+/// whoever has started us.
 pub(super) fn prepare(command: &mut tokio::process::Command) {
     command.process_group(0);
-    let limit = STARTED_WITH.get().copied();
+    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let current = Some(maximum.map_or(ORDINARY_DESCRIPTORS, |most| most.min(ORDINARY_DESCRIPTORS)));
     let before_exec = move || {
-        if let Some(limit) = limit {
-            // Lowering the soft limit cannot fail; a child with a high one is no reason not to start it.
-            let _ = rustix::process::setrlimit(Resource::Nofile, limit);
-        }
+        // Within the hard limit this cannot fail; a child with another one is no reason not to start it.
+        let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current, maximum });
         super::descriptors::close_on_exec_from_3();
         Ok(())
     };
@@ -55,7 +54,6 @@ pub(crate) fn raise_descriptor_limit() {
     let was = rustix::process::getrlimit(Resource::Nofile);
     let wanted = was.maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
     if was.current.is_some_and(|current| current < wanted) {
-        STARTED_WITH.get_or_init(|| was);
         // A limit that stays low shows later as "too many open files", with the number.
         let raised = Rlimit { current: Some(wanted), maximum: was.maximum };
         let _ = rustix::process::setrlimit(Resource::Nofile, raised);

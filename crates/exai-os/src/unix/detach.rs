@@ -1,6 +1,6 @@
 use std::ffi::OsString;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -41,13 +41,25 @@ pub(crate) fn spawn(
 ) -> io::Result<Started> {
     let log = crate::private::open_append(log)?;
     let (reader, writer) = pipe()?;
+    let (mut born, name) = std::io::pipe()?;
     let token = writer.as_raw_fd();
     let mut command = Command::new(exe);
     command.args(args).args([WAY_ARGUMENT, Way::Session.as_str(), READY_ARGUMENT]).arg(token.to_string());
     command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
     command.current_dir(cwd).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let before_exec = move || {
+        // The one between, which ends at once: what has no parent is nobody's descendant. Clients (Copilot CLI, opencode)
+        // end all of theirs when they end.
+        // SAFETY: this process has one thread, which goes on in both; the one between does nothing but end.
+        match unsafe { libc::fork() } {
+            -1 => return Err(io::Error::last_os_error()),
+            0 => {}
+            // SAFETY: runs nothing of this program any more.
+            _ => unsafe { libc::_exit(0) },
+        }
         rustix::process::setsid()?;
+        let pid = rustix::process::getpid().as_raw_pid().to_ne_bytes();
+        rustix::io::write(&name, &pid)?;
         super::descriptors::close_on_exec_from_3();
         // SAFETY: the parent keeps the descriptor open until spawn has returned.
         let kept = unsafe { BorrowedFd::borrow_raw(token) };
@@ -55,16 +67,14 @@ pub(crate) fn spawn(
     };
     // SAFETY: the closure only makes system calls: it neither allocates nor takes a lock.
     unsafe { command.pre_exec(before_exec) };
-    let mut child = command.spawn()?;
-    drop(writer);
-    let pid = child.id();
-    // Reaping needs a thread that waits: a shim may live for weeks beyond the daemon it started. Should
-    // there be no thread to have, a zombie remains until this process ends.
-    let _ = std::thread::Builder::new()
-        .name("reap-daemon".to_owned())
-        .stack_size(64 * 1024)
-        .spawn(move || child.wait());
-    Ok(Started { pid, ready: ReadyPipe(Pipe(reader)) })
+    // Fails where the program could not be executed by the one that was to be the daemon.
+    let mut between = command.spawn()?;
+    drop((command, writer));
+    // It has ended. Where deaths of children are ignored there is nothing to reap.
+    let _ = between.wait();
+    let mut pid = [0; 4];
+    born.read_exact(&mut pid)?;
+    Ok(Started { pid: u32::from_ne_bytes(pid), ready: ReadyPipe(Pipe(reader)) })
 }
 
 /// Both ends are close-on-exec from birth, so that no child started meanwhile gets one, and above the

@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod detach;
 pub(crate) mod environment;
 pub(crate) mod guard;
+pub(crate) mod heritage;
 pub(crate) mod inspect;
 pub(crate) mod launchers;
 pub(crate) mod local;
@@ -15,6 +16,7 @@ pub(crate) mod port;
 pub(crate) mod private;
 pub(crate) mod search;
 pub(crate) mod signal;
+pub(crate) mod stdio;
 pub(crate) mod tree;
 
 #[cfg(target_os = "linux")]

@@ -17,6 +17,21 @@ async fn one(installed: std::io::Result<Signal>) {
     }
 }
 
+extern "C" fn pass_over(_signal: libc::c_int) {}
+
+pub(crate) fn leave_terminal_to_others() {
+    for signal in [libc::SIGINT, libc::SIGQUIT] {
+        // SAFETY: the structure is plain memory of the right form; the handler does nothing at all. A handler, and not
+        // SIG_IGN: that would be handed on to the daemon which this process may start.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = pass_over as *const () as libc::sighandler_t;
+            action.sa_flags = libc::SA_RESTART;
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        }
+    }
+}
+
 /// As if it had been killed: nothing is cleaned up.
 pub(crate) fn end_this_process() {
     // Nobody can forbid this.

@@ -9,6 +9,7 @@ pub(crate) mod detach;
 pub(crate) mod environment;
 pub(crate) mod evidence;
 pub(crate) mod guard;
+pub(crate) mod heritage;
 pub(crate) mod inspect;
 pub(crate) mod launchers;
 pub(crate) mod local;
@@ -18,6 +19,7 @@ pub(crate) mod private;
 pub(crate) mod process;
 pub(crate) mod search;
 pub(crate) mod signal;
+pub(crate) mod stdio;
 pub(crate) mod tree;
 
 mod command_line;

@@ -1,4 +1,6 @@
 use tokio::signal::windows;
+use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetConsoleCtrlHandler};
+use windows_sys::core::BOOL;
 
 pub(crate) async fn shutdown() {
     // A handler that could not be installed never fires.
@@ -18,6 +20,16 @@ pub(crate) async fn shutdown() {
         _ = logoff.recv() => {}
         _ = end.recv() => {}
     }
+}
+
+/// Whether the event is dealt with. Not what the system offers for this (no handler at all): children would have that.
+unsafe extern "system" fn pass_over(event: u32) -> BOOL {
+    BOOL::from(matches!(event, CTRL_C_EVENT | CTRL_BREAK_EVENT))
+}
+
+pub(crate) fn leave_terminal_to_others() {
+    // SAFETY: the handler is a function of this program, which stays; it only compares a number.
+    unsafe { SetConsoleCtrlHandler(Some(pass_over), 1) };
 }
 
 /// As if it had been killed: nothing is cleaned up.

@@ -15,6 +15,8 @@ fn give_up() {
 }
 
 pub(crate) fn run(args: &ServeArgs, printer: &Printer) -> Result<u8, Error> {
+    // A service manager may have chosen a priority; nobody chooses that of whom he starts a daemon for.
+    exai_os::heritage::shed(args.way.is_some());
     exai_os::process::name_this();
     exai_os::process::fail_without_windows();
     let home = Home::locate()?;
@@ -25,7 +27,7 @@ pub(crate) fn run(args: &ServeArgs, printer: &Printer) -> Result<u8, Error> {
     if ready.is_none() {
         printer.progress(&format!("serving {}; Ctrl-C ends it", home.path().display()));
     }
-    match exai_daemon::serve(Options { home, ready, way, give_up }) {
+    match exai_daemon::serve(Options { home, ready, way, starter: args.starter, give_up }) {
         Ok(()) => {
             printer.clear_progress();
             Ok(exit::DONE)

@@ -1,11 +1,10 @@
 //! `exai shim`
 
-use std::io;
-
 use exai_client::shim::{self, ShimError};
 use exai_client::url::{McpUrl, UrlError};
 use exai_client::{Door, UrlDoor, Way, WayError};
 use exai_config::Home;
+use exai_os::stdio;
 use exai_proto::exit;
 use exai_proto::link::{Hello, Role};
 
@@ -14,8 +13,9 @@ use crate::error::Error;
 use crate::printer::Printer;
 
 pub(crate) fn run(args: ShimArgs) -> Result<u8, Error> {
+    exai_os::signal::leave_terminal_to_others();
     let report = |sentence: &str| Printer::new().warn(sentence);
-    shim::run(way(args)?, io::stdin(), io::stdout(), report)?;
+    shim::run(way(args)?, stdio::input(), stdio::output(), report)?;
     Ok(exit::DONE)
 }
 

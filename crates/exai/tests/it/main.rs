@@ -39,6 +39,8 @@ mod secrets;
 mod selftest;
 mod sharing;
 mod silent;
+#[cfg(unix)]
+mod skin;
 mod slow;
 mod support;
 mod token;

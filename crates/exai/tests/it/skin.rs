@@ -1,0 +1,177 @@
+//! The first client's skin: what whoever starts a shim or a daemon has set for himself reaches no other client's servers.
+
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+
+use exai_os::process;
+use exai_test::{eventually, program};
+use serde_json::{Value, json};
+
+use crate::support::{Instance, LIMIT, text};
+
+fn signal(name: &str, pid: u32) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+#[test]
+fn the_keys_that_interrupt_a_program_in_the_terminal_do_not_end_the_shim() {
+    let instance = Instance::with_fixture(&[]);
+    let mut client = instance.client("fix");
+    for name in ["INT", "QUIT", "INT"] {
+        signal(name, client.pid());
+        assert_eq!(client.call("echo", &json!({"message": name})), name);
+    }
+    // The daemon that a shim has started does not have this from it.
+    let daemon = instance.status()["daemon"]["pid"].as_u64().expect("a pid") as u32;
+    assert_eq!(ignored(daemon), 0);
+    let shim = process::identify(client.pid()).expect("the process list").expect("it lives");
+    signal("TERM", shim.pid);
+    assert!(process::wait_gone(&shim, std::time::Instant::now() + LIMIT).expect("the process list"));
+}
+
+/// A client may have made the stream non-blocking that it shares with its shim, for itself.
+#[test]
+fn stdio_that_does_not_block_loses_nothing() {
+    let instance = Instance::with_fixture(&[]);
+    let (mut ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+    theirs.set_nonblocking(true).expect("it does not block");
+    let ends: [OwnedFd; 2] = [theirs.try_clone().expect("another end").into(), theirs.into()];
+    let [input, output] = ends.map(Stdio::from);
+    let mut command = instance.command(&["shim", "--server", "fix"]);
+    let mut shim = command.stdin(input).stdout(output).stderr(Stdio::null()).spawn().expect("it starts");
+    drop(command); // and with it our copies of its ends
+    let size = 3_000_000;
+    let opening = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}});
+    let call = json!({"name": "big", "arguments": {"bytes": size}});
+    let big = json!({"name": "echo", "arguments": {"message": "y".repeat(size)}});
+    let requests = [("initialize", opening), ("tools/call", call), ("tools/call", big)];
+    for (id, (method, params)) in requests.iter().enumerate() {
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        // Nobody reads meanwhile: what is there of the answer fills the socket.
+        ours.write_all(format!("{message}\n").as_bytes()).expect("it is written");
+    }
+    let mut answers = vec![Value::Null; requests.len()];
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(ours.try_clone().expect("another end")));
+    for _ in 0..requests.len() {
+        let line = lines.next().expect("an answer").expect("text");
+        let answer: Value = serde_json::from_str(&line).expect("JSON");
+        let id = answer["id"].as_u64().expect("an id") as usize;
+        answers[id] = answer;
+    }
+    for answer in &answers[1..] {
+        let said = answer["result"]["content"][0]["text"].as_str().expect("a text");
+        assert_eq!(said.len(), size);
+    }
+    ours.shutdown(std::net::Shutdown::Write).expect("the end of its input");
+    assert!(shim.wait().expect("it ends").success());
+    assert_eq!(ours.read(&mut [0]).expect("the end of its output"), 0);
+}
+
+/// The command line writes to such streams as well.
+#[test]
+fn a_command_writes_all_of_a_long_answer_to_a_stream_that_does_not_block() {
+    let instance = Instance::with_fixture(&[]);
+    let (mut ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+    theirs.set_nonblocking(true).expect("it does not block");
+    let mut command = instance.command(&["call", "fix", "big", r#"{"bytes":3000000}"#]);
+    let mut call = command.stdout(Stdio::from(OwnedFd::from(theirs))).spawn().expect("it starts");
+    drop(command); // and with it our copy of its end
+    let mut said = String::new();
+    ours.read_to_string(&mut said).expect("text");
+    assert!(call.wait().expect("it ends").success());
+    assert_eq!(said.len(), 3_000_001);
+}
+
+/// A line of /proc/PID/status, as a hexadecimal or octal number.
+fn number(pid: u32, name: &str, radix: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
+    u64::from_str_radix(line.trim_start_matches(':').trim(), radix).expect("a number")
+}
+
+/// The signals that a process ignores, but for SIGPIPE (the runtime of Rust) and the two that belong to the C library.
+fn ignored(pid: u32) -> u64 {
+    number(pid, "SigIgn", 16) & !(1 << 12 | 1 << 31 | 1 << 32)
+}
+
+/// The server process of the only instance there is.
+fn server(instance: &Instance) -> u32 {
+    let status = instance.status();
+    let servers = status["servers"].as_array().expect("servers");
+    let pid = servers.iter().find_map(|server| server["instances"][0]["pid"].as_u64());
+    pid.unwrap_or_else(|| panic!("no server in {status}")) as u32
+}
+
+#[test]
+fn servers_have_nothing_of_what_whoever_started_the_daemon_had_set() {
+    let instance = Instance::with_fixture(&[]);
+    let exai = program("exai").display().to_string();
+    let script =
+        format!("umask 027; trap '' CHLD INT TERM HUP; ulimit -Sn 64; exec nice -n 7 '{exai}' start");
+    let started = Command::new("sh").args(["-c", &script]).env("EXAI_HOME", instance.home()).output();
+    let started = started.expect("it runs");
+    assert!(started.status.success(), "{}", text(&started.stderr));
+    instance.ends(0, &["call", "fix", "echo", r#"{"message":"x"}"#]);
+    let server = server(&instance);
+    assert_eq!(number(server, "Umask", 8), 0o022);
+    assert_eq!((ignored(server), number(server, "SigBlk", 16)), (0, 0));
+    let limits = std::fs::read_to_string(format!("/proc/{server}/limits")).expect("it lives");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a limit");
+    assert_eq!(files.split_whitespace().nth(3), Some("1024"), "{files}");
+    let stat = std::fs::read_to_string(format!("/proc/{server}/stat")).expect("it lives");
+    let nice = stat.rsplit(')').next().and_then(|rest| rest.split(' ').nth(17)).expect("a nice value");
+    // Only who may take it back is without it; it is told of otherwise.
+    let told = instance.status()["findings"].to_string().contains("low-priority");
+    assert_eq!(
+        (nice, told),
+        if exai_os::heritage::niceness() == 0 && is_root() { ("0", false) } else { ("7", true) }
+    );
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|of| std::os::unix::fs::MetadataExt::uid(&of) == 0)
+}
+
+/// As Copilot CLI and opencode do: they end whatever descends from them when they end.
+#[test]
+fn a_client_that_ends_everything_it_has_started_does_not_end_the_daemon() {
+    let instance = Instance::with_fixture(&[]);
+    // The client is a shell, so that the shim is not this process's child.
+    let exai = program("exai").display().to_string();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("'{exai}' shim --server fix; true")]).env("EXAI_HOME", instance.home());
+    let mut first = crate::support::Client::start(shell);
+    first.initialize(&json!({}));
+    assert_eq!(first.call("echo", &json!({"message": "first"})), "first");
+    let daemon = instance.status()["daemon"].clone();
+    let mut second = instance.client("fix");
+    assert_eq!(second.call("echo", &json!({"message": "second"})), "second");
+    let launchers = daemon["launchers"].as_array().expect("launchers");
+    assert!(
+        launchers.iter().any(|one| one["pid"] == json!(first.pid())),
+        "who started it is known: {daemon}"
+    );
+    let table = process::snapshot().expect("the process list");
+    let below = process::descendants(&table, first.pid());
+    let names: Vec<&str> = below.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["exai"], "the shim, and no daemon nor server");
+    // By parent, by group and by session.
+    for one in below.iter().map(|one| one.pid).chain([first.pid()]) {
+        signal("KILL", one);
+    }
+    let session = |one: &process::ProcessInfo| one.pgid == below[0].pgid;
+    eventually("they are gone", LIMIT, || {
+        let table = process::snapshot().expect("the process list");
+        process::descendants(&table, first.pid()).is_empty()
+    });
+    let servers = process::descendants(&table, daemon["pid"].as_u64().expect("a pid") as u32);
+    assert!(
+        servers.len() >= 2 && !servers.iter().any(session),
+        "guard and server are the daemon's: {servers:?}"
+    );
+    assert_eq!(second.call("echo", &json!({"message": "still"})), "still");
+    assert_eq!(instance.status()["daemon"]["pid"], daemon["pid"]);
+}
