@@ -308,18 +308,23 @@ impl Router {
     fn source_of_list(&mut self, client: ClientId, name: &Arc<str>, kind: Kind, now: &mut Now<'_>) -> Source {
         let Some(key) = self.share_key(client, name) else { return Source::Memory };
         let own = self.instance_of_key(name, &key);
-        let running = own.or_else(|| {
-            let of_server = self.instances.iter().filter(|(_, one)| one.server == *name && !one.retiring);
-            of_server.filter(|(_, instance)| instance.ready().is_some()).map(|(&id, _)| id).min()
-        });
+        let of_server = self.instances.iter().filter(|(_, one)| one.server == *name && !one.retiring);
+        let any = of_server.filter(|(_, instance)| instance.ready().is_some()).map(|(&id, _)| id).min();
         let Some(server) = self.server(name) else { return Source::Memory };
         let held_back = server.health.held_back(now.time).is_some();
         let known = server.catalogue.list(kind).is_some();
         let current = server.catalogue.is_current(kind);
+        // What others are offered who declare something else need not be what this client is offered. Extensions are
+        // what tools are made for: who declares such is not told what others know before that was compared.
+        let declared = own.and_then(|own| self.instances.get(&own)).map_or(&key, |own| &own.key);
+        let is_new = || server.measured.is_new_kind(&declared.capabilities, kind);
+        let foreign = server.measured.depends(kind) || self.declares_extensions(client) && is_new();
+        let running = own.or_else(|| any.filter(|_| !foreign));
         match running {
             // Who announces changes need not be asked again, but for one that is being looked at now, or will be.
             Some(id)
                 if current
+                    && !foreign
                     && self.instances.get(&id).is_some_and(|instance| {
                         instance.offer(kind) == Offer::Announced && !instance.is_listing(kind)
                     }) =>
@@ -327,9 +332,14 @@ impl Router {
                 Source::Current
             }
             Some(instance) => Source::Ask(instance),
-            None if known || held_back => Source::Memory,
+            None if held_back || known && !foreign => Source::Memory,
             None => self.instance_with(name, key, now).map_or(Source::Memory, Source::Ask),
         }
+    }
+
+    fn declares_extensions(&self, client: ClientId) -> bool {
+        let introduction = self.clients.get(&client).and_then(|client| client.introduction());
+        introduction.is_some_and(|said| said.can.contains_key(&Ask::Extensions))
     }
 
     /// Asks an instance for a list, unless it is being asked already.

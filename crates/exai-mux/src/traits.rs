@@ -151,6 +151,24 @@ impl Measured {
         self.lists.len() < MOST_DECLARATIONS || self.lists.contains_key(&hash(declared))
     }
 
+    /// Whether a list is known to depend on what is declared.
+    pub(crate) fn depends(&self, kind: Kind) -> bool {
+        matches!(self.compare(kind), Compared::Different)
+    }
+
+    /// Whether others than those who declare this were listed something, and it is not known yet whether these are
+    /// offered the same.
+    pub(crate) fn is_new_kind(&self, declared: &str, kind: Kind) -> bool {
+        let own = hash(declared);
+        let mut listed = self.lists.iter().filter(|(_, lists)| lists.contains_key(&kind)).map(|(of, _)| *of);
+        let (mut any, mut known) = (false, self.traits.same_for_all);
+        for of in &mut listed {
+            any = true;
+            known |= of == own;
+        }
+        any && !known
+    }
+
     fn is_any_different(&self) -> bool {
         crate::catalogue::KINDS.into_iter().any(|kind| matches!(self.compare(kind), Compared::Different))
     }

@@ -108,3 +108,40 @@ fn what_servers_declare_is_united_on_the_aggregated_endpoint_and_the_first_count
         "Method not found: ui/open"
     );
 }
+
+#[test]
+fn on_the_aggregated_endpoint_each_is_listed_what_the_server_offers_to_those_who_declare_the_same() {
+    let mut bench = Bench::new(vec![policy("a")]);
+    let list = r#"{"jsonrpc":"2.0","id":"l","method":"tools/list"}"#;
+    // The answer of a run to the only request that these lines send it.
+    let answer = |bench: &mut Bench, lines: &[String], run: u64| {
+        let request = only(lines, &format!("server {run}"));
+        assert_eq!(request["method"], "tools/list");
+        let tools = if run == 0 { json!([{"name": "x"}]) } else { json!([{"name": "x"}, {"name": "page"}]) };
+        bench.server_says(
+            run,
+            &json!({"jsonrpc": "2.0", "id": request["id"], "result": {"tools": tools}}).to_string(),
+        )
+    };
+    let offered = |lines: &[String], client: u64| {
+        let answer = only(lines, &format!("client {client}"));
+        answer["result"]["tools"].as_array().map(Vec::len).expect("a list")
+    };
+    for (client, capabilities) in [(1, "{}"), (2, UI), (3, r#"{"roots":{}}"#)] {
+        bench.open(client, Endpoint::All);
+        bench.says(client, &initialize(capabilities));
+    }
+    assert_eq!(bench.says(1, list), ["start a#1 as 0"]);
+    let lines = bench.ready(0);
+    assert_eq!(offered(&answer(&mut bench, &lines[1..], 0), 1), 1);
+    // Others are content with what is known; who declares an extension is what the tools may depend on.
+    assert_eq!(offered(&bench.says(3, list), 3), 1);
+    assert_eq!(bench.says(2, list), ["start a#2 as 1"]);
+    let lines = bench.ready(1);
+    assert_eq!(offered(&answer(&mut bench, &lines[1..], 1), 2), 2);
+    // They differ: each is listed what is its own from now on.
+    for (client, run, tools) in [(1, 0, 1), (2, 1, 2), (1, 0, 1)] {
+        let lines = bench.says(client, list);
+        assert_eq!(offered(&answer(&mut bench, &lines, run), client), tools, "client {client}");
+    }
+}
