@@ -13,7 +13,7 @@
 //!   instance to one run of the server, so an answer of an earlier run cannot be taken for one of this.
 //!   Nothing is ever routed by an id a client chose: clients all count from zero.
 //! - Towards every client the router mints the ids of the requests that servers ask (sampling, elicitation,
-//!   roots), in the same way.
+//!   roots), in the same way, from one counter for all clients: no number means two questions.
 //! - Messages are never parsed into a model and written again. The router finds the few places that must
 //!   change (id, progress token, a prefixed name) and splices them; every other byte passes through.
 //! - What can be read in two ways (a key of `params` twice, escaped, in another case) is refused: the receiver
@@ -22,8 +22,9 @@
 //! - Whatever needs a running server waits in the instance until it is ready, or is answered with -31006.
 //!
 //! The files follow the way of a message: [`downstream`] (from clients), [`upstream`] (from servers),
-//! [`aggregate`] (one client, all servers), [`listing`] and [`news`] (servers whose lists do not come, or change without
-//! end), [`sharing`] (who is served by which instance), [`opening`] and [`endings`] (starts, ends, time).
+//! [`aggregate`] (one client, all servers), [`lists`] (what all servers have), [`resources`] (whose an address is),
+//! [`listing`] and [`news`] (servers whose lists do not come, or change without end), [`sharing`] (who is served by which
+//! instance), [`opening`] and [`endings`] (starts, ends, time).
 
 mod aggregate;
 mod capabilities;
@@ -42,6 +43,7 @@ mod instance;
 mod lanes;
 mod level;
 mod listing;
+mod lists;
 pub mod names;
 mod news;
 mod opening;
