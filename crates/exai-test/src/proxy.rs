@@ -49,11 +49,13 @@ pub struct Faults {
     pub up: Fault,
     /// From the target to who connects.
     pub down: Fault,
+    /// In what comes down, the first bytes are replaced by the second, of the same length, where a read has them whole.
+    pub replaced: Option<(&'static [u8], &'static [u8])>,
 }
 
 impl Faults {
     /// A connection as it should be.
-    pub const NONE: Faults = Faults { up: Fault::None, down: Fault::None };
+    pub const NONE: Faults = Faults { up: Fault::None, down: Fault::None, replaced: None };
 }
 
 /// A proxy that works as long as this lives.
@@ -134,13 +136,13 @@ fn connect(shared: &Arc<Shared>, near: Socket, far: Socket, faults: Faults) {
     let (Some(kept), Some(up), Some(down)) = (ends(), ends(), ends()) else { return };
     shared.open().push(kept);
     let [from, to] = up;
-    thread::spawn(move || pump(&from, &to, faults.up));
+    thread::spawn(move || pump(&from, &to, faults.up, None));
     let [to, from] = down;
-    thread::spawn(move || pump(&from, &to, faults.down));
+    thread::spawn(move || pump(&from, &to, faults.down, faults.replaced));
 }
 
 /// Carries bytes one way until it ends, and its fault out.
-fn pump(from: &Socket, to: &Socket, fault: Fault) {
+fn pump(from: &Socket, to: &Socket, fault: Fault, replaced: Option<(&[u8], &[u8])>) {
     let mut buffer = [0; 16 * 1024];
     let mut passed = 0;
     let mut garbage = match fault {
@@ -153,6 +155,11 @@ fn pump(from: &Socket, to: &Socket, fault: Fault) {
             Ok(count) => count,
         };
         let bytes = &mut buffer[..count];
+        if let Some((wanted, instead)) = replaced
+            && let Some(at) = bytes.windows(wanted.len()).position(|found| found == wanted)
+        {
+            bytes[at..at + wanted.len()].copy_from_slice(instead);
+        }
         if let Some(random) = &mut garbage {
             bytes.fill_with(|| random.number() as u8);
         }

@@ -314,3 +314,26 @@ fn an_executable_that_was_replaced_under_the_daemon_is_version_skew() {
     std::fs::copy(exai_test::program("exai"), &copy).expect("a copy");
     finds(&instance, "version-skew", "warn", &["replaced", "exai restart"]);
 }
+
+/// In a container that has the state directory, the daemon's process has no number.
+#[test]
+fn in_another_process_namespace_it_says_where_it_stands() {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let exai = exai_test::program("exai");
+    let mut inside = Command::new("unshare");
+    inside.args(["--pid", "--fork", "--mount-proc"]).arg(exai).args(["doctor", "--json"]);
+    let output = inside.env("EXAI_HOME", instance.home()).output().expect("it runs");
+    let Ok(document) = serde_json::from_slice::<Value>(&output.stdout) else {
+        eprintln!("not tried: this account may make no process namespace: {}", text(&output.stderr));
+        return;
+    };
+    for id in ["daemon-identity", "port"] {
+        let found = check(&document, id);
+        assert_eq!(found["status"], "skip", "{found}");
+        let said = found["detail"].as_str().expect("a sentence");
+        assert!(said.contains("another process namespace"), "{said}");
+    }
+    assert!(!document.to_string().contains("exai restart"), "{document}");
+    finds(&instance, "daemon-identity", "pass", &[]);
+}

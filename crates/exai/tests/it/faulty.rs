@@ -1,7 +1,8 @@
 //! Shims behind links that break, stall, or carry nonsense: test F03 of the promises.
 //!
 //! A shim proves who answers, so the proxy stands where a daemon would: in a state directory of its own, whose lock the
-//! test holds and whose record names the proxy's socket and the nonce of the real daemon, which runs elsewhere.
+//! test holds and whose record names the proxy's socket and the nonce of the real daemon, which runs elsewhere. What that
+//! says of its own directory the proxy hides: so it looks like a daemon of before that was said.
 #![cfg(target_os = "linux")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -69,8 +70,9 @@ impl Place {
 
 /// The faults of a link, by the seed: one of its two directions has one.
 fn faults(seed: u64, number: u64) -> Faults {
+    let none = Faults { replaced: Some((b"\"home\":{", b"\"h0me\":{")), ..Faults::NONE };
     if !(2..2 + FAULTY).contains(&number) {
-        return Faults::NONE;
+        return none;
     }
     let mut random = Random::new(seed << 8 | number);
     let up = random.below(2) == 0;
@@ -84,7 +86,7 @@ fn faults(seed: u64, number: u64) -> Faults {
         9 => Fault::Stall(after),
         _ => Fault::Garbage(random.number()),
     };
-    if up { Faults { up: fault, ..Faults::NONE } } else { Faults { down: fault, ..Faults::NONE } }
+    if up { Faults { up: fault, ..none } } else { Faults { down: fault, ..none } }
 }
 
 /// What has become of the requests of one shim.

@@ -53,7 +53,18 @@ fn answers_as(scene: &Scene, holder: u32) -> bool {
     matches!(&scene.view, View::Answers { pid, .. } if *pid == holder)
 }
 
+/// For what needs the daemon's process, where that is in another process namespace.
+pub(super) fn elsewhere() -> Outcome {
+    Outcome::skip(
+        "the daemon answers, and lives in another process namespace than this program (one of both is in a container): its \
+         process cannot be looked at from here; run `exai doctor` where the daemon runs",
+    )
+}
+
 pub(super) fn identity(scene: &Scene) -> Outcome {
+    if scene.is_elsewhere() {
+        return elsewhere();
+    }
     let record = match &scene.record {
         Record::Missing if scene.daemon_lives() => {
             return Outcome::warn(

@@ -13,6 +13,7 @@ use super::{Outcome, listed};
 pub(super) fn port(scene: &Scene) -> Outcome {
     let wanted = scene.config.as_ref().map_or(DEFAULT_PORT, |config| config.daemon.port.value);
     match scene.daemon_pid() {
+        Some(_) if scene.is_elsewhere() => super::daemon::elsewhere(),
         Some(pid) => of_daemon(scene, pid, wanted),
         None if wanted == 0 => Outcome::pass("any free port will do (`port = 0`)"),
         None => without_daemon(wanted),

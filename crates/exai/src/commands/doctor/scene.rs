@@ -31,7 +31,14 @@ pub(super) struct Scene {
 #[derive(Debug)]
 pub(super) enum View {
     /// It answered hello, and said this of itself or did not.
-    Answers { pid: u32, build: String, took: Duration, status: Result<Box<Status>, String> },
+    Answers {
+        pid: u32,
+        /// The kernel's word for the peer of the link; `None` for one that has no number here.
+        kernel_pid: Option<u32>,
+        build: String,
+        took: Duration,
+        status: Result<Box<Status>, String>,
+    },
     /// It answers and does not serve this program.
     Refuses { why: String, skew: bool },
     /// It holds the lock, and has no record that leads to it.
@@ -80,6 +87,16 @@ impl Scene {
             View::Answers { pid, .. } | View::Wedged { pid, .. } => Some(*pid),
             View::Refuses { .. } | View::Starting | View::Stopping | View::Unseen(_) => self.holder,
             View::Stale | View::None => None,
+        }
+    }
+
+    /// That the daemon answers and its process cannot be looked at: by the kernel's word it has another number here than
+    /// by its own, or none. Then one of both is in a container.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        let own = self.status().and_then(|status| status.daemon.as_ref()).map(|daemon| daemon.pid);
+        match &self.view {
+            View::Answers { kernel_pid, .. } => *kernel_pid != own.or(*kernel_pid) || kernel_pid.is_none(),
+            _ => false,
         }
     }
 
@@ -141,7 +158,8 @@ fn view(door: &Door, explanations: &mut Vec<Explanation>) -> View {
                 *explanations = ps.explanations;
             }
             let daemon = link.daemon();
-            View::Answers { pid: daemon.pid, build: daemon.build.clone(), took, status }
+            let kernel_pid = daemon.process.as_ref().map(|process| process.pid);
+            View::Answers { pid: daemon.pid, kernel_pid, build: daemon.build.clone(), took, status }
         }
         Ok(Sight::Refusing { error, .. }) => {
             View::Refuses { why: error.to_string(), skew: matches!(error, LinkError::Version { .. }) }
