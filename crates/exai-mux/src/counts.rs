@@ -48,7 +48,7 @@ impl Router {
 }
 
 /// What the router bounds, by the names of the status document.
-pub fn limits() -> [(&'static str, u64); 13] {
+pub fn limits() -> [(&'static str, u64); 16] {
     [
         ("requests_per_client", u64::from(client::MOST_IN_FLIGHT)),
         ("subscriptions_per_client", exai_proto::limits::SUBSCRIPTIONS as u64),
@@ -62,6 +62,9 @@ pub fn limits() -> [(&'static str, u64); 13] {
         ("handed_out_per_server", handed::MOST as u64),
         ("handed_out_bytes", handed::MOST_BYTES as u64),
         ("templates_per_server", resources::MOST_TEMPLATES as u64),
+        ("list_items", exai_proto::limits::LIST_ITEMS as u64),
+        ("list_bytes", exai_proto::limits::LIST_BYTES as u64),
+        ("list_pages", exai_proto::limits::LIST_PAGES as u64),
         ("call_s", crate::policy::CALL_LIMIT.as_secs()),
     ]
 }
