@@ -47,7 +47,7 @@ pub(crate) enum Fault {
 }
 
 impl Listing {
-    /// How long a list of this server is waited for from when it was asked for it.
+    /// How long a list of this server is waited for from when it was asked for it. `known`: what is known of it would do.
     pub(crate) fn patience(&self, known: bool) -> Duration {
         match (self.missed.is_empty(), known) {
             (false, _) => Duration::ZERO,

@@ -45,9 +45,9 @@ impl Router {
         for name in names {
             for &kind in kinds {
                 match self.source_of_list(client, &name, kind, now) {
-                    Source::Ask(instance) => {
+                    Source::Ask(instance, good) => {
                         let since = self.instances.get(&instance).and_then(|one| one.asked_for(kind));
-                        let patience = self.patience(&name, kind, routes, of.is_some());
+                        let patience = self.patience(&name, good, routes, of.is_some());
                         missing.insert((name.clone(), kind), since.unwrap_or(now.time) + patience);
                         asked.push((instance, kind));
                     }
@@ -65,11 +65,10 @@ impl Router {
     }
 
     /// How long a list of a server is waited for. What can be for this server alone costs nobody else.
-    fn patience(&self, server: &str, kind: Kind, routes: bool, alone: bool) -> Duration {
+    fn patience(&self, server: &str, good: bool, routes: bool, alone: bool) -> Duration {
         let Some(server) = self.server(server) else { return Duration::ZERO };
-        let known = server.catalogue.list(kind).is_some();
-        let patience = server.listing.patience(known);
-        let is_worth_it = routes && !known && (alone || !patience.is_zero());
+        let patience = server.listing.patience(good);
+        let is_worth_it = routes && !good && (alone || !patience.is_zero());
         if is_worth_it { PATIENCE_TO_ROUTE } else { patience }
     }
 
@@ -89,6 +88,8 @@ impl Router {
         let is_new = || server.measured.is_new_kind(&declared.capabilities, kind);
         let foreign = server.measured.depends(kind) || self.declares_extensions(client) && is_new();
         let running = own.or_else(|| any.filter(|_| !foreign));
+        // What is known would do as an answer.
+        let good = known && !foreign;
         match running {
             // Who announces changes need not be asked again, but for one that is being looked at now, or will be.
             Some(id)
@@ -100,9 +101,18 @@ impl Router {
             {
                 Source::Current
             }
-            Some(instance) => Source::Ask(instance),
-            None if held_back || known && !foreign => Source::Memory,
-            None => self.instance_with(name, key, now).map_or(Source::Memory, Source::Ask),
+            // It says so if it has another list when it is ready.
+            Some(id)
+                if good && self.instances.get(&id).is_some_and(|instance| instance.ready().is_none()) =>
+            {
+                Source::Memory
+            }
+            Some(instance) => Source::Ask(instance, good),
+            None if held_back || good => Source::Memory,
+            None => match self.instance_with(name, key, now) {
+                Some(instance) => Source::Ask(instance, good),
+                None => Source::Memory,
+            },
         }
     }
 
@@ -445,10 +455,10 @@ fn member_place(item: &Bytes, key: &str) -> Option<Range<usize>> {
 
 /// Where a list comes from.
 enum Source {
-    /// It is asked for.
-    Ask(InstanceId),
+    /// It is asked for; whether what is known of it would do.
+    Ask(InstanceId, bool),
     /// It is known, and its server would say if it were another by now.
     Current,
-    /// What is known must do, if anything is: the server does not run.
+    /// What is known must do, if anything is: the server does not run, or not yet.
     Memory,
 }

@@ -74,6 +74,21 @@ fn all_servers_together_are_listed_from_memory_and_nothing_is_started() {
 }
 
 #[test]
+fn a_server_that_is_being_started_keeps_no_list_of_all_servers_waiting() {
+    let mut bench = knowing(policy("a"), &["x"]);
+    bench.introduced(1, "a", "{}");
+    bench.open(2, Endpoint::All);
+    bench.says(2, &initialize("{}"));
+    assert_eq!(names(&bench.says(2, LIST), 2), ["a__x"]);
+    // It is asked when it is ready, and whoever was answered before is told if that was wrong.
+    let asked = bench.ready(0).into_iter().filter(|line| line.contains("tools/list")).count();
+    assert_eq!(asked, 1);
+    let lines = bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"y"}]}}"#);
+    assert_eq!(only(&lines, "client 2")["method"], "notifications/tools/list_changed");
+    assert_eq!(names(&bench.says(2, LIST), 2), ["a__y"]);
+}
+
+#[test]
 fn a_server_that_cannot_be_started_now_is_known_all_the_same() {
     let mut bench = knowing(policy("a"), &["x"]);
     bench.introduced(1, "a", "{}");
