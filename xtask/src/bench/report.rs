@@ -43,7 +43,9 @@ fn row(figure: &Figure, line: &Line) -> [String; 6] {
         summary.map_or_else(|| "-".to_owned(), |summary| with_unit(summary.value, figure.unit))
     };
     let exai = line.exai.map_or_else(|| "not measured".to_owned(), |_| cell(line.exai));
-    let ratio = line.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2} x"));
+    let digits = |ratio: f64| if ratio < 0.1 { 4 } else { 2 };
+    let ratio = |ratio: f64| format!("{ratio:.0$} x", digits(ratio));
+    let ratio = line.ratio.map_or_else(|| "-".to_owned(), ratio);
     let target = match figure.target {
         Target::None => String::new(),
         Target::AtMost(limit) => format!("≤ {}", with_unit(limit, figure.unit)),
