@@ -28,7 +28,7 @@ pub mod private;
 pub mod process;
 pub mod search;
 pub mod signal;
-pub mod stdio;
+pub mod streams;
 pub mod tree;
 
 mod environment_cache;

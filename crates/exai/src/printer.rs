@@ -11,7 +11,7 @@ use anstream::ColorChoice;
 use anstream::adapter::strip_bytes;
 use clap::builder::styling::{AnsiColor, Style};
 use exai_os::advice::PIPES_ARE_UTF8;
-use exai_os::stdio;
+use exai_os::streams;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -100,7 +100,7 @@ impl Printer {
         self.clear_progress();
         // Also has a console of Windows understand colours.
         let coloured = anstream::stdout().current_choice() != ColorChoice::Never;
-        put(&mut stdio::output(), &in_colours(bytes, coloured))
+        put(&mut streams::output(), &in_colours(bytes, coloured))
     }
 
     /// Text of a server or a log: byte for byte, but on a terminal, where it becomes visible and what is no UTF-8 is
@@ -108,9 +108,9 @@ impl Printer {
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<(), Error> {
         self.clear_progress();
         if io::stdout().is_terminal() {
-            put(&mut stdio::output(), visible::in_lines(&String::from_utf8_lossy(bytes)).as_bytes())
+            put(&mut streams::output(), visible::in_lines(&String::from_utf8_lossy(bytes)).as_bytes())
         } else {
-            put(&mut stdio::output(), bytes)
+            put(&mut streams::output(), bytes)
         }
     }
 
@@ -158,14 +158,14 @@ impl Printer {
     pub(crate) fn clear_progress(&self) {
         if self.in_progress.take() {
             // If nobody can be told, nobody needs to be.
-            let _ = stdio::errors().write_all(b"\r\x1b[K");
+            let _ = streams::errors().write_all(b"\r\x1b[K");
         }
     }
 
     fn say(&self, text: &str) {
         self.clear_progress();
         let coloured = anstream::stderr().current_choice() != ColorChoice::Never;
-        let _ = stdio::errors().write_all(&in_colours(text.as_bytes(), coloured));
+        let _ = streams::errors().write_all(&in_colours(text.as_bytes(), coloured));
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) mod port;
 pub(crate) mod private;
 pub(crate) mod search;
 pub(crate) mod signal;
-pub(crate) mod stdio;
+pub(crate) mod streams;
 pub(crate) mod tree;
 
 #[cfg(target_os = "linux")]

@@ -19,7 +19,7 @@ pub(crate) mod private;
 pub(crate) mod process;
 pub(crate) mod search;
 pub(crate) mod signal;
-pub(crate) mod stdio;
+pub(crate) mod streams;
 pub(crate) mod tree;
 
 mod command_line;

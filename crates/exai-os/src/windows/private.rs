@@ -24,7 +24,7 @@ use crate::private::{DirChecked, DirError};
 pub(crate) fn ensure_dir(path: &Path) -> Result<DirChecked, DirError> {
     let io = |action, source| DirError::Io { action, path: path.to_owned(), source };
     match open_dir(path) {
-        Ok(dir) => return check_dir(path, &dir).and_then(|()| tighten(path, &dir)),
+        Ok(dir) => return check_dir(path, &dir).and_then(|()| tighten_directory(path, &dir)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(io("open", error)),
     }
@@ -69,7 +69,7 @@ fn check_dir(path: &Path, dir: &File) -> Result<(), DirError> {
 }
 
 /// Takes an own directory from the others who may enter it. One of the administrators' that others use is theirs.
-fn tighten(path: &Path, dir: &File) -> Result<DirChecked, DirError> {
+fn tighten_directory(path: &Path, dir: &File) -> Result<DirChecked, DirError> {
     let io = |action, source| DirError::Io { action, path: path.to_owned(), source };
     if !lets_others_in(dir.as_handle()).map_err(|error| io("read the access list of", error))? {
         return Ok(DirChecked::AsItShouldBe);

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &CallArgs, printer: &Printer) -> Result<u8, Error> {
     let arguments = match args.arguments.as_deref() {
         Some("-") => {
             let mut text = String::new();
-            exai_os::stdio::input()
+            exai_os::streams::input()
                 .read_to_string(&mut text)
                 .map_err(|error| Error::failed(format!("cannot read stdin: {error}")))?;
             // PowerShell puts a byte order mark first.

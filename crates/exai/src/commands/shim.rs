@@ -4,7 +4,7 @@ use exai_client::shim::{self, ShimError};
 use exai_client::url::{McpUrl, UrlError};
 use exai_client::{Door, UrlDoor, Way, WayError};
 use exai_config::Home;
-use exai_os::stdio;
+use exai_os::streams;
 use exai_proto::exit;
 use exai_proto::link::{Hello, Role};
 
@@ -15,7 +15,7 @@ use crate::printer::Printer;
 pub(crate) fn run(args: ShimArgs) -> Result<u8, Error> {
     exai_os::signal::leave_terminal_to_others();
     let report = |sentence: &str| Printer::new().warn(sentence);
-    shim::run(way(args)?, stdio::input(), stdio::output(), report)?;
+    shim::run(way(args)?, streams::input(), streams::output(), report)?;
     Ok(exit::DONE)
 }
 

@@ -39,7 +39,7 @@ pub fn errors() -> Patient<Stderr> {
 fn wait<T>(which: Which, mut action: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match action() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sys::stdio::wait(which)?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sys::streams::wait(which)?,
             outcome => return outcome,
         }
     }

@@ -3,7 +3,7 @@ use std::io;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
-use crate::stdio::Which;
+use crate::streams::Which;
 
 /// Waits until the stream is ready, or at its end.
 pub(crate) fn wait(which: Which) -> io::Result<()> {
