@@ -5,6 +5,8 @@
 //! | `/shim` | the link | – |
 //! | `/mcp`, `/mcp/NAME` | WebSocket, Streamable HTTP | WebSocket, Streamable HTTP |
 //! | `/healthz` | `ok` | `ok`, without a token |
+//!
+//! A slash behind the paths of `/mcp` changes nothing.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -95,7 +97,10 @@ impl Door {
             .route("/healthz", get(async || "ok\n"))
             .route(exai_proto::link::PATH, get(link::open))
             .route("/mcp", any(all))
+            .route("/mcp/", any(all))
             .route("/mcp/{server}", any(one))
+            .route("/mcp/{server}/", any(one))
+            .fallback(nothing_here)
             // A little more than a message, so that one that is too long is answered by what reads it.
             .layer(DefaultBodyLimit::max(exai_proto::limits::MESSAGE_BYTES + 1024))
             .layer(axum::middleware::from_fn_with_state(self.rooms.token.clone(), guard::check))
@@ -281,6 +286,11 @@ fn serve<S>(
     });
 }
 
+async fn nothing_here() -> Response {
+    let text = "there is nothing at this path: all servers are at /mcp, one server is at /mcp/NAME";
+    guard::refuse(StatusCode::NOT_FOUND, text)
+}
+
 async fn all(State(rooms): State<Rooms>, request: Request) -> Response {
     mcp(rooms, Endpoint::All, request).await
 }
@@ -316,6 +326,9 @@ async fn mcp(rooms: Rooms, endpoint: Endpoint, request: Request) -> Response {
         }
         Method::GET => http::get(&rooms, &endpoint, &headers, hang_up),
         Method::DELETE => http::delete(rooms, endpoint, headers).await,
-        _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, DELETE")]).into_response(),
+        _ => {
+            let text = "MCP needs POST, GET or DELETE\n";
+            (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, DELETE")], text).into_response()
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Who may come in. Loopback is no border: web pages and other accounts reach it too.
 //!
 //! On the local socket the kernel's word decides: the peer must be this account. On TCP, in this order and
-//! before a body is read: `Host` must be ours, `Origin` absent or ours, a POST must be `application/json`,
+//! before a body is read: `Host` must be ours (and so must the host in the request's target, if one is there), `Origin` absent or ours, a POST must be `application/json`,
 //! and the token must be shown as `Bearer`, or as the password of `Basic` (some WebSocket clients can do no
 //! other). Only `/healthz` needs no token. There are no CORS headers.
 
@@ -67,6 +67,13 @@ fn judge(
         return Err((
             StatusCode::FORBIDDEN,
             "the Host header must be 127.0.0.1, localhost or [::1] with the port",
+        ));
+    }
+    // The absolute form of a target is for proxies, and counts more than `Host`: RFC 9112, 3.2.2.
+    if !request.uri().authority().is_none_or(|authority| is_ours(authority.as_str(), port)) {
+        return Err((
+            StatusCode::FORBIDDEN,
+            "the host of the request's target must be 127.0.0.1, localhost or [::1] with the port; exai is no proxy",
         ));
     }
     if headers.contains_key(header::ORIGIN) {

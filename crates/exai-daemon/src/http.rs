@@ -12,8 +12,9 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use exai_mux::Endpoint;
+use exai_mux::{ClientId, Endpoint};
 use exai_os::clock;
+use exai_proto::answer::Failure;
 use exai_proto::envelope::Outcome;
 use exai_proto::{Id, Kind, Message, answer, version};
 use futures_util::stream;
@@ -22,8 +23,8 @@ use tokio::time::timeout;
 use crate::door::{HangUp, Rooms};
 use crate::hub::HubEvent;
 use crate::inbound::Inbound;
-use crate::session::{Deliveries, Delivery, Session};
-use crate::sink::{Sink, Way};
+use crate::session::{Deliveries, Delivery, NoStream, Session};
+use crate::sink::{LetGo, Sink, Way};
 use crate::status::ClientFacts;
 
 const SESSION: &str = "mcp-session-id";
@@ -47,10 +48,49 @@ type ById = HashMap<String, (Arc<Session>, Endpoint)>;
 /// A response that is the reason to go no further.
 type Refusal = Box<Response>;
 
+/// There are as many sessions as there may be, and each is being used.
+struct Full;
+
 impl Sessions {
     fn open(&self) -> MutexGuard<'_, ById> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The hub closes sessions; here they are forgotten.
+    fn forget_closed(&self) {
+        self.open().retain(|_, (session, _)| !session.is_closed());
+    }
+
+    fn has_room(&self) -> bool {
+        let open = self.open();
+        open.len() < MOST_SESSIONS || longest_unused(&open).is_some()
+    }
+
+    /// One more session. If there are too many, the one that has not been used for longest and has no stream gives way,
+    /// and its client is returned: many clients never end theirs.
+    fn take_in(
+        &self,
+        id: String,
+        session: Arc<Session>,
+        endpoint: Endpoint,
+    ) -> Result<Option<ClientId>, Full> {
+        let mut open = self.open();
+        let mut evicted = None;
+        if open.len() >= MOST_SESSIONS {
+            let unused = longest_unused(&open).ok_or(Full)?;
+            if let Some((session, _)) = open.remove(&unused) {
+                session.close(false);
+                evicted = Some(session.client);
+            }
+        }
+        open.insert(id, (session, endpoint));
+        Ok(evicted)
+    }
+}
+
+fn longest_unused(open: &ById) -> Option<String> {
+    let unused = open.iter().filter_map(|(id, (session, _))| Some((session.idle_since()?, id)));
+    unused.min().map(|(_, id)| id.clone())
 }
 
 fn fail(status: StatusCode, code: i32, message: &str) -> Response {
@@ -76,11 +116,24 @@ fn session(
             session.touch(clock::now());
             Ok((id.to_owned(), session.clone()))
         }
-        _ => {
-            let text = "there is no such session (any more); begin with initialize";
-            Err(Box::new(fail(StatusCode::NOT_FOUND, -32600, text)))
-        }
+        _ => Err(Box::new(no_session())),
     }
+}
+
+/// Clients begin a session anew on this status. Some do so only with the code that the official servers send with it.
+fn no_session() -> Response {
+    fail(StatusCode::NOT_FOUND, -32001, "Session not found: there is none with this id (any more); begin with initialize")
+}
+
+/// To a request that began no session: try again soon.
+fn try_again(code: i32, message: &str) -> Response {
+    let mut response = fail(StatusCode::SERVICE_UNAVAILABLE, code, message);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+fn stopping() -> Response {
+    try_again(Failure::DaemonUnavailable.code(), "the daemon is stopping")
 }
 
 fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -134,22 +187,30 @@ pub(crate) async fn post(
 async fn exchange(rooms: &Rooms, session: &Session, hang_up: HangUp, messages: Vec<Message>) -> Response {
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
     // The stream is there before the request is sent: a fast answer must find it.
-    let Ok(deliveries) = session.post(&ids, hang_up.0) else {
-        return fail(StatusCode::BAD_REQUEST, -32600, "a request with this id is under way");
+    let deliveries = match session.post(&ids, hang_up.0) {
+        Ok(deliveries) => deliveries,
+        Err(NoStream::InUse) => {
+            return fail(StatusCode::BAD_REQUEST, -32600, "a request with this id is under way");
+        }
+        Err(NoStream::Closed) => return no_session(),
     };
-    let turn = session.turns.next().await;
+    let mut turn = session.turns.next().await;
+    let heard = turn.heard();
     if rooms.hub.send(HubEvent::Said { client: session.client, messages, turn }).await.is_err() {
-        return fail(StatusCode::SERVICE_UNAVAILABLE, -31001, "the daemon is stopping");
+        return no_session();
     }
-    if ids.is_empty() { StatusCode::ACCEPTED.into_response() } else { answers(deliveries, ids.len()).await }
+    if ids.is_empty() {
+        return StatusCode::ACCEPTED.into_response();
+    }
+    // Then it is known whether the request is served by this daemon.
+    if heard.await { answers(deliveries, ids.len()).await } else { no_session() }
 }
 
 /// `initialize`: opens a session, which stays only if the server accepts.
 async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, messages: Vec<Message>) -> Response {
-    // The hub closes sessions; here they are forgotten.
-    rooms.sessions.open().retain(|_, (session, _)| !session.is_closed());
-    if rooms.sessions.open().len() >= MOST_SESSIONS {
-        return fail(StatusCode::SERVICE_UNAVAILABLE, -31003, "256 sessions are open");
+    rooms.sessions.forget_closed();
+    if !rooms.sessions.has_room() {
+        return full();
     }
     let client = rooms.hub.next_client();
     let session = Arc::new(Session::new(client, clock::now()));
@@ -162,7 +223,7 @@ async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, messages: Vec<
     };
     let sink = Sink::new(Way::Http(session.clone()), None);
     if rooms.hub.send(HubEvent::Open { client, endpoint: endpoint.clone(), sink, facts }).await.is_err() {
-        return fail(StatusCode::SERVICE_UNAVAILABLE, -31001, "the daemon is stopping");
+        return stopping();
     }
     // Dropped with this future, if the client goes away meanwhile: then the session is closed.
     let tentative = Tentative(Some(session.clone()));
@@ -172,14 +233,14 @@ async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, messages: Vec<
     };
     let turn = session.turns.next().await;
     if rooms.hub.send(HubEvent::Said { client, messages, turn }).await.is_err() {
-        return fail(StatusCode::SERVICE_UNAVAILABLE, -31001, "the daemon is stopping");
+        return stopping();
     }
     // The session's id goes into the head, so this answer is never streamed.
     let answer = loop {
         match deliveries.next().await {
             Some(Delivery::Answer(bytes)) => break bytes,
             Some(Delivery::Aside(_)) => {}
-            None => return fail(StatusCode::SERVICE_UNAVAILABLE, -31001, "the daemon is stopping"),
+            Some(Delivery::Refused(_)) | None => return stopping(),
         }
     };
     let accepted = Message::parse(answer.clone())
@@ -190,10 +251,22 @@ async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, messages: Vec<
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(SESSION, value);
         }
+        match rooms.sessions.take_in(id, session, endpoint) {
+            Ok(None) => {}
+            Ok(Some(evicted)) => {
+                // A hub that is gone has let everybody go.
+                let _ = rooms.hub.send(HubEvent::Close { client: evicted, why: LetGo::MadeRoom }).await;
+            }
+            Err(Full) => return full(),
+        }
         tentative.keep();
-        rooms.sessions.open().insert(id, (session, endpoint));
     }
     response
+}
+
+fn full() -> Response {
+    let text = "256 sessions are open, and each of them has a stream open";
+    try_again(Failure::Overloaded.code(), text)
 }
 
 /// A session that is closed unless it is kept.
@@ -217,6 +290,8 @@ impl Drop for Tentative {
 async fn answers(mut deliveries: Deliveries, requests: usize) -> Response {
     let first = match timeout(PLAIN, deliveries.next()).await {
         Ok(Some(Delivery::Answer(bytes))) if requests == 1 => return json(StatusCode::OK, bytes),
+        // The next daemon has other sessions: the client begins one there, and asks again.
+        Ok(Some(Delivery::Refused(_))) if requests == 1 => return no_session(),
         // The session has ended, or the request was cancelled: a stream with nothing on it.
         Ok(None) => return events(stream::empty()),
         Ok(Some(first)) => Some(first),
@@ -249,7 +324,7 @@ impl Answers {
             },
         };
         Some(match delivery {
-            Delivery::Answer(bytes) => {
+            Delivery::Answer(bytes) | Delivery::Refused(bytes) => {
                 self.open -= 1;
                 event(&bytes)
             }
@@ -271,13 +346,17 @@ pub(crate) fn get(rooms: &Rooms, endpoint: &Endpoint, headers: &HeaderMap, hang_
             Ok((_, session)) => session,
             Err(response) => return *response,
         };
-    let Some(messages) = session.get(hang_up.0) else {
-        return fail(StatusCode::CONFLICT, -32600, "this session has a GET stream already");
+    let messages = match session.get(hang_up.0) {
+        Ok(messages) => messages,
+        Err(NoStream::InUse) => {
+            return fail(StatusCode::CONFLICT, -32600, "this session has a GET stream already");
+        }
+        Err(NoStream::Closed) => return no_session(),
     };
     events(stream::unfold(messages, |mut messages| async move {
         let event = match timeout(KEEP_ALIVE, messages.next()).await {
             Ok(delivery) => match delivery? {
-                Delivery::Aside(bytes) | Delivery::Answer(bytes) => event(&bytes),
+                Delivery::Aside(bytes) | Delivery::Answer(bytes) | Delivery::Refused(bytes) => event(&bytes),
             },
             Err(_) => alive(),
         };
@@ -292,7 +371,7 @@ pub(crate) async fn delete(rooms: Rooms, endpoint: Endpoint, headers: HeaderMap)
             // Closed first: whatever becomes of this request, the hub will notice.
             session.close(false);
             rooms.sessions.open().remove(&id);
-            match rooms.hub.send(HubEvent::Close { client: session.client }).await {
+            match rooms.hub.send(HubEvent::Close { client: session.client, why: LetGo::Left }).await {
                 Ok(()) => StatusCode::OK.into_response(),
                 Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             }

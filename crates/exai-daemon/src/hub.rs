@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use exai_config::Config;
 use exai_mux::policy::Policy;
-use exai_mux::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId, Router};
+use exai_mux::{ClientId, Down, Effect, Endpoint, Event, InstanceId, Router};
 use exai_os::{build, clock, failpoint};
-use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::documents::{Ps, SCHEMA, ServerState, Servers, Status, Why};
 use exai_proto::link::ByeReason;
-use exai_proto::{Id, Kind, Message};
+use exai_proto::Message;
 use exai_supervisor::JobEvent;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
@@ -31,6 +30,7 @@ use crate::turns::Turn;
 use crate::upstream_http;
 use crate::verdicts::Verdicts;
 
+mod clients;
 mod instances;
 mod lines;
 
@@ -52,8 +52,8 @@ pub(crate) enum HubEvent {
     Said { client: ClientId, messages: Vec<Message>, turn: Turn },
     /// A shim keeps what its client says from now on; what it had sent before was said before this.
     Held { client: ClientId },
-    /// A client is gone.
-    Close { client: ClientId },
+    /// A client is gone, or is to go.
+    Close { client: ClientId, why: LetGo },
     /// A program was started, or could not be.
     Spawned { instance: InstanceId, outcome: Result<Box<Started>, Down> },
     /// What a server that is reached by URL does.
@@ -309,35 +309,19 @@ impl Hub {
     fn hear(&mut self, event: HubEvent) {
         match event {
             HubEvent::Said { client, messages, turn } => {
-                let refuses = self.stopping.as_ref().is_some_and(|stopping| !stopping.serves(client));
-                for message in messages {
-                    if refuses && self.refuse(client, &message) {
-                        continue;
-                    }
-                    self.counters.calls += u64::from(matches!(message.kind(), Kind::Request { .. }));
-                    self.route(Event::FromClient { client, message });
+                // Who was let go meanwhile has said it to nobody.
+                if self.clients.contains_key(&client) {
+                    self.said(client, messages);
+                    turn.end();
                 }
-                drop(turn);
             }
-            HubEvent::Open { client, endpoint, mut sink, facts } => {
-                // The command line may still ask how it goes.
-                if let Some(stopping) = self.stopping.as_ref().filter(|_| facts.shown) {
-                    return sink.close(LetGo::Stopping, stopping.reason());
-                }
-                tracing::info!(%client, transport = facts.transport, label = facts.label, "client connected");
-                if let Some(pid) = facts.shim_pid.filter(|_| facts.shown) {
-                    self.host.watch.shim_came(client, pid);
-                }
-                sink.greet();
-                self.clients.insert(client, Connected { sink, facts });
-                self.route(Event::Opened { client, endpoint });
-            }
+            HubEvent::Open { client, endpoint, sink, facts } => self.open(client, endpoint, sink, facts),
             HubEvent::Held { client } => {
                 self.stopping.iter_mut().for_each(|stopping| stopping.heard(client));
                 self.stop_if_drained();
             }
-            HubEvent::Close { client } => {
-                self.let_go(client, LetGo::Left);
+            HubEvent::Close { client, why } => {
+                self.let_go(client, why);
                 self.run_pending();
             }
             HubEvent::Spawned { instance, outcome } => self.spawned(instance, outcome),
@@ -483,6 +467,7 @@ impl Hub {
                     connected.sink.dropped(&id);
                 }
             }
+            Effect::Unserved { client, id } => self.unserved_request(client, &id),
             Effect::Start { instance, server, number } => self.start(instance, &server, number),
             Effect::Stop { instance, reason } => self.stop_instance(instance, &reason, self.grace()),
             Effect::Ready { instance } => self.host.watch.initialized(instance),
@@ -507,40 +492,6 @@ impl Hub {
                 }
             }
             Effect::GiveUp { instance, reason } => self.give_up(instance, reason, self.grace()),
-        }
-    }
-
-    fn to_client(&mut self, client: ClientId, bytes: Bytes, about: About) {
-        let Some(connected) = self.clients.get(&client) else { return };
-        if let About::Answer(id) = &about {
-            self.counters.answered(id, &bytes);
-        }
-        if let Err(slow) = connected.sink.send(bytes, about) {
-            tracing::warn!(%client, queued = slow.queued, "too much waits for this client");
-            self.let_go(client, LetGo::Slow);
-        }
-    }
-
-    /// While the daemon stops: a request is answered, not routed. Returns whether it was one.
-    fn refuse(&mut self, client: ClientId, message: &Message) -> bool {
-        let Kind::Request { id, .. } = message.kind() else { return false };
-        let id = Id::from_json(message.at(id));
-        let data = FailureData::new(Source::Daemon, Failure::DaemonUnavailable);
-        let bytes = answer::failure(&id, "the daemon is stopping", &data);
-        self.to_client(client, bytes, About::Answer(id));
-        true
-    }
-
-    /// Forgets a client; what that means for its requests is pending until [`Hub::run_pending`].
-    fn let_go(&mut self, client: ClientId, why: LetGo) {
-        if let Some(connected) = self.clients.remove(&client) {
-            self.host.watch.client_went(client);
-            self.counters.clients_cut += u64::from(why == LetGo::Slow);
-            let bye = self.stopping.as_ref().map_or(ByeReason::Stop, Stopping::reason);
-            self.stopping.iter_mut().for_each(|stopping| stopping.heard(client));
-            connected.sink.close(why, bye);
-            tracing::info!(%client, why = why.as_str(), "client gone");
-            self.pending.push_back(Event::Closed { client });
         }
     }
 

@@ -57,6 +57,9 @@ struct Stream {
 pub(crate) enum Delivery {
     /// It answers one of the POST's requests.
     Answer(Bytes),
+    /// One of the requests came too late to be served by this daemon. This answers it where it is too late to say so
+    /// by a status.
+    Refused(Bytes),
     /// It came up on the way.
     Aside(Bytes),
 }
@@ -64,7 +67,7 @@ pub(crate) enum Delivery {
 impl Delivery {
     fn bytes(&self) -> &Bytes {
         match self {
-            Delivery::Answer(bytes) | Delivery::Aside(bytes) => bytes,
+            Delivery::Answer(bytes) | Delivery::Refused(bytes) | Delivery::Aside(bytes) => bytes,
         }
     }
 }
@@ -94,9 +97,14 @@ impl Drop for Deliveries {
     }
 }
 
-/// A request's id is the id of one that is under way.
+/// Why there is no stream to be had.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct IdInUse;
+pub(crate) enum NoStream {
+    /// The id of one of the requests is the id of one that is under way, or there is a GET stream already.
+    InUse,
+    /// The session has ended.
+    Closed,
+}
 
 impl Session {
     pub(crate) fn new(client: ClientId, now: Instant) -> Self {
@@ -126,11 +134,15 @@ impl Session {
     }
 
     /// The stream for a POST that carries these requests.
-    pub(crate) fn post(&self, ids: &[Id], hang_up: CancellationToken) -> Result<Deliveries, IdInUse> {
+    pub(crate) fn post(&self, ids: &[Id], hang_up: CancellationToken) -> Result<Deliveries, NoStream> {
         let (stream, deliveries) = self.stream(hang_up);
         let mut state = self.state();
+        if self.is_closed() {
+            // Nobody would end a stream that is opened after the others were ended.
+            return Err(NoStream::Closed);
+        }
         if ids.iter().any(|id| state.posts.get(id).is_some_and(|post| !post.sender.is_closed())) {
-            return Err(IdInUse);
+            return Err(NoStream::InUse);
         }
         for id in ids {
             state.posts.insert(id.clone(), stream.clone());
@@ -138,11 +150,14 @@ impl Session {
         Ok(deliveries)
     }
 
-    /// The GET stream, or `None` if there is one already.
-    pub(crate) fn get(&self, hang_up: CancellationToken) -> Option<Deliveries> {
+    /// The GET stream.
+    pub(crate) fn get(&self, hang_up: CancellationToken) -> Result<Deliveries, NoStream> {
         let mut state = self.state();
+        if self.is_closed() {
+            return Err(NoStream::Closed);
+        }
         if state.get.as_ref().is_some_and(|open| !open.sender.is_closed()) {
-            return None;
+            return Err(NoStream::InUse);
         }
         let (stream, deliveries) = self.stream(hang_up);
         state.waiting_bytes = 0;
@@ -151,7 +166,7 @@ impl Session {
             let _ = self.put(&stream, Delivery::Aside(message));
         }
         state.get = Some(stream);
-        Some(deliveries)
+        Ok(deliveries)
     }
 
     /// Puts a message on its stream. Never waits.
@@ -204,6 +219,12 @@ impl Session {
             Err(mpsc::error::TrySendError::Closed(_)) => Ok(Put::Gone),
             Err(mpsc::error::TrySendError::Full(_)) => Err(TooSlow { queued }),
         }
+    }
+
+    /// This request was not served, and never will be by this daemon.
+    pub(crate) fn refuse(&self, id: &Id, bytes: Bytes) -> Result<(), TooSlow> {
+        let post = self.state().posts.remove(id);
+        post.map_or(Ok(()), |post| self.put(&post, Delivery::Refused(bytes)).map(drop))
     }
 
     /// This request will get no answer: its stream may end.

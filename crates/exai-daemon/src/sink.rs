@@ -91,6 +91,10 @@ pub(crate) enum LetGo {
     Slow,
     /// Its session has ended, or nobody has used it for long.
     Unused,
+    /// It was the longest unused of so many sessions that there was no room for another.
+    MadeRoom,
+    /// The process that its session belonged to has ended.
+    Ended,
     /// The daemon stops.
     Stopping,
 }
@@ -101,6 +105,8 @@ impl LetGo {
             LetGo::Left => "left",
             LetGo::Slow => "does not read what waits for it",
             LetGo::Unused => "its session has ended, or was not used for 30 minutes",
+            LetGo::MadeRoom => "256 sessions were open, and it was not used for longest",
+            LetGo::Ended => "its process has ended",
             LetGo::Stopping => "the daemon stops",
         }
     }
@@ -129,6 +135,14 @@ impl Sink {
                 Err(Unsent::Full { queued }) => Err(TooSlow { queued }),
             },
             Way::Http(session) => session.deliver(bytes, about),
+        }
+    }
+
+    /// Answers a request that came too late to be served by this daemon. Over HTTP it is the status that says so.
+    pub(crate) fn unserved(&self, id: &Id, bytes: Bytes) -> Result<(), TooSlow> {
+        match &self.way {
+            Way::Socket(_) => self.send(bytes, About::Answer(id.clone())),
+            Way::Http(session) => session.refuse(id, bytes),
         }
     }
 
@@ -194,7 +208,7 @@ impl Sink {
                         let _ = socket.farewell.set(Farewell::Bye(bye));
                     }
                     LetGo::Slow => socket.outbox.clear(),
-                    LetGo::Left | LetGo::Unused => {}
+                    LetGo::Left | LetGo::Unused | LetGo::MadeRoom | LetGo::Ended => {}
                 }
                 socket.outbox.close();
             }

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message as Frame, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use exai_mux::{ClientId, Endpoint};
 use exai_proto::limits;
-use exai_proto::link::FromDaemon;
+use exai_proto::link::{ByeReason, FromDaemon};
 use exai_supervisor::outbox::{Drain, outbox};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt, SinkExt, StreamExt};
@@ -18,7 +18,7 @@ use crate::door::Rooms;
 use crate::hub::{Gone, HubEvent};
 use crate::inbound::Inbound;
 use crate::link::{self, Controls};
-use crate::sink::{CLIENT_BYTES, Farewell, Sink, Socket, Way};
+use crate::sink::{CLIENT_BYTES, Farewell, LetGo, Sink, Socket, Way};
 use crate::status::ClientFacts;
 use crate::turns::{Turn, Turns};
 
@@ -87,7 +87,7 @@ pub(crate) async fn serve(
         _ = &mut writer => Ok(()),
     };
     reader.socket.outbox.close();
-    let closed = rooms.hub.send(HubEvent::Close { client }).await;
+    let closed = rooms.hub.send(HubEvent::Close { client, why: LetGo::Left }).await;
     drop(reader);
     if !writer.is_finished() && timeout(FAREWELL, &mut writer).await.is_err() {
         writer.abort();
@@ -217,7 +217,15 @@ async fn write(
             if speech == Speech::Link {
                 let _ = sink.send(link::text(&FromDaemon::Bye { reason: *reason })).await;
             }
-            Some(CloseFrame { code: close_code::AWAY, reason: "the daemon is stopping".into() })
+            Some(match reason {
+                ByeReason::Stop => {
+                    CloseFrame { code: close_code::AWAY, reason: "the daemon is stopping".into() }
+                }
+                // To whoever knows this code: connect again.
+                ByeReason::Restart | ByeReason::Upgrade => {
+                    CloseFrame { code: close_code::RESTART, reason: "the daemon is being restarted".into() }
+                }
+            })
         }
         Some(Farewell::Broken(frame)) => Some(frame.clone()),
         None => None,

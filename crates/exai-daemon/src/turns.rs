@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// How many batches of one connection may wait: one is heard while the next is read.
 pub(crate) const TURNS: usize = 2;
@@ -20,6 +20,25 @@ pub(crate) struct Turns(Arc<Semaphore>);
 #[derive(Debug)]
 pub(crate) struct Turn {
     _permit: Option<OwnedSemaphorePermit>,
+    /// Somebody waits until it was heard.
+    heard: Option<oneshot::Sender<()>>,
+}
+
+impl Turn {
+    /// Whether the hub has heard the batch and routed it; false when it never will.
+    pub(crate) fn heard(&mut self) -> impl Future<Output = bool> + use<> {
+        let (sender, receiver) = oneshot::channel();
+        self.heard = Some(sender);
+        async { receiver.await.is_ok() }
+    }
+
+    /// The batch was routed.
+    pub(crate) fn end(self) {
+        if let Some(heard) = self.heard {
+            // Whoever asked may be gone.
+            let _ = heard.send(());
+        }
+    }
 }
 
 impl Turns {
@@ -30,7 +49,7 @@ impl Turns {
     /// Waits for a turn, first come, first served. Cancel safe.
     pub(crate) async fn next(&self) -> Turn {
         // The semaphore is never closed.
-        Turn { _permit: self.0.clone().acquire_owned().await.ok() }
+        Turn { _permit: self.0.clone().acquire_owned().await.ok(), heard: None }
     }
 }
 

@@ -72,6 +72,14 @@ pub enum Event {
         /// What.
         message: Message,
     },
+    /// A client said something while the daemon drains: a request is answered from memory, or with
+    /// [`Effect::Unserved`], and reaches no server.
+    Late {
+        /// Who.
+        client: ClientId,
+        /// What.
+        message: Message,
+    },
     /// A client is gone.
     Closed {
         /// Who.
@@ -221,6 +229,13 @@ pub enum Effect {
     },
     /// This request will get no answer: its client has cancelled it, or introduced itself anew.
     Dropped {
+        /// Whose.
+        client: ClientId,
+        /// Which.
+        id: Id,
+    },
+    /// A request that came too late to be served, and cannot be answered from memory.
+    Unserved {
         /// Whose.
         client: ClientId,
         /// Which.

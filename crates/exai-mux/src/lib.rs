@@ -34,6 +34,7 @@ mod configure;
 pub mod counts;
 mod discovery;
 mod downstream;
+mod draining;
 mod endings;
 mod event;
 mod garbled;

@@ -407,7 +407,7 @@ impl Router {
 
     /// The list of all servers together, under their aggregated names. Where two would have the same name or
     /// URI, the first server of the configuration has it.
-    fn merged(&self, kind: Kind) -> Vec<u8> {
+    pub(crate) fn merged(&self, kind: Kind) -> Vec<u8> {
         let mut taken = BTreeSet::new();
         let mut merged = format!("{{\"{}\":[", kind.key()).into_bytes();
         for server in &self.servers {

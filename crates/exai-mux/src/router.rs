@@ -113,6 +113,7 @@ impl Router {
         let now = &mut Now { time, effects };
         match event {
             Event::FromClient { client, message } => self.from_client(client, message, now),
+            Event::Late { client, message } => self.late(client, message, now),
             Event::FromServer { instance, message } => self.from_server(instance, &message, now),
             Event::Garbled { instance, garbled } => self.garbled(instance, &garbled, now),
             Event::Opened { client, endpoint } => {

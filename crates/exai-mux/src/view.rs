@@ -101,23 +101,21 @@ impl HealthView {
 impl Router {
     /// All clients, oldest first.
     pub fn clients(&self) -> Vec<ClientView> {
-        let mut views: Vec<ClientView> = self
-            .clients
-            .iter()
-            .map(|(&id, client)| {
-                let introduction = client.introduction();
-                ClientView {
-                    id,
-                    name: introduction.and_then(|said| said.name.clone()),
-                    build: introduction.and_then(|said| said.build.clone()),
-                    version: introduction.map(|said| said.version.clone()),
-                    in_flight: client.in_flight,
-                    calls: client.calls,
-                }
-            })
-            .collect();
-        views.sort_by_key(|view| view.id);
-        views
+        self.all_clients().into_iter().filter_map(|id| self.client(id)).collect()
+    }
+
+    /// One of them.
+    pub fn client(&self, id: ClientId) -> Option<ClientView> {
+        let client = self.clients.get(&id)?;
+        let introduction = client.introduction();
+        Some(ClientView {
+            id,
+            name: introduction.and_then(|said| said.name.clone()),
+            build: introduction.and_then(|said| said.build.clone()),
+            version: introduction.map(|said| said.version.clone()),
+            in_flight: client.in_flight,
+            calls: client.calls,
+        })
     }
 
     /// All servers, in the order of the configuration.

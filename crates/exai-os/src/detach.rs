@@ -125,6 +125,12 @@ pub fn spawn(
     sys::detach::spawn(exe, args, env, cwd, log, deadline)
 }
 
+/// Where stdout or stderr of this process is the file `before`, it becomes `next`: for a log that was set aside.
+/// Nothing on Windows, where they stay with the older file.
+pub fn follow(before: &File, next: &File) -> io::Result<()> {
+    sys::detach::follow(before, next)
+}
+
 /// In a process that was started with [`OUTSIDE_COMMAND`] and `pipe`: starts the daemon that whoever serves that pipe
 /// describes, hands the pipe on to it, and is done. Only for a pipe of this account. Nothing but an error elsewhere than
 /// on Windows.

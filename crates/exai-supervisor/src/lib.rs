@@ -40,4 +40,4 @@ mod task;
 
 pub use job::{Ended, Job, JobEvent, Spec, Speech, start};
 pub use lines::Line;
-pub use log::LARGEST as LOG_BYTES;
+pub use log::{LARGEST as LOG_BYTES, Log};

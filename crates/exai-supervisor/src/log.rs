@@ -1,34 +1,34 @@
-//! A server's log file: what it wrote to stderr, kept to two files of ten mebibytes, or twenty for the newer one where
-//! somebody keeps it from being moved.
+//! A log file, kept to two files of ten mebibytes, or twenty for the newer one where somebody keeps it from being
+//! moved: what a server wrote to stderr, and what the daemon has to tell.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// How large a server's log grows before it becomes the older one of two.
+/// How large a log grows before it becomes the older one of two.
 pub const LARGEST: u64 = 10 * 1024 * 1024;
 
+/// The file that is written to, with its size.
 #[derive(Debug)]
-pub(crate) struct Log {
+pub struct Log {
     path: PathBuf,
     file: File,
     size: u64,
 }
 
 impl Log {
-    pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
+    /// Goes on in the file at `path`, or in a new one.
+    pub fn open(path: PathBuf) -> io::Result<Self> {
         let file = exai_os::private::open_append(&path)?;
         let size = file.metadata()?.len();
         Ok(Log { path, file, size })
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Appends whole lines. Sets the file aside first if they would make it too large.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.size + bytes.len() as u64 > LARGEST {
             match std::fs::rename(&self.path, self.path.with_extension("log.1")) {
-                Ok(()) => {
-                    self.file = exai_os::private::open_append(&self.path)?;
-                    self.size = 0;
-                }
+                Ok(()) => self.succeed_by(Log::open(self.path.clone())?),
                 // Somebody may have it open, who lets nobody move it on Windows.
                 Err(_) if self.size < 2 * LARGEST => {}
                 Err(error) => return Err(error),
@@ -36,6 +36,14 @@ impl Log {
         }
         self.size += bytes.len() as u64;
         self.file.write_all(bytes)
+    }
+
+    /// Another file takes the place of this one. A daemon's stderr, where a panic is told, goes with it. Nothing may be
+    /// logged here: this is what logs.
+    pub fn succeed_by(&mut self, next: Log) {
+        // Where it stays with the file that was set aside, it is still read there.
+        let _ = exai_os::detach::follow(&self.file, &next.file);
+        *self = next;
     }
 }
 

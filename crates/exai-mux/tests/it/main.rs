@@ -9,6 +9,7 @@ mod ambiguous;
 mod cancelling;
 mod capabilities;
 mod discovery;
+mod draining;
 mod endings;
 mod health;
 mod lanes;

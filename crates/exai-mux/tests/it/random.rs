@@ -188,6 +188,7 @@ impl World {
                     let text = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{}}}"#, server_result());
                     self.step(Event::FromServer { instance, message: message(&text) });
                 }
+                Effect::Unserved { client, .. } => panic!("no daemon drains, and {client:?} is not served"),
                 Effect::Stop { .. }
                 | Effect::Ready { .. }
                 | Effect::Pinged { .. }

@@ -76,6 +76,11 @@ impl Bench {
         self.does(Event::FromClient { client: ClientId(client), message: message(text) })
     }
 
+    /// The same while the daemon drains.
+    pub(crate) fn says_late(&mut self, client: u64, text: &str) -> Vec<String> {
+        self.does(Event::Late { client: ClientId(client), message: message(text) })
+    }
+
     pub(crate) fn server_says(&mut self, instance: u64, text: &str) -> Vec<String> {
         self.does(Event::FromServer { instance: InstanceId(instance), message: message(text) })
     }
@@ -144,6 +149,7 @@ fn show(effect: &Effect) -> String {
         Effect::ToClient { client, bytes, .. } => format!("client {} <- {}", client.0, text(bytes)),
         Effect::ToServer { instance, bytes, .. } => format!("server {} <- {}", instance.0, text(bytes)),
         Effect::Dropped { client, id } => format!("dropped {} {id:?}", client.0),
+        Effect::Unserved { client, id } => format!("unserved {} {id:?}", client.0),
         Effect::Start { instance, server, number } => format!("start {server}#{number} as {}", instance.0),
         Effect::Stop { instance, .. } => format!("stop {}", instance.0),
         Effect::Ready { instance } => format!("ready {}", instance.0),

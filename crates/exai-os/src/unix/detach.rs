@@ -77,6 +77,18 @@ pub(crate) fn spawn(
     Ok(Started { pid: u32::from_ne_bytes(pid), ready: ReadyPipe(Pipe(reader)) })
 }
 
+pub(crate) fn follow(before: &File, next: &File) -> io::Result<()> {
+    let which = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+    let before = which(rustix::fs::fstat(before)?);
+    if rustix::fs::fstat(rustix::stdio::stdout()).is_ok_and(|stat| which(stat) == before) {
+        rustix::stdio::dup2_stdout(next)?;
+    }
+    if rustix::fs::fstat(rustix::stdio::stderr()).is_ok_and(|stat| which(stat) == before) {
+        rustix::stdio::dup2_stderr(next)?;
+    }
+    Ok(())
+}
+
 /// Both ends are close-on-exec from birth, so that no child started meanwhile gets one, and above the
 /// three descriptors that stdio takes.
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {

@@ -133,6 +133,42 @@ fn nobody_comes_in_who_should_not() {
     assert!(basic.header("access-control-allow-origin").is_none());
 }
 
+/// What follows the head of a response, as text.
+fn sentence(response: Response) -> String {
+    let length = response.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    response.into_reader().read_exact(&mut body).expect("the body");
+    String::from_utf8(body).expect("text")
+}
+
+#[test]
+fn a_target_that_names_another_host_is_refused_and_a_slash_behind_a_path_changes_nothing() {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let port = instance.port();
+    let bearer = format!("Bearer {}", instance.token());
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let ours = [format!("http://127.0.0.1:{port}/mcp"), format!("http://localhost:{port}/mcp/")];
+    for target in ours.iter().map(String::as_str).chain(["/mcp", "/mcp/", "/mcp/fix", "/mcp/fix/"]) {
+        let response = http(port, "POST", target, &headers, "garbage");
+        assert_eq!(response.status, 400, "{target}");
+        assert_eq!(response.json()["error"]["code"], -32700, "{target} is where MCP is spoken");
+    }
+    let foreign = ["evil.com", "127.0.0.1", "127.0.0.1:1", "127.0.0.1.evil.com:80", "user@127.0.0.1"];
+    for host in foreign {
+        for path in ["/mcp", "/healthz"] {
+            let response = http(port, "POST", &format!("http://{host}{path}"), &headers, "garbage");
+            assert_eq!(response.status, 403, "{host}{path}");
+        }
+    }
+    for path in ["/", "/mcp/fix/tools", "/sse"] {
+        let response = http(port, "GET", path, &headers, "");
+        assert_eq!(response.status, 404, "{path}");
+        let text = sentence(response);
+        assert!(text.contains("/mcp/NAME"), "{path}: {text:?}");
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct HttpClient {
     pub(crate) port: u16,

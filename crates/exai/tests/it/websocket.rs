@@ -269,3 +269,15 @@ fn what_breaks_the_protocol_ends_this_connection_and_no_other() {
     }
     eprintln!("{number} ways to break the protocol");
 }
+
+#[test]
+fn a_daemon_that_ends_says_with_the_code_whether_another_comes() {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    for (command, code) in [("restart", 1012_u16), ("stop", 1001)] {
+        let mut raw = Raw::open(&instance);
+        instance.ends(0, &[command]);
+        let Next::Frame(first, payload) = raw.next() else { panic!("{command}: no close frame") };
+        assert_eq!((first, &payload[..2]), (FINAL | CLOSE, &code.to_be_bytes()[..]), "{command}");
+    }
+}

@@ -97,7 +97,8 @@ impl World {
         let Some(daemon) = &mut self.daemon else { return };
         match effect {
             Effect::ToClient { client, bytes, .. } => self.to_client(client, link::Down::Message(bytes)),
-            Effect::Dropped { .. } | Effect::Pinged { .. } => {}
+            // The simulated daemons do not drain.
+            Effect::Dropped { .. } | Effect::Pinged { .. } | Effect::Unserved { .. } => {}
             Effect::ToServer { instance, bytes, number } => self.to_server(instance, bytes, number),
             Effect::Start { instance, server, .. } => {
                 if daemon.stopping.as_ref().is_some_and(|stopping| !stopping.starts()) {

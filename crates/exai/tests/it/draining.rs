@@ -1,0 +1,79 @@
+//! What clients without a shim see of a daemon that drains.
+
+use std::process::{Child, Stdio};
+
+use exai_test::eventually;
+use serde_json::{Value, json};
+
+use crate::http::HttpClient;
+use crate::support::{Instance, LIMIT, fixture};
+
+fn initialize(id: u64) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "h", "version": "1"}}})
+}
+
+fn request(id: u64, method: &str) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "method": method})
+}
+
+fn call(id: u64, ms: u64) -> Value {
+    let arguments = json!({"message": "done", "ms": ms});
+    json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "delay", "arguments": arguments}})
+}
+
+fn begin(instance: &Instance) -> HttpClient {
+    let bearer = format!("Bearer {}", instance.token());
+    let mut client = HttpClient { port: instance.port(), bearer, session: None };
+    let response = client.post(&initialize(0));
+    assert_eq!(response.status, 200);
+    client.session = response.header("mcp-session-id").map(ToOwned::to_owned);
+    client
+}
+
+/// An instance on a port that stays the same.
+fn instance() -> Instance {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let fixed = format!("[daemon]\nport = {}\n{}", instance.port(), fixture("fix", &[]));
+    instance.ends(0, &["stop"]);
+    std::fs::write(instance.home().join("config.toml"), fixed).expect("config.toml is written");
+    instance.ends(0, &["start"]);
+    instance
+}
+
+/// The daemon drains, until a call is answered.
+fn restarting(instance: &Instance) -> Child {
+    let restart = instance.command(&["restart"]).stdout(Stdio::null()).spawn().expect("exai runs");
+    eventually("the daemon drains", LIMIT, || instance.status()["state"] == "draining");
+    restart
+}
+
+#[test]
+fn a_client_of_http_is_answered_from_memory_while_the_daemon_drains_and_else_told_to_begin_anew() {
+    let instance = instance();
+    let client = begin(&instance);
+    let tools = client.post(&request(1, "tools/list")).answer();
+    assert!(tools["result"]["tools"].is_array(), "{tools}");
+    let under_way = client.post(&call(2, 4000));
+    let mut restart = restarting(&instance);
+    assert_eq!(client.post(&request(3, "tools/list")).answer()["result"]["tools"], tools["result"]["tools"]);
+    assert_eq!(client.post(&request(4, "ping")).answer()["result"], json!({}));
+    for _ in 0..20 {
+        let refused = client.post(&call(5, 0));
+        assert_eq!(refused.status, 404, "the status that clients begin a session anew on");
+        assert_eq!(refused.json()["error"]["code"], -32001);
+    }
+    let another = begin(&instance);
+    assert_eq!(another.post(&request(1, "tools/list")).answer()["result"]["tools"], tools["result"]["tools"]);
+    let mut unknown = HttpClient { session: None, ..client.clone() };
+    let refused = unknown.send("POST", "/mcp/nobody", &initialize(0).to_string());
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert_eq!(under_way.answer()["result"]["content"][0]["text"], "done", "what was under way is answered");
+    assert!(restart.wait().expect("it ends").success());
+    for stale in [&client, &another] {
+        assert_eq!(stale.post(&call(6, 0)).status, 404);
+    }
+    unknown = begin(&instance);
+    assert_eq!(unknown.post(&call(7, 0)).answer()["result"]["content"][0]["text"], "done");
+}
