@@ -122,7 +122,11 @@ fn session(
 
 /// Clients begin a session anew on this status. Some do so only with the code that the official servers send with it.
 fn no_session() -> Response {
-    fail(StatusCode::NOT_FOUND, -32001, "Session not found: there is none with this id (any more); begin with initialize")
+    fail(
+        StatusCode::NOT_FOUND,
+        -32001,
+        "Session not found: there is none with this id (any more); begin with initialize",
+    )
 }
 
 /// To a request that began no session: try again soon.

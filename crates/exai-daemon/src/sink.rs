@@ -93,8 +93,6 @@ pub(crate) enum LetGo {
     Unused,
     /// It was the longest unused of so many sessions that there was no room for another.
     MadeRoom,
-    /// The process that its session belonged to has ended.
-    Ended,
     /// The daemon stops.
     Stopping,
 }
@@ -106,7 +104,6 @@ impl LetGo {
             LetGo::Slow => "does not read what waits for it",
             LetGo::Unused => "its session has ended, or was not used for 30 minutes",
             LetGo::MadeRoom => "256 sessions were open, and it was not used for longest",
-            LetGo::Ended => "its process has ended",
             LetGo::Stopping => "the daemon stops",
         }
     }
@@ -208,7 +205,7 @@ impl Sink {
                         let _ = socket.farewell.set(Farewell::Bye(bye));
                     }
                     LetGo::Slow => socket.outbox.clear(),
-                    LetGo::Left | LetGo::Unused | LetGo::MadeRoom | LetGo::Ended => {}
+                    LetGo::Left | LetGo::Unused | LetGo::MadeRoom => {}
                 }
                 socket.outbox.close();
             }

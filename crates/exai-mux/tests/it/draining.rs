@@ -45,9 +45,15 @@ fn a_session_begins_where_the_server_is_known_and_starts_none() {
     assert_eq!(bench.says_late(2, &request(1, "tools/list")), ["unserved 2 1"], "not introduced");
     let lines = bench.says_late(2, &initialize("{}"));
     assert_eq!(only(&lines, "client 2")["result"]["serverInfo"]["name"], "real");
-    assert_eq!(only(&bench.says_late(3, &initialize("{}")), "client 3")["result"]["serverInfo"]["name"], "exai");
+    assert_eq!(
+        only(&bench.says_late(3, &initialize("{}")), "client 3")["result"]["serverInfo"]["name"],
+        "exai"
+    );
     let tools = bench.says_late(3, &request(1, "tools/list"));
     assert_eq!(only(&tools, "client 3")["result"], json!({"tools": [{"name": "a__x"}]}));
     assert_eq!(bench.says_late(4, &initialize("{}")), ["unserved 4 0"], "nothing is known of this server");
-    assert_eq!(bench.event(Event::Late { client: exai_mux::ClientId(9), message: message(&request(1, "ping")) }), []);
+    assert_eq!(
+        bench.event(Event::Late { client: exai_mux::ClientId(9), message: message(&request(1, "ping")) }),
+        []
+    );
 }

@@ -248,3 +248,34 @@ fn bad_bodies_are_answered_and_nothing_else_happens() {
     }
     assert_eq!(client.send("PUT", "/mcp", "{}").status, 405);
 }
+
+#[test]
+fn where_there_are_too_many_sessions_the_longest_unused_without_a_stream_gives_way() {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let bearer = format!("Bearer {}", instance.token());
+    let begin = || {
+        let mut client = HttpClient { port: instance.port(), bearer: bearer.clone(), session: None };
+        let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "h", "version": "1"}}});
+        let response = client.send("POST", "/mcp", &hello.to_string());
+        assert_eq!(response.status, 200);
+        client.session = response.header("mcp-session-id").map(ToOwned::to_owned);
+        client
+    };
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
+    let status = |client: &HttpClient| client.send("POST", "/mcp", &ping).status;
+    let listens = begin();
+    let _stream = listens.send("GET", "/mcp", "");
+    let (oldest, second, used) = (begin(), begin(), begin());
+    let mut others: Vec<HttpClient> = (4..256).map(|_| begin()).collect();
+    assert_eq!(status(&used), 200);
+    others.push(begin());
+    assert_eq!(status(&oldest), 404, "it was not used for longest");
+    assert_eq!(status(&listens), 200, "it has a stream open");
+    for client in others.iter().chain([&used, &second]) {
+        assert_eq!(status(client), 200);
+    }
+    let clients = instance.status()["clients"].as_array().map(Vec::len);
+    assert_eq!(clients, Some(256), "who gave way is forgotten");
+}
