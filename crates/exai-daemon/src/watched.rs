@@ -19,7 +19,7 @@ const COUNTED: Duration = Duration::from_millis(500);
 /// A moment in which it mostly has.
 const MOMENT: Duration = Duration::from_millis(10);
 /// How often an exchange is tried that does not tell who the server is.
-const TRIES: u32 = 3;
+const TRIES: u32 = 5;
 
 /// See the module.
 #[derive(Debug, Clone)]

@@ -120,7 +120,7 @@ pub enum Event {
         /// Why.
         why: Down,
     },
-    /// Ask a ready instance for a padded ping; answered with [`Effect::Pinged`] if the server answers.
+    /// Ask a ready instance for a ping; answered with [`Effect::Pinged`] if the server answers.
     Ping {
         /// Which.
         instance: InstanceId,

@@ -13,8 +13,6 @@ use crate::event::{Effect, InstanceId};
 use crate::instance::{Capabilities, Errand, InFlight, Offer, Owner, Phase, Ready, Waiting};
 use crate::router::{Now, Router};
 
-/// The padding of a ping, in bytes: more than a program reads or writes by chance, less than a pipe holds.
-const PADDING: usize = 16 * 1024;
 /// How long an answer to a ping is waited for.
 const PING: Duration = Duration::from_secs(5);
 
@@ -86,17 +84,15 @@ impl Router {
         self.list_owed(instance_id, now);
     }
 
-    /// Sends a ping that is long enough to be found again in the counters of whoever reads it. `_meta` is
-    /// where a request may carry what its receiver does not know.
+    /// Sends a ping, to be found again in the counters of whoever reads it.
     pub(crate) fn ping(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         if instance.ready().is_none() {
             return;
         }
         let number = instance.mint();
-        let padding = "p".repeat(PADDING);
-        let params = format!("{{\"_meta\":{{\"exai/padding\":\"{padding}\"}}}}");
-        let bytes = answer::request(number, "ping", &params);
+        // As clients write it.
+        let bytes = Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{number},\"method\":\"ping\"}}"));
         let owner = Owner::Router(Errand::Ping { sent: bytes.len() });
         let deadline = now.time + PING;
         instance.in_flight.insert(number, InFlight { owner, lane: None, deadline, limit: deadline });

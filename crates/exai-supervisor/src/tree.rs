@@ -5,9 +5,9 @@
 //! 1. [`members`] finds in a process table who descends from a tree's guard or root.
 //! 2. [`look`] gathers what the kernel says about each of them: arguments, file, which of them hold the
 //!    other ends of our pipes.
-//! 3. An [`Exchange`] is the proof: a request that is padded to many bytes, which has a short answer, and what
-//!    each member's own counters ([`count`]) say before and after. The server has read the padding; a launcher
-//!    has not; a relay has read it *and written it again*.
+//! 3. An [`Exchange`] is the proof: an ordinary request, its answer, and what each member's own counters ([`count`])
+//!    say before and after. The server has read the request and written the answer; a launcher has done neither; a
+//!    relay has *read the answer*, too.
 //! 4. [`judge`] says what each is. It is pure: the same facts give the same judgement on every system.
 //!
 //! Names and arguments give a launcher its *kind*, and where nothing better is known they tell it from a

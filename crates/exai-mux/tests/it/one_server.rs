@@ -192,7 +192,7 @@ fn blocked_tools_are_not_listed_and_not_called() {
 }
 
 #[test]
-fn a_ping_is_padded_and_its_answer_told_whatever_it_is() {
+fn a_ping_is_an_ordinary_one_and_its_answer_told_whatever_it_is() {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", "{}");
     assert_eq!(bench.event(Event::Ping { instance: InstanceId(0) }), [], "it has not introduced itself");
@@ -202,7 +202,7 @@ fn a_ping_is_padded_and_its_answer_told_whatever_it_is() {
         let [Effect::ToServer { bytes, number: Some(number), .. }] = &effects[..] else {
             panic!("one request: {effects:?}")
         };
-        assert!(bytes.len() > 16 * 1024 && bytes.len() < 17 * 1024);
+        assert_eq!(bytes, format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"ping"}}"#).as_bytes());
         let answer = format!(r#"{{"jsonrpc":"2.0","id":{number},{answer}}}"#);
         let told = format!("pinged 0 with {} bytes: {}", bytes.len(), answer.len());
         assert_eq!(bench.server_says(0, &answer), [told]);

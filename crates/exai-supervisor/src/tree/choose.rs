@@ -1,7 +1,7 @@
 //! Which member is the server.
 
 use super::exchange::{Exchange, Part};
-use super::signature::is_console;
+use super::signature::{Signature, is_console};
 use super::view::View;
 
 /// The server, and by what.
@@ -17,11 +17,11 @@ pub(super) struct Choice {
 pub(super) enum Reason {
     /// It owns the socket; with no server, no member does.
     Listening,
-    /// It alone read a padded request and did not pass it on.
+    /// It alone read a request and wrote its answer, which it had not read.
     Exchange,
-    /// It alone read a padded request, and wrote as much.
+    /// It alone read a request, and read and wrote its answer.
     Alone,
-    /// A relay to somewhere else alone read a padded request: no member is the server.
+    /// A relay to somewhere else alone read a request: no member is the server.
     Elsewhere,
     /// By its place, and what it holds.
     Place,
@@ -47,20 +47,23 @@ pub(super) fn server(view: &View<'_>) -> Choice {
 
 /// `None` when the exchange leaves a doubt.
 fn by_exchange(view: &View<'_>, exchange: &Exchange) -> Option<Choice> {
-    let who = |part: Part| -> Vec<usize> {
-        view.indices().filter(|index| exchange.part(&view.facts(*index).process) == Some(part)).collect()
-    };
-    let forwarders = who(Part::Forwarded);
+    let part = |index: usize| exchange.part(&view.facts(index).process);
+    let is_relay = |index: usize| view.signatures[index].as_ref().is_some_and(Signature::is_relay);
+    let forwarders: Vec<usize> =
+        view.indices().filter(|index| part(*index) == Some(Part::Forwarded)).collect();
     // Whoever holds none of our pipes reads and answers through somebody who passes both on. (Else it may be
     // one that reads the log of a server.)
-    let reaches_us = |index: &usize| {
-        let passed = || forwarders.iter().any(|by| exchange.read_the_answer(&view.facts(*by).process));
-        view.ends(*index).is_none_or(|ends| ends > 0) || passed()
-    };
-    let answerers: Vec<usize> = who(Part::Answered);
-    match (&*answerers, &*forwarders) {
-        ([one], _) if reaches_us(one) => Some(Choice { server: Some(*one), reason: Reason::Exchange }),
-        ([], [one]) => match &view.signatures[*one] {
+    let reaches_us = |index: usize| view.ends(index).is_none_or(|ends| ends > 0) || !forwarders.is_empty();
+    let answerers = view.indices().filter(|index| {
+        matches!(part(*index), Some(Part::Answered { .. })) && reaches_us(*index) && !is_relay(*index)
+    });
+    let answerers: Vec<usize> = answerers.collect();
+    // Of several one may pass on the other's requests: it writes as much as it reads.
+    let alone =
+        answerers.iter().copied().filter(|index| part(*index) == Some(Part::Answered { and_more: false }));
+    match (&*answerers, &*alone.collect::<Vec<_>>(), &*forwarders) {
+        ([one], ..) | (_, [one], _) => Some(Choice { server: Some(*one), reason: Reason::Exchange }),
+        ([], _, [one]) => match &view.signatures[*one] {
             Some(signature) if signature.leads_elsewhere => {
                 Some(Choice { server: None, reason: Reason::Elsewhere })
             }

@@ -45,7 +45,10 @@ fn exchange(view: &View<'_>, index: usize, role: Role) -> Option<String> {
         .filter(|exchange| !exchange.lost && exchange.was_read())?
         .part(&view.facts(index).process)?;
     let words = match part {
-        Part::Answered => "did the I/O of the last ping",
+        Part::Answered { and_more: true } if matches!(role, Role::Launcher { .. }) => {
+            "passed the last ping on"
+        }
+        Part::Answered { .. } => "did the I/O of the last ping",
         Part::Forwarded if role == (Role::Server { confirmed: false }) => {
             "did the I/O of the last ping, and wrote as much as it read"
         }

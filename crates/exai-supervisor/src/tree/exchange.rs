@@ -14,6 +14,9 @@ pub struct Count {
     pub io: IoCounters,
 }
 
+/// Who reads so many times as much as an exchange has does something else meanwhile.
+const BUSY: u64 = 16;
+
 /// Counts each member that still lives, where the system tells.
 ///
 /// The kernel counts a write only after it has woken the reader: a count in the very moment of an answer may
@@ -34,9 +37,9 @@ pub fn count(members: &[ProcessInfo]) -> Vec<Count> {
 /// A request, its answer, and what the counters of a tree's members say about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// The bytes of the padded request.
+    /// The bytes of the request.
     pub sent: u64,
-    /// The bytes of its answer alone. Less than half of `sent`, or the exchange tells nothing.
+    /// The bytes of its answer alone.
     pub answered: u64,
     /// By how much each member's counters moved: `io` is the difference.
     pub moved: Vec<Count>,
@@ -49,11 +52,15 @@ pub struct Exchange {
 pub enum Part {
     /// It read less than the request.
     Nothing,
-    /// It read the request and wrote an answer, but not the request again: what a server does.
-    Answered,
-    /// It read the request and wrote as much: what a relay does, or a server that logs each message.
+    /// It read the request, and not the answer, and wrote as much as the answer: what a server does.
+    Answered {
+        /// It wrote as much as the request, too. It may log what it reads, or pass it on one way.
+        and_more: bool,
+    },
+    /// It read the request and its answer, and wrote as much: what a relay does.
     Forwarded,
-    /// It read as much as the request and wrote less than the answer: nothing that we know.
+    /// It did more than that, and it is not known what of it was the exchange; or it read as much as the request and
+    /// wrote less than the answer.
     Other,
 }
 
@@ -74,7 +81,7 @@ impl Exchange {
 
     /// Whether it can tell a server from a relay at all.
     pub fn is_telling(&self) -> bool {
-        !self.lost && self.sent / 2 > self.answered
+        !self.lost && self.sent > 0 && self.answered > 0
     }
 
     /// Whether any member was counted to have read it. If none was the counters say nothing of anybody: Wine has some
@@ -85,22 +92,20 @@ impl Exchange {
 
     /// The part of this process; `None` when it was not counted.
     pub fn part(&self, process: &ProcessInfo) -> Option<Part> {
+        let both = self.sent.saturating_add(self.answered);
         self.moved_by(process).map(|io| {
             if io.read < self.sent {
                 Part::Nothing
-            } else if io.written >= self.sent {
+            } else if io.read >= both.saturating_mul(BUSY) {
+                Part::Other
+            } else if io.read >= both && io.written >= both {
                 Part::Forwarded
-            } else if io.written >= self.answered {
-                Part::Answered
+            } else if io.read < both && io.written >= self.answered {
+                Part::Answered { and_more: io.written >= self.sent }
             } else {
                 Part::Other
             }
         })
-    }
-
-    /// Whether what this process read has room for the answer, too: it may pass answers back to us.
-    pub(super) fn read_the_answer(&self, process: &ProcessInfo) -> bool {
-        self.moved_by(process).is_some_and(|io| io.read >= self.sent.saturating_add(self.answered))
     }
 
     fn moved_by(&self, process: &ProcessInfo) -> Option<IoCounters> {
@@ -126,6 +131,34 @@ mod tests {
         assert!(exchange.lost && !exchange.is_telling(), "2 was somebody else before");
         let exchange = Exchange::between(&before[..1], &after, 1_000, 50);
         assert!(exchange.is_telling());
-        assert!(!Exchange::between(&before[..1], &after, 1_000, 500).is_telling(), "too long an answer");
+    }
+
+    #[test]
+    fn who_has_read_the_answer_has_not_given_it() {
+        let process = |pid| ProcessInfo {
+            pid,
+            ppid: 1,
+            pgid: 0,
+            name: String::new(),
+            start: 5,
+            rss_bytes: 0,
+            zombie: false,
+        };
+        let cases = [
+            (0, 0, Part::Nothing),
+            (39, 500, Part::Nothing),
+            (48, 36, Part::Answered { and_more: false }),
+            (48, 300, Part::Answered { and_more: true }),
+            (76, 76, Part::Forwarded),
+            (80, 36, Part::Other),
+            (48, 20, Part::Other),
+            (5_000, 5_000, Part::Other),
+        ];
+        for (read, written, expected) in cases {
+            let exchange =
+                Exchange { sent: 40, answered: 36, moved: vec![at(1, 5, read, written)], lost: false };
+            assert_eq!(exchange.part(&process(1)), Some(expected), "{read} {written}");
+            assert_eq!(exchange.part(&process(2)), None);
+        }
     }
 }

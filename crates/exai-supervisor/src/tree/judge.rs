@@ -135,7 +135,14 @@ fn role(view: &View<'_>, choice: &Choice, index: usize) -> Role {
 /// Whether it passed on a request that somebody else was seen to answer.
 fn forwarded(view: &View<'_>, choice: &Choice, index: usize) -> bool {
     let part = view.seen.exchange.and_then(|exchange| exchange.part(&view.facts(index).process));
-    choice.reason == Reason::Exchange && part == Some(Part::Forwarded)
+    let passed = match part {
+        Some(Part::Forwarded) => true,
+        Some(Part::Answered { and_more }) => {
+            and_more && choice.server != Some(index) && view.ends(index) != Some(0)
+        }
+        Some(Part::Nothing | Part::Other) | None => false,
+    };
+    choice.reason == Reason::Exchange && passed
 }
 
 fn name(view: &View<'_>, index: usize) -> String {

@@ -10,8 +10,8 @@ use exai_os::process::ProcessInfo;
 
 use super::*;
 
-const SENT: u64 = 16_500;
-const ANSWERED: u64 = 40;
+const SENT: u64 = 40;
+const ANSWERED: u64 = 36;
 
 /// A member that started when its pid says. `ends` holds `i` for our stdin pipe, `o` for our stdout pipe; `?`
 /// is a system that does not tell.

@@ -100,12 +100,11 @@ impl Tree {
         judge(&Seen { exchange, ..self.seen(&facts) })
     }
 
-    /// One padded ping, and what it shows.
+    /// One ping, and what it shows.
     async fn ping(&mut self) -> Judgement {
         let members = self.members();
         let before = count(&members);
-        let padding = "x".repeat(16 * 1024);
-        let (sent, answer) = self.ask("ping", &format!(r#"{{"_meta":{{"padding":"{padding}"}}}}"#)).await;
+        let (sent, answer) = self.ask("ping", "{}").await;
         let look = || {
             let exchange = Exchange::between(&before, &count(&members), sent as u64, answer.len() as u64);
             self.judge(Some(&exchange))

@@ -168,3 +168,20 @@ fn memory(instance: &Instance) -> u64 {
     let processes = exai_os::process::snapshot().expect("the process list");
     processes.iter().find(|process| u64::from(process.pid) == pid).map_or(0, |process| process.rss_bytes)
 }
+
+#[test]
+fn a_server_is_sent_no_line_that_no_client_would_send() {
+    let instance = Instance::with_fixture(&["--stderr-noise", "1"]);
+    let mut client = instance.client("fix");
+    works(&mut client);
+    let log = instance.home().join("log/server-fix.log");
+    let mut lengths: Vec<usize> = Vec::new();
+    eventually("the server was pinged", LIMIT, || {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        let told = text.lines().filter_map(|line| line.strip_prefix("fixture noise: ")?.split(' ').next());
+        lengths = told.filter_map(|number| number.parse().ok()).collect();
+        // initialize, initialized, the call, and what exai asks for itself.
+        lengths.len() >= 4
+    });
+    assert!(lengths.iter().all(|length| *length < 512), "{lengths:?}");
+}

@@ -100,8 +100,8 @@ fn whoever_did_it_is_the_server() {
             "a server that logs every message, and a reader of its log",
             vec![guard(), member(3, 2, "prog", "io"), member(4, 3, "logger", "")],
             vec![(3, SENT, SENT + ANSWERED), (4, SENT, 100)],
-            "3 server?, 4 helper",
-            "2 processes, 1 server (prog, pid 3, presumed): 1 helper",
+            "3 server!, 4 helper",
+            "2 processes, 1 server (prog, pid 3): 1 helper",
         ),
         (
             "a container",
@@ -203,7 +203,7 @@ fn an_exchange_that_tells_nothing_confirms_nobody() {
     let members = npx();
     let good = exchange(&members, &[answers(5)]);
     let lost = Exchange { lost: true, ..good.clone() };
-    let long = Exchange { answered: SENT / 2 + 1, ..good.clone() };
+    let long = Exchange { answered: 0, ..good.clone() };
     let mut other = good.clone();
     other.moved[3].start += 1; // the server of then has the number of another now
     for exchange in [lost, long, other] {
