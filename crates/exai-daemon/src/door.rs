@@ -22,6 +22,7 @@ use axum::routing::{any, get};
 use exai_config::Home;
 use exai_mux::Endpoint;
 use exai_os::local::Listener;
+use exai_proto::limits;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -102,7 +103,7 @@ impl Door {
             .route("/mcp/{server}/", any(one))
             .fallback(nothing_here)
             // A little more than a message, so that one that is too long is answered by what reads it.
-            .layer(DefaultBodyLimit::max(exai_proto::limits::MESSAGE_BYTES + 1024))
+            .layer(DefaultBodyLimit::max(limits::MESSAGE_BYTES + 1024))
             .layer(axum::middleware::from_fn_with_state(self.rooms.token.clone(), guard::check))
             .with_state(self.rooms.clone())
     }
@@ -296,6 +297,7 @@ async fn all(State(rooms): State<Rooms>, request: Request) -> Response {
 }
 
 async fn one(State(rooms): State<Rooms>, Path(server): Path<String>, request: Request) -> Response {
+    let server = limits::cut(&server, limits::NAME_CHARS);
     mcp(rooms, Endpoint::One(server.into()), request).await
 }
 

@@ -230,7 +230,7 @@ async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, messages: Vec<
         return stopping();
     }
     // Dropped with this future, if the client goes away meanwhile: then the session is closed.
-    let tentative = Tentative(Some(session.clone()));
+    let tentative = Tentative(Some((rooms.clone(), session.clone())));
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
     let Ok(mut deliveries) = session.post(&ids, hang_up.0) else {
         return fail(StatusCode::INTERNAL_SERVER_ERROR, -32603, "BUG: a new session has requests under way");
@@ -274,7 +274,7 @@ fn full() -> Response {
 }
 
 /// A session that is closed unless it is kept.
-struct Tentative(Option<Arc<Session>>);
+struct Tentative(Option<(Rooms, Arc<Session>)>);
 
 impl Tentative {
     fn keep(mut self) {
@@ -284,8 +284,12 @@ impl Tentative {
 
 impl Drop for Tentative {
     fn drop(&mut self) {
-        if let Some(session) = &self.0 {
+        if let Some((rooms, session)) = self.0.take() {
             session.close(false);
+            rooms.tasks.spawn(async move {
+                // A hub that is gone has no clients any more.
+                let _ = rooms.hub.send(HubEvent::Close { client: session.client, why: LetGo::Left }).await;
+            });
         }
     }
 }

@@ -29,8 +29,10 @@ use crate::store::Store;
 use crate::turns::Turn;
 use crate::upstream_http;
 use crate::verdicts::Verdicts;
+use due::Due;
 
 mod clients;
+mod due;
 mod instances;
 mod lines;
 
@@ -220,8 +222,8 @@ pub(crate) struct Hub {
     /// Reused, so that routing allocates nothing for it.
     effects: Vec<Effect>,
     pending: VecDeque<Event>,
-    /// When time must be looked at next. Set once and kept: what happens meanwhile does not put it off.
-    due: Option<Instant>,
+    /// When time must be looked at next.
+    due: Due,
     stopping: Option<Stopping>,
 }
 
@@ -251,7 +253,7 @@ impl Hub {
             jobs,
             effects: Vec::new(),
             pending: VecDeque::new(),
-            due: None,
+            due: Due::new(clock::now()),
             stopping: None,
         };
         (hub, job_events)
@@ -271,7 +273,11 @@ impl Hub {
         let mut heard = Vec::with_capacity(BATCH);
         let mut done = Vec::with_capacity(BATCH);
         loop {
-            let due = self.next_due();
+            let now = clock::now();
+            if self.due.needs_settling(now) {
+                self.due.settle(self.next_due(now), now);
+            }
+            let due = self.due.next();
             let until_due = async {
                 match due {
                     Some(at) => sleep(clock::until(at)).await,
@@ -281,19 +287,21 @@ impl Hub {
             // In no fixed order: a server that talks without end must not keep clients from being heard.
             tokio::select! {
                 _ = jobs.recv_many(&mut done, BATCH) => {
+                    self.due.unsettle();
                     for (instance, event) in done.drain(..) {
                         self.job(instance, event);
                     }
                 }
                 _ = events.recv_many(&mut heard, BATCH) => {
+                    self.due.unsettle();
                     for event in heard.drain(..) {
                         self.hear(event);
                     }
                 }
                 () = until_due => {}
             }
-            if due.is_some_and(|due| due <= clock::now()) {
-                self.due = None;
+            if self.due.is_reached(clock::now()) {
+                self.due.unsettle();
                 self.tick();
             }
             if self.is_done() {
@@ -495,15 +503,11 @@ impl Hub {
         }
     }
 
-    /// When time must be looked at next.
-    fn next_due(&mut self) -> Option<Instant> {
-        if self.due.is_none() {
-            let now = clock::now();
-            let watched = self.clients.values().any(|client| client.sink.needs_checks());
-            let own = (watched || self.stopping.is_some()).then(|| now + Duration::from_millis(250));
-            self.due = [self.router.next_tick(now), own].into_iter().flatten().min();
-        }
-        self.due
+    /// When time must be looked at next, as things are now.
+    fn next_due(&self, now: Instant) -> Option<Instant> {
+        let clients = self.clients.values().filter_map(|client| client.sink.next_check(now));
+        let stopping = self.stopping.is_some().then(|| now + Duration::from_millis(250));
+        clients.chain(self.router.next_tick(now)).chain(stopping).min()
     }
 
     fn tick(&mut self) {

@@ -10,7 +10,7 @@ use exai_config::Home;
 use exai_mux::Endpoint;
 use exai_os::build;
 use exai_proto::link::{FromDaemon, Hello, Role, SUBPROTOCOL, ServedHome, ToDaemon, Versions};
-use exai_proto::version;
+use exai_proto::{limits, version};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -50,7 +50,7 @@ async fn serve(mut socket: WebSocket, rooms: Rooms, kernel_pid: Option<u32>) -> 
     };
     let ours = build::link_versions().map_or(Versions::OURS, |(min, max)| Versions { min, max });
     let Some(version) = hello.versions.common(ours) else {
-        return refuse(socket, strangers(&hello.build, build::version())).await;
+        return refuse(socket, strangers(&named(&hello.build), build::version())).await;
     };
     let greeting = FromDaemon::Hello {
         version,
@@ -62,16 +62,26 @@ async fn serve(mut socket: WebSocket, rooms: Rooms, kernel_pid: Option<u32>) -> 
     };
     let facts = ClientFacts {
         transport: "shim",
-        label: hello.label.clone(),
+        label: hello.label.as_deref().map(named),
         shim_pid: Some(kernel_pid.unwrap_or(hello.pid)),
         connected_at: jiff::Timestamp::now(),
         shown: hello.role == Role::Shim,
     };
     let endpoint = match &hello.server {
-        Some(server) => Endpoint::One(server.as_str().into()),
+        Some(server) => Endpoint::One(named(server).into()),
         None => Endpoint::All,
     };
     socket::serve(socket, rooms, endpoint, facts, Speech::Link, Some(greeting)).await
+}
+
+/// What a peer calls something, as much of it as is kept and shown. No server has so long a name.
+fn named(name: &str) -> String {
+    limits::cut(name, limits::NAME_CHARS)
+}
+
+/// Why words were not understood: it may repeat them.
+fn because(error: &serde_json::Error) -> String {
+    limits::cut(&error.to_string(), 1000)
 }
 
 fn served_home(home: &Home) -> ServedHome {
@@ -85,7 +95,7 @@ async fn first(socket: &mut WebSocket) -> Result<Hello, String> {
         Some(Ok(Frame::Text(text))) => match serde_json::from_str(text.as_str()) {
             Ok(ToDaemon::Hello(hello)) => Ok(hello),
             Ok(_) => Err("the first frame must be hello".to_owned()),
-            Err(error) => Err(format!("the first frame must be hello: {error}")),
+            Err(error) => Err(format!("the first frame must be hello: {}", because(&error))),
         },
         Some(Ok(_)) => Err("the first frame must be hello".to_owned()),
         Some(Err(error)) => Err(error.to_string()),
@@ -107,16 +117,21 @@ async fn refuse(mut socket: WebSocket, reason: String) -> Result<(), Gone> {
     tracing::warn!(reason, "a link was refused");
     // The peer may be gone already, or not read.
     let _ = timeout(Duration::from_secs(1), async {
-        let _ = socket.send(text(&FromDaemon::Refused { reason })).await;
+        let _ = socket.send(Frame::Text(text(&FromDaemon::Refused { reason }).into())).await;
         let _ = socket.send(Frame::Close(None)).await;
     })
     .await;
     Ok(())
 }
 
-/// A control message as a frame.
-pub(crate) fn text(control: &FromDaemon) -> Frame {
-    Frame::Text(serde_json::to_string(control).unwrap_or_default().into())
+/// A control message as text. What is too long for a frame would break the link: its peer is told so instead.
+pub(crate) fn text(control: &FromDaemon) -> String {
+    let text = serde_json::to_string(control).unwrap_or_default();
+    if text.len() <= limits::MESSAGE_BYTES {
+        return text;
+    }
+    let reason = format!("the answer has {} bytes, and the link carries 32 MiB", text.len());
+    serde_json::to_string(&FromDaemon::Error { reason }).unwrap_or_default()
 }
 
 /// What answers control messages.
@@ -145,6 +160,7 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
             Err(reason) => FromDaemon::Error { reason },
         },
         Ok(ToDaemon::RestartServer { server }) => {
+            let server = named(&server);
             match hub.ask(|reply| Question::RestartServer { server, reply }).await? {
                 Ok(instances) => FromDaemon::Restarted { instances },
                 Err(reason) => FromDaemon::Error { reason },
@@ -171,11 +187,15 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
                 Err(panic) => FromDaemon::Error { reason: format!("BUG: {panic}") },
             }
         }
-        Ok(ToDaemon::Why { server }) => match hub.ask(|reply| Question::Why { server, reply }).await? {
-            Ok(why) => FromDaemon::Why { why },
-            Err(reason) => FromDaemon::Error { reason },
-        },
+        Ok(ToDaemon::Why { server }) => {
+            let server = named(&server);
+            match hub.ask(|reply| Question::Why { server, reply }).await? {
+                Ok(why) => FromDaemon::Why { why },
+                Err(reason) => FromDaemon::Error { reason },
+            }
+        }
         Ok(ToDaemon::Replace { build }) => {
+            let build = named(&build);
             match hub.ask(|reply| Question::MakeRoom { build, reply }).await? {
                 // Its answer is the bye.
                 Room::Made => return Ok(()),
@@ -183,7 +203,22 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
                 Room::Refused { reason } => FromDaemon::Error { reason },
             }
         }
-        Err(error) => FromDaemon::Error { reason: format!("not a control message of this version: {error}") },
+        Err(error) => FromDaemon::Error {
+            reason: format!("not a control message of this version: {}", because(&error)),
+        },
     };
     controls.replies.send(reply).await.map_err(|_| Gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_no_frame_can_carry_is_an_error_that_says_so() {
+        let short = text(&FromDaemon::Error { reason: "no".to_owned() });
+        assert_eq!(short, r#"{"type":"error","reason":"no"}"#);
+        let long = text(&FromDaemon::Error { reason: "x".repeat(limits::MESSAGE_BYTES) });
+        assert!(long.contains("and the link carries 32 MiB") && long.len() < 200, "{}", long.len());
+    }
 }

@@ -20,6 +20,8 @@ pub(crate) const MANY: usize = 4 * 1024 * 1024;
 /// little that waits would cut a healthy client when a large answer comes.
 pub(crate) const CLIENT_BYTES: Bound = Bound { relaxed: MANY, limit: 24 * 1024 * 1024, messages: usize::MAX };
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked whether a client with that much reads.
+const LOOK: Duration = Duration::from_millis(250);
 /// An HTTP session without a stream that has not been used for this long is ended.
 pub(crate) const IDLE: Duration = Duration::from_mins(30);
 
@@ -174,9 +176,15 @@ impl Sink {
         }
     }
 
-    /// Whether [`Sink::check`] has something to look at even while nothing happens.
-    pub(crate) fn needs_checks(&self) -> bool {
-        matches!(self.way, Way::Http(_)) || self.queued() > 0
+    /// When [`Sink::check`] will have something to look at though nothing happens until then.
+    pub(crate) fn next_check(&self, now: Instant) -> Option<Instant> {
+        // Whether it reads on is not told.
+        let slow = (self.queued() > MANY).then(|| now + LOOK);
+        let unused = match &self.way {
+            Way::Socket(_) => None,
+            Way::Http(session) => Some(session.idle_since().unwrap_or(now) + IDLE),
+        };
+        slow.into_iter().chain(unused).min()
     }
 
     /// Asks a shim to keep what its client says from now on for the next daemon. Returns whether it was told, and will

@@ -181,7 +181,7 @@ async fn write(
         tokio::select! {
             biased;
             Some(control) = controls.recv() => {
-                if sink.feed(link::text(&control)).await.is_err() {
+                if sink.feed(Frame::Text(link::text(&control).into())).await.is_err() {
                     return;
                 }
                 if matches!(control, FromDaemon::Hold { .. }) && sink.feed(Frame::Ping(HELD)).await.is_err() {
@@ -215,7 +215,7 @@ async fn write(
     let frame = match farewell.get() {
         Some(Farewell::Bye(reason)) => {
             if speech == Speech::Link {
-                let _ = sink.send(link::text(&FromDaemon::Bye { reason: *reason })).await;
+                let _ = sink.send(Frame::Text(link::text(&FromDaemon::Bye { reason: *reason }).into())).await;
             }
             Some(match reason {
                 ByeReason::Stop => {

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use exai_config::Home;
 use exai_mux::{ClientId, InstanceId};
-use exai_os::clock;
 use exai_os::process::{self, ProcessInfo};
+use exai_os::{clock, failpoint};
 use exai_proto::documents::Unexpected;
 use exai_supervisor::Job;
 use exai_supervisor::record::TreeRecord;
@@ -296,41 +296,45 @@ impl Watch {
             Order::Ended(_) => {}
             Order::Measure(_) => {
                 tree.before_ping(&members);
-                self.put_back(instance, tree);
+                self.put_back(instance, &tree);
                 hub.send_from_thread(HubEvent::Ping { instance });
             }
             Order::Pinged(_, sent, answered) => {
                 tree.after_ping(&members, sent, answered);
-                self.put_back(instance, tree);
+                self.put_back(instance, &tree);
             }
         }
     }
 
     /// The tree was worked on outside the lock, and may have ended meanwhile.
-    fn put_back(&self, instance: InstanceId, worked_on: Tree) {
+    fn put_back(&self, instance: InstanceId, worked_on: &Tree) {
         if let Some(tree) = self.state().trees.get_mut(&instance) {
-            tree.measuring = worked_on.measuring;
-            tree.taken = worked_on.taken;
-            tree.lost = worked_on.lost;
+            tree.take_over(worked_on);
         }
     }
 
-    /// Returns the instances whose server is gone though something of their tree lives on.
+    /// Looks at all trees, and returns the instances whose server is gone though something of their tree lives on.
+    ///
+    /// Processes are looked at without the lock, on copies: the hub takes it, and must not wait for a process that
+    /// hangs, or for a system that tells slowly about one.
     fn look(
         &self,
         table: &[ProcessInfo],
         strangers: &mut Strangers,
         strays: Vec<Unexpected>,
     ) -> Vec<InstanceId> {
-        let (mut unserved, mut changed) = (Vec::new(), Vec::new());
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let mut known: BTreeSet<u32> = state.shims.values().copied().chain([std::process::id()]).collect();
+        let mut trees = self.trees();
+        let mut known: BTreeSet<u32> = self.state().shims.values().copied().collect();
+        known.insert(std::process::id());
+        let (mut orders, mut changed, mut unserved) = (Vec::new(), Vec::new(), Vec::new());
         let mut unexpected = strays;
-        for (&instance, tree) in &mut state.trees {
+        for (&instance, tree) in &mut trees {
+            if let Err(error) = failpoint::reach("watch.looking") {
+                tracing::debug!(%error, "looking all the same");
+            }
             known.extend(tree.guard().map(|guard| guard.pid));
             if tree.renew(table) {
-                changed.push(tree.record.clone());
+                changed.push(instance);
             }
             let gone = tree.lost.is_none() && tree.server_is_gone(table);
             let unknown = tree.lost.is_none() && !gone && tree.nobody_has_answered(table);
@@ -342,17 +346,29 @@ impl Watch {
                 tree.lost = Some(clock::now());
             }
             if gone || unknown || tree.deserves_another_ping() {
-                state.orders.push_back(Order::Measure(instance));
+                orders.push(Order::Measure(instance));
             }
             if tree.is_unserved() {
                 unserved.push(instance);
             }
             unexpected.extend(tree.too_many());
         }
-        drop(guard);
-        // Processes are looked into without the lock: the hub must not wait for one that hangs.
         unexpected.extend(strangers.unexpected(table, &known));
-        self.state().unexpected = unexpected;
+        let mut state = self.state();
+        // A tree that has ended meanwhile is not there any more, and its record is on its way out.
+        let lives = |instance: &InstanceId| state.trees.contains_key(instance);
+        changed.retain(lives);
+        unserved.retain(lives);
+        for (instance, tree) in &trees {
+            if let Some(kept) = state.trees.get_mut(instance) {
+                kept.take_over(tree);
+            }
+        }
+        state.orders.extend(orders);
+        state.unexpected = unexpected;
+        drop(state);
+        let mut changed: Vec<TreeRecord> =
+            changed.iter().filter_map(|instance| Some(trees.remove(instance)?.record)).collect();
         changed.extend(self.owed(&changed));
         self.write(&changed);
         unserved

@@ -64,6 +64,13 @@ pub(crate) enum Measuring {
 }
 
 impl Tree {
+    /// Takes over what the watcher alone changes from a copy that it has worked on.
+    pub(crate) fn take_over(&mut self, copy: &Tree) {
+        self.record.processes.clone_from(&copy.record.processes);
+        self.measuring.clone_from(&copy.measuring);
+        (self.taken, self.lost, self.said_too_many) = (copy.taken, copy.lost, copy.said_too_many);
+    }
+
     fn place(&self, place: Place) -> Option<&Identity> {
         self.record.processes.iter().find(|one| one.place == place).map(|one| &one.identity)
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use exai_proto::{Id, Message, json};
+use exai_proto::{Id, Message, json, limits};
 
 use crate::capabilities::declared;
 use crate::event::{Endpoint, InstanceId};
@@ -107,16 +107,17 @@ impl Introduction {
         let text = message.bytes();
         let member = |path: &[&str]| {
             let place = json::find_path(text, params.clone(), path)?;
-            json::string(text, place).map(std::borrow::Cow::into_owned)
+            json::string(text, place)
         };
+        let cut = |name: std::borrow::Cow<'_, str>| limits::cut(&name, limits::NAME_CHARS);
         let capabilities = json::find(text, params.clone(), "capabilities");
         let declared = declared(capabilities.map_or(&b"{}"[..], |place| &text[place]));
         Some(Introduction {
-            version: member(&["protocolVersion"])?,
+            version: cut(member(&["protocolVersion"])?),
             can: traits::capabilities(&declared),
             capabilities: declared.into(),
-            name: member(&["clientInfo", "name"]),
-            build: member(&["clientInfo", "version"]),
+            name: member(&["clientInfo", "name"]).map(cut),
+            build: member(&["clientInfo", "version"]).map(cut),
         })
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use exai_proto::{Id, Message, answer, json};
+use exai_proto::{Id, Message, answer, json, limits};
 
 use crate::catalogue::{KINDS, Kind};
 use crate::event::{ClientId, Effect};
@@ -83,8 +83,8 @@ impl Server {
     /// It has said who it is.
     pub(crate) fn introduced(&mut self, ready: Ready) {
         let place = json::find(&ready.result, 0..ready.result.len(), "instructions");
-        self.catalogue.instructions =
-            place.and_then(|place| json::string(&ready.result, place)).map(std::borrow::Cow::into_owned);
+        let text = place.and_then(|place| json::string(&ready.result, place));
+        self.catalogue.instructions = text.map(|text| limits::cut(&text, limits::INSTRUCTIONS_CHARS));
         self.said = Some(ready);
     }
 

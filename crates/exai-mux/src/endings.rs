@@ -3,7 +3,7 @@
 use crate::configure::is_eager;
 use crate::policy::ShareKey;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use exai_proto::answer::{self, Failure, FailureData, Source};
@@ -12,7 +12,7 @@ use exai_proto::{Id, Message, json};
 
 use crate::catalogue::{KINDS, Kind};
 use crate::event::{About, ClientId, Down, Effect, InstanceId, Unsent};
-use crate::instance::{Errand, Owner, Phase, Waiting, Wish};
+use crate::instance::{Errand, Instance, Owner, Phase, Waiting, Wish};
 use crate::lanes::Held;
 use crate::params::Params;
 use crate::retire::Orphaned;
@@ -236,20 +236,12 @@ impl Router {
         if instance.retiring {
             self.end_retired(id, now);
         }
-        let Some(instance) = self.instances.get_mut(&id) else { return };
-        let policy = self.servers.iter().find(|server| server.policy.name == instance.server);
-        // One that was a single client's own is of use to nobody any more.
-        let idle_stop = policy.filter(|_| instance.key.client.is_none());
-        let idle_stop = idle_stop.map_or(Duration::ZERO, |server| server.policy.idle_stop);
-        // Of an eager server the run that was started for nobody in particular stays.
-        let eager =
-            policy.is_some_and(|server| is_eager(&server.policy)) && instance.key == ShareKey::common("{}");
-        if !eager
-            && instance.in_flight.is_empty()
-            && instance.idle_since.is_some_and(|since| since + idle_stop <= now.time)
-        {
+        let Some(instance) = self.instances.get(&id) else { return };
+        let idle_end = self.idle_end(instance);
+        if idle_end.is_some_and(|end| end <= now.time) {
             return self.stop_idle(id, now);
         }
+        let Some(instance) = self.instances.get_mut(&id) else { return };
         let mut late: Vec<u64> = instance
             .in_flight
             .iter()
@@ -270,6 +262,21 @@ impl Router {
             }
         }
         self.send_next(id, now);
+    }
+
+    /// When an instance that no client uses is stopped; `None` while it works, or is to stay.
+    pub(crate) fn idle_end(&self, instance: &Instance) -> Option<Instant> {
+        let since = instance.idle_since.filter(|_| instance.in_flight.is_empty())?;
+        let policy = self.servers.iter().find(|server| server.policy.name == instance.server);
+        // Of an eager server the run that was started for nobody in particular stays.
+        let eager =
+            policy.is_some_and(|server| is_eager(&server.policy)) && instance.key == ShareKey::common("{}");
+        if eager {
+            return None;
+        }
+        // One that was a single client's own is of use to nobody any more.
+        let idle_stop = policy.filter(|_| instance.key.client.is_none());
+        Some(since + idle_stop.map_or(Duration::ZERO, |server| server.policy.idle_stop))
     }
 
     /// A request that the server does not read.

@@ -174,6 +174,11 @@ impl Lanes {
         if self.turns.is_empty() { Vec::new() } else { self.take(|_, until| until <= time) }
     }
 
+    /// When the first of those that wait has waited for too long.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.waiting.values().filter_map(|lane| lane.front()).map(|(_, until)| *until).min()
+    }
+
     /// What a client no longer wants.
     pub(crate) fn cancelled(&mut self, client: ClientId, id: &Id) -> Option<Held> {
         if !self.waiting.contains_key(&client) {

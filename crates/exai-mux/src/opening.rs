@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use exai_proto::answer;
 use exai_proto::envelope::Outcome;
-use exai_proto::{Message, json};
+use exai_proto::{Message, json, limits};
 
 use crate::catalogue::Kind;
 use crate::discovery;
@@ -112,8 +112,8 @@ impl Ready {
 
     pub(crate) fn of(result: Bytes) -> Option<Self> {
         let whole = 0..result.len();
-        let version =
-            json::string(&result, json::find(&result, whole.clone(), "protocolVersion")?)?.into_owned();
+        let version = json::string(&result, json::find(&result, whole.clone(), "protocolVersion")?)?;
+        let version = limits::cut(&version, limits::NAME_CHARS);
         let find = |path: &[&str]| json::find_path(&result, whole.clone(), path);
         let offer = |name| match find(&["capabilities", name]) {
             None => Offer::Nothing,

@@ -18,7 +18,7 @@ use crate::news::{Changes, News};
 use crate::policy::{CALL_LIMIT, Policy, ShareKey};
 use crate::traits::{Measured, Traits};
 
-/// How often [`Event::Tick`] is due while anything has a deadline.
+/// How often something is looked at whose end is not known beforehand.
 const TICK: Duration = Duration::from_millis(250);
 
 /// The routing core. See the crate's documentation.
@@ -137,20 +137,11 @@ impl Router {
         }
     }
 
-    /// When the next [`Event::Tick`] is due, or `None` while nothing has a deadline.
+    /// When the next [`Event::Tick`] is due, or `None` while nothing has a deadline. What happens may change that.
     pub fn next_tick(&self, time: Instant) -> Option<Instant> {
-        let busy = !self.gatherings.is_empty()
-            || self.instances.values().any(|instance| {
-                !instance.in_flight.is_empty()
-                    || instance.waiting() > 0
-                    || instance.ready().is_none()
-                    || instance.idle_since.is_some()
-                    || instance.retiring
-            });
-        // Who waits for an answer is told when its time is over, not up to a tick later.
-        let ready = self.instances.values().filter(|instance| instance.ready().is_some());
-        let answers = ready.flat_map(|instance| instance.in_flight.values()).map(|request| request.deadline);
-        let tick = busy.then(|| answers.min().map_or(time + TICK, |first| first.clamp(time, time + TICK)));
+        // A gathering ends when the last of what it waits for is given up.
+        let gatherings = self.gatherings.iter().filter_map(Gathering::deadline);
+        let instances = self.instances.values().filter_map(|instance| self.next_look(instance, time));
         let waited_for = self.servers.iter().filter(|server| self.is_wanted(server));
         let tries = waited_for.filter_map(|server| match server.health.state() {
             // Nothing stands in the way of those who were served before; an eager server may find no place.
@@ -159,11 +150,20 @@ impl Router {
             State::Resting { until, .. } => Some(*until),
             State::Failed { .. } => None,
         });
-        // Who waits for lists, or for news of them, is answered and told in time as well.
-        let lists = self.gatherings.iter().filter_map(Gathering::deadline);
+        // Who waits for news of lists is told in time as well.
         let news = self.servers.iter().filter_map(|server| server.changes.due()).chain(self.news.due());
-        // Not later than a tick: whoever asks may not ask again before, whatever happens meanwhile.
-        tries.chain(lists).chain(news).map(|at| at.min(time + TICK)).chain(tick).min()
+        gatherings.chain(instances).chain(tries).chain(news).min().map(|at| at.max(time))
+    }
+
+    /// When an instance must be looked at next.
+    fn next_look(&self, instance: &Instance, time: Instant) -> Option<Instant> {
+        if let Phase::Starting { deadline, .. } = instance.phase {
+            return Some(deadline);
+        }
+        let answers = instance.in_flight.values().map(|request| request.deadline).min();
+        // The end of what one works on that was taken out of use is not always an event.
+        let retiring = instance.retiring.then(|| time + TICK);
+        [answers, instance.lanes.next_expiry(), self.idle_end(instance), retiring].into_iter().flatten().min()
     }
 
     /// What was measured about a server, with the revision of its policy that it was seen under.

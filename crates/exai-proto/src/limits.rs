@@ -25,3 +25,32 @@ pub const LIST_BYTES: usize = 16 * 1024 * 1024;
 
 /// How many further pages of one list are asked for.
 pub const LIST_PAGES: usize = 1000;
+
+/// How many characters are kept of what somebody else calls himself, or something: it is kept to be shown, and whoever
+/// asks for the status of a daemon must get it whatever clients and servers call themselves.
+pub const NAME_CHARS: usize = 128;
+
+/// How many characters of a server's instructions are told to clients of the endpoint of all servers.
+pub const INSTRUCTIONS_CHARS: usize = 16 * 1024;
+
+/// A text of at most `most` characters; one that was longer ends in an ellipsis.
+pub fn cut(text: &str, most: usize) -> String {
+    if text.char_indices().nth(most).is_none() {
+        return text.to_owned();
+    }
+    let end = text.char_indices().nth(most.saturating_sub(1)).map_or(0, |(at, _)| at);
+    format!("{}…", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters_and_says_so() {
+        assert_eq!(cut("", 3), "");
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("äöüß", 3), "äö…");
+        assert_eq!(cut(&"\u{1F600}".repeat(1000), NAME_CHARS).chars().count(), NAME_CHARS);
+    }
+}

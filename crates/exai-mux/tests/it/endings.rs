@@ -203,3 +203,28 @@ fn an_eager_server_starts_with_the_configuration_and_stays() {
     );
     assert_eq!(bench.introduced(1, "a", "{}").len(), 1, "a client without capabilities uses it at once");
 }
+
+#[test]
+fn at_rest_nothing_is_due_but_the_end_of_what_nobody_uses() {
+    let eager = exai_mux::policy::Policy { eager: true, ..policy("a") };
+    let idle_stop = policy("b").idle_stop;
+    let mut bench = Bench::new(Vec::new());
+    bench.does(Event::Configured { policies: vec![eager, policy("b")] });
+    bench.ready(0);
+    assert_eq!(
+        bench.router.next_tick(bench.now),
+        None,
+        "an eager server without clients stays, and nobody looks"
+    );
+    bench.introduced(1, "b", "{}");
+    bench.ready(1);
+    assert_eq!(bench.router.next_tick(bench.now), None, "a client that asks for nothing");
+    bench.says(1, CALL);
+    let due = |bench: &Bench| bench.router.next_tick(bench.now).map(|at| at - bench.now);
+    assert_eq!(due(&bench), Some(policy("b").call_timeout));
+    bench.does(Event::Closed { client: ClientId(1) });
+    let left = due(&bench).expect("what was asked is still under way");
+    assert!(left > Duration::from_secs(1), "{left:?}");
+    bench.server_says(1, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#);
+    assert_eq!(due(&bench), Some(idle_stop), "and then its end, to the moment");
+}

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use exai_client::Door;
 use exai_client::door::{Sight, process_lives};
+use exai_client::frame::FrameError;
+use exai_client::{Door, LinkError};
 use exai_config::last_good;
 use exai_proto::documents::{
     Daemon, DaemonRecord, Detached, Finding, Processes, SCHEMA, Server, ServerState, State, Status,
@@ -47,7 +48,10 @@ fn settle(door: &Door) -> Result<Status, Error> {
             match link.ask(&ToDaemon::Status, Instant::now() + exai_client::door::HELLO_TIME) {
                 Ok(FromDaemon::Status { status }) => return Ok(*status),
                 Ok(FromDaemon::Bye { .. }) => (State::Draining, "stopping".to_owned(), door.record()),
+                Ok(FromDaemon::Error { reason }) => return Err(Error::failed(reason)),
                 Ok(_) => return Err(unexpected("status")),
+                // It answers, and at length.
+                Err(error @ LinkError::Frame(FrameError::TooLong)) => return Err(error.into()),
                 Err(error) => {
                     let verdict = format!("wedged; it said hello and then nothing: {error}");
                     (State::Wedged, verdict, door.record())

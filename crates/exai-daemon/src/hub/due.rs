@@ -1,0 +1,98 @@
+//! When the loop must look at the time: at the first deadline of all, and at rest not before.
+//!
+//! What happens may bring another deadline. To look for the first of them takes a pass over all that is under way, so it
+//! is looked for at most every [`PAUSE`] while the loop is busy, and at once when something happens after a rest.
+
+use std::time::{Duration, Instant};
+
+/// By how much a deadline that has just come about may be missed.
+const PAUSE: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub(super) struct Due {
+    at: Option<Instant>,
+    /// When that was found out.
+    settled_at: Instant,
+    /// Something has happened since.
+    unsettled: bool,
+}
+
+impl Due {
+    /// Nothing is known yet.
+    pub(super) fn new(now: Instant) -> Self {
+        Due { at: Some(now), settled_at: now, unsettled: true }
+    }
+
+    /// Something happens.
+    pub(super) fn unsettle(&mut self) {
+        self.unsettled = true;
+    }
+
+    /// Whether the next deadline must be looked for now.
+    pub(super) fn needs_settling(&self, now: Instant) -> bool {
+        self.unsettled && now >= self.settled_at + PAUSE
+    }
+
+    /// The next deadline is this one.
+    pub(super) fn settle(&mut self, at: Option<Instant>, now: Instant) {
+        *self = Due { at, settled_at: now, unsettled: false };
+    }
+
+    /// When the loop must wake, if nothing happens before.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let settling = self.unsettled.then(|| self.settled_at + PAUSE);
+        self.at.into_iter().chain(settling).min()
+    }
+
+    /// Whether the deadline is reached. Says so once: it is looked for anew before it can be reached again.
+    pub(super) fn is_reached(&mut self, now: Instant) -> bool {
+        self.at.take_if(|at| *at <= now).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_rest_the_loop_wakes_for_the_first_deadline_and_for_nothing_else() {
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        let mut due = Due::new(start);
+        assert!(due.is_reached(start) && !due.is_reached(start), "it begins with a look");
+        assert!(due.needs_settling(after(50)));
+        due.settle(Some(after(10_000)), after(50));
+        assert_eq!(due.next(), Some(after(10_000)));
+        assert!(!due.needs_settling(after(9000)), "nothing happened");
+        // Something happens after a rest: at once.
+        due.unsettle();
+        assert!(due.needs_settling(after(9000)));
+        due.settle(None, after(9000));
+        assert_eq!(due.next(), None);
+        // It goes on: not at once, but soon, though nothing else happens.
+        due.unsettle();
+        assert!(!due.needs_settling(after(9010)));
+        assert_eq!(due.next(), Some(after(9050)));
+        assert!(!due.is_reached(after(9050)), "no deadline, only a look for one");
+        assert!(due.needs_settling(after(9050)));
+    }
+
+    #[test]
+    fn a_deadline_that_is_found_again_at_once_does_not_keep_the_loop_busy() {
+        let start = Instant::now();
+        let mut due = Due::new(start);
+        let mut wakes = 0;
+        let mut now = start;
+        while now < start + Duration::from_secs(1) {
+            if due.needs_settling(now) {
+                due.settle(Some(now), now);
+            }
+            if due.is_reached(now) {
+                due.unsettle();
+                wakes += 1;
+            }
+            now = due.next().expect("it wakes").max(now + Duration::from_micros(1));
+        }
+        assert!(wakes <= 21, "{wakes}");
+    }
+}
