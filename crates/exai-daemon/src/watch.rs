@@ -145,6 +145,10 @@ impl Watch {
     /// The tree has ended, but for those that are left.
     pub(crate) fn forget(&self, instance: InstanceId, left: &[u32]) {
         let Some(mut tree) = self.state().trees.remove(&instance) else { return };
+        // Somebody may miss one of them: a browser or a tmux session that the server had opened.
+        let ended = tree.record.processes.iter().filter(|one| !left.contains(&one.pid));
+        let ended: Vec<String> = ended.map(|one| format!("{} ({})", one.name, one.pid)).collect();
+        tracing::info!(id = tree.record.id, processes = ended.join(", "), "its processes have ended");
         tree.record.processes.retain(|one| left.contains(&one.pid));
         self.ended(tree.record);
     }

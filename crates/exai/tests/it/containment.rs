@@ -8,7 +8,7 @@ use exai_os::process::{self, Identity, Kill, ProcessInfo};
 use exai_test::{eventually, program};
 use serde_json::{Value, json};
 
-use crate::support::{Client, Instance, LIMIT, behind_a_shell};
+use crate::support::{Client, Instance, LIMIT, behind_a_shell, fixture};
 
 /// How many guards a tree has: Windows ends trees itself.
 const GUARDS: usize = if cfg!(windows) { 0 } else { 1 };
@@ -509,4 +509,29 @@ impl Drop for Decoy {
 fn signal(name: &str, pid: u32) {
     let done = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
     assert!(done.expect("kill runs").success());
+}
+
+/// Whoever misses a program that a server had opened finds in the log when it ended, and why.
+#[test]
+fn what_an_idle_stop_ends_is_in_the_log() {
+    let instance = Instance::new(&(fixture("fix", &["--children", "1"]) + "idle_stop = \"0s\"\n"));
+    let mut client = instance.client("fix");
+    let server = client.call("pid", &json!({}));
+    let recorded = || {
+        let files = std::fs::read_dir(instance.home().join("servers")).expect("the records").flatten();
+        let record = files.filter_map(|file| std::fs::read(file.path()).ok()).next().unwrap_or_default();
+        let record: Value = serde_json::from_slice(&record).unwrap_or_default();
+        record["processes"].as_array().map_or(0, Vec::len)
+    };
+    eventually("the child is recorded", LIMIT, || recorded() == GUARDS + 2);
+    drop(client);
+    let log = || std::fs::read_to_string(instance.home().join("log/daemon.log")).unwrap_or_default();
+    let line = |word: &str| log().lines().find(|line| line.contains(word)).map(str::to_owned);
+    eventually("its end is logged", LIMIT, || line("its processes have ended").is_some());
+    let stopping = line("stopping server=fix").expect("why it was stopped");
+    assert!(stopping.contains("was used by no client for"), "{stopping}");
+    let ended = line("its processes have ended").expect("what has ended");
+    assert!(ended.contains("id=\"fix#1\"") || ended.contains("id=fix#1"), "{ended}");
+    assert_eq!(ended.matches(" (").count(), GUARDS + 2, "the guard, the server and its child: {ended}");
+    assert!(ended.contains(&format!("({server})")), "{ended}");
 }
