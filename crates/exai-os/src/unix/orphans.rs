@@ -19,8 +19,6 @@ type Key = (u32, u64);
 struct Orphans<'a> {
     root: &'a Identity,
     reach: Reach,
-    /// The root lived when we came: its group's number is its own.
-    group_is_known: bool,
     members: Vec<Key>,
     brand: Brand,
 }
@@ -28,14 +26,7 @@ struct Orphans<'a> {
 /// Ends them, and returns those that are left.
 pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], brand: Brand) -> Vec<u32> {
     let deadline = Instant::now() + PATIENCE;
-    let key = |one: &Identity| (one.pid, one.start);
-    let mut orphans = Orphans {
-        root,
-        reach,
-        group_is_known: process::identify(root.pid).ok().flatten().as_ref() == Some(root),
-        members: members.iter().chain([root]).map(key).collect(),
-        brand,
-    };
+    let mut orphans = Orphans::new(root, reach, members, brand);
     loop {
         let Ok(table) = process::snapshot() else {
             if Instant::now() >= deadline {
@@ -45,9 +36,12 @@ pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], brand: Br
             continue;
         };
         let found = orphans.find(&table);
-        reap(&found);
+        // The root is reaped last, so that its group stays its own.
+        let is_root = |one: &&ProcessInfo| one.pid == root.pid;
+        found.iter().filter(|one| !is_root(one)).for_each(reap);
         let living: Vec<&ProcessInfo> = found.iter().filter(|one| !one.zombie).collect();
         if living.is_empty() || Instant::now() >= deadline {
+            found.iter().filter(is_root).for_each(reap);
             return living.iter().map(|one| one.pid).collect();
         }
         for one in living {
@@ -57,11 +51,18 @@ pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], brand: Br
     }
 }
 
-impl Orphans<'_> {
+impl<'a> Orphans<'a> {
+    fn new(root: &'a Identity, reach: Reach, members: &[Identity], brand: Brand) -> Self {
+        let members = members.iter().chain([root]).map(|one| (one.pid, one.start)).collect();
+        Orphans { root, reach, members, brand }
+    }
+
     /// Whom the guard would have ended: by its brand, by identity where it was seen in the tree, by its group while
     /// that group's number is known to be the root's; and what descends from them.
     fn find(&mut self, all: &[ProcessInfo]) -> Vec<ProcessInfo> {
-        let mut found: Vec<ProcessInfo> = all.iter().filter(|one| self.is_ours(one)).cloned().collect();
+        let group_is_known = self.group_is_known(all);
+        let ours = |one: &&ProcessInfo| self.is_ours(one, group_is_known);
+        let mut found: Vec<ProcessInfo> = all.iter().filter(ours).cloned().collect();
         let below: Vec<ProcessInfo> = found.iter().flat_map(|one| descendants(all, one.pid)).collect();
         found.extend(below);
         if self.reach == Reach::Group {
@@ -79,11 +80,22 @@ impl Orphans<'_> {
 
     /// Children of ours that say nothing are left alone: they may be another tree's, which let them go, or a login
     /// shell's, or about to become another program.
-    fn is_ours(&self, one: &ProcessInfo) -> bool {
-        let adopted = one.ppid == std::process::id() && one.start >= self.root.start;
+    fn is_ours(&self, one: &ProcessInfo, group_is_known: bool) -> bool {
         self.members.contains(&(one.pid, one.start))
-            || (self.is_in_group(one) && (adopted || self.group_is_known))
+            || (group_is_known && self.is_in_group(one))
             || (one.start >= self.root.start && Brand::of(one.pid).ok() == Some(Some(self.brand)))
+    }
+
+    /// Whether the number of the root's group was still its own when this table was taken. The kernel gives it to
+    /// nobody else as long as the root is not reaped, or somebody is in the group: so one of those whom we know must
+    /// be in it, and still be there now that the table is taken. A group without any may be a stranger's by now.
+    fn group_is_known(&self, all: &[ProcessInfo]) -> bool {
+        let Ok(look) = process::looker() else { return false };
+        let is_known = |one: &&ProcessInfo| self.members.contains(&(one.pid, one.start));
+        let holds = |one: &ProcessInfo| {
+            look(one.pid).is_some_and(|now| now.start == one.start && now.pgid == self.root.pid)
+        };
+        all.iter().filter(is_known).filter(|one| one.pgid == self.root.pid).any(holds)
     }
 
     fn is_in_group(&self, one: &ProcessInfo) -> bool {
@@ -91,12 +103,62 @@ impl Orphans<'_> {
     }
 }
 
-/// Reaps those of them that have ended as our children.
-fn reap(found: &[ProcessInfo]) {
-    let me = std::process::id();
-    for one in found.iter().filter(|one| one.zombie && one.ppid == me) {
-        if let Some(pid) = Pid::from_raw(one.pid.cast_signed()) {
-            let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
+/// Reaps one that has ended as our child.
+fn reap(one: &ProcessInfo) {
+    if !one.zombie || one.ppid != std::process::id() {
+        return;
+    }
+    if let Some(pid) = Pid::from_raw(one.pid.cast_signed()) {
+        let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Child;
+
+    use super::*;
+
+    /// The leader of a process group, as a root is.
+    fn leader() -> (Child, Identity) {
+        use std::os::unix::process::CommandExt as _;
+        let child = exai_test::sleeper().process_group(0).spawn().unwrap();
+        let identity = process::identify(child.id()).unwrap().unwrap();
+        (child, identity)
+    }
+
+    /// A process that has got the number of the root's group.
+    fn stranger(root: &Identity, ppid: u32) -> ProcessInfo {
+        ProcessInfo {
+            pid: 4_000_000_000 + ppid,
+            ppid,
+            pgid: root.pid,
+            name: "stranger".to_owned(),
+            start: root.start + 500,
+            rss_bytes: 0,
+            zombie: false,
         }
+    }
+
+    #[test]
+    fn a_group_whose_root_was_reaped_is_anybodys() {
+        let (mut child, root) = leader();
+        let brand = Brand::new("0123456789abcdef", "x#1", Reach::Descendants);
+        // A child of ours, and one of the system's.
+        let strangers = [1, std::process::id()].map(|ppid| stranger(&root, ppid));
+        // All of them have met the root while it lived; each looks once, and takes nobody for known by an earlier look.
+        let mut fresh = [(); 4].map(|()| Orphans::new(&root, Reach::Descendants, &[], brand)).into_iter();
+        let mut meant = |before: &[ProcessInfo]| {
+            let table: Vec<ProcessInfo> = before.iter().chain(&strangers).cloned().collect();
+            let found = fresh.next().unwrap().find(&table);
+            found.iter().filter(|one| strangers.contains(one)).count()
+        };
+        assert_eq!(meant(&process::snapshot().unwrap()), 2, "as long as the root lives its group is its own");
+        child.kill().unwrap();
+        let before = process::snapshot().unwrap();
+        assert_eq!(meant(&before), 2, "and until it is reaped");
+        child.wait().unwrap();
+        assert_eq!(meant(&before), 0, "since this table was taken the number has become free");
+        assert_eq!(meant(&process::snapshot().unwrap()), 0, "another has the number now");
     }
 }
