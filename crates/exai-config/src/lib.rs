@@ -5,6 +5,7 @@
 //! them means is known only where a server is started ([`expand`]).
 
 pub mod edit;
+pub mod elsewhere;
 pub mod environment;
 pub mod expand;
 pub mod last_good;

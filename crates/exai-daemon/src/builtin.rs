@@ -62,7 +62,8 @@ pub(crate) fn answer(bytes: &Bytes, config: &Config, facts: &Facts) -> Option<By
                     // An agent reads on when the first lines tell it that something is wrong.
                     let told = document.findings.iter().filter(|finding| finding.severity != "info");
                     let told = told.map(|finding| format!("\n{}: {}", finding.severity, finding.detail));
-                    let verdict = document.verdict.clone() + &told.collect::<String>();
+                    let elsewhere = document.elsewhere.iter().map(|sentence| format!("\n{sentence}"));
+                    let verdict = document.verdict.clone() + &told.chain(elsewhere).collect::<String>();
                     called(&verdict, serde_json::to_value(document).unwrap_or_default())
                 }
                 "servers" => {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use exai_config::{Config, ServerConfig};
+use exai_config::{Config, Home, ServerConfig};
 use exai_mux::view::{ClientView, HealthView, InstanceView, ServerView};
 use exai_mux::{ClientId, InstanceId};
 use exai_proto::documents::{
@@ -175,6 +175,8 @@ impl Facts {
             budget(&processes),
         );
         let about = &self.daemon;
+        let hosted = self.servers.iter().filter(|server| *server.name != *builtin::NAME).count();
+        let elsewhere = exai_config::elsewhere::tell(&Home::at(&about.home), hosted);
         let uptime = exai_os::evidence::age(about.identity.start).ok().flatten().unwrap_or_default();
         Status {
             schema: SCHEMA,
@@ -203,6 +205,7 @@ impl Facts {
             clients,
             servers,
             findings,
+            elsewhere,
             limits: crate::counters::limits(),
             counters: self.counters,
         }

@@ -7,7 +7,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use exai_os::evidence;
 use exai_os::process::{self, ProcessInfo};
 use exai_proto::documents::Unexpected;
 
@@ -86,11 +85,7 @@ fn what(pid: u32, program: &Path, home: &Path) -> What {
 
 /// Whether a process was started for this state directory.
 fn serves(pid: u32, home: &Path) -> bool {
-    match evidence::environment_variable(pid, exai_config::environment::HOME.name) {
-        Ok(Some(named)) if !named.is_empty() => Path::new(&named) == home,
-        Ok(_) => exai_os::account::current().is_ok_and(|account| account.home.join(".exai") == home),
-        Err(_) => false,
-    }
+    exai_config::elsewhere::home_of(pid).is_some_and(|named| named == home)
 }
 
 impl What {

@@ -38,6 +38,9 @@ pub struct Status {
     pub servers: Vec<Server>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// Where servers are hosted, when this daemon hosts none and another of the account does; a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
     /// What the daemon bounds, by name; ARCHITECTURE.md says what happens beyond each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, u64>,

@@ -1,9 +1,11 @@
 //! `exai shim`
 
+use std::thread;
+
 use exai_client::shim::{self, ShimError};
 use exai_client::url::{McpUrl, UrlError};
 use exai_client::{Door, UrlDoor, Way, WayError};
-use exai_config::Home;
+use exai_config::{Home, elsewhere};
 use exai_os::streams;
 use exai_proto::exit;
 use exai_proto::link::{Hello, Role};
@@ -15,8 +17,17 @@ use crate::printer::Printer;
 pub(crate) fn run(args: ShimArgs) -> Result<u8, Error> {
     exai_os::signal::leave_terminal_to_others();
     let report = |sentence: &str| Printer::new().warn(sentence);
+    // The client need not wait for it, and whoever hosts nothing has time.
+    thread::spawn(move || _ = servers_elsewhere().map(|sentence| report(&sentence)));
     shim::run(way(args)?, streams::input(), streams::output(), report)?;
     Ok(exit::DONE)
+}
+
+/// Where the servers are, when there are none here: a client that hands `EXAI_HOME` not on is served by another daemon.
+fn servers_elsewhere() -> Option<String> {
+    let home = Home::locate().ok()?;
+    let config = exai_config::load(&home).ok()?;
+    elsewhere::tell(&home, config.servers.iter().count())
 }
 
 fn way(args: ShimArgs) -> Result<Way, Error> {

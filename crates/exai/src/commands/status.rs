@@ -121,6 +121,7 @@ fn from_outside(door: &Door, state: State, verdict: String, record: Option<Daemo
         clients: Vec::new(),
         servers,
         findings,
+        elsewhere: None,
         limits: BTreeMap::new(),
         counters: BTreeMap::new(),
     }
@@ -199,6 +200,10 @@ fn show(status: &Status, printer: &Printer) -> Result<(), Error> {
         printer.line("servers")?;
         let rows: Vec<Vec<String>> = status.servers.iter().map(server_row).collect();
         printer.table(&rows)?;
+    }
+    if let Some(sentence) = &status.elsewhere {
+        printer.line("")?;
+        printer.line(sentence)?;
     }
     for finding in &status.findings {
         printer.line("")?;

@@ -17,6 +17,7 @@ mod daemon_log;
 mod discovery;
 mod doctor;
 mod draining;
+mod elsewhere;
 mod endure;
 mod faults;
 mod faulty;

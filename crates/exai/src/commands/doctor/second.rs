@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use exai_config::environment;
+use exai_config::elsewhere::{self, home_of};
 use exai_daemon::command_line::bare_name;
-use exai_os::{account, evidence, inspect, process};
+use exai_os::{inspect, process};
 
 use super::scene::Scene;
 use super::{Outcome, count, listed};
@@ -20,7 +20,7 @@ pub(super) fn second_daemon(scene: &Scene) -> Outcome {
     }
     let ours = real(scene.home.path());
     let rightful = scene.daemon_pid().or(scene.holder);
-    let (mut same, mut elsewhere, mut unknown) = (Vec::new(), BTreeSet::new(), 0);
+    let (mut same, mut others, mut unknown) = (Vec::new(), BTreeSet::new(), 0);
     let me = std::process::id();
     let candidates = scene.processes.iter().filter(|process| !process.zombie && process.pid != me);
     for pid in candidates.map(|process| process.pid) {
@@ -37,7 +37,7 @@ pub(super) fn second_daemon(scene: &Scene) -> Outcome {
         }
         match home_of(pid) {
             Some(home) if real(&home) == ours => same.push(pid),
-            Some(home) => _ = elsewhere.insert(home.display().to_string()),
+            Some(home) => _ = others.insert(home.display().to_string()),
             None => unknown += 1,
         }
     }
@@ -62,12 +62,14 @@ pub(super) fn second_daemon(scene: &Scene) -> Outcome {
         Some(pid) => format!("pid {pid} is the only daemon of this state directory"),
         None => "no process runs `exai serve` for this state directory".to_owned(),
     };
-    if !elsewhere.is_empty() {
-        let elsewhere: Vec<String> = elsewhere.into_iter().collect();
-        detail = format!(
-            "{detail}; other state directories have their own, which is fine: {}",
-            listed(&elsewhere)
-        );
+    if !others.is_empty() {
+        let others: Vec<String> = others.into_iter().collect();
+        detail =
+            format!("{detail}; other state directories have their own, which is fine: {}", listed(&others));
+    }
+    let hosted = scene.config.as_ref().map_or(1, |config| config.servers.iter().count());
+    if let Some(sentence) = elsewhere::tell(&scene.home, hosted) {
+        detail = format!("{detail}; {sentence}");
     }
     if unknown > 0 {
         detail = format!("{detail}; of {} the state directory is not known", count(unknown, "other daemon"));
@@ -90,14 +92,6 @@ pub(super) fn is_exai(pid: u32) -> bool {
 /// Whether its first argument is `serve`.
 pub(super) fn serves(pid: u32) -> bool {
     process::command_line(pid).is_ok_and(|args| args.get(1).is_some_and(|verb| verb == "serve"))
-}
-
-/// The state directory of an exai process, by the environment it was started with.
-fn home_of(pid: u32) -> Option<PathBuf> {
-    match evidence::environment_variable(pid, environment::HOME.name).ok()? {
-        Some(home) if !home.is_empty() => Some(PathBuf::from(home)).filter(|home| home.is_absolute()),
-        Some(_) | None => account::current().ok().map(|account| account.home.join(".exai")),
-    }
 }
 
 fn real(path: &Path) -> PathBuf {

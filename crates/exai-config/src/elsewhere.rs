@@ -1,0 +1,135 @@
+//! The other daemons of this account, each of another state directory. A client that does not hand `EXAI_HOME` on has
+//! a daemon of its own without anybody's wish, and finds it empty: then it helps to hear where the servers are.
+//!
+//! Who is there is the kernel's word: the processes of this account that run `exai serve`, the `EXAI_HOME` that each was
+//! started with, and the lock that a living daemon holds. Where a system shows no environments (macOS) only the daemon of
+//! the account's own directory is found.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use exai_os::belonging::{process_is_ours, runs_our_program};
+use exai_os::{account, evidence, lock, process};
+
+use crate::{Home, environment};
+
+/// How long the look may take: a directory may be on a file system that does not answer.
+const TIME: Duration = Duration::from_secs(1);
+/// How many directories are looked at.
+const MOST: usize = 256;
+/// How many are named.
+const NAMED: usize = 3;
+
+/// Where servers are hosted, in a sentence; `None` when this directory's daemon has some itself, or no other has any.
+/// `servers`: how many it has.
+pub fn tell(home: &Home, servers: usize) -> Option<String> {
+    if servers > 0 {
+        return None;
+    }
+    let (sender, receiver) = sync_channel(1);
+    let home = home.clone();
+    // Left behind when it hangs; then nobody listens any more.
+    std::thread::spawn(move || _ = sender.send(hosting(&home)));
+    sentence(&receiver.recv_timeout(TIME).unwrap_or_default())
+}
+
+/// The state directory of an exai process, by the environment that it was started with; `None` where that cannot be
+/// seen.
+pub fn home_of(pid: u32) -> Option<PathBuf> {
+    match evidence::environment_variable(pid, environment::HOME.name).ok()? {
+        Some(named) if !named.is_empty() => Some(PathBuf::from(named)).filter(|home| home.is_absolute()),
+        Some(_) | None => default_home(),
+    }
+}
+
+fn default_home() -> Option<PathBuf> {
+    account::current().ok().map(|account| account.home.join(".exai"))
+}
+
+/// The directories of other daemons that live, each with how many servers are configured there, most first.
+fn hosting(home: &Home) -> Vec<(PathBuf, usize)> {
+    let me = std::process::id();
+    let table = process::snapshot().unwrap_or_default();
+    let daemons = table.iter().filter(|one| !one.zombie && one.pid != me && is_daemon(one.pid));
+    let named = daemons.filter_map(|one| home_of(one.pid)).chain(default_home());
+    let mut others: BTreeMap<PathBuf, PathBuf> =
+        named.take(MOST).filter_map(|path| Some((path.canonicalize().ok()?, path))).collect();
+    others.retain(|real, _| home.path().canonicalize().ok().as_ref() != Some(real));
+    let servers = |path: &Path| {
+        let home = Home::at(path);
+        // A process that only says so holds no lock.
+        let lives = lock::is_held(&home.instance_lock()).unwrap_or(false);
+        lives.then(|| crate::load(&home).map_or(0, |config| config.servers.iter().count()))
+    };
+    let mut hosting: Vec<(PathBuf, usize)> = others
+        .into_values()
+        .filter_map(|path| Some((servers(&path)?, path)))
+        .filter(|(servers, _)| *servers > 0)
+        .map(|(servers, path)| (path, servers))
+        .collect();
+    hosting.sort_by_key(|(_, servers)| std::cmp::Reverse(*servers));
+    hosting
+}
+
+/// Whether this account runs `exai serve` there, of whatever build.
+fn is_daemon(pid: u32) -> bool {
+    let serves =
+        || process::command_line(pid).is_ok_and(|args| args.get(1).is_some_and(|verb| verb == "serve"));
+    let named = || {
+        let stem =
+            process::executable(pid).ok().and_then(|path| Some(path.file_stem()?.to_ascii_lowercase()));
+        stem.is_some_and(|stem| stem == "exai")
+    };
+    serves() && process_is_ours(pid).unwrap_or(false) && (named() || runs_our_program(pid).unwrap_or(false))
+}
+
+fn sentence(hosting: &[(PathBuf, usize)]) -> Option<String> {
+    let (first, _) = hosting.first()?;
+    let each = |(path, servers): &(PathBuf, usize)| {
+        let noun = if *servers == 1 { "server" } else { "servers" };
+        format!("another of this account ({}) hosts {servers} {noun}", path.display())
+    };
+    let named: Vec<String> = hosting.iter().take(NAMED).map(each).collect();
+    let more = match hosting.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more host some"),
+    };
+    Some(format!(
+        "this daemon hosts nothing, but {}{more}; a client that is to use it needs {}={} in its configuration",
+        named.join(", "),
+        environment::HOME.name,
+        first.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sentence_names_a_few_and_what_leads_to_the_first() {
+        assert_eq!(sentence(&[]), None);
+        let one = [(PathBuf::from("/a"), 11)];
+        let said = sentence(&one).unwrap();
+        assert_eq!(
+            said,
+            "this daemon hosts nothing, but another of this account (/a) hosts 11 servers; a client that is to use it \
+             needs EXAI_HOME=/a in its configuration"
+        );
+        let many: Vec<(PathBuf, usize)> =
+            ["/a", "/b", "/c", "/d", "/e"].iter().map(|path| (PathBuf::from(path), 1)).collect();
+        let said = sentence(&many).unwrap();
+        assert!(
+            said.contains("(/c) hosts 1 server, and 2 more host some;") && !said.contains("/d"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn who_has_servers_is_told_of_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(tell(&Home::at(dir.path()), 1), None);
+    }
+}
