@@ -518,8 +518,8 @@ fn what_an_idle_stop_ends_is_in_the_log() {
     let mut client = instance.client("fix");
     let server = client.call("pid", &json!({}));
     let recorded = || {
-        let files = std::fs::read_dir(instance.home().join("servers")).expect("the records").flatten();
-        let record = files.filter_map(|file| std::fs::read(file.path()).ok()).next().unwrap_or_default();
+        let mut files = std::fs::read_dir(instance.home().join("servers")).expect("the records").flatten();
+        let record = files.find_map(|file| std::fs::read(file.path()).ok()).unwrap_or_default();
         let record: Value = serde_json::from_slice(&record).unwrap_or_default();
         record["processes"].as_array().map_or(0, Vec::len)
     };
