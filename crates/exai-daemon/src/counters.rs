@@ -92,7 +92,7 @@ pub(crate) fn limits() -> BTreeMap<String, u64> {
         ("server_queue_messages", hosting::SERVER_MESSAGES as u64),
         ("connections_per_url", upstream_http::MOST_CONNECTIONS as u64),
         ("sockets", door::MOST_CONNECTIONS as u64),
-        ("tcp_connections", door::MOST_CONNECTIONS as u64),
+        ("tcp_connections", door::most_tcp_connections() as u64),
         ("http_sessions", http::MOST_SESSIONS as u64),
         ("http_session_unused_s", sink::IDLE.as_secs()),
         ("server_log_bytes", exai_supervisor::LOG_BYTES),

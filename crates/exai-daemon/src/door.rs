@@ -21,6 +21,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use exai_config::Home;
 use exai_mux::Endpoint;
+use exai_os::descriptors;
 use exai_os::local::Listener;
 use exai_proto::limits;
 use hyper::server::conn::http1;
@@ -44,6 +45,9 @@ use crate::{link, websocket};
 /// How many connections there may be on the local socket, and how many on TCP. Apart from each other: TCP
 /// connections cost their owner nothing, and must not lock the shims out.
 pub(crate) const MOST_CONNECTIONS: usize = 1024;
+/// How many descriptors TCP leaves to the local socket and to servers, where there may be enough of them; a quarter of
+/// them else.
+const RESERVE: u64 = 64;
 /// How long a connection may take to send a request's head.
 const HEAD: Duration = Duration::from_secs(5);
 /// How often a held port is tried again.
@@ -111,7 +115,7 @@ impl Door {
     /// Serves the local socket until the door closes, or another takes its place. Must be called within a
     /// tokio runtime.
     pub(crate) fn open_local(&self, mut listener: Listener) {
-        let (app, closing, places) = (self.app(), self.closing.clone(), places());
+        let (app, closing, places) = (self.app(), self.closing.clone(), places(MOST_CONNECTIONS));
         let tasks = self.rooms.tasks.clone();
         let until = closing.child_token();
         let before =
@@ -165,13 +169,27 @@ impl Door {
             if late && let Err(error) = crate::record::write(&rooms.home, &rooms.about) {
                 tracing::warn!(%error, "daemon.json could not be renewed");
             }
+            let reserve = descriptors::most().map_or(0, |most| RESERVE.min(most / 4));
+            let mut is_short = false;
             loop {
                 let accepted = tokio::select! {
                     accepted = listener.accept() => accepted,
                     () = closing.cancelled() => return,
                 };
                 match accepted {
+                    // What costs whoever connects nothing must not cost this account the local socket.
+                    Ok((stream, _)) if descriptors::are_scarce(&stream, reserve) => {
+                        drop(stream);
+                        places.newcomers.make_room();
+                        if !std::mem::replace(&mut is_short, true) {
+                            tracing::warn!(
+                                limit = descriptors::most(),
+                                "few descriptors are left, so TCP connections are refused; `exai doctor` says more"
+                            );
+                        }
+                    }
                     Ok((stream, _)) => {
+                        is_short = false;
                         // Small messages must not wait for each other: 40 ms a call otherwise.
                         let _ = stream.set_nodelay(true);
                         let from = From::Tcp { port: local.port() };
@@ -184,10 +202,15 @@ impl Door {
     }
 }
 
+/// How many connections there may be on TCP: no more than half of the descriptors.
+pub(crate) fn most_tcp_connections() -> usize {
+    let half = descriptors::most().and_then(|most| usize::try_from(most / 2).ok());
+    half.map_or(MOST_CONNECTIONS, |half| half.min(MOST_CONNECTIONS))
+}
+
 /// Places for as many connections as there may be.
-pub(crate) fn places() -> Places {
-    let all = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    Places { all, newcomers: Newcomers::new(MOST_CONNECTIONS / 2) }
+pub(crate) fn places(most: usize) -> Places {
+    Places { all: Arc::new(Semaphore::new(most)), newcomers: Newcomers::new(most / 2) }
 }
 
 /// Writes down how a TCP address stands.
@@ -257,7 +280,7 @@ fn serve<S>(
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let Ok(permit) = places.all.try_acquire_owned() else {
-        tracing::warn!("a connection was refused: 1024 are open");
+        tracing::warn!("a connection was refused: all places are taken");
         return;
     };
     let place = Place { _permit: Arc::new(permit) };

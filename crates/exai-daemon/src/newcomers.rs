@@ -36,12 +36,23 @@ impl Newcomers {
         let number = waiting.next;
         waiting.next += 1;
         waiting.all.insert(number, hang_up);
-        if waiting.all.len() > self.most
-            && let Some((_, oldest)) = waiting.all.pop_first()
-        {
-            oldest.cancel();
+        if waiting.all.len() > self.most {
+            waiting.hang_up_on_the_oldest();
         }
         Newcomer(Arc::new(Place { newcomers: self.clone(), number }))
+    }
+
+    /// There is need of a place: the one that has waited for longest loses its own.
+    pub(crate) fn make_room(&self) {
+        self.waiting().hang_up_on_the_oldest();
+    }
+}
+
+impl Waiting {
+    fn hang_up_on_the_oldest(&mut self) {
+        if let Some((_, oldest)) = self.all.pop_first() {
+            oldest.cancel();
+        }
     }
 }
 

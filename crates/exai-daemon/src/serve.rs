@@ -254,7 +254,7 @@ async fn life(
     };
     let door = Arc::new(Door::new(rooms, closing.clone()));
     door.open_local(listener);
-    let places = door::places();
+    let places = door::places(door::most_tcp_connections());
     for (addr, bound) in tcp {
         door.open_tcp(addr, bound, &places);
     }

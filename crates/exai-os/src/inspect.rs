@@ -99,6 +99,11 @@ pub fn limits() -> Limits {
     sys::inspect::limits()
 }
 
+/// The limits of another process, as they are in force there. `Unsupported` without Linux's /proc.
+pub fn limits_of(pid: u32) -> io::Result<Limits> {
+    sys::inspect::limits_of(pid)
+}
+
 /// Whether the process runs as this account. An error when it is gone or may not be asked.
 pub fn is_of_this_account(pid: u32) -> io::Result<bool> {
     sys::inspect::is_of_this_account(pid)

@@ -14,6 +14,7 @@ pub mod belonging;
 pub mod brand;
 pub mod build;
 pub mod clock;
+pub mod descriptors;
 pub mod detach;
 pub mod evidence;
 pub mod failpoint;

@@ -27,6 +27,15 @@ pub(super) fn close_on_exec_from_3() {
     }
 }
 
+pub(crate) fn most() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+pub(crate) fn number(stream: &tokio::net::TcpStream) -> u64 {
+    use std::os::fd::AsRawFd as _;
+    u64::try_from(stream.as_raw_fd()).unwrap_or_default()
+}
+
 /// Waits until one of `fds` is ready; `false` when none was at `deadline`.
 pub(super) fn poll_until(fds: &mut [PollFd<'_>], deadline: Instant) -> io::Result<bool> {
     loop {

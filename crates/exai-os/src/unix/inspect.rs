@@ -60,6 +60,17 @@ pub(crate) fn limits() -> Limits {
     }
 }
 
+pub(crate) fn limits_of(pid: u32) -> io::Result<Limits> {
+    let table = from_proc(fs::read_to_string(format!("/proc/{pid}/limits")))?;
+    // The soft limit follows the name: a number, or `unlimited`.
+    let soft = |name: &str| {
+        let line = table.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_ascii_whitespace().next()?.parse().ok()
+    };
+    let (descriptors, processes) = (soft("Max open files"), soft("Max processes"));
+    Ok(Limits { descriptors, processes, ..limits() })
+}
+
 pub(crate) fn is_of_this_account(pid: u32) -> io::Result<bool> {
     let found = from_proc(fs::metadata(format!("/proc/{pid}")))?;
     Ok(found.uid() == rustix::process::geteuid().as_raw())

@@ -37,7 +37,7 @@ pub(crate) mod brand;
 #[path = "brand_macos.rs"]
 pub(crate) mod brand;
 
-mod descriptors;
+pub(crate) mod descriptors;
 mod orphans;
 #[cfg(target_os = "linux")]
 mod sock_diag;

@@ -64,6 +64,10 @@ pub(crate) fn limits() -> Limits {
     Limits::default()
 }
 
+pub(crate) fn limits_of(_pid: u32) -> io::Result<Limits> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 pub(crate) fn is_of_this_account(pid: u32) -> io::Result<bool> {
     let process =
         super::process::open(pid, PROCESS_QUERY_LIMITED_INFORMATION)?.ok_or(io::ErrorKind::NotFound)?;

@@ -5,6 +5,7 @@ pub(crate) mod belonging;
 pub(crate) mod brand;
 pub(crate) mod child;
 pub(crate) mod clock;
+pub(crate) mod descriptors;
 pub(crate) mod detach;
 pub(crate) mod environment;
 pub(crate) mod evidence;

@@ -14,6 +14,7 @@ mod counters;
 mod crashing;
 mod crowd;
 mod daemon_log;
+mod descriptors;
 mod discovery;
 mod doctor;
 mod draining;

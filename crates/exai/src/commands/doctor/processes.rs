@@ -145,18 +145,23 @@ impl Tree {
 }
 
 pub(super) fn limits(scene: &Scene) -> Outcome {
-    let limits = inspect::limits();
+    // The daemon may have been started from where there are others than here.
+    let of_daemon = scene.daemon_pid().and_then(|pid| Some((pid, inspect::limits_of(pid).ok()?)));
+    let (whose, limits) = match of_daemon {
+        Some((pid, limits)) => (format!("the daemon (pid {pid})"), limits),
+        None => ("a daemon that is started from here".to_owned(), inspect::limits()),
+    };
     let servers = scene.config.as_ref().map_or(0, |config| config.servers.len()) as u64;
     let number = |most: Option<u64>| most.map_or_else(|| "no limit".to_owned(), |most| most.to_string());
     let pipes = limits.pipe_bytes.map_or_else(|| "no limit".to_owned(), size);
     let detail = format!(
-        "open files {}, processes {}, pipes {pipes}",
+        "{whose} may have: open files {}, processes {}, pipes {pipes}",
         number(limits.descriptors),
         number(limits.processes)
     );
     if limits.descriptors.is_some_and(|most| most < FEW_DESCRIPTORS) {
         return Outcome::warn(format!("{detail}: with few open files clients and servers are refused")).fix(
-            "raise the hard limit of open files (`ulimit -Hn`, limits.conf or the service's LimitNOFILE)",
+            "raise the hard limit of open files (`ulimit -Hn`, limits.conf or the service's LimitNOFILE), then `exai restart` from there",
         );
     }
     if limits.processes.is_some_and(|most| most < FEW_PROCESSES) {
