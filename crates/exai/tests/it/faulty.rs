@@ -44,6 +44,8 @@ impl Place {
         let dir = tempfile::tempdir().expect("a directory");
         let home = Home::at(dir.path().join("home"));
         home.prepare().expect("a state directory");
+        // A shim whose directory has servers looks for none elsewhere, which takes a thread for a moment.
+        std::fs::write(home.config(), "[servers.fix]\ncommand = \"fixture\"\n").expect("a configuration");
         let lock = lock::try_lock(&home.instance_lock()).expect("a lock").expect("it is free");
         let endpoint = Endpoint::fresh(home.path(), "1234567890abcdef").expect("an address");
         let target = Address::Unix(daemon.local_address().expect("a local socket").into());
