@@ -394,9 +394,16 @@ impl Door {
         Ok(held || lock::is_claimed(self.home.path()).unwrap_or(false))
     }
 
-    /// Waits until no daemon lives, or this one has made room for another. Returns whether that came about before
-    /// `deadline`. For a daemon whose process the kernel does not tell; [`process::wait_gone`] is surer.
+    /// Waits until this daemon is gone. Returns whether that came about before `deadline`. One whose process the kernel
+    /// does not tell is gone when no daemon lives, or it has made room for another.
     pub(crate) fn wait_until_gone(&self, daemon: &Daemon, deadline: Instant) -> Result<bool, DoorError> {
+        if let Some(identity) = &daemon.process {
+            return process::wait_gone(identity, deadline).map_err(|source| DoorError::Io {
+                action: "wait for the end of the daemon of",
+                path: self.home.path().to_owned(),
+                source,
+            });
+        }
         let mut pause = Pause::new();
         loop {
             let another = || self.try_connect().is_some_and(|link| link.daemon().instance != daemon.instance);
@@ -425,7 +432,7 @@ impl Door {
             return inside || self.daemon_lives().unwrap_or(false);
         };
         let (path, id) = private::directory_identity(self.home.path());
-        theirs.is(&ServedHome { path: path.to_string_lossy().into_owned(), id })
+        theirs.is(&ServedHome { path, id })
     }
 
     fn probe(&self, deadline: Instant) -> Probe {

@@ -120,17 +120,14 @@ impl Link {
         }
         // Before it says hello: who says it has lived since it listened, so nobody had its number in between.
         let process = peer.pid.and_then(|pid| process::identify(pid).ok().flatten());
-        Link::greet(connection, &peer, hello, deadline)
-            .map(|mut link| {
-                link.daemon.process.clone_from(&process);
-                link
-            })
+        Link::greet(connection, &peer, process.clone(), hello, deadline)
             .map_err(|error| OpenError { error, process })
     }
 
     fn greet(
         connection: Connection,
         peer: &Peer,
+        process: Option<process::Identity>,
         hello: &Hello,
         deadline: Instant,
     ) -> Result<Self, LinkError> {
@@ -141,19 +138,24 @@ impl Link {
             Daemon { instance: String::new(), build: String::new(), pid: 0, process: None, home: None };
         let mut link = Link { stream: Arc::new(stream), decoder: Decoder::with(&rest), daemon };
         link.send(&ToDaemon::Hello(hello.clone()))?;
-        link.daemon = link.greeted(peer, deadline)?;
+        link.daemon = link.greeted(peer, process, deadline)?;
         link.stream.set_read_timeout(None)?;
         Ok(link)
     }
 
-    fn greeted(&mut self, peer: &Peer, deadline: Instant) -> Result<Daemon, LinkError> {
+    fn greeted(
+        &mut self,
+        peer: &Peer,
+        process: Option<process::Identity>,
+        deadline: Instant,
+    ) -> Result<Daemon, LinkError> {
         match self.next_before(Some(deadline))? {
             Incoming::Control(FromDaemon::Hello { version, build, instance, pid, home }) => {
                 let ours = crate::versions();
                 if !(ours.min..=ours.max).contains(&version) {
                     return Err(LinkError::Version { version, build });
                 }
-                Ok(Daemon { instance, build, pid: peer.pid.unwrap_or(pid), process: None, home })
+                Ok(Daemon { instance, build, pid: peer.pid.unwrap_or(pid), process, home })
             }
             Incoming::Control(FromDaemon::Refused { reason }) => Err(LinkError::Refused(reason)),
             Incoming::Control(FromDaemon::Bye { .. }) => Err(LinkError::Closed),

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use exai_os::{account, build, process};
+use exai_os::{account, build};
 use exai_proto::link::{FromDaemon, Role, ToDaemon};
 use exai_proto::version;
 
@@ -90,15 +90,7 @@ impl Door {
             }
         }
         // It is never killed for this: what it still does is somebody's call.
-        let gone = match &daemon.process {
-            Some(identity) => process::wait_gone(identity, deadline).map_err(|source| DoorError::Io {
-                action: "wait for the end of the daemon of",
-                path: self.home().path().to_owned(),
-                source,
-            })?,
-            None => door.wait_until_gone(&daemon, deadline)?,
-        };
-        if !gone {
+        if !door.wait_until_gone(&daemon, deadline)? {
             return Err(self.unreachable("it makes room for this build and has not ended yet".to_owned()));
         }
         match door.start_and_join(&starting, deadline)? {

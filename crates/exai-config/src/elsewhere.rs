@@ -61,7 +61,7 @@ fn hosting(home: &Home) -> Vec<(PathBuf, usize)> {
         let home = Home::at(path);
         // A process that only says so holds no lock.
         let lives = lock::is_held(&home.instance_lock()).unwrap_or(false);
-        lives.then(|| crate::load(&home).map_or(0, |config| config.servers.iter().count()))
+        lives.then(|| crate::load(&home).map_or(0, |config| config.servers.len()))
     };
     let mut hosting: Vec<(PathBuf, usize)> = others
         .into_values()
@@ -73,16 +73,21 @@ fn hosting(home: &Home) -> Vec<(PathBuf, usize)> {
     hosting
 }
 
+/// Whether the first argument of the process is `serve`. False where the system does not show command lines.
+pub fn serves(pid: u32) -> bool {
+    process::command_line(pid).is_ok_and(|args| args.get(1).is_some_and(|verb| verb == "serve"))
+}
+
 /// Whether this account runs `exai serve` there, of whatever build.
 fn is_daemon(pid: u32) -> bool {
-    let serves =
-        || process::command_line(pid).is_ok_and(|args| args.get(1).is_some_and(|verb| verb == "serve"));
     let named = || {
         let stem =
             process::executable(pid).ok().and_then(|path| Some(path.file_stem()?.to_ascii_lowercase()));
         stem.is_some_and(|stem| stem == "exai")
     };
-    serves() && process_is_ours(pid).unwrap_or(false) && (named() || runs_our_program(pid).unwrap_or(false))
+    serves(pid)
+        && process_is_ours(pid).unwrap_or(false)
+        && (named() || runs_our_program(pid).unwrap_or(false))
 }
 
 fn sentence(hosting: &[(PathBuf, usize)]) -> Option<String> {

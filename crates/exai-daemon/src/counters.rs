@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use exai_mux::counts::Counts;
 use exai_proto::Id;
 use exai_proto::answer::Failure;
+use exai_supervisor::turns;
 
-use crate::{door, hosting, http, sink, socket, turns, upstream_http};
+use crate::{door, hosting, http, sink, socket, upstream_http};
 
 /// What has happened since the daemon started.
 #[derive(Debug, Clone, Copy, Default)]

@@ -26,10 +26,10 @@ use crate::sink::{LetGo, Sink};
 use crate::status::{ClientFacts, Facts, InstanceFacts};
 use crate::stopping::{self, Room, Stopping};
 use crate::store::Store;
-use crate::turns::Turn;
 use crate::upstream_http;
 use crate::verdicts::Verdicts;
 use due::Due;
+use exai_supervisor::turns::Turn;
 
 mod clients;
 mod due;

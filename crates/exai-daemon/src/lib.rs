@@ -12,7 +12,7 @@
 //! - Clients come in through [`door`] (sockets), [`guard`] (who may), and one of three rooms: [`link`]
 //!   (shims and the command line), [`websocket`] and [`http`] (Streamable HTTP). [`socket`] is what the first two
 //!   have in common.
-//! - [`turns`] keeps a connection that talks without end from filling the hub's inbox.
+//! - [`exai_supervisor::turns`] keeps a connection that talks without end from filling the hub's inbox.
 //! - [`holder`] names who has a port that the daemon wants, [`command_line`] what may be shown of him.
 //! - [`hosting`] turns a configured server into a running job; [`running`] is one. [`upstream_http`] speaks
 //!   with those that open their own port; [`builtin`] is the server inside.
@@ -51,7 +51,6 @@ mod store;
 mod strangers;
 mod sweep;
 mod token;
-mod turns;
 mod upstream_http;
 mod verdicts;
 mod watch;

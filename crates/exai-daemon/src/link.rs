@@ -86,7 +86,7 @@ fn because(error: &serde_json::Error) -> String {
 
 fn served_home(home: &Home) -> ServedHome {
     let (path, id) = exai_os::private::directory_identity(home.path());
-    ServedHome { path: path.to_string_lossy().into_owned(), id }
+    ServedHome { path, id }
 }
 
 /// The hello, or why there is none.

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::sink::{CLIENT_BYTES, TooSlow};
-use crate::turns::Turns;
+use exai_supervisor::turns::Turns;
 
 /// How many messages may wait on one stream.
 const STREAM: usize = 1024;

@@ -20,7 +20,7 @@ use crate::inbound::Inbound;
 use crate::link::{self, Controls};
 use crate::sink::{CLIENT_BYTES, Farewell, LetGo, Sink, Socket, Way};
 use crate::status::ClientFacts;
-use crate::turns::{Turn, Turns};
+use exai_supervisor::turns::{Turn, Turns};
 
 /// How many frames, and bytes of them, are taken in before the hub hears of them: one turn.
 pub(crate) const BATCH: usize = 64;

@@ -38,8 +38,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::garbled::Garbled;
 use crate::hub::HubHandle;
-use crate::turns::Turn;
 use crate::watch::Watch;
+use exai_supervisor::turns::Turn;
 use lookout::{Listens, Lookout};
 use place::Place;
 use session::Session;

@@ -36,13 +36,7 @@ impl Router {
             .collect();
         let mut result = serde_json::json!({
             "protocolVersion": version,
-            "capabilities": {
-                "tools": {"listChanged": true},
-                "prompts": {"listChanged": true},
-                "resources": {"listChanged": true, "subscribe": true},
-                "logging": {},
-                "completions": {},
-            },
+            "capabilities": answer::capabilities_of_all(),
             "serverInfo": {"name": "exai", "version": env!("CARGO_PKG_VERSION")},
         });
         for capability in [Ask::Extensions, Ask::Experimental].map(Ask::capability) {

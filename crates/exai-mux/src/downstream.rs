@@ -65,14 +65,12 @@ impl Router {
         let Some(client) = self.clients.get_mut(&client_id) else { return };
         client.calls += 1;
         let own_id = Id::from_json(message.at(id));
-        match message.str_at(method) {
-            "ping" => return now.answer(client_id, own_id.clone(), answer::result(&own_id, b"{}")),
-            "initialize" => return self.introduce(client_id, &message, own_id, params, now),
-            // Modern clients ask this first; an unknown method sends them on to `initialize`.
-            "server/discover" => {
-                return now.refuse(client_id, &own_id, -32601, "Method not found: server/discover");
-            }
-            _ => {}
+        let method = message.str_at(method);
+        if Router::answer_itself(client_id, &own_id, method, now) {
+            return;
+        }
+        if method == "initialize" {
+            return self.introduce(client_id, &message, own_id, params, now);
         }
         if client.introduction().is_none() {
             return now.refuse(client_id, &own_id, -32600, "the first request must be initialize");
@@ -90,6 +88,19 @@ impl Router {
             Endpoint::One(server) => self.to_instance_of(client_id, &server, message, now),
             Endpoint::All => self.aggregate_request(client_id, message, now),
         }
+    }
+
+    /// Answers what needs neither a server nor a session. Returns whether it was that.
+    pub(crate) fn answer_itself(client: ClientId, id: &Id, method: &str, now: &mut Now<'_>) -> bool {
+        match method {
+            "ping" => now.answer(client, id.clone(), answer::result(id, b"{}")),
+            // Modern clients ask this first; an unknown method sends them on to `initialize`.
+            "server/discover" => {
+                now.refuse(client, id, -32601, "Method not found: server/discover");
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// `initialize`: answered from what the server said to the router, or by exai itself on the aggregated

@@ -22,15 +22,9 @@ impl Router {
         client.calls += 1;
         let endpoint = client.endpoint.clone();
         let own_id = Id::from_json(message.at(id));
-        let answered = match message.str_at(method) {
-            "ping" => {
-                now.answer(client_id, own_id.clone(), answer::result(&own_id, b"{}"));
-                true
-            }
-            "server/discover" => {
-                now.refuse(client_id, &own_id, -32601, "Method not found: server/discover");
-                true
-            }
+        let method = message.str_at(method);
+        let answered = match method {
+            _ if Router::answer_itself(client_id, &own_id, method, now) => true,
             "initialize" => {
                 let introduction = params.clone().and_then(|params| Introduction::of(&message, params));
                 self.introduce_late(client_id, &endpoint, introduction, &own_id, now)

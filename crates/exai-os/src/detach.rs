@@ -109,11 +109,11 @@ impl io::Read for ReadyPipe {
 /// Starts `exe` with `args` and `--ready TOKEN` in a session of its own, with exactly the environment
 /// `env`, in `cwd`, stdin and the other descriptors closed, stdout and stderr appended to `log`.
 ///
-/// On Unix the daemon is nobody's child but the system's first process's, or that of whoever adopts orphans above us. On Windows it leaves the job of
-/// its starter, by breakaway or by WMI; where neither is possible and that job ends everything in it, this fails with
-/// `PermissionDenied` rather than start a daemon that dies with a terminal. A breakaway that leaves it in a job around
-/// the starter's is a success to the system; whether that one would end it is found out before it runs. Only WMI takes
-/// longer than a moment: until half of the time to `deadline` is over.
+/// On Unix the daemon is nobody's child but the system's first process's, or that of whoever adopts orphans above us. On
+/// Windows it leaves the job of its starter, by breakaway or by WMI; where neither is possible and that job ends
+/// everything in it, this fails with `PermissionDenied` rather than start a daemon that dies with a terminal. A breakaway
+/// that leaves it in a job around the starter's is a success to the system; whether that one would end it is found out
+/// before it runs. Only WMI takes longer than a moment: until half of the time to `deadline` is over.
 pub fn spawn(
     exe: &Path,
     args: &[OsString],

@@ -74,10 +74,11 @@ pub fn ensure_dir(path: &Path) -> Result<DirChecked, DirError> {
 }
 
 /// The canonical path of a directory, and what it is whatever its path (device and inode; `None` on Windows). Where it is
-/// gone the path is the one that was given.
-pub fn directory_identity(path: &Path) -> (PathBuf, Option<String>) {
+/// gone the path is the one that was given. Both are text to be compared with what another process says.
+pub fn directory_identity(path: &Path) -> (String, Option<String>) {
     let canonical = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
-    (canonical.unwrap_or_else(|_| path.to_owned()), sys::private::directory_id(path))
+    let canonical = canonical.unwrap_or_else(|_| path.to_owned());
+    (canonical.to_string_lossy().into_owned(), sys::private::directory_id(path))
 }
 
 /// Reads a regular file of ours of at most `max` bytes.

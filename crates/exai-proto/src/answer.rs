@@ -140,6 +140,17 @@ pub fn error(id: &Id, code: i32, message: &str) -> Bytes {
     answer(id, &format!("\"error\":{}}}", error_start(code, message)))
 }
 
+/// What the endpoint of all servers can do, whatever its servers can: the daemon says it, and a shim that finds none.
+pub fn capabilities_of_all() -> serde_json::Value {
+    serde_json::json!({
+        "tools": {"listChanged": true},
+        "prompts": {"listChanged": true},
+        "resources": {"listChanged": true, "subscribe": true},
+        "logging": {},
+        "completions": {},
+    })
+}
+
 /// An answer whose result is this JSON text.
 pub fn result(id: &Id, result: &[u8]) -> Bytes {
     let mut text = Vec::with_capacity(result.len() + id.as_json().len() + 40);

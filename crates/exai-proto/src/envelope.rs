@@ -5,6 +5,7 @@
 //! could read them as that key, and then the router and the server would disagree about what was said
 //! (CVE-2026-27896). Escapes mean the same to every parser, so they are read.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -67,23 +68,24 @@ fn usual(text: &[u8]) -> Option<Box<[u8]>> {
             (usual != text).then(|| usual.into())
         }
         Some(b'-' | b'0'..=b'9') => {
-            integer(text).filter(|usual| usual.as_bytes() != text).map(|usual| usual.into_bytes().into())
+            integer(text).filter(|usual| usual.as_bytes() != text).map(|usual| usual.as_bytes().into())
         }
         _ => None,
     }
 }
 
-/// The integer that a JSON number is, without fraction and exponent.
-fn integer(text: &[u8]) -> Option<String> {
+/// The integer that a JSON number is, without fraction and exponent. What is written so is not copied: that is nearly
+/// every id.
+fn integer(text: &[u8]) -> Option<Cow<'_, str>> {
     /// Up to here each integer is a double of its own.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let text = std::str::from_utf8(text).ok()?;
     if digits.iter().all(u8::is_ascii_digit) && !digits.is_empty() {
-        return Some(if digits == b"0" { "0".to_owned() } else { text.to_owned() });
+        return Some(Cow::Borrowed(if digits == b"0" { "0" } else { text }));
     }
     let value: f64 = text.parse().ok()?;
-    (value.fract() == 0.0 && value.abs() <= EXACT).then(|| format!("{}", value as i64))
+    (value.fract() == 0.0 && value.abs() <= EXACT).then(|| Cow::Owned(format!("{}", value as i64)))
 }
 
 impl PartialEq for Id {

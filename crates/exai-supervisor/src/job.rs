@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use exai_os::process::Identity;
 use exai_os::tree::{self as contained, Launch, Roster};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::lines::Line;
@@ -17,6 +17,7 @@ use crate::printed::Printed;
 use crate::tail::Tail;
 use crate::task;
 use crate::tree::Pipes;
+use crate::turns::Turn;
 
 /// How long a step of the stop ladder may take: closing stdin, asking to terminate.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -53,29 +54,6 @@ pub enum JobEvent {
     Lines(Vec<Line>, Turn),
     /// It is gone; no other event follows.
     Ended(Ended),
-}
-
-/// How many batches of lines of one job may wait to be heard: one is heard while the next is read. What waits is
-/// bounded by that, however fast a server talks.
-const TURNS: usize = 2;
-
-/// The right to have one batch of lines wait. Dropped when the batch was heard.
-#[derive(Debug)]
-pub struct Turn(#[expect(dead_code, reason = "its end is what matters")] OwnedSemaphorePermit);
-
-/// The turns of a job.
-#[derive(Debug)]
-pub(crate) struct Turns(Arc<Semaphore>);
-
-impl Turns {
-    pub(crate) fn new() -> Self {
-        Turns(Arc::new(Semaphore::new(TURNS)))
-    }
-
-    /// Waits for a turn; `None` never comes: nobody closes the semaphore.
-    pub(crate) async fn next(&self) -> Option<Turn> {
-        self.0.clone().acquire_owned().await.ok().map(Turn)
-    }
 }
 
 /// How a job ended.

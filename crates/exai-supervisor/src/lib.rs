@@ -33,6 +33,7 @@ pub mod outbox;
 pub mod record;
 pub mod tail;
 pub mod tree;
+pub mod turns;
 
 mod log;
 mod printed;

@@ -15,11 +15,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::job::{Ended, GRACE, JobEvent, Seen, Speech, Turns};
+use crate::job::{Ended, GRACE, JobEvent, Seen, Speech};
 use crate::lines::{Line, Lines};
 use crate::log::Log;
 use crate::outbox::{Drain, Outbox};
 use crate::tail::{self, Tail};
+use crate::turns::Turns;
 
 /// One read of stdout: what a Linux pipe holds. More is not gathered for one write either.
 const CHUNK: usize = 64 * 1024;
@@ -90,7 +91,7 @@ pub(crate) async fn read<T: Copy>(
         if found.is_empty() {
             continue;
         }
-        let Some(turn) = turns.next().await else { return };
+        let turn = turns.next().await;
         if events.send((tag, JobEvent::Lines(found, turn))).await.is_err() {
             return;
         }

@@ -124,13 +124,7 @@ impl Memory {
         let newest = version::NEWEST_LEGACY;
         let result = serde_json::json!({
             "protocolVersion": version::answered(asked.as_deref().unwrap_or(newest), newest),
-            "capabilities": {
-                "tools": {"listChanged": true},
-                "prompts": {"listChanged": true},
-                "resources": {"listChanged": true, "subscribe": true},
-                "logging": {},
-                "completions": {},
-            },
+            "capabilities": answer::capabilities_of_all(),
             "serverInfo": {"name": "exai", "version": exai_os::build::version()},
             "instructions": format!(
                 "{trouble}. Its tools, prompts and resources are announced as soon as it can be reached; `exai status` in a \

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use exai_proto::limits;
+use exai_proto::{Id, limits};
 
 use crate::glance::{self, Glance};
 
@@ -64,9 +64,10 @@ impl Queue {
 
     /// Takes out the request with this id; whether there was one. `initialize` cannot be cancelled.
     pub(super) fn cancel(&mut self, unwanted: &[u8]) -> bool {
+        let unwanted = Id::from_json(unwanted);
         let found = self.all.iter().position(|waiting| match glance::at(&waiting.line, 0) {
             Some(Glance::Request { id, method }) => {
-                exai_proto::Id::from_json(&waiting.line[id]) == exai_proto::Id::from_json(unwanted)
+                Id::from_json(&waiting.line[id]) == unwanted
                     && *glance::name(&waiting.line, method) != *b"initialize"
             }
             Some(Glance::Notification { .. } | Glance::Response { .. }) | None => false,

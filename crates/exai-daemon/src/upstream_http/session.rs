@@ -19,7 +19,7 @@ use super::place::Place;
 use super::wire::{Answer, Failed, Wire};
 use crate::garbled::Garbled;
 use crate::hub::{HubEvent, HubHandle};
-use crate::turns::Turns;
+use exai_supervisor::turns::Turns;
 
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");

@@ -27,7 +27,7 @@ pub(crate) fn run(args: ShimArgs) -> Result<u8, Error> {
 fn servers_elsewhere() -> Option<String> {
     let home = Home::locate().ok()?;
     let config = exai_config::load(&home).ok()?;
-    elsewhere::tell(&home, config.servers.iter().count())
+    elsewhere::tell(&home, config.servers.len())
 }
 
 fn way(args: ShimArgs) -> Result<Way, Error> {

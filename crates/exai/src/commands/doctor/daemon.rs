@@ -1,12 +1,13 @@
 //! The daemon: who it is, whether it answers, whether it is of this build.
 
 use exai_client::door::process_lives;
+use exai_config::elsewhere::serves;
 use exai_os::inspect::{self, ProgramFile};
 use exai_os::{lock, process};
 use exai_proto::documents::DaemonRecord;
 
 use super::scene::{Record, Scene, View};
-use super::second::{is_exai, serves};
+use super::second::is_exai;
 use super::{Outcome, listed};
 
 const NO_DAEMON: &str = "no daemon runs (`exai start` starts it)";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use exai_config::elsewhere::{self, home_of};
+use exai_config::elsewhere::{self, home_of, serves};
 use exai_daemon::command_line::bare_name;
 use exai_os::{inspect, process};
 
@@ -67,7 +67,7 @@ pub(super) fn second_daemon(scene: &Scene) -> Outcome {
         detail =
             format!("{detail}; other state directories have their own, which is fine: {}", listed(&others));
     }
-    let hosted = scene.config.as_ref().map_or(1, |config| config.servers.iter().count());
+    let hosted = scene.config.as_ref().map_or(1, |config| config.servers.len());
     if let Some(sentence) = elsewhere::tell(&scene.home, hosted) {
         detail = format!("{detail}; {sentence}");
     }
@@ -87,11 +87,6 @@ pub(super) fn is_exai(pid: u32) -> bool {
     let name = |path: PathBuf| bare_name(&path.to_string_lossy());
     let found = process::executable(pid).ok().map(name);
     found.is_some_and(|found| found == "exai" || std::env::current_exe().ok().map(name) == Some(found))
-}
-
-/// Whether its first argument is `serve`.
-pub(super) fn serves(pid: u32) -> bool {
-    process::command_line(pid).is_ok_and(|args| args.get(1).is_some_and(|verb| verb == "serve"))
 }
 
 fn real(path: &Path) -> PathBuf {

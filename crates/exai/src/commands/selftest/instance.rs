@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use exai_client::door::{self, Door};
-use exai_config::{Home, environment};
+use exai_config::{Home, elsewhere, environment};
 use exai_os::process::{self, Identity, Kill};
 use exai_os::{evidence, launchers};
 use exai_proto::documents::{DaemonRecord, Ps, Status};
@@ -168,13 +168,12 @@ impl<'a> Instance<'a> {
         evidence::environment_variable(me, environment::HOME.name).ok()?;
         let table = process::snapshot().ok()?;
         let own_name = &table.iter().find(|one| one.pid == me)?.name;
-        let serves = |pid: u32| {
+        let serves_this = |pid: u32| {
             let home = evidence::environment_variable(pid, environment::HOME.name).ok().flatten();
-            home.is_some_and(|home| PathBuf::from(home) == self.home.path())
-                && process::command_line(pid).is_ok_and(|args| args.get(1).is_some_and(|arg| arg == "serve"))
+            home.is_some_and(|home| PathBuf::from(home) == self.home.path()) && elsewhere::serves(pid)
         };
         let alike = table.iter().filter(|one| one.name == *own_name && !one.zombie);
-        Some(alike.map(|one| one.pid).filter(|pid| serves(*pid)).collect())
+        Some(alike.map(|one| one.pid).filter(|pid| serves_this(*pid)).collect())
     }
 
     /// Stops it, and makes sure that nothing of it is left.

@@ -1,24 +1,24 @@
-//! Turns: how much of what one connection says may wait for the hub.
+//! Turns: how much of what one server or client says may wait for whoever hears them all.
 //!
-//! The hub hears batches in the order in which they come. Without turns a connection that talks without end would
-//! fill its inbox, and everybody else would wait behind a thousand batches of it. With them a connection has at most
-//! [`TURNS`] batches in the inbox and is not read until the hub has heard one, so connections alternate, and what
-//! waits in the inbox is bounded by how many connections there are.
+//! The hub of a daemon hears batches in the order in which they come. Without turns a connection or a job that talks
+//! without end would fill its inbox, and everybody else would wait behind a thousand batches of it. With them each has at
+//! most [`TURNS`] batches in the inbox and is not read until the hub has heard one, so they alternate, and what waits in
+//! the inbox is bounded by how many there are.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// How many batches of one connection may wait: one is heard while the next is read.
-pub(crate) const TURNS: usize = 2;
+/// How many batches of one connection or job may wait: one is heard while the next is read.
+pub const TURNS: usize = 2;
 
-/// The turns of one connection.
+/// The turns of one connection or job.
 #[derive(Debug, Clone)]
-pub(crate) struct Turns(Arc<Semaphore>);
+pub struct Turns(Arc<Semaphore>);
 
 /// The right to have one batch in the hub's inbox. Dropped when the hub has heard it.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub struct Turn {
     _permit: Option<OwnedSemaphorePermit>,
     /// Somebody waits until it was heard.
     heard: Option<oneshot::Sender<()>>,
@@ -26,14 +26,14 @@ pub(crate) struct Turn {
 
 impl Turn {
     /// Whether the hub has heard the batch and routed it; false when it never will.
-    pub(crate) fn heard(&mut self) -> impl Future<Output = bool> + use<> {
+    pub fn heard(&mut self) -> impl Future<Output = bool> + use<> {
         let (sender, receiver) = oneshot::channel();
         self.heard = Some(sender);
         async { receiver.await.is_ok() }
     }
 
     /// The batch was routed.
-    pub(crate) fn end(self) {
+    pub fn end(self) {
         if let Some(heard) = self.heard {
             // Whoever asked may be gone.
             let _ = heard.send(());
@@ -42,12 +42,14 @@ impl Turn {
 }
 
 impl Turns {
-    pub(crate) fn new() -> Self {
+    /// All of them are free.
+    #[expect(clippy::new_without_default, reason = "nobody needs one")]
+    pub fn new() -> Self {
         Turns(Arc::new(Semaphore::new(TURNS)))
     }
 
     /// Waits for a turn, first come, first served. Cancel safe.
-    pub(crate) async fn next(&self) -> Turn {
+    pub async fn next(&self) -> Turn {
         // The semaphore is never closed.
         Turn { _permit: self.0.clone().acquire_owned().await.ok(), heard: None }
     }
