@@ -42,6 +42,12 @@ const ALL: &[Endurance] = &[
         number: None,
     },
     Endurance {
+        name: "long",
+        about: "one client and three that send messages of 30 MiB without end: what others notice",
+        tests: &["endure::long::messages_of_thirty_mebibytes_cost_others_ten_milliseconds_at_most"],
+        number: None,
+    },
+    Endurance {
         name: "overload",
         about: "ten times as many calls as a server can do: goodput, refusals, when it is over",
         tests: &["endure::overload::ten_times_the_capacity_costs_no_goodput_and_nobody_else_much"],

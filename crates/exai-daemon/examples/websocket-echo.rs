@@ -2,31 +2,46 @@
 //! CONTRIBUTING.md says how.
 
 use axum::Router;
-use axum::extract::ws::{Message, WebSocketUpgrade};
+use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::any;
+use exai_daemon::frames::{Broken, Frame, Opcode};
+use exai_daemon::intake::Intake;
+use exai_daemon::upgrade::{Socket, Upgrade};
 
-/// As in the daemon: a little more than its longest message.
-const LONGEST: usize = exai_proto::limits::MESSAGE_BYTES + 1024;
-
-async fn echo(upgrade: WebSocketUpgrade) -> Response {
-    let upgrade = upgrade
-        .max_message_size(LONGEST)
-        .max_frame_size(LONGEST)
-        .read_buffer_size(32 * 1024)
-        .write_buffer_size(64 * 1024);
-    upgrade.on_upgrade(async |mut socket| {
-        while let Some(Ok(message)) = socket.recv().await {
-            let sent = match message {
-                Message::Text(_) | Message::Binary(_) => socket.send(message).await,
-                // The stack answers these.
-                Message::Ping(_) | Message::Pong(_) | Message::Close(_) => Ok(()),
-            };
-            if sent.is_err() {
-                return;
-            }
+#[expect(clippy::disallowed_methods, reason = "a connection ends with its peer, or with the program")]
+async fn echo(mut request: Request) -> Response {
+    match Upgrade::of(&mut request, "echo") {
+        Ok((upgrade, response)) => {
+            tokio::spawn(async move {
+                if let Some(socket) = upgrade.socket(Intake::default()).await {
+                    // A peer that is gone is no news.
+                    let _ = serve(socket).await;
+                }
+            });
+            response
         }
-    })
+        Err(response) => *response,
+    }
+}
+
+async fn serve(Socket { mut reader, mut writer }: Socket) -> std::io::Result<()> {
+    loop {
+        match reader.next().await {
+            Ok(Frame::Message { text: true, bytes, .. }) if std::str::from_utf8(&bytes).is_err() => {
+                return writer.close(Some((1007, "text that is not UTF-8"))).await;
+            }
+            Ok(Frame::Message { text, bytes, .. }) => {
+                writer.feed(if text { Opcode::Text } else { Opcode::Binary }, &bytes).await?;
+            }
+            Ok(Frame::Ping(bytes)) => writer.feed(Opcode::Pong, &bytes).await?,
+            Ok(Frame::Pong(_)) => {}
+            Ok(Frame::Close(code)) => return writer.close(code.map(|code| (code, ""))).await,
+            Err(Broken::Refused(code, why)) => return writer.close(Some((code, why))).await,
+            Err(Broken::Lost(error)) => return Err(error),
+        }
+        writer.flush().await?;
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]

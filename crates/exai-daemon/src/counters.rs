@@ -7,7 +7,7 @@ use exai_proto::Id;
 use exai_proto::answer::Failure;
 use exai_supervisor::turns;
 
-use crate::{door, hosting, http, sink, socket, upstream_http};
+use crate::{door, hosting, http, intake, sink, socket, upstream_http};
 
 /// What has happened since the daemon started.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,6 +28,8 @@ pub(crate) struct Present {
     /// The command line's own conversations are not counted among the clients.
     pub(crate) commands: usize,
     pub(crate) queued_bytes: usize,
+    /// What clients have begun to say.
+    pub(crate) unfinished_bytes: usize,
     pub(crate) tasks: usize,
     pub(crate) hub_queue: usize,
 }
@@ -54,6 +56,7 @@ impl Counters {
             ("subscriptions", router.subscriptions),
             ("asked", router.asked),
             ("queued_bytes", present.queued_bytes),
+            ("unfinished_bytes", present.unfinished_bytes),
             ("tasks", present.tasks),
             ("hub_queue", present.hub_queue),
         ];
@@ -85,6 +88,8 @@ pub(crate) fn limits() -> BTreeMap<String, u64> {
         ("turns_per_connection", turns::TURNS as u64),
         ("turn_messages", socket::BATCH as u64),
         ("turn_bytes", socket::BATCH_BYTES as u64),
+        ("unfinished_bytes", intake::UNFINISHED_BYTES as u64),
+        ("unfinished_silence_s", intake::IDLE.as_secs()),
         ("client_queue_bytes", sink::CLIENT_BYTES.limit as u64),
         ("client_slow_bytes", sink::MANY as u64),
         ("client_slow_s", sink::PATIENCE.as_secs()),

@@ -14,8 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -33,14 +32,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::checks::Checks;
 use crate::guard::{self, From};
 use crate::holder::Holder;
 use crate::http::{self, Sessions};
 use crate::hub::HubHandle;
+use crate::intake::Intake;
 use crate::newcomers::Newcomers;
 use crate::status::{About, Tcp};
 use crate::token::Token;
-use crate::{link, websocket};
+use crate::{body, link, websocket};
 
 /// How many connections there may be on the local socket, and how many on TCP. Apart from each other: TCP
 /// connections cost their owner nothing, and must not lock the shims out.
@@ -61,6 +62,10 @@ pub(crate) struct Rooms {
     pub(crate) home: Home,
     pub(crate) token: Token,
     pub(crate) sessions: Sessions,
+    /// What clients have begun to say.
+    pub(crate) intake: Intake,
+    /// Where long messages are checked.
+    pub(crate) checks: Checks,
     pub(crate) tasks: TaskTracker,
     /// The WebSockets: they say goodbye when the daemon ends.
     pub(crate) sockets: TaskTracker,
@@ -106,8 +111,6 @@ impl Door {
             .route("/mcp/{server}", any(one))
             .route("/mcp/{server}/", any(one))
             .fallback(nothing_here)
-            // A little more than a message, so that one that is too long is answered by what reads it.
-            .layer(DefaultBodyLimit::max(limits::MESSAGE_BYTES + 1024))
             .layer(axum::middleware::from_fn_with_state(self.rooms.token.clone(), guard::check))
             .with_state(self.rooms.clone())
     }
@@ -326,29 +329,18 @@ async fn one(State(rooms): State<Rooms>, Path(server): Path<String>, request: Re
 
 /// WebSocket and Streamable HTTP share a path: an upgrade goes to the one, everything else to the other.
 async fn mcp(rooms: Rooms, endpoint: Endpoint, request: Request) -> Response {
-    let (mut parts, body) = request.into_parts();
-    if parts.headers.contains_key(header::UPGRADE) {
-        return match WebSocketUpgrade::from_request_parts(&mut parts, &rooms).await {
-            Ok(upgrade) => websocket::open(rooms, endpoint, parts.extensions.remove::<Place>(), upgrade),
-            Err(rejection) => rejection.into_response(),
-        };
+    if request.headers().contains_key(header::UPGRADE) {
+        return websocket::open(rooms, endpoint, request);
     }
-    let headers = parts.headers.clone();
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers;
     let hang_up =
         parts.extensions.get::<HangUp>().cloned().unwrap_or_else(|| HangUp(CancellationToken::new()));
-    match parts.method.clone() {
-        Method::POST => {
-            let request = Request::from_parts(parts, body);
-            match axum::body::Bytes::from_request(request, &rooms).await {
-                Ok(body) => http::post(rooms, endpoint, headers, hang_up, body).await,
-                Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                    let body = crate::inbound::too_long(&exai_proto::Id::null());
-                    (StatusCode::PAYLOAD_TOO_LARGE, [(header::CONTENT_TYPE, "application/json")], body)
-                        .into_response()
-                }
-                Err(rejection) => rejection.into_response(),
-            }
-        }
+    match parts.method {
+        Method::POST => match body::read(&rooms.intake, body).await {
+            Ok(body) => http::post(rooms, endpoint, headers, hang_up, body).await,
+            Err(unread) => unread.into_response(),
+        },
         Method::GET => http::get(&rooms, &endpoint, &headers, hang_up),
         Method::DELETE => http::delete(rooms, endpoint, headers).await,
         _ => {

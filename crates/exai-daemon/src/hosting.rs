@@ -21,8 +21,10 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::builtin;
+use crate::checks::Checks;
 use crate::environment::Environment;
 use crate::hub::{HubEvent, HubHandle};
+use crate::intake::Intake;
 use crate::status::About;
 use crate::sweep::Swept;
 use crate::upstream_http::Reached;
@@ -53,6 +55,10 @@ pub(crate) struct Host {
     pub(crate) tasks: TaskTracker,
     pub(crate) about: Arc<About>,
     pub(crate) watch: Watch,
+    /// What clients have begun to say.
+    pub(crate) intake: Intake,
+    /// Where long messages are checked.
+    pub(crate) checks: Checks,
 }
 
 impl Host {

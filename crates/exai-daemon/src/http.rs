@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use crate::door::{HangUp, Rooms};
 use crate::hub::HubEvent;
 use crate::inbound::Inbound;
+use crate::intake::Claim;
 use crate::session::{Deliveries, Delivery, NoStream, Session};
 use crate::sink::{LetGo, Sink, Way};
 use crate::status::ClientFacts;
@@ -165,30 +166,31 @@ pub(crate) async fn post(
     endpoint: Endpoint,
     headers: HeaderMap,
     hang_up: HangUp,
-    body: Bytes,
+    (body, claim): (Bytes, Claim),
 ) -> Response {
-    let mut inbound = Inbound::default();
-    inbound.take(body);
-    if let Some(refusal) = inbound.refusals.into_iter().next() {
-        return json(StatusCode::BAD_REQUEST, refusal);
+    let mut inbound = Inbound { claim, ..Inbound::default() };
+    // What is not UTF-8 is refused like all that is no message.
+    let _ = rooms.checks.take(&mut inbound, body).await;
+    if let Some(refusal) = inbound.refusals.first() {
+        return json(StatusCode::BAD_REQUEST, refusal.clone());
     }
-    let messages = inbound.messages;
-    if messages.iter().any(is_initialize) {
-        if messages.len() > 1 {
+    if inbound.messages.iter().any(is_initialize) {
+        if inbound.messages.len() > 1 {
             return fail(StatusCode::BAD_REQUEST, -32600, "initialize must stand alone");
         }
-        return begin(rooms, endpoint, hang_up, messages).await;
+        return begin(rooms, endpoint, hang_up, inbound).await;
     }
     let found =
         session(&rooms, &endpoint, &headers).and_then(|found| check_version(&headers).map(|()| found));
     match found {
-        Ok((_, session)) => exchange(&rooms, &session, hang_up, messages).await,
+        Ok((_, session)) => exchange(&rooms, &session, hang_up, inbound).await,
         Err(response) => *response,
     }
 }
 
 /// Hands messages to the hub and waits for what there is to say.
-async fn exchange(rooms: &Rooms, session: &Session, hang_up: HangUp, messages: Vec<Message>) -> Response {
+async fn exchange(rooms: &Rooms, session: &Session, hang_up: HangUp, inbound: Inbound) -> Response {
+    let Inbound { messages, claim, .. } = inbound;
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
     // The stream is there before the request is sent: a fast answer must find it.
     let deliveries = match session.post(&ids, hang_up.0) {
@@ -200,7 +202,7 @@ async fn exchange(rooms: &Rooms, session: &Session, hang_up: HangUp, messages: V
     };
     let mut turn = session.turns.next().await;
     let heard = turn.heard();
-    if rooms.hub.send(HubEvent::Said { client: session.client, messages, turn }).await.is_err() {
+    if rooms.hub.send(HubEvent::Said { client: session.client, messages, claim, turn }).await.is_err() {
         return no_session();
     }
     if ids.is_empty() {
@@ -211,7 +213,8 @@ async fn exchange(rooms: &Rooms, session: &Session, hang_up: HangUp, messages: V
 }
 
 /// `initialize`: opens a session, which stays only if the server accepts.
-async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, messages: Vec<Message>) -> Response {
+async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, inbound: Inbound) -> Response {
+    let Inbound { messages, claim, .. } = inbound;
     rooms.sessions.forget_closed();
     if !rooms.sessions.has_room() {
         return full();
@@ -236,7 +239,7 @@ async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, messages: Vec<
         return fail(StatusCode::INTERNAL_SERVER_ERROR, -32603, "BUG: a new session has requests under way");
     };
     let turn = session.turns.next().await;
-    if rooms.hub.send(HubEvent::Said { client, messages, turn }).await.is_err() {
+    if rooms.hub.send(HubEvent::Said { client, messages, claim, turn }).await.is_err() {
         return stopping();
     }
     // The session's id goes into the head, so this answer is never streamed.

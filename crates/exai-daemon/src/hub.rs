@@ -21,6 +21,7 @@ use crate::counters::{Counters, Present};
 use crate::discovery::{self, Known};
 use crate::garbled::Reader;
 use crate::hosting::{self, Host, Started};
+use crate::intake::Claim;
 use crate::running::Running;
 use crate::sink::{LetGo, Sink};
 use crate::status::{ClientFacts, Facts, InstanceFacts};
@@ -30,11 +31,13 @@ use crate::upstream_http;
 use crate::verdicts::Verdicts;
 use due::Due;
 use exai_supervisor::turns::Turn;
+use long::{Behind, Checked};
 
 mod clients;
 mod due;
 mod instances;
 mod lines;
+mod long;
 
 pub(crate) use lines::Garble;
 
@@ -50,8 +53,8 @@ const BATCH: usize = 64;
 pub(crate) enum HubEvent {
     /// A client connected.
     Open { client: ClientId, endpoint: Endpoint, sink: Sink, facts: ClientFacts },
-    /// A client said something. Its turn ends when this was heard.
-    Said { client: ClientId, messages: Vec<Message>, turn: Turn },
+    /// A client said something. Its turn and its part of the budget end when this was heard.
+    Said { client: ClientId, messages: Vec<Message>, claim: Claim, turn: Turn },
     /// A shim keeps what its client says from now on; what it had sent before was said before this.
     Held { client: ClientId },
     /// A client is gone, or is to go.
@@ -64,6 +67,8 @@ pub(crate) enum HubEvent {
     Ping { instance: InstanceId },
     /// The process that spoke MCP is gone, though a launcher of it lives on.
     Unserved { instance: InstanceId },
+    /// A long message of a server was checked.
+    Checked { instance: InstanceId, checked: Checked },
     /// The built-in server answers.
     Builtin { instance: InstanceId, message: Bytes },
     /// Somebody wants to know something or have something done.
@@ -188,6 +193,8 @@ struct Hosted {
     reader: Reader,
     /// What it printed there before it was known here that it runs.
     early: Vec<Bytes>,
+    /// What it did while a long message of it is being checked.
+    behind: Option<VecDeque<Behind>>,
 }
 
 enum Body {
@@ -316,12 +323,13 @@ impl Hub {
 
     fn hear(&mut self, event: HubEvent) {
         match event {
-            HubEvent::Said { client, messages, turn } => {
+            HubEvent::Said { client, messages, claim, turn } => {
                 // Who was let go meanwhile has said it to nobody.
                 if self.clients.contains_key(&client) {
                     self.said(client, messages);
                     turn.end();
                 }
+                drop(claim);
             }
             HubEvent::Open { client, endpoint, sink, facts } => self.open(client, endpoint, sink, facts),
             HubEvent::Held { client } => {
@@ -336,6 +344,7 @@ impl Hub {
             HubEvent::Upstream { instance, event } => self.upstream(instance, event),
             HubEvent::Ping { instance } => self.route(Event::Ping { instance }),
             HubEvent::Unserved { instance } => self.unserved(instance),
+            HubEvent::Checked { instance, checked } => self.checked(instance, checked),
             HubEvent::Builtin { instance, message } => {
                 if let Ok(message) = Message::parse(message) {
                     self.route(Event::FromServer { instance, message });
@@ -571,6 +580,7 @@ impl Hub {
             server_crashes: self.restarts.values().map(|&times| u64::from(times)).sum(),
             commands: self.clients.values().filter(|client| !client.facts.shown).count(),
             queued_bytes: self.clients.values().map(|client| client.sink.queued()).sum(),
+            unfinished_bytes: self.host.intake.claimed(),
             tasks: self.host.tasks.len(),
             hub_queue: self.handle.waiting(),
         }

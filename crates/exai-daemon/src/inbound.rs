@@ -4,6 +4,8 @@ use bytes::Bytes;
 use exai_proto::envelope::Peek;
 use exai_proto::{Message, ParseError, answer, envelope, limits};
 
+use crate::intake::Claim;
+
 /// How much of what is no message is looked at for its id.
 const PEEKED: usize = 64 * 1024;
 
@@ -14,15 +16,19 @@ pub(crate) struct Inbound {
     pub(crate) refusals: Vec<Bytes>,
     /// How much was taken in.
     pub(crate) bytes: usize,
+    /// What it takes of the budget for what the hub has not heard.
+    pub(crate) claim: Claim,
 }
 
 impl Inbound {
     /// Takes in one text frame, one binary frame, one line or one body. A batch is taken apart: revision
     /// 2025-03-26 has them, and whoever sends one cannot be told so in any better way than by answers.
-    pub(crate) fn take(&mut self, bytes: Bytes) {
+    /// The error says that it is not UTF-8, which some transports do not allow; it is answered all the same.
+    pub(crate) fn take(&mut self, bytes: Bytes) -> Result<(), ParseError> {
         self.bytes += bytes.len();
         if bytes.len() > limits::MESSAGE_BYTES {
-            return self.refuse_long(&bytes);
+            self.refuse_long(&bytes);
+            return Ok(());
         }
         match Message::parse(bytes.clone()) {
             Ok(message) => self.messages.push(message),
@@ -33,8 +39,13 @@ impl Inbound {
                 }),
                 Err(error) => self.refuse(&bytes, &error),
             },
+            Err(ParseError::Utf8) => {
+                self.refuse(&bytes, &ParseError::Utf8);
+                return Err(ParseError::Utf8);
+            }
             Err(error) => self.refuse(&bytes, &error),
         }
+        Ok(())
     }
 
     /// Answers what is no message, to whom its id says where that can be read. What was to be an answer goes on as an

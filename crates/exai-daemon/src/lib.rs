@@ -12,19 +12,25 @@
 //! - Clients come in through [`door`] (sockets), [`guard`] (who may), and one of three rooms: [`link`]
 //!   (shims and the command line), [`websocket`] and [`http`] (Streamable HTTP). [`socket`] is what the first two
 //!   have in common.
+//! - [`upgrade`] makes a WebSocket of a request, [`frames`] are what goes over it, and [`body`] is what a POST says; what
+//!   is unfinished of all that has one budget, [`intake`]. [`checks`] reads long messages elsewhere.
 //! - [`exai_supervisor::turns`] keeps a connection that talks without end from filling the hub's inbox.
 //! - [`holder`] names who has a port that the daemon wants, [`command_line`] what may be shown of him.
 //! - [`hosting`] turns a configured server into a running job; [`running`] is one. [`upstream_http`] speaks
 //!   with those that open their own port; [`builtin`] is the server inside.
 
 mod adopted;
+mod body;
 mod builtin;
+mod checks;
 mod coalesce;
 pub mod command_line;
 mod counters;
 mod discovery;
 mod door;
 mod environment;
+#[doc(hidden)]
+pub mod frames;
 mod garbled;
 mod guard;
 pub mod holder;
@@ -32,6 +38,8 @@ mod hosting;
 mod http;
 mod hub;
 mod inbound;
+#[doc(hidden)]
+pub mod intake;
 mod link;
 mod logging;
 mod newcomers;
@@ -51,6 +59,8 @@ mod store;
 mod strangers;
 mod sweep;
 mod token;
+#[doc(hidden)]
+pub mod upgrade;
 mod upstream_http;
 mod verdicts;
 mod watch;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{Message as Frame, WebSocket, WebSocketUpgrade};
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use exai_config::Home;
@@ -11,16 +10,19 @@ use exai_mux::Endpoint;
 use exai_os::build;
 use exai_proto::link::{FromDaemon, Hello, Role, SUBPROTOCOL, ServedHome, ToDaemon, Versions};
 use exai_proto::{limits, version};
+use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::door::{Place, Rooms};
+use crate::frames::{Broken, Frame, FrameReader, Opcode};
 use crate::guard::{self, From};
 use crate::hub::{Gone, HubEvent, HubHandle, Question};
-use crate::socket::{self, Speech, limited};
+use crate::socket::{self, Speech};
 use crate::status::ClientFacts;
 use crate::stopping::Room;
 use crate::token::Token;
+use crate::upgrade::{Socket, Upgrade};
 
 /// How long a peer may take to say hello.
 const HELLO: Duration = Duration::from_secs(5);
@@ -30,20 +32,27 @@ pub(crate) async fn open(
     State(rooms): State<Rooms>,
     Extension(from): Extension<From>,
     Extension(place): Extension<Place>,
-    upgrade: WebSocketUpgrade,
+    mut request: Request,
 ) -> Response {
     let From::Local(peer) = from else {
         return guard::refuse(StatusCode::NOT_FOUND, "the link is on the local socket only");
     };
-    limited(upgrade).protocols([SUBPROTOCOL]).on_upgrade(move |socket| async move {
-        // A link that ends has told its story in the log already.
-        let _ = serve(socket, rooms, peer.pid).await;
+    let (upgrade, response) = match Upgrade::of(&mut request, SUBPROTOCOL) {
+        Ok(accepted) => accepted,
+        Err(refusal) => return *refusal,
+    };
+    rooms.tasks.clone().spawn(async move {
+        if let Some(socket) = upgrade.socket(rooms.intake.clone()).await {
+            // A link that ends has told its story in the log already.
+            let _ = serve(socket, rooms, peer.pid).await;
+        }
         drop(place);
-    })
+    });
+    response
 }
 
-async fn serve(mut socket: WebSocket, rooms: Rooms, kernel_pid: Option<u32>) -> Result<(), Gone> {
-    let hello = match timeout(HELLO, first(&mut socket)).await {
+async fn serve(mut socket: Socket, rooms: Rooms, kernel_pid: Option<u32>) -> Result<(), Gone> {
+    let hello = match timeout(HELLO, first(&mut socket.reader)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(reason)) => return refuse(socket, reason).await,
         Err(_) => return refuse(socket, "no hello within 5 s".to_owned()).await,
@@ -90,16 +99,18 @@ fn served_home(home: &Home) -> ServedHome {
 }
 
 /// The hello, or why there is none.
-async fn first(socket: &mut WebSocket) -> Result<Hello, String> {
-    match socket.recv().await {
-        Some(Ok(Frame::Text(text))) => match serde_json::from_str(text.as_str()) {
+async fn first<S: AsyncRead + Unpin>(reader: &mut FrameReader<S>) -> Result<Hello, String> {
+    match reader.next().await {
+        Ok(Frame::Message { text: true, bytes, .. }) => match serde_json::from_slice(&bytes) {
             Ok(ToDaemon::Hello(hello)) => Ok(hello),
             Ok(_) => Err("the first frame must be hello".to_owned()),
             Err(error) => Err(format!("the first frame must be hello: {}", because(&error))),
         },
-        Some(Ok(_)) => Err("the first frame must be hello".to_owned()),
-        Some(Err(error)) => Err(error.to_string()),
-        None => Err("closed before hello".to_owned()),
+        Ok(_) => Err("the first frame must be hello".to_owned()),
+        Err(Broken::Lost(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Err("closed before hello".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -113,12 +124,13 @@ fn strangers(theirs: &str, ours: &str) -> String {
     format!("exai {theirs} and the daemon, exai {ours}, have no version of the link in common: {cure}")
 }
 
-async fn refuse(mut socket: WebSocket, reason: String) -> Result<(), Gone> {
+async fn refuse(mut socket: Socket, reason: String) -> Result<(), Gone> {
     tracing::warn!(reason, "a link was refused");
     // The peer may be gone already, or not read.
     let _ = timeout(Duration::from_secs(1), async {
-        let _ = socket.send(Frame::Text(text(&FromDaemon::Refused { reason }).into())).await;
-        let _ = socket.send(Frame::Close(None)).await;
+        let refused = text(&FromDaemon::Refused { reason }).into();
+        socket.writer.feed(Opcode::Text, &refused).await?;
+        socket.writer.close(None).await
     })
     .await;
     Ok(())

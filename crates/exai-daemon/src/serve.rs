@@ -16,11 +16,13 @@ use exai_supervisor::leftovers::Living;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::checks::Checks;
 use crate::door::{self, Door, Rooms};
 use crate::environment::Environment;
 use crate::hosting::Host;
 use crate::http::Sessions;
 use crate::hub::{Hub, HubEvent, HubHandle};
+use crate::intake::Intake;
 use crate::reload::ConfigFile;
 use crate::selfcheck::{Kept, SelfCheck};
 use crate::starting::Starting;
@@ -243,12 +245,15 @@ async fn life(
     let closing = CancellationToken::new();
     let (hub, events) = HubHandle::new();
     let sockets = TaskTracker::new();
+    let (intake, checks) = (Intake::default(), Checks::default());
     let rooms = Rooms {
         hub: hub.clone(),
         about: about.clone(),
         home: home.clone(),
         token: token.clone(),
         sessions: Sessions::default(),
+        intake: intake.clone(),
+        checks: checks.clone(),
         tasks: tasks.clone(),
         sockets: sockets.clone(),
     };
@@ -287,6 +292,8 @@ async fn life(
         tasks: tasks.clone(),
         about: about.clone(),
         watch: watch.clone(),
+        intake,
+        checks,
     };
     let (core, jobs) = Hub::new(config, host, hub);
     core.run(events, jobs).await;

@@ -3,7 +3,6 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::CloseFrame;
 use bytes::Bytes;
 use exai_mux::About;
 use exai_proto::Id;
@@ -57,8 +56,10 @@ pub(crate) struct Socket {
 pub(crate) enum Farewell {
     /// The daemon ends.
     Bye(ByeReason),
-    /// The peer does not speak WebSocket, or the connection is lost.
-    Broken(CloseFrame),
+    /// The peer breaks the protocol, or a bound: the code and the reason.
+    Broken(u16, &'static str),
+    /// The peer has closed it, with this code.
+    Answer(Option<u16>),
 }
 
 impl Socket {

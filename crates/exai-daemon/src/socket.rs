@@ -1,25 +1,27 @@
 //! One WebSocket, as a shim's link or as a client's own: frames in, frames out, until either side ends it.
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::ws::{CloseFrame, Message as Frame, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use bytes::Bytes;
 use exai_mux::{ClientId, Endpoint};
-use exai_proto::limits;
 use exai_proto::link::{ByeReason, FromDaemon};
 use exai_supervisor::outbox::{Drain, outbox};
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::checks::Checks;
 use crate::door::Rooms;
+use crate::frames::{Broken, Frame, FrameReader, FrameWriter, Opcode, code};
 use crate::hub::{Gone, HubEvent};
 use crate::inbound::Inbound;
 use crate::link::{self, Controls};
 use crate::sink::{CLIENT_BYTES, Farewell, LetGo, Sink, Socket, Way};
 use crate::status::ClientFacts;
+use crate::upgrade;
 use exai_supervisor::turns::{Turn, Turns};
 
 /// How many frames, and bytes of them, are taken in before the hub hears of them: one turn.
@@ -30,17 +32,6 @@ const HELD: Bytes = Bytes::from_static(b"hold");
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The bounds of a message, and small buffers: there may be hundreds of connections.
-pub(crate) fn limited(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
-    // A little more than a message, so that one that is just too long is answered and not cut off.
-    const LONGEST: usize = limits::MESSAGE_BYTES + 1024;
-    upgrade
-        .max_message_size(LONGEST)
-        .max_frame_size(LONGEST)
-        .read_buffer_size(32 * 1024)
-        .write_buffer_size(64 * 1024)
-}
-
 /// What frames mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speech {
@@ -50,9 +41,12 @@ pub(crate) enum Speech {
     Mcp,
 }
 
+/// How many pings may wait for their pongs: the peer is not read on meanwhile.
+const PINGS: usize = 16;
+
 /// Serves a WebSocket until it ends.
 pub(crate) async fn serve(
-    socket: WebSocket,
+    socket: upgrade::Socket,
     rooms: Rooms,
     endpoint: Endpoint,
     facts: ClientFacts,
@@ -60,11 +54,13 @@ pub(crate) async fn serve(
     greeting: Option<FromDaemon>,
 ) -> Result<(), Gone> {
     let _present = rooms.sockets.token();
-    let (sink, stream) = socket.split();
+    let upgrade::Socket { reader: mut frames, writer } = socket;
     let (outbox, drain) = outbox(CLIENT_BYTES);
     let (controls, replies) = mpsc::channel(64);
+    let (answer, pings) = mpsc::channel(PINGS);
     let ours = Socket { outbox, farewell: Arc::new(OnceLock::new()), controls: controls.clone() };
-    let mut writer = rooms.tasks.spawn(write(sink, drain, replies, speech, ours.farewell.clone()));
+    let farewell = ours.farewell.clone();
+    let mut writer = rooms.tasks.spawn(write(writer, drain, (replies, pings), speech, farewell));
     let sink = Sink::new(Way::Socket(ours.clone()), greeting);
     let client = rooms.hub.open(endpoint, sink, facts).await?;
     let reader = Reader {
@@ -77,10 +73,12 @@ pub(crate) async fn serve(
             home: rooms.home.clone(),
             replies: controls,
         },
+        pongs: answer,
         turns: Turns::new(),
+        checks: rooms.checks.clone(),
     };
     let outcome = tokio::select! {
-        outcome = reader.read(stream) => outcome,
+        outcome = reader.read(&mut frames) => outcome,
         // The hub has let the client go.
         () = reader.socket.outbox.closed() => Ok(()),
         // The peer does not take what is written.
@@ -88,9 +86,13 @@ pub(crate) async fn serve(
     };
     reader.socket.outbox.close();
     let closed = rooms.hub.send(HubEvent::Close { client, why: LetGo::Left }).await;
+    let refused = matches!(reader.socket.farewell.get(), Some(Farewell::Broken(..)));
     drop(reader);
     if !writer.is_finished() && timeout(FAREWELL, &mut writer).await.is_err() {
         writer.abort();
+    }
+    if refused {
+        frames.drain(FAREWELL).await;
     }
     closed.and(outcome)
 }
@@ -100,45 +102,67 @@ struct Reader {
     socket: Socket,
     speech: Speech,
     controls: Controls,
+    pongs: mpsc::Sender<Bytes>,
     turns: Turns,
+    checks: Checks,
 }
 
 impl Reader {
-    async fn read(&self, mut stream: SplitStream<WebSocket>) -> Result<(), Gone> {
+    async fn read<S: AsyncRead + Unpin>(&self, frames: &mut FrameReader<S>) -> Result<(), Gone> {
         loop {
             // First the turn, then the reading: what has no turn waits with the peer, not here.
             let turn = self.turns.next().await;
-            let Some(first) = stream.next().await else { return Ok(()) };
+            let mut next = Some(frames.next().await);
             let mut inbound = Inbound::default();
-            let mut next = Some(first);
             let mut taken = 0;
             let mut held = false;
             while let Some(frame) = next {
                 match frame {
-                    Ok(Frame::Binary(bytes)) => inbound.take(bytes),
-                    Ok(Frame::Text(text)) => match self.speech {
-                        Speech::Mcp => inbound.take(text.into()),
-                        Speech::Link => link::control(&self.controls, text.as_str()).await?,
-                    },
+                    Ok(Frame::Message { text: true, bytes, .. }) if self.speech == Speech::Link => {
+                        match std::str::from_utf8(&bytes) {
+                            Ok(text) => link::control(&self.controls, text).await?,
+                            Err(_) => return self.end(inbound, turn, Broken::NOT_UTF8).await,
+                        }
+                    }
+                    Ok(Frame::Message { text, bytes, claim }) => {
+                        inbound.claim.join(claim);
+                        let understood = self.checks.take(&mut inbound, bytes).await;
+                        if text && understood.is_err() {
+                            // The close frame says it.
+                            inbound.refusals.pop();
+                            return self.end(inbound, turn, Broken::NOT_UTF8).await;
+                        }
+                    }
                     Ok(Frame::Pong(of)) => held |= of == HELD,
-                    Ok(Frame::Ping(_)) => {}
-                    Ok(Frame::Close(_)) => return self.pass_on(inbound, turn).await,
-                    Err(error) => {
-                        tracing::debug!(client = %self.client, %error, "connection lost");
-                        let _ = self.socket.farewell.set(Farewell::Broken(complaint(&error.to_string())));
+                    Ok(Frame::Ping(of)) => {
+                        // A writer that has ended ends this as well.
+                        let _ = self.pongs.send(of).await;
+                    }
+                    Ok(Frame::Close(code)) => {
+                        let _ = self.socket.farewell.set(Farewell::Answer(code));
                         return self.pass_on(inbound, turn).await;
                     }
+                    Err(broken) => return self.end(inbound, turn, broken).await,
                 }
                 taken += 1;
                 // As much as is there, but not more than makes the others wait.
                 let more = taken < BATCH && inbound.bytes < BATCH_BYTES;
-                next = if more { stream.next().now_or_never().flatten() } else { None };
+                next = if more { frames.next().now_or_never() } else { None };
             }
             self.pass_on(inbound, turn).await?;
             if held {
                 self.controls.hub.send(HubEvent::Held { client: self.client }).await?;
             }
         }
+    }
+
+    /// What was said before a connection broke is still heard.
+    async fn end(&self, inbound: Inbound, turn: Turn, broken: Broken) -> Result<(), Gone> {
+        tracing::debug!(client = %self.client, error = %broken, "connection lost");
+        if let Broken::Refused(code, why) = broken {
+            let _ = self.socket.farewell.set(Farewell::Broken(code, why));
+        }
+        self.pass_on(inbound, turn).await
     }
 
     async fn pass_on(&self, inbound: Inbound, turn: Turn) -> Result<(), Gone> {
@@ -148,47 +172,33 @@ impl Reader {
         if inbound.messages.is_empty() {
             return Ok(());
         }
-        let messages = inbound.messages;
-        self.controls.hub.send(HubEvent::Said { client: self.client, messages, turn }).await
+        let Inbound { messages, claim, .. } = inbound;
+        self.controls.hub.send(HubEvent::Said { client: self.client, messages, claim, turn }).await
     }
 }
 
-/// What a peer is told that does not speak WebSocket. The stack tells the kinds of errors apart by their words alone.
-fn complaint(error: &str) -> CloseFrame {
-    /// The longest reason that a close frame can hold.
-    const REASON: usize = 123;
-    let code = if error.starts_with("UTF-8") {
-        close_code::INVALID
-    } else if error.starts_with("Space limit") {
-        close_code::SIZE
-    } else {
-        close_code::PROTOCOL
-    };
-    let reason = &error[..error.floor_char_boundary(REASON)];
-    CloseFrame { code, reason: reason.into() }
-}
-
 /// Writes what there is to say: control messages first, then everything that waits, flushed once.
-async fn write(
-    mut sink: SplitSink<WebSocket, Frame>,
+async fn write<S: AsyncWrite + Unpin>(
+    mut writer: FrameWriter<S>,
     mut drain: Drain,
-    mut controls: mpsc::Receiver<FromDaemon>,
+    (mut controls, mut pings): (mpsc::Receiver<FromDaemon>, mpsc::Receiver<Bytes>),
     speech: Speech,
     farewell: Arc<OnceLock<Farewell>>,
-) {
+) -> io::Result<()> {
+    let messages = match speech {
+        Speech::Link => Opcode::Binary,
+        // Everything the hub sends was checked to be UTF-8.
+        Speech::Mcp => Opcode::Text,
+    };
     let mut batch: Vec<Bytes> = Vec::new();
     loop {
         tokio::select! {
             biased;
+            Some(ping) = pings.recv() => writer.feed(Opcode::Pong, &ping).await?,
             Some(control) = controls.recv() => {
-                if sink.feed(Frame::Text(link::text(&control).into())).await.is_err() {
-                    return;
-                }
-                if matches!(control, FromDaemon::Hold { .. }) && sink.feed(Frame::Ping(HELD)).await.is_err() {
-                    return;
-                }
-                if sink.flush().await.is_err() {
-                    return;
+                writer.feed(Opcode::Text, &link::text(&control).into()).await?;
+                if matches!(control, FromDaemon::Hold { .. }) {
+                    writer.feed(Opcode::Ping, &HELD).await?;
                 }
             }
             more = drain.take(&mut batch) => {
@@ -196,41 +206,27 @@ async fn write(
                     break;
                 }
                 for message in batch.drain(..) {
-                    let frame = match speech {
-                        Speech::Link => Frame::Binary(message),
-                        // Everything the hub sends was checked to be UTF-8.
-                        Speech::Mcp => Frame::Text(Utf8Bytes::try_from(message).unwrap_or_default()),
-                    };
-                    if sink.feed(frame).await.is_err() {
-                        return;
-                    }
-                }
-                if sink.flush().await.is_err() {
-                    return;
+                    writer.feed(messages, &message).await?;
                 }
             }
         }
+        writer.flush().await?;
     }
     // The queue was closed: by the client's end, for slowness, or because the daemon ends.
     let frame = match farewell.get() {
         Some(Farewell::Bye(reason)) => {
             if speech == Speech::Link {
-                let _ = sink.send(Frame::Text(link::text(&FromDaemon::Bye { reason: *reason }).into())).await;
+                writer.feed(Opcode::Text, &link::text(&FromDaemon::Bye { reason: *reason }).into()).await?;
             }
             Some(match reason {
-                ByeReason::Stop => {
-                    CloseFrame { code: close_code::AWAY, reason: "the daemon is stopping".into() }
-                }
+                ByeReason::Stop => (code::AWAY, "the daemon is stopping"),
                 // To whoever knows this code: connect again.
-                ByeReason::Restart | ByeReason::Upgrade => {
-                    CloseFrame { code: close_code::RESTART, reason: "the daemon is being restarted".into() }
-                }
+                ByeReason::Restart | ByeReason::Upgrade => (code::RESTART, "the daemon is being restarted"),
             })
         }
-        Some(Farewell::Broken(frame)) => Some(frame.clone()),
+        Some(Farewell::Broken(code, why)) => Some((*code, *why)),
+        Some(Farewell::Answer(code)) => code.map(|code| (code, "")),
         None => None,
     };
-    let _ = sink.send(Frame::Close(frame)).await;
-    // Where the peer has closed it, nothing can be sent any more but the answer to that, which is sent here.
-    let _ = sink.close().await;
+    writer.close(frame).await
 }

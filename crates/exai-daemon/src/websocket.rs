@@ -1,21 +1,23 @@
 //! WebSocket on `/mcp` and `/mcp/NAME`: subprotocol `mcp`, one message per frame. The rules are those of
 //! stdio, with "line" read as "frame" (the specification's "custom transports").
 
-use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::Request;
 use axum::response::Response;
 use exai_mux::Endpoint;
 
 use crate::door::{Place, Rooms};
-use crate::socket::{self, Speech, limited};
+use crate::socket::{self, Speech};
 use crate::status::ClientFacts;
+use crate::upgrade::Upgrade;
 
-pub(crate) fn open(
-    rooms: Rooms,
-    endpoint: Endpoint,
-    place: Option<Place>,
-    upgrade: WebSocketUpgrade,
-) -> Response {
-    limited(upgrade).protocols(["mcp"]).on_upgrade(move |socket| async move {
+pub(crate) fn open(rooms: Rooms, endpoint: Endpoint, mut request: Request) -> Response {
+    let place = request.extensions_mut().remove::<Place>();
+    let (upgrade, response) = match Upgrade::of(&mut request, "mcp") {
+        Ok(accepted) => accepted,
+        Err(refusal) => return *refusal,
+    };
+    rooms.tasks.clone().spawn(async move {
+        let Some(socket) = upgrade.socket(rooms.intake.clone()).await else { return };
         let facts = ClientFacts {
             transport: "websocket",
             label: None,
@@ -26,5 +28,6 @@ pub(crate) fn open(
         // A conversation that ends has told its story in the log already.
         let _ = socket::serve(socket, rooms, endpoint, facts, Speech::Mcp, None).await;
         drop(place);
-    })
+    });
+    response
 }

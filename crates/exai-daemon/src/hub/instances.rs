@@ -9,6 +9,7 @@ use exai_mux::{Down, Event, InstanceId};
 use exai_supervisor::JobEvent;
 use exai_supervisor::outbox::Unsent;
 
+use super::long::{Behind, Came, long};
 use super::{Body, HURRY, Hosted, Hub, HubEvent};
 use crate::builtin;
 use crate::garbled::Reader;
@@ -100,7 +101,15 @@ impl Hub {
         let reader = Reader::default();
         self.hosted.insert(
             instance,
-            Hosted { server: server.clone(), number, started_at, body, reader, early: Vec::new() },
+            Hosted {
+                server: server.clone(),
+                number,
+                started_at,
+                body,
+                reader,
+                early: Vec::new(),
+                behind: None,
+            },
         );
     }
 
@@ -121,11 +130,15 @@ impl Hub {
         }
     }
 
-    pub(super) fn upstream(&mut self, instance: InstanceId, event: upstream_http::Event) {
+    pub(super) fn upstream_did(&mut self, instance: InstanceId, event: upstream_http::Event) {
         let grace = self.grace();
         let Some(Hosted { body, server, .. }) = self.hosted.get_mut(&instance) else { return };
         match (event, body) {
             (upstream_http::Event::Up, Body::Running(_)) => self.route(Event::Up { instance }),
+            (upstream_http::Event::Said(line, turn), Body::Running(_)) if long(&line) => {
+                // Its turn ends when it was heard.
+                self.check_elsewhere(instance, line, Came::Document, Behind::Heard(turn));
+            }
             (upstream_http::Event::Said(line, _turn), Body::Running(_)) => self.document(instance, line),
             (upstream_http::Event::Garbled(garbled, _turn), Body::Running(_)) => {
                 self.garbled(instance, garbled);
@@ -212,10 +225,15 @@ impl Hub {
         self.hosted.insert(instance, hosted);
     }
 
-    pub(super) fn job(&mut self, instance: InstanceId, event: JobEvent) {
+    pub(super) fn job_did(&mut self, instance: InstanceId, event: JobEvent) {
         match event {
-            JobEvent::Lines(lines, _turn) => {
-                for line in lines {
+            JobEvent::Lines(lines, turn) => {
+                let mut lines = lines.into_iter();
+                while let Some(line) = lines.next() {
+                    if long(&line) {
+                        let rest = Behind::Job(JobEvent::Lines(lines.collect(), turn));
+                        return self.check_elsewhere(instance, line, Came::Line, rest);
+                    }
                     self.line(instance, line);
                 }
             }

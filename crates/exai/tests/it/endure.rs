@@ -2,6 +2,7 @@
 //! with all tests.
 #![expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "figures that people read")]
 
+mod long;
 mod overload;
 mod process;
 mod slow;

@@ -49,6 +49,7 @@ mod skin;
 mod slow;
 mod support;
 mod token;
+mod unfinished;
 mod upgrade;
 mod url;
 mod visible;

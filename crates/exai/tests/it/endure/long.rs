@@ -1,0 +1,88 @@
+//! Clients that send messages of 30 MiB, and what others notice.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use exai_client::link::{Incoming, Link};
+use exai_proto::link::Role;
+use serde_json::json;
+
+use super::{Bystanders, Stop, percentile, verdict};
+use crate::support::{Instance, LIMIT, fixture};
+use crate::wire::{Wire, call, opening};
+
+/// By how much more than at rest others may wait.
+const MORE: Duration = Duration::from_millis(10);
+
+/// Sends long calls, one after the other, and counts their answers.
+fn send_long(address: &str, size: usize, over: &AtomicBool, answered: &AtomicU32) {
+    let mut hello = exai_client::hello(Role::Shim);
+    hello.server = Some("long".to_owned());
+    let endpoint = address.parse().expect("an address");
+    let mut link = Link::open(&endpoint, &hello, Instant::now() + LIMIT).expect("a link");
+    let begin = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": opening()});
+    link.send_message(begin.to_string().as_bytes()).expect("it is read");
+    let text = call(&json!(1), "echo", &json!({"message": "x".repeat(size)})).to_string();
+    while !over.load(Ordering::Relaxed) {
+        link.send_message(text.as_bytes()).expect("it is read");
+        let mut length = 0;
+        while length < size {
+            let deadline = Instant::now() + Duration::from_mins(1);
+            if let Incoming::Message(bytes) = link.next_before(Some(deadline)).expect("an answer") {
+                length = bytes.len();
+            }
+        }
+        answered.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The p99 of others at rest, and beside so many clients that send long messages.
+fn beside(size: usize, clients: usize, time: Duration) -> (Duration, Duration, u32) {
+    let instance = Instance::new(&(fixture("fix", &[]) + &fixture("long", &[])));
+    instance.ends(0, &["start"]);
+    let address = Wire::address(&instance);
+    let bystanders = Bystanders::default();
+    let (over, answered) = (AtomicBool::new(false), AtomicU32::new(0));
+    let echo = json!({"message": "x"});
+    std::thread::scope(|scope| {
+        let _stop = Stop(&bystanders);
+        for _ in 0..4 {
+            scope.spawn(|| bystanders.watch(&address, "fix", ("echo", &echo), Duration::from_millis(2)));
+        }
+        std::thread::sleep(time / 10);
+        let calm = Instant::now();
+        std::thread::sleep(time);
+        let begin = Instant::now();
+        for _ in 0..clients {
+            scope.spawn(|| send_long(&address, size, &over, &answered));
+        }
+        std::thread::sleep(time);
+        let end = Instant::now();
+        over.store(true, Ordering::Relaxed);
+        bystanders.stop();
+        let at_rest = percentile(&bystanders.times(calm, begin), 99);
+        let beside = percentile(&bystanders.times(begin, end), 99);
+        (at_rest, beside, answered.load(Ordering::Relaxed))
+    })
+}
+
+#[test]
+#[ignore = "wants the machine for itself; `cargo xtask endure long` runs it"]
+fn messages_of_thirty_mebibytes_cost_others_ten_milliseconds_at_most() {
+    for clients in [1, 3] {
+        let (at_rest, beside, answered) = beside(30 << 20, clients, Duration::from_secs(10));
+        let reached = beside <= at_rest + MORE;
+        eprintln!(
+            "{clients} with calls of 30 MiB ({answered} answered): p99 of others {beside:.1?}, at rest {at_rest:.1?}, \
+             at most {MORE:?} more: {}",
+            verdict(reached)
+        );
+    }
+}
+
+#[test]
+fn long_messages_of_one_client_are_answered_and_so_are_the_short_ones_of_others() {
+    let (at_rest, beside, answered) = beside(2 << 20, 2, Duration::from_secs(2));
+    eprintln!("p99 of others beside {answered} calls of 2 MiB: {beside:.1?}, at rest {at_rest:.1?}");
+    assert!(answered > 0, "the long ones are answered");
+}
