@@ -32,9 +32,9 @@ async fn serve(Socket { mut reader, mut writer }: Socket) -> std::io::Result<()>
                 return writer.close(Some((1007, "text that is not UTF-8"))).await;
             }
             Ok(Frame::Message { text, bytes, .. }) => {
-                writer.feed(if text { Opcode::Text } else { Opcode::Binary }, &bytes).await?;
+                writer.feed(if text { Opcode::Text } else { Opcode::Binary }, bytes).await?;
             }
-            Ok(Frame::Ping(bytes)) => writer.feed(Opcode::Pong, &bytes).await?,
+            Ok(Frame::Ping(bytes)) => writer.feed(Opcode::Pong, bytes).await?,
             Ok(Frame::Pong(_)) => {}
             Ok(Frame::Close(code)) => return writer.close(code.map(|code| (code, ""))).await,
             Err(Broken::Refused(code, why)) => return writer.close(Some((code, why))).await,

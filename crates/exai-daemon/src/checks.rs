@@ -6,12 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use exai_proto::ParseError;
+use exai_proto::limits::LONG_BYTES;
 use tokio::sync::Semaphore;
 
 use crate::inbound::Inbound;
-
-/// From this length on it is worth the way to another thread and back.
-pub(crate) const LONG: usize = 128 * 1024;
 
 /// Whose turn it is. All copies are one.
 #[derive(Debug, Clone)]
@@ -26,12 +24,16 @@ impl Default for Checks {
 impl Checks {
     /// Takes in what a client has said; the error says that it is not UTF-8.
     pub(crate) async fn take(&self, inbound: &mut Inbound, bytes: Bytes) -> Result<(), ParseError> {
-        if bytes.len() < LONG {
+        if bytes.len() < LONG_BYTES {
             return inbound.take(bytes);
         }
         let mut taken = std::mem::take(inbound);
         let done = self.run(move || {
             let outcome = taken.take(bytes);
+            // The router asks for them, and they stay with the message.
+            for message in &taken.messages {
+                message.params();
+            }
             (taken, outcome)
         });
         match done.await {
@@ -79,7 +81,7 @@ mod tests {
         let mut inbound = Inbound::default();
         checks.take(&mut inbound, message(10)).await.expect("UTF-8");
         tasks.spawn(async move {
-            let taken = checks.take(&mut inbound, message(LONG)).await;
+            let taken = checks.take(&mut inbound, message(LONG_BYTES)).await;
             Some((inbound, taken))
         });
         for _ in 0..100 {

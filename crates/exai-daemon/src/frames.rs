@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use exai_proto::limits;
+use exai_proto::{Segments, limits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -372,15 +372,27 @@ impl<S: AsyncWrite + Unpin> FrameWriter<S> {
     }
 
     /// Writes a frame, now or with the next [`FrameWriter::flush`].
-    pub async fn feed(&mut self, opcode: Opcode, payload: &Bytes) -> io::Result<()> {
+    pub async fn feed(&mut self, opcode: Opcode, payload: impl Into<Segments>) -> io::Result<()> {
+        let payload = payload.into();
         self.put_header(opcode, payload.len());
-        if payload.len() < GATHERED {
-            self.out.extend_from_slice(payload);
-            return if self.out.len() >= MOST_READ { self.write_out().await } else { Ok(()) };
+        for part in payload.iter() {
+            if part.len() >= GATHERED {
+                self.write_long(part).await?;
+                continue;
+            }
+            self.out.extend_from_slice(part);
+            if self.out.len() >= MOST_READ {
+                self.write_out().await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Writes from where it is, and lets others have the thread in between.
+    async fn write_long(&mut self, part: &[u8]) -> io::Result<()> {
         self.write_out().await?;
         let mut since_rest = 0;
-        for piece in payload.chunks(PIECE) {
+        for piece in part.chunks(PIECE) {
             self.sink.write_all(piece).await?;
             since_rest += piece.len();
             if since_rest >= 4 * PIECE {
@@ -408,7 +420,7 @@ impl<S: AsyncWrite + Unpin> FrameWriter<S> {
             payload.extend_from_slice(&code.to_be_bytes());
             payload.extend_from_slice(&reason.as_bytes()[..reason.floor_char_boundary(CONTROL_BYTES - 2)]);
         }
-        self.feed(Opcode::Close, &payload.into()).await?;
+        self.feed(Opcode::Close, Bytes::from(payload)).await?;
         self.flush().await?;
         self.sink.shutdown().await
     }
@@ -526,9 +538,9 @@ mod tests {
         let (ours, mut peer) = tokio::io::duplex(1 << 20);
         let mut writer = FrameWriter::new(ours);
         let long = Bytes::from(vec![b'x'; 70_000]);
-        writer.feed(Opcode::Text, &long.slice(..3)).await.expect("room");
-        writer.feed(Opcode::Binary, &long.slice(..126)).await.expect("room");
-        writer.feed(Opcode::Binary, &long).await.expect("room");
+        writer.feed(Opcode::Text, long.slice(..3)).await.expect("room");
+        writer.feed(Opcode::Binary, long.slice(..126)).await.expect("room");
+        writer.feed(Opcode::Binary, long.clone()).await.expect("room");
         writer.close(Some((1001, "bye"))).await.expect("room");
         let mut all = Vec::new();
         peer.read_to_end(&mut all).await.expect("the end");

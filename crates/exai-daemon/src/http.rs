@@ -16,8 +16,8 @@ use exai_mux::{ClientId, Endpoint};
 use exai_os::clock;
 use exai_proto::answer::Failure;
 use exai_proto::envelope::Outcome;
-use exai_proto::{Id, Kind, Message, answer, version};
-use futures_util::stream;
+use exai_proto::{Id, Kind, Message, Segments, answer, version};
+use futures_util::{Stream, StreamExt, stream};
 use tokio::time::timeout;
 
 use crate::door::{HangUp, Rooms};
@@ -98,8 +98,17 @@ fn fail(status: StatusCode, code: i32, message: &str) -> Response {
     json(status, answer::error(&Id::null(), code, message))
 }
 
-fn json(status: StatusCode, body: Bytes) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+fn json(status: StatusCode, document: impl Into<Segments>) -> Response {
+    let document = document.into();
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CONTENT_LENGTH, document.len().into()),
+    ];
+    let body = match document.as_whole() {
+        Some(whole) => Body::from(whole.clone()),
+        None => Body::from_stream(stream::iter(document.into_iter().map(Ok::<Bytes, Infallible>))),
+    };
+    (status, headers, body).into_response()
 }
 
 /// The session a request names, if it is one of this endpoint.
@@ -250,7 +259,7 @@ async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, inbound: Inbou
             Some(Delivery::Refused(_)) | None => return stopping(),
         }
     };
-    let accepted = Message::parse(answer.clone())
+    let accepted = Message::parse(answer.clone().into_whole())
         .is_ok_and(|message| matches!(message.kind(), Kind::Response { outcome: Outcome::Result(_), .. }));
     let mut response = json(StatusCode::OK, answer);
     if accepted {
@@ -323,7 +332,7 @@ struct Answers {
 }
 
 impl Answers {
-    async fn next(&mut self) -> Option<Bytes> {
+    async fn next(&mut self) -> Option<Segments> {
         if self.open == 0 {
             return None;
         }
@@ -337,9 +346,9 @@ impl Answers {
         Some(match delivery {
             Delivery::Answer(bytes) | Delivery::Refused(bytes) => {
                 self.open -= 1;
-                event(&bytes)
+                event(bytes)
             }
-            Delivery::Aside(bytes) => event(&bytes),
+            Delivery::Aside(bytes) => event(bytes),
         })
     }
 }
@@ -367,7 +376,7 @@ pub(crate) fn get(rooms: &Rooms, endpoint: &Endpoint, headers: &HeaderMap, hang_
     events(stream::unfold(messages, |mut messages| async move {
         let event = match timeout(KEEP_ALIVE, messages.next()).await {
             Ok(delivery) => match delivery? {
-                Delivery::Aside(bytes) | Delivery::Answer(bytes) | Delivery::Refused(bytes) => event(&bytes),
+                Delivery::Aside(bytes) | Delivery::Answer(bytes) | Delivery::Refused(bytes) => event(bytes),
             },
             Err(_) => alive(),
         };
@@ -391,16 +400,17 @@ pub(crate) async fn delete(rooms: Rooms, endpoint: Endpoint, headers: HeaderMap)
     }
 }
 
-fn event(message: &[u8]) -> Bytes {
-    [&b"event: message\ndata: "[..], message, b"\n\n"].concat().into()
+fn event(message: Segments) -> Segments {
+    message.between(b"event: message\ndata: ", b"\n\n")
 }
 
-fn alive() -> Bytes {
-    Bytes::from_static(b": alive\n\n")
+fn alive() -> Segments {
+    Bytes::from_static(b": alive\n\n").into()
 }
 
-fn events(stream: impl stream::Stream<Item = Bytes> + Send + 'static) -> Response {
-    let body = Body::from_stream(futures_util::StreamExt::map(stream, Ok::<Bytes, Infallible>));
+fn events(stream: impl Stream<Item = Segments> + Send + 'static) -> Response {
+    let parts = stream.flat_map(|event| stream::iter(event.into_iter().map(Ok::<Bytes, Infallible>)));
+    let body = Body::from_stream(parts);
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-cache"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -128,8 +129,7 @@ async fn refuse(mut socket: Socket, reason: String) -> Result<(), Gone> {
     tracing::warn!(reason, "a link was refused");
     // The peer may be gone already, or not read.
     let _ = timeout(Duration::from_secs(1), async {
-        let refused = text(&FromDaemon::Refused { reason }).into();
-        socket.writer.feed(Opcode::Text, &refused).await?;
+        socket.writer.feed(Opcode::Text, text(&FromDaemon::Refused { reason })).await?;
         socket.writer.close(None).await
     })
     .await;
@@ -137,13 +137,13 @@ async fn refuse(mut socket: Socket, reason: String) -> Result<(), Gone> {
 }
 
 /// A control message as text. What is too long for a frame would break the link: its peer is told so instead.
-pub(crate) fn text(control: &FromDaemon) -> String {
+pub(crate) fn text(control: &FromDaemon) -> Bytes {
     let text = serde_json::to_string(control).unwrap_or_default();
     if text.len() <= limits::MESSAGE_BYTES {
-        return text;
+        return text.into();
     }
     let reason = format!("the answer has {} bytes, and the link carries 32 MiB", text.len());
-    serde_json::to_string(&FromDaemon::Error { reason }).unwrap_or_default()
+    serde_json::to_string(&FromDaemon::Error { reason }).unwrap_or_default().into()
 }
 
 /// What answers control messages.
@@ -231,6 +231,7 @@ mod tests {
         let short = text(&FromDaemon::Error { reason: "no".to_owned() });
         assert_eq!(short, r#"{"type":"error","reason":"no"}"#);
         let long = text(&FromDaemon::Error { reason: "x".repeat(limits::MESSAGE_BYTES) });
-        assert!(long.contains("and the link carries 32 MiB") && long.len() < 200, "{}", long.len());
+        let long = std::str::from_utf8(&long).expect("text");
+        assert!(long.contains("and the link carries 32 MiB") && long.len() < 200, "{long}");
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use exai_proto::Segments;
 use exai_supervisor::Job;
 use exai_supervisor::outbox::Unsent;
 
@@ -55,7 +56,7 @@ impl Running {
     }
 
     /// Queues a message; a request has a number.
-    pub(crate) fn send(&self, message: Bytes, number: Option<u64>) -> Result<(), Unsent> {
+    pub(crate) fn send(&self, message: Segments, number: Option<u64>) -> Result<(), Unsent> {
         match &self.http {
             Some(http) => http.send(message, number),
             None => self.job.send(message),

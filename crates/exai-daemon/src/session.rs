@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use exai_mux::{About, ClientId};
-use exai_proto::Id;
+use exai_proto::{Id, Segments};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +39,7 @@ struct State {
     /// Streams of POSTs, by the requests they carried that have no answer.
     posts: HashMap<Id, Stream>,
     get: Option<Stream>,
-    waiting: VecDeque<Bytes>,
+    waiting: VecDeque<Segments>,
     waiting_bytes: usize,
     last_used: Instant,
 }
@@ -56,16 +56,16 @@ struct Stream {
 #[derive(Debug)]
 pub(crate) enum Delivery {
     /// It answers one of the POST's requests.
-    Answer(Bytes),
+    Answer(Segments),
     /// One of the requests came too late to be served by this daemon. This answers it where it is too late to say so
     /// by a status.
-    Refused(Bytes),
+    Refused(Segments),
     /// It came up on the way.
-    Aside(Bytes),
+    Aside(Segments),
 }
 
 impl Delivery {
-    fn bytes(&self) -> &Bytes {
+    fn bytes(&self) -> &Segments {
         match self {
             Delivery::Answer(bytes) | Delivery::Refused(bytes) | Delivery::Aside(bytes) => bytes,
         }
@@ -170,7 +170,7 @@ impl Session {
     }
 
     /// Puts a message on its stream. Never waits.
-    pub(crate) fn deliver(&self, bytes: Bytes, about: About) -> Result<(), TooSlow> {
+    pub(crate) fn deliver(&self, bytes: Segments, about: About) -> Result<(), TooSlow> {
         let mut state = self.state();
         let bytes = match about {
             About::Answer(id) => {
@@ -224,7 +224,7 @@ impl Session {
     /// This request was not served, and never will be by this daemon.
     pub(crate) fn refuse(&self, id: &Id, bytes: Bytes) -> Result<(), TooSlow> {
         let post = self.state().posts.remove(id);
-        post.map_or(Ok(()), |post| self.put(&post, Delivery::Refused(bytes)).map(drop))
+        post.map_or(Ok(()), |post| self.put(&post, Delivery::Refused(bytes.into())).map(drop))
     }
 
     /// This request will get no answer: its stream may end.

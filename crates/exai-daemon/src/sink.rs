@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use exai_mux::About;
-use exai_proto::Id;
 use exai_proto::link::{ByeReason, FromDaemon};
+use exai_proto::{Id, Segments};
 use exai_supervisor::outbox::{Bound, Outbox, Unsent};
 use tokio::sync::mpsc;
 
@@ -64,11 +64,11 @@ pub(crate) enum Farewell {
 
 impl Socket {
     /// To who reads, everything is sent. To others what is no answer may make what waits useless, or be useless.
-    fn push(&self, bytes: Bytes, about: &About) -> Result<(), Unsent> {
+    fn push(&self, bytes: Segments, about: &About) -> Result<(), Unsent> {
         if matches!(about, About::Answer(_)) || !self.outbox.is_stalled() {
             return self.outbox.push(bytes);
         }
-        match coalesce::weigh(&bytes) {
+        match bytes.as_whole().map_or(Use::Needed, coalesce::weigh) {
             Use::Needed => self.outbox.push(bytes),
             Use::Latest(kind) => self.outbox.push_latest(&kind, bytes),
             Use::Log => match self.outbox.push_expendable(bytes, coalesce::MOST_LOGS)? {
@@ -127,7 +127,7 @@ impl Sink {
         }
     }
 
-    pub(crate) fn send(&self, bytes: Bytes, about: About) -> Result<(), TooSlow> {
+    pub(crate) fn send(&self, bytes: Segments, about: About) -> Result<(), TooSlow> {
         match &self.way {
             Way::Socket(socket) => match socket.push(bytes, &about) {
                 // What is closed has told the hub so, or is about to.
@@ -141,7 +141,7 @@ impl Sink {
     /// Answers a request that came too late to be served by this daemon. Over HTTP it is the status that says so.
     pub(crate) fn unserved(&self, id: &Id, bytes: Bytes) -> Result<(), TooSlow> {
         match &self.way {
-            Way::Socket(_) => self.send(bytes, About::Answer(id.clone())),
+            Way::Socket(_) => self.send(bytes.into(), About::Answer(id.clone())),
             Way::Http(session) => session.refuse(id, bytes),
         }
     }

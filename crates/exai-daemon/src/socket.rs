@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use exai_mux::{ClientId, Endpoint};
+use exai_proto::Segments;
 use exai_proto::link::{ByeReason, FromDaemon};
 use exai_supervisor::outbox::{Drain, outbox};
 use futures_util::FutureExt;
@@ -190,15 +191,15 @@ async fn write<S: AsyncWrite + Unpin>(
         // Everything the hub sends was checked to be UTF-8.
         Speech::Mcp => Opcode::Text,
     };
-    let mut batch: Vec<Bytes> = Vec::new();
+    let mut batch: Vec<Segments> = Vec::new();
     loop {
         tokio::select! {
             biased;
-            Some(ping) = pings.recv() => writer.feed(Opcode::Pong, &ping).await?,
+            Some(ping) = pings.recv() => writer.feed(Opcode::Pong, ping).await?,
             Some(control) = controls.recv() => {
-                writer.feed(Opcode::Text, &link::text(&control).into()).await?;
+                writer.feed(Opcode::Text, link::text(&control)).await?;
                 if matches!(control, FromDaemon::Hold { .. }) {
-                    writer.feed(Opcode::Ping, &HELD).await?;
+                    writer.feed(Opcode::Ping, HELD).await?;
                 }
             }
             more = drain.take(&mut batch) => {
@@ -206,7 +207,7 @@ async fn write<S: AsyncWrite + Unpin>(
                     break;
                 }
                 for message in batch.drain(..) {
-                    writer.feed(messages, &message).await?;
+                    writer.feed(messages, message).await?;
                 }
             }
         }
@@ -216,7 +217,7 @@ async fn write<S: AsyncWrite + Unpin>(
     let frame = match farewell.get() {
         Some(Farewell::Bye(reason)) => {
             if speech == Speech::Link {
-                writer.feed(Opcode::Text, &link::text(&FromDaemon::Bye { reason: *reason }).into()).await?;
+                writer.feed(Opcode::Text, link::text(&FromDaemon::Bye { reason: *reason })).await?;
             }
             Some(match reason {
                 ByeReason::Stop => (code::AWAY, "the daemon is stopping"),

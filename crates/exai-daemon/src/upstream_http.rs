@@ -25,10 +25,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use exai_config::Secret;
 use exai_mux::InstanceId;
 use exai_os::clock;
+use exai_proto::Segments;
 use exai_supervisor::Line;
 use exai_supervisor::outbox::{Bound, Drain, Outbox, Unsent, outbox};
 use hyper::header::HeaderMap;
@@ -163,7 +163,7 @@ impl Reached {
 
 impl Upstream {
     /// Queues a message; a request has a number.
-    pub(crate) fn send(&self, message: Bytes, number: Option<u64>) -> Result<(), Unsent> {
+    pub(crate) fn send(&self, message: Segments, number: Option<u64>) -> Result<(), Unsent> {
         if number.is_some() { self.requests.push(message) } else { self.others.push(message) }
     }
 

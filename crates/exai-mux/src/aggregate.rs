@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use exai_proto::json::{self, Edit};
+use exai_proto::params::AMBIGUOUS;
 use exai_proto::{Id, Kind as Shape, Message, answer};
 
 use crate::capabilities;
@@ -13,7 +14,6 @@ use crate::downstream::Request;
 use crate::event::{ClientId, Endpoint, InstanceId};
 use crate::level::Level;
 use crate::names;
-use crate::params::{AMBIGUOUS, Params};
 use crate::router::{Now, Router, Server};
 use crate::traits::Ask;
 
@@ -52,8 +52,8 @@ impl Router {
     }
 
     pub(crate) fn aggregate_request(&mut self, client: ClientId, message: Message, now: &mut Now<'_>) {
-        let Shape::Request { id, method, params } = message.kind() else { return };
-        let Some(params) = Params::of(&message, params.as_ref()) else {
+        let Shape::Request { id, method, .. } = message.kind() else { return };
+        let Some(params) = message.params() else {
             return now.refuse(client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
         };
         let method = message.str_at(method);
@@ -66,7 +66,7 @@ impl Router {
         let server = match request.method {
             "tools/call" | "prompts/get" => self.owner_of_name(&request, now),
             "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
-                let uri = Params::text(&message, request.params.uri.as_ref());
+                let uri = message.string_at(request.params.uri.as_ref());
                 self.owner_of_uri(&request, uri, now)
             }
             "completion/complete" => self.owner_of_reference(&request, now),
@@ -102,7 +102,7 @@ impl Router {
     }
 
     fn owner_of_name(&mut self, request: &Request<'_>, now: &mut Now<'_>) -> Option<Found> {
-        let name = Params::text(request.message, request.params.name.as_ref()).unwrap_or_default();
+        let name = request.message.string_at(request.params.name.as_ref()).unwrap_or_default();
         let Some(server) = self.with_name(&name) else {
             let text = format!("Unknown tool or prompt: {name} (names are SERVER__NAME)");
             now.refuse(request.client, &request.id(), -32602, &text);
@@ -157,7 +157,7 @@ impl Router {
     }
 
     fn owner_of_reference(&mut self, request: &Request<'_>, now: &mut Now<'_>) -> Option<Found> {
-        let member = |place: &Option<Range<usize>>| Params::text(request.message, place.as_ref());
+        let member = |place: &Option<Range<usize>>| request.message.string_at(place.as_ref());
         if let Some(uri) = member(&request.params.reference_uri) {
             // A reference names the template itself or a resource made of it.
             return self.owner_of_uri(request, Some(uri), now);
@@ -186,7 +186,7 @@ impl Router {
     }
 
     fn set_level_everywhere(&mut self, request: &Request<'_>, now: &mut Now<'_>) {
-        let level = Params::text(request.message, request.params.level.as_ref());
+        let level = request.message.string_at(request.params.level.as_ref());
         let Some(level) = level.and_then(|name| Level::parse(&name)) else {
             return now.refuse(request.client, &request.id(), -32602, "unknown log level");
         };
@@ -204,7 +204,7 @@ impl Router {
         if request.translated || !self.aggregates(request.client) {
             return None;
         }
-        let name = Params::text(request.message, request.params.name.as_ref())?;
+        let name = request.message.string_at(request.params.name.as_ref())?;
         let own = self.own_name_of(&name, instance)?;
         Some(Edit { at: request.params.name.clone()?, with: json::quote(&own).into_bytes() })
     }
@@ -215,7 +215,7 @@ impl Router {
         }
         let find = || {
             let at = request.params.reference_name.clone()?;
-            let name = Params::text(request.message, Some(&at))?;
+            let name = request.message.string_at(Some(&at))?;
             let own = self.own_name_of(&name, instance)?;
             Some(Edit { at, with: json::quote(&own).into_bytes() })
         };
@@ -243,20 +243,20 @@ impl Router {
 
     /// Routes a message whose owner was not known before the lists came. It is not listed for again.
     pub(crate) fn route_listed(&mut self, client: ClientId, message: Message, now: &mut Now<'_>) {
-        let Shape::Request { id, method, params } = message.kind() else { return };
-        let Some(params) = Params::of(&message, params.as_ref()) else { return };
+        let Shape::Request { id, method, .. } = message.kind() else { return };
+        let Some(params) = message.params() else { return };
         let own = Id::from_json(message.at(id));
         let place = match message.str_at(method) {
-            "completion/complete" => params.reference_uri,
-            _ => params.uri,
+            "completion/complete" => &params.reference_uri,
+            _ => &params.uri,
         };
         let by_name = || {
-            let name = Params::text(&message, params.name.as_ref()).unwrap_or_default();
+            let name = message.string_at(params.name.as_ref()).unwrap_or_default();
             self.with_name(&name).map(|server| server.policy.name.clone())
         };
         let by_uri =
             |uri: String| self.owner_of_resource(client, &uri).or_else(|| self.only_server_with_resources());
-        let owner = Params::text(&message, place.as_ref()).map_or_else(by_name, by_uri);
+        let owner = message.string_at(place.as_ref()).map_or_else(by_name, by_uri);
         match owner {
             Some(server) => self.to_instance_of(client, &server, message, now),
             None => now.refuse(

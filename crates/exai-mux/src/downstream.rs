@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::json::{self, Edit};
+use exai_proto::params::{AMBIGUOUS, Params};
 use exai_proto::{Id, Kind as Shape, Message, limits};
 
 use crate::catalogue::{Gathering, Kind};
@@ -13,7 +14,6 @@ use crate::event::{ClientId, Endpoint, InstanceId};
 use crate::instance::{self, Owner, Phase, Ready, Waiting, Wish};
 use crate::lanes::Held;
 use crate::level::Level;
-use crate::params::{AMBIGUOUS, Params};
 use crate::router::{Now, Router, with_number};
 
 const TOO_MUCH_WAITS: &str = "too much waits for the server to start";
@@ -24,7 +24,7 @@ pub(crate) struct Request<'a> {
     pub(crate) message: &'a Message,
     pub(crate) id: &'a Range<usize>,
     pub(crate) method: &'a str,
-    pub(crate) params: Params,
+    pub(crate) params: &'a Params,
     /// Its names are the server's own.
     pub(crate) translated: bool,
     /// The servers that did not have what it is to read.
@@ -46,8 +46,8 @@ impl Router {
             Shape::Request { id, method, params } => {
                 self.client_request(client, message, &id, &method, params.as_ref(), now);
             }
-            Shape::Notification { method, params } => {
-                self.client_notification(client, &message, &method, params.as_ref(), now);
+            Shape::Notification { method, .. } => {
+                self.client_notification(client, &message, &method, now);
             }
             Shape::Response { id, .. } => self.client_response(client, &message, &id, now),
         }
@@ -262,8 +262,8 @@ impl Router {
     fn send_on(&mut self, held: &Held, instance_id: InstanceId, now: &mut Now<'_>) {
         let Held { client, message, translated, tried } = held;
         let (client, translated) = (*client, *translated);
-        let Shape::Request { id, method, params } = message.kind() else { return };
-        let Some(params) = Params::of(message, params.as_ref()) else {
+        let Shape::Request { id, method, .. } = message.kind() else { return };
+        let Some(params) = message.params() else {
             return now.refuse(client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
         };
         let method = message.str_at(method);
@@ -302,7 +302,7 @@ impl Router {
             "resources/read" => Prepared::Send(self.reading(request, instance), Vec::new()),
             "completion/complete" => Prepared::Send(Wish::Nothing, self.own_reference(request, instance)),
             "logging/setLevel" => {
-                let level = Params::text(message, params.level.as_ref()).and_then(|name| Level::parse(&name));
+                let level = message.string_at(params.level.as_ref()).and_then(|name| Level::parse(&name));
                 let Some(level) = level else { return Prepared::plain() };
                 let most = self.most_verbose(instance, *client, level);
                 let with = json::quote(most.name()).into_bytes();
@@ -310,7 +310,7 @@ impl Router {
                 Prepared::Send(Wish::SetLevel(level), edits)
             }
             "resources/subscribe" | "resources/unsubscribe" => {
-                let Some(uri) = Params::text(message, params.uri.as_ref()) else { return Prepared::plain() };
+                let Some(uri) = message.string_at(params.uri.as_ref()) else { return Prepared::plain() };
                 let subscribe = request.method == "resources/subscribe";
                 if subscribe && !self.may_subscribe(request, instance, &uri, now) {
                     return Prepared::Answered;
@@ -372,7 +372,7 @@ impl Router {
         let edit = self.own_name(request, instance_id);
         let tool = match &edit {
             Some(edit) => json::string(&edit.with, 0..edit.with.len()).map(|name| Box::from(&*name)),
-            None => Params::text(message, request.params.name.as_ref()).map(String::into_boxed_str),
+            None => message.string_at(request.params.name.as_ref()).map(String::into_boxed_str),
         };
         let Some(tool) = tool else {
             // What cannot be read cannot be checked.
@@ -450,20 +450,19 @@ impl Router {
         client_id: ClientId,
         message: &Message,
         method: &Range<usize>,
-        params: Option<&Range<usize>>,
         now: &mut Now<'_>,
     ) {
         let method = message.str_at(method);
-        let Some(params) = Params::of(message, params) else {
+        let Some(params) = message.params() else {
             return tracing::debug!(%client_id, method, "dropped: {AMBIGUOUS}");
         };
         match method {
             // The router said it to the server when it initialised it.
             "notifications/initialized" => {}
-            "notifications/cancelled" => self.client_cancels(client_id, message, &params, now),
+            "notifications/cancelled" => self.client_cancels(client_id, message, params, now),
             "notifications/progress" => {
                 // Progress on something a server asked of this client.
-                let Some(place) = params.progress_token else { return };
+                let Some(place) = params.progress_token.clone() else { return };
                 let Some(number) = number(message.at(&place)) else { return };
                 let asked = self.clients.get(&client_id).and_then(|client| client.asked.get(&number));
                 if let Some((instance, token)) =

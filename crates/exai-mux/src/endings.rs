@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::json::Edit;
-use exai_proto::{Id, Message, json};
+use exai_proto::{Id, Message, Segments, json};
 
 use crate::catalogue::{KINDS, Kind};
 use crate::event::{About, ClientId, Down, Effect, InstanceId, Unsent};
 use crate::instance::{Errand, Instance, Owner, Phase, Waiting, Wish};
 use crate::lanes::Held;
-use crate::params::Params;
 use crate::retire::Orphaned;
 use crate::router::{Now, Router};
 
@@ -378,14 +377,14 @@ fn crashed(client: ClientId, id: &Id, server: &Arc<str>, wish: &Wish, why: &Down
 }
 
 /// A request as its client sent it, but for names that are the server's own now.
-fn as_it_came(bytes: Bytes, id: &Id, token: Option<&Id>) -> Option<Message> {
-    let message = Message::parse(bytes).ok()?;
-    let exai_proto::Kind::Request { id: at, params, .. } = message.kind() else { return None };
+fn as_it_came(bytes: Segments, id: &Id, token: Option<&Id>) -> Option<Message> {
+    let message = Message::parse(bytes.into_whole()).ok()?;
+    let exai_proto::Kind::Request { id: at, .. } = message.kind() else { return None };
     let mut edits = vec![Edit { at: at.clone(), with: id.as_json().to_vec() }];
-    if let (Some(token), Some(at)) = (token, Params::of(&message, params.as_ref())?.token) {
+    if let (Some(token), Some(at)) = (token, message.params()?.token.clone()) {
         edits.push(Edit { at, with: token.as_json().to_vec() });
     }
-    Message::parse(message.edited(edits)).ok()
+    Message::parse(message.edited(edits).into_whole()).ok()
 }
 
 fn cancel(number: u64, reason: &str) -> Bytes {

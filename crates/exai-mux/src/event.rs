@@ -3,9 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use exai_proto::answer::Failure;
-use exai_proto::{Id, Message};
+use exai_proto::{Id, Message, Segments};
 
 use crate::discovery::Discovery;
 use crate::policy::Policy;
@@ -158,7 +157,7 @@ pub enum Unsent {
     /// Too much waits for the server to read.
     Full,
     /// The server reads no more, and its end follows. The request, as it was to be sent, goes to its next run.
-    Ending(Bytes),
+    Ending(Segments),
 }
 
 /// Why an instance is gone.
@@ -223,7 +222,7 @@ pub enum Effect {
         /// Whom.
         client: ClientId,
         /// What: one message, no line break.
-        bytes: Bytes,
+        bytes: Segments,
         /// Which request it belongs to.
         about: About,
     },
@@ -246,7 +245,7 @@ pub enum Effect {
         /// Which.
         instance: InstanceId,
         /// What: one message, no line break.
-        bytes: Bytes,
+        bytes: Segments,
         /// The request's number, if it is one: if it cannot be sent, answer with [`Event::Unsent`].
         number: Option<u64>,
     },

@@ -48,7 +48,6 @@ mod lists;
 pub mod names;
 mod news;
 mod opening;
-mod params;
 pub mod policy;
 mod repeat;
 mod resources;

@@ -96,7 +96,11 @@ impl Router {
         let owner = Owner::Router(Errand::Ping { sent: bytes.len() });
         let deadline = now.time + PING;
         instance.in_flight.insert(number, InFlight { owner, lane: None, deadline, limit: deadline });
-        now.effects.push(Effect::ToServer { instance: instance_id, bytes, number: Some(number) });
+        now.effects.push(Effect::ToServer {
+            instance: instance_id,
+            bytes: bytes.into(),
+            number: Some(number),
+        });
     }
 }
 

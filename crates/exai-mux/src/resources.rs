@@ -18,7 +18,6 @@ use crate::event::{ClientId, InstanceId};
 use crate::handed::{self, Handed};
 use crate::instance::{Offer, Read, Wish};
 use crate::lanes::Held;
-use crate::params::Params;
 use crate::router::{Now, Router, Server};
 
 /// How many templates of one server are matched with an address, and into how many parts each is taken.
@@ -126,7 +125,7 @@ impl Router {
         if !small || !self.aggregates(request.client) {
             return Wish::Nothing;
         }
-        let Some(uri) = Params::text(request.message, request.params.uri.as_ref()) else {
+        let Some(uri) = request.message.string_at(request.params.uri.as_ref()) else {
             return Wish::Nothing;
         };
         if self.next_candidate(&uri, instance, request.tried).is_none() {

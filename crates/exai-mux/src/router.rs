@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use exai_proto::answer::{self, Failure, FailureData, Source};
-use exai_proto::{Id, Message};
+use exai_proto::{Id, Message, Segments};
 
 use crate::catalogue::{Catalogue, Gathering};
 use crate::client::Client;
@@ -64,15 +64,17 @@ pub(crate) struct Now<'a> {
 }
 
 impl Now<'_> {
-    pub(crate) fn to_client(&mut self, client: ClientId, bytes: Bytes, about: About) {
+    pub(crate) fn to_client(&mut self, client: ClientId, bytes: impl Into<Segments>, about: About) {
+        let bytes = bytes.into();
         self.effects.push(Effect::ToClient { client, bytes, about });
     }
 
-    pub(crate) fn answer(&mut self, client: ClientId, id: Id, bytes: Bytes) {
+    pub(crate) fn answer(&mut self, client: ClientId, id: Id, bytes: impl Into<Segments>) {
         self.to_client(client, bytes, About::Answer(id));
     }
 
-    pub(crate) fn to_server(&mut self, instance: InstanceId, bytes: Bytes) {
+    pub(crate) fn to_server(&mut self, instance: InstanceId, bytes: impl Into<Segments>) {
+        let bytes = bytes.into();
         self.effects.push(Effect::ToServer { instance, bytes, number: None });
     }
 
@@ -200,11 +202,11 @@ impl Router {
     }
 
     /// Writes a request to an instance under a number of its own.
-    pub(crate) fn send_request(
+    pub(crate) fn send_request<S: Into<Segments>>(
         &mut self,
         instance_id: InstanceId,
         owner: Owner,
-        write: impl FnOnce(u64) -> Bytes,
+        write: impl FnOnce(u64) -> S,
         now: &mut Now<'_>,
     ) {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
@@ -222,7 +224,7 @@ impl Router {
         instance.in_flight.insert(number, request);
         now.effects.push(Effect::ToServer {
             instance: instance_id,
-            bytes: write(number),
+            bytes: write(number).into(),
             number: Some(number),
         });
     }
@@ -291,7 +293,7 @@ pub(crate) fn with_number(
     token: Option<&std::ops::Range<usize>>,
     number: u64,
     more: Vec<exai_proto::json::Edit>,
-) -> Bytes {
+) -> Segments {
     let digits = number.to_string().into_bytes();
     let mut edits = more;
     if let Some(token) = token {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use exai_proto::answer;
 use exai_proto::envelope::Outcome;
 use exai_proto::json::{self, Edit};
+use exai_proto::params::{AMBIGUOUS, Params};
 use exai_proto::{Id, Kind as Shape, Message};
 
 use crate::catalogue::{KINDS, Kind};
@@ -13,7 +14,6 @@ use crate::downstream::number;
 use crate::event::{About, ClientId, Effect, InstanceId};
 use crate::instance::{Errand, InFlight, Owner, Wish};
 use crate::level::Level;
-use crate::params::{AMBIGUOUS, Params};
 use crate::router::{Now, Router};
 use crate::traits::{Ask, SETTLED};
 
@@ -27,11 +27,11 @@ impl Router {
         }
         match message.kind() {
             Shape::Response { id, outcome } => self.server_answers(instance, message, id, outcome, now),
-            Shape::Notification { method, params } => {
-                self.server_tells(instance, message, method, params.as_ref(), now);
+            Shape::Notification { method, .. } => {
+                self.server_tells(instance, message, method, now);
             }
-            Shape::Request { id, method, params } => {
-                self.server_asks(instance, message, id, method, params.as_ref(), now);
+            Shape::Request { id, method, .. } => {
+                self.server_asks(instance, message, id, method, now);
             }
         }
     }
@@ -154,18 +154,17 @@ impl Router {
         instance_id: InstanceId,
         message: &Message,
         method: &Range<usize>,
-        params: Option<&Range<usize>>,
         now: &mut Now<'_>,
     ) {
         let method = message.str_at(method);
-        let Some(params) = Params::of(message, params) else {
+        let Some(params) = message.params() else {
             return tracing::debug!(?instance_id, method, "dropped: {AMBIGUOUS}");
         };
         match method {
-            "notifications/progress" => self.server_progresses(instance_id, message, &params, now),
+            "notifications/progress" => self.server_progresses(instance_id, message, params, now),
             "notifications/cancelled" => {
                 // The server no longer wants what it asked.
-                let Some(place) = params.request_id else { return };
+                let Some(place) = params.request_id.clone() else { return };
                 let unwanted = Id::from_json(message.at(&place));
                 for (&client_id, client) in &mut self.clients {
                     let asked = client
@@ -181,7 +180,7 @@ impl Router {
                 }
             }
             "notifications/message" => {
-                let level = Params::text(message, params.level.as_ref());
+                let level = message.string_at(params.level.as_ref());
                 let level = level.and_then(|name| Level::parse(&name));
                 let Some(instance) = self.instances.get(&instance_id) else { return };
                 // What is said while one client's request is under way belongs on that request's stream.
@@ -194,7 +193,7 @@ impl Router {
                 }
             }
             "notifications/resources/updated" => {
-                let Some(uri) = Params::text(message, params.uri.as_ref()) else { return };
+                let Some(uri) = message.string_at(params.uri.as_ref()) else { return };
                 let Some(instance) = self.instances.get(&instance_id) else { return };
                 let (server, listeners) = (instance.server.clone(), instance.listeners(&uri));
                 if listeners.is_empty() {
@@ -246,14 +245,13 @@ impl Router {
         message: &Message,
         id: &Range<usize>,
         method: &Range<usize>,
-        params: Option<&Range<usize>>,
         now: &mut Now<'_>,
     ) {
         let own = Id::from_json(message.at(id));
         if message.str_at(method) == "ping" {
             return now.to_server(instance_id, answer::result(&own, b"{}"));
         }
-        let Some(params) = Params::of(message, params) else {
+        let Some(params) = message.params() else {
             tracing::debug!(?instance_id, method = message.str_at(method), "refused: {AMBIGUOUS}");
             return now.to_server(instance_id, answer::error(&own, -32602, AMBIGUOUS));
         };
@@ -285,7 +283,7 @@ impl Router {
             return now.to_server(instance_id, answer::error(&own, -32603, text));
         }
         let number = self.mint_ask();
-        let token = params.token;
+        let token = params.token.clone();
         let digits = number.to_string().into_bytes();
         let mut edits = vec![Edit { at: id.clone(), with: digits.clone() }];
         edits.extend(token.clone().map(|at| Edit { at, with: digits }));

@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod advice;
+pub mod allocator;
 pub mod belonging;
 pub mod brand;
 pub mod build;

@@ -7,11 +7,14 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
 use crate::json::{self, JsonError};
 use crate::limits;
+use crate::params::Params;
+use crate::segments::Segments;
 
 /// The JSON text of a request id or a progress token: a string, an integer, or (ids only) null. Two ids are
 /// the same if their values are: `7.0` is `7`, `"a\/b"` is `"a/b"`, and `1` is not `"1"`.
@@ -162,6 +165,8 @@ pub enum Outcome {
 pub struct Message {
     bytes: Bytes,
     kind: Kind,
+    /// Once they were looked for. `None`: they are ambiguous.
+    params: OnceLock<Option<Box<Params>>>,
 }
 
 /// Why bytes are not a message.
@@ -313,7 +318,7 @@ impl Message {
             return Self::read(plain.into(), is_json);
         }
         let kind = classify(&bytes, &fields)?;
-        Ok(Message { bytes: single_line(bytes, end), kind })
+        Ok(Message { bytes: single_line(bytes, end), kind, params: OnceLock::new() })
     }
 
     /// The message as it came in.
@@ -336,9 +341,27 @@ impl Message {
         std::str::from_utf8(self.at(place)).unwrap_or_default()
     }
 
-    /// The message with some places replaced; copied once.
-    pub fn edited(&self, edits: Vec<json::Edit>) -> Bytes {
-        json::splice(&self.bytes, edits).into()
+    /// The members of its parameters that routing looks at; there are none in an answer. `None` if another parser could
+    /// find other values than these: then what the router checks and changes would not be what the receiver reads. In a
+    /// long message the first look takes its time; later ones take none.
+    pub fn params(&self) -> Option<&Params> {
+        let find = || {
+            let (Kind::Request { params, .. } | Kind::Notification { params, .. }) = &self.kind else {
+                return Some(Box::default());
+            };
+            Params::find(&self.bytes, params.as_ref()).map(Box::new)
+        };
+        self.params.get_or_init(find).as_deref()
+    }
+
+    /// The text of the string at a place; `None` if there is no string.
+    pub fn string_at(&self, place: Option<&Range<usize>>) -> Option<String> {
+        json::string(&self.bytes, place?.clone()).map(Cow::into_owned)
+    }
+
+    /// The message with some places replaced.
+    pub fn edited(&self, edits: Vec<json::Edit>) -> Segments {
+        Segments::edited(&self.bytes, edits)
     }
 }
 

@@ -6,6 +6,8 @@
 //! - [`answer`]: the few messages exai writes itself.
 //! - [`link`]: the WebSocket subprotocol between shim and daemon.
 //! - [`pages`]: a list that comes in pages, bounded.
+//! - [`segments`]: a message on its way out.
+//! - [`params`]: the members of a message's parameters that routing looks at.
 //! - [`ready`]: what a new daemon tells its starter.
 //! - [`documents`]: what `--json` prints.
 //! - [`version`]: the protocol revisions of MCP that exai speaks.
@@ -18,7 +20,11 @@ pub mod json;
 pub mod limits;
 pub mod link;
 pub mod pages;
+pub mod params;
 pub mod ready;
+pub mod segments;
 pub mod version;
 
 pub use envelope::{Id, Kind, Message, ParseError};
+pub use params::Params;
+pub use segments::Segments;

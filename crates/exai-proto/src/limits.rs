@@ -3,6 +3,10 @@
 /// The longest message, in bytes. A longer one is answered with -31007 and its bytes are skipped.
 pub const MESSAGE_BYTES: usize = 32 * 1024 * 1024;
 
+/// From this length on a message is long: it is checked beside the loop that routes, and not copied when an id is changed
+/// in it. Below, the way to another thread, or another write, costs more than it saves.
+pub const LONG_BYTES: usize = 128 * 1024;
+
 /// The deepest nesting of objects and arrays in one message.
 pub const DEPTH: u32 = 128;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use exai_os::process::Identity;
 use exai_os::tree::{self as contained, Launch, Roster};
+use exai_proto::Segments;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -109,7 +110,7 @@ impl Job {
 
     /// Queues one line for stdin; the line feed is added. `Closed` means that the job is ending: it was
     /// stopped, or closed its stdin; [`JobEvent::Ended`] follows within seconds.
-    pub fn send(&self, line: Bytes) -> Result<(), Unsent> {
+    pub fn send(&self, line: impl Into<Segments>) -> Result<(), Unsent> {
         self.stdin.push(line)
     }
 

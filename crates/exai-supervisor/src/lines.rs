@@ -5,6 +5,12 @@ use bytes::{Buf, Bytes, BytesMut};
 /// How much of a line that is too long is kept, to tell whose it was.
 const KEPT_OF_TOO_LONG: usize = 4096;
 
+/// The most by which the buffer grows at once.
+const LARGE: usize = 4 * 1024 * 1024;
+/// A line from here on takes the buffer with it, cut to its length. What waits somewhere is counted by its length, so it
+/// must not hold more memory than that; and the room that one long line needed is not kept for ever.
+const LONG: usize = 128 * 1024;
+
 /// One line, without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
@@ -33,7 +39,7 @@ impl Lines {
     /// Where to read to: at least a quarter of `chunk` is free. The room left by one read serves the next,
     /// so that small reads do not allocate; it grows with a long line, so that it is copied few times.
     pub fn room(&mut self, chunk: usize) -> &mut BytesMut {
-        let wanted = chunk.max(self.buffer.len().min(4 * 1024 * 1024));
+        let wanted = chunk.max(self.buffer.len().min(LARGE));
         if self.buffer.capacity() - self.buffer.len() < chunk / 4 {
             self.buffer.reserve(wanted);
         }
@@ -44,7 +50,7 @@ impl Lines {
     /// feed belongs to the line's end.
     pub fn take(&mut self, lines: &mut Vec<Line>) {
         while let Some(found) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
-            let mut line = self.buffer.split_to(self.searched + found);
+            let mut line = self.split_to(self.searched + found);
             self.buffer.advance(1);
             self.searched = 0;
             if line.last() == Some(&b'\r') {
@@ -67,6 +73,18 @@ impl Lines {
             self.buffer = BytesMut::new();
             self.searched = 0;
         }
+    }
+
+    fn split_to(&mut self, length: usize) -> BytesMut {
+        if length < LONG {
+            return self.buffer.split_to(length);
+        }
+        let rest = BytesMut::from(&self.buffer[length..]);
+        let mut line = std::mem::replace(&mut self.buffer, rest);
+        line.truncate(length);
+        let mut line = Vec::from(line);
+        line.shrink_to_fit();
+        BytesMut::from(Bytes::from(line))
     }
 
     /// What came after the last line feed, unless it is blank. For the end of the stream.
@@ -107,6 +125,23 @@ mod tests {
         let bytes: Vec<&[u8]> = text.chunks(1).collect();
         assert_eq!(split(&bytes, 100), expected);
         assert_eq!(split(&[b"no end"], 100), []);
+    }
+
+    #[test]
+    fn a_long_line_takes_the_room_for_it_and_no_more() {
+        let mut lines = Lines::new(2 * LARGE);
+        lines.room(64).extend_from_slice(b"short\n");
+        lines.room(8 * LONG).resize(6 + LONG, b'x');
+        lines.room(64).extend_from_slice(b"\r\nnext\n");
+        let mut found = Vec::new();
+        lines.take(&mut found);
+        let [short, Line::Whole(long), next] = &found[..] else { panic!("three lines: {}", found.len()) };
+        assert_eq!((short, long.len(), next), (&whole("short"), LONG, &whole("next")));
+        let long = long.clone();
+        drop(found);
+        assert!(lines.room(64).capacity() < LONG, "{}", lines.buffer.capacity());
+        let held = BytesMut::from(long).capacity();
+        assert!(held <= LONG + 1, "a line of {LONG} bytes holds {held}");
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
+use exai_proto::Segments;
 use tokio::sync::Notify;
 
 /// The sending side. Cloning it makes another sender to the same queue.
@@ -77,7 +77,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     /// In order; empty where a message was dropped.
-    queue: Vec<Bytes>,
+    queue: Vec<Segments>,
     /// How many were.
     gaps: usize,
     /// Where the news of each kind waits.
@@ -142,12 +142,12 @@ impl State {
 
 impl Outbox {
     /// Queues a message, or says why not; never waits. An empty message is none.
-    pub fn push(&self, message: Bytes) -> Result<(), Unsent> {
+    pub fn push(&self, message: impl Into<Segments>) -> Result<(), Unsent> {
         self.push_with(message, |_| ())
     }
 
     /// Queues news of this kind, and drops those of the same kind that still wait.
-    pub fn push_latest(&self, kind: &[u8], message: Bytes) -> Result<(), Unsent> {
+    pub fn push_latest(&self, kind: &[u8], message: impl Into<Segments>) -> Result<(), Unsent> {
         self.push_with(message, |state| {
             if let Some(at) = state.latest.remove(kind) {
                 state.drop_at(at);
@@ -158,7 +158,7 @@ impl Outbox {
 
     /// Queues a message of little use. When more than `most` of those wait, the oldest are dropped. Returns how many
     /// were dropped since the last batch.
-    pub fn push_expendable(&self, message: Bytes, most: usize) -> Result<usize, Unsent> {
+    pub fn push_expendable(&self, message: impl Into<Segments>, most: usize) -> Result<usize, Unsent> {
         self.push_with(message, |state| {
             let at = state.queue.len();
             state.expendable.push_back(at);
@@ -173,7 +173,12 @@ impl Outbox {
     }
 
     /// `first` is what must be done before the message gets its place, at the end.
-    fn push_with<T>(&self, message: Bytes, first: impl FnOnce(&mut State) -> T) -> Result<T, Unsent> {
+    fn push_with<T>(
+        &self,
+        message: impl Into<Segments>,
+        first: impl FnOnce(&mut State) -> T,
+    ) -> Result<T, Unsent> {
+        let message = message.into();
         let mut state = self.shared.state();
         if state.closed {
             return Err(Unsent::Closed);
@@ -233,13 +238,13 @@ impl Outbox {
 impl Drain {
     /// Waits for messages and appends all there are to `batch`. Calling it again says that the last batch
     /// was written. Returns false when the queue is closed and empty. Cancel safe.
-    pub async fn take(&mut self, batch: &mut Vec<Bytes>) -> bool {
+    pub async fn take(&mut self, batch: &mut Vec<Segments>) -> bool {
         loop {
             {
                 let mut state = self.shared.state();
                 state.bytes -= std::mem::take(&mut state.taken);
                 if !state.queue.is_empty() {
-                    state.taken = state.queue.iter().map(Bytes::len).sum();
+                    state.taken = state.queue.iter().map(Segments::len).sum();
                     state.forget();
                     batch.extend(state.queue.drain(..).filter(|message| !message.is_empty()));
                     return true;
@@ -265,6 +270,12 @@ impl Drop for Drain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
+
+    fn texts(batch: &[Segments]) -> Vec<String> {
+        let text = |message: &Segments| String::from_utf8_lossy(&message.clone().into_whole()).into_owned();
+        batch.iter().map(text).collect()
+    }
 
     #[tokio::test]
     async fn batches_come_in_order_and_bytes_are_bounded_until_they_are_written() {
@@ -274,7 +285,7 @@ mod tests {
         assert_eq!(outbox.push(Bytes::from_static(b"901")), Err(Unsent::Full { queued: 8 }));
         let mut batch = Vec::new();
         assert!(drain.take(&mut batch).await);
-        assert_eq!(batch, [&b"12345"[..], b"678"]);
+        assert_eq!(texts(&batch), ["12345", "678"]);
         assert_eq!(outbox.queued(), 8, "a batch counts until the next one is asked for");
         outbox.close();
         batch.clear();
@@ -330,14 +341,14 @@ mod tests {
         outbox.push(Bytes::from_static(b"89")).unwrap();
         batch.clear();
         assert!(drain.take(&mut batch).await);
-        assert_eq!((&batch[..], outbox.queued()), (&[Bytes::from_static(b"89")][..], 2));
+        assert_eq!((texts(&batch), outbox.queued()), (vec!["89".to_owned()], 2));
     }
 
     async fn drained(outbox: &Outbox, drain: &mut Drain) -> Vec<String> {
         let mut batch = Vec::new();
         assert!(drain.take(&mut batch).await);
-        assert_eq!(outbox.queued(), batch.iter().map(Bytes::len).sum::<usize>());
-        batch.iter().map(|message| String::from_utf8_lossy(message).into_owned()).collect()
+        assert_eq!(outbox.queued(), batch.iter().map(Segments::len).sum::<usize>());
+        texts(&batch)
     }
 
     #[tokio::test]

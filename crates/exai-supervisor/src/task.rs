@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use exai_os::process::{self, ProcessInfo};
 use exai_os::tree::{Input, Output, Reach, RootExit, Tree};
+use exai_proto::Segments;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -41,7 +42,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Writes stdin until the outbox ends or nobody reads. The end of `drain` closes the outbox.
 pub(crate) async fn write(mut stdin: Input, mut drain: Drain) {
-    let mut batch: Vec<Bytes> = Vec::new();
+    let mut batch: Vec<Segments> = Vec::new();
     let mut buffer = BytesMut::new();
     while drain.take(&mut batch).await {
         if let Err(error) = write_batch(&mut stdin, &mut batch, &mut buffer).await {
@@ -52,7 +53,7 @@ pub(crate) async fn write(mut stdin: Input, mut drain: Drain) {
 }
 
 /// Small messages are gathered into as few writes as can be; large ones are not copied.
-async fn write_batch(stdin: &mut Input, batch: &mut Vec<Bytes>, buffer: &mut BytesMut) -> io::Result<()> {
+async fn write_batch(stdin: &mut Input, batch: &mut Vec<Segments>, buffer: &mut BytesMut) -> io::Result<()> {
     for message in batch.drain(..) {
         if message.len() >= SMALL {
             let mut all = (&mut *buffer).chain(message).chain(&b"\n"[..]);
@@ -61,7 +62,7 @@ async fn write_batch(stdin: &mut Input, batch: &mut Vec<Bytes>, buffer: &mut Byt
             if buffer.len() + message.len() >= CHUNK {
                 stdin.write_all_buf(buffer).await?;
             }
-            buffer.extend_from_slice(&message);
+            message.iter().for_each(|part| buffer.extend_from_slice(part));
             buffer.extend_from_slice(b"\n");
         }
     }

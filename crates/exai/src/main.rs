@@ -9,5 +9,6 @@ mod visible;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    exai_os::allocator::give_back_long_buffers();
     cli::run()
 }

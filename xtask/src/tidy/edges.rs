@@ -31,7 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("exai-os", &[]),
     ("exai-proto", &[]),
     ("exai-setup", &["exai-config", "exai-os", "exai-proto"]),
-    ("exai-supervisor", &["exai-os"]),
+    ("exai-supervisor", &["exai-os", "exai-proto"]),
     ("exai-test", &["exai-client", "exai-config", "exai-os", "exai-proto"]),
     ("exai-tools", &["exai-proto"]),
     ("xtask", &[]),

@@ -1,10 +1,9 @@
 //! The clients as the hub knows them: they come, speak, are spoken to, and go.
 
-use bytes::Bytes;
 use exai_mux::{About, ClientId, Endpoint, Event};
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::link::ByeReason;
-use exai_proto::{Id, Kind, Message};
+use exai_proto::{Id, Kind, Message, Segments};
 
 use super::{Connected, Hub};
 use crate::sink::{LetGo, Sink};
@@ -63,10 +62,11 @@ impl Hub {
         tracing::info!(%client, name, version, pid, "client introduced itself");
     }
 
-    pub(super) fn to_client(&mut self, client: ClientId, bytes: Bytes, about: About) {
+    pub(super) fn to_client(&mut self, client: ClientId, bytes: Segments, about: About) {
         let Some(connected) = self.clients.get(&client) else { return };
-        if let About::Answer(id) = &about {
-            self.counters.answered(id, &bytes);
+        // What is in several segments is long, and none of ours.
+        if let (About::Answer(id), Some(answer)) = (&about, bytes.as_whole()) {
+            self.counters.answered(id, answer);
         }
         if let Err(slow) = connected.sink.send(bytes, about) {
             tracing::warn!(%client, queued = slow.queued, "too much waits for this client");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use exai_config::ServerKind;
 use exai_mux::{Down, Event, InstanceId};
+use exai_proto::Segments;
 use exai_supervisor::JobEvent;
 use exai_supervisor::outbox::Unsent;
 
@@ -44,11 +45,11 @@ impl Hub {
         self.run_pending();
     }
 
-    pub(super) fn to_server(&mut self, instance: InstanceId, bytes: Bytes, number: Option<u64>) {
+    pub(super) fn to_server(&mut self, instance: InstanceId, bytes: Segments, number: Option<u64>) {
         let sent = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
             Some(Body::Running(running)) => running.send(bytes.clone(), number),
             Some(Body::Builtin) => {
-                self.ask_builtin(instance, bytes.clone());
+                self.ask_builtin(instance, bytes.clone().into_whole());
                 Ok(())
             }
             Some(Body::Waiting | Body::Spawning | Body::Unwanted | Body::Stopping(_)) | None => {

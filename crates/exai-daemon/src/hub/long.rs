@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use exai_mux::InstanceId;
 use exai_proto::Message;
+use exai_proto::limits::LONG_BYTES;
 use exai_supervisor::turns::Turn;
 use exai_supervisor::{JobEvent, Line};
 
 use super::{Hub, HubEvent};
-use crate::checks::LONG;
 use crate::upstream_http;
 
 /// What an instance did while a long message of it was checked.
@@ -43,7 +43,7 @@ pub(super) enum Came {
 
 /// Whether it takes long to check this.
 pub(super) fn long(line: &Line) -> bool {
-    matches!(line, Line::Whole(bytes) if bytes.len() >= LONG)
+    matches!(line, Line::Whole(bytes) if bytes.len() >= LONG_BYTES)
 }
 
 impl Hub {
@@ -74,7 +74,12 @@ impl Hub {
         hosted.behind = Some(VecDeque::from([rest]));
         let (checks, hub) = (self.host.checks.clone(), self.handle.clone());
         self.host.tasks.spawn(async move {
-            let check = move || Checked { message: Message::of_server(bytes.clone()).ok(), bytes, way };
+            let check = move || {
+                let message = Message::of_server(bytes.clone()).ok();
+                // The router asks for them, and they stay with the message.
+                message.as_ref().map(Message::params);
+                Checked { bytes, message, way }
+            };
             if let Some(checked) = checks.run(check).await {
                 // A hub that is gone needs to know nothing.
                 let _ = hub.send(HubEvent::Checked { instance, checked }).await;

@@ -225,7 +225,7 @@ pub(super) fn answer_to(text: &Bytes, number: u64) -> Option<Bytes> {
         Ok(message) => match message.kind() {
             Kind::Response { id, outcome: Outcome::Error(_) } if message.at(id) == b"null" => {
                 let with = number.to_string().into_bytes();
-                Some(message.edited(vec![json::Edit { at: id.clone(), with }]))
+                Some(message.edited(vec![json::Edit { at: id.clone(), with }]).into_whole())
             }
             _ => is(&message).then(|| message.bytes().clone()),
         },

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_proto::{Kind, Message, json};
+use exai_proto::{Kind, Message, Segments, json};
 use exai_supervisor::outbox::Drain;
 use hyper::StatusCode;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -76,9 +76,10 @@ pub(super) async fn requests(
 ) {
     let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut tasks = JoinSet::new();
-    let mut batch: Vec<Bytes> = Vec::new();
+    let mut batch: Vec<Segments> = Vec::new();
     while drain.take(&mut batch).await {
         for message in batch.drain(..) {
+            let Some(message) = in_one(message).await else { return };
             let Some(number) = number(&message) else { continue };
             // The first one is `initialize`.
             if requests.state().newest > 0 && settled.wait_for(|settled| *settled).await.is_err() {
@@ -104,6 +105,15 @@ pub(super) async fn requests(
     std::future::pending::<()>().await;
 }
 
+/// The body of a request is one piece; to put a long one together takes too long for the loop. `None` when the daemon
+/// ends.
+async fn in_one(message: Segments) -> Option<Bytes> {
+    match message.as_whole() {
+        Some(whole) => Some(whole.clone()),
+        None => tokio::task::spawn_blocking(|| message.into_whole()).await.ok(),
+    }
+}
+
 fn number(message: &Bytes) -> Option<u64> {
     let id = json::find(message, 0..message.len(), "id")?;
     std::str::from_utf8(&message[id]).ok()?.parse().ok()
@@ -118,9 +128,10 @@ pub(super) async fn others(
     settled: watch::Sender<bool>,
 ) {
     let mut tasks = JoinSet::new();
-    let mut batch: Vec<Bytes> = Vec::new();
+    let mut batch: Vec<Segments> = Vec::new();
     while drain.take(&mut batch).await {
         for message in batch.drain(..) {
+            let Some(message) = in_one(message).await else { return };
             while tasks.try_join_next().is_some() {}
             let cancelled = cancelled(&message);
             if cancelled.is_some_and(|number| !requests.cancel(number)) {

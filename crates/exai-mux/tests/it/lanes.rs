@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use exai_mux::{ClientId, Effect, Endpoint, Event, InstanceId, Unsent};
 use serde_json::Value;
 
@@ -101,7 +102,7 @@ fn what_could_not_be_written_to_a_dying_server_goes_to_its_next_run_as_it_came()
     };
     let unsent = effects.into_iter().find_map(|effect| match effect {
         Effect::ToServer { bytes, number: Some(number), .. }
-            if bytes.windows(6).any(|part| part == b"do__it") =>
+            if bytes.as_whole().expect("it is short").windows(6).any(|part| part == b"do__it") =>
         {
             Some((number, bytes))
         }
@@ -142,7 +143,7 @@ fn who_waits_for_the_end_of_a_server_does_not_wait_for_ever_when_it_does_not_end
     bench.introduced(1, "a", "{}");
     bench.ready(0);
     bench.says(1, &call(1));
-    let why = Unsent::Ending(call(1).into());
+    let why = Unsent::Ending(Bytes::from(call(1)).into());
     assert_eq!(bench.does(Event::Unsent { instance: InstanceId(0), number: 2, why }), [""; 0]);
     assert!(bench.router.next_tick(bench.now).is_some(), "somebody must look when its time is over");
     assert_eq!(only(&bench.passes(Duration::from_secs(16)), "client 1")["error"]["code"], -31003);

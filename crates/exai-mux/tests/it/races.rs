@@ -75,7 +75,7 @@ impl World {
         for effect in self.bench.event(event) {
             match effect {
                 Effect::ToServer { bytes, number: Some(number), .. } => {
-                    let request: Value = serde_json::from_slice(&bytes).expect("JSON");
+                    let request: Value = serde_json::from_slice(&bytes.into_whole()).expect("JSON");
                     let own = &request["params"]["arguments"];
                     let client = ClientId(own["client"].as_u64().expect("a client"));
                     let whose = (client, own["id"].as_u64().expect("an id"));
@@ -83,7 +83,7 @@ impl World {
                     self.numbers.insert(whose, number);
                 }
                 Effect::ToClient { client, bytes, .. } => {
-                    let value: Value = serde_json::from_slice(&bytes).expect("JSON");
+                    let value: Value = serde_json::from_slice(&bytes.into_whole()).expect("JSON");
                     self.heard(client, &value, about);
                 }
                 Effect::Dropped { client, id } => {

@@ -178,8 +178,10 @@ impl World {
     fn step(&mut self, event: Event) {
         for effect in self.bench.event(event) {
             match effect {
-                Effect::ToServer { instance, bytes, .. } => self.server_hears(instance, parse(&bytes)),
-                Effect::ToClient { client, bytes, .. } => self.received(client, &parse(&bytes)),
+                Effect::ToServer { instance, bytes, .. } => {
+                    self.server_hears(instance, parse(&bytes.into_whole()));
+                }
+                Effect::ToClient { client, bytes, .. } => self.received(client, &parse(&bytes.into_whole())),
                 Effect::Dropped { client, .. } => panic!("{client:?} has cancelled nothing"),
                 Effect::Start { instance, server, .. } => {
                     let server = SERVERS.iter().position(|name| **name == *server).expect("a known server");

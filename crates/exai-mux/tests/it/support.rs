@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use exai_mux::policy::{Policy, Share, ToolFilter};
 use exai_mux::{ClientId, Down, Effect, Endpoint, Event, InstanceId, Router};
-use exai_proto::Message;
+use exai_proto::{Message, Segments};
 use serde_json::{Value, json};
 
 pub(crate) struct Bench {
@@ -163,10 +163,11 @@ fn show(effect: &Effect) -> String {
     }
 }
 
-fn text(bytes: &Bytes) -> String {
+fn text(bytes: &Segments) -> String {
+    let bytes = bytes.clone().into_whole();
     assert!(!bytes.contains(&b'\n'), "a message fits on one line");
-    message(std::str::from_utf8(bytes).expect("messages are UTF-8"));
-    String::from_utf8_lossy(bytes).into_owned()
+    message(std::str::from_utf8(&bytes).expect("messages are UTF-8"));
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The JSON of the only line that goes to `whom` ("client 1").

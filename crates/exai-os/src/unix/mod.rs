@@ -1,6 +1,7 @@
 //! Linux and macOS.
 
 pub(crate) mod account;
+pub(crate) mod allocator;
 pub(crate) mod belonging;
 pub(crate) mod child;
 pub(crate) mod clock;

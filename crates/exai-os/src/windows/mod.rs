@@ -1,6 +1,7 @@
 //! Windows.
 
 pub(crate) mod account;
+pub(crate) mod allocator;
 pub(crate) mod belonging;
 pub(crate) mod brand;
 pub(crate) mod child;

@@ -1,5 +1,6 @@
 //! Servers that end unasked, and what they leave behind.
 
+use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 use exai_supervisor::outbox::Unsent;
@@ -13,7 +14,7 @@ async fn a_crash_is_told_with_status_and_last_words() {
     let (ended, _) = bench.end().await;
     assert_eq!(ended.reason, "exited with status 3");
     assert_eq!(ended.stderr_tail, "no such database");
-    assert_eq!(bench.job.send("late".into()), Err(Unsent::Closed));
+    assert_eq!(bench.job.send(Bytes::from("late")), Err(Unsent::Closed));
     bench.tasks.close();
     bench.tasks.wait().await;
 }
@@ -78,7 +79,7 @@ async fn a_server_that_closes_its_stdin_ends_at_the_next_message() {
     bench.send("anybody?");
     let (ended, _) = bench.end().await;
     assert_eq!(ended.reason, "closed its stdin and was ended");
-    assert_eq!(bench.job.send("anybody?".into()), Err(Unsent::Closed));
+    assert_eq!(bench.job.send(Bytes::from("anybody?")), Err(Unsent::Closed));
     nobody_lives(bench.job.root());
 }
 

@@ -149,24 +149,17 @@ fn a_server_that_dies_takes_only_its_callers_with_it_and_is_back_for_the_next_ca
 fn output_without_a_line_end_stays_within_bounds() {
     let instance = Instance::new(&(fixture("endless", &[]) + &fixture("fine", &[])));
     let mut endless = instance.client("endless");
-    let before = memory(&instance);
+    let before = instance.memory();
     let mut fine = instance.client("fine");
     endless.request("tools/call", &json!({"name": "flood", "arguments": {"bytes": 400 << 20}}));
     let start = Instant::now();
     let mut peak = 0;
     while start.elapsed() < Duration::from_secs(3) {
         works(&mut fine);
-        peak = peak.max(memory(&instance));
+        peak = peak.max(instance.memory());
     }
     assert!(peak < before + (96 << 20), "from {before} to {peak} bytes");
     works(&mut fine);
-}
-
-/// Resident bytes of the daemon.
-fn memory(instance: &Instance) -> u64 {
-    let pid = instance.status()["daemon"]["pid"].as_u64().expect("a pid");
-    let processes = exai_os::process::snapshot().expect("the process list");
-    processes.iter().find(|process| u64::from(process.pid) == pid).map_or(0, |process| process.rss_bytes)
 }
 
 #[test]

@@ -52,23 +52,16 @@ fn who_asks_without_end_and_reads_no_answer_costs_a_bound_of_memory() {
     let instance = Instance::with_fixture(&[]);
     let mut client = instance.client("fix");
     assert_eq!(client.call("echo", &json!({"message": "a"})), "a");
-    let before = memory(&instance);
+    let before = instance.memory();
     let id = client.request("tools/call", &json!({"name": "pings", "arguments": {"count": 600_000}}));
     let mut peak = 0;
     let mut answer = Value::Null;
     eventually("it has asked", LIMIT * 4, || {
-        peak = peak.max(memory(&instance));
+        peak = peak.max(instance.memory());
         answer = client.receive_within(Duration::from_millis(100)).unwrap_or_default();
         answer["id"] == id
     });
     assert_eq!(answer["result"]["content"][0]["text"], "asked", "{answer}");
     assert!(peak < before + (40 << 20), "from {before} to {peak} bytes");
     assert_eq!(client.call("echo", &json!({"message": "b"})), "b");
-}
-
-/// Resident bytes of the daemon.
-fn memory(instance: &Instance) -> u64 {
-    let pid = instance.status()["daemon"]["pid"].as_u64().expect("a pid");
-    let processes = exai_os::process::snapshot().expect("the process list");
-    processes.iter().find(|process| u64::from(process.pid) == pid).map_or(0, |process| process.rss_bytes)
 }

@@ -12,7 +12,7 @@ use exai_test::{eventually, scaled};
 use serde_json::json;
 
 use crate::faults::daemon;
-use crate::support::{Instance, LIMIT};
+use crate::support::{Instance, LIMIT, resident};
 use crate::ways::{Door, Party, WAYS, Way};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -80,8 +80,7 @@ struct Daemon(u32);
 
 impl Daemon {
     fn memory(&self) -> u64 {
-        let processes = exai_os::process::snapshot().expect("the process table");
-        processes.iter().find(|process| process.pid == self.0).map_or(0, |process| process.rss_bytes)
+        resident(self.0)
     }
 
     /// How many it has open; only Linux is asked.

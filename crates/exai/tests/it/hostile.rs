@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use exai_os::process;
 use exai_test::scaled;
 use serde_json::{Value, json};
 
 use crate::faults::daemon;
-use crate::support::{Client, Instance, fixture};
+use crate::support::{Client, Instance, fixture, resident};
 use crate::ways::{Door, Party, WAYS};
 
 const MIB: u64 = 1024 * 1024;
@@ -55,7 +54,7 @@ impl Watch<'_> {
             let asked = Instant::now();
             assert_eq!(other.call("echo", &json!({"message": "unhurt"})), "unhurt");
             longest = longest.max(asked.elapsed());
-            self.peak.fetch_max(memory(pid), Ordering::Relaxed);
+            self.peak.fetch_max(resident(pid), Ordering::Relaxed);
         }
         longest
     }
@@ -68,11 +67,6 @@ impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-fn memory(pid: u32) -> u64 {
-    let all = process::snapshot().expect("the process table");
-    all.iter().find(|one| one.pid == pid).expect("it lives").rss_bytes
 }
 
 /// Does `work` while somebody else is served. The peak of memory, and the longest call of somebody else.

@@ -88,6 +88,12 @@ impl Instance {
         addr.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no port in {status}"))
     }
 
+    /// Resident bytes of the daemon.
+    pub(crate) fn memory(&self) -> u64 {
+        let pid = self.status()["daemon"]["pid"].as_u64().expect("a pid");
+        resident(u32::try_from(pid).expect("a pid"))
+    }
+
     pub(crate) fn token(&self) -> String {
         let text = std::fs::read_to_string(self.home().join("token")).expect("a token");
         text.trim().to_owned()
@@ -117,6 +123,12 @@ impl Drop for Instance {
         // Nothing running is success, too.
         let _ = self.exai(&["stop", "--timeout", "0"]);
     }
+}
+
+/// Resident bytes of a process that lives.
+pub(crate) fn resident(pid: u32) -> u64 {
+    let all = exai_os::process::snapshot().expect("the process table");
+    all.iter().find(|one| one.pid == pid).expect("it lives").rss_bytes
 }
 
 /// The configuration of a fixture server.

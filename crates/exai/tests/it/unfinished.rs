@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use exai_test::eventually;
 use serde_json::{Value, json};
 
-use crate::support::{Instance, LIMIT};
+use crate::support::{Client, Instance, LIMIT};
 
 const MEBIBYTE: usize = 1 << 20;
 const LONG: usize = 30 * MEBIBYTE;
@@ -70,4 +70,21 @@ fn what_is_begun_has_one_budget_that_is_shown_and_given_back() {
     let answer: Value = client.ask("tools/call", &long);
     assert_eq!(answer["result"]["content"][0]["text"].as_str().map(str::len), Some(MEBIBYTE));
     eventually("what was heard holds nothing", LIMIT, || held() == json!(0));
+}
+
+#[test]
+fn what_long_messages_took_is_given_back() {
+    let instance = Instance::with_fixture(&[]);
+    let mut client = instance.client("fix");
+    let call = |client: &mut Client, size: usize| {
+        let text = client.call("echo", &json!({"message": "x".repeat(size)}));
+        assert_eq!(text.len(), size);
+    };
+    call(&mut client, MEBIBYTE);
+    let before = instance.memory();
+    for _ in 0..2 {
+        call(&mut client, LONG);
+    }
+    let bound = before + 16 * MEBIBYTE as u64;
+    eventually("it is given back", LIMIT, || instance.memory() < bound);
 }

@@ -96,10 +96,14 @@ impl World {
     fn carry_out(&mut self, effect: Effect) {
         let Some(daemon) = &mut self.daemon else { return };
         match effect {
-            Effect::ToClient { client, bytes, .. } => self.to_client(client, link::Down::Message(bytes)),
+            Effect::ToClient { client, bytes, .. } => {
+                self.to_client(client, link::Down::Message(bytes.into_whole()));
+            }
             // The simulated daemons do not drain.
             Effect::Dropped { .. } | Effect::Pinged { .. } | Effect::Unserved { .. } => {}
-            Effect::ToServer { instance, bytes, number } => self.to_server(instance, bytes, number),
+            Effect::ToServer { instance, bytes, number } => {
+                self.to_server(instance, bytes.into_whole(), number);
+            }
             Effect::Start { instance, server, .. } => {
                 if daemon.stopping.as_ref().is_some_and(|stopping| !stopping.starts()) {
                     let why = Down::because("could not be started: the daemon is stopping");

@@ -97,7 +97,7 @@ impl World {
                 None
             }
             Some(server) if server.phase == Phase::Dead && !known => None,
-            Some(_) | None => Some(Unsent::Ending(bytes)),
+            Some(_) | None => Some(Unsent::Ending(bytes.into())),
         };
         if let (Some(why), Some(number)) = (unsent, number) {
             daemon.pending.push_back(Event::Unsent { instance, number, why });

@@ -1,5 +1,6 @@
 //! Clients that send messages of 30 MiB, and what others notice.
 
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -8,13 +9,24 @@ use exai_proto::link::Role;
 use serde_json::json;
 
 use super::{Bystanders, Stop, percentile, verdict};
+use crate::http::{HttpClient, http};
 use crate::support::{Instance, LIMIT, fixture};
 use crate::wire::{Wire, call, opening};
+
+/// How the long messages come.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// As a shim's.
+    Link,
+    /// By POST.
+    Http,
+}
 
 /// By how much more than at rest others may wait.
 const MORE: Duration = Duration::from_millis(10);
 
-/// Sends long calls, one after the other, and counts their answers.
+/// Sends long calls, one after the other, and counts their results. One that is refused, since too much waits for the
+/// server already, is not counted.
 fn send_long(address: &str, size: usize, over: &AtomicBool, answered: &AtomicU32) {
     let mut hello = exai_client::hello(Role::Shim);
     hello.server = Some("long".to_owned());
@@ -25,19 +37,49 @@ fn send_long(address: &str, size: usize, over: &AtomicBool, answered: &AtomicU32
     let text = call(&json!(1), "echo", &json!({"message": "x".repeat(size)})).to_string();
     while !over.load(Ordering::Relaxed) {
         link.send_message(text.as_bytes()).expect("it is read");
-        let mut length = 0;
-        while length < size {
-            let deadline = Instant::now() + Duration::from_mins(1);
-            if let Incoming::Message(bytes) = link.next_before(Some(deadline)).expect("an answer") {
-                length = bytes.len();
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            let Incoming::Message(bytes) = link.next_before(Some(deadline)).expect("an answer") else {
+                continue;
+            };
+            if bytes.len() >= size {
+                answered.fetch_add(1, Ordering::Relaxed);
+                break;
+            }
+            if String::from_utf8_lossy(&bytes).contains("-31003") {
+                break;
             }
         }
-        answered.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The same over HTTP.
+fn post_long(instance: &Instance, size: usize, over: &AtomicBool, answered: &AtomicU32) {
+    let bearer = format!("Bearer {}", instance.token());
+    let mut client = HttpClient { port: instance.port(), bearer, session: None };
+    let begin = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": opening()});
+    let response = client.send("POST", "/mcp/long", &begin.to_string());
+    client.session = response.header("mcp-session-id").map(str::to_owned);
+    let text = call(&json!(1), "echo", &json!({"message": "x".repeat(size)})).to_string();
+    while !over.load(Ordering::Relaxed) {
+        let mut answer = Vec::new();
+        let headers = [
+            ("authorization", client.bearer.as_str()),
+            ("accept", "application/json, text/event-stream"),
+            ("content-type", "application/json"),
+            ("mcp-session-id", client.session.as_deref().unwrap_or_default()),
+            ("connection", "close"),
+        ];
+        http(client.port, "POST", "/mcp/long", &headers, &text)
+            .into_reader()
+            .read_to_end(&mut answer)
+            .expect("an answer");
+        answered.fetch_add(u32::from(answer.len() >= size), Ordering::Relaxed);
     }
 }
 
 /// The p99 of others at rest, and beside so many clients that send long messages.
-fn beside(size: usize, clients: usize, time: Duration) -> (Duration, Duration, u32) {
+fn beside(size: usize, clients: usize, way: Way, time: Duration) -> (Duration, Duration, u32) {
     let instance = Instance::new(&(fixture("fix", &[]) + &fixture("long", &[])));
     instance.ends(0, &["start"]);
     let address = Wire::address(&instance);
@@ -54,7 +96,10 @@ fn beside(size: usize, clients: usize, time: Duration) -> (Duration, Duration, u
         std::thread::sleep(time);
         let begin = Instant::now();
         for _ in 0..clients {
-            scope.spawn(|| send_long(&address, size, &over, &answered));
+            scope.spawn(|| match way {
+                Way::Link => send_long(&address, size, &over, &answered),
+                Way::Http => post_long(&instance, size, &over, &answered),
+            });
         }
         std::thread::sleep(time);
         let end = Instant::now();
@@ -69,11 +114,11 @@ fn beside(size: usize, clients: usize, time: Duration) -> (Duration, Duration, u
 #[test]
 #[ignore = "wants the machine for itself; `cargo xtask endure long` runs it"]
 fn messages_of_thirty_mebibytes_cost_others_ten_milliseconds_at_most() {
-    for clients in [1, 3] {
-        let (at_rest, beside, answered) = beside(30 << 20, clients, Duration::from_secs(10));
+    for (clients, way) in [(1, Way::Link), (1, Way::Http), (3, Way::Link), (3, Way::Http)] {
+        let (at_rest, beside, answered) = beside(30 << 20, clients, way, Duration::from_secs(10));
         let reached = beside <= at_rest + MORE;
         eprintln!(
-            "{clients} with calls of 30 MiB ({answered} answered): p99 of others {beside:.1?}, at rest {at_rest:.1?}, \
+            "{clients} with calls of 30 MiB, {way:?} ({answered} answered): p99 of others {beside:.1?}, at rest {at_rest:.1?}, \
              at most {MORE:?} more: {}",
             verdict(reached)
         );
@@ -82,7 +127,11 @@ fn messages_of_thirty_mebibytes_cost_others_ten_milliseconds_at_most() {
 
 #[test]
 fn long_messages_of_one_client_are_answered_and_so_are_the_short_ones_of_others() {
-    let (at_rest, beside, answered) = beside(2 << 20, 2, Duration::from_secs(2));
-    eprintln!("p99 of others beside {answered} calls of 2 MiB: {beside:.1?}, at rest {at_rest:.1?}");
-    assert!(answered > 0, "the long ones are answered");
+    for way in [Way::Link, Way::Http] {
+        let (at_rest, beside, answered) = beside(2 << 20, 2, way, Duration::from_secs(1));
+        eprintln!(
+            "p99 of others beside {answered} calls of 2 MiB, {way:?}: {beside:.1?}, at rest {at_rest:.1?}"
+        );
+        assert!(answered > 0, "the long ones are answered");
+    }
 }

@@ -2,35 +2,40 @@
 
 use std::ops::Range;
 
-use exai_proto::{Message, json};
+use crate::json;
 
 /// What a client is told whose `params` have a key that routing looks at twice, or in two spellings.
-pub(crate) const AMBIGUOUS: &str = "a key of params is there twice, or in two spellings";
+pub const AMBIGUOUS: &str = "a key of params is there twice, or in two spellings";
 
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Params {
-    pub(crate) name: Option<Range<usize>>,
-    pub(crate) uri: Option<Range<usize>>,
-    pub(crate) level: Option<Range<usize>>,
+/// The places of the values of these members, in the message.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Params {
+    /// Of a tool or a prompt.
+    pub name: Option<Range<usize>>,
+    /// Of a resource.
+    pub uri: Option<Range<usize>>,
+    /// Of the log.
+    pub level: Option<Range<usize>>,
     /// Of a list: this is not its first page.
-    pub(crate) cursor: Option<Range<usize>>,
-    pub(crate) request_id: Option<Range<usize>>,
+    pub cursor: Option<Range<usize>>,
+    /// Of a cancellation.
+    pub request_id: Option<Range<usize>>,
     /// Of a progress notification.
-    pub(crate) progress_token: Option<Range<usize>>,
+    pub progress_token: Option<Range<usize>>,
     /// Of a request: `_meta.progressToken`.
-    pub(crate) token: Option<Range<usize>>,
-    /// Of a completion: `ref.name` and `ref.uri`.
-    pub(crate) reference_name: Option<Range<usize>>,
-    pub(crate) reference_uri: Option<Range<usize>>,
+    pub token: Option<Range<usize>>,
+    /// Of a completion: `ref.name`.
+    pub reference_name: Option<Range<usize>>,
+    /// Of a completion: `ref.uri`.
+    pub reference_uri: Option<Range<usize>>,
 }
 
 impl Params {
     /// `None` if another parser could find other values than these: then what the router checks and changes
     /// would not be what the receiver reads.
-    pub(crate) fn of(message: &Message, place: Option<&Range<usize>>) -> Option<Self> {
+    pub(crate) fn find(text: &[u8], place: Option<&Range<usize>>) -> Option<Self> {
         let mut found = Params::default();
         let (mut meta, mut reference) = (None, None);
-        let text = message.bytes();
         let whole = [
             ("name", &mut found.name),
             ("uri", &mut found.uri),
@@ -46,11 +51,6 @@ impl Params {
         let of_reference = [("name", &mut found.reference_name), ("uri", &mut found.reference_uri)];
         pick(text, reference.as_ref(), of_reference)?;
         Some(found)
-    }
-
-    /// The text of a string member.
-    pub(crate) fn text(message: &Message, place: Option<&Range<usize>>) -> Option<String> {
-        json::string(message.bytes(), place?.clone()).map(std::borrow::Cow::into_owned)
     }
 }
 
