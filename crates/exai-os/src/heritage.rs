@@ -3,12 +3,20 @@
 
 use crate::sys;
 
-/// Puts back what a client may have set for itself: the umask (022), signals that are ignored or blocked, and with
-/// `priority` a nice value other than 0, as far as that is allowed. Before the first thread starts.
+/// Puts back what a client may have set for itself: signals that are ignored or blocked, and with `priority` a nice value
+/// other than 0, as far as that is allowed. The umask becomes 022 where it was looser, and stays where it was stricter.
+/// SIGHUP stays ignored, here and not in servers, for who has that is to outlive the terminal (`nohup`). Before the first
+/// thread starts.
 ///
 /// With SIGCHLD ignored, for instance, Python's `subprocess` takes every program for one that has succeeded.
 pub fn shed(priority: bool) {
     sys::heritage::shed(priority);
+}
+
+/// For a process that starts others: how they end can be asked, also where its parent ignores the deaths of children. (The
+/// standard library panics there when a program cannot be started.)
+pub fn let_children_be_waited_for() {
+    sys::heritage::let_children_be_waited_for();
 }
 
 /// The nice value of this process; above 0 it gets less of the processor than others. 0 on Windows.

@@ -8,8 +8,8 @@ const DESCRIPTORS: u64 = 65_536;
 /// with more.
 const ORDINARY_DESCRIPTORS: u64 = 1024;
 
-/// A process group of its own, no descriptors of ours but stdio, and the usual descriptor limit: neither ours nor that of
-/// whoever has started us.
+/// A process group of its own, no descriptors of ours but stdio, the usual descriptor limit and SIGHUP: neither ours nor
+/// those of whoever has started us.
 pub(super) fn prepare(command: &mut tokio::process::Command) {
     command.process_group(0);
     let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
@@ -18,6 +18,7 @@ pub(super) fn prepare(command: &mut tokio::process::Command) {
         // Within the hard limit this cannot fail; a child with another one is no reason not to start it.
         let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current, maximum });
         super::descriptors::close_on_exec_from_3();
+        super::heritage::heed_hangup();
         Ok(())
     };
     // SAFETY: the closure only makes system calls: it neither allocates nor takes a lock.

@@ -1,26 +1,52 @@
+use std::ptr;
+
 use rustix::fs::Mode;
 
+/// What of a new file others may do nothing with: change it.
+const ORDINARY_UMASK: Mode = Mode::WGRP.union(Mode::WOTH);
+
 pub(crate) fn shed(priority: bool) {
-    rustix::process::umask(Mode::from_raw_mode(0o022));
+    let inherited = rustix::process::umask(ORDINARY_UMASK);
+    rustix::process::umask(inherited | ORDINARY_UMASK);
     if priority && niceness() != 0 {
         // Lowering it needs privileges; then it stays, and is told of.
         let _ = rustix::process::nice(-niceness());
     }
-    // SAFETY: the structures are plain memory of the right form that outlives the calls, and the actions are the system's
-    // own. Signals that do not exist, or may not be changed, are errors without a consequence.
+    // Rust's runtime ignores SIGPIPE, and gives its children back what is usual. Who ignores SIGHUP (`nohup`) wants the
+    // daemon to outlive the terminal.
+    for signal in (1..=64).filter(|signal| ![libc::SIGPIPE, libc::SIGHUP].contains(signal)) {
+        heed(signal);
+    }
+    // SAFETY: the set is plain memory, initialised by the first call and only read by the second.
     unsafe {
-        for signal in 1..=64 {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            let known = libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0;
-            // Rust's runtime ignores SIGPIPE, and gives its children back what is usual.
-            if known && action.sa_sigaction == libc::SIG_IGN && signal != libc::SIGPIPE {
-                action.sa_sigaction = libc::SIG_DFL;
-                libc::sigaction(signal, &raw const action, std::ptr::null_mut());
-            }
-        }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+    }
+}
+
+pub(crate) fn let_children_be_waited_for() {
+    heed(libc::SIGCHLD);
+}
+
+/// In a child, before its program starts: SIGHUP does what it usually does, whatever the daemon does with it.
+///
+/// Only calls that are allowed between fork and exec.
+pub(super) fn heed_hangup() {
+    heed(libc::SIGHUP);
+}
+
+/// A signal that is ignored does what it usually does. Signals that do not exist, or may not be changed, are errors without
+/// a consequence.
+fn heed(signal: libc::c_int) {
+    // SAFETY: the structure is plain memory of the right form that outlives the calls, and the action is the system's own.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let known = libc::sigaction(signal, ptr::null(), &raw mut action) == 0;
+        if known && action.sa_sigaction == libc::SIG_IGN {
+            action.sa_sigaction = libc::SIG_DFL;
+            libc::sigaction(signal, &raw const action, ptr::null_mut());
+        }
     }
 }
 

@@ -109,14 +109,13 @@ fn server(instance: &Instance) -> u32 {
 fn servers_have_nothing_of_what_whoever_started_the_daemon_had_set() {
     let instance = Instance::with_fixture(&[]);
     let exai = program("exai").display().to_string();
-    let script =
-        format!("umask 027; trap '' CHLD INT TERM HUP; ulimit -Sn 64; exec nice -n 7 '{exai}' start");
-    let started = Command::new("sh").args(["-c", &script]).env("EXAI_HOME", instance.home()).output();
+    let script = format!("trap '' CHLD INT TERM HUP; ulimit -Sn 64; exec nice -n 7 '{exai}' start");
+    // Not every `sh` lets deaths of children be ignored.
+    let started = Command::new("bash").args(["-c", &script]).env("EXAI_HOME", instance.home()).output();
     let started = started.expect("it runs");
     assert!(started.status.success(), "{}", text(&started.stderr));
     instance.ends(0, &["call", "fix", "echo", r#"{"message":"x"}"#]);
     let server = server(&instance);
-    assert_eq!(number(server, "Umask", 8), 0o022);
     assert_eq!((ignored(server), number(server, "SigBlk", 16)), (0, 0));
     let limits = std::fs::read_to_string(format!("/proc/{server}/limits")).expect("it lives");
     let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a limit");
@@ -129,6 +128,61 @@ fn servers_have_nothing_of_what_whoever_started_the_daemon_had_set() {
         (nice, told),
         if exai_os::heritage::niceness() == 0 && is_root() { ("0", false) } else { ("7", true) }
     );
+}
+
+/// Nothing is opened to others that whoever started the daemon keeps from them, and nothing that he lets them change.
+#[test]
+fn servers_have_the_stricter_of_the_usual_umask_and_that_of_whoever_started_the_daemon() {
+    for (starter, expected) in [("000", 0o022), ("077", 0o077)] {
+        let instance = Instance::with_fixture(&[]);
+        let exai = program("exai").display().to_string();
+        let script = format!("umask {starter}; exec '{exai}' start");
+        let started = Command::new("sh").args(["-c", &script]).env("EXAI_HOME", instance.home()).output();
+        assert!(started.expect("it runs").status.success());
+        instance.ends(0, &["call", "fix", "echo", r#"{"message":"x"}"#]);
+        assert_eq!(number(server(&instance), "Umask", 8), expected, "started with {starter}");
+    }
+}
+
+/// As `nohup` starts it: whoever does that wants it to outlive the terminal.
+#[test]
+fn a_daemon_started_by_nohup_outlives_the_terminal_and_its_servers_have_nothing_of_that() {
+    let instance = Instance::with_fixture(&[]);
+    let serve = instance.command(&["serve"]);
+    let mut nohup = Command::new("nohup");
+    nohup.arg(serve.get_program()).args(serve.get_args()).env("EXAI_HOME", instance.home());
+    let mut daemon =
+        nohup.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("nohup runs");
+    eventually("the daemon runs", LIMIT, || instance.exai(&["status"]).status.success());
+    instance.ends(0, &["call", "fix", "echo", r#"{"message":"x"}"#]);
+    assert_eq!(ignored(daemon.id()), 1, "SIGHUP, and nothing else");
+    assert_eq!(ignored(server(&instance)), 0);
+    signal("HUP", daemon.id());
+    instance.ends(0, &["call", "fix", "echo", r#"{"message":"y"}"#]);
+    assert_eq!(instance.status()["daemon"]["pid"], json!(daemon.id()), "it is the same");
+    instance.ends(0, &["stop"]);
+    assert!(daemon.wait().expect("it can be waited for").success());
+}
+
+/// Where deaths of children are ignored, nobody can be waited for: the standard library panics when a start fails.
+#[test]
+fn a_start_that_fails_ends_no_shim_whose_client_ignores_the_deaths_of_its_children() {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let copy = instance.dir().join("exai");
+    std::fs::copy(program("exai"), &copy).expect("a copy");
+    let mut shim = Command::new("bash");
+    shim.args(["-c", r#"trap '' CHLD; exec "$0" shim --server fix"#])
+        .arg(&copy)
+        .env("EXAI_HOME", instance.home());
+    let mut client = crate::support::Client::start(shim);
+    client.initialize(&json!({}));
+    std::fs::remove_file(&copy).expect("it can be removed");
+    std::fs::write(&copy, "no program").expect("it can be written");
+    instance.ends(0, &["stop"]);
+    let answer = client.ask("tools/call", &json!({"name": "echo", "arguments": {"message": "x"}}));
+    let said = answer["error"]["message"].as_str().unwrap_or_else(|| panic!("an error: {answer}"));
+    assert!(said.contains("ermission denied"), "{said}");
 }
 
 fn is_root() -> bool {
