@@ -12,8 +12,9 @@ pub async fn shutdown() {
     sys::signal::shutdown().await;
 }
 
-/// From here on Ctrl-C and Ctrl-\\ in the terminal (Ctrl-C and Ctrl-Break in a console) do not end this process: they are
-/// for the program that has started it, which shares the terminal with it. Nothing that this process starts has this from it.
+/// From here on Ctrl-C, Ctrl-\\ and the end of the terminal (Ctrl-C and Ctrl-Break in a console) do not end this process:
+/// they are for the program that has started it, which shares the terminal with it. Nothing that this process starts has
+/// this from it. Asked to end by SIGTERM it ends, also where it was started with that ignored or blocked.
 pub fn leave_terminal_to_others() {
     sys::signal::leave_terminal_to_others();
 }

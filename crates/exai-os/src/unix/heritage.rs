@@ -36,6 +36,18 @@ pub(super) fn heed_hangup() {
     heed(libc::SIGHUP);
 }
 
+/// In this thread and those that it starts: a signal that is ignored or blocked does what it usually does.
+pub(super) fn heed_from_here(signal: libc::c_int) {
+    heed(signal);
+    // SAFETY: the set is plain memory, initialised by the first call.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, signal);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut());
+    }
+}
+
 /// A signal that is ignored does what it usually does. Signals that do not exist, or may not be changed, are errors without
 /// a consequence.
 fn heed(signal: libc::c_int) {

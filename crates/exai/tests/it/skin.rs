@@ -9,7 +9,7 @@ use exai_os::process;
 use exai_test::{eventually, program};
 use serde_json::{Value, json};
 
-use crate::support::{Instance, LIMIT, text};
+use crate::support::{Client, Instance, LIMIT, text};
 
 fn signal(name: &str, pid: u32) {
     let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
@@ -30,6 +30,36 @@ fn the_keys_that_interrupt_a_program_in_the_terminal_do_not_end_the_shim() {
     let shim = process::identify(client.pid()).expect("the process list").expect("it lives");
     signal("TERM", shim.pid);
     assert!(process::wait_gone(&shim, std::time::Instant::now() + LIMIT).expect("the process list"));
+}
+
+/// The terminal was closed and the client lives on: it may be under `nohup`, or in a session of its own.
+#[test]
+fn the_end_of_the_terminal_does_not_end_the_shim_as_long_as_its_client_holds_its_stdin() {
+    let instance = Instance::with_fixture(&[]);
+    let mut client = instance.client("fix");
+    signal("HUP", client.pid());
+    assert_eq!(client.call("echo", &json!({"message": "still"})), "still");
+    let daemon = instance.status()["daemon"]["pid"].as_u64().expect("a pid") as u32;
+    assert_eq!(ignored(daemon), 0, "the daemon does not have this from the shim");
+    assert!(client.finish() < LIMIT, "the end of its stdin is its end");
+}
+
+#[test]
+fn the_shim_ends_when_it_is_asked_to_whatever_its_client_does_with_that_signal() {
+    for option in ["--ignore-signal=TERM", "--block-signal=TERM"] {
+        let instance = Instance::with_fixture(&[]);
+        let mut env = Command::new("env");
+        env.arg(option)
+            .arg(program("exai"))
+            .args(["shim", "--server", "fix"])
+            .env("EXAI_HOME", instance.home());
+        let mut client = Client::start(env);
+        client.initialize(&json!({}));
+        let shim = process::identify(client.pid()).expect("the process list").expect("it lives");
+        signal("TERM", shim.pid);
+        let soon = std::time::Instant::now() + LIMIT;
+        assert!(process::wait_gone(&shim, soon).expect("the process list"), "{option}");
+    }
 }
 
 /// A client may have made the stream non-blocking that it shares with its shim, for itself.
@@ -175,7 +205,7 @@ fn a_start_that_fails_ends_no_shim_whose_client_ignores_the_deaths_of_its_childr
     shim.args(["-c", r#"trap '' CHLD; exec "$0" shim --server fix"#])
         .arg(&copy)
         .env("EXAI_HOME", instance.home());
-    let mut client = crate::support::Client::start(shim);
+    let mut client = Client::start(shim);
     client.initialize(&json!({}));
     std::fs::remove_file(&copy).expect("it can be removed");
     std::fs::write(&copy, "no program").expect("it can be written");
@@ -197,7 +227,7 @@ fn a_client_that_ends_everything_it_has_started_does_not_end_the_daemon() {
     let exai = program("exai").display().to_string();
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("'{exai}' shim --server fix; true")]).env("EXAI_HOME", instance.home());
-    let mut first = crate::support::Client::start(shell);
+    let mut first = Client::start(shell);
     first.initialize(&json!({}));
     assert_eq!(first.call("echo", &json!({"message": "first"})), "first");
     let daemon = instance.status()["daemon"].clone();
