@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use exai_config::{Config, Home, ServerConfig};
 use exai_mux::view::{ClientView, HealthView, InstanceView, ServerView};
 use exai_mux::{ClientId, InstanceId};
+use exai_os::detach::Bond;
 use exai_proto::documents::{
     Client, Daemon, Detached, Finding, Instance, Launcher, ListedServer, Listener, Processes, Ps, SCHEMA,
     Server, ServerState, Servers, State, Status,
@@ -306,8 +307,11 @@ impl Facts {
             detail: format!("pid {}: {}", one.pid, one.reason),
             fix: Some("exai ps".to_owned()),
         });
-        let slow = low_priority(&self.daemon.detached, exai_os::heritage::niceness());
+        let detached = &self.daemon.detached;
+        let slow = low_priority(detached, exai_os::heritage::niceness());
+        let bonds = if detached.in_passing() { exai_os::detach::bonds() } else { Vec::new() };
         let own = self.daemon.config.findings().into_iter().chain(slow);
+        let own = own.chain(bonds.into_iter().map(not_apart));
         let own = own.chain(unwritten(&self.watch.unwritten()));
         own.chain(missing).chain(failed).chain(lists).chain(garbled).chain(unexpected).collect()
     }
@@ -333,7 +337,7 @@ fn unwritten(unwritten: &[(String, String)]) -> Option<Finding> {
 
 /// That a daemon which was started in passing has a nice value that it could not put back.
 fn low_priority(detached: &Detached, nice: i32) -> Option<Finding> {
-    (detached.way != "foreground" && nice > 0).then(|| Finding {
+    (detached.in_passing() && nice > 0).then(|| Finding {
         id: "low-priority".to_owned(),
         severity: "warn".to_owned(),
         detail: format!(
@@ -342,6 +346,43 @@ fn low_priority(detached: &Detached, nice: i32) -> Option<Finding> {
         ),
         fix: Some("exai restart".to_owned()),
     })
+}
+
+/// That somebody else may end a daemon that was started in passing together with what is his own.
+fn not_apart(bond: Bond) -> Finding {
+    let (is_certain, detail, fix) = match bond {
+        Bond::Adopter { pid, name } => (
+            true,
+            format!(
+                "the daemon descends from {name} (pid {pid}), which takes over what its own processes leave behind: if it \
+                 ends all that descends from it, it ends the daemon and the servers of all clients"
+            ),
+            format!("`exai restart` in a terminal that {name} has not started"),
+        ),
+        Bond::Group { path, is_unit } => {
+            let detail = format!(
+                "the daemon is in the control group {path}, and so are its servers: {}",
+                if is_unit {
+                    "systemd ends such a group as a whole when it stops it"
+                } else {
+                    "if somebody ends that as a whole, they end as well"
+                }
+            );
+            (
+                is_unit,
+                detail,
+                "`exai restart` in a terminal outside of that group, or from anywhere once `systemctl --user status` \
+                 answers"
+                    .to_owned(),
+            )
+        }
+    };
+    Finding {
+        id: "not-apart".to_owned(),
+        severity: if is_certain { "warn" } else { "info" }.to_owned(),
+        detail,
+        fix: Some(fix),
+    }
 }
 
 /// An address that could not be bound, and who has it now. Looks through all processes.

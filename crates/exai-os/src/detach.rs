@@ -22,6 +22,8 @@ pub const OUTSIDE_COMMAND: &str = "outside";
 pub enum Way {
     /// In a session of its own (Unix).
     Session,
+    /// By the user's service manager, as a unit of its own (Linux): it would have been bound to somebody else ([`Bond`]).
+    Manager,
     /// The starter is in no job, so there is nothing to leave (Windows).
     Alone,
     /// Out of its starter's job, which lets processes go (Windows). It may be in another that ends nobody.
@@ -33,12 +35,13 @@ pub enum Way {
 }
 
 impl Way {
-    const ALL: [Way; 5] = [Way::Session, Way::Alone, Way::Breakaway, Way::Wmi, Way::Inside];
+    const ALL: [Way; 6] = [Way::Session, Way::Manager, Way::Alone, Way::Breakaway, Way::Wmi, Way::Inside];
 
     /// Its name, as an argument and in documents.
     pub fn as_str(self) -> &'static str {
         match self {
             Way::Session => "session",
+            Way::Manager => "manager",
             Way::Alone => "alone",
             Way::Breakaway => "breakaway",
             Way::Wmi => "wmi",
@@ -62,6 +65,30 @@ pub enum Tether {
     Within,
     /// The job ends everything in it when its last handle is closed: as a rule with the program that made it.
     EndsWithIt,
+}
+
+/// By what somebody else may end this process together with his own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bond {
+    /// It descends from this process of our account, which takes over what its descendants leave behind.
+    Adopter {
+        /// Its process id.
+        pid: u32,
+        /// Its name.
+        name: String,
+    },
+    /// It is in this control group, which is not the system's.
+    Group {
+        /// Its path.
+        path: String,
+        /// Whether it is a scope or a service of systemd, which ends them as a whole.
+        is_unit: bool,
+    },
+}
+
+/// What binds this process to somebody else just now (Linux). Nothing elsewhere: on Windows it is [`tether`] that tells.
+pub fn bonds() -> Vec<Bond> {
+    sys::apart::bonds()
 }
 
 /// Asks about this process, as long as it has put itself into no job: [`crate::tree::keep_hold`].
@@ -109,7 +136,9 @@ impl io::Read for ReadyPipe {
 /// Starts `exe` with `args` and `--ready TOKEN` in a session of its own, with exactly the environment
 /// `env`, in `cwd`, stdin and the other descriptors closed, stdout and stderr appended to `log`.
 ///
-/// On Unix the daemon is nobody's child but the system's first process's, or that of whoever adopts orphans above us. On
+/// On Unix the daemon is nobody's child but the system's first process's, or that of whoever adopts orphans above us. Where
+/// it would be bound to somebody ([`bonds`]), the user's service manager starts it if there is one that does so within 3 s
+/// (Linux). On
 /// Windows it leaves the job of its starter, by breakaway or by WMI; where neither is possible and that job ends
 /// everything in it, this fails with `PermissionDenied` rather than start a daemon that dies with a terminal. A breakaway
 /// that leaves it in a job around the starter's is a success to the system; whether that one would end it is found out
@@ -132,8 +161,8 @@ pub fn follow(before: &File, next: &File) -> io::Result<()> {
 }
 
 /// In a process that was started with [`OUTSIDE_COMMAND`] and `pipe`: starts the daemon that whoever serves that pipe
-/// describes, hands the pipe on to it, and is done. Only for a pipe of this account. Nothing but an error elsewhere than
-/// on Windows.
+/// describes, hands the pipe on to it, and is done. On Linux it becomes the daemon, and the pipe is a socket. Only for one of
+/// this account. Nothing but an error on macOS.
 pub fn outside(pipe: &str) -> io::Result<()> {
     sys::detach::outside(pipe)
 }

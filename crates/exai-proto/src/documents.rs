@@ -114,12 +114,19 @@ pub struct Daemon {
 /// How a daemon got away from its starter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detached {
-    /// `session` (Unix), `alone` (the starter was in no job), `breakaway`, `wmi`, `inside` (a job kept it); `foreground`
+    /// `session` (Unix), `manager` (the user's service manager has started it: Linux), `alone` (the starter was in no job), `breakaway`, `wmi`, `inside` (a job kept it); `foreground`
     /// when somebody runs `exai serve` himself.
     pub way: String,
     /// Whether it is in a job of somebody's: `none`, `within` one that ends nobody, or `ends-with-it`. Always `none` but
     /// on Windows.
     pub job: String,
+}
+
+impl Detached {
+    /// Whether the daemon was started for a client or a command, and not by a person or a service manager as what it is.
+    pub fn in_passing(&self) -> bool {
+        self.way != "foreground"
+    }
 }
 
 /// A process above the daemon.

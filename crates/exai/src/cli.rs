@@ -60,7 +60,7 @@ enum Command {
     /// End a server's processes when the daemon is gone
     #[command(hide = true)]
     Guard(GuardArgs),
-    /// Start the daemon from outside of its starter's job (Windows)
+    /// Start the daemon from outside of its starter's job (Windows) or control group (Linux)
     #[command(hide = true)]
     Outside(OutsideArgs),
 }
@@ -152,7 +152,7 @@ pub(crate) struct GuardArgs {
 /// `exai outside`.
 #[derive(Debug, Args)]
 pub(crate) struct OutsideArgs {
-    /// The pipe of whoever wants the daemon to be started
+    /// The pipe, or the socket, of whoever wants the daemon to be started
     pub(crate) pipe: Option<String>,
 }
 

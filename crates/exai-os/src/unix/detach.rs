@@ -1,6 +1,6 @@
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -11,12 +11,18 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, FdFlags};
 
+use super::manager;
 use crate::detach::{READY_ARGUMENT, ReadyPipe, Started, Tether, WAY_ARGUMENT, Way};
 
 #[derive(Debug)]
 pub(crate) struct Pipe(OwnedFd);
 
 impl Pipe {
+    #[cfg(target_os = "linux")]
+    pub(super) fn new(end: OwnedFd) -> Pipe {
+        Pipe(end)
+    }
+
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(rustix::io::retry_on_intr(|| rustix::io::read(&self.0, &mut *buffer))?)
     }
@@ -37,9 +43,25 @@ pub(crate) fn spawn(
     env: &[(OsString, OsString)],
     cwd: &Path,
     log: &Path,
-    _deadline: Instant,
+    deadline: Instant,
 ) -> io::Result<Started> {
-    let log = crate::private::open_append(log)?;
+    let mut to_log = crate::private::open_append(log)?;
+    let daemon = manager::Daemon {
+        exe: exe.to_owned(),
+        args: args.to_vec(),
+        env: env.to_vec(),
+        cwd: cwd.to_owned(),
+        log: log.to_owned(),
+    };
+    match manager::start(&daemon, deadline) {
+        Ok(Some(started)) => return Ok(started),
+        Ok(None) => {}
+        Err(error) => {
+            // Here, too, the daemon runs; what that means is among its findings.
+            let _ = writeln!(to_log, "the user's service manager has not started the daemon: {error}");
+        }
+    }
+    let log = to_log;
     let (reader, writer) = pipe()?;
     let (mut born, name) = std::io::pipe()?;
     let token = writer.as_raw_fd();
@@ -105,9 +127,7 @@ pub(crate) fn tether() -> Tether {
     Tether::Free
 }
 
-pub(crate) fn outside(_pipe: &str) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
+pub(crate) use super::manager::outside;
 
 pub(crate) fn ready_writer(token: &str) -> io::Result<File> {
     let refused = || {
@@ -121,15 +141,20 @@ pub(crate) fn ready_writer(token: &str) -> io::Result<File> {
         // Every descriptor that this process opened itself is close-on-exec: one that is not was
         // inherited on purpose. Setting the flag below makes the token work once.
         let inherited = !rustix::io::fcntl_getfd(fd)?.contains(FdFlags::CLOEXEC);
-        let pipe = FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) == FileType::Fifo;
-        let writable = rustix::fs::fcntl_getfl(fd)?.contains(OFlags::WRONLY);
-        Ok(inherited && pipe && writable)
+        let writable = rustix::fs::fcntl_getfl(fd)?;
+        let writable = match FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) {
+            FileType::Fifo => writable.contains(OFlags::WRONLY),
+            // Of a starter who had the service manager start us.
+            FileType::Socket => writable.contains(OFlags::RDWR),
+            _ => false,
+        };
+        Ok(inherited && writable)
     })();
     if handed_over != Ok(true) {
         return Err(refused());
     }
     rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC)?;
-    // SAFETY: open, a pipe, and nobody in this process owns it: it was inherited, and by the flag that
+    // SAFETY: open, a pipe or a socket, and nobody in this process owns it: it was inherited, and by the flag that
     // was just set it is taken here for the first time.
     Ok(unsafe { File::from_raw_fd(raw) })
 }

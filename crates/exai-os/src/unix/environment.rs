@@ -200,7 +200,7 @@ fn parse(bytes: &[u8]) -> Vars {
 }
 
 #[cfg(target_os = "linux")]
-fn exits_until(child: &mut Child, deadline: Instant) -> bool {
+pub(super) fn exits_until(child: &mut Child, deadline: Instant) -> bool {
     let identity = super::process::identify(child.id());
     match identity {
         Ok(Some(identity)) => super::process::wait_gone(&identity, deadline).unwrap_or(false),

@@ -132,8 +132,29 @@ fn new_socket() -> rustix::io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// A socket at this name that listens, for this account alone.
+pub(super) fn listening(name: &Name) -> io::Result<OwnedFd> {
+    let address = SocketAddrUnix::new(name.as_path())?;
+    let socket = new_socket()?;
+    rustix::net::bind(&socket, &address)?;
+    // Nobody can connect before listen, so there is no moment with a looser mode.
+    let listens = rustix::fs::chmod(name, Mode::from_raw_mode(0o600))
+        .and_then(|()| rustix::net::listen(&socket, BACKLOG));
+    if let Err(error) = listens {
+        let _ = crate::private::remove(name);
+        return Err(error.into());
+    }
+    Ok(socket)
+}
+
 #[derive(Debug)]
 pub(crate) struct Connection(UnixStream);
+
+impl From<UnixStream> for Connection {
+    fn from(stream: UnixStream) -> Self {
+        Connection(stream)
+    }
+}
 
 impl Connection {
     pub(crate) fn connect(name: &Name, timeout: Duration) -> io::Result<Connection> {
@@ -203,6 +224,10 @@ impl Connection {
         self.0.set_read_timeout(timeout.map(|timeout| timeout.max(Duration::from_millis(1))))
     }
 
+    pub(super) fn into_stream(self) -> UnixStream {
+        self.0
+    }
+
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         self.0.shutdown(Shutdown::Write)
     }
@@ -237,17 +262,11 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(crate) fn bind(name: &Name) -> io::Result<Listener> {
-        let address = SocketAddrUnix::new(name.as_path())?;
-        let socket = new_socket()?;
-        rustix::net::bind(&socket, &address)?;
-        let listening = (|| {
-            // Nobody can connect before listen, so there is no moment with a looser mode.
-            rustix::fs::chmod(name, Mode::from_raw_mode(0o600))?;
-            rustix::net::listen(&socket, BACKLOG)?;
-            rustix::io::ioctl_fionbio(&socket, true)?;
-            tokio::net::UnixListener::from_std(socket.into())
-        })();
-        match listening {
+        let socket = listening(name)?;
+        let inner = rustix::io::ioctl_fionbio(&socket, true)
+            .map_err(io::Error::from)
+            .and_then(|()| tokio::net::UnixListener::from_std(socket.into()));
+        match inner {
             Ok(inner) => Ok(Listener { inner, name: name.clone() }),
             Err(error) => {
                 let _ = crate::private::remove(name);

@@ -33,6 +33,18 @@ pub(crate) mod evidence;
 pub(crate) mod evidence;
 
 #[cfg(target_os = "linux")]
+pub(crate) mod apart;
+#[cfg(not(target_os = "linux"))]
+#[path = "apart_macos.rs"]
+pub(crate) mod apart;
+
+#[cfg(target_os = "linux")]
+mod manager;
+#[cfg(not(target_os = "linux"))]
+#[path = "manager_macos.rs"]
+mod manager;
+
+#[cfg(target_os = "linux")]
 pub(crate) mod brand;
 #[cfg(not(target_os = "linux"))]
 #[path = "brand_macos.rs"]

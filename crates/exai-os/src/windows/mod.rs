@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod allocator;
+pub(crate) mod apart;
 pub(crate) mod belonging;
 pub(crate) mod brand;
 pub(crate) mod child;

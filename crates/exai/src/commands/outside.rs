@@ -1,4 +1,5 @@
-//! `exai outside PIPE`: starts the daemon for somebody who cannot start it outside of his own job; started by WMI alone.
+//! `exai outside PIPE`: starts the daemon for somebody who cannot start it outside of his own job or control group; started
+//! by WMI or the user's service manager alone.
 //! `exai outside`: says by its exit code whether who is started like this would end with a job: 0 if not, 1 if so.
 
 use exai_os::detach::Tether;

@@ -215,10 +215,11 @@ fn show(status: &Status, printer: &Printer) -> Result<(), Error> {
     Ok(())
 }
 
-/// How the daemon is apart from its starter, where that is more than a session of its own.
+/// How the daemon is apart from its starter.
 fn apart(detached: &Detached) -> Option<String> {
     let way = match &*detached.way {
-        "session" => return None,
+        "session" => return Some("in a session of its own".to_owned()),
+        "manager" => return Some("started by the user's service manager".to_owned()),
         "foreground" if detached.job == "none" => return None,
         "foreground" => "run in the foreground",
         "alone" => "its starter was in no job",
@@ -280,9 +281,10 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_said_and_a_session_of_its_own_is_not() {
+    fn the_way_is_said_and_that_of_a_job_too() {
         let said = |way: &str, job: &str| apart(&Detached { way: way.to_owned(), job: job.to_owned() });
-        assert_eq!((said("session", "none"), said("foreground", "none")), (None, None));
+        assert_eq!(said("foreground", "none"), None);
+        assert_eq!(said("session", "none").as_deref(), Some("in a session of its own"));
         let left = "left its starter's job; it is in no job of anybody's";
         assert_eq!(said("breakaway", "none").as_deref(), Some(left));
         let tethered = "run in the foreground; it is in a job, and ends with it";

@@ -3,6 +3,8 @@
 #![expect(clippy::print_stderr, reason = "a test that fails shows the daemon's log")]
 
 mod alone;
+#[cfg(target_os = "linux")]
+mod apart;
 mod bad_input;
 mod broken_streams;
 mod chaos;
