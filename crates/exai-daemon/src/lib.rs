@@ -69,5 +69,5 @@ mod websocket;
 
 pub use record::last_daemon;
 pub use serve::{Options, ServeError, serve};
-pub use status::listed;
+pub use status::{RAISE_LIMITS, listed};
 pub use token::rotate_token;

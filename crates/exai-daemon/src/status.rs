@@ -310,7 +310,8 @@ impl Facts {
         let detached = &self.daemon.detached;
         let slow = low_priority(detached, exai_os::heritage::niceness());
         let bonds = if detached.in_passing() { exai_os::detach::bonds() } else { Vec::new() };
-        let own = self.daemon.config.findings().into_iter().chain(slow);
+        let low = low_limits(&exai_os::inspect::limits().shortages());
+        let own = self.daemon.config.findings().into_iter().chain(slow).chain(low);
         let own = own.chain(bonds.into_iter().map(not_apart));
         let own = own.chain(unwritten(&self.watch.unwritten()));
         own.chain(missing).chain(failed).chain(lists).chain(garbled).chain(unexpected).collect()
@@ -345,6 +346,24 @@ fn low_priority(detached: &Detached, nice: i32) -> Option<Finding> {
              and may not take a better one"
         ),
         fix: Some("exai restart".to_owned()),
+    })
+}
+
+/// What helps where limits are too low: the command first.
+pub const RAISE_LIMITS: &str = "`exai restart` in an ordinary terminal; where that has no more, raise the hard limits (`ulimit -Ha` shows \
+                                them, limits.conf or the service's Limit… sets them)";
+
+/// That the daemon could not raise again what its starter's limits were.
+fn low_limits(shortages: &[String]) -> Option<Finding> {
+    (!shortages.is_empty()).then(|| Finding {
+        id: "low-limits".to_owned(),
+        severity: "warn".to_owned(),
+        detail: format!(
+            "the daemon and its servers may have no more than {}: limits of the program that started the daemon, which it \
+             may not raise; servers may fail",
+            shortages.join(", ")
+        ),
+        fix: Some(RAISE_LIMITS.to_owned()),
     })
 }
 

@@ -3,14 +3,16 @@
 
 use crate::sys;
 
-/// Puts back what a client may have set for itself: signals that are ignored or blocked, and with `priority` a nice value
-/// other than 0, as far as that is allowed. The umask becomes 022 where it was looser, and stays where it was stricter.
-/// SIGHUP stays ignored, here and not in servers, for who has that is to outlive the terminal (`nohup`). Before the first
-/// thread starts.
+/// Puts back what a client may have set for itself: signals that are ignored or blocked; and where the daemon is started in
+/// passing, so that nobody chose it, a nice value other than 0 and soft limits of processor time, memory, file sizes and
+/// processes, as far as that is allowed. What is left of them say [`niceness`] and [`crate::inspect::limits`].
+///
+/// The umask becomes 022 where it was looser, and stays where it was stricter. SIGHUP stays ignored, here and not in
+/// servers, for who has that is to outlive the terminal (`nohup`). Before the first thread starts.
 ///
 /// With SIGCHLD ignored, for instance, Python's `subprocess` takes every program for one that has succeeded.
-pub fn shed(priority: bool) {
-    sys::heritage::shed(priority);
+pub fn shed(in_passing: bool) {
+    sys::heritage::shed(in_passing);
 }
 
 /// For a process that starts others: how they end can be asked, also where its parent ignores the deaths of children. (The

@@ -90,11 +90,41 @@ pub struct Limits {
     pub descriptors: Option<u64>,
     /// Processes and threads of this account at most.
     pub processes: Option<u64>,
+    /// Seconds of processor time at most, after which a process is ended.
+    pub processor_seconds: Option<u64>,
+    /// Bytes in one file at most.
+    pub file_bytes: Option<u64>,
+    /// Bytes of memory, in addresses, that one process may have at most.
+    pub memory_bytes: Option<u64>,
     /// Bytes in pipes of this account, beyond which new pipes are small (Linux, without privileges).
     pub pipe_bytes: Option<u64>,
 }
 
-/// The limits of this process.
+/// Each server takes three descriptors, each client one or two.
+const FEW_DESCRIPTORS: u64 = 1024;
+const FEW_PROCESSES: u64 = 256;
+/// What programs reserve who run JavaScript or Python, and may write.
+const FEW_BYTES: u64 = 4 << 30;
+
+impl Limits {
+    /// What a daemon and its servers would have too little of, in words: `256 open files`.
+    pub fn shortages(&self) -> Vec<String> {
+        let few = |most: Option<u64>, enough: u64, what: &str| {
+            most.filter(|most| *most < enough).map(|most| format!("{most} {what}"))
+        };
+        let mib = |most: Option<u64>| most.map(|bytes| bytes >> 20);
+        let all = [
+            few(self.descriptors, FEW_DESCRIPTORS, "open files"),
+            few(self.processes, FEW_PROCESSES, "processes"),
+            few(self.processor_seconds, u64::MAX, "s of processor time"),
+            few(mib(self.file_bytes), FEW_BYTES >> 20, "MiB in a file"),
+            few(mib(self.memory_bytes), FEW_BYTES >> 20, "MiB of memory in a process"),
+        ];
+        all.into_iter().flatten().collect()
+    }
+}
+
+/// The limits of this process, as far as it may raise them.
 pub fn limits() -> Limits {
     sys::inspect::limits()
 }

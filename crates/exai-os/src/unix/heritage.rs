@@ -1,14 +1,16 @@
 use std::ptr;
 
 use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit};
 
 /// What of a new file others may do nothing with: change it.
 const ORDINARY_UMASK: Mode = Mode::WGRP.union(Mode::WOTH);
 
-pub(crate) fn shed(priority: bool) {
+pub(crate) fn shed(in_passing: bool) {
     let inherited = rustix::process::umask(ORDINARY_UMASK);
     rustix::process::umask(inherited | ORDINARY_UMASK);
-    if priority && niceness() != 0 {
+    if in_passing {
+        raise_limits();
         // Lowering it needs privileges; then it stays, and is told of.
         let _ = rustix::process::nice(-niceness());
     }
@@ -22,6 +24,14 @@ pub(crate) fn shed(priority: bool) {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+    }
+}
+
+fn raise_limits() {
+    for resource in [Resource::Cpu, Resource::Fsize, Resource::Data, Resource::As, Resource::Nproc] {
+        let maximum = rustix::process::getrlimit(resource).maximum;
+        // Within the hard limit this cannot fail.
+        let _ = rustix::process::setrlimit(resource, Rlimit { current: maximum, maximum });
     }
 }
 

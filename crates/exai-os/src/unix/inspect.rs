@@ -55,7 +55,10 @@ pub(crate) fn limits() -> Limits {
     let pages = pages.filter(|_| !rustix::process::geteuid().is_root());
     Limits {
         descriptors: most(Resource::Nofile),
-        processes: rustix::process::getrlimit(Resource::Nproc).current,
+        processes: most(Resource::Nproc),
+        processor_seconds: most(Resource::Cpu),
+        file_bytes: most(Resource::Fsize),
+        memory_bytes: most(Resource::As),
         pipe_bytes: pages.map(|pages| pages * rustix::param::page_size() as u64),
     }
 }
@@ -67,8 +70,14 @@ pub(crate) fn limits_of(pid: u32) -> io::Result<Limits> {
         let line = table.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_ascii_whitespace().next()?.parse().ok()
     };
-    let (descriptors, processes) = (soft("Max open files"), soft("Max processes"));
-    Ok(Limits { descriptors, processes, ..limits() })
+    Ok(Limits {
+        descriptors: soft("Max open files"),
+        processes: soft("Max processes"),
+        processor_seconds: soft("Max cpu time"),
+        file_bytes: soft("Max file size"),
+        memory_bytes: soft("Max address space"),
+        pipe_bytes: limits().pipe_bytes,
+    })
 }
 
 pub(crate) fn is_of_this_account(pid: u32) -> io::Result<bool> {

@@ -160,6 +160,44 @@ fn servers_have_nothing_of_what_whoever_started_the_daemon_had_set() {
     );
 }
 
+/// What nobody may raise again is told of.
+#[test]
+fn limits_of_whoever_started_the_daemon_are_raised_again_or_told_of() {
+    let limit = |instance: &Instance, name: &str| {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", server(instance))).expect("it lives");
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("such a limit");
+        line.split_whitespace().next().expect("its soft value").to_owned()
+    };
+    let found = |instance: &Instance| {
+        let status = instance.status();
+        let findings = status["findings"].as_array().expect("findings");
+        findings.iter().find(|finding| finding["id"] == "low-limits").cloned()
+    };
+    let started = |limits: &str| {
+        let instance = Instance::with_fixture(&[]);
+        let script = format!(r#"{limits}; exec "$0" start"#);
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &script]).arg(program("exai")).env("EXAI_HOME", instance.home());
+        assert!(shell.output().expect("it runs").status.success());
+        instance.ends(0, &["call", "fix", "echo", r#"{"message":"x"}"#]);
+        instance
+    };
+    let soft = started("ulimit -S -t 600 -f 1000 -v 40000000");
+    for name in ["Max cpu time", "Max file size", "Max address space"] {
+        let ours = std::fs::read_to_string("/proc/self/limits").expect("it lives");
+        let hard = ours.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().nth(1));
+        assert_eq!(Some(limit(&soft, name).as_str()), hard, "{name}");
+    }
+    assert_eq!(found(&soft), None);
+    let hard = started("ulimit -n 256 -t 600");
+    let finding = found(&hard).expect("a finding");
+    let detail = finding["detail"].as_str().expect("a sentence");
+    assert!(detail.contains("256 open files") && detail.contains("600 s of processor time"), "{detail}");
+    assert!(finding["fix"].as_str().expect("a command").contains("exai restart"), "{finding}");
+    let doctor = text(&hard.exai(&["doctor"]).stdout);
+    assert_eq!(doctor.matches("256 open files").count(), 1, "{doctor}");
+}
+
 /// Nothing is opened to others that whoever started the daemon keeps from them, and nothing that he lets them change.
 #[test]
 fn servers_have_the_stricter_of_the_usual_umask_and_that_of_whoever_started_the_daemon() {

@@ -191,10 +191,11 @@ pub(super) fn version_skew(scene: &Scene) -> Outcome {
     }
 }
 
-/// What the daemon itself has to say. The port has a check of its own.
+/// What the daemon itself has to say. The port and limits have checks of their own.
 pub(super) fn findings(scene: &Scene) -> Outcome {
     let Some(status) = scene.status() else { return Outcome::skip("needs a daemon that answers") };
-    let others = || status.findings.iter().filter(|finding| finding.id != "port-held");
+    let others =
+        || status.findings.iter().filter(|finding| finding.id != "port-held" && finding.id != "low-limits");
     if others().next().is_none() {
         return Outcome::pass("the daemon has nothing to report");
     }

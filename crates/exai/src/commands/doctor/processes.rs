@@ -10,9 +10,6 @@ use exai_supervisor::leftovers;
 use super::scene::Scene;
 use super::{Outcome, count, listed, size};
 
-/// Each server takes three descriptors, each client one or two.
-const FEW_DESCRIPTORS: u64 = 1024;
-const FEW_PROCESSES: u64 = 256;
 /// Of each server two pipes are widened to 256 KiB.
 const PIPES_OF_A_SERVER: u64 = 2 * 256 * 1024;
 const RECORD_BYTES: u64 = 1024 * 1024;
@@ -159,14 +156,10 @@ pub(super) fn limits(scene: &Scene) -> Outcome {
         number(limits.descriptors),
         number(limits.processes)
     );
-    if limits.descriptors.is_some_and(|most| most < FEW_DESCRIPTORS) {
-        return Outcome::warn(format!("{detail}: with few open files clients and servers are refused")).fix(
-            "raise the hard limit of open files (`ulimit -Hn`, limits.conf or the service's LimitNOFILE), then `exai restart` from there",
-        );
-    }
-    if limits.processes.is_some_and(|most| most < FEW_PROCESSES) {
-        return Outcome::warn(format!("{detail}: servers may fail to start"))
-            .fix("raise the limit of processes (`ulimit -u`, limits.conf or the service's TasksMax)");
+    let shortages = limits.shortages();
+    if !shortages.is_empty() {
+        let sentence = format!("{detail}; servers may fail with no more than {}", listed(&shortages));
+        return Outcome::warn(sentence).fix(exai_daemon::RAISE_LIMITS);
     }
     if limits.pipe_bytes.is_some_and(|most| servers * PIPES_OF_A_SERVER > most) {
         return Outcome::warn(format!(
