@@ -53,7 +53,7 @@ pub(crate) fn spawn(
         cwd: cwd.to_owned(),
         log: log.to_owned(),
     };
-    match manager::start(&daemon, deadline) {
+    match manager::start(daemon, deadline) {
         Ok(Some(started)) => return Ok(started),
         Ok(None) => {}
         Err(error) => {

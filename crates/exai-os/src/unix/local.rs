@@ -83,7 +83,25 @@ pub(crate) fn exists(name: &Name) -> bool {
     std::fs::symlink_metadata(name).is_ok_and(|found| found.file_type().is_socket())
 }
 
+/// With this the nonces of sockets begin to which a daemon comes that somebody starts; those of daemons never do.
+pub(super) const STARTER: &str = "outside-";
+
 pub(crate) fn sockets(home: &Path) -> io::Result<Vec<PathBuf>> {
+    Ok(all_sockets(home)?.into_iter().filter(|socket| !is_of_starter(socket)).collect())
+}
+
+/// The sockets of those who start daemons of `home`.
+#[cfg(target_os = "linux")]
+pub(super) fn sockets_of_starters(home: &Path) -> io::Result<Vec<PathBuf>> {
+    Ok(all_sockets(home)?.into_iter().filter(|socket| is_of_starter(socket)).collect())
+}
+
+fn is_of_starter(socket: &Path) -> bool {
+    let name = socket.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.rsplit_once(STARTER).is_some_and(|(before, _)| before.ends_with('-'))
+}
+
+fn all_sockets(home: &Path) -> io::Result<Vec<PathBuf>> {
     let home = std::path::absolute(home)?;
     let mut found = sockets_in(&home, "s-")?;
     if let Ok(runtime) = runtime_directory() {

@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::Mode;
 use rustix::io::FdFlags;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +32,15 @@ const LONGEST_COMPLAINT: u64 = 4096;
 const PATH: &str = "/usr/bin:/bin:/run/current-system/sw/bin";
 const PROGRAM: &str = "systemd-run";
 
-/// What is to be started, in one line of JSON.
+/// In one line of JSON.
+#[derive(Debug, Serialize, Deserialize)]
+struct Order {
+    daemon: Daemon,
+    /// Of the starter: nothing is opened to others that he keeps from them.
+    umask: u32,
+}
+
+/// What is to be started.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Daemon {
     pub(super) exe: PathBuf,
@@ -42,7 +51,7 @@ pub(super) struct Daemon {
 }
 
 /// `None` where the daemon needs no manager, since it would be bound to nobody, or where there is none.
-pub(super) fn start(daemon: &Daemon, deadline: Instant) -> io::Result<Option<Started>> {
+pub(super) fn start(daemon: Daemon, deadline: Instant) -> io::Result<Option<Started>> {
     let Some(runtime) = reachable(&daemon.env) else { return Ok(None) };
     // Such a name leads to another program there.
     if daemon.exe.starts_with("/proc") || !apart::would_be_bound() {
@@ -52,16 +61,20 @@ pub(super) fn start(daemon: &Daemon, deadline: Instant) -> io::Result<Option<Sta
     let now = Instant::now();
     let deadline = now + (deadline.saturating_duration_since(now) / 2).min(LONGEST);
     let nonce = nonce();
-    let name = local::fresh(&daemon.cwd, &nonce)?;
+    // Nobody else starts a daemon here meanwhile: what is there was left by starters that were killed.
+    for left in local::sockets_of_starters(&daemon.cwd)? {
+        crate::private::remove(&left)?;
+    }
+    let name = local::fresh(&daemon.cwd, &format!("{}{nonce}", local::STARTER))?;
     let listener = Listener { socket: local::listening(&name)?, name };
-    ask(&runtime, &nonce, daemon, &listener.name, deadline)?;
+    ask(&runtime, &nonce, &daemon, &listener.name, deadline)?;
     let stream = listener.accept(deadline)?;
     let pid =
         stream.peer()?.pid.ok_or_else(|| io::Error::other("what it started cannot be seen from here"))?;
     if !is_in_our_world(pid) {
         return Err(io::Error::other("it starts programs in other namespaces than this one"));
     }
-    let mut order = serde_json::to_vec(daemon)?;
+    let mut order = serde_json::to_vec(&Order { daemon, umask: umask()? })?;
     order.push(b'\n');
     let stream = stream.into_stream();
     stream.set_write_timeout(Some(WORDS))?;
@@ -81,6 +94,15 @@ fn reachable(env: &[(OsString, OsString)]) -> Option<PathBuf> {
 fn nonce() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
+}
+
+/// That of this process. Asked for by umask(2) it would be another for a moment, in all threads.
+fn umask() -> io::Result<u32> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let octal = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    octal
+        .and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok())
+        .ok_or_else(|| io::Error::other("no umask"))
 }
 
 /// Has the manager start this program with `socket`; returns when it runs.
@@ -152,7 +174,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // A daemon that came first has removed it with those of its predecessors.
+        // Somebody may have removed it.
         let _ = crate::private::remove(&self.name);
     }
 }
@@ -172,7 +194,9 @@ pub(crate) fn outside(socket: &str) -> io::Result<()> {
     let stream = stream.into_stream();
     let mut order = Vec::new();
     BufReader::new((&stream).take(LONGEST_ORDER)).read_until(b'\n', &mut order)?;
-    let Daemon { exe, args, env, cwd, log } = serde_json::from_slice(&order)?;
+    let Order { daemon: Daemon { exe, args, env, cwd, log }, umask } = serde_json::from_slice(&order)?;
+    let own = rustix::process::umask(Mode::from_raw_mode(umask));
+    rustix::process::umask(own | Mode::from_raw_mode(umask));
     let log = crate::private::open_append(&log)?;
     let mut command = Command::new(exe);
     command.args(args).args([WAY_ARGUMENT, Way::Manager.as_str(), READY_ARGUMENT]);

@@ -16,7 +16,7 @@ pub(super) struct Daemon {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
-pub(super) fn start(_daemon: &Daemon, _deadline: Instant) -> io::Result<Option<Started>> {
+pub(super) fn start(_daemon: Daemon, _deadline: Instant) -> io::Result<Option<Started>> {
     Ok(None)
 }
 

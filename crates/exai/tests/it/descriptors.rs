@@ -1,7 +1,6 @@
 //! A daemon that may have few descriptors.
 
 use std::net::TcpStream;
-use std::process::Stdio;
 
 use exai_test::program;
 use serde_json::json;
@@ -14,9 +13,9 @@ const FEW: usize = 64;
 #[test]
 fn strangers_leave_the_local_socket_its_descriptors_and_doctor_shows_the_limits_of_the_daemon() {
     let instance = Instance::with_fixture(&[]);
-    let mut start = std::process::Command::new("sh");
+    let mut start = instance.unmanaged("sh");
     start.args(["-c", &format!("ulimit -n {FEW}; exec \"$0\" start")]).arg(program("exai"));
-    let start = start.env("EXAI_HOME", instance.home()).stdin(Stdio::null()).output().expect("sh runs");
+    let start = start.output().expect("sh runs");
     assert!(start.status.success(), "{}", text(&start.stderr));
     let port = instance.port();
     let strangers: Vec<TcpStream> =

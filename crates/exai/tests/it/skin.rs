@@ -141,7 +141,7 @@ fn servers_have_nothing_of_what_whoever_started_the_daemon_had_set() {
     let exai = program("exai").display().to_string();
     let script = format!("trap '' CHLD INT TERM HUP; ulimit -Sn 64; exec nice -n 7 '{exai}' start");
     // Not every `sh` lets deaths of children be ignored.
-    let started = Command::new("bash").args(["-c", &script]).env("EXAI_HOME", instance.home()).output();
+    let started = instance.unmanaged("bash").args(["-c", &script]).output();
     let started = started.expect("it runs");
     assert!(started.status.success(), "{}", text(&started.stderr));
     instance.ends(0, &["call", "fix", "echo", r#"{"message":"x"}"#]);
@@ -176,8 +176,8 @@ fn limits_of_whoever_started_the_daemon_are_raised_again_or_told_of() {
     let started = |limits: &str| {
         let instance = Instance::with_fixture(&[]);
         let script = format!(r#"{limits}; exec "$0" start"#);
-        let mut shell = Command::new("bash");
-        shell.args(["-c", &script]).arg(program("exai")).env("EXAI_HOME", instance.home());
+        let mut shell = instance.unmanaged("bash");
+        shell.args(["-c", &script]).arg(program("exai"));
         assert!(shell.output().expect("it runs").status.success());
         instance.ends(0, &["call", "fix", "echo", r#"{"message":"x"}"#]);
         instance

@@ -54,6 +54,14 @@ impl Instance {
         command
     }
 
+    /// A command that starts a daemon as it can by itself, also where it runs in a control group that may be ended: it
+    /// reaches no service manager.
+    pub(crate) fn unmanaged(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("EXAI_HOME", self.home()).env("XDG_RUNTIME_DIR", self.dir()).stdin(Stdio::null());
+        command
+    }
+
     pub(crate) fn exai(&self, args: &[&str]) -> Output {
         self.command(args).output().expect("exai runs")
     }
