@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::detach::Started;
 
+#[expect(dead_code, reason = "its twin hands them on")]
 pub(super) struct Daemon {
     pub(super) exe: PathBuf,
     pub(super) args: Vec<OsString>,
