@@ -137,9 +137,8 @@ impl io::Read for ReadyPipe {
 /// `env`, in `cwd`, stdin and the other descriptors closed, stdout and stderr appended to `log`.
 ///
 /// On Unix the daemon is nobody's child but the system's first process's, or that of whoever adopts orphans above us. Where
-/// it would be bound to somebody ([`bonds`]), the user's service manager starts it if there is one that does so within 3 s
-/// (Linux). On
-/// Windows it leaves the job of its starter, by breakaway or by WMI; where neither is possible and that job ends
+/// it would be bound to somebody ([`bonds`]), the user's service manager starts it, if there is one that does so within 3 s
+/// (Linux). On Windows it leaves the job of its starter, by breakaway or by WMI; where neither is possible and that job ends
 /// everything in it, this fails with `PermissionDenied` rather than start a daemon that dies with a terminal. A breakaway
 /// that leaves it in a job around the starter's is a success to the system; whether that one would end it is found out
 /// before it runs. Only WMI takes longer than a moment: until half of the time to `deadline` is over.

@@ -13,8 +13,6 @@ use crate::detach::Bond;
 
 /// What the units are called in which a service manager starts daemons: they end nobody.
 pub(super) const UNIT: &str = "exai-daemon-";
-/// What logind calls the scopes of login sessions.
-const SESSION: &str = "session-";
 /// How long the one between may take to end when it is tried who adopts.
 const TRIAL: Duration = Duration::from_secs(1);
 /// Of a ten thousandth of a second each.
@@ -100,7 +98,8 @@ fn somebodys<'a>(own: &'a str, first: &str) -> Option<&'a str> {
         |lines: &'a str| ["0::", ":name=systemd:"].map(|key| path_of(lines, key)).into_iter().flatten();
     let path = paths(own).find(|path| *path != "/")?;
     let leaf = path.rsplit('/').next().unwrap_or(path);
-    let is_harmless = leaf.starts_with(SESSION) || leaf.starts_with(UNIT);
+    let session = leaf.strip_prefix("session-").and_then(|rest| rest.strip_suffix(".scope"));
+    let is_harmless = session.is_some() || leaf.starts_with(UNIT);
     let is_firsts = ["0::", ":name=systemd:"].iter().any(|key| path_of(first, key) == Some(path));
     (!is_harmless && !is_firsts).then_some(path)
 }
@@ -132,6 +131,7 @@ mod tests {
             (format!("2:cpu,cpuacct:/\n1:name=systemd:{app}\n"), Some(&*app)),
             (format!("1:name=systemd:{app}\n0::/\n"), Some(&*app)),
             ("0::/client\n".to_owned(), Some("/client")),
+            ("0::/session-migration.service\n".to_owned(), Some("/session-migration.service")),
             (format!("0::{user}/session-3.scope\n"), None),
             (format!("0::{user}/user@1000.service/app.slice/{UNIT}0f.service\n"), None),
             ("0::/init.scope\n".to_owned(), None),
