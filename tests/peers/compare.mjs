@@ -43,6 +43,7 @@ class Wire {
     answers = new Map(); // id -> outcomes
     rawIds = new Set();
     watchers = new Set();
+    cancellation = Promise.resolve(); // the one that was sent last
 
     constructor(inner) {
         this.inner = inner;
@@ -57,7 +58,9 @@ class Wire {
         return this.inner.start();
     }
     send(message, options) {
-        return this.inner.send(message, options);
+        const sent = this.inner.send(message, options);
+        if (message.method === 'notifications/cancelled') this.cancellation = sent;
+        return sent;
     }
     close() {
         return this.inner.close();
@@ -254,6 +257,8 @@ class Run {
     async sdkCancel(step) {
         const signal = AbortSignal.timeout(step.after_ms);
         await this.sdk(() => this.client.callTool({ name: step.tool, arguments: step.arguments }, undefined, { signal }));
+        // Over HTTP the next request has another connection, and may overtake it.
+        await this.wire.cancellation.catch(() => {});
         return { answers: 'not waited for' };
     }
 }

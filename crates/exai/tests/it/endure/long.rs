@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use exai_client::link::{Incoming, Link};
 use exai_proto::link::Role;
+use exai_test::eventually;
 use serde_json::json;
 
 use super::{Bystanders, Stop, percentile, verdict};
@@ -84,7 +85,7 @@ fn beside(size: usize, clients: usize, way: Way, time: Duration) -> (Duration, D
     instance.ends(0, &["start"]);
     let address = Wire::address(&instance);
     let bystanders = Bystanders::default();
-    let (over, answered) = (AtomicBool::new(false), AtomicU32::new(0));
+    let answered = AtomicU32::new(0);
     let echo = json!({"message": "x"});
     std::thread::scope(|scope| {
         let _stop = Stop(&bystanders);
@@ -97,13 +98,13 @@ fn beside(size: usize, clients: usize, way: Way, time: Duration) -> (Duration, D
         let begin = Instant::now();
         for _ in 0..clients {
             scope.spawn(|| match way {
-                Way::Link => send_long(&address, size, &over, &answered),
-                Way::Http => post_long(&instance, size, &over, &answered),
+                Way::Link => send_long(&address, size, &bystanders.over, &answered),
+                Way::Http => post_long(&instance, size, &bystanders.over, &answered),
             });
         }
         std::thread::sleep(time);
+        eventually("a long one is answered", LIMIT, || answered.load(Ordering::Relaxed) > 0);
         let end = Instant::now();
-        over.store(true, Ordering::Relaxed);
         bystanders.stop();
         let at_rest = percentile(&bystanders.times(calm, begin), 99);
         let beside = percentile(&bystanders.times(begin, end), 99);
