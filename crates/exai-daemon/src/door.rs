@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Extensions, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use exai_config::Home;
 use exai_mux::Endpoint;
 use exai_os::descriptors;
 use exai_os::local::Listener;
+use exai_os::port::Connection;
 use exai_proto::limits;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -41,6 +42,7 @@ use crate::intake::Intake;
 use crate::newcomers::Newcomers;
 use crate::status::{About, Tcp};
 use crate::token::Token;
+use crate::usage::Caller;
 use crate::{body, link, websocket};
 
 /// How many connections there may be on the local socket, and how many on TCP. Apart from each other: TCP
@@ -95,6 +97,25 @@ pub(crate) struct Place {
 /// Breaks a connection off.
 #[derive(Debug, Clone)]
 pub(crate) struct HangUp(pub(crate) CancellationToken);
+
+/// The connection that a request came over.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) hang_up: HangUp,
+    /// Who is at its other end; `None` on the local socket.
+    pub(crate) caller: Option<Arc<Caller>>,
+}
+
+impl Line {
+    fn of(extensions: &Extensions) -> Self {
+        let hang_up = extensions.get().cloned().unwrap_or_else(|| HangUp(CancellationToken::new()));
+        let caller = match extensions.get() {
+            Some(From::Tcp(caller)) => Some(caller.clone()),
+            Some(From::Local(_)) | None => None,
+        };
+        Line { hang_up, caller }
+    }
+}
 
 impl Door {
     pub(crate) fn new(rooms: Rooms, closing: CancellationToken) -> Self {
@@ -191,11 +212,11 @@ impl Door {
                             );
                         }
                     }
-                    Ok((stream, _)) => {
+                    Ok((stream, there)) => {
                         is_short = false;
                         // Small messages must not wait for each other: 40 ms a call otherwise.
                         let _ = stream.set_nodelay(true);
-                        let from = From::Tcp { port: local.port() };
+                        let from = From::Tcp(Arc::new(Caller::new(Connection { here: local, there })));
                         serve(stream, from, app.clone(), places.clone(), closing.clone(), &rooms.tasks);
                     }
                     Err(error) => pause(&error).await,
@@ -334,15 +355,14 @@ async fn mcp(rooms: Rooms, endpoint: Endpoint, request: Request) -> Response {
     }
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
-    let hang_up =
-        parts.extensions.get::<HangUp>().cloned().unwrap_or_else(|| HangUp(CancellationToken::new()));
+    let line = Line::of(&parts.extensions);
     match parts.method {
         Method::POST => match body::read(&rooms.intake, body).await {
-            Ok(body) => http::post(rooms, endpoint, headers, hang_up, body).await,
+            Ok(body) => http::post(rooms, endpoint, headers, line, body).await,
             Err(unread) => unread.into_response(),
         },
-        Method::GET => http::get(&rooms, &endpoint, &headers, hang_up),
-        Method::DELETE => http::delete(rooms, endpoint, headers).await,
+        Method::GET => http::get(&rooms, &endpoint, &headers, line),
+        Method::DELETE => http::delete(rooms, endpoint, headers, line).await,
         _ => {
             let text = "MCP needs POST, GET or DELETE\n";
             (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, DELETE")], text).into_response()

@@ -5,6 +5,8 @@
 //! and the token must be shown as `Bearer`, or as the password of `Basic` (some WebSocket clients can do no
 //! other). Only `/healthz` needs no token. There are no CORS headers.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -15,19 +17,20 @@ use exai_os::local::Peer;
 
 use crate::newcomers::Newcomer;
 use crate::token::Token;
+use crate::usage::Caller;
 
 /// Where a request came from.
 #[derive(Debug, Clone)]
 pub(crate) enum From {
     Local(Peer),
-    Tcp { port: u16 },
+    Tcp(Arc<Caller>),
 }
 
 pub(crate) async fn check(State(token): State<Token>, request: Request, next: Next) -> Response {
     let verdict = match request.extensions().get::<From>() {
         Some(From::Local(peer)) if peer.same_user => Ok(()),
         Some(From::Local(_)) => Err((StatusCode::FORBIDDEN, "this daemon serves its own account only")),
-        Some(From::Tcp { port }) => judge(&request, *port, &token),
+        Some(From::Tcp(caller)) => judge(&request, caller.connection.here.port(), &token),
         None => Err((StatusCode::FORBIDDEN, "BUG: a request without an origin")),
     };
     match verdict {

@@ -14,19 +14,21 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use exai_mux::{ClientId, Endpoint};
 use exai_os::clock;
+use exai_os::process::ProcessInfo;
 use exai_proto::answer::Failure;
 use exai_proto::envelope::Outcome;
 use exai_proto::{Id, Kind, Message, Segments, answer, version};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::time::timeout;
 
-use crate::door::{HangUp, Rooms};
+use crate::door::{Line, Rooms};
 use crate::hub::HubEvent;
 use crate::inbound::Inbound;
 use crate::intake::Claim;
 use crate::session::{Deliveries, Delivery, NoStream, Session};
 use crate::sink::{LetGo, Sink, Way};
 use crate::status::ClientFacts;
+use crate::usage::{self, Caller};
 
 const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
@@ -60,6 +62,27 @@ impl Sessions {
     /// The hub closes sessions; here they are forgotten.
     fn forget_closed(&self) {
         self.open().retain(|_, (session, _)| !session.is_closed());
+    }
+
+    /// Finds out whose sessions these are, and ends those whose process is gone; returns their clients. Takes milliseconds
+    /// where there are new connections.
+    pub(crate) fn look(&self, table: &[ProcessInfo]) -> Vec<ClientId> {
+        let all: Vec<Arc<Session>> = self.open().values().map(|(session, _)| session.clone()).collect();
+        // What was learned before the table was read.
+        let orphaned: Vec<ClientId> = all
+            .iter()
+            .filter(|session| session.end_if_orphaned(table))
+            .map(|session| session.client)
+            .collect();
+        if !orphaned.is_empty() {
+            self.forget_closed();
+        }
+        let callers: Vec<Arc<Caller>> = all.iter().flat_map(|session| session.callers()).collect();
+        usage::ask_who(&callers, table);
+        for session in &all {
+            session.learn(table, clock::now());
+        }
+        orphaned
     }
 
     fn has_room(&self) -> bool {
@@ -116,6 +139,7 @@ fn session(
     rooms: &Rooms,
     endpoint: &Endpoint,
     headers: &HeaderMap,
+    line: &Line,
 ) -> Result<(String, Arc<Session>), Refusal> {
     let Some(id) = headers.get(SESSION).and_then(|id| id.to_str().ok()) else {
         let text = "the Mcp-Session-Id header is missing; begin with initialize";
@@ -123,7 +147,7 @@ fn session(
     };
     match rooms.sessions.open().get(id) {
         Some((session, of)) if of == endpoint && !session.is_closed() => {
-            session.touch(clock::now());
+            session.touch(line.caller.clone(), clock::now());
             Ok((id.to_owned(), session.clone()))
         }
         _ => Err(Box::new(no_session())),
@@ -174,7 +198,7 @@ pub(crate) async fn post(
     rooms: Rooms,
     endpoint: Endpoint,
     headers: HeaderMap,
-    hang_up: HangUp,
+    line: Line,
     (body, claim): (Bytes, Claim),
 ) -> Response {
     let mut inbound = Inbound { claim, ..Inbound::default() };
@@ -187,22 +211,22 @@ pub(crate) async fn post(
         if inbound.messages.len() > 1 {
             return fail(StatusCode::BAD_REQUEST, -32600, "initialize must stand alone");
         }
-        return begin(rooms, endpoint, hang_up, inbound).await;
+        return begin(rooms, endpoint, line, inbound).await;
     }
     let found =
-        session(&rooms, &endpoint, &headers).and_then(|found| check_version(&headers).map(|()| found));
+        session(&rooms, &endpoint, &headers, &line).and_then(|found| check_version(&headers).map(|()| found));
     match found {
-        Ok((_, session)) => exchange(&rooms, &session, hang_up, inbound).await,
+        Ok((_, session)) => exchange(&rooms, &session, line, inbound).await,
         Err(response) => *response,
     }
 }
 
 /// Hands messages to the hub and waits for what there is to say.
-async fn exchange(rooms: &Rooms, session: &Session, hang_up: HangUp, inbound: Inbound) -> Response {
+async fn exchange(rooms: &Rooms, session: &Session, line: Line, inbound: Inbound) -> Response {
     let Inbound { messages, claim, .. } = inbound;
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
     // The stream is there before the request is sent: a fast answer must find it.
-    let deliveries = match session.post(&ids, hang_up.0) {
+    let deliveries = match session.post(&ids, line.hang_up.0) {
         Ok(deliveries) => deliveries,
         Err(NoStream::InUse) => {
             return fail(StatusCode::BAD_REQUEST, -32600, "a request with this id is under way");
@@ -222,7 +246,7 @@ async fn exchange(rooms: &Rooms, session: &Session, hang_up: HangUp, inbound: In
 }
 
 /// `initialize`: opens a session, which stays only if the server accepts.
-async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, inbound: Inbound) -> Response {
+async fn begin(rooms: Rooms, endpoint: Endpoint, line: Line, inbound: Inbound) -> Response {
     let Inbound { messages, claim, .. } = inbound;
     rooms.sessions.forget_closed();
     if !rooms.sessions.has_room() {
@@ -230,6 +254,7 @@ async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, inbound: Inbou
     }
     let client = rooms.hub.next_client();
     let session = Arc::new(Session::new(client, clock::now()));
+    session.touch(line.caller, clock::now());
     let facts = ClientFacts {
         transport: "http",
         label: None,
@@ -244,7 +269,7 @@ async fn begin(rooms: Rooms, endpoint: Endpoint, hang_up: HangUp, inbound: Inbou
     // Dropped with this future, if the client goes away meanwhile: then the session is closed.
     let tentative = Tentative(Some((rooms.clone(), session.clone())));
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
-    let Ok(mut deliveries) = session.post(&ids, hang_up.0) else {
+    let Ok(mut deliveries) = session.post(&ids, line.hang_up.0) else {
         return fail(StatusCode::INTERNAL_SERVER_ERROR, -32603, "BUG: a new session has requests under way");
     };
     let turn = session.turns.next().await;
@@ -354,19 +379,20 @@ impl Answers {
 }
 
 /// `GET`: the stream for what belongs to no request.
-pub(crate) fn get(rooms: &Rooms, endpoint: &Endpoint, headers: &HeaderMap, hang_up: HangUp) -> Response {
+pub(crate) fn get(rooms: &Rooms, endpoint: &Endpoint, headers: &HeaderMap, line: Line) -> Response {
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if !accepts.contains("text/event-stream") {
         let text = "a GET must accept text/event-stream\n";
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, DELETE")], text)
             .into_response();
     }
-    let session =
-        match session(rooms, endpoint, headers).and_then(|found| check_version(headers).map(|()| found)) {
-            Ok((_, session)) => session,
-            Err(response) => return *response,
-        };
-    let messages = match session.get(hang_up.0) {
+    let session = match session(rooms, endpoint, headers, &line)
+        .and_then(|found| check_version(headers).map(|()| found))
+    {
+        Ok((_, session)) => session,
+        Err(response) => return *response,
+    };
+    let messages = match session.get(line.hang_up.0) {
         Ok(messages) => messages,
         Err(NoStream::InUse) => {
             return fail(StatusCode::CONFLICT, -32600, "this session has a GET stream already");
@@ -385,8 +411,8 @@ pub(crate) fn get(rooms: &Rooms, endpoint: &Endpoint, headers: &HeaderMap, hang_
 }
 
 /// `DELETE`: the client ends its session.
-pub(crate) async fn delete(rooms: Rooms, endpoint: Endpoint, headers: HeaderMap) -> Response {
-    match session(&rooms, &endpoint, &headers) {
+pub(crate) async fn delete(rooms: Rooms, endpoint: Endpoint, headers: HeaderMap, line: Line) -> Response {
+    match session(&rooms, &endpoint, &headers, &line) {
         Ok((id, session)) => {
             // Closed first: whatever becomes of this request, the hub will notice.
             session.close(false);

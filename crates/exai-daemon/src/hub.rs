@@ -610,6 +610,11 @@ impl Hub {
             daemon: self.host.about.clone(),
             stopping: self.stopping.is_some(),
             clients: self.clients.iter().map(|(&id, client)| (id, client.facts.clone())).collect(),
+            session_processes: self
+                .clients
+                .iter()
+                .filter_map(|(&id, client)| Some((id, client.sink.process()?)))
+                .collect(),
             router_clients: self.router.clients(),
             servers: self.router.servers(clock::now()),
             shares: hosting::shares(&self.config),

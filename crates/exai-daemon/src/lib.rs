@@ -14,6 +14,7 @@
 //!   have in common.
 //! - [`upgrade`] makes a WebSocket of a request, [`frames`] are what goes over it, and [`body`] is what a POST says; what
 //!   is unfinished of all that has one budget, [`intake`]. [`checks`] reads long messages elsewhere.
+//! - [`usage`] finds out whose an HTTP session is.
 //! - [`exai_supervisor::turns`] keeps a connection that talks without end from filling the hub's inbox.
 //! - [`holder`] names who has a port that the daemon wants, [`command_line`] what may be shown of him.
 //! - [`hosting`] turns a configured server into a running job; [`running`] is one. [`upstream_http`] speaks
@@ -62,6 +63,7 @@ mod token;
 #[doc(hidden)]
 pub mod upgrade;
 mod upstream_http;
+mod usage;
 mod verdicts;
 mod watch;
 mod watched;

@@ -246,12 +246,13 @@ async fn life(
     let (hub, events) = HubHandle::new();
     let sockets = TaskTracker::new();
     let (intake, checks) = (Intake::default(), Checks::default());
+    let sessions = Sessions::default();
     let rooms = Rooms {
         hub: hub.clone(),
         about: about.clone(),
         home: home.clone(),
         token: token.clone(),
-        sessions: Sessions::default(),
+        sessions: sessions.clone(),
         intake: intake.clone(),
         checks: checks.clone(),
         tasks: tasks.clone(),
@@ -264,8 +265,9 @@ async fn life(
         door.open_tcp(addr, bound, &places);
     }
     let watch = Watch::new(home.clone());
-    let watcher =
-        watch.start(about.instance.clone(), hub.clone()).map_err(failed("failed to start the watcher"))?;
+    let watcher = watch
+        .start(about.instance.clone(), hub.clone(), sessions)
+        .map_err(failed("failed to start the watcher"))?;
     let check = SelfCheck::start(Kept {
         home: home.clone(),
         about: about.clone(),

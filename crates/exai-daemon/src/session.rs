@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::sink::{CLIENT_BYTES, TooSlow};
+use crate::usage::{Caller, Usage};
+use exai_os::process::ProcessInfo;
 use exai_supervisor::turns::Turns;
 
 /// How many messages may wait on one stream.
@@ -42,6 +44,7 @@ struct State {
     waiting: VecDeque<Segments>,
     waiting_bytes: usize,
     last_used: Instant,
+    usage: Usage,
 }
 
 /// The sending side of one response.
@@ -106,6 +109,14 @@ pub(crate) enum NoStream {
     Closed,
 }
 
+impl State {
+    /// Whether somebody reads a response.
+    fn has_streams(&mut self) -> bool {
+        self.posts.retain(|_, post| !post.sender.is_closed());
+        !self.posts.is_empty() || self.get.as_ref().is_some_and(|get| !get.sender.is_closed())
+    }
+}
+
 impl Session {
     pub(crate) fn new(client: ClientId, now: Instant) -> Self {
         let state = State {
@@ -114,6 +125,7 @@ impl Session {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             last_used: now,
+            usage: Usage::default(),
         };
         Session {
             client,
@@ -233,16 +245,42 @@ impl Session {
     }
 
     /// Notes that the client was here.
-    pub(crate) fn touch(&self, now: Instant) {
-        self.state().last_used = now;
+    pub(crate) fn touch(&self, caller: Option<Arc<Caller>>, now: Instant) {
+        let mut state = self.state();
+        state.last_used = now;
+        state.usage.hear(caller, now);
+    }
+
+    /// The connections of the requests that have come since the last look.
+    pub(crate) fn callers(&self) -> Vec<Arc<Caller>> {
+        self.state().usage.callers().cloned().collect()
+    }
+
+    /// Takes into account who has made them.
+    pub(crate) fn learn(&self, table: &[ProcessInfo], now: Instant) {
+        self.state().usage.learn(table, now);
+    }
+
+    /// The process with which this session ends.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.state().usage.process().map(|process| process.pid)
+    }
+
+    /// Ends it if its process is gone. A stream that is open all the same is somebody else's. Returns whether it did.
+    pub(crate) fn end_if_orphaned(&self, table: &[ProcessInfo]) -> bool {
+        let mut state = self.state();
+        let orphaned = state.usage.is_orphaned(table) && !state.has_streams();
+        if orphaned {
+            // While nobody can open another.
+            self.closed.cancel();
+        }
+        orphaned
     }
 
     /// Since when nothing has been heard and no stream has been open.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let mut state = self.state();
-        state.posts.retain(|_, post| !post.sender.is_closed());
-        let open = !state.posts.is_empty() || state.get.as_ref().is_some_and(|get| !get.sender.is_closed());
-        (!open).then_some(state.last_used)
+        (!state.has_streams()).then_some(state.last_used)
     }
 
     pub(crate) fn queued(&self) -> usize {

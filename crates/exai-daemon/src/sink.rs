@@ -94,6 +94,8 @@ pub(crate) enum LetGo {
     Slow,
     /// Its session has ended, or nobody has used it for long.
     Unused,
+    /// The process whose session it was has ended.
+    Gone,
     /// It was the longest unused of so many sessions that there was no room for another.
     MadeRoom,
     /// The daemon stops.
@@ -106,6 +108,7 @@ impl LetGo {
             LetGo::Left => "left",
             LetGo::Slow => "does not read what waits for it",
             LetGo::Unused => "its session has ended, or was not used for 30 minutes",
+            LetGo::Gone => "its process has ended",
             LetGo::MadeRoom => "256 sessions were open, and it was not used for longest",
             LetGo::Stopping => "the daemon stops",
         }
@@ -177,6 +180,14 @@ impl Sink {
         }
     }
 
+    /// The process with whose end an HTTP session ends.
+    pub(crate) fn process(&self) -> Option<u32> {
+        match &self.way {
+            Way::Socket(_) => None,
+            Way::Http(session) => session.process(),
+        }
+    }
+
     /// When [`Sink::check`] will have something to look at though nothing happens until then.
     pub(crate) fn next_check(&self, now: Instant) -> Option<Instant> {
         // Whether it reads on is not told.
@@ -214,7 +225,7 @@ impl Sink {
                         let _ = socket.farewell.set(Farewell::Bye(bye));
                     }
                     LetGo::Slow => socket.outbox.clear(),
-                    LetGo::Left | LetGo::Unused | LetGo::MadeRoom => {}
+                    LetGo::Left | LetGo::Unused | LetGo::Gone | LetGo::MadeRoom => {}
                 }
                 socket.outbox.close();
             }

@@ -138,6 +138,8 @@ pub(crate) struct Facts {
     pub(crate) daemon: Arc<About>,
     pub(crate) stopping: bool,
     pub(crate) clients: HashMap<ClientId, ClientFacts>,
+    /// The processes with which HTTP sessions end.
+    pub(crate) session_processes: HashMap<ClientId, u32>,
     pub(crate) router_clients: Vec<ClientView>,
     pub(crate) servers: Vec<ServerView>,
     pub(crate) shares: HashMap<Arc<str>, &'static str>,
@@ -237,7 +239,10 @@ impl Facts {
                 era: view.version.clone(),
                 transport: facts.transport.to_owned(),
                 shim_pid: facts.shim_pid,
-                client_pid: facts.shim_pid.and_then(|pid| picture.parent(pid)),
+                client_pid: match facts.shim_pid {
+                    Some(pid) => picture.parent(pid),
+                    None => self.session_processes.get(&view.id).copied(),
+                },
                 in_flight: view.in_flight,
                 calls: view.calls,
                 connected_at: facts.connected_at.to_string(),

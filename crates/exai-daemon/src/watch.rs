@@ -1,5 +1,6 @@
 //! The watcher: a thread that looks once a second at every tree the daemon has started, keeps their records
-//! true, finds out which process is the server, and notices what should not be there.
+//! true, finds out which process is the server, and notices what should not be there. It also looks whose the HTTP
+//! sessions are ([`crate::usage`]), and lets those go whose process is gone.
 //!
 //! A look is one pass over the process table. Its price is measured, and the pause after it is at least two
 //! hundred times as long, so that a machine with thousands of processes pays no more than half a percent
@@ -20,7 +21,9 @@ use exai_supervisor::Job;
 use exai_supervisor::record::TreeRecord;
 
 use crate::adopted::{Adopted, Known};
+use crate::http::Sessions;
 use crate::hub::{HubEvent, HubHandle};
+use crate::sink::LetGo;
 use crate::strangers::Strangers;
 use crate::watched::{Measuring, Tree};
 
@@ -69,10 +72,15 @@ impl Watch {
     }
 
     /// Starts the thread. It ends after [`Watch::close`].
-    pub(crate) fn start(&self, nonce: String, hub: HubHandle) -> std::io::Result<JoinHandle<()>> {
+    pub(crate) fn start(
+        &self,
+        nonce: String,
+        hub: HubHandle,
+        sessions: Sessions,
+    ) -> std::io::Result<JoinHandle<()>> {
         let watch = self.clone();
         let thread = std::thread::Builder::new().name("watch".to_owned()).stack_size(256 * 1024);
-        thread.spawn(move || watch.run(nonce, &hub))
+        thread.spawn(move || watch.run(nonce, &hub, &sessions))
     }
 
     /// Lets the thread end when it has done what it was told before.
@@ -192,7 +200,7 @@ impl Watch {
         state.unwritten.iter().map(|(id, (_, error))| (id.clone(), error.clone())).collect()
     }
 
-    fn run(&self, nonce: String, hub: &HubHandle) {
+    fn run(&self, nonce: String, hub: &HubHandle, sessions: &Sessions) {
         let mut strangers: Option<Strangers> = None;
         let mut adopted = Adopted::new(nonce.clone());
         let mut due = Instant::now() + PERIOD;
@@ -212,6 +220,9 @@ impl Watch {
                     let strays = adopted.look(&table, &self.known());
                     for instance in self.look(&table, strangers, strays) {
                         hub.send_from_thread(HubEvent::Unserved { instance });
+                    }
+                    for client in sessions.look(&table) {
+                        hub.send_from_thread(HubEvent::Close { client, why: LetGo::Gone });
                     }
                 }
                 Err(error) => tracing::debug!(%error, "the process table cannot be read"),

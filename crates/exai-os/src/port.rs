@@ -1,10 +1,8 @@
-//! Who listens on a TCP port of this machine, by the kernel's word.
+//! Who listens on a TCP port of this machine, and who has connected to one, by the kernel's word.
 //!
-//! A port is no identity: whoever comes first has it, and with it everything that is sent there. These two
-//! questions are asked before something is sent that is not for everybody.
-//!
-//! Both are about the socket that *gets* a connection to an address: the one bound to exactly this address
-//! if there is one, else one bound to all addresses.
+//! A port is no identity: whoever comes first has it, and with it everything that is sent there. Who listens is asked
+//! before something is sent that is not for everybody. It is the owner of the socket that *gets* a connection to an
+//! address: the one bound to exactly this address if there is one, else one bound to all addresses.
 //!
 //! `Unsupported` on macOS, where only libproc's walk through all descriptors of all processes would tell;
 //! it is not written yet.
@@ -31,6 +29,24 @@ pub fn is_listening(addr: SocketAddr, pid: u32) -> io::Result<bool> {
 /// nobody listens there, `PermissionDenied` when it is a process that this account may not look into.
 pub fn owner(addr: SocketAddr) -> io::Result<Option<u32>> {
     sys::port::owner(addr)
+}
+
+/// A TCP connection between two processes of this machine, as one of them sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Connection {
+    /// The address of this end.
+    pub here: SocketAddr,
+    /// The address of the other end.
+    pub there: SocketAddr,
+}
+
+/// The process at the other end of each of these connections. `None` where the connection is closed, where a process has
+/// it that this account may not look into, and where several processes have it.
+///
+/// Looks once through the descriptors of all processes, unless all the connections are closed: milliseconds, and more on a
+/// machine with many processes. A pid is a hint: check afterwards that it still is the process that is meant.
+pub fn peers(connections: &[Connection]) -> io::Result<Vec<Option<u32>>> {
+    sys::port::peers(connections)
 }
 
 /// Of the listening sockets those that get the connections to `addr`: several only where several share one
@@ -111,6 +127,24 @@ mod tests {
             assert!(!is_listening(addr, me).unwrap(), "{place}");
             assert_eq!(owner(addr).unwrap(), None, "{place}");
         }
+    }
+
+    #[test]
+    #[cfg(not(target_os = "macos"))]
+    fn the_other_end_of_a_connection_is_found_while_it_is_open() {
+        for place in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = std::net::TcpListener::bind(place) else { continue };
+            let addr = listener.local_addr().unwrap();
+            let client = std::net::TcpStream::connect(addr).unwrap();
+            let (accepted, there) = listener.accept().unwrap();
+            let open = Connection { here: addr, there };
+            let never = Connection { here: addr, there: SocketAddr::new(addr.ip(), addr.port()) };
+            let me = std::process::id();
+            assert_eq!(peers(&[never, open]).unwrap(), [None, Some(me)], "{place}");
+            drop((client, accepted));
+            assert_eq!(peers(&[open]).unwrap(), [None], "{place}");
+        }
+        assert_eq!(peers(&[]).unwrap(), []);
     }
 
     #[cfg(not(target_os = "macos"))]

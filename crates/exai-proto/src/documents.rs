@@ -183,7 +183,8 @@ pub struct Client {
     pub transport: String,
     /// The shim's process.
     pub shim_pid: Option<u32>,
-    /// The shim's parent.
+    /// The shim's parent. Over HTTP the process that has made the session's requests so far and with whose end the session
+    /// ends, once there is no doubt about that.
     pub client_pid: Option<u32>,
     /// Requests under way.
     pub in_flight: u32,

@@ -188,7 +188,8 @@ fn show(status: &Status, printer: &Printer) -> Result<(), Error> {
             .iter()
             .map(|client| {
                 let name = client.label.as_ref().or(client.name.as_ref()).map_or("-", String::as_str);
-                let pid = client.shim_pid.map_or_else(|| "-".to_owned(), |pid| format!("pid {pid}"));
+                let pid = client.shim_pid.or(client.client_pid);
+                let pid = pid.map_or_else(|| "-".to_owned(), |pid| format!("pid {pid}"));
                 let calls = count(usize::try_from(client.calls).unwrap_or(usize::MAX), "call");
                 vec![format!("  {}", client.id), name.to_owned(), client.transport.clone(), pid, calls]
             })

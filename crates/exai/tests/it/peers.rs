@@ -1,5 +1,6 @@
 //! The official SDKs as judges: what a client sees through exai equals what it sees over direct stdio.
 
+mod gone;
 #[cfg(windows)]
 mod jobs;
 mod launchers;
