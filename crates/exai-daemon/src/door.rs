@@ -29,6 +29,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -53,6 +54,8 @@ pub(crate) const MOST_CONNECTIONS: usize = 1024;
 const RESERVE: u64 = 64;
 /// How long a connection may take to send a request's head.
 const HEAD: Duration = Duration::from_secs(5);
+/// How long an answer may take to get to its reader when the daemon ends.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 /// How often a held port is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -326,10 +329,16 @@ fn serve<S>(
             .max_buf_size(64 * 1024)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
+        tokio::pin!(connection);
         tokio::select! {
             // A peer that breaks off is no news.
-            _ = connection => {}
+            _ = &mut connection => return,
             () = ended.cancelled() => {}
+        }
+        if closing.is_cancelled() {
+            // What is being answered is answered, and nothing more is read.
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(LAST_WORDS, connection).await;
         }
     });
 }

@@ -163,7 +163,15 @@ fn no_session() -> Response {
     )
 }
 
-/// To a request that began no session: try again soon.
+/// To a request that came too late for this daemon. The next one has other sessions: the client begins one there, over
+/// another connection, since this one will be closed.
+fn too_late() -> Response {
+    let mut response = no_session();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// To a request that may be served soon.
 fn try_again(code: i32, message: &str) -> Response {
     let mut response = fail(StatusCode::SERVICE_UNAVAILABLE, code, message);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -171,7 +179,9 @@ fn try_again(code: i32, message: &str) -> Response {
 }
 
 fn stopping() -> Response {
-    try_again(Failure::DaemonUnavailable.code(), "the daemon is stopping")
+    let mut response = try_again(Failure::DaemonUnavailable.code(), "the daemon is stopping");
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -236,13 +246,13 @@ async fn exchange(rooms: &Rooms, session: &Session, line: Line, inbound: Inbound
     let mut turn = session.turns.next().await;
     let heard = turn.heard();
     if rooms.hub.send(HubEvent::Said { client: session.client, messages, claim, turn }).await.is_err() {
-        return no_session();
+        return too_late();
     }
     if ids.is_empty() {
         return StatusCode::ACCEPTED.into_response();
     }
     // Then it is known whether the request is served by this daemon.
-    if heard.await { answers(deliveries, ids.len()).await } else { no_session() }
+    if heard.await { answers(deliveries, ids.len()).await } else { too_late() }
 }
 
 /// `initialize`: opens a session, which stays only if the server accepts.
@@ -335,8 +345,7 @@ impl Drop for Tentative {
 async fn answers(mut deliveries: Deliveries, requests: usize) -> Response {
     let first = match timeout(PLAIN, deliveries.next()).await {
         Ok(Some(Delivery::Answer(bytes))) if requests == 1 => return json(StatusCode::OK, bytes),
-        // The next daemon has other sessions: the client begins one there, and asks again.
-        Ok(Some(Delivery::Refused(_))) if requests == 1 => return no_session(),
+        Ok(Some(Delivery::Refused(_))) if requests == 1 => return too_late(),
         // The session has ended, or the request was cancelled: a stream with nothing on it.
         Ok(None) => return events(stream::empty()),
         Ok(Some(first)) => Some(first),

@@ -311,6 +311,8 @@ impl Hub {
                 self.due.unsettle();
                 self.tick();
             }
+            // The last answer may have been given: whoever waits for the next daemon need not wait for a tick.
+            self.stop_if_drained();
             if self.is_done() {
                 break;
             }
@@ -530,11 +532,11 @@ impl Hub {
             self.let_go(client, why);
         }
         self.route(Event::Tick);
-        self.stop_if_drained();
     }
 
     fn stop_if_drained(&mut self) {
-        if self.stopping.as_ref().is_some_and(|stopping| stopping.may_end(self.router.is_busy())) {
+        let drained = |stopping: &Stopping| !stopping.is_ending() && stopping.may_end(self.router.is_busy());
+        if self.stopping.as_ref().is_some_and(drained) {
             self.stop_all();
         }
     }

@@ -97,6 +97,11 @@ impl Stopping {
         self.deadline <= now || !busy && (self.unheard.is_empty() || self.until <= now)
     }
 
+    /// Whether the servers are being stopped.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending
+    }
+
     /// From here on nothing is routed.
     pub(crate) fn end(&mut self) {
         self.ending = true;

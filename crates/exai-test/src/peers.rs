@@ -68,6 +68,17 @@ impl Sdk {
         command
     }
 
+    /// Sessions over `way`, one after the other, that call tools of a fixture server until they get a line; `anew.py` says
+    /// more.
+    ///
+    /// # Panics
+    /// When the peers are not installed.
+    pub fn begin_anew(self, way: &Value) -> Command {
+        let mut command = self.script("anew");
+        command.arg(way.to_string());
+        command
+    }
+
     fn comparison(self) -> Command {
         let target = program("fixture-server");
         let mut command = self.script("compare");

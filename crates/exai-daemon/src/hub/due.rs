@@ -2,6 +2,9 @@
 //!
 //! What happens may bring another deadline. To look for the first of them takes a pass over all that is under way, so it
 //! is looked for at most every [`PAUSE`] while the loop is busy, and at once when something happens after a rest.
+//!
+//! Some deadlines are only a while from now, whenever they are looked for. So one that was found stays, and is looked at
+//! when it comes, whatever was found since: who looks again and again would never see it else.
 
 use std::time::{Duration, Instant};
 
@@ -33,8 +36,9 @@ impl Due {
         self.unsettled && now >= self.settled_at + PAUSE
     }
 
-    /// The next deadline is this one.
+    /// The next deadline is this one, unless an earlier one was found before.
     pub(super) fn settle(&mut self, at: Option<Instant>, now: Instant) {
+        let at = self.at.into_iter().chain(at).min();
         *self = Due { at, settled_at: now, unsettled: false };
     }
 
@@ -68,13 +72,36 @@ mod tests {
         due.unsettle();
         assert!(due.needs_settling(after(9000)));
         due.settle(None, after(9000));
+        assert_eq!(
+            due.next(),
+            Some(after(10_000)),
+            "it costs one wake though there is no need of it any more"
+        );
+        assert!(due.is_reached(after(10_000)));
+        due.settle(None, after(10_000));
         assert_eq!(due.next(), None);
         // It goes on: not at once, but soon, though nothing else happens.
         due.unsettle();
-        assert!(!due.needs_settling(after(9010)));
-        assert_eq!(due.next(), Some(after(9050)));
-        assert!(!due.is_reached(after(9050)), "no deadline, only a look for one");
-        assert!(due.needs_settling(after(9050)));
+        assert!(!due.needs_settling(after(10_010)));
+        assert_eq!(due.next(), Some(after(10_050)));
+        assert!(!due.is_reached(after(10_050)), "no deadline, only a look for one");
+        assert!(due.needs_settling(after(10_050)));
+    }
+
+    #[test]
+    fn a_deadline_that_is_always_a_while_from_now_is_reached_however_busy_the_loop_is() {
+        let start = Instant::now();
+        let (mut due, mut now) = (Due::new(start), start);
+        let mut reached = 0;
+        while now < start + Duration::from_secs(1) {
+            due.unsettle();
+            if due.needs_settling(now) {
+                due.settle(Some(now + Duration::from_millis(250)), now);
+            }
+            reached += u32::from(due.is_reached(now));
+            now += Duration::from_millis(10);
+        }
+        assert!(reached >= 4, "{reached}");
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! What clients without a shim see of a daemon that drains.
 
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use exai_test::eventually;
 use serde_json::{Value, json};
 
 use crate::http::HttpClient;
-use crate::support::{Instance, LIMIT, fixture};
+use crate::support::{Instance, LIMIT, fixture, text};
 
 fn initialize(id: u64) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": "initialize", "params": {
@@ -32,10 +35,10 @@ fn begin(instance: &Instance) -> HttpClient {
 }
 
 /// An instance on a port that stays the same.
-fn instance() -> Instance {
-    let instance = Instance::with_fixture(&[]);
+pub(crate) fn instance(switches: &[&str]) -> Instance {
+    let instance = Instance::with_fixture(switches);
     instance.ends(0, &["start"]);
-    let fixed = format!("[daemon]\nport = {}\n{}", instance.port(), fixture("fix", &[]));
+    let fixed = format!("[daemon]\nport = {}\n{}", instance.port(), fixture("fix", switches));
     instance.ends(0, &["stop"]);
     std::fs::write(instance.home().join("config.toml"), fixed).expect("config.toml is written");
     instance.ends(0, &["start"]);
@@ -51,7 +54,7 @@ fn restarting(instance: &Instance) -> Child {
 
 #[test]
 fn a_client_of_http_is_answered_from_memory_while_the_daemon_drains_and_else_told_to_begin_anew() {
-    let instance = instance();
+    let instance = instance(&[]);
     let client = begin(&instance);
     let tools = client.post(&request(1, "tools/list")).answer();
     assert!(tools["result"]["tools"].is_array(), "{tools}");
@@ -76,4 +79,29 @@ fn a_client_of_http_is_answered_from_memory_while_the_daemon_drains_and_else_tol
     }
     unknown = begin(&instance);
     assert_eq!(unknown.post(&call(7, 0)).answer()["result"]["content"][0]["text"], "done");
+}
+
+#[test]
+fn clients_that_talk_without_a_pause_do_not_keep_a_daemon_from_its_end() {
+    let instance = instance(&[]);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for id in 1..4 {
+            let client = begin(&instance);
+            let over = &over;
+            scope.spawn(move || {
+                // Until the daemon does not know it any more, or does not listen for a moment.
+                let ping = || thread::scope(|scope| scope.spawn(|| client.post(&request(id, "ping"))).join());
+                while !over.load(Ordering::Relaxed) && ping().is_ok_and(|answer| answer.status == 200) {}
+            });
+        }
+        let under_way = begin(&instance).post(&call(0, 300));
+        let begun = Instant::now();
+        let restarted = instance.exai(&["restart"]);
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(under_way.answer()["result"]["content"][0]["text"], "done");
+        let said = text(&[restarted.stdout, restarted.stderr].concat());
+        assert!(restarted.status.success() && !said.contains("did not end by itself"), "{said}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    });
 }

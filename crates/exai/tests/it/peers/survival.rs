@@ -1,17 +1,18 @@
-//! Sessions of the official SDKs whose daemon is killed in the middle of their calls, again and again.
+//! Sessions of the official SDKs whose daemon is killed or restarted in the middle of their calls, again and again.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Stdio};
-use std::time::Instant;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use exai_test::peers::Sdk;
 use exai_test::{eventually, program};
 use serde_json::{Value, json};
 
+use crate::draining;
 use crate::faults::{daemon, end};
-use crate::support::{Instance, LIMIT};
+use crate::support::{Instance, LIMIT, text};
 
 /// How often the daemon is killed.
 const KILLS: usize = 12;
@@ -31,7 +32,10 @@ impl Session {
     fn begin(sdk: Sdk, instance: &Instance) -> Self {
         let shim = json!([program("exai"), "shim", "--server", "fix"]);
         let way = json!({"stdio": shim, "env": {"EXAI_HOME": instance.home()}});
-        let mut command = sdk.survive(&way);
+        Session::of(sdk, sdk.survive(&way))
+    }
+
+    fn of(sdk: Sdk, mut command: Command) -> Self {
         let mut script = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let output = BufReader::new(script.stdout.take().expect("a pipe"));
         let mut session = Session { sdk, script, output };
@@ -99,5 +103,57 @@ fn a_session_of_an_sdk_goes_on_while_its_daemon_is_killed_again_and_again() {
             let most = if text.starts_with("\"look") { 2 } else { 1 };
             assert!(times <= most, "{sdk:?}: {text} was executed {times} times");
         }
+    }
+}
+
+/// How often the daemon is restarted.
+const RESTARTS: usize = 4;
+/// What ends a session over HTTP when its daemon is restarted, as the SDKs say it: the session is not known any more (404),
+/// nobody listens for a moment, or the connection was closed. A program begins another session then.
+const BEGIN_ANEW: [&str; 12] = [
+    "32600 Session terminated",
+    "-32001 Session not found",
+    "-32000 Connection closed",
+    "Error 404",
+    "Error 503",
+    "HTTPStatusError 503",
+    "ConnectError",
+    "ReadError",
+    "RemoteProtocolError",
+    "ClosedResourceError",
+    "TypeError ECONN",
+    "TypeError UND_ERR_SOCKET",
+];
+
+#[test]
+fn over_http_a_restart_costs_an_sdk_its_session_and_the_next_one_works_at_once() {
+    for &sdk in Sdk::ALL {
+        let dir = tempfile::tempdir().expect("a directory");
+        let ledger = dir.path().join("ledger");
+        let instance = draining::instance(&["--ledger", ledger.to_str().expect("a path")]);
+        let url = format!("http://127.0.0.1:{}/mcp/fix", instance.port());
+        let session = Session::of(sdk, sdk.begin_anew(&json!({"http": url, "token": instance.token()})));
+        let mut longest = Duration::ZERO;
+        for _ in 0..RESTARTS {
+            let before = executed(&ledger).len();
+            eventually("calls are executed", LIMIT, || executed(&ledger).len() >= before + 10);
+            let begun = Instant::now();
+            let restarted = instance.exai(&["restart"]);
+            longest = longest.max(begun.elapsed());
+            let said = text(&[restarted.stdout, restarted.stderr].concat());
+            assert!(restarted.status.success() && !said.contains("did not end by itself"), "{said}");
+        }
+        let (sdk, report) = session.finish();
+        eprintln!("{sdk:?}, {RESTARTS} restarts, the longest {longest:.1?}: {report}");
+        assert_eq!(report["wrong"], json!([]), "{sdk:?}");
+        assert_eq!(report["last"], 20, "{sdk:?}: after the last restart every call succeeds");
+        let failures = report["failures"].as_object().expect("an object");
+        let known = |words: &String| BEGIN_ANEW.iter().any(|part| words.contains(part));
+        assert!(failures.keys().all(known), "{sdk:?}: {failures:?}");
+        assert!(report["longest_ms"].as_u64().is_some_and(|ms| ms < 5000), "{sdk:?}: {report}");
+        // One that is begun while the daemon ends, ends with it.
+        let sessions = report["sessions"].as_u64().unwrap_or_default() as usize;
+        assert!((2..=3 * RESTARTS + 1).contains(&sessions), "{sdk:?}: {report}");
+        assert!(longest < Duration::from_secs(5), "{sdk:?}: {longest:?}");
     }
 }
