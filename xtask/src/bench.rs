@@ -39,6 +39,7 @@ mod figures;
 mod instance;
 mod janitor;
 mod lifecycle;
+mod many;
 mod measure;
 mod memory;
 mod npx;
@@ -61,8 +62,8 @@ pub(crate) const HELP: &str = "\
 usage: cargo xtask bench [--quick] [--json FILE]
 
 Builds the release programs and measures exai next to direct stdio to the same native echo server: calls,
-throughput, starts, memory, what looking after processes costs, and the tools of four npx servers out of .peers/
-(`cargo xtask peers`). Takes two minutes, and wants the machine for itself.
+throughput, starts, memory, a thousand clients at once, what looking after processes costs, and the tools of four npx
+servers out of .peers/ (`cargo xtask peers`). Takes two minutes, and wants the machine for itself.
 
   --quick       fewer and shorter rounds: does it work, and roughly how fast
   --json FILE   also write the figures as JSON; the schema is at the top of xtask/src/bench.rs

@@ -32,6 +32,9 @@ pub(crate) enum Series {
     Guard,
     Watcher,
     NpxServers,
+    ClientMemory,
+    CallOfMany,
+    Flat,
 }
 
 /// What a figure should be.
@@ -52,7 +55,7 @@ pub(crate) struct Figure {
     pub(crate) target: Target,
 }
 
-pub(crate) const FIGURES: [Figure; 19] = [
+pub(crate) const FIGURES: [Figure; 22] = [
     figure("100 B call, p50", "µs", Series::Call, Target::None),
     Figure { percent: 95, ..figure("100 B call, p95", "µs", Series::Call, Target::None) },
     figure("1 MiB call, p50", "ms", Series::BigCall, Target::RatioAtMost(1.8)),
@@ -77,6 +80,9 @@ pub(crate) const FIGURES: [Figure; 19] = [
     figure("exai ps, 20 servers x 3 processes", "ms", Series::Ps, Target::AtMost(60.0)),
     figure("PSS of one guard among 20", "MiB", Series::Guard, Target::AtMost(1.0)),
     figure("idle daemon with 20 servers, of one core", "%", Series::Watcher, Target::AtMost(0.5)),
+    figure("PSS of the daemon for one client among 1,000", "KiB", Series::ClientMemory, Target::AtMost(45.0)),
+    figure("100 B call of one after the other of 1,000 clients, p50", "µs", Series::CallOfMany, Target::None),
+    figure("that by the same with 1 client", "x", Series::Flat, Target::AtMost(1.2)),
 ];
 
 const fn figure(name: &'static str, unit: &'static str, series: Series, target: Target) -> Figure {

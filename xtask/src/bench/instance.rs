@@ -63,6 +63,20 @@ impl<'a> Instance<'a> {
         self.exai(&["shim", "--server", "echo1"])
     }
 
+    /// The port that the daemon listens on, and the token.
+    pub(crate) fn tcp(&self) -> Result<(u16, String), String> {
+        let record = self.read("daemon.json")?;
+        let record: Value = serde_json::from_str(&record).map_err(|error| format!("daemon.json: {error}"))?;
+        let mut listeners = record["listeners"].as_array().into_iter().flatten();
+        let port = listeners
+            .find_map(|listener| listener["addr"].as_str()?.strip_prefix("127.0.0.1:")?.parse().ok());
+        Ok((port.ok_or("the daemon listens on no port")?, self.read("token")?.trim().to_owned()))
+    }
+
+    fn read(&self, name: &str) -> Result<String, String> {
+        std::fs::read_to_string(self.home.path().join(name)).map_err(|error| format!("{name}: {error}"))
+    }
+
     /// `exai status --json`
     pub(crate) fn status(&self) -> Result<Value, String> {
         let text = process::output(&mut self.exai(&["status", "--json"]))?;

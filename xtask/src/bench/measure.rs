@@ -8,7 +8,7 @@ use super::figures::{Results, Series, Side};
 use super::instance::{Instance, Programs};
 use super::requests::INITIALIZE;
 use super::watchdog::Watchdog;
-use super::{drive, lifecycle, memory, npx};
+use super::{drive, lifecycle, many, memory, npx};
 
 /// How much of everything.
 #[derive(Clone, Copy)]
@@ -56,6 +56,8 @@ impl<'a> Bench<'a> {
         // Only now, without another daemon: what two of them share would make each look smaller.
         memory::measure(self.programs, &self.watchdog, &mut self.results)?;
         lifecycle::measure(self.programs, &self.watchdog, &mut self.results)?;
+        many::measure(self.programs, self.effort.rounds, &self.watchdog, &mut self.results)
+            .map_err(|why| format!("a thousand clients: {why}"))?;
         npx::measure(self.programs, self.effort.rounds, &self.watchdog, &mut self.results)
             .map_err(|why| format!("tools of npx servers: {why}"))?;
         Ok(self.results)

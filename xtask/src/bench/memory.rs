@@ -15,7 +15,7 @@ use crate::process;
 const CLIENTS: u32 = 20;
 const SERVERS: u32 = 5;
 /// Until what only a start needs is given back.
-const SETTLE: Duration = Duration::from_secs(1);
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
 
 /// Measures what the system tells; where it tells nothing, nothing is added.
 pub(crate) fn measure(programs: &Programs, watchdog: &Watchdog, results: &mut Results) -> Result<(), String> {
