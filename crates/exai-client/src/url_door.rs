@@ -2,9 +2,9 @@
 //!
 //! A port belongs to whoever came first, and the token opens everything. So it is sent to one process only:
 //! the one that `daemon.json` of this state directory identifies, that lives, and that by the kernel's word
-//! owns the listening socket. This is asked before connecting and again before the token is sent: a daemon
-//! never gives up a port and takes it back, so the process that listened before and listens now is the one
-//! that has the connection in between.
+//! is the daemon of that directory and owns the listening socket. This is asked before connecting and again before
+//! the token is sent: a daemon never gives up a port and takes it back, so the process that listened before and
+//! listens now is the one that has the connection in between.
 //!
 //! A daemon is started by the local door, which knows all about that.
 
@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use exai_config::Secret;
-use exai_os::{port, private, process};
+use exai_os::{lock, port, private, process};
 use exai_proto::documents::DaemonRecord;
 
-use crate::door::{Door, HELLO_TIME, process_lives};
+use crate::door::{Door, HELLO_TIME, process_lives, verified};
 use crate::frame::Decoder;
 use crate::handshake::{self, Request};
 use crate::link::{LinkError, left};
@@ -95,6 +95,9 @@ impl UrlDoor {
         }
         let link = self.door.connect_or_start(deadline)?;
         let record = self.door.record().filter(|record| record.instance == link.daemon().instance);
+        // A record that names another process than the one that has just answered is to be mended by its daemon.
+        let process = link.daemon().process.as_ref();
+        let record = record.filter(|record| process.is_none_or(|it| *it == verified(&record.identity)));
         match record {
             // The daemon has just answered: then this is about what we can see, not about what is there.
             Some(record) if !process_lives(&record.identity) => {
@@ -128,12 +131,22 @@ impl UrlDoor {
 
     /// That this very daemon is who gets a connection to the URL's address.
     fn verify(&self, record: &DaemonRecord) -> Result<(), Failed> {
+        if self.daemon().is_some_and(|pid| pid != record.identity.pid) {
+            return Err(Failed::NotTheDaemon);
+        }
         match port::is_listening(self.url.addr, record.identity.pid) {
             // In this order: the process is the same now as before, and so its pid was not another's.
             Ok(true) if process_lives(&record.identity) => Ok(()),
             Ok(_) => Err(Failed::NotTheDaemon),
             Err(error) => Err(Failed::Unknown(error)),
         }
+    }
+
+    /// The daemon's process by the kernel's word: it holds the lock, or where the system does not tell who does (anything
+    /// but Linux), it answers on the local socket.
+    fn daemon(&self) -> Option<u32> {
+        let holder = lock::holder(&self.door.home().instance_lock()).ok().flatten();
+        holder.or_else(|| Some(self.door.try_connect()?.daemon().process.as_ref()?.pid))
     }
 
     fn token(&self) -> io::Result<Secret> {

@@ -144,6 +144,22 @@ fn a_stranger_on_the_port_is_refused_and_never_gets_the_token() {
     refused(&instance, &stranger);
 }
 
+/// The record is a file, and may be another's or forged. (The daemon mends it within a second.)
+#[test]
+fn a_stranger_whom_the_record_names_as_the_daemon_never_gets_the_token() {
+    let stranger = Stranger::new();
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let path = instance.home().join("daemon.json");
+    let mut record: Value =
+        serde_json::from_slice(&std::fs::read(&path).expect("a record")).expect("a record");
+    let me = exai_os::process::current().expect("the process table");
+    record["pid"] = json!(me.pid);
+    record["identity"] = json!({"boot": me.boot, "pid": me.pid, "start": me.start});
+    std::fs::write(&path, record.to_string()).expect("a record");
+    refused(&instance, &stranger);
+}
+
 #[test]
 fn a_url_of_another_port_or_place_is_said_to_be_one() {
     let instance = Instance::with_fixture(&[]);
