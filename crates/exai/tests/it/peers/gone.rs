@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Instance, LIMIT};
 
 /// Makes a request for each line: `session`, or null for none, and `body`. Says the status and the session. The connection
-/// stays open.
+/// stays open, until the daemon closes one that nothing came over for some seconds.
 const CLIENT: &str = "
 import http.client, json, sys
 port, token = int(sys.argv[1]), sys.argv[2]
@@ -20,8 +20,14 @@ for asked in map(json.loads, sys.stdin):
                'Accept': 'application/json, text/event-stream', 'MCP-Protocol-Version': '2025-06-18'}
     if asked['session']:
         headers['Mcp-Session-Id'] = asked['session']
-    line.request('POST', '/mcp/fix', json.dumps(asked['body']), headers)
-    response = line.getresponse()
+    def post():
+        line.request('POST', '/mcp/fix', json.dumps(asked['body']), headers)
+        return line.getresponse()
+    try:
+        response = post()
+    except ConnectionError:
+        line.close()
+        response = post()
     response.read()
     print(json.dumps({'status': response.status, 'session': response.headers['Mcp-Session-Id']}), flush=True)
 ";
