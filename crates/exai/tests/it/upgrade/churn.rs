@@ -14,6 +14,8 @@ use super::{NEW, OLD, client, daemons, exai};
 use crate::support::{Client, Instance, LIMIT};
 
 const CLIENTS: usize = 10;
+/// Between two calls of a client, at least.
+const PAUSE: Duration = Duration::from_millis(40);
 /// A client may be told that a call was not sent, that its outcome is unknown, that its server crashed or is not there.
 const HONEST: [i64; 4] = [-31001, -31002, -31005, -31006];
 /// Of these a server has executed nothing.
@@ -34,9 +36,11 @@ fn come_and_go(instance: &Instance, build: &str, number: usize, over: &AtomicBoo
         let calls = 10 + (number * 7 + life * 13) % 40;
         for call in 0..calls {
             let text = format!("{build} {number} {life} {call}");
+            let asked = Instant::now();
             let outcome = one(&mut client, &text);
             told.insert(text, outcome);
-            thread::sleep(Duration::from_millis(40));
+            // Also where the machine is slow there are moments without a call, in which alone a daemon is replaced.
+            thread::sleep(PAUSE.max(asked.elapsed() * 8));
         }
         let took = client.finish();
         assert!(took < Duration::from_secs(2), "{build} {number}: it ended after {took:?}");
@@ -64,6 +68,15 @@ fn kill(instance: &Instance) -> bool {
     matches!(process::kill_verified(&identity, Kill::Force), Ok(Killed::Signalled))
 }
 
+/// Where an assertion fails, too: the clients are waited for.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn churn(length: Duration, between_kills: Duration) {
     let dir = tempfile::tempdir().expect("a directory");
     let ledger = dir.path().join("ledger");
@@ -72,6 +85,7 @@ fn churn(length: Duration, between_kills: Duration) {
     let (over, kills) = (AtomicBool::new(false), AtomicUsize::new(0));
     let told: Told = thread::scope(|scope| {
         let (instance, over, kills) = (&instance, &over, &kills);
+        let over_at_last = Over(over);
         let clients: Vec<_> = (0..2 * CLIENTS)
             .map(|number| {
                 let build = [OLD, NEW][number % 2];
@@ -87,7 +101,7 @@ fn churn(length: Duration, between_kills: Duration) {
             kills.fetch_add(usize::from(kill(instance)), Ordering::Relaxed);
             thread::sleep(between_kills);
         }
-        over.store(true, Ordering::Relaxed);
+        drop(over_at_last);
         let told = clients.into_iter().flat_map(|client| client.join().expect("a client")).collect();
         assert_eq!(peaceful, [OLD, NEW], "in peace");
         told
