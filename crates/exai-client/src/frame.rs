@@ -8,57 +8,14 @@
 
 use std::io::Read;
 
+use exai_proto::frame::{self, Header, HeaderError};
+pub use exai_proto::frame::{Key, NO_MASK, Opcode, mask};
 use exai_proto::limits;
 
 use crate::buffer::Buffer;
 
 /// How much to ask a socket for when it is not known what comes.
 const SOME: usize = 32 * 1024;
-/// What a control frame may carry.
-const CONTROL_BYTES: usize = 125;
-
-/// What a frame is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opcode {
-    /// Goes on where the frame before ended.
-    Continuation,
-    /// A control message of the link; an MCP message on TCP.
-    Text,
-    /// An MCP message of the link.
-    Binary,
-    /// The last frame of a side.
-    Close,
-    /// Asks for a pong.
-    Ping,
-    /// Answers a ping.
-    Pong,
-}
-
-impl Opcode {
-    fn from_bits(bits: u8) -> Option<Self> {
-        Some(match bits {
-            0x0 => Opcode::Continuation,
-            0x1 => Opcode::Text,
-            0x2 => Opcode::Binary,
-            0x8 => Opcode::Close,
-            0x9 => Opcode::Ping,
-            0xA => Opcode::Pong,
-            _ => return None,
-        })
-    }
-
-    fn bits(self) -> u8 {
-        match self {
-            Opcode::Continuation => 0x0,
-            Opcode::Text => 0x1,
-            Opcode::Binary => 0x2,
-            Opcode::Close => 0x8,
-            Opcode::Ping => 0x9,
-            Opcode::Pong => 0xA,
-        }
-    }
-}
-
 /// The peer does not speak the protocol; the link is of no use any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
@@ -79,42 +36,20 @@ pub enum FrameError {
     TooLong,
 }
 
-/// What the payload of a frame is masked with.
-pub type Key = [u8; 4];
-/// The key that leaves everything as it is.
-pub const NO_MASK: Key = [0; 4];
-
-/// Masks the bytes of a payload, or a part of it that begins at a multiple of the key's length.
-pub fn mask(bytes: &mut [u8], key: Key) {
-    if key == NO_MASK {
-        return;
-    }
-    let (words, rest) = bytes.as_chunks_mut();
-    for word in words {
-        *word = (u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(key)).to_ne_bytes();
-    }
-    for (byte, key) in rest.iter_mut().zip(key) {
-        *byte ^= key;
+impl From<HeaderError> for FrameError {
+    fn from(error: HeaderError) -> Self {
+        match error {
+            HeaderError::ReservedBit | HeaderError::UnknownOpcode => FrameError::Reserved,
+            HeaderError::Mask => FrameError::Masked,
+            HeaderError::Control => FrameError::Control,
+            HeaderError::TooLong => FrameError::TooLong,
+        }
     }
 }
 
 /// Appends the header of a whole frame of `length` bytes; the payload follows it, masked with `key`.
 pub fn put_header(out: &mut Vec<u8>, opcode: Opcode, length: usize, key: Key) {
-    const FINAL: u8 = 0x80;
-    const MASKED: u8 = 0x80;
-    out.push(FINAL | opcode.bits());
-    match length {
-        0..=125 => out.push(MASKED | length as u8),
-        126..=0xFFFF => {
-            out.push(MASKED | 0x7E);
-            out.extend_from_slice(&(length as u16).to_be_bytes());
-        }
-        _ => {
-            out.push(MASKED | 0x7F);
-            out.extend_from_slice(&(length as u64).to_be_bytes());
-        }
-    }
-    out.extend_from_slice(&key);
+    frame::put_header(out, opcode, length, Some(key));
 }
 
 /// Appends a whole frame.
@@ -125,44 +60,9 @@ pub fn put(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: Key) {
     mask(&mut out[start..], key);
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Header {
-    last: bool,
-    opcode: Opcode,
-    /// Where the payload begins.
-    start: usize,
-    /// Where it ends.
-    end: usize,
-}
-
-/// Reads a header; `None` while it is not there whole.
+/// Reads a header of the daemon's; `None` while it is not there whole.
 fn header(bytes: &[u8]) -> Result<Option<Header>, FrameError> {
-    let [first, second, rest @ ..] = bytes else { return Ok(None) };
-    let opcode = Opcode::from_bits(first & 0x0F).filter(|_| first & 0x70 == 0).ok_or(FrameError::Reserved)?;
-    if second & 0x80 != 0 {
-        return Err(FrameError::Masked);
-    }
-    let (start, length) = match second & 0x7F {
-        126 => match rest.first_chunk::<2>() {
-            Some(length) => (4, u64::from(u16::from_be_bytes(*length))),
-            None => return Ok(None),
-        },
-        127 => match rest.first_chunk::<8>() {
-            Some(length) => (10, u64::from_be_bytes(*length)),
-            None => return Ok(None),
-        },
-        short => (2, u64::from(short)),
-    };
-    let length = usize::try_from(length)
-        .ok()
-        .filter(|length| *length <= limits::MESSAGE_BYTES)
-        .ok_or(FrameError::TooLong)?;
-    let last = first & 0x80 != 0;
-    let control = matches!(opcode, Opcode::Close | Opcode::Ping | Opcode::Pong);
-    if control && (!last || length > CONTROL_BYTES) {
-        return Err(FrameError::Control);
-    }
-    Ok(Some(Header { last, opcode, start, end: start + length }))
+    Ok(frame::read_header(bytes, false, limits::MESSAGE_BYTES)?)
 }
 
 /// A whole frame, or a message put together from several.
@@ -195,7 +95,7 @@ impl Decoder {
         self.release();
         // The length of a frame is known from its beginning: make room for it once.
         let missing = match header(self.buffer.data()) {
-            Ok(Some(header)) => header.end.saturating_sub(self.buffer.data().len()),
+            Ok(Some(header)) => (header.size + header.length).saturating_sub(self.buffer.data().len()),
             Ok(None) | Err(_) => 0,
         };
         let count = source.read(self.buffer.room(missing.max(SOME)))?;
@@ -208,11 +108,12 @@ impl Decoder {
         loop {
             self.release();
             let Some(header) = header(self.buffer.data())? else { return Ok(None) };
-            if self.buffer.data().len() < header.end {
+            let end = header.size + header.length;
+            if self.buffer.data().len() < end {
                 return Ok(None);
             }
-            self.done = header.end;
-            let payload = header.start..header.end;
+            self.done = end;
+            let payload = header.size..end;
             match (header.opcode, header.last) {
                 (Opcode::Continuation, last) => {
                     let (opcode, mut message) = self.pieces.take().ok_or(FrameError::Order)?;

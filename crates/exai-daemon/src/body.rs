@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use crate::inbound::too_long;
-use crate::intake::{Claim, IDLE, Intake, SMALL};
+use crate::intake::{Claim, IDLE, Intake, Rest, SMALL};
 
 /// A little more than a message, so that one that is just too long is answered by its id.
 const LONGEST: usize = limits::MESSAGE_BYTES + 1024;
@@ -68,7 +68,7 @@ pub(crate) async fn read(intake: &Intake, mut body: Body) -> Result<(Bytes, Clai
         claimed = announced;
     }
     let mut all = Vec::with_capacity(announced);
-    let mut since_rest = 0;
+    let mut rest = Rest::default();
     loop {
         let frame = match timeout(IDLE, body.frame()).await {
             Err(_) => return Err(Unread::Late),
@@ -92,11 +92,7 @@ pub(crate) async fn read(intake: &Intake, mut body: Body) -> Result<(Bytes, Clai
             claimed += more;
         }
         all.extend_from_slice(&data);
-        since_rest += data.len();
-        if since_rest >= 1024 * 1024 {
-            since_rest = 0;
-            tokio::task::yield_now().await;
-        }
+        rest.after(data.len()).await;
     }
 }
 

@@ -8,11 +8,13 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+pub use exai_proto::frame::Opcode;
+use exai_proto::frame::{self, CONTROL_BYTES, Header, HeaderError, Key};
 use exai_proto::{Segments, limits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::intake::{Claim, IDLE, Intake, SMALL};
+use crate::intake::{Claim, IDLE, Intake, Rest, SMALL};
 
 /// A little more than a message, so that one that is just too long is answered and not cut off.
 const LONGEST: usize = limits::MESSAGE_BYTES + 1024;
@@ -23,8 +25,6 @@ const MOST_READ: usize = 64 * 1024;
 const PIECE: usize = 256 * 1024;
 /// Frames below this are gathered into one write.
 const GATHERED: usize = 16 * 1024;
-/// What a control frame may carry.
-const CONTROL_BYTES: usize = 125;
 /// The longest header.
 const HEADER: usize = 14;
 
@@ -46,23 +46,6 @@ pub enum Frame {
     Pong(Bytes),
     /// The last frame of the peer, with its code if it has one.
     Close(Option<u16>),
-}
-
-/// What a frame is on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opcode {
-    /// Goes on where the frame before ended.
-    Continuation = 0x0,
-    /// Text.
-    Text = 0x1,
-    /// Anything else.
-    Binary = 0x2,
-    /// The last frame of a side.
-    Close = 0x8,
-    /// Asks for a pong.
-    Ping = 0x9,
-    /// Answers a ping.
-    Pong = 0xA,
 }
 
 /// Codes of close frames.
@@ -102,69 +85,25 @@ impl std::fmt::Display for Broken {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Header {
-    last: bool,
-    opcode: Opcode,
-    key: [u8; 4],
-    /// Of the header itself.
-    size: usize,
-    /// Of the payload.
-    length: usize,
-}
-
-/// Reads a header; `None` while it is not there whole.
-fn header(bytes: &[u8]) -> Result<Option<Header>, Broken> {
-    let [first, second, rest @ ..] = bytes else { return Ok(None) };
-    if first & 0x70 != 0 {
-        return Err(Broken::protocol("a reserved bit"));
+impl From<HeaderError> for Broken {
+    fn from(error: HeaderError) -> Self {
+        match error {
+            HeaderError::ReservedBit => Broken::protocol("a reserved bit"),
+            HeaderError::UnknownOpcode => Broken::protocol("an unknown opcode"),
+            HeaderError::Mask => Broken::protocol("a frame that is not masked"),
+            HeaderError::Control => Broken::protocol("a control frame that is too long or in pieces"),
+            HeaderError::TooLong => TOO_LONG,
+        }
     }
-    let opcode = match first & 0x0F {
-        0x0 => Opcode::Continuation,
-        0x1 => Opcode::Text,
-        0x2 => Opcode::Binary,
-        0x8 => Opcode::Close,
-        0x9 => Opcode::Ping,
-        0xA => Opcode::Pong,
-        _ => return Err(Broken::protocol("an unknown opcode")),
-    };
-    if second & 0x80 == 0 {
-        return Err(Broken::protocol("a frame that is not masked"));
-    }
-    let (more, length) = match second & 0x7F {
-        126 => match rest.first_chunk::<2>() {
-            Some(length) => (2, u64::from(u16::from_be_bytes(*length))),
-            None => return Ok(None),
-        },
-        127 => match rest.first_chunk::<8>() {
-            Some(length) => (8, u64::from_be_bytes(*length)),
-            None => return Ok(None),
-        },
-        short => (0, u64::from(short)),
-    };
-    let last = first & 0x80 != 0;
-    let control = matches!(opcode, Opcode::Close | Opcode::Ping | Opcode::Pong);
-    if control && (!last || length > CONTROL_BYTES as u64) {
-        return Err(Broken::protocol("a control frame that is too long or in pieces"));
-    }
-    let length = usize::try_from(length).ok().filter(|length| *length <= LONGEST).ok_or(TOO_LONG)?;
-    let Some(key) = rest[more..].first_chunk::<4>() else { return Ok(None) };
-    Ok(Some(Header { last, opcode, key: *key, size: 2 + more + 4, length }))
 }
 
 const TOO_LONG: Broken = Broken::Refused(code::TOO_LONG, "a message may have 32 MiB");
 
 /// Takes the mask off a part of a payload that begins `done` bytes after its start.
-fn unmask(bytes: &mut [u8], key: [u8; 4], done: usize) {
+fn unmask(bytes: &mut [u8], key: Key, done: usize) {
     let mut key = key;
     key.rotate_left(done % 4);
-    let (words, rest) = bytes.as_chunks_mut();
-    for word in words {
-        *word = (u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(key)).to_ne_bytes();
-    }
-    for (byte, key) in rest.iter_mut().zip(key) {
-        *byte ^= key;
-    }
+    frame::mask(bytes, key);
 }
 
 /// A message that has begun and is read into a buffer of its own.
@@ -204,7 +143,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
                     return Ok(message);
                 }
             }
-            let Some(header) = header(&self.buffer)? else {
+            let Some(header) = frame::read_header(&self.buffer, true, LONGEST)? else {
                 self.read_more().await?;
                 continue;
             };
@@ -254,17 +193,13 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
     async fn read_on(&mut self) -> Result<(), Broken> {
         let Some(Begun { body, frame: Some((header, start)), .. }) = &mut self.begun else { return Ok(()) };
         let end = *start + header.length;
-        let mut since_rest = 0;
+        let mut rest = Rest::default();
         while body.len() < end {
             let before = body.len();
             let mut room = (&mut *body).limit((end - before).min(PIECE));
             read(&mut self.source, &mut room, true).await?;
             unmask(&mut body[before..], header.key, before - *start);
-            since_rest += body.len() - before;
-            if since_rest >= 4 * PIECE {
-                since_rest = 0;
-                tokio::task::yield_now().await;
-            }
+            rest.after(body.len() - before).await;
         }
         Ok(())
     }
@@ -374,7 +309,7 @@ impl<S: AsyncWrite + Unpin> FrameWriter<S> {
     /// Writes a frame, now or with the next [`FrameWriter::flush`].
     pub async fn feed(&mut self, opcode: Opcode, payload: impl Into<Segments>) -> io::Result<()> {
         let payload = payload.into();
-        self.put_header(opcode, payload.len());
+        frame::put_header(&mut self.out, opcode, payload.len(), None);
         for part in payload.iter() {
             if part.len() >= GATHERED {
                 self.write_long(part).await?;
@@ -391,14 +326,10 @@ impl<S: AsyncWrite + Unpin> FrameWriter<S> {
     /// Writes from where it is, and lets others have the thread in between.
     async fn write_long(&mut self, part: &[u8]) -> io::Result<()> {
         self.write_out().await?;
-        let mut since_rest = 0;
+        let mut rest = Rest::default();
         for piece in part.chunks(PIECE) {
             self.sink.write_all(piece).await?;
-            since_rest += piece.len();
-            if since_rest >= 4 * PIECE {
-                since_rest = 0;
-                tokio::task::yield_now().await;
-            }
+            rest.after(piece.len()).await;
         }
         Ok(())
     }
@@ -429,21 +360,6 @@ impl<S: AsyncWrite + Unpin> FrameWriter<S> {
         self.sink.write_all(&self.out).await?;
         self.out.clear();
         Ok(())
-    }
-
-    fn put_header(&mut self, opcode: Opcode, length: usize) {
-        self.out.push(0x80 | opcode as u8);
-        match length {
-            0..=125 => self.out.push(length as u8),
-            126..=0xFFFF => {
-                self.out.push(126);
-                self.out.extend_from_slice(&(length as u16).to_be_bytes());
-            }
-            _ => {
-                self.out.push(127);
-                self.out.extend_from_slice(&(length as u64).to_be_bytes());
-            }
-        }
     }
 }
 

@@ -39,6 +39,24 @@ pub struct Claim {
     of: Option<(Intake, OwnedSemaphorePermit)>,
 }
 
+/// Lets others have the thread while something long is moved.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    moved: usize,
+}
+
+impl Rest {
+    /// So many bytes were moved.
+    pub(crate) async fn after(&mut self, bytes: usize) {
+        const MOST: usize = 1024 * 1024;
+        self.moved += bytes;
+        if self.moved >= MOST {
+            self.moved = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 /// There was no room, for longer than one waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;

@@ -3,6 +3,7 @@
 //!
 //! - [`json`]: a validating scanner over raw JSON text; it finds members and never builds a tree.
 //! - [`envelope`]: one JSON-RPC message, kept as the bytes it came in, with the places of its members.
+//! - [`frame`]: WebSocket frames, as both ends of a connection write and read them.
 //! - [`answer`]: the few messages exai writes itself.
 //! - [`link`]: the WebSocket subprotocol between shim and daemon.
 //! - [`pages`]: a list that comes in pages, bounded.
@@ -16,6 +17,7 @@ pub mod answer;
 pub mod documents;
 pub mod envelope;
 pub mod exit;
+pub mod frame;
 pub mod json;
 pub mod limits;
 pub mod link;

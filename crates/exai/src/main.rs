@@ -9,6 +9,5 @@ mod visible;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    exai_os::allocator::give_back_long_buffers();
     cli::run()
 }

@@ -3,16 +3,27 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, FdFlags};
+use serde::{Deserialize, Serialize};
 
 use super::manager;
 use crate::detach::{READY_ARGUMENT, ReadyPipe, Started, Tether, WAY_ARGUMENT, Way};
+
+/// What is to be started, as whoever starts it in our place is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Daemon {
+    pub(super) exe: PathBuf,
+    pub(super) args: Vec<OsString>,
+    pub(super) env: Vec<(OsString, OsString)>,
+    pub(super) cwd: PathBuf,
+    pub(super) log: PathBuf,
+}
 
 #[derive(Debug)]
 pub(crate) struct Pipe(OwnedFd);
@@ -46,7 +57,7 @@ pub(crate) fn spawn(
     deadline: Instant,
 ) -> io::Result<Started> {
     let mut to_log = crate::private::open_append(log)?;
-    let daemon = manager::Daemon {
+    let daemon = Daemon {
         exe: exe.to_owned(),
         args: args.to_vec(),
         env: env.to_vec(),

@@ -17,7 +17,7 @@ use rustix::fs::Mode;
 use rustix::io::FdFlags;
 use serde::{Deserialize, Serialize};
 
-use super::detach::Pipe;
+use super::detach::{Daemon, Pipe};
 use super::local::{self, Connection};
 use super::{apart, descriptors};
 use crate::detach::{OUTSIDE_COMMAND, READY_ARGUMENT, ReadyPipe, Started, WAY_ARGUMENT, Way};
@@ -38,16 +38,6 @@ struct Order {
     daemon: Daemon,
     /// Of the starter: nothing is opened to others that he keeps from them.
     umask: u32,
-}
-
-/// What is to be started.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Daemon {
-    pub(super) exe: PathBuf,
-    pub(super) args: Vec<OsString>,
-    pub(super) env: Vec<(OsString, OsString)>,
-    pub(super) cwd: PathBuf,
-    pub(super) log: PathBuf,
 }
 
 /// `None` where the daemon needs no manager, since it would be bound to nobody, or where there is none.
