@@ -74,6 +74,7 @@ async function sessions() {
         try {
             client = await connected();
         } catch (error) {
+            if (report.sessions === 0) throw error; // No restart has anything to do with it.
             fail('session', error);
             await sleep(50);
             continue;

@@ -81,22 +81,25 @@ class Run:
             for what, step in work:
                 group.start_soon(loop, what, step)
 
-    async def sessions(self):
+    async def sessions(self, task_status):
         while not self.over:
             try:
                 async with connected(self.way, Wire(), {}, True, self.errors) as session:
                     self.report["sessions"] += 1
                     if self.report["sessions"] == 1:
                         await self.list(session)
-                        print("begun", flush=True)
+                        task_status.started()
                     await self.use(session, [("call", self.call), ("list", self.list)])
             except Exception as error:
+                if not self.names:
+                    raise  # No restart has anything to do with it.
                 self.report["failures"][f"session: {reason(error)}"] += 1
                 await anyio.sleep(0.05)
 
     async def whole(self):
         async with anyio.create_task_group() as group:
-            group.start_soon(self.sessions)
+            await group.start(self.sessions)
+            print("begun", flush=True)
             await anyio.to_thread.run_sync(sys.stdin.readline)
             self.over = True
         async with connected(self.way, Wire(), {}, True, self.errors) as session:

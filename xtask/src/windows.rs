@@ -122,6 +122,8 @@ impl Windows {
         nextest.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", self.bin("wine"));
         // Windows' Python under Wine dies of a stdin that it does not know.
         nextest.stdin(Stdio::null());
+        // Windows' Python looks for the files that these name, and they are not in Wine's system.
+        nextest.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
         nextest
     }
 

@@ -126,7 +126,6 @@ const BEGIN_ANEW: [&str; 12] = [
 ];
 
 #[test]
-#[cfg_attr(windows, ignore = "the script does not come to its end under Wine; why is not known")]
 fn over_http_a_restart_costs_an_sdk_its_session_and_the_next_one_works_at_once() {
     for &sdk in Sdk::ALL {
         let dir = tempfile::tempdir().expect("a directory");
