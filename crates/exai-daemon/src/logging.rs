@@ -5,7 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use exai_config::Home;
 use exai_supervisor::Log;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 /// The file in use. There is one log in a process, as there is one subscriber.
 static LOG: Mutex<Option<Log>> = Mutex::new(None);
@@ -33,16 +36,13 @@ pub(crate) fn start(home: &Home) -> io::Result<()> {
     renew(home)?;
     let filter = exai_config::environment::LOG
         .get()
-        .and_then(|filter| filter.into_string().ok())
-        .unwrap_or_else(|| "info".to_owned());
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info")))
-        .with_writer(|| Events)
-        .with_ansi(false)
-        .with_target(false)
-        .finish();
+        .and_then(|filter| filter.into_string().ok()?.parse::<Targets>().ok())
+        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let events = tracing_subscriber::fmt::layer().with_writer(|| Events).with_ansi(false).with_target(false);
     // A test process may have one already.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    let _ = tracing::subscriber::set_global_default(
+        tracing_subscriber::registry().with(events.with_filter(filter)),
+    );
     Ok(())
 }
 
