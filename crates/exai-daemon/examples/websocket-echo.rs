@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::any;
 use exai_daemon::frames::{Broken, Frame, Opcode};
-use exai_daemon::intake::Intake;
+use exai_daemon::input_budget::Intake;
 use exai_daemon::upgrade::{Socket, Upgrade};
 
 #[expect(clippy::disallowed_methods, reason = "a connection ends with its peer, or with the program")]

@@ -20,56 +20,23 @@
 //! - [`hosting`] turns a configured server into a running job; [`running`] is one. [`upstream_http`] speaks
 //!   with those that open their own port; [`builtin`] is the server inside.
 
-mod adopted;
-mod body;
-mod builtin;
-mod checks;
-mod coalesce;
-pub mod command_line;
-mod counters;
-mod discovery;
-mod door;
-mod environment;
-#[doc(hidden)]
-pub mod frames;
-mod garbled;
-mod guard;
-pub mod holder;
-mod hosting;
-mod http;
-mod hub;
-mod inbound;
-#[doc(hidden)]
-pub mod intake;
-mod link;
-mod logging;
-mod newcomers;
-mod picture;
-mod record;
-mod reload;
-mod running;
-mod selfcheck;
+mod client;
+mod core;
+mod front;
+mod limits;
+mod observe;
 mod serve;
-mod session;
-mod sink;
-mod socket;
-mod starting;
-mod status;
-mod stopping;
-mod store;
-mod strangers;
-mod sweep;
-mod token;
-#[doc(hidden)]
-pub mod upgrade;
-mod upstream_http;
-mod usage;
-mod verdicts;
-mod watch;
-mod watched;
-mod websocket;
+mod state;
+mod upkeep;
+mod upstream;
 
-pub use record::last_daemon;
+pub use observe::status::{RAISE_LIMITS, listed};
+pub use observe::{port_owner, redacted_command};
 pub use serve::{Options, ServeError, serve};
-pub use status::{RAISE_LIMITS, listed};
-pub use token::rotate_token;
+pub use state::record::last_daemon;
+pub use state::token::rotate_token;
+
+#[doc(hidden)]
+pub use client::input_budget;
+#[doc(hidden)]
+pub use front::{frames, upgrade};

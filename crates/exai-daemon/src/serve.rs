@@ -16,29 +16,23 @@ use exai_supervisor::leftovers::Living;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::checks::Checks;
-use crate::door::{self, Door, Rooms};
-use crate::environment::Environment;
-use crate::hosting::Host;
-use crate::http::Sessions;
-use crate::hub::{Hub, HubEvent, HubHandle};
-use crate::intake::Intake;
-use crate::reload::ConfigFile;
-use crate::selfcheck::{Kept, SelfCheck};
-use crate::starting::Starting;
-use crate::status::About;
-use crate::sweep::Swept;
-use crate::token::{self, Token};
-use crate::watch::Watch;
-use crate::{logging, record};
-
-/// How long the lock is tried for: a predecessor may be just ending.
-const LOCK: Duration = Duration::from_secs(2);
-/// How long requests under way may take when a signal ends the daemon.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// How long last words may take, and then the ends of tasks.
-const FAREWELL: Duration = Duration::from_millis(1500);
+use crate::client::input_budget::Intake;
+use crate::client::message_checks::Checks;
+use crate::core::hub::{Hub, HubEvent, HubHandle};
+use crate::front::http::Sessions;
+use crate::front::listener::{self, Door, Rooms};
+use crate::limits::{DRAIN_TIMEOUT, INSTANCE_LOCK_TIMEOUT, TASKS_END_TIMEOUT, max_tcp_connections};
+use crate::observe::process_monitor::Watch;
+use crate::observe::status::About;
+use crate::state::config_file::ConfigFile;
+use crate::state::logging;
+use crate::state::record;
+use crate::state::token::{self, Token};
+use crate::upkeep::self_check::{Kept, SelfCheck};
+use crate::upkeep::startup_watch::Starting;
+use crate::upstream::environment::Environment;
+use crate::upstream::hosting::Host;
+use crate::upstream::startup_cleanup::Swept;
 
 /// What a daemon is started with.
 #[derive(Debug)]
@@ -180,7 +174,7 @@ fn take_lock(home: &Home) -> Result<Held, ServeError> {
         let holder = holder.filter(|pid| *pid != std::process::id());
         ServeError::LockHeld { holder: holder.or(record.map(|record| record.pid)) }
     };
-    let lock = lock::lock_until(&home.instance_lock(), Instant::now() + LOCK)
+    let lock = lock::lock_until(&home.instance_lock(), Instant::now() + INSTANCE_LOCK_TIMEOUT)
         .map_err(failed("failed to open the instance lock"))?
         .ok_or_else(held)?;
     reach("daemon.locked")?;
@@ -220,7 +214,7 @@ async fn life(
     let account = exai_os::account::current().ok();
     let base = account.as_ref().map_or_else(|| home.path().to_owned(), |account| account.home.clone());
     let environment = Environment::read(account, exai_config::environment::HOME.get());
-    let tcp = door::bind_loopback(config.daemon.port.value);
+    let tcp = listener::bind_loopback(config.daemon.port.value);
     let about = Arc::new(About {
         instance,
         pid: std::process::id(),
@@ -235,7 +229,7 @@ async fn life(
         config: file,
     });
     for (addr, bound) in &tcp {
-        door::note(&about, *addr, bound);
+        listener::note(&about, *addr, bound);
     }
     starting.step("writing daemon.json");
     reach("daemon.recording")?;
@@ -260,7 +254,7 @@ async fn life(
     };
     let door = Arc::new(Door::new(rooms, closing.clone()));
     door.open_local(listener);
-    let places = door::places(door::most_tcp_connections());
+    let places = listener::places(max_tcp_connections());
     for (addr, bound) in tcp {
         door.open_tcp(addr, bound, &places);
     }
@@ -301,16 +295,16 @@ async fn life(
     core.run(events, jobs).await;
     watch.close();
     // The last records are removed by then.
-    let _ = tokio::time::timeout(FAREWELL, tokio::task::spawn_blocking(|| watcher.join())).await;
+    let _ = tokio::time::timeout(TASKS_END_TIMEOUT, tokio::task::spawn_blocking(|| watcher.join())).await;
 
     // Links say goodbye in their own tasks. Whoever does not listen is not waited for long.
     tasks.close();
     sockets.close();
-    let _ = tokio::time::timeout(FAREWELL, sockets.wait()).await;
+    let _ = tokio::time::timeout(TASKS_END_TIMEOUT, sockets.wait()).await;
     // Before the socket goes: it must not be put back.
     check.stop();
     closing.cancel();
-    let _ = tokio::time::timeout(FAREWELL, tasks.wait()).await;
+    let _ = tokio::time::timeout(TASKS_END_TIMEOUT, tasks.wait()).await;
     let gone = failpoint::reach("daemon.servers-gone").and_then(|()| record::remove(home, &about));
     if let Err(error) = gone.and_then(|()| failpoint::reach("daemon.record-gone")) {
         tracing::warn!(%error, "daemon.json could not be removed");
@@ -323,7 +317,7 @@ async fn life(
 ///
 /// The second one hurries: what is under way is given no more time.
 async fn heed_signals(hub: HubHandle, closing: CancellationToken) {
-    for grace in [GRACE, Duration::ZERO] {
+    for grace in [DRAIN_TIMEOUT, Duration::ZERO] {
         tokio::select! {
             () = exai_os::signal::shutdown() => {
                 // A hub that is gone is stopping already.

@@ -113,9 +113,9 @@ fn resolve<'a>(
     }
     let target = modules.get(at.as_slice())?;
     // What it only hands on, another file defines.
-    let handed_on = rest.first().and_then(|name| {
-        target.uses.iter().find(|used| used.is_exported && used.name == *name && depth < 8)
-    });
+    let handed_on = rest
+        .first()
+        .and_then(|name| target.uses.iter().find(|used| used.is_exported && used.name == *name && depth < 8));
     match handed_on {
         Some(used) => resolve(modules, target, &used.segments, depth + 1).or(Some(target.file)),
         None => Some(target.file),
@@ -179,7 +179,9 @@ fn uses(code: &str) -> Vec<Use> {
             index = tree(&tokens, index + 1, &[], is_exported, &mut found);
         } else if starts_path && is_word(tokens[index]) {
             let mut segments = vec![tokens[index].to_owned()];
-            while tokens.get(index + 1) == Some(&"::") && tokens.get(index + 2).is_some_and(|next| is_word(next)) {
+            while tokens.get(index + 1) == Some(&"::")
+                && tokens.get(index + 2).is_some_and(|next| is_word(next))
+            {
                 segments.push(tokens[index + 2].to_owned());
                 index += 2;
             }
@@ -194,7 +196,13 @@ fn uses(code: &str) -> Vec<Use> {
 }
 
 /// Reads one tree of a `use` from `index` on, and returns the index behind it.
-fn tree(tokens: &[&str], mut index: usize, before: &[String], is_exported: bool, found: &mut Vec<Use>) -> usize {
+fn tree(
+    tokens: &[&str],
+    mut index: usize,
+    before: &[String],
+    is_exported: bool,
+    found: &mut Vec<Use>,
+) -> usize {
     let mut segments = before.to_vec();
     let mut name = None;
     while let Some(token) = tokens.get(index) {
@@ -377,8 +385,10 @@ mod tests {
     #[test]
     fn trees_of_uses_are_read() {
         let found = uses("pub(crate) use a::{self, b::{C as D, *}, e}; fn f(x: g::H) { i(j::k::l()) }");
-        let read: Vec<(String, &str, bool)> =
-            found.iter().map(|used| (used.segments.join("::"), used.name.as_str(), used.is_exported)).collect();
+        let read: Vec<(String, &str, bool)> = found
+            .iter()
+            .map(|used| (used.segments.join("::"), used.name.as_str(), used.is_exported))
+            .collect();
         let expected = [
             ("a", "a", true),
             ("a::b::C", "D", true),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use exai_daemon::command_line::Essence;
+use exai_daemon::redacted_command::Essence;
 use exai_os::inspect;
 use exai_os::process::{self, ProcessInfo};
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use exai_config::DEFAULT_PORT;
-use exai_daemon::holder::Holder;
+use exai_daemon::port_owner::Holder;
 use exai_os::port;
 use exai_proto::documents::Listener;
 

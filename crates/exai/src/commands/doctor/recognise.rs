@@ -1,7 +1,7 @@
 //! Does this command line look like an MCP server? A guess from names, good enough to show somebody, never
 //! to end anything.
 
-use exai_daemon::command_line::{Essence, bare_name, file_name};
+use exai_daemon::redacted_command::{Essence, bare_name, file_name};
 
 /// Why it looks like one, or nothing. Only the program and what it was told to run are looked at: a path to a
 /// configuration, a folder that an editor has open or a log that somebody reads are arguments.

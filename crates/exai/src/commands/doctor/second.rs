@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use exai_config::elsewhere::{self, home_of, serves};
-use exai_daemon::command_line::bare_name;
+use exai_daemon::redacted_command::bare_name;
 use exai_os::{inspect, process};
 
 use super::scene::Scene;

@@ -1,0 +1,9 @@
+//! What a client says and is told, below the hub: input with one budget, output with a bound.
+
+pub(crate) mod coalesce;
+pub(crate) mod http_streams;
+pub(crate) mod inbound;
+pub mod input_budget;
+pub(crate) mod message_checks;
+pub(crate) mod session_usage;
+pub(crate) mod sink;

@@ -1,0 +1,4 @@
+//! The hub: one loop that owns the router, the clients and the instances.
+
+pub(crate) mod hub;
+pub(crate) mod stopping;

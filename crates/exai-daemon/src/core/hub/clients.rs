@@ -1,0 +1,106 @@
+//! The clients as the hub knows them: they come, speak, are spoken to, and go.
+
+use exai_mux::{About, ClientId, Endpoint, Event};
+use exai_proto::answer::{self, Failure, FailureData, Source};
+use exai_proto::link::ByeReason;
+use exai_proto::{Id, Kind, Message, Segments};
+
+use super::{Connected, Hub};
+use crate::client::sink::{LetGo, Sink};
+use crate::core::stopping::Stopping;
+use crate::limits::MAX_LOGGED_CHARS;
+use crate::observe::status::ClientFacts;
+
+impl Hub {
+    pub(super) fn open(&mut self, client: ClientId, endpoint: Endpoint, mut sink: Sink, facts: ClientFacts) {
+        // A shim waits for the next daemon. Others would be told that there is no server, and the command line may ask
+        // how it goes.
+        if let Some(stopping) = self.stopping.as_ref().filter(|_| facts.shown && facts.is_shim()) {
+            return sink.close(LetGo::Stopping, stopping.reason());
+        }
+        let ClientFacts { transport, shim_pid: pid, ref label, shown, .. } = facts;
+        let label = label.as_deref().map(beginning);
+        if shown {
+            tracing::info!(%client, transport, pid, label, "client connected");
+        } else {
+            tracing::debug!(%client, pid, "a command connected");
+        }
+        if let Some(pid) = pid.filter(|_| shown) {
+            self.host.watch.shim_came(client, pid);
+        }
+        sink.greet();
+        self.clients.insert(client, Connected { sink, facts });
+        self.route(Event::Opened { client, endpoint });
+    }
+
+    pub(super) fn said(&mut self, client: ClientId, messages: Vec<Message>) {
+        let late = self.stopping.as_ref().is_some_and(|stopping| !stopping.serves(client));
+        for message in messages {
+            let mut introduces = false;
+            if let Kind::Request { method, .. } = message.kind() {
+                self.counters.calls += 1;
+                introduces = message.str_at(method) == "initialize";
+            }
+            self.route(if late {
+                Event::Late { client, message }
+            } else {
+                Event::FromClient { client, message }
+            });
+            if introduces {
+                self.log_introduction(client);
+            }
+        }
+    }
+
+    fn log_introduction(&self, client: ClientId) {
+        let shown = self.clients.get(&client).is_some_and(|client| client.facts.shown);
+        let Some(view) = self.router.client(client).filter(|_| shown) else { return };
+        let (name, version) = (view.name.as_deref().map(beginning), view.build.as_deref().map(beginning));
+        let pid = self.clients.get(&client).and_then(|client| client.facts.shim_pid);
+        tracing::info!(%client, name, version, pid, "client introduced itself");
+    }
+
+    pub(super) fn to_client(&mut self, client: ClientId, bytes: Segments, about: About) {
+        let Some(connected) = self.clients.get(&client) else { return };
+        // What is in several segments is long, and none of ours.
+        if let (About::Answer(id), Some(answer)) = (&about, bytes.as_whole()) {
+            self.counters.answered(id, answer);
+        }
+        if let Err(slow) = connected.sink.send(bytes, about) {
+            tracing::warn!(%client, queued = slow.queued, "too much waits for this client");
+            self.let_go(client, LetGo::Slow);
+        }
+    }
+
+    /// A request came too late to be served by this daemon.
+    pub(super) fn unserved_request(&mut self, client: ClientId, id: &Id) {
+        let Some(connected) = self.clients.get(&client) else { return };
+        let data = FailureData::new(Source::Daemon, Failure::DaemonUnavailable);
+        let bytes = answer::failure(id, "the daemon is stopping", &data);
+        if connected.sink.unserved(id, bytes).is_err() {
+            self.let_go(client, LetGo::Slow);
+        }
+    }
+
+    /// Forgets a client; what that means for its requests is pending until [`Hub::run_pending`].
+    pub(super) fn let_go(&mut self, client: ClientId, why: LetGo) {
+        if let Some(connected) = self.clients.remove(&client) {
+            self.host.watch.client_went(client);
+            self.counters.clients_cut += u64::from(why == LetGo::Slow);
+            let bye = self.stopping.as_ref().map_or(ByeReason::Stop, Stopping::reason);
+            self.stopping.iter_mut().for_each(|stopping| stopping.heard(client));
+            connected.sink.close(why, bye);
+            if connected.facts.shown {
+                tracing::info!(%client, why = why.as_str(), "client gone");
+            } else {
+                tracing::debug!(%client, why = why.as_str(), "a command is gone");
+            }
+            self.pending.push_back(Event::Closed { client });
+        }
+    }
+}
+
+/// What a client says of itself may be long.
+fn beginning(text: &str) -> &str {
+    text.char_indices().nth(MAX_LOGGED_CHARS).map_or(text, |(end, _)| &text[..end])
+}

@@ -1,0 +1,269 @@
+//! The instances as the hub hosts them: started, spoken to, stopped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use exai_config::ServerKind;
+use exai_mux::{Down, Event, InstanceId};
+use exai_proto::Segments;
+use exai_supervisor::JobEvent;
+use exai_supervisor::outbox::Unsent;
+
+use super::long::{Behind, Came, long};
+use super::{Body, Hosted, Hub, HubEvent};
+use crate::limits::{SERVER_QUEUE, SERVER_STOP_TIMEOUT};
+use crate::upstream::builtin;
+use crate::upstream::hosting::Started;
+use crate::upstream::http;
+use crate::upstream::running::Running;
+use crate::upstream::server_output::Reader;
+
+impl Hub {
+    /// Stops an instance that is of no use; the router hears at once that it is gone.
+    pub(super) fn give_up(&mut self, instance: InstanceId, reason: String, grace: Duration) {
+        let why = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
+            Some(Body::Running(running) | Body::Stopping(running)) => {
+                Down { stderr_tail: running.stderr_tail(), ..Down::because(running.explained(reason)) }
+            }
+            Some(Body::Waiting | Body::Spawning | Body::Unwanted | Body::Builtin) | None => {
+                Down::because(reason)
+            }
+        };
+        self.stop_instance(instance, &why.reason, grace);
+        self.pending.push_back(Event::Down { instance, why });
+    }
+
+    pub(super) fn unserved(&mut self, instance: InstanceId) {
+        let Some(hosted) = self.hosted.get(&instance) else { return };
+        if !matches!(hosted.body, Body::Running(_)) {
+            return;
+        }
+        tracing::warn!(server = %hosted.server, "the server is gone, its launcher lives on: ended");
+        *self.restarts.entry(hosted.server.clone()).or_default() += 1;
+        // Who would use the time is gone.
+        self.give_up(instance, "ended, though what had started it lives on".to_owned(), Duration::ZERO);
+        self.run_pending();
+    }
+
+    pub(super) fn to_server(&mut self, instance: InstanceId, bytes: Segments, number: Option<u64>) {
+        let sent = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
+            Some(Body::Running(running)) => running.send(bytes.clone(), number),
+            Some(Body::Builtin) => {
+                self.ask_builtin(instance, bytes.clone().into_whole());
+                Ok(())
+            }
+            Some(Body::Waiting | Body::Spawning | Body::Unwanted | Body::Stopping(_)) | None => {
+                Err(Unsent::Closed)
+            }
+        };
+        if let Err(unsent) = sent {
+            tracing::debug!(?instance, %unsent, "not sent");
+            let why = match unsent {
+                Unsent::Full { .. } => exai_mux::Unsent::Full,
+                Unsent::Closed => exai_mux::Unsent::Ending(bytes),
+            };
+            self.pending.extend(number.map(|number| Event::Unsent { instance, number, why }));
+        }
+    }
+
+    fn ask_builtin(&mut self, instance: InstanceId, bytes: Bytes) {
+        let facts = self.facts();
+        let config = self.config.clone();
+        let handle = self.handle.clone();
+        self.host.tasks.spawn(async move {
+            let answered = tokio::task::spawn_blocking(move || builtin::answer(&bytes, &config, &facts));
+            if let Ok(Some(message)) = answered.await {
+                // The hub is gone only when the daemon is.
+                let _ = handle.send(HubEvent::Builtin { instance, message }).await;
+            }
+        });
+    }
+
+    pub(super) fn start(&mut self, instance: InstanceId, server: &Arc<str>, number: u32) {
+        if self.stopping.as_ref().is_some_and(|stopping| !stopping.starts()) {
+            let reason = "could not be started: the daemon is stopping".to_owned();
+            let why = Down::not_started(reason);
+            return self.pending.push_back(Event::Down { instance, why });
+        }
+        let has_port = self.has_port(server);
+        let another = self.hosted.values().any(|hosted| hosted.server == *server);
+        let body = if has_port && another {
+            Body::Waiting
+        } else if let Some(config) = self.config.servers.get(server) {
+            tracing::info!(%server, number, "starting");
+            self.host.start(instance, (server, number), config.clone(), &self.handle, &self.jobs);
+            Body::Spawning
+        } else {
+            self.pending.push_back(Event::Up { instance });
+            Body::Builtin
+        };
+        self.forget_garble(server);
+        let started_at = jiff::Timestamp::now();
+        let reader = Reader::default();
+        self.hosted.insert(
+            instance,
+            Hosted {
+                server: server.clone(),
+                number,
+                started_at,
+                body,
+                reader,
+                early: Vec::new(),
+                behind: None,
+            },
+        );
+    }
+
+    /// Whether a server opens a port of its own, which only one instance at a time can have.
+    fn has_port(&self, server: &str) -> bool {
+        self.config.servers.get(server).is_some_and(|config| config.kind() == ServerKind::Listening)
+    }
+
+    /// An instance of a server is gone: one that waited for that can start.
+    fn start_waiting(&mut self, server: &Arc<str>) {
+        let waits = |hosted: &Hosted| hosted.server == *server && matches!(hosted.body, Body::Waiting);
+        let Some(instance) = self.hosted.iter().filter(|(_, it)| waits(it)).map(|(&id, _)| id).min() else {
+            return;
+        };
+        if let Some(waiting) = self.hosted.remove(&instance) {
+            self.start(instance, server, waiting.number);
+            self.run_pending();
+        }
+    }
+
+    pub(super) fn upstream_did(&mut self, instance: InstanceId, event: http::Event) {
+        let grace = self.grace();
+        let Some(Hosted { body, server, .. }) = self.hosted.get_mut(&instance) else { return };
+        match (event, body) {
+            (http::Event::Up, Body::Running(_)) => self.route(Event::Up { instance }),
+            (http::Event::Said(line, turn), Body::Running(_)) if long(&line) => {
+                // Its turn ends when it was heard.
+                self.check_elsewhere(instance, line, Came::Document, Behind::Heard(turn));
+            }
+            (http::Event::Said(line, _turn), Body::Running(_)) => self.document(instance, line),
+            (http::Event::Garbled(garbled, _turn), Body::Running(_)) => {
+                self.garbled(instance, garbled);
+            }
+            (http::Event::Failed(reason), Body::Running(running)) => {
+                tracing::warn!(%server, reason, "failed");
+                *self.restarts.entry(server.clone()).or_default() += 1;
+                running.no_session();
+                self.give_up(instance, reason, grace);
+                self.run_pending();
+            }
+            // It failed or ended its session while it was being stopped.
+            (
+                http::Event::Closed | http::Event::Failed(_),
+                Body::Running(running) | Body::Stopping(running),
+            ) => {
+                running.no_session();
+                running.stop(grace);
+            }
+            (_, _) => {}
+        }
+    }
+
+    pub(super) fn spawned(&mut self, instance: InstanceId, outcome: Result<Box<Started>, Down>) {
+        let grace = self.grace();
+        let Some(hosted) = self.hosted.get_mut(&instance) else {
+            // It has ended already.
+            if let Ok(started) = outcome {
+                self.host.watch.never_mind(started.record);
+            }
+            return;
+        };
+        let running = match outcome {
+            Ok(started) => {
+                let Started { job, record, written, max_processes, reached } = *started;
+                self.host.watch.track(instance, (record, written), &job, max_processes);
+                let http = reached.map(|reached| {
+                    let whose = (hosted.server.clone(), instance);
+                    let (watch, hub) = (self.host.watch.clone(), self.handle.clone());
+                    reached.start(whose, watch, hub, SERVER_QUEUE, &self.host.tasks)
+                });
+                let mut running = Running::new(job, http);
+                hosted.early.drain(..).for_each(|line| running.print(&line));
+                running
+            }
+            Err(why) => {
+                tracing::warn!(server = %hosted.server, reason = why.reason, "could not be started");
+                let server = hosted.server.clone();
+                self.hosted.remove(&instance);
+                self.route(Event::Down { instance, why });
+                return self.start_waiting(&server);
+            }
+        };
+        if matches!(hosted.body, Body::Unwanted) {
+            running.stop(grace);
+            hosted.body = Body::Stopping(running);
+        } else {
+            let is_up = running.is_up();
+            hosted.body = Body::Running(running);
+            if is_up {
+                self.route(Event::Up { instance });
+            }
+        }
+    }
+
+    /// How long a server may take for each step of its end: less when a person waits for all of them.
+    pub(super) fn grace(&self) -> Duration {
+        if self.stopping.is_some() { SERVER_STOP_TIMEOUT } else { exai_supervisor::job::GRACE }
+    }
+
+    /// Stops an instance. `reason` is for the log, and reads after "the server".
+    pub(super) fn stop_instance(&mut self, instance: InstanceId, reason: &str, grace: Duration) {
+        let Some(mut hosted) = self.hosted.remove(&instance) else { return };
+        hosted.body = match hosted.body {
+            Body::Running(running) => {
+                tracing::info!(server = %hosted.server, pid = running.root_pid(), reason, "stopping");
+                running.stop(grace);
+                Body::Stopping(running)
+            }
+            Body::Spawning => Body::Unwanted,
+            Body::Waiting | Body::Builtin => return,
+            body @ (Body::Unwanted | Body::Stopping(_)) => body,
+        };
+        self.hosted.insert(instance, hosted);
+    }
+
+    pub(super) fn job_did(&mut self, instance: InstanceId, event: JobEvent) {
+        match event {
+            JobEvent::Lines(lines, turn) => {
+                let mut lines = lines.into_iter();
+                while let Some(line) = lines.next() {
+                    if long(&line) {
+                        let rest = Behind::Job(JobEvent::Lines(lines.collect(), turn));
+                        return self.check_elsewhere(instance, line, Came::Line, rest);
+                    }
+                    self.line(instance, line);
+                }
+            }
+            JobEvent::Ended(ended) => {
+                self.last_words(instance);
+                if !ended.left.is_empty() {
+                    tracing::error!(left = ?ended.left, "processes of a server could not be ended");
+                }
+                self.host.watch.forget(instance, &ended.left);
+                let mut why = Down { stderr_tail: ended.stderr_tail, ..Down::because(ended.reason) };
+                let hosted = self.hosted.remove(&instance);
+                if let Some(hosted) = &hosted {
+                    tracing::info!(server = %hosted.server, reason = why.reason, "ended");
+                    if let Body::Running(running) | Body::Stopping(running) = &hosted.body {
+                        // With what came on stdout until the end.
+                        why.stderr_tail = running.stderr_tail();
+                    }
+                    // What was stopped on purpose is no restart.
+                    if let Body::Running(running) = &hosted.body {
+                        why.reason = running.explained(why.reason);
+                        *self.restarts.entry(hosted.server.clone()).or_default() += 1;
+                    }
+                }
+                self.route(Event::Down { instance, why });
+                if let Some(hosted) = hosted {
+                    self.start_waiting(&hosted.server);
+                }
+            }
+        }
+    }
+}

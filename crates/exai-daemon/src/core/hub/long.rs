@@ -1,0 +1,118 @@
+//! Long messages of servers are checked elsewhere, see [`crate::client::message_checks`]; what the same server does meanwhile waits
+//! behind them, so that nothing overtakes anything. How much that can be is bounded by the server's turns.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use exai_mux::InstanceId;
+use exai_proto::Message;
+use exai_proto::limits::LONG_BYTES;
+use exai_supervisor::turns::Turn;
+use exai_supervisor::{JobEvent, Line};
+
+use super::{Hub, HubEvent};
+use crate::upstream::http;
+
+/// What an instance did while a long message of it was checked.
+#[derive(Debug)]
+pub(super) enum Behind {
+    Job(JobEvent),
+    Upstream(http::Event),
+    /// It was the last of its turn.
+    Heard(Turn),
+}
+
+/// A long message that was checked.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// As it came: what is none is looked at again.
+    bytes: Bytes,
+    message: Option<Message>,
+    /// How it came.
+    way: Came,
+}
+
+/// How a message of a server came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    /// As a line of stdout.
+    Line,
+    /// Over HTTP.
+    Document,
+}
+
+/// Whether it takes long to check this.
+pub(super) fn long(line: &Line) -> bool {
+    matches!(line, Line::Whole(bytes) if bytes.len() >= LONG_BYTES)
+}
+
+impl Hub {
+    /// Hears what a job did, in its turn.
+    pub(super) fn job(&mut self, instance: InstanceId, event: JobEvent) {
+        match self.behind(instance) {
+            Some(behind) => behind.push_back(Behind::Job(event)),
+            None => self.job_did(instance, event),
+        }
+    }
+
+    /// The same of a server that is reached by URL.
+    pub(super) fn upstream(&mut self, instance: InstanceId, event: http::Event) {
+        match self.behind(instance) {
+            Some(behind) => behind.push_back(Behind::Upstream(event)),
+            None => self.upstream_did(instance, event),
+        }
+    }
+
+    /// What waits behind a long message of this instance, if one is being checked.
+    fn behind(&mut self, instance: InstanceId) -> Option<&mut VecDeque<Behind>> {
+        self.hosted.get_mut(&instance)?.behind.as_mut()
+    }
+
+    /// Has a long message checked elsewhere. `rest` came with it.
+    pub(super) fn check_elsewhere(&mut self, instance: InstanceId, line: Line, way: Came, rest: Behind) {
+        let (Line::Whole(bytes), Some(hosted)) = (line, self.hosted.get_mut(&instance)) else { return };
+        hosted.behind = Some(VecDeque::from([rest]));
+        let (checks, hub) = (self.host.checks.clone(), self.handle.clone());
+        self.host.tasks.spawn(async move {
+            let check = move || {
+                let message = Message::of_server(bytes.clone()).ok();
+                // The router asks for them, and they stay with the message.
+                message.as_ref().map(Message::params);
+                Checked { bytes, message, way }
+            };
+            if let Some(checked) = checks.run(check).await {
+                // A hub that is gone needs to know nothing.
+                let _ = hub.send(HubEvent::Checked { instance, checked }).await;
+            }
+        });
+    }
+
+    /// A long message was checked: it is heard, and what waited behind it.
+    pub(super) fn checked(&mut self, instance: InstanceId, checked: Checked) {
+        let Some(hosted) = self.hosted.get_mut(&instance) else { return };
+        let mut behind = hosted.behind.take().unwrap_or_default();
+        let Checked { bytes, message, way } = checked;
+        match (message, way) {
+            (Some(message), way) => {
+                let begun = hosted.reader.end().filter(|_| way == Came::Line);
+                let said = begun
+                    .into_iter()
+                    .chain([crate::upstream::server_output::Said::Message(message)])
+                    .collect();
+                self.heard(instance, said);
+            }
+            (None, Came::Line) => self.line(instance, Line::Whole(bytes)),
+            (None, Came::Document) => self.document(instance, Line::Whole(bytes)),
+        }
+        while let Some(event) = behind.pop_front() {
+            match event {
+                Behind::Job(event) => self.job_did(instance, event),
+                Behind::Upstream(event) => self.upstream_did(instance, event),
+                Behind::Heard(turn) => turn.end(),
+            }
+            if let Some(again) = self.behind(instance) {
+                return again.extend(behind);
+            }
+        }
+    }
+}

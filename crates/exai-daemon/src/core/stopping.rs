@@ -1,0 +1,143 @@
+//! How far the daemon's end is.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use crate::limits::HOLD_TIMEOUT;
+use exai_mux::ClientId;
+use exai_os::clock;
+use exai_proto::link::ByeReason;
+use exai_proto::version;
+
+/// The answer to a build that wants this daemon's place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Made,
+    /// So many calls are under way, and the daemon stays.
+    Busy {
+        calls: usize,
+    },
+    Refused {
+        reason: String,
+    },
+}
+
+impl Room {
+    /// Only a newer build gets it: of two that both could, each would end the other's for ever.
+    pub(crate) fn for_build(wants: &str, ours: &str, stopping: bool, calls: usize) -> Self {
+        if stopping {
+            Room::Refused { reason: "this daemon is stopping already".to_owned() }
+        } else if !version::is_newer(wants, ours) {
+            Room::Refused { reason: format!("exai {wants} is not newer than this daemon, exai {ours}") }
+        } else if calls > 0 {
+            Room::Busy { calls }
+        } else {
+            Room::Made
+        }
+    }
+}
+
+/// A daemon that is stopping.
+#[derive(Debug)]
+pub(crate) struct Stopping {
+    deadline: Instant,
+    reason: ByeReason,
+    /// The shims that were asked to hold: what they send all the same was under way by then, and is routed.
+    holding: HashSet<ClientId>,
+    /// Those of them that may still have something under way, and how long they are waited for.
+    unheard: HashSet<ClientId>,
+    until: Instant,
+    /// The servers are being stopped: from here on nothing can be routed.
+    ending: bool,
+}
+
+impl Stopping {
+    /// `holding`: the shims that were asked to hold.
+    pub(crate) fn begin(grace: Duration, reason: ByeReason, holding: HashSet<ClientId>) -> Self {
+        let now = clock::now();
+        let (unheard, until) = (holding.clone(), now + HOLD_TIMEOUT);
+        Stopping { deadline: now + grace, reason, holding, unheard, until, ending: false }
+    }
+
+    /// The daemon was asked once more.
+    pub(crate) fn hurry(&mut self, grace: Duration, reason: ByeReason) {
+        self.deadline = self.deadline.min(clock::now() + grace);
+        self.reason = reason;
+    }
+
+    /// What links are told at their end.
+    pub(crate) fn reason(&self) -> ByeReason {
+        self.reason
+    }
+
+    /// Whether requests of this client are still routed.
+    pub(crate) fn serves(&self, client: ClientId) -> bool {
+        self.starts() && self.holding.contains(&client)
+    }
+
+    /// Whether servers are still started, for what is routed.
+    pub(crate) fn starts(&self) -> bool {
+        !self.ending && !self.holding.is_empty()
+    }
+
+    /// Nothing of this client is under way any more.
+    pub(crate) fn heard(&mut self, client: ClientId) {
+        self.unheard.remove(&client);
+    }
+
+    /// Whether nothing need be waited for any more; `busy`: a request is under way.
+    pub(crate) fn may_end(&self, busy: bool) -> bool {
+        let now = clock::now();
+        self.deadline <= now || !busy && (self.unheard.is_empty() || self.until <= now)
+    }
+
+    /// Whether the servers are being stopped.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    /// From here on nothing is routed.
+    pub(crate) fn end(&mut self) {
+        self.ending = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shims_that_hold_are_served_until_each_was_heard_and_nothing_is_under_way() {
+        let (one, two, other) = (ClientId(1), ClientId(2), ClientId(3));
+        let mut stopping =
+            Stopping::begin(Duration::from_mins(1), ByeReason::Restart, HashSet::from([one, two]));
+        assert!(stopping.serves(one) && stopping.serves(two) && !stopping.serves(other));
+        stopping.heard(one);
+        assert!(!stopping.may_end(false), "one may still have something under way");
+        stopping.heard(two);
+        assert!(stopping.may_end(false) && !stopping.may_end(true));
+        stopping.hurry(Duration::ZERO, ByeReason::Stop);
+        assert!(stopping.may_end(true), "whatever is under way");
+        stopping.end();
+        assert!(!stopping.serves(one) && !stopping.starts());
+    }
+
+    #[test]
+    fn room_is_made_for_a_newer_build_only_and_not_while_calls_are_under_way() {
+        let room = |wants, stopping, calls| Room::for_build(wants, "0.2.0", stopping, calls);
+        assert_eq!(room("0.10.0", false, 0), Room::Made);
+        assert_eq!(room("0.10.0", false, 3), Room::Busy { calls: 3 });
+        for wants in ["0.2.0", "0.1.9", "0.2.0-rc.1", "", "newest"] {
+            for calls in [0, 3] {
+                assert!(matches!(room(wants, false, calls), Room::Refused { .. }), "{wants}");
+            }
+        }
+        assert!(matches!(room("0.10.0", true, 0), Room::Refused { .. }));
+    }
+
+    #[test]
+    fn where_nobody_was_asked_to_hold_nothing_is_routed_or_waited_for() {
+        let stopping = Stopping::begin(Duration::from_mins(1), ByeReason::Stop, HashSet::new());
+        assert!(!stopping.serves(ClientId(1)) && !stopping.starts() && stopping.may_end(false));
+    }
+}

@@ -1,0 +1,131 @@
+//! The body of a POST: a message, read within the budget for what is unfinished.
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use exai_proto::Id;
+use exai_proto::answer::{self, Failure, FailureData, Source};
+use http_body_util::BodyExt;
+use tokio::time::timeout;
+
+use crate::client::inbound::too_long;
+use crate::client::input_budget::{Claim, Intake, Rest};
+use crate::limits::MAX_INPUT_BYTES;
+use crate::limits::{UNBUDGETED_BYTES, UNFINISHED_TIMEOUT};
+
+/// Why there is no body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It is longer than a message may be.
+    TooLong,
+    /// Too much of others is unfinished.
+    Full,
+    /// Nothing more came.
+    Late,
+    /// The connection broke.
+    Lost,
+}
+
+impl IntoResponse for Unread {
+    fn into_response(self) -> Response {
+        let overloaded = || {
+            let data = FailureData::new(Source::Daemon, Failure::Overloaded);
+            answer::failure(&Id::null(), "too much is under way; nothing was executed", &data)
+        };
+        let (status, body) = match self {
+            Unread::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, too_long(&Id::null())),
+            Unread::Full => (StatusCode::SERVICE_UNAVAILABLE, overloaded()),
+            Unread::Late => {
+                let text = "the rest of the body did not come within 30 s";
+                (StatusCode::REQUEST_TIMEOUT, answer::error(&Id::null(), -32600, text))
+            }
+            Unread::Lost => {
+                (StatusCode::BAD_REQUEST, answer::error(&Id::null(), -32700, "the body broke off"))
+            }
+        };
+        let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        let headers = response.headers_mut();
+        // What is left of the body is not read.
+        headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+        if self == Unread::Full {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// Reads a body, and claims room for it before: as much as it says that it has, or as it comes.
+pub(crate) async fn read(intake: &Intake, mut body: Body) -> Result<(Bytes, Claim), Unread> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > MAX_INPUT_BYTES {
+        return Err(Unread::TooLong);
+    }
+    let mut claim = Claim::default();
+    let mut claimed = UNBUDGETED_BYTES;
+    if announced > claimed {
+        claim = intake.claim(announced).await.map_err(|_| Unread::Full)?;
+        claimed = announced;
+    }
+    let mut all = Vec::with_capacity(announced);
+    let mut rest = Rest::default();
+    loop {
+        let frame = match timeout(UNFINISHED_TIMEOUT, body.frame()).await {
+            Err(_) => return Err(Unread::Late),
+            Ok(None) => return Ok((all.into(), claim)),
+            Ok(Some(frame)) => frame.map_err(|_| Unread::Lost)?,
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        let length = all.len() + data.len();
+        if length > MAX_INPUT_BYTES {
+            return Err(Unread::TooLong);
+        }
+        if length > claimed {
+            // Its length was not announced: doubled each time, as its buffer is.
+            let more = length.max(claimed).min(MAX_INPUT_BYTES);
+            let grown = if claim.is_some() {
+                claim.grow(more)
+            } else {
+                intake.try_claim(claimed + more).map(|first| claim = first)
+            };
+            grown.map_err(|_| Unread::Full)?;
+            claimed += more;
+        }
+        all.extend_from_slice(&data);
+        rest.after(data.len()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::MAX_UNFINISHED_BYTES;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_claims_what_it_takes_and_must_come_to_its_end() {
+        let intake = Intake::default();
+        let body = Body::from(vec![b'x'; 1 << 20]);
+        let (bytes, claim) = read(&intake, body).await.expect("a body");
+        assert_eq!((bytes.len(), intake.claimed()), (1 << 20, 1 << 20));
+        drop(claim);
+        // Without a length.
+        let pieces = (0..64).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 16 * 1024])));
+        let body = Body::from_stream(futures_util::stream::iter(pieces));
+        let (bytes, claim) = read(&intake, body).await.expect("a body");
+        assert_eq!(bytes.len(), 1 << 20);
+        assert!((1 << 20..=2 << 20).contains(&intake.claimed()), "{}", intake.claimed());
+        drop(claim);
+        assert_eq!(intake.claimed(), 0);
+        let endless =
+            futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![0; 1 << 20])));
+        assert_eq!(read(&intake, Body::from_stream(endless)).await.err(), Some(Unread::TooLong));
+        let silent = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        assert_eq!(read(&intake, Body::from_stream(silent)).await.err(), Some(Unread::Late));
+        let all = intake.claim(MAX_UNFINISHED_BYTES).await.expect("room");
+        assert_eq!(read(&intake, Body::from(vec![0; 1 << 20])).await.err(), Some(Unread::Full));
+        assert!(
+            read(&intake, Body::from(vec![0; UNBUDGETED_BYTES])).await.is_ok(),
+            "what is short is always taken"
+        );
+        drop(all);
+    }
+}

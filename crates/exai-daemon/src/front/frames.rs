@@ -1,0 +1,475 @@
+//! WebSocket frames (RFC 6455), the server's half: frames in, frames out, over any stream.
+//!
+//! A long message is read piece by piece into a buffer of its own, unmasked as it comes, and written piece by piece
+//! from where it is: nothing is copied as a whole, nothing moves what waits, and the loop is not held for longer than
+//! one piece takes. What a peer has begun to say is counted and bounded by [`Intake`].
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use exai_proto::Segments;
+pub use exai_proto::frame::Opcode;
+use exai_proto::frame::{self, CONTROL_BYTES, Header, HeaderError, Key};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::client::input_budget::{Claim, Intake, Rest};
+use crate::limits::MAX_INPUT_BYTES;
+use crate::limits::{UNBUDGETED_BYTES, UNFINISHED_TIMEOUT};
+
+/// The least and the most that is read at once of what is small. Who says little needs little room.
+const LEAST_READ: usize = 1024;
+const MOST_READ: usize = 64 * 1024;
+/// One piece of a long message.
+const PIECE: usize = 256 * 1024;
+/// Frames below this are gathered into one write.
+const GATHERED: usize = 16 * 1024;
+/// The longest header.
+const HEADER: usize = 14;
+
+/// A frame, or a message put together from several.
+#[derive(Debug)]
+pub enum Frame {
+    /// A message. Of a text it is not known yet whether it is UTF-8.
+    Message {
+        /// Whether it says that it is text.
+        text: bool,
+        /// What it says.
+        bytes: Bytes,
+        /// Its part of what may be unfinished.
+        claim: Claim,
+    },
+    /// Asks for a pong with the same bytes.
+    Ping(Bytes),
+    /// Answers a ping.
+    Pong(Bytes),
+    /// The last frame of the peer, with its code if it has one.
+    Close(Option<u16>),
+}
+
+/// Codes of close frames.
+pub(crate) mod code {
+    pub(crate) const AWAY: u16 = 1001;
+    pub(crate) const PROTOCOL: u16 = 1002;
+    pub(crate) const NOT_UTF8: u16 = 1007;
+    pub(crate) const POLICY: u16 = 1008;
+    pub(crate) const TOO_LONG: u16 = 1009;
+    pub(crate) const RESTART: u16 = 1012;
+    pub(crate) const LATER: u16 = 1013;
+}
+
+/// Why nothing more can be read.
+#[derive(Debug)]
+pub enum Broken {
+    /// The connection is lost, or has ended.
+    Lost(io::Error),
+    /// The peer is told this and let go.
+    Refused(u16, &'static str),
+}
+
+impl Broken {
+    pub(crate) const NOT_UTF8: Broken = Broken::Refused(code::NOT_UTF8, "text that is not UTF-8");
+
+    const fn protocol(why: &'static str) -> Self {
+        Broken::Refused(code::PROTOCOL, why)
+    }
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Broken::Lost(error) => error.fmt(f),
+            Broken::Refused(code, why) => write!(f, "{why} ({code})"),
+        }
+    }
+}
+
+impl From<HeaderError> for Broken {
+    fn from(error: HeaderError) -> Self {
+        match error {
+            HeaderError::ReservedBit => Broken::protocol("a reserved bit"),
+            HeaderError::UnknownOpcode => Broken::protocol("an unknown opcode"),
+            HeaderError::Mask => Broken::protocol("a frame that is not masked"),
+            HeaderError::Control => Broken::protocol("a control frame that is too long or in pieces"),
+            HeaderError::TooLong => TOO_LONG,
+        }
+    }
+}
+
+const TOO_LONG: Broken = Broken::Refused(code::TOO_LONG, "a message may have 32 MiB");
+
+/// Takes the mask off a part of a payload that begins `done` bytes after its start.
+fn unmask(bytes: &mut [u8], key: Key, done: usize) {
+    let mut key = key;
+    key.rotate_left(done % 4);
+    frame::mask(bytes, key);
+}
+
+/// A message that has begun and is read into a buffer of its own.
+#[derive(Debug)]
+struct Begun {
+    text: bool,
+    body: Vec<u8>,
+    claim: Claim,
+    /// The frame of it that is being read, and where in the body that begins; none between two frames.
+    frame: Option<(Header, usize)>,
+}
+
+/// Reads frames.
+#[derive(Debug)]
+pub struct FrameReader<S> {
+    source: S,
+    /// What was read and not understood yet.
+    buffer: BytesMut,
+    /// How much is read at once.
+    chunk: usize,
+    begun: Option<Begun>,
+    intake: Intake,
+}
+
+impl<S: AsyncRead + Unpin> FrameReader<S> {
+    /// Reads from `source`; what is unfinished counts for `intake`.
+    pub fn new(source: S, intake: Intake) -> Self {
+        FrameReader { source, buffer: BytesMut::new(), chunk: LEAST_READ, begun: None, intake }
+    }
+
+    /// The next frame or message. Cancel safe.
+    pub async fn next(&mut self) -> Result<Frame, Broken> {
+        loop {
+            if self.begun.as_ref().is_some_and(|begun| begun.frame.is_some()) {
+                self.read_on().await?;
+                if let Some(message) = self.finished() {
+                    return Ok(message);
+                }
+            }
+            let Some(header) = frame::read_header(&self.buffer, true, MAX_INPUT_BYTES)? else {
+                self.read_more().await?;
+                continue;
+            };
+            let data = matches!(header.opcode, Opcode::Text | Opcode::Binary | Opcode::Continuation);
+            if data && (header.opcode == Opcode::Continuation) != self.begun.is_some() {
+                return Err(Broken::protocol("the pieces of a message in a wrong order"));
+            }
+            if !data || header.last && self.begun.is_none() && header.length <= UNBUDGETED_BYTES {
+                if self.buffer.len() < header.size + header.length {
+                    self.read_more().await?;
+                    continue;
+                }
+                let _ = self.buffer.split_to(header.size);
+                let mut payload = self.buffer.split_to(header.length);
+                unmask(&mut payload, header.key, 0);
+                return whole(header.opcode, payload.freeze());
+            }
+            self.begin(header).await?;
+        }
+    }
+
+    /// Makes room for a frame that is read into a buffer of its own.
+    async fn begin(&mut self, header: Header) -> Result<(), Broken> {
+        let full = Broken::Refused(code::LATER, "too much is under way; try again later");
+        if let Some(begun) = &mut self.begun {
+            if begun.body.len() + header.length > MAX_INPUT_BYTES {
+                return Err(TOO_LONG);
+            }
+            begun.claim.grow(header.length).map_err(|_| full)?;
+            begun.body.reserve(header.length);
+        } else {
+            let claim = self.intake.claim(header.length).await.map_err(|_| full)?;
+            let body = Vec::with_capacity(header.length);
+            self.begun = Some(Begun { text: header.opcode == Opcode::Text, body, claim, frame: None });
+        }
+        let Some(begun) = &mut self.begun else { return Ok(()) };
+        let start = begun.body.len();
+        let _ = self.buffer.split_to(header.size);
+        let there = self.buffer.split_to(header.length.min(self.buffer.len()));
+        begun.body.extend_from_slice(&there);
+        unmask(&mut begun.body[start..], header.key, 0);
+        begun.frame = Some((header, start));
+        Ok(())
+    }
+
+    /// Reads a frame to its end that is read into a buffer of its own.
+    async fn read_on(&mut self) -> Result<(), Broken> {
+        let Some(Begun { body, frame: Some((header, start)), .. }) = &mut self.begun else { return Ok(()) };
+        let end = *start + header.length;
+        let mut rest = Rest::default();
+        while body.len() < end {
+            let before = body.len();
+            let mut room = (&mut *body).limit((end - before).min(PIECE));
+            read(&mut self.source, &mut room, true).await?;
+            unmask(&mut body[before..], header.key, before - *start);
+            rest.after(body.len() - before).await;
+        }
+        Ok(())
+    }
+
+    /// After the end of a frame: the message, if it was the last one of it.
+    fn finished(&mut self) -> Option<Frame> {
+        let begun = self.begun.as_mut()?;
+        let (header, _) = begun.frame.take()?;
+        if !header.last {
+            return None;
+        }
+        let Begun { text, body, claim, .. } = self.begun.take()?;
+        Some(Frame::Message { text, bytes: body.into(), claim })
+    }
+
+    async fn read_more(&mut self) -> Result<(), Broken> {
+        let unfinished = self.begun.is_some() || !self.buffer.is_empty();
+        let free = self.buffer.capacity() - self.buffer.len();
+        if free < HEADER.max(self.chunk / 4) {
+            self.buffer.reserve(self.chunk);
+        }
+        let room = self.buffer.capacity() - self.buffer.len();
+        let before = self.buffer.len();
+        read(&mut self.source, &mut self.buffer, unfinished).await?;
+        // Who says much at once gets more room for it, and who does no more gives it back.
+        let count = self.buffer.len() - before;
+        if count == room {
+            self.chunk = (self.chunk * 4).min(MOST_READ);
+        } else if count < self.chunk / 8 {
+            self.chunk = (self.chunk / 2).max(LEAST_READ);
+        }
+        Ok(())
+    }
+
+    /// Reads and forgets what the peer still says, to the end or for this long: a connection that is closed with
+    /// something unread loses what was written last.
+    pub async fn drain(&mut self, time: Duration) {
+        let _ = timeout(time, async {
+            let mut nowhere = vec![0; LEAST_READ];
+            while matches!(self.source.read(&mut nowhere).await, Ok(1..)) {}
+        })
+        .await;
+    }
+}
+
+/// Reads once. The rest of what was begun must come in time.
+async fn read(
+    source: &mut (impl AsyncRead + Unpin),
+    room: &mut impl BufMut,
+    unfinished: bool,
+) -> Result<(), Broken> {
+    let read = source.read_buf(room);
+    let count = if unfinished {
+        timeout(UNFINISHED_TIMEOUT, read)
+            .await
+            .map_err(|_| Broken::Refused(code::POLICY, "the rest of a message did not come within 30 s"))?
+    } else {
+        read.await
+    };
+    match count {
+        Ok(0) => Err(Broken::Lost(io::ErrorKind::UnexpectedEof.into())),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Broken::Lost(error)),
+    }
+}
+
+fn whole(opcode: Opcode, payload: Bytes) -> Result<Frame, Broken> {
+    Ok(match opcode {
+        Opcode::Ping => Frame::Ping(payload),
+        Opcode::Pong => Frame::Pong(payload),
+        Opcode::Close => Frame::Close(closing(&payload)?),
+        Opcode::Text | Opcode::Binary | Opcode::Continuation => {
+            Frame::Message { text: opcode == Opcode::Text, bytes: payload, claim: Claim::default() }
+        }
+    })
+}
+
+/// The code of a close frame.
+fn closing(payload: &[u8]) -> Result<Option<u16>, Broken> {
+    let Some((code, reason)) = payload.split_first_chunk::<2>() else {
+        return if payload.is_empty() { Ok(None) } else { Err(Broken::protocol("a close of one byte")) };
+    };
+    let code = u16::from_be_bytes(*code);
+    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        return Err(Broken::protocol("a close with a code that nobody may send"));
+    }
+    if std::str::from_utf8(reason).is_err() {
+        return Err(Broken::NOT_UTF8);
+    }
+    Ok(Some(code))
+}
+
+/// Writes frames.
+#[derive(Debug)]
+pub struct FrameWriter<S> {
+    sink: S,
+    /// What is gathered for one write.
+    out: Vec<u8>,
+}
+
+impl<S: AsyncWrite + Unpin> FrameWriter<S> {
+    /// Writes to `sink`.
+    pub fn new(sink: S) -> Self {
+        FrameWriter { sink, out: Vec::new() }
+    }
+
+    /// Writes a frame, now or with the next [`FrameWriter::flush`].
+    pub async fn feed(&mut self, opcode: Opcode, payload: impl Into<Segments>) -> io::Result<()> {
+        let payload = payload.into();
+        frame::put_header(&mut self.out, opcode, payload.len(), None);
+        for part in payload.iter() {
+            if part.len() >= GATHERED {
+                self.write_long(part).await?;
+                continue;
+            }
+            self.out.extend_from_slice(part);
+            if self.out.len() >= MOST_READ {
+                self.write_out().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes from where it is, and lets others have the thread in between.
+    async fn write_long(&mut self, part: &[u8]) -> io::Result<()> {
+        self.write_out().await?;
+        let mut rest = Rest::default();
+        for piece in part.chunks(PIECE) {
+            self.sink.write_all(piece).await?;
+            rest.after(piece.len()).await;
+        }
+        Ok(())
+    }
+
+    /// Writes what was fed.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        self.write_out().await?;
+        // Room that is not always needed is given back: there may be a thousand who only wait.
+        if self.out.capacity() > GATHERED {
+            self.out = Vec::new();
+        }
+        self.sink.flush().await
+    }
+
+    /// Says goodbye, and writes nothing after that.
+    pub async fn close(&mut self, why: Option<(u16, &str)>) -> io::Result<()> {
+        let mut payload = Vec::new();
+        if let Some((code, reason)) = why {
+            payload.extend_from_slice(&code.to_be_bytes());
+            payload.extend_from_slice(&reason.as_bytes()[..reason.floor_char_boundary(CONTROL_BYTES - 2)]);
+        }
+        self.feed(Opcode::Close, Bytes::from(payload)).await?;
+        self.flush().await?;
+        self.sink.shutdown().await
+    }
+
+    async fn write_out(&mut self) -> io::Result<()> {
+        self.sink.write_all(&self.out).await?;
+        self.out.clear();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 4] = [1, 0x80, 0xFF, 7];
+
+    fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = vec![first];
+        match payload.len() {
+            length @ 0..=125 => out.push(0x80 | length as u8),
+            length @ 126..=0xFFFF => {
+                out.push(0x80 | 0x7E);
+                out.extend_from_slice(&(length as u16).to_be_bytes());
+            }
+            length => {
+                out.push(0x80 | 0x7F);
+                out.extend_from_slice(&(length as u64).to_be_bytes());
+            }
+        }
+        out.extend_from_slice(&KEY);
+        out.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
+        out
+    }
+
+    /// The messages of `wire`, written in steps of at most `step` bytes.
+    async fn messages(wire: Vec<u8>, step: usize, intake: &Intake) -> Vec<Bytes> {
+        let (mut peer, ours) = tokio::io::duplex(1 << 20);
+        let writing = async move {
+            for part in wire.chunks(step) {
+                peer.write_all(part).await.expect("it is read");
+            }
+        };
+        let reading = async {
+            let mut reader = FrameReader::new(ours, intake.clone());
+            let mut found = Vec::new();
+            loop {
+                match reader.next().await {
+                    Ok(Frame::Message { bytes, .. }) => found.push(bytes),
+                    Ok(_) => {}
+                    Err(Broken::Lost(_)) => return found,
+                    Err(broken) => panic!("{broken}"),
+                }
+            }
+        };
+        tokio::join!(writing, reading).1
+    }
+
+    #[tokio::test]
+    async fn messages_of_every_length_and_in_pieces_arrive_however_they_are_cut() {
+        let intake = Intake::default();
+        let text: Vec<u8> = (0..=255).cycle().take(3 << 20).collect();
+        let lengths = [0, 1, 125, 126, 1000, UNBUDGETED_BYTES, UNBUDGETED_BYTES + 1, 65_535, 65_536, 3 << 20];
+        let mut wire: Vec<u8> = lengths.iter().flat_map(|length| masked(0x82, &text[..*length])).collect();
+        wire.extend(masked(0x01, &text[..7]));
+        wire.extend(masked(0x89, b"ping"));
+        wire.extend(masked(0x00, &text[7..100_001]));
+        wire.extend(masked(0x80, &text[100_001..100_003]));
+        for step in [1000, 4097, 70_001, 1 << 22] {
+            let found = messages(wire.clone(), step, &intake).await;
+            let expected = lengths.iter().chain([&100_003]).map(|length| &text[..*length]);
+            assert!(found.iter().map(|bytes| &bytes[..]).eq(expected), "in steps of {step}");
+        }
+        assert_eq!(messages(masked(0x82, b"byte by byte"), 1, &intake).await, ["byte by byte"]);
+        assert_eq!(intake.claimed(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_begins_a_message_and_is_silent_is_let_go_and_who_only_waits_is_not() {
+        let intake = Intake::default();
+        let long = masked(0x82, &vec![0; 100_000]);
+        let beginnings =
+            [&long[..1], &long[..14], &long[..50_000], &masked(0x02, b"a piece")].map(<[u8]>::to_vec);
+        for beginning in beginnings {
+            let (mut peer, ours) = tokio::io::duplex(1 << 20);
+            let mut reader = FrameReader::new(ours, intake.clone());
+            assert!(
+                timeout(UNFINISHED_TIMEOUT * 100, reader.next()).await.is_err(),
+                "it has said nothing yet"
+            );
+            peer.write_all(&beginning).await.expect("it is read");
+            let began = tokio::time::Instant::now();
+            let broken = reader.next().await.expect_err("it never ends");
+            assert!(matches!(broken, Broken::Refused(code::POLICY, _)), "{broken}");
+            assert_eq!(began.elapsed().as_secs(), UNFINISHED_TIMEOUT.as_secs());
+            drop(reader);
+            assert_eq!(intake.claimed(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_written_has_the_shortest_header_and_long_ones_go_as_they_are() {
+        let (ours, mut peer) = tokio::io::duplex(1 << 20);
+        let mut writer = FrameWriter::new(ours);
+        let long = Bytes::from(vec![b'x'; 70_000]);
+        writer.feed(Opcode::Text, long.slice(..3)).await.expect("room");
+        writer.feed(Opcode::Binary, long.slice(..126)).await.expect("room");
+        writer.feed(Opcode::Binary, long.clone()).await.expect("room");
+        writer.close(Some((1001, "bye"))).await.expect("room");
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).await.expect("the end");
+        let expected = [
+            &b"\x81\x03xxx\x82\x7e\x00\x7e"[..],
+            &long[..126],
+            b"\x82\x7f\0\0\0\0\0\x01\x11\x70",
+            &long,
+            b"\x88\x05\x03\xe9bye",
+        ];
+        assert!(all == expected.concat());
+    }
+}

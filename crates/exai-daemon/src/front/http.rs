@@ -1,0 +1,454 @@
+//! Streamable HTTP of the revisions 2025-03-26 to 2025-11-25, on `/mcp` and `/mcp/NAME`.
+//!
+//! A POST that carries requests is answered as plain JSON if the answer is the first thing there is to say,
+//! else as a stream of events that ends with the last answer. A lost connection cancels nothing: the
+//! specification wants `notifications/cancelled` for that.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use exai_mux::{ClientId, Endpoint};
+use exai_os::clock;
+use exai_os::process::ProcessInfo;
+use exai_proto::answer::Failure;
+use exai_proto::envelope::Outcome;
+use exai_proto::{Id, Kind, Message, Segments, answer, version};
+use futures_util::{Stream, StreamExt, stream};
+use tokio::time::timeout;
+
+use crate::client::http_streams::{Deliveries, Delivery, NoStream, Session};
+use crate::client::inbound::Inbound;
+use crate::client::input_budget::Claim;
+use crate::client::session_usage::{self, Caller};
+use crate::client::sink::{LetGo, Sink, Way};
+use crate::core::hub::HubEvent;
+use crate::front::listener::{Line, Rooms};
+use crate::limits::MAX_HTTP_SESSIONS;
+use crate::observe::status::ClientFacts;
+
+const SESSION: &str = "mcp-session-id";
+const VERSION: &str = "mcp-protocol-version";
+/// How often a silent stream shows that it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// An answer that takes longer than this is streamed: clients wait only so long for a response's head, and
+/// some do nothing else meanwhile.
+const PLAIN: Duration = Duration::from_millis(20);
+
+/// The open sessions, by their secret ids. An id is no proof of who one is: the token is asked for besides.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sessions {
+    open: Arc<Mutex<ById>>,
+}
+
+type ById = HashMap<String, (Arc<Session>, Endpoint)>;
+
+/// A response that is the reason to go no further.
+type Refusal = Box<Response>;
+
+/// There are as many sessions as there may be, and each is being used.
+struct Full;
+
+impl Sessions {
+    fn open(&self) -> MutexGuard<'_, ById> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The hub closes sessions; here they are forgotten.
+    fn forget_closed(&self) {
+        self.open().retain(|_, (session, _)| !session.is_closed());
+    }
+
+    /// Finds out whose sessions these are, and ends those whose process is gone; returns their clients. Takes milliseconds
+    /// where there are new connections.
+    pub(crate) fn look(&self, table: &[ProcessInfo]) -> Vec<ClientId> {
+        let all: Vec<Arc<Session>> = self.open().values().map(|(session, _)| session.clone()).collect();
+        // What was learned before the table was read.
+        let orphaned: Vec<ClientId> = all
+            .iter()
+            .filter(|session| session.end_if_orphaned(table))
+            .map(|session| session.client)
+            .collect();
+        if !orphaned.is_empty() {
+            self.forget_closed();
+        }
+        let callers: Vec<Arc<Caller>> = all.iter().flat_map(|session| session.callers()).collect();
+        session_usage::ask_who(&callers, table);
+        for session in &all {
+            session.learn(table, clock::now());
+        }
+        orphaned
+    }
+
+    fn has_room(&self) -> bool {
+        let open = self.open();
+        open.len() < MAX_HTTP_SESSIONS || longest_unused(&open).is_some()
+    }
+
+    /// One more session. If there are too many, the one that has not been used for longest and has no stream gives way,
+    /// and its client is returned: many clients never end theirs.
+    fn take_in(
+        &self,
+        id: String,
+        session: Arc<Session>,
+        endpoint: Endpoint,
+    ) -> Result<Option<ClientId>, Full> {
+        let mut open = self.open();
+        let mut evicted = None;
+        if open.len() >= MAX_HTTP_SESSIONS {
+            let unused = longest_unused(&open).ok_or(Full)?;
+            if let Some((session, _)) = open.remove(&unused) {
+                session.close(false);
+                evicted = Some(session.client);
+            }
+        }
+        open.insert(id, (session, endpoint));
+        Ok(evicted)
+    }
+}
+
+fn longest_unused(open: &ById) -> Option<String> {
+    let unused = open.iter().filter_map(|(id, (session, _))| Some((session.idle_since()?, id)));
+    unused.min().map(|(_, id)| id.clone())
+}
+
+fn fail(status: StatusCode, code: i32, message: &str) -> Response {
+    json(status, answer::error(&Id::null(), code, message))
+}
+
+fn json(status: StatusCode, document: impl Into<Segments>) -> Response {
+    let document = document.into();
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CONTENT_LENGTH, document.len().into()),
+    ];
+    let body = match document.as_whole() {
+        Some(whole) => Body::from(whole.clone()),
+        None => Body::from_stream(stream::iter(document.into_iter().map(Ok::<Bytes, Infallible>))),
+    };
+    (status, headers, body).into_response()
+}
+
+/// The session a request names, if it is one of this endpoint.
+fn session(
+    rooms: &Rooms,
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    line: &Line,
+) -> Result<(String, Arc<Session>), Refusal> {
+    let Some(id) = headers.get(SESSION).and_then(|id| id.to_str().ok()) else {
+        let text = "the Mcp-Session-Id header is missing; begin with initialize";
+        return Err(Box::new(fail(StatusCode::BAD_REQUEST, -32600, text)));
+    };
+    match rooms.sessions.open().get(id) {
+        Some((session, of)) if of == endpoint && !session.is_closed() => {
+            session.touch(line.caller.clone(), clock::now());
+            Ok((id.to_owned(), session.clone()))
+        }
+        _ => Err(Box::new(no_session())),
+    }
+}
+
+/// Clients begin a session anew on this status. Some do so only with the code that the official servers send with it.
+fn no_session() -> Response {
+    fail(
+        StatusCode::NOT_FOUND,
+        -32001,
+        "Session not found: there is none with this id (any more); begin with initialize",
+    )
+}
+
+/// To a request that came too late for this daemon. The next one has other sessions: the client begins one there, over
+/// another connection, since this one will be closed.
+fn too_late() -> Response {
+    let mut response = no_session();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// To a request that may be served soon.
+fn try_again(code: i32, message: &str) -> Response {
+    let mut response = fail(StatusCode::SERVICE_UNAVAILABLE, code, message);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+fn stopping() -> Response {
+    let mut response = try_again(Failure::DaemonUnavailable.code(), "the daemon is stopping");
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
+    let given = headers.get(VERSION).map_or(Some(version::HTTP_DEFAULT), |given| given.to_str().ok());
+    match given {
+        Some(given) if version::is_known_legacy(given) => Ok(()),
+        _ => Err(Box::new(fail(StatusCode::BAD_REQUEST, -32600, "unsupported MCP-Protocol-Version"))),
+    }
+}
+
+fn id_of(message: &Message) -> Option<Id> {
+    match message.kind() {
+        Kind::Request { id, .. } => Some(Id::from_json(message.at(id))),
+        Kind::Notification { .. } | Kind::Response { .. } => None,
+    }
+}
+
+fn is_initialize(message: &Message) -> bool {
+    matches!(message.kind(), Kind::Request { method, .. } if message.str_at(method) == "initialize")
+}
+
+/// `POST`: messages of the client.
+pub(crate) async fn post(
+    rooms: Rooms,
+    endpoint: Endpoint,
+    headers: HeaderMap,
+    line: Line,
+    (body, claim): (Bytes, Claim),
+) -> Response {
+    let mut inbound = Inbound { claim, ..Inbound::default() };
+    // What is not UTF-8 is refused like all that is no message.
+    let _ = rooms.checks.take(&mut inbound, body).await;
+    if let Some(refusal) = inbound.refusals.first() {
+        return json(StatusCode::BAD_REQUEST, refusal.clone());
+    }
+    if inbound.messages.iter().any(is_initialize) {
+        if inbound.messages.len() > 1 {
+            return fail(StatusCode::BAD_REQUEST, -32600, "initialize must stand alone");
+        }
+        return begin(rooms, endpoint, line, inbound).await;
+    }
+    let found =
+        session(&rooms, &endpoint, &headers, &line).and_then(|found| check_version(&headers).map(|()| found));
+    match found {
+        Ok((_, session)) => exchange(&rooms, &session, line, inbound).await,
+        Err(response) => *response,
+    }
+}
+
+/// Hands messages to the hub and waits for what there is to say.
+async fn exchange(rooms: &Rooms, session: &Session, line: Line, inbound: Inbound) -> Response {
+    let Inbound { messages, claim, .. } = inbound;
+    let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
+    // The stream is there before the request is sent: a fast answer must find it.
+    let deliveries = match session.post(&ids, line.hang_up.0) {
+        Ok(deliveries) => deliveries,
+        Err(NoStream::InUse) => {
+            return fail(StatusCode::BAD_REQUEST, -32600, "a request with this id is under way");
+        }
+        Err(NoStream::Closed) => return no_session(),
+    };
+    let mut turn = session.turns.next().await;
+    let heard = turn.heard();
+    if rooms.hub.send(HubEvent::Said { client: session.client, messages, claim, turn }).await.is_err() {
+        return too_late();
+    }
+    if ids.is_empty() {
+        return StatusCode::ACCEPTED.into_response();
+    }
+    // Then it is known whether the request is served by this daemon.
+    if heard.await { answers(deliveries, ids.len()).await } else { too_late() }
+}
+
+/// `initialize`: opens a session, which stays only if the server accepts.
+async fn begin(rooms: Rooms, endpoint: Endpoint, line: Line, inbound: Inbound) -> Response {
+    let Inbound { messages, claim, .. } = inbound;
+    rooms.sessions.forget_closed();
+    if !rooms.sessions.has_room() {
+        return full();
+    }
+    let client = rooms.hub.next_client();
+    let session = Arc::new(Session::new(client, clock::now()));
+    session.touch(line.caller, clock::now());
+    let facts = ClientFacts {
+        transport: "http",
+        label: None,
+        shim_pid: None,
+        connected_at: jiff::Timestamp::now(),
+        shown: true,
+    };
+    let sink = Sink::new(Way::Http(session.clone()), None);
+    if rooms.hub.send(HubEvent::Open { client, endpoint: endpoint.clone(), sink, facts }).await.is_err() {
+        return stopping();
+    }
+    // Dropped with this future, if the client goes away meanwhile: then the session is closed.
+    let tentative = Tentative(Some((rooms.clone(), session.clone())));
+    let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
+    let Ok(mut deliveries) = session.post(&ids, line.hang_up.0) else {
+        return fail(StatusCode::INTERNAL_SERVER_ERROR, -32603, "BUG: a new session has requests under way");
+    };
+    let turn = session.turns.next().await;
+    if rooms.hub.send(HubEvent::Said { client, messages, claim, turn }).await.is_err() {
+        return stopping();
+    }
+    // The session's id goes into the head, so this answer is never streamed.
+    let answer = loop {
+        match deliveries.next().await {
+            Some(Delivery::Answer(bytes)) => break bytes,
+            Some(Delivery::Aside(_)) => {}
+            Some(Delivery::Refused(_)) | None => return stopping(),
+        }
+    };
+    let accepted = Message::parse(answer.clone().into_whole())
+        .is_ok_and(|message| matches!(message.kind(), Kind::Response { outcome: Outcome::Result(_), .. }));
+    let mut response = json(StatusCode::OK, answer);
+    if accepted {
+        let id = crate::state::token::random_hex::<16>();
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(SESSION, value);
+        }
+        match rooms.sessions.take_in(id, session, endpoint) {
+            Ok(None) => {}
+            Ok(Some(evicted)) => {
+                // A hub that is gone has let everybody go.
+                let _ = rooms.hub.send(HubEvent::Close { client: evicted, why: LetGo::MadeRoom }).await;
+            }
+            Err(Full) => return full(),
+        }
+        tentative.keep();
+    }
+    response
+}
+
+fn full() -> Response {
+    let text = "256 sessions are open, and each of them has a stream open";
+    try_again(Failure::Overloaded.code(), text)
+}
+
+/// A session that is closed unless it is kept.
+struct Tentative(Option<(Rooms, Arc<Session>)>);
+
+impl Tentative {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Tentative {
+    fn drop(&mut self) {
+        if let Some((rooms, session)) = self.0.take() {
+            session.close(false);
+            rooms.tasks.spawn(async move {
+                // A hub that is gone has no clients any more.
+                let _ = rooms.hub.send(HubEvent::Close { client: session.client, why: LetGo::Left }).await;
+            });
+        }
+    }
+}
+
+/// The response to a POST with this many requests.
+async fn answers(mut deliveries: Deliveries, requests: usize) -> Response {
+    let first = match timeout(PLAIN, deliveries.next()).await {
+        Ok(Some(Delivery::Answer(bytes))) if requests == 1 => return json(StatusCode::OK, bytes),
+        Ok(Some(Delivery::Refused(_))) if requests == 1 => return too_late(),
+        // The session has ended, or the request was cancelled: a stream with nothing on it.
+        Ok(None) => return events(stream::empty()),
+        Ok(Some(first)) => Some(first),
+        Err(_) => None,
+    };
+    let begun = Answers { deliveries, open: requests, first };
+    events(stream::unfold(begun, |mut answers| async move {
+        let event = answers.next().await?;
+        Some((event, answers))
+    }))
+}
+
+struct Answers {
+    deliveries: Deliveries,
+    /// Requests without an answer.
+    open: usize,
+    first: Option<Delivery>,
+}
+
+impl Answers {
+    async fn next(&mut self) -> Option<Segments> {
+        if self.open == 0 {
+            return None;
+        }
+        let delivery = match self.first.take() {
+            Some(delivery) => delivery,
+            None => match timeout(KEEP_ALIVE, self.deliveries.next()).await {
+                Ok(delivery) => delivery?,
+                Err(_) => return Some(alive()),
+            },
+        };
+        Some(match delivery {
+            Delivery::Answer(bytes) | Delivery::Refused(bytes) => {
+                self.open -= 1;
+                event(bytes)
+            }
+            Delivery::Aside(bytes) => event(bytes),
+        })
+    }
+}
+
+/// `GET`: the stream for what belongs to no request.
+pub(crate) fn get(rooms: &Rooms, endpoint: &Endpoint, headers: &HeaderMap, line: Line) -> Response {
+    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if !accepts.contains("text/event-stream") {
+        let text = "a GET must accept text/event-stream\n";
+        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, DELETE")], text)
+            .into_response();
+    }
+    let session = match session(rooms, endpoint, headers, &line)
+        .and_then(|found| check_version(headers).map(|()| found))
+    {
+        Ok((_, session)) => session,
+        Err(response) => return *response,
+    };
+    let messages = match session.get(line.hang_up.0) {
+        Ok(messages) => messages,
+        Err(NoStream::InUse) => {
+            return fail(StatusCode::CONFLICT, -32600, "this session has a GET stream already");
+        }
+        Err(NoStream::Closed) => return no_session(),
+    };
+    events(stream::unfold(messages, |mut messages| async move {
+        let event = match timeout(KEEP_ALIVE, messages.next()).await {
+            Ok(delivery) => match delivery? {
+                Delivery::Aside(bytes) | Delivery::Answer(bytes) | Delivery::Refused(bytes) => event(bytes),
+            },
+            Err(_) => alive(),
+        };
+        Some((event, messages))
+    }))
+}
+
+/// `DELETE`: the client ends its session.
+pub(crate) async fn delete(rooms: Rooms, endpoint: Endpoint, headers: HeaderMap, line: Line) -> Response {
+    match session(&rooms, &endpoint, &headers, &line) {
+        Ok((id, session)) => {
+            // Closed first: whatever becomes of this request, the hub will notice.
+            session.close(false);
+            rooms.sessions.open().remove(&id);
+            match rooms.hub.send(HubEvent::Close { client: session.client, why: LetGo::Left }).await {
+                Ok(()) => StatusCode::OK.into_response(),
+                Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            }
+        }
+        Err(response) => *response,
+    }
+}
+
+fn event(message: Segments) -> Segments {
+    message.between(b"event: message\ndata: ", b"\n\n")
+}
+
+fn alive() -> Segments {
+    Bytes::from_static(b": alive\n\n").into()
+}
+
+fn events(stream: impl Stream<Item = Segments> + Send + 'static) -> Response {
+    let parts = stream.flat_map(|event| stream::iter(event.into_iter().map(Ok::<Bytes, Infallible>)));
+    let body = Body::from_stream(parts);
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (StatusCode::OK, headers, body).into_response()
+}

@@ -1,0 +1,367 @@
+//! The sockets, and which room each path leads to.
+//!
+//! | path | local socket | TCP |
+//! |---|---|---|
+//! | `/shim` | the link | – |
+//! | `/mcp`, `/mcp/NAME` | WebSocket, Streamable HTTP | WebSocket, Streamable HTTP |
+//! | `/healthz` | `ok` | `ok`, without a token |
+//!
+//! A slash behind the paths of `/mcp` changes nothing.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{Extensions, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use exai_config::Home;
+use exai_mux::Endpoint;
+use exai_os::descriptors;
+use exai_os::local::Listener;
+use exai_os::port::Connection;
+use exai_proto::limits;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use crate::client::input_budget::Intake;
+use crate::client::message_checks::Checks;
+use crate::client::session_usage::Caller;
+use crate::core::hub::HubHandle;
+use crate::front::access::{self, From};
+use crate::front::body;
+use crate::front::http::{self, Sessions};
+use crate::front::link;
+use crate::front::unauthenticated::Newcomers;
+use crate::front::websocket;
+use crate::limits::{LAST_ANSWER_TIMEOUT, MAX_CONNECTIONS, REQUEST_HEAD_TIMEOUT, RESERVED_DESCRIPTORS};
+use crate::observe::port_owner::Holder;
+use crate::observe::status::{About, Tcp};
+use crate::state::token::Token;
+
+/// How often a held port is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// What the rooms need.
+#[derive(Clone)]
+pub(crate) struct Rooms {
+    pub(crate) hub: HubHandle,
+    pub(crate) about: Arc<About>,
+    pub(crate) home: Home,
+    pub(crate) token: Token,
+    pub(crate) sessions: Sessions,
+    /// What clients have begun to say.
+    pub(crate) intake: Intake,
+    /// Where long messages are checked.
+    pub(crate) checks: Checks,
+    pub(crate) tasks: TaskTracker,
+    /// The WebSockets: they say goodbye when the daemon ends.
+    pub(crate) sockets: TaskTracker,
+}
+
+/// The doors, before they are opened.
+pub(crate) struct Door {
+    pub(crate) rooms: Rooms,
+    pub(crate) closing: CancellationToken,
+    /// Ends the listening on the local socket that is in use.
+    local: Mutex<CancellationToken>,
+}
+
+/// The places for connections of one kind.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    all: Arc<Semaphore>,
+    newcomers: Newcomers,
+}
+
+/// One of the places for connections. An upgraded connection keeps its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// Breaks a connection off.
+#[derive(Debug, Clone)]
+pub(crate) struct HangUp(pub(crate) CancellationToken);
+
+/// The connection that a request came over.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) hang_up: HangUp,
+    /// Who is at its other end; `None` on the local socket.
+    pub(crate) caller: Option<Arc<Caller>>,
+}
+
+impl Line {
+    fn of(extensions: &Extensions) -> Self {
+        let hang_up = extensions.get().cloned().unwrap_or_else(|| HangUp(CancellationToken::new()));
+        let caller = match extensions.get() {
+            Some(From::Tcp(caller)) => Some(caller.clone()),
+            Some(From::Local(_)) | None => None,
+        };
+        Line { hang_up, caller }
+    }
+}
+
+impl Door {
+    pub(crate) fn new(rooms: Rooms, closing: CancellationToken) -> Self {
+        let local = Mutex::new(closing.child_token());
+        Door { rooms, closing, local }
+    }
+
+    fn app(&self) -> Router {
+        Router::new()
+            .route("/healthz", get(async || "ok\n"))
+            .route(exai_proto::link::PATH, get(link::open))
+            .route("/mcp", any(all))
+            .route("/mcp/", any(all))
+            .route("/mcp/{server}", any(one))
+            .route("/mcp/{server}/", any(one))
+            .fallback(nothing_here)
+            .layer(axum::middleware::from_fn_with_state(self.rooms.token.clone(), access::check))
+            .with_state(self.rooms.clone())
+    }
+
+    /// Serves the local socket until the door closes, or another takes its place. Must be called within a
+    /// tokio runtime.
+    pub(crate) fn open_local(&self, mut listener: Listener) {
+        let (app, closing, places) = (self.app(), self.closing.clone(), places(MAX_CONNECTIONS));
+        let tasks = self.rooms.tasks.clone();
+        let until = closing.child_token();
+        let before =
+            std::mem::replace(&mut *self.local.lock().unwrap_or_else(PoisonError::into_inner), until.clone());
+        before.cancel();
+        self.rooms.tasks.spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = until.cancelled() => return,
+                };
+                match accepted {
+                    Ok((stream, peer)) => {
+                        serve(
+                            stream,
+                            From::Local(peer),
+                            app.clone(),
+                            places.clone(),
+                            closing.clone(),
+                            &tasks,
+                        );
+                    }
+                    Err(error) => pause(&error).await,
+                }
+            }
+        });
+    }
+
+    /// Serves a TCP address until the door closes; tries again while somebody else holds it.
+    pub(crate) fn open_tcp(&self, addr: SocketAddr, bound: io::Result<TcpListener>, places: &Places) {
+        let (app, closing, places) = (self.app(), self.closing.clone(), places.clone());
+        let rooms = self.rooms.clone();
+        self.rooms.tasks.spawn(async move {
+            let mut bound = bound;
+            let late = bound.is_err();
+            if let Err(error) = &bound {
+                complain(&rooms.tasks, addr, error.to_string());
+            }
+            let listener = loop {
+                note(&rooms.about, addr, &bound);
+                if let Ok(listener) = bound {
+                    break listener;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(RETRY) => bound = bind(addr),
+                    () = closing.cancelled() => return,
+                }
+            };
+            let Ok(local) = listener.local_addr() else { return };
+            tracing::info!(addr = %local, "listening");
+            if late && let Err(error) = crate::state::record::write(&rooms.home, &rooms.about) {
+                tracing::warn!(%error, "daemon.json could not be renewed");
+            }
+            let reserve = descriptors::most().map_or(0, |most| RESERVED_DESCRIPTORS.min(most / 4));
+            let mut is_short = false;
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = closing.cancelled() => return,
+                };
+                match accepted {
+                    // What costs whoever connects nothing must not cost this account the local socket.
+                    Ok((stream, _)) if descriptors::are_scarce(&stream, reserve) => {
+                        drop(stream);
+                        places.newcomers.make_room();
+                        if !std::mem::replace(&mut is_short, true) {
+                            tracing::warn!(
+                                limit = descriptors::most(),
+                                "few descriptors are left, so TCP connections are refused; `exai doctor` says more"
+                            );
+                        }
+                    }
+                    Ok((stream, there)) => {
+                        is_short = false;
+                        // Small messages must not wait for each other: 40 ms a call otherwise.
+                        let _ = stream.set_nodelay(true);
+                        let from = From::Tcp(Arc::new(Caller::new(Connection { here: local, there })));
+                        serve(stream, from, app.clone(), places.clone(), closing.clone(), &rooms.tasks);
+                    }
+                    Err(error) => pause(&error).await,
+                }
+            }
+        });
+    }
+}
+
+/// Places for as many connections as there may be.
+pub(crate) fn places(most: usize) -> Places {
+    Places { all: Arc::new(Semaphore::new(most)), newcomers: Newcomers::new(most / 2) }
+}
+
+/// Writes down how a TCP address stands.
+pub(crate) fn note(about: &About, addr: SocketAddr, bound: &io::Result<TcpListener>) {
+    let tcp = match bound {
+        Ok(listener) => Tcp::Open(listener.local_addr().unwrap_or(addr)),
+        Err(error) => Tcp::Missing { addr, reason: error.to_string() },
+    };
+    let mut all = about.tcp.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    match all.iter_mut().find(|known| known.addr().ip() == addr.ip()) {
+        Some(known) => *known = tcp,
+        None => all.push(tcp),
+    }
+}
+
+/// Says in the log, once, who has the address. Not here: looking for him takes its time.
+fn complain(tasks: &TaskTracker, addr: SocketAddr, error: String) {
+    tasks.spawn_blocking(move || {
+        let holder = Holder::of(addr);
+        tracing::warn!(%addr, error, %holder, "cannot listen; it is tried again every 2 s");
+    });
+}
+
+/// After a failed accept: too many open files, usually. Trying again at once would only burn time.
+async fn pause(error: &io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// The loopback addresses, v4 first. With port 0 the second takes the port the first was given.
+pub(crate) fn bind_loopback(port: u16) -> Vec<(SocketAddr, io::Result<TcpListener>)> {
+    let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let first = bind(v4);
+    let given =
+        first.as_ref().ok().and_then(|bound| bound.local_addr().ok()).map_or(port, |addr| addr.port());
+    let mut bound = vec![(v4, first)];
+    let v6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), given);
+    let second = bind(v6);
+    // A machine without IPv6 lacks nothing; one where somebody else has the port does.
+    let absent = second.as_ref().is_err_and(|error| {
+        !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+    });
+    if !absent && given != 0 {
+        bound.push((v6, second));
+    }
+    bound
+}
+
+/// The standard library's bind lets a restarted daemon take its port back at once on Unix. On Windows a program that
+/// has bound the port for all addresses does not keep us from binding it for one: then its connections from here come to
+/// us.
+fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(addr)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// Serves one connection.
+fn serve<S>(
+    stream: S,
+    from: From,
+    app: Router,
+    places: Places,
+    closing: CancellationToken,
+    tasks: &TaskTracker,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let Ok(permit) = places.all.try_acquire_owned() else {
+        tracing::warn!("a connection was refused: all places are taken");
+        return;
+    };
+    let place = Place { _permit: Arc::new(permit) };
+    let hang_up = HangUp(closing.child_token());
+    let newcomer = places.newcomers.come(hang_up.0.clone());
+    tasks.spawn(async move {
+        let ended = hang_up.0.clone();
+        let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let mut request = request.map(axum::body::Body::new);
+            request.extensions_mut().insert(from.clone());
+            request.extensions_mut().insert(place.clone());
+            request.extensions_mut().insert(hang_up.clone());
+            request.extensions_mut().insert(newcomer.clone());
+            app.clone().oneshot(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(REQUEST_HEAD_TIMEOUT)
+            .max_buf_size(64 * 1024)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        tokio::pin!(connection);
+        tokio::select! {
+            // A peer that breaks off is no news.
+            _ = &mut connection => return,
+            () = ended.cancelled() => {}
+        }
+        if closing.is_cancelled() {
+            // What is being answered is answered, and nothing more is read.
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(LAST_ANSWER_TIMEOUT, connection).await;
+        }
+    });
+}
+
+async fn nothing_here() -> Response {
+    let text = "there is nothing at this path: all servers are at /mcp, one server is at /mcp/NAME";
+    access::refuse(StatusCode::NOT_FOUND, text)
+}
+
+async fn all(State(rooms): State<Rooms>, request: Request) -> Response {
+    mcp(rooms, Endpoint::All, request).await
+}
+
+async fn one(State(rooms): State<Rooms>, Path(server): Path<String>, request: Request) -> Response {
+    let server = limits::cut(&server, limits::NAME_CHARS);
+    mcp(rooms, Endpoint::One(server.into()), request).await
+}
+
+/// WebSocket and Streamable HTTP share a path: an upgrade goes to the one, everything else to the other.
+async fn mcp(rooms: Rooms, endpoint: Endpoint, request: Request) -> Response {
+    if request.headers().contains_key(header::UPGRADE) {
+        return websocket::open(rooms, endpoint, request);
+    }
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers;
+    let line = Line::of(&parts.extensions);
+    match parts.method {
+        Method::POST => match body::read(&rooms.intake, body).await {
+            Ok(body) => http::post(rooms, endpoint, headers, line, body).await,
+            Err(unread) => unread.into_response(),
+        },
+        Method::GET => http::get(&rooms, &endpoint, &headers, line),
+        Method::DELETE => http::delete(rooms, endpoint, headers, line).await,
+        _ => {
+            let text = "MCP needs POST, GET or DELETE\n";
+            (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, DELETE")], text).into_response()
+        }
+    }
+}

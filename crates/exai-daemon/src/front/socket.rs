@@ -1,0 +1,225 @@
+//! One WebSocket, as a shim's link or as a client's own: frames in, frames out, until either side ends it.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use exai_mux::{ClientId, Endpoint};
+use exai_proto::Segments;
+use exai_proto::link::{ByeReason, FromDaemon};
+use exai_supervisor::outbox::{Drain, outbox};
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::client::inbound::Inbound;
+use crate::client::message_checks::Checks;
+use crate::client::sink::{Farewell, LetGo, Sink, Socket, Way};
+use crate::core::hub::{Gone, HubEvent};
+use crate::front::frames::{Broken, Frame, FrameReader, FrameWriter, Opcode, code};
+use crate::front::link::{self, Controls};
+use crate::front::listener::Rooms;
+use crate::front::upgrade;
+use crate::limits::{CLIENT_QUEUE, CLOSE_TIMEOUT, MAX_TURN_BYTES, MAX_TURN_FRAMES, MAX_WAITING_PINGS};
+use crate::observe::status::ClientFacts;
+use exai_supervisor::turns::{Turn, Turns};
+
+/// The ping behind `hold`: its pong comes after everything that the shim sent before it had read that.
+const HELD: Bytes = Bytes::from_static(b"hold");
+
+/// What frames mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// The link: messages are binary, text is control.
+    Link,
+    /// Subprotocol `mcp`: messages are text; binary is taken as well.
+    Mcp,
+}
+
+/// Serves a WebSocket until it ends.
+pub(crate) async fn serve(
+    socket: upgrade::Socket,
+    rooms: Rooms,
+    endpoint: Endpoint,
+    facts: ClientFacts,
+    speech: Speech,
+    greeting: Option<FromDaemon>,
+) -> Result<(), Gone> {
+    let _present = rooms.sockets.token();
+    let upgrade::Socket { reader: mut frames, writer } = socket;
+    let (outbox, drain) = outbox(CLIENT_QUEUE);
+    let (controls, replies) = mpsc::channel(64);
+    let (answer, pings) = mpsc::channel(MAX_WAITING_PINGS);
+    let ours = Socket { outbox, farewell: Arc::new(OnceLock::new()), controls: controls.clone() };
+    let farewell = ours.farewell.clone();
+    let mut writer = rooms.tasks.spawn(write(writer, drain, (replies, pings), speech, farewell));
+    let sink = Sink::new(Way::Socket(ours.clone()), greeting);
+    let client = rooms.hub.open(endpoint, sink, facts).await?;
+    let reader = Reader {
+        client,
+        socket: ours,
+        speech,
+        controls: Controls {
+            hub: rooms.hub.clone(),
+            token: rooms.token.clone(),
+            home: rooms.home.clone(),
+            replies: controls,
+        },
+        pongs: answer,
+        turns: Turns::new(),
+        checks: rooms.checks.clone(),
+    };
+    let outcome = tokio::select! {
+        outcome = reader.read(&mut frames) => outcome,
+        // The hub has let the client go.
+        () = reader.socket.outbox.closed() => Ok(()),
+        // The peer does not take what is written.
+        _ = &mut writer => Ok(()),
+    };
+    reader.socket.outbox.close();
+    let closed = rooms.hub.send(HubEvent::Close { client, why: LetGo::Left }).await;
+    let refused = matches!(reader.socket.farewell.get(), Some(Farewell::Broken(..)));
+    drop(reader);
+    if !writer.is_finished() && timeout(CLOSE_TIMEOUT, &mut writer).await.is_err() {
+        writer.abort();
+    }
+    if refused {
+        frames.drain(CLOSE_TIMEOUT).await;
+    }
+    closed.and(outcome)
+}
+
+struct Reader {
+    client: ClientId,
+    socket: Socket,
+    speech: Speech,
+    controls: Controls,
+    pongs: mpsc::Sender<Bytes>,
+    turns: Turns,
+    checks: Checks,
+}
+
+impl Reader {
+    async fn read<S: AsyncRead + Unpin>(&self, frames: &mut FrameReader<S>) -> Result<(), Gone> {
+        loop {
+            // First the turn, then the reading: what has no turn waits with the peer, not here.
+            let turn = self.turns.next().await;
+            let mut next = Some(frames.next().await);
+            let mut inbound = Inbound::default();
+            let mut taken = 0;
+            let mut held = false;
+            while let Some(frame) = next {
+                match frame {
+                    Ok(Frame::Message { text: true, bytes, .. }) if self.speech == Speech::Link => {
+                        match std::str::from_utf8(&bytes) {
+                            Ok(text) => link::control(&self.controls, text).await?,
+                            Err(_) => return self.end(inbound, turn, Broken::NOT_UTF8).await,
+                        }
+                    }
+                    Ok(Frame::Message { text, bytes, claim }) => {
+                        inbound.claim.join(claim);
+                        let understood = self.checks.take(&mut inbound, bytes).await;
+                        if text && understood.is_err() {
+                            // The close frame says it.
+                            inbound.refusals.pop();
+                            return self.end(inbound, turn, Broken::NOT_UTF8).await;
+                        }
+                    }
+                    Ok(Frame::Pong(of)) => held |= of == HELD,
+                    Ok(Frame::Ping(of)) => {
+                        // A writer that has ended ends this as well.
+                        let _ = self.pongs.send(of).await;
+                    }
+                    Ok(Frame::Close(code)) => {
+                        let _ = self.socket.farewell.set(Farewell::Answer(code));
+                        return self.pass_on(inbound, turn).await;
+                    }
+                    Err(broken) => return self.end(inbound, turn, broken).await,
+                }
+                taken += 1;
+                // As much as is there, but not more than makes the others wait.
+                let more = taken < MAX_TURN_FRAMES && inbound.bytes < MAX_TURN_BYTES;
+                next = if more { frames.next().now_or_never() } else { None };
+            }
+            self.pass_on(inbound, turn).await?;
+            if held {
+                self.controls.hub.send(HubEvent::Held { client: self.client }).await?;
+            }
+        }
+    }
+
+    /// What was said before a connection broke is still heard.
+    async fn end(&self, inbound: Inbound, turn: Turn, broken: Broken) -> Result<(), Gone> {
+        tracing::debug!(client = %self.client, error = %broken, "connection lost");
+        if let Broken::Refused(code, why) = broken {
+            let _ = self.socket.farewell.set(Farewell::Broken(code, why));
+        }
+        self.pass_on(inbound, turn).await
+    }
+
+    async fn pass_on(&self, inbound: Inbound, turn: Turn) -> Result<(), Gone> {
+        for refusal in inbound.refusals {
+            self.socket.outbox.push(refusal).map_err(|_| Gone)?;
+        }
+        if inbound.messages.is_empty() {
+            return Ok(());
+        }
+        let Inbound { messages, claim, .. } = inbound;
+        self.controls.hub.send(HubEvent::Said { client: self.client, messages, claim, turn }).await
+    }
+}
+
+/// Writes what there is to say: control messages first, then everything that waits, flushed once.
+async fn write<S: AsyncWrite + Unpin>(
+    mut writer: FrameWriter<S>,
+    mut drain: Drain,
+    (mut controls, mut pings): (mpsc::Receiver<FromDaemon>, mpsc::Receiver<Bytes>),
+    speech: Speech,
+    farewell: Arc<OnceLock<Farewell>>,
+) -> io::Result<()> {
+    let messages = match speech {
+        Speech::Link => Opcode::Binary,
+        // Everything the hub sends was checked to be UTF-8.
+        Speech::Mcp => Opcode::Text,
+    };
+    let mut batch: Vec<Segments> = Vec::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(ping) = pings.recv() => writer.feed(Opcode::Pong, ping).await?,
+            Some(control) = controls.recv() => {
+                writer.feed(Opcode::Text, link::text(&control)).await?;
+                if matches!(control, FromDaemon::Hold { .. }) {
+                    writer.feed(Opcode::Ping, HELD).await?;
+                }
+            }
+            more = drain.take(&mut batch) => {
+                if !more {
+                    break;
+                }
+                for message in batch.drain(..) {
+                    writer.feed(messages, message).await?;
+                }
+            }
+        }
+        writer.flush().await?;
+    }
+    // The queue was closed: by the client's end, for slowness, or because the daemon ends.
+    let frame = match farewell.get() {
+        Some(Farewell::Bye(reason)) => {
+            if speech == Speech::Link {
+                writer.feed(Opcode::Text, link::text(&FromDaemon::Bye { reason: *reason })).await?;
+            }
+            Some(match reason {
+                ByeReason::Stop => (code::AWAY, "the daemon is stopping"),
+                // To whoever knows this code: connect again.
+                ByeReason::Restart | ByeReason::Upgrade => (code::RESTART, "the daemon is being restarted"),
+            })
+        }
+        Some(Farewell::Broken(code, why)) => Some((*code, *why)),
+        Some(Farewell::Answer(code)) => code.map(|code| (code, "")),
+        None => None,
+    };
+    writer.close(frame).await
+}

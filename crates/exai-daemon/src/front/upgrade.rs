@@ -1,0 +1,96 @@
+//! From an HTTP/1.1 request to a WebSocket (RFC 6455, section 4.2).
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use sha1::{Digest, Sha1};
+use tokio::io::{ReadHalf, WriteHalf};
+
+use crate::client::input_budget::Intake;
+use crate::front::frames::{FrameReader, FrameWriter};
+
+/// What every server appends to the key (section 1.3).
+const MAGIC: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+type Stream = TokioIo<Upgraded>;
+
+/// Both directions of an open WebSocket.
+#[derive(Debug)]
+pub struct Socket {
+    /// What the peer says.
+    pub reader: FrameReader<ReadHalf<Stream>>,
+    /// What it is told.
+    pub writer: FrameWriter<WriteHalf<Stream>>,
+}
+
+/// A request that becomes a WebSocket once its answer was sent.
+#[derive(Debug)]
+pub struct Upgrade(OnUpgrade);
+
+impl Upgrade {
+    /// Judges a request, and makes the answer that goes with the upgrade. Of the subprotocols that the client offers
+    /// only `protocol` is taken.
+    pub fn of(request: &mut Request, protocol: &'static str) -> Result<(Self, Response), Box<Response>> {
+        let refuse =
+            |status: StatusCode, why: &'static str| Box::new((status, format!("{why}\n")).into_response());
+        if request.method() != Method::GET {
+            return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket begins with a GET"));
+        }
+        let headers = request.headers();
+        if !says(headers, header::CONNECTION, "upgrade") || !says(headers, header::UPGRADE, "websocket") {
+            return Err(refuse(StatusCode::BAD_REQUEST, "this path is for WebSockets"));
+        }
+        if !says(headers, header::SEC_WEBSOCKET_VERSION, "13") {
+            let mut response = refuse(StatusCode::UPGRADE_REQUIRED, "only version 13 of WebSocket is spoken");
+            response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            return Err(response);
+        }
+        let Some(accept) = headers.get(header::SEC_WEBSOCKET_KEY).and_then(accept) else {
+            return Err(refuse(StatusCode::BAD_REQUEST, "the Sec-WebSocket-Key header is missing"));
+        };
+        let offered = says(headers, header::SEC_WEBSOCKET_PROTOCOL, protocol);
+        let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
+            return Err(refuse(StatusCode::UPGRADE_REQUIRED, "this connection cannot become a WebSocket"));
+        };
+        let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        if offered {
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+        }
+        Ok((Upgrade(upgrade), response))
+    }
+
+    /// The socket, once the answer is on its way; `None` when the peer has gone before.
+    pub async fn socket(self, intake: Intake) -> Option<Socket> {
+        let (read, write) = tokio::io::split(TokioIo::new(self.0.await.ok()?));
+        Some(Socket { reader: FrameReader::new(read, intake), writer: FrameWriter::new(write) })
+    }
+}
+
+fn accept(key: &HeaderValue) -> Option<HeaderValue> {
+    let digest = Sha1::new().chain_update(key).chain_update(MAGIC).finalize();
+    HeaderValue::from_str(&BASE64_STANDARD.encode(digest)).ok()
+}
+
+/// Whether a header that is a list holds this word.
+fn says(headers: &HeaderMap, name: header::HeaderName, word: &str) -> bool {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_the_key_of_the_specification() {
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(accept(&key).expect("an answer"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}

@@ -1,0 +1,33 @@
+//! WebSocket on `/mcp` and `/mcp/NAME`: subprotocol `mcp`, one message per frame. The rules are those of
+//! stdio, with "line" read as "frame" (the specification's "custom transports").
+
+use axum::extract::Request;
+use axum::response::Response;
+use exai_mux::Endpoint;
+
+use crate::front::listener::{Place, Rooms};
+use crate::front::socket::{self, Speech};
+use crate::front::upgrade::Upgrade;
+use crate::observe::status::ClientFacts;
+
+pub(crate) fn open(rooms: Rooms, endpoint: Endpoint, mut request: Request) -> Response {
+    let place = request.extensions_mut().remove::<Place>();
+    let (upgrade, response) = match Upgrade::of(&mut request, "mcp") {
+        Ok(accepted) => accepted,
+        Err(refusal) => return *refusal,
+    };
+    rooms.tasks.clone().spawn(async move {
+        let Some(socket) = upgrade.socket(rooms.intake.clone()).await else { return };
+        let facts = ClientFacts {
+            transport: "websocket",
+            label: None,
+            shim_pid: None,
+            connected_at: jiff::Timestamp::now(),
+            shown: true,
+        };
+        // A conversation that ends has told its story in the log already.
+        let _ = socket::serve(socket, rooms, endpoint, facts, Speech::Mcp, None).await;
+        drop(place);
+    });
+    response
+}

@@ -1,0 +1,232 @@
+//! `discovery/NAME.json`: what each server said of itself the last time it ran, kept for the next daemon.
+//!
+//! ```json
+//! {"schema":1,"revision":"1f…","at":"2026-11-25T10:00:00Z","initialize":{…},"lists":{"tools/list":[…]}}
+//! ```
+//!
+//! `initialize` is the result as the server wrote it, `lists` holds the items of its lists by method. `revision` stands
+//! for what the server is started with (command, arguments, environment, directory): a file of another one is not
+//! used. A file that cannot be read is no information, and never an error.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use exai_config::Home;
+use exai_mux::Discovery;
+use exai_mux::policy::Policy;
+use exai_os::private;
+use exai_proto::limits;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::limits::MAX_DISCOVERY_BYTES;
+use crate::state::store::revision_text;
+
+const SCHEMA: u32 = 1;
+/// More than there is around a list, or around all of them.
+const AROUND: usize = 1024;
+
+#[derive(Serialize, Deserialize)]
+struct OnDisk<'a> {
+    schema: u32,
+    /// In hex: JSON's numbers end at 2^53.
+    revision: Cow<'a, str>,
+    at: Cow<'a, str>,
+    #[serde(borrow)]
+    initialize: &'a RawValue,
+    #[serde(borrow)]
+    lists: BTreeMap<Cow<'a, str>, Vec<&'a RawValue>>,
+}
+
+/// A server, the revision that this is known of, and what is known.
+pub(crate) type Known = (Arc<str>, u64, Discovery);
+
+/// Reads what is known of these servers. Files of servers that are not configured any more are removed, where they are
+/// ours: what a person keeps there is hers, and so is everything that a link leads to.
+pub(crate) fn load(home: &Home, policies: &[Policy]) -> Vec<Known> {
+    let mut known = Vec::new();
+    let linked =
+        std::fs::symlink_metadata(home.discovery_dir()).is_ok_and(|directory| directory.is_symlink());
+    for entry in std::fs::read_dir(home.discovery_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".json")) else { continue };
+        let Some(policy) = policies.iter().find(|policy| &*policy.name == name) else {
+            // Whoever configures it again has it asked again.
+            if !linked && is_ours(&entry.path(), name) {
+                let _ = private::remove(&entry.path());
+            }
+            continue;
+        };
+        match read(&entry.path(), policy.revision) {
+            Ok(Some(discovery)) => known.push((policy.name.clone(), policy.revision, discovery)),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(server = name, %error, "what was known of it cannot be read"),
+        }
+    }
+    known
+}
+
+/// Whether a daemon has written this file.
+fn is_ours(path: &Path, name: &str) -> bool {
+    let reads = |bytes: Vec<u8>| {
+        serde_json::from_slice::<OnDisk<'_>>(&bytes).is_ok_and(|found| found.schema == SCHEMA)
+    };
+    exai_config::server_name::check(name).is_ok()
+        && private::read(path, MAX_DISCOVERY_BYTES as u64).is_ok_and(reads)
+}
+
+fn read(path: &Path, revision: u64) -> std::io::Result<Option<Discovery>> {
+    let bytes = private::read(path, MAX_DISCOVERY_BYTES as u64)?;
+    let found: OnDisk<'_> = serde_json::from_slice(&bytes)?;
+    if found.schema != SCHEMA || found.revision != revision_text(revision) {
+        return Ok(None);
+    }
+    // It becomes part of messages, which are one line each.
+    let line = |value: &RawValue| {
+        let text = value.get();
+        (!text.contains(['\n', '\r'])).then(|| Bytes::copy_from_slice(text.as_bytes()))
+    };
+    let Some(initialize) = line(found.initialize) else { return Ok(None) };
+    let list = |(method, items): (Cow<'_, str>, Vec<&RawValue>)| {
+        let is_whole = items.len() <= limits::LIST_ITEMS
+            && items.iter().map(|item| item.get().len()).sum::<usize>() <= limits::LIST_BYTES;
+        let items = items.into_iter().map(line).collect::<Option<Vec<Bytes>>>()?;
+        // The router keeps no more of a list: this one was written by somebody else.
+        is_whole.then(|| (method.into_owned(), items))
+    };
+    Ok(Some(Discovery { initialize, lists: found.lists.into_iter().filter_map(list).collect() }))
+}
+
+fn text((revision, known): &(u64, Discovery)) -> serde_json::Result<Vec<u8>> {
+    let raw = |bytes: &'_ Bytes| serde_json::from_slice::<Box<RawValue>>(bytes);
+    let initialize = raw(&known.initialize)?;
+    let lists = fitting(known)
+        .map(|(method, items)| Ok((method, items.iter().map(raw).collect::<serde_json::Result<Vec<_>>>()?)));
+    let lists: Vec<(&String, Vec<Box<RawValue>>)> = lists.collect::<serde_json::Result<_>>()?;
+    serde_json::to_vec(&OnDisk {
+        schema: SCHEMA,
+        revision: revision_text(*revision).into(),
+        at: jiff::Timestamp::now().to_string().into(),
+        initialize: &initialize,
+        lists: lists
+            .iter()
+            .map(|(method, items)| (Cow::from(method.as_str()), items.iter().map(|item| &**item).collect()))
+            .collect(),
+    })
+}
+
+/// The lists that fit into the file together: a server with several of the longest ones is asked again for the others.
+fn fitting(known: &Discovery) -> impl Iterator<Item = &(String, Vec<Bytes>)> {
+    let mut left = MAX_DISCOVERY_BYTES.saturating_sub(known.initialize.len() + AROUND);
+    known.lists.iter().filter(move |(_, items)| {
+        // Each with its comma.
+        let needs = items.iter().map(|item| item.len() + 1).sum::<usize>() + AROUND;
+        let fits = needs <= left;
+        left -= if fits { needs } else { 0 };
+        fits
+    })
+}
+
+/// The text of its file.
+pub(crate) fn file(known: &(u64, Discovery)) -> std::io::Result<Vec<u8>> {
+    let text = text(known).map_err(std::io::Error::other)?;
+    if text.len() > MAX_DISCOVERY_BYTES { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use exai_mux::policy::{Share, ToolFilter};
+
+    use super::*;
+
+    fn policy(revision: u64) -> Policy {
+        Policy {
+            revision,
+            share: Share::Auto,
+            tools: ToolFilter::default(),
+            ..crate::upstream::builtin::policy()
+        }
+    }
+
+    fn known() -> Discovery {
+        Discovery {
+            initialize: r#"{"protocolVersion":"2025-06-18","x":1.0}"#.into(),
+            lists: vec![("tools/list".to_owned(), vec![r#"{"name":"ä","n":1e2}"#.into()])],
+        }
+    }
+
+    #[test]
+    fn what_was_kept_is_known_byte_for_byte_and_only_for_what_is_started_alike() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        home.prepare().expect("a home");
+        let name = policy(7).name;
+        private::replace(&home.discovery(&name), &file(&(7, known())).expect("a text"))
+            .expect("it is written");
+        assert_eq!(load(&home, &[policy(7)]), [(name.clone(), 7, known())]);
+        assert_eq!(load(&home, &[policy(8)]), []);
+        assert!(home.discovery(&name).exists(), "it may be configured so again");
+        assert_eq!(load(&home, &[]), []);
+        assert!(!home.discovery(&name).exists());
+    }
+
+    #[test]
+    fn lists_that_do_not_fit_together_do_not_cost_the_others() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        home.prepare().expect("a home");
+        let longest = || vec![Bytes::from(format!("\"{}\"", "x".repeat(limits::LIST_BYTES - 2)))];
+        let lists = [("tools/list", longest()), ("prompts/list", longest()), ("resources/list", Vec::new())];
+        let known =
+            Discovery { lists: lists.map(|(method, items)| (method.to_owned(), items)).to_vec(), ..known() };
+        let name = policy(7).name;
+        private::replace(&home.discovery(&name), &file(&(7, known)).expect("a text")).expect("it is written");
+        let found = &load(&home, &[policy(7)])[0].2;
+        let methods: Vec<&str> = found.lists.iter().map(|(method, _)| method.as_str()).collect();
+        assert_eq!(methods, ["resources/list", "tools/list"]);
+    }
+
+    #[test]
+    fn a_list_that_is_longer_than_any_that_is_kept_is_not_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        home.prepare().expect("a home");
+        let lists = [(limits::LIST_ITEMS, "tools/list"), (limits::LIST_ITEMS + 1, "prompts/list")];
+        let known = Discovery {
+            lists: lists
+                .map(|(number, method)| (method.to_owned(), vec![Bytes::from("{}"); number]))
+                .to_vec(),
+            ..known()
+        };
+        let name = policy(7).name;
+        private::replace(&home.discovery(&name), &file(&(7, known)).expect("a text")).expect("it is written");
+        let found = &load(&home, &[policy(7)])[0].2;
+        let methods: Vec<&str> = found.lists.iter().map(|(method, _)| method.as_str()).collect();
+        assert_eq!(methods, ["tools/list"]);
+    }
+
+    #[test]
+    fn what_cannot_be_a_line_or_is_none_of_ours_is_not_used() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        home.prepare().expect("a home");
+        let form = |initialize: &str, schema: u32| {
+            format!(
+                r#"{{"schema":{schema},"revision":"0000000000000007","at":"","initialize":{initialize},"lists":{{}}}}"#
+            )
+        };
+        for bad in [
+            form("{\"protocolVersion\":\n\"2025-06-18\"}", 1),
+            form("{}", 2),
+            "{".to_owned(),
+            String::new(),
+            "[]".repeat(1000),
+        ] {
+            private::replace(&home.discovery(&policy(7).name), bad.as_bytes()).expect("it is written");
+            assert_eq!(load(&home, &[policy(7)]), [], "{bad}");
+        }
+    }
+}

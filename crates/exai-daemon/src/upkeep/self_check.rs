@@ -1,0 +1,251 @@
+//! Once a second the daemon looks whether it can still be found, and puts right what others removed.
+//!
+//! A thread of its own, which works even while the runtime is jammed. It looks at the lock file, at the
+//! socket's name, at `daemon.json` and at the token; it touches nothing that is not the daemon's, and
+//! never what somebody put in the place of the state directory. And it looks whether `config.toml` has changed.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use exai_config::Home;
+use exai_os::local::{Endpoint, Listener};
+use exai_os::lock::{self, Claim, HeldLock};
+use exai_proto::link::ByeReason;
+
+use crate::core::hub::{HubEvent, HubHandle, Question};
+use crate::front::listener::Door;
+use crate::limits::{DRAIN_TIMEOUT, LAST_CHECK_TIMEOUT, RENEWED_LOCK_TIMEOUT};
+use crate::observe::status::About;
+use crate::state::config_file::{Lookout, SETTLE};
+use crate::state::logging;
+use crate::state::record;
+use crate::state::token::{self, Token};
+
+/// How often to look.
+const EVERY: Duration = Duration::from_secs(1);
+/// How many looks the loop may leave without an answer before that is worth a line in the log.
+const JAMMED: u64 = 3;
+/// For how many looks another process may hold the new lock file, where nothing else proves that we are
+/// the only one, before it is taken for another daemon.
+const LOST: u32 = 10;
+
+/// What is looked after.
+pub(crate) struct Kept {
+    pub(crate) home: Home,
+    pub(crate) about: Arc<About>,
+    pub(crate) token: Token,
+    pub(crate) lock: Arc<Mutex<HeldLock>>,
+    /// Where this is ours, no other daemon starts, whatever becomes of the lock file.
+    pub(crate) claim: Arc<Claim>,
+    pub(crate) door: Arc<Door>,
+    pub(crate) hub: HubHandle,
+    /// The loop that new sockets belong to.
+    pub(crate) runtime: tokio::runtime::Handle,
+}
+
+/// The running thread.
+#[derive(Debug)]
+pub(crate) struct SelfCheck {
+    stop: SyncSender<()>,
+    ended: Receiver<()>,
+}
+
+impl SelfCheck {
+    /// Starts it.
+    pub(crate) fn start(kept: Kept) -> std::io::Result<Self> {
+        let (stop, stopped) = sync_channel(1);
+        let (end, ended) = sync_channel(1);
+        let mut checker = Checker {
+            place: kept.home.path().canonicalize()?,
+            lookout: Lookout::new(&kept.about.config),
+            kept,
+            trouble: None,
+            lost: 0,
+            asked: 0,
+            answered: Arc::new(AtomicU64::new(0)),
+            silent: 0,
+            jammed: false,
+        };
+        std::thread::Builder::new().name("self-check".to_owned()).stack_size(256 * 1024).spawn(
+            move || {
+                let (mut next, mut wait) = (Instant::now() + EVERY, EVERY);
+                while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
+                    if next <= Instant::now() {
+                        checker.look();
+                        next = Instant::now() + EVERY;
+                    }
+                    let changing = checker.lookout.look(&checker.kept.about.config, &checker.kept.hub);
+                    let until = next.saturating_duration_since(Instant::now());
+                    wait = if changing { until.min(SETTLE) } else { until };
+                }
+                // Nobody waits any more, if this look took too long.
+                let _ = end.send(());
+            },
+        )?;
+        Ok(SelfCheck { stop, ended })
+    }
+
+    /// Ends it: from here on nothing is put right any more. Waits for a look under way, but not for long.
+    pub(crate) fn stop(self) {
+        let _ = self.stop.try_send(());
+        let _ = self.ended.recv_timeout(LAST_CHECK_TIMEOUT);
+    }
+}
+
+struct Checker {
+    kept: Kept,
+    /// Where the state directory was when the daemon started, links resolved.
+    place: PathBuf,
+    lookout: Lookout,
+    /// What the log says already.
+    trouble: Option<String>,
+    /// How often in a row another process held the new lock file.
+    lost: u32,
+    /// The last question put to the loop, and the last it has answered.
+    asked: u64,
+    answered: Arc<AtomicU64>,
+    /// For how many looks it has said nothing, and whether the log says so.
+    silent: u64,
+    jammed: bool,
+}
+
+impl Checker {
+    fn look(&mut self) {
+        if let Claim::Ours(name) = &*self.kept.claim {
+            name.forget_questions();
+        }
+        match self.put_right() {
+            Ok(()) => self.trouble = None,
+            Err(trouble) if self.trouble.as_ref() == Some(&trouble) => {}
+            Err(trouble) => {
+                tracing::error!(trouble, "the daemon may not be found by new clients");
+                self.trouble = Some(trouble);
+            }
+        }
+        self.ask_the_loop();
+    }
+
+    fn put_right(&mut self) -> Result<(), String> {
+        self.keep_lock()?;
+        self.keep_log()?;
+        let bound_again = self.keep_socket()?;
+        let Kept { home, about, token, .. } = &self.kept;
+        if record::renew(home, about).map_err(|error| format!("daemon.json cannot be written: {error}"))?
+            && !bound_again
+        {
+            tracing::warn!("daemon.json was not this daemon's; it is again");
+        }
+        token.keep(home).map_err(|error| format!("the token cannot be written: {error}"))
+    }
+
+    fn keep_log(&self) -> Result<(), String> {
+        if logging::is_there(&self.kept.home) {
+            return Ok(());
+        }
+        logging::renew(&self.kept.home).map_err(|error| format!("no new log: {error}"))
+    }
+
+    fn keep_lock(&mut self) -> Result<(), String> {
+        let mut held = self.kept.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        match held.still_named() {
+            Ok(true) => {
+                self.lost = 0;
+                return Ok(());
+            }
+            Ok(false) => {}
+            Err(error) => return Err(format!("{} cannot be looked at: {error}", held.path().display())),
+        }
+        let home = &self.kept.home;
+        home.ensure().map_err(|error| error.to_string())?;
+        if home.path().canonicalize().ok().as_ref() != Some(&self.place) {
+            let (path, place) = (home.path().display(), self.place.display());
+            return Err(format!("{path} does not lead to {place} any more; nothing there is touched"));
+        }
+        let path = home.instance_lock();
+        match lock::lock_until(&path, Instant::now() + RENEWED_LOCK_TIMEOUT) {
+            Ok(Some(new)) => *held = new,
+            Ok(None) => {
+                drop(held);
+                return Err(self.give_way());
+            }
+            Err(error) => return Err(format!("{} cannot be locked: {error}", path.display())),
+        }
+        drop(held);
+        self.lost = 0;
+        self.keep_log()?;
+        tracing::warn!("the lock file was removed under the living daemon; it is there again, and held");
+        Ok(())
+    }
+
+    /// The lock file is another one, and another process holds it.
+    fn give_way(&mut self) -> String {
+        let path = self.kept.home.instance_lock();
+        let holder =
+            lock::holder(&path).ok().flatten().map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+        self.lost += 1;
+        if !matches!(*self.kept.claim, Claim::Ours(_)) && self.lost == LOST {
+            tracing::error!(
+                "another process{holder} holds the new {} and may be the daemon now: this one ends",
+                path.display()
+            );
+            let (hub, end) = (self.kept.hub.clone(), ByeReason::Restart);
+            // A hub that is gone is stopping already.
+            let stop = async move { hub.send(HubEvent::Stop { grace: DRAIN_TIMEOUT, reason: end }).await };
+            self.kept.door.rooms.tasks.spawn_on(stop, &self.kept.runtime);
+        }
+        format!(
+            "{} was removed under the daemon, and another process{holder} holds the new one",
+            path.display()
+        )
+    }
+
+    /// Returns whether there is a new socket.
+    fn keep_socket(&self) -> Result<bool, String> {
+        let Kept { home, about, door, runtime, .. } = &self.kept;
+        let there = about.local().parse::<Endpoint>().is_ok_and(|endpoint| endpoint.exists());
+        if there {
+            return Ok(false);
+        }
+        let failed = |error: std::io::Error| format!("no new local socket: {error}");
+        let name = format!("{}-{}", about.instance, token::random_hex::<2>());
+        let endpoint = Endpoint::fresh(home.path(), &name).map_err(failed)?;
+        let _entered = runtime.enter();
+        let listener = Listener::bind(&endpoint).map_err(failed)?;
+        door.open_local(listener);
+        about.set_local(endpoint.to_string());
+        tracing::warn!(%endpoint, "the local socket was removed under the living daemon; there is a new one");
+        Ok(true)
+    }
+
+    /// Whether the loop still works: asked now, looked at the next time.
+    fn ask_the_loop(&mut self) {
+        // A hub that is gone is stopping, which is no trouble.
+        let heard = self.answered.load(Ordering::Relaxed) == self.asked || self.kept.hub.is_gone();
+        self.silent = if heard && self.ask_again() { 0 } else { self.silent + 1 };
+        match (self.silent >= JAMMED, self.jammed) {
+            (true, false) => {
+                let silent = self.silent;
+                tracing::error!("the daemon's loop has not answered for {silent} s; `exai restart` ends it");
+                self.jammed = true;
+            }
+            (false, true) => {
+                tracing::warn!("the daemon's loop answers again");
+                self.jammed = false;
+            }
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    /// Returns whether the question could be put.
+    fn ask_again(&mut self) -> bool {
+        let pulse = Question::Pulse { number: self.asked + 1, answered: Arc::clone(&self.answered) };
+        let put = self.kept.hub.try_ask(pulse);
+        if put {
+            self.asked += 1;
+        }
+        put || self.kept.hub.is_gone()
+    }
+}

@@ -1,0 +1,9 @@
+//! The servers: what is started, and how each is spoken to.
+
+pub(crate) mod builtin;
+pub(crate) mod environment;
+pub(crate) mod hosting;
+pub(crate) mod http;
+pub(crate) mod running;
+pub(crate) mod server_output;
+pub(crate) mod startup_cleanup;

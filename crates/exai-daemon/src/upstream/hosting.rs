@@ -1,0 +1,305 @@
+//! From a configured server to a running job.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::hash::{Hash, Hasher};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use exai_config::{Config, Containment, Home, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy};
+use exai_mux::policy::{Policy, Share, ToolFilter};
+use exai_mux::{Down, InstanceId, See};
+use exai_os::account::set_variable;
+use exai_os::process::Identity;
+use exai_os::tree::{Guard, Launch};
+use exai_supervisor::record::{self, Recorded, TreeRecord};
+use exai_supervisor::{Job, JobEvent, Spec, Speech};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::client::input_budget::Intake;
+use crate::client::message_checks::Checks;
+use crate::core::hub::{HubEvent, HubHandle};
+use crate::limits::SERVER_QUEUE;
+use crate::observe::process_monitor::Watch;
+use crate::observe::status::About;
+use crate::upstream::builtin;
+use crate::upstream::environment::Environment;
+use crate::upstream::http::Reached;
+use crate::upstream::startup_cleanup::Swept;
+
+/// The longest time anything is given: larger numbers mean "never", and must not overflow a clock.
+const FOREVER: Duration = Duration::from_hours(24 * 365);
+
+/// The variable that every process of a server has: the daemon's nonce and the instance, `NONCE.NAME#N`. It
+/// is evidence of where a process comes from, and never enough to end it: programs that a server opens for
+/// the user have it as well.
+pub(crate) const OWNER: &str = exai_supervisor::leftovers::MARK;
+
+/// What is needed to start programs.
+pub(crate) struct Host {
+    pub(crate) home: Home,
+    /// What a server's working directory is relative to: the account's home.
+    pub(crate) base: PathBuf,
+    pub(crate) environment: Environment,
+    pub(crate) swept: Swept,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) about: Arc<About>,
+    pub(crate) watch: Watch,
+    /// What clients have begun to say.
+    pub(crate) intake: Intake,
+    /// Where long messages are checked.
+    pub(crate) checks: Checks,
+}
+
+impl Host {
+    /// Starts a server; the hub hears of it when it runs or could not be started.
+    pub(crate) fn start(
+        &self,
+        instance: InstanceId,
+        (server, number): (&Arc<str>, u32),
+        config: ServerConfig,
+        hub: &HubHandle,
+        jobs: &mpsc::Sender<(InstanceId, JobEvent)>,
+    ) {
+        let (hub, jobs, tasks) = (hub.clone(), jobs.clone(), self.tasks.clone());
+        let place = Place {
+            home: self.home.clone(),
+            base: self.base.clone(),
+            nonce: self.about.instance.clone(),
+            daemon: self.about.identity.clone(),
+            server: server.clone(),
+            id: format!("{server}#{number}"),
+        };
+        let (environment, swept) = (self.environment.clone(), self.swept.clone());
+        self.tasks.spawn(async move {
+            let vars = environment.vars().await;
+            swept.done().await;
+            let owned = tasks.clone();
+            // fork and exec take a millisecond or more: not on the thread that routes.
+            let started = tokio::task::spawn_blocking(move || {
+                let mut record = place.record(&config);
+                let (spec, reached) = place.spec(&record, &config, &vars)?;
+                if let Some(reached) = &reached {
+                    reached.make_room().map_err(Down::not_started)?;
+                }
+                // An intent first: who comes after a crash knows that something may be there.
+                let mut written = record.write(&place.home.servers_dir());
+                // Where the disk is full, the record is in memory until there is room.
+                let known = |guard: Option<&Identity>, root: &Identity| {
+                    place.complete(&mut record, guard, root);
+                    written = record.write(&place.home.servers_dir());
+                };
+                let started = exai_supervisor::start(&spec, instance, jobs, &owned, known);
+                let job = started.map_err(|error| {
+                    // It stays only where it cannot be removed.
+                    let _ = record.remove(&place.home.servers_dir());
+                    Down::not_started(format!(
+                        "could not be started: {}: {error}",
+                        spec.launch.program.display()
+                    ))
+                })?;
+                let max_processes = config.max_processes;
+                Ok::<Started, Down>(Started { job, record, written, max_processes, reached })
+            });
+            let outcome = match started.await {
+                Ok(outcome) => outcome.map(Box::new),
+                Err(panic) => Err(Down::not_started(format!("could not be started: BUG: {panic}"))),
+            };
+            // A hub that is gone drops the job, and that stops it.
+            let _ = hub.send(HubEvent::Spawned { instance, outcome }).await;
+        });
+    }
+}
+
+/// A server that was started.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) job: Job,
+    pub(crate) record: TreeRecord,
+    /// What became of the record's file.
+    pub(crate) written: io::Result<()>,
+    pub(crate) max_processes: u32,
+    /// For a server that opens its own port.
+    pub(crate) reached: Option<Reached>,
+}
+
+/// Where and as what a server is to run.
+struct Place {
+    home: Home,
+    /// What its working directory is relative to.
+    base: PathBuf,
+    nonce: String,
+    daemon: Identity,
+    server: Arc<str>,
+    /// `NAME#N`.
+    id: String,
+}
+
+impl Place {
+    /// The program, arguments and environment of a server, and where it is reached if not over its stdio; the
+    /// error reads after "the server".
+    fn spec(
+        &self,
+        record: &TreeRecord,
+        config: &ServerConfig,
+        vars: &[(OsString, OsString)],
+    ) -> Result<(Spec, Option<Reached>), Down> {
+        if config.kind() == ServerKind::Listening
+            && matches!(config.share, ConfigShare::Client | ConfigShare::Project)
+        {
+            let share = config.share.name();
+            return Err(Down::not_started(format!(
+                "could not be started: with a `url` there is one process for all clients, and `share = \"{share}\" asks for more"
+            )));
+        }
+        let start_timeout = config.start_timeout.min(FOREVER);
+        let mistakes = config.likely_mistakes();
+        let lacks = |what: &dyn std::fmt::Display| {
+            let sentences = [&[what.to_string()][..], &mistakes].concat().join("; ");
+            Down { see: See::Doctor, ..Down::not_started(format!("could not be started: {sentences}")) }
+        };
+        let config = config.expand(vars).map_err(|error| lacks(&error))?;
+        let Some(command) = &config.command else {
+            let reason = "has only a url; servers reached by URL are not hosted by this version";
+            return Err(Down::not_started(reason));
+        };
+        let url = config.url.as_deref();
+        let reached = url.map(|url| Reached::at(url, &config.headers, start_timeout)).transpose();
+        let reached = reached.map_err(Down::not_started)?;
+        let cwd = match &config.cwd {
+            Some(cwd) => self.base.join(cwd),
+            None => self.base.clone(),
+        };
+        if !cwd.is_dir() {
+            return Err(lacks(&format!("its working directory {} does not exist", cwd.display())));
+        }
+        let mut env = vars.to_vec();
+        for (name, value) in &config.env {
+            set_variable(&mut env, name, value.expose().into());
+        }
+        let owner = format!("{}.{}", self.nonce, self.id);
+        set_variable(&mut env, OWNER, owner.clone().into());
+        let program = exai_os::search::resolve(command, &cwd, &env).map_err(|error| lacks(&error))?;
+        let own = exai_os::tree::own_program().map_err(|error| lacks(&error))?;
+        let guard = Guard {
+            program: own,
+            args: ["guard", &self.nonce, &self.id].map(OsString::from).to_vec(),
+            // Whose it is, for whoever finds it.
+            env: vec![
+                (exai_config::environment::HOME.name.into(), self.home.path().into()),
+                (OWNER.into(), owner.clone().into()),
+            ],
+        };
+        let spec = Spec {
+            launch: Launch {
+                program,
+                args: config.args.iter().map(OsString::from).collect(),
+                env,
+                cwd,
+                reach: record.containment.reach(),
+                brand: record.brand(),
+                guard,
+            },
+            speech: if reached.is_some() { Speech::Elsewhere } else { Speech::Stdio },
+            log: self.home.server_log(&self.server),
+            line_limit: exai_proto::limits::MESSAGE_BYTES,
+            queue_limit: SERVER_QUEUE,
+        };
+        Ok((spec, reached))
+    }
+
+    /// The record of a tree that is about to be started.
+    fn record(&self, config: &ServerConfig) -> TreeRecord {
+        TreeRecord {
+            schema: record::SCHEMA,
+            instance: self.nonce.clone(),
+            daemon: self.daemon.clone(),
+            server: self.server.to_string(),
+            id: self.id.clone(),
+            started_at: jiff::Timestamp::now().to_string(),
+            containment: match config.containment {
+                Containment::Strict => record::Containment::Strict,
+                Containment::Group => record::Containment::Group,
+            },
+            processes: Vec::new(),
+        }
+    }
+
+    /// Now guard and root are known, and the program does not run yet.
+    fn complete(&self, record: &mut TreeRecord, guard: Option<&Identity>, root: &Identity) {
+        let recorded = |identity: &Identity, place, name: &str| Recorded {
+            pid: identity.pid,
+            identity: identity.clone(),
+            place,
+            name: name.to_owned(),
+        };
+        record.processes =
+            guard.map(|guard| recorded(guard, record::Place::Guard, "exai")).into_iter().collect();
+        record.processes.push(recorded(root, record::Place::Root, &self.server));
+    }
+}
+
+/// What the router must know of each server, the built-in one last.
+pub(crate) fn policies(config: &Config) -> Vec<Policy> {
+    let mut policies: Vec<Policy> = config
+        .servers
+        .iter()
+        .map(|(name, server)| Policy {
+            name: name.into(),
+            revision: revision(server),
+            share: match server.share {
+                // One port, one process, one session.
+                _ if server.kind() == ServerKind::Listening => Share::Shared,
+                ConfigShare::Auto => Share::Auto,
+                ConfigShare::Shared => Share::Shared,
+                // Until clients' directories are known, a server per project is a server per client.
+                ConfigShare::Client | ConfigShare::Project => Share::Client,
+            },
+            start_timeout: server.start_timeout.min(FOREVER),
+            call_timeout: server.call_timeout.min(FOREVER),
+            idle_stop: server.idle_stop.min(FOREVER),
+            eager: server.start == StartPolicy::Eager,
+            tools: ToolFilter { allow: server.tools.allow.clone(), deny: server.tools.deny.clone() },
+            one_at_a_time: server.kind() == ServerKind::Listening,
+            crash_limit: server.crash_limit,
+            trusted: server.trusted,
+        })
+        .collect();
+    if config.servers.get(builtin::NAME).is_none() {
+        policies.push(builtin::policy());
+    }
+    policies
+}
+
+/// The sharing policy of each server, as it is written.
+pub(crate) fn shares(config: &Config) -> HashMap<Arc<str>, &'static str> {
+    config.servers.iter().map(|(name, server)| (name.into(), server.share.name())).collect()
+}
+
+/// FNV-1a: the same in every build. What is kept for the next daemon is kept under it, and that may be a newer one.
+struct Stable(u64);
+
+impl Hasher for Stable {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
+/// Differs whenever the program would have to be started differently.
+fn revision(server: &ServerConfig) -> u64 {
+    let mut hasher = Stable(0xcbf2_9ce4_8422_2325);
+    (&server.command, &server.args, &server.cwd, &server.url).hash(&mut hasher);
+    server.env.iter().for_each(|pair| pair.hash(&mut hasher));
+    server.headers.iter().for_each(|pair| pair.hash(&mut hasher));
+    server.share.name().hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,196 @@
+//! Reads a stream of events (`text/event-stream`), as the HTML standard defines it.
+
+use crate::limits::{MAX_EVENT_ID_BYTES, MAX_KEPT_EVENT_BYTES};
+
+/// One event that carries something.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A message, without its line breaks.
+    Message(Vec<u8>),
+    /// A message that is longer than the bound; this is its start.
+    TooLong(Vec<u8>),
+}
+
+/// The stream so far.
+#[derive(Debug)]
+pub(super) struct Events {
+    limit: usize,
+    line: Vec<u8>,
+    /// The last byte was a carriage return: a line feed after it belongs to it.
+    returned: bool,
+    begun: bool,
+    data: Vec<u8>,
+    /// Whether the event is one of messages, the default kind.
+    foreign: bool,
+    too_long: bool,
+    /// The id of the last event that had one.
+    pub(super) last_id: Option<String>,
+    /// How long to wait before asking for the rest, in milliseconds, if the server said so.
+    pub(super) retry: Option<u64>,
+}
+
+impl Events {
+    /// A stream whose messages have at most `limit` bytes.
+    pub(super) fn new(limit: usize) -> Self {
+        Events {
+            limit,
+            line: Vec::new(),
+            returned: false,
+            begun: false,
+            data: Vec::new(),
+            foreign: false,
+            too_long: false,
+            last_id: None,
+            retry: None,
+        }
+    }
+
+    /// A stream that goes on where this one broke off.
+    pub(super) fn resumed(self) -> Self {
+        Events { last_id: self.last_id, retry: self.retry, ..Events::new(self.limit) }
+    }
+
+    /// Takes the next bytes and appends the events they complete. An event that the end of the stream cuts
+    /// off is none.
+    pub(super) fn take(&mut self, mut bytes: &[u8], found: &mut Vec<Event>) {
+        while !bytes.is_empty() {
+            if std::mem::take(&mut self.returned) && bytes[0] == b'\n' {
+                bytes = &bytes[1..];
+                continue;
+            }
+            let end = memchr::memchr2(b'\n', b'\r', bytes);
+            let part = &bytes[..end.unwrap_or(bytes.len())];
+            // Beyond the bound only the start is of use. A field's name and a space come on top.
+            let room = (self.limit + 16).saturating_sub(self.line.len());
+            self.too_long |= part.len() > room;
+            self.line.extend_from_slice(&part[..part.len().min(room)]);
+            let Some(end) = end else { return };
+            self.returned = bytes[end] == b'\r';
+            bytes = &bytes[end + 1..];
+            let line = std::mem::take(&mut self.line);
+            self.end_of_line(line, found);
+        }
+    }
+
+    fn end_of_line(&mut self, line: Vec<u8>, found: &mut Vec<Event>) {
+        let mut line = &line[..];
+        if !std::mem::replace(&mut self.begun, true) {
+            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        }
+        if line.is_empty() {
+            return self.end_of_event(found);
+        }
+        let (name, value) = match line.iter().position(|byte| *byte == b':') {
+            Some(at) => (&line[..at], &line[at + 1..]),
+            None => (line, &b""[..]),
+        };
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match name {
+            b"data" => self.data(value),
+            b"event" => self.foreign = !value.is_empty() && value != b"message",
+            b"id" if !value.contains(&0) && value.len() <= MAX_EVENT_ID_BYTES => {
+                self.last_id = String::from_utf8(value.to_vec()).ok().filter(|id| !id.is_empty());
+            }
+            b"retry" => {
+                self.retry =
+                    std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).or(self.retry);
+            }
+            // A comment, or a field of the future.
+            _ => {}
+        }
+    }
+
+    fn data(&mut self, value: &[u8]) {
+        // A line break in JSON is space, and a message that is passed on may have none.
+        let space = if self.data.is_empty() { &b""[..] } else { b" " };
+        if self.data.len() + space.len() + value.len() > self.limit {
+            self.too_long = true;
+        }
+        for part in [space, value] {
+            let keep =
+                if self.too_long { MAX_KEPT_EVENT_BYTES.saturating_sub(self.data.len()) } else { part.len() };
+            self.data.extend_from_slice(&part[..part.len().min(keep)]);
+        }
+    }
+
+    fn end_of_event(&mut self, found: &mut Vec<Event>) {
+        let mut data = std::mem::take(&mut self.data);
+        let too_long = std::mem::take(&mut self.too_long);
+        let foreign = std::mem::take(&mut self.foreign);
+        if data.is_empty() || foreign {
+            return;
+        }
+        if too_long {
+            data.truncate(MAX_KEPT_EVENT_BYTES);
+            found.push(Event::TooLong(data));
+        } else {
+            found.push(Event::Message(data));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANY: usize = 1 << 20;
+
+    fn all(text: &str, step: usize) -> (Vec<Event>, Events) {
+        let mut events = Events::new(100);
+        let mut found = Vec::new();
+        for chunk in text.as_bytes().chunks(step) {
+            events.take(chunk, &mut found);
+        }
+        (found, events)
+    }
+
+    fn message(text: &str) -> Event {
+        Event::Message(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn every_ending_every_cut_and_every_field() {
+        let text = "\u{feff}: hello\n\nid: 1\ndata:\n\nevent: message\r\ndata: {\"a\":\rdata:  1}\r\r\nretry: 250\nid\n\
+                    event: ping\ndata: x\n\ndata:{}\n\ndata: cut off\n";
+        for step in 1..=text.len() {
+            let (found, events) = all(text, step);
+            assert_eq!(found, [message("{\"a\":  1}"), message("{}")], "in steps of {step}");
+            assert_eq!((events.last_id, events.retry), (None, Some(250)));
+        }
+        assert_eq!(all("id: a\n\n", 1).1.last_id.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_the_next_is_whole() {
+        let long = format!("data: {{\"id\":1,{}\n\ndata: {{}}\n\n", "x".repeat(300));
+        for step in [1, 7, 1000] {
+            let (found, events) = all(&long, step);
+            assert!(
+                matches!(&found[0], Event::TooLong(start) if start.starts_with(b"{\"id\":1,")),
+                "{found:?}"
+            );
+            assert_eq!(found[1..], [message("{}")]);
+            assert!(events.line.capacity() < 1000);
+        }
+        let many = format!("{}\ndata: {{}}\n\n", "data: 0123456789\n".repeat(20));
+        let (found, _) = all(&many, 5);
+        assert!(matches!(&found[..], [Event::TooLong(_), Event::Message(_)]), "{found:?}");
+    }
+    #[test]
+    fn lines_that_carry_nothing_and_ids_without_end_take_no_room() {
+        let mut events = Events::new(100);
+        let mut found = Vec::new();
+        events.take(b"data: {}\n", &mut found);
+        for _ in 0..MAX_KEPT_EVENT_BYTES {
+            events.take(b"data:\ndata:\n", &mut found);
+        }
+        assert!(events.data.len() <= MAX_KEPT_EVENT_BYTES, "{}", events.data.len());
+        events.take(b"\ndata: {}\n\n", &mut found);
+        assert!(matches!(&found[..], [Event::TooLong(_), Event::Message(_)]), "{}", found.len());
+        events.take(format!("id: {}\n", "7".repeat(60)).as_bytes(), &mut found);
+        assert_eq!(events.last_id.as_deref().map(str::len), Some(60));
+        let mut events = Events::new(MANY);
+        events.take(format!("id: {}\n", "7".repeat(MAX_EVENT_ID_BYTES + 1)).as_bytes(), &mut found);
+        assert_eq!(events.last_id, None);
+    }
+}

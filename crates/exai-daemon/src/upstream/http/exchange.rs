@@ -1,0 +1,293 @@
+//! One request and its answer, be it a JSON document or a stream of events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use exai_proto::answer::Failure;
+use exai_proto::limits::MESSAGE_BYTES;
+use exai_supervisor::Line;
+use hyper::StatusCode;
+use hyper::header;
+use tokio::time::{sleep, timeout};
+
+use super::events::{self, Events};
+use super::lookout::Listens;
+use super::session::{Session, answer_to, complaint, keeps_method};
+use super::wire::{Answer, BrokenOff, Failed, gone, taken};
+use crate::limits::{
+    MAX_BARREN_RETRIES, MAX_BARREN_RETRY_INTERVAL, MAX_ERROR_BODY_BYTES, MAX_SHOWN_ERROR_CHARS,
+    MAX_STREAM_RETRY_INTERVAL, MIN_STREAM_RETRY_INTERVAL, SERVER_END_TIMEOUT, STREAM_END_TIMEOUT,
+    STREAM_RETRY_INTERVAL,
+};
+use crate::upstream::server_output::{self, Garbled, Said};
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Sends a request and passes on what the server says to it. There is always an answer, or the instance ends.
+pub(super) async fn request(session: Arc<Session>, number: u64, message: Bytes) {
+    match session.post(message).await {
+        Ok(answer) => {
+            if let Err(BrokenOff(reason)) = read(&session, number, answer).await {
+                broken_off(&session, number, &reason).await;
+            }
+        }
+        Err(Failed::Lost(reason)) => broken_off(&session, number, &reason).await,
+        Err(Failed::Forsaken(reason)) => {
+            session.fail(number, Failure::ServerUnavailable, &reason).await;
+            session.give_up(reason);
+        }
+        Err(Failed::Unsent(reason)) => {
+            session.fail(number, Failure::ServerUnavailable, &reason).await;
+            check(&session).await;
+        }
+    }
+}
+
+/// The server may have carried the request out, and nobody will hear what came of it.
+async fn broken_off(session: &Session, number: u64, reason: &str) {
+    // When the server has crashed, that is the better answer, and it comes from the router.
+    sleep(SERVER_END_TIMEOUT).await;
+    if check(session).await {
+        let text = format!("broke off before it answered ({reason}); the request may have been carried out");
+        session.fail(number, Failure::OutcomeUnknown, &text).await;
+    }
+}
+
+/// Whether the server is still there. If it is not, that is its end.
+pub(super) async fn check(session: &Session) -> bool {
+    match session.wire.look().await {
+        Listens::Own(_) => return true,
+        Listens::Nobody => session.give_up(gone(session.wire.lookout.addrs())),
+        Listens::Stranger(who) => session.give_up(taken(&who)),
+    }
+    false
+}
+
+async fn read(session: &Session, number: u64, mut answer: Answer) -> Result<(), BrokenOff> {
+    let status = answer.head.status();
+    if status == StatusCode::NOT_FOUND && session.has_id() {
+        let text = "has ended its session; a new one is begun";
+        session.fail(number, Failure::ServerUnavailable, text).await;
+        session.give_up("has ended its session".to_owned());
+        return Ok(());
+    }
+    if status.is_redirection() {
+        let text = "redirects to another place, where nothing is sent; correct its `url`";
+        session.fail(number, refusal(status), text).await;
+        return Ok(());
+    }
+    if status.is_success() && is(&answer, "text/event-stream") {
+        return stream(session, number, answer).await;
+    }
+    let limit = if status.is_success() { MESSAGE_BYTES } else { MAX_ERROR_BODY_BYTES };
+    let (body, too_long) = answer.all(limit).await?;
+    let body = Bytes::from(body);
+    // Readers of documents pass over it, those of lines do not.
+    let body = body.strip_prefix(BOM).map_or_else(|| body.clone(), |rest| body.slice_ref(rest));
+    if too_long && status.is_success() {
+        session.say(Line::TooLong(body.slice(..MAX_ERROR_BODY_BYTES))).await;
+    } else if let Some(found) = answer_to(&body, number) {
+        if status.is_success() {
+            session.opened_by(&answer, &found);
+        }
+        session.say(Line::Whole(found)).await;
+    } else if status.is_success() && !body.is_empty() && complaint(&body).is_none() {
+        session.garbled(number, in_place_of_an_answer(&body)).await;
+    } else {
+        let text = format!("answered HTTP {status}{}", explanation(&body));
+        session.fail(number, refusal(status), &text).await;
+    }
+    if !too_long {
+        answer.done();
+    }
+    Ok(())
+}
+
+/// What a document is that answers nothing.
+fn in_place_of_an_answer(body: &Bytes) -> Garbled {
+    let mut said = Vec::new();
+    server_output::read(body, &mut said);
+    match said.pop() {
+        Some(Said::Garbled(garbled)) => garbled,
+        Some(Said::Message(_) | Said::Text(_)) | None => {
+            let fault = "it does not answer the request that it is the response to".to_owned();
+            Garbled { id: None, asks: false, fault, start: server_output::visible(body) }
+        }
+    }
+}
+
+/// What an answer with this status says of a request: refused before anybody looked into it, or nobody knows.
+fn refusal(status: StatusCode) -> Failure {
+    match status.as_u16() {
+        400 | 401 | 403..=407 | 411 | 413..=415 | 417 | 421 | 426 | 428 | 429 | 431 => {
+            Failure::ServerUnavailable
+        }
+        _ if keeps_method(status) => Failure::ServerUnavailable,
+        _ => Failure::OutcomeUnknown,
+    }
+}
+
+/// What the server says about an error, if that is short enough to be shown.
+pub(super) fn explanation(body: &Bytes) -> String {
+    let text = complaint(body).unwrap_or_else(|| String::from_utf8_lossy(body).trim().to_owned());
+    let shown: String = text.chars().filter(|one| !one.is_control()).take(MAX_SHOWN_ERROR_CHARS).collect();
+    if shown.is_empty() { " without a message".to_owned() } else { format!(": {shown}") }
+}
+
+pub(super) fn is(answer: &Answer, media: &str) -> bool {
+    let kind = answer.head.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.and_then(|kind| kind.split(';').next()).is_some_and(|kind| kind.trim().eq_ignore_ascii_case(media))
+}
+
+/// Reads the stream of a request until it is answered. When it breaks off and its events were numbered, the
+/// rest is asked for.
+async fn stream(session: &Session, number: u64, mut answer: Answer) -> Result<(), BrokenOff> {
+    let mut events = Events::new(MESSAGE_BYTES);
+    let mut pauses = Pauses::default();
+    loop {
+        let mut found = Vec::new();
+        let why = match answer.next().await {
+            Ok(Some(bytes)) => {
+                events.take(&bytes, &mut found);
+                None
+            }
+            Ok(None) => Some(BrokenOff("the stream ended".to_owned())),
+            Err(why) => Some(why),
+        };
+        for event in found {
+            pauses.heard();
+            if pass_on(session, event, Some((number, &answer))).await {
+                if let Ok(true) = timeout(STREAM_END_TIMEOUT, rest(&mut answer)).await {
+                    answer.done();
+                }
+                return Ok(());
+            }
+        }
+        if let Some(why) = why {
+            answer = resume(session, &events, &mut pauses).await.ok_or(why)?;
+            events = events.resumed();
+        }
+    }
+}
+
+/// The rest of a stream that broke off; `None` when the server does not have it.
+async fn resume(session: &Session, events: &Events, pauses: &mut Pauses) -> Option<Answer> {
+    let last = events.last_id.as_deref()?;
+    loop {
+        if pauses.in_a_row == MAX_BARREN_RETRIES {
+            return None;
+        }
+        sleep(pauses.next(events.retry)).await;
+        match session.listen(Some(last)).await {
+            Ok(answer) if answer.head.status().is_success() && is(&answer, "text/event-stream") => {
+                return Some(answer);
+            }
+            // It may be in trouble for a moment.
+            Ok(answer) if answer.head.status().is_server_error() => {}
+            Ok(_) => return None,
+            Err(Failed::Unsent(_) | Failed::Lost(_)) => {}
+            Err(Failed::Forsaken(reason)) => {
+                session.give_up(reason);
+                return None;
+            }
+        }
+    }
+}
+
+/// The pauses before a stream is asked for again. The server says how long it wants to be left alone; but one that
+/// says nothing else is asked less and less often, or it could have itself asked without end.
+#[derive(Debug, Default)]
+pub(super) struct Pauses {
+    /// How often in a row nothing new came.
+    in_a_row: u32,
+}
+
+impl Pauses {
+    /// Something new came.
+    pub(super) fn heard(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// How long to wait now; `wish` is what the server said, in milliseconds.
+    pub(super) fn next(&mut self, wish: Option<u64>) -> Duration {
+        let least = MIN_STREAM_RETRY_INTERVAL
+            .saturating_mul(1 << self.in_a_row.min(10))
+            .min(MAX_BARREN_RETRY_INTERVAL);
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        wish.map_or(STREAM_RETRY_INTERVAL, Duration::from_millis).max(least).min(MAX_STREAM_RETRY_INTERVAL)
+    }
+}
+
+async fn rest(answer: &mut Answer) -> bool {
+    loop {
+        match answer.next().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Passes an event on; true when it answers the request.
+pub(super) async fn pass_on(session: &Session, event: events::Event, to: Option<(u64, &Answer)>) -> bool {
+    match event {
+        events::Event::Message(text) => {
+            let text = Bytes::from(text);
+            let Some((number, answer)) = to else {
+                session.say(Line::Whole(text)).await;
+                return false;
+            };
+            if let Some(found) = answer_to(&text, number) {
+                session.opened_by(answer, &found);
+                session.say(Line::Whole(found)).await;
+                return true;
+            }
+            let mut said = Vec::new();
+            server_output::read(&text, &mut said);
+            if let [Said::Garbled(garbled)] = &said[..]
+                && !garbled.asks
+            {
+                session.garbled(number, garbled.clone()).await;
+                return true;
+            }
+            session.say(Line::Whole(text)).await;
+            false
+        }
+        events::Event::TooLong(start) => {
+            let start = Bytes::from(start);
+            let answered = to.is_some_and(|(number, _)| {
+                exai_proto::envelope::peek_id(&start).is_some_and(|id| id == exai_proto::Id::number(number))
+            });
+            session.say(Line::TooLong(start)).await;
+            answered
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_wants_to_be_asked_at_once_is_asked_less_often_while_it_says_nothing() {
+        let mut pauses = Pauses::default();
+        let given: Vec<u128> = (0..9).map(|_| pauses.next(Some(0)).as_millis()).collect();
+        assert_eq!(given, [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        pauses.heard();
+        assert_eq!(pauses.next(Some(20)), Duration::from_millis(50));
+        assert_eq!(pauses.next(Some(700)), Duration::from_millis(700), "its own wish is longer");
+        assert_eq!(pauses.next(Some(u64::MAX)), MAX_STREAM_RETRY_INTERVAL);
+        assert_eq!(Pauses::default().next(None), STREAM_RETRY_INTERVAL);
+    }
+
+    #[test]
+    fn only_what_nobody_looked_into_was_refused() {
+        let refused = (200..600)
+            .filter(|status| StatusCode::from_u16(*status).is_ok_and(|status| !refusal(status).sent()));
+        let refused: Vec<u16> = refused.collect();
+        let expected =
+            [307, 308, 400, 401, 403, 404, 405, 406, 407, 411, 413, 414, 415, 417, 421, 426, 428, 429, 431];
+        assert_eq!(refused, expected);
+    }
+}

@@ -1,0 +1,104 @@
+//! Who listens where a server should: one of its own processes, nobody, or a stranger.
+//!
+//! A port belongs to whoever comes first. What is meant for a server is sent to no one else, so this is asked
+//! before and after each connection is made, and once a second.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+
+use exai_mux::InstanceId;
+use exai_os::port;
+use exai_os::process::{self, Identity};
+use exai_supervisor::tree;
+
+use crate::observe::port_owner::Holder;
+use crate::observe::process_monitor::Watch;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Lookout {
+    watch: Watch,
+    instance: InstanceId,
+    addrs: Vec<SocketAddr>,
+    /// Who listened the last time.
+    known: Mutex<Option<(SocketAddr, Identity)>>,
+}
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Listens {
+    /// A process of the server's own tree.
+    Own(SocketAddr),
+    /// None of them, and nobody else.
+    Nobody,
+    /// Somebody else, at each of the addresses; in words, such as `127.0.0.1:9001 is held by python3 server.py (pid 12)`.
+    Stranger(String),
+}
+
+impl Lookout {
+    pub(super) fn new(watch: Watch, instance: InstanceId, addrs: Vec<SocketAddr>) -> Self {
+        Lookout { watch, instance, addrs, known: Mutex::new(None) }
+    }
+
+    pub(super) fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs
+    }
+
+    /// Looks. Takes a fraction of a millisecond while the same process listens as before, else one pass over
+    /// the process table.
+    pub(super) fn look(&self) -> Listens {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((addr, identity)) = known
+            && still_listens(addr, &identity)
+        {
+            return Listens::Own(addr);
+        }
+        match self.search() {
+            // A process may have been born between the two looks that a search is made of.
+            Listens::Stranger(_) => self.search(),
+            seen => seen,
+        }
+    }
+
+    fn search(&self) -> Listens {
+        let (mut stranger, mut free) = (None, false);
+        for &addr in &self.addrs {
+            // Cheaper than all that follows, and mostly enough.
+            if matches!(port::owner(addr), Ok(None)) {
+                free = true;
+                continue;
+            }
+            let table = process::snapshot().unwrap_or_default();
+            let tree = self.watch.tree(self.instance);
+            let members = tree.as_ref().map(|tree| tree.members(&table)).unwrap_or_default();
+            let own = tree::listeners(&members, addr).unwrap_or_default();
+            let own = members.iter().find(|member| own.contains(&member.pid));
+            if let (Some(own), Some(root)) = (own, tree.as_ref().and_then(|tree| tree.root())) {
+                let known = Some((addr, own.identity(&root.boot)));
+                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+                return Listens::Own(addr);
+            }
+            stranger = stranger.or_else(|| held_by(addr));
+        }
+        stranger.filter(|_| !free).map_or(Listens::Nobody, Listens::Stranger)
+    }
+}
+
+/// The order matters: a number that is another's by now cannot have listened before *and* be the same after.
+fn still_listens(addr: SocketAddr, identity: &Identity) -> bool {
+    port::is_listening(addr, identity.pid).unwrap_or(false)
+        && process::identify(identity.pid).ok().flatten().as_ref() == Some(identity)
+}
+
+/// Who holds these addresses, in words; `None` when one is free.
+pub(super) fn holder(addrs: &[SocketAddr]) -> Option<String> {
+    let holders: Option<Vec<String>> = addrs.iter().copied().map(held_by).collect();
+    holders?.into_iter().next()
+}
+
+fn held_by(addr: SocketAddr) -> Option<String> {
+    match Holder::of(addr) {
+        Holder::Nobody => None,
+        somebody => Some(format!("{addr} is held by {somebody}")),
+    }
+}

@@ -1,0 +1,289 @@
+//! One session with one server: what every request to it needs, and what is said to the hub.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use exai_config::Secret;
+use exai_mux::InstanceId;
+use exai_proto::answer::{self, Failure, FailureData, Source};
+use exai_proto::envelope::Outcome;
+use exai_proto::{Id, Kind, Message, json};
+use exai_supervisor::Line;
+use http_body_util::Full;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use tokio::sync::mpsc;
+
+use super::Event;
+use super::place::Place;
+use super::wire::{Answer, Failed, Wire};
+use crate::core::hub::{HubEvent, HubHandle};
+use crate::limits::MAX_REDIRECTS;
+use crate::upstream::server_output::Garbled;
+use exai_supervisor::turns::Turns;
+
+pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(super) const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) wire: Arc<Wire>,
+    place: Place,
+    headers: HeaderMap,
+    pub(super) server: Arc<str>,
+    instance: InstanceId,
+    hub: HubHandle,
+    /// What it says waits for the hub at most twice, over however many connections it says it.
+    turns: Turns,
+    /// Why the instance is of no use any more. Whoever comes first is heard.
+    broken: mpsc::Sender<String>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Where requests go: the URL's path, or where it redirects to.
+    path: String,
+    opened: bool,
+    id: Option<HeaderValue>,
+    version: Option<HeaderValue>,
+}
+
+impl Session {
+    pub(super) fn new(
+        wire: Arc<Wire>,
+        place: Place,
+        headers: HeaderMap,
+        (server, instance): (Arc<str>, InstanceId),
+        hub: HubHandle,
+    ) -> (Arc<Self>, mpsc::Receiver<String>) {
+        let (broken, reasons) = mpsc::channel(1);
+        let state = Mutex::new(State { path: place.path.clone(), opened: false, id: None, version: None });
+        (
+            Arc::new(Session {
+                wire,
+                place,
+                headers,
+                server,
+                instance,
+                hub,
+                turns: Turns::new(),
+                broken,
+                state,
+            }),
+            reasons,
+        )
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn has_id(&self) -> bool {
+        self.state().id.is_some()
+    }
+
+    /// The instance is of no use any more; `reason` reads after "the server".
+    pub(super) fn give_up(&self, reason: String) {
+        // One reason is enough.
+        let _ = self.broken.try_send(reason);
+    }
+
+    /// The server said this. Waits while the hub has much to do.
+    pub(super) async fn say(&self, line: Line) {
+        let turn = self.turns.next().await;
+        self.tell(Event::Said(line, turn)).await;
+    }
+
+    /// The server said what is no message, in place of the answer to this request.
+    pub(super) async fn garbled(&self, number: u64, garbled: Garbled) {
+        let turn = self.turns.next().await;
+        let garbled = Garbled { id: Some(Id::number(number)), asks: false, ..garbled };
+        self.tell(Event::Garbled(garbled, turn)).await;
+    }
+
+    pub(super) async fn tell(&self, event: Event) {
+        // A hub that is gone needs no words.
+        let _ = self.hub.send(HubEvent::Upstream { instance: self.instance, event }).await;
+    }
+
+    /// Answers a request in the server's place; `text` reads after "the server". If that is `initialize`, the
+    /// instance has failed.
+    pub(super) async fn fail(&self, number: u64, failure: Failure, text: &str) {
+        if !self.state().opened {
+            return self.give_up(text.to_owned());
+        }
+        let data = FailureData { server: Some(&self.server), ..FailureData::new(Source::Daemon, failure) };
+        let text = format!("server \"{}\" {text}", self.server);
+        self.say(Line::Whole(answer::failure(&Id::number(number), &text, &data))).await;
+    }
+
+    /// What the first answer, the one to `initialize`, says about all that follows.
+    pub(super) fn opened_by(&self, answer: &Answer, message: &Bytes) {
+        let mut state = self.state();
+        if std::mem::replace(&mut state.opened, true) {
+            return;
+        }
+        state.id = answer.head.headers().get(SESSION).cloned();
+        let version = json::find_path(message, 0..message.len(), &["result", "protocolVersion"])
+            .and_then(|place| json::string(message, place)?.parse().ok());
+        state.version = version;
+    }
+
+    /// Sends a message. Redirects within the server are followed; another is the answer.
+    pub(super) async fn post(&self, message: Bytes) -> Result<Answer, Failed> {
+        let mut redirects = 0;
+        loop {
+            let answer = self.wire.send(self.request(Method::POST, BOTH, message.clone())).await?;
+            let location = answer.head.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+            let path = location.and_then(|location| self.place.redirected(location));
+            match path.filter(|_| keeps_method(answer.head.status()) && redirects < MAX_REDIRECTS) {
+                Some(path) => self.state().path = path,
+                None => return Ok(answer),
+            }
+            redirects += 1;
+        }
+    }
+
+    /// Asks for a stream of events: the one for what belongs to no request, or the rest of one that broke off.
+    pub(super) async fn listen(&self, after: Option<&str>) -> Result<Answer, Failed> {
+        let mut request = self.request(Method::GET, EVENTS, Bytes::new());
+        if let Some(after) = after.and_then(|id| HeaderValue::from_str(id).ok()) {
+            request.headers_mut().insert(LAST_EVENT, after);
+        }
+        self.wire.send(request).await
+    }
+
+    /// Says that the session is over, if it has an id.
+    pub(super) async fn delete(&self) {
+        if self.has_id() {
+            // It may not want to know.
+            let _ = self.wire.send(self.request(Method::DELETE, BOTH, Bytes::new())).await;
+        }
+    }
+
+    fn request(&self, method: Method, accept: HeaderValue, body: Bytes) -> Request<Full<Bytes>> {
+        let mut headers = self.headers.clone();
+        headers.insert(header::ACCEPT, accept);
+        if method == Method::POST {
+            headers.insert(header::CONTENT_TYPE, JSON);
+        }
+        let mut request = Request::new(Full::new(body));
+        {
+            let state = self.state();
+            headers.extend(state.id.clone().map(|id| (SESSION, id)));
+            headers.extend(state.version.clone().map(|version| (VERSION, version)));
+            if let Ok(uri) = state.path.parse() {
+                *request.uri_mut() = uri;
+            }
+        }
+        *request.method_mut() = method;
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+/// Whether a redirect wants the same request at another place, which says that it was not carried out at this one.
+pub(super) fn keeps_method(status: StatusCode) -> bool {
+    [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&status)
+}
+
+/// The headers of every request: those of the configuration, and whose server is meant. The error reads after
+/// "the server" and shows no value.
+pub(super) fn headers(configured: &[(String, Secret)], place: &Place) -> Result<HeaderMap, String> {
+    let wrong = |name: &str| format!("could not be started: the header `{name}` cannot be sent");
+    let mut headers = HeaderMap::new();
+    for (name, value) in configured {
+        let mut secret = HeaderValue::from_str(value.expose()).map_err(|_| wrong(name))?;
+        secret.set_sensitive(true);
+        headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(name))?, secret);
+    }
+    // What makes up a request on the wire is not for a configuration to say.
+    for ours in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE] {
+        headers.remove(ours);
+    }
+    headers.insert(header::HOST, HeaderValue::from_str(&place.authority).map_err(|_| wrong("host"))?);
+    let agent = HeaderValue::from_static(concat!("exai/", env!("CARGO_PKG_VERSION")));
+    headers.entry(header::USER_AGENT).or_insert(agent);
+    Ok(headers)
+}
+
+/// The answer to the request with this number, or a batch with it, if this text is one. An error that names no request
+/// is the answer to the one that it is the response to.
+pub(super) fn answer_to(text: &Bytes, number: u64) -> Option<Bytes> {
+    let is = |message: &Message| match message.kind() {
+        Kind::Response { id, .. } => Id::from_json(message.at(id)).as_number() == Some(number),
+        Kind::Request { .. } | Kind::Notification { .. } => false,
+    };
+    match Message::of_server(text.clone()) {
+        Ok(message) => match message.kind() {
+            Kind::Response { id, outcome: Outcome::Error(_) } if message.at(id) == b"null" => {
+                let with = number.to_string().into_bytes();
+                Some(message.edited(vec![json::Edit { at: id.clone(), with }]).into_whole())
+            }
+            _ => is(&message).then(|| message.bytes().clone()),
+        },
+        Err(exai_proto::ParseError::Batch) => {
+            let parts = exai_proto::envelope::split_batch(text).unwrap_or_default();
+            let mut messages = parts.into_iter().filter_map(|part| Message::of_server(part).ok());
+            messages.any(|message| is(&message)).then(|| text.clone())
+        }
+        Err(_) => None,
+    }
+}
+
+/// What an error says that belongs to no request: servers refuse so what they did not look into.
+pub(super) fn complaint(text: &Bytes) -> Option<String> {
+    let message = Message::parse(text.clone()).ok()?;
+    let Kind::Response { outcome: Outcome::Error(error), .. } = message.kind() else { return None };
+    let place = json::find(message.bytes(), error.clone(), "message")?;
+    json::string(message.bytes(), place).map(std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_found_alone_and_in_batches() {
+        let cases = [
+            (r#"{"jsonrpc":"2.0","id":7,"result":{}}"#, true),
+            (r#"{"jsonrpc":"2.0","id":7,"error":{"code":1,"message":"m"}}"#, true),
+            (r#"[{"jsonrpc":"2.0","method":"m"},{"jsonrpc":"2.0","id":7,"result":{}}]"#, true),
+            (r#"{"jsonrpc":"2.0","id":7.0,"result":{},"error":null}"#, true),
+            (r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}"#, true),
+            (r#"{"jsonrpc":"2.0","id":"7","result":{}}"#, true),
+            (r#"{"jsonrpc":"2.0","id":"x","result":{}}"#, false),
+            (r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#, false),
+            ("<html>", false),
+        ];
+        for (text, expected) in cases {
+            let answer = answer_to(&Bytes::from_static(text.as_bytes()), 7);
+            assert_eq!(answer.is_some(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn complaints_are_read_and_headers_checked() {
+        let error = br#"{"jsonrpc":"2.0","id":"server-error","error":{"code":-32600,"message":"No \"x\""}}"#;
+        assert_eq!(complaint(&Bytes::from_static(error)).as_deref(), Some("No \"x\""));
+        assert_eq!(complaint(&Bytes::from_static(b"no")), None);
+        let place = Place::parse("http://127.0.0.1:9001/mcp").unwrap();
+        let one =
+            |name: &str, value: &str| headers(&[(name.to_owned(), Secret::new(value.to_owned()))], &place);
+        let good = one("Authorization", "Bearer x").unwrap();
+        assert_eq!(
+            (&good["host"], good["authorization"].is_sensitive()),
+            (&"127.0.0.1:9001".parse().unwrap(), true)
+        );
+        let bad = one("X-Key", "secret\r\nHost: evil").unwrap_err();
+        assert!(bad.contains("X-Key") && !bad.contains("secret"), "{bad}");
+        assert_eq!(one("Host", "evil").unwrap()["host"], "127.0.0.1:9001");
+        assert!(!one("Transfer-Encoding", "chunked").unwrap().contains_key("transfer-encoding"));
+    }
+}

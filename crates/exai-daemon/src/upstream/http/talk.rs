@@ -1,0 +1,265 @@
+//! What is to be said to the server, and when: requests side by side, everything else in its order.
+//!
+//! Over HTTP each message is a request of its own, and nothing keeps one from overtaking another. So what must
+//! be in order is waited for: `initialize` is answered before the router says more, and what it says next,
+//! that the handshake is over, is accepted before any request follows.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use exai_proto::{Kind, Message, Segments, json};
+use exai_supervisor::outbox::Drain;
+use hyper::StatusCode;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::events::Events;
+use super::exchange::{self, Pauses, is, pass_on};
+use super::session::Session;
+use super::wire::{BrokenOff, Failed};
+use crate::limits::{
+    ACCEPT_TIMEOUT, CANCELLED_TIMEOUT, MAX_CONNECTIONS_PER_URL, MAX_ERROR_BODY_BYTES, STREAM_OPEN_TIMEOUT,
+};
+
+/// The pauses between two tries to open that stream.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The requests under way, and those that were cancelled before they were sent.
+#[derive(Debug, Default)]
+pub(super) struct Requests(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The highest number that was taken up. Numbers only grow.
+    newest: u64,
+    under_way: HashMap<u64, AbortHandle>,
+    unwanted: HashSet<u64>,
+}
+
+impl Requests {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a cancelled request. Returns whether the server must be told.
+    fn cancel(&self, number: u64) -> bool {
+        let mut state = self.state();
+        if number > state.newest {
+            state.unwanted.insert(number);
+            return false;
+        }
+        state.under_way.contains_key(&number)
+    }
+
+    fn abort(&self, number: u64) {
+        if let Some(task) = self.state().under_way.remove(&number) {
+            task.abort();
+        }
+    }
+}
+
+/// Sends requests, each in a task of its own. Never comes back.
+pub(super) async fn requests(
+    session: Arc<Session>,
+    mut drain: Drain,
+    requests: Arc<Requests>,
+    mut settled: watch::Receiver<bool>,
+) {
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS_PER_URL));
+    let mut tasks = JoinSet::new();
+    let mut batch: Vec<Segments> = Vec::new();
+    while drain.take(&mut batch).await {
+        for message in batch.drain(..) {
+            let Some(message) = in_one(message).await else { return };
+            let Some(number) = number(&message) else { continue };
+            // The first one is `initialize`.
+            if requests.state().newest > 0 && settled.wait_for(|settled| *settled).await.is_err() {
+                return;
+            }
+            let Ok(permit) = connections.clone().acquire_owned().await else { return };
+            while tasks.try_join_next().is_some() {}
+            let mut state = requests.state();
+            state.newest = number;
+            if state.unwanted.remove(&number) {
+                continue;
+            }
+            let (session, under_way) = (session.clone(), requests.clone());
+            let task = tasks.spawn(async move {
+                let _permit = permit;
+                exchange::request(session, number, message).await;
+                under_way.state().under_way.remove(&number);
+            });
+            // There before the task can end: the lock is held.
+            state.under_way.insert(number, task);
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+/// The body of a request is one piece; to put a long one together takes too long for the loop. `None` when the daemon
+/// ends.
+async fn in_one(message: Segments) -> Option<Bytes> {
+    match message.as_whole() {
+        Some(whole) => Some(whole.clone()),
+        None => tokio::task::spawn_blocking(|| message.into_whole()).await.ok(),
+    }
+}
+
+fn number(message: &Bytes) -> Option<u64> {
+    let id = json::find(message, 0..message.len(), "id")?;
+    std::str::from_utf8(&message[id]).ok()?.parse().ok()
+}
+
+/// Sends notifications and answers, one after the other. The first says that the handshake is over: with it
+/// the stream opens for what belongs to no request, and requests may follow. Never comes back.
+pub(super) async fn others(
+    session: Arc<Session>,
+    mut drain: Drain,
+    requests: Arc<Requests>,
+    settled: watch::Sender<bool>,
+) {
+    let mut tasks = JoinSet::new();
+    let mut batch: Vec<Segments> = Vec::new();
+    while drain.take(&mut batch).await {
+        for message in batch.drain(..) {
+            let Some(message) = in_one(message).await else { return };
+            while tasks.try_join_next().is_some() {}
+            let cancelled = cancelled(&message);
+            if cancelled.is_some_and(|number| !requests.cancel(number)) {
+                continue;
+            }
+            if let Some(number) = cancelled {
+                // In no order with the others: of a server that hangs there may be many.
+                let (session, requests) = (session.clone(), requests.clone());
+                tasks.spawn(async move {
+                    let afterlife = sleep(CANCELLED_TIMEOUT);
+                    tell(&session, message).await;
+                    afterlife.await;
+                    requests.abort(number);
+                });
+                continue;
+            }
+            tell(&session, message).await;
+            if !*settled.borrow() {
+                let opened = Arc::new(Notify::new());
+                tasks.spawn(listen(session.clone(), opened.clone()));
+                // Later is soon enough for a server that takes longer.
+                let _ = timeout(STREAM_OPEN_TIMEOUT, opened.notified()).await;
+                settled.send_replace(true);
+            }
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+/// The number of the request that this message cancels.
+fn cancelled(message: &Bytes) -> Option<u64> {
+    let parsed = Message::parse(message.clone()).ok()?;
+    let Kind::Notification { method, params } = parsed.kind() else { return None };
+    if parsed.at(method) != b"notifications/cancelled" {
+        return None;
+    }
+    let id = json::find(parsed.bytes(), params.clone()?, "requestId")?;
+    parsed.str_at(&id).parse().ok()
+}
+
+/// Sends what needs no answer.
+async fn tell(session: &Session, message: Bytes) {
+    let outcome = timeout(ACCEPT_TIMEOUT, async {
+        let mut answer = session.post(message).await?;
+        let status = answer.head.status();
+        // The status says whether it was accepted, the body at most why not.
+        let body = match answer.all(MAX_ERROR_BODY_BYTES).await {
+            Ok((body, more)) => {
+                if !more {
+                    answer.done();
+                }
+                body
+            }
+            Err(BrokenOff(_)) => Vec::new(),
+        };
+        Ok((status, Bytes::from(body)))
+    });
+    match outcome.await {
+        Ok(Ok((status, _))) if status.is_success() => {}
+        Ok(Ok((StatusCode::NOT_FOUND, _))) if session.has_id() => {
+            session.give_up("has ended its session".to_owned());
+        }
+        Ok(Ok((status, body))) => {
+            let why = exchange::explanation(&body);
+            tracing::warn!(server = %session.server, "a message was answered HTTP {status}{why}");
+        }
+        Ok(Err(Failed::Forsaken(reason))) => session.give_up(reason),
+        Ok(Err(Failed::Unsent(reason) | Failed::Lost(reason))) => {
+            tracing::warn!(server = %session.server, reason, "a message could not be sent");
+        }
+        Err(_) => tracing::warn!(server = %session.server, "a message was not accepted within 10 s"),
+    }
+}
+
+/// Keeps the stream open for what belongs to no request, if the server has one.
+async fn listen(session: Arc<Session>, opened: Arc<Notify>) {
+    let mut events = Events::new(exai_proto::limits::MESSAGE_BYTES);
+    let mut wait = FIRST_PAUSE;
+    let mut pauses = Pauses::default();
+    loop {
+        let outcome = session.listen(events.last_id.as_deref()).await;
+        opened.notify_one();
+        match outcome {
+            Ok(mut answer) if answer.head.status().is_success() && is(&answer, "text/event-stream") => {
+                wait = FIRST_PAUSE;
+                while let Ok(Some(bytes)) = answer.next().await {
+                    let mut found = Vec::new();
+                    events.take(&bytes, &mut found);
+                    for event in found {
+                        pauses.heard();
+                        pass_on(&session, event, None).await;
+                    }
+                }
+                sleep(pauses.next(events.retry)).await;
+                events = events.resumed();
+            }
+            Ok(answer) if answer.head.status() == StatusCode::NOT_FOUND && session.has_id() => {
+                return session.give_up("has ended its session".to_owned());
+            }
+            Ok(answer) if answer.head.status().is_server_error() => {
+                sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_PAUSE);
+            }
+            // There is none: 405 as a rule.
+            Ok(answer) => {
+                let status = answer.head.status();
+                return tracing::debug!(server = %session.server, %status, "it has nothing to say by itself");
+            }
+            Err(Failed::Forsaken(reason)) => return session.give_up(reason),
+            Err(Failed::Unsent(_) | Failed::Lost(_)) => {
+                sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cancelled_before_it_was_sent_is_neither_sent_nor_cancelled() {
+        let requests = Requests::default();
+        requests.state().newest = 3;
+        assert!(!requests.cancel(4));
+        assert!(requests.state().unwanted.contains(&4));
+        assert!(!requests.cancel(3), "it was answered");
+        let cancel =
+            br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":12,"reason":"r"}}"#;
+        assert_eq!(cancelled(&Bytes::from_static(cancel)), Some(12));
+        let other = br#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"requestId":12}}"#;
+        assert_eq!(cancelled(&Bytes::from_static(other)), None);
+        assert_eq!(number(&Bytes::from_static(br#"{"jsonrpc":"2.0","id":5,"method":"m"}"#)), Some(5));
+    }
+}

@@ -1,0 +1,230 @@
+//! Connections to one server, and requests on them.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body, Frame, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::lookout::{Listens, Lookout};
+use crate::limits::{CONNECT_TIMEOUT, IDLE_CONNECTION_TIMEOUT, MAX_IDLE_CONNECTIONS, NEXT_REQUEST_TIMEOUT};
+
+/// The way to the server.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) lookout: Arc<Lookout>,
+    idle: Mutex<Vec<(Connection, Instant)>>,
+    /// The last look, and when it began.
+    seen: tokio::sync::Mutex<Option<(Instant, Listens)>>,
+}
+
+/// One connection. It ends when this is dropped.
+#[derive(Debug)]
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    /// The task that moves its bytes.
+    _driver: JoinSet<()>,
+}
+
+/// An answer whose body is still to be read.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) head: Response<()>,
+    body: Incoming,
+    connection: Connection,
+    wire: Arc<Wire>,
+}
+
+/// Why a request has got no head of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// Nothing was sent.
+    Unsent(String),
+    /// It may have arrived.
+    Lost(String),
+    /// Nothing was sent, since nothing must be: none of the server's own processes listens.
+    Forsaken(String),
+}
+
+/// Why an answer whose head is there has no end. The server has read the request: this is a type of its own, and
+/// [`Failed`] does not become one, so that nothing that fails later can be taken for "not sent".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BrokenOff(pub(super) String);
+
+impl Wire {
+    pub(super) fn new(lookout: Lookout) -> Arc<Self> {
+        Arc::new(Wire {
+            lookout: Arc::new(lookout),
+            idle: Mutex::default(),
+            seen: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Sends a request and waits for the head of its answer. One that certainly was not read on a connection
+    /// that had been used before is sent again on a new one.
+    pub(super) async fn send(self: &Arc<Self>, request: Request<Full<Bytes>>) -> Result<Answer, Failed> {
+        let mut request = request;
+        if let Some(mut connection) = self.take_idle().await {
+            match connection.sender.try_send_request(request).await {
+                Ok(response) => return Ok(self.answer(response, connection)),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(Failed::Lost(lost(error.error()))),
+                },
+            }
+        }
+        let mut connection = self.connect().await?;
+        match connection.sender.try_send_request(request).await {
+            Ok(response) => Ok(self.answer(response, connection)),
+            Err(mut error) => Err(match error.take_message() {
+                Some(_) => Failed::Unsent(lost(error.error())),
+                None => Failed::Lost(lost(error.error())),
+            }),
+        }
+    }
+
+    fn answer(self: &Arc<Self>, response: Response<Incoming>, connection: Connection) -> Answer {
+        let (parts, body) = response.into_parts();
+        Answer { head: Response::from_parts(parts, ()), body, connection, wire: self.clone() }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<(Connection, Instant)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection that was used last, if it still can be.
+    async fn take_idle(&self) -> Option<Connection> {
+        self.tidy();
+        let (mut connection, _) = self.idle().pop()?;
+        let ready = timeout(NEXT_REQUEST_TIMEOUT, connection.sender.ready()).await;
+        matches!(ready, Ok(Ok(()))).then_some(connection)
+    }
+
+    fn keep(&self, connection: Connection) {
+        let mut idle = self.idle();
+        if idle.len() < MAX_IDLE_CONNECTIONS {
+            idle.push((connection, Instant::now()));
+        }
+    }
+
+    /// Closes the connections that nobody uses.
+    pub(super) fn tidy(&self) {
+        self.idle().retain(|(connection, since)| {
+            since.elapsed() < IDLE_CONNECTION_TIMEOUT && !connection.sender.is_closed()
+        });
+    }
+
+    /// Who listens now. Those who ask at the same time share a look that begins after all of them have asked.
+    pub(super) async fn look(&self) -> Listens {
+        let asked = Instant::now();
+        let mut last = self.seen.lock().await;
+        if let Some((began, seen)) = &*last
+            && *began >= asked
+        {
+            return seen.clone();
+        }
+        let began = Instant::now();
+        let lookout = self.lookout.clone();
+        let looked = tokio::task::spawn_blocking(move || lookout.look()).await;
+        let seen = looked.unwrap_or_else(|panic| Listens::Stranger(format!("BUG: {panic}")));
+        *last = Some((began, seen.clone()));
+        seen
+    }
+
+    async fn connect(&self) -> Result<Connection, Failed> {
+        let own = async || match self.look().await {
+            Listens::Own(addr) => Ok(addr),
+            Listens::Nobody => Err(Failed::Forsaken(gone(self.lookout.addrs()))),
+            Listens::Stranger(who) => Err(Failed::Forsaken(taken(&who))),
+        };
+        let addr = own().await?;
+        let unsent = |error: io::Error| Failed::Unsent(format!("cannot be connected to at {addr}: {error}"));
+        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(addr)).await;
+        let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(unsent)?;
+        // Whoever has the port now had it when the connection was made.
+        if own().await? != addr {
+            return Err(Failed::Unsent(format!("has just changed its address from {addr}")));
+        }
+        stream.set_nodelay(true).map_err(unsent)?;
+        let shake = timeout(CONNECT_TIMEOUT, http1::handshake(TokioIo::new(stream))).await;
+        let (sender, connection) = match shake {
+            Ok(Ok(pair)) => pair,
+            Ok(Err(error)) => return Err(unsent(io::Error::other(error))),
+            Err(_) => return Err(unsent(io::ErrorKind::TimedOut.into())),
+        };
+        let mut driver = JoinSet::new();
+        driver.spawn(async move {
+            // What goes wrong is told to whoever waits for an answer.
+            let _ = connection.await;
+        });
+        Ok(Connection { sender, _driver: driver })
+    }
+}
+
+impl Answer {
+    /// The next bytes of the body; `None` at its end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, BrokenOff> {
+        loop {
+            let body = &mut self.body;
+            let frame =
+                std::future::poll_fn(|context| std::pin::Pin::new(&mut *body).poll_frame(context)).await;
+            match frame.map(|frame| frame.map(Frame::into_data)) {
+                None => return Ok(None),
+                Some(Ok(Ok(data))) => return Ok(Some(data)),
+                // Trailers.
+                Some(Ok(Err(_))) => {}
+                Some(Err(error)) => return Err(BrokenOff(lost(&error))),
+            }
+        }
+    }
+
+    /// The body, but no more than `limit` bytes of it, and whether there is more.
+    pub(super) async fn all(&mut self, limit: usize) -> Result<(Vec<u8>, bool), BrokenOff> {
+        let mut all = Vec::new();
+        while let Some(data) = self.next().await? {
+            let room = limit - all.len();
+            all.extend_from_slice(&data[..data.len().min(room)]);
+            if data.len() > room {
+                return Ok((all, true));
+            }
+        }
+        Ok((all, false))
+    }
+
+    /// Gives the connection back for the next request. The body must have been read to its end.
+    pub(super) fn done(self) {
+        let Answer { connection, wire, .. } = self;
+        if !connection.sender.is_closed() {
+            wire.keep(connection);
+        }
+    }
+}
+
+fn lost(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+/// Reads after "the server".
+pub(super) fn gone(addrs: &[std::net::SocketAddr]) -> String {
+    let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
+    format!("does not listen on {} any more", addrs.join(" or "))
+}
+
+/// Reads after "the server".
+pub(super) fn taken(who: &str) -> String {
+    format!("does not listen any more: {who}, which is no process of this server")
+}

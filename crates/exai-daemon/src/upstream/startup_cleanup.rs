@@ -1,0 +1,100 @@
+//! What the daemon before this one left behind is ended before a second copy of it could be started.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::limits::{PREDECESSOR_END_TIMEOUT, STARTUP_CLEANUP_TIMEOUT};
+use exai_os::process::{self, Identity};
+use exai_supervisor::leftovers::{self, Fate, LeftFile, LeftTree, Leftovers, Living, Predecessor, Verdict};
+use tokio::sync::watch;
+
+/// Known to be done, or awaited.
+#[derive(Debug, Clone)]
+pub(crate) struct Swept {
+    done: watch::Receiver<bool>,
+}
+
+impl Swept {
+    /// Begins, in the background. Only for the holder of the instance lock: every other daemon is dead then.
+    pub(crate) fn begin(servers_dir: PathBuf, daemon: Living, last: Option<Predecessor>) -> Self {
+        let (sender, done) = watch::channel(false);
+        // Not among the daemon's tasks: what does not let itself be ended must not keep the daemon from
+        // ending.
+        tokio::task::spawn_blocking(move || {
+            match find(&servers_dir, &daemon, last.as_ref()) {
+                Ok(mut found) => {
+                    leftovers::end(&mut found, Instant::now() + STARTUP_CLEANUP_TIMEOUT);
+                    tell(&found);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "what an earlier daemon may have left behind could not be looked at");
+                }
+            }
+            sender.send_replace(true);
+        });
+        Swept { done }
+    }
+
+    /// Returns when everything that can be ended is gone, or the time for it is over.
+    pub(crate) async fn done(&self) {
+        let mut done = self.done.clone();
+        // A thread that broke off has nothing more to wait for.
+        let _ = done.wait_for(|done| *done).await;
+    }
+}
+
+/// Who had the lock before may still be ending: its records count once it is gone. One that stays is no business of
+/// ours, whatever it is.
+fn find(servers_dir: &Path, daemon: &Living, last: Option<&Predecessor>) -> io::Result<Leftovers> {
+    let found = leftovers::find(servers_dir, Some(daemon), last)?;
+    let lives = |one: &&Identity| process::identify(one.pid).ok().flatten().as_ref() == Some(*one);
+    let last_lives = last.map(|last| &last.identity).filter(lives);
+    if found.others.is_empty() && last_lives.is_none() {
+        return Ok(found);
+    }
+    let until = Instant::now() + PREDECESSOR_END_TIMEOUT;
+    for other in found.others.iter().chain(last_lives) {
+        // Of who cannot be looked at it is known as little as of who does not end.
+        if !process::wait_gone(other, until).unwrap_or(false) {
+            tracing::warn!(
+                pid = other.pid,
+                "another daemon's process lives; the records of its servers were passed over"
+            );
+        }
+    }
+    leftovers::find(servers_dir, Some(daemon), last)
+}
+
+/// One line for each thing that was ended or left.
+fn tell(found: &Leftovers) {
+    found.trees.iter().for_each(tell_tree);
+    found.files.iter().for_each(tell_file);
+}
+
+fn tell_tree(tree: &LeftTree) {
+    for process in &tree.processes {
+        let (pid, name, of) = (process.identity.pid, &process.name, &tree.record.id);
+        match (&process.verdict, &process.fate) {
+            (Verdict::Ours { proof }, Some(Fate::Ended)) => {
+                tracing::info!(pid, name, of, proof, "ended a process that an earlier daemon left behind");
+            }
+            (_, Some(Fate::Left { reason })) => {
+                tracing::warn!(pid, name, of, reason, "left a process alone; `exai cleanup` shows it");
+            }
+            (_, Some(Fate::Ended | Fate::Gone | Fate::Removed) | None) => {}
+        }
+    }
+    tree.file.iter().for_each(tell_file);
+}
+
+fn tell_file(file: &LeftFile) {
+    let path = file.path.display();
+    match &file.fate {
+        Some(Fate::Removed) => tracing::info!(%path, reason = file.reason, "removed a file"),
+        Some(Fate::Left { reason }) => {
+            tracing::warn!(%path, reason, "left a file alone; `exai cleanup` shows it");
+        }
+        Some(Fate::Ended | Fate::Gone) | None => {}
+    }
+}
