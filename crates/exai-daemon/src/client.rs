@@ -1,6 +1,7 @@
 //! What a client says and is told, below the hub: input with one budget, output with a bound.
 
 pub(crate) mod coalesce;
+pub(crate) mod http_sessions;
 pub(crate) mod http_streams;
 pub(crate) mod inbound;
 pub mod input_budget;

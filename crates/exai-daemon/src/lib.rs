@@ -30,7 +30,8 @@ mod state;
 mod upkeep;
 mod upstream;
 
-pub use observe::status::{RAISE_LIMITS, listed};
+pub use observe::findings::RAISE_LIMITS;
+pub use observe::status::listed;
 pub use observe::{port_owner, redacted_command};
 pub use serve::{Options, ServeError, serve};
 pub use state::record::last_daemon;

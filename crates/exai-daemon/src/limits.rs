@@ -97,6 +97,9 @@ pub(crate) const SERVER_STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 // === Servers ===
 
+/// The longest time that a server may be given by the configuration: larger numbers mean "never", and must not overflow a
+/// clock.
+pub(crate) const FOREVER: Duration = Duration::from_hours(24 * 365);
 /// What waits for one server.
 pub(crate) const SERVER_QUEUE: Bound =
     Bound { relaxed: 0, limit: MAX_SERVER_QUEUE_BYTES, messages: MAX_SERVER_QUEUE_MESSAGES };

@@ -2,6 +2,8 @@
 
 pub(crate) mod adopted_orphans;
 pub(crate) mod counters;
+pub(crate) mod facts;
+pub(crate) mod findings;
 pub(crate) mod monitored_tree;
 pub mod port_owner;
 pub(crate) mod process_monitor;

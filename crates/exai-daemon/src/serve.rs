@@ -13,17 +13,22 @@ use exai_proto::documents::{Detached, Launcher};
 use exai_proto::link::ByeReason;
 use exai_proto::ready::Readiness;
 use exai_supervisor::leftovers::Living;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::client::http_sessions::Sessions;
 use crate::client::input_budget::Intake;
 use crate::client::message_checks::Checks;
-use crate::core::hub::{Hub, HubEvent, HubHandle};
-use crate::front::http::Sessions;
-use crate::front::listener::{self, Door, Rooms};
-use crate::limits::{DRAIN_TIMEOUT, INSTANCE_LOCK_TIMEOUT, TASKS_END_TIMEOUT, max_tcp_connections};
+use crate::core::event::{HubEvent, HubHandle};
+use crate::core::hub::Hub;
+use crate::front::listener::{self, Door};
+use crate::front::state::Rooms;
+use crate::limits::{
+    DRAIN_TIMEOUT, INSTANCE_LOCK_TIMEOUT, MAX_HUB_EVENTS, TASKS_END_TIMEOUT, max_tcp_connections,
+};
 use crate::observe::process_monitor::Watch;
-use crate::observe::status::About;
+use crate::state::about::About;
 use crate::state::config_file::ConfigFile;
 use crate::state::logging;
 use crate::state::record;
@@ -238,6 +243,7 @@ async fn life(
 
     let closing = CancellationToken::new();
     let (hub, events) = HubHandle::new();
+    let (monitor_events, monitored) = mpsc::channel(MAX_HUB_EVENTS);
     let sockets = TaskTracker::new();
     let (intake, checks) = (Intake::default(), Checks::default());
     let sessions = Sessions::default();
@@ -260,7 +266,7 @@ async fn life(
     }
     let watch = Watch::new(home.clone());
     let watcher = watch
-        .start(about.instance.clone(), hub.clone(), sessions)
+        .start(about.instance.clone(), monitor_events, sessions)
         .map_err(failed("failed to start the watcher"))?;
     let check = SelfCheck::start(Kept {
         home: home.clone(),
@@ -291,8 +297,8 @@ async fn life(
         intake,
         checks,
     };
-    let (core, jobs) = Hub::new(config, host, hub);
-    core.run(events, jobs).await;
+    let (core, inboxes) = Hub::new(config, host, (hub, events), monitored);
+    core.run(inboxes).await;
     watch.close();
     // The last records are removed by then.
     let _ = tokio::time::timeout(TASKS_END_TIMEOUT, tokio::task::spawn_blocking(|| watcher.join())).await;

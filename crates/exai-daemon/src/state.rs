@@ -1,5 +1,6 @@
 //! What the daemon keeps in its state directory.
 
+pub(crate) mod about;
 pub(crate) mod config_file;
 pub(crate) mod discovery;
 pub(crate) mod logging;

@@ -16,10 +16,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::session_usage::{Caller, Usage};
-use crate::client::sink::TooSlow;
 use crate::limits::{CLIENT_QUEUE, MAX_STREAM_MESSAGES, MAX_UNSTREAMED_BYTES, MAX_UNSTREAMED_MESSAGES};
 use exai_os::process::ProcessInfo;
 use exai_supervisor::turns::Turns;
+
+/// The client does not read; it must be disconnected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooSlow {
+    pub(crate) queued: usize,
+}
 
 #[derive(Debug)]
 pub(crate) struct Session {

@@ -11,7 +11,7 @@ use exai_supervisor::outbox::{Outbox, Unsent};
 use tokio::sync::mpsc;
 
 use crate::client::coalesce::{self, Use};
-use crate::client::http_streams::Session;
+use crate::client::http_streams::{Session, TooSlow};
 use crate::limits::{HTTP_SESSION_IDLE_TIMEOUT, MAX_QUEUED_LOGS, SLOW_CLIENT_BYTES, SLOW_CLIENT_TIMEOUT};
 
 /// How often it is looked whether a client with that much reads.
@@ -70,12 +70,6 @@ impl Socket {
             },
         }
     }
-}
-
-/// The client does not read; it must be disconnected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TooSlow {
-    pub(crate) queued: usize,
 }
 
 /// Why a client is let go.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -10,21 +9,19 @@ use exai_config::Home;
 use exai_mux::Endpoint;
 use exai_os::build;
 use exai_proto::link::{FromDaemon, Hello, Role, SUBPROTOCOL, ServedHome, ToDaemon, Versions};
-use exai_proto::{limits, version};
+use exai_proto::version;
 use tokio::io::AsyncRead;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::core::hub::{Gone, HubEvent, HubHandle, Question};
-use crate::core::stopping::Room;
+use crate::core::event::Gone;
 use crate::front::access::{self, From};
+use crate::front::control::{because, named, text};
 use crate::front::frames::{Broken, Frame, FrameReader, Opcode};
-use crate::front::listener::{Place, Rooms};
 use crate::front::socket::{self, Speech};
+use crate::front::state::{Place, Rooms};
 use crate::front::upgrade::{Socket, Upgrade};
 use crate::limits::HELLO_TIMEOUT;
-use crate::observe::status::ClientFacts;
-use crate::state::token::Token;
+use crate::observe::facts::ClientFacts;
 
 /// `GET /shim`.
 pub(crate) async fn open(
@@ -82,16 +79,6 @@ async fn serve(mut socket: Socket, rooms: Rooms, kernel_pid: Option<u32>) -> Res
     socket::serve(socket, rooms, endpoint, facts, Speech::Link, Some(greeting)).await
 }
 
-/// What a peer calls something, as much of it as is kept and shown. No server has so long a name.
-fn named(name: &str) -> String {
-    limits::cut(name, limits::NAME_CHARS)
-}
-
-/// Why words were not understood: it may repeat them.
-fn because(error: &serde_json::Error) -> String {
-    limits::cut(&error.to_string(), 1000)
-}
-
 fn served_home(home: &Home) -> ServedHome {
     let (path, id) = exai_os::private::directory_identity(home.path());
     ServedHome { path, id }
@@ -132,104 +119,4 @@ async fn refuse(mut socket: Socket, reason: String) -> Result<(), Gone> {
     })
     .await;
     Ok(())
-}
-
-/// A control message as text. What is too long for a frame would break the link: its peer is told so instead.
-pub(crate) fn text(control: &FromDaemon) -> Bytes {
-    let text = serde_json::to_string(control).unwrap_or_default();
-    if text.len() <= limits::MESSAGE_BYTES {
-        return text.into();
-    }
-    let reason = format!("the answer has {} bytes, and the link carries 32 MiB", text.len());
-    serde_json::to_string(&FromDaemon::Error { reason }).unwrap_or_default().into()
-}
-
-/// What answers control messages.
-pub(crate) struct Controls {
-    pub(crate) hub: HubHandle,
-    pub(crate) token: Token,
-    pub(crate) home: Home,
-    pub(crate) replies: mpsc::Sender<FromDaemon>,
-}
-
-/// Carries a control message out.
-pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone> {
-    let hub = &controls.hub;
-    let reply = match serde_json::from_str(text) {
-        Ok(ToDaemon::Hello(_)) => FromDaemon::Error { reason: "hello was said already".to_owned() },
-        Ok(ToDaemon::Status) => FromDaemon::Status { status: Box::new(hub.ask(Question::Status).await?) },
-        Ok(ToDaemon::Ps) => FromDaemon::Ps { ps: Box::new(hub.ask(Question::Ps).await?) },
-        Ok(ToDaemon::Servers) => FromDaemon::Servers { servers: hub.ask(Question::Servers).await? },
-        Ok(ToDaemon::Reload { start }) => match hub.ask(Question::Reload).await? {
-            Ok(()) => {
-                if let Some(server) = start {
-                    hub.send(HubEvent::Warm { server }).await?;
-                }
-                FromDaemon::Reloaded
-            }
-            Err(reason) => FromDaemon::Error { reason },
-        },
-        Ok(ToDaemon::RestartServer { server }) => {
-            let server = named(&server);
-            match hub.ask(|reply| Question::RestartServer { server, reply }).await? {
-                Ok(instances) => FromDaemon::Restarted { instances },
-                Err(reason) => FromDaemon::Error { reason },
-            }
-        }
-        Ok(ToDaemon::Stop { timeout_ms, reason }) => {
-            let grace = Duration::from_millis(timeout_ms.min(3_600_000));
-            if let Err(error) = exai_os::failpoint::reach("daemon.stop-asked") {
-                let refusal = FromDaemon::Error { reason: error.to_string() };
-                return controls.replies.send(refusal).await.map_err(|_| Gone);
-            }
-            return hub.send(HubEvent::Stop { grace, reason }).await;
-        }
-        Ok(ToDaemon::RotateToken) => {
-            let (token, home) = (controls.token.clone(), controls.home.clone());
-            match tokio::task::spawn_blocking(move || token.rotate(&home)).await {
-                Ok(Ok(())) => {
-                    tracing::info!("there is a new token; the old one is refused from now on");
-                    FromDaemon::Rotated
-                }
-                Ok(Err(error)) => {
-                    FromDaemon::Error { reason: format!("the token cannot be written: {error}") }
-                }
-                Err(panic) => FromDaemon::Error { reason: format!("BUG: {panic}") },
-            }
-        }
-        Ok(ToDaemon::Why { server }) => {
-            let server = named(&server);
-            match hub.ask(|reply| Question::Why { server, reply }).await? {
-                Ok(why) => FromDaemon::Why { why },
-                Err(reason) => FromDaemon::Error { reason },
-            }
-        }
-        Ok(ToDaemon::Replace { build }) => {
-            let build = named(&build);
-            match hub.ask(|reply| Question::MakeRoom { build, reply }).await? {
-                // Its answer is the bye.
-                Room::Made => return Ok(()),
-                Room::Busy { calls } => FromDaemon::Busy { calls },
-                Room::Refused { reason } => FromDaemon::Error { reason },
-            }
-        }
-        Err(error) => FromDaemon::Error {
-            reason: format!("not a control message of this version: {}", because(&error)),
-        },
-    };
-    controls.replies.send(reply).await.map_err(|_| Gone)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_that_no_frame_can_carry_is_an_error_that_says_so() {
-        let short = text(&FromDaemon::Error { reason: "no".to_owned() });
-        assert_eq!(short, r#"{"type":"error","reason":"no"}"#);
-        let long = text(&FromDaemon::Error { reason: "x".repeat(limits::MESSAGE_BYTES) });
-        let long = std::str::from_utf8(&long).expect("text");
-        assert!(long.contains("and the link carries 32 MiB") && long.len() < 200, "{long}");
-    }
 }

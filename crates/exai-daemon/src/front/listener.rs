@@ -1,12 +1,4 @@
-//! The sockets, and which room each path leads to.
-//!
-//! | path | local socket | TCP |
-//! |---|---|---|
-//! | `/shim` | the link | – |
-//! | `/mcp`, `/mcp/NAME` | WebSocket, Streamable HTTP | WebSocket, Streamable HTTP |
-//! | `/healthz` | `ok` | `ok`, without a token |
-//!
-//! A slash behind the paths of `/mcp` changes nothing.
+//! The sockets: bound, accepted from, and each connection served until it ends.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,60 +6,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
-use axum::http::{Extensions, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
-use exai_config::Home;
-use exai_mux::Endpoint;
 use exai_os::descriptors;
 use exai_os::local::Listener;
 use exai_os::port::Connection;
-use exai_proto::limits;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::client::input_budget::Intake;
-use crate::client::message_checks::Checks;
 use crate::client::session_usage::Caller;
-use crate::core::hub::HubHandle;
-use crate::front::access::{self, From};
-use crate::front::body;
-use crate::front::http::{self, Sessions};
-use crate::front::link;
+use crate::front::access::From;
+use crate::front::routes;
+use crate::front::state::{HangUp, Place, Rooms};
 use crate::front::unauthenticated::Newcomers;
-use crate::front::websocket;
 use crate::limits::{LAST_ANSWER_TIMEOUT, MAX_CONNECTIONS, REQUEST_HEAD_TIMEOUT, RESERVED_DESCRIPTORS};
 use crate::observe::port_owner::Holder;
-use crate::observe::status::{About, Tcp};
-use crate::state::token::Token;
+use crate::state::about::{About, Tcp};
 
 /// How often a held port is tried again.
 const RETRY: Duration = Duration::from_secs(2);
-
-/// What the rooms need.
-#[derive(Clone)]
-pub(crate) struct Rooms {
-    pub(crate) hub: HubHandle,
-    pub(crate) about: Arc<About>,
-    pub(crate) home: Home,
-    pub(crate) token: Token,
-    pub(crate) sessions: Sessions,
-    /// What clients have begun to say.
-    pub(crate) intake: Intake,
-    /// Where long messages are checked.
-    pub(crate) checks: Checks,
-    pub(crate) tasks: TaskTracker,
-    /// The WebSockets: they say goodbye when the daemon ends.
-    pub(crate) sockets: TaskTracker,
-}
 
 /// The doors, before they are opened.
 pub(crate) struct Door {
@@ -84,58 +46,17 @@ pub(crate) struct Places {
     newcomers: Newcomers,
 }
 
-/// One of the places for connections. An upgraded connection keeps its place.
-#[derive(Debug, Clone)]
-pub(crate) struct Place {
-    _permit: Arc<OwnedSemaphorePermit>,
-}
-
-/// Breaks a connection off.
-#[derive(Debug, Clone)]
-pub(crate) struct HangUp(pub(crate) CancellationToken);
-
-/// The connection that a request came over.
-#[derive(Debug)]
-pub(crate) struct Line {
-    pub(crate) hang_up: HangUp,
-    /// Who is at its other end; `None` on the local socket.
-    pub(crate) caller: Option<Arc<Caller>>,
-}
-
-impl Line {
-    fn of(extensions: &Extensions) -> Self {
-        let hang_up = extensions.get().cloned().unwrap_or_else(|| HangUp(CancellationToken::new()));
-        let caller = match extensions.get() {
-            Some(From::Tcp(caller)) => Some(caller.clone()),
-            Some(From::Local(_)) | None => None,
-        };
-        Line { hang_up, caller }
-    }
-}
-
 impl Door {
     pub(crate) fn new(rooms: Rooms, closing: CancellationToken) -> Self {
         let local = Mutex::new(closing.child_token());
         Door { rooms, closing, local }
     }
 
-    fn app(&self) -> Router {
-        Router::new()
-            .route("/healthz", get(async || "ok\n"))
-            .route(exai_proto::link::PATH, get(link::open))
-            .route("/mcp", any(all))
-            .route("/mcp/", any(all))
-            .route("/mcp/{server}", any(one))
-            .route("/mcp/{server}/", any(one))
-            .fallback(nothing_here)
-            .layer(axum::middleware::from_fn_with_state(self.rooms.token.clone(), access::check))
-            .with_state(self.rooms.clone())
-    }
-
     /// Serves the local socket until the door closes, or another takes its place. Must be called within a
     /// tokio runtime.
     pub(crate) fn open_local(&self, mut listener: Listener) {
-        let (app, closing, places) = (self.app(), self.closing.clone(), places(MAX_CONNECTIONS));
+        let (app, closing, places) =
+            (routes::app(&self.rooms), self.closing.clone(), places(MAX_CONNECTIONS));
         let tasks = self.rooms.tasks.clone();
         let until = closing.child_token();
         let before =
@@ -166,7 +87,7 @@ impl Door {
 
     /// Serves a TCP address until the door closes; tries again while somebody else holds it.
     pub(crate) fn open_tcp(&self, addr: SocketAddr, bound: io::Result<TcpListener>, places: &Places) {
-        let (app, closing, places) = (self.app(), self.closing.clone(), places.clone());
+        let (app, closing, places) = (routes::app(&self.rooms), self.closing.clone(), places.clone());
         let rooms = self.rooms.clone();
         self.rooms.tasks.spawn(async move {
             let mut bound = bound;
@@ -328,40 +249,4 @@ fn serve<S>(
             let _ = timeout(LAST_ANSWER_TIMEOUT, connection).await;
         }
     });
-}
-
-async fn nothing_here() -> Response {
-    let text = "there is nothing at this path: all servers are at /mcp, one server is at /mcp/NAME";
-    access::refuse(StatusCode::NOT_FOUND, text)
-}
-
-async fn all(State(rooms): State<Rooms>, request: Request) -> Response {
-    mcp(rooms, Endpoint::All, request).await
-}
-
-async fn one(State(rooms): State<Rooms>, Path(server): Path<String>, request: Request) -> Response {
-    let server = limits::cut(&server, limits::NAME_CHARS);
-    mcp(rooms, Endpoint::One(server.into()), request).await
-}
-
-/// WebSocket and Streamable HTTP share a path: an upgrade goes to the one, everything else to the other.
-async fn mcp(rooms: Rooms, endpoint: Endpoint, request: Request) -> Response {
-    if request.headers().contains_key(header::UPGRADE) {
-        return websocket::open(rooms, endpoint, request);
-    }
-    let (parts, body) = request.into_parts();
-    let headers = parts.headers;
-    let line = Line::of(&parts.extensions);
-    match parts.method {
-        Method::POST => match body::read(&rooms.intake, body).await {
-            Ok(body) => http::post(rooms, endpoint, headers, line, body).await,
-            Err(unread) => unread.into_response(),
-        },
-        Method::GET => http::get(&rooms, &endpoint, &headers, line),
-        Method::DELETE => http::delete(rooms, endpoint, headers, line).await,
-        _ => {
-            let text = "MCP needs POST, GET or DELETE\n";
-            (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, DELETE")], text).into_response()
-        }
-    }
 }

@@ -16,13 +16,13 @@ use tokio::time::timeout;
 use crate::client::inbound::Inbound;
 use crate::client::message_checks::Checks;
 use crate::client::sink::{Farewell, LetGo, Sink, Socket, Way};
-use crate::core::hub::{Gone, HubEvent};
+use crate::core::event::{Gone, HubEvent};
+use crate::front::control::{self, Controls};
 use crate::front::frames::{Broken, Frame, FrameReader, FrameWriter, Opcode, code};
-use crate::front::link::{self, Controls};
-use crate::front::listener::Rooms;
+use crate::front::state::Rooms;
 use crate::front::upgrade;
 use crate::limits::{CLIENT_QUEUE, CLOSE_TIMEOUT, MAX_TURN_BYTES, MAX_TURN_FRAMES, MAX_WAITING_PINGS};
-use crate::observe::status::ClientFacts;
+use crate::observe::facts::ClientFacts;
 use exai_supervisor::turns::{Turn, Turns};
 
 /// The ping behind `hold`: its pong comes after everything that the shim sent before it had read that.
@@ -113,7 +113,7 @@ impl Reader {
                 match frame {
                     Ok(Frame::Message { text: true, bytes, .. }) if self.speech == Speech::Link => {
                         match std::str::from_utf8(&bytes) {
-                            Ok(text) => link::control(&self.controls, text).await?,
+                            Ok(text) => control::control(&self.controls, text).await?,
                             Err(_) => return self.end(inbound, turn, Broken::NOT_UTF8).await,
                         }
                     }
@@ -189,7 +189,7 @@ async fn write<S: AsyncWrite + Unpin>(
             biased;
             Some(ping) = pings.recv() => writer.feed(Opcode::Pong, ping).await?,
             Some(control) = controls.recv() => {
-                writer.feed(Opcode::Text, link::text(&control)).await?;
+                writer.feed(Opcode::Text, control::text(&control)).await?;
                 if matches!(control, FromDaemon::Hold { .. }) {
                     writer.feed(Opcode::Ping, HELD).await?;
                 }
@@ -209,7 +209,7 @@ async fn write<S: AsyncWrite + Unpin>(
     let frame = match farewell.get() {
         Some(Farewell::Bye(reason)) => {
             if speech == Speech::Link {
-                writer.feed(Opcode::Text, link::text(&FromDaemon::Bye { reason: *reason })).await?;
+                writer.feed(Opcode::Text, control::text(&FromDaemon::Bye { reason: *reason })).await?;
             }
             Some(match reason {
                 ByeReason::Stop => (code::AWAY, "the daemon is stopping"),

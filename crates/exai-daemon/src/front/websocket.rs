@@ -5,10 +5,10 @@ use axum::extract::Request;
 use axum::response::Response;
 use exai_mux::Endpoint;
 
-use crate::front::listener::{Place, Rooms};
 use crate::front::socket::{self, Speech};
+use crate::front::state::{Place, Rooms};
 use crate::front::upgrade::Upgrade;
-use crate::observe::status::ClientFacts;
+use crate::observe::facts::ClientFacts;
 
 pub(crate) fn open(rooms: Rooms, endpoint: Endpoint, mut request: Request) -> Response {
     let place = request.extensions_mut().remove::<Place>();

@@ -19,10 +19,9 @@ use exai_os::{clock, failpoint};
 use exai_proto::documents::Unexpected;
 use exai_supervisor::Job;
 use exai_supervisor::record::TreeRecord;
+use tokio::sync::mpsc;
 
-use crate::client::sink::LetGo;
-use crate::core::hub::{HubEvent, HubHandle};
-use crate::front::http::Sessions;
+use crate::client::http_sessions::Sessions;
 use crate::observe::adopted_orphans::{Adopted, Known};
 use crate::observe::monitored_tree::{Measuring, Tree};
 use crate::observe::unknown_processes::Strangers;
@@ -31,6 +30,22 @@ use crate::observe::unknown_processes::Strangers;
 const PERIOD: Duration = Duration::from_millis(900);
 /// How much longer than a look the pause after it is at least.
 const SHARE: u32 = 200;
+
+/// What the hub hears of the process monitor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum MonitorEvent {
+    /// A server is to be pinged, so that it shows which process answers.
+    Ping { instance: InstanceId },
+    /// The process that spoke MCP is gone, though a launcher of it lives on.
+    Unserved { instance: InstanceId },
+    /// The process that used this HTTP session is gone.
+    Orphaned { client: ClientId },
+}
+
+/// Waits while the hub has much to do. A hub that is gone needs to know nothing.
+fn send(events: &mpsc::Sender<MonitorEvent>, event: MonitorEvent) {
+    let _ = events.blocking_send(event);
+}
 
 /// The way to the watcher. All copies are one watcher.
 #[derive(Debug, Clone)]
@@ -75,12 +90,12 @@ impl Watch {
     pub(crate) fn start(
         &self,
         nonce: String,
-        hub: HubHandle,
+        events: mpsc::Sender<MonitorEvent>,
         sessions: Sessions,
     ) -> std::io::Result<JoinHandle<()>> {
         let watch = self.clone();
         let thread = std::thread::Builder::new().name("watch".to_owned()).stack_size(256 * 1024);
-        thread.spawn(move || watch.run(nonce, &hub, &sessions))
+        thread.spawn(move || watch.run(nonce, &events, &sessions))
     }
 
     /// Lets the thread end when it has done what it was told before.
@@ -200,13 +215,13 @@ impl Watch {
         state.unwritten.iter().map(|(id, (_, error))| (id.clone(), error.clone())).collect()
     }
 
-    fn run(&self, nonce: String, hub: &HubHandle, sessions: &Sessions) {
+    fn run(&self, nonce: String, events: &mpsc::Sender<MonitorEvent>, sessions: &Sessions) {
         let mut strangers: Option<Strangers> = None;
         let mut adopted = Adopted::new(nonce.clone());
         let mut due = Instant::now() + PERIOD;
         while let Some(orders) = self.wait(due) {
             for order in orders {
-                self.carry_out(order, hub);
+                self.carry_out(order, events);
             }
             if due > Instant::now() {
                 continue;
@@ -219,10 +234,10 @@ impl Watch {
                         strangers.get_or_insert_with(|| Strangers::new(home(), nonce.clone(), &table));
                     let strays = adopted.look(&table, &self.known());
                     for instance in self.look(&table, strangers, strays) {
-                        hub.send_from_thread(HubEvent::Unserved { instance });
+                        send(events, MonitorEvent::Unserved { instance });
                     }
                     for client in sessions.look(&table) {
-                        hub.send_from_thread(HubEvent::Close { client, why: LetGo::Gone });
+                        send(events, MonitorEvent::Orphaned { client });
                     }
                 }
                 Err(error) => tracing::debug!(%error, "the process table cannot be read"),
@@ -298,7 +313,7 @@ impl Watch {
         }
     }
 
-    fn carry_out(&self, order: Order, hub: &HubHandle) {
+    fn carry_out(&self, order: Order, events: &mpsc::Sender<MonitorEvent>) {
         let instance = match &order {
             Order::Measure(instance) | Order::Pinged(instance, ..) => *instance,
             Order::Ended(record) => return self.remove(record),
@@ -312,7 +327,7 @@ impl Watch {
             Order::Measure(_) => {
                 tree.before_ping(&members);
                 self.put_back(instance, &tree);
-                hub.send_from_thread(HubEvent::Ping { instance });
+                send(events, MonitorEvent::Ping { instance });
             }
             Order::Pinged(_, sent, answered) => {
                 tree.after_ping(&members, sent, answered);

@@ -7,7 +7,7 @@ use exai_os::process::{self, ProcessInfo};
 use exai_proto::documents::{Explanation, Process, Processes, Ps, Role, SCHEMA, Unexpected};
 use exai_supervisor::tree::{self, Facts as Member, Judged, Judgement};
 
-use crate::observe::status::Facts;
+use crate::observe::facts::Facts;
 
 /// See the module.
 pub(crate) struct Picture {

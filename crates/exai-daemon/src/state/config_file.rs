@@ -13,9 +13,6 @@ use exai_config::last_good::{self, Loaded};
 use exai_config::{Config, ConfigError, Home};
 use exai_os::private::{self, Stamp};
 use exai_proto::documents::Finding;
-use tokio::sync::oneshot;
-
-use crate::core::hub::{HubEvent, HubHandle, Question};
 
 /// For how long a changed file must stay the same before it is read.
 pub(crate) const SETTLE: Duration = Duration::from_millis(100);
@@ -70,13 +67,14 @@ impl ConfigFile {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads it again and hands it to the hub. Blocks.
-    pub(crate) fn read_again(&self, hub: &HubHandle, reply: oneshot::Sender<Result<(), String>>) {
+    /// Reads the file again, and hands the configuration or the error to `deliver` before anyone else may read it: what is
+    /// read last is delivered last. Blocks.
+    pub(crate) fn read_again(&self, deliver: impl FnOnce(Result<Config, String>)) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let (stamp, loose, outcome) = read(&self.home);
         let outcome = outcome.map_err(|error| error.to_string());
         self.note(stamp, loose, outcome.as_ref());
-        hub.send_from_thread(HubEvent::Loaded { outcome, reply });
+        deliver(outcome);
     }
 
     fn note(&self, stamp: Stamp, loose: Option<u32>, outcome: Result<&Config, &String>) {
@@ -174,20 +172,17 @@ impl Lookout {
         Lookout { seen: file.known().stamp.clone(), asked: None }
     }
 
-    /// One look. Has the hub read what has changed and stayed so. Returns whether the file is changing just now.
-    pub(crate) fn look(&mut self, file: &ConfigFile, hub: &HubHandle) -> bool {
+    /// Looks once. Calls `reload` when the file has changed and then stayed the same; that returns whether the file is going
+    /// to be read. Returns whether the file is changing just now.
+    pub(crate) fn look(&mut self, file: &ConfigFile, reload: impl FnOnce() -> bool) -> bool {
         let now = Stamp::of(&file.home.config());
         let settled = std::mem::replace(&mut self.seen, now.clone()) == now;
         // That it is gone is an accident more often than a wish.
         if !now.is_there() || now == file.known().stamp || self.asked.as_ref() == Some(&now) {
             return false;
         }
-        if settled {
-            // Nobody waits for the answer: the file knows what became of it.
-            let (reply, _) = oneshot::channel();
-            if hub.try_ask(Question::Reload(reply)) {
-                self.asked = Some(now);
-            }
+        if settled && reload() {
+            self.asked = Some(now);
         }
         !settled
     }

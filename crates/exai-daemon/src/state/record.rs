@@ -10,7 +10,7 @@ use exai_proto::documents::{DaemonRecord, Identity, Launcher, SCHEMA};
 
 use exai_supervisor::leftovers::Predecessor;
 
-use crate::observe::status::About;
+use crate::state::about::About;
 
 /// Writes the record.
 pub(crate) fn write(home: &Home, about: &About) -> io::Result<()> {

@@ -14,11 +14,12 @@ use exai_config::Home;
 use exai_os::local::{Endpoint, Listener};
 use exai_os::lock::{self, Claim, HeldLock};
 use exai_proto::link::ByeReason;
+use tokio::sync::oneshot;
 
-use crate::core::hub::{HubEvent, HubHandle, Question};
+use crate::core::event::{HubEvent, HubHandle, Question};
 use crate::front::listener::Door;
 use crate::limits::{DRAIN_TIMEOUT, LAST_CHECK_TIMEOUT, RENEWED_LOCK_TIMEOUT};
-use crate::observe::status::About;
+use crate::state::about::About;
 use crate::state::config_file::{Lookout, SETTLE};
 use crate::state::logging;
 use crate::state::record;
@@ -77,7 +78,10 @@ impl SelfCheck {
                         checker.look();
                         next = Instant::now() + EVERY;
                     }
-                    let changing = checker.lookout.look(&checker.kept.about.config, &checker.kept.hub);
+                    let hub = &checker.kept.hub;
+                    // Nobody waits for the answer: the file knows what became of it.
+                    let reload = || hub.try_ask(Question::Reload(oneshot::channel().0));
+                    let changing = checker.lookout.look(&checker.kept.about.config, reload);
                     let until = next.saturating_duration_since(Instant::now());
                     wait = if changing { until.min(SETTLE) } else { until };
                 }

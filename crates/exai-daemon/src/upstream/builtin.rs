@@ -11,14 +11,12 @@ use exai_proto::{Id, Kind, Message, answer, json};
 use exai_supervisor::leftovers;
 use serde_json::json;
 
-use crate::observe::status::{self, Facts};
-
-/// Its name. A configured server of the same name takes its place.
-pub(crate) const NAME: &str = "exai";
+use crate::observe::facts::{BUILTIN_NAME, Facts};
+use crate::observe::status::{self};
 
 pub(crate) fn policy() -> Policy {
     Policy {
-        name: NAME.into(),
+        name: BUILTIN_NAME.into(),
         revision: 0,
         share: Share::Shared,
         start_timeout: Duration::from_secs(10),
@@ -41,7 +39,7 @@ pub(crate) fn answer(bytes: &Bytes, config: &Config, facts: &Facts) -> Option<By
         "initialize" => json!({
             "protocolVersion": exai_proto::version::NEWEST_LEGACY,
             "capabilities": {"tools": {}},
-            "serverInfo": {"name": NAME, "version": env!("CARGO_PKG_VERSION")},
+            "serverInfo": {"name": BUILTIN_NAME, "version": env!("CARGO_PKG_VERSION")},
             "instructions": "exai hosts the MCP servers of this machine. `status` says what runs and whether \
                 it is well; `servers` says what is configured; `ps` says what each process is; `doctor` finds \
                 what is wrong.",

@@ -1,37 +1,28 @@
 //! From a configured server to a running job.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
-use std::hash::{Hash, Hasher};
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use exai_config::{Config, Containment, Home, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy};
-use exai_mux::policy::{Policy, Share, ToolFilter};
+use exai_config::{Containment, Home, ServerConfig, ServerKind, Share as ConfigShare};
 use exai_mux::{Down, InstanceId, See};
 use exai_os::account::set_variable;
 use exai_os::process::Identity;
 use exai_os::tree::{Guard, Launch};
 use exai_supervisor::record::{self, Recorded, TreeRecord};
-use exai_supervisor::{Job, JobEvent, Spec, Speech};
+use exai_supervisor::{JobEvent, Spec, Speech};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::client::input_budget::Intake;
 use crate::client::message_checks::Checks;
-use crate::core::hub::{HubEvent, HubHandle};
-use crate::limits::SERVER_QUEUE;
+use crate::limits::{FOREVER, SERVER_QUEUE};
 use crate::observe::process_monitor::Watch;
-use crate::observe::status::About;
-use crate::upstream::builtin;
+use crate::state::about::About;
 use crate::upstream::environment::Environment;
-use crate::upstream::http::Reached;
+use crate::upstream::event::{ServerEvent, Started};
+use crate::upstream::http::target::Reached;
 use crate::upstream::startup_cleanup::Swept;
-
-/// The longest time anything is given: larger numbers mean "never", and must not overflow a clock.
-const FOREVER: Duration = Duration::from_hours(24 * 365);
 
 /// The variable that every process of a server has: the daemon's nonce and the instance, `NONCE.NAME#N`. It
 /// is evidence of where a process comes from, and never enough to end it: programs that a server opens for
@@ -61,10 +52,10 @@ impl Host {
         instance: InstanceId,
         (server, number): (&Arc<str>, u32),
         config: ServerConfig,
-        hub: &HubHandle,
+        events: &mpsc::Sender<(InstanceId, ServerEvent)>,
         jobs: &mpsc::Sender<(InstanceId, JobEvent)>,
     ) {
-        let (hub, jobs, tasks) = (hub.clone(), jobs.clone(), self.tasks.clone());
+        let (events, jobs, tasks) = (events.clone(), jobs.clone(), self.tasks.clone());
         let place = Place {
             home: self.home.clone(),
             base: self.base.clone(),
@@ -109,21 +100,9 @@ impl Host {
                 Err(panic) => Err(Down::not_started(format!("could not be started: BUG: {panic}"))),
             };
             // A hub that is gone drops the job, and that stops it.
-            let _ = hub.send(HubEvent::Spawned { instance, outcome }).await;
+            let _ = events.send((instance, ServerEvent::Started(outcome))).await;
         });
     }
-}
-
-/// A server that was started.
-#[derive(Debug)]
-pub(crate) struct Started {
-    pub(crate) job: Job,
-    pub(crate) record: TreeRecord,
-    /// What became of the record's file.
-    pub(crate) written: io::Result<()>,
-    pub(crate) max_processes: u32,
-    /// For a server that opens its own port.
-    pub(crate) reached: Option<Reached>,
 }
 
 /// Where and as what a server is to run.
@@ -240,66 +219,4 @@ impl Place {
             guard.map(|guard| recorded(guard, record::Place::Guard, "exai")).into_iter().collect();
         record.processes.push(recorded(root, record::Place::Root, &self.server));
     }
-}
-
-/// What the router must know of each server, the built-in one last.
-pub(crate) fn policies(config: &Config) -> Vec<Policy> {
-    let mut policies: Vec<Policy> = config
-        .servers
-        .iter()
-        .map(|(name, server)| Policy {
-            name: name.into(),
-            revision: revision(server),
-            share: match server.share {
-                // One port, one process, one session.
-                _ if server.kind() == ServerKind::Listening => Share::Shared,
-                ConfigShare::Auto => Share::Auto,
-                ConfigShare::Shared => Share::Shared,
-                // Until clients' directories are known, a server per project is a server per client.
-                ConfigShare::Client | ConfigShare::Project => Share::Client,
-            },
-            start_timeout: server.start_timeout.min(FOREVER),
-            call_timeout: server.call_timeout.min(FOREVER),
-            idle_stop: server.idle_stop.min(FOREVER),
-            eager: server.start == StartPolicy::Eager,
-            tools: ToolFilter { allow: server.tools.allow.clone(), deny: server.tools.deny.clone() },
-            one_at_a_time: server.kind() == ServerKind::Listening,
-            crash_limit: server.crash_limit,
-            trusted: server.trusted,
-        })
-        .collect();
-    if config.servers.get(builtin::NAME).is_none() {
-        policies.push(builtin::policy());
-    }
-    policies
-}
-
-/// The sharing policy of each server, as it is written.
-pub(crate) fn shares(config: &Config) -> HashMap<Arc<str>, &'static str> {
-    config.servers.iter().map(|(name, server)| (name.into(), server.share.name())).collect()
-}
-
-/// FNV-1a: the same in every build. What is kept for the next daemon is kept under it, and that may be a newer one.
-struct Stable(u64);
-
-impl Hasher for Stable {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-}
-
-/// Differs whenever the program would have to be started differently.
-fn revision(server: &ServerConfig) -> u64 {
-    let mut hasher = Stable(0xcbf2_9ce4_8422_2325);
-    (&server.command, &server.args, &server.cwd, &server.url).hash(&mut hasher);
-    server.env.iter().for_each(|pair| pair.hash(&mut hasher));
-    server.headers.iter().for_each(|pair| pair.hash(&mut hasher));
-    server.share.name().hash(&mut hasher);
-    hasher.finish()
 }

@@ -13,37 +13,34 @@
 //! 4. When the session is lost, or the port, the instance has failed: the hub stops its processes, and the
 //!    next request starts another.
 
+pub(crate) mod event;
 mod events;
 mod exchange;
 mod lookout;
 mod place;
 mod session;
 mod talk;
+pub(crate) mod target;
 mod wire;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use exai_config::Secret;
 use exai_mux::InstanceId;
 use exai_os::clock;
 use exai_proto::Segments;
-use exai_supervisor::Line;
 use exai_supervisor::outbox::{Bound, Drain, Outbox, Unsent, outbox};
-use hyper::header::HeaderMap;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-use crate::core::hub::HubHandle;
-use crate::limits::{PORT_FREE_TIMEOUT, SESSION_END_TIMEOUT};
+use crate::limits::SESSION_END_TIMEOUT;
 use crate::observe::process_monitor::Watch;
-use crate::upstream::server_output::Garbled;
-use exai_supervisor::turns::Turn;
+use crate::upstream::event::ServerEvent;
+use event::Event;
 use lookout::{Listens, Lookout};
-use place::Place;
 use session::Session;
+use target::Reached;
 use wire::Wire;
 
 /// How often it is looked whether the server listens already; less often once it has taken long.
@@ -51,29 +48,6 @@ const STEP: Duration = Duration::from_millis(20);
 const LONG_STEP: Duration = Duration::from_millis(100);
 /// How often it is looked whether it still does.
 const PERIOD: Duration = Duration::from_secs(1);
-
-/// What the hub hears of such a server.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// One of its own processes listens: it can be spoken to.
-    Up,
-    /// It said something. More is taken from it once its turn was dropped.
-    Said(Line, Turn),
-    /// It said what is no message.
-    Garbled(Garbled, Turn),
-    /// It is of no use any more; the reason reads after "the server". No other event follows.
-    Failed(String),
-    /// After [`Upstream::close`]: the session has ended. No other event follows.
-    Closed,
-}
-
-/// How a server is reached.
-#[derive(Debug)]
-pub(crate) struct Reached {
-    place: Place,
-    headers: HeaderMap,
-    start_timeout: Duration,
-}
 
 /// The handle of a server that is reached by URL. Dropping it ends the session without a word.
 #[derive(Debug)]
@@ -87,57 +61,28 @@ pub(crate) struct Upstream {
 /// What the server is waited for to do, in words; `None` once it has done it.
 type WaitsFor = Arc<Mutex<Option<String>>>;
 
-impl Reached {
-    /// Checks a URL and the headers. The error reads after "the server".
-    pub(crate) fn at(
-        url: &str,
-        headers: &[(String, Secret)],
-        start_timeout: Duration,
-    ) -> Result<Self, String> {
-        let place = Place::parse(url)?;
-        let headers = session::headers(headers, &place)?;
-        Ok(Reached { place, headers, start_timeout })
-    }
-
-    /// Where the server is to listen; the first of the possible addresses.
-    pub(crate) fn addr(&self) -> SocketAddr {
-        self.place.addrs[0]
-    }
-
-    /// Looks whether the port is free, and waits a moment if it is not. Blocks. The error reads after "the
-    /// server".
-    pub(crate) fn make_room(&self) -> Result<(), String> {
-        let end = clock::now() + PORT_FREE_TIMEOUT.min(self.start_timeout);
-        while let Some(who) = lookout::holder(&self.place.addrs) {
-            if clock::now() >= end {
-                return Err(format!("was not started: {who}, which is no process of this server"));
-            }
-            std::thread::sleep(LONG_STEP);
-        }
-        Ok(())
-    }
-
+impl Upstream {
     /// Begins to wait for the server, and speaks to it once it listens.
     pub(crate) fn start(
-        self,
+        target: Reached,
         (server, instance): (Arc<str>, InstanceId),
         watch: Watch,
-        hub: HubHandle,
+        events: mpsc::Sender<(InstanceId, ServerEvent)>,
         limit: Bound,
         tasks: &TaskTracker,
     ) -> Upstream {
-        watch.listens(instance, self.addr());
+        watch.listens(instance, target.addr());
         let (requests, request_drain) = outbox(limit);
         let (others, other_drain) = outbox(limit);
         let (closing, closed) = watch::channel(false);
-        let lookout = Lookout::new(watch.clone(), instance, self.place.addrs.clone());
-        let waits_for: WaitsFor = Arc::new(Mutex::new(Some(self.wish())));
+        let lookout = Lookout::new(watch.clone(), instance, target.place.addrs.clone());
+        let waits_for: WaitsFor = Arc::new(Mutex::new(Some(target.wish())));
         let (session, broken) = Session::new(
             Wire::new(lookout),
-            self.place.clone(),
-            self.headers.clone(),
+            target.place.clone(),
+            target.headers.clone(),
             (server, instance),
-            hub,
+            events,
         );
         let conversation = Conversation {
             session,
@@ -145,19 +90,12 @@ impl Reached {
             watch,
             instance,
             waits_for: waits_for.clone(),
-            deadline: clock::now() + self.start_timeout,
+            deadline: clock::now() + target.start_timeout,
         };
         tasks.spawn(conversation.run((request_drain, other_drain), closed));
         Upstream { requests, others, closing, waits_for }
     }
 
-    fn wish(&self) -> String {
-        let addrs: Vec<String> = self.place.addrs.iter().map(ToString::to_string).collect();
-        format!("does not listen on {}", addrs.join(" or "))
-    }
-}
-
-impl Upstream {
     /// Queues a message; a request has a number.
     pub(crate) fn send(&self, message: Segments, number: Option<u64>) -> Result<(), Unsent> {
         if number.is_some() { self.requests.push(message) } else { self.others.push(message) }

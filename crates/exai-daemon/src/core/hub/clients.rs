@@ -9,7 +9,7 @@ use super::{Connected, Hub};
 use crate::client::sink::{LetGo, Sink};
 use crate::core::stopping::Stopping;
 use crate::limits::MAX_LOGGED_CHARS;
-use crate::observe::status::ClientFacts;
+use crate::observe::facts::ClientFacts;
 
 impl Hub {
     pub(super) fn open(&mut self, client: ClientId, endpoint: Endpoint, mut sink: Sink, facts: ClientFacts) {

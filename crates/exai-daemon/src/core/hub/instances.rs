@@ -10,12 +10,13 @@ use exai_proto::Segments;
 use exai_supervisor::JobEvent;
 use exai_supervisor::outbox::Unsent;
 
-use super::long::{Behind, Came, long};
-use super::{Body, Hosted, Hub, HubEvent};
+use super::long_messages::long;
+use super::{Behind, Body, Hosted, Hub};
+use crate::core::event::{Came, HubEvent};
 use crate::limits::{SERVER_QUEUE, SERVER_STOP_TIMEOUT};
 use crate::upstream::builtin;
-use crate::upstream::hosting::Started;
-use crate::upstream::http;
+use crate::upstream::event::Started;
+use crate::upstream::http::{self, Upstream};
 use crate::upstream::running::Running;
 use crate::upstream::server_output::Reader;
 
@@ -92,7 +93,7 @@ impl Hub {
             Body::Waiting
         } else if let Some(config) = self.config.servers.get(server) {
             tracing::info!(%server, number, "starting");
-            self.host.start(instance, (server, number), config.clone(), &self.handle, &self.jobs);
+            self.host.start(instance, (server, number), config.clone(), &self.servers, &self.jobs);
             Body::Spawning
         } else {
             self.pending.push_back(Event::Up { instance });
@@ -132,20 +133,20 @@ impl Hub {
         }
     }
 
-    pub(super) fn upstream_did(&mut self, instance: InstanceId, event: http::Event) {
+    pub(super) fn upstream_did(&mut self, instance: InstanceId, event: http::event::Event) {
         let grace = self.grace();
         let Some(Hosted { body, server, .. }) = self.hosted.get_mut(&instance) else { return };
         match (event, body) {
-            (http::Event::Up, Body::Running(_)) => self.route(Event::Up { instance }),
-            (http::Event::Said(line, turn), Body::Running(_)) if long(&line) => {
+            (http::event::Event::Up, Body::Running(_)) => self.route(Event::Up { instance }),
+            (http::event::Event::Said(line, turn), Body::Running(_)) if long(&line) => {
                 // Its turn ends when it was heard.
                 self.check_elsewhere(instance, line, Came::Document, Behind::Heard(turn));
             }
-            (http::Event::Said(line, _turn), Body::Running(_)) => self.document(instance, line),
-            (http::Event::Garbled(garbled, _turn), Body::Running(_)) => {
+            (http::event::Event::Said(line, _turn), Body::Running(_)) => self.document(instance, line),
+            (http::event::Event::Garbled(garbled, _turn), Body::Running(_)) => {
                 self.garbled(instance, garbled);
             }
-            (http::Event::Failed(reason), Body::Running(running)) => {
+            (http::event::Event::Failed(reason), Body::Running(running)) => {
                 tracing::warn!(%server, reason, "failed");
                 *self.restarts.entry(server.clone()).or_default() += 1;
                 running.no_session();
@@ -154,7 +155,7 @@ impl Hub {
             }
             // It failed or ended its session while it was being stopped.
             (
-                http::Event::Closed | http::Event::Failed(_),
+                http::event::Event::Closed | http::event::Event::Failed(_),
                 Body::Running(running) | Body::Stopping(running),
             ) => {
                 running.no_session();
@@ -179,8 +180,8 @@ impl Hub {
                 self.host.watch.track(instance, (record, written), &job, max_processes);
                 let http = reached.map(|reached| {
                     let whose = (hosted.server.clone(), instance);
-                    let (watch, hub) = (self.host.watch.clone(), self.handle.clone());
-                    reached.start(whose, watch, hub, SERVER_QUEUE, &self.host.tasks)
+                    let (watch, events) = (self.host.watch.clone(), self.servers.clone());
+                    Upstream::start(reached, whose, watch, events, SERVER_QUEUE, &self.host.tasks)
                 });
                 let mut running = Running::new(job, http);
                 hosted.early.drain(..).for_each(|line| running.print(&line));

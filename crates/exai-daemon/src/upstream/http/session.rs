@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use exai_config::Secret;
 use exai_mux::InstanceId;
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::envelope::Outcome;
@@ -14,11 +13,11 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::mpsc;
 
-use super::Event;
+use super::event::Event;
 use super::place::Place;
 use super::wire::{Answer, Failed, Wire};
-use crate::core::hub::{HubEvent, HubHandle};
 use crate::limits::MAX_REDIRECTS;
+use crate::upstream::event::ServerEvent;
 use crate::upstream::server_output::Garbled;
 use exai_supervisor::turns::Turns;
 
@@ -37,7 +36,7 @@ pub(super) struct Session {
     headers: HeaderMap,
     pub(super) server: Arc<str>,
     instance: InstanceId,
-    hub: HubHandle,
+    events: mpsc::Sender<(InstanceId, ServerEvent)>,
     /// What it says waits for the hub at most twice, over however many connections it says it.
     turns: Turns,
     /// Why the instance is of no use any more. Whoever comes first is heard.
@@ -60,7 +59,7 @@ impl Session {
         place: Place,
         headers: HeaderMap,
         (server, instance): (Arc<str>, InstanceId),
-        hub: HubHandle,
+        events: mpsc::Sender<(InstanceId, ServerEvent)>,
     ) -> (Arc<Self>, mpsc::Receiver<String>) {
         let (broken, reasons) = mpsc::channel(1);
         let state = Mutex::new(State { path: place.path.clone(), opened: false, id: None, version: None });
@@ -71,7 +70,7 @@ impl Session {
                 headers,
                 server,
                 instance,
-                hub,
+                events,
                 turns: Turns::new(),
                 broken,
                 state,
@@ -109,7 +108,7 @@ impl Session {
 
     pub(super) async fn tell(&self, event: Event) {
         // A hub that is gone needs no words.
-        let _ = self.hub.send(HubEvent::Upstream { instance: self.instance, event }).await;
+        let _ = self.events.send((self.instance, ServerEvent::Http(event))).await;
     }
 
     /// Answers a request in the server's place; `text` reads after "the server". If that is `initialize`, the
@@ -193,26 +192,6 @@ pub(super) fn keeps_method(status: StatusCode) -> bool {
     [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&status)
 }
 
-/// The headers of every request: those of the configuration, and whose server is meant. The error reads after
-/// "the server" and shows no value.
-pub(super) fn headers(configured: &[(String, Secret)], place: &Place) -> Result<HeaderMap, String> {
-    let wrong = |name: &str| format!("could not be started: the header `{name}` cannot be sent");
-    let mut headers = HeaderMap::new();
-    for (name, value) in configured {
-        let mut secret = HeaderValue::from_str(value.expose()).map_err(|_| wrong(name))?;
-        secret.set_sensitive(true);
-        headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(name))?, secret);
-    }
-    // What makes up a request on the wire is not for a configuration to say.
-    for ours in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE] {
-        headers.remove(ours);
-    }
-    headers.insert(header::HOST, HeaderValue::from_str(&place.authority).map_err(|_| wrong("host"))?);
-    let agent = HeaderValue::from_static(concat!("exai/", env!("CARGO_PKG_VERSION")));
-    headers.entry(header::USER_AGENT).or_insert(agent);
-    Ok(headers)
-}
-
 /// The answer to the request with this number, or a batch with it, if this text is one. An error that names no request
 /// is the answer to the one that it is the response to.
 pub(super) fn answer_to(text: &Bytes, number: u64) -> Option<Bytes> {
@@ -269,21 +248,9 @@ mod tests {
     }
 
     #[test]
-    fn complaints_are_read_and_headers_checked() {
+    fn complaints_are_read() {
         let error = br#"{"jsonrpc":"2.0","id":"server-error","error":{"code":-32600,"message":"No \"x\""}}"#;
         assert_eq!(complaint(&Bytes::from_static(error)).as_deref(), Some("No \"x\""));
         assert_eq!(complaint(&Bytes::from_static(b"no")), None);
-        let place = Place::parse("http://127.0.0.1:9001/mcp").unwrap();
-        let one =
-            |name: &str, value: &str| headers(&[(name.to_owned(), Secret::new(value.to_owned()))], &place);
-        let good = one("Authorization", "Bearer x").unwrap();
-        assert_eq!(
-            (&good["host"], good["authorization"].is_sensitive()),
-            (&"127.0.0.1:9001".parse().unwrap(), true)
-        );
-        let bad = one("X-Key", "secret\r\nHost: evil").unwrap_err();
-        assert!(bad.contains("X-Key") && !bad.contains("secret"), "{bad}");
-        assert_eq!(one("Host", "evil").unwrap()["host"], "127.0.0.1:9001");
-        assert!(!one("Transfer-Encoding", "chunked").unwrap().contains_key("transfer-encoding"));
     }
 }

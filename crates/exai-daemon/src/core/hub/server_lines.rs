@@ -11,18 +11,8 @@ use exai_supervisor::Line;
 
 use super::{Body, Hub};
 use crate::limits::{MAX_EARLY_LINE_BYTES, MAX_EARLY_LINES};
+use crate::observe::facts::Garble;
 use crate::upstream::server_output::{self, Garbled, Said};
-
-/// What the runs of one server have said that is no message.
-#[derive(Debug, Clone)]
-pub(crate) struct Garble {
-    /// The run that did last.
-    instance: InstanceId,
-    pub(crate) id: String,
-    pub(crate) times: u64,
-    /// What it said first; reads after "the server".
-    pub(crate) first: String,
-}
 
 impl Hub {
     /// A line of stdout.

@@ -3,43 +3,14 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use exai_mux::InstanceId;
 use exai_proto::Message;
 use exai_proto::limits::LONG_BYTES;
-use exai_supervisor::turns::Turn;
 use exai_supervisor::{JobEvent, Line};
 
-use super::{Hub, HubEvent};
+use super::{Behind, Hub};
+use crate::core::event::{Came, Checked, HubEvent};
 use crate::upstream::http;
-
-/// What an instance did while a long message of it was checked.
-#[derive(Debug)]
-pub(super) enum Behind {
-    Job(JobEvent),
-    Upstream(http::Event),
-    /// It was the last of its turn.
-    Heard(Turn),
-}
-
-/// A long message that was checked.
-#[derive(Debug)]
-pub(crate) struct Checked {
-    /// As it came: what is none is looked at again.
-    bytes: Bytes,
-    message: Option<Message>,
-    /// How it came.
-    way: Came,
-}
-
-/// How a message of a server came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Came {
-    /// As a line of stdout.
-    Line,
-    /// Over HTTP.
-    Document,
-}
 
 /// Whether it takes long to check this.
 pub(super) fn long(line: &Line) -> bool {
@@ -56,7 +27,7 @@ impl Hub {
     }
 
     /// The same of a server that is reached by URL.
-    pub(super) fn upstream(&mut self, instance: InstanceId, event: http::Event) {
+    pub(super) fn upstream(&mut self, instance: InstanceId, event: http::event::Event) {
         match self.behind(instance) {
             Some(behind) => behind.push_back(Behind::Upstream(event)),
             None => self.upstream_did(instance, event),

@@ -1,0 +1,58 @@
+//! The configuration as the router knows it, and what earlier runs have taught about the servers in it.
+
+use exai_config::Config;
+use exai_mux::Event;
+use exai_mux::policy::Policy;
+use tokio::sync::oneshot;
+
+use super::Hub;
+use crate::core::event::HubEvent;
+use crate::state::discovery::{self, Known};
+use crate::upstream::policy;
+
+impl Hub {
+    /// Takes the configuration that was read again, or the reason why the last good one stays in force.
+    pub(super) fn load(
+        &mut self,
+        outcome: Result<Config, String>,
+        reply: oneshot::Sender<Result<(), String>>,
+    ) {
+        let outcome = outcome.map(|config| {
+            if config != self.config {
+                tracing::info!(servers = config.servers.len(), "configuration loaded");
+                self.config = config;
+                let servers = &self.config.servers;
+                self.garbles.retain(|server, _| servers.get(server).is_some());
+                let policies = self.configure();
+                let (home, hub) = (self.host.home.clone(), self.handle.clone());
+                self.host.tasks.spawn(async move {
+                    let load = move || discovery::load(&home, &policies);
+                    let loaded = tokio::task::spawn_blocking(load).await;
+                    // A hub that is gone needs to know nothing.
+                    let _ = hub.send(HubEvent::Known(loaded.unwrap_or_default())).await;
+                });
+            }
+        });
+        // The last good one stays in force.
+        let _ = reply.send(outcome);
+    }
+
+    /// Tells the router what is configured, and what was measured of it.
+    pub(super) fn configure(&mut self) -> Vec<Policy> {
+        let policies = policy::policies(&self.config);
+        self.route(Event::Configured { policies: policies.clone() });
+        self.verdicts.keep_only(&policies);
+        for policy in &policies {
+            if let Some(traits) = self.verdicts.of(policy) {
+                self.route(Event::Traits { server: policy.name.clone(), traits });
+            }
+        }
+        policies
+    }
+
+    pub(super) fn know(&mut self, servers: Vec<Known>) {
+        for (server, revision, discovery) in servers {
+            self.route(Event::Known { server, revision, discovery });
+        }
+    }
+}

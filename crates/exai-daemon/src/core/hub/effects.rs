@@ -1,0 +1,46 @@
+//! What the router asks for is done here.
+
+use exai_mux::Effect;
+
+use super::Hub;
+use crate::client::sink::LetGo;
+use crate::state::discovery;
+
+impl Hub {
+    pub(super) fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::ToClient { client, bytes, about } => self.to_client(client, bytes, about),
+            Effect::ToServer { instance, bytes, number } => self.to_server(instance, bytes, number),
+            Effect::Dropped { client, id } => {
+                if let Some(connected) = self.clients.get(&client) {
+                    connected.sink.dropped(&id);
+                }
+            }
+            Effect::Unserved { client, id } => self.unserved_request(client, &id),
+            Effect::Start { instance, server, number } => self.start(instance, &server, number),
+            Effect::Stop { instance, reason } => self.stop_instance(instance, &reason, self.grace()),
+            Effect::Ready { instance } => self.host.watch.initialized(instance),
+            Effect::Pinged { instance, sent, answered } => self.host.watch.pinged(instance, sent, answered),
+            Effect::Learned { server } => {
+                let configured = self.config.servers.get(&server).is_some();
+                if let Some(known) = self.router.discovery(&server).filter(|_| configured) {
+                    self.store.keep(self.host.home.discovery(&server), move || discovery::file(&known));
+                }
+            }
+            Effect::Measured { server } => {
+                if let Some(traits) = self.router.traits(&server) {
+                    self.verdicts.note(&server, &traits);
+                    let verdicts = self.verdicts.clone();
+                    self.store.keep(self.host.home.verdicts(), move || verdicts.file());
+                }
+            }
+            Effect::Repeatable { client, tools } => {
+                let shim = self.clients.get(&client).filter(|client| client.facts.is_shim());
+                if shim.is_some_and(|shim| !shim.sink.repeatable(tools)) {
+                    self.let_go(client, LetGo::Slow);
+                }
+            }
+            Effect::GiveUp { instance, reason } => self.give_up(instance, reason, self.grace()),
+        }
+    }
+}

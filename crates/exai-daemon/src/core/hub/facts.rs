@@ -1,0 +1,61 @@
+//! What the hub knows, for the status document and for all that is made like it.
+
+use exai_os::clock;
+use exai_proto::documents::ServerState;
+
+use super::{Body, Hub};
+use crate::observe::counters::Present;
+use crate::observe::facts::{Facts, InstanceFacts};
+use crate::upstream::policy;
+
+impl Hub {
+    fn present(&self) -> Present {
+        Present {
+            server_crashes: self.restarts.values().map(|&times| u64::from(times)).sum(),
+            commands: self.clients.values().filter(|client| !client.facts.shown).count(),
+            queued_bytes: self.clients.values().map(|client| client.sink.queued()).sum(),
+            unfinished_bytes: self.host.intake.claimed(),
+            tasks: self.host.tasks.len(),
+            hub_queue: self.handle.waiting(),
+        }
+    }
+
+    /// What the status document needs, copied: it is put together elsewhere.
+    pub(super) fn facts(&self) -> Facts {
+        let instances = self.hosted.iter().map(|(&id, hosted)| {
+            let (root_pid, state) = match &hosted.body {
+                Body::Running(running) => (Some(running.root_pid()), None),
+                Body::Stopping(running) => (Some(running.root_pid()), Some(ServerState::Stopping)),
+                Body::Waiting | Body::Spawning => (None, Some(ServerState::Starting)),
+                Body::Unwanted => (None, Some(ServerState::Stopping)),
+                Body::Builtin => (None, None),
+            };
+            InstanceFacts {
+                id,
+                server: hosted.server.clone(),
+                number: hosted.number,
+                started_at: hosted.started_at,
+                restarts: self.restarts.get(&hosted.server).copied().unwrap_or_default(),
+                root_pid,
+                state,
+            }
+        });
+        Facts {
+            daemon: self.host.about.clone(),
+            stopping: self.stopping.is_some(),
+            clients: self.clients.iter().map(|(&id, client)| (id, client.facts.clone())).collect(),
+            session_processes: self
+                .clients
+                .iter()
+                .filter_map(|(&id, client)| Some((id, client.sink.process()?)))
+                .collect(),
+            router_clients: self.router.clients(),
+            servers: self.router.servers(clock::now()),
+            shares: policy::shares(&self.config),
+            instances: instances.collect(),
+            garbles: self.garbles.iter().map(|(server, garble)| (server.clone(), garble.clone())).collect(),
+            counters: self.counters.document(&self.present(), &self.router.counts()),
+            watch: self.host.watch.clone(),
+        }
+    }
+}

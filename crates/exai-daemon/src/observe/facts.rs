@@ -1,0 +1,85 @@
+//! What the hub knows, copied for those who make documents of it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use exai_mux::view::{ClientView, ServerView};
+use exai_mux::{ClientId, InstanceId};
+use exai_proto::documents::ServerState;
+
+use crate::observe::process_monitor::Watch;
+use crate::state::about::About;
+
+/// The name of the built-in server.
+pub(crate) const BUILTIN_NAME: &str = "exai";
+
+/// What the runs of one server have said that is no message.
+#[derive(Debug, Clone)]
+pub(crate) struct Garble {
+    /// The run that did last.
+    pub(crate) instance: InstanceId,
+    pub(crate) id: String,
+    pub(crate) times: u64,
+    /// What it said first; reads after "the server".
+    pub(crate) first: String,
+}
+
+/// What is known of a client's connection.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientFacts {
+    pub(crate) transport: &'static str,
+    pub(crate) label: Option<String>,
+    pub(crate) shim_pid: Option<u32>,
+    pub(crate) connected_at: jiff::Timestamp,
+    /// The command line's own conversation is not a client.
+    pub(crate) shown: bool,
+}
+
+impl ClientFacts {
+    /// Whether a shim is behind it, on its private link.
+    pub(crate) fn is_shim(&self) -> bool {
+        self.transport == "shim" && self.shown
+    }
+}
+
+/// What is known of an instance's process.
+#[derive(Debug, Clone)]
+pub(crate) struct InstanceFacts {
+    pub(crate) id: InstanceId,
+    pub(crate) server: Arc<str>,
+    pub(crate) number: u32,
+    pub(crate) started_at: jiff::Timestamp,
+    pub(crate) restarts: u32,
+    pub(crate) root_pid: Option<u32>,
+    /// Where the hub knows better than the router.
+    pub(crate) state: Option<ServerState>,
+}
+
+/// Everything the hub knows that the document needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) daemon: Arc<About>,
+    pub(crate) stopping: bool,
+    pub(crate) clients: HashMap<ClientId, ClientFacts>,
+    /// The processes with which HTTP sessions end.
+    pub(crate) session_processes: HashMap<ClientId, u32>,
+    pub(crate) router_clients: Vec<ClientView>,
+    pub(crate) servers: Vec<ServerView>,
+    pub(crate) shares: HashMap<Arc<str>, &'static str>,
+    pub(crate) instances: Vec<InstanceFacts>,
+    /// By the server.
+    pub(crate) garbles: BTreeMap<Arc<str>, Garble>,
+    pub(crate) counters: BTreeMap<String, u64>,
+    pub(crate) watch: Watch,
+}
+
+impl Facts {
+    /// The connected shims: pid, and the id of the client.
+    pub(crate) fn shims(&self) -> Vec<(u32, String)> {
+        let shown = self.clients.iter().filter(|(_, facts)| facts.shown);
+        let mut shims: Vec<(u32, String)> =
+            shown.filter_map(|(id, facts)| Some((facts.shim_pid?, id.to_string()))).collect();
+        shims.sort();
+        shims
+    }
+}
