@@ -52,7 +52,8 @@ mod watchdog;
 use std::env::consts::EXE_SUFFIX;
 use std::time::Duration;
 
-use crate::{Outcome, process, project};
+use crate::process::{self, Outcome};
+use crate::project;
 use figures::Results;
 use instance::Programs;
 use janitor::Janitor;

@@ -1,6 +1,7 @@
 //! `cargo xtask endure`
 
-use crate::{Outcome, process, project};
+use crate::process::{self, Outcome};
+use crate::project;
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask endure [--debug] [NAME [NUMBER]]

@@ -16,8 +16,7 @@ mod windows;
 
 use std::process::ExitCode;
 
-/// What a command returns: done, or one sentence that says what failed and what to do.
-type Outcome = Result<(), String>;
+use process::Outcome;
 
 /// A subcommand.
 struct Command {

@@ -6,7 +6,8 @@ use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
-use crate::{Outcome, process, project};
+use crate::process::{self, Outcome};
+use crate::project;
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask peers [--again]

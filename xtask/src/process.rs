@@ -3,6 +3,9 @@
 use std::io;
 use std::process::{Command, ExitStatus};
 
+/// What a command returns: done, or one sentence that says what failed and what to do.
+pub(crate) type Outcome = Result<(), String>;
+
 /// Runs `command`, which talks to the terminal itself. The error says what ended how.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let shown = show(command);

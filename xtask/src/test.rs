@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::{Outcome, peers, process, project, tidy};
+use crate::process::{self, Outcome};
+use crate::{peers, project, tidy};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask test [--fast]

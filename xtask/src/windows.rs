@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::UNIX_EPOCH;
 
 use self::left_out::LeftOut;
-use crate::{Outcome, process, project, test};
+use crate::process::{self, Outcome};
+use crate::{project, test};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask windows --check [--if-possible]

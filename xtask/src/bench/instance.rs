@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Outcome, process};
+use crate::process::{self, Outcome};
 
 /// What is measured, and where.
 pub(crate) struct Programs {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::instance;
-use crate::Outcome;
+use crate::process::Outcome;
 
 /// The first argument of the janitor, before the folder and the program; not for people.
 pub(crate) const ARGUMENT: &str = "--clean-up";

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::relative;
+use super::source::relative;
 use crate::{process, project};
 
 /// Each crate and the crates of this workspace it may be built with. The table of ARCHITECTURE.md, as

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Source;
+use super::source::Source;
 use crate::project;
 
 /// Parts of host names that package registries and their mirrors have. Packages are installed by name;

@@ -1,6 +1,7 @@
 //! What only one crate may write: unsafe code, platform conditionals, output.
 
-use super::{Source, code};
+use super::code;
+use super::source::Source;
 
 /// Words that make a condition one about the platform.
 const PLATFORM: [&str; 7] =

@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Source, code};
+use super::code;
+use super::source::Source;
 
 /// The folders of a crate, from the top down: a file imports from its own folder and from those after it. The files beside
 /// the folders are above all of them, but for those that are named here as `NAME.rs`.

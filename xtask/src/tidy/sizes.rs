@@ -1,6 +1,6 @@
 //! How long the files are.
 
-use super::{Source, count};
+use super::source::{Source, count};
 
 const DISCUSS: usize = 500;
 const SPLIT: usize = 800;

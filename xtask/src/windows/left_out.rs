@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::{Outcome, process, project};
+use crate::process::{self, Outcome};
+use crate::project;
 
 const LIST: &str = "xtask/windows/left-out.txt";
 const CONFIG: &str = ".config/nextest.toml";

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{TARGET, Windows};
-use crate::{Outcome, process};
+use crate::process::{self, Outcome};
 
 /// How often each program is started.
 const STARTS: usize = 21;
