@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::any;
 use exai_daemon::frames::{Broken, Frame, Opcode};
-use exai_daemon::input_budget::Intake;
+use exai_daemon::input_budget::InputBudget;
 use exai_daemon::upgrade::{Socket, Upgrade};
 
 #[expect(clippy::disallowed_methods, reason = "a connection ends with its peer, or with the program")]
@@ -14,7 +14,7 @@ async fn echo(mut request: Request) -> Response {
     match Upgrade::of(&mut request, "echo") {
         Ok((upgrade, response)) => {
             tokio::spawn(async move {
-                if let Some(socket) = upgrade.socket(Intake::default()).await {
+                if let Some(socket) = upgrade.socket(InputBudget::default()).await {
                     // A peer that is gone is no news.
                     let _ = serve(socket).await;
                 }

@@ -18,26 +18,26 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::http_sessions::Sessions;
-use crate::client::input_budget::Intake;
-use crate::client::message_checks::Checks;
+use crate::client::input_budget::InputBudget;
+use crate::client::message_checks::MessageChecks;
 use crate::core::event::{HubEvent, HubHandle};
 use crate::core::hub::Hub;
-use crate::front::listener::{self, Door};
-use crate::front::state::Rooms;
+use crate::front::listener::{self, Listeners};
+use crate::front::state::AppState;
 use crate::limits::{
     DRAIN_TIMEOUT, INSTANCE_LOCK_TIMEOUT, MAX_HUB_EVENTS, TASKS_END_TIMEOUT, max_tcp_connections,
 };
-use crate::observe::process_monitor::Watch;
-use crate::state::about::About;
+use crate::observe::process_monitor::ProcessMonitor;
 use crate::state::config_file::ConfigFile;
+use crate::state::daemon_info::DaemonInfo;
 use crate::state::logging;
 use crate::state::record;
 use crate::state::token::{self, Token};
 use crate::upkeep::self_check::{Kept, SelfCheck};
-use crate::upkeep::startup_watch::Starting;
+use crate::upkeep::startup_watch::StartupWatch;
 use crate::upstream::environment::Environment;
-use crate::upstream::hosting::Host;
-use crate::upstream::startup_cleanup::Swept;
+use crate::upstream::launch::Host;
+use crate::upstream::startup_cleanup::StartupCleanup;
 
 /// What a daemon is started with.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ServeError {
 
 /// Runs the daemon in this process until it is asked to stop. Blocks.
 pub fn serve(options: Options) -> Result<(), ServeError> {
-    let starting = Starting::begin(options.ready, options.give_up);
+    let starting = StartupWatch::begin(options.ready, options.give_up);
     let outcome = untethered(options.way).and_then(|detached| {
         let origin = Origin { detached, launchers: record::launchers(options.starter) };
         run(&options.home, origin, &starting)
@@ -129,7 +129,7 @@ struct Origin {
     launchers: Vec<Launcher>,
 }
 
-fn run(home: &Home, origin: Origin, starting: &Starting) -> Result<(), ServeError> {
+fn run(home: &Home, origin: Origin, starting: &StartupWatch) -> Result<(), ServeError> {
     reach("daemon.begun")?;
     let unfit = |error: HomeError| ServeError::Unsafe(error.to_string());
     home.ensure().map_err(unfit)?;
@@ -201,7 +201,7 @@ async fn life(
     (file, config): (ConfigFile, exai_config::Config),
     (token, origin): (Token, Origin),
     held: &Held,
-    starting: &Starting,
+    starting: &StartupWatch,
 ) -> Result<(), ServeError> {
     let tasks = TaskTracker::new();
     let instance = token::random_hex::<8>();
@@ -210,7 +210,7 @@ async fn life(
         tracing::warn!(%error, "sockets of earlier daemons could not be removed");
     }
     let myself = Living { instance: instance.clone(), pid: std::process::id() };
-    let swept = Swept::begin(home.servers_dir(), myself, record::last_daemon(home));
+    let swept = StartupCleanup::begin(home.servers_dir(), myself, record::last_daemon(home));
     let endpoint =
         Endpoint::fresh(home.path(), &instance).map_err(failed("failed to name the local socket"))?;
     let listener = Listener::bind(&endpoint).map_err(failed("failed to bind the local socket"))?;
@@ -220,7 +220,7 @@ async fn life(
     let base = account.as_ref().map_or_else(|| home.path().to_owned(), |account| account.home.clone());
     let environment = Environment::read(account, exai_config::environment::HOME.get());
     let tcp = listener::bind_loopback(config.daemon.port.value);
-    let about = Arc::new(About {
+    let about = Arc::new(DaemonInfo {
         instance,
         pid: std::process::id(),
         identity: exai_os::process::current().map_err(failed("failed to identify this process"))?,
@@ -245,9 +245,9 @@ async fn life(
     let (hub, events) = HubHandle::new();
     let (monitor_events, monitored) = mpsc::channel(MAX_HUB_EVENTS);
     let sockets = TaskTracker::new();
-    let (intake, checks) = (Intake::default(), Checks::default());
+    let (intake, checks) = (InputBudget::default(), MessageChecks::default());
     let sessions = Sessions::default();
-    let rooms = Rooms {
+    let rooms = AppState {
         hub: hub.clone(),
         about: about.clone(),
         home: home.clone(),
@@ -258,13 +258,13 @@ async fn life(
         tasks: tasks.clone(),
         sockets: sockets.clone(),
     };
-    let door = Arc::new(Door::new(rooms, closing.clone()));
+    let door = Arc::new(Listeners::new(rooms, closing.clone()));
     door.open_local(listener);
     let places = listener::places(max_tcp_connections());
     for (addr, bound) in tcp {
         door.open_tcp(addr, bound, &places);
     }
-    let watch = Watch::new(home.clone());
+    let watch = ProcessMonitor::new(home.clone());
     let watcher = watch
         .start(about.instance.clone(), monitor_events, sessions)
         .map_err(failed("failed to start the watcher"))?;

@@ -1,7 +1,7 @@
 //! What the daemon keeps in its state directory.
 
-pub(crate) mod about;
 pub(crate) mod config_file;
+pub(crate) mod daemon_info;
 pub(crate) mod discovery;
 pub(crate) mod logging;
 pub(crate) mod record;

@@ -3,8 +3,8 @@
 pub(crate) mod builtin;
 pub(crate) mod environment;
 pub(crate) mod event;
-pub(crate) mod hosting;
 pub(crate) mod http;
+pub(crate) mod launch;
 pub(crate) mod policy;
 pub(crate) mod running;
 pub(crate) mod server_output;

@@ -7,7 +7,7 @@ use exai_mux::{ClientId, Endpoint};
 use exai_os::clock;
 use exai_os::process::ProcessInfo;
 
-use crate::client::http_streams::Session;
+use crate::client::http_streams::HttpSession;
 use crate::client::session_usage::{self, Caller};
 use crate::limits::MAX_HTTP_SESSIONS;
 
@@ -17,7 +17,7 @@ pub(crate) struct Sessions {
     open: Arc<Mutex<ById>>,
 }
 
-pub(crate) type ById = HashMap<String, (Arc<Session>, Endpoint)>;
+pub(crate) type ById = HashMap<String, (Arc<HttpSession>, Endpoint)>;
 
 /// There are as many sessions as there may be, and each is being used.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Sessions {
     /// Finds out whose sessions these are, and ends those whose process is gone; returns their clients. Takes milliseconds
     /// where there are new connections.
     pub(crate) fn look(&self, table: &[ProcessInfo]) -> Vec<ClientId> {
-        let all: Vec<Arc<Session>> = self.open().values().map(|(session, _)| session.clone()).collect();
+        let all: Vec<Arc<HttpSession>> = self.open().values().map(|(session, _)| session.clone()).collect();
         // What was learned before the table was read.
         let orphaned: Vec<ClientId> = all
             .iter()
@@ -64,7 +64,7 @@ impl Sessions {
     pub(crate) fn take_in(
         &self,
         id: String,
-        session: Arc<Session>,
+        session: Arc<HttpSession>,
         endpoint: Endpoint,
     ) -> Result<Option<ClientId>, Full> {
         let mut open = self.open();

@@ -27,7 +27,7 @@ pub(crate) struct TooSlow {
 }
 
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct HttpSession {
     pub(crate) client: ClientId,
     state: Mutex<State>,
     /// Bytes on all streams that have not been taken.
@@ -117,7 +117,7 @@ impl State {
     }
 }
 
-impl Session {
+impl HttpSession {
     pub(crate) fn new(client: ClientId, now: Instant) -> Self {
         let state = State {
             posts: HashMap::new(),
@@ -127,7 +127,7 @@ impl Session {
             last_used: now,
             usage: Usage::default(),
         };
-        Session {
+        HttpSession {
             client,
             state: Mutex::new(state),
             queued: Arc::default(),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use exai_proto::envelope::Peek;
 use exai_proto::{Message, ParseError, answer, envelope, limits};
 
-use crate::client::input_budget::Claim;
+use crate::client::input_budget::InputClaim;
 
 /// How much of what is no message is looked at for its id.
 const PEEKED: usize = 64 * 1024;
@@ -17,7 +17,7 @@ pub(crate) struct Inbound {
     /// How much was taken in.
     pub(crate) bytes: usize,
     /// What it takes of the budget for what the hub has not heard.
-    pub(crate) claim: Claim,
+    pub(crate) claim: InputClaim,
 }
 
 impl Inbound {

@@ -16,7 +16,7 @@ const UNIT: usize = 1024;
 
 /// The budget. All copies are one.
 #[derive(Debug, Clone)]
-pub struct Intake(Arc<Budget>);
+pub struct InputBudget(Arc<Budget>);
 
 #[derive(Debug)]
 struct Budget {
@@ -27,9 +27,9 @@ struct Budget {
 
 /// A part of the budget, given back when this is dropped.
 #[derive(Debug, Default)]
-pub struct Claim {
+pub struct InputClaim {
     /// The budget it is of, and the part.
-    of: Option<(Intake, OwnedSemaphorePermit)>,
+    of: Option<(InputBudget, OwnedSemaphorePermit)>,
 }
 
 /// Lets others have the thread while something long is moved.
@@ -58,16 +58,16 @@ fn units(bytes: usize) -> u32 {
     bytes.div_ceil(UNIT) as u32
 }
 
-impl Default for Intake {
+impl Default for InputBudget {
     fn default() -> Self {
         let room = Arc::new(Semaphore::new(MAX_UNFINISHED_BYTES / UNIT));
-        Intake(Arc::new(Budget { room, claimed: AtomicUsize::new(0) }))
+        InputBudget(Arc::new(Budget { room, claimed: AtomicUsize::new(0) }))
     }
 }
 
-impl Intake {
+impl InputBudget {
     /// Claims room for so many bytes; waits for it, first come, first served. Cancel safe.
-    pub async fn claim(&self, bytes: usize) -> Result<Claim, Full> {
+    pub async fn claim(&self, bytes: usize) -> Result<InputClaim, Full> {
         let permit = timeout(UNFINISHED_TIMEOUT, self.0.room.clone().acquire_many_owned(units(bytes))).await;
         Ok(self.claimed_with(permit.map_err(|_| Full)?.map_err(|_| Full)?))
     }
@@ -78,20 +78,20 @@ impl Intake {
     }
 
     /// Claims room if there is any now.
-    pub(crate) fn try_claim(&self, bytes: usize) -> Result<Claim, Full> {
+    pub(crate) fn try_claim(&self, bytes: usize) -> Result<InputClaim, Full> {
         let permit = self.0.room.clone().try_acquire_many_owned(units(bytes)).map_err(|_| Full)?;
         Ok(self.claimed_with(permit))
     }
 
-    fn claimed_with(&self, permit: OwnedSemaphorePermit) -> Claim {
+    fn claimed_with(&self, permit: OwnedSemaphorePermit) -> InputClaim {
         self.0.claimed.fetch_add(permit.num_permits(), Ordering::Relaxed);
-        Claim { of: Some((self.clone(), permit)) }
+        InputClaim { of: Some((self.clone(), permit)) }
     }
 }
 
-impl Claim {
+impl InputClaim {
     /// Takes another part in: both are given back together.
-    pub(crate) fn join(&mut self, mut other: Claim) {
+    pub(crate) fn join(&mut self, mut other: InputClaim) {
         match (&mut self.of, other.of.take()) {
             (Some((_, permit)), Some((_, more))) => permit.merge(more),
             (none @ None, more) => *none = more,
@@ -115,7 +115,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for InputClaim {
     fn drop(&mut self) {
         if let Some((intake, permit)) = &self.of {
             intake.0.claimed.fetch_sub(permit.num_permits(), Ordering::Relaxed);
@@ -129,7 +129,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_unfinished_has_a_bound_and_is_given_back() {
-        let intake = Intake::default();
+        let intake = InputBudget::default();
         let mut claims = Vec::new();
         for _ in 0..8 {
             claims.push(intake.claim(30 * 1024 * 1024).await.expect("room"));

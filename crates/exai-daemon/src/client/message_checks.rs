@@ -13,15 +13,15 @@ use crate::client::inbound::Inbound;
 
 /// Whose turn it is. All copies are one.
 #[derive(Debug, Clone)]
-pub(crate) struct Checks(Arc<Semaphore>);
+pub(crate) struct MessageChecks(Arc<Semaphore>);
 
-impl Default for Checks {
+impl Default for MessageChecks {
     fn default() -> Self {
-        Checks(Arc::new(Semaphore::new(1)))
+        MessageChecks(Arc::new(Semaphore::new(1)))
     }
 }
 
-impl Checks {
+impl MessageChecks {
     /// Takes in what a client has said; the error says that it is not UTF-8.
     pub(crate) async fn take(&self, inbound: &mut Inbound, bytes: Bytes) -> Result<(), ParseError> {
         if bytes.len() < LONG_BYTES {
@@ -68,7 +68,7 @@ mod tests {
 
     #[tokio::test]
     async fn long_and_short_ones_stay_in_order_and_the_loop_turns_while_a_long_one_is_checked() {
-        let checks = Checks::default();
+        let checks = MessageChecks::default();
         let busy = checks.clone();
         let (go, gone) = std::sync::mpsc::channel::<()>();
         // Another long one is being checked: this one waits for its turn, and the loop does not.

@@ -11,7 +11,7 @@ use exai_supervisor::outbox::{Outbox, Unsent};
 use tokio::sync::mpsc;
 
 use crate::client::coalesce::{self, Use};
-use crate::client::http_streams::{Session, TooSlow};
+use crate::client::http_streams::{HttpSession, TooSlow};
 use crate::limits::{HTTP_SESSION_IDLE_TIMEOUT, MAX_QUEUED_LOGS, SLOW_CLIENT_BYTES, SLOW_CLIENT_TIMEOUT};
 
 /// How often it is looked whether a client with that much reads.
@@ -20,18 +20,18 @@ const LOOK: Duration = Duration::from_millis(250);
 /// The way to one client. Pushing never waits.
 #[derive(Debug)]
 pub(crate) struct Sink {
-    way: Way,
+    way: ClientTransport,
     /// What a link is told once the hub has taken its client in.
     greeting: Option<FromDaemon>,
     slow_since: Option<Instant>,
 }
 
 #[derive(Debug)]
-pub(crate) enum Way {
+pub(crate) enum ClientTransport {
     /// A shim, the command line, or a WebSocket.
     Socket(Socket),
     /// A session of Streamable HTTP.
-    Http(Arc<Session>),
+    Http(Arc<HttpSession>),
 }
 
 /// The sending side of a WebSocket.
@@ -74,7 +74,7 @@ impl Socket {
 
 /// Why a client is let go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LetGo {
+pub(crate) enum CloseReason {
     /// It went by itself.
     Left,
     /// It did not read.
@@ -89,29 +89,29 @@ pub(crate) enum LetGo {
     Stopping,
 }
 
-impl LetGo {
+impl CloseReason {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            LetGo::Left => "left",
-            LetGo::Slow => "does not read what waits for it",
-            LetGo::Unused => "its session has ended, or was not used for 30 minutes",
-            LetGo::Gone => "its process has ended",
-            LetGo::MadeRoom => "256 sessions were open, and it was not used for longest",
-            LetGo::Stopping => "the daemon stops",
+            CloseReason::Left => "left",
+            CloseReason::Slow => "does not read what waits for it",
+            CloseReason::Unused => "its session has ended, or was not used for 30 minutes",
+            CloseReason::Gone => "its process has ended",
+            CloseReason::MadeRoom => "256 sessions were open, and it was not used for longest",
+            CloseReason::Stopping => "the daemon stops",
         }
     }
 }
 
 impl Sink {
     /// `greeting`: for the peer of a link, once the hub has taken it in.
-    pub(crate) fn new(way: Way, greeting: Option<FromDaemon>) -> Self {
+    pub(crate) fn new(way: ClientTransport, greeting: Option<FromDaemon>) -> Self {
         Sink { way, greeting, slow_since: None }
     }
 
     /// Says hello to the peer of a link, which from then on counts what it writes as sent. So whoever is not taken in
     /// must not hear it: nothing of what it has to say was sent then.
     pub(crate) fn greet(&mut self) {
-        if let (Way::Socket(socket), Some(greeting)) = (&self.way, self.greeting.take()) {
+        if let (ClientTransport::Socket(socket), Some(greeting)) = (&self.way, self.greeting.take()) {
             // Without room only for a peer that has said more than its own hello: it waits in vain.
             let _ = socket.controls.try_send(greeting);
         }
@@ -119,61 +119,61 @@ impl Sink {
 
     pub(crate) fn send(&self, bytes: Segments, about: About) -> Result<(), TooSlow> {
         match &self.way {
-            Way::Socket(socket) => match socket.push(bytes, &about) {
+            ClientTransport::Socket(socket) => match socket.push(bytes, &about) {
                 // What is closed has told the hub so, or is about to.
                 Ok(()) | Err(Unsent::Closed) => Ok(()),
                 Err(Unsent::Full { queued }) => Err(TooSlow { queued }),
             },
-            Way::Http(session) => session.deliver(bytes, about),
+            ClientTransport::Http(session) => session.deliver(bytes, about),
         }
     }
 
     /// Answers a request that came too late to be served by this daemon. Over HTTP it is the status that says so.
     pub(crate) fn unserved(&self, id: &Id, bytes: Bytes) -> Result<(), TooSlow> {
         match &self.way {
-            Way::Socket(_) => self.send(bytes.into(), About::Answer(id.clone())),
-            Way::Http(session) => session.refuse(id, bytes),
+            ClientTransport::Socket(_) => self.send(bytes.into(), About::Answer(id.clone())),
+            ClientTransport::Http(session) => session.refuse(id, bytes),
         }
     }
 
     /// A request that will get no answer.
     pub(crate) fn dropped(&self, id: &Id) {
         match &self.way {
-            Way::Socket(_) => {}
-            Way::Http(session) => session.drop_request(id),
+            ClientTransport::Socket(_) => {}
+            ClientTransport::Http(session) => session.drop_request(id),
         }
     }
 
     /// Whether the client must be let go.
-    pub(crate) fn check(&mut self, now: Instant) -> Option<LetGo> {
-        if let Way::Http(session) = &self.way
+    pub(crate) fn check(&mut self, now: Instant) -> Option<CloseReason> {
+        if let ClientTransport::Http(session) = &self.way
             && (session.is_closed()
                 || session
                     .idle_since()
                     .is_some_and(|since| now.duration_since(since) > HTTP_SESSION_IDLE_TIMEOUT))
         {
-            return Some(LetGo::Unused);
+            return Some(CloseReason::Unused);
         }
         if self.queued() <= SLOW_CLIENT_BYTES {
             self.slow_since = None;
             return None;
         }
         let since = *self.slow_since.get_or_insert(now);
-        (now.duration_since(since) >= SLOW_CLIENT_TIMEOUT).then_some(LetGo::Slow)
+        (now.duration_since(since) >= SLOW_CLIENT_TIMEOUT).then_some(CloseReason::Slow)
     }
 
     pub(crate) fn queued(&self) -> usize {
         match &self.way {
-            Way::Socket(socket) => socket.outbox.queued(),
-            Way::Http(session) => session.queued(),
+            ClientTransport::Socket(socket) => socket.outbox.queued(),
+            ClientTransport::Http(session) => session.queued(),
         }
     }
 
     /// The process with whose end an HTTP session ends.
     pub(crate) fn process(&self) -> Option<u32> {
         match &self.way {
-            Way::Socket(_) => None,
-            Way::Http(session) => session.process(),
+            ClientTransport::Socket(_) => None,
+            ClientTransport::Http(session) => session.process(),
         }
     }
 
@@ -182,8 +182,10 @@ impl Sink {
         // Whether it reads on is not told.
         let slow = (self.queued() > SLOW_CLIENT_BYTES).then(|| now + LOOK);
         let unused = match &self.way {
-            Way::Socket(_) => None,
-            Way::Http(session) => Some(session.idle_since().unwrap_or(now) + HTTP_SESSION_IDLE_TIMEOUT),
+            ClientTransport::Socket(_) => None,
+            ClientTransport::Http(session) => {
+                Some(session.idle_since().unwrap_or(now) + HTTP_SESSION_IDLE_TIMEOUT)
+            }
         };
         slow.into_iter().chain(unused).min()
     }
@@ -192,33 +194,35 @@ impl Sink {
     /// say that it has heard.
     pub(crate) fn hold(&self, reason: ByeReason) -> bool {
         match &self.way {
-            Way::Socket(socket) => socket.controls.try_send(FromDaemon::Hold { reason }).is_ok(),
-            Way::Http(_) => false,
+            ClientTransport::Socket(socket) => socket.controls.try_send(FromDaemon::Hold { reason }).is_ok(),
+            ClientTransport::Http(_) => false,
         }
     }
 
     /// Tells a shim which tools may be repeated. Returns whether there was room: one that keeps an old list must go.
     pub(crate) fn repeatable(&self, tools: Vec<String>) -> bool {
         match &self.way {
-            Way::Socket(socket) => socket.controls.try_send(FromDaemon::Repeatable { tools }).is_ok(),
-            Way::Http(_) => true,
+            ClientTransport::Socket(socket) => {
+                socket.controls.try_send(FromDaemon::Repeatable { tools }).is_ok()
+            }
+            ClientTransport::Http(_) => true,
         }
     }
 
     /// `bye` is what a socket is told if the daemon stops.
-    pub(crate) fn close(&self, why: LetGo, bye: ByeReason) {
+    pub(crate) fn close(&self, why: CloseReason, bye: ByeReason) {
         match &self.way {
-            Way::Socket(socket) => {
+            ClientTransport::Socket(socket) => {
                 match why {
-                    LetGo::Stopping => {
+                    CloseReason::Stopping => {
                         let _ = socket.farewell.set(Farewell::Bye(bye));
                     }
-                    LetGo::Slow => socket.outbox.clear(),
-                    LetGo::Left | LetGo::Unused | LetGo::Gone | LetGo::MadeRoom => {}
+                    CloseReason::Slow => socket.outbox.clear(),
+                    CloseReason::Left | CloseReason::Unused | CloseReason::Gone | CloseReason::MadeRoom => {}
                 }
                 socket.outbox.close();
             }
-            Way::Http(session) => session.close(why == LetGo::Slow),
+            ClientTransport::Http(session) => session.close(why == CloseReason::Slow),
         }
     }
 }

@@ -14,9 +14,9 @@ use exai_supervisor::JobEvent;
 use exai_supervisor::turns::Turn;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::client::input_budget::Claim;
-use crate::client::sink::{LetGo, Sink};
-use crate::core::stopping::Room;
+use crate::client::input_budget::InputClaim;
+use crate::client::sink::{CloseReason, Sink};
+use crate::core::stopping::ReplaceAnswer;
 use crate::limits::MAX_HUB_EVENTS;
 use crate::observe::facts::ClientFacts;
 use crate::observe::process_monitor::MonitorEvent;
@@ -30,11 +30,11 @@ pub(crate) enum HubEvent {
     /// A client connected.
     Open { client: ClientId, endpoint: Endpoint, sink: Sink, facts: ClientFacts },
     /// A client said something. Its turn and its part of the budget end when this was heard.
-    Said { client: ClientId, messages: Vec<Message>, claim: Claim, turn: Turn },
+    Said { client: ClientId, messages: Vec<Message>, claim: InputClaim, turn: Turn },
     /// A shim keeps what its client says from now on; what it had sent before was said before this.
     Held { client: ClientId },
     /// A client is gone, or is to go.
-    Close { client: ClientId, why: LetGo },
+    Close { client: ClientId, why: CloseReason },
     /// A long message of a server was checked.
     Checked { instance: InstanceId, checked: Checked },
     /// The built-in server answers.
@@ -69,7 +69,7 @@ pub(crate) enum Question {
     /// Another build wants this daemon's place.
     MakeRoom {
         build: String,
-        reply: oneshot::Sender<Room>,
+        reply: oneshot::Sender<ReplaceAnswer>,
     },
     /// Whether the loop turns: it writes down the number.
     Pulse {
@@ -87,7 +87,7 @@ pub(crate) struct HubHandle {
 
 /// The hub is gone: the daemon is stopping.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Gone;
+pub(crate) struct HubGone;
 
 impl HubHandle {
     pub(crate) fn new() -> (Self, mpsc::Receiver<HubEvent>) {
@@ -95,8 +95,8 @@ impl HubHandle {
         (HubHandle { events, next_client: Arc::new(AtomicU64::new(1)) }, receiver)
     }
 
-    pub(crate) async fn send(&self, event: HubEvent) -> Result<(), Gone> {
-        self.events.send(event).await.map_err(|_| Gone)
+    pub(crate) async fn send(&self, event: HubEvent) -> Result<(), HubGone> {
+        self.events.send(event).await.map_err(|_| HubGone)
     }
 
     /// The same from a thread of its own. A hub that is gone needs to know nothing.
@@ -125,7 +125,7 @@ impl HubHandle {
         endpoint: Endpoint,
         sink: Sink,
         facts: ClientFacts,
-    ) -> Result<ClientId, Gone> {
+    ) -> Result<ClientId, HubGone> {
         let client = self.next_client();
         self.send(HubEvent::Open { client, endpoint, sink, facts }).await?;
         Ok(client)
@@ -139,10 +139,10 @@ impl HubHandle {
     pub(crate) async fn ask<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> Question,
-    ) -> Result<T, Gone> {
+    ) -> Result<T, HubGone> {
         let (reply, answer) = oneshot::channel();
         self.send(HubEvent::Ask(question(reply))).await?;
-        answer.await.map_err(|_| Gone)
+        answer.await.map_err(|_| HubGone)
     }
 }
 
@@ -153,12 +153,12 @@ pub(crate) struct Checked {
     pub(crate) bytes: Bytes,
     pub(crate) message: Option<Message>,
     /// How it came.
-    pub(crate) way: Came,
+    pub(crate) way: Arrival,
 }
 
 /// How a message of a server came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Came {
+pub(crate) enum Arrival {
     /// As a line of stdout.
     Line,
     /// Over HTTP.

@@ -14,19 +14,19 @@ use tokio::sync::mpsc;
 
 use crate::client::sink::Sink;
 use crate::core::event::{HubEvent, HubHandle, Inboxes};
-use crate::core::hub::deadline::Due;
+use crate::core::hub::deadline::NextDeadline;
 use crate::core::stopping::Stopping;
 use crate::limits::MAX_HUB_EVENTS;
 use crate::observe::counters::Counters;
-use crate::observe::facts::{ClientFacts, Garble};
+use crate::observe::facts::{ClientFacts, GarbledOutput};
 use crate::observe::process_monitor::MonitorEvent;
 use crate::state::store::Store;
 use crate::state::verdicts::Verdicts;
 use crate::upstream::event::ServerEvent;
-use crate::upstream::hosting::Host;
 use crate::upstream::http;
+use crate::upstream::launch::Host;
 use crate::upstream::running::Running;
-use crate::upstream::server_output::Reader;
+use crate::upstream::server_output::OutputReader;
 
 mod clients;
 mod configuration;
@@ -40,35 +40,35 @@ mod questions;
 mod run;
 mod server_lines;
 
-struct Connected {
+struct ConnectedClient {
     sink: Sink,
     facts: ClientFacts,
 }
 
 /// One instance as the hub sees it.
-struct Hosted {
+struct HostedInstance {
     server: Arc<str>,
     number: u32,
     started_at: jiff::Timestamp,
-    body: Body,
+    body: InstanceState,
     /// Of its stdout.
-    reader: Reader,
+    reader: OutputReader,
     /// What it printed there before it was known here that it runs.
     early: Vec<Bytes>,
     /// What it did while a long message of it is being checked.
-    behind: Option<VecDeque<Behind>>,
+    behind: Option<VecDeque<DeferredEvent>>,
 }
 
 /// What an instance did while a long message of it was checked.
 #[derive(Debug)]
-enum Behind {
+enum DeferredEvent {
     Job(JobEvent),
-    Upstream(http::event::Event),
+    Http(http::event::Event),
     /// It was the last of its turn.
     Heard(Turn),
 }
 
-enum Body {
+enum InstanceState {
     /// An earlier instance is still ending, and has the port that this one needs.
     Waiting,
     /// The program is being started.
@@ -86,11 +86,11 @@ pub(crate) struct Hub {
     router: Router,
     config: Config,
     host: Host,
-    clients: HashMap<ClientId, Connected>,
-    hosted: HashMap<InstanceId, Hosted>,
+    clients: HashMap<ClientId, ConnectedClient>,
+    hosted: HashMap<InstanceId, HostedInstance>,
     restarts: HashMap<Arc<str>, u32>,
     /// What servers have said that is no message.
-    garbles: HashMap<Arc<str>, Garble>,
+    garbles: HashMap<Arc<str>, GarbledOutput>,
     /// What is kept for the next daemon.
     store: Store,
     verdicts: Verdicts,
@@ -102,7 +102,7 @@ pub(crate) struct Hub {
     effects: Vec<Effect>,
     pending: VecDeque<Event>,
     /// When time must be looked at next.
-    due: Due,
+    due: NextDeadline,
     stopping: Option<Stopping>,
 }
 
@@ -135,7 +135,7 @@ impl Hub {
             servers,
             effects: Vec::new(),
             pending: VecDeque::new(),
-            due: Due::new(clock::now()),
+            due: NextDeadline::new(clock::now()),
             stopping: None,
         };
         (hub, Inboxes { events, jobs: job_events, servers: server_events, monitor })

@@ -11,7 +11,7 @@ use exai_proto::version;
 
 /// The answer to a build that wants this daemon's place.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Room {
+pub(crate) enum ReplaceAnswer {
     Made,
     /// So many calls are under way, and the daemon stays.
     Busy {
@@ -22,17 +22,19 @@ pub(crate) enum Room {
     },
 }
 
-impl Room {
+impl ReplaceAnswer {
     /// Only a newer build gets it: of two that both could, each would end the other's for ever.
     pub(crate) fn for_build(wants: &str, ours: &str, stopping: bool, calls: usize) -> Self {
         if stopping {
-            Room::Refused { reason: "this daemon is stopping already".to_owned() }
+            ReplaceAnswer::Refused { reason: "this daemon is stopping already".to_owned() }
         } else if !version::is_newer(wants, ours) {
-            Room::Refused { reason: format!("exai {wants} is not newer than this daemon, exai {ours}") }
+            ReplaceAnswer::Refused {
+                reason: format!("exai {wants} is not newer than this daemon, exai {ours}"),
+            }
         } else if calls > 0 {
-            Room::Busy { calls }
+            ReplaceAnswer::Busy { calls }
         } else {
-            Room::Made
+            ReplaceAnswer::Made
         }
     }
 }
@@ -124,15 +126,15 @@ mod tests {
 
     #[test]
     fn room_is_made_for_a_newer_build_only_and_not_while_calls_are_under_way() {
-        let room = |wants, stopping, calls| Room::for_build(wants, "0.2.0", stopping, calls);
-        assert_eq!(room("0.10.0", false, 0), Room::Made);
-        assert_eq!(room("0.10.0", false, 3), Room::Busy { calls: 3 });
+        let room = |wants, stopping, calls| ReplaceAnswer::for_build(wants, "0.2.0", stopping, calls);
+        assert_eq!(room("0.10.0", false, 0), ReplaceAnswer::Made);
+        assert_eq!(room("0.10.0", false, 3), ReplaceAnswer::Busy { calls: 3 });
         for wants in ["0.2.0", "0.1.9", "0.2.0-rc.1", "", "newest"] {
             for calls in [0, 3] {
-                assert!(matches!(room(wants, false, calls), Room::Refused { .. }), "{wants}");
+                assert!(matches!(room(wants, false, calls), ReplaceAnswer::Refused { .. }), "{wants}");
             }
         }
-        assert!(matches!(room("0.10.0", true, 0), Room::Refused { .. }));
+        assert!(matches!(room("0.10.0", true, 0), ReplaceAnswer::Refused { .. }));
     }
 
     #[test]

@@ -16,27 +16,27 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use exai_os::local::Peer;
 
 use crate::client::session_usage::Caller;
-use crate::front::unauthenticated::Newcomer;
+use crate::front::unauthenticated::Unauthenticated;
 use crate::state::token::Token;
 
 /// Where a request came from.
 #[derive(Debug, Clone)]
-pub(crate) enum From {
+pub(crate) enum PeerOrigin {
     Local(Peer),
     Tcp(Arc<Caller>),
 }
 
 pub(crate) async fn check(State(token): State<Token>, request: Request, next: Next) -> Response {
-    let verdict = match request.extensions().get::<From>() {
-        Some(From::Local(peer)) if peer.same_user => Ok(()),
-        Some(From::Local(_)) => Err((StatusCode::FORBIDDEN, "this daemon serves its own account only")),
-        Some(From::Tcp(caller)) => judge(&request, caller.connection.here.port(), &token),
+    let verdict = match request.extensions().get::<PeerOrigin>() {
+        Some(PeerOrigin::Local(peer)) if peer.same_user => Ok(()),
+        Some(PeerOrigin::Local(_)) => Err((StatusCode::FORBIDDEN, "this daemon serves its own account only")),
+        Some(PeerOrigin::Tcp(caller)) => judge(&request, caller.connection.here.port(), &token),
         None => Err((StatusCode::FORBIDDEN, "BUG: a request without an origin")),
     };
     match verdict {
         Ok(()) => {
             if let Some(newcomer) =
-                request.extensions().get::<Newcomer>().filter(|_| !needs_nothing(&request))
+                request.extensions().get::<Unauthenticated>().filter(|_| !needs_nothing(&request))
             {
                 newcomer.let_in();
             }

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use crate::client::inbound::too_long;
-use crate::client::input_budget::{Claim, Intake, Rest};
+use crate::client::input_budget::{InputBudget, InputClaim, Rest};
 use crate::limits::MAX_INPUT_BYTES;
 use crate::limits::{UNBUDGETED_BYTES, UNFINISHED_TIMEOUT};
 
@@ -55,12 +55,12 @@ impl IntoResponse for Unread {
 }
 
 /// Reads a body, and claims room for it before: as much as it says that it has, or as it comes.
-pub(crate) async fn read(intake: &Intake, mut body: Body) -> Result<(Bytes, Claim), Unread> {
+pub(crate) async fn read(intake: &InputBudget, mut body: Body) -> Result<(Bytes, InputClaim), Unread> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > MAX_INPUT_BYTES {
         return Err(Unread::TooLong);
     }
-    let mut claim = Claim::default();
+    let mut claim = InputClaim::default();
     let mut claimed = UNBUDGETED_BYTES;
     if announced > claimed {
         claim = intake.claim(announced).await.map_err(|_| Unread::Full)?;
@@ -102,7 +102,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_claims_what_it_takes_and_must_come_to_its_end() {
-        let intake = Intake::default();
+        let intake = InputBudget::default();
         let body = Body::from(vec![b'x'; 1 << 20]);
         let (bytes, claim) = read(&intake, body).await.expect("a body");
         assert_eq!((bytes.len(), intake.claimed()), (1 << 20, 1 << 20));

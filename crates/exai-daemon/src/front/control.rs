@@ -8,8 +8,8 @@ use exai_proto::limits;
 use exai_proto::link::{FromDaemon, ToDaemon};
 use tokio::sync::mpsc;
 
-use crate::core::event::{Gone, HubEvent, HubHandle, Question};
-use crate::core::stopping::Room;
+use crate::core::event::{HubEvent, HubGone, HubHandle, Question};
+use crate::core::stopping::ReplaceAnswer;
 use crate::state::token::Token;
 
 /// What a peer calls something, as much of it as is kept and shown. No server has so long a name.
@@ -41,7 +41,7 @@ pub(crate) struct Controls {
 }
 
 /// Carries a control message out.
-pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone> {
+pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGone> {
     let hub = &controls.hub;
     let reply = match serde_json::from_str(text) {
         Ok(ToDaemon::Hello(_)) => FromDaemon::Error { reason: "hello was said already".to_owned() },
@@ -68,7 +68,7 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
             let grace = Duration::from_millis(timeout_ms.min(3_600_000));
             if let Err(error) = exai_os::failpoint::reach("daemon.stop-asked") {
                 let refusal = FromDaemon::Error { reason: error.to_string() };
-                return controls.replies.send(refusal).await.map_err(|_| Gone);
+                return controls.replies.send(refusal).await.map_err(|_| HubGone);
             }
             return hub.send(HubEvent::Stop { grace, reason }).await;
         }
@@ -96,16 +96,16 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), Gone>
             let build = named(&build);
             match hub.ask(|reply| Question::MakeRoom { build, reply }).await? {
                 // Its answer is the bye.
-                Room::Made => return Ok(()),
-                Room::Busy { calls } => FromDaemon::Busy { calls },
-                Room::Refused { reason } => FromDaemon::Error { reason },
+                ReplaceAnswer::Made => return Ok(()),
+                ReplaceAnswer::Busy { calls } => FromDaemon::Busy { calls },
+                ReplaceAnswer::Refused { reason } => FromDaemon::Error { reason },
             }
         }
         Err(error) => FromDaemon::Error {
             reason: format!("not a control message of this version: {}", because(&error)),
         },
     };
-    controls.replies.send(reply).await.map_err(|_| Gone)
+    controls.replies.send(reply).await.map_err(|_| HubGone)
 }
 
 #[cfg(test)]

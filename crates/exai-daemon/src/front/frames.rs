@@ -2,7 +2,7 @@
 //!
 //! A long message is read piece by piece into a buffer of its own, unmasked as it comes, and written piece by piece
 //! from where it is: nothing is copied as a whole, nothing moves what waits, and the loop is not held for longer than
-//! one piece takes. What a peer has begun to say is counted and bounded by [`Intake`].
+//! one piece takes. What a peer has begun to say is counted and bounded by [`InputBudget`].
 
 use std::io;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use exai_proto::frame::{self, CONTROL_BYTES, Header, HeaderError, Key};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::client::input_budget::{Claim, Intake, Rest};
+use crate::client::input_budget::{InputBudget, InputClaim, Rest};
 use crate::limits::MAX_INPUT_BYTES;
 use crate::limits::{UNBUDGETED_BYTES, UNFINISHED_TIMEOUT};
 
@@ -38,7 +38,7 @@ pub enum Frame {
         /// What it says.
         bytes: Bytes,
         /// Its part of what may be unfinished.
-        claim: Claim,
+        claim: InputClaim,
     },
     /// Asks for a pong with the same bytes.
     Ping(Bytes),
@@ -111,7 +111,7 @@ fn unmask(bytes: &mut [u8], key: Key, done: usize) {
 struct Begun {
     text: bool,
     body: Vec<u8>,
-    claim: Claim,
+    claim: InputClaim,
     /// The frame of it that is being read, and where in the body that begins; none between two frames.
     frame: Option<(Header, usize)>,
 }
@@ -125,12 +125,12 @@ pub struct FrameReader<S> {
     /// How much is read at once.
     chunk: usize,
     begun: Option<Begun>,
-    intake: Intake,
+    intake: InputBudget,
 }
 
 impl<S: AsyncRead + Unpin> FrameReader<S> {
     /// Reads from `source`; what is unfinished counts for `intake`.
-    pub fn new(source: S, intake: Intake) -> Self {
+    pub fn new(source: S, intake: InputBudget) -> Self {
         FrameReader { source, buffer: BytesMut::new(), chunk: LEAST_READ, begun: None, intake }
     }
 
@@ -272,7 +272,7 @@ fn whole(opcode: Opcode, payload: Bytes) -> Result<Frame, Broken> {
         Opcode::Pong => Frame::Pong(payload),
         Opcode::Close => Frame::Close(closing(&payload)?),
         Opcode::Text | Opcode::Binary | Opcode::Continuation => {
-            Frame::Message { text: opcode == Opcode::Text, bytes: payload, claim: Claim::default() }
+            Frame::Message { text: opcode == Opcode::Text, bytes: payload, claim: InputClaim::default() }
         }
     })
 }
@@ -388,7 +388,7 @@ mod tests {
     }
 
     /// The messages of `wire`, written in steps of at most `step` bytes.
-    async fn messages(wire: Vec<u8>, step: usize, intake: &Intake) -> Vec<Bytes> {
+    async fn messages(wire: Vec<u8>, step: usize, intake: &InputBudget) -> Vec<Bytes> {
         let (mut peer, ours) = tokio::io::duplex(1 << 20);
         let writing = async move {
             for part in wire.chunks(step) {
@@ -412,7 +412,7 @@ mod tests {
 
     #[tokio::test]
     async fn messages_of_every_length_and_in_pieces_arrive_however_they_are_cut() {
-        let intake = Intake::default();
+        let intake = InputBudget::default();
         let text: Vec<u8> = (0..=255).cycle().take(3 << 20).collect();
         let lengths = [0, 1, 125, 126, 1000, UNBUDGETED_BYTES, UNBUDGETED_BYTES + 1, 65_535, 65_536, 3 << 20];
         let mut wire: Vec<u8> = lengths.iter().flat_map(|length| masked(0x82, &text[..*length])).collect();
@@ -431,7 +431,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_begins_a_message_and_is_silent_is_let_go_and_who_only_waits_is_not() {
-        let intake = Intake::default();
+        let intake = InputBudget::default();
         let long = masked(0x82, &vec![0; 100_000]);
         let beginnings =
             [&long[..1], &long[..14], &long[..50_000], &masked(0x02, b"a piece")].map(<[u8]>::to_vec);

@@ -20,12 +20,12 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::time::timeout;
 
 use crate::client::http_sessions::Full;
-use crate::client::http_streams::{Deliveries, Delivery, NoStream, Session};
+use crate::client::http_streams::{Deliveries, Delivery, HttpSession, NoStream};
 use crate::client::inbound::Inbound;
-use crate::client::input_budget::Claim;
-use crate::client::sink::{LetGo, Sink, Way};
+use crate::client::input_budget::InputClaim;
+use crate::client::sink::{ClientTransport, CloseReason, Sink};
 use crate::core::event::HubEvent;
-use crate::front::state::{Line, Rooms};
+use crate::front::state::{AppState, RequestConnection};
 use crate::observe::facts::ClientFacts;
 
 const SESSION: &str = "mcp-session-id";
@@ -58,11 +58,11 @@ fn json(status: StatusCode, document: impl Into<Segments>) -> Response {
 
 /// The session a request names, if it is one of this endpoint.
 fn session(
-    rooms: &Rooms,
+    rooms: &AppState,
     endpoint: &Endpoint,
     headers: &HeaderMap,
-    line: &Line,
-) -> Result<(String, Arc<Session>), Refusal> {
+    line: &RequestConnection,
+) -> Result<(String, Arc<HttpSession>), Refusal> {
     let Some(id) = headers.get(SESSION).and_then(|id| id.to_str().ok()) else {
         let text = "the Mcp-Session-Id header is missing; begin with initialize";
         return Err(Box::new(fail(StatusCode::BAD_REQUEST, -32600, text)));
@@ -127,11 +127,11 @@ fn is_initialize(message: &Message) -> bool {
 
 /// `POST`: messages of the client.
 pub(crate) async fn post(
-    rooms: Rooms,
+    rooms: AppState,
     endpoint: Endpoint,
     headers: HeaderMap,
-    line: Line,
-    (body, claim): (Bytes, Claim),
+    line: RequestConnection,
+    (body, claim): (Bytes, InputClaim),
 ) -> Response {
     let mut inbound = Inbound { claim, ..Inbound::default() };
     // What is not UTF-8 is refused like all that is no message.
@@ -154,7 +154,12 @@ pub(crate) async fn post(
 }
 
 /// Hands messages to the hub and waits for what there is to say.
-async fn exchange(rooms: &Rooms, session: &Session, line: Line, inbound: Inbound) -> Response {
+async fn exchange(
+    rooms: &AppState,
+    session: &HttpSession,
+    line: RequestConnection,
+    inbound: Inbound,
+) -> Response {
     let Inbound { messages, claim, .. } = inbound;
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
     // The stream is there before the request is sent: a fast answer must find it.
@@ -178,14 +183,14 @@ async fn exchange(rooms: &Rooms, session: &Session, line: Line, inbound: Inbound
 }
 
 /// `initialize`: opens a session, which stays only if the server accepts.
-async fn begin(rooms: Rooms, endpoint: Endpoint, line: Line, inbound: Inbound) -> Response {
+async fn begin(rooms: AppState, endpoint: Endpoint, line: RequestConnection, inbound: Inbound) -> Response {
     let Inbound { messages, claim, .. } = inbound;
     rooms.sessions.forget_closed();
     if !rooms.sessions.has_room() {
         return full();
     }
     let client = rooms.hub.next_client();
-    let session = Arc::new(Session::new(client, clock::now()));
+    let session = Arc::new(HttpSession::new(client, clock::now()));
     session.touch(line.caller, clock::now());
     let facts = ClientFacts {
         transport: "http",
@@ -194,7 +199,7 @@ async fn begin(rooms: Rooms, endpoint: Endpoint, line: Line, inbound: Inbound) -
         connected_at: jiff::Timestamp::now(),
         shown: true,
     };
-    let sink = Sink::new(Way::Http(session.clone()), None);
+    let sink = Sink::new(ClientTransport::Http(session.clone()), None);
     if rooms.hub.send(HubEvent::Open { client, endpoint: endpoint.clone(), sink, facts }).await.is_err() {
         return stopping();
     }
@@ -228,7 +233,7 @@ async fn begin(rooms: Rooms, endpoint: Endpoint, line: Line, inbound: Inbound) -
             Ok(None) => {}
             Ok(Some(evicted)) => {
                 // A hub that is gone has let everybody go.
-                let _ = rooms.hub.send(HubEvent::Close { client: evicted, why: LetGo::MadeRoom }).await;
+                let _ = rooms.hub.send(HubEvent::Close { client: evicted, why: CloseReason::MadeRoom }).await;
             }
             Err(Full) => return full(),
         }
@@ -243,7 +248,7 @@ fn full() -> Response {
 }
 
 /// A session that is closed unless it is kept.
-struct Tentative(Option<(Rooms, Arc<Session>)>);
+struct Tentative(Option<(AppState, Arc<HttpSession>)>);
 
 impl Tentative {
     fn keep(mut self) {
@@ -257,7 +262,8 @@ impl Drop for Tentative {
             session.close(false);
             rooms.tasks.spawn(async move {
                 // A hub that is gone has no clients any more.
-                let _ = rooms.hub.send(HubEvent::Close { client: session.client, why: LetGo::Left }).await;
+                let _ =
+                    rooms.hub.send(HubEvent::Close { client: session.client, why: CloseReason::Left }).await;
             });
         }
     }
@@ -310,7 +316,12 @@ impl Answers {
 }
 
 /// `GET`: the stream for what belongs to no request.
-pub(crate) fn get(rooms: &Rooms, endpoint: &Endpoint, headers: &HeaderMap, line: Line) -> Response {
+pub(crate) fn get(
+    rooms: &AppState,
+    endpoint: &Endpoint,
+    headers: &HeaderMap,
+    line: RequestConnection,
+) -> Response {
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if !accepts.contains("text/event-stream") {
         let text = "a GET must accept text/event-stream\n";
@@ -342,13 +353,18 @@ pub(crate) fn get(rooms: &Rooms, endpoint: &Endpoint, headers: &HeaderMap, line:
 }
 
 /// `DELETE`: the client ends its session.
-pub(crate) async fn delete(rooms: Rooms, endpoint: Endpoint, headers: HeaderMap, line: Line) -> Response {
+pub(crate) async fn delete(
+    rooms: AppState,
+    endpoint: Endpoint,
+    headers: HeaderMap,
+    line: RequestConnection,
+) -> Response {
     match session(&rooms, &endpoint, &headers, &line) {
         Ok((id, session)) => {
             // Closed first: whatever becomes of this request, the hub will notice.
             session.close(false);
             rooms.sessions.open().remove(&id);
-            match rooms.hub.send(HubEvent::Close { client: session.client, why: LetGo::Left }).await {
+            match rooms.hub.send(HubEvent::Close { client: session.client, why: CloseReason::Left }).await {
                 Ok(()) => StatusCode::OK.into_response(),
                 Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             }

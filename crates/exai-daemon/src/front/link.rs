@@ -13,24 +13,24 @@ use exai_proto::version;
 use tokio::io::AsyncRead;
 use tokio::time::timeout;
 
-use crate::core::event::Gone;
-use crate::front::access::{self, From};
+use crate::core::event::HubGone;
+use crate::front::access::{self, PeerOrigin};
 use crate::front::control::{because, named, text};
 use crate::front::frames::{Broken, Frame, FrameReader, Opcode};
-use crate::front::socket::{self, Speech};
-use crate::front::state::{Place, Rooms};
+use crate::front::socket::{self, Framing};
+use crate::front::state::{AppState, ConnectionPermit};
 use crate::front::upgrade::{Socket, Upgrade};
 use crate::limits::HELLO_TIMEOUT;
 use crate::observe::facts::ClientFacts;
 
 /// `GET /shim`.
 pub(crate) async fn open(
-    State(rooms): State<Rooms>,
-    Extension(from): Extension<From>,
-    Extension(place): Extension<Place>,
+    State(rooms): State<AppState>,
+    Extension(from): Extension<PeerOrigin>,
+    Extension(place): Extension<ConnectionPermit>,
     mut request: Request,
 ) -> Response {
-    let From::Local(peer) = from else {
+    let PeerOrigin::Local(peer) = from else {
         return access::refuse(StatusCode::NOT_FOUND, "the link is on the local socket only");
     };
     let (upgrade, response) = match Upgrade::of(&mut request, SUBPROTOCOL) {
@@ -47,7 +47,7 @@ pub(crate) async fn open(
     response
 }
 
-async fn serve(mut socket: Socket, rooms: Rooms, kernel_pid: Option<u32>) -> Result<(), Gone> {
+async fn serve(mut socket: Socket, rooms: AppState, kernel_pid: Option<u32>) -> Result<(), HubGone> {
     let hello = match timeout(HELLO_TIMEOUT, first(&mut socket.reader)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(reason)) => return refuse(socket, reason).await,
@@ -76,7 +76,7 @@ async fn serve(mut socket: Socket, rooms: Rooms, kernel_pid: Option<u32>) -> Res
         Some(server) => Endpoint::One(named(server).into()),
         None => Endpoint::All,
     };
-    socket::serve(socket, rooms, endpoint, facts, Speech::Link, Some(greeting)).await
+    socket::serve(socket, rooms, endpoint, facts, Framing::Link, Some(greeting)).await
 }
 
 fn served_home(home: &Home) -> ServedHome {
@@ -110,7 +110,7 @@ fn strangers(theirs: &str, ours: &str) -> String {
     format!("exai {theirs} and the daemon, exai {ours}, have no version of the link in common: {cure}")
 }
 
-async fn refuse(mut socket: Socket, reason: String) -> Result<(), Gone> {
+async fn refuse(mut socket: Socket, reason: String) -> Result<(), HubGone> {
     tracing::warn!(reason, "a link was refused");
     // The peer may be gone already, or not read.
     let _ = timeout(Duration::from_secs(1), async {

@@ -20,20 +20,20 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::client::session_usage::Caller;
-use crate::front::access::From;
+use crate::front::access::PeerOrigin;
 use crate::front::routes;
-use crate::front::state::{HangUp, Place, Rooms};
-use crate::front::unauthenticated::Newcomers;
+use crate::front::state::{AppState, ConnectionPermit, Disconnect};
+use crate::front::unauthenticated::UnauthenticatedLimit;
 use crate::limits::{LAST_ANSWER_TIMEOUT, MAX_CONNECTIONS, REQUEST_HEAD_TIMEOUT, RESERVED_DESCRIPTORS};
-use crate::observe::port_owner::Holder;
-use crate::state::about::{About, Tcp};
+use crate::observe::port_owner::PortOwner;
+use crate::state::daemon_info::{DaemonInfo, Tcp};
 
 /// How often a held port is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// The doors, before they are opened.
-pub(crate) struct Door {
-    pub(crate) rooms: Rooms,
+pub(crate) struct Listeners {
+    pub(crate) rooms: AppState,
     pub(crate) closing: CancellationToken,
     /// Ends the listening on the local socket that is in use.
     local: Mutex<CancellationToken>,
@@ -41,15 +41,15 @@ pub(crate) struct Door {
 
 /// The places for connections of one kind.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
+pub(crate) struct ConnectionPermits {
     all: Arc<Semaphore>,
-    newcomers: Newcomers,
+    newcomers: UnauthenticatedLimit,
 }
 
-impl Door {
-    pub(crate) fn new(rooms: Rooms, closing: CancellationToken) -> Self {
+impl Listeners {
+    pub(crate) fn new(rooms: AppState, closing: CancellationToken) -> Self {
         let local = Mutex::new(closing.child_token());
-        Door { rooms, closing, local }
+        Listeners { rooms, closing, local }
     }
 
     /// Serves the local socket until the door closes, or another takes its place. Must be called within a
@@ -72,7 +72,7 @@ impl Door {
                     Ok((stream, peer)) => {
                         serve(
                             stream,
-                            From::Local(peer),
+                            PeerOrigin::Local(peer),
                             app.clone(),
                             places.clone(),
                             closing.clone(),
@@ -86,7 +86,12 @@ impl Door {
     }
 
     /// Serves a TCP address until the door closes; tries again while somebody else holds it.
-    pub(crate) fn open_tcp(&self, addr: SocketAddr, bound: io::Result<TcpListener>, places: &Places) {
+    pub(crate) fn open_tcp(
+        &self,
+        addr: SocketAddr,
+        bound: io::Result<TcpListener>,
+        places: &ConnectionPermits,
+    ) {
         let (app, closing, places) = (routes::app(&self.rooms), self.closing.clone(), places.clone());
         let rooms = self.rooms.clone();
         self.rooms.tasks.spawn(async move {
@@ -133,7 +138,7 @@ impl Door {
                         is_short = false;
                         // Small messages must not wait for each other: 40 ms a call otherwise.
                         let _ = stream.set_nodelay(true);
-                        let from = From::Tcp(Arc::new(Caller::new(Connection { here: local, there })));
+                        let from = PeerOrigin::Tcp(Arc::new(Caller::new(Connection { here: local, there })));
                         serve(stream, from, app.clone(), places.clone(), closing.clone(), &rooms.tasks);
                     }
                     Err(error) => pause(&error).await,
@@ -144,12 +149,12 @@ impl Door {
 }
 
 /// Places for as many connections as there may be.
-pub(crate) fn places(most: usize) -> Places {
-    Places { all: Arc::new(Semaphore::new(most)), newcomers: Newcomers::new(most / 2) }
+pub(crate) fn places(most: usize) -> ConnectionPermits {
+    ConnectionPermits { all: Arc::new(Semaphore::new(most)), newcomers: UnauthenticatedLimit::new(most / 2) }
 }
 
 /// Writes down how a TCP address stands.
-pub(crate) fn note(about: &About, addr: SocketAddr, bound: &io::Result<TcpListener>) {
+pub(crate) fn note(about: &DaemonInfo, addr: SocketAddr, bound: &io::Result<TcpListener>) {
     let tcp = match bound {
         Ok(listener) => Tcp::Open(listener.local_addr().unwrap_or(addr)),
         Err(error) => Tcp::Missing { addr, reason: error.to_string() },
@@ -164,7 +169,7 @@ pub(crate) fn note(about: &About, addr: SocketAddr, bound: &io::Result<TcpListen
 /// Says in the log, once, who has the address. Not here: looking for him takes its time.
 fn complain(tasks: &TaskTracker, addr: SocketAddr, error: String) {
     tasks.spawn_blocking(move || {
-        let holder = Holder::of(addr);
+        let holder = PortOwner::of(addr);
         tracing::warn!(%addr, error, %holder, "cannot listen; it is tried again every 2 s");
     });
 }
@@ -206,9 +211,9 @@ fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 /// Serves one connection.
 fn serve<S>(
     stream: S,
-    from: From,
+    from: PeerOrigin,
     app: Router,
-    places: Places,
+    places: ConnectionPermits,
     closing: CancellationToken,
     tasks: &TaskTracker,
 ) where
@@ -218,8 +223,8 @@ fn serve<S>(
         tracing::warn!("a connection was refused: all places are taken");
         return;
     };
-    let place = Place { _permit: Arc::new(permit) };
-    let hang_up = HangUp(closing.child_token());
+    let place = ConnectionPermit { _permit: Arc::new(permit) };
+    let hang_up = Disconnect(closing.child_token());
     let newcomer = places.newcomers.come(hang_up.0.clone());
     tasks.spawn(async move {
         let ended = hang_up.0.clone();

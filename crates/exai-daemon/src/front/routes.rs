@@ -16,11 +16,11 @@ use axum::routing::{any, get};
 use exai_mux::Endpoint;
 use exai_proto::limits;
 
-use crate::front::state::{Line, Rooms};
+use crate::front::state::{AppState, RequestConnection};
 use crate::front::{access, body, http, link, websocket};
 
 /// The endpoints, behind the access check.
-pub(crate) fn app(rooms: &Rooms) -> Router {
+pub(crate) fn app(rooms: &AppState) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route(exai_proto::link::PATH, get(link::open))
@@ -38,23 +38,23 @@ async fn nothing_here() -> Response {
     access::refuse(StatusCode::NOT_FOUND, text)
 }
 
-async fn all(State(rooms): State<Rooms>, request: Request) -> Response {
+async fn all(State(rooms): State<AppState>, request: Request) -> Response {
     mcp(rooms, Endpoint::All, request).await
 }
 
-async fn one(State(rooms): State<Rooms>, Path(server): Path<String>, request: Request) -> Response {
+async fn one(State(rooms): State<AppState>, Path(server): Path<String>, request: Request) -> Response {
     let server = limits::cut(&server, limits::NAME_CHARS);
     mcp(rooms, Endpoint::One(server.into()), request).await
 }
 
 /// WebSocket and Streamable HTTP share a path: an upgrade goes to the one, everything else to the other.
-async fn mcp(rooms: Rooms, endpoint: Endpoint, request: Request) -> Response {
+async fn mcp(rooms: AppState, endpoint: Endpoint, request: Request) -> Response {
     if request.headers().contains_key(header::UPGRADE) {
         return websocket::open(rooms, endpoint, request);
     }
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
-    let line = Line::of(&parts.extensions);
+    let line = RequestConnection::of(&parts.extensions);
     match parts.method {
         Method::POST => match body::read(&rooms.intake, body).await {
             Ok(body) => http::post(rooms, endpoint, headers, line, body).await,

@@ -14,12 +14,12 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::client::inbound::Inbound;
-use crate::client::message_checks::Checks;
-use crate::client::sink::{Farewell, LetGo, Sink, Socket, Way};
-use crate::core::event::{Gone, HubEvent};
+use crate::client::message_checks::MessageChecks;
+use crate::client::sink::{ClientTransport, CloseReason, Farewell, Sink, Socket};
+use crate::core::event::{HubEvent, HubGone};
 use crate::front::control::{self, Controls};
 use crate::front::frames::{Broken, Frame, FrameReader, FrameWriter, Opcode, code};
-use crate::front::state::Rooms;
+use crate::front::state::AppState;
 use crate::front::upgrade;
 use crate::limits::{CLIENT_QUEUE, CLOSE_TIMEOUT, MAX_TURN_BYTES, MAX_TURN_FRAMES, MAX_WAITING_PINGS};
 use crate::observe::facts::ClientFacts;
@@ -30,7 +30,7 @@ const HELD: Bytes = Bytes::from_static(b"hold");
 
 /// What frames mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speech {
+pub(crate) enum Framing {
     /// The link: messages are binary, text is control.
     Link,
     /// Subprotocol `mcp`: messages are text; binary is taken as well.
@@ -40,12 +40,12 @@ pub(crate) enum Speech {
 /// Serves a WebSocket until it ends.
 pub(crate) async fn serve(
     socket: upgrade::Socket,
-    rooms: Rooms,
+    rooms: AppState,
     endpoint: Endpoint,
     facts: ClientFacts,
-    speech: Speech,
+    speech: Framing,
     greeting: Option<FromDaemon>,
-) -> Result<(), Gone> {
+) -> Result<(), HubGone> {
     let _present = rooms.sockets.token();
     let upgrade::Socket { reader: mut frames, writer } = socket;
     let (outbox, drain) = outbox(CLIENT_QUEUE);
@@ -54,9 +54,9 @@ pub(crate) async fn serve(
     let ours = Socket { outbox, farewell: Arc::new(OnceLock::new()), controls: controls.clone() };
     let farewell = ours.farewell.clone();
     let mut writer = rooms.tasks.spawn(write(writer, drain, (replies, pings), speech, farewell));
-    let sink = Sink::new(Way::Socket(ours.clone()), greeting);
+    let sink = Sink::new(ClientTransport::Socket(ours.clone()), greeting);
     let client = rooms.hub.open(endpoint, sink, facts).await?;
-    let reader = Reader {
+    let reader = SocketReader {
         client,
         socket: ours,
         speech,
@@ -78,7 +78,7 @@ pub(crate) async fn serve(
         _ = &mut writer => Ok(()),
     };
     reader.socket.outbox.close();
-    let closed = rooms.hub.send(HubEvent::Close { client, why: LetGo::Left }).await;
+    let closed = rooms.hub.send(HubEvent::Close { client, why: CloseReason::Left }).await;
     let refused = matches!(reader.socket.farewell.get(), Some(Farewell::Broken(..)));
     drop(reader);
     if !writer.is_finished() && timeout(CLOSE_TIMEOUT, &mut writer).await.is_err() {
@@ -90,18 +90,18 @@ pub(crate) async fn serve(
     closed.and(outcome)
 }
 
-struct Reader {
+struct SocketReader {
     client: ClientId,
     socket: Socket,
-    speech: Speech,
+    speech: Framing,
     controls: Controls,
     pongs: mpsc::Sender<Bytes>,
     turns: Turns,
-    checks: Checks,
+    checks: MessageChecks,
 }
 
-impl Reader {
-    async fn read<S: AsyncRead + Unpin>(&self, frames: &mut FrameReader<S>) -> Result<(), Gone> {
+impl SocketReader {
+    async fn read<S: AsyncRead + Unpin>(&self, frames: &mut FrameReader<S>) -> Result<(), HubGone> {
         loop {
             // First the turn, then the reading: what has no turn waits with the peer, not here.
             let turn = self.turns.next().await;
@@ -111,7 +111,7 @@ impl Reader {
             let mut held = false;
             while let Some(frame) = next {
                 match frame {
-                    Ok(Frame::Message { text: true, bytes, .. }) if self.speech == Speech::Link => {
+                    Ok(Frame::Message { text: true, bytes, .. }) if self.speech == Framing::Link => {
                         match std::str::from_utf8(&bytes) {
                             Ok(text) => control::control(&self.controls, text).await?,
                             Err(_) => return self.end(inbound, turn, Broken::NOT_UTF8).await,
@@ -150,7 +150,7 @@ impl Reader {
     }
 
     /// What was said before a connection broke is still heard.
-    async fn end(&self, inbound: Inbound, turn: Turn, broken: Broken) -> Result<(), Gone> {
+    async fn end(&self, inbound: Inbound, turn: Turn, broken: Broken) -> Result<(), HubGone> {
         tracing::debug!(client = %self.client, error = %broken, "connection lost");
         if let Broken::Refused(code, why) = broken {
             let _ = self.socket.farewell.set(Farewell::Broken(code, why));
@@ -158,9 +158,9 @@ impl Reader {
         self.pass_on(inbound, turn).await
     }
 
-    async fn pass_on(&self, inbound: Inbound, turn: Turn) -> Result<(), Gone> {
+    async fn pass_on(&self, inbound: Inbound, turn: Turn) -> Result<(), HubGone> {
         for refusal in inbound.refusals {
-            self.socket.outbox.push(refusal).map_err(|_| Gone)?;
+            self.socket.outbox.push(refusal).map_err(|_| HubGone)?;
         }
         if inbound.messages.is_empty() {
             return Ok(());
@@ -175,13 +175,13 @@ async fn write<S: AsyncWrite + Unpin>(
     mut writer: FrameWriter<S>,
     mut drain: Drain,
     (mut controls, mut pings): (mpsc::Receiver<FromDaemon>, mpsc::Receiver<Bytes>),
-    speech: Speech,
+    speech: Framing,
     farewell: Arc<OnceLock<Farewell>>,
 ) -> io::Result<()> {
     let messages = match speech {
-        Speech::Link => Opcode::Binary,
+        Framing::Link => Opcode::Binary,
         // Everything the hub sends was checked to be UTF-8.
-        Speech::Mcp => Opcode::Text,
+        Framing::Mcp => Opcode::Text,
     };
     let mut batch: Vec<Segments> = Vec::new();
     loop {
@@ -208,7 +208,7 @@ async fn write<S: AsyncWrite + Unpin>(
     // The queue was closed: by the client's end, for slowness, or because the daemon ends.
     let frame = match farewell.get() {
         Some(Farewell::Bye(reason)) => {
-            if speech == Speech::Link {
+            if speech == Framing::Link {
                 writer.feed(Opcode::Text, control::text(&FromDaemon::Bye { reason: *reason })).await?;
             }
             Some(match reason {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Clone)]
-pub(crate) struct Newcomers {
+pub(crate) struct UnauthenticatedLimit {
     most: usize,
     waiting: Arc<Mutex<Waiting>>,
 }
@@ -21,9 +21,9 @@ struct Waiting {
     all: BTreeMap<u64, CancellationToken>,
 }
 
-impl Newcomers {
+impl UnauthenticatedLimit {
     pub(crate) fn new(most: usize) -> Self {
-        Newcomers { most, waiting: Arc::default() }
+        UnauthenticatedLimit { most, waiting: Arc::default() }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -31,7 +31,7 @@ impl Newcomers {
     }
 
     /// One more has come.
-    pub(crate) fn come(&self, hang_up: CancellationToken) -> Newcomer {
+    pub(crate) fn come(&self, hang_up: CancellationToken) -> Unauthenticated {
         let mut waiting = self.waiting();
         let number = waiting.next;
         waiting.next += 1;
@@ -39,7 +39,7 @@ impl Newcomers {
         if waiting.all.len() > self.most {
             waiting.hang_up_on_the_oldest();
         }
-        Newcomer(Arc::new(Place { newcomers: self.clone(), number }))
+        Unauthenticated(Arc::new(Ticket { newcomers: self.clone(), number }))
     }
 
     /// There is need of a place: the one that has waited for longest loses its own.
@@ -58,28 +58,28 @@ impl Waiting {
 
 /// One of them, until it is let in or its connection ends.
 #[derive(Debug, Clone)]
-pub(crate) struct Newcomer(Arc<Place>);
+pub(crate) struct Unauthenticated(Arc<Ticket>);
 
 #[derive(Debug)]
-struct Place {
-    newcomers: Newcomers,
+struct Ticket {
+    newcomers: UnauthenticatedLimit,
     number: u64,
 }
 
-impl Newcomer {
+impl Unauthenticated {
     /// It may come in.
     pub(crate) fn let_in(&self) {
         self.0.leave();
     }
 }
 
-impl Place {
+impl Ticket {
     fn leave(&self) {
         self.newcomers.waiting().all.remove(&self.number);
     }
 }
 
-impl Drop for Place {
+impl Drop for Ticket {
     fn drop(&mut self) {
         self.leave();
     }
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_oldest_who_was_not_let_in_makes_room_for_the_newest() {
-        let newcomers = Newcomers::new(2);
+        let newcomers = UnauthenticatedLimit::new(2);
         let tokens: Vec<CancellationToken> = (0..5).map(|_| CancellationToken::new()).collect();
         let hung_up = || tokens.iter().map(CancellationToken::is_cancelled).collect::<Vec<_>>();
         let come = |number: usize| newcomers.come(tokens[number].clone());

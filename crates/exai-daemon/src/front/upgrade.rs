@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
 use tokio::io::{ReadHalf, WriteHalf};
 
-use crate::client::input_budget::Intake;
+use crate::client::input_budget::InputBudget;
 use crate::front::frames::{FrameReader, FrameWriter};
 
 /// What every server appends to the key (section 1.3).
@@ -67,7 +67,7 @@ impl Upgrade {
     }
 
     /// The socket, once the answer is on its way; `None` when the peer has gone before.
-    pub async fn socket(self, intake: Intake) -> Option<Socket> {
+    pub async fn socket(self, intake: InputBudget) -> Option<Socket> {
         let (read, write) = tokio::io::split(TokioIo::new(self.0.await.ok()?));
         Some(Socket { reader: FrameReader::new(read, intake), writer: FrameWriter::new(write) })
     }

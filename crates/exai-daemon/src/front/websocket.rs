@@ -5,13 +5,13 @@ use axum::extract::Request;
 use axum::response::Response;
 use exai_mux::Endpoint;
 
-use crate::front::socket::{self, Speech};
-use crate::front::state::{Place, Rooms};
+use crate::front::socket::{self, Framing};
+use crate::front::state::{AppState, ConnectionPermit};
 use crate::front::upgrade::Upgrade;
 use crate::observe::facts::ClientFacts;
 
-pub(crate) fn open(rooms: Rooms, endpoint: Endpoint, mut request: Request) -> Response {
-    let place = request.extensions_mut().remove::<Place>();
+pub(crate) fn open(rooms: AppState, endpoint: Endpoint, mut request: Request) -> Response {
+    let place = request.extensions_mut().remove::<ConnectionPermit>();
     let (upgrade, response) = match Upgrade::of(&mut request, "mcp") {
         Ok(accepted) => accepted,
         Err(refusal) => return *refusal,
@@ -26,7 +26,7 @@ pub(crate) fn open(rooms: Rooms, endpoint: Endpoint, mut request: Request) -> Re
             shown: true,
         };
         // A conversation that ends has told its story in the log already.
-        let _ = socket::serve(socket, rooms, endpoint, facts, Speech::Mcp, None).await;
+        let _ = socket::serve(socket, rooms, endpoint, facts, Framing::Mcp, None).await;
         drop(place);
     });
     response

@@ -17,7 +17,7 @@ const PATIENCE: u32 = 4;
 type Key = (u32, u64);
 
 /// What the daemon knows of at the moment.
-pub(crate) struct Known {
+pub(crate) struct KnownTrees {
     /// Their guards, or their roots where there are none: children that the daemon has started itself.
     pub(crate) tops: BTreeSet<u32>,
     /// Those of the trees that run, or are being ended.
@@ -25,19 +25,19 @@ pub(crate) struct Known {
 }
 
 /// See the module.
-pub(crate) struct Adopted {
+pub(crate) struct AdoptedOrphans {
     nonce: String,
     /// In how many looks each was there, the dead and the living.
     looks: HashMap<(Key, bool), u32>,
 }
 
-impl Adopted {
+impl AdoptedOrphans {
     pub(crate) fn new(nonce: String) -> Self {
-        Adopted { nonce, looks: HashMap::new() }
+        AdoptedOrphans { nonce, looks: HashMap::new() }
     }
 
     /// Reaps the dead, ends those that carry the brand of a tree that was ended, and tells of the others.
-    pub(crate) fn look(&mut self, table: &[ProcessInfo], known: &Known) -> Vec<Unexpected> {
+    pub(crate) fn look(&mut self, table: &[ProcessInfo], known: &KnownTrees) -> Vec<Unexpected> {
         if !ORPHANS_ARE_ADOPTED {
             return Vec::new();
         }
@@ -49,7 +49,7 @@ impl Adopted {
         children.into_iter().filter_map(|one| self.meet(one, known)).collect()
     }
 
-    fn meet(&mut self, one: &ProcessInfo, known: &Known) -> Option<Unexpected> {
+    fn meet(&mut self, one: &ProcessInfo, known: &KnownTrees) -> Option<Unexpected> {
         let looks = self.looks.entry(key(one)).or_default();
         *looks += 1;
         if one.zombie {

@@ -7,15 +7,15 @@ use exai_mux::view::{ClientView, ServerView};
 use exai_mux::{ClientId, InstanceId};
 use exai_proto::documents::ServerState;
 
-use crate::observe::process_monitor::Watch;
-use crate::state::about::About;
+use crate::observe::process_monitor::ProcessMonitor;
+use crate::state::daemon_info::DaemonInfo;
 
 /// The name of the built-in server.
 pub(crate) const BUILTIN_NAME: &str = "exai";
 
 /// What the runs of one server have said that is no message.
 #[derive(Debug, Clone)]
-pub(crate) struct Garble {
+pub(crate) struct GarbledOutput {
     /// The run that did last.
     pub(crate) instance: InstanceId,
     pub(crate) id: String,
@@ -58,7 +58,7 @@ pub(crate) struct InstanceFacts {
 /// Everything the hub knows that the document needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
-    pub(crate) daemon: Arc<About>,
+    pub(crate) daemon: Arc<DaemonInfo>,
     pub(crate) stopping: bool,
     pub(crate) clients: HashMap<ClientId, ClientFacts>,
     /// The processes with which HTTP sessions end.
@@ -68,9 +68,9 @@ pub(crate) struct Facts {
     pub(crate) shares: HashMap<Arc<str>, &'static str>,
     pub(crate) instances: Vec<InstanceFacts>,
     /// By the server.
-    pub(crate) garbles: BTreeMap<Arc<str>, Garble>,
+    pub(crate) garbles: BTreeMap<Arc<str>, GarbledOutput>,
     pub(crate) counters: BTreeMap<String, u64>,
-    pub(crate) watch: Watch,
+    pub(crate) watch: ProcessMonitor,
 }
 
 impl Facts {

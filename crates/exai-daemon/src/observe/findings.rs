@@ -7,8 +7,8 @@ use exai_os::detach::Bond;
 use exai_proto::documents::{Detached, Finding};
 
 use crate::observe::facts::Facts;
-use crate::observe::port_owner::Holder;
-use crate::state::about::Tcp;
+use crate::observe::port_owner::PortOwner;
+use crate::state::daemon_info::Tcp;
 
 impl Facts {
     /// What is wrong, as far as the daemon knows.
@@ -153,9 +153,9 @@ fn not_apart(bond: Bond) -> Finding {
 
 /// An address that could not be bound, and who has it now. Looks through all processes.
 fn port_held(addr: SocketAddr, reason: &str) -> Finding {
-    let holder = Holder::of(addr);
+    let holder = PortOwner::of(addr);
     let who = match &holder {
-        Holder::Nobody => "no program listens there; it is tried again every 2 s".to_owned(),
+        PortOwner::Nobody => "no program listens there; it is tried again every 2 s".to_owned(),
         holder => format!("it is held by {holder}"),
     };
     Finding {

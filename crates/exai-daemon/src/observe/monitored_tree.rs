@@ -23,7 +23,7 @@ const TRIES: u32 = 5;
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub(crate) struct Tree {
+pub(crate) struct MonitoredTree {
     pub(crate) record: TreeRecord,
     pub(crate) max_processes: u32,
     pub(crate) pipes: Option<Pipes>,
@@ -63,9 +63,9 @@ pub(crate) enum Measuring {
     Done { exchange: Exchange, tries: u32 },
 }
 
-impl Tree {
+impl MonitoredTree {
     /// Takes over what the watcher alone changes from a copy that it has worked on.
-    pub(crate) fn take_over(&mut self, copy: &Tree) {
+    pub(crate) fn take_over(&mut self, copy: &MonitoredTree) {
         self.record.processes.clone_from(&copy.record.processes);
         self.measuring.clone_from(&copy.measuring);
         (self.taken, self.lost, self.said_too_many) = (copy.taken, copy.lost, copy.said_too_many);
@@ -277,7 +277,7 @@ mod tests {
         ProcessInfo { pid, ppid: parent, pgid: pid, name: String::new(), start, rss_bytes: 0, zombie: false }
     }
 
-    fn tree(containment: Containment) -> Tree {
+    fn tree(containment: Containment) -> MonitoredTree {
         let identity = |pid: u32, start| Identity { boot: "b".to_owned(), pid, start };
         let recorded =
             |pid, start, place| Recorded { pid, identity: identity(pid, start), place, name: String::new() };
@@ -291,7 +291,7 @@ mod tests {
             containment,
             processes: vec![recorded(3, 10, Place::Guard), recorded(4, 11, Place::Root)],
         };
-        Tree {
+        MonitoredTree {
             record,
             max_processes: 64,
             pipes: None,
@@ -307,7 +307,7 @@ mod tests {
         }
     }
 
-    fn recorded(tree: &Tree) -> Vec<u32> {
+    fn recorded(tree: &MonitoredTree) -> Vec<u32> {
         tree.record.processes.iter().map(|one| one.pid).collect()
     }
 

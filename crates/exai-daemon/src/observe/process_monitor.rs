@@ -22,9 +22,9 @@ use exai_supervisor::record::TreeRecord;
 use tokio::sync::mpsc;
 
 use crate::client::http_sessions::Sessions;
-use crate::observe::adopted_orphans::{Adopted, Known};
-use crate::observe::monitored_tree::{Measuring, Tree};
-use crate::observe::unknown_processes::Strangers;
+use crate::observe::adopted_orphans::{AdoptedOrphans, KnownTrees};
+use crate::observe::monitored_tree::{Measuring, MonitoredTree};
+use crate::observe::unknown_processes::UnknownProcesses;
 
 /// How often the trees are looked at.
 const PERIOD: Duration = Duration::from_millis(900);
@@ -49,7 +49,7 @@ fn send(events: &mpsc::Sender<MonitorEvent>, event: MonitorEvent) {
 
 /// The way to the watcher. All copies are one watcher.
 #[derive(Debug, Clone)]
-pub(crate) struct Watch(Arc<Shared>);
+pub(crate) struct ProcessMonitor(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -60,7 +60,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    trees: BTreeMap<InstanceId, Tree>,
+    trees: BTreeMap<InstanceId, MonitoredTree>,
     /// The pids of the connected shims.
     shims: HashMap<ClientId, u32>,
     orders: VecDeque<Order>,
@@ -81,12 +81,12 @@ enum Order {
     Ended(TreeRecord),
 }
 
-impl Watch {
+impl ProcessMonitor {
     pub(crate) fn new(home: Home) -> Self {
-        Watch(Arc::new(Shared { home, state: Mutex::default(), wake: Condvar::new() }))
+        ProcessMonitor(Arc::new(Shared { home, state: Mutex::default(), wake: Condvar::new() }))
     }
 
-    /// Starts the thread. It ends after [`Watch::close`].
+    /// Starts the thread. It ends after [`ProcessMonitor::close`].
     pub(crate) fn start(
         &self,
         nonce: String,
@@ -118,7 +118,7 @@ impl Watch {
         max_processes: u32,
     ) {
         self.note(&record, written);
-        let tree = Tree {
+        let tree = MonitoredTree {
             record,
             max_processes,
             pipes: job.pipes(),
@@ -188,12 +188,12 @@ impl Watch {
     }
 
     /// The trees as they are watched now.
-    pub(crate) fn trees(&self) -> BTreeMap<InstanceId, Tree> {
+    pub(crate) fn trees(&self) -> BTreeMap<InstanceId, MonitoredTree> {
         self.state().trees.clone()
     }
 
     /// One of them.
-    pub(crate) fn tree(&self, instance: InstanceId) -> Option<Tree> {
+    pub(crate) fn tree(&self, instance: InstanceId) -> Option<MonitoredTree> {
         self.state().trees.get(&instance).cloned()
     }
 
@@ -216,8 +216,8 @@ impl Watch {
     }
 
     fn run(&self, nonce: String, events: &mpsc::Sender<MonitorEvent>, sessions: &Sessions) {
-        let mut strangers: Option<Strangers> = None;
-        let mut adopted = Adopted::new(nonce.clone());
+        let mut strangers: Option<UnknownProcesses> = None;
+        let mut adopted = AdoptedOrphans::new(nonce.clone());
         let mut due = Instant::now() + PERIOD;
         while let Some(orders) = self.wait(due) {
             for order in orders {
@@ -231,7 +231,7 @@ impl Watch {
                 Ok(table) => {
                     let home = || self.0.home.path().to_owned();
                     let strangers =
-                        strangers.get_or_insert_with(|| Strangers::new(home(), nonce.clone(), &table));
+                        strangers.get_or_insert_with(|| UnknownProcesses::new(home(), nonce.clone(), &table));
                     let strays = adopted.look(&table, &self.known());
                     for instance in self.look(&table, strangers, strays) {
                         send(events, MonitorEvent::Unserved { instance });
@@ -247,10 +247,10 @@ impl Watch {
         }
     }
 
-    fn known(&self) -> Known {
+    fn known(&self) -> KnownTrees {
         let state = self.state();
         let trees = state.trees.values();
-        Known {
+        KnownTrees {
             tops: trees.clone().filter_map(|tree| tree.guard().or(tree.root())).map(|top| top.pid).collect(),
             brands: trees.map(|tree| tree.record.brand()).collect(),
         }
@@ -337,7 +337,7 @@ impl Watch {
     }
 
     /// The tree was worked on outside the lock, and may have ended meanwhile.
-    fn put_back(&self, instance: InstanceId, worked_on: &Tree) {
+    fn put_back(&self, instance: InstanceId, worked_on: &MonitoredTree) {
         if let Some(tree) = self.state().trees.get_mut(&instance) {
             tree.take_over(worked_on);
         }
@@ -350,7 +350,7 @@ impl Watch {
     fn look(
         &self,
         table: &[ProcessInfo],
-        strangers: &mut Strangers,
+        strangers: &mut UnknownProcesses,
         strays: Vec<Unexpected>,
     ) -> Vec<InstanceId> {
         let mut trees = self.trees();

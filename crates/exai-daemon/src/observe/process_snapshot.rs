@@ -10,24 +10,24 @@ use exai_supervisor::tree::{self, Facts as Member, Judged, Judgement};
 use crate::observe::facts::Facts;
 
 /// See the module.
-pub(crate) struct Picture {
+pub(crate) struct ProcessSnapshot {
     /// The process table.
     pub(crate) table: Vec<ProcessInfo>,
-    trees: BTreeMap<InstanceId, Tree>,
+    trees: BTreeMap<InstanceId, TreeSnapshot>,
     unexpected: Vec<Unexpected>,
     /// The connected shims: pid, and the id of the client.
     shims: Vec<(u32, String)>,
 }
 
 /// One tree, judged.
-pub(crate) struct Tree {
+pub(crate) struct TreeSnapshot {
     id: String,
     pub(crate) guard: Option<u32>,
     members: Vec<Member>,
     judgement: Judgement,
 }
 
-impl Tree {
+impl TreeSnapshot {
     /// Who descends from the root: all but the guard.
     fn counted(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| Some(member.process.pid) != self.guard)
@@ -50,13 +50,13 @@ impl Tree {
     }
 }
 
-impl Picture {
+impl ProcessSnapshot {
     /// Takes it: one pass over the process table, and a look at each process of each tree.
     pub(crate) fn take(facts: &Facts) -> Self {
         let table = process::snapshot().unwrap_or_default();
-        let tree = |watched: &crate::observe::monitored_tree::Tree| {
+        let tree = |watched: &crate::observe::monitored_tree::MonitoredTree| {
             let members = tree::look(&watched.members(&table), watched.pipes);
-            Tree {
+            TreeSnapshot {
                 id: watched.record.id.clone(),
                 guard: watched.guard().map(|guard| guard.pid),
                 judgement: watched.judge(&members),
@@ -66,9 +66,9 @@ impl Picture {
         let trees =
             facts.watch.trees().iter().map(|(&instance, watched)| (instance, tree(watched))).collect();
         let mut picture =
-            Picture { trees, unexpected: facts.watch.unexpected(), shims: facts.shims(), table };
+            ProcessSnapshot { trees, unexpected: facts.watch.unexpected(), shims: facts.shims(), table };
         // A server may be a client, too: its shim is a member of its tree already.
-        let members: Vec<u32> = picture.trees.values().flat_map(Tree::pids).collect();
+        let members: Vec<u32> = picture.trees.values().flat_map(TreeSnapshot::pids).collect();
         picture.shims.retain(|(pid, _)| !members.contains(pid));
         // It was found a look ago, and may have gone.
         let unexpected = std::mem::take(&mut picture.unexpected);
@@ -76,7 +76,7 @@ impl Picture {
         picture
     }
 
-    pub(crate) fn tree(&self, instance: InstanceId) -> Option<&Tree> {
+    pub(crate) fn tree(&self, instance: InstanceId) -> Option<&TreeSnapshot> {
         self.trees.get(&instance)
     }
 
@@ -98,7 +98,7 @@ impl Picture {
         pids.extend(self.trees.values().filter_map(|tree| tree.guard));
         pids.sort_unstable();
         pids.dedup();
-        let members: u32 = self.trees.values().map(Tree::processes).sum();
+        let members: u32 = self.trees.values().map(TreeSnapshot::processes).sum();
         let there = pids.iter().filter(|pid| self.alive(**pid)).count() as u32;
         // A tree that is too large is made of members, who are counted already.
         let extra =
@@ -185,7 +185,7 @@ fn process(row: &ProcessInfo, role: Role, of: Option<&str>, counted: bool, evide
     }
 }
 
-fn member(tree: &Tree, member: &Member, judged: &Judged) -> Process {
+fn member(tree: &TreeSnapshot, member: &Member, judged: &Judged) -> Process {
     let (role, kind, confirmed) = match judged.role {
         tree::Role::Guard => (Role::Guard, None, None),
         tree::Role::Launcher { kind } => (Role::Launcher, kind, None),

@@ -3,7 +3,7 @@
 
 /// A command line without its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Essence {
+pub struct RedactedCommand {
     /// The program as it was called, with its directory.
     pub program: String,
     /// The script, module, package or image it runs, if it is a program that runs such things.
@@ -61,17 +61,17 @@ fn runs(program: &str) -> Option<Runs> {
     })
 }
 
-impl Essence {
+impl RedactedCommand {
     /// Of the arguments, the program first. `None` when there are none.
-    pub fn of(args: &[String]) -> Option<Essence> {
+    pub fn of(args: &[String]) -> Option<RedactedCommand> {
         let (first, rest) = args.split_first().filter(|(first, _)| !first.is_empty())?;
         // npm writes its whole command line where its name should be.
         if rest.is_empty() && first.starts_with("npm exec ") {
             let words: Vec<String> = first.split(' ').map(str::to_owned).collect();
-            return Essence::of(&words);
+            return RedactedCommand::of(&words);
         }
         let target = runs(&bare_name(first)).and_then(|runs| target(runs, rest));
-        Some(Essence { program: first.clone(), target })
+        Some(RedactedCommand { program: first.clone(), target })
     }
 
     /// For people: names without directories.
@@ -164,11 +164,11 @@ mod tests {
             ("java|-jar|/opt/tool.jar|s3cret", "java tool.jar"),
         ];
         for (line, expected) in cases {
-            let shown = Essence::of(&words(line)).expect("a program").shown();
+            let shown = RedactedCommand::of(&words(line)).expect("a program").shown();
             assert_eq!(shown, expected, "{line}");
             assert!(!shown.contains("s3cret"));
         }
-        assert_eq!(Essence::of(&[]), None);
+        assert_eq!(RedactedCommand::of(&[]), None);
     }
 
     #[test]

@@ -8,13 +8,13 @@ use exai_proto::documents::{
 };
 
 use crate::observe::facts::{BUILTIN_NAME, Facts, InstanceFacts};
-use crate::observe::process_snapshot::{Picture, Tree};
-use crate::state::about::Tcp;
+use crate::observe::process_snapshot::{ProcessSnapshot, TreeSnapshot};
+use crate::state::daemon_info::Tcp;
 
 impl Facts {
     /// The document. Reads the system's process list.
     pub(crate) fn document(self) -> Status {
-        let picture = Picture::take(&self);
+        let picture = ProcessSnapshot::take(&self);
         let clients = self.clients(&picture);
         let servers: Vec<Server> =
             self.servers.iter().map(|server| self.server(server, Some(&picture))).collect();
@@ -77,10 +77,10 @@ impl Facts {
 
     /// The document of `exai ps`. Reads the system's process list.
     pub(crate) fn ps(&self) -> Ps {
-        Picture::take(self).ps(self)
+        ProcessSnapshot::take(self).ps(self)
     }
 
-    fn clients(&self, picture: &Picture) -> Vec<Client> {
+    fn clients(&self, picture: &ProcessSnapshot) -> Vec<Client> {
         let shown = self.router_clients.iter().filter_map(|view| {
             let facts = self.clients.get(&view.id).filter(|facts| facts.shown)?;
             Some(Client {
@@ -103,7 +103,7 @@ impl Facts {
         shown.collect()
     }
 
-    fn server(&self, view: &ServerView, picture: Option<&Picture>) -> Server {
+    fn server(&self, view: &ServerView, picture: Option<&ProcessSnapshot>) -> Server {
         let mut own: Vec<&InstanceFacts> =
             self.instances.iter().filter(|facts| facts.server == view.name).collect();
         own.sort_by_key(|facts| facts.number);
@@ -123,7 +123,11 @@ impl Facts {
     }
 }
 
-fn instance(facts: &InstanceFacts, view: Option<&InstanceView>, picture: Option<&Picture>) -> Instance {
+fn instance(
+    facts: &InstanceFacts,
+    view: Option<&InstanceView>,
+    picture: Option<&ProcessSnapshot>,
+) -> Instance {
     let tree = picture.and_then(|picture| picture.tree(facts.id));
     let ready = match view {
         Some(view) if view.retiring => ServerState::Stopping,
@@ -135,10 +139,10 @@ fn instance(facts: &InstanceFacts, view: Option<&InstanceView>, picture: Option<
         state: facts.state.unwrap_or(ready),
         started_at: facts.started_at.to_string(),
         guard_pid: tree.and_then(|tree| tree.guard),
-        pid: tree.and_then(Tree::server),
+        pid: tree.and_then(TreeSnapshot::server),
         root_pid: facts.root_pid,
-        processes: tree.map_or(0, Tree::processes),
-        rss_bytes: tree.map_or(0, Tree::rss_bytes),
+        processes: tree.map_or(0, TreeSnapshot::processes),
+        rss_bytes: tree.map_or(0, TreeSnapshot::rss_bytes),
         restarts: facts.restarts,
         clients: view.map(|view| view.clients.iter().map(ToString::to_string).collect()).unwrap_or_default(),
     }

@@ -16,7 +16,7 @@ const PATIENCE: u32 = 6;
 
 /// What is known of the processes that look like ours.
 #[derive(Debug)]
-pub(crate) struct Strangers {
+pub(crate) struct UnknownProcesses {
     home: PathBuf,
     nonce: String,
     /// The executable of this process, and its short name.
@@ -39,12 +39,12 @@ enum What {
     Shim,
 }
 
-impl Strangers {
+impl UnknownProcesses {
     pub(crate) fn new(home: PathBuf, nonce: String, table: &[ProcessInfo]) -> Self {
         let me = std::process::id();
         let name = table.iter().find(|one| one.pid == me).map(|one| one.name.clone());
         let program = name.and_then(|name| Some((process::executable(me).ok()?, name)));
-        Strangers { home, nonce, program, met: HashMap::new() }
+        UnknownProcesses { home, nonce, program, met: HashMap::new() }
     }
 
     /// Those that should not be there. `known` are the pids that should.

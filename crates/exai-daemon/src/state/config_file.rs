@@ -160,16 +160,16 @@ fn read(home: &Home) -> (Stamp, Option<u32>, Result<Config, ConfigError>) {
 
 /// Looks at the file now and then.
 #[derive(Debug)]
-pub(crate) struct Lookout {
+pub(crate) struct ConfigPoll {
     /// What the last look has seen.
     seen: Stamp,
     /// What was last asked to be read.
     asked: Option<Stamp>,
 }
 
-impl Lookout {
+impl ConfigPoll {
     pub(crate) fn new(file: &ConfigFile) -> Self {
-        Lookout { seen: file.known().stamp.clone(), asked: None }
+        ConfigPoll { seen: file.known().stamp.clone(), asked: None }
     }
 
     /// Looks once. Calls `reload` when the file has changed and then stayed the same; that returns whether the file is going

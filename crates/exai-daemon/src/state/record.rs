@@ -10,10 +10,10 @@ use exai_proto::documents::{DaemonRecord, Identity, Launcher, SCHEMA};
 
 use exai_supervisor::leftovers::Predecessor;
 
-use crate::state::about::About;
+use crate::state::daemon_info::DaemonInfo;
 
 /// Writes the record.
-pub(crate) fn write(home: &Home, about: &About) -> io::Result<()> {
+pub(crate) fn write(home: &Home, about: &DaemonInfo) -> io::Result<()> {
     let text = text(about)?;
     let path = home.daemon_record();
     match exai_os::private::replace(&path, &text) {
@@ -31,7 +31,7 @@ pub(crate) fn write(home: &Home, about: &About) -> io::Result<()> {
 }
 
 /// Writes the record unless it is there as it should be. Returns whether it was not.
-pub(crate) fn renew(home: &Home, about: &About) -> io::Result<bool> {
+pub(crate) fn renew(home: &Home, about: &DaemonInfo) -> io::Result<bool> {
     let text = text(about)?;
     // Whatever is there instead, readable or not, is replaced.
     if exai_os::private::read(&home.daemon_record(), 1 << 20).is_ok_and(|found| found == text) {
@@ -48,7 +48,7 @@ fn make_room(path: &Path) -> io::Result<()> {
     std::fs::rename(path, path.with_extension(format!("{}.aside", crate::state::token::random_hex::<4>())))
 }
 
-fn text(about: &About) -> io::Result<Vec<u8>> {
+fn text(about: &DaemonInfo) -> io::Result<Vec<u8>> {
     let identity = about.identity.clone();
     let record = DaemonRecord {
         schema: SCHEMA,
@@ -65,7 +65,7 @@ fn text(about: &About) -> io::Result<Vec<u8>> {
 }
 
 /// Removes the record, if it is this daemon's.
-pub(crate) fn remove(home: &Home, about: &About) -> io::Result<()> {
+pub(crate) fn remove(home: &Home, about: &DaemonInfo) -> io::Result<()> {
     let path = home.daemon_record();
     let bytes = match exai_os::private::read(&path, 1 << 20) {
         Ok(bytes) => bytes,

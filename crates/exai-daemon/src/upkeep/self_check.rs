@@ -17,10 +17,10 @@ use exai_proto::link::ByeReason;
 use tokio::sync::oneshot;
 
 use crate::core::event::{HubEvent, HubHandle, Question};
-use crate::front::listener::Door;
+use crate::front::listener::Listeners;
 use crate::limits::{DRAIN_TIMEOUT, LAST_CHECK_TIMEOUT, RENEWED_LOCK_TIMEOUT};
-use crate::state::about::About;
-use crate::state::config_file::{Lookout, SETTLE};
+use crate::state::config_file::{ConfigPoll, SETTLE};
+use crate::state::daemon_info::DaemonInfo;
 use crate::state::logging;
 use crate::state::record;
 use crate::state::token::{self, Token};
@@ -36,12 +36,12 @@ const LOST: u32 = 10;
 /// What is looked after.
 pub(crate) struct Kept {
     pub(crate) home: Home,
-    pub(crate) about: Arc<About>,
+    pub(crate) about: Arc<DaemonInfo>,
     pub(crate) token: Token,
     pub(crate) lock: Arc<Mutex<HeldLock>>,
     /// Where this is ours, no other daemon starts, whatever becomes of the lock file.
     pub(crate) claim: Arc<Claim>,
-    pub(crate) door: Arc<Door>,
+    pub(crate) door: Arc<Listeners>,
     pub(crate) hub: HubHandle,
     /// The loop that new sockets belong to.
     pub(crate) runtime: tokio::runtime::Handle,
@@ -61,7 +61,7 @@ impl SelfCheck {
         let (end, ended) = sync_channel(1);
         let mut checker = Checker {
             place: kept.home.path().canonicalize()?,
-            lookout: Lookout::new(&kept.about.config),
+            lookout: ConfigPoll::new(&kept.about.config),
             kept,
             trouble: None,
             lost: 0,
@@ -103,7 +103,7 @@ struct Checker {
     kept: Kept,
     /// Where the state directory was when the daemon started, links resolved.
     place: PathBuf,
-    lookout: Lookout,
+    lookout: ConfigPoll,
     /// What the log says already.
     trouble: Option<String>,
     /// How often in a row another process held the new lock file.

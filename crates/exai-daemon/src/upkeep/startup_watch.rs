@@ -15,7 +15,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The way from the first act to the word "ready".
 #[derive(Debug, Clone)]
-pub(crate) struct Starting {
+pub(crate) struct StartupWatch {
     shared: Arc<(Mutex<At>, Condvar)>,
 }
 
@@ -28,11 +28,11 @@ struct At {
     ready: Option<File>,
 }
 
-impl Starting {
+impl StartupWatch {
     /// Begins, and watches from a thread of its own. Where there is no thread to have, nobody watches.
     pub(crate) fn begin(ready: Option<File>, give_up: fn()) -> Self {
         let at = At { step: "beginning", since: clock::now(), over: false, ready };
-        let starting = Starting { shared: Arc::new((Mutex::new(at), Condvar::new())) };
+        let starting = StartupWatch { shared: Arc::new((Mutex::new(at), Condvar::new())) };
         let watched = starting.clone();
         let _ = std::thread::Builder::new()
             .name("start-watch".to_owned())
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn the_starter_is_told_once() {
         let mut pipe = tempfile::tempfile().unwrap();
-        let starting = Starting::begin(Some(pipe.try_clone().unwrap()), || {});
+        let starting = StartupWatch::begin(Some(pipe.try_clone().unwrap()), || {});
         starting.step("trying");
         starting.say(&Readiness::Ready);
         starting.say(&Readiness::Lost { holder: None });

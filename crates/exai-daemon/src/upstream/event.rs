@@ -7,7 +7,7 @@ use exai_supervisor::Job;
 use exai_supervisor::record::TreeRecord;
 
 use crate::upstream::http::event::Event;
-use crate::upstream::http::target::Reached;
+use crate::upstream::http::target::HttpTarget;
 
 /// What happens to a server.
 #[derive(Debug)]
@@ -27,5 +27,5 @@ pub(crate) struct Started {
     pub(crate) written: io::Result<()>,
     pub(crate) max_processes: u32,
     /// For a server that opens its own port.
-    pub(crate) reached: Option<Reached>,
+    pub(crate) reached: Option<HttpTarget>,
 }

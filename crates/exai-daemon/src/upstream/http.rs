@@ -2,7 +2,7 @@
 //!
 //! # Theory of operation
 //!
-//! The hub sees an instance like any other: it pushes messages with [`Upstream::send`] and hears
+//! The hub sees an instance like any other: it pushes messages with [`HttpUpstream::send`] and hears
 //! [`Event`]s. One task per instance does the rest:
 //!
 //! 1. `lookout` tells who listens at the URL's address. Nothing is sent before a process of the server's
@@ -13,15 +13,15 @@
 //! 4. When the session is lost, or the port, the instance has failed: the hub stops its processes, and the
 //!    next request starts another.
 
+mod connection_pool;
 pub(crate) mod event;
-mod events;
+mod event_stream;
 mod exchange;
-mod lookout;
-mod place;
+mod port_check;
+mod send_order;
+mod server_url;
 mod session;
-mod talk;
 pub(crate) mod target;
-mod wire;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,13 +35,13 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::limits::SESSION_END_TIMEOUT;
-use crate::observe::process_monitor::Watch;
+use crate::observe::process_monitor::ProcessMonitor;
 use crate::upstream::event::ServerEvent;
+use connection_pool::ConnectionPool;
 use event::Event;
-use lookout::{Listens, Lookout};
-use session::Session;
-use target::Reached;
-use wire::Wire;
+use port_check::{PortCheck, PortState};
+use session::ServerSession;
+use target::HttpTarget;
 
 /// How often it is looked whether the server listens already; less often once it has taken long.
 const STEP: Duration = Duration::from_millis(20);
@@ -51,7 +51,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 /// The handle of a server that is reached by URL. Dropping it ends the session without a word.
 #[derive(Debug)]
-pub(crate) struct Upstream {
+pub(crate) struct HttpUpstream {
     requests: Outbox,
     others: Outbox,
     closing: watch::Sender<bool>,
@@ -61,24 +61,24 @@ pub(crate) struct Upstream {
 /// What the server is waited for to do, in words; `None` once it has done it.
 type WaitsFor = Arc<Mutex<Option<String>>>;
 
-impl Upstream {
+impl HttpUpstream {
     /// Begins to wait for the server, and speaks to it once it listens.
     pub(crate) fn start(
-        target: Reached,
+        target: HttpTarget,
         (server, instance): (Arc<str>, InstanceId),
-        watch: Watch,
+        watch: ProcessMonitor,
         events: mpsc::Sender<(InstanceId, ServerEvent)>,
         limit: Bound,
         tasks: &TaskTracker,
-    ) -> Upstream {
+    ) -> HttpUpstream {
         watch.listens(instance, target.addr());
         let (requests, request_drain) = outbox(limit);
         let (others, other_drain) = outbox(limit);
         let (closing, closed) = watch::channel(false);
-        let lookout = Lookout::new(watch.clone(), instance, target.place.addrs.clone());
+        let lookout = PortCheck::new(watch.clone(), instance, target.place.addrs.clone());
         let waits_for: WaitsFor = Arc::new(Mutex::new(Some(target.wish())));
-        let (session, broken) = Session::new(
-            Wire::new(lookout),
+        let (session, broken) = ServerSession::new(
+            ConnectionPool::new(lookout),
             target.place.clone(),
             target.headers.clone(),
             (server, instance),
@@ -93,7 +93,7 @@ impl Upstream {
             deadline: clock::now() + target.start_timeout,
         };
         tasks.spawn(conversation.run((request_drain, other_drain), closed));
-        Upstream { requests, others, closing, waits_for }
+        HttpUpstream { requests, others, closing, waits_for }
     }
 
     /// Queues a message; a request has a number.
@@ -114,9 +114,9 @@ impl Upstream {
 
 /// What the task of an instance works with.
 struct Conversation {
-    session: Arc<Session>,
+    session: Arc<ServerSession>,
     broken: mpsc::Receiver<String>,
-    watch: Watch,
+    watch: ProcessMonitor,
     instance: InstanceId,
     waits_for: WaitsFor,
     deadline: Instant,
@@ -145,10 +145,10 @@ impl Conversation {
             return reason;
         }
         self.session.tell(Event::Up).await;
-        let known = Arc::new(talk::Requests::default());
+        let known = Arc::new(send_order::Requests::default());
         let (settle, settled) = watch::channel(false);
-        let requests = talk::requests(self.session.clone(), requests, known.clone(), settled);
-        let others = talk::others(self.session.clone(), others, known, settle);
+        let requests = send_order::requests(self.session.clone(), requests, known.clone(), settled);
+        let others = send_order::others(self.session.clone(), others, known, settle);
         tokio::select! {
             () = requests => "is not spoken to any more".to_owned(),
             () = others => "is not spoken to any more".to_owned(),
@@ -161,15 +161,15 @@ impl Conversation {
         let begun = clock::now();
         loop {
             match self.session.wire.look().await {
-                Listens::Own(addr) => {
+                PortState::Own(addr) => {
                     self.watch.listens(self.instance, addr);
                     *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = None;
                     return Ok(());
                 }
-                Listens::Stranger(who) => {
+                PortState::Stranger(who) => {
                     return Err(format!("is not ready: {who}, which is no process of this server"));
                 }
-                Listens::Nobody => {}
+                PortState::Nobody => {}
             }
             if clock::now() >= self.deadline {
                 let limit = self.deadline.duration_since(begun).as_secs();
@@ -182,7 +182,7 @@ impl Conversation {
 }
 
 /// Looks now and then who listens. Never comes back: a server that is lost is given up.
-async fn watch_it(session: &Session) {
+async fn watch_it(session: &ServerSession) {
     loop {
         sleep(PERIOD).await;
         exchange::check(session).await;

@@ -7,7 +7,7 @@ use exai_proto::Segments;
 use exai_supervisor::Job;
 use exai_supervisor::outbox::Unsent;
 
-use crate::upstream::http::Upstream;
+use crate::upstream::http::HttpUpstream;
 use crate::upstream::server_output;
 
 /// Its processes, and the way to it.
@@ -15,14 +15,14 @@ use crate::upstream::server_output;
 pub(crate) struct Running {
     job: Job,
     /// For a server that is reached by URL. Otherwise its stdio is the way.
-    http: Option<Upstream>,
+    http: Option<HttpUpstream>,
     /// The first line it printed where only messages may be, until it has said a message.
     first_line: Option<String>,
     has_spoken: bool,
 }
 
 impl Running {
-    pub(crate) fn new(job: Job, http: Option<Upstream>) -> Self {
+    pub(crate) fn new(job: Job, http: Option<HttpUpstream>) -> Self {
         Running { job, http, first_line: None, has_spoken: false }
     }
 
@@ -78,7 +78,7 @@ impl Running {
 
     /// Why it failed, with what is known better here.
     pub(crate) fn explained(&self, reason: String) -> String {
-        let waits_for = self.http.as_ref().and_then(Upstream::waits_for);
+        let waits_for = self.http.as_ref().and_then(HttpUpstream::waits_for);
         match (waits_for, &self.first_line) {
             (Some(waits_for), _) => format!("{reason}; it {waits_for}"),
             (None, Some(line)) => {

@@ -95,7 +95,7 @@ pub(crate) fn visible(bytes: &[u8]) -> String {
 
 /// Reads the lines of one server, and puts together a message that goes over several.
 #[derive(Debug, Default)]
-pub(crate) struct Reader {
+pub(crate) struct OutputReader {
     held: Option<Held>,
 }
 
@@ -106,7 +106,7 @@ struct Held {
     nesting: Nesting,
 }
 
-impl Reader {
+impl OutputReader {
     /// The next line.
     pub(crate) fn line(&mut self, line: &Bytes, said: &mut Vec<Said>) {
         match Message::of_server(line.clone()) {
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     fn told(lines: &[&[u8]]) -> Vec<String> {
-        let (mut reader, mut said) = (Reader::default(), Vec::new());
+        let (mut reader, mut said) = (OutputReader::default(), Vec::new());
         for line in lines {
             reader.line(&Bytes::copy_from_slice(line), &mut said);
         }

@@ -11,11 +11,11 @@ use tokio::sync::watch;
 
 /// Known to be done, or awaited.
 #[derive(Debug, Clone)]
-pub(crate) struct Swept {
+pub(crate) struct StartupCleanup {
     done: watch::Receiver<bool>,
 }
 
-impl Swept {
+impl StartupCleanup {
     /// Begins, in the background. Only for the holder of the instance lock: every other daemon is dead then.
     pub(crate) fn begin(servers_dir: PathBuf, daemon: Living, last: Option<Predecessor>) -> Self {
         let (sender, done) = watch::channel(false);
@@ -33,7 +33,7 @@ impl Swept {
             }
             sender.send_replace(true);
         });
-        Swept { done }
+        StartupCleanup { done }
     }
 
     /// Returns when everything that can be ended is gone, or the time for it is over.

@@ -5,8 +5,8 @@ use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::link::ByeReason;
 use exai_proto::{Id, Kind, Message, Segments};
 
-use super::{Connected, Hub};
-use crate::client::sink::{LetGo, Sink};
+use super::{ConnectedClient, Hub};
+use crate::client::sink::{CloseReason, Sink};
 use crate::core::stopping::Stopping;
 use crate::limits::MAX_LOGGED_CHARS;
 use crate::observe::facts::ClientFacts;
@@ -16,7 +16,7 @@ impl Hub {
         // A shim waits for the next daemon. Others would be told that there is no server, and the command line may ask
         // how it goes.
         if let Some(stopping) = self.stopping.as_ref().filter(|_| facts.shown && facts.is_shim()) {
-            return sink.close(LetGo::Stopping, stopping.reason());
+            return sink.close(CloseReason::Stopping, stopping.reason());
         }
         let ClientFacts { transport, shim_pid: pid, ref label, shown, .. } = facts;
         let label = label.as_deref().map(beginning);
@@ -29,7 +29,7 @@ impl Hub {
             self.host.watch.shim_came(client, pid);
         }
         sink.greet();
-        self.clients.insert(client, Connected { sink, facts });
+        self.clients.insert(client, ConnectedClient { sink, facts });
         self.route(Event::Opened { client, endpoint });
     }
 
@@ -68,7 +68,7 @@ impl Hub {
         }
         if let Err(slow) = connected.sink.send(bytes, about) {
             tracing::warn!(%client, queued = slow.queued, "too much waits for this client");
-            self.let_go(client, LetGo::Slow);
+            self.let_go(client, CloseReason::Slow);
         }
     }
 
@@ -78,15 +78,15 @@ impl Hub {
         let data = FailureData::new(Source::Daemon, Failure::DaemonUnavailable);
         let bytes = answer::failure(id, "the daemon is stopping", &data);
         if connected.sink.unserved(id, bytes).is_err() {
-            self.let_go(client, LetGo::Slow);
+            self.let_go(client, CloseReason::Slow);
         }
     }
 
     /// Forgets a client; what that means for its requests is pending until [`Hub::run_pending`].
-    pub(super) fn let_go(&mut self, client: ClientId, why: LetGo) {
+    pub(super) fn let_go(&mut self, client: ClientId, why: CloseReason) {
         if let Some(connected) = self.clients.remove(&client) {
             self.host.watch.client_went(client);
-            self.counters.clients_cut += u64::from(why == LetGo::Slow);
+            self.counters.clients_cut += u64::from(why == CloseReason::Slow);
             let bye = self.stopping.as_ref().map_or(ByeReason::Stop, Stopping::reason);
             self.stopping.iter_mut().for_each(|stopping| stopping.heard(client));
             connected.sink.close(why, bye);

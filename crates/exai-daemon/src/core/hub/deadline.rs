@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
-pub(super) struct Due {
+pub(super) struct NextDeadline {
     at: Option<Instant>,
     /// When that was found out.
     settled_at: Instant,
@@ -20,10 +20,10 @@ pub(super) struct Due {
     unsettled: bool,
 }
 
-impl Due {
+impl NextDeadline {
     /// Nothing is known yet.
     pub(super) fn new(now: Instant) -> Self {
-        Due { at: Some(now), settled_at: now, unsettled: true }
+        NextDeadline { at: Some(now), settled_at: now, unsettled: true }
     }
 
     /// Something happens.
@@ -39,7 +39,7 @@ impl Due {
     /// The next deadline is this one, unless an earlier one was found before.
     pub(super) fn settle(&mut self, at: Option<Instant>, now: Instant) {
         let at = self.at.into_iter().chain(at).min();
-        *self = Due { at, settled_at: now, unsettled: false };
+        *self = NextDeadline { at, settled_at: now, unsettled: false };
     }
 
     /// When the loop must wake, if nothing happens before.
@@ -62,7 +62,7 @@ mod tests {
     fn at_rest_the_loop_wakes_for_the_first_deadline_and_for_nothing_else() {
         let start = Instant::now();
         let after = |millis| start + Duration::from_millis(millis);
-        let mut due = Due::new(start);
+        let mut due = NextDeadline::new(start);
         assert!(due.is_reached(start) && !due.is_reached(start), "it begins with a look");
         assert!(due.needs_settling(after(50)));
         due.settle(Some(after(10_000)), after(50));
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_deadline_that_is_always_a_while_from_now_is_reached_however_busy_the_loop_is() {
         let start = Instant::now();
-        let (mut due, mut now) = (Due::new(start), start);
+        let (mut due, mut now) = (NextDeadline::new(start), start);
         let mut reached = 0;
         while now < start + Duration::from_secs(1) {
             due.unsettle();
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_deadline_that_is_found_again_at_once_does_not_keep_the_loop_busy() {
         let start = Instant::now();
-        let mut due = Due::new(start);
+        let mut due = NextDeadline::new(start);
         let mut wakes = 0;
         let mut now = start;
         while now < start + Duration::from_secs(1) {

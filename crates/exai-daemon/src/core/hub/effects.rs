@@ -3,7 +3,7 @@
 use exai_mux::Effect;
 
 use super::Hub;
-use crate::client::sink::LetGo;
+use crate::client::sink::CloseReason;
 use crate::state::discovery;
 
 impl Hub {
@@ -37,7 +37,7 @@ impl Hub {
             Effect::Repeatable { client, tools } => {
                 let shim = self.clients.get(&client).filter(|client| client.facts.is_shim());
                 if shim.is_some_and(|shim| !shim.sink.repeatable(tools)) {
-                    self.let_go(client, LetGo::Slow);
+                    self.let_go(client, CloseReason::Slow);
                 }
             }
             Effect::GiveUp { instance, reason } => self.give_up(instance, reason, self.grace()),

@@ -3,7 +3,7 @@
 use exai_os::clock;
 use exai_proto::documents::ServerState;
 
-use super::{Body, Hub};
+use super::{Hub, InstanceState};
 use crate::observe::counters::Present;
 use crate::observe::facts::{Facts, InstanceFacts};
 use crate::upstream::policy;
@@ -24,11 +24,11 @@ impl Hub {
     pub(super) fn facts(&self) -> Facts {
         let instances = self.hosted.iter().map(|(&id, hosted)| {
             let (root_pid, state) = match &hosted.body {
-                Body::Running(running) => (Some(running.root_pid()), None),
-                Body::Stopping(running) => (Some(running.root_pid()), Some(ServerState::Stopping)),
-                Body::Waiting | Body::Spawning => (None, Some(ServerState::Starting)),
-                Body::Unwanted => (None, Some(ServerState::Stopping)),
-                Body::Builtin => (None, None),
+                InstanceState::Running(running) => (Some(running.root_pid()), None),
+                InstanceState::Stopping(running) => (Some(running.root_pid()), Some(ServerState::Stopping)),
+                InstanceState::Waiting | InstanceState::Spawning => (None, Some(ServerState::Starting)),
+                InstanceState::Unwanted => (None, Some(ServerState::Stopping)),
+                InstanceState::Builtin => (None, None),
             };
             InstanceFacts {
                 id,

@@ -11,25 +11,29 @@ use exai_supervisor::JobEvent;
 use exai_supervisor::outbox::Unsent;
 
 use super::long_messages::long;
-use super::{Behind, Body, Hosted, Hub};
-use crate::core::event::{Came, HubEvent};
+use super::{DeferredEvent, HostedInstance, Hub, InstanceState};
+use crate::core::event::{Arrival, HubEvent};
 use crate::limits::{SERVER_QUEUE, SERVER_STOP_TIMEOUT};
 use crate::upstream::builtin;
 use crate::upstream::event::Started;
-use crate::upstream::http::{self, Upstream};
+use crate::upstream::http::{self, HttpUpstream};
 use crate::upstream::running::Running;
-use crate::upstream::server_output::Reader;
+use crate::upstream::server_output::OutputReader;
 
 impl Hub {
     /// Stops an instance that is of no use; the router hears at once that it is gone.
     pub(super) fn give_up(&mut self, instance: InstanceId, reason: String, grace: Duration) {
         let why = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
-            Some(Body::Running(running) | Body::Stopping(running)) => {
+            Some(InstanceState::Running(running) | InstanceState::Stopping(running)) => {
                 Down { stderr_tail: running.stderr_tail(), ..Down::because(running.explained(reason)) }
             }
-            Some(Body::Waiting | Body::Spawning | Body::Unwanted | Body::Builtin) | None => {
-                Down::because(reason)
-            }
+            Some(
+                InstanceState::Waiting
+                | InstanceState::Spawning
+                | InstanceState::Unwanted
+                | InstanceState::Builtin,
+            )
+            | None => Down::because(reason),
         };
         self.stop_instance(instance, &why.reason, grace);
         self.pending.push_back(Event::Down { instance, why });
@@ -37,7 +41,7 @@ impl Hub {
 
     pub(super) fn unserved(&mut self, instance: InstanceId) {
         let Some(hosted) = self.hosted.get(&instance) else { return };
-        if !matches!(hosted.body, Body::Running(_)) {
+        if !matches!(hosted.body, InstanceState::Running(_)) {
             return;
         }
         tracing::warn!(server = %hosted.server, "the server is gone, its launcher lives on: ended");
@@ -49,14 +53,18 @@ impl Hub {
 
     pub(super) fn to_server(&mut self, instance: InstanceId, bytes: Segments, number: Option<u64>) {
         let sent = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
-            Some(Body::Running(running)) => running.send(bytes.clone(), number),
-            Some(Body::Builtin) => {
+            Some(InstanceState::Running(running)) => running.send(bytes.clone(), number),
+            Some(InstanceState::Builtin) => {
                 self.ask_builtin(instance, bytes.clone().into_whole());
                 Ok(())
             }
-            Some(Body::Waiting | Body::Spawning | Body::Unwanted | Body::Stopping(_)) | None => {
-                Err(Unsent::Closed)
-            }
+            Some(
+                InstanceState::Waiting
+                | InstanceState::Spawning
+                | InstanceState::Unwanted
+                | InstanceState::Stopping(_),
+            )
+            | None => Err(Unsent::Closed),
         };
         if let Err(unsent) = sent {
             tracing::debug!(?instance, %unsent, "not sent");
@@ -90,21 +98,21 @@ impl Hub {
         let has_port = self.has_port(server);
         let another = self.hosted.values().any(|hosted| hosted.server == *server);
         let body = if has_port && another {
-            Body::Waiting
+            InstanceState::Waiting
         } else if let Some(config) = self.config.servers.get(server) {
             tracing::info!(%server, number, "starting");
             self.host.start(instance, (server, number), config.clone(), &self.servers, &self.jobs);
-            Body::Spawning
+            InstanceState::Spawning
         } else {
             self.pending.push_back(Event::Up { instance });
-            Body::Builtin
+            InstanceState::Builtin
         };
         self.forget_garble(server);
         let started_at = jiff::Timestamp::now();
-        let reader = Reader::default();
+        let reader = OutputReader::default();
         self.hosted.insert(
             instance,
-            Hosted {
+            HostedInstance {
                 server: server.clone(),
                 number,
                 started_at,
@@ -123,7 +131,9 @@ impl Hub {
 
     /// An instance of a server is gone: one that waited for that can start.
     fn start_waiting(&mut self, server: &Arc<str>) {
-        let waits = |hosted: &Hosted| hosted.server == *server && matches!(hosted.body, Body::Waiting);
+        let waits = |hosted: &HostedInstance| {
+            hosted.server == *server && matches!(hosted.body, InstanceState::Waiting)
+        };
         let Some(instance) = self.hosted.iter().filter(|(_, it)| waits(it)).map(|(&id, _)| id).min() else {
             return;
         };
@@ -135,18 +145,20 @@ impl Hub {
 
     pub(super) fn upstream_did(&mut self, instance: InstanceId, event: http::event::Event) {
         let grace = self.grace();
-        let Some(Hosted { body, server, .. }) = self.hosted.get_mut(&instance) else { return };
+        let Some(HostedInstance { body, server, .. }) = self.hosted.get_mut(&instance) else { return };
         match (event, body) {
-            (http::event::Event::Up, Body::Running(_)) => self.route(Event::Up { instance }),
-            (http::event::Event::Said(line, turn), Body::Running(_)) if long(&line) => {
+            (http::event::Event::Up, InstanceState::Running(_)) => self.route(Event::Up { instance }),
+            (http::event::Event::Said(line, turn), InstanceState::Running(_)) if long(&line) => {
                 // Its turn ends when it was heard.
-                self.check_elsewhere(instance, line, Came::Document, Behind::Heard(turn));
+                self.check_elsewhere(instance, line, Arrival::Document, DeferredEvent::Heard(turn));
             }
-            (http::event::Event::Said(line, _turn), Body::Running(_)) => self.document(instance, line),
-            (http::event::Event::Garbled(garbled, _turn), Body::Running(_)) => {
+            (http::event::Event::Said(line, _turn), InstanceState::Running(_)) => {
+                self.document(instance, line)
+            }
+            (http::event::Event::Garbled(garbled, _turn), InstanceState::Running(_)) => {
                 self.garbled(instance, garbled);
             }
-            (http::event::Event::Failed(reason), Body::Running(running)) => {
+            (http::event::Event::Failed(reason), InstanceState::Running(running)) => {
                 tracing::warn!(%server, reason, "failed");
                 *self.restarts.entry(server.clone()).or_default() += 1;
                 running.no_session();
@@ -156,7 +168,7 @@ impl Hub {
             // It failed or ended its session while it was being stopped.
             (
                 http::event::Event::Closed | http::event::Event::Failed(_),
-                Body::Running(running) | Body::Stopping(running),
+                InstanceState::Running(running) | InstanceState::Stopping(running),
             ) => {
                 running.no_session();
                 running.stop(grace);
@@ -181,7 +193,7 @@ impl Hub {
                 let http = reached.map(|reached| {
                     let whose = (hosted.server.clone(), instance);
                     let (watch, events) = (self.host.watch.clone(), self.servers.clone());
-                    Upstream::start(reached, whose, watch, events, SERVER_QUEUE, &self.host.tasks)
+                    HttpUpstream::start(reached, whose, watch, events, SERVER_QUEUE, &self.host.tasks)
                 });
                 let mut running = Running::new(job, http);
                 hosted.early.drain(..).for_each(|line| running.print(&line));
@@ -195,12 +207,12 @@ impl Hub {
                 return self.start_waiting(&server);
             }
         };
-        if matches!(hosted.body, Body::Unwanted) {
+        if matches!(hosted.body, InstanceState::Unwanted) {
             running.stop(grace);
-            hosted.body = Body::Stopping(running);
+            hosted.body = InstanceState::Stopping(running);
         } else {
             let is_up = running.is_up();
-            hosted.body = Body::Running(running);
+            hosted.body = InstanceState::Running(running);
             if is_up {
                 self.route(Event::Up { instance });
             }
@@ -216,14 +228,14 @@ impl Hub {
     pub(super) fn stop_instance(&mut self, instance: InstanceId, reason: &str, grace: Duration) {
         let Some(mut hosted) = self.hosted.remove(&instance) else { return };
         hosted.body = match hosted.body {
-            Body::Running(running) => {
+            InstanceState::Running(running) => {
                 tracing::info!(server = %hosted.server, pid = running.root_pid(), reason, "stopping");
                 running.stop(grace);
-                Body::Stopping(running)
+                InstanceState::Stopping(running)
             }
-            Body::Spawning => Body::Unwanted,
-            Body::Waiting | Body::Builtin => return,
-            body @ (Body::Unwanted | Body::Stopping(_)) => body,
+            InstanceState::Spawning => InstanceState::Unwanted,
+            InstanceState::Waiting | InstanceState::Builtin => return,
+            body @ (InstanceState::Unwanted | InstanceState::Stopping(_)) => body,
         };
         self.hosted.insert(instance, hosted);
     }
@@ -234,8 +246,8 @@ impl Hub {
                 let mut lines = lines.into_iter();
                 while let Some(line) = lines.next() {
                     if long(&line) {
-                        let rest = Behind::Job(JobEvent::Lines(lines.collect(), turn));
-                        return self.check_elsewhere(instance, line, Came::Line, rest);
+                        let rest = DeferredEvent::Job(JobEvent::Lines(lines.collect(), turn));
+                        return self.check_elsewhere(instance, line, Arrival::Line, rest);
                     }
                     self.line(instance, line);
                 }
@@ -250,12 +262,12 @@ impl Hub {
                 let hosted = self.hosted.remove(&instance);
                 if let Some(hosted) = &hosted {
                     tracing::info!(server = %hosted.server, reason = why.reason, "ended");
-                    if let Body::Running(running) | Body::Stopping(running) = &hosted.body {
+                    if let InstanceState::Running(running) | InstanceState::Stopping(running) = &hosted.body {
                         // With what came on stdout until the end.
                         why.stderr_tail = running.stderr_tail();
                     }
                     // What was stopped on purpose is no restart.
-                    if let Body::Running(running) = &hosted.body {
+                    if let InstanceState::Running(running) = &hosted.body {
                         why.reason = running.explained(why.reason);
                         *self.restarts.entry(hosted.server.clone()).or_default() += 1;
                     }

@@ -8,8 +8,8 @@ use exai_proto::Message;
 use exai_proto::limits::LONG_BYTES;
 use exai_supervisor::{JobEvent, Line};
 
-use super::{Behind, Hub};
-use crate::core::event::{Came, Checked, HubEvent};
+use super::{DeferredEvent, Hub};
+use crate::core::event::{Arrival, Checked, HubEvent};
 use crate::upstream::http;
 
 /// Whether it takes long to check this.
@@ -21,7 +21,7 @@ impl Hub {
     /// Hears what a job did, in its turn.
     pub(super) fn job(&mut self, instance: InstanceId, event: JobEvent) {
         match self.behind(instance) {
-            Some(behind) => behind.push_back(Behind::Job(event)),
+            Some(behind) => behind.push_back(DeferredEvent::Job(event)),
             None => self.job_did(instance, event),
         }
     }
@@ -29,18 +29,24 @@ impl Hub {
     /// The same of a server that is reached by URL.
     pub(super) fn upstream(&mut self, instance: InstanceId, event: http::event::Event) {
         match self.behind(instance) {
-            Some(behind) => behind.push_back(Behind::Upstream(event)),
+            Some(behind) => behind.push_back(DeferredEvent::Http(event)),
             None => self.upstream_did(instance, event),
         }
     }
 
     /// What waits behind a long message of this instance, if one is being checked.
-    fn behind(&mut self, instance: InstanceId) -> Option<&mut VecDeque<Behind>> {
+    fn behind(&mut self, instance: InstanceId) -> Option<&mut VecDeque<DeferredEvent>> {
         self.hosted.get_mut(&instance)?.behind.as_mut()
     }
 
     /// Has a long message checked elsewhere. `rest` came with it.
-    pub(super) fn check_elsewhere(&mut self, instance: InstanceId, line: Line, way: Came, rest: Behind) {
+    pub(super) fn check_elsewhere(
+        &mut self,
+        instance: InstanceId,
+        line: Line,
+        way: Arrival,
+        rest: DeferredEvent,
+    ) {
         let (Line::Whole(bytes), Some(hosted)) = (line, self.hosted.get_mut(&instance)) else { return };
         hosted.behind = Some(VecDeque::from([rest]));
         let (checks, hub) = (self.host.checks.clone(), self.handle.clone());
@@ -65,21 +71,21 @@ impl Hub {
         let Checked { bytes, message, way } = checked;
         match (message, way) {
             (Some(message), way) => {
-                let begun = hosted.reader.end().filter(|_| way == Came::Line);
+                let begun = hosted.reader.end().filter(|_| way == Arrival::Line);
                 let said = begun
                     .into_iter()
                     .chain([crate::upstream::server_output::Said::Message(message)])
                     .collect();
                 self.heard(instance, said);
             }
-            (None, Came::Line) => self.line(instance, Line::Whole(bytes)),
-            (None, Came::Document) => self.document(instance, Line::Whole(bytes)),
+            (None, Arrival::Line) => self.line(instance, Line::Whole(bytes)),
+            (None, Arrival::Document) => self.document(instance, Line::Whole(bytes)),
         }
         while let Some(event) = behind.pop_front() {
             match event {
-                Behind::Job(event) => self.job_did(instance, event),
-                Behind::Upstream(event) => self.upstream_did(instance, event),
-                Behind::Heard(turn) => turn.end(),
+                DeferredEvent::Job(event) => self.job_did(instance, event),
+                DeferredEvent::Http(event) => self.upstream_did(instance, event),
+                DeferredEvent::Heard(turn) => turn.end(),
             }
             if let Some(again) = self.behind(instance) {
                 return again.extend(behind);

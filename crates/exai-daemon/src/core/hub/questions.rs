@@ -9,7 +9,7 @@ use exai_proto::link::ByeReason;
 
 use super::Hub;
 use crate::core::event::{HubEvent, Question};
-use crate::core::stopping::Room;
+use crate::core::stopping::ReplaceAnswer;
 use crate::limits::UPGRADE_TIMEOUT;
 use crate::upstream::policy;
 
@@ -31,9 +31,9 @@ impl Hub {
             }
             Question::MakeRoom { build, reply } => {
                 let calls = self.router.clients().iter().map(|client| client.in_flight as usize).sum();
-                let room = Room::for_build(&build, build::version(), self.stopping.is_some(), calls);
+                let room = ReplaceAnswer::for_build(&build, build::version(), self.stopping.is_some(), calls);
                 tracing::info!(build, ?room, "another build wants this daemon's place");
-                if room == Room::Made {
+                if room == ReplaceAnswer::Made {
                     self.begin_stop(UPGRADE_TIMEOUT, ByeReason::Upgrade);
                 }
                 let _ = reply.send(room);

@@ -8,7 +8,7 @@ use exai_proto::Message;
 use tokio::time::sleep;
 
 use super::Hub;
-use crate::client::sink::LetGo;
+use crate::client::sink::CloseReason;
 use crate::core::event::{HubEvent, Inboxes};
 use crate::observe::process_monitor::MonitorEvent;
 use crate::state::discovery;
@@ -77,7 +77,7 @@ impl Hub {
         }
         let clients: Vec<ClientId> = self.clients.keys().copied().collect();
         for client in clients {
-            self.let_go(client, LetGo::Stopping);
+            self.let_go(client, CloseReason::Stopping);
         }
     }
 
@@ -126,7 +126,7 @@ impl Hub {
             MonitorEvent::Ping { instance } => self.route(Event::Ping { instance }),
             MonitorEvent::Unserved { instance } => self.unserved(instance),
             MonitorEvent::Orphaned { client } => {
-                self.let_go(client, LetGo::Gone);
+                self.let_go(client, CloseReason::Gone);
                 self.run_pending();
             }
         }
@@ -141,7 +141,7 @@ impl Hub {
 
     pub(super) fn tick(&mut self) {
         let now = clock::now();
-        let going: Vec<(ClientId, LetGo)> = self
+        let going: Vec<(ClientId, CloseReason)> = self
             .clients
             .iter_mut()
             .filter_map(|(&id, client)| client.sink.check(now).map(|why| (id, why)))

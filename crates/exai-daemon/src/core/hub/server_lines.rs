@@ -9,9 +9,9 @@ use exai_proto::envelope::{self, Outcome};
 use exai_proto::{Kind, Message};
 use exai_supervisor::Line;
 
-use super::{Body, Hub};
+use super::{Hub, InstanceState};
 use crate::limits::{MAX_EARLY_LINE_BYTES, MAX_EARLY_LINES};
-use crate::observe::facts::Garble;
+use crate::observe::facts::GarbledOutput;
 use crate::upstream::server_output::{self, Garbled, Said};
 
 impl Hub {
@@ -49,7 +49,9 @@ impl Hub {
     }
 
     fn message(&mut self, instance: InstanceId, message: Message) {
-        if let Some(Body::Running(running)) = self.hosted.get_mut(&instance).map(|hosted| &mut hosted.body) {
+        if let Some(InstanceState::Running(running)) =
+            self.hosted.get_mut(&instance).map(|hosted| &mut hosted.body)
+        {
             running.has_spoken();
         }
         if let Kind::Response { id, outcome: Outcome::Error(_) } = message.kind()
@@ -79,7 +81,7 @@ impl Hub {
             return tracing::debug!(id, "it {what}");
         }
         tracing::warn!(id, "the server {what}; more of this run is not logged");
-        let garble = Garble { instance, id, times: 1, first: what.to_owned() };
+        let garble = GarbledOutput { instance, id, times: 1, first: what.to_owned() };
         self.garbles.insert(server, garble);
     }
 
@@ -89,11 +91,14 @@ impl Hub {
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let line = text.slice_ref(line);
             match &mut hosted.body {
-                Body::Running(running) | Body::Stopping(running) => running.print(&line),
-                Body::Spawning if hosted.early.len() < MAX_EARLY_LINES => {
+                InstanceState::Running(running) | InstanceState::Stopping(running) => running.print(&line),
+                InstanceState::Spawning if hosted.early.len() < MAX_EARLY_LINES => {
                     hosted.early.push(Bytes::copy_from_slice(&line[..line.len().min(MAX_EARLY_LINE_BYTES)]));
                 }
-                Body::Spawning | Body::Waiting | Body::Unwanted | Body::Builtin => {}
+                InstanceState::Spawning
+                | InstanceState::Waiting
+                | InstanceState::Unwanted
+                | InstanceState::Builtin => {}
             }
         }
     }

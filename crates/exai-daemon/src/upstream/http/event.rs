@@ -16,6 +16,6 @@ pub(crate) enum Event {
     Garbled(Garbled, Turn),
     /// It is of no use any more; the reason reads after "the server". No other event follows.
     Failed(String),
-    /// After [`Upstream::close`](super::Upstream::close): the session has ended. No other event follows.
+    /// After [`HttpUpstream::close`](super::HttpUpstream::close): the session has ended. No other event follows.
     Closed,
 }

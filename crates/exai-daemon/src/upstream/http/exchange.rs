@@ -11,10 +11,10 @@ use hyper::StatusCode;
 use hyper::header;
 use tokio::time::{sleep, timeout};
 
-use super::events::{self, Events};
-use super::lookout::Listens;
-use super::session::{Session, answer_to, complaint, keeps_method};
-use super::wire::{Answer, BrokenOff, Failed, gone, taken};
+use super::connection_pool::{Answer, BrokenOff, Failed, gone, taken};
+use super::event_stream::{self, Events};
+use super::port_check::PortState;
+use super::session::{ServerSession, answer_to, complaint, keeps_method};
 use crate::limits::{
     MAX_BARREN_RETRIES, MAX_BARREN_RETRY_INTERVAL, MAX_ERROR_BODY_BYTES, MAX_SHOWN_ERROR_CHARS,
     MAX_STREAM_RETRY_INTERVAL, MIN_STREAM_RETRY_INTERVAL, SERVER_END_TIMEOUT, STREAM_END_TIMEOUT,
@@ -25,7 +25,7 @@ use crate::upstream::server_output::{self, Garbled, Said};
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Sends a request and passes on what the server says to it. There is always an answer, or the instance ends.
-pub(super) async fn request(session: Arc<Session>, number: u64, message: Bytes) {
+pub(super) async fn request(session: Arc<ServerSession>, number: u64, message: Bytes) {
     match session.post(message).await {
         Ok(answer) => {
             if let Err(BrokenOff(reason)) = read(&session, number, answer).await {
@@ -45,7 +45,7 @@ pub(super) async fn request(session: Arc<Session>, number: u64, message: Bytes) 
 }
 
 /// The server may have carried the request out, and nobody will hear what came of it.
-async fn broken_off(session: &Session, number: u64, reason: &str) {
+async fn broken_off(session: &ServerSession, number: u64, reason: &str) {
     // When the server has crashed, that is the better answer, and it comes from the router.
     sleep(SERVER_END_TIMEOUT).await;
     if check(session).await {
@@ -55,16 +55,16 @@ async fn broken_off(session: &Session, number: u64, reason: &str) {
 }
 
 /// Whether the server is still there. If it is not, that is its end.
-pub(super) async fn check(session: &Session) -> bool {
+pub(super) async fn check(session: &ServerSession) -> bool {
     match session.wire.look().await {
-        Listens::Own(_) => return true,
-        Listens::Nobody => session.give_up(gone(session.wire.lookout.addrs())),
-        Listens::Stranger(who) => session.give_up(taken(&who)),
+        PortState::Own(_) => return true,
+        PortState::Nobody => session.give_up(gone(session.wire.lookout.addrs())),
+        PortState::Stranger(who) => session.give_up(taken(&who)),
     }
     false
 }
 
-async fn read(session: &Session, number: u64, mut answer: Answer) -> Result<(), BrokenOff> {
+async fn read(session: &ServerSession, number: u64, mut answer: Answer) -> Result<(), BrokenOff> {
     let status = answer.head.status();
     if status == StatusCode::NOT_FOUND && session.has_id() {
         let text = "has ended its session; a new one is begun";
@@ -142,7 +142,7 @@ pub(super) fn is(answer: &Answer, media: &str) -> bool {
 
 /// Reads the stream of a request until it is answered. When it breaks off and its events were numbered, the
 /// rest is asked for.
-async fn stream(session: &Session, number: u64, mut answer: Answer) -> Result<(), BrokenOff> {
+async fn stream(session: &ServerSession, number: u64, mut answer: Answer) -> Result<(), BrokenOff> {
     let mut events = Events::new(MESSAGE_BYTES);
     let mut pauses = Pauses::default();
     loop {
@@ -172,7 +172,7 @@ async fn stream(session: &Session, number: u64, mut answer: Answer) -> Result<()
 }
 
 /// The rest of a stream that broke off; `None` when the server does not have it.
-async fn resume(session: &Session, events: &Events, pauses: &mut Pauses) -> Option<Answer> {
+async fn resume(session: &ServerSession, events: &Events, pauses: &mut Pauses) -> Option<Answer> {
     let last = events.last_id.as_deref()?;
     loop {
         if pauses.in_a_row == MAX_BARREN_RETRIES {
@@ -230,9 +230,13 @@ async fn rest(answer: &mut Answer) -> bool {
 }
 
 /// Passes an event on; true when it answers the request.
-pub(super) async fn pass_on(session: &Session, event: events::Event, to: Option<(u64, &Answer)>) -> bool {
+pub(super) async fn pass_on(
+    session: &ServerSession,
+    event: event_stream::Event,
+    to: Option<(u64, &Answer)>,
+) -> bool {
     match event {
-        events::Event::Message(text) => {
+        event_stream::Event::Message(text) => {
             let text = Bytes::from(text);
             let Some((number, answer)) = to else {
                 session.say(Line::Whole(text)).await;
@@ -254,7 +258,7 @@ pub(super) async fn pass_on(session: &Session, event: events::Event, to: Option<
             session.say(Line::Whole(text)).await;
             false
         }
-        events::Event::TooLong(start) => {
+        event_stream::Event::TooLong(start) => {
             let start = Bytes::from(start);
             let answered = to.is_some_and(|(number, _)| {
                 exai_proto::envelope::peek_id(&start).is_some_and(|id| id == exai_proto::Id::number(number))

@@ -13,9 +13,9 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::mpsc;
 
+use super::connection_pool::{Answer, ConnectionPool, Failed};
 use super::event::Event;
-use super::place::Place;
-use super::wire::{Answer, Failed, Wire};
+use super::server_url::ServerUrl;
 use crate::limits::MAX_REDIRECTS;
 use crate::upstream::event::ServerEvent;
 use crate::upstream::server_output::Garbled;
@@ -30,9 +30,9 @@ const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Session {
-    pub(super) wire: Arc<Wire>,
-    place: Place,
+pub(super) struct ServerSession {
+    pub(super) wire: Arc<ConnectionPool>,
+    place: ServerUrl,
     headers: HeaderMap,
     pub(super) server: Arc<str>,
     instance: InstanceId,
@@ -53,10 +53,10 @@ struct State {
     version: Option<HeaderValue>,
 }
 
-impl Session {
+impl ServerSession {
     pub(super) fn new(
-        wire: Arc<Wire>,
-        place: Place,
+        wire: Arc<ConnectionPool>,
+        place: ServerUrl,
         headers: HeaderMap,
         (server, instance): (Arc<str>, InstanceId),
         events: mpsc::Sender<(InstanceId, ServerEvent)>,
@@ -64,7 +64,7 @@ impl Session {
         let (broken, reasons) = mpsc::channel(1);
         let state = Mutex::new(State { path: place.path.clone(), opened: false, id: None, version: None });
         (
-            Arc::new(Session {
+            Arc::new(ServerSession {
                 wire,
                 place,
                 headers,

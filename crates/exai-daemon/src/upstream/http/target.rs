@@ -7,8 +7,8 @@ use exai_config::Secret;
 use exai_os::clock;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::lookout::holder;
-use super::place::Place;
+use super::port_check::holder;
+use super::server_url::ServerUrl;
 use crate::limits::PORT_FREE_TIMEOUT;
 
 /// How often the port is looked at while another process has it.
@@ -16,22 +16,22 @@ const PORT_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How a server is reached.
 #[derive(Debug)]
-pub(crate) struct Reached {
-    pub(super) place: Place,
+pub(crate) struct HttpTarget {
+    pub(super) place: ServerUrl,
     pub(super) headers: HeaderMap,
     pub(super) start_timeout: Duration,
 }
 
-impl Reached {
+impl HttpTarget {
     /// Checks a URL and the headers. The error reads after "the server".
     pub(crate) fn at(
         url: &str,
         headers: &[(String, Secret)],
         start_timeout: Duration,
     ) -> Result<Self, String> {
-        let place = Place::parse(url)?;
+        let place = ServerUrl::parse(url)?;
         let headers = headers_for(headers, &place)?;
-        Ok(Reached { place, headers, start_timeout })
+        Ok(HttpTarget { place, headers, start_timeout })
     }
 
     /// Where the server is to listen; the first of the possible addresses.
@@ -60,7 +60,7 @@ impl Reached {
 
 /// The headers of every request: those of the configuration, and whose server is meant. The error reads after
 /// "the server" and shows no value.
-fn headers_for(configured: &[(String, Secret)], place: &Place) -> Result<HeaderMap, String> {
+fn headers_for(configured: &[(String, Secret)], place: &ServerUrl) -> Result<HeaderMap, String> {
     let wrong = |name: &str| format!("could not be started: the header `{name}` cannot be sent");
     let mut headers = HeaderMap::new();
     for (name, value) in configured {
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn headers_are_checked_and_shown_to_nobody() {
-        let place = Place::parse("http://127.0.0.1:9001/mcp").unwrap();
+        let place = ServerUrl::parse("http://127.0.0.1:9001/mcp").unwrap();
         let one = |name: &str, value: &str| {
             headers_for(&[(name.to_owned(), Secret::new(value.to_owned()))], &place)
         };

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use exai_daemon::redacted_command::Essence;
+use exai_daemon::redacted_command::RedactedCommand;
 use exai_os::inspect;
 use exai_os::process::{self, ProcessInfo};
 
@@ -78,7 +78,7 @@ fn servers(scene: &Scene) -> Vec<Server<'_>> {
         if !inspect::is_of_this_account(process.pid).unwrap_or(false) || is_exai(process.pid) {
             continue;
         }
-        let name = Essence::of(&args).map(|essence| essence.shown()).unwrap_or_default();
+        let name = RedactedCommand::of(&args).map(|essence| essence.shown()).unwrap_or_default();
         found.insert(process.pid, (process, name, why));
     }
     // A launcher and its server are one; what an exai hosts is not foreign.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use exai_config::DEFAULT_PORT;
-use exai_daemon::port_owner::Holder;
+use exai_daemon::port_owner::PortOwner;
 use exai_os::port;
 use exai_proto::documents::Listener;
 
@@ -33,7 +33,7 @@ fn of_daemon(scene: &Scene, pid: u32, wanted: u16) -> Outcome {
         };
     let tcp = listeners.iter().filter(|listener| listener.kind == "tcp");
     let bound: Vec<SocketAddr> = tcp.filter_map(|listener| listener.addr.parse().ok()).collect();
-    let held: Vec<(SocketAddr, Holder)> =
+    let held: Vec<(SocketAddr, PortOwner)> =
         if wanted == 0 { Vec::new() } else { held_by_others(wanted, pid, &bound) };
     if let Some((_, holder)) = held.first() {
         let all: Vec<String> =
@@ -46,7 +46,7 @@ fn of_daemon(scene: &Scene, pid: u32, wanted: u16) -> Outcome {
         match port::is_listening(addr, pid) {
             Ok(true) => shown.push(format!("{addr} by pid {pid}")),
             Ok(false) => {
-                let holder = Holder::of(addr);
+                let holder = PortOwner::of(addr);
                 return Outcome::fail(format!("the daemon claims {addr}, and the system says: {holder}"))
                     .fix("exai restart");
             }
@@ -63,27 +63,28 @@ fn of_daemon(scene: &Scene, pid: u32, wanted: u16) -> Outcome {
 }
 
 /// The loopback addresses with this port that the daemon has not bound, and somebody else has.
-fn held_by_others(port: u16, daemon: u32, bound: &[SocketAddr]) -> Vec<(SocketAddr, Holder)> {
+fn held_by_others(port: u16, daemon: u32, bound: &[SocketAddr]) -> Vec<(SocketAddr, PortOwner)> {
     let missing = loopback(port).into_iter().filter(|addr| !bound.contains(addr));
-    let held = missing.map(|addr| (addr, Holder::of(addr)));
+    let held = missing.map(|addr| (addr, PortOwner::of(addr)));
     held.filter(|(_, holder)| match holder {
-        Holder::Nobody | Holder::Unknown(_) => false,
-        Holder::Process { pid, .. } => *pid != daemon,
-        Holder::OtherAccount => true,
+        PortOwner::Nobody | PortOwner::Unknown(_) => false,
+        PortOwner::Process { pid, .. } => *pid != daemon,
+        PortOwner::OtherAccount => true,
     })
     .collect()
 }
 
 fn without_daemon(wanted: u16) -> Outcome {
-    let held: Vec<(SocketAddr, Holder)> = loopback(wanted).map(|addr| (addr, Holder::of(addr))).into();
-    let by_somebody = held.iter().find(|(_, holder)| !matches!(holder, Holder::Nobody | Holder::Unknown(_)));
+    let held: Vec<(SocketAddr, PortOwner)> = loopback(wanted).map(|addr| (addr, PortOwner::of(addr))).into();
+    let by_somebody =
+        held.iter().find(|(_, holder)| !matches!(holder, PortOwner::Nobody | PortOwner::Unknown(_)));
     match (by_somebody, held.first()) {
         (Some((addr, holder)), _) => {
             let detail =
                 format!("{addr} is held by {holder}; a daemon would run without it, for shims alone");
             Outcome::warn(detail).fix(holder.remedy(wanted))
         }
-        (None, Some((_, Holder::Unknown(why)))) => {
+        (None, Some((_, PortOwner::Unknown(why)))) => {
             Outcome::skip(format!("the system does not say who listens on port {wanted}: {why}"))
         }
         (None, _) => Outcome::pass(format!("port {wanted} is free")),

@@ -1,12 +1,12 @@
 //! Does this command line look like an MCP server? A guess from names, good enough to show somebody, never
 //! to end anything.
 
-use exai_daemon::redacted_command::{Essence, bare_name, file_name};
+use exai_daemon::redacted_command::{RedactedCommand, bare_name, file_name};
 
 /// Why it looks like one, or nothing. Only the program and what it was told to run are looked at: a path to a
 /// configuration, a folder that an editor has open or a log that somebody reads are arguments.
 pub(super) fn looks_like_mcp_server(args: &[String]) -> Option<String> {
-    let essence = Essence::of(args)?;
+    let essence = RedactedCommand::of(args)?;
     let program = bare_name(&essence.program);
     if program == "exai" {
         return None;

@@ -16,10 +16,10 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::events::Events;
+use super::connection_pool::{BrokenOff, Failed};
+use super::event_stream::Events;
 use super::exchange::{self, Pauses, is, pass_on};
-use super::session::Session;
-use super::wire::{BrokenOff, Failed};
+use super::session::ServerSession;
 use crate::limits::{
     ACCEPT_TIMEOUT, CANCELLED_TIMEOUT, MAX_CONNECTIONS_PER_URL, MAX_ERROR_BODY_BYTES, STREAM_OPEN_TIMEOUT,
 };
@@ -64,7 +64,7 @@ impl Requests {
 
 /// Sends requests, each in a task of its own. Never comes back.
 pub(super) async fn requests(
-    session: Arc<Session>,
+    session: Arc<ServerSession>,
     mut drain: Drain,
     requests: Arc<Requests>,
     mut settled: watch::Receiver<bool>,
@@ -117,7 +117,7 @@ fn number(message: &Bytes) -> Option<u64> {
 /// Sends notifications and answers, one after the other. The first says that the handshake is over: with it
 /// the stream opens for what belongs to no request, and requests may follow. Never comes back.
 pub(super) async fn others(
-    session: Arc<Session>,
+    session: Arc<ServerSession>,
     mut drain: Drain,
     requests: Arc<Requests>,
     settled: watch::Sender<bool>,
@@ -168,7 +168,7 @@ fn cancelled(message: &Bytes) -> Option<u64> {
 }
 
 /// Sends what needs no answer.
-async fn tell(session: &Session, message: Bytes) {
+async fn tell(session: &ServerSession, message: Bytes) {
     let outcome = timeout(ACCEPT_TIMEOUT, async {
         let mut answer = session.post(message).await?;
         let status = answer.head.status();
@@ -202,7 +202,7 @@ async fn tell(session: &Session, message: Bytes) {
 }
 
 /// Keeps the stream open for what belongs to no request, if the server has one.
-async fn listen(session: Arc<Session>, opened: Arc<Notify>) {
+async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
     let mut events = Events::new(exai_proto::limits::MESSAGE_BYTES);
     let mut wait = FIRST_PAUSE;
     let mut pauses = Pauses::default();

@@ -11,13 +11,13 @@ use exai_os::port;
 use exai_os::process::{self, Identity};
 use exai_supervisor::tree;
 
-use crate::observe::port_owner::Holder;
-use crate::observe::process_monitor::Watch;
+use crate::observe::port_owner::PortOwner;
+use crate::observe::process_monitor::ProcessMonitor;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Lookout {
-    watch: Watch,
+pub(super) struct PortCheck {
+    watch: ProcessMonitor,
     instance: InstanceId,
     addrs: Vec<SocketAddr>,
     /// Who listened the last time.
@@ -26,7 +26,7 @@ pub(super) struct Lookout {
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Listens {
+pub(super) enum PortState {
     /// A process of the server's own tree.
     Own(SocketAddr),
     /// None of them, and nobody else.
@@ -35,9 +35,9 @@ pub(super) enum Listens {
     Stranger(String),
 }
 
-impl Lookout {
-    pub(super) fn new(watch: Watch, instance: InstanceId, addrs: Vec<SocketAddr>) -> Self {
-        Lookout { watch, instance, addrs, known: Mutex::new(None) }
+impl PortCheck {
+    pub(super) fn new(watch: ProcessMonitor, instance: InstanceId, addrs: Vec<SocketAddr>) -> Self {
+        PortCheck { watch, instance, addrs, known: Mutex::new(None) }
     }
 
     pub(super) fn addrs(&self) -> &[SocketAddr] {
@@ -46,21 +46,21 @@ impl Lookout {
 
     /// Looks. Takes a fraction of a millisecond while the same process listens as before, else one pass over
     /// the process table.
-    pub(super) fn look(&self) -> Listens {
+    pub(super) fn look(&self) -> PortState {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((addr, identity)) = known
             && still_listens(addr, &identity)
         {
-            return Listens::Own(addr);
+            return PortState::Own(addr);
         }
         match self.search() {
             // A process may have been born between the two looks that a search is made of.
-            Listens::Stranger(_) => self.search(),
+            PortState::Stranger(_) => self.search(),
             seen => seen,
         }
     }
 
-    fn search(&self) -> Listens {
+    fn search(&self) -> PortState {
         let (mut stranger, mut free) = (None, false);
         for &addr in &self.addrs {
             // Cheaper than all that follows, and mostly enough.
@@ -76,11 +76,11 @@ impl Lookout {
             if let (Some(own), Some(root)) = (own, tree.as_ref().and_then(|tree| tree.root())) {
                 let known = Some((addr, own.identity(&root.boot)));
                 *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
-                return Listens::Own(addr);
+                return PortState::Own(addr);
             }
             stranger = stranger.or_else(|| held_by(addr));
         }
-        stranger.filter(|_| !free).map_or(Listens::Nobody, Listens::Stranger)
+        stranger.filter(|_| !free).map_or(PortState::Nobody, PortState::Stranger)
     }
 }
 
@@ -97,8 +97,8 @@ pub(super) fn holder(addrs: &[SocketAddr]) -> Option<String> {
 }
 
 fn held_by(addr: SocketAddr) -> Option<String> {
-    match Holder::of(addr) {
-        Holder::Nobody => None,
+    match PortOwner::of(addr) {
+        PortOwner::Nobody => None,
         somebody => Some(format!("{addr} is held by {somebody}")),
     }
 }

@@ -14,15 +14,15 @@ use exai_supervisor::{JobEvent, Spec, Speech};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use crate::client::input_budget::Intake;
-use crate::client::message_checks::Checks;
+use crate::client::input_budget::InputBudget;
+use crate::client::message_checks::MessageChecks;
 use crate::limits::{FOREVER, SERVER_QUEUE};
-use crate::observe::process_monitor::Watch;
-use crate::state::about::About;
+use crate::observe::process_monitor::ProcessMonitor;
+use crate::state::daemon_info::DaemonInfo;
 use crate::upstream::environment::Environment;
 use crate::upstream::event::{ServerEvent, Started};
-use crate::upstream::http::target::Reached;
-use crate::upstream::startup_cleanup::Swept;
+use crate::upstream::http::target::HttpTarget;
+use crate::upstream::startup_cleanup::StartupCleanup;
 
 /// The variable that every process of a server has: the daemon's nonce and the instance, `NONCE.NAME#N`. It
 /// is evidence of where a process comes from, and never enough to end it: programs that a server opens for
@@ -35,14 +35,14 @@ pub(crate) struct Host {
     /// What a server's working directory is relative to: the account's home.
     pub(crate) base: PathBuf,
     pub(crate) environment: Environment,
-    pub(crate) swept: Swept,
+    pub(crate) swept: StartupCleanup,
     pub(crate) tasks: TaskTracker,
-    pub(crate) about: Arc<About>,
-    pub(crate) watch: Watch,
+    pub(crate) about: Arc<DaemonInfo>,
+    pub(crate) watch: ProcessMonitor,
     /// What clients have begun to say.
-    pub(crate) intake: Intake,
+    pub(crate) intake: InputBudget,
     /// Where long messages are checked.
-    pub(crate) checks: Checks,
+    pub(crate) checks: MessageChecks,
 }
 
 impl Host {
@@ -56,7 +56,7 @@ impl Host {
         jobs: &mpsc::Sender<(InstanceId, JobEvent)>,
     ) {
         let (events, jobs, tasks) = (events.clone(), jobs.clone(), self.tasks.clone());
-        let place = Place {
+        let place = LaunchContext {
             home: self.home.clone(),
             base: self.base.clone(),
             nonce: self.about.instance.clone(),
@@ -106,7 +106,7 @@ impl Host {
 }
 
 /// Where and as what a server is to run.
-struct Place {
+struct LaunchContext {
     home: Home,
     /// What its working directory is relative to.
     base: PathBuf,
@@ -117,7 +117,7 @@ struct Place {
     id: String,
 }
 
-impl Place {
+impl LaunchContext {
     /// The program, arguments and environment of a server, and where it is reached if not over its stdio; the
     /// error reads after "the server".
     fn spec(
@@ -125,7 +125,7 @@ impl Place {
         record: &TreeRecord,
         config: &ServerConfig,
         vars: &[(OsString, OsString)],
-    ) -> Result<(Spec, Option<Reached>), Down> {
+    ) -> Result<(Spec, Option<HttpTarget>), Down> {
         if config.kind() == ServerKind::Listening
             && matches!(config.share, ConfigShare::Client | ConfigShare::Project)
         {
@@ -146,7 +146,7 @@ impl Place {
             return Err(Down::not_started(reason));
         };
         let url = config.url.as_deref();
-        let reached = url.map(|url| Reached::at(url, &config.headers, start_timeout)).transpose();
+        let reached = url.map(|url| HttpTarget::at(url, &config.headers, start_timeout)).transpose();
         let reached = reached.map_err(Down::not_started)?;
         let cwd = match &config.cwd {
             Some(cwd) => self.base.join(cwd),

@@ -14,16 +14,16 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::lookout::{Listens, Lookout};
+use super::port_check::{PortCheck, PortState};
 use crate::limits::{CONNECT_TIMEOUT, IDLE_CONNECTION_TIMEOUT, MAX_IDLE_CONNECTIONS, NEXT_REQUEST_TIMEOUT};
 
 /// The way to the server.
 #[derive(Debug)]
-pub(super) struct Wire {
-    pub(super) lookout: Arc<Lookout>,
+pub(super) struct ConnectionPool {
+    pub(super) lookout: Arc<PortCheck>,
     idle: Mutex<Vec<(Connection, Instant)>>,
     /// The last look, and when it began.
-    seen: tokio::sync::Mutex<Option<(Instant, Listens)>>,
+    seen: tokio::sync::Mutex<Option<(Instant, PortState)>>,
 }
 
 /// One connection. It ends when this is dropped.
@@ -40,7 +40,7 @@ pub(super) struct Answer {
     pub(super) head: Response<()>,
     body: Incoming,
     connection: Connection,
-    wire: Arc<Wire>,
+    wire: Arc<ConnectionPool>,
 }
 
 /// Why a request has got no head of an answer.
@@ -59,9 +59,9 @@ pub(super) enum Failed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BrokenOff(pub(super) String);
 
-impl Wire {
-    pub(super) fn new(lookout: Lookout) -> Arc<Self> {
-        Arc::new(Wire {
+impl ConnectionPool {
+    pub(super) fn new(lookout: PortCheck) -> Arc<Self> {
+        Arc::new(ConnectionPool {
             lookout: Arc::new(lookout),
             idle: Mutex::default(),
             seen: tokio::sync::Mutex::default(),
@@ -123,7 +123,7 @@ impl Wire {
     }
 
     /// Who listens now. Those who ask at the same time share a look that begins after all of them have asked.
-    pub(super) async fn look(&self) -> Listens {
+    pub(super) async fn look(&self) -> PortState {
         let asked = Instant::now();
         let mut last = self.seen.lock().await;
         if let Some((began, seen)) = &*last
@@ -134,16 +134,16 @@ impl Wire {
         let began = Instant::now();
         let lookout = self.lookout.clone();
         let looked = tokio::task::spawn_blocking(move || lookout.look()).await;
-        let seen = looked.unwrap_or_else(|panic| Listens::Stranger(format!("BUG: {panic}")));
+        let seen = looked.unwrap_or_else(|panic| PortState::Stranger(format!("BUG: {panic}")));
         *last = Some((began, seen.clone()));
         seen
     }
 
     async fn connect(&self) -> Result<Connection, Failed> {
         let own = async || match self.look().await {
-            Listens::Own(addr) => Ok(addr),
-            Listens::Nobody => Err(Failed::Forsaken(gone(self.lookout.addrs()))),
-            Listens::Stranger(who) => Err(Failed::Forsaken(taken(&who))),
+            PortState::Own(addr) => Ok(addr),
+            PortState::Nobody => Err(Failed::Forsaken(gone(self.lookout.addrs()))),
+            PortState::Stranger(who) => Err(Failed::Forsaken(taken(&who))),
         };
         let addr = own().await?;
         let unsent = |error: io::Error| Failed::Unsent(format!("cannot be connected to at {addr}: {error}"));

@@ -9,7 +9,7 @@ use crate::state::config_file::ConfigFile;
 
 /// What does not change while the daemon runs, where it listens, and the file that configures it.
 #[derive(Debug)]
-pub(crate) struct About {
+pub(crate) struct DaemonInfo {
     pub(crate) instance: String,
     pub(crate) pid: u32,
     pub(crate) identity: exai_os::process::Identity,
@@ -43,7 +43,7 @@ impl Tcp {
     }
 }
 
-impl About {
+impl DaemonInfo {
     pub(crate) fn local(&self) -> String {
         self.local.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

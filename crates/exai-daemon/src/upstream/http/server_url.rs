@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// `http://HOST[:PORT][/PATH][?QUERY]` on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct ServerUrl {
     /// Host and port as they were written: the `Host` header.
     pub(super) authority: String,
     /// Path and query.
@@ -13,7 +13,7 @@ pub(crate) struct Place {
     pub(crate) addrs: Vec<SocketAddr>,
 }
 
-impl Place {
+impl ServerUrl {
     /// Takes a URL apart; the error reads after "the server". The URL itself is not shown: it may hold a secret.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
         let wrong = |why: &str| Err(format!("could not be started: its `url` {why}"));
@@ -49,7 +49,7 @@ impl Place {
             return wrong("names no possible port");
         };
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Ok(Place {
+        Ok(ServerUrl {
             authority: authority.to_owned(),
             path,
             addrs: ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
@@ -88,8 +88,8 @@ mod tests {
         ];
         for (url, authority, path, addrs) in cases {
             let addrs = addrs.into_iter().map(|addr| addr.parse().unwrap()).collect();
-            let expected = Place { authority: authority.to_owned(), path: path.to_owned(), addrs };
-            assert_eq!(Place::parse(url), Ok(expected), "{url}");
+            let expected = ServerUrl { authority: authority.to_owned(), path: path.to_owned(), addrs };
+            assert_eq!(ServerUrl::parse(url), Ok(expected), "{url}");
         }
     }
 
@@ -110,7 +110,7 @@ mod tests {
             "http://evil.com\\127.0.0.1:1/secret",
         ];
         for url in urls {
-            let why = Place::parse(url).unwrap_err();
+            let why = ServerUrl::parse(url).unwrap_err();
             assert!(why.starts_with("could not be started: its `url` "), "{url}: {why}");
             assert!(!why.contains("secret"), "{url}: {why}");
         }
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn redirects_are_followed_on_the_same_server_only() {
-        let place = Place::parse("http://127.0.0.1:9001/mcp").unwrap();
+        let place = ServerUrl::parse("http://127.0.0.1:9001/mcp").unwrap();
         for (location, expected) in [
             ("/mcp/", Some("/mcp/")),
             ("http://127.0.0.1:9001/mcp/?x=1#y", Some("/mcp/?x=1")),
