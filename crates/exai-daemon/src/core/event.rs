@@ -37,8 +37,6 @@ pub(crate) enum HubEvent {
     Close { client: ClientId, why: CloseReason },
     /// A long message of a server was checked.
     Checked { instance: InstanceId, checked: Checked },
-    /// The built-in server answers.
-    Builtin { instance: InstanceId, message: Bytes },
     /// Somebody wants to know something or have something done.
     Ask(Question),
     /// This was known of servers when they ran before.

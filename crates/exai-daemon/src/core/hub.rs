@@ -25,7 +25,7 @@ use crate::state::verdicts::Verdicts;
 use crate::upstream::event::ServerEvent;
 use crate::upstream::http;
 use crate::upstream::launch::Host;
-use crate::upstream::running::Running;
+use crate::upstream::running::Upstream;
 use crate::upstream::server_output::OutputReader;
 
 mod clients;
@@ -75,10 +75,9 @@ enum InstanceState {
     Spawning,
     /// It was told to stop before it had started.
     Unwanted,
-    Running(Running),
+    Running(Box<dyn Upstream>),
     /// It is being stopped; kept for its pid.
-    Stopping(Running),
-    Builtin,
+    Stopping(Box<dyn Upstream>),
 }
 
 /// The hub.

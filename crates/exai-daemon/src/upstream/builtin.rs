@@ -5,14 +5,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use exai_config::Config;
+use exai_mux::InstanceId;
 use exai_mux::policy::{Policy, Share, ToolFilter};
 use exai_proto::documents::{Check, CheckStatus, Doctor};
-use exai_proto::{Id, Kind, Message, answer, json};
+use exai_proto::{Id, Kind, Message, Segments, answer, json};
 use exai_supervisor::leftovers;
+use exai_supervisor::outbox::Unsent;
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use crate::observe::facts::{BUILTIN_NAME, Facts};
-use crate::observe::status::{self};
+use crate::observe::status;
+use crate::upstream::event::ServerEvent;
+use crate::upstream::running::{Stop, Upstream};
 
 pub(crate) fn policy() -> Policy {
     Policy {
@@ -27,6 +32,34 @@ pub(crate) fn policy() -> Policy {
         one_at_a_time: false,
         crash_limit: 5,
         trusted: true,
+    }
+}
+
+/// The built-in server as the hub sees it. The hub hears what it is asked, since it alone knows the answers.
+#[derive(Debug)]
+pub(crate) struct BuiltinUpstream {
+    instance: InstanceId,
+    events: mpsc::Sender<(InstanceId, ServerEvent)>,
+}
+
+impl BuiltinUpstream {
+    pub(crate) fn new(instance: InstanceId, events: mpsc::Sender<(InstanceId, ServerEvent)>) -> Self {
+        BuiltinUpstream { instance, events }
+    }
+}
+
+impl Upstream for BuiltinUpstream {
+    fn send(&self, message: Segments, _number: Option<u64>) -> Result<(), Unsent> {
+        let queued = message.len();
+        let asked = ServerEvent::BuiltinAsked(message.into_whole());
+        self.events.try_send((self.instance, asked)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Unsent::Full { queued },
+            mpsc::error::TrySendError::Closed(_) => Unsent::Closed,
+        })
+    }
+
+    fn stop(&self, _grace: Duration) -> Stop {
+        Stop::Done
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use bytes::Bytes;
 use exai_mux::Down;
 use exai_supervisor::Job;
 use exai_supervisor::record::TreeRecord;
@@ -16,6 +17,10 @@ pub(crate) enum ServerEvent {
     Started(Result<Box<Started>, Down>),
     /// What a server does that is reached by URL.
     Http(Event),
+    /// The built-in server is sent this message.
+    BuiltinAsked(Bytes),
+    /// The built-in server answers.
+    BuiltinAnswered(Bytes),
 }
 
 /// A server that was started.

@@ -1,90 +1,55 @@
-//! A server that runs, however it is spoken to.
+//! A running server, however it is reached. Another kind of upstream is another file that implements [`Upstream`].
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use bytes::Bytes;
 use exai_proto::Segments;
-use exai_supervisor::Job;
 use exai_supervisor::outbox::Unsent;
 
-use crate::upstream::http::HttpUpstream;
-use crate::upstream::server_output;
+/// A running server. No method waits.
+pub(crate) trait Upstream: Debug + Send {
+    /// Queues a message for the server. A request has a number.
+    fn send(&self, message: Segments, number: Option<u64>) -> Result<(), Unsent>;
 
-/// Its processes, and the way to it.
-#[derive(Debug)]
-pub(crate) struct Running {
-    job: Job,
-    /// For a server that is reached by URL. Otherwise its stdio is the way.
-    http: Option<HttpUpstream>,
-    /// The first line it printed where only messages may be, until it has said a message.
-    first_line: Option<String>,
-    has_spoken: bool,
-}
+    /// Begins to stop the server; each step may take `grace`. Says whether an event follows when the server has ended.
+    fn stop(&self, grace: Duration) -> Stop;
 
-impl Running {
-    pub(crate) fn new(job: Job, http: Option<HttpUpstream>) -> Self {
-        Running { job, http, first_line: None, has_spoken: false }
+    /// Whether the server can be sent messages as soon as it runs. If not, an event says when.
+    fn is_up(&self) -> bool {
+        true
     }
 
-    /// The process that was started.
-    pub(crate) fn root_pid(&self) -> u32 {
-        self.job.root().pid
+    /// The process that was started, for a server that has one.
+    fn root_pid(&self) -> Option<u32> {
+        None
     }
 
-    /// The last lines it wrote for people.
-    pub(crate) fn stderr_tail(&self) -> String {
-        self.job.stderr_tail()
+    /// The last lines that the server wrote to stderr.
+    fn stderr_tail(&self) -> String {
+        String::new()
     }
 
-    /// It has said a message of MCP.
-    pub(crate) fn has_spoken(&mut self) {
-        self.has_spoken = true;
-        self.first_line = None;
-    }
+    /// The server has said a message of MCP.
+    fn note_message(&mut self) {}
 
-    /// It has printed a line for people on stdout: it goes where stderr goes.
-    pub(crate) fn print(&mut self, line: &Bytes) {
-        if !self.has_spoken && self.first_line.is_none() {
-            self.first_line = Some(server_output::visible(line));
-        }
-        self.job.print(line);
-    }
-
-    /// Whether it can be spoken to as soon as it runs.
-    pub(crate) fn is_up(&self) -> bool {
-        self.http.is_none()
-    }
-
-    /// Queues a message; a request has a number.
-    pub(crate) fn send(&self, message: Segments, number: Option<u64>) -> Result<(), Unsent> {
-        match &self.http {
-            Some(http) => http.send(message, number),
-            None => self.job.send(message),
-        }
-    }
-
-    /// Begins to stop it; each step may take `grace`. A session is ended before; [`Running::no_session`] says when that is done.
-    pub(crate) fn stop(&self, grace: Duration) {
-        match &self.http {
-            Some(http) => http.close(),
-            None => self.job.stop(grace),
-        }
-    }
+    /// The server has printed a line for people where only messages may be. The line goes where stderr goes.
+    fn print(&mut self, _line: &Bytes) {}
 
     /// There is no session (any more) that would have to be ended before the processes.
-    pub(crate) fn no_session(&mut self) {
-        self.http = None;
-    }
+    fn forget_session(&mut self) {}
 
-    /// Why it failed, with what is known better here.
-    pub(crate) fn explained(&self, reason: String) -> String {
-        let waits_for = self.http.as_ref().and_then(HttpUpstream::waits_for);
-        match (waits_for, &self.first_line) {
-            (Some(waits_for), _) => format!("{reason}; it {waits_for}"),
-            (None, Some(line)) => {
-                format!("{reason}; it has said no message of MCP, and printed on stdout: \"{line}\"")
-            }
-            (None, None) => reason,
-        }
+    /// Adds to the reason of a failure what only the upstream knows.
+    fn explain(&self, reason: String) -> String {
+        reason
     }
+}
+
+/// What follows [`Upstream::stop`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// An event says when the server has ended.
+    Begun,
+    /// Nothing: there is nothing to wait for.
+    Done,
 }

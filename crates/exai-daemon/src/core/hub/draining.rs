@@ -7,7 +7,7 @@ use exai_mux::{ClientId, InstanceId};
 use exai_os::failpoint;
 use exai_proto::link::ByeReason;
 
-use super::{Hub, InstanceState};
+use super::Hub;
 use crate::core::stopping::Stopping;
 use crate::limits::SERVER_STOP_TIMEOUT;
 
@@ -49,9 +49,8 @@ impl Hub {
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.stopping.as_ref().is_some_and(|stopping| {
-            let ended = self.hosted.values().all(|hosted| matches!(hosted.body, InstanceState::Builtin));
-            ended && stopping.may_end(self.router.is_busy())
-        })
+        self.stopping
+            .as_ref()
+            .is_some_and(|stopping| self.hosted.is_empty() && stopping.may_end(self.router.is_busy()))
     }
 }

@@ -24,11 +24,10 @@ impl Hub {
     pub(super) fn facts(&self) -> Facts {
         let instances = self.hosted.iter().map(|(&id, hosted)| {
             let (root_pid, state) = match &hosted.body {
-                InstanceState::Running(running) => (Some(running.root_pid()), None),
-                InstanceState::Stopping(running) => (Some(running.root_pid()), Some(ServerState::Stopping)),
+                InstanceState::Running(running) => (running.root_pid(), None),
+                InstanceState::Stopping(running) => (running.root_pid(), Some(ServerState::Stopping)),
                 InstanceState::Waiting | InstanceState::Spawning => (None, Some(ServerState::Starting)),
                 InstanceState::Unwanted => (None, Some(ServerState::Stopping)),
-                InstanceState::Builtin => (None, None),
             };
             InstanceFacts {
                 id,

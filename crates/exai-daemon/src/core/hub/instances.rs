@@ -12,28 +12,26 @@ use exai_supervisor::outbox::Unsent;
 
 use super::long_messages::long;
 use super::{DeferredEvent, HostedInstance, Hub, InstanceState};
-use crate::core::event::{Arrival, HubEvent};
+use crate::core::event::Arrival;
 use crate::limits::{SERVER_QUEUE, SERVER_STOP_TIMEOUT};
-use crate::upstream::builtin;
-use crate::upstream::event::Started;
+use crate::upstream::builtin::{self, BuiltinUpstream};
+use crate::upstream::event::{ServerEvent, Started};
 use crate::upstream::http::{self, HttpUpstream};
-use crate::upstream::running::Running;
+use crate::upstream::own_port::OwnPortUpstream;
+use crate::upstream::running::{Stop, Upstream};
 use crate::upstream::server_output::OutputReader;
+use crate::upstream::stdio::StdioUpstream;
 
 impl Hub {
     /// Stops an instance that is of no use; the router hears at once that it is gone.
     pub(super) fn give_up(&mut self, instance: InstanceId, reason: String, grace: Duration) {
         let why = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
             Some(InstanceState::Running(running) | InstanceState::Stopping(running)) => {
-                Down { stderr_tail: running.stderr_tail(), ..Down::because(running.explained(reason)) }
+                Down { stderr_tail: running.stderr_tail(), ..Down::because(running.explain(reason)) }
             }
-            Some(
-                InstanceState::Waiting
-                | InstanceState::Spawning
-                | InstanceState::Unwanted
-                | InstanceState::Builtin,
-            )
-            | None => Down::because(reason),
+            Some(InstanceState::Waiting | InstanceState::Spawning | InstanceState::Unwanted) | None => {
+                Down::because(reason)
+            }
         };
         self.stop_instance(instance, &why.reason, grace);
         self.pending.push_back(Event::Down { instance, why });
@@ -54,10 +52,6 @@ impl Hub {
     pub(super) fn to_server(&mut self, instance: InstanceId, bytes: Segments, number: Option<u64>) {
         let sent = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
             Some(InstanceState::Running(running)) => running.send(bytes.clone(), number),
-            Some(InstanceState::Builtin) => {
-                self.ask_builtin(instance, bytes.clone().into_whole());
-                Ok(())
-            }
             Some(
                 InstanceState::Waiting
                 | InstanceState::Spawning
@@ -76,15 +70,15 @@ impl Hub {
         }
     }
 
-    fn ask_builtin(&mut self, instance: InstanceId, bytes: Bytes) {
+    pub(super) fn ask_builtin(&mut self, instance: InstanceId, bytes: Bytes) {
         let facts = self.facts();
         let config = self.config.clone();
-        let handle = self.handle.clone();
+        let servers = self.servers.clone();
         self.host.tasks.spawn(async move {
             let answered = tokio::task::spawn_blocking(move || builtin::answer(&bytes, &config, &facts));
             if let Ok(Some(message)) = answered.await {
                 // The hub is gone only when the daemon is.
-                let _ = handle.send(HubEvent::Builtin { instance, message }).await;
+                let _ = servers.send((instance, ServerEvent::BuiltinAnswered(message))).await;
             }
         });
     }
@@ -105,7 +99,8 @@ impl Hub {
             InstanceState::Spawning
         } else {
             self.pending.push_back(Event::Up { instance });
-            InstanceState::Builtin
+            let builtin = BuiltinUpstream::new(instance, self.servers.clone());
+            InstanceState::Running(Box::new(builtin))
         };
         self.forget_garble(server);
         let started_at = jiff::Timestamp::now();
@@ -153,7 +148,7 @@ impl Hub {
                 self.check_elsewhere(instance, line, Arrival::Document, DeferredEvent::Heard(turn));
             }
             (http::event::Event::Said(line, _turn), InstanceState::Running(_)) => {
-                self.document(instance, line)
+                self.document(instance, line);
             }
             (http::event::Event::Garbled(garbled, _turn), InstanceState::Running(_)) => {
                 self.garbled(instance, garbled);
@@ -161,7 +156,7 @@ impl Hub {
             (http::event::Event::Failed(reason), InstanceState::Running(running)) => {
                 tracing::warn!(%server, reason, "failed");
                 *self.restarts.entry(server.clone()).or_default() += 1;
-                running.no_session();
+                running.forget_session();
                 self.give_up(instance, reason, grace);
                 self.run_pending();
             }
@@ -170,7 +165,7 @@ impl Hub {
                 http::event::Event::Closed | http::event::Event::Failed(_),
                 InstanceState::Running(running) | InstanceState::Stopping(running),
             ) => {
-                running.no_session();
+                running.forget_session();
                 running.stop(grace);
             }
             (_, _) => {}
@@ -190,12 +185,16 @@ impl Hub {
             Ok(started) => {
                 let Started { job, record, written, max_processes, reached } = *started;
                 self.host.watch.track(instance, (record, written), &job, max_processes);
-                let http = reached.map(|reached| {
-                    let whose = (hosted.server.clone(), instance);
-                    let (watch, events) = (self.host.watch.clone(), self.servers.clone());
-                    HttpUpstream::start(reached, whose, watch, events, SERVER_QUEUE, &self.host.tasks)
-                });
-                let mut running = Running::new(job, http);
+                let mut running: Box<dyn Upstream> = match reached {
+                    None => Box::new(StdioUpstream::new(job)),
+                    Some(target) => {
+                        let whose = (hosted.server.clone(), instance);
+                        let (watch, events) = (self.host.watch.clone(), self.servers.clone());
+                        let tasks = &self.host.tasks;
+                        let http = HttpUpstream::start(target, whose, watch, events, SERVER_QUEUE, tasks);
+                        Box::new(OwnPortUpstream::new(job, http))
+                    }
+                };
                 hosted.early.drain(..).for_each(|line| running.print(&line));
                 running
             }
@@ -229,12 +228,14 @@ impl Hub {
         let Some(mut hosted) = self.hosted.remove(&instance) else { return };
         hosted.body = match hosted.body {
             InstanceState::Running(running) => {
+                if running.stop(grace) == Stop::Done {
+                    return;
+                }
                 tracing::info!(server = %hosted.server, pid = running.root_pid(), reason, "stopping");
-                running.stop(grace);
                 InstanceState::Stopping(running)
             }
             InstanceState::Spawning => InstanceState::Unwanted,
-            InstanceState::Waiting | InstanceState::Builtin => return,
+            InstanceState::Waiting => return,
             body @ (InstanceState::Unwanted | InstanceState::Stopping(_)) => body,
         };
         self.hosted.insert(instance, hosted);
@@ -268,7 +269,7 @@ impl Hub {
                     }
                     // What was stopped on purpose is no restart.
                     if let InstanceState::Running(running) = &hosted.body {
-                        why.reason = running.explained(why.reason);
+                        why.reason = running.explain(why.reason);
                         *self.restarts.entry(hosted.server.clone()).or_default() += 1;
                     }
                 }

@@ -101,11 +101,6 @@ impl Hub {
                 self.run_pending();
             }
             HubEvent::Checked { instance, checked } => self.checked(instance, checked),
-            HubEvent::Builtin { instance, message } => {
-                if let Ok(message) = Message::parse(message) {
-                    self.route(Event::FromServer { instance, message });
-                }
-            }
             HubEvent::Ask(question) => self.reply(question),
             HubEvent::Loaded { outcome, reply } => self.load(outcome, reply),
             HubEvent::Known(servers) => self.know(servers),
@@ -118,6 +113,12 @@ impl Hub {
         match event {
             ServerEvent::Started(outcome) => self.spawned(instance, outcome),
             ServerEvent::Http(event) => self.upstream(instance, event),
+            ServerEvent::BuiltinAsked(message) => self.ask_builtin(instance, message),
+            ServerEvent::BuiltinAnswered(message) => {
+                if let Ok(message) = Message::parse(message) {
+                    self.route(Event::FromServer { instance, message });
+                }
+            }
         }
     }
 

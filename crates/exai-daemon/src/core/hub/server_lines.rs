@@ -52,7 +52,7 @@ impl Hub {
         if let Some(InstanceState::Running(running)) =
             self.hosted.get_mut(&instance).map(|hosted| &mut hosted.body)
         {
-            running.has_spoken();
+            running.note_message();
         }
         if let Kind::Response { id, outcome: Outcome::Error(_) } = message.kind()
             && message.at(id) == b"null"
@@ -95,10 +95,7 @@ impl Hub {
                 InstanceState::Spawning if hosted.early.len() < MAX_EARLY_LINES => {
                     hosted.early.push(Bytes::copy_from_slice(&line[..line.len().min(MAX_EARLY_LINE_BYTES)]));
                 }
-                InstanceState::Spawning
-                | InstanceState::Waiting
-                | InstanceState::Unwanted
-                | InstanceState::Builtin => {}
+                InstanceState::Spawning | InstanceState::Waiting | InstanceState::Unwanted => {}
             }
         }
     }

@@ -1,0 +1,66 @@
+//! A server that is spoken to over its stdin and stdout.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use exai_proto::Segments;
+use exai_supervisor::Job;
+use exai_supervisor::outbox::Unsent;
+
+use crate::upstream::running::{Stop, Upstream};
+use crate::upstream::server_output;
+
+/// A process tree with its stdio.
+#[derive(Debug)]
+pub(crate) struct StdioUpstream {
+    job: Job,
+    /// The first line that it printed on stdout and that is no message, until it has said a message.
+    first_line: Option<String>,
+    has_spoken: bool,
+}
+
+impl StdioUpstream {
+    pub(crate) fn new(job: Job) -> Self {
+        StdioUpstream { job, first_line: None, has_spoken: false }
+    }
+}
+
+impl Upstream for StdioUpstream {
+    fn send(&self, message: Segments, _number: Option<u64>) -> Result<(), Unsent> {
+        self.job.send(message)
+    }
+
+    fn stop(&self, grace: Duration) -> Stop {
+        self.job.stop(grace);
+        Stop::Begun
+    }
+
+    fn root_pid(&self) -> Option<u32> {
+        Some(self.job.root().pid)
+    }
+
+    fn stderr_tail(&self) -> String {
+        self.job.stderr_tail()
+    }
+
+    fn note_message(&mut self) {
+        self.has_spoken = true;
+        self.first_line = None;
+    }
+
+    fn print(&mut self, line: &Bytes) {
+        if !self.has_spoken && self.first_line.is_none() {
+            self.first_line = Some(server_output::visible(line));
+        }
+        self.job.print(line);
+    }
+
+    fn explain(&self, reason: String) -> String {
+        match &self.first_line {
+            Some(line) => {
+                format!("{reason}; it has said no message of MCP, and printed on stdout: \"{line}\"")
+            }
+            None => reason,
+        }
+    }
+}
