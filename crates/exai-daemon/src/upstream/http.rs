@@ -5,14 +5,16 @@
 //! The hub sees an instance like any other: it pushes messages with [`HttpUpstream::send`] and hears
 //! [`Event`]s. One task per instance does the rest:
 //!
-//! 1. `lookout` tells who listens at the URL's address. Nothing is sent before a process of the server's
+//! 1. `port_check` tells who listens at the URL's address. Nothing is sent before a process of the server's
 //!    own tree does, and nothing after none does any more: a stranger on that port is named, never spoken to.
-//! 2. `wire` makes connections, each after such a look and with another before anything is sent on it.
-//! 3. `talk` sends requests side by side and everything else in order; `exchange` reads their answers,
-//!    documents or streams (`events`); `session` is what all of them have in common.
+//! 2. `connect` makes connections, each after such a look and with another before anything is sent on it;
+//!    `connection_pool` keeps them for the next request.
+//! 3. `send_order` sends requests side by side and everything else in order; `exchange` reads their answers,
+//!    documents or streams (`event_stream`); `session` is what all of them have in common.
 //! 4. When the session is lost, or the port, the instance has failed: the hub stops its processes, and the
 //!    next request starts another.
 
+mod connect;
 mod connection_pool;
 pub(crate) mod event;
 mod event_stream;
@@ -37,7 +39,7 @@ use tokio_util::task::TaskTracker;
 use crate::limits::SESSION_END_TIMEOUT;
 use crate::observe::process_monitor::ProcessMonitor;
 use crate::upstream::event::ServerEvent;
-use connection_pool::ConnectionPool;
+use connect::OwnTree;
 use event::Event;
 use port_check::{PortCheck, PortState};
 use session::ServerSession;
@@ -75,10 +77,10 @@ impl HttpUpstream {
         let (requests, request_drain) = outbox(limit);
         let (others, other_drain) = outbox(limit);
         let (closing, closed) = watch::channel(false);
-        let lookout = PortCheck::new(watch.clone(), instance, target.place.addrs.clone());
+        let tree = OwnTree::new(PortCheck::new(watch.clone(), instance, target.place.addrs.clone()));
         let waits_for: WaitsFor = Arc::new(Mutex::new(Some(target.wish())));
         let (session, broken) = ServerSession::new(
-            ConnectionPool::new(lookout),
+            Arc::new(tree),
             target.place.clone(),
             target.headers.clone(),
             (server, instance),
@@ -160,7 +162,7 @@ impl Conversation {
     async fn until_it_listens(&self) -> Result<(), String> {
         let begun = clock::now();
         loop {
-            match self.session.wire.look().await {
+            match self.session.tree.look().await {
                 PortState::Own(addr) => {
                     self.watch.listens(self.instance, addr);
                     *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -186,6 +188,6 @@ async fn watch_it(session: &ServerSession) {
     loop {
         sleep(PERIOD).await;
         exchange::check(session).await;
-        session.wire.tidy();
+        session.pool.tidy();
     }
 }

@@ -11,7 +11,8 @@ use hyper::StatusCode;
 use hyper::header;
 use tokio::time::{sleep, timeout};
 
-use super::connection_pool::{Answer, BrokenOff, Failed, gone, taken};
+use super::connect::{Failed, gone, taken};
+use super::connection_pool::{Answer, BrokenOff};
 use super::event_stream::{self, Events};
 use super::port_check::PortState;
 use super::session::{ServerSession, answer_to, complaint, keeps_method};
@@ -56,9 +57,9 @@ async fn broken_off(session: &ServerSession, number: u64, reason: &str) {
 
 /// Whether the server is still there. If it is not, that is its end.
 pub(super) async fn check(session: &ServerSession) -> bool {
-    match session.wire.look().await {
+    match session.tree.look().await {
         PortState::Own(_) => return true,
-        PortState::Nobody => session.give_up(gone(session.wire.lookout.addrs())),
+        PortState::Nobody => session.give_up(gone(session.tree.addrs())),
         PortState::Stranger(who) => session.give_up(taken(&who)),
     }
     false

@@ -16,7 +16,8 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::connection_pool::{BrokenOff, Failed};
+use super::connect::Failed;
+use super::connection_pool::BrokenOff;
 use super::event_stream::Events;
 use super::exchange::{self, Pauses, is, pass_on};
 use super::session::ServerSession;

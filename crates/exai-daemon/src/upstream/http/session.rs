@@ -13,7 +13,8 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::mpsc;
 
-use super::connection_pool::{Answer, ConnectionPool, Failed};
+use super::connect::{Failed, OwnTree};
+use super::connection_pool::{Answer, ConnectionPool};
 use super::event::Event;
 use super::server_url::ServerUrl;
 use crate::limits::MAX_REDIRECTS;
@@ -31,7 +32,8 @@ const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event
 /// See the module.
 #[derive(Debug)]
 pub(super) struct ServerSession {
-    pub(super) wire: Arc<ConnectionPool>,
+    pub(super) pool: Arc<ConnectionPool>,
+    pub(super) tree: Arc<OwnTree>,
     place: ServerUrl,
     headers: HeaderMap,
     pub(super) server: Arc<str>,
@@ -55,7 +57,7 @@ struct State {
 
 impl ServerSession {
     pub(super) fn new(
-        wire: Arc<ConnectionPool>,
+        tree: Arc<OwnTree>,
         place: ServerUrl,
         headers: HeaderMap,
         (server, instance): (Arc<str>, InstanceId),
@@ -65,7 +67,8 @@ impl ServerSession {
         let state = Mutex::new(State { path: place.path.clone(), opened: false, id: None, version: None });
         (
             Arc::new(ServerSession {
-                wire,
+                pool: ConnectionPool::new(tree.clone()),
+                tree,
                 place,
                 headers,
                 server,
@@ -138,7 +141,7 @@ impl ServerSession {
     pub(super) async fn post(&self, message: Bytes) -> Result<Answer, Failed> {
         let mut redirects = 0;
         loop {
-            let answer = self.wire.send(self.request(Method::POST, BOTH, message.clone())).await?;
+            let answer = self.pool.send(self.request(Method::POST, BOTH, message.clone())).await?;
             let location = answer.head.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             let path = location.and_then(|location| self.place.redirected(location));
             match path.filter(|_| keeps_method(answer.head.status()) && redirects < MAX_REDIRECTS) {
@@ -155,14 +158,14 @@ impl ServerSession {
         if let Some(after) = after.and_then(|id| HeaderValue::from_str(id).ok()) {
             request.headers_mut().insert(LAST_EVENT, after);
         }
-        self.wire.send(request).await
+        self.pool.send(request).await
     }
 
     /// Says that the session is over, if it has an id.
     pub(super) async fn delete(&self) {
         if self.has_id() {
             // It may not want to know.
-            let _ = self.wire.send(self.request(Method::DELETE, BOTH, Bytes::new())).await;
+            let _ = self.pool.send(self.request(Method::DELETE, BOTH, Bytes::new())).await;
         }
     }
 
