@@ -1,10 +1,9 @@
-//! The watcher: a thread that looks once a second at every tree the daemon has started, keeps their records
-//! true, finds out which process is the server, and notices what should not be there. It also looks whose the HTTP
-//! sessions are ([`crate::client::session_usage`]), and lets those go whose process is gone.
+//! The process monitor: a thread that looks once a second at every tree that the daemon has started. It keeps their records
+//! true, finds out which process of a tree is the server, and reports processes that should not be there. It also finds out
+//! which process uses an HTTP session ([`crate::client::session_usage`]), and reports sessions whose process has ended.
 //!
-//! A look is one pass over the process table. Its price is measured, and the pause after it is at least two
-//! hundred times as long, so that a machine with thousands of processes pays no more than half a percent
-//! of one core either.
+//! A look is one pass over the process table. Its cost is measured, and the pause after it is at least [`SHARE`] times as
+//! long, so that the monitor takes no more than half a percent of one core on a machine with thousands of processes, too.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -26,9 +25,9 @@ use crate::observe::adopted_orphans::{AdoptedOrphans, KnownTrees};
 use crate::observe::monitored_tree::{Measuring, MonitoredTree};
 use crate::observe::unknown_processes::UnknownProcesses;
 
-/// How often the trees are looked at.
+/// How often the monitor looks.
 const PERIOD: Duration = Duration::from_millis(900);
-/// How much longer than a look the pause after it is at least.
+/// By what factor the pause after a look is at least longer than the look.
 const SHARE: u32 = 200;
 
 /// What the hub hears of the process monitor.
@@ -42,12 +41,12 @@ pub(crate) enum MonitorEvent {
     Orphaned { client: ClientId },
 }
 
-/// Waits while the hub has much to do. A hub that is gone needs to know nothing.
+/// Sends an event, and waits while the hub is busy. A hub that has ended ignores it.
 fn send(events: &mpsc::Sender<MonitorEvent>, event: MonitorEvent) {
     let _ = events.blocking_send(event);
 }
 
-/// The way to the watcher. All copies are one watcher.
+/// A handle of the monitor. All copies are one monitor.
 #[derive(Debug, Clone)]
 pub(crate) struct ProcessMonitor(Arc<Shared>);
 
@@ -65,19 +64,19 @@ struct State {
     shims: HashMap<ClientId, u32>,
     orders: VecDeque<Order>,
     unexpected: Vec<Unexpected>,
-    /// The records that could not be written, by the names of their trees: the disk may be full. They are tried again with
-    /// each look.
+    /// Records that could not be written, for example since the disk is full, by the name of the tree. Each look tries
+    /// again.
     unwritten: BTreeMap<String, (TreeRecord, String)>,
     closing: bool,
 }
 
 #[derive(Debug)]
 enum Order {
-    /// Find out who the server is: count, and have it pinged.
+    /// Find out which process is the server: read the counters, and have the server pinged.
     Measure(InstanceId),
-    /// It was pinged with so many bytes, and answered with so many.
+    /// The server was pinged with so many bytes and answered with so many.
     Pinged(InstanceId, usize, usize),
-    /// A tree has ended: its record goes, unless it still names somebody.
+    /// A tree has ended. Its record is removed, unless it still names a process.
     Ended(TreeRecord),
 }
 
@@ -98,7 +97,7 @@ impl ProcessMonitor {
         thread.spawn(move || watch.run(nonce, &events, &sessions))
     }
 
-    /// Lets the thread end when it has done what it was told before.
+    /// Ends the thread once it has done what it was ordered before.
     pub(crate) fn close(&self) {
         self.state().closing = true;
         self.0.wake.notify_all();
@@ -108,8 +107,8 @@ impl ProcessMonitor {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to watch the tree of a job. Its record is complete: guard and root are in it. `written` is what became of
-    /// its file.
+    /// Begins to monitor the tree of a job. Guard and root are in its record. `written` is the outcome of writing the
+    /// record's file.
     pub(crate) fn track(
         &self,
         instance: InstanceId,
@@ -135,7 +134,8 @@ impl ProcessMonitor {
         self.state().trees.insert(instance, tree);
     }
 
-    /// The server of a tree has answered `initialize`: now it can be found out who that is.
+    /// Notes that the server of a tree has answered `initialize`: from now on the monitor can find out which process that
+    /// was.
     pub(crate) fn initialized(&self, instance: InstanceId) {
         let now = exai_os::evidence::clock().ok();
         let mut state = self.state();
@@ -143,20 +143,20 @@ impl ProcessMonitor {
         tree.initialized = now;
         tree.initialized_at = Some(clock::now());
         if tree.addr.is_some() {
-            // No ping goes through its pipes.
+            // A server with a port gets no ping through its pipes.
             return;
         }
         state.orders.push_back(Order::Measure(instance));
         self.0.wake.notify_all();
     }
 
-    /// The ping that the watcher asked for was answered.
+    /// Notes the answer to a ping that the monitor asked for.
     pub(crate) fn pinged(&self, instance: InstanceId, sent: usize, answered: usize) {
         self.state().orders.push_back(Order::Pinged(instance, sent, answered));
         self.0.wake.notify_all();
     }
 
-    /// A shim is connected.
+    /// Notes the process of a shim that has connected.
     pub(crate) fn shim_came(&self, client: ClientId, pid: u32) {
         self.state().shims.insert(client, pid);
     }
@@ -165,10 +165,10 @@ impl ProcessMonitor {
         self.state().shims.remove(&client);
     }
 
-    /// The tree has ended, but for those that are left.
+    /// Notes that a tree has ended, except for the processes `left`.
     pub(crate) fn forget(&self, instance: InstanceId, left: &[u32]) {
         let Some(mut tree) = self.state().trees.remove(&instance) else { return };
-        // Somebody may miss one of them: a browser or a tmux session that the server had opened.
+        // A person may look for one of them: a browser or a tmux session that the server had opened.
         let ended = tree.record.processes.iter().filter(|one| !left.contains(&one.pid));
         let ended: Vec<String> = ended.map(|one| format!("{} ({})", one.name, one.pid)).collect();
         tracing::info!(id = tree.record.id, processes = ended.join(", "), "its processes have ended");
@@ -176,7 +176,7 @@ impl ProcessMonitor {
         self.ended(tree.record);
     }
 
-    /// A tree has ended before it was watched.
+    /// Notes that a tree has ended before it was monitored.
     pub(crate) fn never_mind(&self, mut record: TreeRecord) {
         record.processes.clear();
         self.ended(record);
@@ -187,17 +187,17 @@ impl ProcessMonitor {
         self.0.wake.notify_all();
     }
 
-    /// The trees as they are watched now.
+    /// All trees as they are now.
     pub(crate) fn trees(&self) -> BTreeMap<InstanceId, MonitoredTree> {
         self.state().trees.clone()
     }
 
-    /// One of them.
+    /// One tree as it is now.
     pub(crate) fn tree(&self, instance: InstanceId) -> Option<MonitoredTree> {
         self.state().trees.get(&instance).cloned()
     }
 
-    /// Where the server of a tree listens, or is to: what its role is known by instead of its pipes.
+    /// Notes where the server of a tree listens or will listen. Its role is then known by that, and not by its pipes.
     pub(crate) fn listens(&self, instance: InstanceId, addr: SocketAddr) {
         if let Some(tree) = self.state().trees.get_mut(&instance) {
             tree.addr = Some(addr);
@@ -256,7 +256,7 @@ impl ProcessMonitor {
         }
     }
 
-    /// Waits for orders or until `due`; `None` when there are none and the daemon ends.
+    /// Waits for orders or until `due`. Returns `None` when there are no orders and the daemon ends.
     fn wait(&self, due: Instant) -> Option<VecDeque<Order>> {
         let mut state = self.state();
         loop {
@@ -270,15 +270,15 @@ impl ProcessMonitor {
         }
     }
 
-    /// All files are written and removed on this thread: the hub never waits for a disk, and a record that is
-    /// written late is removed after that.
+    /// All files are written and removed on this thread: the hub never waits for a disk, and the removal of a record comes
+    /// after the writing.
     fn write(&self, records: &[TreeRecord]) {
         for record in records {
             self.note(record, record.write(&self.0.home.servers_dir()));
         }
     }
 
-    /// Remembers what became of a record.
+    /// Remembers whether a record could be written.
     fn note(&self, record: &TreeRecord, written: std::io::Result<()>) {
         let id = &record.id;
         match written {
@@ -296,7 +296,7 @@ impl ProcessMonitor {
         }
     }
 
-    /// The records that are still to be written, without those that are written anyway.
+    /// The records that still have to be written, without those in `changed`.
     fn owed(&self, changed: &[TreeRecord]) -> Vec<TreeRecord> {
         let state = self.state();
         let owed = state.unwritten.values().map(|(record, _)| record);
@@ -336,17 +336,17 @@ impl ProcessMonitor {
         }
     }
 
-    /// The tree was worked on outside the lock, and may have ended meanwhile.
+    /// Writes a worked-on copy back. The tree may have ended meanwhile.
     fn put_back(&self, instance: InstanceId, worked_on: &MonitoredTree) {
         if let Some(tree) = self.state().trees.get_mut(&instance) {
             tree.take_over(worked_on);
         }
     }
 
-    /// Looks at all trees, and returns the instances whose server is gone though something of their tree lives on.
+    /// Looks at all trees. Returns the instances whose server is gone while another process of the tree lives on.
     ///
-    /// Processes are looked at without the lock, on copies: the hub takes it, and must not wait for a process that
-    /// hangs, or for a system that tells slowly about one.
+    /// Works on copies without the lock: the hub takes the lock, and must not wait for a process that hangs or for a slow
+    /// system.
     fn look(
         &self,
         table: &[ProcessInfo],
@@ -385,7 +385,7 @@ impl ProcessMonitor {
         }
         unexpected.extend(strangers.unexpected(table, &known));
         let mut state = self.state();
-        // A tree that has ended meanwhile is not there any more, and its record is on its way out.
+        // A tree that has ended meanwhile is gone from the list, and its record is about to be removed.
         let lives = |instance: &InstanceId| state.trees.contains_key(instance);
         changed.retain(lives);
         unserved.retain(lives);

@@ -1,4 +1,4 @@
-//! The status document, put together from what the hub knows and what the system says.
+//! The status document, made of what the hub knows and what the system says.
 
 use exai_config::{Config, Home, ServerConfig};
 use exai_mux::view::{HealthView, InstanceView, ServerView};
@@ -12,7 +12,7 @@ use crate::observe::process_snapshot::{ProcessSnapshot, TreeSnapshot};
 use crate::state::daemon_info::Tcp;
 
 impl Facts {
-    /// The document. Reads the system's process list.
+    /// The status document. Reads the process table.
     pub(crate) fn document(self) -> Status {
         let picture = ProcessSnapshot::take(&self);
         let clients = self.clients(&picture);
@@ -75,7 +75,7 @@ impl Facts {
         }
     }
 
-    /// The document of `exai ps`. Reads the system's process list.
+    /// The document of `exai ps`. Reads the process table.
     pub(crate) fn ps(&self) -> Ps {
         ProcessSnapshot::take(self).ps(self)
     }
@@ -148,7 +148,7 @@ fn instance(
     }
 }
 
-/// `9 of 9 processes expected`, or what is wrong with that.
+/// `9 of 9 processes expected`, or what is wrong.
 fn budget(processes: &Processes) -> String {
     let Processes { expected, actual, unexpected } = processes;
     match unexpected.len() {
@@ -173,7 +173,7 @@ fn state_of(view: &ServerView, instances: &[Instance]) -> ServerState {
         })
 }
 
-/// `exai list`: what is configured, with its state.
+/// The document of `exai list`: the configured servers and their states.
 pub(crate) fn list(config: &Config, facts: &Facts) -> Servers {
     let mut servers = listed(config);
     for server in &mut servers.servers {
@@ -183,7 +183,7 @@ pub(crate) fn list(config: &Config, facts: &Facts) -> Servers {
     servers
 }
 
-/// What is configured, and the built-in server; states are not known here.
+/// The configured servers and the built-in one, without states.
 pub fn listed(config: &Config) -> Servers {
     let listed = |(name, server): (&str, &ServerConfig)| ListedServer {
         name: name.to_owned(),

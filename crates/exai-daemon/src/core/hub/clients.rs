@@ -1,4 +1,4 @@
-//! The clients as the hub knows them: they come, speak, are spoken to, and go.
+//! Clients: they connect, send messages, are sent messages, and disconnect.
 
 use exai_mux::{About, ClientId, Endpoint, Event};
 use exai_proto::answer::{self, Failure, FailureData, Source};
@@ -13,8 +13,8 @@ use crate::observe::facts::ClientFacts;
 
 impl Hub {
     pub(super) fn open(&mut self, client: ClientId, endpoint: Endpoint, mut sink: Sink, facts: ClientFacts) {
-        // A shim waits for the next daemon. Others would be told that there is no server, and the command line may ask
-        // how it goes.
+        // A shim waits for the next daemon, so its link is closed at once. Other clients get answers from memory, and the
+        // command line may ask for the status.
         if let Some(stopping) = self.stopping.as_ref().filter(|_| facts.shown && facts.is_shim()) {
             return sink.close(CloseReason::Stopping, stopping.reason());
         }
@@ -62,7 +62,7 @@ impl Hub {
 
     pub(super) fn to_client(&mut self, client: ClientId, bytes: Segments, about: About) {
         let Some(connected) = self.clients.get(&client) else { return };
-        // What is in several segments is long, and none of ours.
+        // A message of several segments is long, and no error of the daemon's own.
         if let (About::Answer(id), Some(answer)) = (&about, bytes.as_whole()) {
             self.counters.answered(id, answer);
         }
@@ -72,7 +72,7 @@ impl Hub {
         }
     }
 
-    /// A request came too late to be served by this daemon.
+    /// Answers a request that came too late for this daemon.
     pub(super) fn unserved_request(&mut self, client: ClientId, id: &Id) {
         let Some(connected) = self.clients.get(&client) else { return };
         let data = FailureData::new(Source::Daemon, Failure::DaemonUnavailable);
@@ -82,7 +82,7 @@ impl Hub {
         }
     }
 
-    /// Forgets a client; what that means for its requests is pending until [`Hub::run_pending`].
+    /// Removes a client. The router hears of it with the next [`Hub::run_pending`].
     pub(super) fn let_go(&mut self, client: ClientId, why: CloseReason) {
         if let Some(connected) = self.clients.remove(&client) {
             self.host.watch.client_went(client);
@@ -100,7 +100,7 @@ impl Hub {
     }
 }
 
-/// What a client says of itself may be long.
+/// The beginning of a name that a client gives itself, for the log.
 fn beginning(text: &str) -> &str {
     text.char_indices().nth(MAX_LOGGED_CHARS).map_or(text, |(end, _)| &text[..end])
 }

@@ -1,4 +1,4 @@
-//! The configuration as the router knows it, and what earlier runs have taught about the servers in it.
+//! The configuration in force, and what is known of its servers from earlier runs.
 
 use exai_config::Config;
 use exai_mux::Event;
@@ -11,7 +11,7 @@ use crate::state::discovery::{self, Known};
 use crate::upstream::policy;
 
 impl Hub {
-    /// Takes the configuration that was read again, or the reason why the last good one stays in force.
+    /// Puts a configuration into force that was read again. Invalid ones change nothing: the last good one stays in force.
     pub(super) fn load(
         &mut self,
         outcome: Result<Config, String>,
@@ -28,16 +28,15 @@ impl Hub {
                 self.host.tasks.spawn(async move {
                     let load = move || discovery::load(&home, &policies);
                     let loaded = tokio::task::spawn_blocking(load).await;
-                    // A hub that is gone needs to know nothing.
+                    // A hub that has ended ignores it.
                     let _ = hub.send(HubEvent::Known(loaded.unwrap_or_default())).await;
                 });
             }
         });
-        // The last good one stays in force.
         let _ = reply.send(outcome);
     }
 
-    /// Tells the router what is configured, and what was measured of it.
+    /// Tells the router which servers are configured, and how they behaved in earlier runs.
     pub(super) fn configure(&mut self) -> Vec<Policy> {
         let policies = policy::policies(&self.config);
         self.route(Event::Configured { policies: policies.clone() });

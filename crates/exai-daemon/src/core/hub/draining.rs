@@ -1,4 +1,4 @@
-//! The end of the daemon: what is under way is waited for, then the servers are stopped.
+//! The end of the daemon: the hub waits for the requests under way, then stops the servers.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -19,7 +19,7 @@ impl Hub {
         }
     }
 
-    /// Begins to stop, or hurries a stop that is under way.
+    /// Begins to stop the daemon, or shortens the grace of a stop that has begun.
     pub(super) fn begin_stop(&mut self, grace: Duration, reason: ByeReason) {
         tracing::info!(clients = self.clients.len(), ?grace, "stopping");
         if let Some(earlier) = &mut self.stopping {
@@ -31,7 +31,7 @@ impl Hub {
         self.stop_if_drained();
     }
 
-    /// Asks the shims to keep what their clients say for the next daemon.
+    /// Asks the shims to hold what their clients say for the next daemon. Returns the shims that were asked.
     fn hold(&self, reason: ByeReason) -> HashSet<ClientId> {
         let shims = self.clients.iter().filter(|(_, client)| client.facts.is_shim());
         shims.filter(|(_, client)| client.sink.hold(reason)).map(|(&id, _)| id).collect()

@@ -1,4 +1,4 @@
-//! What the router asks for is done here.
+//! Carries out what the router asks for.
 
 use exai_mux::Effect;
 

@@ -1,4 +1,4 @@
-//! What the hub knows, for the status document and for all that is made like it.
+//! Copies what the hub knows, for the documents.
 
 use exai_os::clock;
 use exai_proto::documents::ServerState;
@@ -20,7 +20,7 @@ impl Hub {
         }
     }
 
-    /// What the status document needs, copied: it is put together elsewhere.
+    /// What the documents need. They are put together on another thread, so the facts are copied.
     pub(super) fn facts(&self) -> Facts {
         let instances = self.hosted.iter().map(|(&id, hosted)| {
             let (root_pid, state) = match &hosted.body {

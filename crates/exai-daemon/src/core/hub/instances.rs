@@ -1,4 +1,4 @@
-//! The instances as the hub hosts them: started, spoken to, stopped.
+//! Instances: they are started, sent messages, and stopped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::upstream::server_output::OutputReader;
 use crate::upstream::stdio::StdioUpstream;
 
 impl Hub {
-    /// Stops an instance that is of no use; the router hears at once that it is gone.
+    /// Stops an instance that cannot be used any more. The router hears at once that it is down.
     pub(super) fn give_up(&mut self, instance: InstanceId, reason: String, grace: Duration) {
         let why = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
             Some(InstanceState::Running(running) | InstanceState::Stopping(running)) => {
@@ -44,7 +44,7 @@ impl Hub {
         }
         tracing::warn!(server = %hosted.server, "the server is gone, its launcher lives on: ended");
         *self.restarts.entry(hosted.server.clone()).or_default() += 1;
-        // Who would use the time is gone.
+        // The process that would use the grace has ended already.
         self.give_up(instance, "ended, though what had started it lives on".to_owned(), Duration::ZERO);
         self.run_pending();
     }
@@ -77,7 +77,7 @@ impl Hub {
         self.host.tasks.spawn(async move {
             let answered = tokio::task::spawn_blocking(move || builtin::answer(&bytes, &config, &facts));
             if let Ok(Some(message)) = answered.await {
-                // The hub is gone only when the daemon is.
+                // The hub ends only with the daemon.
                 let _ = servers.send((instance, ServerEvent::BuiltinAnswered(message))).await;
             }
         });
@@ -119,12 +119,12 @@ impl Hub {
         );
     }
 
-    /// Whether a server opens a port of its own, which only one instance at a time can have.
+    /// Whether a server opens a port of its own, which only one instance at a time can hold.
     fn has_port(&self, server: &str) -> bool {
         self.config.servers.get(server).is_some_and(|config| config.kind() == ServerKind::Listening)
     }
 
-    /// An instance of a server is gone: one that waited for that can start.
+    /// Starts the instance that waited for the end of another one of the same server.
     fn start_waiting(&mut self, server: &Arc<str>) {
         let waits = |hosted: &HostedInstance| {
             hosted.server == *server && matches!(hosted.body, InstanceState::Waiting)
@@ -144,7 +144,7 @@ impl Hub {
         match (event, body) {
             (http::event::Event::Up, InstanceState::Running(_)) => self.route(Event::Up { instance }),
             (http::event::Event::Said(line, turn), InstanceState::Running(_)) if long(&line) => {
-                // Its turn ends when it was heard.
+                // The turn ends when the message was heard.
                 self.check_elsewhere(instance, line, Arrival::Document, DeferredEvent::Heard(turn));
             }
             (http::event::Event::Said(line, _turn), InstanceState::Running(_)) => {
@@ -160,7 +160,7 @@ impl Hub {
                 self.give_up(instance, reason, grace);
                 self.run_pending();
             }
-            // It failed or ended its session while it was being stopped.
+            // The session ended, or failed, while the server was being stopped: the processes are next.
             (
                 http::event::Event::Closed | http::event::Event::Failed(_),
                 InstanceState::Running(running) | InstanceState::Stopping(running),
@@ -175,7 +175,7 @@ impl Hub {
     pub(super) fn spawned(&mut self, instance: InstanceId, outcome: Result<Box<Started>, Down>) {
         let grace = self.grace();
         let Some(hosted) = self.hosted.get_mut(&instance) else {
-            // It has ended already.
+            // The instance has ended meanwhile.
             if let Ok(started) = outcome {
                 self.host.watch.never_mind(started.record);
             }
@@ -218,12 +218,12 @@ impl Hub {
         }
     }
 
-    /// How long a server may take for each step of its end: less when a person waits for all of them.
+    /// How long a server may take for each step of its end: less when the daemon stops, since a person waits for that.
     pub(super) fn grace(&self) -> Duration {
         if self.stopping.is_some() { SERVER_STOP_TIMEOUT } else { exai_supervisor::job::GRACE }
     }
 
-    /// Stops an instance. `reason` is for the log, and reads after "the server".
+    /// Stops an instance. `reason` goes to the log and reads after "the server".
     pub(super) fn stop_instance(&mut self, instance: InstanceId, reason: &str, grace: Duration) {
         let Some(mut hosted) = self.hosted.remove(&instance) else { return };
         hosted.body = match hosted.body {
@@ -264,10 +264,10 @@ impl Hub {
                 if let Some(hosted) = &hosted {
                     tracing::info!(server = %hosted.server, reason = why.reason, "ended");
                     if let InstanceState::Running(running) | InstanceState::Stopping(running) = &hosted.body {
-                        // With what came on stdout until the end.
+                        // Text on stdout until the end belongs to it.
                         why.stderr_tail = running.stderr_tail();
                     }
-                    // What was stopped on purpose is no restart.
+                    // The end of a server that was stopped on purpose is no crash.
                     if let InstanceState::Running(running) = &hosted.body {
                         why.reason = running.explain(why.reason);
                         *self.restarts.entry(hosted.server.clone()).or_default() += 1;

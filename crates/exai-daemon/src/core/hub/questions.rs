@@ -1,4 +1,4 @@
-//! What can be asked of the hub, and its answers.
+//! Answers questions, and carries out orders of the command line.
 
 use std::sync::atomic::Ordering;
 
@@ -17,7 +17,7 @@ impl Hub {
     pub(super) fn reply(&mut self, question: Question) {
         match question {
             Question::Status(reply) => {
-                // Looking at all processes takes milliseconds: not on this thread.
+                // A look at all processes takes milliseconds, and this thread routes.
                 let facts = self.facts();
                 self.host.tasks.spawn_blocking(move || {
                     let _ = reply.send(facts.document());

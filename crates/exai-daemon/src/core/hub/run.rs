@@ -1,4 +1,4 @@
-//! The loop: it hears one event after the other, and looks at the time when a deadline is reached.
+//! The loop of the hub: it handles one event after the other, and looks at the time when a deadline is reached.
 
 use std::time::{Duration, Instant};
 
@@ -14,16 +14,17 @@ use crate::observe::process_monitor::MonitorEvent;
 use crate::state::discovery;
 use crate::upstream::event::ServerEvent;
 
-/// How many events of one kind are worked on before the loop looks at another kind.
+/// How many events of one channel are handled before the loop looks at another channel.
 const BATCH: usize = 64;
 /// How often the loop looks at the time while the daemon drains.
 const DRAIN_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Hub {
-    /// Runs until the daemon has stopped: no request under way, no program left.
+    /// Runs until the daemon has stopped: no request is under way, and no server is left.
     pub(crate) async fn run(mut self, mut inboxes: Inboxes) {
         let policies = self.configure();
-        // The first clients must not wait for what is known, nor others for a file that somebody has open.
+        // Before the first event, so that the first clients get their lists from memory. On another thread, since a file
+        // system may hang.
         let home = self.host.home.clone();
         let known = tokio::task::spawn_blocking(move || discovery::load(&home, &policies)).await;
         self.know(known.unwrap_or_default());
@@ -41,7 +42,7 @@ impl Hub {
                     None => std::future::pending().await,
                 }
             };
-            // In no fixed order: a server that talks without end must not keep clients from being heard.
+            // `select!` tries the channels in random order: a server that talks without end must not silence clients.
             tokio::select! {
                 _ = inboxes.jobs.recv_many(&mut done, BATCH) => {
                     self.due.unsettle();
@@ -69,7 +70,7 @@ impl Hub {
                 self.due.unsettle();
                 self.tick();
             }
-            // The last answer may have been given: whoever waits for the next daemon need not wait for a tick.
+            // The last answer may have just been given, and the next daemon is waited for.
             self.stop_if_drained();
             if self.is_done() {
                 break;
@@ -84,7 +85,7 @@ impl Hub {
     pub(super) fn hear(&mut self, event: HubEvent) {
         match event {
             HubEvent::Said { client, messages, claim, turn } => {
-                // Who was let go meanwhile has said it to nobody.
+                // The messages of a client that was disconnected meanwhile are dropped.
                 if self.clients.contains_key(&client) {
                     self.said(client, messages);
                     turn.end();
@@ -133,7 +134,7 @@ impl Hub {
         }
     }
 
-    /// When time must be looked at next, as things are now.
+    /// The first deadline of clients, router and drain.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let clients = self.clients.values().filter_map(|client| client.sink.next_check(now));
         let stopping = self.stopping.is_some().then(|| now + DRAIN_CHECK_INTERVAL);

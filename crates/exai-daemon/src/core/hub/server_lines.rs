@@ -1,4 +1,4 @@
-//! What servers say.
+//! Output of servers: messages go to the router, text to the server's log.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::observe::facts::GarbledOutput;
 use crate::upstream::server_output::{self, Garbled, Said};
 
 impl Hub {
-    /// A line of stdout.
+    /// Hears a line of stdout.
     pub(super) fn line(&mut self, instance: InstanceId, line: Line) {
         let mut said = Vec::new();
         match line {
@@ -28,7 +28,7 @@ impl Hub {
         self.heard(instance, said);
     }
 
-    /// What came over HTTP as a whole.
+    /// Hears a document or event that arrived over HTTP.
     pub(super) fn document(&mut self, instance: InstanceId, line: Line) {
         let mut said = Vec::new();
         match line {
@@ -71,7 +71,7 @@ impl Hub {
         self.route(Event::Garbled { instance, garbled });
     }
 
-    /// A server that speaks without end of what is no message is told of once in each run.
+    /// Logs the first output of each run that is no message; more of it is counted.
     fn note_garbled(&mut self, instance: InstanceId, what: &str) {
         let Some(hosted) = self.hosted.get(&instance) else { return };
         let (server, id) = (hosted.server.clone(), format!("{}#{}", hosted.server, hosted.number));
@@ -85,7 +85,7 @@ impl Hub {
         self.garbles.insert(server, garble);
     }
 
-    /// Its text goes where what it says to people goes.
+    /// Passes text on to where the server's stderr goes.
     fn text(&mut self, instance: InstanceId, text: &Bytes) {
         let Some(hosted) = self.hosted.get_mut(&instance) else { return };
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -111,7 +111,7 @@ impl Hub {
         self.route(Event::Garbled { instance, garbled });
     }
 
-    /// What is left of what a server began to say before it ended.
+    /// Hears what a server had begun to say when it ended.
     pub(super) fn last_words(&mut self, instance: InstanceId) {
         let left = self.hosted.get_mut(&instance).and_then(|hosted| hosted.reader.end());
         if let Some(Said::Text(text)) = left {
@@ -119,7 +119,7 @@ impl Hub {
         }
     }
 
-    /// A server starts anew: what it said before is of the past.
+    /// Forgets the bad output of earlier runs, since the server starts anew.
     pub(super) fn forget_garble(&mut self, server: &Arc<str>) {
         self.garbles.remove(server);
     }
