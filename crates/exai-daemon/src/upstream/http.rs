@@ -1,18 +1,18 @@
-//! A server that opens its own port: waited for, spoken to over Streamable HTTP, and watched.
+//! A server that opens its own port: the daemon waits until it listens, speaks Streamable HTTP with it, and watches the
+//! port.
 //!
 //! # Theory of operation
 //!
 //! The hub sees an instance like any other: it pushes messages with [`HttpUpstream::send`] and hears
 //! [`Event`]s. One task per instance does the rest:
 //!
-//! 1. `port_check` tells who listens at the URL's address. Nothing is sent before a process of the server's
-//!    own tree does, and nothing after none does any more: a stranger on that port is named, never spoken to.
-//! 2. `connect` makes connections, each after such a look and with another before anything is sent on it;
-//!    `connection_pool` keeps them for the next request.
-//! 3. `send_order` sends requests side by side and everything else in order; `exchange` reads their answers,
-//!    documents or streams (`event_stream`); `session` is what all of them have in common.
-//! 4. When the session is lost, or the port, the instance has failed: the hub stops its processes, and the
-//!    next request starts another.
+//! 1. `port_check` tells which process listens at the URL's address. Nothing is sent unless it is a process of the server's
+//! own tree: a stranger on that port is named and never spoken to.
+//! 2. `connect` makes connections, with such a check before and after; `connection_pool` keeps them for the next request.
+//! 3. `send_order` sends requests side by side and everything else in order; `exchange` reads their answers, documents or
+//! streams (`event_stream`); `session` is what all of them share.
+//! 4. When the session or the port is lost, the instance has failed: the hub stops its processes, and the next request
+//! starts another instance.
 
 mod connect;
 mod connection_pool;
@@ -45,13 +45,13 @@ use port_check::{PortCheck, PortState};
 use session::ServerSession;
 use target::HttpTarget;
 
-/// How often it is looked whether the server listens already; less often once it has taken long.
+/// How often the port is checked until the server listens; less often once that has taken long.
 const STEP: Duration = Duration::from_millis(20);
 const LONG_STEP: Duration = Duration::from_millis(100);
-/// How often it is looked whether it still does.
+/// How often the port is checked after that.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// The handle of a server that is reached by URL. Dropping it ends the session without a word.
+/// A handle of the session with a server with a URL. Dropping the handle ends the session without a DELETE.
 #[derive(Debug)]
 pub(crate) struct HttpUpstream {
     requests: Outbox,
@@ -60,11 +60,11 @@ pub(crate) struct HttpUpstream {
     waits_for: WaitsFor,
 }
 
-/// What the server is waited for to do, in words; `None` once it has done it.
+/// What the daemon waits for the server to do, in words; `None` once the server has done it.
 type WaitsFor = Arc<Mutex<Option<String>>>;
 
 impl HttpUpstream {
-    /// Begins to wait for the server, and speaks to it once it listens.
+    /// Begins to wait for the server, and speaks to it as soon as it listens.
     pub(crate) fn start(
         target: HttpTarget,
         (server, instance): (Arc<str>, InstanceId),
@@ -98,23 +98,23 @@ impl HttpUpstream {
         HttpUpstream { requests, others, closing, waits_for }
     }
 
-    /// Queues a message; a request has a number.
+    /// Queues a message. A request has a number.
     pub(crate) fn send(&self, message: Segments, number: Option<u64>) -> Result<(), Unsent> {
         if number.is_some() { self.requests.push(message) } else { self.others.push(message) }
     }
 
-    /// Ends the session; [`Event::Closed`] says when that is done, within half a second.
+    /// Ends the session. [`Event::Closed`] says when that is done, within half a second.
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);
     }
 
-    /// While the server does not listen yet: that, in words that read after "the server".
+    /// What the daemon waits for while the server does not listen yet, in words that read after "the server".
     pub(crate) fn waits_for(&self) -> Option<String> {
         self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// What the task of an instance works with.
+/// The state of an instance's task.
 struct Conversation {
     session: Arc<ServerSession>,
     broken: mpsc::Receiver<String>,
@@ -130,7 +130,7 @@ impl Conversation {
         let event = tokio::select! {
             reason = self.serve(drains) => Event::Failed(reason),
             asked = async { closing.wait_for(|closing| *closing).await.is_ok() } => {
-                // A handle that was dropped wants no words.
+                // The handle was dropped: the session ends without a DELETE.
                 if !asked {
                     return;
                 }
@@ -141,7 +141,7 @@ impl Conversation {
         session.tell(event).await;
     }
 
-    /// Serves until the server is of no use any more; returns why.
+    /// Serves until the server cannot be used any more. Returns why.
     async fn serve(&mut self, (requests, others): (Drain, Drain)) -> String {
         if let Err(reason) = self.until_it_listens().await {
             return reason;
@@ -183,7 +183,7 @@ impl Conversation {
     }
 }
 
-/// Looks now and then who listens. Never comes back: a server that is lost is given up.
+/// Checks the port from time to time. Never returns: a lost server is given up through the session.
 async fn watch_it(session: &ServerSession) {
     loop {
         sleep(PERIOD).await;

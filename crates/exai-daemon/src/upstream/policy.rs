@@ -11,7 +11,7 @@ use crate::limits::FOREVER;
 use crate::observe::facts::BUILTIN_NAME;
 use crate::upstream::builtin;
 
-/// What the router must know of each server, the built-in one last.
+/// The policy of each server, the built-in server last.
 pub(crate) fn policies(config: &Config) -> Vec<Policy> {
     let mut policies: Vec<Policy> = config
         .servers
@@ -20,7 +20,7 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
             name: name.into(),
             revision: revision(server),
             share: match server.share {
-                // One port, one process, one session.
+                // One port means one process and one session.
                 _ if server.kind() == ServerKind::Listening => Share::Shared,
                 ConfigShare::Auto => Share::Auto,
                 ConfigShare::Shared => Share::Shared,
@@ -43,12 +43,12 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
     policies
 }
 
-/// The sharing policy of each server, as it is written.
+/// The sharing policy of each server, as the configuration names it.
 pub(crate) fn shares(config: &Config) -> HashMap<Arc<str>, &'static str> {
     config.servers.iter().map(|(name, server)| (name.into(), server.share.name())).collect()
 }
 
-/// FNV-1a: the same in every build. What is kept for the next daemon is kept under it, and that may be a newer one.
+/// FNV-1a: the same number in every build. Files for the next daemon carry it, and that daemon may be a newer build.
 struct Stable(u64);
 
 impl Hasher for Stable {
@@ -63,7 +63,7 @@ impl Hasher for Stable {
     }
 }
 
-/// Differs whenever the program would have to be started differently.
+/// A number that changes whenever the program would be started differently.
 fn revision(server: &ServerConfig) -> u64 {
     let mut hasher = Stable(0xcbf2_9ce4_8422_2325);
     (&server.command, &server.args, &server.cwd, &server.url).hash(&mut hasher);

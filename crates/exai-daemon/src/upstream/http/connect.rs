@@ -19,18 +19,18 @@ pub(super) trait Connect: Debug + Send + Sync {
     fn connect(&self) -> BoxFuture<'_, Result<TcpStream, Failed>>;
 }
 
-/// Why a request has got no head of an answer.
+/// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failed {
     /// Nothing was sent.
     Unsent(String),
-    /// It may have arrived.
+    /// The request may have arrived.
     Lost(String),
-    /// Nothing was sent, since nothing must be: none of the server's own processes listens.
+    /// Nothing was sent, because nothing may be: no process of the server's own tree listens.
     Forsaken(String),
 }
 
-/// Connects to a process of the server's own tree, and to nobody else: a port belongs to whoever comes first.
+/// Connects to a process of the server's own tree and to no other: any program may take a port.
 #[derive(Debug)]
 pub(super) struct OwnTree {
     check: Arc<PortCheck>,
@@ -48,7 +48,7 @@ impl OwnTree {
         self.check.addrs()
     }
 
-    /// Looks who listens now. Calls at the same time share a look that begins after all of them.
+    /// Checks which process listens now. Calls at the same time share one check that begins after all of them.
     pub(super) async fn look(&self) -> PortState {
         let asked = Instant::now();
         let mut last = self.seen.lock().await;
@@ -79,7 +79,7 @@ impl OwnTree {
         let unsent = |error: io::Error| Failed::Unsent(format!("cannot be connected to at {addr}: {error}"));
         let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(addr)).await;
         let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(unsent)?;
-        // The process that has the port now had it when the connection was made.
+        // The process that holds the port now also held it when the connection was made.
         if self.own_addr().await? != addr {
             return Err(Failed::Unsent(format!("has just changed its address from {addr}")));
         }

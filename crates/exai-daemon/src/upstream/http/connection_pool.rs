@@ -16,18 +16,18 @@ use tokio::time::timeout;
 use super::connect::{Connect, Failed};
 use crate::limits::{CONNECT_TIMEOUT, IDLE_CONNECTION_TIMEOUT, MAX_IDLE_CONNECTIONS, NEXT_REQUEST_TIMEOUT};
 
-/// The way to the server.
+/// The connections to one server.
 #[derive(Debug)]
 pub(super) struct ConnectionPool {
     connector: Arc<dyn Connect>,
     idle: Mutex<Vec<(Connection, Instant)>>,
 }
 
-/// One connection. It ends when this is dropped.
+/// One connection. It closes when it is dropped.
 #[derive(Debug)]
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    /// The task that moves its bytes.
+    /// The task that moves the bytes of the connection.
     _driver: JoinSet<()>,
 }
 
@@ -40,8 +40,8 @@ pub(super) struct Answer {
     wire: Arc<ConnectionPool>,
 }
 
-/// Why an answer whose head is there has no end. The server has read the request: this is a type of its own, and
-/// [`Failed`] does not become one, so that nothing that fails later can be taken for "not sent".
+/// An answer that broke off after its head. The server has read the request. This is a type of its own, and never becomes a
+/// [`Failed`], so that no later failure can be taken for "not sent".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BrokenOff(pub(super) String);
 
@@ -50,8 +50,8 @@ impl ConnectionPool {
         Arc::new(ConnectionPool { connector, idle: Mutex::default() })
     }
 
-    /// Sends a request and waits for the head of its answer. One that certainly was not read on a connection
-    /// that had been used before is sent again on a new one.
+    /// Sends a request and waits for the head of its answer. A request that certainly was not read, on a connection that
+    /// had been used before, is sent again on a new connection.
     pub(super) async fn send(self: &Arc<Self>, request: Request<Full<Bytes>>) -> Result<Answer, Failed> {
         let mut request = request;
         if let Some(mut connection) = self.take_idle().await {
@@ -82,7 +82,7 @@ impl ConnectionPool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection that was used last, if it still can be.
+    /// Takes the idle connection that was used last, if it still works.
     async fn take_idle(&self) -> Option<Connection> {
         self.tidy();
         let (mut connection, _) = self.idle().pop()?;
@@ -97,7 +97,7 @@ impl ConnectionPool {
         }
     }
 
-    /// Closes the connections that nobody uses.
+    /// Closes idle connections that are too old.
     pub(super) fn tidy(&self) {
         self.idle().retain(|(connection, since)| {
             since.elapsed() < IDLE_CONNECTION_TIMEOUT && !connection.sender.is_closed()
@@ -119,7 +119,7 @@ impl ConnectionPool {
         };
         let mut driver = JoinSet::new();
         driver.spawn(async move {
-            // What goes wrong is told to whoever waits for an answer.
+            // The code that waits for an answer gets the error.
             let _ = connection.await;
         });
         Ok(Connection { sender, _driver: driver })
@@ -143,7 +143,7 @@ impl Answer {
         }
     }
 
-    /// The body, but no more than `limit` bytes of it, and whether there is more.
+    /// At most `limit` bytes of the body, and whether there is more.
     pub(super) async fn all(&mut self, limit: usize) -> Result<(Vec<u8>, bool), BrokenOff> {
         let mut all = Vec::new();
         while let Some(data) = self.next().await? {
@@ -156,7 +156,7 @@ impl Answer {
         Ok((all, false))
     }
 
-    /// Gives the connection back for the next request. The body must have been read to its end.
+    /// Gives the connection back to the pool. The body must have been read to its end.
     pub(super) fn done(self) {
         let Answer { connection, wire, .. } = self;
         if !connection.sender.is_closed() {

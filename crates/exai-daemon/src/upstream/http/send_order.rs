@@ -1,8 +1,8 @@
-//! What is to be said to the server, and when: requests side by side, everything else in its order.
+//! The order in which a server is sent messages: requests side by side, everything else one after the other.
 //!
-//! Over HTTP each message is a request of its own, and nothing keeps one from overtaking another. So what must
-//! be in order is waited for: `initialize` is answered before the router says more, and what it says next,
-//! that the handshake is over, is accepted before any request follows.
+//! Over HTTP each message is a request of its own, and one may overtake another. Where the order matters, the daemon waits:
+//! `initialize` is answered before the router says more, and the server must accept the notification that the handshake is
+//! over before any request follows.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ use crate::limits::{
     ACCEPT_TIMEOUT, CANCELLED_TIMEOUT, MAX_CONNECTIONS_PER_URL, MAX_ERROR_BODY_BYTES, STREAM_OPEN_TIMEOUT,
 };
 
-/// The pauses between two tries to open that stream.
+/// The pauses between two tries to open the event stream.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -35,7 +35,7 @@ pub(super) struct Requests(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The highest number that was taken up. Numbers only grow.
+    /// The highest number that was sent. Numbers only grow.
     newest: u64,
     under_way: HashMap<u64, AbortHandle>,
     unwanted: HashSet<u64>,
@@ -63,7 +63,7 @@ impl Requests {
     }
 }
 
-/// Sends requests, each in a task of its own. Never comes back.
+/// Sends requests, each in a task of its own. Never returns.
 pub(super) async fn requests(
     session: Arc<ServerSession>,
     mut drain: Drain,
@@ -94,15 +94,15 @@ pub(super) async fn requests(
                 exchange::request(session, number, message).await;
                 under_way.state().under_way.remove(&number);
             });
-            // There before the task can end: the lock is held.
+            // The entry exists before the task can end, since the lock is held.
             state.under_way.insert(number, task);
         }
     }
     std::future::pending::<()>().await;
 }
 
-/// The body of a request is one piece; to put a long one together takes too long for the loop. `None` when the daemon
-/// ends.
+/// The body of a request as one piece. A long one is put together on another thread, because that takes too long for the
+/// loop. `None` when the daemon ends.
 async fn in_one(message: Segments) -> Option<Bytes> {
     match message.as_whole() {
         Some(whole) => Some(whole.clone()),
@@ -115,8 +115,8 @@ fn number(message: &Bytes) -> Option<u64> {
     std::str::from_utf8(&message[id]).ok()?.parse().ok()
 }
 
-/// Sends notifications and answers, one after the other. The first says that the handshake is over: with it
-/// the stream opens for what belongs to no request, and requests may follow. Never comes back.
+/// Sends notifications and answers one after the other. The first one says that the handshake is over: after it the event
+/// stream for unrelated messages opens, and requests may follow. Never returns.
 pub(super) async fn others(
     session: Arc<ServerSession>,
     mut drain: Drain,
@@ -134,7 +134,7 @@ pub(super) async fn others(
                 continue;
             }
             if let Some(number) = cancelled {
-                // In no order with the others: of a server that hangs there may be many.
+                // Cancellations need no order, and a server that hangs may get many.
                 let (session, requests) = (session.clone(), requests.clone());
                 tasks.spawn(async move {
                     let afterlife = sleep(CANCELLED_TIMEOUT);
@@ -148,7 +148,7 @@ pub(super) async fn others(
             if !*settled.borrow() {
                 let opened = Arc::new(Notify::new());
                 tasks.spawn(listen(session.clone(), opened.clone()));
-                // Later is soon enough for a server that takes longer.
+                // A server that takes longer opens its stream later.
                 let _ = timeout(STREAM_OPEN_TIMEOUT, opened.notified()).await;
                 settled.send_replace(true);
             }
@@ -168,12 +168,12 @@ fn cancelled(message: &Bytes) -> Option<u64> {
     parsed.str_at(&id).parse().ok()
 }
 
-/// Sends what needs no answer.
+/// Sends a message that needs no answer.
 async fn tell(session: &ServerSession, message: Bytes) {
     let outcome = timeout(ACCEPT_TIMEOUT, async {
         let mut answer = session.post(message).await?;
         let status = answer.head.status();
-        // The status says whether it was accepted, the body at most why not.
+        // The status says whether the server accepted it, and the body at most why not.
         let body = match answer.all(MAX_ERROR_BODY_BYTES).await {
             Ok((body, more)) => {
                 if !more {
@@ -202,7 +202,7 @@ async fn tell(session: &ServerSession, message: Bytes) {
     }
 }
 
-/// Keeps the stream open for what belongs to no request, if the server has one.
+/// Keeps the event stream for unrelated messages open, if the server has one.
 async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
     let mut events = Events::new(exai_proto::limits::MESSAGE_BYTES);
     let mut wait = FIRST_PAUSE;
@@ -231,7 +231,7 @@ async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
                 sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_PAUSE);
             }
-            // There is none: 405 as a rule.
+            // The server has no such stream: it answers 405 as a rule.
             Ok(answer) => {
                 let status = answer.head.status();
                 return tracing::debug!(server = %session.server, %status, "it has nothing to say by itself");

@@ -1,20 +1,20 @@
-//! Where a server listens: its URL, taken apart.
+//! The URL at which a server listens, parsed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// `http://HOST[:PORT][/PATH][?QUERY]` on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerUrl {
-    /// Host and port as they were written: the `Host` header.
+    /// Host and port as the URL has them: the `Host` header.
     pub(super) authority: String,
     /// Path and query.
     pub(super) path: String,
-    /// Where to connect to. `localhost` may mean either of two.
+    /// The addresses to connect to. `localhost` may mean two.
     pub(crate) addrs: Vec<SocketAddr>,
 }
 
 impl ServerUrl {
-    /// Takes a URL apart; the error reads after "the server". The URL itself is not shown: it may hold a secret.
+    /// Parses a URL. The error reads after "the server" and does not show the URL, which may hold a secret.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
         let wrong = |why: &str| Err(format!("could not be started: its `url` {why}"));
         let scheme = "http://";
@@ -56,7 +56,7 @@ impl ServerUrl {
         })
     }
 
-    /// Where a redirect leads, if that is the same server.
+    /// The path of a redirect that leads to the same server.
     pub(super) fn redirected(&self, location: &str) -> Option<String> {
         let same_origin = |rest: &str| {
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
