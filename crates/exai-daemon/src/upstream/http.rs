@@ -7,12 +7,12 @@
 //! [`Event`]s. One task per instance does the rest:
 //!
 //! 1. `port_check` tells which process listens at the URL's address. Nothing is sent unless it is a process of the server's
-//! own tree: a stranger on that port is named and never spoken to.
+//!    own tree: a stranger on that port is named and never spoken to.
 //! 2. `connect` makes connections, with such a check before and after; `connection_pool` keeps them for the next request.
 //! 3. `send_order` sends requests side by side and everything else in order; `exchange` reads their answers, documents or
-//! streams (`event_stream`); `session` is what all of them share.
+//!    streams (`event_stream`); `session` is what all of them share.
 //! 4. When the session or the port is lost, the instance has failed: the hub stops its processes, and the next request
-//! starts another instance.
+//!    starts another instance.
 
 mod connect;
 mod connection_pool;
