@@ -8,7 +8,7 @@ use bytes::Bytes;
 use exai_config::Config;
 use exai_mux::{ClientId, Endpoint, InstanceId};
 use exai_proto::Message;
-use exai_proto::documents::{Ps, Servers, Status, Why};
+use exai_proto::documents::Why;
 use exai_proto::link::ByeReason;
 use exai_supervisor::JobEvent;
 use exai_supervisor::turns::Turn;
@@ -18,7 +18,7 @@ use crate::client::input_budget::InputClaim;
 use crate::client::sink::{CloseReason, Sink};
 use crate::core::stopping::ReplaceAnswer;
 use crate::limits::MAX_HUB_EVENTS;
-use crate::observe::facts::ClientFacts;
+use crate::observe::facts::{ClientFacts, Facts};
 use crate::observe::process_monitor::MonitorEvent;
 use crate::state::discovery::Known;
 use crate::upstream::event::ServerEvent;
@@ -52,9 +52,8 @@ pub(crate) enum HubEvent {
 /// A question to the hub, with the channel for its answer.
 #[derive(Debug)]
 pub(crate) enum Question {
-    Status(oneshot::Sender<Status>),
-    Ps(oneshot::Sender<Ps>),
-    Servers(oneshot::Sender<Servers>),
+    /// What the hub knows now: the documents of `status`, `ps` and `list` are made of it, on another thread.
+    Facts(oneshot::Sender<Facts>),
     Reload(oneshot::Sender<Result<(), String>>),
     Why {
         server: String,

@@ -83,7 +83,7 @@ enum InstanceState {
 /// The state of the hub.
 pub(crate) struct Hub {
     router: Router,
-    config: Config,
+    config: Arc<Config>,
     host: Host,
     clients: HashMap<ClientId, ConnectedClient>,
     hosted: HashMap<InstanceId, HostedInstance>,
@@ -120,7 +120,7 @@ impl Hub {
         let verdicts = Verdicts::load(&host.home);
         let hub = Hub {
             router: Router::new(epoch.unwrap_or_default()),
-            config,
+            config: Arc::new(config),
             host,
             clients: HashMap::new(),
             hosted: HashMap::new(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use exai_config::Config;
 use exai_mux::view::{ClientView, ServerView};
 use exai_mux::{ClientId, InstanceId};
 use exai_proto::documents::ServerState;
@@ -60,12 +61,13 @@ pub(crate) struct InstanceFacts {
 pub(crate) struct Facts {
     pub(crate) daemon: Arc<DaemonInfo>,
     pub(crate) stopping: bool,
+    /// The configuration in force.
+    pub(crate) config: Arc<Config>,
     pub(crate) clients: HashMap<ClientId, ClientFacts>,
     /// The process of each HTTP session that ends with its process.
     pub(crate) session_processes: HashMap<ClientId, u32>,
     pub(crate) router_clients: Vec<ClientView>,
     pub(crate) servers: Vec<ServerView>,
-    pub(crate) shares: HashMap<Arc<str>, &'static str>,
     pub(crate) instances: Vec<InstanceFacts>,
     /// Bad output, by server.
     pub(crate) garbles: BTreeMap<Arc<str>, GarbledOutput>,

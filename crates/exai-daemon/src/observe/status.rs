@@ -80,6 +80,16 @@ impl Facts {
         ProcessSnapshot::take(self).ps(self)
     }
 
+    /// The document of `exai list`: the configured servers and their states.
+    pub(crate) fn list(&self) -> Servers {
+        let mut servers = listed(&self.config);
+        for server in &mut servers.servers {
+            let view = self.servers.iter().find(|view| *view.name == *server.name);
+            server.state = view.map(|view| self.server(view, None).state);
+        }
+        servers
+    }
+
     fn clients(&self, picture: &ProcessSnapshot) -> Vec<Client> {
         let shown = self.router_clients.iter().filter_map(|view| {
             let facts = self.clients.get(&view.id).filter(|facts| facts.shown)?;
@@ -115,7 +125,12 @@ impl Facts {
             name: view.name.to_string(),
             state: state_of(view, &instances),
             era: view.version.clone(),
-            share: self.shares.get(&view.name).copied().unwrap_or("shared").to_owned(),
+            share: self
+                .config
+                .servers
+                .get(&view.name)
+                .map_or("shared", |server| server.share.name())
+                .to_owned(),
             reason: view.health.reason().map(str::to_owned),
             stderr_tail: view.health.stderr_tail().map(str::to_owned),
             instances,
@@ -171,16 +186,6 @@ fn state_of(view: &ServerView, instances: &[Instance]) -> ServerState {
             HealthView::Resting(_) => ServerState::Backoff,
             HealthView::Failed(_) => ServerState::Failed,
         })
-}
-
-/// The document of `exai list`: the configured servers and their states.
-pub(crate) fn list(config: &Config, facts: &Facts) -> Servers {
-    let mut servers = listed(config);
-    for server in &mut servers.servers {
-        let view = facts.servers.iter().find(|view| *view.name == *server.name);
-        server.state = view.map(|view| facts.server(view, None).state);
-    }
-    servers
 }
 
 /// The configured servers and the built-in one, without states.

@@ -4,7 +4,6 @@ use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_config::Config;
 use exai_mux::InstanceId;
 use exai_mux::policy::{Policy, Share, ToolFilter};
 use exai_proto::documents::{Check, CheckStatus, Doctor};
@@ -15,7 +14,6 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::observe::facts::{BUILTIN_NAME, Facts};
-use crate::observe::status;
 use crate::upstream::event::ServerEvent;
 use crate::upstream::running::{Stop, Upstream};
 
@@ -65,7 +63,7 @@ impl Upstream for BuiltinUpstream {
 }
 
 /// Answers one message. `None` for a message that needs no answer. May block for some milliseconds.
-pub(crate) fn answer(bytes: &Bytes, config: &Config, facts: &Facts) -> Option<Bytes> {
+pub(crate) fn answer(bytes: &Bytes, facts: &Facts) -> Option<Bytes> {
     let message = Message::parse(bytes.clone()).ok()?;
     let Kind::Request { id, method, params } = message.kind() else { return None };
     let own = Id::from_json(message.at(id));
@@ -99,7 +97,7 @@ pub(crate) fn answer(bytes: &Bytes, config: &Config, facts: &Facts) -> Option<By
                     called(&verdict, serde_json::to_value(document).unwrap_or_default())
                 }
                 "servers" => {
-                    let document = status::list(config, facts);
+                    let document = facts.list();
                     let names: Vec<&str> = document.servers.iter().map(|server| &*server.name).collect();
                     let text = format!("{} servers: {}", names.len(), names.join(", "));
                     called(&text, serde_json::to_value(&document).unwrap_or_default())

@@ -1,8 +1,6 @@
 //! What the configuration means for the router.
 
-use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use exai_config::{Config, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy};
 use exai_mux::policy::{Policy, Share, ToolFilter};
@@ -41,11 +39,6 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
         policies.push(builtin::policy());
     }
     policies
-}
-
-/// The sharing policy of each server, as the configuration names it.
-pub(crate) fn shares(config: &Config) -> HashMap<Arc<str>, &'static str> {
-    config.servers.iter().map(|(name, server)| (name.into(), server.share.name())).collect()
 }
 
 /// FNV-1a: the same number in every build. Files for the next daemon carry it, and that daemon may be a newer build.

@@ -1,5 +1,7 @@
 //! The configuration in force, and what is known of its servers from earlier runs.
 
+use std::sync::Arc;
+
 use exai_config::Config;
 use exai_mux::Event;
 use exai_mux::policy::Policy;
@@ -18,9 +20,9 @@ impl Hub {
         reply: oneshot::Sender<Result<(), String>>,
     ) {
         let outcome = outcome.map(|config| {
-            if config != self.config {
+            if config != *self.config {
                 tracing::info!(servers = config.servers.len(), "configuration loaded");
-                self.config = config;
+                self.config = Arc::new(config);
                 let servers = &self.config.servers;
                 self.garbles.retain(|server, _| servers.get(server).is_some());
                 let policies = self.configure();

@@ -6,7 +6,6 @@ use exai_proto::documents::ServerState;
 use super::{Hub, InstanceState};
 use crate::observe::counters::Present;
 use crate::observe::facts::{Facts, InstanceFacts};
-use crate::upstream::policy;
 
 impl Hub {
     fn present(&self) -> Present {
@@ -50,7 +49,7 @@ impl Hub {
                 .collect(),
             router_clients: self.router.clients(),
             servers: self.router.servers(clock::now()),
-            shares: policy::shares(&self.config),
+            config: self.config.clone(),
             instances: instances.collect(),
             garbles: self.garbles.iter().map(|(server, garble)| (server.clone(), garble.clone())).collect(),
             counters: self.counters.document(&self.present(), &self.router.counts()),

@@ -72,10 +72,9 @@ impl Hub {
 
     pub(super) fn ask_builtin(&mut self, instance: InstanceId, bytes: Bytes) {
         let facts = self.facts();
-        let config = self.config.clone();
         let servers = self.servers.clone();
         self.host.tasks.spawn(async move {
-            let answered = tokio::task::spawn_blocking(move || builtin::answer(&bytes, &config, &facts));
+            let answered = tokio::task::spawn_blocking(move || builtin::answer(&bytes, &facts));
             if let Ok(Some(message)) = answered.await {
                 // The hub ends only with the daemon.
                 let _ = servers.send((instance, ServerEvent::BuiltinAnswered(message))).await;

@@ -11,23 +11,12 @@ use super::Hub;
 use crate::core::event::{HubEvent, Question};
 use crate::core::stopping::ReplaceAnswer;
 use crate::limits::UPGRADE_TIMEOUT;
-use crate::upstream::policy;
 
 impl Hub {
     pub(super) fn reply(&mut self, question: Question) {
         match question {
-            Question::Status(reply) => {
-                // A look at all processes takes milliseconds, and this thread routes.
-                let facts = self.facts();
-                self.host.tasks.spawn_blocking(move || {
-                    let _ = reply.send(facts.document());
-                });
-            }
-            Question::Ps(reply) => {
-                let facts = self.facts();
-                self.host.tasks.spawn_blocking(move || {
-                    let _ = reply.send(facts.ps());
-                });
+            Question::Facts(reply) => {
+                let _ = reply.send(self.facts());
             }
             Question::MakeRoom { build, reply } => {
                 let calls = self.router.clients().iter().map(|client| client.in_flight as usize).sum();
@@ -39,9 +28,6 @@ impl Hub {
                 let _ = reply.send(room);
             }
             Question::Pulse { number, answered } => answered.store(number, Ordering::Relaxed),
-            Question::Servers(reply) => {
-                let _ = reply.send(crate::observe::status::list(&self.config, &self.facts()));
-            }
             Question::Reload(reply) => {
                 let (about, hub) = (self.host.about.clone(), self.handle.clone());
                 self.host.tasks.spawn_blocking(move || {
@@ -75,7 +61,7 @@ impl Hub {
                 "measured on {at}; forgotten when its command, arguments or environment change"
             ));
         }
-        let share = policy::shares(&self.config).get(server).copied().unwrap_or("shared").to_owned();
+        let share = self.config.servers.get(server).map_or("shared", |server| server.share.name()).to_owned();
         Ok(Why { schema: SCHEMA, server: server.to_owned(), share, sentences })
     }
 }
