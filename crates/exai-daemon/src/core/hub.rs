@@ -115,7 +115,7 @@ impl Hub {
         let (jobs, job_events) = mpsc::channel(MAX_HUB_EVENTS);
         let (servers, server_events) = mpsc::channel(MAX_HUB_EVENTS);
         // The nonce is random, and its first eight digits are 32 random bits.
-        let epoch = host.about.instance.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let epoch = host.daemon.instance.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
         let store = Store::start(&host.tasks);
         let verdicts = Verdicts::load(&host.home);
         let hub = Hub {

@@ -72,7 +72,7 @@ pub(crate) struct Facts {
     /// Bad output, by server.
     pub(crate) garbles: BTreeMap<Arc<str>, GarbledOutput>,
     pub(crate) counters: BTreeMap<String, u64>,
-    pub(crate) watch: ProcessMonitor,
+    pub(crate) monitor: ProcessMonitor,
 }
 
 impl Facts {

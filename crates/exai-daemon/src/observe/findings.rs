@@ -48,7 +48,7 @@ impl Facts {
             },
             fix: Some(format!("exai logs {server}")),
         });
-        let unexpected = self.watch.unexpected().into_iter().map(|one| Finding {
+        let unexpected = self.monitor.unexpected().into_iter().map(|one| Finding {
             id: format!("unexpected-{}", one.kind),
             severity: "warn".to_owned(),
             detail: format!("pid {}: {}", one.pid, one.reason),
@@ -60,7 +60,7 @@ impl Facts {
         let low = low_limits(&exai_os::inspect::limits().shortages());
         let own = self.daemon.config.findings().into_iter().chain(slow).chain(low);
         let own = own.chain(bonds.into_iter().map(not_apart));
-        let own = own.chain(unwritten(&self.watch.unwritten()));
+        let own = own.chain(unwritten(&self.monitor.unwritten()));
         own.chain(missing).chain(failed).chain(lists).chain(garbled).chain(unexpected).collect()
     }
 }

@@ -109,14 +109,14 @@ impl ProcessMonitor {
 
     /// Begins to monitor the tree of a job. Guard and root are in its record. `written` is the outcome of writing the
     /// record's file.
-    pub(crate) fn track(
+    pub(crate) fn add_tree(
         &self,
         instance: InstanceId,
         (record, written): (TreeRecord, std::io::Result<()>),
         job: &Job,
         max_processes: u32,
     ) {
-        self.note(&record, written);
+        self.note_written(&record, written);
         let tree = MonitoredTree {
             record,
             max_processes,
@@ -136,7 +136,7 @@ impl ProcessMonitor {
 
     /// Notes that the server of a tree has answered `initialize`: from now on the monitor can find out which process that
     /// was.
-    pub(crate) fn initialized(&self, instance: InstanceId) {
+    pub(crate) fn note_initialized(&self, instance: InstanceId) {
         let now = exai_os::evidence::clock().ok();
         let mut state = self.state();
         let Some(tree) = state.trees.get_mut(&instance) else { return };
@@ -151,38 +151,38 @@ impl ProcessMonitor {
     }
 
     /// Notes the answer to a ping that the monitor asked for.
-    pub(crate) fn pinged(&self, instance: InstanceId, sent: usize, answered: usize) {
+    pub(crate) fn note_pinged(&self, instance: InstanceId, sent: usize, answered: usize) {
         self.state().orders.push_back(Order::Pinged(instance, sent, answered));
         self.0.wake.notify_all();
     }
 
     /// Notes the process of a shim that has connected.
-    pub(crate) fn shim_came(&self, client: ClientId, pid: u32) {
+    pub(crate) fn add_shim(&self, client: ClientId, pid: u32) {
         self.state().shims.insert(client, pid);
     }
 
-    pub(crate) fn client_went(&self, client: ClientId) {
+    pub(crate) fn remove_client(&self, client: ClientId) {
         self.state().shims.remove(&client);
     }
 
     /// Notes that a tree has ended, except for the processes `left`.
-    pub(crate) fn forget(&self, instance: InstanceId, left: &[u32]) {
+    pub(crate) fn remove_tree(&self, instance: InstanceId, left: &[u32]) {
         let Some(mut tree) = self.state().trees.remove(&instance) else { return };
         // A person may look for one of them: a browser or a tmux session that the server had opened.
         let ended = tree.record.processes.iter().filter(|one| !left.contains(&one.pid));
         let ended: Vec<String> = ended.map(|one| format!("{} ({})", one.name, one.pid)).collect();
         tracing::info!(id = tree.record.id, processes = ended.join(", "), "its processes have ended");
         tree.record.processes.retain(|one| left.contains(&one.pid));
-        self.ended(tree.record);
+        self.order_removal(tree.record);
     }
 
     /// Notes that a tree has ended before it was monitored.
-    pub(crate) fn never_mind(&self, mut record: TreeRecord) {
+    pub(crate) fn discard_record(&self, mut record: TreeRecord) {
         record.processes.clear();
-        self.ended(record);
+        self.order_removal(record);
     }
 
-    fn ended(&self, record: TreeRecord) {
+    fn order_removal(&self, record: TreeRecord) {
         self.state().orders.push_back(Order::Ended(record));
         self.0.wake.notify_all();
     }
@@ -198,7 +198,7 @@ impl ProcessMonitor {
     }
 
     /// Notes where the server of a tree listens or will listen. Its role is then known by that, and not by its pipes.
-    pub(crate) fn listens(&self, instance: InstanceId, addr: SocketAddr) {
+    pub(crate) fn set_address(&self, instance: InstanceId, addr: SocketAddr) {
         if let Some(tree) = self.state().trees.get_mut(&instance) {
             tree.addr = Some(addr);
         }
@@ -232,8 +232,8 @@ impl ProcessMonitor {
                     let home = || self.0.home.path().to_owned();
                     let strangers =
                         strangers.get_or_insert_with(|| UnknownProcesses::new(home(), nonce.clone(), &table));
-                    let strays = adopted.look(&table, &self.known());
-                    for instance in self.look(&table, strangers, strays) {
+                    let strays = adopted.look(&table, &self.list_known_trees());
+                    for instance in self.check_trees(&table, strangers, strays) {
                         send(events, MonitorEvent::Unserved { instance });
                     }
                     for client in sessions.look(&table) {
@@ -247,7 +247,7 @@ impl ProcessMonitor {
         }
     }
 
-    fn known(&self) -> KnownTrees {
+    fn list_known_trees(&self) -> KnownTrees {
         let state = self.state();
         let trees = state.trees.values();
         KnownTrees {
@@ -274,12 +274,12 @@ impl ProcessMonitor {
     /// after the writing.
     fn write(&self, records: &[TreeRecord]) {
         for record in records {
-            self.note(record, record.write(&self.0.home.servers_dir()));
+            self.note_written(record, record.write(&self.0.home.servers_dir()));
         }
     }
 
     /// Remembers whether a record could be written.
-    fn note(&self, record: &TreeRecord, written: std::io::Result<()>) {
+    fn note_written(&self, record: &TreeRecord, written: std::io::Result<()>) {
         let id = &record.id;
         match written {
             Ok(()) => {
@@ -297,13 +297,13 @@ impl ProcessMonitor {
     }
 
     /// The records that still have to be written, without those in `changed`.
-    fn owed(&self, changed: &[TreeRecord]) -> Vec<TreeRecord> {
+    fn list_unwritten_records(&self, changed: &[TreeRecord]) -> Vec<TreeRecord> {
         let state = self.state();
         let owed = state.unwritten.values().map(|(record, _)| record);
         owed.filter(|record| !changed.iter().any(|one| one.id == record.id)).cloned().collect()
     }
 
-    fn remove(&self, record: &TreeRecord) {
+    fn remove_record(&self, record: &TreeRecord) {
         if !record.processes.is_empty() {
             return self.write(std::slice::from_ref(record));
         }
@@ -316,7 +316,7 @@ impl ProcessMonitor {
     fn carry_out(&self, order: Order, events: &mpsc::Sender<MonitorEvent>) {
         let instance = match &order {
             Order::Measure(instance) | Order::Pinged(instance, ..) => *instance,
-            Order::Ended(record) => return self.remove(record),
+            Order::Ended(record) => return self.remove_record(record),
         };
         let Some(tree) = self.state().trees.get(&instance).cloned() else { return };
         let Ok(table) = process::snapshot() else { return };
@@ -347,7 +347,7 @@ impl ProcessMonitor {
     ///
     /// Works on copies without the lock: the hub takes the lock, and must not wait for a process that hangs or for a slow
     /// system.
-    fn look(
+    fn check_trees(
         &self,
         table: &[ProcessInfo],
         strangers: &mut UnknownProcesses,
@@ -399,7 +399,7 @@ impl ProcessMonitor {
         drop(state);
         let mut changed: Vec<TreeRecord> =
             changed.iter().filter_map(|instance| Some(trees.remove(instance)?.record)).collect();
-        changed.extend(self.owed(&changed));
+        changed.extend(self.list_unwritten_records(&changed));
         self.write(&changed);
         unserved
     }

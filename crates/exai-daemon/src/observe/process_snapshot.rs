@@ -54,26 +54,26 @@ impl ProcessSnapshot {
     /// Takes a snapshot: one pass over the process table, and a look at each process of each tree.
     pub(crate) fn take(facts: &Facts) -> Self {
         let table = process::snapshot().unwrap_or_default();
-        let tree = |watched: &crate::observe::monitored_tree::MonitoredTree| {
-            let members = tree::look(&watched.members(&table), watched.pipes);
+        let tree = |monitored: &crate::observe::monitored_tree::MonitoredTree| {
+            let members = tree::look(&monitored.members(&table), monitored.pipes);
             TreeSnapshot {
-                id: watched.record.id.clone(),
-                guard: watched.guard().map(|guard| guard.pid),
-                judgement: watched.judge(&members),
+                id: monitored.record.id.clone(),
+                guard: monitored.guard().map(|guard| guard.pid),
+                judgement: monitored.judge(&members),
                 members,
             }
         };
         let trees =
-            facts.watch.trees().iter().map(|(&instance, watched)| (instance, tree(watched))).collect();
-        let mut picture =
-            ProcessSnapshot { trees, unexpected: facts.watch.unexpected(), shims: facts.shims(), table };
+            facts.monitor.trees().iter().map(|(&instance, monitored)| (instance, tree(monitored))).collect();
+        let mut snapshot =
+            ProcessSnapshot { trees, unexpected: facts.monitor.unexpected(), shims: facts.shims(), table };
         // A server may be a client as well. Its shim is a member of its tree already.
-        let members: Vec<u32> = picture.trees.values().flat_map(TreeSnapshot::pids).collect();
-        picture.shims.retain(|(pid, _)| !members.contains(pid));
+        let members: Vec<u32> = snapshot.trees.values().flat_map(TreeSnapshot::pids).collect();
+        snapshot.shims.retain(|(pid, _)| !members.contains(pid));
         // An unexpected process was found by the last look, and may have ended since.
-        let unexpected = std::mem::take(&mut picture.unexpected);
-        picture.unexpected = unexpected.into_iter().filter(|one| picture.alive(one.pid)).collect();
-        picture
+        let unexpected = std::mem::take(&mut snapshot.unexpected);
+        snapshot.unexpected = unexpected.into_iter().filter(|one| snapshot.alive(one.pid)).collect();
+        snapshot
     }
 
     pub(crate) fn tree(&self, instance: InstanceId) -> Option<&TreeSnapshot> {

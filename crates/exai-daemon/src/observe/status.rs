@@ -14,12 +14,12 @@ use crate::state::daemon_info::Tcp;
 impl Facts {
     /// The status document. Reads the process table.
     pub(crate) fn document(self) -> Status {
-        let picture = ProcessSnapshot::take(&self);
-        let clients = self.clients(&picture);
+        let snapshot = ProcessSnapshot::take(&self);
+        let clients = self.clients(&snapshot);
         let servers: Vec<Server> =
-            self.servers.iter().map(|server| self.server(server, Some(&picture))).collect();
+            self.servers.iter().map(|server| self.server(server, Some(&snapshot))).collect();
         let findings = self.findings();
-        let processes = picture.budget();
+        let processes = snapshot.budget();
         let missing = self.daemon.tcp().iter().any(|tcp| matches!(tcp, Tcp::Missing { .. }));
         let state = match (self.stopping, missing) {
             (true, _) => State::Draining,
@@ -59,7 +59,7 @@ impl Facts {
                 launchers: about
                     .launchers
                     .iter()
-                    .map(|launcher| Launcher { alive: picture.alive(launcher.pid), ..launcher.clone() })
+                    .map(|launcher| Launcher { alive: snapshot.alive(launcher.pid), ..launcher.clone() })
                     .collect(),
                 detached: Some(about.detached.clone()),
                 listeners: about.verified(),
@@ -90,7 +90,7 @@ impl Facts {
         servers
     }
 
-    fn clients(&self, picture: &ProcessSnapshot) -> Vec<Client> {
+    fn clients(&self, snapshot: &ProcessSnapshot) -> Vec<Client> {
         let shown = self.router_clients.iter().filter_map(|view| {
             let facts = self.clients.get(&view.id).filter(|facts| facts.shown)?;
             Some(Client {
@@ -102,7 +102,7 @@ impl Facts {
                 transport: facts.transport.to_owned(),
                 shim_pid: facts.shim_pid,
                 client_pid: match facts.shim_pid {
-                    Some(pid) => picture.parent(pid),
+                    Some(pid) => snapshot.parent(pid),
                     None => self.session_processes.get(&view.id).copied(),
                 },
                 in_flight: view.in_flight,
@@ -113,13 +113,13 @@ impl Facts {
         shown.collect()
     }
 
-    fn server(&self, view: &ServerView, picture: Option<&ProcessSnapshot>) -> Server {
+    fn server(&self, view: &ServerView, snapshot: Option<&ProcessSnapshot>) -> Server {
         let mut own: Vec<&InstanceFacts> =
             self.instances.iter().filter(|facts| facts.server == view.name).collect();
         own.sort_by_key(|facts| facts.number);
         let instances: Vec<Instance> = own
             .into_iter()
-            .map(|facts| instance(facts, view.instances.iter().find(|other| other.id == facts.id), picture))
+            .map(|facts| instance(facts, view.instances.iter().find(|other| other.id == facts.id), snapshot))
             .collect();
         Server {
             name: view.name.to_string(),
@@ -141,9 +141,9 @@ impl Facts {
 fn instance(
     facts: &InstanceFacts,
     view: Option<&InstanceView>,
-    picture: Option<&ProcessSnapshot>,
+    snapshot: Option<&ProcessSnapshot>,
 ) -> Instance {
-    let tree = picture.and_then(|picture| picture.tree(facts.id));
+    let tree = snapshot.and_then(|snapshot| snapshot.tree(facts.id));
     let ready = match view {
         Some(view) if view.retiring => ServerState::Stopping,
         Some(view) if view.ready => ServerState::Ready,

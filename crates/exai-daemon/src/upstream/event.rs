@@ -32,5 +32,5 @@ pub(crate) struct Started {
     pub(crate) written: io::Result<()>,
     pub(crate) max_processes: u32,
     /// The URL of a server that opens its own port.
-    pub(crate) reached: Option<HttpTarget>,
+    pub(crate) target: Option<HttpTarget>,
 }

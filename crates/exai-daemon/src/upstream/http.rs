@@ -68,16 +68,16 @@ impl HttpUpstream {
     pub(crate) fn start(
         target: HttpTarget,
         (server, instance): (Arc<str>, InstanceId),
-        watch: ProcessMonitor,
+        monitor: ProcessMonitor,
         events: mpsc::Sender<(InstanceId, ServerEvent)>,
         limit: Bound,
         tasks: &TaskTracker,
     ) -> HttpUpstream {
-        watch.listens(instance, target.addr());
+        monitor.set_address(instance, target.addr());
         let (requests, request_drain) = outbox(limit);
         let (others, other_drain) = outbox(limit);
         let (closing, closed) = watch::channel(false);
-        let tree = OwnTree::new(PortCheck::new(watch.clone(), instance, target.place.addrs.clone()));
+        let tree = OwnTree::new(PortCheck::new(monitor.clone(), instance, target.place.addrs.clone()));
         let waits_for: WaitsFor = Arc::new(Mutex::new(Some(target.wish())));
         let (session, broken) = ServerSession::new(
             Arc::new(tree),
@@ -89,7 +89,7 @@ impl HttpUpstream {
         let conversation = Conversation {
             session,
             broken,
-            watch,
+            monitor,
             instance,
             waits_for: waits_for.clone(),
             deadline: clock::now() + target.start_timeout,
@@ -118,7 +118,7 @@ impl HttpUpstream {
 struct Conversation {
     session: Arc<ServerSession>,
     broken: mpsc::Receiver<String>,
-    watch: ProcessMonitor,
+    monitor: ProcessMonitor,
     instance: InstanceId,
     waits_for: WaitsFor,
     deadline: Instant,
@@ -164,7 +164,7 @@ impl Conversation {
         loop {
             match self.session.tree.look().await {
                 PortState::Own(addr) => {
-                    self.watch.listens(self.instance, addr);
+                    self.monitor.set_address(self.instance, addr);
                     *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = None;
                     return Ok(());
                 }

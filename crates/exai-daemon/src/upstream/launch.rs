@@ -35,14 +35,14 @@ pub(crate) struct Host {
     /// The account's home: working directories are relative to it.
     pub(crate) base: PathBuf,
     pub(crate) environment: Environment,
-    pub(crate) swept: StartupCleanup,
+    pub(crate) startup_cleanup: StartupCleanup,
     pub(crate) tasks: TaskTracker,
-    pub(crate) about: Arc<DaemonInfo>,
-    pub(crate) watch: ProcessMonitor,
+    pub(crate) daemon: Arc<DaemonInfo>,
+    pub(crate) monitor: ProcessMonitor,
     /// The budget for unfinished input of clients.
-    pub(crate) intake: InputBudget,
+    pub(crate) input_budget: InputBudget,
     /// Checks long messages on another thread.
-    pub(crate) checks: MessageChecks,
+    pub(crate) message_checks: MessageChecks,
 }
 
 impl Host {
@@ -56,44 +56,44 @@ impl Host {
         jobs: &mpsc::Sender<(InstanceId, JobEvent)>,
     ) {
         let (events, jobs, tasks) = (events.clone(), jobs.clone(), self.tasks.clone());
-        let place = LaunchContext {
+        let context = LaunchContext {
             home: self.home.clone(),
             base: self.base.clone(),
-            nonce: self.about.instance.clone(),
-            daemon: self.about.identity.clone(),
+            nonce: self.daemon.instance.clone(),
+            daemon: self.daemon.identity.clone(),
             server: server.clone(),
             id: format!("{server}#{number}"),
         };
-        let (environment, swept) = (self.environment.clone(), self.swept.clone());
+        let (environment, startup_cleanup) = (self.environment.clone(), self.startup_cleanup.clone());
         self.tasks.spawn(async move {
             let vars = environment.vars().await;
-            swept.done().await;
+            startup_cleanup.done().await;
             let owned = tasks.clone();
             // fork and exec take a millisecond or more, and this thread routes.
             let started = tokio::task::spawn_blocking(move || {
-                let mut record = place.record(&config);
-                let (spec, reached) = place.spec(&record, &config, &vars)?;
-                if let Some(reached) = &reached {
-                    reached.make_room().map_err(Down::not_started)?;
+                let mut record = context.record(&config);
+                let (spec, target) = context.spec(&record, &config, &vars)?;
+                if let Some(target) = &target {
+                    target.make_room().map_err(Down::not_started)?;
                 }
                 // The intent comes first: after a crash the next daemon knows that a process may be there.
-                let mut written = record.write(&place.home.servers_dir());
+                let mut written = record.write(&context.home.servers_dir());
                 // If the disk is full, the record stays in memory until there is room.
                 let known = |guard: Option<&Identity>, root: &Identity| {
-                    place.complete(&mut record, guard, root);
-                    written = record.write(&place.home.servers_dir());
+                    context.complete(&mut record, guard, root);
+                    written = record.write(&context.home.servers_dir());
                 };
                 let started = exai_supervisor::start(&spec, instance, jobs, &owned, known);
                 let job = started.map_err(|error| {
                     // The record stays only if it cannot be removed.
-                    let _ = record.remove(&place.home.servers_dir());
+                    let _ = record.remove(&context.home.servers_dir());
                     Down::not_started(format!(
                         "could not be started: {}: {error}",
                         spec.launch.program.display()
                     ))
                 })?;
                 let max_processes = config.max_processes;
-                Ok::<Started, Down>(Started { job, record, written, max_processes, reached })
+                Ok::<Started, Down>(Started { job, record, written, max_processes, target })
             });
             let outcome = match started.await {
                 Ok(outcome) => outcome.map(Box::new),
@@ -141,12 +141,12 @@ impl LaunchContext {
         };
         let config = config.expand(vars).map_err(|error| lacks(&error))?;
         let Some(command) = &config.command else {
-            let reason = "has only a url; servers reached by URL are not hosted by this version";
+            let reason = "has only a url; servers target by URL are not hosted by this version";
             return Err(Down::not_started(reason));
         };
         let url = config.url.as_deref();
-        let reached = url.map(|url| HttpTarget::at(url, &config.headers, start_timeout)).transpose();
-        let reached = reached.map_err(Down::not_started)?;
+        let target = url.map(|url| HttpTarget::at(url, &config.headers, start_timeout)).transpose();
+        let target = target.map_err(Down::not_started)?;
         let cwd = match &config.cwd {
             Some(cwd) => self.base.join(cwd),
             None => self.base.clone(),
@@ -181,12 +181,12 @@ impl LaunchContext {
                 brand: record.brand(),
                 guard,
             },
-            speech: if reached.is_some() { Speech::Elsewhere } else { Speech::Stdio },
+            speech: if target.is_some() { Speech::Elsewhere } else { Speech::Stdio },
             log: self.home.server_log(&self.server),
             line_limit: exai_proto::limits::MESSAGE_BYTES,
             queue_limit: SERVER_QUEUE,
         };
-        Ok((spec, reached))
+        Ok((spec, target))
     }
 
     /// The record of a tree that is about to be started.

@@ -14,7 +14,7 @@ use crate::upstream::policy;
 
 impl Hub {
     /// Puts a configuration into force that was read again. Invalid ones change nothing: the last good one stays in force.
-    pub(super) fn load(
+    pub(super) fn load_configuration(
         &mut self,
         outcome: Result<Config, String>,
         reply: oneshot::Sender<Result<(), String>>,
@@ -25,7 +25,7 @@ impl Hub {
                 self.config = Arc::new(config);
                 let servers = &self.config.servers;
                 self.garbles.retain(|server, _| servers.get(server).is_some());
-                let policies = self.configure();
+                let policies = self.configure_router();
                 let (home, hub) = (self.host.home.clone(), self.handle.clone());
                 self.host.tasks.spawn(async move {
                     let load = move || discovery::load(&home, &policies);
@@ -39,7 +39,7 @@ impl Hub {
     }
 
     /// Tells the router which servers are configured, and how they behaved in earlier runs.
-    pub(super) fn configure(&mut self) -> Vec<Policy> {
+    pub(super) fn configure_router(&mut self) -> Vec<Policy> {
         let policies = policy::policies(&self.config);
         self.route(Event::Configured { policies: policies.clone() });
         self.verdicts.keep_only(&policies);
@@ -51,7 +51,7 @@ impl Hub {
         policies
     }
 
-    pub(super) fn know(&mut self, servers: Vec<Known>) {
+    pub(super) fn learn_discoveries(&mut self, servers: Vec<Known>) {
         for (server, revision, discovery) in servers {
             self.route(Event::Known { server, revision, discovery });
         }

@@ -15,7 +15,7 @@ impl Hub {
     pub(super) fn stop_if_drained(&mut self) {
         let drained = |stopping: &Stopping| !stopping.is_ending() && stopping.may_end(self.router.is_busy());
         if self.stopping.as_ref().is_some_and(drained) {
-            self.stop_all();
+            self.stop_servers();
         }
     }
 
@@ -25,19 +25,20 @@ impl Hub {
         if let Some(earlier) = &mut self.stopping {
             earlier.hurry(grace, reason);
         } else {
-            let holding = if reason == ByeReason::Stop { HashSet::new() } else { self.hold(reason) };
+            let holding =
+                if reason == ByeReason::Stop { HashSet::new() } else { self.ask_shims_to_hold(reason) };
             self.stopping = Some(Stopping::begin(grace, reason, holding));
         }
         self.stop_if_drained();
     }
 
     /// Asks the shims to hold what their clients say for the next daemon. Returns the shims that were asked.
-    fn hold(&self, reason: ByeReason) -> HashSet<ClientId> {
+    fn ask_shims_to_hold(&self, reason: ByeReason) -> HashSet<ClientId> {
         let shims = self.clients.iter().filter(|(_, client)| client.facts.is_shim());
         shims.filter(|(_, client)| client.sink.hold(reason)).map(|(&id, _)| id).collect()
     }
 
-    fn stop_all(&mut self) {
+    fn stop_servers(&mut self) {
         self.stopping.iter_mut().for_each(Stopping::end);
         if let Err(error) = failpoint::reach("daemon.stopping") {
             tracing::warn!(%error, "stopping all the same");
@@ -48,7 +49,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn is_done(&self) -> bool {
+    pub(super) fn has_stopped(&self) -> bool {
         self.stopping
             .as_ref()
             .is_some_and(|stopping| self.hosted.is_empty() && stopping.may_end(self.router.is_busy()))

@@ -8,19 +8,19 @@ use crate::observe::counters::Present;
 use crate::observe::facts::{Facts, InstanceFacts};
 
 impl Hub {
-    fn present(&self) -> Present {
+    fn count_present(&self) -> Present {
         Present {
             server_crashes: self.restarts.values().map(|&times| u64::from(times)).sum(),
             commands: self.clients.values().filter(|client| !client.facts.shown).count(),
             queued_bytes: self.clients.values().map(|client| client.sink.queued()).sum(),
-            unfinished_bytes: self.host.intake.claimed(),
+            unfinished_bytes: self.host.input_budget.claimed(),
             tasks: self.host.tasks.len(),
             hub_queue: self.handle.waiting(),
         }
     }
 
     /// What the documents need. They are put together on another thread, so the facts are copied.
-    pub(super) fn facts(&self) -> Facts {
+    pub(super) fn copy_facts(&self) -> Facts {
         let instances = self.hosted.iter().map(|(&id, hosted)| {
             let (root_pid, state) = match &hosted.body {
                 InstanceState::Running(running) => (running.root_pid(), None),
@@ -39,7 +39,7 @@ impl Hub {
             }
         });
         Facts {
-            daemon: self.host.about.clone(),
+            daemon: self.host.daemon.clone(),
             stopping: self.stopping.is_some(),
             clients: self.clients.iter().map(|(&id, client)| (id, client.facts.clone())).collect(),
             session_processes: self
@@ -52,8 +52,8 @@ impl Hub {
             config: self.config.clone(),
             instances: instances.collect(),
             garbles: self.garbles.iter().map(|(server, garble)| (server.clone(), garble.clone())).collect(),
-            counters: self.counters.document(&self.present(), &self.router.counts()),
-            watch: self.host.watch.clone(),
+            counters: self.counters.document(&self.count_present(), &self.router.counts()),
+            monitor: self.host.monitor.clone(),
         }
     }
 }

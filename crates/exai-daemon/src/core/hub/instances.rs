@@ -24,7 +24,7 @@ use crate::upstream::stdio::StdioUpstream;
 
 impl Hub {
     /// Stops an instance that cannot be used any more. The router hears at once that it is down.
-    pub(super) fn give_up(&mut self, instance: InstanceId, reason: String, grace: Duration) {
+    pub(super) fn give_up_instance(&mut self, instance: InstanceId, reason: String, grace: Duration) {
         let why = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
             Some(InstanceState::Running(running) | InstanceState::Stopping(running)) => {
                 Down { stderr_tail: running.stderr_tail(), ..Down::because(running.explain(reason)) }
@@ -37,7 +37,7 @@ impl Hub {
         self.pending.push_back(Event::Down { instance, why });
     }
 
-    pub(super) fn unserved(&mut self, instance: InstanceId) {
+    pub(super) fn end_unserved(&mut self, instance: InstanceId) {
         let Some(hosted) = self.hosted.get(&instance) else { return };
         if !matches!(hosted.body, InstanceState::Running(_)) {
             return;
@@ -45,11 +45,15 @@ impl Hub {
         tracing::warn!(server = %hosted.server, "the server is gone, its launcher lives on: ended");
         *self.restarts.entry(hosted.server.clone()).or_default() += 1;
         // The process that would use the grace has ended already.
-        self.give_up(instance, "ended, though what had started it lives on".to_owned(), Duration::ZERO);
+        self.give_up_instance(
+            instance,
+            "ended, though what had started it lives on".to_owned(),
+            Duration::ZERO,
+        );
         self.run_pending();
     }
 
-    pub(super) fn to_server(&mut self, instance: InstanceId, bytes: Segments, number: Option<u64>) {
+    pub(super) fn send_to_server(&mut self, instance: InstanceId, bytes: Segments, number: Option<u64>) {
         let sent = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
             Some(InstanceState::Running(running)) => running.send(bytes.clone(), number),
             Some(
@@ -71,7 +75,7 @@ impl Hub {
     }
 
     pub(super) fn ask_builtin(&mut self, instance: InstanceId, bytes: Bytes) {
-        let facts = self.facts();
+        let facts = self.copy_facts();
         let servers = self.servers.clone();
         self.host.tasks.spawn(async move {
             let answered = tokio::task::spawn_blocking(move || builtin::answer(&bytes, &facts));
@@ -82,7 +86,7 @@ impl Hub {
         });
     }
 
-    pub(super) fn start(&mut self, instance: InstanceId, server: &Arc<str>, number: u32) {
+    pub(super) fn start_instance(&mut self, instance: InstanceId, server: &Arc<str>, number: u32) {
         if self.stopping.as_ref().is_some_and(|stopping| !stopping.starts()) {
             let reason = "could not be started: the daemon is stopping".to_owned();
             let why = Down::not_started(reason);
@@ -132,31 +136,31 @@ impl Hub {
             return;
         };
         if let Some(waiting) = self.hosted.remove(&instance) {
-            self.start(instance, server, waiting.number);
+            self.start_instance(instance, server, waiting.number);
             self.run_pending();
         }
     }
 
-    pub(super) fn upstream_did(&mut self, instance: InstanceId, event: http::event::Event) {
-        let grace = self.grace();
+    pub(super) fn handle_http_event(&mut self, instance: InstanceId, event: http::event::Event) {
+        let grace = self.stop_grace();
         let Some(HostedInstance { body, server, .. }) = self.hosted.get_mut(&instance) else { return };
         match (event, body) {
             (http::event::Event::Up, InstanceState::Running(_)) => self.route(Event::Up { instance }),
             (http::event::Event::Said(line, turn), InstanceState::Running(_)) if long(&line) => {
                 // The turn ends when the message was heard.
-                self.check_elsewhere(instance, line, Arrival::Document, DeferredEvent::Heard(turn));
+                self.check_long_message(instance, line, Arrival::Document, DeferredEvent::Heard(turn));
             }
             (http::event::Event::Said(line, _turn), InstanceState::Running(_)) => {
-                self.document(instance, line);
+                self.hear_document(instance, line);
             }
             (http::event::Event::Garbled(garbled, _turn), InstanceState::Running(_)) => {
-                self.garbled(instance, garbled);
+                self.handle_garbled(instance, garbled);
             }
             (http::event::Event::Failed(reason), InstanceState::Running(running)) => {
                 tracing::warn!(%server, reason, "failed");
                 *self.restarts.entry(server.clone()).or_default() += 1;
                 running.forget_session();
-                self.give_up(instance, reason, grace);
+                self.give_up_instance(instance, reason, grace);
                 self.run_pending();
             }
             // The session ended, or failed, while the server was being stopped: the processes are next.
@@ -171,26 +175,26 @@ impl Hub {
         }
     }
 
-    pub(super) fn spawned(&mut self, instance: InstanceId, outcome: Result<Box<Started>, Down>) {
-        let grace = self.grace();
+    pub(super) fn hear_started(&mut self, instance: InstanceId, outcome: Result<Box<Started>, Down>) {
+        let grace = self.stop_grace();
         let Some(hosted) = self.hosted.get_mut(&instance) else {
             // The instance has ended meanwhile.
             if let Ok(started) = outcome {
-                self.host.watch.never_mind(started.record);
+                self.host.monitor.discard_record(started.record);
             }
             return;
         };
         let running = match outcome {
             Ok(started) => {
-                let Started { job, record, written, max_processes, reached } = *started;
-                self.host.watch.track(instance, (record, written), &job, max_processes);
-                let mut running: Box<dyn Upstream> = match reached {
+                let Started { job, record, written, max_processes, target } = *started;
+                self.host.monitor.add_tree(instance, (record, written), &job, max_processes);
+                let mut running: Box<dyn Upstream> = match target {
                     None => Box::new(StdioUpstream::new(job)),
                     Some(target) => {
                         let whose = (hosted.server.clone(), instance);
-                        let (watch, events) = (self.host.watch.clone(), self.servers.clone());
+                        let (monitor, events) = (self.host.monitor.clone(), self.servers.clone());
                         let tasks = &self.host.tasks;
-                        let http = HttpUpstream::start(target, whose, watch, events, SERVER_QUEUE, tasks);
+                        let http = HttpUpstream::start(target, whose, monitor, events, SERVER_QUEUE, tasks);
                         Box::new(OwnPortUpstream::new(job, http))
                     }
                 };
@@ -218,7 +222,7 @@ impl Hub {
     }
 
     /// How long a server may take for each step of its end: less when the daemon stops, since a person waits for that.
-    pub(super) fn grace(&self) -> Duration {
+    pub(super) fn stop_grace(&self) -> Duration {
         if self.stopping.is_some() { SERVER_STOP_TIMEOUT } else { exai_supervisor::job::GRACE }
     }
 
@@ -240,24 +244,24 @@ impl Hub {
         self.hosted.insert(instance, hosted);
     }
 
-    pub(super) fn job_did(&mut self, instance: InstanceId, event: JobEvent) {
+    pub(super) fn handle_job_event(&mut self, instance: InstanceId, event: JobEvent) {
         match event {
             JobEvent::Lines(lines, turn) => {
                 let mut lines = lines.into_iter();
                 while let Some(line) = lines.next() {
                     if long(&line) {
                         let rest = DeferredEvent::Job(JobEvent::Lines(lines.collect(), turn));
-                        return self.check_elsewhere(instance, line, Arrival::Line, rest);
+                        return self.check_long_message(instance, line, Arrival::Line, rest);
                     }
-                    self.line(instance, line);
+                    self.hear_line(instance, line);
                 }
             }
             JobEvent::Ended(ended) => {
-                self.last_words(instance);
+                self.finish_output(instance);
                 if !ended.left.is_empty() {
                     tracing::error!(left = ?ended.left, "processes of a server could not be ended");
                 }
-                self.host.watch.forget(instance, &ended.left);
+                self.host.monitor.remove_tree(instance, &ended.left);
                 let mut why = Down { stderr_tail: ended.stderr_tail, ..Down::because(ended.reason) };
                 let hosted = self.hosted.remove(&instance);
                 if let Some(hosted) = &hosted {

@@ -19,28 +19,28 @@ pub(super) fn long(line: &Line) -> bool {
 
 impl Hub {
     /// Hears an event of a job, after the long message that is being checked.
-    pub(super) fn job(&mut self, instance: InstanceId, event: JobEvent) {
-        match self.behind(instance) {
+    pub(super) fn hear_job(&mut self, instance: InstanceId, event: JobEvent) {
+        match self.deferred_events(instance) {
             Some(behind) => behind.push_back(DeferredEvent::Job(event)),
-            None => self.job_did(instance, event),
+            None => self.handle_job_event(instance, event),
         }
     }
 
     /// Hears an event of a server with a URL, after the long message that is being checked.
-    pub(super) fn upstream(&mut self, instance: InstanceId, event: http::event::Event) {
-        match self.behind(instance) {
+    pub(super) fn hear_http(&mut self, instance: InstanceId, event: http::event::Event) {
+        match self.deferred_events(instance) {
             Some(behind) => behind.push_back(DeferredEvent::Http(event)),
-            None => self.upstream_did(instance, event),
+            None => self.handle_http_event(instance, event),
         }
     }
 
     /// The queue behind a long message of this instance, if one is being checked.
-    fn behind(&mut self, instance: InstanceId) -> Option<&mut VecDeque<DeferredEvent>> {
+    fn deferred_events(&mut self, instance: InstanceId) -> Option<&mut VecDeque<DeferredEvent>> {
         self.hosted.get_mut(&instance)?.behind.as_mut()
     }
 
     /// Has a long message checked on another thread. `rest` is what arrived together with it.
-    pub(super) fn check_elsewhere(
+    pub(super) fn check_long_message(
         &mut self,
         instance: InstanceId,
         line: Line,
@@ -49,7 +49,7 @@ impl Hub {
     ) {
         let (Line::Whole(bytes), Some(hosted)) = (line, self.hosted.get_mut(&instance)) else { return };
         hosted.behind = Some(VecDeque::from([rest]));
-        let (checks, hub) = (self.host.checks.clone(), self.handle.clone());
+        let (checks, hub) = (self.host.message_checks.clone(), self.handle.clone());
         self.host.tasks.spawn(async move {
             let check = move || {
                 let message = Message::of_server(bytes.clone()).ok();
@@ -65,7 +65,7 @@ impl Hub {
     }
 
     /// Hears a long message that was checked, and then what waited behind it.
-    pub(super) fn checked(&mut self, instance: InstanceId, checked: Checked) {
+    pub(super) fn hear_checked(&mut self, instance: InstanceId, checked: Checked) {
         let Some(hosted) = self.hosted.get_mut(&instance) else { return };
         let mut behind = hosted.behind.take().unwrap_or_default();
         let Checked { bytes, message, way } = checked;
@@ -76,18 +76,18 @@ impl Hub {
                     .into_iter()
                     .chain([crate::upstream::server_output::Said::Message(message)])
                     .collect();
-                self.heard(instance, said);
+                self.handle_output(instance, said);
             }
-            (None, Arrival::Line) => self.line(instance, Line::Whole(bytes)),
-            (None, Arrival::Document) => self.document(instance, Line::Whole(bytes)),
+            (None, Arrival::Line) => self.hear_line(instance, Line::Whole(bytes)),
+            (None, Arrival::Document) => self.hear_document(instance, Line::Whole(bytes)),
         }
         while let Some(event) = behind.pop_front() {
             match event {
-                DeferredEvent::Job(event) => self.job_did(instance, event),
-                DeferredEvent::Http(event) => self.upstream_did(instance, event),
+                DeferredEvent::Job(event) => self.handle_job_event(instance, event),
+                DeferredEvent::Http(event) => self.handle_http_event(instance, event),
                 DeferredEvent::Heard(turn) => turn.end(),
             }
-            if let Some(again) = self.behind(instance) {
+            if let Some(again) = self.deferred_events(instance) {
                 return again.extend(behind);
             }
         }

@@ -13,10 +13,10 @@ use crate::core::stopping::ReplaceAnswer;
 use crate::limits::UPGRADE_TIMEOUT;
 
 impl Hub {
-    pub(super) fn reply(&mut self, question: Question) {
+    pub(super) fn answer_question(&mut self, question: Question) {
         match question {
             Question::Facts(reply) => {
-                let _ = reply.send(self.facts());
+                let _ = reply.send(self.copy_facts());
             }
             Question::MakeRoom { build, reply } => {
                 let calls = self.router.clients().iter().map(|client| client.in_flight as usize).sum();
@@ -29,14 +29,14 @@ impl Hub {
             }
             Question::Pulse { number, answered } => answered.store(number, Ordering::Relaxed),
             Question::Reload(reply) => {
-                let (about, hub) = (self.host.about.clone(), self.handle.clone());
+                let (about, hub) = (self.host.daemon.clone(), self.handle.clone());
                 self.host.tasks.spawn_blocking(move || {
                     let deliver = |outcome| hub.send_from_thread(HubEvent::Loaded { outcome, reply });
                     about.config.read_again(deliver);
                 });
             }
             Question::Why { server, reply } => {
-                let _ = reply.send(self.why(&server));
+                let _ = reply.send(self.explain_sharing(&server));
             }
             Question::RestartServer { server, reply } => {
                 let known =
@@ -53,7 +53,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn why(&self, server: &str) -> Result<Why, String> {
+    pub(super) fn explain_sharing(&self, server: &str) -> Result<Why, String> {
         let unknown = || format!("no server is called \"{server}\"");
         let mut sentences = self.router.why(server).ok_or_else(unknown)?;
         if let Some(at) = self.verdicts.at(server) {

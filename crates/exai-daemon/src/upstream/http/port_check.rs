@@ -17,7 +17,7 @@ use crate::observe::process_monitor::ProcessMonitor;
 /// The check of one server's addresses.
 #[derive(Debug)]
 pub(super) struct PortCheck {
-    watch: ProcessMonitor,
+    monitor: ProcessMonitor,
     instance: InstanceId,
     addrs: Vec<SocketAddr>,
     /// The process that listened at the last check.
@@ -36,8 +36,8 @@ pub(super) enum PortState {
 }
 
 impl PortCheck {
-    pub(super) fn new(watch: ProcessMonitor, instance: InstanceId, addrs: Vec<SocketAddr>) -> Self {
-        PortCheck { watch, instance, addrs, known: Mutex::new(None) }
+    pub(super) fn new(monitor: ProcessMonitor, instance: InstanceId, addrs: Vec<SocketAddr>) -> Self {
+        PortCheck { monitor, instance, addrs, known: Mutex::new(None) }
     }
 
     pub(super) fn addrs(&self) -> &[SocketAddr] {
@@ -69,7 +69,7 @@ impl PortCheck {
                 continue;
             }
             let table = process::snapshot().unwrap_or_default();
-            let tree = self.watch.tree(self.instance);
+            let tree = self.monitor.tree(self.instance);
             let members = tree.as_ref().map(|tree| tree.members(&table)).unwrap_or_default();
             let own = tree::listeners(&members, addr).unwrap_or_default();
             let own = members.iter().find(|member| own.contains(&member.pid));
