@@ -71,8 +71,8 @@ impl Host {
             let owned = tasks.clone();
             // fork and exec take a millisecond or more, and this thread routes.
             let started = tokio::task::spawn_blocking(move || {
-                let mut record = context.record(&config);
-                let (spec, target) = context.spec(&record, &config, &vars)?;
+                let mut record = context.build_record(&config);
+                let (spec, target) = context.build_spec(&record, &config, &vars)?;
                 if let Some(target) = &target {
                     target.make_room().map_err(Down::not_started)?;
                 }
@@ -80,7 +80,7 @@ impl Host {
                 let mut written = record.write(&context.home.servers_dir());
                 // If the disk is full, the record stays in memory until there is room.
                 let known = |guard: Option<&Identity>, root: &Identity| {
-                    context.complete(&mut record, guard, root);
+                    context.complete_record(&mut record, guard, root);
                     written = record.write(&context.home.servers_dir());
                 };
                 let started = exai_supervisor::start(&spec, instance, jobs, &owned, known);
@@ -119,7 +119,7 @@ struct LaunchContext {
 
 impl LaunchContext {
     /// The program, arguments and environment of a server, and its URL if it has one. The error reads after "the server".
-    fn spec(
+    fn build_spec(
         &self,
         record: &TreeRecord,
         config: &ServerConfig,
@@ -141,7 +141,7 @@ impl LaunchContext {
         };
         let config = config.expand(vars).map_err(|error| lacks(&error))?;
         let Some(command) = &config.command else {
-            let reason = "has only a url; servers target by URL are not hosted by this version";
+            let reason = "has only a url; servers reached by URL are not hosted by this version";
             return Err(Down::not_started(reason));
         };
         let url = config.url.as_deref();
@@ -190,7 +190,7 @@ impl LaunchContext {
     }
 
     /// The record of a tree that is about to be started.
-    fn record(&self, config: &ServerConfig) -> TreeRecord {
+    fn build_record(&self, config: &ServerConfig) -> TreeRecord {
         TreeRecord {
             schema: record::SCHEMA,
             instance: self.nonce.clone(),
@@ -207,7 +207,7 @@ impl LaunchContext {
     }
 
     /// Adds guard and root to the record. The program does not run yet.
-    fn complete(&self, record: &mut TreeRecord, guard: Option<&Identity>, root: &Identity) {
+    fn complete_record(&self, record: &mut TreeRecord, guard: Option<&Identity>, root: &Identity) {
         let recorded = |identity: &Identity, place, name: &str| Recorded {
             pid: identity.pid,
             identity: identity.clone(),
