@@ -1,9 +1,6 @@
 //! The process monitor: a thread that looks once a second at every tree that the daemon has started. It keeps their records
 //! true, finds out which process of a tree is the server, and reports processes that should not be there. It also finds out
 //! which process uses an HTTP session ([`crate::client::session_usage`]), and reports sessions whose process has ended.
-//!
-//! A look is one pass over the process table. Its cost is measured, and the pause after it is at least [`SHARE`] times as
-//! long, so that the monitor takes no more than half a percent of one core on a machine with thousands of processes, too.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
