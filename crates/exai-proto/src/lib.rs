@@ -14,19 +14,26 @@
 //! - [`version`]: the protocol revisions of MCP that exai speaks.
 
 pub mod answer;
+mod batch;
 pub mod documents;
 pub mod envelope;
+mod envelope_key;
 pub mod exit;
 pub mod frame;
+mod id;
 pub mod json;
 pub mod limits;
 pub mod link;
 pub mod pages;
 pub mod params;
+mod parse_error;
+mod peek;
 pub mod ready;
 pub mod segments;
 pub mod version;
 
-pub use envelope::{Id, Kind, Message, ParseError};
+pub use envelope::{Kind, Message};
+pub use id::Id;
 pub use params::Params;
+pub use parse_error::ParseError;
 pub use segments::Segments;
