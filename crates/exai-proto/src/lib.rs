@@ -11,19 +11,25 @@
 //! - [`params`]: the members of a message's parameters that routing looks at.
 //! - [`ready`]: what a new daemon tells its starter.
 //! - [`documents`]: what `--json` prints.
+//! - [`backoff`]: delays that grow from try to try.
+//! - [`fnv1a`]: a hash that is the same in every build.
+//! - [`loopback`]: URLs of this machine.
 //! - [`version`]: the protocol revisions of MCP that exai speaks.
 
 pub mod answer;
+pub mod backoff;
 mod batch;
 pub mod documents;
 pub mod envelope;
 mod envelope_key;
 pub mod exit;
+pub mod fnv1a;
 pub mod frame;
 mod id;
 pub mod json;
 pub mod limits;
 pub mod link;
+pub mod loopback;
 pub mod pages;
 pub mod params;
 mod parse_error;
