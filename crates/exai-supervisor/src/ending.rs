@@ -1,147 +1,21 @@
-//! The tasks of a job.
+//! The task of a job that sees to its end: why it ends, and the stop ladder.
 
 use std::convert::Infallible;
-use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
 use exai_os::process::{self, ProcessInfo};
-use exai_os::tree::{Input, Output, Reach, RootExit, Tree};
-use exai_proto::Segments;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{mpsc, watch};
+use exai_os::tree::{Reach, RootExit, Tree};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::job::{Ended, GRACE, JobEvent, Seen, Speech};
-use crate::lines::{Line, Lines};
-use crate::log::Log;
-use crate::outbox::{Drain, Outbox};
-use crate::tail::{self, Tail};
-use crate::turns::Turns;
-
-/// One read of stdout: what a Linux pipe holds. More is not gathered for one write either.
-const CHUNK: usize = 64 * 1024;
-/// One read of stderr.
-const ERROR_CHUNK: usize = 16 * 1024;
-/// Messages below this are gathered into one write.
-const SMALL: usize = 16 * 1024;
-/// How long what a process wrote before it exited may take to be read; later lines are another's.
-const LEFT_IN_PIPE: Duration = Duration::from_millis(250);
-/// How long stdout has to end once stdin is broken.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How long the root has to exit once stdout has ended, the pipes have to end once the group is dead, and, after
-/// [`LEFT_IN_PIPE`], who holds them once the root has exited has to speak. In that time everybody waits for a server
-/// that may be dead: all of it and the next start should take less than a second.
-const MOMENT: Duration = Duration::from_millis(500);
-/// How often it is looked for what a root that has exited left to work on.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// Writes stdin until the outbox ends or nobody reads. The end of `drain` closes the outbox.
-pub(crate) async fn write(mut stdin: Input, mut drain: Drain) {
-    let mut batch: Vec<Segments> = Vec::new();
-    let mut buffer = BytesMut::new();
-    while drain.take(&mut batch).await {
-        if let Err(error) = write_batch(&mut stdin, &mut batch, &mut buffer).await {
-            tracing::debug!(%error, "stdin cannot be written to");
-            return;
-        }
-    }
-}
-
-/// Small messages are gathered into as few writes as can be; large ones are not copied.
-async fn write_batch(stdin: &mut Input, batch: &mut Vec<Segments>, buffer: &mut BytesMut) -> io::Result<()> {
-    for message in batch.drain(..) {
-        if message.len() >= SMALL {
-            let mut all = (&mut *buffer).chain(message).chain(&b"\n"[..]);
-            stdin.write_all_buf(&mut all).await?;
-        } else {
-            if buffer.len() + message.len() >= CHUNK {
-                stdin.write_all_buf(buffer).await?;
-            }
-            message.iter().for_each(|part| buffer.extend_from_slice(part));
-            buffer.extend_from_slice(b"\n");
-        }
-    }
-    stdin.write_all_buf(buffer).await?;
-    // Nothing on Unix; on Windows, where another thread writes, the write is over and its error known only now.
-    stdin.flush().await
-}
-
-/// Reads stdout to its end and passes its lines on, as many at once as there are. `heard` counts them.
-pub(crate) async fn read<T: Copy>(
-    mut stdout: Output,
-    line_limit: usize,
-    tag: T,
-    events: mpsc::Sender<(T, JobEvent)>,
-    heard: Arc<AtomicU64>,
-) {
-    let mut lines = Lines::new(line_limit);
-    let turns = Turns::new();
-    loop {
-        match stdout.read_buf(lines.room(CHUNK)).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        let mut found = Vec::new();
-        lines.take(&mut found);
-        heard.fetch_add(found.len() as u64, Ordering::Relaxed);
-        if found.is_empty() {
-            continue;
-        }
-        let turn = turns.next().await;
-        if events.send((tag, JobEvent::Lines(found, turn))).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Reads what is for people to its end, into the tail and the log. Nothing is read while the log is being
-/// written: a server that floods waits for the disk, and costs no memory.
-pub(crate) async fn log(mut words: impl AsyncRead + Unpin, tail: Tail, log: Arc<Mutex<Log>>) {
-    let mut lines = Lines::new(CHUNK);
-    let mut found = Vec::new();
-    let mut chunk = Vec::new();
-    let mut failing = false;
-    loop {
-        let room = lines.room(ERROR_CHUNK);
-        let before = room.len();
-        let ended = matches!(words.read_buf(&mut *room).await, Ok(0) | Err(_));
-        chunk.clear();
-        chunk.extend_from_slice(&room[before..]);
-        lines.take(&mut found);
-        if ended {
-            found.extend(lines.rest());
-        }
-        // Of a flood's lines only the last would stay.
-        let passed = found.len().saturating_sub(tail::LINES);
-        for line in found.drain(..).skip(passed) {
-            match line {
-                Line::Whole(line) | Line::TooLong(line) => tail.push(&line),
-            }
-        }
-        if ended {
-            return;
-        }
-        // The disk may be slow; the thread that routes must not be.
-        let log = log.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            let outcome = log.lock().unwrap_or_else(PoisonError::into_inner).write(&chunk);
-            (chunk, outcome)
-        });
-        let Ok((emptied, outcome)) = written.await else { return };
-        chunk = emptied;
-        if let Err(error) = &outcome
-            && !failing
-        {
-            tracing::warn!(%error, "a server's log could not be written");
-        }
-        failing = outcome.is_err();
-    }
-}
+use crate::events::{Ended, Seen, Speech};
+use crate::limits::{DRAIN_TIMEOUT, EXIT_TIMEOUT, LAST_OUTPUT_TIMEOUT, MEMBERS_INTERVAL, STOP_GRACE};
+use crate::outbox::Outbox;
+use crate::tail::Tail;
 
 /// What sees to the end of a job.
 pub(crate) struct End {
@@ -198,17 +72,17 @@ impl End {
         let patience = match why {
             Why::Asked if reading.0.is_some() => Duration::ZERO,
             Why::Unguarded => Duration::ZERO,
-            Why::Asked | Why::Output | Why::Input | Why::Exit => MOMENT,
+            Why::Asked | Why::Output | Why::Input | Why::Exit => EXIT_TIMEOUT,
         };
         let mut exit = timeout(patience, self.tree.exited()).await.ok();
         let by_itself = exit.is_some();
         if !by_itself && !matches!(why, Why::Asked | Why::Unguarded) && self.tree.terminate() {
-            exit = timeout(GRACE, self.tree.exited()).await.ok();
+            exit = timeout(STOP_GRACE, self.tree.exited()).await.ok();
         }
         self.tree.kill();
         let left = self.tree.ended(&self.seen.members()).await;
         // The pipes end with the tree, unless somebody who is left holds them.
-        let _ = tokio::join!(timeout(MOMENT, reading.end()), timeout(MOMENT, &mut self.errors));
+        let _ = tokio::join!(timeout(EXIT_TIMEOUT, reading.end()), timeout(EXIT_TIMEOUT, &mut self.errors));
         self.errors.abort();
         let reason = match exit {
             _ if why == Why::Asked => "was stopped".to_owned(),
@@ -239,7 +113,7 @@ impl End {
                     return Why::Asked;
                 }
                 Why::Asked | Why::Input => {
-                    let _ = timeout(LAST_WORDS, reading.end()).await;
+                    let _ = timeout(LAST_OUTPUT_TIMEOUT, reading.end()).await;
                     return why;
                 }
                 Why::Exit => {
@@ -266,19 +140,19 @@ impl End {
             // A launcher that has done its work: what it started may be the server.
             Some(RootExit::Code(0)) => tokio::select! {
                 never = drained(reading) => match never {},
-                () = nobody_is_left(&self.tree, self.reach, LOOK) => Why::Exit,
+                () = nobody_is_left(&self.tree, self.reach, MEMBERS_INTERVAL) => Why::Exit,
                 _ = self.stopped.wait_for(Option::is_some) => Why::Asked,
             },
             Some(RootExit::Unseen) => Why::Unguarded,
             Some(RootExit::Code(_) | RootExit::Signal(_)) => Why::Exit,
         };
         if why == Why::Asked {
-            let grace = self.stopped.borrow().unwrap_or(GRACE);
+            let grace = self.stopped.borrow().unwrap_or(STOP_GRACE);
             self.writer.abort();
             if self.tree.terminate() {
                 tokio::select! {
                     never = drained(reading) => match never {},
-                    () = nobody_is_left(&self.tree, self.reach, LOOK / 10) => {}
+                    () = nobody_is_left(&self.tree, self.reach, MEMBERS_INTERVAL / 10) => {}
                     () = sleep(grace) => {}
                 }
             }
@@ -288,18 +162,18 @@ impl End {
 
     /// After the root's exit: whether somebody else speaks on stdout.
     async fn somebody_speaks<F: Future<Output = ()>>(&self, reading: &mut Reading<'_, F>) -> bool {
-        if timeout(LEFT_IN_PIPE, reading.end()).await.is_ok() {
+        if timeout(DRAIN_TIMEOUT, reading.end()).await.is_ok() {
             return false;
         }
         let before = self.heard.load(Ordering::Relaxed);
-        let ended = timeout(MOMENT, reading.end()).await.is_ok();
+        let ended = timeout(EXIT_TIMEOUT, reading.end()).await.is_ok();
         !ended && self.heard.load(Ordering::Relaxed) != before
     }
 
     /// Closes stdin once the outbox is written and waits; asks the group to terminate and waits. stdout is
     /// read on meanwhile, so that a server that has something to say before it ends can.
     async fn stop_ladder<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>, root_lives: bool) {
-        let grace = self.stopped.borrow().unwrap_or(GRACE);
+        let grace = self.stopped.borrow().unwrap_or(STOP_GRACE);
         let writer = &mut self.writer;
         let stdin_closes = async {
             let _ = timeout(grace, &mut *writer).await;
