@@ -1,16 +1,10 @@
 //! When to stop trying to start what does not start.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::door::FailedStart;
-
-/// So much is enough …
-const ENOUGH: u32 = 6;
-/// … within this time.
-const WITHIN: Duration = Duration::from_mins(1);
-/// For how long no start is tried then. Each one after that is a single try.
-const REST: Duration = Duration::from_secs(30);
+use crate::door_error::FailedStart;
+use crate::limits::{BREAKER_REST, BREAKER_WEIGHT, BREAKER_WINDOW};
 
 /// Thirty shims whose daemon cannot start must not start a thousand processes a minute: three failures for
 /// a reason are enough, or six deaths, for one who kills daemons may stop doing so. It has no clock.
@@ -24,18 +18,20 @@ impl Breaker {
     /// A start has failed. Until when no other should be tried, if that was enough.
     pub(crate) fn failed(&mut self, how: FailedStart, now: Instant) -> Option<Instant> {
         let weight = match how {
-            FailedStart::Reason => ENOUGH / 3,
-            FailedStart::Death => ENOUGH / 6,
+            FailedStart::Reason => BREAKER_WEIGHT / 3,
+            FailedStart::Death => BREAKER_WEIGHT / 6,
         };
-        self.failures.retain(|(failure, _)| now.duration_since(*failure) < WITHIN);
+        self.failures.retain(|(failure, _)| now.duration_since(*failure) < BREAKER_WINDOW);
         self.failures.push_back((now, weight));
-        self.tripped |= self.failures.iter().map(|(_, weight)| weight).sum::<u32>() >= ENOUGH;
-        self.tripped.then(|| now + REST)
+        self.tripped |= self.failures.iter().map(|(_, weight)| weight).sum::<u32>() >= BREAKER_WEIGHT;
+        self.tripped.then(|| now + BREAKER_REST)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -3,10 +3,7 @@
 //! It holds 64 KiB as a rule, grows for one long message and shrinks again when none came for a while: a
 //! shim lives for weeks, and one screenshot must not cost it a megabyte for ever.
 
-/// What a pipe or a socket usually hands over at once.
-const USUAL: usize = 64 * 1024;
-/// How often the buffer must have been emptied without need for more than [`USUAL`] before it shrinks.
-const CALM: u32 = 16;
+use crate::limits::{BUFFER_BYTES, SHRINK_AFTER};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -47,7 +44,7 @@ impl Buffer {
         }
         let needed = self.end + least;
         if self.bytes.len() < needed {
-            let length = needed.max(USUAL).max(if self.end > 0 { self.bytes.len() * 2 } else { 0 });
+            let length = needed.max(BUFFER_BYTES).max(if self.end > 0 { self.bytes.len() * 2 } else { 0 });
             self.bytes.resize(length, 0);
         }
         &mut self.bytes[self.end..]
@@ -66,12 +63,12 @@ impl Buffer {
     }
 
     fn shrink_when_calm(&mut self, least: usize) {
-        if self.bytes.len() <= USUAL || least > USUAL {
+        if self.bytes.len() <= BUFFER_BYTES || least > BUFFER_BYTES {
             self.calm = 0;
             return;
         }
         self.calm += 1;
-        if self.calm >= CALM {
+        if self.calm >= SHRINK_AFTER {
             self.bytes = Vec::new();
             self.calm = 0;
         }
@@ -91,22 +88,22 @@ mod tests {
     fn what_is_left_survives_growth_and_moving() {
         let mut buffer = Buffer::with(b"abc");
         buffer.take(2);
-        fill(&mut buffer, &vec![b'x'; USUAL]);
+        fill(&mut buffer, &vec![b'x'; BUFFER_BYTES]);
         fill(&mut buffer, b"end");
-        assert_eq!(buffer.data().len(), 1 + USUAL + 3);
+        assert_eq!(buffer.data().len(), 1 + BUFFER_BYTES + 3);
         assert!(buffer.data().starts_with(b"cx") && buffer.data().ends_with(b"xend"));
     }
 
     #[test]
     fn it_shrinks_after_some_calm_and_not_at_once() {
         let mut buffer = Buffer::default();
-        fill(&mut buffer, &vec![0; 10 * USUAL]);
-        for round in 0..CALM {
-            assert!(buffer.bytes.len() > USUAL, "round {round}");
+        fill(&mut buffer, &vec![0; 10 * BUFFER_BYTES]);
+        for round in 0..SHRINK_AFTER {
+            assert!(buffer.bytes.len() > BUFFER_BYTES, "round {round}");
             buffer.take(buffer.data().len());
             buffer.room(1);
             buffer.filled(1);
         }
-        assert_eq!(buffer.bytes.len(), USUAL);
+        assert_eq!(buffer.bytes.len(), BUFFER_BYTES);
     }
 }

@@ -8,10 +8,8 @@ use bytes::Bytes;
 use exai_proto::envelope::Outcome;
 use exai_proto::{Id, Kind, Message, answer, version};
 
+use crate::limits::WAITING_INTERVAL;
 use crate::link::{Incoming, Link, LinkError};
-
-/// How often somebody who waits hears of it.
-const TICK: Duration = Duration::from_secs(1);
 
 /// How a request ended: the JSON text as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +65,7 @@ impl Conversation {
         self.link.send_message(&answer::request(self.last_id, method, params))?;
         let started = Instant::now();
         loop {
-            let tick = Instant::now() + TICK;
+            let tick = Instant::now() + WAITING_INTERVAL;
             match self.link.next_before(Some(self.deadline.map_or(tick, |deadline| deadline.min(tick)))) {
                 Ok(Incoming::Message(message)) => {
                     let Ok(message) = Message::of_server(message.into()) else { continue };

@@ -7,166 +7,23 @@
 //! Only a free `instance.lock`, and a claim that nobody has, prove that no daemon lives. A refused connection proves nothing: the daemon
 //! may be starting, stopping, or out of breath.
 
-use std::ffi::OsString;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
 use exai_config::Home;
-use exai_os::advice::AS_YOURSELF;
 use exai_os::local::Endpoint;
 use exai_os::lock::{self, HeldLock};
-use exai_os::process;
-use exai_os::{account, detach, failpoint, private, tree};
-use exai_proto::documents::{DaemonRecord, Identity};
+use exai_os::{account, private, process};
+use exai_proto::documents::DaemonRecord;
 use exai_proto::link::{Hello, ServedHome};
 use exai_proto::ready::Readiness;
 
+use crate::daemon_record::{lock_holder, read_record};
+use crate::daemon_start::{reach, start_daemon, start_failed};
+use crate::door_error::DoorError;
+use crate::limits::HELLO_TIMEOUT;
 use crate::link::{Daemon, Link, LinkError, OpenError};
 use crate::pause::Pause;
-use crate::start_environment;
-
-/// For how long a daemon may leave a hello unanswered before it counts as wedged.
-pub const HELLO_TIME: Duration = Duration::from_secs(2);
-/// For how long to try in all, when nobody says otherwise.
-pub const START_TIME: Duration = Duration::from_secs(20);
-/// By how much a step ends before the whole does.
-const STEP: Duration = Duration::from_millis(100);
-/// A record is one small object.
-const RECORD_BYTES: u64 = 1024 * 1024;
-const LOG_LINES: usize = 40;
-
-/// Why there is no link.
-#[derive(Debug, thiserror::Error)]
-pub enum DoorError {
-    /// No daemon runs, and none was to be started.
-    #[error("no exai daemon runs (state directory {})", home.display())]
-    NotRunning {
-        /// The state directory.
-        home: PathBuf,
-    },
-    /// The daemon is there and does not want us, or cannot talk to us.
-    #[error("the exai daemon does not serve this: {0}")]
-    Refused(LinkError),
-    /// A daemon lives and cannot be reached.
-    #[error("{} holds {} and cannot be reached: {why}", who("a daemon", *holder), lock.display())]
-    Unreachable {
-        /// The lock it holds.
-        lock: PathBuf,
-        /// Its process id, where the system tells who holds a lock.
-        holder: Option<u32>,
-        /// What happened on trying.
-        why: String,
-    },
-    /// Somebody else is starting a daemon and does not get done.
-    #[error("{} holds {} and has started no daemon in time", who("another process", *holder), lock.display())]
-    StarterHangs {
-        /// The lock it holds.
-        lock: PathBuf,
-        /// Its process id, where the system tells who holds a lock.
-        holder: Option<u32>,
-    },
-    /// The daemon was started and ended, or said that it cannot.
-    #[error("the exai daemon did not start: {reason}{}", tail(log_tail))]
-    StartFailed {
-        /// Why, by its own words where it had any.
-        reason: String,
-        /// The last lines of its log.
-        log_tail: Vec<String>,
-    },
-    /// The daemon was started and ended without a word: killed, or crashed.
-    #[error(
-        "the exai daemon did not start: the new process (pid {pid}) ended without a word{}",
-        tail(log_tail)
-    )]
-    Died {
-        /// What its process id was.
-        pid: u32,
-        /// The last lines of its log.
-        log_tail: Vec<String>,
-    },
-    /// This process acts for another account than the one that logged in.
-    #[error("not starting a daemon here: {0}; run `exai start` {as_yourself}", as_yourself = AS_YOURSELF)]
-    ForAnotherAccount(String),
-    /// The state directory is not fit.
-    #[error(transparent)]
-    Home(#[from] exai_config::HomeError),
-    /// The system refused something.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
-}
-
-/// What a failed start says about the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FailedStart {
-    /// It has a reason, which the next try will hardly change.
-    Reason,
-    /// Somebody killed it, or it crashed.
-    Death,
-}
-
-impl DoorError {
-    /// Whether this is a failed start. Somebody else's being slow is none.
-    pub(crate) fn failed_start(&self) -> Option<FailedStart> {
-        match self {
-            DoorError::StartFailed { .. }
-            | DoorError::ForAnotherAccount(_)
-            | DoorError::Home(_)
-            | DoorError::Io { .. } => Some(FailedStart::Reason),
-            DoorError::Died { .. } => Some(FailedStart::Death),
-            DoorError::NotRunning { .. }
-            | DoorError::Refused(_)
-            | DoorError::Unreachable { .. }
-            | DoorError::StarterHangs { .. } => None,
-        }
-    }
-}
-
-fn who(what: &str, pid: Option<u32>) -> String {
-    pid.map_or_else(|| what.to_owned(), |pid| format!("{what} (pid {pid})"))
-}
-
-fn tail(lines: &[String]) -> String {
-    if lines.is_empty() { String::new() } else { format!("; the end of its log:\n  {}", lines.join("\n  ")) }
-}
-
-/// What [`Door::look`] found.
-#[derive(Debug)]
-pub enum Sight {
-    /// A daemon answers.
-    Answering(Box<Link>),
-    /// A daemon answers, and will not serve us.
-    Refusing {
-        /// Why.
-        error: LinkError,
-        /// Its process, by the kernel's word.
-        process: Option<process::Identity>,
-    },
-    /// A daemon lives. It has no record yet, or one of a daemon before it.
-    Starting,
-    /// A daemon lives that listens no more.
-    Stopping(Box<DaemonRecord>),
-    /// A daemon lives, says that it is ready, and does not answer.
-    Wedged {
-        /// What it said of itself.
-        record: Box<DaemonRecord>,
-        /// What came instead of an answer.
-        error: LinkError,
-        /// Its process, by the kernel's word for who listens there.
-        process: Option<process::Identity>,
-    },
-    /// A record claims a daemon, and none lives.
-    Stale(Box<DaemonRecord>),
-    /// No daemon, no record.
-    Nothing,
-}
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -175,7 +32,8 @@ pub struct Door {
     hello: Hello,
 }
 
-enum Probe {
+/// What came of one try to join the daemon.
+pub(crate) enum Probe {
     Link(Box<Link>),
     Refused(OpenError),
     Failed(Box<DaemonRecord>, OpenError),
@@ -251,27 +109,6 @@ impl Door {
         }
     }
 
-    /// What is there, without changing anything.
-    pub fn look(&self) -> Result<Sight, DoorError> {
-        let probe = self.probe(Instant::now() + HELLO_TIME);
-        Ok(match (probe, self.daemon_lives()?) {
-            (Probe::Link(link), _) => Sight::Answering(link),
-            (Probe::Refused(OpenError { error, process }), _) => Sight::Refusing { error, process },
-            (Probe::NoRecord, true) => Sight::Starting,
-            (Probe::NoRecord, false) => Sight::Nothing,
-            (Probe::Failed(record, _), false) => Sight::Stale(record),
-            (Probe::Failed(record, OpenError { error, process }), true) => {
-                // Who listens and does not answer is there, whatever a record says.
-                let lives = process.is_some() || process_lives(&record.identity);
-                match (lives, nobody_listens(&error)) {
-                    (false, _) => Sight::Starting,
-                    (true, true) => Sight::Stopping(record),
-                    (true, false) => Sight::Wedged { record, error, process },
-                }
-            }
-        })
-    }
-
     /// Takes the lock of those who start and stop daemons. While it is held, this is the only door that
     /// starts one: go on with [`Door::start_and_join`].
     pub fn spawn_lock(&self, deadline: Instant) -> Result<HeldLock, DoorError> {
@@ -291,17 +128,17 @@ impl Door {
 
     fn starter_hangs(&self) -> DoorError {
         let lock = self.home.spawn_lock();
-        DoorError::StarterHangs { holder: holder_of(&lock), lock }
+        DoorError::StarterHangs { holder: lock_holder(&lock), lock }
     }
 
     pub(crate) fn unreachable(&self, why: String) -> DoorError {
         let lock = self.home.instance_lock();
-        DoorError::Unreachable { holder: holder_of(&lock), lock, why }
+        DoorError::Unreachable { holder: lock_holder(&lock), lock, why }
     }
 
     /// The process that holds the instance lock, where the system tells.
     pub fn holder(&self) -> Option<u32> {
-        holder_of(&self.home.instance_lock())
+        lock_holder(&self.home.instance_lock())
     }
 
     /// Under the spawn lock: joins the daemon, or starts one where none lives. `None` when one lives that
@@ -316,7 +153,7 @@ impl Door {
         if self.daemon_lives()? {
             return Ok(None);
         }
-        let readiness = self.start(deadline)?;
+        let readiness = start_daemon(&self.home, deadline)?;
         reach("starter.heard")?;
         match readiness {
             Readiness::Ready => {}
@@ -331,57 +168,9 @@ impl Door {
             Probe::Refused(refused) => Err(DoorError::Refused(refused.error)),
             Probe::Failed(_, failed) => Err(self.unreachable(failed.error.to_string())),
             Probe::NoRecord => {
-                Err(self.start_failed("it said that it is ready, and left no record".to_owned()))
+                Err(start_failed(&self.home, "it said that it is ready, and left no record".to_owned()))
             }
         }
-    }
-
-    fn start(&self, deadline: Instant) -> Result<Readiness, DoorError> {
-        let exe = executable()?;
-        let log = self.home.daemon_log();
-        let env = start_environment::for_daemon();
-        // Nobody is above a daemon; this says who has started it.
-        let args = ["serve", detach::STARTER_ARGUMENT, &std::process::id().to_string()].map(OsString::from);
-        reach("starter.spawning")?;
-        let mut started = detach::spawn(&exe, &args, &env, self.home.path(), &log, deadline)
-            .map_err(|source| DoorError::Io { action: "start", path: exe, source })?;
-        reach("starter.spawned")?;
-        let said = started.ready.read_to_end_until(deadline.checked_sub(STEP).unwrap_or(deadline));
-        match said {
-            Ok(said) => Readiness::from_line(&said)
-                .ok_or_else(|| DoorError::Died { pid: started.pid, log_tail: log_tail(&self.home) }),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                let how_far = self.how_far(started.pid);
-                let sentence =
-                    format!("the new process (pid {}) was not ready in time: {how_far}", started.pid);
-                Err(self.start_failed(sentence))
-            }
-            Err(source) => {
-                Err(DoorError::Io { action: "read the readiness of", path: self.home.path().into(), source })
-            }
-        }
-    }
-
-    /// How far a new daemon that says nothing has come, as far as it can be seen.
-    fn how_far(&self, pid: u32) -> &'static str {
-        match (self.holder(), self.record()) {
-            (_, Some(record)) if record.pid == pid => {
-                "its record is written, and it does not say that it is ready"
-            }
-            (Some(holder), _) if holder == pid => "it holds the instance lock and has written no record",
-            (Some(_), _) => "another process holds the instance lock",
-            (None, _) => "it has not written its record",
-        }
-    }
-
-    fn start_failed(&self, reason: String) -> DoorError {
-        DoorError::StartFailed { reason, log_tail: log_tail(&self.home) }
-    }
-
-    /// The record, if there is one that can be read. A missing or broken one is no information.
-    pub fn record(&self) -> Option<DaemonRecord> {
-        let bytes = private::read(&self.home.daemon_record(), RECORD_BYTES).ok()?;
-        serde_json::from_slice(&bytes).ok()
     }
 
     /// Whether a daemon lives, ready or not.
@@ -418,7 +207,7 @@ impl Door {
 
     /// Joins the daemon if it answers right now.
     pub fn try_connect(&self) -> Option<Link> {
-        match self.probe(Instant::now() + HELLO_TIME) {
+        match self.probe(Instant::now() + HELLO_TIMEOUT) {
             Probe::Link(link) => Some(*link),
             Probe::Refused(_) | Probe::Failed(..) | Probe::NoRecord => None,
         }
@@ -435,12 +224,12 @@ impl Door {
         theirs.is(&ServedHome { path, id })
     }
 
-    fn probe(&self, deadline: Instant) -> Probe {
-        let Some(record) = self.record() else { return Probe::NoRecord };
+    pub(crate) fn probe(&self, deadline: Instant) -> Probe {
+        let Some(record) = read_record(&self.home) else { return Probe::NoRecord };
         let Some(endpoint) = record.local_address().and_then(|text| text.parse::<Endpoint>().ok()) else {
             return Probe::NoRecord;
         };
-        let deadline = deadline.min(Instant::now() + HELLO_TIME);
+        let deadline = deadline.min(Instant::now() + HELLO_TIMEOUT);
         match Link::open(&endpoint, &self.hello, deadline) {
             // The record is another directory's: it says nothing of this one.
             Ok(link) if !self.is_ours(link.daemon(), &endpoint) => Probe::NoRecord,
@@ -465,52 +254,4 @@ impl Door {
 enum Held {
     BySomeStarter,
     ByADaemon,
-}
-
-fn holder_of(lock: &Path) -> Option<u32> {
-    lock::holder(lock).ok().flatten()
-}
-
-/// Comes by a place where a test may make the start fail.
-fn reach(place: &'static str) -> Result<(), DoorError> {
-    failpoint::reach(place).map_err(|source| DoorError::Io { action: "get past", path: place.into(), source })
-}
-
-/// The last lines of the daemon's log.
-fn log_tail(home: &Home) -> Vec<String> {
-    let (text, _) = crate::tail::last_lines(&home.daemon_log(), LOG_LINES).unwrap_or_default();
-    String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
-}
-
-/// Whether the process of a record lives: exactly that one, not another with its pid.
-pub fn process_lives(identity: &Identity) -> bool {
-    let found = process::identify(identity.pid).ok().flatten();
-    found.is_some_and(|found| found == verified(identity))
-}
-
-/// The identity in the form the system understands.
-pub fn verified(identity: &Identity) -> process::Identity {
-    process::Identity { boot: identity.boot.clone(), pid: identity.pid, start: identity.start }
-}
-
-fn nobody_listens(error: &LinkError) -> bool {
-    match error {
-        LinkError::Io(error) => {
-            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
-        }
-        _ => false,
-    }
-}
-
-/// This program, without links in its path: the daemon must not change with a link.
-fn executable() -> Result<PathBuf, DoorError> {
-    let io = |source| DoorError::Io { action: "find", path: PathBuf::from("this executable"), source };
-    let exe = std::env::current_exe().map_err(io)?;
-    if let Ok(real) = dunce::canonicalize(&exe) {
-        return Ok(real);
-    }
-    // The file was removed while this program runs. What has its name now is what the next shim would start;
-    // if nothing has, the file that runs is still there for those who run it.
-    let named = process::executable(std::process::id()).and_then(dunce::canonicalize);
-    named.or_else(|_| tree::own_program()).map_err(io)
 }

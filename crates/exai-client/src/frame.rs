@@ -13,9 +13,8 @@ pub use exai_proto::frame::{Key, NO_MASK, Opcode, mask};
 use exai_proto::limits;
 
 use crate::buffer::Buffer;
+use crate::limits::READ_BYTES;
 
-/// How much to ask a socket for when it is not known what comes.
-const SOME: usize = 32 * 1024;
 /// The peer does not speak the protocol; the link is of no use any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
@@ -98,7 +97,7 @@ impl Decoder {
             Ok(Some(header)) => (header.size + header.length).saturating_sub(self.buffer.data().len()),
             Ok(None) | Err(_) => 0,
         };
-        let count = source.read(self.buffer.room(missing.max(SOME)))?;
+        let count = source.read(self.buffer.room(missing.max(READ_BYTES)))?;
         self.buffer.filled(count);
         Ok(count)
     }

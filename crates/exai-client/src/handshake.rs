@@ -5,13 +5,13 @@ use std::io::{self, Read, Write};
 use exai_config::Secret;
 use exai_proto::link;
 
+use crate::limits::MAX_HANDSHAKE_BYTES;
+
 /// The key of RFC 6455's own example. A random one would protect from caches that replay an old answer;
 /// there are none on this machine, where the daemon is known before it is asked, and with a fixed key the
 /// right answer is known without SHA-1.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-/// An answer's head is some 150 bytes.
-const HEAD_BYTES: usize = 8 * 1024;
 
 /// Why there is no WebSocket.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +72,7 @@ pub(crate) fn upgrade(
         if let Some(at) = memchr::memmem::find(&answer[searched..], b"\r\n\r\n") {
             break searched + at;
         }
-        if answer.len() > HEAD_BYTES {
+        if answer.len() > MAX_HANDSHAKE_BYTES {
             return Err(HandshakeError::NotOurs(first_line(&answer)));
         }
     };

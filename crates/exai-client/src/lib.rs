@@ -13,10 +13,16 @@
 mod breaker;
 mod buffer;
 pub mod conversation;
-pub mod door;
+pub mod daemon_record;
+mod daemon_start;
+mod daemon_state;
+mod door;
+mod door_error;
 pub mod frame;
 mod glance;
 mod handshake;
+mod hello;
+pub mod limits;
 mod lines;
 pub mod link;
 mod pause;
@@ -30,29 +36,15 @@ pub mod tail;
 mod takeover;
 pub mod url;
 mod url_door;
-pub mod way;
+mod way;
+mod way_error;
 
-pub use door::{Door, DoorError};
+pub use daemon_state::Sight;
+pub use door::Door;
+pub use door_error::DoorError;
+pub use hello::hello;
 pub use link::{Link, LinkError};
 pub use takeover::Takeover;
 pub use url_door::UrlDoor;
-pub use way::{Way, WayError};
-
-use exai_proto::link::{Hello, Role, Versions};
-
-/// The versions of the link that this build speaks.
-fn versions() -> Versions {
-    exai_os::build::link_versions().map_or(Versions::OURS, |(min, max)| Versions { min, max })
-}
-
-/// How this process introduces itself.
-pub fn hello(role: Role) -> Hello {
-    Hello {
-        versions: versions(),
-        build: exai_os::build::version().to_owned(),
-        role,
-        pid: std::process::id(),
-        server: None,
-        label: None,
-    }
-}
+pub use way::Way;
+pub use way_error::WayError;

@@ -6,9 +6,8 @@ use std::ops::Range;
 use exai_proto::{Id, envelope, limits};
 
 use crate::buffer::Buffer;
+use crate::limits::READ_BYTES;
 
-/// How much to ask for at once, at least.
-const SOME: usize = 32 * 1024;
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// What [`Lines::next_line`] found.
@@ -49,7 +48,7 @@ impl Lines {
         self.buffer.take(self.next);
         self.searched -= self.next;
         self.next = 0;
-        let count = source.read(self.buffer.room(SOME))?;
+        let count = source.read(self.buffer.room(READ_BYTES))?;
         self.buffer.filled(count);
         Ok(count)
     }

@@ -10,8 +10,11 @@ use exai_proto::link::{FromDaemon, Hello, ServedHome, ToDaemon};
 
 use crate::frame::{self, Decoder, FrameError, Opcode};
 use crate::handshake::{self, HandshakeError};
+use crate::hello::link_versions;
 use crate::stream::Stream;
-use crate::way::Halves;
+
+/// The two halves of a link: what writes (and can close), and what reads.
+pub(crate) type Halves = (Arc<Stream>, Decoder);
 
 /// Why there is no link, or none any more.
 #[derive(Debug, thiserror::Error)]
@@ -151,7 +154,7 @@ impl Link {
     ) -> Result<Daemon, LinkError> {
         match self.next_before(Some(deadline))? {
             Incoming::Control(FromDaemon::Hello { version, build, instance, pid, home }) => {
-                let ours = crate::versions();
+                let ours = link_versions();
                 if !(ours.min..=ours.max).contains(&version) {
                     return Err(LinkError::Version { version, build });
                 }

@@ -3,19 +3,21 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
+use exai_proto::backoff::Backoff;
+
+use crate::limits::{MAX_PAUSE, MIN_PAUSE};
+
 /// Pauses of 2 ms growing to 20 ms, jittered: thirty clients that start at once all wait for the one that
 /// starts the daemon, and should neither keep it busy nor notice late that it is done.
 #[derive(Debug)]
 pub(crate) struct Pause {
     jitter: RandomState,
-    step_us: u64,
+    backoff: Backoff,
 }
 
 impl Pause {
-    const LONGEST_US: u64 = 20_000;
-
     pub(crate) fn new() -> Self {
-        Pause { jitter: RandomState::new(), step_us: 2_000 }
+        Pause { jitter: RandomState::new(), backoff: Backoff::growing(MIN_PAUSE, MAX_PAUSE, 3, 2) }
     }
 
     /// Sleeps; `false` when the deadline has come.
@@ -24,9 +26,9 @@ impl Pause {
         if left.is_zero() {
             return false;
         }
-        let length = self.step_us / 2 + self.jitter.hash_one(self.step_us) % self.step_us;
+        let step_us = self.backoff.next_delay().as_micros() as u64;
+        let length = step_us / 2 + self.jitter.hash_one(step_us) % step_us;
         std::thread::sleep(Duration::from_micros(length).min(left));
-        self.step_us = (self.step_us * 3 / 2).min(Self::LONGEST_US);
         true
     }
 }

@@ -9,14 +9,12 @@ use exai_os::process::{self, Kill, Killed};
 use exai_proto::documents::Status;
 use exai_proto::link::{ByeReason, FromDaemon, ToDaemon};
 
-use crate::door::{Door, DoorError, HELLO_TIME, Sight};
+use crate::daemon_state::Sight;
+use crate::door::Door;
+use crate::door_error::DoorError;
+use crate::limits::{HELLO_TIMEOUT, KILL_TIMEOUT, STOP_MARGIN};
 use crate::link::{Incoming, Link, LinkError};
 use crate::pause::Pause;
-
-/// How much longer than its time the daemon may take before it is ended by force.
-const MORE: Duration = Duration::from_secs(3);
-/// How long after that its process may take to be gone.
-const GONE: Duration = Duration::from_millis(1500);
 
 /// What was ended.
 #[derive(Debug)]
@@ -74,7 +72,7 @@ fn nameless(lock: &Path, holder: Option<u32>) -> String {
 /// the lock; never the word of a file. Where the world changes meanwhile (others stop and start daemons as well) this looks
 /// again, until its time is over.
 pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<Ended>, StopError> {
-    let deadline = Instant::now() + grace + MORE;
+    let deadline = Instant::now() + grace + STOP_MARGIN;
     let mut pause = Pause::new();
     // One that was seen to end by itself.
     let mut ending: Option<u32> = None;
@@ -114,7 +112,7 @@ pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<En
 /// Asks a daemon that does not answer to end. Where that brings no life into it, it gets no more time.
 fn end_wedged(door: &Door, identity: &process::Identity, deadline: Instant) -> Result<Ended, StopError> {
     kill(identity, Kill::Terminate)?;
-    let soon = deadline.min(Instant::now() + MORE);
+    let soon = deadline.min(Instant::now() + STOP_MARGIN);
     let gone = process::wait_gone(identity, soon);
     let gone = gone.map_err(|source| StopError::Io { pid: identity.pid, source })?;
     let still = !gone && matches!(door.look()?, Sight::Wedged { .. });
@@ -126,7 +124,7 @@ fn end_nameless(door: &Door) -> Result<Ended, StopError> {
     match holder(door) {
         Some(identity) => {
             kill(&identity, Kill::Force)?;
-            let ended = wait(&identity, None, Instant::now() + GONE)?;
+            let ended = wait(&identity, None, Instant::now() + KILL_TIMEOUT)?;
             Ok(Ended { forced: true, ..ended })
         }
         None => Err(StopError::Nameless { lock: door.home().instance_lock(), holder: door.holder() }),
@@ -177,7 +175,7 @@ fn ask(
     deadline: Instant,
 ) -> Result<Ended, StopError> {
     let daemon = link.daemon().clone();
-    let status = match link.ask(&ToDaemon::Status, Instant::now() + HELLO_TIME) {
+    let status = match link.ask(&ToDaemon::Status, Instant::now() + HELLO_TIMEOUT) {
         Ok(FromDaemon::Status { status }) => Some(*status),
         Ok(_) | Err(_) => None,
     };
@@ -209,7 +207,7 @@ fn wait(identity: &process::Identity, status: Option<Status>, deadline: Instant)
         return Ok(Ended { pid, status, forced: false });
     }
     kill(identity, Kill::Force)?;
-    if process::wait_gone(identity, Instant::now() + GONE).map_err(io)? {
+    if process::wait_gone(identity, Instant::now() + KILL_TIMEOUT).map_err(io)? {
         return Ok(Ended { pid, status, forced: true });
     }
     Err(StopError::StillThere(pid))

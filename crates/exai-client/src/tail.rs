@@ -4,17 +4,16 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-/// How far back to look: lines of a log are short.
-const WINDOW: u64 = 256 * 1024;
+use crate::limits::TAIL_WINDOW_BYTES;
 
 /// The last `count` lines of a file, whole, of at most its last 256 KiB; and where the file ended.
 pub fn last_lines(path: &Path, count: usize) -> io::Result<(Vec<u8>, u64)> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    let from = length.saturating_sub(WINDOW);
+    let from = length.saturating_sub(TAIL_WINDOW_BYTES);
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
-    file.take(WINDOW).read_to_end(&mut bytes)?;
+    file.take(TAIL_WINDOW_BYTES).read_to_end(&mut bytes)?;
     let end = from + bytes.len() as u64;
     Ok((last_of(&bytes, from == 0, count).to_vec(), end))
 }

@@ -10,7 +10,9 @@ use exai_os::{account, build};
 use exai_proto::link::{FromDaemon, Role, ToDaemon};
 use exai_proto::version;
 
-use crate::door::{Door, DoorError};
+use crate::door::Door;
+use crate::door_error::DoorError;
+use crate::hello::hello;
 use crate::link::{Daemon, Incoming, Link, LinkError};
 
 /// What has become of an older daemon.
@@ -62,7 +64,7 @@ impl Door {
             }
             Err(error) => return Err(error),
         };
-        let door = Door::new(self.home().clone(), crate::hello(Role::Command));
+        let door = Door::new(self.home().clone(), hello(Role::Command));
         // While this one waited for the lock, another may have done it.
         let Some(mut link) = door.start_and_join(&starting, deadline)? else {
             return Err(self.unreachable("it is starting or stopping".to_owned()));

@@ -17,19 +17,19 @@ use exai_config::Secret;
 use exai_os::{lock, port, private, process};
 use exai_proto::documents::DaemonRecord;
 
-use crate::door::{Door, HELLO_TIME, process_lives, verified};
+use crate::daemon_record::{process_lives, read_record, verified};
+use crate::door::Door;
 use crate::frame::Decoder;
 use crate::handshake::{self, Request};
-use crate::link::{LinkError, left};
+use crate::limits::{HELLO_TIMEOUT, MAX_TOKEN_BYTES};
+use crate::link::{Halves, LinkError, left};
 use crate::pause::Pause;
 use crate::stream::Stream;
 use crate::url::McpUrl;
-use crate::way::{Halves, WayError};
+use crate::way_error::WayError;
 
 /// The subprotocol of plain MCP.
 const SUBPROTOCOL: &str = "mcp";
-/// A token is some 64 characters.
-const TOKEN_BYTES: u64 = 1024;
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -78,13 +78,13 @@ impl UrlDoor {
 
     pub(crate) fn try_connect(&self) -> Option<Halves> {
         let record = self.living()?;
-        self.open(&record, Instant::now() + HELLO_TIME).ok()
+        self.open(&record, Instant::now() + HELLO_TIMEOUT).ok()
     }
 
     /// The daemon of this state directory: its record is no copy, for somebody holds the lock, and its
     /// process lives.
     fn living(&self) -> Option<DaemonRecord> {
-        let record = self.door.record().filter(|record| process_lives(&record.identity))?;
+        let record = read_record(self.door.home()).filter(|record| process_lives(&record.identity))?;
         self.door.daemon_lives().unwrap_or(false).then_some(record)
     }
 
@@ -94,7 +94,7 @@ impl UrlDoor {
             return Ok(Some(record));
         }
         let link = self.door.connect_or_start(deadline)?;
-        let record = self.door.record().filter(|record| record.instance == link.daemon().instance);
+        let record = read_record(self.door.home()).filter(|record| record.instance == link.daemon().instance);
         // A record that names another process than the one that has just answered is to be mended by its daemon.
         let process = link.daemon().process.as_ref();
         let record = record.filter(|record| process.is_none_or(|it| *it == verified(&record.identity)));
@@ -109,7 +109,7 @@ impl UrlDoor {
     }
 
     fn open(&self, record: &DaemonRecord, deadline: Instant) -> Result<Halves, Failed> {
-        let deadline = deadline.min(Instant::now() + HELLO_TIME);
+        let deadline = deadline.min(Instant::now() + HELLO_TIMEOUT);
         self.verify(record)?;
         let stream = TcpStream::connect_timeout(&self.url.addr, left(deadline)?)?;
         // Small messages must not wait for each other.
@@ -150,7 +150,7 @@ impl UrlDoor {
     }
 
     fn token(&self) -> io::Result<Secret> {
-        let bytes = private::read(&self.door.home().token(), TOKEN_BYTES)?;
+        let bytes = private::read(&self.door.home().token(), MAX_TOKEN_BYTES)?;
         let text = bytes.trim_ascii();
         // It becomes a line of a request.
         if text.is_empty() || !text.iter().all(u8::is_ascii_graphic) {

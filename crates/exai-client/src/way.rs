@@ -1,20 +1,12 @@
 //! How a shim gets to its daemon: through the [`Door`] to the private local socket, or by a URL over TCP.
 //! Everything behind that is the same for both.
 
-use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
-use crate::door::{Door, DoorError, FailedStart};
-use crate::frame::Decoder;
-use crate::link::{Link, LinkError};
-use crate::stream::Stream;
+use crate::door::Door;
+use crate::link::{Halves, Link};
 use crate::url_door::UrlDoor;
-
-/// What writes (and can close), and what reads.
-pub(crate) type Halves = (Arc<Stream>, Decoder);
+use crate::way_error::WayError;
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -23,95 +15,6 @@ pub enum Way {
     Local(Door),
     /// A URL.
     Url(UrlDoor),
-}
-
-/// Why there is no way to the daemon.
-#[derive(Debug, thiserror::Error)]
-pub enum WayError {
-    /// The local socket leads nowhere, or no daemon could be started.
-    #[error(transparent)]
-    Door(#[from] DoorError),
-    /// Somebody else has the port.
-    #[error("{addr} is held by {holder}, not by the exai daemon{daemon}; the token was not sent")]
-    Foreign {
-        /// The URL's address.
-        addr: SocketAddr,
-        /// Who it is, as far as it is known.
-        holder: String,
-        /// Where the daemon listens, as words that follow its name; or nothing.
-        daemon: String,
-    },
-    /// Nobody can say whether it is the daemon that listens there.
-    #[error("cannot prove that the exai daemon listens on {addr}: {source}; the token was not sent")]
-    Unproven {
-        /// The URL's address.
-        addr: SocketAddr,
-        /// What is in the way.
-        source: io::Error,
-    },
-    /// The daemon has another port.
-    #[error("the exai daemon does not listen on {addr} but on {listens}")]
-    Elsewhere {
-        /// The URL's address.
-        addr: SocketAddr,
-        /// Where it listens.
-        listens: SocketAddr,
-    },
-    /// A daemon lives and listens on no TCP port: it begins or ends.
-    #[error("the exai daemon does not listen on {addr}")]
-    Silent {
-        /// The URL's address.
-        addr: SocketAddr,
-    },
-    /// The daemon listens there, and there is no link.
-    #[error("no link over {addr}: {source}")]
-    Link {
-        /// The URL's address.
-        addr: SocketAddr,
-        /// Why.
-        source: LinkError,
-    },
-    /// There is no token that could be shown.
-    #[error("cannot read the token in {}: {source}", path.display())]
-    Token {
-        /// Its file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-impl WayError {
-    /// Whether a shim that has not met its daemon yet should say so and end, instead of trying again. Later
-    /// nothing is final: a client that works must not lose its shim to a passing trouble.
-    pub(crate) fn is_final(&self) -> bool {
-        match self {
-            WayError::Foreign { .. } | WayError::Unproven { .. } | WayError::Elsewhere { .. } => true,
-            WayError::Door(_) | WayError::Silent { .. } | WayError::Link { .. } | WayError::Token { .. } => {
-                false
-            }
-        }
-    }
-}
-
-impl WayError {
-    /// Whether a daemon is there and will not serve this build: waiting changes nothing.
-    pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, WayError::Door(DoorError::Refused(_)))
-    }
-
-    /// See [`DoorError::failed_start`].
-    pub(crate) fn failed_start(&self) -> Option<FailedStart> {
-        match self {
-            WayError::Door(error) => error.failed_start(),
-            WayError::Foreign { .. }
-            | WayError::Unproven { .. }
-            | WayError::Elsewhere { .. }
-            | WayError::Silent { .. }
-            | WayError::Link { .. }
-            | WayError::Token { .. } => None,
-        }
-    }
 }
 
 impl Way {

@@ -8,10 +8,13 @@ use exai_proto::{Id, answer};
 
 use super::copies::Page;
 use super::methods::Method;
+use super::progress;
+use super::replies::line_of;
+use super::state::Session;
 use super::under_way::{Effect, Entry, Fate, UnderWay};
 use super::waiting::Turn;
-use super::{OPENING_PATIENCE, Session, line_of, progress};
 use crate::glance::{self, Glance};
+use crate::limits::INITIALIZE_WAIT_TIMEOUT;
 
 /// What [`Session::register`] has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +74,7 @@ impl Session {
             Method::Opening => {
                 self.memory.opens(id.clone(), text);
                 entry.fate = Fate::Opening;
-                entry.patience = patience.min(OPENING_PATIENCE);
+                entry.patience = patience.min(INITIALIZE_WAIT_TIMEOUT);
             }
             Method::List(list) => {
                 self.memory.lists(list);

@@ -3,10 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::glance;
-
-/// How many pages of lists are kept, and how many bytes of them in all.
-const MOST: usize = 256;
-const MOST_BYTES: usize = 8 * 1024 * 1024;
+use crate::limits::{MAX_COPIED_BYTES, MAX_COPIED_PAGES};
 
 /// One page of one list: what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,10 +37,10 @@ impl Copies {
             |known: &Page| *known == page || (page.cursor.is_none() && known.method == page.method);
         self.pages.retain(|(known, _)| !outdated(known));
         self.bytes = self.pages.iter().map(|(_, result)| result.len()).sum();
-        if result.len() > MOST_BYTES {
+        if result.len() > MAX_COPIED_BYTES {
             return;
         }
-        while self.pages.len() >= MOST || self.bytes + result.len() > MOST_BYTES {
+        while self.pages.len() >= MAX_COPIED_PAGES || self.bytes + result.len() > MAX_COPIED_BYTES {
             let Some((_, oldest)) = self.pages.pop_front() else { break };
             self.bytes -= oldest.len();
         }
@@ -82,15 +79,15 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_and_the_oldest_goes() {
         let mut copies = Copies::default();
-        for number in 0..2 * MOST {
+        for number in 0..2 * MAX_COPIED_PAGES {
             copies.keep(page("x", &number.to_string()), b"1");
         }
-        assert_eq!((copies.pages.len(), copies.bytes), (MOST, MOST));
-        copies.keep(page("large", "null"), &vec![b'x'; MOST_BYTES]);
-        assert_eq!((copies.pages.len(), copies.bytes), (1, MOST_BYTES));
-        copies.keep(page("too large", "null"), &vec![b'x'; MOST_BYTES + 1]);
+        assert_eq!((copies.pages.len(), copies.bytes), (MAX_COPIED_PAGES, MAX_COPIED_PAGES));
+        copies.keep(page("large", "null"), &vec![b'x'; MAX_COPIED_BYTES]);
+        assert_eq!((copies.pages.len(), copies.bytes), (1, MAX_COPIED_BYTES));
+        copies.keep(page("too large", "null"), &vec![b'x'; MAX_COPIED_BYTES + 1]);
         assert_eq!((copies.pages.len(), copies.get(&page("too large", "null"))), (1, None));
-        copies.keep(page("large", "null"), &vec![b'x'; MOST_BYTES + 1]);
+        copies.keep(page("large", "null"), &vec![b'x'; MAX_COPIED_BYTES + 1]);
         assert_eq!((copies.pages.len(), copies.bytes), (0, 0), "an outdated one is not told");
     }
 }

@@ -6,10 +6,11 @@ use exai_proto::Id;
 use exai_proto::answer::Failure;
 
 use super::methods::{Method, starts_again};
+use super::state::{Phase, Session, Up, Why};
 use super::under_way::Fate;
 use super::waiting::{Turn, Waiting};
-use super::{OPENING_PATIENCE, PATIENCE, Phase, Session, Up, Why};
 use crate::glance::{self, Glance};
+use crate::limits::{DAEMON_WAIT_TIMEOUT, INITIALIZE_WAIT_TIMEOUT};
 
 impl Session {
     /// These lines were to be sent and were not written whole: they go first on the next link. Must be
@@ -27,7 +28,7 @@ impl Session {
                 }
                 Glance::Notification { method } => {
                     if self.outlives_the_link(&line[part.clone()], &glance::name(line, method)) {
-                        let until = now + PATIENCE;
+                        let until = now + DAEMON_WAIT_TIMEOUT;
                         back.push(Waiting { line: line[part].to_vec(), until, turn: Turn::First });
                     }
                 }
@@ -51,7 +52,11 @@ impl Session {
         });
         // What is no message is the daemon's to answer.
         if !seen && self.waiting.has_room(line.len()) {
-            self.waiting.push(Waiting { line: line.to_vec(), until: now + PATIENCE, turn: Turn::First });
+            self.waiting.push(Waiting {
+                line: line.to_vec(),
+                until: now + DAEMON_WAIT_TIMEOUT,
+                turn: Turn::First,
+            });
         }
         if answers.is_empty() { Up::Kept } else { Up::Answer(answers) }
     }
@@ -64,7 +69,7 @@ impl Session {
         wish: bool,
         now: Instant,
     ) -> Option<(Failure, String)> {
-        let mut patience = PATIENCE;
+        let mut patience = DAEMON_WAIT_TIMEOUT;
         let waits = match glance {
             // Whoever asked is gone, or about to go.
             Glance::Response { id, .. } => {
@@ -74,7 +79,7 @@ impl Session {
             Glance::Notification { method } => self.outlives_the_link(text, &glance::name(line, method)),
             Glance::Request { method, .. } => {
                 if Method::of(&glance::name(line, method)) == Method::Opening {
-                    patience = OPENING_PATIENCE;
+                    patience = INITIALIZE_WAIT_TIMEOUT;
                 }
                 match self.phase {
                     Phase::Down { why: Why::Stopped, .. } if wish => {
@@ -84,7 +89,9 @@ impl Session {
                     Phase::Down { why: Why::Stopped | Why::Hopeless, .. } => {
                         return Some((Failure::DaemonUnavailable, self.no_daemon()));
                     }
-                    Phase::Down { since, why: Why::Lost } if now.duration_since(since) >= PATIENCE => {
+                    Phase::Down { since, why: Why::Lost }
+                        if now.duration_since(since) >= DAEMON_WAIT_TIMEOUT =>
+                    {
                         return Some((Failure::DaemonUnavailable, self.no_daemon()));
                     }
                     Phase::Down { why: Why::Lost, .. } | Phase::Up | Phase::Holding | Phase::Leaving(_) => {}

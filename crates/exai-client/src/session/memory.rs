@@ -10,11 +10,7 @@ use exai_proto::json::{self, Edit};
 use exai_proto::{Id, answer, limits, version};
 
 use crate::glance::{self, Glance};
-
-/// The longest introduction of a server that is remembered.
-const INTRODUCTION_BYTES: usize = 1024 * 1024;
-/// The longest text of a log level.
-const LEVEL_BYTES: usize = 64;
+use crate::limits::{MAX_INTRODUCTION_BYTES, MAX_LEVEL_BYTES};
 
 /// What a client has lists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +99,7 @@ impl Memory {
         let lists = LISTS.iter().filter(|(_, name, _)| declared(name));
         opening.announced = lists.map(|(list, _, _)| *list).collect();
         let result = glance::seek(answer, start, &["result"]).map(|at| answer[at].to_vec());
-        if let Some(result) = result.filter(|result| result.len() <= INTRODUCTION_BYTES) {
+        if let Some(result) = result.filter(|result| result.len() <= MAX_INTRODUCTION_BYTES) {
             self.introduction = Some(Introduction { version: version_of(&opening.line), result });
         }
     }
@@ -141,7 +137,7 @@ impl Memory {
     }
 
     pub(super) fn level(&mut self, level: Box<[u8]>) {
-        if level.len() <= LEVEL_BYTES {
+        if level.len() <= MAX_LEVEL_BYTES {
             self.level = Some(level);
         }
     }

@@ -1,9 +1,5 @@
 //! What the methods of MCP mean to a shim.
 
-use exai_proto::answer::{self, Failure, FailureData, Source};
-use exai_proto::{Id, json};
-
-use super::line_of;
 use super::memory::List;
 use crate::glance::{self, Glance};
 
@@ -67,24 +63,4 @@ pub(super) fn starts_again(line: &[u8]) -> bool {
         }
     });
     found
-}
-
-/// Answers each request of a line with the same failure.
-pub(super) fn answers(line: &[u8], failure: Failure, sentence: &str) -> Vec<u8> {
-    let mut lines = Vec::new();
-    glance::each(line, |part, glance| {
-        if let Glance::Request { id, method } = glance {
-            let name = || glance::seek(line, part.start, &["params", "name"]);
-            let call = Method::of(&glance::name(line, method)) == Method::Call;
-            let tool = if call { name().and_then(|at| json::string(line, at)) } else { None };
-            let data = FailureData {
-                tool: tool.as_deref(),
-                hint: (failure == Failure::DaemonUnavailable).then_some("exai status"),
-                ..FailureData::new(Source::Shim, failure)
-            };
-            let answer = answer::failure(&Id::from_json(&line[id]), sentence, &data);
-            lines.extend_from_slice(&line_of(&answer));
-        }
-    });
-    lines
 }

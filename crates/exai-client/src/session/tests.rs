@@ -1,7 +1,11 @@
-use exai_proto::limits;
+use std::time::{Duration, Instant};
 
-use super::waiting::MOST;
+use exai_proto::link::ByeReason;
+use exai_proto::{Id, answer, limits};
+
 use super::*;
+use crate::glance::{self, Glance};
+use crate::limits::MAX_WAITING;
 
 mod alone;
 mod any_order;
@@ -124,16 +128,16 @@ fn an_opening_without_an_answer_is_asked_again_as_long_as_its_patience_lasts() {
     assert!(session.connected().is_empty());
     assert_eq!(session.up(OPENING, start), Up::Send);
     // That it is carried out may take its time.
-    let mut now = start + 10 * PATIENCE;
+    let mut now = start + 10 * DAEMON_WAIT_TIMEOUT;
     for _ in 0..3 {
         assert_eq!(session.lost(now), b"");
-        now += OPENING_PATIENCE / 4;
+        now += INITIALIZE_WAIT_TIMEOUT / 4;
         assert!(session.connected().is_empty());
         assert_eq!(session.take_waiting(now), [OPENING]);
     }
     assert_eq!(session.lost(now), b"");
-    assert_eq!(session.deadline(), Some(now + OPENING_PATIENCE / 4));
-    assert!(values(&session.expire(now + OPENING_PATIENCE / 4))[0]["result"].is_object());
+    assert_eq!(session.deadline(), Some(now + INITIALIZE_WAIT_TIMEOUT / 4));
+    assert!(values(&session.expire(now + INITIALIZE_WAIT_TIMEOUT / 4))[0]["result"].is_object());
 }
 
 #[test]
@@ -142,7 +146,7 @@ fn patience_ends_and_new_requests_are_answered_at_once_then() {
     let mut session = Session::new(start);
     assert_eq!(session.up(&call(1), start), Up::Kept);
     assert_eq!(session.up(CONFIRMED, start), Up::Kept);
-    assert_eq!(session.expire(start + PATIENCE / 2), b"");
+    assert_eq!(session.expire(start + DAEMON_WAIT_TIMEOUT / 2), b"");
     let late = session.deadline().unwrap();
     assert!(session.patience().unwrap() < late);
     session.trouble("its lock is held".to_owned());
@@ -171,9 +175,9 @@ fn a_request_has_a_patience_of_its_own_however_often_the_link_is_lost() {
         session.unsent(all.into_iter(), now);
         assert_eq!(session.lost(now), b"");
     }
-    assert_eq!(session.deadline(), Some(start + PATIENCE));
-    assert_eq!(errors(&session.expire(start + PATIENCE)), [(1, -31001)]);
-    assert_eq!(session.deadline(), Some(start + PATIENCE + 9 * second));
+    assert_eq!(session.deadline(), Some(start + DAEMON_WAIT_TIMEOUT));
+    assert_eq!(errors(&session.expire(start + DAEMON_WAIT_TIMEOUT)), [(1, -31001)]);
+    assert_eq!(session.deadline(), Some(start + DAEMON_WAIT_TIMEOUT + 9 * second));
 }
 
 #[test]
@@ -188,13 +192,13 @@ fn after_a_stop_only_a_request_that_does_something_starts_a_daemon() {
     assert!(!session.may_start());
     assert_eq!(session.deadline(), Some(start));
     assert_eq!(errors(&session.expire(start)), [(8, -31001)]);
-    let later = start + 2 * PATIENCE;
+    let later = start + 2 * DAEMON_WAIT_TIMEOUT;
     assert_eq!(answered(session.up(&list(1), later)), [(1, -31001)]);
     session.hopeless(false);
     assert!(!session.may_start());
     assert_eq!(session.up(&call(2), later), Up::Kept);
     assert!(session.may_start());
-    assert_eq!(session.deadline(), Some(later + PATIENCE));
+    assert_eq!(session.deadline(), Some(later + DAEMON_WAIT_TIMEOUT));
 }
 
 #[test]
@@ -213,7 +217,7 @@ fn while_a_daemon_holds_new_requests_wait_and_what_is_under_way_gets_done() {
         assert_eq!(session.take_waiting(now), Vec::<Vec<u8>>::new());
         assert_eq!(session.down(&result(1)), Down::Forward);
         if parted {
-            assert_eq!(errors(&session.expire(now + PATIENCE)), [(2, -31001)]);
+            assert_eq!(errors(&session.expire(now + DAEMON_WAIT_TIMEOUT)), [(2, -31001)]);
             continue;
         }
         session.bye(ByeReason::Upgrade);
@@ -239,7 +243,7 @@ fn while_nobody_starts_a_daemon_requests_are_answered_at_once() {
 fn what_waits_is_bounded() {
     let now = Instant::now();
     let mut session = Session::new(now);
-    for id in 0..MOST as u32 {
+    for id in 0..MAX_WAITING as u32 {
         assert_eq!(session.up(&call(id), now), Up::Kept);
     }
     assert_eq!(answered(session.up(&call(999), now)), [(999, -31003)]);

@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use exai_proto::{Id, limits};
+use exai_proto::Id;
 
 use super::copies::Page;
-
-/// How many bytes of requests that may be repeated are kept. What is beyond is not repeated.
-const MOST_BYTES: usize = limits::MESSAGE_BYTES;
+use crate::limits::MAX_REPEATABLE_BYTES;
 
 /// What becomes of a request whose link is lost.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,7 +80,7 @@ impl UnderWay {
 
     /// Whether so much more text can be kept.
     pub(super) fn can_keep(&self, bytes: usize) -> bool {
-        self.kept_bytes + bytes <= MOST_BYTES
+        self.kept_bytes + bytes <= MAX_REPEATABLE_BYTES
     }
 
     /// Takes in a request. Whether it is the only one with this id.

@@ -3,13 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use exai_proto::{Id, limits};
+use exai_proto::Id;
 
 use crate::glance::{self, Glance};
-
-/// How many messages may wait, and how many bytes in all.
-pub(super) const MOST: usize = 256;
-pub(super) const MOST_BYTES: usize = limits::MESSAGE_BYTES;
+use crate::limits::{MAX_WAITING, MAX_WAITING_BYTES};
 
 /// How often a message has been written before.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,7 +43,7 @@ impl Queue {
 
     /// Whether a client may add so many bytes.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
-        self.all.len() < MOST && self.bytes + bytes <= MOST_BYTES
+        self.all.len() < MAX_WAITING && self.bytes + bytes <= MAX_WAITING_BYTES
     }
 
     pub(super) fn push(&mut self, waiting: Waiting) {

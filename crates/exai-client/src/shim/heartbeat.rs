@@ -1,15 +1,9 @@
 //! Whether the daemon lives while it owes something. A call may take minutes; a ping is answered at once, also by
 //! a daemon that is busy. Pure: time is an argument.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// How often to ask.
-const PING: Duration = Duration::from_secs(5);
-/// A daemon that is silent for so long hangs.
-const SILENCE: Duration = Duration::from_secs(10);
-/// Who looks so much later than he meant to has been asleep, as the machine may have been: what was silent then
-/// is not known.
-const LATE: Duration = Duration::from_secs(2);
+use crate::limits::{MAX_LATENESS, PING_INTERVAL, SILENCE_TIMEOUT};
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,21 +23,21 @@ pub(super) struct Heartbeat {
 
 impl Heartbeat {
     pub(super) fn begin(now: Instant) -> Self {
-        Heartbeat { silent_since: now, next_ping: now + PING }
+        Heartbeat { silent_since: now, next_ping: now + PING_INTERVAL }
     }
 
     /// To be asked at [`Heartbeat::due`], or earlier. `heard` is when the daemon was heard last.
     pub(super) fn look(&mut self, now: Instant, heard: Instant) -> Beat {
-        if now > self.due() + LATE {
-            *self = Heartbeat { silent_since: now, next_ping: now + PING };
+        if now > self.due() + MAX_LATENESS {
+            *self = Heartbeat { silent_since: now, next_ping: now + PING_INTERVAL };
             return Beat::Ping;
         }
         self.silent_since = self.silent_since.max(heard);
-        if now >= self.silent_since + SILENCE {
+        if now >= self.silent_since + SILENCE_TIMEOUT {
             return Beat::Close;
         }
         if now >= self.next_ping {
-            self.next_ping = now + PING;
+            self.next_ping = now + PING_INTERVAL;
             return Beat::Ping;
         }
         Beat::Wait
@@ -51,12 +45,14 @@ impl Heartbeat {
 
     /// When to look again.
     pub(super) fn due(&self) -> Instant {
-        self.next_ping.min(self.silent_since + SILENCE)
+        self.next_ping.min(self.silent_since + SILENCE_TIMEOUT)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// Tenths of a second: when it is looked, and when the daemon was heard last.

@@ -3,12 +3,8 @@
 use std::io::{self, Write};
 
 use crate::frame::{self, Key};
+use crate::limits::{LARGE_MESSAGE_BYTES, MAX_WRITE_BYTES};
 use crate::stream::Speech;
-
-/// A line from here on is written from where it stands, not copied.
-pub(super) const LARGE: usize = 32 * 1024;
-/// How much is collected before it is written. A multiple of a mask key's length.
-const FULL: usize = 128 * 1024;
 
 /// Writes lines as frames, in as few writes as there can be.
 #[derive(Debug, Default)]
@@ -40,7 +36,7 @@ impl Outgoing {
         for line in lines {
             let line = line.as_ref();
             let (opcode, key) = (speech.opcode(line), speech.key());
-            if line.len() >= LARGE {
+            if line.len() >= LARGE_MESSAGE_BYTES {
                 frame::put_header(&mut self.bytes, opcode, line.len(), key);
                 self.flush(to, written)?;
                 self.write_large(to, line, key)?;
@@ -49,7 +45,7 @@ impl Outgoing {
             }
             frame::put(&mut self.bytes, opcode, line, key);
             self.ends.push(self.bytes.len());
-            if self.bytes.len() >= FULL {
+            if self.bytes.len() >= MAX_WRITE_BYTES {
                 self.flush(to, written)?;
             }
         }
@@ -61,7 +57,7 @@ impl Outgoing {
         if key == frame::NO_MASK {
             return to.write_all(line);
         }
-        for part in line.chunks(FULL) {
+        for part in line.chunks(MAX_WRITE_BYTES) {
             self.bytes.clear();
             self.bytes.extend_from_slice(part);
             frame::mask(&mut self.bytes, key);
@@ -116,16 +112,28 @@ mod tests {
 
     #[test]
     fn what_was_written_whole_is_known_to_the_byte() {
-        let large = vec![b'x'; LARGE];
+        let large = vec![b'x'; LARGE_MESSAGE_BYTES];
         let lines: [&[u8]; 4] = [b"one", b"two", &large, b"three"];
         let mut whole = Vec::new();
         for line in lines {
             frame::put(&mut whole, Opcode::Binary, line, frame::NO_MASK);
         }
         // Headers of 6, 6, 8 and 6 bytes.
-        let ends = [9, 18, 18 + 8 + LARGE, whole.len()];
-        for room in [0, 1, 8, 9, 17, 18, 25, 26, 18 + 7 + LARGE, 18 + 8 + LARGE, whole.len() - 1, whole.len()]
-        {
+        let ends = [9, 18, 18 + 8 + LARGE_MESSAGE_BYTES, whole.len()];
+        for room in [
+            0,
+            1,
+            8,
+            9,
+            17,
+            18,
+            25,
+            26,
+            18 + 7 + LARGE_MESSAGE_BYTES,
+            18 + 8 + LARGE_MESSAGE_BYTES,
+            whole.len() - 1,
+            whole.len(),
+        ] {
             let mut to = Narrow(room, Vec::new());
             let written = Outgoing::default().write(&mut to, Speech::Link, &lines);
             assert_eq!(written, ends.iter().filter(|end| **end <= room).count(), "room for {room}");
@@ -134,7 +142,7 @@ mod tests {
     }
     #[test]
     fn on_tcp_every_frame_is_masked_with_a_key_of_its_own() {
-        let large: Vec<u8> = (b'a'..=b'z').cycle().take(2 * FULL + 7).collect();
+        let large: Vec<u8> = (b'a'..=b'z').cycle().take(2 * MAX_WRITE_BYTES + 7).collect();
         let lines: [&[u8]; 4] = [b"one", &large, b"no \xFF text", b"one"];
         let mut to = Narrow(usize::MAX, Vec::new());
         assert_eq!(Outgoing::default().write(&mut to, Speech::Mcp, &lines), lines.len());

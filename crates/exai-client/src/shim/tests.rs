@@ -3,12 +3,13 @@
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use exai_config::Home;
 use exai_os::local::{Endpoint, Listener, Stream};
 use exai_os::{lock as os_lock, private};
 use exai_proto::documents::{self, DaemonRecord};
-use exai_proto::link::{self, ByeReason, Role};
+use exai_proto::link::{self, ByeReason, FromDaemon, Role};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message as Frame;

@@ -1,10 +1,10 @@
 //! `exai cleanup`: what a daemon that died left behind. A dry run unless it is told to apply.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use exai_client::Door;
-use exai_client::door::Sight;
+use exai_client::Sight;
 use exai_config::{Home, HomeError};
 use exai_os::private::{self, DirChecked};
 use exai_proto::documents::{Action, Cleanup, DaemonRecord, Found, SCHEMA};
@@ -15,13 +15,11 @@ use exai_supervisor::record::Place;
 use super::door;
 use crate::cli::CleanupArgs;
 use crate::error::Error;
+use crate::limits::CLEANUP_TIMEOUT;
 use crate::printer::Printer;
 
 mod show;
 mod state;
-
-/// How long ending everything may take.
-const LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(args: &CleanupArgs, printer: &Printer) -> Result<u8, Error> {
     let door = door()?;
@@ -41,7 +39,7 @@ pub(crate) fn run(args: &CleanupArgs, printer: &Printer) -> Result<u8, Error> {
         let mut files = state::find(home, scene.lives)
             .map_err(|error| Error::failed(format!("cannot read {}: {error}", home.path().display())))?;
         if args.apply {
-            leftovers::end(&mut found, Instant::now() + LIMIT);
+            leftovers::end(&mut found, Instant::now() + CLEANUP_TIMEOUT);
             state::remove(home, &mut files);
         }
         document.freed_bytes = found.freed_bytes();

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
-use std::time::Duration;
 
 use exai_client::tail::last_lines;
 use exai_config::server_name;
@@ -12,11 +11,8 @@ use exai_proto::exit;
 use super::door;
 use crate::cli::LogsArgs;
 use crate::error::Error;
+use crate::limits::{FOLLOW_INTERVAL, SHOWN_LOG_LINES};
 use crate::printer::Printer;
-
-/// How many lines to begin with.
-const LINES: usize = 200;
-const LOOK: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(args: &LogsArgs, printer: &Printer) -> Result<u8, Error> {
     let door = door()?;
@@ -32,7 +28,7 @@ pub(crate) fn run(args: &LogsArgs, printer: &Printer) -> Result<u8, Error> {
         _ => Error::failed(format!("cannot read {}: {error}", path.display())),
     };
     let mut seen = 0;
-    match last_lines(&path, LINES) {
+    match last_lines(&path, SHOWN_LOG_LINES) {
         Ok((lines, end)) => {
             seen = end;
             printer.raw(&lines)?;
@@ -44,7 +40,7 @@ pub(crate) fn run(args: &LogsArgs, printer: &Printer) -> Result<u8, Error> {
         return Ok(exit::DONE);
     }
     loop {
-        std::thread::sleep(LOOK);
+        std::thread::sleep(FOLLOW_INTERVAL);
         match news(&path, &mut seen) {
             Ok(bytes) if bytes.is_empty() => {}
             Ok(bytes) => printer.raw(&bytes)?,

@@ -24,18 +24,16 @@ pub(crate) mod why;
 mod foreign_json;
 mod talk;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use exai_client::door::START_TIME;
+use exai_client::limits::START_TIMEOUT;
 use exai_client::{Door, DoorError, Link};
 use exai_config::Home;
 use exai_proto::link::{FromDaemon, Role, ToDaemon};
 
 use crate::error::Error;
+use crate::limits::ANSWER_TIMEOUT;
 use crate::printer::Printer;
-
-/// How long the daemon may take to answer a question.
-const ANSWER: Duration = Duration::from_secs(10);
 
 /// The door for a command.
 fn door() -> Result<Door, Error> {
@@ -56,14 +54,14 @@ fn start(door: &Door, printer: &Printer) -> Result<Link, Error> {
     for note in door.home().prepare()? {
         printer.warn(&note.to_string());
     }
-    let link = door.connect_or_start(Instant::now() + START_TIME)?;
+    let link = door.connect_or_start(Instant::now() + START_TIMEOUT)?;
     printer.clear_progress();
     Ok(link)
 }
 
 /// Joins the daemon if there is one.
 fn join(door: &Door) -> Result<Option<Link>, Error> {
-    match door.connect(Instant::now() + ANSWER) {
+    match door.connect(Instant::now() + ANSWER_TIMEOUT) {
         Ok(link) => Ok(Some(link)),
         Err(DoorError::NotRunning { .. }) => Ok(None),
         Err(error) => Err(error.into()),
@@ -72,7 +70,7 @@ fn join(door: &Door) -> Result<Option<Link>, Error> {
 
 /// Asks the daemon something; its refusal is an error.
 fn ask(link: &mut Link, question: &ToDaemon) -> Result<FromDaemon, Error> {
-    match link.ask(question, Instant::now() + ANSWER)? {
+    match link.ask(question, Instant::now() + ANSWER_TIMEOUT)? {
         FromDaemon::Error { reason } => Err(Error::failed(reason)),
         FromDaemon::Bye { .. } => Err(Error::failed("the daemon is stopping")),
         answer => Ok(answer),

@@ -1,10 +1,11 @@
 //! `exai ps`
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use exai_client::Link;
-use exai_client::door::{HELLO_TIME, Sight};
+use exai_client::Sight;
+use exai_client::limits::HELLO_TIMEOUT;
 use exai_proto::documents::{Process, Ps, Role};
 use exai_proto::exit;
 use exai_proto::link::{FromDaemon, ToDaemon};
@@ -12,10 +13,8 @@ use exai_proto::link::{FromDaemon, ToDaemon};
 use super::{count, door, unexpected};
 use crate::cli::PsArgs;
 use crate::error::Error;
+use crate::limits::WATCH_INTERVAL;
 use crate::printer::Printer;
-
-/// How often `--watch` looks.
-const PERIOD: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &PsArgs, printer: &Printer) -> Result<u8, Error> {
     let door = door()?;
@@ -31,7 +30,7 @@ pub(crate) fn run(args: &PsArgs, printer: &Printer) -> Result<u8, Error> {
                     Sight::Stopping(_) => "the exai daemon is stopping",
                     _ => "no exai daemon runs",
                 })?;
-                std::thread::sleep(PERIOD);
+                std::thread::sleep(WATCH_INTERVAL);
                 continue;
             }
             sight => return not_answering(&sight, door.home().path()),
@@ -46,7 +45,7 @@ pub(crate) fn run(args: &PsArgs, printer: &Printer) -> Result<u8, Error> {
         while let Ok(ps) = asked {
             printer.clear_screen()?;
             show(&ps, args, printer)?;
-            std::thread::sleep(PERIOD);
+            std::thread::sleep(WATCH_INTERVAL);
             asked = processes(&mut link);
         }
     }
@@ -69,7 +68,7 @@ fn not_answering(sight: &Sight, home: &std::path::Path) -> Result<u8, Error> {
 }
 
 fn processes(link: &mut Link) -> Result<Ps, Error> {
-    match link.ask(&ToDaemon::Ps, Instant::now() + HELLO_TIME)? {
+    match link.ask(&ToDaemon::Ps, Instant::now() + HELLO_TIMEOUT)? {
         FromDaemon::Ps { ps } => Ok(*ps),
         FromDaemon::Error { reason } => Err(Error::failed(reason)),
         _ => Err(unexpected("ps")),

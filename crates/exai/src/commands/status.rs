@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use exai_client::door::{Sight, process_lives};
+use exai_client::Sight;
+use exai_client::daemon_record::{process_lives, read_record};
 use exai_client::frame::FrameError;
 use exai_client::{Door, LinkError};
 use exai_config::last_good;
@@ -45,16 +46,18 @@ fn code(state: State) -> u8 {
 fn settle(door: &Door) -> Result<Status, Error> {
     let (state, verdict, record) = match door.look()? {
         Sight::Answering(mut link) => {
-            match link.ask(&ToDaemon::Status, Instant::now() + exai_client::door::HELLO_TIME) {
+            match link.ask(&ToDaemon::Status, Instant::now() + exai_client::limits::HELLO_TIMEOUT) {
                 Ok(FromDaemon::Status { status }) => return Ok(*status),
-                Ok(FromDaemon::Bye { .. }) => (State::Draining, "stopping".to_owned(), door.record()),
+                Ok(FromDaemon::Bye { .. }) => {
+                    (State::Draining, "stopping".to_owned(), read_record(door.home()))
+                }
                 Ok(FromDaemon::Error { reason }) => return Err(Error::failed(reason)),
                 Ok(_) => return Err(unexpected("status")),
                 // It answers, and at length.
                 Err(error @ LinkError::Frame(FrameError::TooLong)) => return Err(error.into()),
                 Err(error) => {
                     let verdict = format!("wedged; it said hello and then nothing: {error}");
-                    (State::Wedged, verdict, door.record())
+                    (State::Wedged, verdict, read_record(door.home()))
                 }
             }
         }

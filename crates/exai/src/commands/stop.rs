@@ -11,15 +11,8 @@ use exai_supervisor::leftovers::{self, Fate, LeftProcess, Verdict};
 use super::{count, door};
 use crate::cli::StopArgs;
 use crate::error::Error;
+use crate::limits::LEFTOVERS_TIMEOUT;
 use crate::printer::Printer;
-
-/// For how long calls under way may go on, in seconds.
-pub(crate) const GRACE_S: u64 = 10;
-/// The longest that can be asked for, in seconds: a day.
-pub(crate) const MAX_GRACE_S: u64 = 86_400;
-
-/// How long what is left of a killed daemon's servers may take to end.
-const LEFT: Duration = Duration::from_secs(6);
 
 pub(crate) fn run(args: &StopArgs, printer: &Printer) -> Result<u8, Error> {
     let door = door()?;
@@ -50,7 +43,7 @@ pub(super) fn prove_that_nothing_is_left(home: &Home) -> Result<(), Error> {
     let failed = |error| Error::failed(format!("cannot look whether servers are left: {error}"));
     let mut found = leftovers::find(&home.servers_dir(), None, exai_daemon::last_daemon(home).as_ref())
         .map_err(failed)?;
-    leftovers::end(&mut found, Instant::now() + LEFT);
+    leftovers::end(&mut found, Instant::now() + LEFTOVERS_TIMEOUT);
     let is_left = |process: &&LeftProcess| {
         matches!((&process.verdict, &process.fate), (Verdict::Ours { .. }, Some(Fate::Left { .. })))
     };

@@ -1,9 +1,9 @@
 //! `exai token rotate`: the token that WebSocket and HTTP clients show becomes another one.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use exai_client::Door;
-use exai_client::door::START_TIME;
+use exai_client::limits::START_TIMEOUT;
 use exai_os::lock;
 use exai_proto::exit;
 use exai_proto::link::{FromDaemon, ToDaemon};
@@ -11,10 +11,8 @@ use exai_proto::link::{FromDaemon, ToDaemon};
 use super::{ask, door, join, unexpected};
 use crate::cli::{TokenAction, TokenArgs};
 use crate::error::Error;
+use crate::limits::OLD_TOKEN_TIMEOUT;
 use crate::printer::Printer;
-
-/// How long a daemon that is just ending is waited for.
-const ENDING: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &TokenArgs, printer: &Printer) -> Result<u8, Error> {
     match args.action {
@@ -29,7 +27,7 @@ fn rotate(printer: &Printer) -> Result<u8, Error> {
     }
     if !ask_daemon(&door)? {
         // Nobody may start one in between; one that somebody has started meanwhile is asked.
-        let _starting = door.spawn_lock(Instant::now() + START_TIME)?;
+        let _starting = door.spawn_lock(Instant::now() + START_TIMEOUT)?;
         if !ask_daemon(&door)? {
             write(&door)?;
         }
@@ -55,7 +53,7 @@ fn write(door: &Door) -> Result<(), Error> {
     let home = door.home();
     let failed =
         |error: std::io::Error| Error::failed(format!("cannot write {}: {error}", home.token().display()));
-    let lock = lock::lock_until(&home.instance_lock(), Instant::now() + ENDING).map_err(failed)?;
+    let lock = lock::lock_until(&home.instance_lock(), Instant::now() + OLD_TOKEN_TIMEOUT).map_err(failed)?;
     let _alone = lock.ok_or_else(|| {
         Error::failed("a daemon holds the lock and does not answer").hint("`exai status` says what is there")
     })?;

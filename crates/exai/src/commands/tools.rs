@@ -13,10 +13,8 @@ use super::talk::{self, Talk};
 use super::{ask, door, foreign_json, join_or_start, unexpected};
 use crate::cli::ToolsArgs;
 use crate::error::Error;
+use crate::limits::TOOLS_TIMEOUT;
 use crate::printer::Printer;
-
-/// How long each server is waited for where all are asked: as long as by a client of all. Who asks for one waits for it.
-const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The tools of one server, as it described them.
 #[derive(Default)]
@@ -52,7 +50,7 @@ pub(crate) fn run(args: ToolsArgs, printer: &Printer) -> Result<u8, Error> {
         None => all_servers(printer)?,
     };
     let several = servers.len() > 1;
-    let patience = several.then_some(PATIENCE);
+    let patience = several.then_some(TOOLS_TIMEOUT);
     // Servers start side by side; a slow one must not make the others wait.
     let lists: Vec<(String, Listed)> = std::thread::scope(|scope| {
         let tasks: Vec<_> = servers

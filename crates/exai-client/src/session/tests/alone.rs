@@ -78,8 +78,8 @@ fn where_there_is_no_daemon_the_client_is_introduced_and_told_later_what_there_i
     let opening = br#"{"jsonrpc":"2.0","id":"a","method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{}}}"#;
     assert_eq!(session.up(opening, start), Up::Kept);
     session.trouble("it cannot start".to_owned());
-    assert_eq!(session.deadline(), Some(start + OPENING_PATIENCE));
-    let now = start + OPENING_PATIENCE;
+    assert_eq!(session.deadline(), Some(start + INITIALIZE_WAIT_TIMEOUT));
+    let now = start + INITIALIZE_WAIT_TIMEOUT;
     let said = values(&session.expire(now)).remove(0);
     assert_eq!((&said["id"], &said["result"]["protocolVersion"]), (&"a".into(), &"2025-06-18".into()));
     assert_eq!(said["result"]["serverInfo"]["name"], "exai");

@@ -160,8 +160,8 @@ fn for_what_is_asked_again_no_daemon_means_an_unknown_outcome() {
     let lost = start + Duration::from_secs(100);
     session.lost(lost);
     session.trouble("its lock is held".to_owned());
-    assert_eq!(session.deadline(), Some(lost + PATIENCE));
-    let told = session.expire(lost + PATIENCE);
+    assert_eq!(session.deadline(), Some(lost + DAEMON_WAIT_TIMEOUT));
+    let told = session.expire(lost + DAEMON_WAIT_TIMEOUT);
     assert_eq!(errors(&told), [(1, -31002)]);
     assert!(String::from_utf8_lossy(&told).contains("its lock is held"));
 }

@@ -3,15 +3,15 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use exai_client::door::{HELLO_TIME, Sight};
+use crate::limits::MAX_RECORD_BYTES;
+use exai_client::Sight;
+use exai_client::limits::HELLO_TIMEOUT;
 use exai_client::{Door, LinkError};
 use exai_config::{Config, ConfigError, Home};
 use exai_os::process::{self, ProcessInfo};
 use exai_os::{evidence, private};
 use exai_proto::documents::{DaemonRecord, Explanation, Status};
 use exai_proto::link::{FromDaemon, Role, ToDaemon};
-
-const RECORD_BYTES: u64 = 1024 * 1024;
 
 /// See the module.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ fn view(door: &Door, explanations: &mut Vec<Explanation>) -> View {
     match door.look() {
         Ok(Sight::Answering(mut link)) => {
             let took = started.elapsed();
-            let status = match link.ask(&ToDaemon::Status, Instant::now() + HELLO_TIME) {
+            let status = match link.ask(&ToDaemon::Status, Instant::now() + HELLO_TIMEOUT) {
                 Ok(FromDaemon::Status { status }) => Ok(status),
                 Ok(FromDaemon::Bye { .. }) => Err("it is stopping".to_owned()),
                 Ok(_) => Err("it answered something else".to_owned()),
@@ -153,7 +153,7 @@ fn view(door: &Door, explanations: &mut Vec<Explanation>) -> View {
             };
             // An older daemon has no such document.
             if status.is_ok()
-                && let Ok(FromDaemon::Ps { ps }) = link.ask(&ToDaemon::Ps, Instant::now() + HELLO_TIME / 2)
+                && let Ok(FromDaemon::Ps { ps }) = link.ask(&ToDaemon::Ps, Instant::now() + HELLO_TIMEOUT / 2)
             {
                 *explanations = ps.explanations;
             }
@@ -177,7 +177,7 @@ fn view(door: &Door, explanations: &mut Vec<Explanation>) -> View {
 }
 
 fn record(home: &Home) -> Record {
-    match private::read(&home.daemon_record(), RECORD_BYTES) {
+    match private::read(&home.daemon_record(), MAX_RECORD_BYTES) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Record::Missing,
         Err(error) => Record::Broken(error.to_string()),
         Ok(bytes) => match serde_json::from_slice::<DaemonRecord>(&bytes) {

@@ -6,12 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::heartbeat::{Beat, Heartbeat};
-use super::{Shim, State, lock};
+use super::shared::{Shim, State, lock};
 use crate::frame::{self, Opcode};
+use crate::limits::PING_STACK_BYTES;
 use crate::stream::Stream;
-
-/// The stack of a thread that writes one ping.
-const SMALL_STACK: usize = 64 * 1024;
 
 impl<W: Write + Send + 'static> Shim<W> {
     /// Has a daemon that owes something show that it lives, and closes the link to one that does not. When to look
@@ -37,7 +35,7 @@ impl<W: Write + Send + 'static> Shim<W> {
             Beat::Ping => {
                 // Not from here: it may block as well.
                 let shim = Arc::clone(self);
-                let ping = std::thread::Builder::new().name("ping".to_owned()).stack_size(SMALL_STACK);
+                let ping = std::thread::Builder::new().name("ping".to_owned()).stack_size(PING_STACK_BYTES);
                 if ping.spawn(move || shim.ping(&link)).is_err() {
                     // Nobody was asked, so silence means nothing.
                     *heartbeat = Heartbeat::begin(now);

@@ -1,0 +1,82 @@
+//! Starting a daemon: a process of its own, and its word that it is ready.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use exai_config::Home;
+use exai_os::{detach, failpoint, process, tree};
+use exai_proto::ready::Readiness;
+
+use crate::daemon_record::{lock_holder, read_record};
+use crate::door_error::DoorError;
+use crate::limits::{LOG_TAIL_LINES, STEP_MARGIN};
+use crate::{start_environment, tail};
+
+/// Starts a daemon and waits for its first words.
+pub(crate) fn start_daemon(home: &Home, deadline: Instant) -> Result<Readiness, DoorError> {
+    let exe = executable()?;
+    let log = home.daemon_log();
+    let env = start_environment::for_daemon();
+    // Nobody is above a daemon; this says who has started it.
+    let args = ["serve", detach::STARTER_ARGUMENT, &std::process::id().to_string()].map(OsString::from);
+    reach("starter.spawning")?;
+    let mut started = detach::spawn(&exe, &args, &env, home.path(), &log, deadline)
+        .map_err(|source| DoorError::Io { action: "start", path: exe, source })?;
+    reach("starter.spawned")?;
+    let said = started.ready.read_to_end_until(deadline.checked_sub(STEP_MARGIN).unwrap_or(deadline));
+    match said {
+        Ok(said) => Readiness::from_line(&said)
+            .ok_or_else(|| DoorError::Died { pid: started.pid, log_tail: log_tail(home) }),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            let how_far = how_far(home, started.pid);
+            let sentence = format!("the new process (pid {}) was not ready in time: {how_far}", started.pid);
+            Err(start_failed(home, sentence))
+        }
+        Err(source) => {
+            Err(DoorError::Io { action: "read the readiness of", path: home.path().into(), source })
+        }
+    }
+}
+
+/// How far a new daemon that says nothing has come, as far as it can be seen.
+fn how_far(home: &Home, pid: u32) -> &'static str {
+    match (lock_holder(&home.instance_lock()), read_record(home)) {
+        (_, Some(record)) if record.pid == pid => {
+            "its record is written, and it does not say that it is ready"
+        }
+        (Some(holder), _) if holder == pid => "it holds the instance lock and has written no record",
+        (Some(_), _) => "another process holds the instance lock",
+        (None, _) => "it has not written its record",
+    }
+}
+
+/// The error of a daemon that was started and is not ready.
+pub(crate) fn start_failed(home: &Home, reason: String) -> DoorError {
+    DoorError::StartFailed { reason, log_tail: log_tail(home) }
+}
+
+/// Comes by a place where a test may make the start fail.
+pub(crate) fn reach(place: &'static str) -> Result<(), DoorError> {
+    failpoint::reach(place).map_err(|source| DoorError::Io { action: "get past", path: place.into(), source })
+}
+
+/// The last lines of the daemon's log.
+fn log_tail(home: &Home) -> Vec<String> {
+    let (text, _) = tail::last_lines(&home.daemon_log(), LOG_TAIL_LINES).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+}
+
+/// This program, without links in its path: the daemon must not change with a link.
+fn executable() -> Result<PathBuf, DoorError> {
+    let io = |source| DoorError::Io { action: "find", path: PathBuf::from("this executable"), source };
+    let exe = std::env::current_exe().map_err(io)?;
+    if let Ok(real) = dunce::canonicalize(&exe) {
+        return Ok(real);
+    }
+    // The file was removed while this program runs. What has its name now is what the next shim would start;
+    // if nothing has, the file that runs is still there for those who run it.
+    let named = process::executable(std::process::id()).and_then(dunce::canonicalize);
+    named.or_else(|_| tree::own_program()).map_err(io)
+}

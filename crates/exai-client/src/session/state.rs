@@ -1,0 +1,176 @@
+//! The state of one conversation, and the questions that read it or change nothing but the phase.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use exai_proto::link::ByeReason;
+
+use super::copies::Copies;
+use super::memory::Memory;
+use super::progress::Progress;
+use super::questions::Questions;
+use super::under_way::UnderWay;
+use super::waiting::Queue;
+use crate::limits::{DAEMON_WAIT_TIMEOUT, WAIT_MARGIN};
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Phase {
+    /// There is no daemon.
+    Down { since: Instant, why: Why },
+    /// Messages pass.
+    Up,
+    /// The daemon finishes what it has, and wants no more.
+    Holding,
+    /// The daemon has said why it is about to close the link.
+    Leaving(ByeReason),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It went away, or there never was one: another is looked for.
+    Lost,
+    /// A person stopped it: only a request that does something starts it again.
+    Stopped,
+    /// Nobody tries to start one for now: there is nothing to wait for.
+    Hopeless,
+}
+
+/// What to do with a line of the client.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Up {
+    /// Write it to the daemon now.
+    Send,
+    /// It waits for a daemon, or is dropped.
+    Kept,
+    /// Write this to the client (lines). Parts of a batch may wait nevertheless.
+    Answer(Vec<u8>),
+}
+
+/// What to do with a message of the daemon.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Down {
+    /// Write it to the client.
+    Forward,
+    /// It is not the client's. Write this to it instead (lines, or nothing).
+    Instead(Vec<u8>),
+}
+
+/// What a shim knows of its client's conversation.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) phase: Phase,
+    pub(super) memory: Memory,
+    pub(super) copies: Copies,
+    pub(super) under_way: UnderWay,
+    pub(super) waiting: Queue,
+    /// The tools that may be called a second time, by the word of the daemon on this link.
+    pub(super) repeatable: HashSet<String>,
+    pub(super) progress: Progress,
+    pub(super) questions: Questions,
+    pub(super) trouble: String,
+}
+
+impl Session {
+    /// A conversation that has not begun.
+    pub fn new(now: Instant) -> Self {
+        Session {
+            phase: Phase::Down { since: now, why: Why::Lost },
+            memory: Memory::default(),
+            copies: Copies::default(),
+            under_way: UnderWay::default(),
+            waiting: Queue::default(),
+            repeatable: HashSet::new(),
+            progress: Progress::default(),
+            questions: Questions::default(),
+            trouble: String::new(),
+        }
+    }
+
+    /// The daemon says which tools may be called a second time. It replaces what it said before.
+    pub fn repeatable(&mut self, tools: Vec<String>) {
+        self.repeatable = tools.into_iter().collect();
+    }
+
+    /// The daemon finishes what it has: whatever comes now is kept for the next.
+    pub fn hold(&mut self) {
+        if matches!(self.phase, Phase::Up) {
+            self.phase = Phase::Holding;
+        }
+    }
+
+    /// The daemon says why it is about to close the link.
+    pub fn bye(&mut self, reason: ByeReason) {
+        match self.phase {
+            Phase::Up | Phase::Holding | Phase::Leaving(_) => self.phase = Phase::Leaving(reason),
+            Phase::Down { .. } => {}
+        }
+    }
+
+    /// Why there is no daemon, for the people who read answers.
+    pub fn trouble(&mut self, sentence: String) {
+        self.trouble = sentence;
+    }
+
+    /// Whether anybody tries to start a daemon. While nobody does, requests are answered at once.
+    pub fn hopeless(&mut self, hopeless: bool) {
+        if let Phase::Down { why: why @ (Why::Lost | Why::Hopeless), .. } = &mut self.phase {
+            *why = if hopeless { Why::Hopeless } else { Why::Lost };
+        }
+    }
+
+    /// When to call [`Session::expire`].
+    pub fn deadline(&self) -> Option<Instant> {
+        let earliest = self.waiting.earliest()?;
+        match self.phase {
+            Phase::Down { since, why: Why::Stopped | Why::Hopeless } => Some(since),
+            Phase::Down { why: Why::Lost, .. } | Phase::Up | Phase::Holding | Phase::Leaving(_) => {
+                Some(earliest)
+            }
+        }
+    }
+
+    /// Until when a daemon should be there for those who wait, or a reason why there is none.
+    pub fn patience(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Down { since, .. } => {
+                let until = self.waiting.earliest().unwrap_or(since + DAEMON_WAIT_TIMEOUT);
+                Some(until.checked_sub(WAIT_MARGIN).unwrap_or(until))
+            }
+            Phase::Up | Phase::Holding | Phase::Leaving(_) => None,
+        }
+    }
+
+    /// Whether a daemon may be started, or only joined.
+    pub fn may_start(&self) -> bool {
+        !matches!(self.phase, Phase::Down { why: Why::Stopped, .. })
+    }
+
+    /// Whether nothing is owed to the client.
+    pub fn idle(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_empty()
+    }
+
+    /// Whether the daemon owes anything: then it must show that it lives.
+    pub fn expects(&self) -> bool {
+        !self.under_way.is_empty() || self.memory.expects()
+    }
+
+    /// Why a request is not answered by a daemon now, as a sentence for people.
+    pub(super) fn no_daemon(&self) -> String {
+        let mut sentence = match self.phase {
+            Phase::Down { why: Why::Stopped, .. } => {
+                return "the exai daemon was stopped; the next call starts it again, and so does `exai start`"
+                    .to_owned();
+            }
+            Phase::Holding | Phase::Leaving(_) => {
+                return "the exai daemon has not made room for its successor".to_owned();
+            }
+            Phase::Down { .. } | Phase::Up => "the exai daemon cannot be reached".to_owned(),
+        };
+        if !self.trouble.is_empty() {
+            sentence.push_str(": ");
+            sentence.push_str(&self.trouble);
+        }
+        sentence
+    }
+}

@@ -1,0 +1,173 @@
+//! From the daemon to the client: finds a daemon, writes what waited for it, passes on what it says, and finds another
+//! when this one is gone.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+use exai_proto::link::{ByeReason, FromDaemon};
+
+use super::flapping::Flapping;
+use super::outgoing::Outgoing;
+use super::shared::{Shim, lock};
+use crate::frame::{self, Decoder, Frame, Opcode};
+use crate::limits::LARGE_MESSAGE_BYTES;
+use crate::session::Down;
+use crate::stream::{Speech, Stream};
+
+/// With this a WebSocket says that it closes because its daemon ends ("going away"), before why, if at all.
+const GOING_AWAY: [u8; 2] = 1001_u16.to_be_bytes();
+
+impl<W: Write + Send + 'static> Shim<W> {
+    /// Runs until the client is gone.
+    pub(super) fn downlink(&self) {
+        let (mut met, mut flapping) = (false, Flapping::default());
+        let mut outgoing = Outgoing::default();
+        while let Some((stream, mut decoder)) = self.find_daemon(met, flapping.pause()) {
+            met = true;
+            let since = Instant::now();
+            let mut writer = lock(&self.writer);
+            *writer = Some(Arc::clone(&stream));
+            let mut state = lock(&self.state);
+            state.tried = true;
+            state.link = Some(Arc::clone(&stream));
+            state.heard = since;
+            let replay = state.session.connected();
+            let waiting = state.session.take_waiting(since);
+            drop(state);
+            // A daemon that takes nothing must not be waited for either.
+            self.changed.notify_all();
+            if outgoing.write(&mut &*stream, stream.speech(), &replay) < replay.len() {
+                stream.close();
+            }
+            self.write_lines(writer.as_ref(), &waiting, &mut outgoing);
+            drop(writer);
+            self.listen(&stream, &mut decoder);
+            // Wakes whoever is blocked writing to it.
+            stream.close();
+            let mut writer = lock(&self.writer);
+            *writer = None;
+            let now = Instant::now();
+            let mut state = lock(&self.state);
+            state.link = None;
+            let answers = state.session.lost(now);
+            drop(state);
+            drop(writer);
+            self.tell(&answers);
+            self.changed.notify_all();
+            flapping.lost(now.duration_since(since));
+        }
+    }
+
+    /// Passes messages on until the link is lost.
+    fn listen(&self, stream: &Stream, decoder: &mut Decoder) {
+        let mut out = Vec::new();
+        loop {
+            match decoder.read_from(stream) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return,
+            }
+            let open = self.pass_on(stream, decoder, &mut out);
+            self.tell(&out);
+            out.clear();
+            if out.capacity() > 4 * LARGE_MESSAGE_BYTES {
+                out = Vec::new();
+            }
+            let mut state = lock(&self.state);
+            state.unflushed = false;
+            state.heard = Instant::now();
+            let ending = state.input_ended.is_some();
+            drop(state);
+            if ending {
+                self.changed.notify_all();
+            }
+            if !open {
+                return;
+            }
+        }
+    }
+
+    /// Takes all whole frames; what is for the client is in `out` afterwards, or written. `false` when the
+    /// link is of no use any more.
+    fn pass_on(&self, stream: &Stream, decoder: &mut Decoder, out: &mut Vec<u8>) -> bool {
+        loop {
+            let frame = match decoder.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return true,
+                Err(error) => {
+                    (self.report)(&format!("the link is broken: {error}"));
+                    return false;
+                }
+            };
+            match (frame.opcode, stream.speech()) {
+                (Opcode::Binary, _) | (Opcode::Text, Speech::Mcp) => self.pass_message(frame.payload, out),
+                (Opcode::Text, Speech::Link) => self.obey(frame.payload),
+                (Opcode::Ping, speech) => {
+                    let mut pong = Vec::new();
+                    frame::put(&mut pong, Opcode::Pong, frame.payload, speech.key());
+                    self.answer_ping(stream, pong);
+                }
+                (Opcode::Close, speech) => {
+                    self.take_farewell(&frame, speech);
+                    return false;
+                }
+                (Opcode::Pong | Opcode::Continuation, _) => {}
+            }
+        }
+    }
+
+    /// Plain MCP has no words for why a daemon ends. Whether it is stopped or restarted: this shim does not
+    /// start another by itself, and joins the next.
+    fn take_farewell(&self, close: &Frame<'_>, speech: Speech) {
+        if speech == Speech::Mcp && close.payload.starts_with(&GOING_AWAY) {
+            lock(&self.state).session.bye(ByeReason::Stop);
+        }
+    }
+
+    fn pass_message(&self, message: &[u8], out: &mut Vec<u8>) {
+        let mut state = lock(&self.state);
+        let verdict = state.session.down(message);
+        state.unflushed |= verdict == Down::Forward;
+        drop(state);
+        match verdict {
+            Down::Forward if message.len() >= LARGE_MESSAGE_BYTES => {
+                self.tell(out);
+                out.clear();
+                self.tell(message);
+                out.push(b'\n');
+            }
+            Down::Forward => {
+                out.extend_from_slice(message);
+                out.push(b'\n');
+            }
+            Down::Instead(lines) => out.extend_from_slice(&lines),
+        }
+    }
+
+    fn obey(&self, text: &[u8]) {
+        match serde_json::from_slice(text) {
+            Ok(FromDaemon::Bye { reason }) => lock(&self.state).session.bye(reason),
+            Ok(FromDaemon::Hold { .. }) => lock(&self.state).session.hold(),
+            Ok(FromDaemon::Repeatable { tools }) => lock(&self.state).session.repeatable(tools),
+            Ok(FromDaemon::Refused { reason } | FromDaemon::Error { reason }) => {
+                (self.report)(&format!("the daemon says: {reason}"));
+            }
+            // Answers to questions we do not ask, and words of a newer daemon.
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// Reading must not wait for writing: while somebody writes, the pong is left to them.
+    fn answer_ping(&self, stream: &Stream, pong: Vec<u8>) {
+        match self.writer.try_lock() {
+            Ok(_writer) => {
+                // If this fails, so does everything else on this link.
+                let mut stream = stream;
+                let _ = stream.write_all(&pong);
+            }
+            Err(_) => *lock(&self.pong) = Some(pong),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! How long to wait before looking for another daemon when links are lost as soon as they are there.
+
+use std::time::Duration;
+
+use exai_proto::backoff::Backoff;
+
+use crate::limits::{MAX_FLAPPING_DELAY, MIN_FLAPPING_DELAY, SHORT_LINK};
+
+/// Counts the links that are lost early: a daemon that dies of its clients must not be started ten times a second.
+/// Twenty clients do not come back at once, either.
+#[derive(Debug)]
+pub(super) struct Flapping {
+    /// Whether the last link was lost early.
+    is_suspect: bool,
+    delay: Duration,
+    backoff: Backoff,
+}
+
+impl Default for Flapping {
+    fn default() -> Self {
+        let backoff = Backoff::doubling(MIN_FLAPPING_DELAY, MAX_FLAPPING_DELAY);
+        Flapping { is_suspect: false, delay: Duration::ZERO, backoff }
+    }
+}
+
+impl Flapping {
+    /// A link was lost that had lived for so long.
+    pub(super) fn lost(&mut self, lived: Duration) {
+        if lived >= SHORT_LINK {
+            *self = Flapping::default();
+        } else if self.is_suspect {
+            self.delay = self.backoff.next_delay();
+        } else {
+            // The first link that is lost early may be a coincidence.
+            self.is_suspect = true;
+        }
+    }
+
+    /// How long to wait now.
+    pub(super) fn pause(&self) -> Duration {
+        self.delay
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_that_are_lost_at_once_make_it_wait_longer_and_one_that_lasts_makes_up_for_it() {
+        let mut flapping = Flapping::default();
+        let mut lost = |lived_ms| {
+            flapping.lost(Duration::from_millis(lived_ms));
+            flapping.pause().as_millis()
+        };
+        let early = [0, 50, 100, 200, 400, 800, 1000, 1000, 1000];
+        assert_eq!(early.map(|_| lost(10)), early);
+        assert_eq!(lost(1000), 0);
+        assert_eq!([lost(0), lost(0)], [0, 50]);
+    }
+}

@@ -1,0 +1,54 @@
+//! What is due at a time, and the end of the shim.
+
+use std::io::Write;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use super::shared::{Shim, lock};
+use crate::frame::{self, Opcode};
+use crate::limits::OUTPUT_TIMEOUT;
+
+impl<W: Write + Send + 'static> Shim<W> {
+    /// Does what is due at a time, until the end.
+    pub(super) fn keep_time(self: &Arc<Self>) {
+        let mut state = lock(&self.state);
+        loop {
+            let now = Instant::now();
+            let end = state.input_ended.map(|ended| ended + OUTPUT_TIMEOUT);
+            let nothing_owed = state.session.idle() && !state.unflushed && state.tried;
+            if state.over || end.is_some_and(|end| nothing_owed || now >= end) {
+                break;
+            }
+            let answers = state.session.expire(now);
+            if !answers.is_empty() {
+                drop(state);
+                self.tell(&answers);
+                state = lock(&self.state);
+                continue;
+            }
+            let beat = self.feel_pulse(&mut state, now);
+            state = match [state.session.deadline(), end, beat].into_iter().flatten().min() {
+                Some(due) => {
+                    let wait = due.saturating_duration_since(now);
+                    self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        // No daemon is looked for when the link is closed now.
+        state.over = true;
+        drop(state);
+        self.take_leave();
+    }
+
+    fn take_leave(&self) {
+        // Whoever writes at this moment is blocked; the end of the process is the best leave then.
+        let Ok(writer) = self.writer.try_lock() else { return };
+        if let Some(stream) = &*writer {
+            let mut close = Vec::new();
+            frame::put(&mut close, Opcode::Close, b"", stream.speech().key());
+            let _ = (&**stream).write_all(&close);
+            stream.close();
+        }
+    }
+}
