@@ -9,13 +9,13 @@ use exai_config::Home;
 use exai_os::{detach, failpoint, process, tree};
 use exai_proto::ready::Readiness;
 
+use crate::connect_error::ConnectError;
 use crate::daemon_record::{lock_holder, read_record};
-use crate::door_error::DoorError;
 use crate::limits::{LOG_TAIL_LINES, STEP_MARGIN};
 use crate::{start_environment, tail};
 
 /// Starts a daemon and waits for its first words.
-pub(crate) fn start_daemon(home: &Home, deadline: Instant) -> Result<Readiness, DoorError> {
+pub(crate) fn start_daemon(home: &Home, deadline: Instant) -> Result<Readiness, ConnectError> {
     let exe = executable()?;
     let log = home.daemon_log();
     let env = start_environment::for_daemon();
@@ -23,19 +23,19 @@ pub(crate) fn start_daemon(home: &Home, deadline: Instant) -> Result<Readiness, 
     let args = ["serve", detach::STARTER_ARGUMENT, &std::process::id().to_string()].map(OsString::from);
     reach("starter.spawning")?;
     let mut started = detach::spawn(&exe, &args, &env, home.path(), &log, deadline)
-        .map_err(|source| DoorError::Io { action: "start", path: exe, source })?;
+        .map_err(|source| ConnectError::Io { action: "start", path: exe, source })?;
     reach("starter.spawned")?;
     let said = started.ready.read_to_end_until(deadline.checked_sub(STEP_MARGIN).unwrap_or(deadline));
     match said {
         Ok(said) => Readiness::from_line(&said)
-            .ok_or_else(|| DoorError::Died { pid: started.pid, log_tail: log_tail(home) }),
+            .ok_or_else(|| ConnectError::Died { pid: started.pid, log_tail: log_tail(home) }),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             let how_far = how_far(home, started.pid);
             let sentence = format!("the new process (pid {}) was not ready in time: {how_far}", started.pid);
             Err(start_failed(home, sentence))
         }
         Err(source) => {
-            Err(DoorError::Io { action: "read the readiness of", path: home.path().into(), source })
+            Err(ConnectError::Io { action: "read the readiness of", path: home.path().into(), source })
         }
     }
 }
@@ -53,13 +53,17 @@ fn how_far(home: &Home, pid: u32) -> &'static str {
 }
 
 /// The error of a daemon that was started and is not ready.
-pub(crate) fn start_failed(home: &Home, reason: String) -> DoorError {
-    DoorError::StartFailed { reason, log_tail: log_tail(home) }
+pub(crate) fn start_failed(home: &Home, reason: String) -> ConnectError {
+    ConnectError::StartFailed { reason, log_tail: log_tail(home) }
 }
 
 /// Comes by a place where a test may make the start fail.
-pub(crate) fn reach(place: &'static str) -> Result<(), DoorError> {
-    failpoint::reach(place).map_err(|source| DoorError::Io { action: "get past", path: place.into(), source })
+pub(crate) fn reach(place: &'static str) -> Result<(), ConnectError> {
+    failpoint::reach(place).map_err(|source| ConnectError::Io {
+        action: "get past",
+        path: place.into(),
+        source,
+    })
 }
 
 /// The last lines of the daemon's log.
@@ -69,8 +73,8 @@ fn log_tail(home: &Home) -> Vec<String> {
 }
 
 /// This program, without links in its path: the daemon must not change with a link.
-fn executable() -> Result<PathBuf, DoorError> {
-    let io = |source| DoorError::Io { action: "find", path: PathBuf::from("this executable"), source };
+fn executable() -> Result<PathBuf, ConnectError> {
+    let io = |source| ConnectError::Io { action: "find", path: PathBuf::from("this executable"), source };
     let exe = std::env::current_exe().map_err(io)?;
     if let Ok(real) = dunce::canonicalize(&exe) {
         return Ok(real);

@@ -6,15 +6,15 @@ use std::time::Instant;
 use exai_os::process;
 use exai_proto::documents::DaemonRecord;
 
+use crate::connect_error::ConnectError;
+use crate::daemon_connector::{DaemonConnector, Probe};
 use crate::daemon_record::process_lives;
-use crate::door::{Door, Probe};
-use crate::door_error::DoorError;
 use crate::limits::HELLO_TIMEOUT;
 use crate::link::{Link, LinkError, OpenError};
 
-/// What [`Door::look`] found.
+/// What [`DaemonConnector::observe`] found.
 #[derive(Debug)]
-pub enum Sight {
+pub enum DaemonState {
     /// A daemon answers.
     Answering(Box<Link>),
     /// A daemon answers, and will not serve us.
@@ -40,26 +40,26 @@ pub enum Sight {
     /// A record claims a daemon, and none lives.
     Stale(Box<DaemonRecord>),
     /// No daemon, no record.
-    Nothing,
+    Absent,
 }
 
-impl Door {
+impl DaemonConnector {
     /// What is there, without changing anything.
-    pub fn look(&self) -> Result<Sight, DoorError> {
+    pub fn observe(&self) -> Result<DaemonState, ConnectError> {
         let probe = self.probe(Instant::now() + HELLO_TIMEOUT);
         Ok(match (probe, self.daemon_lives()?) {
-            (Probe::Link(link), _) => Sight::Answering(link),
-            (Probe::Refused(OpenError { error, process }), _) => Sight::Refusing { error, process },
-            (Probe::NoRecord, true) => Sight::Starting,
-            (Probe::NoRecord, false) => Sight::Nothing,
-            (Probe::Failed(record, _), false) => Sight::Stale(record),
+            (Probe::Link(link), _) => DaemonState::Answering(link),
+            (Probe::Refused(OpenError { error, process }), _) => DaemonState::Refusing { error, process },
+            (Probe::NoRecord, true) => DaemonState::Starting,
+            (Probe::NoRecord, false) => DaemonState::Absent,
+            (Probe::Failed(record, _), false) => DaemonState::Stale(record),
             (Probe::Failed(record, OpenError { error, process }), true) => {
                 // Who listens and does not answer is there, whatever a record says.
                 let lives = process.is_some() || process_lives(&record.identity);
                 match (lives, nobody_listens(&error)) {
-                    (false, _) => Sight::Starting,
-                    (true, true) => Sight::Stopping(record),
-                    (true, false) => Sight::Wedged { record, error, process },
+                    (false, _) => DaemonState::Starting,
+                    (true, true) => DaemonState::Stopping(record),
+                    (true, false) => DaemonState::Wedged { record, error, process },
                 }
             }
         })

@@ -14,7 +14,7 @@ use crate::hello::link_versions;
 use crate::stream::Stream;
 
 /// The two halves of a link: what writes (and can close), and what reads.
-pub(crate) type Halves = (Arc<Stream>, Decoder);
+pub(crate) type LinkHalves = (Arc<Stream>, Decoder);
 
 /// Why there is no link, or none any more.
 #[derive(Debug, thiserror::Error)]
@@ -186,7 +186,7 @@ impl Link {
 
     fn write(&self, opcode: Opcode, payload: &[u8]) -> Result<(), LinkError> {
         let mut out = Vec::with_capacity(payload.len() + 14);
-        frame::put(&mut out, opcode, payload, self.stream.speech().key());
+        frame::put(&mut out, opcode, payload, self.stream.framing().key());
         (&*self.stream).write_all(&out)?;
         Ok(())
     }
@@ -238,7 +238,7 @@ impl Link {
     }
 
     /// The two halves: what writes (and can close) and what reads.
-    pub(crate) fn into_halves(self) -> Halves {
+    pub(crate) fn into_halves(self) -> LinkHalves {
         (self.stream, self.decoder)
     }
 }

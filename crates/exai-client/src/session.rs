@@ -6,22 +6,22 @@
 //! answered by the daemon, or, when the link is lost, asked again once if that can do no harm, or answered -31002), or
 //! answered. A cancelled one is in none and gets none.
 
-mod alone;
-mod booking;
-mod connection;
-mod copies;
-mod keeping;
-mod memory;
+mod in_flight;
+mod link_changes;
+mod list_cache;
 mod messages;
 mod methods;
+mod offline;
 mod progress;
-mod questions;
+mod queueing;
+mod registering;
+mod replay;
 mod replies;
+mod server_requests;
 mod state;
-mod under_way;
-mod waiting;
+mod wait_queue;
 
-pub use state::{Down, Session, Up};
+pub use state::{LineAction, MessageAction, Session};
 
 pub use crate::limits::{DAEMON_WAIT_TIMEOUT, INITIALIZE_WAIT_TIMEOUT};
 

@@ -15,21 +15,21 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
+use crate::daemon_route::DaemonRoute;
+use crate::route_error::RouteError;
 use crate::session::Session;
-use crate::way::Way;
-use crate::way_error::WayError;
 
 mod downlink;
 mod finding;
-mod flapping;
 mod heartbeat;
+mod link_loss_backoff;
 mod liveness;
 mod outgoing;
 mod shared;
 mod timekeeping;
 mod uplink;
 
-use shared::{Shim, State, lock};
+use shared::{SharedState, Shim, lock};
 
 /// Why a shim ended without having served its client.
 #[derive(Debug, thiserror::Error)]
@@ -39,23 +39,23 @@ pub enum ShimError {
     Thread(#[from] io::Error),
     /// There is no way to a daemon, and trying again would not change that.
     #[error(transparent)]
-    NoWay(#[from] WayError),
+    NoWay(#[from] RouteError),
 }
 
 /// Runs until `input` has ended (and at most 1.5 s longer) or `output` is closed. `report` tells people
 /// about trouble. An error at the beginning ends it; later ones do not.
-pub fn run<R, W>(way: Way, input: R, output: W, report: fn(&str)) -> Result<(), ShimError>
+pub fn run<R, W>(way: DaemonRoute, input: R, output: W, report: fn(&str)) -> Result<(), ShimError>
 where
     R: Read + Send + 'static,
     W: Write + Send + 'static,
 {
     let now = Instant::now();
-    let state = State {
+    let state = SharedState {
         session: Session::new(now),
         input_ended: None,
         over: false,
         unflushed: false,
-        tried: matches!(way, Way::Local(_)),
+        tried: matches!(way, DaemonRoute::Local(_)),
         no_way: None,
         link: None,
         heard: now,
@@ -69,7 +69,7 @@ where
         writer: Mutex::new(None),
         pong: Mutex::new(None),
         output: Mutex::new(output),
-        telling: AtomicU32::new(0),
+        writers_to_client: AtomicU32::new(0),
     });
     let (up, down) = (Arc::clone(&shim), Arc::clone(&shim));
     // They are not joined: at the end they are blocked in a read that only the process's end can end.

@@ -9,12 +9,12 @@ use exai_os::process::{self, Kill, Killed};
 use exai_proto::documents::Status;
 use exai_proto::link::{ByeReason, FromDaemon, ToDaemon};
 
-use crate::daemon_state::Sight;
-use crate::door::Door;
-use crate::door_error::DoorError;
+use crate::connect_error::ConnectError;
+use crate::daemon_connector::DaemonConnector;
+use crate::daemon_state::DaemonState;
 use crate::limits::{HELLO_TIMEOUT, KILL_TIMEOUT, STOP_MARGIN};
 use crate::link::{Incoming, Link, LinkError};
-use crate::pause::Pause;
+use crate::retry_pause::RetryPause;
 
 /// What was ended.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Ended {
 pub enum StopError {
     /// It could not be looked at.
     #[error(transparent)]
-    Door(#[from] DoorError),
+    DaemonConnector(#[from] ConnectError),
     /// It will not.
     #[error("the exai daemon refuses: {0}")]
     Refused(String),
@@ -71,31 +71,35 @@ fn nameless(lock: &Path, holder: Option<u32>) -> String {
 /// Who is waited for, and ended by force after that, is the kernel's word for the peer of the link, or for the holder of
 /// the lock; never the word of a file. Where the world changes meanwhile (others stop and start daemons as well) this looks
 /// again, until its time is over.
-pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<Ended>, StopError> {
+pub fn stop(
+    connector: &DaemonConnector,
+    grace: Duration,
+    reason: ByeReason,
+) -> Result<Option<Ended>, StopError> {
     let deadline = Instant::now() + grace + STOP_MARGIN;
-    let mut pause = Pause::new();
+    let mut pause = RetryPause::new();
     // One that was seen to end by itself.
     let mut ending: Option<u32> = None;
     loop {
-        let trouble = match door.look()? {
+        let trouble = match connector.observe()? {
             // What another account runs is not our daemon.
-            Sight::Nothing
-            | Sight::Stale(_)
-            | Sight::Refusing { error: LinkError::ForeignPeer { .. }, .. } => {
+            DaemonState::Absent
+            | DaemonState::Stale(_)
+            | DaemonState::Refusing { error: LinkError::ForeignPeer { .. }, .. } => {
                 return Ok(ending.map(|pid| Ended { pid, status: None, forced: false }));
             }
-            Sight::Answering(link) => return ask(door, *link, grace, reason, deadline).map(Some),
-            Sight::Starting => None,
-            Sight::Stopping(record) => {
+            DaemonState::Answering(link) => return ask(connector, *link, grace, reason, deadline).map(Some),
+            DaemonState::Starting => None,
+            DaemonState::Stopping(record) => {
                 ending = Some(record.pid);
                 None
             }
-            Sight::Wedged { process, .. } => match proven(door, process) {
-                Ok(identity) => return end_wedged(door, &identity, deadline).map(Some),
+            DaemonState::Wedged { process, .. } => match proven(connector, process) {
+                Ok(identity) => return end_wedged(connector, &identity, deadline).map(Some),
                 Err(unproven) => unproven,
             },
             // It does not understand what is said to it, and every build understands a signal.
-            Sight::Refusing { error, process } => match proven(door, process) {
+            DaemonState::Refusing { error, process } => match proven(connector, process) {
                 Ok(identity) => {
                     kill(&identity, Kill::Terminate)?;
                     return wait(&identity, None, deadline).map(Some);
@@ -104,38 +108,44 @@ pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<En
             },
         };
         if !pause.sleep(deadline) {
-            return trouble.map_or_else(|| end_nameless(door).map(Some), Err);
+            return trouble.map_or_else(|| end_nameless(connector).map(Some), Err);
         }
     }
 }
 
 /// Asks a daemon that does not answer to end. Where that brings no life into it, it gets no more time.
-fn end_wedged(door: &Door, identity: &process::Identity, deadline: Instant) -> Result<Ended, StopError> {
+fn end_wedged(
+    connector: &DaemonConnector,
+    identity: &process::Identity,
+    deadline: Instant,
+) -> Result<Ended, StopError> {
     kill(identity, Kill::Terminate)?;
     let soon = deadline.min(Instant::now() + STOP_MARGIN);
     let gone = process::wait_gone(identity, soon);
     let gone = gone.map_err(|source| StopError::Io { pid: identity.pid, source })?;
-    let still = !gone && matches!(door.look()?, Sight::Wedged { .. });
+    let still = !gone && matches!(connector.observe()?, DaemonState::Wedged { .. });
     wait(identity, None, if still { soon } else { deadline })
 }
 
 /// A daemon that hangs before it listens is known to the kernel alone: it holds the lock.
-fn end_nameless(door: &Door) -> Result<Ended, StopError> {
-    match holder(door) {
+fn end_nameless(connector: &DaemonConnector) -> Result<Ended, StopError> {
+    match holder(connector) {
         Some(identity) => {
             kill(&identity, Kill::Force)?;
             let ended = wait(&identity, None, Instant::now() + KILL_TIMEOUT)?;
             Ok(Ended { forced: true, ..ended })
         }
-        None => Err(StopError::Nameless { lock: door.home().instance_lock(), holder: door.holder() }),
+        None => {
+            Err(StopError::Nameless { lock: connector.home().instance_lock(), holder: connector.holder() })
+        }
     }
 }
 
 /// The exai that holds the lock, by the kernel's word, where the system has one.
-fn holder(door: &Door) -> Option<process::Identity> {
-    let identity = process::identify(door.holder()?).ok().flatten()?;
+fn holder(connector: &DaemonConnector) -> Option<process::Identity> {
+    let identity = process::identify(connector.holder()?).ok().flatten()?;
     // Asked again once the identity is known: from here on it is this process that holds the lock.
-    (door.holder() == Some(identity.pid) && is_exai(identity.pid)).then_some(identity)
+    (connector.holder() == Some(identity.pid) && is_exai(identity.pid)).then_some(identity)
 }
 
 /// Whether a process executes a program of our name: another that locks our file is not ours to end.
@@ -154,12 +164,15 @@ fn may_be_exai(pid: u32) -> bool {
 /// The daemon that listens and does not serve us, once more than the socket says that it is this directory's: a file has
 /// led to that socket. Where the system tells who holds the lock it must be that one, and elsewhere at least a program of
 /// our name. The error is what to say when this stays so; nothing where the lock's holder may still be ended.
-fn proven(door: &Door, listens: Option<process::Identity>) -> Result<process::Identity, Option<StopError>> {
-    match (listens, door.holder()) {
+fn proven(
+    connector: &DaemonConnector,
+    listens: Option<process::Identity>,
+) -> Result<process::Identity, Option<StopError>> {
+    match (listens, connector.holder()) {
         (Some(identity), Some(holder)) if identity.pid == holder => Ok(identity),
         (Some(identity), None) if may_be_exai(identity.pid) => Ok(identity),
         (Some(identity), Some(_) | None) => Err(Some(StopError::Unproven(identity.pid))),
-        (None, _) => holder(door).ok_or(None),
+        (None, _) => holder(connector).ok_or(None),
     }
 }
 
@@ -168,7 +181,7 @@ fn reach(place: &'static str, pid: u32) -> Result<(), StopError> {
 }
 
 fn ask(
-    door: &Door,
+    connector: &DaemonConnector,
     mut link: Link,
     grace: Duration,
     reason: ByeReason,
@@ -193,7 +206,7 @@ fn ask(
     match &daemon.process {
         Some(identity) => wait(identity, status, deadline),
         // In another process namespace nobody can be ended from here.
-        None if door.wait_until_gone(&daemon, deadline)? => {
+        None if connector.wait_until_gone(&daemon, deadline)? => {
             Ok(Ended { pid: daemon.pid, status, forced: false })
         }
         None => Err(StopError::StillThere(daemon.pid)),

@@ -19,7 +19,7 @@ pub(crate) enum Stream {
 
 /// What the frames on a stream mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speech {
+pub(crate) enum Framing {
     /// The link: messages are binary, text is control.
     Link,
     /// Subprotocol `mcp`: every message is text, and there is nothing else.
@@ -27,10 +27,10 @@ pub(crate) enum Speech {
 }
 
 impl Stream {
-    pub(crate) fn speech(&self) -> Speech {
+    pub(crate) fn framing(&self) -> Framing {
         match self {
-            Stream::Local(_) => Speech::Link,
-            Stream::Tcp(_) => Speech::Mcp,
+            Stream::Local(_) => Framing::Link,
+            Stream::Tcp(_) => Framing::Mcp,
         }
     }
 
@@ -75,21 +75,21 @@ impl Write for &Stream {
     }
 }
 
-impl Speech {
+impl Framing {
     /// What kind of frame carries this message. What is no UTF-8 is no text and would break the connection
     /// off; as binary the daemon answers it as it does on the link.
     pub(crate) fn opcode(self, message: &[u8]) -> Opcode {
         match self {
-            Speech::Mcp if std::str::from_utf8(message).is_ok() => Opcode::Text,
-            Speech::Link | Speech::Mcp => Opcode::Binary,
+            Framing::Mcp if std::str::from_utf8(message).is_ok() => Opcode::Text,
+            Framing::Link | Framing::Mcp => Opcode::Binary,
         }
     }
 
     /// The key of the next frame; see [`crate::frame`].
     pub(crate) fn key(self) -> Key {
         match self {
-            Speech::Link => NO_MASK,
-            Speech::Mcp => random_key(),
+            Framing::Link => NO_MASK,
+            Framing::Mcp => random_key(),
         }
     }
 }

@@ -10,8 +10,8 @@ use exai_os::{account, build};
 use exai_proto::link::{FromDaemon, Role, ToDaemon};
 use exai_proto::version;
 
-use crate::door::Door;
-use crate::door_error::DoorError;
+use crate::connect_error::ConnectError;
+use crate::daemon_connector::DaemonConnector;
 use crate::hello::hello;
 use crate::link::{Daemon, Incoming, Link, LinkError};
 
@@ -37,10 +37,10 @@ pub enum Takeover {
     },
 }
 
-impl Door {
+impl DaemonConnector {
     /// Joins the daemon, and starts it when none lives, for somebody who has just come: an older daemon is asked to
     /// make room for this build first.
-    pub fn arrive(&self, deadline: Instant) -> Result<(Link, Takeover), DoorError> {
+    pub fn arrive(&self, deadline: Instant) -> Result<(Link, Takeover), ConnectError> {
         let link = self.connect_or_start(deadline)?;
         if !is_older(link.daemon()) {
             return Ok((link, Takeover::Needless));
@@ -51,7 +51,7 @@ impl Door {
         Ok((self.connect_or_start(deadline)?, takeover))
     }
 
-    fn take_over(&self, deadline: Instant) -> Result<Takeover, DoorError> {
+    fn take_over(&self, deadline: Instant) -> Result<Takeover, ConnectError> {
         if let Some(reason) = account::runs_for_another_account() {
             return Ok(Takeover::Kept { why: reason });
         }
@@ -59,14 +59,14 @@ impl Door {
         let soon = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
         let starting = match self.spawn_lock(soon) {
             Ok(starting) => starting,
-            Err(error @ DoorError::StarterHangs { .. }) => {
+            Err(error @ ConnectError::StarterHangs { .. }) => {
                 return Ok(Takeover::Kept { why: error.to_string() });
             }
             Err(error) => return Err(error),
         };
-        let door = Door::new(self.home().clone(), hello(Role::Command));
+        let connector = DaemonConnector::new(self.home().clone(), hello(Role::Command));
         // While this one waited for the lock, another may have done it.
-        let Some(mut link) = door.start_and_join(&starting, deadline)? else {
+        let Some(mut link) = connector.start_and_join(&starting, deadline)? else {
             return Err(self.unreachable("it is starting or stopping".to_owned()));
         };
         let daemon = link.daemon().clone();
@@ -92,10 +92,10 @@ impl Door {
             }
         }
         // It is never killed for this: what it still does is somebody's call.
-        if !door.wait_until_gone(&daemon, deadline)? {
+        if !connector.wait_until_gone(&daemon, deadline)? {
             return Err(self.unreachable("it makes room for this build and has not ended yet".to_owned()));
         }
-        match door.start_and_join(&starting, deadline)? {
+        match connector.start_and_join(&starting, deadline)? {
             Some(_) => Ok(Takeover::Done { from: daemon.build }),
             None => Err(self.unreachable("it is starting or stopping".to_owned())),
         }

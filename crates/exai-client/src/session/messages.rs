@@ -5,21 +5,21 @@ use std::time::Instant;
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::{Id, limits};
 
-use super::booking::Booked;
+use super::in_flight::{OnLinkLoss, OnSuccess};
 use super::methods;
+use super::registering::Registered;
 use super::replies::{line_of, outcome_unknown};
-use super::state::{Down, Phase, Session, Up};
-use super::under_way::{Effect, Fate};
-use super::waiting::Turn;
-use crate::glance::{self, Glance};
+use super::state::{LineAction, MessageAction, Phase, Session};
+use super::wait_queue::Attempt;
 use crate::limits::DAEMON_WAIT_TIMEOUT;
+use crate::peek::{self, Peeked};
 
 impl Session {
-    /// A line of the client, which is no longer than a message may be. After [`Up::Send`] it counts as
+    /// A line of the client, which is no longer than a message may be. After [`LineAction::Send`] it counts as
     /// written until [`Session::unsent`] says otherwise.
-    pub fn up(&mut self, line: &[u8], now: Instant) -> Up {
+    pub fn accept_line(&mut self, line: &[u8], now: Instant) -> LineAction {
         if let Some(refusal) = self.collision(line) {
-            return Up::Answer(refusal);
+            return LineAction::Answer(refusal);
         }
         let passes = match self.phase {
             Phase::Up => self.waiting.is_empty(),
@@ -31,12 +31,12 @@ impl Session {
             return self.keep(line, now);
         }
         let (mut seen, mut needless) = (false, true);
-        glance::each(line, |part, glance| {
-            needless &=
-                self.register(line, part, glance, Turn::First, DAEMON_WAIT_TIMEOUT) == Booked::Needless;
+        peek::peek_each(line, |part, peeked| {
+            needless &= self.register(line, part, peeked, Attempt::First, DAEMON_WAIT_TIMEOUT)
+                == Registered::Needless;
             seen = true;
         });
-        if seen && needless { Up::Kept } else { Up::Send }
+        if seen && needless { LineAction::Kept } else { LineAction::Send }
     }
 
     /// The answer to a line that is longer than a message may be.
@@ -47,50 +47,54 @@ impl Session {
     }
 
     /// A message of the daemon.
-    pub fn down(&mut self, message: &[u8]) -> Down {
-        let mut verdict = Down::Forward;
-        glance::each(message, |part, glance| match glance {
-            Glance::Response { id, good } => {
+    pub fn accept_message(&mut self, message: &[u8]) -> MessageAction {
+        let mut verdict = MessageAction::Forward;
+        peek::peek_each(message, |part, peeked| match peeked {
+            Peeked::Response { id, good } => {
                 let id = Id::from_json(&message[id]);
-                if let Some(said) = self.memory.answered(&id, good) {
-                    verdict = Down::Instead(said);
+                if let Some(said) = self.replay.answered(&id, good) {
+                    verdict = MessageAction::Instead(said);
                     return;
                 }
                 // Nothing is under way under the id of a cancelled request: its answer came too late, and passes.
                 let Some((entry, _)) = self.end(&id) else { return };
-                if entry.fate == Fate::SecondTime && !good && says_unsent(message, part.start) {
-                    verdict = Down::Instead(outcome_unknown(&id, entry.tool.as_deref(), entry.count));
+                if entry.on_link_loss == OnLinkLoss::SecondTime && !good && says_unsent(message, part.start) {
+                    verdict =
+                        MessageAction::Instead(outcome_unknown(&id, entry.tool.as_deref(), entry.count));
                     return;
                 }
-                if entry.fate == Fate::Opening {
-                    self.memory.opened(&id, message, part.start);
+                if entry.on_link_loss == OnLinkLoss::Initialize {
+                    self.replay.opened(&id, message, part.start);
                 }
-                match entry.effect {
-                    Effect::Level(level) if good => self.memory.level(level),
-                    Effect::Subscribe(uri) if good => self.memory.subscribes(uri),
-                    Effect::Page(page) if good => {
-                        if let Some(result) = glance::seek(message, part.start, &["result"]) {
-                            self.copies.keep(page, &message[result]);
+                match entry.on_success {
+                    OnSuccess::Level(level) if good => self.replay.level(level),
+                    OnSuccess::Subscribe(uri) if good => self.replay.subscribes(uri),
+                    OnSuccess::Page(page) if good => {
+                        if let Some(result) = peek::find_path(message, part.start, &["result"]) {
+                            self.list_cache.keep(page, &message[result]);
                         }
                     }
-                    Effect::Level(_) | Effect::Subscribe(_) | Effect::Page(_) | Effect::Nothing => {}
+                    OnSuccess::Level(_)
+                    | OnSuccess::Subscribe(_)
+                    | OnSuccess::Page(_)
+                    | OnSuccess::Nothing => {}
                 }
             }
-            Glance::Request { id, .. } => self.questions.asked(&message[id]),
-            Glance::Notification { method } => match &*glance::name(message, method) {
+            Peeked::Request { id, .. } => self.server_requests.asked(&message[id]),
+            Peeked::Notification { method } => match &*peek::method_name(message, method) {
                 b"notifications/progress" if !self.progress.is_empty() => {
-                    let token = glance::seek(message, part.start, &["params", "progressToken"]);
+                    let token = peek::find_path(message, part.start, &["params", "progressToken"]);
                     let value = || {
-                        let at = glance::seek(message, part.start, &["params", "progress"])?;
+                        let at = peek::find_path(message, part.start, &["params", "progress"])?;
                         std::str::from_utf8(&message[at]).ok()?.parse().ok()
                     };
                     if token.is_some_and(|at| !self.progress.passes(&message[at], value)) {
-                        verdict = Down::Instead(Vec::new());
+                        verdict = MessageAction::Instead(Vec::new());
                     }
                 }
                 b"notifications/cancelled" => {
-                    if let Some(id) = glance::seek(message, part.start, &["params", "requestId"]) {
-                        self.questions.closed(&message[id]);
+                    if let Some(id) = peek::find_path(message, part.start, &["params", "requestId"]) {
+                        self.server_requests.closed(&message[id]);
                     }
                 }
                 _ => {}
@@ -102,5 +106,5 @@ impl Session {
 
 /// Whether an error claims that nothing was sent. Of what was asked again that is true of the second time only.
 fn says_unsent(message: &[u8], start: usize) -> bool {
-    glance::seek(message, start, &["error", "data", "sent"]).is_some_and(|at| &message[at] == b"false")
+    peek::find_path(message, start, &["error", "data", "sent"]).is_some_and(|at| &message[at] == b"false")
 }

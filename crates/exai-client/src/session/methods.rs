@@ -1,13 +1,13 @@
 //! What the methods of MCP mean to a shim.
 
-use super::memory::List;
-use crate::glance::{self, Glance};
+use super::replay::List;
+use crate::peek::{self, Peeked};
 
 /// A request's method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
     /// `initialize`.
-    Opening,
+    Initialize,
     /// Asks for a list.
     List(List),
     /// Another that changes nothing, so that it can be asked twice.
@@ -24,7 +24,7 @@ pub(super) enum Method {
 impl Method {
     pub(super) fn of(name: &[u8]) -> Self {
         match name {
-            b"initialize" => Method::Opening,
+            b"initialize" => Method::Initialize,
             b"tools/list" => Method::List(List::Tools),
             b"prompts/list" => Method::List(List::Prompts),
             b"resources/list" | b"resources/templates/list" => Method::List(List::Resources),
@@ -46,16 +46,16 @@ impl Method {
 /// Whether the line asks for anything.
 pub(super) fn asks(line: &[u8]) -> bool {
     let mut found = false;
-    glance::each(line, |_, glance| found |= matches!(glance, Glance::Request { .. }));
+    peek::peek_each(line, |_, peeked| found |= matches!(peeked, Peeked::Request { .. }));
     found
 }
 
 /// Whether the line asks for something to be done: the wish of a person that outweighs `exai stop`.
 pub(super) fn starts_again(line: &[u8]) -> bool {
     let mut found = false;
-    glance::each(line, |_, glance| {
-        if let Glance::Request { method, .. } = glance {
-            let method = glance::name(line, method);
+    peek::peek_each(line, |_, peeked| {
+        if let Peeked::Request { method, .. } = peeked {
+            let method = peek::method_name(line, method);
             found |= matches!(
                 &*method,
                 b"tools/call" | b"resources/read" | b"prompts/get" | b"completion/complete"

@@ -4,7 +4,7 @@ use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::{Id, json};
 
 use super::methods::Method;
-use crate::glance::{self, Glance};
+use crate::peek::{self, Peeked};
 
 /// The message as a line.
 pub(super) fn line_of(message: &[u8]) -> Vec<u8> {
@@ -21,10 +21,10 @@ pub(super) fn outcome_unknown(id: &Id, tool: Option<&str>, count: u32) -> Vec<u8
 /// Answers each request of a line with the same failure.
 pub(super) fn failures(line: &[u8], failure: Failure, sentence: &str) -> Vec<u8> {
     let mut lines = Vec::new();
-    glance::each(line, |part, glance| {
-        if let Glance::Request { id, method } = glance {
-            let name = || glance::seek(line, part.start, &["params", "name"]);
-            let call = Method::of(&glance::name(line, method)) == Method::Call;
+    peek::peek_each(line, |part, peeked| {
+        if let Peeked::Request { id, method } = peeked {
+            let name = || peek::find_path(line, part.start, &["params", "name"]);
+            let call = Method::of(&peek::method_name(line, method)) == Method::Call;
             let tool = if call { name().and_then(|at| json::string(line, at)) } else { None };
             let data = FailureData {
                 tool: tool.as_deref(),

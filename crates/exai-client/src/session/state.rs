@@ -5,18 +5,18 @@ use std::time::Instant;
 
 use exai_proto::link::ByeReason;
 
-use super::copies::Copies;
-use super::memory::Memory;
+use super::in_flight::InFlight;
+use super::list_cache::ListCache;
 use super::progress::Progress;
-use super::questions::Questions;
-use super::under_way::UnderWay;
-use super::waiting::Queue;
+use super::replay::ReplayState;
+use super::server_requests::ServerRequests;
+use super::wait_queue::WaitQueue;
 use crate::limits::{DAEMON_WAIT_TIMEOUT, WAIT_MARGIN};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Phase {
     /// There is no daemon.
-    Down { since: Instant, why: Why },
+    Down { since: Instant, why: DownReason },
     /// Messages pass.
     Up,
     /// The daemon finishes what it has, and wants no more.
@@ -26,7 +26,7 @@ pub(super) enum Phase {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum DownReason {
     /// It went away, or there never was one: another is looked for.
     Lost,
     /// A person stopped it: only a request that does something starts it again.
@@ -37,7 +37,7 @@ pub(super) enum Why {
 
 /// What to do with a line of the client.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Up {
+pub enum LineAction {
     /// Write it to the daemon now.
     Send,
     /// It waits for a daemon, or is dropped.
@@ -48,7 +48,7 @@ pub enum Up {
 
 /// What to do with a message of the daemon.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Down {
+pub enum MessageAction {
     /// Write it to the client.
     Forward,
     /// It is not the client's. Write this to it instead (lines, or nothing).
@@ -59,14 +59,14 @@ pub enum Down {
 #[derive(Debug)]
 pub struct Session {
     pub(super) phase: Phase,
-    pub(super) memory: Memory,
-    pub(super) copies: Copies,
-    pub(super) under_way: UnderWay,
-    pub(super) waiting: Queue,
+    pub(super) replay: ReplayState,
+    pub(super) list_cache: ListCache,
+    pub(super) in_flight: InFlight,
+    pub(super) waiting: WaitQueue,
     /// The tools that may be called a second time, by the word of the daemon on this link.
     pub(super) repeatable: HashSet<String>,
     pub(super) progress: Progress,
-    pub(super) questions: Questions,
+    pub(super) server_requests: ServerRequests,
     pub(super) trouble: String,
 }
 
@@ -74,20 +74,20 @@ impl Session {
     /// A conversation that has not begun.
     pub fn new(now: Instant) -> Self {
         Session {
-            phase: Phase::Down { since: now, why: Why::Lost },
-            memory: Memory::default(),
-            copies: Copies::default(),
-            under_way: UnderWay::default(),
-            waiting: Queue::default(),
+            phase: Phase::Down { since: now, why: DownReason::Lost },
+            replay: ReplayState::default(),
+            list_cache: ListCache::default(),
+            in_flight: InFlight::default(),
+            waiting: WaitQueue::default(),
             repeatable: HashSet::new(),
             progress: Progress::default(),
-            questions: Questions::default(),
+            server_requests: ServerRequests::default(),
             trouble: String::new(),
         }
     }
 
     /// The daemon says which tools may be called a second time. It replaces what it said before.
-    pub fn repeatable(&mut self, tools: Vec<String>) {
+    pub fn set_repeatable(&mut self, tools: Vec<String>) {
         self.repeatable = tools.into_iter().collect();
     }
 
@@ -99,7 +99,7 @@ impl Session {
     }
 
     /// The daemon says why it is about to close the link.
-    pub fn bye(&mut self, reason: ByeReason) {
+    pub fn note_goodbye(&mut self, reason: ByeReason) {
         match self.phase {
             Phase::Up | Phase::Holding | Phase::Leaving(_) => self.phase = Phase::Leaving(reason),
             Phase::Down { .. } => {}
@@ -107,14 +107,14 @@ impl Session {
     }
 
     /// Why there is no daemon, for the people who read answers.
-    pub fn trouble(&mut self, sentence: String) {
+    pub fn set_trouble(&mut self, sentence: String) {
         self.trouble = sentence;
     }
 
     /// Whether anybody tries to start a daemon. While nobody does, requests are answered at once.
-    pub fn hopeless(&mut self, hopeless: bool) {
-        if let Phase::Down { why: why @ (Why::Lost | Why::Hopeless), .. } = &mut self.phase {
-            *why = if hopeless { Why::Hopeless } else { Why::Lost };
+    pub fn set_hopeless(&mut self, hopeless: bool) {
+        if let Phase::Down { why: why @ (DownReason::Lost | DownReason::Hopeless), .. } = &mut self.phase {
+            *why = if hopeless { DownReason::Hopeless } else { DownReason::Lost };
         }
     }
 
@@ -122,15 +122,15 @@ impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         let earliest = self.waiting.earliest()?;
         match self.phase {
-            Phase::Down { since, why: Why::Stopped | Why::Hopeless } => Some(since),
-            Phase::Down { why: Why::Lost, .. } | Phase::Up | Phase::Holding | Phase::Leaving(_) => {
+            Phase::Down { since, why: DownReason::Stopped | DownReason::Hopeless } => Some(since),
+            Phase::Down { why: DownReason::Lost, .. } | Phase::Up | Phase::Holding | Phase::Leaving(_) => {
                 Some(earliest)
             }
         }
     }
 
     /// Until when a daemon should be there for those who wait, or a reason why there is none.
-    pub fn patience(&self) -> Option<Instant> {
+    pub fn wanted_by(&self) -> Option<Instant> {
         match self.phase {
             Phase::Down { since, .. } => {
                 let until = self.waiting.earliest().unwrap_or(since + DAEMON_WAIT_TIMEOUT);
@@ -142,23 +142,23 @@ impl Session {
 
     /// Whether a daemon may be started, or only joined.
     pub fn may_start(&self) -> bool {
-        !matches!(self.phase, Phase::Down { why: Why::Stopped, .. })
+        !matches!(self.phase, Phase::Down { why: DownReason::Stopped, .. })
     }
 
     /// Whether nothing is owed to the client.
-    pub fn idle(&self) -> bool {
-        self.waiting.is_empty() && self.under_way.is_empty()
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.in_flight.is_empty()
     }
 
     /// Whether the daemon owes anything: then it must show that it lives.
-    pub fn expects(&self) -> bool {
-        !self.under_way.is_empty() || self.memory.expects()
+    pub fn awaits_daemon(&self) -> bool {
+        !self.in_flight.is_empty() || self.replay.awaits_daemon()
     }
 
     /// Why a request is not answered by a daemon now, as a sentence for people.
     pub(super) fn no_daemon(&self) -> String {
         let mut sentence = match self.phase {
-            Phase::Down { why: Why::Stopped, .. } => {
+            Phase::Down { why: DownReason::Stopped, .. } => {
                 return "the exai daemon was stopped; the next call starts it again, and so does `exai start`"
                     .to_owned();
             }

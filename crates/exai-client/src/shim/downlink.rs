@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use exai_proto::link::{ByeReason, FromDaemon};
 
-use super::flapping::Flapping;
+use super::link_loss_backoff::LinkLossBackoff;
 use super::outgoing::Outgoing;
 use super::shared::{Shim, lock};
 use crate::frame::{self, Decoder, Frame, Opcode};
 use crate::limits::LARGE_MESSAGE_BYTES;
-use crate::session::Down;
-use crate::stream::{Speech, Stream};
+use crate::session::MessageAction;
+use crate::stream::{Framing, Stream};
 
 /// With this a WebSocket says that it closes because its daemon ends ("going away"), before why, if at all.
 const GOING_AWAY: [u8; 2] = 1001_u16.to_be_bytes();
@@ -21,9 +21,9 @@ const GOING_AWAY: [u8; 2] = 1001_u16.to_be_bytes();
 impl<W: Write + Send + 'static> Shim<W> {
     /// Runs until the client is gone.
     pub(super) fn downlink(&self) {
-        let (mut met, mut flapping) = (false, Flapping::default());
+        let (mut met, mut link_loss_backoff) = (false, LinkLossBackoff::default());
         let mut outgoing = Outgoing::default();
-        while let Some((stream, mut decoder)) = self.find_daemon(met, flapping.pause()) {
+        while let Some((stream, mut decoder)) = self.find_daemon(met, link_loss_backoff.pause()) {
             met = true;
             let since = Instant::now();
             let mut writer = lock(&self.writer);
@@ -32,17 +32,17 @@ impl<W: Write + Send + 'static> Shim<W> {
             state.tried = true;
             state.link = Some(Arc::clone(&stream));
             state.heard = since;
-            let replay = state.session.connected();
+            let replay = state.session.link_opened();
             let waiting = state.session.take_waiting(since);
             drop(state);
             // A daemon that takes nothing must not be waited for either.
             self.changed.notify_all();
-            if outgoing.write(&mut &*stream, stream.speech(), &replay) < replay.len() {
+            if outgoing.write(&mut &*stream, stream.framing(), &replay) < replay.len() {
                 stream.close();
             }
             self.write_lines(writer.as_ref(), &waiting, &mut outgoing);
             drop(writer);
-            self.listen(&stream, &mut decoder);
+            self.read_link(&stream, &mut decoder);
             // Wakes whoever is blocked writing to it.
             stream.close();
             let mut writer = lock(&self.writer);
@@ -50,17 +50,17 @@ impl<W: Write + Send + 'static> Shim<W> {
             let now = Instant::now();
             let mut state = lock(&self.state);
             state.link = None;
-            let answers = state.session.lost(now);
+            let answers = state.session.link_lost(now);
             drop(state);
             drop(writer);
-            self.tell(&answers);
+            self.write_output(&answers);
             self.changed.notify_all();
-            flapping.lost(now.duration_since(since));
+            link_loss_backoff.lost(now.duration_since(since));
         }
     }
 
     /// Passes messages on until the link is lost.
-    fn listen(&self, stream: &Stream, decoder: &mut Decoder) {
+    fn read_link(&self, stream: &Stream, decoder: &mut Decoder) {
         let mut out = Vec::new();
         loop {
             match decoder.read_from(stream) {
@@ -69,8 +69,8 @@ impl<W: Write + Send + 'static> Shim<W> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return,
             }
-            let open = self.pass_on(stream, decoder, &mut out);
-            self.tell(&out);
+            let open = self.forward_frames(stream, decoder, &mut out);
+            self.write_output(&out);
             out.clear();
             if out.capacity() > 4 * LARGE_MESSAGE_BYTES {
                 out = Vec::new();
@@ -91,7 +91,7 @@ impl<W: Write + Send + 'static> Shim<W> {
 
     /// Takes all whole frames; what is for the client is in `out` afterwards, or written. `false` when the
     /// link is of no use any more.
-    fn pass_on(&self, stream: &Stream, decoder: &mut Decoder, out: &mut Vec<u8>) -> bool {
+    fn forward_frames(&self, stream: &Stream, decoder: &mut Decoder, out: &mut Vec<u8>) -> bool {
         loop {
             let frame = match decoder.next_frame() {
                 Ok(Some(frame)) => frame,
@@ -101,16 +101,18 @@ impl<W: Write + Send + 'static> Shim<W> {
                     return false;
                 }
             };
-            match (frame.opcode, stream.speech()) {
-                (Opcode::Binary, _) | (Opcode::Text, Speech::Mcp) => self.pass_message(frame.payload, out),
-                (Opcode::Text, Speech::Link) => self.obey(frame.payload),
-                (Opcode::Ping, speech) => {
+            match (frame.opcode, stream.framing()) {
+                (Opcode::Binary, _) | (Opcode::Text, Framing::Mcp) => {
+                    self.forward_message(frame.payload, out);
+                }
+                (Opcode::Text, Framing::Link) => self.handle_control(frame.payload),
+                (Opcode::Ping, framing) => {
                     let mut pong = Vec::new();
-                    frame::put(&mut pong, Opcode::Pong, frame.payload, speech.key());
+                    frame::put(&mut pong, Opcode::Pong, frame.payload, framing.key());
                     self.answer_ping(stream, pong);
                 }
-                (Opcode::Close, speech) => {
-                    self.take_farewell(&frame, speech);
+                (Opcode::Close, framing) => {
+                    self.note_close(&frame, framing);
                     return false;
                 }
                 (Opcode::Pong | Opcode::Continuation, _) => {}
@@ -120,37 +122,37 @@ impl<W: Write + Send + 'static> Shim<W> {
 
     /// Plain MCP has no words for why a daemon ends. Whether it is stopped or restarted: this shim does not
     /// start another by itself, and joins the next.
-    fn take_farewell(&self, close: &Frame<'_>, speech: Speech) {
-        if speech == Speech::Mcp && close.payload.starts_with(&GOING_AWAY) {
-            lock(&self.state).session.bye(ByeReason::Stop);
+    fn note_close(&self, close: &Frame<'_>, framing: Framing) {
+        if framing == Framing::Mcp && close.payload.starts_with(&GOING_AWAY) {
+            lock(&self.state).session.note_goodbye(ByeReason::Stop);
         }
     }
 
-    fn pass_message(&self, message: &[u8], out: &mut Vec<u8>) {
+    fn forward_message(&self, message: &[u8], out: &mut Vec<u8>) {
         let mut state = lock(&self.state);
-        let verdict = state.session.down(message);
-        state.unflushed |= verdict == Down::Forward;
+        let verdict = state.session.accept_message(message);
+        state.unflushed |= verdict == MessageAction::Forward;
         drop(state);
         match verdict {
-            Down::Forward if message.len() >= LARGE_MESSAGE_BYTES => {
-                self.tell(out);
+            MessageAction::Forward if message.len() >= LARGE_MESSAGE_BYTES => {
+                self.write_output(out);
                 out.clear();
-                self.tell(message);
+                self.write_output(message);
                 out.push(b'\n');
             }
-            Down::Forward => {
+            MessageAction::Forward => {
                 out.extend_from_slice(message);
                 out.push(b'\n');
             }
-            Down::Instead(lines) => out.extend_from_slice(&lines),
+            MessageAction::Instead(lines) => out.extend_from_slice(&lines),
         }
     }
 
-    fn obey(&self, text: &[u8]) {
+    fn handle_control(&self, text: &[u8]) {
         match serde_json::from_slice(text) {
-            Ok(FromDaemon::Bye { reason }) => lock(&self.state).session.bye(reason),
+            Ok(FromDaemon::Bye { reason }) => lock(&self.state).session.note_goodbye(reason),
             Ok(FromDaemon::Hold { .. }) => lock(&self.state).session.hold(),
-            Ok(FromDaemon::Repeatable { tools }) => lock(&self.state).session.repeatable(tools),
+            Ok(FromDaemon::Repeatable { tools }) => lock(&self.state).session.set_repeatable(tools),
             Ok(FromDaemon::Refused { reason } | FromDaemon::Error { reason }) => {
                 (self.report)(&format!("the daemon says: {reason}"));
             }

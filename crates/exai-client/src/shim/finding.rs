@@ -7,25 +7,27 @@ use std::time::{Duration, Instant};
 use exai_proto::backoff::Backoff;
 
 use super::shared::{Shim, lock};
-use crate::breaker::Breaker;
-use crate::door_error::FailedStart;
+use crate::circuit_breaker::StartCircuitBreaker;
+use crate::connect_error::FailedStart;
 use crate::limits::{
     FAILED_START_DELAY, JOIN_INTERVAL, MAX_START_DELAY, MIN_ARRIVAL_TIMEOUT, MIN_START_DELAY,
 };
-use crate::link::Halves;
-use crate::pause;
-use crate::way_error::WayError;
+use crate::link::LinkHalves;
+use crate::retry_pause;
+use crate::route_error::RouteError;
 
 impl<W: Write + Send + 'static> Shim<W> {
     /// Finds a daemon, starting one where that is allowed, not before `pause` is over. `None` when there is no client
     /// any more, or when none was ever `met` and there will be none.
-    pub(super) fn find_daemon(&self, met: bool, pause: Duration) -> Option<Halves> {
+    pub(super) fn find_daemon(&self, met: bool, pause: Duration) -> Option<LinkHalves> {
         let mut start_delay = Backoff::doubling(MIN_START_DELAY, MAX_START_DELAY);
-        let mut breaker = Breaker::default();
+        let mut breaker = StartCircuitBreaker::default();
         let mut reported = String::new();
         if !pause.is_zero() {
             let may_start = lock(&self.state).session.may_start();
-            if let Some(halves) = self.look_out(Instant::now() + pause::jittered(pause), may_start) {
+            if let Some(halves) =
+                self.wait_for_daemon(Instant::now() + retry_pause::jittered(pause), may_start)
+            {
                 return Some(halves);
             }
         }
@@ -36,8 +38,8 @@ impl<W: Write + Send + 'static> Shim<W> {
                 if state.over {
                     return None;
                 }
-                state.session.hopeless(false);
-                (state.session.may_start(), state.session.patience())
+                state.session.set_hopeless(false);
+                (state.session.may_start(), state.session.wanted_by())
             };
             if may_start {
                 let now = Instant::now();
@@ -57,20 +59,20 @@ impl<W: Write + Send + 'static> Shim<W> {
                         if error.failed_start() == Some(FailedStart::Reason) {
                             start_delay.raise_to(FAILED_START_DELAY);
                         }
-                        self.trouble(&error, rest.is_some() || error.is_refusal(), &mut reported);
+                        self.report_failure(&error, rest.is_some() || error.is_refusal(), &mut reported);
                     }
                 }
             }
             let now = Instant::now();
             let delay = start_delay.next_delay();
             let wait = rest.map_or(delay, |rest| rest.saturating_duration_since(now));
-            if let Some(halves) = self.look_out(now + pause::jittered(wait), may_start) {
+            if let Some(halves) = self.wait_for_daemon(now + retry_pause::jittered(wait), may_start) {
                 return Some(halves);
             }
         }
     }
 
-    fn give_up(&self, error: WayError) {
+    fn give_up(&self, error: RouteError) {
         let mut state = lock(&self.state);
         state.no_way = Some(error);
         state.over = true;
@@ -79,7 +81,7 @@ impl<W: Write + Send + 'static> Shim<W> {
     }
 
     /// Remembers why there is no daemon; `hopeless` when none is going to be started soon.
-    fn trouble(&self, error: &WayError, hopeless: bool, reported: &mut String) {
+    fn report_failure(&self, error: &RouteError, hopeless: bool, reported: &mut String) {
         let sentence = error.to_string();
         if *reported != sentence {
             (self.report)(&sentence);
@@ -87,15 +89,15 @@ impl<W: Write + Send + 'static> Shim<W> {
         }
         let first = sentence.lines().next().unwrap_or_default().to_owned();
         let mut state = lock(&self.state);
-        state.session.trouble(first);
-        state.session.hopeless(hopeless);
+        state.session.set_trouble(first);
+        state.session.set_hopeless(hopeless);
         state.tried = true;
         drop(state);
         self.changed.notify_all();
     }
 
     /// Until `next_try`, or until a daemon may be started again: looks whether there is one.
-    fn look_out(&self, next_try: Instant, may_start: bool) -> Option<Halves> {
+    fn wait_for_daemon(&self, next_try: Instant, may_start: bool) -> Option<LinkHalves> {
         loop {
             let state = lock(&self.state);
             let now = Instant::now();

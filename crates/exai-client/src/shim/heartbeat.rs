@@ -7,7 +7,7 @@ use crate::limits::{MAX_LATENESS, PING_INTERVAL, SILENCE_TIMEOUT};
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beat {
+pub(super) enum HeartbeatAction {
     Wait,
     Ping,
     /// It hangs.
@@ -27,20 +27,20 @@ impl Heartbeat {
     }
 
     /// To be asked at [`Heartbeat::due`], or earlier. `heard` is when the daemon was heard last.
-    pub(super) fn look(&mut self, now: Instant, heard: Instant) -> Beat {
+    pub(super) fn check(&mut self, now: Instant, heard: Instant) -> HeartbeatAction {
         if now > self.due() + MAX_LATENESS {
             *self = Heartbeat { silent_since: now, next_ping: now + PING_INTERVAL };
-            return Beat::Ping;
+            return HeartbeatAction::Ping;
         }
         self.silent_since = self.silent_since.max(heard);
         if now >= self.silent_since + SILENCE_TIMEOUT {
-            return Beat::Close;
+            return HeartbeatAction::Close;
         }
         if now >= self.next_ping {
             self.next_ping = now + PING_INTERVAL;
-            return Beat::Ping;
+            return HeartbeatAction::Ping;
         }
-        Beat::Wait
+        HeartbeatAction::Wait
     }
 
     /// When to look again.
@@ -59,17 +59,17 @@ mod tests {
     type Looks = &'static [(u64, u64)];
 
     /// Looks at these times, in tenths of a second, when the daemon was last heard at those.
-    fn looks(times: &[(u64, u64)]) -> Vec<Beat> {
+    fn looks(times: &[(u64, u64)]) -> Vec<HeartbeatAction> {
         let start = Instant::now();
         let at = |tenths| start + Duration::from_millis(100 * tenths);
         let mut heartbeat = Heartbeat::begin(start);
-        times.iter().map(|(now, heard)| heartbeat.look(at(*now), at(*heard))).collect()
+        times.iter().map(|(now, heard)| heartbeat.check(at(*now), at(*heard))).collect()
     }
 
     #[test]
     fn it_asks_every_five_seconds_and_closes_after_ten_of_silence() {
-        use Beat::{Close, Ping, Wait};
-        let cases: [(Looks, &[Beat]); 5] = [
+        use HeartbeatAction::{Close, Ping, Wait};
+        let cases: [(Looks, &[HeartbeatAction]); 5] = [
             (&[(50, 0), (100, 0)], &[Ping, Close]),
             (&[(10, 0), (49, 0), (50, 50), (100, 51), (150, 101)], &[Wait, Wait, Ping, Ping, Ping]),
             // Heard of once more: from then on it counts.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::heartbeat::{Beat, Heartbeat};
-use super::shared::{Shim, State, lock};
+use super::heartbeat::{Heartbeat, HeartbeatAction};
+use super::shared::{SharedState, Shim, lock};
 use crate::frame::{self, Opcode};
 use crate::limits::PING_STACK_BYTES;
 use crate::stream::Stream;
@@ -14,25 +14,25 @@ use crate::stream::Stream;
 impl<W: Write + Send + 'static> Shim<W> {
     /// Has a daemon that owes something show that it lives, and closes the link to one that does not. When to look
     /// again, if at all.
-    pub(super) fn feel_pulse(self: &Arc<Self>, state: &mut State, now: Instant) -> Option<Instant> {
+    pub(super) fn check_liveness(self: &Arc<Self>, state: &mut SharedState, now: Instant) -> Option<Instant> {
         let Some(link) = state.link.clone() else {
             state.heartbeat = None;
             return None;
         };
         // Whoever writes for so long that it is seen here may be blocked by a daemon that does not read.
         let writing = self.writer.try_lock().is_err();
-        if !writing && !state.session.expects() {
+        if !writing && !state.session.awaits_daemon() {
             state.heartbeat = None;
             return None;
         }
-        if self.telling.load(Ordering::Relaxed) > 0 {
+        if self.writers_to_client.load(Ordering::Relaxed) > 0 {
             state.heard = now;
         }
         let heartbeat = state.heartbeat.get_or_insert_with(|| Heartbeat::begin(now));
-        match heartbeat.look(now, state.heard) {
-            Beat::Wait => {}
-            Beat::Ping if writing => {}
-            Beat::Ping => {
+        match heartbeat.check(now, state.heard) {
+            HeartbeatAction::Wait => {}
+            HeartbeatAction::Ping if writing => {}
+            HeartbeatAction::Ping => {
                 // Not from here: it may block as well.
                 let shim = Arc::clone(self);
                 let ping = std::thread::Builder::new().name("ping".to_owned()).stack_size(PING_STACK_BYTES);
@@ -41,7 +41,7 @@ impl<W: Write + Send + 'static> Shim<W> {
                     *heartbeat = Heartbeat::begin(now);
                 }
             }
-            Beat::Close => {
+            HeartbeatAction::Close => {
                 link.close();
                 state.link = None;
                 state.heartbeat = None;
@@ -54,7 +54,7 @@ impl<W: Write + Send + 'static> Shim<W> {
     fn ping(&self, stream: &Stream) {
         let Ok(_writer) = self.writer.try_lock() else { return };
         let mut ping = Vec::new();
-        frame::put(&mut ping, Opcode::Ping, b"", stream.speech().key());
+        frame::put(&mut ping, Opcode::Ping, b"", stream.framing().key());
         let mut stream = stream;
         // Somebody may have left one to us.
         ping.extend(lock(&self.pong).take().unwrap_or_default());

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::frame::{self, Key};
 use crate::limits::{LARGE_MESSAGE_BYTES, MAX_WRITE_BYTES};
-use crate::stream::Speech;
+use crate::stream::Framing;
 
 /// Writes lines as frames, in as few writes as there can be.
 #[derive(Debug, Default)]
@@ -17,9 +17,14 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// How many of the lines, from the first on, were written whole. Of the others the peer has nothing
     /// that it could act on.
-    pub(super) fn write(&mut self, to: &mut impl Write, speech: Speech, lines: &[impl AsRef<[u8]>]) -> usize {
+    pub(super) fn write(
+        &mut self,
+        to: &mut impl Write,
+        framing: Framing,
+        lines: &[impl AsRef<[u8]>],
+    ) -> usize {
         let mut written = 0;
-        let outcome = self.write_all(to, speech, lines, &mut written);
+        let outcome = self.write_all(to, framing, lines, &mut written);
         self.bytes.clear();
         self.ends.clear();
         debug_assert!(outcome.is_err() || written == lines.len(), "BUG: a line was forgotten");
@@ -29,13 +34,13 @@ impl Outgoing {
     fn write_all(
         &mut self,
         to: &mut impl Write,
-        speech: Speech,
+        framing: Framing,
         lines: &[impl AsRef<[u8]>],
         written: &mut usize,
     ) -> io::Result<()> {
         for line in lines {
             let line = line.as_ref();
-            let (opcode, key) = (speech.opcode(line), speech.key());
+            let (opcode, key) = (framing.opcode(line), framing.key());
             if line.len() >= LARGE_MESSAGE_BYTES {
                 frame::put_header(&mut self.bytes, opcode, line.len(), key);
                 self.flush(to, written)?;
@@ -135,7 +140,7 @@ mod tests {
             whole.len(),
         ] {
             let mut to = Narrow(room, Vec::new());
-            let written = Outgoing::default().write(&mut to, Speech::Link, &lines);
+            let written = Outgoing::default().write(&mut to, Framing::Link, &lines);
             assert_eq!(written, ends.iter().filter(|end| **end <= room).count(), "room for {room}");
             assert_eq!(to.1, whole[..room]);
         }
@@ -145,7 +150,7 @@ mod tests {
         let large: Vec<u8> = (b'a'..=b'z').cycle().take(2 * MAX_WRITE_BYTES + 7).collect();
         let lines: [&[u8]; 4] = [b"one", &large, b"no \xFF text", b"one"];
         let mut to = Narrow(usize::MAX, Vec::new());
-        assert_eq!(Outgoing::default().write(&mut to, Speech::Mcp, &lines), lines.len());
+        assert_eq!(Outgoing::default().write(&mut to, Framing::Mcp, &lines), lines.len());
         let mut rest = &to.1[..];
         let mut keys = Vec::new();
         for line in lines {

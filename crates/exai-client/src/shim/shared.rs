@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use super::heartbeat::Heartbeat;
 use super::outgoing::Outgoing;
+use crate::daemon_route::DaemonRoute;
+use crate::route_error::RouteError;
 use crate::session::Session;
 use crate::stream::Stream;
-use crate::way::Way;
-use crate::way_error::WayError;
 
 /// What the three threads share under one lock.
-pub(super) struct State {
+pub(super) struct SharedState {
     pub(super) session: Session,
     pub(super) input_ended: Option<Instant>,
     /// There is no client any more, or it reads no more.
@@ -23,7 +23,7 @@ pub(super) struct State {
     /// Whether the way has been tried. One by URL is worth an exit code, also when there is no input at all.
     pub(super) tried: bool,
     /// Why there never was a daemon for this client.
-    pub(super) no_way: Option<WayError>,
+    pub(super) no_way: Option<RouteError>,
     /// The link, for whoever closes it: the writer's lock may be held by somebody who is blocked.
     pub(super) link: Option<Arc<Stream>>,
     /// When the downlink had last passed on what it heard.
@@ -34,9 +34,9 @@ pub(super) struct State {
 
 /// One shim, with what its threads share.
 pub(super) struct Shim<W> {
-    pub(super) way: Way,
+    pub(super) way: DaemonRoute,
     pub(super) report: fn(&str),
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<SharedState>,
     pub(super) changed: Condvar,
     /// The link, for whoever holds this. `None` without a daemon.
     pub(super) writer: Mutex<Option<Arc<Stream>>>,
@@ -44,7 +44,7 @@ pub(super) struct Shim<W> {
     pub(super) output: Mutex<W>,
     /// How many threads write to the client, or wait to. While one does, nothing is heard because the client does
     /// not read, not because the daemon is silent.
-    pub(super) telling: AtomicU32,
+    pub(super) writers_to_client: AtomicU32,
 }
 
 impl<W: Write + Send + 'static> Shim<W> {
@@ -59,7 +59,7 @@ impl<W: Write + Send + 'static> Shim<W> {
             return;
         }
         let written = match writer {
-            Some(stream) => outgoing.write(&mut &**stream, stream.speech(), lines),
+            Some(stream) => outgoing.write(&mut &**stream, stream.framing(), lines),
             None => 0,
         };
         if written < lines.len() {
@@ -78,15 +78,15 @@ impl<W: Write + Send + 'static> Shim<W> {
     }
 
     /// Writes to the client.
-    pub(super) fn tell(&self, lines: &[u8]) {
+    pub(super) fn write_output(&self, lines: &[u8]) {
         if lines.is_empty() {
             return;
         }
-        self.telling.fetch_add(1, Ordering::Relaxed);
+        self.writers_to_client.fetch_add(1, Ordering::Relaxed);
         let mut output = lock(&self.output);
         let told = output.write_all(lines).and_then(|()| output.flush());
         drop(output);
-        self.telling.fetch_sub(1, Ordering::Relaxed);
+        self.writers_to_client.fetch_sub(1, Ordering::Relaxed);
         if told.is_err() {
             lock(&self.state).over = true;
             self.changed.notify_all();

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
 use super::*;
-use crate::door::Door;
+use crate::daemon_connector::DaemonConnector;
 
 /// A daemon in a thread: it holds the lock, has a record, and ends when it is asked to `die` or to `stop`.
 struct Fake(JoinHandle<Vec<String>>);
@@ -131,8 +131,8 @@ impl Client {
     fn start(home: &Home) -> Client {
         let (stdin, input) = io::pipe().unwrap();
         let (output, stdout) = io::pipe().unwrap();
-        let door = Door::new(home.clone(), crate::hello(Role::Shim));
-        let shim = std::thread::spawn(move || run(Way::Local(door), stdin, stdout, |_| {}));
+        let connector = DaemonConnector::new(home.clone(), crate::hello(Role::Shim));
+        let shim = std::thread::spawn(move || run(DaemonRoute::Local(connector), stdin, stdout, |_| {}));
         Client { input: Some(input), output: BufReader::new(output), shim }
     }
 

@@ -15,18 +15,18 @@ impl<W: Write + Send + 'static> Shim<W> {
         loop {
             let now = Instant::now();
             let end = state.input_ended.map(|ended| ended + OUTPUT_TIMEOUT);
-            let nothing_owed = state.session.idle() && !state.unflushed && state.tried;
+            let nothing_owed = state.session.is_idle() && !state.unflushed && state.tried;
             if state.over || end.is_some_and(|end| nothing_owed || now >= end) {
                 break;
             }
             let answers = state.session.expire(now);
             if !answers.is_empty() {
                 drop(state);
-                self.tell(&answers);
+                self.write_output(&answers);
                 state = lock(&self.state);
                 continue;
             }
-            let beat = self.feel_pulse(&mut state, now);
+            let beat = self.check_liveness(&mut state, now);
             state = match [state.session.deadline(), end, beat].into_iter().flatten().min() {
                 Some(due) => {
                     let wait = due.saturating_duration_since(now);
@@ -38,15 +38,15 @@ impl<W: Write + Send + 'static> Shim<W> {
         // No daemon is looked for when the link is closed now.
         state.over = true;
         drop(state);
-        self.take_leave();
+        self.close_link();
     }
 
-    fn take_leave(&self) {
+    fn close_link(&self) {
         // Whoever writes at this moment is blocked; the end of the process is the best leave then.
         let Ok(writer) = self.writer.try_lock() else { return };
         if let Some(stream) = &*writer {
             let mut close = Vec::new();
-            frame::put(&mut close, Opcode::Close, b"", stream.speech().key());
+            frame::put(&mut close, Opcode::Close, b"", stream.framing().key());
             let _ = (&**stream).write_all(&close);
             stream.close();
         }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::outgoing::Outgoing;
 use super::shared::{Shim, lock};
 use crate::lines::{Line, Lines};
-use crate::session::{Session, Up};
+use crate::session::{LineAction, Session};
 
 impl<W: Write + Send + 'static> Shim<W> {
     /// Runs until the input ends.
@@ -24,7 +24,7 @@ impl<W: Write + Send + 'static> Shim<W> {
                     true
                 }
             };
-            self.take_in(&mut lines, ended, &mut outgoing);
+            self.send_lines(&mut lines, ended, &mut outgoing);
             if ended {
                 break;
             }
@@ -33,7 +33,7 @@ impl<W: Write + Send + 'static> Shim<W> {
         self.changed.notify_all();
     }
 
-    fn take_in(&self, lines: &mut Lines, ended: bool, outgoing: &mut Outgoing) {
+    fn send_lines(&self, lines: &mut Lines, ended: bool, outgoing: &mut Outgoing) {
         let mut places: Vec<Range<usize>> = Vec::new();
         let mut answers = Vec::new();
         while let Some(line) = lines.next_line().or_else(|| if ended { lines.last_line() } else { None }) {
@@ -50,10 +50,10 @@ impl<W: Write + Send + 'static> Shim<W> {
             let now = Instant::now();
             for place in places {
                 let line = &lines.data()[place];
-                match state.session.up(line, now) {
-                    Up::Send => sending.push(line),
-                    Up::Kept => kept = true,
-                    Up::Answer(answer) => {
+                match state.session.accept_line(line, now) {
+                    LineAction::Send => sending.push(line),
+                    LineAction::Kept => kept = true,
+                    LineAction::Answer(answer) => {
                         kept = true;
                         answers.extend_from_slice(&answer);
                     }
@@ -71,6 +71,6 @@ impl<W: Write + Send + 'static> Shim<W> {
                 self.changed.notify_all();
             }
         }
-        self.tell(&answers);
+        self.write_output(&answers);
     }
 }

@@ -8,20 +8,20 @@ use exai_client::tail::last_lines;
 use exai_config::server_name;
 use exai_proto::exit;
 
-use super::door;
+use super::connector;
 use crate::cli::LogsArgs;
 use crate::error::Error;
 use crate::limits::{FOLLOW_INTERVAL, SHOWN_LOG_LINES};
 use crate::printer::Printer;
 
 pub(crate) fn run(args: &LogsArgs, printer: &Printer) -> Result<u8, Error> {
-    let door = door()?;
+    let connector = connector()?;
     let path = match &args.server {
         Some(name) => {
             server_name::check(name).map_err(|error| Error::usage(error.to_string()))?;
-            door.home().server_log(name)
+            connector.home().server_log(name)
         }
-        None => door.home().daemon_log(),
+        None => connector.home().daemon_log(),
     };
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Error::failed(format!("there is no log {} yet", path.display())),

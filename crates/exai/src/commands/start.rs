@@ -11,21 +11,21 @@ use exai_proto::link::{FromDaemon, ToDaemon};
 use exai_proto::{exit, json};
 use serde_json::Value;
 
-use super::{ask, door, unexpected};
+use super::{ask, connector, unexpected};
 use crate::error::Error;
 use crate::limits::STOP_GRACE_S;
 use crate::printer::{Printer, portable_json};
 
 pub(crate) fn run(printer: &Printer) -> Result<u8, Error> {
-    let door = door()?;
-    let found = door.try_connect().is_some();
+    let connector = connector()?;
+    let found = connector.try_connect().is_some();
     if !found {
-        for note in door.home().prepare()? {
+        for note in connector.home().prepare()? {
             printer.warn(&note.to_string());
         }
     }
     printer.progress("starting the daemon…");
-    let (mut link, takeover) = door.arrive(Instant::now() + START_TIMEOUT)?;
+    let (mut link, takeover) = connector.arrive(Instant::now() + START_TIMEOUT)?;
     printer.clear_progress();
     let (ours, daemon) = (build::version(), link.daemon().clone());
     let how = match &takeover {
@@ -46,7 +46,7 @@ pub(crate) fn run(printer: &Printer) -> Result<u8, Error> {
             "it was not replaced by exai {ours}: {why}; `exai restart` replaces it, and gives calls {STOP_GRACE_S} s"
         ));
     }
-    tell_how_to_connect(&mut link, door.home(), printer)?;
+    tell_how_to_connect(&mut link, connector.home(), printer)?;
     Ok(exit::DONE)
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::talk::{self, Talk};
-use super::{ask, door, foreign_json, join_or_start, unexpected};
+use super::{ask, connector, foreign_json, join_or_start, unexpected};
 use crate::cli::ToolsArgs;
 use crate::error::Error;
 use crate::limits::TOOLS_TIMEOUT;
@@ -100,7 +100,7 @@ pub(crate) fn run(args: ToolsArgs, printer: &Printer) -> Result<u8, Error> {
 }
 
 fn all_servers(printer: &Printer) -> Result<Vec<String>, Error> {
-    let mut link = join_or_start(&door()?, printer)?;
+    let mut link = join_or_start(&connector()?, printer)?;
     match ask(&mut link, &ToDaemon::Servers)? {
         FromDaemon::Servers { servers } => {
             Ok(servers.servers.into_iter().map(|server| server.name).collect())

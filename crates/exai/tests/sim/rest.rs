@@ -86,8 +86,8 @@ impl World {
             && (shims().all(served) || stopped && shims().all(|shim| !shim.session.may_start()))
             && shims().all(|shim| {
                 shim.client.opened
-                    && shim.session.idle()
-                    && !shim.session.expects()
+                    && shim.session.is_idle()
+                    && !shim.session.awaits_daemon()
                     && shim.client.unanswered().next().is_none()
             })
             && self.daemon.as_ref().is_none_or(|daemon| !daemon.router.is_busy())
@@ -105,7 +105,8 @@ impl World {
             return;
         }
         let open: Vec<&str> = shim.client.unanswered().map(|call| call.nonce.as_str()).collect();
-        let idle = shim.session.idle() && !shim.session.expects() && shim.session.deadline().is_none();
+        let idle =
+            shim.session.is_idle() && !shim.session.awaits_daemon() && shim.session.deadline().is_none();
         let failure = if !open.is_empty() {
             format!("client {number}: never answered: {open:?}")
         } else if !idle {

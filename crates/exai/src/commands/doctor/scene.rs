@@ -4,9 +4,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::limits::MAX_RECORD_BYTES;
-use exai_client::Sight;
+use exai_client::DaemonState;
 use exai_client::limits::HELLO_TIMEOUT;
-use exai_client::{Door, LinkError};
+use exai_client::{DaemonConnector, LinkError};
 use exai_config::{Config, ConfigError, Home};
 use exai_os::process::{self, ProcessInfo};
 use exai_os::{evidence, private};
@@ -66,9 +66,9 @@ pub(super) enum Record {
 
 impl Scene {
     pub(super) fn look(home: Home) -> Scene {
-        let door = Door::new(home.clone(), exai_client::hello(Role::Command));
+        let connector = DaemonConnector::new(home.clone(), exai_client::hello(Role::Command));
         let mut explanations = Vec::new();
-        let view = view(&door, &mut explanations);
+        let view = view(&connector, &mut explanations);
         Scene {
             view,
             explanations,
@@ -140,10 +140,10 @@ impl Scene {
     }
 }
 
-fn view(door: &Door, explanations: &mut Vec<Explanation>) -> View {
+fn view(connector: &DaemonConnector, explanations: &mut Vec<Explanation>) -> View {
     let started = Instant::now();
-    match door.look() {
-        Ok(Sight::Answering(mut link)) => {
+    match connector.observe() {
+        Ok(DaemonState::Answering(mut link)) => {
             let took = started.elapsed();
             let status = match link.ask(&ToDaemon::Status, Instant::now() + HELLO_TIMEOUT) {
                 Ok(FromDaemon::Status { status }) => Ok(status),
@@ -161,17 +161,17 @@ fn view(door: &Door, explanations: &mut Vec<Explanation>) -> View {
             let kernel_pid = daemon.process.as_ref().map(|process| process.pid);
             View::Answers { pid: daemon.pid, kernel_pid, build: daemon.build.clone(), took, status }
         }
-        Ok(Sight::Refusing { error, .. }) => {
+        Ok(DaemonState::Refusing { error, .. }) => {
             View::Refuses { why: error.to_string(), skew: matches!(error, LinkError::Version { .. }) }
         }
-        Ok(Sight::Starting) => View::Starting,
-        Ok(Sight::Stopping(_)) => View::Stopping,
-        Ok(Sight::Wedged { record, error, process }) => {
+        Ok(DaemonState::Starting) => View::Starting,
+        Ok(DaemonState::Stopping(_)) => View::Stopping,
+        Ok(DaemonState::Wedged { record, error, process }) => {
             let pid = process.map_or(record.identity.pid, |process| process.pid);
             View::Wedged { pid, why: error.to_string() }
         }
-        Ok(Sight::Stale(_)) => View::Stale,
-        Ok(Sight::Nothing) => View::None,
+        Ok(DaemonState::Stale(_)) => View::Stale,
+        Ok(DaemonState::Absent) => View::None,
         Err(error) => View::Unseen(error.to_string()),
     }
 }

@@ -9,12 +9,12 @@ use exai_proto::{Id, answer};
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Questions {
+pub(super) struct ServerRequests {
     /// Asked over this link and neither answered nor withdrawn.
     open: HashSet<Id>,
 }
 
-impl Questions {
+impl ServerRequests {
     /// The daemon asks.
     pub(super) fn asked(&mut self, id: &[u8]) {
         self.open.insert(Id::from_json(number(id)));

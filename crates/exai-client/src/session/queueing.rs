@@ -5,96 +5,107 @@ use std::time::Instant;
 use exai_proto::Id;
 use exai_proto::answer::Failure;
 
+use super::in_flight::OnLinkLoss;
 use super::methods::{Method, starts_again};
-use super::state::{Phase, Session, Up, Why};
-use super::under_way::Fate;
-use super::waiting::{Turn, Waiting};
-use crate::glance::{self, Glance};
+use super::state::{DownReason, LineAction, Phase, Session};
+use super::wait_queue::{Attempt, WaitingMessage};
 use crate::limits::{DAEMON_WAIT_TIMEOUT, INITIALIZE_WAIT_TIMEOUT};
+use crate::peek::{self, Peeked};
 
 impl Session {
     /// These lines were to be sent and were not written whole: they go first on the next link. Must be
-    /// called before [`Session::lost`] for the link that they were meant for.
+    /// called before [`Session::link_lost`] for the link that they were meant for.
     pub fn unsent<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>, now: Instant) {
         let mut back = Vec::new();
         for line in lines {
-            glance::each(line, |part, glance| match glance {
-                Glance::Request { id, .. } => {
+            peek::peek_each(line, |part, peeked| match peeked {
+                Peeked::Request { id, .. } => {
                     // What is not under way was cancelled meanwhile.
                     let Some((entry, heard)) = self.end(&Id::from_json(&line[id])) else { return };
-                    let second = entry.fate == Fate::SecondTime;
-                    let turn = if second { Turn::Second { heard } } else { Turn::First };
-                    back.push(Waiting { line: line[part].to_vec(), until: now + entry.patience, turn });
+                    let second = entry.on_link_loss == OnLinkLoss::SecondTime;
+                    let attempt = if second { Attempt::Second { heard } } else { Attempt::First };
+                    back.push(WaitingMessage {
+                        line: line[part].to_vec(),
+                        until: now + entry.patience,
+                        attempt,
+                    });
                 }
-                Glance::Notification { method } => {
-                    if self.outlives_the_link(&line[part.clone()], &glance::name(line, method)) {
+                Peeked::Notification { method } => {
+                    if self.outlives_the_link(&line[part.clone()], &peek::method_name(line, method)) {
                         let until = now + DAEMON_WAIT_TIMEOUT;
-                        back.push(Waiting { line: line[part].to_vec(), until, turn: Turn::First });
+                        back.push(WaitingMessage {
+                            line: line[part].to_vec(),
+                            until,
+                            attempt: Attempt::First,
+                        });
                     }
                 }
                 // Whoever asked is gone.
-                Glance::Response { .. } => {}
+                Peeked::Response { .. } => {}
             });
         }
         self.waiting.put_first(back);
     }
 
     /// Takes in what cannot be written now, each message of a batch for itself.
-    pub(super) fn keep(&mut self, line: &[u8], now: Instant) -> Up {
+    pub(super) fn keep(&mut self, line: &[u8], now: Instant) -> LineAction {
         let wish = starts_again(line);
         let (mut answers, mut seen) = (Vec::new(), false);
-        glance::each(line, |part, glance| {
+        peek::peek_each(line, |part, peeked| {
             seen = true;
             let text = &line[part];
-            if let Some((failure, sentence)) = self.keep_part(line, text, glance, wish, now) {
+            if let Some((failure, sentence)) = self.keep_part(line, text, peeked, wish, now) {
                 answers.extend_from_slice(&self.answer_alone(text, failure, &sentence));
             }
         });
         // What is no message is the daemon's to answer.
         if !seen && self.waiting.has_room(line.len()) {
-            self.waiting.push(Waiting {
+            self.waiting.push(WaitingMessage {
                 line: line.to_vec(),
                 until: now + DAEMON_WAIT_TIMEOUT,
-                turn: Turn::First,
+                attempt: Attempt::First,
             });
         }
-        if answers.is_empty() { Up::Kept } else { Up::Answer(answers) }
+        if answers.is_empty() { LineAction::Kept } else { LineAction::Answer(answers) }
     }
 
     fn keep_part(
         &mut self,
         line: &[u8],
         text: &[u8],
-        glance: Glance,
+        peeked: Peeked,
         wish: bool,
         now: Instant,
     ) -> Option<(Failure, String)> {
         let mut patience = DAEMON_WAIT_TIMEOUT;
-        let waits = match glance {
+        let waits = match peeked {
             // Whoever asked is gone, or about to go.
-            Glance::Response { id, .. } => {
-                self.questions.closed(&line[id]);
+            Peeked::Response { id, .. } => {
+                self.server_requests.closed(&line[id]);
                 false
             }
-            Glance::Notification { method } => self.outlives_the_link(text, &glance::name(line, method)),
-            Glance::Request { method, .. } => {
-                if Method::of(&glance::name(line, method)) == Method::Opening {
+            Peeked::Notification { method } => self.outlives_the_link(text, &peek::method_name(line, method)),
+            Peeked::Request { method, .. } => {
+                if Method::of(&peek::method_name(line, method)) == Method::Initialize {
                     patience = INITIALIZE_WAIT_TIMEOUT;
                 }
                 match self.phase {
-                    Phase::Down { why: Why::Stopped, .. } if wish => {
+                    Phase::Down { why: DownReason::Stopped, .. } if wish => {
                         // From here on there is a new beginning.
-                        self.phase = Phase::Down { since: now, why: Why::Lost };
+                        self.phase = Phase::Down { since: now, why: DownReason::Lost };
                     }
-                    Phase::Down { why: Why::Stopped | Why::Hopeless, .. } => {
+                    Phase::Down { why: DownReason::Stopped | DownReason::Hopeless, .. } => {
                         return Some((Failure::DaemonUnavailable, self.no_daemon()));
                     }
-                    Phase::Down { since, why: Why::Lost }
+                    Phase::Down { since, why: DownReason::Lost }
                         if now.duration_since(since) >= DAEMON_WAIT_TIMEOUT =>
                     {
                         return Some((Failure::DaemonUnavailable, self.no_daemon()));
                     }
-                    Phase::Down { why: Why::Lost, .. } | Phase::Up | Phase::Holding | Phase::Leaving(_) => {}
+                    Phase::Down { why: DownReason::Lost, .. }
+                    | Phase::Up
+                    | Phase::Holding
+                    | Phase::Leaving(_) => {}
                 }
                 if !self.waiting.has_room(text.len()) {
                     let sentence = "too many requests wait for the exai daemon".to_owned();
@@ -105,7 +116,7 @@ impl Session {
         };
         if waits && self.waiting.has_room(text.len()) {
             let until = now + patience;
-            self.waiting.push(Waiting { line: text.to_vec(), until, turn: Turn::First });
+            self.waiting.push(WaitingMessage { line: text.to_vec(), until, attempt: Attempt::First });
         }
         None
     }
@@ -113,7 +124,7 @@ impl Session {
     /// Whether a notification that was not written means anything to the next daemon.
     fn outlives_the_link(&mut self, text: &[u8], method: &[u8]) -> bool {
         match method {
-            b"notifications/initialized" => !self.memory.confirms(text),
+            b"notifications/initialized" => !self.replay.confirms(text),
             b"notifications/cancelled" => {
                 self.cancel(text);
                 false

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use exai_proto::Id;
 
-use crate::glance::{self, Glance};
 use crate::limits::{MAX_WAITING, MAX_WAITING_BYTES};
+use crate::peek::{self, Peeked};
 
 /// How often a message has been written before.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Turn {
+pub(super) enum Attempt {
     /// Never: nobody has it.
     First,
     /// Once, to a daemon that went away. `heard`: the progress that the client knows of.
@@ -19,25 +19,25 @@ pub(super) enum Turn {
 
 /// One message.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct WaitingMessage {
     pub(super) line: Vec<u8>,
     pub(super) until: Instant,
-    pub(super) turn: Turn,
+    pub(super) attempt: Attempt,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
-    all: VecDeque<Waiting>,
+pub(super) struct WaitQueue {
+    all: VecDeque<WaitingMessage>,
     bytes: usize,
 }
 
-impl Queue {
+impl WaitQueue {
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &WaitingMessage> {
         self.all.iter()
     }
 
@@ -46,13 +46,13 @@ impl Queue {
         self.all.len() < MAX_WAITING && self.bytes + bytes <= MAX_WAITING_BYTES
     }
 
-    pub(super) fn push(&mut self, waiting: Waiting) {
+    pub(super) fn push(&mut self, waiting: WaitingMessage) {
         self.bytes += waiting.line.len();
         self.all.push_back(waiting);
     }
 
     /// Puts these before all others, in their order. There is always room: they had been taken in before.
-    pub(super) fn put_first(&mut self, messages: Vec<Waiting>) {
+    pub(super) fn put_first(&mut self, messages: Vec<WaitingMessage>) {
         for waiting in messages.into_iter().rev() {
             self.bytes += waiting.line.len();
             self.all.push_front(waiting);
@@ -62,12 +62,12 @@ impl Queue {
     /// Takes out the request with this id; whether there was one. `initialize` cannot be cancelled.
     pub(super) fn cancel(&mut self, unwanted: &[u8]) -> bool {
         let unwanted = Id::from_json(unwanted);
-        let found = self.all.iter().position(|waiting| match glance::at(&waiting.line, 0) {
-            Some(Glance::Request { id, method }) => {
+        let found = self.all.iter().position(|waiting| match peek::peek_at(&waiting.line, 0) {
+            Some(Peeked::Request { id, method }) => {
                 Id::from_json(&waiting.line[id]) == unwanted
-                    && *glance::name(&waiting.line, method) != *b"initialize"
+                    && *peek::method_name(&waiting.line, method) != *b"initialize"
             }
-            Some(Glance::Notification { .. } | Glance::Response { .. }) | None => false,
+            Some(Peeked::Notification { .. } | Peeked::Response { .. }) | None => false,
         });
         let removed = found.and_then(|at| self.all.remove(at));
         self.bytes -= removed.as_ref().map_or(0, |waiting| waiting.line.len());
@@ -79,13 +79,13 @@ impl Queue {
         self.all.iter().map(|waiting| waiting.until).min()
     }
 
-    pub(super) fn take_all(&mut self) -> VecDeque<Waiting> {
+    pub(super) fn take_all(&mut self) -> VecDeque<WaitingMessage> {
         self.bytes = 0;
         std::mem::take(&mut self.all)
     }
 
     /// Those whose patience has ended.
-    pub(super) fn take_due(&mut self, now: Instant) -> VecDeque<Waiting> {
+    pub(super) fn take_due(&mut self, now: Instant) -> VecDeque<WaitingMessage> {
         if self.earliest().is_none_or(|earliest| now < earliest) {
             return VecDeque::new();
         }

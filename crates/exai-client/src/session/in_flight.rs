@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use exai_proto::Id;
 
-use super::copies::Page;
+use super::list_cache::Page;
 use crate::limits::MAX_REPEATABLE_BYTES;
 
 /// What becomes of a request whose link is lost.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum OnLinkLoss {
     /// It may have been carried out: never repeated.
     Once,
     /// It can be asked again; this is its text.
@@ -18,12 +18,12 @@ pub(super) enum Fate {
     /// It was asked again; there is no third time.
     SecondTime,
     /// `initialize`, which can be asked as often as its patience lasts. The text is kept elsewhere.
-    Opening,
+    Initialize,
 }
 
 /// What its success means for the conversation; the boxes hold the JSON text of a parameter.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(super) enum OnSuccess {
     Nothing,
     Level(Box<[u8]>),
     Subscribe(Box<[u8]>),
@@ -33,9 +33,9 @@ pub(super) enum Effect {
 
 /// One request.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) fate: Fate,
-    pub(super) effect: Effect,
+pub(super) struct InFlightRequest {
+    pub(super) on_link_loss: OnLinkLoss,
+    pub(super) on_success: OnSuccess,
     /// The tool it calls.
     pub(super) tool: Option<Box<str>>,
     /// The token of its progress, where a second run may have to go on from what the client has heard of the first.
@@ -48,28 +48,36 @@ pub(super) struct Entry {
     pub(super) count: u32,
 }
 
-impl Entry {
-    pub(super) fn new(fate: Fate, patience: Duration) -> Self {
-        Entry { fate, effect: Effect::Nothing, tool: None, token: None, patience, place: 0, count: 1 }
+impl InFlightRequest {
+    pub(super) fn new(on_link_loss: OnLinkLoss, patience: Duration) -> Self {
+        InFlightRequest {
+            on_link_loss,
+            on_success: OnSuccess::Nothing,
+            tool: None,
+            token: None,
+            patience,
+            place: 0,
+            count: 1,
+        }
     }
 
     fn kept(&self) -> usize {
-        match &self.fate {
-            Fate::Again(line) => line.len(),
-            Fate::Once | Fate::SecondTime | Fate::Opening => 0,
+        match &self.on_link_loss {
+            OnLinkLoss::Again(line) => line.len(),
+            OnLinkLoss::Once | OnLinkLoss::SecondTime | OnLinkLoss::Initialize => 0,
         }
     }
 }
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct UnderWay {
-    entries: HashMap<Id, Entry>,
+pub(super) struct InFlight {
+    entries: HashMap<Id, InFlightRequest>,
     kept_bytes: usize,
     last: u64,
 }
 
-impl UnderWay {
+impl InFlight {
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -84,14 +92,14 @@ impl UnderWay {
     }
 
     /// Takes in a request. Whether it is the only one with this id.
-    pub(super) fn add(&mut self, id: Id, mut entry: Entry) -> bool {
+    pub(super) fn add(&mut self, id: Id, mut entry: InFlightRequest) -> bool {
         self.last += 1;
         entry.place = self.last;
         if let Some(before) = self.entries.get_mut(&id) {
             // Which of them an answer belongs to is unknown: none can be repeated.
             self.kept_bytes -= before.kept();
-            before.fate = Fate::Once;
-            before.effect = Effect::Nothing;
+            before.on_link_loss = OnLinkLoss::Once;
+            before.on_success = OnSuccess::Nothing;
             before.tool = None;
             before.count += 1;
             return false;
@@ -103,11 +111,14 @@ impl UnderWay {
 
     /// It is answered, cancelled or was not written. `None` when it is not under way; a part that is left when
     /// the client uses an id twice.
-    pub(super) fn end(&mut self, id: &Id) -> Option<Entry> {
+    pub(super) fn end(&mut self, id: &Id) -> Option<InFlightRequest> {
         let entry = self.entries.get_mut(id)?;
         if entry.count > 1 {
             entry.count -= 1;
-            return Some(Entry { place: entry.place, ..Entry::new(Fate::Once, entry.patience) });
+            return Some(InFlightRequest {
+                place: entry.place,
+                ..InFlightRequest::new(OnLinkLoss::Once, entry.patience)
+            });
         }
         let entry = self.entries.remove(id)?;
         self.kept_bytes -= entry.kept();
@@ -116,11 +127,11 @@ impl UnderWay {
 
     /// Whether this is an `initialize`, which cannot be cancelled.
     pub(super) fn is_opening(&self, id: &Id) -> bool {
-        self.entries.get(id).is_some_and(|entry| entry.fate == Fate::Opening)
+        self.entries.get(id).is_some_and(|entry| entry.on_link_loss == OnLinkLoss::Initialize)
     }
 
     /// All, in the order in which they were asked.
-    pub(super) fn take_all(&mut self) -> Vec<(Id, Entry)> {
+    pub(super) fn take_all(&mut self) -> Vec<(Id, InFlightRequest)> {
         self.kept_bytes = 0;
         let mut all: Vec<_> = self.entries.drain().collect();
         all.sort_unstable_by_key(|(_, entry)| entry.place);

@@ -9,7 +9,7 @@ use crate::link::LinkError;
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
-pub enum DoorError {
+pub enum ConnectError {
     /// No daemon runs, and none was to be started.
     #[error("no exai daemon runs (state directory {})", home.display())]
     NotRunning {
@@ -83,19 +83,19 @@ pub(crate) enum FailedStart {
     Death,
 }
 
-impl DoorError {
+impl ConnectError {
     /// Whether this is a failed start. Somebody else's being slow is none.
     pub(crate) fn failed_start(&self) -> Option<FailedStart> {
         match self {
-            DoorError::StartFailed { .. }
-            | DoorError::ForAnotherAccount(_)
-            | DoorError::Home(_)
-            | DoorError::Io { .. } => Some(FailedStart::Reason),
-            DoorError::Died { .. } => Some(FailedStart::Death),
-            DoorError::NotRunning { .. }
-            | DoorError::Refused(_)
-            | DoorError::Unreachable { .. }
-            | DoorError::StarterHangs { .. } => None,
+            ConnectError::StartFailed { .. }
+            | ConnectError::ForAnotherAccount(_)
+            | ConnectError::Home(_)
+            | ConnectError::Io { .. } => Some(FailedStart::Reason),
+            ConnectError::Died { .. } => Some(FailedStart::Death),
+            ConnectError::NotRunning { .. }
+            | ConnectError::Refused(_)
+            | ConnectError::Unreachable { .. }
+            | ConnectError::StarterHangs { .. } => None,
         }
     }
 }

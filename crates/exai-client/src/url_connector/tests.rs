@@ -55,10 +55,10 @@ impl Fake {
         private::write_atomic(&self.home.daemon_record(), &serde_json::to_vec(&record).unwrap()).unwrap();
     }
 
-    fn connect(&self, addr: SocketAddr) -> Result<Halves, WayError> {
-        let door = Door::new(self.home.clone(), crate::hello(Role::Command));
+    fn connect(&self, addr: SocketAddr) -> Result<LinkHalves, RouteError> {
+        let connector = DaemonConnector::new(self.home.clone(), crate::hello(Role::Command));
         let url = McpUrl { addr, path: "/mcp/files".to_owned() };
-        UrlDoor::new(door, url).connect_or_start(Instant::now() + Duration::from_millis(300))
+        UrlConnector::new(connector, url).connect_or_start(Instant::now() + Duration::from_millis(300))
     }
 }
 
@@ -127,7 +127,7 @@ fn a_stranger_gets_nothing_and_is_named() {
     for listens in [&[][..], &["127.0.0.1:1".parse().unwrap()], &[addr]] {
         fake.is(other(), listens);
         let error = fake.connect(addr).unwrap_err();
-        assert!(error.is_final() && matches!(error, WayError::Foreign { .. }), "{error}");
+        assert!(error.is_final() && matches!(error, RouteError::Foreign { .. }), "{error}");
         let (sentence, me) = (error.to_string(), format!("(pid {})", std::process::id()));
         assert!(sentence.contains(&me) && sentence.contains(&addr.to_string()), "{sentence}");
         assert_eq!(sentence.lines().count(), 1);
@@ -153,10 +153,10 @@ fn a_daemon_on_another_port_is_said_at_once_and_one_without_a_port_is_waited_for
     let elsewhere = "127.0.0.1:1".parse().unwrap();
     fake.is(other(), &[elsewhere]);
     let error = fake.connect(addr).unwrap_err();
-    assert!(matches!(error, WayError::Elsewhere { listens, .. } if listens == elsewhere), "{error}");
+    assert!(matches!(error, RouteError::Elsewhere { listens, .. } if listens == elsewhere), "{error}");
     fake.is(other(), &[]);
     let error = fake.connect(addr).unwrap_err();
-    assert!(matches!(error, WayError::Silent { .. }) && !error.is_final(), "{error}");
+    assert!(matches!(error, RouteError::Silent { .. }) && !error.is_final(), "{error}");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn what_is_no_token_is_not_sent() {
     for token in ["", "\n", "two\r\nlines"] {
         private::write_atomic(&fake.home.token(), token.as_bytes()).unwrap();
         let error = fake.connect(addr).unwrap_err();
-        assert!(matches!(error, WayError::Token { .. }), "{error}");
+        assert!(matches!(error, RouteError::Token { .. }), "{error}");
     }
     heard_nothing(listener);
 }

@@ -1,4 +1,4 @@
-//! Waiting a little longer each time.
+//! WaitingMessage a little longer each time.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use crate::limits::{MAX_PAUSE, MIN_PAUSE};
 /// Pauses of 2 ms growing to 20 ms, jittered: thirty clients that start at once all wait for the one that
 /// starts the daemon, and should neither keep it busy nor notice late that it is done.
 #[derive(Debug)]
-pub(crate) struct Pause {
+pub(crate) struct RetryPause {
     jitter: RandomState,
     backoff: Backoff,
 }
 
-impl Pause {
+impl RetryPause {
     pub(crate) fn new() -> Self {
-        Pause { jitter: RandomState::new(), backoff: Backoff::growing(MIN_PAUSE, MAX_PAUSE, 3, 2) }
+        RetryPause { jitter: RandomState::new(), backoff: Backoff::growing(MIN_PAUSE, MAX_PAUSE, 3, 2) }
     }
 
     /// Sleeps; `false` when the deadline has come.

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::glance;
 use crate::limits::{MAX_COPIED_BYTES, MAX_COPIED_PAGES};
+use crate::peek;
 
 /// One page of one list: what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) struct Page {
 impl Page {
     /// What this request asks for.
     pub(super) fn of(method: &[u8], request: &[u8]) -> Self {
-        let cursor = glance::seek(request, 0, &["params", "cursor"]).map(|at| &request[at]);
+        let cursor = peek::find_path(request, 0, &["params", "cursor"]).map(|at| &request[at]);
         let cursor = cursor.filter(|cursor| *cursor != b"null").map(Box::from);
         Page { method: method.into(), cursor }
     }
@@ -24,13 +24,13 @@ impl Page {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Copies {
+pub(super) struct ListCache {
     /// The oldest first.
     pages: VecDeque<(Page, Box<[u8]>)>,
     bytes: usize,
 }
 
-impl Copies {
+impl ListCache {
     /// Keeps the JSON text of a result. A first page makes the others of its list those of an earlier list.
     pub(super) fn keep(&mut self, page: Page, result: &[u8]) {
         let outdated =
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn pages_of_an_earlier_list_are_not_mixed_with_those_of_a_later_one() {
-        let mut copies = Copies::default();
+        let mut copies = ListCache::default();
         let (first, second) = (page("tools/list", "null"), page("tools/list", "\"2\""));
         assert_eq!(first, Page::of(b"tools/list", b"{}"));
         copies.keep(first.clone(), b"a");
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_and_the_oldest_goes() {
-        let mut copies = Copies::default();
+        let mut copies = ListCache::default();
         for number in 0..2 * MAX_COPIED_PAGES {
             copies.keep(page("x", &number.to_string()), b"1");
         }

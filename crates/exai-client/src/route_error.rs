@@ -4,15 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::door_error::{DoorError, FailedStart};
+use crate::connect_error::{ConnectError, FailedStart};
 use crate::link::LinkError;
 
 /// Why there is no way to the daemon.
 #[derive(Debug, thiserror::Error)]
-pub enum WayError {
+pub enum RouteError {
     /// The local socket leads nowhere, or no daemon could be started.
     #[error(transparent)]
-    Door(#[from] DoorError),
+    DaemonConnector(#[from] ConnectError),
     /// Somebody else has the port.
     #[error("{addr} is held by {holder}, not by the exai daemon{daemon}; the token was not sent")]
     Foreign {
@@ -63,33 +63,34 @@ pub enum WayError {
     },
 }
 
-impl WayError {
+impl RouteError {
     /// Whether a shim that has not met its daemon yet should say so and end, instead of trying again. Later
     /// nothing is final: a client that works must not lose its shim to a passing trouble.
     pub(crate) fn is_final(&self) -> bool {
         match self {
-            WayError::Foreign { .. } | WayError::Unproven { .. } | WayError::Elsewhere { .. } => true,
-            WayError::Door(_) | WayError::Silent { .. } | WayError::Link { .. } | WayError::Token { .. } => {
-                false
-            }
+            RouteError::Foreign { .. } | RouteError::Unproven { .. } | RouteError::Elsewhere { .. } => true,
+            RouteError::DaemonConnector(_)
+            | RouteError::Silent { .. }
+            | RouteError::Link { .. }
+            | RouteError::Token { .. } => false,
         }
     }
 
     /// Whether a daemon is there and will not serve this build: waiting changes nothing.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, WayError::Door(DoorError::Refused(_)))
+        matches!(self, RouteError::DaemonConnector(ConnectError::Refused(_)))
     }
 
-    /// See [`DoorError::failed_start`].
+    /// See [`ConnectError::failed_start`].
     pub(crate) fn failed_start(&self) -> Option<FailedStart> {
         match self {
-            WayError::Door(error) => error.failed_start(),
-            WayError::Foreign { .. }
-            | WayError::Unproven { .. }
-            | WayError::Elsewhere { .. }
-            | WayError::Silent { .. }
-            | WayError::Link { .. }
-            | WayError::Token { .. } => None,
+            RouteError::DaemonConnector(error) => error.failed_start(),
+            RouteError::Foreign { .. }
+            | RouteError::Unproven { .. }
+            | RouteError::Elsewhere { .. }
+            | RouteError::Silent { .. }
+            | RouteError::Link { .. }
+            | RouteError::Token { .. } => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A glance at a message: its id and method, and not a byte more than that needs. The daemon checks
+//! A peek at a message: its id and method, and not a byte more than that needs. The daemon checks
 //! messages whole; the shim only keeps book.
 
 use std::borrow::Cow;
@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use exai_proto::json;
 
-/// What a glance tells.
+/// What a peek tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Glance {
+pub(crate) enum Peeked {
     /// A request: the JSON text of its id, and its method between the quotes.
     Request { id: Range<usize>, method: Range<usize> },
     /// A notification, with its method.
@@ -18,7 +18,7 @@ pub(crate) enum Glance {
 }
 
 /// Looks at one message; `None` when it is none.
-pub(crate) fn at(text: &[u8], start: usize) -> Option<Glance> {
+pub(crate) fn peek_at(text: &[u8], start: usize) -> Option<Peeked> {
     let (mut id, mut method, mut outcome) = (None, None, None);
     let mut at = json::skip_space(text, start);
     if text.get(at) != Some(&b'{') {
@@ -41,7 +41,7 @@ pub(crate) fn at(text: &[u8], start: usize) -> Option<Glance> {
         let said = (is("result") || is("error")) && !text[at..].starts_with(b"null");
         // An answer is known by its outcome, which need not be read when the id came first.
         if let (Some(id), true) = (&id, said) {
-            return Some(Glance::Response { id: Range::clone(id), good: is("result") });
+            return Some(Peeked::Response { id: Range::clone(id), good: is("result") });
         }
         let end = json::skip_value(text, at).ok()?;
         if is("id") {
@@ -52,7 +52,7 @@ pub(crate) fn at(text: &[u8], start: usize) -> Option<Glance> {
             outcome = Some(is("result") || outcome == Some(true));
         }
         if let (Some(id), Some(method)) = (&id, &method) {
-            return Some(Glance::Request { id: id.clone(), method: method.clone() });
+            return Some(Peeked::Request { id: id.clone(), method: method.clone() });
         }
         at = json::skip_space(text, end);
         if text.get(at) == Some(&b',') {
@@ -60,14 +60,14 @@ pub(crate) fn at(text: &[u8], start: usize) -> Option<Glance> {
         }
     }
     match (id, method, outcome) {
-        (None, Some(method), _) => Some(Glance::Notification { method }),
-        (Some(id), None, Some(good)) => Some(Glance::Response { id, good }),
+        (None, Some(method), _) => Some(Peeked::Notification { method }),
+        (Some(id), None, Some(good)) => Some(Peeked::Response { id, good }),
         _ => None,
     }
 }
 
 /// The name of a method, from its place between its quotes.
-pub(crate) fn name(text: &[u8], method: Range<usize>) -> Cow<'_, [u8]> {
+pub(crate) fn method_name(text: &[u8], method: Range<usize>) -> Cow<'_, [u8]> {
     let written = &text[method];
     match json::unescaped(written) {
         Some(Cow::Owned(name)) => Cow::Owned(name.into_bytes()),
@@ -76,19 +76,19 @@ pub(crate) fn name(text: &[u8], method: Range<usize>) -> Cow<'_, [u8]> {
 }
 
 /// Looks at a line: one message, or each message of a batch, with the place of the whole message.
-pub(crate) fn each(line: &[u8], mut see: impl FnMut(Range<usize>, Glance)) {
+pub(crate) fn peek_each(line: &[u8], mut see: impl FnMut(Range<usize>, Peeked)) {
     let start = json::skip_space(line, 0);
     if line.get(start) != Some(&b'[') {
-        if let Some(glance) = at(line, start) {
-            see(start..line.len(), glance);
+        if let Some(peeked) = peek_at(line, start) {
+            see(start..line.len(), peeked);
         }
         return;
     }
     // The places of the elements mean something only in a text that is JSON.
     if let Ok(end) = json::skip_value(line, start) {
         for part in json::elements(line, start..end) {
-            if let Some(glance) = at(line, part.start) {
-                see(part, glance);
+            if let Some(peeked) = peek_at(line, part.start) {
+                see(part, peeked);
             }
         }
     }
@@ -96,7 +96,7 @@ pub(crate) fn each(line: &[u8], mut see: impl FnMut(Range<usize>, Glance)) {
 
 /// The place of the value that a path of keys leads to, from the object at `start` on. Only what stands before
 /// it is read: the name of a tool is found without its arguments.
-pub(crate) fn seek(text: &[u8], start: usize, path: &[&str]) -> Option<Range<usize>> {
+pub(crate) fn find_path(text: &[u8], start: usize, path: &[&str]) -> Option<Range<usize>> {
     let object = json::skip_space(text, start);
     let value = path.iter().try_fold(object, |object, key| member(text, object, key))?;
     json::skip_value(text, value).ok().map(|end| value..end)
@@ -134,12 +134,12 @@ mod tests {
 
     fn seen(line: &str) -> Vec<String> {
         let mut found = Vec::new();
-        each(line.as_bytes(), |_, glance| {
-            let name = |method| String::from_utf8_lossy(&name(line.as_bytes(), method)).into_owned();
-            found.push(match glance {
-                Glance::Request { id, method } => format!("{} {}", &line[id], name(method)),
-                Glance::Notification { method } => name(method),
-                Glance::Response { id, good } => format!("{} {}", if good { "=" } else { "!" }, &line[id]),
+        peek_each(line.as_bytes(), |_, peeked| {
+            let name = |method| String::from_utf8_lossy(&method_name(line.as_bytes(), method)).into_owned();
+            found.push(match peeked {
+                Peeked::Request { id, method } => format!("{} {}", &line[id], name(method)),
+                Peeked::Notification { method } => name(method),
+                Peeked::Response { id, good } => format!("{} {}", if good { "=" } else { "!" }, &line[id]),
             });
         });
         found
@@ -189,7 +189,7 @@ mod tests {
             ("7", &["params"], None),
         ];
         for (text, path, expected) in cases {
-            let found = seek(text.as_bytes(), 0, path).map(|at| &text[at]);
+            let found = find_path(text.as_bytes(), 0, path).map(|at| &text[at]);
             assert_eq!(found, expected, "{text}");
         }
     }

@@ -1,4 +1,4 @@
-//! The door by URL: plain MCP over WebSocket on TCP, with the token.
+//! The connector by URL: plain MCP over WebSocket on TCP, with the token.
 //!
 //! A port belongs to whoever came first, and the token opens everything. So it is sent to one process only:
 //! the one that `daemon.json` of this state directory identifies, that lives, and that by the kernel's word
@@ -6,7 +6,7 @@
 //! the token is sent: a daemon never gives up a port and takes it back, so the process that listened before and
 //! listens now is the one that has the connection in between.
 //!
-//! A daemon is started by the local door, which knows all about that.
+//! A daemon is started by the local connector, which knows all about that.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -17,24 +17,24 @@ use exai_config::Secret;
 use exai_os::{lock, port, private, process};
 use exai_proto::documents::DaemonRecord;
 
+use crate::daemon_connector::DaemonConnector;
 use crate::daemon_record::{process_lives, read_record, verified};
-use crate::door::Door;
 use crate::frame::Decoder;
 use crate::handshake::{self, Request};
 use crate::limits::{HELLO_TIMEOUT, MAX_TOKEN_BYTES};
-use crate::link::{Halves, LinkError, left};
-use crate::pause::Pause;
+use crate::link::{LinkError, LinkHalves, left};
+use crate::retry_pause::RetryPause;
+use crate::route_error::RouteError;
 use crate::stream::Stream;
 use crate::url::McpUrl;
-use crate::way_error::WayError;
 
 /// The subprotocol of plain MCP.
 const SUBPROTOCOL: &str = "mcp";
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub struct UrlDoor {
-    door: Door,
+pub struct UrlConnector {
+    connector: DaemonConnector,
     url: McpUrl,
 }
 
@@ -54,29 +54,29 @@ impl<E: Into<LinkError>> From<E> for Failed {
     }
 }
 
-impl UrlDoor {
+impl UrlConnector {
     /// The way to the daemon of this door's state directory that the URL means.
-    pub fn new(door: Door, url: McpUrl) -> Self {
-        UrlDoor { door, url }
+    pub fn new(connector: DaemonConnector, url: McpUrl) -> Self {
+        UrlConnector { connector, url }
     }
 
-    pub(crate) fn connect_or_start(&self, deadline: Instant) -> Result<Halves, WayError> {
-        let mut pause = Pause::new();
+    pub(crate) fn connect_or_start(&self, deadline: Instant) -> Result<LinkHalves, RouteError> {
+        let mut pause = RetryPause::new();
         loop {
             let error = match self.find_or_start(deadline)? {
                 Some(record) => match self.open(&record, deadline) {
                     Ok(halves) => return Ok(halves),
                     Err(failed) => self.explain(failed, &record),
                 },
-                None => WayError::Silent { addr: self.url.addr },
+                None => RouteError::Silent { addr: self.url.addr },
             };
-            if !matches!(error, WayError::Silent { .. }) || !pause.sleep(deadline) {
+            if !matches!(error, RouteError::Silent { .. }) || !pause.sleep(deadline) {
                 return Err(error);
             }
         }
     }
 
-    pub(crate) fn try_connect(&self) -> Option<Halves> {
+    pub(crate) fn try_connect(&self) -> Option<LinkHalves> {
         let record = self.living()?;
         self.open(&record, Instant::now() + HELLO_TIMEOUT).ok()
     }
@@ -84,17 +84,18 @@ impl UrlDoor {
     /// The daemon of this state directory: its record is no copy, for somebody holds the lock, and its
     /// process lives.
     fn living(&self) -> Option<DaemonRecord> {
-        let record = read_record(self.door.home()).filter(|record| process_lives(&record.identity))?;
-        self.door.daemon_lives().unwrap_or(false).then_some(record)
+        let record = read_record(self.connector.home()).filter(|record| process_lives(&record.identity))?;
+        self.connector.daemon_lives().unwrap_or(false).then_some(record)
     }
 
     /// `None` when a daemon lives and its record says nothing yet.
-    fn find_or_start(&self, deadline: Instant) -> Result<Option<DaemonRecord>, WayError> {
+    fn find_or_start(&self, deadline: Instant) -> Result<Option<DaemonRecord>, RouteError> {
         if let Some(record) = self.living() {
             return Ok(Some(record));
         }
-        let link = self.door.connect_or_start(deadline)?;
-        let record = read_record(self.door.home()).filter(|record| record.instance == link.daemon().instance);
+        let link = self.connector.connect_or_start(deadline)?;
+        let record =
+            read_record(self.connector.home()).filter(|record| record.instance == link.daemon().instance);
         // A record that names another process than the one that has just answered is to be mended by its daemon.
         let process = link.daemon().process.as_ref();
         let record = record.filter(|record| process.is_none_or(|it| *it == verified(&record.identity)));
@@ -102,13 +103,13 @@ impl UrlDoor {
             // The daemon has just answered: then this is about what we can see, not about what is there.
             Some(record) if !process_lives(&record.identity) => {
                 let source = io::Error::other("its process is not the one that its record names");
-                Err(WayError::Unproven { addr: self.url.addr, source })
+                Err(RouteError::Unproven { addr: self.url.addr, source })
             }
             record => Ok(record),
         }
     }
 
-    fn open(&self, record: &DaemonRecord, deadline: Instant) -> Result<Halves, Failed> {
+    fn open(&self, record: &DaemonRecord, deadline: Instant) -> Result<LinkHalves, Failed> {
         let deadline = deadline.min(Instant::now() + HELLO_TIMEOUT);
         self.verify(record)?;
         let stream = TcpStream::connect_timeout(&self.url.addr, left(deadline)?)?;
@@ -145,12 +146,12 @@ impl UrlDoor {
     /// The daemon's process by the kernel's word: it holds the lock, or where the system does not tell who does (anything
     /// but Linux), it answers on the local socket.
     fn daemon(&self) -> Option<u32> {
-        let holder = lock::holder(&self.door.home().instance_lock()).ok().flatten();
-        holder.or_else(|| Some(self.door.try_connect()?.daemon().process.as_ref()?.pid))
+        let holder = lock::holder(&self.connector.home().instance_lock()).ok().flatten();
+        holder.or_else(|| Some(self.connector.try_connect()?.daemon().process.as_ref()?.pid))
     }
 
     fn token(&self) -> io::Result<Secret> {
-        let bytes = private::read(&self.door.home().token(), MAX_TOKEN_BYTES)?;
+        let bytes = private::read(&self.connector.home().token(), MAX_TOKEN_BYTES)?;
         let text = bytes.trim_ascii();
         // It becomes a line of a request.
         if text.is_empty() || !text.iter().all(u8::is_ascii_graphic) {
@@ -160,38 +161,38 @@ impl UrlDoor {
     }
 
     /// Takes its time, and looks at all processes: for when something must be said.
-    fn explain(&self, failed: Failed, record: &DaemonRecord) -> WayError {
+    fn explain(&self, failed: Failed, record: &DaemonRecord) -> RouteError {
         let addr = self.url.addr;
         match failed {
-            Failed::Unknown(source) => WayError::Unproven { addr, source },
-            Failed::Link(source) => WayError::Link { addr, source },
-            Failed::Token(source) => WayError::Token { path: self.door.home().token(), source },
+            Failed::Unknown(source) => RouteError::Unproven { addr, source },
+            Failed::Link(source) => RouteError::Link { addr, source },
+            Failed::Token(source) => RouteError::Token { path: self.connector.home().token(), source },
             Failed::NotTheDaemon => match port::owner(addr) {
                 Ok(owner) => self.blame(owner, record),
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     let holder = "a process of another account".to_owned();
-                    WayError::Foreign { addr, holder, daemon: listens(record) }
+                    RouteError::Foreign { addr, holder, daemon: listens(record) }
                 }
-                Err(source) => WayError::Unproven { addr, source },
+                Err(source) => RouteError::Unproven { addr, source },
             },
         }
     }
 
-    fn blame(&self, owner: Option<u32>, record: &DaemonRecord) -> WayError {
+    fn blame(&self, owner: Option<u32>, record: &DaemonRecord) -> RouteError {
         let addr = self.url.addr;
         // A daemon that ends makes room for the next: it is not the record's any more whom we saw.
         let same = self.living().is_some_and(|now| now.identity == record.identity);
         match owner {
             Some(pid) if same && pid != record.identity.pid => {
-                WayError::Foreign { addr, holder: name(pid), daemon: listens(record) }
+                RouteError::Foreign { addr, holder: name(pid), daemon: listens(record) }
             }
             None if same => match addresses(record).next() {
                 Some(first) if addresses(record).all(|listens| listens != addr) => {
-                    WayError::Elsewhere { addr, listens: first }
+                    RouteError::Elsewhere { addr, listens: first }
                 }
-                Some(_) | None => WayError::Silent { addr },
+                Some(_) | None => RouteError::Silent { addr },
             },
-            Some(_) | None => WayError::Silent { addr },
+            Some(_) | None => RouteError::Silent { addr },
         }
     }
 }

@@ -3,18 +3,18 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::door_error::FailedStart;
+use crate::connect_error::FailedStart;
 use crate::limits::{BREAKER_REST, BREAKER_WEIGHT, BREAKER_WINDOW};
 
 /// Thirty shims whose daemon cannot start must not start a thousand processes a minute: three failures for
 /// a reason are enough, or six deaths, for one who kills daemons may stop doing so. It has no clock.
 #[derive(Debug, Default)]
-pub(crate) struct Breaker {
+pub(crate) struct StartCircuitBreaker {
     failures: VecDeque<(Instant, u32)>,
     tripped: bool,
 }
 
-impl Breaker {
+impl StartCircuitBreaker {
     /// A start has failed. Until when no other should be tried, if that was enough.
     pub(crate) fn failed(&mut self, how: FailedStart, now: Instant) -> Option<Instant> {
         let weight = match how {
@@ -38,7 +38,7 @@ mod tests {
     fn three_reasons_in_a_minute_are_enough_and_after_that_each_single_one() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut breaker = Breaker::default();
+        let mut breaker = StartCircuitBreaker::default();
         let mut fails = |seconds| breaker.failed(FailedStart::Reason, at(seconds));
         assert_eq!(fails(0), None);
         assert_eq!(fails(59), None);
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn of_deaths_it_takes_six() {
         let now = Instant::now();
-        let mut breaker = Breaker::default();
+        let mut breaker = StartCircuitBreaker::default();
         let enough = (1..9).find(|_| breaker.failed(FailedStart::Death, now).is_some());
         assert_eq!(enough, Some(6));
     }

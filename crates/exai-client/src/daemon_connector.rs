@@ -18,16 +18,16 @@ use exai_proto::documents::DaemonRecord;
 use exai_proto::link::{Hello, ServedHome};
 use exai_proto::ready::Readiness;
 
+use crate::connect_error::ConnectError;
 use crate::daemon_record::{lock_holder, read_record};
 use crate::daemon_start::{reach, start_daemon, start_failed};
-use crate::door_error::DoorError;
 use crate::limits::HELLO_TIMEOUT;
 use crate::link::{Daemon, Link, LinkError, OpenError};
-use crate::pause::Pause;
+use crate::retry_pause::RetryPause;
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub struct Door {
+pub struct DaemonConnector {
     home: Home,
     hello: Hello,
 }
@@ -40,10 +40,10 @@ pub(crate) enum Probe {
     NoRecord,
 }
 
-impl Door {
-    /// The door of one state directory, for somebody who introduces himself so.
+impl DaemonConnector {
+    /// The connector of one state directory, for somebody who introduces himself so.
     pub fn new(home: Home, hello: Hello) -> Self {
-        Door { home, hello }
+        DaemonConnector { home, hello }
     }
 
     /// The state directory.
@@ -52,17 +52,17 @@ impl Door {
     }
 
     /// Joins the daemon; never starts one.
-    pub fn connect(&self, deadline: Instant) -> Result<Link, DoorError> {
-        let mut pause = Pause::new();
+    pub fn connect(&self, deadline: Instant) -> Result<Link, ConnectError> {
+        let mut pause = RetryPause::new();
         loop {
             let why = match self.probe(deadline) {
                 Probe::Link(link) => return Ok(*link),
-                Probe::Refused(refused) => return Err(DoorError::Refused(refused.error)),
+                Probe::Refused(refused) => return Err(ConnectError::Refused(refused.error)),
                 Probe::Failed(_, failed) => failed.error.to_string(),
                 Probe::NoRecord => "it is starting".to_owned(),
             };
             if !self.daemon_lives()? {
-                return Err(DoorError::NotRunning { home: self.home.path().to_owned() });
+                return Err(ConnectError::NotRunning { home: self.home.path().to_owned() });
             }
             if !pause.sleep(deadline) {
                 return Err(self.unreachable(why));
@@ -71,69 +71,70 @@ impl Door {
     }
 
     /// Whether this process may start a daemon: not one that would be out of its account's reach.
-    pub fn may_start(&self) -> Result<(), DoorError> {
-        account::runs_for_another_account().map_or(Ok(()), |reason| Err(DoorError::ForAnotherAccount(reason)))
+    pub fn may_start(&self) -> Result<(), ConnectError> {
+        account::runs_for_another_account()
+            .map_or(Ok(()), |reason| Err(ConnectError::ForAnotherAccount(reason)))
     }
 
     /// Joins the daemon, and starts it when none lives.
-    pub fn connect_or_start(&self, deadline: Instant) -> Result<Link, DoorError> {
+    pub fn connect_or_start(&self, deadline: Instant) -> Result<Link, ConnectError> {
         match self.probe(deadline) {
             Probe::Link(link) => return Ok(*link),
-            Probe::Refused(refused) => return Err(DoorError::Refused(refused.error)),
+            Probe::Refused(refused) => return Err(ConnectError::Refused(refused.error)),
             Probe::Failed(..) | Probe::NoRecord => {}
         }
         self.may_start()?;
         self.home.prepare()?;
-        let mut pause = Pause::new();
+        let mut pause = RetryPause::new();
         loop {
             let held_up = match self.try_spawn_lock()? {
-                None => Held::BySomeStarter,
+                None => Obstacle::BySomeStarter,
                 Some(starting) => {
                     if let Some(link) = self.start_and_join(&starting, deadline)? {
                         return Ok(link);
                     }
-                    Held::ByADaemon
+                    Obstacle::ByADaemon
                 }
             };
             if !pause.sleep(deadline) {
                 return Err(match held_up {
-                    Held::BySomeStarter => self.starter_hangs(),
-                    Held::ByADaemon => self.unreachable("it is starting, stopping, or hangs".to_owned()),
+                    Obstacle::BySomeStarter => self.starter_hangs(),
+                    Obstacle::ByADaemon => self.unreachable("it is starting, stopping, or hangs".to_owned()),
                 });
             }
             match self.probe(deadline) {
                 Probe::Link(link) => return Ok(*link),
-                Probe::Refused(refused) => return Err(DoorError::Refused(refused.error)),
+                Probe::Refused(refused) => return Err(ConnectError::Refused(refused.error)),
                 Probe::Failed(..) | Probe::NoRecord => {}
             }
         }
     }
 
-    /// Takes the lock of those who start and stop daemons. While it is held, this is the only door that
-    /// starts one: go on with [`Door::start_and_join`].
-    pub fn spawn_lock(&self, deadline: Instant) -> Result<HeldLock, DoorError> {
+    /// Takes the lock of those who start and stop daemons. While it is held, this is the only connector that
+    /// starts one: go on with [`DaemonConnector::start_and_join`].
+    pub fn spawn_lock(&self, deadline: Instant) -> Result<HeldLock, ConnectError> {
         self.home.prepare()?;
         let path = self.home.spawn_lock();
         match lock::lock_until(&path, deadline) {
             Ok(Some(held)) => Ok(held),
             Ok(None) => Err(self.starter_hangs()),
-            Err(source) => Err(DoorError::Io { action: "lock", path, source }),
+            Err(source) => Err(ConnectError::Io { action: "lock", path, source }),
         }
     }
 
-    fn try_spawn_lock(&self) -> Result<Option<HeldLock>, DoorError> {
+    fn try_spawn_lock(&self) -> Result<Option<HeldLock>, ConnectError> {
         let path = self.home.spawn_lock();
-        lock::try_lock(&path).map_err(|source| DoorError::Io { action: "lock", path, source })
+        lock::try_lock(&path).map_err(|source| ConnectError::Io { action: "lock", path, source })
     }
 
-    fn starter_hangs(&self) -> DoorError {
+    fn starter_hangs(&self) -> ConnectError {
         let lock = self.home.spawn_lock();
-        DoorError::StarterHangs { holder: lock_holder(&lock), lock }
+        ConnectError::StarterHangs { holder: lock_holder(&lock), lock }
     }
 
-    pub(crate) fn unreachable(&self, why: String) -> DoorError {
+    pub(crate) fn unreachable(&self, why: String) -> ConnectError {
         let lock = self.home.instance_lock();
-        DoorError::Unreachable { holder: lock_holder(&lock), lock, why }
+        ConnectError::Unreachable { holder: lock_holder(&lock), lock, why }
     }
 
     /// The process that holds the instance lock, where the system tells.
@@ -143,11 +144,15 @@ impl Door {
 
     /// Under the spawn lock: joins the daemon, or starts one where none lives. `None` when one lives that
     /// cannot be joined yet.
-    pub fn start_and_join(&self, _starting: &HeldLock, deadline: Instant) -> Result<Option<Link>, DoorError> {
+    pub fn start_and_join(
+        &self,
+        _starting: &HeldLock,
+        deadline: Instant,
+    ) -> Result<Option<Link>, ConnectError> {
         reach("starter.locked")?;
         match self.probe(deadline) {
             Probe::Link(link) => return Ok(Some(*link)),
-            Probe::Refused(refused) => return Err(DoorError::Refused(refused.error)),
+            Probe::Refused(refused) => return Err(ConnectError::Refused(refused.error)),
             Probe::Failed(..) | Probe::NoRecord => {}
         }
         if self.daemon_lives()? {
@@ -160,12 +165,12 @@ impl Door {
             Readiness::Lost { .. } => return Ok(None),
             // It had words for it; its log adds nothing.
             Readiness::Failed { reason } => {
-                return Err(DoorError::StartFailed { reason, log_tail: Vec::new() });
+                return Err(ConnectError::StartFailed { reason, log_tail: Vec::new() });
             }
         }
         match self.probe(deadline) {
             Probe::Link(link) => Ok(Some(*link)),
-            Probe::Refused(refused) => Err(DoorError::Refused(refused.error)),
+            Probe::Refused(refused) => Err(ConnectError::Refused(refused.error)),
             Probe::Failed(_, failed) => Err(self.unreachable(failed.error.to_string())),
             Probe::NoRecord => {
                 Err(start_failed(&self.home, "it said that it is ready, and left no record".to_owned()))
@@ -174,10 +179,10 @@ impl Door {
     }
 
     /// Whether a daemon lives, ready or not.
-    pub fn daemon_lives(&self) -> Result<bool, DoorError> {
+    pub fn daemon_lives(&self) -> Result<bool, ConnectError> {
         let path = self.home.instance_lock();
         let held =
-            lock::is_held(&path).map_err(|source| DoorError::Io { action: "look at", path, source })?;
+            lock::is_held(&path).map_err(|source| ConnectError::Io { action: "look at", path, source })?;
         // Its directory may have been removed: until it notices, only its claim shows that it lives. Where
         // nobody can be asked, the daemon itself asks before it serves.
         Ok(held || lock::is_claimed(self.home.path()).unwrap_or(false))
@@ -185,15 +190,15 @@ impl Door {
 
     /// Waits until this daemon is gone. Returns whether that came about before `deadline`. One whose process the kernel
     /// does not tell is gone when no daemon lives, or it has made room for another.
-    pub(crate) fn wait_until_gone(&self, daemon: &Daemon, deadline: Instant) -> Result<bool, DoorError> {
+    pub(crate) fn wait_until_gone(&self, daemon: &Daemon, deadline: Instant) -> Result<bool, ConnectError> {
         if let Some(identity) = &daemon.process {
-            return process::wait_gone(identity, deadline).map_err(|source| DoorError::Io {
+            return process::wait_gone(identity, deadline).map_err(|source| ConnectError::Io {
                 action: "wait for the end of the daemon of",
                 path: self.home.path().to_owned(),
                 source,
             });
         }
-        let mut pause = Pause::new();
+        let mut pause = RetryPause::new();
         loop {
             let another = || self.try_connect().is_some_and(|link| link.daemon().instance != daemon.instance);
             if !self.daemon_lives()? || another() {
@@ -249,9 +254,9 @@ impl Door {
     }
 }
 
-/// What keeps a door closed.
+/// What keeps a connector closed.
 #[derive(Debug, Clone, Copy)]
-enum Held {
+enum Obstacle {
     BySomeStarter,
     ByADaemon,
 }

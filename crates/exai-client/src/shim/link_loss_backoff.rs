@@ -9,25 +9,25 @@ use crate::limits::{MAX_FLAPPING_DELAY, MIN_FLAPPING_DELAY, SHORT_LINK};
 /// Counts the links that are lost early: a daemon that dies of its clients must not be started ten times a second.
 /// Twenty clients do not come back at once, either.
 #[derive(Debug)]
-pub(super) struct Flapping {
+pub(super) struct LinkLossBackoff {
     /// Whether the last link was lost early.
     is_suspect: bool,
     delay: Duration,
     backoff: Backoff,
 }
 
-impl Default for Flapping {
+impl Default for LinkLossBackoff {
     fn default() -> Self {
         let backoff = Backoff::doubling(MIN_FLAPPING_DELAY, MAX_FLAPPING_DELAY);
-        Flapping { is_suspect: false, delay: Duration::ZERO, backoff }
+        LinkLossBackoff { is_suspect: false, delay: Duration::ZERO, backoff }
     }
 }
 
-impl Flapping {
+impl LinkLossBackoff {
     /// A link was lost that had lived for so long.
     pub(super) fn lost(&mut self, lived: Duration) {
         if lived >= SHORT_LINK {
-            *self = Flapping::default();
+            *self = LinkLossBackoff::default();
         } else if self.is_suspect {
             self.delay = self.backoff.next_delay();
         } else {
@@ -48,10 +48,10 @@ mod tests {
 
     #[test]
     fn links_that_are_lost_at_once_make_it_wait_longer_and_one_that_lasts_makes_up_for_it() {
-        let mut flapping = Flapping::default();
+        let mut link_loss_backoff = LinkLossBackoff::default();
         let mut lost = |lived_ms| {
-            flapping.lost(Duration::from_millis(lived_ms));
-            flapping.pause().as_millis()
+            link_loss_backoff.lost(Duration::from_millis(lived_ms));
+            link_loss_backoff.pause().as_millis()
         };
         let early = [0, 50, 100, 200, 400, 800, 1000, 1000, 1000];
         assert_eq!(early.map(|_| lost(10)), early);

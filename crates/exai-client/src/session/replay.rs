@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use exai_proto::json::{self, Edit};
 use exai_proto::{Id, answer, limits, version};
 
-use crate::glance::{self, Glance};
 use crate::limits::{MAX_INTRODUCTION_BYTES, MAX_LEVEL_BYTES};
+use crate::peek::{self, Peeked};
 
 /// What a client has lists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ struct Introduction {
 
 /// A request of our own.
 #[derive(Debug)]
-enum Minted {
+enum OwnRequest {
     Opening,
     Level,
     Subscription(Box<[u8]>),
@@ -56,7 +56,7 @@ enum Minted {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct ReplayState {
     opening: Option<Opening>,
     introduction: Option<Introduction>,
     level: Option<Box<[u8]>>,
@@ -64,18 +64,18 @@ pub(super) struct Memory {
     subscriptions: Vec<Box<[u8]>>,
     listed: Vec<List>,
     /// What this link owes us.
-    minted: HashMap<Id, Minted>,
+    minted: HashMap<Id, OwnRequest>,
     last: u64,
 }
 
-impl Memory {
+impl ReplayState {
     /// The client begins, perhaps anew.
     pub(super) fn opens(&mut self, id: Id, line: &[u8]) {
         let line = line.to_vec();
         self.opening = Some(Opening { id, line, answered: false, confirmed: None, announced: Vec::new() });
     }
 
-    /// The client's `notifications/initialized`. Whether the next daemon is told by [`Memory::replay`].
+    /// The client's `notifications/initialized`. Whether the next daemon is told by [`ReplayState::replay`].
     pub(super) fn confirms(&mut self, line: &[u8]) -> bool {
         let Some(opening) = &mut self.opening else { return false };
         opening.confirmed = Some(line.to_vec());
@@ -93,12 +93,12 @@ impl Memory {
         let Some(opening) = self.opening.as_mut().filter(|opening| opening.id == *id) else { return };
         opening.answered = true;
         let declared = |name: &str| {
-            let at = glance::seek(answer, start, &["result", "capabilities", name, "listChanged"]);
+            let at = peek::find_path(answer, start, &["result", "capabilities", name, "listChanged"]);
             at.is_some_and(|at| &answer[at] == b"true")
         };
         let lists = LISTS.iter().filter(|(_, name, _)| declared(name));
         opening.announced = lists.map(|(list, _, _)| *list).collect();
-        let result = glance::seek(answer, start, &["result"]).map(|at| answer[at].to_vec());
+        let result = peek::find_path(answer, start, &["result"]).map(|at| answer[at].to_vec());
         if let Some(result) = result.filter(|result| result.len() <= MAX_INTRODUCTION_BYTES) {
             self.introduction = Some(Introduction { version: version_of(&opening.line), result });
         }
@@ -159,9 +159,11 @@ impl Memory {
         let Some(opening) = self.opening.as_ref().filter(|opening| opening.answered) else {
             return Vec::new();
         };
-        let Some(Glance::Request { id: place, .. }) = glance::at(&opening.line, 0) else { return Vec::new() };
+        let Some(Peeked::Request { id: place, .. }) = peek::peek_at(&opening.line, 0) else {
+            return Vec::new();
+        };
         let (minted, last) = (&mut self.minted, &mut self.last);
-        let mut mint = |what: Minted| loop {
+        let mut mint = |what: OwnRequest| loop {
             *last += 1;
             let id = Id::from_json(format!("\"exai-{last}\"").as_bytes());
             if !taken(&id) {
@@ -169,21 +171,21 @@ impl Memory {
                 return id.as_json().to_vec();
             }
         };
-        let with = mint(Minted::Opening);
+        let with = mint(OwnRequest::Opening);
         let mut lines = vec![json::splice(&opening.line, vec![Edit { at: place, with }])];
         lines.extend(opening.confirmed.clone());
         if let Some(level) = &self.level {
-            lines.push(request(&mint(Minted::Level), "logging/setLevel", "level", level));
+            lines.push(request(&mint(OwnRequest::Level), "logging/setLevel", "level", level));
         }
         for uri in &self.subscriptions {
-            let id = mint(Minted::Subscription(uri.clone()));
+            let id = mint(OwnRequest::Subscription(uri.clone()));
             lines.push(request(&id, "resources/subscribe", "uri", uri));
         }
         lines
     }
 
     /// Whether this link still owes us answers.
-    pub(super) fn expects(&self) -> bool {
+    pub(super) fn awaits_daemon(&self) -> bool {
         !self.minted.is_empty()
     }
 
@@ -201,7 +203,7 @@ impl Memory {
         let opening = self.opening.as_ref().filter(|opening| good && opening.confirmed.is_some());
         let mut lines = Vec::new();
         match (what, opening) {
-            (Minted::Opening, Some(opening)) => {
+            (OwnRequest::Opening, Some(opening)) => {
                 // Another daemon may know other tools. Who never asked has nothing to refresh.
                 for (list, _, word) in LISTS {
                     if opening.announced.contains(&list) && self.listed.contains(&list) {
@@ -210,13 +212,13 @@ impl Memory {
                     }
                 }
             }
-            (Minted::Subscription(uri), Some(_)) => {
+            (OwnRequest::Subscription(uri), Some(_)) => {
                 // What happened to it while there was no daemon, nobody has told.
                 let params = format!("{{\"uri\":{}}}", String::from_utf8_lossy(&uri));
                 lines.extend_from_slice(&answer::notify("notifications/resources/updated", &params));
                 lines.push(b'\n');
             }
-            (Minted::Level, _) | (_, None) => {}
+            (OwnRequest::Level, _) | (_, None) => {}
         }
         Some(lines)
     }
@@ -229,7 +231,7 @@ impl Memory {
 
 /// The JSON text of the revision that an opening asks for.
 fn version_of(opening: &[u8]) -> Option<Vec<u8>> {
-    glance::seek(opening, 0, &["params", "protocolVersion"]).map(|at| opening[at].to_vec())
+    peek::find_path(opening, 0, &["params", "protocolVersion"]).map(|at| opening[at].to_vec())
 }
 
 fn request(id: &[u8], method: &str, key: &str, value: &[u8]) -> Vec<u8> {
