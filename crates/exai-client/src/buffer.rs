@@ -1,11 +1,11 @@
-//! A buffer that is read into at its end and taken from at its start.
+//! A buffer: data is read into its end and taken from its start.
 //!
-//! It holds 64 KiB as a rule, grows for one long message and shrinks again when none came for a while: a
-//! shim lives for weeks, and one screenshot must not cost it a megabyte for ever.
+//! It usually holds 64 KiB, grows for a long message and shrinks again after a while without one: a shim lives for
+//! weeks, and one screenshot must not cost it a megabyte for ever.
 
 use crate::limits::{BUFFER_BYTES, SHRINK_AFTER};
 
-/// See the module.
+/// Bytes that were read and are not taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
@@ -25,12 +25,12 @@ impl Buffer {
         buffer
     }
 
-    /// What was read and not taken yet.
+    /// The data that was read and is not taken yet.
     pub(crate) fn data(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
-    /// Free space to read into, of at least `least` bytes.
+    /// Free space of at least `least` bytes to read into.
     pub(crate) fn room(&mut self, least: usize) -> &mut [u8] {
         if self.start == self.end {
             self.start = 0;
@@ -56,7 +56,7 @@ impl Buffer {
         debug_assert!(self.end <= self.bytes.len(), "BUG: more was read than there was room for");
     }
 
-    /// The first `count` bytes of the data are done with.
+    /// Drops the first `count` bytes of the data.
     pub(crate) fn take(&mut self, count: usize) {
         self.start += count;
         debug_assert!(self.start <= self.end, "BUG: more was taken than there was");

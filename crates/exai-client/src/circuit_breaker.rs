@@ -1,4 +1,4 @@
-//! When to stop trying to start what does not start.
+//! When to stop trying to start a daemon that does not start.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -6,8 +6,9 @@ use std::time::Instant;
 use crate::connect_error::FailedStart;
 use crate::limits::{BREAKER_REST, BREAKER_WEIGHT, BREAKER_WINDOW};
 
-/// Thirty shims whose daemon cannot start must not start a thousand processes a minute: three failures for
-/// a reason are enough, or six deaths, for one who kills daemons may stop doing so. It has no clock.
+/// Stops starts that keep failing: thirty shims whose daemon cannot start must not start a thousand processes a
+/// minute. Three failures with a reason are enough, or six deaths, since whatever kills the daemons may stop. It has
+/// no clock.
 #[derive(Debug, Default)]
 pub(crate) struct StartCircuitBreaker {
     failures: VecDeque<(Instant, u32)>,
@@ -15,7 +16,7 @@ pub(crate) struct StartCircuitBreaker {
 }
 
 impl StartCircuitBreaker {
-    /// A start has failed. Until when no other should be tried, if that was enough.
+    /// Notes that a start has failed. Returns until when no other start should be tried, if the failures are enough.
     pub(crate) fn failed(&mut self, how: FailedStart, now: Instant) -> Option<Instant> {
         let weight = match how {
             FailedStart::Reason => BREAKER_WEIGHT / 3,

@@ -16,7 +16,7 @@ pub enum ConnectError {
         /// The state directory.
         home: PathBuf,
     },
-    /// The daemon is there and does not want us, or cannot talk to us.
+    /// The daemon is there and refuses this process, or speaks no version of the link in common with it.
     #[error("the exai daemon does not serve this: {0}")]
     Refused(LinkError),
     /// A daemon lives and cannot be reached.
@@ -29,7 +29,7 @@ pub enum ConnectError {
         /// What happened on trying.
         why: String,
     },
-    /// Somebody else is starting a daemon and does not get done.
+    /// Another process is starting a daemon and does not finish.
     #[error("{} holds {} and has started no daemon in time", who("another process", *holder), lock.display())]
     StarterHangs {
         /// The lock it holds.
@@ -37,7 +37,7 @@ pub enum ConnectError {
         /// Its process id, where the system tells who holds a lock.
         holder: Option<u32>,
     },
-    /// The daemon was started and ended, or said that it cannot.
+    /// The daemon was started and ended, or said that it cannot start.
     #[error("the exai daemon did not start: {reason}{}", tail(log_tail))]
     StartFailed {
         /// Why, by its own words where it had any.
@@ -45,7 +45,7 @@ pub enum ConnectError {
         /// The last lines of its log.
         log_tail: Vec<String>,
     },
-    /// The daemon was started and ended without a word: killed, or crashed.
+    /// The daemon was started and ended without a word: it was killed, or it crashed.
     #[error(
         "the exai daemon did not start: the new process (pid {pid}) ended without a word{}",
         tail(log_tail)
@@ -59,7 +59,7 @@ pub enum ConnectError {
     /// This process acts for another account than the one that logged in.
     #[error("not starting a daemon here: {0}; run `exai start` {as_yourself}", as_yourself = AS_YOURSELF)]
     ForAnotherAccount(String),
-    /// The state directory is not fit.
+    /// The state directory cannot be used.
     #[error(transparent)]
     Home(#[from] exai_config::HomeError),
     /// The system refused something.
@@ -74,17 +74,18 @@ pub enum ConnectError {
     },
 }
 
-/// What a failed start says about the next.
+/// What a failed start says about the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailedStart {
-    /// It has a reason, which the next try will hardly change.
+    /// The failure has a reason that the next try will hardly change.
     Reason,
-    /// Somebody killed it, or it crashed.
+    /// The new process was killed, or it crashed.
     Death,
 }
 
 impl ConnectError {
-    /// Whether this is a failed start. Somebody else's being slow is none.
+    /// How a start failed; `None` if this is no failed start. Another process that is slow to start a daemon is no
+    /// failed start.
     pub(crate) fn failed_start(&self) -> Option<FailedStart> {
         match self {
             ConnectError::StartFailed { .. }

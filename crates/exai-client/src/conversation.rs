@@ -1,5 +1,5 @@
-//! An MCP client of our own, as simple as one can be: it begins, asks one thing at a time, and has no
-//! capabilities, so a server has nothing to ask of it.
+//! The MCP client of the command line, as simple as a client can be: it begins, sends one request at a time, and has
+//! no capabilities, so that a server has nothing to ask of it.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -25,12 +25,13 @@ pub enum Answer {
 pub struct Conversation {
     link: Link,
     last_id: u64,
-    /// When it is over.
+    /// When the whole conversation must be over.
     deadline: Option<Instant>,
 }
 
 impl Conversation {
-    /// Begins; all of it may take this long. `waiting` is called once a second with the time waited so far.
+    /// Begins a conversation that may take `patience` in all. `waiting` is called once a second with the time waited
+    /// so far. The inner error is the error object of the answer to `initialize`.
     pub fn begin(
         link: Link,
         patience: Option<Duration>,
@@ -53,7 +54,7 @@ impl Conversation {
         }
     }
 
-    /// Asks and waits for the answer, for as long as the daemon lets it take and the conversation may.
+    /// Sends a request and waits for its answer, until the daemon answers or the conversation must be over.
     pub fn request(
         &mut self,
         method: &str,

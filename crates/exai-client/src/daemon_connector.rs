@@ -1,11 +1,11 @@
-//! The one door to the daemon: join it, or start it and join it.
+//! Joining the daemon, or starting it and joining it.
 //!
-//! The loop: connect; take `spawn.lock`; connect again, for another may just have started it; start it;
-//! hold the lock until it is ready. Everything happens under one deadline, and each step gets a little less
-//! than what is left, so that the step that hangs is the one that is named.
+//! The loop: connect; take `spawn.lock`; connect again, since another process may just have started the daemon; start
+//! it; hold the lock until it is ready. Everything happens under one deadline, and each step gets a little less than
+//! what is left, so that the step that hangs is the one that is named.
 //!
-//! Only a free `instance.lock`, and a claim that nobody has, prove that no daemon lives. A refused connection proves nothing: the daemon
-//! may be starting, stopping, or out of breath.
+//! Only a free `instance.lock` together with a free claim proves that no daemon lives. A refused connection proves
+//! nothing: the daemon may be starting, stopping, or overloaded.
 
 use std::path::Path;
 use std::time::Instant;
@@ -25,14 +25,14 @@ use crate::limits::HELLO_TIMEOUT;
 use crate::link::{Daemon, Link, LinkError, OpenError};
 use crate::retry_pause::RetryPause;
 
-/// See the module.
+/// Joins or starts the daemon of one state directory.
 #[derive(Debug, Clone)]
 pub struct DaemonConnector {
     home: Home,
     hello: Hello,
 }
 
-/// What came of one try to join the daemon.
+/// The result of one try to join the daemon.
 pub(crate) enum Probe {
     Link(Box<Link>),
     Refused(OpenError),
@@ -41,7 +41,7 @@ pub(crate) enum Probe {
 }
 
 impl DaemonConnector {
-    /// The connector of one state directory, for somebody who introduces himself so.
+    /// A connector for one state directory. `hello` introduces this process to the daemon.
     pub fn new(home: Home, hello: Hello) -> Self {
         DaemonConnector { home, hello }
     }
@@ -51,7 +51,7 @@ impl DaemonConnector {
         &self.home
     }
 
-    /// Joins the daemon; never starts one.
+    /// Joins the daemon and never starts one.
     pub fn connect(&self, deadline: Instant) -> Result<Link, ConnectError> {
         let mut pause = RetryPause::new();
         loop {
@@ -70,7 +70,7 @@ impl DaemonConnector {
         }
     }
 
-    /// Whether this process may start a daemon: not one that would be out of its account's reach.
+    /// Whether this process may start a daemon. It may not if the daemon would be out of its owner's reach.
     pub fn may_start(&self) -> Result<(), ConnectError> {
         account::runs_for_another_account()
             .map_or(Ok(()), |reason| Err(ConnectError::ForAnotherAccount(reason)))
@@ -110,8 +110,8 @@ impl DaemonConnector {
         }
     }
 
-    /// Takes the lock of those who start and stop daemons. While it is held, this is the only connector that
-    /// starts one: go on with [`DaemonConnector::start_and_join`].
+    /// Takes the lock that every process takes to start or stop a daemon. While it is held, no other process starts a
+    /// daemon: go on with [`DaemonConnector::start_and_join`].
     pub fn spawn_lock(&self, deadline: Instant) -> Result<HeldLock, ConnectError> {
         self.home.prepare()?;
         let path = self.home.spawn_lock();
@@ -142,7 +142,7 @@ impl DaemonConnector {
         lock_holder(&self.home.instance_lock())
     }
 
-    /// Under the spawn lock: joins the daemon, or starts one where none lives. `None` when one lives that
+    /// Under the spawn lock: joins the daemon, or starts one where none lives. Returns `None` when a daemon lives and
     /// cannot be joined yet.
     pub fn start_and_join(
         &self,
@@ -163,7 +163,7 @@ impl DaemonConnector {
         match readiness {
             Readiness::Ready => {}
             Readiness::Lost { .. } => return Ok(None),
-            // It had words for it; its log adds nothing.
+            // The daemon has said why; its log adds nothing.
             Readiness::Failed { reason } => {
                 return Err(ConnectError::StartFailed { reason, log_tail: Vec::new() });
             }
@@ -183,13 +183,13 @@ impl DaemonConnector {
         let path = self.home.instance_lock();
         let held =
             lock::is_held(&path).map_err(|source| ConnectError::Io { action: "look at", path, source })?;
-        // Its directory may have been removed: until it notices, only its claim shows that it lives. Where
-        // nobody can be asked, the daemon itself asks before it serves.
+        // The directory of the daemon may have been removed: until the daemon notices, only its claim shows that it
+        // lives. Where the system does not show claims, the daemon itself checks before it serves.
         Ok(held || lock::is_claimed(self.home.path()).unwrap_or(false))
     }
 
-    /// Waits until this daemon is gone. Returns whether that came about before `deadline`. One whose process the kernel
-    /// does not tell is gone when no daemon lives, or it has made room for another.
+    /// Waits until this daemon is gone, and returns whether it was gone before `deadline`. A daemon whose process the
+    /// kernel does not tell counts as gone when no daemon lives, or when another one has taken its place.
     pub(crate) fn wait_until_gone(&self, daemon: &Daemon, deadline: Instant) -> Result<bool, ConnectError> {
         if let Some(identity) = &daemon.process {
             return process::wait_gone(identity, deadline).map_err(|source| ConnectError::Io {
@@ -218,10 +218,12 @@ impl DaemonConnector {
         }
     }
 
-    /// Whether a daemon serves this state directory, by its own word on the link: a record may be a copy of another's.
+    /// Whether a daemon serves this state directory, by its own word on the link: the record may be a copy of the
+    /// record of another directory.
     fn is_ours(&self, daemon: &Daemon, endpoint: &Endpoint) -> bool {
         let Some(theirs) = &daemon.home else {
-            // A build that does not say it: its socket is in its directory, or at least somebody holds the lock.
+            // An old build does not say which directory it serves: its socket must be in this directory, or at least
+            // the lock must be held.
             let inside = Path::new(&endpoint.to_string()).starts_with(self.home.path());
             return inside || self.daemon_lives().unwrap_or(false);
         };
@@ -236,7 +238,7 @@ impl DaemonConnector {
         };
         let deadline = deadline.min(Instant::now() + HELLO_TIMEOUT);
         match Link::open(&endpoint, &self.hello, deadline) {
-            // The record is another directory's: it says nothing of this one.
+            // The record belongs to another directory and says nothing about this one.
             Ok(link) if !self.is_ours(link.daemon(), &endpoint) => Probe::NoRecord,
             Ok(link) if link.daemon().instance == record.instance => Probe::Link(Box::new(link)),
             Ok(link) => {
@@ -254,7 +256,7 @@ impl DaemonConnector {
     }
 }
 
-/// What keeps a connector closed.
+/// What keeps this process from joining or starting a daemon.
 #[derive(Debug, Clone, Copy)]
 enum Obstacle {
     BySomeStarter,

@@ -19,7 +19,7 @@ pub(crate) fn lock_holder(lock: &Path) -> Option<u32> {
     lock::holder(lock).ok().flatten()
 }
 
-/// Whether the process of a record lives: exactly that one, not another with its pid.
+/// Whether the process of a record lives: exactly that process, not another with the same pid.
 pub fn process_lives(identity: &Identity) -> bool {
     let found = process::identify(identity.pid).ok().flatten();
     found.is_some_and(|found| found == verified(identity))

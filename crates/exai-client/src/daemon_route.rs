@@ -1,5 +1,5 @@
-//! How a shim gets to its daemon: through the [`DaemonConnector`] to the private local socket, or by a URL over TCP.
-//! Everything behind that is the same for both.
+//! How a shim reaches its daemon: through the [`DaemonConnector`] over the private local socket, or over TCP by a
+//! URL. From there on both are alike.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::link::{Link, LinkHalves};
 use crate::route_error::RouteError;
 use crate::url_connector::UrlConnector;
 
-/// See the module.
+/// How a shim reaches its daemon.
 #[derive(Debug, Clone)]
 pub enum DaemonRoute {
     /// The local socket.
@@ -26,11 +26,12 @@ impl DaemonRoute {
         }
     }
 
-    /// The same when a client has just come: an older daemon makes room.
+    /// Like [`DaemonRoute::connect_or_start`], for a shim whose client has just started it: an older daemon is asked
+    /// to make room first.
     pub(crate) fn arrive(&self, deadline: Instant) -> Result<LinkHalves, RouteError> {
         match self {
             DaemonRoute::Local(connector) => Ok(connector.arrive(deadline)?.0.into_halves()),
-            // The one who starts it would be the command line's own connector.
+            // By URL a shim never replaces an older daemon.
             DaemonRoute::Url(connector) => connector.connect_or_start(deadline),
         }
     }

@@ -19,7 +19,7 @@ pub(crate) fn start_daemon(home: &Home, deadline: Instant) -> Result<Readiness, 
     let exe = executable()?;
     let log = home.daemon_log();
     let env = start_environment::for_daemon();
-    // Nobody is above a daemon; this says who has started it.
+    // A daemon has no parent that would show its starter, so this argument does.
     let args = ["serve", detach::STARTER_ARGUMENT, &std::process::id().to_string()].map(OsString::from);
     reach("starter.spawning")?;
     let mut started = detach::spawn(&exe, &args, &env, home.path(), &log, deadline)
@@ -40,7 +40,7 @@ pub(crate) fn start_daemon(home: &Home, deadline: Instant) -> Result<Readiness, 
     }
 }
 
-/// How far a new daemon that says nothing has come, as far as it can be seen.
+/// How far a new daemon that says nothing has come.
 fn how_far(home: &Home, pid: u32) -> &'static str {
     match (lock_holder(&home.instance_lock()), read_record(home)) {
         (_, Some(record)) if record.pid == pid => {
@@ -57,7 +57,7 @@ pub(crate) fn start_failed(home: &Home, reason: String) -> ConnectError {
     ConnectError::StartFailed { reason, log_tail: log_tail(home) }
 }
 
-/// Comes by a place where a test may make the start fail.
+/// Passes a place where a test may make the start fail.
 pub(crate) fn reach(place: &'static str) -> Result<(), ConnectError> {
     failpoint::reach(place).map_err(|source| ConnectError::Io {
         action: "get past",
@@ -72,15 +72,15 @@ fn log_tail(home: &Home) -> Vec<String> {
     String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
 }
 
-/// This program, without links in its path: the daemon must not change with a link.
+/// The file of this program, with all links resolved: the daemon must not change when a link does.
 fn executable() -> Result<PathBuf, ConnectError> {
     let io = |source| ConnectError::Io { action: "find", path: PathBuf::from("this executable"), source };
     let exe = std::env::current_exe().map_err(io)?;
     if let Ok(real) = dunce::canonicalize(&exe) {
         return Ok(real);
     }
-    // The file was removed while this program runs. What has its name now is what the next shim would start;
-    // if nothing has, the file that runs is still there for those who run it.
+    // The file was removed while this program runs. A new file of the same name is what the next shim would start. If
+    // there is none, the running process still gives access to the removed file.
     let named = process::executable(std::process::id()).and_then(dunce::canonicalize);
     named.or_else(|_| tree::own_program()).map_err(io)
 }

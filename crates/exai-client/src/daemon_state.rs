@@ -1,4 +1,4 @@
-//! What is there: whether a daemon answers, starts, ends or hangs.
+//! The state of the daemon: whether it answers, starts, ends or hangs.
 
 use std::io;
 use std::time::Instant;
@@ -17,22 +17,22 @@ use crate::link::{Link, LinkError, OpenError};
 pub enum DaemonState {
     /// A daemon answers.
     Answering(Box<Link>),
-    /// A daemon answers, and will not serve us.
+    /// A daemon answers and refuses to serve this process.
     Refusing {
         /// Why.
         error: LinkError,
         /// Its process, by the kernel's word.
         process: Option<process::Identity>,
     },
-    /// A daemon lives. It has no record yet, or one of a daemon before it.
+    /// A daemon lives. Its record is not written yet, or is still that of an earlier daemon.
     Starting,
-    /// A daemon lives that listens no more.
+    /// A daemon lives and has stopped listening.
     Stopping(Box<DaemonRecord>),
     /// A daemon lives, says that it is ready, and does not answer.
     Wedged {
         /// What it said of itself.
         record: Box<DaemonRecord>,
-        /// What came instead of an answer.
+        /// The error that came instead of an answer.
         error: LinkError,
         /// Its process, by the kernel's word for who listens there.
         process: Option<process::Identity>,
@@ -44,7 +44,7 @@ pub enum DaemonState {
 }
 
 impl DaemonConnector {
-    /// What is there, without changing anything.
+    /// The state of the daemon. Changes nothing.
     pub fn observe(&self) -> Result<DaemonState, ConnectError> {
         let probe = self.probe(Instant::now() + HELLO_TIMEOUT);
         Ok(match (probe, self.daemon_lives()?) {
@@ -54,7 +54,7 @@ impl DaemonConnector {
             (Probe::NoRecord, false) => DaemonState::Absent,
             (Probe::Failed(record, _), false) => DaemonState::Stale(record),
             (Probe::Failed(record, OpenError { error, process }), true) => {
-                // Who listens and does not answer is there, whatever a record says.
+                // A process that listens without answering is there, whatever a record says.
                 let lives = process.is_some() || process_lives(&record.identity);
                 match (lives, nobody_listens(&error)) {
                     (false, _) => DaemonState::Starting,

@@ -1,12 +1,13 @@
-//! The door to the daemon, from outside.
+//! How other processes reach the daemon: the command line joins or starts it, a shim keeps a link to it.
 //!
-//! - [`door`]: join the daemon, or start it and join it; see what is there.
+//! - [`DaemonConnector`] joins the daemon, or starts it and joins it, and says what state it is in.
 //! - [`link`]: one open link. [`frame`] and the handshake are what it is made of.
-//! - [`way`]: how a shim gets there: by the connector, or by a [`url`] over TCP.
-//! - [`shim`]: what an MCP client runs; its book of what is under way is pure and without I/O.
-//! - [`conversation`]: an MCP client of our own, for the command line.
-//! - [`stop`]: ending a daemon, and knowing that it has ended.
+//! - [`DaemonRoute`]: how a shim reaches the daemon: by the connector, or by a [`url`] over TCP.
+//! - [`shim`]: what an MCP client runs. [`session`], which tracks its requests, is pure and without I/O.
+//! - [`conversation`]: the MCP client of the command line.
+//! - [`stop`]: ending a daemon, and proving that it has ended.
 //! - [`Takeover`]: a newer build takes the place of an older daemon.
+//! - [`limits`]: every bound of this crate.
 //!
 //! Plain threads and blocking calls: a shim is two loops, and there are twenty of them on a machine.
 

@@ -1,12 +1,12 @@
-//! A peek at a message: its id and method, and not a byte more than that needs. The daemon checks
-//! messages whole; the shim only keeps book.
+//! Reads the id and the method of a message, and not a byte more than that takes. The daemon checks whole messages;
+//! the shim only tracks requests.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use exai_proto::json;
 
-/// What a peek tells.
+/// What kind of message it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Peeked {
     /// A request: the JSON text of its id, and its method between the quotes.
@@ -17,7 +17,7 @@ pub(crate) enum Peeked {
     Response { id: Range<usize>, good: bool },
 }
 
-/// Looks at one message; `None` when it is none.
+/// Looks at the message that begins at `start`; `None` when there is none.
 pub(crate) fn peek_at(text: &[u8], start: usize) -> Option<Peeked> {
     let (mut id, mut method, mut outcome) = (None, None, None);
     let mut at = json::skip_space(text, start);
@@ -37,9 +37,9 @@ pub(crate) fn peek_at(text: &[u8], start: usize) -> Option<Peeked> {
             return None;
         }
         at = json::skip_space(text, at + 1);
-        // One that is null is none.
+        // A `null` outcome counts as absent.
         let said = (is("result") || is("error")) && !text[at..].starts_with(b"null");
-        // An answer is known by its outcome, which need not be read when the id came first.
+        // The outcome shows that this is an answer. It need not be read when the id came first.
         if let (Some(id), true) = (&id, said) {
             return Some(Peeked::Response { id: Range::clone(id), good: is("result") });
         }
@@ -66,7 +66,7 @@ pub(crate) fn peek_at(text: &[u8], start: usize) -> Option<Peeked> {
     }
 }
 
-/// The name of a method, from its place between its quotes.
+/// The name of the method at this place between its quotes.
 pub(crate) fn method_name(text: &[u8], method: Range<usize>) -> Cow<'_, [u8]> {
     let written = &text[method];
     match json::unescaped(written) {
@@ -75,7 +75,8 @@ pub(crate) fn method_name(text: &[u8], method: Range<usize>) -> Cow<'_, [u8]> {
     }
 }
 
-/// Looks at a line: one message, or each message of a batch, with the place of the whole message.
+/// Looks at each message of a line: the one message, or every message of a batch. `see` gets the place of the whole
+/// message as well.
 pub(crate) fn peek_each(line: &[u8], mut see: impl FnMut(Range<usize>, Peeked)) {
     let start = json::skip_space(line, 0);
     if line.get(start) != Some(&b'[') {
@@ -94,8 +95,8 @@ pub(crate) fn peek_each(line: &[u8], mut see: impl FnMut(Range<usize>, Peeked)) 
     }
 }
 
-/// The place of the value that a path of keys leads to, from the object at `start` on. Only what stands before
-/// it is read: the name of a tool is found without its arguments.
+/// The place of the value that a path of keys leads to, from the object at `start`. Only the text before the value is
+/// read: the name of a tool is found without reading the arguments that follow.
 pub(crate) fn find_path(text: &[u8], start: usize, path: &[&str]) -> Option<Range<usize>> {
     let object = json::skip_space(text, start);
     let value = path.iter().try_fold(object, |object, key| member(text, object, key))?;

@@ -1,4 +1,4 @@
-//! WaitingMessage a little longer each time.
+//! Waiting a little longer each time.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
@@ -7,8 +7,8 @@ use exai_proto::backoff::Backoff;
 
 use crate::limits::{MAX_PAUSE, MIN_PAUSE};
 
-/// Pauses of 2 ms growing to 20 ms, jittered: thirty clients that start at once all wait for the one that
-/// starts the daemon, and should neither keep it busy nor notice late that it is done.
+/// Pauses that grow from 2 ms to 20 ms, with jitter. Thirty clients that start at once all wait for the one that
+/// starts the daemon. They should neither keep it busy nor notice late that it is done.
 #[derive(Debug)]
 pub(crate) struct RetryPause {
     jitter: RandomState,
@@ -20,7 +20,7 @@ impl RetryPause {
         RetryPause { jitter: RandomState::new(), backoff: Backoff::growing(MIN_PAUSE, MAX_PAUSE, 3, 2) }
     }
 
-    /// Sleeps; `false` when the deadline has come.
+    /// Sleeps for one pause. Returns `false` without sleeping when the deadline has come.
     pub(crate) fn sleep(&mut self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -33,9 +33,10 @@ impl RetryPause {
     }
 }
 
-/// A length, give or take a quarter of it: those who lost the same daemon do not all come back at once.
+/// A length plus or minus up to a quarter of it, so that shims that lost the same daemon do not all come back at
+/// once.
 pub(crate) fn jittered(length: Duration) -> Duration {
-    // Keyed at random for each call.
+    // `RandomState` has new random keys with each call.
     let random = RandomState::new().hash_one(length) % 1001;
     length * 3 / 4 + length / 2 * random as u32 / 1000
 }

@@ -7,28 +7,28 @@ use std::path::PathBuf;
 use crate::connect_error::{ConnectError, FailedStart};
 use crate::link::LinkError;
 
-/// Why there is no way to the daemon.
+/// Why no route leads to the daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum RouteError {
-    /// The local socket leads nowhere, or no daemon could be started.
+    /// No daemon answers on the local socket, or none could be started.
     #[error(transparent)]
     DaemonConnector(#[from] ConnectError),
-    /// Somebody else has the port.
+    /// Another process has the port.
     #[error("{addr} is held by {holder}, not by the exai daemon{daemon}; the token was not sent")]
     Foreign {
         /// The URL's address.
         addr: SocketAddr,
-        /// Who it is, as far as it is known.
+        /// Which process it is, as far as it is known.
         holder: String,
         /// Where the daemon listens, as words that follow its name; or nothing.
         daemon: String,
     },
-    /// Nobody can say whether it is the daemon that listens there.
+    /// The system does not tell whether the daemon listens there.
     #[error("cannot prove that the exai daemon listens on {addr}: {source}; the token was not sent")]
     Unproven {
         /// The URL's address.
         addr: SocketAddr,
-        /// What is in the way.
+        /// What the system refused.
         source: io::Error,
     },
     /// The daemon has another port.
@@ -39,7 +39,7 @@ pub enum RouteError {
         /// Where it listens.
         listens: SocketAddr,
     },
-    /// A daemon lives and listens on no TCP port: it begins or ends.
+    /// A daemon lives and listens on no TCP port: it is starting or ending.
     #[error("the exai daemon does not listen on {addr}")]
     Silent {
         /// The URL's address.
@@ -53,7 +53,7 @@ pub enum RouteError {
         /// Why.
         source: LinkError,
     },
-    /// There is no token that could be shown.
+    /// The token cannot be read.
     #[error("cannot read the token in {}: {source}", path.display())]
     Token {
         /// Its file.
@@ -64,8 +64,8 @@ pub enum RouteError {
 }
 
 impl RouteError {
-    /// Whether a shim that has not met its daemon yet should say so and end, instead of trying again. Later
-    /// nothing is final: a client that works must not lose its shim to a passing trouble.
+    /// Whether a shim that has not met its daemon yet should report this and end instead of trying again. Later no
+    /// error is final: a working client must not lose its shim to a passing problem.
     pub(crate) fn is_final(&self) -> bool {
         match self {
             RouteError::Foreign { .. } | RouteError::Unproven { .. } | RouteError::Elsewhere { .. } => true,

@@ -4,11 +4,11 @@
 //! - *uplink* reads stdin and writes to the daemon, all complete lines of one read at once;
 //! - *downlink* finds a daemon, writes what waited for it, reads from it and writes to stdout, all complete messages
 //!   of one read at once, and finds another when this one is gone;
-//! - the caller's own waits: for the end, and for what is due at a time. It never writes to the daemon, for it is the
-//!   one that ends the waiting of those who are blocked in that (`heartbeat.rs`).
+//! - *timekeeping*, the caller's own thread, waits for the end and for what is due at a time. It never writes to the
+//!   daemon, since it must be able to end the wait of a thread that is blocked in such a write (`heartbeat.rs`).
 //!
-//! What is written to whom is decided by [`Session`], which has no I/O. Locks are taken in the order
-//! `writer`, `state`; `output` is taken alone. Nobody holds `state` while blocked in I/O.
+//! [`Session`], which has no I/O, decides what is written to the daemon and to the client. Locks are taken in the
+//! order `writer`, `state`; `output` is taken alone. No thread holds `state` while it is blocked in I/O.
 
 use std::io::{self, Read, Write};
 use std::sync::atomic::AtomicU32;
@@ -37,13 +37,13 @@ pub enum ShimError {
     /// The system has no thread for it.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
-    /// There is no way to a daemon, and trying again would not change that.
+    /// No route leads to a daemon, and trying again would not change that.
     #[error(transparent)]
     NoWay(#[from] RouteError),
 }
 
-/// Runs until `input` has ended (and at most 1.5 s longer) or `output` is closed. `report` tells people
-/// about trouble. An error at the beginning ends it; later ones do not.
+/// Runs until `input` has ended (and at most 1.5 s longer) or `output` is closed. `report` shows problems to people.
+/// An error before the first link ends the shim; later errors do not.
 pub fn run<R, W>(way: DaemonRoute, input: R, output: W, report: fn(&str)) -> Result<(), ShimError>
 where
     R: Read + Send + 'static,
@@ -72,7 +72,7 @@ where
         writers_to_client: AtomicU32::new(0),
     });
     let (up, down) = (Arc::clone(&shim), Arc::clone(&shim));
-    // They are not joined: at the end they are blocked in a read that only the process's end can end.
+    // These threads are not joined: at the end they are blocked in a read that only the end of the process can end.
     std::thread::Builder::new().name("downlink".to_owned()).spawn(move || down.downlink())?;
     std::thread::Builder::new().name("uplink".to_owned()).spawn(move || up.uplink(input))?;
     shim.keep_time();

@@ -1,4 +1,4 @@
-//! Ending the daemon, and knowing that it has ended: not that it said so, but that its process is gone.
+//! Ending the daemon, and proving that it has ended: its process is gone, whatever it said.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,22 +21,22 @@ use crate::retry_pause::RetryPause;
 pub struct Ended {
     /// The daemon's process id.
     pub pid: u32,
-    /// Its last word about itself, if it had one.
+    /// The last status that it reported, if it reported one.
     pub status: Option<Status>,
-    /// It did not end by itself, and was killed.
+    /// Whether it had to be killed.
     pub forced: bool,
 }
 
 /// Why the daemon may still run.
 #[derive(Debug, thiserror::Error)]
 pub enum StopError {
-    /// It could not be looked at.
+    /// The state of the daemon could not be found out.
     #[error(transparent)]
     DaemonConnector(#[from] ConnectError),
-    /// It will not.
+    /// The daemon refuses.
     #[error("the exai daemon refuses: {0}")]
     Refused(String),
-    /// It lives, and nobody knows which process it is.
+    /// The daemon lives, and it is not known which process it is.
     #[error("{} and has not said who it is", nameless(lock, *holder))]
     Nameless {
         /// The lock it holds.
@@ -44,10 +44,10 @@ pub enum StopError {
         /// The process that the system names as the holder, if any. It may be something else than a daemon.
         holder: Option<u32>,
     },
-    /// It lives, and its process cannot be proven to be it.
+    /// The daemon lives, and no process can be proven to be the daemon.
     #[error("pid {0} cannot be proven to be the exai daemon; nothing was ended")]
     Unproven(u32),
-    /// It was to be ended and is still there.
+    /// The daemon was told to end and is still there.
     #[error("the exai daemon (pid {0}) is still there")]
     StillThere(u32),
     /// The system refused something.
@@ -65,12 +65,12 @@ fn nameless(lock: &Path, holder: Option<u32>) -> String {
     format!("a process{pid} holds {}", lock.display())
 }
 
-/// Ends the daemon, which has `grace` to finish what is under way. `None` when none ran. The shims are told
-/// `reason`: whether to wait to be needed, or to come back.
+/// Ends the daemon, which has `grace` to finish what is under way. Returns `None` when no daemon ran. The shims are
+/// told `reason`: whether to wait for the next call, or to come back at once.
 ///
-/// Who is waited for, and ended by force after that, is the kernel's word for the peer of the link, or for the holder of
-/// the lock; never the word of a file. Where the world changes meanwhile (others stop and start daemons as well) this looks
-/// again, until its time is over.
+/// The process that is waited for, and then ended by force, is the one that the kernel names as the peer of the link
+/// or as the holder of the lock, never the one that a file names. Other processes may stop and start daemons
+/// meanwhile, so this looks again until its time is over.
 pub fn stop(
     connector: &DaemonConnector,
     grace: Duration,
@@ -78,11 +78,11 @@ pub fn stop(
 ) -> Result<Option<Ended>, StopError> {
     let deadline = Instant::now() + grace + STOP_MARGIN;
     let mut pause = RetryPause::new();
-    // One that was seen to end by itself.
+    // The pid of a daemon that was seen ending by itself.
     let mut ending: Option<u32> = None;
     loop {
         let trouble = match connector.observe()? {
-            // What another account runs is not our daemon.
+            // A daemon of another account is not ours.
             DaemonState::Absent
             | DaemonState::Stale(_)
             | DaemonState::Refusing { error: LinkError::ForeignPeer { .. }, .. } => {
@@ -98,7 +98,7 @@ pub fn stop(
                 Ok(identity) => return end_wedged(connector, &identity, deadline).map(Some),
                 Err(unproven) => unproven,
             },
-            // It does not understand what is said to it, and every build understands a signal.
+            // The daemon does not understand this build's messages, but every build understands a signal.
             DaemonState::Refusing { error, process } => match proven(connector, process) {
                 Ok(identity) => {
                     kill(&identity, Kill::Terminate)?;
@@ -113,7 +113,7 @@ pub fn stop(
     }
 }
 
-/// Asks a daemon that does not answer to end. Where that brings no life into it, it gets no more time.
+/// Asks a daemon that does not answer to end, by a signal. If it then still hangs, it gets no more time.
 fn end_wedged(
     connector: &DaemonConnector,
     identity: &process::Identity,
@@ -127,7 +127,7 @@ fn end_wedged(
     wait(identity, None, if still { soon } else { deadline })
 }
 
-/// A daemon that hangs before it listens is known to the kernel alone: it holds the lock.
+/// Ends a daemon that hangs before it listens. Only the kernel knows it, as the holder of the lock.
 fn end_nameless(connector: &DaemonConnector) -> Result<Ended, StopError> {
     match holder(connector) {
         Some(identity) => {
@@ -141,29 +141,31 @@ fn end_nameless(connector: &DaemonConnector) -> Result<Ended, StopError> {
     }
 }
 
-/// The exai that holds the lock, by the kernel's word, where the system has one.
+/// The exai process that holds the lock, where the kernel tells.
 fn holder(connector: &DaemonConnector) -> Option<process::Identity> {
     let identity = process::identify(connector.holder()?).ok().flatten()?;
-    // Asked again once the identity is known: from here on it is this process that holds the lock.
+    // Checked again now that the identity is known: the holder is this very process.
     (connector.holder() == Some(identity.pid) && is_exai(identity.pid)).then_some(identity)
 }
 
-/// Whether a process executes a program of our name: another that locks our file is not ours to end.
+/// Whether a process executes a program of the same name as this one. Any other process that locks the file must not
+/// be ended.
 fn is_exai(pid: u32) -> bool {
     let name = |pid| Some(process::executable(pid).ok()?.file_name()?.to_owned());
     let theirs = name(pid);
     theirs.is_some() && theirs == name(std::process::id())
 }
 
-/// The same where a running program is renamed to make room for another, to something that begins like it.
+/// Like [`is_exai`], for systems where an update renames the running program to a name that begins alike.
 fn may_be_exai(pid: u32) -> bool {
     let stem = |pid| Some(process::executable(pid).ok()?.file_stem()?.to_string_lossy().to_lowercase());
     stem(pid).zip(stem(std::process::id())).is_some_and(|(theirs, ours)| theirs.starts_with(&ours))
 }
 
-/// The daemon that listens and does not serve us, once more than the socket says that it is this directory's: a file has
-/// led to that socket. Where the system tells who holds the lock it must be that one, and elsewhere at least a program of
-/// our name. The error is what to say when this stays so; nothing where the lock's holder may still be ended.
+/// The daemon that listens and does not serve us, if more than its socket proves that it is the daemon of this
+/// directory (a file has led to that socket). Where the system tells which process holds the lock, it must be that
+/// process; elsewhere it must at least be a program of our name. The error is what to report if this stays so; `None`
+/// where the holder of the lock may still be ended.
 fn proven(
     connector: &DaemonConnector,
     listens: Option<process::Identity>,
@@ -205,7 +207,7 @@ fn ask(
     reach("stopper.waiting", daemon.pid)?;
     match &daemon.process {
         Some(identity) => wait(identity, status, deadline),
-        // In another process namespace nobody can be ended from here.
+        // A daemon in another pid namespace cannot be killed from here.
         None if connector.wait_until_gone(&daemon, deadline)? => {
             Ok(Ended { pid: daemon.pid, status, forced: false })
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::limits::TAIL_WINDOW_BYTES;
 
-/// The last `count` lines of a file, whole, of at most its last 256 KiB; and where the file ended.
+/// The last `count` whole lines within the last 256 KiB of a file, and the length of the file.
 pub fn last_lines(path: &Path, count: usize) -> io::Result<(Vec<u8>, u64)> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -18,7 +18,7 @@ pub fn last_lines(path: &Path, count: usize) -> io::Result<(Vec<u8>, u64)> {
     Ok((last_of(&bytes, from == 0, count).to_vec(), end))
 }
 
-/// Of a file's end, of which the first line may be cut unless it is `whole`.
+/// The last `count` lines of the end of a file. Unless `whole`, the first line of `bytes` may be cut and is left out.
 fn last_of(bytes: &[u8], whole: bool, count: usize) -> &[u8] {
     let end = bytes.strip_suffix(b"\n").unwrap_or(bytes).len();
     let mut breaks = memchr::memrchr_iter(b'\n', &bytes[..end]);

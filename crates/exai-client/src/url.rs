@@ -6,7 +6,7 @@ use std::str::FromStr;
 use exai_config::server_name::{self, NameError};
 use exai_proto::loopback::{LoopbackUrl, LoopbackUrlError};
 
-/// A place on this machine where a daemon may listen, and which of its endpoints is meant.
+/// An address of this machine where a daemon may listen, and one of its endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct McpUrl {
     /// Address and port; `localhost` is 127.0.0.1.
@@ -15,7 +15,7 @@ pub struct McpUrl {
     pub path: String,
 }
 
-/// Why a text is no such URL. Of the text itself it shows no more than the host: there may be a secret in it.
+/// Why a text is no such URL. It shows no more of the text than the host, since the text may hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Another scheme, or none.
@@ -64,7 +64,7 @@ impl FromStr for McpUrl {
     }
 }
 
-/// Whether this is one step of a path; whether it is a name, others know.
+/// Whether this is a single segment of a path. Whether it is a server's name is checked elsewhere.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.contains(['/', '?', '#', '\\', '%'])
 }

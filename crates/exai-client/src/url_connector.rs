@@ -1,12 +1,12 @@
-//! The connector by URL: plain MCP over WebSocket on TCP, with the token.
+//! Joining the daemon by URL: plain MCP over WebSocket on TCP, with the token.
 //!
-//! A port belongs to whoever came first, and the token opens everything. So it is sent to one process only:
-//! the one that `daemon.json` of this state directory identifies, that lives, and that by the kernel's word
-//! is the daemon of that directory and owns the listening socket. This is asked before connecting and again before
-//! the token is sent: a daemon never gives up a port and takes it back, so the process that listened before and
-//! listens now is the one that has the connection in between.
+//! Any process can take a port, and the token opens everything. So the token is sent to one process only: the one
+//! that `daemon.json` of this state directory identifies, that lives, and that the kernel confirms as the daemon of
+//! that directory and as the owner of the listening socket. This is checked before connecting and again before the
+//! token is sent. A daemon never gives up a port and takes it back, so a process that listens at both times also has
+//! the connection.
 //!
-//! A daemon is started by the local connector, which knows all about that.
+//! A daemon is started by the local connector.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -31,7 +31,7 @@ use crate::url::McpUrl;
 /// The subprotocol of plain MCP.
 const SUBPROTOCOL: &str = "mcp";
 
-/// See the module.
+/// Joins the daemon of a state directory over TCP.
 #[derive(Debug, Clone)]
 pub struct UrlConnector {
     connector: DaemonConnector,
@@ -42,7 +42,7 @@ pub struct UrlConnector {
 enum Failed {
     /// The daemon is not the one that listens there.
     NotTheDaemon,
-    /// It cannot be found out who listens there.
+    /// It cannot be found out which process listens there.
     Unknown(io::Error),
     Link(LinkError),
     Token(io::Error),
@@ -55,7 +55,7 @@ impl<E: Into<LinkError>> From<E> for Failed {
 }
 
 impl UrlConnector {
-    /// The way to the daemon of this door's state directory that the URL means.
+    /// A connector to the daemon of the local connector's state directory, by this URL.
     pub fn new(connector: DaemonConnector, url: McpUrl) -> Self {
         UrlConnector { connector, url }
     }
@@ -81,14 +81,15 @@ impl UrlConnector {
         self.open(&record, Instant::now() + HELLO_TIMEOUT).ok()
     }
 
-    /// The daemon of this state directory: its record is no copy, for somebody holds the lock, and its
+    /// The record of the living daemon of this state directory: its lock is held, so the record is no copy, and its
     /// process lives.
     fn living(&self) -> Option<DaemonRecord> {
         let record = read_record(self.connector.home()).filter(|record| process_lives(&record.identity))?;
         self.connector.daemon_lives().unwrap_or(false).then_some(record)
     }
 
-    /// `None` when a daemon lives and its record says nothing yet.
+    /// The record of the daemon, which is started where none lives. `None` when a daemon lives and its record says
+    /// nothing yet.
     fn find_or_start(&self, deadline: Instant) -> Result<Option<DaemonRecord>, RouteError> {
         if let Some(record) = self.living() {
             return Ok(Some(record));
@@ -96,11 +97,11 @@ impl UrlConnector {
         let link = self.connector.connect_or_start(deadline)?;
         let record =
             read_record(self.connector.home()).filter(|record| record.instance == link.daemon().instance);
-        // A record that names another process than the one that has just answered is to be mended by its daemon.
+        // The daemon will repair a record that names another process than the one that has just answered.
         let process = link.daemon().process.as_ref();
         let record = record.filter(|record| process.is_none_or(|it| *it == verified(&record.identity)));
         match record {
-            // The daemon has just answered: then this is about what we can see, not about what is there.
+            // The daemon has just answered, so it lives: this process merely cannot see it.
             Some(record) if !process_lives(&record.identity) => {
                 let source = io::Error::other("its process is not the one that its record names");
                 Err(RouteError::Unproven { addr: self.url.addr, source })
@@ -130,21 +131,22 @@ impl UrlConnector {
         Ok((Arc::new(stream), Decoder::with(&rest)))
     }
 
-    /// That this very daemon is who gets a connection to the URL's address.
+    /// Verifies that a connection to the URL's address reaches this very daemon.
     fn verify(&self, record: &DaemonRecord) -> Result<(), Failed> {
         if self.daemon().is_some_and(|pid| pid != record.identity.pid) {
             return Err(Failed::NotTheDaemon);
         }
         match port::is_listening(self.url.addr, record.identity.pid) {
-            // In this order: the process is the same now as before, and so its pid was not another's.
+            // In this order: the process is still the same afterwards, so its pid belonged to no other process
+            // meanwhile.
             Ok(true) if process_lives(&record.identity) => Ok(()),
             Ok(_) => Err(Failed::NotTheDaemon),
             Err(error) => Err(Failed::Unknown(error)),
         }
     }
 
-    /// The daemon's process by the kernel's word: it holds the lock, or where the system does not tell who does (anything
-    /// but Linux), it answers on the local socket.
+    /// The process of the daemon, as the kernel tells: the holder of the lock, or, where the system does not tell
+    /// holders (anything but Linux), the peer of the local socket.
     fn daemon(&self) -> Option<u32> {
         let holder = lock::holder(&self.connector.home().instance_lock()).ok().flatten();
         holder.or_else(|| Some(self.connector.try_connect()?.daemon().process.as_ref()?.pid))
@@ -153,14 +155,14 @@ impl UrlConnector {
     fn token(&self) -> io::Result<Secret> {
         let bytes = private::read(&self.connector.home().token(), MAX_TOKEN_BYTES)?;
         let text = bytes.trim_ascii();
-        // It becomes a line of a request.
+        // The token becomes a line of a request.
         if text.is_empty() || !text.iter().all(u8::is_ascii_graphic) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no token"));
         }
         Ok(Secret::new(String::from_utf8_lossy(text)))
     }
 
-    /// Takes its time, and looks at all processes: for when something must be said.
+    /// The error to report. Slow, since it looks at all processes.
     fn explain(&self, failed: Failed, record: &DaemonRecord) -> RouteError {
         let addr = self.url.addr;
         match failed {
@@ -180,7 +182,7 @@ impl UrlConnector {
 
     fn blame(&self, owner: Option<u32>, record: &DaemonRecord) -> RouteError {
         let addr = self.url.addr;
-        // A daemon that ends makes room for the next: it is not the record's any more whom we saw.
+        // The daemon of the record may have ended and made room for the next one meanwhile.
         let same = self.living().is_some_and(|now| now.identity == record.identity);
         match owner {
             Some(pid) if same && pid != record.identity.pid => {

@@ -1,4 +1,4 @@
-//! Which requests a daemon has, and what becomes of each when it goes away.
+//! The requests that a daemon has, and what happens to each when the daemon goes away.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use exai_proto::Id;
 use super::list_cache::Page;
 use crate::limits::MAX_REPEATABLE_BYTES;
 
-/// What becomes of a request whose link is lost.
+/// What happens to a request whose link is lost.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum OnLinkLoss {
-    /// It may have been carried out: never repeated.
+    /// It may have been carried out and is never repeated.
     Once,
-    /// It can be asked again; this is its text.
+    /// It can be sent again; this is its text.
     Again(Vec<u8>),
-    /// It was asked again; there is no third time.
+    /// It was sent a second time and is not sent a third time.
     SecondTime,
-    /// `initialize`, which can be asked as often as its patience lasts. The text is kept elsewhere.
+    /// `initialize`, which is sent again until its time is over. The replay state keeps its text.
     Initialize,
 }
 
-/// What its success means for the conversation; the boxes hold the JSON text of a parameter.
+/// What the success of a request changes in the conversation. The boxes hold the JSON text of a parameter.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum OnSuccess {
     Nothing,
@@ -38,13 +38,14 @@ pub(super) struct InFlightRequest {
     pub(super) on_success: OnSuccess,
     /// The tool it calls.
     pub(super) tool: Option<Box<str>>,
-    /// The token of its progress, where a second run may have to go on from what the client has heard of the first.
+    /// The token of its progress, where a second run may have to continue from what the client has heard of the first
+    /// run.
     pub(super) token: Option<Id>,
-    /// For how long it may still wait for a daemon.
+    /// How long it may still wait for a daemon.
     pub(super) patience: Duration,
-    /// When it was asked, before or after the others.
+    /// Its place in the order of requests.
     place: u64,
-    /// How often the client uses this id at the same time, against the rules.
+    /// How many requests with this id are under way. More than one is against the rules.
     pub(super) count: u32,
 }
 
@@ -69,7 +70,7 @@ impl InFlightRequest {
     }
 }
 
-/// See the module.
+/// The requests that are under way.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
     entries: HashMap<Id, InFlightRequest>,
@@ -91,12 +92,12 @@ impl InFlight {
         self.kept_bytes + bytes <= MAX_REPEATABLE_BYTES
     }
 
-    /// Takes in a request. Whether it is the only one with this id.
+    /// Adds a request. Returns whether it is the only one with this id.
     pub(super) fn add(&mut self, id: Id, mut entry: InFlightRequest) -> bool {
         self.last += 1;
         entry.place = self.last;
         if let Some(before) = self.entries.get_mut(&id) {
-            // Which of them an answer belongs to is unknown: none can be repeated.
+            // An answer could belong to any of them, so none can be repeated.
             self.kept_bytes -= before.kept();
             before.on_link_loss = OnLinkLoss::Once;
             before.on_success = OnSuccess::Nothing;
@@ -109,8 +110,8 @@ impl InFlight {
         true
     }
 
-    /// It is answered, cancelled or was not written. `None` when it is not under way; a part that is left when
-    /// the client uses an id twice.
+    /// Removes a request that is answered, cancelled or was not written. Returns `None` when it is not under way. Of
+    /// several requests with this id it removes one.
     pub(super) fn end(&mut self, id: &Id) -> Option<InFlightRequest> {
         let entry = self.entries.get_mut(id)?;
         if entry.count > 1 {
@@ -130,7 +131,7 @@ impl InFlight {
         self.entries.get(id).is_some_and(|entry| entry.on_link_loss == OnLinkLoss::Initialize)
     }
 
-    /// All, in the order in which they were asked.
+    /// Takes all requests, in the order in which they were sent.
     pub(super) fn take_all(&mut self) -> Vec<(Id, InFlightRequest)> {
         self.kept_bytes = 0;
         let mut all: Vec<_> = self.entries.drain().collect();

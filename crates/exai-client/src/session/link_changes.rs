@@ -1,4 +1,4 @@
-//! A link is there, or gone: what is written to a new daemon first, and what becomes of what a lost one had.
+//! A link is opened or lost: what a new daemon is told first, and what happens to the requests of a lost daemon.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use super::wait_queue::{Attempt, WaitingMessage};
 use crate::peek::{self, Peeked};
 
 impl Session {
-    /// A daemon is there. What must be written to it before anything else, if anything.
+    /// A daemon is there. Returns what must be written to it before anything else.
     pub fn link_opened(&mut self) -> Vec<Vec<u8>> {
         self.phase = Phase::Up;
         self.trouble.clear();
@@ -27,7 +27,7 @@ impl Session {
         self.replay.replay(|id| taken.contains(id) || self.in_flight.contains(id))
     }
 
-    /// What waits and can be written now; it counts as written from here on.
+    /// The waiting messages that can be written now. They count as written from here on.
     pub fn take_waiting(&mut self, now: Instant) -> Vec<Vec<u8>> {
         if !matches!(self.phase, Phase::Up) {
             return Vec::new();
@@ -42,8 +42,8 @@ impl Session {
         waiting.into_iter().map(|waiting| waiting.line).collect()
     }
 
-    /// The link is gone. What to tell the client (lines): one answer to each request that was under way and cannot
-    /// be asked again, and that nobody waits for its own answers.
+    /// The link is gone. Returns the lines to tell the client: an answer to each request that was under way and
+    /// cannot be sent again, and the cancellation of each open request of a server.
     pub fn link_lost(&mut self, now: Instant) -> Vec<u8> {
         let stopped = matches!(self.phase, Phase::Leaving(ByeReason::Stop));
         let (mut lines, mut again) = (self.server_requests.lost(), Vec::new());
@@ -52,7 +52,7 @@ impl Session {
             let heard = entry.token.as_ref().map_or(progress::NONE, |token| self.progress.end(token));
             let repeated = match entry.on_link_loss {
                 OnLinkLoss::Initialize => self.replay.unanswered(&id).map(|line| (line, Attempt::First)),
-                // What a person has stopped is not begun again by itself.
+                // A daemon that a person has stopped is not started again by an old request.
                 OnLinkLoss::Again(line) if repeatable && !stopped => Some((line, Attempt::Second { heard })),
                 OnLinkLoss::Again(_) | OnLinkLoss::Once | OnLinkLoss::SecondTime => None,
             };

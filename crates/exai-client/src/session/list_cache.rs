@@ -1,11 +1,11 @@
-//! The last answer to each list: what a client is told while nobody may start a daemon for it, or nobody can.
+//! The last answer to each request for a list. It is what a client is told while no daemon may or can be started.
 
 use std::collections::VecDeque;
 
 use crate::limits::{MAX_COPIED_BYTES, MAX_COPIED_PAGES};
 use crate::peek;
 
-/// One page of one list: what was asked for.
+/// One page of one list, as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Page {
     method: Box<[u8]>,
@@ -22,7 +22,7 @@ impl Page {
     }
 }
 
-/// See the module.
+/// The last pages of all lists, bounded.
 #[derive(Debug, Default)]
 pub(super) struct ListCache {
     /// The oldest first.
@@ -31,7 +31,7 @@ pub(super) struct ListCache {
 }
 
 impl ListCache {
-    /// Keeps the JSON text of a result. A first page makes the others of its list those of an earlier list.
+    /// Keeps the JSON text of a result. A new first page makes the other pages of its list outdated.
     pub(super) fn keep(&mut self, page: Page, result: &[u8]) {
         let outdated =
             |known: &Page| *known == page || (page.cursor.is_none() && known.method == page.method);

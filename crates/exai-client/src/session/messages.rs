@@ -15,15 +15,15 @@ use crate::limits::DAEMON_WAIT_TIMEOUT;
 use crate::peek::{self, Peeked};
 
 impl Session {
-    /// A line of the client, which is no longer than a message may be. After [`LineAction::Send`] it counts as
-    /// written until [`Session::unsent`] says otherwise.
+    /// Decides what to do with a line of the client that is no longer than a message may be. After
+    /// [`LineAction::Send`] it counts as written until [`Session::unsent`] says otherwise.
     pub fn accept_line(&mut self, line: &[u8], now: Instant) -> LineAction {
         if let Some(refusal) = self.collision(line) {
             return LineAction::Answer(refusal);
         }
         let passes = match self.phase {
             Phase::Up => self.waiting.is_empty(),
-            // What servers asked must be answered, or they never get done.
+            // Answers to requests of servers must pass, or the servers never finish.
             Phase::Holding | Phase::Leaving(_) => !methods::asks(line),
             Phase::Down { .. } => false,
         };
@@ -46,7 +46,7 @@ impl Session {
         line_of(&answer::failure(&id.unwrap_or_else(Id::null), &sentence, &data))
     }
 
-    /// A message of the daemon.
+    /// Decides what to do with a message of the daemon.
     pub fn accept_message(&mut self, message: &[u8]) -> MessageAction {
         let mut verdict = MessageAction::Forward;
         peek::peek_each(message, |part, peeked| match peeked {
@@ -56,7 +56,7 @@ impl Session {
                     verdict = MessageAction::Instead(said);
                     return;
                 }
-                // Nothing is under way under the id of a cancelled request: its answer came too late, and passes.
+                // No request is under way with the id of a cancelled request. Its answer came too late, and passes.
                 let Some((entry, _)) = self.end(&id) else { return };
                 if entry.on_link_loss == OnLinkLoss::SecondTime && !good && says_unsent(message, part.start) {
                     verdict =
@@ -104,7 +104,8 @@ impl Session {
     }
 }
 
-/// Whether an error claims that nothing was sent. Of what was asked again that is true of the second time only.
+/// Whether an error claims that nothing was sent. For a request that was sent twice, this is true of the second time
+/// only.
 fn says_unsent(message: &[u8], start: usize) -> bool {
     peek::find_path(message, start, &["error", "data", "sent"]).is_some_and(|at| &message[at] == b"false")
 }

@@ -10,14 +10,14 @@ pub(super) enum Method {
     Initialize,
     /// Asks for a list.
     List(List),
-    /// Another that changes nothing, so that it can be asked twice.
+    /// Another method that changes nothing, so that it can be sent twice.
     Harmless,
-    /// `tools/call`: it depends on the tool.
+    /// `tools/call`. Whether it can be sent twice depends on the tool.
     Call,
     Level,
     Subscribe,
     Unsubscribe,
-    /// Whatever else there is or will be: it may change something.
+    /// Any other method, known or not: it may change something.
     Other,
 }
 
@@ -43,14 +43,14 @@ impl Method {
     }
 }
 
-/// Whether the line asks for anything.
+/// Whether the line holds a request.
 pub(super) fn asks(line: &[u8]) -> bool {
     let mut found = false;
     peek::peek_each(line, |_, peeked| found |= matches!(peeked, Peeked::Request { .. }));
     found
 }
 
-/// Whether the line asks for something to be done: the wish of a person that outweighs `exai stop`.
+/// Whether the line asks for something to be done. Such a request starts a daemon again even after `exai stop`.
 pub(super) fn starts_again(line: &[u8]) -> bool {
     let mut found = false;
     peek::peek_each(line, |_, peeked| {

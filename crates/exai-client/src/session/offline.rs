@@ -1,4 +1,4 @@
-//! What the client is told while no daemon can answer: what is known, or why there is no answer.
+//! Answers while no daemon can answer: from memory, or with the reason.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use super::wait_queue::{Attempt, WaitingMessage};
 use crate::peek::{self, Peeked};
 
 impl Session {
-    /// What to tell the client (lines) because it has waited for long enough.
+    /// The lines to tell the client about requests that have waited long enough.
     pub fn expire(&mut self, now: Instant) -> Vec<u8> {
         let due = match self.phase {
             Phase::Down { why: DownReason::Stopped | DownReason::Hopeless, .. } => self.waiting.take_all(),
@@ -38,7 +38,7 @@ impl Session {
         lines
     }
 
-    /// Answers a message without a daemon: what is known is told, and the rest is refused.
+    /// Answers a message without a daemon: from memory where possible, else with this failure.
     pub(super) fn answer_alone(&mut self, text: &[u8], failure: Failure, sentence: &str) -> Vec<u8> {
         let (id, method) = match peek::peek_at(text, 0) {
             Some(Peeked::Request { id, method }) => {
@@ -53,11 +53,11 @@ impl Session {
             Some(Peeked::Response { .. }) | None => return Vec::new(),
         };
         let known = match Method::of(&method) {
-            // There may be a daemon.
+            // An overloaded shim may have a daemon, so memory must not answer for it.
             _ if failure == Failure::Overloaded => None,
             Method::Initialize => Some(self.replay.introduce(id.clone(), text, sentence)),
             Method::List(list) => {
-                // Another list may be there later, and the client must hear of it.
+                // The next daemon may have another list, and the client must hear of it.
                 self.replay.lists(list);
                 self.list_cache.get(&Page::of(&method, text)).map(<[u8]>::to_vec)
             }

@@ -1,4 +1,4 @@
-//! What cannot be written now, and what was not written whole.
+//! Messages that cannot be written now, or were not written whole.
 
 use std::time::Instant;
 
@@ -13,14 +13,14 @@ use crate::limits::{DAEMON_WAIT_TIMEOUT, INITIALIZE_WAIT_TIMEOUT};
 use crate::peek::{self, Peeked};
 
 impl Session {
-    /// These lines were to be sent and were not written whole: they go first on the next link. Must be
-    /// called before [`Session::link_lost`] for the link that they were meant for.
+    /// Takes back lines that should have been sent and were not written whole: they go first on the next link. Must
+    /// be called before [`Session::link_lost`] for the link that they were meant for.
     pub fn unsent<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>, now: Instant) {
         let mut back = Vec::new();
         for line in lines {
             peek::peek_each(line, |part, peeked| match peeked {
                 Peeked::Request { id, .. } => {
-                    // What is not under way was cancelled meanwhile.
+                    // A request that is not under way was cancelled meanwhile.
                     let Some((entry, heard)) = self.end(&Id::from_json(&line[id])) else { return };
                     let second = entry.on_link_loss == OnLinkLoss::SecondTime;
                     let attempt = if second { Attempt::Second { heard } } else { Attempt::First };
@@ -40,14 +40,14 @@ impl Session {
                         });
                     }
                 }
-                // Whoever asked is gone.
+                // The server's request is void with the old daemon.
                 Peeked::Response { .. } => {}
             });
         }
         self.waiting.put_first(back);
     }
 
-    /// Takes in what cannot be written now, each message of a batch for itself.
+    /// Queues a line that cannot be written now, each message of a batch by itself.
     pub(super) fn keep(&mut self, line: &[u8], now: Instant) -> LineAction {
         let wish = starts_again(line);
         let (mut answers, mut seen) = (Vec::new(), false);
@@ -58,7 +58,7 @@ impl Session {
                 answers.extend_from_slice(&self.answer_alone(text, failure, &sentence));
             }
         });
-        // What is no message is the daemon's to answer.
+        // The daemon answers a line that is no message.
         if !seen && self.waiting.has_room(line.len()) {
             self.waiting.push(WaitingMessage {
                 line: line.to_vec(),
@@ -79,7 +79,7 @@ impl Session {
     ) -> Option<(Failure, String)> {
         let mut patience = DAEMON_WAIT_TIMEOUT;
         let waits = match peeked {
-            // Whoever asked is gone, or about to go.
+            // The server's request is void, or soon will be.
             Peeked::Response { id, .. } => {
                 self.server_requests.closed(&line[id]);
                 false
@@ -91,7 +91,7 @@ impl Session {
                 }
                 match self.phase {
                     Phase::Down { why: DownReason::Stopped, .. } if wish => {
-                        // From here on there is a new beginning.
+                        // The wait for a daemon begins now.
                         self.phase = Phase::Down { since: now, why: DownReason::Lost };
                     }
                     Phase::Down { why: DownReason::Stopped | DownReason::Hopeless, .. } => {
@@ -121,7 +121,7 @@ impl Session {
         None
     }
 
-    /// Whether a notification that was not written means anything to the next daemon.
+    /// Whether the next daemon needs a notification that was not written.
     fn outlives_the_link(&mut self, text: &[u8], method: &[u8]) -> bool {
         match method {
             b"notifications/initialized" => !self.replay.confirms(text),
@@ -129,7 +129,7 @@ impl Session {
                 self.cancel(text);
                 false
             }
-            // On a question of a daemon that is gone.
+            // It belongs to a request of the old daemon.
             b"notifications/progress" => false,
             _ => true,
         }

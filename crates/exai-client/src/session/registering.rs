@@ -1,4 +1,4 @@
-//! Keeping book of what is written.
+//! Registers what is written, and what answers or cancels it.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -20,12 +20,13 @@ use crate::peek::{self, Peeked};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Registered {
     Written,
-    /// It need not be written: it cancels what was not written either, or answers nothing that is asked.
+    /// It need not be written: it cancels a message that was not written either, or answers a request that is not
+    /// open.
     Needless,
 }
 
 impl Session {
-    /// Books a message as written.
+    /// Registers a message as written.
     pub(super) fn register(
         &mut self,
         line: &[u8],
@@ -106,7 +107,7 @@ impl Session {
                 entry.on_success =
                     parameter("uri").map_or(OnSuccess::Nothing, |at| OnSuccess::Subscribe(text[at].into()));
             }
-            // Whatever the answer: the client does not want it any more.
+            // The client does not want these updates any more, whatever the answer.
             Method::Unsubscribe => {
                 if let Some(at) = parameter("uri") {
                     self.replay.unsubscribes(&text[at]);
@@ -121,14 +122,14 @@ impl Session {
         entry
     }
 
-    /// A request is not under way any more. With the progress that the client has heard of.
+    /// Removes a request that is not under way any more. Returns it with the progress that the client has heard.
     pub(super) fn end(&mut self, id: &Id) -> Option<(InFlightRequest, f64)> {
         let entry = self.in_flight.end(id)?;
         let heard = entry.token.as_ref().map_or(progress::NONE, |token| self.progress.end(token));
         Some((entry, heard))
     }
 
-    /// The client wants no answer to a request any more, and gets none.
+    /// Cancels a request, which then gets no answer.
     pub(super) fn cancel(&mut self, notification: &[u8]) -> Registered {
         let Some(unwanted) = peek::find_path(notification, 0, &["params", "requestId"]) else {
             return Registered::Written;
@@ -144,7 +145,7 @@ impl Session {
         Registered::Written
     }
 
-    /// The refusal of a line that uses an id of our own.
+    /// The refusal of a line that uses an id of the shim's own requests.
     pub(super) fn collision(&self, line: &[u8]) -> Option<Vec<u8>> {
         if !self.replay.awaits_daemon() {
             return None;

@@ -1,8 +1,7 @@
-//! What another daemon must be told before the conversation can go on with it, and what the client must be told
-//! afterwards.
+//! What the next daemon must be told before the conversation can go on, and what the client must be told afterwards.
 //!
-//! Everything is said under ids of our own and in one go: a daemon takes the requests of a client in order, and
-//! lets them wait while a server starts. The answers are ours, too.
+//! All of it is sent at once under ids of the shim's own: a daemon takes the requests of a client in order, and lets
+//! them wait while a server starts. The shim also takes the answers.
 
 use std::collections::HashMap;
 
@@ -12,7 +11,7 @@ use exai_proto::{Id, answer, limits, version};
 use crate::limits::{MAX_INTRODUCTION_BYTES, MAX_LEVEL_BYTES};
 use crate::peek::{self, Peeked};
 
-/// What a client has lists of.
+/// The kinds of lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum List {
     Tools,
@@ -20,14 +19,14 @@ pub(super) enum List {
     Resources,
 }
 
-/// Each with its capability and with the word that it has changed.
+/// Each kind of list with its capability and the notification of its changes.
 const LISTS: [(List, &str, &str); 3] = [
     (List::Tools, "tools", "notifications/tools/list_changed"),
     (List::Prompts, "prompts", "notifications/prompts/list_changed"),
     (List::Resources, "resources", "notifications/resources/list_changed"),
 ];
 
-/// The first request of a client, and what became of it.
+/// The `initialize` of the client, and what happened to it.
 #[derive(Debug)]
 struct Opening {
     id: Id,
@@ -35,11 +34,11 @@ struct Opening {
     answered: bool,
     /// The client's `notifications/initialized`.
     confirmed: Option<Vec<u8>>,
-    /// What the server said to announce changes of.
+    /// The lists whose changes the server announces.
     announced: Vec<List>,
 }
 
-/// What the server last said of itself, to a client that speaks this revision of the protocol.
+/// The last answer to `initialize`, for a client that speaks this revision of the protocol.
 #[derive(Debug)]
 struct Introduction {
     version: Option<Vec<u8>>,
@@ -54,7 +53,7 @@ enum OwnRequest {
     Subscription(Box<[u8]>),
 }
 
-/// See the module.
+/// What is told to the next daemon, and the answers that are due from it.
 #[derive(Debug, Default)]
 pub(super) struct ReplayState {
     opening: Option<Opening>,
@@ -63,32 +62,34 @@ pub(super) struct ReplayState {
     /// The JSON texts of their addresses.
     subscriptions: Vec<Box<[u8]>>,
     listed: Vec<List>,
-    /// What this link owes us.
+    /// The shim's own requests that this link has not answered.
     minted: HashMap<Id, OwnRequest>,
     last: u64,
 }
 
 impl ReplayState {
-    /// The client begins, perhaps anew.
+    /// Notes that the client begins, perhaps anew.
     pub(super) fn opens(&mut self, id: Id, line: &[u8]) {
         let line = line.to_vec();
         self.opening = Some(Opening { id, line, answered: false, confirmed: None, announced: Vec::new() });
     }
 
-    /// The client's `notifications/initialized`. Whether the next daemon is told by [`ReplayState::replay`].
+    /// Notes the client's `notifications/initialized`. Returns whether [`ReplayState::replay`] tells it to the next
+    /// daemon.
     pub(super) fn confirms(&mut self, line: &[u8]) -> bool {
         let Some(opening) = &mut self.opening else { return false };
         opening.confirmed = Some(line.to_vec());
         opening.answered
     }
 
-    /// The text of the opening, if this is its id and nobody has answered it.
+    /// The text of `initialize`, if this is its id and it has no answer yet.
     pub(super) fn unanswered(&self, id: &Id) -> Option<Vec<u8>> {
         let opening = self.opening.as_ref().filter(|opening| opening.id == *id && !opening.answered)?;
         Some(opening.line.clone())
     }
 
-    /// The answer to the client's own opening. Be it an error: the conversation goes on as the client wants it to.
+    /// Notes the answer to the client's own `initialize`. It may be an error: the client decides whether the
+    /// conversation goes on.
     pub(super) fn opened(&mut self, id: &Id, answer: &[u8], start: usize) {
         let Some(opening) = self.opening.as_mut().filter(|opening| opening.id == *id) else { return };
         opening.answered = true;
@@ -104,8 +105,8 @@ impl ReplayState {
         }
     }
 
-    /// The result of an opening that no daemon can answer, because of `trouble`: what was said the last time, or else what
-    /// every daemon says of itself. What its servers are and can do, the client hears when there is one.
+    /// The result of an `initialize` that no daemon can answer because of `trouble`: the last result, or else what
+    /// every daemon says of itself. The client hears of the servers when there is a daemon.
     pub(super) fn introduce(&mut self, id: Id, line: &[u8], trouble: &str) -> Vec<u8> {
         let asked = version_of(line);
         self.opens(id, line);
@@ -153,7 +154,7 @@ impl ReplayState {
         self.subscriptions.retain(|known| **known != *uri);
     }
 
-    /// What a new daemon is told before anything else. Ids for which `taken` holds are not used.
+    /// The lines that a new daemon is told before anything else. Ids for which `taken` holds are not used.
     pub(super) fn replay(&mut self, taken: impl Fn(&Id) -> bool) -> Vec<Vec<u8>> {
         self.minted.clear();
         let Some(opening) = self.opening.as_ref().filter(|opening| opening.answered) else {
@@ -184,7 +185,7 @@ impl ReplayState {
         lines
     }
 
-    /// Whether this link still owes us answers.
+    /// Whether this link still owes answers to the shim's own requests.
     pub(super) fn awaits_daemon(&self) -> bool {
         !self.minted.is_empty()
     }
@@ -193,18 +194,19 @@ impl ReplayState {
         !self.minted.is_empty() && self.minted.contains_key(&Id::from_json(id))
     }
 
-    /// An answer to a request of ours: what the client is told instead (lines). `None` when it is not ours.
+    /// Takes the answer to a request of the shim's own. Returns the lines that the client is told instead; `None`
+    /// when the answer is the client's.
     pub(super) fn answered(&mut self, id: &Id, good: bool) -> Option<Vec<u8>> {
         if self.minted.is_empty() {
             return None;
         }
         let what = self.minted.remove(id)?;
-        // Before the client's confirmation it must not hear of changes.
+        // A client must not hear of changes before it has sent `notifications/initialized`.
         let opening = self.opening.as_ref().filter(|opening| good && opening.confirmed.is_some());
         let mut lines = Vec::new();
         match (what, opening) {
             (OwnRequest::Opening, Some(opening)) => {
-                // Another daemon may know other tools. Who never asked has nothing to refresh.
+                // The new daemon may have other tools. A client that never asked for them has nothing to refresh.
                 for (list, _, word) in LISTS {
                     if opening.announced.contains(&list) && self.listed.contains(&list) {
                         lines.extend_from_slice(&answer::notification(word));
@@ -213,7 +215,7 @@ impl ReplayState {
                 }
             }
             (OwnRequest::Subscription(uri), Some(_)) => {
-                // What happened to it while there was no daemon, nobody has told.
+                // Changes of the resource while there was no daemon were not announced.
                 let params = format!("{{\"uri\":{}}}", String::from_utf8_lossy(&uri));
                 lines.extend_from_slice(&answer::notify("notifications/resources/updated", &params));
                 lines.push(b'\n');
@@ -223,13 +225,13 @@ impl ReplayState {
         Some(lines)
     }
 
-    /// The link is gone, and with it what it owed us.
+    /// The link is gone, and its open answers with it.
     pub(super) fn lost(&mut self) {
         self.minted.clear();
     }
 }
 
-/// The JSON text of the revision that an opening asks for.
+/// The JSON text of the revision that an `initialize` asks for.
 fn version_of(opening: &[u8]) -> Option<Vec<u8>> {
     peek::find_path(opening, 0, &["params", "protocolVersion"]).map(|at| opening[at].to_vec())
 }

@@ -11,7 +11,7 @@ pub(super) fn line_of(message: &[u8]) -> Vec<u8> {
     [message, b"\n"].concat()
 }
 
-/// One answer to each request with this id: it was sent, and what became of it is not known.
+/// One answer for each request with this id: it was sent, and whether it was carried out is not known.
 pub(super) fn outcome_unknown(id: &Id, tool: Option<&str>, count: u32) -> Vec<u8> {
     let sentence = "the exai daemon went away while it worked on this; it may have been carried out";
     let data = FailureData { tool, ..FailureData::new(Source::Shim, Failure::OutcomeUnknown) };

@@ -1,32 +1,32 @@
-//! What servers have asked the client: sampling, elicitation, roots.
+//! The requests that servers have sent to the client: sampling, elicitation, roots.
 //!
-//! A daemon never uses the number of a question again, and each daemon begins its numbers elsewhere. So the numbers
-//! pass as they are, and an answer that comes after its link is known to belong to nothing that is open.
+//! A daemon never uses the number of such a request again, and each daemon begins its numbers elsewhere. So the
+//! numbers pass as they are, and an answer that comes after its link was lost is known to belong to no open request.
 
 use std::collections::HashSet;
 
 use exai_proto::{Id, answer};
 
-/// See the module.
+/// The open requests of servers.
 #[derive(Debug, Default)]
 pub(super) struct ServerRequests {
-    /// Asked over this link and neither answered nor withdrawn.
+    /// Sent over this link and neither answered nor withdrawn.
     open: HashSet<Id>,
 }
 
 impl ServerRequests {
-    /// The daemon asks.
+    /// Notes a request of the daemon.
     pub(super) fn asked(&mut self, id: &[u8]) {
         self.open.insert(Id::from_json(number(id)));
     }
 
-    /// It is answered, or the daemon does not want an answer any more. Whether it was open.
+    /// Notes that a request is answered or withdrawn. Returns whether it was open.
     pub(super) fn closed(&mut self, id: &[u8]) -> bool {
         self.open.remove(&Id::from_json(number(id)))
     }
 
-    /// The link is gone, and nobody waits for the answers. What to tell the client (lines): a question on its screen
-    /// may go.
+    /// The link is gone, and the answers are of no use. Returns the lines to tell the client, so that it can close a
+    /// dialog on its screen.
     pub(super) fn lost(&mut self) -> Vec<u8> {
         let mut open: Vec<Id> = self.open.drain().collect();
         open.sort_unstable();
@@ -41,7 +41,7 @@ impl ServerRequests {
     }
 }
 
-/// The number of a question. Some clients answer it as a string, which the daemon understands as well.
+/// The number of a request. Some clients answer with a string in its place, which the daemon understands as well.
 fn number(id: &[u8]) -> &[u8] {
     id.strip_prefix(b"\"").and_then(|id| id.strip_suffix(b"\"")).unwrap_or(id)
 }

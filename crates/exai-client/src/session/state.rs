@@ -1,4 +1,4 @@
-//! The state of one conversation, and the questions that read it or change nothing but the phase.
+//! The state of one conversation, with the methods that read it or change only the phase.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -19,7 +19,7 @@ pub(super) enum Phase {
     Down { since: Instant, why: DownReason },
     /// Messages pass.
     Up,
-    /// The daemon finishes what it has, and wants no more.
+    /// The daemon finishes the requests that it has, and takes no more.
     Holding,
     /// The daemon has said why it is about to close the link.
     Leaving(ByeReason),
@@ -27,11 +27,11 @@ pub(super) enum Phase {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DownReason {
-    /// It went away, or there never was one: another is looked for.
+    /// The daemon went away, or there never was one. The shim looks for another.
     Lost,
-    /// A person stopped it: only a request that does something starts it again.
+    /// A person stopped the daemon. Only a request that does something starts it again.
     Stopped,
-    /// Nobody tries to start one for now: there is nothing to wait for.
+    /// No start is tried for now, so there is nothing to wait for.
     Hopeless,
 }
 
@@ -51,7 +51,7 @@ pub enum LineAction {
 pub enum MessageAction {
     /// Write it to the client.
     Forward,
-    /// It is not the client's. Write this to it instead (lines, or nothing).
+    /// The message is not for the client. Write these lines to the client instead; there may be none.
     Instead(Vec<u8>),
 }
 
@@ -63,7 +63,7 @@ pub struct Session {
     pub(super) list_cache: ListCache,
     pub(super) in_flight: InFlight,
     pub(super) waiting: WaitQueue,
-    /// The tools that may be called a second time, by the word of the daemon on this link.
+    /// The tools that may be called a second time, as the daemon on this link says.
     pub(super) repeatable: HashSet<String>,
     pub(super) progress: Progress,
     pub(super) server_requests: ServerRequests,
@@ -86,19 +86,19 @@ impl Session {
         }
     }
 
-    /// The daemon says which tools may be called a second time. It replaces what it said before.
+    /// Sets the tools that may be called a second time, in place of those that the daemon named before.
     pub fn set_repeatable(&mut self, tools: Vec<String>) {
         self.repeatable = tools.into_iter().collect();
     }
 
-    /// The daemon finishes what it has: whatever comes now is kept for the next.
+    /// The daemon finishes the requests that it has. New messages are kept for the next daemon.
     pub fn hold(&mut self) {
         if matches!(self.phase, Phase::Up) {
             self.phase = Phase::Holding;
         }
     }
 
-    /// The daemon says why it is about to close the link.
+    /// Notes why the daemon is about to close the link.
     pub fn note_goodbye(&mut self, reason: ByeReason) {
         match self.phase {
             Phase::Up | Phase::Holding | Phase::Leaving(_) => self.phase = Phase::Leaving(reason),
@@ -106,12 +106,12 @@ impl Session {
         }
     }
 
-    /// Why there is no daemon, for the people who read answers.
+    /// Sets why there is no daemon, as a sentence for people who read the answers.
     pub fn set_trouble(&mut self, sentence: String) {
         self.trouble = sentence;
     }
 
-    /// Whether anybody tries to start a daemon. While nobody does, requests are answered at once.
+    /// Sets whether no start of a daemon is tried for now. Then requests are answered at once.
     pub fn set_hopeless(&mut self, hopeless: bool) {
         if let Phase::Down { why: why @ (DownReason::Lost | DownReason::Hopeless), .. } = &mut self.phase {
             *why = if hopeless { DownReason::Hopeless } else { DownReason::Lost };
@@ -129,7 +129,7 @@ impl Session {
         }
     }
 
-    /// Until when a daemon should be there for those who wait, or a reason why there is none.
+    /// When the waiting requests need a daemon, or a reason why there is none.
     pub fn wanted_by(&self) -> Option<Instant> {
         match self.phase {
             Phase::Down { since, .. } => {
@@ -150,7 +150,7 @@ impl Session {
         self.waiting.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Whether the daemon owes anything: then it must show that it lives.
+    /// Whether the daemon owes answers and must show that it lives.
     pub fn awaits_daemon(&self) -> bool {
         !self.in_flight.is_empty() || self.replay.awaits_daemon()
     }

@@ -1,4 +1,4 @@
-//! What waits for a daemon: single messages in order, each with an end of its own patience.
+//! The messages that wait for a daemon, in order, each with the time when it expires.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -11,9 +11,9 @@ use crate::peek::{self, Peeked};
 /// How often a message has been written before.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Attempt {
-    /// Never: nobody has it.
+    /// Never: no daemon has it.
     First,
-    /// Once, to a daemon that went away. `heard`: the progress that the client knows of.
+    /// Once, to a daemon that went away. `heard` is the progress that the client knows.
     Second { heard: f64 },
 }
 
@@ -25,7 +25,7 @@ pub(super) struct WaitingMessage {
     pub(super) attempt: Attempt,
 }
 
-/// See the module.
+/// The waiting messages, bounded.
 #[derive(Debug, Default)]
 pub(super) struct WaitQueue {
     all: VecDeque<WaitingMessage>,
@@ -51,7 +51,7 @@ impl WaitQueue {
         self.all.push_back(waiting);
     }
 
-    /// Puts these before all others, in their order. There is always room: they had been taken in before.
+    /// Puts these before all others, in their order. There is always room, since they had been accepted before.
     pub(super) fn put_first(&mut self, messages: Vec<WaitingMessage>) {
         for waiting in messages.into_iter().rev() {
             self.bytes += waiting.line.len();
@@ -59,7 +59,7 @@ impl WaitQueue {
         }
     }
 
-    /// Takes out the request with this id; whether there was one. `initialize` cannot be cancelled.
+    /// Removes the request with this id. Returns whether there was one. `initialize` cannot be cancelled.
     pub(super) fn cancel(&mut self, unwanted: &[u8]) -> bool {
         let unwanted = Id::from_json(unwanted);
         let found = self.all.iter().position(|waiting| match peek::peek_at(&waiting.line, 0) {
@@ -74,7 +74,7 @@ impl WaitQueue {
         removed.is_some()
     }
 
-    /// When the patience of the first ends.
+    /// When the first message expires.
     pub(super) fn earliest(&self) -> Option<Instant> {
         self.all.iter().map(|waiting| waiting.until).min()
     }
@@ -84,7 +84,7 @@ impl WaitQueue {
         std::mem::take(&mut self.all)
     }
 
-    /// Those whose patience has ended.
+    /// Takes the messages that have expired.
     pub(super) fn take_due(&mut self, now: Instant) -> VecDeque<WaitingMessage> {
         if self.earliest().is_none_or(|earliest| now < earliest) {
             return VecDeque::new();

@@ -15,7 +15,7 @@ use crate::limits::LARGE_MESSAGE_BYTES;
 use crate::session::MessageAction;
 use crate::stream::{Framing, Stream};
 
-/// With this a WebSocket says that it closes because its daemon ends ("going away"), before why, if at all.
+/// The close code 1001 ("going away") of a WebSocket whose daemon ends. A reason may follow it.
 const GOING_AWAY: [u8; 2] = 1001_u16.to_be_bytes();
 
 impl<W: Write + Send + 'static> Shim<W> {
@@ -35,7 +35,7 @@ impl<W: Write + Send + 'static> Shim<W> {
             let replay = state.session.link_opened();
             let waiting = state.session.take_waiting(since);
             drop(state);
-            // A daemon that takes nothing must not be waited for either.
+            // The timekeeper must know of the link before the writes below: they block if the daemon reads nothing.
             self.changed.notify_all();
             if outgoing.write(&mut &*stream, stream.framing(), &replay) < replay.len() {
                 stream.close();
@@ -43,7 +43,7 @@ impl<W: Write + Send + 'static> Shim<W> {
             self.write_lines(writer.as_ref(), &waiting, &mut outgoing);
             drop(writer);
             self.read_link(&stream, &mut decoder);
-            // Wakes whoever is blocked writing to it.
+            // Wakes a thread that is blocked writing to it.
             stream.close();
             let mut writer = lock(&self.writer);
             *writer = None;
@@ -89,8 +89,8 @@ impl<W: Write + Send + 'static> Shim<W> {
         }
     }
 
-    /// Takes all whole frames; what is for the client is in `out` afterwards, or written. `false` when the
-    /// link is of no use any more.
+    /// Handles all whole frames. Afterwards what is for the client is in `out`, or was written. Returns `false` when
+    /// the link cannot be used any more.
     fn forward_frames(&self, stream: &Stream, decoder: &mut Decoder, out: &mut Vec<u8>) -> bool {
         loop {
             let frame = match decoder.next_frame() {
@@ -120,8 +120,8 @@ impl<W: Write + Send + 'static> Shim<W> {
         }
     }
 
-    /// Plain MCP has no words for why a daemon ends. Whether it is stopped or restarted: this shim does not
-    /// start another by itself, and joins the next.
+    /// Plain MCP cannot say whether a daemon is stopped or restarted. In both cases this shim starts no other daemon
+    /// by itself and joins the next one.
     fn note_close(&self, close: &Frame<'_>, framing: Framing) {
         if framing == Framing::Mcp && close.payload.starts_with(&GOING_AWAY) {
             lock(&self.state).session.note_goodbye(ByeReason::Stop);
@@ -156,12 +156,12 @@ impl<W: Write + Send + 'static> Shim<W> {
             Ok(FromDaemon::Refused { reason } | FromDaemon::Error { reason }) => {
                 (self.report)(&format!("the daemon says: {reason}"));
             }
-            // Answers to questions we do not ask, and words of a newer daemon.
+            // Answers to questions that a shim does not ask, and control messages of a newer daemon.
             Ok(_) | Err(_) => {}
         }
     }
 
-    /// Reading must not wait for writing: while somebody writes, the pong is left to them.
+    /// Reading must not wait for writing: while another thread writes, the pong is left to that thread.
     fn answer_ping(&self, stream: &Stream, pong: Vec<u8>) {
         match self.writer.try_lock() {
             Ok(_writer) => {

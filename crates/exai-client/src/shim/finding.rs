@@ -1,4 +1,4 @@
-//! Finding a daemon, and another when one is gone.
+//! Finding a daemon, and finding another when the first is gone.
 
 use std::io::Write;
 use std::sync::PoisonError;
@@ -17,8 +17,8 @@ use crate::retry_pause;
 use crate::route_error::RouteError;
 
 impl<W: Write + Send + 'static> Shim<W> {
-    /// Finds a daemon, starting one where that is allowed, not before `pause` is over. `None` when there is no client
-    /// any more, or when none was ever `met` and there will be none.
+    /// Finds a daemon after `pause`, and starts one where that is allowed. Returns `None` when the client is gone, or
+    /// when this shim never `met` a daemon and another try would not help.
     pub(super) fn find_daemon(&self, met: bool, pause: Duration) -> Option<LinkHalves> {
         let mut start_delay = Backoff::doubling(MIN_START_DELAY, MAX_START_DELAY);
         let mut breaker = StartCircuitBreaker::default();
@@ -80,7 +80,7 @@ impl<W: Write + Send + 'static> Shim<W> {
         self.changed.notify_all();
     }
 
-    /// Remembers why there is no daemon; `hopeless` when none is going to be started soon.
+    /// Reports and remembers why there is no daemon. `hopeless`: no start is tried soon.
     fn report_failure(&self, error: &RouteError, hopeless: bool, reported: &mut String) {
         let sentence = error.to_string();
         if *reported != sentence {
@@ -96,7 +96,7 @@ impl<W: Write + Send + 'static> Shim<W> {
         self.changed.notify_all();
     }
 
-    /// Until `next_try`, or until a daemon may be started again: looks whether there is one.
+    /// Tries to join a daemon every now and then, until `next_try` or until a daemon may be started again.
     fn wait_for_daemon(&self, next_try: Instant, may_start: bool) -> Option<LinkHalves> {
         loop {
             let state = lock(&self.state);

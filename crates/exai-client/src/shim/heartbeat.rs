@@ -1,5 +1,5 @@
-//! Whether the daemon lives while it owes something. A call may take minutes; a ping is answered at once, also by
-//! a daemon that is busy. Pure: time is an argument.
+//! Whether a daemon that owes answers still lives. A call may take minutes, but even a busy daemon answers a ping at
+//! once. Pure: time is an argument.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ pub(super) enum HeartbeatAction {
     Close,
 }
 
-/// See the module.
+/// When to ping a daemon, and when it counts as hanging.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     silent_since: Instant,
@@ -26,7 +26,7 @@ impl Heartbeat {
         Heartbeat { silent_since: now, next_ping: now + PING_INTERVAL }
     }
 
-    /// To be asked at [`Heartbeat::due`], or earlier. `heard` is when the daemon was heard last.
+    /// What to do now. To be called at [`Heartbeat::due`] or earlier; `heard` is when the daemon was last heard.
     pub(super) fn check(&mut self, now: Instant, heard: Instant) -> HeartbeatAction {
         if now > self.due() + MAX_LATENESS {
             *self = Heartbeat { silent_since: now, next_ping: now + PING_INTERVAL };

@@ -6,8 +6,8 @@ use exai_proto::backoff::Backoff;
 
 use crate::limits::{MAX_FLAPPING_DELAY, MIN_FLAPPING_DELAY, SHORT_LINK};
 
-/// Counts the links that are lost early: a daemon that dies of its clients must not be started ten times a second.
-/// Twenty clients do not come back at once, either.
+/// Delays the search after links that were lost early: a daemon that crashes because of its clients must not be
+/// started ten times a second, and twenty clients must not come back at once.
 #[derive(Debug)]
 pub(super) struct LinkLossBackoff {
     /// Whether the last link was lost early.
@@ -24,7 +24,7 @@ impl Default for LinkLossBackoff {
 }
 
 impl LinkLossBackoff {
-    /// A link was lost that had lived for so long.
+    /// Notes that a link was lost after it had `lived` for this long.
     pub(super) fn lost(&mut self, lived: Duration) {
         if lived >= SHORT_LINK {
             *self = LinkLossBackoff::default();

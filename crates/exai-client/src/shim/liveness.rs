@@ -1,4 +1,4 @@
-//! Feeling a daemon's pulse: the part of [`super::heartbeat`] that has threads and sockets.
+//! Checks whether a daemon lives: the part of [`super::heartbeat`] that has threads and sockets.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::limits::PING_STACK_BYTES;
 use crate::stream::Stream;
 
 impl<W: Write + Send + 'static> Shim<W> {
-    /// Has a daemon that owes something show that it lives, and closes the link to one that does not. When to look
-    /// again, if at all.
+    /// Pings a daemon that owes answers, and closes the link to a daemon that is silent. Returns when to check again;
+    /// `None` while the daemon owes nothing.
     pub(super) fn check_liveness(self: &Arc<Self>, state: &mut SharedState, now: Instant) -> Option<Instant> {
         let Some(link) = state.link.clone() else {
             state.heartbeat = None;
             return None;
         };
-        // Whoever writes for so long that it is seen here may be blocked by a daemon that does not read.
+        // A write that lasts until this check may be blocked by a daemon that does not read.
         let writing = self.writer.try_lock().is_err();
         if !writing && !state.session.awaits_daemon() {
             state.heartbeat = None;
@@ -33,11 +33,11 @@ impl<W: Write + Send + 'static> Shim<W> {
             HeartbeatAction::Wait => {}
             HeartbeatAction::Ping if writing => {}
             HeartbeatAction::Ping => {
-                // Not from here: it may block as well.
+                // On a thread of its own, since the write may block.
                 let shim = Arc::clone(self);
                 let ping = std::thread::Builder::new().name("ping".to_owned()).stack_size(PING_STACK_BYTES);
                 if ping.spawn(move || shim.ping(&link)).is_err() {
-                    // Nobody was asked, so silence means nothing.
+                    // No ping was sent, so silence means nothing.
                     *heartbeat = Heartbeat::begin(now);
                 }
             }
@@ -56,7 +56,7 @@ impl<W: Write + Send + 'static> Shim<W> {
         let mut ping = Vec::new();
         frame::put(&mut ping, Opcode::Ping, b"", stream.framing().key());
         let mut stream = stream;
-        // Somebody may have left one to us.
+        // The downlink may have left a pong to this thread.
         ping.extend(lock(&self.pong).take().unwrap_or_default());
         // If this fails, so does everything else on this link.
         let _ = stream.write_all(&ping);

@@ -15,8 +15,8 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// How many of the lines, from the first on, were written whole. Of the others the peer has nothing
-    /// that it could act on.
+    /// Writes the lines and returns how many of them, from the first on, were written whole. The peer cannot act on
+    /// any part of the others.
     pub(super) fn write(
         &mut self,
         to: &mut impl Write,

@@ -16,39 +16,40 @@ use crate::stream::Stream;
 pub(super) struct SharedState {
     pub(super) session: Session,
     pub(super) input_ended: Option<Instant>,
-    /// There is no client any more, or it reads no more.
+    /// The client is gone, or it has stopped reading.
     pub(super) over: bool,
-    /// Something that the session counts as answered is not written yet.
+    /// An answer that the session counts as given is not written yet.
     pub(super) unflushed: bool,
-    /// Whether the way has been tried. One by URL is worth an exit code, also when there is no input at all.
+    /// Whether the route was tried once. A route by URL that fails gives an exit code even when there is no input at
+    /// all.
     pub(super) tried: bool,
-    /// Why there never was a daemon for this client.
+    /// Why this client never had a daemon.
     pub(super) no_way: Option<RouteError>,
-    /// The link, for whoever closes it: the writer's lock may be held by somebody who is blocked.
+    /// The link, for closing it: the thread that holds `writer` may be blocked in a write.
     pub(super) link: Option<Arc<Stream>>,
-    /// When the downlink had last passed on what it heard.
+    /// When the downlink last finished passing on what it read.
     pub(super) heard: Instant,
-    /// There while the daemon owes something: then it must show that it lives.
+    /// Present while the daemon owes answers and must show that it lives.
     pub(super) heartbeat: Option<Heartbeat>,
 }
 
-/// One shim, with what its threads share.
+/// One shim: everything that its threads share.
 pub(super) struct Shim<W> {
     pub(super) way: DaemonRoute,
     pub(super) report: fn(&str),
     pub(super) state: Mutex<SharedState>,
     pub(super) changed: Condvar,
-    /// The link, for whoever holds this. `None` without a daemon.
+    /// The link, to be written to by the thread that holds this lock. `None` without a daemon.
     pub(super) writer: Mutex<Option<Arc<Stream>>>,
     pub(super) pong: Mutex<Option<Vec<u8>>>,
     pub(super) output: Mutex<W>,
-    /// How many threads write to the client, or wait to. While one does, nothing is heard because the client does
-    /// not read, not because the daemon is silent.
+    /// How many threads write to the client, or wait to. While one does, the downlink reads nothing because the
+    /// client does not read, not because the daemon is silent.
     pub(super) writers_to_client: AtomicU32,
 }
 
 impl<W: Write + Send + 'static> Shim<W> {
-    /// Writes lines that count as written; those that were not go back.
+    /// Writes lines that the session counts as written, and gives back to it those that could not be written.
     pub(super) fn write_lines(
         &self,
         writer: Option<&Arc<Stream>>,
@@ -64,12 +65,12 @@ impl<W: Write + Send + 'static> Shim<W> {
         };
         if written < lines.len() {
             lock(&self.state).session.unsent(lines[written..].iter().map(AsRef::as_ref), Instant::now());
-            // The downlink notices, and takes what is to be done next.
+            // The downlink notices that the link is closed and finds another.
             if let Some(stream) = writer {
                 stream.close();
             }
         }
-        // Not within the condition: the lock would be held while writing, and reading waits for it.
+        // Not within the condition below: that would hold the lock during the write, and reading waits for the lock.
         let pong = lock(&self.pong).take();
         if let (Some(stream), Some(pong)) = (writer, pong) {
             // If this fails, so does everything else on this link.
@@ -94,7 +95,7 @@ impl<W: Write + Send + 'static> Shim<W> {
     }
 }
 
-/// A thread that panicked leaves the others the best there is.
+/// Locks, also after another thread panicked while it held the lock.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,7 +9,7 @@ use crate::frame::{self, Opcode};
 use crate::limits::OUTPUT_TIMEOUT;
 
 impl<W: Write + Send + 'static> Shim<W> {
-    /// Does what is due at a time, until the end.
+    /// Does what is due at a time, until the shim ends.
     pub(super) fn keep_time(self: &Arc<Self>) {
         let mut state = lock(&self.state);
         loop {
@@ -35,14 +35,14 @@ impl<W: Write + Send + 'static> Shim<W> {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
-        // No daemon is looked for when the link is closed now.
+        // With `over` set the downlink looks for no other daemon when the link closes.
         state.over = true;
         drop(state);
         self.close_link();
     }
 
     fn close_link(&self) {
-        // Whoever writes at this moment is blocked; the end of the process is the best leave then.
+        // A thread that writes at this moment is blocked. Then the end of the process closes the link.
         let Ok(writer) = self.writer.try_lock() else { return };
         if let Some(stream) = &*writer {
             let mut close = Vec::new();

@@ -59,7 +59,7 @@ impl<W: Write + Send + 'static> Shim<W> {
                     }
                 }
             }
-            // Whoever keeps time sleeps for as long as nothing is owed. Told before the write: it may block.
+            // The timekeeper sleeps while nothing is owed. It is woken before the write, since the write may block.
             let wake = state.heartbeat.is_none() && !sending.is_empty();
             drop(state);
             if wake {
