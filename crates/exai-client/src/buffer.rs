@@ -1,14 +1,11 @@
-//! A buffer that is read into at its end and taken from at its start.
+//! A buffer: data is read into its end and taken from its start.
 //!
-//! It holds 64 KiB as a rule, grows for one long message and shrinks again when none came for a while: a
-//! shim lives for weeks, and one screenshot must not cost it a megabyte for ever.
+//! It usually holds 64 KiB, grows for a long message and shrinks again after a while without one: a shim lives for
+//! weeks, and one screenshot must not cost it a megabyte for ever.
 
-/// What a pipe or a socket usually hands over at once.
-const USUAL: usize = 64 * 1024;
-/// How often the buffer must have been emptied without need for more than [`USUAL`] before it shrinks.
-const CALM: u32 = 16;
+use crate::limits::{BUFFER_BYTES, SHRINK_AFTER};
 
-/// See the module.
+/// Bytes that were read and are not taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
@@ -28,12 +25,12 @@ impl Buffer {
         buffer
     }
 
-    /// What was read and not taken yet.
+    /// The data that was read and is not taken yet.
     pub(crate) fn data(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
-    /// Free space to read into, of at least `least` bytes.
+    /// Free space of at least `least` bytes to read into.
     pub(crate) fn room(&mut self, least: usize) -> &mut [u8] {
         if self.start == self.end {
             self.start = 0;
@@ -47,7 +44,7 @@ impl Buffer {
         }
         let needed = self.end + least;
         if self.bytes.len() < needed {
-            let length = needed.max(USUAL).max(if self.end > 0 { self.bytes.len() * 2 } else { 0 });
+            let length = needed.max(BUFFER_BYTES).max(if self.end > 0 { self.bytes.len() * 2 } else { 0 });
             self.bytes.resize(length, 0);
         }
         &mut self.bytes[self.end..]
@@ -59,19 +56,19 @@ impl Buffer {
         debug_assert!(self.end <= self.bytes.len(), "BUG: more was read than there was room for");
     }
 
-    /// The first `count` bytes of the data are done with.
+    /// Drops the first `count` bytes of the data.
     pub(crate) fn take(&mut self, count: usize) {
         self.start += count;
         debug_assert!(self.start <= self.end, "BUG: more was taken than there was");
     }
 
     fn shrink_when_calm(&mut self, least: usize) {
-        if self.bytes.len() <= USUAL || least > USUAL {
+        if self.bytes.len() <= BUFFER_BYTES || least > BUFFER_BYTES {
             self.calm = 0;
             return;
         }
         self.calm += 1;
-        if self.calm >= CALM {
+        if self.calm >= SHRINK_AFTER {
             self.bytes = Vec::new();
             self.calm = 0;
         }
@@ -91,22 +88,22 @@ mod tests {
     fn what_is_left_survives_growth_and_moving() {
         let mut buffer = Buffer::with(b"abc");
         buffer.take(2);
-        fill(&mut buffer, &vec![b'x'; USUAL]);
+        fill(&mut buffer, &vec![b'x'; BUFFER_BYTES]);
         fill(&mut buffer, b"end");
-        assert_eq!(buffer.data().len(), 1 + USUAL + 3);
+        assert_eq!(buffer.data().len(), 1 + BUFFER_BYTES + 3);
         assert!(buffer.data().starts_with(b"cx") && buffer.data().ends_with(b"xend"));
     }
 
     #[test]
     fn it_shrinks_after_some_calm_and_not_at_once() {
         let mut buffer = Buffer::default();
-        fill(&mut buffer, &vec![0; 10 * USUAL]);
-        for round in 0..CALM {
-            assert!(buffer.bytes.len() > USUAL, "round {round}");
+        fill(&mut buffer, &vec![0; 10 * BUFFER_BYTES]);
+        for round in 0..SHRINK_AFTER {
+            assert!(buffer.bytes.len() > BUFFER_BYTES, "round {round}");
             buffer.take(buffer.data().len());
             buffer.room(1);
             buffer.filled(1);
         }
-        assert_eq!(buffer.bytes.len(), USUAL);
+        assert_eq!(buffer.bytes.len(), BUFFER_BYTES);
     }
 }

@@ -1,5 +1,5 @@
-//! An MCP client of our own, as simple as one can be: it begins, asks one thing at a time, and has no
-//! capabilities, so a server has nothing to ask of it.
+//! The MCP client of the command line, as simple as a client can be: it begins, sends one request at a time, and has
+//! no capabilities, so that a server has nothing to ask of it.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -8,10 +8,8 @@ use bytes::Bytes;
 use exai_proto::envelope::Outcome;
 use exai_proto::{Id, Kind, Message, answer, version};
 
+use crate::limits::WAITING_INTERVAL;
 use crate::link::{Incoming, Link, LinkError};
-
-/// How often somebody who waits hears of it.
-const TICK: Duration = Duration::from_secs(1);
 
 /// How a request ended: the JSON text as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +25,13 @@ pub enum Answer {
 pub struct Conversation {
     link: Link,
     last_id: u64,
-    /// When it is over.
+    /// When the whole conversation must be over.
     deadline: Option<Instant>,
 }
 
 impl Conversation {
-    /// Begins; all of it may take this long. `waiting` is called once a second with the time waited so far.
+    /// Begins a conversation that may take `patience` in all. `waiting` is called once a second with the time waited
+    /// so far. The inner error is the error object of the answer to `initialize`.
     pub fn begin(
         link: Link,
         patience: Option<Duration>,
@@ -55,7 +54,7 @@ impl Conversation {
         }
     }
 
-    /// Asks and waits for the answer, for as long as the daemon lets it take and the conversation may.
+    /// Sends a request and waits for its answer, until the daemon answers or the conversation must be over.
     pub fn request(
         &mut self,
         method: &str,
@@ -67,7 +66,7 @@ impl Conversation {
         self.link.send_message(&answer::request(self.last_id, method, params))?;
         let started = Instant::now();
         loop {
-            let tick = Instant::now() + TICK;
+            let tick = Instant::now() + WAITING_INTERVAL;
             match self.link.next_before(Some(self.deadline.map_or(tick, |deadline| deadline.min(tick)))) {
                 Ok(Incoming::Message(message)) => {
                     let Ok(message) = Message::of_server(message.into()) else { continue };

@@ -1,10 +1,10 @@
 //! WebSocket frames (RFC 6455), the client's half, over bytes: no socket here.
 //!
-//! A client must mask what it sends, each frame with a fresh random key (section 5.3), so that whoever chose
-//! the message cannot choose the bytes on the wire, and make a proxy on the way mistake them for a request.
-//! On TCP this is what happens: what else looks at loopback traffic (filters, debugging proxies) is not ours
-//! to know. There is nothing in between on the private local socket; the key is zero there, which is legal
-//! on the wire and leaves the bytes as they are: nothing has to pass over a megabyte to mask it.
+//! A client must mask what it sends, each frame with a fresh random key (section 5.3), so that the author of a
+//! message cannot choose the bytes on the wire and make a proxy mistake them for a request. This is done on TCP,
+//! since filters or debugging proxies may look at loopback traffic. Nothing stands between both ends of the private
+//! local socket. There the key is zero, which is legal and leaves the bytes as they are, so that a megabyte need not
+//! be masked.
 
 use std::io::Read;
 
@@ -13,10 +13,9 @@ pub use exai_proto::frame::{Key, NO_MASK, Opcode, mask};
 use exai_proto::limits;
 
 use crate::buffer::Buffer;
+use crate::limits::READ_BYTES;
 
-/// How much to ask a socket for when it is not known what comes.
-const SOME: usize = 32 * 1024;
-/// The peer does not speak the protocol; the link is of no use any more.
+/// The peer does not speak the protocol, and the link cannot be used any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// Reserved bits or an unknown opcode.
@@ -60,7 +59,7 @@ pub fn put(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: Key) {
     mask(&mut out[start..], key);
 }
 
-/// Reads a header of the daemon's; `None` while it is not there whole.
+/// Reads a header that the daemon sent; `None` while it is incomplete.
 fn header(bytes: &[u8]) -> Result<Option<Header>, FrameError> {
     Ok(frame::read_header(bytes, false, limits::MESSAGE_BYTES)?)
 }
@@ -74,7 +73,7 @@ pub struct Frame<'a> {
     pub payload: &'a [u8],
 }
 
-/// Finds the frames in what was read.
+/// Finds the frames in the bytes that were read.
 #[derive(Debug, Default)]
 pub struct Decoder {
     buffer: Buffer,
@@ -85,12 +84,12 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Begins with bytes that were read behind the handshake.
+    /// A decoder that begins with the bytes that were read behind the handshake.
     pub fn with(bytes: &[u8]) -> Self {
         Decoder { buffer: Buffer::with(bytes), ..Decoder::default() }
     }
 
-    /// Reads once, as much as there is; 0 is the end.
+    /// Reads once, as much as is available. Returns how many bytes; 0 is the end.
     pub fn read_from(&mut self, mut source: impl Read) -> std::io::Result<usize> {
         self.release();
         // The length of a frame is known from its beginning: make room for it once.
@@ -98,7 +97,7 @@ impl Decoder {
             Ok(Some(header)) => (header.size + header.length).saturating_sub(self.buffer.data().len()),
             Ok(None) | Err(_) => 0,
         };
-        let count = source.read(self.buffer.room(missing.max(SOME)))?;
+        let count = source.read(self.buffer.room(missing.max(READ_BYTES)))?;
         self.buffer.filled(count);
         Ok(count)
     }

@@ -5,13 +5,13 @@ use std::io::{self, Read, Write};
 use exai_config::Secret;
 use exai_proto::link;
 
-/// The key of RFC 6455's own example. A random one would protect from caches that replay an old answer;
-/// there are none on this machine, where the daemon is known before it is asked, and with a fixed key the
-/// right answer is known without SHA-1.
+use crate::limits::MAX_HANDSHAKE_BYTES;
+
+/// The key of the example in RFC 6455. A random key would protect from caches that replay an old answer. There are
+/// none on this machine, where the daemon is known before it is asked, and with a fixed key the right answer is known
+/// without SHA-1.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-/// An answer's head is some 150 bytes.
-const HEAD_BYTES: usize = 8 * 1024;
 
 /// Why there is no WebSocket.
 #[derive(Debug, thiserror::Error)]
@@ -19,12 +19,12 @@ pub enum HandshakeError {
     /// The socket failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// Something else than a daemon of ours answers.
+    /// The peer answers and is no exai daemon.
     #[error("it answered `{0}` to the WebSocket handshake")]
     NotOurs(String),
 }
 
-/// What is asked for. Nothing in it may hold a line break.
+/// The request for an upgrade. No field may hold a line break.
 pub(crate) struct Request<'a> {
     pub(crate) path: &'a str,
     pub(crate) host: &'a str,
@@ -32,7 +32,7 @@ pub(crate) struct Request<'a> {
     pub(crate) token: Option<&'a Secret>,
 }
 
-/// The link on the local socket, where the kernel says who we are.
+/// The request for the link on the local socket, where the kernel says which account asks.
 pub(crate) const LINK: Request<'static> =
     Request { path: link::PATH, host: "localhost", subprotocol: link::SUBPROTOCOL, token: None };
 
@@ -53,7 +53,7 @@ impl Request<'_> {
     }
 }
 
-/// Upgrades; returns what the daemon sent behind its answer.
+/// Upgrades the connection, and returns the bytes that the daemon sent behind its answer.
 pub(crate) fn upgrade(
     mut stream: impl Read + Write,
     request: &Request<'_>,
@@ -72,7 +72,7 @@ pub(crate) fn upgrade(
         if let Some(at) = memchr::memmem::find(&answer[searched..], b"\r\n\r\n") {
             break searched + at;
         }
-        if answer.len() > HEAD_BYTES {
+        if answer.len() > MAX_HANDSHAKE_BYTES {
             return Err(HandshakeError::NotOurs(first_line(&answer)));
         }
     };

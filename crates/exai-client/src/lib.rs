@@ -1,25 +1,34 @@
-//! The door to the daemon, from outside.
+//! How other processes reach the daemon: the command line joins or starts it, a shim keeps a link to it.
 //!
-//! - [`door`]: join the daemon, or start it and join it; see what is there.
+//! - [`DaemonConnector`] joins the daemon, or starts it and joins it, and says what state it is in.
 //! - [`link`]: one open link. [`frame`] and the handshake are what it is made of.
-//! - [`way`]: how a shim gets there: by the door, or by a [`url`] over TCP.
-//! - [`shim`]: what an MCP client runs; its book of what is under way is pure and without I/O.
-//! - [`conversation`]: an MCP client of our own, for the command line.
-//! - [`stop`]: ending a daemon, and knowing that it has ended.
+//! - [`DaemonRoute`]: how a shim reaches the daemon: by the connector, or by a [`url`] over TCP.
+//! - [`shim`]: what an MCP client runs. [`session`], which tracks its requests, is pure and without I/O.
+//! - [`conversation`]: the MCP client of the command line.
+//! - [`stop`]: ending a daemon, and proving that it has ended.
 //! - [`Takeover`]: a newer build takes the place of an older daemon.
+//! - [`limits`]: every bound of this crate.
 //!
 //! Plain threads and blocking calls: a shim is two loops, and there are twenty of them on a machine.
 
-mod breaker;
 mod buffer;
+mod circuit_breaker;
+mod connect_error;
 pub mod conversation;
-pub mod door;
+mod daemon_connector;
+pub mod daemon_record;
+mod daemon_route;
+mod daemon_start;
+mod daemon_state;
 pub mod frame;
-mod glance;
 mod handshake;
+mod hello;
+pub mod limits;
 mod lines;
 pub mod link;
-mod pause;
+mod peek;
+mod retry_pause;
+mod route_error;
 #[doc(hidden)]
 pub mod session;
 pub mod shim;
@@ -29,30 +38,14 @@ mod stream;
 pub mod tail;
 mod takeover;
 pub mod url;
-mod url_door;
-pub mod way;
+mod url_connector;
 
-pub use door::{Door, DoorError};
+pub use connect_error::ConnectError;
+pub use daemon_connector::DaemonConnector;
+pub use daemon_route::DaemonRoute;
+pub use daemon_state::DaemonState;
+pub use hello::hello;
 pub use link::{Link, LinkError};
+pub use route_error::RouteError;
 pub use takeover::Takeover;
-pub use url_door::UrlDoor;
-pub use way::{Way, WayError};
-
-use exai_proto::link::{Hello, Role, Versions};
-
-/// The versions of the link that this build speaks.
-fn versions() -> Versions {
-    exai_os::build::link_versions().map_or(Versions::OURS, |(min, max)| Versions { min, max })
-}
-
-/// How this process introduces itself.
-pub fn hello(role: Role) -> Hello {
-    Hello {
-        versions: versions(),
-        build: exai_os::build::version().to_owned(),
-        role,
-        pid: std::process::id(),
-        server: None,
-        label: None,
-    }
-}
+pub use url_connector::UrlConnector;

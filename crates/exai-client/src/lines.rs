@@ -6,9 +6,8 @@ use std::ops::Range;
 use exai_proto::{Id, envelope, limits};
 
 use crate::buffer::Buffer;
+use crate::limits::READ_BYTES;
 
-/// How much to ask for at once, at least.
-const SOME: usize = 32 * 1024;
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// What [`Lines::next_line`] found.
@@ -44,17 +43,18 @@ impl Lines {
         Lines { buffer, limit, next: 0, searched: 0, at_start: true, skipping: false }
     }
 
-    /// Reads once, as much as there is; 0 is the end. Places handed out before are void after this.
+    /// Reads once, as much as is available. Returns how many bytes; 0 is the end. Places handed out before are void
+    /// after this.
     pub(crate) fn read_from(&mut self, source: &mut impl Read) -> io::Result<usize> {
         self.buffer.take(self.next);
         self.searched -= self.next;
         self.next = 0;
-        let count = source.read(self.buffer.room(SOME))?;
+        let count = source.read(self.buffer.room(READ_BYTES))?;
         self.buffer.filled(count);
         Ok(count)
     }
 
-    /// What the places of lines refer to.
+    /// The bytes that the places of lines refer to.
     pub(crate) fn data(&self) -> &[u8] {
         self.buffer.data()
     }
@@ -79,7 +79,7 @@ impl Lines {
         }
     }
 
-    /// What is left when the input has ended: a line whose end is missing.
+    /// The rest of an input that has ended: a last line without a line break.
     pub(crate) fn last_line(&mut self) -> Option<Line> {
         let line = self.next..self.buffer.data().len();
         self.next = line.end;

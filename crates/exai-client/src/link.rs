@@ -10,19 +10,22 @@ use exai_proto::link::{FromDaemon, Hello, ServedHome, ToDaemon};
 
 use crate::frame::{self, Decoder, FrameError, Opcode};
 use crate::handshake::{self, HandshakeError};
+use crate::hello::link_versions;
 use crate::stream::Stream;
-use crate::way::Halves;
 
-/// Why there is no link, or none any more.
+/// The two halves of a link: what writes (and can close), and what reads.
+pub(crate) type LinkHalves = (Arc<Stream>, Decoder);
+
+/// Why there is no link, or why a link ended.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The socket failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// What listens there does not speak the protocol.
+    /// The listening process does not speak the protocol.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// What listens there is no daemon of ours.
+    /// The listening process is no exai daemon.
     #[error("it answered `{0}` to the WebSocket handshake")]
     NotOurs(String),
     /// Another account listens there.
@@ -31,10 +34,10 @@ pub enum LinkError {
         /// Its user id, where there is such a thing.
         uid: Option<u32>,
     },
-    /// The daemon does not want us.
+    /// The daemon refuses this process.
     #[error("the daemon refuses: {0}")]
     Refused(String),
-    /// No version of the link that both speak.
+    /// The daemon and this build have no version of the link in common.
     #[error(
         "the daemon, exai {build}, speaks version {version} of the link, and exai {} does not",
         exai_os::build::version()
@@ -62,28 +65,28 @@ impl From<HandshakeError> for LinkError {
     }
 }
 
-/// Who answers.
+/// The daemon at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Daemon {
     /// Its nonce.
     pub instance: String,
     /// Its build.
     pub build: String,
-    /// Its process id: the kernel's word where there is one, else its own.
+    /// Its process id: the one that the kernel tells where it does, else the one that the daemon tells.
     pub pid: u32,
-    /// Its process by the kernel's word for the peer of this link; `None` where the kernel does not tell (another pid
-    /// namespace, as of a container). Only this may be waited for or ended.
+    /// Its process, as the kernel tells for the peer of this link; `None` where the kernel does not tell (another pid
+    /// namespace, as in a container). Only this process may be waited for or ended.
     pub process: Option<process::Identity>,
-    /// The state directory that it serves; `None` of an old build.
+    /// The state directory that it serves; `None` where an old build does not say.
     pub home: Option<ServedHome>,
 }
 
-/// No link came about.
+/// Why a link could not be opened.
 #[derive(Debug)]
 pub struct OpenError {
     /// Why.
     pub error: LinkError,
-    /// Who listens there, by the kernel's word.
+    /// The listening process, as the kernel tells.
     pub process: Option<process::Identity>,
 }
 
@@ -93,7 +96,7 @@ impl<E: Into<LinkError>> From<E> for OpenError {
     }
 }
 
-/// What came over the link.
+/// A message that came over the link.
 #[derive(Debug)]
 pub enum Incoming {
     /// An MCP message.
@@ -118,7 +121,8 @@ impl Link {
         if !peer.same_user {
             return Err(LinkError::ForeignPeer { uid: peer.uid }.into());
         }
-        // Before it says hello: who says it has lived since it listened, so nobody had its number in between.
+        // Before the daemon says hello: a process that says hello has lived since it began to listen, so no other
+        // process had its number in between.
         let process = peer.pid.and_then(|pid| process::identify(pid).ok().flatten());
         Link::greet(connection, &peer, process.clone(), hello, deadline)
             .map_err(|error| OpenError { error, process })
@@ -151,7 +155,7 @@ impl Link {
     ) -> Result<Daemon, LinkError> {
         match self.next_before(Some(deadline))? {
             Incoming::Control(FromDaemon::Hello { version, build, instance, pid, home }) => {
-                let ours = crate::versions();
+                let ours = link_versions();
                 if !(ours.min..=ours.max).contains(&version) {
                     return Err(LinkError::Version { version, build });
                 }
@@ -165,7 +169,7 @@ impl Link {
         }
     }
 
-    /// Who answers.
+    /// The daemon at the other end.
     pub fn daemon(&self) -> &Daemon {
         &self.daemon
     }
@@ -183,13 +187,13 @@ impl Link {
 
     fn write(&self, opcode: Opcode, payload: &[u8]) -> Result<(), LinkError> {
         let mut out = Vec::with_capacity(payload.len() + 14);
-        frame::put(&mut out, opcode, payload, self.stream.speech().key());
+        frame::put(&mut out, opcode, payload, self.stream.framing().key());
         (&*self.stream).write_all(&out)?;
         Ok(())
     }
 
-    /// What comes next; waits for it until `deadline`, or for ever. Control messages of a newer daemon
-    /// that this build does not know are passed over.
+    /// The next message. Waits for it until `deadline`, or for ever without one. Skips control messages of a newer
+    /// daemon that this build does not know.
     pub fn next_before(&mut self, deadline: Option<Instant>) -> Result<Incoming, LinkError> {
         loop {
             let Some(frame) = self.decoder.next_frame()? else {
@@ -223,8 +227,8 @@ impl Link {
         }
     }
 
-    /// Sends a control message and returns the next control message; MCP messages in between are lost,
-    /// so do this on links that carry none at the time.
+    /// Sends a control message and returns the next control message. MCP messages in between are lost, so use this
+    /// only while the link carries none.
     pub fn ask(&mut self, message: &ToDaemon, deadline: Instant) -> Result<FromDaemon, LinkError> {
         self.send(message)?;
         loop {
@@ -235,12 +239,12 @@ impl Link {
     }
 
     /// The two halves: what writes (and can close) and what reads.
-    pub(crate) fn into_halves(self) -> Halves {
+    pub(crate) fn into_halves(self) -> LinkHalves {
         (self.stream, self.decoder)
     }
 }
 
-/// What is left until `deadline`.
+/// The time left until `deadline`.
 pub(crate) fn left(deadline: Instant) -> Result<Duration, LinkError> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(LinkError::TimedOut) } else { Ok(left) }

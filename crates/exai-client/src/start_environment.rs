@@ -1,5 +1,5 @@
-//! The environment a new daemon starts with: the account's, as far as it is known without asking a shell,
-//! and never that of the client that happened to start it. The daemon asks the shell itself.
+//! The environment of a new daemon: that of the account, as far as it is known without asking a shell, and never that
+//! of the client that happened to start the daemon. The daemon asks the shell itself.
 
 use std::ffi::{OsStr, OsString};
 
@@ -23,7 +23,7 @@ const SYSTEM: [&str; 13] = [
     "TMP",
 ];
 
-/// See the module.
+/// The variables that a new daemon starts with.
 pub(crate) fn for_daemon() -> Vec<(OsString, OsString)> {
     let account = account::current().ok();
     let mut vars = account.as_ref().map(account::bare_environment).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Ending the daemon, and knowing that it has ended: not that it said so, but that its process is gone.
+//! Ending the daemon, and proving that it has ended: its process is gone, whatever it said.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,36 +9,34 @@ use exai_os::process::{self, Kill, Killed};
 use exai_proto::documents::Status;
 use exai_proto::link::{ByeReason, FromDaemon, ToDaemon};
 
-use crate::door::{Door, DoorError, HELLO_TIME, Sight};
+use crate::connect_error::ConnectError;
+use crate::daemon_connector::DaemonConnector;
+use crate::daemon_state::DaemonState;
+use crate::limits::{HELLO_TIMEOUT, KILL_TIMEOUT, STOP_MARGIN};
 use crate::link::{Incoming, Link, LinkError};
-use crate::pause::Pause;
-
-/// How much longer than its time the daemon may take before it is ended by force.
-const MORE: Duration = Duration::from_secs(3);
-/// How long after that its process may take to be gone.
-const GONE: Duration = Duration::from_millis(1500);
+use crate::retry_pause::RetryPause;
 
 /// What was ended.
 #[derive(Debug)]
 pub struct Ended {
     /// The daemon's process id.
     pub pid: u32,
-    /// Its last word about itself, if it had one.
+    /// The last status that it reported, if it reported one.
     pub status: Option<Status>,
-    /// It did not end by itself, and was killed.
+    /// Whether it had to be killed.
     pub forced: bool,
 }
 
 /// Why the daemon may still run.
 #[derive(Debug, thiserror::Error)]
 pub enum StopError {
-    /// It could not be looked at.
+    /// The state of the daemon could not be found out.
     #[error(transparent)]
-    Door(#[from] DoorError),
-    /// It will not.
+    DaemonConnector(#[from] ConnectError),
+    /// The daemon refuses.
     #[error("the exai daemon refuses: {0}")]
     Refused(String),
-    /// It lives, and nobody knows which process it is.
+    /// The daemon lives, and it is not known which process it is.
     #[error("{} and has not said who it is", nameless(lock, *holder))]
     Nameless {
         /// The lock it holds.
@@ -46,10 +44,10 @@ pub enum StopError {
         /// The process that the system names as the holder, if any. It may be something else than a daemon.
         holder: Option<u32>,
     },
-    /// It lives, and its process cannot be proven to be it.
+    /// The daemon lives, and no process can be proven to be the daemon.
     #[error("pid {0} cannot be proven to be the exai daemon; nothing was ended")]
     Unproven(u32),
-    /// It was to be ended and is still there.
+    /// The daemon was told to end and is still there.
     #[error("the exai daemon (pid {0}) is still there")]
     StillThere(u32),
     /// The system refused something.
@@ -67,37 +65,41 @@ fn nameless(lock: &Path, holder: Option<u32>) -> String {
     format!("a process{pid} holds {}", lock.display())
 }
 
-/// Ends the daemon, which has `grace` to finish what is under way. `None` when none ran. The shims are told
-/// `reason`: whether to wait to be needed, or to come back.
+/// Ends the daemon, which has `grace` to finish what is under way. Returns `None` when no daemon ran. The shims are
+/// told `reason`: whether to wait for the next call, or to come back at once.
 ///
-/// Who is waited for, and ended by force after that, is the kernel's word for the peer of the link, or for the holder of
-/// the lock; never the word of a file. Where the world changes meanwhile (others stop and start daemons as well) this looks
-/// again, until its time is over.
-pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<Ended>, StopError> {
-    let deadline = Instant::now() + grace + MORE;
-    let mut pause = Pause::new();
-    // One that was seen to end by itself.
+/// The process that is waited for, and then ended by force, is the one that the kernel names as the peer of the link
+/// or as the holder of the lock, never the one that a file names. Other processes may stop and start daemons
+/// meanwhile, so this looks again until its time is over.
+pub fn stop(
+    connector: &DaemonConnector,
+    grace: Duration,
+    reason: ByeReason,
+) -> Result<Option<Ended>, StopError> {
+    let deadline = Instant::now() + grace + STOP_MARGIN;
+    let mut pause = RetryPause::new();
+    // The pid of a daemon that was seen ending by itself.
     let mut ending: Option<u32> = None;
     loop {
-        let trouble = match door.look()? {
-            // What another account runs is not our daemon.
-            Sight::Nothing
-            | Sight::Stale(_)
-            | Sight::Refusing { error: LinkError::ForeignPeer { .. }, .. } => {
+        let trouble = match connector.observe()? {
+            // A daemon of another account is not ours.
+            DaemonState::Absent
+            | DaemonState::Stale(_)
+            | DaemonState::Refusing { error: LinkError::ForeignPeer { .. }, .. } => {
                 return Ok(ending.map(|pid| Ended { pid, status: None, forced: false }));
             }
-            Sight::Answering(link) => return ask(door, *link, grace, reason, deadline).map(Some),
-            Sight::Starting => None,
-            Sight::Stopping(record) => {
+            DaemonState::Answering(link) => return ask(connector, *link, grace, reason, deadline).map(Some),
+            DaemonState::Starting => None,
+            DaemonState::Stopping(record) => {
                 ending = Some(record.pid);
                 None
             }
-            Sight::Wedged { process, .. } => match proven(door, process) {
-                Ok(identity) => return end_wedged(door, &identity, deadline).map(Some),
+            DaemonState::Wedged { process, .. } => match proven(connector, process) {
+                Ok(identity) => return end_wedged(connector, &identity, deadline).map(Some),
                 Err(unproven) => unproven,
             },
-            // It does not understand what is said to it, and every build understands a signal.
-            Sight::Refusing { error, process } => match proven(door, process) {
+            // The daemon does not understand this build's messages, but every build understands a signal.
+            DaemonState::Refusing { error, process } => match proven(connector, process) {
                 Ok(identity) => {
                     kill(&identity, Kill::Terminate)?;
                     return wait(&identity, None, deadline).map(Some);
@@ -106,62 +108,73 @@ pub fn stop(door: &Door, grace: Duration, reason: ByeReason) -> Result<Option<En
             },
         };
         if !pause.sleep(deadline) {
-            return trouble.map_or_else(|| end_nameless(door).map(Some), Err);
+            return trouble.map_or_else(|| end_nameless(connector).map(Some), Err);
         }
     }
 }
 
-/// Asks a daemon that does not answer to end. Where that brings no life into it, it gets no more time.
-fn end_wedged(door: &Door, identity: &process::Identity, deadline: Instant) -> Result<Ended, StopError> {
+/// Asks a daemon that does not answer to end, by a signal. If it then still hangs, it gets no more time.
+fn end_wedged(
+    connector: &DaemonConnector,
+    identity: &process::Identity,
+    deadline: Instant,
+) -> Result<Ended, StopError> {
     kill(identity, Kill::Terminate)?;
-    let soon = deadline.min(Instant::now() + MORE);
+    let soon = deadline.min(Instant::now() + STOP_MARGIN);
     let gone = process::wait_gone(identity, soon);
     let gone = gone.map_err(|source| StopError::Io { pid: identity.pid, source })?;
-    let still = !gone && matches!(door.look()?, Sight::Wedged { .. });
+    let still = !gone && matches!(connector.observe()?, DaemonState::Wedged { .. });
     wait(identity, None, if still { soon } else { deadline })
 }
 
-/// A daemon that hangs before it listens is known to the kernel alone: it holds the lock.
-fn end_nameless(door: &Door) -> Result<Ended, StopError> {
-    match holder(door) {
+/// Ends a daemon that hangs before it listens. Only the kernel knows it, as the holder of the lock.
+fn end_nameless(connector: &DaemonConnector) -> Result<Ended, StopError> {
+    match holder(connector) {
         Some(identity) => {
             kill(&identity, Kill::Force)?;
-            let ended = wait(&identity, None, Instant::now() + GONE)?;
+            let ended = wait(&identity, None, Instant::now() + KILL_TIMEOUT)?;
             Ok(Ended { forced: true, ..ended })
         }
-        None => Err(StopError::Nameless { lock: door.home().instance_lock(), holder: door.holder() }),
+        None => {
+            Err(StopError::Nameless { lock: connector.home().instance_lock(), holder: connector.holder() })
+        }
     }
 }
 
-/// The exai that holds the lock, by the kernel's word, where the system has one.
-fn holder(door: &Door) -> Option<process::Identity> {
-    let identity = process::identify(door.holder()?).ok().flatten()?;
-    // Asked again once the identity is known: from here on it is this process that holds the lock.
-    (door.holder() == Some(identity.pid) && is_exai(identity.pid)).then_some(identity)
+/// The exai process that holds the lock, where the kernel tells.
+fn holder(connector: &DaemonConnector) -> Option<process::Identity> {
+    let identity = process::identify(connector.holder()?).ok().flatten()?;
+    // Checked again now that the identity is known: the holder is this very process.
+    (connector.holder() == Some(identity.pid) && is_exai(identity.pid)).then_some(identity)
 }
 
-/// Whether a process executes a program of our name: another that locks our file is not ours to end.
+/// Whether a process executes a program of the same name as this one. Any other process that locks the file must not
+/// be ended.
 fn is_exai(pid: u32) -> bool {
     let name = |pid| Some(process::executable(pid).ok()?.file_name()?.to_owned());
     let theirs = name(pid);
     theirs.is_some() && theirs == name(std::process::id())
 }
 
-/// The same where a running program is renamed to make room for another, to something that begins like it.
+/// Like [`is_exai`], for systems where an update renames the running program to a name that begins alike.
 fn may_be_exai(pid: u32) -> bool {
     let stem = |pid| Some(process::executable(pid).ok()?.file_stem()?.to_string_lossy().to_lowercase());
     stem(pid).zip(stem(std::process::id())).is_some_and(|(theirs, ours)| theirs.starts_with(&ours))
 }
 
-/// The daemon that listens and does not serve us, once more than the socket says that it is this directory's: a file has
-/// led to that socket. Where the system tells who holds the lock it must be that one, and elsewhere at least a program of
-/// our name. The error is what to say when this stays so; nothing where the lock's holder may still be ended.
-fn proven(door: &Door, listens: Option<process::Identity>) -> Result<process::Identity, Option<StopError>> {
-    match (listens, door.holder()) {
+/// The daemon that listens and does not serve us, if more than its socket proves that it is the daemon of this
+/// directory (a file has led to that socket). Where the system tells which process holds the lock, it must be that
+/// process; elsewhere it must at least be a program of our name. The error is what to report if this stays so; `None`
+/// where the holder of the lock may still be ended.
+fn proven(
+    connector: &DaemonConnector,
+    listens: Option<process::Identity>,
+) -> Result<process::Identity, Option<StopError>> {
+    match (listens, connector.holder()) {
         (Some(identity), Some(holder)) if identity.pid == holder => Ok(identity),
         (Some(identity), None) if may_be_exai(identity.pid) => Ok(identity),
         (Some(identity), Some(_) | None) => Err(Some(StopError::Unproven(identity.pid))),
-        (None, _) => holder(door).ok_or(None),
+        (None, _) => holder(connector).ok_or(None),
     }
 }
 
@@ -170,14 +183,14 @@ fn reach(place: &'static str, pid: u32) -> Result<(), StopError> {
 }
 
 fn ask(
-    door: &Door,
+    connector: &DaemonConnector,
     mut link: Link,
     grace: Duration,
     reason: ByeReason,
     deadline: Instant,
 ) -> Result<Ended, StopError> {
     let daemon = link.daemon().clone();
-    let status = match link.ask(&ToDaemon::Status, Instant::now() + HELLO_TIME) {
+    let status = match link.ask(&ToDaemon::Status, Instant::now() + HELLO_TIMEOUT) {
         Ok(FromDaemon::Status { status }) => Some(*status),
         Ok(_) | Err(_) => None,
     };
@@ -194,8 +207,8 @@ fn ask(
     reach("stopper.waiting", daemon.pid)?;
     match &daemon.process {
         Some(identity) => wait(identity, status, deadline),
-        // In another process namespace nobody can be ended from here.
-        None if door.wait_until_gone(&daemon, deadline)? => {
+        // A daemon in another pid namespace cannot be killed from here.
+        None if connector.wait_until_gone(&daemon, deadline)? => {
             Ok(Ended { pid: daemon.pid, status, forced: false })
         }
         None => Err(StopError::StillThere(daemon.pid)),
@@ -209,7 +222,7 @@ fn wait(identity: &process::Identity, status: Option<Status>, deadline: Instant)
         return Ok(Ended { pid, status, forced: false });
     }
     kill(identity, Kill::Force)?;
-    if process::wait_gone(identity, Instant::now() + GONE).map_err(io)? {
+    if process::wait_gone(identity, Instant::now() + KILL_TIMEOUT).map_err(io)? {
         return Ok(Ended { pid, status, forced: true });
     }
     Err(StopError::StillThere(pid))

@@ -1,4 +1,4 @@
-//! What a link is made over: the private local socket, or TCP to this machine (`exai shim --url`).
+//! The connection below a link: the private local socket, or TCP to this machine (`exai shim --url`).
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -17,9 +17,9 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
 }
 
-/// What the frames on a stream mean.
+/// How messages are framed on a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speech {
+pub(crate) enum Framing {
     /// The link: messages are binary, text is control.
     Link,
     /// Subprotocol `mcp`: every message is text, and there is nothing else.
@@ -27,10 +27,10 @@ pub(crate) enum Speech {
 }
 
 impl Stream {
-    pub(crate) fn speech(&self) -> Speech {
+    pub(crate) fn framing(&self) -> Framing {
         match self {
-            Stream::Local(_) => Speech::Link,
-            Stream::Tcp(_) => Speech::Mcp,
+            Stream::Local(_) => Framing::Link,
+            Stream::Tcp(_) => Framing::Mcp,
         }
     }
 
@@ -42,11 +42,11 @@ impl Stream {
         }
     }
 
-    /// Ends it both ways and wakes a thread that is blocked reading or writing.
+    /// Closes both directions and wakes a thread that is blocked reading or writing.
     pub(crate) fn close(&self) {
         match self {
             Stream::Local(connection) => connection.close(),
-            // An error means that it has ended already.
+            // An error means that the connection has ended already.
             Stream::Tcp(stream) => drop(stream.shutdown(Shutdown::Both)),
         }
     }
@@ -69,27 +69,27 @@ impl Write for &Stream {
         }
     }
 
-    /// Neither keeps anything back.
+    /// Neither kind of stream buffers.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-impl Speech {
-    /// What kind of frame carries this message. What is no UTF-8 is no text and would break the connection
-    /// off; as binary the daemon answers it as it does on the link.
+impl Framing {
+    /// The kind of frame that carries this message. A text frame that is no UTF-8 would end the connection, so such a
+    /// message goes as binary, and the daemon answers it as it does on the link.
     pub(crate) fn opcode(self, message: &[u8]) -> Opcode {
         match self {
-            Speech::Mcp if std::str::from_utf8(message).is_ok() => Opcode::Text,
-            Speech::Link | Speech::Mcp => Opcode::Binary,
+            Framing::Mcp if std::str::from_utf8(message).is_ok() => Opcode::Text,
+            Framing::Link | Framing::Mcp => Opcode::Binary,
         }
     }
 
     /// The key of the next frame; see [`crate::frame`].
     pub(crate) fn key(self) -> Key {
         match self {
-            Speech::Link => NO_MASK,
-            Speech::Mcp => random_key(),
+            Framing::Link => NO_MASK,
+            Framing::Mcp => random_key(),
         }
     }
 }

@@ -4,22 +4,21 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-/// How far back to look: lines of a log are short.
-const WINDOW: u64 = 256 * 1024;
+use crate::limits::TAIL_WINDOW_BYTES;
 
-/// The last `count` lines of a file, whole, of at most its last 256 KiB; and where the file ended.
+/// The last `count` whole lines within the last 256 KiB of a file, and the length of the file.
 pub fn last_lines(path: &Path, count: usize) -> io::Result<(Vec<u8>, u64)> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    let from = length.saturating_sub(WINDOW);
+    let from = length.saturating_sub(TAIL_WINDOW_BYTES);
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
-    file.take(WINDOW).read_to_end(&mut bytes)?;
+    file.take(TAIL_WINDOW_BYTES).read_to_end(&mut bytes)?;
     let end = from + bytes.len() as u64;
     Ok((last_of(&bytes, from == 0, count).to_vec(), end))
 }
 
-/// Of a file's end, of which the first line may be cut unless it is `whole`.
+/// The last `count` lines of the end of a file. Unless `whole`, the first line of `bytes` may be cut and is left out.
 fn last_of(bytes: &[u8], whole: bool, count: usize) -> &[u8] {
     let end = bytes.strip_suffix(b"\n").unwrap_or(bytes).len();
     let mut breaks = memchr::memrchr_iter(b'\n', &bytes[..end]);

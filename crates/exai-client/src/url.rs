@@ -1,11 +1,12 @@
 //! The URL of `exai shim --url`: `ws://HOST:PORT/mcp`, or `/mcp/NAME` for one server.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use exai_config::server_name::{self, NameError};
+use exai_proto::loopback::{LoopbackUrl, LoopbackUrlError};
 
-/// A place on this machine where a daemon may listen, and which of its endpoints is meant.
+/// An address of this machine where a daemon may listen, and one of its endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct McpUrl {
     /// Address and port; `localhost` is 127.0.0.1.
@@ -14,7 +15,7 @@ pub struct McpUrl {
     pub path: String,
 }
 
-/// Why a text is no such URL. Of the text itself it shows no more than the host: there may be a secret in it.
+/// Why a text is no such URL. It shows no more of the text than the host, since the text may hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Another scheme, or none.
@@ -37,18 +38,23 @@ pub enum UrlError {
     Name(#[from] NameError),
 }
 
+impl From<LoopbackUrlError<'_>> for UrlError {
+    fn from(error: LoopbackUrlError<'_>) -> Self {
+        match error {
+            LoopbackUrlError::Scheme => UrlError::Scheme,
+            LoopbackUrlError::Credentials => UrlError::Credentials,
+            LoopbackUrlError::Host(host) => UrlError::Host(host.to_owned()),
+            LoopbackUrlError::Port => UrlError::Port,
+        }
+    }
+}
+
 impl FromStr for McpUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        const SCHEME: &str = "ws://";
-        let (scheme, rest) = text.split_at_checked(SCHEME.len()).ok_or(UrlError::Scheme)?;
-        if !scheme.eq_ignore_ascii_case(SCHEME) {
-            return Err(UrlError::Scheme);
-        }
-        let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        let addr = addr(authority)?;
+        let LoopbackUrl { ips, port, rest: path, .. } = LoopbackUrl::parse(text, "ws://")?;
+        let addr = SocketAddr::new(ips[0], port.ok_or(UrlError::Port)?);
         if path != "/mcp" {
             server_name::check(
                 path.strip_prefix("/mcp/").filter(|name| is_plain(name)).ok_or(UrlError::Path)?,
@@ -58,29 +64,9 @@ impl FromStr for McpUrl {
     }
 }
 
-/// Whether this is one step of a path; whether it is a name, others know.
+/// Whether this is a single segment of a path. Whether it is a server's name is checked elsewhere.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.contains(['/', '?', '#', '\\', '%'])
-}
-
-fn addr(authority: &str) -> Result<SocketAddr, UrlError> {
-    if authority.contains('@') {
-        return Err(UrlError::Credentials);
-    }
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, port),
-        Some(_) | None => (authority, ""),
-    };
-    let ip: IpAddr = match host {
-        "127.0.0.1" => Ipv4Addr::LOCALHOST.into(),
-        "[::1]" => Ipv6Addr::LOCALHOST.into(),
-        host if host.eq_ignore_ascii_case("localhost") => Ipv4Addr::LOCALHOST.into(),
-        host => return Err(UrlError::Host(host.to_owned())),
-    };
-    // `parse` alone would take a sign.
-    let digits = Some(port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
-    let port = digits.and_then(|port| port.parse().ok()).filter(|port| *port != 0).ok_or(UrlError::Port)?;
-    Ok(SocketAddr::new(ip, port))
 }
 
 #[cfg(test)]

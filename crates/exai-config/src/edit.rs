@@ -6,18 +6,16 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use exai_os::lock::{self, HeldLock};
 use exai_os::private;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
+use crate::limits::EDIT_LOCK_TIMEOUT;
 use crate::load::{self, Config, ConfigError};
 use crate::server_name::{self, NameError};
 use crate::{Home, Secret};
-
-/// For how long an edit waits for others. Each takes milliseconds.
-const LOCK: Duration = Duration::from_secs(10);
 
 /// A server as `exai add` describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -144,7 +142,7 @@ fn edit(
     home: &Home,
     change: impl FnOnce(&mut DocumentMut, &Config) -> Result<(), EditError>,
 ) -> Result<(), EditError> {
-    let _held = lock_edits(home, Instant::now() + LOCK)?;
+    let _held = lock_edits(home, Instant::now() + EDIT_LOCK_TIMEOUT)?;
     let path = home.config();
     let text = load::read(&path)?.unwrap_or_default();
     let config = Config::from_text(&path, &text, None)?;

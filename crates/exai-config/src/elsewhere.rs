@@ -8,19 +8,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
 
 use exai_os::belonging::{process_is_ours, runs_our_program};
 use exai_os::{account, evidence, lock, process};
 
+use crate::limits::{ELSEWHERE_TIMEOUT, MAX_HOMES, NAMED_HOMES};
 use crate::{Home, environment};
-
-/// How long the look may take: a directory may be on a file system that does not answer.
-const TIME: Duration = Duration::from_secs(1);
-/// How many directories are looked at.
-const MOST: usize = 256;
-/// How many are named.
-const NAMED: usize = 3;
 
 /// Where servers are hosted, in a sentence; `None` when this directory's daemon has some itself, or no other has any.
 /// `servers`: how many it has.
@@ -32,7 +25,7 @@ pub fn tell(home: &Home, servers: usize) -> Option<String> {
     let home = home.clone();
     // Left behind when it hangs; then nobody listens any more.
     std::thread::spawn(move || _ = sender.send(hosting(&home)));
-    sentence(&receiver.recv_timeout(TIME).unwrap_or_default())
+    sentence(&receiver.recv_timeout(ELSEWHERE_TIMEOUT).unwrap_or_default())
 }
 
 /// The state directory of an exai process, by the environment that it was started with; `None` where that cannot be
@@ -55,7 +48,7 @@ fn hosting(home: &Home) -> Vec<(PathBuf, usize)> {
     let daemons = table.iter().filter(|one| !one.zombie && one.pid != me && is_daemon(one.pid));
     let named = daemons.filter_map(|one| home_of(one.pid)).chain(default_home());
     let mut others: BTreeMap<PathBuf, PathBuf> =
-        named.take(MOST).filter_map(|path| Some((path.canonicalize().ok()?, path))).collect();
+        named.take(MAX_HOMES).filter_map(|path| Some((path.canonicalize().ok()?, path))).collect();
     others.retain(|real, _| home.path().canonicalize().ok().as_ref() != Some(real));
     let servers = |path: &Path| {
         let home = Home::at(path);
@@ -96,8 +89,8 @@ fn sentence(hosting: &[(PathBuf, usize)]) -> Option<String> {
         let noun = if *servers == 1 { "server" } else { "servers" };
         format!("another of this account ({}) hosts {servers} {noun}", path.display())
     };
-    let named: Vec<String> = hosting.iter().take(NAMED).map(each).collect();
-    let more = match hosting.len().saturating_sub(NAMED) {
+    let named: Vec<String> = hosting.iter().take(NAMED_HOMES).map(each).collect();
+    let more = match hosting.len().saturating_sub(NAMED_HOMES) {
         0 => String::new(),
         more => format!(", and {more} more host some"),
     };

@@ -8,10 +8,8 @@ use std::fmt;
 
 use exai_os::account::find_variable;
 
+pub use crate::server::CLIENT_CWD;
 use crate::{Secret, ServerConfig};
-
-/// The client's working directory.
-pub const CLIENT_CWD: &str = "${client.cwd}";
 
 /// Why a text cannot be resolved. It names the variable, never a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

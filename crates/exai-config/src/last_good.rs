@@ -9,11 +9,9 @@ use std::path::PathBuf;
 
 use exai_os::private;
 
-use crate::load::{self, Config, ConfigError, MAX_CONFIG_BYTES};
+use crate::limits::{MAX_CONFIG_BYTES, MAX_COPIES};
+use crate::load::{self, Config, ConfigError};
 use crate::{Home, environment};
-
-/// So many are kept.
-const COPIES: usize = 5;
 
 /// A configuration that is right.
 #[derive(Debug)]
@@ -120,7 +118,10 @@ fn keep(home: &Home, text: &str) -> io::Result<()> {
         // What a link leads to is not ours to tidy up.
         return Ok(());
     }
-    known.split_off(known.len().min(COPIES - 1)).into_iter().try_for_each(|(_, old)| private::remove(&old))
+    known
+        .split_off(known.len().min(MAX_COPIES - 1))
+        .into_iter()
+        .try_for_each(|(_, old)| private::remove(&old))
 }
 
 #[cfg(test)]

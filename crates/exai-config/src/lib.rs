@@ -9,6 +9,7 @@ pub mod elsewhere;
 pub mod environment;
 pub mod expand;
 pub mod last_good;
+pub mod limits;
 pub mod server_name;
 
 mod home;
@@ -19,6 +20,7 @@ mod secret;
 mod server;
 
 pub use home::{Home, HomeError, Note};
-pub use load::{Config, ConfigError, DEFAULT_PORT, DaemonConfig, MAX_CONFIG_BYTES, Origin, Setting, load};
+pub use limits::MAX_CONFIG_BYTES;
+pub use load::{Config, ConfigError, DEFAULT_PORT, DaemonConfig, Origin, Setting, load};
 pub use secret::Secret;
 pub use server::{Containment, EraChoice, ServerConfig, ServerKind, Servers, Share, StartPolicy, ToolFilter};

@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use exai_os::private;
 
 use crate::environment::{self, Variable};
-use crate::raw;
+use crate::limits::MAX_CONFIG_BYTES;
+use crate::raw::{self, BACKSLASH_HINT};
 use crate::{Home, Servers};
 
 /// The port where neither the file nor the environment names one.
 pub const DEFAULT_PORT: u16 = 8079;
-
-/// A longer `config.toml` is an error.
-pub const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// Everything a person can set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,15 +125,11 @@ fn from_utf16(bytes: &[u8]) -> Option<String> {
     String::from_utf16(&units).ok().filter(|_| rest.is_empty())
 }
 
-/// What whoever wrote a path of Windows in double quotes needs to know.
-pub(crate) const BACKSLASHES: &str =
-    "in double quotes a backslash begins an escape: write paths in single quotes";
-
 /// What the parser says of a place, with that where it is an escape.
 fn explained(sentence: &str) -> String {
     let of_an_escape = ["missing escaped value", "too few unicode value digits", "invalid unicode value"];
     if of_an_escape.iter().any(|known| sentence.contains(known)) {
-        return format!("{sentence}; {BACKSLASHES}");
+        return format!("{sentence}; {BACKSLASH_HINT}");
     }
     sentence.to_owned()
 }

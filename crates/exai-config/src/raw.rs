@@ -10,12 +10,16 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use crate::load::BACKSLASHES;
+use crate::limits::MAX_SECTIONS;
 use crate::server::{Containment, EraChoice, ServerConfig, ServerKind, Share, StartPolicy, ToolFilter};
 use crate::{Secret, server_name};
 
 const DEFAULT_MAX_PROCESSES: u32 = 32;
 const DEFAULT_CRASH_LIMIT: u32 = 5;
+
+/// What a person who wrote a path of Windows in double quotes needs to know.
+pub(crate) const BACKSLASH_HINT: &str =
+    "in double quotes a backslash begins an escape: write paths in single quotes";
 
 /// What is wrong, and the bytes of the file it is about.
 pub(crate) struct Fault {
@@ -142,9 +146,6 @@ impl Salvage {
     }
 }
 
-/// So many servers of a text that is no TOML are looked at.
-const MOST_SECTIONS: usize = 1000;
-
 /// The text below the headings of each server (its name) and of the daemon (no name, each byte in its place). Only for a
 /// text that is no TOML.
 fn sections(text: &str) -> Vec<(Option<String>, String)> {
@@ -167,7 +168,7 @@ fn sections(text: &str) -> Vec<(Option<String>, String)> {
             let owner = name.or_else(|| heading.starts_with("daemon]").then_some(None));
             current = owner.and_then(|owner| {
                 let known = kept.iter().position(|(known, _)| *known == owner);
-                if known.is_none() && kept.len() < MOST_SECTIONS {
+                if known.is_none() && kept.len() < MAX_SECTIONS {
                     let before = if owner.is_none() { blank(&text[..at]) } else { String::new() };
                     kept.push((owner, before));
                     return Some(kept.len() - 1);
@@ -200,7 +201,7 @@ impl Server {
                 return fault(value.span(), &format!("`{key}` is empty"));
             }
             if value.get_ref().contains(char::is_control) {
-                return fault(value.span(), &format!("`{key}` holds a control character; {BACKSLASHES}"));
+                return fault(value.span(), &format!("`{key}` holds a control character; {BACKSLASH_HINT}"));
             }
         }
         if self.command.is_none() {

@@ -5,6 +5,9 @@ use serde::Deserialize;
 
 use crate::Secret;
 
+/// The client's working directory, in a text of a server.
+pub const CLIENT_CWD: &str = "${client.cwd}";
+
 /// One `[servers.NAME]` table, checked, with the defaults filled in. Texts are as they were written:
 /// `${…}` in them is resolved when the server starts, by [`crate::expand`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +119,7 @@ impl ServerConfig {
 
     /// Whether it names the client's working directory anywhere: it can be shared within a project only.
     pub fn is_per_project(&self) -> bool {
-        self.share == Share::Project || self.texts().any(|text| text.contains(crate::expand::CLIENT_CWD))
+        self.share == Share::Project || self.texts().any(|text| text.contains(CLIENT_CWD))
     }
 
     /// Every text in which `${…}` has a meaning.

@@ -1,7 +1,6 @@
 //! The rule for server names: they become part of tool names, file names and URLs.
 
-/// The longest name. Clients prefix tools with `mcp__exai__` and allow 64 characters in all.
-pub const MAX_CHARS: usize = 24;
+use crate::limits::MAX_SERVER_NAME_CHARS;
 
 /// Why a text is no server name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -9,8 +8,8 @@ pub enum NameError {
     /// There is none.
     #[error("a server needs a name")]
     Empty,
-    /// See [`MAX_CHARS`].
-    #[error("the server name `{name}` has {length} characters, and {MAX_CHARS} are the most")]
+    /// See [`MAX_SERVER_NAME_CHARS`].
+    #[error("the server name `{name}` has {length} characters, and {MAX_SERVER_NAME_CHARS} are the most")]
     TooLong {
         /// The text.
         name: String,
@@ -39,7 +38,7 @@ pub enum NameError {
     },
 }
 
-/// Checks `[A-Za-z0-9]+([-_][A-Za-z0-9]+)*` with at most [`MAX_CHARS`] characters. That names are unique
+/// Checks `[A-Za-z0-9]+([-_][A-Za-z0-9]+)*` with at most [`MAX_SERVER_NAME_CHARS`] characters. That names are unique
 /// without regard to case is the configuration's to check.
 pub fn check(name: &str) -> Result<(), NameError> {
     let owned = || name.to_owned();
@@ -51,7 +50,7 @@ pub fn check(name: &str) -> Result<(), NameError> {
     if let Some(character) = name.chars().find(|character| !allowed(character)) {
         return Err(NameError::Character { name: owned(), character });
     }
-    if name.len() > MAX_CHARS {
+    if name.len() > MAX_SERVER_NAME_CHARS {
         return Err(NameError::TooLong { name: owned(), length: name.len() });
     }
     if name.contains("__") {

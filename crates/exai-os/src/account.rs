@@ -4,39 +4,14 @@
 //! is somebody's virtual environment. The daemon serves them all, so it takes the account's own.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::environment_cache as cache;
 use crate::sys;
 
-/// One account of this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Its user id; 0 on Windows.
-    pub uid: u32,
-    /// Its name at login.
-    pub name: String,
-    /// Its home directory: from the account's entry (Unix) or its profile (Windows), never from the
-    /// environment.
-    pub home: PathBuf,
-    /// Its login shell; `/bin/sh` where the entry names none, the command interpreter on Windows.
-    pub shell: PathBuf,
-}
+mod entry;
 
-/// Why the account is not known.
-#[derive(Debug, thiserror::Error)]
-pub enum AccountError {
-    /// As in a container run with an arbitrary uid.
-    #[error("uid {uid} has no account entry; set EXAI_HOME to a directory for exai's state")]
-    NoEntry {
-        /// The effective uid.
-        uid: u32,
-    },
-    /// The account database could not be asked.
-    #[error("cannot look up the account: {0}")]
-    Io(#[from] std::io::Error),
-}
+pub use entry::{Account, AccountError};
 
 /// The account of this process: that of its effective uid.
 pub fn current() -> Result<Account, AccountError> {

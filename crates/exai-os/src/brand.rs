@@ -11,8 +11,8 @@
 use std::io;
 
 use crate::hash;
+use crate::reach::Reach;
 use crate::sys;
-use crate::tree::Reach;
 
 /// The two highest bits: neither "no limit" nor a limit that anybody else would set.
 const FORM: u64 = 0b01 << 62;

@@ -35,6 +35,7 @@ pub mod tree;
 
 mod environment_cache;
 mod hash;
+mod reach;
 
 #[cfg(unix)]
 #[path = "unix/mod.rs"]

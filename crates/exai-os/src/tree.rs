@@ -50,15 +50,7 @@ pub struct Guard {
     pub env: Vec<(OsString, OsString)>,
 }
 
-/// How far a tree reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Everything that descends from the root.
-    Descendants,
-    /// The root's process group: what leaves it is meant to stay. On Windows the same as `Descendants`.
-    Group,
-}
-
+pub use crate::reach::Reach;
 pub use sys::tree::{ErrorOutput, Input, Output};
 
 /// The root's standard streams.

@@ -11,22 +11,35 @@
 //! - [`params`]: the members of a message's parameters that routing looks at.
 //! - [`ready`]: what a new daemon tells its starter.
 //! - [`documents`]: what `--json` prints.
+//! - [`backoff`]: delays that grow from try to try.
+//! - [`fnv1a`]: a hash that is the same in every build.
+//! - [`loopback`]: URLs of this machine.
 //! - [`version`]: the protocol revisions of MCP that exai speaks.
 
 pub mod answer;
+pub mod backoff;
+mod batch;
 pub mod documents;
 pub mod envelope;
+mod envelope_key;
 pub mod exit;
+pub mod fnv1a;
 pub mod frame;
+mod id;
 pub mod json;
 pub mod limits;
 pub mod link;
+pub mod loopback;
 pub mod pages;
 pub mod params;
+mod parse_error;
+mod peek;
 pub mod ready;
 pub mod segments;
 pub mod version;
 
-pub use envelope::{Id, Kind, Message, ParseError};
+pub use envelope::{Kind, Message};
+pub use id::Id;
 pub use params::Params;
+pub use parse_error::ParseError;
 pub use segments::Segments;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,16 +12,14 @@ use exai_proto::Segments;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use crate::lines::Line;
+pub use crate::events::{Ended, JobEvent, Seen, Speech};
+pub use crate::limits::STOP_GRACE as GRACE;
+use crate::limits::STOP_GRACE;
 use crate::outbox::{Bound, Outbox, Unsent, outbox};
 use crate::printed::Printed;
 use crate::tail::Tail;
-use crate::task;
 use crate::tree::Pipes;
-use crate::turns::Turn;
-
-/// How long a step of the stop ladder may take: closing stdin, asking to terminate.
-pub const GRACE: Duration = Duration::from_secs(2);
+use crate::{ending, stdio};
 
 /// What to run.
 #[derive(Clone)]
@@ -36,36 +34,6 @@ pub struct Spec {
     pub line_limit: usize,
     /// How much may wait to be written to its stdin.
     pub queue_limit: Bound,
-}
-
-/// What the stdio of a job is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speech {
-    /// It is spoken to over it: stdout is passed on line by line, and its end is the job's.
-    Stdio,
-    /// It is spoken to in another way. What it writes to stdout goes where stderr goes; it may close it, and
-    /// what it started may outlive it.
-    Elsewhere,
-}
-
-/// What happens to a job.
-#[derive(Debug)]
-pub enum JobEvent {
-    /// It wrote these lines to stdout. It is read on once its turn was dropped.
-    Lines(Vec<Line>, Turn),
-    /// It is gone; no other event follows.
-    Ended(Ended),
-}
-
-/// How a job ended.
-#[derive(Debug, Clone)]
-pub struct Ended {
-    /// A fragment that reads after "the server": "exited with status 1".
-    pub reason: String,
-    /// The last lines of its stderr.
-    pub stderr_tail: String,
-    /// Processes of its tree that could not be ended.
-    pub left: Vec<u32>,
 }
 
 /// A running process tree. Dropping it stops the tree.
@@ -141,23 +109,7 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        self.stop(GRACE);
-    }
-}
-
-/// What was seen the last time somebody looked at the tree: should the guard be killed, it is needed.
-#[derive(Debug, Clone, Default)]
-pub struct Seen(Arc<Mutex<Vec<Identity>>>);
-
-impl Seen {
-    /// Replaces what was seen before.
-    pub fn note(&self, members: Vec<Identity>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = members;
-    }
-
-    /// What was seen.
-    pub fn members(&self) -> Vec<Identity> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.stop(STOP_GRACE);
     }
 }
 
@@ -183,19 +135,19 @@ pub fn start<T: Copy + Send + 'static>(
     let (stop, stopped) = watch::channel(None);
     let tail = Tail::default();
     let printed = Printed::to(log.clone(), tasks.clone());
-    let writer = tasks.spawn(task::write(stdio.stdin, drain));
-    let errors = tasks.spawn(task::log(stdio.stderr, tail.clone(), log.clone()));
+    let writer = tasks.spawn(stdio::write(stdio.stdin, drain));
+    let errors = tasks.spawn(stdio::log(stdio.stderr, tail.clone(), log.clone()));
     let heard = Arc::default();
     let output = stdio.stdout;
     let (speech, limit) = (spec.speech, spec.line_limit);
     let (lines, of_tail) = ((events.clone(), Arc::clone(&heard)), tail.clone());
     let reading = async move {
         match speech {
-            Speech::Stdio => task::read(output, limit, tag, lines.0, lines.1).await,
-            Speech::Elsewhere => task::log(output, of_tail, log).await,
+            Speech::Stdio => stdio::read(output, limit, tag, lines.0, lines.1).await,
+            Speech::Elsewhere => stdio::log(output, of_tail, log).await,
         }
     };
-    let end = task::End {
+    let end = ending::End {
         tree,
         speech,
         reach: spec.launch.reach,

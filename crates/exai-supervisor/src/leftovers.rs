@@ -21,173 +21,17 @@
 //! A record is removed when everything it names is gone. As long as something lives that may be of its tree
 //! and cannot be proven to be, the record stays, so that the next one to look finds it again.
 
-use std::path::{Path, PathBuf};
-
-use exai_os::process::Identity;
-
-use crate::record::{Place, TreeRecord};
+use std::path::Path;
 
 mod end;
 mod files;
+mod found;
 mod prove;
 mod table;
 
 pub use end::end;
 pub use files::{remove, temporaries};
-
-/// The environment variable in which every process of a server carries the name of its tree.
-pub const MARK: &str = "EXAI_OWNER";
-
-/// The value of [`MARK`] for the tree `id` (`NAME#N`) of the daemon `instance` (its nonce).
-pub fn mark(instance: &str, id: &str) -> String {
-    format!("{instance}.{id}")
-}
-
-/// Everything that was left behind.
-#[derive(Debug, Default)]
-pub struct Leftovers {
-    /// The trees of daemons that died.
-    pub trees: Vec<LeftTree>,
-    /// Files beside their records.
-    pub files: Vec<LeftFile>,
-    /// Daemons other than the one that runs whose process lives: their records were passed over. One that was
-    /// killed gives its locks back a moment before its process is gone.
-    pub others: Vec<Identity>,
-    /// The living daemon's process.
-    spared: Option<u32>,
-}
-
-/// The daemon that lives now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Living {
-    /// Its nonce.
-    pub instance: String,
-    /// Its process id. A daemon that was started from within a server's tree descends from what is to be
-    /// ended, and is spared.
-    pub pid: u32,
-}
-
-/// The daemon that was the last one, as its own record says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Predecessor {
-    /// Its nonce.
-    pub instance: String,
-    /// Its process.
-    pub identity: Identity,
-}
-
-/// The tree of a daemon that died: its record, and what still lives.
-#[derive(Debug)]
-pub struct LeftTree {
-    /// The record.
-    pub record: TreeRecord,
-    /// The record's file; `None` where it could not be written.
-    pub file: Option<LeftFile>,
-    /// What lives of it, or may.
-    pub processes: Vec<LeftProcess>,
-}
-
-/// A living process that may be of a tree.
-#[derive(Debug, Clone)]
-pub struct LeftProcess {
-    /// Which process.
-    pub identity: Identity,
-    /// Its short name.
-    pub name: String,
-    /// Its place in the tree; `None` where it is not known to have one.
-    pub place: Option<Place>,
-    /// Its resident memory, when it was seen last.
-    pub rss_bytes: u64,
-    /// Whether it is ours.
-    pub verdict: Verdict,
-    /// What became of it; `None` until [`end`] has decided.
-    pub fate: Option<Fate>,
-}
-
-/// Whether a process is ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is.
-    Ours {
-        /// What proves it.
-        proof: String,
-    },
-    /// It is not: another process has the number now.
-    Stranger {
-        /// How that is known.
-        reason: String,
-    },
-    /// It may be, and is left alone.
-    Unproven {
-        /// What is missing.
-        reason: String,
-    },
-}
-
-/// A file that was left behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// What it is; a fragment such as "the record of everything#1, whose daemon died".
-    pub reason: String,
-    /// Whether it may be removed.
-    pub removable: bool,
-    /// What became of it; `None` until something was tried.
-    pub fate: Option<Fate>,
-}
-
-/// What became of something left behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
-    /// The process was ended, and is proven to be gone.
-    Ended,
-    /// The process was gone before anything was done: by itself, or by its guard.
-    Gone,
-    /// The file is removed.
-    Removed,
-    /// It is still there.
-    Left {
-        /// Why.
-        reason: String,
-    },
-}
-
-impl Leftovers {
-    /// Whether nothing was left behind.
-    pub fn is_empty(&self) -> bool {
-        self.trees.is_empty() && self.files.is_empty()
-    }
-
-    /// Resident memory of the processes that were ended, in bytes.
-    pub fn freed_bytes(&self) -> u64 {
-        let processes = self.trees.iter().flat_map(|tree| &tree.processes);
-        processes.filter(|process| process.fate == Some(Fate::Ended)).map(|process| process.rss_bytes).sum()
-    }
-}
-
-impl LeftTree {
-    /// The guard that lives and is at work: it ends the tree by itself, if it is given the time.
-    pub fn guard(&self) -> Option<&LeftProcess> {
-        self.processes.iter().find(|process| process.is_ours() && process.place == Some(Place::Guard))
-    }
-}
-
-impl LeftProcess {
-    /// Whether it is proven to be ours.
-    pub fn is_ours(&self) -> bool {
-        matches!(self.verdict, Verdict::Ours { .. })
-    }
-
-    /// It belongs to the tree or may, and stays alive: its record must stay, too.
-    fn keeps_the_record(&self) -> bool {
-        match self.verdict {
-            Verdict::Stranger { .. } => false,
-            Verdict::Unproven { .. } => !matches!(self.fate, Some(Fate::Ended | Fate::Gone)),
-            Verdict::Ours { .. } => matches!(self.fate, Some(Fate::Left { .. })),
-        }
-    }
-}
+pub use found::{Fate, LeftFile, LeftProcess, LeftTree, Leftovers, Living, MARK, Predecessor, Verdict, mark};
 
 /// Looks at the records in `servers_dir`, and for what lives of the trees in them. `living` is the
 /// daemon that lives now, if one does; its trees are none of our business, and neither are those of any other

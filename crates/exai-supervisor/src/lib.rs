@@ -35,10 +35,14 @@ pub mod tail;
 pub mod tree;
 pub mod turns;
 
+mod ending;
+mod events;
+mod limits;
 mod log;
 mod printed;
-mod task;
+mod stdio;
 
 pub use job::{Ended, Job, JobEvent, Spec, Speech, start};
+pub use limits::LOG_BYTES;
 pub use lines::Line;
-pub use log::{LARGEST as LOG_BYTES, Log};
+pub use log::Log;

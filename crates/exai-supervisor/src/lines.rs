@@ -2,14 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// How much of a line that is too long is kept, to tell whose it was.
-const KEPT_OF_TOO_LONG: usize = 4096;
-
-/// The most by which the buffer grows at once.
-const LARGE: usize = 4 * 1024 * 1024;
-/// A line from here on takes the buffer with it, cut to its length. What waits somewhere is counted by its length, so it
-/// must not hold more memory than that; and the room that one long line needed is not kept for ever.
-const LONG: usize = 128 * 1024;
+use crate::limits::{KEPT_OF_TOO_LONG_BYTES, LONG_LINE_BYTES, MAX_GROWTH_BYTES};
 
 /// One line, without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +32,7 @@ impl Lines {
     /// Where to read to: at least a quarter of `chunk` is free. The room left by one read serves the next,
     /// so that small reads do not allocate; it grows with a long line, so that it is copied few times.
     pub fn room(&mut self, chunk: usize) -> &mut BytesMut {
-        let wanted = chunk.max(self.buffer.len().min(LARGE));
+        let wanted = chunk.max(self.buffer.len().min(MAX_GROWTH_BYTES));
         if self.buffer.capacity() - self.buffer.len() < chunk / 4 {
             self.buffer.reserve(wanted);
         }
@@ -59,7 +52,9 @@ impl Lines {
             if let Some(start) = self.skipping.take() {
                 lines.push(Line::TooLong(start));
             } else if line.len() > self.limit {
-                lines.push(Line::TooLong(Bytes::copy_from_slice(&line[..KEPT_OF_TOO_LONG.min(line.len())])));
+                lines.push(Line::TooLong(Bytes::copy_from_slice(
+                    &line[..KEPT_OF_TOO_LONG_BYTES.min(line.len())],
+                )));
             } else if !line.iter().all(u8::is_ascii_whitespace) {
                 lines.push(Line::Whole(line.freeze()));
             }
@@ -67,8 +62,9 @@ impl Lines {
         self.searched = self.buffer.len();
         if self.buffer.len() > self.limit {
             if self.skipping.is_none() {
-                self.skipping =
-                    Some(Bytes::copy_from_slice(&self.buffer[..KEPT_OF_TOO_LONG.min(self.buffer.len())]));
+                self.skipping = Some(Bytes::copy_from_slice(
+                    &self.buffer[..KEPT_OF_TOO_LONG_BYTES.min(self.buffer.len())],
+                ));
             }
             self.buffer = BytesMut::new();
             self.searched = 0;
@@ -76,7 +72,7 @@ impl Lines {
     }
 
     fn split_to(&mut self, length: usize) -> BytesMut {
-        if length < LONG {
+        if length < LONG_LINE_BYTES {
             return self.buffer.split_to(length);
         }
         let rest = BytesMut::from(&self.buffer[length..]);
@@ -129,19 +125,19 @@ mod tests {
 
     #[test]
     fn a_long_line_takes_the_room_for_it_and_no_more() {
-        let mut lines = Lines::new(2 * LARGE);
+        let mut lines = Lines::new(2 * MAX_GROWTH_BYTES);
         lines.room(64).extend_from_slice(b"short\n");
-        lines.room(8 * LONG).resize(6 + LONG, b'x');
+        lines.room(8 * LONG_LINE_BYTES).resize(6 + LONG_LINE_BYTES, b'x');
         lines.room(64).extend_from_slice(b"\r\nnext\n");
         let mut found = Vec::new();
         lines.take(&mut found);
         let [short, Line::Whole(long), next] = &found[..] else { panic!("three lines: {}", found.len()) };
-        assert_eq!((short, long.len(), next), (&whole("short"), LONG, &whole("next")));
+        assert_eq!((short, long.len(), next), (&whole("short"), LONG_LINE_BYTES, &whole("next")));
         let long = long.clone();
         drop(found);
-        assert!(lines.room(64).capacity() < LONG, "{}", lines.buffer.capacity());
+        assert!(lines.room(64).capacity() < LONG_LINE_BYTES, "{}", lines.buffer.capacity());
         let held = BytesMut::from(long).capacity();
-        assert!(held <= LONG + 1, "a line of {LONG} bytes holds {held}");
+        assert!(held <= LONG_LINE_BYTES + 1, "a line of {LONG_LINE_BYTES} bytes holds {held}");
     }
 
     #[test]

@@ -5,8 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// How large a log grows before it becomes the older one of two.
-pub const LARGEST: u64 = 10 * 1024 * 1024;
+use crate::limits::LOG_BYTES;
 
 /// The file that is written to, with its size.
 #[derive(Debug)]
@@ -26,11 +25,11 @@ impl Log {
 
     /// Appends whole lines. Sets the file aside first if they would make it too large.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.size + bytes.len() as u64 > LARGEST {
+        if self.size + bytes.len() as u64 > LOG_BYTES {
             match std::fs::rename(&self.path, self.path.with_extension("log.1")) {
                 Ok(()) => self.succeed_by(Log::open(self.path.clone())?),
                 // Somebody may have it open, who lets nobody move it on Windows.
-                Err(_) if self.size < 2 * LARGEST => {}
+                Err(_) if self.size < 2 * LOG_BYTES => {}
                 Err(error) => return Err(error),
             }
         }
@@ -60,7 +59,7 @@ mod tests {
         let chunk = vec![b'x'; 64 * 1024];
         let mut log = Log::open(path.clone()).unwrap();
         while log.write(&chunk).is_ok() {}
-        assert_eq!(path.metadata().unwrap().len(), 2 * LARGEST);
+        assert_eq!(path.metadata().unwrap().len(), 2 * LOG_BYTES);
         std::fs::remove_dir_all(path.with_extension("log.1")).unwrap();
         log.write(b"last").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"last");
@@ -72,14 +71,14 @@ mod tests {
         let path = dir.path().join("server.log");
         let chunk = vec![b'x'; 64 * 1024];
         let mut log = Log::open(path.clone()).unwrap();
-        for _ in 0..3 * LARGEST / chunk.len() as u64 {
+        for _ in 0..3 * LOG_BYTES / chunk.len() as u64 {
             log.write(&chunk).unwrap();
         }
         // What is there already counts after a restart.
         drop(log);
         Log::open(path.clone()).unwrap().write(b"last").unwrap();
         let size = |path: &std::path::Path| path.metadata().unwrap().len();
-        assert_eq!(size(&path.with_extension("log.1")), LARGEST);
+        assert_eq!(size(&path.with_extension("log.1")), LOG_BYTES);
         assert_eq!(std::fs::read(&path).unwrap(), b"last");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }

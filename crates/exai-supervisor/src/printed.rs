@@ -5,12 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::task::TaskTracker;
 
+use crate::limits::{MAX_PRINTED_BYTES, MAX_PRINTED_LINE_BYTES};
 use crate::log::Log;
-
-/// How much may wait for the disk.
-const MOST: usize = 256 * 1024;
-/// How much of a line is kept.
-const LINE: usize = 4096;
 
 /// See the module.
 #[derive(Debug)]
@@ -37,11 +33,11 @@ impl Printed {
     /// Takes a line. Never waits.
     pub(crate) fn line(&self, line: &[u8]) {
         let mut waiting = lock(&self.waiting);
-        if waiting.text.len() >= MOST {
+        if waiting.text.len() >= MAX_PRINTED_BYTES {
             waiting.left_out += 1;
             return;
         }
-        waiting.text.extend_from_slice(&line[..line.len().min(LINE)]);
+        waiting.text.extend_from_slice(&line[..line.len().min(MAX_PRINTED_LINE_BYTES)]);
         waiting.text.push(b'\n');
         if !std::mem::replace(&mut waiting.is_written, true) {
             let (waiting, log) = (self.waiting.clone(), self.log.clone());
@@ -90,7 +86,7 @@ mod tests {
         let printed = Printed::to(log.clone(), tasks.clone());
         // The disk hangs.
         let disk = log.lock().unwrap();
-        let count = 2 * MOST / 10;
+        let count = 2 * MAX_PRINTED_BYTES / 10;
         for number in 0..count {
             printed.line(format!("line {number:06}").as_bytes());
         }

@@ -13,10 +13,10 @@ use exai_os::process::Identity;
 use exai_os::tree::Reach;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::MAX_RECORD_BYTES;
+
 /// The schema number of a record.
 pub const SCHEMA: u32 = 1;
-/// A record of a tree of a thousand processes has less.
-pub const RECORD_BYTES: u64 = 1024 * 1024;
 
 /// One child tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +111,7 @@ impl TreeRecord {
 
     /// Reads one. `InvalidData` for what is no record of this schema.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let bytes = exai_os::private::read(path, RECORD_BYTES)?;
+        let bytes = exai_os::private::read(path, MAX_RECORD_BYTES)?;
         let record: TreeRecord = serde_json::from_slice(&bytes)?;
         if record.schema == SCHEMA {
             return Ok(record);

@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many lines it keeps.
-pub const LINES: usize = 20;
-const LINE_BYTES: usize = 400;
+pub use crate::limits::TAIL_LINES as LINES;
+use crate::limits::{TAIL_LINE_BYTES, TAIL_LINES};
 
 /// The last lines, shared between who reads stderr and who tells of a failure.
 #[derive(Debug, Clone, Default)]
@@ -16,10 +15,10 @@ pub struct Tail {
 impl Tail {
     /// Adds a line, cut to a few hundred bytes, control characters (terminal escapes) removed.
     pub fn push(&self, line: &[u8]) {
-        let text = String::from_utf8_lossy(&line[..line.len().min(LINE_BYTES)]);
+        let text = String::from_utf8_lossy(&line[..line.len().min(TAIL_LINE_BYTES)]);
         let text: String = text.chars().filter(|c| !c.is_control() || *c == '\t').collect();
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == LINES {
+        if lines.len() == TAIL_LINES {
             lines.pop_front();
         }
         lines.push_back(text);

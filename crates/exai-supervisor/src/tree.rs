@@ -18,6 +18,7 @@ mod evidence;
 mod exchange;
 mod explain;
 mod judge;
+mod judgement;
 mod look;
 mod members;
 mod signature;
@@ -27,6 +28,7 @@ mod view;
 mod tests;
 
 pub use exchange::{Count, Exchange, Part, count};
-pub use judge::{Judged, Judgement, Listening, Role, Seen, judge};
+pub use judge::judge;
+pub use judgement::{Judged, Judgement, Listening, Role, Seen};
 pub use look::{Facts, Pipes, listeners, look};
 pub use members::members;

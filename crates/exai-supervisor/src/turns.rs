@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// How many batches of one connection or job may wait: one is heard while the next is read.
-pub const TURNS: usize = 2;
+pub use crate::limits::TURNS;
 
 /// The turns of one connection or job.
 #[derive(Debug, Clone)]

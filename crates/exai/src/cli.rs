@@ -1,23 +1,20 @@
-//! The command line.
-
-use std::process::ExitCode;
+//! The command line: its commands and their arguments.
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
-use crate::commands;
-use crate::error::Error;
-use crate::printer::Printer;
+use crate::limits::{MAX_STOP_GRACE_S, STOP_GRACE_S};
 
 /// Hosts every MCP server once, for all MCP clients of this account.
 #[derive(Debug, Parser)]
 #[command(name = "exai", version, arg_required_else_help = true)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Command,
+    pub(crate) command: Command,
 }
 
+/// What is to be done.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Start the daemon in the background
     Start,
     /// Stop the daemon and every server it hosts
@@ -97,8 +94,8 @@ pub(crate) struct PsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StopArgs {
     /// Seconds that calls under way may take to finish
-    #[arg(long, value_name = "S", default_value_t = commands::stop::GRACE_S,
-        value_parser = clap::value_parser!(u64).range(..=commands::stop::MAX_GRACE_S))]
+    #[arg(long, value_name = "S", default_value_t = STOP_GRACE_S,
+        value_parser = clap::value_parser!(u64).range(..=MAX_STOP_GRACE_S))]
     pub(crate) timeout: u64,
 }
 
@@ -270,106 +267,6 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Everything `main` does.
-pub(crate) fn run() -> ExitCode {
-    exai_os::allocator::give_back_long_buffers();
-    exai_os::heritage::let_children_be_waited_for();
-    // A client waits for its shim, and there may be thirty of them: they do without the parser.
-    if let Some(args) = shim_args(std::env::args_os().skip(1)) {
-        return finish(commands::shim::run(args));
-    }
-    // There is one for each server: the parser would be half of its memory.
-    if let Some(args) = guard_args(std::env::args_os().skip(1)) {
-        return finish(commands::guard::run(&args));
-    }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Nowhere to say it: the exit code must do.
-            let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(exai_proto::exit::USAGE).into();
-        }
-    };
-    finish(dispatch(cli.command))
-}
-
-fn dispatch(command: Command) -> Result<u8, Error> {
-    let printer = Printer::new();
-    match command {
-        Command::Start => commands::start::run(&printer),
-        Command::Stop(args) => commands::stop::run(&args, &printer),
-        Command::Restart(args) => commands::restart::run(args, &printer),
-        Command::Status(args) => commands::status::run(&args, &printer),
-        Command::Ps(args) => commands::ps::run(&args, &printer),
-        Command::Doctor(args) => commands::doctor::run(&args, &printer),
-        Command::Serve(args) => commands::serve::run(&args, &printer),
-        Command::Shim(args) => commands::shim::run(args),
-        Command::Add(args) => commands::add::run(args, &printer),
-        Command::Remove(args) => commands::remove::run(&args, &printer),
-        Command::List(args) => commands::list::run(&args, &printer),
-        Command::Tools(args) => commands::tools::run(args, &printer),
-        Command::Why(args) => commands::why::run(&args, &printer),
-        Command::Call(args) => commands::call::run(&args, &printer),
-        Command::Logs(args) => commands::logs::run(&args, &printer),
-        Command::Token(args) => commands::token::run(&args, &printer),
-        Command::Cleanup(args) => commands::cleanup::run(&args, &printer),
-        Command::Selftest(args) => commands::selftest::run(&args, &printer),
-        Command::SelftestServer(args) => commands::selftest::server::run(&args, &printer),
-        Command::Guard(args) => commands::guard::run(&args),
-        Command::Outside(args) => commands::outside::run(&args),
-    }
-}
-
-fn finish(outcome: Result<u8, Error>) -> ExitCode {
-    match outcome {
-        Ok(code) => code.into(),
-        Err(error) => {
-            Printer::new().error(&error);
-            error.code().into()
-        }
-    }
-}
-
-/// The arguments of `exai shim`, where they are as they mostly are; anything else is for the parser.
-fn shim_args(mut args: impl Iterator<Item = std::ffi::OsString>) -> Option<ShimArgs> {
-    if args.next()? != "shim" {
-        return None;
-    }
-    let mut shim = ShimArgs::default();
-    while let Some(flag) = args.next() {
-        let flag = flag.into_string().ok()?;
-        let (flag, value) = match flag.split_once('=') {
-            Some((flag, value)) => (flag.to_owned(), value.to_owned()),
-            None => (flag, args.next()?.into_string().ok().filter(|value| !value.starts_with('-'))?),
-        };
-        let place = match &*flag {
-            "--server" => &mut shim.server,
-            "--client" => &mut shim.client,
-            "--url" => &mut shim.url,
-            _ => return None,
-        };
-        if place.replace(value).is_some() {
-            return None;
-        }
-    }
-    // The path of the URL names the server.
-    let conflict = shim.url.is_some() && shim.server.is_some();
-    (!conflict).then_some(shim)
-}
-
-/// The arguments of `exai guard`, in the order in which the daemon gives them.
-fn guard_args(args: impl Iterator<Item = std::ffi::OsString>) -> Option<GuardArgs> {
-    let args: Vec<String> = args.take(6).map_while(|arg| arg.into_string().ok()).collect();
-    match &args[..] {
-        [guard, instance, of, flag, control]
-            if guard == "guard" && flag == exai_os::guard::CONTROL_ARGUMENT =>
-        {
-            Some(GuardArgs { instance: instance.clone(), of: of.clone(), control: control.clone() })
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -378,31 +275,5 @@ mod tests {
     #[test]
     fn the_command_line_makes_sense() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_short_way_to_the_shim_agrees_with_the_parser() {
-        let lines: [&[&str]; 10] = [
-            &["shim"],
-            &["shim", "--server", "a"],
-            &["shim", "--server=a", "--client", "b c"],
-            &["shim", "--client="],
-            &["shim", "--server"],
-            &["shim", "--server", "a", "--server", "b"],
-            &["shim", "--url", "ws://localhost:1/mcp"],
-            &["shim", "--url=ws://localhost:1/mcp", "--server", "a"],
-            &["shim", "--client=a", "--url=ws://localhost:1/mcp"],
-            &["shim", "--help"],
-        ];
-        for line in lines {
-            let quick = shim_args(line.iter().map(Into::into));
-            let parsed = Cli::try_parse_from([&["exai"], line].concat());
-            match parsed {
-                Ok(Cli { command: Command::Shim(args) }) => assert_eq!(quick, Some(args), "{line:?}"),
-                Ok(_) => panic!("{line:?} is a shim"),
-                Err(_) => assert_eq!(quick, None, "{line:?}"),
-            }
-        }
-        assert_eq!(shim_args(["start"].iter().map(Into::into)), None);
     }
 }

@@ -1,7 +1,7 @@
 //! What a person is told when a command fails: what failed and why, and the command that fixes it.
 
 use exai_client::stop::StopError;
-use exai_client::{DoorError, LinkError};
+use exai_client::{ConnectError, LinkError};
 use exai_config::{ConfigError, HomeError};
 use exai_os::private::DirError;
 use exai_proto::exit;
@@ -61,27 +61,27 @@ impl Error {
     }
 }
 
-impl From<DoorError> for Error {
-    fn from(error: DoorError) -> Self {
+impl From<ConnectError> for Error {
+    fn from(error: ConnectError) -> Self {
         let what = error.to_string();
         match error {
-            DoorError::NotRunning { .. } => Error::failed(what).hint("start it with `exai start`"),
-            DoorError::Refused(LinkError::ForeignPeer { .. }) | DoorError::ForAnotherAccount(_) => {
+            ConnectError::NotRunning { .. } => Error::failed(what).hint("start it with `exai start`"),
+            ConnectError::Refused(LinkError::ForeignPeer { .. }) | ConnectError::ForAnotherAccount(_) => {
                 Error::refused(what)
             }
-            DoorError::Refused(LinkError::Version { .. }) => {
+            ConnectError::Refused(LinkError::Version { .. }) => {
                 Error::failed(what).hint("`exai restart` starts a daemon of this version")
             }
-            DoorError::Unreachable { .. } => {
+            ConnectError::Unreachable { .. } => {
                 Error::failed(what).hint("`exai status` says what it is; `exai restart` replaces it")
             }
-            DoorError::StarterHangs { .. } => Error::failed(what)
+            ConnectError::StarterHangs { .. } => Error::failed(what)
                 .hint("`exai status` says what is there; ending that process frees the lock"),
-            DoorError::StartFailed { .. } | DoorError::Died { .. } => {
+            ConnectError::StartFailed { .. } | ConnectError::Died { .. } => {
                 Error::failed(what).hint("`exai serve` runs it in the foreground; `exai logs` shows its log")
             }
-            DoorError::Home(error) => error.into(),
-            DoorError::Refused(_) | DoorError::Io { .. } => Error::failed(what),
+            ConnectError::Home(error) => error.into(),
+            ConnectError::Refused(_) | ConnectError::Io { .. } => Error::failed(what),
         }
     }
 }
@@ -107,7 +107,7 @@ impl From<HomeError> for Error {
 impl From<StopError> for Error {
     fn from(error: StopError) -> Self {
         match error {
-            StopError::Door(error) => error.into(),
+            StopError::DaemonConnector(error) => error.into(),
             StopError::Unproven(_) => Error::refused(error.to_string()),
             StopError::Nameless { .. }
             | StopError::Refused(_)

@@ -3,11 +3,14 @@
 mod cli;
 mod commands;
 mod error;
+mod limits;
 mod printer;
+mod run;
+mod short_forms;
 mod visible;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    run::run()
 }

@@ -1,34 +1,30 @@
 //! What the methods of MCP mean to a shim.
 
-use exai_proto::answer::{self, Failure, FailureData, Source};
-use exai_proto::{Id, json};
-
-use super::line_of;
-use super::memory::List;
-use crate::glance::{self, Glance};
+use super::replay::List;
+use crate::peek::{self, Peeked};
 
 /// A request's method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
     /// `initialize`.
-    Opening,
+    Initialize,
     /// Asks for a list.
     List(List),
-    /// Another that changes nothing, so that it can be asked twice.
+    /// Another method that changes nothing, so that it can be sent twice.
     Harmless,
-    /// `tools/call`: it depends on the tool.
+    /// `tools/call`. Whether it can be sent twice depends on the tool.
     Call,
     Level,
     Subscribe,
     Unsubscribe,
-    /// Whatever else there is or will be: it may change something.
+    /// Any other method, known or not: it may change something.
     Other,
 }
 
 impl Method {
     pub(super) fn of(name: &[u8]) -> Self {
         match name {
-            b"initialize" => Method::Opening,
+            b"initialize" => Method::Initialize,
             b"tools/list" => Method::List(List::Tools),
             b"prompts/list" => Method::List(List::Prompts),
             b"resources/list" | b"resources/templates/list" => Method::List(List::Resources),
@@ -47,19 +43,19 @@ impl Method {
     }
 }
 
-/// Whether the line asks for anything.
+/// Whether the line holds a request.
 pub(super) fn asks(line: &[u8]) -> bool {
     let mut found = false;
-    glance::each(line, |_, glance| found |= matches!(glance, Glance::Request { .. }));
+    peek::peek_each(line, |_, peeked| found |= matches!(peeked, Peeked::Request { .. }));
     found
 }
 
-/// Whether the line asks for something to be done: the wish of a person that outweighs `exai stop`.
+/// Whether the line asks for something to be done. Such a request starts a daemon again even after `exai stop`.
 pub(super) fn starts_again(line: &[u8]) -> bool {
     let mut found = false;
-    glance::each(line, |_, glance| {
-        if let Glance::Request { method, .. } = glance {
-            let method = glance::name(line, method);
+    peek::peek_each(line, |_, peeked| {
+        if let Peeked::Request { method, .. } = peeked {
+            let method = peek::method_name(line, method);
             found |= matches!(
                 &*method,
                 b"tools/call" | b"resources/read" | b"prompts/get" | b"completion/complete"
@@ -67,24 +63,4 @@ pub(super) fn starts_again(line: &[u8]) -> bool {
         }
     });
     found
-}
-
-/// Answers each request of a line with the same failure.
-pub(super) fn answers(line: &[u8], failure: Failure, sentence: &str) -> Vec<u8> {
-    let mut lines = Vec::new();
-    glance::each(line, |part, glance| {
-        if let Glance::Request { id, method } = glance {
-            let name = || glance::seek(line, part.start, &["params", "name"]);
-            let call = Method::of(&glance::name(line, method)) == Method::Call;
-            let tool = if call { name().and_then(|at| json::string(line, at)) } else { None };
-            let data = FailureData {
-                tool: tool.as_deref(),
-                hint: (failure == Failure::DaemonUnavailable).then_some("exai status"),
-                ..FailureData::new(Source::Shim, failure)
-            };
-            let answer = answer::failure(&Id::from_json(&line[id]), sentence, &data);
-            lines.extend_from_slice(&line_of(&answer));
-        }
-    });
-    lines
 }

@@ -1,5 +1,5 @@
-//! How far requests have come that may be asked a second time. A second run begins at the bottom, and what a client
-//! hears of one progress token must grow: what is not above the last value is not passed on.
+//! The progress of requests that may be sent a second time. The progress of a second run begins anew, but the values
+//! that a client hears for one token must grow. So a value that is not above the last one is not passed on.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,14 @@ use exai_proto::Id;
 /// Nothing was heard yet.
 pub(super) const NONE: f64 = f64::NEG_INFINITY;
 
-/// See the module. By progress token.
+/// The progress of each request, by progress token.
 #[derive(Debug, Default)]
 pub(super) struct Progress(HashMap<Id, Heard>);
 
 #[derive(Debug)]
 struct Heard {
     most: f64,
-    /// Another run of the request has come so far.
+    /// Whether this is a second run of the request.
     again: bool,
 }
 
@@ -24,17 +24,17 @@ impl Progress {
         self.0.is_empty()
     }
 
-    /// A request begins that may be asked again, or is asked again.
+    /// Begins to track a request that may be sent again, or is sent again.
     pub(super) fn begin(&mut self, token: Id, heard: f64, again: bool) {
         self.0.insert(token, Heard { most: heard, again });
     }
 
-    /// It is over. How far it has come.
+    /// Ends the tracking of a request. Returns the highest value that the client has heard.
     pub(super) fn end(&mut self, token: &Id) -> f64 {
         self.0.remove(token).map_or(NONE, |heard| heard.most)
     }
 
-    /// Whether the client is to hear this. Of a first run it hears whatever the server says.
+    /// Whether to pass on this progress. Everything that the server says of a first run passes.
     pub(super) fn passes(&mut self, token: &[u8], value: impl FnOnce() -> Option<f64>) -> bool {
         let Some(heard) = self.0.get_mut(&Id::from_json(token)) else { return true };
         match value() {

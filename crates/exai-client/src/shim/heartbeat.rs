@@ -1,26 +1,20 @@
-//! Whether the daemon lives while it owes something. A call may take minutes; a ping is answered at once, also by
-//! a daemon that is busy. Pure: time is an argument.
+//! Whether a daemon that owes answers still lives. A call may take minutes, but even a busy daemon answers a ping at
+//! once. Pure: time is an argument.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// How often to ask.
-const PING: Duration = Duration::from_secs(5);
-/// A daemon that is silent for so long hangs.
-const SILENCE: Duration = Duration::from_secs(10);
-/// Who looks so much later than he meant to has been asleep, as the machine may have been: what was silent then
-/// is not known.
-const LATE: Duration = Duration::from_secs(2);
+use crate::limits::{MAX_LATENESS, PING_INTERVAL, SILENCE_TIMEOUT};
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beat {
+pub(super) enum HeartbeatAction {
     Wait,
     Ping,
     /// It hangs.
     Close,
 }
 
-/// See the module.
+/// When to ping a daemon, and when it counts as hanging.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     silent_since: Instant,
@@ -29,51 +23,53 @@ pub(super) struct Heartbeat {
 
 impl Heartbeat {
     pub(super) fn begin(now: Instant) -> Self {
-        Heartbeat { silent_since: now, next_ping: now + PING }
+        Heartbeat { silent_since: now, next_ping: now + PING_INTERVAL }
     }
 
-    /// To be asked at [`Heartbeat::due`], or earlier. `heard` is when the daemon was heard last.
-    pub(super) fn look(&mut self, now: Instant, heard: Instant) -> Beat {
-        if now > self.due() + LATE {
-            *self = Heartbeat { silent_since: now, next_ping: now + PING };
-            return Beat::Ping;
+    /// What to do now. To be called at [`Heartbeat::due`] or earlier; `heard` is when the daemon was last heard.
+    pub(super) fn check(&mut self, now: Instant, heard: Instant) -> HeartbeatAction {
+        if now > self.due() + MAX_LATENESS {
+            *self = Heartbeat { silent_since: now, next_ping: now + PING_INTERVAL };
+            return HeartbeatAction::Ping;
         }
         self.silent_since = self.silent_since.max(heard);
-        if now >= self.silent_since + SILENCE {
-            return Beat::Close;
+        if now >= self.silent_since + SILENCE_TIMEOUT {
+            return HeartbeatAction::Close;
         }
         if now >= self.next_ping {
-            self.next_ping = now + PING;
-            return Beat::Ping;
+            self.next_ping = now + PING_INTERVAL;
+            return HeartbeatAction::Ping;
         }
-        Beat::Wait
+        HeartbeatAction::Wait
     }
 
     /// When to look again.
     pub(super) fn due(&self) -> Instant {
-        self.next_ping.min(self.silent_since + SILENCE)
+        self.next_ping.min(self.silent_since + SILENCE_TIMEOUT)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// Tenths of a second: when it is looked, and when the daemon was heard last.
     type Looks = &'static [(u64, u64)];
 
     /// Looks at these times, in tenths of a second, when the daemon was last heard at those.
-    fn looks(times: &[(u64, u64)]) -> Vec<Beat> {
+    fn looks(times: &[(u64, u64)]) -> Vec<HeartbeatAction> {
         let start = Instant::now();
         let at = |tenths| start + Duration::from_millis(100 * tenths);
         let mut heartbeat = Heartbeat::begin(start);
-        times.iter().map(|(now, heard)| heartbeat.look(at(*now), at(*heard))).collect()
+        times.iter().map(|(now, heard)| heartbeat.check(at(*now), at(*heard))).collect()
     }
 
     #[test]
     fn it_asks_every_five_seconds_and_closes_after_ten_of_silence() {
-        use Beat::{Close, Ping, Wait};
-        let cases: [(Looks, &[Beat]); 5] = [
+        use HeartbeatAction::{Close, Ping, Wait};
+        let cases: [(Looks, &[HeartbeatAction]); 5] = [
             (&[(50, 0), (100, 0)], &[Ping, Close]),
             (&[(10, 0), (49, 0), (50, 50), (100, 51), (150, 101)], &[Wait, Wait, Ping, Ping, Ping]),
             // Heard of once more: from then on it counts.

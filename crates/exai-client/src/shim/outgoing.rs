@@ -3,12 +3,8 @@
 use std::io::{self, Write};
 
 use crate::frame::{self, Key};
-use crate::stream::Speech;
-
-/// A line from here on is written from where it stands, not copied.
-pub(super) const LARGE: usize = 32 * 1024;
-/// How much is collected before it is written. A multiple of a mask key's length.
-const FULL: usize = 128 * 1024;
+use crate::limits::{LARGE_MESSAGE_BYTES, MAX_WRITE_BYTES};
+use crate::stream::Framing;
 
 /// Writes lines as frames, in as few writes as there can be.
 #[derive(Debug, Default)]
@@ -19,11 +15,16 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// How many of the lines, from the first on, were written whole. Of the others the peer has nothing
-    /// that it could act on.
-    pub(super) fn write(&mut self, to: &mut impl Write, speech: Speech, lines: &[impl AsRef<[u8]>]) -> usize {
+    /// Writes the lines and returns how many of them, from the first on, were written whole. The peer cannot act on
+    /// any part of the others.
+    pub(super) fn write(
+        &mut self,
+        to: &mut impl Write,
+        framing: Framing,
+        lines: &[impl AsRef<[u8]>],
+    ) -> usize {
         let mut written = 0;
-        let outcome = self.write_all(to, speech, lines, &mut written);
+        let outcome = self.write_all(to, framing, lines, &mut written);
         self.bytes.clear();
         self.ends.clear();
         debug_assert!(outcome.is_err() || written == lines.len(), "BUG: a line was forgotten");
@@ -33,14 +34,14 @@ impl Outgoing {
     fn write_all(
         &mut self,
         to: &mut impl Write,
-        speech: Speech,
+        framing: Framing,
         lines: &[impl AsRef<[u8]>],
         written: &mut usize,
     ) -> io::Result<()> {
         for line in lines {
             let line = line.as_ref();
-            let (opcode, key) = (speech.opcode(line), speech.key());
-            if line.len() >= LARGE {
+            let (opcode, key) = (framing.opcode(line), framing.key());
+            if line.len() >= LARGE_MESSAGE_BYTES {
                 frame::put_header(&mut self.bytes, opcode, line.len(), key);
                 self.flush(to, written)?;
                 self.write_large(to, line, key)?;
@@ -49,7 +50,7 @@ impl Outgoing {
             }
             frame::put(&mut self.bytes, opcode, line, key);
             self.ends.push(self.bytes.len());
-            if self.bytes.len() >= FULL {
+            if self.bytes.len() >= MAX_WRITE_BYTES {
                 self.flush(to, written)?;
             }
         }
@@ -61,7 +62,7 @@ impl Outgoing {
         if key == frame::NO_MASK {
             return to.write_all(line);
         }
-        for part in line.chunks(FULL) {
+        for part in line.chunks(MAX_WRITE_BYTES) {
             self.bytes.clear();
             self.bytes.extend_from_slice(part);
             frame::mask(&mut self.bytes, key);
@@ -116,28 +117,40 @@ mod tests {
 
     #[test]
     fn what_was_written_whole_is_known_to_the_byte() {
-        let large = vec![b'x'; LARGE];
+        let large = vec![b'x'; LARGE_MESSAGE_BYTES];
         let lines: [&[u8]; 4] = [b"one", b"two", &large, b"three"];
         let mut whole = Vec::new();
         for line in lines {
             frame::put(&mut whole, Opcode::Binary, line, frame::NO_MASK);
         }
         // Headers of 6, 6, 8 and 6 bytes.
-        let ends = [9, 18, 18 + 8 + LARGE, whole.len()];
-        for room in [0, 1, 8, 9, 17, 18, 25, 26, 18 + 7 + LARGE, 18 + 8 + LARGE, whole.len() - 1, whole.len()]
-        {
+        let ends = [9, 18, 18 + 8 + LARGE_MESSAGE_BYTES, whole.len()];
+        for room in [
+            0,
+            1,
+            8,
+            9,
+            17,
+            18,
+            25,
+            26,
+            18 + 7 + LARGE_MESSAGE_BYTES,
+            18 + 8 + LARGE_MESSAGE_BYTES,
+            whole.len() - 1,
+            whole.len(),
+        ] {
             let mut to = Narrow(room, Vec::new());
-            let written = Outgoing::default().write(&mut to, Speech::Link, &lines);
+            let written = Outgoing::default().write(&mut to, Framing::Link, &lines);
             assert_eq!(written, ends.iter().filter(|end| **end <= room).count(), "room for {room}");
             assert_eq!(to.1, whole[..room]);
         }
     }
     #[test]
     fn on_tcp_every_frame_is_masked_with_a_key_of_its_own() {
-        let large: Vec<u8> = (b'a'..=b'z').cycle().take(2 * FULL + 7).collect();
+        let large: Vec<u8> = (b'a'..=b'z').cycle().take(2 * MAX_WRITE_BYTES + 7).collect();
         let lines: [&[u8]; 4] = [b"one", &large, b"no \xFF text", b"one"];
         let mut to = Narrow(usize::MAX, Vec::new());
-        assert_eq!(Outgoing::default().write(&mut to, Speech::Mcp, &lines), lines.len());
+        assert_eq!(Outgoing::default().write(&mut to, Framing::Mcp, &lines), lines.len());
         let mut rest = &to.1[..];
         let mut keys = Vec::new();
         for line in lines {

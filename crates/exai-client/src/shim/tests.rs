@@ -3,19 +3,20 @@
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use exai_config::Home;
 use exai_os::local::{Endpoint, Listener, Stream};
 use exai_os::{lock as os_lock, private};
 use exai_proto::documents::{self, DaemonRecord};
-use exai_proto::link::{self, ByeReason, Role};
+use exai_proto::link::{self, ByeReason, FromDaemon, Role};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
 use super::*;
-use crate::door::Door;
+use crate::daemon_connector::DaemonConnector;
 
 /// A daemon in a thread: it holds the lock, has a record, and ends when it is asked to `die` or to `stop`.
 struct Fake(JoinHandle<Vec<String>>);
@@ -130,8 +131,8 @@ impl Client {
     fn start(home: &Home) -> Client {
         let (stdin, input) = io::pipe().unwrap();
         let (output, stdout) = io::pipe().unwrap();
-        let door = Door::new(home.clone(), crate::hello(Role::Shim));
-        let shim = std::thread::spawn(move || run(Way::Local(door), stdin, stdout, |_| {}));
+        let connector = DaemonConnector::new(home.clone(), crate::hello(Role::Shim));
+        let shim = std::thread::spawn(move || run(DaemonRoute::Local(connector), stdin, stdout, |_| {}));
         Client { input: Some(input), output: BufReader::new(output), shim }
     }
 

@@ -3,50 +3,17 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, FdFlags};
-use serde::{Deserialize, Serialize};
 
+use super::daemon::Daemon;
+pub(crate) use super::daemon::Pipe;
 use super::manager;
 use crate::detach::{READY_ARGUMENT, ReadyPipe, Started, Tether, WAY_ARGUMENT, Way};
-
-/// What is to be started, as whoever starts it in our place is told.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Daemon {
-    pub(super) exe: PathBuf,
-    pub(super) args: Vec<OsString>,
-    pub(super) env: Vec<(OsString, OsString)>,
-    pub(super) cwd: PathBuf,
-    pub(super) log: PathBuf,
-}
-
-#[derive(Debug)]
-pub(crate) struct Pipe(OwnedFd);
-
-impl Pipe {
-    #[cfg(target_os = "linux")]
-    pub(super) fn new(end: OwnedFd) -> Pipe {
-        Pipe(end)
-    }
-
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::retry_on_intr(|| rustix::io::read(&self.0, &mut *buffer))?)
-    }
-
-    pub(crate) fn read_until(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
-        // A closed pipe is ready too: reading tells its end.
-        let mut wait = [PollFd::new(&self.0, PollFlags::IN)];
-        if super::descriptors::poll_until(&mut wait, deadline)? {
-            return self.read(buffer);
-        }
-        Err(io::Error::new(io::ErrorKind::TimedOut, "the daemon did not say whether it is ready"))
-    }
-}
 
 pub(crate) fn spawn(
     exe: &Path,
@@ -107,7 +74,7 @@ pub(crate) fn spawn(
     let _ = between.wait();
     let mut pid = [0; 4];
     born.read_exact(&mut pid)?;
-    Ok(Started { pid: u32::from_ne_bytes(pid), ready: ReadyPipe(Pipe(reader)) })
+    Ok(Started { pid: u32::from_ne_bytes(pid), ready: ReadyPipe(Pipe::new(reader)) })
 }
 
 pub(crate) fn follow(before: &File, next: &File) -> io::Result<()> {

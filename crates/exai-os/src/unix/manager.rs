@@ -17,7 +17,7 @@ use rustix::fs::Mode;
 use rustix::io::FdFlags;
 use serde::{Deserialize, Serialize};
 
-use super::detach::{Daemon, Pipe};
+use super::daemon::{Daemon, Pipe};
 use super::local::{self, Connection};
 use super::{apart, descriptors};
 use crate::detach::{OUTSIDE_COMMAND, READY_ARGUMENT, ReadyPipe, Started, WAY_ARGUMENT, Way};

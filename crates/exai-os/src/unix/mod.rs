@@ -50,6 +50,7 @@ pub(crate) mod brand;
 #[path = "brand_macos.rs"]
 pub(crate) mod brand;
 
+mod daemon;
 pub(crate) mod descriptors;
 mod orphans;
 #[cfg(target_os = "linux")]

@@ -25,8 +25,8 @@ pub(crate) fn holds<const N: usize>(_pid: u32, _ends: [(PipeId, End); N]) -> io:
 }
 
 pub(crate) fn io_counters(pid: u32) -> io::Result<IoCounters> {
-    let process =
-        super::process::open(pid, PROCESS_QUERY_LIMITED_INFORMATION)?.ok_or(io::ErrorKind::NotFound)?;
+    let process = super::handle::open_process(pid, PROCESS_QUERY_LIMITED_INFORMATION)?
+        .ok_or(io::ErrorKind::NotFound)?;
     let mut counters = IO_COUNTERS::default();
     // SAFETY: an open handle with the right to query, and a place for the counters.
     check(unsafe { GetProcessIoCounters(process.as_raw_handle(), &raw mut counters) })?;

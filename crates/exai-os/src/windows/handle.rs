@@ -8,9 +8,10 @@ use std::path::{Component, Path, Prefix};
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{
-    HANDLE, NTSTATUS, RtlNtStatusToDosError, WAIT_FAILED, WAIT_OBJECT_0, WAIT_TIMEOUT,
+    ERROR_INVALID_PARAMETER, HANDLE, NTSTATUS, RtlNtStatusToDosError, WAIT_FAILED, WAIT_OBJECT_0,
+    WAIT_TIMEOUT,
 };
-use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, WaitForMultipleObjects};
+use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, OpenProcess, WaitForMultipleObjects};
 use windows_sys::core::BOOL;
 
 /// The text with a final zero. A zero within would end it early and name something else.
@@ -76,6 +77,20 @@ pub(super) unsafe fn own(raw: HANDLE) -> io::Result<OwnedHandle> {
     }
     // SAFETY: by this function's contract.
     Ok(unsafe { OwnedHandle::from_raw_handle(raw) })
+}
+
+/// Opens a process for `access`. `None` when there is no such process.
+pub(super) fn open_process(pid: u32, access: u32) -> io::Result<Option<OwnedHandle>> {
+    // Pids are multiples of four; the system takes the next lower one for any other number.
+    if pid == 0 || !pid.is_multiple_of(4) {
+        return Ok(None);
+    }
+    // SAFETY: takes numbers; the new handle is ours.
+    match unsafe { own(OpenProcess(access, 0, pid)) } {
+        Ok(process) => Ok(Some(process)),
+        Err(error) if error.raw_os_error() == Some(ERROR_INVALID_PARAMETER.cast_signed()) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// An event that stays set once it is set.

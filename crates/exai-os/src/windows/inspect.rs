@@ -69,8 +69,8 @@ pub(crate) fn limits_of(_pid: u32) -> io::Result<Limits> {
 }
 
 pub(crate) fn is_of_this_account(pid: u32) -> io::Result<bool> {
-    let process =
-        super::process::open(pid, PROCESS_QUERY_LIMITED_INFORMATION)?.ok_or(io::ErrorKind::NotFound)?;
+    let process = super::handle::open_process(pid, PROCESS_QUERY_LIMITED_INFORMATION)?
+        .ok_or(io::ErrorKind::NotFound)?;
     Ok(User::of_process(process.as_handle())?.same(&User::current()?))
 }
 

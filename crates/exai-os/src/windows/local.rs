@@ -236,7 +236,7 @@ fn peer(pipe: HANDLE, pid_of: impl FnOnce(HANDLE, *mut u32) -> BOOL) -> io::Resu
     let mut pid = 0;
     check(pid_of(pipe, &raw mut pid))?;
     let user = |pid| {
-        let process = super::process::open(pid, PROCESS_QUERY_LIMITED_INFORMATION).ok()??;
+        let process = super::handle::open_process(pid, PROCESS_QUERY_LIMITED_INFORMATION).ok()??;
         User::of_process(process.as_handle()).ok()
     };
     let ours = User::current()?;

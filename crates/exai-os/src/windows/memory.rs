@@ -12,7 +12,7 @@ use windows_sys::Win32::System::Threading::{
     RTL_USER_PROCESS_PARAMETERS,
 };
 
-use super::handle::{check, check_status};
+use super::handle::{check, check_status, open_process};
 
 /// The environment's address comes behind what the structure declares, and its size far behind that.
 const ENVIRONMENT: usize = size_of::<RTL_USER_PROCESS_PARAMETERS>();
@@ -56,7 +56,7 @@ pub(super) fn environment(pid: u32) -> io::Result<Vec<u16>> {
 impl Parameters {
     fn of(pid: u32) -> io::Result<Parameters> {
         let access = PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_VM_READ;
-        let process = super::process::open(pid, access)?.ok_or(io::ErrorKind::NotFound)?;
+        let process = open_process(pid, access)?.ok_or(io::ErrorKind::NotFound)?;
         let mut basic = PROCESS_BASIC_INFORMATION::default();
         // SAFETY: an open handle, and a structure of the class and size given.
         check_status(unsafe {

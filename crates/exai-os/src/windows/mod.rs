@@ -26,6 +26,7 @@ pub(crate) mod streams;
 pub(crate) mod tree;
 
 mod command_line;
+mod daemon;
 mod handle;
 mod job;
 mod memory;

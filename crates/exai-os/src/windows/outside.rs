@@ -19,7 +19,7 @@ use windows_sys::Win32::System::Pipes::{
 };
 use windows_sys::Win32::System::Threading::{CREATE_BREAKAWAY_FROM_JOB, PROCESS_SYNCHRONIZE};
 
-use super::detach::{Allowed, Daemon, Pipe, is_denied};
+use super::daemon::{Allowed, Daemon, Pipe, is_denied};
 use super::handle::{check, wide};
 use super::process::has_ended;
 use super::security::OwnerOnly;
@@ -128,7 +128,7 @@ fn stranger() -> io::Error {
 
 /// What the helper with this pid says, and not what the daemon says behind it.
 fn first_line(pipe: &mut Pipe, helper: u32, mut deadline: Instant) -> io::Result<Vec<u8>> {
-    let helper = super::process::open(helper, PROCESS_SYNCHRONIZE).ok().flatten();
+    let helper = super::handle::open_process(helper, PROCESS_SYNCHRONIZE).ok().flatten();
     let has_ended = || helper.as_ref().is_none_or(|helper| has_ended(helper).unwrap_or(false));
     let (mut line, mut ended) = (Vec::new(), false);
     loop {

@@ -17,30 +17,16 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
 };
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
 use windows_sys::Win32::System::Threading::{
-    GetCurrentThread, GetProcessTimes, GetThreadTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION,
+    GetCurrentThread, GetProcessTimes, GetThreadTimes, PROCESS_QUERY_LIMITED_INFORMATION,
     PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, QueryFullProcessImageNameW, TerminateProcess,
 };
 
 use super::account::until_zero;
-use super::handle::{check, own, wait_any};
+use super::handle::{check, open_process, own, wait_any};
 use crate::process::{Identity, Kill, Killed, ProcessInfo};
 
 /// Start times are absolute here, so boots need no name.
 const BOOT: &str = "-";
-
-/// `None` when there is no such process.
-pub(super) fn open(pid: u32, access: u32) -> io::Result<Option<OwnedHandle>> {
-    // Pids are multiples of four; the system takes the next lower one for any other number.
-    if pid == 0 || !pid.is_multiple_of(4) {
-        return Ok(None);
-    }
-    // SAFETY: takes numbers; the new handle is ours.
-    match unsafe { own(OpenProcess(access, 0, pid)) } {
-        Ok(process) => Ok(Some(process)),
-        Err(error) if is(&error, ERROR_INVALID_PARAMETER) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
 
 fn is(error: &io::Error, code: u32) -> bool {
     error.raw_os_error() == Some(code.cast_signed())
@@ -81,7 +67,7 @@ pub(crate) fn thread_time() -> Duration {
 }
 
 pub(crate) fn identify(pid: u32) -> io::Result<Option<Identity>> {
-    match open(pid, PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE)? {
+    match open_process(pid, PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE)? {
         Some(process) => identity_of(&process, pid),
         None => Ok(None),
     }
@@ -135,7 +121,7 @@ fn info(row: &PROCESSENTRY32W) -> Option<ProcessInfo> {
     }
     // The system's own processes cannot be opened; they are listed without their details.
     let access = PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE;
-    let process = open(row.th32ProcessID, access).ok().flatten();
+    let process = open_process(row.th32ProcessID, access).ok().flatten();
     Some(ProcessInfo {
         pid: row.th32ProcessID,
         ppid: row.th32ParentProcessID,
@@ -156,7 +142,7 @@ fn working_set(process: &OwnedHandle) -> u64 {
 }
 
 pub(crate) fn command_line(pid: u32) -> io::Result<Vec<String>> {
-    let process = open(pid, PROCESS_QUERY_LIMITED_INFORMATION)?.ok_or(io::ErrorKind::NotFound)?;
+    let process = open_process(pid, PROCESS_QUERY_LIMITED_INFORMATION)?.ok_or(io::ErrorKind::NotFound)?;
     let text = match super::command_line::of(&process) {
         // Windows before 8.1, and Wine.
         Err(error) if is(&error, ERROR_INVALID_PARAMETER) => super::memory::command_line(pid)?,
@@ -166,7 +152,7 @@ pub(crate) fn command_line(pid: u32) -> io::Result<Vec<String>> {
 }
 
 pub(crate) fn executable(pid: u32) -> io::Result<PathBuf> {
-    let process = open(pid, PROCESS_QUERY_LIMITED_INFORMATION)?.ok_or(io::ErrorKind::NotFound)?;
+    let process = open_process(pid, PROCESS_QUERY_LIMITED_INFORMATION)?.ok_or(io::ErrorKind::NotFound)?;
     let mut buffer = vec![0_u16; 32_768];
     let mut length = buffer.len() as u32;
     // SAFETY: the buffer has the length given.
@@ -185,7 +171,7 @@ pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
 pub(crate) fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed> {
     let (Kill::Terminate | Kill::Force) = how;
     let access = PROCESS_TERMINATE | PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE;
-    let Some(process) = open(identity.pid, access)? else { return Ok(Killed::AlreadyGone) };
+    let Some(process) = open_process(identity.pid, access)? else { return Ok(Killed::AlreadyGone) };
     match identity_of(&process, identity.pid)? {
         None => return Ok(Killed::AlreadyGone),
         Some(found) if found != *identity => return Ok(Killed::NotTheSame),
@@ -202,7 +188,7 @@ pub(crate) fn kill_verified(identity: &Identity, how: Kill) -> io::Result<Killed
 
 pub(crate) fn wait_gone(identity: &Identity, deadline: Instant) -> io::Result<bool> {
     let access = PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE;
-    let Some(process) = open(identity.pid, access)? else { return Ok(true) };
+    let Some(process) = open_process(identity.pid, access)? else { return Ok(true) };
     if identity_of(&process, identity.pid)?.as_ref() != Some(identity) {
         return Ok(true);
     }

@@ -160,7 +160,7 @@ impl Tree {
         loop {
             let one = match self.job.pids() {
                 Ok(pids) => match pids.first() {
-                    Some(one) => super::process::open(*one, ACCESS),
+                    Some(one) => super::handle::open_process(*one, ACCESS),
                     None => return,
                 },
                 Err(error) => Err(error),

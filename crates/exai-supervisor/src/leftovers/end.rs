@@ -2,25 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use exai_os::process::{Identity, Kill, Killed, kill_verified, wait_gone};
 
 use super::files::remove;
+use super::found::{Fate, LeftProcess, Leftovers, Verdict};
+use super::prove;
 use super::table::Table;
-use super::{Fate, LeftProcess, Leftovers, Verdict, prove};
+use crate::limits::{
+    DEADLINE_RESERVE, GUARD_TIMEOUT, KILL_BESIDE_GUARD_TIMEOUT, KILL_ROUND_TIMEOUT, TERMINATE_TIMEOUT,
+};
 use crate::record::Place;
-
-/// For how long a guard is left to its work: it knows its tree better than we can.
-const GUARD: Duration = Duration::from_secs(5);
-/// What is kept of the deadline for ending a guard that does not get done.
-const RESERVE: Duration = Duration::from_secs(2);
-/// How long a process may take to end when it is asked to.
-const ASKED: Duration = Duration::from_millis(500);
-/// How long the processes of a tree are killed while its guard is let live.
-const ALONE: Duration = Duration::from_millis(500);
-/// How long one round of killing waits for its dead.
-const ROUND: Duration = Duration::from_millis(100);
 
 /// Ends every process that is proven to be ours, and removes the files that may be removed; each then says
 /// what became of it in its `fate`. Children that the proven start meanwhile are found and ended, too.
@@ -70,20 +63,20 @@ struct Ending {
 impl Ending {
     fn processes(&mut self, found: &mut Leftovers, deadline: Instant) -> io::Result<()> {
         let now = Instant::now();
-        let patience = deadline.checked_sub(RESERVE).unwrap_or(now).min(now + GUARD);
+        let patience = deadline.checked_sub(DEADLINE_RESERVE).unwrap_or(now).min(now + GUARD_TIMEOUT);
         for guard in found.trees.iter().filter_map(|tree| tree.guard()) {
             wait_gone(&guard.identity, patience)?;
         }
         let first = self.signal(&living(found)?, Kill::Terminate, false);
-        wait_all(&first, deadline.min(Instant::now() + ASKED));
+        wait_all(&first, deadline.min(Instant::now() + TERMINATE_TIMEOUT));
         let start = Instant::now();
         loop {
             let left = living(found)?;
             if left.is_empty() || Instant::now() >= deadline {
                 return Ok(());
             }
-            let hit = self.signal(&left, Kill::Force, start.elapsed() > ALONE);
-            wait_all(&hit, deadline.min(Instant::now() + ROUND));
+            let hit = self.signal(&left, Kill::Force, start.elapsed() > KILL_BESIDE_GUARD_TIMEOUT);
+            wait_all(&hit, deadline.min(Instant::now() + KILL_ROUND_TIMEOUT));
         }
     }
 

@@ -3,17 +3,12 @@
 use std::fs::Metadata;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use exai_os::process::{Identity, identify};
 
-use super::{Fate, LeftFile, LeftTree, Leftovers};
-use crate::record::{RECORD_BYTES, SCHEMA, TreeRecord, path};
-
-/// A temporary file this old was left by a writer that was killed: writing takes milliseconds.
-const OLD: Duration = Duration::from_mins(1);
-/// More files than this are for the next time.
-const FILES: usize = 10_000;
+use super::found::{Fate, LeftFile, LeftTree, Leftovers};
+use crate::limits::{MAX_FILES, MAX_RECORD_BYTES, STALE_TEMPORARY_AGE};
+use crate::record::{SCHEMA, TreeRecord, path};
 
 /// The trees of dead daemons, not looked at yet, and the files that are no records.
 pub(super) fn scan(servers_dir: &Path, living: Option<&str>) -> io::Result<Leftovers> {
@@ -28,7 +23,7 @@ pub(super) fn scan(servers_dir: &Path, living: Option<&str>) -> io::Result<Lefto
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
         Err(error) => return Err(error),
     }
-    for entry in std::fs::read_dir(servers_dir)?.take(FILES) {
+    for entry in std::fs::read_dir(servers_dir)?.take(MAX_FILES) {
         let file = entry?.path();
         match judge(&file, servers_dir) {
             Judged::Record(record) if living == Some(&*record.instance) => {}
@@ -63,7 +58,7 @@ pub fn temporaries(directory: &Path) -> io::Result<Vec<LeftFile>> {
         Err(error) => return Err(error),
     };
     let mut found = Vec::new();
-    for entry in entries.take(FILES) {
+    for entry in entries.take(MAX_FILES) {
         let file = entry?.path();
         if let Some(metadata) = metadata(&file).filter(|_| name_of(&file).is_some_and(is_temporary)) {
             found.extend(temporary(&file, &metadata));
@@ -119,11 +114,11 @@ fn judge(file: &Path, servers_dir: &Path) -> Judged {
     if file.extension().is_none_or(|extension| extension != "json") {
         return Judged::File(leave(file, "has a name that is not ours"));
     }
-    if metadata.len() > RECORD_BYTES {
+    if metadata.len() > MAX_RECORD_BYTES {
         let reason = format!("is no record: {} MiB long", metadata.len() >> 20);
         return Judged::File(no_record(file, name, false, &reason));
     }
-    let bytes = match exai_os::private::read(file, RECORD_BYTES) {
+    let bytes = match exai_os::private::read(file, MAX_RECORD_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Judged::Nothing,
         Err(error) => return Judged::File(leave(file, &format!("cannot be read: {error}"))),
@@ -170,7 +165,7 @@ fn leave(file: &Path, reason: &str) -> LeftFile {
 fn temporary(file: &Path, metadata: &Metadata) -> Option<LeftFile> {
     let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok()).unwrap_or_default();
     let safe = metadata.is_file() && exai_os::belonging::file_is_ours(file).unwrap_or(false);
-    match (safe, age > OLD) {
+    match (safe, age > STALE_TEMPORARY_AGE) {
         (true, true) => {
             let reason = "is a temporary file of a writer that was killed".to_owned();
             Some(LeftFile { path: file.to_owned(), reason, removable: true, fate: None })

@@ -2,8 +2,8 @@
 
 use exai_os::process::{Identity, ProcessInfo, identify};
 
+use super::found::{LeftProcess, LeftTree, Predecessor, Verdict, mark};
 use super::table::Table;
-use super::{LeftProcess, LeftTree, Predecessor, Verdict, mark};
 use crate::record::{Containment, Place, SCHEMA, TreeRecord};
 
 /// Adds to the tree's processes what lives now. What was proven before stays so: its children are found

@@ -9,7 +9,7 @@ use exai_os::brand::Brand;
 use exai_os::evidence::environment_variable;
 use exai_os::process::{self, Identity, ProcessInfo, command_line, identify};
 
-use super::MARK;
+use super::found::MARK;
 
 pub(super) struct Table {
     boot: String,

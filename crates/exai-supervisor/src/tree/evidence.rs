@@ -2,7 +2,7 @@
 
 use super::choose::{Choice, Reason};
 use super::exchange::Part;
-use super::judge::Role;
+use super::judgement::Role;
 use super::view::View;
 
 pub(super) fn of(view: &View<'_>, choice: &Choice, index: usize, role: Role) -> Vec<String> {

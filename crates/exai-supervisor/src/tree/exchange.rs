@@ -3,6 +3,7 @@
 use exai_os::evidence::{IoCounters, io_counters};
 use exai_os::process::{self, ProcessInfo};
 
+use crate::limits::BUSY_FACTOR;
 /// How much a member had read and written at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
@@ -13,9 +14,6 @@ pub struct Count {
     /// Its counters.
     pub io: IoCounters,
 }
-
-/// Who reads so many times as much as an exchange has does something else meanwhile.
-const BUSY: u64 = 16;
 
 /// Counts each member that still lives, where the system tells.
 ///
@@ -96,7 +94,7 @@ impl Exchange {
         self.moved_by(process).map(|io| {
             if io.read < self.sent {
                 Part::Nothing
-            } else if io.read >= both.saturating_mul(BUSY) {
+            } else if io.read >= both.saturating_mul(BUSY_FACTOR) {
                 Part::Other
             } else if io.read >= both && io.written >= both {
                 Part::Forwarded

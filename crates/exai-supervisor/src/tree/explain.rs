@@ -1,7 +1,7 @@
 //! A tree in a sentence.
 
 use super::choose::{Choice, Reason};
-use super::judge::{Judged, Role};
+use super::judgement::{Judged, Role};
 use super::signature::is_console;
 use super::view::View;
 

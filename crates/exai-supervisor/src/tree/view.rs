@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::judge::Seen;
+use super::judgement::Seen;
 use super::look::Facts;
 use super::signature::{self, Signature};
 

@@ -4,7 +4,7 @@ use exai_config::edit::{self, EditError, NewServer};
 use exai_config::{Secret, ServerConfig};
 use exai_proto::exit;
 
-use super::{door, reload};
+use super::{connector, reload};
 use crate::cli::AddArgs;
 use crate::error::Error;
 use crate::printer::Printer;
@@ -21,11 +21,11 @@ pub(crate) fn run(args: AddArgs, printer: &Printer) -> Result<u8, Error> {
         url: args.url,
         headers: secrets(args.header),
     };
-    let door = door()?;
-    for note in door.home().prepare()? {
+    let connector = connector()?;
+    for note in connector.home().prepare()? {
         printer.warn(&note.to_string());
     }
-    edit::add(door.home(), &args.name, &server, args.force).map_err(|error| match error {
+    edit::add(connector.home(), &args.name, &server, args.force).map_err(|error| match error {
         EditError::Exists { .. } => Error::failed(error.to_string()).hint("`--force` replaces it"),
         EditError::Name(_) => Error::usage(error.to_string()),
         EditError::Unknown { .. }
@@ -35,11 +35,11 @@ pub(crate) fn run(args: AddArgs, printer: &Printer) -> Result<u8, Error> {
         | EditError::Write { .. } => Error::failed(error.to_string()),
     })?;
     let name = args.name;
-    let config = exai_config::load(door.home())?;
+    let config = exai_config::load(connector.home())?;
     for mistake in config.servers.get(&name).into_iter().flat_map(ServerConfig::likely_mistakes) {
         printer.warn(&mistake);
     }
-    if reload(&door, Some(&name))? {
+    if reload(&connector, Some(&name))? {
         printer.line(&format!(
             "added {name}; it is live and starts (`exai tools {name}` shows what it offers)"
         ))?;

@@ -1,10 +1,10 @@
 //! `exai cleanup`: what a daemon that died left behind. A dry run unless it is told to apply.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use exai_client::Door;
-use exai_client::door::Sight;
+use exai_client::DaemonConnector;
+use exai_client::DaemonState;
 use exai_config::{Home, HomeError};
 use exai_os::private::{self, DirChecked};
 use exai_proto::documents::{Action, Cleanup, DaemonRecord, Found, SCHEMA};
@@ -12,24 +12,22 @@ use exai_proto::exit;
 use exai_supervisor::leftovers::{self, Fate, LeftFile, LeftProcess, Leftovers, Living, Verdict};
 use exai_supervisor::record::Place;
 
-use super::door;
+use super::connector;
 use crate::cli::CleanupArgs;
 use crate::error::Error;
+use crate::limits::CLEANUP_TIMEOUT;
 use crate::printer::Printer;
 
 mod show;
 mod state;
 
-/// How long ending everything may take.
-const LIMIT: Duration = Duration::from_secs(10);
-
 pub(crate) fn run(args: &CleanupArgs, printer: &Printer) -> Result<u8, Error> {
-    let door = door()?;
-    let home = door.home();
+    let connector = connector()?;
+    let home = connector.home();
     let mut document = Cleanup { schema: SCHEMA, applied: args.apply, ..Cleanup::default() };
     let mut left = false;
     if is_there(home, printer)? {
-        let scene = Scene::look(&door)?;
+        let scene = Scene::look(&connector)?;
         if let Some(pid) = scene.wedged {
             printer.warn(&format!(
                 "the daemon (pid {pid}) lives and does not answer; cleanup leaves it alone, `exai restart` replaces it"
@@ -41,7 +39,7 @@ pub(crate) fn run(args: &CleanupArgs, printer: &Printer) -> Result<u8, Error> {
         let mut files = state::find(home, scene.lives)
             .map_err(|error| Error::failed(format!("cannot read {}: {error}", home.path().display())))?;
         if args.apply {
-            leftovers::end(&mut found, Instant::now() + LIMIT);
+            leftovers::end(&mut found, Instant::now() + CLEANUP_TIMEOUT);
             state::remove(home, &mut files);
         }
         document.freed_bytes = found.freed_bytes();
@@ -89,19 +87,21 @@ struct Scene {
 }
 
 impl Scene {
-    fn look(door: &Door) -> Result<Scene, Error> {
+    fn look(connector: &DaemonConnector) -> Result<Scene, Error> {
         let alive = |instance: String, pid| {
             let living = Some(Living { instance, pid });
             Scene { lives: true, living, wedged: None }
         };
         let recorded = |record: Box<DaemonRecord>| alive(record.instance, record.pid);
-        Ok(match door.look()? {
-            Sight::Answering(link) => alive(link.daemon().instance.clone(), link.daemon().pid),
-            Sight::Stopping(record) => recorded(record),
-            Sight::Wedged { record, .. } => Scene { wedged: Some(record.pid), ..recorded(record) },
+        Ok(match connector.observe()? {
+            DaemonState::Answering(link) => alive(link.daemon().instance.clone(), link.daemon().pid),
+            DaemonState::Stopping(record) => recorded(record),
+            DaemonState::Wedged { record, .. } => Scene { wedged: Some(record.pid), ..recorded(record) },
             // Its own trees name its process, and that lives.
-            Sight::Starting | Sight::Refusing { .. } => Scene { lives: true, living: None, wedged: None },
-            Sight::Stale(_) | Sight::Nothing => Scene { lives: false, living: None, wedged: None },
+            DaemonState::Starting | DaemonState::Refusing { .. } => {
+                Scene { lives: true, living: None, wedged: None }
+            }
+            DaemonState::Stale(_) | DaemonState::Absent => Scene { lives: false, living: None, wedged: None },
         })
     }
 }

@@ -4,6 +4,7 @@
 mod daemon;
 mod files;
 mod foreign;
+mod outcome;
 mod place;
 mod port;
 mod processes;
@@ -15,23 +16,20 @@ mod setup;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use exai_config::Home;
 use exai_proto::documents::{Check, CheckStatus, Doctor, SCHEMA};
 use exai_proto::exit;
 
+use self::outcome::Outcome;
 use self::scene::Scene;
 pub(super) use self::setup::invalid as invalid_config;
 use super::count;
 use crate::cli::JsonArgs;
 use crate::error::Error;
+use crate::limits::{CHECK_TIMEOUT, SCENE_TIMEOUT};
 use crate::printer::{Mark, Printer};
-
-/// How long one check may take. They are made side by side.
-const CHECK: Duration = Duration::from_secs(2);
-/// How long the first look may take: a daemon has 2 s for a hello, 2 s for its status, 1 s for its processes.
-const FIRST_LOOK: Duration = Duration::from_secs(6);
 
 type Run = fn(&Scene) -> Outcome;
 
@@ -56,42 +54,6 @@ const CHECKS: [(&str, Run); 18] = [
     ("foreign-servers", foreign::foreign_servers),
     ("limits", processes::limits),
 ];
-
-/// How a check went; its name is in [`CHECKS`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Outcome {
-    status: CheckStatus,
-    detail: String,
-    fix: Option<String>,
-}
-
-impl Outcome {
-    fn pass(detail: impl Into<String>) -> Self {
-        Outcome { status: CheckStatus::Pass, detail: detail.into(), fix: None }
-    }
-
-    fn warn(detail: impl Into<String>) -> Self {
-        Outcome { status: CheckStatus::Warn, ..Outcome::pass(detail) }
-    }
-
-    fn fail(detail: impl Into<String>) -> Self {
-        Outcome { status: CheckStatus::Fail, ..Outcome::pass(detail) }
-    }
-
-    fn skip(detail: impl Into<String>) -> Self {
-        Outcome { status: CheckStatus::Skip, ..Outcome::pass(detail) }
-    }
-
-    /// The command or the change that puts it right.
-    fn fix(mut self, fix: impl Into<String>) -> Self {
-        self.fix = Some(fix.into());
-        self
-    }
-
-    fn named(self, id: &str) -> Check {
-        Check { id: id.to_owned(), status: self.status, detail: self.detail, fix: self.fix }
-    }
-}
 
 pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
     printer.progress("looking…");
@@ -119,14 +81,14 @@ fn examine() -> Doctor {
 fn examine_home(home: Home) -> Vec<Check> {
     let path = home.path().display().to_string();
     let looking = aside(move || Scene::look(home));
-    let Ok(scene) = looking.recv_timeout(FIRST_LOOK).map(Arc::new) else {
-        let hangs = format!("{path} did not answer within {} s", FIRST_LOOK.as_secs());
+    let Ok(scene) = looking.recv_timeout(SCENE_TIMEOUT).map(Arc::new) else {
+        let hangs = format!("{path} did not answer within {} s", SCENE_TIMEOUT.as_secs());
         let hangs = Outcome::fail(hangs).fix("see whether its file system is reachable");
         let mut checks = all_alike(&Outcome::skip("the first look did not come to an end"));
         checks[0] = hangs.named(CHECKS[0].0);
         return checks;
     };
-    let deadline = Instant::now() + CHECK;
+    let deadline = Instant::now() + CHECK_TIMEOUT;
     let begun = CHECKS.map(|(id, run)| {
         let scene = scene.clone();
         (id, aside(move || run(&scene)))
@@ -189,40 +151,10 @@ fn verdict(document: &Doctor) -> String {
     }
 }
 
-/// `5 min`, `3 h`, `2 d`.
-fn span(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} d", seconds / 86_400),
-    }
-}
-
-/// `12 MiB`, `3.4 GiB`.
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..0x10_0000 => format!("{} KiB", bytes.div_ceil(1024)),
-        0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
-        _ => {
-            let tenths = (bytes >> 20) * 10 / 1024;
-            format!("{}.{} GiB", tenths / 10, tenths % 10)
-        }
-    }
-}
-
-/// The first few of many, as one text.
-fn listed(parts: &[String]) -> String {
-    const MOST: usize = 6;
-    let shown = parts.iter().take(MOST).cloned().collect::<Vec<_>>().join("; ");
-    match parts.len().saturating_sub(MOST) {
-        0 => shown,
-        more => format!("{shown}; and {more} more"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use CheckStatus::{Fail, Pass, Skip, Warn};
 
     use super::*;
@@ -247,15 +179,6 @@ mod tests {
         for (statuses, expected) in cases {
             assert_eq!(verdict(&document(statuses)), expected);
         }
-    }
-
-    #[test]
-    fn numbers_are_for_people() {
-        assert_eq!(
-            [90, 600, 7200, 200_000].map(|s| span(Duration::from_secs(s))),
-            ["90 s", "10 min", "2 h", "2 d"]
-        );
-        assert_eq!([1, 3 << 20, 3 << 29].map(size), ["1 KiB", "3 MiB", "1.5 GiB"]);
     }
 
     #[test]

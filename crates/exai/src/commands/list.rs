@@ -1,17 +1,17 @@
 //! `exai list`
 
-use exai_client::Door;
+use exai_client::DaemonConnector;
 use exai_proto::documents::{ListedServer, ServerState, Servers};
 use exai_proto::exit;
 use exai_proto::link::{FromDaemon, ToDaemon};
 
-use super::{ask, door, unexpected};
+use super::{ask, connector, unexpected};
 use crate::cli::JsonArgs;
 use crate::error::Error;
 use crate::printer::Printer;
 
 pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
-    let servers = servers(&door()?)?;
+    let servers = servers(&connector()?)?;
     if args.json {
         printer.json(&servers)?;
         return Ok(exit::DONE);
@@ -22,14 +22,14 @@ pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
 }
 
 /// The daemon's word where there is one; else what the file says.
-fn servers(door: &Door) -> Result<Servers, Error> {
-    if let Some(mut link) = door.try_connect() {
+fn servers(connector: &DaemonConnector) -> Result<Servers, Error> {
+    if let Some(mut link) = connector.try_connect() {
         return match ask(&mut link, &ToDaemon::Servers)? {
             FromDaemon::Servers { servers } => Ok(servers),
             _ => Err(unexpected("servers")),
         };
     }
-    Ok(exai_daemon::listed(&exai_config::load(door.home())?))
+    Ok(exai_daemon::listed(&exai_config::load(connector.home())?))
 }
 
 fn row(server: &ListedServer) -> Vec<String> {

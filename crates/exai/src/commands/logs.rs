@@ -3,36 +3,32 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
-use std::time::Duration;
 
 use exai_client::tail::last_lines;
 use exai_config::server_name;
 use exai_proto::exit;
 
-use super::door;
+use super::connector;
 use crate::cli::LogsArgs;
 use crate::error::Error;
+use crate::limits::{FOLLOW_INTERVAL, SHOWN_LOG_LINES};
 use crate::printer::Printer;
 
-/// How many lines to begin with.
-const LINES: usize = 200;
-const LOOK: Duration = Duration::from_millis(200);
-
 pub(crate) fn run(args: &LogsArgs, printer: &Printer) -> Result<u8, Error> {
-    let door = door()?;
+    let connector = connector()?;
     let path = match &args.server {
         Some(name) => {
             server_name::check(name).map_err(|error| Error::usage(error.to_string()))?;
-            door.home().server_log(name)
+            connector.home().server_log(name)
         }
-        None => door.home().daemon_log(),
+        None => connector.home().daemon_log(),
     };
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Error::failed(format!("there is no log {} yet", path.display())),
         _ => Error::failed(format!("cannot read {}: {error}", path.display())),
     };
     let mut seen = 0;
-    match last_lines(&path, LINES) {
+    match last_lines(&path, SHOWN_LOG_LINES) {
         Ok((lines, end)) => {
             seen = end;
             printer.raw(&lines)?;
@@ -44,7 +40,7 @@ pub(crate) fn run(args: &LogsArgs, printer: &Printer) -> Result<u8, Error> {
         return Ok(exit::DONE);
     }
     loop {
-        std::thread::sleep(LOOK);
+        std::thread::sleep(FOLLOW_INTERVAL);
         match news(&path, &mut seen) {
             Ok(bytes) if bytes.is_empty() => {}
             Ok(bytes) => printer.raw(&bytes)?,

@@ -24,55 +24,53 @@ pub(crate) mod why;
 mod foreign_json;
 mod talk;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use exai_client::door::START_TIME;
-use exai_client::{Door, DoorError, Link};
+use exai_client::limits::START_TIMEOUT;
+use exai_client::{ConnectError, DaemonConnector, Link};
 use exai_config::Home;
 use exai_proto::link::{FromDaemon, Role, ToDaemon};
 
 use crate::error::Error;
+use crate::limits::ANSWER_TIMEOUT;
 use crate::printer::Printer;
 
-/// How long the daemon may take to answer a question.
-const ANSWER: Duration = Duration::from_secs(10);
-
-/// The door for a command.
-fn door() -> Result<Door, Error> {
-    Ok(Door::new(Home::locate()?, exai_client::hello(Role::Command)))
+/// The connector for a command.
+fn connector() -> Result<DaemonConnector, Error> {
+    Ok(DaemonConnector::new(Home::locate()?, exai_client::hello(Role::Command)))
 }
 
 /// Joins the daemon, starting it where none lives.
-fn join_or_start(door: &Door, printer: &Printer) -> Result<Link, Error> {
-    match door.try_connect() {
+fn join_or_start(connector: &DaemonConnector, printer: &Printer) -> Result<Link, Error> {
+    match connector.try_connect() {
         Some(link) => Ok(link),
-        None => start(door, printer),
+        None => start(connector, printer),
     }
 }
 
 /// Starts the daemon that does not answer, or joins it where it does after all.
-fn start(door: &Door, printer: &Printer) -> Result<Link, Error> {
+fn start(connector: &DaemonConnector, printer: &Printer) -> Result<Link, Error> {
     printer.progress("starting the daemon…");
-    for note in door.home().prepare()? {
+    for note in connector.home().prepare()? {
         printer.warn(&note.to_string());
     }
-    let link = door.connect_or_start(Instant::now() + START_TIME)?;
+    let link = connector.connect_or_start(Instant::now() + START_TIMEOUT)?;
     printer.clear_progress();
     Ok(link)
 }
 
 /// Joins the daemon if there is one.
-fn join(door: &Door) -> Result<Option<Link>, Error> {
-    match door.connect(Instant::now() + ANSWER) {
+fn join(connector: &DaemonConnector) -> Result<Option<Link>, Error> {
+    match connector.connect(Instant::now() + ANSWER_TIMEOUT) {
         Ok(link) => Ok(Some(link)),
-        Err(DoorError::NotRunning { .. }) => Ok(None),
+        Err(ConnectError::NotRunning { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
 /// Asks the daemon something; its refusal is an error.
 fn ask(link: &mut Link, question: &ToDaemon) -> Result<FromDaemon, Error> {
-    match link.ask(question, Instant::now() + ANSWER)? {
+    match link.ask(question, Instant::now() + ANSWER_TIMEOUT)? {
         FromDaemon::Error { reason } => Err(Error::failed(reason)),
         FromDaemon::Bye { .. } => Err(Error::failed("the daemon is stopping")),
         answer => Ok(answer),
@@ -87,8 +85,8 @@ fn unexpected(question: &str) -> Error {
 
 /// Makes a change of the configuration live, and has a server started that is new in it. Returns whether there is a
 /// daemon that has it now.
-fn reload(door: &Door, start: Option<&str>) -> Result<bool, Error> {
-    let Some(mut link) = join(door)? else { return Ok(false) };
+fn reload(connector: &DaemonConnector, start: Option<&str>) -> Result<bool, Error> {
+    let Some(mut link) = join(connector)? else { return Ok(false) };
     match ask(&mut link, &ToDaemon::Reload { start: start.map(ToOwned::to_owned) })? {
         FromDaemon::Reloaded => Ok(true),
         _ => Err(unexpected("reload")),

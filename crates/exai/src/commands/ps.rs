@@ -1,40 +1,42 @@
 //! `exai ps`
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use exai_client::DaemonState;
 use exai_client::Link;
-use exai_client::door::{HELLO_TIME, Sight};
+use exai_client::limits::HELLO_TIMEOUT;
 use exai_proto::documents::{Process, Ps, Role};
 use exai_proto::exit;
 use exai_proto::link::{FromDaemon, ToDaemon};
 
-use super::{count, door, unexpected};
+use super::{connector, count, unexpected};
 use crate::cli::PsArgs;
 use crate::error::Error;
+use crate::limits::WATCH_INTERVAL;
 use crate::printer::Printer;
 
-/// How often `--watch` looks.
-const PERIOD: Duration = Duration::from_secs(1);
-
 pub(crate) fn run(args: &PsArgs, printer: &Printer) -> Result<u8, Error> {
-    let door = door()?;
+    let connector = connector()?;
     loop {
-        let mut link = match door.look()? {
-            Sight::Answering(link) => *link,
-            sight @ (Sight::Nothing | Sight::Stale(_) | Sight::Starting | Sight::Stopping(_))
+        let mut link = match connector.observe()? {
+            DaemonState::Answering(link) => *link,
+            sight @ (DaemonState::Absent
+            | DaemonState::Stale(_)
+            | DaemonState::Starting
+            | DaemonState::Stopping(_))
                 if args.watch =>
             {
                 printer.clear_screen()?;
                 printer.headline(match sight {
-                    Sight::Starting => "the exai daemon is starting",
-                    Sight::Stopping(_) => "the exai daemon is stopping",
+                    DaemonState::Starting => "the exai daemon is starting",
+                    DaemonState::Stopping(_) => "the exai daemon is stopping",
                     _ => "no exai daemon runs",
                 })?;
-                std::thread::sleep(PERIOD);
+                std::thread::sleep(WATCH_INTERVAL);
                 continue;
             }
-            sight => return not_answering(&sight, door.home().path()),
+            sight => return not_answering(&sight, connector.home().path()),
         };
         if !args.watch {
             show(&processes(&mut link)?, args, printer)?;
@@ -46,30 +48,32 @@ pub(crate) fn run(args: &PsArgs, printer: &Printer) -> Result<u8, Error> {
         while let Ok(ps) = asked {
             printer.clear_screen()?;
             show(&ps, args, printer)?;
-            std::thread::sleep(PERIOD);
+            std::thread::sleep(WATCH_INTERVAL);
             asked = processes(&mut link);
         }
     }
 }
 
-fn not_answering(sight: &Sight, home: &std::path::Path) -> Result<u8, Error> {
+fn not_answering(sight: &DaemonState, home: &std::path::Path) -> Result<u8, Error> {
     let (what, hint) = match sight {
-        Sight::Nothing | Sight::Stale(_) => {
+        DaemonState::Absent | DaemonState::Stale(_) => {
             let what = format!("no exai daemon runs (state directory {})", home.display());
             return Err(Error::not_running(what).hint("`exai doctor` looks for what was left behind"));
         }
-        Sight::Wedged { record, .. } => {
+        DaemonState::Wedged { record, .. } => {
             (format!("the daemon (pid {}) does not answer", record.pid), "`exai restart` replaces it")
         }
-        Sight::Stopping(_) => ("the daemon is stopping".to_owned(), "`exai status`"),
-        Sight::Refusing { error, .. } => (error.to_string(), "`exai status`"),
-        Sight::Starting | Sight::Answering(_) => ("the daemon is starting".to_owned(), "`exai status`"),
+        DaemonState::Stopping(_) => ("the daemon is stopping".to_owned(), "`exai status`"),
+        DaemonState::Refusing { error, .. } => (error.to_string(), "`exai status`"),
+        DaemonState::Starting | DaemonState::Answering(_) => {
+            ("the daemon is starting".to_owned(), "`exai status`")
+        }
     };
     Err(Error::failed(what).hint(hint))
 }
 
 fn processes(link: &mut Link) -> Result<Ps, Error> {
-    match link.ask(&ToDaemon::Ps, Instant::now() + HELLO_TIME)? {
+    match link.ask(&ToDaemon::Ps, Instant::now() + HELLO_TIMEOUT)? {
         FromDaemon::Ps { ps } => Ok(*ps),
         FromDaemon::Error { reason } => Err(Error::failed(reason)),
         _ => Err(unexpected("ps")),

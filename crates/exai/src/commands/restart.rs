@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use exai_client::door::START_TIME;
+use exai_client::limits::START_TIMEOUT;
 use exai_client::stop;
 use exai_proto::exit;
 use exai_proto::link::{ByeReason, FromDaemon, ToDaemon};
 
-use super::stop::GRACE_S;
-use super::{ask, count, door, join, unexpected};
+use super::{ask, connector, count, join, unexpected};
 use crate::cli::RestartArgs;
 use crate::error::Error;
+use crate::limits::STOP_GRACE_S;
 use crate::printer::Printer;
 
 pub(crate) fn run(args: RestartArgs, printer: &Printer) -> Result<u8, Error> {
@@ -21,23 +21,23 @@ pub(crate) fn run(args: RestartArgs, printer: &Printer) -> Result<u8, Error> {
 }
 
 fn restart_daemon(printer: &Printer) -> Result<u8, Error> {
-    let door = door()?;
-    let grace = Duration::from_secs(GRACE_S);
+    let connector = connector()?;
+    let grace = Duration::from_secs(STOP_GRACE_S);
     // A daemon that works must not be ended for one that could not start.
-    exai_config::load(door.home())?;
-    door.may_start()?;
+    exai_config::load(connector.home())?;
+    connector.may_start()?;
     // Nobody else may start one in between.
-    let starting = door.spawn_lock(Instant::now() + START_TIME)?;
+    let starting = connector.spawn_lock(Instant::now() + START_TIMEOUT)?;
     printer.progress("stopping the daemon…");
-    match stop::stop(&door, grace, ByeReason::Restart)? {
+    match stop::stop(&connector, grace, ByeReason::Restart)? {
         Some(ended) => {
             super::stop::tell(&ended, printer)?;
-            super::stop::prove_that_nothing_is_left(door.home())?;
+            super::stop::prove_that_nothing_is_left(connector.home())?;
         }
         None => printer.line("no exai daemon was running")?,
     }
     printer.progress("starting the daemon…");
-    let link = door.start_and_join(&starting, Instant::now() + START_TIME)?.ok_or_else(|| {
+    let link = connector.start_and_join(&starting, Instant::now() + START_TIMEOUT)?.ok_or_else(|| {
         Error::failed("another daemon was started meanwhile").hint("`exai status` says what is there")
     })?;
     printer.headline(&format!("exai is running (pid {})", link.daemon().pid))?;
@@ -45,8 +45,8 @@ fn restart_daemon(printer: &Printer) -> Result<u8, Error> {
 }
 
 fn restart_server(server: String, printer: &Printer) -> Result<u8, Error> {
-    let door = door()?;
-    let Some(mut link) = join(&door)? else {
+    let connector = connector()?;
+    let Some(mut link) = join(&connector)? else {
         printer.line("no exai daemon runs, so no server does")?;
         return Ok(exit::DONE);
     };

@@ -9,6 +9,7 @@ use crate::cli::JsonArgs;
 use crate::error::Error;
 use crate::printer::Printer;
 use bench::{Bench, Interrupted};
+use outcome::Outcome;
 
 pub(crate) mod server;
 
@@ -21,14 +22,12 @@ mod identity;
 mod instance;
 mod launchers;
 mod many;
+mod outcome;
 mod restart;
 mod single;
 mod tree;
 mod truth;
 mod untried;
-
-/// What a case saw, with the figures; or what went wrong.
-type Outcome = Result<String, String>;
 
 /// One case: its id, what is promised, and how that is tried.
 struct Promise {

@@ -4,7 +4,7 @@ use std::thread;
 
 use exai_client::shim::{self, ShimError};
 use exai_client::url::{McpUrl, UrlError};
-use exai_client::{Door, UrlDoor, Way, WayError};
+use exai_client::{DaemonConnector, DaemonRoute, RouteError, UrlConnector};
 use exai_config::{Home, elsewhere};
 use exai_os::streams;
 use exai_proto::exit;
@@ -19,7 +19,7 @@ pub(crate) fn run(args: ShimArgs) -> Result<u8, Error> {
     let report = |sentence: &str| Printer::new().warn(sentence);
     // The client need not wait for it, and whoever hosts nothing has time.
     thread::spawn(move || _ = servers_elsewhere().map(|sentence| report(&sentence)));
-    shim::run(way(args)?, streams::input(), streams::output(), report)?;
+    shim::run(daemon_route(args)?, streams::input(), streams::output(), report)?;
     Ok(exit::DONE)
 }
 
@@ -30,15 +30,15 @@ fn servers_elsewhere() -> Option<String> {
     elsewhere::tell(&home, config.servers.len())
 }
 
-fn way(args: ShimArgs) -> Result<Way, Error> {
+fn daemon_route(args: ShimArgs) -> Result<DaemonRoute, Error> {
     let Some(url) = args.url else {
         let hello = Hello { server: args.server, label: args.client, ..exai_client::hello(Role::Shim) };
-        return Ok(Way::Local(Door::new(Home::locate()?, hello)));
+        return Ok(DaemonRoute::Local(DaemonConnector::new(Home::locate()?, hello)));
     };
     let url: McpUrl = url.parse()?;
     // Only to start a daemon where none runs: not the client that is served.
-    let door = Door::new(Home::locate()?, exai_client::hello(Role::Command));
-    Ok(Way::Url(UrlDoor::new(door, url)))
+    let connector = DaemonConnector::new(Home::locate()?, exai_client::hello(Role::Command));
+    Ok(DaemonRoute::Url(UrlConnector::new(connector, url)))
 }
 
 impl From<UrlError> for Error {
@@ -56,20 +56,20 @@ impl From<ShimError> for Error {
     }
 }
 
-impl From<WayError> for Error {
-    fn from(error: WayError) -> Self {
+impl From<RouteError> for Error {
+    fn from(error: RouteError) -> Self {
         const LOCAL: &str = "without --url the shim takes the private local socket, which needs no port";
         let what = error.to_string();
         match error {
-            WayError::Door(error) => error.into(),
-            WayError::Foreign { .. } | WayError::Unproven { .. } => Error::refused(what).hint(LOCAL),
-            WayError::Elsewhere { listens, .. } => {
+            RouteError::DaemonConnector(error) => error.into(),
+            RouteError::Foreign { .. } | RouteError::Unproven { .. } => Error::refused(what).hint(LOCAL),
+            RouteError::Elsewhere { listens, .. } => {
                 Error::failed(what).hint(format!("the URL is ws://{listens}/mcp, or …/mcp/NAME"))
             }
-            WayError::Silent { .. } | WayError::Link { .. } => {
+            RouteError::Silent { .. } | RouteError::Link { .. } => {
                 Error::failed(what).hint("`exai status` says what is there")
             }
-            WayError::Token { .. } => Error::failed(what),
+            RouteError::Token { .. } => Error::failed(what),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use exai_client::door::START_TIME;
+use exai_client::limits::START_TIMEOUT;
 use exai_client::{Link, Takeover};
 use exai_config::{Home, environment};
 use exai_os::build;
@@ -11,21 +11,21 @@ use exai_proto::link::{FromDaemon, ToDaemon};
 use exai_proto::{exit, json};
 use serde_json::Value;
 
-use super::stop::GRACE_S;
-use super::{ask, door, unexpected};
+use super::{ask, connector, unexpected};
 use crate::error::Error;
+use crate::limits::STOP_GRACE_S;
 use crate::printer::{Printer, portable_json};
 
 pub(crate) fn run(printer: &Printer) -> Result<u8, Error> {
-    let door = door()?;
-    let found = door.try_connect().is_some();
+    let connector = connector()?;
+    let found = connector.try_connect().is_some();
     if !found {
-        for note in door.home().prepare()? {
+        for note in connector.home().prepare()? {
             printer.warn(&note.to_string());
         }
     }
     printer.progress("starting the daemon…");
-    let (mut link, takeover) = door.arrive(Instant::now() + START_TIME)?;
+    let (mut link, takeover) = connector.arrive(Instant::now() + START_TIMEOUT)?;
     printer.clear_progress();
     let (ours, daemon) = (build::version(), link.daemon().clone());
     let how = match &takeover {
@@ -43,10 +43,10 @@ pub(crate) fn run(printer: &Printer) -> Result<u8, Error> {
     };
     if let Some(why) = kept {
         printer.warn(&format!(
-            "it was not replaced by exai {ours}: {why}; `exai restart` replaces it, and gives calls {GRACE_S} s"
+            "it was not replaced by exai {ours}: {why}; `exai restart` replaces it, and gives calls {STOP_GRACE_S} s"
         ));
     }
-    tell_how_to_connect(&mut link, door.home(), printer)?;
+    tell_how_to_connect(&mut link, connector.home(), printer)?;
     Ok(exit::DONE)
 }
 

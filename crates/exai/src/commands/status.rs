@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use exai_client::door::{Sight, process_lives};
+use exai_client::DaemonState;
+use exai_client::daemon_record::{process_lives, read_record};
 use exai_client::frame::FrameError;
-use exai_client::{Door, LinkError};
+use exai_client::{DaemonConnector, LinkError};
 use exai_config::last_good;
 use exai_proto::documents::{
     Daemon, DaemonRecord, Detached, Finding, Processes, SCHEMA, Server, ServerState, State, Status,
@@ -14,13 +15,13 @@ use exai_proto::exit;
 use exai_proto::link::{FromDaemon, ToDaemon};
 
 use super::list::word;
-use super::{count, door, unexpected};
+use super::{connector, count, unexpected};
 use crate::cli::StatusArgs;
 use crate::error::Error;
 use crate::printer::Printer;
 
 pub(crate) fn run(args: &StatusArgs, printer: &Printer) -> Result<u8, Error> {
-    let status = settle(&door()?)?;
+    let status = settle(&connector()?)?;
     if args.json.json {
         printer.json(&status)?;
     } else {
@@ -42,54 +43,62 @@ fn code(state: State) -> u8 {
 }
 
 /// The daemon's own word where it answers; else what can be seen from outside.
-fn settle(door: &Door) -> Result<Status, Error> {
-    let (state, verdict, record) = match door.look()? {
-        Sight::Answering(mut link) => {
-            match link.ask(&ToDaemon::Status, Instant::now() + exai_client::door::HELLO_TIME) {
+fn settle(connector: &DaemonConnector) -> Result<Status, Error> {
+    let (state, verdict, record) = match connector.observe()? {
+        DaemonState::Answering(mut link) => {
+            match link.ask(&ToDaemon::Status, Instant::now() + exai_client::limits::HELLO_TIMEOUT) {
                 Ok(FromDaemon::Status { status }) => return Ok(*status),
-                Ok(FromDaemon::Bye { .. }) => (State::Draining, "stopping".to_owned(), door.record()),
+                Ok(FromDaemon::Bye { .. }) => {
+                    (State::Draining, "stopping".to_owned(), read_record(connector.home()))
+                }
                 Ok(FromDaemon::Error { reason }) => return Err(Error::failed(reason)),
                 Ok(_) => return Err(unexpected("status")),
                 // It answers, and at length.
                 Err(error @ LinkError::Frame(FrameError::TooLong)) => return Err(error.into()),
                 Err(error) => {
                     let verdict = format!("wedged; it said hello and then nothing: {error}");
-                    (State::Wedged, verdict, door.record())
+                    (State::Wedged, verdict, read_record(connector.home()))
                 }
             }
         }
-        Sight::Refusing { error, .. } => return Err(Error::failed(error.to_string())),
-        Sight::Starting => {
-            let verdict = format!("starting; {} holds the lock and is not ready yet", holder(door));
+        DaemonState::Refusing { error, .. } => return Err(Error::failed(error.to_string())),
+        DaemonState::Starting => {
+            let verdict = format!("starting; {} holds the lock and is not ready yet", holder(connector));
             (State::Starting, verdict, None)
         }
-        Sight::Stopping(record) => {
+        DaemonState::Stopping(record) => {
             (State::Draining, "stopping; it holds the lock and listens no more".to_owned(), Some(*record))
         }
-        Sight::Wedged { record, error, .. } => {
-            let verdict = format!("wedged; {} holds the lock and does not answer: {error}", holder(door));
+        DaemonState::Wedged { record, error, .. } => {
+            let verdict =
+                format!("wedged; {} holds the lock and does not answer: {error}", holder(connector));
             (State::Wedged, verdict, Some(*record))
         }
-        Sight::Stale(record) => {
+        DaemonState::Stale(record) => {
             let verdict = format!("stopped; a record claims pid {}, and nobody holds the lock", record.pid);
             (State::Stale, verdict, Some(*record))
         }
-        Sight::Nothing => (State::Stopped, "stopped".to_owned(), None),
+        DaemonState::Absent => (State::Stopped, "stopped".to_owned(), None),
     };
-    Ok(from_outside(door, state, verdict, record))
+    Ok(from_outside(connector, state, verdict, record))
 }
 
 /// Who holds the instance lock, in words.
-fn holder(door: &Door) -> String {
-    door.holder().map_or_else(|| "it".to_owned(), |pid| format!("pid {pid}"))
+fn holder(connector: &DaemonConnector) -> String {
+    connector.holder().map_or_else(|| "it".to_owned(), |pid| format!("pid {pid}"))
 }
 
-fn from_outside(door: &Door, state: State, verdict: String, record: Option<DaemonRecord>) -> Status {
+fn from_outside(
+    connector: &DaemonConnector,
+    state: State,
+    verdict: String,
+    record: Option<DaemonRecord>,
+) -> Status {
     let mut findings = Vec::new();
-    let config = exai_config::load(door.home()).or_else(|error| {
-        let detail = super::doctor::invalid_config(door.home(), &error);
+    let config = exai_config::load(connector.home()).or_else(|error| {
+        let detail = super::doctor::invalid_config(connector.home(), &error);
         findings.push(finding("config-invalid", "error", &detail, Some("correct that place")));
-        last_good::instead(door.home()).map(|(config, _)| config)
+        last_good::instead(connector.home()).map(|(config, _)| config)
     });
     let listed = config.iter().flat_map(|config| config.servers.iter());
     let servers = listed.map(|(name, server)| idle(name, server.share.name())).collect();
@@ -114,7 +123,7 @@ fn from_outside(door: &Door, state: State, verdict: String, record: Option<Daemo
         schema: SCHEMA,
         state,
         verdict,
-        home: door.home().path().display().to_string(),
+        home: connector.home().path().display().to_string(),
         record: record.as_ref().filter(|_| ended).and_then(|record| serde_json::to_value(record).ok()),
         daemon: record.filter(|_| !ended).map(claimed),
         processes: Processes::default(),

@@ -8,32 +8,26 @@ use exai_proto::exit;
 use exai_proto::link::ByeReason;
 use exai_supervisor::leftovers::{self, Fate, LeftProcess, Verdict};
 
-use super::{count, door};
+use super::{connector, count};
 use crate::cli::StopArgs;
 use crate::error::Error;
+use crate::limits::LEFTOVERS_TIMEOUT;
 use crate::printer::Printer;
 
-/// For how long calls under way may go on, in seconds.
-pub(crate) const GRACE_S: u64 = 10;
-/// The longest that can be asked for, in seconds: a day.
-pub(crate) const MAX_GRACE_S: u64 = 86_400;
-
-/// How long what is left of a killed daemon's servers may take to end.
-const LEFT: Duration = Duration::from_secs(6);
-
 pub(crate) fn run(args: &StopArgs, printer: &Printer) -> Result<u8, Error> {
-    let door = door()?;
+    let connector = connector()?;
     printer.progress("stopping the daemon…");
-    let ended = stop::stop(&door, Duration::from_secs(args.timeout), ByeReason::Stop)?;
+    let ended = stop::stop(&connector, Duration::from_secs(args.timeout), ByeReason::Stop)?;
     printer.clear_progress();
     let Some(ended) = ended else {
         // One that was killed a moment ago may still have guards at work.
-        prove_that_nothing_is_left(door.home())?;
-        printer.line(&format!("no exai daemon runs (state directory {})", door.home().path().display()))?;
+        prove_that_nothing_is_left(connector.home())?;
+        printer
+            .line(&format!("no exai daemon runs (state directory {})", connector.home().path().display()))?;
         return Ok(exit::DONE);
     };
     tell(&ended, printer)?;
-    prove_that_nothing_is_left(door.home())?;
+    prove_that_nothing_is_left(connector.home())?;
     let clients = ended.status.as_ref().map_or(0, |status| status.clients.len());
     if clients > 0 {
         let stay = if clients == 1 { "stays" } else { "stay" };
@@ -50,7 +44,7 @@ pub(super) fn prove_that_nothing_is_left(home: &Home) -> Result<(), Error> {
     let failed = |error| Error::failed(format!("cannot look whether servers are left: {error}"));
     let mut found = leftovers::find(&home.servers_dir(), None, exai_daemon::last_daemon(home).as_ref())
         .map_err(failed)?;
-    leftovers::end(&mut found, Instant::now() + LEFT);
+    leftovers::end(&mut found, Instant::now() + LEFTOVERS_TIMEOUT);
     let is_left = |process: &&LeftProcess| {
         matches!((&process.verdict, &process.fate), (Verdict::Ours { .. }, Some(Fate::Left { .. })))
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use exai_client::conversation::{Answer, Conversation};
-use exai_client::{Door, LinkError};
+use exai_client::{DaemonConnector, LinkError};
 use exai_config::Home;
 use exai_proto::link::{Hello, Role};
 
@@ -29,8 +29,8 @@ impl Talk {
         printer: &Printer,
     ) -> Result<Result<Self, Bytes>, Error> {
         let hello = Hello { server: Some(server.to_owned()), ..exai_client::hello(Role::Command) };
-        let door = Door::new(Home::locate()?, hello);
-        let link = join_or_start(&door, printer)?;
+        let connector = DaemonConnector::new(Home::locate()?, hello);
+        let link = join_or_start(&connector, printer)?;
         let begun = Conversation::begin(link, patience, |waited| waiting(server, waited, printer));
         let begun = begun.map_err(|error| failed(server, error))?;
         printer.clear_progress();

@@ -1,20 +1,18 @@
 //! `exai token rotate`: the token that WebSocket and HTTP clients show becomes another one.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use exai_client::Door;
-use exai_client::door::START_TIME;
+use exai_client::DaemonConnector;
+use exai_client::limits::START_TIMEOUT;
 use exai_os::lock;
 use exai_proto::exit;
 use exai_proto::link::{FromDaemon, ToDaemon};
 
-use super::{ask, door, join, unexpected};
+use super::{ask, connector, join, unexpected};
 use crate::cli::{TokenAction, TokenArgs};
 use crate::error::Error;
+use crate::limits::OLD_TOKEN_TIMEOUT;
 use crate::printer::Printer;
-
-/// How long a daemon that is just ending is waited for.
-const ENDING: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &TokenArgs, printer: &Printer) -> Result<u8, Error> {
     match args.action {
@@ -23,18 +21,18 @@ pub(crate) fn run(args: &TokenArgs, printer: &Printer) -> Result<u8, Error> {
 }
 
 fn rotate(printer: &Printer) -> Result<u8, Error> {
-    let door = door()?;
-    for note in door.home().prepare()? {
+    let connector = connector()?;
+    for note in connector.home().prepare()? {
         printer.warn(&note.to_string());
     }
-    if !ask_daemon(&door)? {
+    if !ask_daemon(&connector)? {
         // Nobody may start one in between; one that somebody has started meanwhile is asked.
-        let _starting = door.spawn_lock(Instant::now() + START_TIME)?;
-        if !ask_daemon(&door)? {
-            write(&door)?;
+        let _starting = connector.spawn_lock(Instant::now() + START_TIMEOUT)?;
+        if !ask_daemon(&connector)? {
+            write(&connector)?;
         }
     }
-    let path = door.home().token();
+    let path = connector.home().token();
     printer
         .line(&format!("the token in {} is a new one; the old one is refused from now on", path.display()))?;
     printer.line("connected clients stay connected; shims need no token")?;
@@ -42,8 +40,8 @@ fn rotate(printer: &Printer) -> Result<u8, Error> {
 }
 
 /// Returns whether there is a daemon that has done it.
-fn ask_daemon(door: &Door) -> Result<bool, Error> {
-    let Some(mut link) = join(door)? else { return Ok(false) };
+fn ask_daemon(connector: &DaemonConnector) -> Result<bool, Error> {
+    let Some(mut link) = join(connector)? else { return Ok(false) };
     match ask(&mut link, &ToDaemon::RotateToken)? {
         FromDaemon::Rotated => Ok(true),
         _ => Err(unexpected("rotate_token")),
@@ -51,11 +49,11 @@ fn ask_daemon(door: &Door) -> Result<bool, Error> {
 }
 
 /// Writes the file that a daemon would write. Its lock keeps one away that is run in the foreground.
-fn write(door: &Door) -> Result<(), Error> {
-    let home = door.home();
+fn write(connector: &DaemonConnector) -> Result<(), Error> {
+    let home = connector.home();
     let failed =
         |error: std::io::Error| Error::failed(format!("cannot write {}: {error}", home.token().display()));
-    let lock = lock::lock_until(&home.instance_lock(), Instant::now() + ENDING).map_err(failed)?;
+    let lock = lock::lock_until(&home.instance_lock(), Instant::now() + OLD_TOKEN_TIMEOUT).map_err(failed)?;
     let _alone = lock.ok_or_else(|| {
         Error::failed("a daemon holds the lock and does not answer").hint("`exai status` says what is there")
     })?;

@@ -10,13 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::talk::{self, Talk};
-use super::{ask, door, foreign_json, join_or_start, unexpected};
+use super::{ask, connector, foreign_json, join_or_start, unexpected};
 use crate::cli::ToolsArgs;
 use crate::error::Error;
+use crate::limits::TOOLS_TIMEOUT;
 use crate::printer::Printer;
-
-/// How long each server is waited for where all are asked: as long as by a client of all. Who asks for one waits for it.
-const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The tools of one server, as it described them.
 #[derive(Default)]
@@ -52,7 +50,7 @@ pub(crate) fn run(args: ToolsArgs, printer: &Printer) -> Result<u8, Error> {
         None => all_servers(printer)?,
     };
     let several = servers.len() > 1;
-    let patience = several.then_some(PATIENCE);
+    let patience = several.then_some(TOOLS_TIMEOUT);
     // Servers start side by side; a slow one must not make the others wait.
     let lists: Vec<(String, Listed)> = std::thread::scope(|scope| {
         let tasks: Vec<_> = servers
@@ -102,7 +100,7 @@ pub(crate) fn run(args: ToolsArgs, printer: &Printer) -> Result<u8, Error> {
 }
 
 fn all_servers(printer: &Printer) -> Result<Vec<String>, Error> {
-    let mut link = join_or_start(&door()?, printer)?;
+    let mut link = join_or_start(&connector()?, printer)?;
     match ask(&mut link, &ToDaemon::Servers)? {
         FromDaemon::Servers { servers } => {
             Ok(servers.servers.into_iter().map(|server| server.name).collect())

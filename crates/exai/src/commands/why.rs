@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::printer::Printer;
 
 pub(crate) fn run(args: &WhyArgs, printer: &Printer) -> Result<u8, Error> {
-    let mut link = join_or_start(&super::door()?, printer)?;
+    let mut link = join_or_start(&super::connector()?, printer)?;
     let FromDaemon::Why { why } = ask(&mut link, &ToDaemon::Why { server: args.server.clone() })? else {
         return Err(unexpected("why"));
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use exai_client::session::PATIENCE;
+use exai_client::session::DAEMON_WAIT_TIMEOUT;
 use exai_mux::counts::Counts;
 
 use crate::client::{Call, Told};
@@ -35,7 +35,7 @@ impl World {
         let once = START_TIMEOUT + CALL_TIMEOUT + GATHERING;
         // Whatever may be asked again takes its time again.
         let runs = if call.most == 1 { 1 } else { 2 };
-        PATIENCE + once * runs + SLACK
+        DAEMON_WAIT_TIMEOUT + once * runs + SLACK
     }
 
     pub(crate) fn look_at_patience(&mut self, number: usize) {
@@ -75,7 +75,7 @@ impl World {
     }
 
     fn longest() -> Duration {
-        PATIENCE + (START_TIMEOUT + CALL_TIMEOUT + GATHERING) * 2 + SLACK
+        DAEMON_WAIT_TIMEOUT + (START_TIMEOUT + CALL_TIMEOUT + GATHERING) * 2 + SLACK
     }
 
     fn rests(&self) -> bool {
@@ -86,8 +86,8 @@ impl World {
             && (shims().all(served) || stopped && shims().all(|shim| !shim.session.may_start()))
             && shims().all(|shim| {
                 shim.client.opened
-                    && shim.session.idle()
-                    && !shim.session.expects()
+                    && shim.session.is_idle()
+                    && !shim.session.awaits_daemon()
                     && shim.client.unanswered().next().is_none()
             })
             && self.daemon.as_ref().is_none_or(|daemon| !daemon.router.is_busy())
@@ -105,7 +105,8 @@ impl World {
             return;
         }
         let open: Vec<&str> = shim.client.unanswered().map(|call| call.nonce.as_str()).collect();
-        let idle = shim.session.idle() && !shim.session.expects() && shim.session.deadline().is_none();
+        let idle =
+            shim.session.is_idle() && !shim.session.awaits_daemon() && shim.session.deadline().is_none();
         let failure = if !open.is_empty() {
             format!("client {number}: never answered: {open:?}")
         } else if !idle {

@@ -99,15 +99,15 @@ impl World {
         }
         let (mut sending, mut answers) = (Vec::new(), Vec::new());
         for line in lines {
-            let verdict = self.shims[number].session.up(line.as_bytes(), now);
+            let verdict = self.shims[number].session.accept_line(line.as_bytes(), now);
             self.note(|| {
-                let sent = if verdict == session::Up::Send { "sent" } else { "not sent" };
+                let sent = if verdict == session::LineAction::Send { "sent" } else { "not sent" };
                 format!("client {number} -> {line} ({sent})")
             });
             match verdict {
-                session::Up::Send => sending.push(line.into_bytes()),
-                session::Up::Kept => {}
-                session::Up::Answer(said) => answers.extend_from_slice(&said),
+                session::LineAction::Send => sending.push(line.into_bytes()),
+                session::LineAction::Kept => {}
+                session::LineAction::Answer(said) => answers.extend_from_slice(&said),
             }
         }
         self.write_lines(number, sending);
@@ -192,13 +192,13 @@ impl World {
         }
         match frame {
             Down::Message(bytes) => {
-                let verdict = self.shims[number].session.down(&bytes);
+                let verdict = self.shims[number].session.accept_message(&bytes);
                 match verdict {
-                    session::Down::Forward => self.tell_client(number, &bytes),
-                    session::Down::Instead(lines) => self.tell_client(number, &lines),
+                    session::MessageAction::Forward => self.tell_client(number, &bytes),
+                    session::MessageAction::Instead(lines) => self.tell_client(number, &lines),
                 }
             }
-            Down::Repeatable(tools) => self.shims[number].session.repeatable(tools),
+            Down::Repeatable(tools) => self.shims[number].session.set_repeatable(tools),
             Down::Hold => {
                 self.note(|| format!("shim {number} holds"));
                 self.shims[number].session.hold();
@@ -208,7 +208,7 @@ impl World {
             }
             Down::Bye(reason) => {
                 self.note(|| format!("shim {number} is told goodbye: {reason:?}"));
-                self.shims[number].session.bye(reason);
+                self.shims[number].session.note_goodbye(reason);
             }
             Down::End => self.shim_loses(id),
         }
@@ -219,7 +219,7 @@ impl World {
     pub(crate) fn shim_gives_up(&mut self, id: u64) {
         let Some(link) = self.links.get(&id) else { return };
         let shim = &self.shims[link.shim];
-        if self.now < self.frozen && shim.link == Some(id) && shim.session.expects() {
+        if self.now < self.frozen && shim.link == Some(id) && shim.session.awaits_daemon() {
             self.break_link(id, false);
         }
     }
@@ -241,7 +241,7 @@ impl World {
         self.break_link(id, false);
         let now = self.instant();
         self.shims[number].link = None;
-        let answers = self.shims[number].session.lost(now);
+        let answers = self.shims[number].session.link_lost(now);
         self.note(|| format!("shim {number} has lost link {id}"));
         self.tell_client(number, &answers);
         self.settle(number);
@@ -254,7 +254,7 @@ impl World {
         if self.shims[number].killed || self.shims[number].link.is_some() {
             return;
         }
-        self.shims[number].session.hopeless(false);
+        self.shims[number].session.set_hopeless(false);
         let delay = self.random.millis(40);
         let life = self.daemon.as_ref().map(|daemon| daemon.life);
         if let (Some(life), true) = (life, self.now >= self.frozen) {
@@ -269,8 +269,8 @@ impl World {
         if may_start && (self.now < self.unstartable || self.now < self.frozen) {
             // After three tries that failed it waits for a while, and says so.
             shim.tries += 1;
-            shim.session.trouble("nothing can be started".to_owned());
-            shim.session.hopeless(shim.tries.is_multiple_of(4));
+            shim.session.set_trouble("nothing can be started".to_owned());
+            shim.session.set_hopeless(shim.tries.is_multiple_of(4));
         }
         self.settle(number);
         let pause = self.random.millis(200);
@@ -291,7 +291,7 @@ impl World {
             self.cut(number, bytes.max(1), up, lose);
         }
         let shim = &mut self.shims[number];
-        let replay = shim.session.connected();
+        let replay = shim.session.link_opened();
         let waiting = shim.session.take_waiting(now);
         self.note(|| {
             format!(

@@ -38,8 +38,8 @@ struct World {
 
 impl World {
     fn written(&mut self, line: &[u8]) {
-        glance::each(line, |_, glance| {
-            if let Glance::Request { id, .. } = glance {
+        peek::peek_each(line, |_, peeked| {
+            if let Peeked::Request { id, .. } = peeked {
                 let id = String::from_utf8(line[id].to_vec()).unwrap();
                 if let Ok(number) = id.parse() {
                     *self.reached.entry(number).or_default() += 1;
@@ -68,35 +68,35 @@ impl World {
     }
 
     fn up(&mut self, line: &[u8]) {
-        match self.session.up(line, self.now) {
-            Up::Kept => {}
-            Up::Answer(lines) => self.told(&lines),
-            Up::Send if self.chance.below(10) == 0 => {
+        match self.session.accept_line(line, self.now) {
+            LineAction::Kept => {}
+            LineAction::Answer(lines) => self.told(&lines),
+            LineAction::Send if self.chance.below(10) == 0 => {
                 // It was not written whole.
                 self.session.unsent(std::iter::once(line), self.now);
                 self.lost();
             }
-            Up::Send => self.written(line),
+            LineAction::Send => self.written(line),
         }
     }
 
     fn lost(&mut self) {
         self.linked = false;
         self.has.clear();
-        let lines = self.session.lost(self.now);
+        let lines = self.session.link_lost(self.now);
         self.told(&lines);
     }
 
     fn connect(&mut self) {
         self.linked = true;
-        for line in self.session.connected() {
+        for line in self.session.link_opened() {
             self.written(&line);
         }
         for line in self.session.take_waiting(self.now) {
             self.written(&line);
         }
         if self.chance.below(2) == 0 {
-            self.session.repeatable(vec!["make".to_owned()]);
+            self.session.set_repeatable(vec!["make".to_owned()]);
         }
     }
 
@@ -112,9 +112,9 @@ impl World {
         } else {
             answer::result(&id, br#"{"capabilities":{"tools":{"listChanged":true}}}"#)
         };
-        match self.session.down(&answer) {
-            Down::Instead(lines) => self.told(&lines),
-            Down::Forward => {
+        match self.session.accept_message(&answer) {
+            MessageAction::Instead(lines) => self.told(&lines),
+            MessageAction::Forward => {
                 let id: u32 = std::str::from_utf8(id.as_json()).unwrap().parse().unwrap();
                 let answered = self.asked.get_mut(&id).unwrap();
                 assert!(!*answered, "a second answer to {id}");
@@ -154,11 +154,11 @@ impl World {
             15 if self.linked && self.chance.below(4) == 0 => self.session.hold(),
             16 if self.linked && self.chance.below(4) == 0 => {
                 let reason = [ByeReason::Stop, ByeReason::Restart][self.chance.below(2) as usize];
-                self.session.bye(reason);
+                self.session.note_goodbye(reason);
                 self.lost();
             }
-            17 => self.session.hopeless(true),
-            18 => self.session.hopeless(false),
+            17 => self.session.set_hopeless(true),
+            18 => self.session.set_hopeless(false),
             _ => self.now += SECOND * self.chance.below(6) as u32,
         }
         if self.session.deadline().is_some_and(|deadline| deadline <= self.now) {
@@ -196,7 +196,7 @@ fn every_request_gets_one_answer_and_what_may_do_harm_is_written_once() {
         while !world.has.is_empty() {
             world.answer();
         }
-        assert!(world.session.idle() && !world.session.expects(), "seed {seed}");
+        assert!(world.session.is_idle() && !world.session.awaits_daemon(), "seed {seed}");
         let open: Vec<_> =
             world.asked.iter().filter(|(_, answered)| !**answered).map(|(id, _)| *id).collect();
         assert!(open.iter().all(|id| world.cancelled.contains(id)), "seed {seed}: no answer to {open:?}");

@@ -44,16 +44,16 @@ fn what_can_do_no_harm_is_asked_once_more_and_everything_else_never() {
     {
         let mut session = open(now);
         let line = request(1, method);
-        assert_eq!(session.up(&line, now), Up::Send);
+        assert_eq!(session.accept_line(&line, now), LineAction::Send);
         if !repeated {
-            assert_eq!(errors(&session.lost(now)), [(1, -31002)], "{method}");
-            assert!(session.idle());
+            assert_eq!(errors(&session.link_lost(now)), [(1, -31002)], "{method}");
+            assert!(session.is_idle());
             continue;
         }
-        assert_eq!(session.lost(now), b"", "{method}");
+        assert_eq!(session.link_lost(now), b"", "{method}");
         assert_eq!(resume(&mut session, now), [line], "{method}");
-        assert_eq!(errors(&session.lost(now)), [(1, -31002)], "{method}, a second time");
-        assert!(session.idle());
+        assert_eq!(errors(&session.link_lost(now)), [(1, -31002)], "{method}, a second time");
+        assert!(session.is_idle());
     }
 }
 
@@ -71,17 +71,17 @@ fn a_call_is_asked_again_if_the_daemon_says_so_when_it_was_asked_and_still_when_
     let now = Instant::now();
     for (before, after, repeated) in cases {
         let mut session = open(now);
-        session.repeatable(tools(before));
-        assert_eq!(session.up(&call(1), now), Up::Send);
+        session.set_repeatable(tools(before));
+        assert_eq!(session.accept_line(&call(1), now), LineAction::Send);
         if let Some(after) = after {
-            session.repeatable(tools(after));
+            session.set_repeatable(tools(after));
         }
-        let told = errors(&session.lost(now));
+        let told = errors(&session.link_lost(now));
         assert_eq!(told.is_empty(), repeated, "{before:?} {after:?}");
         assert_eq!(resume(&mut session, now).len(), usize::from(repeated));
         // The word was for the link: the next daemon has said nothing yet.
-        assert_eq!(session.up(&call(2), now), Up::Send);
-        let lost = errors(&session.lost(now));
+        assert_eq!(session.accept_line(&call(2), now), LineAction::Send);
+        let lost = errors(&session.link_lost(now));
         let both = [(1, -31002), (2, -31002)];
         assert_eq!(lost, both[usize::from(!repeated)..], "{before:?} {after:?}");
     }
@@ -93,19 +93,19 @@ fn what_is_asked_again_comes_in_its_order_before_everything_newer() {
     let mut session = open(now);
     let lines: Vec<Vec<u8>> = (1..=20).map(list).collect();
     for line in &lines {
-        assert_eq!(session.up(line, now), Up::Send);
+        assert_eq!(session.accept_line(line, now), LineAction::Send);
     }
     // The last was not written whole, and one is answered.
     session.unsent(std::iter::once(&lines[19][..]), now);
-    session.down(&result(7));
-    assert_eq!(session.lost(now), b"");
-    assert_eq!(session.up(&call(21), now), Up::Kept);
+    session.accept_message(&result(7));
+    assert_eq!(session.link_lost(now), b"");
+    assert_eq!(session.accept_line(&call(21), now), LineAction::Kept);
     let mut expected = lines;
     expected.remove(6);
     expected.push(call(21));
     assert_eq!(resume(&mut session, now), expected);
     // Not written on its first link, the last still has its second. What was asked twice is told from the last list.
-    let told = values(&session.lost(now));
+    let told = values(&session.link_lost(now));
     let refused: Vec<_> = told.iter().filter(|answer| answer.get("error").is_some()).collect();
     assert_eq!((told.len(), refused.len()), (19, 1));
     assert_eq!(refused[0]["id"], 21);
@@ -118,8 +118,8 @@ fn of_a_batch_the_part_alone_is_asked_again() {
     let mut session = open(now);
     let part = br#"{"id":1,"method":"tools/list"}"#;
     let batch = [&b"["[..], part, br#", {"id":2,"method":"tools/call","params":{"name":"make"}}]"#].concat();
-    assert_eq!(session.up(&batch, now), Up::Send);
-    let told = session.lost(now);
+    assert_eq!(session.accept_line(&batch, now), LineAction::Send);
+    let told = session.link_lost(now);
     assert_eq!(errors(&told), [(2, -31002)]);
     assert_eq!(values(&told)[0]["error"]["data"]["tool"], "make");
     assert_eq!(resume(&mut session, now), [part]);
@@ -129,10 +129,10 @@ fn of_a_batch_the_part_alone_is_asked_again() {
 fn an_id_that_is_used_twice_at_a_time_is_not_asked_again() {
     let now = Instant::now();
     let mut session = open(now);
-    assert_eq!(session.up(&list(1), now), Up::Send);
-    assert_eq!(session.up(&call(1), now), Up::Send);
-    assert_eq!(session.down(&result(1)), Down::Forward);
-    assert_eq!(errors(&session.lost(now)), [(1, -31002)]);
+    assert_eq!(session.accept_line(&list(1), now), LineAction::Send);
+    assert_eq!(session.accept_line(&call(1), now), LineAction::Send);
+    assert_eq!(session.accept_message(&result(1)), MessageAction::Forward);
+    assert_eq!(errors(&session.link_lost(now)), [(1, -31002)]);
 }
 
 #[test]
@@ -144,11 +144,11 @@ fn what_is_kept_to_be_asked_again_is_bounded() {
         format!(r#"{{"id":{id},"method":"resources/read","params":{{"uri":"{text}"}}}}"#).into_bytes()
     };
     for id in 1..=3 {
-        assert_eq!(session.up(&long(id), now), Up::Send);
+        assert_eq!(session.accept_line(&long(id), now), LineAction::Send);
     }
-    session.down(&result(1));
-    assert_eq!(session.up(&long(4), now), Up::Send);
-    assert_eq!(errors(&session.lost(now)), [(3, -31002)]);
+    session.accept_message(&result(1));
+    assert_eq!(session.accept_line(&long(4), now), LineAction::Send);
+    assert_eq!(errors(&session.link_lost(now)), [(3, -31002)]);
     assert_eq!(resume(&mut session, now).len(), 2);
 }
 
@@ -156,12 +156,12 @@ fn what_is_kept_to_be_asked_again_is_bounded() {
 fn for_what_is_asked_again_no_daemon_means_an_unknown_outcome() {
     let start = Instant::now();
     let mut session = open(start);
-    assert_eq!(session.up(&list(1), start), Up::Send);
+    assert_eq!(session.accept_line(&list(1), start), LineAction::Send);
     let lost = start + Duration::from_secs(100);
-    session.lost(lost);
-    session.trouble("its lock is held".to_owned());
-    assert_eq!(session.deadline(), Some(lost + PATIENCE));
-    let told = session.expire(lost + PATIENCE);
+    session.link_lost(lost);
+    session.set_trouble("its lock is held".to_owned());
+    assert_eq!(session.deadline(), Some(lost + DAEMON_WAIT_TIMEOUT));
+    let told = session.expire(lost + DAEMON_WAIT_TIMEOUT);
     assert_eq!(errors(&told), [(1, -31002)]);
     assert!(String::from_utf8_lossy(&told).contains("its lock is held"));
 }
@@ -178,31 +178,31 @@ fn the_progress_of_what_is_asked_again_passes_from_where_the_first_run_had_come(
         let params = format!(r#"{{"progressToken":{token},"progress":{value},"total":9}}"#);
         format!(r#"{{"method":"notifications/progress","params":{params}}}"#).into_bytes()
     };
-    let nothing = Down::Instead(Vec::new());
-    assert_eq!(session.up(&read(1, 77), now), Up::Send);
+    let nothing = MessageAction::Instead(Vec::new());
+    assert_eq!(session.accept_line(&read(1, 77), now), LineAction::Send);
     // Of a first run everything passes, as without exai.
     for value in ["1", "2.5", "2", "\"?\""] {
-        assert_eq!(session.down(&progress(77, value)), Down::Forward);
+        assert_eq!(session.accept_message(&progress(77, value)), MessageAction::Forward);
     }
-    session.lost(now);
+    session.link_lost(now);
     resume(&mut session, now);
     // What could not be written counts as nothing, and forgets nothing.
     session.unsent(std::iter::once(&read(1, 77)[..]), now);
-    session.lost(now);
+    session.link_lost(now);
     assert_eq!(resume(&mut session, now), [read(1, 77)]);
-    assert_eq!(session.up(&read(2, 78), now), Up::Send);
+    assert_eq!(session.accept_line(&read(2, 78), now), LineAction::Send);
     for value in ["1", "2", "2.5", "\"?\"", "null"] {
-        assert_eq!(session.down(&progress(77, value)), nothing, "{value} is not above 2.5");
+        assert_eq!(session.accept_message(&progress(77, value)), nothing, "{value} is not above 2.5");
     }
-    assert_eq!(session.down(&progress(77, "2.6")), Down::Forward);
-    assert_eq!(session.down(&progress(77, "2.6")), nothing);
-    assert_eq!(session.down(&progress(77, "3e0")), Down::Forward);
-    assert_eq!(session.down(&progress(78, "1")), Down::Forward);
-    assert_eq!(session.down(&result(1)), Down::Forward);
+    assert_eq!(session.accept_message(&progress(77, "2.6")), MessageAction::Forward);
+    assert_eq!(session.accept_message(&progress(77, "2.6")), nothing);
+    assert_eq!(session.accept_message(&progress(77, "3e0")), MessageAction::Forward);
+    assert_eq!(session.accept_message(&progress(78, "1")), MessageAction::Forward);
+    assert_eq!(session.accept_message(&result(1)), MessageAction::Forward);
     // The client may use the token for something else now.
-    assert_eq!(session.down(&progress(77, "1")), Down::Forward);
-    assert_eq!(session.down(&result(2)), Down::Forward);
-    assert!(session.idle() && session.progress.is_empty());
+    assert_eq!(session.accept_message(&progress(77, "1")), MessageAction::Forward);
+    assert_eq!(session.accept_message(&result(2)), MessageAction::Forward);
+    assert!(session.is_idle() && session.progress.is_empty());
 }
 
 #[test]
@@ -213,17 +213,19 @@ fn what_was_sent_once_is_never_called_unsent() {
         format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#).into_bytes()
     };
     let mut session = open(now);
-    session.up(&list(1), now);
-    session.lost(now);
+    session.accept_line(&list(1), now);
+    session.link_lost(now);
     assert_eq!(resume(&mut session, now), [list(1)]);
-    let Down::Instead(told) = session.down(&refusal(1, false)) else { panic!("the first daemon had it") };
+    let MessageAction::Instead(told) = session.accept_message(&refusal(1, false)) else {
+        panic!("the first daemon had it")
+    };
     assert_eq!(errors(&told), [(1, -31002)]);
     // The first time it is true, and of what the second daemon has sent itself nothing is wrong.
-    session.up(&list(2), now);
-    assert_eq!(session.down(&refusal(2, false)), Down::Forward);
-    session.up(&list(3), now);
-    session.lost(now);
+    session.accept_line(&list(2), now);
+    assert_eq!(session.accept_message(&refusal(2, false)), MessageAction::Forward);
+    session.accept_line(&list(3), now);
+    session.link_lost(now);
     resume(&mut session, now);
-    assert_eq!(session.down(&refusal(3, true)), Down::Forward);
-    assert!(session.idle());
+    assert_eq!(session.accept_message(&refusal(3, true)), MessageAction::Forward);
+    assert!(session.is_idle());
 }

@@ -9,11 +9,11 @@ fn subscription(id: u32, un: &str, uri: &str) -> Vec<u8> {
 }
 
 fn asks(session: &mut Session, line: &[u8], good: bool) {
-    assert_eq!(session.up(line, Instant::now()), Up::Send);
-    let Some(Glance::Request { id, .. }) = glance::at(line, 0) else { panic!("no request") };
+    assert_eq!(session.accept_line(line, Instant::now()), LineAction::Send);
+    let Some(Peeked::Request { id, .. }) = peek::peek_at(line, 0) else { panic!("no request") };
     let id = Id::from_json(&line[id]);
     let answer = if good { answer::result(&id, b"{}") } else { answer::error(&id, -32602, "no") };
-    assert_eq!(session.down(&answer), Down::Forward);
+    assert_eq!(session.accept_message(&answer), MessageAction::Forward);
 }
 
 fn texts(lines: &[Vec<u8>]) -> Vec<String> {
@@ -25,7 +25,9 @@ fn texts(lines: &[Vec<u8>]) -> Vec<String> {
 fn told(session: &mut Session, number: u32, good: bool) -> Vec<String> {
     let id = Id::from_json(format!("\"exai-{number}\"").as_bytes());
     let answer = if good { answer::result(&id, b"{}") } else { answer::error(&id, -31006, "no") };
-    let Down::Instead(lines) = session.down(&answer) else { panic!("the client got our answer") };
+    let MessageAction::Instead(lines) = session.accept_message(&answer) else {
+        panic!("the client got our answer")
+    };
     values(&lines).iter().map(|value| format!("{} {}", value["method"], value["params"])).collect()
 }
 
@@ -42,10 +44,10 @@ fn the_opening_level_and_subscriptions_are_repeated_under_ids_of_our_own() {
     asks(&mut session, &subscription(4, "", "a:4"), true);
     asks(&mut session, &subscription(5, "", "a:2"), true);
     asks(&mut session, &subscription(6, "un", "a:4"), false);
-    session.lost(now);
+    session.link_lost(now);
     for round in 0..3 {
         let waiting = call(60 + round);
-        assert_eq!(session.up(&waiting, now), Up::Kept);
+        assert_eq!(session.accept_line(&waiting, now), LineAction::Kept);
         let expected = [
             r#"{"jsonrpc":"2.0","id":"exai-1","method":"initialize","params":{}}"#,
             r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
@@ -60,12 +62,12 @@ fn the_opening_level_and_subscriptions_are_repeated_under_ids_of_our_own() {
         });
         let expected: Vec<String> =
             expected.into_iter().map(|line| line.replace("exai-#", "exai-")).collect();
-        assert_eq!(texts(&session.connected()), expected);
+        assert_eq!(texts(&session.link_opened()), expected);
         // Nobody waits for the answers.
         assert_eq!(session.take_waiting(now), [waiting]);
-        assert!(session.expects());
-        assert_eq!(session.down(&result(60 + round)), Down::Forward);
-        assert!(session.idle());
+        assert!(session.awaits_daemon());
+        assert_eq!(session.accept_message(&result(60 + round)), MessageAction::Forward);
+        assert!(session.is_idle());
         // One that says no does not poison what comes after it.
         let good = round != 1;
         told(&mut session, number(1), good);
@@ -76,9 +78,9 @@ fn the_opening_level_and_subscriptions_are_repeated_under_ids_of_our_own() {
             Vec::new()
         };
         assert_eq!(told(&mut session, number(4), good), updated);
-        assert!(session.expects());
-        session.lost(now);
-        assert!(!session.expects());
+        assert!(session.awaits_daemon());
+        session.link_lost(now);
+        assert!(!session.awaits_daemon());
     }
 }
 
@@ -100,11 +102,11 @@ fn changes_are_announced_of_lists_that_the_client_has_and_the_server_announces()
         for (id, method) in (1..).zip(asked) {
             asks(&mut session, &request(id, method), true);
         }
-        session.lost(now);
-        session.connected();
+        session.link_lost(now);
+        session.link_opened();
         assert_eq!(told(&mut session, 1, true), expected, "{asked:?}");
-        session.lost(now);
-        session.connected();
+        session.link_lost(now);
+        session.link_opened();
         assert_eq!(told(&mut session, 2, false), Vec::<String>::new(), "no list after an error");
     }
 }
@@ -113,21 +115,21 @@ fn changes_are_announced_of_lists_that_the_client_has_and_the_server_announces()
 fn a_client_that_has_not_confirmed_hears_of_no_change() {
     let now = Instant::now();
     let mut session = Session::new(now);
-    session.connected();
+    session.link_opened();
     asks(&mut session, OPENING, true);
     asks(&mut session, &list(1), true);
     asks(&mut session, &subscription(2, "", "a:1"), true);
-    session.lost(now);
-    let replay = texts(&session.connected());
+    session.link_lost(now);
+    let replay = texts(&session.link_opened());
     assert_eq!(replay.len(), 2);
     assert!(!replay[1].contains("initialized"), "{replay:?}");
     assert_eq!(told(&mut session, 1, true), Vec::<String>::new());
     assert_eq!(told(&mut session, 2, true), Vec::<String>::new());
     // It does so now; or while there is no daemon: then it is not said twice.
-    assert_eq!(session.up(CONFIRMED, now), Up::Send);
-    session.lost(now);
-    assert_eq!(session.up(CONFIRMED, now), Up::Kept);
-    assert_eq!(texts(&session.connected())[1].as_bytes(), CONFIRMED);
+    assert_eq!(session.accept_line(CONFIRMED, now), LineAction::Send);
+    session.link_lost(now);
+    assert_eq!(session.accept_line(CONFIRMED, now), LineAction::Kept);
+    assert_eq!(texts(&session.link_opened())[1].as_bytes(), CONFIRMED);
     assert_eq!(session.take_waiting(now), Vec::<Vec<u8>>::new());
 }
 
@@ -135,19 +137,19 @@ fn a_client_that_has_not_confirmed_hears_of_no_change() {
 fn an_id_of_our_own_is_never_one_of_the_clients() {
     let now = Instant::now();
     let mut session = open(now);
-    session.lost(now);
+    session.link_lost(now);
     let theirs = br#"{"id":"exai-1","method":"tools/call"}"#;
-    assert_eq!(session.up(theirs, now), Up::Kept);
-    assert!(texts(&session.connected())[0].contains("\"exai-2\""));
+    assert_eq!(session.accept_line(theirs, now), LineAction::Kept);
+    assert!(texts(&session.link_opened())[0].contains("\"exai-2\""));
     assert_eq!(session.take_waiting(now), [theirs]);
     // One that takes ours while we use it is told so.
-    let Up::Answer(refusal) = session.up(br#"{"id":"exai-2","method":"ping"}"#, now) else {
+    let LineAction::Answer(refusal) = session.accept_line(br#"{"id":"exai-2","method":"ping"}"#, now) else {
         panic!("it passes")
     };
     assert_eq!(values(&refusal)[0]["error"]["code"], -32600);
-    assert_eq!(session.down(br#"{"id":"exai-1","result":{}}"#), Down::Forward);
-    assert_eq!(session.down(br#"{"id":"exai-2","result":{}}"#), Down::Instead(Vec::new()));
-    assert_eq!(session.up(br#"{"id":"exai-2","method":"ping"}"#, now), Up::Send);
+    assert_eq!(session.accept_message(br#"{"id":"exai-1","result":{}}"#), MessageAction::Forward);
+    assert_eq!(session.accept_message(br#"{"id":"exai-2","result":{}}"#), MessageAction::Instead(Vec::new()));
+    assert_eq!(session.accept_line(br#"{"id":"exai-2","method":"ping"}"#, now), LineAction::Send);
 }
 
 #[test]
@@ -158,16 +160,16 @@ fn what_is_restored_is_bounded() {
     for id in 1..=1100 {
         asks(&mut session, &subscription(id, "", &format!("a:{id}")), true);
     }
-    session.lost(now);
-    assert_eq!(session.connected().len(), 2 + 1024);
+    session.link_lost(now);
+    assert_eq!(session.link_opened().len(), 2 + 1024);
 }
 
 #[test]
 fn a_conversation_without_an_opening_is_not_opened() {
     let now = Instant::now();
     let mut session = Session::new(now);
-    session.connected();
+    session.link_opened();
     asks(&mut session, &request(1, "server/discover"), true);
-    session.lost(now);
-    assert!(session.connected().is_empty());
+    session.link_lost(now);
+    assert!(session.link_opened().is_empty());
 }

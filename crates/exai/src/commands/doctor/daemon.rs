@@ -1,14 +1,14 @@
 //! The daemon: who it is, whether it answers, whether it is of this build.
 
-use exai_client::door::process_lives;
+use exai_client::daemon_record::process_lives;
 use exai_config::elsewhere::serves;
 use exai_os::inspect::{self, ProgramFile};
 use exai_os::{lock, process};
 use exai_proto::documents::DaemonRecord;
 
+use super::outcome::{Outcome, listed};
 use super::scene::{Record, Scene, View};
 use super::second::is_exai;
-use super::{Outcome, listed};
 
 const NO_DAEMON: &str = "no daemon runs (`exai start` starts it)";
 
@@ -151,10 +151,10 @@ pub(super) fn answers(scene: &Scene) -> Outcome {
 fn lost(scene: &Scene) -> Outcome {
     let age = scene.holder.and_then(|pid| scene.age(pid));
     match (scene.holder, age) {
-        (Some(pid), Some(age)) if age > exai_client::door::START_TIME => Outcome::fail(format!(
+        (Some(pid), Some(age)) if age > exai_client::limits::START_TIMEOUT => Outcome::fail(format!(
             "{} holds the lock since {}, and daemon.json does not lead to it: the file was removed or damaged",
             scene.name(pid),
-            super::span(age)
+            super::outcome::span(age)
         ))
         .fix(format!("kill {pid} ends it in an orderly way; then `exai start`")),
         _ => Outcome::warn("it holds the lock and has not said yet where it listens: it is starting, or daemon.json was damaged")

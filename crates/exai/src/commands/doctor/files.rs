@@ -2,20 +2,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use exai_config::MAX_CONFIG_BYTES;
 use exai_os::inspect::{self, Entry, EntryKind};
 use exai_os::private;
 
+use super::outcome::{Outcome, listed};
 use super::place::open_to_others;
 use super::scene::{Record, Scene};
-use super::{Outcome, listed};
-
-/// A temporary file lives for milliseconds.
-const LEFT: Duration = Duration::from_mins(1);
-/// So many entries of one directory are looked at.
-const MOST: usize = 10_000;
+use crate::limits::{MAX_FILES, STALE_TEMPORARY_AGE};
 
 /// What a file may be to others than its owner.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -149,7 +145,7 @@ impl Faults {
             .filter(|path| is_leftover(path))
             .collect();
         if let Some(first) = left.first() {
-            let number = super::count(left.len(), "temporary file");
+            let number = crate::commands::count(left.len(), "temporary file");
             let sentence = format!("{number} of writers that were killed, such as {}", first.display());
             self.add(false, sentence, "exai cleanup".to_owned());
         }
@@ -162,7 +158,7 @@ impl Faults {
         if self.sentences.is_empty() {
             return Outcome::pass(format!(
                 "{} looked at: ours, private, of the right kind",
-                super::count(self.seen, "file")
+                crate::commands::count(self.seen, "file")
             ));
         }
         let detail = listed(&self.sentences);
@@ -173,7 +169,7 @@ impl Faults {
 
 fn entries(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.take(MOST).map(|entry| entry.path()).collect()
+    entries.take(MAX_FILES).map(|entry| entry.path()).collect()
 }
 
 /// `.NAME.PID.CLOCK.COUNT.tmp`, and not of just now.
@@ -181,7 +177,9 @@ fn is_leftover(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let old = || {
         let changed = std::fs::symlink_metadata(path).and_then(|found| found.modified());
-        changed.is_ok_and(|changed| SystemTime::now().duration_since(changed).is_ok_and(|age| age > LEFT))
+        changed.is_ok_and(|changed| {
+            SystemTime::now().duration_since(changed).is_ok_and(|age| age > STALE_TEMPORARY_AGE)
+        })
     };
     is_temporary(name) && old()
 }

@@ -7,10 +7,11 @@ use exai_daemon::redacted_command::RedactedCommand;
 use exai_os::inspect;
 use exai_os::process::{self, ProcessInfo};
 
+use super::outcome::{Outcome, listed, size, span};
 use super::recognise::looks_like_mcp_server;
 use super::scene::Scene;
 use super::second::{command_lines_are_known, is_exai};
-use super::{Outcome, count, listed, size, span};
+use crate::commands::count;
 
 /// Programs that inherit processes whose parent has ended.
 const ADOPTERS: [&str; 9] =

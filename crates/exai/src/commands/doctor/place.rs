@@ -8,14 +8,9 @@ use exai_os::account::{self, AccountError};
 use exai_os::advice;
 use exai_os::inspect::{self, Entry, EntryKind};
 
+use super::outcome::{Outcome, size};
 use super::scene::Scene;
-use super::{Outcome, size};
-
-/// Below this a log or a record may not be written any more.
-const SCARCE: u64 = 100 << 20;
-const NONE_LEFT: u64 = 5 << 20;
-/// Two files of 10 MiB per server and the daemon's: thirty servers have less.
-const LARGE_LOGS: u64 = 700 << 20;
+use crate::limits::{FULL_DISK_BYTES, LARGE_LOGS_BYTES, SCARCE_DISK_BYTES};
 
 pub(super) fn account(no_home: Option<&HomeError>) -> Outcome {
     if let Some(error) = no_home {
@@ -134,11 +129,11 @@ pub(super) fn disk(scene: &Scene) -> Outcome {
     let detail = format!("{} free where the state directory is", size(space.bytes));
     let make_room = "make room on that file system";
     match space.files {
-        _ if space.bytes < NONE_LEFT => Outcome::fail(detail).fix(make_room),
+        _ if space.bytes < FULL_DISK_BYTES => Outcome::fail(detail).fix(make_room),
         Some(files) if files < 100 => {
             Outcome::fail(format!("the file system takes {files} more files only")).fix(make_room)
         }
-        _ if space.bytes < SCARCE => Outcome::warn(detail).fix(make_room),
+        _ if space.bytes < SCARCE_DISK_BYTES => Outcome::warn(detail).fix(make_room),
         _ => Outcome::pass(detail),
     }
 }
@@ -165,8 +160,9 @@ pub(super) fn logs(scene: &Scene) -> Outcome {
         .map(|found| found.length)
         .collect();
     let bytes = files.iter().sum();
-    let detail = format!("{} in {} ({})", size(bytes), super::count(files.len(), "log"), dir.display());
-    if bytes > LARGE_LOGS {
+    let detail =
+        format!("{} in {} ({})", size(bytes), crate::commands::count(files.len(), "log"), dir.display());
+    if bytes > LARGE_LOGS_BYTES {
         return Outcome::warn(format!("{detail}: more than expected"))
             .fix("remove what you do not need; logs of removed servers stay until you do");
     }

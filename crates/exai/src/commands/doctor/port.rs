@@ -7,8 +7,8 @@ use exai_daemon::port_owner::PortOwner;
 use exai_os::port;
 use exai_proto::documents::Listener;
 
+use super::outcome::{Outcome, listed};
 use super::scene::{Record, Scene};
-use super::{Outcome, listed};
 
 pub(super) fn port(scene: &Scene) -> Outcome {
     let wanted = scene.config.as_ref().map_or(DEFAULT_PORT, |config| config.daemon.port.value);

@@ -2,18 +2,15 @@
 
 use std::path::Path;
 
-use exai_client::door::process_lives;
+use exai_client::daemon_record::process_lives;
 use exai_os::{inspect, private};
 use exai_proto::documents::{Identity, Instance};
 use exai_supervisor::leftovers;
 
+use super::outcome::{Outcome, listed, size};
 use super::scene::Scene;
-use super::{Outcome, count, listed, size};
-
-/// Of each server two pipes are widened to 256 KiB.
-const PIPES_OF_A_SERVER: u64 = 2 * 256 * 1024;
-const RECORD_BYTES: u64 = 1024 * 1024;
-const MOST_RECORDS: usize = 10_000;
+use crate::commands::count;
+use crate::limits::{MAX_RECORD_BYTES, MAX_RECORDS, SERVER_PIPES_BYTES};
 
 pub(super) fn process_count(scene: &Scene) -> Outcome {
     let Some(status) = scene.status() else { return Outcome::skip("needs a daemon that answers") };
@@ -79,7 +76,7 @@ pub(super) fn left_behind(scene: &Scene) -> Outcome {
     let paths =
         entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "json"));
     let (mut left, mut living, mut broken) = (0, 0, 0);
-    for path in paths.take(MOST_RECORDS) {
+    for path in paths.take(MAX_RECORDS) {
         match Tree::read(&path) {
             Some(tree) if process_lives(&tree.daemon) => {}
             Some(tree) => {
@@ -130,7 +127,7 @@ struct Tree {
 
 impl Tree {
     fn read(path: &Path) -> Option<Tree> {
-        let bytes = private::read(path, RECORD_BYTES).ok()?;
+        let bytes = private::read(path, MAX_RECORD_BYTES).ok()?;
         let record: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
         let identity = |value: &serde_json::Value| serde_json::from_value::<Identity>(value.clone()).ok();
         let processes = record["processes"].as_array()?;
@@ -161,7 +158,7 @@ pub(super) fn limits(scene: &Scene) -> Outcome {
         let sentence = format!("{detail}; servers may fail with no more than {}", listed(&shortages));
         return Outcome::warn(sentence).fix(exai_daemon::RAISE_LIMITS);
     }
-    if limits.pipe_bytes.is_some_and(|most| servers * PIPES_OF_A_SERVER > most) {
+    if limits.pipe_bytes.is_some_and(|most| servers * SERVER_PIPES_BYTES > most) {
         return Outcome::warn(format!(
             "{detail}: so many servers make new pipes small and large messages slow"
         ))

@@ -3,15 +3,15 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use exai_client::door::{HELLO_TIME, Sight};
-use exai_client::{Door, LinkError};
+use crate::limits::MAX_RECORD_BYTES;
+use exai_client::DaemonState;
+use exai_client::limits::HELLO_TIMEOUT;
+use exai_client::{DaemonConnector, LinkError};
 use exai_config::{Config, ConfigError, Home};
 use exai_os::process::{self, ProcessInfo};
 use exai_os::{evidence, private};
 use exai_proto::documents::{DaemonRecord, Explanation, Status};
 use exai_proto::link::{FromDaemon, Role, ToDaemon};
-
-const RECORD_BYTES: u64 = 1024 * 1024;
 
 /// See the module.
 #[derive(Debug)]
@@ -66,9 +66,9 @@ pub(super) enum Record {
 
 impl Scene {
     pub(super) fn look(home: Home) -> Scene {
-        let door = Door::new(home.clone(), exai_client::hello(Role::Command));
+        let connector = DaemonConnector::new(home.clone(), exai_client::hello(Role::Command));
         let mut explanations = Vec::new();
-        let view = view(&door, &mut explanations);
+        let view = view(&connector, &mut explanations);
         Scene {
             view,
             explanations,
@@ -140,12 +140,12 @@ impl Scene {
     }
 }
 
-fn view(door: &Door, explanations: &mut Vec<Explanation>) -> View {
+fn view(connector: &DaemonConnector, explanations: &mut Vec<Explanation>) -> View {
     let started = Instant::now();
-    match door.look() {
-        Ok(Sight::Answering(mut link)) => {
+    match connector.observe() {
+        Ok(DaemonState::Answering(mut link)) => {
             let took = started.elapsed();
-            let status = match link.ask(&ToDaemon::Status, Instant::now() + HELLO_TIME) {
+            let status = match link.ask(&ToDaemon::Status, Instant::now() + HELLO_TIMEOUT) {
                 Ok(FromDaemon::Status { status }) => Ok(status),
                 Ok(FromDaemon::Bye { .. }) => Err("it is stopping".to_owned()),
                 Ok(_) => Err("it answered something else".to_owned()),
@@ -153,7 +153,7 @@ fn view(door: &Door, explanations: &mut Vec<Explanation>) -> View {
             };
             // An older daemon has no such document.
             if status.is_ok()
-                && let Ok(FromDaemon::Ps { ps }) = link.ask(&ToDaemon::Ps, Instant::now() + HELLO_TIME / 2)
+                && let Ok(FromDaemon::Ps { ps }) = link.ask(&ToDaemon::Ps, Instant::now() + HELLO_TIMEOUT / 2)
             {
                 *explanations = ps.explanations;
             }
@@ -161,23 +161,23 @@ fn view(door: &Door, explanations: &mut Vec<Explanation>) -> View {
             let kernel_pid = daemon.process.as_ref().map(|process| process.pid);
             View::Answers { pid: daemon.pid, kernel_pid, build: daemon.build.clone(), took, status }
         }
-        Ok(Sight::Refusing { error, .. }) => {
+        Ok(DaemonState::Refusing { error, .. }) => {
             View::Refuses { why: error.to_string(), skew: matches!(error, LinkError::Version { .. }) }
         }
-        Ok(Sight::Starting) => View::Starting,
-        Ok(Sight::Stopping(_)) => View::Stopping,
-        Ok(Sight::Wedged { record, error, process }) => {
+        Ok(DaemonState::Starting) => View::Starting,
+        Ok(DaemonState::Stopping(_)) => View::Stopping,
+        Ok(DaemonState::Wedged { record, error, process }) => {
             let pid = process.map_or(record.identity.pid, |process| process.pid);
             View::Wedged { pid, why: error.to_string() }
         }
-        Ok(Sight::Stale(_)) => View::Stale,
-        Ok(Sight::Nothing) => View::None,
+        Ok(DaemonState::Stale(_)) => View::Stale,
+        Ok(DaemonState::Absent) => View::None,
         Err(error) => View::Unseen(error.to_string()),
     }
 }
 
 fn record(home: &Home) -> Record {
-    match private::read(&home.daemon_record(), RECORD_BYTES) {
+    match private::read(&home.daemon_record(), MAX_RECORD_BYTES) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Record::Missing,
         Err(error) => Record::Broken(error.to_string()),
         Ok(bytes) => match serde_json::from_slice::<DaemonRecord>(&bytes) {

@@ -2,17 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use exai_config::elsewhere::{self, home_of, serves};
 use exai_daemon::redacted_command::bare_name;
 use exai_os::{inspect, process};
 
+use super::outcome::{Outcome, listed};
 use super::scene::Scene;
-use super::{Outcome, count, listed};
-
-/// A daemon that finds the lock taken tries for 2 s and ends.
-const GIVES_WAY: Duration = Duration::from_secs(5);
+use crate::commands::count;
+use crate::limits::SUCCESSION_TIMEOUT;
 
 pub(super) fn second_daemon(scene: &Scene) -> Outcome {
     if !command_lines_are_known() {
@@ -41,7 +39,7 @@ pub(super) fn second_daemon(scene: &Scene) -> Outcome {
             None => unknown += 1,
         }
     }
-    let young = |pid: &u32| scene.age(*pid).is_some_and(|age| age < GIVES_WAY);
+    let young = |pid: &u32| scene.age(*pid).is_some_and(|age| age < SUCCESSION_TIMEOUT);
     let (young, old): (Vec<u32>, Vec<u32>) = same.into_iter().partition(young);
     let shown = |pids: &[u32]| {
         let each = |pid: &u32| {

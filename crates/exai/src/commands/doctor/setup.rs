@@ -6,8 +6,9 @@ use exai_config::{ConfigError, Home, ServerConfig, expand, last_good};
 use exai_os::account::{self, EnvironmentSource};
 use exai_os::advice;
 
+use super::outcome::{Outcome, listed, span};
 use super::scene::Scene;
-use super::{Outcome, count, listed, span};
+use crate::commands::count;
 
 pub(super) fn config(scene: &Scene) -> Outcome {
     match &scene.config {

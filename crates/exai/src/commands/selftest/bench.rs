@@ -9,16 +9,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::limits::{MAX_SELFTEST_PAUSE, MIN_SELFTEST_PAUSE, SELFTEST_COMMAND_TIMEOUT, SELFTEST_TIMEOUT};
 use exai_os::private;
 use exai_os::process;
-
-/// The longest the whole may take. As a rule it is a tenth of that.
-const WHOLE: Duration = Duration::from_mins(1);
-/// The longest any command may take.
-pub(super) const COMMAND: Duration = Duration::from_secs(15);
-
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Set once this process was asked to end.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +57,7 @@ impl Bench {
         private::ensure_dir(&dir).map_err(|error| error.to_string())?;
         // Clients and servers see it under its real name.
         let dir = dunce::canonicalize(&dir).unwrap_or(dir);
-        let end = Instant::now() + WHOLE;
+        let end = Instant::now() + SELFTEST_TIMEOUT;
         Ok(Bench { exe, dir, end, interrupted, calls: Arc::default() })
     }
 
@@ -87,7 +80,7 @@ impl Bench {
         mut look: impl FnMut() -> Result<Option<T>, String>,
     ) -> Result<T, String> {
         let start = Instant::now();
-        let mut pause = FIRST_PAUSE;
+        let mut pause = MIN_SELFTEST_PAUSE;
         loop {
             if let Some(found) = look()? {
                 return Ok(found);
@@ -97,7 +90,7 @@ impl Bench {
                 return Err(format!("did not happen within {}: {what}", seconds(limit)));
             }
             thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_SELFTEST_PAUSE);
         }
     }
 
@@ -107,7 +100,7 @@ impl Bench {
             return Err("interrupted".to_owned());
         }
         if Instant::now() >= self.end {
-            return Err(format!("the self-test has taken {}, more than it may", seconds(WHOLE)));
+            return Err(format!("the self-test has taken {}, more than it may", seconds(SELFTEST_TIMEOUT)));
         }
         Ok(())
     }
@@ -134,13 +127,13 @@ impl Drop for Bench {
     }
 }
 
-/// Runs a command to its end, for at most [`COMMAND`] and as long as `go_on` agrees.
+/// Runs a command to its end, for at most [`SELFTEST_COMMAND_TIMEOUT`] and as long as `go_on` agrees.
 pub(super) fn run(mut command: Command, go_on: impl Fn() -> Result<(), String>) -> Result<Said, String> {
     let what = shown(&command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("cannot start {what}: {error}"))?;
     let (out, err) = (child.stdout.take().map(drained), child.stderr.take().map(drained));
-    let deadline = Instant::now() + COMMAND;
+    let deadline = Instant::now() + SELFTEST_COMMAND_TIMEOUT;
     let status = ended(&mut child, deadline, &go_on).map_err(|error| format!("{what}: {error}"))?;
     // A process that outlives the command may hold its streams.
     let text = |stream: Option<Receiver<String>>| {
@@ -155,14 +148,14 @@ pub(super) fn ended(
     deadline: Instant,
     go_on: &impl Fn() -> Result<(), String>,
 ) -> Result<std::process::ExitStatus, String> {
-    let mut pause = FIRST_PAUSE;
+    let mut pause = MIN_SELFTEST_PAUSE;
     loop {
         let why = match child.try_wait() {
             Ok(Some(status)) => return Ok(status),
             Ok(None) if Instant::now() < deadline => match go_on() {
                 Ok(()) => {
                     thread::sleep(pause);
-                    pause = (pause * 2).min(LONGEST_PAUSE / 2);
+                    pause = (pause * 2).min(MAX_SELFTEST_PAUSE / 2);
                     continue;
                 }
                 Err(why) => why,

@@ -11,18 +11,17 @@ use exai_proto::exit;
 use exai_supervisor::record::{Place, TreeRecord};
 use serde_json::json;
 
-use super::Outcome;
 use super::bench::{self, Bench};
 use super::decoy::Decoy;
 use super::identity::{gone, left, lives, pids, send_kill};
 use super::instance::{Instance, below_a_shell};
+use super::outcome::Outcome;
 use crate::commands::{count, stop};
+use crate::limits::SELFTEST_SETTLE_DELAY;
 
 const SERVERS: [&str; 3] = ["one", "two", "three"];
 /// A guard may see its daemon's end before its own. Then it has ended its tree, as it should.
 const ATTEMPTS: u32 = 10;
-/// What a guard has begun to end is gone after that.
-const SETTLED: Duration = Duration::from_millis(100);
 
 pub(super) fn run(bench: &Bench) -> Outcome {
     let servers = SERVERS.map(|name| below_a_shell(bench, name, &["--stubborn"]));
@@ -121,7 +120,7 @@ fn accumulate(instance: &Instance<'_>) -> Result<Accumulated, String> {
             let ended = Some((rest.len(), killed.elapsed()));
             return Ok(Accumulated { trees, survivors: Vec::new(), ended });
         }
-        thread::sleep(SETTLED);
+        thread::sleep(SELFTEST_SETTLE_DELAY);
         let survivors = left(&rest)?;
         if survivors.len() == rest.len() {
             return Ok(Accumulated { trees, survivors, ended: None });

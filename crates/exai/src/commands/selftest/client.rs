@@ -11,22 +11,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::bench::{self, Bench};
-
-/// How long an answer may take; a server may have to be started for it.
-const ANSWER: Duration = Duration::from_secs(15);
-/// How long a shim may take to end after its stdin.
-const END: Duration = Duration::from_secs(2);
-/// How many messages may wait to be looked at.
-const WAITING: usize = 1024;
-/// Between two looks at whether to go on.
-const STEP: Duration = Duration::from_millis(100);
+use crate::limits::{
+    MAX_SELFTEST_LINES, SELFTEST_ANSWER_TIMEOUT, SELFTEST_END_TIMEOUT, SELFTEST_READ_INTERVAL,
+    SELFTEST_RETRY_DELAY, SELFTEST_RETRY_TIMEOUT,
+};
 
 /// The request may have been executed, its answer is lost: after a death in the middle of it.
 const OUTCOME_UNKNOWN: [i64; 2] = [-31002, -31005];
-/// Before a call is repeated.
-const AGAIN: Duration = Duration::from_millis(10);
-/// For how long honest errors are answered by a repetition.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Ends its shim when it goes.
 pub(super) struct Client<'a> {
@@ -62,7 +53,7 @@ impl<'a> Client<'a> {
     pub(super) fn start(mut command: Command, label: &str, bench: &'a Bench) -> Result<Self, String> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|error| format!("cannot start the shim {label}: {error}"))?;
-        let (sender, lines) = sync_channel(WAITING);
+        let (sender, lines) = sync_channel(MAX_SELFTEST_LINES);
         let input = child.stdin.take();
         if let Some(output) = child.stdout.take() {
             thread::spawn(move || {
@@ -104,10 +95,10 @@ impl<'a> Client<'a> {
 
     /// The next answer.
     pub(super) fn answer(&mut self) -> Result<Value, String> {
-        let deadline = Instant::now() + ANSWER;
+        let deadline = Instant::now() + SELFTEST_ANSWER_TIMEOUT;
         while Instant::now() < deadline {
             self.bench.go_on()?;
-            match self.lines.recv_timeout(STEP) {
+            match self.lines.recv_timeout(SELFTEST_READ_INTERVAL) {
                 Ok(line) => {
                     let message: Value = serde_json::from_str(&line)
                         .map_err(|error| self.about(&format!("wrote no JSON ({error}): {line}")))?;
@@ -119,7 +110,7 @@ impl<'a> Client<'a> {
                 Err(RecvTimeoutError::Disconnected) => return Err(self.about("has closed its stdout")),
             }
         }
-        Err(self.about(&format!("gave no answer within {}", bench::seconds(ANSWER))))
+        Err(self.about(&format!("gave no answer within {}", bench::seconds(SELFTEST_ANSWER_TIMEOUT))))
     }
 
     /// Sends a request and returns its result.
@@ -179,9 +170,9 @@ impl<'a> Client<'a> {
         loop {
             match self.try_call(tool, arguments)? {
                 Ok(text) => return Ok(Patience { text, repeated, took: start.elapsed() }),
-                Err(refusal) if refusal.may_be_repeated && start.elapsed() < PATIENCE => {
+                Err(refusal) if refusal.may_be_repeated && start.elapsed() < SELFTEST_RETRY_TIMEOUT => {
                     repeated += 1;
-                    thread::sleep(AGAIN);
+                    thread::sleep(SELFTEST_RETRY_DELAY);
                 }
                 Err(refusal) => return Err(self.about(&refusal.sentence)),
             }
@@ -191,7 +182,7 @@ impl<'a> Client<'a> {
     /// Closes its stdin; the shim must end by itself.
     pub(super) fn finish(mut self) -> Result<(), String> {
         drop(self.input.take());
-        let ended = bench::ended(&mut self.child, Instant::now() + END, &|| Ok(()));
+        let ended = bench::ended(&mut self.child, Instant::now() + SELFTEST_END_TIMEOUT, &|| Ok(()));
         let status = ended.map_err(|why| self.about(&format!("and the end of its stdin: {why}")))?;
         if status.success() { Ok(()) } else { Err(self.about(&format!("ended with {status}"))) }
     }

@@ -7,11 +7,11 @@ use exai_os::process::{self, Identity};
 use exai_proto::exit;
 use serde_json::json;
 
-use super::Outcome;
 use super::bench::{self, Bench};
 use super::client::{Client, Patience};
 use super::identity::kill;
 use super::instance::{Instance, below_a_shell};
+use super::outcome::Outcome;
 use crate::commands::count;
 
 const LABELS: [&str; 3] = ["augment", "claude-desktop", "auggie"];

@@ -1,11 +1,9 @@
 //! Processes that are known for certain: alive, ended, gone.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crate::limits::SELFTEST_GONE_TIMEOUT;
 use exai_os::process::{self, Identity, Kill, Killed};
-
-/// How long a killed process may take to be gone.
-pub(super) const GONE: Duration = Duration::from_secs(5);
 
 /// Whether exactly this process lives.
 pub(super) fn lives(identity: &Identity) -> Result<bool, String> {
@@ -38,7 +36,7 @@ pub(super) fn send_kill(identity: &Identity) -> Result<(), String> {
 
 /// Waits until a process is gone.
 pub(super) fn gone(identity: &Identity) -> Result<(), String> {
-    match process::wait_gone(identity, Instant::now() + GONE) {
+    match process::wait_gone(identity, Instant::now() + SELFTEST_GONE_TIMEOUT) {
         Ok(true) => Ok(()),
         Ok(false) => Err(format!("pid {} was killed and is still there", identity.pid)),
         Err(error) => Err(format!("cannot wait for pid {}: {error}", identity.pid)),

@@ -6,22 +6,19 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use exai_client::door::{self, Door};
+use exai_client::daemon_record::{read_record, verified};
 use exai_config::{Home, elsewhere, environment};
 use exai_os::process::{self, Identity, Kill};
 use exai_os::{evidence, launchers};
 use exai_proto::documents::{DaemonRecord, Ps, Status};
 use exai_proto::exit;
-use exai_proto::link::Role;
 use exai_supervisor::record::TreeRecord;
 use serde::de::DeserializeOwned;
 
 use super::bench::{self, Bench, Said};
 use super::client::Client;
-use super::identity::{GONE, left, lives, pids};
-
-/// How often the daemon looks at its trees, and a little more.
-const LOOK: Duration = Duration::from_secs(6);
+use super::identity::{left, lives, pids};
+use crate::limits::{SELFTEST_GONE_TIMEOUT, SELFTEST_LOOK_TIMEOUT};
 
 /// Ends everything that runs in it when it goes.
 pub(super) struct Instance<'a> {
@@ -108,13 +105,13 @@ impl<'a> Instance<'a> {
 
     /// `daemon.json`
     pub(super) fn record(&self) -> Result<DaemonRecord, String> {
-        let door = Door::new(self.home.clone(), exai_client::hello(Role::Command));
-        door.record().ok_or_else(|| format!("{} cannot be read", self.home.daemon_record().display()))
+        read_record(&self.home)
+            .ok_or_else(|| format!("{} cannot be read", self.home.daemon_record().display()))
     }
 
     /// The daemon by its record, alive.
     pub(super) fn daemon(&self) -> Result<Identity, String> {
-        let identity = door::verified(&self.record()?.identity);
+        let identity = verified(&self.record()?.identity);
         if lives(&identity)? { Ok(identity) } else { Err(format!("pid {} is not the daemon", identity.pid)) }
     }
 
@@ -128,7 +125,8 @@ impl<'a> Instance<'a> {
     pub(super) fn tree_of(&self, pid: u32) -> Result<TreeRecord, String> {
         let has_it = |tree: &TreeRecord| tree.processes.iter().any(|process| process.pid == pid);
         let what = format!("the record of a tree names pid {pid}");
-        let tree = self.bench.wait(&what, LOOK, || Ok(self.trees().into_iter().find(has_it)));
+        let tree =
+            self.bench.wait(&what, SELFTEST_LOOK_TIMEOUT, || Ok(self.trees().into_iter().find(has_it)));
         let tree = tree.map_err(|why| format!("{why}; {}", self.recorded()))?;
         self.remember();
         Ok(tree)
@@ -145,7 +143,7 @@ impl<'a> Instance<'a> {
 
     /// Notes the processes of this instance that the daemon's own records name.
     pub(super) fn remember(&self) {
-        let daemon = self.record().ok().map(|record| door::verified(&record.identity));
+        let daemon = self.record().ok().map(|record| verified(&record.identity));
         let members = self.trees().into_iter().flat_map(|tree| tree.processes);
         self.seen.borrow_mut().extend(daemon.into_iter().chain(members.map(|member| member.identity)));
     }
@@ -200,7 +198,7 @@ impl<'a> Instance<'a> {
             std::thread::sleep(Duration::from_millis(300));
             again = false;
         }
-        let deadline = Instant::now() + GONE;
+        let deadline = Instant::now() + SELFTEST_GONE_TIMEOUT;
         for identity in left(&*self.seen.borrow()).unwrap_or_default() {
             // What was named by the daemon's records and still has that identity is ours.
             let _ = process::kill_verified(&identity, Kill::Force);

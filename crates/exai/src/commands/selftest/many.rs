@@ -7,10 +7,10 @@ use std::time::Instant;
 use exai_os::process::{self, Identity, ProcessInfo};
 use serde_json::{Value, json};
 
-use super::Outcome;
 use super::bench::{self, Bench};
 use super::client::Client;
 use super::instance::{Instance, below_a_shell};
+use super::outcome::Outcome;
 
 const LABELS: [&str; 3] = ["augment", "claude-desktop", "auggie"];
 /// How many calls each client has under way at once.

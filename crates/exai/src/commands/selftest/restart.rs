@@ -1,7 +1,7 @@
 //! Stop ends everything; start starts clean.
 
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use exai_os::port;
 use exai_os::process::Identity;
@@ -9,13 +9,11 @@ use exai_proto::documents::State;
 use exai_proto::exit;
 use serde_json::json;
 
-use super::Outcome;
 use super::bench::{self, Bench};
 use super::identity::{left, pids};
 use super::instance::{Instance, below_a_shell};
-
-/// A port of this machine that nobody has answers at once.
-const CONNECT: Duration = Duration::from_secs(2);
+use super::outcome::Outcome;
+use crate::limits::SELFTEST_CONNECT_TIMEOUT;
 
 pub(super) fn run(bench: &Bench) -> Outcome {
     let servers = below_a_shell(bench, "demo", &["--children", "2"])?;
@@ -83,7 +81,7 @@ fn is_free(port: SocketAddr) -> Result<(), String> {
     if let Ok(Some(owner)) = port::owner(port) {
         return Err(format!("pid {owner} still listens on {port}"));
     }
-    match TcpStream::connect_timeout(&port, CONNECT) {
+    match TcpStream::connect_timeout(&port, SELFTEST_CONNECT_TIMEOUT) {
         Ok(_) => Err(format!("somebody still listens on {port}")),
         Err(_) => Ok(()),
     }

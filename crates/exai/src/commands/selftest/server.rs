@@ -2,17 +2,14 @@
 
 use std::io::{self, BufRead as _};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use exai_proto::exit;
 use serde_json::{Value, json};
 
 use crate::cli::SelftestServerArgs;
 use crate::error::Error;
+use crate::limits::STUBBORN_STAY;
 use crate::printer::Printer;
-
-/// How long a stubborn server stays: if nobody ends it, it ends.
-const STUBBORN: Duration = Duration::from_mins(1);
 
 pub(crate) fn run(args: &SelftestServerArgs, printer: &Printer) -> Result<u8, Error> {
     let children: Result<Vec<Child>, Error> = (0..args.children).map(|_| child()).collect();
@@ -25,7 +22,7 @@ pub(crate) fn run(args: &SelftestServerArgs, printer: &Printer) -> Result<u8, Er
         }
     }
     if args.stubborn {
-        std::thread::sleep(STUBBORN);
+        std::thread::sleep(STUBBORN_STAY);
     }
     Ok(exit::DONE)
 }

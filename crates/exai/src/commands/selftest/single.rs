@@ -2,24 +2,23 @@
 
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use exai_os::port;
 use exai_proto::documents::DaemonRecord;
 use exai_proto::exit;
 use serde_json::json;
 
-use super::Outcome;
-use super::bench::{self, Bench, COMMAND};
+use super::bench::{self, Bench};
 use super::client::Client;
 use super::instance::{Instance, below_a_shell};
+use super::outcome::Outcome;
+use crate::limits::{SELFTEST_COMMAND_TIMEOUT, SELFTEST_LOSERS_TIMEOUT};
 
 /// How many of each are started at once.
 const STARTS: usize = 7;
 const SERVES: usize = 6;
 const SHIMS: usize = 7;
-/// How long a daemon that lost the race may take to be gone.
-const LOSERS: Duration = Duration::from_secs(3);
 
 pub(super) fn run(bench: &Bench) -> Outcome {
     let servers = below_a_shell(bench, "demo", &[])?;
@@ -48,7 +47,7 @@ pub(super) fn run(bench: &Bench) -> Outcome {
     if status.clients.len() != SHIMS {
         return Err(format!("{SHIMS} shims are connected, and the daemon knows {}", status.clients.len()));
     }
-    let alone = bench.wait("only one process serves", LOSERS, || {
+    let alone = bench.wait("only one process serves", SELFTEST_LOSERS_TIMEOUT, || {
         Ok(match instance.daemons() {
             None => Some("the system does not tell which processes serve"),
             Some(pids) => (pids == [daemon.pid]).then_some("by the system's word no other process serves"),
@@ -111,8 +110,9 @@ impl<'a> Crowd<'a> {
     /// Waits until everybody has a daemon, or was refused.
     fn settle(mut self, bench: &Bench) -> Result<Settled<'a>, String> {
         for start in &mut self.starts {
-            let status = bench::ended(&mut start.0, Instant::now() + COMMAND, &|| bench.go_on())
-                .map_err(|why| format!("one of {STARTS} `exai start`: {why}"))?;
+            let status =
+                bench::ended(&mut start.0, Instant::now() + SELFTEST_COMMAND_TIMEOUT, &|| bench.go_on())
+                    .map_err(|why| format!("one of {STARTS} `exai start`: {why}"))?;
             if !status.success() {
                 return Err(format!("one of {STARTS} `exai start` at once ended with {status}"));
             }
@@ -126,7 +126,7 @@ impl<'a> Crowd<'a> {
         }
         let mut lost = 0;
         // One of them may be the daemon, and goes on.
-        bench.wait("all `exai serve` but one are refused", COMMAND, || {
+        bench.wait("all `exai serve` but one are refused", SELFTEST_COMMAND_TIMEOUT, || {
             lost = 0;
             for serve in &mut self.serves {
                 match serve.0.try_wait().map_err(|error| format!("cannot wait for `exai serve`: {error}"))? {

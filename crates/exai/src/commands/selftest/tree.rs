@@ -1,20 +1,16 @@
 //! Two processes, one server: who is what in the tree of a server behind a launcher.
 
-use std::time::Duration;
-
 use exai_os::process;
 use exai_proto::documents::{Ps, Role};
 use serde_json::json;
 
-use super::Outcome;
 use super::bench::Bench;
 use super::client::Client;
 use super::instance::{Instance, below_a_shell, server};
 use super::launchers::{self, Found};
+use super::outcome::Outcome;
 use crate::commands::count;
-
-/// How long the proof of the server's work may take. Without it the server is presumed.
-const PROOF: Duration = Duration::from_secs(3);
+use crate::limits::SELFTEST_PROOF_TIMEOUT;
 
 /// A server of the instance, and what is known about its tree beforehand.
 struct Expected {
@@ -80,7 +76,7 @@ fn own_pid(client: &mut Client<'_>, name: &str) -> Result<u32, String> {
 fn proven(bench: &Bench, instance: &Instance<'_>, servers: &[(Expected, u32)]) -> Result<Ps, String> {
     let is_proven =
         |ps: &Ps, pid: u32| ps.processes.iter().any(|one| one.pid == pid && one.confirmed == Some(true));
-    let all = bench.wait("every server is proven", PROOF, || {
+    let all = bench.wait("every server is proven", SELFTEST_PROOF_TIMEOUT, || {
         let ps = instance.ps()?;
         Ok(servers.iter().all(|(_, pid)| is_proven(&ps, *pid)).then_some(ps))
     });

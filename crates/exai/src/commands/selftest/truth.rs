@@ -1,6 +1,6 @@
 //! What is said of a daemon that died, and what a record may do.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use exai_os::private;
 use exai_os::process::Identity;
@@ -9,14 +9,12 @@ use exai_proto::exit;
 use exai_supervisor::record::{Place, Recorded, TreeRecord};
 use serde_json::json;
 
-use super::Outcome;
 use super::bench::{self, Bench};
 use super::decoy::Decoy;
 use super::identity::{kill, left, lives, pids};
 use super::instance::{Instance, below_a_shell};
-
-/// How long the trees of a killed daemon may live.
-const TREES: Duration = Duration::from_secs(5);
+use super::outcome::Outcome;
+use crate::limits::SELFTEST_TREES_TIMEOUT;
 
 pub(super) fn run(bench: &Bench) -> Outcome {
     let servers = below_a_shell(bench, "demo", &[])?;
@@ -33,7 +31,7 @@ pub(super) fn run(bench: &Bench) -> Outcome {
     kill(&instance.daemon()?)?;
     let killed = Instant::now();
     let status: Status = stale(&instance)?;
-    let gone = bench.wait("the tree of a killed daemon ends", TREES, || {
+    let gone = bench.wait("the tree of a killed daemon ends", SELFTEST_TREES_TIMEOUT, || {
         Ok(left(&members)?.is_empty().then(|| killed.elapsed()))
     });
     let gone = gone.map_err(|why| format!("{why}: {}", pids(&left(&members).unwrap_or_default())))?;

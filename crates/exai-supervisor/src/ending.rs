@@ -1,0 +1,236 @@
+//! The task of a job that sees to its end: why it ends, and the stop ladder.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use exai_os::process::{self, ProcessInfo};
+use exai_os::tree::{Reach, RootExit, Tree};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::events::{Ended, Seen, Speech};
+use crate::limits::{DRAIN_TIMEOUT, EXIT_TIMEOUT, LAST_OUTPUT_TIMEOUT, MEMBERS_INTERVAL, STOP_GRACE};
+use crate::outbox::Outbox;
+use crate::tail::Tail;
+
+/// What sees to the end of a job.
+pub(crate) struct End {
+    pub(crate) tree: Tree,
+    pub(crate) speech: Speech,
+    pub(crate) reach: Reach,
+    pub(crate) seen: Seen,
+    /// To learn that the writer failed.
+    pub(crate) stdin: Outbox,
+    pub(crate) writer: JoinHandle<()>,
+    pub(crate) errors: JoinHandle<()>,
+    /// How many lines were read from stdout.
+    pub(crate) heard: Arc<AtomicU64>,
+    /// How long each step of stopping may take, once it was asked for.
+    pub(crate) stopped: watch::Receiver<Option<Duration>>,
+    pub(crate) tail: Tail,
+}
+
+/// Why a job ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Asked,
+    Output,
+    Input,
+    Exit,
+    /// The guard is gone.
+    Unguarded,
+}
+
+/// The reading of stdout, which several waits go on with until it is over.
+struct Reading<'a, F>(Option<Pin<&'a mut F>>);
+
+impl<F: Future<Output = ()>> Reading<'_, F> {
+    /// Reads on to the end; comes back at once when that was reached. Cancel safe.
+    async fn end(&mut self) {
+        if let Some(reading) = &mut self.0 {
+            reading.as_mut().await;
+            self.0 = None;
+        }
+    }
+}
+
+impl End {
+    /// Runs until the tree is gone.
+    pub(crate) async fn run(mut self, reading: impl Future<Output = ()>) -> Ended {
+        let reading = std::pin::pin!(reading);
+        let mut reading = Reading(Some(reading));
+        let why = match self.speech {
+            Speech::Stdio => self.until_of_no_use(&mut reading).await,
+            Speech::Elsewhere => self.until_nobody_works(&mut reading).await,
+        };
+        self.writer.abort();
+        // Who came to the end of the ladder with stdout still open has had its time.
+        let patience = match why {
+            Why::Asked if reading.0.is_some() => Duration::ZERO,
+            Why::Unguarded => Duration::ZERO,
+            Why::Asked | Why::Output | Why::Input | Why::Exit => EXIT_TIMEOUT,
+        };
+        let mut exit = timeout(patience, self.tree.exited()).await.ok();
+        let by_itself = exit.is_some();
+        if !by_itself && !matches!(why, Why::Asked | Why::Unguarded) && self.tree.terminate() {
+            exit = timeout(STOP_GRACE, self.tree.exited()).await.ok();
+        }
+        self.tree.kill();
+        let left = self.tree.ended(&self.seen.members()).await;
+        // The pipes end with the tree, unless somebody who is left holds them.
+        let _ = tokio::join!(timeout(EXIT_TIMEOUT, reading.end()), timeout(EXIT_TIMEOUT, &mut self.errors));
+        self.errors.abort();
+        let reason = match exit {
+            _ if why == Why::Asked => "was stopped".to_owned(),
+            _ if why == Why::Unguarded => "lost its guard and was ended".to_owned(),
+            _ if !by_itself && why == Why::Output => "closed its stdout and was ended".to_owned(),
+            _ if !by_itself => "closed its stdin and was ended".to_owned(),
+            Some(exit) => exit.to_string(),
+            None => "was ended".to_owned(),
+        };
+        Ended { reason, stderr_tail: self.tail.text(), left }
+    }
+
+    /// Waits until the job is of no use any more, or has come to the end of the stop ladder.
+    async fn until_of_no_use<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>) -> Why {
+        let mut root_lives = true;
+        loop {
+            let why = tokio::select! {
+                () = reading.end() => Why::Output,
+                () = self.stdin.closed() => Why::Input,
+                _ = self.stopped.wait_for(Option::is_some) => Why::Asked,
+                why = root_or_guard(&mut self.tree, root_lives) => why,
+            };
+            match why {
+                Why::Output | Why::Unguarded => return why,
+                // Stopping closes the queue as well, but says so before.
+                Why::Asked | Why::Input if self.stopped.borrow().is_some() => {
+                    self.stop_ladder(reading, root_lives).await;
+                    return Why::Asked;
+                }
+                Why::Asked | Why::Input => {
+                    let _ = timeout(LAST_OUTPUT_TIMEOUT, reading.end()).await;
+                    return why;
+                }
+                Why::Exit => {
+                    root_lives = false;
+                    if !self.somebody_speaks(reading).await {
+                        return why;
+                    }
+                    tracing::debug!("the process that was spawned has exited, what it started lives on");
+                }
+            }
+        }
+    }
+
+    /// The same for a job whose stdio says nothing about its use. On the stop ladder its group is asked to
+    /// terminate at once: a server that is not spoken to over stdin does not wait for its end.
+    async fn until_nobody_works<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>) -> Why {
+        let exit = tokio::select! {
+            never = drained(reading) => match never {},
+            _ = self.stopped.wait_for(Option::is_some) => None,
+            exit = self.tree.exited() => Some(exit),
+        };
+        let why = match exit {
+            None => Why::Asked,
+            // A launcher that has done its work: what it started may be the server.
+            Some(RootExit::Code(0)) => tokio::select! {
+                never = drained(reading) => match never {},
+                () = nobody_is_left(&self.tree, self.reach, MEMBERS_INTERVAL) => Why::Exit,
+                _ = self.stopped.wait_for(Option::is_some) => Why::Asked,
+            },
+            Some(RootExit::Unseen) => Why::Unguarded,
+            Some(RootExit::Code(_) | RootExit::Signal(_)) => Why::Exit,
+        };
+        if why == Why::Asked {
+            let grace = self.stopped.borrow().unwrap_or(STOP_GRACE);
+            self.writer.abort();
+            if self.tree.terminate() {
+                tokio::select! {
+                    never = drained(reading) => match never {},
+                    () = nobody_is_left(&self.tree, self.reach, MEMBERS_INTERVAL / 10) => {}
+                    () = sleep(grace) => {}
+                }
+            }
+        }
+        why
+    }
+
+    /// After the root's exit: whether somebody else speaks on stdout.
+    async fn somebody_speaks<F: Future<Output = ()>>(&self, reading: &mut Reading<'_, F>) -> bool {
+        if timeout(DRAIN_TIMEOUT, reading.end()).await.is_ok() {
+            return false;
+        }
+        let before = self.heard.load(Ordering::Relaxed);
+        let ended = timeout(EXIT_TIMEOUT, reading.end()).await.is_ok();
+        !ended && self.heard.load(Ordering::Relaxed) != before
+    }
+
+    /// Closes stdin once the outbox is written and waits; asks the group to terminate and waits. stdout is
+    /// read on meanwhile, so that a server that has something to say before it ends can.
+    async fn stop_ladder<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>, root_lives: bool) {
+        let grace = self.stopped.borrow().unwrap_or(STOP_GRACE);
+        let writer = &mut self.writer;
+        let stdin_closes = async {
+            let _ = timeout(grace, &mut *writer).await;
+            writer.abort();
+            sleep(grace).await;
+        };
+        tokio::select! {
+            () = reading.end() => return,
+            _ = self.tree.exited(), if root_lives => {}
+            () = stdin_closes => {}
+        }
+        // Gives what the root leaves behind its chance as well.
+        if self.tree.terminate() {
+            let _ = timeout(grace, reading.end()).await;
+        }
+    }
+}
+
+/// Reads on, and never comes back: the end of what is read means nothing.
+async fn drained<F: Future<Output = ()>>(reading: &mut Reading<'_, F>) -> Infallible {
+    reading.end().await;
+    std::future::pending().await
+}
+
+/// Looks until nobody of the tree lives but its guard; that is the case, too, when the guard is gone.
+fn nobody_is_left(tree: &Tree, reach: Reach, pause: Duration) -> impl Future<Output = ()> + use<> {
+    let (root, guard, roster) = (tree.root().clone(), tree.guard().cloned(), tree.roster());
+    async move {
+        loop {
+            let (root, guard, roster) = (root.clone(), guard.clone(), roster.clone());
+            let look = move || {
+                // All at once: in between two looks one could start another and be gone.
+                if let Some(pids) = roster.pids() {
+                    return pids.is_empty();
+                }
+                let Ok(table) = process::snapshot() else { return false };
+                let members = crate::tree::members(&table, guard.as_ref(), &root, &roster);
+                let guard = guard.map(|guard| guard.pid);
+                let within = |one: &ProcessInfo| reach == Reach::Descendants || one.pgid == root.pid;
+                !members.iter().any(|one| within(one) && Some(one.pid) != guard)
+            };
+            if tokio::task::spawn_blocking(look).await.unwrap_or(false) {
+                return;
+            }
+            sleep(pause).await;
+        }
+    }
+}
+
+/// Waits for the end of the root or, once that was seen, of the guard.
+async fn root_or_guard(tree: &mut Tree, root_lives: bool) -> Why {
+    if !root_lives {
+        tree.unguarded().await;
+        return Why::Unguarded;
+    }
+    match tree.exited().await {
+        RootExit::Unseen => Why::Unguarded,
+        RootExit::Code(_) | RootExit::Signal(_) => Why::Exit,
+    }
+}

@@ -1,0 +1,88 @@
+//! How a check went, and how its figures are told to people.
+
+use std::time::Duration;
+
+use exai_proto::documents::{Check, CheckStatus};
+
+use crate::limits::MAX_LISTED;
+
+/// How a check went; its name is in `CHECKS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) status: CheckStatus,
+    pub(super) detail: String,
+    pub(super) fix: Option<String>,
+}
+
+impl Outcome {
+    pub(super) fn pass(detail: impl Into<String>) -> Self {
+        Outcome { status: CheckStatus::Pass, detail: detail.into(), fix: None }
+    }
+
+    pub(super) fn warn(detail: impl Into<String>) -> Self {
+        Outcome { status: CheckStatus::Warn, ..Outcome::pass(detail) }
+    }
+
+    pub(super) fn fail(detail: impl Into<String>) -> Self {
+        Outcome { status: CheckStatus::Fail, ..Outcome::pass(detail) }
+    }
+
+    pub(super) fn skip(detail: impl Into<String>) -> Self {
+        Outcome { status: CheckStatus::Skip, ..Outcome::pass(detail) }
+    }
+
+    /// The command or the change that puts it right.
+    pub(super) fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+
+    pub(super) fn named(self, id: &str) -> Check {
+        Check { id: id.to_owned(), status: self.status, detail: self.detail, fix: self.fix }
+    }
+}
+
+/// `5 min`, `3 h`, `2 d`.
+pub(super) fn span(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// `12 MiB`, `3.4 GiB`.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..0x10_0000 => format!("{} KiB", bytes.div_ceil(1024)),
+        0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
+        _ => {
+            let tenths = (bytes >> 20) * 10 / 1024;
+            format!("{}.{} GiB", tenths / 10, tenths % 10)
+        }
+    }
+}
+
+/// The first few of many, as one text.
+pub(super) fn listed(parts: &[String]) -> String {
+    let shown = parts.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join("; ");
+    match parts.len().saturating_sub(MAX_LISTED) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_for_people() {
+        assert_eq!(
+            [90, 600, 7200, 200_000].map(|s| span(Duration::from_secs(s))),
+            ["90 s", "10 min", "2 h", "2 d"]
+        );
+        assert_eq!([1, 3 << 20, 3 << 29].map(size), ["1 KiB", "3 MiB", "1.5 GiB"]);
+    }
+}
