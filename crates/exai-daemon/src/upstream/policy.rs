@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use exai_config::{Config, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy};
 use exai_mux::policy::{Policy, Share, ToolFilter};
+use exai_proto::fnv1a::Fnv1a;
 
 use crate::limits::FOREVER;
 use crate::observe::facts::BUILTIN_NAME;
@@ -41,24 +42,10 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
     policies
 }
 
-/// FNV-1a: the same number in every build. Files for the next daemon carry it, and that daemon may be a newer build.
-struct Stable(u64);
-
-impl Hasher for Stable {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-}
-
-/// A number that changes whenever the program would be started differently.
+/// A number that changes whenever the program would be started differently. It is the same in every build: files for the next
+/// daemon carry it, and that daemon may be a newer build.
 fn revision(server: &ServerConfig) -> u64 {
-    let mut hasher = Stable(0xcbf2_9ce4_8422_2325);
+    let mut hasher = Fnv1a::default();
     (&server.command, &server.args, &server.cwd, &server.url).hash(&mut hasher);
     server.env.iter().for_each(|pair| pair.hash(&mut hasher));
     server.headers.iter().for_each(|pair| pair.hash(&mut hasher));

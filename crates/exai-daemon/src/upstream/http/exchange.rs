@@ -22,6 +22,7 @@ use crate::limits::{
     STREAM_RETRY_INTERVAL,
 };
 use crate::upstream::server_output::{self, Garbled, Said};
+use exai_proto::backoff::Backoff;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -198,24 +199,31 @@ async fn resume(session: &ServerSession, events: &Events, pauses: &mut Pauses) -
 
 /// The pauses before the rest of a stream is asked for again. The server may name a pause. A server that says nothing new
 /// is asked less and less often; otherwise it could make the daemon ask without end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pauses {
     /// How often in a row nothing new came.
     in_a_row: u32,
+    /// The shortest pause that the server may name.
+    shortest: Backoff,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        let shortest = Backoff::doubling(MIN_STREAM_RETRY_INTERVAL, MAX_BARREN_RETRY_INTERVAL);
+        Pauses { in_a_row: 0, shortest }
+    }
 }
 
 impl Pauses {
     /// Notes that something new came.
     pub(super) fn heard(&mut self) {
-        self.in_a_row = 0;
+        *self = Pauses::default();
     }
 
     /// The next pause. `wish` is the pause that the server named, in milliseconds.
     pub(super) fn next(&mut self, wish: Option<u64>) -> Duration {
-        let least = MIN_STREAM_RETRY_INTERVAL
-            .saturating_mul(1 << self.in_a_row.min(10))
-            .min(MAX_BARREN_RETRY_INTERVAL);
         self.in_a_row = self.in_a_row.saturating_add(1);
+        let least = self.shortest.next_delay();
         wish.map_or(STREAM_RETRY_INTERVAL, Duration::from_millis).max(least).min(MAX_STREAM_RETRY_INTERVAL)
     }
 }

@@ -6,7 +6,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use exai_proto::{Kind, Message, Segments, json};
@@ -22,12 +21,10 @@ use super::event_stream::Events;
 use super::exchange::{self, Pauses, is, pass_on};
 use super::session::ServerSession;
 use crate::limits::{
-    ACCEPT_TIMEOUT, CANCELLED_TIMEOUT, MAX_CONNECTIONS_PER_URL, MAX_ERROR_BODY_BYTES, STREAM_OPEN_TIMEOUT,
+    ACCEPT_TIMEOUT, CANCELLED_TIMEOUT, MAX_CONNECTIONS_PER_URL, MAX_ERROR_BODY_BYTES,
+    MAX_STREAM_RETRY_INTERVAL, STREAM_OPEN_TIMEOUT, STREAM_RETRY_INTERVAL,
 };
-
-/// The pauses between two tries to open the event stream.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+use exai_proto::backoff::Backoff;
 
 /// The requests under way, and those that were cancelled before they were sent.
 #[derive(Debug, Default)]
@@ -202,17 +199,22 @@ async fn tell(session: &ServerSession, message: Bytes) {
     }
 }
 
+/// The pauses between two tries to open the event stream.
+fn open_backoff() -> Backoff {
+    Backoff::doubling(STREAM_RETRY_INTERVAL, MAX_STREAM_RETRY_INTERVAL)
+}
+
 /// Keeps the event stream for unrelated messages open, if the server has one.
 async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
     let mut events = Events::new(exai_proto::limits::MESSAGE_BYTES);
-    let mut wait = FIRST_PAUSE;
+    let mut backoff = open_backoff();
     let mut pauses = Pauses::default();
     loop {
         let outcome = session.listen(events.last_id.as_deref()).await;
         opened.notify_one();
         match outcome {
             Ok(mut answer) if answer.head.status().is_success() && is(&answer, "text/event-stream") => {
-                wait = FIRST_PAUSE;
+                backoff = open_backoff();
                 while let Ok(Some(bytes)) = answer.next().await {
                     let mut found = Vec::new();
                     events.take(&bytes, &mut found);
@@ -228,8 +230,7 @@ async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
                 return session.give_up("has ended its session".to_owned());
             }
             Ok(answer) if answer.head.status().is_server_error() => {
-                sleep(wait).await;
-                wait = (wait * 2).min(LONGEST_PAUSE);
+                sleep(backoff.next_delay()).await;
             }
             // The server has no such stream: it answers 405 as a rule.
             Ok(answer) => {
@@ -238,8 +239,7 @@ async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
             }
             Err(Failed::Forsaken(reason)) => return session.give_up(reason),
             Err(Failed::Unsent(_) | Failed::Lost(_)) => {
-                sleep(wait).await;
-                wait = (wait * 2).min(LONGEST_PAUSE);
+                sleep(backoff.next_delay()).await;
             }
         }
     }
