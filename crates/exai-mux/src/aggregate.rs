@@ -13,13 +13,10 @@ use crate::catalogue::{Kind, Then};
 use crate::downstream::Request;
 use crate::event::{ClientId, Endpoint, InstanceId};
 use crate::level::Level;
+use crate::limits::{MAX_UNROUTED_BYTES, MAX_UNROUTED_MESSAGES};
 use crate::names;
 use crate::router::{Now, Router, Server};
 use crate::traits::Ask;
-
-/// How many messages of one client may wait for lists to be routed, and how many bytes of all clients.
-const MOST_UNROUTED: usize = 64;
-const MOST_UNROUTED_BYTES: usize = 64 * 1024 * 1024;
 
 impl Router {
     /// `initialize` on the aggregated endpoint: answered at once, nothing is started.
@@ -98,7 +95,7 @@ impl Router {
                 bytes += message.bytes().len();
             }
         }
-        own < MOST_UNROUTED && bytes <= MOST_UNROUTED_BYTES
+        own < MAX_UNROUTED_MESSAGES && bytes <= MAX_UNROUTED_BYTES
     }
 
     fn owner_of_name(&mut self, request: &Request<'_>, now: &mut Now<'_>) -> Option<Found> {

@@ -5,14 +5,9 @@
 use exai_proto::json;
 use serde_json::{Map, Value};
 
+use crate::limits::{MAX_CAPABILITY_BYTES, MAX_UNITED_BYTES, MAX_UNITED_NAMES};
 use crate::router::Server;
 use crate::traits::{ASKS, Ask};
-
-/// The longest text of one capability of a client. A longer one is declared to no server.
-const MOST_BYTES: usize = 8 * 1024;
-/// How many names of one capability of the servers are united, and how many bytes of what they say of these.
-const MOST_NAMES: usize = 256;
-const MOST_UNITED_BYTES: usize = 64 * 1024;
 
 /// What a client declares to servers: whatever decides which clients can share one, with sorted keys.
 pub(crate) fn declared(capabilities: &[u8]) -> String {
@@ -23,7 +18,7 @@ pub(crate) fn declared(capabilities: &[u8]) -> String {
             continue;
         };
         let bytes = value.to_string().len();
-        if bytes > MOST_BYTES {
+        if bytes > MAX_CAPABILITY_BYTES {
             let capability = ask.capability();
             tracing::warn!(
                 capability,
@@ -87,7 +82,8 @@ pub(crate) fn united(servers: &[Server], capability: &str) -> Map<String, Value>
     let (mut united, mut bytes) = (Map::new(), 0);
     for (name, value) in servers.iter().filter_map(|server| names(server, capability)).flatten() {
         let more = name.len() + value.to_string().len();
-        if !united.contains_key(&name) && united.len() < MOST_NAMES && bytes + more <= MOST_UNITED_BYTES {
+        if !united.contains_key(&name) && united.len() < MAX_UNITED_NAMES && bytes + more <= MAX_UNITED_BYTES
+        {
             bytes += more;
             united.insert(name, value);
         }
@@ -114,7 +110,7 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_not_declared_and_the_rest_is() {
-        let long = "x".repeat(MOST_BYTES);
+        let long = "x".repeat(MAX_CAPABILITY_BYTES);
         let text =
             format!(r#"{{"experimental":{{"{long}":{{}}}},"extensions":{{"x/y":{{}}}},"roots":{{}}}}"#);
         assert_eq!(declared(text.as_bytes()), r#"{"extensions":{"x/y":{}},"roots":{}}"#);

@@ -8,11 +8,8 @@ use bytes::Bytes;
 use exai_proto::json;
 
 use crate::event::ClientId;
+use crate::limits::MAX_OUTDATED_LISTS;
 use crate::resources::Resources;
-
-/// How many times in a row a list is asked for again at once because it was outdated when it came. A server that
-/// announces a change whenever it is asked would be asked without end.
-const MOST_OUTDATED: u8 = 3;
 
 /// The four lists of MCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,7 +117,7 @@ impl Catalogue {
     pub(crate) fn is_outdated(&mut self, kind: Kind, as_of: u64) -> bool {
         let outdated = &mut self.outdated[kind as usize];
         *outdated = if as_of == self.changes[kind as usize] { 0 } else { outdated.saturating_add(1) };
-        (1..=MOST_OUTDATED).contains(outdated)
+        (1..=MAX_OUTDATED_LISTS).contains(outdated)
     }
 
     /// A run has ended: what it has listed is of the past.

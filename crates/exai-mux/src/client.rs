@@ -10,11 +10,6 @@ use crate::event::{Endpoint, InstanceId};
 use crate::level::Level;
 use crate::traits::{self, Ask};
 
-/// How many requests of one client may be under way. A client beyond it gets -31003.
-pub(crate) const MOST_IN_FLIGHT: u32 = 1024;
-/// How many requests of servers it may leave unanswered.
-pub(crate) const MOST_ASKED: usize = 1024;
-
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) endpoint: Endpoint,

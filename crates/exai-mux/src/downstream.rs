@@ -9,11 +9,12 @@ use exai_proto::params::{AMBIGUOUS, Params};
 use exai_proto::{Id, Kind as Shape, Message, limits};
 
 use crate::catalogue::{Gathering, Kind};
-use crate::client::{self, Introduction, Session};
+use crate::client::{Introduction, Session};
 use crate::event::{ClientId, Endpoint, InstanceId};
 use crate::instance::{self, Owner, Phase, Ready, Waiting, Wish};
 use crate::lanes::Held;
 use crate::level::Level;
+use crate::limits::MAX_REQUESTS_PER_CLIENT;
 use crate::router::{Now, Router, with_number};
 
 const TOO_MUCH_WAITS: &str = "too much waits for the server to start";
@@ -75,7 +76,7 @@ impl Router {
         if client.introduction().is_none() {
             return now.refuse(client_id, &own_id, -32600, "the first request must be initialize");
         }
-        if client.in_flight >= client::MOST_IN_FLIGHT {
+        if client.in_flight >= MAX_REQUESTS_PER_CLIENT {
             return Self::overloaded(
                 client_id,
                 &own_id,

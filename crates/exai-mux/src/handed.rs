@@ -9,13 +9,10 @@ use std::time::Instant;
 use exai_proto::{json, limits};
 use memchr::memmem::Finder;
 
-/// How many addresses of one server are remembered, and how many bytes of them. One server's many displace no other's.
-pub(crate) const MOST: usize = 1024;
-pub(crate) const MOST_BYTES: usize = 128 * 1024;
-/// How much of a result is searched for them, from its beginning and from its end, and how many are taken from it.
-const HEAD: usize = 1024 * 1024;
-const TAIL: usize = 64 * 1024;
-const MOST_OF_ONE: usize = 256;
+use crate::limits::{
+    MAX_HANDED_OUT_BYTES, MAX_HANDED_OUT_URIS, MAX_SEARCHED_HEAD_BYTES, MAX_SEARCHED_TAIL_BYTES,
+    MAX_URIS_PER_RESULT,
+};
 
 /// The key of an address, and the beginning of an address of a page. Looking for what both have in common would stop
 /// at every other key.
@@ -45,7 +42,7 @@ impl Handed {
         self.bytes += uri.len();
         self.when.insert(uri.clone(), time);
         self.order.push_back((uri, time));
-        while self.order.len() > MOST || self.bytes > MOST_BYTES {
+        while self.order.len() > MAX_HANDED_OUT_URIS || self.bytes > MAX_HANDED_OUT_BYTES {
             let Some((first, then)) = self.order.pop_front() else { return };
             match self.when.get(&first).copied() {
                 // It was handed out again since: it stays for another round.
@@ -67,14 +64,14 @@ impl Handed {
 /// Finds the addresses in a result. It is searched as text, since it may be large: what only looks like an address
 /// does no harm.
 pub(crate) fn each(text: &[u8], result: &Range<usize>, mut see: impl FnMut(&str)) {
-    let head_ends = result.end.min(result.start + HEAD);
-    let tail_begins = head_ends.max(result.end.saturating_sub(TAIL));
+    let head_ends = result.end.min(result.start + MAX_SEARCHED_HEAD_BYTES);
+    let tail_begins = head_ends.max(result.end.saturating_sub(MAX_SEARCHED_TAIL_BYTES));
     let parts = [result.start..head_ends, tail_begins..result.end];
     let mut found = 0;
     for (finder, part) in BEGINNINGS.iter().flat_map(|finder| parts.iter().map(move |part| (finder, part))) {
         let mut at = part.start;
         while at < part.end
-            && found < MOST_OF_ONE
+            && found < MAX_URIS_PER_RESULT
             && let Some(next) = finder.find(&text[at..part.end])
         {
             let next = at + next;
@@ -137,7 +134,7 @@ mod tests {
     #[test]
     fn of_a_large_result_the_beginning_and_the_end_are_searched_and_only_so_many_are_taken() {
         let link = |uri: &str| format!(r#"{{"uri":"{uri}"}}"#);
-        let filler = format!(r#"{{"x":"{}"}}"#, "A".repeat(HEAD / 2));
+        let filler = format!(r#"{{"x":"{}"}}"#, "A".repeat(MAX_SEARCHED_HEAD_BYTES / 2));
         let all = [
             &link("r://1"),
             &filler,
@@ -150,10 +147,14 @@ mod tests {
         ];
         assert_eq!(found(&format!("[{}]", all.map(String::as_str).join(","))), ["r://1", "r://2", "r://4"]);
         // One that begins in what is searched ends where it ends.
-        let edge = format!(r#"[{{"x":"{}"}},{},{filler}]"#, "A".repeat(HEAD - 24), link("r://edge"));
+        let edge = format!(
+            r#"[{{"x":"{}"}},{},{filler}]"#,
+            "A".repeat(MAX_SEARCHED_HEAD_BYTES - 24),
+            link("r://edge")
+        );
         assert!(found(&edge).len() <= 1);
         let many = format!("[{}]", vec![link("r://x"); 1000].join(","));
-        assert_eq!(found(&many).len(), MOST_OF_ONE);
+        assert_eq!(found(&many).len(), MAX_URIS_PER_RESULT);
         let long = link(&"x".repeat(limits::URI_BYTES + 1));
         assert_eq!(found(&format!("[{long},{}]", link("r://5"))), ["r://5"]);
     }
@@ -162,21 +163,21 @@ mod tests {
     fn memory_is_bounded_and_what_is_handed_out_again_stays() {
         let (mut handed, start) = (Handed::default(), Instant::now());
         handed.insert("r://often", start);
-        for count in 0..3 * MOST as u64 {
+        for count in 0..3 * MAX_HANDED_OUT_URIS as u64 {
             let time = start + Duration::from_millis(count + 1);
             handed.insert(&format!("r://{count}"), time);
             handed.insert("r://often", time);
         }
         assert!(handed.when("r://often").is_some() && handed.when("r://0").is_none());
-        assert!(handed.when(&format!("r://{}", 3 * MOST - 1)).is_some());
-        assert_eq!((handed.when.len(), handed.order.len()), (MOST, MOST));
+        assert!(handed.when(&format!("r://{}", 3 * MAX_HANDED_OUT_URIS - 1)).is_some());
+        assert_eq!((handed.when.len(), handed.order.len()), (MAX_HANDED_OUT_URIS, MAX_HANDED_OUT_URIS));
         for count in 0..100 {
             let time = start + Duration::from_secs(count);
             handed.insert(&format!("{count}{}", "x".repeat(limits::URI_BYTES - 8)), time);
         }
-        assert!(handed.bytes <= MOST_BYTES && handed.order.len() == handed.when.len());
+        assert!(handed.bytes <= MAX_HANDED_OUT_BYTES && handed.order.len() == handed.when.len());
         assert_eq!(handed.bytes, handed.when.keys().map(|uri| uri.len()).sum::<usize>());
         handed.insert(&"x".repeat(limits::URI_BYTES + 1), start);
-        assert!(handed.bytes <= MOST_BYTES);
+        assert!(handed.bytes <= MAX_HANDED_OUT_BYTES);
     }
 }

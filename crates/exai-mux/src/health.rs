@@ -10,12 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use crate::event::Down;
-
-/// The pause before a failed server is tried again: doubled with each failure, from and up to these.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The time within which ends are counted.
-const WINDOW: Duration = Duration::from_mins(1);
+use crate::limits::{CRASH_COUNT_INTERVAL, MAX_RESTART_INTERVAL, MIN_RESTART_INTERVAL};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -72,7 +67,7 @@ impl Health {
     /// A run ended unasked, or could not begin.
     pub(crate) fn ended(&mut self, server: &str, why: &Down, run: Run, limit: u32, time: Instant) {
         self.ends.push_back(time);
-        while self.ends.front().is_some_and(|first| *first + WINDOW <= time) {
+        while self.ends.front().is_some_and(|first| *first + CRASH_COUNT_INTERVAL <= time) {
             self.ends.pop_front();
         }
         if limit > 0 && self.ends.len() >= limit as usize {
@@ -113,7 +108,7 @@ impl Health {
 
 /// The same for the same server and number, so that what happens can be replayed.
 fn pause(server: &str, failures: u32) -> Duration {
-    let whole = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(10)).min(LONGEST_PAUSE);
+    let whole = MIN_RESTART_INTERVAL.saturating_mul(1 << (failures - 1).min(10)).min(MAX_RESTART_INTERVAL);
     let mut hasher = DefaultHasher::new();
     (server, failures).hash(&mut hasher);
     // Between three and five quarters.

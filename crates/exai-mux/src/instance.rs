@@ -13,14 +13,9 @@ use crate::event::ClientId;
 use crate::health::Run;
 use crate::lanes::{Held, Lanes};
 use crate::level::Level;
+use crate::limits::{CANCELLED_REQUEST_TIMEOUT, MAX_STARTING_BYTES, MAX_STARTING_MESSAGES};
 use crate::policy::{Policy, ShareKey};
 use crate::resources;
-
-/// How many messages may wait for an instance to become ready, and how many bytes of them.
-pub(crate) const MOST_WAITING: usize = 1024;
-pub(crate) const MOST_WAITING_BYTES: usize = 64 * 1024 * 1024;
-/// How many instances of one server there may be.
-pub(crate) const MOST_INSTANCES: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Instance {
@@ -126,8 +121,8 @@ impl Waiting {
 
 /// Whether one more message, of this many bytes, may wait with the others.
 pub(crate) fn has_room(waiting: &VecDeque<Waiting>, bytes: usize) -> bool {
-    waiting.len() < MOST_WAITING
-        && waiting.iter().map(Waiting::bytes).sum::<usize>() + bytes <= MOST_WAITING_BYTES
+    waiting.len() < MAX_STARTING_MESSAGES
+        && waiting.iter().map(Waiting::bytes).sum::<usize>() + bytes <= MAX_STARTING_BYTES
 }
 
 /// A request the server has not answered.
@@ -141,9 +136,6 @@ pub(crate) struct InFlight {
     /// When it is given up whatever happens.
     pub(crate) limit: Instant,
 }
-
-/// How long a cancelled request is kept for what the server still says to it.
-const AFTERLIFE: Duration = Duration::from_secs(10);
 
 impl InFlight {
     /// The id under which a client still waits for it.
@@ -159,7 +151,7 @@ impl InFlight {
         if let Owner::Client { cancelled, .. } = &mut self.owner {
             *cancelled = true;
         }
-        self.deadline = self.deadline.min(time + AFTERLIFE);
+        self.deadline = self.deadline.min(time + CANCELLED_REQUEST_TIMEOUT);
     }
 }
 

@@ -1,25 +1,17 @@
 //! Which request goes to a server next, when more come than it gets.
 //!
-//! A server has at most [`WINDOW`] requests of clients to work on, and each client may always have [`SHARE`] of them
+//! A server has at most [`MAX_REQUESTS_PER_INSTANCE`] requests of clients to work on, and each client may always have [`MIN_SHARE_PER_CLIENT`] of them
 //! there, so that calls that take long lock nobody out. What is more waits here, in the order in which each client
 //! has sent it, and clients take turns: one that floods a server costs the others no more than their share.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use exai_proto::{Id, Kind as Shape, Message};
 
 use crate::event::ClientId;
-
-/// How many requests of all clients a server is given at a time.
-pub(crate) const WINDOW: u32 = 64;
-/// How many of one client it is given whatever the others have there.
-pub(crate) const SHARE: u32 = 4;
-/// How long a request waits for its turn.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-/// How many bytes may wait for their turn at one server.
-pub(crate) const MOST_BYTES: usize = 64 * 1024 * 1024;
+use crate::limits::{MAX_QUEUED_BYTES, MAX_REQUESTS_PER_INSTANCE, MIN_SHARE_PER_CLIENT, TURN_TIMEOUT};
 
 /// A request that is held back.
 #[derive(Debug)]
@@ -76,7 +68,7 @@ impl Lanes {
         if self.exclusive && open != self.all_open {
             return false;
         }
-        !self.closed && (self.all_open < WINDOW || open < SHARE)
+        !self.closed && (self.all_open < MAX_REQUESTS_PER_INSTANCE || open < MIN_SHARE_PER_CLIENT)
     }
 
     /// The server has got a request.
@@ -117,7 +109,7 @@ impl Lanes {
 
     /// Whether one more may wait.
     pub(crate) fn has_room(&self, held: &Held) -> bool {
-        self.bytes + held.message.bytes().len() <= MOST_BYTES
+        self.bytes + held.message.bytes().len() <= MAX_QUEUED_BYTES
     }
 
     /// Lets a request wait for its turn, behind those that its client has sent before.
@@ -128,7 +120,7 @@ impl Lanes {
         if lane.is_empty() {
             self.turns.push_back(client);
         }
-        lane.push_back((held, time + PATIENCE));
+        lane.push_back((held, time + TURN_TIMEOUT));
     }
 
     /// The next that may go on.
@@ -215,6 +207,8 @@ impl Lanes {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn held(client: u64, id: u32) -> Held {
@@ -232,7 +226,7 @@ mod tests {
     #[test]
     fn clients_take_turns_and_each_keeps_its_order() {
         let (mut lanes, now) = (Lanes::default(), Instant::now());
-        for _ in 0..WINDOW {
+        for _ in 0..MAX_REQUESTS_PER_INSTANCE {
             assert!(lanes.is_free(ClientId(1)));
             lanes.opened(ClientId(1));
         }
@@ -240,7 +234,7 @@ mod tests {
         for id in 0..3 {
             lanes.wait(held(1, id), now);
         }
-        for _ in 0..SHARE {
+        for _ in 0..MIN_SHARE_PER_CLIENT {
             lanes.opened(ClientId(2));
         }
         for id in 0..2 {
@@ -286,7 +280,7 @@ mod tests {
         }
         assert!(lanes.next().is_none(), "nobody reads any more");
         let ids = |all: Vec<Held>| all.iter().map(|held| held.client.0).collect::<Vec<_>>();
-        assert_eq!(ids(lanes.expired(now + PATIENCE)), [1]);
+        assert_eq!(ids(lanes.expired(now + TURN_TIMEOUT)), [1]);
         let two = Id::from_json(b"1");
         assert!(lanes.cancelled(ClientId(2), &two).is_some());
         assert_eq!(lanes.len(), 3, "one of two with the same id");

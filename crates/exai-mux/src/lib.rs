@@ -43,6 +43,7 @@ mod health;
 mod instance;
 mod lanes;
 mod level;
+mod limits;
 mod listing;
 mod lists;
 pub mod names;

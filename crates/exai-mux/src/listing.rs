@@ -11,13 +11,8 @@ use std::time::{Duration, Instant};
 use exai_proto::pages::Cut;
 
 use crate::catalogue::Kind;
+use crate::limits::{KNOWN_LIST_TIMEOUT, UNKNOWN_LIST_TIMEOUT};
 use crate::router::Server;
-
-/// How long a list waits for a server whose list is not known. With the way to the client and back this makes the 1.5 s
-/// that clients are promised.
-const PATIENCE: Duration = Duration::from_millis(1400);
-/// How long it waits where the list is known: a good answer is there, and some clients give up after a second.
-const PATIENCE_WHERE_KNOWN: Duration = Duration::from_millis(500);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -51,8 +46,8 @@ impl Listing {
     pub(crate) fn patience(&self, known: bool) -> Duration {
         match (self.missed.is_empty(), known) {
             (false, _) => Duration::ZERO,
-            (true, true) => PATIENCE_WHERE_KNOWN,
-            (true, false) => PATIENCE,
+            (true, true) => KNOWN_LIST_TIMEOUT,
+            (true, false) => UNKNOWN_LIST_TIMEOUT,
         }
     }
 
@@ -75,12 +70,12 @@ impl Listing {
     /// A list has come, so long after it was asked for.
     pub(crate) fn came(&mut self, server: &Arc<str>, kind: Kind, took: Duration, cut: Option<Cut>) {
         self.faults.remove(&kind);
-        if took <= PATIENCE_WHERE_KNOWN {
+        if took <= KNOWN_LIST_TIMEOUT {
             self.missed.remove(&kind);
         }
         if let Some(cut) = cut {
             self.note(server, kind, Fault::Cut(cut), Duration::ZERO);
-        } else if took > PATIENCE {
+        } else if took > UNKNOWN_LIST_TIMEOUT {
             self.note(server, kind, Fault::Slow(took), took);
         }
     }
@@ -88,7 +83,7 @@ impl Listing {
     /// What the server has answered, so long after it was asked, is of no use.
     pub(crate) fn failed(&mut self, server: &Arc<str>, kind: Kind, took: Duration, fault: Fault) {
         // Who fails at once keeps nobody waiting.
-        if took > PATIENCE_WHERE_KNOWN {
+        if took > KNOWN_LIST_TIMEOUT {
             self.missed.insert(kind);
         }
         self.note(server, kind, fault, took);
@@ -97,7 +92,7 @@ impl Listing {
     /// Notes what is wrong with a list, and tells the log if that is new and it was waited for long enough.
     pub(crate) fn note(&mut self, server: &Arc<str>, kind: Kind, fault: Fault, waited: Duration) {
         let tells = match fault {
-            Fault::Unready(_) | Fault::Unanswered(_) | Fault::Slow(_) => waited >= PATIENCE,
+            Fault::Unready(_) | Fault::Unanswered(_) | Fault::Slow(_) => waited >= UNKNOWN_LIST_TIMEOUT,
             Fault::Refused(_) | Fault::NoList(_) | Fault::Cut(_) => true,
         };
         if tells && self.logged.insert((kind, std::mem::discriminant(&fault))) {
@@ -116,9 +111,9 @@ impl Listing {
                 Fault::Unready(_) if std::mem::replace(&mut is_unready, true) => return None,
                 Fault::Unready(since) | Fault::Unanswered(since) => time.saturating_duration_since(*since),
                 Fault::Slow(took) => *took,
-                Fault::Refused(_) | Fault::NoList(_) | Fault::Cut(_) => PATIENCE,
+                Fault::Refused(_) | Fault::NoList(_) | Fault::Cut(_) => UNKNOWN_LIST_TIMEOUT,
             };
-            (waited >= PATIENCE).then(|| Words { fault, kind, waited }.to_string())
+            (waited >= UNKNOWN_LIST_TIMEOUT).then(|| Words { fault, kind, waited }.to_string())
         })
     }
 }

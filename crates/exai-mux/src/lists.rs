@@ -16,15 +16,11 @@ use crate::catalogue::{Gathering, Kind, Then};
 use crate::discovery;
 use crate::event::{ClientId, Effect, InstanceId};
 use crate::instance::{Errand, Offer, Owner, Phase, Waiting};
+use crate::limits::{MAX_QUOTED_CHARS, ROUTING_LIST_TIMEOUT};
 use crate::listing::Fault;
 use crate::names;
 use crate::router::{Now, Router};
 use crate::traits::Ask;
-
-/// How long a message waits for the lists that say whose it is. A wrong answer would be worse than a late one.
-const PATIENCE_TO_ROUTE: Duration = Duration::from_secs(10);
-/// How much of a server's words is quoted, in characters.
-const MOST_QUOTED: usize = 300;
 
 impl Router {
     /// Gets the lists of all servers, or of one: asks those that run, starts those that are not known yet, and takes
@@ -69,7 +65,7 @@ impl Router {
         let Some(server) = self.server(server) else { return Duration::ZERO };
         let patience = server.listing.patience(good);
         let is_worth_it = routes && !good && (alone || !patience.is_zero());
-        if is_worth_it { PATIENCE_TO_ROUTE } else { patience }
+        if is_worth_it { ROUTING_LIST_TIMEOUT } else { patience }
     }
 
     /// Where a list is to come from now.
@@ -446,7 +442,7 @@ impl Router {
 
 /// The beginning of what a server has said, for a sentence.
 fn beginning(text: &str) -> String {
-    text.chars().take(MOST_QUOTED).collect()
+    text.chars().take(MAX_QUOTED_CHARS).collect()
 }
 
 fn member_place(item: &Bytes, key: &str) -> Option<Range<usize>> {

@@ -1,19 +1,18 @@
 //! Names on the aggregated endpoint: `server__tool`.
 
+use crate::limits::MAX_AGGREGATED_NAME_CHARS;
+
 /// What separates server and tool. Server names never hold it, so the first one splits.
 pub const SEPARATOR: &str = "__";
-
-/// The longest aggregated name, in characters: clients prefix `mcp__exai__` and allow 64.
-pub const LONGEST: usize = 53;
 
 /// The aggregated name of a server's tool or prompt. One that would be too long is cut and ends in `_` and
 /// six hexadecimal digits of a hash of the whole name.
 pub fn aggregated(server: &str, name: &str) -> String {
     let full = format!("{server}{SEPARATOR}{name}");
-    if full.chars().count() <= LONGEST {
+    if full.chars().count() <= MAX_AGGREGATED_NAME_CHARS {
         return full;
     }
-    let kept: String = full.chars().take(LONGEST - 7).collect();
+    let kept: String = full.chars().take(MAX_AGGREGATED_NAME_CHARS - 7).collect();
     format!("{kept}_{:06x}", fnv1a(full.as_bytes()) & 0xff_ffff)
 }
 
@@ -24,7 +23,7 @@ pub fn split(aggregated: &str) -> Option<(&str, &str)> {
 
 /// Whether an aggregated name may be a cut one.
 pub fn may_be_cut(aggregated: &str) -> bool {
-    aggregated.chars().count() == LONGEST
+    aggregated.chars().count() == MAX_AGGREGATED_NAME_CHARS
 }
 
 /// FNV-1a, folded: stable between builds, which the standard library's hasher is not.
@@ -46,10 +45,10 @@ mod tests {
         assert_eq!(split("plain"), None);
         let long = "x".repeat(60);
         let (one, two) = (aggregated("s", &long), aggregated("s", &format!("{long}y")));
-        assert_eq!((one.len(), two.len()), (LONGEST, LONGEST));
+        assert_eq!((one.len(), two.len()), (MAX_AGGREGATED_NAME_CHARS, MAX_AGGREGATED_NAME_CHARS));
         assert_ne!(one, two);
         assert!(one.starts_with("s__xxx") && may_be_cut(&one));
-        assert_eq!(one.as_bytes()[LONGEST - 7], b'_');
-        assert_eq!(aggregated("s", &"x".repeat(50)).len(), LONGEST);
+        assert_eq!(one.as_bytes()[MAX_AGGREGATED_NAME_CHARS - 7], b'_');
+        assert_eq!(aggregated("s", &"x".repeat(50)).len(), MAX_AGGREGATED_NAME_CHARS);
     }
 }

@@ -14,12 +14,8 @@ use exai_proto::answer;
 
 use crate::catalogue::Kind;
 use crate::event::{About, ClientId, Endpoint, InstanceId};
+use crate::limits::{MAX_LIST_CHANGED_INTERVAL, MIN_LIST_CHANGED_INTERVAL};
 use crate::router::{Now, Router};
-
-/// The pause after something was passed on.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause, for a server that always says the same.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Passes on that something has happened, and then what happens soon after that together.
 #[derive(Debug)]
@@ -35,12 +31,17 @@ pub(crate) struct Pace {
 impl Pace {
     /// With pauses that grow up to the longest.
     fn of_server() -> Self {
-        Pace { longest: LONGEST_PAUSE, pause: FIRST_PAUSE, until: None, waits: false }
+        Pace {
+            longest: MAX_LIST_CHANGED_INTERVAL,
+            pause: MIN_LIST_CHANGED_INTERVAL,
+            until: None,
+            waits: false,
+        }
     }
 
     /// With pauses that stay the same.
     fn of_client() -> Self {
-        Pace { longest: FIRST_PAUSE, ..Pace::of_server() }
+        Pace { longest: MIN_LIST_CHANGED_INTERVAL, ..Pace::of_server() }
     }
 
     /// Something has happened. Returns whether it is to be passed on now.
@@ -68,7 +69,8 @@ impl Pace {
     }
 
     fn pass(&mut self, time: Instant) {
-        self.pause = if self.is_quiet(time) { FIRST_PAUSE } else { self.longest.min(self.pause * 2) };
+        self.pause =
+            if self.is_quiet(time) { MIN_LIST_CHANGED_INTERVAL } else { self.longest.min(self.pause * 2) };
         self.waits = false;
         self.until = Some(time + self.pause);
     }
@@ -80,7 +82,7 @@ impl Pace {
 
     /// Whether the pauses have grown as long as they may be.
     fn is_restless(&self, time: Instant) -> bool {
-        self.pause == LONGEST_PAUSE && !self.is_quiet(time)
+        self.pause == MAX_LIST_CHANGED_INTERVAL && !self.is_quiet(time)
     }
 }
 
@@ -236,6 +238,6 @@ mod tests {
         assert!(pace.take_due(end + Duration::from_secs(10)));
         let quiet = end + Duration::from_mins(2);
         assert!(!pace.is_restless(quiet) && pace.happened(quiet));
-        assert_eq!(pace.pause, FIRST_PAUSE);
+        assert_eq!(pace.pause, MIN_LIST_CHANGED_INTERVAL);
     }
 }

@@ -1,7 +1,5 @@
 //! How a server is introduced to, and what it says of itself.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use exai_proto::answer;
 use exai_proto::envelope::Outcome;
@@ -11,10 +9,8 @@ use crate::catalogue::Kind;
 use crate::discovery;
 use crate::event::{Effect, InstanceId};
 use crate::instance::{Capabilities, Errand, InFlight, Offer, Owner, Phase, Ready, Waiting};
+use crate::limits::PING_TIMEOUT;
 use crate::router::{Now, Router};
-
-/// How long an answer to a ping is waited for.
-const PING: Duration = Duration::from_secs(5);
 
 impl Router {
     /// The process runs: introduce exai to it.
@@ -94,7 +90,7 @@ impl Router {
         // As clients write it.
         let bytes = Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{number},\"method\":\"ping\"}}"));
         let owner = Owner::Router(Errand::Ping { sent: bytes.len() });
-        let deadline = now.time + PING;
+        let deadline = now.time + PING_TIMEOUT;
         instance.in_flight.insert(number, InFlight { owner, lane: None, deadline, limit: deadline });
         now.effects.push(Effect::ToServer {
             instance: instance_id,

@@ -44,9 +44,6 @@ pub struct Policy {
     pub trusted: bool,
 }
 
-/// How long a call may take in all, whatever its progress.
-pub const CALL_LIMIT: Duration = Duration::from_hours(1);
-
 /// Which tools of a server may be seen and called: those some `allow` pattern matches and no `deny` pattern.
 /// `*` stands for any text.
 #[derive(Debug, Clone, PartialEq, Eq)]

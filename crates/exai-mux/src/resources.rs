@@ -18,15 +18,9 @@ use crate::event::{ClientId, InstanceId};
 use crate::handed::{self, Handed};
 use crate::instance::{Offer, Read, Wish};
 use crate::lanes::Held;
+use crate::limits::{MAX_PARENT_URIS, MAX_REREAD_BYTES, MAX_TEMPLATE_PARTS, MAX_TEMPLATES_PER_SERVER};
 use crate::router::{Now, Router, Server};
 
-/// How many templates of one server are matched with an address, and into how many parts each is taken.
-pub(crate) const MOST_TEMPLATES: usize = 1000;
-const MOST_PARTS: usize = 32;
-/// How many of the resources that an address is a part of are looked for.
-const MOST_PARENTS: usize = 64;
-/// The longest request that is kept to be asked of another server.
-const MOST_KEPT_BYTES: usize = 64 * 1024;
 /// What a server answers that does not have a resource: of its own kind in the revisions of MCP until 2025, as a wrong
 /// parameter since then and in some SDKs, and where it has no resources at all.
 const NOT_HERE: [&str; 3] = ["-32002", "-32602", "-32601"];
@@ -64,8 +58,10 @@ impl Resources {
         match kind {
             Kind::Resources => self.listed = all("uri").map(Into::into).collect(),
             Kind::Templates => {
-                self.templates =
-                    all("uriTemplate").map(|text| Template::of(&text)).take(MOST_TEMPLATES).collect();
+                self.templates = all("uriTemplate")
+                    .map(|text| Template::of(&text))
+                    .take(MAX_TEMPLATES_PER_SERVER)
+                    .collect();
             }
             Kind::Tools => self.pages = items.iter().flat_map(pages).map(Into::into).collect(),
             Kind::Prompts => {}
@@ -121,7 +117,7 @@ impl Router {
 
     /// What a request to read means: of a client of all servers it may have to go on to another.
     pub(crate) fn reading(&self, request: &Request<'_>, instance: InstanceId) -> Wish {
-        let small = request.message.bytes().len() <= MOST_KEPT_BYTES;
+        let small = request.message.bytes().len() <= MAX_REREAD_BYTES;
         if !small || !self.aggregates(request.client) {
             return Wish::Nothing;
         }
@@ -210,7 +206,7 @@ impl Template {
         while let Some((before, variable)) = rest.split_once('{') {
             parts.push(before.into());
             rest = variable.split_once('}').map_or("", |(_, after)| after);
-            if parts.len() == MOST_PARTS {
+            if parts.len() == MAX_TEMPLATE_PARTS {
                 // What follows may be anything.
                 rest = "";
             }
@@ -245,7 +241,7 @@ fn matches(mut text: &str, parts: &[Box<str>]) -> bool {
 /// A resource, and those that it may be a part of: `a://b/c` is one of `a://b` and of `a://b/`.
 pub(crate) fn with_parents(uri: &str) -> impl Iterator<Item = &str> {
     let ends = uri.char_indices().filter(|(at, letter)| matches!(letter, '/' | '?' | '#') && *at > 0);
-    let fits = if uri.len() > limits::URI_BYTES { 0 } else { MOST_PARENTS };
+    let fits = if uri.len() > limits::URI_BYTES { 0 } else { MAX_PARENT_URIS };
     let parents = ends.take(fits).flat_map(|(at, _)| [&uri[..at], &uri[..=at]]);
     std::iter::once(uri).chain(parents.filter(move |parent| parent.len() < uri.len()))
 }
@@ -327,7 +323,7 @@ mod tests {
         assert!(all.iter().all(|parent| parent.len() > 1), "the scheme alone is none: {all:?}");
         assert_eq!(with_parents("plain").collect::<Vec<_>>(), ["plain"]);
         assert_eq!(with_parents("r://a/").filter(|uri| *uri == "r://a/").count(), 1);
-        assert!(with_parents(&"/".repeat(5000)).count() <= 2 * MOST_PARENTS + 1);
+        assert!(with_parents(&"/".repeat(5000)).count() <= 2 * MAX_PARENT_URIS + 1);
         assert_eq!(with_parents(&"/".repeat(limits::URI_BYTES + 1)).count(), 1);
     }
 }

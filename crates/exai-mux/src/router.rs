@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use exai_proto::answer::{self, Failure, FailureData, Source};
@@ -13,13 +13,11 @@ use crate::client::Client;
 use crate::event::{About, ClientId, Down, Effect, Endpoint, Event, InstanceId};
 use crate::health::{Health, State};
 use crate::instance::{InFlight, Instance, Owner, Phase, Ready, Waiting};
+use crate::limits::{CALL_TOTAL_TIMEOUT, TICK_INTERVAL};
 use crate::listing::Listing;
 use crate::news::{Changes, News};
-use crate::policy::{CALL_LIMIT, Policy, ShareKey};
+use crate::policy::{Policy, ShareKey};
 use crate::traits::{Measured, Traits};
-
-/// How often something is looked at whose end is not known beforehand.
-const TICK: Duration = Duration::from_millis(250);
 
 /// The routing core. See the crate's documentation.
 #[derive(Debug)]
@@ -148,7 +146,7 @@ impl Router {
         let tries = waited_for.filter_map(|server| match server.health.state() {
             // Nothing stands in the way of those who were served before; an eager server may find no place.
             State::Well if !server.interrupted.is_empty() => Some(time),
-            State::Well => Some(time + TICK),
+            State::Well => Some(time + TICK_INTERVAL),
             State::Resting { until, .. } => Some(*until),
             State::Failed { .. } => None,
         });
@@ -164,7 +162,7 @@ impl Router {
         }
         let answers = instance.in_flight.values().map(|request| request.deadline).min();
         // The end of what one works on that was taken out of use is not always an event.
-        let retiring = instance.retiring.then(|| time + TICK);
+        let retiring = instance.retiring.then(|| time + TICK_INTERVAL);
         [answers, instance.lanes.next_expiry(), self.idle_end(instance), retiring].into_iter().flatten().min()
     }
 
@@ -211,7 +209,7 @@ impl Router {
     ) {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
         let number = instance.mint();
-        let limit = now.time + CALL_LIMIT;
+        let limit = now.time + CALL_TOTAL_TIMEOUT;
         let lane = match &owner {
             Owner::Client { client, .. } => Some(*client),
             Owner::Router(_) => None,

@@ -1,13 +1,14 @@
 //! Which instance serves which client, and what a client brings along.
 
 use crate::endings::Left;
+use crate::limits::MAX_INSTANCES_PER_SERVER;
 use std::sync::Arc;
 
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::{Id, json};
 
 use crate::event::{About, ClientId, Down, Effect, InstanceId};
-use crate::instance::{self, Errand, Instance, Owner};
+use crate::instance::{Errand, Instance, Owner};
 use crate::level::Level;
 use crate::policy::{Share, ShareKey};
 use crate::router::{Now, Router};
@@ -100,7 +101,7 @@ impl Router {
     /// nobody has used for the longest time makes room.
     pub(crate) fn make_room(&mut self, server: &str, now: &mut Now<'_>) -> bool {
         let of_server = self.instances.iter().filter(|(_, instance)| &*instance.server == server);
-        if of_server.clone().count() < instance::MOST_INSTANCES {
+        if of_server.clone().count() < MAX_INSTANCES_PER_SERVER {
             return true;
         }
         let unused = of_server

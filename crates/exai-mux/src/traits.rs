@@ -8,21 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::catalogue::Kind;
-
-/// How long a run has to work before its silence means something: servers ask for roots a moment after their start.
-pub(crate) const SETTLED: Duration = Duration::from_secs(5);
-/// So many different words for one capability are remembered.
-const MOST_WORDS: usize = 8;
-/// None says so much in earnest; what is kept of all servers is one small file.
-const MOST_WORD_BYTES: usize = 1024;
-/// The lists of so many different declarations are remembered. Who declares something else beyond that shares with those
-/// who declare the same.
-const MOST_DECLARATIONS: usize = 32;
+use crate::limits::{MAX_COMPARED_DECLARATIONS, MAX_OBSERVED_VALUE_BYTES, MAX_VALUES_PER_CAPABILITY};
 
 /// Something that a server is told its client can do, and that it may ask of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,7 +115,9 @@ impl Measured {
         }
         for (ask, words) in capabilities(declared) {
             let known = self.traits.silent.entry(ask).or_default();
-            new |= words.len() <= MOST_WORD_BYTES && known.len() < MOST_WORDS && known.insert(words);
+            new |= words.len() <= MAX_OBSERVED_VALUE_BYTES
+                && known.len() < MAX_VALUES_PER_CAPABILITY
+                && known.insert(words);
         }
         new
     }
@@ -148,7 +140,7 @@ impl Measured {
 
     /// Whether the lists of a run that was told of this can be remembered.
     fn has_room(&self, declared: &str) -> bool {
-        self.lists.len() < MOST_DECLARATIONS || self.lists.contains_key(&hash(declared))
+        self.lists.len() < MAX_COMPARED_DECLARATIONS || self.lists.contains_key(&hash(declared))
     }
 
     /// Whether a list is known to depend on what is declared.
@@ -243,10 +235,10 @@ mod tests {
     fn what_cannot_be_compared_any_more_is_not_taken_for_the_same() {
         let mut measured = Measured::default();
         let experiment = |number: usize| format!(r#"{{"experimental":{{"x{number}":{{}}}}}}"#);
-        for number in 0..MOST_DECLARATIONS {
+        for number in 0..MAX_COMPARED_DECLARATIONS {
             measured.listed(&experiment(number), Kind::Tools, &[]);
         }
-        let other = experiment(MOST_DECLARATIONS);
+        let other = experiment(MAX_COMPARED_DECLARATIONS);
         assert!(!measured.listed(&other, Kind::Tools, &[Bytes::from("{}")]));
         assert!(measured.traits().same_for_all && !measured.kept_silent(&other));
         assert!(!measured.traits().is_indifferent_to(&capabilities(&other)));

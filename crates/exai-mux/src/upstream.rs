@@ -9,13 +9,14 @@ use exai_proto::params::{AMBIGUOUS, Params};
 use exai_proto::{Id, Kind as Shape, Message};
 
 use crate::catalogue::{KINDS, Kind};
-use crate::client::{Asked, Client, MOST_ASKED};
+use crate::client::{Asked, Client};
 use crate::downstream::number;
 use crate::event::{About, ClientId, Effect, InstanceId};
 use crate::instance::{Errand, InFlight, Owner, Wish};
 use crate::level::Level;
+use crate::limits::{MAX_QUESTIONS_PER_CLIENT, SILENCE_INTERVAL};
 use crate::router::{Now, Router};
-use crate::traits::{Ask, SETTLED};
+use crate::traits::Ask;
 
 /// What a server is told whose question nobody answers any more.
 const GONE: &str = "the client that was asked is gone";
@@ -278,7 +279,7 @@ impl Router {
         let Some(client) = client else {
             return now.to_server(instance_id, answer::error(&own, -32603, GONE));
         };
-        if client.asked.len() >= MOST_ASKED {
+        if client.asked.len() >= MAX_QUESTIONS_PER_CLIENT {
             let text = "the client has not answered a thousand earlier requests";
             return now.to_server(instance_id, answer::error(&own, -32603, text));
         }
@@ -298,7 +299,7 @@ impl Router {
     /// A run works: what was declared to it a while ago has made it ask for nothing.
     fn note_silence(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
         let Some(instance) = self.instances.get_mut(&instance_id) else { return };
-        if instance.ready_since.take_if(|since| *since + SETTLED <= now.time).is_none() {
+        if instance.ready_since.take_if(|since| *since + SILENCE_INTERVAL <= now.time).is_none() {
             return;
         }
         let (server, declared) = (instance.server.clone(), instance.key.capabilities.clone());

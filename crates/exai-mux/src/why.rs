@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::client::Client;
 use crate::event::ClientId;
 use crate::instance::Instance;
+use crate::limits::MAX_SHOWN_DECLARATION_CHARS;
 use crate::policy::Share;
 use crate::router::{Router, Server};
 use crate::traits::Ask;
@@ -99,8 +100,7 @@ fn list(asks: impl Iterator<Item = Ask>) -> String {
 
 /// As much of what clients declare as a sentence can hold.
 fn beginning(declared: &str) -> String {
-    const MOST: usize = 300;
-    match declared.char_indices().nth(MOST) {
+    match declared.char_indices().nth(MAX_SHOWN_DECLARATION_CHARS) {
         Some((at, _)) => format!("{}…", &declared[..at]),
         None => declared.to_owned(),
     }
