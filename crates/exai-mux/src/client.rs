@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use exai_proto::{Id, Message, json, limits};
 
-use crate::capabilities::declared;
-use crate::event::{Endpoint, InstanceId};
-use crate::level::Level;
-use crate::traits::{self, Ask};
+use crate::types::capability::{Ask, normalise_capabilities, parse_capabilities};
+use crate::types::ids::{Endpoint, InstanceId};
+use crate::types::log_level::Level;
 
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -106,10 +105,10 @@ impl Introduction {
         };
         let cut = |name: std::borrow::Cow<'_, str>| limits::cut(&name, limits::NAME_CHARS);
         let capabilities = json::find(text, params.clone(), "capabilities");
-        let declared = declared(capabilities.map_or(&b"{}"[..], |place| &text[place]));
+        let declared = normalise_capabilities(capabilities.map_or(&b"{}"[..], |place| &text[place]));
         Some(Introduction {
             version: cut(member(&["protocolVersion"])?),
-            can: traits::capabilities(&declared),
+            can: parse_capabilities(&declared),
             capabilities: declared.into(),
             name: member(&["clientInfo", "name"]).map(cut),
             build: member(&["clientInfo", "version"]).map(cut),
