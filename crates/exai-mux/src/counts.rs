@@ -1,6 +1,5 @@
 //! How much the router holds, for the status document and for tests that want to see that it forgets.
 
-use crate::instance::Instance;
 use crate::limits::{
     CALL_TOTAL_TIMEOUT, MAX_HANDED_OUT_BYTES, MAX_HANDED_OUT_URIS, MAX_INSTANCES_PER_SERVER,
     MAX_QUEUED_BYTES, MAX_REQUESTS_PER_CLIENT, MAX_REQUESTS_PER_INSTANCE, MAX_STARTING_BYTES,
@@ -37,13 +36,13 @@ impl Router {
         Counts {
             clients: self.clients.len(),
             instances: self.instances.len(),
-            shared: self.shared.len(),
-            in_flight: self.instances.values().map(|instance| instance.in_flight.len()).sum(),
-            waiting: self.instances.values().map(Instance::waiting).sum(),
+            shared: self.instances.shared_len(),
+            in_flight: self.instances.iter().map(|(_, instance)| instance.in_flight.len()).sum(),
+            waiting: self.instances.iter().map(|(_, instance)| instance.waiting()).sum(),
             gatherings: self.gatherings.len(),
             owed: self.servers.iter().map(|server| server.catalogue.owed.len()).sum(),
-            subscriptions: self.clients.values().map(|client| client.subscriptions.len()).sum(),
-            asked: self.clients.values().map(|client| client.asked.len()).sum(),
+            subscriptions: self.clients.iter().map(|client| client.subscriptions.len()).sum(),
+            asked: self.questions.len(),
         }
     }
 }

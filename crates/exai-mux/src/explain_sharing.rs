@@ -14,27 +14,26 @@ use crate::types::policy::Share;
 impl Router {
     /// What there is to say about a server's sharing, one thought each; `None` for one that is not configured.
     pub fn why(&self, server: &str) -> Option<Vec<String>> {
-        let server = self.server(server)?;
+        let server = self.servers.get(server)?;
         let mut sentences = vec![rule(server)];
-        let mut instances: Vec<&Instance> =
-            self.instances.values().filter(|instance| instance.server == server.policy.name).collect();
-        instances.sort_by_key(|instance| instance.number);
+        let mut instances = self.instances.of_server(&server.policy.name);
+        instances.sort_by_key(|(_, instance)| instance.number);
         if instances.is_empty() {
             sentences.push("it does not run; the next call starts it".to_owned());
         }
-        sentences.extend(instances.into_iter().map(|instance| self.of_instance(server, instance)));
+        sentences.extend(instances.into_iter().map(|(_, instance)| self.of_instance(server, instance)));
         Some(sentences)
     }
 
     fn all_declare(&self, clients: &[ClientId], declared: &str) -> bool {
-        let mut all = clients.iter().filter_map(|client| self.clients.get(client)?.introduction());
+        let mut all = clients.iter().filter_map(|client| self.clients.introduction(*client));
         !clients.is_empty() && all.all(|said| *said.capabilities == *declared)
     }
 
     fn of_instance(&self, server: &Server, instance: &Instance) -> String {
         let mut clients = instance.clients.clone();
         clients.sort();
-        let users: Vec<String> = clients.iter().map(|id| named(*id, self.clients.get(id))).collect();
+        let users: Vec<String> = clients.iter().map(|id| named(*id, self.clients.get(*id))).collect();
         let mut said = match &users[..] {
             [] => format!("{} is used by nobody at the moment", instance.label()),
             [only] if instance.key.client.is_some() => format!("{} is {only}'s own", instance.label()),
@@ -46,7 +45,7 @@ impl Router {
             );
             return said;
         }
-        if let Some(client) = instance.key.client.and_then(|client| self.clients.get(&client))
+        if let Some(client) = instance.key.client.and_then(|client| self.clients.get(client))
             && server.policy.share == Share::Auto
         {
             let can = client.introduction().into_iter().flat_map(|said| said.can.keys());

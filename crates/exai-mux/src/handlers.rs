@@ -33,7 +33,6 @@ mod unreadable;
 
 use std::time::Instant;
 
-use crate::client::Client;
 use crate::router::Router;
 use crate::router::now::Now;
 use crate::types::effect::Effect;
@@ -49,10 +48,10 @@ impl Router {
             Event::FromServer { instance, message } => self.from_server(instance, &message, now),
             Event::Garbled { instance, garbled } => self.garbled(instance, &garbled, now),
             Event::Opened { client, endpoint } => {
-                self.clients.insert(client, Client::new(endpoint));
+                self.clients.add_client(client, endpoint);
             }
             Event::Traits { server, traits } => {
-                if let Some(server) = self.server_mut(&server) {
+                if let Some(server) = self.servers.get_mut(&server) {
                     server.measured.remember(traits);
                 }
             }

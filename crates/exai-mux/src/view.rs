@@ -107,12 +107,12 @@ impl HealthView {
 impl Router {
     /// All clients, oldest first.
     pub fn clients(&self) -> Vec<ClientView> {
-        self.all_clients().into_iter().filter_map(|id| self.client(id)).collect()
+        self.clients.ids().into_iter().filter_map(|id| self.client(id)).collect()
     }
 
     /// One of them.
     pub fn client(&self, id: ClientId) -> Option<ClientView> {
-        let client = self.clients.get(&id)?;
+        let client = self.clients.get(id)?;
         let introduction = client.introduction();
         Some(ClientView {
             id,
@@ -127,27 +127,22 @@ impl Router {
     /// All servers, in the order of the configuration.
     pub fn servers(&self, time: Instant) -> Vec<ServerView> {
         let view = |server: &Server| {
-            let mut instances: Vec<InstanceView> = self
-                .instances
-                .iter()
-                .filter(|(_, instance)| instance.server == server.policy.name)
-                .map(|(&id, instance)| InstanceView {
-                    id,
-                    number: instance.number,
-                    ready: matches!(instance.phase, Phase::Ready(_)),
-                    retiring: instance.retiring,
-                    clients: instance.clients.clone(),
-                    in_flight: instance.in_flight.len(),
-                    waiting: instance.waiting(),
-                })
-                .collect();
-            instances.sort_by_key(|instance| instance.id);
+            let instances = self.instances.of_server(&server.policy.name);
+            let instances = instances.into_iter().map(|(id, instance)| InstanceView {
+                id,
+                number: instance.number,
+                ready: instance.ready().is_some(),
+                retiring: instance.retiring,
+                clients: instance.clients.clone(),
+                in_flight: instance.in_flight.len(),
+                waiting: instance.waiting(),
+            });
             ServerView {
                 name: server.policy.name.clone(),
                 version: server.said.as_ref().map(|said| said.version.clone()),
                 health: HealthView::of(&server.health, time),
                 lists: server.list_faults(time),
-                instances,
+                instances: instances.collect(),
             }
         };
         self.servers.iter().map(view).collect()
@@ -156,7 +151,7 @@ impl Router {
     /// What is known of a server, with the revision of its policy that it was learned under; `None` before it has ever
     /// been ready.
     pub fn discovery(&self, server: &str) -> Option<(u64, Discovery)> {
-        let server = self.server(server)?;
+        let server = self.servers.get(server)?;
         let list = |kind: Kind| Some((kind.method().to_owned(), server.catalogue.list(kind)?.to_vec()));
         let lists = KINDS.into_iter().filter_map(list).collect();
         let initialize = server.said.as_ref()?.result.clone();
@@ -165,7 +160,7 @@ impl Router {
 
     /// What was measured about a server, with the revision of its policy that it was seen under.
     pub fn traits(&self, server: &str) -> Option<(u64, Traits)> {
-        let server = self.server(server)?;
+        let server = self.servers.get(server)?;
         Some((server.policy.revision, server.measured.traits().clone()))
     }
 
@@ -178,6 +173,7 @@ impl Router {
             }
             Phase::Ready(_) => false,
         };
-        self.clients.values().any(|client| client.in_flight > 0) || self.instances.values().any(asks)
+        self.clients.iter().any(|client| client.in_flight > 0)
+            || self.instances.iter().any(|(_, instance)| asks(instance))
     }
 }

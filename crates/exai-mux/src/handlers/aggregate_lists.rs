@@ -32,7 +32,7 @@ impl Router {
         now: &mut Now<'_>,
     ) {
         let routes = matches!(then, Then::Route(_));
-        let all = self.servers.iter().map(|server| server.policy.name.clone());
+        let all = self.servers.names().cloned();
         let names: Vec<Arc<str>> = all.filter(|name| of.as_ref().is_none_or(|of| of == name)).collect();
         let mut missing = BTreeMap::new();
         let mut asked = Vec::new();
@@ -40,7 +40,7 @@ impl Router {
             for &kind in kinds {
                 match self.source_of_list(client, &name, kind, now) {
                     Source::Ask(instance, good) => {
-                        let since = self.instances.get(&instance).and_then(|one| one.asked_for(kind));
+                        let since = self.instances.get(instance).and_then(|one| one.asked_for(kind));
                         let patience = self.patience(&name, good, routes, of.is_some());
                         missing.insert((name.clone(), kind), since.unwrap_or(now.time) + patience);
                         asked.push((instance, kind));
@@ -50,8 +50,8 @@ impl Router {
                 }
             }
         }
-        self.count_in_flight(client, 1);
-        self.gatherings.push(Gathering { client, id, then, missing });
+        self.clients.count_request(client);
+        self.gatherings.add(Gathering { client, id, then, missing });
         for (instance, kind) in asked {
             self.list(instance, kind, now);
         }
@@ -60,7 +60,7 @@ impl Router {
 
     /// How long a list of a server is waited for. What can be for this server alone costs nobody else.
     fn patience(&self, server: &str, good: bool, routes: bool, alone: bool) -> Duration {
-        let Some(server) = self.server(server) else { return Duration::ZERO };
+        let Some(server) = self.servers.get(server) else { return Duration::ZERO };
         let patience = server.listing.patience(good);
         let is_worth_it = routes && !good && (alone || !patience.is_zero());
         if is_worth_it { ROUTING_LIST_TIMEOUT } else { patience }
@@ -69,16 +69,16 @@ impl Router {
     /// Where a list is to come from now.
     fn source_of_list(&mut self, client: ClientId, name: &Arc<str>, kind: Kind, now: &mut Now<'_>) -> Source {
         let Some(key) = self.share_key(client, name) else { return Source::Memory };
-        let own = self.instance_of_key(name, &key);
-        let of_server = self.instances.iter().filter(|(_, one)| one.server == *name && !one.retiring);
-        let any = of_server.filter(|(_, instance)| instance.ready().is_some()).map(|(&id, _)| id).min();
-        let Some(server) = self.server(name) else { return Source::Memory };
+        let own = self.instances.find_by_key(name, &key);
+        let current = self.instances.current_of_server(name);
+        let any = current.iter().find(|(_, instance)| instance.ready().is_some()).map(|(id, _)| *id);
+        let Some(server) = self.servers.get(name) else { return Source::Memory };
         let held_back = server.health.held_back(now.time).is_some();
         let known = server.catalogue.list(kind).is_some();
         let current = server.catalogue.is_current(kind);
         // What others are offered who declare something else need not be what this client is offered. Extensions are
         // what tools are made for: who declares such is not told what others know before that was compared.
-        let declared = own.and_then(|own| self.instances.get(&own)).map_or(&key, |own| &own.key);
+        let declared = own.and_then(|own| self.instances.get(own)).map_or(&key, |own| &own.key);
         let is_new = || server.measured.is_new_kind(&declared.capabilities, kind);
         let foreign = server.measured.depends(kind) || self.declares_extensions(client) && is_new();
         let running = own.or_else(|| any.filter(|_| !foreign));
@@ -89,16 +89,14 @@ impl Router {
             Some(id)
                 if current
                     && !foreign
-                    && self.instances.get(&id).is_some_and(|instance| {
+                    && self.instances.get(id).is_some_and(|instance| {
                         instance.offer(kind) == Offer::Announced && !instance.is_listing(kind)
                     }) =>
             {
                 Source::Current
             }
             // It says so if it has another list when it is ready.
-            Some(id)
-                if good && self.instances.get(&id).is_some_and(|instance| instance.ready().is_none()) =>
-            {
+            Some(id) if good && self.instances.get(id).is_some_and(|instance| instance.ready().is_none()) => {
                 Source::Memory
             }
             Some(instance) => Source::Ask(instance, good),
@@ -111,29 +109,20 @@ impl Router {
     }
 
     fn declares_extensions(&self, client: ClientId) -> bool {
-        let introduction = self.clients.get(&client).and_then(|client| client.introduction());
+        let introduction = self.clients.get(client).and_then(|client| client.introduction());
         introduction.is_some_and(|said| said.can.contains_key(&Ask::Extensions))
     }
 
     /// What is known of a list is what those get who wait for it.
     pub(crate) fn end_waiting(&mut self, server: &Arc<str>, kind: Kind, now: &mut Now<'_>) {
-        for waiting in &mut self.gatherings {
-            waiting.missing.remove(&(server.clone(), kind));
-        }
+        self.gatherings.stop_waiting(server, kind);
         self.end_gatherings(now);
     }
 
     /// A list will not come now. Nobody waits for it any longer, but those who did will be told when it
     /// comes after all.
     pub(crate) fn missed(&mut self, server: &Arc<str>, kind: Kind, now: &mut Now<'_>) {
-        let mut owed = Vec::new();
-        for waiting in &mut self.gatherings {
-            let waited = waiting.missing.remove(&(server.clone(), kind)).is_some();
-            if waited && matches!(waiting.then, Then::Answer(_)) {
-                owed.push(waiting.client);
-            }
-        }
-        for client in owed {
+        for client in self.gatherings.stop_waiting(server, kind) {
             self.owe(client, server, kind);
         }
         self.end_gatherings(now);
@@ -141,17 +130,9 @@ impl Router {
 
     /// Goes on with everything that has its lists, or has waited long enough.
     pub(crate) fn end_gatherings(&mut self, now: &mut Now<'_>) {
-        if self.gatherings.is_empty() {
-            return;
-        }
-        let waiting = std::mem::take(&mut self.gatherings);
-        let (done, still): (Vec<_>, Vec<_>) = waiting
-            .into_iter()
-            .partition(|waiting| waiting.missing.values().all(|deadline| *deadline <= now.time));
-        self.gatherings = still;
-        for waiting in done {
+        for waiting in self.gatherings.take_finished(now.time) {
             let Gathering { client, id, then, missing, .. } = waiting;
-            self.count_in_flight(client, -1);
+            self.clients.uncount_request(client);
             for (server, kind) in missing.keys() {
                 self.note_missed(server, *kind, now.time);
             }
@@ -170,9 +151,10 @@ impl Router {
 
     /// A list was waited for in vain: it is not waited for again.
     fn note_missed(&mut self, name: &Arc<str>, kind: Kind, time: Instant) {
-        let current = self.instances.values().filter(|one| one.server == *name && !one.retiring);
-        let asked = current.filter_map(|one| Some((one.asked_for(kind)?, one.ready().is_some()))).min();
-        let Some(server) = self.server_mut(name) else { return };
+        let current = self.instances.current_of_server(name);
+        let asked =
+            current.iter().filter_map(|(_, one)| Some((one.asked_for(kind)?, one.ready().is_some()))).min();
+        let Some(server) = self.servers.get_mut(name) else { return };
         server.listing.missed(kind);
         if let Some((since, is_ready)) = asked {
             let fault = if is_ready { Fault::Unanswered(since) } else { Fault::Unready(since) };

@@ -7,9 +7,7 @@ use exai_proto::params::AMBIGUOUS;
 use exai_proto::{Id, Kind as Shape, Message, answer};
 
 use crate::handlers::client_request::Request;
-use crate::limits::{MAX_UNROUTED_BYTES, MAX_UNROUTED_MESSAGES};
 use crate::router::Router;
-use crate::router::declared_extensions::only_declarer;
 use crate::router::list_aggregations::Then;
 use crate::router::now::Now;
 use crate::server::Server;
@@ -46,27 +44,15 @@ impl Router {
         };
         match server {
             Some(Found::At(server)) => self.to_instance_of(client, &server, message, now),
-            Some(Found::AfterListing(..)) if !self.has_room_unrouted(client, &message) => {
+            Some(Found::AfterListing(..)) if !self.gatherings.has_room(client, &message) => {
                 let what = "too much waits for the servers to list what they have";
-                Self::overloaded(client, &own, None, what, now);
+                now.overloaded(client, &own, None, what);
             }
             Some(Found::AfterListing(kinds, of)) => {
                 self.gather(client, own, Then::Route(message), (&kinds, of), now);
             }
             None => {}
         }
-    }
-
-    /// Whether one more message may wait for the lists that say where it belongs.
-    fn has_room_unrouted(&self, client: ClientId, message: &Message) -> bool {
-        let (mut own, mut bytes) = (0, message.bytes().len());
-        for waiting in &self.gatherings {
-            if let Then::Route(message) = &waiting.then {
-                own += usize::from(waiting.client == client);
-                bytes += message.bytes().len();
-            }
-        }
-        own < MAX_UNROUTED_MESSAGES && bytes <= MAX_UNROUTED_BYTES
     }
 
     fn owner_of_name(&mut self, request: &Request<'_>, now: &mut Now<'_>) -> Option<Found> {
@@ -90,7 +76,7 @@ impl Router {
 
     /// The server that an aggregated name names.
     fn with_name(&self, aggregated: &str) -> Option<&Server> {
-        names::split(aggregated).and_then(|(server, _)| self.server(server))
+        names::split(aggregated).and_then(|(server, _)| self.servers.get(server))
     }
 
     /// The owner of a resource, if it is known; the client is told if there is none.
@@ -140,7 +126,7 @@ impl Router {
 
     /// The owner of a method that exai does not know. What servers declare to clients on this endpoint, clients may use.
     fn owner_of_method(&mut self, request: &Request<'_>, method: &str, now: &mut Now<'_>) -> Option<Found> {
-        let text = match only_declarer(&self.servers, method) {
+        let text = match self.servers.find_declarer(method) {
             Ok(Some(server)) => return Some(Found::At(server.policy.name.clone())),
             Ok(None) => format!("Method not found: {method}"),
             Err(()) => {
@@ -158,7 +144,7 @@ impl Router {
         let Some(level) = level.and_then(|name| Level::parse(&name)) else {
             return now.refuse(request.client, &request.id(), -32602, "unknown log level");
         };
-        let Some(client) = self.clients.get_mut(&request.client) else { return };
+        let Some(client) = self.clients.get_mut(request.client) else { return };
         client.level = Some(level);
         let attached = client.attached.clone();
         for (_, instance_id) in attached {

@@ -12,8 +12,8 @@ use crate::types::log_level::Level;
 impl Router {
     /// Makes a client a user of an instance and gives the instance what the client had of an earlier one.
     pub(crate) fn attach(&mut self, client_id: ClientId, instance_id: InstanceId, now: &mut Now<'_>) {
-        let Some(client) = self.clients.get_mut(&client_id) else { return };
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(client) = self.clients.get_mut(client_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         if instance.clients.contains(&client_id) {
             return;
         }
@@ -28,11 +28,11 @@ impl Router {
 
     /// Log level and subscriptions of a client that an instance does not know yet.
     pub(crate) fn restore(&mut self, client_id: ClientId, instance_id: InstanceId, now: &mut Now<'_>) {
-        if let Some(level) = self.clients.get(&client_id).and_then(|client| client.level) {
+        if let Some(level) = self.clients.get(client_id).and_then(|client| client.level) {
             self.raise_level(instance_id, level, now);
         }
-        let Some(client) = self.clients.get(&client_id) else { return };
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(client) = self.clients.get(client_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         if instance.ready().is_none() {
             return;
         }
@@ -55,7 +55,7 @@ impl Router {
             let write = |number| answer::request(number, "resources/subscribe", &params);
             self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
         }
-        if self.server_mut(&server).is_some_and(|server| server.interrupted.remove(&client_id)) {
+        if self.servers.get_mut(&server).is_some_and(|server| server.interrupted.remove(&client_id)) {
             // Something may have happened while nobody listened.
             for uri in uris {
                 let params = format!("{{\"uri\":{uri}}}");
@@ -67,7 +67,7 @@ impl Router {
 
     /// Has a server that logs log at least this much.
     pub(crate) fn raise_level(&mut self, instance_id: InstanceId, level: Level, now: &mut Now<'_>) {
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         if instance.ready().is_some_and(|ready| ready.capabilities.logging)
             && instance.level.is_none_or(|set| level < set)
         {

@@ -8,7 +8,6 @@ use crate::instance::Phase;
 use crate::instance::request::Owner;
 use crate::instance::start_queue::waits_with;
 use crate::router::Router;
-use crate::router::list_aggregations::Gathering;
 use crate::router::now::Now;
 use crate::types::ids::ClientId;
 
@@ -23,14 +22,12 @@ impl Router {
     ) {
         let Some(place) = params.request_id.clone() else { return };
         let unwanted = Id::from_json(message.at(&place));
-        let gathers = |waiting: &Gathering| waiting.client == client_id && waiting.id == unwanted;
-        if let Some(at) = self.gatherings.iter().position(gathers) {
-            self.gatherings.remove(at);
-            self.count_in_flight(client_id, -1);
+        if self.gatherings.cancel_request(client_id, &unwanted) {
+            self.clients.uncount_request(client_id);
             return now.dropped(client_id, unwanted);
         }
         for instance_id in self.instances_with_requests(client_id) {
-            let Some(instance) = self.instances.get_mut(&instance_id) else { continue };
+            let Some(instance) = self.instances.get_mut(instance_id) else { continue };
             let found = instance.in_flight.iter_mut().find(|(_, request)| {
                 matches!(&request.owner, Owner::Client { client, id, cancelled: false, .. }
                     if *client == client_id && *id == unwanted)
@@ -40,17 +37,17 @@ impl Router {
                 request.cancel(now.time);
                 let with = number.to_string().into_bytes();
                 now.to_server(instance_id, message.edited(vec![Edit { at: place, with }]));
-                return self.count_in_flight(client_id, -1);
+                return self.clients.uncount_request(client_id);
             }
             if instance.lanes.cancelled(client_id, &unwanted).is_some() {
-                self.count_in_flight(client_id, -1);
+                self.clients.uncount_request(client_id);
                 return now.dropped(client_id, unwanted);
             }
             if let Phase::Starting { waiting, .. } = &mut instance.phase
                 && let Some(at) = waiting.iter().position(|waiting| waits_with(waiting, client_id, &unwanted))
             {
                 waiting.remove(at);
-                self.count_in_flight(client_id, -1);
+                self.clients.uncount_request(client_id);
                 return now.dropped(client_id, unwanted);
             }
         }

@@ -13,7 +13,7 @@ use crate::types::ids::{ClientId, Endpoint, number};
 
 impl Router {
     pub(crate) fn from_client(&mut self, client: ClientId, message: Message, now: &mut Now<'_>) {
-        if !self.clients.contains_key(&client) {
+        if !self.clients.contains(client) {
             return;
         }
         match message.kind().clone() {
@@ -36,7 +36,7 @@ impl Router {
         params: Option<&Range<usize>>,
         now: &mut Now<'_>,
     ) {
-        let Some(client) = self.clients.get_mut(&client_id) else { return };
+        let Some(client) = self.clients.get_mut(client_id) else { return };
         client.calls += 1;
         let own_id = Id::from_json(message.at(id));
         let method = message.str_at(method);
@@ -50,13 +50,7 @@ impl Router {
             return now.refuse(client_id, &own_id, -32600, "the first request must be initialize");
         }
         if client.in_flight >= MAX_REQUESTS_PER_CLIENT {
-            return Self::overloaded(
-                client_id,
-                &own_id,
-                None,
-                "1024 requests of this client are under way",
-                now,
-            );
+            return now.overloaded(client_id, &own_id, None, "1024 requests of this client are under way");
         }
         match client.endpoint.clone() {
             Endpoint::One(server) => self.to_instance_of(client_id, &server, message, now),
@@ -96,18 +90,18 @@ impl Router {
                 // Progress on something a server asked of this client.
                 let Some(place) = params.progress_token.clone() else { return };
                 let Some(number) = number(message.at(&place)) else { return };
-                let asked = self.clients.get(&client_id).and_then(|client| client.asked.get(&number));
+                let question = self.questions.find_question(client_id, number);
                 if let Some((instance, token)) =
-                    asked.and_then(|asked| Some((asked.instance, asked.token.as_ref()?)))
+                    question.and_then(|question| Some((question.instance, question.token.as_ref()?)))
                 {
                     let with = token.as_json().to_vec();
                     now.to_server(instance, message.edited(vec![Edit { at: place, with }]));
                 }
             }
             _ => {
-                let Some(client) = self.clients.get(&client_id) else { return };
+                let Some(client) = self.clients.get(client_id) else { return };
                 for (_, instance) in &client.attached {
-                    if self.instances.get(instance).is_some_and(|instance| instance.ready().is_some()) {
+                    if self.instances.get(*instance).is_some_and(|instance| instance.ready().is_some()) {
                         now.to_server(*instance, message.bytes().clone());
                     }
                 }
@@ -118,11 +112,10 @@ impl Router {
     /// The answer to something a server asked.
     fn client_response(&mut self, client: ClientId, message: &Message, id: &Range<usize>, now: &mut Now<'_>) {
         let Some(number) = number(message.at(id)) else { return };
-        let asked = self.clients.get_mut(&client).and_then(|client| client.asked.remove(&number));
-        let Some(asked) = asked else {
+        let Some(question) = self.questions.take_question(client, number) else {
             return tracing::debug!(%client, number, "an answer to nothing that was asked was dropped");
         };
-        let with = asked.id.as_json().to_vec();
-        now.to_server(asked.instance, message.edited(vec![Edit { at: id.clone(), with }]));
+        let with = question.id.as_json().to_vec();
+        now.to_server(question.instance, message.edited(vec![Edit { at: id.clone(), with }]));
     }
 }

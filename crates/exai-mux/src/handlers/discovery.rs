@@ -16,7 +16,8 @@ impl Router {
     /// Takes what was known of a server before this router was there. What it has said since counts more.
     pub(crate) fn known(&mut self, server: &str, revision: u64, discovery: Discovery) {
         let Some(server) = self
-            .server_mut(server)
+            .servers
+            .get_mut(server)
             .filter(|server| server.said.is_none() && server.policy.revision == revision)
         else {
             return;
@@ -48,7 +49,8 @@ impl Router {
         let first = params
             .as_ref()
             .is_none_or(|params| json::find(message.bytes(), params.clone(), "cursor").is_none());
-        let Some(result) = self.server(server).filter(|_| first).and_then(|server| server.known_list(kind))
+        let Some(result) =
+            self.servers.get(server).filter(|_| first).and_then(|server| server.known_list(kind))
         else {
             return false;
         };

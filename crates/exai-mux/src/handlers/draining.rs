@@ -20,7 +20,7 @@ impl Router {
         let Shape::Request { id, method, params } = message.kind() else {
             return self.from_client(client_id, message, now);
         };
-        let Some(client) = self.clients.get_mut(&client_id) else { return };
+        let Some(client) = self.clients.get_mut(client_id) else { return };
         client.calls += 1;
         let endpoint = client.endpoint.clone();
         let own_id = Id::from_json(message.at(id));
@@ -41,7 +41,7 @@ impl Router {
     }
 
     fn is_introduced(&self, client: ClientId) -> bool {
-        self.clients.get(&client).is_some_and(|client| client.introduction().is_some())
+        self.clients.get(client).is_some_and(|client| client.introduction().is_some())
     }
 
     fn introduce_late(
@@ -58,12 +58,12 @@ impl Router {
         };
         let said = match endpoint {
             Endpoint::All => None,
-            Endpoint::One(server) => match self.server(server).and_then(|server| server.said.clone()) {
+            Endpoint::One(server) => match self.servers.get(server).and_then(|server| server.said.clone()) {
                 Some(said) => Some(said),
                 None => return false,
             },
         };
-        if let Some(client) = self.clients.get_mut(&client_id) {
+        if let Some(client) = self.clients.get_mut(client_id) {
             client.session = Session::Open(introduction);
         }
         match said {

@@ -10,7 +10,6 @@ use crate::handlers::sending::TOO_MUCH_WAITS;
 use crate::instance::Phase;
 use crate::instance::start_queue::{Waiting, has_room};
 use crate::router::Router;
-use crate::router::declared_extensions::united;
 use crate::router::now::Now;
 use crate::types::capability::Ask;
 use crate::types::ids::{ClientId, Endpoint, InstanceId};
@@ -30,13 +29,13 @@ impl Router {
         let Some(introduction) = params.and_then(|params| Introduction::of(message, params.clone())) else {
             return now.refuse(client_id, &id, -32602, "initialize needs a protocolVersion");
         };
-        let Some(client) = self.clients.get_mut(&client_id) else { return };
+        let Some(client) = self.clients.get_mut(client_id) else { return };
         let declared = introduction.capabilities.clone();
         // What was measured meanwhile is no reason to take it away from what works for it.
         let same = client.introduction().is_some_and(|before| before.capabilities == declared);
         client.session = Session::Open(introduction);
         self.tell_repeatable(client_id, now);
-        let Some(client) = self.clients.get(&client_id) else { return };
+        let Some(client) = self.clients.get(client_id) else { return };
         let endpoint = client.endpoint.clone();
         if !same {
             self.leave_unsuited(client_id, now);
@@ -51,15 +50,15 @@ impl Router {
     /// started just now is then told to whoever calls it.
     pub(crate) fn introduce_to(&mut self, client_id: ClientId, server: &str, id: Id, now: &mut Now<'_>) {
         let key = self.share_key(client_id, server);
-        let own = key.and_then(|key| self.instance_of_key(&server.into(), &key));
-        let own = own.and_then(|instance| self.instances.get(&instance)?.ready().cloned());
-        let Some(said) = own.or_else(|| self.server(server)?.said.clone()) else {
+        let own = key.and_then(|key| self.instances.find_by_key(&server.into(), &key));
+        let own = own.and_then(|instance| self.instances.get(instance)?.ready().cloned());
+        let Some(said) = own.or_else(|| self.servers.get(server)?.said.clone()) else {
             if let Some(instance) = self.instance_for(client_id, server, &id, now) {
                 self.introduce_or_wait(client_id, id, instance, now);
             }
             return;
         };
-        if self.server(server).is_some_and(|server| server.health.held_back(now.time).is_none())
+        if self.servers.get(server).is_some_and(|server| server.health.held_back(now.time).is_none())
             && self.instance_for(client_id, server, &id, now).is_none()
         {
             return;
@@ -68,13 +67,13 @@ impl Router {
     }
 
     fn introduce_or_wait(&mut self, client: ClientId, id: Id, instance_id: InstanceId, now: &mut Now<'_>) {
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         match &mut instance.phase {
             Phase::Starting { waiting, .. } if has_room(waiting, 0) => {
                 waiting.push_back(Waiting::Initialize { client, id });
             }
             Phase::Starting { .. } => {
-                Self::overloaded(client, &id, Some(&instance.server), TOO_MUCH_WAITS, now);
+                now.overloaded(client, &id, Some(&instance.server), TOO_MUCH_WAITS);
             }
             Phase::Ready(ready) => {
                 let ready = ready.clone();
@@ -84,7 +83,7 @@ impl Router {
     }
 
     pub(crate) fn replay_initialize(&mut self, client: ClientId, id: &Id, ready: &Ready, now: &mut Now<'_>) {
-        let Some(said) = self.clients.get(&client).and_then(|client| client.introduction()) else { return };
+        let Some(said) = self.clients.get(client).and_then(|client| client.introduction()) else { return };
         let version = exai_proto::version::answered(&said.version, &ready.version);
         let at = json::find(&ready.result, 0..ready.result.len(), "protocolVersion");
         let result = match at {
@@ -98,7 +97,7 @@ impl Router {
 
     /// `initialize` on the aggregated endpoint: answered at once, nothing is started.
     pub(crate) fn introduce_all(&mut self, client: ClientId, id: &Id, now: &mut Now<'_>) {
-        let Some(said) = self.clients.get(&client).and_then(|client| client.introduction()) else { return };
+        let Some(said) = self.clients.get(client).and_then(|client| client.introduction()) else { return };
         let version = exai_proto::version::answered(&said.version, exai_proto::version::NEWEST_LEGACY);
         let instructions: Vec<String> = self
             .servers
@@ -114,7 +113,7 @@ impl Router {
             "serverInfo": {"name": "exai", "version": env!("CARGO_PKG_VERSION")},
         });
         for capability in [Ask::Extensions, Ask::Experimental].map(Ask::capability) {
-            let united = united(&self.servers, capability);
+            let united = self.servers.unite_names(capability);
             if !united.is_empty() {
                 result["capabilities"][capability] = united.into();
             }

@@ -1,13 +1,8 @@
 //! How instances end.
 
-use std::sync::Arc;
-
-use exai_proto::Id;
-use exai_proto::answer::{Failure, FailureData, Source};
-
 use crate::handlers::retiring::Orphaned;
 use crate::instance::Phase;
-use crate::instance::request::{Owner, Wish, tool_of};
+use crate::instance::request::Owner;
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
 use crate::router::now::{Now, cancel};
@@ -20,11 +15,11 @@ impl Router {
     /// The process is gone, or never came.
     pub(crate) fn down(&mut self, instance: InstanceId, why: &Down, now: &mut Now<'_>) {
         // What was stopped on purpose is not known here any more.
-        if let Some(instance) = self.instances.get(&instance).filter(|instance| !instance.retiring) {
+        if let Some(instance) = self.instances.get_current(instance) {
             let (name, run) = (instance.server.clone(), instance.run());
-            let waits = |kind: &Kind| self.gatherings.iter().any(|waiting| waiting.waits_for(&name, *kind));
+            let waits = |kind: &Kind| self.gatherings.wait_for(&name, *kind);
             let waited: Vec<Kind> = KINDS.into_iter().filter(waits).collect();
-            if let Some(server) = self.server_mut(&name) {
+            if let Some(server) = self.servers.get_mut(&name) {
                 let limit = server.policy.crash_limit;
                 server.health.ended(&name, why, run, limit, now.time);
                 for kind in waited {
@@ -37,19 +32,19 @@ impl Router {
 
     /// Remembers whom a run that ends leaves without what it has told them so far.
     pub(crate) fn interrupt(&mut self, instance: InstanceId) {
-        let Some(instance) = self.instances.get(&instance).filter(|instance| !instance.retiring) else {
+        let Some(instance) = self.instances.get_current(instance) else {
             return;
         };
         let (name, was_ready) = (instance.server.clone(), instance.ready().is_some());
         let clients = instance.clients.clone();
-        let aggregating = self.aggregating();
+        let aggregating = self.clients.aggregating_ids();
         // What was subscribed to before may be subscribed to by nobody yet who is attached again.
         let subscribed = |client: &&ClientId| {
-            let client = self.clients.get(client);
+            let client = self.clients.get(**client);
             client.is_some_and(|client| client.subscriptions.iter().any(|(server, _)| *server == name))
         };
         let interrupted: Vec<ClientId> = clients.iter().filter(subscribed).copied().collect();
-        let Some(server) = self.server_mut(&name) else { return };
+        let Some(server) = self.servers.get_mut(&name) else { return };
         server.interrupted.extend(interrupted);
         if !was_ready {
             return;
@@ -66,21 +61,10 @@ impl Router {
     /// Forgets an instance; everybody who waited for it is told.
     pub(crate) fn forget(&mut self, instance_id: InstanceId, why: &Down, now: &mut Now<'_>) {
         self.interrupt(instance_id);
-        let Some(mut instance) = self.instances.remove(&instance_id) else { return };
-        // A retiring one has made room for another.
-        let key = (instance.server.clone(), instance.key.clone());
-        if self.shared.get(&key) == Some(&instance_id) {
-            self.shared.remove(&key);
-        }
-        let mut withdrawn = Vec::new();
-        for (&id, client) in &mut self.clients {
-            client.detach(instance_id);
-            let asked = client.asked.extract_if(|_, asked| asked.instance == instance_id);
-            withdrawn.extend(asked.map(|(number, _)| (number, id)));
-        }
+        let Some(mut instance) = self.instances.remove_instance(instance_id) else { return };
+        self.clients.detach_all(instance_id);
         // Nobody waits for the answers: a question on a client's screen may go.
-        withdrawn.sort_unstable();
-        for (number, client) in withdrawn {
+        for (number, client) in self.questions.take_of_instance(instance_id) {
             now.to_client(client, cancel(number, "the server that has asked has ended"), About::Session);
         }
         let server = instance.server.clone();
@@ -88,11 +72,11 @@ impl Router {
         in_flight.sort_by_key(|(number, _)| *number);
         for (_, request) in in_flight {
             if let Owner::Client { client, id, wish, cancelled, .. } = request.owner {
-                self.request_ended(client, cancelled);
                 if cancelled {
                     now.dropped(client, id);
                 } else {
-                    crashed(client, &id, &server, &wish, why, now);
+                    self.clients.uncount_request(client);
+                    now.crashed(client, &id, &server, &wish, why);
                 }
             }
         }
@@ -101,11 +85,11 @@ impl Router {
         if let Phase::Starting { waiting, .. } = instance.phase {
             for waiting in waiting {
                 match waiting {
-                    Waiting::Initialize { client, id } => Self::unavailable(client, &id, &server, why, now),
+                    Waiting::Initialize { client, id } => now.unavailable(client, &id, &server, why),
                     Waiting::Message(held) => {
-                        self.count_in_flight(held.client, -1);
+                        self.clients.uncount_request(held.client);
                         if let Some(id) = held.id() {
-                            Self::unavailable(held.client, &id, &server, why, now);
+                            now.unavailable(held.client, &id, &server, why);
                         }
                     }
                     Waiting::List(..) => {}
@@ -115,7 +99,7 @@ impl Router {
         for kind in KINDS {
             self.missed(&server, kind, now);
         }
-        if let Some(server) = self.server_mut(&server) {
+        if let Some(server) = self.servers.get_mut(&server) {
             server.listing.forget_waiting();
         }
         self.uncount(&unsent);
@@ -123,13 +107,7 @@ impl Router {
     }
 
     pub(crate) fn stop_instances(&mut self, server: &str, why: &Down, now: &mut Now<'_>) {
-        let mut ids: Vec<InstanceId> = self
-            .instances
-            .iter()
-            .filter(|(_, instance)| &*instance.server == server)
-            .map(|(&id, _)| id)
-            .collect();
-        ids.sort();
+        let ids: Vec<InstanceId> = self.instances.of_server(server).iter().map(|(id, _)| *id).collect();
         for id in ids {
             self.stop_instance(id, why, now);
         }
@@ -143,24 +121,8 @@ impl Router {
 
     /// Stops an instance that no client uses.
     pub(crate) fn stop_idle(&mut self, id: InstanceId, now: &mut Now<'_>) {
-        let since = self.instances.get(&id).and_then(|instance| instance.idle_since);
+        let since = self.instances.get(id).and_then(|instance| instance.idle_since);
         let seconds = since.map_or(0, |since| now.time.saturating_duration_since(since).as_secs());
         self.stop_instance(id, &Down::because(format!("was used by no client for {seconds} s")), now);
     }
-}
-
-fn crashed(client: ClientId, id: &Id, server: &Arc<str>, wish: &Wish, why: &Down, now: &mut Now<'_>) {
-    let hint = why.command(server);
-    let data = FailureData {
-        server: Some(server),
-        tool: tool_of(wish),
-        hint: hint.as_deref(),
-        stderr_tail: Some(&*why.stderr_tail).filter(|tail| !tail.is_empty()),
-        ..FailureData::new(Source::Daemon, Failure::ServerCrashed)
-    };
-    let text = format!(
-        "server \"{server}\" {} before it answered; the request may or may not have been carried out",
-        why.reason
-    );
-    now.fail(client, id, &text, &data);
 }

@@ -9,7 +9,7 @@ use crate::instance::request::{Errand, InFlight, Owner};
 use crate::instance::start_queue::Waiting;
 use crate::limits::PING_TIMEOUT;
 use crate::router::Router;
-use crate::router::now::{Now, learned};
+use crate::router::now::Now;
 use crate::types::effect::Effect;
 use crate::types::ids::InstanceId;
 use crate::types::initialize_result::Ready;
@@ -17,7 +17,7 @@ use crate::types::initialize_result::Ready;
 impl Router {
     /// The process runs: introduce exai to it.
     pub(crate) fn up(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
-        let Some(instance) = self.instances.get(&instance_id) else { return };
+        let Some(instance) = self.instances.get(instance_id) else { return };
         let params = format!(
             "{{\"protocolVersion\":\"{}\",\"capabilities\":{},\"clientInfo\":{{\"name\":\"exai\",\"version\":\"{}\"}}}}",
             exai_proto::version::NEWEST_LEGACY,
@@ -46,7 +46,7 @@ impl Router {
             let reason = format!("did not accept `initialize`: {said}");
             return now.effects.push(Effect::GiveUp { instance: instance_id, reason });
         };
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let server = instance.server.clone();
         let said = ready.clone();
         let Phase::Starting { waiting, .. } = std::mem::replace(&mut instance.phase, Phase::Ready(ready))
@@ -55,13 +55,13 @@ impl Router {
         };
         instance.ready_since = Some(now.time);
         let clients = instance.clients.clone();
-        if let Some(known) = self.server_mut(&server) {
+        if let Some(known) = self.servers.get_mut(&server) {
             known.health.became_ready();
             known.listing.became_ready();
             let is_news = known.said.as_ref().is_none_or(|before| before.result != said.result);
             known.introduced(said.clone());
             if is_news {
-                learned(&server, now);
+                now.learned(&server);
             }
         }
         now.to_server(instance_id, answer::notification("notifications/initialized"));
@@ -73,7 +73,7 @@ impl Router {
             match waiting {
                 Waiting::Initialize { client, id } => self.replay_initialize(client, &id, &said, now),
                 Waiting::Message(held) => {
-                    self.count_in_flight(held.client, -1);
+                    self.clients.uncount_request(held.client);
                     self.forward(held, instance_id, now);
                 }
                 Waiting::List(kind, _) => self.list(instance_id, kind, now),
@@ -84,7 +84,7 @@ impl Router {
 
     /// Sends a ping, to be found again in the counters of whoever reads it.
     pub(crate) fn ping(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         if instance.ready().is_none() {
             return;
         }

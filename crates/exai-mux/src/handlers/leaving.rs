@@ -13,19 +13,17 @@ use crate::types::ids::{ClientId, InstanceId};
 impl Router {
     /// A client is gone: what it asked for is cancelled, and what it was asked is declined.
     pub(crate) fn closed(&mut self, client_id: ClientId, now: &mut Now<'_>) {
-        if !self.clients.contains_key(&client_id) {
+        if !self.clients.contains(client_id) {
             return;
         }
         for instance in self.instances_with_requests(client_id) {
             self.leave(client_id, instance, "the client has disconnected", now);
         }
-        self.clients.remove(&client_id);
-        self.gatherings.retain(|waiting| waiting.client != client_id);
+        self.clients.remove_client(client_id);
+        self.questions.forget_client(client_id);
+        self.gatherings.forget_client(client_id);
         self.news.forget(client_id);
-        for server in &mut self.servers {
-            server.catalogue.owed.retain(|(client, _)| *client != client_id);
-            server.interrupted.remove(&client_id);
-        }
+        self.servers.forget_client(client_id);
     }
 
     /// A client no longer uses an instance: what it asked for there is cancelled, and what it was asked is
@@ -38,9 +36,9 @@ impl Router {
         now: &mut Now<'_>,
     ) -> Vec<(Id, Left)> {
         self.unanswerable(client_id, instance_id, now);
-        let Some(client) = self.clients.get_mut(&client_id) else { return Vec::new() };
+        let Some(client) = self.clients.get_mut(client_id) else { return Vec::new() };
         client.detach(instance_id);
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return Vec::new() };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return Vec::new() };
         instance.clients.retain(|other| *other != client_id);
         if instance.clients.is_empty() {
             instance.idle_since = Some(now.time);
@@ -101,10 +99,10 @@ impl Router {
     /// A client that introduces itself anew may need other instances than those it uses: it leaves them.
     pub(crate) fn leave_unsuited(&mut self, client_id: ClientId, now: &mut Now<'_>) {
         const ANEW: &str = "the client has introduced itself anew";
-        let Some(client) = self.clients.get(&client_id) else { return };
+        let Some(client) = self.clients.get(client_id) else { return };
         for (server, instance_id) in client.attached.clone() {
             let key = self.share_key(client_id, &server);
-            if key.and_then(|key| self.instance_of_key(&server, &key)) == Some(instance_id) {
+            if key.and_then(|key| self.instances.find_by_key(&server, &key)) == Some(instance_id) {
                 continue;
             }
             for (id, left) in self.leave(client_id, instance_id, ANEW, now) {

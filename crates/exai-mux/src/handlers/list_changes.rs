@@ -25,22 +25,22 @@ impl Router {
         bytes: &Bytes,
         now: &mut Now<'_>,
     ) {
-        let Some(instance) = self.instances.get(&instance_id) else { return };
+        let Some(instance) = self.instances.get(instance_id) else { return };
         let name = instance.server.clone();
         for &client in &instance.clients {
-            if !self.aggregates(client) {
+            if !self.clients.is_aggregating(client) {
                 now.to_client(client, bytes.clone(), About::Session);
             }
         }
         self.note_change(instance_id, kind);
-        let Some(server) = self.server_mut(&name) else { return };
+        let Some(server) = self.servers.get_mut(&name) else { return };
         if server.changes.said(kind, instance_id, now.time) {
             self.pass_change(instance_id, kind, now);
         }
     }
 
     fn pass_change(&mut self, instance: InstanceId, kind: Kind, now: &mut Now<'_>) {
-        for client in self.aggregating() {
+        for client in self.clients.aggregating_ids() {
             self.tell_changed_list(client, kind, now);
         }
         self.relist(instance, kind, now);
@@ -49,7 +49,7 @@ impl Router {
     /// Tells a client that a list is another than it may know.
     pub(crate) fn tell_changed_list(&mut self, client: ClientId, kind: Kind, now: &mut Now<'_>) {
         let kind = kind.announced_as();
-        let is_time = match self.clients.get(&client).map(|client| &client.endpoint) {
+        let is_time = match self.clients.get(client).map(|client| &client.endpoint) {
             Some(Endpoint::All) => self.news.happened(client, kind, now.time),
             Some(Endpoint::One(_)) => true,
             None => false,
@@ -62,7 +62,7 @@ impl Router {
     /// Says what has waited for its time.
     pub(crate) fn tell_news(&mut self, now: &mut Now<'_>) {
         let mut passed = Vec::new();
-        for server in &mut self.servers {
+        for server in self.servers.iter_mut() {
             passed.extend(server.changes.take_due(now.time));
         }
         for (instance, kind) in passed {
@@ -76,9 +76,9 @@ impl Router {
     /// A server has announced that a list is another: what is known of it is not current any more, and what it is
     /// being asked for now may not be, either.
     fn note_change(&mut self, instance: InstanceId, kind: Kind) {
-        let current = self.instances.get(&instance).filter(|instance| !instance.retiring);
+        let current = self.instances.get_current(instance);
         let server = current.map(|instance| instance.server.clone());
-        let Some(server) = server.and_then(|name| self.server_mut(&name)) else { return };
+        let Some(server) = server.and_then(|name| self.servers.get_mut(&name)) else { return };
         for kind in kind.announced() {
             server.catalogue.changed(*kind);
         }
@@ -86,7 +86,7 @@ impl Router {
 
     /// A client is to be told when this list comes.
     pub(crate) fn owe(&mut self, client: ClientId, server: &str, kind: Kind) {
-        if let Some(server) = self.server_mut(server) {
+        if let Some(server) = self.servers.get_mut(server) {
             server.catalogue.owed.insert((client, kind));
         }
     }

@@ -14,7 +14,7 @@ impl Router {
     pub(crate) fn merged(&self, kind: Kind) -> Vec<u8> {
         let mut taken = BTreeSet::new();
         let mut merged = format!("{{\"{}\":[", kind.key()).into_bytes();
-        for server in &self.servers {
+        for server in self.servers.iter() {
             for item in server.catalogue.list(kind).unwrap_or_default() {
                 let named = match kind {
                     Kind::Tools | Kind::Prompts => {

@@ -15,7 +15,7 @@ use crate::instance::request::{Errand, Owner};
 use crate::instance::start_queue::Waiting;
 use crate::limits::MAX_QUOTED_CHARS;
 use crate::router::Router;
-use crate::router::now::{Now, learned};
+use crate::router::now::Now;
 use crate::server::list_health::Fault;
 use crate::types::ids::InstanceId;
 use crate::types::initialize_result::Offer;
@@ -24,7 +24,7 @@ use crate::types::list_kind::Kind;
 impl Router {
     /// Asks an instance for a list, unless it is being asked already.
     pub(crate) fn list(&mut self, instance_id: InstanceId, kind: Kind, now: &mut Now<'_>) {
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         match &mut instance.phase {
             Phase::Starting { waiting, .. } => {
                 if !waiting.iter().any(|waiting| matches!(waiting, Waiting::List(other, _) if *other == kind))
@@ -57,7 +57,7 @@ impl Router {
         (kind, mut pages, asked, as_of): (Kind, Pages, Instant, u64),
         now: &mut Now<'_>,
     ) {
-        let Some(instance) = self.instances.get(&instance_id) else { return };
+        let Some(instance) = self.instances.get(instance_id) else { return };
         let server = instance.server.clone();
         if instance.retiring {
             return self.missed(&server, kind, now);
@@ -103,16 +103,16 @@ impl Router {
         (took, cut): (Duration, Option<Cut>),
         now: &mut Now<'_>,
     ) {
-        let Some(server) = self.instances.get(&instance_id).map(|instance| instance.server.clone()) else {
+        let Some(server) = self.instances.server_of(instance_id) else {
             return;
         };
-        if let Some(known) = self.server_mut(&server) {
+        if let Some(known) = self.servers.get_mut(&server) {
             known.listing.came(&server, kind, took, cut);
         }
         self.measure(instance_id, kind, &items, now);
         self.learn(&server, kind, items, as_of, now);
         self.list_again(instance_id, kind, as_of, now);
-        if !self.instances.get(&instance_id).is_some_and(|instance| instance.is_listing(kind)) {
+        if !self.instances.get(instance_id).is_some_and(|instance| instance.is_listing(kind)) {
             self.end_waiting(&server, kind, now);
         }
     }
@@ -126,10 +126,10 @@ impl Router {
         (took, fault): (Duration, Fault),
         now: &mut Now<'_>,
     ) {
-        let Some(server) = self.instances.get(&instance_id).map(|instance| instance.server.clone()) else {
+        let Some(server) = self.instances.server_of(instance_id) else {
             return;
         };
-        if let Some(known) = self.server_mut(&server) {
+        if let Some(known) = self.servers.get_mut(&server) {
             known.listing.failed(&server, kind, took, fault);
         }
         self.missed(&server, kind, now);
@@ -138,8 +138,8 @@ impl Router {
 
     /// Asks for a list again that the server has changed since it was asked for it as of so many changes.
     fn list_again(&mut self, instance_id: InstanceId, kind: Kind, as_of: u64, now: &mut Now<'_>) {
-        let server = self.instances.get(&instance_id).map(|instance| instance.server.clone());
-        let server = server.and_then(|name| self.server_mut(&name));
+        let server = self.instances.server_of(instance_id);
+        let server = server.and_then(|name| self.servers.get_mut(&name));
         if server.is_some_and(|server| server.catalogue.is_outdated(kind, as_of)) {
             self.list(instance_id, kind, now);
         }
@@ -147,7 +147,7 @@ impl Router {
 
     /// As of how many changes of a list an instance is asked for it now.
     pub(crate) fn changes_of(&self, instance: InstanceId, kind: Kind) -> u64 {
-        let server = self.instances.get(&instance).and_then(|instance| self.server(&instance.server));
+        let server = self.instances.get(instance).and_then(|instance| self.servers.get(&instance.server));
         server.map_or(0, |server| server.catalogue.changes(kind))
     }
 
@@ -162,7 +162,7 @@ impl Router {
         now: &mut Now<'_>,
     ) {
         // What a retiring instance lists is of the past.
-        let current = self.instances.get(&instance_id).filter(|instance| !instance.retiring);
+        let current = self.instances.get_current(instance_id);
         let Some(server) = current.map(|instance| instance.server.clone()) else { return };
         let mut pages = Pages::new(kind.key());
         if matches!(pages.take(message.bytes(), result.clone()), Ok(Next::End)) {
@@ -181,18 +181,19 @@ impl Router {
         as_of: u64,
         now: &mut Now<'_>,
     ) {
-        if kind == Kind::Tools && self.server_mut(server).is_some_and(|known| known.learn_repeatable(&items))
+        if kind == Kind::Tools
+            && self.servers.get_mut(server).is_some_and(|known| known.learn_repeatable(&items))
         {
             self.tell_all_repeatable(server, now);
         }
-        if let Some(known) = self.server_mut(server) {
+        if let Some(known) = self.servers.get_mut(server) {
             let is_news = known.catalogue.learn(kind, items, Some(as_of));
             let owed = std::mem::take(&mut known.catalogue.owed);
             let (told, still): (BTreeSet<_>, BTreeSet<_>) =
                 owed.into_iter().partition(|(_, owed)| *owed == kind);
             known.catalogue.owed = still;
             if is_news {
-                learned(server, now);
+                now.learned(server);
                 for (client, kind) in told {
                     self.tell_changed_list(client, kind, now);
                 }
@@ -202,7 +203,7 @@ impl Router {
 
     /// Asks a server that has just become ready for the lists that somebody was answered without.
     pub(crate) fn list_owed(&mut self, instance: InstanceId, now: &mut Now<'_>) {
-        let server = self.instances.get(&instance).and_then(|instance| self.server(&instance.server));
+        let server = self.instances.get(instance).and_then(|instance| self.servers.get(&instance.server));
         let owed = server.into_iter().flat_map(|server| &server.catalogue.owed);
         let kinds: BTreeSet<Kind> = owed.map(|(_, kind)| *kind).collect();
         for kind in kinds {
@@ -212,8 +213,8 @@ impl Router {
 
     /// A server's list has changed: what is known of it is asked for again, where anybody cares.
     pub(crate) fn relist(&mut self, instance: InstanceId, kind: Kind, now: &mut Now<'_>) {
-        let current = self.instances.get(&instance).filter(|instance| !instance.retiring);
-        let Some(server) = current.and_then(|instance| self.server(&instance.server)) else { return };
+        let current = self.instances.get_current(instance);
+        let Some(server) = current.and_then(|instance| self.servers.get(&instance.server)) else { return };
         let is_known = |kind: &Kind| server.catalogue.list(*kind).is_some();
         let known: Vec<Kind> = kind.announced().iter().copied().filter(is_known).collect();
         for kind in known {

@@ -45,7 +45,7 @@ impl Router {
                 if subscribe && !self.may_subscribe(request, instance, &uri, now) {
                     return Prepared::Answered;
                 }
-                let others = self.instances.get(&instance).is_some_and(|instance| {
+                let others = self.instances.get(instance).is_some_and(|instance| {
                     instance.subscribers.get(&uri).is_some_and(|all| all.iter().any(|other| other != client))
                 });
                 let wish = if subscribe { Wish::Subscribe(uri) } else { Wish::Unsubscribe(uri) };
@@ -80,14 +80,14 @@ impl Router {
             now.refuse(request.client, &request.id(), -32602, &words);
             return false;
         }
-        let server = self.instances.get(&instance).map(|instance| &*instance.server);
-        let room = self.clients.get(&request.client).is_some_and(|client| {
+        let server = self.instances.get(instance).map(|instance| &*instance.server);
+        let room = self.clients.get(request.client).is_some_and(|client| {
             let known = |(of, known): &(Arc<str>, String)| server == Some(of) && known == uri;
             client.subscriptions.len() < limits::SUBSCRIPTIONS || client.subscriptions.iter().any(known)
         });
         if !room {
             let words = format!("this client is subscribed to {} resources", limits::SUBSCRIPTIONS);
-            Self::overloaded(request.client, &request.id(), server, &words, now);
+            now.overloaded(request.client, &request.id(), server, &words);
         }
         room
     }
@@ -112,9 +112,9 @@ impl Router {
             }
             return Prepared::plain();
         };
-        let Some(instance) = self.instances.get(&instance_id) else { return Prepared::plain() };
+        let Some(instance) = self.instances.get(instance_id) else { return Prepared::plain() };
         let server: Arc<str> = instance.server.clone();
-        if self.server(&server).is_some_and(|server| !server.policy.tools.allows(&tool)) {
+        if self.servers.get(&server).is_some_and(|server| !server.policy.tools.allows(&tool)) {
             let data = FailureData {
                 server: Some(&server),
                 tool: Some(&tool),
@@ -131,22 +131,22 @@ impl Router {
     /// The most verbose level that any client of an instance wants, if `client` wants `level`. One that
     /// never asked counts for nothing: with what it gets it was content.
     fn most_verbose(&self, instance: InstanceId, client: ClientId, level: Level) -> Level {
-        let others = self.instances.get(&instance).into_iter().flat_map(|instance| &instance.clients);
+        let others = self.instances.get(instance).into_iter().flat_map(|instance| &instance.clients);
         others
             .filter(|other| **other != client)
-            .filter_map(|other| self.clients.get(other)?.level)
+            .filter_map(|other| self.clients.get(*other)?.level)
             .fold(level, Level::min)
     }
 
     /// Carries out what a successful answer means for the router's own books.
     pub(crate) fn fulfil(&mut self, client_id: ClientId, instance_id: InstanceId, wish: Wish) {
-        let Some(client) = self.clients.get_mut(&client_id) else { return };
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(client) = self.clients.get_mut(client_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         match wish {
             Wish::Nothing | Wish::Call { .. } | Wish::List { .. } | Wish::Read(_) => {}
             Wish::SetLevel(level) => {
                 client.level = Some(level);
-                let all = instance.clients.iter().filter_map(|client| self.clients.get(client)?.level);
+                let all = instance.clients.iter().filter_map(|client| self.clients.get(*client)?.level);
                 instance.level = all.min();
             }
             Wish::Subscribe(uri) => {

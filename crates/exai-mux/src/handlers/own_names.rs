@@ -10,7 +10,7 @@ use crate::types::names;
 impl Router {
     /// The edit that gives a server its own name of a tool or prompt back. None on a server's own endpoint.
     pub(crate) fn own_name(&self, request: &Request<'_>, instance: InstanceId) -> Option<Edit> {
-        if request.translated || !self.aggregates(request.client) {
+        if request.translated || !self.clients.is_aggregating(request.client) {
             return None;
         }
         let name = request.message.string_at(request.params.name.as_ref())?;
@@ -19,7 +19,7 @@ impl Router {
     }
 
     pub(crate) fn own_reference(&self, request: &Request<'_>, instance: InstanceId) -> Vec<Edit> {
-        if request.translated || !self.aggregates(request.client) {
+        if request.translated || !self.clients.is_aggregating(request.client) {
             return Vec::new();
         }
         let find = || {
@@ -32,7 +32,7 @@ impl Router {
     }
 
     fn own_name_of(&self, name: &str, instance: InstanceId) -> Option<String> {
-        let server = self.server(&self.instances.get(&instance)?.server)?;
+        let server = self.servers.get(&self.instances.get(instance)?.server)?;
         let (_, own) = names::split(name)?;
         if names::may_be_cut(name)
             && let Some(whole) = server.catalogue.uncut(&server.policy.name, name)

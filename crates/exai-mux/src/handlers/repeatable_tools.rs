@@ -17,10 +17,10 @@ use crate::types::names;
 impl Router {
     /// Tells a client's link what may be repeated, if that is not what it was told last.
     pub(crate) fn tell_repeatable(&mut self, client_id: ClientId, now: &mut Now<'_>) {
-        let Some(client) = self.clients.get(&client_id) else { return };
+        let Some(client) = self.clients.get(client_id) else { return };
         let tools: BTreeSet<String> = match &client.endpoint {
             Endpoint::One(name) => {
-                self.server(name).into_iter().flat_map(|server| server.offers_twice().cloned()).collect()
+                self.servers.get(name).into_iter().flat_map(|server| server.offers_twice().cloned()).collect()
             }
             Endpoint::All => {
                 let named = |server: &Server, tool: &String| names::aggregated(&server.policy.name, tool);
@@ -28,7 +28,7 @@ impl Router {
                 all.flat_map(|server| server.offers_twice().map(move |tool| named(server, tool))).collect()
             }
         };
-        let Some(client) = self.clients.get_mut(&client_id) else { return };
+        let Some(client) = self.clients.get_mut(client_id) else { return };
         if client.repeatable != tools {
             now.effects
                 .push(Effect::Repeatable { client: client_id, tools: tools.iter().cloned().collect() });
@@ -42,8 +42,8 @@ impl Router {
             Endpoint::All => true,
             Endpoint::One(name) => name == server,
         };
-        for client in self.all_clients() {
-            if self.clients.get(&client).is_some_and(|client| concerned(&client.endpoint)) {
+        for client in self.clients.ids() {
+            if self.clients.get(client).is_some_and(|client| concerned(&client.endpoint)) {
                 self.tell_repeatable(client, now);
             }
         }

@@ -37,9 +37,9 @@ impl Router {
 
     /// Whose resource it is, as far as anybody has said. What a client has subscribed to is where it has subscribed.
     pub(crate) fn owner_of_resource(&self, client: ClientId, uri: &str) -> Option<Arc<str>> {
-        let subscriptions = self.clients.get(&client).map(|client| &client.subscriptions);
+        let subscriptions = self.clients.get(client).map(|client| &client.subscriptions);
         let subscribed = subscriptions.into_iter().flatten().find(|(_, known)| known == uri);
-        let name = subscribed.map(|(server, _)| server).filter(|server| self.server(server).is_some());
+        let name = subscribed.map(|(server, _)| server).filter(|server| self.servers.get(server).is_some());
         name.cloned().or_else(|| self.candidates(uri).into_iter().next())
     }
 
@@ -56,7 +56,7 @@ impl Router {
     /// What a request to read means: of a client of all servers it may have to go on to another.
     pub(crate) fn reading(&self, request: &Request<'_>, instance: InstanceId) -> Wish {
         let small = request.message.bytes().len() <= MAX_REREAD_BYTES;
-        if !small || !self.aggregates(request.client) {
+        if !small || !self.clients.is_aggregating(request.client) {
             return Wish::Nothing;
         }
         let Some(uri) = request.message.string_at(request.params.uri.as_ref()) else {
@@ -70,7 +70,7 @@ impl Router {
     }
 
     fn next_candidate(&self, uri: &str, asked: InstanceId, tried: &[Arc<str>]) -> Option<Arc<str>> {
-        let asked = &self.instances.get(&asked)?.server;
+        let asked = &self.instances.get(asked)?.server;
         self.candidates(uri).into_iter().find(|name| name != asked && !tried.contains(name))
     }
 
@@ -87,12 +87,12 @@ impl Router {
         if !code.is_some_and(|code| NOT_HERE.contains(&answer.str_at(&code))) {
             return false;
         }
-        let Some(asked) = self.instances.get(&instance).map(|instance| instance.server.clone()) else {
+        let Some(asked) = self.instances.server_of(instance) else {
             return false;
         };
         let Some(next) = self.next_candidate(&read.uri, instance, &read.tried) else { return false };
         let usable = |server: &Server| server.health.held_back(now.time).is_none();
-        if !self.server(&next).is_some_and(usable) {
+        if !self.servers.get(&next).is_some_and(usable) {
             return false;
         }
         let mut held = Held::new(client, read.message.clone());
@@ -111,13 +111,13 @@ impl Router {
         now: &mut Now<'_>,
     ) {
         let tells = matches!(wish, Wish::Call { .. } | Wish::Read(_) | Wish::Nothing);
-        if !tells || !self.aggregates(client) {
+        if !tells || !self.clients.is_aggregating(client) {
             return;
         }
-        let Some(name) = self.instances.get(&instance).map(|instance| instance.server.clone()) else {
+        let Some(name) = self.instances.server_of(instance) else {
             return;
         };
-        let Some(server) = self.server_mut(&name) else { return };
+        let Some(server) = self.servers.get_mut(&name) else { return };
         find_handed_out(answer.bytes(), result, |uri| server.catalogue.resources.hand_out(uri, now.time));
     }
 }

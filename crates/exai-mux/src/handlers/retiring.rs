@@ -27,12 +27,11 @@ impl From<Held> for Orphaned {
 impl Router {
     /// Takes the instances of a server out of use. Returns what waited in those that were not ready.
     pub(crate) fn retire(&mut self, server: &str, at_once: bool, now: &mut Now<'_>) -> Vec<Orphaned> {
-        let of_server = self.instances.iter().filter(|(_, one)| &*one.server == server && !one.retiring);
-        let mut ids: Vec<InstanceId> = of_server.map(|(&id, _)| id).collect();
-        ids.sort();
+        let current = self.instances.current_of_server(server);
+        let ids: Vec<InstanceId> = current.iter().map(|(id, _)| *id).collect();
         let mut orphaned = Vec::new();
         for id in ids {
-            let Some(instance) = self.instances.get_mut(&id) else { continue };
+            let Some(instance) = self.instances.get_mut(id) else { continue };
             if let Phase::Starting { waiting, .. } = &mut instance.phase {
                 let taken = std::mem::take(waiting);
                 let clients = taken.into_iter().filter_map(|waiting| Some((waiting.client()?, waiting)));
@@ -44,12 +43,8 @@ impl Router {
                 continue;
             }
             self.interrupt(id);
-            let Some(instance) = self.instances.get_mut(&id) else { continue };
-            instance.retiring = true;
-            self.shared.remove(&(instance.server.clone(), instance.key.clone()));
-            for client in self.clients.values_mut() {
-                client.detach(id);
-            }
+            self.instances.retire_instance(id);
+            self.clients.detach_all(id);
         }
         self.uncount(&orphaned);
         orphaned
@@ -59,7 +54,7 @@ impl Router {
     pub(crate) fn uncount(&mut self, orphaned: &[Orphaned]) {
         for Orphaned { client, waiting } in orphaned {
             if let Waiting::Message(_) = waiting {
-                self.count_in_flight(*client, -1);
+                self.clients.uncount_request(*client);
             }
         }
     }
@@ -77,7 +72,7 @@ impl Router {
 
     /// Ends a retiring instance that has nothing to do any more.
     pub(crate) fn end_retired(&mut self, id: InstanceId, now: &mut Now<'_>) {
-        if self.instances.get(&id).is_some_and(|instance| instance.retiring) && !self.is_working(id) {
+        if self.instances.get(id).is_some_and(|instance| instance.retiring) && !self.is_working(id) {
             self.end(id, now);
         }
     }
@@ -86,7 +81,7 @@ impl Router {
     fn is_working(&self, id: InstanceId) -> bool {
         let wanted = |owner: &Owner| matches!(owner, Owner::Client { cancelled: false, .. });
         self.instances
-            .get(&id)
+            .get(id)
             .is_some_and(|instance| instance.in_flight.values().any(|request| wanted(&request.owner)))
     }
 

@@ -33,7 +33,7 @@ impl Router {
     pub(crate) fn send_held(&mut self, server: &str, held: Held, now: &mut Now<'_>) {
         let client = held.client;
         let Some(id) = held.id() else { return };
-        let attached = self.clients.get(&client).and_then(|client| client.instance_of(server));
+        let attached = self.clients.get(client).and_then(|client| client.instance_of(server));
         let instance_id = match attached {
             Some(instance) => instance,
             None => match self.instance_for(client, server, &id, now) {
@@ -41,43 +41,43 @@ impl Router {
                 None => return,
             },
         };
-        let starting = self.instances.get(&instance_id).is_some_and(|instance| instance.ready().is_none());
+        let starting = self.instances.get(instance_id).is_some_and(|instance| instance.ready().is_none());
         if starting && self.list_from_memory(client, server, &held.message, now) {
             return;
         }
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         match &mut instance.phase {
             Phase::Ready(_) => self.forward(held, instance_id, now),
             Phase::Starting { waiting, .. } if has_room(waiting, held.message.bytes().len()) => {
                 waiting.push_back(Waiting::Message(held));
-                self.count_in_flight(client, 1);
+                self.clients.count_request(client);
             }
             Phase::Starting { .. } => {
-                Self::overloaded(client, &id, Some(server), TOO_MUCH_WAITS, now);
+                now.overloaded(client, &id, Some(server), TOO_MUCH_WAITS);
             }
         }
     }
 
     /// Forwards a request to a ready instance, or lets it wait for its turn.
     pub(crate) fn forward(&mut self, held: Held, instance_id: InstanceId, now: &mut Now<'_>) {
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let client = held.client;
         if instance.lanes.is_free(client) {
             return self.send_on(&held, instance_id, now);
         }
         if !instance.lanes.has_room(&held) {
             let (server, Some(id)) = (instance.server.clone(), held.id()) else { return };
-            return Self::overloaded(client, &id, Some(&server), "64 MiB wait for this server", now);
+            return now.overloaded(client, &id, Some(&server), "64 MiB wait for this server");
         }
         instance.lanes.wait(held, now.time);
-        self.count_in_flight(client, 1);
+        self.clients.count_request(client);
     }
 
     /// Sends on what waits and may go on now.
     pub(crate) fn send_next(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
-        while let Some(held) = self.instances.get_mut(&instance_id).and_then(|instance| instance.lanes.next())
+        while let Some(held) = self.instances.get_mut(instance_id).and_then(|instance| instance.lanes.next())
         {
-            self.count_in_flight(held.client, -1);
+            self.clients.uncount_request(held.client);
             self.send_on(&held, instance_id, now);
         }
     }
@@ -104,7 +104,7 @@ impl Router {
             wish,
             cancelled: false,
         };
-        self.count_in_flight(client, 1);
+        self.clients.count_request(client);
         let id = id.clone();
         self.send_request(
             instance_id,
@@ -122,7 +122,7 @@ impl Router {
         write: impl FnOnce(u64) -> S,
         now: &mut Now<'_>,
     ) {
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let number = instance.mint();
         let limit = now.time + CALL_TOTAL_TIMEOUT;
         let lane = match &owner {

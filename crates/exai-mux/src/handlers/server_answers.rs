@@ -22,7 +22,7 @@ impl Router {
         outcome: &Outcome,
         now: &mut Now<'_>,
     ) {
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         // An error of a server that could not read the request says `null`.
         let nameless = matches!(outcome, Outcome::Error(_)) && message.at(id) == b"null";
         let number = if nameless { instance.sole_request() } else { number(message.at(id)) };
@@ -38,7 +38,9 @@ impl Router {
             Owner::Client { client, id: own, wish, cancelled, .. } => {
                 instance.served = true;
                 self.note_silence(instance_id, now);
-                self.request_ended(client, cancelled);
+                if !cancelled {
+                    self.clients.uncount_request(client);
+                }
                 if let (Outcome::Error(error), Wish::Read(read), false) = (outcome, &wish, cancelled)
                     && self.read_elsewhere(client, instance_id, read, (message, error), now)
                 {
@@ -84,8 +86,8 @@ impl Router {
         wish: &Wish,
         now: &mut Now<'_>,
     ) {
-        let Some(instance) = self.instances.get(&instance_id) else { return };
-        let Some(client) = self.clients.get(&client_id) else { return };
+        let Some(instance) = self.instances.get(instance_id) else { return };
+        let Some(client) = self.clients.get(client_id) else { return };
         match wish {
             // Somebody else has subscribed meanwhile, and was answered here, because one still was.
             Wish::Unsubscribe(uri) if instance.subscribers.contains_key(uri) => {
@@ -110,7 +112,7 @@ impl Router {
         message: &Message,
         result: &Range<usize>,
     ) -> Option<Edit> {
-        let filter = &self.server(&self.instances.get(&instance)?.server)?.policy.tools;
+        let filter = &self.servers.get(&self.instances.get(instance)?.server)?.policy.tools;
         let text = message.bytes();
         let at = json::find(text, result.clone(), "tools")?;
         let mut with = vec![b'['];

@@ -16,7 +16,7 @@ use crate::types::log_level::Level;
 
 impl Router {
     pub(crate) fn from_server(&mut self, instance: InstanceId, message: &Message, now: &mut Now<'_>) {
-        if !self.instances.contains_key(&instance) {
+        if !self.instances.contains(instance) {
             return;
         }
         match message.kind() {
@@ -47,35 +47,28 @@ impl Router {
                 // The server no longer wants what it asked.
                 let Some(place) = params.request_id.clone() else { return };
                 let unwanted = Id::from_json(message.at(&place));
-                for (&client_id, client) in &mut self.clients {
-                    let asked = client
-                        .asked
-                        .iter()
-                        .find(|(_, asked)| asked.instance == instance_id && asked.id == unwanted);
-                    if let Some((&number, _)) = asked {
-                        client.asked.remove(&number);
-                        let with = number.to_string().into_bytes();
-                        let bytes = message.edited(vec![Edit { at: place, with }]);
-                        return now.to_client(client_id, bytes, About::Session);
-                    }
+                if let Some((client, number)) = self.questions.take_by_server_id(instance_id, &unwanted) {
+                    let with = number.to_string().into_bytes();
+                    let bytes = message.edited(vec![Edit { at: place, with }]);
+                    now.to_client(client, bytes, About::Session);
                 }
             }
             "notifications/message" => {
                 let level = message.string_at(params.level.as_ref());
                 let level = level.and_then(|name| Level::parse(&name));
-                let Some(instance) = self.instances.get(&instance_id) else { return };
+                let Some(instance) = self.instances.get(instance_id) else { return };
                 // What is said while one client's request is under way belongs on that request's stream.
                 let sole = if instance.clients.len() == 1 { instance.sole_client() } else { None };
                 let about = sole.and_then(|(_, id)| id).map_or(About::Session, About::During);
                 for client in &instance.clients {
-                    if self.clients.get(client).is_some_and(|client| client.wants(level)) {
+                    if self.clients.get(*client).is_some_and(|client| client.wants(level)) {
                         now.to_client(*client, message.bytes().clone(), about.clone());
                     }
                 }
             }
             "notifications/resources/updated" => {
                 let Some(uri) = message.string_at(params.uri.as_ref()) else { return };
-                let Some(instance) = self.instances.get(&instance_id) else { return };
+                let Some(instance) = self.instances.get(instance_id) else { return };
                 let (server, listeners) = (instance.server.clone(), instance.listeners(&uri));
                 if listeners.is_empty() {
                     return;
@@ -84,7 +77,7 @@ impl Router {
                     now.to_client(client, message.bytes().clone(), About::Session);
                 }
                 // A part of what was subscribed to need be in no list.
-                if let Some(server) = self.server_mut(&server) {
+                if let Some(server) = self.servers.get_mut(&server) {
                     server.catalogue.resources.hand_out(&uri, now.time);
                 }
             }
@@ -103,7 +96,7 @@ impl Router {
         now: &mut Now<'_>,
     ) {
         let Some(place) = params.progress_token.clone() else { return };
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         // After the answer there is no entry, and the progress is dropped: clients tear the connection down
         // over a token they no longer know.
         let Some(request) = number(message.at(&place)).and_then(|number| instance.in_flight.get_mut(&number))

@@ -6,10 +6,10 @@ use exai_proto::json::Edit;
 use exai_proto::params::AMBIGUOUS;
 use exai_proto::{Id, Message, answer};
 
-use crate::client::{Asked, Client};
-use crate::limits::MAX_QUESTIONS_PER_CLIENT;
+use crate::client::Client;
 use crate::router::Router;
 use crate::router::now::Now;
+use crate::router::questions::Question;
 use crate::types::capability::Ask;
 use crate::types::effect::About;
 use crate::types::ids::{ClientId, InstanceId};
@@ -38,7 +38,7 @@ impl Router {
         };
         let asks = Ask::of_method(message.str_at(method));
         self.note_asks(instance_id, asks, now);
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let Some((client_id, request)) = instance.sole_client() else {
             // Never a guess. If several wait for it, it will be known from now on whom it means.
             if instance.lanes.serves_several() {
@@ -47,7 +47,7 @@ impl Router {
             let text = "exai cannot tell which client this request is meant for; share = \"client\" gives each its own";
             return now.to_server(instance_id, answer::error(&own, -32603, text));
         };
-        let client = self.clients.get(&client_id);
+        let client = self.clients.get(client_id);
         let can = client.and_then(Client::introduction).map(|said| &said.can);
         // What exai does not know the client can answer for itself.
         if let [ask] = asks
@@ -56,31 +56,28 @@ impl Router {
             let text = format!("Method not found: the client cannot do {}", message.str_at(method));
             return now.to_server(instance_id, answer::error(&own, -32601, &text));
         }
-        let Some(client) = client else {
+        if client.is_none() {
             return now.to_server(instance_id, answer::error(&own, -32603, GONE));
-        };
-        if client.asked.len() >= MAX_QUESTIONS_PER_CLIENT {
+        }
+        if !self.questions.has_room(client_id) {
             let text = "the client has not answered a thousand earlier requests";
             return now.to_server(instance_id, answer::error(&own, -32603, text));
         }
-        let number = self.mint_ask();
         let token = params.token.clone();
+        let own_token = token.as_ref().map(|token| Id::from_json(message.at(token)));
+        let question = Question { instance: instance_id, id: own, token: own_token };
+        let number = self.questions.add_question(client_id, question);
         let digits = number.to_string().into_bytes();
         let mut edits = vec![Edit { at: id.clone(), with: digits.clone() }];
-        edits.extend(token.clone().map(|at| Edit { at, with: digits }));
-        let token = token.map(|token| Id::from_json(message.at(&token)));
-        if let Some(client) = self.clients.get_mut(&client_id) {
-            client.asked.insert(number, Asked { instance: instance_id, id: own, token });
-        }
+        edits.extend(token.map(|at| Edit { at, with: digits }));
         let about = request.map_or(About::Session, About::During);
         now.to_client(client_id, message.edited(edits), about);
     }
 
     /// Tells a server that a client will not answer any more.
     pub(crate) fn unanswerable(&mut self, client: ClientId, instance: InstanceId, now: &mut Now<'_>) {
-        let Some(client) = self.clients.get_mut(&client) else { return };
-        for (_, asked) in client.asked.extract_if(|_, asked| asked.instance == instance) {
-            now.to_server(instance, answer::error(&asked.id, -32603, GONE));
+        for question in self.questions.take_between(client, instance) {
+            now.to_server(instance, answer::error(&question.id, -32603, GONE));
         }
     }
 }

@@ -21,13 +21,13 @@ impl Router {
     /// The subscribers that the last run has left behind and that no other serves yet.
     fn interrupted_by(&self, server: &Server) -> impl Iterator<Item = ClientId> {
         let waits = move |id: &ClientId| {
-            self.clients.get(id).is_some_and(|client| client.instance_of(&server.policy.name).is_none())
+            self.clients.get(*id).is_some_and(|client| client.instance_of(&server.policy.name).is_none())
         };
         server.interrupted.iter().copied().filter(waits)
     }
 
     fn is_running(&self, server: &str) -> bool {
-        self.instances.values().any(|one| &*one.server == server && !one.retiring)
+        !self.instances.current_of_server(server).is_empty()
     }
 
     /// Starts what is wanted and may be started. An eager server has one instance, as for a client without
@@ -47,7 +47,7 @@ impl Router {
                     Some(instance) => self.attach(client, instance, now),
                     None => {
                         // There are too many instances: it finds out with its next request.
-                        if let Some(server) = self.server_mut(&server) {
+                        if let Some(server) = self.servers.get_mut(&server) {
                             server.interrupted.remove(&client);
                         }
                     }
@@ -63,13 +63,12 @@ impl Router {
     /// Starts a server for nobody in particular and asks for its lists, so that they are known when somebody comes. It is
     /// stopped like any other that nobody uses.
     pub(crate) fn warm(&mut self, server: &str, now: &mut Now<'_>) {
-        let Some(known) = self.server(server) else { return };
+        let Some(known) = self.servers.get(server) else { return };
         // Where each client has its own, this one would be nobody's.
         if known.policy.share == Share::Client || known.health.held_back(now.time).is_some() {
             return;
         }
-        let of_server = self.instances.iter().filter(|(_, one)| &*one.server == server && !one.retiring);
-        let running = of_server.map(|(&id, _)| id).min();
+        let running = self.instances.current_of_server(server).first().map(|(id, _)| *id);
         let instance = running.or_else(|| self.instance_with(server, ShareKey::common("{}"), now));
         for kind in KINDS {
             if let Some(instance) = instance {
@@ -80,7 +79,7 @@ impl Router {
 
     pub(crate) fn restart(&mut self, server: &str, now: &mut Now<'_>) {
         // First: what waits for its turn is sent to the next run.
-        if let Some(server) = self.server_mut(server) {
+        if let Some(server) = self.servers.get_mut(server) {
             server.health.forgive();
             server.listing.became_ready();
         }

@@ -2,15 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use exai_proto::answer::{Failure, FailureData, Source};
-
 use crate::handlers::sending::as_it_came;
 use crate::instance::fair_queue::Held;
-use crate::instance::request::{Errand, Owner, Wish, tool_of};
+use crate::instance::request::{Errand, Owner, Wish};
 use crate::instance::{Instance, Phase};
 use crate::limits::TICK_INTERVAL;
 use crate::router::Router;
-use crate::router::list_aggregations::Gathering;
 use crate::router::now::{Now, cancel};
 use crate::server::health::State;
 use crate::server::is_eager;
@@ -24,16 +21,14 @@ impl Router {
         self.end_gatherings(now);
         self.tell_news(now);
         self.start_wanted(now);
-        let mut ids: Vec<InstanceId> = self.instances.keys().copied().collect();
-        ids.sort();
-        for id in ids {
+        for id in self.instances.ids() {
             self.tick_instance(id, now);
         }
     }
 
     fn tick_instance(&mut self, id: InstanceId, now: &mut Now<'_>) {
-        let Some(instance) = self.instances.get_mut(&id) else { return };
-        let policy = self.servers.iter().find(|server| server.policy.name == instance.server);
+        let Some(instance) = self.instances.get_mut(id) else { return };
+        let policy = self.servers.get(&instance.server);
         if let Phase::Starting { deadline, .. } = instance.phase {
             if deadline <= now.time {
                 let limit = policy.map_or(0, |server| server.policy.start_timeout.as_secs());
@@ -45,12 +40,12 @@ impl Router {
         if instance.retiring {
             self.end_retired(id, now);
         }
-        let Some(instance) = self.instances.get(&id) else { return };
+        let Some(instance) = self.instances.get(id) else { return };
         let idle_end = self.idle_end(instance);
         if idle_end.is_some_and(|end| end <= now.time) {
             return self.stop_idle(id, now);
         }
-        let Some(instance) = self.instances.get_mut(&id) else { return };
+        let Some(instance) = self.instances.get_mut(id) else { return };
         let mut late: Vec<u64> = instance
             .in_flight
             .iter()
@@ -64,10 +59,10 @@ impl Router {
             self.time_out(id, number, now);
         }
         for held in expired {
-            self.count_in_flight(held.client, -1);
+            self.clients.uncount_request(held.client);
             if let Some(id) = held.id() {
                 let what = "it has waited for 15 s for its turn at this server";
-                Self::overloaded(held.client, &id, Some(&server), what, now);
+                now.overloaded(held.client, &id, Some(&server), what);
             }
         }
         self.send_next(id, now);
@@ -76,7 +71,7 @@ impl Router {
     /// When an instance that no client uses is stopped; `None` while it works, or is to stay.
     fn idle_end(&self, instance: &Instance) -> Option<Instant> {
         let since = instance.idle_since.filter(|_| instance.in_flight.is_empty())?;
-        let policy = self.servers.iter().find(|server| server.policy.name == instance.server);
+        let policy = self.servers.get(&instance.server);
         // Of an eager server the run that was started for nobody in particular stays.
         let eager =
             policy.is_some_and(|server| is_eager(&server.policy)) && instance.key == ShareKey::common("{}");
@@ -90,7 +85,7 @@ impl Router {
 
     /// A request that the server does not read.
     pub(crate) fn unsent(&mut self, instance_id: InstanceId, number: u64, why: Unsent, now: &mut Now<'_>) {
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let server = instance.server.clone();
         match instance.take(number).map(|request| request.owner) {
             Some(Owner::Client { client, id, cancelled: true, .. }) => now.dropped(client, id),
@@ -102,9 +97,9 @@ impl Router {
                     let tried = if let Wish::Read(read) = wish { read.tried } else { Vec::new() };
                     return instance.lanes.wait(Held { client, message, translated: true, tried }, now.time);
                 }
-                self.count_in_flight(client, -1);
+                self.clients.uncount_request(client);
                 let what = "the server does not read what waits for it";
-                Self::overloaded(client, &id, Some(&server), what, now);
+                now.overloaded(client, &id, Some(&server), what);
                 // Its place is free.
                 self.send_next(instance_id, now);
             }
@@ -117,7 +112,7 @@ impl Router {
     }
 
     fn time_out(&mut self, instance_id: InstanceId, number: u64, now: &mut Now<'_>) {
-        let Some(instance) = self.instances.get_mut(&instance_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let server = instance.server.clone();
         let Some(request) = instance.take(number) else { return };
         match request.owner {
@@ -128,16 +123,8 @@ impl Router {
         now.to_server(instance_id, cancel(number, "no answer in time"));
         match request.owner {
             Owner::Client { client, id, wish, .. } => {
-                self.count_in_flight(client, -1);
-                let data = FailureData {
-                    server: Some(&server),
-                    tool: tool_of(&wish),
-                    ..FailureData::new(Source::Daemon, Failure::TimedOut)
-                };
-                let text = format!(
-                    "server \"{server}\" did not answer in time; the request was cancelled and may have been carried out"
-                );
-                now.fail(client, &id, &text, &data);
+                self.clients.uncount_request(client);
+                now.timed_out(client, &id, &server, &wish);
             }
             Owner::Router(Errand::List { kind, .. }) => self.missed(&server, kind, now),
             Owner::Router(
@@ -148,9 +135,7 @@ impl Router {
 
     /// When the next [`crate::Event::Tick`] is due, or `None` while nothing has a deadline. What happens may change that.
     pub fn next_tick(&self, time: Instant) -> Option<Instant> {
-        // A gathering ends when the last of what it waits for is given up.
-        let gatherings = self.gatherings.iter().filter_map(Gathering::deadline);
-        let instances = self.instances.values().filter_map(|instance| self.next_look(instance, time));
+        let instances = self.instances.iter().filter_map(|(_, instance)| self.next_look(instance, time));
         let waited_for = self.servers.iter().filter(|server| self.is_wanted(server));
         let tries = waited_for.filter_map(|server| match server.health.state() {
             // Nothing stands in the way of those who were served before; an eager server may find no place.
@@ -161,7 +146,14 @@ impl Router {
         });
         // Who waits for news of lists is told in time as well.
         let news = self.servers.iter().filter_map(|server| server.changes.due()).chain(self.news.due());
-        gatherings.chain(instances).chain(tries).chain(news).min().map(|at| at.max(time))
+        self.gatherings
+            .next_deadline()
+            .into_iter()
+            .chain(instances)
+            .chain(tries)
+            .chain(news)
+            .min()
+            .map(|at| at.max(time))
     }
 
     /// When an instance must be looked at next.

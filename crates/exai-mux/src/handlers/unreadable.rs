@@ -13,7 +13,7 @@ use crate::types::ids::InstanceId;
 impl Router {
     /// Answers the request that this was to answer; a request of the server is refused.
     pub(crate) fn garbled(&mut self, instance_id: InstanceId, garbled: &Garbled, now: &mut Now<'_>) {
-        let Some(instance) = self.instances.get(&instance_id) else { return };
+        let Some(instance) = self.instances.get(instance_id) else { return };
         let own = garbled.id.as_ref().filter(|id| !id.is_null());
         let text = format!("server \"{}\" {}", instance.server, garbled.text);
         if garbled.asks {

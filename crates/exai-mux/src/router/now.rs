@@ -44,11 +44,11 @@ impl Now<'_> {
     pub(crate) fn fail(&mut self, client: ClientId, id: &Id, message: &str, data: &FailureData<'_>) {
         self.answer(client, id.clone(), answer::failure(id, message, data));
     }
-}
 
-/// Whoever keeps what is known must be told that it has changed.
-pub(crate) fn learned(server: &Arc<str>, now: &mut Now<'_>) {
-    now.effects.push(Effect::Learned { server: server.clone() });
+    /// Whoever keeps what is known must be told that it has changed.
+    pub(crate) fn learned(&mut self, server: &Arc<str>) {
+        self.effects.push(Effect::Learned { server: server.clone() });
+    }
 }
 
 pub(crate) fn cancel(number: u64, reason: &str) -> Bytes {
