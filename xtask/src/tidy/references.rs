@@ -1,5 +1,7 @@
 //! Files that the documents name.
 
+use std::path::Path;
+
 use super::source::Source;
 
 /// The documents that name source files.
@@ -25,7 +27,7 @@ pub(super) fn check(sources: &[Source]) -> Vec<String> {
 }
 
 fn is_rust_file(name: &str) -> bool {
-    name.ends_with(".rs") && !name.contains([' ', '*'])
+    Path::new(name).extension().is_some_and(|extension| extension == "rs") && !name.contains([' ', '*'])
 }
 
 /// `a/{b,c}.rs` as `a/b.rs` and `a/c.rs`.

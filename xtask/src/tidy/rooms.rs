@@ -69,7 +69,7 @@ fn root_of(path: &str) -> Option<&str> {
     let (folder, rest) = path.split_once("/src/")?;
     let end = folder.len() + "/src/".len();
     let Some(binary) = rest.strip_prefix("bin/") else { return Some(&path[..end]) };
-    binary.split_once('/').map(|(name, _)| &path[..end + "bin/".len() + name.len() + 1])
+    binary.split_once('/').map(|(name, _)| &path[..=end + "bin/".len() + name.len()])
 }
 
 /// Each file and the files that it imports from.
