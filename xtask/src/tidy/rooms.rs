@@ -11,10 +11,27 @@ use super::source::Source;
 
 /// The folders of a crate, from the top down: a file imports from its own folder and from those after it. The files beside
 /// the folders are above all of them, but for those that are named here as `NAME.rs`.
-const FOLDERS: &[(&str, &[&str])] = &[(
-    "exai-daemon",
-    &["serve", "upkeep", "front", "core", "upstream", "observe", "client", "state", "limits"],
-)];
+const FOLDERS: &[(&str, &[&str])] = &[
+    (
+        "exai-daemon",
+        &["serve", "upkeep", "front", "core", "upstream", "observe", "client", "state", "limits"],
+    ),
+    (
+        "exai-mux",
+        &[
+            "view",
+            "counts",
+            "explain_sharing",
+            "handlers",
+            "router",
+            "server",
+            "instance",
+            "client",
+            "types",
+            "limits",
+        ],
+    ),
+];
 
 /// Pairs of files that know each other, with the reason. At most three in the whole project.
 const PAIRS: &[(&str, &str, &str)] = &[];
