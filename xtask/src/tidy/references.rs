@@ -7,7 +7,8 @@ use super::source::Source;
 /// The documents that name source files.
 const DOCUMENTS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"];
 
-/// Each source file in backticks that does not exist. A document may name a file by the end of its path, and several by
+/// Each source file in backticks that does not exist, `NAME.rs` aside. A document may name a file by the end of its path,
+/// and several by
 /// `a/{b,c}.rs`.
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let is_document = |path: &str| DOCUMENTS.contains(&path) || path.starts_with("docs/");
@@ -27,7 +28,9 @@ pub(super) fn check(sources: &[Source]) -> Vec<String> {
 }
 
 fn is_rust_file(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "rs") && !name.contains([' ', '*'])
+    Path::new(name).extension().is_some_and(|extension| extension == "rs")
+        && !name.contains([' ', '*'])
+        && !name.contains("NAME")
 }
 
 /// `a/{b,c}.rs` as `a/b.rs` and `a/c.rs`.
