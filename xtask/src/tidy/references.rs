@@ -8,8 +8,7 @@ use super::source::Source;
 const DOCUMENTS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"];
 
 /// Each source file in backticks that does not exist, `NAME.rs` aside. A document may name a file by the end of its path,
-/// and several by
-/// `a/{b,c}.rs`.
+/// and several by `a/{b,c}.rs`.
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let is_document = |path: &str| DOCUMENTS.contains(&path) || path.starts_with("docs/");
     let mut problems = Vec::new();
