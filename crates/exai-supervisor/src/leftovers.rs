@@ -31,7 +31,10 @@ mod table;
 
 pub use end::end;
 pub use files::{remove, temporaries};
-pub use found::{Fate, LeftFile, LeftProcess, LeftTree, Leftovers, Living, MARK, Predecessor, Verdict, mark};
+pub use found::{
+    CleanupOutcome, ENV_MARKER, LeftFile, LeftProcess, LeftTree, Leftovers, Living, Predecessor, Verdict,
+    env_marker,
+};
 
 /// Looks at the records in `servers_dir`, and for what lives of the trees in them. `living` is the
 /// daemon that lives now, if one does; its trees are none of our business, and neither are those of any other

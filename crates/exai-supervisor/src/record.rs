@@ -47,7 +47,7 @@ pub struct Recorded {
     /// Which process that is.
     pub identity: Identity,
     /// Its place.
-    pub place: Place,
+    pub place: TreeRole,
     /// Its short name.
     pub name: String,
 }
@@ -55,7 +55,7 @@ pub struct Recorded {
 /// A process's place in its tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum TreeRole {
     /// It ends the tree.
     Guard,
     /// What was spawned.

@@ -9,7 +9,7 @@ use exai_os::brand::Brand;
 use exai_os::evidence::environment_variable;
 use exai_os::process::{self, Identity, ProcessInfo, command_line, identify};
 
-use super::found::MARK;
+use super::found::ENV_MARKER;
 
 pub(super) struct Table {
     boot: String,
@@ -19,7 +19,7 @@ pub(super) struct Table {
     own: HashSet<u32>,
     spared: Option<u32>,
     brands: OnceCell<HashMap<u32, Brand>>,
-    marks: OnceCell<HashMap<u32, String>>,
+    env_markers: OnceCell<HashMap<u32, String>>,
     guards: OnceCell<HashMap<u32, [String; 2]>>,
 }
 
@@ -43,7 +43,7 @@ impl Table {
             own,
             spared,
             brands: OnceCell::new(),
-            marks: OnceCell::new(),
+            env_markers: OnceCell::new(),
             guards: OnceCell::new(),
         })
     }
@@ -81,23 +81,23 @@ impl Table {
     }
 
     /// The tree that a process names in its environment. Other accounts' processes are not asked.
-    pub(super) fn mark(&self, row: &ProcessInfo) -> Option<&str> {
-        self.marks().get(&row.pid).map(String::as_str)
+    pub(super) fn env_marker(&self, row: &ProcessInfo) -> Option<&str> {
+        self.env_markers().get(&row.pid).map(String::as_str)
     }
 
     /// The processes that name a tree.
-    pub(super) fn marked(&self) -> impl Iterator<Item = &ProcessInfo> {
-        self.marks().keys().filter_map(|pid| self.at(*pid))
+    pub(super) fn with_env_marker(&self) -> impl Iterator<Item = &ProcessInfo> {
+        self.env_markers().keys().filter_map(|pid| self.at(*pid))
     }
 
-    fn marks(&self) -> &HashMap<u32, String> {
-        let mark = |row: &ProcessInfo| environment_variable(row.pid, MARK).ok().flatten();
-        self.marks.get_or_init(|| self.collect(mark))
+    fn env_markers(&self) -> &HashMap<u32, String> {
+        let marker = |row: &ProcessInfo| environment_variable(row.pid, ENV_MARKER).ok().flatten();
+        self.env_markers.get_or_init(|| self.collect(marker))
     }
 
     /// The guards, each with the nonce and the tree that it names in its arguments.
     pub(super) fn guards(&self) -> impl Iterator<Item = (&ProcessInfo, &[String; 2])> {
-        let all = self.guards.get_or_init(|| self.collect(words_of_a_guard));
+        let all = self.guards.get_or_init(|| self.collect(guard_argv_proof));
         all.iter().filter_map(|(pid, words)| Some((self.at(*pid)?, words)))
     }
 
@@ -128,7 +128,7 @@ impl Table {
     }
 }
 
-fn words_of_a_guard(row: &ProcessInfo) -> Option<[String; 2]> {
+fn guard_argv_proof(row: &ProcessInfo) -> Option<[String; 2]> {
     let named = row.name.strip_suffix(".exe").unwrap_or(&row.name) == "exai";
     if !(named || runs_our_program(row.pid).unwrap_or(false)) {
         return None;
