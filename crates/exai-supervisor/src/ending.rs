@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::events::{Ended, Seen, Speech};
+use crate::events::{Ended, SeenMembers, StdioUse};
 use crate::limits::{DRAIN_TIMEOUT, EXIT_TIMEOUT, LAST_OUTPUT_TIMEOUT, MEMBERS_INTERVAL, STOP_GRACE};
 use crate::outbox::Outbox;
 use crate::tail::Tail;
@@ -20,9 +20,9 @@ use crate::tail::Tail;
 /// What sees to the end of a job.
 pub(crate) struct End {
     pub(crate) tree: Tree,
-    pub(crate) speech: Speech,
+    pub(crate) stdio_use: StdioUse,
     pub(crate) reach: Reach,
-    pub(crate) seen: Seen,
+    pub(crate) seen: SeenMembers,
     /// To learn that the writer failed.
     pub(crate) stdin: Outbox,
     pub(crate) writer: JoinHandle<()>,
@@ -34,9 +34,9 @@ pub(crate) struct End {
     pub(crate) tail: Tail,
 }
 
-/// Why a job ends.
+/// EndReason a job ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Why {
+enum EndReason {
     Asked,
     Output,
     Input,
@@ -63,20 +63,20 @@ impl End {
     pub(crate) async fn run(mut self, reading: impl Future<Output = ()>) -> Ended {
         let reading = std::pin::pin!(reading);
         let mut reading = Reading(Some(reading));
-        let why = match self.speech {
-            Speech::Stdio => self.until_of_no_use(&mut reading).await,
-            Speech::Elsewhere => self.until_nobody_works(&mut reading).await,
+        let why = match self.stdio_use {
+            StdioUse::Stdio => self.until_of_no_use(&mut reading).await,
+            StdioUse::Elsewhere => self.until_nobody_works(&mut reading).await,
         };
         self.writer.abort();
         // Who came to the end of the ladder with stdout still open has had its time.
         let patience = match why {
-            Why::Asked if reading.0.is_some() => Duration::ZERO,
-            Why::Unguarded => Duration::ZERO,
-            Why::Asked | Why::Output | Why::Input | Why::Exit => EXIT_TIMEOUT,
+            EndReason::Asked if reading.0.is_some() => Duration::ZERO,
+            EndReason::Unguarded => Duration::ZERO,
+            EndReason::Asked | EndReason::Output | EndReason::Input | EndReason::Exit => EXIT_TIMEOUT,
         };
         let mut exit = timeout(patience, self.tree.exited()).await.ok();
         let by_itself = exit.is_some();
-        if !by_itself && !matches!(why, Why::Asked | Why::Unguarded) && self.tree.terminate() {
+        if !by_itself && !matches!(why, EndReason::Asked | EndReason::Unguarded) && self.tree.terminate() {
             exit = timeout(STOP_GRACE, self.tree.exited()).await.ok();
         }
         self.tree.kill();
@@ -85,9 +85,9 @@ impl End {
         let _ = tokio::join!(timeout(EXIT_TIMEOUT, reading.end()), timeout(EXIT_TIMEOUT, &mut self.errors));
         self.errors.abort();
         let reason = match exit {
-            _ if why == Why::Asked => "was stopped".to_owned(),
-            _ if why == Why::Unguarded => "lost its guard and was ended".to_owned(),
-            _ if !by_itself && why == Why::Output => "closed its stdout and was ended".to_owned(),
+            _ if why == EndReason::Asked => "was stopped".to_owned(),
+            _ if why == EndReason::Unguarded => "lost its guard and was ended".to_owned(),
+            _ if !by_itself && why == EndReason::Output => "closed its stdout and was ended".to_owned(),
             _ if !by_itself => "closed its stdin and was ended".to_owned(),
             Some(exit) => exit.to_string(),
             None => "was ended".to_owned(),
@@ -96,27 +96,27 @@ impl End {
     }
 
     /// Waits until the job is of no use any more, or has come to the end of the stop ladder.
-    async fn until_of_no_use<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>) -> Why {
+    async fn until_of_no_use<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>) -> EndReason {
         let mut root_lives = true;
         loop {
             let why = tokio::select! {
-                () = reading.end() => Why::Output,
-                () = self.stdin.closed() => Why::Input,
-                _ = self.stopped.wait_for(Option::is_some) => Why::Asked,
+                () = reading.end() => EndReason::Output,
+                () = self.stdin.closed() => EndReason::Input,
+                _ = self.stopped.wait_for(Option::is_some) => EndReason::Asked,
                 why = root_or_guard(&mut self.tree, root_lives) => why,
             };
             match why {
-                Why::Output | Why::Unguarded => return why,
+                EndReason::Output | EndReason::Unguarded => return why,
                 // Stopping closes the queue as well, but says so before.
-                Why::Asked | Why::Input if self.stopped.borrow().is_some() => {
+                EndReason::Asked | EndReason::Input if self.stopped.borrow().is_some() => {
                     self.stop_ladder(reading, root_lives).await;
-                    return Why::Asked;
+                    return EndReason::Asked;
                 }
-                Why::Asked | Why::Input => {
+                EndReason::Asked | EndReason::Input => {
                     let _ = timeout(LAST_OUTPUT_TIMEOUT, reading.end()).await;
                     return why;
                 }
-                Why::Exit => {
+                EndReason::Exit => {
                     root_lives = false;
                     if !self.somebody_speaks(reading).await {
                         return why;
@@ -129,24 +129,27 @@ impl End {
 
     /// The same for a job whose stdio says nothing about its use. On the stop ladder its group is asked to
     /// terminate at once: a server that is not spoken to over stdin does not wait for its end.
-    async fn until_nobody_works<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>) -> Why {
+    async fn until_nobody_works<F: Future<Output = ()>>(
+        &mut self,
+        reading: &mut Reading<'_, F>,
+    ) -> EndReason {
         let exit = tokio::select! {
             never = drained(reading) => match never {},
             _ = self.stopped.wait_for(Option::is_some) => None,
             exit = self.tree.exited() => Some(exit),
         };
         let why = match exit {
-            None => Why::Asked,
+            None => EndReason::Asked,
             // A launcher that has done its work: what it started may be the server.
             Some(RootExit::Code(0)) => tokio::select! {
                 never = drained(reading) => match never {},
-                () = nobody_is_left(&self.tree, self.reach, MEMBERS_INTERVAL) => Why::Exit,
-                _ = self.stopped.wait_for(Option::is_some) => Why::Asked,
+                () = nobody_is_left(&self.tree, self.reach, MEMBERS_INTERVAL) => EndReason::Exit,
+                _ = self.stopped.wait_for(Option::is_some) => EndReason::Asked,
             },
-            Some(RootExit::Unseen) => Why::Unguarded,
-            Some(RootExit::Code(_) | RootExit::Signal(_)) => Why::Exit,
+            Some(RootExit::Unseen) => EndReason::Unguarded,
+            Some(RootExit::Code(_) | RootExit::Signal(_)) => EndReason::Exit,
         };
-        if why == Why::Asked {
+        if why == EndReason::Asked {
             let grace = self.stopped.borrow().unwrap_or(STOP_GRACE);
             self.writer.abort();
             if self.tree.terminate() {
@@ -224,13 +227,13 @@ fn nobody_is_left(tree: &Tree, reach: Reach, pause: Duration) -> impl Future<Out
 }
 
 /// Waits for the end of the root or, once that was seen, of the guard.
-async fn root_or_guard(tree: &mut Tree, root_lives: bool) -> Why {
+async fn root_or_guard(tree: &mut Tree, root_lives: bool) -> EndReason {
     if !root_lives {
         tree.unguarded().await;
-        return Why::Unguarded;
+        return EndReason::Unguarded;
     }
     match tree.exited().await {
-        RootExit::Unseen => Why::Unguarded,
-        RootExit::Code(_) | RootExit::Signal(_) => Why::Exit,
+        RootExit::Unseen => EndReason::Unguarded,
+        RootExit::Code(_) | RootExit::Signal(_) => EndReason::Exit,
     }
 }

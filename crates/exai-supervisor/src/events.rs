@@ -9,7 +9,7 @@ use crate::turns::Turn;
 
 /// What the stdio of a job is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speech {
+pub enum StdioUse {
     /// It is spoken to over it: stdout is passed on line by line, and its end is the job's.
     Stdio,
     /// It is spoken to in another way. What it writes to stdout goes where stderr goes; it may close it, and
@@ -39,9 +39,9 @@ pub struct Ended {
 
 /// What was seen the last time somebody looked at the tree: should the guard be killed, it is needed.
 #[derive(Debug, Clone, Default)]
-pub struct Seen(Arc<Mutex<Vec<Identity>>>);
+pub struct SeenMembers(Arc<Mutex<Vec<Identity>>>);
 
-impl Seen {
+impl SeenMembers {
     /// Replaces what was seen before.
     pub fn note(&self, members: Vec<Identity>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = members;

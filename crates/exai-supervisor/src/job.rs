@@ -12,7 +12,7 @@ use exai_proto::Segments;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-pub use crate::events::{Ended, JobEvent, Seen, Speech};
+pub use crate::events::{Ended, JobEvent, SeenMembers, StdioUse};
 pub use crate::limits::STOP_GRACE as GRACE;
 use crate::limits::STOP_GRACE;
 use crate::outbox::{Bound, Outbox, Unsent, outbox};
@@ -29,7 +29,7 @@ pub struct Spec {
     /// The file its stderr is appended to.
     pub log: PathBuf,
     /// What its stdio is for.
-    pub speech: Speech,
+    pub stdio_use: StdioUse,
     /// The longest line it may write to stdout, in bytes.
     pub line_limit: usize,
     /// How much may wait to be written to its stdin.
@@ -43,7 +43,7 @@ pub struct Job {
     guard: Option<Identity>,
     roster: Roster,
     pipes: Option<Pipes>,
-    seen: Seen,
+    seen: SeenMembers,
     stdin: Outbox,
     stop: watch::Sender<Option<Duration>>,
     tail: Tail,
@@ -72,7 +72,7 @@ impl Job {
     }
 
     /// Where whoever watches the tree notes who is in it.
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&self) -> SeenMembers {
         self.seen.clone()
     }
 
@@ -130,7 +130,7 @@ pub fn start<T: Copy + Send + 'static>(
     let (tree, stdio) = contained::start(&spec.launch, known)?;
     let (root, guard, roster) = (tree.root().clone(), tree.guard().cloned(), tree.roster());
     let pipes = Pipes::between(&stdio).ok();
-    let seen = Seen::default();
+    let seen = SeenMembers::default();
     let (queue, drain) = outbox(spec.queue_limit);
     let (stop, stopped) = watch::channel(None);
     let tail = Tail::default();
@@ -139,17 +139,17 @@ pub fn start<T: Copy + Send + 'static>(
     let errors = tasks.spawn(stdio::log(stdio.stderr, tail.clone(), log.clone()));
     let heard = Arc::default();
     let output = stdio.stdout;
-    let (speech, limit) = (spec.speech, spec.line_limit);
+    let (stdio_use, limit) = (spec.stdio_use, spec.line_limit);
     let (lines, of_tail) = ((events.clone(), Arc::clone(&heard)), tail.clone());
     let reading = async move {
-        match speech {
-            Speech::Stdio => stdio::read(output, limit, tag, lines.0, lines.1).await,
-            Speech::Elsewhere => stdio::log(output, of_tail, log).await,
+        match stdio_use {
+            StdioUse::Stdio => stdio::read(output, limit, tag, lines.0, lines.1).await,
+            StdioUse::Elsewhere => stdio::log(output, of_tail, log).await,
         }
     };
     let end = ending::End {
         tree,
-        speech,
+        stdio_use,
         reach: spec.launch.reach,
         seen: seen.clone(),
         stdin: queue.clone(),

@@ -16,7 +16,7 @@
 //!   server's forgotten child by speaking: lines that arrive in that second, though not in its first quarter
 //!   (they may be the dead process's last), keep the job until stdout or stdin fails. A server that is
 //!   silent in that second is taken for dead.
-//! - A job that is spoken to in another way than over its stdio ([`Speech::Elsewhere`]) may close it. When its
+//! - A job that is spoken to in another way than over its stdio ([`StdioUse::Elsewhere`]) may close it. When its
 //!   root has exited with status 0, it lives as long as anybody else of its tree.
 //! - [`Job::stop`], or dropping the job, begins the stop ladder: close stdin, wait; ask the tree to
 //!   terminate, wait; kill it until nothing is left.
@@ -42,7 +42,7 @@ mod log;
 mod printed;
 mod stdio;
 
-pub use job::{Ended, Job, JobEvent, Spec, Speech, start};
+pub use job::{Ended, Job, JobEvent, Spec, StdioUse, start};
 pub use limits::LOG_BYTES;
 pub use lines::Line;
 pub use log::Log;

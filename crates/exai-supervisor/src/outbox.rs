@@ -68,7 +68,7 @@ impl From<usize> for Bound {
 
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Wakes the drain.
     changed: Notify,
     /// Wakes all who wait for the end.
@@ -77,7 +77,7 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     /// In order; empty where a message was dropped.
     queue: Vec<Segments>,
     /// How many were.
@@ -103,12 +103,12 @@ pub fn outbox(bound: impl Into<Bound>) -> (Outbox, Drain) {
 }
 
 impl Shared {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> std::sync::MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl QueueState {
     fn drop_at(&mut self, at: usize) {
         self.bytes -= std::mem::take(&mut self.queue[at]).len();
         self.gaps += 1;
@@ -175,7 +175,7 @@ impl Outbox {
     fn push_with<T>(
         &self,
         message: impl Into<Segments>,
-        first: impl FnOnce(&mut State) -> T,
+        first: impl FnOnce(&mut QueueState) -> T,
     ) -> Result<T, Unsent> {
         let message = message.into();
         let mut state = self.shared.state();
@@ -260,7 +260,7 @@ impl Drain {
 impl Drop for Drain {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        *state = State { closed: true, ..State::default() };
+        *state = QueueState { closed: true, ..QueueState::default() };
         drop(state);
         self.shared.ended.notify_waiters();
     }

@@ -8,7 +8,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::process::Identity;
 use exai_os::tree::Reach;
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ pub struct Recorded {
     /// Which process that is.
     pub identity: Identity,
     /// Its place.
-    pub place: Place,
+    pub place: TreeRole,
     /// Its short name.
     pub name: String,
 }
@@ -55,7 +55,7 @@ pub struct Recorded {
 /// A process's place in its tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum TreeRole {
     /// It ends the tree.
     Guard,
     /// What was spawned.
@@ -94,8 +94,8 @@ impl Containment {
 
 impl TreeRecord {
     /// What the processes of this tree alone have.
-    pub fn brand(&self) -> Brand {
-        Brand::new(&self.instance, &self.id, self.containment.reach())
+    pub fn descent_tag(&self) -> DescentTag {
+        DescentTag::new(&self.instance, &self.id, self.containment.reach())
     }
 
     /// Writes it, so that a reader sees the old one or the new.

@@ -29,6 +29,6 @@ mod tests;
 
 pub use exchange::{Count, Exchange, Part, count};
 pub use judge::judge;
-pub use judgement::{Judged, Judgement, Listening, Role, Seen};
+pub use judgement::{Judged, Judgement, Listening, Observation, Role};
 pub use look::{Facts, Pipes, listeners, look};
 pub use members::members;

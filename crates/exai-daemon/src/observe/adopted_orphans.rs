@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::process::{self, Kill, ProcessInfo};
 use exai_os::tree::ORPHANS_ARE_ADOPTED;
 use exai_proto::documents::Unexpected;
@@ -20,8 +20,8 @@ type Key = (u32, u64);
 pub(crate) struct KnownTrees {
     /// The guards, or the roots of trees without a guard: children that the daemon has started itself.
     pub(crate) tops: BTreeSet<u32>,
-    /// The brands of trees that run or are being ended.
-    pub(crate) brands: HashSet<Brand>,
+    /// The descent_tags of trees that run or are being ended.
+    pub(crate) descent_tags: HashSet<DescentTag>,
 }
 
 /// Watches the children of the daemon from look to look.
@@ -36,7 +36,7 @@ impl AdoptedOrphans {
         AdoptedOrphans { nonce, looks: HashMap::new() }
     }
 
-    /// Reaps dead children, ends those that carry the brand of an ended tree, and returns the others.
+    /// Reaps dead children, ends those that carry the descent_tag of an ended tree, and returns the others.
     pub(crate) fn look(&mut self, table: &[ProcessInfo], known: &KnownTrees) -> Vec<Unexpected> {
         if !ORPHANS_ARE_ADOPTED {
             return Vec::new();
@@ -58,12 +58,12 @@ impl AdoptedOrphans {
             }
             return None;
         }
-        let brand = Brand::of(one.pid).ok().flatten();
-        if brand.is_some_and(|brand| known.brands.contains(&brand)) {
+        let descent_tag = DescentTag::of(one.pid).ok().flatten();
+        if descent_tag.is_some_and(|descent_tag| known.descent_tags.contains(&descent_tag)) {
             // The tree is being ended, and this process with it.
             return None;
         }
-        if brand.is_some_and(|brand| brand.is_kept_by(&self.nonce)) {
+        if descent_tag.is_some_and(|descent_tag| descent_tag.is_kept_by(&self.nonce)) {
             end(one);
             return None;
         }
@@ -86,7 +86,7 @@ fn key(one: &ProcessInfo) -> (Key, bool) {
     ((one.pid, one.start), one.zombie)
 }
 
-/// Whether the brand of a process says that it descends from a root of ours whose tree has ended.
+/// Whether the descent_tag of a process says that it descends from a root of ours whose tree has ended.
 fn end(one: &ProcessInfo) {
     let Ok(me) = process::current() else { return };
     match process::kill_verified(&one.identity(&me.boot), Kill::Force) {

@@ -8,8 +8,8 @@ use exai_os::clock;
 use exai_os::process::{self, Identity, ProcessInfo};
 use exai_os::tree::Roster;
 use exai_proto::documents::Unexpected;
-use exai_supervisor::job::Seen;
-use exai_supervisor::record::{Containment, Place, Recorded, TreeRecord};
+use exai_supervisor::job::SeenMembers;
+use exai_supervisor::record::{Containment, Recorded, TreeRecord, TreeRole};
 use exai_supervisor::tree::{self, Count, Exchange, Facts, Judgement, Listening, Pipes};
 
 /// How long another process of a tree has to answer a ping when the one that answered before has ended.
@@ -29,7 +29,7 @@ pub(crate) struct MonitoredTree {
     pub(crate) pipes: Option<Pipes>,
     /// The address at which the server of this tree is to listen.
     pub(crate) addr: Option<SocketAddr>,
-    pub(crate) seen: Seen,
+    pub(crate) seen: SeenMembers,
     pub(crate) roster: Roster,
     /// When `initialize` was answered, by [`exai_os::evidence::clock`].
     pub(crate) initialized: Option<u64>,
@@ -71,16 +71,16 @@ impl MonitoredTree {
         (self.taken, self.lost, self.said_too_many) = (copy.taken, copy.lost, copy.said_too_many);
     }
 
-    fn place(&self, place: Place) -> Option<&Identity> {
+    fn place(&self, place: TreeRole) -> Option<&Identity> {
         self.record.processes.iter().find(|one| one.place == place).map(|one| &one.identity)
     }
 
     pub(crate) fn guard(&self) -> Option<&Identity> {
-        self.place(Place::Guard)
+        self.place(TreeRole::Guard)
     }
 
     pub(crate) fn root(&self) -> Option<&Identity> {
-        self.place(Place::Root)
+        self.place(TreeRole::Root)
     }
 
     /// The members of the tree, the guard first.
@@ -101,7 +101,7 @@ impl MonitoredTree {
             Measuring::Not | Measuring::Asked { .. } => None,
         };
         let listening = self.addr.map(|addr| listening(addr, facts));
-        tree::judge(&tree::Seen {
+        tree::judge(&tree::Observation {
             members: facts,
             guard: self.guard().map(|guard| guard.pid),
             root: self.root().map_or(0, |root| root.pid),
@@ -159,7 +159,7 @@ impl MonitoredTree {
         let recorded = |one: &ProcessInfo| Recorded {
             pid: one.pid,
             identity: one.identity(&root.boot),
-            place: if one.pid == root.pid { Place::Root } else { Place::Member },
+            place: if one.pid == root.pid { TreeRole::Root } else { TreeRole::Member },
             name: one.name.clone(),
         };
         let mut members = self.members(table);
@@ -167,7 +167,7 @@ impl MonitoredTree {
         self.keep_the_separated(table, &mut members);
         let now: BTreeSet<(u32, u64)> =
             members.iter().map(|one| (one.pid, one.start)).chain([(root.pid, root.start)]).collect();
-        let recorded_before = self.record.processes.iter().filter(|one| one.place != Place::Guard);
+        let recorded_before = self.record.processes.iter().filter(|one| one.place != TreeRole::Guard);
         let before: BTreeSet<(u32, u64)> = recorded_before.map(|one| (one.pid, one.identity.start)).collect();
         self.seen.note(members.iter().map(|one| recorded(one).identity).collect());
         if now == before {
@@ -176,9 +176,9 @@ impl MonitoredTree {
         // The root stays even after its exit: its number names the process group.
         let root_lives = members.iter().any(|one| one.pid == root.pid);
         self.record.processes.retain(|one| match one.place {
-            Place::Guard => true,
-            Place::Root => !root_lives,
-            Place::Member => false,
+            TreeRole::Guard => true,
+            TreeRole::Root => !root_lives,
+            TreeRole::Member => false,
         });
         self.record.processes.extend(members.iter().map(recorded));
         true
@@ -191,7 +191,7 @@ impl MonitoredTree {
         if self.record.containment == Containment::Group {
             return;
         }
-        let recorded = self.record.processes.iter().filter(|one| one.place == Place::Member);
+        let recorded = self.record.processes.iter().filter(|one| one.place == TreeRole::Member);
         for one in recorded {
             let is_it =
                 |now: &&ProcessInfo| (now.pid, now.start) == (one.pid, one.identity.start) && !now.zombie;
@@ -243,7 +243,7 @@ impl MonitoredTree {
 
     /// Whether the tree has more processes than it may. Logged once.
     pub(crate) fn too_many(&mut self) -> Option<Unexpected> {
-        let members = self.record.processes.iter().filter(|one| one.place != Place::Guard).count();
+        let members = self.record.processes.iter().filter(|one| one.place != TreeRole::Guard).count();
         let too_many = members > self.max_processes as usize;
         let reason = format!(
             "{} has {members} processes, more than its `max_processes` of {}",
@@ -290,14 +290,14 @@ mod tests {
             id: "fix#1".to_owned(),
             started_at: String::new(),
             containment,
-            processes: vec![recorded(3, 10, Place::Guard), recorded(4, 11, Place::Root)],
+            processes: vec![recorded(3, 10, TreeRole::Guard), recorded(4, 11, TreeRole::Root)],
         };
         MonitoredTree {
             record,
             max_processes: 64,
             pipes: None,
             addr: None,
-            seen: Seen::default(),
+            seen: SeenMembers::default(),
             roster: Roster::default(),
             initialized: None,
             initialized_at: None,
@@ -349,8 +349,8 @@ mod tests {
         let mut tree = tree(Containment::Strict);
         let me = process::current().expect("this process");
         let root = process::identify(sleeper.id()).expect("the process table").expect("it lives");
-        let all = [(me.clone(), Place::Guard), (root, Place::Root)];
-        let recorded = |(identity, place): (Identity, Place)| Recorded {
+        let all = [(me.clone(), TreeRole::Guard), (root, TreeRole::Root)];
+        let recorded = |(identity, place): (Identity, TreeRole)| Recorded {
             pid: identity.pid,
             identity,
             place,

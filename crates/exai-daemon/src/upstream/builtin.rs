@@ -133,7 +133,7 @@ fn doctor(facts: &Facts) -> serde_json::Value {
         command.args(["doctor", "--json"]);
         command.env(exai_config::environment::HOME.name, &facts.daemon.home);
         // The mark keeps the process from being taken for an orphan of a server's tree.
-        command.env(leftovers::MARK, leftovers::mark(&facts.daemon.instance, "doctor"));
+        command.env(leftovers::ENV_MARKER, leftovers::env_marker(&facts.daemon.instance, "doctor"));
         exai_os::process::output(&mut command)
     });
     let document = looked.map_err(|error| error.to_string()).and_then(|output| {

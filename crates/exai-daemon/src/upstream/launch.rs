@@ -10,7 +10,7 @@ use exai_os::account::set_variable;
 use exai_os::process::Identity;
 use exai_os::tree::{Guard, Launch};
 use exai_supervisor::record::{self, Recorded, TreeRecord};
-use exai_supervisor::{JobEvent, Spec, Speech};
+use exai_supervisor::{JobEvent, Spec, StdioUse};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -27,7 +27,7 @@ use crate::upstream::startup_cleanup::StartupCleanup;
 /// The environment variable of every process of a server: the daemon's nonce and the instance, `NONCE.NAME#N`. It is
 /// evidence of where a process comes from, and never enough to end the process: programs that a server opens for the user
 /// have the variable as well.
-pub(crate) const OWNER: &str = exai_supervisor::leftovers::MARK;
+pub(crate) const OWNER: &str = exai_supervisor::leftovers::ENV_MARKER;
 
 /// What a start needs.
 pub(crate) struct Host {
@@ -178,10 +178,10 @@ impl LaunchContext {
                 env,
                 cwd,
                 reach: record.containment.reach(),
-                brand: record.brand(),
+                descent_tag: record.descent_tag(),
                 guard,
             },
-            speech: if target.is_some() { Speech::Elsewhere } else { Speech::Stdio },
+            stdio_use: if target.is_some() { StdioUse::Elsewhere } else { StdioUse::Stdio },
             log: self.home.server_log(&self.server),
             line_limit: exai_proto::limits::MESSAGE_BYTES,
             queue_limit: SERVER_QUEUE,
@@ -215,7 +215,7 @@ impl LaunchContext {
             name: name.to_owned(),
         };
         record.processes =
-            guard.map(|guard| recorded(guard, record::Place::Guard, "exai")).into_iter().collect();
-        record.processes.push(recorded(root, record::Place::Root, &self.server));
+            guard.map(|guard| recorded(guard, record::TreeRole::Guard, "exai")).into_iter().collect();
+        record.processes.push(recorded(root, record::TreeRole::Root, &self.server));
     }
 }

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use crate::limits::{PREDECESSOR_END_TIMEOUT, STARTUP_CLEANUP_TIMEOUT};
 use exai_os::process::{self, Identity};
-use exai_supervisor::leftovers::{self, Fate, LeftFile, LeftTree, Leftovers, Living, Predecessor, Verdict};
+use exai_supervisor::leftovers::{
+    self, CleanupOutcome, LeftFile, LeftTree, Leftovers, Living, Predecessor, Verdict,
+};
 use tokio::sync::watch;
 
 /// Tells when the cleanup is done.
@@ -74,14 +76,14 @@ fn tell(found: &Leftovers) {
 fn tell_tree(tree: &LeftTree) {
     for process in &tree.processes {
         let (pid, name, of) = (process.identity.pid, &process.name, &tree.record.id);
-        match (&process.verdict, &process.fate) {
-            (Verdict::Ours { proof }, Some(Fate::Ended)) => {
+        match (&process.verdict, &process.outcome) {
+            (Verdict::Ours { proof }, Some(CleanupOutcome::Ended)) => {
                 tracing::info!(pid, name, of, proof, "ended a process that an earlier daemon left behind");
             }
-            (_, Some(Fate::Left { reason })) => {
+            (_, Some(CleanupOutcome::Left { reason })) => {
                 tracing::warn!(pid, name, of, reason, "left a process alone; `exai cleanup` shows it");
             }
-            (_, Some(Fate::Ended | Fate::Gone | Fate::Removed) | None) => {}
+            (_, Some(CleanupOutcome::Ended | CleanupOutcome::Gone | CleanupOutcome::Removed) | None) => {}
         }
     }
     tree.file.iter().for_each(tell_file);
@@ -89,11 +91,11 @@ fn tell_tree(tree: &LeftTree) {
 
 fn tell_file(file: &LeftFile) {
     let path = file.path.display();
-    match &file.fate {
-        Some(Fate::Removed) => tracing::info!(%path, reason = file.reason, "removed a file"),
-        Some(Fate::Left { reason }) => {
+    match &file.outcome {
+        Some(CleanupOutcome::Removed) => tracing::info!(%path, reason = file.reason, "removed a file"),
+        Some(CleanupOutcome::Left { reason }) => {
             tracing::warn!(%path, reason, "left a file alone; `exai cleanup` shows it");
         }
-        Some(Fate::Ended | Fate::Gone) | None => {}
+        Some(CleanupOutcome::Ended | CleanupOutcome::Gone) | None => {}
     }
 }

@@ -7,16 +7,16 @@ use std::time::Instant;
 use exai_os::process::{Identity, Kill, Killed, kill_verified, wait_gone};
 
 use super::files::remove;
-use super::found::{Fate, LeftProcess, Leftovers, Verdict};
+use super::found::{CleanupOutcome, LeftProcess, Leftovers, Verdict};
 use super::prove;
 use super::table::Table;
 use crate::limits::{
     DEADLINE_RESERVE, GUARD_TIMEOUT, KILL_BESIDE_GUARD_TIMEOUT, KILL_ROUND_TIMEOUT, TERMINATE_TIMEOUT,
 };
-use crate::record::Place;
+use crate::record::TreeRole;
 
 /// Ends every process that is proven to be ours, and removes the files that may be removed; each then says
-/// what became of it in its `fate`. Children that the proven start meanwhile are found and ended, too.
+/// what became of it in its `outcome`. Children that the proven start meanwhile are found and ended, too.
 ///
 /// A guard at work is given up to five seconds. Blocks until everything is proven to be gone, and a moment
 /// beyond `deadline` at most. Each process's identity is checked again at the moment it is signalled.
@@ -33,9 +33,11 @@ fn end_trees(found: &mut Leftovers, deadline: Instant) {
     let table = outcome.and_then(|()| Table::take(found.spared));
     for tree in &mut found.trees {
         for process in &mut tree.processes {
-            process.fate = Some(match &table {
-                Ok(table) => ending.fate(process, table),
-                Err(error) => Fate::Left { reason: format!("the process table cannot be read: {error}") },
+            process.outcome = Some(match &table {
+                Ok(table) => ending.outcome(process, table),
+                Err(error) => {
+                    CleanupOutcome::Left { reason: format!("the process table cannot be read: {error}") }
+                }
             });
         }
         let keeper = tree.processes.iter().find(|process| process.keeps_the_record());
@@ -43,7 +45,7 @@ fn end_trees(found: &mut Leftovers, deadline: Instant) {
             (_, None) => {}
             (Some(process), Some(file)) => {
                 let reason = format!("pid {} still lives", process.identity.pid);
-                file.fate = Some(Fate::Left { reason });
+                file.outcome = Some(CleanupOutcome::Left { reason });
             }
             (None, Some(file)) => {
                 // What kept it before may be gone now.
@@ -83,7 +85,7 @@ impl Ending {
     /// Signals the processes, and their guards only when nobody else is left, or `all` says so: as long as a
     /// guard lives, what its tree leaves behind is handed to it and can be found.
     fn signal(&mut self, living: &[LeftProcess], how: Kill, all: bool) -> Vec<Identity> {
-        let is_guard = |process: &LeftProcess| process.place == Some(Place::Guard);
+        let is_guard = |process: &LeftProcess| process.place == Some(TreeRole::Guard);
         let guards = all || living.iter().all(is_guard);
         let meant = living.iter().filter(|process| guards || !is_guard(process));
         let meant: Vec<Identity> = meant.map(|process| process.identity.clone()).collect();
@@ -97,17 +99,21 @@ impl Ending {
         meant
     }
 
-    fn fate(&self, process: &LeftProcess, table: &Table) -> Fate {
+    fn outcome(&self, process: &LeftProcess, table: &Table) -> CleanupOutcome {
         let identity = &process.identity;
         if table.living(identity).is_none() {
-            return if self.signalled.contains(identity) { Fate::Ended } else { Fate::Gone };
+            return if self.signalled.contains(identity) {
+                CleanupOutcome::Ended
+            } else {
+                CleanupOutcome::Gone
+            };
         }
         let reason = match (&process.verdict, self.refused.get(identity)) {
             (Verdict::Stranger { reason } | Verdict::Unproven { reason }, _) => reason.clone(),
             (Verdict::Ours { .. }, Some(error)) => format!("it cannot be ended: {error}"),
             (Verdict::Ours { .. }, None) => "it still lives though it was killed".to_owned(),
         };
-        Fate::Left { reason }
+        CleanupOutcome::Left { reason }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use exai_os::process::{Identity, identify};
 
-use super::found::{Fate, LeftFile, LeftTree, Leftovers};
+use super::found::{CleanupOutcome, LeftFile, LeftTree, Leftovers};
 use crate::limits::{MAX_FILES, MAX_RECORD_BYTES, STALE_TEMPORARY_AGE};
 use crate::record::{SCHEMA, TreeRecord, path};
 
@@ -34,7 +34,7 @@ pub(super) fn scan(servers_dir: &Path, living: Option<&str>) -> io::Result<Lefto
             }
             Judged::Record(record) => {
                 let reason = format!("the record of {}, whose daemon died", record.id);
-                let file = LeftFile { path: file, reason, removable: true, fate: None };
+                let file = LeftFile { path: file, reason, removable: true, outcome: None };
                 found.trees.push(LeftTree { record: *record, file: Some(file), processes: Vec::new() });
             }
             Judged::File(file) => found.files.push(file),
@@ -69,25 +69,25 @@ pub fn temporaries(directory: &Path) -> io::Result<Vec<LeftFile>> {
 }
 
 /// Removes a file that may be removed, if it still is what it was: a file of ours, no link, no directory.
-/// Sockets count as files. Says what became of it in its `fate`.
+/// Sockets count as files. Says what became of it in its `outcome`.
 pub fn remove(file: &mut LeftFile) {
     if !file.removable {
-        file.fate = Some(Fate::Left { reason: file.reason.clone() });
+        file.outcome = Some(CleanupOutcome::Left { reason: file.reason.clone() });
         return;
     }
-    let fate = match std::fs::symlink_metadata(&file.path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Fate::Gone),
+    let outcome = match std::fs::symlink_metadata(&file.path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(CleanupOutcome::Gone),
         Err(error) => Err(error.to_string()),
         Ok(now) if now.is_symlink() || now.is_dir() => Err("it has become something else".to_owned()),
         Ok(_) if !exai_os::belonging::file_is_ours(&file.path).unwrap_or(false) => {
             Err("it belongs to another account".to_owned())
         }
         Ok(_) => match exai_os::private::remove(&file.path) {
-            Ok(()) => Ok(Fate::Removed),
+            Ok(()) => Ok(CleanupOutcome::Removed),
             Err(error) => Err(format!("it cannot be removed: {error}")),
         },
     };
-    file.fate = Some(fate.unwrap_or_else(|reason| Fate::Left { reason }));
+    file.outcome = Some(outcome.unwrap_or_else(|reason| CleanupOutcome::Left { reason }));
 }
 
 enum Judged {
@@ -152,13 +152,13 @@ fn of_schema(schema: u64) -> String {
 /// Half a record, or what somebody put there: JSON under a name we never give is a person's file.
 fn no_record(file: &Path, name: &str, torn: bool, reason: &str) -> LeftFile {
     if torn || is_name_of_a_record(name) {
-        return LeftFile { path: file.to_owned(), reason: reason.to_owned(), removable: true, fate: None };
+        return LeftFile { path: file.to_owned(), reason: reason.to_owned(), removable: true, outcome: None };
     }
     leave(file, &format!("{reason}, and its name is not ours"))
 }
 
 fn leave(file: &Path, reason: &str) -> LeftFile {
-    LeftFile { path: file.to_owned(), reason: reason.to_owned(), removable: false, fate: None }
+    LeftFile { path: file.to_owned(), reason: reason.to_owned(), removable: false, outcome: None }
 }
 
 /// `None` for one that is young: it may be being written.
@@ -168,7 +168,7 @@ fn temporary(file: &Path, metadata: &Metadata) -> Option<LeftFile> {
     match (safe, age > STALE_TEMPORARY_AGE) {
         (true, true) => {
             let reason = "is a temporary file of a writer that was killed".to_owned();
-            Some(LeftFile { path: file.to_owned(), reason, removable: true, fate: None })
+            Some(LeftFile { path: file.to_owned(), reason, removable: true, outcome: None })
         }
         (true, false) => None,
         (false, _) => Some(leave(file, &format!("is no temporary file of ours but {}", kind_of(metadata)))),

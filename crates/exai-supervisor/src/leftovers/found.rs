@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use exai_os::process::Identity;
 
-use crate::record::{Place, TreeRecord};
+use crate::record::{TreeRecord, TreeRole};
 
 /// The environment variable in which every process of a server carries the name of its tree.
-pub const MARK: &str = "EXAI_OWNER";
+pub const ENV_MARKER: &str = "EXAI_OWNER";
 
-/// The value of [`MARK`] for the tree `id` (`NAME#N`) of the daemon `instance` (its nonce).
-pub fn mark(instance: &str, id: &str) -> String {
+/// The value of [`ENV_MARKER`] for the tree `id` (`NAME#N`) of the daemon `instance` (its nonce).
+pub fn env_marker(instance: &str, id: &str) -> String {
     format!("{instance}.{id}")
 }
 
@@ -66,13 +66,13 @@ pub struct LeftProcess {
     /// Its short name.
     pub name: String,
     /// Its place in the tree; `None` where it is not known to have one.
-    pub place: Option<Place>,
+    pub place: Option<TreeRole>,
     /// Its resident memory, when it was seen last.
     pub rss_bytes: u64,
     /// Whether it is ours.
     pub verdict: Verdict,
     /// What became of it; `None` until [`super::end()`] has decided.
-    pub fate: Option<Fate>,
+    pub outcome: Option<CleanupOutcome>,
 }
 
 /// Whether a process is ours.
@@ -105,12 +105,12 @@ pub struct LeftFile {
     /// Whether it may be removed.
     pub removable: bool,
     /// What became of it; `None` until something was tried.
-    pub fate: Option<Fate>,
+    pub outcome: Option<CleanupOutcome>,
 }
 
 /// What became of something left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum CleanupOutcome {
     /// The process was ended, and is proven to be gone.
     Ended,
     /// The process was gone before anything was done: by itself, or by its guard.
@@ -133,14 +133,17 @@ impl Leftovers {
     /// Resident memory of the processes that were ended, in bytes.
     pub fn freed_bytes(&self) -> u64 {
         let processes = self.trees.iter().flat_map(|tree| &tree.processes);
-        processes.filter(|process| process.fate == Some(Fate::Ended)).map(|process| process.rss_bytes).sum()
+        processes
+            .filter(|process| process.outcome == Some(CleanupOutcome::Ended))
+            .map(|process| process.rss_bytes)
+            .sum()
     }
 }
 
 impl LeftTree {
     /// The guard that lives and is at work: it ends the tree by itself, if it is given the time.
     pub fn guard(&self) -> Option<&LeftProcess> {
-        self.processes.iter().find(|process| process.is_ours() && process.place == Some(Place::Guard))
+        self.processes.iter().find(|process| process.is_ours() && process.place == Some(TreeRole::Guard))
     }
 }
 
@@ -154,8 +157,10 @@ impl LeftProcess {
     pub(super) fn keeps_the_record(&self) -> bool {
         match self.verdict {
             Verdict::Stranger { .. } => false,
-            Verdict::Unproven { .. } => !matches!(self.fate, Some(Fate::Ended | Fate::Gone)),
-            Verdict::Ours { .. } => matches!(self.fate, Some(Fate::Left { .. })),
+            Verdict::Unproven { .. } => {
+                !matches!(self.outcome, Some(CleanupOutcome::Ended | CleanupOutcome::Gone))
+            }
+            Verdict::Ours { .. } => matches!(self.outcome, Some(CleanupOutcome::Left { .. })),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use exai_os::process::{Identity, ProcessInfo, identify};
 
-use super::found::{LeftProcess, LeftTree, Predecessor, Verdict, mark};
+use super::found::{LeftProcess, LeftTree, Predecessor, Verdict, env_marker};
 use super::table::Table;
-use crate::record::{Containment, Place, SCHEMA, TreeRecord};
+use crate::record::{Containment, SCHEMA, TreeRecord, TreeRole};
 
 /// Adds to the tree's processes what lives now. What was proven before stays so: its children are found
 /// again.
@@ -22,15 +22,15 @@ pub(super) fn look(tree: &mut LeftTree, table: &Table) {
     by_marker_alone(tree, table);
 }
 
-/// The trees of a dead daemon that have no record: those whose marker names the daemon, in processes with the brand that
-/// goes with the marker. The brand can only have been inherited; everybody else who has it is found by it.
+/// The trees of a dead daemon that have no record: those whose marker names the daemon, in processes with the descent tag that
+/// goes with the marker. The descent tag can only have been inherited; everybody else who has it is found by it.
 pub(super) fn unrecorded(last: &Predecessor, recorded: &[LeftTree], table: &Table) -> Vec<LeftTree> {
     let mut found: Vec<LeftTree> = Vec::new();
     if last.identity.boot != table.boot() {
         return found;
     }
-    for row in table.marked().filter(|row| row.start >= last.identity.start) {
-        let Some((nonce, id)) = table.mark(row).and_then(|mark| mark.split_once('.')) else { continue };
+    for row in table.with_env_marker().filter(|row| row.start >= last.identity.start) {
+        let Some((nonce, id)) = table.env_marker(row).and_then(|mark| mark.split_once('.')) else { continue };
         let known = |tree: &LeftTree| tree.record.instance == nonce && tree.record.id == id;
         if nonce != last.instance || recorded.iter().chain(&found).any(known) {
             continue;
@@ -45,10 +45,11 @@ pub(super) fn unrecorded(last: &Predecessor, recorded: &[LeftTree], table: &Tabl
             containment,
             processes: Vec::new(),
         };
-        let record = [Containment::Strict, Containment::Group]
-            .map(record)
-            .into_iter()
-            .find(|record| table.branded(record.brand()).any(|branded| branded.pid == row.pid));
+        let record = [Containment::Strict, Containment::Group].map(record).into_iter().find(|record| {
+            table
+                .with_descent_tag(record.descent_tag())
+                .any(|with_descent_tag| with_descent_tag.pid == row.pid)
+        });
         found.extend(record.map(|record| LeftTree { record, file: None, processes: Vec::new() }));
     }
     found
@@ -61,7 +62,7 @@ fn by_record(tree: &mut LeftTree, table: &Table) {
             stranger(tree, table, now, "its record gives it two numbers");
         } else if table.living(&recorded.identity).is_none() {
             stranger(tree, table, now, "identity does not match the record");
-        } else if recorded.place != Place::Member || in_reach(tree, table, now) {
+        } else if recorded.place != TreeRole::Member || in_reach(tree, table, now) {
             let proof =
                 format!("its identity (boot, pid, start time) equals the record of {}", tree.record.id);
             ours(tree, table, now, recorded.place, proof);
@@ -79,17 +80,17 @@ fn by_words(tree: &mut LeftTree, table: &Table) {
     let guards = rows.iter().filter(|row| !rows.iter().any(|parent| parent.pid == row.ppid));
     for row in guards {
         let proof = format!("its arguments name it the guard of {} of the daemon that died", tree.record.id);
-        ours(tree, table, row, Place::Guard, proof);
+        ours(tree, table, row, TreeRole::Guard, proof);
     }
 }
 
-/// The kernel hands a brand from parent to child, and to nobody else.
+/// The kernel hands a descent tag from parent to child, and to nobody else.
 fn by_brand(tree: &mut LeftTree, table: &Table) {
-    let (brand, since) = (tree.record.brand(), tree.record.daemon.start);
-    for row in table.branded(brand).filter(|row| row.start >= since) {
+    let (descent_tag, since) = (tree.record.descent_tag(), tree.record.daemon.start);
+    for row in table.with_descent_tag(descent_tag).filter(|row| row.start >= since) {
         if in_reach(tree, table, row) {
             let proof = format!("it has inherited the brand of {}", tree.record.id);
-            ours(tree, table, row, Place::Member, proof);
+            ours(tree, table, row, TreeRole::Member, proof);
         }
     }
 }
@@ -103,9 +104,9 @@ fn by_descent(tree: &mut LeftTree, table: &Table) {
             let new = !known || is_doubted(tree, table, child);
             if new && in_reach(tree, table, child) {
                 let place = if recorded_root(tree).is_none() && is_guard(tree, parent) {
-                    Place::Root
+                    TreeRole::Root
                 } else {
-                    Place::Member
+                    TreeRole::Member
                 };
                 let proof = format!("it descends from pid {}, which is of {}", parent.pid, tree.record.id);
                 if ours(tree, table, child, place, proof) {
@@ -122,7 +123,7 @@ fn by_marker_alone(tree: &mut LeftTree, table: &Table) {
         return; // what left the group was to stay
     }
     let since = tree.record.daemon.start;
-    for row in table.marked().filter(|row| row.start >= since) {
+    for row in table.with_env_marker().filter(|row| row.start >= since) {
         if !has_mark(tree, table, row) {
             continue;
         }
@@ -135,7 +136,7 @@ fn by_marker_alone(tree: &mut LeftTree, table: &Table) {
 }
 
 fn recorded_root(tree: &LeftTree) -> Option<&Identity> {
-    let root = tree.record.processes.iter().find(|process| process.place == Place::Root);
+    let root = tree.record.processes.iter().find(|process| process.place == TreeRole::Root);
     root.map(|root| &root.identity)
 }
 
@@ -164,11 +165,11 @@ fn in_reach(tree: &LeftTree, table: &Table, row: &ProcessInfo) -> bool {
 }
 
 fn has_mark(tree: &LeftTree, table: &Table, row: &ProcessInfo) -> bool {
-    table.mark(row) == Some(&mark(&tree.record.instance, &tree.record.id))
+    table.env_marker(row) == Some(&env_marker(&tree.record.instance, &tree.record.id))
 }
 
 /// Adds a proven process. `false` when it is one that must not be ended, or is not what it was.
-fn ours(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, place: Place, proof: String) -> bool {
+fn ours(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, place: TreeRole, proof: String) -> bool {
     let verdict = match table.never(row) {
         None => Verdict::Ours { proof },
         Some(_) if !is_still_there(table, row) => return false,
@@ -188,7 +189,7 @@ fn stranger(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, reason: &str)
 }
 
 /// One entry a process; a proof is worth more than a doubt.
-fn add(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, place: Option<Place>, verdict: Verdict) {
+fn add(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, place: Option<TreeRole>, verdict: Verdict) {
     let identity = table.identity(row);
     let new = LeftProcess {
         identity,
@@ -196,7 +197,7 @@ fn add(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, place: Option<Plac
         place,
         rss_bytes: row.rss_bytes,
         verdict,
-        fate: None,
+        outcome: None,
     };
     match tree.processes.iter_mut().find(|known| known.identity == new.identity) {
         None => tree.processes.push(new),

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use exai_os::belonging::{process_is_ours, runs_our_program};
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::evidence::environment_variable;
 use exai_os::process::{self, Identity, ProcessInfo, command_line, identify};
 
-use super::found::MARK;
+use super::found::ENV_MARKER;
 
 pub(super) struct Table {
     boot: String,
@@ -18,8 +18,8 @@ pub(super) struct Table {
     /// This process and those above it.
     own: HashSet<u32>,
     spared: Option<u32>,
-    brands: OnceCell<HashMap<u32, Brand>>,
-    marks: OnceCell<HashMap<u32, String>>,
+    descent_tags: OnceCell<HashMap<u32, DescentTag>>,
+    env_markers: OnceCell<HashMap<u32, String>>,
     guards: OnceCell<HashMap<u32, [String; 2]>>,
 }
 
@@ -42,8 +42,8 @@ impl Table {
             children,
             own,
             spared,
-            brands: OnceCell::new(),
-            marks: OnceCell::new(),
+            descent_tags: OnceCell::new(),
+            env_markers: OnceCell::new(),
             guards: OnceCell::new(),
         })
     }
@@ -74,30 +74,31 @@ impl Table {
             .filter(|child| child.start >= parent.start && child.pid != parent.pid)
     }
 
-    /// The processes that have this brand.
-    pub(super) fn branded(&self, brand: Brand) -> impl Iterator<Item = &ProcessInfo> {
-        let all = self.brands.get_or_init(|| self.collect(|row| Brand::of(row.pid).ok().flatten()));
-        all.iter().filter(move |(_, one)| **one == brand).filter_map(|(pid, _)| self.at(*pid))
+    /// The processes that have this descent tag.
+    pub(super) fn with_descent_tag(&self, descent_tag: DescentTag) -> impl Iterator<Item = &ProcessInfo> {
+        let all =
+            self.descent_tags.get_or_init(|| self.collect(|row| DescentTag::of(row.pid).ok().flatten()));
+        all.iter().filter(move |(_, one)| **one == descent_tag).filter_map(|(pid, _)| self.at(*pid))
     }
 
     /// The tree that a process names in its environment. Other accounts' processes are not asked.
-    pub(super) fn mark(&self, row: &ProcessInfo) -> Option<&str> {
-        self.marks().get(&row.pid).map(String::as_str)
+    pub(super) fn env_marker(&self, row: &ProcessInfo) -> Option<&str> {
+        self.env_markers().get(&row.pid).map(String::as_str)
     }
 
     /// The processes that name a tree.
-    pub(super) fn marked(&self) -> impl Iterator<Item = &ProcessInfo> {
-        self.marks().keys().filter_map(|pid| self.at(*pid))
+    pub(super) fn with_env_marker(&self) -> impl Iterator<Item = &ProcessInfo> {
+        self.env_markers().keys().filter_map(|pid| self.at(*pid))
     }
 
-    fn marks(&self) -> &HashMap<u32, String> {
-        let mark = |row: &ProcessInfo| environment_variable(row.pid, MARK).ok().flatten();
-        self.marks.get_or_init(|| self.collect(mark))
+    fn env_markers(&self) -> &HashMap<u32, String> {
+        let marker = |row: &ProcessInfo| environment_variable(row.pid, ENV_MARKER).ok().flatten();
+        self.env_markers.get_or_init(|| self.collect(marker))
     }
 
     /// The guards, each with the nonce and the tree that it names in its arguments.
     pub(super) fn guards(&self) -> impl Iterator<Item = (&ProcessInfo, &[String; 2])> {
-        let all = self.guards.get_or_init(|| self.collect(words_of_a_guard));
+        let all = self.guards.get_or_init(|| self.collect(guard_argv_proof));
         all.iter().filter_map(|(pid, words)| Some((self.at(*pid)?, words)))
     }
 
@@ -128,7 +129,7 @@ impl Table {
     }
 }
 
-fn words_of_a_guard(row: &ProcessInfo) -> Option<[String; 2]> {
+fn guard_argv_proof(row: &ProcessInfo) -> Option<[String; 2]> {
     let named = row.name.strip_suffix(".exe").unwrap_or(&row.name) == "exai";
     if !(named || runs_our_program(row.pid).unwrap_or(false)) {
         return None;

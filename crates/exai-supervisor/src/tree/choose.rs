@@ -24,7 +24,7 @@ pub(super) enum Reason {
     /// A relay to somewhere else alone read a request: no member is the server.
     Elsewhere,
     /// By its place, and what it holds.
-    Place,
+    TreeRole,
 }
 
 impl Reason {
@@ -42,7 +42,7 @@ pub(super) fn server(view: &View<'_>) -> Choice {
     }
     let told = view.seen.exchange.filter(|exchange| exchange.is_telling());
     told.and_then(|exchange| by_exchange(view, exchange))
-        .unwrap_or_else(|| Choice { server: by_place(view), reason: Reason::Place })
+        .unwrap_or_else(|| Choice { server: by_place(view), reason: Reason::TreeRole })
 }
 
 /// `None` when the exchange leaves a doubt.

@@ -96,7 +96,7 @@ fn absence(view: &View<'_>, choice: &Choice, below: usize) -> String {
     let leads_elsewhere = view.signatures.iter().flatten().find(|signature| signature.leads_elsewhere);
     match leads_elsewhere {
         Some(signature) => format!("what {} starts is not in this tree", signature.label),
-        None if choice.reason == Reason::Place && below > 0 => {
+        None if choice.reason == Reason::TreeRole && below > 0 => {
             "none is known to speak with us yet".to_owned()
         }
         None => "nothing of this tree lives".to_owned(),

@@ -2,14 +2,14 @@
 
 use super::choose::{self, Choice, Reason};
 use super::exchange::Part;
-use super::judgement::{Judged, Judgement, Role, Seen};
+use super::judgement::{Judged, Judgement, Observation, Role};
 use super::view::View;
 use super::{evidence, explain, signature};
 
 /// Says what each member is, and how that is known. There is at most one server; its ancestors are launchers,
 /// and so is whoever passes our messages on; the rest are helpers. While there is no server, whoever looks
 /// like a launcher is called one.
-pub fn judge(seen: &Seen<'_>) -> Judgement {
+pub fn judge(seen: &Observation<'_>) -> Judgement {
     let view = View::new(seen);
     let choice = choose::server(&view);
     let roles: Vec<Role> = (0..seen.members.len()).map(|index| role(&view, &choice, index)).collect();

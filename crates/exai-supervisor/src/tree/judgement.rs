@@ -37,7 +37,7 @@ pub struct Listening {
 
 /// Everything a judgement is made of.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub struct Observation<'a> {
     /// The members, parents before their children: [`super::look`] at [`super::members`].
     pub members: &'a [Facts],
     /// The guard, if there is one.
@@ -68,7 +68,7 @@ pub struct Judged {
 /// What a tree consists of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judgement {
-    /// Every member, in the order of [`Seen::members`].
+    /// Every member, in the order of [`Observation::members`].
     pub processes: Vec<Judged>,
     /// The server; `None` when no process of this tree is known to be it.
     pub server: Option<u32>,
@@ -83,7 +83,7 @@ impl Judgement {
     }
 }
 
-impl Seen<'_> {
+impl Observation<'_> {
     pub(super) fn is_guard(&self, facts: &Facts) -> bool {
         self.guard == Some(facts.process.pid)
     }

@@ -69,9 +69,9 @@ fn answers(pid: u32) -> (u32, u64, u64) {
 }
 
 /// The guard is 2 if there is one; the root is 3.
-fn seen(members: &[Facts]) -> Seen<'_> {
+fn seen(members: &[Facts]) -> Observation<'_> {
     let guard = members.iter().any(|facts| facts.process.pid == 2).then_some(2);
-    Seen { members, guard, root: 3, exchange: None, initialized: None, listening: None }
+    Observation { members, guard, root: 3, exchange: None, initialized: None, listening: None }
 }
 
 fn guard() -> Facts {

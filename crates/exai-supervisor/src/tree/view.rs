@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::judgement::Seen;
+use super::judgement::Observation;
 use super::look::Facts;
 use super::signature::{self, Signature};
 
 /// The members below the guard, with what follows from the facts alone. Members are known by their index.
 pub(super) struct View<'a> {
-    pub(super) seen: &'a Seen<'a>,
+    pub(super) seen: &'a Observation<'a>,
     /// The parent of each, if it is a member and not the guard.
     parents: Vec<Option<usize>>,
     children: Vec<Vec<usize>>,
@@ -17,7 +17,7 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(seen: &'a Seen<'a>) -> Self {
+    pub(super) fn new(seen: &'a Observation<'a>) -> Self {
         let members = seen.members;
         let by_pid: HashMap<u32, usize> =
             members.iter().enumerate().map(|(index, facts)| (facts.process.pid, index)).collect();

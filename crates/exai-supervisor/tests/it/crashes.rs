@@ -4,7 +4,7 @@ use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 use exai_supervisor::outbox::Unsent;
-use exai_supervisor::{JobEvent, Speech};
+use exai_supervisor::{JobEvent, StdioUse};
 
 use crate::support::{Bench, PING, garbage_lines, nobody_lives, text};
 
@@ -111,7 +111,7 @@ async fn a_dead_servers_last_line_is_no_sign_of_life() {
 /// The launcher is gone, the server speaks: it is kept until its own end.
 #[tokio::test]
 async fn a_launcher_may_exit_while_its_server_speaks() {
-    let mut bench = Bench::left_by_its_launcher(Speech::Stdio, &[]);
+    let mut bench = Bench::left_by_its_launcher(StdioUse::Stdio, &[]);
     let root = bench.job.root().clone();
     let mut gone_since = None;
     let mut tick = tokio::time::interval(Duration::from_millis(50));
@@ -139,7 +139,7 @@ async fn a_launcher_may_exit_while_its_server_speaks() {
 
 #[tokio::test]
 async fn a_launcher_that_exits_and_leaves_silence_is_a_crash() {
-    let mut bench = Bench::left_by_its_launcher(Speech::Stdio, &[]);
+    let mut bench = Bench::left_by_its_launcher(StdioUse::Stdio, &[]);
     let start = Instant::now();
     let (ended, _) = bench.end().await;
     assert_eq!(ended.reason, "exited with status 0");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use exai_supervisor::Speech;
+use exai_supervisor::StdioUse;
 use exai_supervisor::job::GRACE;
 
 use crate::support::{Bench, GARBAGE, nobody_lives, until};
@@ -40,7 +40,7 @@ async fn what_a_launcher_started_lives_on_until_it_ends_by_itself() {
     let dir = tempfile::tempdir().unwrap();
     let may_end = dir.path().join("may end");
     let switches = ["--start-after", may_end.to_str().unwrap(), "--die-at-start", "done"];
-    let mut bench = Bench::left_by_its_launcher(Speech::Elsewhere, &switches);
+    let mut bench = Bench::left_by_its_launcher(StdioUse::Elsewhere, &switches);
     let launcher = bench.job.root().pid;
     until("the launcher has ended", || exai_os::process::identify(launcher).unwrap().is_none()).await;
     // On systems without a guard that inherits orphans, or a job, nobody is left with the launcher's end.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::process::{Identity, ProcessInfo};
 use exai_os::tree::{Guard, Launch, Reach};
-use exai_supervisor::{Ended, Job, JobEvent, Line, Spec, Speech};
+use exai_supervisor::{Ended, Job, JobEvent, Line, Spec, StdioUse};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -44,7 +44,7 @@ impl Bench {
     }
 
     /// A launcher that exits at once, with the status 0, and leaves the fixture server.
-    pub(crate) fn left_by_its_launcher(speech: Speech, switches: &[&str]) -> Self {
+    pub(crate) fn left_by_its_launcher(stdio_use: StdioUse, switches: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let fixture = exai_test::program("fixture-server").display().to_string();
         let batch = dir.path().join("launcher.cmd");
@@ -55,7 +55,7 @@ impl Bench {
             (PathBuf::from("/bin/sh"), vec!["-c", "exec 3<&0; \"$@\" <&3 & exit 0", "sh", &fixture])
         };
         args.extend(switches);
-        let mut bench = Bench::speaking(speech, Reach::Descendants, launcher, &args).unwrap();
+        let mut bench = Bench::speaking(stdio_use, Reach::Descendants, launcher, &args).unwrap();
         bench.launcher = Some(dir);
         bench
     }
@@ -67,20 +67,20 @@ impl Bench {
     /// The fixture server as a job that is not spoken to over its stdio.
     pub(crate) fn silent_fixture(switches: &[&str]) -> Self {
         let fixture = exai_test::program("fixture-server");
-        Bench::speaking(Speech::Elsewhere, Reach::Descendants, fixture, switches).unwrap()
+        Bench::speaking(StdioUse::Elsewhere, Reach::Descendants, fixture, switches).unwrap()
     }
 
     /// The same for a script of the shell.
     pub(crate) fn silent_shell(script: &str) -> Self {
         let shell = PathBuf::from("/bin/sh");
-        Bench::speaking(Speech::Elsewhere, Reach::Descendants, shell, &["-c", script]).unwrap()
+        Bench::speaking(StdioUse::Elsewhere, Reach::Descendants, shell, &["-c", script]).unwrap()
     }
 
     pub(crate) fn reaching(reach: Reach, program: PathBuf, args: &[&str]) -> io::Result<Self> {
-        Bench::speaking(Speech::Stdio, reach, program, args)
+        Bench::speaking(StdioUse::Stdio, reach, program, args)
     }
 
-    fn speaking(speech: Speech, reach: Reach, program: PathBuf, args: &[&str]) -> io::Result<Self> {
+    fn speaking(stdio_use: StdioUse, reach: Reach, program: PathBuf, args: &[&str]) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut env: Vec<(OsString, OsString)> = ["PATH", "SystemRoot"]
             .into_iter()
@@ -94,7 +94,7 @@ impl Bench {
                 env,
                 cwd: dir.path().to_owned(),
                 reach,
-                brand: Brand::new("test", &format!("fix#{}", dir.path().display()), reach),
+                descent_tag: DescentTag::new("test", &format!("fix#{}", dir.path().display()), reach),
                 guard: Guard {
                     program: exai_test::program("exai"),
                     args: ["guard", "test", "fix#1"].map(Into::into).to_vec(),
@@ -102,7 +102,7 @@ impl Bench {
                 },
             },
             log: dir.path().join("server.log"),
-            speech,
+            stdio_use,
             line_limit: 32 * MIB,
             queue_limit: MIB.into(),
         };

@@ -5,11 +5,11 @@ mod peers;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::process::{Kill, ProcessInfo, identify, snapshot};
 use exai_os::tree::{Guard, Launch, Reach};
 use exai_supervisor::tree::{
-    Exchange, Facts, Judgement, Listening, Pipes, Role, Seen, count, judge, listeners, look, members,
+    Exchange, Facts, Judgement, Listening, Observation, Pipes, Role, count, judge, listeners, look, members,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
@@ -38,7 +38,7 @@ impl Tree {
             env,
             cwd: folder.to_owned(),
             reach: Reach::Descendants,
-            brand: Brand::new("test", &folder.display().to_string(), Reach::Descendants),
+            descent_tag: DescentTag::new("test", &folder.display().to_string(), Reach::Descendants),
             guard: Guard {
                 program: exai_test::program("exai"),
                 args: ["guard", "test", "fix#1"].map(Into::into).to_vec(),
@@ -84,8 +84,8 @@ impl Tree {
     }
 
     /// What is seen of these members so far.
-    fn seen<'a>(&self, members: &'a [Facts]) -> Seen<'a> {
-        Seen {
+    fn seen<'a>(&self, members: &'a [Facts]) -> Observation<'a> {
+        Observation {
             members,
             guard: self.contained.guard().map(|guard| guard.pid),
             root: self.contained.root().pid,
@@ -97,7 +97,7 @@ impl Tree {
 
     fn judge(&self, exchange: Option<&Exchange>) -> Judgement {
         let facts = look(&self.members(), Some(self.pipes));
-        judge(&Seen { exchange, ..self.seen(&facts) })
+        judge(&Observation { exchange, ..self.seen(&facts) })
     }
 
     /// One ping, and what it shows.
@@ -269,7 +269,7 @@ async fn a_listener_of_the_tree_and_a_stranger() {
     assert_eq!(stranger, Some(std::process::id()));
     let listening = Listening { addr, members: Vec::new(), stranger };
     let facts = look(&rows, None);
-    let found = judge(&Seen { listening: Some(&listening), initialized: None, ..tree.seen(&facts) });
+    let found = judge(&Observation { listening: Some(&listening), initialized: None, ..tree.seen(&facts) });
     assert_eq!(found.server, None);
     assert!(
         found

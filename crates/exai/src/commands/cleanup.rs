@@ -9,8 +9,8 @@ use exai_config::{Home, HomeError};
 use exai_os::private::{self, DirChecked};
 use exai_proto::documents::{Action, Cleanup, DaemonRecord, Found, SCHEMA};
 use exai_proto::exit;
-use exai_supervisor::leftovers::{self, Fate, LeftFile, LeftProcess, Leftovers, Living, Verdict};
-use exai_supervisor::record::Place;
+use exai_supervisor::leftovers::{self, CleanupOutcome, LeftFile, LeftProcess, Leftovers, Living, Verdict};
+use exai_supervisor::record::TreeRole;
 
 use super::connector;
 use crate::cli::CleanupArgs;
@@ -118,7 +118,7 @@ fn listed(found: &Leftovers, state: &[&LeftFile]) -> Vec<Found> {
 
 fn process(found: &LeftProcess, of: &str) -> Found {
     let (proof, reason, action) = match &found.verdict {
-        Verdict::Ours { proof } if found.place == Some(Place::Guard) => {
+        Verdict::Ours { proof } if found.place == Some(TreeRole::Guard) => {
             let proof = format!("{proof}; it is at work and is given 5 s to end its tree");
             (Some(proof), None, Action::Kill)
         }
@@ -135,7 +135,7 @@ fn process(found: &LeftProcess, of: &str) -> Found {
         reason,
         rss_bytes: found.rss_bytes,
         action,
-        outcome: found.fate.as_ref().map(word),
+        outcome: found.outcome.as_ref().map(word),
     }
 }
 
@@ -144,22 +144,22 @@ fn file(found: &LeftFile) -> Found {
         path: found.path.display().to_string(),
         reason: Some(found.reason.clone()),
         action: if found.removable { Action::Remove } else { Action::Leave },
-        outcome: found.fate.as_ref().map(word),
+        outcome: found.outcome.as_ref().map(word),
     }
 }
 
-fn word(fate: &Fate) -> String {
-    match fate {
-        Fate::Ended => "ended".to_owned(),
-        Fate::Gone => "was gone".to_owned(),
-        Fate::Removed => "removed".to_owned(),
-        Fate::Left { reason } => format!("left: {reason}"),
+fn word(outcome: &CleanupOutcome) -> String {
+    match outcome {
+        CleanupOutcome::Ended => "ended".to_owned(),
+        CleanupOutcome::Gone => "was gone".to_owned(),
+        CleanupOutcome::Removed => "removed".to_owned(),
+        CleanupOutcome::Left { reason } => format!("left: {reason}"),
     }
 }
 
 fn something_is_left(found: &Leftovers, state: &[&LeftFile]) -> bool {
-    let processes = found.trees.iter().flat_map(|tree| &tree.processes).map(|process| &process.fate);
-    let records = found.trees.iter().filter_map(|tree| tree.file.as_ref()).map(|file| &file.fate);
-    let files = found.files.iter().chain(state.iter().copied()).map(|file| &file.fate);
-    processes.chain(records).chain(files).any(|fate| matches!(fate, Some(Fate::Left { .. })))
+    let processes = found.trees.iter().flat_map(|tree| &tree.processes).map(|process| &process.outcome);
+    let records = found.trees.iter().filter_map(|tree| tree.file.as_ref()).map(|file| &file.outcome);
+    let files = found.files.iter().chain(state.iter().copied()).map(|file| &file.outcome);
+    processes.chain(records).chain(files).any(|outcome| matches!(outcome, Some(CleanupOutcome::Left { .. })))
 }

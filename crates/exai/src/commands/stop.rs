@@ -6,7 +6,7 @@ use exai_client::stop::{self, Ended};
 use exai_config::Home;
 use exai_proto::exit;
 use exai_proto::link::ByeReason;
-use exai_supervisor::leftovers::{self, Fate, LeftProcess, Verdict};
+use exai_supervisor::leftovers::{self, CleanupOutcome, LeftProcess, Verdict};
 
 use super::{connector, count};
 use crate::cli::StopArgs;
@@ -46,7 +46,10 @@ pub(super) fn prove_that_nothing_is_left(home: &Home) -> Result<(), Error> {
         .map_err(failed)?;
     leftovers::end(&mut found, Instant::now() + LEFTOVERS_TIMEOUT);
     let is_left = |process: &&LeftProcess| {
-        matches!((&process.verdict, &process.fate), (Verdict::Ours { .. }, Some(Fate::Left { .. })))
+        matches!(
+            (&process.verdict, &process.outcome),
+            (Verdict::Ours { .. }, Some(CleanupOutcome::Left { .. }))
+        )
     };
     let left = found.trees.iter().flat_map(|tree| tree.processes.iter().filter(is_left));
     let left: Vec<String> = left.map(|one| format!("{} (pid {})", one.name, one.identity.pid)).collect();

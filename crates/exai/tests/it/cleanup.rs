@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant, SystemTime};
 
 use exai_os::process::{Identity, Kill, identify, kill_verified};
-use exai_supervisor::record::{self, Containment, Place, Recorded, SCHEMA, TreeRecord};
+use exai_supervisor::record::{self, Containment, Recorded, SCHEMA, TreeRecord, TreeRole};
 use exai_test::{eventually, sleeper};
 use serde_json::{Value, json};
 
@@ -87,8 +87,8 @@ impl Scene {
             containment: Containment::Strict,
             processes,
         };
-        let first = vec![recorded(&left[0].identity, Place::Root), recorded(&another, Place::Member)];
-        let trees = [record(1, first), record(2, vec![recorded(&left[1].identity, Place::Root)])];
+        let first = vec![recorded(&left[0].identity, TreeRole::Root), recorded(&another, TreeRole::Member)];
+        let trees = [record(1, first), record(2, vec![recorded(&left[1].identity, TreeRole::Root)])];
         let records = trees.map(|tree| {
             tree.write(&servers).expect("a record is written");
             record::path(&servers, &tree.id, &nonce)

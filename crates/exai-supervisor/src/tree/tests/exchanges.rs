@@ -4,7 +4,7 @@ use super::*;
 
 fn judged(members: &[Facts], moved: &[(u32, u64, u64)]) -> Judgement {
     let exchange = exchange(members, moved);
-    judge(&Seen { exchange: Some(&exchange), initialized: Some(1000), ..seen(members) })
+    judge(&Observation { exchange: Some(&exchange), initialized: Some(1000), ..seen(members) })
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn an_exchange_that_tells_nothing_confirms_nobody() {
     let mut other = good.clone();
     other.moved[3].start += 1; // the server of then has the number of another now
     for exchange in [lost, long, other] {
-        let found = judge(&Seen { exchange: Some(&exchange), ..seen(&members) });
+        let found = judge(&Observation { exchange: Some(&exchange), ..seen(&members) });
         assert_eq!(roles(&found), "3 launcher npx, 4 launcher shell, 5 server?");
         assert!(!found.is_confirmed());
     }

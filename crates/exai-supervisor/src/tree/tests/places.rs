@@ -75,7 +75,7 @@ fn the_deepest_holder_that_is_no_launcher_is_presumed() {
 #[test]
 fn who_came_after_initialize_has_not_answered_it() {
     let members = [guard(), member(3, 2, "prog", "io"), member(7, 3, "prog2", "io")];
-    let at = |initialized| roles(&judge(&Seen { initialized, ..seen(&members) }));
+    let at = |initialized| roles(&judge(&Observation { initialized, ..seen(&members) }));
     assert_eq!(at(None), "3 launcher, 7 server?");
     assert_eq!(at(Some(7)), "3 launcher, 7 server?");
     assert_eq!(at(Some(6)), "3 server?, 7 helper");
@@ -104,7 +104,7 @@ fn windows_says_nothing_of_pipes() {
     for tail in ["-m server", ""] {
         let members = [windows(3, 1, venv, tail), windows(5, 3, python, tail)];
         let exchange = exchange(&members, &[answers(5)]);
-        let found = judge(&Seen { exchange: Some(&exchange), ..seen(&members) });
+        let found = judge(&Observation { exchange: Some(&exchange), ..seen(&members) });
         assert_eq!(roles(&found), "3 launcher venv, 5 server!");
         assert_eq!(explanation(&found), "2 processes, 1 server: the first python.exe is the venv launcher");
     }
@@ -138,7 +138,7 @@ fn who_listens_is_the_server_of_a_url() {
     let addr = "127.0.0.1:9001".parse().unwrap();
     let judged = |owners: &[u32], stranger| {
         let listening = Listening { addr, members: owners.to_vec(), stranger };
-        judge(&Seen { listening: Some(&listening), ..seen(&members) })
+        judge(&Observation { listening: Some(&listening), ..seen(&members) })
     };
     let found = judged(&[5, 4], None);
     assert_eq!(roles(&found), "3 launcher shell, 4 server!, 5 helper");

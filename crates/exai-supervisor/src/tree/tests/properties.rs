@@ -50,7 +50,7 @@ proptest! {
         let exchange = exchange(&members, &moved);
         let addr = "127.0.0.1:1".parse().unwrap();
         let listening = owners.map(|members| Listening { addr, members, stranger: None });
-        let seen = Seen {
+        let seen = Observation {
             exchange: asked.then_some(&exchange),
             initialized,
             listening: listening.as_ref(),

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use exai_os::process::{Identity, current, identify};
 use exai_supervisor::leftovers::Verdict;
-use exai_supervisor::record::{Containment, Place, Recorded, TreeRecord};
+use exai_supervisor::record::{Containment, Recorded, TreeRecord, TreeRole};
 
 use super::scene::{Scene, Sleeper, about, assert_ended, assert_left, recorded};
 
 /// Records that give a living process a wrong identity, each in its own way.
 fn lies(identity: &Identity) -> Vec<Recorded> {
     let wrong = |change: &dyn Fn(&mut Recorded)| {
-        let mut lie = recorded(identity, Place::Member);
+        let mut lie = recorded(identity, TreeRole::Member);
         change(&mut lie);
         lie
     };
@@ -40,26 +40,26 @@ fn a_thousand_records_that_lie_end_nobody() {
     let named = |name: &str, mark: Option<&str>| Sleeper::named(scene.dir.path(), name, mark);
     let mut decoys = vec![
         Sleeper::sleep(),
-        Sleeper::marked(Some(&scene.mark(1))),
-        Sleeper::marked(Some(&scene.nonce)),
-        Sleeper::marked(Some("")),
+        Sleeper::with_env_marker(Some(&scene.env_marker(1))),
+        Sleeper::with_env_marker(Some(&scene.nonce)),
+        Sleeper::with_env_marker(Some("")),
         named("exai", None),
         named("a b) c", None),
-        named("x) R 1 1 1", Some(&scene.mark(2))),
+        named("x) R 1 1 1", Some(&scene.env_marker(2))),
     ];
     // Windows has no sessions and no groups.
     if !cfg!(windows) {
         decoys.extend([
             Sleeper::start("setsid", &["sleep", "60"], None).expect("a sleeper"),
-            Sleeper::start("setsid", &["sleep", "60"], Some(&scene.mark(3))).expect("a sleeper"),
+            Sleeper::start("setsid", &["sleep", "60"], Some(&scene.env_marker(3))).expect("a sleeper"),
             // Members of the group of the one that is named as root.
-            Sleeper::shell("sleep 60 & wait", Some(&scene.mark(4))).expect("a shell"),
+            Sleeper::shell("sleep 60 & wait", Some(&scene.env_marker(4))).expect("a shell"),
         ]);
     }
-    let mut zombie = Sleeper::marked(Some(&scene.mark(5)));
+    let mut zombie = Sleeper::with_env_marker(Some(&scene.env_marker(5)));
     zombie.make_zombie();
-    decoys.push(Sleeper::marked(Some(&(scene.mark(1) + " "))));
-    let places = [Place::Guard, Place::Root, Place::Member];
+    decoys.push(Sleeper::with_env_marker(Some(&(scene.env_marker(1) + " "))));
+    let places = [TreeRole::Guard, TreeRole::Root, TreeRole::Member];
     let mut number = 0;
     for identity in decoys.iter().map(|decoy| &decoy.identity).chain([&zombie.identity]) {
         for lie in lies(identity) {
@@ -99,8 +99,9 @@ fn true_identities_of_those_that_must_never_be_ended() {
     // What descends from them is not proven by that.
     let decoy = Sleeper::sleep();
     let ours = Sleeper::sleep();
-    let mut processes: Vec<Recorded> = never.iter().map(|identity| recorded(identity, Place::Root)).collect();
-    processes.push(recorded(&ours.identity, Place::Member));
+    let mut processes: Vec<Recorded> =
+        never.iter().map(|identity| recorded(identity, TreeRole::Root)).collect();
+    processes.push(recorded(&ours.identity, TreeRole::Member));
     scene.write(&scene.record("everything#1", processes));
     let (found, _) = scene.end();
     for identity in &never {
@@ -114,8 +115,8 @@ fn true_identities_of_those_that_must_never_be_ended() {
 fn a_name_may_hold_anything_and_the_marker_alone_proves_nothing() {
     let scene = Scene::new();
     let odd = Sleeper::named(scene.dir.path(), "a b) c", None);
-    let marked = Sleeper::marked(Some(&scene.mark(1)));
-    let file = scene.write(&scene.record("everything#1", vec![recorded(&odd.identity, Place::Root)]));
+    let marked = Sleeper::with_env_marker(Some(&scene.env_marker(1)));
+    let file = scene.write(&scene.record("everything#1", vec![recorded(&odd.identity, TreeRole::Root)]));
     let (found, took) = scene.end();
     assert_ended(&found, &odd.identity, "record");
     let name = about(&found, &odd.identity).map(|process| process.name.clone());

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use exai_supervisor::leftovers::{self, Fate};
-use exai_supervisor::record::Place;
+use exai_supervisor::leftovers::{self, CleanupOutcome};
+use exai_supervisor::record::TreeRole;
 
 use super::scene::{Scene, Sleeper, recorded};
 
@@ -87,7 +87,7 @@ fn what_lies_in_the_directory_is_told_and_at_most_removed() {
         assert!(file.reason.contains(reason), "{name}: {} has not: {reason}", file.reason);
         let gone = std::fs::symlink_metadata(&path).is_err();
         assert_eq!((file.removable, gone), (*removed, *removed), "{name}: {}", file.reason);
-        assert_eq!(file.fate == Some(Fate::Removed), *removed);
+        assert_eq!(file.outcome == Some(CleanupOutcome::Removed), *removed);
         let text = std::fs::read_to_string(&victim).expect("the victim is there");
         assert_eq!(text, "garbage, and dear to somebody", "{name}");
     }
@@ -98,7 +98,7 @@ fn what_lies_in_the_directory_is_told_and_at_most_removed() {
 fn records_that_are_nearly_right() {
     let scene = Scene::new();
     let decoy = Sleeper::sleep();
-    let record = scene.record("everything#1", vec![recorded(&decoy.identity, Place::Root)]);
+    let record = scene.record("everything#1", vec![recorded(&decoy.identity, TreeRole::Root)]);
     let good = serde_json::to_string(&record).expect("a record");
     let pid = decoy.pid().to_string();
     let path = scene.servers().join(NAME);
@@ -130,7 +130,7 @@ fn records_that_are_nearly_right() {
         std::fs::write(&path, &text).expect("a file");
         let (found, _) = scene.end();
         assert!(found.trees.is_empty(), "{text}");
-        assert!(found.files[0].fate == Some(Fate::Removed), "{text}: {found:?}");
+        assert!(found.files[0].outcome == Some(CleanupOutcome::Removed), "{text}: {found:?}");
     }
     assert!(decoy.lives());
 }
@@ -168,7 +168,10 @@ fn temporary_files_are_left_behind_after_a_minute() {
     }
     assert_eq!(leftovers::temporaries(&scene.servers()).expect("a look").len(), 2);
     let (found, _) = scene.end();
-    assert!(found.files.len() == 2 && found.files.iter().all(|file| file.fate == Some(Fate::Removed)));
+    assert!(
+        found.files.len() == 2
+            && found.files.iter().all(|file| file.outcome == Some(CleanupOutcome::Removed))
+    );
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::process::Command;
 use std::time::Duration;
 
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::process::{Identity, identify};
-use exai_supervisor::leftovers::{self, Fate, LeftProcess, Living};
-use exai_supervisor::record::{Containment, Place};
+use exai_supervisor::leftovers::{self, CleanupOutcome, LeftProcess, Living};
+use exai_supervisor::record::{Containment, TreeRole};
 
 use super::scene::{Scene, Sleeper, about, assert_ended, assert_left, lives, recorded, tidy};
 
@@ -15,7 +15,7 @@ fn a_recorded_process_and_its_children_are_ended_and_the_record_goes() {
     let scene = Scene::new();
     let root = Sleeper::with_children(2, "sleep 60 & sleep 60 & trap '' TERM; wait; wait; sleep 60");
     let children = root.children(2);
-    let file = scene.write(&scene.record("everything#1", vec![recorded(&root.identity, Place::Root)]));
+    let file = scene.write(&scene.record("everything#1", vec![recorded(&root.identity, TreeRole::Root)]));
     let found = scene.find();
     assert_eq!(found.trees[0].processes.len(), 3);
     assert!(root.lives() && file.exists(), "looking changes nothing");
@@ -24,7 +24,7 @@ fn a_recorded_process_and_its_children_are_ended_and_the_record_goes() {
     for child in &children {
         assert_ended(&found, child, "descends from pid");
     }
-    assert_eq!(found.trees[0].file.as_ref().expect("a file").fate, Some(Fate::Removed));
+    assert_eq!(found.trees[0].file.as_ref().expect("a file").outcome, Some(CleanupOutcome::Removed));
     assert!(!file.exists() && scene.find().is_empty());
     assert!(found.freed_bytes() > 100_000);
     assert!(took < Duration::from_secs(2), "{took:?}");
@@ -35,8 +35,8 @@ fn a_tree_that_grows_while_it_is_ended_ends() {
     let scene = Scene::new();
     let script = "trap '' TERM; while :; do (sleep 60 & sleep 60) & sleep 0.005; done";
     let record = scene.record("everything#1", Vec::new());
-    let root = Sleeper::branded(script, &record, &scene.mark(1)).expect("bash");
-    scene.write(&scene.record("everything#1", vec![recorded(&root.identity, Place::Root)]));
+    let root = Sleeper::with_descent_tag(script, &record, &scene.env_marker(1)).expect("bash");
+    scene.write(&scene.record("everything#1", vec![recorded(&root.identity, TreeRole::Root)]));
     exai_test::eventually("it has grown", Duration::from_secs(5), || {
         scene.find().trees[0].processes.len() > 10
     });
@@ -51,20 +51,21 @@ fn a_tree_that_grows_while_it_is_ended_ends() {
 #[test]
 fn who_has_the_brand_is_ours_whatever_it_has_left_and_who_only_names_the_tree_is_told() {
     let scene = Scene::new();
-    let mark = scene.mark(1);
+    let mark = scene.env_marker(1);
     let record = scene.record("everything#1", Vec::new());
-    // A member, one that has left everything, and one that has taken the brand from itself.
+    // A member, one that has left everything, and one that has taken the descent tag from itself.
     let script = "sleep 60 & setsid env -i sleep 60 <&- >&- 2>&- & \
                   (ulimit -S -x unlimited; exec sleep 60) & wait";
-    let mut root = Sleeper::branded(script, &record, &mark).expect("bash");
+    let mut root = Sleeper::with_descent_tag(script, &record, &mark).expect("bash");
     let children = root.children(3);
-    let brand = |child: &Identity| Brand::of(child.pid).expect("its limits") == Some(record.brand());
+    let descent_tag =
+        |child: &Identity| DescentTag::of(child.pid).expect("its limits") == Some(record.descent_tag());
     exai_test::eventually("they have done so", Duration::from_secs(5), || {
-        children.iter().filter(|child| brand(child)).count() == 2
+        children.iter().filter(|child| descent_tag(child)).count() == 2
     });
-    let ours: Vec<bool> = children.iter().map(brand).collect();
+    let ours: Vec<bool> = children.iter().map(descent_tag).collect();
     root.end();
-    let copied = Sleeper::marked(Some(&mark));
+    let copied = Sleeper::with_env_marker(Some(&mark));
     let file = scene.write(&record);
     let (found, _) = scene.end();
     for (child, ours) in children.iter().zip(ours) {
@@ -87,7 +88,7 @@ fn who_has_the_brand_is_ours_whatever_it_has_left_and_who_only_names_the_tree_is
 #[test]
 fn with_group_containment_what_left_the_group_stays() {
     let scene = Scene::new();
-    let mark = scene.mark(1);
+    let mark = scene.env_marker(1);
     let root = Sleeper::shell("sleep 60 & setsid sleep 60 & wait", Some(&mark)).expect("sh");
     let children = root.children(2);
     exai_test::eventually("one has left", Duration::from_secs(5), || {
@@ -95,8 +96,8 @@ fn with_group_containment_what_left_the_group_stays() {
     });
     let (member, leaver): (Vec<_>, Vec<_>) =
         children.iter().partition(|child| crate::support::in_group(root.pid(), child.pid));
-    let mut processes = vec![recorded(&root.identity, Place::Root)];
-    processes.extend(children.iter().map(|child| recorded(child, Place::Member)));
+    let mut processes = vec![recorded(&root.identity, TreeRole::Root)];
+    processes.extend(children.iter().map(|child| recorded(child, TreeRole::Member)));
     let record = scene.record("everything#1", processes);
     let file =
         scene.write(&exai_supervisor::record::TreeRecord { containment: Containment::Group, ..record });
@@ -134,7 +135,10 @@ fn a_guard_at_work_is_left_to_it_and_one_that_hangs_is_ended_last() {
     let found = scene.find();
     assert_eq!(found.trees[0].guard().map(|guard| guard.identity.pid), Some(quick.pid()));
     let (found, took) = scene.end();
-    assert_eq!(about(&found, &quick.identity).and_then(|guard| guard.fate.clone()), Some(Fate::Gone));
+    assert_eq!(
+        about(&found, &quick.identity).and_then(|guard| guard.outcome.clone()),
+        Some(CleanupOutcome::Gone)
+    );
     assert!(took < Duration::from_secs(1), "{took:?}");
 
     let hung = guard(&scene, "exai", &scene.nonce, id, "trap '' TERM; while :; do sleep 60; done");
@@ -171,7 +175,7 @@ fn a_copy_of_a_guard_is_not_another_one() {
         let found = scene.find();
         assert_eq!(found.trees[0].guard().map(|guard| guard.identity.pid), Some(guard.pid()));
         let place = about(&found, &copy).and_then(|copy| copy.place);
-        assert_eq!(place, Some(Place::Root));
+        assert_eq!(place, Some(TreeRole::Root));
     }
     tidy(&copy);
 }
@@ -180,7 +184,7 @@ fn a_copy_of_a_guard_is_not_another_one() {
 fn the_living_are_none_of_our_business() {
     let scene = Scene::new();
     let server = Sleeper::sleep();
-    let mut record = scene.record("everything#1", vec![recorded(&server.identity, Place::Root)]);
+    let mut record = scene.record("everything#1", vec![recorded(&server.identity, TreeRole::Root)]);
     let living = |instance: &str| Living { instance: instance.to_owned(), pid: std::process::id() };
     scene.write(&record);
     let found = leftovers::find(&scene.servers(), Some(&living(&scene.nonce)), None).expect("a look");
@@ -199,7 +203,7 @@ fn a_daemon_that_was_started_within_a_tree_is_spared() {
     let scene = Scene::new();
     let root = Sleeper::with_children(1, "sleep 60 & wait");
     let daemon = root.children(1).remove(0);
-    scene.write(&scene.record("everything#1", vec![recorded(&root.identity, Place::Root)]));
+    scene.write(&scene.record("everything#1", vec![recorded(&root.identity, TreeRole::Root)]));
     let living = Living { instance: "another".to_owned(), pid: daemon.pid };
     let mut found = leftovers::find(&scene.servers(), Some(&living), None).expect("a look");
     leftovers::end(&mut found, std::time::Instant::now() + Duration::from_secs(5));
@@ -211,8 +215,8 @@ fn a_daemon_that_was_started_within_a_tree_is_spared() {
 #[test]
 fn a_record_of_an_earlier_boot_is_only_a_file() {
     let scene = Scene::new();
-    let server = Sleeper::marked(Some(&scene.mark(1)));
-    let mut record = scene.record("everything#1", vec![recorded(&server.identity, Place::Root)]);
+    let server = Sleeper::with_env_marker(Some(&scene.env_marker(1)));
+    let mut record = scene.record("everything#1", vec![recorded(&server.identity, TreeRole::Root)]);
     record.daemon.boot = "another".to_owned();
     let file = scene.write(&record);
     let (found, took) = scene.end();
@@ -250,7 +254,7 @@ fn another_accounts_process_is_left_alone() {
     if !other.lives() || exai_os::belonging::process_is_ours(other.pid()).unwrap_or(true) {
         return;
     }
-    let file = scene.write(&scene.record("everything#1", vec![recorded(&other.identity, Place::Root)]));
+    let file = scene.write(&scene.record("everything#1", vec![recorded(&other.identity, TreeRole::Root)]));
     let (found, _) = scene.end();
     assert_left(&found, &other.identity, "belongs to another account");
     assert!(file.exists(), "what it names lives");

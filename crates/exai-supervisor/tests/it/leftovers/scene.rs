@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use exai_os::process::{Identity, Kill, identify, kill_verified, snapshot};
-use exai_supervisor::leftovers::{self, Fate, LeftProcess, Leftovers, Verdict};
-use exai_supervisor::record::{Containment, Place, Recorded, SCHEMA, TreeRecord};
+use exai_supervisor::leftovers::{self, CleanupOutcome, LeftProcess, Leftovers, Verdict};
+use exai_supervisor::record::{Containment, Recorded, SCHEMA, TreeRecord, TreeRole};
 use tempfile::TempDir;
 
 /// A process of a test. It ends with it.
@@ -34,10 +34,10 @@ impl Sleeper {
     }
 
     pub(crate) fn sleep() -> Sleeper {
-        Sleeper::marked(None)
+        Sleeper::with_env_marker(None)
     }
 
-    pub(crate) fn marked(mark: Option<&str>) -> Sleeper {
+    pub(crate) fn with_env_marker(mark: Option<&str>) -> Sleeper {
         Sleeper::spawn(exai_test::sleeper(), mark).expect("the fixture starts")
     }
 
@@ -62,9 +62,9 @@ impl Sleeper {
         Sleeper::start("setsid", &["sh", "-c", script], mark)
     }
 
-    /// A shell that carries a tree's brand, as a guard's root does.
-    pub(crate) fn branded(script: &str, record: &TreeRecord, mark: &str) -> Option<Sleeper> {
-        let script = format!("ulimit -S -x {}; {script}", record.brand().number());
+    /// A shell that carries a tree's descent tag, as a guard's root does.
+    pub(crate) fn with_descent_tag(script: &str, record: &TreeRecord, mark: &str) -> Option<Sleeper> {
+        let script = format!("ulimit -S -x {}; {script}", record.descent_tag().number());
         Sleeper::start("setsid", &["bash", "-c", &script], Some(mark))
     }
 
@@ -164,7 +164,7 @@ impl Scene {
     }
 
     /// What a process of `everything#N` has in its environment.
-    pub(crate) fn mark(&self, number: u32) -> String {
+    pub(crate) fn env_marker(&self, number: u32) -> String {
         format!("{}.everything#{number}", self.nonce)
     }
 
@@ -186,7 +186,7 @@ impl Scene {
     }
 }
 
-pub(crate) fn recorded(identity: &Identity, place: Place) -> Recorded {
+pub(crate) fn recorded(identity: &Identity, place: TreeRole) -> Recorded {
     Recorded { pid: identity.pid, identity: identity.clone(), place, name: "x".to_owned() }
 }
 
@@ -198,8 +198,10 @@ pub(crate) fn about<'a>(found: &'a Leftovers, identity: &Identity) -> Option<&'a
 #[track_caller]
 pub(crate) fn assert_ended(found: &Leftovers, identity: &Identity, proof: &str) {
     let process = about(found, identity).unwrap_or_else(|| panic!("pid {} was not found", identity.pid));
-    match (&process.verdict, &process.fate) {
-        (Verdict::Ours { proof: said }, Some(Fate::Ended)) => assert!(said.contains(proof), "{said}"),
+    match (&process.verdict, &process.outcome) {
+        (Verdict::Ours { proof: said }, Some(CleanupOutcome::Ended)) => {
+            assert!(said.contains(proof), "{said}");
+        }
         other => panic!("{other:?}"),
     }
     assert!(!lives(identity));
@@ -209,8 +211,8 @@ pub(crate) fn assert_ended(found: &Leftovers, identity: &Identity, proof: &str) 
 pub(crate) fn assert_left(found: &Leftovers, identity: &Identity, reason: &str) {
     let process = about(found, identity).unwrap_or_else(|| panic!("pid {} was not found", identity.pid));
     assert!(!process.is_ours(), "{process:?}");
-    match &process.fate {
-        Some(Fate::Left { reason: said }) => assert!(said.contains(reason), "{said}"),
+    match &process.outcome {
+        Some(CleanupOutcome::Left { reason: said }) => assert!(said.contains(reason), "{said}"),
         other => panic!("{other:?}"),
     }
     assert!(lives(identity));

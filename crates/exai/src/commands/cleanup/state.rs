@@ -6,7 +6,7 @@ use exai_config::Home;
 use exai_os::belonging::file_is_ours;
 use exai_os::local::Endpoint;
 use exai_os::lock::{self, Claim};
-use exai_supervisor::leftovers::{self, Fate, LeftFile};
+use exai_supervisor::leftovers::{self, CleanupOutcome, LeftFile};
 
 /// What was found.
 pub(super) struct StateFiles {
@@ -31,7 +31,7 @@ pub(super) fn find(home: &Home, a_daemon_lives: bool) -> io::Result<StateFiles> 
             path,
             reason: "the socket of a daemon that died".to_owned(),
             removable: true,
-            fate: None,
+            outcome: None,
         }));
     }
     Ok(StateFiles { of_a_daemon, temporary: leftovers::temporaries(home.path())? })
@@ -46,7 +46,7 @@ fn record(home: &Home) -> Option<LeftFile> {
     } else {
         "is in the place of the daemon's record and is no file of ours"
     };
-    Some(LeftFile { path, reason: reason.to_owned(), removable: safe, fate: None })
+    Some(LeftFile { path, reason: reason.to_owned(), removable: safe, outcome: None })
 }
 
 /// Removes what may be removed; each file says what became of it.
@@ -59,7 +59,7 @@ pub(super) fn remove(home: &Home, files: &mut StateFiles) {
         Ok(_held) => files.of_a_daemon.iter_mut().for_each(leftovers::remove),
         Err(reason) => {
             for file in &mut files.of_a_daemon {
-                file.fate = Some(Fate::Left { reason: reason.clone() });
+                file.outcome = Some(CleanupOutcome::Left { reason: reason.clone() });
             }
         }
     }

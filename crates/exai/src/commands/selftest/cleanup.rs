@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use exai_os::process::Identity;
 use exai_proto::documents::{Action, Cleanup, Found};
 use exai_proto::exit;
-use exai_supervisor::record::{Place, TreeRecord};
+use exai_supervisor::record::{TreeRecord, TreeRole};
 use serde_json::json;
 
 use super::bench::{self, Bench};
@@ -98,7 +98,7 @@ fn accumulate(instance: &Instance<'_>) -> Result<Accumulated, String> {
         let trees = start(instance)?;
         let members = || trees.iter().flat_map(|tree| &tree.processes);
         let of = |guard: bool| {
-            let some = members().filter(move |member| (member.place == Place::Guard) == guard);
+            let some = members().filter(move |member| (member.place == TreeRole::Guard) == guard);
             some.map(|member| member.identity.clone()).collect::<Vec<_>>()
         };
         let (guards, rest) = (of(true), of(false));

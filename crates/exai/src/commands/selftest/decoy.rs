@@ -18,7 +18,7 @@ impl Decoy {
     pub(super) fn start(bench: &Bench, mark: Option<&str>) -> Result<Self, String> {
         let mut command = Command::new(&bench.exe);
         command.arg("selftest-server").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.envs(mark.map(|mark| (leftovers::MARK, mark)));
+        command.envs(mark.map(|mark| (leftovers::ENV_MARKER, mark)));
         let mut child = command.spawn().map_err(|error| format!("cannot start a decoy: {error}"))?;
         match process::identify(child.id()) {
             Ok(Some(identity)) => Ok(Decoy { child, identity }),

@@ -6,7 +6,7 @@ use exai_os::private;
 use exai_os::process::Identity;
 use exai_proto::documents::{DaemonRecord, State, Status};
 use exai_proto::exit;
-use exai_supervisor::record::{Place, Recorded, TreeRecord};
+use exai_supervisor::record::{Recorded, TreeRecord, TreeRole};
 use serde_json::json;
 
 use super::bench::{self, Bench};
@@ -88,8 +88,8 @@ fn claim(
     };
     let text = serde_json::to_vec(&daemon).map_err(|error| error.to_string())?;
     private::write_atomic(&instance.home().daemon_record(), &text).map_err(cannot)?;
-    let places = [Place::Guard, Place::Root, Place::Member];
-    let recorded = |(place, member): (Place, &Recorded)| Recorded {
+    let places = [TreeRole::Guard, TreeRole::Root, TreeRole::Member];
+    let recorded = |(place, member): (TreeRole, &Recorded)| Recorded {
         pid: other.pid,
         identity: Identity { pid: other.pid, ..member.identity.clone() },
         place,
