@@ -40,7 +40,7 @@ impl Router {
             in_flight: self.instances.iter().map(|(_, instance)| instance.in_flight.len()).sum(),
             waiting: self.instances.iter().map(|(_, instance)| instance.waiting()).sum(),
             gatherings: self.gatherings.len(),
-            owed: self.servers.iter().map(|server| server.catalogue.owed.len()).sum(),
+            owed: self.servers.iter().map(|server| server.catalogue.owed_len()).sum(),
             subscriptions: self.clients.iter().map(|client| client.subscriptions.len()).sum(),
             asked: self.questions.len(),
         }

@@ -2,19 +2,20 @@
 
 pub(crate) mod fair_queue;
 pub(crate) mod request;
+pub(crate) mod requests_under_way;
 pub(crate) mod start_queue;
 pub(crate) mod subscribers;
 
-use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exai_proto::Id;
 
 use crate::instance::fair_queue::Lanes;
-use crate::instance::request::{Errand, InFlight, Owner};
-use crate::instance::start_queue::Waiting;
-use crate::instance::subscribers::with_parents;
+use crate::instance::request::{InFlight, Owner};
+use crate::instance::requests_under_way::{RequestsUnderWay, WorksFor};
+use crate::instance::start_queue::StartQueue;
+use crate::instance::subscribers::Subscribers;
 use crate::types::ids::ClientId;
 use crate::types::initialize_result::{Offer, Ready};
 use crate::types::list_kind::Kind;
@@ -32,14 +33,13 @@ pub(crate) struct Instance {
     pub(crate) clients: Vec<ClientId>,
     /// What it gets next.
     pub(crate) lanes: Lanes,
-    /// Requests the server has not answered, by minted id.
-    pub(crate) in_flight: HashMap<u64, InFlight>,
-    next_id: u64,
+    /// What it has got and not answered.
+    pub(crate) in_flight: RequestsUnderWay,
     /// Since when no client uses it.
     pub(crate) idle_since: Option<Instant>,
     pub(crate) level: Option<Level>,
     /// Who listens to which resource.
-    pub(crate) subscribers: HashMap<String, Vec<ClientId>>,
+    pub(crate) subscribers: Subscribers,
     /// When it had answered `initialize`; taken when its silence was noted.
     pub(crate) ready_since: Option<Instant>,
     /// It was taken out of use: see `handlers::retiring`.
@@ -53,7 +53,7 @@ pub(crate) struct Instance {
 #[derive(Debug)]
 pub(crate) enum Phase {
     /// The process is being started, or `initialize` is under way.
-    Starting { deadline: Instant, waiting: VecDeque<Waiting> },
+    Starting { deadline: Instant, waiting: StartQueue },
     /// Serving.
     Ready(Ready),
 }
@@ -77,14 +77,13 @@ impl Instance {
             number,
             key,
             call_timeout: policy.call_timeout,
-            phase: Phase::Starting { deadline: time + policy.start_timeout, waiting: VecDeque::new() },
+            phase: Phase::Starting { deadline: time + policy.start_timeout, waiting: StartQueue::default() },
             clients: Vec::new(),
             lanes: Lanes::default(),
-            in_flight: HashMap::new(),
-            next_id: 1,
+            in_flight: RequestsUnderWay::default(),
             idle_since: Some(time),
             level: None,
-            subscribers: HashMap::new(),
+            subscribers: Subscribers::default(),
             ready_since: None,
             retiring: false,
             served: false,
@@ -92,19 +91,42 @@ impl Instance {
         }
     }
 
+    /// Makes a client a user of the instance. Returns whether it was none before.
+    pub(crate) fn add_client(&mut self, client: ClientId) -> bool {
+        if self.clients.contains(&client) {
+            return false;
+        }
+        self.clients.push(client);
+        self.idle_since = None;
+        true
+    }
+
+    pub(crate) fn remove_client(&mut self, client: ClientId, time: Instant) {
+        self.clients.retain(|other| *other != client);
+        if self.clients.is_empty() {
+            self.idle_since = Some(time);
+        }
+    }
+
+    /// Registers a request that the server is about to get, until these times.
+    pub(crate) fn register_request(&mut self, number: u64, owner: Owner, deadline: Instant, limit: Instant) {
+        let lane = match &owner {
+            Owner::Client { client, .. } => Some(*client),
+            Owner::Router(_) => None,
+        };
+        if let Some(client) = lane {
+            self.lanes.opened(client);
+        }
+        self.in_flight.insert(number, InFlight { owner, lane, deadline, limit });
+    }
+
     /// Takes a request that is over.
-    pub(crate) fn take(&mut self, number: u64) -> Option<InFlight> {
-        let request = self.in_flight.remove(&number)?;
+    pub(crate) fn take_request(&mut self, number: u64) -> Option<InFlight> {
+        let request = self.in_flight.remove(number)?;
         if let Some(client) = request.lane {
             self.lanes.finished(client);
         }
         Some(request)
-    }
-
-    pub(crate) fn mint(&mut self) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
-        id
     }
 
     /// How many requests it has not been given yet.
@@ -144,25 +166,9 @@ impl Instance {
     /// When it was asked for a list that has not come; or was to be asked, as soon as it is ready.
     pub(crate) fn asked_for(&self, kind: Kind) -> Option<Instant> {
         match &self.phase {
-            Phase::Starting { waiting, .. } => waiting.iter().find_map(|waiting| match waiting {
-                Waiting::List(other, asked) if *other == kind => Some(*asked),
-                Waiting::List(..) | Waiting::Initialize { .. } | Waiting::Message(_) => None,
-            }),
-            Phase::Ready(_) => self.in_flight.values().find_map(|request| match &request.owner {
-                Owner::Router(Errand::List { kind: other, asked, .. }) if *other == kind => Some(*asked),
-                Owner::Router(_) | Owner::Client { .. } => None,
-            }),
+            Phase::Starting { waiting, .. } => waiting.list_since(kind),
+            Phase::Ready(_) => self.in_flight.list_since(kind),
         }
-    }
-
-    /// Who has subscribed to a resource, or to one that it is a part of.
-    pub(crate) fn listeners(&self, uri: &str) -> Vec<ClientId> {
-        if self.subscribers.is_empty() {
-            return Vec::new();
-        }
-        let known = with_parents(uri).filter_map(|uri| self.subscribers.get(uri));
-        let mut told = HashSet::new();
-        known.flatten().filter(|client| told.insert(**client)).copied().collect()
     }
 
     pub(crate) fn label(&self) -> String {
@@ -173,29 +179,10 @@ impl Instance {
     /// only one there is; and the request, if there is one only. A request that was cancelled counts: the server may
     /// not have heard of that yet. Otherwise nobody can know, and it is never guessed.
     pub(crate) fn sole_client(&self) -> Option<(ClientId, Option<Id>)> {
-        let mut lanes = self.in_flight.values().filter_map(|request| Some((request.lane?, request)));
-        let Some((sole, first)) = lanes.next() else {
-            return match &self.clients[..] {
-                [only] => Some((*only, None)),
-                _ => None,
-            };
-        };
-        let mut id = first.wanted_by().cloned();
-        for (client, _) in lanes {
-            if client != sole {
-                return None;
-            }
-            id = None;
+        match (self.in_flight.works_for(), &self.clients[..]) {
+            (WorksFor::One(client, id), _) => Some((client, id)),
+            (WorksFor::None, [only]) => Some((*only, None)),
+            (WorksFor::None | WorksFor::Unclear, _) => None,
         }
-        // Who has left, or has cancelled all it wanted, is not asked.
-        let waits = |request: &InFlight| request.lane == Some(sole) && request.wanted_by().is_some();
-        self.in_flight.values().any(waits).then_some((sole, id))
-    }
-
-    /// The only request that the server has not answered, if there is one: an answer that does not say whose it is can
-    /// be for no other.
-    pub(crate) fn sole_request(&self) -> Option<u64> {
-        let mut numbers = self.in_flight.keys();
-        numbers.next().copied().filter(|_| numbers.next().is_none())
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::instance::start_queue::Waiting;
 use crate::instance::{Instance, Phase};
 use crate::router::Router;
 use crate::server::Server;
@@ -168,9 +167,7 @@ impl Router {
     pub fn is_busy(&self) -> bool {
         // What gathers lists is counted there, too; `initialize` that waits is not.
         let asks = |instance: &Instance| match &instance.phase {
-            Phase::Starting { waiting, .. } => {
-                waiting.iter().any(|waiting| matches!(waiting, Waiting::Initialize { .. }))
-            }
+            Phase::Starting { waiting, .. } => waiting.has_initialize(),
             Phase::Ready(_) => false,
         };
         self.clients.iter().any(|client| client.in_flight > 0)

@@ -2,7 +2,6 @@
 
 use exai_proto::{answer, json};
 
-use crate::instance::request::{Errand, Owner};
 use crate::router::Router;
 use crate::router::now::Now;
 use crate::types::effect::About;
@@ -14,13 +13,11 @@ impl Router {
     pub(crate) fn attach(&mut self, client_id: ClientId, instance_id: InstanceId, now: &mut Now<'_>) {
         let Some(client) = self.clients.get_mut(client_id) else { return };
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        if instance.clients.contains(&client_id) {
+        if !instance.add_client(client_id) {
             return;
         }
         // It uses no other of this server: it has left that one, or that one is gone.
         client.attached.push((instance.server.clone(), instance_id));
-        instance.clients.push(client_id);
-        instance.idle_since = None;
         if instance.ready().is_some() {
             self.restore(client_id, instance_id, now);
         }
@@ -38,22 +35,15 @@ impl Router {
         }
         let mut unheard = Vec::new();
         for (server, uri) in &client.subscriptions {
-            if *server == instance.server {
-                let subscribers = instance.subscribers.entry(uri.clone()).or_default();
-                if subscribers.is_empty() {
-                    unheard.push(format!("{{\"uri\":{}}}", json::quote(uri)));
-                }
-                if !subscribers.contains(&client_id) {
-                    subscribers.push(client_id);
-                }
+            if *server == instance.server && instance.subscribers.add_subscriber(uri, client_id) {
+                unheard.push(format!("{{\"uri\":{}}}", json::quote(uri)));
             }
         }
         let server = instance.server.clone();
         let subscribed = client.subscriptions.iter().filter(|(name, _)| *name == server);
         let uris: Vec<String> = subscribed.map(|(_, uri)| json::quote(uri)).collect();
         for params in unheard {
-            let write = |number| answer::request(number, "resources/subscribe", &params);
-            self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
+            self.send_forgotten(instance_id, "resources/subscribe", &params, now);
         }
         if self.servers.get_mut(&server).is_some_and(|server| server.interrupted.remove(&client_id)) {
             // Something may have happened while nobody listened.
@@ -73,8 +63,7 @@ impl Router {
         {
             instance.level = Some(level);
             let params = format!("{{\"level\":\"{}\"}}", level.name());
-            let write = |number| answer::request(number, "logging/setLevel", &params);
-            self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
+            self.send_forgotten(instance_id, "logging/setLevel", &params, now);
         }
     }
 }

@@ -5,8 +5,6 @@ use exai_proto::params::Params;
 use exai_proto::{Id, Message};
 
 use crate::instance::Phase;
-use crate::instance::request::Owner;
-use crate::instance::start_queue::waits_with;
 use crate::router::Router;
 use crate::router::now::Now;
 use crate::types::ids::ClientId;
@@ -28,13 +26,7 @@ impl Router {
         }
         for instance_id in self.instances_with_requests(client_id) {
             let Some(instance) = self.instances.get_mut(instance_id) else { continue };
-            let found = instance.in_flight.iter_mut().find(|(_, request)| {
-                matches!(&request.owner, Owner::Client { client, id, cancelled: false, .. }
-                    if *client == client_id && *id == unwanted)
-            });
-            if let Some((number, request)) = found {
-                // The entry stays for a while: what the server still answers is passed on, as without exai.
-                request.cancel(now.time);
+            if let Some(number) = instance.in_flight.cancel_request(client_id, &unwanted, now.time) {
                 let with = number.to_string().into_bytes();
                 now.to_server(instance_id, message.edited(vec![Edit { at: place, with }]));
                 return self.clients.uncount_request(client_id);
@@ -44,9 +36,8 @@ impl Router {
                 return now.dropped(client_id, unwanted);
             }
             if let Phase::Starting { waiting, .. } = &mut instance.phase
-                && let Some(at) = waiting.iter().position(|waiting| waits_with(waiting, client_id, &unwanted))
+                && waiting.cancel_request(client_id, &unwanted)
             {
-                waiting.remove(at);
                 self.clients.uncount_request(client_id);
                 return now.dropped(client_id, unwanted);
             }

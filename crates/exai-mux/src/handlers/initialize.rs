@@ -8,7 +8,7 @@ use exai_proto::{Id, Message, answer};
 use crate::client::{Introduction, Session};
 use crate::handlers::sending::TOO_MUCH_WAITS;
 use crate::instance::Phase;
-use crate::instance::start_queue::{Waiting, has_room};
+use crate::instance::start_queue::Waiting;
 use crate::router::Router;
 use crate::router::now::Now;
 use crate::types::capability::Ask;
@@ -69,8 +69,8 @@ impl Router {
     fn introduce_or_wait(&mut self, client: ClientId, id: Id, instance_id: InstanceId, now: &mut Now<'_>) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         match &mut instance.phase {
-            Phase::Starting { waiting, .. } if has_room(waiting, 0) => {
-                waiting.push_back(Waiting::Initialize { client, id });
+            Phase::Starting { waiting, .. } if waiting.has_room(0) => {
+                waiting.add(Waiting::Initialize { client, id });
             }
             Phase::Starting { .. } => {
                 now.overloaded(client, &id, Some(&instance.server), TOO_MUCH_WAITS);

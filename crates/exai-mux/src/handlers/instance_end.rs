@@ -53,8 +53,9 @@ impl Router {
         server.catalogue.run_ended();
         let known = KINDS.map(|kind| server.catalogue.list(kind).map(|_| kind));
         for kind in known.into_iter().flatten() {
-            let concerned = clients.iter().chain(&aggregating);
-            server.catalogue.owed.extend(concerned.map(|client| (*client, kind)));
+            for client in clients.iter().chain(&aggregating) {
+                server.catalogue.owe(*client, kind);
+            }
         }
     }
 
@@ -68,9 +69,7 @@ impl Router {
             now.to_client(client, cancel(number, "the server that has asked has ended"), About::Session);
         }
         let server = instance.server.clone();
-        let mut in_flight: Vec<_> = instance.in_flight.into_iter().collect();
-        in_flight.sort_by_key(|(number, _)| *number);
-        for (_, request) in in_flight {
+        for request in instance.in_flight.into_ordered() {
             if let Owner::Client { client, id, wish, cancelled, .. } = request.owner {
                 if cancelled {
                     now.dropped(client, id);
@@ -82,8 +81,8 @@ impl Router {
         }
         // What was never sent is for the next run.
         let unsent: Vec<Orphaned> = instance.lanes.all().into_iter().map(Orphaned::from).collect();
-        if let Phase::Starting { waiting, .. } = instance.phase {
-            for waiting in waiting {
+        if let Phase::Starting { mut waiting, .. } = instance.phase {
+            for waiting in waiting.take_all() {
                 match waiting {
                     Waiting::Initialize { client, id } => now.unavailable(client, &id, &server, why),
                     Waiting::Message(held) => {

@@ -5,7 +5,7 @@ use exai_proto::envelope::Outcome;
 use exai_proto::{Message, answer};
 
 use crate::instance::Phase;
-use crate::instance::request::{Errand, InFlight, Owner};
+use crate::instance::request::{Errand, Owner};
 use crate::instance::start_queue::Waiting;
 use crate::limits::PING_TIMEOUT;
 use crate::router::Router;
@@ -49,7 +49,7 @@ impl Router {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let server = instance.server.clone();
         let said = ready.clone();
-        let Phase::Starting { waiting, .. } = std::mem::replace(&mut instance.phase, Phase::Ready(ready))
+        let Phase::Starting { mut waiting, .. } = std::mem::replace(&mut instance.phase, Phase::Ready(ready))
         else {
             return;
         };
@@ -69,7 +69,7 @@ impl Router {
         for client in clients {
             self.restore(client, instance_id, now);
         }
-        for waiting in waiting {
+        for waiting in waiting.take_all() {
             match waiting {
                 Waiting::Initialize { client, id } => self.replay_initialize(client, &id, &said, now),
                 Waiting::Message(held) => {
@@ -88,12 +88,12 @@ impl Router {
         if instance.ready().is_none() {
             return;
         }
-        let number = instance.mint();
+        let number = instance.in_flight.mint_number();
         // As clients write it.
         let bytes = Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{number},\"method\":\"ping\"}}"));
         let owner = Owner::Router(Errand::Ping { sent: bytes.len() });
         let deadline = now.time + PING_TIMEOUT;
-        instance.in_flight.insert(number, InFlight { owner, lane: None, deadline, limit: deadline });
+        instance.register_request(number, owner, deadline, deadline);
         now.effects.push(Effect::ToServer {
             instance: instance_id,
             bytes: bytes.into(),

@@ -1,10 +1,9 @@
 //! How a client leaves an instance, and the router.
 
-use exai_proto::answer::{self, Failure, FailureData, Source};
+use exai_proto::answer::{Failure, FailureData, Source};
 use exai_proto::{Id, json};
 
 use crate::instance::Phase;
-use crate::instance::request::{Errand, Owner};
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
 use crate::router::now::{Now, cancel};
@@ -39,59 +38,30 @@ impl Router {
         let Some(client) = self.clients.get_mut(client_id) else { return Vec::new() };
         client.detach(instance_id);
         let Some(instance) = self.instances.get_mut(instance_id) else { return Vec::new() };
-        instance.clients.retain(|other| *other != client_id);
-        if instance.clients.is_empty() {
-            instance.idle_since = Some(now.time);
-        }
+        instance.remove_client(client_id, now.time);
         let mut dropped = Vec::new();
         if let Phase::Starting { waiting, .. } = &mut instance.phase {
-            waiting.retain(|waiting| {
-                let leaves = waiting.client() == Some(client_id);
-                if leaves {
-                    // `initialize` is never counted.
-                    let counted = matches!(waiting, Waiting::Message(_));
-                    client.in_flight = client.in_flight.saturating_sub(u32::from(counted));
-                    dropped.extend(waiting.id().map(|id| (id, Left::Unsent)));
-                }
-                !leaves
-            });
+            for waiting in waiting.take_client(client_id) {
+                // `initialize` is never counted.
+                let counted = matches!(waiting, Waiting::Message(_));
+                client.in_flight = client.in_flight.saturating_sub(u32::from(counted));
+                dropped.extend(waiting.id().map(|id| (id, Left::Unsent)));
+            }
         }
         for held in instance.lanes.of(client_id) {
             client.in_flight = client.in_flight.saturating_sub(1);
             dropped.extend(held.id().map(|id| (id, Left::Unsent)));
         }
-        let mut numbers = Vec::new();
-        for (&number, request) in &mut instance.in_flight {
-            if let Owner::Client { client: owner, id, cancelled, .. } = &request.owner
-                && *owner == client_id
-            {
-                numbers.push((number, id.clone(), *cancelled));
-                // A server that heeds the cancellation will not answer: its place must not be kept for that.
-                request.cancel(now.time);
-                request.owner = Owner::Router(Errand::Cancelled);
-            }
-        }
-        numbers.sort_unstable_by_key(|(number, ..)| *number);
-        for (number, id, cancelled) in numbers {
+        for (number, id, cancelled) in instance.in_flight.abandon_client(client_id, now.time) {
             if !cancelled {
                 client.in_flight = client.in_flight.saturating_sub(1);
                 now.to_server(instance_id, cancel(number, reason));
             }
             dropped.push((id, if cancelled { Left::Cancelled } else { Left::Sent }));
         }
-        let mut unheard = Vec::new();
-        instance.subscribers.retain(|uri, subscribers| {
-            subscribers.retain(|other| *other != client_id);
-            if subscribers.is_empty() {
-                unheard.push(uri.clone());
-            }
-            !subscribers.is_empty()
-        });
-        unheard.sort();
-        for uri in unheard {
+        for uri in instance.subscribers.remove_client(client_id) {
             let params = format!("{{\"uri\":{}}}", json::quote(&uri));
-            let write = |number| answer::request(number, "resources/unsubscribe", &params);
-            self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
+            self.send_forgotten(instance_id, "resources/unsubscribe", &params, now);
         }
         dropped
     }

@@ -87,7 +87,7 @@ impl Router {
     /// A client is to be told when this list comes.
     pub(crate) fn owe(&mut self, client: ClientId, server: &str, kind: Kind) {
         if let Some(server) = self.servers.get_mut(server) {
-            server.catalogue.owed.insert((client, kind));
+            server.catalogue.owe(client, kind);
         }
     }
 }

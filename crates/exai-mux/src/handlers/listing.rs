@@ -1,6 +1,5 @@
 //! How a server is asked for its lists.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,27 +24,21 @@ impl Router {
     /// Asks an instance for a list, unless it is being asked already.
     pub(crate) fn list(&mut self, instance_id: InstanceId, kind: Kind, now: &mut Now<'_>) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        match &mut instance.phase {
-            Phase::Starting { waiting, .. } => {
-                if !waiting.iter().any(|waiting| matches!(waiting, Waiting::List(other, _) if *other == kind))
-                {
-                    waiting.push_back(Waiting::List(kind, now.time));
-                }
-            }
-            Phase::Ready(_) => {
-                let (offer, asking) = (instance.offer(kind), instance.is_listing(kind));
-                let as_of = self.changes_of(instance_id, kind);
-                if offer == Offer::Nothing {
-                    return self.list_came(instance_id, kind, Vec::new(), as_of, (Duration::ZERO, None), now);
-                }
-                if !asking {
-                    let pages = Pages::new(kind.key());
-                    let owner = Owner::Router(Errand::List { kind, pages, asked: now.time, as_of });
-                    let write = |number| answer::request(number, kind.method(), "{}");
-                    self.send_request(instance_id, owner, write, now);
-                }
-            }
+        if instance.asked_for(kind).is_some() {
+            return;
         }
+        if let Phase::Starting { waiting, .. } = &mut instance.phase {
+            return waiting.add(Waiting::List(kind, now.time));
+        }
+        let offer = instance.offer(kind);
+        let as_of = self.changes_of(instance_id, kind);
+        if offer == Offer::Nothing {
+            return self.list_came(instance_id, kind, Vec::new(), as_of, (Duration::ZERO, None), now);
+        }
+        let owner =
+            Owner::Router(Errand::List { kind, pages: Pages::new(kind.key()), asked: now.time, as_of });
+        let write = |number| answer::request(number, kind.method(), "{}");
+        self.send_request(instance_id, owner, write, now);
     }
 
     /// One page of a list has come.
@@ -140,7 +133,7 @@ impl Router {
     fn list_again(&mut self, instance_id: InstanceId, kind: Kind, as_of: u64, now: &mut Now<'_>) {
         let server = self.instances.server_of(instance_id);
         let server = server.and_then(|name| self.servers.get_mut(&name));
-        if server.is_some_and(|server| server.catalogue.is_outdated(kind, as_of)) {
+        if server.is_some_and(|server| server.catalogue.count_outdated(kind, as_of)) {
             self.list(instance_id, kind, now);
         }
     }
@@ -188,13 +181,10 @@ impl Router {
         }
         if let Some(known) = self.servers.get_mut(server) {
             let is_news = known.catalogue.learn(kind, items, Some(as_of));
-            let owed = std::mem::take(&mut known.catalogue.owed);
-            let (told, still): (BTreeSet<_>, BTreeSet<_>) =
-                owed.into_iter().partition(|(_, owed)| *owed == kind);
-            known.catalogue.owed = still;
+            let owed = known.catalogue.take_owed(kind);
             if is_news {
                 now.learned(server);
-                for (client, kind) in told {
+                for client in owed {
                     self.tell_changed_list(client, kind, now);
                 }
             }
@@ -204,8 +194,7 @@ impl Router {
     /// Asks a server that has just become ready for the lists that somebody was answered without.
     pub(crate) fn list_owed(&mut self, instance: InstanceId, now: &mut Now<'_>) {
         let server = self.instances.get(instance).and_then(|instance| self.servers.get(&instance.server));
-        let owed = server.into_iter().flat_map(|server| &server.catalogue.owed);
-        let kinds: BTreeSet<Kind> = owed.map(|(_, kind)| *kind).collect();
+        let kinds = server.map(|server| server.catalogue.owed_kinds()).unwrap_or_default();
         for kind in kinds {
             self.list(instance, kind, now);
         }

@@ -45,9 +45,10 @@ impl Router {
                 if subscribe && !self.may_subscribe(request, instance, &uri, now) {
                     return Prepared::Answered;
                 }
-                let others = self.instances.get(instance).is_some_and(|instance| {
-                    instance.subscribers.get(&uri).is_some_and(|all| all.iter().any(|other| other != client))
-                });
+                let others = self
+                    .instances
+                    .get(instance)
+                    .is_some_and(|instance| instance.subscribers.has_others(&uri, *client));
                 let wish = if subscribe { Wish::Subscribe(uri) } else { Wish::Unsubscribe(uri) };
                 if others {
                     // The server need not hear of it: it is, or must stay, subscribed for the others.
@@ -151,19 +152,11 @@ impl Router {
             }
             Wish::Subscribe(uri) => {
                 client.subscriptions.insert((instance.server.clone(), uri.clone()));
-                let subscribers = instance.subscribers.entry(uri).or_default();
-                if !subscribers.contains(&client_id) {
-                    subscribers.push(client_id);
-                }
+                instance.subscribers.add_subscriber(&uri, client_id);
             }
             Wish::Unsubscribe(uri) => {
                 client.subscriptions.remove(&(instance.server.clone(), uri.clone()));
-                if let Some(subscribers) = instance.subscribers.get_mut(&uri) {
-                    subscribers.retain(|other| *other != client_id);
-                    if subscribers.is_empty() {
-                        instance.subscribers.remove(&uri);
-                    }
-                }
+                instance.subscribers.remove_subscriber(&uri, client_id);
             }
         }
     }

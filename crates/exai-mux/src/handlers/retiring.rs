@@ -5,7 +5,6 @@
 
 use crate::instance::Phase;
 use crate::instance::fair_queue::Held;
-use crate::instance::request::Owner;
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
 use crate::router::now::Now;
@@ -33,7 +32,7 @@ impl Router {
         for id in ids {
             let Some(instance) = self.instances.get_mut(id) else { continue };
             if let Phase::Starting { waiting, .. } = &mut instance.phase {
-                let taken = std::mem::take(waiting);
+                let taken = waiting.take_all();
                 let clients = taken.into_iter().filter_map(|waiting| Some((waiting.client()?, waiting)));
                 orphaned.extend(clients.map(|(client, waiting)| Orphaned { client, waiting }));
             }
@@ -79,10 +78,7 @@ impl Router {
 
     /// Whether a client waits for an answer of it.
     fn is_working(&self, id: InstanceId) -> bool {
-        let wanted = |owner: &Owner| matches!(owner, Owner::Client { cancelled: false, .. });
-        self.instances
-            .get(id)
-            .is_some_and(|instance| instance.in_flight.values().any(|request| wanted(&request.owner)))
+        self.instances.get(id).is_some_and(|instance| instance.in_flight.has_wanted())
     }
 
     fn end(&mut self, id: InstanceId, now: &mut Now<'_>) {

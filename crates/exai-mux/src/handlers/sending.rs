@@ -2,14 +2,14 @@
 
 use exai_proto::json::Edit;
 use exai_proto::params::AMBIGUOUS;
-use exai_proto::{Id, Kind as Shape, Message, Segments};
+use exai_proto::{Id, Kind as Shape, Message, Segments, answer};
 
 use crate::handlers::client_request::Request;
 use crate::handlers::methods::Prepared;
 use crate::instance::Phase;
 use crate::instance::fair_queue::Held;
-use crate::instance::request::{InFlight, Owner};
-use crate::instance::start_queue::{Waiting, has_room};
+use crate::instance::request::{Errand, Owner};
+use crate::instance::start_queue::Waiting;
 use crate::limits::CALL_TOTAL_TIMEOUT;
 use crate::router::Router;
 use crate::router::now::Now;
@@ -48,8 +48,8 @@ impl Router {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         match &mut instance.phase {
             Phase::Ready(_) => self.forward(held, instance_id, now),
-            Phase::Starting { waiting, .. } if has_room(waiting, held.message.bytes().len()) => {
-                waiting.push_back(Waiting::Message(held));
+            Phase::Starting { waiting, .. } if waiting.has_room(held.message.bytes().len()) => {
+                waiting.add(Waiting::Message(held));
                 self.clients.count_request(client);
             }
             Phase::Starting { .. } => {
@@ -123,23 +123,28 @@ impl Router {
         now: &mut Now<'_>,
     ) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        let number = instance.mint();
+        let number = instance.in_flight.mint_number();
         let limit = now.time + CALL_TOTAL_TIMEOUT;
-        let lane = match &owner {
-            Owner::Client { client, .. } => Some(*client),
-            Owner::Router(_) => None,
-        };
-        if let Some(client) = lane {
-            instance.lanes.opened(client);
-        }
-        let request = InFlight { owner, lane, deadline: limit.min(now.time + instance.call_timeout), limit };
+        let deadline = limit.min(now.time + instance.call_timeout);
         // Registered before it is written: a fast answer must find it.
-        instance.in_flight.insert(number, request);
+        instance.register_request(number, owner, deadline, limit);
         now.effects.push(Effect::ToServer {
             instance: instance_id,
             bytes: write(number).into(),
             number: Some(number),
         });
+    }
+
+    /// Sends a request of the router's own whose answer makes no difference.
+    pub(crate) fn send_forgotten(
+        &mut self,
+        instance: InstanceId,
+        method: &str,
+        params: &str,
+        now: &mut Now<'_>,
+    ) {
+        let write = |number| answer::request(number, method, params);
+        self.send_request(instance, Owner::Router(Errand::Forgotten), write, now);
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use exai_proto::Message;
 use exai_proto::envelope::Outcome;
 use exai_proto::json::{self, Edit};
-use exai_proto::{Message, answer};
 
 use crate::instance::request::{Errand, InFlight, Owner, Wish};
 use crate::router::Router;
@@ -25,8 +25,8 @@ impl Router {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         // An error of a server that could not read the request says `null`.
         let nameless = matches!(outcome, Outcome::Error(_)) && message.at(id) == b"null";
-        let number = if nameless { instance.sole_request() } else { number(message.at(id)) };
-        let found = number.and_then(|number| instance.take(number));
+        let number = if nameless { instance.in_flight.sole_request() } else { number(message.at(id)) };
+        let found = number.and_then(|number| instance.take_request(number));
         let Some(InFlight { owner, .. }) = found else {
             let (server, id) = (instance.label(), message.str_at(id));
             if std::mem::replace(&mut instance.said_stray, true) {
@@ -90,10 +90,9 @@ impl Router {
         let Some(client) = self.clients.get(client_id) else { return };
         match wish {
             // Somebody else has subscribed meanwhile, and was answered here, because one still was.
-            Wish::Unsubscribe(uri) if instance.subscribers.contains_key(uri) => {
+            Wish::Unsubscribe(uri) if instance.subscribers.has_any(uri) => {
                 let params = format!("{{\"uri\":{}}}", json::quote(uri));
-                let write = |number| answer::request(number, "resources/subscribe", &params);
-                self.send_request(instance_id, Owner::Router(Errand::Forgotten), write, now);
+                self.send_forgotten(instance_id, "resources/subscribe", &params, now);
             }
             // The client has another run of it by now.
             Wish::Subscribe(_) if instance.retiring => {

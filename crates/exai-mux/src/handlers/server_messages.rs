@@ -69,7 +69,7 @@ impl Router {
             "notifications/resources/updated" => {
                 let Some(uri) = message.string_at(params.uri.as_ref()) else { return };
                 let Some(instance) = self.instances.get(instance_id) else { return };
-                let (server, listeners) = (instance.server.clone(), instance.listeners(&uri));
+                let (server, listeners) = (instance.server.clone(), instance.subscribers.listeners(&uri));
                 if listeners.is_empty() {
                     return;
                 }
@@ -99,7 +99,7 @@ impl Router {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         // After the answer there is no entry, and the progress is dropped: clients tear the connection down
         // over a token they no longer know.
-        let Some(request) = number(message.at(&place)).and_then(|number| instance.in_flight.get_mut(&number))
+        let Some(request) = number(message.at(&place)).and_then(|number| instance.in_flight.get_mut(number))
         else {
             return;
         };

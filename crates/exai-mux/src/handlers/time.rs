@@ -46,13 +46,7 @@ impl Router {
             return self.stop_idle(id, now);
         }
         let Some(instance) = self.instances.get_mut(id) else { return };
-        let mut late: Vec<u64> = instance
-            .in_flight
-            .iter()
-            .filter(|(_, request)| request.deadline <= now.time)
-            .map(|(&number, _)| number)
-            .collect();
-        late.sort_unstable();
+        let late = instance.in_flight.find_late(now.time);
         let expired = instance.lanes.expired(now.time);
         let server = instance.server.clone();
         for number in late {
@@ -87,7 +81,7 @@ impl Router {
     pub(crate) fn unsent(&mut self, instance_id: InstanceId, number: u64, why: Unsent, now: &mut Now<'_>) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let server = instance.server.clone();
-        match instance.take(number).map(|request| request.owner) {
+        match instance.take_request(number).map(|request| request.owner) {
             Some(Owner::Client { client, id, cancelled: true, .. }) => now.dropped(client, id),
             Some(Owner::Client { client, id, token, wish, .. }) => {
                 if let Unsent::Ending(bytes) = why
@@ -114,7 +108,7 @@ impl Router {
     fn time_out(&mut self, instance_id: InstanceId, number: u64, now: &mut Now<'_>) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let server = instance.server.clone();
-        let Some(request) = instance.take(number) else { return };
+        let Some(request) = instance.take_request(number) else { return };
         match request.owner {
             Owner::Client { client, id, cancelled: true, .. } => return now.dropped(client, id),
             Owner::Router(Errand::Cancelled) => return,
@@ -161,7 +155,7 @@ impl Router {
         if let Phase::Starting { deadline, .. } = instance.phase {
             return Some(deadline);
         }
-        let answers = instance.in_flight.values().map(|request| request.deadline).min();
+        let answers = instance.in_flight.next_deadline();
         // The end of what one works on that was taken out of use is not always an event.
         let retiring = instance.retiring.then(|| time + TICK_INTERVAL);
         [answers, instance.lanes.next_expiry(), self.idle_end(instance), retiring].into_iter().flatten().min()

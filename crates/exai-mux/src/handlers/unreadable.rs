@@ -23,11 +23,11 @@ impl Router {
             return;
         }
         let number = match own {
-            Some(id) => id.as_number().filter(|number| instance.in_flight.contains_key(number)),
-            None => instance.sole_request(),
+            Some(id) => id.as_number().filter(|number| instance.in_flight.get(*number).is_some()),
+            None => instance.in_flight.sole_request(),
         };
         let Some(number) = number else { return };
-        let owner = instance.in_flight.get(&number).map(|request| &request.owner);
+        let owner = instance.in_flight.get(number).map(|request| &request.owner);
         if matches!(owner, Some(Owner::Router(Errand::Initialize))) {
             let reason = format!("did not answer `initialize`: it {}", garbled.text);
             return now.effects.push(Effect::GiveUp { instance: instance_id, reason });

@@ -83,7 +83,7 @@ impl Servers {
     /// Forgets what a client was to be told by servers.
     pub(crate) fn forget_client(&mut self, client: ClientId) {
         for server in &mut self.all {
-            server.catalogue.owed.retain(|(owed, _)| *owed != client);
+            server.catalogue.forget_client(client);
             server.interrupted.remove(&client);
         }
     }

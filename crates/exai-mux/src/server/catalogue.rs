@@ -27,7 +27,7 @@ pub(crate) struct Catalogue {
     pub(crate) instructions: Option<String>,
     /// Clients that were answered without this server's list, or with an old one, because it was not there
     /// in time.
-    pub(crate) owed: BTreeSet<(ClientId, Kind)>,
+    owed: BTreeSet<(ClientId, Kind)>,
 }
 
 impl Catalogue {
@@ -50,9 +50,9 @@ impl Catalogue {
         self.as_of[kind as usize] == Some(self.changes(kind))
     }
 
-    /// A list has come that was asked for as of so many changes. Whether it is to be asked for again at once, because
-    /// the server has announced a change meanwhile.
-    pub(crate) fn is_outdated(&mut self, kind: Kind, as_of: u64) -> bool {
+    /// Counts whether a list that was asked for as of so many changes was outdated when it came. Returns whether it is to
+    /// be asked for again at once, because the server has announced a change meanwhile.
+    pub(crate) fn count_outdated(&mut self, kind: Kind, as_of: u64) -> bool {
         let outdated = &mut self.outdated[kind as usize];
         *outdated = if as_of == self.changes[kind as usize] { 0 } else { outdated.saturating_add(1) };
         (1..=MAX_OUTDATED_LISTS).contains(outdated)
@@ -76,6 +76,29 @@ impl Catalogue {
             *known = Some(items);
         }
         is_news
+    }
+
+    /// A client is to be told when this list comes.
+    pub(crate) fn owe(&mut self, client: ClientId, kind: Kind) {
+        self.owed.insert((client, kind));
+    }
+
+    /// Takes the clients that are to be told when this list comes.
+    pub(crate) fn take_owed(&mut self, kind: Kind) -> Vec<ClientId> {
+        self.owed.extract_if(.., |(_, owed)| *owed == kind).map(|(client, _)| client).collect()
+    }
+
+    /// The lists that clients are to be told of.
+    pub(crate) fn owed_kinds(&self) -> BTreeSet<Kind> {
+        self.owed.iter().map(|(_, kind)| *kind).collect()
+    }
+
+    pub(crate) fn owed_len(&self) -> usize {
+        self.owed.len()
+    }
+
+    pub(crate) fn forget_client(&mut self, client: ClientId) {
+        self.owed.retain(|(owed, _)| *owed != client);
     }
 
     /// The tool or prompt that an aggregated name stands for, where the name had to be cut.
