@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use exai_config::{Home, HomeError};
-use exai_os::detach::{self, Tether, Way};
+use exai_os::detach::{self, DetachMethod, Tether};
 use exai_os::failpoint;
 use exai_os::local::{Endpoint, Listener};
 use exai_os::lock::{self, Claim, HeldLock};
@@ -47,7 +47,7 @@ pub struct Options {
     /// Where to say that it is ready; see [`Readiness`].
     pub ready: Option<std::fs::File>,
     /// How it got away from its starter; `None` for one that somebody runs in the foreground.
-    pub way: Option<Way>,
+    pub way: Option<DetachMethod>,
     /// The process that has started it and waits until it is ready; none for one in the foreground.
     pub starter: Option<u32>,
     /// Ends this process, when its start hangs: then nothing returns to whoever called [`serve`].
@@ -104,7 +104,7 @@ pub fn serve(options: Options) -> Result<(), ServeError> {
 
 /// How this daemon is apart from its starter. One that was to outlive him does not run where it would not: then
 /// somebody else gets the chance to start it.
-fn untethered(way: Option<Way>) -> Result<Detached, ServeError> {
+fn untethered(way: Option<DetachMethod>) -> Result<Detached, ServeError> {
     let job = match (detach::tether(), way) {
         (Tether::Free, _) => "none",
         (Tether::Within, _) => "within",
@@ -115,7 +115,7 @@ fn untethered(way: Option<Way>) -> Result<Detached, ServeError> {
             return Err(ServeError::Unsafe(sentence.to_owned()));
         }
     };
-    Ok(Detached { way: way.map_or("foreground", Way::as_str).to_owned(), job: job.to_owned() })
+    Ok(Detached { way: way.map_or("foreground", DetachMethod::as_str).to_owned(), job: job.to_owned() })
 }
 
 /// Comes by a place where a test may make the start fail.
@@ -142,7 +142,7 @@ fn run(home: &Home, origin: Origin, starting: &StartupWatch) -> Result<(), Serve
         tracing::warn!("{note:?}");
     }
     exai_os::tree::raise_descriptor_limit();
-    exai_os::brand::shed();
+    exai_os::descent_tag::shed();
     // Should a guard be killed, what it guarded comes to us.
     exai_os::tree::keep_hold().map_err(failed("failed to keep hold of what it starts"))?;
     starting.step("reading its configuration");

@@ -10,7 +10,7 @@ use crate::{failpoint, sys};
 
 /// The argument before the token that [`ready_writer`] takes.
 pub const READY_ARGUMENT: &str = "--ready";
-/// The argument before the [`Way`] by which a daemon was started.
+/// The argument before the [`DetachMethod`] by which a daemon was started.
 pub const WAY_ARGUMENT: &str = "--way";
 /// The argument before the process id of whoever started a daemon.
 pub const STARTER_ARGUMENT: &str = "--starter";
@@ -19,7 +19,7 @@ pub const OUTSIDE_COMMAND: &str = "outside";
 
 /// How a daemon got away from its starter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum DetachMethod {
     /// In a session of its own (Unix).
     Session,
     /// By the user's service manager, as a unit of its own (Linux): it would have been bound to somebody else ([`Bond`]).
@@ -34,24 +34,31 @@ pub enum Way {
     Inside,
 }
 
-impl Way {
-    const ALL: [Way; 6] = [Way::Session, Way::Manager, Way::Alone, Way::Breakaway, Way::Wmi, Way::Inside];
+impl DetachMethod {
+    const ALL: [DetachMethod; 6] = [
+        DetachMethod::Session,
+        DetachMethod::Manager,
+        DetachMethod::Alone,
+        DetachMethod::Breakaway,
+        DetachMethod::Wmi,
+        DetachMethod::Inside,
+    ];
 
     /// Its name, as an argument and in documents.
     pub fn as_str(self) -> &'static str {
         match self {
-            Way::Session => "session",
-            Way::Manager => "manager",
-            Way::Alone => "alone",
-            Way::Breakaway => "breakaway",
-            Way::Wmi => "wmi",
-            Way::Inside => "inside",
+            DetachMethod::Session => "session",
+            DetachMethod::Manager => "manager",
+            DetachMethod::Alone => "alone",
+            DetachMethod::Breakaway => "breakaway",
+            DetachMethod::Wmi => "wmi",
+            DetachMethod::Inside => "inside",
         }
     }
 
     /// The way of this name.
-    pub fn named(name: &str) -> Option<Way> {
-        Way::ALL.into_iter().find(|way| way.as_str() == name)
+    pub fn named(name: &str) -> Option<DetachMethod> {
+        DetachMethod::ALL.into_iter().find(|way| way.as_str() == name)
     }
 }
 

@@ -16,7 +16,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::brand::Brand;
+use crate::descent_tag::DescentTag;
 use crate::process::Identity;
 use crate::sys;
 
@@ -34,7 +34,7 @@ pub struct Launch {
     /// What ends when the tree is ended.
     pub reach: Reach,
     /// What tells its processes from all others (Linux).
-    pub brand: Brand,
+    pub descent_tag: DescentTag,
     /// The guard. Not used on Windows.
     pub guard: Guard,
 }
@@ -179,7 +179,7 @@ impl Tree {
 
     /// After [`Tree::kill`]: waits until nothing is left, and returns the processes that are left
     /// nevertheless. The guard gives up after 5 s. Should the guard be gone, its orphans are ours (Linux),
-    /// and are ended here: who has the tree's brand, who is among `members`, seen in the tree before, and who is in
+    /// and are ended here: who has the tree's descent tag, who is among `members`, seen in the tree before, and who is in
     /// the root's group.
     pub async fn ended(&mut self, members: &[Identity]) -> Vec<u32> {
         self.0.ended(members).await

@@ -8,14 +8,14 @@
 //! - **By record**: the kernel gives the living process the identity (boot, pid, start time) that a record
 //!   of a dead daemon names.
 //! - **By descent**: it is a child, and not older than its parent, of a process that is proven.
-//! - **By brand**: it has the tree's brand ([`exai_os::brand`]), which it can only have inherited (Linux).
+//! - **By descent tag**: it has the tree's descent tag ([`exai_os::descent_tag`]), which it can only have inherited (Linux).
 //! - **By its words**: it runs `exai guard` for exactly this tree.
 //!
 //! The environment's marker alone proves nothing: a browser that a server opened for its user inherits it.
 //! What is not proven is told with the reason and left alone, and so are, whatever a record says, this process
 //! and those above it, pid 1, and the processes of other accounts.
 //!
-//! A tree whose record could not be written, since the disk was full, is found by brand and marker together, where the
+//! A tree whose record could not be written, since the disk was full, is found by descent tag and marker together, where the
 //! dead daemon's own record tells its nonce (Linux).
 //!
 //! A record is removed when everything it names is gone. As long as something lives that may be of its tree

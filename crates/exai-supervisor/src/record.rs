@@ -8,7 +8,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::process::Identity;
 use exai_os::tree::Reach;
 use serde::{Deserialize, Serialize};
@@ -94,8 +94,8 @@ impl Containment {
 
 impl TreeRecord {
     /// What the processes of this tree alone have.
-    pub fn brand(&self) -> Brand {
-        Brand::new(&self.instance, &self.id, self.containment.reach())
+    pub fn descent_tag(&self) -> DescentTag {
+        DescentTag::new(&self.instance, &self.id, self.containment.reach())
     }
 
     /// Writes it, so that a reader sees the old one or the new.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::process::{self, Kill, ProcessInfo};
 use exai_os::tree::ORPHANS_ARE_ADOPTED;
 use exai_proto::documents::Unexpected;
@@ -21,7 +21,7 @@ pub(crate) struct KnownTrees {
     /// Their guards, or their roots where there are none: children that the daemon has started itself.
     pub(crate) tops: BTreeSet<u32>,
     /// Those of the trees that run, or are being ended.
-    pub(crate) brands: HashSet<Brand>,
+    pub(crate) descent_tags: HashSet<DescentTag>,
 }
 
 /// See the module.
@@ -36,7 +36,7 @@ impl AdoptedOrphans {
         AdoptedOrphans { nonce, looks: HashMap::new() }
     }
 
-    /// Reaps the dead, ends those that carry the brand of a tree that was ended, and tells of the others.
+    /// Reaps the dead, ends those that carry the descent tag of a tree that was ended, and tells of the others.
     pub(crate) fn look(&mut self, table: &[ProcessInfo], known: &KnownTrees) -> Vec<Unexpected> {
         if !ORPHANS_ARE_ADOPTED {
             return Vec::new();
@@ -58,12 +58,12 @@ impl AdoptedOrphans {
             }
             return None;
         }
-        let brand = Brand::of(one.pid).ok().flatten();
-        if brand.is_some_and(|brand| known.brands.contains(&brand)) {
+        let descent_tag = DescentTag::of(one.pid).ok().flatten();
+        if descent_tag.is_some_and(|descent_tag| known.descent_tags.contains(&descent_tag)) {
             // Whoever ends that tree ends it.
             return None;
         }
-        if brand.is_some_and(|brand| brand.is_kept_by(&self.nonce)) {
+        if descent_tag.is_some_and(|descent_tag| descent_tag.is_kept_by(&self.nonce)) {
             end(one);
             return None;
         }
@@ -86,7 +86,7 @@ fn key(one: &ProcessInfo) -> (Key, bool) {
     ((one.pid, one.start), one.zombie)
 }
 
-/// Its brand says that it descends from a root of ours whose tree has ended.
+/// Its descent tag says that it descends from a root of ours whose tree has ended.
 fn end(one: &ProcessInfo) {
     let Ok(me) = process::current() else { return };
     match process::kill_verified(&one.identity(&me.boot), Kill::Force) {

@@ -252,7 +252,7 @@ impl ProcessMonitor {
         let trees = state.trees.values();
         KnownTrees {
             tops: trees.clone().filter_map(|tree| tree.guard().or(tree.root())).map(|top| top.pid).collect(),
-            brands: trees.map(|tree| tree.record.brand()).collect(),
+            descent_tags: trees.map(|tree| tree.record.descent_tag()).collect(),
         }
     }
 

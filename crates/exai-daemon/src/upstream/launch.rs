@@ -179,7 +179,7 @@ impl LaunchContext {
                 env,
                 cwd,
                 reach: record.containment.reach(),
-                brand: record.brand(),
+                descent_tag: record.descent_tag(),
                 guard,
             },
             stdio_use: if reached.is_some() { StdioUse::Elsewhere } else { StdioUse::Stdio },

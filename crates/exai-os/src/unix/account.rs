@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::account::{Account, AccountError};
 
 /// An entry longer than this is no account of a person.
-const LONGEST_ENTRY: usize = 1 << 20;
+const MAX_ENTRY_BYTES: usize = 1 << 20;
 
 pub(crate) fn current() -> Result<Account, AccountError> {
     let uid = rustix::process::geteuid().as_raw();
@@ -47,7 +47,7 @@ pub(crate) fn current() -> Result<Account, AccountError> {
                     Err(AccountError::NoEntry { uid })
                 };
             }
-            libc::ERANGE if buffer.len() < LONGEST_ENTRY => buffer.resize(buffer.len() * 2, 0),
+            libc::ERANGE if buffer.len() < MAX_ENTRY_BYTES => buffer.resize(buffer.len() * 2, 0),
             libc::EINTR => {}
             // Several systems answer "no such entry" in one of these ways; see getpwuid_r(3).
             libc::ENOENT | libc::ESRCH | libc::EBADF | libc::EPERM => {

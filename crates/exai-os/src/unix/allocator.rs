@@ -1,14 +1,14 @@
 /// Longer buffers than this come from the system and go back to it; of what is free at the end of the heap no more than
 /// this is kept. Messages of a mebibyte are ordinary, and are served faster from memory that was used before.
 #[cfg(target_env = "gnu")]
-const KEPT: libc::c_int = 4 * 1024 * 1024;
+const MAX_KEPT_BYTES: libc::c_int = 4 * 1024 * 1024;
 
 pub(crate) fn give_back_long_buffers() {
     #[cfg(target_env = "gnu")]
     // SAFETY: the calls take numbers and change what the allocator does from now on. They are made before the first thread
     // starts; a refusal leaves everything as it was.
     unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, KEPT);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, MAX_KEPT_BYTES);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, MAX_KEPT_BYTES);
     }
 }

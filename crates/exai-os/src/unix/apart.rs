@@ -14,9 +14,9 @@ use crate::detach::Bond;
 /// What the units are called in which a service manager starts daemons: they end nobody.
 pub(super) const UNIT: &str = "exai-daemon-";
 /// How long the one between may take to end when it is tried who adopts.
-const TRIAL: Duration = Duration::from_secs(1);
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Of a ten thousandth of a second each.
-const STEPS: u32 = 10_000;
+const MAX_STEPS: u32 = 10_000;
 
 pub(crate) fn bonds() -> Vec<Bond> {
     let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_pid().cast_unsigned());
@@ -57,7 +57,7 @@ fn try_who_adopts() -> io::Result<u32> {
     drop(say);
     let _ = Pid::from_raw(between).map(|pid| rustix::process::waitpid(Some(pid), WaitOptions::empty()));
     let mut parent = [0; 4];
-    if !descriptors::poll_until(&mut [PollFd::new(&said, PollFlags::IN)], Instant::now() + TRIAL)? {
+    if !descriptors::poll_until(&mut [PollFd::new(&said, PollFlags::IN)], Instant::now() + TRIAL_TIMEOUT)? {
         return Err(io::ErrorKind::TimedOut.into());
     }
     said.read_exact(&mut parent)?;
@@ -70,7 +70,7 @@ fn say_who_adopted(say: impl AsFd, between: libc::pid_t) {
     let parent = unsafe {
         // Its descriptors are closed before its children are somebody else's: only this tells.
         let step = libc::timespec { tv_sec: 0, tv_nsec: 100_000 };
-        for _ in 0..STEPS {
+        for _ in 0..MAX_STEPS {
             if libc::getppid() != between {
                 break;
             }

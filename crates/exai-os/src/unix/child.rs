@@ -2,7 +2,7 @@ use rustix::process::{Resource, Rlimit, Signal};
 
 use crate::process::Kill;
 
-const DESCRIPTORS: u64 = 65_536;
+const MAX_DESCRIPTORS: u64 = 65_536;
 
 /// What systems let a program have as a rule. Programs that need more raise it themselves; some (select(2)) cannot live
 /// with more.
@@ -35,15 +35,15 @@ pub(super) fn signal(how: Kill) -> Signal {
 /// A quarter of what one pipe may have without privileges: a hundred servers stay far below the account's
 /// soft limit (64 MiB, pipe(7)), beyond which everybody's new pipes would be small.
 #[cfg(target_os = "linux")]
-const PIPE: usize = 256 * 1024;
+const PIPE_BYTES: usize = 256 * 1024;
 
 #[cfg(target_os = "linux")]
 pub(super) fn widen_pipes(child: &tokio::process::Child) {
     if let Some(stdin) = &child.stdin {
-        let _ = rustix::pipe::fcntl_setpipe_size(stdin, PIPE);
+        let _ = rustix::pipe::fcntl_setpipe_size(stdin, PIPE_BYTES);
     }
     if let Some(stdout) = &child.stdout {
-        let _ = rustix::pipe::fcntl_setpipe_size(stdout, PIPE);
+        let _ = rustix::pipe::fcntl_setpipe_size(stdout, PIPE_BYTES);
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) fn widen_pipes(_child: &tokio::process::Child) {}
 
 pub(crate) fn raise_descriptor_limit() {
     let was = rustix::process::getrlimit(Resource::Nofile);
-    let wanted = was.maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
+    let wanted = was.maximum.unwrap_or(MAX_DESCRIPTORS).min(MAX_DESCRIPTORS);
     if was.current.is_some_and(|current| current < wanted) {
         // A limit that stays low shows later as "too many open files", with the number.
         let raised = Rlimit { current: Some(wanted), maximum: was.maximum };

@@ -13,7 +13,7 @@ use rustix::io::{Errno, FdFlags};
 use super::daemon::Daemon;
 pub(crate) use super::daemon::Pipe;
 use super::manager;
-use crate::detach::{READY_ARGUMENT, ReadyPipe, Started, Tether, WAY_ARGUMENT, Way};
+use crate::detach::{DetachMethod, READY_ARGUMENT, ReadyPipe, Started, Tether, WAY_ARGUMENT};
 
 pub(crate) fn spawn(
     exe: &Path,
@@ -44,7 +44,10 @@ pub(crate) fn spawn(
     let (mut born, name) = std::io::pipe()?;
     let token = writer.as_raw_fd();
     let mut command = Command::new(exe);
-    command.args(args).args([WAY_ARGUMENT, Way::Session.as_str(), READY_ARGUMENT]).arg(token.to_string());
+    command
+        .args(args)
+        .args([WAY_ARGUMENT, DetachMethod::Session.as_str(), READY_ARGUMENT])
+        .arg(token.to_string());
     command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
     command.current_dir(cwd).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let before_exec = move || {

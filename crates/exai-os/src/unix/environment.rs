@@ -16,10 +16,10 @@ type Vars = Vec<(OsString, OsString)>;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How long a shell that was told to end may take.
-const GRACE: Duration = Duration::from_secs(5);
+const SHELL_END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A start file that prints more than this is broken.
-const MOST_OUTPUT: usize = 16 << 20;
+const MAX_OUTPUT_BYTES: usize = 16 << 20;
 
 pub(crate) fn same_name(name: &OsStr, other: &str) -> bool {
     name == other
@@ -114,7 +114,7 @@ pub(crate) fn capture(account: &Account, session: &Vars, limit: Duration) -> Res
 fn end_gently(mut child: Child) {
     for how in [Kill::Terminate, Kill::Force] {
         end_session(child.id(), how);
-        if exits_until(&mut child, Instant::now() + GRACE) {
+        if exits_until(&mut child, Instant::now() + SHELL_END_TIMEOUT) {
             break;
         }
     }
@@ -172,7 +172,7 @@ fn read_between(mut stdout: ChildStdout, marker: &[u8], deadline: Instant) -> io
         if count == 0 {
             return Ok(None);
         }
-        if output.len() > MOST_OUTPUT {
+        if output.len() > MAX_OUTPUT_BYTES {
             return Err(io::Error::other("it prints without end"));
         }
     }

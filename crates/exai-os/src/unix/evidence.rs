@@ -14,8 +14,8 @@ use crate::evidence::{End, IoCounters, PipeId};
 pub use std::os::fd::AsFd as AsEnd;
 
 /// More are not looked at: who has a thousand descriptors open has its stdio among the first.
-const DESCRIPTORS: usize = 1024;
-const ENVIRONMENT_BYTES: u64 = 1024 * 1024;
+const MAX_DESCRIPTORS: usize = 1024;
+const MAX_ENVIRONMENT_BYTES: u64 = 1024 * 1024;
 
 pub(crate) fn pipe_id(end: impl AsEnd) -> io::Result<PipeId> {
     let stat = rustix::fs::fstat(end)?;
@@ -38,7 +38,7 @@ pub(crate) fn holds<const N: usize>(pid: u32, ends: [(PipeId, End); N]) -> io::R
     let folder = format!("/proc/{pid}/fd");
     let folder = Path::new(&folder);
     if !look(&folder.join("0")) && !look(&folder.join("1")) {
-        for entry in fs::read_dir(folder).map_err(gone)?.take(DESCRIPTORS) {
+        for entry in fs::read_dir(folder).map_err(gone)?.take(MAX_DESCRIPTORS) {
             if look(&entry.map_err(gone)?.path()) {
                 break;
             }
@@ -78,7 +78,7 @@ pub(crate) fn io_counters(pid: u32) -> io::Result<IoCounters> {
 pub(crate) fn environment_variable(pid: u32, name: &str) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
     let file = fs::File::open(format!("/proc/{pid}/environ")).map_err(gone)?;
-    file.take(ENVIRONMENT_BYTES).read_to_end(&mut bytes).map_err(gone)?;
+    file.take(MAX_ENVIRONMENT_BYTES).read_to_end(&mut bytes).map_err(gone)?;
     let wanted = |entry: &[u8]| {
         let equals = entry.iter().position(|byte| *byte == b'=')?;
         let value = &entry[equals + 1..];

@@ -16,11 +16,11 @@ use crate::process::ProcessInfo;
 use crate::tree::Reach;
 
 /// How long ending the tree may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long is waited between two looks at a tree that is being ended.
-const STEP: Duration = Duration::from_millis(10);
+const END_INTERVAL: Duration = Duration::from_millis(10);
 /// After so many looks something in the tree starts processes faster than they are ended one by one.
-const LOOKS: u32 = 20;
+const MAX_LOOKS: u32 = 20;
 
 pub(crate) fn run(control: &str) -> io::Result<()> {
     let mut control = take_socket(control)?;
@@ -33,7 +33,7 @@ pub(crate) fn run(control: &str) -> io::Result<()> {
     // The streams are the root's. A copy here would keep them open when it has closed them.
     forget_stdio()?;
     let mut tree = match started {
-        Ok(pid) => Tree { root: pid, reach: order.reach, root_ended: false },
+        Ok(pid) => GuardedTree { root: pid, reach: order.reach, root_ended: false },
         Err(error) => {
             let number = error.raw_os_error().unwrap_or(0);
             return writeln!(control, "failed {number}");
@@ -77,12 +77,12 @@ fn take_socket(token: &str) -> io::Result<UnixStream> {
 /// The root exists before its program runs: it says who it is, and waits until that is written down. So there
 /// is no instant at which something of a tree runs that no record names.
 fn start(order: &Order, control: &UnixStream) -> io::Result<Pid> {
-    let brand = order.brand.number();
+    let descent_tag = order.descent_tag.number();
     let introduce = {
         // Of its own, so that it lives as long as the command; gone from the child with its exec.
         let control = control.try_clone()?;
         move || {
-            super::brand::carry(brand);
+            super::descent_tag::carry(descent_tag);
             let mut control = &control;
             writeln!(control, "root {}", std::process::id())?;
             let mut word = [0];
@@ -106,14 +106,14 @@ fn forget_stdio() -> io::Result<()> {
     Ok(rustix::stdio::dup2_stderr(&null)?)
 }
 
-struct Tree {
+struct GuardedTree {
     root: Pid,
     reach: Reach,
     /// The root has exited. It is reaped last of all: until then its number, and its group's, are its own.
     root_ended: bool,
 }
 
-impl Tree {
+impl GuardedTree {
     fn root_pid(&self) -> u32 {
         self.root.as_raw_pid().cast_unsigned()
     }
@@ -175,10 +175,10 @@ impl Tree {
 
     /// Ends the tree and returns what is left of it.
     fn end(&mut self, control: &mut UnixStream) -> Vec<u32> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + END_TIMEOUT;
         let deaths = Deaths::watch();
         for look in 0_u32.. {
-            if look >= LOOKS && self.reach == Reach::Descendants {
+            if look >= MAX_LOOKS && self.reach == Reach::Descendants {
                 freeze();
             }
             self.signal(Signal::KILL);
@@ -187,7 +187,7 @@ impl Tree {
                 break;
             }
             if let Ok(deaths) = &deaths {
-                deaths.wait(STEP);
+                deaths.wait(END_INTERVAL);
             }
         }
         let left = self.living().unwrap_or_else(|| vec![self.root_pid()]);
@@ -221,7 +221,7 @@ impl Tree {
 /// Stops everything below us, so that nothing can start anything any more, until a look finds nobody new.
 fn freeze() {
     let mut stopped: Vec<(u32, u64)> = Vec::new();
-    for _ in 0..LOOKS {
+    for _ in 0..MAX_LOOKS {
         let all = process::snapshot().unwrap_or_default();
         let is_new = |found: &ProcessInfo| !found.zombie && !stopped.contains(&(found.pid, found.start));
         let found: Vec<ProcessInfo> =
@@ -336,7 +336,7 @@ mod other {
 
     use rustix::event::{PollFd, PollFlags};
 
-    const LOOK: Duration = Duration::from_millis(100);
+    const CHILD_INTERVAL: Duration = Duration::from_millis(100);
 
     /// Looks ten times a second whether a child has ended. Never run.
     pub(super) struct Deaths;
@@ -350,7 +350,7 @@ mod other {
         #[expect(clippy::unused_self, reason = "its twin has something to wait for")]
         pub(super) fn or_words(&self, control: &UnixStream) -> io::Result<bool> {
             let mut fds = [PollFd::new(control, PollFlags::IN)];
-            super::super::descriptors::poll_until(&mut fds, Instant::now() + LOOK)
+            super::super::descriptors::poll_until(&mut fds, Instant::now() + CHILD_INTERVAL)
         }
 
         #[expect(clippy::unused_self, reason = "its twin has something to wait for")]

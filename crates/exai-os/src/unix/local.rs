@@ -18,7 +18,7 @@ pub(crate) type Name = PathBuf;
 pub(crate) type Stream = tokio::net::UnixStream;
 
 /// `sun_path` holds 108 bytes on Linux and 104 on macOS, with the final zero.
-const LONGEST: usize = 100;
+const MAX_PATH_BYTES: usize = 100;
 const BACKLOG: i32 = 1024;
 
 pub(crate) fn fresh(home: &Path, nonce: &str) -> io::Result<Name> {
@@ -46,7 +46,7 @@ pub(crate) fn fresh(home: &Path, nonce: &str) -> io::Result<Name> {
 
 fn fits(socket: &Path) -> bool {
     // A path that is no UTF-8 could not be written into the daemon's record.
-    socket.to_str().is_some_and(|text| text.len() <= LONGEST)
+    socket.to_str().is_some_and(|text| text.len() <= MAX_PATH_BYTES)
 }
 
 /// Several homes share the account's runtime directory.
@@ -133,7 +133,7 @@ pub(crate) fn show(name: &Name, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 pub(crate) fn parse(text: &str) -> Option<Name> {
     let path = PathBuf::from(text);
-    (path.is_absolute() && text.len() <= LONGEST && !text.contains('\0')).then_some(path)
+    (path.is_absolute() && text.len() <= MAX_PATH_BYTES && !text.contains('\0')).then_some(path)
 }
 
 #[cfg(target_os = "linux")]

@@ -102,12 +102,12 @@ mod abstract_socket {
 
     /// Another user would have to occupy all of these to take the second authority from us; the first,
     /// the lock, remains.
-    const NAMES: u32 = 8;
+    const MAX_NAMES: u32 = 8;
 
     pub(crate) fn claim_name(home: &Path) -> io::Result<Claim> {
         let uid = rustix::process::geteuid().as_raw();
         let name = name_of(uid, &home.canonicalize()?);
-        for suffix in 0..NAMES {
+        for suffix in 0..MAX_NAMES {
             let name = if suffix == 0 { name.clone() } else { format!("{name}-{suffix}") };
             let address = SocketAddrUnix::new_abstract_name(name.as_bytes())?;
             let socket = new_socket()?;
@@ -128,7 +128,7 @@ mod abstract_socket {
     pub(crate) fn is_claimed(home: &Path) -> io::Result<bool> {
         let uid = rustix::process::geteuid().as_raw();
         let name = name_of(uid, &canonical(home)?);
-        for suffix in 0..NAMES {
+        for suffix in 0..MAX_NAMES {
             let name = if suffix == 0 { name.clone() } else { format!("{name}-{suffix}") };
             let address = SocketAddrUnix::new_abstract_name(name.as_bytes())?;
             if held_by(&address, uid)? {

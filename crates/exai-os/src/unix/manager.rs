@@ -20,14 +20,14 @@ use serde::{Deserialize, Serialize};
 use super::daemon::{Daemon, Pipe};
 use super::local::{self, Connection};
 use super::{apart, descriptors};
-use crate::detach::{OUTSIDE_COMMAND, READY_ARGUMENT, ReadyPipe, Started, WAY_ARGUMENT, Way};
+use crate::detach::{DetachMethod, OUTSIDE_COMMAND, READY_ARGUMENT, ReadyPipe, Started, WAY_ARGUMENT};
 
 /// A manager that works needs a few hundredths of a second.
-const LONGEST: Duration = Duration::from_secs(3);
+const MANAGER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long one side may wait for words of the other.
-const WORDS: Duration = Duration::from_secs(2);
-const LONGEST_ORDER: u64 = 4 * 1024 * 1024;
-const LONGEST_COMPLAINT: u64 = 4096;
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
+const MAX_ORDER_BYTES: u64 = 4 * 1024 * 1024;
+const MAX_COMPLAINT_BYTES: u64 = 4096;
 /// Where the program is.
 const PATH: &str = "/usr/bin:/bin:/run/current-system/sw/bin";
 const PROGRAM: &str = "systemd-run";
@@ -49,7 +49,7 @@ pub(super) fn start(daemon: Daemon, deadline: Instant) -> io::Result<Option<Star
     }
     // Half of the time, so that it can still be started in the other way and heard that it is ready.
     let now = Instant::now();
-    let deadline = now + (deadline.saturating_duration_since(now) / 2).min(LONGEST);
+    let deadline = now + (deadline.saturating_duration_since(now) / 2).min(MANAGER_TIMEOUT);
     let nonce = nonce();
     // Nobody else starts a daemon here meanwhile: what is there was left by starters that were killed.
     for left in local::sockets_of_starters(&daemon.cwd)? {
@@ -67,7 +67,7 @@ pub(super) fn start(daemon: Daemon, deadline: Instant) -> io::Result<Option<Star
     let mut order = serde_json::to_vec(&Order { daemon, umask: umask()? })?;
     order.push(b'\n');
     let stream = stream.into_stream();
-    stream.set_write_timeout(Some(WORDS))?;
+    stream.set_write_timeout(Some(MESSAGE_TIMEOUT))?;
     (&stream).write_all(&order)?;
     Ok(Some(Started { pid, ready: ReadyPipe(Pipe::new(stream.into())) }))
 }
@@ -120,7 +120,7 @@ fn ask(runtime: &Path, nonce: &str, daemon: &Daemon, socket: &Path, deadline: In
     }
     let mut said = Vec::new();
     if let Some(stderr) = child.stderr.take() {
-        let _ = stderr.take(LONGEST_COMPLAINT).read_to_end(&mut said);
+        let _ = stderr.take(MAX_COMPLAINT_BYTES).read_to_end(&mut said);
     }
     Err(io::Error::other(format!("{PROGRAM}: {status}: {}", String::from_utf8_lossy(&said).trim())))
 }
@@ -174,22 +174,22 @@ pub(crate) fn outside(socket: &str) -> io::Result<()> {
     let name = local::parse(socket).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, format!("`{socket}` is no address of a socket"))
     })?;
-    let stream = Connection::connect(&name, WORDS)?;
+    let stream = Connection::connect(&name, MESSAGE_TIMEOUT)?;
     // What he says is going to be executed.
     if !stream.peer()?.same_user {
         let sentence = "the other end of the socket is another account's";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));
     }
-    stream.set_read_timeout(Some(WORDS))?;
+    stream.set_read_timeout(Some(MESSAGE_TIMEOUT))?;
     let stream = stream.into_stream();
     let mut order = Vec::new();
-    BufReader::new((&stream).take(LONGEST_ORDER)).read_until(b'\n', &mut order)?;
+    BufReader::new((&stream).take(MAX_ORDER_BYTES)).read_until(b'\n', &mut order)?;
     let Order { daemon: Daemon { exe, args, env, cwd, log }, umask } = serde_json::from_slice(&order)?;
     let own = rustix::process::umask(Mode::from_raw_mode(umask));
     rustix::process::umask(own | Mode::from_raw_mode(umask));
     let log = crate::private::open_append(&log)?;
     let mut command = Command::new(exe);
-    command.args(args).args([WAY_ARGUMENT, Way::Manager.as_str(), READY_ARGUMENT]);
+    command.args(args).args([WAY_ARGUMENT, DetachMethod::Manager.as_str(), READY_ARGUMENT]);
     command.arg(stream.as_raw_fd().to_string());
     command.env_clear().envs(env).current_dir(cwd);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);

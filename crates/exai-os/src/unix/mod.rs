@@ -45,10 +45,10 @@ mod manager;
 mod manager;
 
 #[cfg(target_os = "linux")]
-pub(crate) mod brand;
+pub(crate) mod descent_tag;
 #[cfg(not(target_os = "linux"))]
-#[path = "brand_macos.rs"]
-pub(crate) mod brand;
+#[path = "descent_tag_macos.rs"]
+pub(crate) mod descent_tag;
 
 mod daemon;
 pub(crate) mod descriptors;

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::process;
-use crate::brand::Brand;
+use crate::descent_tag::DescentTag;
 use crate::process::{Identity, ProcessInfo, descendants};
 use crate::tree::Reach;
 
-const PATIENCE: Duration = Duration::from_secs(5);
-const STEP: Duration = Duration::from_millis(5);
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+const END_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A process by its number and its start.
 type Key = (u32, u64);
@@ -20,19 +20,19 @@ struct Orphans<'a> {
     root: &'a Identity,
     reach: Reach,
     members: Vec<Key>,
-    brand: Brand,
+    descent_tag: DescentTag,
 }
 
 /// Ends them, and returns those that are left.
-pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], brand: Brand) -> Vec<u32> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut orphans = Orphans::new(root, reach, members, brand);
+pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], descent_tag: DescentTag) -> Vec<u32> {
+    let deadline = Instant::now() + END_TIMEOUT;
+    let mut orphans = Orphans::new(root, reach, members, descent_tag);
     loop {
         let Ok(table) = process::snapshot() else {
             if Instant::now() >= deadline {
                 return vec![root.pid];
             }
-            std::thread::sleep(STEP);
+            std::thread::sleep(END_INTERVAL);
             continue;
         };
         let found = orphans.find(&table);
@@ -47,17 +47,17 @@ pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], brand: Br
         for one in living {
             let _ = process::signal_verified(&one.identity(&root.boot), Signal::KILL);
         }
-        std::thread::sleep(STEP);
+        std::thread::sleep(END_INTERVAL);
     }
 }
 
 impl<'a> Orphans<'a> {
-    fn new(root: &'a Identity, reach: Reach, members: &[Identity], brand: Brand) -> Self {
+    fn new(root: &'a Identity, reach: Reach, members: &[Identity], descent_tag: DescentTag) -> Self {
         let members = members.iter().chain([root]).map(|one| (one.pid, one.start)).collect();
-        Orphans { root, reach, members, brand }
+        Orphans { root, reach, members, descent_tag }
     }
 
-    /// Whom the guard would have ended: by its brand, by identity where it was seen in the tree, by its group while
+    /// Whom the guard would have ended: by its descent tag, by identity where it was seen in the tree, by its group while
     /// that group's number is known to be the root's; and what descends from them.
     fn find(&mut self, all: &[ProcessInfo]) -> Vec<ProcessInfo> {
         let group_is_known = self.group_is_known(all);
@@ -83,7 +83,7 @@ impl<'a> Orphans<'a> {
     fn is_ours(&self, one: &ProcessInfo, group_is_known: bool) -> bool {
         self.members.contains(&(one.pid, one.start))
             || (group_is_known && self.is_in_group(one))
-            || (one.start >= self.root.start && Brand::of(one.pid).ok() == Some(Some(self.brand)))
+            || (one.start >= self.root.start && DescentTag::of(one.pid).ok() == Some(Some(self.descent_tag)))
     }
 
     /// Whether the number of the root's group was still its own when this table was taken. The kernel gives it to
@@ -143,11 +143,12 @@ mod tests {
     #[test]
     fn a_group_whose_root_was_reaped_is_anybodys() {
         let (mut child, root) = leader();
-        let brand = Brand::new("0123456789abcdef", "x#1", Reach::Descendants);
+        let descent_tag = DescentTag::new("0123456789abcdef", "x#1", Reach::Descendants);
         // A child of ours, and one of the system's.
         let strangers = [1, std::process::id()].map(|ppid| stranger(&root, ppid));
         // All of them have met the root while it lived; each looks once, and takes nobody for known by an earlier look.
-        let mut fresh = [(); 4].map(|()| Orphans::new(&root, Reach::Descendants, &[], brand)).into_iter();
+        let mut fresh =
+            [(); 4].map(|()| Orphans::new(&root, Reach::Descendants, &[], descent_tag)).into_iter();
         let mut meant = |before: &[ProcessInfo]| {
             let table: Vec<ProcessInfo> = before.iter().chain(&strangers).cloned().collect();
             let found = fresh.next().unwrap().find(&table);

@@ -162,7 +162,7 @@ pub(crate) fn open_trusted(path: &Path) -> io::Result<File> {
 
 /// Follows links step by step, so that each directory on the way is looked at.
 pub(crate) fn trusted_place(path: &Path) -> io::Result<PathBuf> {
-    const LINKS: u32 = 40;
+    const MAX_LINKS: u32 = 40;
     if !std::fs::symlink_metadata(path)?.is_symlink() {
         return Ok(path.to_owned());
     }
@@ -192,7 +192,7 @@ pub(crate) fn trusted_place(path: &Path) -> io::Result<PathBuf> {
         }
         check_way(&at)?;
         links += 1;
-        if links > LINKS {
+        if links > MAX_LINKS {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "is a symbolic link that leads nowhere"));
         }
         let target = std::fs::read_link(&here)?;

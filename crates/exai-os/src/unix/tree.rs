@@ -13,17 +13,17 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::wire;
-use crate::brand::Brand;
+use crate::descent_tag::DescentTag;
 use crate::guard::CONTROL_ARGUMENT;
 use crate::process::Identity;
 use crate::tree::{Launch, Reach, RootExit, Stdio};
 
 /// How long a guard may take to be told and to start the root.
-const START: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// The guard's own time to end the tree, and a little more.
-const END: Duration = Duration::from_secs(6);
+const END_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long the guard may take to exit once it has said its last word.
-const EXIT: Duration = Duration::from_secs(1);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub use tokio::process::{ChildStderr as ErrorOutput, ChildStdin as Input, ChildStdout as Output};
 
@@ -34,7 +34,7 @@ pub(crate) struct Tree {
     guard: Identity,
     root: Identity,
     reach: Reach,
-    brand: Brand,
+    descent_tag: DescentTag,
     control: UnixStream,
     /// What the guard said and nobody read yet.
     heard: Vec<u8>,
@@ -103,8 +103,8 @@ pub(crate) fn start(
         stdout: child.stdout.take().expect(no_pipe),
         stderr: child.stderr.take().expect(no_pipe),
     };
-    ours.set_read_timeout(Some(START))?;
-    ours.set_write_timeout(Some(START))?;
+    ours.set_read_timeout(Some(START_TIMEOUT))?;
+    ours.set_write_timeout(Some(START_TIMEOUT))?;
     let mut heard = Vec::new();
     let first = ours.write_all(&wire::write(launch)).and_then(|()| first_line(&mut ours, &mut heard));
     let first = first.map_err(|error| io::Error::new(error.kind(), format!("its guard ended: {error}")))?;
@@ -130,7 +130,7 @@ pub(crate) fn start(
         guard,
         root,
         reach: launch.reach,
-        brand: launch.brand,
+        descent_tag: launch.descent_tag,
         control,
         heard,
         exit: None,
@@ -270,10 +270,10 @@ impl Tree {
 
     pub(crate) async fn ended(&mut self, members: &[Identity]) -> Vec<u32> {
         let last_word = async { while self.left.is_none() && self.hear().await {} };
-        let in_time = timeout(END, last_word).await.is_ok();
+        let in_time = timeout(END_TIMEOUT, last_word).await.is_ok();
         if let Some(left) = self.left.take() {
             // It ends at once; should it not, it has nothing to guard any more.
-            if timeout(EXIT, self.guard_child.wait()).await.is_err() {
+            if timeout(EXIT_TIMEOUT, self.guard_child.wait()).await.is_err() {
                 let _ = self.guard_child.start_kill();
             }
             return left;
@@ -282,10 +282,11 @@ impl Tree {
             // It hangs, or was stopped: its orphans become ours.
             let _ = self.guard_child.start_kill();
         }
-        let _ = timeout(EXIT, self.guard_child.wait()).await;
+        let _ = timeout(EXIT_TIMEOUT, self.guard_child.wait()).await;
         let (root, members) = (self.root.clone(), members.to_vec());
-        let (reach, brand) = (self.reach, self.brand);
-        let ended = tokio::task::spawn_blocking(move || super::orphans::end(&root, reach, &members, brand));
+        let (reach, descent_tag) = (self.reach, self.descent_tag);
+        let ended =
+            tokio::task::spawn_blocking(move || super::orphans::end(&root, reach, &members, descent_tag));
         ended.await.unwrap_or_default()
     }
 }

@@ -6,16 +6,16 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::brand::Brand;
+use crate::descent_tag::DescentTag;
 use crate::tree::{Launch, Reach};
 
 /// More than an environment and arguments may have together on any system.
-const LONGEST: usize = 64 * 1024 * 1024;
+const MAX_ORDER_BYTES: usize = 64 * 1024 * 1024;
 
 /// A launch as the guard sees it.
 pub(super) struct Order {
     pub(super) reach: Reach,
-    pub(super) brand: Brand,
+    pub(super) descent_tag: DescentTag,
     pub(super) cwd: PathBuf,
     pub(super) program: PathBuf,
     pub(super) args: Vec<OsString>,
@@ -33,7 +33,7 @@ pub(super) fn write(launch: &Launch) -> Vec<u8> {
         Reach::Descendants => "descendants",
         Reach::Group => "group",
     }));
-    text(OsStr::new(&launch.brand.number().to_string()));
+    text(OsStr::new(&launch.descent_tag.number().to_string()));
     text(launch.cwd.as_os_str());
     text(launch.program.as_os_str());
     text(&count(launch.args.len()));
@@ -47,7 +47,7 @@ pub(super) fn write(launch: &Launch) -> Vec<u8> {
 }
 
 pub(super) fn read(source: &mut impl Read) -> io::Result<Order> {
-    let mut left = LONGEST;
+    let mut left = MAX_ORDER_BYTES;
     let mut text = || -> io::Result<OsString> {
         let mut length = [0; 4];
         source.read_exact(&mut length)?;
@@ -62,12 +62,12 @@ pub(super) fn read(source: &mut impl Read) -> io::Result<Order> {
         b"group" => Reach::Group,
         _ => return Err(broken()),
     };
-    let brand = Brand::from_number(number(&text()?)?);
+    let descent_tag = DescentTag::from_number(number(&text()?)?);
     let cwd = text()?.into();
     let program = text()?.into();
     let args = (0..number::<usize>(&text()?)?).map(|_| text()).collect::<io::Result<_>>()?;
     let env = (0..number::<usize>(&text()?)?).map(|_| Ok((text()?, text()?))).collect::<io::Result<_>>()?;
-    Ok(Order { reach, brand, cwd, program, args, env })
+    Ok(Order { reach, descent_tag, cwd, program, args, env })
 }
 
 fn number<N: FromStr>(text: &OsStr) -> io::Result<N> {
@@ -92,13 +92,16 @@ mod tests {
             env: vec![("A".into(), odd), ("B".into(), "=".into())],
             cwd: "/".into(),
             reach: Reach::Group,
-            brand: Brand::new("abc", "x#1", Reach::Group),
+            descent_tag: DescentTag::new("abc", "x#1", Reach::Group),
             guard: Guard { program: "exai".into(), args: Vec::new(), env: Vec::new() },
         };
         let bytes = write(&launch);
         let order = read(&mut &bytes[..]).unwrap();
         assert_eq!((order.program, order.args, order.env), (launch.program, launch.args, launch.env));
-        assert_eq!((order.cwd, order.reach, order.brand), (launch.cwd, Reach::Group, launch.brand));
+        assert_eq!(
+            (order.cwd, order.reach, order.descent_tag),
+            (launch.cwd, Reach::Group, launch.descent_tag)
+        );
         assert!(read(&mut &bytes[..bytes.len() - 1]).is_err());
         assert!(read(&mut &[0xff; 8][..]).is_err());
     }

@@ -15,10 +15,10 @@ use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, DETACHED_P
 use super::handle::wait_any;
 use super::job;
 use super::spawn::{self, Born, Program};
-use crate::detach::{OUTSIDE_COMMAND, READY_ARGUMENT, ReadyPipe, Started, WAY_ARGUMENT, Way};
+use crate::detach::{DetachMethod, OUTSIDE_COMMAND, READY_ARGUMENT, ReadyPipe, Started, WAY_ARGUMENT};
 
 /// How long one that only looks at its job may take.
-const PROBE: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Such pipes cannot be waited on with a deadline: a thread reads, and ends with the pipe.
 #[derive(Debug)]
@@ -105,7 +105,12 @@ pub(super) enum Allowed {
 
 impl Daemon {
     /// `None` when it would be in a job that is not allowed: then nothing has run.
-    pub(super) fn start(&self, way: Way, flags: u32, allowed: Allowed) -> io::Result<Option<Started>> {
+    pub(super) fn start(
+        &self,
+        way: DetachMethod,
+        flags: u32,
+        allowed: Allowed,
+    ) -> io::Result<Option<Started>> {
         let (reader, writer) = io::pipe()?;
         let Some(born) = self.born(way, flags, allowed, writer.as_handle())? else { return Ok(None) };
         drop(writer);
@@ -118,7 +123,7 @@ impl Daemon {
     /// its starter's stdout keeps the starter's client waiting for ever.
     pub(super) fn born(
         &self,
-        way: Way,
+        way: DetachMethod,
         flags: u32,
         allowed: Allowed,
         ready: BorrowedHandle<'_>,
@@ -154,7 +159,7 @@ impl Daemon {
     /// Asks one that is started in the same way: only who is in a job is told what it does.
     fn would_be_in_a_harmless_job(&self, flags: u32) -> io::Result<bool> {
         let process = self.suspended(&[OUTSIDE_COMMAND.into()], flags, None)?.run()?;
-        let ended = wait_any(&[process.as_handle()], Some(Instant::now() + PROBE))?.is_some();
+        let ended = wait_any(&[process.as_handle()], Some(Instant::now() + PROBE_TIMEOUT))?.is_some();
         spawn::end(&process);
         Ok(ended && spawn::exit_code(&process)? == 0)
     }

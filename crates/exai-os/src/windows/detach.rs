@@ -13,7 +13,7 @@ pub(crate) use super::daemon::Pipe;
 use super::daemon::{Allowed, Daemon, is_denied};
 use super::handle::check;
 use super::{job, outside, spawn};
-use crate::detach::{Started, Tether, Way};
+use crate::detach::{DetachMethod, Started, Tether};
 
 pub(crate) fn spawn(
     exe: &Path,
@@ -32,25 +32,26 @@ pub(crate) fn spawn(
     };
     if !job::we_are_in_one() {
         // Windows may put it into a job of its own making, which is nobody's.
-        return daemon.start(Way::Alone, 0, Allowed::Harmless)?.ok_or_else(|| {
+        return daemon.start(DetachMethod::Alone, 0, Allowed::Harmless)?.ok_or_else(|| {
             io::Error::other("Windows would put the daemon into a job that ends everything in it")
         });
     }
     // Out of every job, since of several around a process only the innermost shows: Claude Desktop's package has a job
     // that ends nobody, and cannot be updated while somebody is in it
     // (<https://github.com/anthropics/claude-code/issues/53247>).
-    let (rest, leaving) = match daemon.start(Way::Breakaway, CREATE_BREAKAWAY_FROM_JOB, Allowed::None) {
-        Ok(Some(started)) => return Ok(started),
-        Ok(None) => (Way::Breakaway, CREATE_BREAKAWAY_FROM_JOB),
-        Err(error) if is_denied(&error) => {
-            // A job may let its processes' children go only as long as they do not ask.
-            if let Some(started) = daemon.start(Way::Breakaway, 0, Allowed::None)? {
-                return Ok(started);
+    let (rest, leaving) =
+        match daemon.start(DetachMethod::Breakaway, CREATE_BREAKAWAY_FROM_JOB, Allowed::None) {
+            Ok(Some(started)) => return Ok(started),
+            Ok(None) => (DetachMethod::Breakaway, CREATE_BREAKAWAY_FROM_JOB),
+            Err(error) if is_denied(&error) => {
+                // A job may let its processes' children go only as long as they do not ask.
+                if let Some(started) = daemon.start(DetachMethod::Breakaway, 0, Allowed::None)? {
+                    return Ok(started);
+                }
+                (DetachMethod::Inside, 0)
             }
-            (Way::Inside, 0)
-        }
-        Err(error) => return Err(error),
-    };
+            Err(error) => return Err(error),
+        };
     // Half of the time, so that it can still be heard that it is ready.
     let now = Instant::now();
     let no_wmi = match outside::start(&daemon, now + deadline.saturating_duration_since(now) / 2) {

@@ -27,10 +27,10 @@ pub(super) fn wide(text: impl AsRef<OsStr>) -> io::Result<Vec<u16>> {
 /// A path for functions that take no more than 260 characters unless they are told to.
 pub(super) fn wide_path(path: &Path) -> io::Result<Vec<u16>> {
     /// What a directory's path may have, which must leave room for a name in it.
-    const SHORT: usize = 248;
+    const MAX_PLAIN_UNITS: usize = 248;
     let path = std::path::absolute(path)?;
     let is_drive = matches!(path.components().next(), Some(Component::Prefix(of)) if matches!(of.kind(), Prefix::Disk(_)));
-    if path.as_os_str().len() < SHORT || !is_drive {
+    if path.as_os_str().len() < MAX_PLAIN_UNITS || !is_drive {
         return wide(path);
     }
     let mut verbatim = OsString::from(r"\\?\");

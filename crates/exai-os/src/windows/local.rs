@@ -34,7 +34,7 @@ pub(crate) type Stream = NamedPipeServer;
 pub(super) const PREFIX: &str = r"\\.\pipe\exai-";
 
 /// Instances of the pipe that wait for a client: a crowd of shims connects without asking twice.
-const WAITING: usize = 8;
+const MAX_WAITING: usize = 8;
 
 pub(crate) fn fresh(home: &Path, nonce: &str) -> io::Result<Name> {
     Ok(format!("{PREFIX}{}-{nonce}", crate::hash::of_path(&std::path::absolute(home)?)))
@@ -269,7 +269,7 @@ impl Listener {
 
     /// Fails only when no instance is left to wait with.
     fn refill(&mut self) -> io::Result<()> {
-        while self.waiting.len() < WAITING {
+        while self.waiting.len() < MAX_WAITING {
             match instance(&self.name, &self.security, false) {
                 Ok(instance) => self.waiting.push(instance),
                 Err(error) if self.waiting.is_empty() => return Err(error),

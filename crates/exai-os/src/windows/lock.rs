@@ -57,7 +57,7 @@ pub(crate) type Claimed = OwnedHandle;
 
 /// Another account would have to occupy all of these to take the second authority from us; the first,
 /// the lock, remains.
-const NAMES: u32 = 8;
+const MAX_NAMES: u32 = 8;
 
 fn name_of(home: &Path) -> io::Result<String> {
     let sid = User::current()?.text()?;
@@ -71,7 +71,7 @@ pub(crate) fn is_claimed(home: &Path) -> io::Result<bool> {
         home => home?,
     };
     let name = name_of(&home)?;
-    for suffix in 0..NAMES {
+    for suffix in 0..MAX_NAMES {
         let name = wide(if suffix == 0 { name.clone() } else { format!("{name}-{suffix}") })?;
         // SAFETY: the name ends with a zero and outlives the call.
         let raw = unsafe { OpenMutexW(READ_CONTROL, 0, name.as_ptr()) };
@@ -99,7 +99,7 @@ pub(crate) fn forget_questions(_claimed: &Claimed) {}
 pub(crate) fn claim_name(home: &Path) -> io::Result<Claim> {
     let name = name_of(&home.canonicalize()?)?;
     let security = OwnerOnly::new("GA", "")?;
-    for suffix in 0..NAMES {
+    for suffix in 0..MAX_NAMES {
         let name = wide(if suffix == 0 { name.clone() } else { format!("{name}-{suffix}") })?;
         // SAFETY: the attributes live as long as the call, the name ends with a zero. The error code is
         // read at once, since success sets it as well.

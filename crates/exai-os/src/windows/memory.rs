@@ -18,7 +18,7 @@ use super::handle::{check, check_status, open_process};
 const ENVIRONMENT: usize = size_of::<RTL_USER_PROCESS_PARAMETERS>();
 const ENVIRONMENT_SIZE: usize = if cfg!(target_pointer_width = "64") { 0x3f0 } else { 0x290 };
 /// No more of an environment is looked at.
-const MOST: usize = 1024 * 1024;
+const MAX_ENVIRONMENT_BYTES: usize = 1024 * 1024;
 
 /// An open process, and where its parameters are.
 struct Parameters {
@@ -50,7 +50,7 @@ pub(super) fn environment(pid: u32) -> io::Result<Vec<u16>> {
             "it is being started and has no environment yet",
         ));
     }
-    parameters.units(at, size.min(MOST))
+    parameters.units(at, size.min(MAX_ENVIRONMENT_BYTES))
 }
 
 impl Parameters {

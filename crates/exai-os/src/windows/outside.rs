@@ -24,14 +24,14 @@ use super::handle::{check, wide};
 use super::process::has_ended;
 use super::security::OwnerOnly;
 use super::{command_line, local, wmi};
-use crate::detach::{OUTSIDE_COMMAND, ReadyPipe, Started, Way};
+use crate::detach::{DetachMethod, OUTSIDE_COMMAND, ReadyPipe, Started};
 
 /// How long a helper that has ended may have left words unread.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_millis(200);
 /// How often it is looked whether the helper still runs.
-const LOOK: Duration = Duration::from_millis(50);
+const HELPER_INTERVAL: Duration = Duration::from_millis(50);
 /// A description of a daemon. Its environment is the account's, without what the client has.
-const LONGEST: u64 = 4 * 1024 * 1024;
+const MAX_ORDER_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What the helper, which is told the daemon in one line of JSON, says before the daemon has the word: one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
@@ -133,7 +133,7 @@ fn first_line(pipe: &mut Pipe, helper: u32, mut deadline: Instant) -> io::Result
     let (mut line, mut ended) = (Vec::new(), false);
     loop {
         let mut byte = [0];
-        match pipe.read_until(&mut byte, deadline.min(Instant::now() + LOOK)) {
+        match pipe.read_until(&mut byte, deadline.min(Instant::now() + HELPER_INTERVAL)) {
             Ok(0) => return Err(io::Error::other("what it started ended without a word")),
             Ok(_) if byte == *b"\n" => return Ok(line),
             Ok(_) => line.extend(byte),
@@ -143,7 +143,7 @@ fn first_line(pipe: &mut Pipe, helper: u32, mut deadline: Instant) -> io::Result
             }
             Err(_) if !ended && has_ended() => {
                 ended = true;
-                deadline = deadline.min(Instant::now() + LAST_WORDS);
+                deadline = deadline.min(Instant::now() + LAST_WORDS_TIMEOUT);
             }
             Err(_) => {}
         }
@@ -162,14 +162,14 @@ pub(crate) fn outside(name: &str) -> io::Result<()> {
         return Err(stranger());
     }
     let mut order = Vec::new();
-    BufReader::new((&pipe).take(LONGEST)).read_until(b'\n', &mut order)?;
+    BufReader::new((&pipe).take(MAX_ORDER_BYTES)).read_until(b'\n', &mut order)?;
     let daemon: Daemon = serde_json::from_slice(&order)?;
     let say = |answer: &Answer| {
         let mut text = serde_json::to_vec(answer)?;
         text.push(b'\n');
         (&pipe).write_all(&text)
     };
-    let born = |flags| daemon.born(Way::Wmi, flags, Allowed::Harmless, pipe.as_handle());
+    let born = |flags| daemon.born(DetachMethod::Wmi, flags, Allowed::Harmless, pipe.as_handle());
     let born = match born(CREATE_BREAKAWAY_FROM_JOB) {
         Err(error) if is_denied(&error) => born(0),
         born => born,

@@ -182,12 +182,12 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 /// A virus scanner or an indexer may have the old file open for a moment, or the new one, which it looks at as soon as
 /// that is closed. There is nothing to wait on.
 fn patiently<T>(in_use: &[u32], mut action: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    const TRIES: u32 = 60;
-    const PAUSE: Duration = Duration::from_millis(10);
-    for _ in 1..TRIES {
+    const MAX_TRIES: u32 = 60;
+    const RETRY_INTERVAL: Duration = Duration::from_millis(10);
+    for _ in 1..MAX_TRIES {
         match action() {
             Err(error) if error.raw_os_error().is_some_and(|code| in_use.contains(&code.cast_unsigned())) => {
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(RETRY_INTERVAL);
             }
             result => return result,
         }

@@ -124,17 +124,17 @@ pub(super) fn end(process: &OwnedHandle) {
 
 /// The longest directory that a program can be started in, whatever this program's manifest says
 /// (<https://github.com/libuv/libuv/issues/4685>).
-const LONGEST_DIRECTORY: usize = 258;
+const MAX_DIRECTORY_UNITS: usize = 258;
 
 pub(super) fn may_be_started_in(directory: &Path) -> bool {
-    directory.as_os_str().encode_wide().count() <= LONGEST_DIRECTORY
+    directory.as_os_str().encode_wide().count() <= MAX_DIRECTORY_UNITS
 }
 
 /// Starts it, suspended.
 pub(super) fn start(program: &Program<'_>) -> io::Result<Born> {
     if !may_be_started_in(program.cwd) {
         let sentence = format!(
-            "Windows starts no program in a directory whose path is longer than {LONGEST_DIRECTORY} characters: {}",
+            "Windows starts no program in a directory whose path is longer than {MAX_DIRECTORY_UNITS} characters: {}",
             program.cwd.display()
         );
         return Err(io::Error::new(io::ErrorKind::InvalidFilename, sentence));

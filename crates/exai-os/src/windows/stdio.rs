@@ -16,7 +16,7 @@ use super::handle::{check, own};
 use super::security::OwnerOnly;
 
 /// How much may be on its way.
-const BUFFER: u32 = 64 * 1024;
+const BUFFER_BYTES: u32 = 64 * 1024;
 
 /// Our end of a child's standard input.
 pub use tokio::process::ChildStdin as Input;
@@ -29,7 +29,7 @@ pub struct Output(NamedPipeServer);
 pub(super) fn input() -> io::Result<(OwnedHandle, Input)> {
     let (mut theirs, mut ours) = (std::ptr::null_mut(), std::ptr::null_mut());
     // SAFETY: places for both handles; no attributes, so neither is inheritable.
-    check(unsafe { CreatePipe(&raw mut theirs, &raw mut ours, std::ptr::null(), BUFFER) })?;
+    check(unsafe { CreatePipe(&raw mut theirs, &raw mut ours, std::ptr::null(), BUFFER_BYTES) })?;
     // SAFETY: both new handles are ours.
     let (theirs, ours) = unsafe { (own(theirs)?, own(ours)?) };
     Ok((theirs, Input::from_std(std::process::ChildStdin::from(ours))?))
@@ -44,7 +44,7 @@ pub(super) fn output() -> io::Result<(OwnedHandle, Output)> {
     let security = OwnerOnly::new("GA", "")?;
     let mut options = ServerOptions::new();
     options.access_outbound(false).first_pipe_instance(true).max_instances(1);
-    options.reject_remote_clients(true).in_buffer_size(BUFFER);
+    options.reject_remote_clients(true).in_buffer_size(BUFFER_BYTES);
     // SAFETY: the attributes are valid and live as long as the call.
     let ours = unsafe { options.create_with_security_attributes_raw(&name, security.as_void()) }?;
     // Nobody else can have the other end: there is one, and from here on it is open.

@@ -19,7 +19,7 @@ use crate::tree::{Launch, RootExit, Stdio};
 pub use super::stdio::{Input, Output, Output as ErrorOutput};
 
 /// How long what was ended by force may take to be gone.
-const END: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A job, and the process that was started in it.
 #[derive(Debug)]
@@ -148,7 +148,7 @@ impl Tree {
     }
 
     pub(crate) async fn ended(&mut self, _members: &[Identity]) -> Vec<u32> {
-        match timeout(END, self.emptied()).await {
+        match timeout(END_TIMEOUT, self.emptied()).await {
             Ok(()) => Vec::new(),
             Err(_) => self.job.pids().unwrap_or_else(|_| vec![self.root.pid]),
         }

@@ -22,8 +22,8 @@ pub(super) fn look(tree: &mut LeftTree, table: &Table) {
     by_marker_alone(tree, table);
 }
 
-/// The trees of a dead daemon that have no record: those whose marker names the daemon, in processes with the brand that
-/// goes with the marker. The brand can only have been inherited; everybody else who has it is found by it.
+/// The trees of a dead daemon that have no record: those whose marker names the daemon, in processes with the descent tag that
+/// goes with the marker. The descent tag can only have been inherited; everybody else who has it is found by it.
 pub(super) fn unrecorded(last: &Predecessor, recorded: &[LeftTree], table: &Table) -> Vec<LeftTree> {
     let mut found: Vec<LeftTree> = Vec::new();
     if last.identity.boot != table.boot() {
@@ -45,10 +45,11 @@ pub(super) fn unrecorded(last: &Predecessor, recorded: &[LeftTree], table: &Tabl
             containment,
             processes: Vec::new(),
         };
-        let record = [Containment::Strict, Containment::Group]
-            .map(record)
-            .into_iter()
-            .find(|record| table.branded(record.brand()).any(|branded| branded.pid == row.pid));
+        let record = [Containment::Strict, Containment::Group].map(record).into_iter().find(|record| {
+            table
+                .with_descent_tag(record.descent_tag())
+                .any(|with_descent_tag| with_descent_tag.pid == row.pid)
+        });
         found.extend(record.map(|record| LeftTree { record, file: None, processes: Vec::new() }));
     }
     found
@@ -83,10 +84,10 @@ fn by_words(tree: &mut LeftTree, table: &Table) {
     }
 }
 
-/// The kernel hands a brand from parent to child, and to nobody else.
+/// The kernel hands a descent tag from parent to child, and to nobody else.
 fn by_brand(tree: &mut LeftTree, table: &Table) {
-    let (brand, since) = (tree.record.brand(), tree.record.daemon.start);
-    for row in table.branded(brand).filter(|row| row.start >= since) {
+    let (descent_tag, since) = (tree.record.descent_tag(), tree.record.daemon.start);
+    for row in table.with_descent_tag(descent_tag).filter(|row| row.start >= since) {
         if in_reach(tree, table, row) {
             let proof = format!("it has inherited the brand of {}", tree.record.id);
             ours(tree, table, row, TreeRole::Member, proof);

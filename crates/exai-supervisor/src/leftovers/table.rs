@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use exai_os::belonging::{process_is_ours, runs_our_program};
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::evidence::environment_variable;
 use exai_os::process::{self, Identity, ProcessInfo, command_line, identify};
 
@@ -18,7 +18,7 @@ pub(super) struct Table {
     /// This process and those above it.
     own: HashSet<u32>,
     spared: Option<u32>,
-    brands: OnceCell<HashMap<u32, Brand>>,
+    descent_tags: OnceCell<HashMap<u32, DescentTag>>,
     env_markers: OnceCell<HashMap<u32, String>>,
     guards: OnceCell<HashMap<u32, [String; 2]>>,
 }
@@ -42,7 +42,7 @@ impl Table {
             children,
             own,
             spared,
-            brands: OnceCell::new(),
+            descent_tags: OnceCell::new(),
             env_markers: OnceCell::new(),
             guards: OnceCell::new(),
         })
@@ -74,10 +74,11 @@ impl Table {
             .filter(|child| child.start >= parent.start && child.pid != parent.pid)
     }
 
-    /// The processes that have this brand.
-    pub(super) fn branded(&self, brand: Brand) -> impl Iterator<Item = &ProcessInfo> {
-        let all = self.brands.get_or_init(|| self.collect(|row| Brand::of(row.pid).ok().flatten()));
-        all.iter().filter(move |(_, one)| **one == brand).filter_map(|(pid, _)| self.at(*pid))
+    /// The processes that have this descent tag.
+    pub(super) fn with_descent_tag(&self, descent_tag: DescentTag) -> impl Iterator<Item = &ProcessInfo> {
+        let all =
+            self.descent_tags.get_or_init(|| self.collect(|row| DescentTag::of(row.pid).ok().flatten()));
+        all.iter().filter(move |(_, one)| **one == descent_tag).filter_map(|(pid, _)| self.at(*pid))
     }
 
     /// The tree that a process names in its environment. Other accounts' processes are not asked.

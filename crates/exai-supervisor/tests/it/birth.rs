@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::process::{Identity, Kill, executable, identify, kill_verified};
 use exai_os::tree::{Guard, Launch, Reach};
 use exai_test::{eventually, program};
@@ -16,7 +16,7 @@ fn launch(script: &str, folder: &Path) -> Launch {
         env: std::env::vars_os().collect(),
         cwd: folder.to_owned(),
         reach: Reach::Descendants,
-        brand: Brand::new("test", &folder.display().to_string(), Reach::Descendants),
+        descent_tag: DescentTag::new("test", &folder.display().to_string(), Reach::Descendants),
         guard: Guard {
             program: program("exai"),
             args: ["guard", "test", "fix#1"].map(Into::into).to_vec(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::process::{Identity, ProcessInfo};
 use exai_os::tree::{Guard, Launch, Reach};
 use exai_supervisor::{Ended, Job, JobEvent, Line, Spec, StdioUse};
@@ -94,7 +94,7 @@ impl Bench {
                 env,
                 cwd: dir.path().to_owned(),
                 reach,
-                brand: Brand::new("test", &format!("fix#{}", dir.path().display()), reach),
+                descent_tag: DescentTag::new("test", &format!("fix#{}", dir.path().display()), reach),
                 guard: Guard {
                     program: exai_test::program("exai"),
                     args: ["guard", "test", "fix#1"].map(Into::into).to_vec(),

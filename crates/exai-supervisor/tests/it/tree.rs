@@ -5,7 +5,7 @@ mod peers;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::process::{Kill, ProcessInfo, identify, snapshot};
 use exai_os::tree::{Guard, Launch, Reach};
 use exai_supervisor::tree::{
@@ -38,7 +38,7 @@ impl Tree {
             env,
             cwd: folder.to_owned(),
             reach: Reach::Descendants,
-            brand: Brand::new("test", &folder.display().to_string(), Reach::Descendants),
+            descent_tag: DescentTag::new("test", &folder.display().to_string(), Reach::Descendants),
             guard: Guard {
                 program: exai_test::program("exai"),
                 args: ["guard", "test", "fix#1"].map(Into::into).to_vec(),

@@ -2,7 +2,7 @@
 
 use exai_config::Home;
 use exai_daemon::{Options, ServeError};
-use exai_os::detach::{self, WAY_ARGUMENT, Way};
+use exai_os::detach::{self, DetachMethod, WAY_ARGUMENT};
 use exai_proto::exit;
 
 use crate::cli::ServeArgs;
@@ -22,7 +22,10 @@ pub(crate) fn run(args: &ServeArgs, printer: &Printer) -> Result<u8, Error> {
     let home = Home::locate()?;
     let ready = args.ready.as_deref().map(detach::ready_writer).transpose();
     let ready = ready.map_err(|error| Error::usage(format!("--ready: {error}")))?;
-    let way = args.way.as_deref().map(|name| Way::named(name).ok_or_else(|| format!("`{name}` is no way")));
+    let way = args
+        .way
+        .as_deref()
+        .map(|name| DetachMethod::named(name).ok_or_else(|| format!("`{name}` is no way")));
     let way = way.transpose().map_err(|why| Error::usage(format!("{WAY_ARGUMENT}: {why}")))?;
     if ready.is_none() {
         printer.progress(&format!("serving {}; Ctrl-C ends it", home.path().display()));

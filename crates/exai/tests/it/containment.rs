@@ -193,7 +193,7 @@ fn what_left_everything_before_it_was_seen_and_lost_daemon_and_guard_goes_with_t
     eventually("its record is gone", LIMIT, || instance.exai(&["cleanup"]).status.success());
 }
 
-/// What has taken even the brand from itself is nobody's that could be named: it is told of, and left alone.
+/// What has taken even the descent tag from itself is nobody's that could be named: it is told of, and left alone.
 #[test]
 fn what_becomes_the_daemons_child_and_is_of_no_tree_is_told_of() {
     let token = format!("unseen-{}-c", std::process::id());

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::process::{Identity, identify};
 use exai_supervisor::leftovers::{self, CleanupOutcome, LeftProcess, Living};
 use exai_supervisor::record::{Containment, TreeRole};
@@ -35,7 +35,7 @@ fn a_tree_that_grows_while_it_is_ended_ends() {
     let scene = Scene::new();
     let script = "trap '' TERM; while :; do (sleep 60 & sleep 60) & sleep 0.005; done";
     let record = scene.record("everything#1", Vec::new());
-    let root = Sleeper::branded(script, &record, &scene.env_marker(1)).expect("bash");
+    let root = Sleeper::with_descent_tag(script, &record, &scene.env_marker(1)).expect("bash");
     scene.write(&scene.record("everything#1", vec![recorded(&root.identity, TreeRole::Root)]));
     exai_test::eventually("it has grown", Duration::from_secs(5), || {
         scene.find().trees[0].processes.len() > 10
@@ -53,16 +53,17 @@ fn who_has_the_brand_is_ours_whatever_it_has_left_and_who_only_names_the_tree_is
     let scene = Scene::new();
     let mark = scene.env_marker(1);
     let record = scene.record("everything#1", Vec::new());
-    // A member, one that has left everything, and one that has taken the brand from itself.
+    // A member, one that has left everything, and one that has taken the descent tag from itself.
     let script = "sleep 60 & setsid env -i sleep 60 <&- >&- 2>&- & \
                   (ulimit -S -x unlimited; exec sleep 60) & wait";
-    let mut root = Sleeper::branded(script, &record, &mark).expect("bash");
+    let mut root = Sleeper::with_descent_tag(script, &record, &mark).expect("bash");
     let children = root.children(3);
-    let brand = |child: &Identity| Brand::of(child.pid).expect("its limits") == Some(record.brand());
+    let descent_tag =
+        |child: &Identity| DescentTag::of(child.pid).expect("its limits") == Some(record.descent_tag());
     exai_test::eventually("they have done so", Duration::from_secs(5), || {
-        children.iter().filter(|child| brand(child)).count() == 2
+        children.iter().filter(|child| descent_tag(child)).count() == 2
     });
-    let ours: Vec<bool> = children.iter().map(brand).collect();
+    let ours: Vec<bool> = children.iter().map(descent_tag).collect();
     root.end();
     let copied = Sleeper::with_env_marker(Some(&mark));
     let file = scene.write(&record);

@@ -62,9 +62,9 @@ impl Sleeper {
         Sleeper::start("setsid", &["sh", "-c", script], mark)
     }
 
-    /// A shell that carries a tree's brand, as a guard's root does.
-    pub(crate) fn branded(script: &str, record: &TreeRecord, mark: &str) -> Option<Sleeper> {
-        let script = format!("ulimit -S -x {}; {script}", record.brand().number());
+    /// A shell that carries a tree's descent tag, as a guard's root does.
+    pub(crate) fn with_descent_tag(script: &str, record: &TreeRecord, mark: &str) -> Option<Sleeper> {
+        let script = format!("ulimit -S -x {}; {script}", record.descent_tag().number());
         Sleeper::start("setsid", &["bash", "-c", &script], Some(mark))
     }
 

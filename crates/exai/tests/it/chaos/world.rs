@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use exai_os::brand::Brand;
+use exai_os::descent_tag::DescentTag;
 use exai_os::evidence::environment_variable;
 use exai_os::process::{self, Identity, ProcessInfo};
 use exai_supervisor::record::TreeRecord;
@@ -46,7 +46,7 @@ pub(super) struct Left {
     whose: String,
     marked: bool,
     recorded: bool,
-    brand: Option<Brand>,
+    descent_tag: Option<DescentTag>,
 }
 
 #[derive(Default)]
@@ -226,8 +226,8 @@ impl World {
             let key = (one.pid, one.start);
             let marked = environment_variable(one.pid, "EXAI_OWNER").is_ok_and(|mark| mark.is_some());
             let recorded = state.recorded.contains(&key);
-            let brand = Brand::of(one.pid).ok().flatten();
-            Left { process: one.clone(), whose: whose.to_owned(), marked, recorded, brand }
+            let descent_tag = DescentTag::of(one.pid).ok().flatten();
+            Left { process: one.clone(), whose: whose.to_owned(), marked, recorded, descent_tag }
         })
         .collect()
     }

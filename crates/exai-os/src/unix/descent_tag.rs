@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit};
 
-/// The soft limit that carries brands; `None` where there is no limit.
+/// The soft limit that carries descent tags; `None` where there is no limit.
 pub(crate) fn read(pid: u32) -> io::Result<Option<u64>> {
     let pid = pid.cast_signed();
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

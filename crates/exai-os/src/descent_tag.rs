@@ -1,12 +1,12 @@
-//! The brand of a process tree: a number that every process of it has inherited, and that nobody can be handed.
+//! The descent tag of a process tree: a number that every process of it has inherited, and that nobody can be handed.
 //!
 //! A program may leave its parent, its group and its session, empty its environment and close its descriptors.
 //! What it keeps are its resource limits: the kernel copies them from parent to child, and no message and no
 //! descriptor carries them anywhere else. On Linux one of them has had no effect for twenty years
-//! (`RLIMIT_LOCKS`, getrlimit(2)); a tree's root gets the tree's brand as its soft limit. So a process with that
-//! number descends from that root. Only a program that sets this limit itself loses the brand.
+//! (`RLIMIT_LOCKS`, getrlimit(2)); a tree's root gets the tree's descent tag as its soft limit. So a process with that
+//! number descends from that root. Only a program that sets this limit itself loses the descent tag.
 //!
-//! Linux only. Elsewhere nobody has a brand.
+//! Linux only. Elsewhere nobody has a descent tag.
 
 use std::io;
 
@@ -22,10 +22,10 @@ const DAEMON: u64 = ((1 << 29) - 1) << 32;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Brand(u64);
+pub struct DescentTag(u64);
 
-impl Brand {
-    /// The brand of the tree `id` of the daemon `instance` (its nonce).
+impl DescentTag {
+    /// The descent tag of the tree `id` of the daemon `instance` (its nonce).
     pub fn new(instance: &str, id: &str, reach: Reach) -> Self {
         let daemon = (hash::of_bytes(instance.as_bytes()) << 32) & DAEMON;
         let tree = u64::from(hash::of_bytes(id.as_bytes()) as u32);
@@ -33,35 +33,36 @@ impl Brand {
             Reach::Descendants => 0,
             Reach::Group => LEAVABLE,
         };
-        Brand(FORM | leavable | daemon | tree)
+        DescentTag(FORM | leavable | daemon | tree)
     }
 
-    /// The brand that a process has. As with everything that is asked for by a pid: look at its identity after that.
+    /// The descent tag that a process has. As with everything that is asked for by a pid: look at its identity after that.
     pub fn of(pid: u32) -> io::Result<Option<Self>> {
-        let limit = sys::brand::read(pid)?;
-        Ok(limit.filter(|limit| limit >> 62 == FORM >> 62).map(Brand))
+        let limit = sys::descent_tag::read(pid)?;
+        Ok(limit.filter(|limit| limit >> 62 == FORM >> 62).map(DescentTag))
     }
 
     /// Whether it is of a tree of this daemon that keeps all its members.
     pub fn is_kept_by(self, instance: &str) -> bool {
-        self.0 & !u64::from(u32::MAX) == Brand::new(instance, "", Reach::Descendants).0 & !u64::from(u32::MAX)
+        self.0 & !u64::from(u32::MAX)
+            == DescentTag::new(instance, "", Reach::Descendants).0 & !u64::from(u32::MAX)
     }
 
-    /// The limit that is the brand.
+    /// The limit that is the descent tag.
     pub fn number(self) -> u64 {
         self.0
     }
 
-    /// The brand that is this limit.
+    /// The descent tag that is this limit.
     pub fn from_number(number: u64) -> Self {
-        Brand(number)
+        DescentTag(number)
     }
 }
 
-/// Takes the brand from this process: a daemon may have been started within a tree, and neither it nor what it
+/// Takes the descent tag from this process: a daemon may have been started within a tree, and neither it nor what it
 /// starts is of that tree.
 pub fn shed() {
-    sys::brand::shed();
+    sys::descent_tag::shed();
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -72,12 +73,12 @@ mod tests {
 
     #[test]
     fn each_tree_has_its_own_and_a_daemon_knows_those_that_it_keeps() {
-        let brand = |instance, id, reach| Brand::new(instance, id, reach);
-        let kept = brand("abc", "x#1", Reach::Descendants);
+        let descent_tag = |instance, id, reach| DescentTag::new(instance, id, reach);
+        let kept = descent_tag("abc", "x#1", Reach::Descendants);
         let others = [
-            brand("abc", "x#2", Reach::Descendants),
-            brand("abd", "x#1", Reach::Descendants),
-            brand("abc", "x#1", Reach::Group),
+            descent_tag("abc", "x#2", Reach::Descendants),
+            descent_tag("abd", "x#1", Reach::Descendants),
+            descent_tag("abc", "x#1", Reach::Group),
         ];
         assert!(others.iter().all(|other| *other != kept));
         assert!(kept.is_kept_by("abc") && others[0].is_kept_by("abc"));
@@ -86,22 +87,27 @@ mod tests {
 
     #[test]
     fn who_leaves_everything_keeps_it_and_a_stranger_has_none() {
-        let brand = Brand::new("abc", "x#1", Reach::Descendants);
-        let script =
-            format!("ulimit -S -x {}; setsid -f env -i sleep 60 <&- >&- 2>&-; sleep 60", brand.number());
+        let descent_tag = DescentTag::new("abc", "x#1", Reach::Descendants);
+        let script = format!(
+            "ulimit -S -x {}; setsid -f env -i sleep 60 <&- >&- 2>&-; sleep 60",
+            descent_tag.number()
+        );
         let mut shell = Command::new("bash").args(["-c", &script]).spawn().unwrap();
-        let with_brand = || -> Vec<u32> {
+        let with_descent_tag = || -> Vec<u32> {
             let all = crate::process::snapshot().unwrap();
             let sleeps = all.iter().filter(|one| one.name == "sleep" && one.start >= start(shell.id()));
-            sleeps.map(|one| one.pid).filter(|pid| Brand::of(*pid).ok() == Some(Some(brand))).collect()
+            sleeps
+                .map(|one| one.pid)
+                .filter(|pid| DescentTag::of(*pid).ok() == Some(Some(descent_tag)))
+                .collect()
         };
-        eventually(|| with_brand().len() == 2);
-        for pid in with_brand() {
+        eventually(|| with_descent_tag().len() == 2);
+        for pid in with_descent_tag() {
             let one = crate::process::identify(pid).unwrap().unwrap();
             crate::process::kill_verified(&one, crate::process::Kill::Force).unwrap();
         }
         shell.wait().unwrap();
-        assert_eq!(Brand::of(std::process::id()).unwrap(), None);
+        assert_eq!(DescentTag::of(std::process::id()).unwrap(), None);
     }
 
     fn start(pid: u32) -> u64 {

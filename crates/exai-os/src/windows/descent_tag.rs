@@ -1,4 +1,4 @@
-//! Windows: jobs do what brands are for.
+//! Windows: jobs do what descent tags are for.
 
 use std::io;
 
