@@ -17,9 +17,9 @@ use crate::tree::Reach;
 
 /// How long ending the tree may take.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long is waited between two looks at a tree that is being ended.
+/// How long the guard waits between two looks at a tree that it ends.
 const END_INTERVAL: Duration = Duration::from_millis(10);
-/// After so many looks something in the tree starts processes faster than they are ended one by one.
+/// After so many looks a process in the tree starts others faster than they are ended one by one.
 const MAX_LOOKS: u32 = 20;
 
 pub(crate) fn run(control: &str) -> io::Result<()> {
@@ -30,7 +30,7 @@ pub(crate) fn run(control: &str) -> io::Result<()> {
     }
     super::process::name_this();
     let started = start(&order, &control);
-    // The streams are the root's. A copy here would keep them open when it has closed them.
+    // The streams belong to the root. A copy here would keep them open after the root has closed them.
     forget_stdio()?;
     let mut tree = match started {
         Ok(pid) => GuardedTree { root: pid, reach: order.reach, root_ended: false },
@@ -40,7 +40,7 @@ pub(crate) fn run(control: &str) -> io::Result<()> {
         }
     };
     drop(order);
-    // Nobody reads any more where the daemon has died meanwhile: the end of the socket says it below.
+    // If the daemon has died meanwhile, this write fails, and the end of the socket shows it below.
     let _ = writeln!(control, "started");
     tree.until_told(&mut control)?;
     let left = tree.end(&mut control);
@@ -51,7 +51,7 @@ pub(crate) fn run(control: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// The descriptor that was handed over: a socket, inherited on purpose. See [`super::detach::ready_writer`].
+/// The descriptor that the daemon handed over: a socket, inherited on purpose. See [`super::detach::ready_writer`].
 fn take_socket(token: &str) -> io::Result<UnixStream> {
     let refused = || {
         let sentence = format!("`{token}` names no control socket that was handed to this process");
@@ -69,17 +69,17 @@ fn take_socket(token: &str) -> io::Result<UnixStream> {
         return Err(refused());
     }
     rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC)?;
-    // SAFETY: open, a socket, and nobody in this process owns it: it was inherited, and by the flag that was
-    // just set it is taken here for the first time.
+    // SAFETY: open, a socket, and no code in this process owns it: it was inherited, and by the flag that was just
+    // set it is taken here for the first time.
     Ok(unsafe { UnixStream::from_raw_fd(raw) })
 }
 
-/// The root exists before its program runs: it says who it is, and waits until that is written down. So there
-/// is no instant at which something of a tree runs that no record names.
+/// The root exists before its program runs: it reports its identity and waits until that is written down. So no
+/// process of a tree ever runs without a record that names it.
 fn start(order: &Order, control: &UnixStream) -> io::Result<Pid> {
     let descent_tag = order.descent_tag.number();
     let introduce = {
-        // Of its own, so that it lives as long as the command; gone from the child with its exec.
+        // A copy that lives as long as the command, and is closed in the child by exec.
         let control = control.try_clone()?;
         move || {
             super::descent_tag::carry(descent_tag);
@@ -109,7 +109,8 @@ fn forget_stdio() -> io::Result<()> {
 struct GuardedTree {
     root: Pid,
     reach: Reach,
-    /// The root has exited. It is reaped last of all: until then its number, and its group's, are its own.
+    /// Whether the root has exited. It is reaped last of all: until then no other process gets its number or that of
+    /// its group.
     root_ended: bool,
 }
 
@@ -144,8 +145,8 @@ impl GuardedTree {
         }
     }
 
-    /// Signals the root's group, and whoever lost its parent. None of the numbers can be another's: these
-    /// are our children, and nobody but us reaps them.
+    /// Signals the root's group and orphans. No number can belong to another process: these are our children, and
+    /// only this process reaps them.
     fn signal(&self, signal: Signal) {
         let _ = rustix::process::kill_process_group(self.root, signal);
         if self.reach == Reach::Descendants {
@@ -155,7 +156,7 @@ impl GuardedTree {
         }
     }
 
-    /// Reaps children that have ended, but for the root, whose end is only noted and told.
+    /// Reaps children that have ended, except for the root, whose end is only noted and reported.
     fn reap(&mut self, control: &mut UnixStream) {
         for child in children().into_iter().filter(|child| *child != self.root) {
             let _ = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::NOHANG);
@@ -198,7 +199,7 @@ impl GuardedTree {
     }
 
     fn is_empty(&self) -> bool {
-        // Whose parent has ended is our child by the time that end can be seen.
+        // An orphan is our child by the time that the end of its parent can be seen.
         let none_waits = || children().into_iter().all(|child| child == self.root);
         self.root_ended
             && match self.reach {
@@ -218,7 +219,7 @@ impl GuardedTree {
     }
 }
 
-/// Stops everything below us, so that nothing can start anything any more, until a look finds nobody new.
+/// Stops all processes below this one, so that none can start another, until a look finds no new one.
 fn freeze() {
     let mut stopped: Vec<(u32, u64)> = Vec::new();
     for _ in 0..MAX_LOOKS {
@@ -259,7 +260,7 @@ fn children() -> Vec<Pid> {
     ours.filter_map(|process| Pid::from_raw(process.pid.cast_signed())).collect()
 }
 
-/// Without a subreaper the root is the only child there ever is.
+/// Without a subreaper the root is the only child that there ever is.
 #[cfg(not(target_os = "linux"))]
 fn children() -> Vec<Pid> {
     Vec::new()
@@ -302,7 +303,7 @@ mod linux {
             }
         }
 
-        /// Waits for a death or for words; whether there are words.
+        /// Waits until a child ends or the daemon says something. Returns whether it said something.
         pub(super) fn or_words(&self, control: &UnixStream) -> io::Result<bool> {
             let mut fds = [PollFd::new(control, PollFlags::IN), PollFd::new(&self.0, PollFlags::IN)];
             match rustix::event::poll(&mut fds, None) {
