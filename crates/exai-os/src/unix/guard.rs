@@ -10,6 +10,7 @@ use rustix::fs::FileType;
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
+use super::child_exits::ChildExits;
 use super::process;
 use super::wire::{self, Order};
 use crate::process::ProcessInfo;
@@ -121,7 +122,7 @@ impl GuardedTree {
 
     /// Reaps what ends until the tree is to be ended.
     fn until_told(&mut self, control: &mut UnixStream) -> io::Result<()> {
-        let deaths = Deaths::watch()?;
+        let deaths = ChildExits::watch()?;
         loop {
             self.reap(control);
             let told = deaths.or_words(control)?;
@@ -177,7 +178,7 @@ impl GuardedTree {
     /// Ends the tree and returns what is left of it.
     fn end(&mut self, control: &mut UnixStream) -> Vec<u32> {
         let deadline = Instant::now() + END_TIMEOUT;
-        let deaths = Deaths::watch();
+        let deaths = ChildExits::watch();
         for look in 0_u32.. {
             if look >= MAX_LOOKS && self.reach == Reach::Descendants {
                 freeze();
@@ -264,99 +265,4 @@ fn children() -> Vec<Pid> {
 #[cfg(not(target_os = "linux"))]
 fn children() -> Vec<Pid> {
     Vec::new()
-}
-
-#[cfg(target_os = "linux")]
-use linux::Deaths;
-#[cfg(not(target_os = "linux"))]
-use other::Deaths;
-
-#[cfg(target_os = "linux")]
-mod linux {
-    use std::io;
-    use std::os::fd::{FromRawFd as _, OwnedFd};
-    use std::os::unix::net::UnixStream;
-    use std::time::{Duration, Instant};
-
-    use rustix::event::{PollFd, PollFlags};
-    use rustix::io::Errno;
-
-    /// Tells when a child may have ended.
-    pub(super) struct Deaths(OwnedFd);
-
-    impl Deaths {
-        /// SIGCHLD comes as something to read from now on. The children were started before, so that they
-        /// do not inherit that it is blocked.
-        pub(super) fn watch() -> io::Result<Self> {
-            // SAFETY: the set is plain memory, initialised by the first call; the others read it.
-            unsafe {
-                let mut set: libc::sigset_t = std::mem::zeroed();
-                libc::sigemptyset(&raw mut set);
-                libc::sigaddset(&raw mut set, libc::SIGCHLD);
-                if libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) != 0 {
-                    return Err(io::Error::last_os_error());
-                }
-                match libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
-                    -1 => Err(io::Error::last_os_error()),
-                    fd => Ok(Deaths(OwnedFd::from_raw_fd(fd))),
-                }
-            }
-        }
-
-        /// Waits until a child ends or the daemon says something. Returns whether it said something.
-        pub(super) fn or_words(&self, control: &UnixStream) -> io::Result<bool> {
-            let mut fds = [PollFd::new(control, PollFlags::IN), PollFd::new(&self.0, PollFlags::IN)];
-            match rustix::event::poll(&mut fds, None) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let words = !fds[0].revents().is_empty();
-            self.drain();
-            Ok(words)
-        }
-
-        fn drain(&self) {
-            let mut one = [0_u8; size_of::<libc::signalfd_siginfo>()];
-            while rustix::io::read(&self.0, &mut one).is_ok_and(|count| count > 0) {}
-        }
-
-        /// Waits for a death, or for `time`.
-        pub(super) fn wait(&self, time: Duration) {
-            let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
-            let _ = super::super::descriptors::poll_until(&mut fds, Instant::now() + time);
-            self.drain();
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod other {
-    use std::io;
-    use std::os::unix::net::UnixStream;
-    use std::time::{Duration, Instant};
-
-    use rustix::event::{PollFd, PollFlags};
-
-    const CHILD_INTERVAL: Duration = Duration::from_millis(100);
-
-    /// Looks ten times a second whether a child has ended. Never run.
-    pub(super) struct Deaths;
-
-    impl Deaths {
-        #[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
-        pub(super) fn watch() -> io::Result<Self> {
-            Ok(Deaths)
-        }
-
-        #[expect(clippy::unused_self, reason = "its twin has something to wait for")]
-        pub(super) fn or_words(&self, control: &UnixStream) -> io::Result<bool> {
-            let mut fds = [PollFd::new(control, PollFlags::IN)];
-            super::super::descriptors::poll_until(&mut fds, Instant::now() + CHILD_INTERVAL)
-        }
-
-        #[expect(clippy::unused_self, reason = "its twin has something to wait for")]
-        pub(super) fn wait(&self, time: Duration) {
-            std::thread::sleep(time);
-        }
-    }
 }
