@@ -108,7 +108,8 @@ fn all_alike(outcome: &Outcome) -> Vec<Check> {
     CHECKS.map(|(id, _)| outcome.clone().named(id)).into()
 }
 
-/// Does something on a thread of its own: it may hang (a file system that does not answer), we may not.
+/// Does something on a thread of its own: the work may hang (a file system that does not answer), and this program
+/// must not.
 fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
     let (sender, receiver) = sync_channel(1);
     thread::spawn(move || {

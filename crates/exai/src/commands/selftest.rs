@@ -29,7 +29,7 @@ mod tree;
 mod truth;
 mod untried;
 
-/// One case: its id, what is promised, and how that is tried.
+/// One case: its id, the promise, and how the promise is tried.
 struct Promise {
     id: &'static str,
     criterion: &'static str,
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
         printer.progress(&format!("{number} of {}: {}…", PROMISES.len(), promise.criterion));
         let outcome = bench.as_ref().map_err(String::clone).and_then(promise.try_it);
         if interrupted.is_set() {
-            // What it started has ended, and the rest would say the same.
+            // Everything that the case started has ended, and the other cases would fail in the same way.
             drop(bench);
             return Err(Error::failed("interrupted; everything that was started has ended"));
         }
@@ -128,7 +128,7 @@ fn show(promise: &Promise, case: &Case, printer: &Printer) -> Result<(), Error> 
     Ok(())
 }
 
-/// What this system was never seen to do.
+/// Asks for help with tests that were never run on this system.
 fn help_wanted(printer: &Printer) -> Result<(), Error> {
     let untried = untried::here();
     if untried.is_empty() {

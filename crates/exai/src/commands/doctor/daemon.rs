@@ -1,4 +1,4 @@
-//! The daemon: who it is, whether it answers, whether it is of this build.
+//! The daemon: which process it is, whether it answers, whether it is of this build.
 
 use exai_client::daemon_record::process_lives;
 use exai_config::elsewhere::serves;
@@ -54,7 +54,7 @@ fn answers_as(scene: &Scene, holder: u32) -> bool {
     matches!(&scene.view, View::Answers { pid, .. } if *pid == holder)
 }
 
-/// For what needs the daemon's process, where that is in another process namespace.
+/// The outcome of a check that needs the daemon's process, where that is in another pid namespace.
 pub(super) fn elsewhere() -> Outcome {
     Outcome::skip(
         "the daemon answers, and lives in another process namespace than this program (one of both is in a container): its \
@@ -100,7 +100,7 @@ pub(super) fn identity(scene: &Scene) -> Outcome {
     outcome.fix(if scene.daemon_lives() { "see `daemon-answers`" } else { "exai start" })
 }
 
-/// What became of the process in a record.
+/// What happened to the process in a record.
 fn now(record: &DaemonRecord, scene: &Scene) -> String {
     let pid = record.identity.pid;
     match process::identify(pid).ok().flatten() {
@@ -147,7 +147,7 @@ pub(super) fn answers(scene: &Scene) -> Outcome {
     }
 }
 
-/// Somebody holds the lock, and no record leads to him: he is starting, or his record was damaged.
+/// A process holds the lock, and no record leads to it: it is starting, or its record was damaged.
 fn lost(scene: &Scene) -> Outcome {
     let age = scene.holder.and_then(|pid| scene.age(pid));
     match (scene.holder, age) {
@@ -191,7 +191,7 @@ pub(super) fn version_skew(scene: &Scene) -> Outcome {
     }
 }
 
-/// What the daemon itself has to say. The port and limits have checks of their own.
+/// The findings of the daemon itself. The port and limits have checks of their own.
 pub(super) fn findings(scene: &Scene) -> Outcome {
     let Some(status) = scene.status() else { return Outcome::skip("needs a daemon that answers") };
     let others =

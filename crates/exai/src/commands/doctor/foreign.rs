@@ -1,5 +1,5 @@
-//! MCP servers that other programs started: those whose starter is gone, and those that run several times.
-//! They are shown with what is known of them, and left alone.
+//! MCP servers that other programs started: those whose starter is gone, and those that run several times. They are
+//! shown with the known facts, and left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,7 +82,7 @@ fn servers(scene: &Scene) -> Vec<Server<'_>> {
         let name = RedactedCommand::of(&args).map(|essence| essence.shown()).unwrap_or_default();
         found.insert(process.pid, (process, name, why));
     }
-    // A launcher and its server are one; what an exai hosts is not foreign.
+    // A launcher and its server count as one. A server that an exai daemon hosts is not foreign.
     let is_root = |pid: u32| {
         let mut above = scene.above(pid).map(|process| process.pid);
         !above.any(|pid| found.contains_key(&pid) || is_exai(pid))

@@ -1,4 +1,4 @@
-//! The account, its state directory, and the room in it.
+//! The account, its state directory, and the free space in it.
 
 use std::io;
 use std::path::Path;
@@ -98,7 +98,7 @@ fn judge_dir(real: &Path, shown: &str) -> Outcome {
     Outcome::pass(format!("{shown} is ours, private and local"))
 }
 
-/// What is to be said of a directory that others may enter, and what makes it private.
+/// The problem of a directory that others may enter, and how to make it private.
 pub(super) fn open_to_others(found: &Entry, path: &Path, shown: &str) -> Option<(String, String)> {
     let fix = if found.mode.is_some() {
         format!("chmod 700 {}", path.display())

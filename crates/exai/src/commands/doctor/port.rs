@@ -1,4 +1,4 @@
-//! Who listens on the daemon's TCP port, by the kernel's word.
+//! Which process listens on the daemon's TCP port, as the kernel tells.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -62,7 +62,7 @@ fn of_daemon(scene: &Scene, pid: u32, wanted: u16) -> Outcome {
     Outcome::pass(format!("bound by our daemon, by the system's word: {}", listed(&shown)))
 }
 
-/// The loopback addresses with this port that the daemon has not bound, and somebody else has.
+/// The loopback addresses with this port that another process has bound and the daemon has not.
 fn held_by_others(port: u16, daemon: u32, bound: &[SocketAddr]) -> Vec<(SocketAddr, PortOwner)> {
     let missing = loopback(port).into_iter().filter(|addr| !bound.contains(addr));
     let held = missing.map(|addr| (addr, PortOwner::of(addr)));

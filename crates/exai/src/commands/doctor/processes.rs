@@ -1,4 +1,4 @@
-//! Why there are as many processes as there are, what earlier daemons left, and how much there may be.
+//! Why there are so many processes, what earlier daemons left, and how many there may be.
 
 use std::path::Path;
 
@@ -86,7 +86,7 @@ pub(super) fn left_behind(scene: &Scene) -> Outcome {
             None => broken += 1,
         }
     }
-    // They have no record: the disk was full.
+    // These trees have no record, since the disk was full.
     let last = if scene.daemon_lives() { None } else { exai_daemon::last_daemon(&scene.home) };
     let found = last.and_then(|last| leftovers::find(&scene.home.servers_dir(), None, Some(&last)).ok());
     let trees = found.into_iter().flat_map(|found| found.trees);
@@ -119,7 +119,7 @@ pub(super) fn left_behind(scene: &Scene) -> Outcome {
         .fix("`exai cleanup` shows them, `exai cleanup --apply` ends what is proven ours")
 }
 
-/// What is needed of a record in `servers/`.
+/// The part of a record in `servers/` that is needed here.
 struct Tree {
     daemon: Identity,
     processes: Vec<Identity>,
@@ -139,7 +139,7 @@ impl Tree {
 }
 
 pub(super) fn limits(scene: &Scene) -> Outcome {
-    // The daemon may have been started from where there are others than here.
+    // The limits where the daemon was started may differ from those here.
     let of_daemon = scene.daemon_pid().and_then(|pid| Some((pid, inspect::limits_of(pid).ok()?)));
     let (whose, limits) = match of_daemon {
         Some((pid, limits)) => (format!("the daemon (pid {pid})"), limits),

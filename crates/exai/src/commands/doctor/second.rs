@@ -80,7 +80,7 @@ pub(super) fn command_lines_are_known() -> bool {
     process::command_line(std::process::id()).is_ok()
 }
 
-/// Whether the process executes an exai: by the file's name, which is what can be known of it.
+/// Whether the process executes an exai program, by the name of its file.
 pub(super) fn is_exai(pid: u32) -> bool {
     let name = |path: PathBuf| bare_name(&path.to_string_lossy());
     let found = process::executable(pid).ok().map(name);

@@ -1,4 +1,4 @@
-//! What a person set: the configuration, the commands in it, and the environment they get.
+//! What a person has set: the configuration, the commands in it, and the environment of the commands.
 
 use std::ffi::OsString;
 
@@ -24,7 +24,7 @@ pub(super) fn config(scene: &Scene) -> Outcome {
                 .status()
                 .and_then(|status| status.findings.iter().find(|finding| finding.id == "config-invalid"));
             let detail = match told {
-                // The daemon knows what it goes on with.
+                // The daemon itself reports which configuration it uses.
                 Some(finding) => finding.detail.clone(),
                 None if scene.daemon_lives() => {
                     format!("{error}; the daemon goes on with the last good configuration")
@@ -36,7 +36,7 @@ pub(super) fn config(scene: &Scene) -> Outcome {
     }
 }
 
-/// That a configuration is wrong, and what a daemon would start with.
+/// The problem of an invalid configuration, and what a daemon would start with.
 pub(in crate::commands) fn invalid(home: &Home, error: &ConfigError) -> String {
     match last_good::instead(home) {
         Ok((_, instead)) => format!("{error}; a daemon starts with {instead}"),
@@ -44,7 +44,7 @@ pub(in crate::commands) fn invalid(home: &Home, error: &ConfigError) -> String {
     }
 }
 
-/// Variables to look commands up with, and what is to be said of them.
+/// The variables for finding commands, and a remark about them.
 fn variables() -> (Vec<(OsString, OsString)>, Option<&'static str>) {
     let cached = account::current().ok().and_then(|account| account::cached_environment(&account));
     if let Some(environment) = cached {
@@ -81,7 +81,7 @@ pub(super) fn commands(scene: &Scene) -> Outcome {
     }
     faults.append(&mut mistakes);
     let detail = format!("{}{note}", listed(&faults));
-    // In another environment it may be found.
+    // The command may be found in another environment.
     let outcome = if note.is_empty() { Outcome::fail(detail) } else { Outcome::warn(detail) };
     outcome.fix(format!(
         "install the program, write its full path in config.toml, or set the variable {}",

@@ -57,7 +57,7 @@ pub(super) fn run(bench: &Bench) -> Outcome {
     ))
 }
 
-/// Has many calls under way at once; each answer must be the one to its own call.
+/// Makes many calls at once; each answer must belong to its own call.
 fn call(client: &mut Client<'_>) -> Result<(), String> {
     let mut waiting: BTreeMap<u64, String> = BTreeMap::new();
     for number in 0..CALLS {

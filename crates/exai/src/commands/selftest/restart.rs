@@ -77,7 +77,7 @@ fn address(instance: &Instance<'_>) -> Result<SocketAddr, String> {
 }
 
 fn is_free(port: SocketAddr) -> Result<(), String> {
-    // What the system does not tell is tried out.
+    // Where the system does not tell, a connection is tried.
     if let Ok(Some(owner)) = port::owner(port) {
         return Err(format!("pid {owner} still listens on {port}"));
     }

@@ -1,4 +1,4 @@
-//! Two processes, one server: who is what in the tree of a server behind a launcher.
+//! Two processes, one server: the roles in the tree of a server behind a launcher.
 
 use exai_os::process;
 use exai_proto::documents::{Ps, Role};
@@ -19,7 +19,7 @@ struct Expected {
     launchers: usize,
     /// Exactly so many helpers; `None` where the launcher may have some of its own.
     helpers: Option<usize>,
-    /// A launcher that cannot start a program on this machine is no fault of ours.
+    /// Whether a failed start may be the fault of the launcher on this machine.
     may_fail: bool,
 }
 
@@ -72,7 +72,7 @@ fn own_pid(client: &mut Client<'_>, name: &str) -> Result<u32, String> {
     said.parse().map_err(|_| format!("{name} said `{said}` when it was asked for its pid"))
 }
 
-/// The processes once each server was seen at its work, or for so long nobody saw it.
+/// The processes, once each server was seen at its work or the time for that is over.
 fn proven(bench: &Bench, instance: &Instance<'_>, servers: &[(Expected, u32)]) -> Result<Ps, String> {
     let is_proven =
         |ps: &Ps, pid: u32| ps.processes.iter().any(|one| one.pid == pid && one.confirmed == Some(true));
@@ -84,7 +84,7 @@ fn proven(bench: &Bench, instance: &Instance<'_>, servers: &[(Expected, u32)]) -
     all.or_else(|_| instance.ps())
 }
 
-/// Whether the tree of a server is what it must be.
+/// Whether the tree of a server is as it must be.
 fn judge(ps: &Ps, expected: &Expected, pid: u32) -> Outcome {
     let own = |role: Role| {
         let of = format!("{}#", expected.name);
