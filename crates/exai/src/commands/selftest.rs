@@ -9,7 +9,7 @@ use crate::cli::JsonArgs;
 use crate::error::Error;
 use crate::printer::Printer;
 use bench::{Bench, Interrupted};
-use outcome::Outcome;
+use outcome::CaseOutcome;
 
 pub(crate) mod server;
 
@@ -33,7 +33,7 @@ mod untried;
 struct Promise {
     id: &'static str,
     criterion: &'static str,
-    try_it: fn(&Bench) -> Outcome,
+    try_it: fn(&Bench) -> CaseOutcome,
 }
 
 const PROMISES: [Promise; 7] = [
@@ -114,7 +114,7 @@ pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
     Ok(if document.ok { exit::DONE } else { exit::FAILED })
 }
 
-fn case(promise: &Promise, outcome: Outcome) -> Case {
+fn case(promise: &Promise, outcome: CaseOutcome) -> Case {
     let ok = outcome.is_ok();
     let detail = outcome.unwrap_or_else(|why| why);
     Case { id: promise.id.to_owned(), ok, detail }

@@ -8,7 +8,7 @@ use exai_config::MAX_CONFIG_BYTES;
 use exai_os::inspect::{self, Entry, EntryKind};
 use exai_os::private;
 
-use super::outcome::{Outcome, listed};
+use super::outcome::{CheckOutcome, listed};
 use super::place::open_to_others;
 use super::scene::{Record, Scene};
 use crate::limits::{MAX_FILES, STALE_TEMPORARY_AGE};
@@ -23,7 +23,7 @@ enum Privacy {
     Trusted,
 }
 
-pub(super) fn files(scene: &Scene) -> Outcome {
+pub(super) fn files(scene: &Scene) -> CheckOutcome {
     let home = &scene.home;
     let mut faults = Faults::default();
     for path in [home.servers_dir(), home.discovery_dir(), home.log_dir(), home.backups_dir()] {
@@ -152,18 +152,18 @@ impl Faults {
         }
     }
 
-    fn outcome(self) -> Outcome {
+    fn outcome(self) -> CheckOutcome {
         if self.sentences.is_empty() && self.seen == 0 {
-            return Outcome::pass("there are no files yet");
+            return CheckOutcome::pass("there are no files yet");
         }
         if self.sentences.is_empty() {
-            return Outcome::pass(format!(
+            return CheckOutcome::pass(format!(
                 "{} looked at: ours, private, of the right kind",
                 crate::commands::count(self.seen, "file")
             ));
         }
         let detail = listed(&self.sentences);
-        let outcome = if self.grave { Outcome::fail(detail) } else { Outcome::warn(detail) };
+        let outcome = if self.grave { CheckOutcome::fail(detail) } else { CheckOutcome::warn(detail) };
         outcome.fix(listed(&self.fixes))
     }
 }

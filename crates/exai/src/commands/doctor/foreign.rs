@@ -7,7 +7,7 @@ use exai_daemon::redacted_command::RedactedCommand;
 use exai_os::inspect;
 use exai_os::process::{self, ProcessInfo};
 
-use super::outcome::{Outcome, listed, size, span};
+use super::outcome::{CheckOutcome, listed, size, span};
 use super::recognise::looks_like_mcp_server;
 use super::scene::Scene;
 use super::second::{command_lines_are_known, is_exai};
@@ -26,9 +26,9 @@ struct Server<'a> {
     rss_bytes: u64,
 }
 
-pub(super) fn foreign_servers(scene: &Scene) -> Outcome {
+pub(super) fn foreign_servers(scene: &Scene) -> CheckOutcome {
     if !command_lines_are_known() {
-        return Outcome::skip("this system does not show what other processes run");
+        return CheckOutcome::skip("this system does not show what other processes run");
     }
     let servers = servers(scene);
     let orphans: Vec<&Server<'_>> = servers.iter().filter(|server| is_orphan(server, scene)).collect();
@@ -53,7 +53,7 @@ pub(super) fn foreign_servers(scene: &Scene) -> Outcome {
                 count(servers.len(), "MCP server")
             )
         };
-        return Outcome::pass(others);
+        return CheckOutcome::pass(others);
     }
     let mut fixes = Vec::new();
     if !orphans.is_empty() {
@@ -67,7 +67,7 @@ pub(super) fn foreign_servers(scene: &Scene) -> Outcome {
             "`exai add NAME -- COMMAND` and `exai shim` in each client: then it runs once for all".to_owned(),
         );
     }
-    Outcome::warn(listed(&sentences)).fix(listed(&fixes))
+    CheckOutcome::warn(listed(&sentences)).fix(listed(&fixes))
 }
 
 fn servers(scene: &Scene) -> Vec<Server<'_>> {

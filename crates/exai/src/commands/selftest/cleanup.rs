@@ -15,7 +15,7 @@ use super::bench::{self, Bench};
 use super::decoy::Decoy;
 use super::identity::{gone, left, lives, pids, send_kill};
 use super::instance::{Instance, below_a_shell};
-use super::outcome::Outcome;
+use super::outcome::CaseOutcome;
 use crate::commands::{count, stop};
 use crate::limits::SELFTEST_SETTLE_DELAY;
 
@@ -24,7 +24,7 @@ const SERVERS: [&str; 3] = ["one", "two", "three"];
 /// it should.
 const ATTEMPTS: u32 = 10;
 
-pub(super) fn run(bench: &Bench) -> Outcome {
+pub(super) fn run(bench: &Bench) -> CaseOutcome {
     let servers = SERVERS.map(|name| below_a_shell(bench, name, &["--stubborn"]));
     let servers = servers.into_iter().collect::<Result<String, String>>()?;
     let instance = Instance::new(bench, "cleanup", &servers)?;

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use super::bench::{self, Bench};
 use super::client::Client;
 use super::instance::{Instance, below_a_shell};
-use super::outcome::Outcome;
+use super::outcome::CaseOutcome;
 
 const LABELS: [&str; 3] = ["augment", "claude-desktop", "auggie"];
 /// How many calls each client has under way at once.
 const CALLS: usize = 100;
 
-pub(super) fn run(bench: &Bench) -> Outcome {
+pub(super) fn run(bench: &Bench) -> CaseOutcome {
     let servers = below_a_shell(bench, "demo", &[])?;
     let instance = Instance::new(bench, "many", &servers)?;
     // The first shim starts the daemon.
@@ -82,7 +82,7 @@ fn call(client: &mut Client<'_>) -> Result<(), String> {
 }
 
 /// Each client is known by its label, and its shim is one process.
-fn shims(instance: &Instance<'_>, daemon: &Identity, clients: &[Client<'_>]) -> Outcome {
+fn shims(instance: &Instance<'_>, daemon: &Identity, clients: &[Client<'_>]) -> CaseOutcome {
     let status = instance.status()?;
     if status.clients.len() != clients.len() {
         return Err(format!(

@@ -12,10 +12,10 @@ use serde_json::json;
 use super::bench::{self, Bench};
 use super::identity::{left, pids};
 use super::instance::{Instance, below_a_shell};
-use super::outcome::Outcome;
+use super::outcome::CaseOutcome;
 use crate::limits::SELFTEST_CONNECT_TIMEOUT;
 
-pub(super) fn run(bench: &Bench) -> Outcome {
+pub(super) fn run(bench: &Bench) -> CaseOutcome {
     let servers = below_a_shell(bench, "demo", &["--children", "2"])?;
     let instance = Instance::new(bench, "restart", &servers)?;
     let (before, old) = begin(&instance)?;

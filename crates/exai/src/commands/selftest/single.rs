@@ -12,7 +12,7 @@ use serde_json::json;
 use super::bench::{self, Bench};
 use super::client::Client;
 use super::instance::{Instance, below_a_shell};
-use super::outcome::Outcome;
+use super::outcome::CaseOutcome;
 use crate::limits::{SELFTEST_COMMAND_TIMEOUT, SELFTEST_LOSERS_TIMEOUT};
 
 /// How many of each are started at once.
@@ -20,7 +20,7 @@ const STARTS: usize = 7;
 const SERVES: usize = 6;
 const SHIMS: usize = 7;
 
-pub(super) fn run(bench: &Bench) -> Outcome {
+pub(super) fn run(bench: &Bench) -> CaseOutcome {
     let servers = below_a_shell(bench, "demo", &[])?;
     let instance = Instance::new(bench, "single", &servers)?;
     let begin = Instant::now();

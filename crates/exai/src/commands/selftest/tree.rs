@@ -8,7 +8,7 @@ use super::bench::Bench;
 use super::client::Client;
 use super::instance::{Instance, below_a_shell, server};
 use super::launchers::{self, Found};
-use super::outcome::Outcome;
+use super::outcome::CaseOutcome;
 use crate::commands::count;
 use crate::limits::SELFTEST_PROOF_TIMEOUT;
 
@@ -23,7 +23,7 @@ struct Expected {
     may_fail: bool,
 }
 
-pub(super) fn run(bench: &Bench) -> Outcome {
+pub(super) fn run(bench: &Bench) -> CaseOutcome {
     let mut expected = vec![
         Expected { name: "demo", launchers: 1, helpers: None, may_fail: false },
         Expected { name: "children", launchers: 1, helpers: Some(2), may_fail: false },
@@ -85,7 +85,7 @@ fn proven(bench: &Bench, instance: &Instance<'_>, servers: &[(Expected, u32)]) -
 }
 
 /// Whether the tree of a server is as it must be.
-fn judge(ps: &Ps, expected: &Expected, pid: u32) -> Outcome {
+fn judge(ps: &Ps, expected: &Expected, pid: u32) -> CaseOutcome {
     let own = |role: Role| {
         let of = format!("{}#", expected.name);
         let is_own = move |one: &&exai_proto::documents::Process| {
@@ -130,7 +130,7 @@ fn judge(ps: &Ps, expected: &Expected, pid: u32) -> Outcome {
 }
 
 /// Whether there are as many processes as there should be, and all that are listed live.
-fn budget(ps: &Ps) -> Outcome {
+fn budget(ps: &Ps) -> CaseOutcome {
     if let Some(one) = ps.unexpected.first() {
         return Err(format!("unexpected: {} (pid {}) {}", one.kind, one.pid, one.reason));
     }

@@ -13,10 +13,10 @@ use super::bench::{self, Bench};
 use super::decoy::Decoy;
 use super::identity::{kill, left, lives, pids};
 use super::instance::{Instance, below_a_shell};
-use super::outcome::Outcome;
+use super::outcome::CaseOutcome;
 use crate::limits::SELFTEST_TREES_TIMEOUT;
 
-pub(super) fn run(bench: &Bench) -> Outcome {
+pub(super) fn run(bench: &Bench) -> CaseOutcome {
     let servers = below_a_shell(bench, "demo", &[])?;
     let instance = Instance::new(bench, "truth", &servers)?;
     instance.start()?;
