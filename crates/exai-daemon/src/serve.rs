@@ -290,12 +290,12 @@ async fn life(
         home: home.clone(),
         base,
         environment,
-        swept,
+        startup_cleanup: swept,
         tasks: tasks.clone(),
-        about: about.clone(),
-        watch: watch.clone(),
-        intake,
-        checks,
+        daemon: about.clone(),
+        monitor: watch.clone(),
+        input_budget: intake,
+        message_checks: checks,
     };
     let (core, inboxes) = Hub::new(config, host, (hub, events), monitored);
     core.run(inboxes).await;

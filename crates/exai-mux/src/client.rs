@@ -1,19 +1,13 @@
 //! What the router knows of one client.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use exai_proto::{Id, Message, json, limits};
+use exai_proto::{Message, json, limits};
 
-use crate::capabilities::declared;
-use crate::event::{Endpoint, InstanceId};
-use crate::level::Level;
-use crate::traits::{self, Ask};
-
-/// How many requests of one client may be under way. A client beyond it gets -31003.
-pub(crate) const MOST_IN_FLIGHT: u32 = 1024;
-/// How many requests of servers it may leave unanswered.
-pub(crate) const MOST_ASKED: usize = 1024;
+use crate::types::capability::{Ask, normalise_capabilities, parse_capabilities};
+use crate::types::ids::{Endpoint, InstanceId};
+use crate::types::log_level::Level;
 
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -24,8 +18,6 @@ pub(crate) struct Client {
     pub(crate) attached: Vec<(Arc<str>, InstanceId)>,
     /// Resources it wants to hear of, by server: they outlive an instance.
     pub(crate) subscriptions: BTreeSet<(Arc<str>, String)>,
-    /// Requests of servers that this client has not answered yet, by minted id.
-    pub(crate) asked: HashMap<u64, Asked>,
     pub(crate) in_flight: u32,
     pub(crate) calls: u64,
     /// What its link was told of tools that may be repeated.
@@ -51,16 +43,6 @@ pub(crate) struct Introduction {
     pub(crate) build: Option<String>,
 }
 
-/// A server's request, waiting for the client's answer.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    pub(crate) instance: InstanceId,
-    /// The server's id for it.
-    pub(crate) id: Id,
-    /// The server's progress token for it.
-    pub(crate) token: Option<Id>,
-}
-
 impl Client {
     pub(crate) fn new(endpoint: Endpoint) -> Self {
         Client {
@@ -69,7 +51,6 @@ impl Client {
             level: None,
             attached: Vec::new(),
             subscriptions: BTreeSet::new(),
-            asked: HashMap::new(),
             in_flight: 0,
             calls: 0,
             repeatable: BTreeSet::new(),
@@ -111,10 +92,10 @@ impl Introduction {
         };
         let cut = |name: std::borrow::Cow<'_, str>| limits::cut(&name, limits::NAME_CHARS);
         let capabilities = json::find(text, params.clone(), "capabilities");
-        let declared = declared(capabilities.map_or(&b"{}"[..], |place| &text[place]));
+        let declared = normalise_capabilities(capabilities.map_or(&b"{}"[..], |place| &text[place]));
         Some(Introduction {
             version: cut(member(&["protocolVersion"])?),
-            can: traits::capabilities(&declared),
+            can: parse_capabilities(&declared),
             capabilities: declared.into(),
             name: member(&["clientInfo", "name"]).map(cut),
             build: member(&["clientInfo", "version"]).map(cut),

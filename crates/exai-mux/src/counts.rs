@@ -1,10 +1,10 @@
 //! How much the router holds, for the status document and for tests that want to see that it forgets.
 
-use crate::client;
-use crate::handed;
-use crate::instance::{self, Instance};
-use crate::lanes;
-use crate::resources;
+use crate::limits::{
+    CALL_TOTAL_TIMEOUT, MAX_HANDED_OUT_BYTES, MAX_HANDED_OUT_URIS, MAX_INSTANCES_PER_SERVER,
+    MAX_QUEUED_BYTES, MAX_REQUESTS_PER_CLIENT, MAX_REQUESTS_PER_INSTANCE, MAX_STARTING_BYTES,
+    MAX_STARTING_MESSAGES, MAX_TEMPLATES_PER_SERVER, MIN_SHARE_PER_CLIENT, TURN_TIMEOUT,
+};
 use crate::router::Router;
 
 /// What is there now. While nobody wants anything there are clients, instances, and lists owed to those clients.
@@ -36,13 +36,13 @@ impl Router {
         Counts {
             clients: self.clients.len(),
             instances: self.instances.len(),
-            shared: self.shared.len(),
-            in_flight: self.instances.values().map(|instance| instance.in_flight.len()).sum(),
-            waiting: self.instances.values().map(Instance::waiting).sum(),
+            shared: self.instances.shared_len(),
+            in_flight: self.instances.iter().map(|(_, instance)| instance.in_flight.len()).sum(),
+            waiting: self.instances.iter().map(|(_, instance)| instance.waiting()).sum(),
             gatherings: self.gatherings.len(),
-            owed: self.servers.iter().map(|server| server.catalogue.owed.len()).sum(),
-            subscriptions: self.clients.values().map(|client| client.subscriptions.len()).sum(),
-            asked: self.clients.values().map(|client| client.asked.len()).sum(),
+            owed: self.servers.iter().map(|server| server.catalogue.owed_len()).sum(),
+            subscriptions: self.clients.iter().map(|client| client.subscriptions.len()).sum(),
+            asked: self.questions.len(),
         }
     }
 }
@@ -50,22 +50,22 @@ impl Router {
 /// What the router bounds, by the names of the status document.
 pub fn limits() -> [(&'static str, u64); 16] {
     [
-        ("requests_per_client", u64::from(client::MOST_IN_FLIGHT)),
+        ("requests_per_client", u64::from(MAX_REQUESTS_PER_CLIENT)),
         ("subscriptions_per_client", exai_proto::limits::SUBSCRIPTIONS as u64),
-        ("requests_per_instance", u64::from(lanes::WINDOW)),
-        ("share_per_client", u64::from(lanes::SHARE)),
-        ("turn_s", lanes::PATIENCE.as_secs()),
-        ("turn_bytes", lanes::MOST_BYTES as u64),
-        ("starting_messages", instance::MOST_WAITING as u64),
-        ("starting_bytes", instance::MOST_WAITING_BYTES as u64),
-        ("instances_per_server", instance::MOST_INSTANCES as u64),
-        ("handed_out_per_server", handed::MOST as u64),
-        ("handed_out_bytes", handed::MOST_BYTES as u64),
-        ("templates_per_server", resources::MOST_TEMPLATES as u64),
+        ("requests_per_instance", u64::from(MAX_REQUESTS_PER_INSTANCE)),
+        ("share_per_client", u64::from(MIN_SHARE_PER_CLIENT)),
+        ("turn_s", TURN_TIMEOUT.as_secs()),
+        ("turn_bytes", MAX_QUEUED_BYTES as u64),
+        ("starting_messages", MAX_STARTING_MESSAGES as u64),
+        ("starting_bytes", MAX_STARTING_BYTES as u64),
+        ("instances_per_server", MAX_INSTANCES_PER_SERVER as u64),
+        ("handed_out_per_server", MAX_HANDED_OUT_URIS as u64),
+        ("handed_out_bytes", MAX_HANDED_OUT_BYTES as u64),
+        ("templates_per_server", MAX_TEMPLATES_PER_SERVER as u64),
         ("list_items", exai_proto::limits::LIST_ITEMS as u64),
         ("list_bytes", exai_proto::limits::LIST_BYTES as u64),
         ("list_pages", exai_proto::limits::LIST_PAGES as u64),
-        ("call_s", crate::policy::CALL_LIMIT.as_secs()),
+        ("call_s", CALL_TOTAL_TIMEOUT.as_secs()),
     ]
 }
 

@@ -1,26 +1,26 @@
 //! What the router knows of one run of a server.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+pub(crate) mod fair_queue;
+pub(crate) mod request;
+pub(crate) mod requests_under_way;
+pub(crate) mod start_queue;
+pub(crate) mod subscribers;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use exai_proto::pages::Pages;
-use exai_proto::{Id, Message};
+use exai_proto::Id;
 
-use crate::catalogue::Kind;
-use crate::event::ClientId;
-use crate::health::Run;
-use crate::lanes::{Held, Lanes};
-use crate::level::Level;
-use crate::policy::{Policy, ShareKey};
-use crate::resources;
-
-/// How many messages may wait for an instance to become ready, and how many bytes of them.
-pub(crate) const MOST_WAITING: usize = 1024;
-pub(crate) const MOST_WAITING_BYTES: usize = 64 * 1024 * 1024;
-/// How many instances of one server there may be.
-pub(crate) const MOST_INSTANCES: usize = 64;
+use crate::instance::fair_queue::Lanes;
+use crate::instance::request::{InFlight, Owner};
+use crate::instance::requests_under_way::{RequestsUnderWay, WorksFor};
+use crate::instance::start_queue::StartQueue;
+use crate::instance::subscribers::Subscribers;
+use crate::types::ids::ClientId;
+use crate::types::initialize_result::{Offer, Ready};
+use crate::types::list_kind::Kind;
+use crate::types::log_level::Level;
+use crate::types::policy::{Policy, ShareKey};
 
 #[derive(Debug)]
 pub(crate) struct Instance {
@@ -33,17 +33,16 @@ pub(crate) struct Instance {
     pub(crate) clients: Vec<ClientId>,
     /// What it gets next.
     pub(crate) lanes: Lanes,
-    /// Requests the server has not answered, by minted id.
-    pub(crate) in_flight: HashMap<u64, InFlight>,
-    next_id: u64,
+    /// What it has got and not answered.
+    pub(crate) in_flight: RequestsUnderWay,
     /// Since when no client uses it.
     pub(crate) idle_since: Option<Instant>,
     pub(crate) level: Option<Level>,
     /// Who listens to which resource.
-    pub(crate) subscribers: HashMap<String, Vec<ClientId>>,
+    pub(crate) subscribers: Subscribers,
     /// When it had answered `initialize`; taken when its silence was noted.
     pub(crate) ready_since: Option<Instant>,
-    /// It was taken out of use: see [`crate::retire`].
+    /// It was taken out of use: see `handlers::retiring`.
     pub(crate) retiring: bool,
     /// Whether it has answered a client.
     pub(crate) served: bool,
@@ -54,179 +53,20 @@ pub(crate) struct Instance {
 #[derive(Debug)]
 pub(crate) enum Phase {
     /// The process is being started, or `initialize` is under way.
-    Starting { deadline: Instant, waiting: VecDeque<Waiting> },
+    Starting { deadline: Instant, waiting: StartQueue },
     /// Serving.
     Ready(Ready),
 }
 
-/// What `initialize` told.
-#[derive(Debug, Clone)]
-pub(crate) struct Ready {
-    /// The result, as the server wrote it.
-    pub(crate) result: Bytes,
-    /// The protocol revision the server chose.
-    pub(crate) version: String,
-    pub(crate) capabilities: Capabilities,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Capabilities {
-    pub(crate) tools: Offer,
-    pub(crate) prompts: Offer,
-    pub(crate) resources: Offer,
-    pub(crate) logging: bool,
-}
-
-/// Whether a server has lists of a kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Offer {
-    #[default]
-    Nothing,
-    /// It has, and does not say when they change.
-    Lists,
-    /// It has, and announces changes (`listChanged`).
-    Announced,
-}
-
-/// What waits for an instance to become ready.
-#[derive(Debug)]
-pub(crate) enum Waiting {
-    /// A client's `initialize` on the server's own endpoint.
-    Initialize { client: ClientId, id: Id },
-    /// Anything else a client sent.
-    Message(Held),
-    /// A list for the catalogue, since it was asked for.
-    List(Kind, Instant),
-}
-
-impl Waiting {
-    pub(crate) fn client(&self) -> Option<ClientId> {
-        match self {
-            Waiting::Initialize { client, .. } | Waiting::Message(Held { client, .. }) => Some(*client),
-            Waiting::List(..) => None,
-        }
-    }
-
-    /// The id of the request that waits.
-    pub(crate) fn id(&self) -> Option<Id> {
-        match self {
-            Waiting::Initialize { id, .. } => Some(id.clone()),
-            Waiting::Message(held) => held.id(),
-            Waiting::List(..) => None,
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Waiting::Message(held) => held.message.bytes().len(),
-            Waiting::Initialize { .. } | Waiting::List(..) => 0,
-        }
-    }
-}
-
-/// Whether one more message, of this many bytes, may wait with the others.
-pub(crate) fn has_room(waiting: &VecDeque<Waiting>, bytes: usize) -> bool {
-    waiting.len() < MOST_WAITING
-        && waiting.iter().map(Waiting::bytes).sum::<usize>() + bytes <= MOST_WAITING_BYTES
-}
-
-/// A request the server has not answered.
-#[derive(Debug)]
-pub(crate) struct InFlight {
-    pub(crate) owner: Owner,
-    /// Whose share of the server it is, also when nobody waits for it any more.
-    pub(crate) lane: Option<ClientId>,
-    /// When it is given up unless there is progress.
-    pub(crate) deadline: Instant,
-    /// When it is given up whatever happens.
-    pub(crate) limit: Instant,
-}
-
-/// How long a cancelled request is kept for what the server still says to it.
-const AFTERLIFE: Duration = Duration::from_secs(10);
-
-impl InFlight {
-    /// The id under which a client still waits for it.
-    fn wanted_by(&self) -> Option<&Id> {
-        match &self.owner {
-            Owner::Client { id, cancelled: false, .. } => Some(id),
-            Owner::Client { .. } | Owner::Router(_) => None,
-        }
-    }
-
-    /// The client no longer wants it.
-    pub(crate) fn cancel(&mut self, time: Instant) {
-        if let Owner::Client { cancelled, .. } = &mut self.owner {
-            *cancelled = true;
-        }
-        self.deadline = self.deadline.min(time + AFTERLIFE);
-    }
-}
-
-#[derive(Debug)]
-pub(crate) enum Owner {
-    /// A client waits for it.
-    Client {
-        client: ClientId,
-        id: Id,
-        token: Option<Id>,
-        wish: Wish,
-        /// The client no longer wants it. It counts for nothing any more; what the server still says to it
-        /// is passed on for a while.
-        cancelled: bool,
-    },
-    /// The router asked on its own account.
-    Router(Errand),
-}
-
-/// What else must happen when a client's request succeeds.
-#[derive(Debug, Clone)]
-pub(crate) enum Wish {
-    Nothing,
-    Call {
-        tool: Box<str>,
-    },
-    /// A list, from its first page on or a later one; as of how many changes of it, see [`crate::catalogue::Catalogue`].
-    List {
-        kind: Kind,
-        first: bool,
-        as_of: u64,
-    },
-    /// A resource that may be another server's.
-    Read(Box<Read>),
-    SetLevel(Level),
-    Subscribe(String),
-    Unsubscribe(String),
-}
-
-/// What is needed to read a resource elsewhere, where the server that was asked does not have it.
-#[derive(Debug, Clone)]
-pub(crate) struct Read {
-    pub(crate) uri: String,
-    pub(crate) message: Message,
-    /// The servers that did not have it.
-    pub(crate) tried: Vec<Arc<str>>,
-}
-
-/// What the router asked for.
-#[derive(Debug)]
-pub(crate) enum Errand {
-    Initialize,
-    /// One page of a list; the pages so far, and when the first was asked for.
-    List {
-        kind: Kind,
-        pages: Pages,
-        asked: Instant,
-        as_of: u64,
-    },
-    /// A ping of this many bytes.
-    Ping {
-        sent: usize,
-    },
-    /// Nobody waits for the answer any more.
-    Forgotten,
-    /// The same, and the server was told so.
-    Cancelled,
+/// How far a run had come when it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// It never answered `initialize`.
+    Unready,
+    /// It did, and no client.
+    Ready,
+    /// It has answered a client.
+    Served,
 }
 
 impl Instance {
@@ -237,14 +77,13 @@ impl Instance {
             number,
             key,
             call_timeout: policy.call_timeout,
-            phase: Phase::Starting { deadline: time + policy.start_timeout, waiting: VecDeque::new() },
+            phase: Phase::Starting { deadline: time + policy.start_timeout, waiting: StartQueue::default() },
             clients: Vec::new(),
             lanes: Lanes::default(),
-            in_flight: HashMap::new(),
-            next_id: 1,
+            in_flight: RequestsUnderWay::default(),
             idle_since: Some(time),
             level: None,
-            subscribers: HashMap::new(),
+            subscribers: Subscribers::default(),
             ready_since: None,
             retiring: false,
             served: false,
@@ -252,19 +91,42 @@ impl Instance {
         }
     }
 
+    /// Makes a client a user of the instance. Returns whether it was none before.
+    pub(crate) fn add_client(&mut self, client: ClientId) -> bool {
+        if self.clients.contains(&client) {
+            return false;
+        }
+        self.clients.push(client);
+        self.idle_since = None;
+        true
+    }
+
+    pub(crate) fn remove_client(&mut self, client: ClientId, time: Instant) {
+        self.clients.retain(|other| *other != client);
+        if self.clients.is_empty() {
+            self.idle_since = Some(time);
+        }
+    }
+
+    /// Registers a request that the server is about to get, until these times.
+    pub(crate) fn register_request(&mut self, number: u64, owner: Owner, deadline: Instant, limit: Instant) {
+        let lane = match &owner {
+            Owner::Client { client, .. } => Some(*client),
+            Owner::Router(_) => None,
+        };
+        if let Some(client) = lane {
+            self.lanes.opened(client);
+        }
+        self.in_flight.insert(number, InFlight { owner, lane, deadline, limit });
+    }
+
     /// Takes a request that is over.
-    pub(crate) fn take(&mut self, number: u64) -> Option<InFlight> {
-        let request = self.in_flight.remove(&number)?;
+    pub(crate) fn take_request(&mut self, number: u64) -> Option<InFlight> {
+        let request = self.in_flight.remove(number)?;
         if let Some(client) = request.lane {
             self.lanes.finished(client);
         }
         Some(request)
-    }
-
-    pub(crate) fn mint(&mut self) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
-        id
     }
 
     /// How many requests it has not been given yet.
@@ -304,25 +166,9 @@ impl Instance {
     /// When it was asked for a list that has not come; or was to be asked, as soon as it is ready.
     pub(crate) fn asked_for(&self, kind: Kind) -> Option<Instant> {
         match &self.phase {
-            Phase::Starting { waiting, .. } => waiting.iter().find_map(|waiting| match waiting {
-                Waiting::List(other, asked) if *other == kind => Some(*asked),
-                Waiting::List(..) | Waiting::Initialize { .. } | Waiting::Message(_) => None,
-            }),
-            Phase::Ready(_) => self.in_flight.values().find_map(|request| match &request.owner {
-                Owner::Router(Errand::List { kind: other, asked, .. }) if *other == kind => Some(*asked),
-                Owner::Router(_) | Owner::Client { .. } => None,
-            }),
+            Phase::Starting { waiting, .. } => waiting.list_since(kind),
+            Phase::Ready(_) => self.in_flight.list_since(kind),
         }
-    }
-
-    /// Who has subscribed to a resource, or to one that it is a part of.
-    pub(crate) fn listeners(&self, uri: &str) -> Vec<ClientId> {
-        if self.subscribers.is_empty() {
-            return Vec::new();
-        }
-        let known = resources::with_parents(uri).filter_map(|uri| self.subscribers.get(uri));
-        let mut told = HashSet::new();
-        known.flatten().filter(|client| told.insert(**client)).copied().collect()
     }
 
     pub(crate) fn label(&self) -> String {
@@ -333,22 +179,10 @@ impl Instance {
     /// only one there is; and the request, if there is one only. A request that was cancelled counts: the server may
     /// not have heard of that yet. Otherwise nobody can know, and it is never guessed.
     pub(crate) fn sole_client(&self) -> Option<(ClientId, Option<Id>)> {
-        let mut lanes = self.in_flight.values().filter_map(|request| Some((request.lane?, request)));
-        let Some((sole, first)) = lanes.next() else {
-            return match &self.clients[..] {
-                [only] => Some((*only, None)),
-                _ => None,
-            };
-        };
-        let mut id = first.wanted_by().cloned();
-        for (client, _) in lanes {
-            if client != sole {
-                return None;
-            }
-            id = None;
+        match (self.in_flight.works_for(), &self.clients[..]) {
+            (WorksFor::One(client, id), _) => Some((client, id)),
+            (WorksFor::None, [only]) => Some((*only, None)),
+            (WorksFor::None | WorksFor::Unclear, _) => None,
         }
-        // Who has left, or has cancelled all it wanted, is not asked.
-        let waits = |request: &InFlight| request.lane == Some(sole) && request.wanted_by().is_some();
-        self.in_flight.values().any(waits).then_some((sole, id))
     }
 }

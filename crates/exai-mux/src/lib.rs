@@ -21,44 +21,40 @@
 //! - An instance is initialised once, by the router; its result is replayed to each client.
 //! - Whatever needs a running server waits in the instance until it is ready, or is answered with -31006.
 //!
-//! The files follow the way of a message: [`downstream`] (from clients), [`upstream`] (from servers),
-//! [`aggregate`] (one client, all servers), [`lists`] (what all servers have), [`resources`] (whose an address is),
-//! [`listing`] and [`news`] (servers whose lists do not come, or change without end), [`sharing`] (who is served by which
-//! instance), [`opening`] and [`endings`] (starts, ends, time).
+//! # Rooms
+//!
+//! From the ground up; a room knows only the rooms above it in this list:
+//!
+//! - `limits`: every bound.
+//! - `types`: ids, events, effects, policies and what else everything is written in. They hold no state.
+//! - `client`, `instance`, `server`: the state of one client, of one run of a server, of one configured server. Each
+//!   changes itself alone and produces no effects.
+//! - `router`: the whole state, and the words in which effects are asked for.
+//! - `handlers`: what is done about each event. They are methods of the router and hold no state. `handlers.rs` is the
+//!   entrance: it says which handler each event goes to. `client_messages` and `server_messages` are the two ways in for
+//!   messages.
+//! - `view`, `counts`, `explain_sharing`: what can be asked of the router. They change nothing.
 
-mod aggregate;
-mod capabilities;
-mod catalogue;
 mod client;
-mod configure;
 pub mod counts;
-mod discovery;
-mod downstream;
-mod draining;
-mod endings;
-mod event;
-mod garbled;
-mod handed;
-mod health;
+mod explain_sharing;
+mod handlers;
 mod instance;
-mod lanes;
-mod level;
-mod listing;
-mod lists;
-pub mod names;
-mod news;
-mod opening;
-pub mod policy;
-mod repeat;
-mod resources;
-mod retire;
+mod limits;
 mod router;
-mod sharing;
-pub mod traits;
-mod upstream;
+mod server;
+mod types;
 pub mod view;
-mod why;
 
-pub use discovery::Discovery;
-pub use event::{About, ClientId, Down, Effect, Endpoint, Event, Garbled, InstanceId, See, Unsent};
 pub use router::Router;
+pub use types::discovery::Discovery;
+pub use types::effect::{About, Effect};
+pub use types::event::{Down, Event, Garbled, See, Unsent};
+pub use types::ids::{ClientId, Endpoint, InstanceId};
+pub use types::{names, policy};
+
+/// What was measured about servers.
+pub mod traits {
+    pub use crate::types::capability::{ASKS, Ask};
+    pub use crate::types::observed_behaviour::Traits;
+}

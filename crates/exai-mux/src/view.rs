@@ -3,10 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::event::{ClientId, Down, InstanceId};
-use crate::health::{Health, State};
-use crate::instance::Phase;
+use crate::instance::{Instance, Phase};
 use crate::router::Router;
+use crate::server::Server;
+use crate::server::health::{Health, State};
+use crate::types::discovery::Discovery;
+use crate::types::event::Down;
+use crate::types::ids::{ClientId, InstanceId};
+use crate::types::list_kind::{KINDS, Kind};
+use crate::types::observed_behaviour::Traits;
 
 /// One client.
 #[derive(Debug, Clone)]
@@ -71,7 +76,7 @@ pub struct InstanceView {
 }
 
 impl HealthView {
-    fn of(health: &Health, time: Instant) -> Self {
+    pub(crate) fn of(health: &Health, time: Instant) -> Self {
         match health.state() {
             State::Resting { why, until } if *until > time => HealthView::Resting(why.clone()),
             State::Failed { why } => HealthView::Failed(why.clone()),
@@ -101,12 +106,12 @@ impl HealthView {
 impl Router {
     /// All clients, oldest first.
     pub fn clients(&self) -> Vec<ClientView> {
-        self.all_clients().into_iter().filter_map(|id| self.client(id)).collect()
+        self.clients.ids().into_iter().filter_map(|id| self.client(id)).collect()
     }
 
     /// One of them.
     pub fn client(&self, id: ClientId) -> Option<ClientView> {
-        let client = self.clients.get(&id)?;
+        let client = self.clients.get(id)?;
         let introduction = client.introduction();
         Some(ClientView {
             id,
@@ -120,30 +125,52 @@ impl Router {
 
     /// All servers, in the order of the configuration.
     pub fn servers(&self, time: Instant) -> Vec<ServerView> {
-        let view = |server: &crate::router::Server| {
-            let mut instances: Vec<InstanceView> = self
-                .instances
-                .iter()
-                .filter(|(_, instance)| instance.server == server.policy.name)
-                .map(|(&id, instance)| InstanceView {
-                    id,
-                    number: instance.number,
-                    ready: matches!(instance.phase, Phase::Ready(_)),
-                    retiring: instance.retiring,
-                    clients: instance.clients.clone(),
-                    in_flight: instance.in_flight.len(),
-                    waiting: instance.waiting(),
-                })
-                .collect();
-            instances.sort_by_key(|instance| instance.id);
+        let view = |server: &Server| {
+            let instances = self.instances.of_server(&server.policy.name);
+            let instances = instances.into_iter().map(|(id, instance)| InstanceView {
+                id,
+                number: instance.number,
+                ready: instance.ready().is_some(),
+                retiring: instance.retiring,
+                clients: instance.clients.clone(),
+                in_flight: instance.in_flight.len(),
+                waiting: instance.waiting(),
+            });
             ServerView {
                 name: server.policy.name.clone(),
                 version: server.said.as_ref().map(|said| said.version.clone()),
                 health: HealthView::of(&server.health, time),
                 lists: server.list_faults(time),
-                instances,
+                instances: instances.collect(),
             }
         };
         self.servers.iter().map(view).collect()
+    }
+
+    /// What is known of a server, with the revision of its policy that it was learned under; `None` before it has ever
+    /// been ready.
+    pub fn discovery(&self, server: &str) -> Option<(u64, Discovery)> {
+        let server = self.servers.get(server)?;
+        let list = |kind: Kind| Some((kind.method().to_owned(), server.catalogue.list(kind)?.to_vec()));
+        let lists = KINDS.into_iter().filter_map(list).collect();
+        let initialize = server.said.as_ref()?.result.clone();
+        Some((server.policy.revision, Discovery { initialize, lists }))
+    }
+
+    /// What was measured about a server, with the revision of its policy that it was seen under.
+    pub fn traits(&self, server: &str) -> Option<(u64, Traits)> {
+        let server = self.servers.get(server)?;
+        Some((server.policy.revision, server.measured.traits().clone()))
+    }
+
+    /// Whether a request of any client is under way.
+    pub fn is_busy(&self) -> bool {
+        // What gathers lists is counted there, too; `initialize` that waits is not.
+        let asks = |instance: &Instance| match &instance.phase {
+            Phase::Starting { waiting, .. } => waiting.has_initialize(),
+            Phase::Ready(_) => false,
+        };
+        self.clients.iter().any(|client| client.in_flight > 0)
+            || self.instances.iter().any(|(_, instance)| asks(instance))
     }
 }

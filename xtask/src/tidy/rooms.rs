@@ -11,10 +11,27 @@ use super::source::Source;
 
 /// The folders of a crate, from the top down: a file imports from its own folder and from those after it. The files beside
 /// the folders are above all of them, but for those that are named here as `NAME.rs`.
-const FOLDERS: &[(&str, &[&str])] = &[(
-    "exai-daemon",
-    &["serve", "upkeep", "front", "core", "upstream", "observe", "client", "state", "limits"],
-)];
+const FOLDERS: &[(&str, &[&str])] = &[
+    (
+        "exai-daemon",
+        &["serve", "upkeep", "front", "core", "upstream", "observe", "client", "state", "limits"],
+    ),
+    (
+        "exai-mux",
+        &[
+            "view",
+            "counts",
+            "explain_sharing",
+            "handlers",
+            "router",
+            "server",
+            "instance",
+            "client",
+            "types",
+            "limits",
+        ],
+    ),
+];
 
 /// Pairs of files that know each other, with the reason. At most three in the whole project.
 const PAIRS: &[(&str, &str, &str)] = &[];
@@ -43,7 +60,7 @@ struct Use {
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let mut crates: BTreeMap<&str, Vec<&Source>> = BTreeMap::new();
     for source in sources.iter().filter(|source| source.is_rust() && !is_test(&source.path)) {
-        if let Some((root, _)) = source.path.split_once("/src/") {
+        if let Some(root) = root_of(&source.path) {
             crates.entry(root).or_default().push(source);
         }
     }
@@ -51,7 +68,8 @@ pub(super) fn check(sources: &[Source]) -> Vec<String> {
     for (root, sources) in crates {
         let edges = edges(root, &sources);
         problems.extend(circles(&edges));
-        if let Some((_, folders)) = FOLDERS.iter().find(|(name, _)| root.ends_with(&format!("/{name}"))) {
+        if let Some((_, folders)) = FOLDERS.iter().find(|(name, _)| root.ends_with(&format!("/{name}/src/")))
+        {
             problems.extend(upward(root, folders, &edges));
         }
     }
@@ -59,7 +77,16 @@ pub(super) fn check(sources: &[Source]) -> Vec<String> {
 }
 
 fn is_test(path: &str) -> bool {
-    path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "benches" | "examples" | "bin"))
+    path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "benches" | "examples"))
+}
+
+/// The folder of the file that `crate` means in this file, with a `/` at its end. A binary beside a library is a crate of
+/// its own.
+fn root_of(path: &str) -> Option<&str> {
+    let (folder, rest) = path.split_once("/src/")?;
+    let end = folder.len() + "/src/".len();
+    let Some(binary) = rest.strip_prefix("bin/") else { return Some(&path[..end]) };
+    binary.split_once('/').map(|(name, _)| &path[..=end + "bin/".len() + name.len()])
 }
 
 /// Each file and the files that it imports from.
@@ -127,7 +154,7 @@ fn resolve<'a>(
 }
 
 fn module<'a>(root: &str, source: &'a Source) -> Module<'a> {
-    let inside = &source.path[root.len() + "/src/".len()..];
+    let inside = &source.path[root.len()..];
     let mut path: Vec<String> = inside.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
     if matches!(path.last().map(String::as_str), Some("lib" | "main" | "mod")) {
         path.pop();
@@ -310,7 +337,7 @@ fn reachable<'a>(edges: &Edges<'a>, from: &str) -> BTreeSet<&'a str> {
 /// The imports from a lower folder to a higher one.
 fn upward(root: &str, folders: &[&str], edges: &Edges<'_>) -> Vec<String> {
     let floor = |file: &str| {
-        let inside = file.strip_prefix(root)?.strip_prefix("/src/")?;
+        let inside = file.strip_prefix(root)?;
         let first = inside.split('/').next()?;
         let known = folders.iter().position(|folder| *folder == first || format!("{folder}.rs") == first);
         Some(known.map_or(0, |position| position + 1))
@@ -364,6 +391,8 @@ mod tests {
             ("a.rs", "use crate::b::B;"),
             ("b.rs", "// use crate::a;\npub struct B;\n#[cfg(test)]\nmod tests { use crate::a::f; }"),
             ("b/tests.rs", "use crate::a::f;"),
+            ("bin/tool/main.rs", "mod a;"),
+            ("bin/tool/a.rs", "use crate::b::f;"),
         ]));
         assert_eq!(found, [""; 0]);
     }
@@ -379,9 +408,9 @@ mod tests {
             ("limits.rs", "use crate::up::a::f;"),
         ]);
         let files: Vec<&Source> = files.iter().collect();
-        let edges = edges("crates/exai-x", &files);
+        let edges = edges("crates/exai-x/src/", &files);
         assert_eq!(
-            upward("crates/exai-x", &["up", "down", "limits"], &edges),
+            upward("crates/exai-x/src/", &["up", "down", "limits"], &edges),
             ["crates/exai-x/src/limits.rs imports crates/exai-x/src/up/a.rs, which is above it"]
         );
     }

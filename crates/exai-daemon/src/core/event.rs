@@ -8,7 +8,7 @@ use bytes::Bytes;
 use exai_config::Config;
 use exai_mux::{ClientId, Endpoint, InstanceId};
 use exai_proto::Message;
-use exai_proto::documents::{Ps, Servers, Status, Why};
+use exai_proto::documents::Why;
 use exai_proto::link::ByeReason;
 use exai_supervisor::JobEvent;
 use exai_supervisor::turns::Turn;
@@ -18,43 +18,42 @@ use crate::client::input_budget::InputClaim;
 use crate::client::sink::{CloseReason, Sink};
 use crate::core::stopping::ReplaceAnswer;
 use crate::limits::MAX_HUB_EVENTS;
-use crate::observe::facts::ClientFacts;
+use crate::observe::facts::{ClientFacts, Facts};
 use crate::observe::process_monitor::MonitorEvent;
 use crate::state::discovery::Known;
 use crate::upstream::event::ServerEvent;
 
-/// What clients, questions and the hub itself bring before the hub. Servers and the process monitor have channels of their
-/// own.
+/// An event from a client, a question, or the hub's own background work. Servers and the process monitor have channels of
+/// their own, see [`Inboxes`].
 #[derive(Debug)]
 pub(crate) enum HubEvent {
     /// A client connected.
     Open { client: ClientId, endpoint: Endpoint, sink: Sink, facts: ClientFacts },
-    /// A client said something. Its turn and its part of the budget end when this was heard.
+    /// A client sent messages. The turn of its connection and its part of the input budget end when the hub has heard them.
     Said { client: ClientId, messages: Vec<Message>, claim: InputClaim, turn: Turn },
-    /// A shim keeps what its client says from now on; what it had sent before was said before this.
+    /// A shim holds what its client says from now on. Everything that the shim sent before has arrived.
     Held { client: ClientId },
-    /// A client is gone, or is to go.
+    /// A client has gone, or is to be disconnected.
     Close { client: ClientId, why: CloseReason },
-    /// A long message of a server was checked.
+    /// A long message of a server was checked on another thread.
     Checked { instance: InstanceId, checked: Checked },
-    /// Somebody wants to know something or have something done.
+    /// A question, or an order from the command line.
     Ask(Question),
-    /// This was known of servers when they ran before.
+    /// What servers said of themselves in earlier runs was read from disk.
     Known(Vec<Known>),
-    /// The configuration was read again.
+    /// The configuration was read again, or could not be.
     Loaded { outcome: Result<Config, String>, reply: oneshot::Sender<Result<(), String>> },
-    /// A server was added: it is started, so that what it offers is known.
+    /// A server was added. The hub starts it, so that its tools are known before a client asks.
     Warm { server: String },
-    /// The daemon is to end, after at most this long for what is under way.
+    /// The daemon is to end. Requests under way have at most `grace` to finish.
     Stop { grace: Duration, reason: ByeReason },
 }
 
-/// What can be asked of the hub, each with the way back.
+/// A question to the hub, with the channel for its answer.
 #[derive(Debug)]
 pub(crate) enum Question {
-    Status(oneshot::Sender<Status>),
-    Ps(oneshot::Sender<Ps>),
-    Servers(oneshot::Sender<Servers>),
+    /// What the hub knows now: the documents of `status`, `ps` and `list` are made of it, on another thread.
+    Facts(oneshot::Sender<Facts>),
     Reload(oneshot::Sender<Result<(), String>>),
     Why {
         server: String,
@@ -64,26 +63,26 @@ pub(crate) enum Question {
         server: String,
         reply: oneshot::Sender<Result<usize, String>>,
     },
-    /// Another build wants this daemon's place.
+    /// Another build asks to replace this daemon.
     MakeRoom {
         build: String,
         reply: oneshot::Sender<ReplaceAnswer>,
     },
-    /// Whether the loop turns: it writes down the number.
+    /// Proves that the loop turns: the hub stores `number` in `answered`.
     Pulse {
         number: u64,
         answered: Arc<AtomicU64>,
     },
 }
 
-/// The way to the hub.
+/// A handle of the hub.
 #[derive(Debug, Clone)]
 pub(crate) struct HubHandle {
     events: mpsc::Sender<HubEvent>,
     next_client: Arc<AtomicU64>,
 }
 
-/// The hub is gone: the daemon is stopping.
+/// The hub has ended: the daemon is stopping.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HubGone;
 
@@ -97,17 +96,17 @@ impl HubHandle {
         self.events.send(event).await.map_err(|_| HubGone)
     }
 
-    /// The same from a thread of its own. A hub that is gone needs to know nothing.
+    /// Sends an event from a thread that may block. A hub that has ended ignores it.
     pub(crate) fn send_from_thread(&self, event: HubEvent) {
         let _ = self.events.blocking_send(event);
     }
 
-    /// How many events wait.
+    /// The number of events that wait.
     pub(crate) fn waiting(&self) -> usize {
         self.events.max_capacity() - self.events.capacity()
     }
 
-    /// Asks without waiting for room. Returns whether there was any.
+    /// Asks without waiting for room in the queue. Returns whether there was room.
     pub(crate) fn try_ask(&self, question: Question) -> bool {
         self.events.try_send(HubEvent::Ask(question)).is_ok()
     }
@@ -117,7 +116,7 @@ impl HubHandle {
         self.events.is_closed()
     }
 
-    /// Introduces a client.
+    /// Tells the hub of a new client.
     pub(crate) async fn open(
         &self,
         endpoint: Endpoint,
@@ -129,7 +128,7 @@ impl HubHandle {
         Ok(client)
     }
 
-    /// A client's id, never used before.
+    /// A client id that was never used before.
     pub(crate) fn next_client(&self) -> ClientId {
         ClientId(self.next_client.fetch_add(1, Ordering::Relaxed))
     }
@@ -144,26 +143,26 @@ impl HubHandle {
     }
 }
 
-/// A long message that was checked.
+/// A long message of a server, after its check.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// As it came: what is none is looked at again.
+    /// The bytes as they came. If they are no message, the hub looks at them again.
     pub(crate) bytes: Bytes,
     pub(crate) message: Option<Message>,
-    /// How it came.
+    /// How the message arrived.
     pub(crate) way: Arrival,
 }
 
-/// How a message of a server came.
+/// How a message of a server arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrival {
     /// As a line of stdout.
     Line,
-    /// Over HTTP.
+    /// As a document or event over HTTP.
     Document,
 }
 
-/// Where everything that can happen reaches the hub.
+/// The receiving ends of all channels to the hub: everything that can happen arrives here.
 #[derive(Debug)]
 pub(crate) struct Inboxes {
     pub(crate) events: mpsc::Receiver<HubEvent>,

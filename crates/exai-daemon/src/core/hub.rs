@@ -1,5 +1,5 @@
-//! The hub: it owns the router, the clients and the instances. Its parts are the files of this folder: the loop is `run`,
-//! what the router asks for is done in `effects`.
+//! The hub: it owns the router, the clients and the instances, and never waits. This file holds its state; the files of
+//! this folder hold its steps: `run` is the loop, `effects` does what the router asks for.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -45,62 +45,62 @@ struct ConnectedClient {
     facts: ClientFacts,
 }
 
-/// One instance as the hub sees it.
+/// One run of a server.
 struct HostedInstance {
     server: Arc<str>,
     number: u32,
     started_at: jiff::Timestamp,
     body: InstanceState,
-    /// Of its stdout.
+    /// Tells messages from text on its stdout.
     reader: OutputReader,
-    /// What it printed there before it was known here that it runs.
+    /// Lines that the server printed before the hub knew that it runs.
     early: Vec<Bytes>,
-    /// What it did while a long message of it is being checked.
+    /// While a long message of the server is being checked: what the server did since.
     behind: Option<VecDeque<DeferredEvent>>,
 }
 
-/// What an instance did while a long message of it was checked.
+/// An event of a server that waits until a long message of that server was checked.
 #[derive(Debug)]
 enum DeferredEvent {
     Job(JobEvent),
     Http(http::event::Event),
-    /// It was the last of its turn.
+    /// The long message was the last of this turn.
     Heard(Turn),
 }
 
 enum InstanceState {
-    /// An earlier instance is still ending, and has the port that this one needs.
+    /// An earlier instance is still ending, and holds the port that this one needs.
     Waiting,
     /// The program is being started.
     Spawning,
-    /// It was told to stop before it had started.
+    /// The program is being started, and is to be stopped as soon as it runs.
     Unwanted,
     Running(Box<dyn Upstream>),
-    /// It is being stopped; kept for its pid.
+    /// The server is being stopped.
     Stopping(Box<dyn Upstream>),
 }
 
-/// The hub.
+/// The state of the hub.
 pub(crate) struct Hub {
     router: Router,
-    config: Config,
+    config: Arc<Config>,
     host: Host,
     clients: HashMap<ClientId, ConnectedClient>,
     hosted: HashMap<InstanceId, HostedInstance>,
     restarts: HashMap<Arc<str>, u32>,
-    /// What servers have said that is no message.
+    /// Output of servers that is no message of MCP, by server.
     garbles: HashMap<Arc<str>, GarbledOutput>,
-    /// What is kept for the next daemon.
+    /// Writes the files that the next daemon reads.
     store: Store,
     verdicts: Verdicts,
     counters: Counters,
     handle: HubHandle,
     jobs: mpsc::Sender<(InstanceId, JobEvent)>,
     servers: mpsc::Sender<(InstanceId, ServerEvent)>,
-    /// Reused, so that routing allocates nothing for it.
+    /// Reused for each event, so that routing does not allocate.
     effects: Vec<Effect>,
     pending: VecDeque<Event>,
-    /// When time must be looked at next.
+    /// When the loop must look at the time next.
     due: NextDeadline,
     stopping: Option<Stopping>,
 }
@@ -114,13 +114,13 @@ impl Hub {
     ) -> (Self, Inboxes) {
         let (jobs, job_events) = mpsc::channel(MAX_HUB_EVENTS);
         let (servers, server_events) = mpsc::channel(MAX_HUB_EVENTS);
-        // A nonce is random, and begins with more than 32 bits of it.
-        let epoch = host.about.instance.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        // The nonce is random, and its first eight digits are 32 random bits.
+        let epoch = host.daemon.instance.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
         let store = Store::start(&host.tasks);
         let verdicts = Verdicts::load(&host.home);
         let hub = Hub {
             router: Router::new(epoch.unwrap_or_default()),
-            config,
+            config: Arc::new(config),
             host,
             clients: HashMap::new(),
             hosted: HashMap::new(),
@@ -140,7 +140,7 @@ impl Hub {
         (hub, Inboxes { events, jobs: job_events, servers: server_events, monitor })
     }
 
-    /// Lets the router work on an event and carries out what it asks for, and what follows from that.
+    /// Has the router handle an event, and carries out the effects and the events that follow from them.
     fn route(&mut self, event: Event) {
         self.pending.push_back(event);
         self.run_pending();

@@ -1,4 +1,4 @@
-//! How far the daemon's end is.
+//! The state of a daemon that is stopping.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use exai_os::clock;
 use exai_proto::link::ByeReason;
 use exai_proto::version;
 
-/// The answer to a build that wants this daemon's place.
+/// The answer to a build that asks to replace this daemon.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ReplaceAnswer {
     Made,
-    /// So many calls are under way, and the daemon stays.
+    /// The daemon stays: calls are under way.
     Busy {
         calls: usize,
     },
@@ -23,7 +23,7 @@ pub(crate) enum ReplaceAnswer {
 }
 
 impl ReplaceAnswer {
-    /// Only a newer build gets it: of two that both could, each would end the other's for ever.
+    /// Only a newer build replaces the daemon. If any build could, two builds would replace each other for ever.
     pub(crate) fn for_build(wants: &str, ours: &str, stopping: bool, calls: usize) -> Self {
         if stopping {
             ReplaceAnswer::Refused { reason: "this daemon is stopping already".to_owned() }
@@ -44,50 +44,50 @@ impl ReplaceAnswer {
 pub(crate) struct Stopping {
     deadline: Instant,
     reason: ByeReason,
-    /// The shims that were asked to hold: what they send all the same was under way by then, and is routed.
+    /// The shims that were asked to hold. What they still send was under way before, and is routed.
     holding: HashSet<ClientId>,
-    /// Those of them that may still have something under way, and how long they are waited for.
+    /// The shims that have not confirmed yet, and until when the daemon waits for them.
     unheard: HashSet<ClientId>,
     until: Instant,
-    /// The servers are being stopped: from here on nothing can be routed.
+    /// The servers are being stopped: nothing is routed any more.
     ending: bool,
 }
 
 impl Stopping {
-    /// `holding`: the shims that were asked to hold.
+    /// Begins to stop. `holding` are the shims that were asked to hold.
     pub(crate) fn begin(grace: Duration, reason: ByeReason, holding: HashSet<ClientId>) -> Self {
         let now = clock::now();
         let (unheard, until) = (holding.clone(), now + HOLD_TIMEOUT);
         Stopping { deadline: now + grace, reason, holding, unheard, until, ending: false }
     }
 
-    /// The daemon was asked once more.
+    /// The daemon was asked to stop once more: the shorter time counts.
     pub(crate) fn hurry(&mut self, grace: Duration, reason: ByeReason) {
         self.deadline = self.deadline.min(clock::now() + grace);
         self.reason = reason;
     }
 
-    /// What links are told at their end.
+    /// The reason that shims are told when their link closes.
     pub(crate) fn reason(&self) -> ByeReason {
         self.reason
     }
 
-    /// Whether requests of this client are still routed.
+    /// Whether the hub still routes requests of this client.
     pub(crate) fn serves(&self, client: ClientId) -> bool {
         self.starts() && self.holding.contains(&client)
     }
 
-    /// Whether servers are still started, for what is routed.
+    /// Whether the hub still starts servers, for requests that are routed.
     pub(crate) fn starts(&self) -> bool {
         !self.ending && !self.holding.is_empty()
     }
 
-    /// Nothing of this client is under way any more.
+    /// Notes that nothing of this client is under way any more.
     pub(crate) fn heard(&mut self, client: ClientId) {
         self.unheard.remove(&client);
     }
 
-    /// Whether nothing need be waited for any more; `busy`: a request is under way.
+    /// Whether the servers may be stopped. `busy` says whether a request is under way.
     pub(crate) fn may_end(&self, busy: bool) -> bool {
         let now = clock::now();
         self.deadline <= now || !busy && (self.unheard.is_empty() || self.until <= now)
@@ -98,7 +98,7 @@ impl Stopping {
         self.ending
     }
 
-    /// From here on nothing is routed.
+    /// Begins to stop the servers: nothing is routed from here on.
     pub(crate) fn end(&mut self) {
         self.ending = true;
     }

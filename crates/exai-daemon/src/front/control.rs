@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::core::event::{HubEvent, HubGone, HubHandle, Question};
 use crate::core::stopping::ReplaceAnswer;
+use crate::observe::facts::Facts;
 use crate::state::token::Token;
 
 /// What a peer calls something, as much of it as is kept and shown. No server has so long a name.
@@ -45,9 +46,13 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGo
     let hub = &controls.hub;
     let reply = match serde_json::from_str(text) {
         Ok(ToDaemon::Hello(_)) => FromDaemon::Error { reason: "hello was said already".to_owned() },
-        Ok(ToDaemon::Status) => FromDaemon::Status { status: Box::new(hub.ask(Question::Status).await?) },
-        Ok(ToDaemon::Ps) => FromDaemon::Ps { ps: Box::new(hub.ask(Question::Ps).await?) },
-        Ok(ToDaemon::Servers) => FromDaemon::Servers { servers: hub.ask(Question::Servers).await? },
+        Ok(ToDaemon::Status) => {
+            make_document(hub, |facts| FromDaemon::Status { status: Box::new(facts.document()) }).await?
+        }
+        Ok(ToDaemon::Ps) => make_document(hub, |facts| FromDaemon::Ps { ps: Box::new(facts.ps()) }).await?,
+        Ok(ToDaemon::Servers) => {
+            make_document(hub, |facts| FromDaemon::Servers { servers: facts.list() }).await?
+        }
         Ok(ToDaemon::Reload { start }) => match hub.ask(Question::Reload).await? {
             Ok(()) => {
                 if let Some(server) = start {
@@ -106,6 +111,17 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGo
         },
     };
     controls.replies.send(reply).await.map_err(|_| HubGone)
+}
+
+/// Makes a document of what the hub knows now. It reads the process table, which takes milliseconds: on a thread that may
+/// block.
+async fn make_document(
+    hub: &HubHandle,
+    make: impl FnOnce(Facts) -> FromDaemon + Send + 'static,
+) -> Result<FromDaemon, HubGone> {
+    let facts = hub.ask(Question::Facts).await?;
+    let document = tokio::task::spawn_blocking(move || make(facts)).await;
+    Ok(document.unwrap_or_else(|panic| FromDaemon::Error { reason: format!("BUG: {panic}") }))
 }
 
 #[cfg(test)]

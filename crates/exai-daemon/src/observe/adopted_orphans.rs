@@ -1,5 +1,5 @@
-//! Children of the daemon that it has not started: what a tree let go when its guard was killed, or what a login
-//! shell's start files have started.
+//! Children of the daemon that the daemon did not start: processes of a tree whose guard was killed, and processes that the
+//! start files of a login shell have started.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -8,26 +8,26 @@ use exai_os::process::{self, Kill, ProcessInfo};
 use exai_os::tree::ORPHANS_ARE_ADOPTED;
 use exai_proto::documents::Unexpected;
 
-/// In how many looks a dead child is left to whoever has started it.
+/// For how many looks a dead child is left to the code that started it.
 const REAPED_BY_ITS_STARTER: u32 = 3;
-/// In how many looks a living one may be there: the login shell has 2 s.
+/// For how many looks a living child may be there: the login shell has 2 s.
 const PATIENCE: u32 = 4;
 
-/// A process by its number and its start.
+/// A process by its number and its start time.
 type Key = (u32, u64);
 
-/// What the daemon knows of at the moment.
+/// The trees that the daemon knows at the moment.
 pub(crate) struct KnownTrees {
-    /// Their guards, or their roots where there are none: children that the daemon has started itself.
+    /// The guards, or the roots of trees without a guard: children that the daemon has started itself.
     pub(crate) tops: BTreeSet<u32>,
-    /// Those of the trees that run, or are being ended.
+    /// The descent_tags of trees that run or are being ended.
     pub(crate) descent_tags: HashSet<DescentTag>,
 }
 
-/// See the module.
+/// Watches the children of the daemon from look to look.
 pub(crate) struct AdoptedOrphans {
     nonce: String,
-    /// In how many looks each was there, the dead and the living.
+    /// In how many looks each dead or living child was there.
     looks: HashMap<(Key, bool), u32>,
 }
 
@@ -36,7 +36,7 @@ impl AdoptedOrphans {
         AdoptedOrphans { nonce, looks: HashMap::new() }
     }
 
-    /// Reaps the dead, ends those that carry the descent tag of a tree that was ended, and tells of the others.
+    /// Reaps dead children, ends those that carry the descent_tag of an ended tree, and returns the others.
     pub(crate) fn look(&mut self, table: &[ProcessInfo], known: &KnownTrees) -> Vec<Unexpected> {
         if !ORPHANS_ARE_ADOPTED {
             return Vec::new();
@@ -60,14 +60,14 @@ impl AdoptedOrphans {
         }
         let descent_tag = DescentTag::of(one.pid).ok().flatten();
         if descent_tag.is_some_and(|descent_tag| known.descent_tags.contains(&descent_tag)) {
-            // Whoever ends that tree ends it.
+            // The tree is being ended, and this process with it.
             return None;
         }
         if descent_tag.is_some_and(|descent_tag| descent_tag.is_kept_by(&self.nonce)) {
             end(one);
             return None;
         }
-        // Of our own program somebody else tells: see `strangers`.
+        // `unknown_processes` tells of processes of this program.
         if *looks <= PATIENCE || exai_os::belonging::runs_our_program(one.pid).unwrap_or(true) {
             return None;
         }
@@ -86,7 +86,7 @@ fn key(one: &ProcessInfo) -> (Key, bool) {
     ((one.pid, one.start), one.zombie)
 }
 
-/// Its descent tag says that it descends from a root of ours whose tree has ended.
+/// Whether the descent_tag of a process says that it descends from a root of ours whose tree has ended.
 fn end(one: &ProcessInfo) {
     let Ok(me) = process::current() else { return };
     match process::kill_verified(&one.identity(&me.boot), Kill::Force) {

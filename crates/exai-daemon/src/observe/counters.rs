@@ -14,28 +14,28 @@ use crate::limits;
 pub(crate) struct Counters {
     /// Requests of clients.
     pub(crate) calls: u64,
-    /// Clients that did not read.
+    /// Clients that were disconnected because they did not read.
     pub(crate) clients_cut: u64,
     overloaded: u64,
     timed_out: u64,
 }
 
-/// What is there now, besides what the router knows.
+/// What there is now, beside what the router knows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Present {
-    /// Servers that have ended by themselves, since the daemon started.
+    /// Servers that have ended by themselves since the daemon started.
     pub(crate) server_crashes: u64,
-    /// The command line's own conversations are not counted among the clients.
+    /// Connections of the command line: they are not counted as clients.
     pub(crate) commands: usize,
     pub(crate) queued_bytes: usize,
-    /// What clients have begun to say.
+    /// Bytes of messages that clients have begun to send.
     pub(crate) unfinished_bytes: usize,
     pub(crate) tasks: usize,
     pub(crate) hub_queue: usize,
 }
 
 impl Counters {
-    /// Looks at an answer to the request with this id: whether it is one of the failures that are counted.
+    /// Counts an answer to the request with this id if it is one of the failures that are counted.
     pub(crate) fn answered(&mut self, id: &Id, answer: &[u8]) {
         match code(id, answer) {
             Some(code) if code == Failure::Overloaded.code() => self.overloaded += 1,
@@ -72,7 +72,8 @@ impl Counters {
     }
 }
 
-/// The code of an error that the daemon has made itself. Looks at a few bytes in a known place: every answer comes by.
+/// The code of an error that the daemon has made itself. Reads a few bytes at a known place, since every answer passes
+/// here.
 fn code(id: &Id, answer: &[u8]) -> Option<i32> {
     let start = br#"{"jsonrpc":"2.0","id":"#.len() + id.as_json().len();
     let rest = answer.get(start..)?.strip_prefix(br#","error":{"code":"#)?;

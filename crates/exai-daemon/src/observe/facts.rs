@@ -1,8 +1,9 @@
-//! What the hub knows, copied for those who make documents of it.
+//! What the hub knows, copied for the documents.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use exai_config::Config;
 use exai_mux::view::{ClientView, ServerView};
 use exai_mux::{ClientId, InstanceId};
 use exai_proto::documents::ServerState;
@@ -13,14 +14,14 @@ use crate::state::daemon_info::DaemonInfo;
 /// The name of the built-in server.
 pub(crate) const BUILTIN_NAME: &str = "exai";
 
-/// What the runs of one server have said that is no message.
+/// Output of one server that is no message of MCP.
 #[derive(Debug, Clone)]
 pub(crate) struct GarbledOutput {
-    /// The run that did last.
+    /// The last run that printed such output.
     pub(crate) instance: InstanceId,
     pub(crate) id: String,
     pub(crate) times: u64,
-    /// What it said first; reads after "the server".
+    /// The first of it; reads after "the server".
     pub(crate) first: String,
 }
 
@@ -31,12 +32,12 @@ pub(crate) struct ClientFacts {
     pub(crate) label: Option<String>,
     pub(crate) shim_pid: Option<u32>,
     pub(crate) connected_at: jiff::Timestamp,
-    /// The command line's own conversation is not a client.
+    /// False for the command line, which is no client.
     pub(crate) shown: bool,
 }
 
 impl ClientFacts {
-    /// Whether a shim is behind it, on its private link.
+    /// Whether the client is a shim on its private link.
     pub(crate) fn is_shim(&self) -> bool {
         self.transport == "shim" && self.shown
     }
@@ -51,26 +52,27 @@ pub(crate) struct InstanceFacts {
     pub(crate) started_at: jiff::Timestamp,
     pub(crate) restarts: u32,
     pub(crate) root_pid: Option<u32>,
-    /// Where the hub knows better than the router.
+    /// The state where the hub knows better than the router.
     pub(crate) state: Option<ServerState>,
 }
 
-/// Everything the hub knows that the document needs.
+/// Everything that the hub knows and a document needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub(crate) daemon: Arc<DaemonInfo>,
     pub(crate) stopping: bool,
+    /// The configuration in force.
+    pub(crate) config: Arc<Config>,
     pub(crate) clients: HashMap<ClientId, ClientFacts>,
-    /// The processes with which HTTP sessions end.
+    /// The process of each HTTP session that ends with its process.
     pub(crate) session_processes: HashMap<ClientId, u32>,
     pub(crate) router_clients: Vec<ClientView>,
     pub(crate) servers: Vec<ServerView>,
-    pub(crate) shares: HashMap<Arc<str>, &'static str>,
     pub(crate) instances: Vec<InstanceFacts>,
-    /// By the server.
+    /// Bad output, by server.
     pub(crate) garbles: BTreeMap<Arc<str>, GarbledOutput>,
     pub(crate) counters: BTreeMap<String, u64>,
-    pub(crate) watch: ProcessMonitor,
+    pub(crate) monitor: ProcessMonitor,
 }
 
 impl Facts {

@@ -1,4 +1,4 @@
-//! What is wrong, as far as the daemon knows: the findings of the status document.
+//! The findings of the status document: what is wrong, as far as the daemon knows.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::observe::port_owner::PortOwner;
 use crate::state::daemon_info::Tcp;
 
 impl Facts {
-    /// What is wrong, as far as the daemon knows.
+    /// All findings.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let tcp = self.daemon.tcp();
         let missing = tcp.iter().filter_map(|tcp| match tcp {
@@ -48,7 +48,7 @@ impl Facts {
             },
             fix: Some(format!("exai logs {server}")),
         });
-        let unexpected = self.watch.unexpected().into_iter().map(|one| Finding {
+        let unexpected = self.monitor.unexpected().into_iter().map(|one| Finding {
             id: format!("unexpected-{}", one.kind),
             severity: "warn".to_owned(),
             detail: format!("pid {}: {}", one.pid, one.reason),
@@ -60,12 +60,12 @@ impl Facts {
         let low = low_limits(&exai_os::inspect::limits().shortages());
         let own = self.daemon.config.findings().into_iter().chain(slow).chain(low);
         let own = own.chain(bonds.into_iter().map(not_apart));
-        let own = own.chain(unwritten(&self.watch.unwritten()));
+        let own = own.chain(unwritten(&self.monitor.unwritten()));
         own.chain(missing).chain(failed).chain(lists).chain(garbled).chain(unexpected).collect()
     }
 }
 
-/// Records of trees that cannot be written.
+/// The finding that records of trees cannot be written.
 fn unwritten(unwritten: &[(String, String)]) -> Option<Finding> {
     let (_, error) = unwritten.first()?;
     let ids: Vec<&str> = unwritten.iter().map(|(id, _)| id.as_str()).collect();
@@ -83,7 +83,7 @@ fn unwritten(unwritten: &[(String, String)]) -> Option<Finding> {
     })
 }
 
-/// That a daemon which was started in passing has a nice value that it could not put back.
+/// The finding that a daemon which was started in passing could not put back a nice value.
 fn low_priority(detached: &Detached, nice: i32) -> Option<Finding> {
     (detached.in_passing() && nice > 0).then(|| Finding {
         id: "low-priority".to_owned(),
@@ -96,11 +96,11 @@ fn low_priority(detached: &Detached, nice: i32) -> Option<Finding> {
     })
 }
 
-/// What helps where limits are too low: the command first.
+/// How to raise limits that are too low: the command first.
 pub const RAISE_LIMITS: &str = "`exai restart` in an ordinary terminal; where that has no more, raise the hard limits (`ulimit -Ha` shows \
                                 them, limits.conf or the service's Limit… sets them)";
 
-/// That the daemon could not raise again what its starter's limits were.
+/// The finding that the daemon could not raise the limits of its starter.
 fn low_limits(shortages: &[String]) -> Option<Finding> {
     (!shortages.is_empty()).then(|| Finding {
         id: "low-limits".to_owned(),
@@ -114,7 +114,7 @@ fn low_limits(shortages: &[String]) -> Option<Finding> {
     })
 }
 
-/// That somebody else may end a daemon that was started in passing together with what is his own.
+/// The finding that another program may end a daemon that was started in passing, together with its own processes.
 fn not_apart(bond: Bond) -> Finding {
     let (is_certain, detail, fix) = match bond {
         Bond::Adopter { pid, name } => (
@@ -151,7 +151,7 @@ fn not_apart(bond: Bond) -> Finding {
     }
 }
 
-/// An address that could not be bound, and who has it now. Looks through all processes.
+/// The finding that an address could not be bound, with the process that holds it. Reads all processes.
 fn port_held(addr: SocketAddr, reason: &str) -> Finding {
     let holder = PortOwner::of(addr);
     let who = match &holder {

@@ -1,4 +1,4 @@
-//! One tree as the watcher sees it.
+//! One tree as the process monitor sees it.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -12,22 +12,22 @@ use exai_supervisor::job::SeenMembers;
 use exai_supervisor::record::{Containment, Recorded, TreeRecord, TreeRole};
 use exai_supervisor::tree::{self, Count, Exchange, Facts, Judgement, Listening, Pipes};
 
-/// How long another process of a tree has to answer when the one that did is gone.
+/// How long another process of a tree has to answer a ping when the one that answered before has ended.
 const SUCCESSION: Duration = Duration::from_secs(2);
-/// After this the kernel has counted what was written.
+/// After this time the kernel has counted what was written.
 const COUNTED: Duration = Duration::from_millis(500);
-/// A moment in which it mostly has.
+/// After this time the kernel has mostly counted what was written.
 const MOMENT: Duration = Duration::from_millis(10);
-/// How often an exchange is tried that does not tell who the server is.
+/// How often an exchange is measured that does not tell which process is the server.
 const TRIES: u32 = 5;
 
-/// See the module.
+/// A tree, its record, and what is known about which process is the server.
 #[derive(Debug, Clone)]
 pub(crate) struct MonitoredTree {
     pub(crate) record: TreeRecord,
     pub(crate) max_processes: u32,
     pub(crate) pipes: Option<Pipes>,
-    /// Where the server of this tree is to listen.
+    /// The address at which the server of this tree is to listen.
     pub(crate) addr: Option<SocketAddr>,
     pub(crate) seen: SeenMembers,
     pub(crate) roster: Roster,
@@ -36,35 +36,35 @@ pub(crate) struct MonitoredTree {
     pub(crate) initialized_at: Option<Instant>,
     pub(crate) measuring: Measuring,
     pub(crate) taken: Option<Taken>,
-    /// Since when that process is gone, and nobody has answered a ping.
+    /// Since when that process is gone and no process has answered a ping.
     pub(crate) lost: Option<Instant>,
-    /// It was said that the tree is too large, and is not said again before it was smaller.
+    /// The log says already that the tree is too large. It is said again only after the tree was smaller.
     pub(crate) said_too_many: bool,
 }
 
-/// The process that was taken for the server.
+/// The process that is taken for the server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taken {
     pid: u32,
     start: u64,
-    /// It was seen to answer; otherwise it is presumed.
+    /// The process was seen to answer. Otherwise it is presumed to be the server.
     confirmed: bool,
 }
 
-/// Who the server is, by the counters of an exchange.
+/// The search for the server by the I/O counters of an exchange.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Measuring {
     /// Nothing was measured yet.
     #[default]
     Not,
-    /// A ping was sent; these are the counters before it.
+    /// A ping was sent. These are the counters before it.
     Asked { before: Vec<Count>, tries: u32 },
-    /// The exchange, and how many it took. Beyond the most tries it stays untold.
+    /// The result of an exchange, and how many exchanges it took. After [`TRIES`] the search ends.
     Done { exchange: Exchange, tries: u32 },
 }
 
 impl MonitoredTree {
-    /// Takes over what the watcher alone changes from a copy that it has worked on.
+    /// Takes over from a worked-on copy what the monitor alone changes.
     pub(crate) fn take_over(&mut self, copy: &MonitoredTree) {
         self.record.processes.clone_from(&copy.record.processes);
         self.measuring.clone_from(&copy.measuring);
@@ -83,7 +83,7 @@ impl MonitoredTree {
         self.place(TreeRole::Root)
     }
 
-    /// Who is in the tree, the guard first.
+    /// The members of the tree, the guard first.
     pub(crate) fn members(&self, table: &[ProcessInfo]) -> Vec<ProcessInfo> {
         let Some(root) = self.root() else { return Vec::new() };
         let mut members = tree::members(table, self.guard(), root, &self.roster);
@@ -94,7 +94,7 @@ impl MonitoredTree {
         members
     }
 
-    /// What each of them is.
+    /// The role of each member.
     pub(crate) fn judge(&self, facts: &[Facts]) -> Judgement {
         let exchange = match &self.measuring {
             Measuring::Done { exchange, .. } => Some(exchange),
@@ -117,7 +117,7 @@ impl MonitoredTree {
         self.taken = found.map(|one| Taken { pid: one.pid, start: one.start, confirmed });
     }
 
-    /// Takes the counters before a ping.
+    /// Reads the counters before a ping.
     pub(crate) fn before_ping(&mut self, members: &[ProcessInfo]) {
         let tries = match self.measuring {
             Measuring::Not => 0,
@@ -129,8 +129,8 @@ impl MonitoredTree {
         }
     }
 
-    /// Takes the counters after its answer, and again a moment later where they do not tell yet who the server is:
-    /// the kernel counts what was written a moment after it has woken the reader. Blocks for that moment.
+    /// Reads the counters after the answer to a ping, and again a moment later if they do not tell yet which process
+    /// answered: the kernel counts what was written a moment after it has woken the reader. Blocks for that moment.
     pub(crate) fn after_ping(&mut self, members: &[ProcessInfo], sent: usize, answered: usize) {
         self.lost = None;
         let Measuring::Asked { before, tries } = std::mem::take(&mut self.measuring) else { return };
@@ -146,13 +146,13 @@ impl MonitoredTree {
         }
     }
 
-    /// Whether the last exchange did not tell who the server is, and another may.
+    /// Whether the last exchange did not tell which process is the server, and another one may.
     pub(crate) fn deserves_another_ping(&self) -> bool {
         let confirmed = self.taken.is_some_and(|taken| taken.confirmed);
         matches!(self.measuring, Measuring::Done { tries, .. } if tries < TRIES) && !confirmed
     }
 
-    /// Puts who is in the tree now into its record; false when these are the same as before.
+    /// Writes the current members into the record. Returns false when they are the same as before.
     pub(crate) fn renew(&mut self, table: &[ProcessInfo]) -> bool {
         let Some(root) = self.root().cloned() else { return false };
         let guard = self.guard().map(|guard| guard.pid);
@@ -173,7 +173,7 @@ impl MonitoredTree {
         if now == before {
             return false;
         }
-        // The root stays when it has exited: its number names the group.
+        // The root stays even after its exit: its number names the process group.
         let root_lives = members.iter().any(|one| one.pid == root.pid);
         self.record.processes.retain(|one| match one.place {
             TreeRole::Guard => true,
@@ -184,8 +184,9 @@ impl MonitoredTree {
         true
     }
 
-    /// Adds who was in the tree before and lives, though nothing leads to it any more: its guard was killed, and it
-    /// had left its parent. Its record is all that tells of it should the daemon be killed before it has ended it.
+    /// Adds processes that were in the tree before and still live, though no parent leads to them any more: the guard was
+    /// killed, and they had left their parents. If the daemon is killed before it has ended them, the record is all that
+    /// names them.
     fn keep_the_separated(&self, table: &[ProcessInfo], members: &mut Vec<ProcessInfo>) {
         if self.record.containment == Containment::Group {
             return;
@@ -209,9 +210,9 @@ impl MonitoredTree {
         !table.iter().any(|one| (one.pid, one.start) == (pid, start) && !one.zombie)
     }
 
-    /// Whether `initialize` was answered, and none of those who live now has ever written a byte: who answered has
-    /// ended before it was found out who that is, and somebody else holds its pipes open. Known only where all
-    /// that the tree has can be seen and its counters can be read.
+    /// Whether `initialize` was answered and no living process has ever written a byte: the process that answered has ended
+    /// before it could be identified, and another process holds the pipes open. Known only if all processes of the tree can
+    /// be seen and their counters can be read.
     pub(crate) fn nobody_has_answered(&self, table: &[ProcessInfo]) -> bool {
         let confirmed = self.taken.is_some_and(|taken| taken.confirmed);
         let settled = self.initialized_at.is_some_and(|at| clock::now() > at + COUNTED);
@@ -228,19 +229,19 @@ impl MonitoredTree {
             && counts.iter().all(|count| count.io.written == 0)
     }
 
-    /// Whether it is gone for so long that nobody will answer in its place.
+    /// Whether the server is gone for so long that no other process will answer in its place.
     pub(crate) fn is_unserved(&self) -> bool {
         match self.taken {
-            // Another may be the server, and be busy, or one that answers no pings.
+            // Another process may be the server, and be busy or answer no pings.
             Some(Taken { confirmed: false, .. }) => false,
-            // `None`: nobody who lives has answered anything.
+            // `None`: no living process has answered anything.
             Some(Taken { confirmed: true, .. }) | None => {
                 self.lost.is_some_and(|since| clock::now() > since + SUCCESSION)
             }
         }
     }
 
-    /// Whether it has more processes than it may; logged once.
+    /// Whether the tree has more processes than it may. Logged once.
     pub(crate) fn too_many(&mut self) -> Option<Unexpected> {
         let members = self.record.processes.iter().filter(|one| one.place != TreeRole::Guard).count();
         let too_many = members > self.max_processes as usize;
@@ -261,7 +262,7 @@ impl MonitoredTree {
     }
 }
 
-/// Who listens where the server should.
+/// Which processes listen where the server should.
 fn listening(addr: SocketAddr, facts: &[Facts]) -> Listening {
     let members: Vec<ProcessInfo> = facts.iter().map(|facts| facts.process.clone()).collect();
     let members = tree::listeners(&members, addr).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Who has a port that the daemon wants. Named, and never touched.
+//! The owner of a port that the daemon wants. The owner is named and never touched.
 
 use std::fmt;
 use std::io;
@@ -8,10 +8,10 @@ use exai_os::{port, process};
 
 use crate::observe::redacted_command::{RedactedCommand, is_earlier_daemon};
 
-/// Who gets the connections to an address.
+/// The owner of the connections to an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PortOwner {
-    /// Nobody listens there. (A port can be bound without that.)
+    /// No process listens there. (A port can be bound without that.)
     Nobody,
     /// A process of this account, or one that the system lets this account look into.
     Process {
@@ -19,18 +19,17 @@ pub enum PortOwner {
         pid: u32,
         /// Program and script, without arguments.
         name: String,
-        /// It is the daemon that exai replaces.
+        /// Whether it is the daemon that exai replaces.
         earlier: bool,
     },
     /// A process that the system does not name to this account.
     OtherAccount,
-    /// The system does not say; why, in words.
+    /// The system does not tell. The reason, in words.
     Unknown(String),
 }
 
 impl PortOwner {
-    /// Asks the system. Looks through the descriptors of all processes: milliseconds, and more on a machine
-    /// with many.
+    /// Asks the system. Reads the descriptors of all processes, which takes milliseconds, and more on a machine with many.
     pub fn of(addr: SocketAddr) -> PortOwner {
         match port::owner(addr) {
             Ok(Some(pid)) => PortOwner::process(pid),

@@ -1,4 +1,4 @@
-//! Every process of the system at one moment: what `status` and `ps` are made of.
+//! All processes of the system at one moment. `status` and `ps` are made of it.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use exai_supervisor::tree::{self, Facts as Member, Judged, Judgement};
 
 use crate::observe::facts::Facts;
 
-/// See the module.
+/// A snapshot.
 pub(crate) struct ProcessSnapshot {
     /// The process table.
     pub(crate) table: Vec<ProcessInfo>,
@@ -19,7 +19,7 @@ pub(crate) struct ProcessSnapshot {
     shims: Vec<(u32, String)>,
 }
 
-/// One tree, judged.
+/// One tree, with the role of each member.
 pub(crate) struct TreeSnapshot {
     id: String,
     pub(crate) guard: Option<u32>,
@@ -28,7 +28,7 @@ pub(crate) struct TreeSnapshot {
 }
 
 impl TreeSnapshot {
-    /// Who descends from the root: all but the guard.
+    /// The members that descend from the root: all except the guard.
     fn counted(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| Some(member.process.pid) != self.guard)
     }
@@ -51,29 +51,29 @@ impl TreeSnapshot {
 }
 
 impl ProcessSnapshot {
-    /// Takes it: one pass over the process table, and a look at each process of each tree.
+    /// Takes a snapshot: one pass over the process table, and a look at each process of each tree.
     pub(crate) fn take(facts: &Facts) -> Self {
         let table = process::snapshot().unwrap_or_default();
-        let tree = |watched: &crate::observe::monitored_tree::MonitoredTree| {
-            let members = tree::look(&watched.members(&table), watched.pipes);
+        let tree = |monitored: &crate::observe::monitored_tree::MonitoredTree| {
+            let members = tree::look(&monitored.members(&table), monitored.pipes);
             TreeSnapshot {
-                id: watched.record.id.clone(),
-                guard: watched.guard().map(|guard| guard.pid),
-                judgement: watched.judge(&members),
+                id: monitored.record.id.clone(),
+                guard: monitored.guard().map(|guard| guard.pid),
+                judgement: monitored.judge(&members),
                 members,
             }
         };
         let trees =
-            facts.watch.trees().iter().map(|(&instance, watched)| (instance, tree(watched))).collect();
-        let mut picture =
-            ProcessSnapshot { trees, unexpected: facts.watch.unexpected(), shims: facts.shims(), table };
-        // A server may be a client, too: its shim is a member of its tree already.
-        let members: Vec<u32> = picture.trees.values().flat_map(TreeSnapshot::pids).collect();
-        picture.shims.retain(|(pid, _)| !members.contains(pid));
-        // It was found a look ago, and may have gone.
-        let unexpected = std::mem::take(&mut picture.unexpected);
-        picture.unexpected = unexpected.into_iter().filter(|one| picture.alive(one.pid)).collect();
-        picture
+            facts.monitor.trees().iter().map(|(&instance, monitored)| (instance, tree(monitored))).collect();
+        let mut snapshot =
+            ProcessSnapshot { trees, unexpected: facts.monitor.unexpected(), shims: facts.shims(), table };
+        // A server may be a client as well. Its shim is a member of its tree already.
+        let members: Vec<u32> = snapshot.trees.values().flat_map(TreeSnapshot::pids).collect();
+        snapshot.shims.retain(|(pid, _)| !members.contains(pid));
+        // An unexpected process was found by the last look, and may have ended since.
+        let unexpected = std::mem::take(&mut snapshot.unexpected);
+        snapshot.unexpected = unexpected.into_iter().filter(|one| snapshot.alive(one.pid)).collect();
+        snapshot
     }
 
     pub(crate) fn tree(&self, instance: InstanceId) -> Option<&TreeSnapshot> {
@@ -100,7 +100,7 @@ impl ProcessSnapshot {
         pids.dedup();
         let members: u32 = self.trees.values().map(TreeSnapshot::processes).sum();
         let there = pids.iter().filter(|pid| self.alive(**pid)).count() as u32;
-        // A tree that is too large is made of members, who are counted already.
+        // The members of a tree that is too large are counted already.
         let extra =
             self.unexpected.iter().filter(|one| one.kind != "too-many" && self.alive(one.pid)).count();
         Processes {
@@ -130,7 +130,7 @@ impl ProcessSnapshot {
 
     fn above_the_daemon(&self, facts: &Facts) -> Vec<Process> {
         let launchers = facts.daemon.launchers.iter().rev();
-        // A client whose shim has started the daemon is more than that.
+        // A client whose shim has started the daemon is a client and not only a launcher.
         let clients: Vec<u32> = self.shims.iter().filter_map(|(pid, _)| self.parent(*pid)).collect();
         let launchers = launchers.filter(|launcher| !clients.contains(&launcher.pid));
         let living = launchers.filter_map(|launcher| Some((launcher, self.row(launcher.pid)?)));
@@ -154,7 +154,7 @@ impl ProcessSnapshot {
         Some(Process { evidence, ..process(row, Role::Daemon, None, true, &[]) })
     }
 
-    /// The client above a shim, unless it is listed already, and the shim.
+    /// A shim, and the client above it unless that is listed already.
     fn shim(&self, pid: u32, client: &str, listed: &[Process]) -> Vec<Process> {
         let Some(row) = self.row(pid) else { return Vec::new() };
         let above = self.row(row.ppid).filter(|parent| parent.pid > 1);

@@ -1,18 +1,18 @@
-//! What may be shown of a foreign command line: the program, and the script, module or package that it was
-//! told to run. Arguments may hold secrets and are never shown.
+//! What may be shown of a foreign command line: the program, and the script, module or package that it runs. Arguments may
+//! hold secrets and are never shown.
 
 /// A command line without its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedactedCommand {
     /// The program as it was called, with its directory.
     pub program: String,
-    /// The script, module, package or image it runs, if it is a program that runs such things.
+    /// The script, module, package or image that the program runs, if it runs one.
     pub target: Option<String>,
 }
 
 /// Options of interpreters whose value is the next word.
 const OF_SCRIPTS: [&str; 6] = ["-X", "-W", "-r", "--require", "--import", "--loader"];
-/// The same of launchers.
+/// Options of launchers whose value is the next word.
 const OF_PACKAGES: [&str; 20] = [
     "-e",
     "--env",
@@ -36,7 +36,7 @@ const OF_PACKAGES: [&str; 20] = [
     "--entrypoint",
 ];
 
-/// How a program says what it is to run.
+/// How a program is told what to run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Runs {
     /// The first word is a script; `-m` names a module, `-jar` and `-File` a file.
@@ -62,10 +62,10 @@ fn runs(program: &str) -> Option<Runs> {
 }
 
 impl RedactedCommand {
-    /// Of the arguments, the program first. `None` when there are none.
+    /// Reads a list of arguments, the program first. `None` when the list is empty.
     pub fn of(args: &[String]) -> Option<RedactedCommand> {
         let (first, rest) = args.split_first().filter(|(first, _)| !first.is_empty())?;
-        // npm writes its whole command line where its name should be.
+        // npm writes its whole command line into its process name.
         if rest.is_empty() && first.starts_with("npm exec ") {
             let words: Vec<String> = first.split(' ').map(str::to_owned).collect();
             return RedactedCommand::of(&words);
@@ -74,7 +74,7 @@ impl RedactedCommand {
         Some(RedactedCommand { program: first.clone(), target })
     }
 
-    /// For people: names without directories.
+    /// The text for people: names without directories.
     pub fn shown(&self) -> String {
         let program = file_name(&self.program);
         match &self.target {
@@ -92,7 +92,7 @@ fn target(runs: Runs, args: &[String]) -> Option<String> {
         match (runs, word.as_str()) {
             (Runs::Script, "-m" | "-jar" | "-File" | "-file") => return words.next().cloned(),
             (Runs::Package(between), word) if between.contains(&word) => {}
-            // A program on the command line: no name.
+            // A program given on the command line has no name.
             (Runs::Script, "-c" | "-e" | "-p" | "--eval" | "--print" | "-lc" | "-ic" | "-Command") => {
                 return None;
             }
@@ -105,7 +105,7 @@ fn target(runs: Runs, args: &[String]) -> Option<String> {
     None
 }
 
-/// A script's or package's name has no white space, and an end.
+/// Whether a word can be the name of a script or package: it has no white space, and an end.
 fn is_a_name(word: &str) -> bool {
     !word.is_empty() && word.len() <= 256 && !word.contains(|letter: char| letter.is_whitespace())
         // A URL may carry a password.
@@ -125,12 +125,12 @@ pub fn is_earlier_daemon(args: &[String]) -> bool {
         })
 }
 
-/// The last part of a path of any system.
+/// The last part of a path, of any system.
 pub fn file_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap_or(path)
 }
 
-/// A program's name as everybody knows it: without directory, `.exe` and the case of Windows.
+/// A program's common name: without directory, without `.exe`, and in lower case on Windows.
 pub fn bare_name(program: &str) -> String {
     let name = file_name(program).to_ascii_lowercase();
     name.strip_suffix(".exe").map(str::to_owned).unwrap_or(name)

@@ -1,4 +1,4 @@
-//! The status document, put together from what the hub knows and what the system says.
+//! The status document, made of what the hub knows and what the system says.
 
 use exai_config::{Config, Home, ServerConfig};
 use exai_mux::view::{HealthView, InstanceView, ServerView};
@@ -12,14 +12,14 @@ use crate::observe::process_snapshot::{ProcessSnapshot, TreeSnapshot};
 use crate::state::daemon_info::Tcp;
 
 impl Facts {
-    /// The document. Reads the system's process list.
+    /// The status document. Reads the process table.
     pub(crate) fn document(self) -> Status {
-        let picture = ProcessSnapshot::take(&self);
-        let clients = self.clients(&picture);
+        let snapshot = ProcessSnapshot::take(&self);
+        let clients = self.clients(&snapshot);
         let servers: Vec<Server> =
-            self.servers.iter().map(|server| self.server(server, Some(&picture))).collect();
+            self.servers.iter().map(|server| self.server(server, Some(&snapshot))).collect();
         let findings = self.findings();
-        let processes = picture.budget();
+        let processes = snapshot.budget();
         let missing = self.daemon.tcp().iter().any(|tcp| matches!(tcp, Tcp::Missing { .. }));
         let state = match (self.stopping, missing) {
             (true, _) => State::Draining,
@@ -59,7 +59,7 @@ impl Facts {
                 launchers: about
                     .launchers
                     .iter()
-                    .map(|launcher| Launcher { alive: picture.alive(launcher.pid), ..launcher.clone() })
+                    .map(|launcher| Launcher { alive: snapshot.alive(launcher.pid), ..launcher.clone() })
                     .collect(),
                 detached: Some(about.detached.clone()),
                 listeners: about.verified(),
@@ -75,12 +75,22 @@ impl Facts {
         }
     }
 
-    /// The document of `exai ps`. Reads the system's process list.
+    /// The document of `exai ps`. Reads the process table.
     pub(crate) fn ps(&self) -> Ps {
         ProcessSnapshot::take(self).ps(self)
     }
 
-    fn clients(&self, picture: &ProcessSnapshot) -> Vec<Client> {
+    /// The document of `exai list`: the configured servers and their states.
+    pub(crate) fn list(&self) -> Servers {
+        let mut servers = listed(&self.config);
+        for server in &mut servers.servers {
+            let view = self.servers.iter().find(|view| *view.name == *server.name);
+            server.state = view.map(|view| self.server(view, None).state);
+        }
+        servers
+    }
+
+    fn clients(&self, snapshot: &ProcessSnapshot) -> Vec<Client> {
         let shown = self.router_clients.iter().filter_map(|view| {
             let facts = self.clients.get(&view.id).filter(|facts| facts.shown)?;
             Some(Client {
@@ -92,7 +102,7 @@ impl Facts {
                 transport: facts.transport.to_owned(),
                 shim_pid: facts.shim_pid,
                 client_pid: match facts.shim_pid {
-                    Some(pid) => picture.parent(pid),
+                    Some(pid) => snapshot.parent(pid),
                     None => self.session_processes.get(&view.id).copied(),
                 },
                 in_flight: view.in_flight,
@@ -103,19 +113,24 @@ impl Facts {
         shown.collect()
     }
 
-    fn server(&self, view: &ServerView, picture: Option<&ProcessSnapshot>) -> Server {
+    fn server(&self, view: &ServerView, snapshot: Option<&ProcessSnapshot>) -> Server {
         let mut own: Vec<&InstanceFacts> =
             self.instances.iter().filter(|facts| facts.server == view.name).collect();
         own.sort_by_key(|facts| facts.number);
         let instances: Vec<Instance> = own
             .into_iter()
-            .map(|facts| instance(facts, view.instances.iter().find(|other| other.id == facts.id), picture))
+            .map(|facts| instance(facts, view.instances.iter().find(|other| other.id == facts.id), snapshot))
             .collect();
         Server {
             name: view.name.to_string(),
             state: state_of(view, &instances),
             era: view.version.clone(),
-            share: self.shares.get(&view.name).copied().unwrap_or("shared").to_owned(),
+            share: self
+                .config
+                .servers
+                .get(&view.name)
+                .map_or("shared", |server| server.share.name())
+                .to_owned(),
             reason: view.health.reason().map(str::to_owned),
             stderr_tail: view.health.stderr_tail().map(str::to_owned),
             instances,
@@ -126,9 +141,9 @@ impl Facts {
 fn instance(
     facts: &InstanceFacts,
     view: Option<&InstanceView>,
-    picture: Option<&ProcessSnapshot>,
+    snapshot: Option<&ProcessSnapshot>,
 ) -> Instance {
-    let tree = picture.and_then(|picture| picture.tree(facts.id));
+    let tree = snapshot.and_then(|snapshot| snapshot.tree(facts.id));
     let ready = match view {
         Some(view) if view.retiring => ServerState::Stopping,
         Some(view) if view.ready => ServerState::Ready,
@@ -148,7 +163,7 @@ fn instance(
     }
 }
 
-/// `9 of 9 processes expected`, or what is wrong with that.
+/// `9 of 9 processes expected`, or what is wrong.
 fn budget(processes: &Processes) -> String {
     let Processes { expected, actual, unexpected } = processes;
     match unexpected.len() {
@@ -173,17 +188,7 @@ fn state_of(view: &ServerView, instances: &[Instance]) -> ServerState {
         })
 }
 
-/// `exai list`: what is configured, with its state.
-pub(crate) fn list(config: &Config, facts: &Facts) -> Servers {
-    let mut servers = listed(config);
-    for server in &mut servers.servers {
-        let view = facts.servers.iter().find(|view| *view.name == *server.name);
-        server.state = view.map(|view| facts.server(view, None).state);
-    }
-    servers
-}
-
-/// What is configured, and the built-in server; states are not known here.
+/// The configured servers and the built-in one, without states.
 pub fn listed(config: &Config) -> Servers {
     let listed = |(name, server): (&str, &ServerConfig)| ListedServer {
         name: name.to_owned(),

@@ -1,8 +1,8 @@
-//! Processes of this program that belong to this state directory and that the daemon does not know: a second
-//! daemon, a guard of another, a shim that is not connected.
+//! Processes of this program for this state directory that the daemon does not know: a second daemon, a guard of another
+//! daemon, a shim that is not connected.
 //!
-//! Evidence is what the kernel says: the file a process executes, its arguments, and the `EXAI_HOME` it was
-//! started with. A process that only shares a name is nobody's business.
+//! The evidence comes from the kernel: the file that a process executes, its arguments, and the `EXAI_HOME` that it was
+//! started with. A process that only has the same name is left out.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use exai_os::process::{self, ProcessInfo};
 use exai_proto::documents::Unexpected;
 
-/// How many looks a process may take to become known or to go away: a start that loses the race for the lock,
-/// a shim that connects.
+/// For how many looks a process may be unknown: a start that loses the race for the lock ends soon, and a shim connects
+/// soon.
 const PATIENCE: u32 = 6;
 
-/// What is known of the processes that look like ours.
+/// The processes that look like ours, from look to look.
 #[derive(Debug)]
 pub(crate) struct UnknownProcesses {
     home: PathBuf,
@@ -26,7 +26,7 @@ pub(crate) struct UnknownProcesses {
 
 #[derive(Debug, Default)]
 struct Met {
-    /// Looked at when it has had its time: a process starts as a copy of its starter, arguments included.
+    /// Processes are judged only after that: a process starts as a copy of its starter, arguments included.
     what: Option<What>,
     looks: u32,
 }
@@ -47,7 +47,7 @@ impl UnknownProcesses {
         UnknownProcesses { home, nonce, program, met: HashMap::new() }
     }
 
-    /// Those that should not be there. `known` are the pids that should.
+    /// The processes that should not be there. `known` are the pids that should.
     pub(crate) fn unexpected(&mut self, table: &[ProcessInfo], known: &BTreeSet<u32>) -> Vec<Unexpected> {
         let Some((program, name)) = self.program.clone() else { return Vec::new() };
         let alike = |one: &&ProcessInfo| one.name == name && !one.zombie && !known.contains(&one.pid);
@@ -77,7 +77,7 @@ fn what(pid: u32, program: &Path, home: &Path) -> What {
     match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [_, "serve", ..] => What::Daemon,
         [_, "guard", nonce, of, ..] => What::Guard { of: (*of).to_owned(), nonce: (*nonce).to_owned() },
-        // One with a URL has no link to be seen by.
+        // A shim with a URL has no link that could be seen.
         [_, "shim", rest @ ..] if !rest.iter().any(|arg| arg.starts_with("--url")) => What::Shim,
         _ => What::NotOurs,
     }

@@ -1,10 +1,9 @@
-//! The server inside: it tells agents what runs and why. An ordinary MCP server, but for having no process.
+//! The built-in server: it tells agents what runs and why. It is an ordinary MCP server without a process.
 
 use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_config::Config;
 use exai_mux::InstanceId;
 use exai_mux::policy::{Policy, Share, ToolFilter};
 use exai_proto::documents::{Check, CheckStatus, Doctor};
@@ -15,7 +14,6 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::observe::facts::{BUILTIN_NAME, Facts};
-use crate::observe::status;
 use crate::upstream::event::ServerEvent;
 use crate::upstream::running::{Stop, Upstream};
 
@@ -35,7 +33,8 @@ pub(crate) fn policy() -> Policy {
     }
 }
 
-/// The built-in server as the hub sees it. The hub hears what it is asked, since it alone knows the answers.
+/// The built-in server as the hub sees it. Each message that it is sent becomes an event for the hub, which alone knows the
+/// answers.
 #[derive(Debug)]
 pub(crate) struct BuiltinUpstream {
     instance: InstanceId,
@@ -63,8 +62,8 @@ impl Upstream for BuiltinUpstream {
     }
 }
 
-/// Answers one message; `None` for what needs no answer. May block for some milliseconds.
-pub(crate) fn answer(bytes: &Bytes, config: &Config, facts: &Facts) -> Option<Bytes> {
+/// Answers one message. `None` for a message that needs no answer. May block for some milliseconds.
+pub(crate) fn answer(bytes: &Bytes, facts: &Facts) -> Option<Bytes> {
     let message = Message::parse(bytes.clone()).ok()?;
     let Kind::Request { id, method, params } = message.kind() else { return None };
     let own = Id::from_json(message.at(id));
@@ -90,7 +89,7 @@ pub(crate) fn answer(bytes: &Bytes, config: &Config, facts: &Facts) -> Option<By
             match &*name {
                 "status" => {
                     let document = facts.clone().document();
-                    // An agent reads on when the first lines tell it that something is wrong.
+                    // An agent reads on when the first lines say that something is wrong.
                     let told = document.findings.iter().filter(|finding| finding.severity != "info");
                     let told = told.map(|finding| format!("\n{}: {}", finding.severity, finding.detail));
                     let elsewhere = document.elsewhere.iter().map(|sentence| format!("\n{sentence}"));
@@ -98,7 +97,7 @@ pub(crate) fn answer(bytes: &Bytes, config: &Config, facts: &Facts) -> Option<By
                     called(&verdict, serde_json::to_value(document).unwrap_or_default())
                 }
                 "servers" => {
-                    let document = status::list(config, facts);
+                    let document = facts.list();
                     let names: Vec<&str> = document.servers.iter().map(|server| &*server.name).collect();
                     let text = format!("{} servers: {}", names.len(), names.join(", "));
                     called(&text, serde_json::to_value(&document).unwrap_or_default())
@@ -127,13 +126,13 @@ fn tool(name: &str, title: &str, description: &str) -> serde_json::Value {
     })
 }
 
-/// Runs `exai doctor` for this state directory: it looks from outside, which the daemon cannot.
+/// Runs `exai doctor` for this state directory: it sees from outside what the daemon cannot see.
 fn doctor(facts: &Facts) -> serde_json::Value {
     let looked = exai_os::tree::own_program().and_then(|program| {
         let mut command = Command::new(program);
         command.args(["doctor", "--json"]);
         command.env(exai_config::environment::HOME.name, &facts.daemon.home);
-        // It is no orphan of a server's tree.
+        // The mark keeps the process from being taken for an orphan of a server's tree.
         command.env(leftovers::ENV_MARKER, leftovers::env_marker(&facts.daemon.instance, "doctor"));
         exai_os::process::output(&mut command)
     });

@@ -1,5 +1,5 @@
-//! The account's environment: asked for at each start of a server where that is quick, else read in the background while
-//! the daemon comes up.
+//! The account's environment. Where a query is quick, it is read at each start of a server; otherwise once, in the
+//! background, while the daemon starts.
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ const RENEW: Duration = Duration::from_hours(1);
 
 type Vars = Arc<Vec<(OsString, OsString)>>;
 
-/// What servers get as their environment.
+/// The environment that servers get.
 #[derive(Debug, Clone)]
 pub(crate) enum Environment {
-    /// As it is then: what somebody has installed or set meanwhile counts.
+    /// Read at each start of a server: a program that was installed meanwhile counts.
     Asked { account: Arc<Account>, instance_home: Option<OsString> },
-    /// As it was when it was read; known a moment after the daemon's start.
+    /// Read once, a moment after the daemon's start.
     Read(watch::Receiver<Option<Vars>>),
 }
 
 impl Environment {
-    /// Begins to read it. A cached one is used at once; an old one is renewed for servers that start later.
+    /// Begins to read. A cached environment is used at once, and an old one is renewed for servers that start later.
     pub(crate) fn read(account: Option<Account>, instance_home: Option<OsString>) -> Self {
         if account::ASKING_IS_QUICK
             && let Some(account) = account
@@ -36,7 +36,8 @@ impl Environment {
         tokio::task::spawn_blocking(move || {
             let starter = exai_config::environment::of_this_process();
             let Some(account) = account else {
-                // An account without an entry has no login shell; what started the daemon must do.
+                // An account without an entry has no login shell. Its servers get the environment that the daemon was
+                // started with.
                 sender.send_replace(Some(Arc::new(starter)));
                 return;
             };
@@ -54,7 +55,7 @@ impl Environment {
                 EnvironmentSource::Cached { age } if age < RENEW => {}
                 EnvironmentSource::Cached { .. } => {
                     let renewed = account::refresh_environment(&account, &starter, LOGIN_SHELL_TIMEOUT);
-                    // An old one is better than none.
+                    // An old environment is better than none.
                     if renewed.source == EnvironmentSource::Captured {
                         keep(renewed);
                     }
@@ -64,7 +65,7 @@ impl Environment {
         Environment::Read(vars)
     }
 
-    /// The environment, once it is known.
+    /// The environment, as soon as it is known.
     pub(crate) async fn vars(&self) -> Vars {
         match self {
             Environment::Asked { account, instance_home } => {
@@ -87,7 +88,7 @@ impl Environment {
     }
 }
 
-/// With the state directory of this instance, if it is not the usual one: servers may run `exai`.
+/// Adds the state directory of this instance if it is not the usual one: servers may run `exai`.
 fn for_servers(mut environment: AccountEnvironment, instance_home: Option<&OsString>) -> Vars {
     environment.vars.extend(instance_home.map(|home| ("EXAI_HOME".into(), home.clone())));
     Arc::new(environment.vars)

@@ -1,4 +1,4 @@
-//! What a server that was started brings before the hub, beside what its job does.
+//! Events of a server, beside those of its job.
 
 use std::io;
 
@@ -10,16 +10,16 @@ use exai_supervisor::record::TreeRecord;
 use crate::upstream::http::event::Event;
 use crate::upstream::http::target::HttpTarget;
 
-/// What happens to a server.
+/// An event of a server.
 #[derive(Debug)]
 pub(crate) enum ServerEvent {
-    /// Its program was started, or could not be.
+    /// The program was started, or could not be started.
     Started(Result<Box<Started>, Down>),
-    /// What a server does that is reached by URL.
+    /// An event of a server with a URL.
     Http(Event),
     /// The built-in server is sent this message.
     BuiltinAsked(Bytes),
-    /// The built-in server answers.
+    /// The built-in server answers with this message.
     BuiltinAnswered(Bytes),
 }
 
@@ -28,9 +28,9 @@ pub(crate) enum ServerEvent {
 pub(crate) struct Started {
     pub(crate) job: Job,
     pub(crate) record: TreeRecord,
-    /// What became of the record's file.
+    /// Whether the record could be written.
     pub(crate) written: io::Result<()>,
     pub(crate) max_processes: u32,
-    /// For a server that opens its own port.
-    pub(crate) reached: Option<HttpTarget>,
+    /// The URL of a server that opens its own port.
+    pub(crate) target: Option<HttpTarget>,
 }

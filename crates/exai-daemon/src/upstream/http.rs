@@ -1,18 +1,20 @@
-//! A server that opens its own port: waited for, spoken to over Streamable HTTP, and watched.
+//! A server that opens its own port: the daemon waits until it listens, speaks Streamable HTTP with it, and watches the
+//! port.
 //!
 //! # Theory of operation
 //!
 //! The hub sees an instance like any other: it pushes messages with [`HttpUpstream::send`] and hears
 //! [`Event`]s. One task per instance does the rest:
 //!
-//! 1. `lookout` tells who listens at the URL's address. Nothing is sent before a process of the server's
-//!    own tree does, and nothing after none does any more: a stranger on that port is named, never spoken to.
-//! 2. `wire` makes connections, each after such a look and with another before anything is sent on it.
-//! 3. `talk` sends requests side by side and everything else in order; `exchange` reads their answers,
-//!    documents or streams (`events`); `session` is what all of them have in common.
-//! 4. When the session is lost, or the port, the instance has failed: the hub stops its processes, and the
-//!    next request starts another.
+//! 1. `port_check` tells which process listens at the URL's address. Nothing is sent unless it is a process of the server's
+//!    own tree: a stranger on that port is named and never spoken to.
+//! 2. `connect` makes connections, with such a check before and after; `connection_pool` keeps them for the next request.
+//! 3. `send_order` sends requests side by side and everything else in order; `exchange` reads their answers, documents or
+//!    streams (`event_stream`); `session` is what all of them share.
+//! 4. When the session or the port is lost, the instance has failed: the hub stops its processes, and the next request
+//!    starts another instance.
 
+mod connect;
 mod connection_pool;
 pub(crate) mod event;
 mod event_stream;
@@ -37,19 +39,19 @@ use tokio_util::task::TaskTracker;
 use crate::limits::SESSION_END_TIMEOUT;
 use crate::observe::process_monitor::ProcessMonitor;
 use crate::upstream::event::ServerEvent;
-use connection_pool::ConnectionPool;
+use connect::OwnTree;
 use event::Event;
 use port_check::{PortCheck, PortState};
 use session::ServerSession;
 use target::HttpTarget;
 
-/// How often it is looked whether the server listens already; less often once it has taken long.
+/// How often the port is checked until the server listens; less often once that has taken long.
 const STEP: Duration = Duration::from_millis(20);
 const LONG_STEP: Duration = Duration::from_millis(100);
-/// How often it is looked whether it still does.
+/// How often the port is checked after that.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// The handle of a server that is reached by URL. Dropping it ends the session without a word.
+/// A handle of the session with a server with a URL. Dropping the handle ends the session without a DELETE.
 #[derive(Debug)]
 pub(crate) struct HttpUpstream {
     requests: Outbox,
@@ -58,27 +60,27 @@ pub(crate) struct HttpUpstream {
     waits_for: WaitsFor,
 }
 
-/// What the server is waited for to do, in words; `None` once it has done it.
+/// What the daemon waits for the server to do, in words; `None` once the server has done it.
 type WaitsFor = Arc<Mutex<Option<String>>>;
 
 impl HttpUpstream {
-    /// Begins to wait for the server, and speaks to it once it listens.
+    /// Begins to wait for the server, and speaks to it as soon as it listens.
     pub(crate) fn start(
         target: HttpTarget,
         (server, instance): (Arc<str>, InstanceId),
-        watch: ProcessMonitor,
+        monitor: ProcessMonitor,
         events: mpsc::Sender<(InstanceId, ServerEvent)>,
         limit: Bound,
         tasks: &TaskTracker,
     ) -> HttpUpstream {
-        watch.listens(instance, target.addr());
+        monitor.set_address(instance, target.addr());
         let (requests, request_drain) = outbox(limit);
         let (others, other_drain) = outbox(limit);
         let (closing, closed) = watch::channel(false);
-        let lookout = PortCheck::new(watch.clone(), instance, target.place.addrs.clone());
+        let tree = OwnTree::new(PortCheck::new(monitor.clone(), instance, target.place.addrs.clone()));
         let waits_for: WaitsFor = Arc::new(Mutex::new(Some(target.wish())));
         let (session, broken) = ServerSession::new(
-            ConnectionPool::new(lookout),
+            Arc::new(tree),
             target.place.clone(),
             target.headers.clone(),
             (server, instance),
@@ -87,7 +89,7 @@ impl HttpUpstream {
         let conversation = Conversation {
             session,
             broken,
-            watch,
+            monitor,
             instance,
             waits_for: waits_for.clone(),
             deadline: clock::now() + target.start_timeout,
@@ -96,27 +98,27 @@ impl HttpUpstream {
         HttpUpstream { requests, others, closing, waits_for }
     }
 
-    /// Queues a message; a request has a number.
+    /// Queues a message. A request has a number.
     pub(crate) fn send(&self, message: Segments, number: Option<u64>) -> Result<(), Unsent> {
         if number.is_some() { self.requests.push(message) } else { self.others.push(message) }
     }
 
-    /// Ends the session; [`Event::Closed`] says when that is done, within half a second.
+    /// Ends the session. [`Event::Closed`] says when that is done, within half a second.
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);
     }
 
-    /// While the server does not listen yet: that, in words that read after "the server".
+    /// What the daemon waits for while the server does not listen yet, in words that read after "the server".
     pub(crate) fn waits_for(&self) -> Option<String> {
         self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// What the task of an instance works with.
+/// The state of an instance's task.
 struct Conversation {
     session: Arc<ServerSession>,
     broken: mpsc::Receiver<String>,
-    watch: ProcessMonitor,
+    monitor: ProcessMonitor,
     instance: InstanceId,
     waits_for: WaitsFor,
     deadline: Instant,
@@ -128,7 +130,7 @@ impl Conversation {
         let event = tokio::select! {
             reason = self.serve(drains) => Event::Failed(reason),
             asked = async { closing.wait_for(|closing| *closing).await.is_ok() } => {
-                // A handle that was dropped wants no words.
+                // The handle was dropped: the session ends without a DELETE.
                 if !asked {
                     return;
                 }
@@ -139,7 +141,7 @@ impl Conversation {
         session.tell(event).await;
     }
 
-    /// Serves until the server is of no use any more; returns why.
+    /// Serves until the server cannot be used any more. Returns why.
     async fn serve(&mut self, (requests, others): (Drain, Drain)) -> String {
         if let Err(reason) = self.until_it_listens().await {
             return reason;
@@ -160,9 +162,9 @@ impl Conversation {
     async fn until_it_listens(&self) -> Result<(), String> {
         let begun = clock::now();
         loop {
-            match self.session.wire.look().await {
+            match self.session.tree.look().await {
                 PortState::Own(addr) => {
-                    self.watch.listens(self.instance, addr);
+                    self.monitor.set_address(self.instance, addr);
                     *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = None;
                     return Ok(());
                 }
@@ -181,11 +183,11 @@ impl Conversation {
     }
 }
 
-/// Looks now and then who listens. Never comes back: a server that is lost is given up.
+/// Checks the port from time to time. Never returns: a lost server is given up through the session.
 async fn watch_it(session: &ServerSession) {
     loop {
         sleep(PERIOD).await;
         exchange::check(session).await;
-        session.wire.tidy();
+        session.pool.tidy();
     }
 }

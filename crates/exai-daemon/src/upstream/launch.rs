@@ -1,4 +1,4 @@
-//! From a configured server to a running job.
+//! Starts a configured server: from its configuration to a running job.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -24,29 +24,29 @@ use crate::upstream::event::{ServerEvent, Started};
 use crate::upstream::http::target::HttpTarget;
 use crate::upstream::startup_cleanup::StartupCleanup;
 
-/// The variable that every process of a server has: the daemon's nonce and the instance, `NONCE.NAME#N`. It
-/// is evidence of where a process comes from, and never enough to end it: programs that a server opens for
-/// the user have it as well.
+/// The environment variable of every process of a server: the daemon's nonce and the instance, `NONCE.NAME#N`. It is
+/// evidence of where a process comes from, and never enough to end the process: programs that a server opens for the user
+/// have the variable as well.
 pub(crate) const OWNER: &str = exai_supervisor::leftovers::ENV_MARKER;
 
-/// What is needed to start programs.
+/// What a start needs.
 pub(crate) struct Host {
     pub(crate) home: Home,
-    /// What a server's working directory is relative to: the account's home.
+    /// The account's home: working directories are relative to it.
     pub(crate) base: PathBuf,
     pub(crate) environment: Environment,
-    pub(crate) swept: StartupCleanup,
+    pub(crate) startup_cleanup: StartupCleanup,
     pub(crate) tasks: TaskTracker,
-    pub(crate) about: Arc<DaemonInfo>,
-    pub(crate) watch: ProcessMonitor,
-    /// What clients have begun to say.
-    pub(crate) intake: InputBudget,
-    /// Where long messages are checked.
-    pub(crate) checks: MessageChecks,
+    pub(crate) daemon: Arc<DaemonInfo>,
+    pub(crate) monitor: ProcessMonitor,
+    /// The budget for unfinished input of clients.
+    pub(crate) input_budget: InputBudget,
+    /// Checks long messages on another thread.
+    pub(crate) message_checks: MessageChecks,
 }
 
 impl Host {
-    /// Starts a server; the hub hears of it when it runs or could not be started.
+    /// Starts a server. An event says when it runs, or why it could not be started.
     pub(crate) fn start(
         &self,
         instance: InstanceId,
@@ -56,59 +56,59 @@ impl Host {
         jobs: &mpsc::Sender<(InstanceId, JobEvent)>,
     ) {
         let (events, jobs, tasks) = (events.clone(), jobs.clone(), self.tasks.clone());
-        let place = LaunchContext {
+        let context = LaunchContext {
             home: self.home.clone(),
             base: self.base.clone(),
-            nonce: self.about.instance.clone(),
-            daemon: self.about.identity.clone(),
+            nonce: self.daemon.instance.clone(),
+            daemon: self.daemon.identity.clone(),
             server: server.clone(),
             id: format!("{server}#{number}"),
         };
-        let (environment, swept) = (self.environment.clone(), self.swept.clone());
+        let (environment, startup_cleanup) = (self.environment.clone(), self.startup_cleanup.clone());
         self.tasks.spawn(async move {
             let vars = environment.vars().await;
-            swept.done().await;
+            startup_cleanup.done().await;
             let owned = tasks.clone();
-            // fork and exec take a millisecond or more: not on the thread that routes.
+            // fork and exec take a millisecond or more, and this thread routes.
             let started = tokio::task::spawn_blocking(move || {
-                let mut record = place.record(&config);
-                let (spec, reached) = place.spec(&record, &config, &vars)?;
-                if let Some(reached) = &reached {
-                    reached.make_room().map_err(Down::not_started)?;
+                let mut record = context.build_record(&config);
+                let (spec, target) = context.build_spec(&record, &config, &vars)?;
+                if let Some(target) = &target {
+                    target.make_room().map_err(Down::not_started)?;
                 }
-                // An intent first: who comes after a crash knows that something may be there.
-                let mut written = record.write(&place.home.servers_dir());
-                // Where the disk is full, the record is in memory until there is room.
+                // The intent comes first: after a crash the next daemon knows that a process may be there.
+                let mut written = record.write(&context.home.servers_dir());
+                // If the disk is full, the record stays in memory until there is room.
                 let known = |guard: Option<&Identity>, root: &Identity| {
-                    place.complete(&mut record, guard, root);
-                    written = record.write(&place.home.servers_dir());
+                    context.complete_record(&mut record, guard, root);
+                    written = record.write(&context.home.servers_dir());
                 };
                 let started = exai_supervisor::start(&spec, instance, jobs, &owned, known);
                 let job = started.map_err(|error| {
-                    // It stays only where it cannot be removed.
-                    let _ = record.remove(&place.home.servers_dir());
+                    // The record stays only if it cannot be removed.
+                    let _ = record.remove(&context.home.servers_dir());
                     Down::not_started(format!(
                         "could not be started: {}: {error}",
                         spec.launch.program.display()
                     ))
                 })?;
                 let max_processes = config.max_processes;
-                Ok::<Started, Down>(Started { job, record, written, max_processes, reached })
+                Ok::<Started, Down>(Started { job, record, written, max_processes, target })
             });
             let outcome = match started.await {
                 Ok(outcome) => outcome.map(Box::new),
                 Err(panic) => Err(Down::not_started(format!("could not be started: BUG: {panic}"))),
             };
-            // A hub that is gone drops the job, and that stops it.
+            // A hub that has ended drops the job, and that stops the server.
             let _ = events.send((instance, ServerEvent::Started(outcome))).await;
         });
     }
 }
 
-/// Where and as what a server is to run.
+/// Where a server is to run, and as which instance.
 struct LaunchContext {
     home: Home,
-    /// What its working directory is relative to.
+    /// The directory that its working directory is relative to.
     base: PathBuf,
     nonce: String,
     daemon: Identity,
@@ -118,9 +118,8 @@ struct LaunchContext {
 }
 
 impl LaunchContext {
-    /// The program, arguments and environment of a server, and where it is reached if not over its stdio; the
-    /// error reads after "the server".
-    fn spec(
+    /// The program, arguments and environment of a server, and its URL if it has one. The error reads after "the server".
+    fn build_spec(
         &self,
         record: &TreeRecord,
         config: &ServerConfig,
@@ -146,8 +145,8 @@ impl LaunchContext {
             return Err(Down::not_started(reason));
         };
         let url = config.url.as_deref();
-        let reached = url.map(|url| HttpTarget::at(url, &config.headers, start_timeout)).transpose();
-        let reached = reached.map_err(Down::not_started)?;
+        let target = url.map(|url| HttpTarget::at(url, &config.headers, start_timeout)).transpose();
+        let target = target.map_err(Down::not_started)?;
         let cwd = match &config.cwd {
             Some(cwd) => self.base.join(cwd),
             None => self.base.clone(),
@@ -166,7 +165,7 @@ impl LaunchContext {
         let guard = Guard {
             program: own,
             args: ["guard", &self.nonce, &self.id].map(OsString::from).to_vec(),
-            // Whose it is, for whoever finds it.
+            // The guard says to which state directory and instance it belongs.
             env: vec![
                 (exai_config::environment::HOME.name.into(), self.home.path().into()),
                 (OWNER.into(), owner.clone().into()),
@@ -182,16 +181,16 @@ impl LaunchContext {
                 descent_tag: record.descent_tag(),
                 guard,
             },
-            stdio_use: if reached.is_some() { StdioUse::Elsewhere } else { StdioUse::Stdio },
+            stdio_use: if target.is_some() { StdioUse::Elsewhere } else { StdioUse::Stdio },
             log: self.home.server_log(&self.server),
             line_limit: exai_proto::limits::MESSAGE_BYTES,
             queue_limit: SERVER_QUEUE,
         };
-        Ok((spec, reached))
+        Ok((spec, target))
     }
 
     /// The record of a tree that is about to be started.
-    fn record(&self, config: &ServerConfig) -> TreeRecord {
+    fn build_record(&self, config: &ServerConfig) -> TreeRecord {
         TreeRecord {
             schema: record::SCHEMA,
             instance: self.nonce.clone(),
@@ -207,8 +206,8 @@ impl LaunchContext {
         }
     }
 
-    /// Now guard and root are known, and the program does not run yet.
-    fn complete(&self, record: &mut TreeRecord, guard: Option<&Identity>, root: &Identity) {
+    /// Adds guard and root to the record. The program does not run yet.
+    fn complete_record(&self, record: &mut TreeRecord, guard: Option<&Identity>, root: &Identity) {
         let recorded = |identity: &Identity, place, name: &str| Recorded {
             pid: identity.pid,
             identity: identity.clone(),

@@ -1,4 +1,4 @@
-//! A server that we start and that opens a port of its own.
+//! A server that the daemon starts and that opens a port of its own.
 
 use std::time::Duration;
 

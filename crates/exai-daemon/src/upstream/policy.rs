@@ -1,17 +1,16 @@
 //! What the configuration means for the router.
 
-use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use exai_config::{Config, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy};
 use exai_mux::policy::{Policy, Share, ToolFilter};
+use exai_proto::fnv1a::Fnv1a;
 
 use crate::limits::FOREVER;
 use crate::observe::facts::BUILTIN_NAME;
 use crate::upstream::builtin;
 
-/// What the router must know of each server, the built-in one last.
+/// The policy of each server, the built-in server last.
 pub(crate) fn policies(config: &Config) -> Vec<Policy> {
     let mut policies: Vec<Policy> = config
         .servers
@@ -20,7 +19,7 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
             name: name.into(),
             revision: revision(server),
             share: match server.share {
-                // One port, one process, one session.
+                // One port means one process and one session.
                 _ if server.kind() == ServerKind::Listening => Share::Shared,
                 ConfigShare::Auto => Share::Auto,
                 ConfigShare::Shared => Share::Shared,
@@ -43,29 +42,10 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
     policies
 }
 
-/// The sharing policy of each server, as it is written.
-pub(crate) fn shares(config: &Config) -> HashMap<Arc<str>, &'static str> {
-    config.servers.iter().map(|(name, server)| (name.into(), server.share.name())).collect()
-}
-
-/// FNV-1a: the same in every build. What is kept for the next daemon is kept under it, and that may be a newer one.
-struct Stable(u64);
-
-impl Hasher for Stable {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-}
-
-/// Differs whenever the program would have to be started differently.
+/// A number that changes whenever the program would be started differently. It is the same in every build: files for the next
+/// daemon carry it, and that daemon may be a newer build.
 fn revision(server: &ServerConfig) -> u64 {
-    let mut hasher = Stable(0xcbf2_9ce4_8422_2325);
+    let mut hasher = Fnv1a::default();
     (&server.command, &server.args, &server.cwd, &server.url).hash(&mut hasher);
     server.env.iter().for_each(|pair| pair.hash(&mut hasher));
     server.headers.iter().for_each(|pair| pair.hash(&mut hasher));

@@ -1,50 +1,50 @@
-//! What a server says, told apart: messages, what was meant to be one, and text for people.
+//! Tells the output of a server apart: messages, text that was meant to be a message, and text for people.
 //!
-//! Official SDKs log what is no message and go on; whoever waits for it then waits until its time is over. Here the
-//! caller is told at once. A line counts as a message that went wrong only when it shows the marks of one: servers print
-//! all kinds of text, JSON included, where only messages should be.
+//! Official SDKs log text that is no message and go on, and the caller waits until its timeout. exai tells the caller at
+//! once. A line counts as a garbled message only if it shows the marks of one: servers print all kinds of text, JSON
+//! included, where only messages should be.
 
 use bytes::Bytes;
 use exai_proto::envelope::Peek;
 use exai_proto::json::JsonError;
 use exai_proto::{Id, Message, ParseError, envelope};
 
-/// How much of a text is looked at, and how much of one that goes on is kept.
+/// How many bytes of a text are read, and how many of an unfinished one are kept.
 const LOOK: usize = 64 * 1024;
-/// How much of it is shown, in characters.
+/// How many characters of it are shown.
 const SHOWN: usize = 120;
 const BOM: &[u8] = b"\xef\xbb\xbf";
-/// How a message begins that something was written before.
+/// The beginning of a message behind other text on the same line.
 const BEGINS: &[u8] = b"{\"jsonrpc\"";
 
-/// What was said.
+/// One piece of output.
 #[derive(Debug)]
 pub(crate) enum Said {
     Message(Message),
     Garbled(Garbled),
-    /// For people.
+    /// Text for people.
     Text(Bytes),
 }
 
-/// What was meant to be a message.
+/// Text that was meant to be a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Garbled {
     pub(crate) id: Option<Id>,
-    /// A request or a notification; otherwise an answer.
+    /// Whether it was meant to be a request or notification. Otherwise it was meant to be an answer.
     pub(crate) asks: bool,
     pub(crate) fault: String,
-    /// Its beginning, for people.
+    /// The beginning of the text, for people.
     pub(crate) start: String,
 }
 
 impl Garbled {
-    /// Reads after "the server".
+    /// A sentence that reads after "the server".
     pub(crate) fn sentence(&self) -> String {
         format!("sent what is no valid message ({}): {}", self.fault, self.start)
     }
 }
 
-/// Tells apart what came as a whole, with the messages of a batch one by one.
+/// Tells a whole text apart. The messages of a batch come one by one.
 pub(crate) fn read(bytes: &Bytes, said: &mut Vec<Said>) {
     match Message::of_server(bytes.clone()) {
         Ok(message) => said.push(Said::Message(message)),
@@ -59,7 +59,7 @@ pub(crate) fn read(bytes: &Bytes, said: &mut Vec<Said>) {
     }
 }
 
-/// What bytes are that are no message.
+/// Judges bytes that are no message.
 pub(crate) fn judge(bytes: &Bytes, error: &ParseError) -> Said {
     let look = &bytes[..bytes.len().min(LOOK)];
     let text = look.strip_prefix(BOM).unwrap_or(look).trim_ascii_start();
@@ -81,7 +81,7 @@ pub(crate) fn judge(bytes: &Bytes, error: &ParseError) -> Said {
     Said::Text(bytes.clone())
 }
 
-/// The beginning of a text, with nothing in it that a terminal would obey.
+/// The beginning of a text, without characters that a terminal would obey.
 pub(crate) fn visible(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN * 4)]);
     let mut shown = String::new();
@@ -93,13 +93,13 @@ pub(crate) fn visible(bytes: &[u8]) -> String {
     shown
 }
 
-/// Reads the lines of one server, and puts together a message that goes over several.
+/// Reads the lines of one server, and puts together a message that spans several lines.
 #[derive(Debug, Default)]
 pub(crate) struct OutputReader {
     held: Option<Held>,
 }
 
-/// The beginning of an object that goes on on the next line.
+/// The beginning of an object that goes on in the next line.
 #[derive(Debug)]
 struct Held {
     text: Vec<u8>,
@@ -107,7 +107,7 @@ struct Held {
 }
 
 impl OutputReader {
-    /// The next line.
+    /// Reads the next line.
     pub(crate) fn line(&mut self, line: &Bytes, said: &mut Vec<Said>) {
         match Message::of_server(line.clone()) {
             Ok(message) => {
@@ -133,7 +133,7 @@ impl OutputReader {
         }
     }
 
-    /// What is left of an object that does not go on.
+    /// Ends an object that does not go on.
     pub(crate) fn end(&mut self) -> Option<Said> {
         let mut text = self.held.take()?.text;
         text.pop();
@@ -149,8 +149,8 @@ impl OutputReader {
     }
 }
 
-/// Whether this looks like the first line of an object of several. One that is cut off is answered at once, and so is
-/// one whose id is known already.
+/// Whether this looks like the first line of an object of several lines. A message that was cut off is answered at once,
+/// and so is one whose id is known already.
 fn goes_on(line: &[u8]) -> bool {
     line.trim_ascii_start().starts_with(b"{")
         && matches!(line.trim_ascii_end().last(), Some(b'{' | b'[' | b','))
@@ -158,7 +158,7 @@ fn goes_on(line: &[u8]) -> bool {
         && Peek::at(line).id.is_none()
 }
 
-/// How deep in objects and arrays a text has come.
+/// The nesting depth of objects and arrays at the end of a text.
 #[derive(Debug, Default)]
 struct Nesting {
     depth: u32,

@@ -1,4 +1,4 @@
-//! What the daemon before this one left behind is ended before a second copy of it could be started.
+//! Ends what an earlier daemon left behind before a second copy of it could be started.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,18 +11,17 @@ use exai_supervisor::leftovers::{
 };
 use tokio::sync::watch;
 
-/// Known to be done, or awaited.
+/// Tells when the cleanup is done.
 #[derive(Debug, Clone)]
 pub(crate) struct StartupCleanup {
     done: watch::Receiver<bool>,
 }
 
 impl StartupCleanup {
-    /// Begins, in the background. Only for the holder of the instance lock: every other daemon is dead then.
+    /// Begins the cleanup in the background. Only for the holder of the instance lock: every other daemon has ended then.
     pub(crate) fn begin(servers_dir: PathBuf, daemon: Living, last: Option<Predecessor>) -> Self {
         let (sender, done) = watch::channel(false);
-        // Not among the daemon's tasks: what does not let itself be ended must not keep the daemon from
-        // ending.
+        // Not among the daemon's tasks: a process that cannot be ended must not keep the daemon from ending.
         tokio::task::spawn_blocking(move || {
             match find(&servers_dir, &daemon, last.as_ref()) {
                 Ok(mut found) => {
@@ -38,16 +37,16 @@ impl StartupCleanup {
         StartupCleanup { done }
     }
 
-    /// Returns when everything that can be ended is gone, or the time for it is over.
+    /// Returns when everything that can be ended has ended, or when the time is over.
     pub(crate) async fn done(&self) {
         let mut done = self.done.clone();
-        // A thread that broke off has nothing more to wait for.
+        // A thread that panicked has nothing more to wait for.
         let _ = done.wait_for(|done| *done).await;
     }
 }
 
-/// Who had the lock before may still be ending: its records count once it is gone. One that stays is no business of
-/// ours, whatever it is.
+/// Finds what is left. The last holder of the lock may still be ending: its records count once it has ended. If it does not
+/// end, its records are left alone.
 fn find(servers_dir: &Path, daemon: &Living, last: Option<&Predecessor>) -> io::Result<Leftovers> {
     let found = leftovers::find(servers_dir, Some(daemon), last)?;
     let lives = |one: &&Identity| process::identify(one.pid).ok().flatten().as_ref() == Some(*one);
@@ -57,7 +56,7 @@ fn find(servers_dir: &Path, daemon: &Living, last: Option<&Predecessor>) -> io::
     }
     let until = Instant::now() + PREDECESSOR_END_TIMEOUT;
     for other in found.others.iter().chain(last_lives) {
-        // Of who cannot be looked at it is known as little as of who does not end.
+        // A process that cannot be looked at is treated like one that does not end.
         if !process::wait_gone(other, until).unwrap_or(false) {
             tracing::warn!(
                 pid = other.pid,
@@ -68,7 +67,7 @@ fn find(servers_dir: &Path, daemon: &Living, last: Option<&Predecessor>) -> io::
     leftovers::find(servers_dir, Some(daemon), last)
 }
 
-/// One line for each thing that was ended or left.
+/// Logs one line for each thing that was ended or left.
 fn tell(found: &Leftovers) {
     found.trees.iter().for_each(tell_tree);
     found.files.iter().for_each(tell_file);

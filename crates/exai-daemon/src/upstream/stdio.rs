@@ -1,4 +1,4 @@
-//! A server that is spoken to over its stdin and stdout.
+//! A server that speaks over its stdin and stdout.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::upstream::server_output;
 #[derive(Debug)]
 pub(crate) struct StdioUpstream {
     job: Job,
-    /// The first line that it printed on stdout and that is no message, until it has said a message.
+    /// The first line on stdout that is no message, until the server has said a message.
     first_line: Option<String>,
     has_spoken: bool,
 }

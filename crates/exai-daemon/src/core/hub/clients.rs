@@ -1,4 +1,4 @@
-//! The clients as the hub knows them: they come, speak, are spoken to, and go.
+//! Clients: they connect, send messages, are sent messages, and disconnect.
 
 use exai_mux::{About, ClientId, Endpoint, Event};
 use exai_proto::answer::{self, Failure, FailureData, Source};
@@ -12,9 +12,15 @@ use crate::limits::MAX_LOGGED_CHARS;
 use crate::observe::facts::ClientFacts;
 
 impl Hub {
-    pub(super) fn open(&mut self, client: ClientId, endpoint: Endpoint, mut sink: Sink, facts: ClientFacts) {
-        // A shim waits for the next daemon. Others would be told that there is no server, and the command line may ask
-        // how it goes.
+    pub(super) fn open_client(
+        &mut self,
+        client: ClientId,
+        endpoint: Endpoint,
+        mut sink: Sink,
+        facts: ClientFacts,
+    ) {
+        // A shim waits for the next daemon, so its link is closed at once. Other clients get answers from memory, and the
+        // command line may ask for the status.
         if let Some(stopping) = self.stopping.as_ref().filter(|_| facts.shown && facts.is_shim()) {
             return sink.close(CloseReason::Stopping, stopping.reason());
         }
@@ -26,14 +32,14 @@ impl Hub {
             tracing::debug!(%client, pid, "a command connected");
         }
         if let Some(pid) = pid.filter(|_| shown) {
-            self.host.watch.shim_came(client, pid);
+            self.host.monitor.add_shim(client, pid);
         }
         sink.greet();
         self.clients.insert(client, ConnectedClient { sink, facts });
         self.route(Event::Opened { client, endpoint });
     }
 
-    pub(super) fn said(&mut self, client: ClientId, messages: Vec<Message>) {
+    pub(super) fn hear_messages(&mut self, client: ClientId, messages: Vec<Message>) {
         let late = self.stopping.as_ref().is_some_and(|stopping| !stopping.serves(client));
         for message in messages {
             let mut introduces = false;
@@ -60,32 +66,32 @@ impl Hub {
         tracing::info!(%client, name, version, pid, "client introduced itself");
     }
 
-    pub(super) fn to_client(&mut self, client: ClientId, bytes: Segments, about: About) {
+    pub(super) fn send_to_client(&mut self, client: ClientId, bytes: Segments, about: About) {
         let Some(connected) = self.clients.get(&client) else { return };
-        // What is in several segments is long, and none of ours.
+        // A message of several segments is long, and no error of the daemon's own.
         if let (About::Answer(id), Some(answer)) = (&about, bytes.as_whole()) {
             self.counters.answered(id, answer);
         }
         if let Err(slow) = connected.sink.send(bytes, about) {
             tracing::warn!(%client, queued = slow.queued, "too much waits for this client");
-            self.let_go(client, CloseReason::Slow);
+            self.disconnect(client, CloseReason::Slow);
         }
     }
 
-    /// A request came too late to be served by this daemon.
-    pub(super) fn unserved_request(&mut self, client: ClientId, id: &Id) {
+    /// Answers a request that came too late for this daemon.
+    pub(super) fn answer_unserved(&mut self, client: ClientId, id: &Id) {
         let Some(connected) = self.clients.get(&client) else { return };
         let data = FailureData::new(Source::Daemon, Failure::DaemonUnavailable);
         let bytes = answer::failure(id, "the daemon is stopping", &data);
         if connected.sink.unserved(id, bytes).is_err() {
-            self.let_go(client, CloseReason::Slow);
+            self.disconnect(client, CloseReason::Slow);
         }
     }
 
-    /// Forgets a client; what that means for its requests is pending until [`Hub::run_pending`].
-    pub(super) fn let_go(&mut self, client: ClientId, why: CloseReason) {
+    /// Removes a client. The router hears of it with the next [`Hub::run_pending`].
+    pub(super) fn disconnect(&mut self, client: ClientId, why: CloseReason) {
         if let Some(connected) = self.clients.remove(&client) {
-            self.host.watch.client_went(client);
+            self.host.monitor.remove_client(client);
             self.counters.clients_cut += u64::from(why == CloseReason::Slow);
             let bye = self.stopping.as_ref().map_or(ByeReason::Stop, Stopping::reason);
             self.stopping.iter_mut().for_each(|stopping| stopping.heard(client));
@@ -100,7 +106,7 @@ impl Hub {
     }
 }
 
-/// What a client says of itself may be long.
+/// The beginning of a name that a client gives itself, for the log.
 fn beginning(text: &str) -> &str {
     text.char_indices().nth(MAX_LOGGED_CHARS).map_or(text, |(end, _)| &text[..end])
 }

@@ -1,4 +1,6 @@
-//! The configuration as the router knows it, and what earlier runs have taught about the servers in it.
+//! The configuration in force, and what is known of its servers from earlier runs.
+
+use std::sync::Arc;
 
 use exai_config::Config;
 use exai_mux::Event;
@@ -11,34 +13,33 @@ use crate::state::discovery::{self, Known};
 use crate::upstream::policy;
 
 impl Hub {
-    /// Takes the configuration that was read again, or the reason why the last good one stays in force.
-    pub(super) fn load(
+    /// Puts a configuration into force that was read again. Invalid ones change nothing: the last good one stays in force.
+    pub(super) fn load_configuration(
         &mut self,
         outcome: Result<Config, String>,
         reply: oneshot::Sender<Result<(), String>>,
     ) {
         let outcome = outcome.map(|config| {
-            if config != self.config {
+            if config != *self.config {
                 tracing::info!(servers = config.servers.len(), "configuration loaded");
-                self.config = config;
+                self.config = Arc::new(config);
                 let servers = &self.config.servers;
                 self.garbles.retain(|server, _| servers.get(server).is_some());
-                let policies = self.configure();
+                let policies = self.configure_router();
                 let (home, hub) = (self.host.home.clone(), self.handle.clone());
                 self.host.tasks.spawn(async move {
                     let load = move || discovery::load(&home, &policies);
                     let loaded = tokio::task::spawn_blocking(load).await;
-                    // A hub that is gone needs to know nothing.
+                    // A hub that has ended ignores it.
                     let _ = hub.send(HubEvent::Known(loaded.unwrap_or_default())).await;
                 });
             }
         });
-        // The last good one stays in force.
         let _ = reply.send(outcome);
     }
 
-    /// Tells the router what is configured, and what was measured of it.
-    pub(super) fn configure(&mut self) -> Vec<Policy> {
+    /// Tells the router which servers are configured, and how they behaved in earlier runs.
+    pub(super) fn configure_router(&mut self) -> Vec<Policy> {
         let policies = policy::policies(&self.config);
         self.route(Event::Configured { policies: policies.clone() });
         self.verdicts.keep_only(&policies);
@@ -50,7 +51,7 @@ impl Hub {
         policies
     }
 
-    pub(super) fn know(&mut self, servers: Vec<Known>) {
+    pub(super) fn learn_discoveries(&mut self, servers: Vec<Known>) {
         for (server, revision, discovery) in servers {
             self.route(Event::Known { server, revision, discovery });
         }

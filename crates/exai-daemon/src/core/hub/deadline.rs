@@ -1,54 +1,54 @@
-//! When the loop must look at the time: at the first deadline of all, and at rest not before.
+//! The next deadline of the loop. At rest the loop sleeps until then.
 //!
-//! What happens may bring another deadline. To look for the first of them takes a pass over all that is under way, so it
-//! is looked for at most every [`PAUSE`] while the loop is busy, and at once when something happens after a rest.
+//! An event may bring an earlier deadline. To find the first one takes a pass over everything under way, so a busy loop
+//! searches at most once in each [`SEARCH_INTERVAL`], and a loop that was at rest searches at once.
 //!
-//! Some deadlines are only a while from now, whenever they are looked for. So one that was found stays, and is looked at
-//! when it comes, whatever was found since: who looks again and again would never see it else.
+//! Some deadlines are "a while from now" at each search. So a deadline that was found stays until it is reached, whatever a
+//! later search finds: a busy loop would never reach it otherwise.
 
 use std::time::{Duration, Instant};
 
-/// By how much a deadline that has just come about may be missed.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long a busy loop waits between two searches, and so by how much it may miss a new deadline.
+const SEARCH_INTERVAL: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(super) struct NextDeadline {
     at: Option<Instant>,
-    /// When that was found out.
+    /// When `at` was found.
     settled_at: Instant,
-    /// Something has happened since.
+    /// An event came since then.
     unsettled: bool,
 }
 
 impl NextDeadline {
-    /// Nothing is known yet.
+    /// No deadline is known yet: the first search is due now.
     pub(super) fn new(now: Instant) -> Self {
         NextDeadline { at: Some(now), settled_at: now, unsettled: true }
     }
 
-    /// Something happens.
+    /// Notes that an event came.
     pub(super) fn unsettle(&mut self) {
         self.unsettled = true;
     }
 
-    /// Whether the next deadline must be looked for now.
+    /// Whether the loop must search for the next deadline now.
     pub(super) fn needs_settling(&self, now: Instant) -> bool {
-        self.unsettled && now >= self.settled_at + PAUSE
+        self.unsettled && now >= self.settled_at + SEARCH_INTERVAL
     }
 
-    /// The next deadline is this one, unless an earlier one was found before.
+    /// Takes the deadline that a search found. An earlier one that was found before stays.
     pub(super) fn settle(&mut self, at: Option<Instant>, now: Instant) {
         let at = self.at.into_iter().chain(at).min();
         *self = NextDeadline { at, settled_at: now, unsettled: false };
     }
 
-    /// When the loop must wake, if nothing happens before.
+    /// When the loop must wake if no event comes before.
     pub(super) fn next(&self) -> Option<Instant> {
-        let settling = self.unsettled.then(|| self.settled_at + PAUSE);
+        let settling = self.unsettled.then(|| self.settled_at + SEARCH_INTERVAL);
         self.at.into_iter().chain(settling).min()
     }
 
-    /// Whether the deadline is reached. Says so once: it is looked for anew before it can be reached again.
+    /// Whether the deadline is reached. Says so once for each deadline.
     pub(super) fn is_reached(&mut self, now: Instant) -> bool {
         self.at.take_if(|at| *at <= now).is_some()
     }

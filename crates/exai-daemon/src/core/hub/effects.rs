@@ -1,4 +1,4 @@
-//! What the router asks for is done here.
+//! Carries out what the router asks for.
 
 use exai_mux::Effect;
 
@@ -9,18 +9,20 @@ use crate::state::discovery;
 impl Hub {
     pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::ToClient { client, bytes, about } => self.to_client(client, bytes, about),
-            Effect::ToServer { instance, bytes, number } => self.to_server(instance, bytes, number),
+            Effect::ToClient { client, bytes, about } => self.send_to_client(client, bytes, about),
+            Effect::ToServer { instance, bytes, number } => self.send_to_server(instance, bytes, number),
             Effect::Dropped { client, id } => {
                 if let Some(connected) = self.clients.get(&client) {
                     connected.sink.dropped(&id);
                 }
             }
-            Effect::Unserved { client, id } => self.unserved_request(client, &id),
-            Effect::Start { instance, server, number } => self.start(instance, &server, number),
-            Effect::Stop { instance, reason } => self.stop_instance(instance, &reason, self.grace()),
-            Effect::Ready { instance } => self.host.watch.initialized(instance),
-            Effect::Pinged { instance, sent, answered } => self.host.watch.pinged(instance, sent, answered),
+            Effect::Unserved { client, id } => self.answer_unserved(client, &id),
+            Effect::Start { instance, server, number } => self.start_instance(instance, &server, number),
+            Effect::Stop { instance, reason } => self.stop_instance(instance, &reason, self.stop_grace()),
+            Effect::Ready { instance } => self.host.monitor.note_initialized(instance),
+            Effect::Pinged { instance, sent, answered } => {
+                self.host.monitor.note_pinged(instance, sent, answered);
+            }
             Effect::Learned { server } => {
                 let configured = self.config.servers.get(&server).is_some();
                 if let Some(known) = self.router.discovery(&server).filter(|_| configured) {
@@ -37,10 +39,10 @@ impl Hub {
             Effect::Repeatable { client, tools } => {
                 let shim = self.clients.get(&client).filter(|client| client.facts.is_shim());
                 if shim.is_some_and(|shim| !shim.sink.repeatable(tools)) {
-                    self.let_go(client, CloseReason::Slow);
+                    self.disconnect(client, CloseReason::Slow);
                 }
             }
-            Effect::GiveUp { instance, reason } => self.give_up(instance, reason, self.grace()),
+            Effect::GiveUp { instance, reason } => self.give_up_instance(instance, reason, self.stop_grace()),
         }
     }
 }

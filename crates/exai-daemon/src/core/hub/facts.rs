@@ -1,4 +1,4 @@
-//! What the hub knows, for the status document and for all that is made like it.
+//! Copies what the hub knows, for the documents.
 
 use exai_os::clock;
 use exai_proto::documents::ServerState;
@@ -6,22 +6,21 @@ use exai_proto::documents::ServerState;
 use super::{Hub, InstanceState};
 use crate::observe::counters::Present;
 use crate::observe::facts::{Facts, InstanceFacts};
-use crate::upstream::policy;
 
 impl Hub {
-    fn present(&self) -> Present {
+    fn count_present(&self) -> Present {
         Present {
             server_crashes: self.restarts.values().map(|&times| u64::from(times)).sum(),
             commands: self.clients.values().filter(|client| !client.facts.shown).count(),
             queued_bytes: self.clients.values().map(|client| client.sink.queued()).sum(),
-            unfinished_bytes: self.host.intake.claimed(),
+            unfinished_bytes: self.host.input_budget.claimed(),
             tasks: self.host.tasks.len(),
             hub_queue: self.handle.waiting(),
         }
     }
 
-    /// What the status document needs, copied: it is put together elsewhere.
-    pub(super) fn facts(&self) -> Facts {
+    /// What the documents need. They are put together on another thread, so the facts are copied.
+    pub(super) fn copy_facts(&self) -> Facts {
         let instances = self.hosted.iter().map(|(&id, hosted)| {
             let (root_pid, state) = match &hosted.body {
                 InstanceState::Running(running) => (running.root_pid(), None),
@@ -40,7 +39,7 @@ impl Hub {
             }
         });
         Facts {
-            daemon: self.host.about.clone(),
+            daemon: self.host.daemon.clone(),
             stopping: self.stopping.is_some(),
             clients: self.clients.iter().map(|(&id, client)| (id, client.facts.clone())).collect(),
             session_processes: self
@@ -50,11 +49,11 @@ impl Hub {
                 .collect(),
             router_clients: self.router.clients(),
             servers: self.router.servers(clock::now()),
-            shares: policy::shares(&self.config),
+            config: self.config.clone(),
             instances: instances.collect(),
             garbles: self.garbles.iter().map(|(server, garble)| (server.clone(), garble.clone())).collect(),
-            counters: self.counters.document(&self.present(), &self.router.counts()),
-            watch: self.host.watch.clone(),
+            counters: self.counters.document(&self.count_present(), &self.router.counts()),
+            monitor: self.host.monitor.clone(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The instances as the hub hosts them: started, spoken to, stopped.
+//! Instances: they are started, sent messages, and stopped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +23,8 @@ use crate::upstream::server_output::OutputReader;
 use crate::upstream::stdio::StdioUpstream;
 
 impl Hub {
-    /// Stops an instance that is of no use; the router hears at once that it is gone.
-    pub(super) fn give_up(&mut self, instance: InstanceId, reason: String, grace: Duration) {
+    /// Stops an instance that cannot be used any more. The router hears at once that it is down.
+    pub(super) fn give_up_instance(&mut self, instance: InstanceId, reason: String, grace: Duration) {
         let why = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
             Some(InstanceState::Running(running) | InstanceState::Stopping(running)) => {
                 Down { stderr_tail: running.stderr_tail(), ..Down::because(running.explain(reason)) }
@@ -37,19 +37,23 @@ impl Hub {
         self.pending.push_back(Event::Down { instance, why });
     }
 
-    pub(super) fn unserved(&mut self, instance: InstanceId) {
+    pub(super) fn end_unserved(&mut self, instance: InstanceId) {
         let Some(hosted) = self.hosted.get(&instance) else { return };
         if !matches!(hosted.body, InstanceState::Running(_)) {
             return;
         }
         tracing::warn!(server = %hosted.server, "the server is gone, its launcher lives on: ended");
         *self.restarts.entry(hosted.server.clone()).or_default() += 1;
-        // Who would use the time is gone.
-        self.give_up(instance, "ended, though what had started it lives on".to_owned(), Duration::ZERO);
+        // The process that would use the grace has ended already.
+        self.give_up_instance(
+            instance,
+            "ended, though what had started it lives on".to_owned(),
+            Duration::ZERO,
+        );
         self.run_pending();
     }
 
-    pub(super) fn to_server(&mut self, instance: InstanceId, bytes: Segments, number: Option<u64>) {
+    pub(super) fn send_to_server(&mut self, instance: InstanceId, bytes: Segments, number: Option<u64>) {
         let sent = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
             Some(InstanceState::Running(running)) => running.send(bytes.clone(), number),
             Some(
@@ -71,19 +75,18 @@ impl Hub {
     }
 
     pub(super) fn ask_builtin(&mut self, instance: InstanceId, bytes: Bytes) {
-        let facts = self.facts();
-        let config = self.config.clone();
+        let facts = self.copy_facts();
         let servers = self.servers.clone();
         self.host.tasks.spawn(async move {
-            let answered = tokio::task::spawn_blocking(move || builtin::answer(&bytes, &config, &facts));
+            let answered = tokio::task::spawn_blocking(move || builtin::answer(&bytes, &facts));
             if let Ok(Some(message)) = answered.await {
-                // The hub is gone only when the daemon is.
+                // The hub ends only with the daemon.
                 let _ = servers.send((instance, ServerEvent::BuiltinAnswered(message))).await;
             }
         });
     }
 
-    pub(super) fn start(&mut self, instance: InstanceId, server: &Arc<str>, number: u32) {
+    pub(super) fn start_instance(&mut self, instance: InstanceId, server: &Arc<str>, number: u32) {
         if self.stopping.as_ref().is_some_and(|stopping| !stopping.starts()) {
             let reason = "could not be started: the daemon is stopping".to_owned();
             let why = Down::not_started(reason);
@@ -119,12 +122,12 @@ impl Hub {
         );
     }
 
-    /// Whether a server opens a port of its own, which only one instance at a time can have.
+    /// Whether a server opens a port of its own, which only one instance at a time can hold.
     fn has_port(&self, server: &str) -> bool {
         self.config.servers.get(server).is_some_and(|config| config.kind() == ServerKind::Listening)
     }
 
-    /// An instance of a server is gone: one that waited for that can start.
+    /// Starts the instance that waited for the end of another one of the same server.
     fn start_waiting(&mut self, server: &Arc<str>) {
         let waits = |hosted: &HostedInstance| {
             hosted.server == *server && matches!(hosted.body, InstanceState::Waiting)
@@ -133,34 +136,34 @@ impl Hub {
             return;
         };
         if let Some(waiting) = self.hosted.remove(&instance) {
-            self.start(instance, server, waiting.number);
+            self.start_instance(instance, server, waiting.number);
             self.run_pending();
         }
     }
 
-    pub(super) fn upstream_did(&mut self, instance: InstanceId, event: http::event::Event) {
-        let grace = self.grace();
+    pub(super) fn handle_http_event(&mut self, instance: InstanceId, event: http::event::Event) {
+        let grace = self.stop_grace();
         let Some(HostedInstance { body, server, .. }) = self.hosted.get_mut(&instance) else { return };
         match (event, body) {
             (http::event::Event::Up, InstanceState::Running(_)) => self.route(Event::Up { instance }),
             (http::event::Event::Said(line, turn), InstanceState::Running(_)) if long(&line) => {
-                // Its turn ends when it was heard.
-                self.check_elsewhere(instance, line, Arrival::Document, DeferredEvent::Heard(turn));
+                // The turn ends when the message was heard.
+                self.check_long_message(instance, line, Arrival::Document, DeferredEvent::Heard(turn));
             }
             (http::event::Event::Said(line, _turn), InstanceState::Running(_)) => {
-                self.document(instance, line);
+                self.hear_document(instance, line);
             }
             (http::event::Event::Garbled(garbled, _turn), InstanceState::Running(_)) => {
-                self.garbled(instance, garbled);
+                self.handle_garbled(instance, garbled);
             }
             (http::event::Event::Failed(reason), InstanceState::Running(running)) => {
                 tracing::warn!(%server, reason, "failed");
                 *self.restarts.entry(server.clone()).or_default() += 1;
                 running.forget_session();
-                self.give_up(instance, reason, grace);
+                self.give_up_instance(instance, reason, grace);
                 self.run_pending();
             }
-            // It failed or ended its session while it was being stopped.
+            // The session ended, or failed, while the server was being stopped: the processes are next.
             (
                 http::event::Event::Closed | http::event::Event::Failed(_),
                 InstanceState::Running(running) | InstanceState::Stopping(running),
@@ -172,26 +175,26 @@ impl Hub {
         }
     }
 
-    pub(super) fn spawned(&mut self, instance: InstanceId, outcome: Result<Box<Started>, Down>) {
-        let grace = self.grace();
+    pub(super) fn hear_started(&mut self, instance: InstanceId, outcome: Result<Box<Started>, Down>) {
+        let grace = self.stop_grace();
         let Some(hosted) = self.hosted.get_mut(&instance) else {
-            // It has ended already.
+            // The instance has ended meanwhile.
             if let Ok(started) = outcome {
-                self.host.watch.never_mind(started.record);
+                self.host.monitor.discard_record(started.record);
             }
             return;
         };
         let running = match outcome {
             Ok(started) => {
-                let Started { job, record, written, max_processes, reached } = *started;
-                self.host.watch.track(instance, (record, written), &job, max_processes);
-                let mut running: Box<dyn Upstream> = match reached {
+                let Started { job, record, written, max_processes, target } = *started;
+                self.host.monitor.add_tree(instance, (record, written), &job, max_processes);
+                let mut running: Box<dyn Upstream> = match target {
                     None => Box::new(StdioUpstream::new(job)),
                     Some(target) => {
                         let whose = (hosted.server.clone(), instance);
-                        let (watch, events) = (self.host.watch.clone(), self.servers.clone());
+                        let (monitor, events) = (self.host.monitor.clone(), self.servers.clone());
                         let tasks = &self.host.tasks;
-                        let http = HttpUpstream::start(target, whose, watch, events, SERVER_QUEUE, tasks);
+                        let http = HttpUpstream::start(target, whose, monitor, events, SERVER_QUEUE, tasks);
                         Box::new(OwnPortUpstream::new(job, http))
                     }
                 };
@@ -218,12 +221,12 @@ impl Hub {
         }
     }
 
-    /// How long a server may take for each step of its end: less when a person waits for all of them.
-    pub(super) fn grace(&self) -> Duration {
+    /// How long a server may take for each step of its end: less when the daemon stops, since a person waits for that.
+    pub(super) fn stop_grace(&self) -> Duration {
         if self.stopping.is_some() { SERVER_STOP_TIMEOUT } else { exai_supervisor::job::GRACE }
     }
 
-    /// Stops an instance. `reason` is for the log, and reads after "the server".
+    /// Stops an instance. `reason` goes to the log and reads after "the server".
     pub(super) fn stop_instance(&mut self, instance: InstanceId, reason: &str, grace: Duration) {
         let Some(mut hosted) = self.hosted.remove(&instance) else { return };
         hosted.body = match hosted.body {
@@ -241,33 +244,33 @@ impl Hub {
         self.hosted.insert(instance, hosted);
     }
 
-    pub(super) fn job_did(&mut self, instance: InstanceId, event: JobEvent) {
+    pub(super) fn handle_job_event(&mut self, instance: InstanceId, event: JobEvent) {
         match event {
             JobEvent::Lines(lines, turn) => {
                 let mut lines = lines.into_iter();
                 while let Some(line) = lines.next() {
                     if long(&line) {
                         let rest = DeferredEvent::Job(JobEvent::Lines(lines.collect(), turn));
-                        return self.check_elsewhere(instance, line, Arrival::Line, rest);
+                        return self.check_long_message(instance, line, Arrival::Line, rest);
                     }
-                    self.line(instance, line);
+                    self.hear_line(instance, line);
                 }
             }
             JobEvent::Ended(ended) => {
-                self.last_words(instance);
+                self.finish_output(instance);
                 if !ended.left.is_empty() {
                     tracing::error!(left = ?ended.left, "processes of a server could not be ended");
                 }
-                self.host.watch.forget(instance, &ended.left);
+                self.host.monitor.remove_tree(instance, &ended.left);
                 let mut why = Down { stderr_tail: ended.stderr_tail, ..Down::because(ended.reason) };
                 let hosted = self.hosted.remove(&instance);
                 if let Some(hosted) = &hosted {
                     tracing::info!(server = %hosted.server, reason = why.reason, "ended");
                     if let InstanceState::Running(running) | InstanceState::Stopping(running) = &hosted.body {
-                        // With what came on stdout until the end.
+                        // Text on stdout until the end belongs to it.
                         why.stderr_tail = running.stderr_tail();
                     }
-                    // What was stopped on purpose is no restart.
+                    // The end of a server that was stopped on purpose is no crash.
                     if let InstanceState::Running(running) = &hosted.body {
                         why.reason = running.explain(why.reason);
                         *self.restarts.entry(hosted.server.clone()).or_default() += 1;

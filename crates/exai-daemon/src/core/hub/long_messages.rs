@@ -1,5 +1,5 @@
-//! Long messages of servers are checked elsewhere, see [`crate::client::message_checks`]; what the same server does meanwhile waits
-//! behind them, so that nothing overtakes anything. How much that can be is bounded by the server's turns.
+//! Long messages of servers are checked on another thread ([`crate::client::message_checks`]). Later events of the same
+//! server wait behind them, so that the order stays; the server's turns bound how many.
 
 use std::collections::VecDeque;
 
@@ -12,35 +12,35 @@ use super::{DeferredEvent, Hub};
 use crate::core::event::{Arrival, Checked, HubEvent};
 use crate::upstream::http;
 
-/// Whether it takes long to check this.
+/// Whether the check of a line takes long.
 pub(super) fn long(line: &Line) -> bool {
     matches!(line, Line::Whole(bytes) if bytes.len() >= LONG_BYTES)
 }
 
 impl Hub {
-    /// Hears what a job did, in its turn.
-    pub(super) fn job(&mut self, instance: InstanceId, event: JobEvent) {
-        match self.behind(instance) {
+    /// Hears an event of a job, after the long message that is being checked.
+    pub(super) fn hear_job(&mut self, instance: InstanceId, event: JobEvent) {
+        match self.deferred_events(instance) {
             Some(behind) => behind.push_back(DeferredEvent::Job(event)),
-            None => self.job_did(instance, event),
+            None => self.handle_job_event(instance, event),
         }
     }
 
-    /// The same of a server that is reached by URL.
-    pub(super) fn upstream(&mut self, instance: InstanceId, event: http::event::Event) {
-        match self.behind(instance) {
+    /// Hears an event of a server with a URL, after the long message that is being checked.
+    pub(super) fn hear_http(&mut self, instance: InstanceId, event: http::event::Event) {
+        match self.deferred_events(instance) {
             Some(behind) => behind.push_back(DeferredEvent::Http(event)),
-            None => self.upstream_did(instance, event),
+            None => self.handle_http_event(instance, event),
         }
     }
 
-    /// What waits behind a long message of this instance, if one is being checked.
-    fn behind(&mut self, instance: InstanceId) -> Option<&mut VecDeque<DeferredEvent>> {
+    /// The queue behind a long message of this instance, if one is being checked.
+    fn deferred_events(&mut self, instance: InstanceId) -> Option<&mut VecDeque<DeferredEvent>> {
         self.hosted.get_mut(&instance)?.behind.as_mut()
     }
 
-    /// Has a long message checked elsewhere. `rest` came with it.
-    pub(super) fn check_elsewhere(
+    /// Has a long message checked on another thread. `rest` is what arrived together with it.
+    pub(super) fn check_long_message(
         &mut self,
         instance: InstanceId,
         line: Line,
@@ -49,23 +49,23 @@ impl Hub {
     ) {
         let (Line::Whole(bytes), Some(hosted)) = (line, self.hosted.get_mut(&instance)) else { return };
         hosted.behind = Some(VecDeque::from([rest]));
-        let (checks, hub) = (self.host.checks.clone(), self.handle.clone());
+        let (checks, hub) = (self.host.message_checks.clone(), self.handle.clone());
         self.host.tasks.spawn(async move {
             let check = move || {
                 let message = Message::of_server(bytes.clone()).ok();
-                // The router asks for them, and they stay with the message.
+                // Finds the parameters here, and keeps them with the message for the router.
                 message.as_ref().map(Message::params);
                 Checked { bytes, message, way }
             };
             if let Some(checked) = checks.run(check).await {
-                // A hub that is gone needs to know nothing.
+                // A hub that has ended ignores it.
                 let _ = hub.send(HubEvent::Checked { instance, checked }).await;
             }
         });
     }
 
-    /// A long message was checked: it is heard, and what waited behind it.
-    pub(super) fn checked(&mut self, instance: InstanceId, checked: Checked) {
+    /// Hears a long message that was checked, and then what waited behind it.
+    pub(super) fn hear_checked(&mut self, instance: InstanceId, checked: Checked) {
         let Some(hosted) = self.hosted.get_mut(&instance) else { return };
         let mut behind = hosted.behind.take().unwrap_or_default();
         let Checked { bytes, message, way } = checked;
@@ -76,18 +76,18 @@ impl Hub {
                     .into_iter()
                     .chain([crate::upstream::server_output::Said::Message(message)])
                     .collect();
-                self.heard(instance, said);
+                self.handle_output(instance, said);
             }
-            (None, Arrival::Line) => self.line(instance, Line::Whole(bytes)),
-            (None, Arrival::Document) => self.document(instance, Line::Whole(bytes)),
+            (None, Arrival::Line) => self.hear_line(instance, Line::Whole(bytes)),
+            (None, Arrival::Document) => self.hear_document(instance, Line::Whole(bytes)),
         }
         while let Some(event) = behind.pop_front() {
             match event {
-                DeferredEvent::Job(event) => self.job_did(instance, event),
-                DeferredEvent::Http(event) => self.upstream_did(instance, event),
+                DeferredEvent::Job(event) => self.handle_job_event(instance, event),
+                DeferredEvent::Http(event) => self.handle_http_event(instance, event),
                 DeferredEvent::Heard(turn) => turn.end(),
             }
-            if let Some(again) = self.behind(instance) {
+            if let Some(again) = self.deferred_events(instance) {
                 return again.extend(behind);
             }
         }

@@ -1,4 +1,4 @@
-//! What can be asked of the hub, and its answers.
+//! Answers questions, and carries out orders of the command line.
 
 use std::sync::atomic::Ordering;
 
@@ -11,23 +11,12 @@ use super::Hub;
 use crate::core::event::{HubEvent, Question};
 use crate::core::stopping::ReplaceAnswer;
 use crate::limits::UPGRADE_TIMEOUT;
-use crate::upstream::policy;
 
 impl Hub {
-    pub(super) fn reply(&mut self, question: Question) {
+    pub(super) fn answer_question(&mut self, question: Question) {
         match question {
-            Question::Status(reply) => {
-                // Looking at all processes takes milliseconds: not on this thread.
-                let facts = self.facts();
-                self.host.tasks.spawn_blocking(move || {
-                    let _ = reply.send(facts.document());
-                });
-            }
-            Question::Ps(reply) => {
-                let facts = self.facts();
-                self.host.tasks.spawn_blocking(move || {
-                    let _ = reply.send(facts.ps());
-                });
+            Question::Facts(reply) => {
+                let _ = reply.send(self.copy_facts());
             }
             Question::MakeRoom { build, reply } => {
                 let calls = self.router.clients().iter().map(|client| client.in_flight as usize).sum();
@@ -39,18 +28,15 @@ impl Hub {
                 let _ = reply.send(room);
             }
             Question::Pulse { number, answered } => answered.store(number, Ordering::Relaxed),
-            Question::Servers(reply) => {
-                let _ = reply.send(crate::observe::status::list(&self.config, &self.facts()));
-            }
             Question::Reload(reply) => {
-                let (about, hub) = (self.host.about.clone(), self.handle.clone());
+                let (about, hub) = (self.host.daemon.clone(), self.handle.clone());
                 self.host.tasks.spawn_blocking(move || {
                     let deliver = |outcome| hub.send_from_thread(HubEvent::Loaded { outcome, reply });
                     about.config.read_again(deliver);
                 });
             }
             Question::Why { server, reply } => {
-                let _ = reply.send(self.why(&server));
+                let _ = reply.send(self.explain_sharing(&server));
             }
             Question::RestartServer { server, reply } => {
                 let known =
@@ -67,7 +53,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn why(&self, server: &str) -> Result<Why, String> {
+    pub(super) fn explain_sharing(&self, server: &str) -> Result<Why, String> {
         let unknown = || format!("no server is called \"{server}\"");
         let mut sentences = self.router.why(server).ok_or_else(unknown)?;
         if let Some(at) = self.verdicts.at(server) {
@@ -75,7 +61,7 @@ impl Hub {
                 "measured on {at}; forgotten when its command, arguments or environment change"
             ));
         }
-        let share = policy::shares(&self.config).get(server).copied().unwrap_or("shared").to_owned();
+        let share = self.config.servers.get(server).map_or("shared", |server| server.share.name()).to_owned();
         Ok(Why { schema: SCHEMA, server: server.to_owned(), share, sentences })
     }
 }

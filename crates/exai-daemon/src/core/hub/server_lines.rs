@@ -1,4 +1,4 @@
-//! What servers say.
+//! Output of servers: messages go to the router, text to the server's log.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::observe::facts::GarbledOutput;
 use crate::upstream::server_output::{self, Garbled, Said};
 
 impl Hub {
-    /// A line of stdout.
-    pub(super) fn line(&mut self, instance: InstanceId, line: Line) {
+    /// Hears a line of stdout.
+    pub(super) fn hear_line(&mut self, instance: InstanceId, line: Line) {
         let mut said = Vec::new();
         match line {
             Line::Whole(bytes) => {
@@ -25,30 +25,30 @@ impl Hub {
             }
             Line::TooLong(start) => self.too_long(instance, &start),
         }
-        self.heard(instance, said);
+        self.handle_output(instance, said);
     }
 
-    /// What came over HTTP as a whole.
-    pub(super) fn document(&mut self, instance: InstanceId, line: Line) {
+    /// Hears a document or event that arrived over HTTP.
+    pub(super) fn hear_document(&mut self, instance: InstanceId, line: Line) {
         let mut said = Vec::new();
         match line {
             Line::Whole(bytes) => server_output::read(&bytes, &mut said),
             Line::TooLong(start) => self.too_long(instance, &start),
         }
-        self.heard(instance, said);
+        self.handle_output(instance, said);
     }
 
-    pub(super) fn heard(&mut self, instance: InstanceId, said: Vec<Said>) {
+    pub(super) fn handle_output(&mut self, instance: InstanceId, said: Vec<Said>) {
         for said in said {
             match said {
-                Said::Message(message) => self.message(instance, message),
-                Said::Garbled(garbled) => self.garbled(instance, garbled),
-                Said::Text(text) => self.text(instance, &text),
+                Said::Message(message) => self.handle_message(instance, message),
+                Said::Garbled(garbled) => self.handle_garbled(instance, garbled),
+                Said::Text(text) => self.print_text(instance, &text),
             }
         }
     }
 
-    fn message(&mut self, instance: InstanceId, message: Message) {
+    fn handle_message(&mut self, instance: InstanceId, message: Message) {
         if let Some(InstanceState::Running(running)) =
             self.hosted.get_mut(&instance).map(|hosted| &mut hosted.body)
         {
@@ -63,7 +63,7 @@ impl Hub {
         self.route(Event::FromServer { instance, message });
     }
 
-    pub(super) fn garbled(&mut self, instance: InstanceId, garbled: Garbled) {
+    pub(super) fn handle_garbled(&mut self, instance: InstanceId, garbled: Garbled) {
         let text = garbled.sentence();
         self.note_garbled(instance, &text);
         let Garbled { id, asks, .. } = garbled;
@@ -71,7 +71,7 @@ impl Hub {
         self.route(Event::Garbled { instance, garbled });
     }
 
-    /// A server that speaks without end of what is no message is told of once in each run.
+    /// Logs the first output of each run that is no message; more of it is counted.
     fn note_garbled(&mut self, instance: InstanceId, what: &str) {
         let Some(hosted) = self.hosted.get(&instance) else { return };
         let (server, id) = (hosted.server.clone(), format!("{}#{}", hosted.server, hosted.number));
@@ -85,8 +85,8 @@ impl Hub {
         self.garbles.insert(server, garble);
     }
 
-    /// Its text goes where what it says to people goes.
-    fn text(&mut self, instance: InstanceId, text: &Bytes) {
+    /// Passes text on to where the server's stderr goes.
+    fn print_text(&mut self, instance: InstanceId, text: &Bytes) {
         let Some(hosted) = self.hosted.get_mut(&instance) else { return };
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let line = text.slice_ref(line);
@@ -111,15 +111,15 @@ impl Hub {
         self.route(Event::Garbled { instance, garbled });
     }
 
-    /// What is left of what a server began to say before it ended.
-    pub(super) fn last_words(&mut self, instance: InstanceId) {
+    /// Hears what a server had begun to say when it ended.
+    pub(super) fn finish_output(&mut self, instance: InstanceId) {
         let left = self.hosted.get_mut(&instance).and_then(|hosted| hosted.reader.end());
         if let Some(Said::Text(text)) = left {
-            self.text(instance, &text);
+            self.print_text(instance, &text);
         }
     }
 
-    /// A server starts anew: what it said before is of the past.
+    /// Forgets the bad output of earlier runs, since the server starts anew.
     pub(super) fn forget_garble(&mut self, server: &Arc<str>) {
         self.garbles.remove(server);
     }

@@ -10,27 +10,24 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::port_check::{PortCheck, PortState};
+use super::connect::{Connect, Failed};
 use crate::limits::{CONNECT_TIMEOUT, IDLE_CONNECTION_TIMEOUT, MAX_IDLE_CONNECTIONS, NEXT_REQUEST_TIMEOUT};
 
-/// The way to the server.
+/// The connections to one server.
 #[derive(Debug)]
 pub(super) struct ConnectionPool {
-    pub(super) lookout: Arc<PortCheck>,
+    connector: Arc<dyn Connect>,
     idle: Mutex<Vec<(Connection, Instant)>>,
-    /// The last look, and when it began.
-    seen: tokio::sync::Mutex<Option<(Instant, PortState)>>,
 }
 
-/// One connection. It ends when this is dropped.
+/// One connection. It closes when it is dropped.
 #[derive(Debug)]
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    /// The task that moves its bytes.
+    /// The task that moves the bytes of the connection.
     _driver: JoinSet<()>,
 }
 
@@ -43,33 +40,18 @@ pub(super) struct Answer {
     wire: Arc<ConnectionPool>,
 }
 
-/// Why a request has got no head of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failed {
-    /// Nothing was sent.
-    Unsent(String),
-    /// It may have arrived.
-    Lost(String),
-    /// Nothing was sent, since nothing must be: none of the server's own processes listens.
-    Forsaken(String),
-}
-
-/// Why an answer whose head is there has no end. The server has read the request: this is a type of its own, and
-/// [`Failed`] does not become one, so that nothing that fails later can be taken for "not sent".
+/// An answer that broke off after its head. The server has read the request. This is a type of its own, and never becomes a
+/// [`Failed`], so that no later failure can be taken for "not sent".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BrokenOff(pub(super) String);
 
 impl ConnectionPool {
-    pub(super) fn new(lookout: PortCheck) -> Arc<Self> {
-        Arc::new(ConnectionPool {
-            lookout: Arc::new(lookout),
-            idle: Mutex::default(),
-            seen: tokio::sync::Mutex::default(),
-        })
+    pub(super) fn new(connector: Arc<dyn Connect>) -> Arc<Self> {
+        Arc::new(ConnectionPool { connector, idle: Mutex::default() })
     }
 
-    /// Sends a request and waits for the head of its answer. One that certainly was not read on a connection
-    /// that had been used before is sent again on a new one.
+    /// Sends a request and waits for the head of its answer. A request that certainly was not read, on a connection that
+    /// had been used before, is sent again on a new connection.
     pub(super) async fn send(self: &Arc<Self>, request: Request<Full<Bytes>>) -> Result<Answer, Failed> {
         let mut request = request;
         if let Some(mut connection) = self.take_idle().await {
@@ -100,7 +82,7 @@ impl ConnectionPool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection that was used last, if it still can be.
+    /// Takes the idle connection that was used last, if it still works.
     async fn take_idle(&self) -> Option<Connection> {
         self.tidy();
         let (mut connection, _) = self.idle().pop()?;
@@ -115,45 +97,20 @@ impl ConnectionPool {
         }
     }
 
-    /// Closes the connections that nobody uses.
+    /// Closes idle connections that are too old.
     pub(super) fn tidy(&self) {
         self.idle().retain(|(connection, since)| {
             since.elapsed() < IDLE_CONNECTION_TIMEOUT && !connection.sender.is_closed()
         });
     }
 
-    /// Who listens now. Those who ask at the same time share a look that begins after all of them have asked.
-    pub(super) async fn look(&self) -> PortState {
-        let asked = Instant::now();
-        let mut last = self.seen.lock().await;
-        if let Some((began, seen)) = &*last
-            && *began >= asked
-        {
-            return seen.clone();
-        }
-        let began = Instant::now();
-        let lookout = self.lookout.clone();
-        let looked = tokio::task::spawn_blocking(move || lookout.look()).await;
-        let seen = looked.unwrap_or_else(|panic| PortState::Stranger(format!("BUG: {panic}")));
-        *last = Some((began, seen.clone()));
-        seen
-    }
-
     async fn connect(&self) -> Result<Connection, Failed> {
-        let own = async || match self.look().await {
-            PortState::Own(addr) => Ok(addr),
-            PortState::Nobody => Err(Failed::Forsaken(gone(self.lookout.addrs()))),
-            PortState::Stranger(who) => Err(Failed::Forsaken(taken(&who))),
+        let stream = self.connector.connect().await?;
+        let addr = stream.peer_addr();
+        let unsent = |error: io::Error| {
+            let addr = addr.as_ref().map_or_else(|_| "its URL".to_owned(), ToString::to_string);
+            Failed::Unsent(format!("cannot be connected to at {addr}: {error}"))
         };
-        let addr = own().await?;
-        let unsent = |error: io::Error| Failed::Unsent(format!("cannot be connected to at {addr}: {error}"));
-        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(addr)).await;
-        let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(unsent)?;
-        // Whoever has the port now had it when the connection was made.
-        if own().await? != addr {
-            return Err(Failed::Unsent(format!("has just changed its address from {addr}")));
-        }
-        stream.set_nodelay(true).map_err(unsent)?;
         let shake = timeout(CONNECT_TIMEOUT, http1::handshake(TokioIo::new(stream))).await;
         let (sender, connection) = match shake {
             Ok(Ok(pair)) => pair,
@@ -162,7 +119,7 @@ impl ConnectionPool {
         };
         let mut driver = JoinSet::new();
         driver.spawn(async move {
-            // What goes wrong is told to whoever waits for an answer.
+            // The code that waits for an answer gets the error.
             let _ = connection.await;
         });
         Ok(Connection { sender, _driver: driver })
@@ -186,7 +143,7 @@ impl Answer {
         }
     }
 
-    /// The body, but no more than `limit` bytes of it, and whether there is more.
+    /// At most `limit` bytes of the body, and whether there is more.
     pub(super) async fn all(&mut self, limit: usize) -> Result<(Vec<u8>, bool), BrokenOff> {
         let mut all = Vec::new();
         while let Some(data) = self.next().await? {
@@ -199,7 +156,7 @@ impl Answer {
         Ok((all, false))
     }
 
-    /// Gives the connection back for the next request. The body must have been read to its end.
+    /// Gives the connection back to the pool. The body must have been read to its end.
     pub(super) fn done(self) {
         let Answer { connection, wire, .. } = self;
         if !connection.sender.is_closed() {
@@ -216,15 +173,4 @@ fn lost(error: &hyper::Error) -> String {
         cause = next.source();
     }
     text
-}
-
-/// Reads after "the server".
-pub(super) fn gone(addrs: &[std::net::SocketAddr]) -> String {
-    let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
-    format!("does not listen on {} any more", addrs.join(" or "))
-}
-
-/// Reads after "the server".
-pub(super) fn taken(who: &str) -> String {
-    format!("does not listen any more: {who}, which is no process of this server")
 }

@@ -1,8 +1,8 @@
-//! Reads a stream of events (`text/event-stream`), as the HTML standard defines it.
+//! Reads an event stream (`text/event-stream`) as the HTML standard defines it.
 
 use crate::limits::{MAX_EVENT_ID_BYTES, MAX_KEPT_EVENT_BYTES};
 
-/// One event that carries something.
+/// One event with content.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A message, without its line breaks.
@@ -11,26 +11,26 @@ pub(super) enum Event {
     TooLong(Vec<u8>),
 }
 
-/// The stream so far.
+/// The state of the reader.
 #[derive(Debug)]
 pub(super) struct Events {
     limit: usize,
     line: Vec<u8>,
-    /// The last byte was a carriage return: a line feed after it belongs to it.
+    /// The last byte was a carriage return. A line feed after it belongs to the same line end.
     returned: bool,
     begun: bool,
     data: Vec<u8>,
-    /// Whether the event is one of messages, the default kind.
+    /// Whether the event has the default kind, `message`.
     foreign: bool,
     too_long: bool,
     /// The id of the last event that had one.
     pub(super) last_id: Option<String>,
-    /// How long to wait before asking for the rest, in milliseconds, if the server said so.
+    /// The pause before a retry that the server asked for, in milliseconds.
     pub(super) retry: Option<u64>,
 }
 
 impl Events {
-    /// A stream whose messages have at most `limit` bytes.
+    /// Begins to read a stream whose messages have at most `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
         Events {
             limit,
@@ -45,13 +45,13 @@ impl Events {
         }
     }
 
-    /// A stream that goes on where this one broke off.
+    /// Begins to read the continuation of a stream that broke off.
     pub(super) fn resumed(self) -> Self {
         Events { last_id: self.last_id, retry: self.retry, ..Events::new(self.limit) }
     }
 
-    /// Takes the next bytes and appends the events they complete. An event that the end of the stream cuts
-    /// off is none.
+    /// Takes the next bytes and appends the events that they complete. An event that the end of the stream cuts off is
+    /// dropped.
     pub(super) fn take(&mut self, mut bytes: &[u8], found: &mut Vec<Event>) {
         while !bytes.is_empty() {
             if std::mem::take(&mut self.returned) && bytes[0] == b'\n' {
@@ -60,7 +60,7 @@ impl Events {
             }
             let end = memchr::memchr2(b'\n', b'\r', bytes);
             let part = &bytes[..end.unwrap_or(bytes.len())];
-            // Beyond the bound only the start is of use. A field's name and a space come on top.
+            // Beyond the bound only the beginning is kept. A field's name and a space come on top.
             let room = (self.limit + 16).saturating_sub(self.line.len());
             self.too_long |= part.len() > room;
             self.line.extend_from_slice(&part[..part.len().min(room)]);
@@ -95,13 +95,13 @@ impl Events {
                 self.retry =
                     std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).or(self.retry);
             }
-            // A comment, or a field of the future.
+            // A comment, or a field that this version does not know.
             _ => {}
         }
     }
 
     fn data(&mut self, value: &[u8]) {
-        // A line break in JSON is space, and a message that is passed on may have none.
+        // A line break in JSON is white space, and a message that is passed on may not contain one.
         let space = if self.data.is_empty() { &b""[..] } else { b" " };
         if self.data.len() + space.len() + value.len() > self.limit {
             self.too_long = true;

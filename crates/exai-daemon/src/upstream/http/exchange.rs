@@ -1,4 +1,4 @@
-//! One request and its answer, be it a JSON document or a stream of events.
+//! One request and its answer, which is a JSON document or an event stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use hyper::StatusCode;
 use hyper::header;
 use tokio::time::{sleep, timeout};
 
-use super::connection_pool::{Answer, BrokenOff, Failed, gone, taken};
+use super::connect::{Failed, gone, taken};
+use super::connection_pool::{Answer, BrokenOff};
 use super::event_stream::{self, Events};
 use super::port_check::PortState;
 use super::session::{ServerSession, answer_to, complaint, keeps_method};
@@ -21,10 +22,11 @@ use crate::limits::{
     STREAM_RETRY_INTERVAL,
 };
 use crate::upstream::server_output::{self, Garbled, Said};
+use exai_proto::backoff::Backoff;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Sends a request and passes on what the server says to it. There is always an answer, or the instance ends.
+/// Sends a request and passes on what the server answers. There is always an answer, or the instance fails.
 pub(super) async fn request(session: Arc<ServerSession>, number: u64, message: Bytes) {
     match session.post(message).await {
         Ok(answer) => {
@@ -44,9 +46,9 @@ pub(super) async fn request(session: Arc<ServerSession>, number: u64, message: B
     }
 }
 
-/// The server may have carried the request out, and nobody will hear what came of it.
+/// Answers that the outcome is unknown: the server may have carried the request out.
 async fn broken_off(session: &ServerSession, number: u64, reason: &str) {
-    // When the server has crashed, that is the better answer, and it comes from the router.
+    // If the server has crashed, the router gives a better answer.
     sleep(SERVER_END_TIMEOUT).await;
     if check(session).await {
         let text = format!("broke off before it answered ({reason}); the request may have been carried out");
@@ -54,11 +56,11 @@ async fn broken_off(session: &ServerSession, number: u64, reason: &str) {
     }
 }
 
-/// Whether the server is still there. If it is not, that is its end.
+/// Checks whether the server still listens. If not, the instance fails.
 pub(super) async fn check(session: &ServerSession) -> bool {
-    match session.wire.look().await {
+    match session.tree.look().await {
         PortState::Own(_) => return true,
-        PortState::Nobody => session.give_up(gone(session.wire.lookout.addrs())),
+        PortState::Nobody => session.give_up(gone(session.tree.addrs())),
         PortState::Stranger(who) => session.give_up(taken(&who)),
     }
     false
@@ -83,7 +85,7 @@ async fn read(session: &ServerSession, number: u64, mut answer: Answer) -> Resul
     let limit = if status.is_success() { MESSAGE_BYTES } else { MAX_ERROR_BODY_BYTES };
     let (body, too_long) = answer.all(limit).await?;
     let body = Bytes::from(body);
-    // Readers of documents pass over it, those of lines do not.
+    // Readers of documents skip it; readers of lines do not.
     let body = body.strip_prefix(BOM).map_or_else(|| body.clone(), |rest| body.slice_ref(rest));
     if too_long && status.is_success() {
         session.say(Line::TooLong(body.slice(..MAX_ERROR_BODY_BYTES))).await;
@@ -104,7 +106,7 @@ async fn read(session: &ServerSession, number: u64, mut answer: Answer) -> Resul
     Ok(())
 }
 
-/// What a document is that answers nothing.
+/// What a document is that answers no request.
 fn in_place_of_an_answer(body: &Bytes) -> Garbled {
     let mut said = Vec::new();
     server_output::read(body, &mut said);
@@ -117,7 +119,7 @@ fn in_place_of_an_answer(body: &Bytes) -> Garbled {
     }
 }
 
-/// What an answer with this status says of a request: refused before anybody looked into it, or nobody knows.
+/// Whether a status means that the request was refused before it was read, or that its outcome is unknown.
 fn refusal(status: StatusCode) -> Failure {
     match status.as_u16() {
         400 | 401 | 403..=407 | 411 | 413..=415 | 417 | 421 | 426 | 428 | 429 | 431 => {
@@ -128,7 +130,7 @@ fn refusal(status: StatusCode) -> Failure {
     }
 }
 
-/// What the server says about an error, if that is short enough to be shown.
+/// The text of an error, if it is short enough to be shown.
 pub(super) fn explanation(body: &Bytes) -> String {
     let text = complaint(body).unwrap_or_else(|| String::from_utf8_lossy(body).trim().to_owned());
     let shown: String = text.chars().filter(|one| !one.is_control()).take(MAX_SHOWN_ERROR_CHARS).collect();
@@ -140,8 +142,8 @@ pub(super) fn is(answer: &Answer, media: &str) -> bool {
     kind.and_then(|kind| kind.split(';').next()).is_some_and(|kind| kind.trim().eq_ignore_ascii_case(media))
 }
 
-/// Reads the stream of a request until it is answered. When it breaks off and its events were numbered, the
-/// rest is asked for.
+/// Reads the event stream of a request until its answer. If the stream breaks off and its events have ids, the rest is
+/// asked for.
 async fn stream(session: &ServerSession, number: u64, mut answer: Answer) -> Result<(), BrokenOff> {
     let mut events = Events::new(MESSAGE_BYTES);
     let mut pauses = Pauses::default();
@@ -171,7 +173,7 @@ async fn stream(session: &ServerSession, number: u64, mut answer: Answer) -> Res
     }
 }
 
-/// The rest of a stream that broke off; `None` when the server does not have it.
+/// Asks for the rest of a stream that broke off. `None` when the server does not have it.
 async fn resume(session: &ServerSession, events: &Events, pauses: &mut Pauses) -> Option<Answer> {
     let last = events.last_id.as_deref()?;
     loop {
@@ -183,7 +185,7 @@ async fn resume(session: &ServerSession, events: &Events, pauses: &mut Pauses) -
             Ok(answer) if answer.head.status().is_success() && is(&answer, "text/event-stream") => {
                 return Some(answer);
             }
-            // It may be in trouble for a moment.
+            // The server may be in trouble for a moment.
             Ok(answer) if answer.head.status().is_server_error() => {}
             Ok(_) => return None,
             Err(Failed::Unsent(_) | Failed::Lost(_)) => {}
@@ -195,26 +197,33 @@ async fn resume(session: &ServerSession, events: &Events, pauses: &mut Pauses) -
     }
 }
 
-/// The pauses before a stream is asked for again. The server says how long it wants to be left alone; but one that
-/// says nothing else is asked less and less often, or it could have itself asked without end.
-#[derive(Debug, Default)]
+/// The pauses before the rest of a stream is asked for again. The server may name a pause. A server that says nothing new
+/// is asked less and less often; otherwise it could make the daemon ask without end.
+#[derive(Debug)]
 pub(super) struct Pauses {
     /// How often in a row nothing new came.
     in_a_row: u32,
+    /// The shortest pause that the server may name.
+    shortest: Backoff,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        let shortest = Backoff::doubling(MIN_STREAM_RETRY_INTERVAL, MAX_BARREN_RETRY_INTERVAL);
+        Pauses { in_a_row: 0, shortest }
+    }
 }
 
 impl Pauses {
-    /// Something new came.
+    /// Notes that something new came.
     pub(super) fn heard(&mut self) {
-        self.in_a_row = 0;
+        *self = Pauses::default();
     }
 
-    /// How long to wait now; `wish` is what the server said, in milliseconds.
+    /// The next pause. `wish` is the pause that the server named, in milliseconds.
     pub(super) fn next(&mut self, wish: Option<u64>) -> Duration {
-        let least = MIN_STREAM_RETRY_INTERVAL
-            .saturating_mul(1 << self.in_a_row.min(10))
-            .min(MAX_BARREN_RETRY_INTERVAL);
         self.in_a_row = self.in_a_row.saturating_add(1);
+        let least = self.shortest.next_delay();
         wish.map_or(STREAM_RETRY_INTERVAL, Duration::from_millis).max(least).min(MAX_STREAM_RETRY_INTERVAL)
     }
 }
@@ -229,7 +238,7 @@ async fn rest(answer: &mut Answer) -> bool {
     }
 }
 
-/// Passes an event on; true when it answers the request.
+/// Passes an event on. Returns true when the event answers the request.
 pub(super) async fn pass_on(
     session: &ServerSession,
     event: event_stream::Event,

@@ -1,7 +1,7 @@
-//! Who listens where a server should: one of its own processes, nobody, or a stranger.
+//! Checks which process listens at a server's address: one of its own tree, none, or a stranger.
 //!
-//! A port belongs to whoever comes first. What is meant for a server is sent to no one else, so this is asked
-//! before and after each connection is made, and once a second.
+//! Any program may take a port. Messages for a server are sent to no other program, so the daemon checks before and after
+//! each connection is made, and once a second.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
@@ -14,38 +14,38 @@ use exai_supervisor::tree;
 use crate::observe::port_owner::PortOwner;
 use crate::observe::process_monitor::ProcessMonitor;
 
-/// See the module.
+/// The check of one server's addresses.
 #[derive(Debug)]
 pub(super) struct PortCheck {
-    watch: ProcessMonitor,
+    monitor: ProcessMonitor,
     instance: InstanceId,
     addrs: Vec<SocketAddr>,
-    /// Who listened the last time.
+    /// The process that listened at the last check.
     known: Mutex<Option<(SocketAddr, Identity)>>,
 }
 
-/// What was seen.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum PortState {
     /// A process of the server's own tree.
     Own(SocketAddr),
-    /// None of them, and nobody else.
+    /// No process of the tree, and no stranger.
     Nobody,
-    /// Somebody else, at each of the addresses; in words, such as `127.0.0.1:9001 is held by python3 server.py (pid 12)`.
+    /// A stranger, at each of the addresses; in words, such as `127.0.0.1:9001 is held by python3 server.py (pid 12)`.
     Stranger(String),
 }
 
 impl PortCheck {
-    pub(super) fn new(watch: ProcessMonitor, instance: InstanceId, addrs: Vec<SocketAddr>) -> Self {
-        PortCheck { watch, instance, addrs, known: Mutex::new(None) }
+    pub(super) fn new(monitor: ProcessMonitor, instance: InstanceId, addrs: Vec<SocketAddr>) -> Self {
+        PortCheck { monitor, instance, addrs, known: Mutex::new(None) }
     }
 
     pub(super) fn addrs(&self) -> &[SocketAddr] {
         &self.addrs
     }
 
-    /// Looks. Takes a fraction of a millisecond while the same process listens as before, else one pass over
-    /// the process table.
+    /// Checks. Takes a fraction of a millisecond while the same process listens as before, otherwise one pass over the
+    /// process table.
     pub(super) fn look(&self) -> PortState {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((addr, identity)) = known
@@ -54,7 +54,7 @@ impl PortCheck {
             return PortState::Own(addr);
         }
         match self.search() {
-            // A process may have been born between the two looks that a search is made of.
+            // A process may have been born between the two reads that a search consists of.
             PortState::Stranger(_) => self.search(),
             seen => seen,
         }
@@ -63,13 +63,13 @@ impl PortCheck {
     fn search(&self) -> PortState {
         let (mut stranger, mut free) = (None, false);
         for &addr in &self.addrs {
-            // Cheaper than all that follows, and mostly enough.
+            // This is cheaper than all that follows, and mostly enough.
             if matches!(port::owner(addr), Ok(None)) {
                 free = true;
                 continue;
             }
             let table = process::snapshot().unwrap_or_default();
-            let tree = self.watch.tree(self.instance);
+            let tree = self.monitor.tree(self.instance);
             let members = tree.as_ref().map(|tree| tree.members(&table)).unwrap_or_default();
             let own = tree::listeners(&members, addr).unwrap_or_default();
             let own = members.iter().find(|member| own.contains(&member.pid));
@@ -84,13 +84,14 @@ impl PortCheck {
     }
 }
 
-/// The order matters: a number that is another's by now cannot have listened before *and* be the same after.
+/// The order matters: a pid that now belongs to another process cannot have listened before *and* be the same process
+/// after.
 fn still_listens(addr: SocketAddr, identity: &Identity) -> bool {
     port::is_listening(addr, identity.pid).unwrap_or(false)
         && process::identify(identity.pid).ok().flatten().as_ref() == Some(identity)
 }
 
-/// Who holds these addresses, in words; `None` when one is free.
+/// The holder of these addresses, in words. `None` when one of the addresses is free.
 pub(super) fn holder(addrs: &[SocketAddr]) -> Option<String> {
     let holders: Option<Vec<String>> = addrs.iter().copied().map(held_by).collect();
     holders?.into_iter().next()

@@ -1,12 +1,11 @@
-//! What is to be said to the server, and when: requests side by side, everything else in its order.
+//! The order in which a server is sent messages: requests side by side, everything else one after the other.
 //!
-//! Over HTTP each message is a request of its own, and nothing keeps one from overtaking another. So what must
-//! be in order is waited for: `initialize` is answered before the router says more, and what it says next,
-//! that the handshake is over, is accepted before any request follows.
+//! Over HTTP each message is a request of its own, and one may overtake another. Where the order matters, the daemon waits:
+//! `initialize` is answered before the router says more, and the server must accept the notification that the handshake is
+//! over before any request follows.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use exai_proto::{Kind, Message, Segments, json};
@@ -16,17 +15,16 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::connection_pool::{BrokenOff, Failed};
+use super::connect::Failed;
+use super::connection_pool::BrokenOff;
 use super::event_stream::Events;
 use super::exchange::{self, Pauses, is, pass_on};
 use super::session::ServerSession;
 use crate::limits::{
-    ACCEPT_TIMEOUT, CANCELLED_TIMEOUT, MAX_CONNECTIONS_PER_URL, MAX_ERROR_BODY_BYTES, STREAM_OPEN_TIMEOUT,
+    ACCEPT_TIMEOUT, CANCELLED_TIMEOUT, MAX_CONNECTIONS_PER_URL, MAX_ERROR_BODY_BYTES,
+    MAX_STREAM_RETRY_INTERVAL, STREAM_OPEN_TIMEOUT, STREAM_RETRY_INTERVAL,
 };
-
-/// The pauses between two tries to open that stream.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+use exai_proto::backoff::Backoff;
 
 /// The requests under way, and those that were cancelled before they were sent.
 #[derive(Debug, Default)]
@@ -34,7 +32,7 @@ pub(super) struct Requests(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The highest number that was taken up. Numbers only grow.
+    /// The highest number that was sent. Numbers only grow.
     newest: u64,
     under_way: HashMap<u64, AbortHandle>,
     unwanted: HashSet<u64>,
@@ -62,7 +60,7 @@ impl Requests {
     }
 }
 
-/// Sends requests, each in a task of its own. Never comes back.
+/// Sends requests, each in a task of its own. Never returns.
 pub(super) async fn requests(
     session: Arc<ServerSession>,
     mut drain: Drain,
@@ -93,15 +91,15 @@ pub(super) async fn requests(
                 exchange::request(session, number, message).await;
                 under_way.state().under_way.remove(&number);
             });
-            // There before the task can end: the lock is held.
+            // The entry exists before the task can end, since the lock is held.
             state.under_way.insert(number, task);
         }
     }
     std::future::pending::<()>().await;
 }
 
-/// The body of a request is one piece; to put a long one together takes too long for the loop. `None` when the daemon
-/// ends.
+/// The body of a request as one piece. A long one is put together on another thread, because that takes too long for the
+/// loop. `None` when the daemon ends.
 async fn in_one(message: Segments) -> Option<Bytes> {
     match message.as_whole() {
         Some(whole) => Some(whole.clone()),
@@ -114,8 +112,8 @@ fn number(message: &Bytes) -> Option<u64> {
     std::str::from_utf8(&message[id]).ok()?.parse().ok()
 }
 
-/// Sends notifications and answers, one after the other. The first says that the handshake is over: with it
-/// the stream opens for what belongs to no request, and requests may follow. Never comes back.
+/// Sends notifications and answers one after the other. The first one says that the handshake is over: after it the event
+/// stream for unrelated messages opens, and requests may follow. Never returns.
 pub(super) async fn others(
     session: Arc<ServerSession>,
     mut drain: Drain,
@@ -133,7 +131,7 @@ pub(super) async fn others(
                 continue;
             }
             if let Some(number) = cancelled {
-                // In no order with the others: of a server that hangs there may be many.
+                // Cancellations need no order, and a server that hangs may get many.
                 let (session, requests) = (session.clone(), requests.clone());
                 tasks.spawn(async move {
                     let afterlife = sleep(CANCELLED_TIMEOUT);
@@ -147,7 +145,7 @@ pub(super) async fn others(
             if !*settled.borrow() {
                 let opened = Arc::new(Notify::new());
                 tasks.spawn(listen(session.clone(), opened.clone()));
-                // Later is soon enough for a server that takes longer.
+                // A server that takes longer opens its stream later.
                 let _ = timeout(STREAM_OPEN_TIMEOUT, opened.notified()).await;
                 settled.send_replace(true);
             }
@@ -167,12 +165,12 @@ fn cancelled(message: &Bytes) -> Option<u64> {
     parsed.str_at(&id).parse().ok()
 }
 
-/// Sends what needs no answer.
+/// Sends a message that needs no answer.
 async fn tell(session: &ServerSession, message: Bytes) {
     let outcome = timeout(ACCEPT_TIMEOUT, async {
         let mut answer = session.post(message).await?;
         let status = answer.head.status();
-        // The status says whether it was accepted, the body at most why not.
+        // The status says whether the server accepted it, and the body at most why not.
         let body = match answer.all(MAX_ERROR_BODY_BYTES).await {
             Ok((body, more)) => {
                 if !more {
@@ -201,17 +199,22 @@ async fn tell(session: &ServerSession, message: Bytes) {
     }
 }
 
-/// Keeps the stream open for what belongs to no request, if the server has one.
+/// The pauses between two tries to open the event stream.
+fn open_backoff() -> Backoff {
+    Backoff::doubling(STREAM_RETRY_INTERVAL, MAX_STREAM_RETRY_INTERVAL)
+}
+
+/// Keeps the event stream for unrelated messages open, if the server has one.
 async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
     let mut events = Events::new(exai_proto::limits::MESSAGE_BYTES);
-    let mut wait = FIRST_PAUSE;
+    let mut backoff = open_backoff();
     let mut pauses = Pauses::default();
     loop {
         let outcome = session.listen(events.last_id.as_deref()).await;
         opened.notify_one();
         match outcome {
             Ok(mut answer) if answer.head.status().is_success() && is(&answer, "text/event-stream") => {
-                wait = FIRST_PAUSE;
+                backoff = open_backoff();
                 while let Ok(Some(bytes)) = answer.next().await {
                     let mut found = Vec::new();
                     events.take(&bytes, &mut found);
@@ -227,18 +230,16 @@ async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
                 return session.give_up("has ended its session".to_owned());
             }
             Ok(answer) if answer.head.status().is_server_error() => {
-                sleep(wait).await;
-                wait = (wait * 2).min(LONGEST_PAUSE);
+                sleep(backoff.next_delay()).await;
             }
-            // There is none: 405 as a rule.
+            // The server has no such stream: it answers 405 as a rule.
             Ok(answer) => {
                 let status = answer.head.status();
                 return tracing::debug!(server = %session.server, %status, "it has nothing to say by itself");
             }
             Err(Failed::Forsaken(reason)) => return session.give_up(reason),
             Err(Failed::Unsent(_) | Failed::Lost(_)) => {
-                sleep(wait).await;
-                wait = (wait * 2).min(LONGEST_PAUSE);
+                sleep(backoff.next_delay()).await;
             }
         }
     }

@@ -1,62 +1,49 @@
-//! Where a server listens: its URL, taken apart.
+//! The URL at which a server listens, parsed.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
+
+use exai_proto::loopback::{LoopbackUrl, LoopbackUrlError};
+
+const SCHEME: &str = "http://";
 
 /// `http://HOST[:PORT][/PATH][?QUERY]` on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerUrl {
-    /// Host and port as they were written: the `Host` header.
+    /// Host and port as the URL has them: the `Host` header.
     pub(super) authority: String,
     /// Path and query.
     pub(super) path: String,
-    /// Where to connect to. `localhost` may mean either of two.
+    /// The addresses to connect to. `localhost` may mean two.
     pub(crate) addrs: Vec<SocketAddr>,
 }
 
 impl ServerUrl {
-    /// Takes a URL apart; the error reads after "the server". The URL itself is not shown: it may hold a secret.
+    /// Parses a URL. The error reads after "the server" and does not show the URL, which may hold a secret.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
-        let wrong = |why: &str| Err(format!("could not be started: its `url` {why}"));
-        let scheme = "http://";
-        let Some((start, rest)) = url.split_at_checked(scheme.len()) else {
-            return wrong("does not begin with http://");
-        };
-        if !start.eq_ignore_ascii_case(scheme) {
-            return wrong("does not begin with http://");
+        let wrong = |why: &str| format!("could not be started: its `url` {why}");
+        let begins = url.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME));
+        if begins && (url.bytes().any(|byte| !byte.is_ascii_graphic()) || url.contains(['#', '\\'])) {
+            return Err(wrong("holds a character that no such URL can have"));
         }
-        if url.bytes().any(|byte| !byte.is_ascii_graphic()) || url.contains(['#', '\\']) {
-            return wrong("holds a character that no such URL can have");
-        }
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        if authority.contains('@') {
-            return wrong("holds credentials; use `headers`");
-        }
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, port),
-            Some(_) | None => (authority, "80"),
-        };
-        let v4 = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let v6 = IpAddr::from(Ipv6Addr::LOCALHOST);
-        let ips = match host {
-            "127.0.0.1" => vec![v4],
-            "[::1]" => vec![v6],
-            host if host.eq_ignore_ascii_case("localhost") => vec![v4, v6],
-            _ => return wrong("does not name this machine as 127.0.0.1, localhost or [::1]"),
-        };
-        let digits = Some(port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
-        let Some(port) = digits.and_then(|port| port.parse().ok()).filter(|port| *port != 0) else {
-            return wrong("names no possible port");
-        };
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        let parsed = LoopbackUrl::parse(url, SCHEME).map_err(|error| {
+            wrong(match error {
+                LoopbackUrlError::Scheme => "does not begin with http://",
+                LoopbackUrlError::Credentials => "holds credentials; use `headers`",
+                LoopbackUrlError::Host(_) => "does not name this machine as 127.0.0.1, localhost or [::1]",
+                LoopbackUrlError::Port => "names no possible port",
+            })
+        })?;
+        let port = parsed.port.unwrap_or(80);
+        let path =
+            if parsed.rest.starts_with('/') { parsed.rest.to_owned() } else { format!("/{}", parsed.rest) };
         Ok(ServerUrl {
-            authority: authority.to_owned(),
+            authority: parsed.authority.to_owned(),
             path,
-            addrs: ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
+            addrs: parsed.ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect(),
         })
     }
 
-    /// Where a redirect leads, if that is the same server.
+    /// The path of a redirect that leads to the same server.
     pub(super) fn redirected(&self, location: &str) -> Option<String> {
         let same_origin = |rest: &str| {
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());

@@ -1,4 +1,4 @@
-//! One session with one server: what every request to it needs, and what is said to the hub.
+//! One session with one server: what all its requests share, and its events for the hub.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +13,8 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::mpsc;
 
-use super::connection_pool::{Answer, ConnectionPool, Failed};
+use super::connect::{Failed, OwnTree};
+use super::connection_pool::{Answer, ConnectionPool};
 use super::event::Event;
 use super::server_url::ServerUrl;
 use crate::limits::MAX_REDIRECTS;
@@ -28,25 +29,26 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
-/// See the module.
+/// A session.
 #[derive(Debug)]
 pub(super) struct ServerSession {
-    pub(super) wire: Arc<ConnectionPool>,
+    pub(super) pool: Arc<ConnectionPool>,
+    pub(super) tree: Arc<OwnTree>,
     place: ServerUrl,
     headers: HeaderMap,
     pub(super) server: Arc<str>,
     instance: InstanceId,
     events: mpsc::Sender<(InstanceId, ServerEvent)>,
-    /// What it says waits for the hub at most twice, over however many connections it says it.
+    /// Bounds what the server has said and the hub has not heard, over all connections.
     turns: Turns,
-    /// Why the instance is of no use any more. Whoever comes first is heard.
+    /// Why the instance cannot be used any more. The first reason counts.
     broken: mpsc::Sender<String>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Where requests go: the URL's path, or where it redirects to.
+    /// The path of requests: the URL's, or the target of a redirect.
     path: String,
     opened: bool,
     id: Option<HeaderValue>,
@@ -55,7 +57,7 @@ struct State {
 
 impl ServerSession {
     pub(super) fn new(
-        wire: Arc<ConnectionPool>,
+        tree: Arc<OwnTree>,
         place: ServerUrl,
         headers: HeaderMap,
         (server, instance): (Arc<str>, InstanceId),
@@ -65,7 +67,8 @@ impl ServerSession {
         let state = Mutex::new(State { path: place.path.clone(), opened: false, id: None, version: None });
         (
             Arc::new(ServerSession {
-                wire,
+                pool: ConnectionPool::new(tree.clone()),
+                tree,
                 place,
                 headers,
                 server,
@@ -87,19 +90,19 @@ impl ServerSession {
         self.state().id.is_some()
     }
 
-    /// The instance is of no use any more; `reason` reads after "the server".
+    /// Reports that the instance cannot be used any more. `reason` reads after "the server".
     pub(super) fn give_up(&self, reason: String) {
-        // One reason is enough.
+        // The first reason counts.
         let _ = self.broken.try_send(reason);
     }
 
-    /// The server said this. Waits while the hub has much to do.
+    /// Passes a message of the server on. Waits while the hub is busy.
     pub(super) async fn say(&self, line: Line) {
         let turn = self.turns.next().await;
         self.tell(Event::Said(line, turn)).await;
     }
 
-    /// The server said what is no message, in place of the answer to this request.
+    /// Passes on that the server answered this request with something that is no message.
     pub(super) async fn garbled(&self, number: u64, garbled: Garbled) {
         let turn = self.turns.next().await;
         let garbled = Garbled { id: Some(Id::number(number)), asks: false, ..garbled };
@@ -107,11 +110,11 @@ impl ServerSession {
     }
 
     pub(super) async fn tell(&self, event: Event) {
-        // A hub that is gone needs no words.
+        // A hub that has ended ignores it.
         let _ = self.events.send((self.instance, ServerEvent::Http(event))).await;
     }
 
-    /// Answers a request in the server's place; `text` reads after "the server". If that is `initialize`, the
+    /// Answers a request in place of the server. `text` reads after "the server". If the request is `initialize`, the
     /// instance has failed.
     pub(super) async fn fail(&self, number: u64, failure: Failure, text: &str) {
         if !self.state().opened {
@@ -122,7 +125,7 @@ impl ServerSession {
         self.say(Line::Whole(answer::failure(&Id::number(number), &text, &data))).await;
     }
 
-    /// What the first answer, the one to `initialize`, says about all that follows.
+    /// Reads session id and version from the first answer, the one to `initialize`.
     pub(super) fn opened_by(&self, answer: &Answer, message: &Bytes) {
         let mut state = self.state();
         if std::mem::replace(&mut state.opened, true) {
@@ -134,11 +137,11 @@ impl ServerSession {
         state.version = version;
     }
 
-    /// Sends a message. Redirects within the server are followed; another is the answer.
+    /// Sends a message. Redirects within the server are followed; any other redirect is the answer.
     pub(super) async fn post(&self, message: Bytes) -> Result<Answer, Failed> {
         let mut redirects = 0;
         loop {
-            let answer = self.wire.send(self.request(Method::POST, BOTH, message.clone())).await?;
+            let answer = self.pool.send(self.request(Method::POST, BOTH, message.clone())).await?;
             let location = answer.head.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             let path = location.and_then(|location| self.place.redirected(location));
             match path.filter(|_| keeps_method(answer.head.status()) && redirects < MAX_REDIRECTS) {
@@ -149,20 +152,20 @@ impl ServerSession {
         }
     }
 
-    /// Asks for a stream of events: the one for what belongs to no request, or the rest of one that broke off.
+    /// Asks for an event stream: the one for unrelated messages, or the rest of one that broke off.
     pub(super) async fn listen(&self, after: Option<&str>) -> Result<Answer, Failed> {
         let mut request = self.request(Method::GET, EVENTS, Bytes::new());
         if let Some(after) = after.and_then(|id| HeaderValue::from_str(id).ok()) {
             request.headers_mut().insert(LAST_EVENT, after);
         }
-        self.wire.send(request).await
+        self.pool.send(request).await
     }
 
-    /// Says that the session is over, if it has an id.
+    /// Ends the session with a DELETE, if it has an id.
     pub(super) async fn delete(&self) {
         if self.has_id() {
-            // It may not want to know.
-            let _ = self.wire.send(self.request(Method::DELETE, BOTH, Bytes::new())).await;
+            // The server may not support it.
+            let _ = self.pool.send(self.request(Method::DELETE, BOTH, Bytes::new())).await;
         }
     }
 
@@ -187,13 +190,13 @@ impl ServerSession {
     }
 }
 
-/// Whether a redirect wants the same request at another place, which says that it was not carried out at this one.
+/// Whether a redirect asks for the same request at another path. Such a redirect says that the request was not carried out.
 pub(super) fn keeps_method(status: StatusCode) -> bool {
     [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&status)
 }
 
-/// The answer to the request with this number, or a batch with it, if this text is one. An error that names no request
-/// is the answer to the one that it is the response to.
+/// The answer to the request with this number, or a batch that contains it. An error that names no request answers the
+/// request that it is the response to.
 pub(super) fn answer_to(text: &Bytes, number: u64) -> Option<Bytes> {
     let is = |message: &Message| match message.kind() {
         Kind::Response { id, .. } => Id::from_json(message.at(id)).as_number() == Some(number),
@@ -216,7 +219,7 @@ pub(super) fn answer_to(text: &Bytes, number: u64) -> Option<Bytes> {
     }
 }
 
-/// What an error says that belongs to no request: servers refuse so what they did not look into.
+/// The message of an error that belongs to no request: servers refuse requests like this that they did not read.
 pub(super) fn complaint(text: &Bytes) -> Option<String> {
     let message = Message::parse(text.clone()).ok()?;
     let Kind::Response { outcome: Outcome::Error(error), .. } = message.kind() else { return None };

@@ -1,4 +1,4 @@
-//! How a server is reached: its URL, the headers of every request, and the time that it has to listen.
+//! How a server with a URL is reached: the URL, the headers of every request, and the time that it has until it listens.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::port_check::holder;
 use super::server_url::ServerUrl;
 use crate::limits::PORT_FREE_TIMEOUT;
 
-/// How often the port is looked at while another process has it.
+/// How often the port is checked while another process holds it.
 const PORT_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How a server is reached.
@@ -39,8 +39,7 @@ impl HttpTarget {
         self.place.addrs[0]
     }
 
-    /// Looks whether the port is free, and waits a moment if it is not. Blocks. The error reads after "the
-    /// server".
+    /// Checks whether the port is free, and waits a moment if not. Blocks. The error reads after "the server".
     pub(crate) fn make_room(&self) -> Result<(), String> {
         let end = clock::now() + PORT_FREE_TIMEOUT.min(self.start_timeout);
         while let Some(who) = holder(&self.place.addrs) {
@@ -58,8 +57,8 @@ impl HttpTarget {
     }
 }
 
-/// The headers of every request: those of the configuration, and whose server is meant. The error reads after
-/// "the server" and shows no value.
+/// The headers of every request: those of the configuration, and `Host`. The error reads after "the server" and shows no
+/// value.
 fn headers_for(configured: &[(String, Secret)], place: &ServerUrl) -> Result<HeaderMap, String> {
     let wrong = |name: &str| format!("could not be started: the header `{name}` cannot be sent");
     let mut headers = HeaderMap::new();
@@ -68,7 +67,7 @@ fn headers_for(configured: &[(String, Secret)], place: &ServerUrl) -> Result<Hea
         secret.set_sensitive(true);
         headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(name))?, secret);
     }
-    // What makes up a request on the wire is not for a configuration to say.
+    // The configuration must not set the headers that frame a request.
     for ours in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE] {
         headers.remove(ours);
     }

@@ -7,6 +7,7 @@
 //!
 //! One thread reads, one thread holds the timers. No thread per call: 100,000 delayed calls fit.
 
+mod answer;
 mod http;
 mod methods;
 mod misbehave;
@@ -14,6 +15,7 @@ mod options;
 mod output;
 mod prompts;
 mod resources;
+mod routes;
 mod server;
 mod timer;
 mod tool_list;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
+use crate::answer::{Answer, INVALID_PARAMS, METHOD_NOT_FOUND, PARSE_ERROR};
 use crate::output::VENDOR;
 use crate::server::{LEVELS, Server, exit};
 use crate::wire::{Message, quote};
@@ -11,14 +12,6 @@ use crate::{prompts, resources, tool_list, tools};
 
 /// The protocol versions it knows, newest last.
 const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
-
-pub(crate) const PARSE_ERROR: i64 = -32700;
-pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
-pub(crate) const INVALID_PARAMS: i64 = -32602;
-pub(crate) const RESOURCE_NOT_FOUND: i64 = -32002;
-
-/// What a method answers: the text of the result object, or a code and a message.
-pub(crate) type Answer = Result<String, (i64, String)>;
 
 /// Handles one line of input.
 pub(crate) fn handle(server: &Server, line: &str) {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use crate::http::Routes;
+use crate::routes::Routes;
 use crate::wire::quote;
 
 /// Keys no specification knows, in spellings a re-serialiser would change: `1.0`, `1e2`, an escaped

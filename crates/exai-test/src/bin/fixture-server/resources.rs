@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::methods::{Answer, INVALID_PARAMS, RESOURCE_NOT_FOUND};
+use crate::answer::{Answer, INVALID_PARAMS, RESOURCE_NOT_FOUND};
 use crate::output::VENDOR;
 use crate::server::Server;
 use crate::wire::quote;

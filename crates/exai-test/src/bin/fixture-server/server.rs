@@ -7,10 +7,10 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::http::Routes;
 use crate::misbehave;
 use crate::options::Options;
 use crate::output::Output;
+use crate::routes::Routes;
 use crate::timer::Timer;
 use crate::wire::quote;
 

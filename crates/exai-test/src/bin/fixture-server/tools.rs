@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::methods::INVALID_PARAMS;
+use crate::answer::INVALID_PARAMS;
 use crate::misbehave::flood;
 use crate::output::VENDOR;
 use crate::server::{DEFAULT_LEVEL, LEVELS, Server, exit};

@@ -1,0 +1,114 @@
+//! Why the clients of a server share its processes as they do, in words.
+
+use std::fmt::Write as _;
+
+use crate::client::Client;
+use crate::instance::Instance;
+use crate::limits::MAX_SHOWN_DECLARATION_CHARS;
+use crate::router::Router;
+use crate::server::Server;
+use crate::types::capability::Ask;
+use crate::types::ids::ClientId;
+use crate::types::policy::Share;
+
+impl Router {
+    /// What there is to say about a server's sharing, one thought each; `None` for one that is not configured.
+    pub fn why(&self, server: &str) -> Option<Vec<String>> {
+        let server = self.servers.get(server)?;
+        let mut sentences = vec![rule(server)];
+        let mut instances = self.instances.of_server(&server.policy.name);
+        instances.sort_by_key(|(_, instance)| instance.number);
+        if instances.is_empty() {
+            sentences.push("it does not run; the next call starts it".to_owned());
+        }
+        sentences.extend(instances.into_iter().map(|(_, instance)| self.of_instance(server, instance)));
+        Some(sentences)
+    }
+
+    fn all_declare(&self, clients: &[ClientId], declared: &str) -> bool {
+        let mut all = clients.iter().filter_map(|client| self.clients.introduction(*client));
+        !clients.is_empty() && all.all(|said| *said.capabilities == *declared)
+    }
+
+    fn of_instance(&self, server: &Server, instance: &Instance) -> String {
+        let mut clients = instance.clients.clone();
+        clients.sort();
+        let users: Vec<String> = clients.iter().map(|id| named(*id, self.clients.get(*id))).collect();
+        let mut said = match &users[..] {
+            [] => format!("{} is used by nobody at the moment", instance.label()),
+            [only] if instance.key.client.is_some() => format!("{} is {only}'s own", instance.label()),
+            users => format!("{} is used by {}", instance.label(), users.join(", ")),
+        };
+        if instance.retiring {
+            said.push_str(
+                "; it was started before the configuration was changed, and ends with what it has begun",
+            );
+            return said;
+        }
+        if let Some(client) = instance.key.client.and_then(|client| self.clients.get(client))
+            && server.policy.share == Share::Auto
+        {
+            let can = client.introduction().into_iter().flat_map(|said| said.can.keys());
+            let asked = can.copied().filter(|ask| server.measured.traits().asks.contains(ask));
+            let _ = write!(said, ": the server asks for {}, and this client can be asked", list(asked));
+        } else if server.policy.share == Share::Auto && self.all_declare(&clients, &instance.key.capabilities)
+        {
+            let _ = match &*instance.key.capabilities {
+                "{}" => write!(said, ": they declare nothing that a server could use"),
+                declared => write!(said, ": they declare {}", beginning(declared)),
+            };
+        }
+        if instance.lanes.is_exclusive() {
+            said.push_str(
+                "; it is given the requests of one client at a time, because it has asked for something while several \
+                 clients waited for it, and nobody could know whom it meant",
+            );
+        }
+        said
+    }
+}
+
+fn rule(server: &Server) -> String {
+    let traits = server.measured.traits();
+    match server.policy.share {
+        _ if server.policy.one_at_a_time => {
+            "it has a port of its own, so one process serves all clients, and is told of no capabilities".to_owned()
+        }
+        Share::Shared => "share = \"shared\": one process serves all clients, and is told of no capabilities".to_owned(),
+        Share::Client => "share = \"client\": each client has a process of its own".to_owned(),
+        Share::Auto if !traits.asks.is_empty() => format!(
+            "share = \"auto\": it was seen to ask for {}; a client that can be asked has a process of its own, the \
+             others share",
+            list(traits.asks.iter().copied())
+        ),
+        Share::Auto if traits.same_for_all && !traits.silent.is_empty() => format!(
+            "share = \"auto\": it offered the same whatever its clients could do, and asked for nothing though it was told \
+             of {}; such clients share one process",
+            list(traits.silent.keys().copied())
+        ),
+        Share::Auto => {
+            "share = \"auto\": clients that declare the same of what a server could use share a process; whether \
+             that matters to this server is not known yet"
+                .to_owned()
+        }
+    }
+}
+
+fn list(asks: impl Iterator<Item = Ask>) -> String {
+    asks.map(Ask::capability).collect::<Vec<_>>().join(" and ")
+}
+
+/// As much of what clients declare as a sentence can hold.
+fn beginning(declared: &str) -> String {
+    match declared.char_indices().nth(MAX_SHOWN_DECLARATION_CHARS) {
+        Some((at, _)) => format!("{}…", &declared[..at]),
+        None => declared.to_owned(),
+    }
+}
+
+pub(crate) fn named(id: ClientId, client: Option<&Client>) -> String {
+    match client.and_then(|client| client.introduction()?.name.clone()) {
+        Some(name) => format!("{id} ({name})"),
+        None => id.to_string(),
+    }
+}

@@ -1,0 +1,103 @@
+//! How a server is introduced to, and what it says of itself.
+
+use bytes::Bytes;
+use exai_proto::envelope::Outcome;
+use exai_proto::{Message, answer};
+
+use crate::instance::Phase;
+use crate::instance::request::{Errand, Owner};
+use crate::instance::start_queue::Waiting;
+use crate::limits::PING_TIMEOUT;
+use crate::router::Router;
+use crate::router::now::Now;
+use crate::types::effect::Effect;
+use crate::types::ids::InstanceId;
+use crate::types::initialize_result::Ready;
+
+impl Router {
+    /// The process runs: introduce exai to it.
+    pub(crate) fn up(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get(instance_id) else { return };
+        let params = format!(
+            "{{\"protocolVersion\":\"{}\",\"capabilities\":{},\"clientInfo\":{{\"name\":\"exai\",\"version\":\"{}\"}}}}",
+            exai_proto::version::NEWEST_LEGACY,
+            instance.key.capabilities,
+            env!("CARGO_PKG_VERSION"),
+        );
+        let write = |number| answer::request(number, "initialize", &params);
+        self.send_request(instance_id, Owner::Router(Errand::Initialize), write, now);
+    }
+
+    /// The server has answered `initialize`.
+    pub(crate) fn initialised(
+        &mut self,
+        instance_id: InstanceId,
+        message: &Message,
+        outcome: &Outcome,
+        now: &mut Now<'_>,
+    ) {
+        let ready = match outcome {
+            Outcome::Result(result) => Ready::of(message.bytes().slice(result.clone())),
+            Outcome::Error(_) => None,
+        };
+        let Some(ready) = ready else {
+            let said = String::from_utf8_lossy(message.bytes());
+            let said: String = said.chars().take(300).collect();
+            let reason = format!("did not accept `initialize`: {said}");
+            return now.effects.push(Effect::GiveUp { instance: instance_id, reason });
+        };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
+        let server = instance.server.clone();
+        let said = ready.clone();
+        let Phase::Starting { mut waiting, .. } = std::mem::replace(&mut instance.phase, Phase::Ready(ready))
+        else {
+            return;
+        };
+        instance.ready_since = Some(now.time);
+        let clients = instance.clients.clone();
+        if let Some(known) = self.servers.get_mut(&server) {
+            known.health.became_ready();
+            known.listing.became_ready();
+            let is_news = known.said.as_ref().is_none_or(|before| before.result != said.result);
+            known.introduced(said.clone());
+            if is_news {
+                now.learned(&server);
+            }
+        }
+        now.to_server(instance_id, answer::notification("notifications/initialized"));
+        now.effects.push(Effect::Ready { instance: instance_id });
+        for client in clients {
+            self.restore(client, instance_id, now);
+        }
+        for waiting in waiting.take_all() {
+            match waiting {
+                Waiting::Initialize { client, id } => self.replay_initialize(client, &id, &said, now),
+                Waiting::Message(held) => {
+                    self.clients.uncount_request(held.client);
+                    self.forward(held, instance_id, now);
+                }
+                Waiting::List(kind, _) => self.list(instance_id, kind, now),
+            }
+        }
+        self.list_owed(instance_id, now);
+    }
+
+    /// Sends a ping, to be found again in the counters of whoever reads it.
+    pub(crate) fn ping(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
+        if instance.ready().is_none() {
+            return;
+        }
+        let number = instance.in_flight.mint_number();
+        // As clients write it.
+        let bytes = Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{number},\"method\":\"ping\"}}"));
+        let owner = Owner::Router(Errand::Ping { sent: bytes.len() });
+        let deadline = now.time + PING_TIMEOUT;
+        instance.register_request(number, owner, deadline, deadline);
+        now.effects.push(Effect::ToServer {
+            instance: instance_id,
+            bytes: bytes.into(),
+            number: Some(number),
+        });
+    }
+}

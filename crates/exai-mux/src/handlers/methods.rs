@@ -1,0 +1,175 @@
+//! What must be looked at, changed or answered before a request goes to a server, by its method, and what its success means.
+
+use std::sync::Arc;
+
+use exai_proto::answer::{self, Failure, FailureData, Source};
+use exai_proto::json::{self, Edit};
+use exai_proto::limits;
+
+use crate::handlers::client_request::Request;
+use crate::instance::request::Wish;
+use crate::router::Router;
+use crate::router::now::Now;
+use crate::types::ids::{ClientId, InstanceId};
+use crate::types::list_kind::Kind;
+use crate::types::log_level::Level;
+
+impl Router {
+    /// What must be looked at, changed or answered before a request goes to a server.
+    pub(crate) fn prepare(
+        &mut self,
+        request: &Request<'_>,
+        instance: InstanceId,
+        now: &mut Now<'_>,
+    ) -> Prepared {
+        let Request { client, message, params, .. } = request;
+        match request.method {
+            "tools/call" => self.prepare_call(request, instance, now),
+            "prompts/get" => match self.own_name(request, instance) {
+                Some(edit) => Prepared::Send(Wish::Nothing, vec![edit]),
+                None => Prepared::plain(),
+            },
+            "resources/read" => Prepared::Send(self.reading(request, instance), Vec::new()),
+            "completion/complete" => Prepared::Send(Wish::Nothing, self.own_reference(request, instance)),
+            "logging/setLevel" => {
+                let level = message.string_at(params.level.as_ref()).and_then(|name| Level::parse(&name));
+                let Some(level) = level else { return Prepared::plain() };
+                let most = self.most_verbose(instance, *client, level);
+                let with = json::quote(most.name()).into_bytes();
+                let edits = params.level.clone().map(|at| Edit { at, with }).into_iter().collect();
+                Prepared::Send(Wish::SetLevel(level), edits)
+            }
+            "resources/subscribe" | "resources/unsubscribe" => {
+                let Some(uri) = message.string_at(params.uri.as_ref()) else { return Prepared::plain() };
+                let subscribe = request.method == "resources/subscribe";
+                if subscribe && !self.may_subscribe(request, instance, &uri, now) {
+                    return Prepared::Answered;
+                }
+                let others = self
+                    .instances
+                    .get(instance)
+                    .is_some_and(|instance| instance.subscribers.has_others(&uri, *client));
+                let wish = if subscribe { Wish::Subscribe(uri) } else { Wish::Unsubscribe(uri) };
+                if others {
+                    // The server need not hear of it: it is, or must stay, subscribed for the others.
+                    self.fulfil(*client, instance, wish);
+                    now.answer(*client, request.id(), answer::result(&request.id(), b"{}"));
+                    return Prepared::Answered;
+                }
+                Prepared::Send(wish, Vec::new())
+            }
+            method => match Kind::of_method(method) {
+                Some(kind) => {
+                    let as_of = self.changes_of(instance, kind);
+                    Prepared::Send(Wish::List { kind, first: params.cursor.is_none(), as_of }, Vec::new())
+                }
+                None => Prepared::plain(),
+            },
+        }
+    }
+
+    /// Whether there is room for what a client wants to hear of. It is answered if not.
+    fn may_subscribe(
+        &self,
+        request: &Request<'_>,
+        instance: InstanceId,
+        uri: &str,
+        now: &mut Now<'_>,
+    ) -> bool {
+        if uri.len() > limits::URI_BYTES {
+            let words = format!("the address of a subscription may have {} bytes", limits::URI_BYTES);
+            now.refuse(request.client, &request.id(), -32602, &words);
+            return false;
+        }
+        let server = self.instances.get(instance).map(|instance| &*instance.server);
+        let room = self.clients.get(request.client).is_some_and(|client| {
+            let known = |(of, known): &(Arc<str>, String)| server == Some(of) && known == uri;
+            client.subscriptions.len() < limits::SUBSCRIPTIONS || client.subscriptions.iter().any(known)
+        });
+        if !room {
+            let words = format!("this client is subscribed to {} resources", limits::SUBSCRIPTIONS);
+            now.overloaded(request.client, &request.id(), server, &words);
+        }
+        room
+    }
+
+    fn prepare_call(
+        &mut self,
+        request: &Request<'_>,
+        instance_id: InstanceId,
+        now: &mut Now<'_>,
+    ) -> Prepared {
+        let message = request.message;
+        let edit = self.own_name(request, instance_id);
+        let tool = match &edit {
+            Some(edit) => json::string(&edit.with, 0..edit.with.len()).map(|name| Box::from(&*name)),
+            None => message.string_at(request.params.name.as_ref()).map(String::into_boxed_str),
+        };
+        let Some(tool) = tool else {
+            // What cannot be read cannot be checked.
+            if self.filters_tools(instance_id) {
+                now.refuse(request.client, &request.id(), -32602, "tools/call needs the name of a tool");
+                return Prepared::Answered;
+            }
+            return Prepared::plain();
+        };
+        let Some(instance) = self.instances.get(instance_id) else { return Prepared::plain() };
+        let server: Arc<str> = instance.server.clone();
+        if self.servers.get(&server).is_some_and(|server| !server.policy.tools.allows(&tool)) {
+            let data = FailureData {
+                server: Some(&server),
+                tool: Some(&tool),
+                hint: Some("see `tools` of this server in config.toml"),
+                ..FailureData::new(Source::Daemon, Failure::Blocked)
+            };
+            let text = format!("tool \"{tool}\" of server \"{server}\" is blocked by the configuration");
+            now.fail(request.client, &request.id(), &text, &data);
+            return Prepared::Answered;
+        }
+        Prepared::Send(Wish::Call { tool }, edit.into_iter().collect())
+    }
+
+    /// The most verbose level that any client of an instance wants, if `client` wants `level`. One that
+    /// never asked counts for nothing: with what it gets it was content.
+    fn most_verbose(&self, instance: InstanceId, client: ClientId, level: Level) -> Level {
+        let others = self.instances.get(instance).into_iter().flat_map(|instance| &instance.clients);
+        others
+            .filter(|other| **other != client)
+            .filter_map(|other| self.clients.get(*other)?.level)
+            .fold(level, Level::min)
+    }
+
+    /// Carries out what a successful answer means for the router's own books.
+    pub(crate) fn fulfil(&mut self, client_id: ClientId, instance_id: InstanceId, wish: Wish) {
+        let Some(client) = self.clients.get_mut(client_id) else { return };
+        let Some(instance) = self.instances.get_mut(instance_id) else { return };
+        match wish {
+            Wish::Nothing | Wish::Call { .. } | Wish::List { .. } | Wish::Read(_) => {}
+            Wish::SetLevel(level) => {
+                client.level = Some(level);
+                let all = instance.clients.iter().filter_map(|client| self.clients.get(*client)?.level);
+                instance.level = all.min();
+            }
+            Wish::Subscribe(uri) => {
+                client.subscriptions.insert((instance.server.clone(), uri.clone()));
+                instance.subscribers.add_subscriber(&uri, client_id);
+            }
+            Wish::Unsubscribe(uri) => {
+                client.subscriptions.remove(&(instance.server.clone(), uri.clone()));
+                instance.subscribers.remove_subscriber(&uri, client_id);
+            }
+        }
+    }
+}
+
+/// What [`Router::prepare`] made of a request.
+pub(crate) enum Prepared {
+    Send(Wish, Vec<Edit>),
+    Answered,
+}
+
+impl Prepared {
+    fn plain() -> Self {
+        Prepared::Send(Wish::Nothing, Vec::new())
+    }
+}

@@ -1,0 +1,44 @@
+//! The names that a server's tools and prompts have in the server itself.
+
+use exai_proto::json::{self, Edit};
+
+use crate::handlers::client_request::Request;
+use crate::router::Router;
+use crate::types::ids::InstanceId;
+use crate::types::names;
+
+impl Router {
+    /// The edit that gives a server its own name of a tool or prompt back. None on a server's own endpoint.
+    pub(crate) fn own_name(&self, request: &Request<'_>, instance: InstanceId) -> Option<Edit> {
+        if request.translated || !self.clients.is_aggregating(request.client) {
+            return None;
+        }
+        let name = request.message.string_at(request.params.name.as_ref())?;
+        let own = self.own_name_of(&name, instance)?;
+        Some(Edit { at: request.params.name.clone()?, with: json::quote(&own).into_bytes() })
+    }
+
+    pub(crate) fn own_reference(&self, request: &Request<'_>, instance: InstanceId) -> Vec<Edit> {
+        if request.translated || !self.clients.is_aggregating(request.client) {
+            return Vec::new();
+        }
+        let find = || {
+            let at = request.params.reference_name.clone()?;
+            let name = request.message.string_at(Some(&at))?;
+            let own = self.own_name_of(&name, instance)?;
+            Some(Edit { at, with: json::quote(&own).into_bytes() })
+        };
+        find().into_iter().collect()
+    }
+
+    fn own_name_of(&self, name: &str, instance: InstanceId) -> Option<String> {
+        let server = self.servers.get(&self.instances.get(instance)?.server)?;
+        let (_, own) = names::split(name)?;
+        if names::may_be_cut(name)
+            && let Some(whole) = server.catalogue.uncut(&server.policy.name, name)
+        {
+            return Some(whole);
+        }
+        Some(own.to_owned())
+    }
+}

@@ -1,0 +1,123 @@
+//! Whose resource an address is: what a server lists, what its templates stand for, and what it has handed out.
+//!
+//! Addresses are looked up on the routing thread. So all that is compared was taken apart when it became known, and
+//! has a bound.
+
+use std::cmp::Reverse;
+use std::ops::Range;
+use std::sync::Arc;
+
+use exai_proto::{Message, json};
+
+use crate::handlers::client_request::Request;
+use crate::instance::fair_queue::Held;
+use crate::instance::request::{Read, Wish};
+use crate::limits::MAX_REREAD_BYTES;
+use crate::router::Router;
+use crate::router::now::Now;
+use crate::server::Server;
+use crate::server::handed_out::find_handed_out;
+use crate::types::ids::{ClientId, InstanceId};
+use crate::types::initialize_result::Offer;
+
+/// What a server answers that does not have a resource: of its own kind in the revisions of MCP until 2025, as a wrong
+/// parameter since then and in some SDKs, and where it has no resources at all.
+const NOT_HERE: [&str; 3] = ["-32002", "-32602", "-32601"];
+
+impl Router {
+    /// The servers that may have a resource, the likeliest first. Where two have the same reason, the first in the
+    /// order of the configuration comes first.
+    fn candidates(&self, uri: &str) -> Vec<Arc<str>> {
+        let claims =
+            self.servers.iter().filter_map(|server| Some((server.catalogue.resources.claim(uri)?, server)));
+        let mut claims: Vec<_> = claims.collect();
+        claims.sort_by_key(|(claim, _)| Reverse(*claim));
+        claims.into_iter().map(|(_, server)| server.policy.name.clone()).collect()
+    }
+
+    /// Whose resource it is, as far as anybody has said. What a client has subscribed to is where it has subscribed.
+    pub(crate) fn owner_of_resource(&self, client: ClientId, uri: &str) -> Option<Arc<str>> {
+        let subscriptions = self.clients.get(client).map(|client| &client.subscriptions);
+        let subscribed = subscriptions.into_iter().flatten().find(|(_, known)| known == uri);
+        let name = subscribed.map(|(server, _)| server).filter(|server| self.servers.get(server).is_some());
+        name.cloned().or_else(|| self.candidates(uri).into_iter().next())
+    }
+
+    /// The only server that has resources: nobody else can have one that nobody has listed.
+    pub(crate) fn only_server_with_resources(&self) -> Option<Arc<str>> {
+        let has = |server: &&Server| {
+            server.said.as_ref().is_some_and(|said| said.capabilities.resources != Offer::Nothing)
+        };
+        let mut all = self.servers.iter().filter(has);
+        let only = all.next()?;
+        all.next().is_none().then(|| only.policy.name.clone())
+    }
+
+    /// What a request to read means: of a client of all servers it may have to go on to another.
+    pub(crate) fn reading(&self, request: &Request<'_>, instance: InstanceId) -> Wish {
+        let small = request.message.bytes().len() <= MAX_REREAD_BYTES;
+        if !small || !self.clients.is_aggregating(request.client) {
+            return Wish::Nothing;
+        }
+        let Some(uri) = request.message.string_at(request.params.uri.as_ref()) else {
+            return Wish::Nothing;
+        };
+        if self.next_candidate(&uri, instance, request.tried).is_none() {
+            return Wish::Nothing;
+        }
+        let (message, tried) = (request.message.clone(), request.tried.to_vec());
+        Wish::Read(Box::new(Read { uri, message, tried }))
+    }
+
+    fn next_candidate(&self, uri: &str, asked: InstanceId, tried: &[Arc<str>]) -> Option<Arc<str>> {
+        let asked = &self.instances.get(asked)?.server;
+        self.candidates(uri).into_iter().find(|name| name != asked && !tried.contains(name))
+    }
+
+    /// A server does not have the resource that it was asked for. Whether another is asked now.
+    pub(crate) fn read_elsewhere(
+        &mut self,
+        client: ClientId,
+        instance: InstanceId,
+        read: &Read,
+        (answer, error): (&Message, &Range<usize>),
+        now: &mut Now<'_>,
+    ) -> bool {
+        let code = json::find(answer.bytes(), error.clone(), "code");
+        if !code.is_some_and(|code| NOT_HERE.contains(&answer.str_at(&code))) {
+            return false;
+        }
+        let Some(asked) = self.instances.server_of(instance) else {
+            return false;
+        };
+        let Some(next) = self.next_candidate(&read.uri, instance, &read.tried) else { return false };
+        let usable = |server: &Server| server.health.held_back(now.time).is_none();
+        if !self.servers.get(&next).is_some_and(usable) {
+            return false;
+        }
+        let mut held = Held::new(client, read.message.clone());
+        held.tried = [&read.tried[..], &[asked]].concat();
+        self.send_held(&next, held, now);
+        true
+    }
+
+    /// Remembers which resources a server has told a client of all servers about.
+    pub(crate) fn note_handed_out(
+        &mut self,
+        client: ClientId,
+        instance: InstanceId,
+        wish: &Wish,
+        (answer, result): (&Message, &Range<usize>),
+        now: &mut Now<'_>,
+    ) {
+        let tells = matches!(wish, Wish::Call { .. } | Wish::Read(_) | Wish::Nothing);
+        if !tells || !self.clients.is_aggregating(client) {
+            return;
+        }
+        let Some(name) = self.instances.server_of(instance) else {
+            return;
+        };
+        let Some(server) = self.servers.get_mut(&name) else { return };
+        find_handed_out(answer.bytes(), result, |uri| server.catalogue.resources.hand_out(uri, now.time));
+    }
+}

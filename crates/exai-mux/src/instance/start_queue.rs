@@ -1,0 +1,102 @@
+//! What waits for an instance to become ready.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use exai_proto::Id;
+
+use crate::instance::fair_queue::Held;
+use crate::limits::{MAX_STARTING_BYTES, MAX_STARTING_MESSAGES};
+use crate::types::ids::ClientId;
+use crate::types::list_kind::Kind;
+
+/// What waits for an instance to become ready.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// A client's `initialize` on the server's own endpoint.
+    Initialize { client: ClientId, id: Id },
+    /// Anything else a client sent.
+    Message(Held),
+    /// A list for the catalogue, since it was asked for.
+    List(Kind, Instant),
+}
+
+impl Waiting {
+    pub(crate) fn client(&self) -> Option<ClientId> {
+        match self {
+            Waiting::Initialize { client, .. } | Waiting::Message(Held { client, .. }) => Some(*client),
+            Waiting::List(..) => None,
+        }
+    }
+
+    /// The id of the request that waits.
+    pub(crate) fn id(&self) -> Option<Id> {
+        match self {
+            Waiting::Initialize { id, .. } => Some(id.clone()),
+            Waiting::Message(held) => held.id(),
+            Waiting::List(..) => None,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Waiting::Message(held) => held.message.bytes().len(),
+            Waiting::Initialize { .. } | Waiting::List(..) => 0,
+        }
+    }
+}
+
+/// What waits for one instance to become ready, in the order in which it came.
+#[derive(Debug, Default)]
+pub(crate) struct StartQueue {
+    waiting: VecDeque<Waiting>,
+}
+
+impl StartQueue {
+    /// Whether one more message, of this many bytes, may wait with the others.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.waiting.len() < MAX_STARTING_MESSAGES
+            && self.waiting.iter().map(Waiting::bytes).sum::<usize>() + bytes <= MAX_STARTING_BYTES
+    }
+
+    pub(crate) fn add(&mut self, waiting: Waiting) {
+        self.waiting.push_back(waiting);
+    }
+
+    /// Takes out the request of a client with this id. Returns whether there was one.
+    pub(crate) fn cancel_request(&mut self, client: ClientId, id: &Id) -> bool {
+        // `initialize` must not be cancelled (basic/utilities/cancellation of the specification).
+        let is_it = |waiting: &Waiting| matches!(waiting, Waiting::Message(held) if held.client == client && held.id().as_ref() == Some(id));
+        let found = self.waiting.iter().position(is_it);
+        found.map(|at| self.waiting.remove(at)).is_some()
+    }
+
+    /// Takes out everything that a client waits for.
+    pub(crate) fn take_client(&mut self, client: ClientId) -> VecDeque<Waiting> {
+        let (taken, kept) =
+            self.waiting.drain(..).partition(|waiting: &Waiting| waiting.client() == Some(client));
+        self.waiting = kept;
+        taken
+    }
+
+    pub(crate) fn take_all(&mut self) -> VecDeque<Waiting> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Since when a list has been waiting to be asked for.
+    pub(crate) fn list_since(&self, kind: Kind) -> Option<Instant> {
+        self.waiting.iter().find_map(|waiting| match waiting {
+            Waiting::List(other, asked) if *other == kind => Some(*asked),
+            Waiting::List(..) | Waiting::Initialize { .. } | Waiting::Message(_) => None,
+        })
+    }
+
+    /// Whether a client waits for the answer to its `initialize`.
+    pub(crate) fn has_initialize(&self) -> bool {
+        self.waiting.iter().any(|waiting| matches!(waiting, Waiting::Initialize { .. }))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+}

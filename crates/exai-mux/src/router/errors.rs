@@ -1,0 +1,79 @@
+//! The errors of exai's own that clients are answered with, and their words.
+
+use std::sync::Arc;
+
+use exai_proto::Id;
+use exai_proto::answer::{Failure, FailureData, Source};
+
+use crate::instance::request::{Wish, tool_of};
+use crate::router::now::Now;
+use crate::types::event::Down;
+use crate::types::ids::ClientId;
+
+impl Now<'_> {
+    /// -31006 for a server that is not configured.
+    pub(crate) fn unknown_server<'a>(
+        &mut self,
+        client: ClientId,
+        id: &Id,
+        name: &str,
+        known: impl Iterator<Item = &'a Arc<str>>,
+    ) {
+        let known: Vec<&str> = known.map(|name| &**name).collect();
+        let message = format!("no server is called \"{name}\"; configured are: {}", known.join(", "));
+        let data = FailureData {
+            server: Some(name),
+            hint: Some("exai add NAME -- COMMAND"),
+            ..FailureData::new(Source::Daemon, Failure::ServerUnavailable)
+        };
+        self.fail(client, id, &message, &data);
+    }
+
+    /// -31006 for a server that does not run and cannot be started now.
+    pub(crate) fn unavailable(&mut self, client: ClientId, id: &Id, server: &str, why: &Down) {
+        let hint = why.command(server);
+        let data = FailureData {
+            server: Some(server),
+            hint: hint.as_deref(),
+            stderr_tail: Some(&*why.stderr_tail).filter(|tail| !tail.is_empty()),
+            ..FailureData::new(Source::Daemon, Failure::ServerUnavailable)
+        };
+        self.fail(client, id, &format!("server \"{server}\" is not available: it {}", why.reason), &data);
+    }
+
+    /// -31003 for what is more than a bound allows.
+    pub(crate) fn overloaded(&mut self, client: ClientId, id: &Id, server: Option<&str>, what: &str) {
+        let data = FailureData { server, ..FailureData::new(Source::Daemon, Failure::Overloaded) };
+        self.fail(client, id, &format!("overloaded: {what}; nothing was sent"), &data);
+    }
+
+    /// The error for a request that a server had got and not answered when it ended.
+    pub(crate) fn crashed(&mut self, client: ClientId, id: &Id, server: &str, wish: &Wish, why: &Down) {
+        let hint = why.command(server);
+        let data = FailureData {
+            server: Some(server),
+            tool: tool_of(wish),
+            hint: hint.as_deref(),
+            stderr_tail: Some(&*why.stderr_tail).filter(|tail| !tail.is_empty()),
+            ..FailureData::new(Source::Daemon, Failure::ServerCrashed)
+        };
+        let text = format!(
+            "server \"{server}\" {} before it answered; the request may or may not have been carried out",
+            why.reason
+        );
+        self.fail(client, id, &text, &data);
+    }
+
+    /// -31004 for a request that a server has not answered in time.
+    pub(crate) fn timed_out(&mut self, client: ClientId, id: &Id, server: &str, wish: &Wish) {
+        let data = FailureData {
+            server: Some(server),
+            tool: tool_of(wish),
+            ..FailureData::new(Source::Daemon, Failure::TimedOut)
+        };
+        let text = format!(
+            "server \"{server}\" did not answer in time; the request was cancelled and may have been carried out"
+        );
+        self.fail(client, id, &text, &data);
+    }
+}

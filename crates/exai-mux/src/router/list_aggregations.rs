@@ -1,0 +1,99 @@
+//! Requests of clients of the aggregated endpoint that wait for the lists of servers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use exai_proto::{Id, Message};
+
+use crate::limits::{MAX_UNROUTED_BYTES, MAX_UNROUTED_MESSAGES};
+use crate::types::ids::ClientId;
+use crate::types::list_kind::Kind;
+
+/// All requests that wait for lists.
+#[derive(Debug, Default)]
+pub(crate) struct Gatherings {
+    waiting: Vec<Gathering>,
+}
+
+/// A request that waits for lists.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    pub(crate) client: ClientId,
+    pub(crate) id: Id,
+    pub(crate) then: Then,
+    /// The lists that have not come, by server, and until when each is waited for.
+    pub(crate) missing: BTreeMap<(Arc<str>, Kind), Instant>,
+}
+
+/// What is done when the lists are there.
+#[derive(Debug)]
+pub(crate) enum Then {
+    /// The list is the answer.
+    Answer(Kind),
+    /// The message can now be routed: the owner of a resource or a cut name was not known.
+    Route(Message),
+}
+
+impl Gatherings {
+    pub(crate) fn add(&mut self, gathering: Gathering) {
+        self.waiting.push(gathering);
+    }
+
+    /// Takes out the request with this id. Returns whether there was one.
+    pub(crate) fn cancel_request(&mut self, client: ClientId, id: &Id) -> bool {
+        let is_it = |waiting: &Gathering| waiting.client == client && waiting.id == *id;
+        let found = self.waiting.iter().position(is_it);
+        found.map(|at| self.waiting.remove(at)).is_some()
+    }
+
+    pub(crate) fn forget_client(&mut self, client: ClientId) {
+        self.waiting.retain(|waiting| waiting.client != client);
+    }
+
+    /// Whether a request waits for this list.
+    pub(crate) fn wait_for(&self, server: &Arc<str>, kind: Kind) -> bool {
+        self.waiting.iter().any(|waiting| waiting.missing.contains_key(&(server.clone(), kind)))
+    }
+
+    /// No request waits for this list any more. Returns the clients that wanted it for its own sake.
+    pub(crate) fn stop_waiting(&mut self, server: &Arc<str>, kind: Kind) -> Vec<ClientId> {
+        let mut clients = Vec::new();
+        for waiting in &mut self.waiting {
+            let has_waited = waiting.missing.remove(&(server.clone(), kind)).is_some();
+            if has_waited && matches!(waiting.then, Then::Answer(_)) {
+                clients.push(waiting.client);
+            }
+        }
+        clients
+    }
+
+    /// Takes the requests that have all their lists, or have waited for long enough.
+    pub(crate) fn take_finished(&mut self, time: Instant) -> Vec<Gathering> {
+        let is_finished =
+            |waiting: &mut Gathering| waiting.missing.values().all(|deadline| *deadline <= time);
+        self.waiting.extract_if(.., is_finished).collect()
+    }
+
+    /// When the first of the requests ends without what is missing.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        // A request ends when the last of what it waits for is given up.
+        self.waiting.iter().filter_map(|waiting| waiting.missing.values().max().copied()).min()
+    }
+
+    /// Whether one more message may wait for the lists that say where it belongs.
+    pub(crate) fn has_room(&self, client: ClientId, message: &Message) -> bool {
+        let (mut own, mut bytes) = (0, message.bytes().len());
+        for waiting in &self.waiting {
+            if let Then::Route(message) = &waiting.then {
+                own += usize::from(waiting.client == client);
+                bytes += message.bytes().len();
+            }
+        }
+        own < MAX_UNROUTED_MESSAGES && bytes <= MAX_UNROUTED_BYTES
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+}

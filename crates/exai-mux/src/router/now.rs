@@ -1,0 +1,59 @@
+//! What one event is worked on with.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use exai_proto::answer::{self, FailureData};
+use exai_proto::{Id, Segments, json};
+
+use crate::types::effect::{About, Effect};
+use crate::types::ids::{ClientId, InstanceId};
+
+/// What one event is worked on with.
+pub(crate) struct Now<'a> {
+    pub(crate) time: Instant,
+    pub(crate) effects: &'a mut Vec<Effect>,
+}
+
+impl Now<'_> {
+    pub(crate) fn to_client(&mut self, client: ClientId, bytes: impl Into<Segments>, about: About) {
+        let bytes = bytes.into();
+        self.effects.push(Effect::ToClient { client, bytes, about });
+    }
+
+    pub(crate) fn answer(&mut self, client: ClientId, id: Id, bytes: impl Into<Segments>) {
+        self.to_client(client, bytes, About::Answer(id));
+    }
+
+    pub(crate) fn to_server(&mut self, instance: InstanceId, bytes: impl Into<Segments>) {
+        let bytes = bytes.into();
+        self.effects.push(Effect::ToServer { instance, bytes, number: None });
+    }
+
+    pub(crate) fn dropped(&mut self, client: ClientId, id: Id) {
+        self.effects.push(Effect::Dropped { client, id });
+    }
+
+    /// Answers a client with an error of JSON-RPC's own.
+    pub(crate) fn refuse(&mut self, client: ClientId, id: &Id, code: i32, message: &str) {
+        self.answer(client, id.clone(), answer::error(id, code, message));
+    }
+
+    /// Answers a client with an error of exai's own.
+    pub(crate) fn fail(&mut self, client: ClientId, id: &Id, message: &str, data: &FailureData<'_>) {
+        self.answer(client, id.clone(), answer::failure(id, message, data));
+    }
+
+    /// Whoever keeps what is known must be told that it has changed.
+    pub(crate) fn learned(&mut self, server: &Arc<str>) {
+        self.effects.push(Effect::Learned { server: server.clone() });
+    }
+}
+
+pub(crate) fn cancel(number: u64, reason: &str) -> Bytes {
+    answer::notify(
+        "notifications/cancelled",
+        &format!("{{\"requestId\":{number},\"reason\":{}}}", json::quote(reason)),
+    )
+}

@@ -1,0 +1,104 @@
+//! The questions of servers (sampling, elicitation, roots) that clients have not answered.
+
+use std::collections::BTreeMap;
+
+use exai_proto::Id;
+
+use crate::limits::MAX_QUESTIONS_PER_CLIENT;
+use crate::types::ids::{ClientId, InstanceId};
+
+/// All open questions, by the client that is asked and by the number under which it is asked.
+#[derive(Debug)]
+pub(crate) struct Questions {
+    /// The number of the next question. One counter for all clients and for the router's whole life: a client that has
+    /// linked anew may still answer what it was asked over an earlier link, and that answer must not be taken for one to
+    /// a later question.
+    next_number: u64,
+    open: BTreeMap<ClientId, BTreeMap<u64, Question>>,
+}
+
+/// A request of a server that waits for a client's answer.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) instance: InstanceId,
+    /// The server's id of the request.
+    pub(crate) id: Id,
+    /// The server's progress token of the request.
+    pub(crate) token: Option<Id>,
+}
+
+impl Questions {
+    pub(crate) fn new(epoch: u32) -> Self {
+        // Below 2^53, so that a client that keeps numbers as doubles returns the same one.
+        Questions { next_number: (u64::from(epoch) << 20) | 1, open: BTreeMap::new() }
+    }
+
+    /// Whether one more question may be put to the client.
+    pub(crate) fn has_room(&self, client: ClientId) -> bool {
+        self.open.get(&client).is_none_or(|open| open.len() < MAX_QUESTIONS_PER_CLIENT)
+    }
+
+    /// Adds a question to a client. Returns its number, which no other question of this router has or will have.
+    pub(crate) fn add_question(&mut self, client: ClientId, question: Question) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.open.entry(client).or_default().insert(number, question);
+        number
+    }
+
+    pub(crate) fn find_question(&self, client: ClientId, number: u64) -> Option<&Question> {
+        self.open.get(&client)?.get(&number)
+    }
+
+    pub(crate) fn take_question(&mut self, client: ClientId, number: u64) -> Option<Question> {
+        let open = self.open.get_mut(&client)?;
+        let question = open.remove(&number)?;
+        if open.is_empty() {
+            self.open.remove(&client);
+        }
+        Some(question)
+    }
+
+    /// Takes the question that a server has asked under this id. Returns the client and the number.
+    pub(crate) fn take_by_server_id(&mut self, instance: InstanceId, id: &Id) -> Option<(ClientId, u64)> {
+        let is_it = |question: &Question| question.instance == instance && question.id == *id;
+        let found = self.open.iter().find_map(|(&client, open)| {
+            let (&number, _) = open.iter().find(|(_, question)| is_it(question))?;
+            Some((client, number))
+        });
+        let (client, number) = found?;
+        self.take_question(client, number)?;
+        Some((client, number))
+    }
+
+    /// Takes what an instance has asked a client.
+    pub(crate) fn take_between(&mut self, client: ClientId, instance: InstanceId) -> Vec<Question> {
+        let Some(open) = self.open.get_mut(&client) else { return Vec::new() };
+        let taken = open.extract_if(.., |_, question| question.instance == instance);
+        let taken = taken.map(|(_, question)| question).collect();
+        if open.is_empty() {
+            self.open.remove(&client);
+        }
+        taken
+    }
+
+    /// Takes what an instance has asked any client: the numbers and the clients, oldest first.
+    pub(crate) fn take_of_instance(&mut self, instance: InstanceId) -> Vec<(u64, ClientId)> {
+        let mut taken = Vec::new();
+        self.open.retain(|&client, open| {
+            let of_instance = open.extract_if(.., |_, question| question.instance == instance);
+            taken.extend(of_instance.map(|(number, _)| (number, client)));
+            !open.is_empty()
+        });
+        taken.sort_unstable();
+        taken
+    }
+
+    pub(crate) fn forget_client(&mut self, client: ClientId) {
+        self.open.remove(&client);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.open.values().map(BTreeMap::len).sum()
+    }
+}

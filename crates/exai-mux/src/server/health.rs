@@ -1,0 +1,163 @@
+//! Whether a server may be started now: the pause after a failure, and the end of trying.
+//!
+//! A run that answered a client before it ended is started again at once, by whoever needs it, and so is the first
+//! that only became ready. Otherwise the server is held back: 0.5 s, doubled up to 30 s, each pause a quarter more or
+//! less, so that many servers that fail together do not come back together. A server that ends too often within a
+//! minute is left alone until a person restarts it or changes its configuration: it would go on for ever.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use crate::instance::Run;
+use crate::limits::{CRASH_COUNT_INTERVAL, MAX_RESTART_INTERVAL, MIN_RESTART_INTERVAL};
+use crate::types::event::Down;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    state: State,
+    /// When it ended unasked, within the last minute.
+    ends: VecDeque<Instant>,
+    /// How many runs since the last that was of use were followed by a pause.
+    failures: u32,
+    /// Since then, one that only became ready was not.
+    excused: bool,
+}
+
+#[derive(Debug, Default, Clone)]
+pub(crate) enum State {
+    #[default]
+    Well,
+    /// It may be tried again at this time.
+    Resting { why: Down, until: Instant },
+    /// It is not tried again.
+    Failed { why: Down },
+}
+
+impl Health {
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Why nothing is to be sent to the server now.
+    pub(crate) fn held_back(&self, time: Instant) -> Option<&Down> {
+        match &self.state {
+            State::Resting { why, until } if *until > time => Some(why),
+            State::Failed { why } => Some(why),
+            State::Resting { .. } | State::Well => None,
+        }
+    }
+
+    /// It has answered `initialize`.
+    pub(crate) fn became_ready(&mut self) {
+        self.state = State::Well;
+    }
+
+    /// A run ended unasked, or could not begin.
+    pub(crate) fn ended(&mut self, server: &str, why: &Down, run: Run, limit: u32, time: Instant) {
+        self.ends.push_back(time);
+        while self.ends.front().is_some_and(|first| *first + CRASH_COUNT_INTERVAL <= time) {
+            self.ends.pop_front();
+        }
+        if limit > 0 && self.ends.len() >= limit as usize {
+            let reason = format!(
+                "{}; it has ended {} times within a minute, and is started again by `exai restart {server}` alone",
+                why.reason,
+                self.ends.len()
+            );
+            tracing::warn!(server, reason, "failed");
+            self.state = State::Failed { why: Down { reason, ..why.clone() } };
+        } else {
+            self.state = match run {
+                Run::Served => {
+                    (self.failures, self.excused) = (0, false);
+                    State::Well
+                }
+                Run::Ready if self.failures == 0 && !self.excused => {
+                    self.excused = true;
+                    State::Well
+                }
+                Run::Ready | Run::Unready => {
+                    self.failures += 1;
+                    State::Resting { why: why.clone(), until: time + pause(server, self.failures) }
+                }
+            };
+        }
+        // Whoever has no limit needs no count.
+        if limit == 0 {
+            self.ends.clear();
+        }
+    }
+
+    /// A person wants it to be tried.
+    pub(crate) fn forgive(&mut self) {
+        *self = Health::default();
+    }
+}
+
+/// The same for the same server and number, so that what happens can be replayed.
+fn pause(server: &str, failures: u32) -> Duration {
+    let whole = MIN_RESTART_INTERVAL.saturating_mul(1 << (failures - 1).min(10)).min(MAX_RESTART_INTERVAL);
+    let mut hasher = DefaultHasher::new();
+    (server, failures).hash(&mut hasher);
+    // Between three and five quarters.
+    whole.mul_f64(0.75 + f64::from(hasher.finish() as u16) / f64::from(u16::MAX) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rest(health: &Health, time: Instant) -> f64 {
+        match health.state() {
+            State::Resting { until, .. } => until.duration_since(time).as_secs_f64(),
+            State::Well | State::Failed { .. } => 0.0,
+        }
+    }
+
+    #[test]
+    fn pauses_are_doubled_up_to_half_a_minute_and_differ_by_a_quarter() {
+        let (mut health, why) = (Health::default(), Down::because("x"));
+        let mut time = Instant::now();
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            health.ended("a", &why, Run::Unready, 0, time);
+            pauses.push(rest(&health, time));
+            time += Duration::from_secs(100);
+        }
+        for (pause, whole) in pauses.iter().zip([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]) {
+            assert!((0.75..=1.25).contains(&(pause / whole)), "{pauses:?}");
+        }
+        assert_ne!(pause("a", 1), pause("b", 1), "not all at once");
+        health.ended("a", &why, Run::Served, 0, time);
+        assert!(health.held_back(time).is_none(), "it was of use");
+        health.ended("a", &why, Run::Ready, 0, time);
+        assert!(health.held_back(time).is_none(), "once may happen");
+        health.ended("a", &why, Run::Ready, 0, time);
+        let second = rest(&health, time);
+        assert!((0.375..=0.625).contains(&second), "twice in a row is a failure, and the first: {second}");
+    }
+
+    #[test]
+    fn five_ends_within_a_minute_are_the_end_until_somebody_forgives() {
+        let (mut health, why) = (Health::default(), Down::because("exited with status 1"));
+        let start = Instant::now();
+        let end = |health: &mut Health, second| {
+            let time = start + Duration::from_secs(second);
+            health.ended("a", &why, Run::Served, 5, time);
+            health.held_back(time + Duration::from_hours(1)).map(|down| down.reason.clone())
+        };
+        for second in [0, 10, 20, 30] {
+            assert_eq!(end(&mut health, second), None);
+        }
+        assert_eq!(end(&mut health, 61), None, "the first is more than a minute ago");
+        let said = end(&mut health, 62).expect("it is left alone");
+        assert_eq!(
+            said,
+            "exited with status 1; it has ended 5 times within a minute, and is started again by `exai restart a` alone"
+        );
+        health.forgive();
+        assert_eq!(end(&mut health, 63), None);
+    }
+}

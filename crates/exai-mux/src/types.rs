@@ -1,0 +1,14 @@
+//! The types that everything else is written in. None of them knows the router.
+
+pub(crate) mod capability;
+pub(crate) mod discovery;
+pub(crate) mod effect;
+pub(crate) mod event;
+pub(crate) mod ids;
+pub(crate) mod initialize_result;
+pub(crate) mod list_kind;
+pub(crate) mod log_level;
+pub mod names;
+pub(crate) mod observed_behaviour;
+pub mod policy;
+pub(crate) mod throttle;

@@ -1,0 +1,115 @@
+//! The capabilities of clients that decide which clients can share a server.
+//!
+//! A capability is JSON that somebody else wrote. It is compared in one form, with sorted keys, and has a bound.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::limits::MAX_CAPABILITY_BYTES;
+
+/// Something that a server is told its client can do, and that it may ask of the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ask {
+    /// The client's directories.
+    Roots,
+    /// A message of the client's model.
+    Sampling,
+    /// A word of the client's user.
+    Elicitation,
+    /// Whatever extensions of the protocol define.
+    Extensions,
+    /// Whatever the two have agreed upon outside of the protocol.
+    Experimental,
+}
+
+/// All of them.
+pub const ASKS: [Ask; 5] = [Ask::Roots, Ask::Sampling, Ask::Elicitation, Ask::Extensions, Ask::Experimental];
+
+impl Ask {
+    /// The name of the capability that declares it.
+    pub fn capability(self) -> &'static str {
+        match self {
+            Ask::Roots => "roots",
+            Ask::Sampling => "sampling",
+            Ask::Elicitation => "elicitation",
+            Ask::Extensions => "extensions",
+            Ask::Experimental => "experimental",
+        }
+    }
+
+    /// What a server uses that asks for this. What exai does not know may be of an extension or an experiment.
+    pub(crate) fn of_method(method: &str) -> &'static [Self] {
+        match method {
+            "roots/list" => &[Ask::Roots],
+            "sampling/createMessage" => &[Ask::Sampling],
+            "elicitation/create" => &[Ask::Elicitation],
+            _ => &[Ask::Extensions, Ask::Experimental],
+        }
+    }
+}
+
+/// What is declared by a text of capabilities.
+pub(crate) fn parse_capabilities(declared: &str) -> BTreeMap<Ask, String> {
+    let all: serde_json::Value = serde_json::from_str(declared).unwrap_or_default();
+    ASKS.into_iter().filter_map(|ask| Some((ask, all.get(ask.capability())?.to_string()))).collect()
+}
+
+/// What a client declares to servers: whatever decides which clients can share one, with sorted keys.
+pub(crate) fn normalise_capabilities(capabilities: &[u8]) -> String {
+    let all: Value = serde_json::from_slice(capabilities).unwrap_or_default();
+    let mut kept = Map::new();
+    for ask in ASKS {
+        let Some(value) = all.get(ask.capability()).filter(|value| says_something(ask, value)) else {
+            continue;
+        };
+        let bytes = value.to_string().len();
+        if bytes > MAX_CAPABILITY_BYTES {
+            let capability = ask.capability();
+            tracing::warn!(
+                capability,
+                bytes,
+                "a client's capability is too long, and is declared to no server"
+            );
+            continue;
+        }
+        kept.insert(ask.capability().to_owned(), value.clone());
+    }
+    Value::Object(kept).to_string()
+}
+
+/// Whether a value makes a difference to its absence. Of what is a list of names an empty one makes none.
+fn says_something(ask: Ask, value: &Value) -> bool {
+    match (ask, value) {
+        (_, Value::Null) => false,
+        (Ask::Extensions | Ask::Experimental, Value::Object(names)) => !names.is_empty(),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_matters_to_sharing_is_declared_and_order_does_not_matter() {
+        let one = normalise_capabilities(br#"{"sampling":{},"roots":{"listChanged":true},"tasks":{"x":1}}"#);
+        let two =
+            normalise_capabilities(br#"{"roots":{"listChanged":true},"sampling":{},"elicitation":null}"#);
+        assert_eq!(one, r#"{"roots":{"listChanged":true},"sampling":{}}"#);
+        assert_eq!(one, two);
+        for nothing in ["{}", "null", "[]", r#"{"experimental":{},"extensions":null}"#] {
+            assert_eq!(normalise_capabilities(nothing.as_bytes()), "{}", "{nothing}");
+        }
+        let named = normalise_capabilities(br#"{"experimental":{"b":{},"a":1},"extensions":{"x/y":{}}}"#);
+        assert_eq!(named, r#"{"experimental":{"a":1,"b":{}},"extensions":{"x/y":{}}}"#);
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_declared_and_the_rest_is() {
+        let long = "x".repeat(MAX_CAPABILITY_BYTES);
+        let text =
+            format!(r#"{{"experimental":{{"{long}":{{}}}},"extensions":{{"x/y":{{}}}},"roots":{{}}}}"#);
+        assert_eq!(normalise_capabilities(text.as_bytes()), r#"{"extensions":{"x/y":{}},"roots":{}}"#);
+    }
+}

@@ -1,0 +1,34 @@
+//! What clients, instances and endpoints are called.
+
+use std::fmt;
+use std::sync::Arc;
+
+use exai_proto::Id;
+
+/// One conversation with a client. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u64);
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}", self.0)
+    }
+}
+
+/// One run of a server. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId(pub u64);
+
+/// What a client is connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// All servers, with `server__tool` names.
+    All,
+    /// One server, names untouched.
+    One(Arc<str>),
+}
+
+/// A minted number, as it comes back. Some servers turn numbers into strings, or into floats.
+pub(crate) fn number(text: &[u8]) -> Option<u64> {
+    Id::from_json(text).as_number()
+}
