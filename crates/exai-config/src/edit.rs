@@ -1,8 +1,8 @@
-//! Changing `config.toml` as a person would: their comments, order and spacing stay.
+//! Changing `config.toml` as a person would: comments, order and spacing stay.
 //!
-//! Each edit reads and writes under a lock, so that none of several at once is lost. The file is replaced in one step: no
-//! reader sees half of it, and a disk that is full costs the change and not the file. Whoever made `config.toml` a link
-//! keeps the link.
+//! Each edit reads and writes under a lock, so that none of several edits at once is lost. The file is replaced in
+//! one step: no reader sees half of it, and a full disk loses the change and not the file. If `config.toml` is a
+//! link, it stays one.
 
 use std::io;
 use std::path::PathBuf;
@@ -38,13 +38,13 @@ pub enum EditError {
     /// The name breaks the rule.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// There is one of this name, or of a name that differs in case only.
+    /// There is a server of this name, or of a name that differs only in case.
     #[error("there is a server `{name}` already")]
     Exists {
         /// The name it has.
         name: String,
     },
-    /// There is none of this name.
+    /// There is no server of this name.
     #[error("there is no server `{name}`{}", known_sentence(known))]
     Unknown {
         /// The name that was asked for.
@@ -55,7 +55,7 @@ pub enum EditError {
     /// The file was invalid before, or the change would make it so.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Others edit it without end, or one of them hangs.
+    /// Other edits go on without end, or one of them hangs.
     #[error("{} is held by another exai that edits config.toml; it was left as it was", path.display())]
     Busy {
         /// The lock.
@@ -87,8 +87,8 @@ fn known_sentence(known: &[String]) -> String {
     }
 }
 
-/// Adds a server at the end of the file. With `force` it takes the place of one with the same name, of
-/// which nothing is kept but the comment above it.
+/// Adds a server at the end of the file. With `force` it replaces a server of the same name, of which only the
+/// comment above it is kept.
 pub fn add(home: &Home, name: &str, server: &NewServer, force: bool) -> Result<(), EditError> {
     server_name::check(name)?;
     edit(home, |document, config| {
@@ -137,7 +137,7 @@ pub fn remove(home: &Home, name: &str) -> Result<(), EditError> {
     })
 }
 
-/// Every change of the file: it is read, changed and written while nobody else does so.
+/// Makes a change of the file: it is read, changed and written while no other process does so.
 fn edit(
     home: &Home,
     change: impl FnOnce(&mut DocumentMut, &Config) -> Result<(), EditError>,

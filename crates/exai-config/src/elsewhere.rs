@@ -1,9 +1,9 @@
-//! The other daemons of this account, each of another state directory. A client that does not hand `EXAI_HOME` on has
-//! a daemon of its own without anybody's wish, and finds it empty: then it helps to hear where the servers are.
+//! The other daemons of this account, each of another state directory. A client that does not pass `EXAI_HOME` on
+//! gets a daemon of its own that no person wanted, and finds it empty. Then it helps to hear where the servers are.
 //!
-//! Who is there is the kernel's word: the processes of this account that run `exai serve`, the `EXAI_HOME` that each was
-//! started with, and the lock that a living daemon holds. Where a system shows no environments (macOS) only the daemon of
-//! the account's own directory is found.
+//! The kernel tells which daemons there are: the processes of this account that run `exai serve`, the `EXAI_HOME`
+//! that each was started with, and the lock that a living daemon holds. Where a system shows no environments (macOS)
+//! only the daemon of the account's own directory is found.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,13 +23,13 @@ pub fn tell(home: &Home, servers: usize) -> Option<String> {
     }
     let (sender, receiver) = sync_channel(1);
     let home = home.clone();
-    // Left behind when it hangs; then nobody listens any more.
+    // The thread is left behind when it hangs; then the receiver is gone.
     std::thread::spawn(move || _ = sender.send(hosting(&home)));
     sentence(&receiver.recv_timeout(ELSEWHERE_TIMEOUT).unwrap_or_default())
 }
 
-/// The state directory of an exai process, by the environment that it was started with; `None` where that cannot be
-/// seen.
+/// The state directory of an exai process, by the environment that it was started with; `None` where the environment
+/// cannot be read.
 pub fn home_of(pid: u32) -> Option<PathBuf> {
     match evidence::environment_variable(pid, environment::HOME.name).ok()? {
         Some(named) if !named.is_empty() => Some(PathBuf::from(named)).filter(|home| home.is_absolute()),
@@ -52,7 +52,7 @@ fn hosting(home: &Home) -> Vec<(PathBuf, usize)> {
     others.retain(|real, _| home.path().canonicalize().ok().as_ref() != Some(real));
     let servers = |path: &Path| {
         let home = Home::at(path);
-        // A process that only says so holds no lock.
+        // A process that only claims to be a daemon holds no lock.
         let lives = lock::is_held(&home.instance_lock()).unwrap_or(false);
         lives.then(|| crate::load(&home).map_or(0, |config| config.servers.len()))
     };
@@ -71,7 +71,7 @@ pub fn serves(pid: u32) -> bool {
     process::command_line(pid).is_ok_and(|args| args.get(1).is_some_and(|verb| verb == "serve"))
 }
 
-/// Whether this account runs `exai serve` there, of whatever build.
+/// Whether this is a process of this account that runs `exai serve`, of any build.
 fn is_daemon(pid: u32) -> bool {
     let named = || {
         let stem =

@@ -26,11 +26,11 @@ pub enum HomeError {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// It, or a directory in it, is not fit to hold our state.
+    /// The directory, or one in it, cannot hold our state.
     #[error(transparent)]
     Dir(#[from] DirError),
-    /// Others may write `config.toml`, which decides what is executed, and can get to it: it may be theirs. The directory
-    /// is left open: once it were private, nobody could tell any more.
+    /// Other accounts may write `config.toml`, which decides what is executed, and can reach it: it may be theirs.
+    /// The directory is left open, since in a private directory this could not be seen any more.
     #[error(
         "others may write {config} (mode {mode:04o}), and can get to it; look at what it says, then `chmod 700 {home} && \
          chmod 600 {config}`",
@@ -87,8 +87,8 @@ impl Home {
         Home { path: path.into() }
     }
 
-    /// Makes sure that the directory exists, is ours and private: what a lock in it needs. The rest comes
-    /// with [`Home::prepare`].
+    /// Makes sure that the directory exists, is ours and private, as a lock in it needs. [`Home::prepare`] does the
+    /// rest.
     pub fn ensure(&self) -> Result<(), HomeError> {
         self.refuse_if_exposed()?;
         private::ensure_dir(&self.path)?;
@@ -128,7 +128,7 @@ impl Home {
         self.path.join("config.toml")
     }
 
-    /// `config.lock`: held by whoever edits `config.toml`.
+    /// `config.lock`: held during an edit of `config.toml`.
     pub fn config_lock(&self) -> PathBuf {
         self.path.join("config.lock")
     }
@@ -148,7 +148,7 @@ impl Home {
         self.path.join("instance.lock")
     }
 
-    /// `spawn.lock`: held by whoever is starting the daemon.
+    /// `spawn.lock`: held by the process that starts the daemon.
     pub fn spawn_lock(&self) -> PathBuf {
         self.path.join("spawn.lock")
     }
@@ -163,8 +163,8 @@ impl Home {
         self.path.join("discovery")
     }
 
-    /// `discovery/NAME.json`. The name must have passed [`crate::server_name::check`], which keeps it from naming
-    /// another place.
+    /// `discovery/NAME.json`. The name must have passed [`crate::server_name::check`], which keeps it from leading
+    /// elsewhere.
     pub fn discovery(&self, name: &str) -> PathBuf {
         self.discovery_dir().join(format!("{name}.json"))
     }
@@ -195,7 +195,7 @@ impl Home {
     }
 
     /// `log/server-NAME.log`: what a server writes to its stderr. The name must have passed
-    /// [`crate::server_name::check`], which keeps it from naming another place.
+    /// [`crate::server_name::check`], which keeps it from leading elsewhere.
     pub fn server_log(&self, name: &str) -> PathBuf {
         self.log_dir().join(format!("server-{name}.log"))
     }

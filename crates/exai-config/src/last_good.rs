@@ -1,7 +1,8 @@
-//! What a daemon does with a `config.toml` that is wrong: a typo must not cost every client its session.
+//! What a daemon does with an invalid `config.toml`: a typo must not cost every client its session.
 //!
-//! Each configuration that was read and is right is kept in `backups/config.N.toml`, the newest with the highest number.
-//! A daemon that starts with one that is wrong takes the newest of these; where there is none, the servers that are right.
+//! Each valid configuration that was read is kept in `backups/config.N.toml`, the newest with the highest number. A
+//! daemon that starts with an invalid one takes the newest of these; where there is none, it takes the servers that
+//! are valid.
 
 use std::fmt;
 use std::io;
@@ -13,28 +14,28 @@ use crate::limits::{MAX_CONFIG_BYTES, MAX_COPIES};
 use crate::load::{self, Config, ConfigError};
 use crate::{Home, environment};
 
-/// A configuration that is right.
+/// A valid configuration.
 #[derive(Debug)]
 pub struct Loaded {
     /// It.
     pub config: Config,
-    /// Whether a copy of it is there.
+    /// Whether a copy of it could be kept.
     pub kept: io::Result<()>,
 }
 
-/// What takes the place of a configuration that is wrong.
+/// What replaces an invalid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Instead {
-    /// The last one that was right.
+    /// The last valid configuration.
     Copy {
         /// Where it is.
         path: PathBuf,
     },
-    /// There is none; these servers of the file are right.
+    /// There is no copy; these servers of the file are valid.
     Rest {
         /// Their names.
         servers: Vec<String>,
-        /// The names of those that are not.
+        /// The names of the servers that are invalid.
         left_out: Vec<String>,
     },
 }
@@ -54,21 +55,21 @@ impl fmt::Display for Instead {
     }
 }
 
-/// The configuration of this home, of which a copy is kept. Only for the daemon of the home.
+/// Loads the configuration of this home and keeps a copy of it. Only the daemon of the home may call this.
 pub fn load_and_keep(home: &Home) -> Result<Loaded, ConfigError> {
     let path = home.config();
     let text = load::read(&path)?;
     let config =
         Config::from_text(&path, text.as_deref().unwrap_or_default(), environment::PORT.get().as_deref())?;
-    // That there is no file is nothing to go back to.
+    // A missing file is nothing to go back to.
     let kept = text.map_or(Ok(()), |text| keep(home, &text));
     Ok(Loaded { config, kept })
 }
 
-/// What a daemon takes that cannot use the configuration of this home. Changes nothing.
+/// The replacement for a configuration of this home that cannot be used. Changes nothing.
 ///
 /// # Errors
-/// That the environment is wrong: it is so for every configuration.
+/// The environment is invalid, which holds for every configuration.
 pub fn instead(home: &Home) -> Result<(Config, Instead), ConfigError> {
     let port = environment::PORT.get();
     for (_, path) in copies(home) {
@@ -76,12 +77,12 @@ pub fn instead(home: &Home) -> Result<(Config, Instead), ConfigError> {
         match Config::from_text(&path, &text, port.as_deref()) {
             Ok(config) => return Ok((config, Instead::Copy { path })),
             Err(error @ ConfigError::Environment { .. }) => return Err(error),
-            // Another version wrote it, or somebody else.
+            // Another version or another program wrote it.
             Err(ConfigError::Invalid { .. } | ConfigError::Read { .. }) => {}
         }
     }
     let path = home.config();
-    // What cannot be read, or may be somebody else's, has no part that is right.
+    // A file that cannot be read, or may be another account's, has no valid part.
     let text = load::read(&path).ok().flatten().unwrap_or_default();
     let (config, left_out) = Config::salvaged(&path, &text, port.as_deref())?;
     let servers = config.servers.names().map(str::to_owned).collect();
@@ -115,7 +116,7 @@ fn keep(home: &Home, text: &str) -> io::Result<()> {
     let path = home.backups_dir().join(format!("config.{next}.toml"));
     private::write_atomic(&path, text.as_bytes())?;
     if std::fs::symlink_metadata(home.backups_dir())?.is_symlink() {
-        // What a link leads to is not ours to tidy up.
+        // The target of a link is not ours to remove.
         return Ok(());
     }
     known
@@ -157,7 +158,7 @@ mod tests {
         let (config, instead) = super::instead(&home).unwrap();
         assert_eq!(names(&config), ["g"]);
         assert_eq!(instead, Instead::Copy { path: home.backups_dir().join("config.7.toml") });
-        // One that was damaged is passed over.
+        // A damaged copy is passed over.
         std::fs::write(home.backups_dir().join("config.7.toml"), "[servers").unwrap();
         assert_eq!(names(&super::instead(&home).unwrap().0), ["f"]);
         assert_eq!(numbers(&home), [7, 6, 5, 4, 3], "to look changes nothing");

@@ -28,19 +28,19 @@ pub struct DaemonConfig {
     pub port: Setting<u16>,
 }
 
-/// A value and who set it.
+/// A value and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting<T> {
     /// The value.
     pub value: T,
-    /// Who set it.
+    /// Its origin.
     pub origin: Origin,
 }
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody set it.
+    /// No layer sets it.
     Default,
     /// A line of the configuration file.
     File {
@@ -125,7 +125,7 @@ fn from_utf16(bytes: &[u8]) -> Option<String> {
     String::from_utf16(&units).ok().filter(|_| rest.is_empty())
 }
 
-/// What the parser says of a place, with that where it is an escape.
+/// The message of the parser, with a hint where it is about an escape.
 fn explained(sentence: &str) -> String {
     let of_an_escape = ["missing escaped value", "too few unicode value digits", "invalid unicode value"];
     if of_an_escape.iter().any(|known| sentence.contains(known)) {
@@ -135,7 +135,7 @@ fn explained(sentence: &str) -> String {
 }
 
 impl Config {
-    /// Whether nobody has set anything.
+    /// Whether no layer sets anything.
     pub(crate) fn is_blank(&self) -> bool {
         self.servers.is_empty() && self.daemon.port.origin == Origin::Default
     }
@@ -152,7 +152,7 @@ impl Config {
         Ok(Config { daemon: DaemonConfig { port }, servers: Servers(servers) })
     }
 
-    /// What can be used of a text that is wrong, and the names of the servers that cannot.
+    /// The valid parts of an invalid text, and the names of the invalid servers.
     pub(crate) fn salvaged(
         path: &Path,
         text: &str,

@@ -1,4 +1,4 @@
-//! What people write in a configuration because a shell or another program would understand it.
+//! Mistakes in a configuration that a shell or another program would understand.
 //!
 //! Such a text is not wrong in itself: a program may be called `my tool`, a directory `~`. So nothing here is an error;
 //! a sentence goes with the failure that follows, and with `exai add`.
@@ -10,7 +10,7 @@ use exai_os::advice::HOME_VARIABLE;
 use crate::ServerConfig;
 
 impl ServerConfig {
-    /// What should probably be written in another way, each as a sentence that quotes nothing but `command` and keys.
+    /// What should probably be written differently, each as a sentence that quotes nothing but `command` and keys.
     /// Arguments and variables may be secrets.
     pub fn likely_mistakes(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -47,7 +47,7 @@ fn whole_command_line(command: &str, args: &[String]) -> Option<String> {
     })
 }
 
-/// The account's home as a shell knows it, and what means it here.
+/// The account's home as a shell writes it, and how it is written here.
 fn home_of_a_shell(text: &str) -> Option<String> {
     let begins = |name: &str| {
         // Behind `=` as well, as in `--root=~/notes`.

@@ -21,7 +21,7 @@ const DEFAULT_CRASH_LIMIT: u32 = 5;
 pub(crate) const BACKSLASH_HINT: &str =
     "in double quotes a backslash begins an escape: write paths in single quotes";
 
-/// What is wrong, and the bytes of the file it is about.
+/// What is wrong, and the bytes of the file that it concerns.
 pub(crate) struct Fault {
     pub(crate) at: Range<usize>,
     pub(crate) sentence: String,
@@ -90,16 +90,16 @@ impl File {
     }
 }
 
-/// What can be used of a file that is wrong.
+/// The valid parts of an invalid file.
 #[derive(Default)]
 pub(crate) struct Salvage {
     pub(crate) daemon: Daemon,
     pub(crate) servers: Vec<(String, ServerConfig)>,
-    /// The names of those that cannot.
+    /// The names of the invalid servers.
     pub(crate) left_out: Vec<String>,
 }
 
-/// Takes each table for itself.
+/// Reads each table by itself.
 pub(crate) fn salvage(text: &str) -> Salvage {
     let mut found = Salvage::default();
     match DeTable::parse(text) {
@@ -184,7 +184,7 @@ fn sections(text: &str) -> Vec<(Option<String>, String)> {
     kept
 }
 
-/// As many bytes and lines of nothing.
+/// Blank text of as many bytes and lines.
 fn blank(text: &str) -> String {
     text.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect()
 }

@@ -2,8 +2,8 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-/// Text that may be a credential: the value of a header or of an environment variable. It is shown to
-/// nobody: not by `Debug`, and not by the error for a value of the wrong type.
+/// Text that may be a credential: the value of a header or of an environment variable. It is never shown: not by
+/// `Debug`, and not by the error for a value of the wrong type.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Secret(String);
 
@@ -13,7 +13,7 @@ impl Secret {
         Secret(text.into())
     }
 
-    /// The text itself, for the one who is meant to have it.
+    /// The text itself, for its intended receiver.
     pub fn expose(&self) -> &str {
         &self.0
     }

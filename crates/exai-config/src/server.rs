@@ -20,7 +20,7 @@ pub struct ServerConfig {
     pub env: BTreeMap<String, Secret>,
     /// Its working directory. Relative to the account's home, which is also the default.
     pub cwd: Option<String>,
-    /// Who shares an instance with whom.
+    /// Which clients share an instance.
     pub share: Share,
     /// When the first instance is started.
     pub start: StartPolicy,
@@ -30,12 +30,12 @@ pub struct ServerConfig {
     pub start_timeout: Duration,
     /// How long a call may take without progress. Default 5 minutes.
     pub call_timeout: Duration,
-    /// Which generation of the protocol it is spoken to in.
+    /// The generation of the protocol that it speaks.
     pub era: EraChoice,
-    /// Whether its annotations (read-only, idempotent) are believed when it is about repeating a call.
-    /// Default: true for a command, false for a URL alone.
+    /// Whether its annotations (read-only, idempotent) are trusted for repeating a call. Default: true for a command,
+    /// false for a URL alone.
     pub trusted: bool,
-    /// How far its processes are held together.
+    /// How far its processes are contained.
     pub containment: Containment,
     /// Which of its tools are passed on.
     pub tools: ToolFilter,
@@ -53,16 +53,16 @@ pub struct ServerConfig {
 /// How a server is started and reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerKind {
-    /// A child of ours, spoken to over its stdio.
+    /// A child of the daemon, reached over its stdio.
     Stdio,
-    /// Somebody else's, reached by URL.
+    /// A server that exai does not start, reached by URL.
     Remote,
-    /// A child of ours that opens its own port, reached by URL.
+    /// A child of the daemon that opens its own port, reached by URL.
     Listening,
 }
 
 impl ServerKind {
-    /// The word for it in lists: `stdio` for a child of ours, `http` for what is reached by URL.
+    /// The word for it in lists: `stdio` for a child over stdio, `http` for a server that is reached by URL.
     pub fn transport(self) -> &'static str {
         match self {
             ServerKind::Stdio => "stdio",
@@ -117,7 +117,7 @@ impl ServerConfig {
         }
     }
 
-    /// Whether it names the client's working directory anywhere: it can be shared within a project only.
+    /// Whether it names the client's working directory anywhere. Then it can be shared only within a project.
     pub fn is_per_project(&self) -> bool {
         self.share == Share::Project || self.texts().any(|text| text.contains(CLIENT_CWD))
     }
@@ -130,11 +130,11 @@ impl ServerConfig {
     }
 }
 
-/// Who shares one instance of a server.
+/// Which clients share one instance of a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Share {
-    /// What measuring the server shows to be safe.
+    /// As far as measurements of the server show that it is safe.
     #[default]
     Auto,
     /// All clients.
@@ -156,7 +156,7 @@ pub enum StartPolicy {
     Eager,
 }
 
-/// Which generation of the protocol a server is spoken to in.
+/// The generation of the protocol that a server speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EraChoice {
@@ -169,7 +169,7 @@ pub enum EraChoice {
     Modern,
 }
 
-/// How far the processes of a server are held together.
+/// How far the processes of a server are contained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Containment {
@@ -197,7 +197,7 @@ impl Default for ToolFilter {
     }
 }
 
-/// The servers in the order of the file: what two of them offer alike is the first one's.
+/// The servers in the order of the file. What two of them offer alike belongs to the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Servers(pub(crate) Vec<(String, ServerConfig)>);
 

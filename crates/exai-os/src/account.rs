@@ -1,7 +1,8 @@
 //! The account this process runs as, and the environment its owner would have at a prompt.
 //!
-//! Clients start shims with whatever environment they have: a desktop application's is poor, an editor's
-//! is somebody's virtual environment. The daemon serves them all, so it takes the account's own.
+//! Clients start shims with the environment that they happen to have: that of a desktop application is poor, and that
+//! of an editor may be a virtual environment. The daemon serves all clients, so it takes the environment of the
+//! account.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -51,21 +52,22 @@ pub enum EnvironmentSource {
         /// How old it is.
         age: Duration,
     },
-    /// Neither was to be had: the bare variables of an account without start files.
+    /// Neither was available: the bare variables of an account without start files.
     Fallback {
         /// Why, in words.
         reason: String,
     },
 }
 
-/// Whether the environment can be had at any time, from the registry of Windows. Elsewhere a login shell must run for it.
+/// Whether the environment can be read at any time: from the registry of Windows. Elsewhere a login shell must run
+/// for it.
 pub const ASKING_IS_QUICK: bool = sys::environment::ASKING_IS_QUICK;
 
 /// The account's environment, from the cache when that is valid (a few file looks), else by running the
 /// login shell for at most `limit`. Blocking.
 ///
-/// `starter` is the environment of whoever starts the daemon. Of it only the variables of the session are
-/// taken (`SSH_AUTH_SOCK`, `DISPLAY` and the like, and where the shell sets none, language and time zone).
+/// `starter` is the environment of the process that starts the daemon. Only the variables of the session are taken
+/// from it (`SSH_AUTH_SOCK`, `DISPLAY` and the like, and where the shell sets none, language and time zone).
 pub fn environment(
     account: &Account,
     starter: &[(OsString, OsString)],
@@ -78,8 +80,8 @@ pub fn environment(
     refresh_environment(account, starter, limit)
 }
 
-/// The account's environment as it was captured last, if that is still valid; on Windows, where there is no shell to ask,
-/// as it is now. Changes nothing.
+/// The account's environment as it was last captured, if that is still valid. On Windows, where no shell needs to be
+/// asked, it is the present one. Changes nothing.
 pub fn cached_environment(account: &Account) -> Option<AccountEnvironment> {
     if ASKING_IS_QUICK {
         let vars = sys::environment::capture(account, &Vec::new(), Duration::ZERO).ok()?;
@@ -100,7 +102,7 @@ pub fn refresh_environment(
     let session: Vec<_> = starter.iter().filter(|(name, _)| is_session(name)).cloned().collect();
     let (vars, source) = match sys::environment::capture(account, &session, limit) {
         Ok(mut vars) => {
-            // What the shell only passed on belongs to this session, not into the cache.
+            // A variable that the shell only passed on belongs to this session, not into the cache.
             vars.retain(|var| !is_noise(&var.0) && !session.contains(var));
             cache::store(account, &stamp, &vars);
             (vars, EnvironmentSource::Captured)

@@ -1,4 +1,4 @@
-//! What people are told, where it is another thing on each system.
+//! Advice to people that differs from system to system.
 
 /// Where the variables are set that every program of the account gets.
 pub const WHERE_VARIABLES_ARE_SET: &str = if cfg!(windows) {
@@ -10,7 +10,8 @@ pub const WHERE_VARIABLES_ARE_SET: &str = if cfg!(windows) {
 /// The variable that names the account's home directory.
 pub const HOME_VARIABLE: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
 
-/// How a program is run by whom [`crate::account::runs_for_another_account`] is meant to keep from it.
+/// How to run a program as the account itself, where [`crate::account::runs_for_another_account`] has found that this
+/// process acts for another one.
 pub const AS_YOURSELF: &str = if cfg!(windows) {
     "in a terminal that was not opened as administrator"
 } else {
@@ -25,5 +26,5 @@ pub const CALL_WITH_AN_ARGUMENT: &str = if cfg!(windows) {
     r#"`exai call SERVER TOOL '{"message":"hi"}'`"#
 };
 
-/// Whether whoever reads what a program writes takes it for UTF-8. PowerShell takes it for the console's code page.
+/// Whether readers of a program's output take it for UTF-8. PowerShell takes it for the code page of the console.
 pub const PIPES_ARE_UTF8: bool = !cfg!(windows);

@@ -1,5 +1,4 @@
-//! What belongs to this account and to this program. What a process shows of itself besides is in
-//! [`crate::evidence`].
+//! What belongs to this account and to this program. Other facts about a process are in [`crate::evidence`].
 
 use std::io;
 use std::path::Path;
@@ -16,8 +15,8 @@ pub fn runs_our_program(pid: u32) -> io::Result<bool> {
     sys::belonging::runs_our_program(pid)
 }
 
-/// Whether the file at this path belongs to our account; of a link the link itself. Reads nothing of it
-/// and waits for nobody.
+/// Whether the file at this path belongs to our account; for a link, the link itself. Does not read the file and
+/// never waits.
 pub fn file_is_ours(path: &Path) -> io::Result<bool> {
     sys::belonging::file_is_ours(path)
 }
@@ -34,7 +33,7 @@ mod tests {
         assert!(process_is_ours(child.id()).unwrap() && !runs_our_program(child.id()).unwrap());
         child.kill().unwrap();
         child.wait().unwrap();
-        // Windows knows it as long as we have its handle.
+        // Windows knows the process as long as we have its handle.
         if !cfg!(windows) {
             assert_eq!(process_is_ours(child.id()).unwrap_err().kind(), io::ErrorKind::NotFound);
         }

@@ -1,4 +1,4 @@
-//! Which build this is. In debug builds a test may have it claim to be another.
+//! Which build this is. A debug build may claim to be another one for a test.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,8 @@ use crate::failpoint;
 
 use crate::sys;
 
-/// The variable, such as `EXAI_BUILD=0.2.0`. A starter passes it on to its daemon, which is of its build.
+/// The environment variable, such as `EXAI_BUILD=0.2.0`. A starter passes it on to its daemon, which is of the same
+/// build.
 pub const VARIABLE: &str = "EXAI_BUILD";
 /// The same for the versions of the link.
 pub const LINK_VARIABLE: &str = "EXAI_LINK";
@@ -18,7 +19,7 @@ pub fn version() -> &'static str {
     claimed.unwrap_or(env!("CARGO_PKG_VERSION"))
 }
 
-/// The oldest and the newest version of the link that a test has this build speak, as in `EXAI_LINK=7-9`.
+/// The oldest and the newest version of the link that a test makes this build speak, as in `EXAI_LINK=7-9`.
 pub fn link_versions() -> Option<(u32, u32)> {
     static CLAIMED: OnceLock<Option<(u32, u32)>> = OnceLock::new();
     if !failpoint::ACTIVE {
@@ -36,7 +37,7 @@ fn claimed(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|claim| !claim.is_empty())
 }
 
-/// Whether the Windows that this runs on is Wine, which answers some questions otherwise. `false` anywhere else.
+/// Whether this Windows is Wine, which answers some calls differently. `false` anywhere else.
 pub fn under_wine() -> bool {
     sys::inspect::under_wine()
 }

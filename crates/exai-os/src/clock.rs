@@ -1,17 +1,18 @@
-//! Time as the programs of this machine live it: while the machine sleeps nobody works, and nobody is late.
+//! Time that stands still while the machine sleeps: no program works then, and none is late.
 
 use std::time::{Duration, Instant};
 
 use crate::sys;
 
-/// The present, by a clock that stands still while the machine sleeps. For deadlines of what others do, which sleep as
-/// well; to be compared with what this function has said, not with [`Instant::now`]: that goes on meanwhile on Windows
-/// (<https://github.com/rust-lang/rust/issues/79462>). There this has steps of 16 ms.
+/// The present, by a clock that stands still while the machine sleeps. It is meant for deadlines of other programs,
+/// which sleep as well. Compare it only with other results of this function and not with [`Instant::now`], which goes
+/// on meanwhile on Windows (<https://github.com/rust-lang/rust/issues/79462>). On Windows this clock has steps of 16
+/// ms.
 pub fn now() -> Instant {
     sys::clock::now()
 }
 
-/// How long it is until then.
+/// The time until then, by this clock.
 pub fn until(then: Instant) -> Duration {
     then.saturating_duration_since(now())
 }

@@ -1,12 +1,13 @@
-//! The descent tag of a process tree: a number that every process of it has inherited, and that nobody can be handed.
+//! The descent tag of a process tree (the "brand" of messages to people): a number that every process of the tree has
+//! inherited, and that cannot be handed to any other process.
 //!
-//! A program may leave its parent, its group and its session, empty its environment and close its descriptors.
-//! What it keeps are its resource limits: the kernel copies them from parent to child, and no message and no
-//! descriptor carries them anywhere else. On Linux one of them has had no effect for twenty years
-//! (`RLIMIT_LOCKS`, getrlimit(2)); a tree's root gets the tree's descent tag as its soft limit. So a process with that
-//! number descends from that root. Only a program that sets this limit itself loses the descent tag.
+//! A program may leave its parent, its group and its session, empty its environment and close its descriptors. It
+//! keeps its resource limits: the kernel copies them from parent to child, and no message or descriptor carries them
+//! elsewhere. On Linux one of them has had no effect for twenty years (`RLIMIT_LOCKS`, getrlimit(2)); a tree's root
+//! gets the tree's descent tag as its soft limit. So a process with that number descends from that root. Only a
+//! program that sets this limit itself loses the tag.
 //!
-//! Linux only. Elsewhere nobody has a descent tag.
+//! Linux only. Elsewhere no process has a descent tag.
 
 use std::io;
 
@@ -14,13 +15,13 @@ use crate::hash;
 use crate::reach::Reach;
 use crate::sys;
 
-/// The two highest bits: neither "no limit" nor a limit that anybody else would set.
+/// The two highest bits: neither "no limit" nor a limit that another program would set.
 const FORM: u64 = 0b01 << 62;
 /// A tree whose members may leave it.
 const LEAVABLE: u64 = 1 << 61;
 const DAEMON: u64 = ((1 << 29) - 1) << 32;
 
-/// See the module.
+/// A number that all processes of one tree have inherited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DescentTag(u64);
 
@@ -36,31 +37,31 @@ impl DescentTag {
         DescentTag(FORM | leavable | daemon | tree)
     }
 
-    /// The descent tag that a process has. As with everything that is asked for by a pid: look at its identity after that.
+    /// The descent tag of a process. As with every look by pid, check the identity of the process afterwards.
     pub fn of(pid: u32) -> io::Result<Option<Self>> {
         let limit = sys::descent_tag::read(pid)?;
         Ok(limit.filter(|limit| limit >> 62 == FORM >> 62).map(DescentTag))
     }
 
-    /// Whether it is of a tree of this daemon that keeps all its members.
+    /// Whether the tag belongs to a tree of this daemon that keeps all its members.
     pub fn is_kept_by(self, instance: &str) -> bool {
         self.0 & !u64::from(u32::MAX)
             == DescentTag::new(instance, "", Reach::Descendants).0 & !u64::from(u32::MAX)
     }
 
-    /// The limit that is the descent tag.
+    /// The resource limit that carries the tag.
     pub fn number(self) -> u64 {
         self.0
     }
 
-    /// The descent tag that is this limit.
+    /// The tag that this resource limit carries.
     pub fn from_number(number: u64) -> Self {
         DescentTag(number)
     }
 }
 
-/// Takes the descent tag from this process: a daemon may have been started within a tree, and neither it nor what it
-/// starts is of that tree.
+/// Removes the descent tag of this process: a daemon may have been started within a tree, and neither the daemon nor
+/// its children belong to that tree.
 pub fn shed() {
     sys::descent_tag::shed();
 }

@@ -12,7 +12,7 @@ use crate::{failpoint, sys};
 pub const READY_ARGUMENT: &str = "--ready";
 /// The argument before the [`DetachMethod`] by which a daemon was started.
 pub const WAY_ARGUMENT: &str = "--way";
-/// The argument before the process id of whoever started a daemon.
+/// The argument before the process id of the starter of a daemon.
 pub const STARTER_ARGUMENT: &str = "--starter";
 /// The command that [`outside`] is for.
 pub const OUTSIDE_COMMAND: &str = "outside";
@@ -22,11 +22,12 @@ pub const OUTSIDE_COMMAND: &str = "outside";
 pub enum DetachMethod {
     /// In a session of its own (Unix).
     Session,
-    /// By the user's service manager, as a unit of its own (Linux): it would have been bound to somebody else ([`Bond`]).
+    /// By the user's service manager, as a unit of its own (Linux), since it would have been bound to another program
+    /// ([`Bond`]).
     Manager,
     /// The starter is in no job, so there is nothing to leave (Windows).
     Alone,
-    /// Out of its starter's job, which lets processes go (Windows). It may be in another that ends nobody.
+    /// Out of its starter's job, which lets processes leave (Windows). It may be in another job that ends no process.
     Breakaway,
     /// Started by WMI, whose processes are in no job of the starter's (Windows).
     Wmi,
@@ -67,17 +68,17 @@ impl DetachMethod {
 pub enum Tether {
     /// It is in none; elsewhere than on Windows there are none.
     Free,
-    /// It is in one that does not end its processes when it is closed. Of several, one within the other, only the
-    /// innermost can be asked; and whoever has it can still end what is in it.
+    /// It is in a job that does not end its processes when it is closed. Of several nested jobs only the innermost
+    /// can be asked, and a program that has a handle to the job can still end its processes.
     Within,
     /// The job ends everything in it when its last handle is closed: as a rule with the program that made it.
     EndsWithIt,
 }
 
-/// By what somebody else may end this process together with his own.
+/// Something by which another program may end this process together with its own processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bond {
-    /// It descends from this process of our account, which takes over what its descendants leave behind.
+    /// It descends from this process of our account, which adopts the orphans of its descendants.
     Adopter {
         /// Its process id.
         pid: u32,
@@ -93,12 +94,12 @@ pub enum Bond {
     },
 }
 
-/// What binds this process to somebody else just now (Linux). Nothing elsewhere: on Windows it is [`tether`] that tells.
+/// What binds this process to other programs at present (Linux). Empty elsewhere; on Windows see [`tether`].
 pub fn bonds() -> Vec<Bond> {
     sys::apart::bonds()
 }
 
-/// Asks about this process, as long as it has put itself into no job: [`crate::tree::keep_hold`].
+/// The tether of this process. Call it before [`crate::tree::keep_hold`], which puts the process into a job.
 pub fn tether() -> Tether {
     match failpoint::reach("daemon.job") {
         Ok(()) => sys::detach::tether(),
@@ -143,12 +144,13 @@ impl io::Read for ReadyPipe {
 /// Starts `exe` with `args` and `--ready TOKEN` in a session of its own, with exactly the environment
 /// `env`, in `cwd`, stdin and the other descriptors closed, stdout and stderr appended to `log`.
 ///
-/// On Unix the daemon is nobody's child but the system's first process's, or that of whoever adopts orphans above us. Where
-/// it would be bound to somebody ([`bonds`]), the user's service manager starts it, if there is one that does so within 3 s
-/// (Linux). On Windows it leaves the job of its starter, by breakaway or by WMI; where neither is possible and that job ends
-/// everything in it, this fails with `PermissionDenied` rather than start a daemon that dies with a terminal. A breakaway
-/// that leaves it in a job around the starter's is a success to the system; whether that one would end it is found out
-/// before it runs. Only WMI takes longer than a moment: until half of the time to `deadline` is over.
+/// On Unix the daemon is a child of the system's first process, or of an ancestor of ours that adopts orphans. Where
+/// it would be bound to another program ([`bonds`]), the user's service manager starts it, if there is one that does
+/// so within 3 s (Linux). On Windows it leaves the job of its starter, by breakaway or by WMI; where neither is
+/// possible and that job ends everything in it, this fails with `PermissionDenied` rather than start a daemon that
+/// dies with a terminal. A breakaway that leaves the daemon in a job around that of the starter counts as a success
+/// for the system; whether the outer job would end the daemon is found out before it runs. Only WMI takes long: up to
+/// half of the time to `deadline`.
 pub fn spawn(
     exe: &Path,
     args: &[OsString],
@@ -160,15 +162,15 @@ pub fn spawn(
     sys::detach::spawn(exe, args, env, cwd, log, deadline)
 }
 
-/// Where stdout or stderr of this process is the file `before`, it becomes `next`: for a log that was set aside.
-/// Nothing on Windows, where they stay with the older file.
+/// Redirects stdout and stderr of this process from the file `before` to `next`, after a log was set aside. Does
+/// nothing on Windows, where they stay with the older file.
 pub fn follow(before: &File, next: &File) -> io::Result<()> {
     sys::detach::follow(before, next)
 }
 
-/// In a process that was started with [`OUTSIDE_COMMAND`] and `pipe`: starts the daemon that whoever serves that pipe
-/// describes, hands the pipe on to it, and is done. On Linux it becomes the daemon, and the pipe is a socket. Only for one of
-/// this account. Nothing but an error on macOS.
+/// In a process that was started with [`OUTSIDE_COMMAND`] and `pipe`: starts the daemon that the server of that pipe
+/// describes, hands the pipe on to it, and returns. On Linux this process becomes the daemon, and the pipe is a
+/// socket. The server of the pipe must be of this account. Always an error on macOS.
 pub fn outside(pipe: &str) -> io::Result<()> {
     sys::detach::outside(pipe)
 }
@@ -179,8 +181,8 @@ pub fn ready_writer(token: &str) -> io::Result<File> {
     sys::detach::ready_writer(token)
 }
 
-/// Leaves the starter's session, for `serve` runs that somebody else put into the background. Does
-/// nothing where this process leads a session already, or leads its process group (Windows: always).
+/// Leaves the starter's session, for `serve` runs that another program put into the background. Does nothing where
+/// this process leads a session already, or leads its process group (Windows: always).
 pub fn new_session_now() {
     sys::detach::new_session_now();
 }

@@ -41,7 +41,7 @@ pub(crate) fn stamp(account: &Account) -> Vec<String> {
     stamp
 }
 
-/// The cached variables and their age, if they are still valid. Anything unexpected is no cache.
+/// The cached variables and their age, if they are still valid. An unexpected content counts as no cache.
 pub(crate) fn load(account: &Account) -> Option<(Vec<(OsString, OsString)>, Duration)> {
     let bytes = private::read(&path(account)?, MAX_BYTES).ok()?;
     let document: Document = serde_json::from_slice(&bytes).ok()?;
@@ -52,8 +52,8 @@ pub(crate) fn load(account: &Account) -> Option<(Vec<(OsString, OsString)>, Dura
     valid.then(|| (vars(), Duration::from_secs(age)))
 }
 
-/// Keeps the variables. The cache only saves time, so whatever prevents it is passed over; so is an
-/// environment with values that are no text, which this format cannot hold.
+/// Keeps the variables. The cache only saves time, so errors are ignored. So is an environment with values that are
+/// no text, which this format cannot hold.
 pub(crate) fn store(account: &Account, stamp: &[String], vars: &[(OsString, OsString)]) {
     let text = |value: &OsString| value.to_str().map(str::to_owned);
     let vars: Option<Vec<_>> = vars.iter().map(|(name, value)| Some((text(name)?, text(value)?))).collect();

@@ -1,7 +1,7 @@
-//! What the kernel says about a single process besides who it is: the raw facts that roles are judged by.
+//! What the kernel tells about a single process besides its identity: the raw facts for judging roles.
 //!
-//! A pid is a hint: check afterwards that it still is the process that is meant. A process that is gone is
-//! `NotFound`; one that this account may not look into `PermissionDenied`; what a system does not tell is
+//! A pid is a hint: check afterwards that it still is the process that is meant. A process that is gone gives
+//! `NotFound`, one that this account may not look into `PermissionDenied`, and a fact that the system does not tell
 //! `Unsupported`.
 
 use std::io;
@@ -9,24 +9,24 @@ use std::time::{Duration, SystemTime};
 
 use crate::sys;
 
-/// What an end of a pipe can be borrowed as: a descriptor, or a handle on Windows.
+/// How an end of a pipe is borrowed: as a descriptor, or as a handle on Windows.
 pub use crate::sys::evidence::AsEnd;
 
-/// A pipe, for as long as one of its ends is open. Both ends have the same.
+/// The identity of a pipe, valid as long as one of its ends is open. Both ends have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PipeId(pub(crate) u64);
 
 /// One of the two ends of a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum End {
-    /// Where its bytes come out: what a program has as its stdin.
+    /// The end where its bytes come out, such as the stdin of a program.
     Read,
-    /// Where its bytes go in: what a program has as its stdout.
+    /// The end where its bytes go in, such as the stdout of a program.
     Write,
 }
 
-/// How many bytes a process has passed to the calls that read and write, since it started: of files, pipes
-/// and sockets alike. Once a process has reaped a child, the child's count as its own (Linux).
+/// How many bytes a process has passed to the calls that read and write, since it started: of files, pipes and
+/// sockets alike. Once a process has reaped a child, the counters of the child are added to its own (Linux).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IoCounters {
     /// Bytes it has read.
@@ -36,14 +36,14 @@ pub struct IoCounters {
 }
 
 impl PipeId {
-    /// The pipe that an end of ours belongs to. `InvalidInput` for what is no pipe. Linux only.
+    /// The pipe that an end of ours belongs to. `InvalidInput` if it is no pipe. Linux only.
     pub fn of(end: impl AsEnd) -> io::Result<Self> {
         sys::evidence::pipe_id(end)
     }
 }
 
-/// Whether a process holds these ends, each answered in its place. Looks at stdin and stdout first, and at no
-/// more than 1024 descriptors. Linux only.
+/// Whether a process holds each of these ends, in the same order. Looks at stdin and stdout first, and at no more
+/// than 1024 descriptors. Linux only.
 pub fn holds<const N: usize>(pid: u32, ends: [(PipeId, End); N]) -> io::Result<[bool; N]> {
     sys::evidence::holds(pid, ends)
 }
@@ -60,20 +60,20 @@ pub fn environment_variable(pid: u32, name: &str) -> io::Result<Option<String>> 
     sys::evidence::environment_variable(pid, name)
 }
 
-/// When a process with this [`crate::process::Identity::start`] started, for people to read: the clock may
-/// have been set since, and two looks may differ by milliseconds. `None` for a time no clock can show.
+/// When a process with this [`crate::process::Identity::start`] started, for people to read: the clock may have been
+/// set since, and two results may differ by milliseconds. `None` for a time no clock can show.
 pub fn started_at(start: u64) -> io::Result<Option<SystemTime>> {
     sys::evidence::started_at(start)
 }
 
-/// How long a process with this start has lived. Never negative, and on Linux right also when the clock was set
+/// How long a process with this start has lived. Never negative, and on Linux correct even when the clock was set
 /// meanwhile. `None` as for [`started_at`].
 pub fn age(start: u64) -> io::Result<Option<Duration>> {
     let started = started_at(start)?;
     Ok(started.map(|started| SystemTime::now().duration_since(started).unwrap_or_default()))
 }
 
-/// The present in the unit of [`crate::process::Identity::start`]: who starts later has a `start` that is
+/// The present in the unit of [`crate::process::Identity::start`]: a process that starts later has a `start` that is
 /// no smaller.
 pub fn clock() -> io::Result<u64> {
     sys::evidence::clock()

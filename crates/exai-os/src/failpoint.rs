@@ -14,7 +14,7 @@ pub const VARIABLE: &str = "EXAI_FAILPOINTS";
 /// Whether this build has such places at all.
 pub const ACTIVE: bool = cfg!(debug_assertions);
 
-/// Every place, in the order in which a start and a stop come by.
+/// Every place, in the order in which a start and a stop pass them.
 pub const NAMES: [&str; 19] = [
     "starter.locked",      // holds spawn.lock
     "starter.spawning",    // is about to start the daemon
@@ -37,7 +37,7 @@ pub const NAMES: [&str; 19] = [
     "daemon.record-gone",  // has removed daemon.json
 ];
 
-/// Places that are passed again and again, on no way of a start or a stop.
+/// Places that are passed again and again, and belong to no start or stop.
 pub const OTHERS: [&str; 1] = [
     "watch.looking", // looks at the processes of a tree
 ];
@@ -51,7 +51,7 @@ enum Act {
     Delay(Duration),
 }
 
-/// Comes by the place `name`. Does nothing unless the variable says so; an error names the place.
+/// Passes the place `name`. Does nothing unless the variable says so; an error names the place.
 pub fn reach(name: &'static str) -> io::Result<()> {
     if !ACTIVE {
         return Ok(());
@@ -61,7 +61,7 @@ pub fn reach(name: &'static str) -> io::Result<()> {
         "BUG: {name} is not in the list of places"
     );
     let Some(act) = act_at(name, plan()) else { return Ok(()) };
-    // For the test that wants to know whether anybody came by. It may have closed the other end.
+    // For a test that waits until this place is passed. The test may have closed the other end.
     let _ = writeln!(io::stderr(), "failpoint {name} ({act:?}) in pid {}", std::process::id());
     match act {
         Act::Kill => sys::signal::end_this_process(),
@@ -78,7 +78,7 @@ fn plan() -> &'static str {
     PLAN.get_or_init(|| std::env::var(VARIABLE).unwrap_or_default())
 }
 
-/// What the plan says of a place; words that mean nothing say nothing.
+/// What the plan says about a place. Unknown words are ignored.
 fn act_at(name: &str, plan: &str) -> Option<Act> {
     let (_, act) =
         plan.split(';').filter_map(|part| part.trim().split_once('=')).find(|(at, _)| *at == name)?;

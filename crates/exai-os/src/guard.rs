@@ -7,8 +7,8 @@
 //! directory, the program, the number of arguments and the arguments, the number of variables and their names and
 //! values. Then one byte each: `t` asks the tree to end, `k` ends it by force. The end of the socket means `k`.
 //!
-//! The root, forked and not its own program yet, says `root PID` and waits for a byte `g`: whoever started it has
-//! written down by then who it is. At the end of the socket it ends instead.
+//! The root, forked and not its own program yet, says `root PID` and waits for a byte `g`: by then the daemon has
+//! written down its identity. At the end of the socket it ends instead.
 //!
 //! The guard answers in lines: `started`, or `failed ERRNO` and it ends; `code N` or `signal N` when the
 //! root has exited; after `k` `empty`, or `left PID…`, and it ends.

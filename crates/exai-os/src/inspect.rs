@@ -1,35 +1,35 @@
-//! Looking without touching: what files, directories, limits and other processes are, for somebody who
-//! searches for what is wrong. Nothing here creates, changes, opens for writing, waits or signals.
+//! Looking without touching: facts about files, directories, limits and other processes, for a search for problems.
+//! Nothing here creates, changes, opens for writing, waits or signals.
 
 use std::io;
 use std::path::Path;
 
 use crate::sys;
 
-/// What stands at a path, links not followed.
+/// What is at a path. Links are not followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// What it is.
     pub kind: EntryKind,
-    /// Who owns it, in words; `None` when this account does.
+    /// Its owner, in words; `None` when it is this account.
     pub foreign_owner: Option<String>,
     /// The permission bits (Unix); `None` on Windows, where access lists decide.
     pub mode: Option<u32>,
-    /// Whether somebody else may read, enter or change it; not asked of what is not a directory on Windows, where files
-    /// have what their directory gives. The system and administrators get everywhere and are nobody else.
+    /// Whether another account may read, enter or change it. On Windows only directories are checked, since files
+    /// inherit access from their directory. The system and administrators have access to everything and do not count.
     pub open_to_others: bool,
     /// Its length in bytes.
     pub length: u64,
 }
 
-/// What kind of thing stands at a path.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     /// A regular file.
     File,
     /// A directory.
     Directory,
-    /// A symbolic link, or what Windows has like it.
+    /// A symbolic link, or its like on Windows.
     Link,
     /// A named pipe (FIFO).
     Pipe,
@@ -40,7 +40,7 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    /// It, with its article.
+    /// The kind in words, with its article.
     pub fn in_words(self) -> &'static str {
         match self {
             EntryKind::File => "a regular file",
@@ -53,7 +53,7 @@ impl EntryKind {
     }
 }
 
-/// What stands at `path`. `NotFound` where nothing does.
+/// The entry at `path`. `NotFound` where there is none.
 pub fn entry(path: &Path) -> io::Result<Entry> {
     sys::inspect::entry(path)
 }
@@ -69,7 +69,7 @@ pub fn is_writable(directory: &Path) -> bool {
     sys::inspect::is_writable(directory)
 }
 
-/// Room on a file system.
+/// The free space of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
     /// Bytes that this account may still write.
@@ -78,7 +78,7 @@ pub struct Space {
     pub files: Option<u64>,
 }
 
-/// How much room there is where `path` is.
+/// The free space of the file system of `path`.
 pub fn space(path: &Path) -> io::Result<Space> {
     sys::inspect::space(path)
 }
@@ -103,11 +103,11 @@ pub struct Limits {
 /// Each server takes three descriptors, each client one or two.
 const FEW_DESCRIPTORS: u64 = 1024;
 const FEW_PROCESSES: u64 = 256;
-/// What programs reserve who run JavaScript or Python, and may write.
+/// How much address space a runtime of JavaScript or Python reserves and may use.
 const FEW_BYTES: u64 = 4 << 30;
 
 impl Limits {
-    /// What a daemon and its servers would have too little of, in words: `256 open files`.
+    /// The limits that are too low for a daemon and its servers, in words: `256 open files`.
     pub fn shortages(&self) -> Vec<String> {
         let few = |most: Option<u64>, enough: u64, what: &str| {
             most.filter(|most| *most < enough).map(|most| format!("{most} {what}"))
@@ -139,7 +139,7 @@ pub fn is_of_this_account(pid: u32) -> io::Result<bool> {
     sys::inspect::is_of_this_account(pid)
 }
 
-/// What became of the file a process executes.
+/// The state of the file that a process executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgramFile {
     /// It is still there.
@@ -150,7 +150,7 @@ pub enum ProgramFile {
     Deleted,
 }
 
-/// What became of the file that the process executes. `Unsupported` without Linux's /proc.
+/// The state of the file that the process executes. `Unsupported` without Linux's /proc.
 pub fn program_file(pid: u32) -> io::Result<ProgramFile> {
     sys::inspect::program_file(pid)
 }
@@ -198,13 +198,13 @@ mod tests {
         std::fs::copy("/bin/sleep", &program).unwrap();
         let mut child = Command::new(&program).arg("60").spawn().unwrap();
         let pid = child.id();
-        // Until it executes the program it is still this one.
+        // Until the child executes the program it still shows this program.
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
         while crate::process::executable(pid).unwrap() != program {
             assert!(std::time::Instant::now() < deadline);
         }
         let before = program_file(pid).unwrap();
-        // The kernel's name for the program follows a rename, and says of a deleted one that it is.
+        // The kernel's name for the program follows a rename, and marks a deleted file.
         std::fs::remove_file(&program).unwrap();
         let deleted = program_file(pid).unwrap();
         std::fs::copy("/bin/sleep", &program).unwrap();

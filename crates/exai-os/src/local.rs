@@ -28,14 +28,14 @@ impl Endpoint {
         sys::local::fresh(home, nonce).map(Endpoint)
     }
 
-    /// The sockets of daemons of `home`: all of them dead while nobody holds `home`'s instance lock.
+    /// The sockets of daemons of `home`. While the instance lock of `home` is free, all of these daemons are dead.
     /// None on Windows, whose pipes end with their daemons.
     pub fn sockets(home: &Path) -> io::Result<Vec<PathBuf>> {
         sys::local::sockets(home)
     }
 
-    /// Whether the name is still there. A socket's can be deleted under the listener, who does not notice;
-    /// a pipe's cannot.
+    /// Whether the name is still there. The name of a socket can be deleted without its listener noticing; that of a
+    /// pipe cannot.
     pub fn exists(&self) -> bool {
         sys::local::exists(&self.0)
     }
@@ -57,7 +57,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// The text names no place on this machine where a daemon could listen.
+/// The text names no address on this machine where a daemon could listen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no address of a local socket")]
 pub struct NotAnEndpoint(pub String);
@@ -70,7 +70,7 @@ impl FromStr for Endpoint {
     }
 }
 
-/// Who is at the other end, by the kernel's word.
+/// The process at the other end, as the kernel tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// It runs as the same account as this process.
@@ -87,13 +87,13 @@ pub struct Peer {
 pub struct Connection(sys::local::Connection);
 
 impl Connection {
-    /// Connects, waiting at most `timeout` for a busy daemon (kind `TimedOut`, or `WouldBlock`, then).
-    /// `NotFound` and `ConnectionRefused` mean that nobody listens there.
+    /// Connects, waiting at most `timeout` for a busy daemon (kind `TimedOut`, or `WouldBlock`, then). `NotFound` and
+    /// `ConnectionRefused` mean that no process listens there.
     pub fn connect(endpoint: &Endpoint, timeout: Duration) -> io::Result<Connection> {
         sys::local::Connection::connect(&endpoint.0, timeout).map(Connection)
     }
 
-    /// Who listens at the other end.
+    /// The process that listens at the other end.
     pub fn peer(&self) -> io::Result<Peer> {
         self.0.peer()
     }
@@ -109,8 +109,8 @@ impl Connection {
         self.0.shutdown_write()
     }
 
-    /// Ends the connection both ways and wakes a thread that is blocked reading or writing: the reader
-    /// sees the end, the writer an error.
+    /// Closes both directions and wakes a thread that is blocked reading or writing: the reader sees the end, the
+    /// writer an error.
     pub fn close(&self) {
         self.0.close();
     }
@@ -140,9 +140,9 @@ pub type Stream = sys::local::Stream;
 pub struct Listener(sys::local::Listener);
 
 impl Listener {
-    /// Listens at a [`Endpoint::fresh`] name, for this account alone (mode 0600; on Windows an access
-    /// list, local clients only, and nobody may have had the name before). Must be called within a tokio
-    /// runtime. A name that is in use is `AddrInUse`.
+    /// Listens at a [`Endpoint::fresh`] name, for this account alone (mode 0600; on Windows an access list, local
+    /// clients only, and no process may have had the name before). Must be called within a tokio runtime. A name that
+    /// is in use is `AddrInUse`.
     pub fn bind(endpoint: &Endpoint) -> io::Result<Listener> {
         sys::local::Listener::bind(&endpoint.0).map(Listener)
     }

@@ -1,4 +1,4 @@
-//! The locks that decide who is the daemon and who may start one.
+//! The locks that decide which process is the daemon and which may start one.
 //!
 //! The kernel frees such a lock when its holder dies, however it dies; the file itself says nothing and
 //! is never deleted, for a lock on a deleted file guards nothing.
@@ -24,8 +24,8 @@ impl HeldLock {
         &self.path
     }
 
-    /// Whether the path still leads to the file we hold the lock on. `false` means that somebody deleted
-    /// or replaced it, and that another process could now take "the same" lock.
+    /// Whether the path still leads to the file we hold the lock on. `false` means that the file was deleted or
+    /// replaced, and that another process could now take "the same" lock.
     pub fn still_named(&self) -> io::Result<bool> {
         sys::lock::same_file(&self.file, &self.path)
     }
@@ -38,8 +38,8 @@ impl Drop for HeldLock {
     }
 }
 
-/// Takes the lock if it is free; `None` when somebody holds it. The file is created (mode 0600) where it
-/// is missing, never truncated and never opened through a link.
+/// Takes the lock if it is free; `None` when another process holds it. The file is created (mode 0600) where it is
+/// missing, never truncated and never opened through a link.
 pub fn try_lock(path: &Path) -> io::Result<Option<HeldLock>> {
     let file = sys::lock::open_or_create(path)?;
     match file.try_lock() {
@@ -73,8 +73,8 @@ pub fn lock_until(path: &Path, deadline: Instant) -> io::Result<Option<HeldLock>
 
 /// Whether some process holds the lock. A missing file is a free lock, and stays missing.
 ///
-/// This takes the lock as a reader for an instant: readers do not see each other, but somebody who takes
-/// the lock at that very moment has to try again.
+/// This takes the lock as a reader for an instant. Readers do not see each other, but a process that takes the lock
+/// at that very moment has to try again.
 pub fn is_held(path: &Path) -> io::Result<bool> {
     let file = match sys::lock::open_existing(path) {
         Ok(file) => file,
@@ -83,7 +83,7 @@ pub fn is_held(path: &Path) -> io::Result<bool> {
     };
     match file.try_lock_shared() {
         Ok(()) => {
-            // Where this fails (Wine), closing does it: a child that was forked meanwhile is Unix' trouble alone.
+            // Where this fails (Wine), closing releases the lock: only Unix has forked children that would keep it.
             let _ = file.unlock();
             Ok(false)
         }
@@ -92,10 +92,10 @@ pub fn is_held(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// The process that holds the lock, by the kernel's word; `None` when nobody does or the system does not
-/// tell (anything but Linux; a process in another pid namespace).
+/// The process that holds the lock, as the kernel tells; `None` when the lock is free or the system does not tell
+/// (anything but Linux; a process in another pid namespace).
 ///
-/// Lists all locks of the machine: for when something must be said, not for every look.
+/// Lists all locks of the machine: use it for reports, not for every check.
 pub fn holder(path: &Path) -> io::Result<Option<u32>> {
     sys::lock::holder(path)
 }
@@ -105,8 +105,8 @@ pub fn holder(path: &Path) -> io::Result<Option<u32>> {
 pub enum Claim {
     /// The name is ours until this value is dropped.
     Ours(NameClaim),
-    /// Another process of this user has claimed this home: a daemon lives although the lock file was
-    /// free, so the directory was deleted under it.
+    /// Another process of this user has claimed this home: a daemon lives although the lock file was free, so its
+    /// directory was deleted.
     TakenByThisUser,
     /// This system has no such name (macOS), or others keep all of them occupied.
     Unsupported,
@@ -125,8 +125,8 @@ pub fn claim_name(home: &Path) -> io::Result<Claim> {
 }
 
 impl NameClaim {
-    /// Forgets who has asked about the claim: on Linux each question waits in the socket's queue, and a full
-    /// queue could not be told from a stranger's. Call it now and then.
+    /// Empties the queue of processes that have checked the claim: on Linux each check waits in the queue of the
+    /// socket, and a full queue could not be told from that of a stranger. Call it now and then.
     pub fn forget_questions(&self) {
         sys::lock::forget_questions(&self.0);
     }
@@ -186,7 +186,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("instance.lock");
         let held = try_lock(&path).unwrap().expect("a free lock");
-        // Windows does not let anybody delete an open lock file in the first place.
+        // Windows does not allow an open lock file to be deleted in the first place.
         if std::fs::remove_file(&path).is_ok() {
             assert!(!held.still_named().unwrap());
         }
@@ -202,7 +202,8 @@ mod tests {
         assert!(is_claimed(dir.path()).unwrap());
         let place = dir.path().to_owned();
         drop(dir);
-        // Windows lets nobody remove the directory of an open lock file, so one that is gone is nobody's.
+        // Windows does not allow the directory of an open lock file to be removed, so no process claims a directory
+        // that is gone.
         assert_eq!(is_claimed(&place).unwrap(), !cfg!(windows), "also when it is gone");
         drop(first);
         assert!(!is_claimed(&place).unwrap());

@@ -1,7 +1,7 @@
-//! Who listens on a TCP port of this machine, and who has connected to one, by the kernel's word.
+//! Which process listens on a TCP port of this machine, and which has connected to one, as the kernel tells.
 //!
-//! A port is no identity: whoever comes first has it, and with it everything that is sent there. Who listens is asked
-//! before something is sent that is not for everybody. It is the owner of the socket that *gets* a connection to an
+//! A port is no identity: the first process that takes it gets everything that is sent there. So the listener is
+//! checked before anything private is sent. The listener is the owner of the socket that *gets* a connection to an
 //! address: the one bound to exactly this address if there is one, else one bound to all addresses.
 //!
 //! `Unsupported` on macOS, where only libproc's walk through all descriptors of all processes would tell;
@@ -12,8 +12,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::sys;
 
-/// The command that lists the ports which the system keeps for itself, though nobody listens there: on Windows it does
-/// so for virtual machines and containers.
+/// The command that lists the ports which the system reserves although no process listens there: Windows does so for
+/// virtual machines and containers.
 pub const LISTS_RESERVED: Option<&str> =
     if cfg!(windows) { Some("netsh int ipv4 show excludedportrange protocol=tcp") } else { None };
 
@@ -25,8 +25,8 @@ pub fn is_listening(addr: SocketAddr, pid: u32) -> io::Result<bool> {
     sys::port::is_listening(addr, pid)
 }
 
-/// The process that a connection to `addr` gets to; one of them, where several hold the socket. `None` when
-/// nobody listens there, `PermissionDenied` when it is a process that this account may not look into.
+/// The process that a connection to `addr` gets to; one of them, where several hold the socket. `None` when no
+/// process listens there, `PermissionDenied` when it is a process that this account may not look into.
 pub fn owner(addr: SocketAddr) -> io::Result<Option<u32>> {
     sys::port::owner(addr)
 }
@@ -49,8 +49,8 @@ pub fn peers(connections: &[Connection]) -> io::Result<Vec<Option<u32>>> {
     sys::port::peers(connections)
 }
 
-/// Of the listening sockets those that get the connections to `addr`: several only where several share one
-/// address. What follows the address says whose it is.
+/// Those of the listening sockets that get the connections to `addr`: several only where several share one address.
+/// The value beside the address tells the owner.
 pub(crate) fn takers<T: Copy>(listening: &[(SocketAddr, T)], addr: SocketAddr) -> Vec<T> {
     let exactly = |ip: IpAddr| -> Vec<T> {
         let wanted =

@@ -1,7 +1,7 @@
 //! Files and directories that belong to this account alone.
 //!
-//! Nothing here follows a link to a file, blocks on a FIFO or reads without a bound: the state directory
-//! is the product's authority, and whoever can make it read something else can make it lie.
+//! Nothing here follows a link to a file, blocks on a FIFO or reads without a bound: the state directory is the
+//! product's authority, and a program that can make it read something else can make it lie.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -26,7 +26,7 @@ pub enum DirChecked {
 /// Why a directory cannot hold our state.
 #[derive(Debug, thiserror::Error)]
 pub enum DirError {
-    /// Somebody else owns it, so they could replace what is in it.
+    /// Another account owns it and could replace what is in it.
     #[error("{} belongs to {owner}, not to this account", path.display())]
     Foreign {
         /// The directory as it was asked for.
@@ -40,8 +40,8 @@ pub enum DirError {
         /// The path as it was asked for.
         path: PathBuf,
     },
-    /// It is there for everybody (the root of the file system, or a directory like `/tmp`): making it
-    /// private would break the machine.
+    /// All accounts need it (the root of the file system, or a directory like `/tmp`): making it private would break
+    /// the machine.
     #[error("{} is a directory for everybody; name one for exai alone", path.display())]
     Shared {
         /// The directory as it was asked for.
@@ -67,14 +67,14 @@ pub enum DirError {
     },
 }
 
-/// Makes sure that `path` is a directory of ours which nobody else may enter, creating it (and missing
-/// parents) with mode 0700 where needed. A symbolic link is followed only to a directory that is ours.
+/// Makes sure that `path` is a directory of ours which no other account may enter, creating it (and missing parents)
+/// with mode 0700 where needed. A symbolic link is followed only to a directory that is ours.
 pub fn ensure_dir(path: &Path) -> Result<DirChecked, DirError> {
     sys::private::ensure_dir(path)
 }
 
-/// The canonical path of a directory, and what it is whatever its path (device and inode; `None` on Windows). Where it is
-/// gone the path is the one that was given. Both are text to be compared with what another process says.
+/// The canonical path of a directory, and its identity apart from any path (device and inode; `None` on Windows). For
+/// a directory that is gone it is the given path. Both are text to be compared with that of another process.
 pub fn directory_identity(path: &Path) -> (String, Option<String>) {
     let canonical = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
     let canonical = canonical.unwrap_or_else(|_| path.to_owned());
@@ -101,43 +101,44 @@ fn bounded(file: File, max: u64) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 > max { Err(too_long()) } else { Ok(bytes) }
 }
 
-/// Reads what decides what is executed, of at most `max` bytes: a regular file of this account or of root that nobody
-/// else can write. It may be reached by symbolic links of these two, where nobody else can replace anything on the way.
+/// Reads a file of at most `max` bytes that decides what is executed: a regular file of this account or of root that
+/// no other account can write. It may be reached by symbolic links of these two accounts, if no other account can
+/// replace anything on the way.
 ///
-/// A file that others may write is an error, unless it stands in a directory that nobody else can enter.
+/// A file that others may write is an error, unless it is in a directory that no other account can enter.
 pub fn read_trusted(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     bounded(sys::private::open_trusted(path)?, max)
 }
 
-/// Where the file of [`read_trusted`] is written: what its links lead to, after the same checks.
+/// The path to write the file of [`read_trusted`] to: the target of its links, after the same checks.
 pub fn trusted_place(path: &Path) -> io::Result<PathBuf> {
     sys::private::trusted_place(path)
 }
 
-/// Takes a file of ours from the others who may write it. The permission bits that it had, if it was theirs as well. Does
-/// nothing to a link.
+/// Makes a file of ours unwritable for other accounts. Returns the permission bits that it had, if others could write
+/// it. Does nothing to a link.
 pub fn tighten(path: &Path) -> io::Result<Option<u32>> {
     sys::private::tighten(path)
 }
 
-/// Whether others may write this file and can get to it, since they may enter its directory: they may have written what
-/// it says. Its permission bits, then.
+/// The permission bits of a file that other accounts may write and can reach through its directory: they may have
+/// written its content. `None` for any other file.
 pub fn exposed(directory: &Path, file: &Path) -> Option<u32> {
     sys::private::exposed(directory, file)
 }
 
-/// Which file stands at a path, and who may do what with it, as far as metadata tell: another stamp means that it may
-/// be worth reading again. For a link also what it leads to.
+/// Which file is at a path, and its permissions, as far as metadata tell. A different stamp means that the file may
+/// be worth reading again. For a link it covers the target, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp(Option<sys::private::Facts>);
 
 impl Stamp {
-    /// How it is now.
+    /// The present stamp.
     pub fn of(path: &Path) -> Self {
         Stamp(sys::private::facts(path))
     }
 
-    /// Whether anything stands there.
+    /// Whether there is anything at the path.
     pub fn is_there(&self) -> bool {
         self.0.is_some()
     }
@@ -149,14 +150,14 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sys::private::write_atomic(path, bytes, true)
 }
 
-/// The same without waiting for the disk: for what means nothing after the machine has stopped, such as who
-/// runs on it. After a crash of the machine the file may be empty.
+/// The same without waiting for the disk, for content that means nothing after the machine has stopped, such as its
+/// running processes. After a crash of the machine the file may be empty.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sys::private::write_atomic(path, bytes, false)
 }
 
-/// Opens a file of ours for appending, creating it with mode 0600. The error names the file: who sees it may know of
-/// the program alone that was to write to it.
+/// Opens a file of ours for appending, creating it with mode 0600. The error names the file, since its reader may
+/// know only the program that writes to it.
 pub fn open_append(path: &Path) -> io::Result<File> {
     sys::private::open_append(path)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))

@@ -1,7 +1,7 @@
-//! Processes: who they are, and ending exactly the one that is meant.
+//! Processes: their identity, and ending exactly the one that is meant.
 //!
-//! A pid alone is a hint: the kernel gives it to somebody else once its process is gone. An [`Identity`]
-//! is a fact, and the only thing that [`kill_verified`] accepts.
+//! A pid alone is a hint: the kernel gives it to another process once its process is gone. An [`Identity`] is a fact,
+//! and the only thing that [`kill_verified`] accepts.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::sys;
 
-/// Which process this is, for ever: no other process of any boot of this machine has the same three.
+/// The identity of a process, for ever: no other process of any boot of this machine has the same three values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
     /// The boot it runs in: the kernel's random boot id on Linux, the boot session on macOS. `-` on
@@ -39,12 +39,12 @@ pub struct ProcessInfo {
     pub start: u64,
     /// Resident memory in bytes; 0 where it is not known cheaply.
     pub rss_bytes: u64,
-    /// It has ended and only waits to be reaped: it counts as gone.
+    /// Whether it has ended and only waits to be reaped. Then it counts as gone.
     pub zombie: bool,
 }
 
 impl ProcessInfo {
-    /// Which process this is, in the boot it was seen in.
+    /// The identity of this process, in the boot in which it was seen.
     pub fn identity(&self, boot: &str) -> Identity {
         Identity { boot: boot.to_owned(), pid: self.pid, start: self.start }
     }
@@ -59,10 +59,10 @@ pub enum Kill {
     Force,
 }
 
-/// What became of [`kill_verified`].
+/// The result of [`kill_verified`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Killed {
-    /// It was the process meant, and it was signalled.
+    /// It was the process that was meant, and it was signalled.
     Signalled,
     /// No such process lives any more.
     AlreadyGone,
@@ -87,8 +87,8 @@ pub fn snapshot() -> io::Result<Vec<ProcessInfo>> {
     sys::process::snapshot()
 }
 
-/// The processes above this one, nearest first, as far as they can be seen, without the system's first.
-/// A parent that is younger than its child is another process under a number used again: there it ends.
+/// The ancestors of this process, nearest first, as far as they can be seen, without the system's first process. A
+/// parent that is younger than its child is another process under a reused number; the list ends there.
 pub fn ancestors(pid: u32) -> io::Result<Vec<ProcessInfo>> {
     let mut found = lineage(pid)?;
     if !found.is_empty() {
@@ -97,14 +97,14 @@ pub fn ancestors(pid: u32) -> io::Result<Vec<ProcessInfo>> {
     Ok(found)
 }
 
-/// A process, and those above it as in [`ancestors`]. Empty where it cannot be seen.
+/// A process and its ancestors, as in [`ancestors`]. Empty where it cannot be seen.
 pub fn lineage(pid: u32) -> io::Result<Vec<ProcessInfo>> {
     let look = sys::process::looker()?;
     let mut child = look(pid);
     let mut found: Vec<ProcessInfo> = child.iter().cloned().collect();
     while let Some(process) = child.take() {
         let parent = look(process.ppid).filter(|parent| parent.start <= process.start && parent.pid > 1);
-        // A cycle cannot be, and must not hang us if it is.
+        // There can be no cycle, but if there is one it must not hang this process.
         if let Some(parent) = parent.filter(|_| found.len() < 64) {
             found.push(parent.clone());
             child = Some(parent);
@@ -121,7 +121,7 @@ pub fn descendants(table: &[ProcessInfo], pid: u32) -> Vec<ProcessInfo> {
     let mut parents = vec![(pid, started)];
     while let Some((parent, since)) = parents.pop() {
         for child in table.iter().filter(|child| child.ppid == parent && child.start >= since) {
-            // A cycle cannot be, and must not hang us if it is.
+            // There can be no cycle, but if there is one it must not hang this process.
             if child.pid != pid && !found.iter().any(|known| known.pid == child.pid) {
                 parents.push((child.pid, child.start));
                 found.push(child.clone());
@@ -131,9 +131,9 @@ pub fn descendants(table: &[ProcessInfo], pid: u32) -> Vec<ProcessInfo> {
     found
 }
 
-/// The arguments of a process, the program's name first, as it shows them. They may hold secrets: show
-/// them only redacted. Bytes that are no UTF-8 are replaced.
-/// Empty for a zombie, and for an instant while a program starts. `Unsupported` on macOS.
+/// The arguments of a process as it shows them, the program's name first. They may hold secrets: show them only
+/// redacted. Bytes that are no UTF-8 are replaced. Empty for a zombie, and for an instant while a program starts.
+/// `Unsupported` on macOS.
 pub fn command_line(pid: u32) -> io::Result<Vec<String>> {
     sys::process::command_line(pid)
 }
@@ -144,8 +144,8 @@ pub fn executable(pid: u32) -> io::Result<PathBuf> {
     sys::process::executable(pid)
 }
 
-/// Runs a program to its end, with nothing as its stdin, and returns what it said. On Windows it gets no window, and no
-/// handle that is meant for another program which starts at this moment.
+/// Runs a program to its end with an empty stdin, and returns its output. On Windows it gets no window, and no handle
+/// that is meant for another program which starts at this moment.
 pub fn output(command: &mut Command) -> io::Result<Output> {
     sys::process::output(command)
 }
@@ -169,13 +169,13 @@ pub fn name_this() {
     sys::process::name_this();
 }
 
-/// From here on neither this process nor any that it starts, which have this from it, asks a person by a window when it
-/// cannot go on: a server that lacks a library would wait for a click on Windows, and its end would not be seen.
+/// Keeps this process and the processes that it starts, which inherit this, from showing a window when they cannot go
+/// on: a server that lacks a library would wait for a click on Windows, and its end would not be seen.
 pub fn fail_without_windows() {
     sys::process::fail_without_windows();
 }
 
-/// How long the processor has worked for this thread. Windows counts in steps of 16 ms.
+/// The processor time of this thread. Windows counts in steps of 16 ms.
 pub fn thread_time() -> std::time::Duration {
     sys::process::thread_time()
 }

@@ -1,4 +1,4 @@
-//! Finding the program a command names, as the spawner will see it.
+//! Finding the program that a command names, as the system will find it.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -28,8 +28,8 @@ impl NotFound {
     }
 }
 
-/// The program that `command` names, searched with the `PATH` (and on Windows the `PATHEXT`) in `vars`.
-/// A command with a path separator is a file, relative to `cwd`.
+/// The program that `command` names, searched for with the `PATH` (and on Windows the `PATHEXT`) in `vars`. A command
+/// with a path separator is a file, relative to `cwd`.
 pub fn resolve(command: &str, cwd: &Path, vars: &[(OsString, OsString)]) -> Result<PathBuf, NotFound> {
     let not_found = |searched: Option<&OsStr>, file| NotFound {
         command: command.to_owned(),

@@ -1,8 +1,8 @@
-//! The three standard streams, also where somebody has made them non-blocking.
+//! The three standard streams, even where another program has made them non-blocking.
 //!
-//! Whether a stream blocks belongs to the open file, which all processes share that have it: a client (Bun), ssh or a
-//! program in the same terminal may set it for all of them. Reads and writes fail with `WouldBlock` then, which means
-//! "not now", and no more. The flag is not ours to clear: whoever has set it counts on it.
+//! Whether a stream blocks is a property of the open file, which several processes share: a client (Bun), ssh or a
+//! program in the same terminal may change it for all of them. Reads and writes then fail with `WouldBlock`, which
+//! means only "not now". This process must not clear the flag, since the program that has set it relies on it.
 
 use std::io::{self, Read, Stderr, Stdin, Stdout, Write};
 
@@ -35,7 +35,7 @@ pub fn errors() -> Patient<Stderr> {
     Patient(io::stderr())
 }
 
-/// Does something again and again, until it need not wait.
+/// Repeats an operation until it need not wait.
 fn wait<T>(which: Which, mut action: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match action() {
@@ -51,7 +51,7 @@ impl Read for Patient<Stdin> {
     }
 }
 
-// What could not be written at all is kept by the caller, and what could be is counted: nothing is lost, nothing twice.
+// The caller keeps what could not be written, and what was written is counted: nothing is lost or written twice.
 impl Write for Patient<Stdout> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         wait(Which::Output, || self.0.write(bytes))

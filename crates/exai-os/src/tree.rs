@@ -1,15 +1,16 @@
 //! A contained process tree: started, told to end, ended by force, and proven to be gone.
 //!
-//! On Unix a *guard* stands between us and the tree: a small process that starts the root, ends everything
-//! that descends from it when it is told to or when we die (it sees the end of a socket), and says when
-//! nothing is left. On Linux it is a subreaper: whatever leaves its parent, its group or its session stays
-//! below it. The guard keeps no copy of the tree's stdio.
+//! On Unix a *guard* stands between the daemon and the tree. This small process starts the root, ends everything that
+//! descends from it when it is told to or when the daemon dies (it sees the end of a socket), and reports when
+//! nothing is left. On Linux the guard is a subreaper: a process that leaves its parent, its group or its session
+//! stays below the guard. The guard keeps no copy of the tree's stdio.
 //!
-//! macOS has no subreapers: there the tree is the root's process group and who descends from the root when
-//! it is ended; what left both is not found (never run).
+//! macOS has no subreapers. There the tree is the root's process group and the descendants of the root at the time
+//! when it is ended; a process that left both is not found (never run).
 //!
-//! Windows needs no guard: the root is born in a job, which nobody in it can leave, and which ends with the process
-//! that holds it, this one. What a member has somebody else start (WMI, the Task Scheduler, a COM server) is not in it.
+//! Windows needs no guard: the root is born in a job that no member can leave, and that ends with this process, which
+//! holds it. A process that a member lets another service start (WMI, the Task Scheduler, a COM server) is not in the
+//! job.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -71,7 +72,7 @@ pub enum RootExit {
     Code(i32),
     /// By this signal.
     Signal(i32),
-    /// The guard is gone, and nobody else could see it.
+    /// The guard is gone, and only the guard could see how the root ended.
     Unseen,
 }
 
@@ -90,7 +91,7 @@ impl fmt::Display for RootExit {
     }
 }
 
-/// What a status of Windows' own means, for those that are met. (On Unix there are none so large.)
+/// The meaning of the common exit statuses that Windows itself gives. (On Unix no status is so large.)
 fn meaning(status: u32) -> &'static str {
     match status {
         0xC000_0005 => " (access violation)",
@@ -109,13 +110,13 @@ fn meaning(status: u32) -> &'static str {
 #[derive(Debug)]
 pub struct Tree(pub(crate) sys::tree::Tree);
 
-/// Who is in a tree by the system's own list. It does not keep the tree. The default has no list.
+/// The members of a tree by the system's own list. It does not keep the tree alive. The default has no list.
 #[derive(Clone, Debug, Default)]
 pub struct Roster(Option<sys::tree::Roster>);
 
 impl Roster {
-    /// The processes, in no order; empty once the tree is gone. `None` where the system keeps no such list: anywhere
-    /// but on Windows.
+    /// The processes, in no particular order; empty once the tree is gone. `None` where the system keeps no such
+    /// list: anywhere but on Windows.
     pub fn pids(&self) -> Option<Vec<u32>> {
         self.0.as_ref()?.pids()
     }
@@ -130,10 +131,10 @@ pub fn own_program() -> io::Result<PathBuf> {
 /// Starts a tree. Blocks for the time of two forks and execs, 10 s at most; needs a tokio runtime with I/O
 /// around it.
 ///
-/// `known` is told the guard (`None` on Windows) and the root while the root's program does not run yet: what is to
-/// outlast us must be written down before it returns.
+/// `known` is called with the guard (`None` on Windows) and the root before the root's program runs: what must
+/// outlast this process must be written down before `known` returns.
 ///
-/// What the system says of a program that cannot be started is what this fails with.
+/// If the program cannot be started, the error is the one that the system gives.
 pub fn start(launch: &Launch, known: impl FnOnce(Option<&Identity>, &Identity)) -> io::Result<(Tree, Stdio)> {
     let (tree, stdio) = sys::tree::start(launch, known)?;
     Ok((Tree(tree), stdio))
@@ -150,18 +151,18 @@ impl Tree {
         self.0.guard()
     }
 
-    /// Who is in it.
+    /// The members of the tree.
     pub fn roster(&self) -> Roster {
         Roster(Some(self.0.roster()))
     }
 
-    /// Asks the tree to end: SIGTERM to the root's group and to whoever lost its parent. Returns whether it was asked:
-    /// Windows has no such request.
+    /// Asks the tree to end: SIGTERM to the root's group and to orphans. Returns whether it was asked, since Windows
+    /// has no such request.
     pub fn terminate(&mut self) -> bool {
         self.0.terminate()
     }
 
-    /// Begins to end the tree by force; [`Tree::ended`] says when that is done.
+    /// Begins to end the tree by force; [`Tree::ended`] tells when that is done.
     pub fn kill(&mut self) {
         self.0.kill();
     }
@@ -172,32 +173,32 @@ impl Tree {
         self.0.exited().await
     }
 
-    /// Waits until the guard is gone though nobody told it to go. Cancel safe; never on Windows.
+    /// Waits until the guard is gone although it was not told to go. Cancel safe; never returns on Windows.
     pub async fn unguarded(&mut self) {
         self.0.unguarded().await;
     }
 
-    /// After [`Tree::kill`]: waits until nothing is left, and returns the processes that are left
-    /// nevertheless. The guard gives up after 5 s. Should the guard be gone, its orphans are ours (Linux),
-    /// and are ended here: who has the tree's descent tag, who is among `members`, seen in the tree before, and who is in
-    /// the root's group.
+    /// After [`Tree::kill`]: waits until nothing is left, and returns the processes that are left nevertheless. The
+    /// guard gives up after 5 s. If the guard is gone, its orphans are children of this process (Linux) and are ended
+    /// here: processes with the tree's descent tag, those among `members`, which were seen in the tree before, and
+    /// those in the root's group.
     pub async fn ended(&mut self, members: &[Identity]) -> Vec<u32> {
         self.0.ended(members).await
     }
 }
 
-/// From here on nobody who descends from this process gets lost: on Linux who loses his parent becomes its child, instead
-/// of the system's first process's, and on Windows all that it starts ends with it.
+/// From here on no descendant of this process gets lost: on Linux orphans become its children instead of those of the
+/// system's first process, and on Windows all processes that it starts end with it.
 pub fn keep_hold() -> io::Result<()> {
     sys::tree::keep_hold()
 }
 
-/// Whether a process that loses its parent gets another. On Windows it keeps the number of the dead one, which says
-/// nothing then, or names somebody else.
+/// Whether a process that loses its parent gets another one. On Windows it keeps the number of the dead parent, which
+/// then means nothing, or another process.
 pub const ORPHANS_ARE_ADOPTED: bool = cfg!(unix);
 
-/// Reaps a child of this process that has ended, if it is one. Only for those that were adopted: whoever has
-/// started a child reaps it himself. Nothing on Windows.
+/// Reaps a child of this process that has ended. Only for adopted children: the code that starts a child reaps it.
+/// Does nothing on Windows.
 pub fn reap(pid: u32) {
     sys::tree::reap(pid);
 }

@@ -1,7 +1,7 @@
 //! The few messages exai writes itself: answers, errors and notifications.
 //!
-//! Error codes lie outside the range JSON-RPC and MCP reserve (-32768..-32000), so nobody can take an error
-//! of exai for one of the server's.
+//! Error codes lie outside the range that JSON-RPC and MCP reserve (-32768..-32000), so that no client takes an error
+//! of exai for one of the server.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -140,7 +140,8 @@ pub fn error(id: &Id, code: i32, message: &str) -> Bytes {
     answer(id, &format!("\"error\":{}}}", error_start(code, message)))
 }
 
-/// What the endpoint of all servers can do, whatever its servers can: the daemon says it, and a shim that finds none.
+/// The capabilities of the endpoint of all servers, whatever its servers can do. The daemon announces them, and so
+/// does a shim that finds no daemon.
 pub fn capabilities_of_all() -> serde_json::Value {
     serde_json::json!({
         "tools": {"listChanged": true},

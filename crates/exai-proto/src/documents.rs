@@ -76,7 +76,7 @@ pub enum State {
     Degraded,
     /// It holds the lock and does not answer.
     Wedged,
-    /// A record claims a daemon, and nobody holds the lock.
+    /// A record claims a daemon, and the lock is free.
     Stale,
     /// None runs.
     Stopped,
@@ -104,7 +104,7 @@ pub struct Daemon {
     pub identity_verified: bool,
     /// The processes above it, nearest first.
     pub launchers: Vec<Launcher>,
-    /// How it got away from whoever started it; `null` where the daemon does not say, and for an earlier build.
+    /// How it got away from its starter; `null` where the daemon does not say, and for an earlier build.
     #[serde(default)]
     pub detached: Option<Detached>,
     /// Where it listens.
@@ -114,16 +114,17 @@ pub struct Daemon {
 /// How a daemon got away from its starter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detached {
-    /// `session` (Unix), `manager` (the user's service manager has started it: Linux), `alone` (the starter was in no job), `breakaway`, `wmi`, `inside` (a job kept it); `foreground`
-    /// when somebody runs `exai serve` himself.
+    /// `session` (Unix), `manager` (the user's service manager has started it: Linux), `alone` (the starter was in no
+    /// job), `breakaway`, `wmi`, `inside` (a job kept it); `foreground` when a person runs `exai serve`.
     pub way: String,
-    /// Whether it is in a job of somebody's: `none`, `within` one that ends nobody, or `ends-with-it`. Always `none` but
-    /// on Windows.
+    /// Whether it is in a job of another program: `none`, `within` a job that ends no process, or `ends-with-it`.
+    /// Always `none` except on Windows.
     pub job: String,
 }
 
 impl Detached {
-    /// Whether the daemon was started for a client or a command, and not by a person or a service manager as what it is.
+    /// Whether the daemon was started for a client or a command, and not as a daemon by a person or a service
+    /// manager.
     pub fn in_passing(&self) -> bool {
         self.way != "foreground"
     }
@@ -183,8 +184,8 @@ pub struct Client {
     pub transport: String,
     /// The shim's process.
     pub shim_pid: Option<u32>,
-    /// The shim's parent. Over HTTP the process that has made the session's requests so far and with whose end the session
-    /// ends, once there is no doubt about that.
+    /// The shim's parent. Over HTTP: the process that has made all requests of the session so far, and whose end ends
+    /// the session, once that is beyond doubt.
     pub client_pid: Option<u32>,
     /// Requests under way.
     pub in_flight: u32,
@@ -227,7 +228,7 @@ pub enum ServerState {
     Ready,
     /// Failed, and waiting before the next try.
     Backoff,
-    /// Failed for good until somebody restarts it.
+    /// Failed for good, until it is restarted by hand.
     Failed,
     /// Being stopped.
     Stopping,

@@ -64,7 +64,7 @@ pub enum Outcome {
 pub struct Message {
     bytes: Bytes,
     kind: Kind,
-    /// Once they were looked for. `None`: they are ambiguous.
+    /// Set after the first look for them. `None`: they are ambiguous.
     params: OnceLock<Option<Box<Params>>>,
 }
 
@@ -112,14 +112,14 @@ impl Fields {
 
 impl Message {
     /// Checks one message. White space around it is dropped; line breaks inside it become spaces. An envelope that is
-    /// written in an unusual way and read alike by all (escapes in keys or in the method, an outcome that is null
-    /// beside the other) is written anew; everything else passes as it came.
+    /// written in an unusual way and that all parsers read alike (escapes in keys or in the method, one outcome that
+    /// is null beside the other) is written anew; everything else passes as it came.
     pub fn parse(bytes: Bytes) -> Result<Self, ParseError> {
         Self::read(bytes, true)
     }
 
-    /// The same for what a server says: what an official SDK accepts is accepted. Python's reads `NaN` and `Infinity`;
-    /// TypeScript's puts U+FFFD where bytes are no UTF-8.
+    /// The same for a message of a server: accepts what an official SDK accepts. The Python SDK reads `NaN` and
+    /// `Infinity`; the TypeScript SDK puts U+FFFD in place of bytes that are no UTF-8.
     pub fn of_server(bytes: Bytes) -> Result<Self, ParseError> {
         match Self::read(bytes.clone(), true) {
             Err(ParseError::Utf8) => {
@@ -190,9 +190,9 @@ impl Message {
         std::str::from_utf8(self.at(place)).unwrap_or_default()
     }
 
-    /// The members of its parameters that routing looks at; there are none in an answer. `None` if another parser could
-    /// find other values than these: then what the router checks and changes would not be what the receiver reads. In a
-    /// long message the first look takes its time; later ones take none.
+    /// The members of its parameters that routing looks at; there are none in an answer. `None` if another parser
+    /// could find other values than these: then the receiver would not read what the router checks and changes. In a
+    /// long message the first call takes long; later calls do not.
     pub fn params(&self) -> Option<&Params> {
         let find = || {
             let (Kind::Request { params, .. } | Kind::Notification { params, .. }) = &self.kind else {
@@ -232,7 +232,7 @@ fn plainly(bytes: &[u8], start: usize, fields: &Fields) -> Option<Vec<u8>> {
     let has_null = (fields.method.is_some() && !asks && (good || bad))
         || (fields.result.is_some() && !good && (asks || bad))
         || (fields.error.is_some() && !bad && (asks || good));
-    // Python's SDK reads an answer with both as an error; TypeScript's knows an error that has no id.
+    // The Python SDK reads an answer with both as an error; the TypeScript SDK accepts an error without an id.
     let (both, orphan) = (good && bad && !asks, bad && !asks && fields.id.is_none());
     let method = fields.method.as_ref().filter(|at| asks && escapes(at));
     let method = method.and_then(|at| json::string(bytes, at.clone()));
@@ -316,7 +316,7 @@ fn classify(bytes: &[u8], fields: &Fields) -> Result<Kind, ParseError> {
     }
 }
 
-/// Whether this is an error as SDKs take it; Python's makes numbers of texts.
+/// Whether this is an error that the SDKs accept. The Python SDK turns texts into numbers.
 fn is_error(bytes: &[u8], error: &Range<usize>) -> bool {
     let member = |key| json::find(bytes, error.clone(), key).map(|at| &bytes[at]);
     let is_code = |code: &[u8]| Id::from_json(code).as_number().is_some() || integer(code).is_some();

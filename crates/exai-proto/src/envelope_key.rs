@@ -4,7 +4,7 @@ use crate::json;
 
 pub(crate) const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 
-/// The envelope key that this one is, however it is spelled.
+/// The envelope key that this key means, however it is spelled.
 pub(crate) fn envelope_key(key: &[u8]) -> Option<&'static str> {
     ENVELOPE.into_iter().find(|known| json::is_key(key, known))
 }

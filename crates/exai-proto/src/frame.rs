@@ -3,7 +3,7 @@
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opcode {
-    /// Goes on where the frame before ended.
+    /// Continues the message of the frame before.
     Continuation = 0x0,
     /// Text: a control message of the link; an MCP message on TCP.
     Text = 0x1,

@@ -9,7 +9,7 @@ use crate::{json, limits};
 #[derive(Clone)]
 pub struct Id {
     text: Box<[u8]>,
-    /// The usual way to write it, where this is another.
+    /// The usual way to write the id, where its text is another.
     usual: Option<Box<[u8]>>,
 }
 
@@ -24,7 +24,7 @@ impl Id {
         &self.text
     }
 
-    /// Takes an id's JSON text as it is. The text must have been checked.
+    /// An id with this JSON text. The text must have been checked.
     pub fn from_json(text: &[u8]) -> Self {
         Id { text: text.into(), usual: usual(text) }
     }
@@ -34,12 +34,12 @@ impl Id {
         Id::from_json(b"null")
     }
 
-    /// Whether it is that of an answer to a message whose own id could not be read.
+    /// Whether this is the id of an answer to a message whose own id could not be read.
     pub fn is_null(&self) -> bool {
         *self.text == *b"null"
     }
 
-    /// The number that it says, be it as a string: some programs turn numbers into strings, or into floats.
+    /// The number that the id means, even as a string: some programs turn numbers into strings, or into floats.
     pub fn as_number(&self) -> Option<u64> {
         let text = self.value();
         let digits = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
@@ -65,10 +65,10 @@ fn usual(text: &[u8]) -> Option<Box<[u8]>> {
     }
 }
 
-/// The integer that a JSON number is, without fraction and exponent. What is written so is not copied: that is nearly
-/// every id.
+/// The integer that a JSON number means, without fraction and exponent. A number that is written so, as nearly every
+/// id is, is not copied.
 pub(crate) fn integer(text: &[u8]) -> Option<Cow<'_, str>> {
-    /// Up to here each integer is a double of its own.
+    /// Up to this number each integer is a distinct double.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let text = std::str::from_utf8(text).ok()?;

@@ -3,8 +3,9 @@
 /// The longest message, in bytes. A longer one is answered with -31007 and its bytes are skipped.
 pub const MESSAGE_BYTES: usize = 32 * 1024 * 1024;
 
-/// From this length on a message is long: it is checked beside the loop that routes, and not copied when an id is changed
-/// in it. Below, the way to another thread, or another write, costs more than it saves.
+/// From this length on a message is long: it is checked outside of the loop that routes, and not copied when an id in
+/// it is changed. For a shorter message, passing it to another thread or making another write costs more than it
+/// saves.
 pub const LONG_BYTES: usize = 128 * 1024;
 
 /// The deepest nesting of objects and arrays in one message.
@@ -30,11 +31,11 @@ pub const LIST_BYTES: usize = 16 * 1024 * 1024;
 /// How many further pages of one list are asked for.
 pub const LIST_PAGES: usize = 1000;
 
-/// How many characters are kept of what somebody else calls himself, or something: it is kept to be shown, and whoever
-/// asks for the status of a daemon must get it whatever clients and servers call themselves.
+/// How many characters are kept of a name that a client or a server gives. The name is kept to be shown, and a status
+/// of the daemon must be available however long these names are.
 pub const NAME_CHARS: usize = 128;
 
-/// How many characters of a server's instructions are told to clients of the endpoint of all servers.
+/// How many characters of a server's instructions the clients of the endpoint of all servers get.
 pub const INSTRUCTIONS_CHARS: usize = 16 * 1024;
 
 /// A text of at most `most` characters; one that was longer ends in an ellipsis.

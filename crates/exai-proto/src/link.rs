@@ -51,7 +51,7 @@ pub enum Role {
     Command,
 }
 
-/// The first frame of whoever connects.
+/// The first frame of a peer that connects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// The link versions it can speak.
@@ -60,7 +60,7 @@ pub struct Hello {
     pub build: String,
     /// What it is.
     pub role: Role,
-    /// Its process id, by its own word; the daemon takes the kernel's where there is one.
+    /// Its process id, by its own word; the daemon uses the one that the kernel tells where it does.
     pub pid: u32,
     /// The server it wants (`--server`), or all.
     pub server: Option<String>,
@@ -99,33 +99,34 @@ pub enum ToDaemon {
         /// Its name.
         server: String,
     },
-    /// Asks the daemon to make a new token the one that counts; answered by `rotated` or `error`.
+    /// Asks the daemon to replace the token by a new one; answered by `rotated` or `error`.
     RotateToken,
     /// Asks why the clients of a server share its processes as they do; answered by `why` or `error`.
     Why {
         /// Its name.
         server: String,
     },
-    /// Asks the daemon to make room for a newer build: only for a person's fresh action, never for a link that comes
-    /// back. Answered by `bye` with the reason `upgrade`, by `busy`, or by `error` when the build is not newer.
+    /// Asks the daemon to make room for a newer build. Only a new arrival asks this, never a link that comes back.
+    /// Answered by `bye` with the reason `upgrade`, by `busy`, or by `error` when the build is not newer.
     Replace {
-        /// The version of the program that wants its place.
+        /// The version of the program that wants to take its place.
         build: String,
     },
 }
 
-/// Which state directory a daemon serves: who looks for the daemon of another one is not meant, whatever file has led
-/// to this socket.
+/// The state directory that a daemon serves. A process that looks for the daemon of another directory has come to the
+/// wrong one, whatever file has led it to this socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServedHome {
     /// Its canonical path.
     pub path: String,
-    /// Device and inode, as the system of the daemon writes them; nothing where directories have none (Windows).
+    /// Device and inode, as the system of the daemon writes them; `None` where directories have none (Windows).
     pub id: Option<String>,
 }
 
 impl ServedHome {
-    /// Whether both are one directory: by its path, or, where it was moved or is mounted elsewhere, by what it is.
+    /// Whether both are the same directory: by path, or by device and inode where it was moved or is mounted
+    /// elsewhere.
     pub fn is(&self, other: &ServedHome) -> bool {
         self.path == other.path || (self.id.is_some() && self.id == other.id)
     }
@@ -189,13 +190,14 @@ pub enum FromDaemon {
         calls: usize,
     },
     /// Which of this link's tools may be called a second time when the answer to the first call was lost: trusted
-    /// servers declare them read-only or idempotent. Replaces what was said before; until it is said there are none.
+    /// servers declare them read-only or idempotent. Replaces the tools that were named before; at first there are
+    /// none.
     Repeatable {
         /// Their names as this client calls them.
         tools: Vec<String>,
     },
-    /// The daemon is going to be replaced as soon as what is under way is answered. What is sent from here on may be
-    /// lost with the link: keep it for the next daemon.
+    /// The daemon will be replaced as soon as the requests under way are answered. Messages that are sent from here
+    /// on may be lost with the link: keep them for the next daemon.
     Hold {
         /// Why.
         reason: ByeReason,

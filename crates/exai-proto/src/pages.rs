@@ -1,7 +1,7 @@
-//! A list of MCP as it comes, page by page: bounded and ended, whatever the server says.
+//! Reading a list of MCP page by page: it is bounded and comes to an end, whatever the server says.
 //!
 //! The daemon and the command line read lists with it. Some servers answer a cursor that they do not know with the
-//! first page, or give the same cursor for ever: who follows them never comes to an end.
+//! first page, or give the same cursor for ever, so that a naive reader never comes to an end.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::{json, limits};
 /// The longest part of a cursor that is quoted.
 const QUOTED: usize = 60;
 
-/// What has come of a list.
+/// The part of a list that has come.
 #[derive(Debug)]
 pub struct Pages {
     /// The member of the result that holds the items.
@@ -26,14 +26,14 @@ pub struct Pages {
     followed: HashSet<u64>,
 }
 
-/// What follows a page.
+/// What to do after a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Another page, which these parameters ask for.
+    /// Ask for another page with these parameters.
     Page(String),
-    /// Nothing: the list is whole.
+    /// Nothing: the list is complete.
     End,
-    /// Nothing, though the server has more to say.
+    /// Nothing, although the server has more items.
     Cut(Cut),
 }
 
@@ -53,7 +53,7 @@ pub enum Cut {
 pub struct NoList;
 
 impl Pages {
-    /// A list of which nothing has come. `key` is the member of the result that holds its items.
+    /// An empty list before its first page. `key` is the member of the result that holds its items.
     pub fn new(key: &'static str) -> Self {
         Pages { key, items: Vec::new(), bytes: 0, followed: HashSet::new() }
     }
@@ -70,7 +70,7 @@ impl Pages {
             if self.items.len() == limits::LIST_ITEMS || self.bytes + item.len() > limits::LIST_BYTES {
                 return Ok(Next::Cut(Cut::TooLong));
             }
-            // Python writes numbers that are none of JSON. One such item would cost a client all of the list.
+            // Python writes numbers that are no JSON. One such item would cost a client the whole list.
             if json::check_value(text, item.start).is_err() {
                 continue;
             }
@@ -87,7 +87,7 @@ impl Pages {
         cursor.hash(&mut hasher);
         let cursor = String::from_utf8_lossy(cursor);
         if !self.followed.insert(hasher.finish()) {
-            // Whoever gives a cursor again has mostly given its page again.
+            // A server that repeats a cursor has usually repeated its page.
             let mut seen = HashSet::new();
             self.items.retain(|item| seen.insert(item.clone()));
             return Ok(Next::Cut(Cut::Repeats(cursor.chars().take(QUOTED).collect())));
@@ -98,7 +98,7 @@ impl Pages {
         Ok(Next::Page(format!("{{\"cursor\":{cursor}}}")))
     }
 
-    /// The items that have come.
+    /// The items that have come so far.
     pub fn into_items(self) -> Vec<Bytes> {
         self.items
     }

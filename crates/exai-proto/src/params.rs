@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::json;
 
-/// What a client is told whose `params` have a key that routing looks at twice, or in two spellings.
+/// The error for `params` that hold a key that routing looks at twice, or in two spellings.
 pub const AMBIGUOUS: &str = "a key of params is there twice, or in two spellings";
 
 /// The places of the values of these members, in the message.
@@ -31,8 +31,8 @@ pub struct Params {
 }
 
 impl Params {
-    /// `None` if another parser could find other values than these: then what the router checks and changes
-    /// would not be what the receiver reads.
+    /// `None` if another parser could find other values than these: then the receiver would not read what the router
+    /// checks and changes.
     pub(crate) fn find(text: &[u8], place: Option<&Range<usize>>) -> Option<Self> {
         let mut found = Params::default();
         let (mut meta, mut reference) = (None, None);
@@ -54,8 +54,8 @@ impl Params {
     }
 }
 
-/// Finds the values of some keys of an object; anything else has no members. `None` if one of the keys is
-/// there twice, or something is there that could be taken for one.
+/// Finds the values of some keys of an object; anything else has no members. `None` if one of the keys is there
+/// twice, or if another key could be taken for it.
 fn pick<const N: usize>(
     text: &[u8],
     object: Option<&Range<usize>>,

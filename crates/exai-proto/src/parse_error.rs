@@ -26,7 +26,7 @@ pub enum ParseError {
 }
 
 impl ParseError {
-    /// The JSON-RPC error code: -32700 for what is no JSON, -32600 for what is no message.
+    /// The JSON-RPC error code: -32700 for text that is no JSON, -32600 for JSON that is no message.
     pub fn code(&self) -> i32 {
         match self {
             ParseError::Utf8 | ParseError::Json(JsonError::Syntax(_) | JsonError::Incomplete) => -32700,

@@ -1,4 +1,4 @@
-//! What can be told of bytes that are no message, or only the beginning of one.
+//! What can be found out about bytes that are no message, or only the beginning of one.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ pub fn peek_id(start: &[u8]) -> Option<Id> {
     None
 }
 
-/// What can be told of an object that is no message, up to the place where it is no JSON any more.
+/// What can be found out about an object that is no message, up to the place where it stops being JSON.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Peek {
     /// Its id, if it has a proper one and no other.
@@ -57,7 +57,7 @@ impl Peek {
                 Ok(Some(member)) => note(member.key, Some(member.value)),
                 Ok(None) => break,
                 Err(_) => {
-                    // The value is none, but it is known whose it would be.
+                    // The value is invalid, but its key is known.
                     members.next_key().into_iter().for_each(|key| note(key, None));
                     break;
                 }

@@ -1,5 +1,5 @@
-//! A new daemon's first words to whoever started it: one JSON line on the inherited pipe, then its end.
-//! An end without a line means that the daemon died before it could say why.
+//! The first words of a new daemon to its starter: one JSON line on the inherited pipe, then the end of the pipe. An
+//! end without a line means that the daemon died before it could say why.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! A message on its way out. A long one is not copied for the sake of an id that was changed in it: it goes out as
-//! segments, of which most are parts of the message as it came in.
+//! A message on its way out. A long message is not copied to change an id in it: it goes out as segments, most of
+//! which are parts of the message as it came in.
 
 use bytes::{Buf, Bytes};
 
@@ -14,8 +14,8 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// `text` with the edits applied. They need not be sorted and must not overlap. Below [`limits::LONG_BYTES`] it is
-    /// copied into one segment: that costs less than to write several.
+    /// `text` with the edits applied. They need not be sorted and must not overlap. A text shorter than
+    /// [`limits::LONG_BYTES`] is copied into one segment, which costs less than writing several.
     pub fn edited(text: &Bytes, mut edits: Vec<Edit>) -> Self {
         if text.len() < limits::LONG_BYTES {
             return Segments::from(Bytes::from(json::splice(text, edits)));

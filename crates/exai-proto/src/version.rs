@@ -11,7 +11,7 @@ pub const NEWEST_LEGACY: &str = "2025-11-25";
 /// The revision that allows JSON-RPC batches; it is the only one.
 pub const WITH_BATCHES: &str = "2025-03-26";
 
-/// What a Streamable HTTP request without an `MCP-Protocol-Version` header speaks, by the specification.
+/// The revision of a Streamable HTTP request without an `MCP-Protocol-Version` header, by the specification.
 pub const HTTP_DEFAULT: &str = "2025-03-26";
 
 const LEGACY: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", NEWEST_LEGACY];
@@ -27,7 +27,7 @@ pub fn answered<'a>(client: &'a str, server: &'a str) -> &'a str {
     if is_known_legacy(client) && client <= server { client } else { server }
 }
 
-/// Whether one build of exai is newer than another. What is no semantic version is newer than nothing.
+/// Whether one build of exai is newer than another. A text that is no semantic version is newer than no build.
 pub fn is_newer(build: &str, than: &str) -> bool {
     let parsed = |text| Version::parse(text).ok();
     // Metadata of a build says nothing about its age.

@@ -1,4 +1,4 @@
-//! The task of a job that sees to its end: why it ends, and the stop ladder.
+//! The task that ends a job: why the job ends, and the stop ladder.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use crate::limits::{DRAIN_TIMEOUT, EXIT_TIMEOUT, LAST_OUTPUT_TIMEOUT, MEMBERS_IN
 use crate::outbox::Outbox;
 use crate::tail::Tail;
 
-/// What sees to the end of a job.
+/// Everything that the end of a job needs.
 pub(crate) struct End {
     pub(crate) tree: Tree,
     pub(crate) stdio_use: StdioUse,
@@ -45,11 +45,11 @@ enum EndReason {
     Unguarded,
 }
 
-/// The reading of stdout, which several waits go on with until it is over.
+/// The reading of stdout, which several waits in a row continue.
 struct Reading<'a, F>(Option<Pin<&'a mut F>>);
 
 impl<F: Future<Output = ()>> Reading<'_, F> {
-    /// Reads on to the end; comes back at once when that was reached. Cancel safe.
+    /// Reads to the end. Returns at once when the end was reached before. Cancel safe.
     async fn end(&mut self) {
         if let Some(reading) = &mut self.0 {
             reading.as_mut().await;
@@ -68,7 +68,7 @@ impl End {
             StdioUse::Elsewhere => self.until_nobody_works(&mut reading).await,
         };
         self.writer.abort();
-        // Who came to the end of the ladder with stdout still open has had its time.
+        // A root whose stdout is still open at the end of the ladder has had its time.
         let patience = match why {
             EndReason::Asked if reading.0.is_some() => Duration::ZERO,
             EndReason::Unguarded => Duration::ZERO,
@@ -81,7 +81,7 @@ impl End {
         }
         self.tree.kill();
         let left = self.tree.ended(&self.seen.members()).await;
-        // The pipes end with the tree, unless somebody who is left holds them.
+        // The pipes end with the tree, unless a process that is left holds them.
         let _ = tokio::join!(timeout(EXIT_TIMEOUT, reading.end()), timeout(EXIT_TIMEOUT, &mut self.errors));
         self.errors.abort();
         let reason = match exit {
@@ -95,7 +95,7 @@ impl End {
         Ended { reason, stderr_tail: self.tail.text(), left }
     }
 
-    /// Waits until the job is of no use any more, or has come to the end of the stop ladder.
+    /// Waits until the job cannot be used any more, or has come to the end of the stop ladder.
     async fn until_of_no_use<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>) -> EndReason {
         let mut root_lives = true;
         loop {
@@ -107,7 +107,7 @@ impl End {
             };
             match why {
                 EndReason::Output | EndReason::Unguarded => return why,
-                // Stopping closes the queue as well, but says so before.
+                // A stop also closes the queue, but sets `stopped` first.
                 EndReason::Asked | EndReason::Input if self.stopped.borrow().is_some() => {
                     self.stop_ladder(reading, root_lives).await;
                     return EndReason::Asked;
@@ -127,8 +127,8 @@ impl End {
         }
     }
 
-    /// The same for a job whose stdio says nothing about its use. On the stop ladder its group is asked to
-    /// terminate at once: a server that is not spoken to over stdin does not wait for its end.
+    /// The same for a job whose server is not reached over stdio. On the stop ladder its group is asked to terminate
+    /// at once: such a server does not wait for the end of its stdin.
     async fn until_nobody_works<F: Future<Output = ()>>(
         &mut self,
         reading: &mut Reading<'_, F>,
@@ -140,7 +140,7 @@ impl End {
         };
         let why = match exit {
             None => EndReason::Asked,
-            // A launcher that has done its work: what it started may be the server.
+            // A launcher may have done its work, and a process that it started may be the server.
             Some(RootExit::Code(0)) => tokio::select! {
                 never = drained(reading) => match never {},
                 () = nobody_is_left(&self.tree, self.reach, MEMBERS_INTERVAL) => EndReason::Exit,
@@ -163,7 +163,7 @@ impl End {
         why
     }
 
-    /// After the root's exit: whether somebody else speaks on stdout.
+    /// After the exit of the root: whether another process writes to stdout.
     async fn somebody_speaks<F: Future<Output = ()>>(&self, reading: &mut Reading<'_, F>) -> bool {
         if timeout(DRAIN_TIMEOUT, reading.end()).await.is_ok() {
             return false;
@@ -173,8 +173,8 @@ impl End {
         !ended && self.heard.load(Ordering::Relaxed) != before
     }
 
-    /// Closes stdin once the outbox is written and waits; asks the group to terminate and waits. stdout is
-    /// read on meanwhile, so that a server that has something to say before it ends can.
+    /// Closes stdin once the outbox is written and waits; asks the group to terminate and waits. stdout is read
+    /// meanwhile, so that a server can still write before it ends.
     async fn stop_ladder<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>, root_lives: bool) {
         let grace = self.stopped.borrow().unwrap_or(STOP_GRACE);
         let writer = &mut self.writer;
@@ -188,27 +188,27 @@ impl End {
             _ = self.tree.exited(), if root_lives => {}
             () = stdin_closes => {}
         }
-        // Gives what the root leaves behind its chance as well.
+        // The processes that the root leaves behind get their time, too.
         if self.tree.terminate() {
             let _ = timeout(grace, reading.end()).await;
         }
     }
 }
 
-/// Reads on, and never comes back: the end of what is read means nothing.
+/// Reads and never returns: the end of this stdout means nothing.
 async fn drained<F: Future<Output = ()>>(reading: &mut Reading<'_, F>) -> Infallible {
     reading.end().await;
     std::future::pending().await
 }
 
-/// Looks until nobody of the tree lives but its guard; that is the case, too, when the guard is gone.
+/// Waits until no process of the tree lives but its guard, or the guard is gone as well.
 fn nobody_is_left(tree: &Tree, reach: Reach, pause: Duration) -> impl Future<Output = ()> + use<> {
     let (root, guard, roster) = (tree.root().clone(), tree.guard().cloned(), tree.roster());
     async move {
         loop {
             let (root, guard, roster) = (root.clone(), guard.clone(), roster.clone());
             let look = move || {
-                // All at once: in between two looks one could start another and be gone.
+                // All of them in one snapshot: between two looks a process could start another and be gone.
                 if let Some(pids) = roster.pids() {
                     return pids.is_empty();
                 }

@@ -1,4 +1,4 @@
-//! What a job tells about itself, and what it is told about its tree.
+//! The events of a job, and what is noted about its tree.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,19 +10,19 @@ use crate::turns::Turn;
 /// What the stdio of a job is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StdioUse {
-    /// It is spoken to over it: stdout is passed on line by line, and its end is the job's.
+    /// The server is reached over it: stdout is passed on line by line, and its end ends the job.
     Stdio,
-    /// It is spoken to in another way. What it writes to stdout goes where stderr goes; it may close it, and
-    /// what it started may outlive it.
+    /// The server is reached in another way. Its stdout goes where stderr goes. It may close its stdio, and processes
+    /// that it started may outlive it.
     Elsewhere,
 }
 
 /// What happens to a job.
 #[derive(Debug)]
 pub enum JobEvent {
-    /// It wrote these lines to stdout. It is read on once its turn was dropped.
+    /// The job wrote these lines to stdout. More is read once the turn is dropped.
     Lines(Vec<Line>, Turn),
-    /// It is gone; no other event follows.
+    /// The job is gone; no other event follows.
     Ended(Ended),
 }
 
@@ -37,17 +37,17 @@ pub struct Ended {
     pub left: Vec<u32>,
 }
 
-/// What was seen the last time somebody looked at the tree: should the guard be killed, it is needed.
+/// The members of the tree that were seen last. They are needed if the guard is killed.
 #[derive(Debug, Clone, Default)]
 pub struct SeenMembers(Arc<Mutex<Vec<Identity>>>);
 
 impl SeenMembers {
-    /// Replaces what was seen before.
+    /// Replaces the members that were seen before.
     pub fn note(&self, members: Vec<Identity>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = members;
     }
 
-    /// What was seen.
+    /// The members that were seen last.
     pub fn members(&self) -> Vec<Identity> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

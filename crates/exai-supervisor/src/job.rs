@@ -26,7 +26,7 @@ use crate::{ending, stdio};
 pub struct Spec {
     /// The program, its environment and its guard.
     pub launch: Launch,
-    /// The file its stderr is appended to.
+    /// The file that its stderr is appended to.
     pub log: PathBuf,
     /// What its stdio is for.
     pub stdio_use: StdioUse,
@@ -61,7 +61,7 @@ impl Job {
         self.guard.as_ref()
     }
 
-    /// Who is in the tree, where the system keeps a list.
+    /// The members of the tree, where the system keeps a list.
     pub fn roster(&self) -> Roster {
         self.roster.clone()
     }
@@ -71,13 +71,13 @@ impl Job {
         self.pipes
     }
 
-    /// Where whoever watches the tree notes who is in it.
+    /// Where the monitor of the tree notes its members.
     pub fn seen(&self) -> SeenMembers {
         self.seen.clone()
     }
 
-    /// Queues one line for stdin; the line feed is added. `Closed` means that the job is ending: it was
-    /// stopped, or closed its stdin; [`JobEvent::Ended`] follows within seconds.
+    /// Queues one line for stdin; the line feed is added. `Closed` means that the job is ending: it was stopped, or
+    /// it closed its stdin. [`JobEvent::Ended`] follows within seconds.
     pub fn send(&self, line: impl Into<Segments>) -> Result<(), Unsent> {
         self.stdin.push(line)
     }
@@ -89,13 +89,13 @@ impl Job {
 
     /// Begins the stop ladder, each step of which has `grace`. [`JobEvent::Ended`] says when it is done.
     pub fn stop(&self, grace: Duration) {
-        // In this order: a queue that closes before is one that the server has stopped reading.
+        // In this order: a queue that closes before `stop` is set means that the server has stopped reading.
         self.stop.send_replace(Some(grace));
         self.stdin.close();
     }
 
-    /// Takes a line of stdout that turned out to be for people: it goes where stderr goes. Never waits; of a flood some
-    /// is left out, and the log says so.
+    /// Takes a line of stdout that is for people: it goes where stderr goes. Never waits. Of a flood of lines some
+    /// are left out, and the log says so.
     pub fn print(&self, line: &Bytes) {
         self.tail.push(line);
         self.printed.line(line);
@@ -116,7 +116,8 @@ impl Drop for Job {
 /// Spawns the program. What happens to it is sent to `events` under `tag`. Its tasks are spawned on
 /// `tasks`; they end with the process tree.
 ///
-/// `known` is told the guard, if any, and the root before the root's program runs; see [`exai_os::tree::start`].
+/// `known` is called with the guard, if any, and the root before the root's program runs; see
+/// [`exai_os::tree::start`].
 ///
 /// Blocks for the time of two forks and execs; needs a tokio runtime around it.
 pub fn start<T: Copy + Send + 'static>(
@@ -161,7 +162,7 @@ pub fn start<T: Copy + Send + 'static>(
     };
     tasks.spawn(async move {
         let ended = end.run(reading).await;
-        // The receiver is gone only when the whole daemon is.
+        // The receiver is gone only when the whole daemon is ending.
         let _ = events.send((tag, JobEvent::Ended(ended))).await;
     });
     Ok(Job { root, guard, roster, pipes, seen, stdin: queue, stop, tail, printed })

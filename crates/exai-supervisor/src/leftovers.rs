@@ -1,7 +1,7 @@
-//! What a dead daemon left behind: found, proven, ended.
+//! Finding, proving and ending what a dead daemon left behind.
 //!
-//! Guards end the trees of a daemon that dies. Only when daemon and guard die at the same moment is
-//! something left, and then the records in `servers/` are all there is to go by.
+//! Guards end the trees of a daemon that dies. Something is left only when daemon and guard die at the same moment,
+//! and then the records in `servers/` are the only trace.
 //!
 //! # What proves that a process is ours
 //!
@@ -9,17 +9,17 @@
 //!   of a dead daemon names.
 //! - **By descent**: it is a child, and not older than its parent, of a process that is proven.
 //! - **By descent tag**: it has the tree's descent tag ([`exai_os::descent_tag`]), which it can only have inherited (Linux).
-//! - **By its words**: it runs `exai guard` for exactly this tree.
+//! - **By its arguments**: it runs `exai guard` for exactly this tree.
 //!
-//! The environment's marker alone proves nothing: a browser that a server opened for its user inherits it.
-//! What is not proven is told with the reason and left alone, and so are, whatever a record says, this process
-//! and those above it, pid 1, and the processes of other accounts.
+//! The environment's marker alone proves nothing: a browser that a server opened for its user inherits it. A process
+//! that is not proven is reported with the reason and left alone. So are, whatever a record says, this process and
+//! its ancestors, pid 1, and the processes of other accounts.
 //!
-//! A tree whose record could not be written, since the disk was full, is found by descent tag and marker together, where the
-//! dead daemon's own record tells its nonce (Linux).
+//! A tree whose record could not be written because the disk was full is found by descent tag and marker together, if
+//! the record of the dead daemon itself gives its nonce (Linux).
 //!
-//! A record is removed when everything it names is gone. As long as something lives that may be of its tree
-//! and cannot be proven to be, the record stays, so that the next one to look finds it again.
+//! A record is removed when everything that it names is gone. It stays as long as a process lives that may be of its
+//! tree and cannot be proven to be, so that the next look finds that process again.
 
 use std::path::Path;
 
@@ -36,9 +36,9 @@ pub use found::{
     env_marker,
 };
 
-/// Looks at the records in `servers_dir`, and for what lives of the trees in them. `living` is the
-/// daemon that lives now, if one does; its trees are none of our business, and neither are those of any other
-/// daemon whose process lives. Of `last`, if that one is dead, trees are looked for that have no record.
+/// Looks at the records in `servers_dir`, and for living processes of their trees. `living` is the daemon that lives
+/// now, if one does. Its trees are passed over, and so are those of any other daemon whose process lives. If the
+/// daemon `last` is dead, its trees without a record are searched for as well.
 ///
 /// Reads only. An empty or missing directory costs one look at it.
 ///

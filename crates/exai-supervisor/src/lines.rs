@@ -1,4 +1,4 @@
-//! Lines out of a stream of bytes, bounded.
+//! Splitting a stream of bytes into lines of bounded length.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -17,7 +17,7 @@ pub enum Line {
 #[derive(Debug)]
 pub struct Lines {
     buffer: BytesMut,
-    /// How much of the buffer holds no line feed for sure.
+    /// How many bytes of the buffer are known to hold no line feed.
     searched: usize,
     skipping: Option<Bytes>,
     limit: usize,
@@ -29,8 +29,8 @@ impl Lines {
         Lines { buffer: BytesMut::new(), searched: 0, skipping: None, limit }
     }
 
-    /// Where to read to: at least a quarter of `chunk` is free. The room left by one read serves the next,
-    /// so that small reads do not allocate; it grows with a long line, so that it is copied few times.
+    /// The buffer to read into, with at least a quarter of `chunk` free. The room that one read leaves serves the
+    /// next, so that small reads do not allocate. It grows with a long line, so that the line is copied few times.
     pub fn room(&mut self, chunk: usize) -> &mut BytesMut {
         let wanted = chunk.max(self.buffer.len().min(MAX_GROWTH_BYTES));
         if self.buffer.capacity() - self.buffer.len() < chunk / 4 {
@@ -83,7 +83,7 @@ impl Lines {
         BytesMut::from(Bytes::from(line))
     }
 
-    /// What came after the last line feed, unless it is blank. For the end of the stream.
+    /// The rest after the last line feed, unless it is blank. To be called at the end of the stream.
     pub fn rest(&mut self) -> Option<Line> {
         self.searched = 0;
         let rest = self.buffer.split();

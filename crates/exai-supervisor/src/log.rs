@@ -1,5 +1,5 @@
-//! A log file, kept to two files of ten mebibytes, or twenty for the newer one where somebody keeps it from being
-//! moved: what a server wrote to stderr, and what the daemon has to tell.
+//! A log file: the stderr of a server, or the messages of the daemon. It is kept to two files of ten mebibytes, or
+//! twenty for the newer one while another program keeps it from being moved.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Goes on in the file at `path`, or in a new one.
+    /// Opens the file at `path` for appending, or creates it.
     pub fn open(path: PathBuf) -> io::Result<Self> {
         let file = exai_os::private::open_append(&path)?;
         let size = file.metadata()?.len();
@@ -28,7 +28,7 @@ impl Log {
         if self.size + bytes.len() as u64 > LOG_BYTES {
             match std::fs::rename(&self.path, self.path.with_extension("log.1")) {
                 Ok(()) => self.succeed_by(Log::open(self.path.clone())?),
-                // Somebody may have it open, who lets nobody move it on Windows.
+                // On Windows a program that has the file open may keep it from being moved.
                 Err(_) if self.size < 2 * LOG_BYTES => {}
                 Err(error) => return Err(error),
             }
@@ -37,10 +37,10 @@ impl Log {
         self.file.write_all(bytes)
     }
 
-    /// Another file takes the place of this one. A daemon's stderr, where a panic is told, goes with it. Nothing may be
-    /// logged here: this is what logs.
+    /// Sets this file aside and opens a new one. The stderr of a daemon, which shows panics, moves to the new file.
+    /// Nothing may be logged here, since this is the log.
     pub fn succeed_by(&mut self, next: Log) {
-        // Where it stays with the file that was set aside, it is still read there.
+        // Where stderr stays with the file that was set aside, it can still be read there.
         let _ = exai_os::detach::follow(&self.file, &next.file);
         *self = next;
     }

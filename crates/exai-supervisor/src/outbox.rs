@@ -1,9 +1,8 @@
-//! A queue of messages bounded by bytes, emptied in whole batches: what has gathered while the last batch
-//! was being written is written next, with one system call if it fits.
+//! A queue of messages, bounded by bytes and emptied in whole batches: the messages that gathered while the last
+//! batch was being written are written next, with one system call if they fit.
 //!
-//! What waits may lose its use: news that newer news replaces, and the oldest of many messages that are of little
-//! use each. Such a message is dropped where it waits. What is left keeps its order, so nothing ever overtakes
-//! anything.
+//! A waiting message may become useless: newer news replaces it, or it is the oldest of many messages of little use.
+//! Such a message is dropped where it waits. The others keep their order, so no message ever overtakes another.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,13 +27,13 @@ pub struct Drain {
 /// Why a message was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unsent {
-    /// The queue holds as much as it may.
+    /// The queue is full.
     #[error("{queued} bytes wait to be written already")]
     Full {
         /// How many wait.
         queued: usize,
     },
-    /// The queue was ended, by whoever fills it or because nobody reads any more.
+    /// The queue was closed, by its sender or because its reader is gone.
     #[error("nobody reads what is written")]
     Closed,
 }
@@ -42,12 +41,12 @@ pub enum Unsent {
 /// How much may wait in a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
-    /// While no more than this waits, one more message is taken, whatever its size: what waits says how slow the
-    /// reader is, and the size of the next message says nothing about that.
+    /// While no more bytes than this wait, one more message is taken, whatever its size: the waiting bytes show how
+    /// slow the reader is, and the size of the next message does not.
     pub relaxed: usize,
     /// Beyond that, all messages together may have this many bytes.
     pub limit: usize,
-    /// So many messages may wait, whatever their size: a small one takes several times its length in memory.
+    /// How many messages may wait, whatever their size: a small message takes several times its length in memory.
     pub messages: usize,
 }
 
@@ -71,7 +70,7 @@ struct Shared {
     state: Mutex<QueueState>,
     /// Wakes the drain.
     changed: Notify,
-    /// Wakes all who wait for the end.
+    /// Wakes all tasks that wait for the end.
     ended: Notify,
     bound: Bound,
 }
@@ -80,11 +79,11 @@ struct Shared {
 struct QueueState {
     /// In order; empty where a message was dropped.
     queue: Vec<Segments>,
-    /// How many were.
+    /// How many messages were dropped.
     gaps: usize,
-    /// Where the news of each kind waits.
+    /// The place of the waiting news of each kind.
     latest: HashMap<Box<[u8]>, usize>,
-    /// Where the messages of little use wait, and how many of them were dropped since the last batch.
+    /// The places of the messages of little use, and how many of them were dropped since the last batch.
     expendable: VecDeque<usize>,
     dropped: usize,
     /// Bytes queued or being written.
@@ -114,7 +113,7 @@ impl QueueState {
         self.gaps += 1;
     }
 
-    /// Gaps take room: there are never many more of them than messages.
+    /// Closes the gaps when there are many more of them than messages, since they take room.
     fn close_gaps(&mut self) {
         if self.gaps <= MAX_GAPS || self.gaps * 2 <= self.queue.len() {
             return;
@@ -131,7 +130,7 @@ impl QueueState {
         self.gaps = 0;
     }
 
-    /// What waits is going: its places mean nothing any more.
+    /// Forgets the places of messages, which are about to leave the queue.
     fn forget(&mut self) {
         (self.gaps, self.dropped) = (0, 0);
         self.latest.clear();
@@ -140,12 +139,12 @@ impl QueueState {
 }
 
 impl Outbox {
-    /// Queues a message, or says why not; never waits. An empty message is none.
+    /// Queues a message, or says why not. Never waits. An empty message is ignored.
     pub fn push(&self, message: impl Into<Segments>) -> Result<(), Unsent> {
         self.push_with(message, |_| ())
     }
 
-    /// Queues news of this kind, and drops those of the same kind that still wait.
+    /// Queues news of this kind, and drops waiting news of the same kind.
     pub fn push_latest(&self, kind: &[u8], message: impl Into<Segments>) -> Result<(), Unsent> {
         self.push_with(message, |state| {
             if let Some(at) = state.latest.remove(kind) {
@@ -171,7 +170,7 @@ impl Outbox {
         })
     }
 
-    /// `first` is what must be done before the message gets its place, at the end.
+    /// Queues a message at the end. `first` is done before the message gets its place.
     fn push_with<T>(
         &self,
         message: impl Into<Segments>,
@@ -196,14 +195,14 @@ impl Outbox {
         Ok(done)
     }
 
-    /// Ends the queue: what is in it is still drained.
+    /// Closes the queue. The messages in it are still drained.
     pub fn close(&self) {
         self.shared.state().closed = true;
         self.shared.changed.notify_one();
         self.shared.ended.notify_waiters();
     }
 
-    /// Drops what waits; a batch that is being written is no longer waiting.
+    /// Drops the waiting messages, but not the batch that is being written.
     pub fn clear(&self) {
         let mut state = self.shared.state();
         state.forget();
@@ -211,8 +210,8 @@ impl Outbox {
         state.bytes = state.taken;
     }
 
-    /// Waits until the queue is closed, by [`Outbox::close`] or by the end of its drain. Cancel safe; any
-    /// number may wait.
+    /// Waits until the queue is closed, by [`Outbox::close`] or by the end of its drain. Cancel safe; any number of
+    /// tasks may wait.
     pub async fn closed(&self) {
         let mut ended = std::pin::pin!(self.shared.ended.notified());
         // From here on no call of `notify_waiters` is missed.
@@ -222,21 +221,21 @@ impl Outbox {
         }
     }
 
-    /// Whether a batch is being written: the reader has not taken all of it yet. Where the drain is emptied on the same
-    /// thread it is not seen in the middle of a write that does not have to wait.
+    /// Whether a batch is being written because the reader has not taken all of it yet. A write on the same thread
+    /// that does not have to wait is never seen here.
     pub fn is_stalled(&self) -> bool {
         self.shared.state().taken > 0
     }
 
-    /// How many bytes wait, those being written included.
+    /// How many bytes wait, including those that are being written.
     pub fn queued(&self) -> usize {
         self.shared.state().bytes
     }
 }
 
 impl Drain {
-    /// Waits for messages and appends all there are to `batch`. Calling it again says that the last batch
-    /// was written. Returns false when the queue is closed and empty. Cancel safe.
+    /// Waits for messages and appends all of them to `batch`. The next call reports that the last batch was written.
+    /// Returns false when the queue is closed and empty. Cancel safe.
     pub async fn take(&mut self, batch: &mut Vec<Segments>) -> bool {
         loop {
             {

@@ -1,5 +1,5 @@
-//! What a job prints on stdout for people: written to its log on another thread, which is there only while there is
-//! something to write.
+//! Lines that a job prints on stdout for people. Another thread, which exists only while there is something to write,
+//! writes them to the job's log.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use crate::limits::{MAX_PRINTED_BYTES, MAX_PRINTED_LINE_BYTES};
 use crate::log::Log;
 
-/// See the module.
+/// The lines that a job prints for people, and the thread that writes them.
 #[derive(Debug)]
 pub(crate) struct Printed {
     waiting: Arc<Mutex<Waiting>>,
@@ -21,7 +21,7 @@ struct Waiting {
     text: Vec<u8>,
     /// How many lines found no room.
     left_out: usize,
-    /// Somebody writes, and looks again when that is done.
+    /// Whether a thread is writing. It looks again when it is done.
     is_written: bool,
 }
 

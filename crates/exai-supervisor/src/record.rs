@@ -1,9 +1,9 @@
-//! `servers/*.json`: a record of each child tree, for whoever comes after a daemon and a guard that died at
-//! the same moment.
+//! `servers/*.json`: a record of each child tree. The next daemon needs it after a daemon and a guard died at the
+//! same moment.
 //!
-//! A record is written before anything is started (an intent: no processes yet), again when guard and root
-//! run, and whenever somebody joins or leaves the tree. It proves nothing by its being there: a process it
-//! names is ours only if the kernel gives the living process the same identity.
+//! A record is written before anything is started (an intent without processes), again when guard and root run, and
+//! whenever a process joins or leaves the tree. A record alone proves nothing: a process that it names is ours only
+//! if the kernel gives the living process the same identity.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,11 +31,11 @@ pub struct TreeRecord {
     pub server: String,
     /// `NAME#N`.
     pub id: String,
-    /// When it was to be started, RFC 3339.
+    /// When the start of the tree began, RFC 3339.
     pub started_at: String,
     /// How far containment reaches.
     pub containment: Containment,
-    /// The guard first, then the root, then who was seen below it. Empty: it was about to be started.
+    /// The guard first, then the root, then the processes that were seen below it. Empty before the start.
     pub processes: Vec<Recorded>,
 }
 
@@ -52,15 +52,15 @@ pub struct Recorded {
     pub name: String,
 }
 
-/// A process's place in its tree.
+/// The role of a process in its tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TreeRole {
     /// It ends the tree.
     Guard,
-    /// What was spawned.
+    /// The process that was spawned.
     Root,
-    /// What was seen below the root.
+    /// A process that was seen below the root.
     Member,
 }
 
@@ -75,8 +75,8 @@ pub enum Containment {
     Group,
 }
 
-/// Where the record of an instance is: `servers/NAME.N.NONCE.json`, so that no daemon overwrites what an
-/// earlier one left. `id` is `NAME#N`.
+/// The path of the record of an instance: `servers/NAME.N.NONCE.json`, so that no daemon overwrites a record of an
+/// earlier one. `id` is `NAME#N`.
 pub fn path(servers_dir: &Path, id: &str, nonce: &str) -> PathBuf {
     let nonce: String = nonce.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
     servers_dir.join(format!("{}.{nonce}.json", id.replace('#', ".")))
@@ -93,23 +93,23 @@ impl Containment {
 }
 
 impl TreeRecord {
-    /// What the processes of this tree alone have.
+    /// The descent tag of this tree.
     pub fn descent_tag(&self) -> DescentTag {
         DescentTag::new(&self.instance, &self.id, self.containment.reach())
     }
 
-    /// Writes it, so that a reader sees the old one or the new.
+    /// Writes the record. A reader sees the old one or the new one.
     pub fn write(&self, servers_dir: &Path) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
         exai_os::private::replace(&path(servers_dir, &self.id, &self.instance), &text)
     }
 
-    /// Removes it: nothing of the tree is left.
+    /// Removes the record, since nothing of the tree is left.
     pub fn remove(&self, servers_dir: &Path) -> io::Result<()> {
         exai_os::private::remove(&path(servers_dir, &self.id, &self.instance))
     }
 
-    /// Reads one. `InvalidData` for what is no record of this schema.
+    /// Reads a record. `InvalidData` for a file that is no record of this schema.
     pub fn read(path: &Path) -> io::Result<Self> {
         let bytes = exai_os::private::read(path, MAX_RECORD_BYTES)?;
         let record: TreeRecord = serde_json::from_slice(&bytes)?;

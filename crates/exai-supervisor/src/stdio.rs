@@ -18,7 +18,7 @@ use crate::outbox::Drain;
 use crate::tail::Tail;
 use crate::turns::Turns;
 
-/// Writes stdin until the outbox ends or nobody reads. The end of `drain` closes the outbox.
+/// Writes stdin until the outbox ends or a write fails. Dropping `drain` then closes the outbox.
 pub(crate) async fn write(mut stdin: Input, mut drain: Drain) {
     let mut batch: Vec<Segments> = Vec::new();
     let mut buffer = BytesMut::new();
@@ -45,7 +45,7 @@ async fn write_batch(stdin: &mut Input, batch: &mut Vec<Segments>, buffer: &mut 
         }
     }
     stdin.write_all_buf(buffer).await?;
-    // Nothing on Unix; on Windows, where another thread writes, the write is over and its error known only now.
+    // Does nothing on Unix. On Windows another thread writes, and only now is the write over and its error known.
     stdin.flush().await
 }
 
@@ -77,8 +77,8 @@ pub(crate) async fn read<T: Copy>(
     }
 }
 
-/// Reads what is for people to its end, into the tail and the log. Nothing is read while the log is being
-/// written: a server that floods waits for the disk, and costs no memory.
+/// Reads output for people to its end, into the tail and the log. Nothing is read while the log is being written: a
+/// server that floods waits for the disk and costs no memory.
 pub(crate) async fn log(mut words: impl AsyncRead + Unpin, tail: Tail, log: Arc<Mutex<Log>>) {
     let mut lines = Lines::new(READ_BYTES);
     let mut found = Vec::new();
@@ -94,7 +94,7 @@ pub(crate) async fn log(mut words: impl AsyncRead + Unpin, tail: Tail, log: Arc<
         if ended {
             found.extend(lines.rest());
         }
-        // Of a flood's lines only the last would stay.
+        // The tail would keep only the last lines of a flood.
         let passed = found.len().saturating_sub(TAIL_LINES);
         for line in found.drain(..).skip(passed) {
             match line {
@@ -104,7 +104,7 @@ pub(crate) async fn log(mut words: impl AsyncRead + Unpin, tail: Tail, log: Arc<
         if ended {
             return;
         }
-        // The disk may be slow; the thread that routes must not be.
+        // On a thread for blocking work: the disk may be slow, and the thread that routes must not wait.
         let log = log.clone();
         let written = tokio::task::spawn_blocking(move || {
             let outcome = log.lock().unwrap_or_else(PoisonError::into_inner).write(&chunk);

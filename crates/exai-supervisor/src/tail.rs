@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use crate::limits::TAIL_LINES as LINES;
 use crate::limits::{TAIL_LINE_BYTES, TAIL_LINES};
 
-/// The last lines, shared between who reads stderr and who tells of a failure.
+/// The last lines, shared by the reader of stderr and the reporter of a failure.
 #[derive(Debug, Clone, Default)]
 pub struct Tail {
     lines: Arc<Mutex<VecDeque<String>>>,

@@ -2,7 +2,7 @@
 //!
 //! # Theory of operation
 //!
-//! 1. [`members`] finds in a process table who descends from a tree's guard or root.
+//! 1. [`members`] finds the descendants of a tree's guard or root in a process table.
 //! 2. [`look`] gathers what the kernel says about each of them: arguments, file, which of them hold the
 //!    other ends of our pipes.
 //! 3. An [`Exchange`] is the proof: an ordinary request, its answer, and what each member's own counters ([`count`])

@@ -1,9 +1,9 @@
-//! Turns: how much of what one server or client says may wait for whoever hears them all.
+//! Turns: how many batches of one server or client may wait for the hub that hears them all.
 //!
-//! The hub of a daemon hears batches in the order in which they come. Without turns a connection or a job that talks
-//! without end would fill its inbox, and everybody else would wait behind a thousand batches of it. With them each has at
-//! most [`TURNS`] batches in the inbox and is not read until the hub has heard one, so they alternate, and what waits in
-//! the inbox is bounded by how many there are.
+//! The hub of a daemon hears batches in the order in which they come. Without turns a connection or a job that sends
+//! without end would fill the inbox of the hub, and all others would wait behind a thousand of its batches. With
+//! turns each connection has at most [`TURNS`] batches in the inbox, and is not read again until the hub has heard
+//! one. So connections alternate, and their number bounds the inbox.
 
 use std::sync::Arc;
 
@@ -19,35 +19,35 @@ pub struct Turns(Arc<Semaphore>);
 #[derive(Debug)]
 pub struct Turn {
     _permit: Option<OwnedSemaphorePermit>,
-    /// Somebody waits until it was heard.
+    /// Tells a waiting task that the batch was heard.
     heard: Option<oneshot::Sender<()>>,
 }
 
 impl Turn {
-    /// Whether the hub has heard the batch and routed it; false when it never will.
+    /// Waits until the hub has heard the batch and routed it. Returns false when it never will.
     pub fn heard(&mut self) -> impl Future<Output = bool> + use<> {
         let (sender, receiver) = oneshot::channel();
         self.heard = Some(sender);
         async { receiver.await.is_ok() }
     }
 
-    /// The batch was routed.
+    /// Reports that the batch was routed.
     pub fn end(self) {
         if let Some(heard) = self.heard {
-            // Whoever asked may be gone.
+            // The waiting task may be gone.
             let _ = heard.send(());
         }
     }
 }
 
 impl Turns {
-    /// All of them are free.
+    /// A full set of free turns.
     #[expect(clippy::new_without_default, reason = "nobody needs one")]
     pub fn new() -> Self {
         Turns(Arc::new(Semaphore::new(TURNS)))
     }
 
-    /// Waits for a turn, first come, first served. Cancel safe.
+    /// Waits for a free turn, in the order of the callers. Cancel safe.
     pub async fn next(&self) -> Turn {
         // The semaphore is never closed.
         Turn { _permit: self.0.clone().acquire_owned().await.ok(), heard: None }

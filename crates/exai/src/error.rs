@@ -1,4 +1,4 @@
-//! What a person is told when a command fails: what failed and why, and the command that fixes it.
+//! The errors of commands: what failed and why, and the command that fixes it.
 
 use exai_client::stop::StopError;
 use exai_client::{ConnectError, LinkError};
@@ -15,7 +15,7 @@ pub(crate) struct Error {
 }
 
 impl Error {
-    /// It was understood and could not be carried out.
+    /// The command was understood and could not be carried out.
     pub(crate) fn failed(what: impl Into<String>) -> Self {
         Error { code: exit::FAILED, what: what.into(), hint: None }
     }
@@ -40,7 +40,7 @@ impl Error {
         Error { code: exit::LOCK_HELD, ..Error::failed(what) }
     }
 
-    /// Whoever read the output has gone away: no failure.
+    /// The reader of the output has gone away, which is no failure.
     pub(crate) fn nobody_reads() -> Self {
         Error { code: exit::DONE, what: String::new(), hint: None }
     }

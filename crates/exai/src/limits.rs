@@ -42,7 +42,8 @@ pub(crate) const MAX_RECORDS: usize = 10_000;
 pub(crate) const STALE_TEMPORARY_AGE: Duration = Duration::from_mins(1);
 /// How many entries of one directory are looked at.
 pub(crate) const MAX_FILES: usize = 10_000;
-/// A second daemon this old is no candidate that finds the lock taken: such a one tries for 2 s and ends.
+/// A daemon without the lock that is older than this is a second one. A daemon that finds the lock taken tries for 2 s
+/// and ends.
 pub(crate) const SUCCESSION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one check of `exai doctor` may take. They are made side by side.
 pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(2);

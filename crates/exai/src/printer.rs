@@ -39,7 +39,7 @@ pub(crate) enum Mark {
     Nothing,
 }
 
-/// See the module.
+/// Writes everything that a command says.
 #[derive(Debug)]
 pub(crate) struct Printer {
     terminal: bool,
@@ -78,7 +78,7 @@ impl Printer {
         self.styled(style, word, &format!("  {text}"))
     }
 
-    /// Makes room for what replaces the data so far, where somebody watches it.
+    /// Clears the screen for new data, on a terminal.
     pub(crate) fn clear_screen(&self) -> Result<(), Error> {
         if io::stdout().is_terminal() { self.bytes(b"\x1b[H\x1b[2J\x1b[3J") } else { Ok(()) }
     }
@@ -145,7 +145,7 @@ impl Printer {
         self.say(&format!("{RED}error{RED:#}: {}\n{hint}", paragraph(what)));
     }
 
-    /// What is going on, while it goes on; for somebody who watches.
+    /// Shows what is going on at present, on a terminal.
     pub(crate) fn progress(&self, text: &str) {
         if self.terminal {
             // The line may hold the progress of another thread.
@@ -157,7 +157,7 @@ impl Printer {
     /// Takes the last [`Printer::progress`] away.
     pub(crate) fn clear_progress(&self) {
         if self.in_progress.take() {
-            // If nobody can be told, nobody needs to be.
+            // If stderr cannot be written, the message is lost.
             let _ = streams::errors().write_all(b"\r\x1b[K");
         }
     }
@@ -169,7 +169,7 @@ impl Printer {
     }
 }
 
-/// JSON that reads the same in every code page, where whoever reads it may take another one than was written.
+/// JSON that reads the same in every code page, for systems where the reader may assume another one.
 pub(crate) fn portable_json(text: &str) -> Cow<'_, str> {
     if PIPES_ARE_UTF8 { Cow::Borrowed(text) } else { visible::in_ascii_json(text) }
 }

@@ -1,5 +1,5 @@
-/// Longer buffers than this come from the system and go back to it; of what is free at the end of the heap no more than
-/// this is kept. Messages of a mebibyte are ordinary, and are served faster from memory that was used before.
+/// Buffers longer than this come from the system and go back to it, and no more free memory than this is kept at the
+/// end of the heap. Messages of a mebibyte are ordinary and are faster in memory that was used before.
 #[cfg(target_env = "gnu")]
 const MAX_KEPT_BYTES: libc::c_int = 4 * 1024 * 1024;
 

@@ -11,11 +11,11 @@ use rustix::process::{Pid, WaitOptions};
 use super::{descriptors, process};
 use crate::detach::Bond;
 
-/// What the units are called in which a service manager starts daemons: they end nobody.
+/// The beginning of the names of the units in which a service manager starts daemons. These units end no daemon.
 pub(super) const UNIT: &str = "exai-daemon-";
-/// How long the one between may take to end when it is tried who adopts.
+/// How long the process in between may take to end in the trial that finds the adopter.
 const TRIAL_TIMEOUT: Duration = Duration::from_secs(1);
-/// Of a ten thousandth of a second each.
+/// How many steps of a ten thousandth of a second the trial takes.
 const MAX_STEPS: u32 = 10_000;
 
 pub(crate) fn bonds() -> Vec<Bond> {
@@ -23,7 +23,7 @@ pub(crate) fn bonds() -> Vec<Bond> {
     group().into_iter().chain(adopter(parent)).collect()
 }
 
-/// Whether a daemon that is started here would have any of them.
+/// Whether a daemon that is started here would have any bonds.
 pub(super) fn would_be_bound() -> bool {
     group().is_some() || try_who_adopts().is_ok_and(|parent| adopter(parent).is_some())
 }
@@ -38,7 +38,7 @@ fn adopter(parent: u32) -> Option<Bond> {
     (name != "systemd" || !is_manager()).then_some(Bond::Adopter { pid: parent, name })
 }
 
-/// Leaves somebody behind who says to whom he comes.
+/// Leaves an orphan behind, which reports its new parent.
 fn try_who_adopts() -> io::Result<u32> {
     let (mut said, say) = io::pipe()?;
     // SAFETY: the child makes system calls alone.
@@ -64,11 +64,13 @@ fn try_who_adopts() -> io::Result<u32> {
     Ok(u32::from_ne_bytes(parent))
 }
 
-/// Waits until its parent is another than `between`, and says which. Only calls that are allowed after a fork.
+/// Waits until the parent of this process is no longer `between`, and reports the new one. Makes only calls that are
+/// allowed after a fork.
 fn say_who_adopted(say: impl AsFd, between: libc::pid_t) {
     // SAFETY: plain system calls; the structure outlives its use.
     let parent = unsafe {
-        // Its descriptors are closed before its children are somebody else's: only this tells.
+        // A dead process closes its descriptors before its children get another parent: only the number of the parent
+        // tells.
         let step = libc::timespec { tv_sec: 0, tv_nsec: 100_000 };
         for _ in 0..MAX_STEPS {
             if libc::getppid() != between {
@@ -83,17 +85,17 @@ fn say_who_adopted(say: impl AsFd, between: libc::pid_t) {
 
 fn group() -> Option<Bond> {
     let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-    // Where it is hidden, it is not in ours: that one would be seen.
+    // A process that is hidden is not in our control group: it would be seen there.
     let first = fs::read_to_string("/proc/1/cgroup").unwrap_or_default();
     let path = somebodys(&own, &first)?;
     Some(Bond::Group { path: path.to_owned(), is_unit: is_unit(path) })
 }
 
-/// The control group that these lines name, unless it ends with the system alone, or with nobody: that of the system's
-/// first process, that of a login session, which systemd leaves alone when it ends (`KillUserProcesses=no`), or that of a
-/// daemon.
+/// The control group that these lines name, unless only the system ends it, or no program does: that of the system's
+/// first process, that of a login session, which systemd leaves alone at its end (`KillUserProcesses=no`), or that of
+/// a daemon.
 fn somebodys<'a>(own: &'a str, first: &str) -> Option<&'a str> {
-    // The one by which systemd keeps processes together; the others ration what they get.
+    // The hierarchy by which systemd groups processes; the others only limit resources.
     let paths =
         |lines: &'a str| ["0::", ":name=systemd:"].map(|key| path_of(lines, key)).into_iter().flatten();
     let path = paths(own).find(|path| *path != "/")?;

@@ -1,5 +1,5 @@
-//! Orphans are launchd's there, and it ends of a job that has ended the process group alone (launchd.plist(5),
-//! `AbandonProcessGroup`): who leads a session of its own is bound to nobody.
+//! On macOS launchd adopts orphans, and of an ended job it ends only the process group (launchd.plist(5),
+//! `AbandonProcessGroup`): a process that leads a session of its own is bound to no other.
 
 use crate::detach::Bond;
 

@@ -4,12 +4,11 @@ use crate::process::Kill;
 
 const MAX_DESCRIPTORS: u64 = 65_536;
 
-/// What systems let a program have as a rule. Programs that need more raise it themselves; some (select(2)) cannot live
-/// with more.
+/// The usual descriptor limit. Programs that need more raise it themselves; some (select(2)) cannot work with more.
 const ORDINARY_DESCRIPTORS: u64 = 1024;
 
-/// A process group of its own, no descriptors of ours but stdio, the usual descriptor limit and SIGHUP: neither ours nor
-/// those of whoever has started us.
+/// Gives a child a process group of its own, no descriptors of ours but stdio, and the usual descriptor limit and
+/// SIGHUP: neither those of this process nor those of its starter.
 pub(super) fn prepare(command: &mut tokio::process::Command) {
     command.process_group(0);
     let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
@@ -32,8 +31,8 @@ pub(super) fn signal(how: Kill) -> Signal {
     }
 }
 
-/// A quarter of what one pipe may have without privileges: a hundred servers stay far below the account's
-/// soft limit (64 MiB, pipe(7)), beyond which everybody's new pipes would be small.
+/// A quarter of what one pipe may have without privileges: a hundred servers stay far below the account's soft limit
+/// (64 MiB, pipe(7)), beyond which all new pipes of the account would be small.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 256 * 1024;
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags};
 use serde::{Deserialize, Serialize};
 
-/// What is to be started, as whoever starts it in our place is told.
+/// What to start, as it is described to the process that starts it in our place.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Daemon {
     pub(super) exe: PathBuf,
@@ -32,7 +32,7 @@ impl Pipe {
     }
 
     pub(crate) fn read_until(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
-        // A closed pipe is ready too: reading tells its end.
+        // A closed pipe is ready, too: reading it shows its end.
         let mut wait = [PollFd::new(&self.0, PollFlags::IN)];
         if super::descriptors::poll_until(&mut wait, deadline)? {
             return self.read(buffer);

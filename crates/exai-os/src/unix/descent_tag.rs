@@ -16,8 +16,8 @@ pub(crate) fn read(pid: u32) -> io::Result<Option<u64>> {
     }
 }
 
-/// Sets it for this process and what it starts from now on. Where the hard limit is lower nothing is set.
-/// Makes two system calls, and neither allocates nor takes a lock.
+/// Sets the limit for this process and its later children. Sets nothing where the hard limit is lower. Makes two
+/// system calls, and neither allocates nor takes a lock.
 pub(super) fn carry(number: u64) {
     set(Some(number));
 }

@@ -1,4 +1,4 @@
-//! macOS: no limit without an effect, and nobody can read another process's limits.
+//! macOS has no limit without an effect, and no process can read the limits of another.
 
 use std::io;
 

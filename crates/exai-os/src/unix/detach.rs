@@ -35,7 +35,7 @@ pub(crate) fn spawn(
         Ok(Some(started)) => return Ok(started),
         Ok(None) => {}
         Err(error) => {
-            // Here, too, the daemon runs; what that means is among its findings.
+            // The daemon can run here as well. The bonds that it then has are among its findings.
             let _ = writeln!(to_log, "the user's service manager has not started the daemon: {error}");
         }
     }
@@ -51,9 +51,9 @@ pub(crate) fn spawn(
     command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
     command.current_dir(cwd).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let before_exec = move || {
-        // The one between, which ends at once: what has no parent is nobody's descendant. Clients (Copilot CLI, opencode)
-        // end all of theirs when they end.
-        // SAFETY: this process has one thread, which goes on in both; the one between does nothing but end.
+        // The process in between ends at once: an orphan descends from no client. Clients (Copilot CLI, opencode) end
+        // all their descendants when they end. SAFETY: this process has one thread, which goes on in both; the
+        // process in between does nothing but end.
         match unsafe { libc::fork() } {
             -1 => return Err(io::Error::last_os_error()),
             0 => {}
@@ -70,10 +70,10 @@ pub(crate) fn spawn(
     };
     // SAFETY: the closure only makes system calls: it neither allocates nor takes a lock.
     unsafe { command.pre_exec(before_exec) };
-    // Fails where the program could not be executed by the one that was to be the daemon.
+    // Fails if the process that should become the daemon could not execute the program.
     let mut between = command.spawn()?;
     drop((command, writer));
-    // It has ended. Where deaths of children are ignored there is nothing to reap.
+    // The process in between has ended. Where deaths of children are ignored there is nothing to reap.
     let _ = between.wait();
     let mut pid = [0; 4];
     born.read_exact(&mut pid)?;
@@ -125,7 +125,7 @@ pub(crate) fn ready_writer(token: &str) -> io::Result<File> {
         let writable = rustix::fs::fcntl_getfl(fd)?;
         let writable = match FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) {
             FileType::Fifo => writable.contains(OFlags::WRONLY),
-            // Of a starter who had the service manager start us.
+            // The pipe of a starter that let the service manager start this process.
             FileType::Socket => writable.contains(OFlags::RDWR),
             _ => false,
         };
@@ -135,7 +135,7 @@ pub(crate) fn ready_writer(token: &str) -> io::Result<File> {
         return Err(refused());
     }
     rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC)?;
-    // SAFETY: open, a pipe or a socket, and nobody in this process owns it: it was inherited, and by the flag that
+    // SAFETY: open, a pipe or a socket, and no code in this process owns it: it was inherited, and by the flag that
     // was just set it is taken here for the first time.
     Ok(unsafe { File::from_raw_fd(raw) })
 }

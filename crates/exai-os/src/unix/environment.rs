@@ -108,9 +108,9 @@ pub(crate) fn capture(account: &Account, session: &Vars, limit: Duration) -> Res
     }
 }
 
-/// Ends a shell that has taken too long. It is asked first: a start file that is killed in the middle may
-/// leave a lock behind (pyenv's does, and then every shell of the account hangs for a minute). Descendants
-/// that a start file put into sessions of their own (an ssh-agent) are none of our business.
+/// Ends a shell that has taken too long. It is first asked to end: a start file that is killed in the middle may
+/// leave a lock behind (pyenv's does, and then every shell of the account hangs for a minute). Descendants that a
+/// start file put into sessions of their own (an ssh-agent) are left alone.
 fn end_gently(mut child: Child) {
     for how in [Kill::Terminate, Kill::Force] {
         end_session(child.id(), how);
@@ -118,7 +118,7 @@ fn end_gently(mut child: Child) {
             break;
         }
     }
-    // It is dead, or cannot be killed; then its parent's end is the only one left for it.
+    // The shell is dead, or it cannot be killed. Then only the end of its parent can end it.
     let _ = child.try_wait();
 }
 
@@ -135,7 +135,7 @@ fn start(account: &Account, session: &Vars, marker: &str) -> io::Result<Child> {
     let mark = format!("printf %s%s {left} {right}");
     let script = format!("{mark}; /usr/bin/env -0; {mark}");
     let mut command = Command::new(&account.shell);
-    // csh takes -l only alone; everybody else takes the three.
+    // csh takes -l only by itself; all other shells take the three together.
     let name = account.shell.file_name().unwrap_or_default();
     let options: &[&str] = if name.as_bytes().ends_with(b"csh") { &["-i"] } else { &["-i", "-l"] };
     command.args(options).arg("-c").arg(script);
@@ -143,7 +143,7 @@ fn start(account: &Account, session: &Vars, marker: &str) -> io::Result<Child> {
     command.current_dir(if account.home.is_dir() { account.home.as_path() } else { "/".as_ref() });
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let before_exec = || {
-        // Without a terminal of its own an interactive shell would take the starter's.
+        // Without a session of its own an interactive shell would take the terminal of the starter.
         rustix::process::setsid()?;
         super::descriptors::close_on_exec_from_3();
         super::heritage::heed_hangup();
@@ -226,7 +226,8 @@ fn exits_until(child: &mut Child, deadline: Instant) -> bool {
 /// the group alone would not do.
 #[cfg(target_os = "linux")]
 fn end_session(leader: u32, how: Kill) {
-    // A process may fork while we look: again until none is found, and not for ever. Asking is done once.
+    // A process may fork during the search, so it is repeated until it finds none, but not for ever. A request to end
+    // is sent once.
     let rounds = match how {
         Kill::Terminate => 1,
         Kill::Force => 50,

@@ -13,7 +13,8 @@ use crate::evidence::{End, IoCounters, PipeId};
 
 pub use std::os::fd::AsFd as AsEnd;
 
-/// More are not looked at: who has a thousand descriptors open has its stdio among the first.
+/// How many descriptors of a process are looked at. A process with a thousand open descriptors has its stdio among
+/// the first.
 const MAX_DESCRIPTORS: usize = 1024;
 const MAX_ENVIRONMENT_BYTES: u64 = 1024 * 1024;
 
@@ -28,7 +29,7 @@ pub(crate) fn pipe_id(end: impl AsEnd) -> io::Result<PipeId> {
 pub(crate) fn holds<const N: usize>(pid: u32, ends: [(PipeId, End); N]) -> io::Result<[bool; N]> {
     let mut held = [false; N];
     let mut look = |descriptor: &Path| -> bool {
-        // A descriptor may be closed while we look.
+        // A descriptor may be closed during the search.
         let found = pipe_of(descriptor);
         for (end, held) in ends.iter().zip(&mut held) {
             *held |= found.is_some_and(|pipe| pipe == end.0) && may(descriptor, end.1);

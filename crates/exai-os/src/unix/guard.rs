@@ -10,6 +10,7 @@ use rustix::fs::FileType;
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
+use super::child_exits::ChildExits;
 use super::process;
 use super::wire::{self, Order};
 use crate::process::ProcessInfo;
@@ -17,9 +18,9 @@ use crate::tree::Reach;
 
 /// How long ending the tree may take.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long is waited between two looks at a tree that is being ended.
+/// How long the guard waits between two looks at a tree that it ends.
 const END_INTERVAL: Duration = Duration::from_millis(10);
-/// After so many looks something in the tree starts processes faster than they are ended one by one.
+/// After so many looks a process in the tree starts others faster than they are ended one by one.
 const MAX_LOOKS: u32 = 20;
 
 pub(crate) fn run(control: &str) -> io::Result<()> {
@@ -30,7 +31,7 @@ pub(crate) fn run(control: &str) -> io::Result<()> {
     }
     super::process::name_this();
     let started = start(&order, &control);
-    // The streams are the root's. A copy here would keep them open when it has closed them.
+    // The streams belong to the root. A copy here would keep them open after the root has closed them.
     forget_stdio()?;
     let mut tree = match started {
         Ok(pid) => GuardedTree { root: pid, reach: order.reach, root_ended: false },
@@ -40,7 +41,7 @@ pub(crate) fn run(control: &str) -> io::Result<()> {
         }
     };
     drop(order);
-    // Nobody reads any more where the daemon has died meanwhile: the end of the socket says it below.
+    // If the daemon has died meanwhile, this write fails, and the end of the socket shows it below.
     let _ = writeln!(control, "started");
     tree.until_told(&mut control)?;
     let left = tree.end(&mut control);
@@ -51,7 +52,7 @@ pub(crate) fn run(control: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// The descriptor that was handed over: a socket, inherited on purpose. See [`super::detach::ready_writer`].
+/// The descriptor that the daemon handed over: a socket, inherited on purpose. See [`super::detach::ready_writer`].
 fn take_socket(token: &str) -> io::Result<UnixStream> {
     let refused = || {
         let sentence = format!("`{token}` names no control socket that was handed to this process");
@@ -69,17 +70,17 @@ fn take_socket(token: &str) -> io::Result<UnixStream> {
         return Err(refused());
     }
     rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC)?;
-    // SAFETY: open, a socket, and nobody in this process owns it: it was inherited, and by the flag that was
-    // just set it is taken here for the first time.
+    // SAFETY: open, a socket, and no code in this process owns it: it was inherited, and by the flag that was just
+    // set it is taken here for the first time.
     Ok(unsafe { UnixStream::from_raw_fd(raw) })
 }
 
-/// The root exists before its program runs: it says who it is, and waits until that is written down. So there
-/// is no instant at which something of a tree runs that no record names.
+/// The root exists before its program runs: it reports its identity and waits until that is written down. So no
+/// process of a tree ever runs without a record that names it.
 fn start(order: &Order, control: &UnixStream) -> io::Result<Pid> {
     let descent_tag = order.descent_tag.number();
     let introduce = {
-        // Of its own, so that it lives as long as the command; gone from the child with its exec.
+        // A copy that lives as long as the command, and is closed in the child by exec.
         let control = control.try_clone()?;
         move || {
             super::descent_tag::carry(descent_tag);
@@ -109,7 +110,8 @@ fn forget_stdio() -> io::Result<()> {
 struct GuardedTree {
     root: Pid,
     reach: Reach,
-    /// The root has exited. It is reaped last of all: until then its number, and its group's, are its own.
+    /// Whether the root has exited. It is reaped last of all: until then no other process gets its number or that of
+    /// its group.
     root_ended: bool,
 }
 
@@ -120,7 +122,7 @@ impl GuardedTree {
 
     /// Reaps what ends until the tree is to be ended.
     fn until_told(&mut self, control: &mut UnixStream) -> io::Result<()> {
-        let deaths = Deaths::watch()?;
+        let deaths = ChildExits::watch()?;
         loop {
             self.reap(control);
             let told = deaths.or_words(control)?;
@@ -144,8 +146,8 @@ impl GuardedTree {
         }
     }
 
-    /// Signals the root's group, and whoever lost its parent. None of the numbers can be another's: these
-    /// are our children, and nobody but us reaps them.
+    /// Signals the root's group and orphans. No number can belong to another process: these are our children, and
+    /// only this process reaps them.
     fn signal(&self, signal: Signal) {
         let _ = rustix::process::kill_process_group(self.root, signal);
         if self.reach == Reach::Descendants {
@@ -155,7 +157,7 @@ impl GuardedTree {
         }
     }
 
-    /// Reaps children that have ended, but for the root, whose end is only noted and told.
+    /// Reaps children that have ended, except for the root, whose end is only noted and reported.
     fn reap(&mut self, control: &mut UnixStream) {
         for child in children().into_iter().filter(|child| *child != self.root) {
             let _ = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::NOHANG);
@@ -176,7 +178,7 @@ impl GuardedTree {
     /// Ends the tree and returns what is left of it.
     fn end(&mut self, control: &mut UnixStream) -> Vec<u32> {
         let deadline = Instant::now() + END_TIMEOUT;
-        let deaths = Deaths::watch();
+        let deaths = ChildExits::watch();
         for look in 0_u32.. {
             if look >= MAX_LOOKS && self.reach == Reach::Descendants {
                 freeze();
@@ -198,7 +200,7 @@ impl GuardedTree {
     }
 
     fn is_empty(&self) -> bool {
-        // Whose parent has ended is our child by the time that end can be seen.
+        // An orphan is our child by the time that the end of its parent can be seen.
         let none_waits = || children().into_iter().all(|child| child == self.root);
         self.root_ended
             && match self.reach {
@@ -218,7 +220,7 @@ impl GuardedTree {
     }
 }
 
-/// Stops everything below us, so that nothing can start anything any more, until a look finds nobody new.
+/// Stops all processes below this one, so that none can start another, until a look finds no new one.
 fn freeze() {
     let mut stopped: Vec<(u32, u64)> = Vec::new();
     for _ in 0..MAX_LOOKS {
@@ -259,103 +261,8 @@ fn children() -> Vec<Pid> {
     ours.filter_map(|process| Pid::from_raw(process.pid.cast_signed())).collect()
 }
 
-/// Without a subreaper the root is the only child there ever is.
+/// Without a subreaper the root is the only child that there ever is.
 #[cfg(not(target_os = "linux"))]
 fn children() -> Vec<Pid> {
     Vec::new()
-}
-
-#[cfg(target_os = "linux")]
-use linux::Deaths;
-#[cfg(not(target_os = "linux"))]
-use other::Deaths;
-
-#[cfg(target_os = "linux")]
-mod linux {
-    use std::io;
-    use std::os::fd::{FromRawFd as _, OwnedFd};
-    use std::os::unix::net::UnixStream;
-    use std::time::{Duration, Instant};
-
-    use rustix::event::{PollFd, PollFlags};
-    use rustix::io::Errno;
-
-    /// Tells when a child may have ended.
-    pub(super) struct Deaths(OwnedFd);
-
-    impl Deaths {
-        /// SIGCHLD comes as something to read from now on. The children were started before, so that they
-        /// do not inherit that it is blocked.
-        pub(super) fn watch() -> io::Result<Self> {
-            // SAFETY: the set is plain memory, initialised by the first call; the others read it.
-            unsafe {
-                let mut set: libc::sigset_t = std::mem::zeroed();
-                libc::sigemptyset(&raw mut set);
-                libc::sigaddset(&raw mut set, libc::SIGCHLD);
-                if libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) != 0 {
-                    return Err(io::Error::last_os_error());
-                }
-                match libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
-                    -1 => Err(io::Error::last_os_error()),
-                    fd => Ok(Deaths(OwnedFd::from_raw_fd(fd))),
-                }
-            }
-        }
-
-        /// Waits for a death or for words; whether there are words.
-        pub(super) fn or_words(&self, control: &UnixStream) -> io::Result<bool> {
-            let mut fds = [PollFd::new(control, PollFlags::IN), PollFd::new(&self.0, PollFlags::IN)];
-            match rustix::event::poll(&mut fds, None) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let words = !fds[0].revents().is_empty();
-            self.drain();
-            Ok(words)
-        }
-
-        fn drain(&self) {
-            let mut one = [0_u8; size_of::<libc::signalfd_siginfo>()];
-            while rustix::io::read(&self.0, &mut one).is_ok_and(|count| count > 0) {}
-        }
-
-        /// Waits for a death, or for `time`.
-        pub(super) fn wait(&self, time: Duration) {
-            let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
-            let _ = super::super::descriptors::poll_until(&mut fds, Instant::now() + time);
-            self.drain();
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod other {
-    use std::io;
-    use std::os::unix::net::UnixStream;
-    use std::time::{Duration, Instant};
-
-    use rustix::event::{PollFd, PollFlags};
-
-    const CHILD_INTERVAL: Duration = Duration::from_millis(100);
-
-    /// Looks ten times a second whether a child has ended. Never run.
-    pub(super) struct Deaths;
-
-    impl Deaths {
-        #[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
-        pub(super) fn watch() -> io::Result<Self> {
-            Ok(Deaths)
-        }
-
-        #[expect(clippy::unused_self, reason = "its twin has something to wait for")]
-        pub(super) fn or_words(&self, control: &UnixStream) -> io::Result<bool> {
-            let mut fds = [PollFd::new(control, PollFlags::IN)];
-            super::super::descriptors::poll_until(&mut fds, Instant::now() + CHILD_INTERVAL)
-        }
-
-        #[expect(clippy::unused_self, reason = "its twin has something to wait for")]
-        pub(super) fn wait(&self, time: Duration) {
-            std::thread::sleep(time);
-        }
-    }
 }

@@ -3,7 +3,7 @@ use std::ptr;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit};
 
-/// What of a new file others may do nothing with: change it.
+/// The usual umask: others may not change a new file.
 const ORDINARY_UMASK: Mode = Mode::WGRP.union(Mode::WOTH);
 
 pub(crate) fn shed(in_passing: bool) {
@@ -11,11 +11,11 @@ pub(crate) fn shed(in_passing: bool) {
     rustix::process::umask(inherited | ORDINARY_UMASK);
     if in_passing {
         raise_limits();
-        // Lowering it needs privileges; then it stays, and is told of.
+        // Lowering the nice value needs privileges. Without them it stays, and is reported.
         let _ = rustix::process::nice(-niceness());
     }
-    // Rust's runtime ignores SIGPIPE, and gives its children back what is usual. Who ignores SIGHUP (`nohup`) wants the
-    // daemon to outlive the terminal.
+    // Rust's runtime ignores SIGPIPE, and restores the default in children. A starter that ignores SIGHUP (`nohup`)
+    // wants the daemon to outlive the terminal.
     for signal in (1..=64).filter(|signal| ![libc::SIGPIPE, libc::SIGHUP].contains(signal)) {
         heed(signal);
     }
@@ -39,14 +39,14 @@ pub(crate) fn let_children_be_waited_for() {
     heed(libc::SIGCHLD);
 }
 
-/// In a child, before its program starts: SIGHUP does what it usually does, whatever the daemon does with it.
+/// In a child, before its program starts: restores the default action of SIGHUP, whatever the daemon does with it.
 ///
 /// Only calls that are allowed between fork and exec.
 pub(super) fn heed_hangup() {
     heed(libc::SIGHUP);
 }
 
-/// In this thread and those that it starts: a signal that is ignored or blocked does what it usually does.
+/// Restores the default action of a signal that is ignored or blocked, in this thread and those that it starts.
 pub(super) fn heed_from_here(signal: libc::c_int) {
     heed(signal);
     // SAFETY: the set is plain memory, initialised by the first call.
@@ -58,8 +58,8 @@ pub(super) fn heed_from_here(signal: libc::c_int) {
     }
 }
 
-/// A signal that is ignored does what it usually does. Signals that do not exist, or may not be changed, are errors without
-/// a consequence.
+/// Restores the default action of an ignored signal. Signals that do not exist or may not be changed give errors that
+/// do not matter.
 fn heed(signal: libc::c_int) {
     // SAFETY: the structure is plain memory of the right form that outlives the calls, and the action is the system's own.
     unsafe {

@@ -1,4 +1,4 @@
-//! What is said of other processes comes from Linux's /proc.
+//! Facts about other processes come from Linux's /proc.
 
 use std::fs;
 use std::io;
@@ -49,7 +49,7 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
 
 pub(crate) fn limits() -> Limits {
     let most = |resource| rustix::process::getrlimit(resource).maximum;
-    // pipe(7); 0 is no limit, and there is none for whoever may raise it.
+    // pipe(7); 0 means no limit, and there is none for an account that may raise it.
     let pages = fs::read_to_string("/proc/sys/fs/pipe-user-pages-soft").ok();
     let pages = pages.and_then(|text| text.trim().parse::<u64>().ok()).filter(|pages| *pages > 0);
     let pages = pages.filter(|_| !rustix::process::geteuid().is_root());
@@ -87,7 +87,7 @@ pub(crate) fn is_of_this_account(pid: u32) -> io::Result<bool> {
 
 pub(crate) fn program_file(pid: u32) -> io::Result<ProgramFile> {
     let link = format!("/proc/{pid}/exe");
-    // The link leads to the very file, its text to whatever has the name now.
+    // The link itself leads to the very file; its text leads to the file that has the name now.
     let executed = from_proc(fs::metadata(&link))?;
     let path = super::process::executable(pid)?;
     let deleted = fs::read_link(&link)?.as_os_str() != path.as_os_str();
@@ -113,7 +113,7 @@ fn field(pid: u32, number: usize) -> io::Result<String> {
     found.map(str::to_owned).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has an unknown form")))
 }
 
-/// Without /proc nothing is found there, which says nothing about the process.
+/// Without /proc nothing is found, which tells nothing about the process.
 fn from_proc<T>(result: io::Result<T>) -> io::Result<T> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound && !Path::new("/proc/self").exists() => {

@@ -83,14 +83,15 @@ pub(crate) fn exists(name: &Name) -> bool {
     std::fs::symlink_metadata(name).is_ok_and(|found| found.file_type().is_socket())
 }
 
-/// With this the nonces of sockets begin to which a daemon comes that somebody starts; those of daemons never do.
+/// The beginning of the nonces of starters' sockets, to which a new daemon connects. Nonces of daemons never begin
+/// so.
 pub(super) const STARTER: &str = "outside-";
 
 pub(crate) fn sockets(home: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(all_sockets(home)?.into_iter().filter(|socket| !is_of_starter(socket)).collect())
 }
 
-/// The sockets of those who start daemons of `home`.
+/// The sockets of processes that start daemons of `home`.
 #[cfg(target_os = "linux")]
 pub(super) fn sockets_of_starters(home: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(all_sockets(home)?.into_iter().filter(|socket| is_of_starter(socket)).collect())
@@ -150,12 +151,12 @@ fn new_socket() -> rustix::io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// A socket at this name that listens, for this account alone.
+/// Makes a listening socket at this name, for this account alone.
 pub(super) fn listening(name: &Name) -> io::Result<OwnedFd> {
     let address = SocketAddrUnix::new(name.as_path())?;
     let socket = new_socket()?;
     rustix::net::bind(&socket, &address)?;
-    // Nobody can connect before listen, so there is no moment with a looser mode.
+    // No process can connect before listen, so the mode is never too loose.
     let listens = rustix::fs::chmod(name, Mode::from_raw_mode(0o600))
         .and_then(|()| rustix::net::listen(&socket, BACKLOG));
     if let Err(error) = listens {

@@ -42,7 +42,7 @@ pub(crate) fn holder(path: &Path) -> io::Result<Option<u32>> {
     Ok(found.filter(|pid| crate::process::identify(*pid).is_ok_and(|found| found.is_some())))
 }
 
-/// One exclusive lock of a whole file, from a line of /proc/locks; proc_locks(5) has its form.
+/// An exclusive lock of a whole file, from a line of /proc/locks; proc_locks(5) has its form.
 #[cfg(target_os = "linux")]
 #[derive(Debug, PartialEq, Eq)]
 struct FileLock {
@@ -85,8 +85,8 @@ pub(crate) fn holder(_path: &Path) -> io::Result<Option<u32>> {
 #[cfg(target_os = "linux")]
 pub(crate) use abstract_socket::{Claimed, claim_name, forget_questions, is_claimed};
 
-/// Abstract socket names belong to nobody: any user may take any name, so a name in another user's hands
-/// says nothing about our home, and the next one is tried.
+/// Abstract socket names have no owner: any user may take any name. So a name that another user holds tells nothing
+/// about our home, and the next one is tried.
 #[cfg(target_os = "linux")]
 mod abstract_socket {
     use std::io;
@@ -100,8 +100,8 @@ mod abstract_socket {
 
     pub(crate) type Claimed = OwnedFd;
 
-    /// Another user would have to occupy all of these to take the second authority from us; the first,
-    /// the lock, remains.
+    /// Another user would have to occupy all of these names to take the second authority from us. The first one, the
+    /// lock, remains.
     const MAX_NAMES: u32 = 8;
 
     pub(crate) fn claim_name(home: &Path) -> io::Result<Claim> {
@@ -113,7 +113,7 @@ mod abstract_socket {
             let socket = new_socket()?;
             match rustix::net::bind(&socket, &address) {
                 Ok(()) => {
-                    // Listening is what lets others ask the kernel who we are.
+                    // Listening lets other processes ask the kernel which process this is.
                     rustix::net::listen(&socket, 4096)?;
                     return Ok(Claim::Ours(NameClaim(socket)));
                 }
@@ -220,7 +220,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let uid = rustix::process::geteuid().as_raw();
         let name = format!("exai-{uid}-{}", crate::hash::of_path(&dir.path().canonicalize().unwrap()));
-        // It does not listen, so nobody can ask whose it is.
+        // The socket does not listen, so its owner cannot be found out.
         let squatter = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
         let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).unwrap();
         rustix::net::bind(&squatter, &address).unwrap();

@@ -1,5 +1,5 @@
-//! Starting the daemon by the user's service manager, as a unit of its own: it starts this program there, which comes to a
-//! socket of ours, is told what to start, and becomes it. The socket is then the readiness pipe.
+//! Starting the daemon by the user's service manager, as a unit of its own. The manager starts this program, which
+//! connects to a socket of ours, reads what to start, and becomes the daemon. The socket is then the readiness pipe.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -22,9 +22,9 @@ use super::local::{self, Connection};
 use super::{apart, descriptors};
 use crate::detach::{DetachMethod, OUTSIDE_COMMAND, READY_ARGUMENT, ReadyPipe, Started, WAY_ARGUMENT};
 
-/// A manager that works needs a few hundredths of a second.
+/// How long the manager may take. A working one needs a few hundredths of a second.
 const MANAGER_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long one side may wait for words of the other.
+/// How long each side waits for a message of the other.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_ORDER_BYTES: u64 = 4 * 1024 * 1024;
 const MAX_COMPLAINT_BYTES: u64 = 4096;
@@ -36,22 +36,23 @@ const PROGRAM: &str = "systemd-run";
 #[derive(Debug, Serialize, Deserialize)]
 struct Order {
     daemon: Daemon,
-    /// Of the starter: nothing is opened to others that he keeps from them.
+    /// The umask of the starter, so that no file is more open to others than those of the starter.
     umask: u32,
 }
 
-/// `None` where the daemon needs no manager, since it would be bound to nobody, or where there is none.
+/// Starts the daemon. `None` where the daemon needs no manager, since it would have no bonds, or where there is no
+/// manager.
 pub(super) fn start(daemon: Daemon, deadline: Instant) -> io::Result<Option<Started>> {
     let Some(runtime) = reachable(&daemon.env) else { return Ok(None) };
-    // Such a name leads to another program there.
+    // A path in /proc leads to another program for the manager.
     if daemon.exe.starts_with("/proc") || !apart::would_be_bound() {
         return Ok(None);
     }
-    // Half of the time, so that it can still be started in the other way and heard that it is ready.
+    // Half of the time, so that the daemon can still be started in the other way and report that it is ready.
     let now = Instant::now();
     let deadline = now + (deadline.saturating_duration_since(now) / 2).min(MANAGER_TIMEOUT);
     let nonce = nonce();
-    // Nobody else starts a daemon here meanwhile: what is there was left by starters that were killed.
+    // No other process starts a daemon here meanwhile, so these sockets were left by starters that were killed.
     for left in local::sockets_of_starters(&daemon.cwd)? {
         crate::private::remove(&left)?;
     }
@@ -80,13 +81,13 @@ fn reachable(env: &[(OsString, OsString)]) -> Option<PathBuf> {
     crate::belonging::file_is_ours(&runtime.join("systemd/private")).unwrap_or(false).then_some(runtime)
 }
 
-/// Sixteen digits that nobody can guess.
+/// Sixteen digits that cannot be guessed.
 fn nonce() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
-/// That of this process. Asked for by umask(2) it would be another for a moment, in all threads.
+/// The umask of this process. umask(2) can only read it by changing it for a moment, in all threads.
 fn umask() -> io::Result<u32> {
     let status = fs::read_to_string("/proc/self/status")?;
     let octal = status.lines().find_map(|line| line.strip_prefix("Umask:"));
@@ -95,15 +96,15 @@ fn umask() -> io::Result<u32> {
         .ok_or_else(|| io::Error::other("no umask"))
 }
 
-/// Has the manager start this program with `socket`; returns when it runs.
+/// Lets the manager start this program with `socket`. Returns when the program runs.
 fn ask(runtime: &Path, nonce: &str, daemon: &Daemon, socket: &Path, deadline: Instant) -> io::Result<()> {
     let mut command = Command::new(PROGRAM);
     command.env_clear().envs(daemon.env.iter().map(|(name, value)| (name, value)));
     command.env("PATH", PATH).env("XDG_RUNTIME_DIR", runtime);
     command.args(["--user", "--quiet", "--collect", "--service-type=exec"]);
     command.arg(format!("--unit={}{nonce}", apart::UNIT)).arg("--description=exai daemon");
-    // The daemon ends what it has started, and leaves what is meant to stay. A server that takes all memory must not end
-    // the others.
+    // The daemon itself ends the processes that it has started, and leaves those that are meant to stay. A server
+    // that takes all memory must not end the others.
     command.args(["--property=KillMode=process", "--property=OOMPolicy=continue", "--"]);
     command.arg(literal(daemon.exe.as_os_str())).arg(OUTSIDE_COMMAND).arg(literal(socket.as_os_str()));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -125,14 +126,14 @@ fn ask(runtime: &Path, nonce: &str, daemon: &Daemon, socket: &Path, deadline: In
     Err(io::Error::other(format!("{PROGRAM}: {status}: {}", String::from_utf8_lossy(&said).trim())))
 }
 
-/// Systemd puts variables of its own into what it executes.
+/// Systemd expands variables in the command line that it executes.
 fn literal(word: &OsStr) -> OsString {
     let doubled =
         word.as_bytes().iter().flat_map(|byte| std::iter::repeat_n(*byte, 1 + usize::from(*byte == b'$')));
     OsString::from_vec(doubled.collect())
 }
 
-/// Whether a path, a port and a pid mean the same to that process as to this one.
+/// Whether a path, a port and a pid mean the same for that process as for this one.
 fn is_in_our_world(pid: u32) -> bool {
     ["mnt", "net", "pid", "user"].iter().all(|kind| {
         let of = |who: &str| fs::read_link(format!("/proc/{who}/ns/{kind}")).ok();
@@ -140,14 +141,14 @@ fn is_in_our_world(pid: u32) -> bool {
     })
 }
 
-/// Where this program comes to.
+/// The socket that this program connects to when the manager starts it.
 struct Listener {
     socket: OwnedFd,
     name: PathBuf,
 }
 
 impl Listener {
-    /// The first process of this account that comes.
+    /// Accepts the first connection of a process of this account.
     fn accept(&self, deadline: Instant) -> io::Result<Connection> {
         loop {
             if !descriptors::poll_until(&mut [PollFd::new(&self.socket, PollFlags::IN)], deadline)? {
@@ -164,18 +165,18 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // Somebody may have removed it.
+        // The socket may have been removed meanwhile.
         let _ = crate::private::remove(&self.name);
     }
 }
 
-/// Becomes the daemon that whoever listens there describes.
+/// Becomes the daemon that the process listening there describes.
 pub(crate) fn outside(socket: &str) -> io::Result<()> {
     let name = local::parse(socket).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, format!("`{socket}` is no address of a socket"))
     })?;
     let stream = Connection::connect(&name, MESSAGE_TIMEOUT)?;
-    // What he says is going to be executed.
+    // What the peer says will be executed.
     if !stream.peer()?.same_user {
         let sentence = "the other end of the socket is another account's";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));
@@ -194,7 +195,7 @@ pub(crate) fn outside(socket: &str) -> io::Result<()> {
     command.env_clear().envs(env).current_dir(cwd);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     rustix::io::fcntl_setfd(&stream, FdFlags::empty())?;
-    // It returns only where the program cannot be executed.
+    // This returns only if the program cannot be executed.
     Err(command.exec())
 }
 

@@ -1,4 +1,4 @@
-//! Nobody needs one there: see `apart_macos.rs`.
+//! macOS needs no service manager: see `apart_macos.rs`.
 
 use std::io;
 use std::time::Instant;

@@ -50,6 +50,12 @@ pub(crate) mod descent_tag;
 #[path = "descent_tag_macos.rs"]
 pub(crate) mod descent_tag;
 
+#[cfg(target_os = "linux")]
+mod child_exits;
+#[cfg(not(target_os = "linux"))]
+#[path = "child_exits_macos.rs"]
+mod child_exits;
+
 mod daemon;
 pub(crate) mod descriptors;
 mod orphans;

@@ -1,4 +1,4 @@
-//! Ending what a guard that was killed has left: on Linux its orphans are our children.
+//! Ending the processes that a killed guard has left: on Linux its orphans are our children.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::tree::Reach;
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 const END_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A process by its number and its start.
+/// A process, by its number and its start time.
 type Key = (u32, u64);
 
 /// A tree without its guard.
@@ -23,7 +23,7 @@ struct Orphans<'a> {
     descent_tag: DescentTag,
 }
 
-/// Ends them, and returns those that are left.
+/// Ends the orphans, and returns those that are left.
 pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], descent_tag: DescentTag) -> Vec<u32> {
     let deadline = Instant::now() + END_TIMEOUT;
     let mut orphans = Orphans::new(root, reach, members, descent_tag);
@@ -57,8 +57,8 @@ impl<'a> Orphans<'a> {
         Orphans { root, reach, members, descent_tag }
     }
 
-    /// Whom the guard would have ended: by its descent tag, by identity where it was seen in the tree, by its group while
-    /// that group's number is known to be the root's; and what descends from them.
+    /// The processes that the guard would have ended: by their descent tag, by identity if they were seen in the
+    /// tree, by their group while the number of that group is known to be the root's; and their descendants.
     fn find(&mut self, all: &[ProcessInfo]) -> Vec<ProcessInfo> {
         let group_is_known = self.group_is_known(all);
         let ours = |one: &&ProcessInfo| self.is_ours(one, group_is_known);
@@ -71,24 +71,25 @@ impl<'a> Orphans<'a> {
         found.retain(|one| one.pid > 1 && one.pid != std::process::id());
         found.sort_by_key(|one| one.pid);
         found.dedup_by_key(|one| one.pid);
-        // Who descends from one of them may be nobody's child a moment later.
+        // A descendant of one of them may be an orphan a moment later.
         self.members.extend(found.iter().map(|one| (one.pid, one.start)));
         self.members.sort_unstable();
         self.members.dedup();
         found
     }
 
-    /// Children of ours that say nothing are left alone: they may be another tree's, which let them go, or a login
-    /// shell's, or about to become another program.
+    /// Children of ours without any of these signs are left alone: they may come from another tree, which let them
+    /// go, or from a login shell, or may be about to become another program.
     fn is_ours(&self, one: &ProcessInfo, group_is_known: bool) -> bool {
         self.members.contains(&(one.pid, one.start))
             || (group_is_known && self.is_in_group(one))
             || (one.start >= self.root.start && DescentTag::of(one.pid).ok() == Some(Some(self.descent_tag)))
     }
 
-    /// Whether the number of the root's group was still its own when this table was taken. The kernel gives it to
-    /// nobody else as long as the root is not reaped, or somebody is in the group: so one of those whom we know must
-    /// be in it, and still be there now that the table is taken. A group without any may be a stranger's by now.
+    /// Whether the number of the root's group was still its own when this table was taken. The kernel does not reuse
+    /// the number while the root is not reaped or a process is in the group. So a known process must be in the group,
+    /// and still be there now that the table is taken. A group without any known process may belong to a stranger by
+    /// now.
     fn group_is_known(&self, all: &[ProcessInfo]) -> bool {
         let Ok(look) = process::looker() else { return false };
         let is_known = |one: &&ProcessInfo| self.members.contains(&(one.pid, one.start));
@@ -103,7 +104,7 @@ impl<'a> Orphans<'a> {
     }
 }
 
-/// Reaps one that has ended as our child.
+/// Reaps a child of ours that has ended.
 fn reap(one: &ProcessInfo) {
     if !one.zombie || one.ppid != std::process::id() {
         return;
@@ -146,7 +147,7 @@ mod tests {
         let descent_tag = DescentTag::new("0123456789abcdef", "x#1", Reach::Descendants);
         // A child of ours, and one of the system's.
         let strangers = [1, std::process::id()].map(|ppid| stranger(&root, ppid));
-        // All of them have met the root while it lived; each looks once, and takes nobody for known by an earlier look.
+        // All of them saw the root while it lived. Each looks once and knows no process from an earlier look.
         let mut fresh =
             [(); 4].map(|()| Orphans::new(&root, Reach::Descendants, &[], descent_tag)).into_iter();
         let mut meant = |before: &[ProcessInfo]| {

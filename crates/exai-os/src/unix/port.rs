@@ -1,4 +1,5 @@
-//! Linux: netlink or /proc/net lists the sockets, and /proc/PID/fd says who has them. Other systems have no /proc.
+//! Linux: netlink or /proc/net lists the sockets, and /proc/PID/fd tells which process has them. Other systems have
+//! no /proc.
 
 use std::collections::HashMap;
 use std::fs;
@@ -33,12 +34,12 @@ pub(crate) fn owner(addr: SocketAddr) -> io::Result<Option<u32>> {
     }
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // Other accounts' processes cannot be looked into, and some end meanwhile.
+        // Processes of other accounts cannot be read, and some processes end meanwhile.
         if sockets_of(pid).is_ok_and(|held| held.iter().any(|socket| sockets.contains(socket))) {
             return Ok(Some(pid));
         }
     }
-    // It may have been closed while we searched.
+    // The socket may have been closed during the search.
     if takers(&listening()?, addr).iter().any(|socket| sockets.contains(socket)) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
@@ -80,7 +81,7 @@ fn other_end(connection: &Connection) -> io::Result<Option<u64>> {
 pub(super) fn other_end_by_proc(connection: &Connection) -> io::Result<Option<u64>> {
     let all = rows_of_proc(ESTABLISHED)?;
     let found = all.iter().find(|row| (row.local, row.remote) == (connection.there, connection.here));
-    // One that no process has, has none.
+    // A socket that no process has has no inode.
     Ok(found.map(|row| row.inode).filter(|inode| *inode != 0))
 }
 
@@ -164,7 +165,7 @@ fn ip_of(hex: &str) -> Option<IpAddr> {
 fn sockets_of(pid: u32) -> io::Result<Vec<u64>> {
     let mut inodes = Vec::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
-        // A descriptor may be closed while we look.
+        // A descriptor may be closed during the search.
         let Ok(target) = entry.and_then(|entry| fs::read_link(entry.path())) else { continue };
         let inode = target.to_str().and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']'));
         inodes.extend(inode.and_then(|inode| inode.parse::<u64>().ok()));
@@ -223,7 +224,7 @@ mod tests {
     fn a_listener_of_a_child_is_the_childs() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
-        // It has our socket as its stdin; we have it no more once the command is gone.
+        // The child has our socket as its stdin. This process no longer has it once the command is dropped.
         let mut child = Command::new("sleep").arg("60").stdin(OwnedFd::from(listener)).spawn().unwrap();
         let found = (owner(addr).unwrap(), is_listening(addr, child.id()).unwrap());
         let ours = is_listening(addr, std::process::id()).unwrap();

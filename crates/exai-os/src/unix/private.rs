@@ -47,7 +47,7 @@ fn check_dir(path: &Path, dir: &File) -> Result<DirChecked, DirError> {
     if was & 0o777 == 0o700 {
         return Ok(DirChecked::AsItShouldBe);
     }
-    // The sticky bit marks what many share. Root owns such directories, and could tighten them.
+    // The sticky bit marks shared directories. Root owns them and could tighten them.
     if was & 0o1000 != 0 || path.parent().is_none() {
         return Err(DirError::Shared { path: path.to_owned() });
     }
@@ -111,7 +111,7 @@ pub(super) fn open_regular(path: &Path, how: OFlags) -> io::Result<File> {
     Ok(file)
 }
 
-/// The same for a file of anybody.
+/// The same for a file of any account.
 fn open_plain(path: &Path, how: OFlags) -> io::Result<File> {
     let flags = how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fd = rustix::fs::open(path, flags, OWNER_ONLY).map_err(|error| match error {
@@ -134,8 +134,8 @@ fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == rustix::process::geteuid().as_raw()
 }
 
-/// Whether somebody else than the account and root may write it. A group that has the account's number is the account's
-/// own, as most Linux systems make one for each account.
+/// Whether an account other than this one and root may write it. A group with the number of the account is the
+/// account's own, as most Linux systems make one for each account.
 fn others_may_write(found: &Metadata) -> bool {
     let user = rustix::process::geteuid().as_raw();
     let own_group = found.gid() == user && rustix::process::getegid().as_raw() == user;
@@ -179,7 +179,7 @@ pub(crate) fn trusted_place(path: &Path) -> io::Result<PathBuf> {
         }
         let here = at.join(next);
         let found = std::fs::symlink_metadata(&here).map_err(|error| {
-            // A link to nothing must not pass for a file that is not there.
+            // A dangling link must not count as a missing file.
             let sentence = format!("is a symbolic link, and {}: {error}", here.display());
             io::Error::new(io::ErrorKind::InvalidData, sentence)
         })?;
@@ -209,7 +209,7 @@ pub(crate) fn trusted_place(path: &Path) -> io::Result<PathBuf> {
     Ok(at)
 }
 
-/// Nobody else can put anything in the place of what stands in this directory, or of one above it.
+/// Whether no other account can replace anything in this directory or in one above it.
 fn check_way(directory: &Path) -> io::Result<()> {
     for directory in directory.ancestors() {
         let found = std::fs::symlink_metadata(directory)?;
@@ -217,7 +217,7 @@ fn check_way(directory: &Path) -> io::Result<()> {
         if !is_trusted(found.uid()) {
             return Err(denied(format!("is a symbolic link, and {shown} belongs to uid {}", found.uid())));
         }
-        // With the sticky bit nobody moves what is not his.
+        // In a directory with the sticky bit no account can move the files of another.
         if others_may_write(&found) && found.mode() & 0o1000 == 0 {
             let mode = found.mode() & 0o7777;
             return Err(denied(format!(
@@ -242,7 +242,7 @@ pub(crate) fn tighten(path: &Path) -> io::Result<Option<u32>> {
 pub(crate) fn exposed(directory: &Path, file: &Path) -> Option<u32> {
     let (directory, found) = (directory.metadata().ok()?, std::fs::symlink_metadata(file).ok()?);
     let mode = found.mode();
-    // The group's bits, and those of everybody else.
+    // The bits of the group and of all other accounts.
     let ways = [(0o010, 0o020), (0o001, 0o002)];
     let is_way = |(enter, write)| directory.mode() & enter != 0 && mode & write != 0;
     let exposed = found.is_file() && others_may_write(&found) && ways.into_iter().any(is_way);
@@ -252,7 +252,7 @@ pub(crate) fn exposed(directory: &Path, file: &Path) -> Option<u32> {
 /// The change time moves with owner and mode as well.
 type Inode = (u64, u64, u64, [i64; 4], u32, u32);
 
-/// What stands at the path, and what it leads to or why it is not followed.
+/// What is at the path, and where it leads or why it is not followed.
 pub(crate) type Facts = (Inode, Option<Result<(PathBuf, Inode), String>>);
 
 pub(crate) fn facts(path: &Path) -> Option<Facts> {
@@ -307,7 +307,7 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
 mod tests {
     use super::{network_kind, network_name, open_dir};
 
-    /// There is no such file system to be had in a test; the numbers are the kernel's.
+    /// A test has no such file system; the numbers are those of the kernel.
     #[test]
     fn network_file_systems_are_known_by_their_numbers() {
         let network = [0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x0102_1997, 0x5346_414F, 0x00C3_6400];

@@ -73,8 +73,8 @@ fn parse(line: &str) -> Option<Stat> {
         name: name.to_owned(),
         start: number(22)?,
         rss_bytes: number(24)? * rustix::param::page_size() as u64,
-        // While other threads live, or still end, it is the first thread alone that is a zombie: the process
-        // works on, or at least holds its files.
+        // While other threads live or are ending, only the first thread is a zombie: the process works on, or at
+        // least holds its files.
         zombie: matches!(*fields.first()?, "Z" | "X") && number(20)? <= 1,
     };
     Some(Stat { info, session: id(6)? })
@@ -96,9 +96,9 @@ pub(crate) fn stats() -> io::Result<Vec<Stat>> {
         let pid = entry?.file_name().to_str().and_then(|name| name.parse().ok());
         match pid.map(stat) {
             Some(Ok(Some(stat))) => all.push(stat),
-            // A table with holes would say that processes are gone which live.
+            // An incomplete table would make living processes look gone.
             Some(Err(error)) if is_shortage(&error) => return Err(error),
-            // Gone; or somebody else's and hidden (hidepid); or no process.
+            // Gone, or of another account and hidden (hidepid), or no process.
             Some(Ok(None) | Err(_)) | None => {}
         }
     }
@@ -141,7 +141,7 @@ fn checked(pid: u32) -> io::Result<Pid> {
 pub(crate) fn fail_without_windows() {}
 
 pub(crate) fn name_this() {
-    // A name is for people: without it all works as well.
+    // The name is only for people, so an error does not matter.
     let _ = rustix::thread::set_name(c"exai");
 }
 
@@ -182,8 +182,8 @@ pub(crate) fn wait_gone(identity: &Identity, deadline: Instant) -> io::Result<bo
         Err(Errno::SRCH) => return Ok(true),
         Err(error) => return Err(error.into()),
     };
-    // A first thread that has ended looks like a zombie while others still hold the process's files and locks:
-    // the pidfd tells when the last one is gone.
+    // A first thread that has ended looks like a zombie while other threads still hold the files and locks of the
+    // process. The pidfd tells when the last one is gone.
     if identify_even_dead(identity.pid)?.as_ref() != Some(identity) {
         return Ok(true);
     }

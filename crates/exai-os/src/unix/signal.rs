@@ -22,8 +22,8 @@ extern "C" fn pass_over(_signal: libc::c_int) {}
 pub(crate) fn leave_terminal_to_others() {
     super::heritage::heed_from_here(libc::SIGTERM);
     for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
-        // SAFETY: the structure is plain memory of the right form; the handler does nothing at all. A handler, and not
-        // SIG_IGN: that would be handed on to the daemon which this process may start.
+        // SAFETY: the structure is plain memory of the right form; the handler does nothing at all. A handler, and
+        // not SIG_IGN: a daemon that this process starts would inherit that.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = pass_over as *const () as libc::sighandler_t;
@@ -33,8 +33,8 @@ pub(crate) fn leave_terminal_to_others() {
     }
 }
 
-/// As if it had been killed: nothing is cleaned up.
+/// Ends this process as if it had been killed: nothing is cleaned up.
 pub(crate) fn end_this_process() {
-    // Nobody can forbid this.
+    // This signal cannot be blocked.
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
 }

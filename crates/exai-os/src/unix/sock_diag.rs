@@ -61,10 +61,10 @@ pub(super) fn established(local: SocketAddr, remote: SocketAddr) -> io::Result<O
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     }
-    // The kernel names who listens at the address, where there is no such connection.
+    // Without such a connection the kernel names the socket that listens at the address.
     let found =
         rows.iter().find(|row| row.state == ESTABLISHED && (row.local, row.remote) == (local, remote));
-    // One that no process has, has none.
+    // A socket that no process has has no inode.
     Ok(found.map(|row| row.inode).filter(|inode| *inode != 0))
 }
 

@@ -18,7 +18,7 @@ use crate::guard::CONTROL_ARGUMENT;
 use crate::process::Identity;
 use crate::tree::{Launch, Reach, RootExit, Stdio};
 
-/// How long a guard may take to be told and to start the root.
+/// How long a guard may take to read its order and start the root.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// The guard's own time to end the tree, and a little more.
 const END_TIMEOUT: Duration = Duration::from_secs(6);
@@ -29,21 +29,21 @@ pub use tokio::process::{ChildStderr as ErrorOutput, ChildStdin as Input, ChildS
 
 #[derive(Debug)]
 pub(crate) struct Tree {
-    /// Not ended with this value: without its guard the tree would be nobody's.
+    /// Dropping this value does not end the guard: without its guard the tree would have no owner.
     guard_child: Child,
     guard: Identity,
     root: Identity,
     reach: Reach,
     descent_tag: DescentTag,
     control: UnixStream,
-    /// What the guard said and nobody read yet.
+    /// What the guard said and was not read yet.
     heard: Vec<u8>,
     exit: Option<RootExit>,
-    /// What the guard said was left at the end.
+    /// The processes that the guard reported as left at the end.
     left: Option<Vec<u32>>,
 }
 
-/// Descent from the guard is what tells here.
+/// Here the descent from the guard tells the members.
 #[derive(Clone, Debug)]
 pub(crate) struct Roster;
 
@@ -55,7 +55,7 @@ impl Roster {
 }
 
 pub(crate) fn own_program() -> io::Result<PathBuf> {
-    // This link leads to the very file that runs, even when its name leads to another by now.
+    // This link leads to the very file that runs, even if another file has its name by now.
     let link = PathBuf::from("/proc/self/exe");
     if link.exists() { Ok(link) } else { std::env::current_exe() }
 }
@@ -109,17 +109,17 @@ pub(crate) fn start(
     let first = ours.write_all(&wire::write(launch)).and_then(|()| first_line(&mut ours, &mut heard));
     let first = first.map_err(|error| io::Error::new(error.kind(), format!("its guard ended: {error}")))?;
     let root = parse_root(&first)?;
-    // Nobody has reaped the guard, so its number is its own even if it has been killed.
+    // The guard is not reaped, so no other process has its number even if it has been killed.
     let guard = super::process::identify_even_dead(child.id().unwrap_or(0))?
         .ok_or_else(|| io::Error::other("its guard ended"))?;
-    // It waits for our word.
+    // The root waits for our message.
     let root = super::process::identify_even_dead(root)?
         .filter(|root| root.start >= guard.start)
         .ok_or_else(|| io::Error::other("its root ended before its program ran"))?;
     known(Some(&guard), &root);
     let told = ours.write_all(b"g").and_then(|()| first_line(&mut ours, &mut heard));
-    // When the guard has been killed just now, there is a tree nevertheless: it is ended like any other that
-    // has lost its guard.
+    // If the guard was killed just now, there is a tree nevertheless. It is ended like any other tree that has lost
+    // its guard.
     if let Ok(line) = told {
         parse_started(&line)?;
     }
@@ -175,7 +175,7 @@ fn parse_started(line: &str) -> io::Result<()> {
     if line == "started" { Ok(()) } else { Err(failure(line)) }
 }
 
-/// What a guard says that could not start the root.
+/// The report of a guard that could not start the root.
 fn failure(line: &str) -> io::Error {
     match line.strip_prefix("failed ").and_then(|errno| errno.parse().ok()) {
         Some(errno) if errno > 0 => io::Error::from_raw_os_error(errno),
@@ -210,7 +210,7 @@ impl Tree {
     }
 
     pub(crate) fn kill(&mut self) {
-        // Somebody may have stopped the guard. It is our child and not reaped, so its number is its own.
+        // The guard may have been stopped. It is our child and not reaped, so no other process has its number.
         if let Some(pid) = self.guard_child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
             let _ = rustix::process::kill_process(pid, Signal::CONT);
         }
@@ -219,7 +219,7 @@ impl Tree {
 
     /// One byte always has room; a guard that is gone is seen where it is read from.
     fn tell(&mut self, byte: u8) {
-        // Not as tokio writes: that fails until its reactor has seen this socket once.
+        // Not by tokio's write, which fails until its reactor has seen this socket once.
         let _ = rustix::net::send(&self.control, &[byte], rustix::net::SendFlags::NOSIGNAL);
     }
 
@@ -245,7 +245,7 @@ impl Tree {
                 "signal" => self.exit = Some(RootExit::Signal(number)),
                 "empty" => self.left = Some(Vec::new()),
                 "left" => self.left = Some(numbers),
-                // A word of a newer guard.
+                // A message of a newer guard.
                 _ => {}
             }
             return true;
@@ -272,14 +272,14 @@ impl Tree {
         let last_word = async { while self.left.is_none() && self.hear().await {} };
         let in_time = timeout(END_TIMEOUT, last_word).await.is_ok();
         if let Some(left) = self.left.take() {
-            // It ends at once; should it not, it has nothing to guard any more.
+            // The guard ends at once. If it does not, it has nothing left to guard.
             if timeout(EXIT_TIMEOUT, self.guard_child.wait()).await.is_err() {
                 let _ = self.guard_child.start_kill();
             }
             return left;
         }
         if !in_time {
-            // It hangs, or was stopped: its orphans become ours.
+            // The guard hangs or was stopped. When it is killed, its orphans become ours.
             let _ = self.guard_child.start_kill();
         }
         let _ = timeout(EXIT_TIMEOUT, self.guard_child.wait()).await;

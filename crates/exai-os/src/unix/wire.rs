@@ -1,4 +1,4 @@
-//! What is sent to a guard: see [`crate::guard`].
+//! The message to a guard: see [`crate::guard`].
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
@@ -9,10 +9,10 @@ use std::str::FromStr;
 use crate::descent_tag::DescentTag;
 use crate::tree::{Launch, Reach};
 
-/// More than an environment and arguments may have together on any system.
+/// The longest order: no system allows as much for environment and arguments together.
 const MAX_ORDER_BYTES: usize = 64 * 1024 * 1024;
 
-/// A launch as the guard sees it.
+/// A launch as the guard reads it.
 pub(super) struct Order {
     pub(super) reach: Reach,
     pub(super) descent_tag: DescentTag,

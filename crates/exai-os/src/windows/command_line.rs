@@ -86,7 +86,7 @@ pub(super) fn join(exe: &OsStr, args: &[OsString]) -> io::Result<Vec<u16>> {
 /// its own.
 pub(super) fn of_program(file: &Path, args: &[OsString]) -> io::Result<(PathBuf, Vec<u16>)> {
     // As the system sees it, which takes dots and spaces from the end of a name: what it gives to cmd.exe must not be
-    // quoted for anybody else (CVE-2024-43402).
+    // quoted for any other program (CVE-2024-43402).
     let name = file.to_string_lossy();
     let extension = Path::new(name.trim_end_matches(['.', ' '])).extension();
     let is_batch = |own: &OsStr| ["bat", "cmd"].iter().any(|batch| own.eq_ignore_ascii_case(batch));
@@ -121,7 +121,7 @@ fn batch(cmd: &OsStr, file: &Path, args: &[OsString]) -> io::Result<Vec<u16>> {
                     return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
                 }
                 Some('%') => line.extend("%%cd:~,".encode_utf16()),
-                // Whoever gets it from the batch file reads it as the C runtime does.
+                // The program that gets the argument from the batch file reads it as the C runtime does.
                 Some('"') => line.extend(std::iter::repeat_n(unit('\\'), backslashes).chain([unit('"')])),
                 _ => {}
             }

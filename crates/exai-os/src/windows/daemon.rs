@@ -39,7 +39,7 @@ impl Pipe {
                     Err(error) => Err(error),
                 };
                 let failed = chunk.is_err();
-                // Nobody listens any more, or there is nothing more to hear.
+                // The receiver is gone, or the pipe has ended.
                 if sender.send(chunk).is_err() || failed {
                     return;
                 }
@@ -98,8 +98,8 @@ pub(super) struct Daemon {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Allowed {
     None,
-    /// One that does not end its processes when it is closed. Where a machine knows connected standby, Windows itself puts
-    /// nearly everybody into one (<https://github.com/openai/codex/issues/44503>).
+    /// One that does not end its processes when it is closed. Where a machine knows connected standby, Windows itself
+    /// puts nearly all processes into one (<https://github.com/openai/codex/issues/44503>).
     Harmless,
 }
 
@@ -156,7 +156,7 @@ impl Daemon {
         })
     }
 
-    /// Asks one that is started in the same way: only who is in a job is told what it does.
+    /// Starts a probe in the same way and asks it: only a process in a job can find out what the job does.
     fn would_be_in_a_harmless_job(&self, flags: u32) -> io::Result<bool> {
         let process = self.suspended(&[OUTSIDE_COMMAND.into()], flags, None)?.run()?;
         let ended = wait_any(&[process.as_handle()], Some(Instant::now() + PROBE_TIMEOUT))?.is_some();

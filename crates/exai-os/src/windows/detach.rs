@@ -31,13 +31,13 @@ pub(crate) fn spawn(
         log: log.to_owned(),
     };
     if !job::we_are_in_one() {
-        // Windows may put it into a job of its own making, which is nobody's.
+        // Windows may put the daemon into a job of its own, which belongs to no program.
         return daemon.start(DetachMethod::Alone, 0, Allowed::Harmless)?.ok_or_else(|| {
             io::Error::other("Windows would put the daemon into a job that ends everything in it")
         });
     }
-    // Out of every job, since of several around a process only the innermost shows: Claude Desktop's package has a job
-    // that ends nobody, and cannot be updated while somebody is in it
+    // Out of every job, since of several around a process only the innermost shows: Claude Desktop's package has a
+    // job that ends no process, and the package cannot be updated while a process is in it
     // (<https://github.com/anthropics/claude-code/issues/53247>).
     let (rest, leaving) =
         match daemon.start(DetachMethod::Breakaway, CREATE_BREAKAWAY_FROM_JOB, Allowed::None) {
@@ -78,7 +78,7 @@ pub(crate) fn tether() -> Tether {
 
 pub(crate) use super::outside::outside;
 
-/// Who has the older file open keeps it: what is told there is read there.
+/// A process that has the older file open keeps writing to it, and it can still be read there.
 #[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
 pub(crate) fn follow(_before: &File, _next: &File) -> io::Result<()> {
     Ok(())
@@ -104,8 +104,8 @@ pub(crate) fn ready_writer(token: &str) -> io::Result<File> {
     }
     // SAFETY: as above. Changing the flag is what makes the token work once.
     check(unsafe { SetHandleInformation(raw, HANDLE_FLAG_INHERIT, 0) })?;
-    // SAFETY: open, a pipe, and nobody in this process owns it: it was inherited, and by the flag that
-    // was just cleared it is taken here for the first time.
+    // SAFETY: open, a pipe, and no code in this process owns it: it was inherited, and by the flag that was just
+    // cleared it is taken here for the first time.
     Ok(unsafe { File::from_raw_handle(raw) })
 }
 

@@ -70,7 +70,7 @@ pub(super) fn check_status(status: NTSTATUS) -> io::Result<()> {
 /// Takes over a handle that a function returned, or that function's error.
 ///
 /// # Safety
-/// `raw` is null or a handle that nobody else closes.
+/// `raw` is null or a handle that no other code closes.
 pub(super) unsafe fn own(raw: HANDLE) -> io::Result<OwnedHandle> {
     if raw.is_null() {
         return Err(io::Error::last_os_error());

@@ -51,7 +51,7 @@ pub(super) fn ours_kills() -> bool {
 pub(super) struct Job(OwnedHandle);
 
 impl Job {
-    /// Nobody may start another outside of it. (Where one may, Cygwin's programs always do.)
+    /// No member may start a process outside of the job. (Where that is allowed, Cygwin's programs always do it.)
     pub(super) fn new() -> io::Result<Job> {
         // SAFETY: no attributes and no name; the new handle is ours.
         let job = unsafe { own(CreateJobObjectW(std::ptr::null(), std::ptr::null())) }?;
@@ -81,7 +81,7 @@ impl Job {
         check(unsafe { TerminateJobObject(self.0.as_raw_handle(), 1) })
     }
 
-    /// Who is in it, in no order.
+    /// The members of the job, in no particular order.
     pub(super) fn pids(&self) -> io::Result<Vec<u32>> {
         /// The two counts that come before the numbers.
         const HEAD: usize =

@@ -18,7 +18,7 @@ use super::private::open_regular;
 use super::security::{OwnerOnly, User, is_ours};
 use crate::lock::{Claim, NameClaim};
 
-/// Nobody may delete or rename a lock file while it is open.
+/// No process may delete or rename a lock file while it is open.
 const SHARE: u32 = FILE_SHARE_READ | FILE_SHARE_WRITE;
 
 pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
@@ -65,7 +65,7 @@ fn name_of(home: &Path) -> io::Result<String> {
 }
 
 pub(crate) fn is_claimed(home: &Path) -> io::Result<bool> {
-    // A directory in which a lock file is open cannot be removed: one that is not there is nobody's.
+    // A directory with an open lock file cannot be removed, so no process claims a directory that is not there.
     let home = match home.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         home => home?,

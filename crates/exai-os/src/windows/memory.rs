@@ -34,8 +34,8 @@ pub(super) fn command_line(pid: u32) -> io::Result<Vec<u16>> {
     parameters.units(head.CommandLine.Buffer.addr(), usize::from(head.CommandLine.Length))
 }
 
-/// Its environment: `NAME=value` texts, each ended by a zero. It may have changed it since it was started. Who is being
-/// started may have none yet, which is an error: it will have one.
+/// Its environment: `NAME=value` texts, each ended by a zero. The process may have changed it since it was started. A
+/// process that is being started may have no environment yet, which is an error, since it will have one.
 pub(super) fn environment(pid: u32) -> io::Result<Vec<u16>> {
     let parameters = Parameters::of(pid)?;
     // SAFETY: numbers.

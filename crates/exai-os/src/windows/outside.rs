@@ -1,5 +1,6 @@
-//! Starting the daemon from outside of this process's job: somebody who is not in it starts this program there, which
-//! comes to a pipe of ours, is told what to start, starts it, and hands the pipe on for the word that it is ready.
+//! Starting the daemon outside of this process's job: a service that is not in the job starts this program, which
+//! connects to a pipe of ours, reads what to start, starts it, and hands the pipe on to the daemon, which reports on
+//! it that it is ready.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -50,7 +51,7 @@ pub(super) fn start(daemon: &Daemon, deadline: Instant) -> io::Result<Started> {
     let helper = wmi::start(line(daemon, &name)?, &daemon.cwd, deadline);
     let answer = helper.and_then(|pid| first_line(&mut pipe, pid, deadline));
     if answer.is_err() {
-        // Whoever waits for the helper waits no longer. It may have come meanwhile.
+        // Ends the wait for the helper, which may have connected meanwhile.
         let _ = OpenOptions::new().read(true).security_qos_flags(SECURITY_IDENTIFICATION).open(&name);
     }
     match serde_json::from_slice(&answer?)? {
@@ -67,7 +68,7 @@ fn line(daemon: &Daemon, pipe: &str) -> io::Result<String> {
     line.map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the path of this program is no text"))
 }
 
-/// A pipe of a name that nobody can guess, which only this account opens, once.
+/// A pipe with a name that cannot be guessed, which only this account can open, and only once.
 fn serve() -> io::Result<(String, File)> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(|error| io::Error::other(error.to_string()))?;

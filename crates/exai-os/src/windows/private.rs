@@ -20,7 +20,7 @@ use super::security::{Owner, OwnerOnly, is_ours, keep_others_out, lets_others_in
 use crate::private::{DirChecked, DirError};
 
 /// Within a profile a directory that exists lets in the account and the administrators alone; elsewhere it may let in
-/// everybody who logs in.
+/// every account that logs in.
 pub(crate) fn ensure_dir(path: &Path) -> Result<DirChecked, DirError> {
     let io = |action, source| DirError::Io { action, path: path.to_owned(), source };
     match open_dir(path) {
@@ -41,7 +41,7 @@ fn create(path: &Path) -> io::Result<()> {
     let name = wide_path(path)?;
     // SAFETY: the name ends with a zero, and the attributes live as long as the call.
     match check(unsafe { CreateDirectoryW(name.as_ptr(), security.as_ptr()) }) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()), // somebody was faster
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()), // another process was faster
         result => result,
     }
 }
@@ -126,8 +126,8 @@ pub(super) fn open_regular(path: &Path, how: &mut OpenOptions) -> io::Result<Fil
     Ok(file)
 }
 
-/// Links are refused here: whoever may replace a part of the way is for access lists to say, and nobody has read those of
-/// a whole path. A file gets the list of its directory, which is private.
+/// Links are refused here: access lists tell which account may replace a part of the way, and this program does not
+/// read those of a whole path. A file gets the list of its directory, which is private.
 pub(crate) fn open_trusted(path: &Path) -> io::Result<File> {
     open_to_read(path)
 }
@@ -167,7 +167,7 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8], sync: bool) -> io::Result<
     written
 }
 
-/// A directory in the way is refused like a file that somebody has open.
+/// A directory in the way is refused like a file that another program has open.
 fn replace(temporary: &Path, path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return std::fs::rename(temporary, path);
@@ -195,7 +195,7 @@ fn patiently<T>(in_use: &[u32], mut action: impl FnMut() -> io::Result<T>) -> io
     action()
 }
 
-/// What is said of a file that somebody has open and that is to be opened.
+/// The errors of opening a file that another program has open.
 const OPENED: &[u32] = &[ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION];
 /// The same when it is to be moved, removed or replaced.
 const MOVED: &[u32] = &[ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION];

@@ -32,7 +32,7 @@ fn is(error: &io::Error, code: u32) -> bool {
     error.raw_os_error() == Some(code.cast_signed())
 }
 
-/// A process that has ended stays in the table as long as somebody holds a handle to it.
+/// A process that has ended stays in the table as long as a handle to it is open.
 pub(super) fn has_ended(process: &OwnedHandle) -> io::Result<bool> {
     Ok(wait_any(&[process.as_handle()], Some(Instant::now()))?.is_some())
 }
@@ -80,7 +80,7 @@ fn identity_of(process: &OwnedHandle, pid: u32) -> io::Result<Option<Identity>> 
     identity_even_dead(process, pid).map(Some)
 }
 
-/// The same, whether it runs or not: while its handle is open nobody else has its number.
+/// The same, whether it runs or not: while its handle is open no other process has its number.
 pub(super) fn identity_even_dead(process: &OwnedHandle, pid: u32) -> io::Result<Identity> {
     Ok(Identity { boot: BOOT.to_owned(), pid, start: start_time(process)? })
 }

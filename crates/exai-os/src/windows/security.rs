@@ -1,4 +1,4 @@
-//! Who we are, and access for nobody else.
+//! The account of this process, and access for no other account.
 
 use std::ffi::c_void;
 use std::io;
@@ -99,7 +99,7 @@ pub(super) fn token_information(token: &OwnedHandle, class: TOKEN_INFORMATION_CL
     Ok(memory)
 }
 
-/// Whom an object belongs to.
+/// The owner of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     Us,
@@ -125,9 +125,9 @@ pub(super) fn owner(handle: BorrowedHandle<'_>, kind: SE_OBJECT_TYPE) -> io::Res
     })
 }
 
-/// Whether the access list of a file or directory lets in anybody but this account, the system and the administrators,
-/// of whom the last two get everywhere. A directory that was made beside the profile has what its drive gives: all who
-/// log in may change it.
+/// Whether the access list of a file or directory admits any account but this one, the system and the administrators.
+/// The last two have access to everything. A directory that was made beside the profile has what its drive gives: all
+/// who log in may change it.
 pub(super) fn lets_others_in(handle: BorrowedHandle<'_>) -> io::Result<bool> {
     let user = User::current()?;
     let of = Descriptor::of(handle, SE_FILE_OBJECT, DACL_SECURITY_INFORMATION)?;
@@ -138,7 +138,7 @@ pub(super) fn lets_others_in(handle: BorrowedHandle<'_>) -> io::Result<bool> {
 /// # Safety
 /// `list` is null, or a valid access list.
 unsafe fn any_other(list: *const ACL, user: &User) -> bool {
-    // Without a list everybody may do everything.
+    // Without a list all accounts may do everything.
     if list.is_null() {
         return true;
     }
@@ -154,9 +154,10 @@ unsafe fn any_other(list: *const ACL, user: &User) -> bool {
         let header = unsafe { *entry.cast::<ACE_HEADER>() };
         match u32::from(header.AceType) {
             ACCESS_ALLOWED_ACE_TYPE | ACCESS_ALLOWED_CALLBACK_ACE_TYPE => {
-                // SAFETY: entries of both types have the rights behind the header, and then who has them.
+                // SAFETY: entries of both types have the rights behind the header, and then the account that has
+                // them.
                 let who = unsafe { (&raw mut (*entry.cast::<ACCESS_ALLOWED_ACE>()).SidStart).cast() };
-                // Whoever creates something within is the one who may create there.
+                // The creator of an object in the directory is an account that may create there.
                 let none = [
                     WinLocalSystemSid,
                     WinBuiltinAdministratorsSid,
@@ -173,7 +174,7 @@ unsafe fn any_other(list: *const ACL, user: &User) -> bool {
     })
 }
 
-/// Lets nobody in but this account, the system and the administrators, here and in all that is within. The handle needs
+/// Admits only this account, the system and the administrators, to this object and everything in it. The handle needs
 /// the right to change the list.
 pub(super) fn keep_others_out(directory: BorrowedHandle<'_>) -> io::Result<()> {
     let sid = User::current()?.text()?;
@@ -261,7 +262,7 @@ impl Drop for Descriptor {
     }
 }
 
-/// Security attributes that let our account in and nobody else, not inherited from anywhere.
+/// Security attributes that admit only our account, and inherit nothing.
 pub(super) struct OwnerOnly {
     attributes: SECURITY_ATTRIBUTES,
     _descriptor: Descriptor,

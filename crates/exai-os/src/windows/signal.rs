@@ -32,7 +32,7 @@ pub(crate) fn leave_terminal_to_others() {
     unsafe { SetConsoleCtrlHandler(Some(pass_over), 1) };
 }
 
-/// As if it had been killed: nothing is cleaned up.
+/// Ends this process as if it had been killed: nothing is cleaned up.
 pub(crate) fn end_this_process() {
     std::process::abort();
 }

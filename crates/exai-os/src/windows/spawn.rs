@@ -48,11 +48,11 @@ pub(super) struct Born {
     runs: bool,
 }
 
-/// Held by whoever starts a program, so that none inherits what is meant for another: the flag is the handle's, and the
-/// standard library's children inherit every handle that has it.
+/// Held while a program is started, so that no program inherits a handle that is meant for another: the flag is the
+/// handle's, and the standard library's children inherit every handle that has it.
 static STARTING: Mutex<()> = Mutex::new(());
 
-/// These handles can be inherited as long as this lives, and nobody else starts a program.
+/// These handles can be inherited as long as this value lives, and no other thread starts a program meanwhile.
 struct Inheriting<'a> {
     handles: &'a [HANDLE],
     _starting: MutexGuard<'static, ()>,
@@ -134,7 +134,7 @@ pub(super) fn may_be_started_in(directory: &Path) -> bool {
 pub(super) fn start(program: &Program<'_>) -> io::Result<Born> {
     if !may_be_started_in(program.cwd) {
         let sentence = format!(
-            "Windows starts no program in a directory whose path is longer than {LONGEST_DIRECTORY} characters: {}",
+            "Windows starts no program in a directory whose path is longer than {MAX_DIRECTORY_UNITS} characters: {}",
             program.cwd.display()
         );
         return Err(io::Error::new(io::ErrorKind::InvalidFilename, sentence));

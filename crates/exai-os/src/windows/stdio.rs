@@ -47,7 +47,7 @@ pub(super) fn output() -> io::Result<(OwnedHandle, Output)> {
     options.reject_remote_clients(true).in_buffer_size(BUFFER_BYTES);
     // SAFETY: the attributes are valid and live as long as the call.
     let ours = unsafe { options.create_with_security_attributes_raw(&name, security.as_void()) }?;
-    // Nobody else can have the other end: there is one, and from here on it is open.
+    // No other process can have the other end: there is only one, and from here on it is open.
     let theirs = OpenOptions::new().write(true).open(&name)?;
     // It is connected by now, and must be asked once, or it does not begin to read.
     let connected = std::pin::pin!(ours.connect()).poll(&mut Context::from_waker(Waker::noop()));
@@ -73,7 +73,7 @@ impl AsyncRead for Output {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.0).poll_read(cx, buf) {
-            // Nobody has the other end any more.
+            // The other end is closed.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => Poll::Ready(Ok(())),
             other => other,
         }

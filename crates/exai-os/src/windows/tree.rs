@@ -80,7 +80,7 @@ pub(crate) fn start(
     })
     .map_err(|error| if is_of_the_store(&launch.program) { explained(&error) } else { error })?;
     drop((its_stdin, its_stdout, its_stderr));
-    // Its handle is open, so its number is its own even if somebody has ended it.
+    // Its handle is open, so no other process has its number even if it was ended.
     let root = super::process::identity_even_dead(&born.process, born.pid)?;
     known(None, &root);
     let root_process = Signalled::new(born.run()?)?;
@@ -154,7 +154,7 @@ impl Tree {
         }
     }
 
-    /// Waits until nobody is in the job.
+    /// Waits until the job is empty.
     async fn emptied(&self) {
         const ACCESS: u32 = PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE;
         loop {

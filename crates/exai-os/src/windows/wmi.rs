@@ -1,4 +1,5 @@
-//! Windows' management service (WMI) starts programs as children of its own: they are in no job of whoever asks.
+//! Windows' management service (WMI) starts programs as its own children: they are in no job of the process that
+//! asks.
 
 use std::io;
 use std::path::Path;
@@ -14,7 +15,7 @@ pub(super) fn start(line: String, cwd: &Path, deadline: Instant) -> io::Result<u
     let (sender, answer) = sync_channel(1);
     // COM has no deadlines. A call that never returns keeps this thread until the process ends.
     std::thread::Builder::new().name("wmi".to_owned()).spawn(move || {
-        // Nobody may wait any more.
+        // The caller may have stopped waiting.
         let _ = sender.send(create(&line, &cwd).map_err(|error| error.to_string()));
     })?;
     let left = deadline.saturating_duration_since(Instant::now());
@@ -42,7 +43,7 @@ struct Created {
 
 fn create(line: &str, cwd: &str) -> WMIResult<Created> {
     let service = WMIConnection::new()?;
-    // Its own job has quotas. Where it does not let anybody go, they are the smaller evil.
+    // Its own job has quotas. Where it does not let processes leave, these quotas are the smaller evil.
     let created = create_with(&service, line, cwd, DETACHED_PROCESS | CREATE_BREAKAWAY_FROM_JOB)?;
     if created.refusal == 0 {
         return Ok(created);

@@ -45,8 +45,7 @@ impl<'a> Members<'a> {
         Ok(Members { value: check_value, ..Members::new(text, at)? })
     }
 
-    /// The key that comes next, if it can be read: where the walk has ended in an error, that of the value that is
-    /// none.
+    /// The next key, if it can be read. Where the walk has ended in an error, it is the key of the invalid value.
     pub fn next_key(&self) -> Option<Range<usize>> {
         let mut at = skip_space(self.text, self.at);
         if self.state == Walk::Next && self.text.get(at) == Some(&b',') {

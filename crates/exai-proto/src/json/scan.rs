@@ -29,8 +29,8 @@ pub fn check_value(text: &[u8], at: usize) -> Result<usize, JsonError> {
     walk::<true>(text, at)
 }
 
-/// The same for a value that was checked before, or that some parser takes though it is no JSON: the `NaN`, `Infinity`
-/// and `-Infinity` that Python writes and reads are numbers here.
+/// The same for a value that was checked before, or that some parser accepts although it is no JSON: the `NaN`,
+/// `Infinity` and `-Infinity` that Python writes and reads count as numbers here.
 pub fn skip_value(text: &[u8], at: usize) -> Result<usize, JsonError> {
     walk::<false>(text, at)
 }

@@ -1,4 +1,4 @@
-//! Ending what is proven to be ours.
+//! Ending the processes that are proven to be ours.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -15,11 +15,11 @@ use crate::limits::{
 };
 use crate::record::TreeRole;
 
-/// Ends every process that is proven to be ours, and removes the files that may be removed; each then says
-/// what became of it in its `outcome`. Children that the proven start meanwhile are found and ended, too.
+/// Ends every process that is proven to be ours, removes the files that may be removed, and notes the `outcome` of
+/// each. Children that proven processes start meanwhile are found and ended, too.
 ///
-/// A guard at work is given up to five seconds. Blocks until everything is proven to be gone, and a moment
-/// beyond `deadline` at most. Each process's identity is checked again at the moment it is signalled.
+/// A guard at work is given up to five seconds. Blocks until everything is proven to be gone, and at most a moment
+/// beyond `deadline`. The identity of each process is checked again at the moment when it is signalled.
 pub fn end(found: &mut Leftovers, deadline: Instant) {
     if !found.trees.is_empty() {
         end_trees(found, deadline);
@@ -48,7 +48,7 @@ fn end_trees(found: &mut Leftovers, deadline: Instant) {
                 file.outcome = Some(CleanupOutcome::Left { reason });
             }
             (None, Some(file)) => {
-                // What kept it before may be gone now.
+                // The process that kept the record may be gone now.
                 file.removable = true;
                 remove(file);
             }
@@ -82,8 +82,8 @@ impl Ending {
         }
     }
 
-    /// Signals the processes, and their guards only when nobody else is left, or `all` says so: as long as a
-    /// guard lives, what its tree leaves behind is handed to it and can be found.
+    /// Signals the processes. Guards are signalled only when no other process is left, or when `all` says so: a
+    /// living guard becomes the parent of orphans of its tree, so that they can be found.
     fn signal(&mut self, living: &[LeftProcess], how: Kill, all: bool) -> Vec<Identity> {
         let is_guard = |process: &LeftProcess| process.place == Some(TreeRole::Guard);
         let guards = all || living.iter().all(is_guard);
@@ -117,7 +117,7 @@ impl Ending {
     }
 }
 
-/// Looks again: who of ours lives now, old and new.
+/// Looks again for living processes that are proven to be ours, old and new.
 fn living(found: &mut Leftovers) -> io::Result<Vec<LeftProcess>> {
     if found.trees.is_empty() {
         return Ok(Vec::new());
@@ -134,7 +134,7 @@ fn living(found: &mut Leftovers) -> io::Result<Vec<LeftProcess>> {
 
 fn wait_all(processes: &[Identity], until: Instant) {
     for identity in processes {
-        // What cannot be waited for is seen in the next look at the table.
+        // The next look at the table shows a process that cannot be waited for.
         let _ = wait_gone(identity, until);
     }
 }

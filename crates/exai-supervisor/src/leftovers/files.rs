@@ -1,4 +1,4 @@
-//! The files in `servers/`: records, what was to become one, and what somebody put there.
+//! The files in `servers/`: records, unfinished records, and files of other programs.
 
 use std::fs::Metadata;
 use std::io;
@@ -10,13 +10,13 @@ use super::found::{CleanupOutcome, LeftFile, LeftTree, Leftovers};
 use crate::limits::{MAX_FILES, MAX_RECORD_BYTES, STALE_TEMPORARY_AGE};
 use crate::record::{SCHEMA, TreeRecord, path};
 
-/// The trees of dead daemons, not looked at yet, and the files that are no records.
+/// The trees of dead daemons, without their processes, and the files that are no records.
 pub(super) fn scan(servers_dir: &Path, living: Option<&str>) -> io::Result<Leftovers> {
     let mut found = Leftovers::default();
     match std::fs::symlink_metadata(servers_dir) {
         Ok(servers) if servers.is_dir() => {}
         Ok(_) => {
-            // What a link leads to was never ours to tidy up.
+            // The target of a link is never ours to remove.
             found.files.push(leave(servers_dir, "is no directory; nothing in it was looked at"));
             return Ok(found);
         }
@@ -47,7 +47,7 @@ pub(super) fn scan(servers_dir: &Path, living: Option<&str>) -> io::Result<Lefto
     Ok(found)
 }
 
-/// The temporary files of ours in a directory that were left by writers that were killed.
+/// Our temporary files in a directory that killed writers have left.
 ///
 /// # Errors
 /// The system's, when the directory is there and cannot be read.
@@ -68,8 +68,8 @@ pub fn temporaries(directory: &Path) -> io::Result<Vec<LeftFile>> {
     Ok(found)
 }
 
-/// Removes a file that may be removed, if it still is what it was: a file of ours, no link, no directory.
-/// Sockets count as files. Says what became of it in its `outcome`.
+/// Removes a file that may be removed, if it is still a file of ours, no link and no directory. Sockets count as
+/// files. Notes its `outcome`.
 pub fn remove(file: &mut LeftFile) {
     if !file.removable {
         file.outcome = Some(CleanupOutcome::Left { reason: file.reason.clone() });
@@ -93,7 +93,7 @@ pub fn remove(file: &mut LeftFile) {
 enum Judged {
     Record(Box<TreeRecord>),
     File(LeftFile),
-    /// Gone meanwhile, or being written.
+    /// The file is gone meanwhile, or is being written.
     Nothing,
 }
 
@@ -138,7 +138,7 @@ fn broken(file: &Path, name: &str, bytes: &[u8], error: &serde_json::Error) -> L
     let json = serde_json::from_slice::<serde_json::Value>(bytes).ok();
     let schema = json.as_ref().and_then(|json| json.get("schema")?.as_u64());
     match schema {
-        // A newer version may need it to find its processes.
+        // A newer version may need the file to find its processes.
         Some(schema) if schema != u64::from(SCHEMA) => leave(file, &of_schema(schema)),
         _ if bytes.is_empty() => no_record(file, name, true, "is empty"),
         _ => no_record(file, name, json.is_none(), &format!("is no record: {error}")),
@@ -149,7 +149,7 @@ fn of_schema(schema: u64) -> String {
     format!("is a record of schema {schema}, which this version does not know")
 }
 
-/// Half a record, or what somebody put there: JSON under a name we never give is a person's file.
+/// Half a record, or a file of another program: JSON under a name that exai never gives is a person's file.
 fn no_record(file: &Path, name: &str, torn: bool, reason: &str) -> LeftFile {
     if torn || is_name_of_a_record(name) {
         return LeftFile { path: file.to_owned(), reason: reason.to_owned(), removable: true, outcome: None };
@@ -161,7 +161,7 @@ fn leave(file: &Path, reason: &str) -> LeftFile {
     LeftFile { path: file.to_owned(), reason: reason.to_owned(), removable: false, outcome: None }
 }
 
-/// `None` for one that is young: it may be being written.
+/// `None` for a young file, which may be being written.
 fn temporary(file: &Path, metadata: &Metadata) -> Option<LeftFile> {
     let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok()).unwrap_or_default();
     let safe = metadata.is_file() && exai_os::belonging::file_is_ours(file).unwrap_or(false);
@@ -176,7 +176,7 @@ fn temporary(file: &Path, metadata: &Metadata) -> Option<LeftFile> {
 }
 
 pub(super) fn lives(daemon: &Identity) -> bool {
-    // What cannot be looked at may live, and nothing of a living daemon's is touched.
+    // A process that cannot be looked at may live, and nothing of a living daemon is touched.
     identify(daemon.pid).map_or(true, |found| found.as_ref() == Some(daemon))
 }
 

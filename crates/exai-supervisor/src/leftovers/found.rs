@@ -1,4 +1,4 @@
-//! What a look for leftovers finds, and what became of each.
+//! The processes and files that a look for leftovers finds, and what happened to each.
 
 use std::path::PathBuf;
 
@@ -21,8 +21,8 @@ pub struct Leftovers {
     pub trees: Vec<LeftTree>,
     /// Files beside their records.
     pub files: Vec<LeftFile>,
-    /// Daemons other than the one that runs whose process lives: their records were passed over. One that was
-    /// killed gives its locks back a moment before its process is gone.
+    /// Other daemons whose process lives: their records were passed over. A killed daemon gives its locks back a
+    /// moment before its process is gone.
     pub others: Vec<Identity>,
     /// The living daemon's process.
     pub(super) spared: Option<u32>,
@@ -33,12 +33,12 @@ pub struct Leftovers {
 pub struct Living {
     /// Its nonce.
     pub instance: String,
-    /// Its process id. A daemon that was started from within a server's tree descends from what is to be
-    /// ended, and is spared.
+    /// Its process id. A daemon that was started from within a server's tree descends from processes that are ended,
+    /// and is spared.
     pub pid: u32,
 }
 
-/// The daemon that was the last one, as its own record says.
+/// The last daemon, as its own record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Predecessor {
     /// Its nonce.
@@ -47,14 +47,14 @@ pub struct Predecessor {
     pub identity: Identity,
 }
 
-/// The tree of a daemon that died: its record, and what still lives.
+/// The tree of a daemon that died: its record and its living processes.
 #[derive(Debug)]
 pub struct LeftTree {
     /// The record.
     pub record: TreeRecord,
     /// The record's file; `None` where it could not be written.
     pub file: Option<LeftFile>,
-    /// What lives of it, or may.
+    /// The living processes that are or may be of the tree.
     pub processes: Vec<LeftProcess>,
 }
 
@@ -71,7 +71,7 @@ pub struct LeftProcess {
     pub rss_bytes: u64,
     /// Whether it is ours.
     pub verdict: Verdict,
-    /// What became of it; `None` until [`super::end()`] has decided.
+    /// What happened to it; `None` until [`super::end()`] has decided.
     pub outcome: Option<CleanupOutcome>,
 }
 
@@ -104,11 +104,11 @@ pub struct LeftFile {
     pub reason: String,
     /// Whether it may be removed.
     pub removable: bool,
-    /// What became of it; `None` until something was tried.
+    /// What happened to it; `None` until something was tried.
     pub outcome: Option<CleanupOutcome>,
 }
 
-/// What became of something left behind.
+/// What happened to a process or file that was left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CleanupOutcome {
     /// The process was ended, and is proven to be gone.
@@ -141,7 +141,7 @@ impl Leftovers {
 }
 
 impl LeftTree {
-    /// The guard that lives and is at work: it ends the tree by itself, if it is given the time.
+    /// The living guard of the tree: it ends the tree by itself if it is given the time.
     pub fn guard(&self) -> Option<&LeftProcess> {
         self.processes.iter().find(|process| process.is_ours() && process.place == Some(TreeRole::Guard))
     }
@@ -153,7 +153,7 @@ impl LeftProcess {
         matches!(self.verdict, Verdict::Ours { .. })
     }
 
-    /// It belongs to the tree or may, and stays alive: its record must stay, too.
+    /// Whether the record must stay: the process is or may be of the tree, and stays alive.
     pub(super) fn keeps_the_record(&self) -> bool {
         match self.verdict {
             Verdict::Stranger { .. } => false,

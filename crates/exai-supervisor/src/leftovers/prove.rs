@@ -1,4 +1,4 @@
-//! Which living processes are of a tree, and what proves it.
+//! Which living processes belong to a tree, and what proves it.
 
 use exai_os::process::{Identity, ProcessInfo, identify};
 
@@ -6,8 +6,8 @@ use super::found::{LeftProcess, LeftTree, Predecessor, Verdict, env_marker};
 use super::table::Table;
 use crate::record::{Containment, SCHEMA, TreeRecord, TreeRole};
 
-/// Adds to the tree's processes what lives now. What was proven before stays so: its children are found
-/// again.
+/// Adds the processes that live now to those of the tree. Processes that were proven before stay proven, so that
+/// their children are found again.
 pub(super) fn look(tree: &mut LeftTree, table: &Table) {
     if tree.record.daemon.boot != table.boot() {
         if let Some(file) = &mut tree.file {
@@ -17,13 +17,14 @@ pub(super) fn look(tree: &mut LeftTree, table: &Table) {
     }
     by_record(tree, table);
     by_words(tree, table);
-    by_brand(tree, table);
+    by_descent_tag(tree, table);
     by_descent(tree, table);
     by_marker_alone(tree, table);
 }
 
-/// The trees of a dead daemon that have no record: those whose marker names the daemon, in processes with the descent tag that
-/// goes with the marker. The descent tag can only have been inherited; everybody else who has it is found by it.
+/// The trees of a dead daemon that have no record: the marker of a process names the daemon, and the process has the
+/// descent tag that belongs to the marker. A descent tag can only be inherited, and all other processes of the tree
+/// are found by it.
 pub(super) fn unrecorded(last: &Predecessor, recorded: &[LeftTree], table: &Table) -> Vec<LeftTree> {
     let mut found: Vec<LeftTree> = Vec::new();
     if last.identity.boot != table.boot() {
@@ -70,8 +71,8 @@ fn by_record(tree: &mut LeftTree, table: &Table) {
     }
 }
 
-/// A guard says in its arguments whose it is. It may have started after the last record was written. Whoever says the
-/// same and is its child is what it starts, and has not become that yet.
+/// The arguments of a guard name its tree. The guard may have started after the last record was written. A child of
+/// the guard with the same arguments is the root before it executes its program.
 fn by_words(tree: &mut LeftTree, table: &Table) {
     let since = tree.record.daemon.start;
     let says_so = |[nonce, id]: &[String; 2]| *nonce == tree.record.instance && *id == tree.record.id;
@@ -84,8 +85,8 @@ fn by_words(tree: &mut LeftTree, table: &Table) {
     }
 }
 
-/// The kernel hands a descent tag from parent to child, and to nobody else.
-fn by_brand(tree: &mut LeftTree, table: &Table) {
+/// The kernel hands a descent tag from parent to child and to no other process.
+fn by_descent_tag(tree: &mut LeftTree, table: &Table) {
     let (descent_tag, since) = (tree.record.descent_tag(), tree.record.daemon.start);
     for row in table.with_descent_tag(descent_tag).filter(|row| row.start >= since) {
         if in_reach(tree, table, row) {
@@ -117,10 +118,10 @@ fn by_descent(tree: &mut LeftTree, table: &Table) {
     }
 }
 
-/// The marker is inherited by whatever a server starts, also by what is meant to outlive it.
+/// Every process that a server starts inherits the marker, even one that is meant to outlive the server.
 fn by_marker_alone(tree: &mut LeftTree, table: &Table) {
     if tree.record.containment == Containment::Group {
-        return; // what left the group was to stay
+        return; // a process that left the group is meant to stay
     }
     let since = tree.record.daemon.start;
     for row in table.with_env_marker().filter(|row| row.start >= since) {
@@ -168,7 +169,7 @@ fn has_mark(tree: &LeftTree, table: &Table, row: &ProcessInfo) -> bool {
     table.env_marker(row) == Some(&env_marker(&tree.record.instance, &tree.record.id))
 }
 
-/// Adds a proven process. `false` when it is one that must not be ended, or is not what it was.
+/// Adds a proven process. Returns `false` when the process must not be ended, or is not the same any more.
 fn ours(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, place: TreeRole, proof: String) -> bool {
     let verdict = match table.never(row) {
         None => Verdict::Ours { proof },
@@ -188,7 +189,7 @@ fn stranger(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, reason: &str)
     add(tree, table, row, None, Verdict::Stranger { reason: reason.to_owned() });
 }
 
-/// One entry a process; a proof is worth more than a doubt.
+/// Keeps one entry for each process; a proof replaces a doubt.
 fn add(tree: &mut LeftTree, table: &Table, row: &ProcessInfo, place: Option<TreeRole>, verdict: Verdict) {
     let identity = table.identity(row);
     let new = LeftProcess {

@@ -1,4 +1,4 @@
-//! The processes of one moment, and which of them are never touched.
+//! A snapshot of all processes, and which of them are never touched.
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -52,7 +52,7 @@ impl Table {
         &self.boot
     }
 
-    /// Whoever has this number now.
+    /// The process that has this number now.
     pub(super) fn at(&self, pid: u32) -> Option<&ProcessInfo> {
         self.rows.get(&pid)
     }
@@ -66,8 +66,8 @@ impl Table {
         Identity { boot: self.boot.clone(), pid: row.pid, start: row.start }
     }
 
-    /// The children of a process. A child that is older than its parent is the child of somebody who had the
-    /// number before.
+    /// The children of a process. A child that is older than its parent is the child of an earlier process with that
+    /// number.
     pub(super) fn children<'a>(&'a self, parent: &'a ProcessInfo) -> impl Iterator<Item = &'a ProcessInfo> {
         let pids = self.children.get(&parent.pid).into_iter().flatten();
         pids.filter_map(|pid| self.rows.get(pid))
@@ -81,7 +81,7 @@ impl Table {
         all.iter().filter(move |(_, one)| **one == descent_tag).filter_map(|(pid, _)| self.at(*pid))
     }
 
-    /// The tree that a process names in its environment. Other accounts' processes are not asked.
+    /// The tree that a process names in its environment. Processes of other accounts are not read.
     pub(super) fn env_marker(&self, row: &ProcessInfo) -> Option<&str> {
         self.env_markers().get(&row.pid).map(String::as_str)
     }
@@ -102,8 +102,8 @@ impl Table {
         all.iter().filter_map(|(pid, words)| Some((self.at(*pid)?, words)))
     }
 
-    /// What there is to see of each process of ours. The look at its identity comes last, so that it was
-    /// this process that was seen, not the next with its number.
+    /// Reads something about each process of our account. The identity is read last, so that it was this process that
+    /// was read and not the next one with its number.
     fn collect<T>(&self, see: impl Fn(&ProcessInfo) -> Option<T>) -> HashMap<u32, T> {
         let mut all = HashMap::new();
         for row in self.rows.values().filter(|row| process_is_ours(row.pid).unwrap_or(false)) {

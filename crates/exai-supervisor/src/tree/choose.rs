@@ -4,7 +4,7 @@ use super::exchange::{Exchange, Part};
 use super::signature::{Signature, is_console};
 use super::view::View;
 
-/// The server, and by what.
+/// The server, and how it is known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Choice {
     /// Its index.
@@ -12,10 +12,10 @@ pub(super) struct Choice {
     pub(super) reason: Reason,
 }
 
-/// By what the server is known, or why there is none.
+/// How the server is known, or why there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// It owns the socket; with no server, no member does.
+    /// It owns the socket; without a server, no member does.
     Listening,
     /// It alone read a request and wrote its answer, which it had not read.
     Exchange,
@@ -23,7 +23,7 @@ pub(super) enum Reason {
     Alone,
     /// A relay to somewhere else alone read a request: no member is the server.
     Elsewhere,
-    /// By its place, and what it holds.
+    /// By its place in the tree, and by the pipes that it holds.
     TreeRole,
 }
 
@@ -37,7 +37,7 @@ pub(super) fn server(view: &View<'_>) -> Choice {
     if let Some(listening) = view.seen.listening {
         let owners =
             view.indices().filter(|index| listening.members.contains(&view.facts(*index).process.pid));
-        // A parent that bound and forked comes before its children, who have the socket from it.
+        // A parent that bound and forked comes before its children, which inherited the socket.
         return Choice { server: owners.min(), reason: Reason::Listening };
     }
     let told = view.seen.exchange.filter(|exchange| exchange.is_telling());
@@ -51,14 +51,14 @@ fn by_exchange(view: &View<'_>, exchange: &Exchange) -> Option<Choice> {
     let is_relay = |index: usize| view.signatures[index].as_ref().is_some_and(Signature::is_relay);
     let forwarders: Vec<usize> =
         view.indices().filter(|index| part(*index) == Some(Part::Forwarded)).collect();
-    // Whoever holds none of our pipes reads and answers through somebody who passes both on. (Else it may be
-    // one that reads the log of a server.)
+    // A process that holds none of our pipes reads and answers through a relay that passes both on. (Without a relay
+    // it may be a process that reads the log of a server.)
     let reaches_us = |index: usize| view.ends(index).is_none_or(|ends| ends > 0) || !forwarders.is_empty();
     let answerers = view.indices().filter(|index| {
         matches!(part(*index), Some(Part::Answered { .. })) && reaches_us(*index) && !is_relay(*index)
     });
     let answerers: Vec<usize> = answerers.collect();
-    // Of several one may pass on the other's requests: it writes as much as it reads.
+    // One of several may pass on the requests of another: it writes as much as it reads.
     let alone =
         answerers.iter().copied().filter(|index| part(*index) == Some(Part::Answered { and_more: false }));
     match (&*answerers, &*alone.collect::<Vec<_>>(), &*forwarders) {
@@ -78,7 +78,7 @@ fn by_exchange(view: &View<'_>, exchange: &Exchange) -> Option<Choice> {
 /// with several children that hold our pipes stays the server, and so does one whose only such child holds
 /// less than itself or began to live when `initialize` was already answered.
 ///
-/// Where nobody tells who holds pipes: the first one that is no known launcher.
+/// Where the system does not tell which process holds pipes: the first one that is no known launcher.
 fn by_place(view: &View<'_>) -> Option<usize> {
     let found: Vec<Found> = view.tops().into_iter().filter_map(|top| below(view, top, 0)).collect();
     if let Some(best) = best(&found) {

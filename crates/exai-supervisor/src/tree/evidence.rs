@@ -53,7 +53,7 @@ fn exchange(view: &View<'_>, index: usize, role: Role) -> Option<String> {
             "did the I/O of the last ping, and wrote as much as it read"
         }
         Part::Forwarded => "passed the last ping on",
-        // Of who has no part in our talk, nobody expects any.
+        // A process that does not talk to us is not expected to have a part.
         Part::Nothing if role == Role::Helper && view.ends(index) == Some(0) => return None,
         Part::Nothing => "did none of the I/O of the last ping",
         Part::Other => return None,
@@ -69,11 +69,11 @@ fn presumed(view: &View<'_>, choice: &Choice, index: usize) -> &'static str {
     }
 }
 
-/// Where it stands in the tree, if that is what its role is known by.
+/// Its place in the tree, if its role is known by its place.
 fn place(view: &View<'_>, choice: &Choice, index: usize, role: Role) -> Option<String> {
     let process = &view.facts(index).process;
     let words = match role {
-        // Others are known by more than their place.
+        // Other launchers are known by more than their place.
         Role::Launcher { kind: None } => "above the server",
         Role::Helper if super::signature::is_console(view.facts(index)) => "a console host of Windows",
         Role::Helper if choice.server.is_some_and(|server| view.is_below(index, server)) => {

@@ -1,4 +1,4 @@
-//! Who did the input and output of a request and its answer.
+//! Which process did the input and output of a request and its answer.
 
 use exai_os::evidence::{IoCounters, io_counters};
 use exai_os::process::{self, ProcessInfo};
@@ -41,30 +41,30 @@ pub struct Exchange {
     pub answered: u64,
     /// By how much each member's counters moved: `io` is the difference.
     pub moved: Vec<Count>,
-    /// A member ended meanwhile, and its share went with it: the exchange tells nothing.
+    /// Whether a member ended meanwhile and took its counters with it: then the exchange tells nothing.
     pub lost: bool,
 }
 
-/// What a member had to do with an exchange.
+/// The part of a member in an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// It read less than the request.
     Nothing,
-    /// It read the request, and not the answer, and wrote as much as the answer: what a server does.
+    /// It read the request and not the answer, and wrote as much as the answer, as a server does.
     Answered {
         /// It wrote as much as the request, too. It may log what it reads, or pass it on one way.
         and_more: bool,
     },
-    /// It read the request and its answer, and wrote as much: what a relay does.
+    /// It read the request and its answer, and wrote as much, as a relay does.
     Forwarded,
-    /// It did more than that, and it is not known what of it was the exchange; or it read as much as the request and
+    /// It did more, and it is not known how much of that was the exchange; or it read as much as the request and
     /// wrote less than the answer.
     Other,
 }
 
 impl Exchange {
-    /// What happened between two counts. `before` was taken before the request was handed to the tree,
-    /// `after` when its answer was there. A process that is only in `after` has counted from zero.
+    /// The exchange between two counts. `before` was taken before the request was handed to the tree, `after` when
+    /// its answer was there. A process that is only in `after` has counted from zero.
     pub fn between(before: &[Count], after: &[Count], sent: u64, answered: u64) -> Self {
         let same = |a: &Count, b: &Count| (a.pid, a.start) == (b.pid, b.start);
         let moved = after.iter().map(|now| {
@@ -77,13 +77,13 @@ impl Exchange {
         Self { sent, answered, moved: moved.collect(), lost }
     }
 
-    /// Whether it can tell a server from a relay at all.
+    /// Whether this exchange can tell a server from a relay.
     pub fn is_telling(&self) -> bool {
         !self.lost && self.sent > 0 && self.answered > 0
     }
 
-    /// Whether any member was counted to have read it. If none was the counters say nothing of anybody: Wine has some
-    /// that never move.
+    /// Whether the counters of any member show that it read the request. If not, the counters say nothing: Wine has
+    /// some that never move.
     pub(super) fn was_read(&self) -> bool {
         self.moved.iter().any(|moved| moved.io.read >= self.sent)
     }

@@ -32,7 +32,7 @@ pub(super) fn tree(view: &View<'_>, choice: &Choice, processes: &[Judged]) -> Op
         return None;
     }
     let presumed = if server.role == (Role::Server { confirmed: true }) { "" } else { ", presumed" };
-    // "the first python.exe" says which is which better than a number does.
+    // "the first python.exe" is clearer than a pid.
     let who = if helpers == 0 && has_namesake_above(choice, processes) {
         presumed.to_owned()
     } else {

@@ -6,8 +6,8 @@ use super::judgement::{Judged, Judgement, Observation, Role};
 use super::view::View;
 use super::{evidence, explain, signature};
 
-/// Says what each member is, and how that is known. There is at most one server; its ancestors are launchers,
-/// and so is whoever passes our messages on; the rest are helpers. While there is no server, whoever looks
+/// Judges what each member is, and how that is known. There is at most one server. Its ancestors are launchers, and
+/// so is a process that passes our messages on; the rest are helpers. While there is no server, a process that looks
 /// like a launcher is called one.
 pub fn judge(seen: &Observation<'_>) -> Judgement {
     let view = View::new(seen);
@@ -46,7 +46,7 @@ fn role(view: &View<'_>, choice: &Choice, index: usize) -> Role {
     if is_launcher { Role::Launcher { kind } } else { Role::Helper }
 }
 
-/// Whether it passed on a request that somebody else was seen to answer.
+/// Whether it passed on a request that another process was seen to answer.
 fn forwarded(view: &View<'_>, choice: &Choice, index: usize) -> bool {
     let part = view.seen.exchange.and_then(|exchange| exchange.part(&view.facts(index).process));
     let passed = match part {

@@ -1,4 +1,4 @@
-//! What a judgement is made of, and what it says.
+//! The input of a judgement, and the judgement.
 
 use std::net::SocketAddr;
 
@@ -12,26 +12,26 @@ pub enum Role {
     Guard,
     /// It started the server and does none of its work, or passes on all of it.
     Launcher {
-        /// `npx`, `uvx`, `shell`, `venv`, `relay`, …; `None` for one that only its place tells.
+        /// `npx`, `uvx`, `shell`, `venv`, `relay`, …; `None` for a launcher that is known by its place alone.
         kind: Option<&'static str>,
     },
     /// It speaks MCP with us.
     Server {
-        /// It was seen doing so. `false` is *presumed*: by the shape of the tree alone.
+        /// Whether it was seen doing so. `false` is *presumed*, by the shape of the tree alone.
         confirmed: bool,
     },
     /// Another member.
     Helper,
 }
 
-/// Who listens where a server is to be reached.
+/// Which processes listen at the address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listening {
     /// The address of the server's URL.
     pub addr: SocketAddr,
     /// The members that hold the socket: [`super::listeners`].
     pub members: Vec<u32>,
-    /// Somebody else who does: [`exai_os::port::owner`]. Read only when no member does.
+    /// Another process that holds the socket: [`exai_os::port::owner`]. Read only when no member does.
     pub stranger: Option<u32>,
 }
 
@@ -48,7 +48,7 @@ pub struct Observation<'a> {
     pub exchange: Option<&'a Exchange>,
     /// When `initialize` was answered, by [`exai_os::evidence::clock`]; `None` if it was not.
     pub initialized: Option<u64>,
-    /// For a server that is reached by URL: who listens. Its pipes mean nothing then.
+    /// For a server that is reached by URL: which processes listen. Its pipes mean nothing then.
     pub listening: Option<&'a Listening>,
 }
 
@@ -72,7 +72,7 @@ pub struct Judgement {
     pub processes: Vec<Judged>,
     /// The server; `None` when no process of this tree is known to be it.
     pub server: Option<u32>,
-    /// What people ask about such a tree, answered in words; `None` when it needs no words.
+    /// An explanation of the tree in words; `None` when it needs none.
     pub explanation: Option<String>,
 }
 

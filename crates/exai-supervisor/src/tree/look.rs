@@ -1,4 +1,4 @@
-//! What the kernel says about each member.
+//! What the kernel tells about each member.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +8,8 @@ use exai_os::evidence::{End, PipeId, holds};
 use exai_os::process::{self, ProcessInfo};
 use exai_os::tree::Stdio;
 
-/// The pipes between us and a tree. Each is the same seen from both ends, so ours is enough to know it.
+/// The pipes between the daemon and a tree. Both ends of a pipe have the same identity, so our end is enough to know
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pipes {
     /// We write to it; the tree reads.
@@ -18,7 +19,7 @@ pub struct Pipes {
 }
 
 impl Pipes {
-    /// Those whose ends of ours are these. `Unsupported` where the system does not tell.
+    /// The pipes of these streams. `Unsupported` where the system does not tell.
     pub fn between(stdio: &Stdio) -> io::Result<Self> {
         Ok(Self { stdin: PipeId::of(&stdio.stdin)?, stdout: PipeId::of(&stdio.stdout)? })
     }
@@ -33,7 +34,7 @@ pub struct Facts {
     pub args: Vec<String>,
     /// The file it executes.
     pub exe: Option<String>,
-    /// That file belongs to a Python virtual environment: a `pyvenv.cfg` is next to it, or one folder up.
+    /// Whether that file belongs to a Python virtual environment: a `pyvenv.cfg` is next to it, or one folder up.
     pub in_venv: bool,
     /// Whether it can read what we write; `None` where the system does not tell.
     pub stdin: Option<bool>,
@@ -41,9 +42,9 @@ pub struct Facts {
     pub stdout: Option<bool>,
 }
 
-/// Looks at each member: about ten system calls for one that has our pipes as its stdio, and one more for
-/// each descriptor of one that has not. What cannot be known, or a member that ended meanwhile, has no facts
-/// beyond its row of the table. Without `pipes` nobody is asked for them.
+/// Looks at each member. This takes about ten system calls for a member that has our pipes as its stdio, and one more
+/// for each descriptor of any other member. A member that ended meanwhile has no facts beyond its row of the table.
+/// Without `pipes` no member is searched for them.
 pub fn look(members: &[ProcessInfo], pipes: Option<Pipes>) -> Vec<Facts> {
     members.iter().map(|process| facts(process, pipes)).collect()
 }
@@ -66,8 +67,8 @@ fn is_in_venv(exe: &Path) -> bool {
     exe.ancestors().skip(1).take(2).any(|folder| folder.join("pyvenv.cfg").is_file())
 }
 
-/// The members that hold the socket which gets connections to `addr`, and no member but these does. Several
-/// do when a server forked after it had bound. A member that this account may not look into is none.
+/// The members that hold the socket which gets connections to `addr`. There are several when a server forked after it
+/// had bound. A member that this account may not look into counts as none.
 pub fn listeners(members: &[ProcessInfo], addr: SocketAddr) -> io::Result<Vec<u32>> {
     let mut found = Vec::new();
     for member in members {

@@ -1,17 +1,17 @@
-//! Who belongs to a tree.
+//! Which processes belong to a tree.
 
 use std::collections::{HashMap, HashSet};
 
 use exai_os::process::{Identity, ProcessInfo};
 use exai_os::tree::Roster;
 
-/// The living members of a tree, parents before their children: the guard first, then all that descends from
-/// it. On Linux a guard is the new parent of whoever in its tree loses his own, so nobody is left out.
+/// The living members of a tree, parents before their children: the guard first, then all that descends from it. On
+/// Linux the guard becomes the parent of every orphan of its tree, so no member is left out.
 ///
-/// Without a guard, or when it is gone: the root, and what descends from it. Empty when that is gone, too.
-/// A process older than its parent is nobody's child: the parent's number was used again.
+/// Without a living guard: the root, and what descends from it. Empty when the root is gone, too. A process that is
+/// older than its parent is no child: the number of the parent was used again.
 ///
-/// Where the system keeps a list of them, that is what counts.
+/// Where the system keeps a list of the members, only that list counts.
 pub fn members(
     table: &[ProcessInfo],
     guard: Option<&Identity>,
@@ -34,7 +34,7 @@ pub fn members(
         children.entry(row.ppid).or_default().push(row);
     }
     for siblings in children.values_mut() {
-        // The oldest is taken first from the end of what waits.
+        // Takes the oldest first: it is last in the list.
         siblings.sort_by_key(|row| std::cmp::Reverse((row.start, row.pid)));
     }
     let mut found = Vec::new();

@@ -1,11 +1,11 @@
-//! Programs that are known to start others: what they are called, never what they did.
+//! Programs that are known to start other programs. They are known by name and arguments, never by what they did.
 
 use super::look::Facts;
 
 /// The kind of a launcher that passes every byte on.
 pub(super) const RELAY: &str = "relay";
 
-/// By what a process is known as a launcher.
+/// How a process is known as a launcher.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Signature {
     /// What kind of launcher it is.
@@ -14,9 +14,9 @@ pub(super) struct Signature {
     pub(super) label: String,
     /// What it calls itself, where that is not its program's name.
     pub(super) title: Option<String>,
-    /// Such a program can be a server as well: a script of a shell.
+    /// Whether such a program can also be a server, as a script of a shell can.
     pub(super) may_serve: bool,
-    /// What it starts is in another tree: in a container, on another machine.
+    /// Whether it starts a process in another tree: in a container, or on another machine.
     pub(super) leads_elsewhere: bool,
 }
 
@@ -29,7 +29,7 @@ impl Signature {
         Self { leads_elsewhere: true, ..Self::new(RELAY, label) }
     }
 
-    /// A script of a shell may be all there is.
+    /// A script of a shell may itself be the server.
     fn script(program: &str, path: &str) -> Self {
         Self { may_serve: true, ..Self::new("shell", format!("{program} {}", file_name(path))) }
     }
@@ -39,12 +39,12 @@ impl Signature {
     }
 }
 
-/// What Windows gives to each program of the console, seen or not. It is never more than that.
+/// The console host that Windows starts for each console program, visible or not. It is never anything else.
 pub(super) fn is_console(facts: &Facts) -> bool {
     program(facts) == "conhost"
 }
 
-/// What `facts`, whose children are `children`, is known as.
+/// The launcher that a process with these facts and children is known as.
 pub(super) fn of(facts: &Facts, children: &[&Facts]) -> Option<Signature> {
     let program = program(facts);
     let first = facts.args.first().map_or("", String::as_str);
@@ -144,7 +144,7 @@ fn verb(rest: &[String]) -> &str {
     ""
 }
 
-/// `sh -c …`, or a script, which may go on to do the work itself.
+/// `sh -c …`, or a script, which may do the work itself.
 fn shell(program: &str, rest: &[String]) -> Option<Signature> {
     let rest = if program == "busybox" { rest.get(1..).unwrap_or_default() } else { rest };
     let is_option = |arg: &&String| arg.starts_with(['-', '+']);

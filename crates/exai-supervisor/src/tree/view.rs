@@ -1,4 +1,4 @@
-//! A tree whose members find each other.
+//! The members of a tree with their parents and children.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,14 @@ use super::judgement::Observation;
 use super::look::Facts;
 use super::signature::{self, Signature};
 
-/// The members below the guard, with what follows from the facts alone. Members are known by their index.
+/// The members below the guard, with everything that follows from the facts alone. Members are identified by their
+/// index.
 pub(super) struct View<'a> {
     pub(super) seen: &'a Observation<'a>,
     /// The parent of each, if it is a member and not the guard.
     parents: Vec<Option<usize>>,
     children: Vec<Vec<usize>>,
-    /// By what each is known as a launcher.
+    /// How each member is known as a launcher.
     pub(super) signatures: Vec<Option<Signature>>,
 }
 
@@ -25,7 +26,7 @@ impl<'a> View<'a> {
         let mut children = vec![Vec::new(); members.len()];
         for (index, facts) in members.iter().enumerate() {
             let parent = by_pid.get(&facts.process.ppid).copied();
-            // Parents come before their children, so that nobody can be his own ancestor.
+            // Parents come before their children, so that no process can be its own ancestor.
             let parent = parent.filter(|parent| *parent < index && !seen.is_guard(&members[*parent]));
             if let Some(parent) = parent.filter(|_| !seen.is_guard(facts)) {
                 parents[index] = Some(parent);
@@ -48,7 +49,7 @@ impl<'a> View<'a> {
         (0..self.seen.members.len()).filter(|index| !self.seen.is_guard(self.facts(*index)))
     }
 
-    /// Those without a parent in the tree: the root, and who lost his parent.
+    /// The members without a parent in the tree: the root, and orphans.
     pub(super) fn tops(&self) -> Vec<usize> {
         self.indices().filter(|index| self.parents[*index].is_none()).collect()
     }

@@ -1,4 +1,4 @@
-//! `exai cleanup`: what a daemon that died left behind. A dry run unless it is told to apply.
+//! `exai cleanup`: shows what a dead daemon left behind, and with `--apply` ends and removes it.
 
 use std::io;
 use std::time::Instant;
@@ -78,9 +78,9 @@ fn is_there(home: &Home, printer: &Printer) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// What is known of a daemon that lives.
+/// What is known of a living daemon.
 struct Scene {
-    /// One holds the lock, or answers.
+    /// A daemon holds the lock, or answers.
     lives: bool,
     living: Option<Living>,
     wedged: Option<u32>,
@@ -97,7 +97,7 @@ impl Scene {
             DaemonState::Answering(link) => alive(link.daemon().instance.clone(), link.daemon().pid),
             DaemonState::Stopping(record) => recorded(record),
             DaemonState::Wedged { record, .. } => Scene { wedged: Some(record.pid), ..recorded(record) },
-            // Its own trees name its process, and that lives.
+            // The trees of a living daemon name its process.
             DaemonState::Starting | DaemonState::Refusing { .. } => {
                 Scene { lives: true, living: None, wedged: None }
             }

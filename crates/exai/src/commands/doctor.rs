@@ -22,7 +22,7 @@ use exai_config::Home;
 use exai_proto::documents::{Check, CheckStatus, Doctor, SCHEMA};
 use exai_proto::exit;
 
-use self::outcome::Outcome;
+use self::outcome::CheckOutcome;
 use self::scene::Scene;
 pub(super) use self::setup::invalid as invalid_config;
 use super::count;
@@ -31,7 +31,7 @@ use crate::error::Error;
 use crate::limits::{CHECK_TIMEOUT, SCENE_TIMEOUT};
 use crate::printer::{Mark, Printer};
 
-type Run = fn(&Scene) -> Outcome;
+type Run = fn(&Scene) -> CheckOutcome;
 
 /// All checks, in the order they are shown. docs/troubleshooting.md has a section for each.
 const CHECKS: [(&str, Run); 18] = [
@@ -72,7 +72,7 @@ fn examine() -> Doctor {
     let mut checks = vec![place::account(home.as_ref().err()).named("account")];
     checks.extend(match home {
         Ok(home) => examine_home(home),
-        Err(_) => all_alike(&Outcome::skip("there is no state directory to look at")),
+        Err(_) => all_alike(&CheckOutcome::skip("there is no state directory to look at")),
     });
     let ok = checks.iter().all(|check| matches!(check.status, CheckStatus::Pass | CheckStatus::Skip));
     Doctor { schema: SCHEMA, ok, checks }
@@ -83,8 +83,8 @@ fn examine_home(home: Home) -> Vec<Check> {
     let looking = aside(move || Scene::look(home));
     let Ok(scene) = looking.recv_timeout(SCENE_TIMEOUT).map(Arc::new) else {
         let hangs = format!("{path} did not answer within {} s", SCENE_TIMEOUT.as_secs());
-        let hangs = Outcome::fail(hangs).fix("see whether its file system is reachable");
-        let mut checks = all_alike(&Outcome::skip("the first look did not come to an end"));
+        let hangs = CheckOutcome::fail(hangs).fix("see whether its file system is reachable");
+        let mut checks = all_alike(&CheckOutcome::skip("the first look did not come to an end"));
         checks[0] = hangs.named(CHECKS[0].0);
         return checks;
     };
@@ -96,19 +96,20 @@ fn examine_home(home: Home) -> Vec<Check> {
     let finished = begun.map(|(id, outcome)| {
         let left = deadline.saturating_duration_since(Instant::now());
         let outcome = outcome.recv_timeout(left).unwrap_or_else(|error| match error {
-            RecvTimeoutError::Timeout => Outcome::warn("this check did not come to an end within 2 s"),
-            RecvTimeoutError::Disconnected => Outcome::warn("this check failed in itself"),
+            RecvTimeoutError::Timeout => CheckOutcome::warn("this check did not come to an end within 2 s"),
+            RecvTimeoutError::Disconnected => CheckOutcome::warn("this check failed in itself"),
         });
         outcome.named(id)
     });
     finished.into()
 }
 
-fn all_alike(outcome: &Outcome) -> Vec<Check> {
+fn all_alike(outcome: &CheckOutcome) -> Vec<Check> {
     CHECKS.map(|(id, _)| outcome.clone().named(id)).into()
 }
 
-/// Does something on a thread of its own: it may hang (a file system that does not answer), we may not.
+/// Does something on a thread of its own: the work may hang (a file system that does not answer), and this program
+/// must not.
 fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
     let (sender, receiver) = sync_channel(1);
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! JSON of a server, read in order to be shown.
+//! Reading JSON of a server to show it.
 
 use std::borrow::Cow;
 

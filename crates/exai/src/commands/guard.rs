@@ -1,4 +1,4 @@
-//! `exai guard`: what ends a server's processes when the daemon is gone. Started by the daemon alone.
+//! `exai guard`: ends a server's processes when the daemon is gone. Only the daemon starts it.
 
 use exai_proto::exit;
 

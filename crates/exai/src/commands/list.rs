@@ -21,7 +21,7 @@ pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
     Ok(exit::DONE)
 }
 
-/// The daemon's word where there is one; else what the file says.
+/// The list of the daemon where one runs; else the list in the file.
 fn servers(connector: &DaemonConnector) -> Result<Servers, Error> {
     if let Some(mut link) = connector.try_connect() {
         return match ask(&mut link, &ToDaemon::Servers)? {

@@ -50,8 +50,7 @@ pub(crate) fn run(args: &LogsArgs, printer: &Printer) -> Result<u8, Error> {
     }
 }
 
-/// What was written behind `seen`, without the beginning of a character at the end; from the beginning when the log was
-/// begun anew.
+/// The text behind `seen`, without an incomplete character at the end. Begins at 0 when the log was begun anew.
 fn news(path: &Path, seen: &mut u64) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     if file.metadata()?.len() < *seen {
@@ -60,7 +59,7 @@ fn news(path: &Path, seen: &mut u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(*seen))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    // What cannot be the beginning of one is no text, and shown as such.
+    // Bytes that cannot begin a character are no text, and are shown as such.
     let begun = bytes.utf8_chunks().last().map_or(0, |chunk| {
         let end = std::str::from_utf8(chunk.invalid());
         if end.is_err_and(|error| error.error_len().is_none()) { chunk.invalid().len() } else { 0 }

@@ -83,8 +83,8 @@ fn unexpected(question: &str) -> Error {
         .hint("it may be of another version: `exai restart`")
 }
 
-/// Makes a change of the configuration live, and has a server started that is new in it. Returns whether there is a
-/// daemon that has it now.
+/// Lets a running daemon load a changed configuration and start a new server in it. Returns whether there is such a
+/// daemon.
 fn reload(connector: &DaemonConnector, start: Option<&str>) -> Result<bool, Error> {
     let Some(mut link) = join(connector)? else { return Ok(false) };
     match ask(&mut link, &ToDaemon::Reload { start: start.map(ToOwned::to_owned) })? {

@@ -1,6 +1,6 @@
-//! `exai outside PIPE`: starts the daemon for somebody who cannot start it outside of his own job or control group; started
-//! by WMI or the user's service manager alone.
-//! `exai outside`: says by its exit code whether who is started like this would end with a job: 0 if not, 1 if so.
+//! `exai outside PIPE`: starts the daemon for a process that cannot start it outside of its own job or control group.
+//! Only WMI or the user's service manager runs it. `exai outside`: tells by its exit code whether a process that is
+//! started like this would end with a job: 0 if not, 1 if so.
 
 use exai_os::detach::Tether;
 use exai_proto::exit;

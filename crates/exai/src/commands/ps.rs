@@ -42,9 +42,9 @@ pub(crate) fn run(args: &PsArgs, printer: &Printer) -> Result<u8, Error> {
             show(&processes(&mut link)?, args, printer)?;
             return Ok(exit::DONE);
         }
-        // What is refused now will be refused again.
+        // A refusal would be repeated.
         let mut asked = Ok(processes(&mut link)?);
-        // Until the daemon is gone; another may come.
+        // Waits until the daemon is gone; another may come.
         while let Ok(ps) = asked {
             printer.clear_screen()?;
             show(&ps, args, printer)?;

@@ -23,10 +23,10 @@ pub(crate) fn run(args: RestartArgs, printer: &Printer) -> Result<u8, Error> {
 fn restart_daemon(printer: &Printer) -> Result<u8, Error> {
     let connector = connector()?;
     let grace = Duration::from_secs(STOP_GRACE_S);
-    // A daemon that works must not be ended for one that could not start.
+    // A working daemon must not be ended for a new one that could not start.
     exai_config::load(connector.home())?;
     connector.may_start()?;
-    // Nobody else may start one in between.
+    // No other process may start a daemon in between.
     let starting = connector.spawn_lock(Instant::now() + START_TIMEOUT)?;
     printer.progress("stopping the daemon…");
     match stop::stop(&connector, grace, ByeReason::Restart)? {

@@ -9,7 +9,7 @@ use crate::cli::JsonArgs;
 use crate::error::Error;
 use crate::printer::Printer;
 use bench::{Bench, Interrupted};
-use outcome::Outcome;
+use outcome::CaseOutcome;
 
 pub(crate) mod server;
 
@@ -29,11 +29,11 @@ mod tree;
 mod truth;
 mod untried;
 
-/// One case: its id, what is promised, and how that is tried.
+/// One case: its id, the promise, and how the promise is tried.
 struct Promise {
     id: &'static str,
     criterion: &'static str,
-    try_it: fn(&Bench) -> Outcome,
+    try_it: fn(&Bench) -> CaseOutcome,
 }
 
 const PROMISES: [Promise; 7] = [
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
         printer.progress(&format!("{number} of {}: {}…", PROMISES.len(), promise.criterion));
         let outcome = bench.as_ref().map_err(String::clone).and_then(promise.try_it);
         if interrupted.is_set() {
-            // What it started has ended, and the rest would say the same.
+            // Everything that the case started has ended, and the other cases would fail in the same way.
             drop(bench);
             return Err(Error::failed("interrupted; everything that was started has ended"));
         }
@@ -114,7 +114,7 @@ pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
     Ok(if document.ok { exit::DONE } else { exit::FAILED })
 }
 
-fn case(promise: &Promise, outcome: Outcome) -> Case {
+fn case(promise: &Promise, outcome: CaseOutcome) -> Case {
     let ok = outcome.is_ok();
     let detail = outcome.unwrap_or_else(|why| why);
     Case { id: promise.id.to_owned(), ok, detail }
@@ -128,7 +128,7 @@ fn show(promise: &Promise, case: &Case, printer: &Printer) -> Result<(), Error> 
     Ok(())
 }
 
-/// What this system was never seen to do.
+/// Asks for help with tests that were never run on this system.
 fn help_wanted(printer: &Printer) -> Result<(), Error> {
     let untried = untried::here();
     if untried.is_empty() {

@@ -17,13 +17,14 @@ use crate::printer::Printer;
 pub(crate) fn run(args: ShimArgs) -> Result<u8, Error> {
     exai_os::signal::leave_terminal_to_others();
     let report = |sentence: &str| Printer::new().warn(sentence);
-    // The client need not wait for it, and whoever hosts nothing has time.
+    // On a thread of its own, so that the client need not wait for it.
     thread::spawn(move || _ = servers_elsewhere().map(|sentence| report(&sentence)));
     shim::run(daemon_route(args)?, streams::input(), streams::output(), report)?;
     Ok(exit::DONE)
 }
 
-/// Where the servers are, when there are none here: a client that hands `EXAI_HOME` not on is served by another daemon.
+/// Reports where the servers are if there are none here: a client that does not pass `EXAI_HOME` on is served by
+/// another daemon.
 fn servers_elsewhere() -> Option<String> {
     let home = Home::locate().ok()?;
     let config = exai_config::load(&home).ok()?;
@@ -36,7 +37,7 @@ fn daemon_route(args: ShimArgs) -> Result<DaemonRoute, Error> {
         return Ok(DaemonRoute::Local(DaemonConnector::new(Home::locate()?, hello)));
     };
     let url: McpUrl = url.parse()?;
-    // Only to start a daemon where none runs: not the client that is served.
+    // The connector only starts a daemon where none runs; it serves no client.
     let connector = DaemonConnector::new(Home::locate()?, exai_client::hello(Role::Command));
     Ok(DaemonRoute::Url(UrlConnector::new(connector, url)))
 }

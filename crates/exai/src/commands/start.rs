@@ -50,7 +50,7 @@ pub(crate) fn run(printer: &Printer) -> Result<u8, Error> {
     Ok(exit::DONE)
 }
 
-/// What a person does next: connect a client.
+/// Tells a person how to connect a client.
 pub(super) fn tell_how_to_connect(link: &mut Link, home: &Home, printer: &Printer) -> Result<(), Error> {
     let FromDaemon::Status { status } = ask(link, &ToDaemon::Status)? else {
         return Err(unexpected("status"));
@@ -60,7 +60,7 @@ pub(super) fn tell_how_to_connect(link: &mut Link, home: &Home, printer: &Printe
     }
     let exe = std::env::current_exe().map_or_else(|_| "exai".to_owned(), |exe| exe.display().to_string());
     let exe = json::quote(&exe);
-    // Clients hand few variables on: without these their shims would be those of another daemon.
+    // Clients pass few variables on: without these their shims would belong to another daemon.
     let mut kept = serde_json::Map::new();
     if environment::HOME.get().is_some() {
         kept.insert(environment::HOME.name.to_owned(), home.path().to_string_lossy().into());

@@ -42,7 +42,7 @@ fn code(state: State) -> u8 {
     }
 }
 
-/// The daemon's own word where it answers; else what can be seen from outside.
+/// The status of the daemon where it answers; else what can be seen from outside.
 fn settle(connector: &DaemonConnector) -> Result<Status, Error> {
     let (state, verdict, record) = match connector.observe()? {
         DaemonState::Answering(mut link) => {
@@ -53,7 +53,7 @@ fn settle(connector: &DaemonConnector) -> Result<Status, Error> {
                 }
                 Ok(FromDaemon::Error { reason }) => return Err(Error::failed(reason)),
                 Ok(_) => return Err(unexpected("status")),
-                // It answers, and at length.
+                // The daemon answers, and its answer is too long.
                 Err(error @ LinkError::Frame(FrameError::TooLong)) => return Err(error.into()),
                 Err(error) => {
                     let verdict = format!("wedged; it said hello and then nothing: {error}");
@@ -83,7 +83,7 @@ fn settle(connector: &DaemonConnector) -> Result<Status, Error> {
     Ok(from_outside(connector, state, verdict, record))
 }
 
-/// Who holds the instance lock, in words.
+/// The holder of the instance lock, in words.
 fn holder(connector: &DaemonConnector) -> String {
     connector.holder().map_or_else(|| "it".to_owned(), |pid| format!("pid {pid}"))
 }
@@ -157,7 +157,7 @@ fn finding(id: &str, severity: &str, detail: &str, fix: Option<&str>) -> Finding
     }
 }
 
-/// What the record claims of a daemon that lives and does not speak.
+/// What the record claims about a daemon that lives and does not answer.
 fn claimed(record: DaemonRecord) -> Daemon {
     let age = exai_os::evidence::age(record.identity.start).ok().flatten().unwrap_or_default();
     Daemon {
@@ -225,7 +225,7 @@ fn show(status: &Status, printer: &Printer) -> Result<(), Error> {
     Ok(())
 }
 
-/// How the daemon is apart from its starter.
+/// How the daemon is detached from its starter.
 fn apart(detached: &Detached) -> Option<String> {
     let way = match &*detached.way {
         "session" => return Some("in a session of its own".to_owned()),

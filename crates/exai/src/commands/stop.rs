@@ -20,7 +20,7 @@ pub(crate) fn run(args: &StopArgs, printer: &Printer) -> Result<u8, Error> {
     let ended = stop::stop(&connector, Duration::from_secs(args.timeout), ByeReason::Stop)?;
     printer.clear_progress();
     let Some(ended) = ended else {
-        // One that was killed a moment ago may still have guards at work.
+        // A daemon that was killed a moment ago may still have guards at work.
         prove_that_nothing_is_left(connector.home())?;
         printer
             .line(&format!("no exai daemon runs (state directory {})", connector.home().path().display()))?;
@@ -38,8 +38,8 @@ pub(crate) fn run(args: &StopArgs, printer: &Printer) -> Result<u8, Error> {
     Ok(exit::DONE)
 }
 
-/// After the daemon's end: waits until its guards have ended what they guard, and ends what lost its guard. A
-/// daemon that ended by itself has left no record of a tree, and then this costs nothing.
+/// After the end of the daemon: waits until its guards have ended their trees, and ends trees that lost their guard.
+/// A daemon that ended by itself has left no record of a tree, and then this costs nothing.
 pub(super) fn prove_that_nothing_is_left(home: &Home) -> Result<(), Error> {
     let failed = |error| Error::failed(format!("cannot look whether servers are left: {error}"));
     let mut found = leftovers::find(&home.servers_dir(), None, exai_daemon::last_daemon(home).as_ref())
@@ -60,7 +60,7 @@ pub(super) fn prove_that_nothing_is_left(home: &Home) -> Result<(), Error> {
     Err(Error::failed(what).hint("`exai cleanup` says what proves that they are ours"))
 }
 
-/// Says what was ended.
+/// Reports what was ended.
 pub(super) fn tell(ended: &Ended, printer: &Printer) -> Result<(), Error> {
     let instances =
         ended.status.iter().flat_map(|status| &status.servers).flat_map(|server| &server.instances);

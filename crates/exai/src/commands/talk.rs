@@ -1,4 +1,4 @@
-//! A conversation of the command line with one server, through the daemon like any client's.
+//! A conversation of the command line with one server, through the daemon as for any client.
 
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ pub(super) struct Talk {
 pub(super) type Outcome = Result<Bytes, Bytes>;
 
 impl Talk {
-    /// Begins; starts daemon and server where needed. With the daemon there, all of it may take this long.
+    /// Begins a conversation, and starts daemon and server where needed. Once the daemon is there, the whole
+    /// conversation may take this long.
     pub(super) fn begin(
         server: &str,
         patience: Option<Duration>,
@@ -63,7 +64,7 @@ fn waiting(server: &str, waited: Duration, printer: &Printer) {
     printer.progress(&format!("waiting for server {server} ({} s)…", waited.as_secs()));
 }
 
-/// An error object as a sentence, with the hint of whoever wrote it.
+/// An error object as a sentence, with its hint.
 pub(super) fn sentence(error: &[u8]) -> Error {
     let value: serde_json::Value = foreign_json::read(error).unwrap_or_default();
     let message = value["message"].as_str().unwrap_or("an error without a message");

@@ -26,7 +26,7 @@ fn rotate(printer: &Printer) -> Result<u8, Error> {
         printer.warn(&note.to_string());
     }
     if !ask_daemon(&connector)? {
-        // Nobody may start one in between; one that somebody has started meanwhile is asked.
+        // No process may start a daemon in between. A daemon that was started meanwhile is asked.
         let _starting = connector.spawn_lock(Instant::now() + START_TIMEOUT)?;
         if !ask_daemon(&connector)? {
             write(&connector)?;
@@ -39,7 +39,7 @@ fn rotate(printer: &Printer) -> Result<u8, Error> {
     Ok(exit::DONE)
 }
 
-/// Returns whether there is a daemon that has done it.
+/// Returns whether a daemon has done it.
 fn ask_daemon(connector: &DaemonConnector) -> Result<bool, Error> {
     let Some(mut link) = join(connector)? else { return Ok(false) };
     match ask(&mut link, &ToDaemon::RotateToken)? {
@@ -48,7 +48,7 @@ fn ask_daemon(connector: &DaemonConnector) -> Result<bool, Error> {
     }
 }
 
-/// Writes the file that a daemon would write. Its lock keeps one away that is run in the foreground.
+/// Writes the file that a daemon would write. The lock keeps a daemon in the foreground from starting meanwhile.
 fn write(connector: &DaemonConnector) -> Result<(), Error> {
     let home = connector.home();
     let failed =

@@ -20,9 +20,9 @@ use crate::printer::Printer;
 #[derive(Default)]
 struct Listed {
     tools: Vec<Box<RawValue>>,
-    /// The server has more to say, but does not come to an end.
+    /// The server has more tools, but its list does not come to an end.
     cut: Option<String>,
-    /// Why these are not all.
+    /// Why the list is incomplete.
     missing: Option<Error>,
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn run(args: ToolsArgs, printer: &Printer) -> Result<u8, Error> {
         .iter()
         .flat_map(|(server, listed)| listed.tools.iter().map(move |tool| Entry { server, tool }))
         .collect();
-    // Of one server that has said nothing there is nothing to show.
+    // There is nothing to show of a single server that has said nothing.
     let alone = lists.first().filter(|_| !several).and_then(|(_, listed)| listed.missing.as_ref());
     if alone.is_none() || !entries.is_empty() {
         if args.json.json {
@@ -109,7 +109,7 @@ fn all_servers(printer: &Printer) -> Result<Vec<String>, Error> {
     }
 }
 
-/// What a server lists within this time, and why that is not all of it.
+/// The tools that a server lists within this time, and why the list is incomplete.
 fn tools_of(server: &str, patience: Option<Duration>) -> Listed {
     let mut pages = Pages::new("tools");
     let ended = read(server, patience, &mut pages);
@@ -122,7 +122,7 @@ fn tools_of(server: &str, patience: Option<Duration>) -> Listed {
     }
 }
 
-/// Reads a list to its end. Returns why it is ended before the server ends it.
+/// Reads a list to its end. Returns why it was cut off before its end.
 fn read(server: &str, patience: Option<Duration>, pages: &mut Pages) -> Result<Option<String>, Error> {
     let printer = Printer::new();
     let mut talk = Talk::begin(server, patience, &printer)?.map_err(|error| talk::sentence(&error))?;

@@ -65,7 +65,7 @@ fn action(found: &Found) -> Action {
     }
 }
 
-/// The word for what is to be done, or what became of it.
+/// The word for what will be done, or what was done.
 fn done(action: Action, outcome: Option<&String>) -> String {
     let plan = match action {
         Action::Kill => "end",
@@ -108,7 +108,7 @@ fn files(document: &Cleanup) -> Vec<Vec<String>> {
     rows
 }
 
-/// A process chooses its name itself: it gets no say in how the terminal looks.
+/// A process chooses its own name, so the name must not control the terminal.
 fn shown(name: &str) -> String {
     name.chars().map(|char| if char.is_control() { '?' } else { char }).collect()
 }

@@ -10,7 +10,7 @@ use exai_supervisor::leftovers::{self, CleanupOutcome, LeftFile};
 
 /// What was found.
 pub(super) struct StateFiles {
-    /// What a daemon has as long as it lives. May be touched only where none lives.
+    /// Whether a living daemon needs it. May be touched only while no daemon lives.
     of_a_daemon: Vec<LeftFile>,
     temporary: Vec<LeftFile>,
 }
@@ -21,7 +21,7 @@ impl StateFiles {
     }
 }
 
-/// Looks; changes nothing. While a daemon lives, what is there is its own.
+/// Searches and changes nothing. While a daemon lives, these files are its own.
 pub(super) fn find(home: &Home, a_daemon_lives: bool) -> io::Result<StateFiles> {
     let mut of_a_daemon = Vec::new();
     if !a_daemon_lives {
@@ -49,7 +49,7 @@ fn record(home: &Home) -> Option<LeftFile> {
     Some(LeftFile { path, reason: reason.to_owned(), removable: safe, outcome: None })
 }
 
-/// Removes what may be removed; each file says what became of it.
+/// Removes the files that may be removed, and notes the outcome of each.
 pub(super) fn remove(home: &Home, files: &mut StateFiles) {
     files.temporary.iter_mut().for_each(leftovers::remove);
     if files.of_a_daemon.is_empty() {
@@ -65,9 +65,9 @@ pub(super) fn remove(home: &Home, files: &mut StateFiles) {
     }
 }
 
-/// Both authorities of a daemon, for a moment: whoever holds them knows that none lives, and none can start
-/// meanwhile. (One that tries has to wait less than it is ready to.) The name is given back first: a daemon
-/// that gets the lock must not find the name taken.
+/// Both authorities of a daemon, held for a moment: while they are held no daemon lives, and none can start. (A
+/// daemon that tries waits for longer than this moment.) The name is given back first, since a daemon that gets the
+/// lock must not find the name taken.
 fn alone(home: &Home) -> Result<(Claim, lock::HeldLock), String> {
     let error = |error: io::Error| format!("it is not known whether a daemon lives: {error}");
     let lock = lock::try_lock(&home.instance_lock()).map_err(error)?;

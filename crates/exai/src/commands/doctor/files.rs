@@ -8,21 +8,22 @@ use exai_config::MAX_CONFIG_BYTES;
 use exai_os::inspect::{self, Entry, EntryKind};
 use exai_os::private;
 
-use super::outcome::{Outcome, listed};
+use super::outcome::{CheckOutcome, listed};
 use super::place::open_to_others;
 use super::scene::{Record, Scene};
 use crate::limits::{MAX_FILES, STALE_TEMPORARY_AGE};
 
-/// What a file may be to others than its owner.
+/// The access that accounts other than the owner may have to a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Privacy {
-    /// Not even readable: it opens everything.
+    /// No access at all: the file opens everything.
     Secret,
-    /// Readable at worst: the directory is private. Whoever can write it decides what is executed or believed.
+    /// At most read access, since the directory is private. A program that can write the file decides what is
+    /// executed or believed.
     Trusted,
 }
 
-pub(super) fn files(scene: &Scene) -> Outcome {
+pub(super) fn files(scene: &Scene) -> CheckOutcome {
     let home = &scene.home;
     let mut faults = Faults::default();
     for path in [home.servers_dir(), home.discovery_dir(), home.log_dir(), home.backups_dir()] {
@@ -45,7 +46,7 @@ pub(super) fn files(scene: &Scene) -> Outcome {
         faults.file(&path, Privacy::Trusted);
     }
     if let Record::Broken(why) = &scene.record
-        // What it is was said already.
+        // Its kind was reported already.
         && inspect::entry(&home.daemon_record()).is_ok_and(|found| found.kind == EntryKind::File)
     {
         let fix = if scene.daemon_lives() { "see `daemon-answers`" } else { "exai start" };
@@ -72,7 +73,7 @@ impl Faults {
         }
     }
 
-    /// What stands at the path, if it is of this kind and ours; a fault else. Nothing there is no fault.
+    /// The entry at the path, if it is of this kind and ours; else a fault. A missing entry is no fault.
     fn expect(&mut self, path: &Path, kind: EntryKind) -> Option<Entry> {
         let shown = path.display();
         match inspect::entry(path) {
@@ -122,7 +123,7 @@ impl Faults {
         }
     }
 
-    /// `config.toml` may be a link to a file that nobody else can write.
+    /// `config.toml` may be a link to a file that no other account can write.
     fn config(&mut self, path: &Path) {
         if !inspect::entry(path).is_ok_and(|found| found.kind == EntryKind::Link) {
             return self.file(path, Privacy::Trusted);
@@ -151,18 +152,18 @@ impl Faults {
         }
     }
 
-    fn outcome(self) -> Outcome {
+    fn outcome(self) -> CheckOutcome {
         if self.sentences.is_empty() && self.seen == 0 {
-            return Outcome::pass("there are no files yet");
+            return CheckOutcome::pass("there are no files yet");
         }
         if self.sentences.is_empty() {
-            return Outcome::pass(format!(
+            return CheckOutcome::pass(format!(
                 "{} looked at: ours, private, of the right kind",
                 crate::commands::count(self.seen, "file")
             ));
         }
         let detail = listed(&self.sentences);
-        let outcome = if self.grave { Outcome::fail(detail) } else { Outcome::warn(detail) };
+        let outcome = if self.grave { CheckOutcome::fail(detail) } else { CheckOutcome::warn(detail) };
         outcome.fix(listed(&self.fixes))
     }
 }

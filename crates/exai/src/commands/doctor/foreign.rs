@@ -1,5 +1,5 @@
-//! MCP servers that other programs started: those whose starter is gone, and those that run several times.
-//! They are shown with what is known of them, and left alone.
+//! MCP servers that other programs started: those whose starter is gone, and those that run several times. They are
+//! shown with the known facts, and left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use exai_daemon::redacted_command::RedactedCommand;
 use exai_os::inspect;
 use exai_os::process::{self, ProcessInfo};
 
-use super::outcome::{Outcome, listed, size, span};
+use super::outcome::{CheckOutcome, listed, size, span};
 use super::recognise::looks_like_mcp_server;
 use super::scene::Scene;
 use super::second::{command_lines_are_known, is_exai};
@@ -26,9 +26,9 @@ struct Server<'a> {
     rss_bytes: u64,
 }
 
-pub(super) fn foreign_servers(scene: &Scene) -> Outcome {
+pub(super) fn foreign_servers(scene: &Scene) -> CheckOutcome {
     if !command_lines_are_known() {
-        return Outcome::skip("this system does not show what other processes run");
+        return CheckOutcome::skip("this system does not show what other processes run");
     }
     let servers = servers(scene);
     let orphans: Vec<&Server<'_>> = servers.iter().filter(|server| is_orphan(server, scene)).collect();
@@ -53,7 +53,7 @@ pub(super) fn foreign_servers(scene: &Scene) -> Outcome {
                 count(servers.len(), "MCP server")
             )
         };
-        return Outcome::pass(others);
+        return CheckOutcome::pass(others);
     }
     let mut fixes = Vec::new();
     if !orphans.is_empty() {
@@ -67,7 +67,7 @@ pub(super) fn foreign_servers(scene: &Scene) -> Outcome {
             "`exai add NAME -- COMMAND` and `exai shim` in each client: then it runs once for all".to_owned(),
         );
     }
-    Outcome::warn(listed(&sentences)).fix(listed(&fixes))
+    CheckOutcome::warn(listed(&sentences)).fix(listed(&fixes))
 }
 
 fn servers(scene: &Scene) -> Vec<Server<'_>> {
@@ -82,7 +82,7 @@ fn servers(scene: &Scene) -> Vec<Server<'_>> {
         let name = RedactedCommand::of(&args).map(|essence| essence.shown()).unwrap_or_default();
         found.insert(process.pid, (process, name, why));
     }
-    // A launcher and its server are one; what an exai hosts is not foreign.
+    // A launcher and its server count as one. A server that an exai daemon hosts is not foreign.
     let is_root = |pid: u32| {
         let mut above = scene.above(pid).map(|process| process.pid);
         !above.any(|pid| found.contains_key(&pid) || is_exai(pid))

@@ -8,27 +8,27 @@ use crate::limits::MAX_LISTED;
 
 /// How a check went; its name is in `CHECKS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
+pub(super) struct CheckOutcome {
     pub(super) status: CheckStatus,
     pub(super) detail: String,
     pub(super) fix: Option<String>,
 }
 
-impl Outcome {
+impl CheckOutcome {
     pub(super) fn pass(detail: impl Into<String>) -> Self {
-        Outcome { status: CheckStatus::Pass, detail: detail.into(), fix: None }
+        CheckOutcome { status: CheckStatus::Pass, detail: detail.into(), fix: None }
     }
 
     pub(super) fn warn(detail: impl Into<String>) -> Self {
-        Outcome { status: CheckStatus::Warn, ..Outcome::pass(detail) }
+        CheckOutcome { status: CheckStatus::Warn, ..CheckOutcome::pass(detail) }
     }
 
     pub(super) fn fail(detail: impl Into<String>) -> Self {
-        Outcome { status: CheckStatus::Fail, ..Outcome::pass(detail) }
+        CheckOutcome { status: CheckStatus::Fail, ..CheckOutcome::pass(detail) }
     }
 
     pub(super) fn skip(detail: impl Into<String>) -> Self {
-        Outcome { status: CheckStatus::Skip, ..Outcome::pass(detail) }
+        CheckOutcome { status: CheckStatus::Skip, ..CheckOutcome::pass(detail) }
     }
 
     /// The command or the change that puts it right.

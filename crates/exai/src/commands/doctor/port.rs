@@ -1,4 +1,4 @@
-//! Who listens on the daemon's TCP port, by the kernel's word.
+//! Which process listens on the daemon's TCP port, as the kernel tells.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -7,26 +7,26 @@ use exai_daemon::port_owner::PortOwner;
 use exai_os::port;
 use exai_proto::documents::Listener;
 
-use super::outcome::{Outcome, listed};
+use super::outcome::{CheckOutcome, listed};
 use super::scene::{Record, Scene};
 
-pub(super) fn port(scene: &Scene) -> Outcome {
+pub(super) fn port(scene: &Scene) -> CheckOutcome {
     let wanted = scene.config.as_ref().map_or(DEFAULT_PORT, |config| config.daemon.port.value);
     match scene.daemon_pid() {
         Some(_) if scene.is_elsewhere() => super::daemon::elsewhere(),
         Some(pid) => of_daemon(scene, pid, wanted),
-        None if wanted == 0 => Outcome::pass("any free port will do (`port = 0`)"),
+        None if wanted == 0 => CheckOutcome::pass("any free port will do (`port = 0`)"),
         None => without_daemon(wanted),
     }
 }
 
-fn of_daemon(scene: &Scene, pid: u32, wanted: u16) -> Outcome {
+fn of_daemon(scene: &Scene, pid: u32, wanted: u16) -> CheckOutcome {
     let listeners: &[Listener] =
         match (scene.status().and_then(|status| status.daemon.as_ref()), &scene.record) {
             (Some(daemon), _) => &daemon.listeners,
             (None, Record::Found(record)) => &record.listeners,
             (None, Record::Missing | Record::Broken(_)) => {
-                return Outcome::skip(format!(
+                return CheckOutcome::skip(format!(
                     "the daemon (pid {pid}) has not said where it listens; see `daemon-answers`"
                 ));
             }
@@ -39,7 +39,7 @@ fn of_daemon(scene: &Scene, pid: u32, wanted: u16) -> Outcome {
         let all: Vec<String> =
             held.iter().map(|(addr, holder)| format!("{addr} is held by {holder}")).collect();
         let detail = format!("{}; shims are not affected, ws:// and http:// clients are", listed(&all));
-        return Outcome::warn(detail).fix(holder.remedy(wanted));
+        return CheckOutcome::warn(detail).fix(holder.remedy(wanted));
     }
     let mut shown = Vec::new();
     for addr in bound {
@@ -47,22 +47,24 @@ fn of_daemon(scene: &Scene, pid: u32, wanted: u16) -> Outcome {
             Ok(true) => shown.push(format!("{addr} by pid {pid}")),
             Ok(false) => {
                 let holder = PortOwner::of(addr);
-                return Outcome::fail(format!("the daemon claims {addr}, and the system says: {holder}"))
-                    .fix("exai restart");
+                return CheckOutcome::fail(format!(
+                    "the daemon claims {addr}, and the system says: {holder}"
+                ))
+                .fix("exai restart");
             }
             Err(error) => shown.push(format!("{addr}, unconfirmed ({error})")),
         }
     }
     if shown.is_empty() {
-        return Outcome::warn(
+        return CheckOutcome::warn(
             "the daemon listens on no TCP port; shims are not affected, ws:// and http:// clients are",
         )
         .fix("look again in a few seconds: a port that becomes free is taken within 5 s");
     }
-    Outcome::pass(format!("bound by our daemon, by the system's word: {}", listed(&shown)))
+    CheckOutcome::pass(format!("bound by our daemon, by the system's word: {}", listed(&shown)))
 }
 
-/// The loopback addresses with this port that the daemon has not bound, and somebody else has.
+/// The loopback addresses with this port that another process has bound and the daemon has not.
 fn held_by_others(port: u16, daemon: u32, bound: &[SocketAddr]) -> Vec<(SocketAddr, PortOwner)> {
     let missing = loopback(port).into_iter().filter(|addr| !bound.contains(addr));
     let held = missing.map(|addr| (addr, PortOwner::of(addr)));
@@ -74,7 +76,7 @@ fn held_by_others(port: u16, daemon: u32, bound: &[SocketAddr]) -> Vec<(SocketAd
     .collect()
 }
 
-fn without_daemon(wanted: u16) -> Outcome {
+fn without_daemon(wanted: u16) -> CheckOutcome {
     let held: Vec<(SocketAddr, PortOwner)> = loopback(wanted).map(|addr| (addr, PortOwner::of(addr))).into();
     let by_somebody =
         held.iter().find(|(_, holder)| !matches!(holder, PortOwner::Nobody | PortOwner::Unknown(_)));
@@ -82,12 +84,12 @@ fn without_daemon(wanted: u16) -> Outcome {
         (Some((addr, holder)), _) => {
             let detail =
                 format!("{addr} is held by {holder}; a daemon would run without it, for shims alone");
-            Outcome::warn(detail).fix(holder.remedy(wanted))
+            CheckOutcome::warn(detail).fix(holder.remedy(wanted))
         }
         (None, Some((_, PortOwner::Unknown(why)))) => {
-            Outcome::skip(format!("the system does not say who listens on port {wanted}: {why}"))
+            CheckOutcome::skip(format!("the system does not say who listens on port {wanted}: {why}"))
         }
-        (None, _) => Outcome::pass(format!("port {wanted} is free")),
+        (None, _) => CheckOutcome::pass(format!("port {wanted} is free")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Why there are as many processes as there are, what earlier daemons left, and how much there may be.
+//! Why there are so many processes, what earlier daemons left, and how many there may be.
 
 use std::path::Path;
 
@@ -7,13 +7,13 @@ use exai_os::{inspect, private};
 use exai_proto::documents::{Identity, Instance};
 use exai_supervisor::leftovers;
 
-use super::outcome::{Outcome, listed, size};
+use super::outcome::{CheckOutcome, listed, size};
 use super::scene::Scene;
 use crate::commands::count;
 use crate::limits::{MAX_RECORD_BYTES, MAX_RECORDS, SERVER_PIPES_BYTES};
 
-pub(super) fn process_count(scene: &Scene) -> Outcome {
-    let Some(status) = scene.status() else { return Outcome::skip("needs a daemon that answers") };
+pub(super) fn process_count(scene: &Scene) -> CheckOutcome {
+    let Some(status) = scene.status() else { return CheckOutcome::skip("needs a daemon that answers") };
     let counted = &status.processes;
     let mut sentences = vec![format!("{} of {} processes expected", counted.actual, counted.expected)];
     let launchers = status.daemon.iter().flat_map(|daemon| &daemon.launchers);
@@ -38,7 +38,7 @@ pub(super) fn process_count(scene: &Scene) -> Outcome {
     );
     let detail = listed(&sentences);
     if counted.unexpected.is_empty() && counted.actual == counted.expected {
-        return Outcome::pass(detail);
+        return CheckOutcome::pass(detail);
     }
     let unexpected: Vec<String> = counted
         .unexpected
@@ -47,7 +47,7 @@ pub(super) fn process_count(scene: &Scene) -> Outcome {
         .collect();
     let unexpected =
         if unexpected.is_empty() { detail } else { format!("{detail}; unexpected: {}", listed(&unexpected)) };
-    Outcome::warn(unexpected).fix("`exai cleanup` shows what can be ended, and why")
+    CheckOutcome::warn(unexpected).fix("`exai cleanup` shows what can be ended, and why")
 }
 
 /// `files#1: 3 processes, 1 server: npm exec (pid 7) and sh (pid 8) are launchers of node (pid 9)`.
@@ -71,13 +71,13 @@ fn explain(instance: &Instance, scene: &Scene) -> Option<String> {
     Some(format!("{}: {} processes, 1 server: {who}", instance.id, instance.processes))
 }
 
-pub(super) fn left_behind(scene: &Scene) -> Outcome {
+pub(super) fn left_behind(scene: &Scene) -> CheckOutcome {
     let entries = std::fs::read_dir(scene.home.servers_dir()).into_iter().flatten().flatten();
     let paths =
         entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "json"));
     let (mut left, mut living, mut broken) = (0, 0, 0);
     for path in paths.take(MAX_RECORDS) {
-        match Tree::read(&path) {
+        match RecordedTree::read(&path) {
             Some(tree) if process_lives(&tree.daemon) => {}
             Some(tree) => {
                 left += 1;
@@ -86,13 +86,13 @@ pub(super) fn left_behind(scene: &Scene) -> Outcome {
             None => broken += 1,
         }
     }
-    // They have no record: the disk was full.
+    // These trees have no record, since the disk was full.
     let last = if scene.daemon_lives() { None } else { exai_daemon::last_daemon(&scene.home) };
     let found = last.and_then(|last| leftovers::find(&scene.home.servers_dir(), None, Some(&last)).ok());
     let trees = found.into_iter().flat_map(|found| found.trees);
     let unrecorded: usize = trees.filter(|tree| tree.file.is_none()).map(|tree| tree.processes.len()).sum();
     if left + broken + unrecorded == 0 {
-        return Outcome::pass("no records of servers that an earlier daemon left");
+        return CheckOutcome::pass("no records of servers that an earlier daemon left");
     }
     let mut parts = Vec::new();
     if left > 0 {
@@ -115,31 +115,31 @@ pub(super) fn left_behind(scene: &Scene) -> Outcome {
     if broken > 0 {
         parts.push(format!("{} in servers/ cannot be read", count(broken, "file")));
     }
-    Outcome::warn(listed(&parts))
+    CheckOutcome::warn(listed(&parts))
         .fix("`exai cleanup` shows them, `exai cleanup --apply` ends what is proven ours")
 }
 
-/// What is needed of a record in `servers/`.
-struct Tree {
+/// The part of a record in `servers/` that is needed here.
+struct RecordedTree {
     daemon: Identity,
     processes: Vec<Identity>,
 }
 
-impl Tree {
-    fn read(path: &Path) -> Option<Tree> {
+impl RecordedTree {
+    fn read(path: &Path) -> Option<RecordedTree> {
         let bytes = private::read(path, MAX_RECORD_BYTES).ok()?;
         let record: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
         let identity = |value: &serde_json::Value| serde_json::from_value::<Identity>(value.clone()).ok();
         let processes = record["processes"].as_array()?;
-        Some(Tree {
+        Some(RecordedTree {
             daemon: identity(&record["daemon"])?,
             processes: processes.iter().filter_map(|process| identity(&process["identity"])).collect(),
         })
     }
 }
 
-pub(super) fn limits(scene: &Scene) -> Outcome {
-    // The daemon may have been started from where there are others than here.
+pub(super) fn limits(scene: &Scene) -> CheckOutcome {
+    // The limits where the daemon was started may differ from those here.
     let of_daemon = scene.daemon_pid().and_then(|pid| Some((pid, inspect::limits_of(pid).ok()?)));
     let (whose, limits) = match of_daemon {
         Some((pid, limits)) => (format!("the daemon (pid {pid})"), limits),
@@ -156,13 +156,13 @@ pub(super) fn limits(scene: &Scene) -> Outcome {
     let shortages = limits.shortages();
     if !shortages.is_empty() {
         let sentence = format!("{detail}; servers may fail with no more than {}", listed(&shortages));
-        return Outcome::warn(sentence).fix(exai_daemon::RAISE_LIMITS);
+        return CheckOutcome::warn(sentence).fix(exai_daemon::RAISE_LIMITS);
     }
     if limits.pipe_bytes.is_some_and(|most| servers * SERVER_PIPES_BYTES > most) {
-        return Outcome::warn(format!(
+        return CheckOutcome::warn(format!(
             "{detail}: so many servers make new pipes small and large messages slow"
         ))
         .fix("raise fs.pipe-user-pages-soft with sysctl");
     }
-    Outcome::pass(detail)
+    CheckOutcome::pass(detail)
 }

@@ -1,10 +1,10 @@
-//! Does this command line look like an MCP server? A guess from names, good enough to show somebody, never
-//! to end anything.
+//! Does this command line look like an MCP server? A guess from names: good enough to show to people, never to end a
+//! process.
 
 use exai_daemon::redacted_command::{RedactedCommand, bare_name, file_name};
 
-/// Why it looks like one, or nothing. Only the program and what it was told to run are looked at: a path to a
-/// configuration, a folder that an editor has open or a log that somebody reads are arguments.
+/// Why it looks like one; `None` if it does not. Only the program and the script that it runs count: a path to a
+/// configuration, a folder that is open in an editor or a log that is being read are other arguments.
 pub(super) fn looks_like_mcp_server(args: &[String]) -> Option<String> {
     let essence = RedactedCommand::of(args)?;
     let program = bare_name(&essence.program);
@@ -30,7 +30,7 @@ fn shown(target: &str) -> &str {
     if target.starts_with('@') { target } else { file_name(target) }
 }
 
-/// The folders a script is in, without those that only say whose they are.
+/// The folders of a script, without those that only name their owner.
 fn place_of(target: &str) -> impl Iterator<Item = &str> {
     let parts: Vec<&str> = target.split(['/', '\\']).filter(|part| !part.is_empty()).collect();
     let of_somebody = |part: &&str| ["home", "Users"].contains(part);
@@ -68,7 +68,7 @@ mod tests {
             ("node|/opt/my-mcp/build/index.js", true),
             ("npx|-y|@upstash/context7-mcp", true),
             ("fastmcp|run|server.py", true),
-            // What only mentions it.
+            // Command lines that only mention it.
             ("exai|shim|--server|mcp", false),
             ("vim|/home/ann/mcp/server.py", false),
             ("tail|-f|mcp.log", false),

@@ -1,4 +1,4 @@
-//! What several checks need, looked at once.
+//! Facts that several checks need, gathered once.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -13,45 +13,45 @@ use exai_os::{evidence, private};
 use exai_proto::documents::{DaemonRecord, Explanation, Status};
 use exai_proto::link::{FromDaemon, Role, ToDaemon};
 
-/// See the module.
+/// The facts of one moment.
 #[derive(Debug)]
 pub(super) struct Scene {
     pub(super) home: Home,
     pub(super) view: View,
     pub(super) record: Record,
-    /// What the daemon says of its trees, in words.
+    /// The explanations of the daemon's trees.
     pub(super) explanations: Vec<Explanation>,
-    /// Who holds `instance.lock`, as far as the system says.
+    /// The process that holds `instance.lock`, as far as the system tells.
     pub(super) holder: Option<u32>,
     pub(super) processes: Vec<ProcessInfo>,
     pub(super) config: Result<Config, ConfigError>,
 }
 
-/// What there is of a daemon.
+/// The state of the daemon, as the checks see it.
 #[derive(Debug)]
 pub(super) enum View {
-    /// It answered hello, and said this of itself or did not.
+    /// It answered hello, and perhaps gave its status.
     Answers {
         pid: u32,
-        /// The kernel's word for the peer of the link; `None` for one that has no number here.
+        /// The peer of the link, as the kernel tells; `None` for a process that has no number here.
         kernel_pid: Option<u32>,
         build: String,
         took: Duration,
         status: Result<Box<Status>, String>,
     },
-    /// It answers and does not serve this program.
+    /// It answers and refuses this program.
     Refuses { why: String, skew: bool },
-    /// It holds the lock, and has no record that leads to it.
+    /// It holds the lock, and no record leads to it.
     Starting,
-    /// It holds the lock and listens no more.
+    /// It holds the lock and has stopped listening.
     Stopping,
     /// It holds the lock and is silent.
     Wedged { pid: u32, why: String },
-    /// A record claims one, and nobody holds the lock.
+    /// A record claims a daemon, and the lock is free.
     Stale,
     /// There is none.
     None,
-    /// It cannot be looked at.
+    /// Its state cannot be found out.
     Unseen(String),
 }
 
@@ -59,7 +59,7 @@ pub(super) enum View {
 #[derive(Debug)]
 pub(super) enum Record {
     Missing,
-    /// It is there and cannot be used.
+    /// The record is there and cannot be used.
     Broken(String),
     Found(Box<DaemonRecord>),
 }
@@ -73,7 +73,7 @@ impl Scene {
             view,
             explanations,
             record: record(&home),
-            // Without /proc nobody says.
+            // Without /proc the holder is not known.
             holder: exai_os::lock::holder(&home.instance_lock()).ok().flatten(),
             processes: process::snapshot().unwrap_or_default(),
             config: exai_config::load(&home),
@@ -81,7 +81,7 @@ impl Scene {
         }
     }
 
-    /// The daemon's process, by the best word there is: its own, the lock's, or a record that was proven.
+    /// The daemon's process, by the best source: the daemon itself, the lock, or a proven record.
     pub(super) fn daemon_pid(&self) -> Option<u32> {
         match &self.view {
             View::Answers { pid, .. } | View::Wedged { pid, .. } => Some(*pid),
@@ -90,8 +90,8 @@ impl Scene {
         }
     }
 
-    /// That the daemon answers and its process cannot be looked at: by the kernel's word it has another number here than
-    /// by its own, or none. Then one of both is in a container.
+    /// Whether the daemon answers and its process cannot be inspected: its own pid differs from the one that the
+    /// kernel tells here, or there is none here. Then one of both processes is in a container.
     pub(super) fn is_elsewhere(&self) -> bool {
         let own = self.status().and_then(|status| status.daemon.as_ref()).map(|daemon| daemon.pid);
         match &self.view {
@@ -100,7 +100,7 @@ impl Scene {
         }
     }
 
-    /// What the daemon says of itself.
+    /// The status of the daemon, if it gave one.
     pub(super) fn status(&self) -> Option<&Status> {
         match &self.view {
             View::Answers { status: Ok(status), .. } => Some(status),
@@ -135,7 +135,7 @@ impl Scene {
         let parent = |child: &ProcessInfo| {
             self.process(child.ppid).filter(|parent| parent.start <= child.start && parent.pid != child.pid)
         };
-        // A cycle cannot be, and must not hang us if it is.
+        // There can be no cycle, but if there is one it must not hang this program.
         std::iter::successors(self.process(pid), move |child| parent(child)).skip(1).take(64)
     }
 }

@@ -7,14 +7,14 @@ use exai_config::elsewhere::{self, home_of, serves};
 use exai_daemon::redacted_command::bare_name;
 use exai_os::{inspect, process};
 
-use super::outcome::{Outcome, listed};
+use super::outcome::{CheckOutcome, listed};
 use super::scene::Scene;
 use crate::commands::count;
 use crate::limits::SUCCESSION_TIMEOUT;
 
-pub(super) fn second_daemon(scene: &Scene) -> Outcome {
+pub(super) fn second_daemon(scene: &Scene) -> CheckOutcome {
     if !command_lines_are_known() {
-        return Outcome::skip("this system does not show what other processes were told to do");
+        return CheckOutcome::skip("this system does not show what other processes were told to do");
     }
     let ours = real(scene.home.path());
     let rightful = scene.daemon_pid().or(scene.holder);
@@ -49,12 +49,15 @@ pub(super) fn second_daemon(scene: &Scene) -> Outcome {
     };
     if let Some(first) = old.first() {
         let holder = rightful.map_or_else(|| "nobody".to_owned(), |pid| format!("pid {pid}"));
-        return Outcome::fail(format!("{}; the lock is held by {holder}", shown(&old)))
+        return CheckOutcome::fail(format!("{}; the lock is held by {holder}", shown(&old)))
             .fix(format!("end it: kill {first}; the daemon that holds the lock is not touched by that"));
     }
     if !young.is_empty() {
-        return Outcome::warn(format!("{}; it is a few seconds old and about to give way", shown(&young)))
-            .fix("look again in a few seconds");
+        return CheckOutcome::warn(format!(
+            "{}; it is a few seconds old and about to give way",
+            shown(&young)
+        ))
+        .fix("look again in a few seconds");
     }
     let mut detail = match rightful {
         Some(pid) => format!("pid {pid} is the only daemon of this state directory"),
@@ -72,7 +75,7 @@ pub(super) fn second_daemon(scene: &Scene) -> Outcome {
     if unknown > 0 {
         detail = format!("{detail}; of {} the state directory is not known", count(unknown, "other daemon"));
     }
-    Outcome::pass(detail)
+    CheckOutcome::pass(detail)
 }
 
 /// Whether the system shows command lines: Linux does.
@@ -80,7 +83,7 @@ pub(super) fn command_lines_are_known() -> bool {
     process::command_line(std::process::id()).is_ok()
 }
 
-/// Whether the process executes an exai: by the file's name, which is what can be known of it.
+/// Whether the process executes an exai program, by the name of its file.
 pub(super) fn is_exai(pid: u32) -> bool {
     let name = |path: PathBuf| bare_name(&path.to_string_lossy());
     let found = process::executable(pid).ok().map(name);

@@ -1,4 +1,4 @@
-//! What a person set: the configuration, the commands in it, and the environment they get.
+//! What a person has set: the configuration, the commands in it, and the environment of the commands.
 
 use std::ffi::OsString;
 
@@ -6,37 +6,38 @@ use exai_config::{ConfigError, Home, ServerConfig, expand, last_good};
 use exai_os::account::{self, EnvironmentSource};
 use exai_os::advice;
 
-use super::outcome::{Outcome, listed, span};
+use super::outcome::{CheckOutcome, listed, span};
 use super::scene::Scene;
 use crate::commands::count;
 
-pub(super) fn config(scene: &Scene) -> Outcome {
+pub(super) fn config(scene: &Scene) -> CheckOutcome {
     match &scene.config {
-        Ok(config) if !scene.home.config().exists() => {
-            Outcome::pass(format!("there is no config.toml: port {}, no servers", config.daemon.port.value))
-        }
+        Ok(config) if !scene.home.config().exists() => CheckOutcome::pass(format!(
+            "there is no config.toml: port {}, no servers",
+            config.daemon.port.value
+        )),
         Ok(config) => {
             let servers = count(config.servers.len(), "server");
-            Outcome::pass(format!("config.toml is right: port {}, {servers}", config.daemon.port.value))
+            CheckOutcome::pass(format!("config.toml is right: port {}, {servers}", config.daemon.port.value))
         }
         Err(error) => {
             let told = scene
                 .status()
                 .and_then(|status| status.findings.iter().find(|finding| finding.id == "config-invalid"));
             let detail = match told {
-                // The daemon knows what it goes on with.
+                // The daemon itself reports which configuration it uses.
                 Some(finding) => finding.detail.clone(),
                 None if scene.daemon_lives() => {
                     format!("{error}; the daemon goes on with the last good configuration")
                 }
                 None => invalid(&scene.home, error),
             };
-            Outcome::fail(detail).fix("correct that place")
+            CheckOutcome::fail(detail).fix("correct that place")
         }
     }
 }
 
-/// That a configuration is wrong, and what a daemon would start with.
+/// The problem of an invalid configuration, and what a daemon would start with.
 pub(in crate::commands) fn invalid(home: &Home, error: &ConfigError) -> String {
     match last_good::instead(home) {
         Ok((_, instead)) => format!("{error}; a daemon starts with {instead}"),
@@ -44,7 +45,7 @@ pub(in crate::commands) fn invalid(home: &Home, error: &ConfigError) -> String {
     }
 }
 
-/// Variables to look commands up with, and what is to be said of them.
+/// The variables for finding commands, and a remark about them.
 fn variables() -> (Vec<(OsString, OsString)>, Option<&'static str>) {
     let cached = account::current().ok().and_then(|account| account::cached_environment(&account));
     if let Some(environment) = cached {
@@ -54,12 +55,12 @@ fn variables() -> (Vec<(OsString, OsString)>, Option<&'static str>) {
     (exai_config::environment::of_this_process(), Some(note))
 }
 
-pub(super) fn commands(scene: &Scene) -> Outcome {
+pub(super) fn commands(scene: &Scene) -> CheckOutcome {
     let Ok(config) = &scene.config else {
-        return Outcome::skip("config.toml cannot be read; see `config`");
+        return CheckOutcome::skip("config.toml cannot be read; see `config`");
     };
     if config.servers.is_empty() {
-        return Outcome::skip("no servers are configured (`exai add NAME -- COMMAND` adds one)");
+        return CheckOutcome::skip("no servers are configured (`exai add NAME -- COMMAND` adds one)");
     }
     let (vars, note) = variables();
     let mut faults: Vec<String> = Vec::new();
@@ -71,18 +72,18 @@ pub(super) fn commands(scene: &Scene) -> Outcome {
     }
     let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
     if faults.is_empty() && !mistakes.is_empty() {
-        return Outcome::warn(listed(&mistakes)).fix("change it in config.toml");
+        return CheckOutcome::warn(listed(&mistakes)).fix("change it in config.toml");
     }
     if faults.is_empty() {
-        return Outcome::pass(format!(
+        return CheckOutcome::pass(format!(
             "the commands of {} are found{note}",
             count(config.servers.len(), "server")
         ));
     }
     faults.append(&mut mistakes);
     let detail = format!("{}{note}", listed(&faults));
-    // In another environment it may be found.
-    let outcome = if note.is_empty() { Outcome::fail(detail) } else { Outcome::warn(detail) };
+    // The command may be found in another environment.
+    let outcome = if note.is_empty() { CheckOutcome::fail(detail) } else { CheckOutcome::warn(detail) };
     outcome.fix(format!(
         "install the program, write its full path in config.toml, or set the variable {}",
         advice::WHERE_VARIABLES_ARE_SET
@@ -111,24 +112,24 @@ fn fault(server: &ServerConfig, scene: &Scene, vars: &[(OsString, OsString)]) ->
     })
 }
 
-pub(super) fn environment(scene: &Scene) -> Outcome {
+pub(super) fn environment(scene: &Scene) -> CheckOutcome {
     let account = match account::current() {
         Ok(account) => account,
-        Err(error) => return Outcome::skip(format!("there is no login shell to ask: {error}")),
+        Err(error) => return CheckOutcome::skip(format!("there is no login shell to ask: {error}")),
     };
     let shell = account.shell.display();
     match account::cached_environment(&account).map(|environment| environment.source) {
         Some(EnvironmentSource::Cached { age }) => {
-            Outcome::pass(format!("servers get the environment of {shell}, captured {} ago", span(age)))
+            CheckOutcome::pass(format!("servers get the environment of {shell}, captured {} ago", span(age)))
         }
         Some(EnvironmentSource::Captured) => {
-            Outcome::pass("servers get the environment that Windows has for this account")
+            CheckOutcome::pass("servers get the environment that Windows has for this account")
         }
         Some(EnvironmentSource::Fallback { .. }) | None if !scene.daemon_lives() => {
-            Outcome::pass(format!("the next start asks {shell} for it (at most 2 s)"))
+            CheckOutcome::pass(format!("the next start asks {shell} for it (at most 2 s)"))
         }
         Some(EnvironmentSource::Fallback { .. }) | None => {
-            Outcome::warn(format!(
+            CheckOutcome::warn(format!(
                 "the environment of {shell} could not be captured, or its start files have changed since; servers may lack \
                  variables and a part of PATH"
             ))

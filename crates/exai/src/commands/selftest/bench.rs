@@ -1,4 +1,4 @@
-//! What all cases share: where they may write, how long they may take, and whether somebody wants them to end.
+//! What all cases share: where they may write, how long they may take, and whether the test was interrupted.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use exai_os::process;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Interrupted(Arc<AtomicBool>);
 
-/// See the module.
+/// The private place of the self-test, with its time and its interruption.
 #[derive(Debug)]
 pub(super) struct Bench {
     /// This program.
@@ -72,7 +72,7 @@ impl Bench {
         &self.dir
     }
 
-    /// Looks until there is something, or it fails, or `limit` is over. `what` completes "… did not happen".
+    /// Looks until there is a result, or it fails, or `limit` is over. `what` completes "… did not happen".
     pub(super) fn wait<T>(
         &self,
         what: &str,
@@ -94,7 +94,7 @@ impl Bench {
         }
     }
 
-    /// Whether there is time left, and nobody wants us to end.
+    /// Whether there is time left and the test was not interrupted.
     pub(super) fn go_on(&self) -> Result<(), String> {
         if self.interrupted.is_set() {
             return Err("interrupted".to_owned());
@@ -122,7 +122,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        // Nothing that runs needs it, and it is in a directory for such things.
+        // No running process needs it, and it is in a directory for temporary files.
         let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
@@ -142,7 +142,7 @@ pub(super) fn run(mut command: Command, go_on: impl Fn() -> Result<(), String>) 
     Ok(Said { code: status.code(), out: text(out), err: text(err) })
 }
 
-/// Waits for the end of a child, and ends it where that does not come in time.
+/// Waits for the end of a child, and ends the child if it does not end in time.
 pub(super) fn ended(
     child: &mut Child,
     deadline: Instant,
@@ -174,9 +174,9 @@ fn drained(mut stream: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = sync_channel(1);
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What was read before an error still tells something.
+        // Output from before an error is still useful.
         let _ = stream.read_to_end(&mut bytes);
-        // Nobody waits any more where it took too long.
+        // The receiver is gone if this took too long.
         let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
     });
     receiver

@@ -15,15 +15,16 @@ use super::bench::{self, Bench};
 use super::decoy::Decoy;
 use super::identity::{gone, left, lives, pids, send_kill};
 use super::instance::{Instance, below_a_shell};
-use super::outcome::Outcome;
+use super::outcome::CaseOutcome;
 use crate::commands::{count, stop};
 use crate::limits::SELFTEST_SETTLE_DELAY;
 
 const SERVERS: [&str; 3] = ["one", "two", "three"];
-/// A guard may see its daemon's end before its own. Then it has ended its tree, as it should.
+/// How often this is tried: a guard may see the end of its daemon before its own end, and then has ended its tree, as
+/// it should.
 const ATTEMPTS: u32 = 10;
 
-pub(super) fn run(bench: &Bench) -> Outcome {
+pub(super) fn run(bench: &Bench) -> CaseOutcome {
     let servers = SERVERS.map(|name| below_a_shell(bench, name, &["--stubborn"]));
     let servers = servers.into_iter().collect::<Result<String, String>>()?;
     let instance = Instance::new(bench, "cleanup", &servers)?;
@@ -38,7 +39,7 @@ pub(super) fn run(bench: &Bench) -> Outcome {
     if plan.applied || still != survivors.len() {
         return Err("`exai cleanup` without --apply has ended something".to_owned());
     }
-    // It says that it leaves the marked one, where the system shows marks.
+    // Where the system shows environments, it must report that it leaves the marked process alone.
     let done = instance.exai(&["cleanup", "--apply", "--json"])?;
     let done: Cleanup = serde_json::from_str(&done.out)
         .map_err(|error| format!("`exai cleanup --apply --json`: {error}: {}{}", done.out, done.err))?;
@@ -83,12 +84,12 @@ pub(super) fn run(bench: &Bench) -> Outcome {
     ))
 }
 
-/// What a dead daemon has left.
+/// What a dead daemon has left behind.
 struct Accumulated {
     trees: Vec<TreeRecord>,
-    /// Who is left of them.
+    /// The processes that are left.
     survivors: Vec<Identity>,
-    /// Where the system ended them: how many, and how long that took.
+    /// Where the system ended the processes: how many, and how long that took.
     ended: Option<(usize, Duration)>,
 }
 
@@ -103,11 +104,11 @@ fn accumulate(instance: &Instance<'_>) -> Result<Accumulated, String> {
         };
         let (guards, rest) = (of(true), of(false));
         let daemon = instance.daemon()?;
-        // The end of its socket reaches a guard only when the daemon is taken down: mostly later than this.
+        // A guard sees the end of its socket only when the daemon is taken down, which is usually later than this.
         send_kill(&daemon)?;
         let killed = Instant::now();
         for guard in &guards {
-            // One that was quicker has ended its tree.
+            // A guard that was quicker has ended its tree.
             let _ = send_kill(guard);
         }
         for identity in guards.iter().chain([&daemon]) {
@@ -126,7 +127,7 @@ fn accumulate(instance: &Instance<'_>) -> Result<Accumulated, String> {
             return Ok(Accumulated { trees, survivors, ended: None });
         }
         instance.remember();
-        // Nobody is left, or few are: the next daemon ends them.
+        // No process is left, or a few are, which the next daemon ends.
     }
     Err(format!("in {ATTEMPTS} attempts the guards were quicker than a kill; nothing could be left behind"))
 }
@@ -145,7 +146,7 @@ fn start(instance: &Instance<'_>) -> Result<Vec<TreeRecord>, String> {
     Ok(trees)
 }
 
-/// Whether what is to be ended is exactly this.
+/// Whether exactly these processes will be ended.
 fn only(cleanup: &Cleanup, survivors: &[Identity]) -> Result<(), String> {
     let ended = cleanup.found.iter().filter_map(|found| match found {
         Found::Process { pid, action: Action::Kill, .. } => Some(*pid),

@@ -1,4 +1,4 @@
-//! An MCP client behind a real shim: a child process that is spoken to over stdio.
+//! An MCP client with a real shim, a child process that it talks to over stdio.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -30,13 +30,12 @@ pub(super) struct Client<'a> {
     calls: Arc<AtomicU64>,
 }
 
-/// What came of a call that a death might have been in the way of.
+/// The result of a call that may have been disturbed by a death.
 #[derive(Debug)]
 pub(super) struct Patience {
     /// The text of the result.
     pub(super) text: String,
-    /// How often it was answered with an honest error, that it was not executed or that nobody knows, and
-    /// repeated.
+    /// How often it was repeated after an honest error: that it was not executed, or that this is not known.
     pub(super) repeated: u32,
     /// How long all of that took.
     pub(super) took: Duration,
@@ -58,7 +57,7 @@ impl<'a> Client<'a> {
         if let Some(output) = child.stdout.take() {
             thread::spawn(move || {
                 let lines = BufReader::new(output).lines().map_while(Result::ok);
-                // Until nobody wants them any more.
+                // Reads until the receiver is gone.
                 let _ = lines.map(|line| sender.send(line)).find(Result::is_err);
             });
         }

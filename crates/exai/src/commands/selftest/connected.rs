@@ -11,7 +11,7 @@ use super::bench::{self, Bench};
 use super::client::{Client, Patience};
 use super::identity::kill;
 use super::instance::{Instance, below_a_shell};
-use super::outcome::Outcome;
+use super::outcome::CaseOutcome;
 use crate::commands::count;
 
 const LABELS: [&str; 3] = ["augment", "claude-desktop", "auggie"];
@@ -23,7 +23,7 @@ struct Common {
     server: u32,
 }
 
-pub(super) fn run(bench: &Bench) -> Outcome {
+pub(super) fn run(bench: &Bench) -> CaseOutcome {
     let servers = below_a_shell(bench, "demo", &[])?;
     let instance = Instance::new(bench, "connected", &servers)?;
     instance.start()?;

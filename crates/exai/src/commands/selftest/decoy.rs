@@ -1,4 +1,4 @@
-//! A process that looks like ours and is nobody's business.
+//! A process that looks like ours and must be left alone.
 
 use std::process::{Child, Command, Stdio};
 
@@ -7,7 +7,7 @@ use exai_supervisor::leftovers;
 
 use super::bench::Bench;
 
-/// The program and the arguments of a hosted server, started by nobody's daemon. Ended when it goes.
+/// The program and the arguments of a hosted server, not started by a daemon. Dropping it ends the process.
 pub(super) struct Decoy {
     child: Child,
     pub(super) identity: Identity,

@@ -1,4 +1,4 @@
-//! Processes that are known for certain: alive, ended, gone.
+//! Processes whose identity is known for certain: whether they live, and ending them.
 
 use std::time::Instant;
 

@@ -20,7 +20,7 @@ use super::client::Client;
 use super::identity::{left, lives, pids};
 use crate::limits::{SELFTEST_GONE_TIMEOUT, SELFTEST_LOOK_TIMEOUT};
 
-/// Ends everything that runs in it when it goes.
+/// Dropping it ends everything that runs in it.
 pub(super) struct Instance<'a> {
     bench: &'a Bench,
     home: Home,
@@ -132,7 +132,7 @@ impl<'a> Instance<'a> {
         Ok(tree)
     }
 
-    /// What the records name, for a failure.
+    /// The processes that the records name, for the report of a failure.
     fn recorded(&self) -> String {
         let trees = self.trees().into_iter().map(|tree| {
             let members = tree.processes.iter().map(|member| format!("{} {}", member.pid, member.name));
@@ -188,7 +188,7 @@ impl<'a> Instance<'a> {
         let patient = || Ok(());
         let mut again = self.bench.is_interrupted();
         loop {
-            // What is not running needs no end.
+            // There may be no daemon to end.
             let _ = bench::run(self.command(&["stop", "--timeout", "0"]), patient);
             self.remember();
             if !again {
@@ -200,7 +200,7 @@ impl<'a> Instance<'a> {
         }
         let deadline = Instant::now() + SELFTEST_GONE_TIMEOUT;
         for identity in left(&*self.seen.borrow()).unwrap_or_default() {
-            // What was named by the daemon's records and still has that identity is ours.
+            // A process that the daemon's records named and that still has that identity is ours.
             let _ = process::kill_verified(&identity, Kill::Force);
             let _ = process::wait_gone(&identity, deadline);
         }

@@ -1,4 +1,4 @@
-//! The launchers that this machine has, each made to start a server without the network.
+//! The launchers of this machine, each of which starts a server without the network.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ const SERVER: &str = include_str!("server.py");
 /// What npx is told to run.
 const NAME: &str = "exai-selftest-server";
 
-/// A launcher that is looked for.
+/// A launcher that may be on this machine.
 pub(super) enum Found {
     /// It can be tried.
     Usable {
@@ -30,7 +30,7 @@ pub(super) enum Found {
     Absent { why: String },
 }
 
-/// Looks for each.
+/// Looks for each launcher.
 pub(super) fn find(bench: &Bench) -> Result<Vec<(&'static str, Found)>, String> {
     let found = |found: Result<Found, String>| match found {
         Err(why) if !bench.is_interrupted() => Ok(Found::Absent { why }),
@@ -53,7 +53,7 @@ pub(super) fn find(bench: &Bench) -> Result<Vec<(&'static str, Found)>, String> 
     Ok(all)
 }
 
-/// What makes the server for Python one with a port of its own.
+/// The change that gives the server for Python a port of its own.
 fn at_a_port() -> Result<String, String> {
     let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     let addr = free.map_err(|error| format!("no port of this machine can be had: {error}"))?;
@@ -115,7 +115,7 @@ fn venv(bench: &Bench) -> Result<Found, String> {
     Ok(Found::Usable { command: text(launchers::python_of(&dir))?, args, more: String::new(), launchers })
 }
 
-/// A program on the `PATH` of whoever runs the self-test.
+/// A program on the `PATH` of this process.
 fn program(name: &str) -> Result<String, String> {
     let vars = environment::of_this_process();
     let here = PathBuf::from(".");

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use super::bench::{self, Bench};
 use super::client::Client;
 use super::instance::{Instance, below_a_shell};
-use super::outcome::Outcome;
+use super::outcome::CaseOutcome;
 
 const LABELS: [&str; 3] = ["augment", "claude-desktop", "auggie"];
 /// How many calls each client has under way at once.
 const CALLS: usize = 100;
 
-pub(super) fn run(bench: &Bench) -> Outcome {
+pub(super) fn run(bench: &Bench) -> CaseOutcome {
     let servers = below_a_shell(bench, "demo", &[])?;
     let instance = Instance::new(bench, "many", &servers)?;
     // The first shim starts the daemon.
@@ -57,7 +57,7 @@ pub(super) fn run(bench: &Bench) -> Outcome {
     ))
 }
 
-/// Has many calls under way at once; each answer must be the one to its own call.
+/// Makes many calls at once; each answer must belong to its own call.
 fn call(client: &mut Client<'_>) -> Result<(), String> {
     let mut waiting: BTreeMap<u64, String> = BTreeMap::new();
     for number in 0..CALLS {
@@ -82,7 +82,7 @@ fn call(client: &mut Client<'_>) -> Result<(), String> {
 }
 
 /// Each client is known by its label, and its shim is one process.
-fn shims(instance: &Instance<'_>, daemon: &Identity, clients: &[Client<'_>]) -> Outcome {
+fn shims(instance: &Instance<'_>, daemon: &Identity, clients: &[Client<'_>]) -> CaseOutcome {
     let status = instance.status()?;
     if status.clients.len() != clients.len() {
         return Err(format!(

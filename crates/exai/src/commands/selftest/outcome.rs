@@ -1,4 +1,4 @@
 //! How a case of the self-test went.
 
 /// What a case saw, with the figures; or what went wrong.
-pub(super) type Outcome = Result<String, String>;
+pub(super) type CaseOutcome = Result<String, String>;

@@ -12,10 +12,10 @@ use serde_json::json;
 use super::bench::{self, Bench};
 use super::identity::{left, pids};
 use super::instance::{Instance, below_a_shell};
-use super::outcome::Outcome;
+use super::outcome::CaseOutcome;
 use crate::limits::SELFTEST_CONNECT_TIMEOUT;
 
-pub(super) fn run(bench: &Bench) -> Outcome {
+pub(super) fn run(bench: &Bench) -> CaseOutcome {
     let servers = below_a_shell(bench, "demo", &["--children", "2"])?;
     let instance = Instance::new(bench, "restart", &servers)?;
     let (before, old) = begin(&instance)?;
@@ -77,7 +77,7 @@ fn address(instance: &Instance<'_>) -> Result<SocketAddr, String> {
 }
 
 fn is_free(port: SocketAddr) -> Result<(), String> {
-    // What the system does not tell is tried out.
+    // Where the system does not tell, a connection is tried.
     if let Ok(Some(owner)) = port::owner(port) {
         return Err(format!("pid {owner} still listens on {port}"));
     }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::bench::{self, Bench};
 use super::client::Client;
 use super::instance::{Instance, below_a_shell};
-use super::outcome::Outcome;
+use super::outcome::CaseOutcome;
 use crate::limits::{SELFTEST_COMMAND_TIMEOUT, SELFTEST_LOSERS_TIMEOUT};
 
 /// How many of each are started at once.
@@ -20,7 +20,7 @@ const STARTS: usize = 7;
 const SERVES: usize = 6;
 const SHIMS: usize = 7;
 
-pub(super) fn run(bench: &Bench) -> Outcome {
+pub(super) fn run(bench: &Bench) -> CaseOutcome {
     let servers = below_a_shell(bench, "demo", &[])?;
     let instance = Instance::new(bench, "single", &servers)?;
     let begin = Instant::now();
@@ -107,7 +107,7 @@ impl<'a> Crowd<'a> {
         Ok(crowd)
     }
 
-    /// Waits until everybody has a daemon, or was refused.
+    /// Waits until every process has a daemon, or was refused.
     fn settle(mut self, bench: &Bench) -> Result<Settled<'a>, String> {
         for start in &mut self.starts {
             let status =
@@ -141,7 +141,7 @@ impl<'a> Crowd<'a> {
     }
 }
 
-/// What goes on after the race.
+/// The processes that are left after the race.
 struct Settled<'a> {
     /// How many `exai serve` were refused.
     lost: usize,
@@ -149,7 +149,7 @@ struct Settled<'a> {
     serves: Vec<Running>,
 }
 
-/// Asks the system who listens on the daemon's ports.
+/// Asks the system which process listens on the daemon's ports.
 fn only_it_listens(record: &DaemonRecord, pid: u32) -> Result<String, String> {
     let ports = record.listeners.iter().filter(|listener| listener.kind == "tcp");
     let ports: Vec<SocketAddr> = ports.filter_map(|listener| listener.addr.parse().ok()).collect();

@@ -1,4 +1,4 @@
-//! Two processes, one server: who is what in the tree of a server behind a launcher.
+//! Two processes, one server: the roles in the tree of a server behind a launcher.
 
 use exai_os::process;
 use exai_proto::documents::{Ps, Role};
@@ -8,7 +8,7 @@ use super::bench::Bench;
 use super::client::Client;
 use super::instance::{Instance, below_a_shell, server};
 use super::launchers::{self, Found};
-use super::outcome::Outcome;
+use super::outcome::CaseOutcome;
 use crate::commands::count;
 use crate::limits::SELFTEST_PROOF_TIMEOUT;
 
@@ -19,11 +19,11 @@ struct Expected {
     launchers: usize,
     /// Exactly so many helpers; `None` where the launcher may have some of its own.
     helpers: Option<usize>,
-    /// A launcher that cannot start a program on this machine is no fault of ours.
+    /// Whether a failed start may be the fault of the launcher on this machine.
     may_fail: bool,
 }
 
-pub(super) fn run(bench: &Bench) -> Outcome {
+pub(super) fn run(bench: &Bench) -> CaseOutcome {
     let mut expected = vec![
         Expected { name: "demo", launchers: 1, helpers: None, may_fail: false },
         Expected { name: "children", launchers: 1, helpers: Some(2), may_fail: false },
@@ -72,7 +72,7 @@ fn own_pid(client: &mut Client<'_>, name: &str) -> Result<u32, String> {
     said.parse().map_err(|_| format!("{name} said `{said}` when it was asked for its pid"))
 }
 
-/// The processes once each server was seen at its work, or for so long nobody saw it.
+/// The processes, once each server was seen at its work or the time for that is over.
 fn proven(bench: &Bench, instance: &Instance<'_>, servers: &[(Expected, u32)]) -> Result<Ps, String> {
     let is_proven =
         |ps: &Ps, pid: u32| ps.processes.iter().any(|one| one.pid == pid && one.confirmed == Some(true));
@@ -84,8 +84,8 @@ fn proven(bench: &Bench, instance: &Instance<'_>, servers: &[(Expected, u32)]) -
     all.or_else(|_| instance.ps())
 }
 
-/// Whether the tree of a server is what it must be.
-fn judge(ps: &Ps, expected: &Expected, pid: u32) -> Outcome {
+/// Whether the tree of a server is as it must be.
+fn judge(ps: &Ps, expected: &Expected, pid: u32) -> CaseOutcome {
     let own = |role: Role| {
         let of = format!("{}#", expected.name);
         let is_own = move |one: &&exai_proto::documents::Process| {
@@ -130,7 +130,7 @@ fn judge(ps: &Ps, expected: &Expected, pid: u32) -> Outcome {
 }
 
 /// Whether there are as many processes as there should be, and all that are listed live.
-fn budget(ps: &Ps) -> Outcome {
+fn budget(ps: &Ps) -> CaseOutcome {
     if let Some(one) = ps.unexpected.first() {
         return Err(format!("unexpected: {} (pid {}) {}", one.kind, one.pid, one.reason));
     }

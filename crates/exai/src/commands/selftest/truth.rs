@@ -1,4 +1,4 @@
-//! What is said of a daemon that died, and what a record may do.
+//! What is reported about a dead daemon, and what a record may cause.
 
 use std::time::Instant;
 
@@ -13,10 +13,10 @@ use super::bench::{self, Bench};
 use super::decoy::Decoy;
 use super::identity::{kill, left, lives, pids};
 use super::instance::{Instance, below_a_shell};
-use super::outcome::Outcome;
+use super::outcome::CaseOutcome;
 use crate::limits::SELFTEST_TREES_TIMEOUT;
 
-pub(super) fn run(bench: &Bench) -> Outcome {
+pub(super) fn run(bench: &Bench) -> CaseOutcome {
     let servers = below_a_shell(bench, "demo", &[])?;
     let instance = Instance::new(bench, "truth", &servers)?;
     instance.start()?;
@@ -64,7 +64,7 @@ pub(super) fn run(bench: &Bench) -> Outcome {
     ))
 }
 
-/// What is said must be that it is stale.
+/// The report must be that the record is stale.
 fn stale(instance: &Instance<'_>) -> Result<Status, String> {
     let status: Status = instance.document(exit::NOT_RUNNING, &["status", "--json"])?;
     if status.state != State::Stale || status.daemon.is_some() {
@@ -73,7 +73,7 @@ fn stale(instance: &Instance<'_>) -> Result<Status, String> {
     Ok(status)
 }
 
-/// Writes records of a dead daemon and its tree whose pids belong to somebody else now.
+/// Writes records of a dead daemon and its tree whose pids belong to other processes now.
 fn claim(
     instance: &Instance<'_>,
     record: &DaemonRecord,

@@ -1,4 +1,4 @@
-//! What those who wrote exai could not try themselves, for whoever has such a machine.
+//! Tests that the authors of exai could not run themselves, for people who have such a machine.
 
 /// On Windows. `docs/windows.md` has the same list.
 const WINDOWS: [&str; 14] = [
@@ -21,7 +21,7 @@ const WINDOWS: [&str; 14] = [
 /// On macOS.
 const MACOS: [&str; 1] = ["`exai selftest` says that it works: 7 of 7 cases."];
 
-/// What is to be tried on this system; nothing where the tests of exai run.
+/// The tests that are wanted on this system; none where the tests of exai run.
 pub(super) fn here() -> &'static [&'static str] {
     match std::env::consts::OS {
         "windows" => &WINDOWS,
