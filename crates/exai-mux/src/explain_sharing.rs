@@ -26,7 +26,7 @@ impl Router {
     }
 
     fn all_declare(&self, clients: &[ClientId], declared: &str) -> bool {
-        let mut all = clients.iter().filter_map(|client| self.clients.introduction(*client));
+        let mut all = clients.iter().filter_map(|client| self.clients.initialize_params(*client));
         !clients.is_empty() && all.all(|said| *said.capabilities == *declared)
     }
 
@@ -48,8 +48,8 @@ impl Router {
         if let Some(client) = instance.key.client.and_then(|client| self.clients.get(client))
             && server.policy.share == Share::Auto
         {
-            let can = client.introduction().into_iter().flat_map(|said| said.can.keys());
-            let asked = can.copied().filter(|ask| server.measured.traits().asks.contains(ask));
+            let can = client.initialize_params().into_iter().flat_map(|said| said.can.keys());
+            let asked = can.copied().filter(|ask| server.behaviour.traits().asks.contains(ask));
             let _ = write!(said, ": the server asks for {}, and this client can be asked", list(asked));
         } else if server.policy.share == Share::Auto && self.all_declare(&clients, &instance.key.capabilities)
         {
@@ -58,7 +58,7 @@ impl Router {
                 declared => write!(said, ": they declare {}", beginning(declared)),
             };
         }
-        if instance.lanes.is_exclusive() {
+        if instance.fair_queue.is_exclusive() {
             said.push_str(
                 "; it is given the requests of one client at a time, because it has asked for something while several \
                  clients waited for it, and nobody could know whom it meant",
@@ -69,7 +69,7 @@ impl Router {
 }
 
 fn rule(server: &Server) -> String {
-    let traits = server.measured.traits();
+    let traits = server.behaviour.traits();
     match server.policy.share {
         _ if server.policy.one_at_a_time => {
             "it has a port of its own, so one process serves all clients, and is told of no capabilities".to_owned()
@@ -107,7 +107,7 @@ fn beginning(declared: &str) -> String {
 }
 
 pub(crate) fn named(id: ClientId, client: Option<&Client>) -> String {
-    match client.and_then(|client| client.introduction()?.name.clone()) {
+    match client.and_then(|client| client.initialize_params()?.name.clone()) {
         Some(name) => format!("{id} ({name})"),
         None => id.to_string(),
     }
