@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use exai_proto::limits;
+
 use crate::client::Client;
 use crate::instance::Instance;
 use crate::limits::MAX_SHOWN_DECLARATION_CHARS;
@@ -55,7 +57,9 @@ impl Router {
         {
             let _ = match &*instance.key.capabilities {
                 "{}" => write!(said, ": they declare nothing that a server could use"),
-                declared => write!(said, ": they declare {}", beginning(declared)),
+                declared => {
+                    write!(said, ": they declare {}", limits::cut(declared, MAX_SHOWN_DECLARATION_CHARS))
+                }
             };
         }
         if instance.fair_queue.is_exclusive() {
@@ -96,14 +100,6 @@ fn rule(server: &Server) -> String {
 
 fn list(asks: impl Iterator<Item = Ask>) -> String {
     asks.map(Ask::capability).collect::<Vec<_>>().join(" and ")
-}
-
-/// As much of what clients declare as a sentence can hold.
-fn beginning(declared: &str) -> String {
-    match declared.char_indices().nth(MAX_SHOWN_DECLARATION_CHARS) {
-        Some((at, _)) => format!("{}…", &declared[..at]),
-        None => declared.to_owned(),
-    }
 }
 
 pub(crate) fn named(id: ClientId, client: Option<&Client>) -> String {

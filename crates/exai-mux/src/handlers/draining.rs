@@ -7,6 +7,7 @@
 use exai_proto::{Id, Kind, Message, answer};
 
 use crate::client::{InitializeParams, Session};
+use crate::handlers::initialize::NO_PROTOCOL_VERSION;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::types::effect::Effect;
@@ -59,7 +60,7 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) -> bool {
         let Some(initialize_params) = initialize_params else {
-            cx.refuse(client_id, id, -32602, "initialize needs a protocolVersion");
+            cx.refuse(client_id, id, -32602, NO_PROTOCOL_VERSION);
             return true;
         };
         let said = match endpoint {

@@ -15,6 +15,9 @@ use crate::types::capability::Ask;
 use crate::types::ids::{ClientId, Endpoint, InstanceId};
 use crate::types::initialize_result::InitializeResult;
 
+/// The answer to an `initialize` that cannot be read.
+pub(crate) const NO_PROTOCOL_VERSION: &str = "initialize needs a protocolVersion";
+
 impl Router {
     /// `initialize`: answered from what the server said to the router, or by exai itself on the aggregated
     /// endpoint. May come again on the same connection.
@@ -28,7 +31,7 @@ impl Router {
     ) {
         let Some(initialize_params) = params.and_then(|params| InitializeParams::of(message, params.clone()))
         else {
-            return cx.refuse(client_id, &id, -32602, "initialize needs a protocolVersion");
+            return cx.refuse(client_id, &id, -32602, NO_PROTOCOL_VERSION);
         };
         let Some(client) = self.clients.get_mut(client_id) else { return };
         let declared = initialize_params.capabilities.clone();

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use exai_proto::envelope::Outcome;
-use exai_proto::{Message, answer};
+use exai_proto::{Message, answer, limits};
 
 use crate::instance::Phase;
 use crate::instance::request::{InternalRequest, Owner};
 use crate::instance::start_queue::Waiting;
-use crate::limits::PING_TIMEOUT;
+use crate::limits::{MAX_QUOTED_CHARS, PING_TIMEOUT};
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::types::effect::Effect;
@@ -42,7 +42,7 @@ impl Router {
         };
         let Some(ready) = ready else {
             let said = String::from_utf8_lossy(message.bytes());
-            let said: String = said.chars().take(300).collect();
+            let said = limits::cut(&said, MAX_QUOTED_CHARS);
             let reason = format!("did not accept `initialize`: {said}");
             return cx.effects.push(Effect::GiveUp { instance: instance_id, reason });
         };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use exai_proto::envelope::Outcome;
 use exai_proto::pages::{Cut, Next, NoList, Pages};
-use exai_proto::{Message, answer, json};
+use exai_proto::{Message, answer, json, limits};
 
 use crate::instance::Phase;
 use crate::instance::request::{InternalRequest, Owner};
@@ -70,7 +70,7 @@ impl Router {
             Outcome::Error(error) => {
                 let code = json::find(message.bytes(), error.clone(), "code");
                 if code.is_none_or(|code| message.at(&code) != b"-32601") {
-                    let fault = ListFault::Refused(beginning(message.str_at(error)));
+                    let fault = ListFault::Refused(limits::cut(message.str_at(error), MAX_QUOTED_CHARS));
                     return self.fail_list(instance_id, kind, as_of, (took, fault), cx);
                 }
                 // Servers that do not know the method have an empty list.
@@ -88,7 +88,7 @@ impl Router {
                 self.finish_list(instance_id, kind, pages.into_items(), as_of, (took, Some(cut)), cx);
             }
             Err(NoList) => {
-                let fault = ListFault::NoList(beginning(message.str_at(&result)));
+                let fault = ListFault::NoList(limits::cut(message.str_at(&result), MAX_QUOTED_CHARS));
                 self.fail_list(instance_id, kind, as_of, (took, fault), cx);
             }
         }
@@ -230,9 +230,4 @@ impl Router {
             self.request_list(instance, kind, cx);
         }
     }
-}
-
-/// The beginning of what a server has said, for a sentence.
-fn beginning(text: &str) -> String {
-    text.chars().take(MAX_QUOTED_CHARS).collect()
 }

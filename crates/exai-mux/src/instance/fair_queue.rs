@@ -141,7 +141,7 @@ impl FairQueue {
     }
 
     /// Takes out what waits and is meant.
-    pub(crate) fn take(
+    fn take(
         &mut self,
         mut is_meant: impl FnMut(&QueuedRequest, Instant) -> bool,
     ) -> Vec<QueuedRequest> {
