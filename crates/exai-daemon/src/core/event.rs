@@ -20,7 +20,7 @@ use crate::core::stopping::ReplaceAnswer;
 use crate::limits::MAX_HUB_EVENTS;
 use crate::observe::facts::ClientFacts;
 use crate::observe::process_monitor::MonitorEvent;
-use crate::state::discovery::Known;
+use crate::state::discovery::KnownDiscovery;
 use crate::upstream::event::ServerEvent;
 
 /// What clients, questions and the hub itself bring before the hub. Servers and the process monitor have channels of their
@@ -42,7 +42,7 @@ pub(crate) enum HubEvent {
     /// Somebody wants to know something or have something done.
     Ask(Question),
     /// This was known of servers when they ran before.
-    Known(Vec<Known>),
+    Known(Vec<KnownDiscovery>),
     /// The configuration was read again.
     Loaded { outcome: Result<Config, String>, reply: oneshot::Sender<Result<(), String>> },
     /// A server was added: it is started, so that what it offers is known.

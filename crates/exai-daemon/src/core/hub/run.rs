@@ -25,7 +25,7 @@ impl Hub {
         let policies = self.configure();
         // The first clients must not wait for what is known, nor others for a file that somebody has open.
         let home = self.host.home.clone();
-        let known = tokio::task::spawn_blocking(move || discovery::load(&home, &policies)).await;
+        let known = tokio::task::spawn_blocking(move || discovery::load_discoveries(&home, &policies)).await;
         self.know(known.unwrap_or_default());
         let mut heard = Vec::with_capacity(BATCH);
         let mut done = Vec::with_capacity(BATCH);
