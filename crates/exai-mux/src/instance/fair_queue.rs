@@ -141,10 +141,7 @@ impl FairQueue {
     }
 
     /// Takes out what waits and is meant.
-    fn take(
-        &mut self,
-        mut is_meant: impl FnMut(&QueuedRequest, Instant) -> bool,
-    ) -> Vec<QueuedRequest> {
+    fn take(&mut self, mut is_meant: impl FnMut(&QueuedRequest, Instant) -> bool) -> Vec<QueuedRequest> {
         let mut taken = Vec::new();
         for client in self.turns.clone() {
             let Some(queue) = self.waiting.get_mut(&client) else { continue };
