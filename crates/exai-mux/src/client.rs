@@ -1,4 +1,5 @@
-//! What the router knows of one client.
+//! What the router knows of one client. A client changes itself alone: attaching it to an instance, or asking it a
+//! question, is up to the handlers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,19 +17,19 @@ pub(crate) struct Client {
     pub(crate) level: Option<LogLevel>,
     /// The instances this client uses, by server.
     pub(crate) attached: Vec<(Arc<str>, InstanceId)>,
-    /// Resources it wants to hear of, by server: they outlive an instance.
+    /// The resources that the client has subscribed to, by server. A subscription outlives the instance.
     pub(crate) subscriptions: BTreeSet<(Arc<str>, String)>,
     pub(crate) in_flight: u32,
     pub(crate) calls: u64,
-    /// What its link was told of tools that may be repeated.
+    /// The repeatable tools that the link of the client was last told of.
     pub(crate) repeatable: BTreeSet<String>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Session {
-    /// Nothing said yet.
+    /// The client has not sent `initialize` yet.
     New,
-    /// `initialize` was received.
+    /// The client has sent `initialize`.
     Open(InitializeParams),
 }
 
@@ -37,7 +38,7 @@ pub(crate) enum Session {
 pub(crate) struct InitializeParams {
     pub(crate) version: String,
     pub(crate) capabilities: Arc<str>,
-    /// The same one by one.
+    /// The same capabilities one by one.
     pub(crate) can: BTreeMap<Ask, String>,
     pub(crate) name: Option<String>,
     pub(crate) build: Option<String>,
@@ -72,8 +73,8 @@ impl Client {
         }
     }
 
-    /// Whether a log message of this level should reach the client. One that never asked gets all: without
-    /// `logging/setLevel` the server decides.
+    /// Whether a log message of this level should reach the client. A client that has set no level gets all messages:
+    /// without `logging/setLevel` the server decides.
     pub(crate) fn wants(&self, level: Option<LogLevel>) -> bool {
         match (self.level, level) {
             (Some(wanted), Some(level)) => level >= wanted,

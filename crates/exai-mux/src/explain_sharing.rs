@@ -1,4 +1,4 @@
-//! Why the clients of a server share its processes as they do, in words.
+//! Says in words why the clients of a server share its processes as they do.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use crate::types::ids::ClientId;
 use crate::types::policy::Share;
 
 impl Router {
-    /// What there is to say about a server's sharing, one thought each; `None` for one that is not configured.
+    /// Explains the sharing of a server, one statement in each text. `None` for a server that is not configured.
     pub fn why(&self, server: &str) -> Option<Vec<String>> {
         let server = self.servers.get(server)?;
         let mut sentences = vec![rule(server)];

@@ -1,4 +1,7 @@
-//! What the router does about each event.
+//! What the router does about each event. [`Router::handle`] is the entrance.
+//!
+//! The handlers are methods of the router, so one handler may call any other: the end of an instance sends what
+//! waited for it to the next instance, for example. They hold no state.
 
 mod aggregate_lists;
 mod aggregate_routing;
@@ -39,7 +42,7 @@ use crate::types::effect::Effect;
 use crate::types::event::Event;
 
 impl Router {
-    /// Works on one event. What is to be done is appended to `effects`, in the order it must be done.
+    /// Works on one event. Appends to `effects` what is to be done, in the order in which it must be done.
     pub fn handle(&mut self, event: Event, time: Instant, effects: &mut Vec<Effect>) {
         let cx = &mut EventContext { time, effects };
         match event {

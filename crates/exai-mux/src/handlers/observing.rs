@@ -1,4 +1,4 @@
-//! What servers are seen to do with the capabilities of their clients.
+//! Observes what servers do with the capabilities of their clients.
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ use crate::types::ids::InstanceId;
 use crate::types::list_kind::ListKind;
 
 impl Router {
-    /// A run works: what was declared to it a while ago has made it ask for nothing.
+    /// Notes that an instance has worked for a while, and that what was declared to it made it ask for nothing.
     pub(crate) fn note_silence(&mut self, instance_id: InstanceId, cx: &mut EventContext<'_>) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         if instance.ready_since.take_if(|since| *since + SILENCE_INTERVAL <= cx.time).is_none() {
@@ -23,7 +23,7 @@ impl Router {
         }
     }
 
-    /// Remembers that a server asks: who can be asked gets a run to himself from now on.
+    /// Notes that a server asks. From now on a client that can be asked gets an instance of its own.
     pub(crate) fn note_server_requests(
         &mut self,
         instance_id: InstanceId,
@@ -40,7 +40,7 @@ impl Router {
         }
     }
 
-    /// Notes what a run has listed to whom.
+    /// Notes which list an instance has under what was declared to it.
     pub(crate) fn note_list(
         &mut self,
         instance_id: InstanceId,

@@ -1,4 +1,5 @@
-//! What servers say that is no message: whoever waits for it is told at once, and never waits for what will not come.
+//! What servers send that is no message. The client that waits for it is told at once, and does not wait for an
+//! answer that will not come.
 
 use exai_proto::answer::{self, FailureData, Source};
 use exai_proto::{Id, Message};
@@ -11,7 +12,7 @@ use crate::types::event::Garbled;
 use crate::types::ids::InstanceId;
 
 impl Router {
-    /// Answers the request that this was to answer; a request of the server is refused.
+    /// Answers the request that the unreadable text was to answer. An unreadable request of the server is refused.
     pub(crate) fn handle_unreadable(
         &mut self,
         instance_id: InstanceId,
@@ -43,7 +44,7 @@ impl Router {
             hint: Some(&hint),
             ..FailureData::new(Source::Daemon, garbled.failure)
         };
-        // An error of ours takes the place of the answer.
+        // An error of exai takes the place of the answer.
         if let Ok(message) = Message::parse(answer::failure(&Id::number(number), &text, &data)) {
             self.from_server(instance_id, &message, cx);
         }

@@ -10,14 +10,14 @@ use crate::limits::{MAX_STARTING_BYTES, MAX_STARTING_MESSAGES};
 use crate::types::ids::ClientId;
 use crate::types::list_kind::ListKind;
 
-/// What waits for an instance to become ready.
+/// Something that waits for an instance to become ready.
 #[derive(Debug)]
 pub(crate) enum Waiting {
     /// A client's `initialize` on the server's own endpoint.
     Initialize { client: ClientId, id: Id },
-    /// Anything else a client sent.
+    /// Another request of a client.
     Message(QueuedRequest),
-    /// A list for the catalogue, since it was asked for.
+    /// A list that the router wants, and since when.
     List(ListKind, Instant),
 }
 

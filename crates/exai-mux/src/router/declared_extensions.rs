@@ -1,4 +1,4 @@
-//! The extensions and experiments that all servers together declare to a client of the aggregated endpoint.
+//! The extensions and experiments that all servers together declare to clients of the aggregated endpoint.
 
 use exai_proto::json;
 use serde_json::{Map, Value};
@@ -9,8 +9,8 @@ use crate::server::Server;
 use crate::types::capability::Ask;
 
 impl Servers {
-    /// The server that a request of the aggregated endpoint is meant for whose method exai does not know: the only one that
-    /// declares the extension or experiment which its method begins with, or any. `Err`: it cannot be known which.
+    /// Finds the server that a method unknown to exai is meant for: the only server that declares the extension or
+    /// experiment with which the method begins, or the only one that declares any. `Err` if there are several.
     pub(crate) fn find_declarer(&self, method: &str) -> Result<Option<&Server>, ()> {
         let subject = method.split('/').next().unwrap_or_default();
         let named = |names: &Map<String, Value>| {
@@ -34,8 +34,8 @@ impl Servers {
         }
     }
 
-    /// The names that servers declare under `extensions` or `experimental`, together. Of two that declare the same the
-    /// first in the order of the configuration counts, as everywhere.
+    /// Unites the names that servers declare under `extensions` or `experimental`. If two servers declare the same
+    /// name, the first server of the configuration counts.
     pub(crate) fn unite_names(&self, capability: &str) -> Map<String, Value> {
         let (mut united, mut bytes) = (Map::new(), 0);
         for (name, value) in self.iter().filter_map(|server| names(server, capability)).flatten() {

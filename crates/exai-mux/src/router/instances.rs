@@ -12,7 +12,7 @@ use crate::types::policy::{Policy, ShareKey};
 #[derive(Debug, Default)]
 pub(crate) struct Instances {
     all: HashMap<InstanceId, Instance>,
-    /// The instances that new requests may go to: all but those that are retiring.
+    /// The current instances, by server and share key: all but those that are retiring.
     shared: HashMap<(Arc<str>, ShareKey), InstanceId>,
     next_id: u64,
 }
@@ -35,7 +35,7 @@ impl Instances {
 
     pub(crate) fn remove_instance(&mut self, id: InstanceId) -> Option<Instance> {
         let instance = self.all.remove(&id)?;
-        // A retiring one has made room for another.
+        // The key of a retiring instance may lead to another by now.
         let key = (instance.server.clone(), instance.key.clone());
         if self.shared.get(&key) == Some(&id) {
             self.shared.remove(&key);

@@ -1,6 +1,6 @@
 //! The capabilities of clients that decide which clients can share a server.
 //!
-//! A capability is JSON that somebody else wrote. It is compared in one form, with sorted keys, and has a bound.
+//! The JSON of a capability comes from outside. It is compared in one form, with sorted keys, and has a bound.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +8,26 @@ use serde_json::{Map, Value};
 
 use crate::limits::MAX_CAPABILITY_BYTES;
 
-/// Something that a server is told its client can do, and that it may ask of the client.
+/// What a client can declare to a server, so that the server may ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ask {
     /// The client's directories.
     Roots,
     /// A message of the client's model.
     Sampling,
-    /// A word of the client's user.
+    /// An answer of the user.
     Elicitation,
     /// Whatever extensions of the protocol define.
     Extensions,
-    /// Whatever the two have agreed upon outside of the protocol.
+    /// Whatever client and server have agreed upon outside of the protocol.
     Experimental,
 }
 
-/// All of them.
+/// All of these capabilities.
 pub const ASKS: [Ask; 5] = [Ask::Roots, Ask::Sampling, Ask::Elicitation, Ask::Extensions, Ask::Experimental];
 
 impl Ask {
-    /// The name of the capability that declares it.
+    /// The name of the capability in `initialize`.
     pub fn capability(self) -> &'static str {
         match self {
             Ask::Roots => "roots",
@@ -38,7 +38,8 @@ impl Ask {
         }
     }
 
-    /// What a server uses that asks for this. What exai does not know may be of an extension or an experiment.
+    /// The capability that a method of a server needs. A method that exai does not know may belong to an extension or
+    /// an experiment.
     pub(crate) fn of_method(method: &str) -> &'static [Self] {
         match method {
             "roots/list" => &[Ask::Roots],
@@ -49,13 +50,14 @@ impl Ask {
     }
 }
 
-/// What is declared by a text of capabilities.
+/// Reads what a text of capabilities declares.
 pub(crate) fn parse_capabilities(declared: &str) -> BTreeMap<Ask, String> {
     let all: serde_json::Value = serde_json::from_str(declared).unwrap_or_default();
     ASKS.into_iter().filter_map(|ask| Some((ask, all.get(ask.capability())?.to_string()))).collect()
 }
 
-/// What a client declares to servers: whatever decides which clients can share one, with sorted keys.
+/// What of the capabilities of a client is declared to servers: those that decide which clients can share a server,
+/// with sorted keys.
 pub(crate) fn normalise_capabilities(capabilities: &[u8]) -> String {
     let all: Value = serde_json::from_slice(capabilities).unwrap_or_default();
     let mut kept = Map::new();
@@ -78,7 +80,7 @@ pub(crate) fn normalise_capabilities(capabilities: &[u8]) -> String {
     Value::Object(kept).to_string()
 }
 
-/// Whether a value makes a difference to its absence. Of what is a list of names an empty one makes none.
+/// Whether a value differs from its absence. An empty list of names does not.
 fn says_something(ask: Ask, value: &Value) -> bool {
     match (ask, value) {
         (_, Value::Null) => false,
