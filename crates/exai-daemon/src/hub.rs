@@ -374,7 +374,7 @@ impl Hub {
                 let _ = reply.send(outcome);
             }
             HubEvent::Known(servers) => self.know(servers),
-            HubEvent::Warm { server } => self.route(Event::Warm { server: server.into() }),
+            HubEvent::Warm { server } => self.route(Event::WarmUp { server: server.into() }),
             HubEvent::Stop { grace, reason } => self.begin_stop(grace, reason),
         }
     }
@@ -431,7 +431,7 @@ impl Hub {
 
     fn why(&self, server: &str) -> Result<Why, String> {
         let unknown = || format!("no server is called \"{server}\"");
-        let mut sentences = self.router.why(server).ok_or_else(unknown)?;
+        let mut sentences = self.router.explain_sharing(server).ok_or_else(unknown)?;
         if let Some(at) = self.verdicts.at(server) {
             sentences.push(format!(
                 "measured on {at}; forgotten when its command, arguments or environment change"
@@ -448,7 +448,7 @@ impl Hub {
         self.verdicts.keep_only(&policies);
         for policy in &policies {
             if let Some(traits) = self.verdicts.of(policy) {
-                self.route(Event::Traits { server: policy.name.clone(), traits });
+                self.route(Event::BehaviourKnown { server: policy.name.clone(), behaviour: traits });
             }
         }
         policies
@@ -456,7 +456,7 @@ impl Hub {
 
     fn know(&mut self, servers: Vec<Known>) {
         for (server, revision, discovery) in servers {
-            self.route(Event::Known { server, revision, discovery });
+            self.route(Event::DiscoveryKnown { server, revision, discovery });
         }
     }
 
@@ -491,14 +491,14 @@ impl Hub {
             Effect::Stop { instance, reason } => self.stop_instance(instance, &reason, self.grace()),
             Effect::Ready { instance } => self.host.watch.initialized(instance),
             Effect::Pinged { instance, sent, answered } => self.host.watch.pinged(instance, sent, answered),
-            Effect::Learned { server } => {
+            Effect::DiscoveryChanged { server } => {
                 let configured = self.config.servers.get(&server).is_some();
                 if let Some(known) = self.router.discovery(&server).filter(|_| configured) {
                     self.store.keep(self.host.home.discovery(&server), move || discovery::file(&known));
                 }
             }
-            Effect::Measured { server } => {
-                if let Some(traits) = self.router.traits(&server) {
+            Effect::BehaviourChanged { server } => {
+                if let Some(traits) = self.router.observed_behaviour(&server) {
                     self.verdicts.note(&server, &traits);
                     let verdicts = self.verdicts.clone();
                     self.store.keep(self.host.home.verdicts(), move || verdicts.file());

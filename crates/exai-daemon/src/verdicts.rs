@@ -12,8 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use exai_config::Home;
+use exai_mux::behaviour::{CLIENT_CAPABILITIES, ObservedBehaviour};
 use exai_mux::policy::Policy;
-use exai_mux::traits::{ASKS, Traits};
 use exai_os::private;
 use serde::{Deserialize, Serialize};
 
@@ -49,14 +49,16 @@ impl Verdicts {
     }
 
     /// What was measured of a server that is started like this one.
-    pub(crate) fn of(&self, policy: &Policy) -> Option<Traits> {
+    pub(crate) fn of(&self, policy: &Policy) -> Option<ObservedBehaviour> {
         let verdict = self.servers.get(&*policy.name)?;
-        let asks = ASKS.into_iter().filter(|ask| verdict.asks.iter().any(|name| name == ask.capability()));
+        let asks =
+            CLIENT_CAPABILITIES.into_iter().filter(|ask| verdict.asks.iter().any(|name| name == ask.name()));
         let known = verdict.revision == revision_text(policy.revision);
-        let silent =
-            ASKS.into_iter().filter_map(|ask| Some((ask, verdict.silent.get(ask.capability())?.clone())));
+        let silent = CLIENT_CAPABILITIES
+            .into_iter()
+            .filter_map(|ask| Some((ask, verdict.silent.get(ask.name())?.clone())));
         let same_for_all = verdict.same_for_all;
-        known.then(|| Traits { asks: asks.collect(), same_for_all, silent: silent.collect() })
+        known.then(|| ObservedBehaviour { asks: asks.collect(), same_for_all, silent: silent.collect() })
     }
 
     /// When that was.
@@ -65,17 +67,13 @@ impl Verdicts {
     }
 
     /// Takes what was measured just now.
-    pub(crate) fn note(&mut self, server: &str, (revision, traits): &(u64, Traits)) {
+    pub(crate) fn note(&mut self, server: &str, (revision, traits): &(u64, ObservedBehaviour)) {
         let verdict = Verdict {
             revision: revision_text(*revision),
             at: jiff::Timestamp::now().to_string(),
-            asks: traits.asks.iter().map(|ask| ask.capability().to_owned()).collect(),
+            asks: traits.asks.iter().map(|ask| ask.name().to_owned()).collect(),
             same_for_all: traits.same_for_all,
-            silent: traits
-                .silent
-                .iter()
-                .map(|(ask, words)| (ask.capability().to_owned(), words.clone()))
-                .collect(),
+            silent: traits.silent.iter().map(|(ask, words)| (ask.name().to_owned(), words.clone())).collect(),
         };
         self.servers.insert(server.to_owned(), verdict);
     }
@@ -93,7 +91,7 @@ impl Verdicts {
 
 #[cfg(test)]
 mod tests {
-    use exai_mux::traits::Ask;
+    use exai_mux::behaviour::ClientCapability;
 
     use super::*;
 
@@ -103,8 +101,12 @@ mod tests {
         let home = Home::at(dir.path().join("home"));
         home.prepare().expect("a home");
         let policy = |revision| Policy { revision, ..crate::builtin::policy() };
-        let silent = [(Ask::Sampling, ["{}".to_owned()].into())].into();
-        let traits = Traits { asks: [Ask::Roots, Ask::Elicitation].into(), same_for_all: false, silent };
+        let silent = [(ClientCapability::Sampling, ["{}".to_owned()].into())].into();
+        let traits = ObservedBehaviour {
+            asks: [ClientCapability::Roots, ClientCapability::Elicitation].into(),
+            same_for_all: false,
+            silent,
+        };
         let mut verdicts = Verdicts::load(&home);
         assert_eq!(verdicts.of(&policy(7)), None);
         verdicts.note(&policy(7).name, &(7, traits.clone()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use exai_proto::{Message, json, limits};
 
-use crate::types::capability::{Ask, normalise_capabilities, parse_capabilities};
+use crate::types::capability::{ClientCapability, normalise_capabilities, parse_capabilities};
 use crate::types::ids::{Endpoint, InstanceId};
 use crate::types::log_level::LogLevel;
 
@@ -39,7 +39,7 @@ pub(crate) struct InitializeParams {
     pub(crate) version: String,
     pub(crate) capabilities: Arc<str>,
     /// The same capabilities one by one.
-    pub(crate) can: BTreeMap<Ask, String>,
+    pub(crate) can: BTreeMap<ClientCapability, String>,
     pub(crate) name: Option<String>,
     pub(crate) build: Option<String>,
 }

@@ -47,18 +47,20 @@ impl Router {
         let cx = &mut EventContext { time, effects };
         match event {
             Event::FromClient { client, message } => self.from_client(client, message, cx),
-            Event::Late { client, message } => self.answer_while_draining(client, message, cx),
+            Event::FromClientWhileDraining { client, message } => {
+                self.answer_while_draining(client, message, cx);
+            }
             Event::FromServer { instance, message } => self.from_server(instance, &message, cx),
-            Event::Garbled { instance, garbled } => self.handle_unreadable(instance, &garbled, cx),
+            Event::Unreadable { instance, unreadable } => self.handle_unreadable(instance, &unreadable, cx),
             Event::Opened { client, endpoint } => {
                 self.clients.add_client(client, endpoint);
             }
-            Event::Traits { server, traits } => {
+            Event::BehaviourKnown { server, behaviour } => {
                 if let Some(server) = self.servers.get_mut(&server) {
-                    server.behaviour.remember(traits);
+                    server.behaviour.remember(behaviour);
                 }
             }
-            Event::Known { server, revision, discovery } => {
+            Event::DiscoveryKnown { server, revision, discovery } => {
                 self.learn_discovery(&server, revision, discovery);
             }
             Event::Closed { client } => self.close_client(client, cx),
@@ -68,7 +70,7 @@ impl Router {
             Event::Configured { policies } => self.apply_configuration(policies, cx),
             Event::Ping { instance } => self.ping_instance(instance, cx),
             Event::Restart { server } => self.restart_server(&server, cx),
-            Event::Warm { server } => self.warm_up_server(&server, cx),
+            Event::WarmUp { server } => self.warm_up_server(&server, cx),
             Event::Tick => self.handle_tick(cx),
         }
     }

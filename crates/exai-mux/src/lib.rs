@@ -49,12 +49,12 @@ pub mod view;
 pub use router::Router;
 pub use types::discovery::Discovery;
 pub use types::effect::{About, Effect};
-pub use types::event::{Down, Event, Garbled, See, Unsent};
+pub use types::event::{Down, Event, See, Unreadable, Unsent};
 pub use types::ids::{ClientId, Endpoint, InstanceId};
 pub use types::{names, policy};
 
-/// What was measured about servers.
-pub mod traits {
-    pub use crate::types::capability::{ASKS, Ask};
-    pub use crate::types::observed_behaviour::Traits;
+/// What servers were seen to do with the capabilities of their clients.
+pub mod behaviour {
+    pub use crate::types::capability::{CLIENT_CAPABILITIES, ClientCapability};
+    pub use crate::types::observed_behaviour::ObservedBehaviour;
 }

@@ -69,7 +69,7 @@ impl Server {
     }
 
     /// Keeps what the server has answered to `initialize`.
-    pub(crate) fn introduced(&mut self, ready: InitializeResult) {
+    pub(crate) fn set_initialize_result(&mut self, ready: InitializeResult) {
         let place = json::find(&ready.result, 0..ready.result.len(), "instructions");
         let text = place.and_then(|place| json::string(&ready.result, place));
         self.catalogue.instructions = text.map(|text| limits::cut(&text, limits::INSTRUCTIONS_CHARS));
@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// A known list as the result of its method, without the tools that the configuration blocks.
-    pub(crate) fn known_list(&self, kind: ListKind) -> Option<Vec<u8>> {
+    pub(crate) fn write_known_list(&self, kind: ListKind) -> Option<Vec<u8>> {
         let allowed = |item: &&Bytes| {
             let name = || string_member(item, "name");
             kind != ListKind::Tools || name().is_none_or(|name| self.policy.tools.allows(&name))

@@ -11,7 +11,7 @@ use crate::types::discovery::Discovery;
 use crate::types::event::Down;
 use crate::types::ids::{ClientId, InstanceId};
 use crate::types::list_kind::{LIST_KINDS, ListKind};
-use crate::types::observed_behaviour::Traits;
+use crate::types::observed_behaviour::ObservedBehaviour;
 
 /// A client, for the status document.
 #[derive(Debug, Clone)]
@@ -158,9 +158,9 @@ impl Router {
     }
 
     /// What a server was seen to do, and the revision of the policy under which it was seen.
-    pub fn traits(&self, server: &str) -> Option<(u64, Traits)> {
+    pub fn observed_behaviour(&self, server: &str) -> Option<(u64, ObservedBehaviour)> {
         let server = self.servers.get(server)?;
-        Some((server.policy.revision, server.behaviour.traits().clone()))
+        Some((server.policy.revision, server.behaviour.observed().clone()))
     }
 
     /// Whether a request of any client is under way.

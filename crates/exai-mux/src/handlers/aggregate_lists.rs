@@ -11,7 +11,7 @@ use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::router::list_aggregations::{AfterLists, ListAggregation};
 use crate::server::list_health::ListFault;
-use crate::types::capability::Ask;
+use crate::types::capability::ClientCapability;
 use crate::types::ids::{ClientId, InstanceId};
 use crate::types::initialize_result::Offer;
 use crate::types::list_kind::ListKind;
@@ -45,7 +45,7 @@ impl Router {
         for name in names {
             for &kind in kinds {
                 match self.choose_list_source(client, &name, kind, cx) {
-                    ListSource::Ask(instance, good) => {
+                    ListSource::Request(instance, good) => {
                         let since = self.instances.get(instance).and_then(|one| one.asked_for(kind));
                         let patience = self.list_timeout(&name, good, routes, of.is_some());
                         missing.insert((name.clone(), kind), since.unwrap_or(cx.time) + patience);
@@ -115,10 +115,10 @@ impl Router {
             Some(id) if good && self.instances.get(id).is_some_and(|instance| instance.ready().is_none()) => {
                 ListSource::Memory
             }
-            Some(instance) => ListSource::Ask(instance, good),
+            Some(instance) => ListSource::Request(instance, good),
             None if held_back || good => ListSource::Memory,
             None => match self.find_or_start_instance(name, key, cx) {
-                Some(instance) => ListSource::Ask(instance, good),
+                Some(instance) => ListSource::Request(instance, good),
                 None => ListSource::Memory,
             },
         }
@@ -126,7 +126,7 @@ impl Router {
 
     fn declares_extensions(&self, client: ClientId) -> bool {
         let initialize_params = self.clients.get(client).and_then(|client| client.initialize_params());
-        initialize_params.is_some_and(|said| said.can.contains_key(&Ask::Extensions))
+        initialize_params.is_some_and(|said| said.can.contains_key(&ClientCapability::Extensions))
     }
 
     /// Lets the requests that wait for a list go on with what is known of it.
@@ -187,7 +187,7 @@ impl Router {
 /// Where a list comes from.
 enum ListSource {
     /// An instance is asked for the list. The flag says whether the known list would do as an answer.
-    Ask(InstanceId, bool),
+    Request(InstanceId, bool),
     /// The list is known, and the server would have announced a change.
     Current,
     /// The known list must do, if there is one: the server does not run, or is not ready.

@@ -23,7 +23,7 @@ impl Router {
             return;
         };
         let Some(ready) = InitializeResult::of(discovery.initialize) else { return };
-        server.introduced(ready);
+        server.set_initialize_result(ready);
         for (method, items) in discovery.lists {
             if let Some(kind) =
                 ListKind::of_method(&method).filter(|kind| server.catalogue.list(*kind).is_none())
@@ -51,7 +51,7 @@ impl Router {
             .as_ref()
             .is_none_or(|params| json::find(message.bytes(), params.clone(), "cursor").is_none());
         let Some(result) =
-            self.servers.get(server).filter(|_| first).and_then(|server| server.known_list(kind))
+            self.servers.get(server).filter(|_| first).and_then(|server| server.write_known_list(kind))
         else {
             return false;
         };

@@ -11,7 +11,7 @@ use crate::instance::Phase;
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
-use crate::types::capability::Ask;
+use crate::types::capability::ClientCapability;
 use crate::types::ids::{ClientId, Endpoint, InstanceId};
 use crate::types::initialize_result::InitializeResult;
 
@@ -139,7 +139,9 @@ impl Router {
             "capabilities": answer::capabilities_of_all(),
             "serverInfo": {"name": "exai", "version": env!("CARGO_PKG_VERSION")},
         });
-        for capability in [Ask::Extensions, Ask::Experimental].map(Ask::capability) {
+        for capability in
+            [ClientCapability::Extensions, ClientCapability::Experimental].map(ClientCapability::name)
+        {
             let united = self.servers.unite_names(capability);
             if !united.is_empty() {
                 result["capabilities"][capability] = united.into();

@@ -59,7 +59,7 @@ impl Router {
             known.health.became_ready();
             known.list_health.became_ready();
             let is_news = known.initialize_result.as_ref().is_none_or(|before| before.result != said.result);
-            known.introduced(said.clone());
+            known.set_initialize_result(said.clone());
             if is_news {
                 cx.note_discovery_changed(&server);
             }

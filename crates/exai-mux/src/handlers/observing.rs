@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::limits::SILENCE_INTERVAL;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
-use crate::types::capability::Ask;
+use crate::types::capability::ClientCapability;
 use crate::types::effect::Effect;
 use crate::types::ids::InstanceId;
 use crate::types::list_kind::ListKind;
@@ -19,7 +19,7 @@ impl Router {
         }
         let (server, declared) = (instance.server.clone(), instance.key.capabilities.clone());
         if self.servers.get_mut(&server).is_some_and(|known| known.behaviour.note_silence(&declared)) {
-            cx.effects.push(Effect::Measured { server });
+            cx.effects.push(Effect::BehaviourChanged { server });
         }
     }
 
@@ -27,7 +27,7 @@ impl Router {
     pub(crate) fn note_server_requests(
         &mut self,
         instance_id: InstanceId,
-        asks: &[Ask],
+        asks: &[ClientCapability],
         cx: &mut EventContext<'_>,
     ) {
         let Some(server) = self.instances.server_of(instance_id) else {
@@ -36,7 +36,7 @@ impl Router {
         let Some(known) = self.servers.get_mut(&server) else { return };
         let new = asks.iter().filter(|ask| known.behaviour.note_server_request(**ask)).count();
         if new > 0 {
-            cx.effects.push(Effect::Measured { server });
+            cx.effects.push(Effect::BehaviourChanged { server });
         }
     }
 
@@ -55,7 +55,7 @@ impl Router {
             .get_mut(&server)
             .is_some_and(|known| known.behaviour.note_list(&declared, kind, items))
         {
-            cx.effects.push(Effect::Measured { server });
+            cx.effects.push(Effect::BehaviourChanged { server });
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::router::questions::Question;
-use crate::types::capability::Ask;
+use crate::types::capability::ClientCapability;
 use crate::types::effect::About;
 use crate::types::ids::{ClientId, InstanceId};
 
@@ -36,7 +36,7 @@ impl Router {
             tracing::debug!(?instance_id, method = message.str_at(method), "refused: {AMBIGUOUS}");
             return cx.send_to_server(instance_id, answer::error(&own, -32602, AMBIGUOUS));
         };
-        let asks = Ask::of_method(message.str_at(method));
+        let asks = ClientCapability::of_method(message.str_at(method));
         self.note_server_requests(instance_id, asks, cx);
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let Some((client_id, request)) = instance.sole_client() else {

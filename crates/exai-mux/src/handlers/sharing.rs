@@ -41,11 +41,11 @@ impl Router {
         let initialize_params = self.clients.get(client_id)?.initialize_params()?;
         Some(match self.servers.get(server)?.policy.share {
             Share::Auto => {
-                let traits = self.servers.get(server)?.behaviour.traits();
-                if traits.is_indifferent_to(&initialize_params.can) {
-                    return Some(ShareKey { any: true, ..ShareKey::common(traits.declared_for_all()) });
+                let observed = self.servers.get(server)?.behaviour.observed();
+                if observed.is_indifferent_to(&initialize_params.can) {
+                    return Some(ShareKey { any: true, ..ShareKey::common(observed.declared_for_all()) });
                 }
-                let may_be_asked = initialize_params.can.keys().any(|ask| traits.asks.contains(ask));
+                let may_be_asked = initialize_params.can.keys().any(|ask| observed.asks.contains(ask));
                 let client = may_be_asked.then_some(client_id);
                 ShareKey { client, ..ShareKey::common(initialize_params.capabilities.clone()) }
             }

@@ -8,7 +8,7 @@ use crate::instance::request::{InternalRequest, Owner};
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::types::effect::Effect;
-use crate::types::event::Garbled;
+use crate::types::event::Unreadable;
 use crate::types::ids::InstanceId;
 
 impl Router {
@@ -16,13 +16,13 @@ impl Router {
     pub(crate) fn handle_unreadable(
         &mut self,
         instance_id: InstanceId,
-        garbled: &Garbled,
+        unreadable: &Unreadable,
         cx: &mut EventContext<'_>,
     ) {
         let Some(instance) = self.instances.get(instance_id) else { return };
-        let own = garbled.id.as_ref().filter(|id| !id.is_null());
-        let text = format!("server \"{}\" {}", instance.server, garbled.text);
-        if garbled.asks {
+        let own = unreadable.id.as_ref().filter(|id| !id.is_null());
+        let text = format!("server \"{}\" {}", instance.server, unreadable.text);
+        if unreadable.asks {
             if let Some(id) = own {
                 cx.send_to_server(instance_id, answer::error(id, -32600, &text));
             }
@@ -35,14 +35,14 @@ impl Router {
         let Some(number) = number else { return };
         let owner = instance.in_flight.get(number).map(|request| &request.owner);
         if matches!(owner, Some(Owner::Router(InternalRequest::Initialize))) {
-            let reason = format!("did not answer `initialize`: it {}", garbled.text);
+            let reason = format!("did not answer `initialize`: it {}", unreadable.text);
             return cx.effects.push(Effect::GiveUp { instance: instance_id, reason });
         }
         let hint = format!("exai logs {}", instance.server);
         let data = FailureData {
             server: Some(&instance.server),
             hint: Some(&hint),
-            ..FailureData::new(Source::Daemon, garbled.failure)
+            ..FailureData::new(Source::Daemon, unreadable.failure)
         };
         // An error of exai takes the place of the answer.
         if let Ok(message) = Message::parse(answer::failure(&Id::number(number), &text, &data)) {

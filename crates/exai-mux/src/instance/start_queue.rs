@@ -68,7 +68,10 @@ impl StartQueue {
     /// Takes out the request of a client with this id. Returns whether there was one.
     pub(crate) fn cancel_request(&mut self, client: ClientId, id: &Id) -> bool {
         // `initialize` must not be cancelled (basic/utilities/cancellation of the specification).
-        let is_it = |waiting: &Waiting| matches!(waiting, Waiting::Message(queued) if queued.client == client && queued.id().as_ref() == Some(id));
+        let is_it = |waiting: &Waiting| match waiting {
+            Waiting::Message(queued) => queued.client == client && queued.id().as_ref() == Some(id),
+            Waiting::Initialize { .. } | Waiting::List(..) => false,
+        };
         let found = self.waiting.iter().position(is_it);
         found.map(|at| self.waiting.remove(at)).is_some()
     }

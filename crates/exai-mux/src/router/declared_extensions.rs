@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::limits::{MAX_UNITED_BYTES, MAX_UNITED_NAMES};
 use crate::router::servers::Servers;
 use crate::server::Server;
-use crate::types::capability::Ask;
+use crate::types::capability::ClientCapability;
 
 impl Servers {
     /// Finds the server that a method unknown to exai is meant for: the only server that declares the extension or
@@ -18,8 +18,8 @@ impl Servers {
         };
         let declares = |wanted: &dyn Fn(&Map<String, Value>) -> bool| -> Vec<&Server> {
             let one = |server: &&Server| {
-                let all = [Ask::Extensions, Ask::Experimental].into_iter();
-                all.filter_map(|ask| names(server, ask.capability())).any(|names| wanted(&names))
+                let all = [ClientCapability::Extensions, ClientCapability::Experimental].into_iter();
+                all.filter_map(|ask| names(server, ask.name())).any(|names| wanted(&names))
             };
             self.iter().filter(one).collect()
         };

@@ -47,7 +47,7 @@ impl EventContext<'_> {
 
     /// The daemon keeps what is known of servers, so it must hear of changes.
     pub(crate) fn note_discovery_changed(&mut self, server: &Arc<str>) {
-        self.effects.push(Effect::Learned { server: server.clone() });
+        self.effects.push(Effect::DiscoveryChanged { server: server.clone() });
     }
 }
 

@@ -6,7 +6,8 @@ use crate::server::Server;
 use crate::types::ids::ClientId;
 use crate::types::policy::Policy;
 
-/// All configured servers, in the order of the configuration. What is known of one server is changed through [`Server`].
+/// All configured servers, in the order of the configuration. What is known of one server is changed through
+/// [`Server`].
 #[derive(Debug, Default)]
 pub(crate) struct Servers {
     all: Vec<Server>,

@@ -12,30 +12,30 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use bytes::Bytes;
 
 use crate::limits::{MAX_COMPARED_DECLARATIONS, MAX_OBSERVED_VALUE_BYTES, MAX_VALUES_PER_CAPABILITY};
-use crate::types::capability::{Ask, parse_capabilities};
+use crate::types::capability::{ClientCapability, parse_capabilities};
 use crate::types::list_kind::{LIST_KINDS, ListKind};
-use crate::types::observed_behaviour::Traits;
+use crate::types::observed_behaviour::ObservedBehaviour;
 
 /// What a server has been seen to do so far.
 #[derive(Debug, Default)]
 pub(crate) struct BehaviourObserver {
-    traits: Traits,
+    observed: ObservedBehaviour,
     /// The hashes of lists, by the hash of what was declared to the instance that had them.
     lists: HashMap<u64, HashMap<ListKind, u64>>,
 }
 
 impl BehaviourObserver {
-    pub(crate) fn traits(&self) -> &Traits {
-        &self.traits
+    pub(crate) fn observed(&self) -> &ObservedBehaviour {
+        &self.observed
     }
 
-    pub(crate) fn remember(&mut self, traits: Traits) {
-        self.traits = traits;
+    pub(crate) fn remember(&mut self, observed: ObservedBehaviour) {
+        self.observed = observed;
     }
 
     /// The server asks for something. Returns whether that is new.
-    pub(crate) fn note_server_request(&mut self, ask: Ask) -> bool {
-        self.traits.asks.insert(ask)
+    pub(crate) fn note_server_request(&mut self, ask: ClientCapability) -> bool {
+        self.observed.asks.insert(ask)
     }
 
     /// An instance that was told this has worked, and asked for nothing. Returns whether that is new.
@@ -46,7 +46,7 @@ impl BehaviourObserver {
             return false;
         }
         for (ask, words) in parse_capabilities(declared) {
-            let known = self.traits.silent.entry(ask).or_default();
+            let known = self.observed.silent.entry(ask).or_default();
             new |= words.len() <= MAX_OBSERVED_VALUE_BYTES
                 && known.len() < MAX_VALUES_PER_CAPABILITY
                 && known.insert(words);
@@ -60,14 +60,16 @@ impl BehaviourObserver {
             return false;
         }
         self.lists.entry(hash(declared)).or_default().insert(kind, hash(items));
-        let before = self.traits.same_for_all;
+        let before = self.observed.same_for_all;
         match self.compare(kind) {
-            Compared::Different => self.traits.same_for_all = false,
+            Compared::Different => self.observed.same_for_all = false,
             // Clients use tools above all. A server without tools has an empty list of them.
-            Compared::Same if kind == ListKind::Tools => self.traits.same_for_all = !self.is_any_different(),
+            Compared::Same if kind == ListKind::Tools => {
+                self.observed.same_for_all = !self.is_any_different();
+            }
             Compared::Same | Compared::Unknown => {}
         }
-        before != self.traits.same_for_all
+        before != self.observed.same_for_all
     }
 
     /// Whether the lists of an instance that was told this can be remembered.
@@ -85,7 +87,7 @@ impl BehaviourObserver {
     pub(crate) fn is_new_kind(&self, declared: &str, kind: ListKind) -> bool {
         let own = hash(declared);
         let mut listed = self.lists.iter().filter(|(_, lists)| lists.contains_key(&kind)).map(|(of, _)| *of);
-        let (mut any, mut known) = (false, self.traits.same_for_all);
+        let (mut any, mut known) = (false, self.observed.same_for_all);
         for of in &mut listed {
             any = true;
             known |= of == own;
@@ -142,21 +144,24 @@ mod tests {
         assert!(!behaviour.note_list(roots, ListKind::Prompts, &[]));
         assert!(behaviour.note_list(roots, ListKind::Tools, &tools));
         let declared = |text| parse_capabilities(text);
-        assert!(behaviour.traits().is_indifferent_to(&declared("{}")));
-        assert!(!behaviour.traits().is_indifferent_to(&declared(r#"{"roots":{}}"#)), "it may ask yet");
+        assert!(behaviour.observed().is_indifferent_to(&declared("{}")));
+        assert!(!behaviour.observed().is_indifferent_to(&declared(r#"{"roots":{}}"#)), "it may ask yet");
         assert!(behaviour.note_silence(r#"{"roots":{}}"#) && !behaviour.note_silence(r#"{"roots":{}}"#));
-        assert!(behaviour.traits().is_indifferent_to(&declared(r#"{"roots":{}}"#)));
-        assert!(!behaviour.traits().is_indifferent_to(&declared(r#"{"roots":{"listChanged":true}}"#)));
-        assert_eq!(behaviour.traits().declared_for_all(), r#"{"roots":{}}"#);
+        assert!(behaviour.observed().is_indifferent_to(&declared(r#"{"roots":{}}"#)));
+        assert!(!behaviour.observed().is_indifferent_to(&declared(r#"{"roots":{"listChanged":true}}"#)));
+        assert_eq!(behaviour.observed().declared_for_all(), r#"{"roots":{}}"#);
         // What differs once differs for good, until it is the same again.
         assert!(!behaviour.note_list(none, ListKind::Prompts, &[]));
         assert!(behaviour.note_list(roots, ListKind::Prompts, &tools));
-        assert!(!behaviour.traits().is_indifferent_to(&BTreeMap::new()));
+        assert!(!behaviour.observed().is_indifferent_to(&BTreeMap::new()));
         assert!(!behaviour.note_list(roots, ListKind::Tools, &tools), "its prompts differ still");
         behaviour.note_list(roots, ListKind::Prompts, &[]);
         assert!(behaviour.note_list(roots, ListKind::Tools, &tools));
-        assert!(behaviour.note_server_request(Ask::Roots) && !behaviour.note_server_request(Ask::Roots));
-        assert!(!behaviour.traits().is_indifferent_to(&BTreeMap::new()));
+        assert!(
+            behaviour.note_server_request(ClientCapability::Roots)
+                && !behaviour.note_server_request(ClientCapability::Roots)
+        );
+        assert!(!behaviour.observed().is_indifferent_to(&BTreeMap::new()));
     }
 
     #[test]
@@ -168,8 +173,8 @@ mod tests {
         }
         let other = experiment(MAX_COMPARED_DECLARATIONS);
         assert!(!behaviour.note_list(&other, ListKind::Tools, &[Bytes::from("{}")]));
-        assert!(behaviour.traits().same_for_all && !behaviour.note_silence(&other));
-        assert!(!behaviour.traits().is_indifferent_to(&parse_capabilities(&other)));
+        assert!(behaviour.observed().same_for_all && !behaviour.note_silence(&other));
+        assert!(!behaviour.observed().is_indifferent_to(&parse_capabilities(&other)));
         assert!(behaviour.note_silence(&experiment(0)));
     }
 }

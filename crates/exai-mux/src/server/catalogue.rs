@@ -49,8 +49,8 @@ impl Catalogue {
         self.as_of[kind as usize] == Some(self.changes(kind))
     }
 
-    /// Counts whether a list that was asked for as of so many changes was outdated when it came. Returns whether it is to
-    /// be asked for again at once, because the server has announced a change meanwhile.
+    /// Counts whether a list that was asked for as of so many changes was outdated when it came. Returns whether it is
+    /// to be asked for again at once, because the server has announced a change meanwhile.
     pub(crate) fn count_outdated(&mut self, kind: ListKind, as_of: u64) -> bool {
         let outdated = &mut self.outdated[kind as usize];
         *outdated = if as_of == self.changes[kind as usize] { 0 } else { outdated.saturating_add(1) };

@@ -10,7 +10,7 @@ use crate::limits::MAX_CAPABILITY_BYTES;
 
 /// What a client can declare to a server, so that the server may ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ask {
+pub enum ClientCapability {
     /// The client's directories.
     Roots,
     /// A message of the client's model.
@@ -24,17 +24,23 @@ pub enum Ask {
 }
 
 /// All of these capabilities.
-pub const ASKS: [Ask; 5] = [Ask::Roots, Ask::Sampling, Ask::Elicitation, Ask::Extensions, Ask::Experimental];
+pub const CLIENT_CAPABILITIES: [ClientCapability; 5] = [
+    ClientCapability::Roots,
+    ClientCapability::Sampling,
+    ClientCapability::Elicitation,
+    ClientCapability::Extensions,
+    ClientCapability::Experimental,
+];
 
-impl Ask {
+impl ClientCapability {
     /// The name of the capability in `initialize`.
-    pub fn capability(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
-            Ask::Roots => "roots",
-            Ask::Sampling => "sampling",
-            Ask::Elicitation => "elicitation",
-            Ask::Extensions => "extensions",
-            Ask::Experimental => "experimental",
+            ClientCapability::Roots => "roots",
+            ClientCapability::Sampling => "sampling",
+            ClientCapability::Elicitation => "elicitation",
+            ClientCapability::Extensions => "extensions",
+            ClientCapability::Experimental => "experimental",
         }
     }
 
@@ -42,18 +48,18 @@ impl Ask {
     /// an experiment.
     pub(crate) fn of_method(method: &str) -> &'static [Self] {
         match method {
-            "roots/list" => &[Ask::Roots],
-            "sampling/createMessage" => &[Ask::Sampling],
-            "elicitation/create" => &[Ask::Elicitation],
-            _ => &[Ask::Extensions, Ask::Experimental],
+            "roots/list" => &[ClientCapability::Roots],
+            "sampling/createMessage" => &[ClientCapability::Sampling],
+            "elicitation/create" => &[ClientCapability::Elicitation],
+            _ => &[ClientCapability::Extensions, ClientCapability::Experimental],
         }
     }
 }
 
 /// Reads what a text of capabilities declares.
-pub(crate) fn parse_capabilities(declared: &str) -> BTreeMap<Ask, String> {
+pub(crate) fn parse_capabilities(declared: &str) -> BTreeMap<ClientCapability, String> {
     let all: serde_json::Value = serde_json::from_str(declared).unwrap_or_default();
-    ASKS.into_iter().filter_map(|ask| Some((ask, all.get(ask.capability())?.to_string()))).collect()
+    CLIENT_CAPABILITIES.into_iter().filter_map(|ask| Some((ask, all.get(ask.name())?.to_string()))).collect()
 }
 
 /// What of the capabilities of a client is declared to servers: those that decide which clients can share a server,
@@ -61,13 +67,13 @@ pub(crate) fn parse_capabilities(declared: &str) -> BTreeMap<Ask, String> {
 pub(crate) fn normalise_capabilities(capabilities: &[u8]) -> String {
     let all: Value = serde_json::from_slice(capabilities).unwrap_or_default();
     let mut kept = Map::new();
-    for ask in ASKS {
-        let Some(value) = all.get(ask.capability()).filter(|value| says_something(ask, value)) else {
+    for ask in CLIENT_CAPABILITIES {
+        let Some(value) = all.get(ask.name()).filter(|value| says_something(ask, value)) else {
             continue;
         };
         let bytes = value.to_string().len();
         if bytes > MAX_CAPABILITY_BYTES {
-            let capability = ask.capability();
+            let capability = ask.name();
             tracing::warn!(
                 capability,
                 bytes,
@@ -75,16 +81,18 @@ pub(crate) fn normalise_capabilities(capabilities: &[u8]) -> String {
             );
             continue;
         }
-        kept.insert(ask.capability().to_owned(), value.clone());
+        kept.insert(ask.name().to_owned(), value.clone());
     }
     Value::Object(kept).to_string()
 }
 
 /// Whether a value differs from its absence. An empty list of names does not.
-fn says_something(ask: Ask, value: &Value) -> bool {
+fn says_something(ask: ClientCapability, value: &Value) -> bool {
     match (ask, value) {
         (_, Value::Null) => false,
-        (Ask::Extensions | Ask::Experimental, Value::Object(names)) => !names.is_empty(),
+        (ClientCapability::Extensions | ClientCapability::Experimental, Value::Object(names)) => {
+            !names.is_empty()
+        }
         _ => true,
     }
 }

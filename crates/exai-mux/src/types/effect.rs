@@ -77,12 +77,12 @@ pub enum Effect {
         answered: usize,
     },
     /// What is known of a server has changed: see [`crate::Router::discovery`].
-    Learned {
+    DiscoveryChanged {
         /// The name of the server.
         server: Arc<str>,
     },
-    /// A server was seen to do something new: see [`crate::Router::traits`].
-    Measured {
+    /// A server was seen to do something new: see [`crate::Router::observed_behaviour`].
+    BehaviourChanged {
         /// The name of the server.
         server: Arc<str>,
     },

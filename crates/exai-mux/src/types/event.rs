@@ -7,7 +7,7 @@ use exai_proto::{Id, Message, Segments};
 
 use crate::types::discovery::Discovery;
 use crate::types::ids::{ClientId, Endpoint, InstanceId};
-use crate::types::observed_behaviour::Traits;
+use crate::types::observed_behaviour::ObservedBehaviour;
 use crate::types::policy::Policy;
 
 /// Everything that can happen to the router.
@@ -19,7 +19,7 @@ pub enum Event {
         policies: Vec<Policy>,
     },
     /// What an earlier daemon knew of a server.
-    Known {
+    DiscoveryKnown {
         /// The name of the server.
         server: Arc<str>,
         /// The revision of the policy under which the server ran. The policy may have changed since.
@@ -28,11 +28,11 @@ pub enum Event {
         discovery: Discovery,
     },
     /// What an earlier daemon has seen a server do.
-    Traits {
+    BehaviourKnown {
         /// The name of the server.
         server: Arc<str>,
         /// What was seen.
-        traits: Traits,
+        behaviour: ObservedBehaviour,
     },
     /// A client connected.
     Opened {
@@ -50,7 +50,7 @@ pub enum Event {
     },
     /// A client sent a message while the daemon drains. A request is answered from memory or with
     /// [`crate::Effect::Unserved`], and reaches no server.
-    Late {
+    FromClientWhileDraining {
         /// The client.
         client: ClientId,
         /// The message.
@@ -74,11 +74,11 @@ pub enum Event {
         message: Message,
     },
     /// A server sent something that is no message, though it may have been meant to be one.
-    Garbled {
+    Unreadable {
         /// The instance.
         instance: InstanceId,
         /// What can be said of it.
-        garbled: Garbled,
+        unreadable: Unreadable,
     },
     /// A request could not be sent.
     Unsent {
@@ -107,7 +107,7 @@ pub enum Event {
         server: Arc<str>,
     },
     /// A person wants to know what a server offers before it is used: the server is started, and asked for its lists.
-    Warm {
+    WarmUp {
         /// The name of the server.
         server: Arc<str>,
     },
@@ -117,7 +117,7 @@ pub enum Event {
 
 /// What can be said of something that is no message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Garbled {
+pub struct Unreadable {
     /// The id, if it could be read.
     pub id: Option<Id>,
     /// Whether it was meant to be a request or a notification; otherwise it was meant to be an answer.

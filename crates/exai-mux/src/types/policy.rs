@@ -92,7 +92,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 /// Clients with equal keys use the same instance of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ShareKey {
-    /// What is declared to the server: the capabilities of the client that [`crate::types::capability::ASKS`] names,
+    /// What is declared to the server: the capabilities of the client that [`crate::behaviour::CLIENT_CAPABILITIES`] names,
     /// as JSON with sorted keys. A server is told once, for all its clients, so these must agree.
     pub capabilities: Arc<str>,
     /// Whether it makes no difference to the server what is declared: then any instance will do that belongs to no

@@ -309,7 +309,7 @@ fn a_list_that_passes_by_is_not_current_if_it_was_changed_meanwhile_or_is_of_ano
     // What was known before the router was there may be of another build of the server.
     let (revision, discovery) = bench.router.discovery("a").expect("known");
     let mut bench = Bench::new(vec![policy("a")]);
-    bench.does(Event::Known { server: "a".into(), revision, discovery });
+    bench.does(Event::DiscoveryKnown { server: "a".into(), revision, discovery });
     bench.introduced(1, "a", "{}");
     bench.ready(0);
     all(&mut bench, 2);

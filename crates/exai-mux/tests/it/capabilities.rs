@@ -31,7 +31,7 @@ fn extensions_and_experiments_are_declared_and_separate_clients_as_roots_do() {
     assert_eq!(bench.introduced(6, "a", "{}"), [""; 0], "that is the same");
     assert_eq!(bench.introduced(7, "own", UI), ["start own#1 as 3"]);
     assert_eq!(only(&bench.up(3), "server 3")["params"]["capabilities"].to_string(), UI);
-    let why = bench.router.why("a").expect("it is configured");
+    let why = bench.router.explain_sharing("a").expect("it is configured");
     assert!(why.iter().any(|said| said.contains("codex/auth-change")), "{why:?}");
 }
 
@@ -63,7 +63,12 @@ fn clients_with_other_experiments_share_once_it_was_measured_that_these_do_not_m
     let lines = bench.introduced(9, "a", CODEX);
     assert!(lines.contains(&"start a#5 as 4".to_owned()), "it can be meant: {lines:?}");
     assert!(
-        bench.router.why("a").expect("it is configured").iter().any(|said| said.contains("c9 (c)'s own"))
+        bench
+            .router
+            .explain_sharing("a")
+            .expect("it is configured")
+            .iter()
+            .any(|said| said.contains("c9 (c)'s own"))
     );
 }
 

@@ -24,7 +24,7 @@ fn discovery(tools: &[&str]) -> Discovery {
 fn knowing(policy: Policy, tools: &[&str]) -> Bench {
     let mut bench = Bench::new(vec![policy]);
     assert_eq!(
-        bench.does(Event::Known { server: "a".into(), revision: 1, discovery: discovery(tools) }),
+        bench.does(Event::DiscoveryKnown { server: "a".into(), revision: 1, discovery: discovery(tools) }),
         [""; 0]
     );
     bench
@@ -119,7 +119,7 @@ fn what_it_says_itself_counts_more_and_another_revision_forgets() {
     bench.introduced(1, "a", "{}");
     bench.ready(0);
     assert!(bench.learned);
-    bench.does(Event::Known { server: "a".into(), revision: 1, discovery: discovery(&["late"]) });
+    bench.does(Event::DiscoveryKnown { server: "a".into(), revision: 1, discovery: discovery(&["late"]) });
     assert!(bench.router.discovery("a").expect("it is known").1.lists.is_empty());
     bench.does(Event::Configured { policies: vec![Policy { revision: 2, ..policy("a") }] });
     assert_eq!(bench.router.discovery("a"), None);

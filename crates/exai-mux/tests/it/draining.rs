@@ -53,7 +53,10 @@ fn a_session_begins_where_the_server_is_known_and_starts_none() {
     assert_eq!(only(&tools, "client 3")["result"], json!({"tools": [{"name": "a__x"}]}));
     assert_eq!(bench.says_late(4, &initialize("{}")), ["unserved 4 0"], "nothing is known of this server");
     assert_eq!(
-        bench.event(Event::Late { client: exai_mux::ClientId(9), message: message(&request(1, "ping")) }),
+        bench.event(Event::FromClientWhileDraining {
+            client: exai_mux::ClientId(9),
+            message: message(&request(1, "ping"))
+        }),
         []
     );
 }

@@ -294,7 +294,7 @@ fn a_server_that_says_so_without_end_is_passed_on_less_and_less_and_named() {
 #[test]
 fn a_server_that_is_warmed_is_asked_for_all_it_has_and_ends_when_nobody_comes() {
     let mut bench = Bench::new(vec![policy("a")]);
-    let warm = || Event::Warm { server: "a".into() };
+    let warm = || Event::WarmUp { server: "a".into() };
     assert_eq!(bench.does(warm()), ["start a#1 as 0"]);
     assert_eq!(bench.does(warm()), [""; 0], "once is enough");
     let asked: Vec<String> = bench.ready(0)[1..]
@@ -311,5 +311,5 @@ fn a_server_that_is_warmed_is_asked_for_all_it_has_and_ends_when_nobody_comes() 
     assert_eq!(bench.lives(Duration::from_secs(2)), ["stop 0"]);
     all(&mut bench, 1);
     assert_eq!(names(&bench.says(1, &list("tools")), 1, "tools"), [""; 0], "nothing needs to be started");
-    assert_eq!(bench.does(Event::Warm { server: "nobody".into() }), [""; 0]);
+    assert_eq!(bench.does(Event::WarmUp { server: "nobody".into() }), [""; 0]);
 }

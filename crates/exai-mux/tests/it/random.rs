@@ -194,8 +194,8 @@ impl World {
                 Effect::Stop { .. }
                 | Effect::Ready { .. }
                 | Effect::Pinged { .. }
-                | Effect::Learned { .. }
-                | Effect::Measured { .. }
+                | Effect::DiscoveryChanged { .. }
+                | Effect::BehaviourChanged { .. }
                 | Effect::Repeatable { .. }
                 | Effect::GiveUp { .. } => {}
             }

@@ -61,8 +61,8 @@ impl Bench {
     /// The same as text: `client 1 <- {…}`, `server 0 <- {…}`, `start a#1 as 0`.
     pub(crate) fn does(&mut self, event: Event) -> Vec<String> {
         let effects = self.event(event);
-        let learned = |effect: &Effect| matches!(effect, Effect::Learned { .. });
-        let measured = |effect: &Effect| matches!(effect, Effect::Measured { .. });
+        let learned = |effect: &Effect| matches!(effect, Effect::DiscoveryChanged { .. });
+        let measured = |effect: &Effect| matches!(effect, Effect::BehaviourChanged { .. });
         self.learned |= effects.iter().any(learned);
         self.measured |= effects.iter().any(measured);
         effects.iter().filter(|effect| !learned(effect) && !measured(effect)).map(show).collect()
@@ -78,7 +78,7 @@ impl Bench {
 
     /// The same while the daemon drains.
     pub(crate) fn says_late(&mut self, client: u64, text: &str) -> Vec<String> {
-        self.does(Event::Late { client: ClientId(client), message: message(text) })
+        self.does(Event::FromClientWhileDraining { client: ClientId(client), message: message(text) })
     }
 
     pub(crate) fn server_says(&mut self, instance: u64, text: &str) -> Vec<String> {
@@ -156,8 +156,8 @@ fn show(effect: &Effect) -> String {
         Effect::Pinged { instance, sent, answered } => {
             format!("pinged {} with {sent} bytes: {answered}", instance.0)
         }
-        Effect::Learned { server } => format!("learned {server}"),
-        Effect::Measured { server } => format!("measured {server}"),
+        Effect::DiscoveryChanged { server } => format!("learned {server}"),
+        Effect::BehaviourChanged { server } => format!("measured {server}"),
         Effect::Repeatable { client, tools } => format!("repeatable {}: {}", client.0, tools.join(" ")),
         Effect::GiveUp { instance, reason } => format!("give up {}: {reason}", instance.0),
     }
