@@ -66,7 +66,7 @@ impl Router {
     }
 
     /// Forgets an instance, and tells all clients that waited for it.
-    pub(crate) fn forget_instance(&mut self, instance_id: InstanceId, why: &Down, cx: &mut EventContext<'_>) {
+    fn forget_instance(&mut self, instance_id: InstanceId, why: &Down, cx: &mut EventContext<'_>) {
         self.note_interrupted(instance_id);
         let Some(mut instance) = self.instances.remove_instance(instance_id) else { return };
         self.clients.detach_all(instance_id);

@@ -182,7 +182,7 @@ impl Router {
         }
     }
 
-    pub(crate) fn learn_list(
+    fn learn_list(
         &mut self,
         server: &Arc<str>,
         kind: ListKind,
