@@ -27,7 +27,7 @@ impl Router {
     }
 
     fn is_running(&self, server: &str) -> bool {
-        !self.instances.current_of_server(server).is_empty()
+        self.instances.has_current(server)
     }
 
     /// Starts the servers that should run and may be started. An eager server has one instance, as for a client

@@ -95,6 +95,11 @@ impl Instances {
         found
     }
 
+    /// Whether new requests may go to an instance of the server.
+    pub(crate) fn has_current(&self, server: &str) -> bool {
+        self.all.values().any(|instance| *instance.server == *server && !instance.retiring)
+    }
+
     /// The ids of all instances, oldest first.
     pub(crate) fn ids(&self) -> Vec<InstanceId> {
         let mut ids: Vec<InstanceId> = self.all.keys().copied().collect();
