@@ -1,11 +1,12 @@
-//! What the router knows of one client.
+//! What the router knows of one client. A client changes itself alone: attaching it to an instance, or asking it a
+//! question, is up to the handlers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use exai_proto::{Message, json, limits};
 
-use crate::types::capability::{Ask, normalise_capabilities, parse_capabilities};
+use crate::types::capability::{ClientCapability, normalise_capabilities, parse_capabilities};
 use crate::types::ids::{Endpoint, InstanceId};
 use crate::types::log_level::LogLevel;
 
@@ -16,19 +17,19 @@ pub(crate) struct Client {
     pub(crate) level: Option<LogLevel>,
     /// The instances this client uses, by server.
     pub(crate) attached: Vec<(Arc<str>, InstanceId)>,
-    /// Resources it wants to hear of, by server: they outlive an instance.
+    /// The resources that the client has subscribed to, by server. A subscription outlives the instance.
     pub(crate) subscriptions: BTreeSet<(Arc<str>, String)>,
     pub(crate) in_flight: u32,
     pub(crate) calls: u64,
-    /// What its link was told of tools that may be repeated.
+    /// The repeatable tools that the link of the client was last told of.
     pub(crate) repeatable: BTreeSet<String>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Session {
-    /// Nothing said yet.
+    /// The client has not sent `initialize` yet.
     New,
-    /// `initialize` was received.
+    /// The client has sent `initialize`.
     Open(InitializeParams),
 }
 
@@ -37,8 +38,8 @@ pub(crate) enum Session {
 pub(crate) struct InitializeParams {
     pub(crate) version: String,
     pub(crate) capabilities: Arc<str>,
-    /// The same one by one.
-    pub(crate) can: BTreeMap<Ask, String>,
+    /// The same capabilities one by one.
+    pub(crate) can: BTreeMap<ClientCapability, String>,
     pub(crate) name: Option<String>,
     pub(crate) build: Option<String>,
 }
@@ -72,8 +73,8 @@ impl Client {
         }
     }
 
-    /// Whether a log message of this level should reach the client. One that never asked gets all: without
-    /// `logging/setLevel` the server decides.
+    /// Whether a log message of this level should reach the client. A client that has set no level gets all messages:
+    /// without `logging/setLevel` the server decides.
     pub(crate) fn wants(&self, level: Option<LogLevel>) -> bool {
         match (self.level, level) {
             (Some(wanted), Some(level)) => level >= wanted,

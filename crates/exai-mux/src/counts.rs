@@ -1,4 +1,4 @@
-//! How much the router holds, for the status document and for tests that want to see that it forgets.
+//! How much the router holds: for the status document, and for tests that check that the router forgets.
 
 use crate::limits::{
     CALL_TOTAL_TIMEOUT, MAX_HANDED_OUT_BYTES, MAX_HANDED_OUT_URIS, MAX_INSTANCES_PER_SERVER,
@@ -7,10 +7,11 @@ use crate::limits::{
 };
 use crate::router::Router;
 
-/// What is there now. While nobody wants anything there are clients, instances, and lists owed to those clients.
+/// What the router holds now. While no client wants anything, these are clients, instances, and lists that clients
+/// still have to hear of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Conversations.
+    /// Conversations with clients.
     pub clients: usize,
     /// Runs of servers.
     pub instances: usize,
@@ -22,16 +23,16 @@ pub struct Counts {
     pub waiting: usize,
     /// Clients' requests that wait for lists.
     pub gatherings: usize,
-    /// Lists that clients were answered without.
+    /// Lists that clients were answered without. The clients hear of such a list when it comes.
     pub owed: usize,
-    /// Resources that clients want to hear of.
+    /// Resources that clients have subscribed to.
     pub subscriptions: usize,
     /// Servers' questions that clients have not answered.
     pub asked: usize,
 }
 
 impl Router {
-    /// Counts what is there.
+    /// Counts what the router holds.
     pub fn counts(&self) -> Counts {
         Counts {
             clients: self.clients.len(),
@@ -47,7 +48,7 @@ impl Router {
     }
 }
 
-/// What the router bounds, by the names of the status document.
+/// The bounds of the router, under their names in the status document.
 pub fn limits() -> [(&'static str, u64); 16] {
     [
         ("requests_per_client", u64::from(MAX_REQUESTS_PER_CLIENT)),

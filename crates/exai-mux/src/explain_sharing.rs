@@ -1,4 +1,4 @@
-//! Why the clients of a server share its processes as they do, in words.
+//! Says in words why the clients of a server share its processes as they do.
 
 use std::fmt::Write as _;
 
@@ -9,13 +9,13 @@ use crate::instance::Instance;
 use crate::limits::MAX_SHOWN_DECLARATION_CHARS;
 use crate::router::Router;
 use crate::server::Server;
-use crate::types::capability::Ask;
+use crate::types::capability::ClientCapability;
 use crate::types::ids::ClientId;
 use crate::types::policy::Share;
 
 impl Router {
-    /// What there is to say about a server's sharing, one thought each; `None` for one that is not configured.
-    pub fn why(&self, server: &str) -> Option<Vec<String>> {
+    /// Explains the sharing of a server, one statement in each text. `None` for a server that is not configured.
+    pub fn explain_sharing(&self, server: &str) -> Option<Vec<String>> {
         let server = self.servers.get(server)?;
         let mut sentences = vec![rule(server)];
         let mut instances = self.instances.of_server(&server.policy.name);
@@ -51,7 +51,7 @@ impl Router {
             && server.policy.share == Share::Auto
         {
             let can = client.initialize_params().into_iter().flat_map(|said| said.can.keys());
-            let asked = can.copied().filter(|ask| server.behaviour.traits().asks.contains(ask));
+            let asked = can.copied().filter(|ask| server.behaviour.observed().asks.contains(ask));
             let _ = write!(said, ": the server asks for {}, and this client can be asked", list(asked));
         } else if server.policy.share == Share::Auto && self.all_declare(&clients, &instance.key.capabilities)
         {
@@ -73,22 +73,22 @@ impl Router {
 }
 
 fn rule(server: &Server) -> String {
-    let traits = server.behaviour.traits();
+    let observed = server.behaviour.observed();
     match server.policy.share {
         _ if server.policy.one_at_a_time => {
             "it has a port of its own, so one process serves all clients, and is told of no capabilities".to_owned()
         }
         Share::Shared => "share = \"shared\": one process serves all clients, and is told of no capabilities".to_owned(),
         Share::Client => "share = \"client\": each client has a process of its own".to_owned(),
-        Share::Auto if !traits.asks.is_empty() => format!(
+        Share::Auto if !observed.asks.is_empty() => format!(
             "share = \"auto\": it was seen to ask for {}; a client that can be asked has a process of its own, the \
              others share",
-            list(traits.asks.iter().copied())
+            list(observed.asks.iter().copied())
         ),
-        Share::Auto if traits.same_for_all && !traits.silent.is_empty() => format!(
+        Share::Auto if observed.same_for_all && !observed.silent.is_empty() => format!(
             "share = \"auto\": it offered the same whatever its clients could do, and asked for nothing though it was told \
              of {}; such clients share one process",
-            list(traits.silent.keys().copied())
+            list(observed.silent.keys().copied())
         ),
         Share::Auto => {
             "share = \"auto\": clients that declare the same of what a server could use share a process; whether \
@@ -98,8 +98,8 @@ fn rule(server: &Server) -> String {
     }
 }
 
-fn list(asks: impl Iterator<Item = Ask>) -> String {
-    asks.map(Ask::capability).collect::<Vec<_>>().join(" and ")
+fn list(asks: impl Iterator<Item = ClientCapability>) -> String {
+    asks.map(ClientCapability::name).collect::<Vec<_>>().join(" and ")
 }
 
 pub(crate) fn named(id: ClientId, client: Option<&Client>) -> String {

@@ -1,4 +1,7 @@
-//! What the router does about each event.
+//! What the router does about each event. [`Router::handle`] is the entrance.
+//!
+//! The handlers are methods of the router, so one handler may call any other: the end of an instance sends what
+//! waited for it to the next instance, for example. They hold no state.
 
 mod aggregate_lists;
 mod aggregate_routing;
@@ -39,23 +42,25 @@ use crate::types::effect::Effect;
 use crate::types::event::Event;
 
 impl Router {
-    /// Works on one event. What is to be done is appended to `effects`, in the order it must be done.
+    /// Works on one event. Appends to `effects` what is to be done, in the order in which it must be done.
     pub fn handle(&mut self, event: Event, time: Instant, effects: &mut Vec<Effect>) {
         let cx = &mut EventContext { time, effects };
         match event {
             Event::FromClient { client, message } => self.from_client(client, message, cx),
-            Event::Late { client, message } => self.answer_while_draining(client, message, cx),
+            Event::FromClientWhileDraining { client, message } => {
+                self.answer_while_draining(client, message, cx);
+            }
             Event::FromServer { instance, message } => self.from_server(instance, &message, cx),
-            Event::Garbled { instance, garbled } => self.handle_unreadable(instance, &garbled, cx),
+            Event::Unreadable { instance, unreadable } => self.handle_unreadable(instance, &unreadable, cx),
             Event::Opened { client, endpoint } => {
                 self.clients.add_client(client, endpoint);
             }
-            Event::Traits { server, traits } => {
+            Event::BehaviourKnown { server, behaviour } => {
                 if let Some(server) = self.servers.get_mut(&server) {
-                    server.behaviour.remember(traits);
+                    server.behaviour.remember(behaviour);
                 }
             }
-            Event::Known { server, revision, discovery } => {
+            Event::DiscoveryKnown { server, revision, discovery } => {
                 self.learn_discovery(&server, revision, discovery);
             }
             Event::Closed { client } => self.close_client(client, cx),
@@ -65,7 +70,7 @@ impl Router {
             Event::Configured { policies } => self.apply_configuration(policies, cx),
             Event::Ping { instance } => self.ping_instance(instance, cx),
             Event::Restart { server } => self.restart_server(&server, cx),
-            Event::Warm { server } => self.warm_up_server(&server, cx),
+            Event::WarmUp { server } => self.warm_up_server(&server, cx),
             Event::Tick => self.handle_tick(cx),
         }
     }

@@ -27,26 +27,26 @@ pub(crate) struct Instance {
     pub(crate) server: Arc<str>,
     pub(crate) number: u32,
     pub(crate) key: ShareKey,
-    /// Of the server's policy: needed for every request.
+    /// The `call_timeout` of the policy of the server. Every request needs it.
     pub(crate) call_timeout: Duration,
     pub(crate) phase: Phase,
     pub(crate) clients: Vec<ClientId>,
-    /// What it gets next.
+    /// The requests that wait for their turn.
     pub(crate) fair_queue: FairQueue,
-    /// What it has got and not answered.
+    /// The requests that the server has got and not answered.
     pub(crate) in_flight: InFlightRequests,
-    /// Since when no client uses it.
+    /// Since when no client has used the instance.
     pub(crate) idle_since: Option<Instant>,
     pub(crate) level: Option<LogLevel>,
-    /// Who listens to which resource.
+    /// The clients that have subscribed to resources.
     pub(crate) subscribers: Subscribers,
-    /// When it had answered `initialize`; taken when its silence was noted.
+    /// When the server answered `initialize`. `None` once its silence was noted.
     pub(crate) ready_since: Option<Instant>,
-    /// It was taken out of use: see `handlers::retiring`.
+    /// The instance gets no new requests: see `handlers::retiring`.
     pub(crate) retiring: bool,
-    /// Whether it has answered a client.
+    /// Whether the server has answered a client.
     pub(crate) served: bool,
-    /// Whether it has answered what nobody asked. Said once: it may do it for ever.
+    /// Whether the server has sent an answer to no request. This is logged once: a server may go on for ever.
     pub(crate) said_stray: bool,
 }
 
@@ -54,18 +54,18 @@ pub(crate) struct Instance {
 pub(crate) enum Phase {
     /// The process is being started, or `initialize` is under way.
     Starting { deadline: Instant, waiting: StartQueue },
-    /// Serving.
+    /// The server has answered `initialize`.
     Ready(InitializeResult),
 }
 
-/// How far a run had come when it ended.
+/// How far an instance had come when it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunProgress {
-    /// It never answered `initialize`.
+    /// The server never answered `initialize`.
     Unready,
-    /// It did, and no client.
+    /// The server answered `initialize`, and no client.
     Ready,
-    /// It has answered a client.
+    /// The server answered a client.
     Served,
 }
 
@@ -108,7 +108,8 @@ impl Instance {
         }
     }
 
-    /// Registers a request that the server is about to get, until these times.
+    /// Registers a request that the server is about to get. Without progress the request is given up at `deadline`,
+    /// in any case at `limit`.
     pub(crate) fn register_request(&mut self, number: u64, owner: Owner, deadline: Instant, limit: Instant) {
         let charged_client = match &owner {
             Owner::Client { client, .. } => Some(*client),
@@ -120,7 +121,7 @@ impl Instance {
         self.in_flight.insert(number, InFlightRequest { owner, charged_client, deadline, limit });
     }
 
-    /// Takes a request that is over.
+    /// Takes a request that is over, and gives its place to the next.
     pub(crate) fn take_request(&mut self, number: u64) -> Option<InFlightRequest> {
         let request = self.in_flight.remove(number)?;
         if let Some(client) = request.charged_client {
@@ -129,7 +130,7 @@ impl Instance {
         Some(request)
     }
 
-    /// How many requests it has not been given yet.
+    /// How many requests wait for the start of the instance, or for their turn.
     pub(crate) fn waiting(&self) -> usize {
         match &self.phase {
             Phase::Starting { waiting, .. } => waiting.len(),
@@ -137,7 +138,7 @@ impl Instance {
         }
     }
 
-    /// How far it has come.
+    /// How far the instance has come.
     pub(crate) fn run_progress(&self) -> RunProgress {
         match self.phase {
             Phase::Starting { .. } => RunProgress::Unready,
@@ -153,17 +154,18 @@ impl Instance {
         }
     }
 
-    /// What a ready server offers of this kind.
+    /// Which list of this kind the server offers. [`Offer::Nothing`] before the server is ready.
     pub(crate) fn offer(&self, kind: ListKind) -> Offer {
         self.ready().map_or(Offer::Nothing, |ready| ready.offer(kind))
     }
 
-    /// Whether the server is being asked for this list.
+    /// Whether the server has been asked for this list and has not answered.
     pub(crate) fn is_listing(&self, kind: ListKind) -> bool {
         self.ready().is_some() && self.asked_for(kind).is_some()
     }
 
-    /// When it was asked for a list that has not come; or was to be asked, as soon as it is ready.
+    /// When the server was asked for a list that has not come. Before the server is ready: since when the list has
+    /// waited to be asked for.
     pub(crate) fn asked_for(&self, kind: ListKind) -> Option<Instant> {
         match &self.phase {
             Phase::Starting { waiting, .. } => waiting.list_since(kind),
@@ -175,9 +177,9 @@ impl Instance {
         format!("{}#{}", self.server, self.number)
     }
 
-    /// The client a request of the server must be meant for: the only one it works for, or if it works for none the
-    /// only one there is; and the request, if there is one only. A request that was cancelled counts: the server may
-    /// not have heard of that yet. Otherwise nobody can know, and it is never guessed.
+    /// The client that a request of the server must be meant for: the only client that the server works for, or the
+    /// only client of an instance that works for none. With it comes the id of the request of the client, if there is
+    /// one request only. `None` if it cannot be known: the router never guesses.
     pub(crate) fn sole_client(&self) -> Option<(ClientId, Option<Id>)> {
         match (self.in_flight.works_for(), &self.clients[..]) {
             (WorksFor::One(client, id), _) => Some((client, id)),

@@ -9,17 +9,17 @@
 //! the same instance.
 //!
 //! - Towards every instance the router mints its own request ids, and uses the same number as progress
-//!   token. What comes back is found by that number alone. A number belongs to one instance, and an
-//!   instance to one run of the server, so an answer of an earlier run cannot be taken for one of this.
+//!   token. An answer is found by that number alone. A number belongs to one instance, and an
+//!   instance to one run of the server, so an answer of an earlier run cannot be taken for one of this run.
 //!   Nothing is ever routed by an id a client chose: clients all count from zero.
-//! - Towards every client the router mints the ids of the requests that servers ask (sampling, elicitation,
+//! - Towards every client the router mints the ids of the questions of servers (sampling, elicitation,
 //!   roots), in the same way, from one counter for all clients: no number means two questions.
 //! - Messages are never parsed into a model and written again. The router finds the few places that must
 //!   change (id, progress token, a prefixed name) and splices them; every other byte passes through.
 //! - What can be read in two ways (a key of `params` twice, escaped, in another case) is refused: the receiver
 //!   could read another place than the one that was checked and changed.
 //! - An instance is initialised once, by the router; its result is replayed to each client.
-//! - Whatever needs a running server waits in the instance until it is ready, or is answered with -31006.
+//! - What needs a running server waits in the instance until it is ready, or is answered with -31006.
 //!
 //! # Rooms
 //!
@@ -28,12 +28,12 @@
 //! - `limits`: every bound.
 //! - `types`: ids, events, effects, policies and what else everything is written in. They hold no state.
 //! - `client`, `instance`, `server`: the state of one client, of one run of a server, of one configured server. Each
-//!   changes itself alone and produces no effects.
-//! - `router`: the whole state, and the words in which effects are asked for.
-//! - `handlers`: what is done about each event. They are methods of the router and hold no state. `handlers.rs` is the
-//!   entrance: it says which handler each event goes to. `client_messages` and `server_messages` are the two ways in for
-//!   messages.
-//! - `view`, `counts`, `explain_sharing`: what can be asked of the router. They change nothing.
+//!   changes itself alone and asks for no effects.
+//! - `router`: the whole state, in parts with private fields, and the words in which effects are asked for.
+//! - `handlers`: what is done about each event. Handlers are methods of the router and hold no state. `handlers.rs` is
+//!   the entrance: it says which handler each event goes to. Messages come in at `client_messages` and
+//!   `server_messages`.
+//! - `view`, `counts`, `explain_sharing`: what can be asked of the router. These change nothing.
 
 mod client;
 pub mod counts;
@@ -49,12 +49,12 @@ pub mod view;
 pub use router::Router;
 pub use types::discovery::Discovery;
 pub use types::effect::{About, Effect};
-pub use types::event::{Down, Event, Garbled, See, Unsent};
+pub use types::event::{Down, Event, See, Unreadable, Unsent};
 pub use types::ids::{ClientId, Endpoint, InstanceId};
 pub use types::{names, policy};
 
-/// What was measured about servers.
-pub mod traits {
-    pub use crate::types::capability::{ASKS, Ask};
-    pub use crate::types::observed_behaviour::Traits;
+/// What servers were seen to do with the capabilities of their clients.
+pub mod behaviour {
+    pub use crate::types::capability::{CLIENT_CAPABILITIES, ClientCapability};
+    pub use crate::types::observed_behaviour::ObservedBehaviour;
 }

@@ -1,4 +1,4 @@
-//! The state of the router.
+//! The whole state of the router, in parts that change themselves alone.
 
 pub(crate) mod clients;
 pub(crate) mod declared_extensions;
@@ -22,9 +22,9 @@ use crate::router::servers::Servers;
 use crate::types::effect::About;
 use crate::types::ids::{ClientId, InstanceId};
 
-/// The routing core. See the crate's documentation.
+/// The routing core. See the documentation of the crate.
 ///
-/// Each part changes itself alone; the handlers change several parts for one event.
+/// Each part changes itself alone. The handlers change several parts for one event.
 #[derive(Debug)]
 pub struct Router {
     pub(crate) clients: Clients,
@@ -36,8 +36,9 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router without servers or clients. `epoch` is another for each daemon: a client that goes on with the next
-    /// daemon may still answer what the last daemon asked, and that must not be taken for an answer to anything else.
+    /// A router without servers or clients. `epoch` must differ for each daemon: a client that goes on with the next
+    /// daemon may still answer a question of the last daemon, and that answer must not be taken for one to another
+    /// question.
     pub fn new(epoch: u32) -> Self {
         Router {
             clients: Clients::default(),
@@ -49,7 +50,7 @@ impl Router {
         }
     }
 
-    /// The clients whose notifications an instance feeds: those attached to it.
+    /// Sends a message to all clients of an instance.
     pub(crate) fn send_to_attached(&self, instance: InstanceId, bytes: &Bytes, cx: &mut EventContext<'_>) {
         if let Some(instance) = self.instances.get(instance) {
             for &client in &instance.clients {

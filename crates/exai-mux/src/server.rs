@@ -36,18 +36,18 @@ pub(crate) struct Server {
     pub(crate) list_health: ListHealth,
     pub(crate) announced_changes: AnnouncedChanges,
     pub(crate) next_number: u32,
-    /// What it answered to `initialize` the last time.
+    /// What the server last answered to `initialize`.
     pub(crate) initialize_result: Option<InitializeResult>,
-    /// What it was seen to do.
+    /// What the server was seen to do with the capabilities of its clients.
     pub(crate) behaviour: BehaviourObserver,
-    /// Clients that had subscribed to resources of a run that ended: it is started for them again, and they are told
-    /// that they may have missed something.
+    /// Clients that had subscribed to resources of an instance that ended. The server is started for them again, and
+    /// they are told that they may have missed something.
     pub(crate) interrupted: BTreeSet<ClientId>,
-    /// Its tools that may be called twice, by its own word.
+    /// The tools that may be called twice, as the server declares.
     pub(crate) repeatable: BTreeSet<String>,
 }
 
-/// Whether it runs for nobody in particular.
+/// Whether the server runs without clients.
 pub(crate) fn is_eager(policy: &Policy) -> bool {
     policy.eager && policy.share != Share::Client
 }
@@ -68,16 +68,16 @@ impl Server {
         }
     }
 
-    /// It has said who it is.
-    pub(crate) fn introduced(&mut self, ready: InitializeResult) {
+    /// Keeps what the server has answered to `initialize`.
+    pub(crate) fn set_initialize_result(&mut self, ready: InitializeResult) {
         let place = json::find(&ready.result, 0..ready.result.len(), "instructions");
         let text = place.and_then(|place| json::string(&ready.result, place));
         self.catalogue.instructions = text.map(|text| limits::cut(&text, limits::INSTRUCTIONS_CHARS));
         self.initialize_result = Some(ready);
     }
 
-    /// A list as the result of its method, without what the configuration blocks.
-    pub(crate) fn known_list(&self, kind: ListKind) -> Option<Vec<u8>> {
+    /// A known list as the result of its method, without the tools that the configuration blocks.
+    pub(crate) fn write_known_list(&self, kind: ListKind) -> Option<Vec<u8>> {
         let allowed = |item: &&Bytes| {
             let name = || string_member(item, "name");
             kind != ListKind::Tools || name().is_none_or(|name| self.policy.tools.allows(&name))
@@ -93,7 +93,8 @@ impl Server {
         Some(result)
     }
 
-    /// The whole list of tools is known. Returns whether others may be repeated than before.
+    /// Learns from the whole list of tools which of them may be called twice. Returns whether these are other tools
+    /// than before.
     pub(crate) fn learn_repeatable(&mut self, tools: &[Bytes]) -> bool {
         let name = |tool: &Bytes| string_member(tool, "name");
         let found = tools.iter().filter(|tool| may_be(tool, 0..tool.len())).filter_map(name).collect();
@@ -106,7 +107,7 @@ impl Server {
         self.repeatable.iter().filter(move |tool| trusted && self.policy.tools.allows(tool))
     }
 
-    /// What is wrong with its lists, each as a fragment that reads after "the server".
+    /// What is wrong with the lists of the server, each as a fragment that reads after "the server".
     pub(crate) fn list_faults(&self, time: Instant) -> Vec<String> {
         let restless = self.announced_changes.restless(time).map(|kind| {
             format!("says without end {}; clients are told so once in ten seconds", kind.changed())

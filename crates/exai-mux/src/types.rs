@@ -1,4 +1,4 @@
-//! The types that everything else is written in. None of them knows the router.
+//! The types in which all other files are written. None of them knows the router.
 
 pub(crate) mod capability;
 pub(crate) mod discovery;

@@ -1,4 +1,4 @@
-//! What the router can be asked for the status document.
+//! What can be asked of the router. Nothing here changes the router.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,67 +11,67 @@ use crate::types::discovery::Discovery;
 use crate::types::event::Down;
 use crate::types::ids::{ClientId, InstanceId};
 use crate::types::list_kind::{LIST_KINDS, ListKind};
-use crate::types::observed_behaviour::Traits;
+use crate::types::observed_behaviour::ObservedBehaviour;
 
-/// One client.
+/// A client, for the status document.
 #[derive(Debug, Clone)]
 pub struct ClientView {
-    /// Its id.
+    /// The id of the client.
     pub id: ClientId,
-    /// The name it gave.
+    /// The name of the program, from `initialize`.
     pub name: Option<String>,
-    /// The version it gave.
+    /// The version of the program, from `initialize`.
     pub build: Option<String>,
-    /// The protocol revision it asked for.
+    /// The protocol revision that the client asked for.
     pub version: Option<String>,
-    /// Requests under way.
+    /// How many requests of the client are under way.
     pub in_flight: u32,
-    /// Requests so far.
+    /// How many requests the client has sent.
     pub calls: u64,
 }
 
-/// One server with its instances.
+/// A server with its instances, for the status document.
 #[derive(Debug, Clone)]
 pub struct ServerView {
-    /// Its name.
+    /// The name of the server.
     pub name: Arc<str>,
-    /// The revision it speaks, once known.
+    /// The protocol revision that the server chose; `None` before the server was ready for the first time.
     pub version: Option<String>,
-    /// Whether it may be started.
+    /// Whether the server may be started.
     pub health: HealthView,
-    /// What is wrong with its lists, each a fragment that reads after "the server".
+    /// What is wrong with the lists of the server, each as a fragment that reads after "the server".
     pub lists: Vec<String>,
-    /// Its instances, oldest first.
+    /// The instances of the server, oldest first.
     pub instances: Vec<InstanceView>,
 }
 
 /// Whether a server may be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HealthView {
-    /// It may.
+    /// The server may be started.
     Well,
-    /// It failed a moment ago, and is held back.
+    /// The server failed, and is held back for a while.
     Resting(Down),
-    /// It ended too often, and is not started again.
+    /// The server ended too often, and is not started again.
     Failed(Down),
 }
 
-/// One instance.
+/// An instance, for the status document.
 #[derive(Debug, Clone)]
 pub struct InstanceView {
-    /// Its id.
+    /// The id of the instance.
     pub id: InstanceId,
-    /// Its number among the server's.
+    /// The number of the instance among those of the server.
     pub number: u32,
-    /// Whether it serves.
+    /// Whether the server has answered `initialize`.
     pub ready: bool,
-    /// Who uses it.
+    /// The clients that use the instance.
     pub clients: Vec<ClientId>,
-    /// It ends what it has begun, and gets nothing new.
+    /// Whether the instance gets no new requests, and ends with those it has.
     pub retiring: bool,
-    /// Requests it has not answered.
+    /// How many requests the server has not answered.
     pub in_flight: usize,
-    /// Requests that wait for their turn, or for it to be ready.
+    /// How many requests wait for their turn, or for the start of the instance.
     pub waiting: usize,
 }
 
@@ -84,17 +84,17 @@ impl HealthView {
         }
     }
 
-    /// In words, why it may not be started.
+    /// Why the server may not be started, in words.
     pub fn reason(&self) -> Option<&str> {
         self.why().map(|why| &*why.reason)
     }
 
-    /// What it wrote to stderr before it failed.
+    /// What the server wrote to stderr before it failed.
     pub fn stderr_tail(&self) -> Option<&str> {
         self.why().map(|why| &*why.stderr_tail).filter(|tail| !tail.is_empty())
     }
 
-    /// Why it may not be started.
+    /// Why the server may not be started.
     pub fn why(&self) -> Option<&Down> {
         match self {
             HealthView::Well => None,
@@ -109,7 +109,7 @@ impl Router {
         self.clients.ids().into_iter().filter_map(|id| self.client(id)).collect()
     }
 
-    /// One of them.
+    /// One client.
     pub fn client(&self, id: ClientId) -> Option<ClientView> {
         let client = self.clients.get(id)?;
         let initialize_params = client.initialize_params();
@@ -147,8 +147,8 @@ impl Router {
         self.servers.iter().map(view).collect()
     }
 
-    /// What is known of a server, with the revision of its policy that it was learned under; `None` before it has ever
-    /// been ready.
+    /// What is known of a server, and the revision of the policy under which it was learned. `None` before the server
+    /// was ready for the first time.
     pub fn discovery(&self, server: &str) -> Option<(u64, Discovery)> {
         let server = self.servers.get(server)?;
         let list = |kind: ListKind| Some((kind.method().to_owned(), server.catalogue.list(kind)?.to_vec()));
@@ -157,15 +157,15 @@ impl Router {
         Some((server.policy.revision, Discovery { initialize, lists }))
     }
 
-    /// What was measured about a server, with the revision of its policy that it was seen under.
-    pub fn traits(&self, server: &str) -> Option<(u64, Traits)> {
+    /// What a server was seen to do, and the revision of the policy under which it was seen.
+    pub fn observed_behaviour(&self, server: &str) -> Option<(u64, ObservedBehaviour)> {
         let server = self.servers.get(server)?;
-        Some((server.policy.revision, server.behaviour.traits().clone()))
+        Some((server.policy.revision, server.behaviour.observed().clone()))
     }
 
     /// Whether a request of any client is under way.
     pub fn is_busy(&self) -> bool {
-        // What gathers lists is counted there, too; `initialize` that waits is not.
+        // A request that waits for lists is counted with its client. An `initialize` that waits is not.
         let asks = |instance: &Instance| match &instance.phase {
             Phase::Starting { waiting, .. } => waiting.has_initialize(),
             Phase::Ready(_) => false,

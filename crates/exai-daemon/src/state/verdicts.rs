@@ -12,8 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use exai_config::Home;
+use exai_mux::behaviour::{CLIENT_CAPABILITIES, ObservedBehaviour};
 use exai_mux::policy::Policy;
-use exai_mux::traits::{ASKS, Traits};
 use exai_os::private;
 use serde::{Deserialize, Serialize};
 
@@ -48,14 +48,16 @@ impl Verdicts {
     }
 
     /// What was measured about a server of this name that was started in the same way.
-    pub(crate) fn traits_of(&self, policy: &Policy) -> Option<Traits> {
+    pub(crate) fn behaviour_of(&self, policy: &Policy) -> Option<ObservedBehaviour> {
         let verdict = self.servers.get(&*policy.name)?;
-        let asks = ASKS.into_iter().filter(|ask| verdict.asks.iter().any(|name| name == ask.capability()));
+        let asks =
+            CLIENT_CAPABILITIES.into_iter().filter(|ask| verdict.asks.iter().any(|name| name == ask.name()));
         let known = verdict.revision == revision_text(policy.revision);
-        let silent =
-            ASKS.into_iter().filter_map(|ask| Some((ask, verdict.silent.get(ask.capability())?.clone())));
+        let silent = CLIENT_CAPABILITIES
+            .into_iter()
+            .filter_map(|ask| Some((ask, verdict.silent.get(ask.name())?.clone())));
         let same_for_all = verdict.same_for_all;
-        known.then(|| Traits { asks: asks.collect(), same_for_all, silent: silent.collect() })
+        known.then(|| ObservedBehaviour { asks: asks.collect(), same_for_all, silent: silent.collect() })
     }
 
     /// When the server was measured, as an RFC 3339 timestamp.
@@ -64,17 +66,13 @@ impl Verdicts {
     }
 
     /// Records what was measured just now.
-    pub(crate) fn record_traits(&mut self, server: &str, (revision, traits): &(u64, Traits)) {
+    pub(crate) fn record_behaviour(&mut self, server: &str, (revision, traits): &(u64, ObservedBehaviour)) {
         let verdict = Verdict {
             revision: revision_text(*revision),
             at: jiff::Timestamp::now().to_string(),
-            asks: traits.asks.iter().map(|ask| ask.capability().to_owned()).collect(),
+            asks: traits.asks.iter().map(|ask| ask.name().to_owned()).collect(),
             same_for_all: traits.same_for_all,
-            silent: traits
-                .silent
-                .iter()
-                .map(|(ask, words)| (ask.capability().to_owned(), words.clone()))
-                .collect(),
+            silent: traits.silent.iter().map(|(ask, words)| (ask.name().to_owned(), words.clone())).collect(),
         };
         self.servers.insert(server.to_owned(), verdict);
     }
@@ -92,7 +90,7 @@ impl Verdicts {
 
 #[cfg(test)]
 mod tests {
-    use exai_mux::traits::Ask;
+    use exai_mux::behaviour::ClientCapability;
 
     use super::*;
 
@@ -102,22 +100,26 @@ mod tests {
         let home = Home::at(dir.path().join("home"));
         home.prepare().expect("a home");
         let policy = |revision| Policy { revision, ..crate::upstream::builtin::policy() };
-        let silent = [(Ask::Sampling, ["{}".to_owned()].into())].into();
-        let traits = Traits { asks: [Ask::Roots, Ask::Elicitation].into(), same_for_all: false, silent };
+        let silent = [(ClientCapability::Sampling, ["{}".to_owned()].into())].into();
+        let traits = ObservedBehaviour {
+            asks: [ClientCapability::Roots, ClientCapability::Elicitation].into(),
+            same_for_all: false,
+            silent,
+        };
         let mut verdicts = Verdicts::load(&home);
-        assert_eq!(verdicts.traits_of(&policy(7)), None);
-        verdicts.record_traits(&policy(7).name, &(7, traits.clone()));
+        assert_eq!(verdicts.behaviour_of(&policy(7)), None);
+        verdicts.record_behaviour(&policy(7).name, &(7, traits.clone()));
         private::replace(&home.verdicts(), &verdicts.encode_file().expect("a text")).expect("it is written");
         let found = Verdicts::load(&home);
-        assert_eq!((found.traits_of(&policy(7)), found.traits_of(&policy(8))), (Some(traits), None));
+        assert_eq!((found.behaviour_of(&policy(7)), found.behaviour_of(&policy(8))), (Some(traits), None));
         assert!(found.measured_at(&policy(7).name).is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok()));
         for bad in
             ["", "{", "[]", r#"{"schema":2,"servers":{}}"#, r#"{"schema":1,"servers":{"exai":{"asks":1}}}"#]
         {
             private::replace(&home.verdicts(), bad.as_bytes()).expect("it is written");
-            assert_eq!(Verdicts::load(&home).traits_of(&policy(7)), None, "{bad}");
+            assert_eq!(Verdicts::load(&home).behaviour_of(&policy(7)), None, "{bad}");
         }
         verdicts.retain_servers(&[]);
-        assert_eq!(verdicts.traits_of(&policy(7)), None);
+        assert_eq!(verdicts.behaviour_of(&policy(7)), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The lists of all servers together: where they come from, and who waits for them.
+//! Requests for the lists of all servers: where each list comes from, and how long the request waits for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::router::list_aggregations::{AfterLists, ListAggregation};
 use crate::server::list_health::ListFault;
-use crate::types::capability::Ask;
+use crate::types::capability::ClientCapability;
 use crate::types::ids::{ClientId, InstanceId};
 use crate::types::initialize_result::Offer;
 use crate::types::list_kind::ListKind;
@@ -27,8 +27,8 @@ impl Router {
         self.aggregate_lists(client, id, AfterLists::Answer(kind), (&[kind], None), cx);
     }
 
-    /// Gets the lists of all servers, or of one: asks those that run, starts those that are not known yet, and takes
-    /// the last known list of the others. Then goes on with `then`.
+    /// Gets the lists of all servers, or of one: asks the instances that run, starts servers whose list is not known,
+    /// and takes the last known list of the others. Then goes on with `then`.
     pub(crate) fn aggregate_lists(
         &mut self,
         client: ClientId,
@@ -45,7 +45,7 @@ impl Router {
         for name in names {
             for &kind in kinds {
                 match self.choose_list_source(client, &name, kind, cx) {
-                    ListSource::Ask(instance, good) => {
+                    ListSource::Request(instance, good) => {
                         let since = self.instances.get(instance).and_then(|one| one.asked_for(kind));
                         let patience = self.list_timeout(&name, good, routes, of.is_some());
                         missing.insert((name.clone(), kind), since.unwrap_or(cx.time) + patience);
@@ -64,7 +64,8 @@ impl Router {
         self.finish_aggregations(cx);
     }
 
-    /// How long a list of a server is waited for. What can be for this server alone costs nobody else.
+    /// How long a list of a server is waited for. A request that can be meant for this server alone delays no other
+    /// server, so it may wait longer.
     fn list_timeout(&self, server: &str, good: bool, routes: bool, alone: bool) -> Duration {
         let Some(server) = self.servers.get(server) else { return Duration::ZERO };
         let patience = server.list_health.patience(good);
@@ -72,7 +73,7 @@ impl Router {
         if is_worth_it { ROUTING_LIST_TIMEOUT } else { patience }
     }
 
-    /// Where a list is to come from now.
+    /// Chooses where a list comes from now.
     fn choose_list_source(
         &mut self,
         client: ClientId,
@@ -88,17 +89,19 @@ impl Router {
         let held_back = server.health.held_back(cx.time).is_some();
         let known = server.catalogue.list(kind).is_some();
         let current = server.catalogue.is_current(kind);
-        // What others are offered who declare something else need not be what this client is offered. Extensions are
-        // what tools are made for: who declares such is not told what others know before that was compared.
+        // A client that declares something else need not be offered what other clients are offered. Tools are made
+        // for extensions: a client that declares extensions is not told what other clients know before the two were
+        // compared.
         let declared = own.and_then(|own| self.instances.get(own)).map_or(&key, |own| &own.key);
         let is_new = || server.behaviour.is_new_kind(&declared.capabilities, kind);
         let foreign =
             server.behaviour.depends_on_declaration(kind) || self.declares_extensions(client) && is_new();
         let running = own.or_else(|| any.filter(|_| !foreign));
-        // What is known would do as an answer.
+        // The known list would do as an answer.
         let good = known && !foreign;
         match running {
-            // Who announces changes need not be asked again, but for one that is being looked at now, or will be.
+            // A server that announces changes need not be asked again, unless it is being asked now, or is about to
+            // be.
             Some(id)
                 if current
                     && !foreign
@@ -108,14 +111,14 @@ impl Router {
             {
                 ListSource::Current
             }
-            // It says so if it has another list when it is ready.
+            // If the server has another list when it is ready, the client is told.
             Some(id) if good && self.instances.get(id).is_some_and(|instance| instance.ready().is_none()) => {
                 ListSource::Memory
             }
-            Some(instance) => ListSource::Ask(instance, good),
+            Some(instance) => ListSource::Request(instance, good),
             None if held_back || good => ListSource::Memory,
             None => match self.find_or_start_instance(name, key, cx) {
-                Some(instance) => ListSource::Ask(instance, good),
+                Some(instance) => ListSource::Request(instance, good),
                 None => ListSource::Memory,
             },
         }
@@ -123,10 +126,10 @@ impl Router {
 
     fn declares_extensions(&self, client: ClientId) -> bool {
         let initialize_params = self.clients.get(client).and_then(|client| client.initialize_params());
-        initialize_params.is_some_and(|said| said.can.contains_key(&Ask::Extensions))
+        initialize_params.is_some_and(|said| said.can.contains_key(&ClientCapability::Extensions))
     }
 
-    /// What is known of a list is what those get who wait for it.
+    /// Lets the requests that wait for a list go on with what is known of it.
     pub(crate) fn stop_waiting_for_list(
         &mut self,
         server: &Arc<str>,
@@ -137,8 +140,8 @@ impl Router {
         self.finish_aggregations(cx);
     }
 
-    /// A list will not come now. Nobody waits for it any longer, but those who did will be told when it
-    /// comes after all.
+    /// Gives up a list that will not come now. No request waits for it any longer; the clients that did are told when
+    /// it comes after all.
     pub(crate) fn give_up_list(&mut self, server: &Arc<str>, kind: ListKind, cx: &mut EventContext<'_>) {
         for client in self.list_aggregations.stop_waiting(server, kind) {
             self.note_pending_list_changed(client, server, kind);
@@ -146,7 +149,7 @@ impl Router {
         self.finish_aggregations(cx);
     }
 
-    /// Goes on with everything that has its lists, or has waited long enough.
+    /// Goes on with all requests that have their lists, or have waited for long enough.
     pub(crate) fn finish_aggregations(&mut self, cx: &mut EventContext<'_>) {
         for waiting in self.list_aggregations.take_finished(cx.time) {
             let ListAggregation { client, id, then, missing, .. } = waiting;
@@ -167,7 +170,7 @@ impl Router {
         }
     }
 
-    /// A list was waited for in vain: it is not waited for again.
+    /// A request has waited for a list in vain: the next requests do not wait for it.
     fn note_missed_list(&mut self, name: &Arc<str>, kind: ListKind, time: Instant) {
         let current = self.instances.current_of_server(name);
         let asked =
@@ -183,10 +186,10 @@ impl Router {
 
 /// Where a list comes from.
 enum ListSource {
-    /// It is asked for; whether what is known of it would do.
-    Ask(InstanceId, bool),
-    /// It is known, and its server would say if it were another by now.
+    /// An instance is asked for the list. The flag says whether the known list would do as an answer.
+    Request(InstanceId, bool),
+    /// The list is known, and the server would have announced a change.
     Current,
-    /// What is known must do, if anything is: the server does not run, or not yet.
+    /// The known list must do, if there is one: the server does not run, or is not ready.
     Memory,
 }

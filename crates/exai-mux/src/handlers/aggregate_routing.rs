@@ -1,4 +1,4 @@
-//! Where the requests of a client of all servers belong.
+//! Where the requests of clients of the aggregated endpoint belong.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -84,12 +84,12 @@ impl Router {
         Some(RouteTarget::At(server.policy.name.clone()))
     }
 
-    /// The server that an aggregated name names.
+    /// The server whose name is the first part of an aggregated name.
     fn find_server_of_name(&self, aggregated: &str) -> Option<&Server> {
         names::split(aggregated).and_then(|(server, _)| self.servers.get(server))
     }
 
-    /// The owner of a resource, if it is known; the client is told if there is none.
+    /// Finds the owner of a resource. The client is told if there is none.
     fn find_owner_of_uri(
         &mut self,
         request: &Request<'_>,
@@ -127,7 +127,7 @@ impl Router {
     ) -> Option<RouteTarget> {
         let member = |place: &Option<Range<usize>>| request.message.string_at(place.as_ref());
         if let Some(uri) = member(&request.params.reference_uri) {
-            // A reference names the template itself or a resource made of it.
+            // A reference names the template itself, or a resource made of it.
             return self.find_owner_of_uri(request, Some(uri), cx);
         }
         let name = member(&request.params.reference_name).unwrap_or_default();
@@ -138,7 +138,8 @@ impl Router {
         server.map(|server| RouteTarget::At(server.policy.name.clone()))
     }
 
-    /// The owner of a method that exai does not know. What servers declare to clients on this endpoint, clients may use.
+    /// Finds the owner of a method that exai does not know. Clients may use what servers declare to them on this
+    /// endpoint.
     fn find_owner_of_method(
         &mut self,
         request: &Request<'_>,
@@ -172,7 +173,7 @@ impl Router {
         cx.answer(request.client, request.id(), answer::result(&request.id(), b"{}"));
     }
 
-    /// Routes a message whose owner was not known before the lists came. It is not listed for again.
+    /// Routes a message that had to wait for lists. The lists are not asked for a second time.
     pub(crate) fn route_after_lists(
         &mut self,
         client: ClientId,
@@ -208,6 +209,6 @@ impl Router {
 /// Where a request of the aggregated endpoint belongs.
 pub(crate) enum RouteTarget {
     At(Arc<str>),
-    /// It cannot be known before the servers, or one of them, have listed these.
+    /// The owner is known only after the servers, or one of them, have listed these.
     AfterListing(Vec<ListKind>, Option<Arc<str>>),
 }

@@ -1,4 +1,4 @@
-//! How a client comes to an instance, and what it brings along.
+//! How a client is attached to an instance, and what it brings along.
 
 use exai_proto::{answer, json};
 
@@ -9,7 +9,7 @@ use crate::types::ids::{ClientId, InstanceId};
 use crate::types::log_level::LogLevel;
 
 impl Router {
-    /// Makes a client a user of an instance and gives the instance what the client had of an earlier one.
+    /// Makes a client a user of an instance, and restores what the client had of an earlier instance.
     pub(crate) fn attach_client(
         &mut self,
         client_id: ClientId,
@@ -21,14 +21,14 @@ impl Router {
         if !instance.add_client(client_id) {
             return;
         }
-        // It uses no other of this server: it has left that one, or that one is gone.
+        // The client uses no other instance of this server: it has left that one, or that one is gone.
         client.attached.push((instance.server.clone(), instance_id));
         if instance.ready().is_some() {
             self.restore_client(client_id, instance_id, cx);
         }
     }
 
-    /// Log level and subscriptions of a client that an instance does not know yet.
+    /// Restores the log level and the subscriptions of a client that the instance does not know yet.
     pub(crate) fn restore_client(
         &mut self,
         client_id: ClientId,
@@ -56,7 +56,7 @@ impl Router {
             self.send_forgotten(instance_id, "resources/subscribe", &params, cx);
         }
         if self.servers.get_mut(&server).is_some_and(|server| server.interrupted.remove(&client_id)) {
-            // Something may have happened while nobody listened.
+            // Resources may have changed while no instance was subscribed.
             for uri in uris {
                 let params = format!("{{\"uri\":{uri}}}");
                 let told = answer::notify("notifications/resources/updated", &params);
@@ -65,7 +65,7 @@ impl Router {
         }
     }
 
-    /// Has a server that logs log at least this much.
+    /// Asks a server that can log to log at least at this level.
     pub(crate) fn raise_log_level(
         &mut self,
         instance_id: InstanceId,

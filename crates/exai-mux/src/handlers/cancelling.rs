@@ -1,4 +1,4 @@
-//! `notifications/cancelled` of clients.
+//! `notifications/cancelled` of clients: the one place where a client cancels a request, wherever the request is.
 
 use exai_proto::json::Edit;
 use exai_proto::params::Params;
@@ -10,7 +10,7 @@ use crate::router::event_context::EventContext;
 use crate::types::ids::ClientId;
 
 impl Router {
-    /// `notifications/cancelled`: only a client's own requests can be meant.
+    /// Cancels a request of the client. It cannot be a request of another client.
     pub(crate) fn cancel_client_request(
         &mut self,
         client_id: ClientId,

@@ -1,4 +1,4 @@
-//! What clients say.
+//! The messages of clients.
 
 use std::ops::Range;
 
@@ -58,11 +58,11 @@ impl Router {
         }
     }
 
-    /// Answers what needs neither a server nor a session. Returns whether it was that.
+    /// Answers a request that needs neither a server nor a session. Returns whether the request was such a one.
     pub(crate) fn answer_itself(client: ClientId, id: &Id, method: &str, cx: &mut EventContext<'_>) -> bool {
         match method {
             "ping" => cx.answer(client, id.clone(), answer::result(id, b"{}")),
-            // Modern clients ask this first; an unknown method sends them on to `initialize`.
+            // Modern clients ask this first. An unknown method sends them on to `initialize`.
             "server/discover" => {
                 cx.refuse(client, id, -32601, "Method not found: server/discover");
             }
@@ -83,11 +83,11 @@ impl Router {
             return tracing::debug!(%client_id, method, "dropped: {AMBIGUOUS}");
         };
         match method {
-            // The router said it to the server when it initialised it.
+            // The router has sent this notification to the server already.
             "notifications/initialized" => {}
             "notifications/cancelled" => self.cancel_client_request(client_id, message, params, cx),
             "notifications/progress" => {
-                // Progress on something a server asked of this client.
+                // Progress of a question that a server has asked this client.
                 let Some(place) = params.progress_token.clone() else { return };
                 let Some(number) = number(message.at(&place)) else { return };
                 let question = self.questions.find_question(client_id, number);
@@ -109,7 +109,7 @@ impl Router {
         }
     }
 
-    /// The answer to something a server asked.
+    /// Passes the answer to a question on to the server that has asked.
     fn handle_client_response(
         &mut self,
         client: ClientId,

@@ -15,9 +15,9 @@ pub(crate) struct Request<'a> {
     pub(crate) id: &'a Range<usize>,
     pub(crate) method: &'a str,
     pub(crate) params: &'a Params,
-    /// Its names are the server's own.
+    /// Whether the names in the request are those of the server already.
     pub(crate) translated: bool,
-    /// The servers that did not have what it is to read.
+    /// The servers that do not have the resource that is to be read.
     pub(crate) tried: &'a [Arc<str>],
 }
 

@@ -1,4 +1,4 @@
-//! The configuration as it changes.
+//! A new configuration, and what it changes for clients and instances.
 
 use exai_proto::answer;
 
@@ -21,7 +21,7 @@ impl Router {
         }
         for gone in replaced {
             let name = gone.policy.name.clone();
-            // Where only one can run, the next would wait for the end of all that is under way.
+            // Where one instance alone can run, the next would wait until the last has ended all that it works on.
             let alone = |policy: &Policy| policy.one_at_a_time;
             let at_once =
                 alone(&gone.policy) || self.servers.get(&name).is_some_and(|new| alone(&new.policy));
@@ -46,7 +46,8 @@ impl Router {
         }
     }
 
-    /// Tells those who use a server alone that its lists are others now. `said`: what they were told of it.
+    /// Tells the clients of the endpoint of one server that its lists have changed. `said` is what these clients know
+    /// of the server.
     fn notify_replaced_lists(
         &mut self,
         server: &str,

@@ -1,7 +1,7 @@
-//! What a server said of itself the last time it ran: good enough to answer with while it starts.
+//! Answers from what a server said of itself the last time it ran, while the server starts.
 //!
-//! A first run of `npx` takes longer than clients wait for `initialize`. So what was known before is their answer,
-//! and they are told when a list turns out to be another now.
+//! The first run of `npx` takes longer than clients wait for `initialize`. So what was known before is their answer,
+//! and they are told when a list has changed since.
 
 use exai_proto::{Id, Message, answer, json};
 
@@ -13,7 +13,7 @@ use crate::types::initialize_result::InitializeResult;
 use crate::types::list_kind::ListKind;
 
 impl Router {
-    /// Takes what was known of a server before this router was there. What it has said since counts more.
+    /// Learns what an earlier daemon knew of a server. What the server has said since counts more.
     pub(crate) fn learn_discovery(&mut self, server: &str, revision: u64, discovery: Discovery) {
         let Some(server) = self
             .servers
@@ -23,7 +23,7 @@ impl Router {
             return;
         };
         let Some(ready) = InitializeResult::of(discovery.initialize) else { return };
-        server.introduced(ready);
+        server.set_initialize_result(ready);
         for (method, items) in discovery.lists {
             if let Some(kind) =
                 ListKind::of_method(&method).filter(|kind| server.catalogue.list(*kind).is_none())
@@ -36,8 +36,8 @@ impl Router {
         }
     }
 
-    /// Answers a list from what is known, if the message asks for a whole one. The client is told if that turns out
-    /// to be wrong.
+    /// Answers a request for a whole list with the known list. The client is told if the list has changed since.
+    /// Returns whether it was answered.
     pub(crate) fn list_from_memory(
         &mut self,
         client: ClientId,
@@ -51,7 +51,7 @@ impl Router {
             .as_ref()
             .is_none_or(|params| json::find(message.bytes(), params.clone(), "cursor").is_none());
         let Some(result) =
-            self.servers.get(server).filter(|_| first).and_then(|server| server.known_list(kind))
+            self.servers.get(server).filter(|_| first).and_then(|server| server.write_known_list(kind))
         else {
             return false;
         };

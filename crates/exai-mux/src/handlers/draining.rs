@@ -1,8 +1,8 @@
-//! What clients say while the daemon drains.
+//! The messages of clients while the daemon drains.
 //!
-//! Nothing of it goes to a server any more. Clients that are told at this moment that their lists are not to be had drop
-//! the whole server for the rest of their session, so what is known is the answer, though it may be old: the next daemon
-//! tells what has changed.
+//! None of them goes to a server. A client that is told now that it cannot have its lists drops the whole server for
+//! the rest of the session. So the known list is the answer, though it may be old: the next daemon tells what has
+//! changed.
 
 use exai_proto::{Id, Kind, Message, answer};
 
@@ -15,8 +15,8 @@ use crate::types::ids::{ClientId, Endpoint};
 use crate::types::list_kind::ListKind;
 
 impl Router {
-    /// Answers a request from memory, if it can be answered so. What is no request goes its usual way: it may end
-    /// something that is under way.
+    /// Answers a request from memory, if that is possible. Other messages go their usual way: they may end something
+    /// that is under way.
     pub(crate) fn answer_while_draining(
         &mut self,
         client_id: ClientId,

@@ -11,7 +11,7 @@ use crate::instance::Phase;
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
-use crate::types::capability::Ask;
+use crate::types::capability::ClientCapability;
 use crate::types::ids::{ClientId, Endpoint, InstanceId};
 use crate::types::initialize_result::InitializeResult;
 
@@ -19,8 +19,8 @@ use crate::types::initialize_result::InitializeResult;
 pub(crate) const NO_PROTOCOL_VERSION: &str = "initialize needs a protocolVersion";
 
 impl Router {
-    /// `initialize`: answered from what the server said to the router, or by exai itself on the aggregated
-    /// endpoint. May come again on the same connection.
+    /// Answers `initialize` with what the server has said to the router, or on the aggregated endpoint with what exai
+    /// says itself. A client may send `initialize` again on the same connection.
     pub(crate) fn handle_initialize(
         &mut self,
         client_id: ClientId,
@@ -35,7 +35,8 @@ impl Router {
         };
         let Some(client) = self.clients.get_mut(client_id) else { return };
         let declared = initialize_params.capabilities.clone();
-        // What was measured meanwhile is no reason to take it away from what works for it.
+        // A client that declares the same as before keeps its instances, though the server may have been seen to need
+        // others since.
         let same = client.initialize_params().is_some_and(|before| before.capabilities == declared);
         client.session = Session::Open(initialize_params);
         self.announce_repeatable(client_id, cx);
@@ -50,8 +51,8 @@ impl Router {
         }
     }
 
-    /// What the server said the last time is the answer at once; it is started all the same. That it cannot be
-    /// started just now is then told to whoever calls it.
+    /// Answers at once with what the server said the last time, and starts the server all the same. A server that
+    /// cannot be started now fails the next call.
     pub(crate) fn initialize_at_server(
         &mut self,
         client_id: ClientId,
@@ -119,7 +120,7 @@ impl Router {
         cx.answer(client, id.clone(), answer::result(id, &result));
     }
 
-    /// `initialize` on the aggregated endpoint: answered at once, nothing is started.
+    /// Answers `initialize` on the aggregated endpoint at once, and starts no server.
     pub(crate) fn initialize_aggregating(&mut self, client: ClientId, id: &Id, cx: &mut EventContext<'_>) {
         let Some(said) = self.clients.get(client).and_then(|client| client.initialize_params()) else {
             return;
@@ -138,7 +139,9 @@ impl Router {
             "capabilities": answer::capabilities_of_all(),
             "serverInfo": {"name": "exai", "version": env!("CARGO_PKG_VERSION")},
         });
-        for capability in [Ask::Extensions, Ask::Experimental].map(Ask::capability) {
+        for capability in
+            [ClientCapability::Extensions, ClientCapability::Experimental].map(ClientCapability::name)
+        {
             let united = self.servers.unite_names(capability);
             if !united.is_empty() {
                 result["capabilities"][capability] = united.into();

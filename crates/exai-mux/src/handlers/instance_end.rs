@@ -1,4 +1,4 @@
-//! How instances end.
+//! The end of an instance.
 
 use crate::handlers::retiring::DisplacedRequest;
 use crate::instance::Phase;
@@ -12,14 +12,14 @@ use crate::types::ids::{ClientId, InstanceId};
 use crate::types::list_kind::{LIST_KINDS, ListKind};
 
 impl Router {
-    /// The process is gone, or never came.
+    /// The process is gone, or could not be started.
     pub(crate) fn handle_instance_end(
         &mut self,
         instance: InstanceId,
         why: &Down,
         cx: &mut EventContext<'_>,
     ) {
-        // What was stopped on purpose is not known here any more.
+        // The router has forgotten an instance that it has stopped on purpose.
         if let Some(instance) = self.instances.get_current(instance) {
             let (name, run) = (instance.server.clone(), instance.run_progress());
             let waits = |kind: &ListKind| self.list_aggregations.wait_for(&name, *kind);
@@ -35,7 +35,7 @@ impl Router {
         self.forget_instance(instance, why, cx);
     }
 
-    /// Remembers whom a run that ends leaves without what it has told them so far.
+    /// Remembers the clients that know lists or subscriptions of an instance that ends.
     pub(crate) fn note_interrupted(&mut self, instance: InstanceId) {
         let Some(instance) = self.instances.get_current(instance) else {
             return;
@@ -43,7 +43,8 @@ impl Router {
         let (name, was_ready) = (instance.server.clone(), instance.ready().is_some());
         let clients = instance.clients.clone();
         let aggregating = self.clients.aggregating_ids();
-        // What was subscribed to before may be subscribed to by nobody yet who is attached again.
+        // A client may be attached again and not have restored its subscriptions yet, so the subscriptions of the
+        // client count.
         let subscribed = |client: &&ClientId| {
             let client = self.clients.get(**client);
             client.is_some_and(|client| client.subscriptions.iter().any(|(server, _)| *server == name))
@@ -54,7 +55,7 @@ impl Router {
         if !was_ready {
             return;
         }
-        // The next run may have other lists: who knows them is told if so.
+        // The next instance may have other lists. Clients that know the lists of this one are told if so.
         server.catalogue.run_ended();
         let known = LIST_KINDS.map(|kind| server.catalogue.list(kind).map(|_| kind));
         for kind in known.into_iter().flatten() {
@@ -64,12 +65,12 @@ impl Router {
         }
     }
 
-    /// Forgets an instance; everybody who waited for it is told.
-    pub(crate) fn forget_instance(&mut self, instance_id: InstanceId, why: &Down, cx: &mut EventContext<'_>) {
+    /// Forgets an instance, and tells all clients that waited for it.
+    fn forget_instance(&mut self, instance_id: InstanceId, why: &Down, cx: &mut EventContext<'_>) {
         self.note_interrupted(instance_id);
         let Some(mut instance) = self.instances.remove_instance(instance_id) else { return };
         self.clients.detach_all(instance_id);
-        // Nobody waits for the answers: a question on a client's screen may go.
+        // The server that has asked is gone: clients may withdraw the question from the screen.
         for (number, client) in self.questions.take_of_instance(instance_id) {
             cx.send_to_client(client, cancel(number, "the server that has asked has ended"), About::Session);
         }
@@ -84,7 +85,7 @@ impl Router {
                 }
             }
         }
-        // What was never sent is for the next run.
+        // The next instance gets what was never sent to this one.
         let unsent: Vec<DisplacedRequest> =
             instance.fair_queue.take_all().into_iter().map(DisplacedRequest::from).collect();
         if let Phase::Starting { mut waiting, .. } = instance.phase {
@@ -118,7 +119,7 @@ impl Router {
         }
     }
 
-    /// Lets go of an instance and has it stopped.
+    /// Forgets an instance and has it stopped.
     pub(crate) fn stop_instance(&mut self, id: InstanceId, why: &Down, cx: &mut EventContext<'_>) {
         self.forget_instance(id, why, cx);
         cx.effects.push(Effect::Stop { instance: id, reason: why.reason.clone() });

@@ -1,4 +1,4 @@
-//! How a server is introduced to, and what it says of itself.
+//! The start of an instance, from `initialize` on.
 
 use bytes::Bytes;
 use exai_proto::envelope::Outcome;
@@ -15,7 +15,7 @@ use crate::types::ids::InstanceId;
 use crate::types::initialize_result::InitializeResult;
 
 impl Router {
-    /// The process runs: introduce exai to it.
+    /// Sends `initialize` to an instance whose process runs.
     pub(crate) fn initialize_instance(&mut self, instance_id: InstanceId, cx: &mut EventContext<'_>) {
         let Some(instance) = self.instances.get(instance_id) else { return };
         let params = format!(
@@ -28,7 +28,7 @@ impl Router {
         self.send_request(instance_id, Owner::Router(InternalRequest::Initialize), write, cx);
     }
 
-    /// The server has answered `initialize`.
+    /// Handles the answer to `initialize`: the instance serves from now on.
     pub(crate) fn finish_initialize(
         &mut self,
         instance_id: InstanceId,
@@ -59,7 +59,7 @@ impl Router {
             known.health.became_ready();
             known.list_health.became_ready();
             let is_news = known.initialize_result.as_ref().is_none_or(|before| before.result != said.result);
-            known.introduced(said.clone());
+            known.set_initialize_result(said.clone());
             if is_news {
                 cx.note_discovery_changed(&server);
             }
@@ -82,14 +82,14 @@ impl Router {
         self.request_pending_lists(instance_id, cx);
     }
 
-    /// Sends a ping, to be found again in the counters of whoever reads it.
+    /// Pings an instance. The daemon finds the ping in the I/O counters of the process that has read it.
     pub(crate) fn ping_instance(&mut self, instance_id: InstanceId, cx: &mut EventContext<'_>) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         if instance.ready().is_none() {
             return;
         }
         let number = instance.in_flight.mint_number();
-        // As clients write it.
+        // Written as clients write it.
         let bytes = Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{number},\"method\":\"ping\"}}"));
         let owner = Owner::Router(InternalRequest::Ping { sent: bytes.len() });
         let deadline = cx.time + PING_TIMEOUT;

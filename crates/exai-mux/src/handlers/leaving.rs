@@ -10,7 +10,7 @@ use crate::router::event_context::{EventContext, cancel};
 use crate::types::ids::{ClientId, InstanceId};
 
 impl Router {
-    /// A client is gone: what it asked for is cancelled, and what it was asked is declined.
+    /// Forgets a client that is gone: its requests are cancelled, and the questions it was asked are declined.
     pub(crate) fn close_client(&mut self, client_id: ClientId, cx: &mut EventContext<'_>) {
         if !self.clients.contains(client_id) {
             return;
@@ -25,7 +25,7 @@ impl Router {
         self.servers.forget_client(client_id);
     }
 
-    /// A client no longer uses an instance: what it asked for there is cancelled, and what it was asked is
+    /// Detaches a client from an instance: its requests there are cancelled, and the questions of the instance are
     /// declined. Returns the requests that get no answer.
     fn leave_instance(
         &mut self,
@@ -42,7 +42,7 @@ impl Router {
         let mut dropped = Vec::new();
         if let Phase::Starting { waiting, .. } = &mut instance.phase {
             for waiting in waiting.take_client(client_id) {
-                // `initialize` is never counted.
+                // `initialize` is not counted as under way.
                 let counted = matches!(waiting, Waiting::Message(_));
                 client.in_flight = client.in_flight.saturating_sub(u32::from(counted));
                 dropped.extend(waiting.id().map(|id| (id, Abandoned::Unsent)));
@@ -66,7 +66,7 @@ impl Router {
         dropped
     }
 
-    /// A client that introduces itself anew may need other instances than those it uses: it leaves them.
+    /// Detaches a client that has sent `initialize` anew from the instances that do not suit what it declares now.
     pub(crate) fn leave_unsuited_instances(&mut self, client_id: ClientId, cx: &mut EventContext<'_>) {
         const ANEW: &str = "the client has introduced itself anew";
         let Some(client) = self.clients.get(client_id) else { return };
@@ -91,13 +91,13 @@ impl Router {
     }
 }
 
-/// What had become of a request when its client left the instance.
+/// How far a request had come when its client left the instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Abandoned {
-    /// The server never heard of it.
+    /// The server has not got it.
     Unsent,
-    /// The server may have carried it out.
+    /// The server has got it, and may have carried it out.
     Sent,
-    /// Its client did not want it any more.
+    /// Its client had cancelled it.
     Cancelled,
 }

@@ -1,10 +1,7 @@
-//! When clients of all servers together are told that a list has changed: at once, and not too often.
+//! Announcements of servers that a list has changed.
 //!
-//! Each such word makes a client list everything anew, and servers repeat it: some send it for each of the tools that
-//! they register, some whenever they are asked. So what a server says passes at once, and what it says soon after that
-//! waits: 0.25 s, doubled as long as it goes on saying it, up to ten seconds. What a client hears, of all servers
-//! together, is a quarter of a second apart. Nothing is lost: what waits is said when its time has come. Clients of one
-//! server hear its own words as they come.
+//! Clients of the endpoint of one server get an announcement as it comes. Clients of the aggregated endpoint are told
+//! at once, and not too often: see `router::list_changed_notices`.
 
 use bytes::Bytes;
 use exai_proto::answer;
@@ -16,8 +13,8 @@ use crate::types::ids::{ClientId, Endpoint, InstanceId};
 use crate::types::list_kind::ListKind;
 
 impl Router {
-    /// A server says that a list has changed. It concerns everybody who could have the list: clients of the instance,
-    /// and all clients of the aggregated endpoint.
+    /// Handles the announcement that a list has changed. It concerns the clients of the instance and all clients of
+    /// the aggregated endpoint.
     pub(crate) fn handle_list_changed(
         &mut self,
         instance_id: InstanceId,
@@ -46,7 +43,7 @@ impl Router {
         self.request_known_lists(instance, kind, cx);
     }
 
-    /// Tells a client that a list is another than it may know.
+    /// Tells a client that a list may have changed since the client has seen it.
     pub(crate) fn notify_list_changed(
         &mut self,
         client: ClientId,
@@ -64,7 +61,7 @@ impl Router {
         }
     }
 
-    /// Says what has waited for its time.
+    /// Sends the notifications whose time has come.
     pub(crate) fn send_due_notices(&mut self, cx: &mut EventContext<'_>) {
         let mut passed = Vec::new();
         for server in self.servers.iter_mut() {
@@ -78,8 +75,8 @@ impl Router {
         }
     }
 
-    /// A server has announced that a list is another: what is known of it is not current any more, and what it is
-    /// being asked for now may not be, either.
+    /// Notes that the known list is not current any more, nor the list that the server may be asked for at this
+    /// moment.
     fn count_announced_change(&mut self, instance: InstanceId, kind: ListKind) {
         let current = self.instances.get_current(instance);
         let server = current.map(|instance| instance.server.clone());
@@ -89,7 +86,7 @@ impl Router {
         }
     }
 
-    /// A client is to be told when this list comes.
+    /// Notes that a client is to be told when this list comes.
     pub(crate) fn note_pending_list_changed(&mut self, client: ClientId, server: &str, kind: ListKind) {
         if let Some(server) = self.servers.get_mut(server) {
             server.catalogue.note_pending_list_changed(client, kind);

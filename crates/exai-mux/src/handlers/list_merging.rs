@@ -1,4 +1,4 @@
-//! The list of all servers together.
+//! The lists of all servers, merged into one.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use crate::types::list_kind::{ListKind, member_place, string_member};
 use crate::types::names;
 
 impl Router {
-    /// The list of all servers together, under their aggregated names. Where two would have the same name or
-    /// URI, the first server of the configuration has it.
+    /// Merges a list of all servers, with aggregated names. If two servers have the same name or URI, the first
+    /// server of the configuration has it.
     pub(crate) fn merge_lists(&self, kind: ListKind) -> Vec<u8> {
         let mut taken = BTreeSet::new();
         let mut merged = format!("{{\"{}\":[", kind.key()).into_bytes();

@@ -1,4 +1,4 @@
-//! How a server is asked for its lists.
+//! Requests of the router for the lists of a server, and their answers.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl Router {
         self.send_request(instance_id, owner, write, cx);
     }
 
-    /// One page of a list has come.
+    /// Takes one page of a list that the router has asked for.
     pub(crate) fn take_list_page(
         &mut self,
         instance_id: InstanceId,
@@ -73,7 +73,7 @@ impl Router {
                     let fault = ListFault::Refused(limits::cut(message.str_at(error), MAX_QUOTED_CHARS));
                     return self.fail_list(instance_id, kind, as_of, (took, fault), cx);
                 }
-                // Servers that do not know the method have an empty list.
+                // A server that does not know the method has an empty list.
                 return self.finish_list(instance_id, kind, Vec::new(), as_of, (took, None), cx);
             }
         };
@@ -94,8 +94,8 @@ impl Router {
         }
     }
 
-    /// A list that the router has asked for has come. If the server has changed it meanwhile, it is asked for again,
-    /// and whoever waits for it waits for that one.
+    /// Handles a list that has come whole. If the server has announced a change meanwhile, the list is asked for
+    /// again, and the requests that wait for it go on waiting.
     fn finish_list(
         &mut self,
         instance_id: InstanceId,
@@ -119,7 +119,7 @@ impl Router {
         }
     }
 
-    /// A server has answered, but not with a list: what was known of it stays.
+    /// Handles an answer that is no list. The known list stays.
     fn fail_list(
         &mut self,
         instance_id: InstanceId,
@@ -138,7 +138,8 @@ impl Router {
         self.request_outdated_list(instance_id, kind, as_of, cx);
     }
 
-    /// Asks for a list again that the server has changed since it was asked for it as of so many changes.
+    /// Asks for a list again if the server has announced a change since it was asked. `as_of` is the number of
+    /// changes it had announced then.
     fn request_outdated_list(
         &mut self,
         instance_id: InstanceId,
@@ -153,14 +154,14 @@ impl Router {
         }
     }
 
-    /// As of how many changes of a list an instance is asked for it now.
+    /// How many changes of a list the server of an instance has announced.
     pub(crate) fn count_announced_changes(&self, instance: InstanceId, kind: ListKind) -> u64 {
         let server = self.instances.get(instance).and_then(|instance| self.servers.get(&instance.server));
         server.map_or(0, |server| server.catalogue.changes(kind))
     }
 
-    /// A page of a list passes by on its way to a client that has asked for it. A list of one page is as good as one
-    /// that the router has asked for itself.
+    /// Learns from a list that passes by on its way to the client that has asked for it. A list of one page is as
+    /// good as one that the router has asked for.
     pub(crate) fn learn_from_reply(
         &mut self,
         instance_id: InstanceId,
@@ -169,7 +170,7 @@ impl Router {
         (message, result): (&Message, &Range<usize>),
         cx: &mut EventContext<'_>,
     ) {
-        // What a retiring instance lists is of the past.
+        // The lists of a retiring instance are out of date.
         let current = self.instances.get_current(instance_id);
         let Some(server) = current.map(|instance| instance.server.clone()) else { return };
         let mut pages = Pages::new(kind.key());
@@ -181,7 +182,7 @@ impl Router {
         }
     }
 
-    pub(crate) fn learn_list(
+    fn learn_list(
         &mut self,
         server: &Arc<str>,
         kind: ListKind,
@@ -206,7 +207,7 @@ impl Router {
         }
     }
 
-    /// Asks a server that has just become ready for the lists that somebody was answered without.
+    /// Asks an instance that has become ready for the lists that clients were answered without.
     pub(crate) fn request_pending_lists(&mut self, instance: InstanceId, cx: &mut EventContext<'_>) {
         let server = self.instances.get(instance).and_then(|instance| self.servers.get(&instance.server));
         let kinds = server.map(|server| server.catalogue.pending_kinds()).unwrap_or_default();
@@ -215,7 +216,7 @@ impl Router {
         }
     }
 
-    /// A server's list has changed: what is known of it is asked for again, where anybody cares.
+    /// Asks for a changed list again, if it is known: a list that is not known is of no interest to any client.
     pub(crate) fn request_known_lists(
         &mut self,
         instance: InstanceId,

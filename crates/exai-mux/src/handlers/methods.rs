@@ -1,4 +1,4 @@
-//! What must be looked at, changed or answered before a request goes to a server, by its method, and what its success means.
+//! What each method needs before its request goes to a server, and what a successful answer means for the router.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::types::list_kind::ListKind;
 use crate::types::log_level::LogLevel;
 
 impl Router {
-    /// What must be looked at, changed or answered before a request goes to a server.
+    /// Checks and translates a request before it goes to a server, or answers it.
     pub(crate) fn prepare_request(
         &mut self,
         request: &Request<'_>,
@@ -54,7 +54,8 @@ impl Router {
                 let on_success =
                     if subscribe { OnSuccess::Subscribe(uri) } else { OnSuccess::Unsubscribe(uri) };
                 if others {
-                    // The server need not hear of it: it is, or must stay, subscribed for the others.
+                    // The server need not hear of it: other clients are subscribed, and the server must go on sending
+                    // to them.
                     self.apply_success(*client, instance, on_success);
                     cx.answer(*client, request.id(), answer::result(&request.id(), b"{}"));
                     return Prepared::Answered;
@@ -74,7 +75,7 @@ impl Router {
         }
     }
 
-    /// Whether there is room for what a client wants to hear of. It is answered if not.
+    /// Whether the client may subscribe to one more resource. If not, the client is answered.
     fn may_subscribe(
         &self,
         request: &Request<'_>,
@@ -112,7 +113,7 @@ impl Router {
             None => message.string_at(request.params.name.as_ref()).map(String::into_boxed_str),
         };
         let Some(tool) = tool else {
-            // What cannot be read cannot be checked.
+            // A name that cannot be read cannot be checked.
             if self.filters_tools(instance_id) {
                 cx.refuse(request.client, &request.id(), -32602, "tools/call needs the name of a tool");
                 return Prepared::Answered;
@@ -135,8 +136,8 @@ impl Router {
         Prepared::Send(OnSuccess::Call { tool }, edit.into_iter().collect())
     }
 
-    /// The most verbose level that any client of an instance wants, if `client` wants `level`. One that
-    /// never asked counts for nothing: with what it gets it was content.
+    /// The most verbose level that any client of an instance wants, if `client` wants `level`. A client that has set
+    /// no level does not count: it was content with the level of the server.
     fn most_verbose_level(&self, instance: InstanceId, client: ClientId, level: LogLevel) -> LogLevel {
         let others = self.instances.get(instance).into_iter().flat_map(|instance| &instance.clients);
         others
@@ -145,7 +146,7 @@ impl Router {
             .fold(level, LogLevel::min)
     }
 
-    /// Carries out what a successful answer means for the router's own books.
+    /// Applies what a successful answer means for the state of the router.
     pub(crate) fn apply_success(
         &mut self,
         client_id: ClientId,
@@ -176,7 +177,7 @@ impl Router {
     }
 }
 
-/// What [`Router::prepare`] made of a request.
+/// What [`Router::prepare_request`] made of a request.
 pub(crate) enum Prepared {
     Send(OnSuccess, Vec<Edit>),
     Answered,

@@ -1,17 +1,17 @@
-//! What servers are seen to do with the capabilities of their clients.
+//! Observes what servers do with the capabilities of their clients.
 
 use bytes::Bytes;
 
 use crate::limits::SILENCE_INTERVAL;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
-use crate::types::capability::Ask;
+use crate::types::capability::ClientCapability;
 use crate::types::effect::Effect;
 use crate::types::ids::InstanceId;
 use crate::types::list_kind::ListKind;
 
 impl Router {
-    /// A run works: what was declared to it a while ago has made it ask for nothing.
+    /// Notes that an instance has worked for a while, and that what was declared to it made it ask for nothing.
     pub(crate) fn note_silence(&mut self, instance_id: InstanceId, cx: &mut EventContext<'_>) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         if instance.ready_since.take_if(|since| *since + SILENCE_INTERVAL <= cx.time).is_none() {
@@ -19,15 +19,15 @@ impl Router {
         }
         let (server, declared) = (instance.server.clone(), instance.key.capabilities.clone());
         if self.servers.get_mut(&server).is_some_and(|known| known.behaviour.note_silence(&declared)) {
-            cx.effects.push(Effect::Measured { server });
+            cx.effects.push(Effect::BehaviourChanged { server });
         }
     }
 
-    /// Remembers that a server asks: who can be asked gets a run to himself from now on.
+    /// Notes that a server asks. From now on a client that can be asked gets an instance of its own.
     pub(crate) fn note_server_requests(
         &mut self,
         instance_id: InstanceId,
-        asks: &[Ask],
+        asks: &[ClientCapability],
         cx: &mut EventContext<'_>,
     ) {
         let Some(server) = self.instances.server_of(instance_id) else {
@@ -36,11 +36,11 @@ impl Router {
         let Some(known) = self.servers.get_mut(&server) else { return };
         let new = asks.iter().filter(|ask| known.behaviour.note_server_request(**ask)).count();
         if new > 0 {
-            cx.effects.push(Effect::Measured { server });
+            cx.effects.push(Effect::BehaviourChanged { server });
         }
     }
 
-    /// Notes what a run has listed to whom.
+    /// Notes which list an instance has under what was declared to it.
     pub(crate) fn note_list(
         &mut self,
         instance_id: InstanceId,
@@ -55,7 +55,7 @@ impl Router {
             .get_mut(&server)
             .is_some_and(|known| known.behaviour.note_list(&declared, kind, items))
         {
-            cx.effects.push(Effect::Measured { server });
+            cx.effects.push(Effect::BehaviourChanged { server });
         }
     }
 }

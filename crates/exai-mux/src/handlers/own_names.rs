@@ -1,4 +1,4 @@
-//! The names that a server's tools and prompts have in the server itself.
+//! Translates aggregated names into the names that the server itself uses.
 
 use exai_proto::json::{self, Edit};
 
@@ -8,7 +8,8 @@ use crate::types::ids::InstanceId;
 use crate::types::names;
 
 impl Router {
-    /// The edit that gives a server its own name of a tool or prompt back. None on a server's own endpoint.
+    /// The edit that puts the own name of a tool or prompt into a request. `None` on the endpoint of one server,
+    /// where names are not changed.
     pub(crate) fn edit_own_name(&self, request: &Request<'_>, instance: InstanceId) -> Option<Edit> {
         if request.translated || !self.clients.is_aggregating(request.client) {
             return None;

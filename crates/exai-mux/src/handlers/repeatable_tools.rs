@@ -1,8 +1,5 @@
-//! Which tools may be called a second time when the answer to the first call was lost.
-//!
-//! Those are tools that their server declares read-only or idempotent, if the configuration trusts its word
-//! (`ToolAnnotations` of the specification: hints, to be believed of trusted servers only). Whoever keeps a client's
-//! link is told of them; names are never interpreted.
+//! Tells the links of clients which tools may be called a second time when the answer to the first call was lost.
+//! `server::repeatable_tools` says which these are.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +12,7 @@ use crate::types::ids::{ClientId, Endpoint};
 use crate::types::names;
 
 impl Router {
-    /// Tells a client's link what may be repeated, if that is not what it was told last.
+    /// Tells the link of a client which tools may be repeated, if these have changed.
     pub(crate) fn announce_repeatable(&mut self, client_id: ClientId, cx: &mut EventContext<'_>) {
         let Some(client) = self.clients.get(client_id) else { return };
         let tools: BTreeSet<String> = match &client.endpoint {
@@ -35,7 +32,7 @@ impl Router {
         }
     }
 
-    /// The same for everybody who can call this server's tools.
+    /// Does so for all clients that can call the tools of this server.
     pub(crate) fn announce_repeatable_to_all(&mut self, server: &Arc<str>, cx: &mut EventContext<'_>) {
         let concerned = |endpoint: &Endpoint| match endpoint {
             Endpoint::All => true,

@@ -1,7 +1,7 @@
-//! Whose resource an address is: what a server lists, what its templates stand for, and what it has handed out.
+//! Finds the server that has a resource, and asks another server if the first does not have it.
 //!
-//! Addresses are looked up on the routing thread. So all that is compared was taken apart when it became known, and
-//! has a bound.
+//! Addresses are looked up on the thread that routes. So everything that is compared was taken apart when it became
+//! known, and has a bound.
 
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -20,13 +20,13 @@ use crate::server::handed_out::find_handed_out;
 use crate::types::ids::{ClientId, InstanceId};
 use crate::types::initialize_result::Offer;
 
-/// What a server answers that does not have a resource: of its own kind in the revisions of MCP until 2025, as a wrong
-/// parameter since then and in some SDKs, and where it has no resources at all.
+/// What a server answers that does not have a resource: an error of its own until the revisions of MCP of 2025, a
+/// wrong parameter since then and in some SDKs, and an unknown method where the server has no resources at all.
 const NOT_HERE: [&str; 3] = ["-32002", "-32602", "-32601"];
 
 impl Router {
-    /// The servers that may have a resource, the likeliest first. Where two have the same reason, the first in the
-    /// order of the configuration comes first.
+    /// The servers that may have a resource, the likeliest first. If two have equal claims, the first in the order of
+    /// the configuration comes first.
     fn find_resource_candidates(&self, uri: &str) -> Vec<Arc<str>> {
         let claims =
             self.servers.iter().filter_map(|server| Some((server.catalogue.resources.claim(uri)?, server)));
@@ -35,7 +35,8 @@ impl Router {
         claims.into_iter().map(|(_, server)| server.policy.name.clone()).collect()
     }
 
-    /// Whose resource it is, as far as anybody has said. What a client has subscribed to is where it has subscribed.
+    /// The server that has a resource, as far as that is known. A client that has subscribed to the resource means
+    /// the server where it has subscribed.
     pub(crate) fn find_resource_owner(&self, client: ClientId, uri: &str) -> Option<Arc<str>> {
         let subscriptions = self.clients.get(client).map(|client| &client.subscriptions);
         let subscribed = subscriptions.into_iter().flatten().find(|(_, known)| known == uri);
@@ -43,7 +44,7 @@ impl Router {
         name.cloned().or_else(|| self.find_resource_candidates(uri).into_iter().next())
     }
 
-    /// The only server that has resources: nobody else can have one that nobody has listed.
+    /// The only server that has resources: it alone can have one that no server lists.
     pub(crate) fn find_only_resource_server(&self) -> Option<Arc<str>> {
         let has = |server: &&Server| {
             server
@@ -56,7 +57,7 @@ impl Router {
         all.next().is_none().then(|| only.policy.name.clone())
     }
 
-    /// What a request to read means: of a client of all servers it may have to go on to another.
+    /// What a request to read needs to go on to another server: the request itself, if there is another candidate.
     pub(crate) fn on_success_of_read(&self, request: &Request<'_>, instance: InstanceId) -> OnSuccess {
         let small = request.message.bytes().len() <= MAX_REREAD_BYTES;
         if !small || !self.clients.is_aggregating(request.client) {
@@ -77,7 +78,8 @@ impl Router {
         self.find_resource_candidates(uri).into_iter().find(|name| name != asked && !tried.contains(name))
     }
 
-    /// A server does not have the resource that it was asked for. Whether another is asked now.
+    /// Sends a request to read to the next candidate, if the error says that this server does not have the resource.
+    /// Returns whether it was sent.
     pub(crate) fn read_elsewhere(
         &mut self,
         client: ClientId,
@@ -104,7 +106,7 @@ impl Router {
         true
     }
 
-    /// Remembers which resources a server has told a client of all servers about.
+    /// Remembers the addresses in a result that a server has sent to a client of the aggregated endpoint.
     pub(crate) fn note_handed_out(
         &mut self,
         client: ClientId,

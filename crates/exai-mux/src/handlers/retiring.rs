@@ -1,7 +1,8 @@
-//! Instances of servers that were changed or removed: no new request goes to them, and what they have begun they end.
+//! Instances of servers that were changed or removed. They get no new request, and end when they have answered those
+//! they have.
 //!
-//! A retiring instance is found by its number alone: no share key leads to it, and no client is attached to it. It is
-//! stopped when the last request of a client is answered, cancelled or given up.
+//! No share key leads to a retiring instance, and no client is attached to it. It is stopped when the last request of
+//! a client is answered, cancelled or given up.
 
 use crate::instance::Phase;
 use crate::instance::fair_queue::QueuedRequest;
@@ -11,7 +12,7 @@ use crate::router::event_context::EventContext;
 use crate::types::event::Down;
 use crate::types::ids::{ClientId, InstanceId};
 
-/// What waits for a run of a server that will not get it.
+/// A request that has waited for an instance that will not get it.
 pub(crate) struct DisplacedRequest {
     client: ClientId,
     waiting: Waiting,
@@ -24,7 +25,7 @@ impl From<QueuedRequest> for DisplacedRequest {
 }
 
 impl Router {
-    /// Takes the instances of a server out of use. Returns what waited in those that were not ready.
+    /// Retires all instances of a server. Returns the requests that they were not given yet.
     pub(crate) fn retire_instances(
         &mut self,
         server: &str,
@@ -54,7 +55,7 @@ impl Router {
         displaced
     }
 
-    /// They count again when they are adopted.
+    /// Counts displaced requests as no longer under way. They are counted again when they are sent again.
     pub(crate) fn uncount_displaced(&mut self, displaced: &[DisplacedRequest]) {
         for DisplacedRequest { client, waiting } in displaced {
             if let Waiting::Message(_) = waiting {
@@ -63,7 +64,7 @@ impl Router {
         }
     }
 
-    /// Sends what waited for the old configuration to what there is in the new one.
+    /// Sends displaced requests to an instance of the current configuration.
     pub(crate) fn resend_displaced(
         &mut self,
         server: &str,
@@ -79,14 +80,14 @@ impl Router {
         }
     }
 
-    /// Ends a retiring instance that has nothing to do any more.
+    /// Stops a retiring instance that has answered everything.
     pub(crate) fn stop_idle_retiring(&mut self, id: InstanceId, cx: &mut EventContext<'_>) {
         if self.instances.get(id).is_some_and(|instance| instance.retiring) && !self.is_working(id) {
             self.stop_replaced_instance(id, cx);
         }
     }
 
-    /// Whether a client waits for an answer of it.
+    /// Whether a client waits for an answer of the instance.
     fn is_working(&self, id: InstanceId) -> bool {
         self.instances.get(id).is_some_and(|instance| instance.in_flight.has_wanted())
     }

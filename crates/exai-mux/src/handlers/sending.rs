@@ -1,4 +1,4 @@
-//! The way of a client's request to an instance.
+//! The way of a request to an instance.
 
 use exai_proto::json::Edit;
 use exai_proto::params::AMBIGUOUS;
@@ -19,7 +19,7 @@ use crate::types::ids::{ClientId, InstanceId};
 pub(crate) const TOO_MUCH_WAITS: &str = "too much waits for the server to start";
 
 impl Router {
-    /// Sends a client's message to its instance of a server; starts one if there is none.
+    /// Sends a request to the instance of a server that the client uses. Starts one if there is none.
     pub(crate) fn route_to_server(
         &mut self,
         client: ClientId,
@@ -58,7 +58,7 @@ impl Router {
         }
     }
 
-    /// Forwards a request to a ready instance, or lets it wait for its turn.
+    /// Sends a request to a ready instance, or lets it wait for its turn.
     pub(crate) fn send_or_queue(
         &mut self,
         queued: QueuedRequest,
@@ -78,7 +78,7 @@ impl Router {
         self.clients.count_request(client);
     }
 
-    /// Sends on what waits and may go on now.
+    /// Sends the queued requests whose turn it is.
     pub(crate) fn send_queued(&mut self, instance_id: InstanceId, cx: &mut EventContext<'_>) {
         while let Some(queued) =
             self.instances.get_mut(instance_id).and_then(|instance| instance.fair_queue.pop_next())
@@ -88,7 +88,7 @@ impl Router {
         }
     }
 
-    /// Sends a request to a ready instance, under a minted number.
+    /// Sends a request to a ready instance, under a number that the router mints.
     fn send_to_instance(
         &mut self,
         queued: &QueuedRequest,
@@ -125,7 +125,7 @@ impl Router {
         );
     }
 
-    /// Writes a request to an instance under a number of its own.
+    /// Registers a request under a new number of the instance, and sends it.
     pub(crate) fn send_request<S: Into<Segments>>(
         &mut self,
         instance_id: InstanceId,
@@ -146,7 +146,7 @@ impl Router {
         });
     }
 
-    /// Sends a request of the router's own whose answer makes no difference.
+    /// Sends a request of the router whose answer makes no difference.
     pub(crate) fn send_forgotten(
         &mut self,
         instance: InstanceId,
@@ -159,7 +159,7 @@ impl Router {
     }
 }
 
-/// The edits that put a minted number in the place of a client's id and progress token.
+/// Writes a minted number in the place of the id and the progress token of a client.
 fn with_number(
     message: &Message,
     id: &std::ops::Range<usize>,
@@ -176,7 +176,7 @@ fn with_number(
     message.edited(edits)
 }
 
-/// A request as its client sent it, but for names that are the server's own now.
+/// Puts the id and the progress token of the client back into a request. Names stay those of the server.
 pub(crate) fn as_it_came(bytes: Segments, id: &Id, token: Option<&Id>) -> Option<Message> {
     let message = Message::parse(bytes.into_whole()).ok()?;
     let exai_proto::Kind::Request { id: at, .. } = message.kind() else { return None };

@@ -1,4 +1,4 @@
-//! The answers of servers.
+//! The answers of servers to requests.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        // An error of a server that could not read the request says `null`.
+        // A server that could not read the request answers with an error whose id is `null`.
         let nameless = matches!(outcome, Outcome::Error(_)) && message.at(id) == b"null";
         let number = if nameless { instance.in_flight.sole_request() } else { number(message.at(id)) };
         let found = number.and_then(|number| instance.take_request(number));
@@ -77,11 +77,11 @@ impl Router {
             }
             Owner::Router(InternalRequest::Forgotten | InternalRequest::Cancelled) => {}
         }
-        // Now there is room for one more.
+        // There is room for one more request now.
         self.send_queued(instance_id, cx);
     }
 
-    /// What happened while the server worked on a subscription or its end may have made it void.
+    /// Repairs a subscription that became void while the server worked on it.
     fn repair_subscriptions(
         &mut self,
         client_id: ClientId,
@@ -92,12 +92,13 @@ impl Router {
         let Some(instance) = self.instances.get(instance_id) else { return };
         let Some(client) = self.clients.get(client_id) else { return };
         match on_success {
-            // Somebody else has subscribed meanwhile, and was answered here, because one still was.
+            // Another client has subscribed meanwhile, and was answered by the router, because this one still was
+            // subscribed.
             OnSuccess::Unsubscribe(uri) if instance.subscribers.has_any(uri) => {
                 let params = format!("{{\"uri\":{}}}", json::quote(uri));
                 self.send_forgotten(instance_id, "resources/subscribe", &params, cx);
             }
-            // The client has another run of it by now.
+            // The client uses another instance of the server by now.
             OnSuccess::Subscribe(_) if instance.retiring => {
                 if let Some(current) = client.instance_of(&instance.server) {
                     self.restore_client(client_id, current, cx);
@@ -107,7 +108,7 @@ impl Router {
         }
     }
 
-    /// Takes tools the configuration blocks out of a list.
+    /// Takes the tools that the configuration blocks out of a list.
     fn cut_blocked_tools(
         &self,
         instance: InstanceId,

@@ -1,4 +1,4 @@
-//! What servers say.
+//! The messages of servers.
 
 use std::ops::Range;
 
@@ -44,7 +44,7 @@ impl Router {
         match method {
             "notifications/progress" => self.forward_progress(instance_id, message, params, cx),
             "notifications/cancelled" => {
-                // The server no longer wants what it asked.
+                // The server no longer wants an answer to its question.
                 let Some(place) = params.request_id.clone() else { return };
                 let unwanted = Id::from_json(message.at(&place));
                 if let Some((client, number)) = self.questions.take_by_server_id(instance_id, &unwanted) {
@@ -57,7 +57,7 @@ impl Router {
                 let level = message.string_at(params.level.as_ref());
                 let level = level.and_then(|name| LogLevel::parse(&name));
                 let Some(instance) = self.instances.get(instance_id) else { return };
-                // What is said while one client's request is under way belongs on that request's stream.
+                // What a server says while it works for one client belongs to the stream of the request.
                 let sole = if instance.clients.len() == 1 { instance.sole_client() } else { None };
                 let about = sole.and_then(|(_, id)| id).map_or(About::Session, About::During);
                 for client in &instance.clients {
@@ -76,7 +76,7 @@ impl Router {
                 for client in listeners {
                     cx.send_to_client(client, message.bytes().clone(), About::Session);
                 }
-                // A part of what was subscribed to need be in no list.
+                // A resource that is a part of a subscribed one need not be in any list.
                 if let Some(server) = self.servers.get_mut(&server) {
                     server.catalogue.resources.hand_out(&uri, cx.time);
                 }
@@ -97,8 +97,8 @@ impl Router {
     ) {
         let Some(place) = params.progress_token.clone() else { return };
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        // After the answer there is no entry, and the progress is dropped: clients tear the connection down
-        // over a token they no longer know.
+        // After the answer there is no entry, and the progress is dropped: some clients close the connection over a
+        // token that they no longer know.
         let Some(request) = number(message.at(&place)).and_then(|number| instance.in_flight.get_mut(number))
         else {
             return;

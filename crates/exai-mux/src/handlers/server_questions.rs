@@ -1,4 +1,4 @@
-//! The requests of servers: sampling, elicitation, roots.
+//! Questions of servers to clients: sampling, elicitation, roots.
 
 use std::ops::Range;
 
@@ -10,16 +10,16 @@ use crate::client::Client;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::router::questions::Question;
-use crate::types::capability::Ask;
+use crate::types::capability::ClientCapability;
 use crate::types::effect::About;
 use crate::types::ids::{ClientId, InstanceId};
 
-/// What a server is told whose question nobody answers any more.
+/// The answer to a question that no client will answer.
 const GONE: &str = "the client that was asked is gone";
 
 impl Router {
-    /// A request of the server: sampling, elicitation, roots. It goes to the only client it can be meant
-    /// for; if that cannot be known, the server is told so. Nobody is ever asked in another's place.
+    /// Passes a question on to the only client that it can be meant for. If that cannot be known, the server is told
+    /// so. No client is ever asked in the place of another.
     pub(crate) fn handle_server_request(
         &mut self,
         instance_id: InstanceId,
@@ -36,11 +36,12 @@ impl Router {
             tracing::debug!(?instance_id, method = message.str_at(method), "refused: {AMBIGUOUS}");
             return cx.send_to_server(instance_id, answer::error(&own, -32602, AMBIGUOUS));
         };
-        let asks = Ask::of_method(message.str_at(method));
+        let asks = ClientCapability::of_method(message.str_at(method));
         self.note_server_requests(instance_id, asks, cx);
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let Some((client_id, request)) = instance.sole_client() else {
-            // Never a guess. If several wait for it, it will be known from now on whom it means.
+            // The router never guesses. If the server works for several clients, it gets the requests of one at a
+            // time from now on, so that its next question is clear.
             if instance.fair_queue.serves_several() {
                 instance.fair_queue.make_exclusive();
             }
@@ -49,7 +50,7 @@ impl Router {
         };
         let client = self.clients.get(client_id);
         let can = client.and_then(Client::initialize_params).map(|said| &said.can);
-        // What exai does not know the client can answer for itself.
+        // A client can itself answer a method that exai does not know.
         if let [ask] = asks
             && can.is_some_and(|can| !can.contains_key(ask))
         {
@@ -74,7 +75,7 @@ impl Router {
         cx.send_to_client(client_id, message.edited(edits), about);
     }
 
-    /// Tells a server that a client will not answer any more.
+    /// Tells a server that a client will not answer its questions any more.
     pub(crate) fn decline_questions(
         &mut self,
         client: ClientId,

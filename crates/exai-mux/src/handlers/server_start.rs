@@ -11,14 +11,14 @@ use crate::types::list_kind::LIST_KINDS;
 use crate::types::policy::{Share, ShareKey};
 
 impl Router {
-    /// Whether a server should run though nobody asks anything of it: it is eager, or somebody has subscribed to
-    /// what it had to tell before it ended.
+    /// Whether a server should run without a request: it is eager, or clients have subscribed to resources of an
+    /// instance that ended.
     pub(crate) fn is_wanted(&self, server: &Server) -> bool {
         self.interrupted_of(server).next().is_some()
             || (is_eager(&server.policy) && !self.is_running(&server.policy.name))
     }
 
-    /// The subscribers that the last run has left behind and that no other serves yet.
+    /// The clients that an instance has left behind, and that no other instance serves yet.
     fn interrupted_of(&self, server: &Server) -> impl Iterator<Item = ClientId> {
         let waits = move |id: &ClientId| {
             self.clients.get(*id).is_some_and(|client| client.instance_of(&server.policy.name).is_none())
@@ -27,11 +27,11 @@ impl Router {
     }
 
     fn is_running(&self, server: &str) -> bool {
-        !self.instances.current_of_server(server).is_empty()
+        self.instances.has_current(server)
     }
 
-    /// Starts what is wanted and may be started. An eager server has one instance, as for a client without
-    /// capabilities.
+    /// Starts the servers that should run and may be started. An eager server has one instance, as for a client
+    /// without capabilities.
     pub(crate) fn start_wanted_servers(&mut self, cx: &mut EventContext<'_>) {
         let may_start = |server: &&Server| server.health.held_back(cx.time).is_none();
         let wanted = self.servers.iter().filter(may_start).filter(|server| self.is_wanted(server));
@@ -46,7 +46,7 @@ impl Router {
                 match key.and_then(|key| self.find_or_start_instance(&server, key, cx)) {
                     Some(instance) => self.attach_client(client, instance, cx),
                     None => {
-                        // There are too many instances: it finds out with its next request.
+                        // There are too many instances. The client finds out with its next request.
                         if let Some(server) = self.servers.get_mut(&server) {
                             server.interrupted.remove(&client);
                         }
@@ -60,11 +60,11 @@ impl Router {
         }
     }
 
-    /// Starts a server for nobody in particular and asks for its lists, so that they are known when somebody comes. It is
-    /// stopped like any other that nobody uses.
+    /// Starts a server without a client and asks for its lists, so that they are known when a client comes. The
+    /// instance is stopped like any other that no client uses.
     pub(crate) fn warm_up_server(&mut self, server: &str, cx: &mut EventContext<'_>) {
         let Some(known) = self.servers.get(server) else { return };
-        // Where each client has its own, this one would be nobody's.
+        // Where each client has an instance of its own, no client would use this one.
         if known.policy.share == Share::Client || known.health.held_back(cx.time).is_some() {
             return;
         }
@@ -78,7 +78,7 @@ impl Router {
     }
 
     pub(crate) fn restart_server(&mut self, server: &str, cx: &mut EventContext<'_>) {
-        // First: what waits for its turn is sent to the next run.
+        // This comes first: what waits for its turn is sent to the next instance.
         if let Some(server) = self.servers.get_mut(server) {
             server.health.reset();
             server.list_health.became_ready();

@@ -10,7 +10,8 @@ use crate::types::ids::{ClientId, InstanceId};
 use crate::types::policy::{Share, ShareKey};
 
 impl Router {
-    /// The instance a client is to use; `None` if there can be none now, and the client has been told.
+    /// Finds or starts the instance that a client is to use. `None` if there can be none now; the client has been
+    /// told then.
     pub(crate) fn find_or_start_for_client(
         &mut self,
         client_id: ClientId,
@@ -40,11 +41,11 @@ impl Router {
         let initialize_params = self.clients.get(client_id)?.initialize_params()?;
         Some(match self.servers.get(server)?.policy.share {
             Share::Auto => {
-                let traits = self.servers.get(server)?.behaviour.traits();
-                if traits.is_indifferent_to(&initialize_params.can) {
-                    return Some(ShareKey { any: true, ..ShareKey::common(traits.declared_for_all()) });
+                let observed = self.servers.get(server)?.behaviour.observed();
+                if observed.is_indifferent_to(&initialize_params.can) {
+                    return Some(ShareKey { any: true, ..ShareKey::common(observed.declared_for_all()) });
                 }
-                let may_be_asked = initialize_params.can.keys().any(|ask| traits.asks.contains(ask));
+                let may_be_asked = initialize_params.can.keys().any(|ask| observed.asks.contains(ask));
                 let client = may_be_asked.then_some(client_id);
                 ShareKey { client, ..ShareKey::common(initialize_params.capabilities.clone()) }
             }
@@ -56,7 +57,7 @@ impl Router {
         })
     }
 
-    /// The instance with this key; started if there is none. `None` if there are too many others.
+    /// Finds or starts the instance with this key. `None` if there are too many others.
     pub(crate) fn find_or_start_instance(
         &mut self,
         server: &str,
@@ -78,8 +79,8 @@ impl Router {
         Some(id)
     }
 
-    /// Whether one more instance of a server may be started. Where there are as many as may be, the one that
-    /// nobody has used for the longest time makes room.
+    /// Whether one more instance of a server may be started. If there are as many as there may be, the instance that
+    /// has been idle for longest is stopped.
     fn make_room_for_instance(&mut self, server: &str, cx: &mut EventContext<'_>) -> bool {
         let of_server = self.instances.of_server(server);
         if of_server.len() < MAX_INSTANCES_PER_SERVER {

@@ -1,4 +1,4 @@
-//! What time does.
+//! Deadlines: what happens when time has passed, and when the router must look again.
 
 use std::time::{Duration, Instant};
 
@@ -62,22 +62,22 @@ impl Router {
         self.send_queued(id, cx);
     }
 
-    /// When an instance that no client uses is stopped; `None` while it works, or is to stay.
+    /// When an instance that no client uses is stopped. `None` while it works, or if it is to stay.
     fn find_idle_end(&self, instance: &Instance) -> Option<Instant> {
         let since = instance.idle_since.filter(|_| instance.in_flight.is_empty())?;
         let policy = self.servers.get(&instance.server);
-        // Of an eager server the run that was started for nobody in particular stays.
+        // Of an eager server the instance that was started without a client stays.
         let eager =
             policy.is_some_and(|server| is_eager(&server.policy)) && instance.key == ShareKey::common("{}");
         if eager {
             return None;
         }
-        // One that was a single client's own is of use to nobody any more.
+        // An instance that belonged to one client is of no use to others.
         let idle_stop = policy.filter(|_| instance.key.client.is_none());
         Some(since + idle_stop.map_or(Duration::ZERO, |server| server.policy.idle_stop))
     }
 
-    /// A request that the server does not read.
+    /// Handles a request that could not be written to the server.
     pub(crate) fn handle_unsent(
         &mut self,
         instance_id: InstanceId,
@@ -103,7 +103,7 @@ impl Router {
                 self.clients.uncount_request(client);
                 let what = "the server does not read what waits for it";
                 cx.overloaded(client, &id, Some(&server), what);
-                // Its place is free.
+                // There is room for one more request now.
                 self.send_queued(instance_id, cx);
             }
             Some(Owner::Router(InternalRequest::List { kind, .. })) => self.give_up_list(&server, kind, cx),
@@ -142,19 +142,19 @@ impl Router {
         }
     }
 
-    /// When the next [`crate::Event::Tick`] is due, or `None` while nothing has a deadline. What happens may change that.
+    /// When the next [`crate::Event::Tick`] is due. `None` while nothing has a deadline. Every event may change that.
     pub fn next_tick(&self, time: Instant) -> Option<Instant> {
         let instances =
             self.instances.iter().filter_map(|(_, instance)| self.find_next_tick_of(instance, time));
         let waited_for = self.servers.iter().filter(|server| self.is_wanted(server));
         let tries = waited_for.filter_map(|server| match server.health.state() {
-            // Nothing stands in the way of those who were served before; an eager server may find no place.
+            // Clients that were served before find a place; an eager server may find none.
             HealthState::Well if !server.interrupted.is_empty() => Some(time),
             HealthState::Well => Some(time + TICK_INTERVAL),
             HealthState::Resting { until, .. } => Some(*until),
             HealthState::Failed { .. } => None,
         });
-        // Who waits for news of lists is told in time as well.
+        // Clients that wait for notifications are told in time as well.
         let news = self
             .servers
             .iter()
@@ -170,13 +170,13 @@ impl Router {
             .map(|at| at.max(time))
     }
 
-    /// When an instance must be looked at next.
+    /// When the router must look at an instance next.
     fn find_next_tick_of(&self, instance: &Instance, time: Instant) -> Option<Instant> {
         if let Phase::Starting { deadline, .. } = instance.phase {
             return Some(deadline);
         }
         let answers = instance.in_flight.next_deadline();
-        // The end of what one works on that was taken out of use is not always an event.
+        // The end of the last request of a retiring instance is not always an event.
         let retiring = instance.retiring.then(|| time + TICK_INTERVAL);
         [answers, instance.fair_queue.next_expiry(), self.find_idle_end(instance), retiring]
             .into_iter()

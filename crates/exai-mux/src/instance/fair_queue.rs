@@ -1,8 +1,9 @@
-//! Which request goes to a server next, when more come than it gets.
+//! The queue of an instance: which request the server gets next.
 //!
-//! A server has at most [`MAX_REQUESTS_PER_INSTANCE`] requests of clients to work on, and each client may always have [`MIN_SHARE_PER_CLIENT`] of them
-//! there, so that calls that take long lock nobody out. What is more waits here, in the order in which each client
-//! has sent it, and clients take turns: one that floods a server costs the others no more than their share.
+//! A server works on at most [`MAX_REQUESTS_PER_INSTANCE`] requests at a time. Each client may always have
+//! [`MIN_SHARE_PER_CLIENT`] of them there, so that long calls of one client lock no other out. Further requests wait
+//! here, those of each client in the order in which it has sent them, and clients take turns: a client that floods a
+//! server costs the others no more than their share.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,14 +14,14 @@ use exai_proto::{Id, Kind, Message};
 use crate::limits::{MAX_QUEUED_BYTES, MAX_REQUESTS_PER_INSTANCE, MIN_SHARE_PER_CLIENT, TURN_TIMEOUT};
 use crate::types::ids::ClientId;
 
-/// A request that is held back.
+/// A request that waits.
 #[derive(Debug)]
 pub(crate) struct QueuedRequest {
     pub(crate) client: ClientId,
     pub(crate) message: Message,
-    /// Its names are the server's own already: it was on its way before.
+    /// Whether the names in the request are those of the server already: the request was sent before.
     pub(crate) translated: bool,
-    /// The servers that did not have the resource which it is to read.
+    /// The servers that do not have the resource that is to be read.
     pub(crate) tried: Vec<Arc<str>>,
 }
 
@@ -30,7 +31,7 @@ impl QueuedRequest {
         QueuedRequest { client, message, translated: false, tried: Vec::new() }
     }
 
-    /// The request's id.
+    /// The id that the client has given the request.
     pub(crate) fn id(&self) -> Option<Id> {
         match self.message.kind() {
             Kind::Request { id, .. } => Some(Id::from_json(self.message.at(id))),
@@ -39,25 +40,26 @@ impl QueuedRequest {
     }
 }
 
-/// See the module.
+/// The queue of one instance.
 #[derive(Debug, Default)]
 pub(crate) struct FairQueue {
     /// How many requests of each client the server works on.
     open: HashMap<ClientId, u32>,
     all_open: u32,
-    /// What waits, of each client, and until when.
+    /// The requests of each client that wait, and until when each waits.
     waiting: HashMap<ClientId, VecDeque<(QueuedRequest, Instant)>>,
-    /// Whose turn it is. Holds those who have something waiting.
+    /// The clients that have requests waiting, in the order of their turns.
     turns: VecDeque<ClientId>,
     bytes: usize,
-    /// Requests of one client at a time: the server asks, and does not say whom.
+    /// Whether the server gets the requests of one client at a time: it asks questions that do not say which client
+    /// they are meant for.
     exclusive: bool,
-    /// The server reads no more: what waits goes to the next run.
+    /// Whether the server reads no more. What waits goes to the next instance.
     closed: bool,
 }
 
 impl FairQueue {
-    /// Whether a request that comes now may go on at once.
+    /// Whether a request that comes now may be sent at once.
     pub(crate) fn may_send_now(&self, client: ClientId) -> bool {
         let first = if self.exclusive { self.turns.is_empty() } else { !self.waiting.contains_key(&client) };
         first && self.may_send(client)
@@ -71,13 +73,13 @@ impl FairQueue {
         !self.closed && (self.all_open < MAX_REQUESTS_PER_INSTANCE || open < MIN_SHARE_PER_CLIENT)
     }
 
-    /// The server has got a request.
+    /// The server has got a request of the client.
     pub(crate) fn begin_request(&mut self, client: ClientId) {
         *self.open.entry(client).or_default() += 1;
         self.all_open += 1;
     }
 
-    /// It works on it no more.
+    /// The server no longer works on a request of the client.
     pub(crate) fn finish_request(&mut self, client: ClientId) {
         if let Some(open) = self.open.get_mut(&client) {
             *open -= 1;
@@ -88,12 +90,12 @@ impl FairQueue {
         }
     }
 
-    /// No request goes on any more.
+    /// From now on no request is sent.
     pub(crate) fn close(&mut self) {
         self.closed = true;
     }
 
-    /// From here on it gets the requests of one client at a time.
+    /// From now on the server gets the requests of one client at a time.
     pub(crate) fn make_exclusive(&mut self) {
         self.exclusive = true;
     }
@@ -107,7 +109,7 @@ impl FairQueue {
         self.exclusive
     }
 
-    /// Whether one more may wait.
+    /// Whether one more request may wait.
     pub(crate) fn has_room(&self, queued: &QueuedRequest) -> bool {
         self.bytes + queued.message.bytes().len() <= MAX_QUEUED_BYTES
     }
@@ -123,9 +125,10 @@ impl FairQueue {
         queue.push_back((queued, time + TURN_TIMEOUT));
     }
 
-    /// The next that may go on.
+    /// Takes the next request that may be sent.
     pub(crate) fn pop_next(&mut self) -> Option<QueuedRequest> {
-        // Where clients wait for each other, nobody overtakes: who has the server now would keep it for ever.
+        // Where clients wait for each other, no client overtakes: the client that has the server now would keep it
+        // for ever.
         let most = if self.exclusive { 1 } else { self.turns.len() };
         let at = self.turns.iter().take(most).position(|client| self.may_send(*client))?;
         let client = self.turns.remove(at)?;
@@ -140,7 +143,7 @@ impl FairQueue {
         Some(queued)
     }
 
-    /// Takes out what waits and is meant.
+    /// Takes out the requests that are meant.
     fn take(&mut self, mut is_meant: impl FnMut(&QueuedRequest, Instant) -> bool) -> Vec<QueuedRequest> {
         let mut taken = Vec::new();
         for client in self.turns.clone() {
@@ -161,17 +164,17 @@ impl FairQueue {
         taken
     }
 
-    /// What has waited for too long.
+    /// Takes the requests that have waited for too long.
     pub(crate) fn take_expired(&mut self, time: Instant) -> Vec<QueuedRequest> {
         if self.turns.is_empty() { Vec::new() } else { self.take(|_, until| until <= time) }
     }
 
-    /// When the first of those that wait has waited for too long.
+    /// When the first request will have waited for too long.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.waiting.values().filter_map(|queue| queue.front()).map(|(_, until)| *until).min()
     }
 
-    /// What a client no longer wants.
+    /// Takes the request that a client has cancelled.
     pub(crate) fn take_request(&mut self, client: ClientId, id: &Id) -> Option<QueuedRequest> {
         if !self.waiting.contains_key(&client) {
             return None;
@@ -185,7 +188,7 @@ impl FairQueue {
         self.take(|queued, _| is_it(queued)).pop()
     }
 
-    /// What a client leaves behind.
+    /// Takes all requests of a client.
     pub(crate) fn take_client(&mut self, client: ClientId) -> Vec<QueuedRequest> {
         if self.waiting.contains_key(&client) {
             self.take(|queued, _| queued.client == client)
@@ -194,12 +197,12 @@ impl FairQueue {
         }
     }
 
-    /// Everything that waits.
+    /// Takes all requests.
     pub(crate) fn take_all(&mut self) -> Vec<QueuedRequest> {
         if self.turns.is_empty() { Vec::new() } else { self.take(|_, _| true) }
     }
 
-    /// How many wait.
+    /// How many requests wait.
     pub(crate) fn len(&self) -> usize {
         self.waiting.values().map(VecDeque::len).sum()
     }

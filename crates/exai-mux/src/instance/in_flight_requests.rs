@@ -16,14 +16,14 @@ pub(crate) struct InFlightRequests {
     next_number: u64,
 }
 
-/// For which client an instance works.
+/// The client that an instance works for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum WorksFor {
-    /// It works for none.
+    /// The instance works for no client.
     None,
-    /// It works for this client alone, on this request alone if it is named.
+    /// The instance works for this client alone. If there is an id, it works on this request alone.
     One(ClientId, Option<Id>),
-    /// It works for several, or for a client that no longer wants anything of it.
+    /// The instance works for several clients, or for a client that no longer wants anything of it.
     Unclear,
 }
 

@@ -15,16 +15,16 @@ use crate::types::log_level::LogLevel;
 #[derive(Debug)]
 pub(crate) struct InFlightRequest {
     pub(crate) owner: Owner,
-    /// Whose share of the server it is, also when nobody waits for it any more.
+    /// The client whose share of the server the request takes, even if that client no longer waits for it.
     pub(crate) charged_client: Option<ClientId>,
-    /// When it is given up unless there is progress.
+    /// When the request is given up unless there is progress.
     pub(crate) deadline: Instant,
-    /// When it is given up whatever happens.
+    /// When the request is given up in any case.
     pub(crate) limit: Instant,
 }
 
 impl InFlightRequest {
-    /// The id under which a client still waits for it.
+    /// The id under which a client still waits for the answer.
     pub(crate) fn wanted_by(&self) -> Option<&Id> {
         match &self.owner {
             Owner::Client { id, cancelled: false, .. } => Some(id),
@@ -32,7 +32,7 @@ impl InFlightRequest {
         }
     }
 
-    /// The client no longer wants it.
+    /// The client no longer wants an answer.
     pub(crate) fn cancel(&mut self, time: Instant) {
         if let Owner::Client { cancelled, .. } = &mut self.owner {
             *cancelled = true;
@@ -43,54 +43,55 @@ impl InFlightRequest {
 
 #[derive(Debug)]
 pub(crate) enum Owner {
-    /// A client waits for it.
+    /// A client waits for the answer.
     Client {
         client: ClientId,
         id: Id,
         token: Option<Id>,
         on_success: OnSuccess,
-        /// The client no longer wants it. It counts for nothing any more; what the server still says to it
-        /// is passed on for a while.
+        /// Whether the client has cancelled the request. Then the request counts for nothing any more; what the
+        /// server still says about it is passed on for a while.
         cancelled: bool,
     },
-    /// The router asked on its own account.
+    /// The router has sent the request on its own account.
     Router(InternalRequest),
 }
 
-/// What else must happen when a client's request succeeds.
+/// What the router must do when a request of a client succeeds.
 #[derive(Debug, Clone)]
 pub(crate) enum OnSuccess {
     Nothing,
     Call {
         tool: Box<str>,
     },
-    /// A list, from its first page on or a later one; as of how many changes of it, see [`crate::server::catalogue::Catalogue`].
+    /// Learn from a list, from its first page on or a later one. `as_of` is the number of changes that the server had
+    /// announced: see [`crate::server::catalogue::Catalogue`].
     List {
         kind: ListKind,
         first: bool,
         as_of: u64,
     },
-    /// A resource that may be another server's.
+    /// Nothing; but if the server does not have the resource, read it elsewhere.
     ResourceRead(Box<ResourceRead>),
     SetLevel(LogLevel),
     Subscribe(String),
     Unsubscribe(String),
 }
 
-/// What is needed to read a resource elsewhere, where the server that was asked does not have it.
+/// What is needed to read a resource elsewhere.
 #[derive(Debug, Clone)]
 pub(crate) struct ResourceRead {
     pub(crate) uri: String,
     pub(crate) message: Message,
-    /// The servers that did not have it.
+    /// The servers that do not have the resource.
     pub(crate) tried: Vec<Arc<str>>,
 }
 
-/// What the router asked for.
+/// What the router has asked for on its own account.
 #[derive(Debug)]
 pub(crate) enum InternalRequest {
     Initialize,
-    /// One page of a list; the pages so far, and when the first was asked for.
+    /// One page of a list. `pages` are the pages so far; `asked` is when the first page was asked for.
     List {
         kind: ListKind,
         pages: Pages,
@@ -101,9 +102,9 @@ pub(crate) enum InternalRequest {
     Ping {
         sent: usize,
     },
-    /// Nobody waits for the answer any more.
+    /// The answer makes no difference.
     Forgotten,
-    /// The same, and the server was told so.
+    /// The client that waited has left, and the server was told to cancel.
     Cancelled,
 }
 

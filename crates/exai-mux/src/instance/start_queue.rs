@@ -10,14 +10,14 @@ use crate::limits::{MAX_STARTING_BYTES, MAX_STARTING_MESSAGES};
 use crate::types::ids::ClientId;
 use crate::types::list_kind::ListKind;
 
-/// What waits for an instance to become ready.
+/// Something that waits for an instance to become ready.
 #[derive(Debug)]
 pub(crate) enum Waiting {
     /// A client's `initialize` on the server's own endpoint.
     Initialize { client: ClientId, id: Id },
-    /// Anything else a client sent.
+    /// Another request of a client.
     Message(QueuedRequest),
-    /// A list for the catalogue, since it was asked for.
+    /// A list that the router wants, and since when.
     List(ListKind, Instant),
 }
 
@@ -68,7 +68,10 @@ impl StartQueue {
     /// Takes out the request of a client with this id. Returns whether there was one.
     pub(crate) fn cancel_request(&mut self, client: ClientId, id: &Id) -> bool {
         // `initialize` must not be cancelled (basic/utilities/cancellation of the specification).
-        let is_it = |waiting: &Waiting| matches!(waiting, Waiting::Message(queued) if queued.client == client && queued.id().as_ref() == Some(id));
+        let is_it = |waiting: &Waiting| match waiting {
+            Waiting::Message(queued) => queued.client == client && queued.id().as_ref() == Some(id),
+            Waiting::Initialize { .. } | Waiting::List(..) => false,
+        };
         let found = self.waiting.iter().position(is_it);
         found.map(|at| self.waiting.remove(at)).is_some()
     }

@@ -10,12 +10,12 @@ use crate::types::ids::ClientId;
 /// The subscribers of one instance.
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers {
-    /// The subscribers of each resource. No resource is without any.
+    /// The subscribers of each resource. No list is empty.
     by_uri: HashMap<String, Vec<ClientId>>,
 }
 
 impl Subscribers {
-    /// Returns whether the client is the first subscriber of the resource, so that the server must be told.
+    /// Adds a subscriber. Returns whether it is the first of the resource, so that the server must be told.
     pub(crate) fn add_subscriber(&mut self, uri: &str, client: ClientId) -> bool {
         let subscribers = self.by_uri.entry(uri.to_owned()).or_default();
         let is_first = subscribers.is_empty();
@@ -69,7 +69,7 @@ impl Subscribers {
     }
 }
 
-/// A resource, and those that it may be a part of: `a://b/c` is one of `a://b` and of `a://b/`.
+/// A resource, and the resources that it may be a part of: `a://b/c` is one of `a://b` and of `a://b/`.
 fn with_parents(uri: &str) -> impl Iterator<Item = &str> {
     let ends = uri.char_indices().filter(|(at, letter)| matches!(letter, '/' | '?' | '#') && *at > 0);
     let fits = if uri.len() > limits::URI_BYTES { 0 } else { MAX_PARENT_URIS };

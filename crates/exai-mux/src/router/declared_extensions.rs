@@ -1,4 +1,4 @@
-//! The extensions and experiments that all servers together declare to a client of the aggregated endpoint.
+//! The extensions and experiments that all servers together declare to clients of the aggregated endpoint.
 
 use exai_proto::json;
 use serde_json::{Map, Value};
@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 use crate::limits::{MAX_UNITED_BYTES, MAX_UNITED_NAMES};
 use crate::router::servers::Servers;
 use crate::server::Server;
-use crate::types::capability::Ask;
+use crate::types::capability::ClientCapability;
 
 impl Servers {
-    /// The server that a request of the aggregated endpoint is meant for whose method exai does not know: the only one that
-    /// declares the extension or experiment which its method begins with, or any. `Err`: it cannot be known which.
+    /// Finds the server that a method unknown to exai is meant for: the only server that declares the extension or
+    /// experiment with which the method begins, or the only one that declares any. `Err` if there are several.
     pub(crate) fn find_declarer(&self, method: &str) -> Result<Option<&Server>, ()> {
         let subject = method.split('/').next().unwrap_or_default();
         let named = |names: &Map<String, Value>| {
@@ -18,8 +18,8 @@ impl Servers {
         };
         let declares = |wanted: &dyn Fn(&Map<String, Value>) -> bool| -> Vec<&Server> {
             let one = |server: &&Server| {
-                let all = [Ask::Extensions, Ask::Experimental].into_iter();
-                all.filter_map(|ask| names(server, ask.capability())).any(|names| wanted(&names))
+                let all = [ClientCapability::Extensions, ClientCapability::Experimental].into_iter();
+                all.filter_map(|ask| names(server, ask.name())).any(|names| wanted(&names))
             };
             self.iter().filter(one).collect()
         };
@@ -34,8 +34,8 @@ impl Servers {
         }
     }
 
-    /// The names that servers declare under `extensions` or `experimental`, together. Of two that declare the same the
-    /// first in the order of the configuration counts, as everywhere.
+    /// Unites the names that servers declare under `extensions` or `experimental`. If two servers declare the same
+    /// name, the first server of the configuration counts.
     pub(crate) fn unite_names(&self, capability: &str) -> Map<String, Value> {
         let (mut united, mut bytes) = (Map::new(), 0);
         for (name, value) in self.iter().filter_map(|server| names(server, capability)).flatten() {

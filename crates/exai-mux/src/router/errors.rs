@@ -1,4 +1,4 @@
-//! The errors of exai's own that clients are answered with, and their words.
+//! The errors with which exai itself answers clients, and their texts.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What one event is worked on with.
+//! The context in which one event is worked on, and the words in which effects are asked for.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use exai_proto::{Id, Segments, json};
 use crate::types::effect::{About, Effect};
 use crate::types::ids::{ClientId, InstanceId};
 
-/// What one event is worked on with.
+/// The time of the event that is worked on, and the effects so far.
 pub(crate) struct EventContext<'a> {
     pub(crate) time: Instant,
     pub(crate) effects: &'a mut Vec<Effect>,
@@ -35,19 +35,19 @@ impl EventContext<'_> {
         self.effects.push(Effect::Dropped { client, id });
     }
 
-    /// Answers a client with an error of JSON-RPC's own.
+    /// Answers a client with an error that JSON-RPC or MCP defines.
     pub(crate) fn refuse(&mut self, client: ClientId, id: &Id, code: i32, message: &str) {
         self.answer(client, id.clone(), answer::error(id, code, message));
     }
 
-    /// Answers a client with an error of exai's own.
+    /// Answers a client with an error that exai defines.
     pub(crate) fn fail(&mut self, client: ClientId, id: &Id, message: &str, data: &FailureData<'_>) {
         self.answer(client, id.clone(), answer::failure(id, message, data));
     }
 
-    /// Whoever keeps what is known must be told that it has changed.
+    /// The daemon keeps what is known of servers, so it must hear of changes.
     pub(crate) fn note_discovery_changed(&mut self, server: &Arc<str>) {
-        self.effects.push(Effect::Learned { server: server.clone() });
+        self.effects.push(Effect::DiscoveryChanged { server: server.clone() });
     }
 }
 

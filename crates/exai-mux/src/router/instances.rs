@@ -12,7 +12,7 @@ use crate::types::policy::{Policy, ShareKey};
 #[derive(Debug, Default)]
 pub(crate) struct Instances {
     all: HashMap<InstanceId, Instance>,
-    /// The instances that new requests may go to: all but those that are retiring.
+    /// The current instances, by server and share key: all but those that are retiring.
     shared: HashMap<(Arc<str>, ShareKey), InstanceId>,
     next_id: u64,
 }
@@ -35,7 +35,7 @@ impl Instances {
 
     pub(crate) fn remove_instance(&mut self, id: InstanceId) -> Option<Instance> {
         let instance = self.all.remove(&id)?;
-        // A retiring one has made room for another.
+        // The key of a retiring instance may lead to another by now.
         let key = (instance.server.clone(), instance.key.clone());
         if self.shared.get(&key) == Some(&id) {
             self.shared.remove(&key);
@@ -93,6 +93,11 @@ impl Instances {
         let mut found = self.of_server(server);
         found.retain(|(_, instance)| !instance.retiring);
         found
+    }
+
+    /// Whether new requests may go to an instance of the server.
+    pub(crate) fn has_current(&self, server: &str) -> bool {
+        self.all.values().any(|instance| *instance.server == *server && !instance.retiring)
     }
 
     /// The ids of all instances, oldest first.

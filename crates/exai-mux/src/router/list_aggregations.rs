@@ -31,7 +31,7 @@ pub(crate) struct ListAggregation {
 pub(crate) enum AfterLists {
     /// The list is the answer.
     Answer(ListKind),
-    /// The message can now be routed: the owner of a resource or a cut name was not known.
+    /// The message is routed: the owner of a resource or of a cut name was not known.
     Route(Message),
 }
 
@@ -56,7 +56,7 @@ impl ListAggregations {
         self.waiting.iter().any(|waiting| waiting.missing.contains_key(&(server.clone(), kind)))
     }
 
-    /// No request waits for this list any more. Returns the clients that wanted it for its own sake.
+    /// Lets no request wait for this list any more. Returns the clients that wanted the list itself.
     pub(crate) fn stop_waiting(&mut self, server: &Arc<str>, kind: ListKind) -> Vec<ClientId> {
         let mut clients = Vec::new();
         for waiting in &mut self.waiting {

@@ -1,10 +1,10 @@
-//! When clients of all servers together are told that a list has changed: at once, and not too often.
+//! Limits how often clients of the aggregated endpoint hear that a list has changed.
 //!
-//! Each such word makes a client list everything anew, and servers repeat it: some send it for each of the tools that
-//! they register, some whenever they are asked. So what a server says passes at once, and what it says soon after that
-//! waits: 0.25 s, doubled as long as it goes on saying it, up to ten seconds. What a client hears, of all servers
-//! together, is a quarter of a second apart. Nothing is lost: what waits is said when its time has come. Clients of one
-//! server hear its own words as they come.
+//! Each such notification makes a client list everything anew, and servers repeat theirs: some send one for each tool
+//! that they register, some whenever they are asked. So the first announcement of a server passes at once. What
+//! follows soon waits: 0.25 s, doubled up to ten seconds as long as the server goes on announcing. One client hears
+//! of a list, of all servers together, once in a quarter of a second. Nothing is lost: what waits is sent when its
+//! time has come.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::types::ids::ClientId;
 use crate::types::list_kind::ListKind;
 use crate::types::throttle::Throttle;
 
-/// What clients were told a moment ago, or are to be told.
+/// The notifications that clients have got a moment ago, or are about to get.
 #[derive(Debug, Default)]
 pub(crate) struct ListChangedNotices(BTreeMap<(ClientId, ListKind), Throttle>);
 
@@ -27,7 +27,7 @@ impl ListChangedNotices {
         self.0.entry((client, kind)).or_insert_with(Throttle::of_client).happened(time)
     }
 
-    /// The clients that are to be told now what has waited for its time.
+    /// Takes the notifications whose time has come.
     pub(crate) fn take_due(&mut self, time: Instant) -> Vec<(ClientId, ListKind)> {
         let due =
             self.0.iter_mut().filter_map(|(&key, throttle)| throttle.take_due(time).then_some(key)).collect();

@@ -10,9 +10,9 @@ use crate::types::ids::{ClientId, InstanceId};
 /// All open questions, by the client that is asked and by the number under which it is asked.
 #[derive(Debug)]
 pub(crate) struct Questions {
-    /// The number of the next question. One counter for all clients and for the router's whole life: a client that has
-    /// linked anew may still answer what it was asked over an earlier link, and that answer must not be taken for one to
-    /// a later question.
+    /// The number of the next question. There is one counter for all clients and for the whole life of the router: a
+    /// client that has linked anew may still answer a question of an earlier link, and that answer must not be taken
+    /// for one to a later question.
     next_number: u64,
     open: BTreeMap<ClientId, BTreeMap<u64, Question>>,
 }
@@ -71,7 +71,7 @@ impl Questions {
         Some((client, number))
     }
 
-    /// Takes what an instance has asked a client.
+    /// Takes the questions of an instance to one client.
     pub(crate) fn take_between(&mut self, client: ClientId, instance: InstanceId) -> Vec<Question> {
         let Some(open) = self.open.get_mut(&client) else { return Vec::new() };
         let taken = open.extract_if(.., |_, question| question.instance == instance);
@@ -82,7 +82,7 @@ impl Questions {
         taken
     }
 
-    /// Takes what an instance has asked any client: the numbers and the clients, oldest first.
+    /// Takes the questions of an instance to all clients: their numbers and the clients, oldest first.
     pub(crate) fn take_of_instance(&mut self, instance: InstanceId) -> Vec<(u64, ClientId)> {
         let mut taken = Vec::new();
         self.open.retain(|&client, open| {

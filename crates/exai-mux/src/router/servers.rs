@@ -6,7 +6,8 @@ use crate::server::Server;
 use crate::types::ids::ClientId;
 use crate::types::policy::Policy;
 
-/// All configured servers, in the order of the configuration. What is known of one server is changed through [`Server`].
+/// All configured servers, in the order of the configuration. What is known of one server is changed through
+/// [`Server`].
 #[derive(Debug, Default)]
 pub(crate) struct Servers {
     all: Vec<Server>,
@@ -15,11 +16,11 @@ pub(crate) struct Servers {
 /// What a new configuration has changed.
 #[derive(Debug)]
 pub(crate) struct Reconfiguration {
-    /// Servers that were removed, or are to be started differently, as they were.
+    /// The servers that were removed or must be started differently, as they were before.
     pub(crate) replaced: Vec<Server>,
-    /// Servers of which other tools may be used now.
+    /// The servers of which other tools may be used now.
     pub(crate) refiltered: Vec<Arc<str>>,
-    /// Whether the lists of all servers together may be others now.
+    /// Whether the merged lists of all servers may have changed.
     pub(crate) changes_lists: bool,
 }
 
@@ -44,7 +45,7 @@ impl Servers {
         self.all.iter().map(|server| &server.policy.name)
     }
 
-    /// Takes a new configuration. What is known of a server stays, unless the server is to be started differently.
+    /// Takes a new configuration. What is known of a server stays, unless the server must be started differently.
     pub(crate) fn replace_policies(&mut self, policies: Vec<Policy>) -> Reconfiguration {
         let was_empty = self.all.is_empty();
         let mut old = std::mem::take(&mut self.all);
@@ -55,7 +56,7 @@ impl Servers {
             match known.map(|at| old.swap_remove(at)) {
                 Some(mut server) if server.policy.revision == policy.revision => {
                     if server.policy != policy {
-                        // Whatever was changed may be the cure.
+                        // Whatever was changed may be the cure of a failing server.
                         server.health.reset();
                     }
                     if server.policy.tools != policy.tools {
@@ -80,7 +81,7 @@ impl Servers {
         Reconfiguration { replaced: old, refiltered, changes_lists: changed && !was_empty }
     }
 
-    /// Forgets what a client was to be told by servers.
+    /// Forgets what servers have to tell a client.
     pub(crate) fn forget_client(&mut self, client: ClientId) {
         for server in &mut self.all {
             server.catalogue.forget_client(client);

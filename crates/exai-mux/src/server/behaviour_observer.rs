@@ -1,10 +1,10 @@
-//! What was measured about a server: whether its clients' capabilities matter to it.
+//! Observes whether the capabilities of its clients matter to a server.
 //!
 //! A server is told once, at its start, what its client can do: roots, sampling, elicitation, extensions and
-//! experiments. So clients that differ in that cannot share a process, until it was seen that the server offers the same whatever it was told,
-//! and that a run which was told so has worked for a while and asked for nothing; then they share. A server that was
-//! seen to ask is another case: whoever can be asked has a process to himself, because the server does not say which
-//! client it means. Nothing is ever told from names.
+//! experiments. So clients that differ in that cannot share an instance, until the server was seen to offer the same
+//! whatever it was told, and an instance that was told so has worked for a while and asked for nothing. Then they
+//! share. If a server was seen to ask, each client that can be asked has an instance of its own, because the server
+//! does not say which client it means. Nothing is ever concluded from names.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,41 +12,41 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use bytes::Bytes;
 
 use crate::limits::{MAX_COMPARED_DECLARATIONS, MAX_OBSERVED_VALUE_BYTES, MAX_VALUES_PER_CAPABILITY};
-use crate::types::capability::{Ask, parse_capabilities};
+use crate::types::capability::{ClientCapability, parse_capabilities};
 use crate::types::list_kind::{LIST_KINDS, ListKind};
-use crate::types::observed_behaviour::Traits;
+use crate::types::observed_behaviour::ObservedBehaviour;
 
-/// What has been seen so far.
+/// What a server has been seen to do so far.
 #[derive(Debug, Default)]
 pub(crate) struct BehaviourObserver {
-    traits: Traits,
-    /// Hashes of lists, by the hash of what was declared to the run that had them.
+    observed: ObservedBehaviour,
+    /// The hashes of lists, by the hash of what was declared to the instance that had them.
     lists: HashMap<u64, HashMap<ListKind, u64>>,
 }
 
 impl BehaviourObserver {
-    pub(crate) fn traits(&self) -> &Traits {
-        &self.traits
+    pub(crate) fn observed(&self) -> &ObservedBehaviour {
+        &self.observed
     }
 
-    pub(crate) fn remember(&mut self, traits: Traits) {
-        self.traits = traits;
+    pub(crate) fn remember(&mut self, observed: ObservedBehaviour) {
+        self.observed = observed;
     }
 
-    /// It asks for something. Returns whether that is new.
-    pub(crate) fn note_server_request(&mut self, ask: Ask) -> bool {
-        self.traits.asks.insert(ask)
+    /// The server asks for something. Returns whether that is new.
+    pub(crate) fn note_server_request(&mut self, ask: ClientCapability) -> bool {
+        self.observed.asks.insert(ask)
     }
 
-    /// A run that was told of this has worked, and asked for nothing. Returns whether that is new.
+    /// An instance that was told this has worked, and asked for nothing. Returns whether that is new.
     pub(crate) fn note_silence(&mut self, declared: &str) -> bool {
         let mut new = false;
         if !self.has_room(declared) {
-            // What it lists cannot be compared.
+            // The lists of such an instance cannot be compared.
             return false;
         }
         for (ask, words) in parse_capabilities(declared) {
-            let known = self.traits.silent.entry(ask).or_default();
+            let known = self.observed.silent.entry(ask).or_default();
             new |= words.len() <= MAX_OBSERVED_VALUE_BYTES
                 && known.len() < MAX_VALUES_PER_CAPABILITY
                 && known.insert(words);
@@ -54,23 +54,25 @@ impl BehaviourObserver {
         new
     }
 
-    /// It has listed something. Returns whether that has changed what is known.
+    /// An instance has listed something. Returns whether that has changed what is known.
     pub(crate) fn note_list(&mut self, declared: &str, kind: ListKind, items: &[Bytes]) -> bool {
         if !self.has_room(declared) {
             return false;
         }
         self.lists.entry(hash(declared)).or_default().insert(kind, hash(items));
-        let before = self.traits.same_for_all;
+        let before = self.observed.same_for_all;
         match self.compare(kind) {
-            Compared::Different => self.traits.same_for_all = false,
-            // The tools are what clients use; a server without tools has an empty list of them.
-            Compared::Same if kind == ListKind::Tools => self.traits.same_for_all = !self.is_any_different(),
+            Compared::Different => self.observed.same_for_all = false,
+            // Clients use tools above all. A server without tools has an empty list of them.
+            Compared::Same if kind == ListKind::Tools => {
+                self.observed.same_for_all = !self.is_any_different();
+            }
             Compared::Same | Compared::Unknown => {}
         }
-        before != self.traits.same_for_all
+        before != self.observed.same_for_all
     }
 
-    /// Whether the lists of a run that was told of this can be remembered.
+    /// Whether the lists of an instance that was told this can be remembered.
     pub(crate) fn has_room(&self, declared: &str) -> bool {
         self.lists.len() < MAX_COMPARED_DECLARATIONS || self.lists.contains_key(&hash(declared))
     }
@@ -80,12 +82,12 @@ impl BehaviourObserver {
         matches!(self.compare(kind), Compared::Different)
     }
 
-    /// Whether others than those who declare this were listed something, and it is not known yet whether these are
-    /// offered the same.
+    /// Whether clients that declare something else were offered lists, and it is not known yet whether clients that
+    /// declare this are offered the same.
     pub(crate) fn is_new_kind(&self, declared: &str, kind: ListKind) -> bool {
         let own = hash(declared);
         let mut listed = self.lists.iter().filter(|(_, lists)| lists.contains_key(&kind)).map(|(of, _)| *of);
-        let (mut any, mut known) = (false, self.traits.same_for_all);
+        let (mut any, mut known) = (false, self.observed.same_for_all);
         for of in &mut listed {
             any = true;
             known |= of == own;
@@ -120,7 +122,7 @@ fn hash(what: impl Hash) -> u64 {
 }
 
 enum Compared {
-    /// Fewer than two are known.
+    /// Fewer than two lists are known.
     Unknown,
     Same,
     Different,
@@ -142,21 +144,24 @@ mod tests {
         assert!(!behaviour.note_list(roots, ListKind::Prompts, &[]));
         assert!(behaviour.note_list(roots, ListKind::Tools, &tools));
         let declared = |text| parse_capabilities(text);
-        assert!(behaviour.traits().is_indifferent_to(&declared("{}")));
-        assert!(!behaviour.traits().is_indifferent_to(&declared(r#"{"roots":{}}"#)), "it may ask yet");
+        assert!(behaviour.observed().is_indifferent_to(&declared("{}")));
+        assert!(!behaviour.observed().is_indifferent_to(&declared(r#"{"roots":{}}"#)), "it may ask yet");
         assert!(behaviour.note_silence(r#"{"roots":{}}"#) && !behaviour.note_silence(r#"{"roots":{}}"#));
-        assert!(behaviour.traits().is_indifferent_to(&declared(r#"{"roots":{}}"#)));
-        assert!(!behaviour.traits().is_indifferent_to(&declared(r#"{"roots":{"listChanged":true}}"#)));
-        assert_eq!(behaviour.traits().declared_for_all(), r#"{"roots":{}}"#);
+        assert!(behaviour.observed().is_indifferent_to(&declared(r#"{"roots":{}}"#)));
+        assert!(!behaviour.observed().is_indifferent_to(&declared(r#"{"roots":{"listChanged":true}}"#)));
+        assert_eq!(behaviour.observed().declared_for_all(), r#"{"roots":{}}"#);
         // What differs once differs for good, until it is the same again.
         assert!(!behaviour.note_list(none, ListKind::Prompts, &[]));
         assert!(behaviour.note_list(roots, ListKind::Prompts, &tools));
-        assert!(!behaviour.traits().is_indifferent_to(&BTreeMap::new()));
+        assert!(!behaviour.observed().is_indifferent_to(&BTreeMap::new()));
         assert!(!behaviour.note_list(roots, ListKind::Tools, &tools), "its prompts differ still");
         behaviour.note_list(roots, ListKind::Prompts, &[]);
         assert!(behaviour.note_list(roots, ListKind::Tools, &tools));
-        assert!(behaviour.note_server_request(Ask::Roots) && !behaviour.note_server_request(Ask::Roots));
-        assert!(!behaviour.traits().is_indifferent_to(&BTreeMap::new()));
+        assert!(
+            behaviour.note_server_request(ClientCapability::Roots)
+                && !behaviour.note_server_request(ClientCapability::Roots)
+        );
+        assert!(!behaviour.observed().is_indifferent_to(&BTreeMap::new()));
     }
 
     #[test]
@@ -168,8 +173,8 @@ mod tests {
         }
         let other = experiment(MAX_COMPARED_DECLARATIONS);
         assert!(!behaviour.note_list(&other, ListKind::Tools, &[Bytes::from("{}")]));
-        assert!(behaviour.traits().same_for_all && !behaviour.note_silence(&other));
-        assert!(!behaviour.traits().is_indifferent_to(&parse_capabilities(&other)));
+        assert!(behaviour.observed().same_for_all && !behaviour.note_silence(&other));
+        assert!(!behaviour.observed().is_indifferent_to(&parse_capabilities(&other)));
         assert!(behaviour.note_silence(&experiment(0)));
     }
 }

@@ -1,5 +1,7 @@
-//! The addresses of resources that a server has handed out in its results: links, embedded resources, pages of MCP Apps.
-//! No list need hold them, and a client of all servers must be able to read them all the same.
+//! The addresses of resources that a server has handed out in its results: links, embedded resources, pages of MCP
+//! Apps.
+//!
+//! They need not be in any list, and a client of the aggregated endpoint must be able to read them all the same.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -14,7 +16,7 @@ use crate::limits::{
     MAX_URIS_PER_RESULT,
 };
 
-/// The key of an address, and the beginning of an address of a page. Looking for what both have in common would stop
+/// The key of an address, and the beginning of an address of a page. A search for what both have in common would stop
 /// at every other key.
 const KEY: &[u8] = b"\"uri\"";
 
@@ -22,11 +24,11 @@ const PAGE: &[u8] = b"\"ui://";
 
 static BEGINNINGS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| [Finder::new(KEY), Finder::new(PAGE)]);
 
-/// See the module: of one server.
+/// The addresses that one server has handed out.
 #[derive(Debug, Default)]
 pub(crate) struct HandedOut {
     when: HashMap<Arc<str>, Instant>,
-    /// Those that make room first are in front: the addresses, and when each was handed out as it was put there.
+    /// The addresses in the order in which they make room, and when each was handed out as it was put there.
     order: VecDeque<(Arc<str>, Instant)>,
     bytes: usize,
 }
@@ -47,7 +49,7 @@ impl HandedOut {
         while self.order.len() > MAX_HANDED_OUT_URIS || self.bytes > MAX_HANDED_OUT_BYTES {
             let Some((first, then)) = self.order.pop_front() else { return };
             match self.when.get(&first).copied() {
-                // It was handed out again since: it stays for another round.
+                // The address was handed out again since, so it stays for another round.
                 Some(last) if last > then => self.order.push_back((first, last)),
                 Some(_) | None => {
                     self.bytes -= first.len();
@@ -63,8 +65,8 @@ impl HandedOut {
     }
 }
 
-/// Finds the addresses in a result. It is searched as text, since it may be large: what only looks like an address
-/// does no harm.
+/// Finds the addresses in a result. The result may be large, so it is searched as text: text that only looks like an
+/// address does no harm.
 pub(crate) fn find_handed_out(text: &[u8], result: &Range<usize>, mut see: impl FnMut(&str)) {
     let head_ends = result.end.min(result.start + MAX_SEARCHED_HEAD_BYTES);
     let tail_begins = head_ends.max(result.end.saturating_sub(MAX_SEARCHED_TAIL_BYTES));
@@ -78,7 +80,7 @@ pub(crate) fn find_handed_out(text: &[u8], result: &Range<usize>, mut see: impl 
         {
             let next = at + next;
             at = next + finder.needle().len();
-            // A quote within a text is no beginning.
+            // A quotation mark within a text begins no key.
             if next.checked_sub(1).is_some_and(|before| text[before] == b'\\') {
                 continue;
             }

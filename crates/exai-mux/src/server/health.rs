@@ -1,9 +1,10 @@
 //! Whether a server may be started now: the pause after a failure, and the end of trying.
 //!
-//! A run that answered a client before it ended is started again at once, by whoever needs it, and so is the first
-//! that only became ready. Otherwise the server is held back: 0.5 s, doubled up to 30 s, each pause a quarter more or
-//! less, so that many servers that fail together do not come back together. A server that ends too often within a
-//! minute is left alone until a person restarts it or changes its configuration: it would go on for ever.
+//! An instance that has answered a client before it ended is followed at once, by the next request; so is the first
+//! instance that only became ready. Otherwise the server is held back: 0.5 s, doubled up to 30 s. Each pause is up to
+//! a quarter longer or shorter, so that many servers that fail together do not come back together. A server that ends
+//! too often within a minute is left alone until a person restarts it or changes its configuration: it would go on
+//! for ever.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,15 +14,15 @@ use crate::instance::RunProgress;
 use crate::limits::{CRASH_COUNT_INTERVAL, MAX_RESTART_INTERVAL, MIN_RESTART_INTERVAL};
 use crate::types::event::Down;
 
-/// See the module.
+/// The health of one server.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     state: HealthState,
-    /// When it ended unasked, within the last minute.
+    /// When the server has ended unasked, within the last minute.
     ends: VecDeque<Instant>,
-    /// How many runs since the last that was of use were followed by a pause.
+    /// How many instances were followed by a pause since the last that was of use.
     failures: u32,
-    /// Since then, one that only became ready was not.
+    /// Whether an instance that only became ready was followed at once since then.
     excused: bool,
 }
 
@@ -29,9 +30,9 @@ pub(crate) struct Health {
 pub(crate) enum HealthState {
     #[default]
     Well,
-    /// It may be tried again at this time.
+    /// The server may be started again at this time.
     Resting { why: Down, until: Instant },
-    /// It is not tried again.
+    /// The server is not started again.
     Failed { why: Down },
 }
 
@@ -40,7 +41,7 @@ impl Health {
         &self.state
     }
 
-    /// Why nothing is to be sent to the server now.
+    /// Why nothing is to be sent to the server now. `None` if it may be started.
     pub(crate) fn held_back(&self, time: Instant) -> Option<&Down> {
         match &self.state {
             HealthState::Resting { why, until } if *until > time => Some(why),
@@ -49,12 +50,12 @@ impl Health {
         }
     }
 
-    /// It has answered `initialize`.
+    /// An instance has answered `initialize`.
     pub(crate) fn became_ready(&mut self) {
         self.state = HealthState::Well;
     }
 
-    /// A run ended unasked, or could not begin.
+    /// An instance ended unasked, or could not be started.
     pub(crate) fn note_end(&mut self, server: &str, why: &Down, run: RunProgress, limit: u32, time: Instant) {
         self.ends.push_back(time);
         while self.ends.front().is_some_and(|first| *first + CRASH_COUNT_INTERVAL <= time) {
@@ -84,24 +85,25 @@ impl Health {
                 }
             };
         }
-        // Whoever has no limit needs no count.
+        // Without a limit no count is needed.
         if limit == 0 {
             self.ends.clear();
         }
     }
 
-    /// A person wants it to be tried.
+    /// Forgets all failures: a person wants the server to be tried.
     pub(crate) fn reset(&mut self) {
         *self = Health::default();
     }
 }
 
-/// The same for the same server and number, so that what happens can be replayed.
+/// The pause after so many failures. It is the same for the same server and number, so that what happens can be
+/// replayed.
 fn pause(server: &str, failures: u32) -> Duration {
     let whole = MIN_RESTART_INTERVAL.saturating_mul(1 << (failures - 1).min(10)).min(MAX_RESTART_INTERVAL);
     let mut hasher = DefaultHasher::new();
     (server, failures).hash(&mut hasher);
-    // Between three and five quarters.
+    // Between three quarters and five quarters.
     whole.mul_f64(0.75 + f64::from(hasher.finish() as u16) / f64::from(u16::MAX) / 2.0)
 }
 

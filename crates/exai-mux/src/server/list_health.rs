@@ -1,7 +1,8 @@
-//! How a server answers when it is asked for its lists: in time, and whole.
+//! Whether a server answers in time, and with whole lists.
 //!
-//! One server that is slow, hangs or talks nonsense must not delay the lists of the others. Nobody waits long for a
-//! list, and for a server that has missed one nobody waits at all, until it is ready anew or has answered promptly.
+//! A server that is slow, hangs or answers nonsense must not delay the lists of other servers. No request waits long
+//! for a list, and none waits for a server that has missed a list, until that server is ready anew or has answered
+//! promptly.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
@@ -13,35 +14,36 @@ use exai_proto::pages::Cut;
 use crate::limits::{KNOWN_LIST_TIMEOUT, UNKNOWN_LIST_TIMEOUT};
 use crate::types::list_kind::ListKind;
 
-/// See the module.
+/// The health of the lists of one server.
 #[derive(Debug, Default)]
 pub(crate) struct ListHealth {
-    /// What somebody was answered without, because it was not there in time.
+    /// The lists that clients were answered without, because they did not come in time.
     missed: BTreeSet<ListKind>,
     faults: BTreeMap<ListKind, ListFault>,
-    /// What the log was told of: once.
+    /// What was logged already. Each fault is logged once.
     logged: HashSet<(ListKind, std::mem::Discriminant<ListFault>)>,
 }
 
 /// What is wrong with a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ListFault {
-    /// The server does not become ready. Since when the list is waited for.
+    /// The server does not become ready; since when the list is waited for.
     Unready(Instant),
-    /// It has not been answered. Since when.
+    /// The server has not answered; since when.
     Unanswered(Instant),
-    /// It took so long.
+    /// The server took this long.
     Slow(Duration),
     /// The server answered with this error.
     Refused(String),
-    /// The server answered with this, which is no list.
+    /// The server answered with this text, which is no list.
     NoList(String),
-    /// It does not come to an end.
+    /// The list does not come to an end.
     Cut(Cut),
 }
 
 impl ListHealth {
-    /// How long a list of this server is waited for from when it was asked for it. `known`: what is known of it would do.
+    /// How long a list of this server is waited for, from when the server was asked. `known` says whether the known
+    /// list would do.
     pub(crate) fn patience(&self, known: bool) -> Duration {
         match (self.missed.is_empty(), known) {
             (false, _) => Duration::ZERO,
@@ -50,23 +52,23 @@ impl ListHealth {
         }
     }
 
-    /// The server has answered `initialize`.
+    /// An instance has answered `initialize`.
     pub(crate) fn became_ready(&mut self) {
         self.missed.clear();
         self.forget_waiting();
     }
 
-    /// The run that was waited for has ended: why is said elsewhere.
+    /// The instance that was waited for has ended. Its end is reported elsewhere.
     pub(crate) fn forget_waiting(&mut self) {
         self.faults.retain(|_, fault| !matches!(fault, ListFault::Unready(_) | ListFault::Unanswered(_)));
     }
 
-    /// Somebody was answered without this list.
+    /// A client was answered without this list.
     pub(crate) fn note_missed(&mut self, kind: ListKind) {
         self.missed.insert(kind);
     }
 
-    /// A list has come, so long after it was asked for.
+    /// A list has come, this long after the server was asked.
     pub(crate) fn note_list(&mut self, server: &Arc<str>, kind: ListKind, took: Duration, cut: Option<Cut>) {
         self.faults.remove(&kind);
         if took <= KNOWN_LIST_TIMEOUT {
@@ -79,7 +81,7 @@ impl ListHealth {
         }
     }
 
-    /// What the server has answered, so long after it was asked, is of no use.
+    /// The server has answered, this long after it was asked, with something of no use.
     pub(crate) fn note_failure(
         &mut self,
         server: &Arc<str>,
@@ -87,14 +89,14 @@ impl ListHealth {
         took: Duration,
         fault: ListFault,
     ) {
-        // Who fails at once keeps nobody waiting.
+        // A server that fails at once delays no client.
         if took > KNOWN_LIST_TIMEOUT {
             self.missed.insert(kind);
         }
         self.note(server, kind, fault, took);
     }
 
-    /// Notes what is wrong with a list, and tells the log if that is new and it was waited for long enough.
+    /// Notes what is wrong with a list. Logs it if it is new and clients have waited for long enough.
     pub(crate) fn note(&mut self, server: &Arc<str>, kind: ListKind, fault: ListFault, waited: Duration) {
         let tells = match fault {
             ListFault::Unready(_) | ListFault::Unanswered(_) | ListFault::Slow(_) => {
@@ -109,12 +111,12 @@ impl ListHealth {
         self.faults.insert(kind, fault);
     }
 
-    /// What is wrong, each as a fragment that reads after "the server".
+    /// What is wrong, each fault as a fragment that reads after "the server".
     pub(crate) fn faults(&self, time: Instant) -> impl Iterator<Item = String> {
         let mut is_unready = false;
         self.faults.iter().filter_map(move |(&kind, fault)| {
             let waited = match fault {
-                // Once for all its lists.
+                // Said once for all lists of the server.
                 ListFault::Unready(_) if std::mem::replace(&mut is_unready, true) => return None,
                 ListFault::Unready(since) | ListFault::Unanswered(since) => {
                     time.saturating_duration_since(*since)
@@ -127,7 +129,7 @@ impl ListHealth {
     }
 }
 
-/// What that means for clients of all servers together.
+/// What a fault means for clients of the aggregated endpoint.
 const ELSE: &str = "the lists of all servers come without it, or with what was known of it";
 
 struct FaultText<'a> {

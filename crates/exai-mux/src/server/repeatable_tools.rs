@@ -1,15 +1,15 @@
 //! Which tools may be called a second time when the answer to the first call was lost.
 //!
-//! Those are tools that their server declares read-only or idempotent, if the configuration trusts its word
-//! (`ToolAnnotations` of the specification: hints, to be believed of trusted servers only). Whoever keeps a client's
-//! link is told of them; names are never interpreted.
+//! These are tools that their server declares read-only or idempotent, if the configuration trusts the server
+//! (`ToolAnnotations` of the specification: hints, to be believed of trusted servers only). Names are never
+//! interpreted.
 
 use std::ops::Range;
 
 use exai_proto::json;
 
-/// Whether a tool, as it is listed, may be called twice. A tool that claims to be read-only and destructive has not
-/// thought about it, and may not.
+/// Whether a listed tool may be called twice. A tool that claims to be read-only and destructive contradicts itself,
+/// and may not.
 pub(crate) fn may_be(tool: &[u8], place: Range<usize>) -> bool {
     let Some(hints) = json::find(tool, place, "annotations") else { return false };
     let hint = |name| json::find(tool, hints.clone(), name).is_some_and(|at| &tool[at] == b"true");

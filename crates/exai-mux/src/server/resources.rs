@@ -1,7 +1,7 @@
-//! Whose resource an address is: what a server lists, what its templates stand for, and what it has handed out.
+//! What a server has said of its resources: what it lists, what its templates stand for, and what it has handed out.
 //!
-//! Addresses are looked up on the routing thread. So all that is compared was taken apart when it became known, and
-//! has a bound.
+//! Addresses are looked up on the thread that routes. So everything that is compared was taken apart when it became
+//! known, and has a bound.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -14,7 +14,8 @@ use crate::server::handed_out::HandedOut;
 use crate::server::uri_template::{Template, TemplateMatch};
 use crate::types::list_kind::{ListKind, string_member};
 
-/// Where a tool names the page that shows its results: MCP Apps, an earlier form of it, and the apps of OpenAI.
+/// Where a tool names the page that shows its results: in MCP Apps, in an earlier form of MCP Apps, and in the apps
+/// of OpenAI.
 const PAGES: [&[&str]; 3] =
     [&["_meta", "ui", "resourceUri"], &["_meta", "ui/resourceUri"], &["_meta", "openai/outputTemplate"]];
 
@@ -28,18 +29,18 @@ pub(crate) struct Resources {
     handed_out: HandedOut,
 }
 
-/// Why a resource may be a server's; the better the reason, the greater.
+/// Why a resource may belong to a server. The better the reason, the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Claim {
-    /// One of its templates fits.
+    /// A template of the server fits.
     Template(TemplateMatch),
-    /// It has handed the address out, then.
+    /// The server has handed the address out, at this time.
     HandedOut(Instant),
     Listed,
 }
 
 impl Resources {
-    /// The server has listed something.
+    /// Learns from a list of the server.
     pub(crate) fn learn(&mut self, kind: ListKind, items: &[Bytes]) {
         let all = |key| items.iter().filter_map(move |item| string_member(item, key));
         match kind {

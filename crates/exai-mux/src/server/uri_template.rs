@@ -11,11 +11,11 @@ pub(crate) struct TemplateMatch {
     pub(crate) prefix: usize,
 }
 
-/// A template of addresses (RFC 6570), as far as it says what every address of it has in common.
+/// A template, as far as it says what all its addresses have in common.
 #[derive(Debug)]
 pub(crate) struct Template {
     text: Box<str>,
-    /// What stands before, between and after its variables.
+    /// The texts before, between and after the variables.
     parts: Vec<Box<str>>,
 }
 
@@ -27,7 +27,7 @@ impl Template {
             parts.push(before.into());
             rest = variable.split_once('}').map_or("", |(_, after)| after);
             if parts.len() == MAX_TEMPLATE_PARTS {
-                // What follows may be anything.
+                // The text after this many parts may be anything.
                 rest = "";
             }
         }
@@ -43,12 +43,12 @@ impl Template {
         let (first, others) = self.parts.split_first()?;
         let rest = uri.strip_prefix(&**first)?;
         let whole = matches(rest, others);
-        // An address may be written in another way than its template. But every address begins with nothing.
+        // An address may be written in another way than its template, but every address begins with the empty text.
         (whole || !first.is_empty()).then_some(TemplateMatch { whole, prefix: first.len() })
     }
 }
 
-/// Whether a text is made of these parts, with anything before each of them.
+/// Whether a text consists of these parts, with anything before each of them.
 pub(crate) fn matches(mut text: &str, parts: &[Box<str>]) -> bool {
     let Some((last, between)) = parts.split_last() else { return text.is_empty() };
     for part in between {

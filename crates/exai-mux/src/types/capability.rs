@@ -1,6 +1,6 @@
 //! The capabilities of clients that decide which clients can share a server.
 //!
-//! A capability is JSON that somebody else wrote. It is compared in one form, with sorted keys, and has a bound.
+//! The JSON of a capability comes from outside. It is compared in one form, with sorted keys, and has a bound.
 
 use std::collections::BTreeMap;
 
@@ -8,64 +8,72 @@ use serde_json::{Map, Value};
 
 use crate::limits::MAX_CAPABILITY_BYTES;
 
-/// Something that a server is told its client can do, and that it may ask of the client.
+/// What a client can declare to a server, so that the server may ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ask {
+pub enum ClientCapability {
     /// The client's directories.
     Roots,
     /// A message of the client's model.
     Sampling,
-    /// A word of the client's user.
+    /// An answer of the user.
     Elicitation,
     /// Whatever extensions of the protocol define.
     Extensions,
-    /// Whatever the two have agreed upon outside of the protocol.
+    /// Whatever client and server have agreed upon outside of the protocol.
     Experimental,
 }
 
-/// All of them.
-pub const ASKS: [Ask; 5] = [Ask::Roots, Ask::Sampling, Ask::Elicitation, Ask::Extensions, Ask::Experimental];
+/// All of these capabilities.
+pub const CLIENT_CAPABILITIES: [ClientCapability; 5] = [
+    ClientCapability::Roots,
+    ClientCapability::Sampling,
+    ClientCapability::Elicitation,
+    ClientCapability::Extensions,
+    ClientCapability::Experimental,
+];
 
-impl Ask {
-    /// The name of the capability that declares it.
-    pub fn capability(self) -> &'static str {
+impl ClientCapability {
+    /// The name of the capability in `initialize`.
+    pub fn name(self) -> &'static str {
         match self {
-            Ask::Roots => "roots",
-            Ask::Sampling => "sampling",
-            Ask::Elicitation => "elicitation",
-            Ask::Extensions => "extensions",
-            Ask::Experimental => "experimental",
+            ClientCapability::Roots => "roots",
+            ClientCapability::Sampling => "sampling",
+            ClientCapability::Elicitation => "elicitation",
+            ClientCapability::Extensions => "extensions",
+            ClientCapability::Experimental => "experimental",
         }
     }
 
-    /// What a server uses that asks for this. What exai does not know may be of an extension or an experiment.
+    /// The capability that a method of a server needs. A method that exai does not know may belong to an extension or
+    /// an experiment.
     pub(crate) fn of_method(method: &str) -> &'static [Self] {
         match method {
-            "roots/list" => &[Ask::Roots],
-            "sampling/createMessage" => &[Ask::Sampling],
-            "elicitation/create" => &[Ask::Elicitation],
-            _ => &[Ask::Extensions, Ask::Experimental],
+            "roots/list" => &[ClientCapability::Roots],
+            "sampling/createMessage" => &[ClientCapability::Sampling],
+            "elicitation/create" => &[ClientCapability::Elicitation],
+            _ => &[ClientCapability::Extensions, ClientCapability::Experimental],
         }
     }
 }
 
-/// What is declared by a text of capabilities.
-pub(crate) fn parse_capabilities(declared: &str) -> BTreeMap<Ask, String> {
+/// Reads what a text of capabilities declares.
+pub(crate) fn parse_capabilities(declared: &str) -> BTreeMap<ClientCapability, String> {
     let all: serde_json::Value = serde_json::from_str(declared).unwrap_or_default();
-    ASKS.into_iter().filter_map(|ask| Some((ask, all.get(ask.capability())?.to_string()))).collect()
+    CLIENT_CAPABILITIES.into_iter().filter_map(|ask| Some((ask, all.get(ask.name())?.to_string()))).collect()
 }
 
-/// What a client declares to servers: whatever decides which clients can share one, with sorted keys.
+/// What of the capabilities of a client is declared to servers: those that decide which clients can share a server,
+/// with sorted keys.
 pub(crate) fn normalise_capabilities(capabilities: &[u8]) -> String {
     let all: Value = serde_json::from_slice(capabilities).unwrap_or_default();
     let mut kept = Map::new();
-    for ask in ASKS {
-        let Some(value) = all.get(ask.capability()).filter(|value| says_something(ask, value)) else {
+    for ask in CLIENT_CAPABILITIES {
+        let Some(value) = all.get(ask.name()).filter(|value| says_something(ask, value)) else {
             continue;
         };
         let bytes = value.to_string().len();
         if bytes > MAX_CAPABILITY_BYTES {
-            let capability = ask.capability();
+            let capability = ask.name();
             tracing::warn!(
                 capability,
                 bytes,
@@ -73,16 +81,18 @@ pub(crate) fn normalise_capabilities(capabilities: &[u8]) -> String {
             );
             continue;
         }
-        kept.insert(ask.capability().to_owned(), value.clone());
+        kept.insert(ask.name().to_owned(), value.clone());
     }
     Value::Object(kept).to_string()
 }
 
-/// Whether a value makes a difference to its absence. Of what is a list of names an empty one makes none.
-fn says_something(ask: Ask, value: &Value) -> bool {
+/// Whether a value differs from its absence. An empty list of names does not.
+fn says_something(ask: ClientCapability, value: &Value) -> bool {
     match (ask, value) {
         (_, Value::Null) => false,
-        (Ask::Extensions | Ask::Experimental, Value::Object(names)) => !names.is_empty(),
+        (ClientCapability::Extensions | ClientCapability::Experimental, Value::Object(names)) => {
+            !names.is_empty()
+        }
         _ => true,
     }
 }

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-/// The last known discovery of a server.
+/// What is kept of a server from one daemon to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovery {
     /// The result of `initialize`, as the server wrote it.
     pub initialize: Bytes,
-    /// Its lists, by the method that asks for them; those that were never asked for are missing.
+    /// The lists of the server, by the method that asks for each. Lists that were never asked for are missing.
     pub lists: Vec<(String, Vec<Bytes>)>,
 }

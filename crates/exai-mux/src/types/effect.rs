@@ -6,14 +6,14 @@ use exai_proto::{Id, Segments};
 
 use crate::types::ids::{ClientId, InstanceId};
 
-/// Which of a client's requests a message to it belongs to. HTTP needs it to choose a stream.
+/// The request of a client that a message belongs to. HTTP needs it to choose a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum About {
-    /// It answers this request.
+    /// The message answers this request.
     Answer(Id),
-    /// It came up while this request was being worked on.
+    /// The message came up while the server worked on this request.
     During(Id),
-    /// It concerns the session as a whole.
+    /// The message concerns the session as a whole.
     Session,
 }
 
@@ -22,87 +22,88 @@ pub enum About {
 pub enum Effect {
     /// Send this message to a client.
     ToClient {
-        /// Whom.
+        /// The client.
         client: ClientId,
-        /// What: one message, no line break.
+        /// One message, without a line break.
         bytes: Segments,
-        /// Which request it belongs to.
+        /// The request that the message belongs to.
         about: About,
     },
-    /// This request will get no answer: its client has cancelled it, or introduced itself anew.
+    /// This request gets no answer: its client has cancelled it, or has sent `initialize` anew.
     Dropped {
-        /// Whose.
+        /// The client.
         client: ClientId,
-        /// Which.
+        /// The id of the request.
         id: Id,
     },
     /// A request that came too late to be served, and cannot be answered from memory.
     Unserved {
-        /// Whose.
+        /// The client.
         client: ClientId,
-        /// Which.
+        /// The id of the request.
         id: Id,
     },
     /// Send this message to a server.
     ToServer {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
-        /// What: one message, no line break.
+        /// One message, without a line break.
         bytes: Segments,
-        /// The request's number, if it is one: if it cannot be sent, answer with [`crate::Event::Unsent`].
+        /// The number of the request, if the message is one. If it cannot be sent, answer with
+        /// [`crate::Event::Unsent`].
         number: Option<u64>,
     },
     /// Start a server; answer with [`crate::Event::Up`] or [`crate::Event::Down`].
     Start {
         /// The new instance.
         instance: InstanceId,
-        /// The server's name.
+        /// The name of the server.
         server: Arc<str>,
-        /// The instance's number: it is shown as `NAME#NUMBER`.
+        /// The number of the instance, which is shown as `NAME#NUMBER`.
         number: u32,
     },
     /// The server has answered `initialize`: the instance serves from now on.
     Ready {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
-    /// The server has answered [`crate::Event::Ping`], by a result or an error.
+    /// The server has answered [`crate::Event::Ping`], with a result or an error.
     Pinged {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
-        /// How many bytes it was sent.
+        /// How many bytes the ping had.
         sent: usize,
-        /// How many bytes it answered with.
+        /// How many bytes the answer had.
         answered: usize,
     },
     /// What is known of a server has changed: see [`crate::Router::discovery`].
-    Learned {
-        /// Its name.
+    DiscoveryChanged {
+        /// The name of the server.
         server: Arc<str>,
     },
-    /// Something new was measured about a server: see [`crate::Router::traits`].
-    Measured {
-        /// Its name.
+    /// A server was seen to do something new: see [`crate::Router::observed_behaviour`].
+    BehaviourChanged {
+        /// The name of the server.
         server: Arc<str>,
     },
-    /// Tell the client's link which of its tools may be called a second time when an answer was lost; this replaces
-    /// what was said before.
+    /// Tell the link of a client which tools may be called a second time when an answer was lost. This replaces what
+    /// the link was told before.
     Repeatable {
-        /// Whose link.
+        /// The client.
         client: ClientId,
         /// The tools, as this client calls them.
         tools: Vec<String>,
     },
-    /// This instance is of no use: stop it, and answer with [`crate::Event::Down`] at once.
+    /// The instance is of no use: stop it, and answer with [`crate::Event::Down`] at once.
     GiveUp {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
         /// Why: a fragment that reads after "the server".
         reason: String,
     },
-    /// Stop a server. The router has forgotten the instance already.
+    /// Stop an instance. The router has forgotten it already.
     Stop {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
         /// Why: a fragment that reads after "the server".
         reason: String,

@@ -7,7 +7,7 @@ use exai_proto::{Id, Message, Segments};
 
 use crate::types::discovery::Discovery;
 use crate::types::ids::{ClientId, Endpoint, InstanceId};
-use crate::types::observed_behaviour::Traits;
+use crate::types::observed_behaviour::ObservedBehaviour;
 use crate::types::policy::Policy;
 
 /// Everything that can happen to the router.
@@ -18,113 +18,113 @@ pub enum Event {
         /// All servers.
         policies: Vec<Policy>,
     },
-    /// What a server said of itself when it ran before this router was there.
-    Known {
-        /// Its name.
+    /// What an earlier daemon knew of a server.
+    DiscoveryKnown {
+        /// The name of the server.
         server: Arc<str>,
-        /// The revision of the policy that it ran under: it may be configured in another way by now.
+        /// The revision of the policy under which the server ran. The policy may have changed since.
         revision: u64,
-        /// What it said.
+        /// What was known.
         discovery: Discovery,
     },
-    /// What was measured about a server before this router was there.
-    Traits {
-        /// Its name.
+    /// What an earlier daemon has seen a server do.
+    BehaviourKnown {
+        /// The name of the server.
         server: Arc<str>,
         /// What was seen.
-        traits: Traits,
+        behaviour: ObservedBehaviour,
     },
     /// A client connected.
     Opened {
-        /// Its id.
+        /// The id of the client.
         client: ClientId,
-        /// What it wants.
+        /// What the client connects to.
         endpoint: Endpoint,
     },
-    /// A client said something.
+    /// A client sent a message.
     FromClient {
-        /// Who.
+        /// The client.
         client: ClientId,
-        /// What.
+        /// The message.
         message: Message,
     },
-    /// A client said something while the daemon drains: a request is answered from memory, or with
+    /// A client sent a message while the daemon drains. A request is answered from memory or with
     /// [`crate::Effect::Unserved`], and reaches no server.
-    Late {
-        /// Who.
+    FromClientWhileDraining {
+        /// The client.
         client: ClientId,
-        /// What.
+        /// The message.
         message: Message,
     },
     /// A client is gone.
     Closed {
-        /// Who.
+        /// The client.
         client: ClientId,
     },
     /// A server process runs and can be written to.
     Up {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
-    /// A server said something.
+    /// A server sent a message.
     FromServer {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
-        /// What.
+        /// The message.
         message: Message,
     },
-    /// A server said what is no message, though it may have been meant to be one.
-    Garbled {
-        /// Which.
+    /// A server sent something that is no message, though it may have been meant to be one.
+    Unreadable {
+        /// The instance.
         instance: InstanceId,
-        /// What can be told of it.
-        garbled: Garbled,
+        /// What can be said of it.
+        unreadable: Unreadable,
     },
     /// A request could not be sent.
     Unsent {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
-        /// The request.
+        /// The number of the request.
         number: u64,
-        /// Why.
+        /// Why it could not be sent.
         why: Unsent,
     },
     /// A server process is gone, or could not be started.
     Down {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
-        /// Why.
+        /// Why the instance is gone.
         why: Down,
     },
     /// Ask a ready instance for a ping; answered with [`crate::Effect::Pinged`] if the server answers.
     Ping {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
     },
-    /// Somebody asked for a server to be started anew.
+    /// A person wants a server to be started anew.
     Restart {
-        /// Its name.
+        /// The name of the server.
         server: Arc<str>,
     },
-    /// Somebody wants to know what a server offers before it is used: it is started, and asked for its lists.
-    Warm {
-        /// Its name.
+    /// A person wants to know what a server offers before it is used: the server is started, and asked for its lists.
+    WarmUp {
+        /// The name of the server.
         server: Arc<str>,
     },
     /// Time has passed; see [`crate::Router::next_tick`].
     Tick,
 }
 
-/// What can be told of something that is no message.
+/// What can be said of something that is no message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Garbled {
-    /// Its id, if that could be read.
+pub struct Unreadable {
+    /// The id, if it could be read.
     pub id: Option<Id>,
-    /// It was meant to be a request or a notification; otherwise an answer.
+    /// Whether it was meant to be a request or a notification; otherwise it was meant to be an answer.
     pub asks: bool,
-    /// What is wrong with it: a fragment that reads after "the server".
+    /// What is wrong: a fragment that reads after "the server".
     pub text: String,
-    /// What its caller is told that the failure is.
+    /// The failure that the client that waits for the answer is told.
     pub failure: Failure,
 }
 
@@ -133,7 +133,7 @@ pub struct Garbled {
 pub enum Unsent {
     /// Too much waits for the server to read.
     Full,
-    /// The server reads no more, and its end follows. The request, as it was to be sent, goes to its next run.
+    /// The server reads no more, and will end. The request, as it was to be sent, goes to the next instance.
     Ending(Segments),
 }
 
@@ -142,30 +142,30 @@ pub enum Unsent {
 pub struct Down {
     /// A fragment that reads after "the server": "exited with status 1".
     pub reason: String,
-    /// The last lines it wrote to stderr; empty if none.
+    /// The last lines that the server wrote to stderr; empty if there are none.
     pub stderr_tail: String,
-    /// Who says more of it.
+    /// Where to read more.
     pub see: See,
 }
 
-/// Where more is known of why an instance is gone than the reason says.
+/// Where to read more about the end of an instance than the reason says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum See {
     /// In the server's log: its program ran.
     Log,
-    /// `exai doctor` looks for what it lacks: a program, a directory, a variable.
+    /// `exai doctor` looks for what the server lacks: a program, a directory, a variable.
     Doctor,
     /// Nowhere.
     Nobody,
 }
 
 impl Down {
-    /// A reason without words of the server's own.
+    /// A reason without any stderr of the server.
     pub fn because(reason: impl Into<String>) -> Self {
         Down { reason: reason.into(), stderr_tail: String::new(), see: See::Log }
     }
 
-    /// Why it could not be started, of which the reason says all.
+    /// Why a server could not be started; the reason says all.
     pub fn not_started(reason: impl Into<String>) -> Self {
         Down { see: See::Nobody, ..Down::because(reason) }
     }

@@ -1,11 +1,11 @@
-//! What clients, instances and endpoints are called.
+//! The names of clients, instances and endpoints.
 
 use std::fmt;
 use std::sync::Arc;
 
 use exai_proto::Id;
 
-/// One conversation with a client. Never used twice.
+/// One conversation with a client. No id is used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u64);
 
@@ -15,7 +15,7 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// One run of a server. Never used twice.
+/// One run of a server. No id is used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(pub u64);
 
@@ -28,7 +28,7 @@ pub enum Endpoint {
     One(Arc<str>),
 }
 
-/// A minted number, as it comes back. Some servers turn numbers into strings, or into floats.
+/// A minted number, as it comes back: some servers turn numbers into strings, or into floats.
 pub(crate) fn number(text: &[u8]) -> Option<u64> {
     Id::from_json(text).as_number()
 }

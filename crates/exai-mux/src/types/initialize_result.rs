@@ -5,7 +5,7 @@ use exai_proto::{json, limits};
 
 use crate::types::list_kind::ListKind;
 
-/// What `initialize` told.
+/// What a server answered to `initialize`.
 #[derive(Debug, Clone)]
 pub(crate) struct InitializeResult {
     /// The result, as the server wrote it.
@@ -23,19 +23,19 @@ pub(crate) struct ServerCapabilities {
     pub(crate) logging: bool,
 }
 
-/// Whether a server has lists of a kind.
+/// Whether a server has lists of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Offer {
     #[default]
     Nothing,
-    /// It has, and does not say when they change.
+    /// The server has such lists, and does not say when they change.
     Lists,
-    /// It has, and announces changes (`listChanged`).
+    /// The server has such lists, and announces changes (`listChanged`).
     Announced,
 }
 
 impl InitializeResult {
-    /// What it offers of this kind.
+    /// What the server offers of this kind.
     pub(crate) fn offer(&self, kind: ListKind) -> Offer {
         match kind {
             ListKind::Tools => self.capabilities.tools,

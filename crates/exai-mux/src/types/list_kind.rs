@@ -17,7 +17,8 @@ pub(crate) enum ListKind {
 pub(crate) const LIST_KINDS: [ListKind; 4] =
     [ListKind::Tools, ListKind::Prompts, ListKind::Resources, ListKind::Templates];
 
-/// Those with a notification of their own that they have changed: that of the resources is for templates as well.
+/// The lists whose changes have a notification of their own. The notification of resources stands for templates as
+/// well.
 pub(crate) const ANNOUNCED_LIST_KINDS: [ListKind; 3] =
     [ListKind::Tools, ListKind::Prompts, ListKind::Resources];
 
@@ -45,7 +46,7 @@ impl ListKind {
         }
     }
 
-    /// The lists that a change of this one is announced for.
+    /// The lists that the notification for this one stands for.
     pub(crate) fn announced(self) -> &'static [ListKind] {
         match self {
             ListKind::Tools => &[ListKind::Tools],
@@ -54,12 +55,12 @@ impl ListKind {
         }
     }
 
-    /// The list whose changes stand for those of this one.
+    /// The list whose notification stands for this one.
     pub(crate) fn announced_as(self) -> ListKind {
         if self == ListKind::Templates { ListKind::Resources } else { self }
     }
 
-    /// What tells clients that the list has changed.
+    /// The method of the notification that the list has changed.
     pub(crate) fn changed(self) -> &'static str {
         match self {
             ListKind::Tools => "notifications/tools/list_changed",

@@ -1,6 +1,6 @@
 //! Severity of log messages, as `logging/setLevel` and `notifications/message` have it (RFC 5424).
 
-/// From chatty to alarming.
+/// From the most verbose level to the most severe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LogLevel {
     Debug,

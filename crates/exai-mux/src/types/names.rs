@@ -2,11 +2,11 @@
 
 use crate::limits::MAX_AGGREGATED_NAME_CHARS;
 
-/// What separates server and tool. Server names never hold it, so the first one splits.
+/// The separator of server and tool. Names of servers never hold it, so the first one splits.
 pub const SEPARATOR: &str = "__";
 
-/// The aggregated name of a server's tool or prompt. One that would be too long is cut and ends in `_` and
-/// six hexadecimal digits of a hash of the whole name.
+/// The aggregated name of a tool or prompt of a server. A name that would be too long is cut, and ends in `_` and six
+/// hexadecimal digits of a hash of the whole name.
 pub fn aggregated(server: &str, name: &str) -> String {
     let full = format!("{server}{SEPARATOR}{name}");
     if full.chars().count() <= MAX_AGGREGATED_NAME_CHARS {
@@ -16,7 +16,7 @@ pub fn aggregated(server: &str, name: &str) -> String {
     format!("{kept}_{:06x}", fnv1a(full.as_bytes()) & 0xff_ffff)
 }
 
-/// Server and tool of an aggregated name. A cut name gives a cut tool name.
+/// Splits an aggregated name into server and tool. A cut name gives a cut tool name.
 pub fn split(aggregated: &str) -> Option<(&str, &str)> {
     aggregated.split_once(SEPARATOR)
 }

@@ -2,32 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::types::capability::Ask;
+use crate::types::capability::ClientCapability;
 
 /// What a server was seen to do, as it is kept for the next daemon.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Traits {
-    /// What it has asked for.
-    pub asks: BTreeSet<Ask>,
-    /// Its lists were the same whatever its client could do, and were seen with at least two kinds of clients.
+pub struct ObservedBehaviour {
+    /// What the server has asked for.
+    pub asks: BTreeSet<ClientCapability>,
+    /// Whether the lists were the same whatever the client could do, for at least two kinds of clients.
     pub same_for_all: bool,
-    /// What was declared to runs that worked and asked for nothing: for each capability its values, as JSON.
-    pub silent: BTreeMap<Ask, BTreeSet<String>>,
+    /// What was declared to instances that worked and asked for nothing: the values of each capability, as JSON.
+    pub silent: BTreeMap<ClientCapability, BTreeSet<String>>,
 }
 
-impl Traits {
-    /// Whether it makes no difference to it that a client declares this.
-    pub(crate) fn is_indifferent_to(&self, declared: &BTreeMap<Ask, String>) -> bool {
-        let silent =
-            |(ask, words): (&Ask, &String)| self.silent.get(ask).is_some_and(|all| all.contains(words));
+impl ObservedBehaviour {
+    /// Whether it makes no difference to the server that a client declares this.
+    pub(crate) fn is_indifferent_to(&self, declared: &BTreeMap<ClientCapability, String>) -> bool {
+        let silent = |(ask, words): (&ClientCapability, &String)| {
+            self.silent.get(ask).is_some_and(|all| all.contains(words))
+        };
         self.same_for_all && self.asks.is_empty() && declared.iter().all(silent)
     }
 
-    /// What is declared to a run for everybody to whom it is indifferent: all of it. Should it ask one day, that is
-    /// seen.
+    /// What is declared to an instance that all indifferent clients share: everything on which the server kept
+    /// silent. If the server asks one day, that is seen.
     pub(crate) fn declared_for_all(&self) -> String {
-        let one = |(ask, words): (&Ask, &BTreeSet<String>)| {
-            Some(format!("\"{}\":{}", ask.capability(), words.last()?))
+        let one = |(ask, words): (&ClientCapability, &BTreeSet<String>)| {
+            Some(format!("\"{}\":{}", ask.name(), words.last()?))
         };
         format!("{{{}}}", self.silent.iter().filter_map(one).collect::<Vec<_>>().join(","))
     }

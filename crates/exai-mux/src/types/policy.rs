@@ -12,45 +12,45 @@ pub enum Share {
     Auto,
     /// All clients share; no client capability is declared to the server.
     Shared,
-    /// Each client has its own.
+    /// Each client has an instance of its own.
     Client,
 }
 
-/// One server's rules.
+/// The rules for one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Its name.
+    /// The name of the server.
     pub name: Arc<str>,
-    /// Differs whenever the server would have to be started differently.
+    /// A number that differs whenever the server must be started differently.
     pub revision: u64,
-    /// Who shares.
+    /// How clients share the server.
     pub share: Share,
-    /// How long a start may take, `initialize` included.
+    /// How long the start may take, with `initialize`.
     pub start_timeout: Duration,
-    /// How long a call may be silent; progress resets it.
+    /// How long a call may be silent. Progress starts the time anew.
     pub call_timeout: Duration,
     /// How long an instance without clients is kept.
     pub idle_stop: Duration,
-    /// Whether it runs even while nobody uses it.
+    /// Whether the server runs without clients.
     pub eager: bool,
     /// Which tools may be seen and called.
     pub tools: ToolFilter,
-    /// Whether only one instance of it can run at a time, so that the next waits for the end of the last: it has a
+    /// Whether only one instance can run at a time, so that the next waits for the end of the last: the server has a
     /// port of its own.
     pub one_at_a_time: bool,
-    /// How many unasked ends within a minute it is allowed before it is started no more; 0 for any number.
+    /// How often the server may end unasked within a minute before it is started no more; 0 for any number.
     pub crash_limit: u32,
-    /// Whether what it says of its tools (`annotations`) is believed.
+    /// Whether what the server says of its tools (`annotations`) is believed.
     pub trusted: bool,
 }
 
-/// Which tools of a server may be seen and called: those some `allow` pattern matches and no `deny` pattern.
-/// `*` stands for any text.
+/// Which tools of a server may be seen and called: those that match an `allow` pattern and no `deny` pattern. `*`
+/// stands for any text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolFilter {
     /// Patterns of tools that may be used.
     pub allow: Vec<String>,
-    /// Patterns of tools that may not, whatever `allow` says.
+    /// Patterns of tools that may not be used, whatever `allow` says.
     pub deny: Vec<String>,
 }
 
@@ -92,12 +92,13 @@ fn matches(pattern: &str, text: &str) -> bool {
 /// Clients with equal keys use the same instance of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ShareKey {
-    /// What is declared to the server: the client's capabilities, as [`crate::types::capability::ASKS`] names them, as JSON with
-    /// sorted keys. A server is told once, for all its clients, so they must agree.
+    /// What is declared to the server: the capabilities of the client that [`crate::behaviour::CLIENT_CAPABILITIES`] names,
+    /// as JSON with sorted keys. A server is told once, for all its clients, so these must agree.
     pub capabilities: Arc<str>,
-    /// It makes no difference what was declared: any instance that is nobody's own will do.
+    /// Whether it makes no difference to the server what is declared: then any instance will do that belongs to no
+    /// single client.
     pub any: bool,
-    /// The client, where it has an instance to itself.
+    /// The client that has the instance to itself, if any.
     pub client: Option<ClientId>,
 }
 

@@ -1,22 +1,22 @@
-//! Passes on that something has happened at once, and what follows soon after that together.
+//! A throttle: passes on the first event at once, and events that follow soon after it together.
 
 use std::time::{Duration, Instant};
 
 use crate::limits::{MAX_LIST_CHANGED_INTERVAL, MIN_LIST_CHANGED_INTERVAL};
 
-/// Passes on that something has happened, and then what happens soon after that together.
+/// Passes on the first event at once, and events that follow soon after it together.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     longest: Duration,
     pause: Duration,
-    /// Until when nothing is passed on.
+    /// Until when no event is passed on.
     until: Option<Instant>,
-    /// Something has happened that was not passed on.
+    /// Whether an event waits to be passed on.
     waits: bool,
 }
 
 impl Throttle {
-    /// With pauses that grow up to the longest.
+    /// For the announcements of one server: the pauses grow.
     pub(crate) fn of_server() -> Self {
         Throttle {
             longest: MAX_LIST_CHANGED_INTERVAL,
@@ -26,12 +26,12 @@ impl Throttle {
         }
     }
 
-    /// With pauses that stay the same.
+    /// For the notifications to one client: the pauses stay the same.
     pub(crate) fn of_client() -> Self {
         Throttle { longest: MIN_LIST_CHANGED_INTERVAL, ..Throttle::of_server() }
     }
 
-    /// Something has happened. Returns whether it is to be passed on now.
+    /// An event has happened. Returns whether it is to be passed on now.
     pub(crate) fn happened(&mut self, time: Instant) -> bool {
         if self.until.is_some_and(|until| time < until) {
             self.waits = true;
@@ -41,12 +41,12 @@ impl Throttle {
         true
     }
 
-    /// When what waits is to be passed on.
+    /// When the waiting event is to be passed on.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.until.filter(|_| self.waits)
     }
 
-    /// Whether what waits is to be passed on now.
+    /// Passes on the waiting event if its time has come. Returns whether it did.
     pub(crate) fn take_due(&mut self, time: Instant) -> bool {
         let is_due = self.due().is_some_and(|due| due <= time);
         if is_due {
@@ -62,12 +62,12 @@ impl Throttle {
         self.until = Some(time + self.pause);
     }
 
-    /// Whether nothing has happened for as long as the last pause was.
+    /// Whether no event has happened for as long as the last pause.
     pub(crate) fn is_quiet(&self, time: Instant) -> bool {
         !self.waits && self.until.is_none_or(|until| until + self.pause <= time)
     }
 
-    /// Whether the pauses have grown as long as they may be.
+    /// Whether events go on without end, so that the pause is the longest.
     pub(crate) fn is_restless(&self, time: Instant) -> bool {
         self.pause == MAX_LIST_CHANGED_INTERVAL && !self.is_quiet(time)
     }

@@ -95,7 +95,7 @@ fn a_resource_belongs_to_who_lists_it_or_has_a_template_and_the_first_wins() {
     let read = |uri: &str| {
         format!(r#"{{"jsonrpc":"2.0","id":6,"method":"resources/read","params":{{"uri":"{uri}"}}}}"#)
     };
-    // Not known yet: both are started and asked for resources and templates.
+    // Neither server is known yet, so both are started and asked for resources and templates.
     assert_eq!(bench.says(1, &read("t://b/9")), ["start a#1 as 0", "start b#1 as 1"]);
     bench.ready(0);
     bench.ready(1);
@@ -157,7 +157,8 @@ fn a_server_that_hangs_delays_a_known_list_by_half_a_second_and_is_heard_when_it
     bench.server_says(0, &prompts(2, "x"));
     bench.server_says(1, &prompts(2, "y"));
     let changed = [r#"client 1 <- {"jsonrpc":"2.0","method":"notifications/prompts/list_changed"}"#];
-    // Server b does not answer in time; later it says what was known, or something else. From then on it is not waited for.
+    // Server b does not answer in time; later it answers with the known list, or with another. From then on no list
+    // waits for it.
     for (id, late, told) in [(3, "y", &[][..]), (4, "z", &changed)] {
         let mut lines = bench.says(1, &list("prompts/list"));
         lines.extend(bench.server_says(0, &prompts(id, "x")));
@@ -199,7 +200,7 @@ fn who_was_answered_without_a_list_is_told_when_it_comes_after_all() {
     bench.says(1, &list("tools/list"));
     let answer = only(&bench.down(0, "is missing"), "client 1");
     assert_eq!(answer["result"]["tools"].as_array().map(Vec::len), Some(0));
-    // While it is held back, a list is answered without it and it is owed again.
+    // While the server is held back, a list is answered without it, and the client is told when it comes.
     assert_eq!(bench.says(1, &list("tools/list")).len(), 1);
     bench.passes(Duration::from_secs(1));
     // Another client needs the server.
@@ -210,14 +211,14 @@ fn who_was_answered_without_a_list_is_told_when_it_comes_after_all() {
     bench.says(1, &list("tools/list"));
     let answer = bench.server_says(1, &tools(3));
     assert_eq!(answer[0], changed);
-    // A server that does not know the method has an empty list, and that is all there is to it.
+    // A server that does not know the method has an empty list.
     bench.says(1, &list("prompts/list"));
     let answer = bench.server_says(1, &error(-32601).replace("\"id\":2", "\"id\":4"));
     assert_eq!(answer, [r#"client 1 <- {"jsonrpc":"2.0","id":"l","result":{"prompts":[]}}"#]);
 }
 
-/// Some time after the last one, the server says once more that its tools are others. What it is asked for meanwhile it
-/// answers with the same list.
+/// Some time after the last announcement, the server announces a change of its tools once more. It goes on answering
+/// with the same list.
 fn changes(bench: &mut Bench, known: &str) -> Vec<String> {
     let lines = bench.lives(Duration::from_secs(1));
     if lines.iter().any(|line| line.starts_with("server")) {
@@ -244,13 +245,13 @@ fn a_change_while_a_list_is_asked_for_leads_to_another_asking_and_who_waits_gets
     let mut bench = Bench::new(vec![policy("a")]);
     all(&mut bench, 1);
     bench.says(1, &list("tools/list"));
-    // It registers its tools when it is ready, and the list was asked for before.
+    // The server registers its tools when it is ready, and the list was asked for before.
     let first = asked(&bench.ready(0)[1..]);
     bench.server_says(0, CHANGED);
     let second = asked(&bench.server_says(0, &tools(first, "early")));
     let answer = only(&bench.server_says(0, &tools(second, "late")), "client 1");
     assert_eq!(answer["result"]["tools"][0]["name"], "a__late");
-    // The same while a list that is known is asked for again because of a change, and with an error in between.
+    // The same for a list that is asked for again because of a change, with an error in between.
     let third = asked(&changes(&mut bench, "late"));
     bench.server_says(0, CHANGED);
     let error = json_error(third);
@@ -258,7 +259,7 @@ fn a_change_while_a_list_is_asked_for_leads_to_another_asking_and_who_waits_gets
     bench.says(1, &list("tools/list"));
     let answer = only(&bench.server_says(0, &tools(fourth, "later")), "client 1");
     assert_eq!(answer["result"]["tools"][0]["name"], "a__later");
-    // An error alone forgets no change: it is asked again when somebody wants to know.
+    // An error does not undo a change: the list is asked for again with the next request.
     let fifth = asked(&changes(&mut bench, "later"));
     assert_eq!(bench.server_says(0, &json_error(fifth)), [""; 0]);
     asked(&bench.says(1, &list("tools/list")));
@@ -296,7 +297,7 @@ fn a_list_that_passes_by_is_not_current_if_it_was_changed_meanwhile_or_is_of_ano
     let first = asked(&bench.says(1, &list("tools/list")));
     bench.server_says(0, CHANGED);
     bench.server_says(0, &tools(first, "old"));
-    // The router asks, and what another client asked for before comes after that.
+    // The router asks for the list. The answer to an earlier request of another client comes after it.
     let third = bench.says(1, &list("tools/list"));
     let late = asked(&third);
     let router = asked(&changes(&mut bench, "old"));
@@ -306,10 +307,10 @@ fn a_list_that_passes_by_is_not_current_if_it_was_changed_meanwhile_or_is_of_ano
     bench.server_says(0, &tools(late, "old"));
     let answer = only(&bench.says(2, &list("tools/list")), "client 2");
     assert_eq!(answer["result"]["tools"][0]["name"], "a__new", "it is known, and current");
-    // What was known before the router was there may be of another build of the server.
+    // What an earlier daemon knew may be of another build of the server.
     let (revision, discovery) = bench.router.discovery("a").expect("known");
     let mut bench = Bench::new(vec![policy("a")]);
-    bench.does(Event::Known { server: "a".into(), revision, discovery });
+    bench.does(Event::DiscoveryKnown { server: "a".into(), revision, discovery });
     bench.introduced(1, "a", "{}");
     bench.ready(0);
     all(&mut bench, 2);

@@ -1,4 +1,4 @@
-//! Requests that their clients no longer want.
+//! Requests that clients have cancelled.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const CALL: &str =
     r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"t","_meta":{"progressToken":5}}}"#;
 const CANCEL: &str = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}"#;
 
-/// Requests of the oldest client that count.
+/// The requests of the oldest client that are counted as under way.
 fn in_flight(bench: &Bench) -> u32 {
     bench.router.clients()[0].in_flight
 }
@@ -118,7 +118,7 @@ fn what_clients_leave_behind_takes_up_nobodys_turn_after_ten_seconds() {
     }
     let works_on = |bench: &Bench| bench.router.counts().in_flight;
     assert_eq!(works_on(&bench), 65);
-    // Half of the time of a call: it is said once that nobody waits.
+    // After half of the time of a call, the server is told once that no client waits.
     assert_eq!(bench.passes(Duration::from_secs(30)), [""; 0]);
     assert_eq!(works_on(&bench), 0);
     for number in 0..64 {

@@ -31,7 +31,7 @@ fn extensions_and_experiments_are_declared_and_separate_clients_as_roots_do() {
     assert_eq!(bench.introduced(6, "a", "{}"), [""; 0], "that is the same");
     assert_eq!(bench.introduced(7, "own", UI), ["start own#1 as 3"]);
     assert_eq!(only(&bench.up(3), "server 3")["params"]["capabilities"].to_string(), UI);
-    let why = bench.router.why("a").expect("it is configured");
+    let why = bench.router.explain_sharing("a").expect("it is configured");
     assert!(why.iter().any(|said| said.contains("codex/auth-change")), "{why:?}");
 }
 
@@ -53,17 +53,22 @@ fn clients_with_other_experiments_share_once_it_was_measured_that_these_do_not_m
         let lines = bench.introduced(client, "a", capabilities);
         assert_eq!(lines.len(), 1, "its answer, and no start: {lines:?}");
     }
-    // What was never seen is another matter.
+    // A capability that was never seen is another matter.
     let lines = bench.introduced(8, "a", r#"{"experimental":{"other":{}}}"#);
     assert!(lines.contains(&"start a#4 as 3".to_owned()), "{lines:?}");
     bench.ready(3);
-    // A server that asks for what exai does not know means one client, and is told of no other's.
+    // A server that asks for something unknown to exai means one client, and is told of no other.
     let asked = bench.server_says(3, r#"{"jsonrpc":"2.0","id":1,"method":"other/ask"}"#);
     assert_eq!(only(&asked, "client 8")["method"], "other/ask");
     let lines = bench.introduced(9, "a", CODEX);
     assert!(lines.contains(&"start a#5 as 4".to_owned()), "it can be meant: {lines:?}");
     assert!(
-        bench.router.why("a").expect("it is configured").iter().any(|said| said.contains("c9 (c)'s own"))
+        bench
+            .router
+            .explain_sharing("a")
+            .expect("it is configured")
+            .iter()
+            .any(|said| said.contains("c9 (c)'s own"))
     );
 }
 
@@ -89,7 +94,7 @@ fn what_servers_declare_is_united_on_the_aggregated_endpoint_and_the_first_count
         json!({"x/y": {"of": "a"}, "x/z": {}, "io.modelcontextprotocol/ui": {"n": 1}})
     );
     assert_eq!(united["experimental"], json!({"e": {}}));
-    // What is declared there can be used there, where it is known whom it means.
+    // What servers declare on this endpoint can be used there, if it is known which server is meant.
     let ask = |method: &str| json!({"jsonrpc": "2.0", "id": 5, "method": method}).to_string();
     for (method, server) in [("ui/open", "server 1"), ("z/get", "server 0"), ("e/now", "server 1")] {
         assert_eq!(only(&bench.says(9, &ask(method)), server)["method"], method);
@@ -99,7 +104,7 @@ fn what_servers_declare_is_united_on_the_aggregated_endpoint_and_the_first_count
         assert_eq!(refused["error"]["code"], -32601);
         assert!(refused["error"]["message"].to_string().contains("several servers"), "{refused}");
     }
-    // Who declares nothing adds nothing.
+    // A server that declares nothing adds nothing.
     bench.does(Event::Configured { policies: vec![policy("c")] });
     let alone = only(&bench.says(9, &initialize("{}")), "client 9")["result"]["capabilities"].clone();
     assert!(alone.get("extensions").is_none() && alone.get("experimental").is_none(), "{alone}");
@@ -113,7 +118,7 @@ fn what_servers_declare_is_united_on_the_aggregated_endpoint_and_the_first_count
 fn on_the_aggregated_endpoint_each_is_listed_what_the_server_offers_to_those_who_declare_the_same() {
     let mut bench = Bench::new(vec![policy("a")]);
     let list = r#"{"jsonrpc":"2.0","id":"l","method":"tools/list"}"#;
-    // The answer of a run to the only request that these lines send it.
+    // The answer of an instance to the only request that these lines send it.
     let answer = |bench: &mut Bench, lines: &[String], run: u64| {
         let request = only(lines, &format!("server {run}"));
         assert_eq!(request["method"], "tools/list");
@@ -134,12 +139,13 @@ fn on_the_aggregated_endpoint_each_is_listed_what_the_server_offers_to_those_who
     assert_eq!(bench.says(1, list), ["start a#1 as 0"]);
     let lines = bench.ready(0);
     assert_eq!(offered(&answer(&mut bench, &lines[1..], 0), 1), 1);
-    // Others are content with what is known; who declares an extension is what the tools may depend on.
+    // Other clients are content with the known list. For a client that declares an extension, the tools may depend on
+    // it.
     assert_eq!(offered(&bench.says(3, list), 3), 1);
     assert_eq!(bench.says(2, list), ["start a#2 as 1"]);
     let lines = bench.ready(1);
     assert_eq!(offered(&answer(&mut bench, &lines[1..], 1), 2), 2);
-    // They differ: each is listed what is its own from now on.
+    // The lists differ: from now on each client is listed its own.
     for (client, run, tools) in [(1, 0, 1), (2, 1, 2), (1, 0, 1)] {
         let lines = bench.says(client, list);
         assert_eq!(offered(&answer(&mut bench, &lines, run), client), tools, "client {client}");

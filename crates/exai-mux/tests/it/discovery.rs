@@ -1,4 +1,4 @@
-//! What a server said the last time is good enough while it starts.
+//! What a server said the last time is a good answer while it starts.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ fn discovery(tools: &[&str]) -> Discovery {
     }
 }
 
-/// A router that has never seen the server run, and knows it from before.
+/// A router that knows the server from an earlier daemon, and has never seen it run.
 fn knowing(policy: Policy, tools: &[&str]) -> Bench {
     let mut bench = Bench::new(vec![policy]);
     assert_eq!(
-        bench.does(Event::Known { server: "a".into(), revision: 1, discovery: discovery(tools) }),
+        bench.does(Event::DiscoveryKnown { server: "a".into(), revision: 1, discovery: discovery(tools) }),
         [""; 0]
     );
     bench
@@ -49,7 +49,7 @@ fn initialize_and_lists_are_answered_at_once_and_calls_wait() {
     let lines = bench.ready(0);
     assert!(lines.iter().any(|line| line.contains("tools/call")), "{lines:?}");
     assert!(!bench.learned, "it said the same");
-    // What was answered from memory is checked.
+    // What was answered from memory is checked later.
     let same =
         bench.server_says(0, r#"{"jsonrpc":"2.0","id":3,"result":{"tools":[{"name":"x"},{"name":"z"}]}}"#);
     assert_eq!(only(&same, "client 1")["method"], "notifications/tools/list_changed");
@@ -65,7 +65,7 @@ fn all_servers_together_are_listed_from_memory_and_nothing_is_started() {
     let said = only(&bench.says(1, &initialize("{}"))[..], "client 1");
     assert_eq!(said["result"]["instructions"], "# a\nbe kind");
     assert_eq!(names(&bench.says(1, LIST), 1), ["a__x"]);
-    // Some day it runs, and has another list.
+    // Later the server runs, and has another list.
     bench.introduced(2, "a", "{}");
     let lines = bench.ready(0);
     assert!(lines.iter().any(|line| line.contains("tools/list")), "{lines:?}");
@@ -80,7 +80,7 @@ fn a_server_that_is_being_started_keeps_no_list_of_all_servers_waiting() {
     bench.open(2, Endpoint::All);
     bench.says(2, &initialize("{}"));
     assert_eq!(names(&bench.says(2, LIST), 2), ["a__x"]);
-    // It is asked when it is ready, and whoever was answered before is told if that was wrong.
+    // The server is asked when it is ready, and a client that got the old list is told.
     let asked = bench.ready(0).into_iter().filter(|line| line.contains("tools/list")).count();
     assert_eq!(asked, 1);
     let lines = bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"y"}]}}"#);
@@ -119,7 +119,7 @@ fn what_it_says_itself_counts_more_and_another_revision_forgets() {
     bench.introduced(1, "a", "{}");
     bench.ready(0);
     assert!(bench.learned);
-    bench.does(Event::Known { server: "a".into(), revision: 1, discovery: discovery(&["late"]) });
+    bench.does(Event::DiscoveryKnown { server: "a".into(), revision: 1, discovery: discovery(&["late"]) });
     assert!(bench.router.discovery("a").expect("it is known").1.lists.is_empty());
     bench.does(Event::Configured { policies: vec![Policy { revision: 2, ..policy("a") }] });
     assert_eq!(bench.router.discovery("a"), None);

@@ -30,7 +30,7 @@ fn what_is_known_is_answered_and_nothing_reaches_a_server() {
         assert_eq!(bench.says_late(1, &request(10, method)), ["unserved 1 10"], "{method}");
     }
     assert!(!bench.router.is_busy());
-    // What is no request may end something that is under way.
+    // A message that is no request may end something that is under way.
     bench.says(1, r#"{"jsonrpc":"2.0","id":11,"method":"tools/call","params":{"name":"x"}}"#);
     let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":11}}"#;
     assert!(bench.says_late(1, cancel)[0].starts_with("server 0 <- "));
@@ -53,7 +53,10 @@ fn a_session_begins_where_the_server_is_known_and_starts_none() {
     assert_eq!(only(&tools, "client 3")["result"], json!({"tools": [{"name": "a__x"}]}));
     assert_eq!(bench.says_late(4, &initialize("{}")), ["unserved 4 0"], "nothing is known of this server");
     assert_eq!(
-        bench.event(Event::Late { client: exai_mux::ClientId(9), message: message(&request(1, "ping")) }),
+        bench.event(Event::FromClientWhileDraining {
+            client: exai_mux::ClientId(9),
+            message: message(&request(1, "ping"))
+        }),
         []
     );
 }

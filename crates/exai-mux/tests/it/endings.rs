@@ -1,4 +1,4 @@
-//! How things end: crashes, failed starts, departures, idleness, changes of the configuration.
+//! Ends: crashes, failed starts, clients that leave, idle instances, changes of the configuration.
 
 use std::time::Duration;
 
@@ -153,7 +153,7 @@ fn who_introduces_itself_anew_leaves_the_instance_it_used() {
     assert_eq!(lines[4], "start a#2 as 1");
     assert_eq!(only(&lines[5..], "client 1")["id"], 0);
     assert!(!bench.router.is_busy());
-    // Once more, while the second instance starts and a call waits in it.
+    // The same while the second instance starts and a call waits for it.
     bench.says(1, CALL);
     let lines = bench.says(1, &initialize(r#"{"sampling":{}}"#));
     assert_eq!(only(&lines[..1], "client 1")["error"]["code"], -31006, "it never got there");

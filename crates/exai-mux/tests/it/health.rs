@@ -1,4 +1,4 @@
-//! Servers that fail again and again, and those who wait for them.
+//! Servers that fail again and again, and the clients that wait for them.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn five_crashes_within_a_minute_end_it_and_a_restart_by_hand_forgives() {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", "{}");
     for run in 0..5 {
-        // What was of use is started again at once.
+        // A server that was of use is started again at once.
         bench.ready(run);
         bench.says(1, CALL);
         bench.server_says(run, &answer(2, "{}"));

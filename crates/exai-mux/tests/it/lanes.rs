@@ -1,4 +1,4 @@
-//! Whose turn it is at a server, and what becomes of those who wait.
+//! The order in which requests of several clients reach a server, and what becomes of requests that wait.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn sent(lines: &[String]) -> Vec<u64> {
         .collect()
 }
 
-/// Client 1 has asked for `calls` of server a; client 2 is there, too.
+/// Client 1 has sent `calls` to server a; client 2 is attached as well.
 fn flooded(calls: u64) -> (Bench, Vec<u64>) {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", "{}");
@@ -47,7 +47,7 @@ fn a_flood_waits_and_others_have_their_share_at_once() {
     assert_eq!(first, (0..64).collect::<Vec<_>>());
     let of_two: Vec<u64> = (500..506).flat_map(|id| sent(&bench.says(2, &call(id)))).collect();
     assert_eq!(of_two, [500, 501, 502, 503]);
-    // The first four answers bring it back to its window; from then on they take turns.
+    // The first four answers bring client 1 back to its share; from then on the clients take turns.
     let turns: Vec<u64> = (0..8).flat_map(|number| sent(&answer(&mut bench, number))).collect();
     assert_eq!(turns, [64, 504, 65, 505]);
     assert_eq!(bench.router.servers(bench.now)[0].instances[0].waiting, 34);
@@ -69,7 +69,7 @@ fn who_waits_can_cancel_leave_and_be_told_that_it_takes_too_long() {
     bench.does(Event::Closed { client: ClientId(1) });
     assert_eq!(bench.router.servers(bench.now)[0].instances[0].waiting, 0);
     assert!(!bench.router.is_busy());
-    // What the server works on for nobody still counts until it is done.
+    // A request that no client waits for counts until the server has answered it.
     bench.says(2, &call(900));
     assert_eq!(sent(&answer(&mut bench, 64)), [0; 0]);
 }

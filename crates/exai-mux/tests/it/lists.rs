@@ -1,4 +1,4 @@
-//! A server that is slow, hangs or answers nonsense costs nobody else their lists.
+//! A server that is slow, hangs or answers nonsense delays the lists of no other server.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn told(lines: &[String], client: u64) -> usize {
 
 #[test]
 fn who_hangs_delays_the_first_list_by_a_second_and_a_half_and_no_other() {
-    // It hangs before it is ready, or when it is asked for its list.
+    // The server hangs before it is ready, or when it is asked for its list.
     for ready in [false, true] {
         let mut bench = Bench::new(vec![policy("good"), policy("hang")]);
         all(&mut bench, 1);
@@ -57,7 +57,7 @@ fn who_hangs_delays_the_first_list_by_a_second_and_a_half_and_no_other() {
         assert_eq!(names(&bench.says(1, &list("tools")), 1, "tools"), ["good__x"]);
         all(&mut bench, 2);
         assert_eq!(names(&bench.says(2, &list("tools")), 2, "tools"), ["good__x"]);
-        // Another list waits for the good one alone.
+        // The next list waits for the good server alone.
         assert!(bench.says(2, &list("prompts")).iter().all(|line| line.starts_with("server")));
         assert_eq!(names(&bench.server_says(0, &items(3, "prompts", &["p"])), 2, "prompts"), ["good__p"]);
         let said = faults(&bench, "hang").join("\n");
@@ -65,7 +65,7 @@ fn who_hangs_delays_the_first_list_by_a_second_and_a_half_and_no_other() {
         assert!(said.contains(words), "{said}");
         assert_eq!(faults(&bench, "good"), [""; 0]);
         assert!(bench.now - begun <= LATEST);
-        // What comes after all is told to both, and the next list is complete.
+        // Both clients are told of the late list, and the next list is complete.
         if !ready {
             bench.ready(1);
         }
@@ -83,11 +83,11 @@ fn who_becomes_ready_is_waited_for_again_and_who_answers_promptly_too() {
     assert_eq!(names(&bench.lives(LATEST), 1, "tools"), [""; 0]);
     bench.ready(0);
     bench.server_says(0, &items(2, "tools", &["x"]));
-    // It is ready: what is not known yet is waited for.
+    // The server is ready: a list that is not known yet is waited for.
     assert!(bench.says(1, &list("prompts"))[0].starts_with("server 0"));
     assert_eq!(names(&bench.lives(LATEST), 1, "prompts"), [""; 0]);
     assert_eq!(names(&bench.says(1, &list("prompts")), 1, "prompts"), [""; 0]);
-    // It took too long: it is asked, and not waited for.
+    // The server took too long: it is asked, and not waited for.
     bench.server_says(0, &items(3, "prompts", &["p"]));
     assert!(
         faults(&bench, "a")[0].starts_with("took 1.5 s to answer prompts/list"),
@@ -97,7 +97,7 @@ fn who_becomes_ready_is_waited_for_again_and_who_answers_promptly_too() {
     let lines = bench.says(1, &list("prompts"));
     assert_eq!(names(&lines, 1, "prompts"), ["a__p"]);
     assert!(lines.iter().any(|line| line.starts_with("server 0")), "{lines:?}");
-    // That was fast.
+    // This answer was fast.
     bench.server_says(0, &items(4, "prompts", &["p"]));
     assert_eq!(faults(&bench, "a"), [""; 0]);
     assert!(bench.says(1, &list("prompts"))[0].starts_with("server 0"));
@@ -114,7 +114,7 @@ fn clients_that_give_up_early_do_not_wait_anew() {
             bench.ready(0);
             bench.server_says(0, &items(2, "tools", &["x"]));
         }
-        // This one gives up after a second.
+        // This client gives up after a second.
         let lines = bench.lives(Duration::from_secs(1));
         assert_eq!(lines.len(), usize::from(client == 2), "{client}: {lines:?}");
         bench.does(Event::Closed { client: ClientId(client) });
@@ -132,7 +132,7 @@ fn a_server_that_fails_in_good_time_keeps_nobody_waiting_twice() {
     for instance in 0..3 {
         let lines = bench.says(1, &list("tools"));
         assert!(lines[0].starts_with("start a"), "{lines:?}");
-        // From the second time on it is started, and not waited for.
+        // From the second time on the server is started, and not waited for.
         assert_eq!(lines.len(), 1 + usize::from(instance > 0), "{lines:?}");
         bench.lives(Duration::from_secs(1));
         bench.down(instance, "exited with status 1");
@@ -158,7 +158,7 @@ fn nonsense_and_errors_leave_what_was_known_and_are_told() {
         let lines = bench.server_says(0, &nonsense.replace('N', "3"));
         assert_eq!(names(&lines, 1, "prompts"), ["a__p"], "{nonsense}");
         assert!(faults(&bench, "a")[0].starts_with(words), "{:?}", faults(&bench, "a"));
-        // To a client of the server itself its answer passes as it is, and is not taken for an empty list.
+        // A client of the server itself gets the answer as it is; the answer is not taken for an empty list.
         bench.introduced(2, "a", "{}");
         bench.says(2, &list("prompts"));
         bench.server_says(0, &nonsense.replace('N', "4"));
@@ -173,7 +173,7 @@ fn nonsense_and_errors_leave_what_was_known_and_are_told() {
 
 #[test]
 fn a_cursor_that_does_not_advance_ends_the_list_and_what_came_is_kept() {
-    // What each page says comes next, and how many pages are asked for.
+    // The cursor of each page, and how many pages are asked for.
     for (cursors, asked, words) in [
         (&["end", "end"][..], 2, r#"repeats the cursor "end" in tools/list"#),
         (&["1", "2", "3", "2"], 4, r#"repeats the cursor "2" in tools/list"#),
@@ -218,7 +218,7 @@ fn a_change_that_is_said_four_times_at_once_is_told_twice_and_the_last_list_coun
         listed += lines.iter().filter(|line| line.starts_with("server 0")).count();
     }
     assert_eq!((all_told, one_told, listed), (1, 4, 1), "a client of the server itself hears its own words");
-    // What the client asks for meanwhile is not answered with the list of before.
+    // What the client asks for meanwhile is not answered with the list from before the change.
     let lines = bench.server_says(0, &items(3, "tools", &["y"]));
     assert_eq!(only(&lines, "server 0")["method"], "tools/list", "it was changed since it was asked for");
     assert_eq!(bench.says(1, &list("tools")), [""; 0]);
@@ -257,7 +257,7 @@ fn a_server_that_says_so_without_end_is_passed_on_less_and_less_and_named() {
     all(&mut bench, 1);
     bench.says(1, &list("tools"));
     let (mut answered, mut count) = (1, 0);
-    // Whatever is asked is answered, and each answer is followed by another change.
+    // Every request is answered, and each answer is followed by another change.
     let mut reply = |bench: &mut Bench, lines: Vec<String>| {
         let mut told_now = told(&lines, 1);
         if lines.iter().any(|line| line.contains("tools/list") && line.starts_with("server 0")) {
@@ -271,7 +271,7 @@ fn a_server_that_says_so_without_end_is_passed_on_less_and_less_and_named() {
     let lines = bench.ready(0);
     bench.ready(1);
     bench.server_says(1, &items(2, "tools", &["b"]));
-    // They are not idle.
+    // The clients are not idle.
     bench.introduced(2, "a", "{}");
     bench.introduced(3, "b", "{}");
     reply(&mut bench, lines);
@@ -282,10 +282,10 @@ fn a_server_that_says_so_without_end_is_passed_on_less_and_less_and_named() {
     assert!(count < 50, "told {count} times in five minutes");
     let said = faults(&bench, "a").join("\n");
     assert!(said.contains("says without end notifications/tools/list_changed"), "{said}");
-    // Others are not held up by it.
+    // Other servers are not delayed.
     assert_eq!(told(&bench.server_says(1, CHANGED), 1), 1);
     assert_eq!(faults(&bench, "b"), [""; 0]);
-    // The last word is told, too.
+    // The last change is announced, too.
     assert_eq!(told(&bench.lives(Duration::from_secs(11)), 1), 1);
     bench.lives(Duration::from_mins(1));
     assert!(!faults(&bench, "a").join("\n").contains("without end"), "{:?}", faults(&bench, "a"));
@@ -294,7 +294,7 @@ fn a_server_that_says_so_without_end_is_passed_on_less_and_less_and_named() {
 #[test]
 fn a_server_that_is_warmed_is_asked_for_all_it_has_and_ends_when_nobody_comes() {
     let mut bench = Bench::new(vec![policy("a")]);
-    let warm = || Event::Warm { server: "a".into() };
+    let warm = || Event::WarmUp { server: "a".into() };
     assert_eq!(bench.does(warm()), ["start a#1 as 0"]);
     assert_eq!(bench.does(warm()), [""; 0], "once is enough");
     let asked: Vec<String> = bench.ready(0)[1..]
@@ -311,5 +311,5 @@ fn a_server_that_is_warmed_is_asked_for_all_it_has_and_ends_when_nobody_comes() 
     assert_eq!(bench.lives(Duration::from_secs(2)), ["stop 0"]);
     all(&mut bench, 1);
     assert_eq!(names(&bench.says(1, &list("tools")), 1, "tools"), [""; 0], "nothing needs to be started");
-    assert_eq!(bench.does(Event::Warm { server: "nobody".into() }), [""; 0]);
+    assert_eq!(bench.does(Event::WarmUp { server: "nobody".into() }), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! A server's own endpoint: everything passes, nothing but ids and tokens changes.
+//! The endpoint of one server: everything passes, and nothing but ids and tokens changes.
 
 use std::time::Duration;
 

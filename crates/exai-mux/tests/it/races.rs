@@ -11,14 +11,14 @@ use crate::support::{Bench, message, policy};
 
 const CLIENTS: u64 = 8;
 const SERVER: InstanceId = InstanceId(0);
-/// How long what a server still says to a cancelled request is passed on.
+/// How long the answer to a cancelled request is passed on.
 const AFTERLIFE: Duration = Duration::from_secs(10);
 
 /// What a client may still hear of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     Open,
-    /// Only what the server says, and only until then.
+    /// What the server says until then, and nothing else.
     Cancelled(Instant),
     /// Nothing.
     Over,
@@ -34,12 +34,12 @@ struct Tally {
     wrong: Vec<String>,
 }
 
-/// A server that answers when it likes, also what was cancelled, also twice.
+/// A server that answers at any time, cancelled requests too, and some twice.
 struct World {
     bench: Bench,
     /// By client and id.
     fates: HashMap<(ClientId, u64), Fate>,
-    /// Whose requests the server has got, by its numbers, and the numbers by whose they are.
+    /// The client and id of each request that the server has got, by number; and the numbers by client and id.
     got: HashMap<u64, (ClientId, u64)>,
     numbers: HashMap<(ClientId, u64), u64>,
     tally: Tally,
@@ -70,7 +70,7 @@ impl World {
         self.step(Event::FromServer { instance: SERVER, message: message(&text.to_string()) }, whose);
     }
 
-    /// Lets it happen; `about` is the request that the server has said something about.
+    /// Applies the event; `about` is the request that the server has said something about.
     fn step(&mut self, event: Event, about: Option<(ClientId, u64)>) {
         for effect in self.bench.event(event) {
             match effect {
@@ -103,7 +103,7 @@ impl World {
         let by_server = about == Some(whose);
         let (tally, now) = (&mut self.tally, self.bench.now);
         let allowed = match fate {
-            // Too late for an answer, or too late for a turn at the server.
+            // The request is too late for an answer, or for its turn at the server.
             Fate::Open => by_server || [-31004, -31003].map(Value::from).contains(&value["error"]["code"]),
             Fate::Cancelled(until) => by_server && now <= until,
             Fate::Over => false,
@@ -127,7 +127,7 @@ fn races_end_with_one_answer_or_none_and_nothing_after_it() {
     let races = scaled(10_000) as u64;
     let mut world = World::new();
     let mut random = Random::new(9);
-    // The newest requests, which are raced for.
+    // The newest requests, which the steps race for.
     let mut open: Vec<(ClientId, u64)> = Vec::new();
     let mut next_id = 1;
     while next_id <= races || !open.is_empty() {
@@ -152,7 +152,7 @@ fn races_end_with_one_answer_or_none_and_nothing_after_it() {
             0..16 => report(&mut world, whose),
             16..28 => cancel(&mut world, whose),
             28..40 => answer(&mut world, whose),
-            // Of most that is over a little more is said; a few are left to time.
+            // The server says a little more about most requests that are over; a few are left to time.
             40..60 => {
                 if world.fates[&whose] != Fate::Open || random.below(20) == 0 {
                     open.swap_remove(at);
@@ -170,7 +170,7 @@ fn races_end_with_one_answer_or_none_and_nothing_after_it() {
     }
     world.bench.now += Duration::from_mins(2);
     world.step(Event::Tick, None);
-    // Now nobody waits for anything, and nothing that is said of it reaches anybody.
+    // No client waits any more, and nothing that the server says reaches a client.
     let before = (world.tally.answers, world.tally.progress);
     let numbers: Vec<u64> = world.got.keys().copied().take(10_000).collect();
     for number in numbers {
@@ -198,7 +198,7 @@ fn result(number: u64) -> Value {
     json!({"jsonrpc": "2.0", "id": number, "result": {}})
 }
 
-/// The client no longer wants it; also when it has its answer already.
+/// The client cancels, perhaps after it has got the answer.
 fn cancel(world: &mut World, whose: (ClientId, u64)) {
     let fate = world.fates.get_mut(&whose).expect("a request");
     if *fate == Fate::Open {

@@ -28,15 +28,15 @@ struct Open {
 /// A question of a server.
 #[derive(Default)]
 struct Question {
-    /// The link that it came over, and its number there; `None` if nobody was asked.
+    /// The link that the question came over, and its number there. `None` if no client was asked.
     asked: Option<(ClientId, u64)>,
     answered: bool,
 }
 
-/// Servers answer what they got with the nonce they got; clients check that it is theirs.
+/// Servers answer with the nonce that they got; clients check that it is theirs.
 struct World {
     bench: Bench,
-    /// The program of each link that there ever was, and the link that each program has now.
+    /// The program of each link there ever was, and the link that each program has now.
     programs: HashMap<ClientId, u64>,
     links: HashMap<u64, ClientId>,
     open: Vec<Open>,
@@ -71,7 +71,7 @@ impl World {
         world
     }
 
-    /// A program links, perhaps anew: it has given up what it has asked before.
+    /// A program links, perhaps anew: then it has given up its earlier requests.
     fn link(&mut self, program: u64) {
         let client = ClientId(self.programs.len() as u64 + 1);
         self.programs.insert(client, program);
@@ -114,7 +114,7 @@ impl World {
         self.says(program, r#"{"jsonrpc":"2.0","id":"list","method":"tools/list"}"#);
     }
 
-    /// A server answers one of its requests, or tells of its progress.
+    /// A server answers one of its requests, or reports its progress.
     fn answer(&mut self, at: usize, progress: bool) {
         if self.open.is_empty() {
             return;
@@ -150,7 +150,7 @@ impl World {
         self.server_says(instance, &said);
     }
 
-    /// A program answers a question, over whatever link it has by then.
+    /// A program answers a question, over the link that it has by then.
     fn reply(&mut self, at: usize) {
         let asked = self.questions.iter().enumerate();
         let asked: Vec<_> = asked.filter_map(|(id, question)| Some((id, question.asked?))).collect();
@@ -164,7 +164,7 @@ impl World {
         assert_eq!(self.questions[id].answered, counts, "only over the link that the question came over");
     }
 
-    /// A server has another list, and says so.
+    /// A server changes a list, and announces it.
     fn change(&mut self, server: usize) {
         self.versions[server] += 1;
         let said = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"});
@@ -194,8 +194,8 @@ impl World {
                 Effect::Stop { .. }
                 | Effect::Ready { .. }
                 | Effect::Pinged { .. }
-                | Effect::Learned { .. }
-                | Effect::Measured { .. }
+                | Effect::DiscoveryChanged { .. }
+                | Effect::BehaviourChanged { .. }
                 | Effect::Repeatable { .. }
                 | Effect::GiveUp { .. } => {}
             }
@@ -321,7 +321,7 @@ fn play(steps: Vec<Step>) {
     }
     world.settle();
     assert!(world.sent.is_empty(), "lost: {:?}", world.sent);
-    // Whoever asks now hears of every change.
+    // A client that asks now hears of every change.
     world.listed = None;
     world.list(3);
     world.settle();

@@ -1,4 +1,4 @@
-//! Who is told which tools may be called twice.
+//! Which links are told which tools may be called twice.
 
 use exai_mux::policy::{Policy, ToolFilter};
 use exai_mux::{Endpoint, Event};
@@ -25,7 +25,7 @@ fn a_list_that_passes_by_tells_everybody_what_may_be_repeated() {
     bench.open(2, Endpoint::All);
     bench.says(2, &initialize("{}"));
     assert_eq!(told(&listed(&mut bench, "")), ["1: look set", "2: a__look a__set"]);
-    // Who comes later is told at once, and nobody twice.
+    // A client that comes later is told at once, and no client twice.
     assert_eq!(told(&bench.introduced(3, "a", "{}")), ["3: look set"]);
     bench.says(1, r#"{"jsonrpc":"2.0","id":6,"method":"tools/list"}"#);
     let again = format!(r#"{{"jsonrpc":"2.0","id":3,"result":{{"tools":{TOOLS}}}}}"#);
@@ -45,7 +45,7 @@ fn what_is_not_trusted_or_not_allowed_is_never_repeated() {
     let denied = ToolFilter { deny: vec!["look".into()], ..ToolFilter::default() };
     let mut bench = Bench::new(vec![Policy { tools: denied, ..policy("a") }]);
     assert_eq!(told(&listed(&mut bench, "")), ["1: set"]);
-    // The configuration takes its trust back.
+    // The configuration trusts the server no more.
     let policies = vec![Policy { trusted: false, ..policy("a") }];
     assert_eq!(told(&bench.does(Event::Configured { policies })), ["1: "]);
 }

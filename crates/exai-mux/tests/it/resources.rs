@@ -1,4 +1,4 @@
-//! Whose resource an address is, on the endpoint of all servers, and who hears of its changes.
+//! Which server has a resource, on the endpoint of all servers, and which clients hear of its changes.
 
 use exai_mux::Endpoint;
 use serde_json::{Value, json};
@@ -13,7 +13,8 @@ struct Lists {
     templates: Value,
 }
 
-/// Client 1 of all servers, called a, b, and so on; their instances are 0, 1, and so on, and have listed everything.
+/// Client 1 of all servers. They are called a, b, and so on; their instances are 0, 1, and so on, and have listed
+/// everything.
 fn listed(servers: &[Lists]) -> Bench {
     let names = ["a", "b", "c"];
     let mut bench = Bench::new(names.iter().take(servers.len()).map(|name| policy(name)).collect());
@@ -49,7 +50,7 @@ fn not_found(id: &Value, code: i32) -> String {
     json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": "no"}}).to_string()
 }
 
-/// Which server is asked to read; the number of its request.
+/// The server that is asked to read, and the number of its request.
 fn reader(lines: &[String]) -> Option<(u64, Value)> {
     (0..3).find_map(|server| {
         let asked = lines.iter().any(|line| line.starts_with(&format!("server {server} <- ")));
@@ -77,7 +78,7 @@ fn what_a_server_hands_out_is_read_from_it_though_no_list_has_it() {
     }
     let refused = only(&bench.says(1, &ask("read", "made://3")), "client 1");
     assert_eq!(refused["error"]["code"], -32002, "words about a resource are none");
-    // The other hands out the same later: it is asked first, and then the one that did before.
+    // The other server hands out the same address later: it is asked first, and then the server that did before.
     let call = call.replace("b__t", "a__t");
     let id = only(&bench.says(1, &call), "server 0")["id"].clone();
     bench.now += std::time::Duration::from_secs(1);
@@ -103,7 +104,7 @@ fn the_page_of_a_tool_is_read_from_the_server_of_the_tool() {
 fn what_nobody_has_listed_is_the_only_servers_that_has_resources() {
     let mut bench = listed(&[Lists::default()]);
     assert_eq!(reader(&bench.says(1, &ask("read", "made://1"))).expect("who else?").0, 0);
-    // Its answer is the answer.
+    // The answer of the second server is the answer.
     let error = bench.server_says(0, &not_found(&json!(5), -32002));
     assert_eq!(only(&error, "client 1")["error"]["message"], "no");
 }
@@ -138,7 +139,7 @@ fn the_longest_beginning_of_a_template_counts_and_then_the_next_one() {
         only(&bench.server_says(server, &not_found(&id, -32603)), "client 1")["error"]["code"],
         -32603
     );
-    // Who has cancelled hears from the first, as without exai, and nobody else is asked.
+    // A client that has cancelled hears from the first server, as without exai, and no other server is asked.
     let (server, id) = reader(&bench.says(1, &ask("read", "t://b/9"))).expect("a reader");
     bench.says(1, r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":6}}"#);
     assert_eq!(only(&bench.server_says(server, &not_found(&id, -32002)), "client 1")["id"], 6);
@@ -162,7 +163,7 @@ fn a_change_of_a_part_is_heard_by_who_has_subscribed_to_the_whole() {
     for uri in ["r://directory", "r://di", "r://dir2", "r://other/dir"] {
         assert_eq!(bench.server_says(1, &updated(uri)), [""; 0], "{uri}");
     }
-    // What the client was told of it can read.
+    // The client can read what it was told of.
     assert_eq!(reader(&bench.says(1, &ask("read", "r://dir/a"))).expect("known").0, 1);
 }
 
@@ -172,7 +173,7 @@ fn a_subscription_ends_where_it_began_whoever_has_the_resource_by_then() {
     let mut bench = listed(&[Lists::default(), has()]);
     let id = only(&bench.says(1, &ask("subscribe", "r://x")), "server 1")["id"].clone();
     bench.server_says(1, &json!({"jsonrpc": "2.0", "id": id, "result": {}}).to_string());
-    // The first server has it as well now, and is the owner of what is read by others.
+    // The first server has the resource as well now, and owns it for other clients.
     let changed = r#"{"jsonrpc":"2.0","method":"notifications/resources/list_changed"}"#;
     bench.server_says(0, changed);
     let list = json!({"resources": [{"uri": "r://x", "name": "x"}]});

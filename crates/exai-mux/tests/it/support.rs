@@ -12,9 +12,9 @@ pub(crate) struct Bench {
     pub(crate) router: Router,
     pub(crate) now: Instant,
     effects: Vec<Effect>,
-    /// What is known of a server has changed since this was looked at. It is in no transcript.
+    /// Whether what is known of a server has changed since this was last looked at. It is in no transcript.
     pub(crate) learned: bool,
-    /// The same of what was measured.
+    /// Whether the observed behaviour of a server has changed; likewise.
     pub(crate) measured: bool,
 }
 
@@ -58,11 +58,11 @@ impl Bench {
         std::mem::take(&mut self.effects)
     }
 
-    /// The same as text: `client 1 <- {…}`, `server 0 <- {…}`, `start a#1 as 0`.
+    /// What the router does about an event, as text: `client 1 <- {…}`, `server 0 <- {…}`, `start a#1 as 0`.
     pub(crate) fn does(&mut self, event: Event) -> Vec<String> {
         let effects = self.event(event);
-        let learned = |effect: &Effect| matches!(effect, Effect::Learned { .. });
-        let measured = |effect: &Effect| matches!(effect, Effect::Measured { .. });
+        let learned = |effect: &Effect| matches!(effect, Effect::DiscoveryChanged { .. });
+        let measured = |effect: &Effect| matches!(effect, Effect::BehaviourChanged { .. });
         self.learned |= effects.iter().any(learned);
         self.measured |= effects.iter().any(measured);
         effects.iter().filter(|effect| !learned(effect) && !measured(effect)).map(show).collect()
@@ -78,7 +78,7 @@ impl Bench {
 
     /// The same while the daemon drains.
     pub(crate) fn says_late(&mut self, client: u64, text: &str) -> Vec<String> {
-        self.does(Event::Late { client: ClientId(client), message: message(text) })
+        self.does(Event::FromClientWhileDraining { client: ClientId(client), message: message(text) })
     }
 
     pub(crate) fn server_says(&mut self, instance: u64, text: &str) -> Vec<String> {
@@ -99,7 +99,7 @@ impl Bench {
         self.does(Event::Tick)
     }
 
-    /// So much time passes, and the router is told whenever it wants to be.
+    /// Lets time pass, and ticks the router whenever it asks for that.
     pub(crate) fn lives(&mut self, time: Duration) -> Vec<String> {
         let end = self.now + time;
         let mut lines = Vec::new();
@@ -111,7 +111,7 @@ impl Bench {
         lines
     }
 
-    /// A client of one server that has been introduced; the instance answers with `capabilities`.
+    /// A client of one server that has sent `initialize` with these capabilities.
     pub(crate) fn introduced(&mut self, client: u64, server: &str, client_capabilities: &str) -> Vec<String> {
         self.open(client, Endpoint::One(server.into()));
         self.says(client, &initialize(client_capabilities))
@@ -156,8 +156,8 @@ fn show(effect: &Effect) -> String {
         Effect::Pinged { instance, sent, answered } => {
             format!("pinged {} with {sent} bytes: {answered}", instance.0)
         }
-        Effect::Learned { server } => format!("learned {server}"),
-        Effect::Measured { server } => format!("measured {server}"),
+        Effect::DiscoveryChanged { server } => format!("learned {server}"),
+        Effect::BehaviourChanged { server } => format!("measured {server}"),
         Effect::Repeatable { client, tools } => format!("repeatable {}: {}", client.0, tools.join(" ")),
         Effect::GiveUp { instance, reason } => format!("give up {}: {reason}", instance.0),
     }
@@ -170,7 +170,7 @@ fn text(bytes: &Segments) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The JSON of the only line that goes to `whom` ("client 1").
+/// The JSON of the only line that goes to this receiver ("client 1").
 pub(crate) fn only(lines: &[String], whom: &str) -> Value {
     let start = format!("{whom} <- ");
     let mut found = lines.iter().filter_map(|line| line.strip_prefix(&start));

@@ -1,9 +1,9 @@
-//! What was measured about a server decides who shares a process, and who has one to himself.
+//! What a server was seen to do decides which clients share a process, and which have one of their own.
 
 use std::time::Duration;
 
+use exai_mux::behaviour::{ClientCapability, ObservedBehaviour};
 use exai_mux::policy::{Policy, Share};
-use exai_mux::traits::{Ask, Traits};
 use exai_mux::{ClientId, Event};
 
 use crate::support::{Bench, initialize, only, policy};
@@ -31,7 +31,7 @@ fn listed(of_second: &str) -> Bench {
     bench
 }
 
-/// The run of client 2 works a while later, and has asked for nothing.
+/// The instance of client 2 works a while later, and has asked for nothing.
 fn silent(bench: &mut Bench) {
     bench.now += Duration::from_secs(5);
     bench.says(2, CALL);
@@ -41,7 +41,7 @@ fn silent(bench: &mut Bench) {
 #[test]
 fn where_all_see_the_same_and_nothing_is_asked_all_share_from_then_on() {
     let mut bench = listed("x");
-    assert!(bench.measured && bench.router.traits("a").expect("measured").1.same_for_all);
+    assert!(bench.measured && bench.router.observed_behaviour("a").expect("measured").1.same_for_all);
     assert!(
         bench.introduced(3, "a", r#"{"roots":{}}"#).contains(&"start a#3 as 2".to_owned()),
         "it may ask yet"
@@ -51,22 +51,22 @@ fn where_all_see_the_same_and_nothing_is_asked_all_share_from_then_on() {
     let lines = bench.introduced(3, "a", SAMPLING);
     assert_eq!(lines.len(), 1, "its answer, and no start: {lines:?}");
     assert_eq!(bench.router.servers(bench.now)[0].instances[0].clients, [ClientId(1), ClientId(3)]);
-    // Of what was never declared to it nothing is known.
+    // Nothing is known of a capability that was never declared to the server.
     assert!(bench.introduced(4, "a", r#"{"sampling":{"tools":{}}}"#).contains(&"start a#4 as 3".to_owned()));
-    // When the other is gone, its clients use the same.
+    // When the other instance is gone, its clients use the same one.
     bench.does(Event::Closed { client: ClientId(1) });
     bench.down(0, "was killed");
     assert_eq!(bench.introduced(5, "a", "{}").len(), 1);
     assert_eq!(bench.router.servers(bench.now)[0].instances[0].clients, [ClientId(2), ClientId(5)]);
-    // Who has a process keeps it, also when it introduces itself again.
+    // A client that has a process keeps it, also when it sends `initialize` again.
     assert_eq!(bench.says(5, &initialize("{}")).len(), 1);
-    let why = bench.router.why("a").expect("it is configured");
+    let why = bench.router.explain_sharing("a").expect("it is configured");
     assert!(why[0].contains("told of sampling; such clients share one process"), "{why:?}");
     assert_eq!(why[1], "a#2 is used by c2 (c), c5 (c)");
-    // The next daemon tells the first run of it, so that it would be seen if it asked one day.
-    let (_, traits) = bench.router.traits("a").expect("measured");
+    // The next daemon declares it to the first instance, so that a question would be seen.
+    let (_, traits) = bench.router.observed_behaviour("a").expect("measured");
     let mut bench = Bench::new(vec![policy("a")]);
-    bench.does(Event::Traits { server: "a".into(), traits });
+    bench.does(Event::BehaviourKnown { server: "a".into(), behaviour: traits });
     bench.introduced(1, "a", "{}");
     assert_eq!(only(&bench.up(0), "server 0")["params"]["capabilities"].to_string(), SAMPLING);
 }
@@ -76,7 +76,7 @@ fn where_it_matters_they_stay_apart() {
     let mut bench = listed("y");
     silent(&mut bench);
     assert!(bench.introduced(3, "a", r#"{"roots":{}}"#).contains(&"start a#3 as 2".to_owned()));
-    let why = bench.router.why("a").expect("it is configured");
+    let why = bench.router.explain_sharing("a").expect("it is configured");
     assert_eq!(why[1], "a#1 is used by c1 (c): they declare nothing that a server could use");
     assert_eq!(why[2], r#"a#2 is used by c2 (c): they declare {"sampling":{}}"#);
 }
@@ -90,19 +90,19 @@ fn a_server_that_asks_gets_each_who_can_be_asked_alone() {
     assert_eq!(only(&bench.server_says(0, ASK), "client 1")["method"], "sampling/createMessage");
     assert!(bench.measured);
     assert_eq!(
-        bench.router.traits("a").expect("measured").1.asks.iter().collect::<Vec<_>>(),
-        [&Ask::Sampling]
+        bench.router.observed_behaviour("a").expect("measured").1.asks.iter().collect::<Vec<_>>(),
+        [&ClientCapability::Sampling]
     );
     assert!(bench.introduced(2, "a", SAMPLING).contains(&"start a#2 as 1".to_owned()));
     assert!(bench.introduced(3, "a", SAMPLING).contains(&"start a#3 as 2".to_owned()));
-    // Who cannot be asked shares.
+    // A client that cannot be asked shares.
     assert!(bench.introduced(4, "a", "{}").contains(&"start a#4 as 3".to_owned()));
     assert_eq!(bench.introduced(5, "a", "{}").len(), 1);
-    // A run that was one client's own ends with it.
+    // An instance that belonged to one client ends with it.
     bench.ready(2);
     bench.does(Event::Closed { client: ClientId(3) });
     assert_eq!(bench.passes(Duration::from_millis(250)), ["stop 2"]);
-    let why = bench.router.why("a").expect("it is configured");
+    let why = bench.router.explain_sharing("a").expect("it is configured");
     assert!(why[0].contains("it was seen to ask for sampling"), "{why:?}");
     assert_eq!(why[2], "a#2 is c2 (c)'s own: the server asks for sampling, and this client can be asked");
 }
@@ -122,7 +122,7 @@ fn who_shares_when_a_server_begins_to_ask_waits_for_the_others_and_is_asked_then
     assert_eq!(bench.says(1, CALL).len(), 1);
     assert_eq!(bench.says(2, CALL), [""; 0], "it waits");
     assert_eq!(only(&bench.server_says(0, ASK), "client 1")["method"], "sampling/createMessage");
-    let why = bench.router.why("a").expect("it is configured").join("\n");
+    let why = bench.router.explain_sharing("a").expect("it is configured").join("\n");
     assert!(why.contains("one client at a time"), "{why}");
     let lines = bench.server_says(0, r#"{"jsonrpc":"2.0","id":4,"result":{}}"#);
     assert_eq!(lines.len(), 2, "its answer, and the call of the other");
@@ -141,14 +141,18 @@ fn who_cannot_be_asked_is_not() {
 
 #[test]
 fn what_was_measured_before_counts_and_another_revision_forgets_it() {
-    let traits = Traits { asks: [Ask::Roots].into(), same_for_all: true, ..Traits::default() };
+    let traits = ObservedBehaviour {
+        asks: [ClientCapability::Roots].into(),
+        same_for_all: true,
+        ..ObservedBehaviour::default()
+    };
     let mut bench = Bench::new(vec![policy("a")]);
-    bench.does(Event::Traits { server: "a".into(), traits: traits.clone() });
+    bench.does(Event::BehaviourKnown { server: "a".into(), behaviour: traits.clone() });
     bench.introduced(1, "a", r#"{"roots":{}}"#);
     assert!(bench.introduced(2, "a", r#"{"roots":{}}"#).contains(&"start a#2 as 1".to_owned()));
-    assert_eq!(bench.router.traits("a"), Some((1, traits)));
+    assert_eq!(bench.router.observed_behaviour("a"), Some((1, traits)));
     bench.does(Event::Configured { policies: vec![Policy { revision: 2, ..policy("a") }] });
-    assert_eq!(bench.router.traits("a"), Some((2, Traits::default())));
+    assert_eq!(bench.router.observed_behaviour("a"), Some((2, ObservedBehaviour::default())));
 }
 
 #[test]
@@ -158,17 +162,18 @@ fn the_reasons_of_a_policy_are_the_policys() {
         Policy { share: Share::Shared, ..policy("all") },
         Policy { one_at_a_time: true, share: Share::Shared, ..policy("port") },
     ]);
-    let first = |bench: &Bench, name| bench.router.why(name).expect("it is configured")[0].clone();
+    let first =
+        |bench: &Bench, name| bench.router.explain_sharing(name).expect("it is configured")[0].clone();
     assert!(first(&bench, "own").contains("each client has a process of its own"));
     assert!(first(&bench, "all").contains("one process serves all clients"));
     assert!(first(&bench, "port").contains("a port of its own"));
     assert_eq!(
-        bench.router.why("own").expect("it is configured")[1],
+        bench.router.explain_sharing("own").expect("it is configured")[1],
         "it does not run; the next call starts it"
     );
-    assert_eq!(bench.router.why("none"), None);
+    assert_eq!(bench.router.explain_sharing("none"), None);
     bench.introduced(1, "own", "{}");
-    assert_eq!(bench.router.why("own").expect("it is configured")[1], "own#1 is c1 (c)'s own");
+    assert_eq!(bench.router.explain_sharing("own").expect("it is configured")[1], "own#1 is c1 (c)'s own");
     bench.passes(Duration::ZERO);
 }
 
@@ -187,7 +192,7 @@ fn a_question_that_crosses_a_cancellation_is_asked_of_nobody_else() {
         -32603,
         "it may be meant for client 1"
     );
-    // The same when the one who caused it has left.
+    // The same when the client that was asked has left.
     let mut bench = Bench::new(vec![policy("a")]);
     for client in [1, 2] {
         bench.introduced(client, "a", SAMPLING);
@@ -200,11 +205,12 @@ fn a_question_that_crosses_a_cancellation_is_asked_of_nobody_else() {
 
 #[test]
 fn of_an_eager_server_only_the_run_for_nobody_in_particular_stays() {
-    let traits = Traits { asks: [Ask::Sampling].into(), ..Traits::default() };
+    let traits =
+        ObservedBehaviour { asks: [ClientCapability::Sampling].into(), ..ObservedBehaviour::default() };
     let mut bench = Bench::new(Vec::new());
     bench.does(Event::Configured { policies: vec![Policy { eager: true, ..policy("a") }] });
     bench.ready(0);
-    bench.does(Event::Traits { server: "a".into(), traits });
+    bench.does(Event::BehaviourKnown { server: "a".into(), behaviour: traits });
     bench.introduced(1, "a", SAMPLING);
     bench.ready(1);
     bench.does(Event::Closed { client: ClientId(1) });

@@ -60,10 +60,10 @@ impl World {
         });
         self.configure();
         for (server, traits) in self.traits.clone() {
-            self.route(Event::Traits { server: server.into(), traits });
+            self.route(Event::BehaviourKnown { server: server.into(), behaviour: traits });
         }
         for (server, (revision, discovery)) in self.known.clone() {
-            self.route(Event::Known { server: server.into(), revision, discovery });
+            self.route(Event::DiscoveryKnown { server: server.into(), revision, discovery });
         }
     }
 
@@ -113,13 +113,13 @@ impl World {
                 self.start_server(instance, server);
             }
             Effect::Ready { instance } => daemon.pending.push_back(Event::Ping { instance }),
-            Effect::Learned { server } => {
+            Effect::DiscoveryChanged { server } => {
                 if let Some(known) = daemon.router.discovery(&server) {
                     self.known.insert(server.to_string(), known);
                 }
             }
-            Effect::Measured { server } => {
-                if let Some((_, traits)) = daemon.router.traits(&server) {
+            Effect::BehaviourChanged { server } => {
+                if let Some((_, traits)) = daemon.router.observed_behaviour(&server) {
                     self.traits.insert(server.to_string(), traits);
                 }
             }

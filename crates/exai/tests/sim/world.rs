@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use exai_mux::behaviour::ObservedBehaviour;
 use exai_mux::policy::{Policy, Share, ToolFilter};
-use exai_mux::traits::Traits;
 use exai_mux::{Discovery, InstanceId};
 
 use crate::daemon::Daemon;
@@ -62,7 +62,7 @@ pub(crate) struct World {
     pub(crate) frozen: Duration,
     pub(crate) unstartable: Duration,
     pub(crate) known: BTreeMap<String, (u64, Discovery)>,
-    pub(crate) traits: BTreeMap<String, Traits>,
+    pub(crate) traits: BTreeMap<String, ObservedBehaviour>,
     pub(crate) policies: Vec<Policy>,
     pub(crate) slow_start: [Duration; SERVERS.len()],
     pub(crate) fail_start: [bool; SERVERS.len()],

@@ -48,7 +48,7 @@ impl Hub {
                 introduces = message.str_at(method) == "initialize";
             }
             self.route(if late {
-                Event::Late { client, message }
+                Event::FromClientWhileDraining { client, message }
             } else {
                 Event::FromClient { client, message }
             });

@@ -44,8 +44,8 @@ impl Hub {
         self.route(Event::Configured { policies: policies.clone() });
         self.verdicts.retain_servers(&policies);
         for policy in &policies {
-            if let Some(traits) = self.verdicts.traits_of(policy) {
-                self.route(Event::Traits { server: policy.name.clone(), traits });
+            if let Some(behaviour) = self.verdicts.behaviour_of(policy) {
+                self.route(Event::BehaviourKnown { server: policy.name.clone(), behaviour });
             }
         }
         policies
@@ -53,7 +53,7 @@ impl Hub {
 
     pub(super) fn learn_discoveries(&mut self, servers: Vec<KnownDiscovery>) {
         for (server, revision, discovery) in servers {
-            self.route(Event::Known { server, revision, discovery });
+            self.route(Event::DiscoveryKnown { server, revision, discovery });
         }
     }
 }

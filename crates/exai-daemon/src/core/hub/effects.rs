@@ -23,7 +23,7 @@ impl Hub {
             Effect::Pinged { instance, sent, answered } => {
                 self.host.monitor.note_pinged(instance, sent, answered);
             }
-            Effect::Learned { server } => {
+            Effect::DiscoveryChanged { server } => {
                 let configured = self.config.servers.get(&server).is_some();
                 if let Some(known) = self.router.discovery(&server).filter(|_| configured) {
                     self.store.queue_write(self.host.home.discovery(&server), move || {
@@ -31,9 +31,9 @@ impl Hub {
                     });
                 }
             }
-            Effect::Measured { server } => {
-                if let Some(traits) = self.router.traits(&server) {
-                    self.verdicts.record_traits(&server, &traits);
+            Effect::BehaviourChanged { server } => {
+                if let Some(behaviour) = self.router.observed_behaviour(&server) {
+                    self.verdicts.record_behaviour(&server, &behaviour);
                     let verdicts = self.verdicts.clone();
                     self.store.queue_write(self.host.home.verdicts(), move || verdicts.encode_file());
                 }

@@ -67,8 +67,8 @@ impl Hub {
         let text = garbled.sentence();
         self.note_garbled(instance, &text);
         let Garbled { id, asks, .. } = garbled;
-        let garbled = exai_mux::Garbled { id, asks, text, failure: Failure::OutcomeUnknown };
-        self.route(Event::Garbled { instance, garbled });
+        let unreadable = exai_mux::Unreadable { id, asks, text, failure: Failure::OutcomeUnknown };
+        self.route(Event::Unreadable { instance, unreadable });
     }
 
     /// Logs the first output of each run that is no message; more of it is counted.
@@ -102,13 +102,13 @@ impl Hub {
 
     fn too_long(&mut self, instance: InstanceId, start: &[u8]) {
         tracing::warn!(?instance, "a message of a server is longer than 32 MiB");
-        let garbled = exai_mux::Garbled {
+        let unreadable = exai_mux::Unreadable {
             id: envelope::peek_id(start),
             asks: envelope::Peek::at(start).asks,
             text: "sent an answer that is longer than 32 MiB".to_owned(),
             failure: Failure::AnswerTooLarge,
         };
-        self.route(Event::Garbled { instance, garbled });
+        self.route(Event::Unreadable { instance, unreadable });
     }
 
     /// Hears what a server had begun to say when it ended.
