@@ -10,4 +10,4 @@ pub(crate) mod process_monitor;
 pub(crate) mod process_snapshot;
 pub mod redacted_command;
 pub(crate) mod status;
-pub(crate) mod unknown_processes;
+pub(crate) mod unknown_exai_processes;

@@ -87,7 +87,7 @@ fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ServeError {
 pub fn serve(options: Options) -> Result<(), ServeError> {
     let starting = StartupWatch::begin(options.ready, options.give_up);
     let outcome = untethered(options.way).and_then(|detached| {
-        let origin = Origin { detached, launchers: record::launchers(options.starter) };
+        let origin = Origin { detached, launchers: record::find_launchers(options.starter) };
         run(&options.home, origin, &starting)
     });
     if let Err(error) = &outcome {
@@ -137,7 +137,7 @@ fn run(home: &Home, origin: Origin, starting: &StartupWatch) -> Result<(), Serve
     let held = take_lock(home)?;
     starting.step("opening its log");
     let notes = home.prepare().map_err(unfit)?;
-    logging::start(home).map_err(failed("failed to open the daemon's log"))?;
+    logging::start_log(home).map_err(failed("failed to open the daemon's log"))?;
     for note in notes {
         tracing::warn!("{note:?}");
     }
@@ -238,7 +238,7 @@ async fn life(
     }
     starting.step("writing daemon.json");
     reach("daemon.recording")?;
-    record::write(home, &about).map_err(failed("failed to write daemon.json"))?;
+    record::write_record(home, &about).map_err(failed("failed to write daemon.json"))?;
     reach("daemon.recorded")?;
 
     let closing = CancellationToken::new();
@@ -311,7 +311,7 @@ async fn life(
     check.stop();
     closing.cancel();
     let _ = tokio::time::timeout(TASKS_END_TIMEOUT, tasks.wait()).await;
-    let gone = failpoint::reach("daemon.servers-gone").and_then(|()| record::remove(home, &about));
+    let gone = failpoint::reach("daemon.servers-gone").and_then(|()| record::remove_record(home, &about));
     if let Err(error) = gone.and_then(|()| failpoint::reach("daemon.record-gone")) {
         tracing::warn!(%error, "daemon.json could not be removed");
     }

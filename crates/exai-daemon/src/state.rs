@@ -1,4 +1,4 @@
-//! What the daemon keeps in its state directory.
+//! The files of the state directory that the daemon reads and writes, and what it knows of itself.
 
 pub(crate) mod config_file;
 pub(crate) mod daemon_info;

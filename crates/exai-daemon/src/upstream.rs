@@ -5,7 +5,7 @@ pub(crate) mod environment;
 pub(crate) mod event;
 pub(crate) mod http;
 pub(crate) mod launch;
-pub(crate) mod own_port;
+pub(crate) mod listening;
 pub(crate) mod policy;
 pub(crate) mod running;
 pub(crate) mod server_output;

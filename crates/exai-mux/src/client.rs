@@ -7,13 +7,13 @@ use exai_proto::{Message, json, limits};
 
 use crate::types::capability::{Ask, normalise_capabilities, parse_capabilities};
 use crate::types::ids::{Endpoint, InstanceId};
-use crate::types::log_level::Level;
+use crate::types::log_level::LogLevel;
 
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) endpoint: Endpoint,
     pub(crate) session: Session,
-    pub(crate) level: Option<Level>,
+    pub(crate) level: Option<LogLevel>,
     /// The instances this client uses, by server.
     pub(crate) attached: Vec<(Arc<str>, InstanceId)>,
     /// Resources it wants to hear of, by server: they outlive an instance.
@@ -29,12 +29,12 @@ pub(crate) enum Session {
     /// Nothing said yet.
     New,
     /// `initialize` was received.
-    Open(Introduction),
+    Open(InitializeParams),
 }
 
 /// What a client said in `initialize`.
 #[derive(Debug, Clone)]
-pub(crate) struct Introduction {
+pub(crate) struct InitializeParams {
     pub(crate) version: String,
     pub(crate) capabilities: Arc<str>,
     /// The same one by one.
@@ -65,16 +65,16 @@ impl Client {
         self.attached.retain(|(_, attached)| *attached != instance);
     }
 
-    pub(crate) fn introduction(&self) -> Option<&Introduction> {
+    pub(crate) fn initialize_params(&self) -> Option<&InitializeParams> {
         match &self.session {
             Session::New => None,
-            Session::Open(introduction) => Some(introduction),
+            Session::Open(initialize_params) => Some(initialize_params),
         }
     }
 
     /// Whether a log message of this level should reach the client. One that never asked gets all: without
     /// `logging/setLevel` the server decides.
-    pub(crate) fn wants(&self, level: Option<Level>) -> bool {
+    pub(crate) fn wants(&self, level: Option<LogLevel>) -> bool {
         match (self.level, level) {
             (Some(wanted), Some(level)) => level >= wanted,
             (None, _) | (_, None) => true,
@@ -82,7 +82,7 @@ impl Client {
     }
 }
 
-impl Introduction {
+impl InitializeParams {
     /// Reads the parameters of `initialize`.
     pub(crate) fn of(message: &Message, params: std::ops::Range<usize>) -> Option<Self> {
         let text = message.bytes();
@@ -93,7 +93,7 @@ impl Introduction {
         let cut = |name: std::borrow::Cow<'_, str>| limits::cut(&name, limits::NAME_CHARS);
         let capabilities = json::find(text, params.clone(), "capabilities");
         let declared = normalise_capabilities(capabilities.map_or(&b"{}"[..], |place| &text[place]));
-        Some(Introduction {
+        Some(InitializeParams {
             version: cut(member(&["protocolVersion"])?),
             can: parse_capabilities(&declared),
             capabilities: declared.into(),

@@ -39,8 +39,8 @@ impl Router {
             shared: self.instances.shared_len(),
             in_flight: self.instances.iter().map(|(_, instance)| instance.in_flight.len()).sum(),
             waiting: self.instances.iter().map(|(_, instance)| instance.waiting()).sum(),
-            gatherings: self.gatherings.len(),
-            owed: self.servers.iter().map(|server| server.catalogue.owed_len()).sum(),
+            gatherings: self.list_aggregations.len(),
+            owed: self.servers.iter().map(|server| server.catalogue.pending_len()).sum(),
             subscriptions: self.clients.iter().map(|client| client.subscriptions.len()).sum(),
             asked: self.questions.len(),
         }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use exai_proto::limits;
+
 use crate::client::Client;
 use crate::instance::Instance;
 use crate::limits::MAX_SHOWN_DECLARATION_CHARS;
@@ -26,7 +28,7 @@ impl Router {
     }
 
     fn all_declare(&self, clients: &[ClientId], declared: &str) -> bool {
-        let mut all = clients.iter().filter_map(|client| self.clients.introduction(*client));
+        let mut all = clients.iter().filter_map(|client| self.clients.initialize_params(*client));
         !clients.is_empty() && all.all(|said| *said.capabilities == *declared)
     }
 
@@ -48,17 +50,19 @@ impl Router {
         if let Some(client) = instance.key.client.and_then(|client| self.clients.get(client))
             && server.policy.share == Share::Auto
         {
-            let can = client.introduction().into_iter().flat_map(|said| said.can.keys());
-            let asked = can.copied().filter(|ask| server.measured.traits().asks.contains(ask));
+            let can = client.initialize_params().into_iter().flat_map(|said| said.can.keys());
+            let asked = can.copied().filter(|ask| server.behaviour.traits().asks.contains(ask));
             let _ = write!(said, ": the server asks for {}, and this client can be asked", list(asked));
         } else if server.policy.share == Share::Auto && self.all_declare(&clients, &instance.key.capabilities)
         {
             let _ = match &*instance.key.capabilities {
                 "{}" => write!(said, ": they declare nothing that a server could use"),
-                declared => write!(said, ": they declare {}", beginning(declared)),
+                declared => {
+                    write!(said, ": they declare {}", limits::cut(declared, MAX_SHOWN_DECLARATION_CHARS))
+                }
             };
         }
-        if instance.lanes.is_exclusive() {
+        if instance.fair_queue.is_exclusive() {
             said.push_str(
                 "; it is given the requests of one client at a time, because it has asked for something while several \
                  clients waited for it, and nobody could know whom it meant",
@@ -69,7 +73,7 @@ impl Router {
 }
 
 fn rule(server: &Server) -> String {
-    let traits = server.measured.traits();
+    let traits = server.behaviour.traits();
     match server.policy.share {
         _ if server.policy.one_at_a_time => {
             "it has a port of its own, so one process serves all clients, and is told of no capabilities".to_owned()
@@ -98,16 +102,8 @@ fn list(asks: impl Iterator<Item = Ask>) -> String {
     asks.map(Ask::capability).collect::<Vec<_>>().join(" and ")
 }
 
-/// As much of what clients declare as a sentence can hold.
-fn beginning(declared: &str) -> String {
-    match declared.char_indices().nth(MAX_SHOWN_DECLARATION_CHARS) {
-        Some((at, _)) => format!("{}…", &declared[..at]),
-        None => declared.to_owned(),
-    }
-}
-
 pub(crate) fn named(id: ClientId, client: Option<&Client>) -> String {
-    match client.and_then(|client| client.introduction()?.name.clone()) {
+    match client.and_then(|client| client.initialize_params()?.name.clone()) {
         Some(name) => format!("{id} ({name})"),
         None => id.to_string(),
     }

@@ -1,8 +1,8 @@
 //! What the router knows of one run of a server.
 
 pub(crate) mod fair_queue;
+pub(crate) mod in_flight_requests;
 pub(crate) mod request;
-pub(crate) mod requests_under_way;
 pub(crate) mod start_queue;
 pub(crate) mod subscribers;
 
@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use exai_proto::Id;
 
-use crate::instance::fair_queue::Lanes;
-use crate::instance::request::{InFlight, Owner};
-use crate::instance::requests_under_way::{RequestsUnderWay, WorksFor};
+use crate::instance::fair_queue::FairQueue;
+use crate::instance::in_flight_requests::{InFlightRequests, WorksFor};
+use crate::instance::request::{InFlightRequest, Owner};
 use crate::instance::start_queue::StartQueue;
 use crate::instance::subscribers::Subscribers;
 use crate::types::ids::ClientId;
-use crate::types::initialize_result::{Offer, Ready};
-use crate::types::list_kind::Kind;
-use crate::types::log_level::Level;
+use crate::types::initialize_result::{InitializeResult, Offer};
+use crate::types::list_kind::ListKind;
+use crate::types::log_level::LogLevel;
 use crate::types::policy::{Policy, ShareKey};
 
 #[derive(Debug)]
@@ -32,12 +32,12 @@ pub(crate) struct Instance {
     pub(crate) phase: Phase,
     pub(crate) clients: Vec<ClientId>,
     /// What it gets next.
-    pub(crate) lanes: Lanes,
+    pub(crate) fair_queue: FairQueue,
     /// What it has got and not answered.
-    pub(crate) in_flight: RequestsUnderWay,
+    pub(crate) in_flight: InFlightRequests,
     /// Since when no client uses it.
     pub(crate) idle_since: Option<Instant>,
-    pub(crate) level: Option<Level>,
+    pub(crate) level: Option<LogLevel>,
     /// Who listens to which resource.
     pub(crate) subscribers: Subscribers,
     /// When it had answered `initialize`; taken when its silence was noted.
@@ -55,12 +55,12 @@ pub(crate) enum Phase {
     /// The process is being started, or `initialize` is under way.
     Starting { deadline: Instant, waiting: StartQueue },
     /// Serving.
-    Ready(Ready),
+    Ready(InitializeResult),
 }
 
 /// How far a run had come when it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Run {
+pub(crate) enum RunProgress {
     /// It never answered `initialize`.
     Unready,
     /// It did, and no client.
@@ -79,8 +79,8 @@ impl Instance {
             call_timeout: policy.call_timeout,
             phase: Phase::Starting { deadline: time + policy.start_timeout, waiting: StartQueue::default() },
             clients: Vec::new(),
-            lanes: Lanes::default(),
-            in_flight: RequestsUnderWay::default(),
+            fair_queue: FairQueue::default(),
+            in_flight: InFlightRequests::default(),
             idle_since: Some(time),
             level: None,
             subscribers: Subscribers::default(),
@@ -110,21 +110,21 @@ impl Instance {
 
     /// Registers a request that the server is about to get, until these times.
     pub(crate) fn register_request(&mut self, number: u64, owner: Owner, deadline: Instant, limit: Instant) {
-        let lane = match &owner {
+        let charged_client = match &owner {
             Owner::Client { client, .. } => Some(*client),
             Owner::Router(_) => None,
         };
-        if let Some(client) = lane {
-            self.lanes.opened(client);
+        if let Some(client) = charged_client {
+            self.fair_queue.begin_request(client);
         }
-        self.in_flight.insert(number, InFlight { owner, lane, deadline, limit });
+        self.in_flight.insert(number, InFlightRequest { owner, charged_client, deadline, limit });
     }
 
     /// Takes a request that is over.
-    pub(crate) fn take_request(&mut self, number: u64) -> Option<InFlight> {
+    pub(crate) fn take_request(&mut self, number: u64) -> Option<InFlightRequest> {
         let request = self.in_flight.remove(number)?;
-        if let Some(client) = request.lane {
-            self.lanes.finished(client);
+        if let Some(client) = request.charged_client {
+            self.fair_queue.finish_request(client);
         }
         Some(request)
     }
@@ -133,20 +133,20 @@ impl Instance {
     pub(crate) fn waiting(&self) -> usize {
         match &self.phase {
             Phase::Starting { waiting, .. } => waiting.len(),
-            Phase::Ready(_) => self.lanes.len(),
+            Phase::Ready(_) => self.fair_queue.len(),
         }
     }
 
     /// How far it has come.
-    pub(crate) fn run(&self) -> Run {
+    pub(crate) fn run_progress(&self) -> RunProgress {
         match self.phase {
-            Phase::Starting { .. } => Run::Unready,
-            Phase::Ready(_) if self.served => Run::Served,
-            Phase::Ready(_) => Run::Ready,
+            Phase::Starting { .. } => RunProgress::Unready,
+            Phase::Ready(_) if self.served => RunProgress::Served,
+            Phase::Ready(_) => RunProgress::Ready,
         }
     }
 
-    pub(crate) fn ready(&self) -> Option<&Ready> {
+    pub(crate) fn ready(&self) -> Option<&InitializeResult> {
         match &self.phase {
             Phase::Starting { .. } => None,
             Phase::Ready(ready) => Some(ready),
@@ -154,17 +154,17 @@ impl Instance {
     }
 
     /// What a ready server offers of this kind.
-    pub(crate) fn offer(&self, kind: Kind) -> Offer {
+    pub(crate) fn offer(&self, kind: ListKind) -> Offer {
         self.ready().map_or(Offer::Nothing, |ready| ready.offer(kind))
     }
 
     /// Whether the server is being asked for this list.
-    pub(crate) fn is_listing(&self, kind: Kind) -> bool {
+    pub(crate) fn is_listing(&self, kind: ListKind) -> bool {
         self.ready().is_some() && self.asked_for(kind).is_some()
     }
 
     /// When it was asked for a list that has not come; or was to be asked, as soon as it is ready.
-    pub(crate) fn asked_for(&self, kind: Kind) -> Option<Instant> {
+    pub(crate) fn asked_for(&self, kind: ListKind) -> Option<Instant> {
         match &self.phase {
             Phase::Starting { waiting, .. } => waiting.list_since(kind),
             Phase::Ready(_) => self.in_flight.list_since(kind),

@@ -3,20 +3,20 @@
 pub(crate) mod clients;
 pub(crate) mod declared_extensions;
 pub(crate) mod errors;
+pub(crate) mod event_context;
 pub(crate) mod instances;
 pub(crate) mod list_aggregations;
-pub(crate) mod news;
-pub(crate) mod now;
+pub(crate) mod list_changed_notices;
 pub(crate) mod questions;
 pub(crate) mod servers;
 
 use bytes::Bytes;
 
 use crate::router::clients::Clients;
+use crate::router::event_context::EventContext;
 use crate::router::instances::Instances;
-use crate::router::list_aggregations::Gatherings;
-use crate::router::news::News;
-use crate::router::now::Now;
+use crate::router::list_aggregations::ListAggregations;
+use crate::router::list_changed_notices::ListChangedNotices;
 use crate::router::questions::Questions;
 use crate::router::servers::Servers;
 use crate::types::effect::About;
@@ -31,8 +31,8 @@ pub struct Router {
     pub(crate) servers: Servers,
     pub(crate) instances: Instances,
     pub(crate) questions: Questions,
-    pub(crate) gatherings: Gatherings,
-    pub(crate) news: News,
+    pub(crate) list_aggregations: ListAggregations,
+    pub(crate) list_changed_notices: ListChangedNotices,
 }
 
 impl Router {
@@ -44,16 +44,16 @@ impl Router {
             servers: Servers::default(),
             instances: Instances::default(),
             questions: Questions::new(epoch),
-            gatherings: Gatherings::default(),
-            news: News::default(),
+            list_aggregations: ListAggregations::default(),
+            list_changed_notices: ListChangedNotices::default(),
         }
     }
 
     /// The clients whose notifications an instance feeds: those attached to it.
-    pub(crate) fn tell_attached(&self, instance: InstanceId, bytes: &Bytes, now: &mut Now<'_>) {
+    pub(crate) fn send_to_attached(&self, instance: InstanceId, bytes: &Bytes, cx: &mut EventContext<'_>) {
         if let Some(instance) = self.instances.get(instance) {
             for &client in &instance.clients {
-                now.to_client(client, bytes.clone(), About::Session);
+                cx.send_to_client(client, bytes.clone(), About::Session);
             }
         }
     }

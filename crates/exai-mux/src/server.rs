@@ -1,11 +1,11 @@
 //! What the router knows of one configured server.
 
 pub(crate) mod announced_changes;
+pub(crate) mod behaviour_observer;
 pub(crate) mod catalogue;
 pub(crate) mod handed_out;
 pub(crate) mod health;
 pub(crate) mod list_health;
-pub(crate) mod observations;
 pub(crate) mod repeatable_tools;
 pub(crate) mod resources;
 pub(crate) mod uri_template;
@@ -16,15 +16,15 @@ use std::time::Instant;
 use bytes::Bytes;
 use exai_proto::{json, limits};
 
-use crate::server::announced_changes::Changes;
+use crate::server::announced_changes::AnnouncedChanges;
+use crate::server::behaviour_observer::BehaviourObserver;
 use crate::server::catalogue::Catalogue;
 use crate::server::health::Health;
-use crate::server::list_health::Listing;
-use crate::server::observations::Measured;
+use crate::server::list_health::ListHealth;
 use crate::server::repeatable_tools::may_be;
 use crate::types::ids::ClientId;
-use crate::types::initialize_result::Ready;
-use crate::types::list_kind::{Kind, text_member};
+use crate::types::initialize_result::InitializeResult;
+use crate::types::list_kind::{ListKind, string_member};
 use crate::types::policy::{Policy, Share};
 
 /// A configured server.
@@ -33,13 +33,13 @@ pub(crate) struct Server {
     pub(crate) policy: Policy,
     pub(crate) catalogue: Catalogue,
     pub(crate) health: Health,
-    pub(crate) listing: Listing,
-    pub(crate) changes: Changes,
+    pub(crate) list_health: ListHealth,
+    pub(crate) announced_changes: AnnouncedChanges,
     pub(crate) next_number: u32,
     /// What it answered to `initialize` the last time.
-    pub(crate) said: Option<Ready>,
+    pub(crate) initialize_result: Option<InitializeResult>,
     /// What it was seen to do.
-    pub(crate) measured: Measured,
+    pub(crate) behaviour: BehaviourObserver,
     /// Clients that had subscribed to resources of a run that ended: it is started for them again, and they are told
     /// that they may have missed something.
     pub(crate) interrupted: BTreeSet<ClientId>,
@@ -58,29 +58,29 @@ impl Server {
             policy,
             catalogue: Catalogue::default(),
             health: Health::default(),
-            listing: Listing::default(),
-            changes: Changes::default(),
+            list_health: ListHealth::default(),
+            announced_changes: AnnouncedChanges::default(),
             next_number: 1,
-            said: None,
-            measured: Measured::default(),
+            initialize_result: None,
+            behaviour: BehaviourObserver::default(),
             interrupted: BTreeSet::new(),
             repeatable: BTreeSet::new(),
         }
     }
 
     /// It has said who it is.
-    pub(crate) fn introduced(&mut self, ready: Ready) {
+    pub(crate) fn introduced(&mut self, ready: InitializeResult) {
         let place = json::find(&ready.result, 0..ready.result.len(), "instructions");
         let text = place.and_then(|place| json::string(&ready.result, place));
         self.catalogue.instructions = text.map(|text| limits::cut(&text, limits::INSTRUCTIONS_CHARS));
-        self.said = Some(ready);
+        self.initialize_result = Some(ready);
     }
 
     /// A list as the result of its method, without what the configuration blocks.
-    pub(crate) fn known_list(&self, kind: Kind) -> Option<Vec<u8>> {
+    pub(crate) fn known_list(&self, kind: ListKind) -> Option<Vec<u8>> {
         let allowed = |item: &&Bytes| {
-            let name = || text_member(item, "name");
-            kind != Kind::Tools || name().is_none_or(|name| self.policy.tools.allows(&name))
+            let name = || string_member(item, "name");
+            kind != ListKind::Tools || name().is_none_or(|name| self.policy.tools.allows(&name))
         };
         let mut result = format!("{{\"{}\":[", kind.key()).into_bytes();
         for (at, item) in self.catalogue.list(kind)?.iter().filter(allowed).enumerate() {
@@ -95,7 +95,7 @@ impl Server {
 
     /// The whole list of tools is known. Returns whether others may be repeated than before.
     pub(crate) fn learn_repeatable(&mut self, tools: &[Bytes]) -> bool {
-        let name = |tool: &Bytes| text_member(tool, "name");
+        let name = |tool: &Bytes| string_member(tool, "name");
         let found = tools.iter().filter(|tool| may_be(tool, 0..tool.len())).filter_map(name).collect();
         let before = std::mem::replace(&mut self.repeatable, found);
         before != self.repeatable
@@ -108,9 +108,9 @@ impl Server {
 
     /// What is wrong with its lists, each as a fragment that reads after "the server".
     pub(crate) fn list_faults(&self, time: Instant) -> Vec<String> {
-        let restless = self.changes.restless(time).map(|kind| {
+        let restless = self.announced_changes.restless(time).map(|kind| {
             format!("says without end {}; clients are told so once in ten seconds", kind.changed())
         });
-        self.listing.faults(time).chain(restless).collect()
+        self.list_health.faults(time).chain(restless).collect()
     }
 }

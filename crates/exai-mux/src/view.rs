@@ -6,11 +6,11 @@ use std::time::Instant;
 use crate::instance::{Instance, Phase};
 use crate::router::Router;
 use crate::server::Server;
-use crate::server::health::{Health, State};
+use crate::server::health::{Health, HealthState};
 use crate::types::discovery::Discovery;
 use crate::types::event::Down;
 use crate::types::ids::{ClientId, InstanceId};
-use crate::types::list_kind::{KINDS, Kind};
+use crate::types::list_kind::{LIST_KINDS, ListKind};
 use crate::types::observed_behaviour::Traits;
 
 /// One client.
@@ -78,9 +78,9 @@ pub struct InstanceView {
 impl HealthView {
     pub(crate) fn of(health: &Health, time: Instant) -> Self {
         match health.state() {
-            State::Resting { why, until } if *until > time => HealthView::Resting(why.clone()),
-            State::Failed { why } => HealthView::Failed(why.clone()),
-            State::Resting { .. } | State::Well => HealthView::Well,
+            HealthState::Resting { why, until } if *until > time => HealthView::Resting(why.clone()),
+            HealthState::Failed { why } => HealthView::Failed(why.clone()),
+            HealthState::Resting { .. } | HealthState::Well => HealthView::Well,
         }
     }
 
@@ -112,12 +112,12 @@ impl Router {
     /// One of them.
     pub fn client(&self, id: ClientId) -> Option<ClientView> {
         let client = self.clients.get(id)?;
-        let introduction = client.introduction();
+        let initialize_params = client.initialize_params();
         Some(ClientView {
             id,
-            name: introduction.and_then(|said| said.name.clone()),
-            build: introduction.and_then(|said| said.build.clone()),
-            version: introduction.map(|said| said.version.clone()),
+            name: initialize_params.and_then(|said| said.name.clone()),
+            build: initialize_params.and_then(|said| said.build.clone()),
+            version: initialize_params.map(|said| said.version.clone()),
             in_flight: client.in_flight,
             calls: client.calls,
         })
@@ -138,7 +138,7 @@ impl Router {
             });
             ServerView {
                 name: server.policy.name.clone(),
-                version: server.said.as_ref().map(|said| said.version.clone()),
+                version: server.initialize_result.as_ref().map(|said| said.version.clone()),
                 health: HealthView::of(&server.health, time),
                 lists: server.list_faults(time),
                 instances: instances.collect(),
@@ -151,16 +151,16 @@ impl Router {
     /// been ready.
     pub fn discovery(&self, server: &str) -> Option<(u64, Discovery)> {
         let server = self.servers.get(server)?;
-        let list = |kind: Kind| Some((kind.method().to_owned(), server.catalogue.list(kind)?.to_vec()));
-        let lists = KINDS.into_iter().filter_map(list).collect();
-        let initialize = server.said.as_ref()?.result.clone();
+        let list = |kind: ListKind| Some((kind.method().to_owned(), server.catalogue.list(kind)?.to_vec()));
+        let lists = LIST_KINDS.into_iter().filter_map(list).collect();
+        let initialize = server.initialize_result.as_ref()?.result.clone();
         Some((server.policy.revision, Discovery { initialize, lists }))
     }
 
     /// What was measured about a server, with the revision of its policy that it was seen under.
     pub fn traits(&self, server: &str) -> Option<(u64, Traits)> {
         let server = self.servers.get(server)?;
-        Some((server.policy.revision, server.measured.traits().clone()))
+        Some((server.policy.revision, server.behaviour.traits().clone()))
     }
 
     /// Whether a request of any client is under way.

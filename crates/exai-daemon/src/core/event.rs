@@ -20,7 +20,7 @@ use crate::core::stopping::ReplaceAnswer;
 use crate::limits::MAX_HUB_EVENTS;
 use crate::observe::facts::{ClientFacts, Facts};
 use crate::observe::process_monitor::MonitorEvent;
-use crate::state::discovery::Known;
+use crate::state::discovery::KnownDiscovery;
 use crate::upstream::event::ServerEvent;
 
 /// An event from a client, a question, or the hub's own background work. Servers and the process monitor have channels of
@@ -40,7 +40,7 @@ pub(crate) enum HubEvent {
     /// A question, or an order from the command line.
     Ask(Question),
     /// What servers said of themselves in earlier runs was read from disk.
-    Known(Vec<Known>),
+    Known(Vec<KnownDiscovery>),
     /// The configuration was read again, or could not be.
     Loaded { outcome: Result<Config, String>, reply: oneshot::Sender<Result<(), String>> },
     /// A server was added. The hub starts it, so that its tools are known before a client asks.

@@ -126,14 +126,14 @@ fn shows(headers: &HeaderMap, token: &Token) -> bool {
     };
     let value = value.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
-        return token.is(value);
+        return token.matches(value);
     }
     scheme.eq_ignore_ascii_case("basic")
         && BASE64_STANDARD
             .decode(value)
             .ok()
             .and_then(|bytes| String::from_utf8(bytes).ok())
-            .is_some_and(|text| text.split_once(':').is_some_and(|(_, password)| token.is(password)))
+            .is_some_and(|text| text.split_once(':').is_some_and(|(_, password)| token.matches(password)))
 }
 
 #[cfg(test)]

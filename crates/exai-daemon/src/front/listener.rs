@@ -112,7 +112,7 @@ impl Listeners {
             };
             let Ok(local) = listener.local_addr() else { return };
             tracing::info!(addr = %local, "listening");
-            if late && let Err(error) = crate::state::record::write(&rooms.home, &rooms.about) {
+            if late && let Err(error) = crate::state::record::write_record(&rooms.home, &rooms.about) {
                 tracing::warn!(%error, "daemon.json could not be renewed");
             }
             let reserve = descriptors::most().map_or(0, |most| RESERVED_DESCRIPTORS.min(most / 4));

@@ -146,7 +146,7 @@ impl ProcessSnapshot {
         let mut evidence = vec!["holds instance.lock".to_owned(), "answers on the local socket".to_owned()];
         let tcp = facts
             .daemon
-            .verified()
+            .verify_listeners()
             .into_iter()
             .filter(|listener| listener.kind == "tcp" && listener.verified);
         evidence.extend(tcp.map(|listener| format!("owns the LISTEN socket {}", listener.addr)));

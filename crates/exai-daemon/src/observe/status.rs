@@ -62,7 +62,7 @@ impl Facts {
                     .map(|launcher| Launcher { alive: snapshot.alive(launcher.pid), ..launcher.clone() })
                     .collect(),
                 detached: Some(about.detached.clone()),
-                listeners: about.verified(),
+                listeners: about.verify_listeners(),
             }),
             record: None,
             processes,

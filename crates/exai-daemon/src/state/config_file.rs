@@ -1,10 +1,9 @@
-//! `config.toml` under the running daemon: whether it has changed since it was read, and what a person should know
-//! of it.
+//! `config.toml` under the running daemon: whether the file has changed since it was read, and the findings about it.
 //!
-//! There is no watching by the kernel: once a second somebody looks anyway ([`crate::upkeep::self_check`]), and whether a
-//! file is another than it was can be told from its metadata. A file that is being written is left alone until it
-//! has stayed the same for a moment; one that is invalid, or gone, changes nothing. A daemon that starts with an invalid
-//! one takes what [`exai_config::last_good`] has instead.
+//! The kernel is not asked to watch the file: [`crate::upkeep::self_check`] runs once a second anyway, and the metadata of
+//! a file show whether it has changed. The daemon does not read a file that is being written before the file has stayed the
+//! same for a moment. A file that is invalid or gone changes nothing. A daemon that starts with an invalid file takes
+//! what [`exai_config::last_good`] has instead.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,41 +13,42 @@ use exai_config::{Config, ConfigError, Home};
 use exai_os::private::{self, Stamp};
 use exai_proto::documents::Finding;
 
-/// For how long a changed file must stay the same before it is read.
-pub(crate) const SETTLE: Duration = Duration::from_millis(100);
+/// How long a changed file must stay the same before the daemon reads it.
+pub(crate) const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The file, and what was last read from it.
+/// `config.toml`, and what the last reading of it found.
 #[derive(Debug)]
 pub(crate) struct ConfigFile {
     home: Home,
-    /// What the daemon was started with: it listens there.
+    /// The port that the daemon was started with and listens on.
     port: u16,
-    /// One reading after the other: what is read last must be in force last.
-    turn: Mutex<()>,
-    known: Mutex<Known>,
+    /// Held during a reading: what is read last must be in force last.
+    reading: Mutex<()>,
+    last_read: Mutex<LastRead>,
 }
 
 #[derive(Debug)]
-struct Known {
-    /// What was read, for better or worse.
+struct LastRead {
+    /// The file that was read, valid or not.
     stamp: Stamp,
-    /// Why it could not be used.
+    /// Why the file could not be used; `None` for a valid one.
     trouble: Option<String>,
-    /// What is in force while it cannot.
+    /// The name of the configuration that is in force instead of an invalid file.
     instead: String,
     /// The port that the last good configuration wants.
     port: u16,
-    /// The permission bits that it had when others could write it.
+    /// The permission bits of the file, if others could write it when it was read.
     loose: Option<u32>,
 }
 
-/// What is in force under a daemon that has read a good one.
+/// What is in force instead of an invalid file once the daemon has read a valid one.
 const LAST_GOOD: &str = "the last good configuration";
 
 impl ConfigFile {
-    /// Reads it for the first time. An error is one of the environment.
+    /// Reads the file for the first time. Errors come from environment variables, or from the last good configuration; an
+    /// invalid file alone is no error.
     pub(crate) fn open(home: &Home) -> Result<(Self, Config), ConfigError> {
-        let (stamp, loose, outcome) = read(home);
+        let (stamp, loose, outcome) = read_config(home);
         let (config, trouble, instead) = match outcome {
             Ok(config) => (config, None, LAST_GOOD.to_owned()),
             Err(error @ ConfigError::Environment { .. }) => return Err(error),
@@ -59,73 +59,73 @@ impl ConfigFile {
             }
         };
         let port = config.daemon.port.value;
-        let known = Mutex::new(Known { stamp, trouble, instead, port, loose });
-        Ok((ConfigFile { home: home.clone(), port, turn: Mutex::new(()), known }, config))
+        let last_read = Mutex::new(LastRead { stamp, trouble, instead, port, loose });
+        Ok((ConfigFile { home: home.clone(), port, reading: Mutex::new(()), last_read }, config))
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_read(&self) -> MutexGuard<'_, LastRead> {
+        self.last_read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the file again, and hands the configuration or the error to `deliver` before anyone else may read it: what is
-    /// read last is delivered last. Blocks.
+    /// Reads the file again, and hands the configuration or the error to `deliver` before the next reading begins: what
+    /// is read last is delivered last. Blocks.
     pub(crate) fn read_again(&self, deliver: impl FnOnce(Result<Config, String>)) {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let (stamp, loose, outcome) = read(&self.home);
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let (stamp, loose, outcome) = read_config(&self.home);
         let outcome = outcome.map_err(|error| error.to_string());
-        self.note(stamp, loose, outcome.as_ref());
+        self.record_outcome(stamp, loose, outcome.as_ref());
         deliver(outcome);
     }
 
-    fn note(&self, stamp: Stamp, loose: Option<u32>, outcome: Result<&Config, &String>) {
-        let mut known = self.known();
-        known.stamp = stamp;
-        known.loose = loose;
+    fn record_outcome(&self, stamp: Stamp, loose: Option<u32>, outcome: Result<&Config, &String>) {
+        let mut last_read = self.last_read();
+        last_read.stamp = stamp;
+        last_read.loose = loose;
         let trouble = match outcome {
             Ok(config) => {
-                known.port = config.daemon.port.value;
-                LAST_GOOD.clone_into(&mut known.instead);
+                last_read.port = config.daemon.port.value;
+                LAST_GOOD.clone_into(&mut last_read.instead);
                 None
             }
             Err(trouble) => Some(trouble.clone()),
         };
-        if trouble != known.trouble {
+        if trouble != last_read.trouble {
             if let Some(trouble) = &trouble {
-                let instead = &known.instead;
+                let instead = &last_read.instead;
                 tracing::warn!(trouble, "the configuration is invalid; {instead} stays in force");
             } else {
                 tracing::info!("the configuration is valid again");
             }
-            known.trouble = trouble;
+            last_read.trouble = trouble;
         }
     }
 
-    /// What `exai status` says of it.
+    /// What `exai status` says about the file.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let there = Stamp::of(&self.home.config()).is_there();
-        let known = self.known();
-        let invalid = known.trouble.as_ref().map(|trouble| Finding {
+        let last_read = self.last_read();
+        let invalid = last_read.trouble.as_ref().map(|trouble| Finding {
             id: "config-invalid".to_owned(),
             severity: "error".to_owned(),
-            detail: format!("{trouble}; {} stays in force", known.instead),
+            detail: format!("{trouble}; {} stays in force", last_read.instead),
             fix: Some("correct that place; it takes effect as soon as it is saved".to_owned()),
         });
-        let missing = (known.stamp.is_there() && !there).then(|| Finding {
+        let missing = (last_read.stamp.is_there() && !there).then(|| Finding {
             id: "config-missing".to_owned(),
             severity: "warn".to_owned(),
             detail: format!("{} is gone; what it said stays in force", self.home.config().display()),
             fix: Some("put it back; or `exai restart`, to go on without servers".to_owned()),
         });
-        let port = (known.port != self.port).then(|| Finding {
+        let port = (last_read.port != self.port).then(|| Finding {
             id: "config-port".to_owned(),
             severity: "warn".to_owned(),
             detail: format!(
                 "the configuration says port {}, and the daemon was started with port {}; it keeps that one",
-                known.port, self.port
+                last_read.port, self.port
             ),
             fix: Some("exai restart".to_owned()),
         });
-        let loose = known.loose.map(|mode| Finding {
+        let loose = last_read.loose.map(|mode| Finding {
             id: "config-loose".to_owned(),
             severity: "warn".to_owned(),
             detail: format!(
@@ -138,11 +138,11 @@ impl ConfigFile {
     }
 }
 
-/// Makes the file private, if it was not, and reads it. A change between the stamp and the reading is found by the next
-/// look.
-fn read(home: &Home) -> (Stamp, Option<u32>, Result<Config, ConfigError>) {
+/// Makes the file private, if it was not, and reads it. The next poll finds a change that was made between the stamp and
+/// the reading.
+fn read_config(home: &Home) -> (Stamp, Option<u32>, Result<Config, ConfigError>) {
     let path = home.config();
-    // Where somebody else gets to it, he may have written it: then it stays as it is, and is not read.
+    // Another account that can reach the file may have written it: the file stays as it is, and is not read.
     let exposed = private::exposed(home.path(), &path).is_some();
     let loose = if exposed { None } else { private::tighten(&path).unwrap_or_default() };
     if let Some(mode) = loose {
@@ -158,31 +158,31 @@ fn read(home: &Home) -> (Stamp, Option<u32>, Result<Config, ConfigError>) {
     (stamp, loose, outcome)
 }
 
-/// Looks at the file now and then.
+/// Compares the file from time to time with the one that was read.
 #[derive(Debug)]
 pub(crate) struct ConfigPoll {
-    /// What the last look has seen.
+    /// The file at the last poll.
     seen: Stamp,
-    /// What was last asked to be read.
-    asked: Option<Stamp>,
+    /// The file for which a reading was last requested.
+    requested: Option<Stamp>,
 }
 
 impl ConfigPoll {
     pub(crate) fn new(file: &ConfigFile) -> Self {
-        ConfigPoll { seen: file.known().stamp.clone(), asked: None }
+        ConfigPoll { seen: file.last_read().stamp.clone(), requested: None }
     }
 
-    /// Looks once. Calls `reload` when the file has changed and then stayed the same; that returns whether the file is going
-    /// to be read. Returns whether the file is changing just now.
-    pub(crate) fn look(&mut self, file: &ConfigFile, reload: impl FnOnce() -> bool) -> bool {
+    /// Polls the file once. Calls `reload` when the file has changed and then stayed the same; `reload` returns whether the
+    /// file is going to be read. Returns whether the file is changing just now.
+    pub(crate) fn poll_file(&mut self, file: &ConfigFile, reload: impl FnOnce() -> bool) -> bool {
         let now = Stamp::of(&file.home.config());
         let settled = std::mem::replace(&mut self.seen, now.clone()) == now;
-        // That it is gone is an accident more often than a wish.
-        if !now.is_there() || now == file.known().stamp || self.asked.as_ref() == Some(&now) {
+        // A file that is gone was removed by accident more often than on purpose.
+        if !now.is_there() || now == file.last_read().stamp || self.requested.as_ref() == Some(&now) {
             return false;
         }
         if settled && reload() {
-            self.asked = Some(now);
+            self.requested = Some(now);
         }
         !settled
     }

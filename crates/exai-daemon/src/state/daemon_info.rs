@@ -1,4 +1,4 @@
-//! What the daemon is: what does not change while it runs, where it listens, and the file that configures it.
+//! What the daemon knows of itself.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
@@ -18,17 +18,17 @@ pub(crate) struct DaemonInfo {
     pub(crate) home: String,
     pub(crate) launchers: Vec<Launcher>,
     pub(crate) detached: Detached,
-    /// The local socket: another one, should somebody remove it.
+    /// The address of the local socket. It changes when the socket was removed and bound anew.
     pub(crate) local: Mutex<String>,
     pub(crate) tcp: Mutex<Vec<Tcp>>,
     pub(crate) config: ConfigFile,
 }
 
-/// One TCP address the daemon wants to serve.
+/// One TCP address that the daemon wants to serve.
 #[derive(Debug, Clone)]
 pub(crate) enum Tcp {
     Open(SocketAddr),
-    /// It could not be bound; it is tried again.
+    /// The address could not be bound; the daemon tries again.
     Missing {
         addr: SocketAddr,
         reason: String,
@@ -56,8 +56,8 @@ impl DaemonInfo {
         self.tcp.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where the daemon listens: what it has bound itself.
-    pub(crate) fn bound(&self) -> Vec<Listener> {
+    /// The addresses that the daemon has bound.
+    pub(crate) fn bound_listeners(&self) -> Vec<Listener> {
         let listener = |kind: &str, addr: String| Listener {
             kind: kind.to_owned(),
             addr,
@@ -71,9 +71,9 @@ impl DaemonInfo {
         [listener("local", self.local())].into_iter().chain(tcp).collect()
     }
 
-    /// Where the daemon listens, and what the system says now about who does. Takes milliseconds. The local
-    /// socket's name was made for this daemon alone, so there is nobody to ask about it.
-    pub(crate) fn verified(&self) -> Vec<Listener> {
+    /// The addresses that the daemon has bound, each with the process that the system says is listening there now. Takes
+    /// milliseconds. The local socket is not checked: its name was made for this daemon alone.
+    pub(crate) fn verify_listeners(&self) -> Vec<Listener> {
         let check = |listener: Listener| match listener.addr.parse() {
             Ok(addr) if listener.kind == "tcp" => {
                 let verified = exai_os::port::is_listening(addr, self.pid).unwrap_or(false);
@@ -83,6 +83,6 @@ impl DaemonInfo {
             }
             Ok(_) | Err(_) => listener,
         };
-        self.bound().into_iter().map(check).collect()
+        self.bound_listeners().into_iter().map(check).collect()
     }
 }

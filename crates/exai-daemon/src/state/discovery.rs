@@ -1,12 +1,12 @@
-//! `discovery/NAME.json`: what each server said of itself the last time it ran, kept for the next daemon.
+//! `discovery/NAME.json`: what each server said about itself the last time it ran, kept for the next daemon.
 //!
 //! ```json
 //! {"schema":1,"revision":"1f…","at":"2026-11-25T10:00:00Z","initialize":{…},"lists":{"tools/list":[…]}}
 //! ```
 //!
 //! `initialize` is the result as the server wrote it, `lists` holds the items of its lists by method. `revision` stands
-//! for what the server is started with (command, arguments, environment, directory): a file of another one is not
-//! used. A file that cannot be read is no information, and never an error.
+//! for what the server is started with (command, arguments, environment, directory): a file with another revision is not
+//! used. A file that cannot be read counts as missing, and is never an error.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -26,13 +26,13 @@ use crate::limits::MAX_DISCOVERY_BYTES;
 use crate::state::store::revision_text;
 
 const SCHEMA: u32 = 1;
-/// More than there is around a list, or around all of them.
-const AROUND: usize = 1024;
+/// Bytes that are reserved for what surrounds one list in the file, and for what surrounds all lists. More than is needed.
+const OVERHEAD_BYTES: usize = 1024;
 
 #[derive(Serialize, Deserialize)]
 struct OnDisk<'a> {
     schema: u32,
-    /// In hex: JSON's numbers end at 2^53.
+    /// In hexadecimal digits, since numbers in JSON are exact up to 2^53 only.
     revision: Cow<'a, str>,
     at: Cow<'a, str>,
     #[serde(borrow)]
@@ -41,12 +41,12 @@ struct OnDisk<'a> {
     lists: BTreeMap<Cow<'a, str>, Vec<&'a RawValue>>,
 }
 
-/// A server, the revision that this is known of, and what is known.
-pub(crate) type Known = (Arc<str>, u64, Discovery);
+/// The name of a server, the revision that the file is about, and what the server said.
+pub(crate) type KnownDiscovery = (Arc<str>, u64, Discovery);
 
-/// Reads what is known of these servers. Files of servers that are not configured any more are removed, where they are
-/// ours: what a person keeps there is hers, and so is everything that a link leads to.
-pub(crate) fn load(home: &Home, policies: &[Policy]) -> Vec<Known> {
+/// Reads the files of these servers. Removes the files of servers that are not configured any more, if a daemon wrote
+/// them: files that a person keeps in this directory stay, and so does everything behind a link.
+pub(crate) fn load_discoveries(home: &Home, policies: &[Policy]) -> Vec<KnownDiscovery> {
     let mut known = Vec::new();
     let linked =
         std::fs::symlink_metadata(home.discovery_dir()).is_ok_and(|directory| directory.is_symlink());
@@ -54,13 +54,13 @@ pub(crate) fn load(home: &Home, policies: &[Policy]) -> Vec<Known> {
         let name = entry.file_name();
         let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".json")) else { continue };
         let Some(policy) = policies.iter().find(|policy| &*policy.name == name) else {
-            // Whoever configures it again has it asked again.
-            if !linked && is_ours(&entry.path(), name) {
+            // A server that is configured again is asked again.
+            if !linked && is_daemon_file(&entry.path(), name) {
                 let _ = private::remove(&entry.path());
             }
             continue;
         };
-        match read(&entry.path(), policy.revision) {
+        match read_discovery(&entry.path(), policy.revision) {
             Ok(Some(discovery)) => known.push((policy.name.clone(), policy.revision, discovery)),
             Ok(None) => {}
             Err(error) => tracing::debug!(server = name, %error, "what was known of it cannot be read"),
@@ -70,7 +70,7 @@ pub(crate) fn load(home: &Home, policies: &[Policy]) -> Vec<Known> {
 }
 
 /// Whether a daemon has written this file.
-fn is_ours(path: &Path, name: &str) -> bool {
+fn is_daemon_file(path: &Path, name: &str) -> bool {
     let reads = |bytes: Vec<u8>| {
         serde_json::from_slice::<OnDisk<'_>>(&bytes).is_ok_and(|found| found.schema == SCHEMA)
     };
@@ -78,13 +78,13 @@ fn is_ours(path: &Path, name: &str) -> bool {
         && private::read(path, MAX_DISCOVERY_BYTES as u64).is_ok_and(reads)
 }
 
-fn read(path: &Path, revision: u64) -> std::io::Result<Option<Discovery>> {
+fn read_discovery(path: &Path, revision: u64) -> std::io::Result<Option<Discovery>> {
     let bytes = private::read(path, MAX_DISCOVERY_BYTES as u64)?;
     let found: OnDisk<'_> = serde_json::from_slice(&bytes)?;
     if found.schema != SCHEMA || found.revision != revision_text(revision) {
         return Ok(None);
     }
-    // It becomes part of messages, which are one line each.
+    // These values become parts of messages, and each message is one line.
     let line = |value: &RawValue| {
         let text = value.get();
         (!text.contains(['\n', '\r'])).then(|| Bytes::copy_from_slice(text.as_bytes()))
@@ -94,16 +94,16 @@ fn read(path: &Path, revision: u64) -> std::io::Result<Option<Discovery>> {
         let is_whole = items.len() <= limits::LIST_ITEMS
             && items.iter().map(|item| item.get().len()).sum::<usize>() <= limits::LIST_BYTES;
         let items = items.into_iter().map(line).collect::<Option<Vec<Bytes>>>()?;
-        // The router keeps no more of a list: this one was written by somebody else.
+        // The router keeps no longer lists, so another program wrote this one.
         is_whole.then(|| (method.into_owned(), items))
     };
     Ok(Some(Discovery { initialize, lists: found.lists.into_iter().filter_map(list).collect() }))
 }
 
-fn text((revision, known): &(u64, Discovery)) -> serde_json::Result<Vec<u8>> {
+fn encode_discovery((revision, known): &(u64, Discovery)) -> serde_json::Result<Vec<u8>> {
     let raw = |bytes: &'_ Bytes| serde_json::from_slice::<Box<RawValue>>(bytes);
     let initialize = raw(&known.initialize)?;
-    let lists = fitting(known)
+    let lists = lists_that_fit(known)
         .map(|(method, items)| Ok((method, items.iter().map(raw).collect::<serde_json::Result<Vec<_>>>()?)));
     let lists: Vec<(&String, Vec<Box<RawValue>>)> = lists.collect::<serde_json::Result<_>>()?;
     serde_json::to_vec(&OnDisk {
@@ -118,21 +118,21 @@ fn text((revision, known): &(u64, Discovery)) -> serde_json::Result<Vec<u8>> {
     })
 }
 
-/// The lists that fit into the file together: a server with several of the longest ones is asked again for the others.
-fn fitting(known: &Discovery) -> impl Iterator<Item = &(String, Vec<Bytes>)> {
-    let mut left = MAX_DISCOVERY_BYTES.saturating_sub(known.initialize.len() + AROUND);
+/// The lists that fit into the file together. A server is asked again for the lists that do not fit.
+fn lists_that_fit(known: &Discovery) -> impl Iterator<Item = &(String, Vec<Bytes>)> {
+    let mut left = MAX_DISCOVERY_BYTES.saturating_sub(known.initialize.len() + OVERHEAD_BYTES);
     known.lists.iter().filter(move |(_, items)| {
-        // Each with its comma.
-        let needs = items.iter().map(|item| item.len() + 1).sum::<usize>() + AROUND;
+        // Each item with its comma.
+        let needs = items.iter().map(|item| item.len() + 1).sum::<usize>() + OVERHEAD_BYTES;
         let fits = needs <= left;
         left -= if fits { needs } else { 0 };
         fits
     })
 }
 
-/// The text of its file.
-pub(crate) fn file(known: &(u64, Discovery)) -> std::io::Result<Vec<u8>> {
-    let text = text(known).map_err(std::io::Error::other)?;
+/// The text of a server's file. An error says that the text is too long, or cannot be encoded.
+pub(crate) fn encode_file(known: &(u64, Discovery)) -> std::io::Result<Vec<u8>> {
+    let text = encode_discovery(known).map_err(std::io::Error::other)?;
     if text.len() > MAX_DISCOVERY_BYTES { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(text) }
 }
 
@@ -164,12 +164,12 @@ mod tests {
         let home = Home::at(dir.path().join("home"));
         home.prepare().expect("a home");
         let name = policy(7).name;
-        private::replace(&home.discovery(&name), &file(&(7, known())).expect("a text"))
+        private::replace(&home.discovery(&name), &encode_file(&(7, known())).expect("a text"))
             .expect("it is written");
-        assert_eq!(load(&home, &[policy(7)]), [(name.clone(), 7, known())]);
-        assert_eq!(load(&home, &[policy(8)]), []);
+        assert_eq!(load_discoveries(&home, &[policy(7)]), [(name.clone(), 7, known())]);
+        assert_eq!(load_discoveries(&home, &[policy(8)]), []);
         assert!(home.discovery(&name).exists(), "it may be configured so again");
-        assert_eq!(load(&home, &[]), []);
+        assert_eq!(load_discoveries(&home, &[]), []);
         assert!(!home.discovery(&name).exists());
     }
 
@@ -183,8 +183,9 @@ mod tests {
         let known =
             Discovery { lists: lists.map(|(method, items)| (method.to_owned(), items)).to_vec(), ..known() };
         let name = policy(7).name;
-        private::replace(&home.discovery(&name), &file(&(7, known)).expect("a text")).expect("it is written");
-        let found = &load(&home, &[policy(7)])[0].2;
+        private::replace(&home.discovery(&name), &encode_file(&(7, known)).expect("a text"))
+            .expect("it is written");
+        let found = &load_discoveries(&home, &[policy(7)])[0].2;
         let methods: Vec<&str> = found.lists.iter().map(|(method, _)| method.as_str()).collect();
         assert_eq!(methods, ["resources/list", "tools/list"]);
     }
@@ -202,8 +203,9 @@ mod tests {
             ..known()
         };
         let name = policy(7).name;
-        private::replace(&home.discovery(&name), &file(&(7, known)).expect("a text")).expect("it is written");
-        let found = &load(&home, &[policy(7)])[0].2;
+        private::replace(&home.discovery(&name), &encode_file(&(7, known)).expect("a text"))
+            .expect("it is written");
+        let found = &load_discoveries(&home, &[policy(7)])[0].2;
         let methods: Vec<&str> = found.lists.iter().map(|(method, _)| method.as_str()).collect();
         assert_eq!(methods, ["tools/list"]);
     }
@@ -226,7 +228,7 @@ mod tests {
             "[]".repeat(1000),
         ] {
             private::replace(&home.discovery(&policy(7).name), bad.as_bytes()).expect("it is written");
-            assert_eq!(load(&home, &[policy(7)]), [], "{bad}");
+            assert_eq!(load_discoveries(&home, &[policy(7)]), [], "{bad}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `daemon.json`: the daemon's process id and health record. Written by the lock holder only.
+//! `daemon.json`: the daemon's process id and health record. Only the holder of the instance lock writes it.
 
 use std::io;
 use std::path::Path;
@@ -13,15 +13,15 @@ use exai_supervisor::leftovers::Predecessor;
 use crate::state::daemon_info::DaemonInfo;
 
 /// Writes the record.
-pub(crate) fn write(home: &Home, about: &DaemonInfo) -> io::Result<()> {
-    let text = text(about)?;
+pub(crate) fn write_record(home: &Home, daemon_info: &DaemonInfo) -> io::Result<()> {
+    let text = encode_record(daemon_info)?;
     let path = home.daemon_record();
     match exai_os::private::replace(&path, &text) {
         Err(_) if path.is_dir() => {
-            make_room(&path)?;
+            clear_directory(&path)?;
             exai_os::private::replace(&path, &text)
         }
-        // The old one says nothing any more, and takes the room that the new one needs.
+        // The old record is out of date, and takes the room that the new one needs.
         Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
             exai_os::private::remove(&path)?;
             exai_os::private::replace(&path, &text)
@@ -30,55 +30,55 @@ pub(crate) fn write(home: &Home, about: &DaemonInfo) -> io::Result<()> {
     }
 }
 
-/// Writes the record unless it is there as it should be. Returns whether it was not.
-pub(crate) fn renew(home: &Home, about: &DaemonInfo) -> io::Result<bool> {
-    let text = text(about)?;
-    // Whatever is there instead, readable or not, is replaced.
+/// Writes the record if the file differs from it. Returns whether it did.
+pub(crate) fn restore_record(home: &Home, daemon_info: &DaemonInfo) -> io::Result<bool> {
+    let text = encode_record(daemon_info)?;
+    // Anything else in the record's place is replaced, readable or not.
     if exai_os::private::read(&home.daemon_record(), 1 << 20).is_ok_and(|found| found == text) {
         return Ok(false);
     }
-    write(home, about).map(|()| true)
+    write_record(home, daemon_info).map(|()| true)
 }
 
-/// A directory in the record's place cannot be written over. One with something in it is set aside.
-fn make_room(path: &Path) -> io::Result<()> {
+/// Clears a directory out of the record's place, since a file cannot replace one. A directory that is not empty is renamed.
+fn clear_directory(path: &Path) -> io::Result<()> {
     if std::fs::remove_dir(path).is_ok() {
         return Ok(());
     }
     std::fs::rename(path, path.with_extension(format!("{}.aside", crate::state::token::random_hex::<4>())))
 }
 
-fn text(about: &DaemonInfo) -> io::Result<Vec<u8>> {
-    let identity = about.identity.clone();
+fn encode_record(daemon_info: &DaemonInfo) -> io::Result<Vec<u8>> {
+    let identity = daemon_info.identity.clone();
     let record = DaemonRecord {
         schema: SCHEMA,
-        pid: about.pid,
-        instance: about.instance.clone(),
+        pid: daemon_info.pid,
+        instance: daemon_info.instance.clone(),
         identity: Identity { boot: identity.boot, pid: identity.pid, start: identity.start },
-        started_at: about.started_at.to_string(),
+        started_at: daemon_info.started_at.to_string(),
         version: exai_os::build::version().to_owned(),
-        exe: about.exe.clone(),
-        launchers: about.launchers.clone(),
-        listeners: about.bound(),
+        exe: daemon_info.exe.clone(),
+        launchers: daemon_info.launchers.clone(),
+        listeners: daemon_info.bound_listeners(),
     };
     serde_json::to_vec_pretty(&record).map_err(io::Error::other)
 }
 
 /// Removes the record, if it is this daemon's.
-pub(crate) fn remove(home: &Home, about: &DaemonInfo) -> io::Result<()> {
+pub(crate) fn remove_record(home: &Home, daemon_info: &DaemonInfo) -> io::Result<()> {
     let path = home.daemon_record();
     let bytes = match exai_os::private::read(&path, 1 << 20) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    let ours =
-        serde_json::from_slice::<DaemonRecord>(&bytes).is_ok_and(|record| record.instance == about.instance);
+    let ours = serde_json::from_slice::<DaemonRecord>(&bytes)
+        .is_ok_and(|record| record.instance == daemon_info.instance);
     if ours { exai_os::private::remove(&path) } else { Ok(()) }
 }
 
-/// The daemon that the record names: the last one, for who has not written it. A record that was copied from another
-/// state directory names none.
+/// The daemon that the record names: for a process that has not written the record, the last daemon. `None` if the record
+/// cannot be read, or was copied from another state directory.
 pub fn last_daemon(home: &Home) -> Option<Predecessor> {
     let bytes = exai_os::private::read(&home.daemon_record(), 1 << 20).ok()?;
     let DaemonRecord { pid, instance, identity, listeners, .. } = serde_json::from_slice(&bytes).ok()?;
@@ -91,23 +91,23 @@ pub fn last_daemon(home: &Home) -> Option<Predecessor> {
     (identity.pid == pid).then_some(Predecessor { instance, identity })
 }
 
-/// The process that started this one and those above it, nearest first, as far as they can be seen. Who starts a daemon
-/// says so: it has no parent that could be asked.
-pub(crate) fn launchers(starter: Option<u32>) -> Vec<Launcher> {
+/// The process that started this one and the ancestors of that process, nearest first, as far as they can be seen. A daemon
+/// is detached from its parent, so `starter` names the process that started it.
+pub(crate) fn find_launchers(starter: Option<u32>) -> Vec<Launcher> {
     let above = match starter {
         Some(pid) => exai_os::process::lineage(pid),
         None => exai_os::process::ancestors(std::process::id()),
     };
     let launcher = |process: ProcessInfo| Launcher {
         pid: process.pid,
-        kind: kind_of(&process.name).to_owned(),
+        kind: launcher_kind(&process.name).to_owned(),
         name: process.name,
         alive: true,
     };
     above.unwrap_or_default().into_iter().map(launcher).collect()
 }
 
-fn kind_of(name: &str) -> &'static str {
+fn launcher_kind(name: &str) -> &'static str {
     match name.trim_end_matches(".exe") {
         "sh" | "bash" | "dash" | "zsh" | "fish" | "pwsh" | "powershell" | "cmd" => "shell",
         "exai" => "exai",

@@ -1,4 +1,4 @@
-//! Files that the daemon keeps for the next one, written beside its work.
+//! Files that the daemon keeps for the next daemon. A task of its own writes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,7 +13,7 @@ use exai_os::private;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
-/// A revision as these files hold it.
+/// The text of a revision in these files.
 pub(crate) fn revision_text(revision: u64) -> String {
     format!("{revision:016x}")
 }
@@ -21,11 +21,11 @@ pub(crate) fn revision_text(revision: u64) -> String {
 /// Makes the text of a file.
 type Text = Box<dyn FnOnce() -> io::Result<Vec<u8>> + Send>;
 
-/// When what could not be written is tried again: a disk that is full may have room then.
-const AGAIN: Duration = Duration::from_secs(5);
+/// How long the store waits before it tries a failed write again: a full disk may have room then.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Writes files, each whole. What changes while it is being written is written once more after that, as it is then, and
-/// what cannot be written is tried again.
+/// Writes whole files. A file that changes while it is being written is written once more afterwards, with its newest
+/// text. A write that fails is tried again.
 #[derive(Debug)]
 pub(crate) struct Store(Arc<Shared>);
 
@@ -33,7 +33,7 @@ pub(crate) struct Store(Arc<Shared>);
 struct Shared {
     unsaved: Mutex<BTreeMap<PathBuf, Text>>,
     changed: Notify,
-    /// The store is gone: what is unsaved now is the last.
+    /// The store was dropped: nothing is added to `unsaved` any more.
     closing: AtomicBool,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Debug for Shared {
 }
 
 impl Store {
-    /// Starts the task that writes. It ends after this store, when all is written.
+    /// Starts the task that writes. After the store was dropped, the task writes what is left and ends.
     pub(crate) fn start(tasks: &TaskTracker) -> Self {
         let store = Store(Arc::default());
         let shared = store.0.clone();
@@ -61,16 +61,16 @@ impl Store {
                 }
                 // The disk may be slow.
                 let before = std::mem::take(&mut failing);
-                let write = tokio::task::spawn_blocking(move || write(unsaved, &before));
-                let owed = write.await.unwrap_or_default();
-                if owed.is_empty() || shared.closing.load(Ordering::Relaxed) {
+                let write = tokio::task::spawn_blocking(move || write_files(unsaved, &before));
+                let unwritten = write.await.unwrap_or_default();
+                if unwritten.is_empty() || shared.closing.load(Ordering::Relaxed) {
                     continue;
                 }
-                failing = owed.keys().cloned().collect();
-                // Something newer, or the end, does not wait.
-                let _ = tokio::time::timeout(AGAIN, shared.changed.notified()).await;
+                failing = unwritten.keys().cloned().collect();
+                // A newer text and the end of the store do not wait.
+                let _ = tokio::time::timeout(RETRY_INTERVAL, shared.changed.notified()).await;
                 let mut unsaved = shared.unsaved();
-                for (path, text) in owed {
+                for (path, text) in unwritten {
                     unsaved.entry(path).or_insert_with(|| Box::new(move || Ok(text)));
                 }
             }
@@ -78,8 +78,12 @@ impl Store {
         store
     }
 
-    /// Has a file written. `text` is made beside the daemon's work as well.
-    pub(crate) fn keep(&self, path: PathBuf, text: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static) {
+    /// Queues a file to be written. `text` runs on another thread as well, since it may take long.
+    pub(crate) fn queue_write(
+        &self,
+        path: PathBuf,
+        text: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static,
+    ) {
         self.0.unsaved().insert(path, Box::new(text));
         self.0.changed.notify_one();
     }
@@ -98,9 +102,10 @@ impl Drop for Store {
     }
 }
 
-/// Returns what could not be written. `failing` are those of which that was said before.
-fn write(unsaved: BTreeMap<PathBuf, Text>, failing: &BTreeSet<PathBuf>) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut owed = BTreeMap::new();
+/// Writes these files. Returns the texts that could not be written. The log already says that writing the files in
+/// `failing` failed.
+fn write_files(unsaved: BTreeMap<PathBuf, Text>, failing: &BTreeSet<PathBuf>) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut unwritten = BTreeMap::new();
     for (path, text) in unsaved {
         let mut kept = Vec::new();
         let written = text().and_then(|text| {
@@ -113,10 +118,10 @@ fn write(unsaved: BTreeMap<PathBuf, Text>, failing: &BTreeSet<PathBuf>) -> BTree
             tracing::warn!(path = %path.display(), %error, "what is known cannot be kept for the next daemon yet");
         }
         if !kept.is_empty() && kept.len() <= MAX_RETRIED_BYTES {
-            owed.insert(path, kept);
+            unwritten.insert(path, kept);
         }
     }
-    owed
+    unwritten
 }
 
 #[cfg(test)]
@@ -129,22 +134,22 @@ mod tests {
         let missing = dir.path().join("missing");
         let tasks = TaskTracker::new();
         let store = Store::start(&tasks);
-        // Texts are made in the order of their paths, so this one tells that what comes before it was tried.
+        // Texts are made in the order of their paths, so this one shows that the files before it were tried.
         let tried = |name: &str| {
             let (tell, told) = tokio::sync::oneshot::channel();
-            store.keep(dir.path().join(name), move || {
+            store.queue_write(dir.path().join(name), move || {
                 let _ = tell.send(());
                 Ok(b"x".to_vec())
             });
             told
         };
-        store.keep(missing.join("file"), || Ok(b"old".to_vec()));
+        store.queue_write(missing.join("file"), || Ok(b"old".to_vec()));
         tried("z1").await.expect("it is tried");
         assert!(!missing.exists());
         std::fs::create_dir(&missing).expect("a directory");
         tried("z2").await.expect("it is tried");
         assert_eq!(std::fs::read(missing.join("file")).expect("it is written"), b"old");
-        store.keep(missing.join("file"), || Ok(b"new".to_vec()));
+        store.queue_write(missing.join("file"), || Ok(b"new".to_vec()));
         drop(store);
         tasks.close();
         tasks.wait().await;

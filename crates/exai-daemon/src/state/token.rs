@@ -5,49 +5,52 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use exai_config::Home;
 
-/// The content of the `token` file. It never appears in a log. Clones are the same token, also when it changes.
+/// The content of the `token` file. It never appears in a log. All clones change together.
 #[derive(Clone)]
 pub(crate) struct Token {
     current: Arc<RwLock<Arc<str>>>,
-    /// Held while the file is written: the file and what counts must not part.
+    /// Held while the file is written, so that the file and `current` change together.
     writing: Arc<Mutex<()>>,
 }
 
-const BYTES: usize = 32;
+/// Random bytes in a token; the file has two digits for each.
+const TOKEN_BYTES: usize = 32;
 
-/// Writes a token of its own into the file, in one step.
-fn make(home: &Home) -> io::Result<Arc<str>> {
-    let text = random_hex::<BYTES>();
+/// Writes a new random token into the file, in one step.
+fn create_token_file(home: &Home) -> io::Result<Arc<str>> {
+    let text = random_hex::<TOKEN_BYTES>();
     exai_os::private::write_atomic(&home.token(), format!("{text}\n").as_bytes())?;
     Ok(text.into())
 }
 
-/// Puts a new token into the file, for the next daemon. Only for who has made sure that there is none now.
+/// Writes a new token into the file, for the next daemon. The caller must have made sure that no daemon runs.
 pub fn rotate_token(home: &Home) -> io::Result<()> {
-    make(home).map(drop)
+    create_token_file(home).map(drop)
 }
 
-/// The token in these bytes, if it is one.
-fn fit(bytes: &[u8]) -> Option<Arc<str>> {
+/// The token in these bytes; `None` if they hold none.
+fn parse_token(bytes: &[u8]) -> Option<Arc<str>> {
     let text = String::from_utf8_lossy(bytes).trim().to_owned();
-    let fit = text.len() >= 2 * BYTES && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let fit = text.len() >= 2 * TOKEN_BYTES && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     fit.then(|| text.into())
 }
 
-/// Whether this was found out of a file that can hold no token of ours: too long, or another account's. What the system
-/// refuses has a number.
-fn is_unfit(error: &io::Error) -> bool {
+/// Whether this error of a reading means that the file can hold no token of ours, since it is too long or belongs to
+/// another account. Errors of the system have a number, and those do not mean that.
+fn is_foreign_file(error: &io::Error) -> bool {
     error.raw_os_error().is_none()
 }
 
 impl Token {
-    /// Reads the token, or makes one if there is none that could be one. A file of ours that cannot be read now is an
-    /// error: another token would lock out every client that has this one.
+    /// Reads the token, or makes a new one if the file holds none. A file of ours that cannot be read now is an error:
+    /// a new token would lock out every client that has the old one.
     pub(crate) fn load_or_create(home: &Home) -> io::Result<Self> {
         let there = std::fs::symlink_metadata(home.token()).ok();
         let found = match exai_os::private::read(&home.token(), 1024) {
-            Ok(bytes) => fit(&bytes),
-            Err(error) if there.as_ref().is_some_and(std::fs::Metadata::is_file) && !is_unfit(&error) => {
+            Ok(bytes) => parse_token(&bytes),
+            Err(error)
+                if there.as_ref().is_some_and(std::fs::Metadata::is_file) && !is_foreign_file(&error) =>
+            {
                 return Err(error);
             }
             Err(_) => None,
@@ -58,23 +61,22 @@ impl Token {
             if there.is_some() {
                 tracing::warn!("the file `token` held none; clients that connect by URL need the new one");
             }
-            make(home)?
+            create_token_file(home)?
         };
         Ok(Token { current: Arc::new(RwLock::new(text)), writing: Arc::default() })
     }
 
-    /// Makes a new token the one that counts: in the file first, so that nobody is refused who has just read it.
-    /// Blocks.
+    /// Replaces the token: in the file first, so that no client is refused that has just read the file. Blocks.
     pub(crate) fn rotate(&self, home: &Home) -> io::Result<()> {
         let _writing = self.writing();
-        let new = make(home)?;
+        let new = create_token_file(home)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
 
-    /// Writes the token again if its file is missing. Another one that somebody wrote is left: it counts
-    /// from the next start on.
-    pub(crate) fn keep(&self, home: &Home) -> io::Result<()> {
+    /// Writes the token again if its file is missing. A file with another token stays: that token counts from the next
+    /// start on.
+    pub(crate) fn restore_file(&self, home: &Home) -> io::Result<()> {
         let _writing = self.writing();
         let path = home.token();
         match std::fs::symlink_metadata(&path) {
@@ -86,8 +88,8 @@ impl Token {
         }
     }
 
-    /// Compares in constant time.
-    pub(crate) fn is(&self, shown: &str) -> bool {
+    /// Whether a client has shown this token. Compares in constant time.
+    pub(crate) fn matches(&self, shown: &str) -> bool {
         let current = self.current();
         let (own, shown) = (current.as_bytes(), shown.as_bytes());
         own.len() == shown.len()
@@ -127,18 +129,21 @@ mod tests {
         for none in ["", "short", &"x".repeat(2000)] {
             std::fs::write(home.token(), none).unwrap();
             let made = Token::load_or_create(&home).unwrap().current();
-            assert!(made.len() == 2 * BYTES && made != first);
+            assert!(made.len() == 2 * TOKEN_BYTES && made != first);
             assert_eq!(std::fs::read_to_string(home.token()).unwrap().trim(), &*made);
         }
         std::fs::remove_file(home.token()).unwrap();
-        assert_eq!(Token::load_or_create(&home).unwrap().current().len(), 2 * BYTES);
+        assert_eq!(Token::load_or_create(&home).unwrap().current().len(), 2 * TOKEN_BYTES);
     }
 
-    /// Another one would lock out every client that has this one.
+    /// A new token would lock out every client that has the old one.
     #[test]
     fn what_the_system_does_not_let_us_read_is_not_replaced() {
         let refused = io::Error::from_raw_os_error(5);
-        assert!(!is_unfit(&refused));
-        assert!(is_unfit(&io::Error::new(io::ErrorKind::PermissionDenied, "belongs to another account")));
+        assert!(!is_foreign_file(&refused));
+        assert!(is_foreign_file(&io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "belongs to another account"
+        )));
     }
 }

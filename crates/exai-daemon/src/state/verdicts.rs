@@ -5,9 +5,9 @@
 //! ```
 //!
 //! `asks` are the capabilities that the server was seen to use, `same_for_all` says that its lists were the same
-//! whatever its client could do, and `silent` what was declared to runs that worked for a while and asked for nothing.
-//! As with `discovery/`, `revision` stands for what the server is started with, and a file that cannot be read is no
-//! information.
+//! whatever its client could do, and `silent` holds what was declared to runs that worked for a while and asked for
+//! nothing. As with `discovery/`, `revision` stands for what the server is started with, and a file that cannot be read
+//! counts as missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ use crate::state::store::revision_text;
 
 const SCHEMA: u32 = 1;
 
-/// See the module.
+/// The content of `verdicts.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Verdicts {
     schema: u32,
@@ -47,8 +47,8 @@ impl Verdicts {
             .unwrap_or(Verdicts { schema: SCHEMA, servers: BTreeMap::new() })
     }
 
-    /// What was measured of a server that is started like this one.
-    pub(crate) fn of(&self, policy: &Policy) -> Option<Traits> {
+    /// What was measured about a server of this name that was started in the same way.
+    pub(crate) fn traits_of(&self, policy: &Policy) -> Option<Traits> {
         let verdict = self.servers.get(&*policy.name)?;
         let asks = ASKS.into_iter().filter(|ask| verdict.asks.iter().any(|name| name == ask.capability()));
         let known = verdict.revision == revision_text(policy.revision);
@@ -58,13 +58,13 @@ impl Verdicts {
         known.then(|| Traits { asks: asks.collect(), same_for_all, silent: silent.collect() })
     }
 
-    /// When that was.
-    pub(crate) fn at(&self, server: &str) -> Option<&str> {
+    /// When the server was measured, as an RFC 3339 timestamp.
+    pub(crate) fn measured_at(&self, server: &str) -> Option<&str> {
         Some(&self.servers.get(server)?.at)
     }
 
-    /// Takes what was measured just now.
-    pub(crate) fn note(&mut self, server: &str, (revision, traits): &(u64, Traits)) {
+    /// Records what was measured just now.
+    pub(crate) fn record_traits(&mut self, server: &str, (revision, traits): &(u64, Traits)) {
         let verdict = Verdict {
             revision: revision_text(*revision),
             at: jiff::Timestamp::now().to_string(),
@@ -80,12 +80,12 @@ impl Verdicts {
     }
 
     /// Forgets servers that are not configured any more.
-    pub(crate) fn keep_only(&mut self, policies: &[Policy]) {
+    pub(crate) fn retain_servers(&mut self, policies: &[Policy]) {
         self.servers.retain(|name, _| policies.iter().any(|policy| *policy.name == **name));
     }
 
     /// The text of the file.
-    pub(crate) fn file(&self) -> std::io::Result<Vec<u8>> {
+    pub(crate) fn encode_file(&self) -> std::io::Result<Vec<u8>> {
         Ok(serde_json::to_vec_pretty(self)?)
     }
 }
@@ -105,19 +105,19 @@ mod tests {
         let silent = [(Ask::Sampling, ["{}".to_owned()].into())].into();
         let traits = Traits { asks: [Ask::Roots, Ask::Elicitation].into(), same_for_all: false, silent };
         let mut verdicts = Verdicts::load(&home);
-        assert_eq!(verdicts.of(&policy(7)), None);
-        verdicts.note(&policy(7).name, &(7, traits.clone()));
-        private::replace(&home.verdicts(), &verdicts.file().expect("a text")).expect("it is written");
+        assert_eq!(verdicts.traits_of(&policy(7)), None);
+        verdicts.record_traits(&policy(7).name, &(7, traits.clone()));
+        private::replace(&home.verdicts(), &verdicts.encode_file().expect("a text")).expect("it is written");
         let found = Verdicts::load(&home);
-        assert_eq!((found.of(&policy(7)), found.of(&policy(8))), (Some(traits), None));
-        assert!(found.at(&policy(7).name).is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok()));
+        assert_eq!((found.traits_of(&policy(7)), found.traits_of(&policy(8))), (Some(traits), None));
+        assert!(found.measured_at(&policy(7).name).is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok()));
         for bad in
             ["", "{", "[]", r#"{"schema":2,"servers":{}}"#, r#"{"schema":1,"servers":{"exai":{"asks":1}}}"#]
         {
             private::replace(&home.verdicts(), bad.as_bytes()).expect("it is written");
-            assert_eq!(Verdicts::load(&home).of(&policy(7)), None, "{bad}");
+            assert_eq!(Verdicts::load(&home).traits_of(&policy(7)), None, "{bad}");
         }
-        verdicts.keep_only(&[]);
-        assert_eq!(verdicts.of(&policy(7)), None);
+        verdicts.retain_servers(&[]);
+        assert_eq!(verdicts.traits_of(&policy(7)), None);
     }
 }

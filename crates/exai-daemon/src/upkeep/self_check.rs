@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::core::event::{HubEvent, HubHandle, Question};
 use crate::front::listener::Listeners;
 use crate::limits::{DRAIN_TIMEOUT, LAST_CHECK_TIMEOUT, RENEWED_LOCK_TIMEOUT};
-use crate::state::config_file::{ConfigPoll, SETTLE};
+use crate::state::config_file::{ConfigPoll, SETTLE_INTERVAL};
 use crate::state::daemon_info::DaemonInfo;
 use crate::state::logging;
 use crate::state::record;
@@ -81,9 +81,9 @@ impl SelfCheck {
                     let hub = &checker.kept.hub;
                     // Nobody waits for the answer: the file knows what became of it.
                     let reload = || hub.try_ask(Question::Reload(oneshot::channel().0));
-                    let changing = checker.lookout.look(&checker.kept.about.config, reload);
+                    let changing = checker.lookout.poll_file(&checker.kept.about.config, reload);
                     let until = next.saturating_duration_since(Instant::now());
-                    wait = if changing { until.min(SETTLE) } else { until };
+                    wait = if changing { until.min(SETTLE_INTERVAL) } else { until };
                 }
                 // Nobody waits any more, if this look took too long.
                 let _ = end.send(());
@@ -137,19 +137,20 @@ impl Checker {
         self.keep_log()?;
         let bound_again = self.keep_socket()?;
         let Kept { home, about, token, .. } = &self.kept;
-        if record::renew(home, about).map_err(|error| format!("daemon.json cannot be written: {error}"))?
+        if record::restore_record(home, about)
+            .map_err(|error| format!("daemon.json cannot be written: {error}"))?
             && !bound_again
         {
             tracing::warn!("daemon.json was not this daemon's; it is again");
         }
-        token.keep(home).map_err(|error| format!("the token cannot be written: {error}"))
+        token.restore_file(home).map_err(|error| format!("the token cannot be written: {error}"))
     }
 
     fn keep_log(&self) -> Result<(), String> {
-        if logging::is_there(&self.kept.home) {
+        if logging::log_exists(&self.kept.home) {
             return Ok(());
         }
-        logging::renew(&self.kept.home).map_err(|error| format!("no new log: {error}"))
+        logging::reopen_log(&self.kept.home).map_err(|error| format!("no new log: {error}"))
     }
 
     fn keep_lock(&mut self) -> Result<(), String> {

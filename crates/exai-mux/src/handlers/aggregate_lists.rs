@@ -8,79 +8,92 @@ use exai_proto::{Id, answer};
 
 use crate::limits::ROUTING_LIST_TIMEOUT;
 use crate::router::Router;
-use crate::router::list_aggregations::{Gathering, Then};
-use crate::router::now::Now;
-use crate::server::list_health::Fault;
+use crate::router::event_context::EventContext;
+use crate::router::list_aggregations::{AfterLists, ListAggregation};
+use crate::server::list_health::ListFault;
 use crate::types::capability::Ask;
 use crate::types::ids::{ClientId, InstanceId};
 use crate::types::initialize_result::Offer;
-use crate::types::list_kind::Kind;
+use crate::types::list_kind::ListKind;
 
 impl Router {
-    pub(crate) fn aggregate_list(&mut self, client: ClientId, id: Id, kind: Kind, now: &mut Now<'_>) {
-        self.gather(client, id, Then::Answer(kind), (&[kind], None), now);
+    pub(crate) fn answer_aggregated_list(
+        &mut self,
+        client: ClientId,
+        id: Id,
+        kind: ListKind,
+        cx: &mut EventContext<'_>,
+    ) {
+        self.aggregate_lists(client, id, AfterLists::Answer(kind), (&[kind], None), cx);
     }
 
     /// Gets the lists of all servers, or of one: asks those that run, starts those that are not known yet, and takes
     /// the last known list of the others. Then goes on with `then`.
-    pub(crate) fn gather(
+    pub(crate) fn aggregate_lists(
         &mut self,
         client: ClientId,
         id: Id,
-        then: Then,
-        (kinds, of): (&[Kind], Option<Arc<str>>),
-        now: &mut Now<'_>,
+        then: AfterLists,
+        (kinds, of): (&[ListKind], Option<Arc<str>>),
+        cx: &mut EventContext<'_>,
     ) {
-        let routes = matches!(then, Then::Route(_));
+        let routes = matches!(then, AfterLists::Route(_));
         let all = self.servers.names().cloned();
         let names: Vec<Arc<str>> = all.filter(|name| of.as_ref().is_none_or(|of| of == name)).collect();
         let mut missing = BTreeMap::new();
         let mut asked = Vec::new();
         for name in names {
             for &kind in kinds {
-                match self.source_of_list(client, &name, kind, now) {
-                    Source::Ask(instance, good) => {
+                match self.choose_list_source(client, &name, kind, cx) {
+                    ListSource::Ask(instance, good) => {
                         let since = self.instances.get(instance).and_then(|one| one.asked_for(kind));
-                        let patience = self.patience(&name, good, routes, of.is_some());
-                        missing.insert((name.clone(), kind), since.unwrap_or(now.time) + patience);
+                        let patience = self.list_timeout(&name, good, routes, of.is_some());
+                        missing.insert((name.clone(), kind), since.unwrap_or(cx.time) + patience);
                         asked.push((instance, kind));
                     }
-                    Source::Memory if !routes => self.owe(client, &name, kind),
-                    Source::Memory | Source::Current => {}
+                    ListSource::Memory if !routes => self.note_pending_list_changed(client, &name, kind),
+                    ListSource::Memory | ListSource::Current => {}
                 }
             }
         }
         self.clients.count_request(client);
-        self.gatherings.add(Gathering { client, id, then, missing });
+        self.list_aggregations.add(ListAggregation { client, id, then, missing });
         for (instance, kind) in asked {
-            self.list(instance, kind, now);
+            self.request_list(instance, kind, cx);
         }
-        self.end_gatherings(now);
+        self.finish_aggregations(cx);
     }
 
     /// How long a list of a server is waited for. What can be for this server alone costs nobody else.
-    fn patience(&self, server: &str, good: bool, routes: bool, alone: bool) -> Duration {
+    fn list_timeout(&self, server: &str, good: bool, routes: bool, alone: bool) -> Duration {
         let Some(server) = self.servers.get(server) else { return Duration::ZERO };
-        let patience = server.listing.patience(good);
+        let patience = server.list_health.patience(good);
         let is_worth_it = routes && !good && (alone || !patience.is_zero());
         if is_worth_it { ROUTING_LIST_TIMEOUT } else { patience }
     }
 
     /// Where a list is to come from now.
-    fn source_of_list(&mut self, client: ClientId, name: &Arc<str>, kind: Kind, now: &mut Now<'_>) -> Source {
-        let Some(key) = self.share_key(client, name) else { return Source::Memory };
+    fn choose_list_source(
+        &mut self,
+        client: ClientId,
+        name: &Arc<str>,
+        kind: ListKind,
+        cx: &mut EventContext<'_>,
+    ) -> ListSource {
+        let Some(key) = self.make_share_key(client, name) else { return ListSource::Memory };
         let own = self.instances.find_by_key(name, &key);
         let current = self.instances.current_of_server(name);
         let any = current.iter().find(|(_, instance)| instance.ready().is_some()).map(|(id, _)| *id);
-        let Some(server) = self.servers.get(name) else { return Source::Memory };
-        let held_back = server.health.held_back(now.time).is_some();
+        let Some(server) = self.servers.get(name) else { return ListSource::Memory };
+        let held_back = server.health.held_back(cx.time).is_some();
         let known = server.catalogue.list(kind).is_some();
         let current = server.catalogue.is_current(kind);
         // What others are offered who declare something else need not be what this client is offered. Extensions are
         // what tools are made for: who declares such is not told what others know before that was compared.
         let declared = own.and_then(|own| self.instances.get(own)).map_or(&key, |own| &own.key);
-        let is_new = || server.measured.is_new_kind(&declared.capabilities, kind);
-        let foreign = server.measured.depends(kind) || self.declares_extensions(client) && is_new();
+        let is_new = || server.behaviour.is_new_kind(&declared.capabilities, kind);
+        let foreign =
+            server.behaviour.depends_on_declaration(kind) || self.declares_extensions(client) && is_new();
         let running = own.or_else(|| any.filter(|_| !foreign));
         // What is known would do as an answer.
         let good = known && !foreign;
@@ -93,78 +106,83 @@ impl Router {
                         instance.offer(kind) == Offer::Announced && !instance.is_listing(kind)
                     }) =>
             {
-                Source::Current
+                ListSource::Current
             }
             // It says so if it has another list when it is ready.
             Some(id) if good && self.instances.get(id).is_some_and(|instance| instance.ready().is_none()) => {
-                Source::Memory
+                ListSource::Memory
             }
-            Some(instance) => Source::Ask(instance, good),
-            None if held_back || good => Source::Memory,
-            None => match self.instance_with(name, key, now) {
-                Some(instance) => Source::Ask(instance, good),
-                None => Source::Memory,
+            Some(instance) => ListSource::Ask(instance, good),
+            None if held_back || good => ListSource::Memory,
+            None => match self.find_or_start_instance(name, key, cx) {
+                Some(instance) => ListSource::Ask(instance, good),
+                None => ListSource::Memory,
             },
         }
     }
 
     fn declares_extensions(&self, client: ClientId) -> bool {
-        let introduction = self.clients.get(client).and_then(|client| client.introduction());
-        introduction.is_some_and(|said| said.can.contains_key(&Ask::Extensions))
+        let initialize_params = self.clients.get(client).and_then(|client| client.initialize_params());
+        initialize_params.is_some_and(|said| said.can.contains_key(&Ask::Extensions))
     }
 
     /// What is known of a list is what those get who wait for it.
-    pub(crate) fn end_waiting(&mut self, server: &Arc<str>, kind: Kind, now: &mut Now<'_>) {
-        self.gatherings.stop_waiting(server, kind);
-        self.end_gatherings(now);
+    pub(crate) fn stop_waiting_for_list(
+        &mut self,
+        server: &Arc<str>,
+        kind: ListKind,
+        cx: &mut EventContext<'_>,
+    ) {
+        self.list_aggregations.stop_waiting(server, kind);
+        self.finish_aggregations(cx);
     }
 
     /// A list will not come now. Nobody waits for it any longer, but those who did will be told when it
     /// comes after all.
-    pub(crate) fn missed(&mut self, server: &Arc<str>, kind: Kind, now: &mut Now<'_>) {
-        for client in self.gatherings.stop_waiting(server, kind) {
-            self.owe(client, server, kind);
+    pub(crate) fn give_up_list(&mut self, server: &Arc<str>, kind: ListKind, cx: &mut EventContext<'_>) {
+        for client in self.list_aggregations.stop_waiting(server, kind) {
+            self.note_pending_list_changed(client, server, kind);
         }
-        self.end_gatherings(now);
+        self.finish_aggregations(cx);
     }
 
     /// Goes on with everything that has its lists, or has waited long enough.
-    pub(crate) fn end_gatherings(&mut self, now: &mut Now<'_>) {
-        for waiting in self.gatherings.take_finished(now.time) {
-            let Gathering { client, id, then, missing, .. } = waiting;
+    pub(crate) fn finish_aggregations(&mut self, cx: &mut EventContext<'_>) {
+        for waiting in self.list_aggregations.take_finished(cx.time) {
+            let ListAggregation { client, id, then, missing, .. } = waiting;
             self.clients.uncount_request(client);
             for (server, kind) in missing.keys() {
-                self.note_missed(server, *kind, now.time);
+                self.note_missed_list(server, *kind, cx.time);
             }
             match then {
-                Then::Answer(kind) => {
+                AfterLists::Answer(kind) => {
                     for (server, kind) in missing.into_keys() {
-                        self.owe(client, &server, kind);
+                        self.note_pending_list_changed(client, &server, kind);
                     }
-                    let result = self.merged(kind);
-                    now.answer(client, id.clone(), answer::result(&id, &result));
+                    let result = self.merge_lists(kind);
+                    cx.answer(client, id.clone(), answer::result(&id, &result));
                 }
-                Then::Route(message) => self.route_listed(client, message, now),
+                AfterLists::Route(message) => self.route_after_lists(client, message, cx),
             }
         }
     }
 
     /// A list was waited for in vain: it is not waited for again.
-    fn note_missed(&mut self, name: &Arc<str>, kind: Kind, time: Instant) {
+    fn note_missed_list(&mut self, name: &Arc<str>, kind: ListKind, time: Instant) {
         let current = self.instances.current_of_server(name);
         let asked =
             current.iter().filter_map(|(_, one)| Some((one.asked_for(kind)?, one.ready().is_some()))).min();
         let Some(server) = self.servers.get_mut(name) else { return };
-        server.listing.missed(kind);
+        server.list_health.note_missed(kind);
         if let Some((since, is_ready)) = asked {
-            let fault = if is_ready { Fault::Unanswered(since) } else { Fault::Unready(since) };
-            server.listing.note(name, kind, fault, time.saturating_duration_since(since));
+            let fault = if is_ready { ListFault::Unanswered(since) } else { ListFault::Unready(since) };
+            server.list_health.note(name, kind, fault, time.saturating_duration_since(since));
         }
     }
 }
 
 /// Where a list comes from.
-enum Source {
+enum ListSource {
     /// It is asked for; whether what is known of it would do.
     Ask(InstanceId, bool),
     /// It is known, and its server would say if it were another by now.

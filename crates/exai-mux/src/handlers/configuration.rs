@@ -3,16 +3,16 @@
 use exai_proto::answer;
 
 use crate::router::Router;
-use crate::router::now::Now;
+use crate::router::event_context::EventContext;
 use crate::router::servers::Reconfiguration;
 use crate::types::effect::About;
 use crate::types::ids::Endpoint;
-use crate::types::initialize_result::{Offer, Ready};
-use crate::types::list_kind::CHANGING;
+use crate::types::initialize_result::{InitializeResult, Offer};
+use crate::types::list_kind::ANNOUNCED_LIST_KINDS;
 use crate::types::policy::Policy;
 
 impl Router {
-    pub(crate) fn configured(&mut self, policies: Vec<Policy>, now: &mut Now<'_>) {
+    pub(crate) fn apply_configuration(&mut self, policies: Vec<Policy>, cx: &mut EventContext<'_>) {
         let Reconfiguration { replaced, refiltered, changes_lists } = self.servers.replace_policies(policies);
         for instance in self.instances.iter_mut() {
             if let Some(server) = self.servers.get(&instance.server) {
@@ -25,39 +25,44 @@ impl Router {
             let alone = |policy: &Policy| policy.one_at_a_time;
             let at_once =
                 alone(&gone.policy) || self.servers.get(&name).is_some_and(|new| alone(&new.policy));
-            let orphaned = self.retire(&name, at_once, now);
-            self.adopt(&name, orphaned, now);
-            self.tell_changed(&name, gone.said.as_ref(), now);
+            let displaced = self.retire_instances(&name, at_once, cx);
+            self.resend_displaced(&name, displaced, cx);
+            self.notify_replaced_lists(&name, gone.initialize_result.as_ref(), cx);
         }
         for name in refiltered {
-            let said = self.servers.get(&name).and_then(|server| server.said.clone());
-            self.tell_changed(&name, said.as_ref(), now);
+            let said = self.servers.get(&name).and_then(|server| server.initialize_result.clone());
+            self.notify_replaced_lists(&name, said.as_ref(), cx);
         }
-        self.start_wanted(now);
+        self.start_wanted_servers(cx);
         for client in self.clients.ids() {
-            self.tell_repeatable(client, now);
+            self.announce_repeatable(client, cx);
         }
         if changes_lists {
             for client in self.clients.aggregating_ids() {
-                for kind in CHANGING {
-                    self.tell_changed_list(client, kind, now);
+                for kind in ANNOUNCED_LIST_KINDS {
+                    self.notify_list_changed(client, kind, cx);
                 }
             }
         }
     }
 
     /// Tells those who use a server alone that its lists are others now. `said`: what they were told of it.
-    fn tell_changed(&mut self, server: &str, said: Option<&Ready>, now: &mut Now<'_>) {
+    fn notify_replaced_lists(
+        &mut self,
+        server: &str,
+        said: Option<&InitializeResult>,
+        cx: &mut EventContext<'_>,
+    ) {
         let Some(said) = said else { return };
         let own = |endpoint: &Endpoint| matches!(endpoint, Endpoint::One(name) if **name == *server);
         for id in self.clients.ids() {
             let Some(client) = self.clients.get(id) else { continue };
-            if !own(&client.endpoint) || client.introduction().is_none() {
+            if !own(&client.endpoint) || client.initialize_params().is_none() {
                 continue;
             }
-            for kind in CHANGING {
+            for kind in ANNOUNCED_LIST_KINDS {
                 if said.offer(kind) == Offer::Announced {
-                    now.to_client(id, answer::notification(kind.changed()), About::Session);
+                    cx.send_to_client(id, answer::notification(kind.changed()), About::Session);
                 }
             }
         }

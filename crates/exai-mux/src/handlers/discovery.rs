@@ -6,28 +6,29 @@
 use exai_proto::{Id, Message, answer, json};
 
 use crate::router::Router;
-use crate::router::now::Now;
+use crate::router::event_context::EventContext;
 use crate::types::discovery::Discovery;
 use crate::types::ids::ClientId;
-use crate::types::initialize_result::Ready;
-use crate::types::list_kind::Kind;
+use crate::types::initialize_result::InitializeResult;
+use crate::types::list_kind::ListKind;
 
 impl Router {
     /// Takes what was known of a server before this router was there. What it has said since counts more.
-    pub(crate) fn known(&mut self, server: &str, revision: u64, discovery: Discovery) {
+    pub(crate) fn learn_discovery(&mut self, server: &str, revision: u64, discovery: Discovery) {
         let Some(server) = self
             .servers
             .get_mut(server)
-            .filter(|server| server.said.is_none() && server.policy.revision == revision)
+            .filter(|server| server.initialize_result.is_none() && server.policy.revision == revision)
         else {
             return;
         };
-        let Some(ready) = Ready::of(discovery.initialize) else { return };
+        let Some(ready) = InitializeResult::of(discovery.initialize) else { return };
         server.introduced(ready);
         for (method, items) in discovery.lists {
-            if let Some(kind) = Kind::of_method(&method).filter(|kind| server.catalogue.list(*kind).is_none())
+            if let Some(kind) =
+                ListKind::of_method(&method).filter(|kind| server.catalogue.list(*kind).is_none())
             {
-                if kind == Kind::Tools {
+                if kind == ListKind::Tools {
                     server.learn_repeatable(&items);
                 }
                 server.catalogue.learn(kind, items, None);
@@ -42,10 +43,10 @@ impl Router {
         client: ClientId,
         server: &str,
         message: &Message,
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) -> bool {
         let exai_proto::Kind::Request { id, method, params } = message.kind() else { return false };
-        let Some(kind) = Kind::of_method(message.str_at(method)) else { return false };
+        let Some(kind) = ListKind::of_method(message.str_at(method)) else { return false };
         let first = params
             .as_ref()
             .is_none_or(|params| json::find(message.bytes(), params.clone(), "cursor").is_none());
@@ -55,8 +56,8 @@ impl Router {
             return false;
         };
         let id = Id::from_json(message.at(id));
-        now.answer(client, id.clone(), answer::result(&id, &result));
-        self.owe(client, server, kind);
+        cx.answer(client, id.clone(), answer::result(&id, &result));
+        self.note_pending_list_changed(client, server, kind);
         true
     }
 }

@@ -4,21 +4,27 @@
 //! the whole server for the rest of their session, so what is known is the answer, though it may be old: the next daemon
 //! tells what has changed.
 
-use exai_proto::{Id, Kind as Shape, Message, answer};
+use exai_proto::{Id, Kind, Message, answer};
 
-use crate::client::{Introduction, Session};
+use crate::client::{InitializeParams, Session};
+use crate::handlers::initialize::NO_PROTOCOL_VERSION;
 use crate::router::Router;
-use crate::router::now::Now;
+use crate::router::event_context::EventContext;
 use crate::types::effect::Effect;
 use crate::types::ids::{ClientId, Endpoint};
-use crate::types::list_kind::Kind;
+use crate::types::list_kind::ListKind;
 
 impl Router {
     /// Answers a request from memory, if it can be answered so. What is no request goes its usual way: it may end
     /// something that is under way.
-    pub(crate) fn late(&mut self, client_id: ClientId, message: Message, now: &mut Now<'_>) {
-        let Shape::Request { id, method, params } = message.kind() else {
-            return self.from_client(client_id, message, now);
+    pub(crate) fn answer_while_draining(
+        &mut self,
+        client_id: ClientId,
+        message: Message,
+        cx: &mut EventContext<'_>,
+    ) {
+        let Kind::Request { id, method, params } = message.kind() else {
+            return self.from_client(client_id, message, cx);
         };
         let Some(client) = self.clients.get_mut(client_id) else { return };
         client.calls += 1;
@@ -26,68 +32,71 @@ impl Router {
         let own_id = Id::from_json(message.at(id));
         let method = message.str_at(method);
         let answered = match method {
-            _ if Router::answer_itself(client_id, &own_id, method, now) => true,
+            _ if Router::answer_itself(client_id, &own_id, method, cx) => true,
             "initialize" => {
-                let introduction = params.clone().and_then(|params| Introduction::of(&message, params));
-                self.introduce_late(client_id, &endpoint, introduction, &own_id, now)
+                let initialize_params =
+                    params.clone().and_then(|params| InitializeParams::of(&message, params));
+                self.initialize_while_draining(client_id, &endpoint, initialize_params, &own_id, cx)
             }
-            method => Kind::of_method(method)
-                .filter(|_| self.is_introduced(client_id))
-                .is_some_and(|kind| self.list_late(client_id, &endpoint, kind, &message, now)),
+            method => ListKind::of_method(method)
+                .filter(|_| self.is_initialized(client_id))
+                .is_some_and(|kind| self.list_while_draining(client_id, &endpoint, kind, &message, cx)),
         };
         if !answered {
-            now.effects.push(Effect::Unserved { client: client_id, id: own_id });
+            cx.effects.push(Effect::Unserved { client: client_id, id: own_id });
         }
     }
 
-    fn is_introduced(&self, client: ClientId) -> bool {
-        self.clients.get(client).is_some_and(|client| client.introduction().is_some())
+    fn is_initialized(&self, client: ClientId) -> bool {
+        self.clients.get(client).is_some_and(|client| client.initialize_params().is_some())
     }
 
-    fn introduce_late(
+    fn initialize_while_draining(
         &mut self,
         client_id: ClientId,
         endpoint: &Endpoint,
-        introduction: Option<Introduction>,
+        initialize_params: Option<InitializeParams>,
         id: &Id,
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) -> bool {
-        let Some(introduction) = introduction else {
-            now.refuse(client_id, id, -32602, "initialize needs a protocolVersion");
+        let Some(initialize_params) = initialize_params else {
+            cx.refuse(client_id, id, -32602, NO_PROTOCOL_VERSION);
             return true;
         };
         let said = match endpoint {
             Endpoint::All => None,
-            Endpoint::One(server) => match self.servers.get(server).and_then(|server| server.said.clone()) {
-                Some(said) => Some(said),
-                None => return false,
-            },
+            Endpoint::One(server) => {
+                match self.servers.get(server).and_then(|server| server.initialize_result.clone()) {
+                    Some(said) => Some(said),
+                    None => return false,
+                }
+            }
         };
         if let Some(client) = self.clients.get_mut(client_id) {
-            client.session = Session::Open(introduction);
+            client.session = Session::Open(initialize_params);
         }
         match said {
-            Some(said) => self.replay_initialize(client_id, id, &said, now),
-            None => self.introduce_all(client_id, id, now),
+            Some(said) => self.replay_initialize(client_id, id, &said, cx),
+            None => self.initialize_aggregating(client_id, id, cx),
         }
         true
     }
 
-    fn list_late(
+    fn list_while_draining(
         &mut self,
         client: ClientId,
         endpoint: &Endpoint,
-        kind: Kind,
+        kind: ListKind,
         message: &Message,
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) -> bool {
         let Endpoint::One(server) = endpoint else {
-            let Shape::Request { id, .. } = message.kind() else { return false };
+            let Kind::Request { id, .. } = message.kind() else { return false };
             let id = Id::from_json(message.at(id));
-            let result = self.merged(kind);
-            now.answer(client, id.clone(), answer::result(&id, &result));
+            let result = self.merge_lists(kind);
+            cx.answer(client, id.clone(), answer::result(&id, &result));
             return true;
         };
-        self.list_from_memory(client, server, message, now)
+        self.list_from_memory(client, server, message, cx)
     }
 }

@@ -2,21 +2,21 @@
 
 use bytes::Bytes;
 use exai_proto::envelope::Outcome;
-use exai_proto::{Message, answer};
+use exai_proto::{Message, answer, limits};
 
 use crate::instance::Phase;
-use crate::instance::request::{Errand, Owner};
+use crate::instance::request::{InternalRequest, Owner};
 use crate::instance::start_queue::Waiting;
-use crate::limits::PING_TIMEOUT;
+use crate::limits::{MAX_QUOTED_CHARS, PING_TIMEOUT};
 use crate::router::Router;
-use crate::router::now::Now;
+use crate::router::event_context::EventContext;
 use crate::types::effect::Effect;
 use crate::types::ids::InstanceId;
-use crate::types::initialize_result::Ready;
+use crate::types::initialize_result::InitializeResult;
 
 impl Router {
     /// The process runs: introduce exai to it.
-    pub(crate) fn up(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
+    pub(crate) fn initialize_instance(&mut self, instance_id: InstanceId, cx: &mut EventContext<'_>) {
         let Some(instance) = self.instances.get(instance_id) else { return };
         let params = format!(
             "{{\"protocolVersion\":\"{}\",\"capabilities\":{},\"clientInfo\":{{\"name\":\"exai\",\"version\":\"{}\"}}}}",
@@ -25,26 +25,26 @@ impl Router {
             env!("CARGO_PKG_VERSION"),
         );
         let write = |number| answer::request(number, "initialize", &params);
-        self.send_request(instance_id, Owner::Router(Errand::Initialize), write, now);
+        self.send_request(instance_id, Owner::Router(InternalRequest::Initialize), write, cx);
     }
 
     /// The server has answered `initialize`.
-    pub(crate) fn initialised(
+    pub(crate) fn finish_initialize(
         &mut self,
         instance_id: InstanceId,
         message: &Message,
         outcome: &Outcome,
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) {
         let ready = match outcome {
-            Outcome::Result(result) => Ready::of(message.bytes().slice(result.clone())),
+            Outcome::Result(result) => InitializeResult::of(message.bytes().slice(result.clone())),
             Outcome::Error(_) => None,
         };
         let Some(ready) = ready else {
             let said = String::from_utf8_lossy(message.bytes());
-            let said: String = said.chars().take(300).collect();
+            let said = limits::cut(&said, MAX_QUOTED_CHARS);
             let reason = format!("did not accept `initialize`: {said}");
-            return now.effects.push(Effect::GiveUp { instance: instance_id, reason });
+            return cx.effects.push(Effect::GiveUp { instance: instance_id, reason });
         };
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let server = instance.server.clone();
@@ -53,37 +53,37 @@ impl Router {
         else {
             return;
         };
-        instance.ready_since = Some(now.time);
+        instance.ready_since = Some(cx.time);
         let clients = instance.clients.clone();
         if let Some(known) = self.servers.get_mut(&server) {
             known.health.became_ready();
-            known.listing.became_ready();
-            let is_news = known.said.as_ref().is_none_or(|before| before.result != said.result);
+            known.list_health.became_ready();
+            let is_news = known.initialize_result.as_ref().is_none_or(|before| before.result != said.result);
             known.introduced(said.clone());
             if is_news {
-                now.learned(&server);
+                cx.note_discovery_changed(&server);
             }
         }
-        now.to_server(instance_id, answer::notification("notifications/initialized"));
-        now.effects.push(Effect::Ready { instance: instance_id });
+        cx.send_to_server(instance_id, answer::notification("notifications/initialized"));
+        cx.effects.push(Effect::Ready { instance: instance_id });
         for client in clients {
-            self.restore(client, instance_id, now);
+            self.restore_client(client, instance_id, cx);
         }
         for waiting in waiting.take_all() {
             match waiting {
-                Waiting::Initialize { client, id } => self.replay_initialize(client, &id, &said, now),
-                Waiting::Message(held) => {
-                    self.clients.uncount_request(held.client);
-                    self.forward(held, instance_id, now);
+                Waiting::Initialize { client, id } => self.replay_initialize(client, &id, &said, cx),
+                Waiting::Message(queued) => {
+                    self.clients.uncount_request(queued.client);
+                    self.send_or_queue(queued, instance_id, cx);
                 }
-                Waiting::List(kind, _) => self.list(instance_id, kind, now),
+                Waiting::List(kind, _) => self.request_list(instance_id, kind, cx),
             }
         }
-        self.list_owed(instance_id, now);
+        self.request_pending_lists(instance_id, cx);
     }
 
     /// Sends a ping, to be found again in the counters of whoever reads it.
-    pub(crate) fn ping(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
+    pub(crate) fn ping_instance(&mut self, instance_id: InstanceId, cx: &mut EventContext<'_>) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         if instance.ready().is_none() {
             return;
@@ -91,10 +91,10 @@ impl Router {
         let number = instance.in_flight.mint_number();
         // As clients write it.
         let bytes = Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{number},\"method\":\"ping\"}}"));
-        let owner = Owner::Router(Errand::Ping { sent: bytes.len() });
-        let deadline = now.time + PING_TIMEOUT;
+        let owner = Owner::Router(InternalRequest::Ping { sent: bytes.len() });
+        let deadline = cx.time + PING_TIMEOUT;
         instance.register_request(number, owner, deadline, deadline);
-        now.effects.push(Effect::ToServer {
+        cx.effects.push(Effect::ToServer {
             instance: instance_id,
             bytes: bytes.into(),
             number: Some(number),

@@ -5,31 +5,31 @@ use std::collections::BTreeSet;
 use exai_proto::json::{self, Edit};
 
 use crate::router::Router;
-use crate::types::list_kind::{Kind, member_place, text_member};
+use crate::types::list_kind::{ListKind, member_place, string_member};
 use crate::types::names;
 
 impl Router {
     /// The list of all servers together, under their aggregated names. Where two would have the same name or
     /// URI, the first server of the configuration has it.
-    pub(crate) fn merged(&self, kind: Kind) -> Vec<u8> {
+    pub(crate) fn merge_lists(&self, kind: ListKind) -> Vec<u8> {
         let mut taken = BTreeSet::new();
         let mut merged = format!("{{\"{}\":[", kind.key()).into_bytes();
         for server in self.servers.iter() {
             for item in server.catalogue.list(kind).unwrap_or_default() {
                 let named = match kind {
-                    Kind::Tools | Kind::Prompts => {
+                    ListKind::Tools | ListKind::Prompts => {
                         let Some(name) = member_place(item, "name") else { continue };
                         let Some(text) = json::string(item, name.clone()) else { continue };
-                        if kind == Kind::Tools && !server.policy.tools.allows(&text) {
+                        if kind == ListKind::Tools && !server.policy.tools.allows(&text) {
                             continue;
                         }
                         let aggregated = names::aggregated(&server.policy.name, &text);
                         let with = json::quote(&aggregated).into_bytes();
                         (aggregated, json::splice(item, vec![Edit { at: name, with }]))
                     }
-                    Kind::Resources | Kind::Templates => {
-                        let key = if kind == Kind::Resources { "uri" } else { "uriTemplate" };
-                        let Some(uri) = text_member(item, key) else { continue };
+                    ListKind::Resources | ListKind::Templates => {
+                        let key = if kind == ListKind::Resources { "uri" } else { "uriTemplate" };
+                        let Some(uri) = string_member(item, key) else { continue };
                         (uri, item.to_vec())
                     }
                 };

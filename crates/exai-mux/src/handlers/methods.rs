@@ -7,61 +7,67 @@ use exai_proto::json::{self, Edit};
 use exai_proto::limits;
 
 use crate::handlers::client_request::Request;
-use crate::instance::request::Wish;
+use crate::instance::request::OnSuccess;
 use crate::router::Router;
-use crate::router::now::Now;
+use crate::router::event_context::EventContext;
 use crate::types::ids::{ClientId, InstanceId};
-use crate::types::list_kind::Kind;
-use crate::types::log_level::Level;
+use crate::types::list_kind::ListKind;
+use crate::types::log_level::LogLevel;
 
 impl Router {
     /// What must be looked at, changed or answered before a request goes to a server.
-    pub(crate) fn prepare(
+    pub(crate) fn prepare_request(
         &mut self,
         request: &Request<'_>,
         instance: InstanceId,
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) -> Prepared {
         let Request { client, message, params, .. } = request;
         match request.method {
-            "tools/call" => self.prepare_call(request, instance, now),
-            "prompts/get" => match self.own_name(request, instance) {
-                Some(edit) => Prepared::Send(Wish::Nothing, vec![edit]),
+            "tools/call" => self.prepare_call(request, instance, cx),
+            "prompts/get" => match self.edit_own_name(request, instance) {
+                Some(edit) => Prepared::Send(OnSuccess::Nothing, vec![edit]),
                 None => Prepared::plain(),
             },
-            "resources/read" => Prepared::Send(self.reading(request, instance), Vec::new()),
-            "completion/complete" => Prepared::Send(Wish::Nothing, self.own_reference(request, instance)),
+            "resources/read" => Prepared::Send(self.on_success_of_read(request, instance), Vec::new()),
+            "completion/complete" => {
+                Prepared::Send(OnSuccess::Nothing, self.edit_own_reference(request, instance))
+            }
             "logging/setLevel" => {
-                let level = message.string_at(params.level.as_ref()).and_then(|name| Level::parse(&name));
+                let level = message.string_at(params.level.as_ref()).and_then(|name| LogLevel::parse(&name));
                 let Some(level) = level else { return Prepared::plain() };
-                let most = self.most_verbose(instance, *client, level);
+                let most = self.most_verbose_level(instance, *client, level);
                 let with = json::quote(most.name()).into_bytes();
                 let edits = params.level.clone().map(|at| Edit { at, with }).into_iter().collect();
-                Prepared::Send(Wish::SetLevel(level), edits)
+                Prepared::Send(OnSuccess::SetLevel(level), edits)
             }
             "resources/subscribe" | "resources/unsubscribe" => {
                 let Some(uri) = message.string_at(params.uri.as_ref()) else { return Prepared::plain() };
                 let subscribe = request.method == "resources/subscribe";
-                if subscribe && !self.may_subscribe(request, instance, &uri, now) {
+                if subscribe && !self.may_subscribe(request, instance, &uri, cx) {
                     return Prepared::Answered;
                 }
                 let others = self
                     .instances
                     .get(instance)
                     .is_some_and(|instance| instance.subscribers.has_others(&uri, *client));
-                let wish = if subscribe { Wish::Subscribe(uri) } else { Wish::Unsubscribe(uri) };
+                let on_success =
+                    if subscribe { OnSuccess::Subscribe(uri) } else { OnSuccess::Unsubscribe(uri) };
                 if others {
                     // The server need not hear of it: it is, or must stay, subscribed for the others.
-                    self.fulfil(*client, instance, wish);
-                    now.answer(*client, request.id(), answer::result(&request.id(), b"{}"));
+                    self.apply_success(*client, instance, on_success);
+                    cx.answer(*client, request.id(), answer::result(&request.id(), b"{}"));
                     return Prepared::Answered;
                 }
-                Prepared::Send(wish, Vec::new())
+                Prepared::Send(on_success, Vec::new())
             }
-            method => match Kind::of_method(method) {
+            method => match ListKind::of_method(method) {
                 Some(kind) => {
-                    let as_of = self.changes_of(instance, kind);
-                    Prepared::Send(Wish::List { kind, first: params.cursor.is_none(), as_of }, Vec::new())
+                    let as_of = self.count_announced_changes(instance, kind);
+                    Prepared::Send(
+                        OnSuccess::List { kind, first: params.cursor.is_none(), as_of },
+                        Vec::new(),
+                    )
                 }
                 None => Prepared::plain(),
             },
@@ -74,11 +80,11 @@ impl Router {
         request: &Request<'_>,
         instance: InstanceId,
         uri: &str,
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) -> bool {
         if uri.len() > limits::URI_BYTES {
             let words = format!("the address of a subscription may have {} bytes", limits::URI_BYTES);
-            now.refuse(request.client, &request.id(), -32602, &words);
+            cx.refuse(request.client, &request.id(), -32602, &words);
             return false;
         }
         let server = self.instances.get(instance).map(|instance| &*instance.server);
@@ -88,7 +94,7 @@ impl Router {
         });
         if !room {
             let words = format!("this client is subscribed to {} resources", limits::SUBSCRIPTIONS);
-            now.overloaded(request.client, &request.id(), server, &words);
+            cx.overloaded(request.client, &request.id(), server, &words);
         }
         room
     }
@@ -97,10 +103,10 @@ impl Router {
         &mut self,
         request: &Request<'_>,
         instance_id: InstanceId,
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) -> Prepared {
         let message = request.message;
-        let edit = self.own_name(request, instance_id);
+        let edit = self.edit_own_name(request, instance_id);
         let tool = match &edit {
             Some(edit) => json::string(&edit.with, 0..edit.with.len()).map(|name| Box::from(&*name)),
             None => message.string_at(request.params.name.as_ref()).map(String::into_boxed_str),
@@ -108,7 +114,7 @@ impl Router {
         let Some(tool) = tool else {
             // What cannot be read cannot be checked.
             if self.filters_tools(instance_id) {
-                now.refuse(request.client, &request.id(), -32602, "tools/call needs the name of a tool");
+                cx.refuse(request.client, &request.id(), -32602, "tools/call needs the name of a tool");
                 return Prepared::Answered;
             }
             return Prepared::plain();
@@ -123,38 +129,46 @@ impl Router {
                 ..FailureData::new(Source::Daemon, Failure::Blocked)
             };
             let text = format!("tool \"{tool}\" of server \"{server}\" is blocked by the configuration");
-            now.fail(request.client, &request.id(), &text, &data);
+            cx.fail(request.client, &request.id(), &text, &data);
             return Prepared::Answered;
         }
-        Prepared::Send(Wish::Call { tool }, edit.into_iter().collect())
+        Prepared::Send(OnSuccess::Call { tool }, edit.into_iter().collect())
     }
 
     /// The most verbose level that any client of an instance wants, if `client` wants `level`. One that
     /// never asked counts for nothing: with what it gets it was content.
-    fn most_verbose(&self, instance: InstanceId, client: ClientId, level: Level) -> Level {
+    fn most_verbose_level(&self, instance: InstanceId, client: ClientId, level: LogLevel) -> LogLevel {
         let others = self.instances.get(instance).into_iter().flat_map(|instance| &instance.clients);
         others
             .filter(|other| **other != client)
             .filter_map(|other| self.clients.get(*other)?.level)
-            .fold(level, Level::min)
+            .fold(level, LogLevel::min)
     }
 
     /// Carries out what a successful answer means for the router's own books.
-    pub(crate) fn fulfil(&mut self, client_id: ClientId, instance_id: InstanceId, wish: Wish) {
+    pub(crate) fn apply_success(
+        &mut self,
+        client_id: ClientId,
+        instance_id: InstanceId,
+        on_success: OnSuccess,
+    ) {
         let Some(client) = self.clients.get_mut(client_id) else { return };
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        match wish {
-            Wish::Nothing | Wish::Call { .. } | Wish::List { .. } | Wish::Read(_) => {}
-            Wish::SetLevel(level) => {
+        match on_success {
+            OnSuccess::Nothing
+            | OnSuccess::Call { .. }
+            | OnSuccess::List { .. }
+            | OnSuccess::ResourceRead(_) => {}
+            OnSuccess::SetLevel(level) => {
                 client.level = Some(level);
                 let all = instance.clients.iter().filter_map(|client| self.clients.get(*client)?.level);
                 instance.level = all.min();
             }
-            Wish::Subscribe(uri) => {
+            OnSuccess::Subscribe(uri) => {
                 client.subscriptions.insert((instance.server.clone(), uri.clone()));
                 instance.subscribers.add_subscriber(&uri, client_id);
             }
-            Wish::Unsubscribe(uri) => {
+            OnSuccess::Unsubscribe(uri) => {
                 client.subscriptions.remove(&(instance.server.clone(), uri.clone()));
                 instance.subscribers.remove_subscriber(&uri, client_id);
             }
@@ -164,12 +178,12 @@ impl Router {
 
 /// What [`Router::prepare`] made of a request.
 pub(crate) enum Prepared {
-    Send(Wish, Vec<Edit>),
+    Send(OnSuccess, Vec<Edit>),
     Answered,
 }
 
 impl Prepared {
     fn plain() -> Self {
-        Prepared::Send(Wish::Nothing, Vec::new())
+        Prepared::Send(OnSuccess::Nothing, Vec::new())
     }
 }

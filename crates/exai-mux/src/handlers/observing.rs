@@ -4,49 +4,58 @@ use bytes::Bytes;
 
 use crate::limits::SILENCE_INTERVAL;
 use crate::router::Router;
-use crate::router::now::Now;
+use crate::router::event_context::EventContext;
 use crate::types::capability::Ask;
 use crate::types::effect::Effect;
 use crate::types::ids::InstanceId;
-use crate::types::list_kind::Kind;
+use crate::types::list_kind::ListKind;
 
 impl Router {
     /// A run works: what was declared to it a while ago has made it ask for nothing.
-    pub(crate) fn note_silence(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
+    pub(crate) fn note_silence(&mut self, instance_id: InstanceId, cx: &mut EventContext<'_>) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        if instance.ready_since.take_if(|since| *since + SILENCE_INTERVAL <= now.time).is_none() {
+        if instance.ready_since.take_if(|since| *since + SILENCE_INTERVAL <= cx.time).is_none() {
             return;
         }
         let (server, declared) = (instance.server.clone(), instance.key.capabilities.clone());
-        if self.servers.get_mut(&server).is_some_and(|known| known.measured.kept_silent(&declared)) {
-            now.effects.push(Effect::Measured { server });
+        if self.servers.get_mut(&server).is_some_and(|known| known.behaviour.note_silence(&declared)) {
+            cx.effects.push(Effect::Measured { server });
         }
     }
 
     /// Remembers that a server asks: who can be asked gets a run to himself from now on.
-    pub(crate) fn note_asks(&mut self, instance_id: InstanceId, asks: &[Ask], now: &mut Now<'_>) {
+    pub(crate) fn note_server_requests(
+        &mut self,
+        instance_id: InstanceId,
+        asks: &[Ask],
+        cx: &mut EventContext<'_>,
+    ) {
         let Some(server) = self.instances.server_of(instance_id) else {
             return;
         };
         let Some(known) = self.servers.get_mut(&server) else { return };
-        let new = asks.iter().filter(|ask| known.measured.asked(**ask)).count();
+        let new = asks.iter().filter(|ask| known.behaviour.note_server_request(**ask)).count();
         if new > 0 {
-            now.effects.push(Effect::Measured { server });
+            cx.effects.push(Effect::Measured { server });
         }
     }
 
     /// Notes what a run has listed to whom.
-    pub(crate) fn measure(
+    pub(crate) fn note_list(
         &mut self,
         instance_id: InstanceId,
-        kind: Kind,
+        kind: ListKind,
         items: &[Bytes],
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) {
         let Some(instance) = self.instances.get(instance_id) else { return };
         let (server, declared) = (instance.server.clone(), instance.key.capabilities.clone());
-        if self.servers.get_mut(&server).is_some_and(|known| known.measured.listed(&declared, kind, items)) {
-            now.effects.push(Effect::Measured { server });
+        if self
+            .servers
+            .get_mut(&server)
+            .is_some_and(|known| known.behaviour.note_list(&declared, kind, items))
+        {
+            cx.effects.push(Effect::Measured { server });
         }
     }
 }

@@ -9,33 +9,33 @@ use crate::types::names;
 
 impl Router {
     /// The edit that gives a server its own name of a tool or prompt back. None on a server's own endpoint.
-    pub(crate) fn own_name(&self, request: &Request<'_>, instance: InstanceId) -> Option<Edit> {
+    pub(crate) fn edit_own_name(&self, request: &Request<'_>, instance: InstanceId) -> Option<Edit> {
         if request.translated || !self.clients.is_aggregating(request.client) {
             return None;
         }
         let name = request.message.string_at(request.params.name.as_ref())?;
-        let own = self.own_name_of(&name, instance)?;
+        let own = self.find_own_name(&name, instance)?;
         Some(Edit { at: request.params.name.clone()?, with: json::quote(&own).into_bytes() })
     }
 
-    pub(crate) fn own_reference(&self, request: &Request<'_>, instance: InstanceId) -> Vec<Edit> {
+    pub(crate) fn edit_own_reference(&self, request: &Request<'_>, instance: InstanceId) -> Vec<Edit> {
         if request.translated || !self.clients.is_aggregating(request.client) {
             return Vec::new();
         }
         let find = || {
             let at = request.params.reference_name.clone()?;
             let name = request.message.string_at(Some(&at))?;
-            let own = self.own_name_of(&name, instance)?;
+            let own = self.find_own_name(&name, instance)?;
             Some(Edit { at, with: json::quote(&own).into_bytes() })
         };
         find().into_iter().collect()
     }
 
-    fn own_name_of(&self, name: &str, instance: InstanceId) -> Option<String> {
+    fn find_own_name(&self, name: &str, instance: InstanceId) -> Option<String> {
         let server = self.servers.get(&self.instances.get(instance)?.server)?;
         let (_, own) = names::split(name)?;
         if names::may_be_cut(name)
-            && let Some(whole) = server.catalogue.uncut(&server.policy.name, name)
+            && let Some(whole) = server.catalogue.find_uncut_name(&server.policy.name, name)
         {
             return Some(whole);
         }

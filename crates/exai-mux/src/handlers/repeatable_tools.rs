@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::router::Router;
-use crate::router::now::Now;
+use crate::router::event_context::EventContext;
 use crate::server::Server;
 use crate::types::effect::Effect;
 use crate::types::ids::{ClientId, Endpoint};
@@ -16,7 +16,7 @@ use crate::types::names;
 
 impl Router {
     /// Tells a client's link what may be repeated, if that is not what it was told last.
-    pub(crate) fn tell_repeatable(&mut self, client_id: ClientId, now: &mut Now<'_>) {
+    pub(crate) fn announce_repeatable(&mut self, client_id: ClientId, cx: &mut EventContext<'_>) {
         let Some(client) = self.clients.get(client_id) else { return };
         let tools: BTreeSet<String> = match &client.endpoint {
             Endpoint::One(name) => {
@@ -30,21 +30,20 @@ impl Router {
         };
         let Some(client) = self.clients.get_mut(client_id) else { return };
         if client.repeatable != tools {
-            now.effects
-                .push(Effect::Repeatable { client: client_id, tools: tools.iter().cloned().collect() });
+            cx.effects.push(Effect::Repeatable { client: client_id, tools: tools.iter().cloned().collect() });
             client.repeatable = tools;
         }
     }
 
     /// The same for everybody who can call this server's tools.
-    pub(crate) fn tell_all_repeatable(&mut self, server: &Arc<str>, now: &mut Now<'_>) {
+    pub(crate) fn announce_repeatable_to_all(&mut self, server: &Arc<str>, cx: &mut EventContext<'_>) {
         let concerned = |endpoint: &Endpoint| match endpoint {
             Endpoint::All => true,
             Endpoint::One(name) => name == server,
         };
         for client in self.clients.ids() {
             if self.clients.get(client).is_some_and(|client| concerned(&client.endpoint)) {
-                self.tell_repeatable(client, now);
+                self.announce_repeatable(client, cx);
             }
         }
     }

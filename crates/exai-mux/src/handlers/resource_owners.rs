@@ -10,11 +10,11 @@ use std::sync::Arc;
 use exai_proto::{Message, json};
 
 use crate::handlers::client_request::Request;
-use crate::instance::fair_queue::Held;
-use crate::instance::request::{Read, Wish};
+use crate::instance::fair_queue::QueuedRequest;
+use crate::instance::request::{OnSuccess, ResourceRead};
 use crate::limits::MAX_REREAD_BYTES;
 use crate::router::Router;
-use crate::router::now::Now;
+use crate::router::event_context::EventContext;
 use crate::server::Server;
 use crate::server::handed_out::find_handed_out;
 use crate::types::ids::{ClientId, InstanceId};
@@ -27,7 +27,7 @@ const NOT_HERE: [&str; 3] = ["-32002", "-32602", "-32601"];
 impl Router {
     /// The servers that may have a resource, the likeliest first. Where two have the same reason, the first in the
     /// order of the configuration comes first.
-    fn candidates(&self, uri: &str) -> Vec<Arc<str>> {
+    fn find_resource_candidates(&self, uri: &str) -> Vec<Arc<str>> {
         let claims =
             self.servers.iter().filter_map(|server| Some((server.catalogue.resources.claim(uri)?, server)));
         let mut claims: Vec<_> = claims.collect();
@@ -36,17 +36,20 @@ impl Router {
     }
 
     /// Whose resource it is, as far as anybody has said. What a client has subscribed to is where it has subscribed.
-    pub(crate) fn owner_of_resource(&self, client: ClientId, uri: &str) -> Option<Arc<str>> {
+    pub(crate) fn find_resource_owner(&self, client: ClientId, uri: &str) -> Option<Arc<str>> {
         let subscriptions = self.clients.get(client).map(|client| &client.subscriptions);
         let subscribed = subscriptions.into_iter().flatten().find(|(_, known)| known == uri);
         let name = subscribed.map(|(server, _)| server).filter(|server| self.servers.get(server).is_some());
-        name.cloned().or_else(|| self.candidates(uri).into_iter().next())
+        name.cloned().or_else(|| self.find_resource_candidates(uri).into_iter().next())
     }
 
     /// The only server that has resources: nobody else can have one that nobody has listed.
-    pub(crate) fn only_server_with_resources(&self) -> Option<Arc<str>> {
+    pub(crate) fn find_only_resource_server(&self) -> Option<Arc<str>> {
         let has = |server: &&Server| {
-            server.said.as_ref().is_some_and(|said| said.capabilities.resources != Offer::Nothing)
+            server
+                .initialize_result
+                .as_ref()
+                .is_some_and(|said| said.capabilities.resources != Offer::Nothing)
         };
         let mut all = self.servers.iter().filter(has);
         let only = all.next()?;
@@ -54,24 +57,24 @@ impl Router {
     }
 
     /// What a request to read means: of a client of all servers it may have to go on to another.
-    pub(crate) fn reading(&self, request: &Request<'_>, instance: InstanceId) -> Wish {
+    pub(crate) fn on_success_of_read(&self, request: &Request<'_>, instance: InstanceId) -> OnSuccess {
         let small = request.message.bytes().len() <= MAX_REREAD_BYTES;
         if !small || !self.clients.is_aggregating(request.client) {
-            return Wish::Nothing;
+            return OnSuccess::Nothing;
         }
         let Some(uri) = request.message.string_at(request.params.uri.as_ref()) else {
-            return Wish::Nothing;
+            return OnSuccess::Nothing;
         };
-        if self.next_candidate(&uri, instance, request.tried).is_none() {
-            return Wish::Nothing;
+        if self.find_next_candidate(&uri, instance, request.tried).is_none() {
+            return OnSuccess::Nothing;
         }
         let (message, tried) = (request.message.clone(), request.tried.to_vec());
-        Wish::Read(Box::new(Read { uri, message, tried }))
+        OnSuccess::ResourceRead(Box::new(ResourceRead { uri, message, tried }))
     }
 
-    fn next_candidate(&self, uri: &str, asked: InstanceId, tried: &[Arc<str>]) -> Option<Arc<str>> {
+    fn find_next_candidate(&self, uri: &str, asked: InstanceId, tried: &[Arc<str>]) -> Option<Arc<str>> {
         let asked = &self.instances.get(asked)?.server;
-        self.candidates(uri).into_iter().find(|name| name != asked && !tried.contains(name))
+        self.find_resource_candidates(uri).into_iter().find(|name| name != asked && !tried.contains(name))
     }
 
     /// A server does not have the resource that it was asked for. Whether another is asked now.
@@ -79,9 +82,9 @@ impl Router {
         &mut self,
         client: ClientId,
         instance: InstanceId,
-        read: &Read,
+        read: &ResourceRead,
         (answer, error): (&Message, &Range<usize>),
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) -> bool {
         let code = json::find(answer.bytes(), error.clone(), "code");
         if !code.is_some_and(|code| NOT_HERE.contains(&answer.str_at(&code))) {
@@ -90,14 +93,14 @@ impl Router {
         let Some(asked) = self.instances.server_of(instance) else {
             return false;
         };
-        let Some(next) = self.next_candidate(&read.uri, instance, &read.tried) else { return false };
-        let usable = |server: &Server| server.health.held_back(now.time).is_none();
+        let Some(next) = self.find_next_candidate(&read.uri, instance, &read.tried) else { return false };
+        let usable = |server: &Server| server.health.held_back(cx.time).is_none();
         if !self.servers.get(&next).is_some_and(usable) {
             return false;
         }
-        let mut held = Held::new(client, read.message.clone());
-        held.tried = [&read.tried[..], &[asked]].concat();
-        self.send_held(&next, held, now);
+        let mut queued = QueuedRequest::new(client, read.message.clone());
+        queued.tried = [&read.tried[..], &[asked]].concat();
+        self.send_to_server(&next, queued, cx);
         true
     }
 
@@ -106,11 +109,12 @@ impl Router {
         &mut self,
         client: ClientId,
         instance: InstanceId,
-        wish: &Wish,
+        on_success: &OnSuccess,
         (answer, result): (&Message, &Range<usize>),
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) {
-        let tells = matches!(wish, Wish::Call { .. } | Wish::Read(_) | Wish::Nothing);
+        let tells =
+            matches!(on_success, OnSuccess::Call { .. } | OnSuccess::ResourceRead(_) | OnSuccess::Nothing);
         if !tells || !self.clients.is_aggregating(client) {
             return;
         }
@@ -118,6 +122,6 @@ impl Router {
             return;
         };
         let Some(server) = self.servers.get_mut(&name) else { return };
-        find_handed_out(answer.bytes(), result, |uri| server.catalogue.resources.hand_out(uri, now.time));
+        find_handed_out(answer.bytes(), result, |uri| server.catalogue.resources.hand_out(uri, cx.time));
     }
 }

@@ -4,54 +4,59 @@
 //! stopped when the last request of a client is answered, cancelled or given up.
 
 use crate::instance::Phase;
-use crate::instance::fair_queue::Held;
+use crate::instance::fair_queue::QueuedRequest;
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
-use crate::router::now::Now;
+use crate::router::event_context::EventContext;
 use crate::types::event::Down;
 use crate::types::ids::{ClientId, InstanceId};
 
 /// What waits for a run of a server that will not get it.
-pub(crate) struct Orphaned {
+pub(crate) struct DisplacedRequest {
     client: ClientId,
     waiting: Waiting,
 }
 
-impl From<Held> for Orphaned {
-    fn from(held: Held) -> Self {
-        Orphaned { client: held.client, waiting: Waiting::Message(held) }
+impl From<QueuedRequest> for DisplacedRequest {
+    fn from(queued: QueuedRequest) -> Self {
+        DisplacedRequest { client: queued.client, waiting: Waiting::Message(queued) }
     }
 }
 
 impl Router {
     /// Takes the instances of a server out of use. Returns what waited in those that were not ready.
-    pub(crate) fn retire(&mut self, server: &str, at_once: bool, now: &mut Now<'_>) -> Vec<Orphaned> {
+    pub(crate) fn retire_instances(
+        &mut self,
+        server: &str,
+        at_once: bool,
+        cx: &mut EventContext<'_>,
+    ) -> Vec<DisplacedRequest> {
         let current = self.instances.current_of_server(server);
         let ids: Vec<InstanceId> = current.iter().map(|(id, _)| *id).collect();
-        let mut orphaned = Vec::new();
+        let mut displaced = Vec::new();
         for id in ids {
             let Some(instance) = self.instances.get_mut(id) else { continue };
             if let Phase::Starting { waiting, .. } = &mut instance.phase {
                 let taken = waiting.take_all();
                 let clients = taken.into_iter().filter_map(|waiting| Some((waiting.client()?, waiting)));
-                orphaned.extend(clients.map(|(client, waiting)| Orphaned { client, waiting }));
+                displaced.extend(clients.map(|(client, waiting)| DisplacedRequest { client, waiting }));
             }
-            orphaned.extend(instance.lanes.all().into_iter().map(Orphaned::from));
+            displaced.extend(instance.fair_queue.take_all().into_iter().map(DisplacedRequest::from));
             if at_once || !self.is_working(id) {
-                self.end(id, now);
+                self.stop_replaced_instance(id, cx);
                 continue;
             }
-            self.interrupt(id);
+            self.note_interrupted(id);
             self.instances.retire_instance(id);
             self.clients.detach_all(id);
         }
-        self.uncount(&orphaned);
-        orphaned
+        self.uncount_displaced(&displaced);
+        displaced
     }
 
     /// They count again when they are adopted.
-    pub(crate) fn uncount(&mut self, orphaned: &[Orphaned]) {
-        for Orphaned { client, waiting } in orphaned {
+    pub(crate) fn uncount_displaced(&mut self, displaced: &[DisplacedRequest]) {
+        for DisplacedRequest { client, waiting } in displaced {
             if let Waiting::Message(_) = waiting {
                 self.clients.uncount_request(*client);
             }
@@ -59,20 +64,25 @@ impl Router {
     }
 
     /// Sends what waited for the old configuration to what there is in the new one.
-    pub(crate) fn adopt(&mut self, server: &str, orphaned: Vec<Orphaned>, now: &mut Now<'_>) {
-        for Orphaned { client, waiting } in orphaned {
+    pub(crate) fn resend_displaced(
+        &mut self,
+        server: &str,
+        displaced: Vec<DisplacedRequest>,
+        cx: &mut EventContext<'_>,
+    ) {
+        for DisplacedRequest { client, waiting } in displaced {
             match waiting {
-                Waiting::Initialize { id, .. } => self.introduce_to(client, server, id, now),
-                Waiting::Message(held) => self.send_held(server, held, now),
+                Waiting::Initialize { id, .. } => self.initialize_at_server(client, server, id, cx),
+                Waiting::Message(queued) => self.send_to_server(server, queued, cx),
                 Waiting::List(..) => {}
             }
         }
     }
 
     /// Ends a retiring instance that has nothing to do any more.
-    pub(crate) fn end_retired(&mut self, id: InstanceId, now: &mut Now<'_>) {
+    pub(crate) fn stop_idle_retiring(&mut self, id: InstanceId, cx: &mut EventContext<'_>) {
         if self.instances.get(id).is_some_and(|instance| instance.retiring) && !self.is_working(id) {
-            self.end(id, now);
+            self.stop_replaced_instance(id, cx);
         }
     }
 
@@ -81,7 +91,7 @@ impl Router {
         self.instances.get(id).is_some_and(|instance| instance.in_flight.has_wanted())
     }
 
-    fn end(&mut self, id: InstanceId, now: &mut Now<'_>) {
-        self.stop_instance(id, &Down::because("was changed in the configuration"), now);
+    fn stop_replaced_instance(&mut self, id: InstanceId, cx: &mut EventContext<'_>) {
+        self.stop_instance(id, &Down::because("was changed in the configuration"), cx);
     }
 }

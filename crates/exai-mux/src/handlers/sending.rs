@@ -2,17 +2,17 @@
 
 use exai_proto::json::Edit;
 use exai_proto::params::AMBIGUOUS;
-use exai_proto::{Id, Kind as Shape, Message, Segments, answer};
+use exai_proto::{Id, Kind, Message, Segments, answer};
 
 use crate::handlers::client_request::Request;
 use crate::handlers::methods::Prepared;
 use crate::instance::Phase;
-use crate::instance::fair_queue::Held;
-use crate::instance::request::{Errand, Owner};
+use crate::instance::fair_queue::QueuedRequest;
+use crate::instance::request::{InternalRequest, Owner};
 use crate::instance::start_queue::Waiting;
 use crate::limits::CALL_TOTAL_TIMEOUT;
 use crate::router::Router;
-use crate::router::now::Now;
+use crate::router::event_context::EventContext;
 use crate::types::effect::Effect;
 use crate::types::ids::{ClientId, InstanceId};
 
@@ -20,80 +20,91 @@ pub(crate) const TOO_MUCH_WAITS: &str = "too much waits for the server to start"
 
 impl Router {
     /// Sends a client's message to its instance of a server; starts one if there is none.
-    pub(crate) fn to_instance_of(
+    pub(crate) fn route_to_server(
         &mut self,
         client: ClientId,
         server: &str,
         message: Message,
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) {
-        self.send_held(server, Held::new(client, message), now);
+        self.send_to_server(server, QueuedRequest::new(client, message), cx);
     }
 
-    pub(crate) fn send_held(&mut self, server: &str, held: Held, now: &mut Now<'_>) {
-        let client = held.client;
-        let Some(id) = held.id() else { return };
+    pub(crate) fn send_to_server(&mut self, server: &str, queued: QueuedRequest, cx: &mut EventContext<'_>) {
+        let client = queued.client;
+        let Some(id) = queued.id() else { return };
         let attached = self.clients.get(client).and_then(|client| client.instance_of(server));
         let instance_id = match attached {
             Some(instance) => instance,
-            None => match self.instance_for(client, server, &id, now) {
+            None => match self.find_or_start_for_client(client, server, &id, cx) {
                 Some(instance) => instance,
                 None => return,
             },
         };
         let starting = self.instances.get(instance_id).is_some_and(|instance| instance.ready().is_none());
-        if starting && self.list_from_memory(client, server, &held.message, now) {
+        if starting && self.list_from_memory(client, server, &queued.message, cx) {
             return;
         }
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         match &mut instance.phase {
-            Phase::Ready(_) => self.forward(held, instance_id, now),
-            Phase::Starting { waiting, .. } if waiting.has_room(held.message.bytes().len()) => {
-                waiting.add(Waiting::Message(held));
+            Phase::Ready(_) => self.send_or_queue(queued, instance_id, cx),
+            Phase::Starting { waiting, .. } if waiting.has_room(queued.message.bytes().len()) => {
+                waiting.add(Waiting::Message(queued));
                 self.clients.count_request(client);
             }
             Phase::Starting { .. } => {
-                now.overloaded(client, &id, Some(server), TOO_MUCH_WAITS);
+                cx.overloaded(client, &id, Some(server), TOO_MUCH_WAITS);
             }
         }
     }
 
     /// Forwards a request to a ready instance, or lets it wait for its turn.
-    pub(crate) fn forward(&mut self, held: Held, instance_id: InstanceId, now: &mut Now<'_>) {
+    pub(crate) fn send_or_queue(
+        &mut self,
+        queued: QueuedRequest,
+        instance_id: InstanceId,
+        cx: &mut EventContext<'_>,
+    ) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        let client = held.client;
-        if instance.lanes.is_free(client) {
-            return self.send_on(&held, instance_id, now);
+        let client = queued.client;
+        if instance.fair_queue.may_send_now(client) {
+            return self.send_to_instance(&queued, instance_id, cx);
         }
-        if !instance.lanes.has_room(&held) {
-            let (server, Some(id)) = (instance.server.clone(), held.id()) else { return };
-            return now.overloaded(client, &id, Some(&server), "64 MiB wait for this server");
+        if !instance.fair_queue.has_room(&queued) {
+            let (server, Some(id)) = (instance.server.clone(), queued.id()) else { return };
+            return cx.overloaded(client, &id, Some(&server), "64 MiB wait for this server");
         }
-        instance.lanes.wait(held, now.time);
+        instance.fair_queue.push(queued, cx.time);
         self.clients.count_request(client);
     }
 
     /// Sends on what waits and may go on now.
-    pub(crate) fn send_next(&mut self, instance_id: InstanceId, now: &mut Now<'_>) {
-        while let Some(held) = self.instances.get_mut(instance_id).and_then(|instance| instance.lanes.next())
+    pub(crate) fn send_queued(&mut self, instance_id: InstanceId, cx: &mut EventContext<'_>) {
+        while let Some(queued) =
+            self.instances.get_mut(instance_id).and_then(|instance| instance.fair_queue.pop_next())
         {
-            self.clients.uncount_request(held.client);
-            self.send_on(&held, instance_id, now);
+            self.clients.uncount_request(queued.client);
+            self.send_to_instance(&queued, instance_id, cx);
         }
     }
 
     /// Sends a request to a ready instance, under a minted number.
-    fn send_on(&mut self, held: &Held, instance_id: InstanceId, now: &mut Now<'_>) {
-        let Held { client, message, translated, tried } = held;
+    fn send_to_instance(
+        &mut self,
+        queued: &QueuedRequest,
+        instance_id: InstanceId,
+        cx: &mut EventContext<'_>,
+    ) {
+        let QueuedRequest { client, message, translated, tried } = queued;
         let (client, translated) = (*client, *translated);
-        let Shape::Request { id, method, .. } = message.kind() else { return };
+        let Kind::Request { id, method, .. } = message.kind() else { return };
         let Some(params) = message.params() else {
-            return now.refuse(client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
+            return cx.refuse(client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
         };
         let method = message.str_at(method);
         let request = Request { client, message, id, method, params, translated, tried };
-        let (wish, edits) = match self.prepare(&request, instance_id, now) {
-            Prepared::Send(wish, edits) => (wish, edits),
+        let (on_success, edits) = match self.prepare_request(&request, instance_id, cx) {
+            Prepared::Send(on_success, edits) => (on_success, edits),
             Prepared::Answered => return,
         };
         let token = request.params.token.clone();
@@ -101,7 +112,7 @@ impl Router {
             client,
             id: request.id(),
             token: token.as_ref().map(|token| Id::from_json(message.at(token))),
-            wish,
+            on_success,
             cancelled: false,
         };
         self.clients.count_request(client);
@@ -110,7 +121,7 @@ impl Router {
             instance_id,
             owner,
             |number| with_number(message, &id, token.as_ref(), number, edits),
-            now,
+            cx,
         );
     }
 
@@ -120,15 +131,15 @@ impl Router {
         instance_id: InstanceId,
         owner: Owner,
         write: impl FnOnce(u64) -> S,
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let number = instance.in_flight.mint_number();
-        let limit = now.time + CALL_TOTAL_TIMEOUT;
-        let deadline = limit.min(now.time + instance.call_timeout);
+        let limit = cx.time + CALL_TOTAL_TIMEOUT;
+        let deadline = limit.min(cx.time + instance.call_timeout);
         // Registered before it is written: a fast answer must find it.
         instance.register_request(number, owner, deadline, limit);
-        now.effects.push(Effect::ToServer {
+        cx.effects.push(Effect::ToServer {
             instance: instance_id,
             bytes: write(number).into(),
             number: Some(number),
@@ -141,10 +152,10 @@ impl Router {
         instance: InstanceId,
         method: &str,
         params: &str,
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) {
         let write = |number| answer::request(number, method, params);
-        self.send_request(instance, Owner::Router(Errand::Forgotten), write, now);
+        self.send_request(instance, Owner::Router(InternalRequest::Forgotten), write, cx);
     }
 }
 

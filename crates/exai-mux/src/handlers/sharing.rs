@@ -4,82 +4,83 @@ use exai_proto::Id;
 
 use crate::limits::MAX_INSTANCES_PER_SERVER;
 use crate::router::Router;
-use crate::router::now::Now;
+use crate::router::event_context::EventContext;
 use crate::types::effect::Effect;
 use crate::types::ids::{ClientId, InstanceId};
 use crate::types::policy::{Share, ShareKey};
 
 impl Router {
     /// The instance a client is to use; `None` if there can be none now, and the client has been told.
-    pub(crate) fn instance_for(
+    pub(crate) fn find_or_start_for_client(
         &mut self,
         client_id: ClientId,
         server: &str,
         id: &Id,
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) -> Option<InstanceId> {
         let Some(known) = self.servers.get(server) else {
-            now.unknown_server(client_id, id, server, self.servers.names());
+            cx.unknown_server(client_id, id, server, self.servers.names());
             return None;
         };
-        if let Some(down) = known.health.held_back(now.time) {
+        if let Some(down) = known.health.held_back(cx.time) {
             let down = down.clone();
-            now.unavailable(client_id, id, server, &down);
+            cx.unavailable(client_id, id, server, &down);
             return None;
         }
-        let key = self.share_key(client_id, server)?;
-        let Some(instance) = self.instance_with(server, key, now) else {
-            now.overloaded(client_id, id, Some(server), "64 instances of this server are in use");
+        let key = self.make_share_key(client_id, server)?;
+        let Some(instance) = self.find_or_start_instance(server, key, cx) else {
+            cx.overloaded(client_id, id, Some(server), "64 instances of this server are in use");
             return None;
         };
-        self.attach(client_id, instance, now);
+        self.attach_client(client_id, instance, cx);
         Some(instance)
     }
 
-    pub(crate) fn share_key(&self, client_id: ClientId, server: &str) -> Option<ShareKey> {
-        let introduction = self.clients.get(client_id)?.introduction()?;
+    pub(crate) fn make_share_key(&self, client_id: ClientId, server: &str) -> Option<ShareKey> {
+        let initialize_params = self.clients.get(client_id)?.initialize_params()?;
         Some(match self.servers.get(server)?.policy.share {
             Share::Auto => {
-                let traits = self.servers.get(server)?.measured.traits();
-                if traits.is_indifferent_to(&introduction.can) {
+                let traits = self.servers.get(server)?.behaviour.traits();
+                if traits.is_indifferent_to(&initialize_params.can) {
                     return Some(ShareKey { any: true, ..ShareKey::common(traits.declared_for_all()) });
                 }
-                let may_be_asked = introduction.can.keys().any(|ask| traits.asks.contains(ask));
+                let may_be_asked = initialize_params.can.keys().any(|ask| traits.asks.contains(ask));
                 let client = may_be_asked.then_some(client_id);
-                ShareKey { client, ..ShareKey::common(introduction.capabilities.clone()) }
+                ShareKey { client, ..ShareKey::common(initialize_params.capabilities.clone()) }
             }
             Share::Shared => ShareKey::common("{}"),
-            Share::Client => {
-                ShareKey { client: Some(client_id), ..ShareKey::common(introduction.capabilities.clone()) }
-            }
+            Share::Client => ShareKey {
+                client: Some(client_id),
+                ..ShareKey::common(initialize_params.capabilities.clone())
+            },
         })
     }
 
     /// The instance with this key; started if there is none. `None` if there are too many others.
-    pub(crate) fn instance_with(
+    pub(crate) fn find_or_start_instance(
         &mut self,
         server: &str,
         key: ShareKey,
-        now: &mut Now<'_>,
+        cx: &mut EventContext<'_>,
     ) -> Option<InstanceId> {
         let name = self.servers.get(server)?.policy.name.clone();
         if let Some(instance) = self.instances.find_by_key(&name, &key) {
             return Some(instance);
         }
-        if !self.make_room(server, now) {
+        if !self.make_room_for_instance(server, cx) {
             return None;
         }
         let known = self.servers.get_mut(server)?;
         let number = known.next_number;
         known.next_number += 1;
-        let id = self.instances.add_instance(&known.policy, number, key, now.time);
-        now.effects.push(Effect::Start { instance: id, server: name, number });
+        let id = self.instances.add_instance(&known.policy, number, key, cx.time);
+        cx.effects.push(Effect::Start { instance: id, server: name, number });
         Some(id)
     }
 
     /// Whether one more instance of a server may be started. Where there are as many as may be, the one that
     /// nobody has used for the longest time makes room.
-    fn make_room(&mut self, server: &str, now: &mut Now<'_>) -> bool {
+    fn make_room_for_instance(&mut self, server: &str, cx: &mut EventContext<'_>) -> bool {
         let of_server = self.instances.of_server(server);
         if of_server.len() < MAX_INSTANCES_PER_SERVER {
             return true;
@@ -90,7 +91,7 @@ impl Router {
             .filter_map(|(id, instance)| Some((instance.idle_since?, id)))
             .min();
         if let Some((_, id)) = unused {
-            self.stop_idle(id, now);
+            self.stop_idle(id, cx);
         }
         unused.is_some()
     }

@@ -8,14 +8,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use exai_proto::{Id, Kind as Shape, Message};
+use exai_proto::{Id, Kind, Message};
 
 use crate::limits::{MAX_QUEUED_BYTES, MAX_REQUESTS_PER_INSTANCE, MIN_SHARE_PER_CLIENT, TURN_TIMEOUT};
 use crate::types::ids::ClientId;
 
 /// A request that is held back.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct QueuedRequest {
     pub(crate) client: ClientId,
     pub(crate) message: Message,
     /// Its names are the server's own already: it was on its way before.
@@ -24,29 +24,29 @@ pub(crate) struct Held {
     pub(crate) tried: Vec<Arc<str>>,
 }
 
-impl Held {
+impl QueuedRequest {
     /// A request as its client has sent it.
     pub(crate) fn new(client: ClientId, message: Message) -> Self {
-        Held { client, message, translated: false, tried: Vec::new() }
+        QueuedRequest { client, message, translated: false, tried: Vec::new() }
     }
 
     /// The request's id.
     pub(crate) fn id(&self) -> Option<Id> {
         match self.message.kind() {
-            Shape::Request { id, .. } => Some(Id::from_json(self.message.at(id))),
-            Shape::Notification { .. } | Shape::Response { .. } => None,
+            Kind::Request { id, .. } => Some(Id::from_json(self.message.at(id))),
+            Kind::Notification { .. } | Kind::Response { .. } => None,
         }
     }
 }
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Lanes {
+pub(crate) struct FairQueue {
     /// How many requests of each client the server works on.
     open: HashMap<ClientId, u32>,
     all_open: u32,
     /// What waits, of each client, and until when.
-    waiting: HashMap<ClientId, VecDeque<(Held, Instant)>>,
+    waiting: HashMap<ClientId, VecDeque<(QueuedRequest, Instant)>>,
     /// Whose turn it is. Holds those who have something waiting.
     turns: VecDeque<ClientId>,
     bytes: usize,
@@ -56,9 +56,9 @@ pub(crate) struct Lanes {
     closed: bool,
 }
 
-impl Lanes {
+impl FairQueue {
     /// Whether a request that comes now may go on at once.
-    pub(crate) fn is_free(&self, client: ClientId) -> bool {
+    pub(crate) fn may_send_now(&self, client: ClientId) -> bool {
         let first = if self.exclusive { self.turns.is_empty() } else { !self.waiting.contains_key(&client) };
         first && self.may_send(client)
     }
@@ -72,13 +72,13 @@ impl Lanes {
     }
 
     /// The server has got a request.
-    pub(crate) fn opened(&mut self, client: ClientId) {
+    pub(crate) fn begin_request(&mut self, client: ClientId) {
         *self.open.entry(client).or_default() += 1;
         self.all_open += 1;
     }
 
     /// It works on it no more.
-    pub(crate) fn finished(&mut self, client: ClientId) {
+    pub(crate) fn finish_request(&mut self, client: ClientId) {
         if let Some(open) = self.open.get_mut(&client) {
             *open -= 1;
             self.all_open -= 1;
@@ -108,52 +108,52 @@ impl Lanes {
     }
 
     /// Whether one more may wait.
-    pub(crate) fn has_room(&self, held: &Held) -> bool {
-        self.bytes + held.message.bytes().len() <= MAX_QUEUED_BYTES
+    pub(crate) fn has_room(&self, queued: &QueuedRequest) -> bool {
+        self.bytes + queued.message.bytes().len() <= MAX_QUEUED_BYTES
     }
 
     /// Lets a request wait for its turn, behind those that its client has sent before.
-    pub(crate) fn wait(&mut self, held: Held, time: Instant) {
-        let client = held.client;
-        self.bytes += held.message.bytes().len();
-        let lane = self.waiting.entry(client).or_default();
-        if lane.is_empty() {
+    pub(crate) fn push(&mut self, queued: QueuedRequest, time: Instant) {
+        let client = queued.client;
+        self.bytes += queued.message.bytes().len();
+        let queue = self.waiting.entry(client).or_default();
+        if queue.is_empty() {
             self.turns.push_back(client);
         }
-        lane.push_back((held, time + TURN_TIMEOUT));
+        queue.push_back((queued, time + TURN_TIMEOUT));
     }
 
     /// The next that may go on.
-    pub(crate) fn next(&mut self) -> Option<Held> {
+    pub(crate) fn pop_next(&mut self) -> Option<QueuedRequest> {
         // Where clients wait for each other, nobody overtakes: who has the server now would keep it for ever.
         let most = if self.exclusive { 1 } else { self.turns.len() };
         let at = self.turns.iter().take(most).position(|client| self.may_send(*client))?;
         let client = self.turns.remove(at)?;
-        let lane = self.waiting.get_mut(&client)?;
-        let (held, _) = lane.pop_front()?;
-        if lane.is_empty() {
+        let queue = self.waiting.get_mut(&client)?;
+        let (queued, _) = queue.pop_front()?;
+        if queue.is_empty() {
             self.waiting.remove(&client);
         } else {
             self.turns.push_back(client);
         }
-        self.bytes -= held.message.bytes().len();
-        Some(held)
+        self.bytes -= queued.message.bytes().len();
+        Some(queued)
     }
 
     /// Takes out what waits and is meant.
-    pub(crate) fn take(&mut self, mut is_meant: impl FnMut(&Held, Instant) -> bool) -> Vec<Held> {
+    fn take(&mut self, mut is_meant: impl FnMut(&QueuedRequest, Instant) -> bool) -> Vec<QueuedRequest> {
         let mut taken = Vec::new();
         for client in self.turns.clone() {
-            let Some(lane) = self.waiting.get_mut(&client) else { continue };
-            for (held, until) in std::mem::take(lane) {
-                if is_meant(&held, until) {
-                    self.bytes -= held.message.bytes().len();
-                    taken.push(held);
+            let Some(queue) = self.waiting.get_mut(&client) else { continue };
+            for (queued, until) in std::mem::take(queue) {
+                if is_meant(&queued, until) {
+                    self.bytes -= queued.message.bytes().len();
+                    taken.push(queued);
                 } else {
-                    lane.push_back((held, until));
+                    queue.push_back((queued, until));
                 }
             }
-            if lane.is_empty() {
+            if queue.is_empty() {
                 self.waiting.remove(&client);
                 self.turns.retain(|other| *other != client);
             }
@@ -162,40 +162,40 @@ impl Lanes {
     }
 
     /// What has waited for too long.
-    pub(crate) fn expired(&mut self, time: Instant) -> Vec<Held> {
+    pub(crate) fn take_expired(&mut self, time: Instant) -> Vec<QueuedRequest> {
         if self.turns.is_empty() { Vec::new() } else { self.take(|_, until| until <= time) }
     }
 
     /// When the first of those that wait has waited for too long.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        self.waiting.values().filter_map(|lane| lane.front()).map(|(_, until)| *until).min()
+        self.waiting.values().filter_map(|queue| queue.front()).map(|(_, until)| *until).min()
     }
 
     /// What a client no longer wants.
-    pub(crate) fn cancelled(&mut self, client: ClientId, id: &Id) -> Option<Held> {
+    pub(crate) fn take_request(&mut self, client: ClientId, id: &Id) -> Option<QueuedRequest> {
         if !self.waiting.contains_key(&client) {
             return None;
         }
         let mut found = false;
-        let mut is_it = |held: &Held| {
-            let is_it = !found && held.client == client && held.id().as_ref() == Some(id);
+        let mut is_it = |queued: &QueuedRequest| {
+            let is_it = !found && queued.client == client && queued.id().as_ref() == Some(id);
             found |= is_it;
             is_it
         };
-        self.take(|held, _| is_it(held)).pop()
+        self.take(|queued, _| is_it(queued)).pop()
     }
 
     /// What a client leaves behind.
-    pub(crate) fn of(&mut self, client: ClientId) -> Vec<Held> {
+    pub(crate) fn take_client(&mut self, client: ClientId) -> Vec<QueuedRequest> {
         if self.waiting.contains_key(&client) {
-            self.take(|held, _| held.client == client)
+            self.take(|queued, _| queued.client == client)
         } else {
             Vec::new()
         }
     }
 
     /// Everything that waits.
-    pub(crate) fn all(&mut self) -> Vec<Held> {
+    pub(crate) fn take_all(&mut self) -> Vec<QueuedRequest> {
         if self.turns.is_empty() { Vec::new() } else { self.take(|_, _| true) }
     }
 
@@ -211,81 +211,90 @@ mod tests {
 
     use super::*;
 
-    fn held(client: u64, id: u32) -> Held {
+    fn queued(client: u64, id: u32) -> QueuedRequest {
         let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"x"}}"#);
         let message = Message::parse(text.into()).expect("a message");
-        Held::new(ClientId(client), message)
+        QueuedRequest::new(ClientId(client), message)
     }
 
-    fn next(lanes: &mut Lanes) -> Option<(u64, String)> {
-        let held = lanes.next()?;
-        lanes.opened(held.client);
-        Some((held.client.0, String::from_utf8_lossy(held.id()?.as_json()).into_owned()))
+    fn next(fair_queue: &mut FairQueue) -> Option<(u64, String)> {
+        let queued = fair_queue.pop_next()?;
+        fair_queue.begin_request(queued.client);
+        Some((queued.client.0, String::from_utf8_lossy(queued.id()?.as_json()).into_owned()))
     }
 
     #[test]
     fn clients_take_turns_and_each_keeps_its_order() {
-        let (mut lanes, now) = (Lanes::default(), Instant::now());
+        let (mut fair_queue, now) = (FairQueue::default(), Instant::now());
         for _ in 0..MAX_REQUESTS_PER_INSTANCE {
-            assert!(lanes.is_free(ClientId(1)));
-            lanes.opened(ClientId(1));
+            assert!(fair_queue.may_send_now(ClientId(1)));
+            fair_queue.begin_request(ClientId(1));
         }
-        assert!(!lanes.is_free(ClientId(1)) && lanes.is_free(ClientId(2)), "a share is everybody's");
+        assert!(
+            !fair_queue.may_send_now(ClientId(1)) && fair_queue.may_send_now(ClientId(2)),
+            "a share is everybody's"
+        );
         for id in 0..3 {
-            lanes.wait(held(1, id), now);
+            fair_queue.push(queued(1, id), now);
         }
         for _ in 0..MIN_SHARE_PER_CLIENT {
-            lanes.opened(ClientId(2));
+            fair_queue.begin_request(ClientId(2));
         }
         for id in 0..2 {
-            lanes.wait(held(2, id), now);
+            fair_queue.push(queued(2, id), now);
         }
-        assert_eq!(next(&mut lanes), None);
+        assert_eq!(next(&mut fair_queue), None);
         let mut order = Vec::new();
         for client in [1, 1, 1, 1, 1, 1, 1, 1, 2] {
-            lanes.finished(ClientId(client));
-            order.extend(next(&mut lanes));
+            fair_queue.finish_request(ClientId(client));
+            order.extend(next(&mut fair_queue));
         }
         let expected = [(1, "0"), (2, "0"), (1, "1"), (2, "1"), (1, "2")];
         assert_eq!(order, expected.map(|(client, id)| (client, id.to_owned())));
-        assert_eq!((lanes.len(), lanes.bytes, lanes.turns.len()), (0, 0, 0));
+        assert_eq!((fair_queue.len(), fair_queue.bytes, fair_queue.turns.len()), (0, 0, 0));
     }
 
     #[test]
     fn where_it_must_be_known_who_is_meant_clients_wait_for_each_other() {
-        let (mut lanes, now) = (Lanes::default(), Instant::now());
-        lanes.opened(ClientId(1));
-        lanes.opened(ClientId(2));
-        lanes.make_exclusive();
-        assert!(!lanes.is_free(ClientId(1)) && !lanes.is_free(ClientId(2)), "two are there from before");
-        lanes.finished(ClientId(2));
-        assert!(lanes.is_free(ClientId(1)), "it has the server to itself");
-        lanes.wait(held(2, 1), now);
-        assert!(!lanes.is_free(ClientId(1)), "others are waiting");
-        lanes.wait(held(1, 2), now);
-        assert_eq!(next(&mut lanes), None, "nobody overtakes");
-        lanes.finished(ClientId(1));
-        assert_eq!(next(&mut lanes), Some((2, "1".to_owned())));
-        assert_eq!(next(&mut lanes), None);
-        lanes.finished(ClientId(2));
-        assert_eq!(next(&mut lanes), Some((1, "2".to_owned())));
+        let (mut fair_queue, now) = (FairQueue::default(), Instant::now());
+        fair_queue.begin_request(ClientId(1));
+        fair_queue.begin_request(ClientId(2));
+        fair_queue.make_exclusive();
+        assert!(
+            !fair_queue.may_send_now(ClientId(1)) && !fair_queue.may_send_now(ClientId(2)),
+            "two are there from before"
+        );
+        fair_queue.finish_request(ClientId(2));
+        assert!(fair_queue.may_send_now(ClientId(1)), "it has the server to itself");
+        fair_queue.push(queued(2, 1), now);
+        assert!(!fair_queue.may_send_now(ClientId(1)), "others are waiting");
+        fair_queue.push(queued(1, 2), now);
+        assert_eq!(next(&mut fair_queue), None, "nobody overtakes");
+        fair_queue.finish_request(ClientId(1));
+        assert_eq!(next(&mut fair_queue), Some((2, "1".to_owned())));
+        assert_eq!(next(&mut fair_queue), None);
+        fair_queue.finish_request(ClientId(2));
+        assert_eq!(next(&mut fair_queue), Some((1, "2".to_owned())));
     }
 
     #[test]
     fn what_waits_is_found_again_by_time_by_id_and_by_client() {
-        let (mut lanes, now) = (Lanes::default(), Instant::now());
-        lanes.close();
+        let (mut fair_queue, now) = (FairQueue::default(), Instant::now());
+        fair_queue.close();
         for (client, id, after) in [(1, 1, 0), (1, 2, 9), (2, 1, 9), (2, 1, 9), (3, 3, 9)] {
-            lanes.wait(held(client, id), now + Duration::from_secs(after));
+            fair_queue.push(queued(client, id), now + Duration::from_secs(after));
         }
-        assert!(lanes.next().is_none(), "nobody reads any more");
-        let ids = |all: Vec<Held>| all.iter().map(|held| held.client.0).collect::<Vec<_>>();
-        assert_eq!(ids(lanes.expired(now + TURN_TIMEOUT)), [1]);
+        assert!(fair_queue.pop_next().is_none(), "nobody reads any more");
+        let ids = |all: Vec<QueuedRequest>| all.iter().map(|queued| queued.client.0).collect::<Vec<_>>();
+        assert_eq!(ids(fair_queue.take_expired(now + TURN_TIMEOUT)), [1]);
         let two = Id::from_json(b"1");
-        assert!(lanes.cancelled(ClientId(2), &two).is_some());
-        assert_eq!(lanes.len(), 3, "one of two with the same id");
-        assert_eq!(ids(lanes.of(ClientId(1))), [1]);
-        assert_eq!(ids(lanes.all()), [2, 3]);
-        assert_eq!((lanes.len(), lanes.bytes, lanes.turns.len(), lanes.waiting.len()), (0, 0, 0, 0));
+        assert!(fair_queue.take_request(ClientId(2), &two).is_some());
+        assert_eq!(fair_queue.len(), 3, "one of two with the same id");
+        assert_eq!(ids(fair_queue.take_client(ClientId(1))), [1]);
+        assert_eq!(ids(fair_queue.take_all()), [2, 3]);
+        assert_eq!(
+            (fair_queue.len(), fair_queue.bytes, fair_queue.turns.len(), fair_queue.waiting.len()),
+            (0, 0, 0, 0)
+        );
     }
 }

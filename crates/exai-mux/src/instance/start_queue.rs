@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use exai_proto::Id;
 
-use crate::instance::fair_queue::Held;
+use crate::instance::fair_queue::QueuedRequest;
 use crate::limits::{MAX_STARTING_BYTES, MAX_STARTING_MESSAGES};
 use crate::types::ids::ClientId;
-use crate::types::list_kind::Kind;
+use crate::types::list_kind::ListKind;
 
 /// What waits for an instance to become ready.
 #[derive(Debug)]
@@ -16,15 +16,17 @@ pub(crate) enum Waiting {
     /// A client's `initialize` on the server's own endpoint.
     Initialize { client: ClientId, id: Id },
     /// Anything else a client sent.
-    Message(Held),
+    Message(QueuedRequest),
     /// A list for the catalogue, since it was asked for.
-    List(Kind, Instant),
+    List(ListKind, Instant),
 }
 
 impl Waiting {
     pub(crate) fn client(&self) -> Option<ClientId> {
         match self {
-            Waiting::Initialize { client, .. } | Waiting::Message(Held { client, .. }) => Some(*client),
+            Waiting::Initialize { client, .. } | Waiting::Message(QueuedRequest { client, .. }) => {
+                Some(*client)
+            }
             Waiting::List(..) => None,
         }
     }
@@ -33,14 +35,14 @@ impl Waiting {
     pub(crate) fn id(&self) -> Option<Id> {
         match self {
             Waiting::Initialize { id, .. } => Some(id.clone()),
-            Waiting::Message(held) => held.id(),
+            Waiting::Message(queued) => queued.id(),
             Waiting::List(..) => None,
         }
     }
 
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Waiting::Message(held) => held.message.bytes().len(),
+            Waiting::Message(queued) => queued.message.bytes().len(),
             Waiting::Initialize { .. } | Waiting::List(..) => 0,
         }
     }
@@ -66,7 +68,7 @@ impl StartQueue {
     /// Takes out the request of a client with this id. Returns whether there was one.
     pub(crate) fn cancel_request(&mut self, client: ClientId, id: &Id) -> bool {
         // `initialize` must not be cancelled (basic/utilities/cancellation of the specification).
-        let is_it = |waiting: &Waiting| matches!(waiting, Waiting::Message(held) if held.client == client && held.id().as_ref() == Some(id));
+        let is_it = |waiting: &Waiting| matches!(waiting, Waiting::Message(queued) if queued.client == client && queued.id().as_ref() == Some(id));
         let found = self.waiting.iter().position(is_it);
         found.map(|at| self.waiting.remove(at)).is_some()
     }
@@ -84,7 +86,7 @@ impl StartQueue {
     }
 
     /// Since when a list has been waiting to be asked for.
-    pub(crate) fn list_since(&self, kind: Kind) -> Option<Instant> {
+    pub(crate) fn list_since(&self, kind: ListKind) -> Option<Instant> {
         self.waiting.iter().find_map(|waiting| match waiting {
             Waiting::List(other, asked) if *other == kind => Some(*asked),
             Waiting::List(..) | Waiting::Initialize { .. } | Waiting::Message(_) => None,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::client::{Client, Introduction};
+use crate::client::{Client, InitializeParams};
 use crate::types::ids::{ClientId, Endpoint, InstanceId};
 
 /// All clients. What is known of one client is changed through [`Client`].
@@ -33,8 +33,8 @@ impl Clients {
     }
 
     /// What the client said in `initialize`; `None` before that.
-    pub(crate) fn introduction(&self, id: ClientId) -> Option<&Introduction> {
-        self.all.get(&id)?.introduction()
+    pub(crate) fn initialize_params(&self, id: ClientId) -> Option<&InitializeParams> {
+        self.all.get(&id)?.initialize_params()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Client> {
@@ -60,7 +60,7 @@ impl Clients {
     /// The clients of the aggregated endpoint that have introduced themselves, oldest first.
     pub(crate) fn aggregating_ids(&self) -> Vec<ClientId> {
         let is_introduced =
-            |client: &Client| client.endpoint == Endpoint::All && client.introduction().is_some();
+            |client: &Client| client.endpoint == Endpoint::All && client.initialize_params().is_some();
         let mut ids: Vec<ClientId> =
             self.all.iter().filter(|(_, client)| is_introduced(client)).map(|(&id, _)| id).collect();
         ids.sort();

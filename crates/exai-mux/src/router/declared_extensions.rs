@@ -54,7 +54,7 @@ impl Servers {
 
 /// The names that a server declares under `extensions` or `experimental`.
 fn names(server: &Server, capability: &str) -> Option<Map<String, Value>> {
-    let text = &server.said.as_ref()?.result;
+    let text = &server.initialize_result.as_ref()?.result;
     let place = json::find_path(text, 0..text.len(), &["capabilities", capability])?;
     match serde_json::from_slice(&text[place]).ok()? {
         Value::Object(names) => Some(names),

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use exai_proto::Id;
 use exai_proto::answer::{Failure, FailureData, Source};
 
-use crate::instance::request::{Wish, tool_of};
-use crate::router::now::Now;
+use crate::instance::request::{OnSuccess, called_tool};
+use crate::router::event_context::EventContext;
 use crate::types::event::Down;
 use crate::types::ids::ClientId;
 
-impl Now<'_> {
+impl EventContext<'_> {
     /// -31006 for a server that is not configured.
     pub(crate) fn unknown_server<'a>(
         &mut self,
@@ -48,11 +48,18 @@ impl Now<'_> {
     }
 
     /// The error for a request that a server had got and not answered when it ended.
-    pub(crate) fn crashed(&mut self, client: ClientId, id: &Id, server: &str, wish: &Wish, why: &Down) {
+    pub(crate) fn crashed(
+        &mut self,
+        client: ClientId,
+        id: &Id,
+        server: &str,
+        on_success: &OnSuccess,
+        why: &Down,
+    ) {
         let hint = why.command(server);
         let data = FailureData {
             server: Some(server),
-            tool: tool_of(wish),
+            tool: called_tool(on_success),
             hint: hint.as_deref(),
             stderr_tail: Some(&*why.stderr_tail).filter(|tail| !tail.is_empty()),
             ..FailureData::new(Source::Daemon, Failure::ServerCrashed)
@@ -65,10 +72,10 @@ impl Now<'_> {
     }
 
     /// -31004 for a request that a server has not answered in time.
-    pub(crate) fn timed_out(&mut self, client: ClientId, id: &Id, server: &str, wish: &Wish) {
+    pub(crate) fn timed_out(&mut self, client: ClientId, id: &Id, server: &str, on_success: &OnSuccess) {
         let data = FailureData {
             server: Some(server),
-            tool: tool_of(wish),
+            tool: called_tool(on_success),
             ..FailureData::new(Source::Daemon, Failure::TimedOut)
         };
         let text = format!(

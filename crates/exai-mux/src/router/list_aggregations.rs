@@ -8,41 +8,41 @@ use exai_proto::{Id, Message};
 
 use crate::limits::{MAX_UNROUTED_BYTES, MAX_UNROUTED_MESSAGES};
 use crate::types::ids::ClientId;
-use crate::types::list_kind::Kind;
+use crate::types::list_kind::ListKind;
 
 /// All requests that wait for lists.
 #[derive(Debug, Default)]
-pub(crate) struct Gatherings {
-    waiting: Vec<Gathering>,
+pub(crate) struct ListAggregations {
+    waiting: Vec<ListAggregation>,
 }
 
 /// A request that waits for lists.
 #[derive(Debug)]
-pub(crate) struct Gathering {
+pub(crate) struct ListAggregation {
     pub(crate) client: ClientId,
     pub(crate) id: Id,
-    pub(crate) then: Then,
+    pub(crate) then: AfterLists,
     /// The lists that have not come, by server, and until when each is waited for.
-    pub(crate) missing: BTreeMap<(Arc<str>, Kind), Instant>,
+    pub(crate) missing: BTreeMap<(Arc<str>, ListKind), Instant>,
 }
 
 /// What is done when the lists are there.
 #[derive(Debug)]
-pub(crate) enum Then {
+pub(crate) enum AfterLists {
     /// The list is the answer.
-    Answer(Kind),
+    Answer(ListKind),
     /// The message can now be routed: the owner of a resource or a cut name was not known.
     Route(Message),
 }
 
-impl Gatherings {
-    pub(crate) fn add(&mut self, gathering: Gathering) {
+impl ListAggregations {
+    pub(crate) fn add(&mut self, gathering: ListAggregation) {
         self.waiting.push(gathering);
     }
 
     /// Takes out the request with this id. Returns whether there was one.
     pub(crate) fn cancel_request(&mut self, client: ClientId, id: &Id) -> bool {
-        let is_it = |waiting: &Gathering| waiting.client == client && waiting.id == *id;
+        let is_it = |waiting: &ListAggregation| waiting.client == client && waiting.id == *id;
         let found = self.waiting.iter().position(is_it);
         found.map(|at| self.waiting.remove(at)).is_some()
     }
@@ -52,16 +52,16 @@ impl Gatherings {
     }
 
     /// Whether a request waits for this list.
-    pub(crate) fn wait_for(&self, server: &Arc<str>, kind: Kind) -> bool {
+    pub(crate) fn wait_for(&self, server: &Arc<str>, kind: ListKind) -> bool {
         self.waiting.iter().any(|waiting| waiting.missing.contains_key(&(server.clone(), kind)))
     }
 
     /// No request waits for this list any more. Returns the clients that wanted it for its own sake.
-    pub(crate) fn stop_waiting(&mut self, server: &Arc<str>, kind: Kind) -> Vec<ClientId> {
+    pub(crate) fn stop_waiting(&mut self, server: &Arc<str>, kind: ListKind) -> Vec<ClientId> {
         let mut clients = Vec::new();
         for waiting in &mut self.waiting {
             let has_waited = waiting.missing.remove(&(server.clone(), kind)).is_some();
-            if has_waited && matches!(waiting.then, Then::Answer(_)) {
+            if has_waited && matches!(waiting.then, AfterLists::Answer(_)) {
                 clients.push(waiting.client);
             }
         }
@@ -69,9 +69,9 @@ impl Gatherings {
     }
 
     /// Takes the requests that have all their lists, or have waited for long enough.
-    pub(crate) fn take_finished(&mut self, time: Instant) -> Vec<Gathering> {
+    pub(crate) fn take_finished(&mut self, time: Instant) -> Vec<ListAggregation> {
         let is_finished =
-            |waiting: &mut Gathering| waiting.missing.values().all(|deadline| *deadline <= time);
+            |waiting: &mut ListAggregation| waiting.missing.values().all(|deadline| *deadline <= time);
         self.waiting.extract_if(.., is_finished).collect()
     }
 
@@ -85,7 +85,7 @@ impl Gatherings {
     pub(crate) fn has_room(&self, client: ClientId, message: &Message) -> bool {
         let (mut own, mut bytes) = (0, message.bytes().len());
         for waiting in &self.waiting {
-            if let Then::Route(message) = &waiting.then {
+            if let AfterLists::Route(message) = &waiting.then {
                 own += usize::from(waiting.client == client);
                 bytes += message.bytes().len();
             }

@@ -56,7 +56,7 @@ impl Servers {
                 Some(mut server) if server.policy.revision == policy.revision => {
                     if server.policy != policy {
                         // Whatever was changed may be the cure.
-                        server.health.forgive();
+                        server.health.reset();
                     }
                     if server.policy.tools != policy.tools {
                         changed = true;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::limits::MAX_OUTDATED_LISTS;
 use crate::server::resources::Resources;
 use crate::types::ids::ClientId;
-use crate::types::list_kind::{Kind, text_member};
+use crate::types::list_kind::{ListKind, string_member};
 use crate::types::names;
 
 /// The lists of one server.
@@ -27,32 +27,32 @@ pub(crate) struct Catalogue {
     pub(crate) instructions: Option<String>,
     /// Clients that were answered without this server's list, or with an old one, because it was not there
     /// in time.
-    owed: BTreeSet<(ClientId, Kind)>,
+    pending_list_changed: BTreeSet<(ClientId, ListKind)>,
 }
 
 impl Catalogue {
-    pub(crate) fn list(&self, kind: Kind) -> Option<&[Bytes]> {
+    pub(crate) fn list(&self, kind: ListKind) -> Option<&[Bytes]> {
         self.lists[kind as usize].as_deref()
     }
 
     /// The server has announced that a list is another now.
-    pub(crate) fn changed(&mut self, kind: Kind) {
+    pub(crate) fn changed(&mut self, kind: ListKind) {
         self.changes[kind as usize] += 1;
     }
 
     /// As of how many changes a list is that is asked for now.
-    pub(crate) fn changes(&self, kind: Kind) -> u64 {
+    pub(crate) fn changes(&self, kind: ListKind) -> u64 {
         self.changes[kind as usize]
     }
 
     /// Whether a list is known, and was changed by no announcement since it was asked for.
-    pub(crate) fn is_current(&self, kind: Kind) -> bool {
+    pub(crate) fn is_current(&self, kind: ListKind) -> bool {
         self.as_of[kind as usize] == Some(self.changes(kind))
     }
 
     /// Counts whether a list that was asked for as of so many changes was outdated when it came. Returns whether it is to
     /// be asked for again at once, because the server has announced a change meanwhile.
-    pub(crate) fn count_outdated(&mut self, kind: Kind, as_of: u64) -> bool {
+    pub(crate) fn count_outdated(&mut self, kind: ListKind, as_of: u64) -> bool {
         let outdated = &mut self.outdated[kind as usize];
         *outdated = if as_of == self.changes[kind as usize] { 0 } else { outdated.saturating_add(1) };
         (1..=MAX_OUTDATED_LISTS).contains(outdated)
@@ -64,7 +64,7 @@ impl Catalogue {
     }
 
     /// Takes a list. Returns whether it is another than was known. One that is older than what is known is not taken.
-    pub(crate) fn learn(&mut self, kind: Kind, items: Vec<Bytes>, as_of: Option<u64>) -> bool {
+    pub(crate) fn learn(&mut self, kind: ListKind, items: Vec<Bytes>, as_of: Option<u64>) -> bool {
         if self.as_of[kind as usize] > as_of {
             return false;
         }
@@ -79,33 +79,37 @@ impl Catalogue {
     }
 
     /// A client is to be told when this list comes.
-    pub(crate) fn owe(&mut self, client: ClientId, kind: Kind) {
-        self.owed.insert((client, kind));
+    pub(crate) fn note_pending_list_changed(&mut self, client: ClientId, kind: ListKind) {
+        self.pending_list_changed.insert((client, kind));
     }
 
     /// Takes the clients that are to be told when this list comes.
-    pub(crate) fn take_owed(&mut self, kind: Kind) -> Vec<ClientId> {
-        self.owed.extract_if(.., |(_, owed)| *owed == kind).map(|(client, _)| client).collect()
+    pub(crate) fn take_pending_list_changed(&mut self, kind: ListKind) -> Vec<ClientId> {
+        self.pending_list_changed
+            .extract_if(.., |(_, pending_list_changed)| *pending_list_changed == kind)
+            .map(|(client, _)| client)
+            .collect()
     }
 
     /// The lists that clients are to be told of.
-    pub(crate) fn owed_kinds(&self) -> BTreeSet<Kind> {
-        self.owed.iter().map(|(_, kind)| *kind).collect()
+    pub(crate) fn pending_kinds(&self) -> BTreeSet<ListKind> {
+        self.pending_list_changed.iter().map(|(_, kind)| *kind).collect()
     }
 
-    pub(crate) fn owed_len(&self) -> usize {
-        self.owed.len()
+    pub(crate) fn pending_len(&self) -> usize {
+        self.pending_list_changed.len()
     }
 
     pub(crate) fn forget_client(&mut self, client: ClientId) {
-        self.owed.retain(|(owed, _)| *owed != client);
+        self.pending_list_changed.retain(|(pending_list_changed, _)| *pending_list_changed != client);
     }
 
     /// The tool or prompt that an aggregated name stands for, where the name had to be cut.
-    pub(crate) fn uncut(&self, server: &str, aggregated: &str) -> Option<String> {
-        let names = [Kind::Tools, Kind::Prompts].into_iter().filter_map(|kind| self.list(kind)).flatten();
+    pub(crate) fn find_uncut_name(&self, server: &str, aggregated: &str) -> Option<String> {
+        let names =
+            [ListKind::Tools, ListKind::Prompts].into_iter().filter_map(|kind| self.list(kind)).flatten();
         names
-            .filter_map(|item| text_member(item, "name"))
+            .filter_map(|item| string_member(item, "name"))
             .find(|name| names::aggregated(server, name) == aggregated)
     }
 }

@@ -24,14 +24,14 @@ static BEGINNINGS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| [Finder::ne
 
 /// See the module: of one server.
 #[derive(Debug, Default)]
-pub(crate) struct Handed {
+pub(crate) struct HandedOut {
     when: HashMap<Arc<str>, Instant>,
     /// Those that make room first are in front: the addresses, and when each was handed out as it was put there.
     order: VecDeque<(Arc<str>, Instant)>,
     bytes: usize,
 }
 
-impl Handed {
+impl HandedOut {
     pub(crate) fn insert(&mut self, uri: &str, time: Instant) {
         if uri.len() > limits::URI_BYTES {
             return;
@@ -163,23 +163,26 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_what_is_handed_out_again_stays() {
-        let (mut handed, start) = (Handed::default(), Instant::now());
-        handed.insert("r://often", start);
+        let (mut handed_out, start) = (HandedOut::default(), Instant::now());
+        handed_out.insert("r://often", start);
         for count in 0..3 * MAX_HANDED_OUT_URIS as u64 {
             let time = start + Duration::from_millis(count + 1);
-            handed.insert(&format!("r://{count}"), time);
-            handed.insert("r://often", time);
+            handed_out.insert(&format!("r://{count}"), time);
+            handed_out.insert("r://often", time);
         }
-        assert!(handed.when("r://often").is_some() && handed.when("r://0").is_none());
-        assert!(handed.when(&format!("r://{}", 3 * MAX_HANDED_OUT_URIS - 1)).is_some());
-        assert_eq!((handed.when.len(), handed.order.len()), (MAX_HANDED_OUT_URIS, MAX_HANDED_OUT_URIS));
+        assert!(handed_out.when("r://often").is_some() && handed_out.when("r://0").is_none());
+        assert!(handed_out.when(&format!("r://{}", 3 * MAX_HANDED_OUT_URIS - 1)).is_some());
+        assert_eq!(
+            (handed_out.when.len(), handed_out.order.len()),
+            (MAX_HANDED_OUT_URIS, MAX_HANDED_OUT_URIS)
+        );
         for count in 0..100 {
             let time = start + Duration::from_secs(count);
-            handed.insert(&format!("{count}{}", "x".repeat(limits::URI_BYTES - 8)), time);
+            handed_out.insert(&format!("{count}{}", "x".repeat(limits::URI_BYTES - 8)), time);
         }
-        assert!(handed.bytes <= MAX_HANDED_OUT_BYTES && handed.order.len() == handed.when.len());
-        assert_eq!(handed.bytes, handed.when.keys().map(|uri| uri.len()).sum::<usize>());
-        handed.insert(&"x".repeat(limits::URI_BYTES + 1), start);
-        assert!(handed.bytes <= MAX_HANDED_OUT_BYTES);
+        assert!(handed_out.bytes <= MAX_HANDED_OUT_BYTES && handed_out.order.len() == handed_out.when.len());
+        assert_eq!(handed_out.bytes, handed_out.when.keys().map(|uri| uri.len()).sum::<usize>());
+        handed_out.insert(&"x".repeat(limits::URI_BYTES + 1), start);
+        assert!(handed_out.bytes <= MAX_HANDED_OUT_BYTES);
     }
 }

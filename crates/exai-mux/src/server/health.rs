@@ -9,14 +9,14 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
-use crate::instance::Run;
+use crate::instance::RunProgress;
 use crate::limits::{CRASH_COUNT_INTERVAL, MAX_RESTART_INTERVAL, MIN_RESTART_INTERVAL};
 use crate::types::event::Down;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    state: State,
+    state: HealthState,
     /// When it ended unasked, within the last minute.
     ends: VecDeque<Instant>,
     /// How many runs since the last that was of use were followed by a pause.
@@ -26,7 +26,7 @@ pub(crate) struct Health {
 }
 
 #[derive(Debug, Default, Clone)]
-pub(crate) enum State {
+pub(crate) enum HealthState {
     #[default]
     Well,
     /// It may be tried again at this time.
@@ -36,26 +36,26 @@ pub(crate) enum State {
 }
 
 impl Health {
-    pub(crate) fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &HealthState {
         &self.state
     }
 
     /// Why nothing is to be sent to the server now.
     pub(crate) fn held_back(&self, time: Instant) -> Option<&Down> {
         match &self.state {
-            State::Resting { why, until } if *until > time => Some(why),
-            State::Failed { why } => Some(why),
-            State::Resting { .. } | State::Well => None,
+            HealthState::Resting { why, until } if *until > time => Some(why),
+            HealthState::Failed { why } => Some(why),
+            HealthState::Resting { .. } | HealthState::Well => None,
         }
     }
 
     /// It has answered `initialize`.
     pub(crate) fn became_ready(&mut self) {
-        self.state = State::Well;
+        self.state = HealthState::Well;
     }
 
     /// A run ended unasked, or could not begin.
-    pub(crate) fn ended(&mut self, server: &str, why: &Down, run: Run, limit: u32, time: Instant) {
+    pub(crate) fn note_end(&mut self, server: &str, why: &Down, run: RunProgress, limit: u32, time: Instant) {
         self.ends.push_back(time);
         while self.ends.front().is_some_and(|first| *first + CRASH_COUNT_INTERVAL <= time) {
             self.ends.pop_front();
@@ -67,20 +67,20 @@ impl Health {
                 self.ends.len()
             );
             tracing::warn!(server, reason, "failed");
-            self.state = State::Failed { why: Down { reason, ..why.clone() } };
+            self.state = HealthState::Failed { why: Down { reason, ..why.clone() } };
         } else {
             self.state = match run {
-                Run::Served => {
+                RunProgress::Served => {
                     (self.failures, self.excused) = (0, false);
-                    State::Well
+                    HealthState::Well
                 }
-                Run::Ready if self.failures == 0 && !self.excused => {
+                RunProgress::Ready if self.failures == 0 && !self.excused => {
                     self.excused = true;
-                    State::Well
+                    HealthState::Well
                 }
-                Run::Ready | Run::Unready => {
+                RunProgress::Ready | RunProgress::Unready => {
                     self.failures += 1;
-                    State::Resting { why: why.clone(), until: time + pause(server, self.failures) }
+                    HealthState::Resting { why: why.clone(), until: time + pause(server, self.failures) }
                 }
             };
         }
@@ -91,7 +91,7 @@ impl Health {
     }
 
     /// A person wants it to be tried.
-    pub(crate) fn forgive(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Health::default();
     }
 }
@@ -111,8 +111,8 @@ mod tests {
 
     fn rest(health: &Health, time: Instant) -> f64 {
         match health.state() {
-            State::Resting { until, .. } => until.duration_since(time).as_secs_f64(),
-            State::Well | State::Failed { .. } => 0.0,
+            HealthState::Resting { until, .. } => until.duration_since(time).as_secs_f64(),
+            HealthState::Well | HealthState::Failed { .. } => 0.0,
         }
     }
 
@@ -122,7 +122,7 @@ mod tests {
         let mut time = Instant::now();
         let mut pauses = Vec::new();
         for _ in 0..9 {
-            health.ended("a", &why, Run::Unready, 0, time);
+            health.note_end("a", &why, RunProgress::Unready, 0, time);
             pauses.push(rest(&health, time));
             time += Duration::from_secs(100);
         }
@@ -130,11 +130,11 @@ mod tests {
             assert!((0.75..=1.25).contains(&(pause / whole)), "{pauses:?}");
         }
         assert_ne!(pause("a", 1), pause("b", 1), "not all at once");
-        health.ended("a", &why, Run::Served, 0, time);
+        health.note_end("a", &why, RunProgress::Served, 0, time);
         assert!(health.held_back(time).is_none(), "it was of use");
-        health.ended("a", &why, Run::Ready, 0, time);
+        health.note_end("a", &why, RunProgress::Ready, 0, time);
         assert!(health.held_back(time).is_none(), "once may happen");
-        health.ended("a", &why, Run::Ready, 0, time);
+        health.note_end("a", &why, RunProgress::Ready, 0, time);
         let second = rest(&health, time);
         assert!((0.375..=0.625).contains(&second), "twice in a row is a failure, and the first: {second}");
     }
@@ -145,7 +145,7 @@ mod tests {
         let start = Instant::now();
         let end = |health: &mut Health, second| {
             let time = start + Duration::from_secs(second);
-            health.ended("a", &why, Run::Served, 5, time);
+            health.note_end("a", &why, RunProgress::Served, 5, time);
             health.held_back(time + Duration::from_hours(1)).map(|down| down.reason.clone())
         };
         for second in [0, 10, 20, 30] {
@@ -157,7 +157,7 @@ mod tests {
             said,
             "exited with status 1; it has ended 5 times within a minute, and is started again by `exai restart a` alone"
         );
-        health.forgive();
+        health.reset();
         assert_eq!(end(&mut health, 63), None);
     }
 }

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use exai_proto::{json, limits};
 
 use crate::limits::MAX_TEMPLATES_PER_SERVER;
-use crate::server::handed_out::Handed;
+use crate::server::handed_out::HandedOut;
 use crate::server::uri_template::{Template, TemplateMatch};
-use crate::types::list_kind::{Kind, text_member};
+use crate::types::list_kind::{ListKind, string_member};
 
 /// Where a tool names the page that shows its results: MCP Apps, an earlier form of it, and the apps of OpenAI.
 const PAGES: [&[&str]; 3] =
@@ -25,7 +25,7 @@ pub(crate) struct Resources {
     /// The pages that its tools name.
     pages: HashSet<Box<str>>,
     templates: Vec<Template>,
-    handed: Handed,
+    handed_out: HandedOut,
 }
 
 /// Why a resource may be a server's; the better the reason, the greater.
@@ -34,30 +34,30 @@ pub(crate) enum Claim {
     /// One of its templates fits.
     Template(TemplateMatch),
     /// It has handed the address out, then.
-    Handed(Instant),
+    HandedOut(Instant),
     Listed,
 }
 
 impl Resources {
     /// The server has listed something.
-    pub(crate) fn learn(&mut self, kind: Kind, items: &[Bytes]) {
-        let all = |key| items.iter().filter_map(move |item| text_member(item, key));
+    pub(crate) fn learn(&mut self, kind: ListKind, items: &[Bytes]) {
+        let all = |key| items.iter().filter_map(move |item| string_member(item, key));
         match kind {
-            Kind::Resources => self.listed = all("uri").map(Into::into).collect(),
-            Kind::Templates => {
+            ListKind::Resources => self.listed = all("uri").map(Into::into).collect(),
+            ListKind::Templates => {
                 self.templates = all("uriTemplate")
                     .map(|text| Template::of(&text))
                     .take(MAX_TEMPLATES_PER_SERVER)
                     .collect();
             }
-            Kind::Tools => self.pages = items.iter().flat_map(pages).map(Into::into).collect(),
-            Kind::Prompts => {}
+            ListKind::Tools => self.pages = items.iter().flat_map(pages).map(Into::into).collect(),
+            ListKind::Prompts => {}
         }
     }
 
     /// The server has told a client of this address.
     pub(crate) fn hand_out(&mut self, uri: &str, time: Instant) {
-        self.handed.insert(uri, time);
+        self.handed_out.insert(uri, time);
     }
 
     /// The best reason why this may be a resource of the server.
@@ -68,8 +68,8 @@ impl Resources {
         if uri.len() > limits::URI_BYTES {
             return None;
         }
-        let handed = self.handed.when(uri).map(Claim::Handed);
-        handed.or_else(|| {
+        let handed_out = self.handed_out.when(uri).map(Claim::HandedOut);
+        handed_out.or_else(|| {
             self.templates.iter().filter_map(|template| template.claim(uri)).max().map(Claim::Template)
         })
     }
@@ -86,7 +86,7 @@ fn pages(tool: &Bytes) -> impl Iterator<Item = String> {
 mod tests {
     use super::*;
 
-    fn server(kind: Kind, items: &[&str]) -> Resources {
+    fn server(kind: ListKind, items: &[&str]) -> Resources {
         let items: Vec<Bytes> = items.iter().map(|item| Bytes::copy_from_slice(item.as_bytes())).collect();
         let mut resources = Resources::default();
         resources.learn(kind, &items);
@@ -97,13 +97,13 @@ mod tests {
     fn the_better_reason_is_greater() {
         let now = Instant::now();
         let mut both =
-            server(Kind::Templates, &[r#"{"uriTemplate":"t://{x}"}"#, r#"{"uriTemplate":"t://b/{x}"}"#]);
+            server(ListKind::Templates, &[r#"{"uriTemplate":"t://{x}"}"#, r#"{"uriTemplate":"t://b/{x}"}"#]);
         assert_eq!(both.claim("t://b/1"), Some(Claim::Template(TemplateMatch { whole: true, prefix: 6 })));
         both.hand_out("t://b/1", now);
-        assert_eq!(both.claim("t://b/1"), Some(Claim::Handed(now)));
-        both.learn(Kind::Resources, &[Bytes::from(r#"{"uri":"t:\/\/b/1"}"#)]);
+        assert_eq!(both.claim("t://b/1"), Some(Claim::HandedOut(now)));
+        both.learn(ListKind::Resources, &[Bytes::from(r#"{"uri":"t:\/\/b/1"}"#)]);
         assert_eq!(both.claim("t://b/1"), Some(Claim::Listed));
-        assert!(Claim::Handed(now) > Claim::Template(TemplateMatch { whole: true, prefix: 99 }));
+        assert!(Claim::HandedOut(now) > Claim::Template(TemplateMatch { whole: true, prefix: 99 }));
         assert!(
             Claim::Template(TemplateMatch { whole: true, prefix: 1 })
                 > Claim::Template(TemplateMatch { whole: false, prefix: 9 })
@@ -120,7 +120,7 @@ mod tests {
             r#"{"name":"c","_meta":{"openai/outputTemplate":"ui://c/1","ui":7}}"#,
             r#"{"name":"d","_meta":null}"#,
         ];
-        let server = server(Kind::Tools, &tools);
+        let server = server(ListKind::Tools, &tools);
         for uri in ["ui://a/1", "ui://b/1", "ui://c/1"] {
             assert_eq!(server.claim(uri), Some(Claim::Listed), "{uri}");
         }

@@ -3,20 +3,20 @@
 use bytes::Bytes;
 use exai_proto::{json, limits};
 
-use crate::types::list_kind::Kind;
+use crate::types::list_kind::ListKind;
 
 /// What `initialize` told.
 #[derive(Debug, Clone)]
-pub(crate) struct Ready {
+pub(crate) struct InitializeResult {
     /// The result, as the server wrote it.
     pub(crate) result: Bytes,
     /// The protocol revision the server chose.
     pub(crate) version: String,
-    pub(crate) capabilities: Capabilities,
+    pub(crate) capabilities: ServerCapabilities,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Capabilities {
+pub(crate) struct ServerCapabilities {
     pub(crate) tools: Offer,
     pub(crate) prompts: Offer,
     pub(crate) resources: Offer,
@@ -34,13 +34,13 @@ pub(crate) enum Offer {
     Announced,
 }
 
-impl Ready {
+impl InitializeResult {
     /// What it offers of this kind.
-    pub(crate) fn offer(&self, kind: Kind) -> Offer {
+    pub(crate) fn offer(&self, kind: ListKind) -> Offer {
         match kind {
-            Kind::Tools => self.capabilities.tools,
-            Kind::Prompts => self.capabilities.prompts,
-            Kind::Resources | Kind::Templates => self.capabilities.resources,
+            ListKind::Tools => self.capabilities.tools,
+            ListKind::Prompts => self.capabilities.prompts,
+            ListKind::Resources | ListKind::Templates => self.capabilities.resources,
         }
     }
 
@@ -56,12 +56,12 @@ impl Ready {
                 _ => Offer::Lists,
             },
         };
-        let capabilities = Capabilities {
+        let capabilities = ServerCapabilities {
             tools: offer("tools"),
             prompts: offer("prompts"),
             resources: offer("resources"),
             logging: find(&["capabilities", "logging"]).is_some(),
         };
-        Some(Ready { result, version, capabilities })
+        Some(InitializeResult { result, version, capabilities })
     }
 }

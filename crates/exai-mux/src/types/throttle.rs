@@ -6,7 +6,7 @@ use crate::limits::{MAX_LIST_CHANGED_INTERVAL, MIN_LIST_CHANGED_INTERVAL};
 
 /// Passes on that something has happened, and then what happens soon after that together.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct Throttle {
     longest: Duration,
     pause: Duration,
     /// Until when nothing is passed on.
@@ -15,10 +15,10 @@ pub(crate) struct Pace {
     waits: bool,
 }
 
-impl Pace {
+impl Throttle {
     /// With pauses that grow up to the longest.
     pub(crate) fn of_server() -> Self {
-        Pace {
+        Throttle {
             longest: MAX_LIST_CHANGED_INTERVAL,
             pause: MIN_LIST_CHANGED_INTERVAL,
             until: None,
@@ -28,7 +28,7 @@ impl Pace {
 
     /// With pauses that stay the same.
     pub(crate) fn of_client() -> Self {
-        Pace { longest: MIN_LIST_CHANGED_INTERVAL, ..Pace::of_server() }
+        Throttle { longest: MIN_LIST_CHANGED_INTERVAL, ..Throttle::of_server() }
     }
 
     /// Something has happened. Returns whether it is to be passed on now.
@@ -78,48 +78,51 @@ mod tests {
     use super::*;
 
     /// When what happens at these times (in milliseconds) is passed on.
-    fn passed(mut pace: Pace, happens: &[u64]) -> Vec<u128> {
+    fn passed(mut throttle: Throttle, happens: &[u64]) -> Vec<u128> {
         let start = Instant::now();
         let mut passed = Vec::new();
         let mut happens = happens.iter().map(|&at| start + Duration::from_millis(at)).peekable();
         loop {
-            let due = pace.due();
+            let due = throttle.due();
             let Some(next) = happens.peek().copied().into_iter().chain(due).min() else { return passed };
-            let is_passed =
-                if due == Some(next) { pace.take_due(next) } else { pace.happened(happens.next().unwrap()) };
+            let is_passed = if due == Some(next) {
+                throttle.take_due(next)
+            } else {
+                throttle.happened(happens.next().unwrap())
+            };
             passed.extend(is_passed.then(|| next.duration_since(start).as_millis()));
         }
     }
 
     #[test]
     fn the_first_passes_at_once_and_what_follows_together_and_the_last_is_never_lost() {
-        assert_eq!(passed(Pace::of_server(), &[0]), [0]);
-        assert_eq!(passed(Pace::of_server(), &[0, 0, 0, 1]), [0, 250]);
-        assert_eq!(passed(Pace::of_server(), &[0, 1, 600, 2000]), [0, 250, 750, 2000]);
-        assert_eq!(passed(Pace::of_client(), &[0, 1, 251, 252, 800, 5000]), [0, 250, 500, 800, 5000]);
+        assert_eq!(passed(Throttle::of_server(), &[0]), [0]);
+        assert_eq!(passed(Throttle::of_server(), &[0, 0, 0, 1]), [0, 250]);
+        assert_eq!(passed(Throttle::of_server(), &[0, 1, 600, 2000]), [0, 250, 750, 2000]);
+        assert_eq!(passed(Throttle::of_client(), &[0, 1, 251, 252, 800, 5000]), [0, 250, 500, 800, 5000]);
     }
 
     #[test]
     fn what_goes_on_for_ever_is_passed_on_less_and_less_until_it_is_quiet() {
         let always: Vec<u64> = (0..600_000).step_by(50).collect();
-        let told = passed(Pace::of_server(), &always);
+        let told = passed(Throttle::of_server(), &always);
         assert!(told.len() < 70, "in ten minutes: {told:?}");
         assert!(told.windows(2).all(|pair| pair[1] - pair[0] <= 10_000), "{told:?}");
         assert!(told.last().is_some_and(|last| *last >= 599_950), "{told:?}");
         // As often as it is passed on at first, and a little less.
         let often: Vec<u64> = (0..60_000).step_by(260).collect();
-        assert!(passed(Pace::of_server(), &often).len() < 15);
-        let (mut pace, start) = (Pace::of_server(), Instant::now());
+        assert!(passed(Throttle::of_server(), &often).len() < 15);
+        let (mut throttle, start) = (Throttle::of_server(), Instant::now());
         for at in &always {
             let time = start + Duration::from_millis(*at);
-            pace.take_due(time);
-            pace.happened(time);
+            throttle.take_due(time);
+            throttle.happened(time);
         }
         let end = start + Duration::from_mins(10);
-        assert!(pace.is_restless(end));
-        assert!(pace.take_due(end + Duration::from_secs(10)));
+        assert!(throttle.is_restless(end));
+        assert!(throttle.take_due(end + Duration::from_secs(10)));
         let quiet = end + Duration::from_mins(2);
-        assert!(!pace.is_restless(quiet) && pace.happened(quiet));
-        assert_eq!(pace.pause, MIN_LIST_CHANGED_INTERVAL);
+        assert!(!throttle.is_restless(quiet) && throttle.happened(quiet));
+        assert_eq!(throttle.pause, MIN_LIST_CHANGED_INTERVAL);
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use exai_test::eventually;
+use exai_test::{eventually, free_port};
 use serde_json::{Value, json};
 
-use crate::listening::{free_port, listening};
+use crate::listening::listening;
 use crate::support::{Instance, LIMIT, text};
 
 /// The calls that the server executed.

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use exai_os::process::{self, Kill};
-use exai_test::eventually;
+use exai_test::{eventually, free_port};
 use serde_json::{Value, json};
 
 use crate::faults::put_away;
@@ -119,8 +119,7 @@ impl Drop for Decoy {
 
 /// A free port, set in the configuration.
 fn on_port(instance: &Instance) -> u16 {
-    let port =
-        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let port = free_port();
     std::fs::write(instance.home().join("config.toml"), format!("[daemon]\nport = {port}\n"))
         .expect("config.toml");
     port

@@ -6,19 +6,13 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use exai_test::{eventually, program};
+use exai_test::{eventually, free_port, program};
 use serde_json::{Value, json};
 
 use crate::support::{self, Client, Instance, LIMIT};
 
 /// What `sleep 600` is to a batch file.
 const SLEEP: &str = "FIXTURE --sleep";
-
-/// A port that nobody has now.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("it is bound").port()
-}
 
 /// An instance with the fixture on this port, behind a shell with one of these texts, in which `LISTEN` stands for it.
 fn behind_a_shell(port: u16, script: &str, batch: &str, more: &str) -> Instance {

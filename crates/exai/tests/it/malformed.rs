@@ -1,9 +1,9 @@
 //! Messages that are none, or hardly: what official SDKs accept passes, and whoever waits for the rest is told at once.
 
-use exai_test::eventually;
+use exai_test::{eventually, free_port};
 use serde_json::{Value, json};
 
-use crate::listening::{free_port, listening};
+use crate::listening::listening;
 use crate::support::{Client, Instance, LIMIT, fixture};
 
 /// What Python's or TypeScript's SDK takes for an answer, and what arrives of it but for the id.

@@ -8,7 +8,7 @@ mod seed;
 mod survival;
 
 use exai_test::peers::{SERVERS, Sdk};
-use exai_test::program;
+use exai_test::{free_port, program};
 use serde_json::{Value, json};
 
 use crate::support::Instance;
@@ -178,11 +178,6 @@ fn serves_at_its_port(
         exai_os::process::identify(pid).expect("the process table").is_some()
     };
     assert!(own.iter().all(|process| !alive(&process["pid"])), "{own:#?}");
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("it is bound").port()
 }
 
 fn python_at_its_own_port(sdk: Sdk) {

@@ -1,5 +1,6 @@
 //! `exai shim --url`: the same shim over TCP, and a token that only the daemon ever sees.
 
+use exai_test::free_port;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
@@ -14,11 +15,6 @@ use crate::support::{Instance, LIMIT, fixture, text};
 fn with_port(instance: &Instance, port: u16) {
     let config = format!("[daemon]\nport = {port}\n{}", fixture("fix", &[]));
     std::fs::write(instance.home().join("config.toml"), config).expect("config.toml is written");
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
 }
 
 /// Records what is sent to it.

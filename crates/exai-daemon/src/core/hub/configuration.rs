@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::Hub;
 use crate::core::event::HubEvent;
-use crate::state::discovery::{self, Known};
+use crate::state::discovery::{self, KnownDiscovery};
 use crate::upstream::policy;
 
 impl Hub {
@@ -28,7 +28,7 @@ impl Hub {
                 let policies = self.configure_router();
                 let (home, hub) = (self.host.home.clone(), self.handle.clone());
                 self.host.tasks.spawn(async move {
-                    let load = move || discovery::load(&home, &policies);
+                    let load = move || discovery::load_discoveries(&home, &policies);
                     let loaded = tokio::task::spawn_blocking(load).await;
                     // A hub that has ended ignores it.
                     let _ = hub.send(HubEvent::Known(loaded.unwrap_or_default())).await;
@@ -42,16 +42,16 @@ impl Hub {
     pub(super) fn configure_router(&mut self) -> Vec<Policy> {
         let policies = policy::policies(&self.config);
         self.route(Event::Configured { policies: policies.clone() });
-        self.verdicts.keep_only(&policies);
+        self.verdicts.retain_servers(&policies);
         for policy in &policies {
-            if let Some(traits) = self.verdicts.of(policy) {
+            if let Some(traits) = self.verdicts.traits_of(policy) {
                 self.route(Event::Traits { server: policy.name.clone(), traits });
             }
         }
         policies
     }
 
-    pub(super) fn learn_discoveries(&mut self, servers: Vec<Known>) {
+    pub(super) fn learn_discoveries(&mut self, servers: Vec<KnownDiscovery>) {
         for (server, revision, discovery) in servers {
             self.route(Event::Known { server, revision, discovery });
         }

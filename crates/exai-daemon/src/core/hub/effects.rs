@@ -26,14 +26,16 @@ impl Hub {
             Effect::Learned { server } => {
                 let configured = self.config.servers.get(&server).is_some();
                 if let Some(known) = self.router.discovery(&server).filter(|_| configured) {
-                    self.store.keep(self.host.home.discovery(&server), move || discovery::file(&known));
+                    self.store.queue_write(self.host.home.discovery(&server), move || {
+                        discovery::encode_file(&known)
+                    });
                 }
             }
             Effect::Measured { server } => {
                 if let Some(traits) = self.router.traits(&server) {
-                    self.verdicts.note(&server, &traits);
+                    self.verdicts.record_traits(&server, &traits);
                     let verdicts = self.verdicts.clone();
-                    self.store.keep(self.host.home.verdicts(), move || verdicts.file());
+                    self.store.queue_write(self.host.home.verdicts(), move || verdicts.encode_file());
                 }
             }
             Effect::Repeatable { client, tools } => {

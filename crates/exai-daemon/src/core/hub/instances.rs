@@ -17,7 +17,7 @@ use crate::limits::{SERVER_QUEUE, SERVER_STOP_TIMEOUT};
 use crate::upstream::builtin::{self, BuiltinUpstream};
 use crate::upstream::event::{ServerEvent, Started};
 use crate::upstream::http::{self, HttpUpstream};
-use crate::upstream::own_port::OwnPortUpstream;
+use crate::upstream::listening::ListeningUpstream;
 use crate::upstream::running::{Stop, Upstream};
 use crate::upstream::server_output::OutputReader;
 use crate::upstream::stdio::StdioUpstream;
@@ -195,7 +195,7 @@ impl Hub {
                         let (monitor, events) = (self.host.monitor.clone(), self.servers.clone());
                         let tasks = &self.host.tasks;
                         let http = HttpUpstream::start(target, whose, monitor, events, SERVER_QUEUE, tasks);
-                        Box::new(OwnPortUpstream::new(job, http))
+                        Box::new(ListeningUpstream::new(job, http))
                     }
                 };
                 hosted.early.drain(..).for_each(|line| running.print(&line));

@@ -56,7 +56,7 @@ impl Hub {
     pub(super) fn explain_sharing(&self, server: &str) -> Result<SharingExplanation, String> {
         let unknown = || format!("no server is called \"{server}\"");
         let mut sentences = self.router.why(server).ok_or_else(unknown)?;
-        if let Some(at) = self.verdicts.at(server) {
+        if let Some(at) = self.verdicts.measured_at(server) {
             sentences.push(format!(
                 "measured on {at}; forgotten when its command, arguments or environment change"
             ));

@@ -26,7 +26,7 @@ impl Hub {
         // Before the first event, so that the first clients get their lists from memory. On another thread, since a file
         // system may hang.
         let home = self.host.home.clone();
-        let known = tokio::task::spawn_blocking(move || discovery::load(&home, &policies)).await;
+        let known = tokio::task::spawn_blocking(move || discovery::load_discoveries(&home, &policies)).await;
         self.learn_discoveries(known.unwrap_or_default());
         let mut heard = Vec::with_capacity(BATCH);
         let mut done = Vec::with_capacity(BATCH);

@@ -18,7 +18,7 @@ use super::{MonitorEvent, Order, ProcessMonitor};
 use crate::client::http_sessions::Sessions;
 use crate::observe::adopted_orphans::{AdoptedOrphans, KnownTrees};
 use crate::observe::monitored_tree::{Measuring, MonitoredTree};
-use crate::observe::unknown_processes::UnknownProcesses;
+use crate::observe::unknown_exai_processes::UnknownProcesses;
 
 /// How often the monitor looks.
 const PERIOD: Duration = Duration::from_millis(900);

@@ -11,10 +11,9 @@ pub(crate) mod system;
 use std::path::{Path, PathBuf};
 
 use exai_os::process::{self, Identity, Kill};
-use exai_test::{eventually, peers};
+use exai_test::{eventually, free_port, peers};
 use serde_json::{Value, json};
 
-use super::free_port;
 use crate::support::{Client, Instance, LIMIT};
 
 /// A server that tells its own pid, behind a launcher.

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use exai_os::process::{self, Identity, Kill};
-use exai_test::eventually;
+use exai_test::{eventually, free_port};
 use serde_json::{Value, json};
 
+use super::inline;
 use super::launchers::{MODULE, copy_of_the_server, left, of, system, text};
-use super::{free_port, inline};
 use crate::support::{Client, Instance, LIMIT};
 
 const CLIENTS: [&str; 3] = ["augment", "claude-desktop", "auggie"];

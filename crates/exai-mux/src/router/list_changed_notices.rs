@@ -10,27 +10,28 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::types::ids::ClientId;
-use crate::types::list_kind::Kind;
-use crate::types::throttle::Pace;
+use crate::types::list_kind::ListKind;
+use crate::types::throttle::Throttle;
 
 /// What clients were told a moment ago, or are to be told.
 #[derive(Debug, Default)]
-pub(crate) struct News(BTreeMap<(ClientId, Kind), Pace>);
+pub(crate) struct ListChangedNotices(BTreeMap<(ClientId, ListKind), Throttle>);
 
-impl News {
+impl ListChangedNotices {
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.0.values().filter_map(Pace::due).min()
+        self.0.values().filter_map(Throttle::due).min()
     }
 
     /// A list has changed for a client. Returns whether the client is to be told now.
-    pub(crate) fn happened(&mut self, client: ClientId, kind: Kind, time: Instant) -> bool {
-        self.0.entry((client, kind)).or_insert_with(Pace::of_client).happened(time)
+    pub(crate) fn happened(&mut self, client: ClientId, kind: ListKind, time: Instant) -> bool {
+        self.0.entry((client, kind)).or_insert_with(Throttle::of_client).happened(time)
     }
 
     /// The clients that are to be told now what has waited for its time.
-    pub(crate) fn take_due(&mut self, time: Instant) -> Vec<(ClientId, Kind)> {
-        let due = self.0.iter_mut().filter_map(|(&key, pace)| pace.take_due(time).then_some(key)).collect();
-        self.0.retain(|_, pace| !pace.is_quiet(time));
+    pub(crate) fn take_due(&mut self, time: Instant) -> Vec<(ClientId, ListKind)> {
+        let due =
+            self.0.iter_mut().filter_map(|(&key, throttle)| throttle.take_due(time).then_some(key)).collect();
+        self.0.retain(|_, throttle| !throttle.is_quiet(time));
         due
     }
 

@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use exai_proto::Id;
 
-use crate::instance::request::{Errand, InFlight, Owner};
+use crate::instance::request::{InFlightRequest, InternalRequest, Owner};
 use crate::types::ids::ClientId;
-use crate::types::list_kind::Kind;
+use crate::types::list_kind::ListKind;
 
 /// The requests of one instance, by the number that the router has minted for each.
 #[derive(Debug)]
-pub(crate) struct RequestsUnderWay {
-    by_number: HashMap<u64, InFlight>,
+pub(crate) struct InFlightRequests {
+    by_number: HashMap<u64, InFlightRequest>,
     next_number: u64,
 }
 
@@ -27,13 +27,13 @@ pub(crate) enum WorksFor {
     Unclear,
 }
 
-impl Default for RequestsUnderWay {
+impl Default for InFlightRequests {
     fn default() -> Self {
-        RequestsUnderWay { by_number: HashMap::new(), next_number: 1 }
+        InFlightRequests { by_number: HashMap::new(), next_number: 1 }
     }
 }
 
-impl RequestsUnderWay {
+impl InFlightRequests {
     /// A number that no other request of the instance has or will have.
     pub(crate) fn mint_number(&mut self) -> u64 {
         let number = self.next_number;
@@ -41,19 +41,19 @@ impl RequestsUnderWay {
         number
     }
 
-    pub(super) fn insert(&mut self, number: u64, request: InFlight) {
+    pub(super) fn insert(&mut self, number: u64, request: InFlightRequest) {
         self.by_number.insert(number, request);
     }
 
-    pub(super) fn remove(&mut self, number: u64) -> Option<InFlight> {
+    pub(super) fn remove(&mut self, number: u64) -> Option<InFlightRequest> {
         self.by_number.remove(&number)
     }
 
-    pub(crate) fn get(&self, number: u64) -> Option<&InFlight> {
+    pub(crate) fn get(&self, number: u64) -> Option<&InFlightRequest> {
         self.by_number.get(&number)
     }
 
-    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut InFlight> {
+    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut InFlightRequest> {
         self.by_number.get_mut(&number)
     }
 
@@ -66,7 +66,7 @@ impl RequestsUnderWay {
     }
 
     /// All requests, in the order in which they were sent.
-    pub(crate) fn into_ordered(self) -> Vec<InFlight> {
+    pub(crate) fn into_ordered(self) -> Vec<InFlightRequest> {
         let mut all: Vec<_> = self.by_number.into_iter().collect();
         all.sort_by_key(|(number, _)| *number);
         all.into_iter().map(|(_, request)| request).collect()
@@ -80,7 +80,7 @@ impl RequestsUnderWay {
     /// Cancels the request of a client with this id. Returns its number. The request stays for a while: what the server
     /// still answers is passed on, as without exai.
     pub(crate) fn cancel_request(&mut self, client: ClientId, id: &Id, time: Instant) -> Option<u64> {
-        let is_it = |request: &InFlight| {
+        let is_it = |request: &InFlightRequest| {
             matches!(&request.owner, Owner::Client { client: owner, id: own, cancelled: false, .. }
                 if *owner == client && own == id)
         };
@@ -100,7 +100,7 @@ impl RequestsUnderWay {
                 abandoned.push((number, id.clone(), *cancelled));
                 // A server that heeds the cancellation will not answer: its place must not be kept for that.
                 request.cancel(time);
-                request.owner = Owner::Router(Errand::Cancelled);
+                request.owner = Owner::Router(InternalRequest::Cancelled);
             }
         }
         abandoned.sort_unstable_by_key(|(number, ..)| *number);
@@ -109,7 +109,7 @@ impl RequestsUnderWay {
 
     /// The requests that have not been answered in time, in the order in which they were sent.
     pub(crate) fn find_late(&self, time: Instant) -> Vec<u64> {
-        let is_late = |request: &InFlight| request.deadline <= time;
+        let is_late = |request: &InFlightRequest| request.deadline <= time;
         let late = self.by_number.iter().filter(|(_, request)| is_late(request));
         let mut late: Vec<u64> = late.map(|(&number, _)| number).collect();
         late.sort_unstable();
@@ -121,9 +121,9 @@ impl RequestsUnderWay {
     }
 
     /// When the server was asked for a list that has not come.
-    pub(crate) fn list_since(&self, kind: Kind) -> Option<Instant> {
+    pub(crate) fn list_since(&self, kind: ListKind) -> Option<Instant> {
         self.by_number.values().find_map(|request| match &request.owner {
-            Owner::Router(Errand::List { kind: other, asked, .. }) if *other == kind => Some(*asked),
+            Owner::Router(InternalRequest::List { kind: other, asked, .. }) if *other == kind => Some(*asked),
             Owner::Router(_) | Owner::Client { .. } => None,
         })
     }
@@ -137,17 +137,19 @@ impl RequestsUnderWay {
     /// The client that the server works for. A request that was cancelled counts: the server may not have heard of that
     /// yet.
     pub(crate) fn works_for(&self) -> WorksFor {
-        let mut lanes = self.by_number.values().filter_map(|request| Some((request.lane?, request)));
-        let Some((sole, first)) = lanes.next() else { return WorksFor::None };
+        let mut charged =
+            self.by_number.values().filter_map(|request| Some((request.charged_client?, request)));
+        let Some((sole, first)) = charged.next() else { return WorksFor::None };
         let mut id = first.wanted_by().cloned();
-        for (client, _) in lanes {
+        for (client, _) in charged {
             if client != sole {
                 return WorksFor::Unclear;
             }
             id = None;
         }
         // A client that has left, or has cancelled all it wanted, is not asked.
-        let waits = |request: &InFlight| request.lane == Some(sole) && request.wanted_by().is_some();
+        let waits =
+            |request: &InFlightRequest| request.charged_client == Some(sole) && request.wanted_by().is_some();
         if self.by_number.values().any(waits) { WorksFor::One(sole, id) } else { WorksFor::Unclear }
     }
 }

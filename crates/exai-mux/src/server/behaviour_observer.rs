@@ -13,18 +13,18 @@ use bytes::Bytes;
 
 use crate::limits::{MAX_COMPARED_DECLARATIONS, MAX_OBSERVED_VALUE_BYTES, MAX_VALUES_PER_CAPABILITY};
 use crate::types::capability::{Ask, parse_capabilities};
-use crate::types::list_kind::{KINDS, Kind};
+use crate::types::list_kind::{LIST_KINDS, ListKind};
 use crate::types::observed_behaviour::Traits;
 
 /// What has been seen so far.
 #[derive(Debug, Default)]
-pub(crate) struct Measured {
+pub(crate) struct BehaviourObserver {
     traits: Traits,
     /// Hashes of lists, by the hash of what was declared to the run that had them.
-    lists: HashMap<u64, HashMap<Kind, u64>>,
+    lists: HashMap<u64, HashMap<ListKind, u64>>,
 }
 
-impl Measured {
+impl BehaviourObserver {
     pub(crate) fn traits(&self) -> &Traits {
         &self.traits
     }
@@ -34,12 +34,12 @@ impl Measured {
     }
 
     /// It asks for something. Returns whether that is new.
-    pub(crate) fn asked(&mut self, ask: Ask) -> bool {
+    pub(crate) fn note_server_request(&mut self, ask: Ask) -> bool {
         self.traits.asks.insert(ask)
     }
 
     /// A run that was told of this has worked, and asked for nothing. Returns whether that is new.
-    pub(crate) fn kept_silent(&mut self, declared: &str) -> bool {
+    pub(crate) fn note_silence(&mut self, declared: &str) -> bool {
         let mut new = false;
         if !self.has_room(declared) {
             // What it lists cannot be compared.
@@ -55,7 +55,7 @@ impl Measured {
     }
 
     /// It has listed something. Returns whether that has changed what is known.
-    pub(crate) fn listed(&mut self, declared: &str, kind: Kind, items: &[Bytes]) -> bool {
+    pub(crate) fn note_list(&mut self, declared: &str, kind: ListKind, items: &[Bytes]) -> bool {
         if !self.has_room(declared) {
             return false;
         }
@@ -64,7 +64,7 @@ impl Measured {
         match self.compare(kind) {
             Compared::Different => self.traits.same_for_all = false,
             // The tools are what clients use; a server without tools has an empty list of them.
-            Compared::Same if kind == Kind::Tools => self.traits.same_for_all = !self.is_any_different(),
+            Compared::Same if kind == ListKind::Tools => self.traits.same_for_all = !self.is_any_different(),
             Compared::Same | Compared::Unknown => {}
         }
         before != self.traits.same_for_all
@@ -76,13 +76,13 @@ impl Measured {
     }
 
     /// Whether a list is known to depend on what is declared.
-    pub(crate) fn depends(&self, kind: Kind) -> bool {
+    pub(crate) fn depends_on_declaration(&self, kind: ListKind) -> bool {
         matches!(self.compare(kind), Compared::Different)
     }
 
     /// Whether others than those who declare this were listed something, and it is not known yet whether these are
     /// offered the same.
-    pub(crate) fn is_new_kind(&self, declared: &str, kind: Kind) -> bool {
+    pub(crate) fn is_new_kind(&self, declared: &str, kind: ListKind) -> bool {
         let own = hash(declared);
         let mut listed = self.lists.iter().filter(|(_, lists)| lists.contains_key(&kind)).map(|(of, _)| *of);
         let (mut any, mut known) = (false, self.traits.same_for_all);
@@ -94,10 +94,10 @@ impl Measured {
     }
 
     fn is_any_different(&self) -> bool {
-        KINDS.into_iter().any(|kind| matches!(self.compare(kind), Compared::Different))
+        LIST_KINDS.into_iter().any(|kind| matches!(self.compare(kind), Compared::Different))
     }
 
-    fn compare(&self, kind: Kind) -> Compared {
+    fn compare(&self, kind: ListKind) -> Compared {
         let mut hashes = self.lists.values().filter_map(|lists| lists.get(&kind));
         let Some(first) = hashes.next() else { return Compared::Unknown };
         let (mut others, mut same) = (0, true);
@@ -135,41 +135,41 @@ mod tests {
     #[test]
     fn two_kinds_of_clients_that_see_the_same_make_the_difference() {
         let (none, roots) = ("{}", r#"{"roots":{}}"#);
-        let mut measured = Measured::default();
+        let mut behaviour = BehaviourObserver::default();
         let tools = [Bytes::from("{}")];
-        assert!(!measured.listed(none, Kind::Tools, &tools));
-        assert!(!measured.listed(none, Kind::Tools, &tools), "the same kind of client twice");
-        assert!(!measured.listed(roots, Kind::Prompts, &[]));
-        assert!(measured.listed(roots, Kind::Tools, &tools));
+        assert!(!behaviour.note_list(none, ListKind::Tools, &tools));
+        assert!(!behaviour.note_list(none, ListKind::Tools, &tools), "the same kind of client twice");
+        assert!(!behaviour.note_list(roots, ListKind::Prompts, &[]));
+        assert!(behaviour.note_list(roots, ListKind::Tools, &tools));
         let declared = |text| parse_capabilities(text);
-        assert!(measured.traits().is_indifferent_to(&declared("{}")));
-        assert!(!measured.traits().is_indifferent_to(&declared(r#"{"roots":{}}"#)), "it may ask yet");
-        assert!(measured.kept_silent(r#"{"roots":{}}"#) && !measured.kept_silent(r#"{"roots":{}}"#));
-        assert!(measured.traits().is_indifferent_to(&declared(r#"{"roots":{}}"#)));
-        assert!(!measured.traits().is_indifferent_to(&declared(r#"{"roots":{"listChanged":true}}"#)));
-        assert_eq!(measured.traits().declared_for_all(), r#"{"roots":{}}"#);
+        assert!(behaviour.traits().is_indifferent_to(&declared("{}")));
+        assert!(!behaviour.traits().is_indifferent_to(&declared(r#"{"roots":{}}"#)), "it may ask yet");
+        assert!(behaviour.note_silence(r#"{"roots":{}}"#) && !behaviour.note_silence(r#"{"roots":{}}"#));
+        assert!(behaviour.traits().is_indifferent_to(&declared(r#"{"roots":{}}"#)));
+        assert!(!behaviour.traits().is_indifferent_to(&declared(r#"{"roots":{"listChanged":true}}"#)));
+        assert_eq!(behaviour.traits().declared_for_all(), r#"{"roots":{}}"#);
         // What differs once differs for good, until it is the same again.
-        assert!(!measured.listed(none, Kind::Prompts, &[]));
-        assert!(measured.listed(roots, Kind::Prompts, &tools));
-        assert!(!measured.traits().is_indifferent_to(&BTreeMap::new()));
-        assert!(!measured.listed(roots, Kind::Tools, &tools), "its prompts differ still");
-        measured.listed(roots, Kind::Prompts, &[]);
-        assert!(measured.listed(roots, Kind::Tools, &tools));
-        assert!(measured.asked(Ask::Roots) && !measured.asked(Ask::Roots));
-        assert!(!measured.traits().is_indifferent_to(&BTreeMap::new()));
+        assert!(!behaviour.note_list(none, ListKind::Prompts, &[]));
+        assert!(behaviour.note_list(roots, ListKind::Prompts, &tools));
+        assert!(!behaviour.traits().is_indifferent_to(&BTreeMap::new()));
+        assert!(!behaviour.note_list(roots, ListKind::Tools, &tools), "its prompts differ still");
+        behaviour.note_list(roots, ListKind::Prompts, &[]);
+        assert!(behaviour.note_list(roots, ListKind::Tools, &tools));
+        assert!(behaviour.note_server_request(Ask::Roots) && !behaviour.note_server_request(Ask::Roots));
+        assert!(!behaviour.traits().is_indifferent_to(&BTreeMap::new()));
     }
 
     #[test]
     fn what_cannot_be_compared_any_more_is_not_taken_for_the_same() {
-        let mut measured = Measured::default();
+        let mut behaviour = BehaviourObserver::default();
         let experiment = |number: usize| format!(r#"{{"experimental":{{"x{number}":{{}}}}}}"#);
         for number in 0..MAX_COMPARED_DECLARATIONS {
-            measured.listed(&experiment(number), Kind::Tools, &[]);
+            behaviour.note_list(&experiment(number), ListKind::Tools, &[]);
         }
         let other = experiment(MAX_COMPARED_DECLARATIONS);
-        assert!(!measured.listed(&other, Kind::Tools, &[Bytes::from("{}")]));
-        assert!(measured.traits().same_for_all && !measured.kept_silent(&other));
-        assert!(!measured.traits().is_indifferent_to(&parse_capabilities(&other)));
-        assert!(measured.kept_silent(&experiment(0)));
+        assert!(!behaviour.note_list(&other, ListKind::Tools, &[Bytes::from("{}")]));
+        assert!(behaviour.traits().same_for_all && !behaviour.note_silence(&other));
+        assert!(!behaviour.traits().is_indifferent_to(&parse_capabilities(&other)));
+        assert!(behaviour.note_silence(&experiment(0)));
     }
 }

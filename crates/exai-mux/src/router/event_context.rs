@@ -11,27 +11,27 @@ use crate::types::effect::{About, Effect};
 use crate::types::ids::{ClientId, InstanceId};
 
 /// What one event is worked on with.
-pub(crate) struct Now<'a> {
+pub(crate) struct EventContext<'a> {
     pub(crate) time: Instant,
     pub(crate) effects: &'a mut Vec<Effect>,
 }
 
-impl Now<'_> {
-    pub(crate) fn to_client(&mut self, client: ClientId, bytes: impl Into<Segments>, about: About) {
+impl EventContext<'_> {
+    pub(crate) fn send_to_client(&mut self, client: ClientId, bytes: impl Into<Segments>, about: About) {
         let bytes = bytes.into();
         self.effects.push(Effect::ToClient { client, bytes, about });
     }
 
     pub(crate) fn answer(&mut self, client: ClientId, id: Id, bytes: impl Into<Segments>) {
-        self.to_client(client, bytes, About::Answer(id));
+        self.send_to_client(client, bytes, About::Answer(id));
     }
 
-    pub(crate) fn to_server(&mut self, instance: InstanceId, bytes: impl Into<Segments>) {
+    pub(crate) fn send_to_server(&mut self, instance: InstanceId, bytes: impl Into<Segments>) {
         let bytes = bytes.into();
         self.effects.push(Effect::ToServer { instance, bytes, number: None });
     }
 
-    pub(crate) fn dropped(&mut self, client: ClientId, id: Id) {
+    pub(crate) fn drop_request(&mut self, client: ClientId, id: Id) {
         self.effects.push(Effect::Dropped { client, id });
     }
 
@@ -46,7 +46,7 @@ impl Now<'_> {
     }
 
     /// Whoever keeps what is known must be told that it has changed.
-    pub(crate) fn learned(&mut self, server: &Arc<str>) {
+    pub(crate) fn note_discovery_changed(&mut self, server: &Arc<str>) {
         self.effects.push(Effect::Learned { server: server.clone() });
     }
 }

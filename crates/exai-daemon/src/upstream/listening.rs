@@ -12,19 +12,19 @@ use crate::upstream::running::{Stop, Upstream};
 
 /// A process tree, and the session with it over HTTP.
 #[derive(Debug)]
-pub(crate) struct OwnPortUpstream {
+pub(crate) struct ListeningUpstream {
     job: Job,
     /// `None` once the session has ended.
     http: Option<HttpUpstream>,
 }
 
-impl OwnPortUpstream {
+impl ListeningUpstream {
     pub(crate) fn new(job: Job, http: HttpUpstream) -> Self {
-        OwnPortUpstream { job, http: Some(http) }
+        ListeningUpstream { job, http: Some(http) }
     }
 }
 
-impl Upstream for OwnPortUpstream {
+impl Upstream for ListeningUpstream {
     fn send(&self, message: Segments, number: Option<u64>) -> Result<(), Unsent> {
         self.http.as_ref().map_or(Err(Unsent::Closed), |http| http.send(message, number))
     }
