@@ -30,14 +30,14 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Begins a conversation that may take `patience` in all. `waiting` is called once a second with the time waited
+    /// Begins a conversation that may take `timeout` in all. `waiting` is called once a second with the time waited
     /// so far. The inner error is the error object of the answer to `initialize`.
     pub fn begin(
         link: Link,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
         waiting: impl FnMut(Duration),
     ) -> Result<Result<Self, Bytes>, LinkError> {
-        let deadline = patience.map(|patience| Instant::now() + patience);
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let mut conversation = Conversation { link, last_id: 0, deadline };
         let params = format!(
             "{{\"protocolVersion\":\"{}\",\"capabilities\":{{}},\

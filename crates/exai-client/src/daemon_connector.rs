@@ -22,7 +22,7 @@ use crate::connect_error::ConnectError;
 use crate::daemon_record::{lock_holder, read_record};
 use crate::daemon_start::{reach, start_daemon, start_failed};
 use crate::limits::HELLO_TIMEOUT;
-use crate::link::{Daemon, Link, LinkError, OpenError};
+use crate::link::{DaemonInfo, Link, LinkError, OpenError};
 use crate::retry_pause::RetryPause;
 
 /// Joins or starts the daemon of one state directory.
@@ -190,7 +190,11 @@ impl DaemonConnector {
 
     /// Waits until this daemon is gone, and returns whether it was gone before `deadline`. A daemon whose process the
     /// kernel does not tell counts as gone when no daemon lives, or when another one has taken its place.
-    pub(crate) fn wait_until_gone(&self, daemon: &Daemon, deadline: Instant) -> Result<bool, ConnectError> {
+    pub(crate) fn wait_until_gone(
+        &self,
+        daemon: &DaemonInfo,
+        deadline: Instant,
+    ) -> Result<bool, ConnectError> {
         if let Some(identity) = &daemon.process {
             return process::wait_gone(identity, deadline).map_err(|source| ConnectError::Io {
                 action: "wait for the end of the daemon of",
@@ -220,7 +224,7 @@ impl DaemonConnector {
 
     /// Whether a daemon serves this state directory, by its own word on the link: the record may be a copy of the
     /// record of another directory.
-    fn is_ours(&self, daemon: &Daemon, endpoint: &Endpoint) -> bool {
+    fn is_ours(&self, daemon: &DaemonInfo, endpoint: &Endpoint) -> bool {
         let Some(theirs) = &daemon.home else {
             // An old build does not say which directory it serves: its socket must be in this directory, or at least
             // the lock must be held.

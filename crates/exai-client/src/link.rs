@@ -67,7 +67,7 @@ impl From<HandshakeError> for LinkError {
 
 /// The daemon at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Daemon {
+pub struct DaemonInfo {
     /// Its nonce.
     pub instance: String,
     /// Its build.
@@ -110,7 +110,7 @@ pub enum Incoming {
 pub struct Link {
     stream: Arc<Stream>,
     decoder: Decoder,
-    daemon: Daemon,
+    daemon: DaemonInfo,
 }
 
 impl Link {
@@ -139,7 +139,7 @@ impl Link {
         stream.set_read_timeout(Some(left(deadline)?))?;
         let rest = handshake::upgrade(&stream, &handshake::LINK)?;
         let daemon =
-            Daemon { instance: String::new(), build: String::new(), pid: 0, process: None, home: None };
+            DaemonInfo { instance: String::new(), build: String::new(), pid: 0, process: None, home: None };
         let mut link = Link { stream: Arc::new(stream), decoder: Decoder::with(&rest), daemon };
         link.send(&ToDaemon::Hello(hello.clone()))?;
         link.daemon = link.greeted(peer, process, deadline)?;
@@ -152,14 +152,14 @@ impl Link {
         peer: &Peer,
         process: Option<process::Identity>,
         deadline: Instant,
-    ) -> Result<Daemon, LinkError> {
+    ) -> Result<DaemonInfo, LinkError> {
         match self.next_before(Some(deadline))? {
             Incoming::Control(FromDaemon::Hello { version, build, instance, pid, home }) => {
                 let ours = link_versions();
                 if !(ours.min..=ours.max).contains(&version) {
                     return Err(LinkError::Version { version, build });
                 }
-                Ok(Daemon { instance, build, pid: peer.pid.unwrap_or(pid), process, home })
+                Ok(DaemonInfo { instance, build, pid: peer.pid.unwrap_or(pid), process, home })
             }
             Incoming::Control(FromDaemon::Refused { reason }) => Err(LinkError::Refused(reason)),
             Incoming::Control(FromDaemon::Bye { .. }) => Err(LinkError::Closed),
@@ -170,7 +170,7 @@ impl Link {
     }
 
     /// The daemon at the other end.
-    pub fn daemon(&self) -> &Daemon {
+    pub fn daemon(&self) -> &DaemonInfo {
         &self.daemon
     }
 

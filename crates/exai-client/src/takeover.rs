@@ -13,7 +13,7 @@ use exai_proto::version;
 use crate::connect_error::ConnectError;
 use crate::daemon_connector::DaemonConnector;
 use crate::hello::hello;
-use crate::link::{Daemon, Incoming, Link, LinkError};
+use crate::link::{DaemonInfo, Incoming, Link, LinkError};
 
 /// What has become of an older daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,6 @@ impl DaemonConnector {
     }
 }
 
-fn is_older(daemon: &Daemon) -> bool {
+fn is_older(daemon: &DaemonInfo) -> bool {
     version::is_newer(build::version(), &daemon.build)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::environment_cache as cache;
 use crate::sys;
 
-mod entry;
+pub(crate) mod entry;
 
 pub use entry::{Account, AccountError};
 

@@ -118,7 +118,7 @@ pub struct Started {
 
 /// The starter's end of the readiness pipe. It ends when the daemon closes its end or dies.
 #[derive(Debug)]
-pub struct ReadyPipe(pub(crate) sys::detach::Pipe);
+pub struct ReadyPipe(pub(crate) sys::detach::ReadinessPipe);
 
 impl ReadyPipe {
     /// Everything the daemon writes until it closes the pipe. Nothing at all means that it died before

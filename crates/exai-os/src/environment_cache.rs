@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::Account;
+use crate::account::entry::Account;
 use crate::{private, sys};
 
 /// Start files may read files that the stamp does not know.

@@ -20,7 +20,7 @@ pub struct Status {
     /// [`SCHEMA`].
     pub schema: u32,
     /// The verdict as one word.
-    pub state: State,
+    pub state: RunState,
     /// The verdict as a sentence.
     pub verdict: String,
     /// The state directory.
@@ -51,7 +51,7 @@ pub struct Status {
 
 /// `exai why --json`: why the clients of a server share its processes, or do not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Why {
+pub struct SharingExplanation {
     /// [`SCHEMA`].
     pub schema: u32,
     /// The server's name.
@@ -65,7 +65,7 @@ pub struct Why {
 /// The daemon's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum RunState {
     /// It runs and serves.
     Running,
     /// It holds the lock and is not ready yet.

@@ -11,7 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::documents::{Ps, Servers, Status, Why};
+use crate::documents::{Ps, Servers, SharingExplanation, Status};
 
 /// The WebSocket subprotocol's name.
 pub const SUBPROTOCOL: &str = "exai.1";
@@ -182,7 +182,7 @@ pub enum FromDaemon {
     /// Answers `why`.
     Why {
         /// The document.
-        why: Why,
+        why: SharingExplanation,
     },
     /// Answers `replace`: calls are under way, and the daemon stays.
     Busy {

@@ -2,13 +2,13 @@
 //!
 //! # Theory of operation
 //!
-//! 1. [`members`] finds the descendants of a tree's guard or root in a process table.
-//! 2. [`look`] gathers what the kernel says about each of them: arguments, file, which of them hold the
+//! 1. [`members()`] finds the descendants of a tree's guard or root in a process table.
+//! 2. [`look()`] gathers what the kernel says about each of them: arguments, file, which of them hold the
 //!    other ends of our pipes.
 //! 3. An [`Exchange`] is the proof: an ordinary request, its answer, and what each member's own counters ([`count`])
 //!    say before and after. The server has read the request and written the answer; a launcher has done neither; a
 //!    relay has *read the answer*, too.
-//! 4. [`judge`] says what each is. It is pure: the same facts give the same judgement on every system.
+//! 4. [`judge()`] says what each is. It is pure: the same facts give the same judgement on every system.
 //!
 //! Names and arguments give a launcher its *kind*, and where nothing better is known they tell it from a
 //! server; they never prove anything. What was not seen to happen is called presumed.

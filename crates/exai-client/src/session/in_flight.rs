@@ -42,7 +42,7 @@ pub(super) struct InFlightRequest {
     /// run.
     pub(super) token: Option<Id>,
     /// How long it may still wait for a daemon.
-    pub(super) patience: Duration,
+    pub(super) time_left: Duration,
     /// Its place in the order of requests.
     place: u64,
     /// How many requests with this id are under way. More than one is against the rules.
@@ -50,13 +50,13 @@ pub(super) struct InFlightRequest {
 }
 
 impl InFlightRequest {
-    pub(super) fn new(on_link_loss: OnLinkLoss, patience: Duration) -> Self {
+    pub(super) fn new(on_link_loss: OnLinkLoss, time_left: Duration) -> Self {
         InFlightRequest {
             on_link_loss,
             on_success: OnSuccess::Nothing,
             tool: None,
             token: None,
-            patience,
+            time_left,
             place: 0,
             count: 1,
         }
@@ -118,7 +118,7 @@ impl InFlight {
             entry.count -= 1;
             return Some(InFlightRequest {
                 place: entry.place,
-                ..InFlightRequest::new(OnLinkLoss::Once, entry.patience)
+                ..InFlightRequest::new(OnLinkLoss::Once, entry.time_left)
             });
         }
         let entry = self.entries.remove(id)?;

@@ -34,9 +34,9 @@ impl Session {
         }
         let waiting = self.waiting.take_all();
         for WaitingMessage { line, until, attempt } in &waiting {
-            let patience = until.saturating_duration_since(now);
+            let time_left = until.saturating_duration_since(now);
             peek::peek_each(line, |part, peeked| {
-                self.register(line, part, peeked, *attempt, patience);
+                self.register(line, part, peeked, *attempt, time_left);
             });
         }
         waiting.into_iter().map(|waiting| waiting.line).collect()
@@ -57,7 +57,7 @@ impl Session {
                 OnLinkLoss::Again(_) | OnLinkLoss::Once | OnLinkLoss::SecondTime => None,
             };
             if let Some((line, attempt)) = repeated {
-                again.push(WaitingMessage { line, until: now + entry.patience, attempt });
+                again.push(WaitingMessage { line, until: now + entry.time_left, attempt });
                 continue;
             }
             if let OnSuccess::Page(page) = &entry.on_success

@@ -26,7 +26,7 @@ impl Session {
                     let attempt = if second { Attempt::Second { heard } } else { Attempt::First };
                     back.push(WaitingMessage {
                         line: line[part].to_vec(),
-                        until: now + entry.patience,
+                        until: now + entry.time_left,
                         attempt,
                     });
                 }
@@ -77,7 +77,7 @@ impl Session {
         wish: bool,
         now: Instant,
     ) -> Option<(Failure, String)> {
-        let mut patience = DAEMON_WAIT_TIMEOUT;
+        let mut time_left = DAEMON_WAIT_TIMEOUT;
         let waits = match peeked {
             // The server's request is void, or soon will be.
             Peeked::Response { id, .. } => {
@@ -87,7 +87,7 @@ impl Session {
             Peeked::Notification { method } => self.outlives_the_link(text, &peek::method_name(line, method)),
             Peeked::Request { method, .. } => {
                 if Method::of(&peek::method_name(line, method)) == Method::Initialize {
-                    patience = INITIALIZE_WAIT_TIMEOUT;
+                    time_left = INITIALIZE_WAIT_TIMEOUT;
                 }
                 match self.phase {
                     Phase::Down { why: DownReason::Stopped, .. } if wish => {
@@ -115,7 +115,7 @@ impl Session {
             }
         };
         if waits && self.waiting.has_room(text.len()) {
-            let until = now + patience;
+            let until = now + time_left;
             self.waiting.push(WaitingMessage { line: text.to_vec(), until, attempt: Attempt::First });
         }
         None

@@ -33,12 +33,13 @@ impl Session {
         part: Range<usize>,
         peeked: Peeked,
         attempt: Attempt,
-        patience: Duration,
+        time_left: Duration,
     ) -> Registered {
         match peeked {
             Peeked::Request { id, method } => {
                 let id = Id::from_json(&line[id]);
-                let entry = self.entry(&id, &line[part], &peek::method_name(line, method), attempt, patience);
+                let entry =
+                    self.entry(&id, &line[part], &peek::method_name(line, method), attempt, time_left);
                 let token = entry.token.clone();
                 if let (true, Some(token)) = (self.in_flight.add(id, entry), token) {
                     match attempt {
@@ -69,7 +70,7 @@ impl Session {
         text: &[u8],
         method: &[u8],
         attempt: Attempt,
-        patience: Duration,
+        time_left: Duration,
     ) -> InFlightRequest {
         let parameter = |key: &str| peek::find_path(text, 0, &["params", key]);
         let again = |in_flight: &InFlight| match attempt {
@@ -77,12 +78,12 @@ impl Session {
             Attempt::First => OnLinkLoss::Once,
             Attempt::Second { .. } => OnLinkLoss::SecondTime,
         };
-        let mut entry = InFlightRequest::new(OnLinkLoss::Once, patience);
+        let mut entry = InFlightRequest::new(OnLinkLoss::Once, time_left);
         match Method::of(method) {
             Method::Initialize => {
                 self.replay.opens(id.clone(), text);
                 entry.on_link_loss = OnLinkLoss::Initialize;
-                entry.patience = patience.min(INITIALIZE_WAIT_TIMEOUT);
+                entry.time_left = time_left.min(INITIALIZE_WAIT_TIMEOUT);
             }
             Method::List(list) => {
                 self.replay.lists(list);

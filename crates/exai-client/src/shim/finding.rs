@@ -33,7 +33,7 @@ impl<W: Write + Send + 'static> Shim<W> {
         }
         loop {
             let mut rest = None;
-            let (may_start, patience) = {
+            let (may_start, wanted_by) = {
                 let mut state = lock(&self.state);
                 if state.over {
                     return None;
@@ -44,7 +44,7 @@ impl<W: Write + Send + 'static> Shim<W> {
             if may_start {
                 let now = Instant::now();
                 let soon = now + MIN_ARRIVAL_TIMEOUT;
-                let deadline = patience.map_or(soon, |patience| soon.max(patience));
+                let deadline = wanted_by.map_or(soon, |wanted_by| soon.max(wanted_by));
                 let found = if met { self.way.connect_or_start(deadline) } else { self.way.arrive(deadline) };
                 match found {
                     Ok(halves) => return Some(halves),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use exai_config::Config;
 use exai_mux::{ClientId, Endpoint, InstanceId};
 use exai_proto::Message;
-use exai_proto::documents::Why;
+use exai_proto::documents::SharingExplanation;
 use exai_proto::link::ByeReason;
 use exai_supervisor::JobEvent;
 use exai_supervisor::turns::Turn;
@@ -57,7 +57,7 @@ pub(crate) enum Question {
     Reload(oneshot::Sender<Result<(), String>>),
     Why {
         server: String,
-        reply: oneshot::Sender<Result<Why, String>>,
+        reply: oneshot::Sender<Result<SharingExplanation, String>>,
     },
     RestartServer {
         server: String,

@@ -3,8 +3,8 @@
 use exai_config::{Config, Home, ServerConfig};
 use exai_mux::view::{HealthView, InstanceView, ServerView};
 use exai_proto::documents::{
-    Client, Daemon, Instance, Launcher, ListedServer, Processes, Ps, SCHEMA, Server, ServerState, Servers,
-    State, Status,
+    Client, Daemon, Instance, Launcher, ListedServer, Processes, Ps, RunState, SCHEMA, Server, ServerState,
+    Servers, Status,
 };
 
 use crate::observe::facts::{BUILTIN_NAME, Facts, InstanceFacts};
@@ -22,13 +22,13 @@ impl Facts {
         let processes = snapshot.budget();
         let missing = self.daemon.tcp().iter().any(|tcp| matches!(tcp, Tcp::Missing { .. }));
         let state = match (self.stopping, missing) {
-            (true, _) => State::Draining,
-            (false, true) => State::Degraded,
-            (false, false) => State::Running,
+            (true, _) => RunState::Draining,
+            (false, true) => RunState::Degraded,
+            (false, false) => RunState::Running,
         };
         let word = match state {
-            State::Draining => "stopping",
-            State::Degraded => "degraded",
+            RunState::Draining => "stopping",
+            RunState::Degraded => "degraded",
             _ => "running",
         };
         let running = servers.iter().filter(|server| !server.instances.is_empty()).count();

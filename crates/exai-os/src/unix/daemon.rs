@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// What to start, as it is described to the process that starts it in our place.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Daemon {
+pub(super) struct DaemonCommand {
     pub(super) exe: PathBuf,
     pub(super) args: Vec<OsString>,
     pub(super) env: Vec<(OsString, OsString)>,
@@ -20,11 +20,11 @@ pub(super) struct Daemon {
 }
 
 #[derive(Debug)]
-pub(crate) struct Pipe(OwnedFd);
+pub(crate) struct ReadinessPipe(OwnedFd);
 
-impl Pipe {
-    pub(super) fn new(end: OwnedFd) -> Pipe {
-        Pipe(end)
+impl ReadinessPipe {
+    pub(super) fn new(end: OwnedFd) -> ReadinessPipe {
+        ReadinessPipe(end)
     }
 
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -10,8 +10,8 @@ use std::time::Instant;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, FdFlags};
 
-use super::daemon::Daemon;
-pub(crate) use super::daemon::Pipe;
+use super::daemon::DaemonCommand;
+pub(crate) use super::daemon::ReadinessPipe;
 use super::manager;
 use crate::detach::{DetachMethod, READY_ARGUMENT, ReadyPipe, Started, Tether, WAY_ARGUMENT};
 
@@ -24,7 +24,7 @@ pub(crate) fn spawn(
     deadline: Instant,
 ) -> io::Result<Started> {
     let mut to_log = crate::private::open_append(log)?;
-    let daemon = Daemon {
+    let daemon = DaemonCommand {
         exe: exe.to_owned(),
         args: args.to_vec(),
         env: env.to_vec(),
@@ -77,7 +77,7 @@ pub(crate) fn spawn(
     let _ = between.wait();
     let mut pid = [0; 4];
     born.read_exact(&mut pid)?;
-    Ok(Started { pid: u32::from_ne_bytes(pid), ready: ReadyPipe(Pipe::new(reader)) })
+    Ok(Started { pid: u32::from_ne_bytes(pid), ready: ReadyPipe(ReadinessPipe::new(reader)) })
 }
 
 pub(crate) fn follow(before: &File, next: &File) -> io::Result<()> {

@@ -17,7 +17,7 @@ use rustix::fs::Mode;
 use rustix::io::FdFlags;
 use serde::{Deserialize, Serialize};
 
-use super::daemon::{Daemon, Pipe};
+use super::daemon::{DaemonCommand, ReadinessPipe};
 use super::local::{self, Connection};
 use super::{apart, descriptors};
 use crate::detach::{DetachMethod, OUTSIDE_COMMAND, READY_ARGUMENT, ReadyPipe, Started, WAY_ARGUMENT};
@@ -35,14 +35,14 @@ const PROGRAM: &str = "systemd-run";
 /// In one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
 struct Order {
-    daemon: Daemon,
+    daemon: DaemonCommand,
     /// The umask of the starter, so that no file is more open to others than those of the starter.
     umask: u32,
 }
 
 /// Starts the daemon. `None` where the daemon needs no manager, since it would have no bonds, or where there is no
 /// manager.
-pub(super) fn start(daemon: Daemon, deadline: Instant) -> io::Result<Option<Started>> {
+pub(super) fn start(daemon: DaemonCommand, deadline: Instant) -> io::Result<Option<Started>> {
     let Some(runtime) = reachable(&daemon.env) else { return Ok(None) };
     // A path in /proc leads to another program for the manager.
     if daemon.exe.starts_with("/proc") || !apart::would_be_bound() {
@@ -70,7 +70,7 @@ pub(super) fn start(daemon: Daemon, deadline: Instant) -> io::Result<Option<Star
     let stream = stream.into_stream();
     stream.set_write_timeout(Some(MESSAGE_TIMEOUT))?;
     (&stream).write_all(&order)?;
-    Ok(Some(Started { pid, ready: ReadyPipe(Pipe::new(stream.into())) }))
+    Ok(Some(Started { pid, ready: ReadyPipe(ReadinessPipe::new(stream.into())) }))
 }
 
 /// The runtime directory in which the manager of this account listens, if there is one.
@@ -97,7 +97,13 @@ fn umask() -> io::Result<u32> {
 }
 
 /// Lets the manager start this program with `socket`. Returns when the program runs.
-fn ask(runtime: &Path, nonce: &str, daemon: &Daemon, socket: &Path, deadline: Instant) -> io::Result<()> {
+fn ask(
+    runtime: &Path,
+    nonce: &str,
+    daemon: &DaemonCommand,
+    socket: &Path,
+    deadline: Instant,
+) -> io::Result<()> {
     let mut command = Command::new(PROGRAM);
     command.env_clear().envs(daemon.env.iter().map(|(name, value)| (name, value)));
     command.env("PATH", PATH).env("XDG_RUNTIME_DIR", runtime);
@@ -185,7 +191,7 @@ pub(crate) fn outside(socket: &str) -> io::Result<()> {
     let stream = stream.into_stream();
     let mut order = Vec::new();
     BufReader::new((&stream).take(MAX_ORDER_BYTES)).read_until(b'\n', &mut order)?;
-    let Order { daemon: Daemon { exe, args, env, cwd, log }, umask } = serde_json::from_slice(&order)?;
+    let Order { daemon: DaemonCommand { exe, args, env, cwd, log }, umask } = serde_json::from_slice(&order)?;
     let own = rustix::process::umask(Mode::from_raw_mode(umask));
     rustix::process::umask(own | Mode::from_raw_mode(umask));
     let log = crate::private::open_append(&log)?;

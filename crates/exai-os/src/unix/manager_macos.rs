@@ -3,11 +3,11 @@
 use std::io;
 use std::time::Instant;
 
-use super::daemon::Daemon;
+use super::daemon::DaemonCommand;
 use crate::detach::Started;
 
 #[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]
-pub(super) fn start(_daemon: Daemon, _deadline: Instant) -> io::Result<Option<Started>> {
+pub(super) fn start(_daemon: DaemonCommand, _deadline: Instant) -> io::Result<Option<Started>> {
     Ok(None)
 }
 

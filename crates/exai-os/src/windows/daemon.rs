@@ -22,13 +22,13 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Such pipes cannot be waited on with a deadline: a thread reads, and ends with the pipe.
 #[derive(Debug)]
-pub(crate) struct Pipe {
+pub(crate) struct ReadinessPipe {
     chunks: Receiver<io::Result<Vec<u8>>>,
     rest: Vec<u8>,
 }
 
-impl Pipe {
-    pub(super) fn new(mut reader: impl io::Read + Send + 'static) -> io::Result<Pipe> {
+impl ReadinessPipe {
+    pub(super) fn new(mut reader: impl io::Read + Send + 'static) -> io::Result<ReadinessPipe> {
         let (sender, chunks) = sync_channel(4);
         std::thread::Builder::new().name("ready-pipe".to_owned()).spawn(move || {
             let mut buffer = [0; 4096];
@@ -45,7 +45,7 @@ impl Pipe {
                 }
             }
         })?;
-        Ok(Pipe { chunks, rest: Vec::new() })
+        Ok(ReadinessPipe { chunks, rest: Vec::new() })
     }
 
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -86,7 +86,7 @@ pub(super) fn is_denied(error: &io::Error) -> bool {
 
 /// What is to be started.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Daemon {
+pub(super) struct DaemonCommand {
     pub(super) exe: PathBuf,
     pub(super) args: Vec<OsString>,
     pub(super) env: Vec<(OsString, OsString)>,
@@ -103,7 +103,7 @@ pub(super) enum Allowed {
     Harmless,
 }
 
-impl Daemon {
+impl DaemonCommand {
     /// `None` when it would be in a job that is not allowed: then nothing has run.
     pub(super) fn start(
         &self,
@@ -116,7 +116,7 @@ impl Daemon {
         drop(writer);
         let pid = born.pid;
         born.run()?;
-        Ok(Some(Started { pid, ready: ReadyPipe(Pipe::new(reader)?) }))
+        Ok(Some(Started { pid, ready: ReadyPipe(ReadinessPipe::new(reader)?) }))
     }
 
     /// The same, not yet running, with this end of the readiness pipe. It inherits nothing else: a daemon that holds

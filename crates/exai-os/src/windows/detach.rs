@@ -9,8 +9,8 @@ use windows_sys::Win32::Foundation::{GetHandleInformation, HANDLE_FLAG_INHERIT, 
 use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_PIPE, GetFileType};
 use windows_sys::Win32::System::Threading::CREATE_BREAKAWAY_FROM_JOB;
 
-pub(crate) use super::daemon::Pipe;
-use super::daemon::{Allowed, Daemon, is_denied};
+pub(crate) use super::daemon::ReadinessPipe;
+use super::daemon::{Allowed, DaemonCommand, is_denied};
 use super::handle::check;
 use super::{job, outside, spawn};
 use crate::detach::{DetachMethod, Started, Tether};
@@ -23,7 +23,7 @@ pub(crate) fn spawn(
     log: &Path,
     deadline: Instant,
 ) -> io::Result<Started> {
-    let daemon = Daemon {
+    let daemon = DaemonCommand {
         exe: exe.to_owned(),
         args: args.to_vec(),
         env: env.to_vec(),

@@ -20,7 +20,7 @@ use windows_sys::Win32::System::Pipes::{
 };
 use windows_sys::Win32::System::Threading::{CREATE_BREAKAWAY_FROM_JOB, PROCESS_SYNCHRONIZE};
 
-use super::daemon::{Allowed, Daemon, Pipe, is_denied};
+use super::daemon::{Allowed, DaemonCommand, ReadinessPipe, is_denied};
 use super::handle::{check, wide};
 use super::process::has_ended;
 use super::security::OwnerOnly;
@@ -43,11 +43,11 @@ enum Answer {
 }
 
 /// Starts it by WMI, until `deadline`.
-pub(super) fn start(daemon: &Daemon, deadline: Instant) -> io::Result<Started> {
+pub(super) fn start(daemon: &DaemonCommand, deadline: Instant) -> io::Result<Started> {
     let mut order = serde_json::to_vec(daemon)?;
     order.push(b'\n');
     let (name, served) = serve()?;
-    let mut pipe = Pipe::new(Helper { pipe: served, order: Some(order) })?;
+    let mut pipe = ReadinessPipe::new(Helper { pipe: served, order: Some(order) })?;
     let helper = wmi::start(line(daemon, &name)?, &daemon.cwd, deadline);
     let answer = helper.and_then(|pid| first_line(&mut pipe, pid, deadline));
     if answer.is_err() {
@@ -61,7 +61,7 @@ pub(super) fn start(daemon: &Daemon, deadline: Instant) -> io::Result<Started> {
 }
 
 /// The command line of the helper.
-fn line(daemon: &Daemon, pipe: &str) -> io::Result<String> {
+fn line(daemon: &DaemonCommand, pipe: &str) -> io::Result<String> {
     let words = [OUTSIDE_COMMAND, pipe].map(OsString::from);
     let (_, line) = command_line::of_program(&daemon.exe, &words)?;
     let line = String::from_utf16(line.strip_suffix(&[0]).unwrap_or(&line));
@@ -128,7 +128,7 @@ fn stranger() -> io::Error {
 }
 
 /// What the helper with this pid says, and not what the daemon says behind it.
-fn first_line(pipe: &mut Pipe, helper: u32, mut deadline: Instant) -> io::Result<Vec<u8>> {
+fn first_line(pipe: &mut ReadinessPipe, helper: u32, mut deadline: Instant) -> io::Result<Vec<u8>> {
     let helper = super::handle::open_process(helper, PROCESS_SYNCHRONIZE).ok().flatten();
     let has_ended = || helper.as_ref().is_none_or(|helper| has_ended(helper).unwrap_or(false));
     let (mut line, mut ended) = (Vec::new(), false);
@@ -164,7 +164,7 @@ pub(crate) fn outside(name: &str) -> io::Result<()> {
     }
     let mut order = Vec::new();
     BufReader::new((&pipe).take(MAX_ORDER_BYTES)).read_until(b'\n', &mut order)?;
-    let daemon: Daemon = serde_json::from_slice(&order)?;
+    let daemon: DaemonCommand = serde_json::from_slice(&order)?;
     let say = |answer: &Answer| {
         let mut text = serde_json::to_vec(answer)?;
         text.push(b'\n');

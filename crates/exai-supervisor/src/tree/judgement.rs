@@ -38,7 +38,7 @@ pub struct Listening {
 /// Everything a judgement is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
-    /// The members, parents before their children: [`super::look`] at [`super::members`].
+    /// The members, parents before their children: [`super::look()`] at [`super::members()`].
     pub members: &'a [Facts],
     /// The guard, if there is one.
     pub guard: Option<u32>,

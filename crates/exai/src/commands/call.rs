@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::foreign_json;
-use super::talk::{self, Outcome, Talk};
+use super::talk::{self, Reply, Talk};
 use crate::cli::CallArgs;
 use crate::error::Error;
 use crate::printer::Printer;
@@ -49,7 +49,7 @@ fn params(tool: &str, arguments: &str) -> Result<String, Error> {
     Ok(format!("{{\"name\":{},\"arguments\":{arguments}}}", Value::from(tool)))
 }
 
-fn show_json(outcome: &Outcome, printer: &Printer) -> Result<u8, Error> {
+fn show_json(outcome: &Reply, printer: &Printer) -> Result<u8, Error> {
     match outcome {
         Ok(result) => {
             printer.json_text(&String::from_utf8_lossy(result))?;
@@ -63,7 +63,7 @@ fn show_json(outcome: &Outcome, printer: &Printer) -> Result<u8, Error> {
     }
 }
 
-fn show(outcome: Outcome, printer: &Printer) -> Result<u8, Error> {
+fn show(outcome: Reply, printer: &Printer) -> Result<u8, Error> {
     let result = outcome.map_err(|error| talk::sentence(&error))?;
     let value: Value = foreign_json::read(&result)
         .map_err(|error| Error::failed(format!("the server's result is no JSON: {error}")))?;

@@ -9,7 +9,7 @@ use exai_client::frame::FrameError;
 use exai_client::{DaemonConnector, LinkError};
 use exai_config::last_good;
 use exai_proto::documents::{
-    Daemon, DaemonRecord, Detached, Finding, Processes, SCHEMA, Server, ServerState, State, Status,
+    Daemon, DaemonRecord, Detached, Finding, Processes, RunState, SCHEMA, Server, ServerState, Status,
 };
 use exai_proto::exit;
 use exai_proto::link::{FromDaemon, ToDaemon};
@@ -34,11 +34,11 @@ pub(crate) fn run(args: &StatusArgs, printer: &Printer) -> Result<u8, Error> {
     Ok(code(status.state))
 }
 
-fn code(state: State) -> u8 {
+fn code(state: RunState) -> u8 {
     match state {
-        State::Running | State::Starting | State::Draining | State::Unknown => exit::DONE,
-        State::Degraded | State::Wedged => exit::DEGRADED,
-        State::Stale | State::Stopped => exit::NOT_RUNNING,
+        RunState::Running | RunState::Starting | RunState::Draining | RunState::Unknown => exit::DONE,
+        RunState::Degraded | RunState::Wedged => exit::DEGRADED,
+        RunState::Stale | RunState::Stopped => exit::NOT_RUNNING,
     }
 }
 
@@ -49,7 +49,7 @@ fn settle(connector: &DaemonConnector) -> Result<Status, Error> {
             match link.ask(&ToDaemon::Status, Instant::now() + exai_client::limits::HELLO_TIMEOUT) {
                 Ok(FromDaemon::Status { status }) => return Ok(*status),
                 Ok(FromDaemon::Bye { .. }) => {
-                    (State::Draining, "stopping".to_owned(), read_record(connector.home()))
+                    (RunState::Draining, "stopping".to_owned(), read_record(connector.home()))
                 }
                 Ok(FromDaemon::Error { reason }) => return Err(Error::failed(reason)),
                 Ok(_) => return Err(unexpected("status")),
@@ -57,28 +57,28 @@ fn settle(connector: &DaemonConnector) -> Result<Status, Error> {
                 Err(error @ LinkError::Frame(FrameError::TooLong)) => return Err(error.into()),
                 Err(error) => {
                     let verdict = format!("wedged; it said hello and then nothing: {error}");
-                    (State::Wedged, verdict, read_record(connector.home()))
+                    (RunState::Wedged, verdict, read_record(connector.home()))
                 }
             }
         }
         DaemonState::Refusing { error, .. } => return Err(Error::failed(error.to_string())),
         DaemonState::Starting => {
             let verdict = format!("starting; {} holds the lock and is not ready yet", holder(connector));
-            (State::Starting, verdict, None)
+            (RunState::Starting, verdict, None)
         }
         DaemonState::Stopping(record) => {
-            (State::Draining, "stopping; it holds the lock and listens no more".to_owned(), Some(*record))
+            (RunState::Draining, "stopping; it holds the lock and listens no more".to_owned(), Some(*record))
         }
         DaemonState::Wedged { record, error, .. } => {
             let verdict =
                 format!("wedged; {} holds the lock and does not answer: {error}", holder(connector));
-            (State::Wedged, verdict, Some(*record))
+            (RunState::Wedged, verdict, Some(*record))
         }
         DaemonState::Stale(record) => {
             let verdict = format!("stopped; a record claims pid {}, and nobody holds the lock", record.pid);
-            (State::Stale, verdict, Some(*record))
+            (RunState::Stale, verdict, Some(*record))
         }
-        DaemonState::Absent => (State::Stopped, "stopped".to_owned(), None),
+        DaemonState::Absent => (RunState::Stopped, "stopped".to_owned(), None),
     };
     Ok(from_outside(connector, state, verdict, record))
 }
@@ -90,7 +90,7 @@ fn holder(connector: &DaemonConnector) -> String {
 
 fn from_outside(
     connector: &DaemonConnector,
-    state: State,
+    state: RunState,
     verdict: String,
     record: Option<DaemonRecord>,
 ) -> Status {
@@ -103,22 +103,22 @@ fn from_outside(
     let listed = config.iter().flat_map(|config| config.servers.iter());
     let servers = listed.map(|(name, server)| idle(name, server.share.name())).collect();
     match state {
-        State::Wedged => {
+        RunState::Wedged => {
             let detail = "the daemon lives and does not answer";
             findings.push(finding("daemon-wedged", "error", detail, Some("exai restart")));
         }
-        State::Stale => {
+        RunState::Stale => {
             let detail = "a daemon ended without removing its record; the next start replaces it";
             findings.push(finding("record-stale", "info", detail, Some("exai start")));
         }
-        State::Running
-        | State::Starting
-        | State::Draining
-        | State::Degraded
-        | State::Stopped
-        | State::Unknown => {}
+        RunState::Running
+        | RunState::Starting
+        | RunState::Draining
+        | RunState::Degraded
+        | RunState::Stopped
+        | RunState::Unknown => {}
     }
-    let ended = state == State::Stale;
+    let ended = state == RunState::Stale;
     Status {
         schema: SCHEMA,
         state,

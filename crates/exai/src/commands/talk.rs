@@ -19,7 +19,7 @@ pub(super) struct Talk {
 }
 
 /// How a question ended: the result, or the error object, as JSON text.
-pub(super) type Outcome = Result<Bytes, Bytes>;
+pub(super) type Reply = Result<Bytes, Bytes>;
 
 impl Talk {
     /// Begins a conversation, and starts daemon and server where needed. Once the daemon is there, the whole
@@ -39,7 +39,7 @@ impl Talk {
     }
 
     /// Asks something.
-    pub(super) fn ask(&mut self, method: &str, params: &str, printer: &Printer) -> Result<Outcome, Error> {
+    pub(super) fn ask(&mut self, method: &str, params: &str, printer: &Printer) -> Result<Reply, Error> {
         let server = &self.server;
         let answer = self.conversation.request(method, params, |waited| waiting(server, waited, printer));
         let answer = answer.map_err(|error| failed(server, error))?;

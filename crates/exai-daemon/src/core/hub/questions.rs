@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use exai_mux::Event;
 use exai_os::{build, clock};
-use exai_proto::documents::{SCHEMA, Why};
+use exai_proto::documents::{SCHEMA, SharingExplanation};
 use exai_proto::link::ByeReason;
 
 use super::Hub;
@@ -53,7 +53,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn explain_sharing(&self, server: &str) -> Result<Why, String> {
+    pub(super) fn explain_sharing(&self, server: &str) -> Result<SharingExplanation, String> {
         let unknown = || format!("no server is called \"{server}\"");
         let mut sentences = self.router.explain_sharing(server).ok_or_else(unknown)?;
         if let Some(at) = self.verdicts.measured_at(server) {
@@ -62,6 +62,6 @@ impl Hub {
             ));
         }
         let share = self.config.servers.get(server).map_or("shared", |server| server.share.name()).to_owned();
-        Ok(Why { schema: SCHEMA, server: server.to_owned(), share, sentences })
+        Ok(SharingExplanation { schema: SCHEMA, server: server.to_owned(), share, sentences })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use exai_os::port;
 use exai_os::process::Identity;
-use exai_proto::documents::State;
+use exai_proto::documents::RunState;
 use exai_proto::exit;
 use serde_json::json;
 
@@ -40,7 +40,7 @@ pub(super) fn run(bench: &Bench) -> CaseOutcome {
         return Err("after the start some of the old processes serve".to_owned());
     }
     let status = instance.status()?;
-    if status.state != State::Running || !status.processes.unexpected.is_empty() {
+    if status.state != RunState::Running || !status.processes.unexpected.is_empty() {
         return Err(format!("after the start `exai status` says: {}", status.verdict));
     }
     instance.finish()?;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use exai_os::private;
 use exai_os::process::Identity;
-use exai_proto::documents::{DaemonRecord, State, Status};
+use exai_proto::documents::{DaemonRecord, RunState, Status};
 use exai_proto::exit;
 use exai_supervisor::record::{Recorded, TreeRecord, TreeRole};
 use serde_json::json;
@@ -67,7 +67,7 @@ pub(super) fn run(bench: &Bench) -> CaseOutcome {
 /// The report must be that the record is stale.
 fn stale(instance: &Instance<'_>) -> Result<Status, String> {
     let status: Status = instance.document(exit::NOT_RUNNING, &["status", "--json"])?;
-    if status.state != State::Stale || status.daemon.is_some() {
+    if status.state != RunState::Stale || status.daemon.is_some() {
         return Err(format!("`exai status` says of a dead daemon: {:?}, {}", status.state, status.verdict));
     }
     Ok(status)
