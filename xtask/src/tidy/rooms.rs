@@ -127,10 +127,15 @@ fn resolve<'a>(
                 rest = &rest[1..];
             }
         }
-        // Only a child of this module can be meant, or a name of another crate.
-        child => {
-            at.push(child.to_owned());
-            modules.get(at.as_slice())?;
+        // A child of this module, a name that it has imported, or a name of another crate.
+        first => {
+            at.push(first.to_owned());
+            if !modules.contains_key(at.as_slice()) {
+                let is_it = |used: &&Use| used.name == first && used.segments[0] != first && depth < 8;
+                let imported = module.uses.iter().find(is_it)?;
+                let whole = [&imported.segments, &segments[1..]].concat();
+                return resolve(modules, module, &whole, depth + 1);
+            }
             rest = &rest[1..];
         }
     }
@@ -382,6 +387,17 @@ mod tests {
                 "  crates/exai-x/src/b/c.rs imports crates/exai-x/src/b.rs",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_behind_an_imported_module_is_imported() {
+        let found = check(&sources(&[
+            ("lib.rs", "mod a; mod b;"),
+            ("a.rs", "pub struct A; use crate::b; fn f() { b::c::g() }"),
+            ("b.rs", "mod c;"),
+            ("b/c.rs", "use crate::a::A;"),
+        ]));
+        assert_eq!(found[0], "2 files import each other in a circle:");
     }
 
     #[test]
