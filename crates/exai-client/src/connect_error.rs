@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use exai_os::advice::AS_YOURSELF;
+use exai_os::platform_hints::AS_YOURSELF;
 
 use crate::link::LinkError;
 

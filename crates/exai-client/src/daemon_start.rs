@@ -12,7 +12,7 @@ use exai_proto::ready::Readiness;
 use crate::connect_error::ConnectError;
 use crate::daemon_record::{lock_holder, read_record};
 use crate::limits::{LOG_TAIL_LINES, STEP_MARGIN};
-use crate::{start_environment, tail};
+use crate::{log_tail, start_environment};
 
 /// Starts a daemon and waits for its first words.
 pub(crate) fn start_daemon(home: &Home, deadline: Instant) -> Result<Readiness, ConnectError> {
@@ -68,7 +68,7 @@ pub(crate) fn reach(place: &'static str) -> Result<(), ConnectError> {
 
 /// The last lines of the daemon's log.
 fn log_tail(home: &Home) -> Vec<String> {
-    let (text, _) = tail::last_lines(&home.daemon_log(), LOG_TAIL_LINES).unwrap_or_default();
+    let (text, _) = log_tail::last_lines(&home.daemon_log(), LOG_TAIL_LINES).unwrap_or_default();
     String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
 }
 

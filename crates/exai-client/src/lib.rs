@@ -4,7 +4,7 @@
 //! - [`link`]: one open link. [`frame`] and the handshake are what it is made of.
 //! - [`DaemonRoute`]: how a shim reaches the daemon: by the connector, or by a [`url`] over TCP.
 //! - [`shim`]: what an MCP client runs. [`session`], which tracks its requests, is pure and without I/O.
-//! - [`conversation`]: the MCP client of the command line.
+//! - [`mcp_client`]: the MCP client of the command line.
 //! - [`stop`]: ending a daemon, and proving that it has ended.
 //! - [`Takeover`]: a newer build takes the place of an older daemon.
 //! - [`limits`]: every bound of this crate.
@@ -14,7 +14,6 @@
 mod buffer;
 mod circuit_breaker;
 mod connect_error;
-pub mod conversation;
 mod daemon_connector;
 pub mod daemon_record;
 mod daemon_route;
@@ -26,6 +25,8 @@ mod hello;
 pub mod limits;
 mod lines;
 pub mod link;
+pub mod log_tail;
+pub mod mcp_client;
 mod peek;
 mod retry_pause;
 mod route_error;
@@ -35,7 +36,6 @@ pub mod shim;
 mod start_environment;
 pub mod stop;
 mod stream;
-pub mod tail;
 mod takeover;
 pub mod url;
 mod url_connector;

@@ -5,11 +5,11 @@
 //! them means is known only where a server is started ([`expand`]).
 
 pub mod edit;
-pub mod elsewhere;
 pub mod environment;
 pub mod expand;
 pub mod last_good;
 pub mod limits;
+pub mod other_daemons;
 pub mod server_name;
 
 mod home;

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use exai_os::advice::HOME_VARIABLE;
+use exai_os::platform_hints::HOME_VARIABLE;
 
 use crate::ServerConfig;
 

@@ -9,25 +9,25 @@
 #![allow(unsafe_code)] // this crate is the wall behind which it lives; every use states why it is sound
 
 pub mod account;
-pub mod advice;
 pub mod allocator;
-pub mod belonging;
 pub mod build;
 pub mod clock;
 pub mod descent_tag;
 pub mod descriptors;
 pub mod detach;
-pub mod evidence;
 pub mod failpoint;
 pub mod guard;
-pub mod heritage;
+pub mod inherited_state;
 pub mod inspect;
 pub mod launchers;
 pub mod local;
 pub mod lock;
+pub mod ownership;
+pub mod platform_hints;
 pub mod port;
 pub mod private;
 pub mod process;
+pub mod process_facts;
 pub mod search;
 pub mod signal;
 pub mod streams;

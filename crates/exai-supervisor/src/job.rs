@@ -16,7 +16,7 @@ pub use crate::events::{Ended, JobEvent, SeenMembers, StdioUse};
 pub use crate::limits::STOP_GRACE as GRACE;
 use crate::limits::STOP_GRACE;
 use crate::outbox::{Bound, Outbox, Unsent, outbox};
-use crate::printed::Printed;
+use crate::printed_lines::Printed;
 use crate::tail::Tail;
 use crate::tree::Pipes;
 use crate::{ending, stdio};

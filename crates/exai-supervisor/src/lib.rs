@@ -38,7 +38,7 @@ mod ending;
 mod events;
 mod limits;
 mod log;
-mod printed;
+mod printed_lines;
 mod stdio;
 
 pub use job::{Ended, Job, JobEvent, Spec, StdioUse, start};

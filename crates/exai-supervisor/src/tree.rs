@@ -13,22 +13,22 @@
 //! Names and arguments give a launcher its *kind*, and where nothing better is known they tell it from a
 //! server; they never prove anything. What was not seen to happen is called presumed.
 
-mod choose;
-mod evidence;
-mod exchange;
-mod explain;
+mod choose_server;
+mod describe;
+mod evidence_words;
+mod hierarchy;
+mod io_exchange;
 mod judge;
 mod judgement;
-mod look;
+mod known_launchers;
+mod member_facts;
 mod members;
-mod signature;
-mod view;
 
 #[cfg(test)]
 mod tests;
 
-pub use exchange::{Count, Exchange, Part, count};
+pub use io_exchange::{Count, Exchange, Part, count};
 pub use judge::judge;
 pub use judgement::{Judged, Judgement, Listening, Observation, Role};
-pub use look::{Facts, Pipes, listeners, look};
+pub use member_facts::{Facts, Pipes, listeners, look};
 pub use members::members;

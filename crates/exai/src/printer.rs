@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use anstream::ColorChoice;
 use anstream::adapter::strip_bytes;
 use clap::builder::styling::{AnsiColor, Style};
-use exai_os::advice::PIPES_ARE_UTF8;
+use exai_os::platform_hints::PIPES_ARE_UTF8;
 use exai_os::streams;
 use serde::Serialize;
 

@@ -13,7 +13,7 @@ use crate::short_forms::{guard_args, shim_args};
 /// Everything `main` does.
 pub(crate) fn run() -> ExitCode {
     exai_os::allocator::give_back_long_buffers();
-    exai_os::heritage::let_children_be_waited_for();
+    exai_os::inherited_state::let_children_be_waited_for();
     // A client waits for its shim, and there may be thirty of them: they do without the parser.
     if let Some(args) = shim_args(std::env::args_os().skip(1)) {
         return finish(commands::shim::run(args));

@@ -68,7 +68,7 @@ impl AdoptedOrphans {
             return None;
         }
         // `unknown_processes` tells of processes of this program.
-        if *looks <= PATIENCE || exai_os::belonging::runs_our_program(one.pid).unwrap_or(true) {
+        if *looks <= PATIENCE || exai_os::ownership::runs_our_program(one.pid).unwrap_or(true) {
             return None;
         }
         let reason =

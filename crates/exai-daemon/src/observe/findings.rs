@@ -55,7 +55,7 @@ impl Facts {
             fix: Some("exai ps".to_owned()),
         });
         let detached = &self.daemon.detached;
-        let slow = low_priority(detached, exai_os::heritage::niceness());
+        let slow = low_priority(detached, exai_os::inherited_state::niceness());
         let bonds = if detached.in_passing() { exai_os::detach::bonds() } else { Vec::new() };
         let low = low_limits(&exai_os::inspect::limits().shortages());
         let own = self.daemon.config.findings().into_iter().chain(slow).chain(low);

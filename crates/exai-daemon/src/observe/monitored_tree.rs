@@ -31,7 +31,7 @@ pub(crate) struct MonitoredTree {
     pub(crate) addr: Option<SocketAddr>,
     pub(crate) seen: SeenMembers,
     pub(crate) roster: Roster,
-    /// When `initialize` was answered, by [`exai_os::evidence::clock`].
+    /// When `initialize` was answered, by [`exai_os::process_facts::clock`].
     pub(crate) initialized: Option<u64>,
     pub(crate) initialized_at: Option<Instant>,
     pub(crate) measuring: Measuring,
@@ -342,7 +342,8 @@ mod tests {
     #[test]
     fn whoever_has_never_written_has_not_answered() {
         let sleeper = std::process::Command::new("sleep").arg("60").spawn();
-        let (Ok(mut sleeper), Ok(_)) = (sleeper, exai_os::evidence::io_counters(std::process::id())) else {
+        let (Ok(mut sleeper), Ok(_)) = (sleeper, exai_os::process_facts::io_counters(std::process::id()))
+        else {
             return;
         };
         let table = process::snapshot().expect("the process table");

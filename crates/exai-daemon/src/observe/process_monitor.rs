@@ -122,7 +122,7 @@ impl ProcessMonitor {
     /// Notes that the server of a tree has answered `initialize`: from now on the monitor can find out which process that
     /// was.
     pub(crate) fn note_initialized(&self, instance: InstanceId) {
-        let now = exai_os::evidence::clock().ok();
+        let now = exai_os::process_facts::clock().ok();
         let mut state = self.state();
         let Some(tree) = state.trees.get_mut(&instance) else { return };
         tree.initialized = now;

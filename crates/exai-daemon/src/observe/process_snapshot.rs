@@ -167,7 +167,7 @@ impl ProcessSnapshot {
 }
 
 fn process(row: &ProcessInfo, role: Role, of: Option<&str>, counted: bool, evidence: &[&str]) -> Process {
-    let started = exai_os::evidence::started_at(row.start).ok().flatten();
+    let started = exai_os::process_facts::started_at(row.start).ok().flatten();
     Process {
         pid: row.pid,
         ppid: row.ppid,

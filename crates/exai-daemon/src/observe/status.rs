@@ -40,8 +40,8 @@ impl Facts {
         );
         let about = &self.daemon;
         let hosted = self.servers.iter().filter(|server| *server.name != *BUILTIN_NAME).count();
-        let elsewhere = exai_config::elsewhere::tell(&Home::at(&about.home), hosted);
-        let uptime = exai_os::evidence::age(about.identity.start).ok().flatten().unwrap_or_default();
+        let elsewhere = exai_config::other_daemons::tell(&Home::at(&about.home), hosted);
+        let uptime = exai_os::process_facts::age(about.identity.start).ok().flatten().unwrap_or_default();
         Status {
             schema: SCHEMA,
             state,

@@ -85,7 +85,7 @@ fn what(pid: u32, program: &Path, home: &Path) -> What {
 
 /// Whether a process was started for this state directory.
 fn serves(pid: u32, home: &Path) -> bool {
-    exai_config::elsewhere::home_of(pid).is_some_and(|named| named == home)
+    exai_config::other_daemons::home_of(pid).is_some_and(|named| named == home)
 }
 
 impl What {

@@ -31,7 +31,7 @@ pub(super) fn would_be_bound() -> bool {
 /// The parent as a bond, unless it is the system's: its first process, one of another account, or the user's service
 /// manager.
 fn adopter(parent: u32) -> Option<Bond> {
-    let is_foreign = parent > 1 && crate::belonging::process_is_ours(parent).unwrap_or(false);
+    let is_foreign = parent > 1 && crate::ownership::process_is_ours(parent).unwrap_or(false);
     let name = process::stat(parent).ok().flatten().filter(|_| is_foreign)?.info.name;
     let is_manager =
         || process::command_line(parent).is_ok_and(|words| words.iter().any(|word| word == "--user"));

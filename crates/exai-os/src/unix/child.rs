@@ -17,7 +17,7 @@ pub(super) fn prepare(command: &mut tokio::process::Command) {
         // Within the hard limit this cannot fail; a child with another one is no reason not to start it.
         let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current, maximum });
         super::descriptors::close_on_exec_from_3();
-        super::heritage::heed_hangup();
+        super::inherited_state::heed_hangup();
         Ok(())
     };
     // SAFETY: the closure only makes system calls: it neither allocates nor takes a lock.

@@ -146,7 +146,7 @@ fn start(account: &Account, session: &Vars, marker: &str) -> io::Result<Child> {
         // Without a session of its own an interactive shell would take the terminal of the starter.
         rustix::process::setsid()?;
         super::descriptors::close_on_exec_from_3();
-        super::heritage::heed_hangup();
+        super::inherited_state::heed_hangup();
         Ok(())
     };
     // SAFETY: the closure only makes system calls: it neither allocates nor takes a lock.

@@ -78,7 +78,7 @@ fn reachable(env: &[(OsString, OsString)]) -> Option<PathBuf> {
     let named = crate::account::find_variable(env, "XDG_RUNTIME_DIR").map(PathBuf::from);
     let usual = || PathBuf::from(format!("/run/user/{}", rustix::process::geteuid().as_raw()));
     let runtime = named.filter(|path| path.is_absolute()).unwrap_or_else(usual);
-    crate::belonging::file_is_ours(&runtime.join("systemd/private")).unwrap_or(false).then_some(runtime)
+    crate::ownership::file_is_ours(&runtime.join("systemd/private")).unwrap_or(false).then_some(runtime)
 }
 
 /// Sixteen digits that cannot be guessed.

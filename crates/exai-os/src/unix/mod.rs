@@ -2,17 +2,17 @@
 
 pub(crate) mod account;
 pub(crate) mod allocator;
-pub(crate) mod belonging;
 pub(crate) mod child;
 pub(crate) mod clock;
 pub(crate) mod detach;
 pub(crate) mod environment;
 pub(crate) mod guard;
-pub(crate) mod heritage;
+pub(crate) mod inherited_state;
 pub(crate) mod inspect;
 pub(crate) mod launchers;
 pub(crate) mod local;
 pub(crate) mod lock;
+pub(crate) mod ownership;
 pub(crate) mod port;
 pub(crate) mod private;
 pub(crate) mod search;
@@ -27,10 +27,10 @@ pub(crate) mod process;
 pub(crate) mod process;
 
 #[cfg(target_os = "linux")]
-pub(crate) mod evidence;
+pub(crate) mod process_facts;
 #[cfg(not(target_os = "linux"))]
-#[path = "evidence_macos.rs"]
-pub(crate) mod evidence;
+#[path = "process_facts_macos.rs"]
+pub(crate) mod process_facts;
 
 #[cfg(target_os = "linux")]
 pub(crate) mod apart;

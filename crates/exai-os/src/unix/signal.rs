@@ -20,7 +20,7 @@ async fn one(installed: std::io::Result<Signal>) {
 extern "C" fn pass_over(_signal: libc::c_int) {}
 
 pub(crate) fn leave_terminal_to_others() {
-    super::heritage::heed_from_here(libc::SIGTERM);
+    super::inherited_state::heed_from_here(libc::SIGTERM);
     for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
         // SAFETY: the structure is plain memory of the right form; the handler does nothing at all. A handler, and
         // not SIG_IGN: a daemon that this process starts would inherit that.

@@ -79,7 +79,7 @@ pub fn remove(file: &mut LeftFile) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(CleanupOutcome::Gone),
         Err(error) => Err(error.to_string()),
         Ok(now) if now.is_symlink() || now.is_dir() => Err("it has become something else".to_owned()),
-        Ok(_) if !exai_os::belonging::file_is_ours(&file.path).unwrap_or(false) => {
+        Ok(_) if !exai_os::ownership::file_is_ours(&file.path).unwrap_or(false) => {
             Err("it belongs to another account".to_owned())
         }
         Ok(_) => match exai_os::private::remove(&file.path) {
@@ -108,7 +108,7 @@ fn judge(file: &Path, servers_dir: &Path) -> Judged {
     if !metadata.is_file() {
         return Judged::File(leave(file, &format!("is no regular file but {}", kind_of(&metadata))));
     }
-    if !exai_os::belonging::file_is_ours(file).unwrap_or(false) {
+    if !exai_os::ownership::file_is_ours(file).unwrap_or(false) {
         return Judged::File(leave(file, "belongs to another account"));
     }
     if file.extension().is_none_or(|extension| extension != "json") {
@@ -164,7 +164,7 @@ fn leave(file: &Path, reason: &str) -> LeftFile {
 /// `None` for a young file, which may be being written.
 fn temporary(file: &Path, metadata: &Metadata) -> Option<LeftFile> {
     let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok()).unwrap_or_default();
-    let safe = metadata.is_file() && exai_os::belonging::file_is_ours(file).unwrap_or(false);
+    let safe = metadata.is_file() && exai_os::ownership::file_is_ours(file).unwrap_or(false);
     match (safe, age > STALE_TEMPORARY_AGE) {
         (true, true) => {
             let reason = "is a temporary file of a writer that was killed".to_owned();

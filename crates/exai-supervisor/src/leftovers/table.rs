@@ -4,10 +4,10 @@ use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use exai_os::belonging::{process_is_ours, runs_our_program};
 use exai_os::descent_tag::DescentTag;
-use exai_os::evidence::environment_variable;
+use exai_os::ownership::{process_is_ours, runs_our_program};
 use exai_os::process::{self, Identity, ProcessInfo, command_line, identify};
+use exai_os::process_facts::environment_variable;
 
 use super::found::ENV_MARKER;
 

@@ -1,26 +1,26 @@
 //! What each member is.
 
-use super::choose::{self, Choice, Reason};
-use super::exchange::Part;
+use super::choose_server::{self, Choice, Reason};
+use super::hierarchy::View;
+use super::io_exchange::Part;
 use super::judgement::{Judged, Judgement, Observation, Role};
-use super::view::View;
-use super::{evidence, explain, signature};
+use super::{describe, evidence_words, known_launchers};
 
 /// Judges what each member is, and how that is known. There is at most one server. Its ancestors are launchers, and
 /// so is a process that passes our messages on; the rest are helpers. While there is no server, a process that looks
 /// like a launcher is called one.
 pub fn judge(seen: &Observation<'_>) -> Judgement {
     let view = View::new(seen);
-    let choice = choose::server(&view);
+    let choice = choose_server::server(&view);
     let roles: Vec<Role> = (0..seen.members.len()).map(|index| role(&view, &choice, index)).collect();
     let processes = roles.iter().enumerate().map(|(index, role)| Judged {
         pid: view.facts(index).process.pid,
         role: *role,
         name: name(&view, index),
-        evidence: evidence::of(&view, &choice, index, *role),
+        evidence: evidence_words::of(&view, &choice, index, *role),
     });
     let processes: Vec<Judged> = processes.collect();
-    let explanation = explain::tree(&view, &choice, &processes);
+    let explanation = describe::tree(&view, &choice, &processes);
     Judgement { server: choice.server.map(|index| processes[index].pid), processes, explanation }
 }
 
@@ -34,13 +34,13 @@ fn role(view: &View<'_>, choice: &Choice, index: usize) -> Role {
     }
     let signature = view.signatures[index].as_ref();
     let kind = if forwarded(view, choice, index) {
-        Some(signature::RELAY)
+        Some(known_launchers::RELAY)
     } else {
         signature.map(|signature| signature.kind)
     };
     let is_launcher = match choice.server {
         Some(server) if view.is_below(server, index) => true,
-        Some(server) => kind == Some(signature::RELAY) && !view.is_below(index, server),
+        Some(server) => kind == Some(known_launchers::RELAY) && !view.is_below(index, server),
         None => signature.is_some(),
     };
     if is_launcher { Role::Launcher { kind } } else { Role::Helper }

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::exchange::Exchange;
-use super::look::Facts;
+use super::io_exchange::Exchange;
+use super::member_facts::Facts;
 
 /// What a process of a server's tree is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub struct Observation<'a> {
     pub root: u32,
     /// The latest exchange that was answered.
     pub exchange: Option<&'a Exchange>,
-    /// When `initialize` was answered, by [`exai_os::evidence::clock`]; `None` if it was not.
+    /// When `initialize` was answered, by [`exai_os::process_facts::clock`]; `None` if it was not.
     pub initialized: Option<u64>,
     /// For a server that is reached by URL: which processes listen. Its pipes mean nothing then.
     pub listening: Option<&'a Listening>,

@@ -1,12 +1,12 @@
 //! Trees in tables: who is in them, what an exchange showed, and what each process is judged to be.
 
 mod exchanges;
+mod known_launchers;
 mod places;
 mod properties;
-mod signatures;
 
-use exai_os::evidence::IoCounters;
 use exai_os::process::ProcessInfo;
+use exai_os::process_facts::IoCounters;
 
 use super::*;
 

@@ -50,7 +50,7 @@ impl Tree {
         let (stdin, stdout) = (streams.stdin, BufReader::new(streams.stdout));
         let mut tree = Tree { contained, stdin, stdout, _stderr: streams.stderr, pipes, initialized: 0 };
         tree.ask("ping", "{}").await;
-        tree.initialized = exai_os::evidence::clock().unwrap();
+        tree.initialized = exai_os::process_facts::clock().unwrap();
         tree
     }
 

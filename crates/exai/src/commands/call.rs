@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use exai_os::advice;
+use exai_os::platform_hints;
 use exai_proto::exit;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &CallArgs, printer: &Printer) -> Result<u8, Error> {
 fn params(tool: &str, arguments: &str) -> Result<String, Error> {
     let wrong = |why: &str| {
         Error::usage(format!("the arguments must be a JSON object: {why}"))
-            .hint(format!("for instance {}", advice::CALL_WITH_AN_ARGUMENT))
+            .hint(format!("for instance {}", platform_hints::CALL_WITH_AN_ARGUMENT))
     };
     let raw: &RawValue = serde_json::from_str(arguments).map_err(|error| wrong(&error.to_string()))?;
     if !raw.get().starts_with('{') {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use exai_client::tail::last_lines;
+use exai_client::log_tail::last_lines;
 use exai_config::server_name;
 use exai_proto::exit;
 

@@ -16,7 +16,7 @@ fn give_up() {
 
 pub(crate) fn run(args: &ServeArgs, printer: &Printer) -> Result<u8, Error> {
     // A service manager may have chosen a priority. A client that starts a daemon in passing has not.
-    exai_os::heritage::shed(args.way.is_some());
+    exai_os::inherited_state::shed(args.way.is_some());
     exai_os::process::name_this();
     exai_os::process::fail_without_windows();
     let home = Home::locate()?;

@@ -5,7 +5,7 @@ use std::thread;
 use exai_client::shim::{self, ShimError};
 use exai_client::url::{McpUrl, UrlError};
 use exai_client::{DaemonConnector, DaemonRoute, RouteError, UrlConnector};
-use exai_config::{Home, elsewhere};
+use exai_config::{Home, other_daemons};
 use exai_os::streams;
 use exai_proto::exit;
 use exai_proto::link::{Hello, Role};
@@ -28,7 +28,7 @@ pub(crate) fn run(args: ShimArgs) -> Result<u8, Error> {
 fn servers_elsewhere() -> Option<String> {
     let home = Home::locate().ok()?;
     let config = exai_config::load(&home).ok()?;
-    elsewhere::tell(&home, config.servers.len())
+    other_daemons::tell(&home, config.servers.len())
 }
 
 fn daemon_route(args: ShimArgs) -> Result<DaemonRoute, Error> {

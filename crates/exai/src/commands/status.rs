@@ -159,7 +159,7 @@ fn finding(id: &str, severity: &str, detail: &str, fix: Option<&str>) -> Finding
 
 /// What the record claims about a daemon that lives and does not answer.
 fn claimed(record: DaemonRecord) -> Daemon {
-    let age = exai_os::evidence::age(record.identity.start).ok().flatten().unwrap_or_default();
+    let age = exai_os::process_facts::age(record.identity.start).ok().flatten().unwrap_or_default();
     Daemon {
         identity_verified: process_lives(&record.identity),
         instance: record.instance,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_client::conversation::{Answer, Conversation};
+use exai_client::mcp_client::{Answer, Conversation};
 use exai_client::{DaemonConnector, LinkError};
 use exai_config::Home;
 use exai_proto::link::{Hello, Role};

@@ -27,7 +27,7 @@ fn everything(instance: &Instance) -> Vec<(u32, String)> {
     let home = instance.home();
     let ours = |pid: u32| {
         // Others' cannot be read, and some end meanwhile.
-        let theirs = exai_os::evidence::environment_variable(pid, "EXAI_HOME").ok().flatten();
+        let theirs = exai_os::process_facts::environment_variable(pid, "EXAI_HOME").ok().flatten();
         theirs.as_deref() == home.to_str()
     };
     let living = process::snapshot().expect("the process list").into_iter().filter(|found| !found.zombie);

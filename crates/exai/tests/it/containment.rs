@@ -350,7 +350,7 @@ fn a_server_that_forks_all_the_time_is_ended() {
     let marked = || {
         let all = process::snapshot().expect("the process table");
         let marked = |one: &&ProcessInfo| {
-            let owner = exai_os::evidence::environment_variable(one.pid, "EXAI_HOME");
+            let owner = exai_os::process_facts::environment_variable(one.pid, "EXAI_HOME");
             one.name.starts_with("python3")
                 && owner.is_ok_and(|home| home.as_deref() == instance.home().to_str())
         };
@@ -374,7 +374,7 @@ fn a_program_that_leaves_the_group_stays_where_the_configuration_says_so() {
         let home = instance.home();
         all.into_iter().find(|one| {
             let args = process::command_line(one.pid).unwrap_or_default();
-            let theirs = exai_os::evidence::environment_variable(one.pid, "EXAI_HOME");
+            let theirs = exai_os::process_facts::environment_variable(one.pid, "EXAI_HOME");
             one.pgid == one.pid
                 && args.get(1).is_some_and(|arg| arg == "--sleep")
                 && theirs.is_ok_and(|theirs| theirs.as_deref() == home.to_str())

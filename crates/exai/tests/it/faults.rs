@@ -106,7 +106,7 @@ fn an_application_with_the_marker_of_a_tree_survives_whatever_ends_the_tree() {
     let mut client = instance.client("fix");
     client.call("pid", &json!({}));
     let root = number(&instance.status()["servers"][0]["instances"][0]["root_pid"]);
-    let owner = exai_os::evidence::environment_variable(root, "EXAI_OWNER").expect("its environment");
+    let owner = exai_os::process_facts::environment_variable(root, "EXAI_OWNER").expect("its environment");
     let application = || {
         let mut command = if cfg!(windows) { sleeper() } else { Command::new("setsid") };
         if !cfg!(windows) {

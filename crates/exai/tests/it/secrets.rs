@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use exai_os::evidence::environment_variable;
 use exai_os::process;
+use exai_os::process_facts::environment_variable;
 use serde_json::json;
 
 use crate::faults::daemon;

@@ -60,7 +60,7 @@ impl Scene {
     fn processes(&self) -> Vec<Identity> {
         let table = process::snapshot().expect("the process table");
         let is_here = |pid: u32| {
-            let home = exai_os::evidence::environment_variable(pid, "EXAI_HOME").ok().flatten();
+            let home = exai_os::process_facts::environment_variable(pid, "EXAI_HOME").ok().flatten();
             home.is_some_and(|home| Path::new(&home).starts_with(self.dir.path()))
         };
         let pids = table.iter().filter(|one| !one.zombie && is_here(one.pid)).map(|one| one.pid);

@@ -156,7 +156,7 @@ fn servers_have_nothing_of_what_whoever_started_the_daemon_had_set() {
     let told = instance.status()["findings"].to_string().contains("low-priority");
     assert_eq!(
         (nice, told),
-        if exai_os::heritage::niceness() == 0 && is_root() { ("0", false) } else { ("7", true) }
+        if exai_os::inherited_state::niceness() == 0 && is_root() { ("0", false) } else { ("7", true) }
     );
 }
 

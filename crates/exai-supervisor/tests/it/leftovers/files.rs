@@ -141,7 +141,7 @@ fn other_accounts_files_and_those_that_cannot_be_read() {
     let path = scene.servers().join(NAME);
     std::fs::write(&path, "garbage").expect("a file");
     // Only root can give a file away.
-    if run(&scene.servers(), &["chown", "65534", NAME]) && !exai_os::belonging::file_is_ours(&path).unwrap() {
+    if run(&scene.servers(), &["chown", "65534", NAME]) && !exai_os::ownership::file_is_ours(&path).unwrap() {
         let (found, _) = scene.end();
         assert!(found.files[0].reason.contains("another account") && path.exists(), "{found:?}");
         assert!(run(&scene.servers(), &["chown", "0", NAME]));

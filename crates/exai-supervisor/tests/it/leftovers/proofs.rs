@@ -251,7 +251,7 @@ fn another_accounts_process_is_left_alone() {
     exai_test::eventually("it runs", Duration::from_secs(5), || {
         !other.lives() || name().is_ok_and(|output| output.stdout.starts_with(b"sleep"))
     });
-    if !other.lives() || exai_os::belonging::process_is_ours(other.pid()).unwrap_or(true) {
+    if !other.lives() || exai_os::ownership::process_is_ours(other.pid()).unwrap_or(true) {
         return;
     }
     let file = scene.write(&scene.record("everything#1", vec![recorded(&other.identity, TreeRole::Root)]));

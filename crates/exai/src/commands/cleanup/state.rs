@@ -3,9 +3,9 @@
 use std::io;
 
 use exai_config::Home;
-use exai_os::belonging::file_is_ours;
 use exai_os::local::Endpoint;
 use exai_os::lock::{self, Claim};
+use exai_os::ownership::file_is_ours;
 use exai_supervisor::leftovers::{self, CleanupOutcome, LeftFile};
 
 /// What was found.

@@ -1,7 +1,7 @@
 //! The daemon: which process it is, whether it answers, whether it is of this build.
 
 use exai_client::daemon_record::process_lives;
-use exai_config::elsewhere::serves;
+use exai_config::other_daemons::serves;
 use exai_os::inspect::{self, ProgramFile};
 use exai_os::{lock, process};
 use exai_proto::documents::DaemonRecord;

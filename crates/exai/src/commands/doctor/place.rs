@@ -5,8 +5,8 @@ use std::path::Path;
 
 use exai_config::HomeError;
 use exai_os::account::{self, AccountError};
-use exai_os::advice;
 use exai_os::inspect::{self, Entry, EntryKind};
+use exai_os::platform_hints;
 
 use super::outcome::{CheckOutcome, size};
 use super::scene::Scene;
@@ -21,7 +21,7 @@ pub(super) fn account(no_home: Option<&HomeError>) -> CheckOutcome {
         return CheckOutcome::warn(format!(
             "{reason}: it starts no daemon, and what it sees may not be yours"
         ))
-        .fix(format!("run it {}", advice::AS_YOURSELF));
+        .fix(format!("run it {}", platform_hints::AS_YOURSELF));
     }
     match account::current() {
         Ok(account) => CheckOutcome::pass(format!("this is the account {}", account.name)),

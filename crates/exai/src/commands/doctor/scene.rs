@@ -9,7 +9,7 @@ use exai_client::limits::HELLO_TIMEOUT;
 use exai_client::{DaemonConnector, LinkError};
 use exai_config::{Config, ConfigError, Home};
 use exai_os::process::{self, ProcessInfo};
-use exai_os::{evidence, private};
+use exai_os::{private, process_facts};
 use exai_proto::documents::{DaemonRecord, Explanation, Status};
 use exai_proto::link::{FromDaemon, Role, ToDaemon};
 
@@ -127,7 +127,7 @@ impl Scene {
 
     /// How long ago the process started, where the system says.
     pub(super) fn age(&self, pid: u32) -> Option<Duration> {
-        evidence::age(self.process(pid)?.start).ok()?
+        process_facts::age(self.process(pid)?.start).ok()?
     }
 
     /// The processes above this one, nearest first.

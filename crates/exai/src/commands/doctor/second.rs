@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use exai_config::elsewhere::{self, home_of, serves};
+use exai_config::other_daemons::{self, home_of, serves};
 use exai_daemon::redacted_command::bare_name;
 use exai_os::{inspect, process};
 
@@ -69,7 +69,7 @@ pub(super) fn second_daemon(scene: &Scene) -> CheckOutcome {
             format!("{detail}; other state directories have their own, which is fine: {}", listed(&others));
     }
     let hosted = scene.config.as_ref().map_or(1, |config| config.servers.len());
-    if let Some(sentence) = elsewhere::tell(&scene.home, hosted) {
+    if let Some(sentence) = other_daemons::tell(&scene.home, hosted) {
         detail = format!("{detail}; {sentence}");
     }
     if unknown > 0 {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use exai_config::{ConfigError, Home, ServerConfig, expand, last_good};
 use exai_os::account::{self, EnvironmentSource};
-use exai_os::advice;
+use exai_os::platform_hints;
 
 use super::outcome::{CheckOutcome, listed, span};
 use super::scene::Scene;
@@ -86,7 +86,7 @@ pub(super) fn commands(scene: &Scene) -> CheckOutcome {
     let outcome = if note.is_empty() { CheckOutcome::fail(detail) } else { CheckOutcome::warn(detail) };
     outcome.fix(format!(
         "install the program, write its full path in config.toml, or set the variable {}",
-        advice::WHERE_VARIABLES_ARE_SET
+        platform_hints::WHERE_VARIABLES_ARE_SET
     ))
 }
 

@@ -7,9 +7,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use exai_client::daemon_record::{read_record, verified};
-use exai_config::{Home, elsewhere, environment};
+use exai_config::{Home, environment, other_daemons};
 use exai_os::process::{self, Identity, Kill};
-use exai_os::{evidence, launchers};
+use exai_os::{launchers, process_facts};
 use exai_proto::documents::{DaemonRecord, Ps, Status};
 use exai_proto::exit;
 use exai_supervisor::record::TreeRecord;
@@ -163,12 +163,12 @@ impl<'a> Instance<'a> {
     /// The processes that run `exai serve` for this instance, by the kernel's word; `None` where it has none.
     pub(super) fn daemons(&self) -> Option<Vec<u32>> {
         let me = std::process::id();
-        evidence::environment_variable(me, environment::HOME.name).ok()?;
+        process_facts::environment_variable(me, environment::HOME.name).ok()?;
         let table = process::snapshot().ok()?;
         let own_name = &table.iter().find(|one| one.pid == me)?.name;
         let serves_this = |pid: u32| {
-            let home = evidence::environment_variable(pid, environment::HOME.name).ok().flatten();
-            home.is_some_and(|home| PathBuf::from(home) == self.home.path()) && elsewhere::serves(pid)
+            let home = process_facts::environment_variable(pid, environment::HOME.name).ok().flatten();
+            home.is_some_and(|home| PathBuf::from(home) == self.home.path()) && other_daemons::serves(pid)
         };
         let alike = table.iter().filter(|one| one.name == *own_name && !one.zombie);
         Some(alike.map(|one| one.pid).filter(|pid| serves_this(*pid)).collect())

@@ -6,8 +6,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use exai_os::evidence::environment_variable;
 use exai_os::process::{self, Identity, Kill, Killed};
+use exai_os::process_facts::environment_variable;
 use exai_test::{Random, program};
 
 use super::clients::Clients;

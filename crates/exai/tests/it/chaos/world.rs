@@ -10,8 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use exai_os::descent_tag::DescentTag;
-use exai_os::evidence::environment_variable;
 use exai_os::process::{self, Identity, ProcessInfo};
+use exai_os::process_facts::environment_variable;
 use exai_supervisor::record::TreeRecord;
 
 use crate::support::Instance;

@@ -9,7 +9,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::time::ClockId;
 
-use crate::evidence::{End, IoCounters, PipeId};
+use crate::process_facts::{End, IoCounters, PipeId};
 
 pub use std::os::fd::AsFd as AsEnd;
 

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
-use exai_os::belonging::{process_is_ours, runs_our_program};
-use exai_os::{account, evidence, lock, process};
+use exai_os::ownership::{process_is_ours, runs_our_program};
+use exai_os::{account, lock, process, process_facts};
 
 use crate::limits::{ELSEWHERE_TIMEOUT, MAX_HOMES, NAMED_HOMES};
 use crate::{Home, environment};
@@ -31,7 +31,7 @@ pub fn tell(home: &Home, servers: usize) -> Option<String> {
 /// The state directory of an exai process, by the environment that it was started with; `None` where the environment
 /// cannot be read.
 pub fn home_of(pid: u32) -> Option<PathBuf> {
-    match evidence::environment_variable(pid, environment::HOME.name).ok()? {
+    match process_facts::environment_variable(pid, environment::HOME.name).ok()? {
         Some(named) if !named.is_empty() => Some(PathBuf::from(named)).filter(|home| home.is_absolute()),
         Some(_) | None => default_home(),
     }

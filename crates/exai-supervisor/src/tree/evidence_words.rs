@@ -1,9 +1,9 @@
 //! How a role is known, in the words that `exai ps` shows.
 
-use super::choose::{Choice, Reason};
-use super::exchange::Part;
+use super::choose_server::{Choice, Reason};
+use super::hierarchy::View;
+use super::io_exchange::Part;
 use super::judgement::Role;
-use super::view::View;
 
 pub(super) fn of(view: &View<'_>, choice: &Choice, index: usize, role: Role) -> Vec<String> {
     if role == Role::Guard {
@@ -75,7 +75,7 @@ fn place(view: &View<'_>, choice: &Choice, index: usize, role: Role) -> Option<S
     let words = match role {
         // Other launchers are known by more than their place.
         Role::Launcher { kind: None } => "above the server",
-        Role::Helper if super::signature::is_console(view.facts(index)) => "a console host of Windows",
+        Role::Helper if super::known_launchers::is_console(view.facts(index)) => "a console host of Windows",
         Role::Helper if choice.server.is_some_and(|server| view.is_below(index, server)) => {
             "below the server"
         }

@@ -1,7 +1,7 @@
 //! Which process did the input and output of a request and its answer.
 
-use exai_os::evidence::{IoCounters, io_counters};
 use exai_os::process::{self, ProcessInfo};
+use exai_os::process_facts::{IoCounters, io_counters};
 
 use crate::limits::BUSY_FACTOR;
 /// How much a member had read and written at some moment.

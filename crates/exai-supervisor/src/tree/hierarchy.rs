@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::judgement::Observation;
-use super::look::Facts;
-use super::signature::{self, Signature};
+use super::known_launchers::{self, Signature};
+use super::member_facts::Facts;
 
 /// The members below the guard, with everything that follows from the facts alone. Members are identified by their
 /// index.
@@ -36,7 +36,7 @@ impl<'a> View<'a> {
         let below =
             |of: usize| -> Vec<&Facts> { children[of].iter().map(|child| &members[*child]).collect() };
         let signatures =
-            (0..members.len()).map(|index| signature::of(&members[index], &below(index))).collect();
+            (0..members.len()).map(|index| known_launchers::of(&members[index], &below(index))).collect();
         Self { seen, parents, children, signatures }
     }
 

@@ -1,9 +1,9 @@
 //! A tree in a sentence.
 
-use super::choose::{Choice, Reason};
+use super::choose_server::{Choice, Reason};
+use super::hierarchy::View;
 use super::judgement::{Judged, Role};
-use super::signature::is_console;
-use super::view::View;
+use super::known_launchers::is_console;
 
 /// `None` for a tree of one process that is the server.
 pub(super) fn tree(view: &View<'_>, choice: &Choice, processes: &[Judged]) -> Option<String> {

@@ -14,16 +14,16 @@ use crate::sys;
 ///
 /// With SIGCHLD ignored, for instance, Python's `subprocess` takes every program for one that has succeeded.
 pub fn shed(in_passing: bool) {
-    sys::heritage::shed(in_passing);
+    sys::inherited_state::shed(in_passing);
 }
 
 /// For a process that starts others: lets it wait for them even if its parent ignores the deaths of children. (The
 /// standard library panics there when a program cannot be started.)
 pub fn let_children_be_waited_for() {
-    sys::heritage::let_children_be_waited_for();
+    sys::inherited_state::let_children_be_waited_for();
 }
 
 /// The nice value of this process; above 0 it gets less of the processor than others. 0 on Windows.
 pub fn niceness() -> i32 {
-    sys::heritage::niceness()
+    sys::inherited_state::niceness()
 }

@@ -1,8 +1,8 @@
 //! Which member is the server.
 
-use super::exchange::{Exchange, Part};
-use super::signature::{Signature, is_console};
-use super::view::View;
+use super::hierarchy::View;
+use super::io_exchange::{Exchange, Part};
+use super::known_launchers::{Signature, is_console};
 
 /// The server, and how it is known.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use crate::sys;
 
 /// How an end of a pipe is borrowed: as a descriptor, or as a handle on Windows.
-pub use crate::sys::evidence::AsEnd;
+pub use crate::sys::process_facts::AsEnd;
 
 /// The identity of a pipe, valid as long as one of its ends is open. Both ends have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,32 +38,32 @@ pub struct IoCounters {
 impl PipeId {
     /// The pipe that an end of ours belongs to. `InvalidInput` if it is no pipe. Linux only.
     pub fn of(end: impl AsEnd) -> io::Result<Self> {
-        sys::evidence::pipe_id(end)
+        sys::process_facts::pipe_id(end)
     }
 }
 
 /// Whether a process holds each of these ends, in the same order. Looks at stdin and stdout first, and at no more
 /// than 1024 descriptors. Linux only.
 pub fn holds<const N: usize>(pid: u32, ends: [(PipeId, End); N]) -> io::Result<[bool; N]> {
-    sys::evidence::holds(pid, ends)
+    sys::process_facts::holds(pid, ends)
 }
 
 /// How much a process has read and written. Linux and Windows.
 pub fn io_counters(pid: u32) -> io::Result<IoCounters> {
-    sys::evidence::io_counters(pid)
+    sys::process_facts::io_counters(pid)
 }
 
 /// A variable of the environment that a process was started with; `None` when it has none of that name. Bytes
 /// that are no UTF-8 are replaced. Looks at no more than the first MiB. Linux, and Windows, where the process may have
 /// changed it since.
 pub fn environment_variable(pid: u32, name: &str) -> io::Result<Option<String>> {
-    sys::evidence::environment_variable(pid, name)
+    sys::process_facts::environment_variable(pid, name)
 }
 
 /// When a process with this [`crate::process::Identity::start`] started, for people to read: the clock may have been
 /// set since, and two results may differ by milliseconds. `None` for a time no clock can show.
 pub fn started_at(start: u64) -> io::Result<Option<SystemTime>> {
-    sys::evidence::started_at(start)
+    sys::process_facts::started_at(start)
 }
 
 /// How long a process with this start has lived. Never negative, and on Linux correct even when the clock was set
@@ -76,7 +76,7 @@ pub fn age(start: u64) -> io::Result<Option<Duration>> {
 /// The present in the unit of [`crate::process::Identity::start`]: a process that starts later has a `start` that is
 /// no smaller.
 pub fn clock() -> io::Result<u64> {
-    sys::evidence::clock()
+    sys::process_facts::clock()
 }
 
 #[cfg(all(test, any(target_os = "linux", windows)))]

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use crate::evidence::{End, IoCounters, PipeId};
+use crate::process_facts::{End, IoCounters, PipeId};
 
 pub use std::os::fd::AsFd as AsEnd;
 

@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use exai_os::evidence::{End, PipeId, holds};
 use exai_os::process::{self, ProcessInfo};
+use exai_os::process_facts::{End, PipeId, holds};
 use exai_os::tree::Stdio;
 
 /// The pipes between the daemon and a tree. Both ends of a pipe have the same identity, so our end is enough to know

@@ -1,6 +1,6 @@
 //! Programs that are known to start other programs. They are known by name and arguments, never by what they did.
 
-use super::look::Facts;
+use super::member_facts::Facts;
 
 /// The kind of a launcher that passes every byte on.
 pub(super) const RELAY: &str = "relay";

@@ -9,7 +9,7 @@ use windows_sys::Win32::System::Threading::{
 };
 
 use super::handle::check;
-use crate::evidence::{End, IoCounters, PipeId};
+use crate::process_facts::{End, IoCounters, PipeId};
 
 pub use std::os::windows::io::AsHandle as AsEnd;
 

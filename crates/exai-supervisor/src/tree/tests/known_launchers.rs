@@ -1,6 +1,6 @@
 //! What programs are known as.
 
-use super::super::signature;
+use super::super::known_launchers;
 use super::*;
 
 #[test]
@@ -52,7 +52,7 @@ fn launchers_are_known_by_their_arguments() {
         ("/", ""),
     ];
     for (command, expected) in cases {
-        let found = signature::of(&member(3, 2, command, "io"), &[]);
+        let found = known_launchers::of(&member(3, 2, command, "io"), &[]);
         let found = found.map(|found| format!("{}: {}", found.kind, found.label)).unwrap_or_default();
         assert_eq!(found, expected, "{command}");
     }
@@ -60,6 +60,6 @@ fn launchers_are_known_by_their_arguments() {
 
 #[test]
 fn labels_hold_no_arguments() {
-    let found = signature::of(&member(3, 2, "sh -c TOKEN=hunter2;x", "io"), &[]).unwrap();
+    let found = known_launchers::of(&member(3, 2, "sh -c TOKEN=hunter2;x", "io"), &[]).unwrap();
     assert!(!format!("{found:?}").contains("hunter2"));
 }

@@ -1,4 +1,4 @@
-//! What belongs to this account and to this program. Other facts about a process are in [`crate::evidence`].
+//! What belongs to this account and to this program. Other facts about a process are in [`crate::process_facts`].
 
 use std::io;
 use std::path::Path;
@@ -7,18 +7,18 @@ use crate::sys;
 
 /// Whether this process runs as our account. `NotFound` for a process that is gone.
 pub fn process_is_ours(pid: u32) -> io::Result<bool> {
-    sys::belonging::process_is_ours(pid)
+    sys::ownership::process_is_ours(pid)
 }
 
 /// Whether this process runs the same program file as this one; on Linux also after it was replaced.
 pub fn runs_our_program(pid: u32) -> io::Result<bool> {
-    sys::belonging::runs_our_program(pid)
+    sys::ownership::runs_our_program(pid)
 }
 
 /// Whether the file at this path belongs to our account; for a link, the link itself. Does not read the file and
 /// never waits.
 pub fn file_is_ours(path: &Path) -> io::Result<bool> {
-    sys::belonging::file_is_ours(path)
+    sys::ownership::file_is_ours(path)
 }
 
 #[cfg(all(test, any(target_os = "linux", windows)))]
