@@ -19,7 +19,7 @@ The rules no compiler checks:
   - which crate may depend on which, and on what from outside (xtask/src/tidy/edges.rs)
   - no files that import each other in a circle, and no import that runs against the order of folders
     (xtask/src/tidy/rooms.rs)
-  - every source file that a document names exists
+  - every source file and every test that a document names exists
   - every crate inherits the lints of the workspace
   - unsafe code and platform conditionals in exai-os alone; printing and exiting in exai alone
   - no path of one machine and no address of a package registry in a tracked file

@@ -1,4 +1,4 @@
-//! Files that the documents name.
+//! Files and tests that the documents name.
 
 use std::path::Path;
 
@@ -14,11 +14,17 @@ pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let mut problems = Vec::new();
     for document in sources.iter().filter(|source| is_document(&source.path)) {
         for (number, line) in document.text.lines().enumerate() {
-            for name in line.split('`').skip(1).step_by(2).filter(|name| is_rust_file(name)) {
-                for file in each(name) {
-                    if !sources.iter().any(|source| ends_with(&source.path, &file)) {
-                        problems.push(format!("{}:{}: there is no {file}", document.path, number + 1));
-                    }
+            let mut miss = |what: &str| {
+                problems.push(format!("{}:{}: there is no {what}", document.path, number + 1));
+            };
+            for name in line.split('`').skip(1).step_by(2) {
+                if is_rust_file(name) {
+                    let missing = |file: &String| !sources.iter().any(|source| ends_with(&source.path, file));
+                    each(name).iter().filter(|file| missing(file)).for_each(|file| miss(file));
+                } else if let Some(test) = Test::read(name)
+                    && !sources.iter().any(|source| test.is_in(source))
+                {
+                    miss(name);
                 }
             }
         }
@@ -30,6 +36,36 @@ fn is_rust_file(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension == "rs")
         && !name.contains([' ', '*'])
         && !name.contains("NAME")
+}
+
+/// A test as documents name it: `module::tests::what_it_shows`, in which a name that goes on is cut off with `…`.
+struct Test<'a> {
+    /// The modules above, without `tests`: `["module"]`.
+    modules: Vec<&'a str>,
+    name: &'a str,
+    is_whole: bool,
+}
+
+impl<'a> Test<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let whole = text.trim_end_matches('…');
+        let (modules, name) = whole.rsplit_once("::")?;
+        let is_name = |name: &str| {
+            name.chars().all(|letter| letter.is_ascii_lowercase() || "_0123456789".contains(letter))
+        };
+        let modules: Vec<&str> = modules.split("::").filter(|module| *module != "tests").collect();
+        // Other paths in documents name types, or functions with short names.
+        let is_test =
+            name.matches('_').count() > 3 && is_name(name) && modules.iter().all(|module| is_name(module));
+        is_test.then_some(Test { modules, name, is_whole: whole == text })
+    }
+
+    fn is_in(&self, source: &Source) -> bool {
+        let path = source.path.trim_end_matches(".rs").replace("/tests", "");
+        let is_module = format!("/{path}").ends_with(&format!("/{}", self.modules.join("/")));
+        let end = if self.is_whole { "(" } else { "" };
+        is_module && source.is_rust() && source.text.contains(&format!("fn {}{end}", self.name))
+    }
 }
 
 /// `a/{b,c}.rs` as `a/b.rs` and `a/c.rs`.
@@ -64,6 +100,22 @@ mod tests {
             source("crates/exai-x/src/x/a.rs", ""),
         ];
         let expected = ["ARCHITECTURE.md:1: there is no x/b.rs", "ARCHITECTURE.md:2: there is no x/c.rs"];
+        assert_eq!(check(&sources), expected);
+    }
+
+    #[test]
+    fn a_test_that_does_not_exist_is_found() {
+        let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
+        let sources = [
+            source(
+                "docs/a.md",
+                "`x::a::tests::one_two_three_four_five`, `a::one_two_three_fo…`, `it::b::one_two_three_four_five`",
+            ),
+            source("docs/b.md", "`x::b::one_two_three_four_five`, `a::one_two_three_four`, `exai::a::b`"),
+            source("crates/exai-x/src/x/a.rs", "fn one_two_three_four_five() {}"),
+            source("crates/exai/tests/it/b.rs", "fn one_two_three_four_five() {}"),
+        ];
+        let expected = ["docs/b.md:1: there is no x::b::one_two_three_four_five"];
         assert_eq!(check(&sources), expected);
     }
 }
