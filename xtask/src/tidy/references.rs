@@ -7,11 +7,24 @@ use super::source::Source;
 /// The documents that name source files.
 const DOCUMENTS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"];
 
+/// Each sentence of this page names tests.
+const GUARANTEES: &str = "docs/guarantees.md";
+
+/// The sentences of [`GUARANTEES`] that name no test.
+fn unproven(page: &str) -> Vec<String> {
+    let sentences = page.split("\n- ").skip(1).map(|text| text.split("\n\n").next().unwrap_or(text));
+    let names_test =
+        |sentence: &&str| sentence.split('`').skip(1).step_by(2).any(|name| Test::read(name).is_some());
+    let unproven = sentences.filter(|sentence| !names_test(sentence));
+    unproven.map(|sentence| format!("{GUARANTEES}: no test holds this: {sentence}")).collect()
+}
+
 /// Each source file in backticks that does not exist, `NAME.rs` aside. A document may name a file by the end of its path,
 /// and several by `a/{b,c}.rs`.
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
+    let guarantees = sources.iter().find(|source| source.path == GUARANTEES);
+    let mut problems = guarantees.map(|page| unproven(&page.text)).unwrap_or_default();
     let is_document = |path: &str| DOCUMENTS.contains(&path) || path.starts_with("docs/");
-    let mut problems = Vec::new();
     for document in sources.iter().filter(|source| is_document(&source.path)) {
         for (number, line) in document.text.lines().enumerate() {
             let mut miss = |what: &str| {
@@ -101,6 +114,12 @@ mod tests {
         ];
         let expected = ["ARCHITECTURE.md:1: there is no x/b.rs", "ARCHITECTURE.md:2: there is no x/c.rs"];
         assert_eq!(check(&sources), expected);
+    }
+
+    #[test]
+    fn a_guarantee_without_a_test_is_found() {
+        let page = "# x\n\n- One. `a::one_two_three_four_five`\n- Two.\n  `x` `a::b`\n\nThree.\n";
+        assert_eq!(unproven(page), ["docs/guarantees.md: no test holds this: Two.\n  `x` `a::b`"]);
     }
 
     #[test]

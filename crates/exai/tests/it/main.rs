@@ -25,7 +25,6 @@ mod endure;
 mod faults;
 mod faulty;
 mod foreign;
-mod guarantees;
 mod hold;
 mod hostile;
 mod http;
