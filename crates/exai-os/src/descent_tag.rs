@@ -1,4 +1,4 @@
-//! The descent tag of a process tree (the "brand" of messages to people): a number that every process of the tree has
+//! The descent tag of a process tree: a number that every process of the tree has
 //! inherited, and that cannot be handed to any other process.
 //!
 //! A program may leave its parent, its group and its session, empty its environment and close its descriptors. It
@@ -118,7 +118,7 @@ mod tests {
     fn eventually(condition: impl Fn() -> bool) {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
         while !condition() {
-            assert!(std::time::Instant::now() < deadline, "two processes with the brand");
+            assert!(std::time::Instant::now() < deadline, "two processes with the descent tag");
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }

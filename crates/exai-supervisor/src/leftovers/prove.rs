@@ -90,7 +90,7 @@ fn by_descent_tag(tree: &mut LeftTree, table: &Table) {
     let (descent_tag, since) = (tree.record.descent_tag(), tree.record.daemon.start);
     for row in table.with_descent_tag(descent_tag).filter(|row| row.start >= since) {
         if in_reach(tree, table, row) {
-            let proof = format!("it has inherited the brand of {}", tree.record.id);
+            let proof = format!("it has inherited the descent tag of {}", tree.record.id);
             ours(tree, table, row, TreeRole::Member, proof);
         }
     }

@@ -49,7 +49,7 @@ fn a_tree_that_grows_while_it_is_ended_ends() {
 }
 
 #[test]
-fn who_has_the_brand_is_ours_whatever_it_has_left_and_who_only_names_the_tree_is_told() {
+fn who_has_the_descent_tag_is_ours_whatever_it_has_left_and_who_only_names_the_tree_is_told() {
     let scene = Scene::new();
     let mark = scene.env_marker(1);
     let record = scene.record("everything#1", Vec::new());
@@ -70,7 +70,7 @@ fn who_has_the_brand_is_ours_whatever_it_has_left_and_who_only_names_the_tree_is
     let (found, _) = scene.end();
     for (child, ours) in children.iter().zip(ours) {
         if ours {
-            assert_ended(&found, child, "it has inherited the brand of everything#1");
+            assert_ended(&found, child, "it has inherited the descent tag of everything#1");
         } else {
             assert_left(&found, child, "nothing else proves it");
             tidy(child);
