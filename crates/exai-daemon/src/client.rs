@@ -1,4 +1,4 @@
-//! What a client says and is told, below the hub: input with one budget, output with a bound.
+//! The messages from and to clients, below the hub: all input has one budget, the output of each client a bound.
 
 pub(crate) mod coalesce;
 pub(crate) mod http_sessions;

@@ -1,26 +1,26 @@
-//! What a slow client need not hear: of some notifications the newest says all, and of log messages there can be
-//! too many.
+//! Which messages a slow client can do without: the newest of some notifications makes the older ones useless, and log
+//! messages are dropped when there are too many.
 
 use bytes::Bytes;
 use exai_proto::{Kind, Message, answer, json};
 
-/// Nothing longer is looked at: what is coalesced here is short.
-const LONGEST: usize = 4096;
+/// Bytes of the longest message that is classified: messages that can be dropped are short.
+const MAX_CLASSIFIED_BYTES: usize = 4096;
 
-/// What becomes of a message for a client that does not read what is being written.
+/// What happens to a message for a client that does not read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// It must arrive.
+    /// The message must arrive.
     Needed,
-    /// It makes those of the same kind useless that still wait.
+    /// The message replaces those of this kind that still wait.
     Latest(Vec<u8>),
-    /// The oldest may go when there are too many.
+    /// A log message: the oldest are dropped when there are too many.
     Log,
 }
 
-/// Looks at a message that is no answer.
-pub(crate) fn weigh(bytes: &Bytes) -> Use {
-    if bytes.len() > LONGEST {
+/// Classifies a message that is no answer.
+pub(crate) fn classify_message(bytes: &Bytes) -> Use {
+    if bytes.len() > MAX_CLASSIFIED_BYTES {
         return Use::Needed;
     }
     let Ok(message) = Message::parse(bytes.clone()) else { return Use::Needed };
@@ -45,11 +45,11 @@ pub(crate) fn weigh(bytes: &Bytes) -> Use {
     Use::Latest(kind)
 }
 
-/// The kind of [`dropped`].
-pub(crate) const DROPPED: &[u8] = b"dropped";
+/// The kind of [`dropped_notice`].
+pub(crate) const DROPPED_KIND: &[u8] = b"dropped";
 
-/// Tells a client that it has missed log messages.
-pub(crate) fn dropped(logs: usize) -> Bytes {
+/// The notification that tells a client how many log messages it has missed.
+pub(crate) fn dropped_notice(logs: usize) -> Bytes {
     let text = format!("{logs} log messages were dropped here: this client reads too slowly for them");
     let params = format!("{{\"level\":\"warning\",\"logger\":\"exai\",\"data\":{}}}", json::quote(&text));
     answer::notify("notifications/message", &params)
@@ -59,8 +59,8 @@ pub(crate) fn dropped(logs: usize) -> Bytes {
 mod tests {
     use super::*;
 
-    fn of(method: &str, params: &str) -> Use {
-        weigh(&answer::notify(method, params))
+    fn classify(method: &str, params: &str) -> Use {
+        classify_message(&answer::notify(method, params))
     }
 
     #[test]
@@ -77,25 +77,28 @@ mod tests {
             ),
         ];
         for (method, params, kind) in cases {
-            assert_eq!(of(method, params), latest(kind));
+            assert_eq!(classify(method, params), latest(kind));
         }
         assert_eq!(
-            weigh(&answer::notification("notifications/prompts/list_changed")),
+            classify_message(&answer::notification("notifications/prompts/list_changed")),
             latest("notifications/prompts/list_changed")
         );
     }
 
     #[test]
     fn everything_else_must_arrive() {
-        assert_eq!(of("notifications/message", r#"{"level":"info","data":"x"}"#), Use::Log);
+        assert_eq!(classify("notifications/message", r#"{"level":"info","data":"x"}"#), Use::Log);
         assert_eq!(
-            of("notifications/message", &format!(r#"{{"data":"{}"}}"#, "x".repeat(LONGEST))),
+            classify(
+                "notifications/message",
+                &format!(r#"{{"data":"{}"}}"#, "x".repeat(MAX_CLASSIFIED_BYTES))
+            ),
             Use::Needed
         );
-        assert_eq!(of("notifications/progress", "{}"), Use::Needed, "about nothing");
-        assert_eq!(of("notifications/cancelled", r#"{"requestId":1}"#), Use::Needed);
-        assert_eq!(weigh(&answer::request(1, "roots/list", "{}")), Use::Needed);
-        assert_eq!(weigh(&Bytes::from_static(b"no message")), Use::Needed);
-        assert_eq!(weigh(&dropped(3)), Use::Log);
+        assert_eq!(classify("notifications/progress", "{}"), Use::Needed, "about nothing");
+        assert_eq!(classify("notifications/cancelled", r#"{"requestId":1}"#), Use::Needed);
+        assert_eq!(classify_message(&answer::request(1, "roots/list", "{}")), Use::Needed);
+        assert_eq!(classify_message(&Bytes::from_static(b"no message")), Use::Needed);
+        assert_eq!(classify_message(&dropped_notice(3)), Use::Log);
     }
 }

@@ -1,8 +1,8 @@
 //! One session of Streamable HTTP: which message goes on which stream.
 //!
-//! Each message goes on exactly one stream: an answer on the stream of its POST, what comes up meanwhile on
-//! the same stream, everything else on the GET stream. While there is no GET stream, a bounded number of
-//! messages waits for it. What waits on all streams together is bounded in bytes.
+//! Each message goes on exactly one stream: an answer, and the messages that belong to its request, on the stream of the
+//! POST; every other message on the GET stream. While there is no GET stream, a bounded number of messages waits for
+//! it. The bytes that wait on all streams together have a bound.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,17 +20,19 @@ use crate::limits::{CLIENT_QUEUE, MAX_STREAM_MESSAGES, MAX_UNSTREAMED_BYTES, MAX
 use exai_os::process::ProcessInfo;
 use exai_supervisor::turns::Turns;
 
-/// The client does not read; it must be disconnected.
+/// The client reads too slowly and must be disconnected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooSlow {
+    /// Bytes that wait for the client.
     pub(crate) queued: usize,
 }
 
+/// One session: its streams, and how it was used.
 #[derive(Debug)]
 pub(crate) struct HttpSession {
     pub(crate) client: ClientId,
     state: Mutex<State>,
-    /// Bytes on all streams that have not been taken.
+    /// Bytes on all streams that were not taken yet.
     queued: Arc<AtomicUsize>,
     closed: CancellationToken,
     pub(crate) turns: Turns,
@@ -38,7 +40,7 @@ pub(crate) struct HttpSession {
 
 #[derive(Debug)]
 struct State {
-    /// Streams of POSTs, by the requests they carried that have no answer.
+    /// The streams of POSTs, by the ids of their unanswered requests.
     posts: HashMap<Id, Stream>,
     get: Option<Stream>,
     waiting: VecDeque<Segments>,
@@ -51,19 +53,19 @@ struct State {
 #[derive(Debug, Clone)]
 struct Stream {
     sender: mpsc::Sender<Delivery>,
-    /// Breaks the connection off: a response that nobody reads cannot be ended in any other way.
-    hang_up: CancellationToken,
+    /// Breaks the connection: a response that the client does not read cannot be ended in any other way.
+    disconnect: CancellationToken,
 }
 
 /// A message on a stream.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    /// It answers one of the POST's requests.
+    /// The answer to one of the POST's requests.
     Answer(Segments),
-    /// One of the requests came too late to be served by this daemon. This answers it where it is too late to say so
-    /// by a status.
+    /// The answer to a request that came too late to be served by this daemon, for a response whose status was sent
+    /// already.
     Refused(Segments),
-    /// It came up on the way.
+    /// Any other message.
     Aside(Segments),
 }
 
@@ -83,7 +85,7 @@ pub(crate) struct Deliveries {
 }
 
 impl Deliveries {
-    /// The next message; none when the session ends or nothing more can come. Cancel safe.
+    /// The next message; `None` when the session has ended or no more messages can come. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<Delivery> {
         let delivery = self.receiver.recv().await?;
         self.queued.fetch_sub(delivery.bytes().len(), Ordering::Relaxed);
@@ -100,17 +102,17 @@ impl Drop for Deliveries {
     }
 }
 
-/// Why there is no stream to be had.
+/// Why no stream can be opened.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum NoStream {
-    /// The id of one of the requests is the id of one that is under way, or there is a GET stream already.
+    /// One of the requests has the id of a request under way, or there is a GET stream already.
     InUse,
     /// The session has ended.
     Closed,
 }
 
 impl State {
-    /// Whether somebody reads a response.
+    /// Whether the session has an open stream.
     fn has_streams(&mut self) -> bool {
         self.posts.retain(|_, post| !post.sender.is_closed());
         !self.posts.is_empty() || self.get.as_ref().is_some_and(|get| !get.sender.is_closed())
@@ -140,17 +142,21 @@ impl HttpSession {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stream(&self, hang_up: CancellationToken) -> (Stream, Deliveries) {
+    fn new_stream(&self, disconnect: CancellationToken) -> (Stream, Deliveries) {
         let (sender, receiver) = mpsc::channel(MAX_STREAM_MESSAGES);
-        (Stream { sender, hang_up }, Deliveries { receiver, queued: self.queued.clone() })
+        (Stream { sender, disconnect }, Deliveries { receiver, queued: self.queued.clone() })
     }
 
-    /// The stream for a POST that carries these requests.
-    pub(crate) fn post(&self, ids: &[Id], hang_up: CancellationToken) -> Result<Deliveries, NoStream> {
-        let (stream, deliveries) = self.stream(hang_up);
+    /// Opens the stream for a POST that carries these requests.
+    pub(crate) fn open_post_stream(
+        &self,
+        ids: &[Id],
+        disconnect: CancellationToken,
+    ) -> Result<Deliveries, NoStream> {
+        let (stream, deliveries) = self.new_stream(disconnect);
         let mut state = self.state();
         if self.is_closed() {
-            // Nobody would end a stream that is opened after the others were ended.
+            // A stream that is opened after `close` would never be ended.
             return Err(NoStream::Closed);
         }
         if ids.iter().any(|id| state.posts.get(id).is_some_and(|post| !post.sender.is_closed())) {
@@ -162,8 +168,8 @@ impl HttpSession {
         Ok(deliveries)
     }
 
-    /// The GET stream.
-    pub(crate) fn get(&self, hang_up: CancellationToken) -> Result<Deliveries, NoStream> {
+    /// Opens the GET stream, with the messages that wait for it.
+    pub(crate) fn open_get_stream(&self, disconnect: CancellationToken) -> Result<Deliveries, NoStream> {
         let mut state = self.state();
         if self.is_closed() {
             return Err(NoStream::Closed);
@@ -171,40 +177,44 @@ impl HttpSession {
         if state.get.as_ref().is_some_and(|open| !open.sender.is_closed()) {
             return Err(NoStream::InUse);
         }
-        let (stream, deliveries) = self.stream(hang_up);
+        let (stream, deliveries) = self.new_stream(disconnect);
         state.waiting_bytes = 0;
         for message in std::mem::take(&mut state.waiting) {
-            // There is room: fewer wait than a stream holds.
-            let _ = self.put(&stream, Delivery::Aside(message));
+            // There is room: MAX_UNSTREAMED_MESSAGES is below MAX_STREAM_MESSAGES.
+            let _ = self.push_delivery(&stream, Delivery::Aside(message));
         }
         state.get = Some(stream);
         Ok(deliveries)
     }
 
     /// Puts a message on its stream. Never waits.
-    pub(crate) fn deliver(&self, bytes: Segments, about: About) -> Result<(), TooSlow> {
+    pub(crate) fn deliver_message(&self, bytes: Segments, about: About) -> Result<(), TooSlow> {
         let mut state = self.state();
         let bytes = match about {
             About::Answer(id) => {
                 return match state.posts.remove(&id) {
-                    Some(post) => self.put(&post, Delivery::Answer(bytes)).map(drop),
-                    // The client went away: its answer has nowhere to go.
+                    Some(post) => self.push_delivery(&post, Delivery::Answer(bytes)).map(drop),
+                    // The client went away, so the answer is dropped.
                     None => Ok(()),
                 };
             }
             About::During(id) => {
-                match state.posts.get(&id).map(|post| self.put(post, Delivery::Aside(bytes.clone()))) {
-                    Some(Ok(Put::Taken)) => return Ok(()),
+                match state
+                    .posts
+                    .get(&id)
+                    .map(|post| self.push_delivery(post, Delivery::Aside(bytes.clone())))
+                {
+                    Some(Ok(Pushed::Taken)) => return Ok(()),
                     Some(Err(slow)) => return Err(slow),
-                    Some(Ok(Put::Gone)) | None => bytes,
+                    Some(Ok(Pushed::Gone)) | None => bytes,
                 }
             }
             About::Session => bytes,
         };
-        match state.get.as_ref().map(|get| self.put(get, Delivery::Aside(bytes.clone()))) {
-            Some(Ok(Put::Taken)) => return Ok(()),
+        match state.get.as_ref().map(|get| self.push_delivery(get, Delivery::Aside(bytes.clone()))) {
+            Some(Ok(Pushed::Taken)) => return Ok(()),
             Some(Err(slow)) => return Err(slow),
-            Some(Ok(Put::Gone)) | None => {}
+            Some(Ok(Pushed::Gone)) | None => {}
         }
         state.waiting_bytes += bytes.len();
         state.waiting.push_back(bytes);
@@ -215,7 +225,7 @@ impl HttpSession {
         Ok(())
     }
 
-    fn put(&self, stream: &Stream, delivery: Delivery) -> Result<Put, TooSlow> {
+    fn push_delivery(&self, stream: &Stream, delivery: Delivery) -> Result<Pushed, TooSlow> {
         let length = delivery.bytes().len();
         let queued = self.queued.fetch_add(length, Ordering::Relaxed);
         let sent = if CLIENT_QUEUE.admits(queued, length) {
@@ -227,74 +237,75 @@ impl HttpSession {
             self.queued.fetch_sub(length, Ordering::Relaxed);
         }
         match sent {
-            Ok(()) => Ok(Put::Taken),
-            Err(mpsc::error::TrySendError::Closed(_)) => Ok(Put::Gone),
+            Ok(()) => Ok(Pushed::Taken),
+            Err(mpsc::error::TrySendError::Closed(_)) => Ok(Pushed::Gone),
             Err(mpsc::error::TrySendError::Full(_)) => Err(TooSlow { queued }),
         }
     }
 
-    /// This request was not served, and never will be by this daemon.
-    pub(crate) fn refuse(&self, id: &Id, bytes: Bytes) -> Result<(), TooSlow> {
+    /// Answers a request that this daemon will not serve.
+    pub(crate) fn refuse_request(&self, id: &Id, bytes: Bytes) -> Result<(), TooSlow> {
         let post = self.state().posts.remove(id);
-        post.map_or(Ok(()), |post| self.put(&post, Delivery::Refused(bytes.into())).map(drop))
+        post.map_or(Ok(()), |post| self.push_delivery(&post, Delivery::Refused(bytes.into())).map(drop))
     }
 
-    /// This request will get no answer: its stream may end.
+    /// Forgets a request that will get no answer: its stream may end.
     pub(crate) fn drop_request(&self, id: &Id) {
         self.state().posts.remove(id);
     }
 
-    /// Notes that the client was here.
-    pub(crate) fn touch(&self, caller: Option<Arc<Caller>>, now: Instant) {
+    /// Records that a request came, over the connection of `caller`.
+    pub(crate) fn record_request(&self, caller: Option<Arc<Caller>>, now: Instant) {
         let mut state = self.state();
         state.last_used = now;
-        state.usage.hear(caller, now);
+        state.usage.record_request(caller, now);
     }
 
-    /// The connections of the requests that have come since the last look.
-    pub(crate) fn callers(&self) -> Vec<Arc<Caller>> {
-        self.state().usage.callers().cloned().collect()
+    /// The connections of the requests that have come since the last update.
+    pub(crate) fn recent_callers(&self) -> Vec<Arc<Caller>> {
+        self.state().usage.recent_callers().cloned().collect()
     }
 
-    /// Takes into account who has made them.
-    pub(crate) fn learn(&self, table: &[ProcessInfo], now: Instant) {
-        self.state().usage.learn(table, now);
+    /// Updates the usage with the processes of those connections.
+    pub(crate) fn update_usage(&self, table: &[ProcessInfo], now: Instant) {
+        self.state().usage.update_owner(table, now);
     }
 
-    /// The process with which this session ends.
-    pub(crate) fn process(&self) -> Option<u32> {
-        self.state().usage.process().map(|process| process.pid)
+    /// The id of the process with which this session ends.
+    pub(crate) fn owner_pid(&self) -> Option<u32> {
+        self.state().usage.owner().map(|process| process.pid)
     }
 
-    /// Ends it if its process is gone. A stream that is open all the same is somebody else's. Returns whether it did.
+    /// Ends the session if its process is gone and no stream is open: an open stream belongs to another process. Returns
+    /// whether the session was ended.
     pub(crate) fn end_if_orphaned(&self, table: &[ProcessInfo]) -> bool {
         let mut state = self.state();
         let orphaned = state.usage.is_orphaned(table) && !state.has_streams();
         if orphaned {
-            // While nobody can open another.
+            // The lock on the state keeps streams from being opened meanwhile.
             self.closed.cancel();
         }
         orphaned
     }
 
-    /// Since when nothing has been heard and no stream has been open.
+    /// When the session was last used; `None` while it has an open stream.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let mut state = self.state();
         (!state.has_streams()).then_some(state.last_used)
     }
 
-    pub(crate) fn queued(&self) -> usize {
+    pub(crate) fn queued_bytes(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
     }
 
-    /// Ends all streams after what is on them, or breaks them off.
-    pub(crate) fn close(&self, break_off: bool) {
+    /// Ends all streams once their messages were sent, or breaks their connections at once.
+    pub(crate) fn close(&self, disconnect: bool) {
         self.closed.cancel();
         let mut state = self.state();
         let streams = state.posts.drain().map(|(_, post)| post).collect::<Vec<_>>();
         for stream in streams.into_iter().chain(state.get.take()) {
-            if break_off {
-                stream.hang_up.cancel();
+            if disconnect {
+                stream.disconnect.cancel();
             }
         }
     }
@@ -304,9 +315,9 @@ impl HttpSession {
     }
 }
 
-/// What became of a message that was put on a stream.
-enum Put {
+/// What became of a message that was pushed onto a stream.
+enum Pushed {
     Taken,
-    /// Nobody is at the other end.
+    /// The response has ended.
     Gone,
 }

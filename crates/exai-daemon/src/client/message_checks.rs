@@ -1,6 +1,6 @@
-//! Long messages are checked on another thread: to read through 32 MiB takes tens of milliseconds, in which nobody else
-//! would be served. One at a time, so that several of them leave a processor to the others; who has said such a message
-//! is not read on meanwhile, so that the order of what one peer says stays.
+//! Long messages are checked on another thread: reading through 32 MiB takes tens of milliseconds, in which no other client
+//! would be served. One message is checked at a time, so that several long messages leave a processor to other work. The
+//! client is not read during the check of its message, so that the order of its messages stays.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::client::inbound::Inbound;
 
-/// Whose turn it is. All copies are one.
+/// Admits one check at a time. All clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct MessageChecks(Arc<Semaphore>);
 
@@ -22,23 +22,23 @@ impl Default for MessageChecks {
 }
 
 impl MessageChecks {
-    /// Takes in what a client has said; the error says that it is not UTF-8.
-    pub(crate) async fn take(&self, inbound: &mut Inbound, bytes: Bytes) -> Result<(), ParseError> {
+    /// Checks input of a client and adds it to `inbound`. The only error is that the input is not UTF-8.
+    pub(crate) async fn check_input(&self, inbound: &mut Inbound, bytes: Bytes) -> Result<(), ParseError> {
         if bytes.len() < LONG_BYTES {
-            return inbound.take(bytes);
+            return inbound.add_input(bytes);
         }
-        let mut taken = std::mem::take(inbound);
-        let done = self.run(move || {
-            let outcome = taken.take(bytes);
-            // The router asks for them, and they stay with the message.
-            for message in &taken.messages {
+        let mut checked = std::mem::take(inbound);
+        let done = self.run_check(move || {
+            let outcome = checked.add_input(bytes);
+            // The router needs the parameters, and the message keeps them.
+            for message in &checked.messages {
                 message.params();
             }
-            (taken, outcome)
+            (checked, outcome)
         });
         match done.await {
-            Some((taken, outcome)) => {
-                *inbound = taken;
+            Some((checked, outcome)) => {
+                *inbound = checked;
                 outcome
             }
             // The daemon ends.
@@ -46,8 +46,8 @@ impl MessageChecks {
         }
     }
 
-    /// Does something long elsewhere. `None` when it could not be done: the daemon ends.
-    pub(crate) async fn run<T: Send + 'static>(
+    /// Runs a long check on another thread, after those before it. `None` if it could not run: the daemon ends.
+    pub(crate) async fn run_check<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
@@ -71,17 +71,17 @@ mod tests {
         let checks = MessageChecks::default();
         let busy = checks.clone();
         let (go, gone) = std::sync::mpsc::channel::<()>();
-        // Another long one is being checked: this one waits for its turn, and the loop does not.
+        // Another long message is being checked: this one waits for its turn, and the loop does not.
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(async move {
-            let _ = busy.run(move || gone.recv()).await;
+            let _ = busy.run_check(move || gone.recv()).await;
             None
         });
         tokio::task::yield_now().await;
         let mut inbound = Inbound::default();
-        checks.take(&mut inbound, message(10)).await.expect("UTF-8");
+        checks.check_input(&mut inbound, message(10)).await.expect("UTF-8");
         tasks.spawn(async move {
-            let taken = checks.take(&mut inbound, message(LONG_BYTES)).await;
+            let taken = checks.check_input(&mut inbound, message(LONG_BYTES)).await;
             Some((inbound, taken))
         });
         for _ in 0..100 {

@@ -1,4 +1,4 @@
-//! Where a client's messages go.
+//! The sending side of a client: its transport, and when the client is too slow.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -14,18 +14,19 @@ use crate::client::coalesce::{self, Use};
 use crate::client::http_streams::{HttpSession, TooSlow};
 use crate::limits::{HTTP_SESSION_IDLE_TIMEOUT, MAX_QUEUED_LOGS, SLOW_CLIENT_BYTES, SLOW_CLIENT_TIMEOUT};
 
-/// How often it is looked whether a client with that much reads.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often a client with more than [`SLOW_CLIENT_BYTES`] waiting is checked.
+const SLOW_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The way to one client. Pushing never waits.
+/// The sending side of one client. Sending never waits.
 #[derive(Debug)]
 pub(crate) struct Sink {
-    way: ClientTransport,
-    /// What a link is told once the hub has taken its client in.
+    transport: ClientTransport,
+    /// Sent to the peer of a link once the hub has accepted the client.
     greeting: Option<FromDaemon>,
     slow_since: Option<Instant>,
 }
 
+/// What carries a client's messages.
 #[derive(Debug)]
 pub(crate) enum ClientTransport {
     /// A shim, the command line, or a WebSocket.
@@ -38,9 +39,9 @@ pub(crate) enum ClientTransport {
 #[derive(Debug, Clone)]
 pub(crate) struct Socket {
     pub(crate) outbox: Outbox,
-    /// What is said at the end, if this side ends it.
+    /// How this side ends the WebSocket; empty while it does not.
     pub(crate) farewell: Arc<OnceLock<Farewell>>,
-    /// For control messages of a link.
+    /// The control messages of a link.
     pub(crate) controls: mpsc::Sender<FromDaemon>,
 }
 
@@ -49,41 +50,41 @@ pub(crate) struct Socket {
 pub(crate) enum Farewell {
     /// The daemon ends.
     Bye(ByeReason),
-    /// The peer breaks the protocol, or a bound: the code and the reason.
+    /// The peer broke the protocol or exceeded a bound: the code and the reason.
     Broken(u16, &'static str),
-    /// The peer has closed it, with this code.
+    /// The peer has closed the WebSocket, with this code.
     Answer(Option<u16>),
 }
 
 impl Socket {
-    /// To who reads, everything is sent. To others what is no answer may make what waits useless, or be useless.
-    fn push(&self, bytes: Segments, about: &About) -> Result<(), Unsent> {
+    /// Queues a message. If the client does not read, messages that are no answers may replace waiting ones, or be dropped.
+    fn push_message(&self, bytes: Segments, about: &About) -> Result<(), Unsent> {
         if matches!(about, About::Answer(_)) || !self.outbox.is_stalled() {
             return self.outbox.push(bytes);
         }
-        match bytes.as_whole().map_or(Use::Needed, coalesce::weigh) {
+        match bytes.as_whole().map_or(Use::Needed, coalesce::classify_message) {
             Use::Needed => self.outbox.push(bytes),
             Use::Latest(kind) => self.outbox.push_latest(&kind, bytes),
             Use::Log => match self.outbox.push_expendable(bytes, MAX_QUEUED_LOGS)? {
                 0 => Ok(()),
-                logs => self.outbox.push_latest(coalesce::DROPPED, coalesce::dropped(logs)),
+                logs => self.outbox.push_latest(coalesce::DROPPED_KIND, coalesce::dropped_notice(logs)),
             },
         }
     }
 }
 
-/// Why a client is let go.
+/// Why the connection of a client is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CloseReason {
-    /// It went by itself.
+    /// The client left.
     Left,
-    /// It did not read.
+    /// The client did not read.
     Slow,
-    /// Its session has ended, or nobody has used it for long.
+    /// The session has ended, or was not used for [`HTTP_SESSION_IDLE_TIMEOUT`].
     Unused,
-    /// The process whose session it was has ended.
+    /// The process that owned the session has ended.
     Gone,
-    /// It was the longest unused of so many sessions that there was no room for another.
+    /// There was no room for another session, and this one was unused for longest.
     MadeRoom,
     /// The daemon stops.
     Stopping,
@@ -103,50 +104,50 @@ impl CloseReason {
 }
 
 impl Sink {
-    /// `greeting`: for the peer of a link, once the hub has taken it in.
-    pub(crate) fn new(way: ClientTransport, greeting: Option<FromDaemon>) -> Self {
-        Sink { way, greeting, slow_since: None }
+    /// `greeting` is sent to the peer of a link once the hub has accepted the client.
+    pub(crate) fn new(transport: ClientTransport, greeting: Option<FromDaemon>) -> Self {
+        Sink { transport, greeting, slow_since: None }
     }
 
-    /// Says hello to the peer of a link, which from then on counts what it writes as sent. So whoever is not taken in
-    /// must not hear it: nothing of what it has to say was sent then.
-    pub(crate) fn greet(&mut self) {
-        if let (ClientTransport::Socket(socket), Some(greeting)) = (&self.way, self.greeting.take()) {
-            // Without room only for a peer that has said more than its own hello: it waits in vain.
+    /// Says hello to the peer of a link. From the hello on, the peer counts what it writes as sent, so a client that the hub
+    /// does not accept must not get it: none of its messages count as sent then.
+    pub(crate) fn send_greeting(&mut self) {
+        if let (ClientTransport::Socket(socket), Some(greeting)) = (&self.transport, self.greeting.take()) {
+            // There is no room only if the peer said more than its own hello. Such a peer waits in vain.
             let _ = socket.controls.try_send(greeting);
         }
     }
 
-    pub(crate) fn send(&self, bytes: Segments, about: About) -> Result<(), TooSlow> {
-        match &self.way {
-            ClientTransport::Socket(socket) => match socket.push(bytes, &about) {
-                // What is closed has told the hub so, or is about to.
+    pub(crate) fn send_message(&self, bytes: Segments, about: About) -> Result<(), TooSlow> {
+        match &self.transport {
+            ClientTransport::Socket(socket) => match socket.push_message(bytes, &about) {
+                // A closed socket has told the hub so, or is about to.
                 Ok(()) | Err(Unsent::Closed) => Ok(()),
                 Err(Unsent::Full { queued }) => Err(TooSlow { queued }),
             },
-            ClientTransport::Http(session) => session.deliver(bytes, about),
+            ClientTransport::Http(session) => session.deliver_message(bytes, about),
         }
     }
 
-    /// Answers a request that came too late to be served by this daemon. Over HTTP it is the status that says so.
-    pub(crate) fn unserved(&self, id: &Id, bytes: Bytes) -> Result<(), TooSlow> {
-        match &self.way {
-            ClientTransport::Socket(_) => self.send(bytes.into(), About::Answer(id.clone())),
-            ClientTransport::Http(session) => session.refuse(id, bytes),
+    /// Answers a request that came too late to be served by this daemon. Over HTTP the status says so.
+    pub(crate) fn refuse_request(&self, id: &Id, bytes: Bytes) -> Result<(), TooSlow> {
+        match &self.transport {
+            ClientTransport::Socket(_) => self.send_message(bytes.into(), About::Answer(id.clone())),
+            ClientTransport::Http(session) => session.refuse_request(id, bytes),
         }
     }
 
-    /// A request that will get no answer.
-    pub(crate) fn dropped(&self, id: &Id) {
-        match &self.way {
+    /// Forgets a request that will get no answer.
+    pub(crate) fn drop_request(&self, id: &Id) {
+        match &self.transport {
             ClientTransport::Socket(_) => {}
             ClientTransport::Http(session) => session.drop_request(id),
         }
     }
 
-    /// Whether the client must be let go.
-    pub(crate) fn check(&mut self, now: Instant) -> Option<CloseReason> {
-        if let ClientTransport::Http(session) = &self.way
+    /// Why the client must be disconnected; `None` if it need not be.
+    pub(crate) fn find_close_reason(&mut self, now: Instant) -> Option<CloseReason> {
+        if let ClientTransport::Http(session) = &self.transport
             && (session.is_closed()
                 || session
                     .idle_since()
@@ -154,7 +155,7 @@ impl Sink {
         {
             return Some(CloseReason::Unused);
         }
-        if self.queued() <= SLOW_CLIENT_BYTES {
+        if self.queued_bytes() <= SLOW_CLIENT_BYTES {
             self.slow_since = None;
             return None;
         }
@@ -162,26 +163,27 @@ impl Sink {
         (now.duration_since(since) >= SLOW_CLIENT_TIMEOUT).then_some(CloseReason::Slow)
     }
 
-    pub(crate) fn queued(&self) -> usize {
-        match &self.way {
+    /// Bytes that wait for the client.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        match &self.transport {
             ClientTransport::Socket(socket) => socket.outbox.queued(),
-            ClientTransport::Http(session) => session.queued(),
+            ClientTransport::Http(session) => session.queued_bytes(),
         }
     }
 
-    /// The process with whose end an HTTP session ends.
-    pub(crate) fn process(&self) -> Option<u32> {
-        match &self.way {
+    /// The id of the process that owns an HTTP session.
+    pub(crate) fn owner_pid(&self) -> Option<u32> {
+        match &self.transport {
             ClientTransport::Socket(_) => None,
-            ClientTransport::Http(session) => session.process(),
+            ClientTransport::Http(session) => session.owner_pid(),
         }
     }
 
-    /// When [`Sink::check`] will have something to look at though nothing happens until then.
-    pub(crate) fn next_check(&self, now: Instant) -> Option<Instant> {
-        // Whether it reads on is not told.
-        let slow = (self.queued() > SLOW_CLIENT_BYTES).then(|| now + LOOK);
-        let unused = match &self.way {
+    /// When [`Sink::find_close_reason`] must be called next, even if no event comes until then.
+    pub(crate) fn next_check_time(&self, now: Instant) -> Option<Instant> {
+        // No event says that a slow client reads again.
+        let slow = (self.queued_bytes() > SLOW_CLIENT_BYTES).then(|| now + SLOW_CHECK_INTERVAL);
+        let unused = match &self.transport {
             ClientTransport::Socket(_) => None,
             ClientTransport::Http(session) => {
                 Some(session.idle_since().unwrap_or(now) + HTTP_SESSION_IDLE_TIMEOUT)
@@ -190,18 +192,19 @@ impl Sink {
         slow.into_iter().chain(unused).min()
     }
 
-    /// Asks a shim to keep what its client says from now on for the next daemon. Returns whether it was told, and will
-    /// say that it has heard.
-    pub(crate) fn hold(&self, reason: ByeReason) -> bool {
-        match &self.way {
+    /// Asks a shim to keep what its client says from now on for the next daemon. Returns whether the request was sent; the
+    /// shim will confirm it then.
+    pub(crate) fn send_hold(&self, reason: ByeReason) -> bool {
+        match &self.transport {
             ClientTransport::Socket(socket) => socket.controls.try_send(FromDaemon::Hold { reason }).is_ok(),
             ClientTransport::Http(_) => false,
         }
     }
 
-    /// Tells a shim which tools may be repeated. Returns whether there was room: one that keeps an old list must go.
-    pub(crate) fn repeatable(&self, tools: Vec<String>) -> bool {
-        match &self.way {
+    /// Tells a shim which tools may be repeated. Returns whether there was room: a shim with an outdated list must be
+    /// disconnected.
+    pub(crate) fn send_repeatable_tools(&self, tools: Vec<String>) -> bool {
+        match &self.transport {
             ClientTransport::Socket(socket) => {
                 socket.controls.try_send(FromDaemon::Repeatable { tools }).is_ok()
             }
@@ -209,9 +212,9 @@ impl Sink {
         }
     }
 
-    /// `bye` is what a socket is told if the daemon stops.
+    /// Closes the client's transport. A socket is told `bye` if the daemon stops.
     pub(crate) fn close(&self, why: CloseReason, bye: ByeReason) {
-        match &self.way {
+        match &self.transport {
             ClientTransport::Socket(socket) => {
                 match why {
                     CloseReason::Stopping => {

@@ -8,8 +8,8 @@ use exai_proto::answer::{self, Failure, FailureData, Source};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use crate::client::inbound::too_long;
-use crate::client::input_budget::{InputBudget, InputClaim, Rest};
+use crate::client::inbound::too_long_answer;
+use crate::client::input_budget::{InputBudget, InputClaim, Yielder};
 use crate::limits::MAX_INPUT_BYTES;
 use crate::limits::{UNBUDGETED_BYTES, UNFINISHED_TIMEOUT};
 
@@ -33,7 +33,7 @@ impl IntoResponse for Unread {
             answer::failure(&Id::null(), "too much is under way; nothing was executed", &data)
         };
         let (status, body) = match self {
-            Unread::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, too_long(&Id::null())),
+            Unread::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, too_long_answer(&Id::null())),
             Unread::Full => (StatusCode::SERVICE_UNAVAILABLE, overloaded()),
             Unread::Late => {
                 let text = "the rest of the body did not come within 30 s";
@@ -67,7 +67,7 @@ pub(crate) async fn read(intake: &InputBudget, mut body: Body) -> Result<(Bytes,
         claimed = announced;
     }
     let mut all = Vec::with_capacity(announced);
-    let mut rest = Rest::default();
+    let mut yielder = Yielder::default();
     loop {
         let frame = match timeout(UNFINISHED_TIMEOUT, body.frame()).await {
             Err(_) => return Err(Unread::Late),
@@ -82,7 +82,7 @@ pub(crate) async fn read(intake: &InputBudget, mut body: Body) -> Result<(Bytes,
         if length > claimed {
             // Its length was not announced: doubled each time, as its buffer is.
             let more = length.max(claimed).min(MAX_INPUT_BYTES);
-            let grown = if claim.is_some() {
+            let grown = if claim.holds_room() {
                 claim.grow(more)
             } else {
                 intake.try_claim(claimed + more).map(|first| claim = first)
@@ -91,7 +91,7 @@ pub(crate) async fn read(intake: &InputBudget, mut body: Body) -> Result<(Bytes,
             claimed += more;
         }
         all.extend_from_slice(&data);
-        rest.after(data.len()).await;
+        yielder.yield_after(data.len()).await;
     }
 }
 
@@ -105,16 +105,16 @@ mod tests {
         let intake = InputBudget::default();
         let body = Body::from(vec![b'x'; 1 << 20]);
         let (bytes, claim) = read(&intake, body).await.expect("a body");
-        assert_eq!((bytes.len(), intake.claimed()), (1 << 20, 1 << 20));
+        assert_eq!((bytes.len(), intake.claimed_bytes()), (1 << 20, 1 << 20));
         drop(claim);
         // Without a length.
         let pieces = (0..64).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 16 * 1024])));
         let body = Body::from_stream(futures_util::stream::iter(pieces));
         let (bytes, claim) = read(&intake, body).await.expect("a body");
         assert_eq!(bytes.len(), 1 << 20);
-        assert!((1 << 20..=2 << 20).contains(&intake.claimed()), "{}", intake.claimed());
+        assert!((1 << 20..=2 << 20).contains(&intake.claimed_bytes()), "{}", intake.claimed_bytes());
         drop(claim);
-        assert_eq!(intake.claimed(), 0);
+        assert_eq!(intake.claimed_bytes(), 0);
         let endless =
             futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![0; 1 << 20])));
         assert_eq!(read(&intake, Body::from_stream(endless)).await.err(), Some(Unread::TooLong));

@@ -14,7 +14,7 @@ use exai_proto::frame::{self, CONTROL_BYTES, Header, HeaderError, Key};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::client::input_budget::{InputBudget, InputClaim, Rest};
+use crate::client::input_budget::{InputBudget, InputClaim, Yielder};
 use crate::limits::MAX_INPUT_BYTES;
 use crate::limits::{UNBUDGETED_BYTES, UNFINISHED_TIMEOUT};
 
@@ -193,13 +193,13 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
     async fn read_on(&mut self) -> Result<(), Broken> {
         let Some(Begun { body, frame: Some((header, start)), .. }) = &mut self.begun else { return Ok(()) };
         let end = *start + header.length;
-        let mut rest = Rest::default();
+        let mut yielder = Yielder::default();
         while body.len() < end {
             let before = body.len();
             let mut room = (&mut *body).limit((end - before).min(PIECE));
             read(&mut self.source, &mut room, true).await?;
             unmask(&mut body[before..], header.key, before - *start);
-            rest.after(body.len() - before).await;
+            yielder.yield_after(body.len() - before).await;
         }
         Ok(())
     }
@@ -326,10 +326,10 @@ impl<S: AsyncWrite + Unpin> FrameWriter<S> {
     /// Writes from where it is, and lets others have the thread in between.
     async fn write_long(&mut self, part: &[u8]) -> io::Result<()> {
         self.write_out().await?;
-        let mut rest = Rest::default();
+        let mut yielder = Yielder::default();
         for piece in part.chunks(PIECE) {
             self.sink.write_all(piece).await?;
-            rest.after(piece.len()).await;
+            yielder.yield_after(piece.len()).await;
         }
         Ok(())
     }
@@ -426,7 +426,7 @@ mod tests {
             assert!(found.iter().map(|bytes| &bytes[..]).eq(expected), "in steps of {step}");
         }
         assert_eq!(messages(masked(0x82, b"byte by byte"), 1, &intake).await, ["byte by byte"]);
-        assert_eq!(intake.claimed(), 0);
+        assert_eq!(intake.claimed_bytes(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -448,7 +448,7 @@ mod tests {
             assert!(matches!(broken, Broken::Refused(code::POLICY, _)), "{broken}");
             assert_eq!(began.elapsed().as_secs(), UNFINISHED_TIMEOUT.as_secs());
             drop(reader);
-            assert_eq!(intake.claimed(), 0);
+            assert_eq!(intake.claimed_bytes(), 0);
         }
     }
 

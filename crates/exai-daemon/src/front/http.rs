@@ -67,9 +67,9 @@ fn session(
         let text = "the Mcp-Session-Id header is missing; begin with initialize";
         return Err(Box::new(fail(StatusCode::BAD_REQUEST, -32600, text)));
     };
-    match rooms.sessions.open().get(id) {
+    match rooms.sessions.open_sessions().get(id) {
         Some((session, of)) if of == endpoint && !session.is_closed() => {
-            session.touch(line.caller.clone(), clock::now());
+            session.record_request(line.caller.clone(), clock::now());
             Ok((id.to_owned(), session.clone()))
         }
         _ => Err(Box::new(no_session())),
@@ -135,7 +135,7 @@ pub(crate) async fn post(
 ) -> Response {
     let mut inbound = Inbound { claim, ..Inbound::default() };
     // What is not UTF-8 is refused like all that is no message.
-    let _ = rooms.checks.take(&mut inbound, body).await;
+    let _ = rooms.checks.check_input(&mut inbound, body).await;
     if let Some(refusal) = inbound.refusals.first() {
         return json(StatusCode::BAD_REQUEST, refusal.clone());
     }
@@ -163,7 +163,7 @@ async fn exchange(
     let Inbound { messages, claim, .. } = inbound;
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
     // The stream is there before the request is sent: a fast answer must find it.
-    let deliveries = match session.post(&ids, line.hang_up.0) {
+    let deliveries = match session.open_post_stream(&ids, line.hang_up.0) {
         Ok(deliveries) => deliveries,
         Err(NoStream::InUse) => {
             return fail(StatusCode::BAD_REQUEST, -32600, "a request with this id is under way");
@@ -191,7 +191,7 @@ async fn begin(rooms: AppState, endpoint: Endpoint, line: RequestConnection, inb
     }
     let client = rooms.hub.next_client();
     let session = Arc::new(HttpSession::new(client, clock::now()));
-    session.touch(line.caller, clock::now());
+    session.record_request(line.caller, clock::now());
     let facts = ClientFacts {
         transport: "http",
         label: None,
@@ -206,7 +206,7 @@ async fn begin(rooms: AppState, endpoint: Endpoint, line: RequestConnection, inb
     // Dropped with this future, if the client goes away meanwhile: then the session is closed.
     let tentative = Tentative(Some((rooms.clone(), session.clone())));
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
-    let Ok(mut deliveries) = session.post(&ids, line.hang_up.0) else {
+    let Ok(mut deliveries) = session.open_post_stream(&ids, line.hang_up.0) else {
         return fail(StatusCode::INTERNAL_SERVER_ERROR, -32603, "BUG: a new session has requests under way");
     };
     let turn = session.turns.next().await;
@@ -229,7 +229,7 @@ async fn begin(rooms: AppState, endpoint: Endpoint, line: RequestConnection, inb
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(SESSION, value);
         }
-        match rooms.sessions.take_in(id, session, endpoint) {
+        match rooms.sessions.insert_session(id, session, endpoint) {
             Ok(None) => {}
             Ok(Some(evicted)) => {
                 // A hub that is gone has let everybody go.
@@ -334,7 +334,7 @@ pub(crate) fn get(
         Ok((_, session)) => session,
         Err(response) => return *response,
     };
-    let messages = match session.get(line.hang_up.0) {
+    let messages = match session.open_get_stream(line.hang_up.0) {
         Ok(messages) => messages,
         Err(NoStream::InUse) => {
             return fail(StatusCode::CONFLICT, -32600, "this session has a GET stream already");
@@ -363,7 +363,7 @@ pub(crate) async fn delete(
         Ok((id, session)) => {
             // Closed first: whatever becomes of this request, the hub will notice.
             session.close(false);
-            rooms.sessions.open().remove(&id);
+            rooms.sessions.open_sessions().remove(&id);
             match rooms.hub.send(HubEvent::Close { client: session.client, why: CloseReason::Left }).await {
                 Ok(()) => StatusCode::OK.into_response(),
                 Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),

@@ -118,8 +118,8 @@ impl SocketReader {
                         }
                     }
                     Ok(Frame::Message { text, bytes, claim }) => {
-                        inbound.claim.join(claim);
-                        let understood = self.checks.take(&mut inbound, bytes).await;
+                        inbound.claim.merge(claim);
+                        let understood = self.checks.check_input(&mut inbound, bytes).await;
                         if text && understood.is_err() {
                             // The close frame says it.
                             inbound.refusals.pop();

@@ -34,7 +34,7 @@ impl Hub {
         if let Some(pid) = pid.filter(|_| shown) {
             self.host.monitor.add_shim(client, pid);
         }
-        sink.greet();
+        sink.send_greeting();
         self.clients.insert(client, ConnectedClient { sink, facts });
         self.route(Event::Opened { client, endpoint });
     }
@@ -72,7 +72,7 @@ impl Hub {
         if let (About::Answer(id), Some(answer)) = (&about, bytes.as_whole()) {
             self.counters.answered(id, answer);
         }
-        if let Err(slow) = connected.sink.send(bytes, about) {
+        if let Err(slow) = connected.sink.send_message(bytes, about) {
             tracing::warn!(%client, queued = slow.queued, "too much waits for this client");
             self.disconnect(client, CloseReason::Slow);
         }
@@ -83,7 +83,7 @@ impl Hub {
         let Some(connected) = self.clients.get(&client) else { return };
         let data = FailureData::new(Source::Daemon, Failure::DaemonUnavailable);
         let bytes = answer::failure(id, "the daemon is stopping", &data);
-        if connected.sink.unserved(id, bytes).is_err() {
+        if connected.sink.refuse_request(id, bytes).is_err() {
             self.disconnect(client, CloseReason::Slow);
         }
     }

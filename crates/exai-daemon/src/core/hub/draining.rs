@@ -35,7 +35,7 @@ impl Hub {
     /// Asks the shims to hold what their clients say for the next daemon. Returns the shims that were asked.
     fn ask_shims_to_hold(&self, reason: ByeReason) -> HashSet<ClientId> {
         let shims = self.clients.iter().filter(|(_, client)| client.facts.is_shim());
-        shims.filter(|(_, client)| client.sink.hold(reason)).map(|(&id, _)| id).collect()
+        shims.filter(|(_, client)| client.sink.send_hold(reason)).map(|(&id, _)| id).collect()
     }
 
     fn stop_servers(&mut self) {

@@ -13,7 +13,7 @@ impl Hub {
             Effect::ToServer { instance, bytes, number } => self.send_to_server(instance, bytes, number),
             Effect::Dropped { client, id } => {
                 if let Some(connected) = self.clients.get(&client) {
-                    connected.sink.dropped(&id);
+                    connected.sink.drop_request(&id);
                 }
             }
             Effect::Unserved { client, id } => self.answer_unserved(client, &id),
@@ -40,7 +40,7 @@ impl Hub {
             }
             Effect::Repeatable { client, tools } => {
                 let shim = self.clients.get(&client).filter(|client| client.facts.is_shim());
-                if shim.is_some_and(|shim| !shim.sink.repeatable(tools)) {
+                if shim.is_some_and(|shim| !shim.sink.send_repeatable_tools(tools)) {
                     self.disconnect(client, CloseReason::Slow);
                 }
             }

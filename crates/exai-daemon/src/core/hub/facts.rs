@@ -12,8 +12,8 @@ impl Hub {
         Present {
             server_crashes: self.restarts.values().map(|&times| u64::from(times)).sum(),
             commands: self.clients.values().filter(|client| !client.facts.shown).count(),
-            queued_bytes: self.clients.values().map(|client| client.sink.queued()).sum(),
-            unfinished_bytes: self.host.input_budget.claimed(),
+            queued_bytes: self.clients.values().map(|client| client.sink.queued_bytes()).sum(),
+            unfinished_bytes: self.host.input_budget.claimed_bytes(),
             tasks: self.host.tasks.len(),
             hub_queue: self.handle.waiting(),
         }
@@ -45,7 +45,7 @@ impl Hub {
             session_processes: self
                 .clients
                 .iter()
-                .filter_map(|(&id, client)| Some((id, client.sink.process()?)))
+                .filter_map(|(&id, client)| Some((id, client.sink.owner_pid()?)))
                 .collect(),
             router_clients: self.router.clients(),
             servers: self.router.servers(clock::now()),

@@ -57,7 +57,7 @@ impl Hub {
                 message.as_ref().map(Message::params);
                 Checked { bytes, message, way }
             };
-            if let Some(checked) = checks.run(check).await {
+            if let Some(checked) = checks.run_check(check).await {
                 // A hub that has ended ignores it.
                 let _ = hub.send(HubEvent::Checked { instance, checked }).await;
             }

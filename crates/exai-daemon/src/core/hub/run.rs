@@ -138,7 +138,7 @@ impl Hub {
 
     /// The first deadline of clients, router and drain.
     pub(super) fn find_deadline(&self, now: Instant) -> Option<Instant> {
-        let clients = self.clients.values().filter_map(|client| client.sink.next_check(now));
+        let clients = self.clients.values().filter_map(|client| client.sink.next_check_time(now));
         let stopping = self.stopping.is_some().then(|| now + DRAIN_CHECK_INTERVAL);
         clients.chain(self.router.next_tick(now)).chain(stopping).min()
     }
@@ -148,7 +148,7 @@ impl Hub {
         let going: Vec<(ClientId, CloseReason)> = self
             .clients
             .iter_mut()
-            .filter_map(|(&id, client)| client.sink.check(now).map(|why| (id, why)))
+            .filter_map(|(&id, client)| client.sink.find_close_reason(now).map(|why| (id, why)))
             .collect();
         for (client, why) in going {
             self.disconnect(client, why);

@@ -52,7 +52,7 @@ impl ProcessMonitor {
                     for instance in self.check_trees(&table, strangers, strays) {
                         send(events, MonitorEvent::Unserved { instance });
                     }
-                    for client in sessions.look(&table) {
+                    for client in sessions.end_orphaned_sessions(&table) {
                         send(events, MonitorEvent::Orphaned { client });
                     }
                 }
