@@ -2,23 +2,25 @@
 //!
 //! # Theory of operation
 //!
-//! [`serve`] takes the instance lock, builds and binds everything, says that it is ready, and runs the
-//! [`hub`] until somebody asks it to stop. One thread does the routing: reading a client, finding the way,
-//! and writing to a server are steps of one thread, because handing a message from thread to thread costs
-//! more than routing it. What may block (starting programs, disks, the process list) is done elsewhere.
+//! [`serve()`] takes the instance lock, builds and binds everything, says that it is ready, and runs the hub until the
+//! daemon is asked to stop. One thread does the routing: to read a client, to find the way and to write to a server are
+//! steps of one thread, because to hand a message from thread to thread costs more than to route it. Calls that may block
+//! (starting programs, disks, the process table) are made on other threads.
 //!
-//! - The [`hub`] owns the router, the clients and the instances. Everything that can happen reaches it as
-//!   one [`hub::HubEvent`]; it carries out the router's effects and never waits for anybody.
-//! - Clients come in through [`door`] (sockets), [`guard`] (who may), and one of three rooms: [`link`]
-//!   (shims and the command line), [`websocket`] and [`http`] (Streamable HTTP). [`socket`] is what the first two
-//!   have in common.
-//! - [`upgrade`] makes a WebSocket of a request, [`frames`] are what goes over it, and [`body`] is what a POST says; what
-//!   is unfinished of all that has one budget, [`intake`]. [`checks`] reads long messages elsewhere.
-//! - [`usage`] finds out whose an HTTP session is.
-//! - [`exai_supervisor::turns`] keeps a connection that talks without end from filling the hub's inbox.
-//! - [`holder`] names who has a port that the daemon wants, [`command_line`] what may be shown of him.
-//! - [`hosting`] turns a configured server into a running job; [`running`] is one. [`upstream_http`] speaks
-//!   with those that open their own port; [`builtin`] is the server inside.
+//! The folders are rooms with an order; a file imports from its own room and from those below it:
+//!
+//! - `serve` knows everything else.
+//! - `upkeep` keeps the daemon alive and findable: the self-check, and the watch over the start.
+//! - `front` is where clients come in: sockets, access control, then the link (shims and the command line), WebSocket or
+//!   Streamable HTTP.
+//! - `core` is the hub. It owns the router, the clients and the instances. Everything that can happen arrives in its
+//!   `Inboxes` as an event; it carries out the router's effects and never waits.
+//! - `upstream` starts servers and speaks with them; each kind of server implements `Upstream`.
+//! - `observe` knows what the daemon and its processes do, and makes the documents that say it.
+//! - `client` is what a client says and is told, below the hub: one budget for unfinished input, bounded queues for output,
+//!   and the HTTP sessions. [`exai_supervisor::turns`] keeps a connection that talks without end from filling the hub.
+//! - `state` holds the files of the state directory.
+//! - `limits` holds every bound.
 
 mod client;
 mod core;

@@ -1,4 +1,4 @@
-//! Settle, build, bind, serve, drain: the whole life of the daemon.
+//! The life of the daemon: settle, build, bind, serve, drain.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -42,15 +42,15 @@ use crate::upstream::startup_cleanup::StartupCleanup;
 /// What a daemon is started with.
 #[derive(Debug)]
 pub struct Options {
-    /// The state directory: which instance this is.
+    /// The state directory of this instance.
     pub home: Home,
-    /// Where to say that it is ready; see [`Readiness`].
+    /// Where the daemon says that it is ready; see [`Readiness`].
     pub ready: Option<std::fs::File>,
-    /// How it got away from its starter; `None` for one that somebody runs in the foreground.
+    /// How the daemon got away from its starter. `None` for one that runs in the foreground.
     pub way: Option<DetachMethod>,
-    /// The process that has started it and waits until it is ready; none for one in the foreground.
+    /// The process that has started the daemon and waits until it is ready. `None` for one in the foreground.
     pub starter: Option<u32>,
-    /// Ends this process, when its start hangs: then nothing returns to whoever called [`serve`].
+    /// Ends this process when its start hangs. The caller of [`serve`] gets no answer then.
     pub give_up: fn(),
 }
 
@@ -102,8 +102,8 @@ pub fn serve(options: Options) -> Result<(), ServeError> {
     outcome
 }
 
-/// How this daemon is apart from its starter. One that was to outlive him does not run where it would not: then
-/// somebody else gets the chance to start it.
+/// How this daemon is apart from its starter. A daemon that was meant to outlive its starter does not run where it would
+/// end with it, so that another program gets the chance to start one.
 fn untethered(way: Option<DetachMethod>) -> Result<Detached, ServeError> {
     let job = match (detach::tether(), way) {
         (Tether::Free, _) => "none",
@@ -118,7 +118,7 @@ fn untethered(way: Option<DetachMethod>) -> Result<Detached, ServeError> {
     Ok(Detached { way: way.map_or("foreground", DetachMethod::as_str).to_owned(), job: job.to_owned() })
 }
 
-/// Comes by a place where a test may make the start fail.
+/// Passes a place where a test may make the start fail.
 fn reach(place: &'static str) -> Result<(), ServeError> {
     failpoint::reach(place).map_err(failed("failed on purpose"))
 }
@@ -143,20 +143,20 @@ fn run(home: &Home, origin: Origin, starting: &StartupWatch) -> Result<(), Serve
     }
     exai_os::tree::raise_descriptor_limit();
     exai_os::descent_tag::shed();
-    // Should a guard be killed, what it guarded comes to us.
+    // The orphans of a guard that is killed come to this process.
     exai_os::tree::keep_hold().map_err(failed("failed to keep hold of what it starts"))?;
     starting.step("reading its configuration");
     let (file, config) = ConfigFile::open(home)?;
     let token = Token::load_or_create(home).map_err(failed("failed to read or write the token"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // For what blocks; threads that have nothing to do end soon.
+        // Threads for calls that block. Idle threads end soon.
         .max_blocking_threads(32)
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(failed("failed to start the runtime"))?;
     let outcome = runtime.block_on(life(home, (file, config), (token, origin), &held, starting));
-    // What still blocks (a login shell that hangs) is not waited for.
+    // A call that still blocks (a login shell that hangs) is not waited for.
     runtime.shutdown_background();
     drop(held);
     outcome
@@ -164,7 +164,7 @@ fn run(home: &Home, origin: Origin, starting: &StartupWatch) -> Result<(), Serve
 
 /// The locks that make this the only daemon of its state directory.
 struct Held {
-    /// The self-check may put another in its place.
+    /// The self-check may replace it.
     lock: Arc<Mutex<HeldLock>>,
     claim: Arc<Claim>,
 }
@@ -175,7 +175,7 @@ fn take_lock(home: &Home) -> Result<Held, ServeError> {
         let record = record
             .and_then(|bytes| serde_json::from_slice::<exai_proto::documents::DaemonRecord>(&bytes).ok());
         let holder = lock::holder(&home.instance_lock()).ok().flatten();
-        // Our own, where the second authority is taken.
+        // Not this process, if the second authority is taken.
         let holder = holder.filter(|pid| *pid != std::process::id());
         ServeError::LockHeld { holder: holder.or(record.map(|record| record.pid)) }
     };
@@ -303,11 +303,11 @@ async fn life(
     // The last records are removed by then.
     let _ = tokio::time::timeout(TASKS_END_TIMEOUT, tokio::task::spawn_blocking(|| watcher.join())).await;
 
-    // Links say goodbye in their own tasks. Whoever does not listen is not waited for long.
+    // Links close in their own tasks. A peer that does not read is not waited for long.
     tasks.close();
     sockets.close();
     let _ = tokio::time::timeout(TASKS_END_TIMEOUT, sockets.wait()).await;
-    // Before the socket goes: it must not be put back.
+    // Before the socket is closed: it must not be put back.
     check.stop();
     closing.cancel();
     let _ = tokio::time::timeout(TASKS_END_TIMEOUT, tasks.wait()).await;
@@ -319,14 +319,14 @@ async fn life(
     Ok(())
 }
 
-/// SIGTERM and SIGINT, or the console's, end the daemon like `exai stop`.
+/// SIGTERM, SIGINT and the console's signals end the daemon like `exai stop`.
 ///
-/// The second one hurries: what is under way is given no more time.
+/// The second signal ends it without grace.
 async fn heed_signals(hub: HubHandle, closing: CancellationToken) {
     for grace in [DRAIN_TIMEOUT, Duration::ZERO] {
         tokio::select! {
             () = exai_os::signal::shutdown() => {
-                // A hub that is gone is stopping already.
+                // A hub that has ended is stopping already.
                 let _ = hub.send(HubEvent::Stop { grace, reason: ByeReason::Stop }).await;
             }
             () = closing.cancelled() => return,

@@ -1,9 +1,9 @@
-//! Who may come in. Loopback is no border: web pages and other accounts reach it too.
+//! Access control. Loopback is no border: web pages and other accounts reach it, too.
 //!
-//! On the local socket the kernel's word decides: the peer must be this account. On TCP, in this order and
-//! before a body is read: `Host` must be ours (and so must the host in the request's target, if one is there), `Origin` absent or ours, a POST must be `application/json`,
-//! and the token must be shown as `Bearer`, or as the password of `Basic` (some WebSocket clients can do no
-//! other). Only `/healthz` needs no token. There are no CORS headers.
+//! On the local socket the kernel decides: the peer must be this account. On TCP, in this order and before a body is read:
+//! `Host` must name this machine (and so must the host in the request's target, if there is one), `Origin` must be absent
+//! or this daemon's, the token must be shown as `Bearer` or as the password of `Basic` (some WebSocket clients can send
+//! nothing else), and a POST must be `application/json`. Only `/healthz` needs no token. There are no CORS headers.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ pub(crate) async fn check(State(token): State<Token>, request: Request, next: Ne
     }
 }
 
-/// Whether anybody may have the answer.
+/// Whether a request is answered without a token.
 fn needs_nothing(request: &axum::http::Request<Body>) -> bool {
     request.uri().path() == "/healthz"
 }
@@ -72,7 +72,7 @@ fn judge(
             "the Host header must be 127.0.0.1, localhost or [::1] with the port",
         ));
     }
-    // The absolute form of a target is for proxies, and counts more than `Host`: RFC 9112, 3.2.2.
+    // The absolute form of a target is for proxies, and overrides `Host`: RFC 9112, 3.2.2.
     if !request.uri().authority().is_none_or(|authority| is_ours(authority.as_str(), port)) {
         return Err((
             StatusCode::FORBIDDEN,
@@ -104,7 +104,7 @@ fn judge(
     Ok(())
 }
 
-/// The value of a header that is there exactly once.
+/// The value of a header that is present exactly once.
 fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;

@@ -1,4 +1,4 @@
-//! The body of a POST: a message, read within the budget for what is unfinished.
+//! The body of a POST: a message, read within the input budget.
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{StatusCode, header};
@@ -18,9 +18,9 @@ use crate::limits::{UNBUDGETED_BYTES, UNFINISHED_TIMEOUT};
 pub(crate) enum Unread {
     /// It is longer than a message may be.
     TooLong,
-    /// Too much of others is unfinished.
+    /// The input budget is used up by other messages.
     Full,
-    /// Nothing more came.
+    /// The client fell silent within the body.
     Late,
     /// The connection broke.
     Lost,
@@ -45,7 +45,7 @@ impl IntoResponse for Unread {
         };
         let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
         let headers = response.headers_mut();
-        // What is left of the body is not read.
+        // The rest of the body is not read.
         headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
         if self == Unread::Full {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
@@ -54,7 +54,7 @@ impl IntoResponse for Unread {
     }
 }
 
-/// Reads a body, and claims room for it before: as much as it says that it has, or as it comes.
+/// Reads a body. Claims its room first: the announced length, or piece by piece as it arrives.
 pub(crate) async fn read(intake: &InputBudget, mut body: Body) -> Result<(Bytes, InputClaim), Unread> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > MAX_INPUT_BYTES {
@@ -80,7 +80,7 @@ pub(crate) async fn read(intake: &InputBudget, mut body: Body) -> Result<(Bytes,
             return Err(Unread::TooLong);
         }
         if length > claimed {
-            // Its length was not announced: doubled each time, as its buffer is.
+            // The length was not announced: the claim is doubled each time, as the buffer is.
             let more = length.max(claimed).min(MAX_INPUT_BYTES);
             let grown = if claim.holds_room() {
                 claim.grow(more)

@@ -13,17 +13,17 @@ use crate::core::stopping::ReplaceAnswer;
 use crate::observe::facts::Facts;
 use crate::state::token::Token;
 
-/// What a peer calls something, as much of it as is kept and shown. No server has so long a name.
+/// The part of a peer's name for something that is kept and shown. No server has so long a name.
 pub(crate) fn named(name: &str) -> String {
     limits::cut(name, limits::NAME_CHARS)
 }
 
-/// Why words were not understood: it may repeat them.
+/// Why a message was not understood, cut to a bound: the reason may repeat the message.
 pub(crate) fn because(error: &serde_json::Error) -> String {
     limits::cut(&error.to_string(), 1000)
 }
 
-/// A control message as text. What is too long for a frame would break the link: its peer is told so instead.
+/// A control message as text. A text that is too long for a frame would break the link: the peer gets an error instead.
 pub(crate) fn text(control: &FromDaemon) -> Bytes {
     let text = serde_json::to_string(control).unwrap_or_default();
     if text.len() <= limits::MESSAGE_BYTES {
@@ -33,7 +33,7 @@ pub(crate) fn text(control: &FromDaemon) -> Bytes {
     serde_json::to_string(&FromDaemon::Error { reason }).unwrap_or_default().into()
 }
 
-/// What answers control messages.
+/// What control messages need.
 pub(crate) struct Controls {
     pub(crate) hub: HubHandle,
     pub(crate) token: Token,
@@ -41,7 +41,7 @@ pub(crate) struct Controls {
     pub(crate) replies: mpsc::Sender<FromDaemon>,
 }
 
-/// Carries a control message out.
+/// Carries out a control message.
 pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGone> {
     let hub = &controls.hub;
     let reply = match serde_json::from_str(text) {
@@ -100,7 +100,7 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGo
         Ok(ToDaemon::Replace { build }) => {
             let build = named(&build);
             match hub.ask(|reply| Question::MakeRoom { build, reply }).await? {
-                // Its answer is the bye.
+                // The answer is the bye of the link.
                 ReplaceAnswer::Made => return Ok(()),
                 ReplaceAnswer::Busy { calls } => FromDaemon::Busy { calls },
                 ReplaceAnswer::Refused { reason } => FromDaemon::Error { reason },
@@ -113,8 +113,8 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGo
     controls.replies.send(reply).await.map_err(|_| HubGone)
 }
 
-/// Makes a document of what the hub knows now. It reads the process table, which takes milliseconds: on a thread that may
-/// block.
+/// Makes a document of what the hub knows now. That reads the process table and takes milliseconds, so it happens on a
+/// thread that may block.
 async fn make_document(
     hub: &HubHandle,
     make: impl FnOnce(Facts) -> FromDaemon + Send + 'static,

@@ -1,8 +1,8 @@
-//! WebSocket frames (RFC 6455), the server's half: frames in, frames out, over any stream.
+//! WebSocket frames (RFC 6455), the server's half, over any stream.
 //!
-//! A long message is read piece by piece into a buffer of its own, unmasked as it comes, and written piece by piece
-//! from where it is: nothing is copied as a whole, nothing moves what waits, and the loop is not held for longer than
-//! one piece takes. What a peer has begun to say is counted and bounded by [`InputBudget`].
+//! A long message is read piece by piece into a buffer of its own and unmasked as it arrives, and is written piece by piece
+//! from where it lies. Nothing is copied as a whole, and the loop is not held for longer than one piece takes. Unfinished
+//! messages are counted and bounded by [`InputBudget`].
 
 use std::io;
 use std::time::Duration;
@@ -18,31 +18,31 @@ use crate::client::input_budget::{InputBudget, InputClaim, Yielder};
 use crate::limits::MAX_INPUT_BYTES;
 use crate::limits::{UNBUDGETED_BYTES, UNFINISHED_TIMEOUT};
 
-/// The least and the most that is read at once of what is small. Who says little needs little room.
+/// The least and the most that is read at once of short messages. A peer that sends little needs little room.
 const LEAST_READ: usize = 1024;
 const MOST_READ: usize = 64 * 1024;
-/// One piece of a long message.
+/// The bytes of one piece of a long message.
 const PIECE: usize = 256 * 1024;
-/// Frames below this are gathered into one write.
+/// Frames below this many bytes are gathered into one write.
 const GATHERED: usize = 16 * 1024;
-/// The longest header.
+/// The bytes of the longest header.
 const HEADER: usize = 14;
 
-/// A frame, or a message put together from several.
+/// A frame, or a message put together from several frames.
 #[derive(Debug)]
 pub enum Frame {
-    /// A message. Of a text it is not known yet whether it is UTF-8.
+    /// A message. The bytes of a text message are not checked to be UTF-8 yet.
     Message {
-        /// Whether it says that it is text.
+        /// Whether it is a text message.
         text: bool,
-        /// What it says.
+        /// The payload.
         bytes: Bytes,
-        /// Its part of what may be unfinished.
+        /// Its part of the input budget.
         claim: InputClaim,
     },
-    /// Asks for a pong with the same bytes.
+    /// The peer asks for a pong with the same bytes.
     Ping(Bytes),
-    /// Answers a ping.
+    /// The answer to a ping.
     Pong(Bytes),
     /// The last frame of the peer, with its code if it has one.
     Close(Option<u16>),
@@ -59,12 +59,12 @@ pub(crate) mod code {
     pub(crate) const LATER: u16 = 1013;
 }
 
-/// Why nothing more can be read.
+/// Why no more can be read.
 #[derive(Debug)]
 pub enum Broken {
-    /// The connection is lost, or has ended.
+    /// The connection is lost or has ended.
     Lost(io::Error),
-    /// The peer is told this and let go.
+    /// The peer is told this code and reason, and disconnected.
     Refused(u16, &'static str),
 }
 
@@ -99,20 +99,20 @@ impl From<HeaderError> for Broken {
 
 const TOO_LONG: Broken = Broken::Refused(code::TOO_LONG, "a message may have 32 MiB");
 
-/// Takes the mask off a part of a payload that begins `done` bytes after its start.
+/// Unmasks a part of a payload that begins `done` bytes after the payload's start.
 fn unmask(bytes: &mut [u8], key: Key, done: usize) {
     let mut key = key;
     key.rotate_left(done % 4);
     frame::mask(bytes, key);
 }
 
-/// A message that has begun and is read into a buffer of its own.
+/// A message that is being read into a buffer of its own.
 #[derive(Debug)]
 struct Begun {
     text: bool,
     body: Vec<u8>,
     claim: InputClaim,
-    /// The frame of it that is being read, and where in the body that begins; none between two frames.
+    /// The frame that is being read, and where in the body it begins. `None` between two frames.
     frame: Option<(Header, usize)>,
 }
 
@@ -120,7 +120,7 @@ struct Begun {
 #[derive(Debug)]
 pub struct FrameReader<S> {
     source: S,
-    /// What was read and not understood yet.
+    /// Bytes that were read and not parsed yet.
     buffer: BytesMut,
     /// How much is read at once.
     chunk: usize,
@@ -129,7 +129,7 @@ pub struct FrameReader<S> {
 }
 
 impl<S: AsyncRead + Unpin> FrameReader<S> {
-    /// Reads from `source`; what is unfinished counts for `intake`.
+    /// Reads from `source`. Unfinished messages count against the budget.
     pub fn new(source: S, intake: InputBudget) -> Self {
         FrameReader { source, buffer: BytesMut::new(), chunk: LEAST_READ, begun: None, intake }
     }
@@ -189,7 +189,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
         Ok(())
     }
 
-    /// Reads a frame to its end that is read into a buffer of its own.
+    /// Reads such a frame to its end.
     async fn read_on(&mut self) -> Result<(), Broken> {
         let Some(Begun { body, frame: Some((header, start)), .. }) = &mut self.begun else { return Ok(()) };
         let end = *start + header.length;
@@ -204,7 +204,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
         Ok(())
     }
 
-    /// After the end of a frame: the message, if it was the last one of it.
+    /// Called at the end of a frame. Returns the message if this was its last frame.
     fn finished(&mut self) -> Option<Frame> {
         let begun = self.begun.as_mut()?;
         let (header, _) = begun.frame.take()?;
@@ -224,7 +224,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
         let room = self.buffer.capacity() - self.buffer.len();
         let before = self.buffer.len();
         read(&mut self.source, &mut self.buffer, unfinished).await?;
-        // Who says much at once gets more room for it, and who does no more gives it back.
+        // A peer that sends much at once gets more room, and gives it back when it sends little again.
         let count = self.buffer.len() - before;
         if count == room {
             self.chunk = (self.chunk * 4).min(MOST_READ);
@@ -234,8 +234,8 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
         Ok(())
     }
 
-    /// Reads and forgets what the peer still says, to the end or for this long: a connection that is closed with
-    /// something unread loses what was written last.
+    /// Reads and drops what the peer still sends, to the end or for this long. If a connection is closed with unread input,
+    /// the peer may lose what was written last.
     pub async fn drain(&mut self, time: Duration) {
         let _ = timeout(time, async {
             let mut nowhere = vec![0; LEAST_READ];
@@ -245,7 +245,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
     }
 }
 
-/// Reads once. The rest of what was begun must come in time.
+/// Reads once. The rest of a message that has begun must come in time.
 async fn read(
     source: &mut (impl AsyncRead + Unpin),
     room: &mut impl BufMut,
@@ -296,7 +296,7 @@ fn closing(payload: &[u8]) -> Result<Option<u16>, Broken> {
 #[derive(Debug)]
 pub struct FrameWriter<S> {
     sink: S,
-    /// What is gathered for one write.
+    /// Bytes that are gathered for one write.
     out: Vec<u8>,
 }
 
@@ -323,7 +323,7 @@ impl<S: AsyncWrite + Unpin> FrameWriter<S> {
         Ok(())
     }
 
-    /// Writes from where it is, and lets others have the thread in between.
+    /// Writes a long message from where it lies, and lets other tasks run in between.
     async fn write_long(&mut self, part: &[u8]) -> io::Result<()> {
         self.write_out().await?;
         let mut yielder = Yielder::default();
@@ -334,17 +334,17 @@ impl<S: AsyncWrite + Unpin> FrameWriter<S> {
         Ok(())
     }
 
-    /// Writes what was fed.
+    /// Writes the frames that were fed.
     pub async fn flush(&mut self) -> io::Result<()> {
         self.write_out().await?;
-        // Room that is not always needed is given back: there may be a thousand who only wait.
+        // A large buffer is given back: a thousand connections may be idle.
         if self.out.capacity() > GATHERED {
             self.out = Vec::new();
         }
         self.sink.flush().await
     }
 
-    /// Says goodbye, and writes nothing after that.
+    /// Writes a close frame. Nothing is written after that.
     pub async fn close(&mut self, why: Option<(u16, &str)>) -> io::Result<()> {
         let mut payload = Vec::new();
         if let Some((code, reason)) = why {

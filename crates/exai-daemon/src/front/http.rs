@@ -1,8 +1,8 @@
 //! Streamable HTTP of the revisions 2025-03-26 to 2025-11-25, on `/mcp` and `/mcp/NAME`.
 //!
-//! A POST that carries requests is answered as plain JSON if the answer is the first thing there is to say,
-//! else as a stream of events that ends with the last answer. A lost connection cancels nothing: the
-//! specification wants `notifications/cancelled` for that.
+//! A POST that carries requests is answered as plain JSON if the answer is the first message for it, and as an event stream
+//! that ends with the last answer otherwise. A lost connection cancels nothing: the specification wants
+//! `notifications/cancelled` for that.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,13 +30,13 @@ use crate::observe::facts::ClientFacts;
 
 const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
-/// How often a silent stream shows that it lives.
+/// How often a silent event stream sends a comment, so that the client sees that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// An answer that takes longer than this is streamed: clients wait only so long for a response's head, and
-/// some do nothing else meanwhile.
+/// An answer that takes longer than this is streamed: clients wait only so long for the head of a response, and some do
+/// nothing else meanwhile.
 const PLAIN: Duration = Duration::from_millis(20);
 
-/// A response that is the reason to go no further.
+/// The response that refuses a request.
 type Refusal = Box<Response>;
 
 fn fail(status: StatusCode, code: i32, message: &str) -> Response {
@@ -56,7 +56,7 @@ fn json(status: StatusCode, document: impl Into<Segments>) -> Response {
     (status, headers, body).into_response()
 }
 
-/// The session a request names, if it is one of this endpoint.
+/// The session that a request names, if it belongs to this endpoint.
 fn session(
     rooms: &AppState,
     endpoint: &Endpoint,
@@ -76,7 +76,7 @@ fn session(
     }
 }
 
-/// Clients begin a session anew on this status. Some do so only with the code that the official servers send with it.
+/// Clients begin a new session on this status. Some do so only with the code that the official servers send.
 fn no_session() -> Response {
     fail(
         StatusCode::NOT_FOUND,
@@ -85,15 +85,15 @@ fn no_session() -> Response {
     )
 }
 
-/// To a request that came too late for this daemon. The next one has other sessions: the client begins one there, over
-/// another connection, since this one will be closed.
+/// The answer to a request that came too late for this daemon. The next daemon has other sessions: the client begins one
+/// there over another connection, since this one will be closed.
 fn too_late() -> Response {
     let mut response = no_session();
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-/// To a request that may be served soon.
+/// The answer to a request that may be served soon.
 fn try_again(code: i32, message: &str) -> Response {
     let mut response = fail(StatusCode::SERVICE_UNAVAILABLE, code, message);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -134,7 +134,7 @@ pub(crate) async fn post(
     (body, claim): (Bytes, InputClaim),
 ) -> Response {
     let mut inbound = Inbound { claim, ..Inbound::default() };
-    // What is not UTF-8 is refused like all that is no message.
+    // A body that is not UTF-8 is refused like any other that is no message.
     let _ = rooms.checks.check_input(&mut inbound, body).await;
     if let Some(refusal) = inbound.refusals.first() {
         return json(StatusCode::BAD_REQUEST, refusal.clone());
@@ -153,7 +153,7 @@ pub(crate) async fn post(
     }
 }
 
-/// Hands messages to the hub and waits for what there is to say.
+/// Sends messages to the hub and waits for what there is to answer.
 async fn exchange(
     rooms: &AppState,
     session: &HttpSession,
@@ -162,7 +162,7 @@ async fn exchange(
 ) -> Response {
     let Inbound { messages, claim, .. } = inbound;
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
-    // The stream is there before the request is sent: a fast answer must find it.
+    // The stream exists before the request is sent, since a fast answer must find it.
     let deliveries = match session.open_post_stream(&ids, line.hang_up.0) {
         Ok(deliveries) => deliveries,
         Err(NoStream::InUse) => {
@@ -178,11 +178,11 @@ async fn exchange(
     if ids.is_empty() {
         return StatusCode::ACCEPTED.into_response();
     }
-    // Then it is known whether the request is served by this daemon.
+    // Only then it is known whether this daemon serves the request.
     if heard.await { answers(deliveries, ids.len()).await } else { too_late() }
 }
 
-/// `initialize`: opens a session, which stays only if the server accepts.
+/// `initialize`: opens a session. It stays open only if the server accepts.
 async fn begin(rooms: AppState, endpoint: Endpoint, line: RequestConnection, inbound: Inbound) -> Response {
     let Inbound { messages, claim, .. } = inbound;
     rooms.sessions.forget_closed();
@@ -203,7 +203,7 @@ async fn begin(rooms: AppState, endpoint: Endpoint, line: RequestConnection, inb
     if rooms.hub.send(HubEvent::Open { client, endpoint: endpoint.clone(), sink, facts }).await.is_err() {
         return stopping();
     }
-    // Dropped with this future, if the client goes away meanwhile: then the session is closed.
+    // Closes the session if this future is dropped because the client has gone.
     let tentative = Tentative(Some((rooms.clone(), session.clone())));
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
     let Ok(mut deliveries) = session.open_post_stream(&ids, line.hang_up.0) else {
@@ -213,7 +213,7 @@ async fn begin(rooms: AppState, endpoint: Endpoint, line: RequestConnection, inb
     if rooms.hub.send(HubEvent::Said { client, messages, claim, turn }).await.is_err() {
         return stopping();
     }
-    // The session's id goes into the head, so this answer is never streamed.
+    // The session id goes into the head, so this answer is never streamed.
     let answer = loop {
         match deliveries.next().await {
             Some(Delivery::Answer(bytes)) => break bytes,
@@ -232,7 +232,7 @@ async fn begin(rooms: AppState, endpoint: Endpoint, line: RequestConnection, inb
         match rooms.sessions.insert_session(id, session, endpoint) {
             Ok(None) => {}
             Ok(Some(evicted)) => {
-                // A hub that is gone has let everybody go.
+                // A hub that has ended has disconnected all clients.
                 let _ = rooms.hub.send(HubEvent::Close { client: evicted, why: CloseReason::MadeRoom }).await;
             }
             Err(Full) => return full(),
@@ -247,7 +247,7 @@ fn full() -> Response {
     try_again(Failure::Overloaded.code(), text)
 }
 
-/// A session that is closed unless it is kept.
+/// A session that is closed when it is dropped, unless it is kept.
 struct Tentative(Option<(AppState, Arc<HttpSession>)>);
 
 impl Tentative {
@@ -261,7 +261,7 @@ impl Drop for Tentative {
         if let Some((rooms, session)) = self.0.take() {
             session.close(false);
             rooms.tasks.spawn(async move {
-                // A hub that is gone has no clients any more.
+                // A hub that has ended has no clients.
                 let _ =
                     rooms.hub.send(HubEvent::Close { client: session.client, why: CloseReason::Left }).await;
             });
@@ -274,7 +274,7 @@ async fn answers(mut deliveries: Deliveries, requests: usize) -> Response {
     let first = match timeout(PLAIN, deliveries.next()).await {
         Ok(Some(Delivery::Answer(bytes))) if requests == 1 => return json(StatusCode::OK, bytes),
         Ok(Some(Delivery::Refused(_))) if requests == 1 => return too_late(),
-        // The session has ended, or the request was cancelled: a stream with nothing on it.
+        // The session has ended, or the request was cancelled: an empty event stream.
         Ok(None) => return events(stream::empty()),
         Ok(Some(first)) => Some(first),
         Err(_) => None,
@@ -288,7 +288,7 @@ async fn answers(mut deliveries: Deliveries, requests: usize) -> Response {
 
 struct Answers {
     deliveries: Deliveries,
-    /// Requests without an answer.
+    /// The number of requests without an answer.
     open: usize,
     first: Option<Delivery>,
 }
@@ -315,7 +315,7 @@ impl Answers {
     }
 }
 
-/// `GET`: the stream for what belongs to no request.
+/// `GET`: the event stream for messages that belong to no request.
 pub(crate) fn get(
     rooms: &AppState,
     endpoint: &Endpoint,
@@ -361,7 +361,7 @@ pub(crate) async fn delete(
 ) -> Response {
     match session(&rooms, &endpoint, &headers, &line) {
         Ok((id, session)) => {
-            // Closed first: whatever becomes of this request, the hub will notice.
+            // The session is closed first: whatever becomes of this request, the hub notices.
             session.close(false);
             rooms.sessions.open_sessions().remove(&id);
             match rooms.hub.send(HubEvent::Close { client: session.client, why: CloseReason::Left }).await {

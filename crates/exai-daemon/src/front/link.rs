@@ -1,4 +1,4 @@
-//! The shims' and the command line's link: see [`exai_proto::link`] for what goes over it.
+//! The link of shims and the command line. [`exai_proto::link`] documents its messages.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(crate) async fn open(
     };
     rooms.tasks.clone().spawn(async move {
         if let Some(socket) = upgrade.socket(rooms.intake.clone()).await {
-            // A link that ends has told its story in the log already.
+            // The reason why a link ended is in the log already.
             let _ = serve(socket, rooms, peer.pid).await;
         }
         drop(place);
@@ -62,7 +62,7 @@ async fn serve(mut socket: Socket, rooms: AppState, kernel_pid: Option<u32>) -> 
         build: build::version().to_owned(),
         instance: rooms.about.instance.clone(),
         pid: rooms.about.pid,
-        // Asked each time: the directory may be moved or made anew under its daemon.
+        // Asked for each link: the directory may be moved or replaced under a running daemon.
         home: Some(served_home(&rooms.home)),
     };
     let facts = ClientFacts {
@@ -84,7 +84,7 @@ fn served_home(home: &Home) -> ServedHome {
     ServedHome { path, id }
 }
 
-/// The hello, or why there is none.
+/// The hello of the peer, or why there is none.
 async fn first<S: AsyncRead + Unpin>(reader: &mut FrameReader<S>) -> Result<Hello, String> {
     match reader.next().await {
         Ok(Frame::Message { text: true, bytes, .. }) => match serde_json::from_slice(&bytes) {
@@ -100,7 +100,7 @@ async fn first<S: AsyncRead + Unpin>(reader: &mut FrameReader<S>) -> Result<Hell
     }
 }
 
-/// No version of the link that both speak: what to do about it. Their words are all that the peer understands of us.
+/// What to do when both sides speak no common version of the link. The peer understands nothing but this text.
 fn strangers(theirs: &str, ours: &str) -> String {
     let cure = if version::is_newer(theirs, ours) {
         "`exai restart` replaces the daemon"
@@ -112,7 +112,7 @@ fn strangers(theirs: &str, ours: &str) -> String {
 
 async fn refuse(mut socket: Socket, reason: String) -> Result<(), HubGone> {
     tracing::warn!(reason, "a link was refused");
-    // The peer may be gone already, or not read.
+    // The peer may be gone already, or may not read.
     let _ = timeout(Duration::from_secs(1), async {
         socket.writer.feed(Opcode::Text, text(&FromDaemon::Refused { reason })).await?;
         socket.writer.close(None).await

@@ -1,4 +1,4 @@
-//! The sockets: bound, accepted from, and each connection served until it ends.
+//! The sockets: they are bound, connections are accepted, and each connection is served until it ends.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,18 +28,18 @@ use crate::limits::{LAST_ANSWER_TIMEOUT, MAX_CONNECTIONS, REQUEST_HEAD_TIMEOUT, 
 use crate::observe::port_owner::PortOwner;
 use crate::state::daemon_info::{DaemonInfo, Tcp};
 
-/// How often a held port is tried again.
+/// How often the daemon tries to bind a port that another program holds.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// The doors, before they are opened.
+/// The sockets of the daemon.
 pub(crate) struct Listeners {
     pub(crate) rooms: AppState,
     pub(crate) closing: CancellationToken,
-    /// Ends the listening on the local socket that is in use.
+    /// Ends the accepting on the current local socket.
     local: Mutex<CancellationToken>,
 }
 
-/// The places for connections of one kind.
+/// The permits for connections of one kind.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionPermits {
     all: Arc<Semaphore>,
@@ -52,8 +52,8 @@ impl Listeners {
         Listeners { rooms, closing, local }
     }
 
-    /// Serves the local socket until the door closes, or another takes its place. Must be called within a
-    /// tokio runtime.
+    /// Serves the local socket until the daemon closes its sockets or another local socket replaces this one. Must be
+    /// called within a tokio runtime.
     pub(crate) fn open_local(&self, mut listener: Listener) {
         let (app, closing, places) =
             (routes::app(&self.rooms), self.closing.clone(), places(MAX_CONNECTIONS));
@@ -85,7 +85,7 @@ impl Listeners {
         });
     }
 
-    /// Serves a TCP address until the door closes; tries again while somebody else holds it.
+    /// Serves a TCP address until the daemon closes its sockets. Tries again while another program holds the address.
     pub(crate) fn open_tcp(
         &self,
         addr: SocketAddr,
@@ -123,7 +123,7 @@ impl Listeners {
                     () = closing.cancelled() => return,
                 };
                 match accepted {
-                    // What costs whoever connects nothing must not cost this account the local socket.
+                    // TCP connections cost their owner nothing, and must not cost this account the local socket.
                     Ok((stream, _)) if descriptors::are_scarce(&stream, reserve) => {
                         drop(stream);
                         places.newcomers.make_room();
@@ -136,7 +136,7 @@ impl Listeners {
                     }
                     Ok((stream, there)) => {
                         is_short = false;
-                        // Small messages must not wait for each other: 40 ms a call otherwise.
+                        // Without this, small messages wait for each other: 40 ms a call.
                         let _ = stream.set_nodelay(true);
                         let from = PeerOrigin::Tcp(Arc::new(Caller::new(Connection { here: local, there })));
                         serve(stream, from, app.clone(), places.clone(), closing.clone(), &rooms.tasks);
@@ -148,12 +148,12 @@ impl Listeners {
     }
 }
 
-/// Places for as many connections as there may be.
+/// Permits for `most` connections.
 pub(crate) fn places(most: usize) -> ConnectionPermits {
     ConnectionPermits { all: Arc::new(Semaphore::new(most)), newcomers: UnauthenticatedLimit::new(most / 2) }
 }
 
-/// Writes down how a TCP address stands.
+/// Records whether a TCP address is bound.
 pub(crate) fn note(about: &DaemonInfo, addr: SocketAddr, bound: &io::Result<TcpListener>) {
     let tcp = match bound {
         Ok(listener) => Tcp::Open(listener.local_addr().unwrap_or(addr)),
@@ -166,7 +166,7 @@ pub(crate) fn note(about: &DaemonInfo, addr: SocketAddr, bound: &io::Result<TcpL
     }
 }
 
-/// Says in the log, once, who has the address. Not here: looking for him takes its time.
+/// Logs once which process holds the address, on another thread: the search takes its time.
 fn complain(tasks: &TaskTracker, addr: SocketAddr, error: String) {
     tasks.spawn_blocking(move || {
         let holder = PortOwner::of(addr);
@@ -174,13 +174,13 @@ fn complain(tasks: &TaskTracker, addr: SocketAddr, error: String) {
     });
 }
 
-/// After a failed accept: too many open files, usually. Trying again at once would only burn time.
+/// Waits after a failed accept, which mostly means too many open files. To try again at once would only burn time.
 async fn pause(error: &io::Error) {
     tracing::warn!(%error, "a connection could not be accepted");
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-/// The loopback addresses, v4 first. With port 0 the second takes the port the first was given.
+/// Binds the loopback addresses, IPv4 first. With port 0 the second address gets the port that the first was given.
 pub(crate) fn bind_loopback(port: u16) -> Vec<(SocketAddr, io::Result<TcpListener>)> {
     let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let first = bind(v4);
@@ -189,7 +189,7 @@ pub(crate) fn bind_loopback(port: u16) -> Vec<(SocketAddr, io::Result<TcpListene
     let mut bound = vec![(v4, first)];
     let v6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), given);
     let second = bind(v6);
-    // A machine without IPv6 lacks nothing; one where somebody else has the port does.
+    // A machine without IPv6 lacks nothing. A machine where another program has the port does.
     let absent = second.as_ref().is_err_and(|error| {
         !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
     });
@@ -199,9 +199,9 @@ pub(crate) fn bind_loopback(port: u16) -> Vec<(SocketAddr, io::Result<TcpListene
     bound
 }
 
-/// The standard library's bind lets a restarted daemon take its port back at once on Unix. On Windows a program that
-/// has bound the port for all addresses does not keep us from binding it for one: then its connections from here come to
-/// us.
+/// On Unix the standard library's bind lets a restarted daemon take its port back at once. On Windows a program that has
+/// bound the port for all addresses does not keep the daemon from binding it for one address; connections from this machine
+/// then come to the daemon.
 fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(addr)?;
     listener.set_nonblocking(true)?;
@@ -244,12 +244,12 @@ fn serve<S>(
             .with_upgrades();
         tokio::pin!(connection);
         tokio::select! {
-            // A peer that breaks off is no news.
+            // A peer that breaks off is no event.
             _ = &mut connection => return,
             () = ended.cancelled() => {}
         }
         if closing.is_cancelled() {
-            // What is being answered is answered, and nothing more is read.
+            // Requests under way are answered, and no more are read.
             connection.as_mut().graceful_shutdown();
             let _ = timeout(LAST_ANSWER_TIMEOUT, connection).await;
         }

@@ -1,4 +1,4 @@
-//! Where each path leads.
+//! The endpoints: which path leads where.
 //!
 //! | path | local socket | TCP |
 //! |---|---|---|
@@ -6,7 +6,7 @@
 //! | `/mcp`, `/mcp/NAME` | WebSocket, Streamable HTTP | WebSocket, Streamable HTTP |
 //! | `/healthz` | `ok` | `ok`, without a token |
 //!
-//! A slash behind the paths of `/mcp` changes nothing.
+//! A slash at the end of the paths of `/mcp` changes nothing.
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -47,7 +47,7 @@ async fn one(State(rooms): State<AppState>, Path(server): Path<String>, request:
     mcp(rooms, Endpoint::One(server.into()), request).await
 }
 
-/// WebSocket and Streamable HTTP share a path: an upgrade goes to the one, everything else to the other.
+/// WebSocket and Streamable HTTP share a path: an upgrade goes to the former, every other request to the latter.
 async fn mcp(rooms: AppState, endpoint: Endpoint, request: Request) -> Response {
     if request.headers().contains_key(header::UPGRADE) {
         return websocket::open(rooms, endpoint, request);

@@ -1,4 +1,4 @@
-//! One WebSocket, as a shim's link or as a client's own: frames in, frames out, until either side ends it.
+//! One WebSocket connection, of a shim or of an MCP client, until either side ends it.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -25,15 +25,15 @@ use crate::limits::{CLIENT_QUEUE, CLOSE_TIMEOUT, MAX_TURN_BYTES, MAX_TURN_FRAMES
 use crate::observe::facts::ClientFacts;
 use exai_supervisor::turns::{Turn, Turns};
 
-/// The ping behind `hold`: its pong comes after everything that the shim sent before it had read that.
+/// The ping behind `hold`. Its pong comes after everything that the shim sent before it had read `hold`.
 const HELD: Bytes = Bytes::from_static(b"hold");
 
-/// What frames mean.
+/// What the frames of a connection mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// The link: messages are binary, text is control.
+    /// The link: binary frames are messages, text frames are control messages.
     Link,
-    /// Subprotocol `mcp`: messages are text; binary is taken as well.
+    /// Subprotocol `mcp`: text frames are messages; binary frames are taken, too.
     Mcp,
 }
 
@@ -72,7 +72,7 @@ pub(crate) async fn serve(
     };
     let outcome = tokio::select! {
         outcome = reader.read(&mut frames) => outcome,
-        // The hub has let the client go.
+        // The hub has disconnected the client.
         () = reader.socket.outbox.closed() => Ok(()),
         // The peer does not take what is written.
         _ = &mut writer => Ok(()),
@@ -103,7 +103,7 @@ struct SocketReader {
 impl SocketReader {
     async fn read<S: AsyncRead + Unpin>(&self, frames: &mut FrameReader<S>) -> Result<(), HubGone> {
         loop {
-            // First the turn, then the reading: what has no turn waits with the peer, not here.
+            // The turn comes before the reading: input without a turn waits with the peer, not here.
             let turn = self.turns.next().await;
             let mut next = Some(frames.next().await);
             let mut inbound = Inbound::default();
@@ -128,7 +128,7 @@ impl SocketReader {
                     }
                     Ok(Frame::Pong(of)) => held |= of == HELD,
                     Ok(Frame::Ping(of)) => {
-                        // A writer that has ended ends this as well.
+                        // If the writer has ended, this loop ends as well.
                         let _ = self.pongs.send(of).await;
                     }
                     Ok(Frame::Close(code)) => {
@@ -138,7 +138,7 @@ impl SocketReader {
                     Err(broken) => return self.end(inbound, turn, broken).await,
                 }
                 taken += 1;
-                // As much as is there, but not more than makes the others wait.
+                // Reads what is there, but not more than one turn.
                 let more = taken < MAX_TURN_FRAMES && inbound.bytes < MAX_TURN_BYTES;
                 next = if more { frames.next().now_or_never() } else { None };
             }
@@ -149,7 +149,7 @@ impl SocketReader {
         }
     }
 
-    /// What was said before a connection broke is still heard.
+    /// Ends the connection. What the peer said before it broke is still heard.
     async fn end(&self, inbound: Inbound, turn: Turn, broken: Broken) -> Result<(), HubGone> {
         tracing::debug!(client = %self.client, error = %broken, "connection lost");
         if let Broken::Refused(code, why) = broken {
@@ -170,7 +170,7 @@ impl SocketReader {
     }
 }
 
-/// Writes what there is to say: control messages first, then everything that waits, flushed once.
+/// Writes control messages first, then everything that waits, and flushes once.
 async fn write<S: AsyncWrite + Unpin>(
     mut writer: FrameWriter<S>,
     mut drain: Drain,
@@ -180,7 +180,7 @@ async fn write<S: AsyncWrite + Unpin>(
 ) -> io::Result<()> {
     let messages = match speech {
         Framing::Link => Opcode::Binary,
-        // Everything the hub sends was checked to be UTF-8.
+        // Everything that the hub sends was checked to be UTF-8.
         Framing::Mcp => Opcode::Text,
     };
     let mut batch: Vec<Segments> = Vec::new();
@@ -205,7 +205,7 @@ async fn write<S: AsyncWrite + Unpin>(
         }
         writer.flush().await?;
     }
-    // The queue was closed: by the client's end, for slowness, or because the daemon ends.
+    // The queue was closed: the client has ended, was too slow, or the daemon ends.
     let frame = match farewell.get() {
         Some(Farewell::Bye(reason)) => {
             if speech == Framing::Link {
@@ -213,7 +213,7 @@ async fn write<S: AsyncWrite + Unpin>(
             }
             Some(match reason {
                 ByeReason::Stop => (code::AWAY, "the daemon is stopping"),
-                // To whoever knows this code: connect again.
+                // A client that knows this code connects again.
                 ByeReason::Restart | ByeReason::Upgrade => (code::RESTART, "the daemon is being restarted"),
             })
         }

@@ -1,4 +1,4 @@
-//! What every request may need, and the connection that it came over.
+//! What request handlers need, and the connection that a request came over.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::front::access::PeerOrigin;
 use crate::state::daemon_info::DaemonInfo;
 use crate::state::token::Token;
 
-/// What the rooms need.
+/// What request handlers need.
 #[derive(Clone)]
 pub(crate) struct AppState {
     pub(crate) hub: HubHandle,
@@ -25,16 +25,16 @@ pub(crate) struct AppState {
     pub(crate) home: Home,
     pub(crate) token: Token,
     pub(crate) sessions: Sessions,
-    /// What clients have begun to say.
+    /// The budget for unfinished input.
     pub(crate) intake: InputBudget,
-    /// Where long messages are checked.
+    /// Checks long messages on another thread.
     pub(crate) checks: MessageChecks,
     pub(crate) tasks: TaskTracker,
-    /// The WebSockets: they say goodbye when the daemon ends.
+    /// The WebSocket connections: each of them closes properly when the daemon ends.
     pub(crate) sockets: TaskTracker,
 }
 
-/// One of the places for connections. An upgraded connection keeps its place.
+/// The permit of one connection. An upgraded connection keeps it.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionPermit {
     pub(crate) _permit: Arc<OwnedSemaphorePermit>,
@@ -48,7 +48,7 @@ pub(crate) struct Disconnect(pub(crate) CancellationToken);
 #[derive(Debug)]
 pub(crate) struct RequestConnection {
     pub(crate) hang_up: Disconnect,
-    /// Who is at its other end; `None` on the local socket.
+    /// The peer of the connection. `None` on the local socket.
     pub(crate) caller: Option<Arc<Caller>>,
 }
 

@@ -1,7 +1,7 @@
-//! Connections that have not shown yet that they may come in.
+//! Connections that have not shown the token yet.
 //!
-//! They cost whoever makes them nothing, so they may take half of the places only: when there are more, the one that
-//! has waited for longest makes room for the newest. Who has the token shows it at once and is a newcomer no more.
+//! Such connections cost their owner nothing, so they may take only half of the permits: beyond that, the newest one
+//! replaces the one that has waited longest. A client with the token shows it at once.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ pub(crate) struct UnauthenticatedLimit {
 #[derive(Debug, Default)]
 struct Waiting {
     next: u64,
-    /// What hangs up on each, the oldest first.
+    /// What breaks each connection off, the oldest first.
     all: BTreeMap<u64, CancellationToken>,
 }
 
@@ -30,7 +30,7 @@ impl UnauthenticatedLimit {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more has come.
+    /// Adds a connection, and breaks the oldest off if there are too many.
     pub(crate) fn come(&self, hang_up: CancellationToken) -> Unauthenticated {
         let mut waiting = self.waiting();
         let number = waiting.next;
@@ -42,7 +42,7 @@ impl UnauthenticatedLimit {
         Unauthenticated(Arc::new(Ticket { newcomers: self.clone(), number }))
     }
 
-    /// There is need of a place: the one that has waited for longest loses its own.
+    /// Breaks the oldest one off, since descriptors are scarce.
     pub(crate) fn make_room(&self) {
         self.waiting().hang_up_on_the_oldest();
     }
@@ -56,7 +56,7 @@ impl Waiting {
     }
 }
 
-/// One of them, until it is let in or its connection ends.
+/// One of these connections, until it shows the token or ends.
 #[derive(Debug, Clone)]
 pub(crate) struct Unauthenticated(Arc<Ticket>);
 
@@ -67,7 +67,7 @@ struct Ticket {
 }
 
 impl Unauthenticated {
-    /// It may come in.
+    /// The connection has shown the token.
     pub(crate) fn let_in(&self) {
         self.0.leave();
     }

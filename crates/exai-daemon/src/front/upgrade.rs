@@ -1,4 +1,4 @@
-//! From an HTTP/1.1 request to a WebSocket (RFC 6455, section 4.2).
+//! Upgrades an HTTP/1.1 request to a WebSocket (RFC 6455, section 4.2).
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -12,7 +12,7 @@ use tokio::io::{ReadHalf, WriteHalf};
 use crate::client::input_budget::InputBudget;
 use crate::front::frames::{FrameReader, FrameWriter};
 
-/// What every server appends to the key (section 1.3).
+/// The text that every server appends to the key (section 1.3).
 const MAGIC: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 type Stream = TokioIo<Upgraded>;
@@ -20,18 +20,18 @@ type Stream = TokioIo<Upgraded>;
 /// Both directions of an open WebSocket.
 #[derive(Debug)]
 pub struct Socket {
-    /// What the peer says.
+    /// Reads from the peer.
     pub reader: FrameReader<ReadHalf<Stream>>,
-    /// What it is told.
+    /// Writes to the peer.
     pub writer: FrameWriter<WriteHalf<Stream>>,
 }
 
-/// A request that becomes a WebSocket once its answer was sent.
+/// A request that becomes a WebSocket once its response was sent.
 #[derive(Debug)]
 pub struct Upgrade(OnUpgrade);
 
 impl Upgrade {
-    /// Judges a request, and makes the answer that goes with the upgrade. Of the subprotocols that the client offers
+    /// Checks a request, and makes the response that belongs to the upgrade. Of the subprotocols that the client offers
     /// only `protocol` is taken.
     pub fn of(request: &mut Request, protocol: &'static str) -> Result<(Self, Response), Box<Response>> {
         let refuse =
@@ -66,7 +66,7 @@ impl Upgrade {
         Ok((Upgrade(upgrade), response))
     }
 
-    /// The socket, once the answer is on its way; `None` when the peer has gone before.
+    /// The WebSocket, once the response was sent. `None` when the peer has gone before.
     pub async fn socket(self, intake: InputBudget) -> Option<Socket> {
         let (read, write) = tokio::io::split(TokioIo::new(self.0.await.ok()?));
         Some(Socket { reader: FrameReader::new(read, intake), writer: FrameWriter::new(write) })
@@ -78,7 +78,7 @@ fn accept(key: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::from_str(&BASE64_STANDARD.encode(digest)).ok()
 }
 
-/// Whether a header that is a list holds this word.
+/// Whether a header that is a list contains this word.
 fn says(headers: &HeaderMap, name: header::HeaderName, word: &str) -> bool {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(word))

@@ -25,7 +25,7 @@ pub(crate) fn open(rooms: AppState, endpoint: Endpoint, mut request: Request) ->
             connected_at: jiff::Timestamp::now(),
             shown: true,
         };
-        // A conversation that ends has told its story in the log already.
+        // The reason why the connection ended is in the log already.
         let _ = socket::serve(socket, rooms, endpoint, facts, Framing::Mcp, None).await;
         drop(place);
     });

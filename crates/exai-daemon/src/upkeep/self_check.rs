@@ -1,8 +1,8 @@
-//! Once a second the daemon looks whether it can still be found, and puts right what others removed.
+//! Once a second the daemon checks whether it can still be found, and puts back what others removed.
 //!
-//! A thread of its own, which works even while the runtime is jammed. It looks at the lock file, at the
-//! socket's name, at `daemon.json` and at the token; it touches nothing that is not the daemon's, and
-//! never what somebody put in the place of the state directory. And it looks whether `config.toml` has changed.
+//! The check has a thread of its own, which works even while the runtime is jammed. It looks at the lock file, at the
+//! socket's name, at `daemon.json` and at the token. It touches nothing that is not the daemon's, and never what another
+//! program put in the place of the state directory. It also looks whether `config.toml` has changed.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,23 +27,23 @@ use crate::state::token::{self, Token};
 
 /// How often to look.
 const EVERY: Duration = Duration::from_secs(1);
-/// How many looks the loop may leave without an answer before that is worth a line in the log.
+/// How many checks the loop may leave without an answer before the log says so.
 const JAMMED: u64 = 3;
-/// For how many looks another process may hold the new lock file, where nothing else proves that we are
-/// the only one, before it is taken for another daemon.
+/// For how many checks another process may hold the new lock file before it is taken for another daemon, if nothing else
+/// proves that this daemon is the only one.
 const LOST: u32 = 10;
 
-/// What is looked after.
+/// What the check looks after.
 pub(crate) struct Kept {
     pub(crate) home: Home,
     pub(crate) about: Arc<DaemonInfo>,
     pub(crate) token: Token,
     pub(crate) lock: Arc<Mutex<HeldLock>>,
-    /// Where this is ours, no other daemon starts, whatever becomes of the lock file.
+    /// While this name is held, no other daemon starts, whatever becomes of the lock file.
     pub(crate) claim: Arc<Claim>,
     pub(crate) door: Arc<Listeners>,
     pub(crate) hub: HubHandle,
-    /// The loop that new sockets belong to.
+    /// The runtime that new sockets belong to.
     pub(crate) runtime: tokio::runtime::Handle,
 }
 
@@ -79,20 +79,20 @@ impl SelfCheck {
                         next = Instant::now() + EVERY;
                     }
                     let hub = &checker.kept.hub;
-                    // Nobody waits for the answer: the file knows what became of it.
+                    // No one waits for the answer: the file knows the outcome.
                     let reload = || hub.try_ask(Question::Reload(oneshot::channel().0));
                     let changing = checker.lookout.poll_file(&checker.kept.about.config, reload);
                     let until = next.saturating_duration_since(Instant::now());
                     wait = if changing { until.min(SETTLE_INTERVAL) } else { until };
                 }
-                // Nobody waits any more, if this look took too long.
+                // No one waits any more if this check took too long.
                 let _ = end.send(());
             },
         )?;
         Ok(SelfCheck { stop, ended })
     }
 
-    /// Ends it: from here on nothing is put right any more. Waits for a look under way, but not for long.
+    /// Ends the check: nothing is put back from here on. Waits for a check under way, but not for long.
     pub(crate) fn stop(self) {
         let _ = self.stop.try_send(());
         let _ = self.ended.recv_timeout(LAST_CHECK_TIMEOUT);
@@ -101,17 +101,17 @@ impl SelfCheck {
 
 struct Checker {
     kept: Kept,
-    /// Where the state directory was when the daemon started, links resolved.
+    /// Where the state directory was when the daemon started, with links resolved.
     place: PathBuf,
     lookout: ConfigPoll,
     /// What the log says already.
     trouble: Option<String>,
     /// How often in a row another process held the new lock file.
     lost: u32,
-    /// The last question put to the loop, and the last it has answered.
+    /// The last question to the loop, and the last one that it has answered.
     asked: u64,
     answered: Arc<AtomicU64>,
-    /// For how many looks it has said nothing, and whether the log says so.
+    /// For how many checks the loop has not answered, and whether the log says so.
     silent: u64,
     jammed: bool,
 }
@@ -185,7 +185,7 @@ impl Checker {
         Ok(())
     }
 
-    /// The lock file is another one, and another process holds it.
+    /// Handles that the lock file is another one and that another process holds it.
     fn give_way(&mut self) -> String {
         let path = self.kept.home.instance_lock();
         let holder =
@@ -197,7 +197,7 @@ impl Checker {
                 path.display()
             );
             let (hub, end) = (self.kept.hub.clone(), ByeReason::Restart);
-            // A hub that is gone is stopping already.
+            // A hub that has ended is stopping already.
             let stop = async move { hub.send(HubEvent::Stop { grace: DRAIN_TIMEOUT, reason: end }).await };
             self.kept.door.rooms.tasks.spawn_on(stop, &self.kept.runtime);
         }
@@ -207,7 +207,7 @@ impl Checker {
         )
     }
 
-    /// Returns whether there is a new socket.
+    /// Puts the socket back if it is gone. Returns whether there is a new socket.
     fn keep_socket(&self) -> Result<bool, String> {
         let Kept { home, about, door, runtime, .. } = &self.kept;
         let there = about.local().parse::<Endpoint>().is_ok_and(|endpoint| endpoint.exists());
@@ -225,9 +225,9 @@ impl Checker {
         Ok(true)
     }
 
-    /// Whether the loop still works: asked now, looked at the next time.
+    /// Checks whether the loop still turns: it is asked now, and the answer is read by the next check.
     fn ask_the_loop(&mut self) {
-        // A hub that is gone is stopping, which is no trouble.
+        // A hub that has ended is stopping, which is no trouble.
         let heard = self.answered.load(Ordering::Relaxed) == self.asked || self.kept.hub.is_gone();
         self.silent = if heard && self.ask_again() { 0 } else { self.silent + 1 };
         match (self.silent >= JAMMED, self.jammed) {
@@ -244,7 +244,7 @@ impl Checker {
         }
     }
 
-    /// Returns whether the question could be put.
+    /// Asks the loop. Returns whether there was room for the question.
     fn ask_again(&mut self) -> bool {
         let pulse = Question::Pulse { number: self.asked + 1, answered: Arc::clone(&self.answered) };
         let put = self.kept.hub.try_ask(pulse);

@@ -1,5 +1,5 @@
-//! The start, step by step. A step that hangs is named to whoever waits, and ends the daemon: the kernel
-//! frees its locks, and the next start is not held up by it.
+//! Watches the start step by step. A step that hangs is named to the starter and ends the daemon: the kernel frees its
+//! locks, and the next start is not held up.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -10,10 +10,10 @@ use crate::limits::START_STEP_TIMEOUT;
 use exai_os::clock;
 use exai_proto::ready::Readiness;
 
-/// How long writing that down may take.
+/// How long it may take to log that.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// The way from the first act to the word "ready".
+/// The state of the start.
 #[derive(Debug, Clone)]
 pub(crate) struct StartupWatch {
     shared: Arc<(Mutex<At>, Condvar)>,
@@ -24,12 +24,12 @@ struct At {
     step: &'static str,
     since: Instant,
     over: bool,
-    /// Where the starter listens, until something was said.
+    /// The pipe to the starter, until something was said.
     ready: Option<File>,
 }
 
 impl StartupWatch {
-    /// Begins, and watches from a thread of its own. Where there is no thread to have, nobody watches.
+    /// Begins to watch, on a thread of its own. If there is no thread to be had, the start is not watched.
     pub(crate) fn begin(ready: Option<File>, give_up: fn()) -> Self {
         let at = At { step: "beginning", since: clock::now(), over: false, ready };
         let starting = StartupWatch { shared: Arc::new((Mutex::new(at), Condvar::new())) };
@@ -41,13 +41,13 @@ impl StartupWatch {
         starting
     }
 
-    /// The next step, as words that follow "it hangs while".
+    /// Notes the next step, in words that follow "it hangs while".
     pub(crate) fn step(&self, step: &'static str) {
         let mut at = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         (at.step, at.since) = (step, clock::now());
     }
 
-    /// Tells the starter how it went, once; the start is over. The starter may have gone away.
+    /// Tells the starter the outcome, once. The start is over. The starter may have gone.
     pub(crate) fn say(&self, readiness: &Readiness) {
         let mut at = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         at.over = true;
@@ -78,7 +78,7 @@ fn tell(ready: &mut Option<File>, readiness: &Readiness) {
     }
 }
 
-/// Last words for the log, which may be the very thing that hangs.
+/// Logs the reason, on another thread: the log may be the very thing that hangs.
 fn write_down(reason: String) {
     let said = std::thread::Builder::new().spawn(move || tracing::error!(reason, "not started"));
     let end = Instant::now() + LAST_WORDS;
