@@ -245,24 +245,24 @@ async fn life(
     let (hub, events) = HubHandle::new();
     let (monitor_events, monitored) = mpsc::channel(MAX_HUB_EVENTS);
     let sockets = TaskTracker::new();
-    let (intake, checks) = (InputBudget::default(), MessageChecks::default());
+    let (input_budget, message_checks) = (InputBudget::default(), MessageChecks::default());
     let sessions = Sessions::default();
-    let rooms = AppState {
+    let state = AppState {
         hub: hub.clone(),
         about: about.clone(),
         home: home.clone(),
         token: token.clone(),
         sessions: sessions.clone(),
-        intake: intake.clone(),
-        checks: checks.clone(),
+        input_budget: input_budget.clone(),
+        message_checks: message_checks.clone(),
         tasks: tasks.clone(),
         sockets: sockets.clone(),
     };
-    let door = Arc::new(Listeners::new(rooms, closing.clone()));
-    door.open_local(listener);
-    let places = listener::places(max_tcp_connections());
+    let listeners = Arc::new(Listeners::new(state, closing.clone()));
+    listeners.open_local(listener);
+    let permits = listener::permits(max_tcp_connections());
     for (addr, bound) in tcp {
-        door.open_tcp(addr, bound, &places);
+        listeners.open_tcp(addr, bound, &permits);
     }
     let watch = ProcessMonitor::new(home.clone());
     let watcher = watch
@@ -274,7 +274,7 @@ async fn life(
         token,
         lock: held.lock.clone(),
         claim: held.claim.clone(),
-        door,
+        listeners,
         hub: hub.clone(),
         runtime: tokio::runtime::Handle::current(),
     })
@@ -294,8 +294,8 @@ async fn life(
         tasks: tasks.clone(),
         daemon: about.clone(),
         monitor: watch.clone(),
-        input_budget: intake,
-        message_checks: checks,
+        input_budget,
+        message_checks,
     };
     let (core, inboxes) = Hub::new(config, host, (hub, events), monitored);
     core.run(inboxes).await;

@@ -26,29 +26,41 @@ pub(crate) enum PeerOrigin {
     Tcp(Arc<Caller>),
 }
 
-pub(crate) async fn check(State(token): State<Token>, request: Request, next: Next) -> Response {
+/// What a route asks of requests over TCP, beside a `Host` and an `Origin` that are this daemon's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nothing more: the answer is for everybody on this machine.
+    Open,
+    /// The token.
+    Token,
+}
+
+/// What the check of a route needs.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    pub(crate) access: Access,
+    pub(crate) token: Token,
+}
+
+/// Lets a request pass to its route, or answers why not.
+pub(crate) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let verdict = match request.extensions().get::<PeerOrigin>() {
         Some(PeerOrigin::Local(peer)) if peer.same_user => Ok(()),
         Some(PeerOrigin::Local(_)) => Err((StatusCode::FORBIDDEN, "this daemon serves its own account only")),
-        Some(PeerOrigin::Tcp(caller)) => judge(&request, caller.connection.here.port(), &token),
+        Some(PeerOrigin::Tcp(caller)) => judge(&request, caller.connection.here.port(), &gate),
         None => Err((StatusCode::FORBIDDEN, "BUG: a request without an origin")),
     };
     match verdict {
         Ok(()) => {
-            if let Some(newcomer) =
-                request.extensions().get::<Unauthenticated>().filter(|_| !needs_nothing(&request))
-            {
-                newcomer.let_in();
+            // A request that needs no token proves nothing about its connection.
+            let unauthenticated = request.extensions().get::<Unauthenticated>();
+            if let Some(unauthenticated) = unauthenticated.filter(|_| gate.access == Access::Token) {
+                unauthenticated.admit();
             }
             next.run(request).await
         }
         Err((status, reason)) => refuse(status, reason),
     }
-}
-
-/// Whether a request is answered without a token.
-fn needs_nothing(request: &axum::http::Request<Body>) -> bool {
-    request.uri().path() == "/healthz"
 }
 
 pub(crate) fn refuse(status: StatusCode, reason: &str) -> Response {
@@ -63,7 +75,7 @@ pub(crate) fn refuse(status: StatusCode, reason: &str) -> Response {
 fn judge(
     request: &axum::http::Request<Body>,
     port: u16,
-    token: &Token,
+    gate: &Gate,
 ) -> Result<(), (StatusCode, &'static str)> {
     let headers = request.headers();
     if !only(headers, header::HOST).is_some_and(|host| is_ours(host, port)) {
@@ -85,10 +97,10 @@ fn judge(
             return Err((StatusCode::FORBIDDEN, "requests from this Origin are not served"));
         }
     }
-    if needs_nothing(request) {
+    if gate.access == Access::Open {
         return Ok(());
     }
-    if !shows(headers, token) {
+    if !shows(headers, &gate.token) {
         return Err((
             StatusCode::UNAUTHORIZED,
             "the token is missing or wrong; it is in the file `token` of the state directory",

@@ -55,7 +55,7 @@ impl IntoResponse for Unread {
 }
 
 /// Reads a body. Claims its room first: the announced length, or piece by piece as it arrives.
-pub(crate) async fn read(intake: &InputBudget, mut body: Body) -> Result<(Bytes, InputClaim), Unread> {
+pub(crate) async fn read(input_budget: &InputBudget, mut body: Body) -> Result<(Bytes, InputClaim), Unread> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > MAX_INPUT_BYTES {
         return Err(Unread::TooLong);
@@ -63,7 +63,7 @@ pub(crate) async fn read(intake: &InputBudget, mut body: Body) -> Result<(Bytes,
     let mut claim = InputClaim::default();
     let mut claimed = UNBUDGETED_BYTES;
     if announced > claimed {
-        claim = intake.claim(announced).await.map_err(|_| Unread::Full)?;
+        claim = input_budget.claim(announced).await.map_err(|_| Unread::Full)?;
         claimed = announced;
     }
     let mut all = Vec::with_capacity(announced);
@@ -85,7 +85,7 @@ pub(crate) async fn read(intake: &InputBudget, mut body: Body) -> Result<(Bytes,
             let grown = if claim.holds_room() {
                 claim.grow(more)
             } else {
-                intake.try_claim(claimed + more).map(|first| claim = first)
+                input_budget.try_claim(claimed + more).map(|first| claim = first)
             };
             grown.map_err(|_| Unread::Full)?;
             claimed += more;
@@ -102,28 +102,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_claims_what_it_takes_and_must_come_to_its_end() {
-        let intake = InputBudget::default();
+        let input_budget = InputBudget::default();
         let body = Body::from(vec![b'x'; 1 << 20]);
-        let (bytes, claim) = read(&intake, body).await.expect("a body");
-        assert_eq!((bytes.len(), intake.claimed_bytes()), (1 << 20, 1 << 20));
+        let (bytes, claim) = read(&input_budget, body).await.expect("a body");
+        assert_eq!((bytes.len(), input_budget.claimed_bytes()), (1 << 20, 1 << 20));
         drop(claim);
         // Without a length.
         let pieces = (0..64).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 16 * 1024])));
         let body = Body::from_stream(futures_util::stream::iter(pieces));
-        let (bytes, claim) = read(&intake, body).await.expect("a body");
+        let (bytes, claim) = read(&input_budget, body).await.expect("a body");
         assert_eq!(bytes.len(), 1 << 20);
-        assert!((1 << 20..=2 << 20).contains(&intake.claimed_bytes()), "{}", intake.claimed_bytes());
+        assert!(
+            (1 << 20..=2 << 20).contains(&input_budget.claimed_bytes()),
+            "{}",
+            input_budget.claimed_bytes()
+        );
         drop(claim);
-        assert_eq!(intake.claimed_bytes(), 0);
+        assert_eq!(input_budget.claimed_bytes(), 0);
         let endless =
             futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![0; 1 << 20])));
-        assert_eq!(read(&intake, Body::from_stream(endless)).await.err(), Some(Unread::TooLong));
+        assert_eq!(read(&input_budget, Body::from_stream(endless)).await.err(), Some(Unread::TooLong));
         let silent = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
-        assert_eq!(read(&intake, Body::from_stream(silent)).await.err(), Some(Unread::Late));
-        let all = intake.claim(MAX_UNFINISHED_BYTES).await.expect("room");
-        assert_eq!(read(&intake, Body::from(vec![0; 1 << 20])).await.err(), Some(Unread::Full));
+        assert_eq!(read(&input_budget, Body::from_stream(silent)).await.err(), Some(Unread::Late));
+        let all = input_budget.claim(MAX_UNFINISHED_BYTES).await.expect("room");
+        assert_eq!(read(&input_budget, Body::from(vec![0; 1 << 20])).await.err(), Some(Unread::Full));
         assert!(
-            read(&intake, Body::from(vec![0; UNBUDGETED_BYTES])).await.is_ok(),
+            read(&input_budget, Body::from(vec![0; UNBUDGETED_BYTES])).await.is_ok(),
             "what is short is always taken"
         );
         drop(all);

@@ -125,13 +125,13 @@ pub struct FrameReader<S> {
     /// How much is read at once.
     chunk: usize,
     begun: Option<Begun>,
-    intake: InputBudget,
+    input_budget: InputBudget,
 }
 
 impl<S: AsyncRead + Unpin> FrameReader<S> {
     /// Reads from `source`. Unfinished messages count against the budget.
-    pub fn new(source: S, intake: InputBudget) -> Self {
-        FrameReader { source, buffer: BytesMut::new(), chunk: LEAST_READ, begun: None, intake }
+    pub fn new(source: S, input_budget: InputBudget) -> Self {
+        FrameReader { source, buffer: BytesMut::new(), chunk: LEAST_READ, begun: None, input_budget }
     }
 
     /// The next frame or message. Cancel safe.
@@ -175,7 +175,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
             begun.claim.grow(header.length).map_err(|_| full)?;
             begun.body.reserve(header.length);
         } else {
-            let claim = self.intake.claim(header.length).await.map_err(|_| full)?;
+            let claim = self.input_budget.claim(header.length).await.map_err(|_| full)?;
             let body = Vec::with_capacity(header.length);
             self.begun = Some(Begun { text: header.opcode == Opcode::Text, body, claim, frame: None });
         }
@@ -388,7 +388,7 @@ mod tests {
     }
 
     /// The messages of `wire`, written in steps of at most `step` bytes.
-    async fn messages(wire: Vec<u8>, step: usize, intake: &InputBudget) -> Vec<Bytes> {
+    async fn messages(wire: Vec<u8>, step: usize, input_budget: &InputBudget) -> Vec<Bytes> {
         let (mut peer, ours) = tokio::io::duplex(1 << 20);
         let writing = async move {
             for part in wire.chunks(step) {
@@ -396,7 +396,7 @@ mod tests {
             }
         };
         let reading = async {
-            let mut reader = FrameReader::new(ours, intake.clone());
+            let mut reader = FrameReader::new(ours, input_budget.clone());
             let mut found = Vec::new();
             loop {
                 match reader.next().await {
@@ -412,7 +412,7 @@ mod tests {
 
     #[tokio::test]
     async fn messages_of_every_length_and_in_pieces_arrive_however_they_are_cut() {
-        let intake = InputBudget::default();
+        let input_budget = InputBudget::default();
         let text: Vec<u8> = (0..=255).cycle().take(3 << 20).collect();
         let lengths = [0, 1, 125, 126, 1000, UNBUDGETED_BYTES, UNBUDGETED_BYTES + 1, 65_535, 65_536, 3 << 20];
         let mut wire: Vec<u8> = lengths.iter().flat_map(|length| masked(0x82, &text[..*length])).collect();
@@ -421,23 +421,23 @@ mod tests {
         wire.extend(masked(0x00, &text[7..100_001]));
         wire.extend(masked(0x80, &text[100_001..100_003]));
         for step in [1000, 4097, 70_001, 1 << 22] {
-            let found = messages(wire.clone(), step, &intake).await;
+            let found = messages(wire.clone(), step, &input_budget).await;
             let expected = lengths.iter().chain([&100_003]).map(|length| &text[..*length]);
             assert!(found.iter().map(|bytes| &bytes[..]).eq(expected), "in steps of {step}");
         }
-        assert_eq!(messages(masked(0x82, b"byte by byte"), 1, &intake).await, ["byte by byte"]);
-        assert_eq!(intake.claimed_bytes(), 0);
+        assert_eq!(messages(masked(0x82, b"byte by byte"), 1, &input_budget).await, ["byte by byte"]);
+        assert_eq!(input_budget.claimed_bytes(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_begins_a_message_and_is_silent_is_let_go_and_who_only_waits_is_not() {
-        let intake = InputBudget::default();
+        let input_budget = InputBudget::default();
         let long = masked(0x82, &vec![0; 100_000]);
         let beginnings =
             [&long[..1], &long[..14], &long[..50_000], &masked(0x02, b"a piece")].map(<[u8]>::to_vec);
         for beginning in beginnings {
             let (mut peer, ours) = tokio::io::duplex(1 << 20);
-            let mut reader = FrameReader::new(ours, intake.clone());
+            let mut reader = FrameReader::new(ours, input_budget.clone());
             assert!(
                 timeout(UNFINISHED_TIMEOUT * 100, reader.next()).await.is_err(),
                 "it has said nothing yet"
@@ -448,7 +448,7 @@ mod tests {
             assert!(matches!(broken, Broken::Refused(code::POLICY, _)), "{broken}");
             assert_eq!(began.elapsed().as_secs(), UNFINISHED_TIMEOUT.as_secs());
             drop(reader);
-            assert_eq!(intake.claimed_bytes(), 0);
+            assert_eq!(input_budget.claimed_bytes(), 0);
         }
     }
 

@@ -58,18 +58,18 @@ fn json(status: StatusCode, document: impl Into<Segments>) -> Response {
 
 /// The session that a request names, if it belongs to this endpoint.
 fn session(
-    rooms: &AppState,
+    state: &AppState,
     endpoint: &Endpoint,
     headers: &HeaderMap,
-    line: &RequestConnection,
+    connection: &RequestConnection,
 ) -> Result<(String, Arc<HttpSession>), Refusal> {
     let Some(id) = headers.get(SESSION).and_then(|id| id.to_str().ok()) else {
         let text = "the Mcp-Session-Id header is missing; begin with initialize";
         return Err(Box::new(fail(StatusCode::BAD_REQUEST, -32600, text)));
     };
-    match rooms.sessions.open_sessions().get(id) {
+    match state.sessions.open_sessions().get(id) {
         Some((session, of)) if of == endpoint && !session.is_closed() => {
-            session.record_request(line.caller.clone(), clock::now());
+            session.record_request(connection.caller.clone(), clock::now());
             Ok((id.to_owned(), session.clone()))
         }
         _ => Err(Box::new(no_session())),
@@ -127,15 +127,15 @@ fn is_initialize(message: &Message) -> bool {
 
 /// `POST`: messages of the client.
 pub(crate) async fn post(
-    rooms: AppState,
+    state: AppState,
     endpoint: Endpoint,
     headers: HeaderMap,
-    line: RequestConnection,
+    connection: RequestConnection,
     (body, claim): (Bytes, InputClaim),
 ) -> Response {
     let mut inbound = Inbound { claim, ..Inbound::default() };
     // A body that is not UTF-8 is refused like any other that is no message.
-    let _ = rooms.checks.check_input(&mut inbound, body).await;
+    let _ = state.message_checks.check_input(&mut inbound, body).await;
     if let Some(refusal) = inbound.refusals.first() {
         return json(StatusCode::BAD_REQUEST, refusal.clone());
     }
@@ -143,27 +143,27 @@ pub(crate) async fn post(
         if inbound.messages.len() > 1 {
             return fail(StatusCode::BAD_REQUEST, -32600, "initialize must stand alone");
         }
-        return begin(rooms, endpoint, line, inbound).await;
+        return begin(state, endpoint, connection, inbound).await;
     }
-    let found =
-        session(&rooms, &endpoint, &headers, &line).and_then(|found| check_version(&headers).map(|()| found));
+    let found = session(&state, &endpoint, &headers, &connection)
+        .and_then(|found| check_version(&headers).map(|()| found));
     match found {
-        Ok((_, session)) => exchange(&rooms, &session, line, inbound).await,
+        Ok((_, session)) => exchange(&state, &session, connection, inbound).await,
         Err(response) => *response,
     }
 }
 
 /// Sends messages to the hub and waits for what there is to answer.
 async fn exchange(
-    rooms: &AppState,
+    state: &AppState,
     session: &HttpSession,
-    line: RequestConnection,
+    connection: RequestConnection,
     inbound: Inbound,
 ) -> Response {
     let Inbound { messages, claim, .. } = inbound;
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
     // The stream exists before the request is sent, since a fast answer must find it.
-    let deliveries = match session.open_post_stream(&ids, line.hang_up.0) {
+    let deliveries = match session.open_post_stream(&ids, connection.disconnect.0) {
         Ok(deliveries) => deliveries,
         Err(NoStream::InUse) => {
             return fail(StatusCode::BAD_REQUEST, -32600, "a request with this id is under way");
@@ -172,7 +172,7 @@ async fn exchange(
     };
     let mut turn = session.turns.next().await;
     let heard = turn.heard();
-    if rooms.hub.send(HubEvent::Said { client: session.client, messages, claim, turn }).await.is_err() {
+    if state.hub.send(HubEvent::Said { client: session.client, messages, claim, turn }).await.is_err() {
         return too_late();
     }
     if ids.is_empty() {
@@ -183,15 +183,20 @@ async fn exchange(
 }
 
 /// `initialize`: opens a session. It stays open only if the server accepts.
-async fn begin(rooms: AppState, endpoint: Endpoint, line: RequestConnection, inbound: Inbound) -> Response {
+async fn begin(
+    state: AppState,
+    endpoint: Endpoint,
+    connection: RequestConnection,
+    inbound: Inbound,
+) -> Response {
     let Inbound { messages, claim, .. } = inbound;
-    rooms.sessions.forget_closed();
-    if !rooms.sessions.has_room() {
+    state.sessions.forget_closed();
+    if !state.sessions.has_room() {
         return full();
     }
-    let client = rooms.hub.next_client();
+    let client = state.hub.next_client();
     let session = Arc::new(HttpSession::new(client, clock::now()));
-    session.record_request(line.caller, clock::now());
+    session.record_request(connection.caller, clock::now());
     let facts = ClientFacts {
         transport: "http",
         label: None,
@@ -200,17 +205,17 @@ async fn begin(rooms: AppState, endpoint: Endpoint, line: RequestConnection, inb
         shown: true,
     };
     let sink = Sink::new(ClientTransport::Http(session.clone()), None);
-    if rooms.hub.send(HubEvent::Open { client, endpoint: endpoint.clone(), sink, facts }).await.is_err() {
+    if state.hub.send(HubEvent::Open { client, endpoint: endpoint.clone(), sink, facts }).await.is_err() {
         return stopping();
     }
     // Closes the session if this future is dropped because the client has gone.
-    let tentative = Tentative(Some((rooms.clone(), session.clone())));
+    let tentative = Tentative(Some((state.clone(), session.clone())));
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
-    let Ok(mut deliveries) = session.open_post_stream(&ids, line.hang_up.0) else {
+    let Ok(mut deliveries) = session.open_post_stream(&ids, connection.disconnect.0) else {
         return fail(StatusCode::INTERNAL_SERVER_ERROR, -32603, "BUG: a new session has requests under way");
     };
     let turn = session.turns.next().await;
-    if rooms.hub.send(HubEvent::Said { client, messages, claim, turn }).await.is_err() {
+    if state.hub.send(HubEvent::Said { client, messages, claim, turn }).await.is_err() {
         return stopping();
     }
     // The session id goes into the head, so this answer is never streamed.
@@ -229,11 +234,11 @@ async fn begin(rooms: AppState, endpoint: Endpoint, line: RequestConnection, inb
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(SESSION, value);
         }
-        match rooms.sessions.insert_session(id, session, endpoint) {
+        match state.sessions.insert_session(id, session, endpoint) {
             Ok(None) => {}
             Ok(Some(evicted)) => {
                 // A hub that has ended has disconnected all clients.
-                let _ = rooms.hub.send(HubEvent::Close { client: evicted, why: CloseReason::MadeRoom }).await;
+                let _ = state.hub.send(HubEvent::Close { client: evicted, why: CloseReason::MadeRoom }).await;
             }
             Err(Full) => return full(),
         }
@@ -258,12 +263,12 @@ impl Tentative {
 
 impl Drop for Tentative {
     fn drop(&mut self) {
-        if let Some((rooms, session)) = self.0.take() {
+        if let Some((state, session)) = self.0.take() {
             session.close(false);
-            rooms.tasks.spawn(async move {
+            state.tasks.spawn(async move {
                 // A hub that has ended has no clients.
                 let _ =
-                    rooms.hub.send(HubEvent::Close { client: session.client, why: CloseReason::Left }).await;
+                    state.hub.send(HubEvent::Close { client: session.client, why: CloseReason::Left }).await;
             });
         }
     }
@@ -317,10 +322,10 @@ impl Answers {
 
 /// `GET`: the event stream for messages that belong to no request.
 pub(crate) fn get(
-    rooms: &AppState,
+    state: &AppState,
     endpoint: &Endpoint,
     headers: &HeaderMap,
-    line: RequestConnection,
+    connection: RequestConnection,
 ) -> Response {
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if !accepts.contains("text/event-stream") {
@@ -328,13 +333,13 @@ pub(crate) fn get(
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, DELETE")], text)
             .into_response();
     }
-    let session = match session(rooms, endpoint, headers, &line)
+    let session = match session(state, endpoint, headers, &connection)
         .and_then(|found| check_version(headers).map(|()| found))
     {
         Ok((_, session)) => session,
         Err(response) => return *response,
     };
-    let messages = match session.open_get_stream(line.hang_up.0) {
+    let messages = match session.open_get_stream(connection.disconnect.0) {
         Ok(messages) => messages,
         Err(NoStream::InUse) => {
             return fail(StatusCode::CONFLICT, -32600, "this session has a GET stream already");
@@ -354,17 +359,17 @@ pub(crate) fn get(
 
 /// `DELETE`: the client ends its session.
 pub(crate) async fn delete(
-    rooms: AppState,
+    state: AppState,
     endpoint: Endpoint,
     headers: HeaderMap,
-    line: RequestConnection,
+    connection: RequestConnection,
 ) -> Response {
-    match session(&rooms, &endpoint, &headers, &line) {
+    match session(&state, &endpoint, &headers, &connection) {
         Ok((id, session)) => {
             // The session is closed first: whatever becomes of this request, the hub notices.
             session.close(false);
-            rooms.sessions.open_sessions().remove(&id);
-            match rooms.hub.send(HubEvent::Close { client: session.client, why: CloseReason::Left }).await {
+            state.sessions.open_sessions().remove(&id);
+            match state.hub.send(HubEvent::Close { client: session.client, why: CloseReason::Left }).await {
                 Ok(()) => StatusCode::OK.into_response(),
                 Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             }

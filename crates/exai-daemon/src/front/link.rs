@@ -25,9 +25,9 @@ use crate::observe::facts::ClientFacts;
 
 /// `GET /shim`.
 pub(crate) async fn open(
-    State(rooms): State<AppState>,
+    State(state): State<AppState>,
     Extension(from): Extension<PeerOrigin>,
-    Extension(place): Extension<ConnectionPermit>,
+    Extension(permit): Extension<ConnectionPermit>,
     mut request: Request,
 ) -> Response {
     let PeerOrigin::Local(peer) = from else {
@@ -37,17 +37,17 @@ pub(crate) async fn open(
         Ok(accepted) => accepted,
         Err(refusal) => return *refusal,
     };
-    rooms.tasks.clone().spawn(async move {
-        if let Some(socket) = upgrade.socket(rooms.intake.clone()).await {
+    state.tasks.clone().spawn(async move {
+        if let Some(socket) = upgrade.socket(state.input_budget.clone()).await {
             // The reason why a link ended is in the log already.
-            let _ = serve(socket, rooms, peer.pid).await;
+            let _ = serve(socket, state, peer.pid).await;
         }
-        drop(place);
+        drop(permit);
     });
     response
 }
 
-async fn serve(mut socket: Socket, rooms: AppState, kernel_pid: Option<u32>) -> Result<(), HubGone> {
+async fn serve(mut socket: Socket, state: AppState, kernel_pid: Option<u32>) -> Result<(), HubGone> {
     let hello = match timeout(HELLO_TIMEOUT, first(&mut socket.reader)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(reason)) => return refuse(socket, reason).await,
@@ -60,10 +60,10 @@ async fn serve(mut socket: Socket, rooms: AppState, kernel_pid: Option<u32>) -> 
     let greeting = FromDaemon::Hello {
         version,
         build: build::version().to_owned(),
-        instance: rooms.about.instance.clone(),
-        pid: rooms.about.pid,
+        instance: state.about.instance.clone(),
+        pid: state.about.pid,
         // Asked for each link: the directory may be moved or replaced under a running daemon.
-        home: Some(served_home(&rooms.home)),
+        home: Some(served_home(&state.home)),
     };
     let facts = ClientFacts {
         transport: "shim",
@@ -76,7 +76,7 @@ async fn serve(mut socket: Socket, rooms: AppState, kernel_pid: Option<u32>) -> 
         Some(server) => Endpoint::One(named(server).into()),
         None => Endpoint::All,
     };
-    socket::serve(socket, rooms, endpoint, facts, Framing::Link, Some(greeting)).await
+    socket::serve(socket, state, endpoint, facts, Framing::Link, Some(greeting)).await
 }
 
 fn served_home(home: &Home) -> ServedHome {

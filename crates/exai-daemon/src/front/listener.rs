@@ -33,7 +33,7 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// The sockets of the daemon.
 pub(crate) struct Listeners {
-    pub(crate) rooms: AppState,
+    pub(crate) state: AppState,
     pub(crate) closing: CancellationToken,
     /// Ends the accepting on the current local socket.
     local: Mutex<CancellationToken>,
@@ -43,26 +43,26 @@ pub(crate) struct Listeners {
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionPermits {
     all: Arc<Semaphore>,
-    newcomers: UnauthenticatedLimit,
+    unauthenticated: UnauthenticatedLimit,
 }
 
 impl Listeners {
-    pub(crate) fn new(rooms: AppState, closing: CancellationToken) -> Self {
+    pub(crate) fn new(state: AppState, closing: CancellationToken) -> Self {
         let local = Mutex::new(closing.child_token());
-        Listeners { rooms, closing, local }
+        Listeners { state, closing, local }
     }
 
     /// Serves the local socket until the daemon closes its sockets or another local socket replaces this one. Must be
     /// called within a tokio runtime.
     pub(crate) fn open_local(&self, mut listener: Listener) {
-        let (app, closing, places) =
-            (routes::app(&self.rooms), self.closing.clone(), places(MAX_CONNECTIONS));
-        let tasks = self.rooms.tasks.clone();
+        let (app, closing, permits) =
+            (routes::app(&self.state), self.closing.clone(), permits(MAX_CONNECTIONS));
+        let tasks = self.state.tasks.clone();
         let until = closing.child_token();
         let before =
             std::mem::replace(&mut *self.local.lock().unwrap_or_else(PoisonError::into_inner), until.clone());
         before.cancel();
-        self.rooms.tasks.spawn(async move {
+        self.state.tasks.spawn(async move {
             loop {
                 let accepted = tokio::select! {
                     accepted = listener.accept() => accepted,
@@ -74,7 +74,7 @@ impl Listeners {
                             stream,
                             PeerOrigin::Local(peer),
                             app.clone(),
-                            places.clone(),
+                            permits.clone(),
                             closing.clone(),
                             &tasks,
                         );
@@ -90,18 +90,18 @@ impl Listeners {
         &self,
         addr: SocketAddr,
         bound: io::Result<TcpListener>,
-        places: &ConnectionPermits,
+        permits: &ConnectionPermits,
     ) {
-        let (app, closing, places) = (routes::app(&self.rooms), self.closing.clone(), places.clone());
-        let rooms = self.rooms.clone();
-        self.rooms.tasks.spawn(async move {
+        let (app, closing, permits) = (routes::app(&self.state), self.closing.clone(), permits.clone());
+        let state = self.state.clone();
+        self.state.tasks.spawn(async move {
             let mut bound = bound;
             let late = bound.is_err();
             if let Err(error) = &bound {
-                complain(&rooms.tasks, addr, error.to_string());
+                complain(&state.tasks, addr, error.to_string());
             }
             let listener = loop {
-                note(&rooms.about, addr, &bound);
+                note(&state.about, addr, &bound);
                 if let Ok(listener) = bound {
                     break listener;
                 }
@@ -112,7 +112,7 @@ impl Listeners {
             };
             let Ok(local) = listener.local_addr() else { return };
             tracing::info!(addr = %local, "listening");
-            if late && let Err(error) = crate::state::record::write_record(&rooms.home, &rooms.about) {
+            if late && let Err(error) = crate::state::record::write_record(&state.home, &state.about) {
                 tracing::warn!(%error, "daemon.json could not be renewed");
             }
             let reserve = descriptors::most().map_or(0, |most| RESERVED_DESCRIPTORS.min(most / 4));
@@ -126,7 +126,7 @@ impl Listeners {
                     // TCP connections cost their owner nothing, and must not cost this account the local socket.
                     Ok((stream, _)) if descriptors::are_scarce(&stream, reserve) => {
                         drop(stream);
-                        places.newcomers.make_room();
+                        permits.unauthenticated.break_oldest();
                         if !std::mem::replace(&mut is_short, true) {
                             tracing::warn!(
                                 limit = descriptors::most(),
@@ -139,7 +139,7 @@ impl Listeners {
                         // Without this, small messages wait for each other: 40 ms a call.
                         let _ = stream.set_nodelay(true);
                         let from = PeerOrigin::Tcp(Arc::new(Caller::new(Connection { here: local, there })));
-                        serve(stream, from, app.clone(), places.clone(), closing.clone(), &rooms.tasks);
+                        serve(stream, from, app.clone(), permits.clone(), closing.clone(), &state.tasks);
                     }
                     Err(error) => pause(&error).await,
                 }
@@ -149,8 +149,11 @@ impl Listeners {
 }
 
 /// Permits for `most` connections.
-pub(crate) fn places(most: usize) -> ConnectionPermits {
-    ConnectionPermits { all: Arc::new(Semaphore::new(most)), newcomers: UnauthenticatedLimit::new(most / 2) }
+pub(crate) fn permits(most: usize) -> ConnectionPermits {
+    ConnectionPermits {
+        all: Arc::new(Semaphore::new(most)),
+        unauthenticated: UnauthenticatedLimit::new(most / 2),
+    }
 }
 
 /// Records whether a TCP address is bound.
@@ -213,27 +216,27 @@ fn serve<S>(
     stream: S,
     from: PeerOrigin,
     app: Router,
-    places: ConnectionPermits,
+    permits: ConnectionPermits,
     closing: CancellationToken,
     tasks: &TaskTracker,
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let Ok(permit) = places.all.try_acquire_owned() else {
+    let Ok(permit) = permits.all.try_acquire_owned() else {
         tracing::warn!("a connection was refused: all places are taken");
         return;
     };
-    let place = ConnectionPermit { _permit: Arc::new(permit) };
-    let hang_up = Disconnect(closing.child_token());
-    let newcomer = places.newcomers.come(hang_up.0.clone());
+    let permit = ConnectionPermit { _permit: Arc::new(permit) };
+    let disconnect = Disconnect(closing.child_token());
+    let unauthenticated = permits.unauthenticated.add_connection(disconnect.0.clone());
     tasks.spawn(async move {
-        let ended = hang_up.0.clone();
+        let ended = disconnect.0.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(from.clone());
-            request.extensions_mut().insert(place.clone());
-            request.extensions_mut().insert(hang_up.clone());
-            request.extensions_mut().insert(newcomer.clone());
+            request.extensions_mut().insert(permit.clone());
+            request.extensions_mut().insert(disconnect.clone());
+            request.extensions_mut().insert(unauthenticated.clone());
             app.clone().oneshot(request)
         });
         let connection = http1::Builder::new()

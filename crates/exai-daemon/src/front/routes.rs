@@ -16,21 +16,25 @@ use axum::routing::{any, get};
 use exai_mux::Endpoint;
 use exai_proto::limits;
 
+use crate::front::access::{Access, Gate};
 use crate::front::state::{AppState, RequestConnection};
 use crate::front::{access, body, http, link, websocket};
 
-/// The endpoints, behind the access check.
-pub(crate) fn app(rooms: &AppState) -> Router {
-    Router::new()
-        .route("/healthz", get(async || "ok\n"))
+/// The endpoints, each with the access that it asks for. A path that leads nowhere asks for the token.
+pub(crate) fn app(state: &AppState) -> Router {
+    let open = Router::new().route("/healthz", get(async || "ok\n"));
+    let protected = Router::new()
         .route(exai_proto::link::PATH, get(link::open))
         .route("/mcp", any(all))
         .route("/mcp/", any(all))
         .route("/mcp/{server}", any(one))
         .route("/mcp/{server}/", any(one))
-        .fallback(nothing_here)
-        .layer(axum::middleware::from_fn_with_state(rooms.token.clone(), access::check))
-        .with_state(rooms.clone())
+        .fallback(nothing_here);
+    let guarded = |routes: Router<AppState>, access| {
+        let gate = Gate { access, token: state.token.clone() };
+        routes.layer(axum::middleware::from_fn_with_state(gate, access::check))
+    };
+    guarded(open, Access::Open).merge(guarded(protected, Access::Token)).with_state(state.clone())
 }
 
 async fn nothing_here() -> Response {
@@ -38,30 +42,30 @@ async fn nothing_here() -> Response {
     access::refuse(StatusCode::NOT_FOUND, text)
 }
 
-async fn all(State(rooms): State<AppState>, request: Request) -> Response {
-    mcp(rooms, Endpoint::All, request).await
+async fn all(State(state): State<AppState>, request: Request) -> Response {
+    mcp(state, Endpoint::All, request).await
 }
 
-async fn one(State(rooms): State<AppState>, Path(server): Path<String>, request: Request) -> Response {
+async fn one(State(state): State<AppState>, Path(server): Path<String>, request: Request) -> Response {
     let server = limits::cut(&server, limits::NAME_CHARS);
-    mcp(rooms, Endpoint::One(server.into()), request).await
+    mcp(state, Endpoint::One(server.into()), request).await
 }
 
 /// WebSocket and Streamable HTTP share a path: an upgrade goes to the former, every other request to the latter.
-async fn mcp(rooms: AppState, endpoint: Endpoint, request: Request) -> Response {
+async fn mcp(state: AppState, endpoint: Endpoint, request: Request) -> Response {
     if request.headers().contains_key(header::UPGRADE) {
-        return websocket::open(rooms, endpoint, request);
+        return websocket::open(state, endpoint, request);
     }
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
-    let line = RequestConnection::of(&parts.extensions);
+    let connection = RequestConnection::of(&parts.extensions);
     match parts.method {
-        Method::POST => match body::read(&rooms.intake, body).await {
-            Ok(body) => http::post(rooms, endpoint, headers, line, body).await,
+        Method::POST => match body::read(&state.input_budget, body).await {
+            Ok(body) => http::post(state, endpoint, headers, connection, body).await,
             Err(unread) => unread.into_response(),
         },
-        Method::GET => http::get(&rooms, &endpoint, &headers, line),
-        Method::DELETE => http::delete(rooms, endpoint, headers, line).await,
+        Method::GET => http::get(&state, &endpoint, &headers, connection),
+        Method::DELETE => http::delete(state, endpoint, headers, connection).await,
         _ => {
             let text = "MCP needs POST, GET or DELETE\n";
             (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, DELETE")], text).into_response()

@@ -40,35 +40,35 @@ pub(crate) enum Framing {
 /// Serves a WebSocket until it ends.
 pub(crate) async fn serve(
     socket: upgrade::Socket,
-    rooms: AppState,
+    state: AppState,
     endpoint: Endpoint,
     facts: ClientFacts,
     speech: Framing,
     greeting: Option<FromDaemon>,
 ) -> Result<(), HubGone> {
-    let _present = rooms.sockets.token();
+    let _present = state.sockets.token();
     let upgrade::Socket { reader: mut frames, writer } = socket;
     let (outbox, drain) = outbox(CLIENT_QUEUE);
     let (controls, replies) = mpsc::channel(64);
     let (answer, pings) = mpsc::channel(MAX_WAITING_PINGS);
     let ours = Socket { outbox, farewell: Arc::new(OnceLock::new()), controls: controls.clone() };
     let farewell = ours.farewell.clone();
-    let mut writer = rooms.tasks.spawn(write(writer, drain, (replies, pings), speech, farewell));
+    let mut writer = state.tasks.spawn(write(writer, drain, (replies, pings), speech, farewell));
     let sink = Sink::new(ClientTransport::Socket(ours.clone()), greeting);
-    let client = rooms.hub.open(endpoint, sink, facts).await?;
+    let client = state.hub.open(endpoint, sink, facts).await?;
     let reader = SocketReader {
         client,
         socket: ours,
         speech,
         controls: Controls {
-            hub: rooms.hub.clone(),
-            token: rooms.token.clone(),
-            home: rooms.home.clone(),
+            hub: state.hub.clone(),
+            token: state.token.clone(),
+            home: state.home.clone(),
             replies: controls,
         },
         pongs: answer,
         turns: Turns::new(),
-        checks: rooms.checks.clone(),
+        message_checks: state.message_checks.clone(),
     };
     let outcome = tokio::select! {
         outcome = reader.read(&mut frames) => outcome,
@@ -78,7 +78,7 @@ pub(crate) async fn serve(
         _ = &mut writer => Ok(()),
     };
     reader.socket.outbox.close();
-    let closed = rooms.hub.send(HubEvent::Close { client, why: CloseReason::Left }).await;
+    let closed = state.hub.send(HubEvent::Close { client, why: CloseReason::Left }).await;
     let refused = matches!(reader.socket.farewell.get(), Some(Farewell::Broken(..)));
     drop(reader);
     if !writer.is_finished() && timeout(CLOSE_TIMEOUT, &mut writer).await.is_err() {
@@ -97,7 +97,7 @@ struct SocketReader {
     controls: Controls,
     pongs: mpsc::Sender<Bytes>,
     turns: Turns,
-    checks: MessageChecks,
+    message_checks: MessageChecks,
 }
 
 impl SocketReader {
@@ -119,7 +119,7 @@ impl SocketReader {
                     }
                     Ok(Frame::Message { text, bytes, claim }) => {
                         inbound.claim.merge(claim);
-                        let understood = self.checks.check_input(&mut inbound, bytes).await;
+                        let understood = self.message_checks.check_input(&mut inbound, bytes).await;
                         if text && understood.is_err() {
                             // The close frame says it.
                             inbound.refusals.pop();

@@ -26,9 +26,9 @@ pub(crate) struct AppState {
     pub(crate) token: Token,
     pub(crate) sessions: Sessions,
     /// The budget for unfinished input.
-    pub(crate) intake: InputBudget,
+    pub(crate) input_budget: InputBudget,
     /// Checks long messages on another thread.
-    pub(crate) checks: MessageChecks,
+    pub(crate) message_checks: MessageChecks,
     pub(crate) tasks: TaskTracker,
     /// The WebSocket connections: each of them closes properly when the daemon ends.
     pub(crate) sockets: TaskTracker,
@@ -47,18 +47,18 @@ pub(crate) struct Disconnect(pub(crate) CancellationToken);
 /// The connection that a request came over.
 #[derive(Debug)]
 pub(crate) struct RequestConnection {
-    pub(crate) hang_up: Disconnect,
+    pub(crate) disconnect: Disconnect,
     /// The peer of the connection. `None` on the local socket.
     pub(crate) caller: Option<Arc<Caller>>,
 }
 
 impl RequestConnection {
     pub(crate) fn of(extensions: &Extensions) -> Self {
-        let hang_up = extensions.get().cloned().unwrap_or_else(|| Disconnect(CancellationToken::new()));
+        let disconnect = extensions.get().cloned().unwrap_or_else(|| Disconnect(CancellationToken::new()));
         let caller = match extensions.get() {
             Some(PeerOrigin::Tcp(caller)) => Some(caller.clone()),
             Some(PeerOrigin::Local(_)) | None => None,
         };
-        RequestConnection { hang_up, caller }
+        RequestConnection { disconnect, caller }
     }
 }

@@ -31,25 +31,25 @@ impl UnauthenticatedLimit {
     }
 
     /// Adds a connection, and breaks the oldest off if there are too many.
-    pub(crate) fn come(&self, hang_up: CancellationToken) -> Unauthenticated {
+    pub(crate) fn add_connection(&self, hang_up: CancellationToken) -> Unauthenticated {
         let mut waiting = self.waiting();
         let number = waiting.next;
         waiting.next += 1;
         waiting.all.insert(number, hang_up);
         if waiting.all.len() > self.most {
-            waiting.hang_up_on_the_oldest();
+            waiting.break_oldest();
         }
-        Unauthenticated(Arc::new(Ticket { newcomers: self.clone(), number }))
+        Unauthenticated(Arc::new(Ticket { limit: self.clone(), number }))
     }
 
     /// Breaks the oldest one off, since descriptors are scarce.
-    pub(crate) fn make_room(&self) {
-        self.waiting().hang_up_on_the_oldest();
+    pub(crate) fn break_oldest(&self) {
+        self.waiting().break_oldest();
     }
 }
 
 impl Waiting {
-    fn hang_up_on_the_oldest(&mut self) {
+    fn break_oldest(&mut self) {
         if let Some((_, oldest)) = self.all.pop_first() {
             oldest.cancel();
         }
@@ -62,20 +62,20 @@ pub(crate) struct Unauthenticated(Arc<Ticket>);
 
 #[derive(Debug)]
 struct Ticket {
-    newcomers: UnauthenticatedLimit,
+    limit: UnauthenticatedLimit,
     number: u64,
 }
 
 impl Unauthenticated {
     /// The connection has shown the token.
-    pub(crate) fn let_in(&self) {
+    pub(crate) fn admit(&self) {
         self.0.leave();
     }
 }
 
 impl Ticket {
     fn leave(&self) {
-        self.newcomers.waiting().all.remove(&self.number);
+        self.limit.waiting().all.remove(&self.number);
     }
 }
 
@@ -91,17 +91,17 @@ mod tests {
 
     #[test]
     fn the_oldest_who_was_not_let_in_makes_room_for_the_newest() {
-        let newcomers = UnauthenticatedLimit::new(2);
+        let limit = UnauthenticatedLimit::new(2);
         let tokens: Vec<CancellationToken> = (0..5).map(|_| CancellationToken::new()).collect();
         let hung_up = || tokens.iter().map(CancellationToken::is_cancelled).collect::<Vec<_>>();
-        let come = |number: usize| newcomers.come(tokens[number].clone());
-        let (first, second, _third) = (come(0), come(1), come(2));
+        let add_connection = |number: usize| limit.add_connection(tokens[number].clone());
+        let (first, second, _third) = (add_connection(0), add_connection(1), add_connection(2));
         assert_eq!(hung_up(), [true, false, false, false, false]);
-        second.let_in();
-        let fourth = come(3);
+        second.admit();
+        let fourth = add_connection(3);
         assert_eq!(hung_up(), [true, false, false, false, false], "who was let in is none of them");
         drop((first, second, fourth));
-        let _fifth = come(4);
+        let _fifth = add_connection(4);
         assert_eq!(hung_up(), [true, false, false, false, false], "nor is who has gone");
     }
 }

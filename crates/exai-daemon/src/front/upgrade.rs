@@ -67,9 +67,9 @@ impl Upgrade {
     }
 
     /// The WebSocket, once the response was sent. `None` when the peer has gone before.
-    pub async fn socket(self, intake: InputBudget) -> Option<Socket> {
+    pub async fn socket(self, input_budget: InputBudget) -> Option<Socket> {
         let (read, write) = tokio::io::split(TokioIo::new(self.0.await.ok()?));
-        Some(Socket { reader: FrameReader::new(read, intake), writer: FrameWriter::new(write) })
+        Some(Socket { reader: FrameReader::new(read, input_budget), writer: FrameWriter::new(write) })
     }
 }
 

@@ -10,14 +10,14 @@ use crate::front::state::{AppState, ConnectionPermit};
 use crate::front::upgrade::Upgrade;
 use crate::observe::facts::ClientFacts;
 
-pub(crate) fn open(rooms: AppState, endpoint: Endpoint, mut request: Request) -> Response {
-    let place = request.extensions_mut().remove::<ConnectionPermit>();
+pub(crate) fn open(state: AppState, endpoint: Endpoint, mut request: Request) -> Response {
+    let permit = request.extensions_mut().remove::<ConnectionPermit>();
     let (upgrade, response) = match Upgrade::of(&mut request, "mcp") {
         Ok(accepted) => accepted,
         Err(refusal) => return *refusal,
     };
-    rooms.tasks.clone().spawn(async move {
-        let Some(socket) = upgrade.socket(rooms.intake.clone()).await else { return };
+    state.tasks.clone().spawn(async move {
+        let Some(socket) = upgrade.socket(state.input_budget.clone()).await else { return };
         let facts = ClientFacts {
             transport: "websocket",
             label: None,
@@ -26,8 +26,8 @@ pub(crate) fn open(rooms: AppState, endpoint: Endpoint, mut request: Request) ->
             shown: true,
         };
         // The reason why the connection ended is in the log already.
-        let _ = socket::serve(socket, rooms, endpoint, facts, Framing::Mcp, None).await;
-        drop(place);
+        let _ = socket::serve(socket, state, endpoint, facts, Framing::Mcp, None).await;
+        drop(permit);
     });
     response
 }

@@ -41,7 +41,7 @@ pub(crate) struct Kept {
     pub(crate) lock: Arc<Mutex<HeldLock>>,
     /// While this name is held, no other daemon starts, whatever becomes of the lock file.
     pub(crate) claim: Arc<Claim>,
-    pub(crate) door: Arc<Listeners>,
+    pub(crate) listeners: Arc<Listeners>,
     pub(crate) hub: HubHandle,
     /// The runtime that new sockets belong to.
     pub(crate) runtime: tokio::runtime::Handle,
@@ -199,7 +199,7 @@ impl Checker {
             let (hub, end) = (self.kept.hub.clone(), ByeReason::Restart);
             // A hub that has ended is stopping already.
             let stop = async move { hub.send(HubEvent::Stop { grace: DRAIN_TIMEOUT, reason: end }).await };
-            self.kept.door.rooms.tasks.spawn_on(stop, &self.kept.runtime);
+            self.kept.listeners.state.tasks.spawn_on(stop, &self.kept.runtime);
         }
         format!(
             "{} was removed under the daemon, and another process{holder} holds the new one",
@@ -209,7 +209,7 @@ impl Checker {
 
     /// Puts the socket back if it is gone. Returns whether there is a new socket.
     fn keep_socket(&self) -> Result<bool, String> {
-        let Kept { home, about, door, runtime, .. } = &self.kept;
+        let Kept { home, about, listeners, runtime, .. } = &self.kept;
         let there = about.local().parse::<Endpoint>().is_ok_and(|endpoint| endpoint.exists());
         if there {
             return Ok(false);
@@ -219,7 +219,7 @@ impl Checker {
         let endpoint = Endpoint::fresh(home.path(), &name).map_err(failed)?;
         let _entered = runtime.enter();
         let listener = Listener::bind(&endpoint).map_err(failed)?;
-        door.open_local(listener);
+        listeners.open_local(listener);
         about.set_local(endpoint.to_string());
         tracing::warn!(%endpoint, "the local socket was removed under the living daemon; there is a new one");
         Ok(true)
