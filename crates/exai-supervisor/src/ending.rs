@@ -34,7 +34,7 @@ pub(crate) struct End {
     pub(crate) tail: Tail,
 }
 
-/// EndReason a job ends.
+/// Why a job ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum EndReason {
     Asked,

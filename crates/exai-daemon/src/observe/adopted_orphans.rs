@@ -20,7 +20,7 @@ type Key = (u32, u64);
 pub(crate) struct KnownTrees {
     /// The guards, or the roots of trees without a guard: children that the daemon has started itself.
     pub(crate) tops: BTreeSet<u32>,
-    /// The descent_tags of trees that run or are being ended.
+    /// The descent tags of trees that run or are being ended.
     pub(crate) descent_tags: HashSet<DescentTag>,
 }
 
@@ -36,7 +36,7 @@ impl AdoptedOrphans {
         AdoptedOrphans { nonce, looks: HashMap::new() }
     }
 
-    /// Reaps dead children, ends those that carry the descent_tag of an ended tree, and returns the others.
+    /// Reaps dead children, ends those that carry the descent tag of an ended tree, and returns the others.
     pub(crate) fn look(&mut self, table: &[ProcessInfo], known: &KnownTrees) -> Vec<Unexpected> {
         if !ORPHANS_ARE_ADOPTED {
             return Vec::new();
@@ -86,7 +86,7 @@ fn key(one: &ProcessInfo) -> (Key, bool) {
     ((one.pid, one.start), one.zombie)
 }
 
-/// Whether the descent_tag of a process says that it descends from a root of ours whose tree has ended.
+/// Whether the descent tag of a process says that it descends from a root of ours whose tree has ended.
 fn end(one: &ProcessInfo) {
     let Ok(me) = process::current() else { return };
     match process::kill_verified(&one.identity(&me.boot), Kill::Force) {
