@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use exai_config::Home;
+use subtle::ConstantTimeEq as _;
 
 /// The content of the `token` file. It never appears in a log. All clones change together.
 #[derive(Clone)]
@@ -90,10 +91,7 @@ impl Token {
 
     /// Whether a client has shown this token. Compares in constant time.
     pub(crate) fn matches(&self, shown: &str) -> bool {
-        let current = self.current();
-        let (own, shown) = (current.as_bytes(), shown.as_bytes());
-        own.len() == shown.len()
-            && own.iter().zip(shown).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
+        self.current().as_bytes().ct_eq(shown.as_bytes()).into()
     }
 
     fn current(&self) -> Arc<str> {
