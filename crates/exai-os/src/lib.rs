@@ -33,6 +33,7 @@ pub mod signal;
 pub mod streams;
 pub mod tree;
 
+mod daemon_command;
 mod environment_cache;
 mod hash;
 mod reach;

@@ -13,7 +13,6 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 pub use crate::events::{Ended, JobEvent, SeenMembers, StdioUse};
-pub use crate::limits::STOP_GRACE as GRACE;
 use crate::limits::STOP_GRACE;
 use crate::outbox::{Bound, Outbox, Unsent, outbox};
 use crate::printed_lines::Printed;

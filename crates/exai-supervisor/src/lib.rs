@@ -27,6 +27,7 @@
 
 pub mod job;
 pub mod leftovers;
+pub mod limits;
 pub mod lines;
 pub mod outbox;
 pub mod record;
@@ -36,12 +37,10 @@ pub mod turns;
 
 mod ending;
 mod events;
-mod limits;
 mod log;
 mod printed_lines;
 mod stdio;
 
 pub use job::{Ended, Job, JobEvent, Spec, StdioUse, start};
-pub use limits::LOG_BYTES;
 pub use lines::Line;
 pub use log::Log;

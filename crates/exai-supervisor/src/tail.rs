@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use crate::limits::TAIL_LINES as LINES;
 use crate::limits::{TAIL_LINE_BYTES, TAIL_LINES};
 
 /// The last lines, shared by the reader of stderr and the reporter of a failure.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-pub use crate::limits::TURNS;
+use crate::limits::TURNS;
 
 /// The turns of one connection or job.
 #[derive(Debug, Clone)]

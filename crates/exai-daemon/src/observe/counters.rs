@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use exai_mux::counts::Counts;
 use exai_proto::Id;
 use exai_proto::answer::Failure;
-use exai_supervisor::turns;
+use exai_supervisor::limits as supervisor_limits;
 
 use crate::limits;
 
@@ -86,7 +86,7 @@ pub(crate) fn limits() -> BTreeMap<String, u64> {
     let own = [
         ("message_bytes", exai_proto::limits::MESSAGE_BYTES as u64),
         ("message_depth", u64::from(exai_proto::limits::DEPTH)),
-        ("turns_per_connection", turns::TURNS as u64),
+        ("turns_per_connection", supervisor_limits::TURNS as u64),
         ("turn_messages", limits::MAX_TURN_FRAMES as u64),
         ("turn_bytes", limits::MAX_TURN_BYTES as u64),
         ("unfinished_bytes", limits::MAX_UNFINISHED_BYTES as u64),
@@ -102,8 +102,8 @@ pub(crate) fn limits() -> BTreeMap<String, u64> {
         ("tcp_connections", limits::max_tcp_connections() as u64),
         ("http_sessions", limits::MAX_HTTP_SESSIONS as u64),
         ("http_session_unused_s", limits::HTTP_SESSION_IDLE_TIMEOUT.as_secs()),
-        ("server_log_bytes", exai_supervisor::LOG_BYTES),
-        ("stderr_tail_lines", exai_supervisor::tail::LINES as u64),
+        ("server_log_bytes", supervisor_limits::LOG_BYTES),
+        ("stderr_tail_lines", supervisor_limits::TAIL_LINES as u64),
     ];
     own.into_iter().chain(exai_mux::counts::limits()).map(|(name, limit)| (name.to_owned(), limit)).collect()
 }

@@ -64,6 +64,30 @@ pub(crate) enum Measuring {
 }
 
 impl MonitoredTree {
+    /// A tree that was just started, with what its job tells of it.
+    pub(crate) fn new(
+        record: TreeRecord,
+        max_processes: u32,
+        pipes: Option<Pipes>,
+        seen: SeenMembers,
+        roster: Roster,
+    ) -> Self {
+        MonitoredTree {
+            record,
+            max_processes,
+            pipes,
+            addr: None,
+            seen,
+            roster,
+            initialized: None,
+            initialized_at: None,
+            measuring: Measuring::Not,
+            taken: None,
+            lost: None,
+            said_too_many: false,
+        }
+    }
+
     /// Takes over from a worked-on copy what the monitor alone changes.
     pub(crate) fn take_over(&mut self, copy: &MonitoredTree) {
         self.record.processes.clone_from(&copy.record.processes);
@@ -292,20 +316,7 @@ mod tests {
             containment,
             processes: vec![recorded(3, 10, TreeRole::Guard), recorded(4, 11, TreeRole::Root)],
         };
-        MonitoredTree {
-            record,
-            max_processes: 64,
-            pipes: None,
-            addr: None,
-            seen: SeenMembers::default(),
-            roster: Roster::default(),
-            initialized: None,
-            initialized_at: None,
-            measuring: Measuring::Not,
-            taken: None,
-            lost: None,
-            said_too_many: false,
-        }
+        MonitoredTree::new(record, 64, None, SeenMembers::default(), Roster::default())
     }
 
     fn recorded(tree: &MonitoredTree) -> Vec<u32> {

@@ -16,7 +16,7 @@ use exai_supervisor::record::TreeRecord;
 use tokio::sync::mpsc;
 
 use crate::client::http_sessions::Sessions;
-use crate::observe::monitored_tree::{Measuring, MonitoredTree};
+use crate::observe::monitored_tree::MonitoredTree;
 
 mod thread;
 
@@ -102,20 +102,7 @@ impl ProcessMonitor {
         max_processes: u32,
     ) {
         self.note_written(&record, written);
-        let tree = MonitoredTree {
-            record,
-            max_processes,
-            pipes: job.pipes(),
-            addr: None,
-            seen: job.seen(),
-            roster: job.roster(),
-            initialized: None,
-            initialized_at: None,
-            measuring: Measuring::Not,
-            taken: None,
-            lost: None,
-            said_too_many: false,
-        };
+        let tree = MonitoredTree::new(record, max_processes, job.pipes(), job.seen(), job.roster());
         self.state().trees.insert(instance, tree);
     }
 

@@ -1,23 +1,10 @@
-//! A daemon that is to be started, and the pipe on which it says how that went.
+//! The pipe on which a daemon says how its start went.
 
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags};
-use serde::{Deserialize, Serialize};
-
-/// What to start, as it is described to the process that starts it in our place.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct DaemonCommand {
-    pub(super) exe: PathBuf,
-    pub(super) args: Vec<OsString>,
-    pub(super) env: Vec<(OsString, OsString)>,
-    pub(super) cwd: PathBuf,
-    pub(super) log: PathBuf,
-}
 
 #[derive(Debug)]
 pub(crate) struct ReadinessPipe(OwnedFd);

@@ -10,9 +10,9 @@ use std::time::Instant;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, FdFlags};
 
-use super::daemon::DaemonCommand;
 pub(crate) use super::daemon::ReadinessPipe;
 use super::manager;
+use crate::daemon_command::DaemonCommand;
 use crate::detach::{DetachMethod, READY_ARGUMENT, ReadyPipe, Started, Tether, WAY_ARGUMENT};
 
 pub(crate) fn spawn(

@@ -17,9 +17,10 @@ use rustix::fs::Mode;
 use rustix::io::FdFlags;
 use serde::{Deserialize, Serialize};
 
-use super::daemon::{DaemonCommand, ReadinessPipe};
+use super::daemon::ReadinessPipe;
 use super::local::{self, Connection};
 use super::{apart, descriptors};
+use crate::daemon_command::DaemonCommand;
 use crate::detach::{DetachMethod, OUTSIDE_COMMAND, READY_ARGUMENT, ReadyPipe, Started, WAY_ARGUMENT};
 
 /// How long the manager may take. A working one needs a few hundredths of a second.

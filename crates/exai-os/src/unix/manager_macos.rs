@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Instant;
 
-use super::daemon::DaemonCommand;
+use crate::daemon_command::DaemonCommand;
 use crate::detach::Started;
 
 #[expect(clippy::unnecessary_wraps, reason = "its twin can fail")]

@@ -4,17 +4,16 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _, BorrowedHandle};
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use windows_sys::Win32::Foundation::ERROR_ACCESS_DENIED;
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS};
 
 use super::handle::wait_any;
 use super::job;
 use super::spawn::{self, Born, Program};
+use crate::daemon_command::DaemonCommand;
 use crate::detach::{DetachMethod, OUTSIDE_COMMAND, READY_ARGUMENT, ReadyPipe, Started, WAY_ARGUMENT};
 
 /// How long one that only looks at its job may take.
@@ -82,16 +81,6 @@ impl ReadinessPipe {
 
 pub(super) fn is_denied(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed())
-}
-
-/// What is to be started.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct DaemonCommand {
-    pub(super) exe: PathBuf,
-    pub(super) args: Vec<OsString>,
-    pub(super) env: Vec<(OsString, OsString)>,
-    pub(super) cwd: PathBuf,
-    pub(super) log: PathBuf,
 }
 
 /// In what job a daemon may find itself.

@@ -10,9 +10,10 @@ use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_PIPE, GetFileType};
 use windows_sys::Win32::System::Threading::CREATE_BREAKAWAY_FROM_JOB;
 
 pub(crate) use super::daemon::ReadinessPipe;
-use super::daemon::{Allowed, DaemonCommand, is_denied};
+use super::daemon::{Allowed, is_denied};
 use super::handle::check;
 use super::{job, outside, spawn};
+use crate::daemon_command::DaemonCommand;
 use crate::detach::{DetachMethod, Started, Tether};
 
 pub(crate) fn spawn(

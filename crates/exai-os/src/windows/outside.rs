@@ -20,11 +20,12 @@ use windows_sys::Win32::System::Pipes::{
 };
 use windows_sys::Win32::System::Threading::{CREATE_BREAKAWAY_FROM_JOB, PROCESS_SYNCHRONIZE};
 
-use super::daemon::{Allowed, DaemonCommand, ReadinessPipe, is_denied};
+use super::daemon::{Allowed, ReadinessPipe, is_denied};
 use super::handle::{check, wide};
 use super::process::has_ended;
 use super::security::OwnerOnly;
 use super::{command_line, local, wmi};
+use crate::daemon_command::DaemonCommand;
 use crate::detach::{DetachMethod, OUTSIDE_COMMAND, ReadyPipe, Started};
 
 /// How long a helper that has ended may have left words unread.

@@ -131,7 +131,7 @@ async fn a_launcher_may_exit_while_its_server_speaks() {
     }
     // On Windows nobody could tell: whose starter is gone descends from nobody.
     assert!(cfg!(windows) || bench.living() > 0);
-    bench.job.stop(exai_supervisor::job::GRACE);
+    bench.job.stop(exai_supervisor::limits::STOP_GRACE);
     let (ended, _) = bench.end().await;
     assert_eq!(ended.reason, "was stopped");
     nobody_lives(&root);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use exai_supervisor::StdioUse;
-use exai_supervisor::job::GRACE;
+use exai_supervisor::limits::STOP_GRACE;
 
 use crate::support::{Bench, GARBAGE, nobody_lives, until};
 
@@ -28,9 +28,9 @@ async fn closing_the_stdio_ends_nothing_and_stop_does_not_wait_for_stdin() {
     let mut bench = Bench::silent_shell("exec <&- >&- 2>&-; while :; do sleep 60; done");
     assert!(tokio::time::timeout(Duration::from_millis(1500), bench.event()).await.is_err());
     let start = Instant::now();
-    bench.job.stop(GRACE);
+    bench.job.stop(STOP_GRACE);
     let (ended, _) = bench.end().await;
-    assert!(start.elapsed() < GRACE, "{:?}", start.elapsed());
+    assert!(start.elapsed() < STOP_GRACE, "{:?}", start.elapsed());
     assert_eq!(ended.reason, "was stopped");
     nobody_lives(bench.job.root());
 }

@@ -7,7 +7,7 @@ use crate::support::{Bench, nobody_lives, text};
 /// Stops it; how long that took, and the lines it still wrote.
 async fn stop(bench: &mut Bench) -> (Duration, Vec<bytes::Bytes>) {
     let start = Instant::now();
-    bench.job.stop(exai_supervisor::job::GRACE);
+    bench.job.stop(exai_supervisor::limits::STOP_GRACE);
     let (ended, lines) = bench.end().await;
     assert_eq!(ended.reason, "was stopped");
     nobody_lives(bench.job.root());

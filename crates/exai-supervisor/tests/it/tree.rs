@@ -304,6 +304,6 @@ async fn a_job_knows_its_pipes() {
     let facts = look(&rows, bench.job.pipes());
     let held: Vec<(Option<bool>, Option<bool>)> = facts.iter().map(|one| (one.stdin, one.stdout)).collect();
     assert_eq!(held, [(Some(false), Some(false)), (Some(true), Some(true))]);
-    bench.job.stop(exai_supervisor::job::GRACE);
+    bench.job.stop(exai_supervisor::limits::STOP_GRACE);
     bench.end().await;
 }

@@ -223,7 +223,7 @@ impl Hub {
 
     /// How long a server may take for each step of its end: less when the daemon stops, since a person waits for that.
     pub(super) fn stop_grace(&self) -> Duration {
-        if self.stopping.is_some() { SERVER_STOP_TIMEOUT } else { exai_supervisor::job::GRACE }
+        if self.stopping.is_some() { SERVER_STOP_TIMEOUT } else { exai_supervisor::limits::STOP_GRACE }
     }
 
     /// Stops an instance. `reason` goes to the log and reads after "the server".
