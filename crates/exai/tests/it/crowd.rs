@@ -16,13 +16,14 @@ use crate::support::{Instance, LIMIT, resident};
 use crate::ways::{Door, Party, WAYS, Way};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// How soon a client is in. Under Wine each turn of the crowd goes through one other process, Wine's server.
-const SOON: Duration = if cfg!(windows) { Duration::from_secs(10) } else { SECOND };
+/// How soon a client is in. Under Wine each turn of the crowd goes through one other process, Wine's server, and how long
+/// that takes says nothing about the daemon.
+const SOON: Duration = if cfg!(windows) { LIMIT } else { SECOND };
 const MIB: u64 = 1024 * 1024;
 /// How many TCP connections the daemon keeps; half of them of those who have not said who they are.
 const PLACES: usize = 1024;
 /// How many threads make up the crowd: each waits for its turn to be let in to the queue of the port.
-const MEMBERS: usize = 16;
+const MEMBERS: usize = if cfg!(windows) { 4 } else { 16 };
 
 /// What a connection says before it says no more.
 fn beginnings(port: u16) -> [String; 4] {

@@ -77,6 +77,15 @@ struct Count {
     longest_ms: AtomicU32,
 }
 
+/// Makes the flag true when it is dropped, by a panic too.
+struct SetAtTheEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn daemons_killed_all_the_time_are_replaced_one_by_one_and_no_shim_fails() {
     let instance = Instance::new("");
@@ -89,6 +98,8 @@ fn daemons_killed_all_the_time_are_replaced_one_by_one_and_no_shim_fails() {
         if !cfg!(windows) {
             scope.spawn(|| look_for_two(&instance, &count));
         }
+        // The killer ends also when one of the rounds fails.
+        let _over = SetAtTheEnd(&count.over);
         while begun.elapsed() < SECOND * 10 {
             rounds += 1;
             let serves: Vec<Child> = (0..3).map(|_| spawn(&instance, "serve")).collect();
@@ -104,7 +115,6 @@ fn daemons_killed_all_the_time_are_replaced_one_by_one_and_no_shim_fails() {
                 serve.wait().expect("it ends");
             }
         }
-        count.over.store(true, Ordering::Relaxed);
     });
     let get = |number: &AtomicU32| number.load(Ordering::Relaxed);
     eprintln!(
@@ -179,7 +189,13 @@ fn be_served(instance: &Instance, count: &Count) {
     }
     let took = begun.elapsed().as_millis();
     count.longest_ms.fetch_max(u32::try_from(took).unwrap_or(u32::MAX), Ordering::Relaxed);
-    shim.finish();
+    // A Windows program that ends by itself while one of its threads looks for a daemon hangs now and then under Wine: its
+    // other threads are ended first, wherever they are, and one of them may hold a lock of Wine's.
+    if cfg!(windows) {
+        drop(shim);
+    } else {
+        shim.finish();
+    }
 }
 
 fn answered(shim: &mut Client, method: &str, params: &Value) -> bool {
@@ -283,7 +299,7 @@ fn a_daemon_that_ends_leaves_the_files_of_the_next_alone_and_no_shim_hangs() {
     let instance = Instance::new("");
     instance.ends(0, &["start"]);
     let begun = Instant::now();
-    let (rounds, mut served) = (25, 0);
+    let (rounds, mut served) = (if cfg!(windows) { 8 } else { 25 }, 0);
     for round in 0..rounds {
         let stop = spawn(&instance, "stop");
         let start = spawn(&instance, "start");
