@@ -1,12 +1,10 @@
 //! What the router knows of one client. A client changes itself alone: attaching it to an instance, or asking it a
 //! question, is up to the handlers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use exai_proto::{Message, json, limits};
-
-use crate::types::capability::{ClientCapability, normalise_capabilities, parse_capabilities};
+use crate::types::client_context::ClientContext;
 use crate::types::ids::{Endpoint, InstanceId};
 use crate::types::log_level::LogLevel;
 
@@ -19,7 +17,6 @@ pub(crate) struct Client {
     pub(crate) attached: Vec<(Arc<str>, InstanceId)>,
     /// The resources that the client has subscribed to, by server. A subscription outlives the instance.
     pub(crate) subscriptions: BTreeSet<(Arc<str>, String)>,
-    pub(crate) in_flight: u32,
     pub(crate) calls: u64,
     /// The repeatable tools that the link of the client was last told of.
     pub(crate) repeatable: BTreeSet<String>,
@@ -30,18 +27,7 @@ pub(crate) enum Session {
     /// The client has not sent `initialize` yet.
     New,
     /// The client has sent `initialize`.
-    Open(InitializeParams),
-}
-
-/// What a client said in `initialize`.
-#[derive(Debug, Clone)]
-pub(crate) struct InitializeParams {
-    pub(crate) version: String,
-    pub(crate) capabilities: Arc<str>,
-    /// The same capabilities one by one.
-    pub(crate) can: BTreeMap<ClientCapability, String>,
-    pub(crate) name: Option<String>,
-    pub(crate) build: Option<String>,
+    Open(Arc<ClientContext>),
 }
 
 impl Client {
@@ -52,7 +38,6 @@ impl Client {
             level: None,
             attached: Vec::new(),
             subscriptions: BTreeSet::new(),
-            in_flight: 0,
             calls: 0,
             repeatable: BTreeSet::new(),
         }
@@ -66,10 +51,11 @@ impl Client {
         self.attached.retain(|(_, attached)| *attached != instance);
     }
 
-    pub(crate) fn initialize_params(&self) -> Option<&InitializeParams> {
+    /// What the client says of itself. `None` before the session is open.
+    pub(crate) fn context(&self) -> Option<&Arc<ClientContext>> {
         match &self.session {
             Session::New => None,
-            Session::Open(initialize_params) => Some(initialize_params),
+            Session::Open(context) => Some(context),
         }
     }
 
@@ -80,26 +66,5 @@ impl Client {
             (Some(wanted), Some(level)) => level >= wanted,
             (None, _) | (_, None) => true,
         }
-    }
-}
-
-impl InitializeParams {
-    /// Reads the parameters of `initialize`.
-    pub(crate) fn of(message: &Message, params: std::ops::Range<usize>) -> Option<Self> {
-        let text = message.bytes();
-        let member = |path: &[&str]| {
-            let place = json::find_path(text, params.clone(), path)?;
-            json::string(text, place)
-        };
-        let cut = |name: std::borrow::Cow<'_, str>| limits::cut(&name, limits::NAME_CHARS);
-        let capabilities = json::find(text, params.clone(), "capabilities");
-        let declared = normalise_capabilities(capabilities.map_or(&b"{}"[..], |place| &text[place]));
-        Some(InitializeParams {
-            version: cut(member(&["protocolVersion"])?),
-            can: parse_capabilities(&declared),
-            capabilities: declared.into(),
-            name: member(&["clientInfo", "name"]).map(cut),
-            build: member(&["clientInfo", "version"]).map(cut),
-        })
     }
 }

@@ -21,6 +21,9 @@ pub struct Counts {
     pub in_flight: usize,
     /// Requests that wait for a server to start, or for their turn.
     pub waiting: usize,
+    /// Clients' requests that have not been answered. Those that the client has cancelled count while their server
+    /// works on them.
+    pub calls: usize,
     /// Clients' requests that wait for lists.
     pub gatherings: usize,
     /// Lists that clients were answered without. The clients hear of such a list when it comes.
@@ -40,6 +43,7 @@ impl Router {
             shared: self.instances.shared_len(),
             in_flight: self.instances.iter().map(|(_, instance)| instance.in_flight.len()).sum(),
             waiting: self.instances.iter().map(|(_, instance)| instance.waiting()).sum(),
+            calls: self.calls.len(),
             gatherings: self.list_aggregations.len(),
             owed: self.servers.iter().map(|server| server.catalogue.pending_len()).sum(),
             subscriptions: self.clients.iter().map(|client| client.subscriptions.len()).sum(),

@@ -28,7 +28,7 @@ impl Router {
     }
 
     fn all_declare(&self, clients: &[ClientId], declared: &str) -> bool {
-        let mut all = clients.iter().filter_map(|client| self.clients.initialize_params(*client));
+        let mut all = clients.iter().filter_map(|client| self.clients.context(*client));
         !clients.is_empty() && all.all(|said| *said.capabilities == *declared)
     }
 
@@ -50,7 +50,7 @@ impl Router {
         if let Some(client) = instance.key.client.and_then(|client| self.clients.get(client))
             && server.policy.share == Share::Auto
         {
-            let can = client.initialize_params().into_iter().flat_map(|said| said.can.keys());
+            let can = client.context().into_iter().flat_map(|said| said.can.keys());
             let asked = can.copied().filter(|ask| server.behaviour.observed().asks.contains(ask));
             let _ = write!(said, ": the server asks for {}, and this client can be asked", list(asked));
         } else if server.policy.share == Share::Auto && self.all_declare(&clients, &instance.key.capabilities)
@@ -103,7 +103,7 @@ fn list(asks: impl Iterator<Item = ClientCapability>) -> String {
 }
 
 pub(crate) fn named(id: ClientId, client: Option<&Client>) -> String {
-    match client.and_then(|client| client.initialize_params()?.name.clone()) {
+    match client.and_then(|client| client.context()?.name.clone()) {
         Some(name) => format!("{id} ({name})"),
         None => id.to_string(),
     }

@@ -9,14 +9,12 @@ pub(crate) mod subscribers;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use exai_proto::Id;
-
 use crate::instance::fair_queue::FairQueue;
-use crate::instance::in_flight_requests::{InFlightRequests, WorksFor};
+use crate::instance::in_flight_requests::InFlightRequests;
 use crate::instance::request::{InFlightRequest, Owner};
 use crate::instance::start_queue::StartQueue;
 use crate::instance::subscribers::Subscribers;
-use crate::types::ids::ClientId;
+use crate::types::ids::{CallId, ClientId};
 use crate::types::initialize_result::{InitializeResult, Offer};
 use crate::types::list_kind::ListKind;
 use crate::types::log_level::LogLevel;
@@ -111,14 +109,25 @@ impl Instance {
     /// Registers a request that the server is about to get. Without progress the request is given up at `deadline`,
     /// in any case at `limit`.
     pub(crate) fn register_request(&mut self, number: u64, owner: Owner, deadline: Instant, limit: Instant) {
-        let charged_client = match &owner {
-            Owner::Client { client, .. } => Some(*client),
+        let charged_client = match owner {
+            Owner::Call(call) => Some(call.client),
             Owner::Router(_) => None,
         };
         if let Some(client) = charged_client {
             self.fair_queue.begin_request(client);
         }
         self.in_flight.insert(number, InFlightRequest { owner, charged_client, deadline, limit });
+    }
+
+    /// Takes out a call that waits for the start of the instance, or for its turn.
+    pub(crate) fn remove_queued_call(&mut self, call: CallId) {
+        let is_starting = match &mut self.phase {
+            Phase::Starting { waiting, .. } => waiting.remove_call(call),
+            Phase::Ready(_) => false,
+        };
+        if !is_starting {
+            self.fair_queue.remove_call(call);
+        }
     }
 
     /// Takes a request that is over, and gives its place to the next.
@@ -175,16 +184,5 @@ impl Instance {
 
     pub(crate) fn label(&self) -> String {
         format!("{}#{}", self.server, self.number)
-    }
-
-    /// The client that a request of the server must be meant for: the only client that the server works for, or the
-    /// only client of an instance that works for none. With it comes the id of the request of the client, if there is
-    /// one request only. `None` if it cannot be known: the router never guesses.
-    pub(crate) fn sole_client(&self) -> Option<(ClientId, Option<Id>)> {
-        match (self.in_flight.works_for(), &self.clients[..]) {
-            (WorksFor::One(client, id), _) => Some((client, id)),
-            (WorksFor::None, [only]) => Some((*only, None)),
-            (WorksFor::None | WorksFor::Unclear, _) => None,
-        }
     }
 }

@@ -8,6 +8,9 @@
 //! *instance* is one run of a configured *server*; clients with the same [share key](policy::ShareKey) use
 //! the same instance.
 //!
+//! - Each request of a client is a *call* from its arrival to its answer. Each time it is sent to an instance is a *leg*:
+//!   a resource that one server does not have is read from the next one, in another leg of the same call. Where a call
+//!   is, and how it is cancelled, is known in one place (`router::calls`, `handlers::cancelling`).
 //! - Towards every instance the router mints its own request ids, and uses the same number as progress
 //!   token. An answer is found by that number alone. A number belongs to one instance, and an
 //!   instance to one run of the server, so an answer of an earlier run cannot be taken for one of this run.
@@ -27,6 +30,7 @@
 //!
 //! - `limits`: every bound.
 //! - `types`: ids, events, effects, policies and what else everything is written in. They hold no state.
+//! - `dialect`: how what the router means is said on the wire. Pure functions, one file for each dialect of MCP.
 //! - `client`, `instance`, `server`: the state of one client, of one run of a server, of one configured server. Each
 //!   changes itself alone and asks for no effects.
 //! - `router`: the whole state, in parts with private fields, and the words in which effects are asked for.
@@ -37,6 +41,7 @@
 
 mod client;
 pub mod counts;
+mod dialect;
 mod explain_sharing;
 mod handlers;
 mod instance;

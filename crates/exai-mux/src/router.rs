@@ -1,5 +1,6 @@
 //! The whole state of the router, in parts that change themselves alone.
 
+pub(crate) mod calls;
 pub(crate) mod clients;
 pub(crate) mod declared_extensions;
 pub(crate) mod errors;
@@ -7,11 +8,13 @@ pub(crate) mod event_context;
 pub(crate) mod instances;
 pub(crate) mod list_aggregations;
 pub(crate) mod list_changed_notices;
+pub(crate) mod on_success;
 pub(crate) mod questions;
 pub(crate) mod servers;
 
 use bytes::Bytes;
 
+use crate::router::calls::Calls;
 use crate::router::clients::Clients;
 use crate::router::event_context::EventContext;
 use crate::router::instances::Instances;
@@ -28,6 +31,7 @@ use crate::types::ids::{ClientId, InstanceId};
 #[derive(Debug)]
 pub struct Router {
     pub(crate) clients: Clients,
+    pub(crate) calls: Calls,
     pub(crate) servers: Servers,
     pub(crate) instances: Instances,
     pub(crate) questions: Questions,
@@ -42,6 +46,7 @@ impl Router {
     pub fn new(epoch: u32) -> Self {
         Router {
             clients: Clients::default(),
+            calls: Calls::default(),
             servers: Servers::default(),
             instances: Instances::default(),
             questions: Questions::new(epoch),

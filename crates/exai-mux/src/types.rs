@@ -1,6 +1,7 @@
 //! The types in which all other files are written. None of them knows the router.
 
 pub(crate) mod capability;
+pub(crate) mod client_context;
 pub(crate) mod discovery;
 pub(crate) mod effect;
 pub(crate) mod event;
@@ -8,6 +9,7 @@ pub(crate) mod ids;
 pub(crate) mod initialize_result;
 pub(crate) mod list_kind;
 pub(crate) mod log_level;
+pub(crate) mod method;
 pub mod names;
 pub(crate) mod observed_behaviour;
 pub mod policy;

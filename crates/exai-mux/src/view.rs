@@ -112,13 +112,13 @@ impl Router {
     /// One client.
     pub fn client(&self, id: ClientId) -> Option<ClientView> {
         let client = self.clients.get(id)?;
-        let initialize_params = client.initialize_params();
+        let context = client.context();
         Some(ClientView {
             id,
-            name: initialize_params.and_then(|said| said.name.clone()),
-            build: initialize_params.and_then(|said| said.build.clone()),
-            version: initialize_params.map(|said| said.version.clone()),
-            in_flight: client.in_flight,
+            name: context.and_then(|said| said.name.clone()),
+            build: context.and_then(|said| said.build.clone()),
+            version: context.map(|said| said.version.clone()),
+            in_flight: self.calls.count_wanted(id),
             calls: client.calls,
         })
     }
@@ -165,12 +165,11 @@ impl Router {
 
     /// Whether a request of any client is under way.
     pub fn is_busy(&self) -> bool {
-        // A request that waits for lists is counted with its client. An `initialize` that waits is not.
+        // An `initialize` that waits is no call.
         let asks = |instance: &Instance| match &instance.phase {
             Phase::Starting { waiting, .. } => waiting.has_initialize(),
             Phase::Ready(_) => false,
         };
-        self.clients.iter().any(|client| client.in_flight > 0)
-            || self.instances.iter().any(|(_, instance)| asks(instance))
+        self.calls.has_wanted() || self.instances.iter().any(|(_, instance)| asks(instance))
     }
 }

@@ -27,6 +27,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
             "server",
             "instance",
             "client",
+            "dialect",
             "types",
             "limits",
         ],

@@ -4,39 +4,33 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use exai_proto::{Id, answer};
+use exai_proto::answer;
 
+use crate::instance::fair_queue::QueuedRequest;
 use crate::limits::ROUTING_LIST_TIMEOUT;
 use crate::router::Router;
+use crate::router::calls::{Call, CallState};
 use crate::router::event_context::EventContext;
 use crate::router::list_aggregations::{AfterLists, ListAggregation};
 use crate::server::list_health::ListFault;
 use crate::types::capability::ClientCapability;
-use crate::types::ids::{ClientId, InstanceId};
+use crate::types::client_context::ClientContext;
+use crate::types::ids::{CallId, ClientId, InstanceId};
 use crate::types::initialize_result::Offer;
 use crate::types::list_kind::ListKind;
 
 impl Router {
-    pub(crate) fn answer_aggregated_list(
-        &mut self,
-        client: ClientId,
-        id: Id,
-        kind: ListKind,
-        cx: &mut EventContext<'_>,
-    ) {
-        self.aggregate_lists(client, id, AfterLists::Answer(kind), (&[kind], None), cx);
-    }
-
     /// Gets the lists of all servers, or of one: asks the instances that run, starts servers whose list is not known,
     /// and takes the last known list of the others. Then goes on with `then`.
     pub(crate) fn aggregate_lists(
         &mut self,
-        client: ClientId,
-        id: Id,
+        call: CallId,
         then: AfterLists,
         (kinds, of): (&[ListKind], Option<Arc<str>>),
         cx: &mut EventContext<'_>,
     ) {
+        let client = call.client;
+        let Some(context) = self.calls.get(call).map(|call| call.context.clone()) else { return };
         let routes = matches!(then, AfterLists::Route(_));
         let all = self.servers.names().cloned();
         let names: Vec<Arc<str>> = all.filter(|name| of.as_ref().is_none_or(|of| of == name)).collect();
@@ -44,7 +38,7 @@ impl Router {
         let mut asked = Vec::new();
         for name in names {
             for &kind in kinds {
-                match self.choose_list_source(client, &name, kind, cx) {
+                match self.choose_list_source((client, &context), &name, kind, cx) {
                     ListSource::Request(instance, good) => {
                         let since = self.instances.get(instance).and_then(|one| one.asked_for(kind));
                         let patience = self.list_timeout(&name, good, routes, of.is_some());
@@ -56,8 +50,8 @@ impl Router {
                 }
             }
         }
-        self.clients.count_request(client);
-        self.list_aggregations.add(ListAggregation { client, id, then, missing });
+        self.calls.move_call(call, CallState::AwaitingLists);
+        self.list_aggregations.add(ListAggregation { call, then, missing });
         for (instance, kind) in asked {
             self.request_list(instance, kind, cx);
         }
@@ -76,12 +70,12 @@ impl Router {
     /// Chooses where a list comes from now.
     fn choose_list_source(
         &mut self,
-        client: ClientId,
+        (client, context): (ClientId, &ClientContext),
         name: &Arc<str>,
         kind: ListKind,
         cx: &mut EventContext<'_>,
     ) -> ListSource {
-        let Some(key) = self.make_share_key(client, name) else { return ListSource::Memory };
+        let Some(key) = self.make_share_key(client, context, name) else { return ListSource::Memory };
         let own = self.instances.find_by_key(name, &key);
         let current = self.instances.current_of_server(name);
         let any = current.iter().find(|(_, instance)| instance.ready().is_some()).map(|(id, _)| *id);
@@ -93,9 +87,9 @@ impl Router {
         // for extensions: a client that declares extensions is not told what other clients know before the two were
         // compared.
         let declared = own.and_then(|own| self.instances.get(own)).map_or(&key, |own| &own.key);
+        let declares_extensions = context.can.contains_key(&ClientCapability::Extensions);
         let is_new = || server.behaviour.is_new_kind(&declared.capabilities, kind);
-        let foreign =
-            server.behaviour.depends_on_declaration(kind) || self.declares_extensions(client) && is_new();
+        let foreign = server.behaviour.depends_on_declaration(kind) || declares_extensions && is_new();
         let running = own.or_else(|| any.filter(|_| !foreign));
         // The known list would do as an answer.
         let good = known && !foreign;
@@ -124,11 +118,6 @@ impl Router {
         }
     }
 
-    fn declares_extensions(&self, client: ClientId) -> bool {
-        let initialize_params = self.clients.get(client).and_then(|client| client.initialize_params());
-        initialize_params.is_some_and(|said| said.can.contains_key(&ClientCapability::Extensions))
-    }
-
     /// Lets the requests that wait for a list go on with what is known of it.
     pub(crate) fn stop_waiting_for_list(
         &mut self,
@@ -152,20 +141,24 @@ impl Router {
     /// Goes on with all requests that have their lists, or have waited for long enough.
     pub(crate) fn finish_aggregations(&mut self, cx: &mut EventContext<'_>) {
         for waiting in self.list_aggregations.take_finished(cx.time) {
-            let ListAggregation { client, id, then, missing, .. } = waiting;
-            self.clients.uncount_request(client);
+            let ListAggregation { call, then, missing } = waiting;
             for (server, kind) in missing.keys() {
                 self.note_missed_list(server, *kind, cx.time);
             }
             match then {
                 AfterLists::Answer(kind) => {
                     for (server, kind) in missing.into_keys() {
-                        self.note_pending_list_changed(client, &server, kind);
+                        self.note_pending_list_changed(call.client, &server, kind);
                     }
                     let result = self.merge_lists(kind);
-                    cx.answer(client, id.clone(), answer::result(&id, &result));
+                    if let Some(Call { id, .. }) = self.calls.finish_call(call) {
+                        cx.answer(call.client, id.clone(), answer::result(&id, &result));
+                    }
                 }
-                AfterLists::Route(message) => self.route_after_lists(client, message, cx),
+                AfterLists::Route(message) => {
+                    self.calls.move_call(call, CallState::Routing);
+                    self.route_after_lists(QueuedRequest::new(call, message), cx);
+                }
             }
         }
     }

@@ -4,59 +4,61 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use exai_proto::params::AMBIGUOUS;
-use exai_proto::{Id, Kind, Message, answer};
+use exai_proto::{Id, Kind, answer};
 
+use crate::dialect::legacy;
 use crate::handlers::client_request::Request;
+use crate::instance::fair_queue::QueuedRequest;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::router::list_aggregations::AfterLists;
 use crate::server::Server;
-use crate::types::ids::ClientId;
 use crate::types::list_kind::ListKind;
 use crate::types::log_level::LogLevel;
+use crate::types::method::Method;
 use crate::types::names;
 
 impl Router {
-    pub(crate) fn route_aggregated_request(
-        &mut self,
-        client: ClientId,
-        message: Message,
-        cx: &mut EventContext<'_>,
-    ) {
-        let Kind::Request { id, method, .. } = message.kind() else { return };
+    pub(crate) fn route_aggregated_request(&mut self, queued: QueuedRequest, cx: &mut EventContext<'_>) {
+        let QueuedRequest { call, message, .. } = &queued;
+        let (call, Kind::Request { id, method, .. }) = (*call, message.kind()) else { return };
         let Some(params) = message.params() else {
-            return cx.refuse(client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
+            self.calls.finish_call(call);
+            return cx.refuse(call.client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
         };
-        let method = message.str_at(method);
-        let request =
-            Request { client, message: &message, id, method, params, translated: false, tried: &[] };
-        if let Some(kind) = ListKind::of_method(request.method) {
-            return self.answer_aggregated_list(client, request.id(), kind, cx);
-        }
-        let own = request.id();
-        let server = match request.method {
-            "tools/call" | "prompts/get" => self.find_owner_of_name(&request, cx),
-            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+        let method_name = message.str_at(method);
+        let method = legacy::read_method(method_name);
+        let request = Request { call, message, id, method, method_name, params, translated: false };
+        let server = match method {
+            Method::List(kind) => {
+                return self.aggregate_lists(call, AfterLists::Answer(kind), (&[kind], None), cx);
+            }
+            Method::CallTool | Method::GetPrompt => self.find_owner_of_name(&request, cx),
+            Method::ReadResource | Method::Subscribe | Method::Unsubscribe => {
                 let uri = message.string_at(request.params.uri.as_ref());
                 self.find_owner_of_uri(&request, uri, cx)
             }
-            "completion/complete" => self.find_owner_of_reference(&request, cx),
-            "logging/setLevel" => {
+            Method::Complete => self.find_owner_of_reference(&request, cx),
+            Method::SetLogLevel => {
                 self.set_log_level_everywhere(&request, cx);
                 None
             }
-            other => self.find_owner_of_method(&request, other, cx),
+            Method::Ping | Method::Discover | Method::Initialize | Method::Other => {
+                self.find_owner_of_method(&request, cx)
+            }
         };
         match server {
-            Some(RouteTarget::At(server)) => self.route_to_server(client, &server, message, cx),
-            Some(RouteTarget::AfterListing(..)) if !self.list_aggregations.has_room(client, &message) => {
+            Some(RouteTarget::At(server)) => self.send_to_server(&server, queued, cx),
+            Some(RouteTarget::AfterListing(..)) if !self.list_aggregations.has_room(call.client, message) => {
                 let what = "too much waits for the servers to list what they have";
-                cx.overloaded(client, &own, None, what);
+                cx.overloaded(call.client, &request.id(), None, what);
+                self.calls.finish_call(call);
             }
             Some(RouteTarget::AfterListing(kinds, of)) => {
-                self.aggregate_lists(client, own, AfterLists::Route(message), (&kinds, of), cx);
+                self.aggregate_lists(call, AfterLists::Route(queued.message), (&kinds, of), cx);
             }
-            None => {}
+            // The client was answered.
+            None => _ = self.calls.finish_call(call),
         }
     }
 
@@ -68,7 +70,7 @@ impl Router {
         let name = request.message.string_at(request.params.name.as_ref()).unwrap_or_default();
         let Some(server) = self.find_server_of_name(&name) else {
             let text = format!("Unknown tool or prompt: {name} (names are SERVER__NAME)");
-            cx.refuse(request.client, &request.id(), -32602, &text);
+            cx.refuse(request.client(), &request.id(), -32602, &text);
             return None;
         };
         let cut = names::may_be_cut(&name);
@@ -97,10 +99,10 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) -> Option<RouteTarget> {
         let Some(uri) = uri else {
-            cx.refuse(request.client, &request.id(), -32602, "a uri is needed");
+            cx.refuse(request.client(), &request.id(), -32602, "a uri is needed");
             return None;
         };
-        if let Some(server) = self.find_resource_owner(request.client, &uri) {
+        if let Some(server) = self.find_resource_owner(request.client(), &uri) {
             return Some(RouteTarget::At(server));
         }
         let kinds = [ListKind::Resources, ListKind::Templates];
@@ -116,7 +118,7 @@ impl Router {
         if let Some(server) = self.find_only_resource_server() {
             return Some(RouteTarget::At(server));
         }
-        cx.refuse(request.client, &request.id(), -32002, &format!("Resource not found: {uri}"));
+        cx.refuse(request.client(), &request.id(), -32002, &format!("Resource not found: {uri}"));
         None
     }
 
@@ -133,7 +135,7 @@ impl Router {
         let name = member(&request.params.reference_name).unwrap_or_default();
         let server = self.find_server_of_name(&name);
         if server.is_none() {
-            cx.refuse(request.client, &request.id(), -32602, &format!("Unknown prompt: {name}"));
+            cx.refuse(request.client(), &request.id(), -32602, &format!("Unknown prompt: {name}"));
         }
         server.map(|server| RouteTarget::At(server.policy.name.clone()))
     }
@@ -143,9 +145,9 @@ impl Router {
     fn find_owner_of_method(
         &mut self,
         request: &Request<'_>,
-        method: &str,
         cx: &mut EventContext<'_>,
     ) -> Option<RouteTarget> {
+        let method = request.method_name;
         let text = match self.servers.find_declarer(method) {
             Ok(Some(server)) => return Some(RouteTarget::At(server.policy.name.clone())),
             Ok(None) => format!("Method not found: {method}"),
@@ -155,54 +157,48 @@ impl Router {
                 )
             }
         };
-        cx.refuse(request.client, &request.id(), -32601, &text);
+        cx.refuse(request.client(), &request.id(), -32601, &text);
         None
     }
 
     fn set_log_level_everywhere(&mut self, request: &Request<'_>, cx: &mut EventContext<'_>) {
         let level = request.message.string_at(request.params.level.as_ref());
         let Some(level) = level.and_then(|name| LogLevel::parse(&name)) else {
-            return cx.refuse(request.client, &request.id(), -32602, "unknown log level");
+            return cx.refuse(request.client(), &request.id(), -32602, "unknown log level");
         };
-        let Some(client) = self.clients.get_mut(request.client) else { return };
+        let Some(client) = self.clients.get_mut(request.client()) else { return };
         client.level = Some(level);
         let attached = client.attached.clone();
         for (_, instance_id) in attached {
             self.raise_log_level(instance_id, level, cx);
         }
-        cx.answer(request.client, request.id(), answer::result(&request.id(), b"{}"));
+        cx.answer(request.client(), request.id(), answer::result(&request.id(), b"{}"));
     }
 
     /// Routes a message that had to wait for lists. The lists are not asked for a second time.
-    pub(crate) fn route_after_lists(
-        &mut self,
-        client: ClientId,
-        message: Message,
-        cx: &mut EventContext<'_>,
-    ) {
-        let Kind::Request { id, method, .. } = message.kind() else { return };
+    pub(crate) fn route_after_lists(&mut self, queued: QueuedRequest, cx: &mut EventContext<'_>) {
+        let QueuedRequest { call, message, .. } = &queued;
+        let (call, Kind::Request { id, method, .. }) = (*call, message.kind()) else { return };
         let Some(params) = message.params() else { return };
         let own = Id::from_json(message.at(id));
-        let place = match message.str_at(method) {
-            "completion/complete" => &params.reference_uri,
+        let place = match legacy::read_method(message.str_at(method)) {
+            Method::Complete => &params.reference_uri,
             _ => &params.uri,
         };
         let by_name = || {
             let name = message.string_at(params.name.as_ref()).unwrap_or_default();
             self.find_server_of_name(&name).map(|server| server.policy.name.clone())
         };
-        let by_uri =
-            |uri: String| self.find_resource_owner(client, &uri).or_else(|| self.find_only_resource_server());
+        let by_uri = |uri: String| {
+            self.find_resource_owner(call.client, &uri).or_else(|| self.find_only_resource_server())
+        };
         let owner = message.string_at(place.as_ref()).map_or_else(by_name, by_uri);
-        match owner {
-            Some(server) => self.route_to_server(client, &server, message, cx),
-            None => cx.refuse(
-                client,
-                &own,
-                -32002,
-                "Resource not found: no server lists it or has a template for it",
-            ),
+        if let Some(server) = owner {
+            return self.send_to_server(&server, queued, cx);
         }
+        let text = "Resource not found: no server lists it or has a template for it";
+        cx.refuse(call.client, &own, -32002, text);
+        self.calls.finish_call(call);
     }
 }
 

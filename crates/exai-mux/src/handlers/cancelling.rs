@@ -4,8 +4,8 @@ use exai_proto::json::Edit;
 use exai_proto::params::Params;
 use exai_proto::{Id, Message};
 
-use crate::instance::Phase;
 use crate::router::Router;
+use crate::router::calls::CallState;
 use crate::router::event_context::EventContext;
 use crate::types::ids::ClientId;
 
@@ -20,27 +20,28 @@ impl Router {
     ) {
         let Some(place) = params.request_id.clone() else { return };
         let unwanted = Id::from_json(message.at(&place));
-        if self.list_aggregations.cancel_request(client_id, &unwanted) {
-            self.clients.uncount_request(client_id);
-            return cx.drop_request(client_id, unwanted);
-        }
-        for instance_id in self.instances_with_requests(client_id) {
-            let Some(instance) = self.instances.get_mut(instance_id) else { continue };
-            if let Some(number) = instance.in_flight.cancel_request(client_id, &unwanted, cx.time) {
+        let Some(call_id) = self.calls.find_wanted(client_id, &unwanted) else { return };
+        let Some(state) = self.calls.get(call_id).map(|call| call.state) else { return };
+        match state {
+            CallState::Leg { instance: instance_id, number } => {
+                // The call stays for a while: what the server still says about it is passed on, as without exai.
+                self.calls.cancel_call(call_id);
+                let in_flight = self.instances.get_mut(instance_id);
+                if let Some(request) = in_flight.and_then(|instance| instance.in_flight.get_mut(number)) {
+                    request.expect_no_answer(cx.time);
+                }
                 let with = number.to_string().into_bytes();
-                cx.send_to_server(instance_id, message.edited(vec![Edit { at: place, with }]));
-                return self.clients.uncount_request(client_id);
+                return cx.send_to_server(instance_id, message.edited(vec![Edit { at: place, with }]));
             }
-            if instance.fair_queue.take_request(client_id, &unwanted).is_some() {
-                self.clients.uncount_request(client_id);
-                return cx.drop_request(client_id, unwanted);
+            CallState::Queued(instance_id) => {
+                if let Some(instance) = self.instances.get_mut(instance_id) {
+                    instance.remove_queued_call(call_id);
+                }
             }
-            if let Phase::Starting { waiting, .. } = &mut instance.phase
-                && waiting.cancel_request(client_id, &unwanted)
-            {
-                self.clients.uncount_request(client_id);
-                return cx.drop_request(client_id, unwanted);
-            }
+            CallState::AwaitingLists => self.list_aggregations.remove_call(call_id),
+            CallState::Routing => {}
         }
+        self.calls.finish_call(call_id);
+        cx.drop_request(client_id, unwanted);
     }
 }

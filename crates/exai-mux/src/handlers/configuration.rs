@@ -58,7 +58,7 @@ impl Router {
         let own = |endpoint: &Endpoint| matches!(endpoint, Endpoint::One(name) if **name == *server);
         for id in self.clients.ids() {
             let Some(client) = self.clients.get(id) else { continue };
-            if !own(&client.endpoint) || client.initialize_params().is_none() {
+            if !own(&client.endpoint) || client.context().is_none() {
                 continue;
             }
             for kind in ANNOUNCED_LIST_KINDS {

@@ -5,12 +5,13 @@
 
 use exai_proto::{Id, Message, answer, json};
 
+use crate::dialect::legacy;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::types::discovery::Discovery;
 use crate::types::ids::ClientId;
-use crate::types::initialize_result::InitializeResult;
 use crate::types::list_kind::ListKind;
+use crate::types::method::Method;
 
 impl Router {
     /// Learns what an earlier daemon knew of a server. What the server has said since counts more.
@@ -22,7 +23,7 @@ impl Router {
         else {
             return;
         };
-        let Some(ready) = InitializeResult::of(discovery.initialize) else { return };
+        let Some(ready) = legacy::read_initialize_result(discovery.initialize) else { return };
         server.set_initialize_result(ready);
         for (method, items) in discovery.lists {
             if let Some(kind) =
@@ -46,7 +47,7 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) -> bool {
         let exai_proto::Kind::Request { id, method, params } = message.kind() else { return false };
-        let Some(kind) = ListKind::of_method(message.str_at(method)) else { return false };
+        let Method::List(kind) = legacy::read_method(message.str_at(method)) else { return false };
         let first = params
             .as_ref()
             .is_none_or(|params| json::find(message.bytes(), params.clone(), "cursor").is_none());

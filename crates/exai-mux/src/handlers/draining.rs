@@ -4,15 +4,20 @@
 //! the rest of the session. So the known list is the answer, though it may be old: the next daemon tells what has
 //! changed.
 
+use std::sync::Arc;
+
 use exai_proto::{Id, Kind, Message, answer};
 
-use crate::client::{InitializeParams, Session};
+use crate::client::Session;
+use crate::dialect::legacy;
 use crate::handlers::initialize::NO_PROTOCOL_VERSION;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
+use crate::types::client_context::ClientContext;
 use crate::types::effect::Effect;
 use crate::types::ids::{ClientId, Endpoint};
 use crate::types::list_kind::ListKind;
+use crate::types::method::Method;
 
 impl Router {
     /// Answers a request from memory, if that is possible. Other messages go their usual way: they may end something
@@ -30,17 +35,17 @@ impl Router {
         client.calls += 1;
         let endpoint = client.endpoint.clone();
         let own_id = Id::from_json(message.at(id));
-        let method = message.str_at(method);
+        let method = legacy::read_method(message.str_at(method));
         let answered = match method {
             _ if Router::answer_itself(client_id, &own_id, method, cx) => true,
-            "initialize" => {
-                let initialize_params =
-                    params.clone().and_then(|params| InitializeParams::of(&message, params));
-                self.initialize_while_draining(client_id, &endpoint, initialize_params, &own_id, cx)
+            Method::Initialize => {
+                let context = legacy::read_initialize(&message, params.clone());
+                self.initialize_while_draining(client_id, &endpoint, context, &own_id, cx)
             }
-            method => ListKind::of_method(method)
-                .filter(|_| self.is_initialized(client_id))
-                .is_some_and(|kind| self.list_while_draining(client_id, &endpoint, kind, &message, cx)),
+            Method::List(kind) if self.is_initialized(client_id) => {
+                self.list_while_draining(client_id, &endpoint, kind, &message, cx)
+            }
+            _ => false,
         };
         if !answered {
             cx.effects.push(Effect::Unserved { client: client_id, id: own_id });
@@ -48,18 +53,18 @@ impl Router {
     }
 
     fn is_initialized(&self, client: ClientId) -> bool {
-        self.clients.get(client).is_some_and(|client| client.initialize_params().is_some())
+        self.clients.get(client).is_some_and(|client| client.context().is_some())
     }
 
     fn initialize_while_draining(
         &mut self,
         client_id: ClientId,
         endpoint: &Endpoint,
-        initialize_params: Option<InitializeParams>,
+        context: Option<ClientContext>,
         id: &Id,
         cx: &mut EventContext<'_>,
     ) -> bool {
-        let Some(initialize_params) = initialize_params else {
+        let Some(context) = context.map(Arc::new) else {
             cx.refuse(client_id, id, -32602, NO_PROTOCOL_VERSION);
             return true;
         };
@@ -73,11 +78,13 @@ impl Router {
             }
         };
         if let Some(client) = self.clients.get_mut(client_id) {
-            client.session = Session::Open(initialize_params);
+            client.session = Session::Open(context.clone());
         }
         match said {
-            Some(said) => self.replay_initialize(client_id, id, &said, cx),
-            None => self.initialize_aggregating(client_id, id, cx),
+            Some(said) => {
+                cx.answer(client_id, id.clone(), legacy::write_initialize_result(id, &context, &said));
+            }
+            None => self.initialize_aggregating(client_id, &context, id, cx),
         }
         true
     }

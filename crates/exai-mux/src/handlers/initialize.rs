@@ -1,17 +1,19 @@
 //! `initialize` of clients.
 
-use std::ops::Range;
+use std::sync::Arc;
 
-use exai_proto::json::{self, Edit};
-use exai_proto::{Id, Message, answer};
+use exai_proto::{Id, answer};
 
-use crate::client::{InitializeParams, Session};
+use crate::client::Session;
+use crate::dialect::legacy;
 use crate::handlers::sending::TOO_MUCH_WAITS;
 use crate::instance::Phase;
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
+use crate::server::Server;
 use crate::types::capability::ClientCapability;
+use crate::types::client_context::ClientContext;
 use crate::types::ids::{ClientId, Endpoint, InstanceId};
 use crate::types::initialize_result::InitializeResult;
 
@@ -24,21 +26,18 @@ impl Router {
     pub(crate) fn handle_initialize(
         &mut self,
         client_id: ClientId,
-        message: &Message,
+        context: Option<ClientContext>,
         id: Id,
-        params: Option<&Range<usize>>,
         cx: &mut EventContext<'_>,
     ) {
-        let Some(initialize_params) = params.and_then(|params| InitializeParams::of(message, params.clone()))
-        else {
+        let Some(context) = context.map(Arc::new) else {
             return cx.refuse(client_id, &id, -32602, NO_PROTOCOL_VERSION);
         };
         let Some(client) = self.clients.get_mut(client_id) else { return };
-        let declared = initialize_params.capabilities.clone();
         // A client that declares the same as before keeps its instances, though the server may have been seen to need
         // others since.
-        let same = client.initialize_params().is_some_and(|before| before.capabilities == declared);
-        client.session = Session::Open(initialize_params);
+        let same = client.context().is_some_and(|before| before.capabilities == context.capabilities);
+        client.session = Session::Open(context.clone());
         self.announce_repeatable(client_id, cx);
         let Some(client) = self.clients.get(client_id) else { return };
         let endpoint = client.endpoint.clone();
@@ -46,7 +45,7 @@ impl Router {
             self.leave_unsuited_instances(client_id, cx);
         }
         match endpoint {
-            Endpoint::All => self.initialize_aggregating(client_id, &id, cx),
+            Endpoint::All => self.initialize_aggregating(client_id, &context, &id, cx),
             Endpoint::One(server) => self.initialize_at_server(client_id, &server, id, cx),
         }
     }
@@ -60,17 +59,18 @@ impl Router {
         id: Id,
         cx: &mut EventContext<'_>,
     ) {
-        let key = self.make_share_key(client_id, server);
+        let Some(context) = self.clients.context(client_id).cloned() else { return };
+        let key = self.make_share_key(client_id, &context, server);
         let own = key.and_then(|key| self.instances.find_by_key(&server.into(), &key));
         let own = own.and_then(|instance| self.instances.get(instance)?.ready().cloned());
         let Some(said) = own.or_else(|| self.servers.get(server)?.initialize_result.clone()) else {
-            if let Some(instance) = self.find_or_start_for_client(client_id, server, &id, cx) {
+            if let Some(instance) = self.find_or_start_for_client(client_id, &context, server, &id, cx) {
                 self.answer_initialize_or_wait(client_id, id, instance, cx);
             }
             return;
         };
         if self.servers.get(server).is_some_and(|server| server.health.held_back(cx.time).is_none())
-            && self.find_or_start_for_client(client_id, server, &id, cx).is_none()
+            && self.find_or_start_for_client(client_id, &context, server, &id, cx).is_none()
         {
             return;
         }
@@ -103,53 +103,38 @@ impl Router {
         &mut self,
         client: ClientId,
         id: &Id,
-        ready: &InitializeResult,
+        said: &InitializeResult,
         cx: &mut EventContext<'_>,
     ) {
-        let Some(said) = self.clients.get(client).and_then(|client| client.initialize_params()) else {
-            return;
-        };
-        let version = exai_proto::version::answered(&said.version, &ready.version);
-        let at = json::find(&ready.result, 0..ready.result.len(), "protocolVersion");
-        let result = match at {
-            Some(at) if version != ready.version => {
-                json::splice(&ready.result, vec![Edit { at, with: json::quote(version).into_bytes() }]).into()
-            }
-            _ => ready.result.clone(),
-        };
-        cx.answer(client, id.clone(), answer::result(id, &result));
+        if let Some(context) = self.clients.context(client) {
+            cx.answer(client, id.clone(), legacy::write_initialize_result(id, context, said));
+        }
     }
 
     /// Answers `initialize` on the aggregated endpoint at once, and starts no server.
-    pub(crate) fn initialize_aggregating(&mut self, client: ClientId, id: &Id, cx: &mut EventContext<'_>) {
-        let Some(said) = self.clients.get(client).and_then(|client| client.initialize_params()) else {
-            return;
-        };
-        let version = exai_proto::version::answered(&said.version, exai_proto::version::NEWEST_LEGACY);
-        let instructions: Vec<String> = self
-            .servers
-            .iter()
-            .filter_map(|server| {
-                let text = server.catalogue.instructions.as_ref()?;
-                Some(format!("# {}\n{text}", server.policy.name))
-            })
-            .collect();
-        let mut result = serde_json::json!({
-            "protocolVersion": version,
-            "capabilities": answer::capabilities_of_all(),
-            "serverInfo": {"name": "exai", "version": env!("CARGO_PKG_VERSION")},
-        });
+    pub(crate) fn initialize_aggregating(
+        &mut self,
+        client: ClientId,
+        context: &ClientContext,
+        id: &Id,
+        cx: &mut EventContext<'_>,
+    ) {
+        let mut capabilities = answer::capabilities_of_all();
         for capability in
             [ClientCapability::Extensions, ClientCapability::Experimental].map(ClientCapability::name)
         {
             let united = self.servers.unite_names(capability);
             if !united.is_empty() {
-                result["capabilities"][capability] = united.into();
+                capabilities[capability] = united.into();
             }
         }
-        if !instructions.is_empty() {
-            result["instructions"] = instructions.join("\n\n").into();
-        }
-        cx.answer(client, id.clone(), answer::result(id, result.to_string().as_bytes()));
+        let of_server = |server: &Server| {
+            let text = server.catalogue.instructions.as_ref()?;
+            Some(format!("# {}\n{text}", server.policy.name))
+        };
+        let instructions: Vec<String> = self.servers.iter().filter_map(of_server).collect();
+        let instructions = (!instructions.is_empty()).then(|| instructions.join("\n\n"));
+        let answer = legacy::write_own_initialize_result(id, context, capabilities, instructions);
+        cx.answer(client, id.clone(), answer);
     }
 }

@@ -1,11 +1,13 @@
 //! The end of an instance.
 
-use crate::handlers::retiring::DisplacedRequest;
+use crate::dialect::legacy::write_cancel;
 use crate::instance::Phase;
+use crate::instance::fair_queue::QueuedRequest;
 use crate::instance::request::Owner;
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
-use crate::router::event_context::{EventContext, cancel};
+use crate::router::calls::Call;
+use crate::router::event_context::EventContext;
 use crate::types::effect::{About, Effect};
 use crate::types::event::Down;
 use crate::types::ids::{ClientId, InstanceId};
@@ -72,30 +74,31 @@ impl Router {
         self.clients.detach_all(instance_id);
         // The server that has asked is gone: clients may withdraw the question from the screen.
         for (number, client) in self.questions.take_of_instance(instance_id) {
-            cx.send_to_client(client, cancel(number, "the server that has asked has ended"), About::Session);
+            cx.send_to_client(
+                client,
+                write_cancel(number, "the server that has asked has ended"),
+                About::Session,
+            );
         }
         let server = instance.server.clone();
         for request in instance.in_flight.into_ordered() {
-            if let Owner::Client { client, id, on_success, cancelled, .. } = request.owner {
-                if cancelled {
-                    cx.drop_request(client, id);
-                } else {
-                    self.clients.uncount_request(client);
-                    cx.crashed(client, &id, &server, &on_success, why);
-                }
+            let Owner::Call(call_id) = request.owner else { continue };
+            let Some(call) = self.calls.finish_call(call_id) else { continue };
+            if call.is_cancelled() {
+                cx.drop_request(call_id.client, call.id);
+            } else {
+                cx.crashed(call_id.client, &call.id, &server, &call.on_success, why);
             }
         }
         // The next instance gets what was never sent to this one.
-        let unsent: Vec<DisplacedRequest> =
-            instance.fair_queue.take_all().into_iter().map(DisplacedRequest::from).collect();
+        let unsent: Vec<Waiting> = instance.fair_queue.take_all().into_iter().map(Waiting::Call).collect();
         if let Phase::Starting { mut waiting, .. } = instance.phase {
             for waiting in waiting.take_all() {
                 match waiting {
                     Waiting::Initialize { client, id } => cx.unavailable(client, &id, &server, why),
-                    Waiting::Message(queued) => {
-                        self.clients.uncount_request(queued.client);
-                        if let Some(id) = queued.id() {
-                            cx.unavailable(queued.client, &id, &server, why);
+                    Waiting::Call(QueuedRequest { call, .. }) => {
+                        if let Some(Call { id, .. }) = self.calls.finish_call(call) {
+                            cx.unavailable(call.client, &id, &server, why);
                         }
                     }
                     Waiting::List(..) => {}
@@ -108,7 +111,6 @@ impl Router {
         if let Some(server) = self.servers.get_mut(&server) {
             server.list_health.forget_waiting();
         }
-        self.uncount_displaced(&unsent);
         self.resend_displaced(&server, unsent, cx);
     }
 

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use exai_proto::envelope::Outcome;
-use exai_proto::{Message, answer, limits};
+use exai_proto::{Message, limits};
 
+use crate::dialect::legacy;
 use crate::instance::Phase;
 use crate::instance::request::{InternalRequest, Owner};
 use crate::instance::start_queue::Waiting;
@@ -12,19 +13,13 @@ use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::types::effect::Effect;
 use crate::types::ids::InstanceId;
-use crate::types::initialize_result::InitializeResult;
 
 impl Router {
     /// Sends `initialize` to an instance whose process runs.
     pub(crate) fn initialize_instance(&mut self, instance_id: InstanceId, cx: &mut EventContext<'_>) {
         let Some(instance) = self.instances.get(instance_id) else { return };
-        let params = format!(
-            "{{\"protocolVersion\":\"{}\",\"capabilities\":{},\"clientInfo\":{{\"name\":\"exai\",\"version\":\"{}\"}}}}",
-            exai_proto::version::NEWEST_LEGACY,
-            instance.key.capabilities,
-            env!("CARGO_PKG_VERSION"),
-        );
-        let write = |number| answer::request(number, "initialize", &params);
+        let capabilities = instance.key.capabilities.clone();
+        let write = |number| legacy::write_initialize(number, &capabilities);
         self.send_request(instance_id, Owner::Router(InternalRequest::Initialize), write, cx);
     }
 
@@ -37,7 +32,7 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) {
         let ready = match outcome {
-            Outcome::Result(result) => InitializeResult::of(message.bytes().slice(result.clone())),
+            Outcome::Result(result) => legacy::read_initialize_result(message.bytes().slice(result.clone())),
             Outcome::Error(_) => None,
         };
         let Some(ready) = ready else {
@@ -64,7 +59,7 @@ impl Router {
                 cx.note_discovery_changed(&server);
             }
         }
-        cx.send_to_server(instance_id, answer::notification("notifications/initialized"));
+        cx.send_to_server(instance_id, legacy::write_initialized());
         cx.effects.push(Effect::Ready { instance: instance_id });
         for client in clients {
             self.restore_client(client, instance_id, cx);
@@ -72,10 +67,7 @@ impl Router {
         for waiting in waiting.take_all() {
             match waiting {
                 Waiting::Initialize { client, id } => self.replay_initialize(client, &id, &said, cx),
-                Waiting::Message(queued) => {
-                    self.clients.uncount_request(queued.client);
-                    self.send_or_queue(queued, instance_id, cx);
-                }
+                Waiting::Call(queued) => self.send_or_queue(queued, instance_id, cx),
                 Waiting::List(kind, _) => self.request_list(instance_id, kind, cx),
             }
         }

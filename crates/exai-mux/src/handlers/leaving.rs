@@ -3,10 +3,12 @@
 use exai_proto::answer::{Failure, FailureData, Source};
 use exai_proto::{Id, json};
 
+use crate::dialect::legacy::write_cancel;
 use crate::instance::Phase;
+use crate::instance::fair_queue::QueuedRequest;
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
-use crate::router::event_context::{EventContext, cancel};
+use crate::router::event_context::EventContext;
 use crate::types::ids::{ClientId, InstanceId};
 
 impl Router {
@@ -19,6 +21,7 @@ impl Router {
             self.leave_instance(client_id, instance, "the client has disconnected", cx);
         }
         self.clients.remove_client(client_id);
+        self.calls.forget_client(client_id);
         self.questions.forget_client(client_id);
         self.list_aggregations.forget_client(client_id);
         self.list_changed_notices.forget(client_id);
@@ -40,24 +43,28 @@ impl Router {
         let Some(instance) = self.instances.get_mut(instance_id) else { return Vec::new() };
         instance.remove_client(client_id, cx.time);
         let mut dropped = Vec::new();
+        let mut unsent = instance.fair_queue.take_client(client_id);
         if let Phase::Starting { waiting, .. } = &mut instance.phase {
             for waiting in waiting.take_client(client_id) {
-                // `initialize` is not counted as under way.
-                let counted = matches!(waiting, Waiting::Message(_));
-                client.in_flight = client.in_flight.saturating_sub(u32::from(counted));
-                dropped.extend(waiting.id().map(|id| (id, Abandoned::Unsent)));
+                match waiting {
+                    Waiting::Call(queued) => unsent.push(queued),
+                    Waiting::Initialize { id, .. } => dropped.push((id, Abandoned::Unsent)),
+                    Waiting::List(..) => {}
+                }
             }
         }
-        for queued in instance.fair_queue.take_client(client_id) {
-            client.in_flight = client.in_flight.saturating_sub(1);
-            dropped.extend(queued.id().map(|id| (id, Abandoned::Unsent)));
+        for QueuedRequest { call, .. } in unsent {
+            dropped.extend(self.calls.finish_call(call).map(|call| (call.id, Abandoned::Unsent)));
         }
-        for (number, id, cancelled) in instance.in_flight.abandon_client(client_id, cx.time) {
-            if !cancelled {
-                client.in_flight = client.in_flight.saturating_sub(1);
-                cx.send_to_server(instance_id, cancel(number, reason));
+        for (call, number) in self.calls.legs_between(client_id, instance_id) {
+            instance.in_flight.disown_request(number, cx.time);
+            let Some(call) = self.calls.finish_call(call) else { continue };
+            if call.is_cancelled() {
+                dropped.push((call.id, Abandoned::Cancelled));
+            } else {
+                cx.send_to_server(instance_id, write_cancel(number, reason));
+                dropped.push((call.id, Abandoned::Sent));
             }
-            dropped.push((id, if cancelled { Abandoned::Cancelled } else { Abandoned::Sent }));
         }
         for uri in instance.subscribers.remove_client(client_id) {
             let params = format!("{{\"uri\":{}}}", json::quote(&uri));
@@ -70,8 +77,9 @@ impl Router {
     pub(crate) fn leave_unsuited_instances(&mut self, client_id: ClientId, cx: &mut EventContext<'_>) {
         const ANEW: &str = "the client has introduced itself anew";
         let Some(client) = self.clients.get(client_id) else { return };
+        let Some(context) = client.context().cloned() else { return };
         for (server, instance_id) in client.attached.clone() {
-            let key = self.make_share_key(client_id, &server);
+            let key = self.make_share_key(client_id, &context, &server);
             if key.and_then(|key| self.instances.find_by_key(&server, &key)) == Some(instance_id) {
                 continue;
             }

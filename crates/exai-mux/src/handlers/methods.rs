@@ -7,12 +7,12 @@ use exai_proto::json::{self, Edit};
 use exai_proto::limits;
 
 use crate::handlers::client_request::Request;
-use crate::instance::request::OnSuccess;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
+use crate::router::on_success::OnSuccess;
 use crate::types::ids::{ClientId, InstanceId};
-use crate::types::list_kind::ListKind;
 use crate::types::log_level::LogLevel;
+use crate::types::method::Method;
 
 impl Router {
     /// Checks and translates a request before it goes to a server, or answers it.
@@ -22,56 +22,53 @@ impl Router {
         instance: InstanceId,
         cx: &mut EventContext<'_>,
     ) -> Prepared {
-        let Request { client, message, params, .. } = request;
+        let Request { message, params, .. } = request;
+        let client = request.client();
         match request.method {
-            "tools/call" => self.prepare_call(request, instance, cx),
-            "prompts/get" => match self.edit_own_name(request, instance) {
+            Method::CallTool => self.prepare_call(request, instance, cx),
+            Method::GetPrompt => match self.edit_own_name(request, instance) {
                 Some(edit) => Prepared::Send(OnSuccess::Nothing, vec![edit]),
                 None => Prepared::plain(),
             },
-            "resources/read" => Prepared::Send(self.on_success_of_read(request, instance), Vec::new()),
-            "completion/complete" => {
+            Method::ReadResource => Prepared::Send(self.on_success_of_read(request, instance), Vec::new()),
+            Method::Complete => {
                 Prepared::Send(OnSuccess::Nothing, self.edit_own_reference(request, instance))
             }
-            "logging/setLevel" => {
+            Method::SetLogLevel => {
                 let level = message.string_at(params.level.as_ref()).and_then(|name| LogLevel::parse(&name));
                 let Some(level) = level else { return Prepared::plain() };
-                let most = self.most_verbose_level(instance, *client, level);
+                let most = self.most_verbose_level(instance, client, level);
                 let with = json::quote(most.name()).into_bytes();
                 let edits = params.level.clone().map(|at| Edit { at, with }).into_iter().collect();
                 Prepared::Send(OnSuccess::SetLevel(level), edits)
             }
-            "resources/subscribe" | "resources/unsubscribe" => {
+            Method::Subscribe | Method::Unsubscribe => {
                 let Some(uri) = message.string_at(params.uri.as_ref()) else { return Prepared::plain() };
-                let subscribe = request.method == "resources/subscribe";
+                let subscribe = request.method == Method::Subscribe;
                 if subscribe && !self.may_subscribe(request, instance, &uri, cx) {
                     return Prepared::Answered;
                 }
                 let others = self
                     .instances
                     .get(instance)
-                    .is_some_and(|instance| instance.subscribers.has_others(&uri, *client));
+                    .is_some_and(|instance| instance.subscribers.has_others(&uri, client));
                 let on_success =
                     if subscribe { OnSuccess::Subscribe(uri) } else { OnSuccess::Unsubscribe(uri) };
                 if others {
                     // The server need not hear of it: other clients are subscribed, and the server must go on sending
                     // to them.
-                    self.apply_success(*client, instance, on_success);
-                    cx.answer(*client, request.id(), answer::result(&request.id(), b"{}"));
+                    self.apply_success(client, instance, on_success);
+                    cx.answer(client, request.id(), answer::result(&request.id(), b"{}"));
                     return Prepared::Answered;
                 }
                 Prepared::Send(on_success, Vec::new())
             }
-            method => match ListKind::of_method(method) {
-                Some(kind) => {
-                    let as_of = self.count_announced_changes(instance, kind);
-                    Prepared::Send(
-                        OnSuccess::List { kind, first: params.cursor.is_none(), as_of },
-                        Vec::new(),
-                    )
-                }
-                None => Prepared::plain(),
-            },
+            Method::List(kind) => {
+                let as_of = self.count_announced_changes(instance, kind);
+                let first = params.cursor.is_none();
+                Prepared::Send(OnSuccess::List { kind, first, as_of }, Vec::new())
+            }
+            Method::Ping | Method::Discover | Method::Initialize | Method::Other => Prepared::plain(),
         }
     }
 
@@ -85,17 +82,17 @@ impl Router {
     ) -> bool {
         if uri.len() > limits::URI_BYTES {
             let words = format!("the address of a subscription may have {} bytes", limits::URI_BYTES);
-            cx.refuse(request.client, &request.id(), -32602, &words);
+            cx.refuse(request.client(), &request.id(), -32602, &words);
             return false;
         }
         let server = self.instances.get(instance).map(|instance| &*instance.server);
-        let room = self.clients.get(request.client).is_some_and(|client| {
+        let room = self.clients.get(request.client()).is_some_and(|client| {
             let known = |(of, known): &(Arc<str>, String)| server == Some(of) && known == uri;
             client.subscriptions.len() < limits::SUBSCRIPTIONS || client.subscriptions.iter().any(known)
         });
         if !room {
             let words = format!("this client is subscribed to {} resources", limits::SUBSCRIPTIONS);
-            cx.overloaded(request.client, &request.id(), server, &words);
+            cx.overloaded(request.client(), &request.id(), server, &words);
         }
         room
     }
@@ -115,7 +112,7 @@ impl Router {
         let Some(tool) = tool else {
             // A name that cannot be read cannot be checked.
             if self.filters_tools(instance_id) {
-                cx.refuse(request.client, &request.id(), -32602, "tools/call needs the name of a tool");
+                cx.refuse(request.client(), &request.id(), -32602, "tools/call needs the name of a tool");
                 return Prepared::Answered;
             }
             return Prepared::plain();
@@ -130,7 +127,7 @@ impl Router {
                 ..FailureData::new(Source::Daemon, Failure::Blocked)
             };
             let text = format!("tool \"{tool}\" of server \"{server}\" is blocked by the configuration");
-            cx.fail(request.client, &request.id(), &text, &data);
+            cx.fail(request.client(), &request.id(), &text, &data);
             return Prepared::Answered;
         }
         Prepared::Send(OnSuccess::Call { tool }, edit.into_iter().collect())

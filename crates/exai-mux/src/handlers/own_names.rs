@@ -11,7 +11,7 @@ impl Router {
     /// The edit that puts the own name of a tool or prompt into a request. `None` on the endpoint of one server,
     /// where names are not changed.
     pub(crate) fn edit_own_name(&self, request: &Request<'_>, instance: InstanceId) -> Option<Edit> {
-        if request.translated || !self.clients.is_aggregating(request.client) {
+        if request.translated || !self.clients.is_aggregating(request.client()) {
             return None;
         }
         let name = request.message.string_at(request.params.name.as_ref())?;
@@ -20,7 +20,7 @@ impl Router {
     }
 
     pub(crate) fn edit_own_reference(&self, request: &Request<'_>, instance: InstanceId) -> Vec<Edit> {
-        if request.translated || !self.clients.is_aggregating(request.client) {
+        if request.translated || !self.clients.is_aggregating(request.client()) {
             return Vec::new();
         }
         let find = || {

@@ -11,13 +11,14 @@ use exai_proto::{Message, json};
 
 use crate::handlers::client_request::Request;
 use crate::instance::fair_queue::QueuedRequest;
-use crate::instance::request::{OnSuccess, ResourceRead};
 use crate::limits::MAX_REREAD_BYTES;
 use crate::router::Router;
+use crate::router::calls::CallState;
 use crate::router::event_context::EventContext;
+use crate::router::on_success::{OnSuccess, ResourceRead};
 use crate::server::Server;
 use crate::server::handed_out::find_handed_out;
-use crate::types::ids::{ClientId, InstanceId};
+use crate::types::ids::{CallId, ClientId, InstanceId};
 use crate::types::initialize_result::Offer;
 
 /// What a server answers that does not have a resource: an error of its own until the revisions of MCP of 2025, a
@@ -60,17 +61,17 @@ impl Router {
     /// What a request to read needs to go on to another server: the request itself, if there is another candidate.
     pub(crate) fn on_success_of_read(&self, request: &Request<'_>, instance: InstanceId) -> OnSuccess {
         let small = request.message.bytes().len() <= MAX_REREAD_BYTES;
-        if !small || !self.clients.is_aggregating(request.client) {
+        if !small || !self.clients.is_aggregating(request.client()) {
             return OnSuccess::Nothing;
         }
         let Some(uri) = request.message.string_at(request.params.uri.as_ref()) else {
             return OnSuccess::Nothing;
         };
-        if self.find_next_candidate(&uri, instance, request.tried).is_none() {
+        let tried = self.calls.get(request.call).map(|call| &call.tried[..]).unwrap_or_default();
+        if self.find_next_candidate(&uri, instance, tried).is_none() {
             return OnSuccess::Nothing;
         }
-        let (message, tried) = (request.message.clone(), request.tried.to_vec());
-        OnSuccess::ResourceRead(Box::new(ResourceRead { uri, message, tried }))
+        OnSuccess::ResourceRead(Box::new(ResourceRead { uri, message: request.message.clone() }))
     }
 
     fn find_next_candidate(&self, uri: &str, asked: InstanceId, tried: &[Arc<str>]) -> Option<Arc<str>> {
@@ -78,13 +79,12 @@ impl Router {
         self.find_resource_candidates(uri).into_iter().find(|name| name != asked && !tried.contains(name))
     }
 
-    /// Sends a request to read to the next candidate, if the error says that this server does not have the resource.
-    /// Returns whether it was sent.
+    /// Sends a request to read to the next candidate, if the error says that this server does not have the resource: a
+    /// further leg of the call. Returns whether it was sent.
     pub(crate) fn read_elsewhere(
         &mut self,
-        client: ClientId,
+        call_id: CallId,
         instance: InstanceId,
-        read: &ResourceRead,
         (answer, error): (&Message, &Range<usize>),
         cx: &mut EventContext<'_>,
     ) -> bool {
@@ -92,16 +92,19 @@ impl Router {
         if !code.is_some_and(|code| NOT_HERE.contains(&answer.str_at(&code))) {
             return false;
         }
-        let Some(asked) = self.instances.server_of(instance) else {
-            return false;
-        };
-        let Some(next) = self.find_next_candidate(&read.uri, instance, &read.tried) else { return false };
+        let Some(asked) = self.instances.server_of(instance) else { return false };
+        let Some(call) = self.calls.get(call_id).filter(|call| !call.is_cancelled()) else { return false };
+        let OnSuccess::ResourceRead(read) = &call.on_success else { return false };
+        let Some(next) = self.find_next_candidate(&read.uri, instance, &call.tried) else { return false };
         let usable = |server: &Server| server.health.held_back(cx.time).is_none();
         if !self.servers.get(&next).is_some_and(usable) {
             return false;
         }
-        let mut queued = QueuedRequest::new(client, read.message.clone());
-        queued.tried = [&read.tried[..], &[asked]].concat();
+        let queued = QueuedRequest::new(call_id, read.message.clone());
+        if let Some(call) = self.calls.get_mut(call_id) {
+            call.state = CallState::Routing;
+            call.tried.push(asked);
+        }
         self.send_to_server(&next, queued, cx);
         true
     }

@@ -5,24 +5,11 @@
 //! a client is answered, cancelled or given up.
 
 use crate::instance::Phase;
-use crate::instance::fair_queue::QueuedRequest;
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::types::event::Down;
-use crate::types::ids::{ClientId, InstanceId};
-
-/// A request that has waited for an instance that will not get it.
-pub(crate) struct DisplacedRequest {
-    client: ClientId,
-    waiting: Waiting,
-}
-
-impl From<QueuedRequest> for DisplacedRequest {
-    fn from(queued: QueuedRequest) -> Self {
-        DisplacedRequest { client: queued.client, waiting: Waiting::Message(queued) }
-    }
-}
+use crate::types::ids::InstanceId;
 
 impl Router {
     /// Retires all instances of a server. Returns the requests that they were not given yet.
@@ -31,18 +18,16 @@ impl Router {
         server: &str,
         at_once: bool,
         cx: &mut EventContext<'_>,
-    ) -> Vec<DisplacedRequest> {
+    ) -> Vec<Waiting> {
         let current = self.instances.current_of_server(server);
         let ids: Vec<InstanceId> = current.iter().map(|(id, _)| *id).collect();
         let mut displaced = Vec::new();
         for id in ids {
             let Some(instance) = self.instances.get_mut(id) else { continue };
             if let Phase::Starting { waiting, .. } = &mut instance.phase {
-                let taken = waiting.take_all();
-                let clients = taken.into_iter().filter_map(|waiting| Some((waiting.client()?, waiting)));
-                displaced.extend(clients.map(|(client, waiting)| DisplacedRequest { client, waiting }));
+                displaced.extend(waiting.take_all());
             }
-            displaced.extend(instance.fair_queue.take_all().into_iter().map(DisplacedRequest::from));
+            displaced.extend(instance.fair_queue.take_all().into_iter().map(Waiting::Call));
             if at_once || !self.is_working(id) {
                 self.stop_replaced_instance(id, cx);
                 continue;
@@ -51,30 +36,20 @@ impl Router {
             self.instances.retire_instance(id);
             self.clients.detach_all(id);
         }
-        self.uncount_displaced(&displaced);
         displaced
-    }
-
-    /// Counts displaced requests as no longer under way. They are counted again when they are sent again.
-    pub(crate) fn uncount_displaced(&mut self, displaced: &[DisplacedRequest]) {
-        for DisplacedRequest { client, waiting } in displaced {
-            if let Waiting::Message(_) = waiting {
-                self.clients.uncount_request(*client);
-            }
-        }
     }
 
     /// Sends displaced requests to an instance of the current configuration.
     pub(crate) fn resend_displaced(
         &mut self,
         server: &str,
-        displaced: Vec<DisplacedRequest>,
+        displaced: Vec<Waiting>,
         cx: &mut EventContext<'_>,
     ) {
-        for DisplacedRequest { client, waiting } in displaced {
+        for waiting in displaced {
             match waiting {
-                Waiting::Initialize { id, .. } => self.initialize_at_server(client, server, id, cx),
-                Waiting::Message(queued) => self.send_to_server(server, queued, cx),
+                Waiting::Initialize { client, id } => self.initialize_at_server(client, server, id, cx),
+                Waiting::Call(queued) => self.send_to_server(server, queued, cx),
                 Waiting::List(..) => {}
             }
         }
@@ -89,7 +64,9 @@ impl Router {
 
     /// Whether a client waits for an answer of the instance.
     fn is_working(&self, id: InstanceId) -> bool {
-        self.instances.get(id).is_some_and(|instance| instance.in_flight.has_wanted())
+        self.instances
+            .get(id)
+            .is_some_and(|instance| instance.in_flight.calls().any(|call| self.calls.is_wanted(call)))
     }
 
     fn stop_replaced_instance(&mut self, id: InstanceId, cx: &mut EventContext<'_>) {

@@ -4,6 +4,7 @@ use exai_proto::json::Edit;
 use exai_proto::params::AMBIGUOUS;
 use exai_proto::{Id, Kind, Message, Segments, answer};
 
+use crate::dialect::legacy;
 use crate::handlers::client_request::Request;
 use crate::handlers::methods::Prepared;
 use crate::instance::Phase;
@@ -12,48 +13,40 @@ use crate::instance::request::{InternalRequest, Owner};
 use crate::instance::start_queue::Waiting;
 use crate::limits::CALL_TOTAL_TIMEOUT;
 use crate::router::Router;
+use crate::router::calls::CallState;
 use crate::router::event_context::EventContext;
 use crate::types::effect::Effect;
-use crate::types::ids::{ClientId, InstanceId};
+use crate::types::ids::InstanceId;
 
 pub(crate) const TOO_MUCH_WAITS: &str = "too much waits for the server to start";
 
 impl Router {
-    /// Sends a request to the instance of a server that the client uses. Starts one if there is none.
-    pub(crate) fn route_to_server(
-        &mut self,
-        client: ClientId,
-        server: &str,
-        message: Message,
-        cx: &mut EventContext<'_>,
-    ) {
-        self.send_to_server(server, QueuedRequest::new(client, message), cx);
-    }
-
+    /// Sends a request to the instance of a server that its client uses. Starts one if there is none.
     pub(crate) fn send_to_server(&mut self, server: &str, queued: QueuedRequest, cx: &mut EventContext<'_>) {
-        let client = queued.client;
-        let Some(id) = queued.id() else { return };
+        let (call_id, client) = (queued.call, queued.call.client);
+        let Some(call) = self.calls.get(call_id) else { return };
+        let (id, context) = (call.id.clone(), call.context.clone());
         let attached = self.clients.get(client).and_then(|client| client.instance_of(server));
-        let instance_id = match attached {
-            Some(instance) => instance,
-            None => match self.find_or_start_for_client(client, server, &id, cx) {
-                Some(instance) => instance,
-                None => return,
-            },
-        };
-        let starting = self.instances.get(instance_id).is_some_and(|instance| instance.ready().is_none());
-        if starting && self.list_from_memory(client, server, &queued.message, cx) {
+        let found = attached.or_else(|| self.find_or_start_for_client(client, &context, server, &id, cx));
+        let starting =
+            found.and_then(|instance| self.instances.get(instance)).map(|one| one.ready().is_none());
+        let Some(instance_id) = found.filter(|_| {
+            starting != Some(true) || !self.list_from_memory(client, server, &queued.message, cx)
+        }) else {
+            // The client was answered.
+            self.calls.finish_call(call_id);
             return;
-        }
+        };
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         match &mut instance.phase {
             Phase::Ready(_) => self.send_or_queue(queued, instance_id, cx),
             Phase::Starting { waiting, .. } if waiting.has_room(queued.message.bytes().len()) => {
-                waiting.add(Waiting::Message(queued));
-                self.clients.count_request(client);
+                waiting.add(Waiting::Call(queued));
+                self.calls.move_call(call_id, CallState::Queued(instance_id));
             }
             Phase::Starting { .. } => {
                 cx.overloaded(client, &id, Some(server), TOO_MUCH_WAITS);
+                self.calls.finish_call(call_id);
             }
         }
     }
@@ -66,16 +59,17 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        let client = queued.client;
-        if instance.fair_queue.may_send_now(client) {
+        let call_id = queued.call;
+        if instance.fair_queue.may_send_now(call_id.client) {
             return self.send_to_instance(&queued, instance_id, cx);
         }
-        if !instance.fair_queue.has_room(&queued) {
-            let (server, Some(id)) = (instance.server.clone(), queued.id()) else { return };
-            return cx.overloaded(client, &id, Some(&server), "64 MiB wait for this server");
+        if instance.fair_queue.has_room(&queued) {
+            instance.fair_queue.push(queued, cx.time);
+            self.calls.move_call(call_id, CallState::Queued(instance_id));
+        } else if let Some(call) = self.calls.finish_call(call_id) {
+            let what = "64 MiB wait for this server";
+            cx.overloaded(call_id.client, &call.id, Some(&instance.server), what);
         }
-        instance.fair_queue.push(queued, cx.time);
-        self.clients.count_request(client);
     }
 
     /// Sends the queued requests whose turn it is.
@@ -83,57 +77,54 @@ impl Router {
         while let Some(queued) =
             self.instances.get_mut(instance_id).and_then(|instance| instance.fair_queue.pop_next())
         {
-            self.clients.uncount_request(queued.client);
             self.send_to_instance(&queued, instance_id, cx);
         }
     }
 
-    /// Sends a request to a ready instance, under a number that the router mints.
+    /// Sends a request to a ready instance, under a number that the router mints: a leg of the call begins.
     fn send_to_instance(
         &mut self,
         queued: &QueuedRequest,
         instance_id: InstanceId,
         cx: &mut EventContext<'_>,
     ) {
-        let QueuedRequest { client, message, translated, tried } = queued;
-        let (client, translated) = (*client, *translated);
-        let Kind::Request { id, method, .. } = message.kind() else { return };
+        let QueuedRequest { call: call_id, message, translated } = queued;
+        let (call_id, Kind::Request { id, method, .. }) = (*call_id, message.kind()) else { return };
         let Some(params) = message.params() else {
-            return cx.refuse(client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
+            self.calls.finish_call(call_id);
+            return cx.refuse(call_id.client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
         };
-        let method = message.str_at(method);
-        let request = Request { client, message, id, method, params, translated, tried };
+        let method_name = message.str_at(method);
+        let method = legacy::read_method(method_name);
+        let request =
+            Request { call: call_id, message, id, method, method_name, params, translated: *translated };
         let (on_success, edits) = match self.prepare_request(&request, instance_id, cx) {
             Prepared::Send(on_success, edits) => (on_success, edits),
-            Prepared::Answered => return,
+            Prepared::Answered => {
+                self.calls.finish_call(call_id);
+                return;
+            }
         };
         let token = request.params.token.clone();
-        let owner = Owner::Client {
-            client,
-            id: request.id(),
-            token: token.as_ref().map(|token| Id::from_json(message.at(token))),
-            on_success,
-            cancelled: false,
-        };
-        self.clients.count_request(client);
-        let id = id.clone();
-        self.send_request(
-            instance_id,
-            owner,
-            |number| with_number(message, &id, token.as_ref(), number, edits),
-            cx,
-        );
+        if let Some(call) = self.calls.get_mut(call_id) {
+            call.token = token.as_ref().map(|token| Id::from_json(message.at(token)));
+            call.on_success = on_success;
+        }
+        let write = |number| with_number(message, id, token.as_ref(), number, edits);
+        if let Some(number) = self.send_request(instance_id, Owner::Call(call_id), write, cx) {
+            self.calls.move_call(call_id, CallState::Leg { instance: instance_id, number });
+        }
     }
 
-    /// Registers a request under a new number of the instance, and sends it.
+    /// Registers a request under a new number of the instance, and sends it. Returns the number.
     pub(crate) fn send_request<S: Into<Segments>>(
         &mut self,
         instance_id: InstanceId,
         owner: Owner,
         write: impl FnOnce(u64) -> S,
         cx: &mut EventContext<'_>,
-    ) {
-        let Some(instance) = self.instances.get_mut(instance_id) else { return };
+    ) -> Option<u64> {
+        let instance = self.instances.get_mut(instance_id)?;
         let number = instance.in_flight.mint_number();
         let limit = cx.time + CALL_TOTAL_TIMEOUT;
         let deadline = limit.min(cx.time + instance.call_timeout);
@@ -144,6 +135,7 @@ impl Router {
             bytes: write(number).into(),
             number: Some(number),
         });
+        Some(number)
     }
 
     /// Sends a request of the router whose answer makes no difference.

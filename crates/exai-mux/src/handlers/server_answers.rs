@@ -6,11 +6,13 @@ use exai_proto::Message;
 use exai_proto::envelope::Outcome;
 use exai_proto::json::{self, Edit};
 
-use crate::instance::request::{InFlightRequest, InternalRequest, OnSuccess, Owner};
+use crate::instance::request::{InFlightRequest, InternalRequest, Owner};
 use crate::router::Router;
+use crate::router::calls::Call;
 use crate::router::event_context::EventContext;
+use crate::router::on_success::OnSuccess;
 use crate::types::effect::Effect;
-use crate::types::ids::{ClientId, InstanceId, number};
+use crate::types::ids::{CallId, ClientId, InstanceId, number};
 use crate::types::list_kind::ListKind;
 
 impl Router {
@@ -35,34 +37,10 @@ impl Router {
             return tracing::warn!(server, id, "an answer to no request was dropped; more are not logged");
         };
         match owner {
-            Owner::Client { client, id: own, on_success, cancelled, .. } => {
+            Owner::Call(call) => {
                 instance.served = true;
                 self.note_silence(instance_id, cx);
-                if !cancelled {
-                    self.clients.uncount_request(client);
-                }
-                if let (Outcome::Error(error), OnSuccess::ResourceRead(read), false) =
-                    (outcome, &on_success, cancelled)
-                    && self.read_elsewhere(client, instance_id, read, (message, error), cx)
-                {
-                    self.stop_idle_retiring(instance_id, cx);
-                    return self.send_queued(instance_id, cx);
-                }
-                let mut edits = vec![Edit { at: id.clone(), with: own.as_json().to_vec() }];
-                if let Outcome::Result(result) = outcome {
-                    self.note_handed_out(client, instance_id, &on_success, (message, result), cx);
-                    if let OnSuccess::List { kind, first, as_of } = on_success {
-                        if kind == ListKind::Tools && self.filters_tools(instance_id) {
-                            edits.extend(self.cut_blocked_tools(instance_id, message, result));
-                        }
-                        if first {
-                            self.learn_from_reply(instance_id, kind, as_of, (message, result), cx);
-                        }
-                    }
-                    self.apply_success(client, instance_id, on_success.clone());
-                    self.repair_subscriptions(client, instance_id, &on_success, cx);
-                }
-                cx.answer(client, own, message.edited(edits));
+                self.end_leg(call, instance_id, message, id, outcome, cx);
                 self.stop_idle_retiring(instance_id, cx);
             }
             Owner::Router(InternalRequest::Initialize) => {
@@ -79,6 +57,40 @@ impl Router {
         }
         // There is room for one more request now.
         self.send_queued(instance_id, cx);
+    }
+
+    /// Answers a call, or begins its next leg.
+    fn end_leg(
+        &mut self,
+        call_id: CallId,
+        instance_id: InstanceId,
+        message: &Message,
+        id: &Range<usize>,
+        outcome: &Outcome,
+        cx: &mut EventContext<'_>,
+    ) {
+        if let Outcome::Error(error) = outcome
+            && self.read_elsewhere(call_id, instance_id, (message, error), cx)
+        {
+            return;
+        }
+        let Some(Call { id: own, on_success, .. }) = self.calls.finish_call(call_id) else { return };
+        let client = call_id.client;
+        let mut edits = vec![Edit { at: id.clone(), with: own.as_json().to_vec() }];
+        if let Outcome::Result(result) = outcome {
+            self.note_handed_out(client, instance_id, &on_success, (message, result), cx);
+            if let OnSuccess::List { kind, first, as_of } = on_success {
+                if kind == ListKind::Tools && self.filters_tools(instance_id) {
+                    edits.extend(self.cut_blocked_tools(instance_id, message, result));
+                }
+                if first {
+                    self.learn_from_reply(instance_id, kind, as_of, (message, result), cx);
+                }
+            }
+            self.apply_success(client, instance_id, on_success.clone());
+            self.repair_subscriptions(client, instance_id, &on_success, cx);
+        }
+        cx.answer(client, own, message.edited(edits));
     }
 
     /// Repairs a subscription that became void while the server worked on it.

@@ -6,12 +6,12 @@ use exai_proto::json::Edit;
 use exai_proto::params::{AMBIGUOUS, Params};
 use exai_proto::{Id, Kind, Message};
 
+use crate::dialect::legacy::{self, ServerNotification};
 use crate::instance::request::Owner;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::types::effect::About;
 use crate::types::ids::{InstanceId, number};
-use crate::types::list_kind::LIST_KINDS;
 use crate::types::log_level::LogLevel;
 
 impl Router {
@@ -41,9 +41,9 @@ impl Router {
         let Some(params) = message.params() else {
             return tracing::debug!(?instance_id, method, "dropped: {AMBIGUOUS}");
         };
-        match method {
-            "notifications/progress" => self.forward_progress(instance_id, message, params, cx),
-            "notifications/cancelled" => {
+        match legacy::read_server_notification(method) {
+            ServerNotification::Progress => self.forward_progress(instance_id, message, params, cx),
+            ServerNotification::Cancelled => {
                 // The server no longer wants an answer to its question.
                 let Some(place) = params.request_id.clone() else { return };
                 let unwanted = Id::from_json(message.at(&place));
@@ -53,12 +53,12 @@ impl Router {
                     cx.send_to_client(client, bytes, About::Session);
                 }
             }
-            "notifications/message" => {
+            ServerNotification::LogMessage => {
                 let level = message.string_at(params.level.as_ref());
                 let level = level.and_then(|name| LogLevel::parse(&name));
                 let Some(instance) = self.instances.get(instance_id) else { return };
                 // What a server says while it works for one client belongs to the stream of the request.
-                let sole = if instance.clients.len() == 1 { instance.sole_client() } else { None };
+                let sole = if instance.clients.len() == 1 { self.find_sole_client(instance) } else { None };
                 let about = sole.and_then(|(_, id)| id).map_or(About::Session, About::During);
                 for client in &instance.clients {
                     if self.clients.get(*client).is_some_and(|client| client.wants(level)) {
@@ -66,7 +66,7 @@ impl Router {
                     }
                 }
             }
-            "notifications/resources/updated" => {
+            ServerNotification::ResourceUpdated => {
                 let Some(uri) = message.string_at(params.uri.as_ref()) else { return };
                 let Some(instance) = self.instances.get(instance_id) else { return };
                 let (server, listeners) = (instance.server.clone(), instance.subscribers.listeners(&uri));
@@ -81,10 +81,10 @@ impl Router {
                     server.catalogue.resources.hand_out(&uri, cx.time);
                 }
             }
-            _ => match LIST_KINDS.into_iter().find(|kind| kind.changed() == method) {
-                Some(kind) => self.handle_list_changed(instance_id, kind, message.bytes(), cx),
-                None => self.send_to_attached(instance_id, message.bytes(), cx),
-            },
+            ServerNotification::ListChanged(kind) => {
+                self.handle_list_changed(instance_id, kind, message.bytes(), cx);
+            }
+            ServerNotification::Other => self.send_to_attached(instance_id, message.bytes(), cx),
         }
     }
 
@@ -103,11 +103,13 @@ impl Router {
         else {
             return;
         };
-        let Owner::Client { client, id, token: Some(token), cancelled, .. } = &request.owner else { return };
-        if !cancelled {
+        let Owner::Call(call_id) = request.owner else { return };
+        let Some(call) = self.calls.get(call_id) else { return };
+        let Some(token) = &call.token else { return };
+        if !call.is_cancelled() {
             request.deadline = request.limit.min(cx.time + instance.call_timeout);
         }
         let edit = Edit { at: place, with: token.as_json().to_vec() };
-        cx.send_to_client(*client, message.edited(vec![edit]), About::During(id.clone()));
+        cx.send_to_client(call_id.client, message.edited(vec![edit]), About::During(call.id.clone()));
     }
 }

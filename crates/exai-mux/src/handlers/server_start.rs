@@ -42,7 +42,8 @@ impl Router {
             .collect();
         for (server, interrupted, eager) in wanted {
             for client in interrupted {
-                let key = self.make_share_key(client, &server);
+                let context = self.clients.context(client);
+                let key = context.and_then(|context| self.make_share_key(client, context, &server));
                 match key.and_then(|key| self.find_or_start_instance(&server, key, cx)) {
                     Some(instance) => self.attach_client(client, instance, cx),
                     None => {

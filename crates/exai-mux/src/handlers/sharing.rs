@@ -5,6 +5,7 @@ use exai_proto::Id;
 use crate::limits::MAX_INSTANCES_PER_SERVER;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
+use crate::types::client_context::ClientContext;
 use crate::types::effect::Effect;
 use crate::types::ids::{ClientId, InstanceId};
 use crate::types::policy::{Share, ShareKey};
@@ -15,6 +16,7 @@ impl Router {
     pub(crate) fn find_or_start_for_client(
         &mut self,
         client_id: ClientId,
+        context: &ClientContext,
         server: &str,
         id: &Id,
         cx: &mut EventContext<'_>,
@@ -28,7 +30,7 @@ impl Router {
             cx.unavailable(client_id, id, server, &down);
             return None;
         }
-        let key = self.make_share_key(client_id, server)?;
+        let key = self.make_share_key(client_id, context, server)?;
         let Some(instance) = self.find_or_start_instance(server, key, cx) else {
             cx.overloaded(client_id, id, Some(server), "64 instances of this server are in use");
             return None;
@@ -37,23 +39,27 @@ impl Router {
         Some(instance)
     }
 
-    pub(crate) fn make_share_key(&self, client_id: ClientId, server: &str) -> Option<ShareKey> {
-        let initialize_params = self.clients.get(client_id)?.initialize_params()?;
+    /// The key of the instances of a server that a client may use. `None` if the server is not configured.
+    pub(crate) fn make_share_key(
+        &self,
+        client_id: ClientId,
+        context: &ClientContext,
+        server: &str,
+    ) -> Option<ShareKey> {
         Some(match self.servers.get(server)?.policy.share {
             Share::Auto => {
                 let observed = self.servers.get(server)?.behaviour.observed();
-                if observed.is_indifferent_to(&initialize_params.can) {
+                if observed.is_indifferent_to(&context.can) {
                     return Some(ShareKey { any: true, ..ShareKey::common(observed.declared_for_all()) });
                 }
-                let may_be_asked = initialize_params.can.keys().any(|ask| observed.asks.contains(ask));
+                let may_be_asked = context.can.keys().any(|ask| observed.asks.contains(ask));
                 let client = may_be_asked.then_some(client_id);
-                ShareKey { client, ..ShareKey::common(initialize_params.capabilities.clone()) }
+                ShareKey { client, ..ShareKey::common(context.capabilities.clone()) }
             }
             Share::Shared => ShareKey::common("{}"),
-            Share::Client => ShareKey {
-                client: Some(client_id),
-                ..ShareKey::common(initialize_params.capabilities.clone())
-            },
+            Share::Client => {
+                ShareKey { client: Some(client_id), ..ShareKey::common(context.capabilities.clone()) }
+            }
         })
     }
 

@@ -2,19 +2,24 @@
 
 use std::time::{Duration, Instant};
 
+use crate::dialect::legacy::write_cancel;
 use crate::handlers::sending::as_it_came;
 use crate::instance::fair_queue::QueuedRequest;
-use crate::instance::request::{InternalRequest, OnSuccess, Owner};
+use crate::instance::request::{InternalRequest, Owner};
 use crate::instance::{Instance, Phase};
 use crate::limits::TICK_INTERVAL;
 use crate::router::Router;
-use crate::router::event_context::{EventContext, cancel};
+use crate::router::calls::CallState;
+use crate::router::event_context::EventContext;
 use crate::server::health::HealthState;
 use crate::server::is_eager;
 use crate::types::effect::Effect;
 use crate::types::event::Unsent;
 use crate::types::ids::InstanceId;
 use crate::types::policy::ShareKey;
+
+/// What a server is told when its answer is no longer waited for.
+const OUT_OF_TIME: &str = "no answer in time";
 
 impl Router {
     pub(crate) fn handle_tick(&mut self, cx: &mut EventContext<'_>) {
@@ -53,10 +58,9 @@ impl Router {
             self.time_out_request(id, number, cx);
         }
         for queued in expired {
-            self.clients.uncount_request(queued.client);
-            if let Some(id) = queued.id() {
+            if let Some(call) = self.calls.finish_call(queued.call) {
                 let what = "it has waited for 15 s for its turn at this server";
-                cx.overloaded(queued.client, &id, Some(&server), what);
+                cx.overloaded(queued.call.client, &call.id, Some(&server), what);
             }
         }
         self.send_queued(id, cx);
@@ -88,21 +92,23 @@ impl Router {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let server = instance.server.clone();
         match instance.take_request(number).map(|request| request.owner) {
-            Some(Owner::Client { client, id, cancelled: true, .. }) => cx.drop_request(client, id),
-            Some(Owner::Client { client, id, token, on_success, .. }) => {
+            Some(Owner::Call(call_id)) => {
+                let Some(call) = self.calls.get_mut(call_id) else { return };
                 if let Unsent::Ending(bytes) = why
-                    && let Some(message) = as_it_came(bytes, &id, token.as_ref())
+                    && !call.is_cancelled()
+                    && let Some(message) = as_it_came(bytes, &call.id, call.token.as_ref())
                 {
+                    call.state = CallState::Queued(instance_id);
                     instance.fair_queue.close();
-                    let tried =
-                        if let OnSuccess::ResourceRead(read) = on_success { read.tried } else { Vec::new() };
-                    return instance
-                        .fair_queue
-                        .push(QueuedRequest { client, message, translated: true, tried }, cx.time);
+                    let queued = QueuedRequest { call: call_id, message, translated: true };
+                    return instance.fair_queue.push(queued, cx.time);
                 }
-                self.clients.uncount_request(client);
+                let Some(call) = self.calls.finish_call(call_id) else { return };
+                if call.is_cancelled() {
+                    return cx.drop_request(call_id.client, call.id);
+                }
                 let what = "the server does not read what waits for it";
-                cx.overloaded(client, &id, Some(&server), what);
+                cx.overloaded(call_id.client, &call.id, Some(&server), what);
                 // There is room for one more request now.
                 self.send_queued(instance_id, cx);
             }
@@ -122,23 +128,23 @@ impl Router {
         let server = instance.server.clone();
         let Some(request) = instance.take_request(number) else { return };
         match request.owner {
-            Owner::Client { client, id, cancelled: true, .. } => return cx.drop_request(client, id),
-            Owner::Router(InternalRequest::Cancelled) => return,
-            Owner::Client { .. } | Owner::Router(_) => {}
-        }
-        cx.send_to_server(instance_id, cancel(number, "no answer in time"));
-        match request.owner {
-            Owner::Client { client, id, on_success, .. } => {
-                self.clients.uncount_request(client);
-                cx.timed_out(client, &id, &server, &on_success);
+            Owner::Call(call_id) => {
+                let Some(call) = self.calls.finish_call(call_id) else { return };
+                if call.is_cancelled() {
+                    return cx.drop_request(call_id.client, call.id);
+                }
+                cx.send_to_server(instance_id, write_cancel(number, OUT_OF_TIME));
+                cx.timed_out(call_id.client, &call.id, &server, &call.on_success);
             }
-            Owner::Router(InternalRequest::List { kind, .. }) => self.give_up_list(&server, kind, cx),
+            // The server was told already.
+            Owner::Router(InternalRequest::Cancelled) => {}
+            Owner::Router(InternalRequest::List { kind, .. }) => {
+                cx.send_to_server(instance_id, write_cancel(number, OUT_OF_TIME));
+                self.give_up_list(&server, kind, cx);
+            }
             Owner::Router(
-                InternalRequest::Initialize
-                | InternalRequest::Ping { .. }
-                | InternalRequest::Forgotten
-                | InternalRequest::Cancelled,
-            ) => {}
+                InternalRequest::Initialize | InternalRequest::Ping { .. } | InternalRequest::Forgotten,
+            ) => cx.send_to_server(instance_id, write_cancel(number, OUT_OF_TIME)),
         }
     }
 

@@ -6,37 +6,26 @@
 //! server costs the others no more than their share.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::Instant;
 
-use exai_proto::{Id, Kind, Message};
+use exai_proto::Message;
 
 use crate::limits::{MAX_QUEUED_BYTES, MAX_REQUESTS_PER_INSTANCE, MIN_SHARE_PER_CLIENT, TURN_TIMEOUT};
-use crate::types::ids::ClientId;
+use crate::types::ids::{CallId, ClientId};
 
 /// A request that waits.
 #[derive(Debug)]
 pub(crate) struct QueuedRequest {
-    pub(crate) client: ClientId,
+    pub(crate) call: CallId,
     pub(crate) message: Message,
     /// Whether the names in the request are those of the server already: the request was sent before.
     pub(crate) translated: bool,
-    /// The servers that do not have the resource that is to be read.
-    pub(crate) tried: Vec<Arc<str>>,
 }
 
 impl QueuedRequest {
     /// A request as its client has sent it.
-    pub(crate) fn new(client: ClientId, message: Message) -> Self {
-        QueuedRequest { client, message, translated: false, tried: Vec::new() }
-    }
-
-    /// The id that the client has given the request.
-    pub(crate) fn id(&self) -> Option<Id> {
-        match self.message.kind() {
-            Kind::Request { id, .. } => Some(Id::from_json(self.message.at(id))),
-            Kind::Notification { .. } | Kind::Response { .. } => None,
-        }
+    pub(crate) fn new(call: CallId, message: Message) -> Self {
+        QueuedRequest { call, message, translated: false }
     }
 }
 
@@ -116,7 +105,7 @@ impl FairQueue {
 
     /// Lets a request wait for its turn, behind those that its client has sent before.
     pub(crate) fn push(&mut self, queued: QueuedRequest, time: Instant) {
-        let client = queued.client;
+        let client = queued.call.client;
         self.bytes += queued.message.bytes().len();
         let queue = self.waiting.entry(client).or_default();
         if queue.is_empty() {
@@ -174,24 +163,15 @@ impl FairQueue {
         self.waiting.values().filter_map(|queue| queue.front()).map(|(_, until)| *until).min()
     }
 
-    /// Takes the request that a client has cancelled.
-    pub(crate) fn take_request(&mut self, client: ClientId, id: &Id) -> Option<QueuedRequest> {
-        if !self.waiting.contains_key(&client) {
-            return None;
-        }
-        let mut found = false;
-        let mut is_it = |queued: &QueuedRequest| {
-            let is_it = !found && queued.client == client && queued.id().as_ref() == Some(id);
-            found |= is_it;
-            is_it
-        };
-        self.take(|queued, _| is_it(queued)).pop()
+    /// Takes out a call that its client has cancelled. Returns whether the call was there.
+    pub(crate) fn remove_call(&mut self, call: CallId) -> bool {
+        self.waiting.contains_key(&call.client) && !self.take(|queued, _| queued.call == call).is_empty()
     }
 
     /// Takes all requests of a client.
     pub(crate) fn take_client(&mut self, client: ClientId) -> Vec<QueuedRequest> {
         if self.waiting.contains_key(&client) {
-            self.take(|queued, _| queued.client == client)
+            self.take(|queued, _| queued.call.client == client)
         } else {
             Vec::new()
         }
@@ -214,16 +194,15 @@ mod tests {
 
     use super::*;
 
-    fn queued(client: u64, id: u32) -> QueuedRequest {
-        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"x"}}"#);
-        let message = Message::parse(text.into()).expect("a message");
-        QueuedRequest::new(ClientId(client), message)
+    fn queued(client: u64, number: u64) -> QueuedRequest {
+        let message = Message::parse(r#"{"jsonrpc":"2.0","id":1,"method":"x"}"#.into()).expect("a message");
+        QueuedRequest::new(CallId { client: ClientId(client), number }, message)
     }
 
-    fn next(fair_queue: &mut FairQueue) -> Option<(u64, String)> {
-        let queued = fair_queue.pop_next()?;
-        fair_queue.begin_request(queued.client);
-        Some((queued.client.0, String::from_utf8_lossy(queued.id()?.as_json()).into_owned()))
+    fn next(fair_queue: &mut FairQueue) -> Option<(u64, u64)> {
+        let CallId { client, number } = fair_queue.pop_next()?.call;
+        fair_queue.begin_request(client);
+        Some((client.0, number))
     }
 
     #[test]
@@ -252,8 +231,7 @@ mod tests {
             fair_queue.finish_request(ClientId(client));
             order.extend(next(&mut fair_queue));
         }
-        let expected = [(1, "0"), (2, "0"), (1, "1"), (2, "1"), (1, "2")];
-        assert_eq!(order, expected.map(|(client, id)| (client, id.to_owned())));
+        assert_eq!(order, [(1, 0), (2, 0), (1, 1), (2, 1), (1, 2)]);
         assert_eq!((fair_queue.len(), fair_queue.bytes, fair_queue.turns.len()), (0, 0, 0));
     }
 
@@ -274,25 +252,25 @@ mod tests {
         fair_queue.push(queued(1, 2), now);
         assert_eq!(next(&mut fair_queue), None, "nobody overtakes");
         fair_queue.finish_request(ClientId(1));
-        assert_eq!(next(&mut fair_queue), Some((2, "1".to_owned())));
+        assert_eq!(next(&mut fair_queue), Some((2, 1)));
         assert_eq!(next(&mut fair_queue), None);
         fair_queue.finish_request(ClientId(2));
-        assert_eq!(next(&mut fair_queue), Some((1, "2".to_owned())));
+        assert_eq!(next(&mut fair_queue), Some((1, 2)));
     }
 
     #[test]
-    fn what_waits_is_found_again_by_time_by_id_and_by_client() {
+    fn what_waits_is_found_again_by_time_by_call_and_by_client() {
         let (mut fair_queue, now) = (FairQueue::default(), Instant::now());
         fair_queue.close();
-        for (client, id, after) in [(1, 1, 0), (1, 2, 9), (2, 1, 9), (2, 1, 9), (3, 3, 9)] {
-            fair_queue.push(queued(client, id), now + Duration::from_secs(after));
+        for (client, number, after) in [(1, 1, 0), (1, 2, 9), (2, 1, 9), (2, 2, 9), (3, 3, 9)] {
+            fair_queue.push(queued(client, number), now + Duration::from_secs(after));
         }
         assert!(fair_queue.pop_next().is_none(), "nobody reads any more");
-        let ids = |all: Vec<QueuedRequest>| all.iter().map(|queued| queued.client.0).collect::<Vec<_>>();
+        let ids = |all: Vec<QueuedRequest>| all.iter().map(|queued| queued.call.client.0).collect::<Vec<_>>();
         assert_eq!(ids(fair_queue.take_expired(now + TURN_TIMEOUT)), [1]);
-        let two = Id::from_json(b"1");
-        assert!(fair_queue.take_request(ClientId(2), &two).is_some());
-        assert_eq!(fair_queue.len(), 3, "one of two with the same id");
+        let call = queued(2, 1).call;
+        assert!(fair_queue.remove_call(call) && !fair_queue.remove_call(call));
+        assert_eq!(fair_queue.len(), 3, "one of two of the client");
         assert_eq!(ids(fair_queue.take_client(ClientId(1))), [1]);
         assert_eq!(ids(fair_queue.take_all()), [2, 3]);
         assert_eq!(

@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use exai_proto::Id;
-
 use crate::instance::request::{InFlightRequest, InternalRequest, Owner};
-use crate::types::ids::ClientId;
+use crate::types::ids::{CallId, ClientId};
 use crate::types::list_kind::ListKind;
 
 /// The requests of one instance, by the number that the router has minted for each.
@@ -14,17 +12,6 @@ use crate::types::list_kind::ListKind;
 pub(crate) struct InFlightRequests {
     by_number: HashMap<u64, InFlightRequest>,
     next_number: u64,
-}
-
-/// The client that an instance works for.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum WorksFor {
-    /// The instance works for no client.
-    None,
-    /// The instance works for this client alone. If there is an id, it works on this request alone.
-    One(ClientId, Option<Id>),
-    /// The instance works for several clients, or for a client that no longer wants anything of it.
-    Unclear,
 }
 
 impl Default for InFlightRequests {
@@ -72,39 +59,32 @@ impl InFlightRequests {
         all.into_iter().map(|(_, request)| request).collect()
     }
 
-    /// Whether a client waits for an answer.
-    pub(crate) fn has_wanted(&self) -> bool {
-        self.by_number.values().any(|request| request.wanted_by().is_some())
+    /// The calls that the instance works on.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = CallId> {
+        self.by_number.values().filter_map(|request| match request.owner {
+            Owner::Call(call) => Some(call),
+            Owner::Router(_) => None,
+        })
     }
 
-    /// Cancels the request of a client with this id. Returns its number. The request stays for a while: what the server
-    /// still answers is passed on, as without exai.
-    pub(crate) fn cancel_request(&mut self, client: ClientId, id: &Id, time: Instant) -> Option<u64> {
-        let is_it = |request: &InFlightRequest| {
-            matches!(&request.owner, Owner::Client { client: owner, id: own, cancelled: false, .. }
-                if *owner == client && own == id)
-        };
-        let (number, request) = self.by_number.iter_mut().find(|(_, request)| is_it(request))?;
-        request.cancel(time);
-        Some(*number)
+    /// The clients that the instance works for, once for each request, with the call if the client still waits for the
+    /// instance. A request whose client has left counts: the server may not have heard of that yet.
+    pub(crate) fn charged_clients(&self) -> impl Iterator<Item = (ClientId, Option<CallId>)> {
+        self.by_number.values().filter_map(|request| {
+            let call = match request.owner {
+                Owner::Call(call) => Some(call),
+                Owner::Router(_) => None,
+            };
+            Some((request.charged_client?, call))
+        })
     }
 
-    /// No client waits for the requests of this client any more. Returns the number and the id of each, in the order in
-    /// which they were sent, and whether it was cancelled before.
-    pub(crate) fn abandon_client(&mut self, client: ClientId, time: Instant) -> Vec<(u64, Id, bool)> {
-        let mut abandoned = Vec::new();
-        for (&number, request) in &mut self.by_number {
-            if let Owner::Client { client: owner, id, cancelled, .. } = &request.owner
-                && *owner == client
-            {
-                abandoned.push((number, id.clone(), *cancelled));
-                // A server that heeds the cancellation will not answer: its place must not be kept for that.
-                request.cancel(time);
-                request.owner = Owner::Router(InternalRequest::Cancelled);
-            }
+    /// The client of a request has left, and the server was told to cancel the request.
+    pub(crate) fn disown_request(&mut self, number: u64, time: Instant) {
+        if let Some(request) = self.by_number.get_mut(&number) {
+            request.expect_no_answer(time);
+            request.owner = Owner::Router(InternalRequest::Cancelled);
         }
-        abandoned.sort_unstable_by_key(|(number, ..)| *number);
-        abandoned
     }
 
     /// The requests that have not been answered in time, in the order in which they were sent.
@@ -124,7 +104,7 @@ impl InFlightRequests {
     pub(crate) fn list_since(&self, kind: ListKind) -> Option<Instant> {
         self.by_number.values().find_map(|request| match &request.owner {
             Owner::Router(InternalRequest::List { kind: other, asked, .. }) if *other == kind => Some(*asked),
-            Owner::Router(_) | Owner::Client { .. } => None,
+            Owner::Router(_) | Owner::Call(_) => None,
         })
     }
 
@@ -132,24 +112,5 @@ impl InFlightRequests {
     pub(crate) fn sole_request(&self) -> Option<u64> {
         let mut numbers = self.by_number.keys();
         numbers.next().copied().filter(|_| numbers.next().is_none())
-    }
-
-    /// The client that the server works for. A request that was cancelled counts: the server may not have heard of that
-    /// yet.
-    pub(crate) fn works_for(&self) -> WorksFor {
-        let mut charged =
-            self.by_number.values().filter_map(|request| Some((request.charged_client?, request)));
-        let Some((sole, first)) = charged.next() else { return WorksFor::None };
-        let mut id = first.wanted_by().cloned();
-        for (client, _) in charged {
-            if client != sole {
-                return WorksFor::Unclear;
-            }
-            id = None;
-        }
-        // A client that has left, or has cancelled all it wanted, is not asked.
-        let waits =
-            |request: &InFlightRequest| request.charged_client == Some(sole) && request.wanted_by().is_some();
-        if self.by_number.values().any(waits) { WorksFor::One(sole, id) } else { WorksFor::Unclear }
     }
 }

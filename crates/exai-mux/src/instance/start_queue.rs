@@ -7,16 +7,17 @@ use exai_proto::Id;
 
 use crate::instance::fair_queue::QueuedRequest;
 use crate::limits::{MAX_STARTING_BYTES, MAX_STARTING_MESSAGES};
-use crate::types::ids::ClientId;
+use crate::types::ids::{CallId, ClientId};
 use crate::types::list_kind::ListKind;
 
 /// Something that waits for an instance to become ready.
 #[derive(Debug)]
 pub(crate) enum Waiting {
-    /// A client's `initialize` on the server's own endpoint.
+    /// A client's `initialize` on the server's own endpoint. It must not be cancelled (basic/utilities/cancellation of
+    /// the specification).
     Initialize { client: ClientId, id: Id },
     /// Another request of a client.
-    Message(QueuedRequest),
+    Call(QueuedRequest),
     /// A list that the router wants, and since when.
     List(ListKind, Instant),
 }
@@ -24,25 +25,15 @@ pub(crate) enum Waiting {
 impl Waiting {
     pub(crate) fn client(&self) -> Option<ClientId> {
         match self {
-            Waiting::Initialize { client, .. } | Waiting::Message(QueuedRequest { client, .. }) => {
-                Some(*client)
-            }
-            Waiting::List(..) => None,
-        }
-    }
-
-    /// The id of the request that waits.
-    pub(crate) fn id(&self) -> Option<Id> {
-        match self {
-            Waiting::Initialize { id, .. } => Some(id.clone()),
-            Waiting::Message(queued) => queued.id(),
+            Waiting::Initialize { client, .. } => Some(*client),
+            Waiting::Call(queued) => Some(queued.call.client),
             Waiting::List(..) => None,
         }
     }
 
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Waiting::Message(queued) => queued.message.bytes().len(),
+            Waiting::Call(queued) => queued.message.bytes().len(),
             Waiting::Initialize { .. } | Waiting::List(..) => 0,
         }
     }
@@ -65,13 +56,9 @@ impl StartQueue {
         self.waiting.push_back(waiting);
     }
 
-    /// Takes out the request of a client with this id. Returns whether there was one.
-    pub(crate) fn cancel_request(&mut self, client: ClientId, id: &Id) -> bool {
-        // `initialize` must not be cancelled (basic/utilities/cancellation of the specification).
-        let is_it = |waiting: &Waiting| match waiting {
-            Waiting::Message(queued) => queued.client == client && queued.id().as_ref() == Some(id),
-            Waiting::Initialize { .. } | Waiting::List(..) => false,
-        };
+    /// Takes out a call that its client has cancelled. Returns whether the call was there.
+    pub(crate) fn remove_call(&mut self, call: CallId) -> bool {
+        let is_it = |waiting: &Waiting| matches!(waiting, Waiting::Call(queued) if queued.call == call);
         let found = self.waiting.iter().position(is_it);
         found.map(|at| self.waiting.remove(at)).is_some()
     }
@@ -92,7 +79,7 @@ impl StartQueue {
     pub(crate) fn list_since(&self, kind: ListKind) -> Option<Instant> {
         self.waiting.iter().find_map(|waiting| match waiting {
             Waiting::List(other, asked) if *other == kind => Some(*asked),
-            Waiting::List(..) | Waiting::Initialize { .. } | Waiting::Message(_) => None,
+            Waiting::List(..) | Waiting::Initialize { .. } | Waiting::Call(_) => None,
         })
     }
 

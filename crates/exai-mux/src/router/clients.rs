@@ -1,8 +1,10 @@
 //! All clients.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::client::{Client, InitializeParams};
+use crate::client::Client;
+use crate::types::client_context::ClientContext;
 use crate::types::ids::{ClientId, Endpoint, InstanceId};
 
 /// All clients. What is known of one client is changed through [`Client`].
@@ -32,9 +34,9 @@ impl Clients {
         self.all.get_mut(&id)
     }
 
-    /// What the client said in `initialize`; `None` before that.
-    pub(crate) fn initialize_params(&self, id: ClientId) -> Option<&InitializeParams> {
-        self.all.get(&id)?.initialize_params()
+    /// What the client says of itself. `None` before its session is open.
+    pub(crate) fn context(&self, id: ClientId) -> Option<&Arc<ClientContext>> {
+        self.all.get(&id)?.context()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Client> {
@@ -59,26 +61,11 @@ impl Clients {
 
     /// The clients of the aggregated endpoint that have introduced themselves, oldest first.
     pub(crate) fn aggregating_ids(&self) -> Vec<ClientId> {
-        let is_introduced =
-            |client: &Client| client.endpoint == Endpoint::All && client.initialize_params().is_some();
+        let is_introduced = |client: &Client| client.endpoint == Endpoint::All && client.context().is_some();
         let mut ids: Vec<ClientId> =
             self.all.iter().filter(|(_, client)| is_introduced(client)).map(|(&id, _)| id).collect();
         ids.sort();
         ids
-    }
-
-    /// One more request of the client is under way.
-    pub(crate) fn count_request(&mut self, id: ClientId) {
-        if let Some(client) = self.all.get_mut(&id) {
-            client.in_flight = client.in_flight.saturating_add(1);
-        }
-    }
-
-    /// One request of the client is no longer under way.
-    pub(crate) fn uncount_request(&mut self, id: ClientId) {
-        if let Some(client) = self.all.get_mut(&id) {
-            client.in_flight = client.in_flight.saturating_sub(1);
-        }
     }
 
     /// No client uses this instance any more.

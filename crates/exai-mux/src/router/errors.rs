@@ -5,8 +5,8 @@ use std::sync::Arc;
 use exai_proto::Id;
 use exai_proto::answer::{Failure, FailureData, Source};
 
-use crate::instance::request::{OnSuccess, called_tool};
 use crate::router::event_context::EventContext;
+use crate::router::on_success::{OnSuccess, called_tool};
 use crate::types::event::Down;
 use crate::types::ids::ClientId;
 

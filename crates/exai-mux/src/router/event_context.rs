@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use exai_proto::answer::{self, FailureData};
-use exai_proto::{Id, Segments, json};
+use exai_proto::{Id, Segments};
 
 use crate::types::effect::{About, Effect};
 use crate::types::ids::{ClientId, InstanceId};
@@ -49,11 +48,4 @@ impl EventContext<'_> {
     pub(crate) fn note_discovery_changed(&mut self, server: &Arc<str>) {
         self.effects.push(Effect::DiscoveryChanged { server: server.clone() });
     }
-}
-
-pub(crate) fn cancel(number: u64, reason: &str) -> Bytes {
-    answer::notify(
-        "notifications/cancelled",
-        &format!("{{\"requestId\":{number},\"reason\":{}}}", json::quote(reason)),
-    )
 }

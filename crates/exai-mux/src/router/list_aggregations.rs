@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use exai_proto::{Id, Message};
+use exai_proto::Message;
 
 use crate::limits::{MAX_UNROUTED_BYTES, MAX_UNROUTED_MESSAGES};
-use crate::types::ids::ClientId;
+use crate::types::ids::{CallId, ClientId};
 use crate::types::list_kind::ListKind;
 
 /// All requests that wait for lists.
@@ -19,8 +19,7 @@ pub(crate) struct ListAggregations {
 /// A request that waits for lists.
 #[derive(Debug)]
 pub(crate) struct ListAggregation {
-    pub(crate) client: ClientId,
-    pub(crate) id: Id,
+    pub(crate) call: CallId,
     pub(crate) then: AfterLists,
     /// The lists that have not come, by server, and until when each is waited for.
     pub(crate) missing: BTreeMap<(Arc<str>, ListKind), Instant>,
@@ -40,15 +39,12 @@ impl ListAggregations {
         self.waiting.push(gathering);
     }
 
-    /// Takes out the request with this id. Returns whether there was one.
-    pub(crate) fn cancel_request(&mut self, client: ClientId, id: &Id) -> bool {
-        let is_it = |waiting: &ListAggregation| waiting.client == client && waiting.id == *id;
-        let found = self.waiting.iter().position(is_it);
-        found.map(|at| self.waiting.remove(at)).is_some()
+    pub(crate) fn remove_call(&mut self, call: CallId) {
+        self.waiting.retain(|waiting| waiting.call != call);
     }
 
     pub(crate) fn forget_client(&mut self, client: ClientId) {
-        self.waiting.retain(|waiting| waiting.client != client);
+        self.waiting.retain(|waiting| waiting.call.client != client);
     }
 
     /// Whether a request waits for this list.
@@ -62,7 +58,7 @@ impl ListAggregations {
         for waiting in &mut self.waiting {
             let has_waited = waiting.missing.remove(&(server.clone(), kind)).is_some();
             if has_waited && matches!(waiting.then, AfterLists::Answer(_)) {
-                clients.push(waiting.client);
+                clients.push(waiting.call.client);
             }
         }
         clients
@@ -86,7 +82,7 @@ impl ListAggregations {
         let (mut own, mut bytes) = (0, message.bytes().len());
         for waiting in &self.waiting {
             if let AfterLists::Route(message) = &waiting.then {
-                own += usize::from(waiting.client == client);
+                own += usize::from(waiting.call.client == client);
                 bytes += message.bytes().len();
             }
         }

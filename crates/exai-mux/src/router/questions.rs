@@ -17,14 +17,30 @@ pub(crate) struct Questions {
     open: BTreeMap<ClientId, BTreeMap<u64, Question>>,
 }
 
-/// A request of a server that waits for a client's answer.
+/// A question that waits for a client's answer.
 #[derive(Debug)]
 pub(crate) struct Question {
-    pub(crate) instance: InstanceId,
-    /// The server's id of the request.
-    pub(crate) id: Id,
-    /// The server's progress token of the request.
-    pub(crate) token: Option<Id>,
+    pub(crate) origin: QuestionOrigin,
+}
+
+/// Why a client is asked, and so where the answer goes.
+#[derive(Debug)]
+pub(crate) enum QuestionOrigin {
+    /// A server has sent a request.
+    Server {
+        instance: InstanceId,
+        /// The server's id of the request.
+        id: Id,
+        /// The server's progress token of the request.
+        token: Option<Id>,
+    },
+}
+
+impl Question {
+    fn is_of(&self, instance: InstanceId) -> bool {
+        let QuestionOrigin::Server { instance: asker, .. } = &self.origin;
+        *asker == instance
+    }
 }
 
 impl Questions {
@@ -61,7 +77,10 @@ impl Questions {
 
     /// Takes the question that a server has asked under this id. Returns the client and the number.
     pub(crate) fn take_by_server_id(&mut self, instance: InstanceId, id: &Id) -> Option<(ClientId, u64)> {
-        let is_it = |question: &Question| question.instance == instance && question.id == *id;
+        let is_it = |question: &Question| {
+            let QuestionOrigin::Server { instance: asker, id: own, .. } = &question.origin;
+            *asker == instance && own == id
+        };
         let found = self.open.iter().find_map(|(&client, open)| {
             let (&number, _) = open.iter().find(|(_, question)| is_it(question))?;
             Some((client, number))
@@ -74,7 +93,7 @@ impl Questions {
     /// Takes the questions of an instance to one client.
     pub(crate) fn take_between(&mut self, client: ClientId, instance: InstanceId) -> Vec<Question> {
         let Some(open) = self.open.get_mut(&client) else { return Vec::new() };
-        let taken = open.extract_if(.., |_, question| question.instance == instance);
+        let taken = open.extract_if(.., |_, question| question.is_of(instance));
         let taken = taken.map(|(_, question)| question).collect();
         if open.is_empty() {
             self.open.remove(&client);
@@ -86,7 +105,7 @@ impl Questions {
     pub(crate) fn take_of_instance(&mut self, instance: InstanceId) -> Vec<(u64, ClientId)> {
         let mut taken = Vec::new();
         self.open.retain(|&client, open| {
-            let of_instance = open.extract_if(.., |_, question| question.instance == instance);
+            let of_instance = open.extract_if(.., |_, question| question.is_of(instance));
             taken.extend(of_instance.map(|(number, _)| (number, client)));
             !open.is_empty()
         });

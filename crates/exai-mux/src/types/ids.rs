@@ -15,6 +15,15 @@ impl fmt::Display for ClientId {
     }
 }
 
+/// One request of a client. No id is used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct CallId {
+    /// The client that has sent the request.
+    pub(crate) client: ClientId,
+    /// Numbers grow: an older call has a smaller one.
+    pub(crate) number: u64,
+}
+
 /// One run of a server. No id is used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(pub u64);

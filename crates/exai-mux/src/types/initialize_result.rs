@@ -1,7 +1,6 @@
 //! What a server answered to `initialize`.
 
 use bytes::Bytes;
-use exai_proto::{json, limits};
 
 use crate::types::list_kind::ListKind;
 
@@ -42,26 +41,5 @@ impl InitializeResult {
             ListKind::Prompts => self.capabilities.prompts,
             ListKind::Resources | ListKind::Templates => self.capabilities.resources,
         }
-    }
-
-    pub(crate) fn of(result: Bytes) -> Option<Self> {
-        let whole = 0..result.len();
-        let version = json::string(&result, json::find(&result, whole.clone(), "protocolVersion")?)?;
-        let version = limits::cut(&version, limits::NAME_CHARS);
-        let find = |path: &[&str]| json::find_path(&result, whole.clone(), path);
-        let offer = |name| match find(&["capabilities", name]) {
-            None => Offer::Nothing,
-            Some(_) => match find(&["capabilities", name, "listChanged"]) {
-                Some(announced) if &result[announced.clone()] == b"true" => Offer::Announced,
-                _ => Offer::Lists,
-            },
-        };
-        let capabilities = ServerCapabilities {
-            tools: offer("tools"),
-            prompts: offer("prompts"),
-            resources: offer("resources"),
-            logging: find(&["capabilities", "logging"]).is_some(),
-        };
-        Some(InitializeResult { result, version, capabilities })
     }
 }

@@ -1,0 +1,21 @@
+//! What a client says of itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::types::capability::ClientCapability;
+
+/// What a client says of itself. A request keeps what was true when it came.
+#[derive(Debug)]
+pub(crate) struct ClientContext {
+    /// The protocol revision that the client asks for.
+    pub(crate) version: String,
+    /// What is declared to servers: see [`crate::types::capability::normalise_capabilities`].
+    pub(crate) capabilities: Arc<str>,
+    /// The same capabilities one by one.
+    pub(crate) can: BTreeMap<ClientCapability, String>,
+    /// The name of the program.
+    pub(crate) name: Option<String>,
+    /// The version of the program.
+    pub(crate) build: Option<String>,
+}
