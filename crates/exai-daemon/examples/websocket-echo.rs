@@ -5,7 +5,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::any;
-use exai_daemon::frames::{Broken, Frame, Opcode};
+use exai_daemon::frame::{Broken, Frame, Opcode};
 use exai_daemon::input_budget::InputBudget;
 use exai_daemon::upgrade::{Socket, Upgrade};
 

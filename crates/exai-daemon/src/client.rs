@@ -6,5 +6,5 @@ pub(crate) mod http_streams;
 pub(crate) mod inbound;
 pub mod input_budget;
 pub(crate) mod message_checks;
-pub(crate) mod session_usage;
+pub(crate) mod session_process;
 pub(crate) mod sink;

@@ -42,4 +42,4 @@ pub use state::token::rotate_token;
 #[doc(hidden)]
 pub use client::input_budget;
 #[doc(hidden)]
-pub use front::{frames, upgrade};
+pub use front::{frame, upgrade};

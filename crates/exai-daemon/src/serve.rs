@@ -88,7 +88,7 @@ pub fn serve(options: Options) -> Result<(), ServeError> {
     let starting = StartupWatch::begin(options.ready, options.give_up);
     let outcome = untethered(options.way).and_then(|detached| {
         let origin = Origin { detached, launchers: record::find_launchers(options.starter) };
-        run(&options.home, origin, &starting)
+        run_daemon(&options.home, origin, &starting)
     });
     if let Err(error) = &outcome {
         let readiness = match error {
@@ -129,7 +129,7 @@ struct Origin {
     launchers: Vec<Launcher>,
 }
 
-fn run(home: &Home, origin: Origin, starting: &StartupWatch) -> Result<(), ServeError> {
+fn run_daemon(home: &Home, origin: Origin, starting: &StartupWatch) -> Result<(), ServeError> {
     reach("daemon.begun")?;
     let unfit = |error: HomeError| ServeError::Unsafe(error.to_string());
     home.ensure().map_err(unfit)?;
@@ -155,7 +155,7 @@ fn run(home: &Home, origin: Origin, starting: &StartupWatch) -> Result<(), Serve
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(failed("failed to start the runtime"))?;
-    let outcome = runtime.block_on(life(home, (file, config), (token, origin), &held, starting));
+    let outcome = runtime.block_on(run_until_end(home, (file, config), (token, origin), &held, starting));
     // A call that still blocks (a login shell that hangs) is not waited for.
     runtime.shutdown_background();
     drop(held);
@@ -196,7 +196,7 @@ fn take_lock(home: &Home) -> Result<Held, ServeError> {
     }
 }
 
-async fn life(
+async fn run_until_end(
     home: &Home,
     (file, config): (ConfigFile, exai_config::Config),
     (token, origin): (Token, Origin),
@@ -234,7 +234,7 @@ async fn life(
         config: file,
     });
     for (addr, bound) in &tcp {
-        listener::note(&about, *addr, bound);
+        listener::log_binding(&about, *addr, bound);
     }
     starting.step("writing daemon.json");
     reach("daemon.recording")?;

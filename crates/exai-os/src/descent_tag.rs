@@ -12,7 +12,7 @@
 use std::io;
 
 use crate::hash;
-use crate::reach::Reach;
+use crate::kill_scope::KillScope;
 use crate::sys;
 
 /// The two highest bits: neither "no limit" nor a limit that another program would set.
@@ -27,12 +27,12 @@ pub struct DescentTag(u64);
 
 impl DescentTag {
     /// The descent tag of the tree `id` of the daemon `instance` (its nonce).
-    pub fn new(instance: &str, id: &str, reach: Reach) -> Self {
+    pub fn new(instance: &str, id: &str, kill_scope: KillScope) -> Self {
         let daemon = (hash::of_bytes(instance.as_bytes()) << 32) & DAEMON;
         let tree = u64::from(hash::of_bytes(id.as_bytes()) as u32);
-        let leavable = match reach {
-            Reach::Descendants => 0,
-            Reach::Group => LEAVABLE,
+        let leavable = match kill_scope {
+            KillScope::Descendants => 0,
+            KillScope::Group => LEAVABLE,
         };
         DescentTag(FORM | leavable | daemon | tree)
     }
@@ -46,7 +46,7 @@ impl DescentTag {
     /// Whether the tag belongs to a tree of this daemon that keeps all its members.
     pub fn is_kept_by(self, instance: &str) -> bool {
         self.0 & !u64::from(u32::MAX)
-            == DescentTag::new(instance, "", Reach::Descendants).0 & !u64::from(u32::MAX)
+            == DescentTag::new(instance, "", KillScope::Descendants).0 & !u64::from(u32::MAX)
     }
 
     /// The resource limit that carries the tag.
@@ -74,12 +74,12 @@ mod tests {
 
     #[test]
     fn each_tree_has_its_own_and_a_daemon_knows_those_that_it_keeps() {
-        let descent_tag = |instance, id, reach| DescentTag::new(instance, id, reach);
-        let kept = descent_tag("abc", "x#1", Reach::Descendants);
+        let descent_tag = |instance, id, kill_scope| DescentTag::new(instance, id, kill_scope);
+        let kept = descent_tag("abc", "x#1", KillScope::Descendants);
         let others = [
-            descent_tag("abc", "x#2", Reach::Descendants),
-            descent_tag("abd", "x#1", Reach::Descendants),
-            descent_tag("abc", "x#1", Reach::Group),
+            descent_tag("abc", "x#2", KillScope::Descendants),
+            descent_tag("abd", "x#1", KillScope::Descendants),
+            descent_tag("abc", "x#1", KillScope::Group),
         ];
         assert!(others.iter().all(|other| *other != kept));
         assert!(kept.is_kept_by("abc") && others[0].is_kept_by("abc"));
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn who_leaves_everything_keeps_it_and_a_stranger_has_none() {
-        let descent_tag = DescentTag::new("abc", "x#1", Reach::Descendants);
+        let descent_tag = DescentTag::new("abc", "x#1", KillScope::Descendants);
         let script = format!(
             "ulimit -S -x {}; setsid -f env -i sleep 60 <&- >&- 2>&-; sleep 60",
             descent_tag.number()

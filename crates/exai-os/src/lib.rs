@@ -16,7 +16,6 @@ pub mod descent_tag;
 pub mod descriptors;
 pub mod detach;
 pub mod failpoint;
-pub mod guard;
 pub mod inherited_state;
 pub mod inspect;
 pub mod launchers;
@@ -32,11 +31,12 @@ pub mod search;
 pub mod signal;
 pub mod streams;
 pub mod tree;
+pub mod tree_guard;
 
 mod daemon_command;
 mod environment_cache;
 mod hash;
-mod reach;
+mod kill_scope;
 
 #[cfg(unix)]
 #[path = "unix/mod.rs"]

@@ -33,7 +33,7 @@ pub struct Launch {
     /// Its working directory.
     pub cwd: PathBuf,
     /// What ends when the tree is ended.
-    pub reach: Reach,
+    pub kill_scope: KillScope,
     /// What tells its processes from all others (Linux).
     pub descent_tag: DescentTag,
     /// The guard. Not used on Windows.
@@ -43,7 +43,7 @@ pub struct Launch {
 /// How a guard is started.
 #[derive(Clone, Debug)]
 pub struct Guard {
-    /// The program that runs [`crate::guard::run`].
+    /// The program that runs [`crate::tree_guard::run`].
     pub program: PathBuf,
     /// Its first arguments; `--control N` follows them.
     pub args: Vec<OsString>,
@@ -51,7 +51,7 @@ pub struct Guard {
     pub env: Vec<(OsString, OsString)>,
 }
 
-pub use crate::reach::Reach;
+pub use crate::kill_scope::KillScope;
 pub use sys::tree::{ErrorOutput, Input, Output};
 
 /// The root's standard streams.

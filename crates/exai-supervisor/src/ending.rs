@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use exai_os::process::{self, ProcessInfo};
-use exai_os::tree::{Reach, RootExit, Tree};
+use exai_os::tree::{KillScope, RootExit, Tree};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -21,7 +21,7 @@ use crate::tail::Tail;
 pub(crate) struct End {
     pub(crate) tree: Tree,
     pub(crate) stdio_use: StdioUse,
-    pub(crate) reach: Reach,
+    pub(crate) kill_scope: KillScope,
     pub(crate) seen: SeenMembers,
     /// To learn that the writer failed.
     pub(crate) stdin: Outbox,
@@ -143,7 +143,7 @@ impl End {
             // A launcher may have done its work, and a process that it started may be the server.
             Some(RootExit::Code(0)) => tokio::select! {
                 never = drained(reading) => match never {},
-                () = nobody_is_left(&self.tree, self.reach, MEMBERS_INTERVAL) => EndReason::Exit,
+                () = nobody_is_left(&self.tree, self.kill_scope, MEMBERS_INTERVAL) => EndReason::Exit,
                 _ = self.stopped.wait_for(Option::is_some) => EndReason::Asked,
             },
             Some(RootExit::Unseen) => EndReason::Unguarded,
@@ -155,7 +155,7 @@ impl End {
             if self.tree.terminate() {
                 tokio::select! {
                     never = drained(reading) => match never {},
-                    () = nobody_is_left(&self.tree, self.reach, MEMBERS_INTERVAL / 10) => {}
+                    () = nobody_is_left(&self.tree, self.kill_scope, MEMBERS_INTERVAL / 10) => {}
                     () = sleep(grace) => {}
                 }
             }
@@ -202,7 +202,7 @@ async fn drained<F: Future<Output = ()>>(reading: &mut Reading<'_, F>) -> Infall
 }
 
 /// Waits until no process of the tree lives but its guard, or the guard is gone as well.
-fn nobody_is_left(tree: &Tree, reach: Reach, pause: Duration) -> impl Future<Output = ()> + use<> {
+fn nobody_is_left(tree: &Tree, kill_scope: KillScope, pause: Duration) -> impl Future<Output = ()> + use<> {
     let (root, guard, roster) = (tree.root().clone(), tree.guard().cloned(), tree.roster());
     async move {
         loop {
@@ -215,7 +215,7 @@ fn nobody_is_left(tree: &Tree, reach: Reach, pause: Duration) -> impl Future<Out
                 let Ok(table) = process::snapshot() else { return false };
                 let members = crate::tree::members(&table, guard.as_ref(), &root, &roster);
                 let guard = guard.map(|guard| guard.pid);
-                let within = |one: &ProcessInfo| reach == Reach::Descendants || one.pgid == root.pid;
+                let within = |one: &ProcessInfo| kill_scope == KillScope::Descendants || one.pgid == root.pid;
                 !members.iter().any(|one| within(one) && Some(one.pid) != guard)
             };
             if tokio::task::spawn_blocking(look).await.unwrap_or(false) {

@@ -150,7 +150,7 @@ pub fn start<T: Copy + Send + 'static>(
     let end = ending::End {
         tree,
         stdio_use,
-        reach: spec.launch.reach,
+        kill_scope: spec.launch.kill_scope,
         seen: seen.clone(),
         stdin: queue.clone(),
         writer,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use exai_os::descent_tag::DescentTag;
 use exai_os::process::Identity;
-use exai_os::tree::Reach;
+use exai_os::tree::KillScope;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::MAX_RECORD_BYTES;
@@ -84,10 +84,10 @@ pub fn path(servers_dir: &Path, id: &str, nonce: &str) -> PathBuf {
 
 impl Containment {
     /// What ends when such a tree is ended.
-    pub fn reach(self) -> Reach {
+    pub fn kill_scope(self) -> KillScope {
         match self {
-            Containment::Strict => Reach::Descendants,
-            Containment::Group => Reach::Group,
+            Containment::Strict => KillScope::Descendants,
+            Containment::Group => KillScope::Group,
         }
     }
 }
@@ -95,7 +95,7 @@ impl Containment {
 impl TreeRecord {
     /// The descent tag of this tree.
     pub fn descent_tag(&self) -> DescentTag {
-        DescentTag::new(&self.instance, &self.id, self.containment.reach())
+        DescentTag::new(&self.instance, &self.id, self.containment.kill_scope())
     }
 
     /// Writes the record. A reader sees the old one or the new one.

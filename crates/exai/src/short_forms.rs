@@ -36,7 +36,7 @@ pub(crate) fn guard_args(args: impl Iterator<Item = OsString>) -> Option<GuardAr
     let args: Vec<String> = args.take(6).map_while(|arg| arg.into_string().ok()).collect();
     match &args[..] {
         [guard, instance, of, flag, control]
-            if guard == "guard" && flag == exai_os::guard::CONTROL_ARGUMENT =>
+            if guard == "guard" && flag == exai_os::tree_guard::CONTROL_ARGUMENT =>
         {
             Some(GuardArgs { instance: instance.clone(), of: of.clone(), control: control.clone() })
         }

@@ -8,7 +8,7 @@ use exai_os::clock;
 use exai_os::process::ProcessInfo;
 
 use crate::client::http_streams::HttpSession;
-use crate::client::session_usage::{self, Caller};
+use crate::client::session_process::{self, Caller};
 use crate::limits::MAX_HTTP_SESSIONS;
 
 /// The open sessions, by their secret ids. An id does not authenticate a client: each request needs the token as well.
@@ -48,7 +48,7 @@ impl Sessions {
             self.forget_closed();
         }
         let callers: Vec<Arc<Caller>> = all.iter().flat_map(|session| session.recent_callers()).collect();
-        session_usage::identify_callers(&callers, table);
+        session_process::identify_callers(&callers, table);
         for session in &all {
             session.update_usage(table, clock::now());
         }

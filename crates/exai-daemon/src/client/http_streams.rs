@@ -15,7 +15,7 @@ use exai_proto::{Id, Segments};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::session_usage::{Caller, Usage};
+use crate::client::session_process::{Caller, Usage};
 use crate::limits::{CLIENT_QUEUE, MAX_STREAM_MESSAGES, MAX_UNSTREAMED_BYTES, MAX_UNSTREAMED_MESSAGES};
 use exai_os::process::ProcessInfo;
 use exai_supervisor::turns::Turns;

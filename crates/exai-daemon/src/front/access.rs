@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use exai_os::local::Peer;
 
-use crate::client::session_usage::Caller;
+use crate::client::session_process::Caller;
 use crate::front::unauthenticated::Unauthenticated;
 use crate::state::token::Token;
 

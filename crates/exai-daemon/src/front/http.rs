@@ -31,10 +31,10 @@ use crate::observe::facts::ClientFacts;
 const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
 /// How often a silent event stream sends a comment, so that the client sees that it lives.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// An answer that takes longer than this is streamed: clients wait only so long for the head of a response, and some do
 /// nothing else meanwhile.
-const PLAIN: Duration = Duration::from_millis(20);
+const PLAIN_ANSWER_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// The response that refuses a request.
 type Refusal = Box<Response>;
@@ -126,7 +126,7 @@ fn is_initialize(message: &Message) -> bool {
 }
 
 /// `POST`: messages of the client.
-pub(crate) async fn post(
+pub(crate) async fn handle_post(
     state: AppState,
     endpoint: Endpoint,
     headers: HeaderMap,
@@ -143,7 +143,7 @@ pub(crate) async fn post(
         if inbound.messages.len() > 1 {
             return fail(StatusCode::BAD_REQUEST, -32600, "initialize must stand alone");
         }
-        return begin(state, endpoint, connection, inbound).await;
+        return begin_session(state, endpoint, connection, inbound).await;
     }
     let found = session(&state, &endpoint, &headers, &connection)
         .and_then(|found| check_version(&headers).map(|()| found));
@@ -183,7 +183,7 @@ async fn exchange(
 }
 
 /// `initialize`: opens a session. It stays open only if the server accepts.
-async fn begin(
+async fn begin_session(
     state: AppState,
     endpoint: Endpoint,
     connection: RequestConnection,
@@ -276,7 +276,7 @@ impl Drop for Tentative {
 
 /// The response to a POST with this many requests.
 async fn answers(mut deliveries: Deliveries, requests: usize) -> Response {
-    let first = match timeout(PLAIN, deliveries.next()).await {
+    let first = match timeout(PLAIN_ANSWER_TIMEOUT, deliveries.next()).await {
         Ok(Some(Delivery::Answer(bytes))) if requests == 1 => return json(StatusCode::OK, bytes),
         Ok(Some(Delivery::Refused(_))) if requests == 1 => return too_late(),
         // The session has ended, or the request was cancelled: an empty event stream.
@@ -305,7 +305,7 @@ impl Answers {
         }
         let delivery = match self.first.take() {
             Some(delivery) => delivery,
-            None => match timeout(KEEP_ALIVE, self.deliveries.next()).await {
+            None => match timeout(KEEP_ALIVE_INTERVAL, self.deliveries.next()).await {
                 Ok(delivery) => delivery?,
                 Err(_) => return Some(alive()),
             },
@@ -321,7 +321,7 @@ impl Answers {
 }
 
 /// `GET`: the event stream for messages that belong to no request.
-pub(crate) fn get(
+pub(crate) fn handle_get(
     state: &AppState,
     endpoint: &Endpoint,
     headers: &HeaderMap,
@@ -347,7 +347,7 @@ pub(crate) fn get(
         Err(NoStream::Closed) => return no_session(),
     };
     events(stream::unfold(messages, |mut messages| async move {
-        let event = match timeout(KEEP_ALIVE, messages.next()).await {
+        let event = match timeout(KEEP_ALIVE_INTERVAL, messages.next()).await {
             Ok(delivery) => match delivery? {
                 Delivery::Aside(bytes) | Delivery::Answer(bytes) | Delivery::Refused(bytes) => event(bytes),
             },
@@ -358,7 +358,7 @@ pub(crate) fn get(
 }
 
 /// `DELETE`: the client ends its session.
-pub(crate) async fn delete(
+pub(crate) async fn handle_delete(
     state: AppState,
     endpoint: Endpoint,
     headers: HeaderMap,

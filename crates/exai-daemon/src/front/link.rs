@@ -16,10 +16,11 @@ use tokio::time::timeout;
 use crate::core::event::HubGone;
 use crate::front::access::{self, PeerOrigin};
 use crate::front::control::{because, named, text};
-use crate::front::frames::{Broken, Frame, FrameReader, Opcode};
-use crate::front::socket::{self, Framing};
+use crate::front::frame::{Broken, Frame, Opcode};
+use crate::front::frame_reader::FrameReader;
 use crate::front::state::{AppState, ConnectionPermit};
 use crate::front::upgrade::{Socket, Upgrade};
+use crate::front::websocket_connection::{self, Framing};
 use crate::limits::HELLO_TIMEOUT;
 use crate::observe::facts::ClientFacts;
 
@@ -40,14 +41,14 @@ pub(crate) async fn open(
     state.tasks.clone().spawn(async move {
         if let Some(socket) = upgrade.socket(state.input_budget.clone()).await {
             // The reason why a link ended is in the log already.
-            let _ = serve(socket, state, peer.pid).await;
+            let _ = serve_link(socket, state, peer.pid).await;
         }
         drop(permit);
     });
     response
 }
 
-async fn serve(mut socket: Socket, state: AppState, kernel_pid: Option<u32>) -> Result<(), HubGone> {
+async fn serve_link(mut socket: Socket, state: AppState, kernel_pid: Option<u32>) -> Result<(), HubGone> {
     let hello = match timeout(HELLO_TIMEOUT, first(&mut socket.reader)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(reason)) => return refuse(socket, reason).await,
@@ -76,7 +77,8 @@ async fn serve(mut socket: Socket, state: AppState, kernel_pid: Option<u32>) -> 
         Some(server) => Endpoint::One(named(server).into()),
         None => Endpoint::All,
     };
-    socket::serve(socket, state, endpoint, facts, Framing::Link, Some(greeting)).await
+    websocket_connection::serve_connection(socket, state, endpoint, facts, Framing::Link, Some(greeting))
+        .await
 }
 
 fn served_home(home: &Home) -> ServedHome {

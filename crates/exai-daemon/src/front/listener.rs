@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::client::session_usage::Caller;
+use crate::client::session_process::Caller;
 use crate::front::access::PeerOrigin;
 use crate::front::routes;
 use crate::front::state::{AppState, ConnectionPermit, Disconnect};
@@ -29,7 +29,7 @@ use crate::observe::port_owner::PortOwner;
 use crate::state::daemon_info::{DaemonInfo, Tcp};
 
 /// How often the daemon tries to bind a port that another program holds.
-const RETRY: Duration = Duration::from_secs(2);
+const BIND_RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The sockets of the daemon.
 pub(crate) struct Listeners {
@@ -70,7 +70,7 @@ impl Listeners {
                 };
                 match accepted {
                     Ok((stream, peer)) => {
-                        serve(
+                        spawn_connection(
                             stream,
                             PeerOrigin::Local(peer),
                             app.clone(),
@@ -79,7 +79,7 @@ impl Listeners {
                             &tasks,
                         );
                     }
-                    Err(error) => pause(&error).await,
+                    Err(error) => wait_after_accept_error(&error).await,
                 }
             }
         });
@@ -101,12 +101,12 @@ impl Listeners {
                 complain(&state.tasks, addr, error.to_string());
             }
             let listener = loop {
-                note(&state.about, addr, &bound);
+                log_binding(&state.about, addr, &bound);
                 if let Ok(listener) = bound {
                     break listener;
                 }
                 tokio::select! {
-                    () = tokio::time::sleep(RETRY) => bound = bind(addr),
+                    () = tokio::time::sleep(BIND_RETRY_INTERVAL) => bound = bind(addr),
                     () = closing.cancelled() => return,
                 }
             };
@@ -139,9 +139,9 @@ impl Listeners {
                         // Without this, small messages wait for each other: 40 ms a call.
                         let _ = stream.set_nodelay(true);
                         let from = PeerOrigin::Tcp(Arc::new(Caller::new(Connection { here: local, there })));
-                        serve(stream, from, app.clone(), permits.clone(), closing.clone(), &state.tasks);
+                        spawn_connection(stream, from, app.clone(), permits.clone(), closing.clone(), &state.tasks);
                     }
-                    Err(error) => pause(&error).await,
+                    Err(error) => wait_after_accept_error(&error).await,
                 }
             }
         });
@@ -157,7 +157,7 @@ pub(crate) fn permits(most: usize) -> ConnectionPermits {
 }
 
 /// Records whether a TCP address is bound.
-pub(crate) fn note(about: &DaemonInfo, addr: SocketAddr, bound: &io::Result<TcpListener>) {
+pub(crate) fn log_binding(about: &DaemonInfo, addr: SocketAddr, bound: &io::Result<TcpListener>) {
     let tcp = match bound {
         Ok(listener) => Tcp::Open(listener.local_addr().unwrap_or(addr)),
         Err(error) => Tcp::Missing { addr, reason: error.to_string() },
@@ -178,7 +178,7 @@ fn complain(tasks: &TaskTracker, addr: SocketAddr, error: String) {
 }
 
 /// Waits after a failed accept, which mostly means too many open files. To try again at once would only burn time.
-async fn pause(error: &io::Error) {
+async fn wait_after_accept_error(error: &io::Error) {
     tracing::warn!(%error, "a connection could not be accepted");
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
@@ -212,7 +212,7 @@ fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves one connection.
-fn serve<S>(
+fn spawn_connection<S>(
     stream: S,
     from: PeerOrigin,
     app: Router,

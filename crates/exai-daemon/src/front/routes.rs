@@ -61,11 +61,11 @@ async fn mcp(state: AppState, endpoint: Endpoint, request: Request) -> Response 
     let connection = RequestConnection::of(&parts.extensions);
     match parts.method {
         Method::POST => match body::read(&state.input_budget, body).await {
-            Ok(body) => http::post(state, endpoint, headers, connection, body).await,
+            Ok(body) => http::handle_post(state, endpoint, headers, connection, body).await,
             Err(unread) => unread.into_response(),
         },
-        Method::GET => http::get(&state, &endpoint, &headers, connection),
-        Method::DELETE => http::delete(state, endpoint, headers, connection).await,
+        Method::GET => http::handle_get(&state, &endpoint, &headers, connection),
+        Method::DELETE => http::handle_delete(state, endpoint, headers, connection).await,
         _ => {
             let text = "MCP needs POST, GET or DELETE\n";
             (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, DELETE")], text).into_response()

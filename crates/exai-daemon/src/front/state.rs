@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::client::http_sessions::Sessions;
 use crate::client::input_budget::InputBudget;
 use crate::client::message_checks::MessageChecks;
-use crate::client::session_usage::Caller;
+use crate::client::session_process::Caller;
 use crate::core::event::HubHandle;
 use crate::front::access::PeerOrigin;
 use crate::state::daemon_info::DaemonInfo;

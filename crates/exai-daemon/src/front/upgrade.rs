@@ -10,7 +10,8 @@ use sha1::{Digest, Sha1};
 use tokio::io::{ReadHalf, WriteHalf};
 
 use crate::client::input_budget::InputBudget;
-use crate::front::frames::{FrameReader, FrameWriter};
+use crate::front::frame_reader::FrameReader;
+use crate::front::frame_writer::FrameWriter;
 
 /// The text that every server appends to the key (section 1.3).
 const MAGIC: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

@@ -5,9 +5,9 @@ use axum::extract::Request;
 use axum::response::Response;
 use exai_mux::Endpoint;
 
-use crate::front::socket::{self, Framing};
 use crate::front::state::{AppState, ConnectionPermit};
 use crate::front::upgrade::Upgrade;
+use crate::front::websocket_connection::{self, Framing};
 use crate::observe::facts::ClientFacts;
 
 pub(crate) fn open(state: AppState, endpoint: Endpoint, mut request: Request) -> Response {
@@ -26,7 +26,8 @@ pub(crate) fn open(state: AppState, endpoint: Endpoint, mut request: Request) ->
             shown: true,
         };
         // The reason why the connection ended is in the log already.
-        let _ = socket::serve(socket, state, endpoint, facts, Framing::Mcp, None).await;
+        let _ =
+            websocket_connection::serve_connection(socket, state, endpoint, facts, Framing::Mcp, None).await;
         drop(permit);
     });
     response

@@ -37,7 +37,7 @@ impl AdoptedOrphans {
     }
 
     /// Reaps dead children, ends those that carry the descent tag of an ended tree, and returns the others.
-    pub(crate) fn look(&mut self, table: &[ProcessInfo], known: &KnownTrees) -> Vec<Unexpected> {
+    pub(crate) fn find_unexpected(&mut self, table: &[ProcessInfo], known: &KnownTrees) -> Vec<Unexpected> {
         if !ORPHANS_ARE_ADOPTED {
             return Vec::new();
         }

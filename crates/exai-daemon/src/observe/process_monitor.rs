@@ -1,6 +1,6 @@
 //! The process monitor: a thread that looks once a second at every tree that the daemon has started. It keeps their records
 //! true, finds out which process of a tree is the server, and reports processes that should not be there. It also finds out
-//! which process uses an HTTP session ([`crate::client::session_usage`]), and reports sessions whose process has ended.
+//! which process uses an HTTP session ([`crate::client::session_process`]), and reports sessions whose process has ended.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;

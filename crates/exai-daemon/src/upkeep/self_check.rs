@@ -26,12 +26,12 @@ use crate::state::record;
 use crate::state::token::{self, Token};
 
 /// How often to look.
-const EVERY: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How many checks the loop may leave without an answer before the log says so.
-const JAMMED: u64 = 3;
+const MAX_UNANSWERED_CHECKS: u64 = 3;
 /// For how many checks another process may hold the new lock file before it is taken for another daemon, if nothing else
 /// proves that this daemon is the only one.
-const LOST: u32 = 10;
+const MAX_CHECKS_WITHOUT_PROOF: u32 = 10;
 
 /// What the check looks after.
 pub(crate) struct Kept {
@@ -72,11 +72,11 @@ impl SelfCheck {
         };
         std::thread::Builder::new().name("self-check".to_owned()).stack_size(256 * 1024).spawn(
             move || {
-                let (mut next, mut wait) = (Instant::now() + EVERY, EVERY);
+                let (mut next, mut wait) = (Instant::now() + CHECK_INTERVAL, CHECK_INTERVAL);
                 while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
                     if next <= Instant::now() {
-                        checker.look();
-                        next = Instant::now() + EVERY;
+                        checker.check();
+                        next = Instant::now() + CHECK_INTERVAL;
                     }
                     let hub = &checker.kept.hub;
                     // No one waits for the answer: the file knows the outcome.
@@ -117,7 +117,7 @@ struct Checker {
 }
 
 impl Checker {
-    fn look(&mut self) {
+    fn check(&mut self) {
         if let Claim::Ours(name) = &*self.kept.claim {
             name.forget_questions();
         }
@@ -191,7 +191,7 @@ impl Checker {
         let holder =
             lock::holder(&path).ok().flatten().map(|pid| format!(" (pid {pid})")).unwrap_or_default();
         self.lost += 1;
-        if !matches!(*self.kept.claim, Claim::Ours(_)) && self.lost == LOST {
+        if !matches!(*self.kept.claim, Claim::Ours(_)) && self.lost == MAX_CHECKS_WITHOUT_PROOF {
             tracing::error!(
                 "another process{holder} holds the new {} and may be the daemon now: this one ends",
                 path.display()
@@ -230,7 +230,7 @@ impl Checker {
         // A hub that has ended is stopping, which is no trouble.
         let heard = self.answered.load(Ordering::Relaxed) == self.asked || self.kept.hub.is_gone();
         self.silent = if heard && self.ask_again() { 0 } else { self.silent + 1 };
-        match (self.silent >= JAMMED, self.jammed) {
+        match (self.silent >= MAX_UNANSWERED_CHECKS, self.jammed) {
             (true, false) => {
                 let silent = self.silent;
                 tracing::error!("the daemon's loop has not answered for {silent} s; `exai restart` ends it");

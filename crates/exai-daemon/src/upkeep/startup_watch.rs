@@ -11,7 +11,7 @@ use exai_os::clock;
 use exai_proto::ready::Readiness;
 
 /// How long it may take to log that.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const LOG_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The state of the start.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl StartupWatch {
     pub(crate) fn say(&self, readiness: &Readiness) {
         let mut at = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         at.over = true;
-        tell(&mut at.ready, readiness);
+        report_readiness(&mut at.ready, readiness);
         drop(at);
         self.shared.1.notify_all();
     }
@@ -63,7 +63,7 @@ impl StartupWatch {
             let left = START_STEP_TIMEOUT.saturating_sub(clock::now() - at.since);
             if left.is_zero() {
                 let reason = format!("it hangs while {}; given up after {START_STEP_TIMEOUT:?}", at.step);
-                tell(&mut at.ready, &Readiness::Failed { reason: reason.clone() });
+                report_readiness(&mut at.ready, &Readiness::Failed { reason: reason.clone() });
                 write_down(reason);
                 return give_up();
             }
@@ -72,7 +72,7 @@ impl StartupWatch {
     }
 }
 
-fn tell(ready: &mut Option<File>, readiness: &Readiness) {
+fn report_readiness(ready: &mut Option<File>, readiness: &Readiness) {
     if let Some(mut pipe) = ready.take() {
         let _ = pipe.write_all(readiness.to_line().as_bytes());
     }
@@ -81,7 +81,7 @@ fn tell(ready: &mut Option<File>, readiness: &Readiness) {
 /// Logs the reason, on another thread: the log may be the very thing that hangs.
 fn write_down(reason: String) {
     let said = std::thread::Builder::new().spawn(move || tracing::error!(reason, "not started"));
-    let end = Instant::now() + LAST_WORDS;
+    let end = Instant::now() + LOG_TIMEOUT;
     while said.as_ref().is_ok_and(|said| !said.is_finished()) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(10));
     }

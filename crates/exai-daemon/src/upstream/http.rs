@@ -16,6 +16,7 @@
 
 mod connect;
 mod connection_pool;
+mod credentials;
 pub(crate) mod event;
 mod event_stream;
 mod exchange;
@@ -82,7 +83,7 @@ impl HttpUpstream {
         let (session, broken) = ServerSession::new(
             Arc::new(tree),
             target.place.clone(),
-            target.headers.clone(),
+            target.credentials.clone(),
             (server, instance),
             events,
         );
@@ -128,7 +129,7 @@ impl Conversation {
     async fn run(mut self, drains: (Drain, Drain), mut closing: watch::Receiver<bool>) {
         let session = self.session.clone();
         let event = tokio::select! {
-            reason = self.serve(drains) => Event::Failed(reason),
+            reason = self.send_messages(drains) => Event::Failed(reason),
             asked = async { closing.wait_for(|closing| *closing).await.is_ok() } => {
                 // The handle was dropped: the session ends without a DELETE.
                 if !asked {
@@ -138,15 +139,15 @@ impl Conversation {
                 Event::Closed
             }
         };
-        session.tell(event).await;
+        session.report(event).await;
     }
 
     /// Serves until the server cannot be used any more. Returns why.
-    async fn serve(&mut self, (requests, others): (Drain, Drain)) -> String {
-        if let Err(reason) = self.until_it_listens().await {
+    async fn send_messages(&mut self, (requests, others): (Drain, Drain)) -> String {
+        if let Err(reason) = self.wait_until_listening().await {
             return reason;
         }
-        self.session.tell(Event::Up).await;
+        self.session.report(Event::Up).await;
         let known = Arc::new(send_order::Requests::default());
         let (settle, settled) = watch::channel(false);
         let requests = send_order::requests(self.session.clone(), requests, known.clone(), settled);
@@ -154,15 +155,15 @@ impl Conversation {
         tokio::select! {
             () = requests => "is not spoken to any more".to_owned(),
             () = others => "is not spoken to any more".to_owned(),
-            () = watch_it(&self.session) => "is not watched any more".to_owned(),
+            () = watch_server(&self.session) => "is not watched any more".to_owned(),
             Some(reason) = self.broken.recv() => reason,
         }
     }
 
-    async fn until_it_listens(&self) -> Result<(), String> {
+    async fn wait_until_listening(&self) -> Result<(), String> {
         let begun = clock::now();
         loop {
-            match self.session.tree.look().await {
+            match self.session.tree.check_port().await {
                 PortState::Own(addr) => {
                     self.monitor.set_address(self.instance, addr);
                     *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -184,7 +185,7 @@ impl Conversation {
 }
 
 /// Checks the port from time to time. Never returns: a lost server is given up through the session.
-async fn watch_it(session: &ServerSession) {
+async fn watch_server(session: &ServerSession) {
     loop {
         sleep(PERIOD).await;
         exchange::check(session).await;

@@ -177,7 +177,7 @@ impl LaunchContext {
                 args: config.args.iter().map(OsString::from).collect(),
                 env,
                 cwd,
-                reach: record.containment.reach(),
+                kill_scope: record.containment.kill_scope(),
                 descent_tag: record.descent_tag(),
                 guard,
             },

@@ -26,7 +26,7 @@ impl StartupCleanup {
             match find(&servers_dir, &daemon, last.as_ref()) {
                 Ok(mut found) => {
                     leftovers::end(&mut found, Instant::now() + STARTUP_CLEANUP_TIMEOUT);
-                    tell(&found);
+                    log_leftovers(&found);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "what an earlier daemon may have left behind could not be looked at");
@@ -68,7 +68,7 @@ fn find(servers_dir: &Path, daemon: &Living, last: Option<&Predecessor>) -> io::
 }
 
 /// Logs one line for each thing that was ended or left.
-fn tell(found: &Leftovers) {
+fn log_leftovers(found: &Leftovers) {
     found.trees.iter().for_each(tell_tree);
     found.files.iter().for_each(tell_file);
 }

@@ -10,8 +10,8 @@ use std::time::Instant;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::{Errno, FdFlags};
 
-pub(crate) use super::daemon::ReadinessPipe;
 use super::manager;
+pub(crate) use super::readiness_pipe::ReadinessPipe;
 use crate::daemon_command::DaemonCommand;
 use crate::detach::{DetachMethod, READY_ARGUMENT, ReadyPipe, Started, Tether, WAY_ARGUMENT};
 

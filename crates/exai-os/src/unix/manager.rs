@@ -17,8 +17,8 @@ use rustix::fs::Mode;
 use rustix::io::FdFlags;
 use serde::{Deserialize, Serialize};
 
-use super::daemon::ReadinessPipe;
 use super::local::{self, Connection};
+use super::readiness_pipe::ReadinessPipe;
 use super::{apart, descriptors};
 use crate::daemon_command::DaemonCommand;
 use crate::detach::{DetachMethod, OUTSIDE_COMMAND, READY_ARGUMENT, ReadyPipe, Started, WAY_ARGUMENT};

@@ -6,7 +6,6 @@ pub(crate) mod child;
 pub(crate) mod clock;
 pub(crate) mod detach;
 pub(crate) mod environment;
-pub(crate) mod guard;
 pub(crate) mod inherited_state;
 pub(crate) mod inspect;
 pub(crate) mod launchers;
@@ -19,6 +18,7 @@ pub(crate) mod search;
 pub(crate) mod signal;
 pub(crate) mod streams;
 pub(crate) mod tree;
+pub(crate) mod tree_guard;
 
 #[cfg(target_os = "linux")]
 pub(crate) mod process;
@@ -56,9 +56,9 @@ mod child_exits;
 #[path = "child_exits_macos.rs"]
 mod child_exits;
 
-mod daemon;
 pub(crate) mod descriptors;
 mod orphans;
+mod readiness_pipe;
 #[cfg(target_os = "linux")]
 mod sock_diag;
 mod wire;

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use super::process;
 use crate::descent_tag::DescentTag;
 use crate::process::{Identity, ProcessInfo, descendants};
-use crate::tree::Reach;
+use crate::tree::KillScope;
 
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 const END_INTERVAL: Duration = Duration::from_millis(5);
@@ -18,15 +18,20 @@ type Key = (u32, u64);
 /// A tree without its guard.
 struct Orphans<'a> {
     root: &'a Identity,
-    reach: Reach,
+    kill_scope: KillScope,
     members: Vec<Key>,
     descent_tag: DescentTag,
 }
 
 /// Ends the orphans, and returns those that are left.
-pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], descent_tag: DescentTag) -> Vec<u32> {
+pub(super) fn end(
+    root: &Identity,
+    kill_scope: KillScope,
+    members: &[Identity],
+    descent_tag: DescentTag,
+) -> Vec<u32> {
     let deadline = Instant::now() + END_TIMEOUT;
-    let mut orphans = Orphans::new(root, reach, members, descent_tag);
+    let mut orphans = Orphans::new(root, kill_scope, members, descent_tag);
     loop {
         let Ok(table) = process::snapshot() else {
             if Instant::now() >= deadline {
@@ -52,9 +57,9 @@ pub(super) fn end(root: &Identity, reach: Reach, members: &[Identity], descent_t
 }
 
 impl<'a> Orphans<'a> {
-    fn new(root: &'a Identity, reach: Reach, members: &[Identity], descent_tag: DescentTag) -> Self {
+    fn new(root: &'a Identity, kill_scope: KillScope, members: &[Identity], descent_tag: DescentTag) -> Self {
         let members = members.iter().chain([root]).map(|one| (one.pid, one.start)).collect();
-        Orphans { root, reach, members, descent_tag }
+        Orphans { root, kill_scope, members, descent_tag }
     }
 
     /// The processes that the guard would have ended: by their descent tag, by identity if they were seen in the
@@ -65,7 +70,7 @@ impl<'a> Orphans<'a> {
         let mut found: Vec<ProcessInfo> = all.iter().filter(ours).cloned().collect();
         let below: Vec<ProcessInfo> = found.iter().flat_map(|one| descendants(all, one.pid)).collect();
         found.extend(below);
-        if self.reach == Reach::Group {
+        if self.kill_scope == KillScope::Group {
             found.retain(|one| self.is_in_group(one));
         }
         found.retain(|one| one.pid > 1 && one.pid != std::process::id());
@@ -144,12 +149,12 @@ mod tests {
     #[test]
     fn a_group_whose_root_was_reaped_is_anybodys() {
         let (mut child, root) = leader();
-        let descent_tag = DescentTag::new("0123456789abcdef", "x#1", Reach::Descendants);
+        let descent_tag = DescentTag::new("0123456789abcdef", "x#1", KillScope::Descendants);
         // A child of ours, and one of the system's.
         let strangers = [1, std::process::id()].map(|ppid| stranger(&root, ppid));
         // All of them saw the root while it lived. Each looks once and knows no process from an earlier look.
         let mut fresh =
-            [(); 4].map(|()| Orphans::new(&root, Reach::Descendants, &[], descent_tag)).into_iter();
+            [(); 4].map(|()| Orphans::new(&root, KillScope::Descendants, &[], descent_tag)).into_iter();
         let mut meant = |before: &[ProcessInfo]| {
             let table: Vec<ProcessInfo> = before.iter().chain(&strangers).cloned().collect();
             let found = fresh.next().unwrap().find(&table);

@@ -14,9 +14,9 @@ use tokio::time::timeout;
 
 use super::wire;
 use crate::descent_tag::DescentTag;
-use crate::guard::CONTROL_ARGUMENT;
 use crate::process::Identity;
-use crate::tree::{Launch, Reach, RootExit, Stdio};
+use crate::tree::{KillScope, Launch, RootExit, Stdio};
+use crate::tree_guard::CONTROL_ARGUMENT;
 
 /// How long a guard may take to read its order and start the root.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ pub(crate) struct Tree {
     guard_child: Child,
     guard: Identity,
     root: Identity,
-    reach: Reach,
+    kill_scope: KillScope,
     descent_tag: DescentTag,
     control: UnixStream,
     /// What the guard said and was not read yet.
@@ -129,7 +129,7 @@ pub(crate) fn start(
         guard_child: child,
         guard,
         root,
-        reach: launch.reach,
+        kill_scope: launch.kill_scope,
         descent_tag: launch.descent_tag,
         control,
         heard,
@@ -284,9 +284,10 @@ impl Tree {
         }
         let _ = timeout(EXIT_TIMEOUT, self.guard_child.wait()).await;
         let (root, members) = (self.root.clone(), members.to_vec());
-        let (reach, descent_tag) = (self.reach, self.descent_tag);
-        let ended =
-            tokio::task::spawn_blocking(move || super::orphans::end(&root, reach, &members, descent_tag));
+        let (kill_scope, descent_tag) = (self.kill_scope, self.descent_tag);
+        let ended = tokio::task::spawn_blocking(move || {
+            super::orphans::end(&root, kill_scope, &members, descent_tag)
+        });
         ended.await.unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! The message to a guard: see [`crate::guard`].
+//! The message to a guard: see [`crate::tree_guard`].
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::descent_tag::DescentTag;
-use crate::tree::{Launch, Reach};
+use crate::tree::{KillScope, Launch};
 
 /// The longest order: no system allows as much for environment and arguments together.
 const MAX_ORDER_BYTES: usize = 64 * 1024 * 1024;
 
 /// A launch as the guard reads it.
 pub(super) struct Order {
-    pub(super) reach: Reach,
+    pub(super) kill_scope: KillScope,
     pub(super) descent_tag: DescentTag,
     pub(super) cwd: PathBuf,
     pub(super) program: PathBuf,
@@ -29,9 +29,9 @@ pub(super) fn write(launch: &Launch) -> Vec<u8> {
         bytes.extend_from_slice(text.as_bytes());
     };
     let count = |number: usize| OsString::from(number.to_string());
-    text(OsStr::new(match launch.reach {
-        Reach::Descendants => "descendants",
-        Reach::Group => "group",
+    text(OsStr::new(match launch.kill_scope {
+        KillScope::Descendants => "descendants",
+        KillScope::Group => "group",
     }));
     text(OsStr::new(&launch.descent_tag.number().to_string()));
     text(launch.cwd.as_os_str());
@@ -57,9 +57,9 @@ pub(super) fn read(source: &mut impl Read) -> io::Result<Order> {
         source.read_exact(&mut bytes)?;
         Ok(OsString::from_vec(bytes))
     };
-    let reach = match text()?.as_bytes() {
-        b"descendants" => Reach::Descendants,
-        b"group" => Reach::Group,
+    let kill_scope = match text()?.as_bytes() {
+        b"descendants" => KillScope::Descendants,
+        b"group" => KillScope::Group,
         _ => return Err(broken()),
     };
     let descent_tag = DescentTag::from_number(number(&text()?)?);
@@ -67,7 +67,7 @@ pub(super) fn read(source: &mut impl Read) -> io::Result<Order> {
     let program = text()?.into();
     let args = (0..number::<usize>(&text()?)?).map(|_| text()).collect::<io::Result<_>>()?;
     let env = (0..number::<usize>(&text()?)?).map(|_| Ok((text()?, text()?))).collect::<io::Result<_>>()?;
-    Ok(Order { reach, descent_tag, cwd, program, args, env })
+    Ok(Order { kill_scope, descent_tag, cwd, program, args, env })
 }
 
 fn number<N: FromStr>(text: &OsStr) -> io::Result<N> {
@@ -91,16 +91,16 @@ mod tests {
             args: vec![odd.clone(), OsString::new()],
             env: vec![("A".into(), odd), ("B".into(), "=".into())],
             cwd: "/".into(),
-            reach: Reach::Group,
-            descent_tag: DescentTag::new("abc", "x#1", Reach::Group),
+            kill_scope: KillScope::Group,
+            descent_tag: DescentTag::new("abc", "x#1", KillScope::Group),
             guard: Guard { program: "exai".into(), args: Vec::new(), env: Vec::new() },
         };
         let bytes = write(&launch);
         let order = read(&mut &bytes[..]).unwrap();
         assert_eq!((order.program, order.args, order.env), (launch.program, launch.args, launch.env));
         assert_eq!(
-            (order.cwd, order.reach, order.descent_tag),
-            (launch.cwd, Reach::Group, launch.descent_tag)
+            (order.cwd, order.kill_scope, order.descent_tag),
+            (launch.cwd, KillScope::Group, launch.descent_tag)
         );
         assert!(read(&mut &bytes[..bytes.len() - 1]).is_err());
         assert!(read(&mut &[0xff; 8][..]).is_err());

@@ -9,9 +9,9 @@ use windows_sys::Win32::Foundation::{GetHandleInformation, HANDLE_FLAG_INHERIT, 
 use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_PIPE, GetFileType};
 use windows_sys::Win32::System::Threading::CREATE_BREAKAWAY_FROM_JOB;
 
-pub(crate) use super::daemon::ReadinessPipe;
-use super::daemon::{Allowed, is_denied};
 use super::handle::check;
+pub(crate) use super::readiness_pipe::ReadinessPipe;
+use super::suspended_daemon::{Allowed, is_denied};
 use super::{job, outside, spawn};
 use crate::daemon_command::DaemonCommand;
 use crate::detach::{DetachMethod, Started, Tether};

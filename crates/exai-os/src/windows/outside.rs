@@ -20,10 +20,11 @@ use windows_sys::Win32::System::Pipes::{
 };
 use windows_sys::Win32::System::Threading::{CREATE_BREAKAWAY_FROM_JOB, PROCESS_SYNCHRONIZE};
 
-use super::daemon::{Allowed, ReadinessPipe, is_denied};
 use super::handle::{check, wide};
 use super::process::has_ended;
+use super::readiness_pipe::ReadinessPipe;
 use super::security::OwnerOnly;
+use super::suspended_daemon::{Allowed, is_denied};
 use super::{command_line, local, wmi};
 use crate::daemon_command::DaemonCommand;
 use crate::detach::{DetachMethod, OUTSIDE_COMMAND, ReadyPipe, Started};

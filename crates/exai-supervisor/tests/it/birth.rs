@@ -4,7 +4,7 @@ use std::path::Path;
 
 use exai_os::descent_tag::DescentTag;
 use exai_os::process::{Identity, Kill, executable, identify, kill_verified};
-use exai_os::tree::{Guard, Launch, Reach};
+use exai_os::tree::{Guard, KillScope, Launch};
 use exai_test::{eventually, program};
 
 use crate::support::LIMIT;
@@ -15,8 +15,8 @@ fn launch(script: &str, folder: &Path) -> Launch {
         args: vec!["-c".into(), script.into()],
         env: std::env::vars_os().collect(),
         cwd: folder.to_owned(),
-        reach: Reach::Descendants,
-        descent_tag: DescentTag::new("test", &folder.display().to_string(), Reach::Descendants),
+        kill_scope: KillScope::Descendants,
+        descent_tag: DescentTag::new("test", &folder.display().to_string(), KillScope::Descendants),
         guard: Guard {
             program: program("exai"),
             args: ["guard", "test", "fix#1"].map(Into::into).to_vec(),

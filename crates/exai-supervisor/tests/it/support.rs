@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use exai_os::descent_tag::DescentTag;
 use exai_os::process::{Identity, ProcessInfo};
-use exai_os::tree::{Guard, Launch, Reach};
+use exai_os::tree::{Guard, KillScope, Launch};
 use exai_supervisor::{Ended, Job, JobEvent, Line, Spec, StdioUse};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -55,32 +55,41 @@ impl Bench {
             (PathBuf::from("/bin/sh"), vec!["-c", "exec 3<&0; \"$@\" <&3 & exit 0", "sh", &fixture])
         };
         args.extend(switches);
-        let mut bench = Bench::speaking(stdio_use, Reach::Descendants, launcher, &args).unwrap();
+        let mut bench = Bench::speaking(stdio_use, KillScope::Descendants, launcher, &args).unwrap();
         bench.launcher = Some(dir);
         bench
     }
 
     pub(crate) fn start(program: PathBuf, args: &[&str]) -> io::Result<Self> {
-        Bench::reaching(Reach::Descendants, program, args)
+        Bench::with_kill_scope(KillScope::Descendants, program, args)
     }
 
     /// The fixture server as a job that is not spoken to over its stdio.
     pub(crate) fn silent_fixture(switches: &[&str]) -> Self {
         let fixture = exai_test::program("fixture-server");
-        Bench::speaking(StdioUse::Elsewhere, Reach::Descendants, fixture, switches).unwrap()
+        Bench::speaking(StdioUse::Elsewhere, KillScope::Descendants, fixture, switches).unwrap()
     }
 
     /// The same for a script of the shell.
     pub(crate) fn silent_shell(script: &str) -> Self {
         let shell = PathBuf::from("/bin/sh");
-        Bench::speaking(StdioUse::Elsewhere, Reach::Descendants, shell, &["-c", script]).unwrap()
+        Bench::speaking(StdioUse::Elsewhere, KillScope::Descendants, shell, &["-c", script]).unwrap()
     }
 
-    pub(crate) fn reaching(reach: Reach, program: PathBuf, args: &[&str]) -> io::Result<Self> {
-        Bench::speaking(StdioUse::Stdio, reach, program, args)
+    pub(crate) fn with_kill_scope(
+        kill_scope: KillScope,
+        program: PathBuf,
+        args: &[&str],
+    ) -> io::Result<Self> {
+        Bench::speaking(StdioUse::Stdio, kill_scope, program, args)
     }
 
-    fn speaking(stdio_use: StdioUse, reach: Reach, program: PathBuf, args: &[&str]) -> io::Result<Self> {
+    fn speaking(
+        stdio_use: StdioUse,
+        kill_scope: KillScope,
+        program: PathBuf,
+        args: &[&str],
+    ) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut env: Vec<(OsString, OsString)> = ["PATH", "SystemRoot"]
             .into_iter()
@@ -93,8 +102,8 @@ impl Bench {
                 args: args.iter().map(OsString::from).collect(),
                 env,
                 cwd: dir.path().to_owned(),
-                reach,
-                descent_tag: DescentTag::new("test", &format!("fix#{}", dir.path().display()), reach),
+                kill_scope,
+                descent_tag: DescentTag::new("test", &format!("fix#{}", dir.path().display()), kill_scope),
                 guard: Guard {
                     program: exai_test::program("exai"),
                     args: ["guard", "test", "fix#1"].map(Into::into).to_vec(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use exai_os::descent_tag::DescentTag;
 use exai_os::process::{Kill, ProcessInfo, identify, snapshot};
-use exai_os::tree::{Guard, Launch, Reach};
+use exai_os::tree::{Guard, KillScope, Launch};
 use exai_supervisor::tree::{
     Exchange, Facts, Judgement, Listening, Observation, Pipes, Role, count, judge, listeners, look, members,
 };
@@ -37,8 +37,8 @@ impl Tree {
             args: args.iter().map(Into::into).collect(),
             env,
             cwd: folder.to_owned(),
-            reach: Reach::Descendants,
-            descent_tag: DescentTag::new("test", &folder.display().to_string(), Reach::Descendants),
+            kill_scope: KillScope::Descendants,
+            descent_tag: DescentTag::new("test", &folder.display().to_string(), KillScope::Descendants),
             guard: Guard {
                 program: exai_test::program("exai"),
                 args: ["guard", "test", "fix#1"].map(Into::into).to_vec(),

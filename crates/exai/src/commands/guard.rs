@@ -6,7 +6,7 @@ use crate::cli::GuardArgs;
 use crate::error::Error;
 
 pub(crate) fn run(args: &GuardArgs) -> Result<u8, Error> {
-    exai_os::guard::run(&args.control)
-        .map_err(|error| Error::usage(format!("{}: {error}", exai_os::guard::CONTROL_ARGUMENT)))?;
+    exai_os::tree_guard::run(&args.control)
+        .map_err(|error| Error::usage(format!("{}: {error}", exai_os::tree_guard::CONTROL_ARGUMENT)))?;
     Ok(exit::DONE)
 }

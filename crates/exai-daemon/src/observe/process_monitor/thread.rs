@@ -48,7 +48,7 @@ impl ProcessMonitor {
                     let home = || self.0.home.path().to_owned();
                     let strangers =
                         strangers.get_or_insert_with(|| UnknownProcesses::new(home(), nonce.clone(), &table));
-                    let strays = adopted.look(&table, &self.list_known_trees());
+                    let strays = adopted.find_unexpected(&table, &self.list_known_trees());
                     for instance in self.check_trees(&table, strangers, strays) {
                         send(events, MonitorEvent::Unserved { instance });
                     }

@@ -49,7 +49,7 @@ impl OwnTree {
     }
 
     /// Checks which process listens now. Calls at the same time share one check that begins after all of them.
-    pub(super) async fn look(&self) -> PortState {
+    pub(super) async fn check_port(&self) -> PortState {
         let asked = Instant::now();
         let mut last = self.seen.lock().await;
         if let Some((began, seen)) = &*last
@@ -59,7 +59,7 @@ impl OwnTree {
         }
         let began = Instant::now();
         let check = self.check.clone();
-        let looked = tokio::task::spawn_blocking(move || check.look()).await;
+        let looked = tokio::task::spawn_blocking(move || check.check_port()).await;
         let seen = looked.unwrap_or_else(|panic| PortState::Stranger(format!("BUG: {panic}")));
         *last = Some((began, seen.clone()));
         seen
@@ -67,7 +67,7 @@ impl OwnTree {
 
     /// The address at which a process of the server's own tree listens.
     async fn own_addr(&self) -> Result<SocketAddr, Failed> {
-        match self.look().await {
+        match self.check_port().await {
             PortState::Own(addr) => Ok(addr),
             PortState::Nobody => Err(Failed::Forsaken(gone(self.addrs()))),
             PortState::Stranger(who) => Err(Failed::Forsaken(taken(&who))),

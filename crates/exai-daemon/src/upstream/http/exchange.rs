@@ -58,7 +58,7 @@ async fn broken_off(session: &ServerSession, number: u64, reason: &str) {
 
 /// Checks whether the server still listens. If not, the instance fails.
 pub(super) async fn check(session: &ServerSession) -> bool {
-    match session.tree.look().await {
+    match session.tree.check_port().await {
         PortState::Own(_) => return true,
         PortState::Nobody => session.give_up(gone(session.tree.addrs())),
         PortState::Stranger(who) => session.give_up(taken(&who)),

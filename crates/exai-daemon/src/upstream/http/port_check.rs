@@ -46,7 +46,7 @@ impl PortCheck {
 
     /// Checks. Takes a fraction of a millisecond while the same process listens as before, otherwise one pass over the
     /// process table.
-    pub(super) fn look(&self) -> PortState {
+    pub(super) fn check_port(&self) -> PortState {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((addr, identity)) = known
             && still_listens(addr, &identity)

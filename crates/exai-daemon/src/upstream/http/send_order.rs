@@ -135,13 +135,13 @@ pub(super) async fn others(
                 let (session, requests) = (session.clone(), requests.clone());
                 tasks.spawn(async move {
                     let afterlife = sleep(CANCELLED_TIMEOUT);
-                    tell(&session, message).await;
+                    send_notification(&session, message).await;
                     afterlife.await;
                     requests.abort(number);
                 });
                 continue;
             }
-            tell(&session, message).await;
+            send_notification(&session, message).await;
             if !*settled.borrow() {
                 let opened = Arc::new(Notify::new());
                 tasks.spawn(listen(session.clone(), opened.clone()));
@@ -166,7 +166,7 @@ fn cancelled(message: &Bytes) -> Option<u64> {
 }
 
 /// Sends a message that needs no answer.
-async fn tell(session: &ServerSession, message: Bytes) {
+async fn send_notification(session: &ServerSession, message: Bytes) {
     let outcome = timeout(ACCEPT_TIMEOUT, async {
         let mut answer = session.post(message).await?;
         let status = answer.head.status();

@@ -9,12 +9,13 @@ use exai_proto::envelope::Outcome;
 use exai_proto::{Id, Kind, Message, json};
 use exai_supervisor::Line;
 use http_body_util::Full;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::mpsc;
 
 use super::connect::{Failed, OwnTree};
 use super::connection_pool::{Answer, ConnectionPool};
+use super::credentials::Credentials;
 use super::event::Event;
 use super::server_url::ServerUrl;
 use crate::limits::MAX_REDIRECTS;
@@ -35,7 +36,7 @@ pub(super) struct ServerSession {
     pub(super) pool: Arc<ConnectionPool>,
     pub(super) tree: Arc<OwnTree>,
     place: ServerUrl,
-    headers: HeaderMap,
+    credentials: Arc<dyn Credentials>,
     pub(super) server: Arc<str>,
     instance: InstanceId,
     events: mpsc::Sender<(InstanceId, ServerEvent)>,
@@ -59,7 +60,7 @@ impl ServerSession {
     pub(super) fn new(
         tree: Arc<OwnTree>,
         place: ServerUrl,
-        headers: HeaderMap,
+        credentials: Arc<dyn Credentials>,
         (server, instance): (Arc<str>, InstanceId),
         events: mpsc::Sender<(InstanceId, ServerEvent)>,
     ) -> (Arc<Self>, mpsc::Receiver<String>) {
@@ -70,7 +71,7 @@ impl ServerSession {
                 pool: ConnectionPool::new(tree.clone()),
                 tree,
                 place,
-                headers,
+                credentials,
                 server,
                 instance,
                 events,
@@ -99,17 +100,17 @@ impl ServerSession {
     /// Passes a message of the server on. Waits while the hub is busy.
     pub(super) async fn say(&self, line: Line) {
         let turn = self.turns.next().await;
-        self.tell(Event::Said(line, turn)).await;
+        self.report(Event::Said(line, turn)).await;
     }
 
     /// Passes on that the server answered this request with something that is no message.
     pub(super) async fn garbled(&self, number: u64, garbled: Garbled) {
         let turn = self.turns.next().await;
         let garbled = Garbled { id: Some(Id::number(number)), asks: false, ..garbled };
-        self.tell(Event::Garbled(garbled, turn)).await;
+        self.report(Event::Garbled(garbled, turn)).await;
     }
 
-    pub(super) async fn tell(&self, event: Event) {
+    pub(super) async fn report(&self, event: Event) {
         // A hub that has ended ignores it.
         let _ = self.events.send((self.instance, ServerEvent::Http(event))).await;
     }
@@ -170,7 +171,7 @@ impl ServerSession {
     }
 
     fn request(&self, method: Method, accept: HeaderValue, body: Bytes) -> Request<Full<Bytes>> {
-        let mut headers = self.headers.clone();
+        let mut headers = self.credentials.headers();
         headers.insert(header::ACCEPT, accept);
         if method == Method::POST {
             headers.insert(header::CONTENT_TYPE, JSON);

@@ -1,12 +1,13 @@
-//! How a server with a URL is reached: the URL, the headers of every request, and the time that it has until it listens.
+//! How a server with a URL is reached: the URL, the credentials, and the time that it has until it listens.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use exai_config::Secret;
 use exai_os::clock;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::credentials::{ConfiguredHeaders, Credentials};
 use super::port_check::holder;
 use super::server_url::ServerUrl;
 use crate::limits::PORT_FREE_TIMEOUT;
@@ -18,7 +19,7 @@ const PORT_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct HttpTarget {
     pub(super) place: ServerUrl,
-    pub(super) headers: HeaderMap,
+    pub(super) credentials: Arc<dyn Credentials>,
     pub(super) start_timeout: Duration,
 }
 
@@ -30,8 +31,8 @@ impl HttpTarget {
         start_timeout: Duration,
     ) -> Result<Self, String> {
         let place = ServerUrl::parse(url)?;
-        let headers = headers_for(headers, &place)?;
-        Ok(HttpTarget { place, headers, start_timeout })
+        let credentials = Arc::new(ConfiguredHeaders::new(headers, &place)?);
+        Ok(HttpTarget { place, credentials, start_timeout })
     }
 
     /// Where the server is to listen; the first of the possible addresses.
@@ -54,47 +55,5 @@ impl HttpTarget {
     pub(super) fn wish(&self) -> String {
         let addrs: Vec<String> = self.place.addrs.iter().map(ToString::to_string).collect();
         format!("does not listen on {}", addrs.join(" or "))
-    }
-}
-
-/// The headers of every request: those of the configuration, and `Host`. The error reads after "the server" and shows no
-/// value.
-fn headers_for(configured: &[(String, Secret)], place: &ServerUrl) -> Result<HeaderMap, String> {
-    let wrong = |name: &str| format!("could not be started: the header `{name}` cannot be sent");
-    let mut headers = HeaderMap::new();
-    for (name, value) in configured {
-        let mut secret = HeaderValue::from_str(value.expose()).map_err(|_| wrong(name))?;
-        secret.set_sensitive(true);
-        headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(name))?, secret);
-    }
-    // The configuration must not set the headers that frame a request.
-    for ours in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE] {
-        headers.remove(ours);
-    }
-    headers.insert(header::HOST, HeaderValue::from_str(&place.authority).map_err(|_| wrong("host"))?);
-    let agent = HeaderValue::from_static(concat!("exai/", env!("CARGO_PKG_VERSION")));
-    headers.entry(header::USER_AGENT).or_insert(agent);
-    Ok(headers)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_are_checked_and_shown_to_nobody() {
-        let place = ServerUrl::parse("http://127.0.0.1:9001/mcp").unwrap();
-        let one = |name: &str, value: &str| {
-            headers_for(&[(name.to_owned(), Secret::new(value.to_owned()))], &place)
-        };
-        let good = one("Authorization", "Bearer x").unwrap();
-        assert_eq!(
-            (&good["host"], good["authorization"].is_sensitive()),
-            (&"127.0.0.1:9001".parse().unwrap(), true)
-        );
-        let bad = one("X-Key", "secret\r\nHost: evil").unwrap_err();
-        assert!(bad.contains("X-Key") && !bad.contains("secret"), "{bad}");
-        assert_eq!(one("Host", "evil").unwrap()["host"], "127.0.0.1:9001");
-        assert!(!one("Transfer-Encoding", "chunked").unwrap().contains_key("transfer-encoding"));
     }
 }

@@ -1,10 +1,9 @@
-//! A daemon that is to be started, and the pipe on which it says how that went.
+//! Starts a daemon suspended, looks in which job Windows has put it, and lets it run if it may stay there.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _, BorrowedHandle};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::ERROR_ACCESS_DENIED;
@@ -12,72 +11,13 @@ use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, DETACHED_P
 
 use super::handle::wait_any;
 use super::job;
+use super::readiness_pipe::ReadinessPipe;
 use super::spawn::{self, Born, Program};
 use crate::daemon_command::DaemonCommand;
 use crate::detach::{DetachMethod, OUTSIDE_COMMAND, READY_ARGUMENT, ReadyPipe, Started, WAY_ARGUMENT};
 
 /// How long one that only looks at its job may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Such pipes cannot be waited on with a deadline: a thread reads, and ends with the pipe.
-#[derive(Debug)]
-pub(crate) struct ReadinessPipe {
-    chunks: Receiver<io::Result<Vec<u8>>>,
-    rest: Vec<u8>,
-}
-
-impl ReadinessPipe {
-    pub(super) fn new(mut reader: impl io::Read + Send + 'static) -> io::Result<ReadinessPipe> {
-        let (sender, chunks) = sync_channel(4);
-        std::thread::Builder::new().name("ready-pipe".to_owned()).spawn(move || {
-            let mut buffer = [0; 4096];
-            loop {
-                let chunk = match reader.read(&mut buffer) {
-                    Ok(0) => return,
-                    Ok(count) => Ok(buffer[..count].to_vec()),
-                    Err(error) => Err(error),
-                };
-                let failed = chunk.is_err();
-                // The receiver is gone, or the pipe has ended.
-                if sender.send(chunk).is_err() || failed {
-                    return;
-                }
-            }
-        })?;
-        Ok(ReadinessPipe { chunks, rest: Vec::new() })
-    }
-
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.rest.is_empty() {
-            match self.chunks.recv() {
-                Ok(chunk) => self.rest = chunk?,
-                Err(_) => return Ok(0),
-            }
-        }
-        Ok(self.take(buffer))
-    }
-
-    pub(crate) fn read_until(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
-        if self.rest.is_empty() {
-            match self.chunks.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(chunk) => self.rest = chunk?,
-                Err(RecvTimeoutError::Disconnected) => return Ok(0),
-                Err(RecvTimeoutError::Timeout) => {
-                    let sentence = "the daemon did not say whether it is ready";
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, sentence));
-                }
-            }
-        }
-        Ok(self.take(buffer))
-    }
-
-    fn take(&mut self, buffer: &mut [u8]) -> usize {
-        let count = self.rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&self.rest[..count]);
-        self.rest.drain(..count);
-        count
-    }
-}
 
 pub(super) fn is_denied(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed())

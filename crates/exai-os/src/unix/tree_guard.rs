@@ -14,7 +14,7 @@ use super::child_exits::ChildExits;
 use super::process;
 use super::wire::{self, Order};
 use crate::process::ProcessInfo;
-use crate::tree::Reach;
+use crate::tree::KillScope;
 
 /// How long ending the tree may take.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,7 +26,7 @@ const MAX_LOOKS: u32 = 20;
 pub(crate) fn run(control: &str) -> io::Result<()> {
     let mut control = take_socket(control)?;
     let order = wire::read(&mut control)?;
-    if order.reach == Reach::Descendants {
+    if order.kill_scope == KillScope::Descendants {
         super::tree::keep_hold()?;
     }
     super::process::name_this();
@@ -34,7 +34,7 @@ pub(crate) fn run(control: &str) -> io::Result<()> {
     // The streams belong to the root. A copy here would keep them open after the root has closed them.
     forget_stdio()?;
     let mut tree = match started {
-        Ok(pid) => GuardedTree { root: pid, reach: order.reach, root_ended: false },
+        Ok(pid) => GuardedTree { root: pid, kill_scope: order.kill_scope, root_ended: false },
         Err(error) => {
             let number = error.raw_os_error().unwrap_or(0);
             return writeln!(control, "failed {number}");
@@ -109,7 +109,7 @@ fn forget_stdio() -> io::Result<()> {
 
 struct GuardedTree {
     root: Pid,
-    reach: Reach,
+    kill_scope: KillScope,
     /// Whether the root has exited. It is reaped last of all: until then no other process gets its number or that of
     /// its group.
     root_ended: bool,
@@ -150,7 +150,7 @@ impl GuardedTree {
     /// only this process reaps them.
     fn signal(&self, signal: Signal) {
         let _ = rustix::process::kill_process_group(self.root, signal);
-        if self.reach == Reach::Descendants {
+        if self.kill_scope == KillScope::Descendants {
             for child in children().into_iter().filter(|child| *child != self.root) {
                 let _ = rustix::process::kill_process(child, signal);
             }
@@ -180,7 +180,7 @@ impl GuardedTree {
         let deadline = Instant::now() + END_TIMEOUT;
         let deaths = ChildExits::watch();
         for look in 0_u32.. {
-            if look >= MAX_LOOKS && self.reach == Reach::Descendants {
+            if look >= MAX_LOOKS && self.kill_scope == KillScope::Descendants {
                 freeze();
             }
             self.signal(Signal::KILL);
@@ -203,18 +203,20 @@ impl GuardedTree {
         // An orphan is our child by the time that the end of its parent can be seen.
         let none_waits = || children().into_iter().all(|child| child == self.root);
         self.root_ended
-            && match self.reach {
-                Reach::Descendants => none_waits(),
-                Reach::Group => self.living().is_some_and(|living| living.is_empty()),
+            && match self.kill_scope {
+                KillScope::Descendants => none_waits(),
+                KillScope::Group => self.living().is_some_and(|living| living.is_empty()),
             }
     }
 
     /// `None` when the system does not tell.
     fn living(&self) -> Option<Vec<u32>> {
         let all = process::snapshot().ok()?;
-        let left = match self.reach {
-            Reach::Descendants => crate::process::descendants(&all, std::process::id()),
-            Reach::Group => all.iter().filter(|process| process.pgid == self.root_pid()).cloned().collect(),
+        let left = match self.kill_scope {
+            KillScope::Descendants => crate::process::descendants(&all, std::process::id()),
+            KillScope::Group => {
+                all.iter().filter(|process| process.pgid == self.root_pid()).cloned().collect()
+            }
         };
         Some(left.into_iter().filter(|process| !process.zombie).map(|process| process.pid).collect())
     }

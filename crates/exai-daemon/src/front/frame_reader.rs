@@ -1,103 +1,26 @@
-//! WebSocket frames (RFC 6455), the server's half, over any stream.
+//! Reads WebSocket frames from any stream.
 //!
-//! A long message is read piece by piece into a buffer of its own and unmasked as it arrives, and is written piece by piece
-//! from where it lies. Nothing is copied as a whole, and the loop is not held for longer than one piece takes. Unfinished
-//! messages are counted and bounded by [`InputBudget`].
+//! A long message is read piece by piece into a buffer of its own and unmasked as it arrives. Nothing is copied as a whole,
+//! and the loop is not held for longer than one piece takes. Unfinished messages are counted and bounded by
+//! [`InputBudget`].
 
 use std::io;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use exai_proto::Segments;
-pub use exai_proto::frame::Opcode;
-use exai_proto::frame::{self, CONTROL_BYTES, Header, HeaderError, Key};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use exai_proto::frame::{self, Header, Key};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
 use crate::client::input_budget::{InputBudget, InputClaim, Yielder};
-use crate::limits::MAX_INPUT_BYTES;
-use crate::limits::{UNBUDGETED_BYTES, UNFINISHED_TIMEOUT};
+use crate::front::frame::{Broken, Frame, MAX_PIECE_BYTES, Opcode, TOO_LONG, code};
+use crate::limits::{MAX_INPUT_BYTES, UNBUDGETED_BYTES, UNFINISHED_TIMEOUT};
 
 /// The least and the most that is read at once of short messages. A peer that sends little needs little room.
-const LEAST_READ: usize = 1024;
-const MOST_READ: usize = 64 * 1024;
-/// The bytes of one piece of a long message.
-const PIECE: usize = 256 * 1024;
-/// Frames below this many bytes are gathered into one write.
-const GATHERED: usize = 16 * 1024;
+const MIN_READ_BYTES: usize = 1024;
+const MAX_READ_BYTES: usize = 64 * 1024;
 /// The bytes of the longest header.
-const HEADER: usize = 14;
-
-/// A frame, or a message put together from several frames.
-#[derive(Debug)]
-pub enum Frame {
-    /// A message. The bytes of a text message are not checked to be UTF-8 yet.
-    Message {
-        /// Whether it is a text message.
-        text: bool,
-        /// The payload.
-        bytes: Bytes,
-        /// Its part of the input budget.
-        claim: InputClaim,
-    },
-    /// The peer asks for a pong with the same bytes.
-    Ping(Bytes),
-    /// The answer to a ping.
-    Pong(Bytes),
-    /// The last frame of the peer, with its code if it has one.
-    Close(Option<u16>),
-}
-
-/// Codes of close frames.
-pub(crate) mod code {
-    pub(crate) const AWAY: u16 = 1001;
-    pub(crate) const PROTOCOL: u16 = 1002;
-    pub(crate) const NOT_UTF8: u16 = 1007;
-    pub(crate) const POLICY: u16 = 1008;
-    pub(crate) const TOO_LONG: u16 = 1009;
-    pub(crate) const RESTART: u16 = 1012;
-    pub(crate) const LATER: u16 = 1013;
-}
-
-/// Why no more can be read.
-#[derive(Debug)]
-pub enum Broken {
-    /// The connection is lost or has ended.
-    Lost(io::Error),
-    /// The peer is told this code and reason, and disconnected.
-    Refused(u16, &'static str),
-}
-
-impl Broken {
-    pub(crate) const NOT_UTF8: Broken = Broken::Refused(code::NOT_UTF8, "text that is not UTF-8");
-
-    const fn protocol(why: &'static str) -> Self {
-        Broken::Refused(code::PROTOCOL, why)
-    }
-}
-
-impl std::fmt::Display for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Broken::Lost(error) => error.fmt(f),
-            Broken::Refused(code, why) => write!(f, "{why} ({code})"),
-        }
-    }
-}
-
-impl From<HeaderError> for Broken {
-    fn from(error: HeaderError) -> Self {
-        match error {
-            HeaderError::ReservedBit => Broken::protocol("a reserved bit"),
-            HeaderError::UnknownOpcode => Broken::protocol("an unknown opcode"),
-            HeaderError::Mask => Broken::protocol("a frame that is not masked"),
-            HeaderError::Control => Broken::protocol("a control frame that is too long or in pieces"),
-            HeaderError::TooLong => TOO_LONG,
-        }
-    }
-}
-
-const TOO_LONG: Broken = Broken::Refused(code::TOO_LONG, "a message may have 32 MiB");
+const MAX_HEADER_BYTES: usize = 14;
 
 /// Unmasks a part of a payload that begins `done` bytes after the payload's start.
 fn unmask(bytes: &mut [u8], key: Key, done: usize) {
@@ -131,7 +54,7 @@ pub struct FrameReader<S> {
 impl<S: AsyncRead + Unpin> FrameReader<S> {
     /// Reads from `source`. Unfinished messages count against the budget.
     pub fn new(source: S, input_budget: InputBudget) -> Self {
-        FrameReader { source, buffer: BytesMut::new(), chunk: LEAST_READ, begun: None, input_budget }
+        FrameReader { source, buffer: BytesMut::new(), chunk: MIN_READ_BYTES, begun: None, input_budget }
     }
 
     /// The next frame or message. Cancel safe.
@@ -161,12 +84,12 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
                 unmask(&mut payload, header.key, 0);
                 return whole(header.opcode, payload.freeze());
             }
-            self.begin(header).await?;
+            self.begin_message(header).await?;
         }
     }
 
     /// Makes room for a frame that is read into a buffer of its own.
-    async fn begin(&mut self, header: Header) -> Result<(), Broken> {
+    async fn begin_message(&mut self, header: Header) -> Result<(), Broken> {
         let full = Broken::Refused(code::LATER, "too much is under way; try again later");
         if let Some(begun) = &mut self.begun {
             if begun.body.len() + header.length > MAX_INPUT_BYTES {
@@ -196,7 +119,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
         let mut yielder = Yielder::default();
         while body.len() < end {
             let before = body.len();
-            let mut room = (&mut *body).limit((end - before).min(PIECE));
+            let mut room = (&mut *body).limit((end - before).min(MAX_PIECE_BYTES));
             read(&mut self.source, &mut room, true).await?;
             unmask(&mut body[before..], header.key, before - *start);
             yielder.yield_after(body.len() - before).await;
@@ -218,7 +141,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
     async fn read_more(&mut self) -> Result<(), Broken> {
         let unfinished = self.begun.is_some() || !self.buffer.is_empty();
         let free = self.buffer.capacity() - self.buffer.len();
-        if free < HEADER.max(self.chunk / 4) {
+        if free < MAX_HEADER_BYTES.max(self.chunk / 4) {
             self.buffer.reserve(self.chunk);
         }
         let room = self.buffer.capacity() - self.buffer.len();
@@ -227,9 +150,9 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
         // A peer that sends much at once gets more room, and gives it back when it sends little again.
         let count = self.buffer.len() - before;
         if count == room {
-            self.chunk = (self.chunk * 4).min(MOST_READ);
+            self.chunk = (self.chunk * 4).min(MAX_READ_BYTES);
         } else if count < self.chunk / 8 {
-            self.chunk = (self.chunk / 2).max(LEAST_READ);
+            self.chunk = (self.chunk / 2).max(MIN_READ_BYTES);
         }
         Ok(())
     }
@@ -238,7 +161,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
     /// the peer may lose what was written last.
     pub async fn drain(&mut self, time: Duration) {
         let _ = timeout(time, async {
-            let mut nowhere = vec![0; LEAST_READ];
+            let mut nowhere = vec![0; MIN_READ_BYTES];
             while matches!(self.source.read(&mut nowhere).await, Ok(1..)) {}
         })
         .await;
@@ -292,79 +215,10 @@ fn closing(payload: &[u8]) -> Result<Option<u16>, Broken> {
     Ok(Some(code))
 }
 
-/// Writes frames.
-#[derive(Debug)]
-pub struct FrameWriter<S> {
-    sink: S,
-    /// Bytes that are gathered for one write.
-    out: Vec<u8>,
-}
-
-impl<S: AsyncWrite + Unpin> FrameWriter<S> {
-    /// Writes to `sink`.
-    pub fn new(sink: S) -> Self {
-        FrameWriter { sink, out: Vec::new() }
-    }
-
-    /// Writes a frame, now or with the next [`FrameWriter::flush`].
-    pub async fn feed(&mut self, opcode: Opcode, payload: impl Into<Segments>) -> io::Result<()> {
-        let payload = payload.into();
-        frame::put_header(&mut self.out, opcode, payload.len(), None);
-        for part in payload.iter() {
-            if part.len() >= GATHERED {
-                self.write_long(part).await?;
-                continue;
-            }
-            self.out.extend_from_slice(part);
-            if self.out.len() >= MOST_READ {
-                self.write_out().await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes a long message from where it lies, and lets other tasks run in between.
-    async fn write_long(&mut self, part: &[u8]) -> io::Result<()> {
-        self.write_out().await?;
-        let mut yielder = Yielder::default();
-        for piece in part.chunks(PIECE) {
-            self.sink.write_all(piece).await?;
-            yielder.yield_after(piece.len()).await;
-        }
-        Ok(())
-    }
-
-    /// Writes the frames that were fed.
-    pub async fn flush(&mut self) -> io::Result<()> {
-        self.write_out().await?;
-        // A large buffer is given back: a thousand connections may be idle.
-        if self.out.capacity() > GATHERED {
-            self.out = Vec::new();
-        }
-        self.sink.flush().await
-    }
-
-    /// Writes a close frame. Nothing is written after that.
-    pub async fn close(&mut self, why: Option<(u16, &str)>) -> io::Result<()> {
-        let mut payload = Vec::new();
-        if let Some((code, reason)) = why {
-            payload.extend_from_slice(&code.to_be_bytes());
-            payload.extend_from_slice(&reason.as_bytes()[..reason.floor_char_boundary(CONTROL_BYTES - 2)]);
-        }
-        self.feed(Opcode::Close, Bytes::from(payload)).await?;
-        self.flush().await?;
-        self.sink.shutdown().await
-    }
-
-    async fn write_out(&mut self) -> io::Result<()> {
-        self.sink.write_all(&self.out).await?;
-        self.out.clear();
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
     use super::*;
 
     const KEY: [u8; 4] = [1, 0x80, 0xFF, 7];
@@ -450,26 +304,5 @@ mod tests {
             drop(reader);
             assert_eq!(input_budget.claimed_bytes(), 0);
         }
-    }
-
-    #[tokio::test]
-    async fn what_is_written_has_the_shortest_header_and_long_ones_go_as_they_are() {
-        let (ours, mut peer) = tokio::io::duplex(1 << 20);
-        let mut writer = FrameWriter::new(ours);
-        let long = Bytes::from(vec![b'x'; 70_000]);
-        writer.feed(Opcode::Text, long.slice(..3)).await.expect("room");
-        writer.feed(Opcode::Binary, long.slice(..126)).await.expect("room");
-        writer.feed(Opcode::Binary, long.clone()).await.expect("room");
-        writer.close(Some((1001, "bye"))).await.expect("room");
-        let mut all = Vec::new();
-        peer.read_to_end(&mut all).await.expect("the end");
-        let expected = [
-            &b"\x81\x03xxx\x82\x7e\x00\x7e"[..],
-            &long[..126],
-            b"\x82\x7f\0\0\0\0\0\x01\x11\x70",
-            &long,
-            b"\x88\x05\x03\xe9bye",
-        ];
-        assert!(all == expected.concat());
     }
 }

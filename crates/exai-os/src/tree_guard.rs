@@ -3,7 +3,7 @@
 //! # The guard's conversation
 //!
 //! Over the socket `--control N`, an inherited descriptor. First comes what to start: length-prefixed byte
-//! strings (lengths are 4 bytes, little endian): the reach (`descendants` or `group`), the descent tag, the working
+//! strings (lengths are 4 bytes, little endian): the kill scope (`descendants` or `group`), the descent tag, the working
 //! directory, the program, the number of arguments and the arguments, the number of variables and their names and
 //! values. Then one byte each: `t` asks the tree to end, `k` ends it by force. The end of the socket means `k`.
 //!
@@ -23,5 +23,5 @@ pub const CONTROL_ARGUMENT: &str = "--control";
 /// Runs the guard in this process, which must have one thread. `Unsupported` on Windows, `InvalidInput` when
 /// `control` names no socket that was handed to this process.
 pub fn run(control: &str) -> io::Result<()> {
-    sys::guard::run(control)
+    sys::tree_guard::run(control)
 }

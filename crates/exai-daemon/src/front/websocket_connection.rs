@@ -18,7 +18,9 @@ use crate::client::message_checks::MessageChecks;
 use crate::client::sink::{ClientTransport, CloseReason, Farewell, Sink, Socket};
 use crate::core::event::{HubEvent, HubGone};
 use crate::front::control::{self, Controls};
-use crate::front::frames::{Broken, Frame, FrameReader, FrameWriter, Opcode, code};
+use crate::front::frame::{Broken, Frame, Opcode, code};
+use crate::front::frame_reader::FrameReader;
+use crate::front::frame_writer::FrameWriter;
 use crate::front::state::AppState;
 use crate::front::upgrade;
 use crate::limits::{CLIENT_QUEUE, CLOSE_TIMEOUT, MAX_TURN_BYTES, MAX_TURN_FRAMES, MAX_WAITING_PINGS};
@@ -38,7 +40,7 @@ pub(crate) enum Framing {
 }
 
 /// Serves a WebSocket until it ends.
-pub(crate) async fn serve(
+pub(crate) async fn serve_connection(
     socket: upgrade::Socket,
     state: AppState,
     endpoint: Endpoint,
