@@ -16,7 +16,7 @@ use crate::router::Router;
 use crate::router::calls::CallState;
 use crate::router::event_context::EventContext;
 use crate::types::effect::Effect;
-use crate::types::ids::InstanceId;
+use crate::types::ids::{CallId, InstanceId};
 
 pub(crate) const TOO_MUCH_WAITS: &str = "too much waits for the server to start";
 
@@ -24,19 +24,17 @@ impl Router {
     /// Sends a request to the instance of a server that its client uses. Starts one if there is none.
     pub(crate) fn send_to_server(&mut self, server: &str, queued: QueuedRequest, cx: &mut EventContext<'_>) {
         let (call_id, client) = (queued.call, queued.call.client);
-        let Some(call) = self.calls.get(call_id) else { return };
-        let (id, context) = (call.id.clone(), call.context.clone());
         let attached = self.clients.get(client).and_then(|client| client.instance_of(server));
-        let found = attached.or_else(|| self.find_or_start_for_client(client, &context, server, &id, cx));
-        let starting =
-            found.and_then(|instance| self.instances.get(instance)).map(|one| one.ready().is_none());
-        let Some(instance_id) = found.filter(|_| {
-            starting != Some(true) || !self.list_from_memory(client, server, &queued.message, cx)
-        }) else {
+        let Some(instance_id) = attached.or_else(|| self.find_or_start_for_call(call_id, server, cx)) else {
             // The client was answered.
             self.calls.finish_call(call_id);
             return;
         };
+        let starting = self.instances.get(instance_id).is_some_and(|instance| instance.ready().is_none());
+        if starting && self.list_from_memory(client, server, &queued.message, cx) {
+            self.calls.finish_call(call_id);
+            return;
+        }
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         match &mut instance.phase {
             Phase::Ready(_) => self.send_or_queue(queued, instance_id, cx),
@@ -45,10 +43,22 @@ impl Router {
                 self.calls.move_call(call_id, CallState::Queued(instance_id));
             }
             Phase::Starting { .. } => {
-                cx.overloaded(client, &id, Some(server), TOO_MUCH_WAITS);
-                self.calls.finish_call(call_id);
+                if let Some(call) = self.calls.finish_call(call_id) {
+                    cx.overloaded(client, &call.id, Some(server), TOO_MUCH_WAITS);
+                }
             }
         }
+    }
+
+    fn find_or_start_for_call(
+        &mut self,
+        call_id: CallId,
+        server: &str,
+        cx: &mut EventContext<'_>,
+    ) -> Option<InstanceId> {
+        let call = self.calls.get(call_id)?;
+        let (id, context) = (call.id.clone(), call.context.clone());
+        self.find_or_start_for_client(call_id.client, &context, server, &id, cx)
     }
 
     /// Sends a request to a ready instance, or lets it wait for its turn.
@@ -106,13 +116,12 @@ impl Router {
             }
         };
         let token = request.params.token.clone();
-        if let Some(call) = self.calls.get_mut(call_id) {
-            call.token = token.as_ref().map(|token| Id::from_json(message.at(token)));
-            call.on_success = on_success;
-        }
         let write = |number| with_number(message, id, token.as_ref(), number, edits);
-        if let Some(number) = self.send_request(instance_id, Owner::Call(call_id), write, cx) {
-            self.calls.move_call(call_id, CallState::Leg { instance: instance_id, number });
+        let number = self.send_request(instance_id, Owner::Call(call_id), write, cx);
+        if let (Some(call), Some(number)) = (self.calls.get_mut(call_id), number) {
+            call.token = token.map(|token| Id::from_json(message.at(&token)));
+            call.on_success = on_success;
+            call.state = CallState::Leg { instance: instance_id, number };
         }
     }
 

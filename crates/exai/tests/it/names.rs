@@ -29,6 +29,7 @@ fn receive(link: &mut Link) -> Value {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "slow under Wine, and the system has no part in it")]
 fn names_of_sixteen_mebibytes_are_cut_and_every_command_answers() {
     let instance = Instance::with_fixture(&[]);
     instance.ends(0, &["start"]);

@@ -139,6 +139,7 @@ fn room(instance: &Instance, door: &Door) -> Room {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "slow under Wine, and the system has no part in it")]
 fn a_thousand_events_reach_exactly_those_they_are_for() {
     let servers: String =
         SERVERS.iter().map(|name| fixture(name, &[]) + &format!("env = {{ WHO = \"{name}\" }}\n")).collect();

@@ -212,6 +212,7 @@ fn a_close_is_answered_with_its_code_and_then_the_connection_ends() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "slow under Wine, and the system has no part in it")]
 fn what_breaks_the_protocol_ends_this_connection_and_no_other() {
     let instance = Instance::with_fixture(&[]);
     instance.ends(0, &["start"]);
