@@ -286,8 +286,8 @@ async fn who_left_its_parent() {
     exai_test::eventually("sleep lost its parent", LIMIT, || {
         tree.members().iter().any(|row| row.name == "sleep" && row.ppid == guard)
     });
-    // This process also holds the stdout pipe (but not stdin, which a shell takes from background processes), and takes no
-    // part in the conversation.
+    // This process also holds the stdout pipe (but not stdin, which a shell takes from background processes), and it
+    // takes no part in the conversation.
     let found = tree.is("sh launcher shell, fixture-server server!, sleep helper").await;
     let expected = [
         "holds the stdout pipe",
