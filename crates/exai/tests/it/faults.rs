@@ -80,7 +80,7 @@ fn record(instance: &Instance) -> Value {
     serde_json::from_slice(&bytes).expect("a document")
 }
 
-/// Fault 13: The other way round: a daemon counts as gone only when it holds nothing any more.
+/// Fault 13: A daemon counts as gone only when it holds nothing any more.
 #[test]
 fn a_daemon_that_is_gone_holds_nothing() {
     let instance = Instance::new("");

@@ -84,7 +84,7 @@ pub(crate) fn opening() -> Value {
     json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}})
 }
 
-/// The text of a call.
+/// A `tools/call` request.
 pub(crate) fn call(id: &Value, tool: &str, arguments: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "arguments": arguments}})
 }
