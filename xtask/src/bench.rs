@@ -1,10 +1,9 @@
 //! `cargo xtask bench`
 //!
-//! Everything goes through real processes over stdio: *direct* is the echo server of `exai-test` as the
-//! client's own child, *exai* is `exai shim` in front of the same server; but for the tools of four servers that `npx`
-//! starts, which are those of .peers/. Each figure is measured in
-//! several rounds, direct and exai in turns, the order turned round from one to the next; what disturbs
-//! the machine disturbs both.
+//! Everything goes through real processes over stdio. *Direct* is the echo server of `exai-test` as the client's own
+//! child, *exai* is `exai shim` in front of the same server. Only the tools of four servers that `npx` starts come from
+//! the servers in .peers/. Each figure is measured in several rounds, direct and exai in turns, in an order that is
+//! reversed from one round to the next, so that whatever disturbs the machine disturbs both.
 //!
 //! # The document of `--json`
 //!
@@ -27,11 +26,10 @@
 //! }
 //! ```
 //!
-//! `measured_at` is in seconds since 1970. `value` is the quantile over all samples (the median unless the
-//! name says otherwise), `least` and `most` are the quantiles of the lowest and the highest round. `ratio`
-//! is exai's value divided by direct's. `of` is `ratio` or `exai`, `at` is `most` or `least`. A side that
-//! was not measured is null, and so is all that depends on it; so are `target` and `met` where there is no
-//! target.
+//! `measured_at` is in seconds since 1970. `value` is the quantile over all samples (the median unless the name says
+//! otherwise); `least` and `most` are the quantiles of the lowest and the highest round. `ratio` is exai's value
+//! divided by direct's value. `of` is `ratio` or `exai`, `at` is `most` or `least`. A side that was not measured is
+//! null, and so is everything that depends on it. `target` and `met` are null where there is no target.
 
 mod client;
 mod drive;
@@ -115,7 +113,7 @@ fn options<'a>(mut arguments: &[&'a str]) -> Result<(bool, Option<&'a str>), Str
     }
 }
 
-/// Builds the programs and measures them in a folder that is gone afterwards.
+/// Builds the programs and measures them in a folder that is removed afterwards.
 fn measured(effort: Effort) -> Result<Results, String> {
     let program = |name: &str| project::target().join("release").join(format!("{name}{EXE_SUFFIX}"));
     let (exai, echo) = (program("exai"), program("echo-server"));
@@ -123,7 +121,7 @@ fn measured(effort: Effort) -> Result<Results, String> {
     let folder = tempfile::Builder::new().prefix("exai-bench-").tempdir();
     let folder = folder.map_err(|error| format!("a temporary folder cannot be made: {error}"))?;
     let janitor = Janitor::start(folder.path(), &exai)?;
-    // From now on it is the janitor's to remove.
+    // From now on the janitor removes the folder.
     let results = Bench::new(&Programs { exai, echo, folder: folder.keep() }, effort).run();
     drop(janitor);
     results

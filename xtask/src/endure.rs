@@ -11,12 +11,12 @@ Without a name: the list.
 
   --debug   with the programs and tests that cargo test builds; quicker to build, and worse figures";
 
-/// Tests that are ignored otherwise.
+/// Tests that are ignored in normal runs.
 struct Endurance {
     name: &'static str,
     about: &'static str,
     tests: &'static [&'static str],
-    /// What NUMBER is, and the variable that says it to the tests.
+    /// The meaning of NUMBER, and the variable that passes it to the tests.
     number: Option<(&'static str, &'static str)>,
 }
 

@@ -1,6 +1,6 @@
-//! `cargo xtask COMMAND`: everything a shell script would be.
+//! `cargo xtask COMMAND`: the developers' commands, which would otherwise be shell scripts.
 //!
-//! One file per command, with its help text at the top. A new command is a new file and a line in
+//! Each command has a file of its own, with its help text at the top. A new command needs a new file and a line in
 //! [`COMMANDS`].
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool of the developers talks to them")]
@@ -21,9 +21,9 @@ use process::Outcome;
 /// A subcommand.
 struct Command {
     name: &'static str,
-    /// One line for the list of commands.
+    /// The line of this command in the list of commands.
     about: &'static str,
-    /// What `cargo xtask NAME --help` prints.
+    /// The text that `cargo xtask NAME --help` prints.
     help: &'static str,
     run: fn(&[&str]) -> Outcome,
 }

@@ -21,7 +21,7 @@ Needs npm, and Python 3.10 or newer with venv.
 
   --again   install anew even so";
 
-/// The files that pin versions, in tests/peers. The stamp is their text.
+/// The files in tests/peers that pin versions. Their text is part of the stamp.
 const PINS: [&str; 4] = ["package.json", "package-lock.json", "requirements-1.txt", "requirements-2.txt"];
 const PYTHONS: [&str; 2] = ["python3", "python"];
 
@@ -42,15 +42,15 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     let _lock = lock(&folder)?;
     if installed() && !again {
-        return Ok(()); // another run was faster
+        return Ok(()); // another run has installed everything meanwhile
     }
-    // Without its stamp a half finished installation is never taken for a whole one.
+    // Without a stamp, an unfinished installation is not taken for a complete one.
     let _ = fs::remove_file(&stamp);
     install(&pins, &folder)?;
     fs::write(&stamp, wanted).map_err(|error| format!("cannot write {}: {error}", stamp.display()))
 }
 
-/// What the stamp must say: the pins, and the place, since a Python venv cannot be moved.
+/// The text of a valid stamp: the place, since a Python venv cannot be moved, and the pins.
 fn wanted(pins: &Path, folder: &Path) -> Result<String, String> {
     let mut text = format!("{}\n", folder.display());
     for name in PINS {
@@ -61,7 +61,7 @@ fn wanted(pins: &Path, folder: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-/// Holds off a second installation until the returned file is dropped.
+/// Keeps other runs from installing until the returned file is dropped.
 fn lock(folder: &Path) -> Result<File, String> {
     let path = folder.join("lock");
     File::create(&path)
@@ -69,7 +69,7 @@ fn lock(folder: &Path) -> Result<File, String> {
         .map_err(|error| format!("cannot lock {}: {error}", path.display()))
 }
 
-/// The three parts at once: each waits for the network most of its time.
+/// Installs the three parts at the same time, since each of them mostly waits for the network.
 fn install(pins: &Path, folder: &Path) -> Outcome {
     println!("      installing into .peers/, about a minute");
     thread::scope(|scope| {
@@ -94,7 +94,7 @@ fn node(pins: &Path, folder: &Path) -> Outcome {
         fs::copy(pins.join(name), folder.join(name))
             .map_err(|error| format!("cannot copy {name}: {error}"))?;
     }
-    // On Windows npm is a script with an extension that must be spelled out.
+    // On Windows npm is a script, and its extension must be given.
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
     process::output(Command::new(npm).arg("--version")).map_err(|why| {
         format!("npm is needed ({why}); install it, on Debian with the package npm, elsewhere with Node.js")
@@ -126,7 +126,7 @@ fn python(pins: &Path, folder: &Path, version: &str) -> Outcome {
     process::output(Command::new(inside).args(["-c", "import mcp"])).map(drop)
 }
 
-/// The Python program of a venv.
+/// The path of a venv's Python.
 fn venv_python(venv: &Path) -> PathBuf {
     if cfg!(windows) { venv.join("Scripts").join("python.exe") } else { venv.join("bin").join("python") }
 }

@@ -3,10 +3,10 @@
 use std::io;
 use std::process::{Command, ExitStatus};
 
-/// What a command returns: done, or one sentence that says what failed and what to do.
+/// The outcome of a command: success, or one sentence that says what failed and what to do.
 pub(crate) type Outcome = Result<(), String>;
 
-/// Runs `command`, which talks to the terminal itself. The error says what ended how.
+/// Runs `command` on the terminal. The error names the command and says how it ended.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let shown = show(command);
     match command.status() {
@@ -16,7 +16,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// Runs `command` and returns what it wrote to stdout. The error holds the end of its stderr.
+/// Runs `command` and returns its stdout. The error holds the end of its stderr.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let shown = show(command);
     let output = command.output().map_err(|error| not_started(&shown, &error))?;
@@ -30,7 +30,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     Err(format!("`{shown}` {}:\n  {tail}", ended(output.status)))
 }
 
-/// The command as one would type it. Only for reading: nothing is quoted.
+/// The command as a person would type it. It is only for reading, since nothing is quoted.
 fn show(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let name = program.file_name().unwrap_or(command.get_program());

@@ -19,7 +19,7 @@ chooses a profile of .config/nextest.toml.";
 /// One step of the run.
 struct Step {
     name: &'static str,
-    /// How to run this step alone.
+    /// The command that runs this step alone.
     alone: &'static str,
     run: fn(&Step) -> Outcome,
     /// Whether `--fast` leaves it out.
@@ -36,7 +36,7 @@ const STEPS: &[Step] = &[
         slow: false,
     },
     Step { name: "tidy", alone: "cargo xtask tidy", run: |_| tidy::run(&[]), slow: false },
-    // The tests start these programs; nextest builds only those of the packages it tests.
+    // The tests start these programs, and nextest builds only the programs of the packages that it tests.
     Step { name: "programs", alone: "cargo build --workspace --bins", run: cargo, slow: false },
     Step { name: "tests", alone: "cargo nextest run --workspace", run: nextest, slow: false },
     Step { name: "documentation tests", alone: "cargo test --doc --workspace", run: cargo, slow: true },
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     Ok(())
 }
 
-/// Runs what `alone` says.
+/// Runs the command in `alone`.
 fn cargo(step: &Step) -> Outcome {
     process::run(project::cargo().args(step.alone.split_whitespace().skip(1)))
 }

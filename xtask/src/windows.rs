@@ -35,7 +35,7 @@ root, and without that folder, neither is possible.
 const TARGET: &str = "x86_64-pc-windows-gnu";
 const LINKER: &str = "x86_64-w64-mingw32-gcc";
 
-/// What is to be done.
+/// What this command does.
 enum Task<'a> {
     Check { if_possible: bool },
     Names,
@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     }
 }
 
-/// What builds for Windows, and runs it.
+/// The toolchain that builds for Windows and runs the result.
 struct Windows {
     toolchain: PathBuf,
     target: PathBuf,
@@ -105,7 +105,7 @@ impl Windows {
             .env("CARGO", self.bin("cargo"))
             .env("RUSTC", self.bin("rustc"))
             .env("CARGO_TARGET_DIR", &self.target)
-            // rustup's proxy set these for its own compiler.
+            // rustup's proxy has set these variables for its own compiler.
             .env_remove("RUSTUP_TOOLCHAIN")
             .env_remove("RUSTC_WRAPPER");
         command
@@ -121,9 +121,9 @@ impl Windows {
         let mut nextest = self.command("cargo-nextest".into());
         nextest.args(["nextest", what, "--profile", "windows", "--target", TARGET]);
         nextest.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", self.bin("wine"));
-        // Windows' Python under Wine dies of a stdin that it does not know.
+        // Under Wine, the Python of Windows dies if it does not know the kind of its stdin.
         nextest.stdin(Stdio::null());
-        // Windows' Python looks for the files that these name, and they are not in Wine's system.
+        // The Python of Windows looks for the files in these variables, which Wine's file system does not have.
         nextest.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
         nextest
     }
@@ -140,21 +140,21 @@ impl Windows {
         // The tests start these programs.
         let mut build = self.command(self.bin("cargo"));
         process::run(build.args(["build", "--workspace", "--bins", "--target", TARGET]))?;
-        // Who asks for a few tests waits for them alone.
+        // A person who asks for a few tests should not wait for more.
         if arguments.is_empty() {
             self.names()?;
         }
         let config = LeftOut::read()?.config(&self.target)?;
         let mut nextest = self.nextest("run");
         nextest.arg("--config-file").arg(config);
-        // For cargo, all of them is more than some.
+        // With `--workspace`, cargo would ignore a choice of packages.
         let chosen = |argument: &str| argument.starts_with("-p") || argument.starts_with("--package");
         let all = (!arguments.iter().any(|argument| chosen(argument))).then_some("--workspace");
         process::run(nextest.args(all).args(arguments))
     }
 }
 
-/// What stands in the way of running Wine, in a sentence: its own file system needs mounts and a new root.
+/// The reason why Wine cannot run here, if there is one: Wine's own file system needs mounts and a new root.
 fn no_wine() -> Option<String> {
     let tried = process::output(Command::new("unshare").args([
         "-m",
@@ -167,7 +167,7 @@ fn no_wine() -> Option<String> {
     tried.err().map(|why| format!("Wine needs mounts of its own, which this account may not make: {why}"))
 }
 
-/// What stands in the way on this machine, in a sentence.
+/// The reason why this machine cannot build for Windows, if there is one.
 fn missing() -> Option<String> {
     if toolchain().is_ok_and(|folder| is_ready(&folder)) {
         return None;
@@ -191,7 +191,7 @@ fn toolchain() -> Result<PathBuf, String> {
         .ok_or_else(|| "neither XDG_CACHE_HOME nor HOME says where to keep the toolchain".to_owned())
 }
 
-/// Where the std for Windows is; its setup puts it there last.
+/// The folder of the std for Windows, which the setup creates last.
 fn std_folder(toolchain: &Path) -> PathBuf {
     toolchain.join("rustweb/usr/lib/rustlib").join(TARGET).join("lib")
 }
@@ -206,7 +206,7 @@ fn has_wine(toolchain: &Path) -> bool {
     toolchain.join("bin/wine").exists() && toolchain.join("prefix/guests-2").exists()
 }
 
-/// Crates compiled against an earlier std do not fit a new one, and cargo does not notice.
+/// Removes what was compiled against an earlier std: it does not fit a new std, and cargo does not notice that.
 fn wipe_if_std_is_new(toolchain: &Path, target: &Path) -> Outcome {
     let built = fs::metadata(std_folder(toolchain))
         .and_then(|folder| folder.modified())

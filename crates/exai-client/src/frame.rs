@@ -147,7 +147,7 @@ impl Decoder {
 mod tests {
     use super::*;
 
-    /// What a server sends: the same, without the mask.
+    /// A frame as a server sends it, which has no mask.
     fn server(first: u8, payload: &[u8]) -> Vec<u8> {
         let mut out = vec![first];
         match payload.len() {
@@ -165,7 +165,7 @@ mod tests {
         out
     }
 
-    /// Every frame of `wire`, read in steps of at most `step` bytes.
+    /// Decodes all frames of `wire`, which arrives in steps of at most `step` bytes.
     fn decode(wire: &[u8], step: usize) -> Result<Vec<(Opcode, Vec<u8>)>, FrameError> {
         let mut decoder = Decoder::default();
         let mut found = Vec::new();
@@ -248,7 +248,7 @@ mod tests {
             for step in [1, 1000] {
                 assert_eq!(decode(&wire, step), Err(expected), "{:02x?}", &wire[..wire.len().min(16)]);
             }
-            // Also behind a good one.
+            // The error must be the same behind a good frame.
             let wire = [server(0x82, b"good"), wire].concat();
             assert_eq!(decode(&wire, 1000), Err(expected));
         }

@@ -102,12 +102,12 @@ fn first_line(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Answers with these bytes, whatever it is asked.
+    /// A connection that gives these bytes as the answer to anything.
     struct Fixed(&'static [u8]);
 
     impl Read for Fixed {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            // Seven bytes at a time, so that the head's end is cut.
+            // Seven bytes at a time, so that a read ends within the end of the head.
             let count = self.0.len().min(7);
             self.0.read(&mut buffer[..count])
         }

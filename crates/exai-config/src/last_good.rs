@@ -158,7 +158,7 @@ mod tests {
         let (config, instead) = super::instead(&home).unwrap();
         assert_eq!(names(&config), ["g"]);
         assert_eq!(instead, Instead::Copy { path: home.backups_dir().join("config.7.toml") });
-        // A damaged copy is passed over.
+        // A damaged copy is skipped.
         std::fs::write(home.backups_dir().join("config.7.toml"), "[servers").unwrap();
         assert_eq!(names(&super::instead(&home).unwrap().0), ["f"]);
         assert_eq!(numbers(&home), [7, 6, 5, 4, 3], "to look changes nothing");

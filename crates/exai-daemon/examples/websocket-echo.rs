@@ -1,4 +1,4 @@
-//! Every message back to who sent it, over the WebSocket stack of the daemon: what Autobahn|Testsuite needs to judge it.
+//! Sends every message back over the WebSocket stack of the daemon, so that Autobahn|Testsuite can judge the stack.
 //! CONTRIBUTING.md says how.
 
 use axum::Router;
@@ -15,7 +15,7 @@ async fn echo(mut request: Request) -> Response {
         Ok((upgrade, response)) => {
             tokio::spawn(async move {
                 if let Some(socket) = upgrade.socket(InputBudget::default()).await {
-                    // A peer that is gone is no news.
+                    // A connection that ends is no error here.
                     let _ = serve(socket).await;
                 }
             });

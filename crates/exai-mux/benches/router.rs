@@ -1,4 +1,4 @@
-//! What the router costs by itself: one call there and back.
+//! The cost of the router alone: one call and its answer.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ fn router() -> (Router, Instant, Vec<Effect>) {
     (router, now, effects)
 }
 
-/// Parse, route, answer, route back: what the daemon does for one call, but for the system calls.
+/// Parses and routes a call, and parses and routes its answer: the daemon's work for a call, without system calls.
 fn call(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("call");
     for (name, size) in [("100 B", 100), ("1 MiB", 1 << 20)] {

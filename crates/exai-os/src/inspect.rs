@@ -198,7 +198,7 @@ mod tests {
         std::fs::copy("/bin/sleep", &program).unwrap();
         let mut child = Command::new(&program).arg("60").spawn().unwrap();
         let pid = child.id();
-        // Until the child executes the program it still shows this program.
+        // Before the child executes the program, the kernel still shows this test's program.
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
         while crate::process::executable(pid).unwrap() != program {
             assert!(std::time::Instant::now() < deadline);

@@ -33,7 +33,7 @@ mod tests {
         assert!(process_is_ours(child.id()).unwrap() && !runs_our_program(child.id()).unwrap());
         child.kill().unwrap();
         child.wait().unwrap();
-        // Windows knows the process as long as we have its handle.
+        // Windows knows an ended process as long as this test has its handle.
         if !cfg!(windows) {
             assert_eq!(process_is_ours(child.id()).unwrap_err().kind(), io::ErrorKind::NotFound);
         }

@@ -52,7 +52,7 @@ pub fn resolve(command: &str, cwd: &Path, vars: &[(OsString, OsString)]) -> Resu
 mod tests {
     use super::*;
 
-    /// Makes a file that can be run: by its mode, or by the end of its name, with which it is returned.
+    /// Makes an executable file and returns its path. On Unix its mode makes it executable, on Windows its extension.
     fn program(path: &Path) -> PathBuf {
         let path = path.with_extension(if cfg!(windows) { "cmd" } else { "" });
         std::fs::write(&path, "#!/bin/sh\n").unwrap();

@@ -149,7 +149,7 @@ mod tests {
             );
             let between = edited.clone().between(b"<", b">");
             assert_eq!(between.into_whole(), format!("<{expected}>"));
-            // Written in steps that end within a segment and beyond one.
+            // Writes the bytes in steps, of which some end within a segment and some at its end.
             let mut written = Vec::new();
             while edited.has_remaining() {
                 let step = edited.chunk().len().min(3);

@@ -54,7 +54,7 @@ mod tests {
     fn what_cannot_be_moved_away_grows_to_twice_the_size_and_no_further() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("server.log");
-        // A directory in the way, as good as a reader of the file on Windows.
+        // A directory in the way keeps the log from being moved, as a reader of the file does on Windows.
         std::fs::create_dir_all(path.with_extension("log.1").join("x")).unwrap();
         let chunk = vec![b'x'; 64 * 1024];
         let mut log = Log::open(path.clone()).unwrap();
@@ -74,7 +74,7 @@ mod tests {
         for _ in 0..3 * LOG_BYTES / chunk.len() as u64 {
             log.write(&chunk).unwrap();
         }
-        // What is there already counts after a restart.
+        // The existing bytes count after a restart too.
         drop(log);
         Log::open(path.clone()).unwrap().write(b"last").unwrap();
         let size = |path: &std::path::Path| path.metadata().unwrap().len();

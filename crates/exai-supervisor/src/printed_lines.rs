@@ -84,7 +84,7 @@ mod tests {
         let log = Arc::new(Mutex::new(Log::open(path.clone()).unwrap()));
         let tasks = TaskTracker::new();
         let printed = Printed::to(log.clone(), tasks.clone());
-        // The disk hangs.
+        // The lock stands for a disk that hangs.
         let disk = log.lock().unwrap();
         let count = 2 * MAX_PRINTED_BYTES / 10;
         for number in 0..count {
@@ -96,7 +96,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines.iter().filter(|line| line.starts_with("line")).is_sorted());
-        // Said once, or twice where the writer took the first lines while others still came.
+        // The log reports the missing lines once, or twice if the writer took the first lines while others still came.
         let said: Vec<usize> = lines
             .iter()
             .filter_map(|line| line.strip_prefix("exai: ")?.split(' ').next()?.parse().ok())

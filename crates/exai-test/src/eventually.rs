@@ -3,19 +3,19 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The pause after the first look; doubled after each further one.
+/// The pause after the first check. Each further pause is twice as long as the one before it.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
-/// The longest pause between two looks.
+/// The longest pause between two checks.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Looks at `condition` until it holds, and panics when it still does not after `timeout`.
+/// Checks `condition` until it holds, and panics if it does not hold within `timeout`.
 ///
-/// `what` completes the sentence "… did not happen": name the awaited event, as in
-/// `eventually("the server ends", SECOND * 2, || !alive(pid))`. A test that needs a fixed sleep to pass
-/// passes by luck; this is the only way tests wait.
+/// `what` completes the sentence "… did not happen". It names the awaited event, as in
+/// `eventually("the server ends", SECOND * 2, || !alive(pid))`. A test that needs a fixed sleep to pass passes by luck,
+/// so this function is the only way in which tests wait.
 ///
 /// # Panics
-/// When `timeout` has passed and `condition` is still false.
+/// When `condition` is still false after `timeout`.
 #[track_caller]
 pub fn eventually(what: &str, timeout: Duration, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();

@@ -1,6 +1,6 @@
-//! Test support: the fixture server, condition waiting, faulty connections, the official SDKs as judges.
+//! Support for tests: the fixture server, waiting for conditions, faulty connections, the official SDKs as judges.
 //!
-//! A development dependency only. Nothing here is part of the product.
+//! This crate is only ever a development dependency. The product contains nothing of it.
 
 mod eventually;
 mod free_port;

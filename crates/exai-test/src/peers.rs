@@ -1,7 +1,7 @@
 //! The official SDKs as judges: what do their clients see through exai?
 //!
-//! A thin door to the scripts in `tests/peers`, which `cargo xtask peers` makes able to run. Tests that
-//! use it live in a module named `peers`, so that `cargo xtask test --fast` can leave them out.
+//! This module runs the scripts in `tests/peers`, for which `cargo xtask peers` installs the SDKs. Tests that use it
+//! live in a module named `peers`, so that `cargo xtask test --fast` can leave them out.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use crate::program;
 
-/// The servers there are scenarios for.
+/// The servers for which there are scenarios.
 pub const SERVERS: [&str; 5] = ["fixture", "everything", "filesystem", "memory", "python"];
 
-/// An official SDK, as a client.
+/// An official SDK, used as a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sdk {
     /// `mcp` 1.x: stdio, Streamable HTTP, WebSocket.
@@ -25,14 +25,14 @@ pub enum Sdk {
 }
 
 impl Sdk {
-    /// All of them; on Windows the one that `cargo xtask windows` installs.
+    /// All SDKs; on Windows only the one that `cargo xtask windows` installs.
     pub const ALL: &[Self] =
         if cfg!(windows) { &[Self::Python1] } else { &[Self::Python1, Self::Python2, Self::TypeScript] };
 
-    /// Runs the scenario of `server` directly and over `way`; the error is the difference.
+    /// Runs the scenario of `server` directly and over `way`. An error holds the differences.
     ///
-    /// `way` is what `--b` of the scripts takes, such as `{"stdio": ["exai", "shim"]}`. `dir` is the
-    /// folder the server works in; it is emptied, so two comparisons at once need two.
+    /// `way` is what `--b` of the scripts takes, such as `{"stdio": ["exai", "shim"]}`. `dir` is the working folder of
+    /// the server. The script empties the folder, so two comparisons at the same time need two folders.
     pub fn compare(self, server: &str, dir: &Path, way: &Value) -> Result<(), String> {
         let way = way.to_string();
         let mut command = self.comparison();
@@ -44,11 +44,11 @@ impl Sdk {
         Err(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     }
 
-    /// How `server` is to be configured so that it equals the direct one: an object with `command`,
-    /// `args` and `env`.
+    /// The configuration that makes `server` equal to the directly started one: an object with `command`, `args` and
+    /// `env`.
     ///
     /// # Panics
-    /// When the peers are not installed.
+    /// When the SDKs are not installed.
     pub fn server(self, server: &str, dir: &Path) -> Value {
         let mut command = self.comparison();
         command.args(["--server", server, "--print-server", "--dir"]).arg(dir);
@@ -58,21 +58,22 @@ impl Sdk {
         })
     }
 
-    /// A session over `way` that calls tools of a fixture server until it gets a line; `survive.py` says more.
+    /// A command that holds a session over `way` and calls tools of a fixture server until a line on its stdin ends it.
+    /// `survive.py` says more.
     ///
     /// # Panics
-    /// When the peers are not installed.
+    /// When the SDKs are not installed.
     pub fn survive(self, way: &Value) -> Command {
         let mut command = self.script("survive");
         command.arg(way.to_string());
         command
     }
 
-    /// Sessions over `way`, one after the other, that call tools of a fixture server until they get a line; `anew.py` says
-    /// more.
+    /// A command that holds sessions over `way`, one after the other, and calls tools of a fixture server until a line
+    /// on its stdin ends it. `anew.py` says more.
     ///
     /// # Panics
-    /// When the peers are not installed.
+    /// When the SDKs are not installed.
     pub fn begin_anew(self, way: &Value) -> Command {
         let mut command = self.script("anew");
         command.arg(way.to_string());
@@ -105,17 +106,17 @@ impl Sdk {
     }
 }
 
-/// The Python of the first SDK's virtual environment; `uv` and `uvx` are beside it.
+/// The Python of the first SDK's virtual environment. `uv` and `uvx` are in the same folder.
 ///
 /// # Panics
-/// When the peers are not installed.
+/// When the SDKs are not installed.
 pub fn python() -> PathBuf {
     let python = root().join(".peers/py1").join(VENV_PYTHON);
     assert!(python.exists(), "{} is missing; run `cargo xtask peers`", python.display());
     python
 }
 
-/// The folder with the scripts and what else the comparisons need.
+/// The folder with the scripts and the other files that the comparisons need.
 pub fn folder() -> PathBuf {
     root().join("tests/peers")
 }

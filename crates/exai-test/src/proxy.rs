@@ -1,6 +1,6 @@
-//! A proxy that does to a connection what networks, and programs on the way, do to it.
+//! A proxy that harms connections in the ways in which networks and programs on the way harm them.
 //!
-//! It knows bytes only. Each connection gets a fault for each direction, chosen by whoever starts the proxy.
+//! The proxy knows nothing but bytes. The code that starts it chooses the faults of each connection and each direction.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::Random;
 
-/// Where somebody listens.
+/// The address of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// A TCP port.
@@ -23,42 +23,43 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// What happens to the bytes that go one way.
+/// What the proxy does to the bytes of one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// They pass.
+    /// All bytes pass.
     None,
-    /// Each piece waits so long.
+    /// Each piece waits for this time.
     Delay(Duration),
-    /// They come one by one.
+    /// The bytes arrive one by one.
     Slices,
-    /// After so many the connection breaks.
+    /// The connection breaks after this number of bytes.
     Cut(usize),
-    /// After so many this way ends, and the other goes on.
+    /// This direction ends after this number of bytes, while the other direction goes on.
     HalfClose(usize),
-    /// After so many nothing comes any more, and nothing breaks.
+    /// After this number of bytes no more arrive, but the connection stays open.
     Stall(usize),
-    /// Others come, by this seed.
+    /// Random bytes with this seed arrive instead of the real ones.
     Garbage(u64),
 }
 
 /// The faults of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Faults {
-    /// From who connects to the target.
+    /// The direction from the connecting side to the target.
     pub up: Fault,
-    /// From the target to who connects.
+    /// The direction from the target to the connecting side.
     pub down: Fault,
-    /// In what comes down, the first bytes are replaced by the second, of the same length, where a read has them whole.
+    /// In the direction from the target, each read that holds all the first bytes gets the second ones in their place.
+    /// Both have the same length.
     pub replaced: Option<(&'static [u8], &'static [u8])>,
 }
 
 impl Faults {
-    /// A connection as it should be.
+    /// No faults at all.
     pub const NONE: Faults = Faults { up: Fault::None, down: Fault::None, replaced: None };
 }
 
-/// A proxy that works as long as this lives.
+/// A proxy that works until it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: Address,
@@ -69,7 +70,7 @@ pub struct Proxy {
 struct Shared {
     over: AtomicBool,
     connections: AtomicU64,
-    /// Both ends of each connection, for who cuts them.
+    /// Both ends of each connection, so that the connection can be cut.
     open: Mutex<Vec<[Socket; 2]>>,
 }
 
@@ -80,8 +81,7 @@ impl Shared {
 }
 
 impl Proxy {
-    /// Listens at `at` and connects each who comes with `target`. `faults` is asked with the number of the connection,
-    /// from 1 on.
+    /// Listens at `at` and connects each client to `target`. `faults` gets the number of the connection, from 1 on.
     pub fn start(
         at: &Address,
         target: Address,
@@ -96,7 +96,7 @@ impl Proxy {
                     return;
                 }
                 let number = accepting.connections.fetch_add(1, Ordering::Relaxed) + 1;
-                // Who cannot be connected sees the connection end.
+                // If the target refuses, the client sees its connection end.
                 let Ok(far) = Socket::connect(&target) else { continue };
                 connect(&accepting, near, far, faults(number));
             }
@@ -104,17 +104,17 @@ impl Proxy {
         Ok(Proxy { address, shared })
     }
 
-    /// Where it listens.
+    /// The address at which the proxy listens.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// How many have come.
+    /// The number of connections so far.
     pub fn connections(&self) -> u64 {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
-    /// Breaks all connections there are.
+    /// Breaks all open connections.
     pub fn cut(&self) {
         for ends in self.shared.open().drain(..) {
             ends.iter().for_each(Socket::close);
@@ -125,7 +125,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::Relaxed);
-        // Wakes who accepts.
+        // This connection wakes the thread in `accept`, so that the thread ends.
         let _ = Socket::connect(&self.address);
         self.cut();
     }
@@ -141,7 +141,7 @@ fn connect(shared: &Arc<Shared>, near: Socket, far: Socket, faults: Faults) {
     thread::spawn(move || pump(&from, &to, faults.down, faults.replaced));
 }
 
-/// Carries bytes one way until it ends, and its fault out.
+/// Carries bytes in one direction until the direction ends, and applies the fault.
 fn pump(from: &Socket, to: &Socket, fault: Fault, replaced: Option<(&[u8], &[u8])>) {
     let mut buffer = [0; 16 * 1024];
     let mut passed = 0;
@@ -181,13 +181,13 @@ fn pump(from: &Socket, to: &Socket, fault: Fault, replaced: Option<(&[u8], &[u8]
                 from.close();
                 return to.close();
             }
-            // From here on it reads and drops, so that it notices the end.
+            // From here on this thread reads and drops bytes, so that it still notices the end.
             (Ok(()), Fault::HalfClose(after)) if passed >= after => to.close_write(),
             (Ok(()), _) => {}
         }
     }
     to.close_write();
-    // Who has stopped listening gets no more; the other way ends by itself.
+    // A side that has stopped reading gets no more bytes; the other direction ends by itself.
     from.close_read();
     if matches!(fault, Fault::Stall(_)) {
         to.close();
@@ -225,7 +225,7 @@ impl Listener {
     }
 }
 
-/// One end of a connection. Ends are closed in so many words: others may hold the same.
+/// One end of a connection. Dropping an end does not close it, since clones of it exist; `shut` closes it for all.
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpStream),
@@ -256,7 +256,7 @@ impl Socket {
         }
     }
 
-    /// What is closed already is closed.
+    /// An error means that the end is closed already.
     fn shut(&self, how: Shutdown) {
         let _ = match self {
             Socket::Tcp(stream) => stream.shutdown(how),

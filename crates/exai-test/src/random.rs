@@ -1,11 +1,11 @@
-//! Numbers that look random, and how many of them a run takes.
+//! Pseudo-random numbers, and the scale of repetitions.
 
-/// The same numbers for the same seed (SplitMix64): a test that fails can be run again.
+/// A generator that gives the same numbers for the same seed (SplitMix64), so that a failed test can be run again.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
-    /// Starts from this seed.
+    /// Starts the generator from this seed.
     pub fn new(seed: u64) -> Self {
         Random(seed)
     }
@@ -27,19 +27,19 @@ impl Random {
         (self.number() % limit as u64) as usize
     }
 
-    /// One of these.
+    /// One of the items of `of`.
     ///
     /// # Panics
-    /// When there is none.
+    /// When `of` is empty.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }
 }
 
-/// How often a test repeats what it does: `count`, times `EXAI_TEST_SCALE` if that is set.
+/// How often a test repeats its work: `count`, multiplied by `EXAI_TEST_SCALE` if that is set.
 ///
 /// # Panics
-/// When it is set to something that is no number.
+/// When `EXAI_TEST_SCALE` is not a number.
 pub fn scaled(count: usize) -> usize {
     #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the product")]
     let given = std::env::var("EXAI_TEST_SCALE").ok();

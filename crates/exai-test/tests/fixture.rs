@@ -1,11 +1,11 @@
-//! The fixture server does what the tests that use it take for granted.
+//! The fixture server behaves as the tests that use it assume.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// The fixture as a client sees it. Ended when dropped.
+/// The fixture as a client sees it. It ends when this is dropped.
 struct Fixture {
     child: Child,
     input: Option<ChildStdin>,

@@ -1,10 +1,10 @@
-//! The comparing scripts say "equal" when it is so, and not otherwise.
+//! The comparing scripts report "equal" only when both sides are equal.
 
 mod peers {
     use exai_test::peers::Sdk;
     use serde_json::json;
 
-    /// Compares the fixture with the fixture started with `switches`.
+    /// Compares the plain fixture with the fixture started with `switches`.
     fn compare(sdk: Sdk, switches: &[&str]) -> Result<(), String> {
         let dir = std::env::temp_dir().join(format!("exai-judges-{}-{sdk:?}", std::process::id()));
         let server = sdk.server("fixture", &dir);

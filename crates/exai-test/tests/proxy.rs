@@ -1,4 +1,4 @@
-//! The proxy does what the tests that use it take for granted.
+//! The proxy behaves as the tests that use it assume.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use exai_test::proxy::{Address, Fault, Faults, Proxy};
 
 const SENT: &[u8; 10] = b"0123456789";
 
-/// Answers each byte with itself.
+/// A server that sends each byte back.
 fn echo() -> Address {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = Address::Tcp(listener.local_addr().unwrap());
@@ -21,7 +21,8 @@ fn echo() -> Address {
     address
 }
 
-/// What comes back of [`SENT`], until the end or half a second of silence; and whether it has ended.
+/// The bytes of [`SENT`] that come back before the connection ends or is silent for half a second, and whether it
+/// ended.
 fn through(faults: Faults) -> (Vec<u8>, bool) {
     let proxy = Proxy::start(&Address::Tcp("127.0.0.1:0".parse().unwrap()), echo(), move |_| faults).unwrap();
     let Address::Tcp(addr) = *proxy.address() else { panic!("{:?}", proxy.address()) };
@@ -74,7 +75,7 @@ fn all_connections_can_be_cut_at_once() {
     assert_eq!(proxy.connections(), 3);
     proxy.cut();
     for mut stream in streams {
-        // An end or an error, whatever the system makes of it.
+        // The system reports the cut as an end or as an error; both are right.
         assert!(!matches!(stream.read(&mut [0; 1]), Ok(1)));
     }
 }

@@ -1,5 +1,5 @@
-//! An MCP client that costs little, also without optimisation: blocking pipes, and of an answer only its
-//! last byte is looked at.
+//! An MCP client that costs little even without optimisation: it uses blocking pipes, and looks only at the last byte
+//! of an answer.
 
 use std::io::{Read, Write};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
@@ -15,11 +15,11 @@ pub(crate) struct Client {
     child: Shared,
     input: Option<ChildStdin>,
     output: ChildStdout,
-    /// What the last answers were read into.
+    /// The buffer into which answers are read.
     text: Vec<u8>,
 }
 
-/// More than the longest answer. Only what is read into costs memory.
+/// The size of the buffer, above the longest answer. Only the part that was used costs memory.
 const ROOM: usize = 2 << 20;
 
 impl Client {
@@ -35,7 +35,7 @@ impl Client {
         self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
     }
 
-    /// Starts one and waits until it has answered `initialize`.
+    /// Starts a client and waits until `initialize` is answered.
     pub(crate) fn introduced(command: Command, watchdog: &Watchdog) -> Result<Self, String> {
         let mut client = Client::start(command, watchdog)?;
         client.send(INITIALIZE)?;
@@ -63,13 +63,13 @@ impl Client {
         input.write_all(text).map_err(|error| format!("the other side does not read: {error}"))
     }
 
-    /// Reads what is there, over what was read before.
+    /// Reads the bytes that are available, and overwrites the earlier ones.
     pub(crate) fn read(&mut self) -> Result<&[u8], String> {
         let length = read(&mut self.output, &mut self.text)?;
         Ok(&self.text[..length])
     }
 
-    /// Reads one line, the only one that comes, with its newline.
+    /// Reads one line with its newline. No other line may follow it.
     pub(crate) fn receive(&mut self) -> Result<&[u8], String> {
         let mut length = 0;
         loop {
@@ -80,7 +80,7 @@ impl Client {
         }
     }
 
-    /// Reads until a line has come that holds this, and returns it. Other lines are passed over.
+    /// Reads until a line contains `part`, and returns this line. Other lines are dropped.
     pub(crate) fn receive_with(&mut self, part: &[u8]) -> Result<&[u8], String> {
         let mut length = 0;
         loop {
@@ -99,7 +99,8 @@ impl Client {
         }
     }
 
-    /// Makes one call, looks at the answer as a whole, and returns its length: that of all that follow.
+    /// Makes one call, checks its answer as a whole, and returns the length of the answer, which is also that of all
+    /// later ones.
     pub(crate) fn try_call(&mut self, requests: &mut Requests, message: &str) -> Result<usize, String> {
         self.send(requests.next(1))?;
         let answer = self.receive()?;
@@ -111,7 +112,7 @@ impl Client {
         Ok(answer.len())
     }
 
-    /// Closes its stdin, as a client does that ends, and waits for its end.
+    /// Closes the stdin of the process, as a client does when it ends, and waits until the process ends.
     pub(crate) fn finish(mut self) -> Result<(), String> {
         drop(self.input.take());
         loop {
@@ -138,7 +139,7 @@ fn read(output: &mut ChildStdout, text: &mut [u8]) -> Result<usize, String> {
     }
 }
 
-/// The beginning of an answer, for a sentence.
+/// The beginning of an answer, for an error message.
 pub(crate) fn shown(answer: &[u8]) -> String {
     String::from_utf8_lossy(&answer[..answer.len().min(300)]).into_owned()
 }

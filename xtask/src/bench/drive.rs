@@ -1,4 +1,4 @@
-//! Calls one after the other, and calls in flight.
+//! Calls one after the other, and many calls in flight.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::client::{Client, shown};
 use super::requests::{ECHO, Requests};
 
-/// How long calls flow before they count.
+/// How long calls run before they count.
 const WARM: Duration = Duration::from_millis(200);
 const SMALL: usize = 100;
 
@@ -49,8 +49,8 @@ pub(crate) fn flowing(clients: &mut [Client], in_flight: usize, time: Duration) 
 
 /// Keeps `in_flight` calls in flight until `end`, and returns how many were answered since `begin`.
 ///
-/// Reads what is there and asks for as much again with one write. What is in flight fits into the pipes,
-/// so neither side waits for the other to read.
+/// Reads the answers that are available, and sends as many new calls with one write. All calls in flight fit into the
+/// pipes, so neither side waits for the other to read.
 fn flow(client: &mut Client, in_flight: usize, begin: Instant, end: Instant) -> Result<u32, String> {
     let message = "x".repeat(SMALL);
     let mut requests = Requests::new(ECHO, &message, in_flight);
@@ -72,15 +72,15 @@ fn flow(client: &mut Client, in_flight: usize, begin: Instant, end: Instant) -> 
     Ok(u32::try_from(counted).unwrap_or(u32::MAX))
 }
 
-/// Counts answers, which all have one length.
+/// Counts answers, all of which have the same length.
 struct Answers {
     length: usize,
-    /// How much of the next one has been read.
+    /// The number of bytes of the next answer that have been read already.
     begun: usize,
 }
 
 impl Answers {
-    /// How many end in `text`.
+    /// Counts the answers that end in `text`.
     fn count(&mut self, text: &[u8]) -> Result<usize, String> {
         let all = self.begun + text.len();
         let number = all / self.length;

@@ -1,17 +1,17 @@
-//! The figures, their targets, and what was measured for them.
+//! The figures, their targets, and the measured samples.
 
 use std::collections::HashMap;
 
 use super::statistics::{Rounds, Summary};
 
-/// Whose samples.
+/// The side that was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Side {
     Direct,
     Exai,
 }
 
-/// What was measured. Several figures may come from one series.
+/// The subject of a measurement. Several figures may come from one series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Series {
     Call,
@@ -37,7 +37,7 @@ pub(crate) enum Series {
     Flat,
 }
 
-/// What a figure should be.
+/// The value that a figure should have.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Target {
     None,
@@ -46,7 +46,7 @@ pub(crate) enum Target {
     RatioAtMost(f64),
 }
 
-/// One line of the table.
+/// One row of the table.
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
@@ -89,12 +89,12 @@ const fn figure(name: &'static str, unit: &'static str, series: Series, target: 
     Figure { name, unit, series, percent: 50, target }
 }
 
-/// A figure with its numbers.
+/// The numbers of a figure.
 pub(crate) struct Line {
     pub(crate) direct: Option<Summary>,
     pub(crate) exai: Option<Summary>,
     pub(crate) ratio: Option<f64>,
-    /// Whether the target is met, where there is one and it was measured.
+    /// Whether the target is met; `None` where there is no target or no measurement.
     pub(crate) met: Option<bool>,
 }
 

@@ -9,28 +9,28 @@ use tempfile::TempDir;
 
 use crate::process::{self, Outcome};
 
-/// What is measured, and where.
+/// The measured programs, and the folder of the measurements.
 pub(crate) struct Programs {
     pub(crate) exai: PathBuf,
     pub(crate) echo: PathBuf,
-    /// For state directories, and nothing else.
+    /// The folder of the state directories, which holds nothing else.
     pub(crate) folder: PathBuf,
 }
 
-/// A state directory of its own. When it is dropped, whatever runs in it is stopped and it is removed;
-/// drop its clients before, for a shim without a daemon starts one.
+/// A private state directory. Dropping it stops the daemon in it and removes it. Its clients must be dropped before,
+/// since a shim without a daemon starts one.
 pub(crate) struct Instance<'a> {
     programs: &'a Programs,
     home: TempDir,
 }
 
 impl<'a> Instance<'a> {
-    /// Nothing runs yet. Its servers are `echo1`, `echo2`, …
+    /// An instance without any process yet. Its servers are `echo1`, `echo2`, …
     pub(crate) fn new(programs: &'a Programs, servers: u32) -> Result<Self, String> {
         Instance::with(programs, servers, &format!("command = {}", json!(programs.echo)))
     }
 
-    /// The same, each server behind two shells that wait for it.
+    /// Like [`Instance::new`], but each server is behind two shells that wait for it.
     pub(crate) fn behind_shells(programs: &'a Programs, servers: u32) -> Result<Self, String> {
         let script = format!("sh -c '{}; true'; true", programs.echo.display());
         Instance::with(programs, servers, &format!("command = \"sh\"\nargs = [\"-c\", {}]", json!(script)))
@@ -45,7 +45,7 @@ impl<'a> Instance<'a> {
         Instance::of(programs, &config)
     }
 
-    /// Nothing runs yet. Its servers are those of this configuration.
+    /// An instance without any process yet, with the servers of this configuration.
     pub(crate) fn of(programs: &'a Programs, servers: &str) -> Result<Self, String> {
         let failed = |error| format!("a private state directory cannot be made: {error}");
         let home = tempfile::Builder::new().prefix("home-").tempdir_in(&programs.folder).map_err(failed)?;
@@ -58,12 +58,12 @@ impl<'a> Instance<'a> {
         exai(&self.programs.exai, self.home.path(), arguments)
     }
 
-    /// A client of the server `echo1`.
+    /// The command of a shim for the server `echo1`.
     pub(crate) fn shim(&self) -> Command {
         self.exai(&["shim", "--server", "echo1"])
     }
 
-    /// The port that the daemon listens on, and the token.
+    /// The daemon's port and its token.
     pub(crate) fn tcp(&self) -> Result<(u16, String), String> {
         let record = self.read("daemon.json")?;
         let record: Value = serde_json::from_str(&record).map_err(|error| format!("daemon.json: {error}"))?;
@@ -77,7 +77,7 @@ impl<'a> Instance<'a> {
         std::fs::read_to_string(self.home.path().join(name)).map_err(|error| format!("{name}: {error}"))
     }
 
-    /// `exai status --json`
+    /// The document of `exai status --json`.
     pub(crate) fn status(&self) -> Result<Value, String> {
         let text = process::output(&mut self.exai(&["status", "--json"]))?;
         serde_json::from_str(&text).map_err(|error| format!("`exai status --json`: {error}"))
@@ -92,7 +92,7 @@ impl Drop for Instance<'_> {
     }
 }
 
-/// Stops what runs in this state directory. Nothing is fine, too.
+/// Stops the daemon of this state directory. It is no error if there is none.
 pub(crate) fn stop(program: &Path, home: &Path) -> Outcome {
     process::output(&mut exai(program, home, &["stop", "--timeout", "0"])).map(drop)
 }

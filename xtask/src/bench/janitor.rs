@@ -1,5 +1,5 @@
-//! A process of its own that cleans up when this one ends, also when it is interrupted or killed: daemons
-//! are detached and would stay.
+//! A separate process that cleans up when this one ends, even when this one is interrupted or killed: daemons are
+//! detached, and would go on running.
 
 use std::io;
 use std::path::Path;
@@ -8,10 +8,10 @@ use std::process::{Child, Command, Stdio};
 use super::instance;
 use crate::process::Outcome;
 
-/// The first argument of the janitor, before the folder and the program; not for people.
+/// The first argument of the janitor, before the folder and the program. People do not use it.
 pub(crate) const ARGUMENT: &str = "--clean-up";
 
-/// Ends, and has cleaned up, when it is dropped.
+/// The running janitor. Dropping it makes it clean up, and waits until it has.
 pub(crate) struct Janitor(Child);
 
 impl Janitor {
@@ -20,7 +20,7 @@ impl Janitor {
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
         command.args(["bench", ARGUMENT]).arg(folder).arg(exai);
         command.stdin(Stdio::piped()).stdout(Stdio::null());
-        // What is typed to interrupt the bench does not reach another process group.
+        // In a process group of its own, the janitor does not get the signal of a key that interrupts the bench.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command.spawn().map(Janitor).map_err(failed)
@@ -29,13 +29,13 @@ impl Janitor {
 
 impl Drop for Janitor {
     fn drop(&mut self) {
-        // Closes its stdin first.
+        // `wait` closes the stdin of the janitor first.
         let _ = self.0.wait();
     }
 }
 
-/// What the janitor does: it waits until nobody holds its stdin, stops what runs in the directories of
-/// `folder`, and removes it.
+/// The work of the janitor: it waits until no process holds its stdin open, stops the daemons in the directories of
+/// `folder`, and removes the folder.
 pub(crate) fn work(folder: &str, exai: &str) -> Outcome {
     let failed = |error: io::Error| format!("{folder} cannot be cleaned up: {error}");
     io::copy(&mut io::stdin(), &mut io::sink()).map_err(failed)?;

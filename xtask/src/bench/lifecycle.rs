@@ -1,4 +1,4 @@
-//! What looking after processes costs, and how fast they go.
+//! The cost of observing processes, and the speed of starts and ends.
 
 use std::collections::HashSet;
 use std::fs;
@@ -19,12 +19,12 @@ const SERVERS: u32 = 20;
 const SHIMS: usize = 100;
 /// How often the commands are timed.
 const COMMANDS: usize = 10;
-/// For how long the daemon is watched while nobody asks it anything.
+/// How long the daemon is observed without any request.
 const IDLE: Duration = Duration::from_secs(10);
-/// Kills of the daemon.
+/// How often the daemon is killed.
 const KILLS: usize = 3;
 
-/// Measures what the system tells; where it tells nothing, nothing is added.
+/// Measures what the system can show. Figures that it cannot show stay empty.
 pub(crate) fn measure(programs: &Programs, watchdog: &Watchdog, results: &mut Results) -> Result<(), String> {
     if pss(std::process::id()).is_none() {
         return Ok(());
@@ -49,7 +49,7 @@ pub(crate) fn measure(programs: &Programs, watchdog: &Watchdog, results: &mut Re
     Ok(())
 }
 
-/// From the start of the first of them until all are answered.
+/// The time from the start of the first shim until all shims are answered.
 fn hundred(programs: &Programs, watchdog: &Watchdog) -> Result<f64, String> {
     let instance = Instance::new(programs, 1)?;
     let start = Instant::now();
@@ -92,13 +92,13 @@ fn idle(instance: &Instance<'_>, results: &mut Results) -> Result<(), String> {
     let before = ticks(daemon)?;
     thread::sleep(IDLE);
     let used = ticks(daemon)?.saturating_sub(before);
-    // Linux counts a hundred ticks a second on every platform it shows them to.
+    // Linux shows a hundred ticks per second on every platform.
     let seconds = f64::from(u32::try_from(used).unwrap_or(u32::MAX)) / 100.0;
     results.add(Series::Watcher, Side::Exai, vec![100.0 * seconds / IDLE.as_secs_f64()]);
     Ok(())
 }
 
-/// The time the processor has worked for a process, in ticks: fields 14 and 15 of proc_pid_stat(5).
+/// The processor time of a process in ticks: fields 14 and 15 of proc_pid_stat(5).
 fn ticks(pid: u32) -> Result<u64, String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|error| error.to_string())?;
     let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
@@ -106,7 +106,7 @@ fn ticks(pid: u32) -> Result<u64, String> {
     number(14).zip(number(15)).map(|(user, system)| user + system).ok_or_else(|| "an unknown form".to_owned())
 }
 
-/// Kills the daemon; how long until everything below it is gone.
+/// Kills the daemon, and returns how long it took until all processes below it were gone.
 fn gone(daemon: u32) -> Result<f64, String> {
     let mut left: HashSet<u32> = with_descendants([daemon]);
     let start = Instant::now();

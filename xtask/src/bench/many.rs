@@ -1,7 +1,7 @@
-//! A thousand clients at once: what each costs the daemon, and whether a call takes longer for them.
+//! A thousand clients at once: the cost of each for the daemon, and whether they make a call slower.
 //!
-//! A thousand shims would be a thousand processes, and would measure the machine. These clients speak WebSocket from this
-//! process; to the daemon they are as shims are. A call is made by one after the other.
+//! A thousand shims would be a thousand processes, and would measure the machine. So these clients speak WebSocket from
+//! this process; for the daemon they are like shims. They call one after the other.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -21,13 +21,13 @@ use super::watchdog::Watchdog;
 use crate::process;
 
 const CLIENTS: u32 = 1000;
-/// Small calls of each side in each round.
+/// The number of small calls of each side in each round.
 const CALLS: usize = 1000;
 const MESSAGE: usize = 100;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Measures what the system tells; where it tells nothing, nothing is added.
+/// Measures what the system can show. Figures that it cannot show stay empty.
 pub(crate) fn measure(
     programs: &Programs,
     rounds: usize,
@@ -82,20 +82,20 @@ pub(crate) fn measure(
 #[derive(Clone, Copy)]
 enum Turn {
     Direct,
-    /// The only client of a daemon.
+    /// The call comes from the only client of a daemon.
     One,
-    /// One of a thousand, another each time.
+    /// The call comes from one of a thousand clients, from another one each time.
     Many,
 }
 
-/// The PSS of the daemon at rest, in MiB.
+/// The proportional memory (PSS) of the daemon at rest, in MiB.
 fn settled(instance: &Instance<'_>) -> Result<f64, String> {
     let daemon = daemon(instance)?;
     thread::sleep(SETTLE);
     pss(daemon).ok_or_else(|| "the daemon has ended".to_owned())
 }
 
-/// The time of each of [`CALLS`] calls, the first of which come from clients that have not called lately.
+/// The times of [`CALLS`] calls. The first calls come from clients that have not called for a while.
 fn by_turns(links: &mut [Link]) -> Result<Vec<Duration>, String> {
     let message = "x".repeat(MESSAGE);
     let mut requests = Requests::new(ECHO, &message, 1);
@@ -114,14 +114,14 @@ fn by_turns(links: &mut [Link]) -> Result<Vec<Duration>, String> {
     (0..CALLS).map(call).collect()
 }
 
-/// A client over WebSocket: it writes one message, and reads one.
+/// A client over WebSocket that writes one message and then reads one.
 struct Link {
     stream: TcpStream,
     text: Vec<u8>,
 }
 
 impl Link {
-    /// One that has listed the tools and called one, as clients do at first.
+    /// A client that has listed the tools and called one of them, as clients do at first.
     fn introduced(instance: &Instance<'_>) -> Result<Self, String> {
         let mut link = Link::open(instance)?;
         link.send(INITIALIZE)?;
@@ -179,7 +179,7 @@ impl Link {
         self.stream.write_all(&frame).map_err(|error| format!("the daemon does not read: {error}"))
     }
 
-    /// Reads frames until one holds a message.
+    /// Reads frames until one of them holds a message.
     fn receive(&mut self) -> Result<&[u8], String> {
         loop {
             let [first, second] = self.bytes()?;
@@ -208,16 +208,16 @@ impl Link {
     }
 }
 
-/// First bytes of frames, each the last of its message.
+/// The first bytes of unfragmented frames.
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 const CLOSE: u8 = 0x88;
-/// What is added to the second byte of a frame from a client, the length of its message; and what stands there when two or
-/// eight bytes follow with a greater length.
+/// The bit in the second byte that marks a masked frame. The other bits are the length of the message; `LONG` and
+/// `LONGER` stand for a length in the next two or eight bytes.
 const MASKED: u8 = 0x80;
 const LONG: u8 = 126;
 const LONGER: u8 = 127;
-/// More than any answer here.
+/// A limit above every answer of this measurement.
 const MOST: usize = 1 << 20;
 
 fn unread(error: std::io::Error) -> String {

@@ -1,4 +1,4 @@
-//! What is measured, in which order.
+//! The measurements and their order.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use super::requests::INITIALIZE;
 use super::watchdog::Watchdog;
 use super::{drive, lifecycle, many, memory, npx};
 
-/// How much of everything.
+/// How much is measured.
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
-    /// The others are per round and side.
+    /// The numbers below are per round and side.
     pub(crate) calls: usize,
     pub(crate) big_calls: usize,
     pub(crate) flow: Duration,
@@ -25,7 +25,7 @@ pub(crate) struct Effort {
 const MEBIBYTE: usize = 1 << 20;
 const CROWD: usize = 30;
 
-/// One run.
+/// One run of the bench.
 pub(crate) struct Bench<'a> {
     programs: &'a Programs,
     effort: Effort,
@@ -33,7 +33,7 @@ pub(crate) struct Bench<'a> {
     results: Results,
 }
 
-/// A measurement: the samples of one side in one round. It may use an instance that is up.
+/// A measurement: returns the samples of one side in one round. It may use the given instance, which is running.
 type Measurement = fn(&Bench<'_>, Side, &Instance<'_>) -> Result<Vec<f64>, String>;
 
 const MEASUREMENTS: [(Series, Measurement); 7] = [
@@ -53,7 +53,7 @@ impl<'a> Bench<'a> {
 
     pub(crate) fn run(mut self) -> Result<Results, String> {
         self.measure_time()?;
-        // Only now, without another daemon: what two of them share would make each look smaller.
+        // Memory comes only now, without another daemon: pages that two daemons share would make each look smaller.
         memory::measure(self.programs, &self.watchdog, &mut self.results)?;
         lifecycle::measure(self.programs, &self.watchdog, &mut self.results)?;
         many::measure(self.programs, self.effort.rounds, &self.watchdog, &mut self.results)
@@ -65,7 +65,7 @@ impl<'a> Bench<'a> {
 
     fn measure_time(&mut self) -> Result<(), String> {
         let up = Instance::new(self.programs, 1)?;
-        // The server stays up after this client, and the account's environment is known to later daemons.
+        // The server stays up after this client, and the environment of the account is now known to later daemons.
         Client::introduced(up.shim(), &self.watchdog)?.finish()?;
         for round in 0..self.effort.rounds {
             let mut sides = [Side::Direct, Side::Exai];
@@ -117,7 +117,7 @@ impl<'a> Bench<'a> {
         Ok(vec![drive::flowing(&mut clients, in_flight, self.effort.flow)?])
     }
 
-    /// From the start of the process until `initialize` is answered.
+    /// The times from the start of a process until `initialize` is answered.
     fn starts(&self, side: Side, up: &Instance<'_>) -> Result<Vec<f64>, String> {
         let one = |_| {
             let start = Instant::now();
@@ -129,7 +129,7 @@ impl<'a> Bench<'a> {
         (0..self.effort.starts).map(one).collect()
     }
 
-    /// The same with no daemon and no server.
+    /// The same times with neither a daemon nor a server running before.
     fn first_starts(&self, side: Side) -> Result<Vec<f64>, String> {
         let one = |_| {
             let instance = Instance::new(self.programs, 1)?;
@@ -143,7 +143,7 @@ impl<'a> Bench<'a> {
         (0..self.effort.first_starts).map(one).collect()
     }
 
-    /// From the start of the first process until `initialize` is answered to the last.
+    /// The time from the start of the first process until the last `initialize` is answered.
     fn crowd(&self, side: Side) -> Result<Vec<f64>, String> {
         let instance = Instance::new(self.programs, 1)?;
         let start = Instant::now();
@@ -164,7 +164,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// All shims are with one daemon, and that started one server.
+/// Checks that all shims use one daemon, and that the daemon has started one server.
 fn one_daemon_one_server(instance: &Instance<'_>) -> Result<(), String> {
     let status = instance.status()?;
     let length = |list: &serde_json::Value| list.as_array().map_or(0, Vec::len);

@@ -1,4 +1,4 @@
-//! How much memory is used, and by how many processes.
+//! The memory that is used, and the number of processes.
 
 use std::process::Command;
 use std::thread;
@@ -14,10 +14,10 @@ use crate::process;
 
 const CLIENTS: u32 = 20;
 const SERVERS: u32 = 5;
-/// Until what only a start needs is given back.
+/// The time after which a process has given back the memory that only its start needs.
 pub(super) const SETTLE: Duration = Duration::from_secs(1);
 
-/// Measures what the system tells; where it tells nothing, nothing is added.
+/// Measures what the system can show. Figures that it cannot show stay empty.
 pub(crate) fn measure(programs: &Programs, watchdog: &Watchdog, results: &mut Results) -> Result<(), String> {
     if pss(std::process::id()).is_none() {
         return Ok(());
@@ -36,7 +36,7 @@ fn idle(programs: &Programs, results: &mut Results) -> Result<(), String> {
     Ok(())
 }
 
-/// Every client with servers of its own.
+/// Measures clients that each have servers of their own.
 fn direct(programs: &Programs, watchdog: &Watchdog, results: &mut Results) -> Result<(), String> {
     let mut clients = Vec::new();
     for _ in 0..CLIENTS * SERVERS {
@@ -48,7 +48,7 @@ fn direct(programs: &Programs, watchdog: &Watchdog, results: &mut Results) -> Re
     add_all(results, Side::Direct, clients.iter().map(Client::pid))
 }
 
-/// Every client with one shim for all servers.
+/// Measures clients that each have one shim for all servers.
 fn shared(programs: &Programs, watchdog: &Watchdog, results: &mut Results) -> Result<(), String> {
     let instance = Instance::new(programs, SERVERS)?;
     let mut clients = Vec::new();
@@ -64,7 +64,7 @@ fn shared(programs: &Programs, watchdog: &Watchdog, results: &mut Results) -> Re
     add_all(results, Side::Exai, clients.iter().map(Client::pid).chain([daemon]))
 }
 
-/// What a client does first: lists the tools and calls one of each server.
+/// Does what a client does first: lists the tools, and calls one tool of each server.
 fn use_tools(client: &mut Client, tools: impl IntoIterator<Item = String>) -> Result<(), String> {
     client.list_tools()?;
     for tool in tools {
@@ -80,7 +80,7 @@ pub(super) fn daemon(instance: &Instance<'_>) -> Result<u32, String> {
     pid.ok_or_else(|| "`exai status --json` names no daemon".to_owned())
 }
 
-/// Adds these processes and all below them.
+/// Adds the figures of these processes and of all their descendants.
 fn add_all(results: &mut Results, side: Side, roots: impl Iterator<Item = u32>) -> Result<(), String> {
     let all = with_descendants(roots);
     let memory = all.iter().map(|pid| pss(*pid)).collect::<Option<Vec<f64>>>();

@@ -1,4 +1,4 @@
-//! How long a client waits for the tools of real servers: four that `npx` starts, out of .peers/.
+//! The time until a client has the tools of real servers: four servers that `npx` starts from .peers/.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,16 +14,16 @@ use super::requests::{INITIALIZE, INITIALIZED, LIST};
 use super::watchdog::Watchdog;
 use crate::{process, project};
 
-/// The name, the program of the package, and its argument.
+/// For each server: its name, the program of its package, and an argument.
 const SERVERS: [(&str, &str, Option<&str>); 4] = [
     ("everything", "mcp-server-everything", None),
     ("memory", "mcp-server-memory", None),
     ("here", "mcp-server-filesystem", Some(".")),
     ("there", "mcp-server-filesystem", Some("node_modules")),
 ];
-/// What every tool has, and no other member of an answer.
+/// A text that every tool has, and no other part of an answer.
 const OF_A_TOOL: &[u8] = b"\"inputSchema\":";
-/// How long they may take to be known when they are started for the first time.
+/// How long the first start of the servers may take.
 const FIRST: Duration = Duration::from_mins(1);
 
 /// Measures nothing where the servers are not installed.
@@ -47,7 +47,7 @@ pub(crate) fn measure(
         let start = Instant::now();
         let exai = tools(instance.exai(&["shim"]), watchdog)?;
         results.add(Series::NpxServers, Side::Exai, vec![start.elapsed().as_secs_f64() * 1e3]);
-        // The tools of exai itself come with them.
+        // The tools of exai itself come on top of those of the servers.
         if exai != all || exai <= direct {
             return Err(format!("four npx servers have {direct} tools, and through exai {exai} after {all}"));
         }
@@ -55,7 +55,7 @@ pub(crate) fn measure(
     Ok(())
 }
 
-/// Waits until all servers are known; returns how many tools there are in all.
+/// Waits until the daemon knows all servers, and returns the number of all tools.
 fn known(instance: &Instance<'_>, watchdog: &Watchdog) -> Result<usize, String> {
     let start = Instant::now();
     while start.elapsed() < FIRST {
@@ -63,7 +63,7 @@ fn known(instance: &Instance<'_>, watchdog: &Watchdog) -> Result<usize, String> 
         let status = instance.status()?;
         let servers = status["servers"].as_array().into_iter().flatten();
         if servers.filter(|server| server["state"] == "ready").count() > SERVERS.len() {
-            // The last of them may have become ready after the list.
+            // The last server may have become ready after the list was made.
             return Ok(number.max(tools(instance.exai(&["shim"]), watchdog)?));
         }
         thread::sleep(Duration::from_millis(500));
@@ -71,7 +71,7 @@ fn known(instance: &Instance<'_>, watchdog: &Watchdog) -> Result<usize, String> 
     Err("four npx servers are not ready after a minute".to_owned())
 }
 
-/// Starts all servers at once, as clients do, and returns how many tools they have.
+/// Starts all servers at once, as clients do, and returns the number of their tools.
 fn direct(peers: &Path, watchdog: &Watchdog) -> Result<usize, String> {
     let numbers: Vec<Result<usize, String>> = thread::scope(|scope| {
         let one = |server| scope.spawn(move || tools(command(server, peers), watchdog));
@@ -84,7 +84,7 @@ fn direct(peers: &Path, watchdog: &Watchdog) -> Result<usize, String> {
     numbers.into_iter().sum()
 }
 
-/// How many tools a client sees that starts this.
+/// The number of tools that a client sees behind this command.
 fn tools(command: Command, watchdog: &Watchdog) -> Result<usize, String> {
     let mut client = Client::start(command, watchdog)?;
     client.send(INITIALIZE)?;
@@ -93,12 +93,12 @@ fn tools(command: Command, watchdog: &Watchdog) -> Result<usize, String> {
     client.send(LIST)?;
     let answer = client.receive_with(br#""jsonrpc":"2.0","id":2"#)?;
     let number = answer.windows(OF_A_TOOL.len()).filter(|part| *part == OF_A_TOOL).count();
-    // Its end is not waited for: that is no part of what is measured.
+    // The end of the process is not waited for, since it is not part of the measurement.
     Ok(number)
 }
 
 fn arguments((_, program, argument): (&str, &'static str, Option<&'static str>)) -> Vec<&'static str> {
-    // Nothing is looked for elsewhere: it is installed.
+    // `--no` keeps npx from looking for the package elsewhere, since it is installed.
     [Some("--no"), Some(program), argument].into_iter().flatten().collect()
 }
 

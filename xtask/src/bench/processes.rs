@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 
-/// The share of the system's memory that is a process's own, in MiB: pages that several processes map
-/// count for each with its part. `None` where the system does not say.
+/// The proportional memory (PSS) of a process in MiB: each process counts its share of pages that several processes
+/// map. `None` where the system does not show it.
 pub(crate) fn pss(pid: u32) -> Option<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let kibibytes = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
@@ -12,7 +12,7 @@ pub(crate) fn pss(pid: u32) -> Option<f64> {
     Some(f64::from(number) / 1024.0)
 }
 
-/// These processes and all below them.
+/// These processes and all their descendants.
 pub(crate) fn with_descendants(roots: impl IntoIterator<Item = u32>) -> HashSet<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -35,7 +35,7 @@ fn parent(pid: u32) -> Option<u32> {
     parent_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The name, in parentheses, may hold anything, parentheses included.
+/// The name in parentheses may itself contain parentheses, so the fields are counted from the last closing one.
 fn parent_in(stat: &str) -> Option<u32> {
     let (_, after_name) = stat.rsplit_once(')')?;
     after_name.split_whitespace().nth(1)?.parse().ok()

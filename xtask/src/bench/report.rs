@@ -1,4 +1,4 @@
-//! The results for people and for programs.
+//! The results, for people and for programs.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::figures::{FIGURES, Figure, Line, Results, Target};
 use super::statistics::Summary;
 
-/// The table, with the sentence that belongs before it.
+/// The table, with an introductory sentence.
 pub(crate) fn table(results: &Results) -> String {
     let heads = ["figure", "direct", "exai", "ratio", "target", ""].map(str::to_owned);
     let rows: Vec<[String; 6]> = std::iter::once(heads)
@@ -65,7 +65,7 @@ fn with_unit(value: f64, unit: &str) -> String {
     format!("{}{space}{unit}", number(value))
 }
 
-/// Three digits that count, thousands set apart.
+/// Writes a number with three significant digits, or with separators between thousands.
 fn number(value: f64) -> String {
     match value {
         ..10.0 => format!("{value:.2}"),
@@ -82,7 +82,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// The document; its schema is in the module above.
+/// The JSON document. The documentation of the module `bench` describes its schema.
 pub(crate) fn document(results: &Results, quick: bool, rounds: usize) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let figures: Vec<Value> = FIGURES.iter().map(|figure| entry(figure, &results.line(figure))).collect();

@@ -1,13 +1,13 @@
-//! Requests as text, written before the clock runs.
+//! The text of requests, which is written before the clock runs.
 
-/// What the echo tool is called on a server's own endpoint.
+/// The name of the echo tool on a server's own endpoint.
 pub(crate) const ECHO: &str = "echo";
 
-/// As many requests as may be in flight, one after the other. From call to call only the digits of the
-/// ids change, and not how many there are: all requests have one length, and so have all answers.
+/// As many requests as may be in flight, one after the other. From call to call only the digits of the ids change, but
+/// not their number, so all requests have one length, and so have all answers.
 pub(crate) struct Requests {
     text: Vec<u8>,
-    /// Of one request, with its newline.
+    /// The length of one request with its newline.
     length: usize,
     next_id: u32,
 }
@@ -23,7 +23,7 @@ impl Requests {
         Requests { text: one.repeat(in_flight).into_bytes(), length: one.len(), next_id: FIRST_ID }
     }
 
-    /// The next `number` requests, at most as many as may be in flight.
+    /// The next `number` requests, which must not be more than may be in flight.
     pub(crate) fn next(&mut self, number: usize) -> &[u8] {
         let text = &mut self.text[..number * self.length];
         for request in text.chunks_exact_mut(self.length) {

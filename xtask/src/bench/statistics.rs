@@ -1,22 +1,22 @@
-//! What many samples say in few numbers.
+//! Many samples, summed up in a few numbers.
 
-/// The samples of one side, round by round.
+/// The samples of one side, one list for each round.
 pub(crate) type Rounds = Vec<Vec<f64>>;
 
-/// One quantile of them.
+/// A quantile of the samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Summary {
-    /// Over all samples.
+    /// The quantile over all samples.
     pub(crate) value: f64,
-    /// In the round where it was lowest.
+    /// The quantile of the round in which it was lowest.
     pub(crate) least: f64,
-    /// In the round where it was highest.
+    /// The quantile of the round in which it was highest.
     pub(crate) most: f64,
     pub(crate) samples: usize,
 }
 
 impl Summary {
-    /// `None` without samples.
+    /// Sums up the samples; `None` if there are none.
     pub(crate) fn of(rounds: &Rounds, percent: usize) -> Option<Self> {
         let mut all: Vec<f64> = rounds.iter().flatten().copied().collect();
         let value = percentile(&mut all, percent)?;
@@ -27,7 +27,8 @@ impl Summary {
     }
 }
 
-/// The smallest sample that is not below `percent` of them; of an even number's middle the mean.
+/// The smallest sample that is not below `percent` percent of the samples. The median of an even number of samples is
+/// the mean of the middle two.
 fn percentile(samples: &mut [f64], percent: usize) -> Option<f64> {
     samples.sort_unstable_by(f64::total_cmp);
     let place = samples.len() * percent;

@@ -1,4 +1,4 @@
-//! Nothing measured may hang: a process that lives too long is killed, and whoever reads from it sees its
+//! Keeps the bench from hanging: it kills a process that lives too long, and a reader of this process then sees its
 //! end.
 
 use std::process::Child;
@@ -7,20 +7,20 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a process may live. No measurement takes a tenth of it.
+/// How long a process may live. No measurement takes a tenth of this time.
 const LIFE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A child and its owner's right to end it.
+/// A child that its owner and the watchdog may end.
 pub(crate) type Shared = Arc<Mutex<Child>>;
 
-/// Who must have ended when.
+/// The children, each with the time until which it may live.
 type Watched = Arc<Mutex<Vec<(Instant, Weak<Mutex<Child>>)>>>;
 
-/// Watches until it is dropped.
+/// A watchdog that works until it is dropped.
 pub(crate) struct Watchdog {
     watched: Watched,
-    /// Closed with the watchdog, which ends its thread.
+    /// Dropped with the watchdog, which ends the watchdog's thread.
     _alive: Sender<()>,
 }
 
@@ -53,10 +53,10 @@ impl Watchdog {
     }
 }
 
-/// Kills it if it lives, and waits for its end.
+/// Kills the process if it lives, and waits for its end.
 pub(crate) fn end_child(child: &Shared) {
     let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
-    // Only fails when it has ended.
+    // This only fails when the process has already ended.
     let _ = child.kill();
     let _ = child.wait();
 }

@@ -1,9 +1,9 @@
-//! Rust source without what only people read.
+//! Rust source without the parts that only people read.
 
-/// `source` with comments, strings and characters blanked out; lines stay where they are.
+/// Blanks out comments, strings and characters of `source`; all lines stay where they are.
 ///
-/// Knows enough of the language to tell code from text; a macro with odd tokens may fool it, which then
-/// shows as a false report and not as a missed one.
+/// The function knows enough of the language to tell code from text. A macro with odd tokens may fool it, which leads
+/// to a false report rather than to a missed problem.
 pub(super) fn only(source: &str) -> String {
     let mut rest = source;
     let mut code = String::with_capacity(source.len());
@@ -20,7 +20,7 @@ pub(super) fn only(source: &str) -> String {
     code
 }
 
-/// How many bytes at the start of `rest` are a comment or a literal. `before` is the letter before them.
+/// The length in bytes of the comment or literal at the start of `rest`. `before` is the letter before it.
 fn text_length(rest: &str, before: Option<char>) -> usize {
     if rest.starts_with("//") {
         return rest.find('\n').unwrap_or(rest.len());
@@ -35,7 +35,7 @@ fn text_length(rest: &str, before: Option<char>) -> usize {
     if !in_word && let Some(length) = raw_string(rest) {
         return length;
     }
-    // A lifetime has no closing quote right after its first letter.
+    // A lifetime has no closing quote after its first letter.
     let mut letters = rest.chars();
     match (letters.next(), letters.next(), letters.next()) {
         (Some('\''), Some('\\'), _) | (Some('\''), Some(_), Some('\'')) => quoted(rest, '\''),
@@ -43,7 +43,7 @@ fn text_length(rest: &str, before: Option<char>) -> usize {
     }
 }
 
-/// The length of a literal that starts and ends with `quote` and knows `\`.
+/// The length of a literal that starts and ends with `quote` and may contain escapes with `\`.
 fn quoted(rest: &str, quote: char) -> usize {
     let mut escaped = false;
     for (index, letter) in rest.char_indices().skip(1) {
@@ -69,7 +69,7 @@ fn raw_string(rest: &str) -> Option<usize> {
     Some(rest[open..].find(&end).map_or(rest.len(), |index| open + index + end.len()))
 }
 
-/// The length of a block comment; they nest.
+/// The length of a block comment, which may contain others.
 fn block_comment(rest: &str) -> usize {
     let mut depth = 0_usize;
     let mut index = 0;

@@ -1,4 +1,4 @@
-//! Which crate may depend on what.
+//! The allowed dependencies of each crate.
 
 use std::fs;
 
@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::source::relative;
 use crate::{process, project};
 
-/// Each crate and the crates of this workspace it may be built with. The table of ARCHITECTURE.md, as
-/// code: change both, and say why.
+/// Each crate, and the crates of this workspace on which it may depend. This is the table of ARCHITECTURE.md as code:
+/// change both, and say why.
 const EDGES: &[(&str, &[&str])] = &[
     (
         "exai",
@@ -37,14 +37,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// Crates from outside that only some may use, tests and build scripts included.
+/// Foreign crates that only some crates may use, even in tests and build scripts.
 const WALLS: &[(&[&str], &[&str], &str)] = &[
     (&["libc", "nix", "rustix", "windows", "windows-sys"], &["exai-os"], "it is the platform wall"),
     (&["axum", "hyper", "hyper-util", "tower"], &["exai-daemon"], "only the daemon serves HTTP"),
     (&["clap"], &["exai", "xtask"], "only the binary has a command line"),
 ];
 
-/// What the pure core may not touch: a runtime, a clock, the network.
+/// Crates that the pure core may not use: runtimes, clocks, the network.
 const NOT_IN_THE_CORE: [&str; 8] =
     ["async-std", "futures-util", "mio", "smol", "tokio", "tokio-util", "jiff", "getrandom"];
 const CORE: [&str; 2] = ["exai-mux", "exai-proto"];
@@ -68,7 +68,7 @@ pub(super) fn check() -> Result<Vec<String>, String> {
     Ok(problems)
 }
 
-/// What is wrong with one dependency of the crate `name`.
+/// The problem of one dependency of the crate `name`, if there is one.
 fn edge(name: &str, dependency: &Value) -> Option<String> {
     let on = dependency["name"].as_str().unwrap_or_default();
     let is_dev = dependency["kind"] == "dev";
@@ -77,7 +77,7 @@ fn edge(name: &str, dependency: &Value) -> Option<String> {
         let Some(allowed) = allowed else {
             return Some("is not in the table of xtask/src/tidy/edges.rs".to_owned());
         };
-        // The binary's tests see the whole system; everybody's tests may use the test crate.
+        // The tests of the binary see the whole system, and the tests of every crate may use the test crate.
         let excused = is_dev && (name == "exai" || on == "exai-test");
         return (!allowed.contains(&on) && !excused).then(|| format!("must not depend on {on}"));
     }

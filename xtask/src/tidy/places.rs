@@ -1,18 +1,18 @@
-//! Nothing in the project may work on one machine only.
+//! Nothing in the project may work only on one machine.
 
 use std::path::{Path, PathBuf};
 
 use super::source::Source;
 use crate::project;
 
-/// Parts of host names that package registries and their mirrors have. Packages are installed by name;
-/// where from is the business of the machine.
+/// Parts of the host names of package registries and their mirrors. Packages are installed by name; each machine
+/// decides from where.
 const REGISTRIES: [&str; 7] =
     ["registry.", "pypi.", "npmjs.", "crates.io", "artifactory", "nexus.", "mirror."];
-/// These name registries by right: a lock file in the form cargo writes, this list, and prose with links.
+/// These files may name registries: a lock file in cargo's format, this list, and prose with links.
 const EXCUSED: [&str; 3] = ["Cargo.lock", "xtask/src/tidy/places.rs", "deny.toml"];
 
-/// The problems found in any file.
+/// The problems in all files.
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let paths = own_paths();
     let mut problems = Vec::new();
@@ -30,15 +30,15 @@ pub(super) fn check(sources: &[Source]) -> Vec<String> {
     problems
 }
 
-/// The folders that are only here: this checkout, the account's home. A checkout right below `/` has a
-/// name too common to look for.
+/// The folders of this machine: this checkout and the home of the account. The name of a checkout directly below `/`
+/// would be too common.
 fn own_paths() -> Vec<String> {
     let root = Some(project::root()).filter(|root| root.components().count() > 2);
     let home = project::environment("HOME").map(PathBuf::from).filter(|home| home != Path::new("/"));
     root.into_iter().chain(home).map(|path| path.to_string_lossy().into_owned()).collect()
 }
 
-/// Whether `line` has `path`, or something in it, as a path of its own.
+/// Whether `line` names a file in the folder `path`.
 fn names_path(line: &str, path: &str) -> bool {
     line.match_indices(path).any(|(index, _)| {
         let joined = |letter: char| letter.is_alphanumeric() || "_-./}~$".contains(letter);

@@ -1,18 +1,18 @@
-//! What only one crate may write: unsafe code, platform conditionals, output.
+//! Code that only one crate may contain: unsafe code, platform conditionals, output.
 
 use super::code;
 use super::source::Source;
 
-/// Words that make a condition one about the platform.
+/// Words that make a condition depend on the platform.
 const PLATFORM: [&str; 7] =
     ["unix", "windows", "target_os", "target_family", "target_env", "target_vendor", "target_arch"];
 const PRINTING: [&str; 5] = ["println!", "print!", "eprintln!", "eprint!", "dbg!"];
 
-/// The problems found in the Rust sources of the product.
+/// The problems in the Rust sources of the product.
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let product = sources.iter().filter(|source| source.is_rust()).filter_map(|source| {
         let (name, file) = source.path.strip_prefix("crates/")?.split_once('/')?;
-        // Tests and benches may look at the platform they run on, and talk.
+        // Tests and benches may examine the platform on which they run, and may print.
         let is_product = name != "exai-test" && (file.starts_with("src/") || file == "build.rs");
         is_product.then_some((name, source))
     });

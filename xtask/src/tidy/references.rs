@@ -1,13 +1,13 @@
-//! Files and tests that the documents name.
+//! The files and tests that the documents name must exist.
 
 use std::path::Path;
 
 use super::source::Source;
 
-/// The documents that name source files.
+/// The documents outside `docs/` that name source files.
 const DOCUMENTS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"];
 
-/// Each sentence of this page names tests.
+/// A page on which each sentence must name tests.
 const GUARANTEES: &str = "docs/guarantees.md";
 
 /// The sentences of [`GUARANTEES`] that name no test.
@@ -19,8 +19,8 @@ fn unproven(page: &str) -> Vec<String> {
     unproven.map(|sentence| format!("{GUARANTEES}: no test holds this: {sentence}")).collect()
 }
 
-/// Each source file in backticks that does not exist, `NAME.rs` aside. A document may name a file by the end of its path,
-/// and several by `a/{b,c}.rs`.
+/// The problems of the documents: each source file in backticks that does not exist (except `NAME.rs`), and each test
+/// that does not exist. A document may give only the end of a file's path, and several files as `a/{b,c}.rs`.
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let guarantees = sources.iter().find(|source| source.path == GUARANTEES);
     let mut problems = guarantees.map(|page| unproven(&page.text)).unwrap_or_default();
@@ -51,9 +51,9 @@ fn is_rust_file(name: &str) -> bool {
         && !name.contains("NAME")
 }
 
-/// A test as documents name it: `module::tests::what_it_shows`, in which a name that goes on is cut off with `…`.
+/// A test as a document names it: `module::tests::what_it_shows`, where `…` stands for the rest of a long name.
 struct Test<'a> {
-    /// The modules above, without `tests`: `["module"]`.
+    /// The modules of the test, without `tests`: `["module"]`.
     modules: Vec<&'a str>,
     name: &'a str,
     is_whole: bool,
@@ -93,7 +93,7 @@ fn each(name: &str) -> Vec<String> {
 
 fn ends_with(path: &str, file: &str) -> bool {
     path.strip_suffix(file).is_some_and(|before| before.is_empty() || before.ends_with('/') || file.starts_with('/'))
-        // Documents leave out `crates` and `src`.
+        // Documents may leave out `crates` and `src`.
         || path.replacen("crates/", "", 1) == file
         || path.replace("/src/", "/").ends_with(&format!("/{file}"))
 }

@@ -1,16 +1,16 @@
-//! Which file of a crate may import which.
+//! The allowed imports between the files of a crate.
 //!
-//! Within a crate the compiler lets every file use every other. Here a file that uses another one must not be used by
-//! it, however long the way round is: whoever reads a file from the ground up then has read all that it needs. In a crate
-//! of [`FOLDERS`] the folders have an order as well, as crates have (`edges.rs`).
+//! The compiler lets every file of a crate use every other file. Here a file must not be used by a file that it uses
+//! itself, not even in a long circle: a person who reads a file after all files that it uses then knows everything that
+//! it needs. The folders of a crate in [`FOLDERS`] have an order too, as the crates have (`edges.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::code;
 use super::source::Source;
 
-/// The folders of a crate, from the top down: a file imports from its own folder and from those after it. The files beside
-/// the folders are above all of them, but for those that are named here as `NAME.rs`.
+/// The folders of each crate, from the top down. A file imports from its own folder and from those after it. Files
+/// outside the folders are above all of them, except files that are listed here as `NAME.rs`.
 const FOLDERS: &[(&str, &[&str])] = &[
     (
         "exai-daemon",
@@ -34,26 +34,26 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Pairs of files that know each other, with the reason. At most three in the whole project.
+/// Pairs of files that may use each other, with the reason. At most three in the whole project.
 const PAIRS: &[(&str, &str, &str)] = &[];
 
-/// A module that has a file of its own.
+/// A module with a file of its own.
 struct Module<'a> {
-    /// `["hub", "effects"]`; the root of the crate has none.
+    /// The path, such as `["hub", "effects"]`; empty for the root of the crate.
     path: Vec<String>,
-    /// Relative to the root of the project.
+    /// The path of the file, relative to the root of the project.
     file: &'a str,
-    /// Each path that the file names, as it names it, and whether others may import it from here.
+    /// Each path that the file names, and whether other files may import it from here.
     uses: Vec<Use>,
 }
 
-/// One path behind a `use`, or in the middle of the code.
+/// A path in a `use`, or in the middle of the code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Use {
     segments: Vec<String>,
-    /// What it is called from here on.
+    /// The name of the item from here on.
     name: String,
-    /// `pub use`, in whatever circle.
+    /// Whether it is a `pub use` of any visibility.
     is_exported: bool,
 }
 
@@ -81,8 +81,8 @@ fn is_test(path: &str) -> bool {
     path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "benches" | "examples"))
 }
 
-/// The folder of the file that `crate` means in this file, with a `/` at its end. A binary beside a library is a crate of
-/// its own.
+/// The folder of the file that `crate` means in this file, with a `/` at its end. A binary beside a library is a crate
+/// of its own.
 fn root_of(path: &str) -> Option<&str> {
     let (folder, rest) = path.split_once("/src/")?;
     let end = folder.len() + "/src/".len();
@@ -90,7 +90,7 @@ fn root_of(path: &str) -> Option<&str> {
     binary.split_once('/').map(|(name, _)| &path[..=end + "bin/".len() + name.len()])
 }
 
-/// Each file and the files that it imports from.
+/// Each file, and the files from which it imports.
 type Edges<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
 fn edges<'a>(root: &str, sources: &[&'a Source]) -> Edges<'a> {
@@ -110,7 +110,7 @@ fn edges<'a>(root: &str, sources: &[&'a Source]) -> Edges<'a> {
     edges
 }
 
-/// The file that defines what `segments` mean in `module`, if it is one of this crate.
+/// The file that defines what `segments` mean in `module`; `None` if this crate has no such file.
 fn resolve<'a>(
     modules: &BTreeMap<&[String], &Module<'a>>,
     module: &Module<'a>,
@@ -128,7 +128,7 @@ fn resolve<'a>(
                 rest = &rest[1..];
             }
         }
-        // A child of this module, a name that it has imported, or a name of another crate.
+        // A child of this module, a name that this module has imported, or another crate.
         first => {
             at.push(first.to_owned());
             if !modules.contains_key(at.as_slice()) {
@@ -149,7 +149,7 @@ fn resolve<'a>(
         rest = &rest[1..];
     }
     let target = modules.get(at.as_slice())?;
-    // What it only hands on, another file defines.
+    // If the module only re-exports the name, another file defines it.
     let handed_on = rest
         .first()
         .and_then(|name| target.uses.iter().find(|used| used.is_exported && used.name == *name && depth < 8));
@@ -168,14 +168,14 @@ fn module<'a>(root: &str, source: &'a Source) -> Module<'a> {
     Module { path, file: &source.path, uses: uses(&without_tests(&code::only(&source.text))) }
 }
 
-/// `code` without the modules that only tests have.
+/// Removes the modules that only tests have from `code`.
 fn without_tests(code: &str) -> String {
     let mut rest = code;
     let mut kept = String::with_capacity(code.len());
     while let Some(start) = rest.find("#[cfg(test)]") {
         kept.push_str(&rest[..start]);
         let after = &rest[start..];
-        // An item ends with its block, or before any block with a semicolon.
+        // An item ends with its block, or with a semicolon if no block comes first.
         let end = match after.find(['{', ';']) {
             Some(open) if after[open..].starts_with('{') => open + block_length(&after[open..]),
             Some(semicolon) => semicolon + 1,
@@ -187,7 +187,7 @@ fn without_tests(code: &str) -> String {
     kept
 }
 
-/// The length of the block that `code` begins with.
+/// The length of the block at the start of `code`.
 fn block_length(code: &str) -> usize {
     let mut depth = 0_usize;
     for (index, letter) in code.char_indices() {
@@ -203,7 +203,7 @@ fn block_length(code: &str) -> usize {
     code.len()
 }
 
-/// Every path of `code` that may lead to another file.
+/// Every path in `code` that may lead to another file.
 fn uses(code: &str) -> Vec<Use> {
     let tokens = tokens(code);
     let mut found = Vec::new();
@@ -232,7 +232,7 @@ fn uses(code: &str) -> Vec<Use> {
     found
 }
 
-/// Reads one tree of a `use` from `index` on, and returns the index behind it.
+/// Reads one tree of a `use` from `index` on, and returns the index after it.
 fn tree(
     tokens: &[&str],
     mut index: usize,
@@ -281,7 +281,7 @@ fn is_word(token: &str) -> bool {
     token.starts_with(|letter: char| letter.is_alphabetic() || letter == '_')
 }
 
-/// Words, `::`, and every other character by itself.
+/// The words, each `::`, and every other character by itself.
 fn tokens(code: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
     let mut rest = code.trim_start();
@@ -299,7 +299,7 @@ fn tokens(code: &str) -> Vec<&str> {
     tokens
 }
 
-/// The circles of files, but for the pairs that are allowed.
+/// The circles of files, except the allowed pairs.
 fn circles(edges: &Edges<'_>) -> Vec<String> {
     let reached: BTreeMap<&str, BTreeSet<&str>> =
         edges.keys().map(|file| (*file, reachable(edges, file))).collect();
@@ -328,7 +328,7 @@ fn circles(edges: &Edges<'_>) -> Vec<String> {
     problems
 }
 
-/// All that `from` imports, and what that imports.
+/// All files that `from` imports, directly or through others.
 fn reachable<'a>(edges: &Edges<'a>, from: &str) -> BTreeSet<&'a str> {
     let mut found = BTreeSet::new();
     let mut next: Vec<&'a str> = edges.get(from).into_iter().flatten().copied().collect();

@@ -1,11 +1,11 @@
-//! How long the files are.
+//! The lengths of files.
 
 use super::source::{Source, count};
 
-/// The most lines of a file, tests aside: a longer one holds two things.
+/// The largest number of lines of a file that is no test. A longer file should be two files.
 const MAX_LINES: usize = 500;
 
-/// Prints how much there is, and the long files of tests. Returns the other files that are too long.
+/// Prints the sizes, and the long test files. Returns the other files that are too long.
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let mut sizes: Vec<(usize, &str)> = sources
         .iter()

@@ -1,6 +1,7 @@
-//! Which tests are left out on Windows, and whether that is all.
+//! The tests that are left out on Windows, and a check that the list is complete.
 //!
-//! `xtask/windows/left-out.txt` says it, with reasons. The test names of both systems must differ by what it says.
+//! `xtask/windows/left-out.txt` lists them with reasons. The test names of both systems must differ by exactly this
+//! list.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,13 +17,13 @@ const LIST: &str = "xtask/windows/left-out.txt";
 const CONFIG: &str = ".config/nextest.toml";
 const PROFILE: &str = "[profile.windows]\n";
 
-/// The names of one system's tests, each behind the id of its binary: `exai::it alone::racing::many`.
+/// The names of one system's tests, each after the id of its binary: `exai::it alone::racing::many`.
 pub(super) type Names = BTreeSet<String>;
 
-/// What is left out, in the order of the file.
+/// The left-out tests, in the order of the file.
 pub(super) struct LeftOut(Vec<Line>);
 
-/// One test, or everything in a module, whose line ends with `::`.
+/// One test, or with `::` at its end all tests in a module.
 #[derive(Debug, PartialEq, Eq)]
 struct Line {
     binary: String,
@@ -53,7 +54,8 @@ impl LeftOut {
         Self::parse(&text)
     }
 
-    /// A line that begins with a space is a test or a module, and one that does not is the reason for those below.
+    /// Parses the list. A line that begins with a space is a test or a module; any other line is the reason for those
+    /// below it.
     fn parse(text: &str) -> Result<Self, String> {
         let mut lines = Vec::new();
         let mut has_reason = false;
@@ -75,8 +77,8 @@ impl LeftOut {
         Ok(Self(lines))
     }
 
-    /// Writes a configuration of nextest in which the profile leaves these out, whatever other filter it is given. (What
-    /// `--tool-config-file` says of default filters does not count.) Returns the file.
+    /// Writes a configuration for nextest whose profile leaves these tests out, whatever other filter is given, and
+    /// returns the file. (nextest ignores default filters in `--tool-config-file`.)
     pub(super) fn config(&self, folder: &Path) -> Result<PathBuf, String> {
         let known = fs::read_to_string(project::root().join(CONFIG))
             .map_err(|error| format!("cannot read {CONFIG}: {error}"))?;
@@ -92,7 +94,7 @@ impl LeftOut {
         Ok(file)
     }
 
-    /// What the difference between both systems would need to be in the list and is not, or the other way round.
+    /// Checks that the list holds exactly the difference between both systems.
     pub(super) fn check(&self, linux: &Names, windows: &Names) -> Outcome {
         let listed = |test: &&String| self.0.iter().any(|line| line.covers(test));
         let missing: Vec<&str> =
@@ -123,10 +125,10 @@ impl LeftOut {
     }
 }
 
-/// The tests that `command`, a `cargo nextest list`, lists, without the ignored ones. What the default filter leaves
-/// out is among them.
+/// The tests that `command`, a `cargo nextest list`, names: without ignored tests, but with those that the default
+/// filter leaves out.
 pub(super) fn names(command: &mut Command) -> Result<Names, String> {
-    // What is built for it is seen.
+    // The output of the build stays visible.
     command.args(["--workspace", "--message-format", "json"]).stderr(Stdio::inherit());
     let text = process::output(command)?;
     let list: Value =

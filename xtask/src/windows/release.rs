@@ -1,4 +1,4 @@
-//! `exai.exe` as it is released.
+//! The release build of `exai.exe`.
 
 use std::fs;
 use std::path::Path;
@@ -14,14 +14,14 @@ const STARTS: usize = 21;
 impl Windows {
     pub(super) fn release(&self) -> Outcome {
         let mut build = self.command(self.bin("cargo"));
-        // The std that is built here holds no bitcode, without which it cannot be optimised together with the rest.
+        // The std that is built here has no bitcode, without which it cannot be optimised together with the rest.
         build.env("CARGO_PROFILE_RELEASE_LTO", "off");
         process::run(build.args(["build", "--release", "-p", "exai", "--bin", "exai", "--target", TARGET]))?;
         let file = self.target.join(TARGET).join("release").join("exai.exe");
         let size =
             fs::metadata(&file).map_err(|error| format!("cannot look at {}: {error}", file.display()))?.len();
         println!("{}: {} KiB", file.display(), size >> 10);
-        // What Wine itself takes, by its smallest program, is in both.
+        // Both times include that of Wine itself, which a minimal program shows.
         let (mut exai, mut wine) = (Vec::new(), Vec::new());
         for _ in 0..STARTS {
             exai.push(self.start(&file, &["--version"])?);
@@ -36,7 +36,7 @@ impl Windows {
         Ok(())
     }
 
-    /// How long a program takes from its start to its end.
+    /// The time from a program's start to its end.
     fn start(&self, program: &Path, arguments: &[&str]) -> Result<Duration, String> {
         let mut command: Command = self.command(self.bin("wine"));
         command.arg(program).args(arguments).stdin(Stdio::null());

@@ -46,7 +46,7 @@ fn values(lines: &[u8]) -> Vec<serde_json::Value> {
     lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
 }
 
-/// The ids and codes of the errors in some lines, in their order.
+/// The ids and codes of the errors in these lines, in order.
 fn errors(lines: &[u8]) -> Vec<(u64, i64)> {
     let code =
         |value: serde_json::Value| (value["id"].as_u64().unwrap(), value["error"]["code"].as_i64().unwrap());
@@ -59,7 +59,7 @@ fn answered(up: LineAction) -> Vec<(u64, i64)> {
     errors(&lines)
 }
 
-/// A session whose conversation has begun.
+/// A session that has finished its handshake.
 fn open(now: Instant) -> Session {
     let mut session = Session::new(now);
     assert_eq!(session.accept_line(OPENING, now), LineAction::Kept);
@@ -71,7 +71,7 @@ fn open(now: Instant) -> Session {
     session
 }
 
-/// The next daemon is there, and has answered what it was told first. What waited is written.
+/// The next daemon is there and answers the replayed requests. Returns the waiting messages that are written then.
 fn resume(session: &mut Session, now: Instant) -> Vec<Vec<u8>> {
     let replay = session.link_opened();
     let waiting = session.take_waiting(now);
@@ -111,7 +111,7 @@ fn what_was_not_written_goes_to_the_next_daemon_after_the_opening() {
         assert_eq!(session.accept_line(line, now), LineAction::Send);
     }
     session.unsent([&second[..], &third[..]].into_iter(), now);
-    // Nothing overtakes them.
+    // Newer messages must not overtake the unsent ones.
     let fourth = call(4);
     assert_eq!(session.accept_line(&fourth, now), LineAction::Kept);
     assert_eq!(errors(&session.link_lost(now)), [(1, -31002)]);
@@ -130,7 +130,7 @@ fn an_opening_without_an_answer_is_asked_again_as_long_as_its_patience_lasts() {
     let mut session = Session::new(start);
     assert!(session.link_opened().is_empty());
     assert_eq!(session.accept_line(OPENING, start), LineAction::Send);
-    // That it is carried out may take its time.
+    // A daemon that has the request may take its time.
     let mut now = start + 10 * DAEMON_WAIT_TIMEOUT;
     for _ in 0..3 {
         assert_eq!(session.link_lost(now), b"");
@@ -190,7 +190,7 @@ fn after_a_stop_only_a_request_that_does_something_starts_a_daemon() {
     assert_eq!(session.accept_line(&list(7), start), LineAction::Send);
     session.note_goodbye(ByeReason::Stop);
     assert_eq!(session.accept_line(&list(8), start), LineAction::Kept);
-    // What was begun is not begun again: that would start a daemon.
+    // The request is not repeated, since that would start a daemon.
     assert_eq!(errors(&session.link_lost(start)), [(7, -31002)]);
     assert!(!session.may_start());
     assert_eq!(session.deadline(), Some(start));
@@ -275,24 +275,24 @@ fn a_batch_is_booked_by_its_parts_and_garbage_passes() {
 #[test]
 fn a_cancelled_request_gets_no_answer_of_ours_and_leaves_nothing() {
     let now = Instant::now();
-    // WaitingMessage: neither is written.
+    // Both requests wait, and neither is written.
     let mut session = open(now);
     session.link_lost(now);
     assert_eq!(session.accept_line(&call(1), now), LineAction::Kept);
     assert_eq!(session.accept_line(&call(2), now), LineAction::Kept);
     assert_eq!(session.accept_line(&cancelled(1), now), LineAction::Kept);
     assert_eq!(resume(&mut session, now), [call(2)]);
-    // Under way.
+    // The request is under way.
     assert_eq!(session.accept_line(&cancelled(2), now), LineAction::Send);
     assert!(session.is_idle());
-    // The daemon had answered already.
+    // The daemon had already answered when the cancellation arrived.
     assert_eq!(session.accept_message(&result(2)), MessageAction::Forward);
     assert_eq!(session.accept_line(&list(3), now), LineAction::Send);
     assert_eq!(session.accept_line(&call(4), now), LineAction::Send);
     assert_eq!(session.accept_line(&cancelled(3), now), LineAction::Send);
     assert_eq!(errors(&session.link_lost(now)), [(4, -31002)]);
     assert!(session.is_idle());
-    // Neither was written whole.
+    // Neither the request nor its cancellation was written whole.
     resume(&mut session, now);
     let (request, cancel) = (call(5), cancelled(5));
     assert_eq!(session.accept_line(&request, now), LineAction::Send);
@@ -300,7 +300,7 @@ fn a_cancelled_request_gets_no_answer_of_ours_and_leaves_nothing() {
     session.unsent([&request[..], &cancel].into_iter(), now);
     assert_eq!(session.link_lost(now), b"");
     assert!(session.is_idle());
-    // It waits to be asked again.
+    // The request waits to be repeated.
     resume(&mut session, now);
     assert_eq!(session.accept_line(&list(6), now), LineAction::Send);
     assert_eq!(session.link_lost(now), b"");

@@ -55,10 +55,10 @@ mod tests {
 
     use super::*;
 
-    /// Tenths of a second: when it is looked, and when the daemon was heard last.
+    /// The times of the checks, each with the time at which the daemon was last heard, in tenths of a second.
     type Looks = &'static [(u64, u64)];
 
-    /// Looks at these times, in tenths of a second, when the daemon was last heard at those.
+    /// The actions of the checks at these times.
     fn looks(times: &[(u64, u64)]) -> Vec<HeartbeatAction> {
         let start = Instant::now();
         let at = |tenths| start + Duration::from_millis(100 * tenths);
@@ -72,9 +72,9 @@ mod tests {
         let cases: [(Looks, &[HeartbeatAction]); 5] = [
             (&[(50, 0), (100, 0)], &[Ping, Close]),
             (&[(10, 0), (49, 0), (50, 50), (100, 51), (150, 101)], &[Wait, Wait, Ping, Ping, Ping]),
-            // Heard of once more: from then on it counts.
+            // The daemon was heard once more, and the ten seconds count from then on.
             (&[(50, 30), (100, 30), (129, 30), (130, 30)], &[Ping, Ping, Wait, Close]),
-            // Nobody looked when it was due: the shim was stopped, or the machine slept.
+            // No check was made when it was due, because the shim was stopped or the machine slept.
             (&[(50, 0), (121, 0), (171, 0), (221, 0)], &[Ping, Ping, Ping, Close]),
             (&[(50, 0), (119, 0)], &[Ping, Close]),
         ];

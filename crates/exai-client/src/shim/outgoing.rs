@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use crate::frame::Opcode;
 
-    /// Takes so many bytes, then fails.
+    /// A writer that takes this number of bytes and then fails.
     struct Narrow(usize, Vec<u8>);
 
     impl Write for Narrow {
@@ -123,7 +123,7 @@ mod tests {
         for line in lines {
             frame::put(&mut whole, Opcode::Binary, line, frame::NO_MASK);
         }
-        // Headers of 6, 6, 8 and 6 bytes.
+        // The headers have 6, 6, 8 and 6 bytes.
         let ends = [9, 18, 18 + 8 + LARGE_MESSAGE_BYTES, whole.len()];
         for room in [
             0,

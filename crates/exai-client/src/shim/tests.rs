@@ -1,4 +1,4 @@
-//! The shim against a daemon that does what it is told by the methods it is asked.
+//! The shim against a fake daemon. The methods of the requests decide what the daemon does.
 
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter};
 use std::sync::mpsc;
@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use super::*;
 use crate::daemon_connector::DaemonConnector;
 
-/// A daemon in a thread: it holds the lock, has a record, and ends when it is asked to `die` or to `stop`.
+/// A daemon in a thread. It holds the lock, has a record, and ends when it gets the method `die` or `stop`.
 struct Fake(JoinHandle<Vec<String>>);
 
 impl Fake {
@@ -42,7 +42,7 @@ impl Fake {
         Fake(thread)
     }
 
-    /// The methods it was asked, in order.
+    /// Waits for the daemon's end; returns the methods that it got, in order.
     fn ended(self) -> Vec<String> {
         self.0.join().unwrap()
     }
@@ -151,14 +151,14 @@ impl Client {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// The id of what comes next, and who answers or the error's code.
+    /// The id of the next answer, and the nonce of the daemon that answers or the code of the error.
     fn answer(&mut self) -> (u64, String) {
         let value = self.receive();
         let who = value["result"]["by"].as_str().map(str::to_owned);
         (value["id"].as_u64().unwrap(), who.unwrap_or_else(|| value["error"]["code"].to_string()))
     }
 
-    /// Ends stdin; what came after that.
+    /// Closes stdin; returns the output after that.
     fn finish(mut self) -> String {
         drop(self.input.take());
         let mut rest = String::new();
@@ -190,7 +190,7 @@ fn messages_pass_whatever_their_size_and_the_end_of_stdin_is_the_end() {
         client.output.read_line(&mut line).unwrap();
         assert!(line.contains(&long));
     });
-    // The last line needs no end, and its answer still comes.
+    // The last line needs no newline at its end, and its answer still comes.
     client.send("{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"echo\"}");
     assert!(client.finish().contains("\"id\":3"));
     assert_eq!(fake.ended(), ["echo", "echo", "echo"]);
@@ -205,7 +205,7 @@ fn a_lost_daemon_is_replaced_and_the_client_notices_only_what_is_unknown() {
     client.answer();
     client.send("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
     client.request(1, "hang");
-    // Nobody shall start a real one: this lock is for those who start daemons.
+    // This lock is that of programs that start daemons. It keeps the shim from starting a real one.
     let starting = os_lock::try_lock(&home.spawn_lock()).unwrap();
     client.request(2, "die");
     let mut answers = [client.answer(), client.answer()];
@@ -231,13 +231,13 @@ fn the_daemons_words_reach_the_session() {
         json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool}}).to_string()
             + "\n"
     };
-    // Nobody shall start a real one.
+    // This lock keeps the shim from starting a real daemon.
     let starting = os_lock::try_lock(&home.spawn_lock()).unwrap();
     client.send(&call(2, "look"));
     client.send(&call(3, "make"));
     client.send("{\"jsonrpc\":\"2.0\",\"method\":\"hold\"}\n");
     assert_eq!(client.receive()["method"], "held");
-    // What is no request still passes while it holds.
+    // While the shim holds, the client's requests wait, but other messages still pass.
     client.request(4, "ping");
     client.send("{\"jsonrpc\":\"2.0\",\"method\":\"die\"}\n");
     assert_eq!(client.answer(), (3, "-31002".to_owned()));
@@ -263,7 +263,7 @@ fn after_a_stop_the_client_is_told_and_another_daemon_is_joined() {
     client.request(2, "tools/list");
     assert_eq!(client.answer(), (2, "-31001".to_owned()));
     let second = Fake::start(&home, "two");
-    // It looks twice a second.
+    // The shim looks for a daemon twice a second.
     let joined = (3..100).find(|id| {
         client.request(*id, "tools/list");
         let (answered, who) = client.answer();

@@ -1,4 +1,4 @@
-//! Who gets the token. The test itself is the daemon, or is not.
+//! The token goes only to the daemon. In some cases the test itself is the daemon, in others a stranger.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -13,12 +13,12 @@ use super::*;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// A state directory of a daemon that seems to live.
+/// The state directory of a daemon that seems to live.
 struct Fake {
     _directory: tempfile::TempDir,
     home: Home,
     _lock: HeldLock,
-    /// Nobody shall start a real one.
+    /// Keeps other code from starting a real daemon.
     _starting: HeldLock,
 }
 
@@ -33,7 +33,7 @@ impl Fake {
         Fake { _directory: directory, home, _lock: held, _starting: starting }
     }
 
-    /// The process with this identity is the daemon.
+    /// Writes a record that names the process with this identity as the daemon.
     fn is(&self, identity: process::Identity, listens: &[SocketAddr]) {
         let listener = |addr: &SocketAddr| documents::Listener {
             kind: "tcp".to_owned(),
@@ -68,14 +68,14 @@ fn listener() -> (TcpListener, SocketAddr) {
     (listener, addr)
 }
 
-/// Some other process that lives: the one that started the test, or where that is none of the system's, any.
+/// Another living process: the starter of the test, or any process where the starter cannot be seen.
 fn other() -> process::Identity {
     let above = process::ancestors(std::process::id()).unwrap().into_iter();
     let mut others = above.chain(process::snapshot().unwrap()).filter(|one| one.pid != std::process::id());
     others.find_map(|one| process::identify(one.pid).ok()?).unwrap()
 }
 
-/// Nobody has connected, or whoever has said nothing.
+/// Checks that no connection has sent anything.
 fn heard_nothing(listener: TcpListener) {
     listener.set_nonblocking(true).unwrap();
     while let Ok((mut stream, _)) = listener.accept() {
@@ -123,7 +123,7 @@ fn the_daemon_that_listens_gets_the_token_and_nothing_a_browser_would_send() {
 fn a_stranger_gets_nothing_and_is_named() {
     let fake = Fake::new();
     let (listener, addr) = listener();
-    // Also when the record claims that the daemon has this very port.
+    // The result must be the same when the record claims that the daemon listens at this very port.
     for listens in [&[][..], &["127.0.0.1:1".parse().unwrap()], &[addr]] {
         fake.is(other(), listens);
         let error = fake.connect(addr).unwrap_err();

@@ -11,7 +11,7 @@ fn complaint(text: &str) -> String {
     parse(text).unwrap_err().to_string()
 }
 
-/// The example of the documentation: every key.
+/// The example of the documentation, which has every key.
 const FULL: &str = r#"
 [daemon]
 port = 9000
@@ -127,7 +127,7 @@ fn errors_do_not_show_values() {
     }
 }
 
-/// Paths of Windows in double quotes: some are no text at all, others another path.
+/// Windows paths in double quotes: some are no valid text, others mean another path.
 #[test]
 fn backslashes_that_begin_escapes_are_explained() {
     let help = "in double quotes a backslash begins an escape: write paths in single quotes";

@@ -71,7 +71,7 @@ mod tests {
         let checks = MessageChecks::default();
         let busy = checks.clone();
         let (go, gone) = std::sync::mpsc::channel::<()>();
-        // Another long message is being checked: this one waits for its turn, and the loop does not.
+        // While another long message is checked, this one waits for its turn, but the loop goes on.
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(async move {
             let _ = busy.run_check(move || gone.recv()).await;

@@ -199,7 +199,7 @@ mod tests {
         ProcessInfo { pid, ppid: 1, pgid: pid, name, start: 1, rss_bytes: 0, zombie: false }
     }
 
-    /// A caller that was identified: as this process, or as an unknown one.
+    /// A caller whose process is known to be `pid`, or known to be unknown.
     fn from(pid: Option<u32>) -> Arc<Caller> {
         let addr = "127.0.0.1:1".parse().unwrap();
         let caller = Caller::new(Connection { here: addr, there: addr });
@@ -207,7 +207,8 @@ mod tests {
         Arc::new(caller)
     }
 
-    /// The requests and the updates of a session, at seconds after its start. `living` are the processes alive at each update.
+    /// The requests and updates of a session, at seconds after its start. `living` are the processes alive at each
+    /// update.
     struct Story {
         start: Instant,
         usage: Usage,
@@ -298,7 +299,7 @@ mod tests {
     fn the_requests_of_a_script_come_from_nobody_that_counts() {
         let mut story = Story::new(&[7]);
         for at in 0..10 {
-            // All but one of the script's programs end before the kernel is asked.
+            // All programs of the script but one end before exai asks the kernel about them.
             let pid = (at == 5).then_some(7);
             assert_eq!(story.request(at, &from(pid)).update(at + 1), None);
         }

@@ -107,7 +107,7 @@ mod tests {
         let (bytes, claim) = read(&input_budget, body).await.expect("a body");
         assert_eq!((bytes.len(), input_budget.claimed_bytes()), (1 << 20, 1 << 20));
         drop(claim);
-        // Without a length.
+        // A body without a given length.
         let pieces = (0..64).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 16 * 1024])));
         let body = Body::from_stream(futures_util::stream::iter(pieces));
         let (bytes, claim) = read(&input_budget, body).await.expect("a body");

@@ -241,7 +241,7 @@ mod tests {
         out
     }
 
-    /// The messages of `wire`, written in steps of at most `step` bytes.
+    /// Reads all messages of `wire`, which arrives in steps of at most `step` bytes.
     async fn messages(wire: Vec<u8>, step: usize, input_budget: &InputBudget) -> Vec<Bytes> {
         let (mut peer, ours) = tokio::io::duplex(1 << 20);
         let writing = async move {

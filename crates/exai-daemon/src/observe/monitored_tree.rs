@@ -329,12 +329,13 @@ mod tests {
         let guarded = [row(3, 2, 10), row(4, 3, 11), row(5, 3, 12)];
         assert!(tree.renew(&guarded));
         assert_eq!(recorded(&tree), [3, 4, 5]);
-        // The guard is killed: its children are the daemon's. One of them has a child of its own now.
+        // The guard was killed, so its children are now children of the daemon. One of them has a new child.
         let alone = [row(4, 2, 11), row(5, 2, 12), row(6, 5, 13), row(7, 2, 14)];
         assert!(tree.renew(&alone));
         assert_eq!(recorded(&tree), [3, 4, 6, 5]);
         assert!(!tree.renew(&alone), "nothing is new");
-        // One has ended and another process has its number; the root's stays, for its group.
+        // All have ended, and another process has the pid of one of them. The record keeps the root because of its
+        // group.
         assert!(tree.renew(&[row(5, 2, 99)]));
         assert_eq!(recorded(&tree), [3, 4]);
     }
@@ -349,7 +350,7 @@ mod tests {
         assert_eq!(recorded(&tree), [3, 4]);
     }
 
-    /// The guard of this tree is this process, which writes; its child does not.
+    /// The guard of this tree is this test, which writes. Its child does not write.
     #[test]
     fn whoever_has_never_written_has_not_answered() {
         let sleeper = std::process::Command::new("sleep").arg("60").spawn();
@@ -374,7 +375,7 @@ mod tests {
         tree.initialized_at = Some(clock::now());
         assert!(!tree.nobody_has_answered(&table), "it may not be counted yet");
         tree.initialized_at = long_ago;
-        // Other tests of this process may have children, too; only this one is looked at.
+        // Other tests of this process may have children too, so the table keeps only this child.
         let ours = |one: &&ProcessInfo| one.pid == sleeper.id() || one.pid == me.pid;
         let table: Vec<ProcessInfo> = table.iter().filter(ours).cloned().collect();
         assert!(tree.nobody_has_answered(&table));

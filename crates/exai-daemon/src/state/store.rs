@@ -134,7 +134,7 @@ mod tests {
         let missing = dir.path().join("missing");
         let tasks = TaskTracker::new();
         let store = Store::start(&tasks);
-        // Texts are made in the order of their paths, so this one shows that the files before it were tried.
+        // The store makes the texts in the order of their paths, so this text shows that it has tried the files before.
         let tried = |name: &str| {
             let (tell, told) = tokio::sync::oneshot::channel();
             store.queue_write(dir.path().join(name), move || {

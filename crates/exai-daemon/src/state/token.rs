@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(Token::load_or_create(&home).unwrap().current().len(), 2 * TOKEN_BYTES);
     }
 
-    /// A new token would lock out every client that has the old one.
+    /// If exai cannot read the token, it must not replace it: a new token would lock out every client with the old one.
     #[test]
     fn what_the_system_does_not_let_us_read_is_not_replaced() {
         let refused = io::Error::from_raw_os_error(5);

@@ -150,7 +150,7 @@ mod tests {
         assert!(behaviour.observed().is_indifferent_to(&declared(r#"{"roots":{}}"#)));
         assert!(!behaviour.observed().is_indifferent_to(&declared(r#"{"roots":{"listChanged":true}}"#)));
         assert_eq!(behaviour.observed().declared_for_all(), r#"{"roots":{}}"#);
-        // What differs once differs for good, until it is the same again.
+        // Once two lists differ, they count as different until they are the same again.
         assert!(!behaviour.note_list(none, ListKind::Prompts, &[]));
         assert!(behaviour.note_list(roots, ListKind::Prompts, &tools));
         assert!(!behaviour.observed().is_indifferent_to(&BTreeMap::new()));

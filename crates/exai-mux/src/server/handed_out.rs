@@ -150,7 +150,7 @@ mod tests {
             &link("r://4"),
         ];
         assert_eq!(found(&format!("[{}]", all.map(String::as_str).join(","))), ["r://1", "r://2", "r://4"]);
-        // One that begins in what is searched ends where it ends.
+        // A link that begins within the searched part and ends after it is read to its end or not found at all.
         let edge = format!(
             r#"[{{"x":"{}"}},{},{filler}]"#,
             "A".repeat(MAX_SEARCHED_HEAD_BYTES - 24),

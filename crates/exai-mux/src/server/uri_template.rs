@@ -75,11 +75,11 @@ mod tests {
         assert_eq!(template("t://{a}/mid/{b}.md", "t://1/2.md"), Some((false, 4)));
         assert_eq!(template("t://x", "t://x"), Some((true, 5)));
         assert_eq!(template("t://x", "t://xy"), Some((false, 5)));
-        // A variable comes first.
+        // Templates that begin with a variable.
         assert_eq!(template("{+all}", "any://thing"), Some((true, 0)));
         assert_eq!(template("{scheme}://x/{id}", "f://x/1"), Some((true, 0)));
         assert_eq!(template("{scheme}://x/{id}", "f://y/1"), None);
-        // The template itself, and what is none.
+        // A template that is used as an address, and malformed templates.
         assert_eq!(template("t://{a}/{b}", "t://{a}/{b}"), Some((true, 11)));
         assert_eq!(template("t://{a", "t://7"), Some((true, 4)));
         assert_eq!(template(&"{x}".repeat(1000), "t://7"), Some((true, 0)));

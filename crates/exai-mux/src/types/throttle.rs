@@ -77,7 +77,7 @@ impl Throttle {
 mod tests {
     use super::*;
 
-    /// When what happens at these times (in milliseconds) is passed on.
+    /// The times (in milliseconds) at which events at these times are passed on.
     fn passed(mut throttle: Throttle, happens: &[u64]) -> Vec<u128> {
         let start = Instant::now();
         let mut passed = Vec::new();
@@ -109,7 +109,7 @@ mod tests {
         assert!(told.len() < 70, "in ten minutes: {told:?}");
         assert!(told.windows(2).all(|pair| pair[1] - pair[0] <= 10_000), "{told:?}");
         assert!(told.last().is_some_and(|last| *last >= 599_950), "{told:?}");
-        // As often as it is passed on at first, and a little less.
+        // The events come at intervals slightly longer than the shortest one at which they are passed on.
         let often: Vec<u64> = (0..60_000).step_by(260).collect();
         assert!(passed(Throttle::of_server(), &often).len() < 15);
         let (mut throttle, start) = (Throttle::of_server(), Instant::now());

@@ -1,4 +1,4 @@
-//! All servers behind one endpoint.
+//! The endpoint that unites all servers.
 
 use std::time::Duration;
 
@@ -157,8 +157,8 @@ fn a_server_that_hangs_delays_a_known_list_by_half_a_second_and_is_heard_when_it
     bench.server_says(0, &prompts(2, "x"));
     bench.server_says(1, &prompts(2, "y"));
     let changed = [r#"client 1 <- {"jsonrpc":"2.0","method":"notifications/prompts/list_changed"}"#];
-    // Server b does not answer in time; later it answers with the known list, or with another. From then on no list
-    // waits for it.
+    // Server b does not answer in time. Later it answers with the known list, or with another one. After its first
+    // delay, no list waits for server b any more.
     for (id, late, told) in [(3, "y", &[][..]), (4, "z", &changed)] {
         let mut lines = bench.says(1, &list("prompts/list"));
         lines.extend(bench.server_says(0, &prompts(id, "x")));
@@ -200,10 +200,11 @@ fn who_was_answered_without_a_list_is_told_when_it_comes_after_all() {
     bench.says(1, &list("tools/list"));
     let answer = only(&bench.down(0, "is missing"), "client 1");
     assert_eq!(answer["result"]["tools"].as_array().map(Vec::len), Some(0));
-    // While the server is held back, a list is answered without it, and the client is told when it comes.
+    // The failed server may not be started again yet, so a list is answered without it. The client is told when the
+    // missing list arrives.
     assert_eq!(bench.says(1, &list("tools/list")).len(), 1);
     bench.passes(Duration::from_secs(1));
-    // Another client needs the server.
+    // Another client needs the server, which starts it again.
     assert_eq!(bench.introduced(2, "a", "{}"), ["start a#2 as 1"]);
     let lines = bench.ready(1);
     assert_eq!(only(&lines[1..], "server 1")["method"], "tools/list");
@@ -217,8 +218,7 @@ fn who_was_answered_without_a_list_is_told_when_it_comes_after_all() {
     assert_eq!(answer, [r#"client 1 <- {"jsonrpc":"2.0","id":"l","result":{"prompts":[]}}"#]);
 }
 
-/// Some time after the last announcement, the server announces a change of its tools once more. It goes on answering
-/// with the same list.
+/// The server announces a change of its tools some time after its last announcement, but its list stays the same.
 fn changes(bench: &mut Bench, known: &str) -> Vec<String> {
     let lines = bench.lives(Duration::from_secs(1));
     if lines.iter().any(|line| line.starts_with("server")) {
@@ -233,7 +233,7 @@ fn tools(id: u64, name: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[{{"name":"{name}"}}]}}}}"#)
 }
 
-/// The number under which the server is asked for its tools by these lines.
+/// The number of the `tools/list` request that these lines send to the server.
 fn asked(lines: &[String]) -> u64 {
     let request = only(lines, "server 0");
     assert_eq!(request["method"], "tools/list");
@@ -245,13 +245,14 @@ fn a_change_while_a_list_is_asked_for_leads_to_another_asking_and_who_waits_gets
     let mut bench = Bench::new(vec![policy("a")]);
     all(&mut bench, 1);
     bench.says(1, &list("tools/list"));
-    // The server registers its tools when it is ready, and the list was asked for before.
+    // This server registers its tools only when it is ready, after the first request for the list.
     let first = asked(&bench.ready(0)[1..]);
     bench.server_says(0, CHANGED);
     let second = asked(&bench.server_says(0, &tools(first, "early")));
     let answer = only(&bench.server_says(0, &tools(second, "late")), "client 1");
     assert_eq!(answer["result"]["tools"][0]["name"], "a__late");
-    // The same for a list that is asked for again because of a change, with an error in between.
+    // The same must hold for a list that a change makes the router request again, also when the first answer is an
+    // error.
     let third = asked(&changes(&mut bench, "late"));
     bench.server_says(0, CHANGED);
     let error = json_error(third);
@@ -259,7 +260,7 @@ fn a_change_while_a_list_is_asked_for_leads_to_another_asking_and_who_waits_gets
     bench.says(1, &list("tools/list"));
     let answer = only(&bench.server_says(0, &tools(fourth, "later")), "client 1");
     assert_eq!(answer["result"]["tools"][0]["name"], "a__later");
-    // An error does not undo a change: the list is asked for again with the next request.
+    // An error does not undo a change: the next client request makes the router ask for the list again.
     let fifth = asked(&changes(&mut bench, "later"));
     assert_eq!(bench.server_says(0, &json_error(fifth)), [""; 0]);
     asked(&bench.says(1, &list("tools/list")));
@@ -297,7 +298,7 @@ fn a_list_that_passes_by_is_not_current_if_it_was_changed_meanwhile_or_is_of_ano
     let first = asked(&bench.says(1, &list("tools/list")));
     bench.server_says(0, CHANGED);
     bench.server_says(0, &tools(first, "old"));
-    // The router asks for the list. The answer to an earlier request of another client comes after it.
+    // Here the answer to an earlier request of a client arrives after the list that the router itself has requested.
     let third = bench.says(1, &list("tools/list"));
     let late = asked(&third);
     let router = asked(&changes(&mut bench, "old"));
@@ -307,7 +308,7 @@ fn a_list_that_passes_by_is_not_current_if_it_was_changed_meanwhile_or_is_of_ano
     bench.server_says(0, &tools(late, "old"));
     let answer = only(&bench.says(2, &list("tools/list")), "client 2");
     assert_eq!(answer["result"]["tools"][0]["name"], "a__new", "it is known, and current");
-    // What an earlier daemon knew may be of another build of the server.
+    // The list that an earlier daemon knew may come from another build of the server.
     let (revision, discovery) = bench.router.discovery("a").expect("known");
     let mut bench = Bench::new(vec![policy("a")]);
     bench.does(Event::DiscoveryKnown { server: "a".into(), revision, discovery });

@@ -1,4 +1,4 @@
-//! What the router checks and changes is what the receiver reads, whatever parser it has.
+//! The router checks and changes the same values that the receiver reads, whatever parser the receiver uses.
 
 use exai_mux::Endpoint;
 
@@ -12,7 +12,7 @@ fn notification(method: &str, params: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","method":"notifications/{method}","params":{params}}}"#)
 }
 
-/// Client 1 on a server's own endpoint, client 2 on all; both use instance 0.
+/// Client 1 uses the endpoint of one server, client 2 the endpoint of all servers. Both use instance 0.
 fn bench() -> Bench {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", "{}");

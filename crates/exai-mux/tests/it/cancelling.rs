@@ -10,12 +10,12 @@ const CALL: &str =
     r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"t","_meta":{"progressToken":5}}}"#;
 const CANCEL: &str = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}"#;
 
-/// The requests of the oldest client that are counted as under way.
+/// The number of requests of the oldest client that the router counts as in flight.
 fn in_flight(bench: &Bench) -> u32 {
     bench.router.clients()[0].in_flight
 }
 
-/// Two clients of one ready instance; the first has called a tool and cancelled it.
+/// Two clients of one ready instance. The first client has called a tool and cancelled the call.
 fn cancelled() -> Bench {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", "{}");
@@ -118,7 +118,7 @@ fn what_clients_leave_behind_takes_up_nobodys_turn_after_ten_seconds() {
     }
     let works_on = |bench: &Bench| bench.router.counts().in_flight;
     assert_eq!(works_on(&bench), 65);
-    // After half of the time of a call, the server is told once that no client waits.
+    // Each close has already told the server that no client waits, so the router sends nothing more.
     assert_eq!(bench.passes(Duration::from_secs(30)), [""; 0]);
     assert_eq!(works_on(&bench), 0);
     for number in 0..64 {

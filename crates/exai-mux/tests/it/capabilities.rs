@@ -1,4 +1,5 @@
-//! What clients declare reaches the servers, and what servers declare reaches the clients, whatever it is called.
+//! Capabilities that clients declare reach the servers, and capabilities that servers declare reach the clients, also
+//! those that exai does not know.
 
 use std::time::Duration;
 
@@ -53,11 +54,11 @@ fn clients_with_other_experiments_share_once_it_was_measured_that_these_do_not_m
         let lines = bench.introduced(client, "a", capabilities);
         assert_eq!(lines.len(), 1, "its answer, and no start: {lines:?}");
     }
-    // A capability that was never seen is another matter.
+    // A capability that no client declared before leads to an instance of its own.
     let lines = bench.introduced(8, "a", r#"{"experimental":{"other":{}}}"#);
     assert!(lines.contains(&"start a#4 as 3".to_owned()), "{lines:?}");
     bench.ready(3);
-    // A server that asks for something unknown to exai means one client, and is told of no other.
+    // A question whose method exai does not know is meant for one client, so only the client of this instance gets it.
     let asked = bench.server_says(3, r#"{"jsonrpc":"2.0","id":1,"method":"other/ask"}"#);
     assert_eq!(only(&asked, "client 8")["method"], "other/ask");
     let lines = bench.introduced(9, "a", CODEX);
@@ -94,7 +95,7 @@ fn what_servers_declare_is_united_on_the_aggregated_endpoint_and_the_first_count
         json!({"x/y": {"of": "a"}, "x/z": {}, "io.modelcontextprotocol/ui": {"n": 1}})
     );
     assert_eq!(united["experimental"], json!({"e": {}}));
-    // What servers declare on this endpoint can be used there, if it is known which server is meant.
+    // The methods of an extension can be used on this endpoint if only one server declares the extension.
     let ask = |method: &str| json!({"jsonrpc": "2.0", "id": 5, "method": method}).to_string();
     for (method, server) in [("ui/open", "server 1"), ("z/get", "server 0"), ("e/now", "server 1")] {
         assert_eq!(only(&bench.says(9, &ask(method)), server)["method"], method);
@@ -104,7 +105,7 @@ fn what_servers_declare_is_united_on_the_aggregated_endpoint_and_the_first_count
         assert_eq!(refused["error"]["code"], -32601);
         assert!(refused["error"]["message"].to_string().contains("several servers"), "{refused}");
     }
-    // A server that declares nothing adds nothing.
+    // A server that declares nothing adds nothing to the united capabilities.
     bench.does(Event::Configured { policies: vec![policy("c")] });
     let alone = only(&bench.says(9, &initialize("{}")), "client 9")["result"]["capabilities"].clone();
     assert!(alone.get("extensions").is_none() && alone.get("experimental").is_none(), "{alone}");
@@ -118,7 +119,7 @@ fn what_servers_declare_is_united_on_the_aggregated_endpoint_and_the_first_count
 fn on_the_aggregated_endpoint_each_is_listed_what_the_server_offers_to_those_who_declare_the_same() {
     let mut bench = Bench::new(vec![policy("a")]);
     let list = r#"{"jsonrpc":"2.0","id":"l","method":"tools/list"}"#;
-    // The answer of an instance to the only request that these lines send it.
+    // Sends the answer of an instance to the only request in these lines.
     let answer = |bench: &mut Bench, lines: &[String], run: u64| {
         let request = only(lines, &format!("server {run}"));
         assert_eq!(request["method"], "tools/list");
@@ -139,13 +140,13 @@ fn on_the_aggregated_endpoint_each_is_listed_what_the_server_offers_to_those_who
     assert_eq!(bench.says(1, list), ["start a#1 as 0"]);
     let lines = bench.ready(0);
     assert_eq!(offered(&answer(&mut bench, &lines[1..], 0), 1), 1);
-    // Other clients are content with the known list. For a client that declares an extension, the tools may depend on
-    // it.
+    // Client 3 gets the known list. Client 2 declares an extension on which the tools may depend, so it gets a list
+    // from an instance of its own.
     assert_eq!(offered(&bench.says(3, list), 3), 1);
     assert_eq!(bench.says(2, list), ["start a#2 as 1"]);
     let lines = bench.ready(1);
     assert_eq!(offered(&answer(&mut bench, &lines[1..], 1), 2), 2);
-    // The lists differ: from now on each client is listed its own.
+    // The two lists differ, so from now on each client gets the list of its own instance.
     for (client, run, tools) in [(1, 0, 1), (2, 1, 2), (1, 0, 1)] {
         let lines = bench.says(client, list);
         assert_eq!(offered(&answer(&mut bench, &lines, run), client), tools, "client {client}");

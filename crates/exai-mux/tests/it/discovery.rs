@@ -1,4 +1,4 @@
-//! What a server said the last time is a good answer while it starts.
+//! A starting server is represented by what it said in an earlier run.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn discovery(tools: &[&str]) -> Discovery {
     }
 }
 
-/// A router that knows the server from an earlier daemon, and has never seen it run.
+/// A router that knows the server from an earlier daemon but has never seen it run.
 fn knowing(policy: Policy, tools: &[&str]) -> Bench {
     let mut bench = Bench::new(vec![policy]);
     assert_eq!(
@@ -49,7 +49,7 @@ fn initialize_and_lists_are_answered_at_once_and_calls_wait() {
     let lines = bench.ready(0);
     assert!(lines.iter().any(|line| line.contains("tools/call")), "{lines:?}");
     assert!(!bench.learned, "it said the same");
-    // What was answered from memory is checked later.
+    // The list that was answered from memory is checked against the running server.
     let same =
         bench.server_says(0, r#"{"jsonrpc":"2.0","id":3,"result":{"tools":[{"name":"x"},{"name":"z"}]}}"#);
     assert_eq!(only(&same, "client 1")["method"], "notifications/tools/list_changed");
@@ -65,7 +65,7 @@ fn all_servers_together_are_listed_from_memory_and_nothing_is_started() {
     let said = only(&bench.says(1, &initialize("{}"))[..], "client 1");
     assert_eq!(said["result"]["instructions"], "# a\nbe kind");
     assert_eq!(names(&bench.says(1, LIST), 1), ["a__x"]);
-    // Later the server runs, and has another list.
+    // The server runs later, and its list is another one.
     bench.introduced(2, "a", "{}");
     let lines = bench.ready(0);
     assert!(lines.iter().any(|line| line.contains("tools/list")), "{lines:?}");
@@ -80,7 +80,7 @@ fn a_server_that_is_being_started_keeps_no_list_of_all_servers_waiting() {
     bench.open(2, Endpoint::All);
     bench.says(2, &initialize("{}"));
     assert_eq!(names(&bench.says(2, LIST), 2), ["a__x"]);
-    // The server is asked when it is ready, and a client that got the old list is told.
+    // The server is asked for its list when it is ready, and a client that got the old list is told of the new one.
     let asked = bench.ready(0).into_iter().filter(|line| line.contains("tools/list")).count();
     assert_eq!(asked, 1);
     let lines = bench.server_says(0, r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"y"}]}}"#);

@@ -1,4 +1,4 @@
-//! A daemon that drains answers from memory what it can, and sends nothing to a server.
+//! A daemon that drains answers what it can from memory, and sends no request to a server.
 
 use exai_mux::{Endpoint, Event};
 use serde_json::json;
@@ -9,7 +9,7 @@ fn request(id: u64, method: &str) -> String {
     json!({"jsonrpc": "2.0", "id": id, "method": method}).to_string()
 }
 
-/// A router whose server `a` has been asked for its tools by client 1; `b` was never started.
+/// A router whose server `a` has answered client 1 with its tools, and whose server `b` was never started.
 fn draining() -> Bench {
     let mut bench = Bench::new(vec![policy("a"), policy("b")]);
     bench.introduced(1, "a", "{}");
@@ -30,7 +30,7 @@ fn what_is_known_is_answered_and_nothing_reaches_a_server() {
         assert_eq!(bench.says_late(1, &request(10, method)), ["unserved 1 10"], "{method}");
     }
     assert!(!bench.router.is_busy());
-    // A message that is no request may end something that is under way.
+    // A message that is no request still passes: it may end a request that is under way.
     bench.says(1, r#"{"jsonrpc":"2.0","id":11,"method":"tools/call","params":{"name":"x"}}"#);
     let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":11}}"#;
     assert!(bench.says_late(1, cancel)[0].starts_with("server 0 <- "));

@@ -1,4 +1,4 @@
-//! Ends: crashes, failed starts, clients that leave, idle instances, changes of the configuration.
+//! Everything that ends: crashed servers, failed starts, clients that leave, idle instances, changed configurations.
 
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ fn no_call_lasts_longer_than_an_hour_whatever_its_timeout_and_its_progress() {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", "{}");
     bench.ready(0);
-    // The timeout may change while the server runs.
+    // The call timeout may change while the server runs.
     let patient = exai_mux::policy::Policy { call_timeout: Duration::from_hours(2), ..policy("a") };
     bench.event(Event::Configured { policies: vec![patient] });
     for (number, progresses) in [(2, false), (3, true)] {
@@ -153,7 +153,7 @@ fn who_introduces_itself_anew_leaves_the_instance_it_used() {
     assert_eq!(lines[4], "start a#2 as 1");
     assert_eq!(only(&lines[5..], "client 1")["id"], 0);
     assert!(!bench.router.is_busy());
-    // The same while the second instance starts and a call waits for it.
+    // The same must hold while the second instance starts and a call waits for it.
     bench.says(1, CALL);
     let lines = bench.says(1, &initialize(r#"{"sampling":{}}"#));
     assert_eq!(only(&lines[..1], "client 1")["error"]["code"], -31006, "it never got there");

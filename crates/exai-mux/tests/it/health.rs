@@ -20,7 +20,7 @@ fn five_crashes_within_a_minute_end_it_and_a_restart_by_hand_forgives() {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", "{}");
     for run in 0..5 {
-        // A server that was of use is started again at once.
+        // A server that has answered a call is started again at once after a crash.
         bench.ready(run);
         bench.says(1, CALL);
         bench.server_says(run, &answer(2, "{}"));
@@ -51,7 +51,7 @@ fn a_changed_configuration_forgives_as_well() {
     assert_eq!(bench.says(1, &initialize("{}")), ["start a#2 as 1"]);
 }
 
-/// Two clients of a server, the first of which has subscribed.
+/// Two clients of one server. The first client has subscribed to a resource.
 fn one_of_two_subscribes() -> Bench {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", "{}");

@@ -1,4 +1,4 @@
-//! The order in which requests of several clients reach a server, and what becomes of requests that wait.
+//! The order in which the requests of several clients reach a server, and the fate of requests that wait.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn call(id: u64) -> String {
     )
 }
 
-/// The arguments of the calls that go to a server, in order.
+/// The arguments `n` of the calls that go to the server, in order.
 fn sent(lines: &[String]) -> Vec<u64> {
     let calls = lines.iter().filter(|line| line.starts_with("server") && line.contains("tools/call"));
     calls
@@ -26,7 +26,8 @@ fn sent(lines: &[String]) -> Vec<u64> {
         .collect()
 }
 
-/// Client 1 has sent `calls` to server a; client 2 is attached as well.
+/// A router to which client 1 has sent `calls` calls for server a, with client 2 attached too; and the calls that were
+/// passed on.
 fn flooded(calls: u64) -> (Bench, Vec<u64>) {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", "{}");
@@ -36,7 +37,7 @@ fn flooded(calls: u64) -> (Bench, Vec<u64>) {
     (bench, sent)
 }
 
-/// The server answers the call that it got as the `number`th, from 0 on.
+/// The server answers call number `number`, counted from 0 in the order in which the calls reached it.
 fn answer(bench: &mut Bench, number: u64) -> Vec<String> {
     bench.server_says(0, &format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, number + 2))
 }
@@ -47,7 +48,7 @@ fn a_flood_waits_and_others_have_their_share_at_once() {
     assert_eq!(first, (0..64).collect::<Vec<_>>());
     let of_two: Vec<u64> = (500..506).flat_map(|id| sent(&bench.says(2, &call(id)))).collect();
     assert_eq!(of_two, [500, 501, 502, 503]);
-    // The first four answers bring client 1 back to its share; from then on the clients take turns.
+    // The first four answers bring client 1 down to its share. From then on the clients take turns.
     let turns: Vec<u64> = (0..8).flat_map(|number| sent(&answer(&mut bench, number))).collect();
     assert_eq!(turns, [64, 504, 65, 505]);
     assert_eq!(bench.router.servers(bench.now)[0].instances[0].waiting, 34);
@@ -69,7 +70,7 @@ fn who_waits_can_cancel_leave_and_be_told_that_it_takes_too_long() {
     bench.does(Event::Closed { client: ClientId(1) });
     assert_eq!(bench.router.servers(bench.now)[0].instances[0].waiting, 0);
     assert!(!bench.router.is_busy());
-    // A request that no client waits for counts until the server has answered it.
+    // A request whose client has left still counts until the server has answered it.
     bench.says(2, &call(900));
     assert_eq!(sent(&answer(&mut bench, 64)), [0; 0]);
 }

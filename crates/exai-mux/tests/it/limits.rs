@@ -1,4 +1,4 @@
-//! Nothing grows without a bound.
+//! Every collection in the router has a bound.
 
 use exai_mux::policy::{Policy, Share};
 use exai_mux::{ClientId, Endpoint, Event};

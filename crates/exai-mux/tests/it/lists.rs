@@ -1,4 +1,4 @@
-//! A server that is slow, hangs or answers nonsense delays the lists of no other server.
+//! A server that is slow, hangs or answers nonsense does not delay the lists of the other servers.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn list(kind: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":"l","method":"{kind}/list"}}"#)
 }
 
-/// The answer to the request with this number, with items of these names.
+/// The answer to the request with this number: a list of items with these names.
 fn items(number: u64, kind: &str, names: &[&str]) -> String {
     let items: Vec<String> = names.iter().map(|name| format!(r#"{{"name":"{name}"}}"#)).collect();
     format!(r#"{{"jsonrpc":"2.0","id":{number},"result":{{"{kind}":[{}]}}}}"#, items.join(","))
@@ -41,7 +41,7 @@ fn told(lines: &[String], client: u64) -> usize {
 
 #[test]
 fn who_hangs_delays_the_first_list_by_a_second_and_a_half_and_no_other() {
-    // The server hangs before it is ready, or when it is asked for its list.
+    // The server hangs either before it is ready or when it is asked for its list.
     for ready in [false, true] {
         let mut bench = Bench::new(vec![policy("good"), policy("hang")]);
         all(&mut bench, 1);
@@ -83,11 +83,12 @@ fn who_becomes_ready_is_waited_for_again_and_who_answers_promptly_too() {
     assert_eq!(names(&bench.lives(LATEST), 1, "tools"), [""; 0]);
     bench.ready(0);
     bench.server_says(0, &items(2, "tools", &["x"]));
-    // The server is ready: a list that is not known yet is waited for.
+    // The server is ready again, so a list that is not known yet waits for it.
     assert!(bench.says(1, &list("prompts"))[0].starts_with("server 0"));
     assert_eq!(names(&bench.lives(LATEST), 1, "prompts"), [""; 0]);
     assert_eq!(names(&bench.says(1, &list("prompts")), 1, "prompts"), [""; 0]);
-    // The server took too long: it is asked, and not waited for.
+    // The server took too long for its last answer. The router still asks it, but the list does not wait for its
+    // answer.
     bench.server_says(0, &items(3, "prompts", &["p"]));
     assert!(
         faults(&bench, "a")[0].starts_with("took 1.5 s to answer prompts/list"),
@@ -97,7 +98,7 @@ fn who_becomes_ready_is_waited_for_again_and_who_answers_promptly_too() {
     let lines = bench.says(1, &list("prompts"));
     assert_eq!(names(&lines, 1, "prompts"), ["a__p"]);
     assert!(lines.iter().any(|line| line.starts_with("server 0")), "{lines:?}");
-    // This answer was fast.
+    // This answer was fast, so lists wait for the server again.
     bench.server_says(0, &items(4, "prompts", &["p"]));
     assert_eq!(faults(&bench, "a"), [""; 0]);
     assert!(bench.says(1, &list("prompts"))[0].starts_with("server 0"));
@@ -114,7 +115,7 @@ fn clients_that_give_up_early_do_not_wait_anew() {
             bench.ready(0);
             bench.server_says(0, &items(2, "tools", &["x"]));
         }
-        // This client gives up after a second.
+        // Each client gives up after a second.
         let lines = bench.lives(Duration::from_secs(1));
         assert_eq!(lines.len(), usize::from(client == 2), "{client}: {lines:?}");
         bench.does(Event::Closed { client: ClientId(client) });
@@ -132,7 +133,7 @@ fn a_server_that_fails_in_good_time_keeps_nobody_waiting_twice() {
     for instance in 0..3 {
         let lines = bench.says(1, &list("tools"));
         assert!(lines[0].starts_with("start a"), "{lines:?}");
-        // From the second time on the server is started, and not waited for.
+        // From the second time on the router starts the server, but the list does not wait for it.
         assert_eq!(lines.len(), 1 + usize::from(instance > 0), "{lines:?}");
         bench.lives(Duration::from_secs(1));
         bench.down(instance, "exited with status 1");
@@ -158,7 +159,8 @@ fn nonsense_and_errors_leave_what_was_known_and_are_told() {
         let lines = bench.server_says(0, &nonsense.replace('N', "3"));
         assert_eq!(names(&lines, 1, "prompts"), ["a__p"], "{nonsense}");
         assert!(faults(&bench, "a")[0].starts_with(words), "{:?}", faults(&bench, "a"));
-        // A client of the server itself gets the answer as it is; the answer is not taken for an empty list.
+        // A client of the server's own endpoint gets the answer unchanged, and the router does not take the answer for
+        // an empty list.
         bench.introduced(2, "a", "{}");
         bench.says(2, &list("prompts"));
         bench.server_says(0, &nonsense.replace('N', "4"));
@@ -173,7 +175,8 @@ fn nonsense_and_errors_leave_what_was_known_and_are_told() {
 
 #[test]
 fn a_cursor_that_does_not_advance_ends_the_list_and_what_came_is_kept() {
-    // The cursor of each page, and how many pages are asked for.
+    // For each case: the cursors of the pages, the number of pages that the router asks for, and the words of the
+    // complaint.
     for (cursors, asked, words) in [
         (&["end", "end"][..], 2, r#"repeats the cursor "end" in tools/list"#),
         (&["1", "2", "3", "2"], 4, r#"repeats the cursor "2" in tools/list"#),
@@ -218,7 +221,7 @@ fn a_change_that_is_said_four_times_at_once_is_told_twice_and_the_last_list_coun
         listed += lines.iter().filter(|line| line.starts_with("server 0")).count();
     }
     assert_eq!((all_told, one_told, listed), (1, 4, 1), "a client of the server itself hears its own words");
-    // What the client asks for meanwhile is not answered with the list from before the change.
+    // A list that the client requests now must not be answered with the list from before the change.
     let lines = bench.server_says(0, &items(3, "tools", &["y"]));
     assert_eq!(only(&lines, "server 0")["method"], "tools/list", "it was changed since it was asked for");
     assert_eq!(bench.says(1, &list("tools")), [""; 0]);
@@ -257,7 +260,7 @@ fn a_server_that_says_so_without_end_is_passed_on_less_and_less_and_named() {
     all(&mut bench, 1);
     bench.says(1, &list("tools"));
     let (mut answered, mut count) = (1, 0);
-    // Every request is answered, and each answer is followed by another change.
+    // The server answers every request and announces another change after each answer.
     let mut reply = |bench: &mut Bench, lines: Vec<String>| {
         let mut told_now = told(&lines, 1);
         if lines.iter().any(|line| line.contains("tools/list") && line.starts_with("server 0")) {
@@ -271,7 +274,7 @@ fn a_server_that_says_so_without_end_is_passed_on_less_and_less_and_named() {
     let lines = bench.ready(0);
     bench.ready(1);
     bench.server_says(1, &items(2, "tools", &["b"]));
-    // The clients are not idle.
+    // These two clients keep both servers from being stopped as idle.
     bench.introduced(2, "a", "{}");
     bench.introduced(3, "b", "{}");
     reply(&mut bench, lines);
@@ -282,10 +285,10 @@ fn a_server_that_says_so_without_end_is_passed_on_less_and_less_and_named() {
     assert!(count < 50, "told {count} times in five minutes");
     let said = faults(&bench, "a").join("\n");
     assert!(said.contains("says without end notifications/tools/list_changed"), "{said}");
-    // Other servers are not delayed.
+    // The other server's changes are announced without delay.
     assert_eq!(told(&bench.server_says(1, CHANGED), 1), 1);
     assert_eq!(faults(&bench, "b"), [""; 0]);
-    // The last change is announced, too.
+    // The last change of the noisy server is announced too.
     assert_eq!(told(&bench.lives(Duration::from_secs(11)), 1), 1);
     bench.lives(Duration::from_mins(1));
     assert!(!faults(&bench, "a").join("\n").contains("without end"), "{:?}", faults(&bench, "a"));

@@ -1,4 +1,4 @@
-//! The router at its boundary: events in, effects out, as text.
+//! The router at its boundary: events go in, effects come out, and the tests read both as text.
 
 #![expect(clippy::print_stderr, reason = "tests print their figures")]
 

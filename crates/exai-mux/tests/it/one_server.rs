@@ -1,4 +1,4 @@
-//! The endpoint of one server: everything passes, and nothing but ids and tokens changes.
+//! The endpoint of one server: every message passes, and the router changes nothing but ids and tokens.
 
 use std::time::Duration;
 

@@ -11,16 +11,16 @@ use crate::support::{Bench, message, policy};
 
 const CLIENTS: u64 = 8;
 const SERVER: InstanceId = InstanceId(0);
-/// How long the answer to a cancelled request is passed on.
+/// How long after a cancellation the router still passes on the answer.
 const AFTERLIFE: Duration = Duration::from_secs(10);
 
-/// What a client may still hear of a request.
+/// What a client may still be told about a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     Open,
-    /// What the server says until then, and nothing else.
+    /// Only messages from the server itself, and only until this time.
     Cancelled(Instant),
-    /// Nothing.
+    /// Nothing more.
     Over,
 }
 
@@ -28,18 +28,19 @@ enum Fate {
 struct Tally {
     answers: usize,
     progress: usize,
-    /// What the server still said to requests that were cancelled.
+    /// Messages from the server about requests that were already cancelled.
     after_cancel: usize,
     timed_out: usize,
     wrong: Vec<String>,
 }
 
-/// A server that answers at any time, cancelled requests too, and some twice.
+/// A server that answers at any time, also cancelled requests, and some requests twice.
 struct World {
     bench: Bench,
-    /// By client and id.
+    /// The fate of each request, by client and id.
     fates: HashMap<(ClientId, u64), Fate>,
-    /// The client and id of each request that the server has got, by number; and the numbers by client and id.
+    /// The client and id of each request that the server has got, by the router's number; and the numbers by client and
+    /// id.
     got: HashMap<u64, (ClientId, u64)>,
     numbers: HashMap<(ClientId, u64), u64>,
     tally: Tally,
@@ -70,7 +71,7 @@ impl World {
         self.step(Event::FromServer { instance: SERVER, message: message(&text.to_string()) }, whose);
     }
 
-    /// Applies the event; `about` is the request that the server has said something about.
+    /// Applies the event. `about` is the request that the server's message is about, if the event is such a message.
     fn step(&mut self, event: Event, about: Option<(ClientId, u64)>) {
         for effect in self.bench.event(event) {
             match effect {
@@ -103,7 +104,7 @@ impl World {
         let by_server = about == Some(whose);
         let (tally, now) = (&mut self.tally, self.bench.now);
         let allowed = match fate {
-            // The request is too late for an answer, or for its turn at the server.
+            // The router itself may answer an open request only when the call or its wait for a turn has timed out.
             Fate::Open => by_server || [-31004, -31003].map(Value::from).contains(&value["error"]["code"]),
             Fate::Cancelled(until) => by_server && now <= until,
             Fate::Over => false,
@@ -127,7 +128,7 @@ fn races_end_with_one_answer_or_none_and_nothing_after_it() {
     let races = scaled(10_000) as u64;
     let mut world = World::new();
     let mut random = Random::new(9);
-    // The newest requests, which the steps race for.
+    // The requests for which the steps below race.
     let mut open: Vec<(ClientId, u64)> = Vec::new();
     let mut next_id = 1;
     while next_id <= races || !open.is_empty() {
@@ -152,7 +153,8 @@ fn races_end_with_one_answer_or_none_and_nothing_after_it() {
             0..16 => report(&mut world, whose),
             16..28 => cancel(&mut world, whose),
             28..40 => answer(&mut world, whose),
-            // The server says a little more about most requests that are over; a few are left to time.
+            // Most requests that are over get a few more messages from the server; a few of them stay until their time
+            // is up.
             40..60 => {
                 if world.fates[&whose] != Fate::Open || random.below(20) == 0 {
                     open.swap_remove(at);
@@ -170,7 +172,7 @@ fn races_end_with_one_answer_or_none_and_nothing_after_it() {
     }
     world.bench.now += Duration::from_mins(2);
     world.step(Event::Tick, None);
-    // No client waits any more, and nothing that the server says reaches a client.
+    // No client waits any more, so no further message of the server may reach a client.
     let before = (world.tally.answers, world.tally.progress);
     let numbers: Vec<u64> = world.got.keys().copied().take(10_000).collect();
     for number in numbers {
@@ -198,7 +200,7 @@ fn result(number: u64) -> Value {
     json!({"jsonrpc": "2.0", "id": number, "result": {}})
 }
 
-/// The client cancels, perhaps after it has got the answer.
+/// The client cancels a request, perhaps after the answer has reached it.
 fn cancel(world: &mut World, whose: (ClientId, u64)) {
     let fate = world.fates.get_mut(&whose).expect("a request");
     if *fate == Fate::Open {

@@ -1,5 +1,6 @@
-//! Two hundred programs that all count from zero, three servers, random order: nothing is misrouted, lost or answered
-//! twice. Programs link anew and answer what they were asked before; servers ask, and change what they list.
+//! Two hundred programs that all count their ids from zero, three servers, and a random order: no message is misrouted
+//! or lost, and no request is answered twice. Programs open new links and answer questions that they got over earlier
+//! links; servers ask questions and change their lists.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -16,38 +17,39 @@ use crate::support::{Bench, initialize, message, policy, server_result};
 const SERVERS: [&str; 3] = ["a", "b", "c"];
 const PROGRAMS: u64 = 200;
 
-/// A request that a server has not answered.
+/// A request that a server has not answered yet.
 #[derive(Clone)]
 struct Open {
     instance: InstanceId,
     request: Value,
-    /// How often the server had changed its list when it got the request: it looks at once, and answers later.
+    /// The version of the server's list when the server got the request. The server reads the list at once but answers
+    /// later.
     version: u64,
 }
 
-/// A question of a server.
+/// A question that a server has asked.
 #[derive(Default)]
 struct Question {
-    /// The link that the question came over, and its number there. `None` if no client was asked.
+    /// The link over which the question came, and its number there. `None` if no client was asked.
     asked: Option<(ClientId, u64)>,
     answered: bool,
 }
 
-/// Servers answer with the nonce that they got; clients check that it is theirs.
+/// All servers and programs. Servers answer with the nonce that they got, and programs check that the nonce is theirs.
 struct World {
     bench: Bench,
-    /// The program of each link there ever was, and the link that each program has now.
+    /// The program of every link so far, and the current link of each program.
     programs: HashMap<ClientId, u64>,
     links: HashMap<u64, ClientId>,
     open: Vec<Open>,
-    /// Nonces sent and not answered, by client and id.
+    /// The nonces of calls that are not answered yet, by client and id.
     sent: HashMap<(ClientId, u64), String>,
-    /// What servers have asked; each asks under its place here.
+    /// The questions of the servers. A question's id is its index here.
     questions: Vec<Question>,
-    /// Which server each instance is of, and how often each server has changed what it lists.
+    /// The server of each instance, and the version of each server's list.
     servers: HashMap<InstanceId, usize>,
     versions: [u64; SERVERS.len()],
-    /// The versions of the servers' lists that the last list of all servers had.
+    /// The versions in the last `tools/list` answer that united all servers.
     listed: Option<Vec<Value>>,
 }
 
@@ -71,7 +73,7 @@ impl World {
         world
     }
 
-    /// A program links, perhaps anew: then it has given up its earlier requests.
+    /// A program opens a link. If it had a link before, it gives up the requests that it made over that one.
     fn link(&mut self, program: u64) {
         let client = ClientId(self.programs.len() as u64 + 1);
         self.programs.insert(client, program);
@@ -114,7 +116,7 @@ impl World {
         self.says(program, r#"{"jsonrpc":"2.0","id":"list","method":"tools/list"}"#);
     }
 
-    /// A server answers one of its requests, or reports its progress.
+    /// A server answers one of its open requests, or reports progress on it.
     fn answer(&mut self, at: usize, progress: bool) {
         if self.open.is_empty() {
             return;
@@ -138,7 +140,7 @@ impl World {
         self.server_says(instance, &said);
     }
 
-    /// A server asks while it works.
+    /// A server asks a question while it works on a request.
     fn ask(&mut self, at: usize) {
         if self.open.is_empty() {
             return;
@@ -150,7 +152,7 @@ impl World {
         self.server_says(instance, &said);
     }
 
-    /// A program answers a question, over the link that it has by then.
+    /// A program answers a question over its current link.
     fn reply(&mut self, at: usize) {
         let asked = self.questions.iter().enumerate();
         let asked: Vec<_> = asked.filter_map(|(id, question)| Some((id, question.asked?))).collect();
@@ -164,7 +166,7 @@ impl World {
         assert_eq!(self.questions[id].answered, counts, "only over the link that the question came over");
     }
 
-    /// A server changes a list, and announces it.
+    /// A server changes its list and announces the change.
     fn change(&mut self, server: usize) {
         self.versions[server] += 1;
         let said = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"});
@@ -265,7 +267,7 @@ impl World {
         self.questions[id].asked = Some((client, number));
     }
 
-    /// Everything is answered, and time passes.
+    /// Answers all open requests while time passes.
     fn settle(&mut self) {
         for _ in 0..120 {
             while !self.open.is_empty() {
@@ -321,7 +323,7 @@ fn play(steps: Vec<Step>) {
     }
     world.settle();
     assert!(world.sent.is_empty(), "lost: {:?}", world.sent);
-    // A client that asks now hears of every change.
+    // A client that asks for the list now must get every change.
     world.listed = None;
     world.list(3);
     world.settle();

@@ -1,4 +1,4 @@
-//! Which links are told which tools may be called twice.
+//! The router tells each link which tools may be called twice.
 
 use exai_mux::policy::{Policy, ToolFilter};
 use exai_mux::{Endpoint, Event};
@@ -11,7 +11,7 @@ fn told(lines: &[String]) -> Vec<&str> {
     lines.iter().filter_map(|line| line.strip_prefix("repeatable ")).collect()
 }
 
-/// Client 1 of server a alone asks for its tools; what the router does about the answer.
+/// Client 1, on the endpoint of server a, asks for the tools; returns what the router does with the answer.
 fn listed(bench: &mut Bench, more: &str) -> Vec<String> {
     bench.introduced(1, "a", "{}");
     bench.ready(0);
@@ -25,7 +25,7 @@ fn a_list_that_passes_by_tells_everybody_what_may_be_repeated() {
     bench.open(2, Endpoint::All);
     bench.says(2, &initialize("{}"));
     assert_eq!(told(&listed(&mut bench, "")), ["1: look set", "2: a__look a__set"]);
-    // A client that comes later is told at once, and no client twice.
+    // A client that comes later is told at once, and no client is told twice.
     assert_eq!(told(&bench.introduced(3, "a", "{}")), ["3: look set"]);
     bench.says(1, r#"{"jsonrpc":"2.0","id":6,"method":"tools/list"}"#);
     let again = format!(r#"{{"jsonrpc":"2.0","id":3,"result":{{"tools":{TOOLS}}}}}"#);
@@ -45,7 +45,7 @@ fn what_is_not_trusted_or_not_allowed_is_never_repeated() {
     let denied = ToolFilter { deny: vec!["look".into()], ..ToolFilter::default() };
     let mut bench = Bench::new(vec![Policy { tools: denied, ..policy("a") }]);
     assert_eq!(told(&listed(&mut bench, "")), ["1: set"]);
-    // The configuration trusts the server no more.
+    // The changed configuration does not trust the server any more.
     let policies = vec![Policy { trusted: false, ..policy("a") }];
     assert_eq!(told(&bench.does(Event::Configured { policies })), ["1: "]);
 }

@@ -1,11 +1,11 @@
-//! Which server has a resource, on the endpoint of all servers, and which clients hear of its changes.
+//! The endpoint of all servers finds the server of a resource, and passes its changes to the right clients.
 
 use exai_mux::Endpoint;
 use serde_json::{Value, json};
 
 use crate::support::{Bench, initialize, only, policy};
 
-/// What a server lists.
+/// The lists of one server.
 #[derive(Default)]
 struct Lists {
     tools: Value,
@@ -13,8 +13,8 @@ struct Lists {
     templates: Value,
 }
 
-/// Client 1 of all servers. They are called a, b, and so on; their instances are 0, 1, and so on, and have listed
-/// everything.
+/// A router with client 1 on the endpoint of all servers. The servers are called a, b and c; their instances are 0, 1
+/// and 2 and have listed everything.
 fn listed(servers: &[Lists]) -> Bench {
     let names = ["a", "b", "c"];
     let mut bench = Bench::new(names.iter().take(servers.len()).map(|name| policy(name)).collect());
@@ -50,7 +50,7 @@ fn not_found(id: &Value, code: i32) -> String {
     json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": "no"}}).to_string()
 }
 
-/// The server that is asked to read, and the number of its request.
+/// The server that these lines ask to read a resource, and the number of the request.
 fn reader(lines: &[String]) -> Option<(u64, Value)> {
     (0..3).find_map(|server| {
         let asked = lines.iter().any(|line| line.starts_with(&format!("server {server} <- ")));
@@ -78,7 +78,8 @@ fn what_a_server_hands_out_is_read_from_it_though_no_list_has_it() {
     }
     let refused = only(&bench.says(1, &ask("read", "made://3")), "client 1");
     assert_eq!(refused["error"]["code"], -32002, "words about a resource are none");
-    // The other server hands out the same address later: it is asked first, and then the server that did before.
+    // The other server hands out the same address later. The router asks the newest server first, and then the earlier
+    // one.
     let call = call.replace("b__t", "a__t");
     let id = only(&bench.says(1, &call), "server 0")["id"].clone();
     bench.now += std::time::Duration::from_secs(1);
@@ -104,7 +105,7 @@ fn the_page_of_a_tool_is_read_from_the_server_of_the_tool() {
 fn what_nobody_has_listed_is_the_only_servers_that_has_resources() {
     let mut bench = listed(&[Lists::default()]);
     assert_eq!(reader(&bench.says(1, &ask("read", "made://1"))).expect("who else?").0, 0);
-    // The answer of the second server is the answer.
+    // No other server is left, so the client gets the answer of this one.
     let error = bench.server_says(0, &not_found(&json!(5), -32002));
     assert_eq!(only(&error, "client 1")["error"]["message"], "no");
 }
@@ -133,13 +134,13 @@ fn the_longest_beginning_of_a_template_counts_and_then_the_next_one() {
         assert_eq!((&error["id"], &error["error"]["message"]), (&json!(6), &json!("no")), "{uri}");
         assert_eq!(bench.router.clients()[0].in_flight, 0);
     }
-    // Any other error is an answer, and so is a result.
+    // Any error but "not found" is an answer, as a result is.
     let (server, id) = reader(&bench.says(1, &ask("read", "t://b/9"))).expect("a reader");
     assert_eq!(
         only(&bench.server_says(server, &not_found(&id, -32603)), "client 1")["error"]["code"],
         -32603
     );
-    // A client that has cancelled hears from the first server, as without exai, and no other server is asked.
+    // A client that has cancelled hears only from the first server, as it would without exai. No other server is asked.
     let (server, id) = reader(&bench.says(1, &ask("read", "t://b/9"))).expect("a reader");
     bench.says(1, r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":6}}"#);
     assert_eq!(only(&bench.server_says(server, &not_found(&id, -32002)), "client 1")["id"], 6);
@@ -163,7 +164,7 @@ fn a_change_of_a_part_is_heard_by_who_has_subscribed_to_the_whole() {
     for uri in ["r://directory", "r://di", "r://dir2", "r://other/dir"] {
         assert_eq!(bench.server_says(1, &updated(uri)), [""; 0], "{uri}");
     }
-    // The client can read what it was told of.
+    // The client can also read the part whose change it was told of.
     assert_eq!(reader(&bench.says(1, &ask("read", "r://dir/a"))).expect("known").0, 1);
 }
 
@@ -173,7 +174,7 @@ fn a_subscription_ends_where_it_began_whoever_has_the_resource_by_then() {
     let mut bench = listed(&[Lists::default(), has()]);
     let id = only(&bench.says(1, &ask("subscribe", "r://x")), "server 1")["id"].clone();
     bench.server_says(1, &json!({"jsonrpc": "2.0", "id": id, "result": {}}).to_string());
-    // The first server has the resource as well now, and owns it for other clients.
+    // Now the first server has the resource too, and is its owner for new subscriptions.
     let changed = r#"{"jsonrpc":"2.0","method":"notifications/resources/list_changed"}"#;
     bench.server_says(0, changed);
     let list = json!({"resources": [{"uri": "r://x", "name": "x"}]});

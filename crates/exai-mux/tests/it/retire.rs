@@ -14,7 +14,7 @@ fn changed() -> Event {
     Event::Configured { policies: vec![Policy { revision: 2, ..policy("a") }] }
 }
 
-/// Client 1 of server a, with a call under way at instance 0.
+/// A router whose client 1, on the endpoint of server a, has a call under way at instance 0.
 fn at_work() -> Bench {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.introduced(1, "a", r#"{"sampling":{}}"#);
@@ -31,7 +31,7 @@ fn what_is_under_way_is_finished_by_the_old_one_and_what_comes_then_goes_to_the_
     assert_eq!(lines.len(), 1, "nothing is stopped: {lines:?}");
     assert_eq!(bench.says(1, &CALL.replace('5', "6")), ["start a#2 as 1"]);
     assert!(bench.router.servers(bench.now)[0].instances[0].retiring);
-    // The old instance may go on to ask and to notify.
+    // The old instance may still ask questions and send notifications.
     let ask = r#"{"jsonrpc":"2.0","id":"s","method":"sampling/createMessage","params":{}}"#;
     let asked = only(&bench.server_says(0, ask), "client 1");
     let answer = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, asked["id"]);
@@ -45,7 +45,7 @@ fn what_is_under_way_is_finished_by_the_old_one_and_what_comes_then_goes_to_the_
     assert_eq!(lines[1..], ["stop 0"]);
     let lines = bench.server_says(1, r#"{"jsonrpc":"2.0","id":2,"result":{"of":"new"}}"#);
     assert_eq!((&only(&lines, "client 1")["id"], lines.len()), (&6.into(), 1));
-    // An instance that is stopped on purpose has not crashed.
+    // An instance that was stopped on purpose does not count as crashed.
     bench.down(0, "was stopped");
     assert_eq!(bench.says(1, CALL).len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Which clients share an instance, and which client is asked a question of a server.
+//! The rules by which clients share an instance, and by which a server's question goes to one client.
 
 use exai_mux::policy::Share;
 
@@ -76,7 +76,7 @@ fn an_answer_to_what_another_daemon_asked_is_no_answer() {
 fn a_late_answer_over_a_new_link_is_no_answer_to_the_question_that_is_open_there() {
     let mut bench = Bench::new(vec![policy("a")]);
     let mut questions = Vec::new();
-    // The same program links anew, and the same daemon asks it again.
+    // The same program opens a new link each time, and the same daemon asks it again.
     for link in 1..=3 {
         let instance = link - 1;
         bench.introduced(link, "a", r#"{"sampling":{}}"#);

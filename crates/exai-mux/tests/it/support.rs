@@ -1,4 +1,4 @@
-//! A router with a clock of its own and a transcript of what it does.
+//! A router with a clock of its own, and a transcript of its effects.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ pub(crate) struct Bench {
     pub(crate) router: Router,
     pub(crate) now: Instant,
     effects: Vec<Effect>,
-    /// Whether what is known of a server has changed since this was last looked at. It is in no transcript.
+    /// Whether the router's knowledge of a server has changed so far. The transcript leaves this out.
     pub(crate) learned: bool,
-    /// Whether the observed behaviour of a server has changed; likewise.
+    /// Whether the observed behaviour of a server has changed so far. The transcript leaves this out too.
     pub(crate) measured: bool,
 }
 
@@ -39,7 +39,7 @@ impl Bench {
         Bench::of_epoch(0, policies)
     }
 
-    /// The router of one daemon among several.
+    /// The router of a daemon with this epoch, for tests with several daemons.
     pub(crate) fn of_epoch(epoch: u32, policies: Vec<Policy>) -> Self {
         let mut bench = Bench {
             router: Router::new(epoch),
@@ -52,13 +52,14 @@ impl Bench {
         bench
     }
 
-    /// What the router does about an event.
+    /// Gives the router an event and returns the effects.
     pub(crate) fn event(&mut self, event: Event) -> Vec<Effect> {
         self.router.handle(event, self.now, &mut self.effects);
         std::mem::take(&mut self.effects)
     }
 
-    /// What the router does about an event, as text: `client 1 <- {…}`, `server 0 <- {…}`, `start a#1 as 0`.
+    /// Gives the router an event and returns the effects as text: `client 1 <- {…}`, `server 0 <- {…}`,
+    /// `start a#1 as 0`.
     pub(crate) fn does(&mut self, event: Event) -> Vec<String> {
         let effects = self.event(event);
         let learned = |effect: &Effect| matches!(effect, Effect::DiscoveryChanged { .. });
@@ -76,7 +77,7 @@ impl Bench {
         self.does(Event::FromClient { client: ClientId(client), message: message(text) })
     }
 
-    /// The same while the daemon drains.
+    /// Like [`Bench::says`], while the daemon drains.
     pub(crate) fn says_late(&mut self, client: u64, text: &str) -> Vec<String> {
         self.does(Event::FromClientWhileDraining { client: ClientId(client), message: message(text) })
     }
@@ -99,7 +100,7 @@ impl Bench {
         self.does(Event::Tick)
     }
 
-    /// Lets time pass, and ticks the router whenever it asks for that.
+    /// Lets time pass and ticks the router whenever it asks for a tick.
     pub(crate) fn lives(&mut self, time: Duration) -> Vec<String> {
         let end = self.now + time;
         let mut lines = Vec::new();
@@ -111,13 +112,13 @@ impl Bench {
         lines
     }
 
-    /// A client of one server that has sent `initialize` with these capabilities.
+    /// Opens a client of one server, which sends `initialize` with these capabilities.
     pub(crate) fn introduced(&mut self, client: u64, server: &str, client_capabilities: &str) -> Vec<String> {
         self.open(client, Endpoint::One(server.into()));
         self.says(client, &initialize(client_capabilities))
     }
 
-    /// Brings an instance up; the server offers everything.
+    /// Brings up an instance whose server declares every capability.
     pub(crate) fn ready(&mut self, instance: u64) -> Vec<String> {
         self.up(instance);
         self.server_says(instance, &format!(r#"{{"jsonrpc":"2.0","id":1,"result":{}}}"#, server_result()))
@@ -170,7 +171,7 @@ fn text(bytes: &Segments) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The JSON of the only line that goes to this receiver ("client 1").
+/// The JSON of the only line for this receiver, such as "client 1".
 pub(crate) fn only(lines: &[String], whom: &str) -> Value {
     let start = format!("{whom} <- ");
     let mut found = lines.iter().filter_map(|line| line.strip_prefix(&start));

@@ -1,4 +1,4 @@
-//! What a server was seen to do decides which clients share a process, and which have one of their own.
+//! The observed behaviour of a server decides which clients share a process and which clients get their own.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn tools(instance: u64, number: u64, bench: &mut Bench, tool: &str) {
     bench.server_says(instance, &result);
 }
 
-/// Two clients that differ in what they can do have listed the tools of a server, each in a process of its own.
+/// Two clients with different capabilities have listed the tools of a server, each in a process of its own.
 fn listed(of_second: &str) -> Bench {
     let mut bench = Bench::new(vec![policy("a")]);
     for (client, can, tool) in [(1, "{}", "x"), (2, SAMPLING, of_second)] {
@@ -31,7 +31,7 @@ fn listed(of_second: &str) -> Bench {
     bench
 }
 
-/// The instance of client 2 works a while later, and has asked for nothing.
+/// A while later, the instance of client 2 has worked on a call without asking for anything.
 fn silent(bench: &mut Bench) {
     bench.now += Duration::from_secs(5);
     bench.says(2, CALL);
@@ -51,19 +51,19 @@ fn where_all_see_the_same_and_nothing_is_asked_all_share_from_then_on() {
     let lines = bench.introduced(3, "a", SAMPLING);
     assert_eq!(lines.len(), 1, "its answer, and no start: {lines:?}");
     assert_eq!(bench.router.servers(bench.now)[0].instances[0].clients, [ClientId(1), ClientId(3)]);
-    // Nothing is known of a capability that was never declared to the server.
+    // The router knows nothing about a capability that no client has declared to the server.
     assert!(bench.introduced(4, "a", r#"{"sampling":{"tools":{}}}"#).contains(&"start a#4 as 3".to_owned()));
-    // When the other instance is gone, its clients use the same one.
+    // When the first instance is gone, its clients use the second one too.
     bench.does(Event::Closed { client: ClientId(1) });
     bench.down(0, "was killed");
     assert_eq!(bench.introduced(5, "a", "{}").len(), 1);
     assert_eq!(bench.router.servers(bench.now)[0].instances[0].clients, [ClientId(2), ClientId(5)]);
-    // A client that has a process keeps it, also when it sends `initialize` again.
+    // A client that has a process keeps it, even when the client sends `initialize` again.
     assert_eq!(bench.says(5, &initialize("{}")).len(), 1);
     let why = bench.router.explain_sharing("a").expect("it is configured");
     assert!(why[0].contains("told of sampling; such clients share one process"), "{why:?}");
     assert_eq!(why[1], "a#2 is used by c2 (c), c5 (c)");
-    // The next daemon declares it to the first instance, so that a question would be seen.
+    // The next daemon declares sampling to the first instance, so that a question of the server would show.
     let (_, traits) = bench.router.observed_behaviour("a").expect("measured");
     let mut bench = Bench::new(vec![policy("a")]);
     bench.does(Event::BehaviourKnown { server: "a".into(), behaviour: traits });
@@ -95,10 +95,10 @@ fn a_server_that_asks_gets_each_who_can_be_asked_alone() {
     );
     assert!(bench.introduced(2, "a", SAMPLING).contains(&"start a#2 as 1".to_owned()));
     assert!(bench.introduced(3, "a", SAMPLING).contains(&"start a#3 as 2".to_owned()));
-    // A client that cannot be asked shares.
+    // Clients that cannot be asked share an instance.
     assert!(bench.introduced(4, "a", "{}").contains(&"start a#4 as 3".to_owned()));
     assert_eq!(bench.introduced(5, "a", "{}").len(), 1);
-    // An instance that belonged to one client ends with it.
+    // The instance of a single client ends when the client leaves.
     bench.ready(2);
     bench.does(Event::Closed { client: ClientId(3) });
     assert_eq!(bench.passes(Duration::from_millis(250)), ["stop 2"]);
@@ -192,7 +192,7 @@ fn a_question_that_crosses_a_cancellation_is_asked_of_nobody_else() {
         -32603,
         "it may be meant for client 1"
     );
-    // The same when the client that was asked has left.
+    // The same must hold when the client that the server may have meant has left.
     let mut bench = Bench::new(vec![policy("a")]);
     for client in [1, 2] {
         bench.introduced(client, "a", SAMPLING);

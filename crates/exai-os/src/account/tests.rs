@@ -7,7 +7,7 @@ use super::*;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// An account whose home is a fresh directory: `sh`, reading `~/.profile`, is its shell.
+/// An account with a fresh directory as its home, and bash as its shell.
 fn account(home: &Path) -> Account {
     Account { uid: 0, name: "somebody".into(), home: home.to_owned(), shell: "/bin/bash".into() }
 }
@@ -78,7 +78,7 @@ fn the_cache_is_private_and_a_broken_one_is_no_cache() {
 fn a_shell_that_hangs_is_ended_with_its_children() {
     let home = tempfile::tempdir().unwrap();
     let pids = home.path().join("pids");
-    // The second child has a process group of its own, as a job of an interactive shell has.
+    // The second child has a process group of its own, like a job of an interactive shell.
     let script =
         format!("sleep 300 & echo $! >>{0}; set -m; sleep 300 & echo $! >>{0}; wait\n", pids.display());
     std::fs::write(home.path().join(".bash_profile"), script).unwrap();
@@ -90,7 +90,7 @@ fn a_shell_that_hangs_is_ended_with_its_children() {
     assert_eq!(get(&environment, "HOME").unwrap(), home.path());
     let pids = std::fs::read_to_string(pids).unwrap();
     assert_eq!(pids.lines().count(), 2);
-    // They are asked first and killed later, while the caller goes on.
+    // The children are first asked to end and later killed, while the caller goes on.
     let gone = |pid: &str| crate::process::identify(pid.parse().unwrap()).unwrap().is_none();
     let limit = Instant::now() + Duration::from_secs(20);
     while !pids.lines().all(gone) {
@@ -112,7 +112,7 @@ fn a_broken_shell_gives_the_bare_variables() {
     }
 }
 
-/// Runs itself again with another environment.
+/// The test runs itself again with another environment.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test asks its own other half")]
 fn the_home_is_the_accounts_whatever_the_environment_says() {

@@ -7,7 +7,7 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
-/// `sh` as the daemon: its arguments are `--way session --ready` and the descriptor's number.
+/// Starts `sh` as the daemon. Its arguments are `--way session --ready` and the number of the descriptor.
 fn shell(script: &str, dir: &Path) -> Started {
     let args = ["-c", script, "daemon"].map(OsString::from);
     let env = [("ONLY".into(), "this".into())];
@@ -31,7 +31,7 @@ fn starts_in_a_session_of_its_own_with_nothing_of_ours() {
     let session = words[3].rsplit_once(')').unwrap().1.split(' ').nth(4).unwrap();
     assert_eq!(session, pid, "its own session");
     assert_eq!(std::fs::read_to_string(dir.path().join("daemon.log")).unwrap(), "to the log\n");
-    // It is reaped without our doing.
+    // The process is reaped without any call of this test.
     while Path::new(&format!("/proc/{pid}")).exists() {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -64,7 +64,7 @@ fn a_token_works_once_and_for_a_handed_over_pipe_only() {
     use std::os::fd::{AsRawFd as _, IntoRawFd as _};
     let (mut reader, writer) = std::io::pipe().unwrap();
     let token = writer.as_raw_fd().to_string();
-    // Descriptors of this process are close-on-exec: nobody handed them over.
+    // The descriptor is close-on-exec, so it cannot be one that a starter has handed over.
     assert!(ready_writer(&token).is_err());
     rustix::io::fcntl_setfd(&writer, rustix::io::FdFlags::empty()).unwrap();
     let _ = writer.into_raw_fd();

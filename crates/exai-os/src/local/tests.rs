@@ -27,7 +27,7 @@ async fn two_threads_read_and_write_at_once() {
         assert!(peer.same_user);
         assert_eq!(peer.pid, Some(std::process::id()));
         std::thread::scope(|scope| {
-            // The reader blocks before anything is written: the writer must not wait for it.
+            // The reader blocks before anything is written. The writer must not wait for the reader.
             let reader = scope.spawn(|| {
                 let mut text = [0; 5];
                 (&connection).read_exact(&mut text).unwrap();
@@ -119,7 +119,7 @@ async fn sockets_are_private_and_the_dead_ones_are_swept() {
     let listener = Listener::bind(&endpoint).unwrap();
     let mode = std::fs::metadata(endpoint.to_string()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    std::mem::forget(listener); // as a killed daemon would
+    std::mem::forget(listener); // a killed daemon does not remove its socket either
     std::fs::write(dir.path().join("s-not-a-socket.sock"), "").unwrap();
     assert_eq!(Endpoint::sweep(dir.path()).unwrap(), 1);
     assert!(!Path::new(&endpoint.to_string()).exists());

@@ -22,7 +22,7 @@ fn creates_tightens_and_leaves_alone() {
     assert_eq!(mode(&home), 0o700);
 }
 
-/// Wine makes a list of the modes that a new directory has: everybody may enter. On Windows everybody must be let in.
+/// Under Wine a new directory is open to all accounts. On Windows the test first has to open it.
 #[cfg(windows)]
 #[test]
 fn takes_a_directory_from_the_others() {
@@ -44,7 +44,7 @@ fn takes_a_directory_from_the_others() {
     assert!(!crate::inspect::entry(&dir.path().join("ours")).unwrap().open_to_others);
 }
 
-/// As a virus scanner has the file that was just written.
+/// A virus scanner may have a file open that was just written.
 #[cfg(windows)]
 #[test]
 fn who_looks_at_a_file_for_a_moment_hinders_nobody() {
@@ -82,7 +82,7 @@ fn follows_a_link_only_to_a_directory_of_ours() {
     symlink(dir.path(), &link).unwrap();
     ensure_dir(&link).unwrap();
     assert_eq!(mode(dir.path()), 0o700);
-    // A directory that certainly is not ours, unless the tests run as root.
+    // Unless the tests run as root, this directory belongs to another account.
     if !rustix::process::geteuid().is_root() {
         let foreign = dir.path().join("foreign");
         symlink("/", &foreign).unwrap();
@@ -221,7 +221,7 @@ fn a_link_is_followed_where_nobody_else_can_replace_anything_on_the_way() {
         assert_ne!(Stamp::of(&link), stamp, "{what}");
         set_mode(path, right);
     }
-    // Nobody moves what is not his.
+    // In a sticky directory no account can move the files of another one.
     set_mode(&dots, 0o1777);
     assert_eq!(read_trusted(&link, 10).unwrap(), b"mine");
     assert_eq!(tighten(&link).unwrap(), None, "what a link leads to is left as it is");
@@ -232,7 +232,7 @@ fn a_link_is_followed_where_nobody_else_can_replace_anything_on_the_way() {
     assert!(read_trusted(&link, 10).unwrap_err().to_string().contains("leads nowhere"));
 }
 
-/// Only root can give files away.
+/// Only root can give a file to another account.
 #[cfg(unix)]
 #[test]
 fn what_belongs_to_somebody_else_is_not_trusted_and_when_it_is_given_back_that_is_seen() {

@@ -30,7 +30,7 @@ fn knows_this_process() {
 #[test]
 fn reads_a_command_line() {
     let mut child = sleeper();
-    // The kernel fills it in a moment after the new program has started.
+    // The kernel sets the command line a moment after the new program has started.
     let deadline = soon();
     let mut line = Vec::new();
     while line.is_empty() && Instant::now() < deadline {
@@ -48,7 +48,7 @@ fn ends_the_process_that_was_meant() {
     assert!(!wait_gone(&identity, Instant::now()).unwrap());
     assert_eq!(kill_verified(&identity, Kill::Terminate).unwrap(), Killed::Signalled);
     assert!(wait_gone(&identity, soon()).unwrap());
-    // It is a zombie until we reap it, and counts as gone.
+    // Until this test reaps it, the process is a zombie, which counts as gone.
     assert_eq!(identify(child.id()).unwrap(), None);
     let all = snapshot().unwrap();
     let row = all.iter().find(|row| row.pid == identity.pid);
@@ -59,7 +59,7 @@ fn ends_the_process_that_was_meant() {
     assert!(wait_gone(&identity, Instant::now()).unwrap());
 }
 
-/// Its main thread has ended, which looks like a zombie; another thread works on.
+/// The main thread of this process has ended, so the process looks like a zombie, but another thread works on.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_process_without_its_first_thread_lives() {

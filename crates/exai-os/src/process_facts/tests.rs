@@ -10,7 +10,7 @@ struct Cat(Child);
 
 #[cfg(windows)]
 impl Cat {
-    /// There is no `cat`: it is a server that has answered. Before that its environment comes and goes.
+    /// Starts the fixture server instead of `cat`, and waits for its answer: before that its environment is not stable.
     fn start() -> Self {
         let mut command = Command::new(exai_test::program("fixture-server"));
         command.env("EXAI_TEST_VALUE", "a=b c").stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -29,7 +29,7 @@ impl Cat {
 
 #[cfg(target_os = "linux")]
 impl Cat {
-    /// A `cat` that has answered: it is past its start.
+    /// Starts `cat`, and waits for its answer, which shows that its start is over.
     fn start() -> Self {
         let mut command = Command::new("cat");
         command.env("EXAI_TEST_VALUE", "a=b c").stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -73,7 +73,7 @@ fn counters_move_by_what_went_through() {
     let mut cat = Cat::start();
     let before = io_counters(cat.0.id()).unwrap();
     cat.exchange(&b"x".repeat(20_000));
-    // The kernel counts a write after it has woken its reader.
+    // The kernel counts written bytes only after it has woken the reader.
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let after = io_counters(cat.0.id()).unwrap();
@@ -106,7 +106,7 @@ fn start_times_are_on_two_clocks() {
     // A tick is 10 ms.
     let slack = Duration::from_millis(50);
     assert!(shown > before.1 - slack && shown < SystemTime::now() + slack, "{shown:?}");
-    // What a broken record may hold.
+    // A broken record may hold this number.
     started_at(u64::MAX).unwrap();
 }
 

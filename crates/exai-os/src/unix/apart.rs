@@ -142,7 +142,7 @@ mod tests {
         ] {
             assert_eq!(somebodys(&own, "1:name=systemd:/init.scope\n0::/init.scope\n"), expected, "{own}");
         }
-        // As in a container whose first process is among all others.
+        // In a container, the first process may be in the same control group as all other processes.
         assert_eq!(somebodys("0::/system.slice/docker-7.scope\n", "0::/system.slice/docker-7.scope\n"), None);
     }
 

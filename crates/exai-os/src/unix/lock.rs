@@ -220,7 +220,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let uid = rustix::process::geteuid().as_raw();
         let name = format!("exai-{uid}-{}", crate::hash::of_path(&dir.path().canonicalize().unwrap()));
-        // The socket does not listen, so its owner cannot be found out.
+        // This socket does not listen, so the kernel does not show its owner.
         let squatter = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
         let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).unwrap();
         rustix::net::bind(&squatter, &address).unwrap();

@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// The leader of a process group, as a root is.
+    /// A process that leads a process group, as a root does.
     fn leader() -> (Child, Identity) {
         use std::os::unix::process::CommandExt as _;
         let child = exai_test::sleeper().process_group(0).spawn().unwrap();
@@ -133,7 +133,7 @@ mod tests {
         (child, identity)
     }
 
-    /// A process that has got the number of the root's group.
+    /// A process in a group with the number of the root's group.
     fn stranger(root: &Identity, ppid: u32) -> ProcessInfo {
         ProcessInfo {
             pid: 4_000_000_000 + ppid,
@@ -150,9 +150,9 @@ mod tests {
     fn a_group_whose_root_was_reaped_is_anybodys() {
         let (mut child, root) = leader();
         let descent_tag = DescentTag::new("0123456789abcdef", "x#1", KillScope::Descendants);
-        // A child of ours, and one of the system's.
+        // One stranger is a child of this process, the other a child of the first process of the system.
         let strangers = [1, std::process::id()].map(|ppid| stranger(&root, ppid));
-        // All of them saw the root while it lived. Each looks once and knows no process from an earlier look.
+        // Each of these has seen the living root, is used only once, and knows no process from an earlier look.
         let mut fresh =
             [(); 4].map(|()| Orphans::new(&root, KillScope::Descendants, &[], descent_tag)).into_iter();
         let mut meant = |before: &[ProcessInfo]| {

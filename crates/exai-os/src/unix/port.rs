@@ -224,7 +224,7 @@ mod tests {
     fn a_listener_of_a_child_is_the_childs() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
-        // The child has our socket as its stdin. This process no longer has it once the command is dropped.
+        // The child has the socket as its stdin. This process closes its own copy when the command is dropped.
         let mut child = Command::new("sleep").arg("60").stdin(OwnedFd::from(listener)).spawn().unwrap();
         let found = (owner(addr).unwrap(), is_listening(addr, child.id()).unwrap());
         let ours = is_listening(addr, std::process::id()).unwrap();

@@ -307,7 +307,7 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
 mod tests {
     use super::{network_kind, network_name, open_dir};
 
-    /// A test has no such file system; the numbers are those of the kernel.
+    /// Tests have no network file systems, so this test uses the kernel's numbers for them.
     #[test]
     fn network_file_systems_are_known_by_their_numbers() {
         let network = [0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x0102_1997, 0x5346_414F, 0x00C3_6400];
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(network.map(network_name), names);
         let network = [0x0BD0_0BD0, 0x4750_4653, 0x7375_7245, 0x6B41_4653].map(network_name);
         assert_eq!(network, ["lustre", "gpfs", "coda", "afs"].map(Some));
-        // ext4, tmpfs, btrfs, overlayfs, fuse.
+        // ext4, tmpfs, btrfs, overlayfs and fuse.
         for local in [0xEF53, 0x0102_1994, 0x9123_683E, 0x794C_7630, 0x6573_5546] {
             assert_eq!(network_name(local), None);
         }

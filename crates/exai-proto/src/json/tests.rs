@@ -35,7 +35,7 @@ fn agrees_with_the_grammar() {
         (" [1, 2.5e-3 ,-0, \"a\\u00e9\\n\"] ", true),
         ("{\"a\":{\"b\":[{}]},\"c\":null}", true),
         ("true", true),
-        ("\"\\ud800\"", true), // lone surrogates are grammatical
+        ("\"\\ud800\"", true), // the grammar allows lone surrogates
         ("{\"a\":1,}", false),
         ("[1,]", false),
         ("[1 2]", false),
@@ -97,14 +97,14 @@ fn keys_that_another_parser_could_take_for_a_known_one() {
 }
 
 proptest! {
-    /// Whatever serde_json accepts within the depth limit is accepted, and nothing else.
+    /// Up to the depth limit, exactly the texts that serde_json accepts are accepted.
     #[test]
     fn judges_like_serde_json(text in "[\\[\\]{}:,\"\\\\ntruefalsen0-9eE.+ \u{1}é-]{0,24}") {
         let judged = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
         prop_assert_eq!(valid(text.as_bytes()), judged, "{}", text);
     }
 
-    /// Scanning never panics and never reads past the end, whatever the bytes.
+    /// Scanning any bytes never panics, and never reads past the end.
     #[test]
     fn survives_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(end) = skip_value(&bytes, 0) {
@@ -115,7 +115,7 @@ proptest! {
         }
     }
 
-    /// A long string with anything in it ends where it ends.
+    /// A long string with any content is skipped exactly to its end.
     #[test]
     fn long_strings(content in "[a-z\\\\\"\n\u{e9}]{0,300}") {
         let quoted = quote(&content);

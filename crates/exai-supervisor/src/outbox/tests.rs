@@ -86,7 +86,7 @@ async fn news_replaces_what_still_waits_of_its_kind_and_overtakes_nothing() {
     outbox.push_latest(b"a", Bytes::from_static(b"a1")).unwrap();
     outbox.push(Bytes::from_static(b"answer")).unwrap();
     outbox.push_latest(b"b", Bytes::from_static(b"b1")).unwrap();
-    // Before the answer it would tell of a change that the answer knows nothing of.
+    // If this message came before the answer, it would announce a change that the answer does not contain.
     outbox.push_latest(b"a", Bytes::from_static(b"a2")).unwrap();
     assert!(!outbox.is_stalled());
     assert_eq!(drained(&outbox, &mut drain).await, ["answer", "b1", "a2"]);

@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn everything_below_the_guard() {
         let zombie = ProcessInfo { zombie: true, ..row(7, 3, 30) };
-        // 5 is older than its parent, 6 has escaped to the guard, 9 is another tree's.
+        // 5 is older than its parent, 6 has become a child of the guard, and 9 belongs to another tree.
         let table = [
             row(4, 3, 13),
             row(6, 2, 14),
@@ -93,7 +93,7 @@ mod tests {
         let (other_guard, root, other_root) = (identity(2, 8), identity(3, 11), identity(3, 1));
         assert_eq!(pids(&table, Some(&other_guard), &root), [3, 4]);
         assert_eq!(pids(&table, Some(&other_guard), &other_root), [] as [u32; 0]);
-        // No table has a cycle; none may hang us.
+        // A real table has no cycle, but a cycle must not hang exai.
         let cycle = [row(2, 4, 10), row(3, 2, 10), row(4, 3, 10)];
         assert_eq!(pids(&cycle, None, &identity(3, 10)), [3, 4, 2]);
     }

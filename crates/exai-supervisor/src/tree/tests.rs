@@ -1,4 +1,4 @@
-//! Trees in tables: who is in them, what an exchange showed, and what each process is judged to be.
+//! Trees from tables: their members, the result of an exchange, and the judged role of each process.
 
 mod exchanges;
 mod known_launchers;
@@ -13,11 +13,11 @@ use super::*;
 const SENT: u64 = 40;
 const ANSWERED: u64 = 36;
 
-/// A member that started when its pid says. `ends` holds `i` for our stdin pipe, `o` for our stdout pipe; `?`
-/// is a system that does not tell.
+/// A member whose start time equals its pid. `ends` holds `i` if the member has exai's stdin pipe and `o` if it has
+/// exai's stdout pipe; `?` stands for a system that does not show this.
 fn member(pid: u32, parent: u32, command: &str, ends: &str) -> Facts {
     let args: Vec<String> = if command.starts_with("npm ") {
-        vec![command.to_owned()] // its title
+        vec![command.to_owned()] // npm sets its title
     } else {
         command.split(' ').map(str::to_owned).collect()
     };
@@ -36,7 +36,7 @@ fn member(pid: u32, parent: u32, command: &str, ends: &str) -> Facts {
     Facts { process, args, exe, in_venv: false, stdin: held('i'), stdout: held('o') }
 }
 
-/// A member of Windows: no pipes, and the arguments if `command` has any.
+/// A member on Windows, where no pipes show. Without `command` its arguments are unknown.
 fn windows(pid: u32, parent: u32, exe: &str, command: &str) -> Facts {
     let name = exe.rsplit('\\').next().unwrap_or_default().to_owned();
     let mut facts = member(pid, parent, &format!("{exe} {command}"), "?");
@@ -49,7 +49,7 @@ fn windows(pid: u32, parent: u32, exe: &str, command: &str) -> Facts {
     facts
 }
 
-/// By how much the counters of these pids moved.
+/// An exchange in which the counters of these pids moved by these numbers of bytes.
 fn exchange(members: &[Facts], moved: &[(u32, u64, u64)]) -> Exchange {
     let counts = members.iter().map(|facts| {
         let process = &facts.process;
@@ -63,12 +63,12 @@ fn exchange(members: &[Facts], moved: &[(u32, u64, u64)]) -> Exchange {
     Exchange { sent: SENT, answered: ANSWERED, moved: counts.collect(), lost: false }
 }
 
-/// What a server's counters do.
+/// The movement of a server's counters during an exchange.
 fn answers(pid: u32) -> (u32, u64, u64) {
     (pid, SENT + 8, ANSWERED)
 }
 
-/// The guard is 2 if there is one; the root is 3.
+/// An observation in which the guard, if there is one, is 2, and the root is 3.
 fn seen(members: &[Facts]) -> Observation<'_> {
     let guard = members.iter().any(|facts| facts.process.pid == 2).then_some(2);
     Observation { members, guard, root: 3, exchange: None, initialized: None, listening: None }
@@ -78,7 +78,8 @@ fn guard() -> Facts {
     member(2, 1, "/usr/bin/exai guard", "")
 }
 
-/// `3 launcher npx, 4 launcher shell, 5 server!`: without the guard; `!` is confirmed, `?` presumed.
+/// The roles without the guard, such as `3 launcher npx, 4 launcher shell, 5 server!`. `!` means confirmed, `?`
+/// presumed.
 fn roles(judgement: &Judgement) -> String {
     let all = judgement.processes.iter().filter_map(|process| {
         let role = match process.role {

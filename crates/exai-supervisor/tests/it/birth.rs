@@ -1,4 +1,4 @@
-//! The root of a tree exists before its program runs: whoever starts it can write down who it is.
+//! The root of a tree exists before its program runs, so that the starter can record the root's identity first.
 
 use std::path::Path;
 

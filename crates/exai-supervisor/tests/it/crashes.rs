@@ -1,4 +1,4 @@
-//! Servers that end unasked, and what they leave behind.
+//! Servers that end without having been asked to, and the processes that they leave behind.
 
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -91,12 +91,13 @@ async fn a_server_that_closes_its_stdout_ends() {
     nobody_lives(bench.job.root());
 }
 
-/// Which of exit and last line is seen first is chance: with eight of them both happen.
+/// Chance decides whether the exit or the last line is seen first. Among eight servers both orders happen.
 #[tokio::test]
 async fn a_dead_servers_last_line_is_no_sign_of_life() {
     let switches = ["--children-inherit", "1", "--print-garbage", "--die-at-start", "the end"];
     let benches: Vec<Bench> = (0..8).map(|_| Bench::fixture(&switches)).collect();
-    // Blocks the one thread on purpose: all exits and all lines are there before any is looked at.
+    // Blocks the only thread on purpose: all exits and all lines have happened before the supervisor looks at any of
+    // them.
     exai_test::eventually("all are dead", Duration::from_secs(5), || {
         benches.iter().all(|bench| exai_os::process::identify(bench.job.root().pid).unwrap().is_none())
     });
@@ -108,7 +109,7 @@ async fn a_dead_servers_last_line_is_no_sign_of_life() {
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
-/// The launcher is gone, the server speaks: it is kept until its own end.
+/// A job whose launcher has exited lives on as long as its server speaks.
 #[tokio::test]
 async fn a_launcher_may_exit_while_its_server_speaks() {
     let mut bench = Bench::left_by_its_launcher(StdioUse::Stdio, &[]);
@@ -129,7 +130,7 @@ async fn a_launcher_may_exit_while_its_server_speaks() {
             }
         }
     }
-    // On Windows nobody could tell: whose starter is gone descends from nobody.
+    // On Windows the process table cannot show this: a process whose parent is gone descends from no process.
     assert!(cfg!(windows) || bench.living() > 0);
     bench.job.stop(exai_supervisor::limits::STOP_GRACE);
     let (ended, _) = bench.end().await;

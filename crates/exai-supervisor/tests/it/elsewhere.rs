@@ -1,4 +1,4 @@
-//! Jobs that are not spoken to over their stdio.
+//! Jobs with which exai does not speak over their stdio.
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,12 @@ async fn stdout_goes_where_stderr_goes_and_is_no_line() {
     let (ended, lines) = bench.end().await;
     assert_eq!(ended.reason, "exited with status 3");
     assert!(lines.is_empty(), "{lines:?}");
-    // They are two pipes: which of them is read first is chance, for the log and for the tail.
+    // Stdout and stderr are two pipes. Chance decides which of them is read first, for the log and for the tail.
     let err = &b"no luck\n"[..];
     let orders = [[GARBAGE, err].concat(), [err, GARBAGE].concat()];
     let log = std::fs::read(bench.log()).unwrap();
     assert!(orders.contains(&log), "{}", log.escape_ascii());
-    // The tail has no empty lines.
+    // The tail leaves out empty lines.
     let tails = orders.map(|all| String::from_utf8_lossy(&all).replace("\n\n", "\n").trim_end().to_owned());
     assert!(tails.contains(&ended.stderr_tail), "{}", ended.stderr_tail);
 }
@@ -43,7 +43,8 @@ async fn what_a_launcher_started_lives_on_until_it_ends_by_itself() {
     let mut bench = Bench::left_by_its_launcher(StdioUse::Elsewhere, &switches);
     let launcher = bench.job.root().pid;
     until("the launcher has ended", || exai_os::process::identify(launcher).unwrap().is_none()).await;
-    // On systems without a guard that inherits orphans, or a job, nobody is left with the launcher's end.
+    // A system without a guard that inherits orphans, and without a job, has no process of the tree left when the
+    // launcher ends.
     if !cfg!(target_os = "macos") {
         assert!(tokio::time::timeout(Duration::from_millis(700), bench.event()).await.is_err());
     }

@@ -1,4 +1,4 @@
-//! What a dead daemon left behind: records written by hand, real processes as leftovers and as decoys.
+//! The leftovers of a dead daemon: hand-written records, and real processes as leftovers and as decoys.
 
 mod decoys;
 mod files;

@@ -1,4 +1,4 @@
-//! Lines in and out.
+//! Lines to a server and lines from it.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ async fn large_lines_pass_both_ways_among_small_ones() {
     let mut bench = Bench::fixture(&[]);
     let large = "x".repeat(3 * MIB);
     bench.call(1, "echo", r#"{"message":"first"}"#);
-    // Larger than the whole queue, and so allowed only while that is empty.
+    // The next line is larger than the whole queue, and therefore only allowed while the queue is empty.
     until("all is written", || bench.job.queued() == 0).await;
     bench.call(2, "echo", &format!(r#"{{"message":"{large}"}}"#));
     until("all is written", || bench.job.queued() == 0).await;

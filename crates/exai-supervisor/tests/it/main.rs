@@ -1,4 +1,4 @@
-//! Jobs with real processes: the fixture server, and a shell for what the fixture does not do.
+//! Jobs with real processes: the fixture server, and shell scripts for everything that the fixture cannot do.
 
 #![expect(clippy::print_stderr, reason = "docs/fault-tests.md has the figures")]
 

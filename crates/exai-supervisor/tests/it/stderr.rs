@@ -1,4 +1,4 @@
-//! What goes to stderr.
+//! The stderr of a server: its log file and its tail.
 
 use crate::support::{Bench, MIB, until};
 

@@ -1,10 +1,10 @@
-//! The stop ladder.
+//! The steps of a stop: closed stdin, request to terminate, kill.
 
 use std::time::{Duration, Instant};
 
 use crate::support::{Bench, nobody_lives, text};
 
-/// Stops it; how long that took, and the lines it still wrote.
+/// Stops the job; returns how long that took and the lines that the server still wrote.
 async fn stop(bench: &mut Bench) -> (Duration, Vec<bytes::Bytes>) {
     let start = Instant::now();
     bench.job.stop(exai_supervisor::limits::STOP_GRACE);
@@ -55,7 +55,7 @@ async fn who_ignores_that_too_is_killed() {
     assert_eq!(lines.iter().map(|line| text(line)).collect::<Vec<_>>(), ["more to say"]);
 }
 
-/// It fills stdout before it reads on: whoever writes without reading waits for ever.
+/// The server fills its stdout before it reads on, so a supervisor that wrote without reading would wait for ever.
 #[tokio::test]
 async fn stdout_is_read_while_stdin_is_written() {
     let mut bench = Bench::fixture(&[]);

@@ -1,4 +1,4 @@
-//! A job, and what it says.
+//! A job of a test, and the events that it reports.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,11 +15,11 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-/// The longest any single thing here may take.
+/// The longest time that any single step of a test may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 pub(crate) const MIB: usize = 1024 * 1024;
 
-/// What has one line as its answer.
+/// A request whose answer is one line.
 pub(crate) const PING: &str = r#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#;
 
 /// A job of a test.
@@ -28,22 +28,22 @@ pub(crate) struct Bench {
     pub(crate) tasks: TaskTracker,
     events: mpsc::Receiver<((), JobEvent)>,
     dir: TempDir,
-    /// Where its program is, if that is made for it.
+    /// The folder of the program, if the program was made for this job.
     launcher: Option<TempDir>,
 }
 
 impl Bench {
-    /// The fixture server.
+    /// A job that runs the fixture server.
     pub(crate) fn fixture(switches: &[&str]) -> Self {
         Bench::start(exai_test::program("fixture-server"), switches).unwrap()
     }
 
-    /// A script of the shell.
+    /// A job that runs a shell script.
     pub(crate) fn shell(script: &str) -> Self {
         Bench::start(PathBuf::from("/bin/sh"), &["-c", script]).unwrap()
     }
 
-    /// A launcher that exits at once, with the status 0, and leaves the fixture server.
+    /// A launcher that leaves the fixture server behind and exits at once with status 0.
     pub(crate) fn left_by_its_launcher(stdio_use: StdioUse, switches: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let fixture = exai_test::program("fixture-server").display().to_string();
@@ -64,13 +64,13 @@ impl Bench {
         Bench::with_kill_scope(KillScope::Descendants, program, args)
     }
 
-    /// The fixture server as a job that is not spoken to over its stdio.
+    /// A job that runs the fixture server and with which exai does not speak over stdio.
     pub(crate) fn silent_fixture(switches: &[&str]) -> Self {
         let fixture = exai_test::program("fixture-server");
         Bench::speaking(StdioUse::Elsewhere, KillScope::Descendants, fixture, switches).unwrap()
     }
 
-    /// The same for a script of the shell.
+    /// A job that runs a shell script and with which exai does not speak over stdio.
     pub(crate) fn silent_shell(script: &str) -> Self {
         let shell = PathBuf::from("/bin/sh");
         Bench::speaking(StdioUse::Elsewhere, KillScope::Descendants, shell, &["-c", script]).unwrap()
@@ -133,14 +133,14 @@ impl Bench {
         self.job.send(line.into()).unwrap();
     }
 
-    /// Asks for a tool call.
+    /// Sends a tool call.
     pub(crate) fn call(&self, id: u64, tool: &str, arguments: &str) {
         self.send(format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
         ));
     }
 
-    /// The next lines, or the end.
+    /// The next event: lines, or the end.
     pub(crate) async fn event(&mut self) -> JobEvent {
         timeout(LIMIT, self.events.recv())
             .await
@@ -162,13 +162,13 @@ impl Bench {
         all
     }
 
-    /// Waits until the server works: it has answered.
+    /// Waits until the server works, which its answer to a ping shows.
     pub(crate) async fn ready(&mut self) {
         self.send(PING);
         self.lines(1).await;
     }
 
-    /// The end, the lines before it, and that nothing comes after it.
+    /// Waits for the end; returns it with the lines before it. Panics if anything comes after the end.
     pub(crate) async fn end(&mut self) -> (Ended, Vec<Bytes>) {
         let mut all = Vec::new();
         loop {
@@ -183,30 +183,31 @@ impl Bench {
         }
     }
 
-    /// How many processes of the job's group live.
+    /// The number of living processes in the job's group.
     pub(crate) fn living(&self) -> usize {
         living(self.job.root())
     }
 }
 
-/// What the fixture server says with `--print-garbage` at its start.
+/// The text that the fixture server writes at its start with `--print-garbage`.
 pub(crate) const GARBAGE: &[u8] = b"fixture-server 1.0 starting\n\n{\"almost\": json\n\xff\xfe not utf-8\n";
 
-/// The same, line by line, as far as there is something in them.
+/// The lines of [`GARBAGE`] that are not empty.
 pub(crate) fn garbage_lines() -> Vec<Bytes> {
     let lines = GARBAGE.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(Bytes::copy_from_slice).collect()
 }
 
-/// How many processes of a group live, its leader included. Windows has no groups: there it is the leader and who
-/// descends from it, also when it is gone and somebody else has its number, or had it before.
+/// The number of living processes in a group, its leader included. Windows has no groups: there the count takes the
+/// leader and its descendants, even when the leader is gone and its pid belongs to another process now, or belonged to
+/// one before.
 pub(crate) fn living(leader: &Identity) -> usize {
     let all = exai_os::process::snapshot().unwrap();
     let within: Box<dyn Fn(&ProcessInfo) -> bool> = if cfg!(windows) {
         let next = all.iter().find(|process| process.pid == leader.pid && process.start != leader.start);
         let times = leader.start..next.map_or(u64::MAX, |next| next.start);
         let below = exai_os::process::descendants(&all, leader.pid);
-        // The system's own are there too, one for each console.
+        // Windows adds a process of its own for each console.
         Box::new(move |process| {
             (process.pid == leader.pid || below.contains(process))
                 && times.contains(&process.start)
@@ -218,13 +219,13 @@ pub(crate) fn living(leader: &Identity) -> usize {
     all.iter().filter(|process| within(process) && !process.zombie).count()
 }
 
-/// Whether a process is in this group.
+/// Whether this process belongs to this group.
 pub(crate) fn in_group(group: u32, pid: u32) -> bool {
     let all = exai_os::process::snapshot().unwrap();
     all.iter().any(|process| process.pgid == group && process.pid == pid)
 }
 
-/// Waits for what a task of the job does. (`eventually` would block the one thread these run on.)
+/// Waits for the work of a task. (`eventually` would block the only thread, on which the tasks run.)
 pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let holds = async {
         while !condition() {
@@ -234,7 +235,7 @@ pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     assert!(timeout(LIMIT, holds).await.is_ok(), "did not happen: {what}");
 }
 
-/// SIGKILL is obeyed at once, though not before `kill` returns.
+/// Waits until the group is gone: a process obeys SIGKILL at once, but not necessarily before `kill` returns.
 pub(crate) fn nobody_lives(leader: &Identity) {
     exai_test::eventually("the whole group is gone", Duration::from_secs(1), || living(leader) == 0);
 }

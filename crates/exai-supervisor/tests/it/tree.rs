@@ -1,4 +1,4 @@
-//! Real trees: the process that is judged to be the server is the one that says so itself.
+//! Real trees: the process that is judged to be the server is the one that answers as the server.
 
 mod peers;
 
@@ -17,19 +17,19 @@ use tokio::time::timeout;
 
 use crate::support::{Bench, LIMIT};
 
-/// A tree that speaks with this test. It is ended with its guard when this is dropped.
+/// A tree with which this test speaks. The tree and its guard end when this is dropped.
 struct Tree {
     contained: exai_os::tree::Tree,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
-    /// Nobody reads it, but who writes to it must not die of that.
+    /// The test never reads this pipe, but keeps it open: a write to a closed pipe would end the writer.
     _stderr: ChildStderr,
     pipes: Pipes,
     initialized: u64,
 }
 
 impl Tree {
-    /// Starts it and waits for its first answer.
+    /// Starts the tree and waits for its first answer.
     async fn start(program: &str, args: &[&str], folder: &Path) -> Self {
         let env: Vec<_> = std::env::vars_os().collect();
         let launch = Launch {
@@ -59,7 +59,7 @@ impl Tree {
         Self::start("/bin/sh", &["-c", script], folder.path()).await
     }
 
-    /// A request and its answer: the bytes of both.
+    /// Sends a request; returns the length of the request in bytes, and the answer.
     async fn ask(&mut self, method: &str, params: &str) -> (usize, String) {
         let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{params}}}\n");
         let mut answer = String::new();
@@ -83,7 +83,7 @@ impl Tree {
         members(&snapshot().unwrap(), self.contained.guard(), self.contained.root(), &self.contained.roster())
     }
 
-    /// What is seen of these members so far.
+    /// Everything that is known about these members so far.
     fn seen<'a>(&self, members: &'a [Facts]) -> Observation<'a> {
         Observation {
             members,
@@ -100,7 +100,7 @@ impl Tree {
         judge(&Observation { exchange, ..self.seen(&facts) })
     }
 
-    /// One ping, and what it shows.
+    /// Pings the server, and judges the tree by the exchange.
     async fn ping(&mut self) -> Judgement {
         let members = self.members();
         let before = count(&members);
@@ -109,7 +109,7 @@ impl Tree {
             let exchange = Exchange::between(&before, &count(&members), sent as u64, answer.len() as u64);
             self.judge(Some(&exchange))
         };
-        // The kernel counts what was written after it has woken the reader.
+        // The kernel counts written bytes only after it has woken the reader.
         let deadline = Instant::now() + Duration::from_millis(200);
         let mut found = look();
         while !found.is_confirmed() && Instant::now() < deadline {
@@ -119,7 +119,7 @@ impl Tree {
         found
     }
 
-    /// Pings until the roles are these: a launcher may be busy with something else for a moment.
+    /// Pings until the roles are the expected ones: a launcher may still be busy with other work for a moment.
     async fn becomes(&mut self, expected: &str) -> Judgement {
         let deadline = Instant::now() + LIMIT;
         loop {
@@ -131,7 +131,7 @@ impl Tree {
         }
     }
 
-    /// The server that `becomes` finds is the one that says it is.
+    /// Waits for these roles, and checks that the server among them is the process that names itself.
     async fn is(&mut self, expected: &str) -> Judgement {
         let found = self.becomes(expected).await;
         assert_eq!(found.server, Some(self.own_word().await), "{found:#?}");
@@ -203,7 +203,7 @@ async fn tee_before_and_after() {
     tree.is("sh launcher shell, tee launcher relay, fixture-server server!").await;
     let mut tree = Tree::shell(&format!("{} | tee /dev/null", fixture())).await;
     tree.is("sh launcher shell, fixture-server server!, tee launcher relay").await;
-    // A program that the signatures do not know, doing the same.
+    // `sed` does the same, but the signatures do not know this program.
     let mut tree = Tree::shell(&format!("sed -u s/x/x/ | {}", fixture())).await;
     tree.is("sh launcher shell, sed launcher relay, fixture-server server!").await;
 }
@@ -226,7 +226,7 @@ async fn roles_stay_with_the_living() {
         let left = look(&tree.members(), Some(tree.pipes));
         left.len() == 3 && left[2].args.first().is_some_and(|program| program == "sleep")
     });
-    // It has the pipes, but came after `initialize` was answered, or at most in the same tick.
+    // This process has the pipes, but it started after `initialize` was answered, or at most in the same tick.
     let found = tree.judge(None);
     assert!(!found.is_confirmed());
     assert_ne!(found.server, Some(server.pid));
@@ -240,7 +240,7 @@ async fn twenty_servers_are_looked_at_in_time() {
         trees.push(Tree::shell(&script).await);
     }
     let look_at_all = || {
-        // How long this takes is up to everybody on the machine.
+        // The time of the snapshot does not count: it depends on all processes of the machine.
         let table = snapshot().unwrap();
         let start = Instant::now();
         let judged = trees.iter().map(|tree| {
@@ -252,7 +252,7 @@ async fn twenty_servers_are_looked_at_in_time() {
         assert_eq!(judged.sum::<usize>(), 80);
         start.elapsed()
     };
-    // Who else runs can make it longer, never shorter.
+    // Other load on the machine can make one look slower but never faster, so one fast look is enough.
     exai_test::eventually("60 processes and their guards in 25 ms", LIMIT, || {
         look_at_all() < Duration::from_millis(25)
     });
@@ -286,7 +286,8 @@ async fn who_left_its_parent() {
     exai_test::eventually("sleep lost its parent", LIMIT, || {
         tree.members().iter().any(|row| row.name == "sleep" && row.ppid == guard)
     });
-    // It can write to us as well (a shell takes stdin from what it puts behind), but has no part in our talk.
+    // This process also holds the stdout pipe (but not stdin, which a shell takes from background processes), and it
+    // takes no part in the conversation.
     let found = tree.is("sh launcher shell, fixture-server server!, sleep helper").await;
     let expected = [
         "holds the stdout pipe",

@@ -1,6 +1,7 @@
 //! One daemon, however it is started, and whatever happens while it starts, serves and ends.
 //!
-//! What there is, is known by the environment of each process. Signals are sent by `kill`, where there is one.
+//! The environment of each process shows to which test it belongs. Where the system has a `kill` command, `kill` sends
+//! the signals.
 
 mod files;
 mod forged;
@@ -22,11 +23,11 @@ use crate::support::{Instance, LIMIT, text};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The living processes that work for this state directory, servers too, each with its name.
+/// The living processes that work for this state directory, servers included, each with its name.
 fn everything(instance: &Instance) -> Vec<(u32, String)> {
     let home = instance.home();
     let ours = |pid: u32| {
-        // Others' cannot be read, and some end meanwhile.
+        // The environment of another account's process cannot be read, and some processes end in the meantime.
         let theirs = exai_os::process_facts::environment_variable(pid, "EXAI_HOME").ok().flatten();
         theirs.as_deref() == home.to_str()
     };
@@ -34,20 +35,20 @@ fn everything(instance: &Instance) -> Vec<(u32, String)> {
     living.filter(|found| ours(found.pid)).map(|found| (found.pid, found.name)).collect()
 }
 
-/// Those of them that are exai, each with its command line.
+/// The processes of [`everything`] that run exai, each with its command line.
 fn processes(instance: &Instance) -> Vec<(u32, String)> {
     let exai =
         everything(instance).into_iter().filter(|(_, name)| name.strip_suffix(EXE_SUFFIX) == Some("exai"));
     exai.map(|(pid, _)| (pid, process::command_line(pid).unwrap_or_default().join(" "))).collect()
 }
 
-/// Those of them that are daemons.
+/// The processes of [`everything`] that are daemons.
 fn daemons(instance: &Instance) -> Vec<u32> {
     let all = processes(instance).into_iter();
     all.filter(|(_, command)| command.contains(" serve")).map(|(pid, _)| pid).collect()
 }
 
-/// `exai status --json`, whatever its exit code.
+/// The document of `exai status --json`, whatever its exit code.
 fn look(instance: &Instance) -> Value {
     let output = instance.exai(&["status", "--json"]);
     let said = text(&output.stdout);
@@ -78,7 +79,7 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
 }
 
-/// The next plain start leads to exactly one daemon, and the stop after it to nothing.
+/// A plain start must lead to exactly one daemon, and the stop after it must leave no process.
 #[track_caller]
 fn comes_and_goes(instance: &Instance, what: &str) {
     let started = instance.exai(&["start"]);

@@ -1,4 +1,4 @@
-//! The daemon apart from whoever started it: clients that end everything they have started, in each way there is.
+//! A daemon outlives the program that started it. Clients end everything they have started, in each known way.
 
 use std::io::Write as _;
 use std::os::unix::net::UnixListener;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::support::{Client, Instance, LIMIT};
 
-/// By what a client knows what it has started.
+/// The property by which a client recognises the processes that it has started.
 #[derive(Clone, Copy, Debug)]
 enum By<'a> {
     Parent,
@@ -23,7 +23,7 @@ enum By<'a> {
     ControlGroup(&'a Path),
 }
 
-/// The processes that a client takes for its own, itself among them.
+/// The processes that a client takes for its own, the client included.
 fn own(client: u32, by: By<'_>) -> Vec<u32> {
     let table = process::snapshot().expect("the process list");
     match by {
@@ -47,7 +47,7 @@ fn session_of(pid: u32) -> Option<u32> {
     stat.rsplit_once(") ")?.1.split(' ').nth(3)?.parse().ok()
 }
 
-/// Ends them all, until there are none.
+/// Ends all processes of a client until none is left.
 fn end(client: u32, by: By<'_>) {
     eventually("nothing of it is left", LIMIT, || {
         let living: Vec<_> =
@@ -60,15 +60,14 @@ fn end(client: u32, by: By<'_>) {
     });
 }
 
-/// A client in a session of its own, which does `before` first. No service manager can be reached by it.
+/// A client in a session of its own, which runs `before` first. It can reach no service manager.
 fn client_of(instance: &Instance, wrapped: &[&str], before: &str) -> Client {
     let mut command = Command::new("setsid");
     command.args(wrapped).env("XDG_RUNTIME_DIR", instance.dir());
     with_shim(instance, command, before)
 }
 
-/// The same with a command that runs what its arguments say: there the shim is below a shell, and its first call starts the
-/// daemon.
+/// A client behind a command that runs its arguments. Its shim is below a shell, and its first call starts the daemon.
 fn with_shim(instance: &Instance, mut command: Command, before: &str) -> Client {
     command.args(["sh", "-c", &format!(r#"{before} "$0" shim --server fix; true"#)]).arg(program("exai"));
     command.env("EXAI_HOME", instance.home());
@@ -78,7 +77,7 @@ fn with_shim(instance: &Instance, mut command: Command, before: &str) -> Client 
     client
 }
 
-/// The processes of the daemon: itself, guard and server.
+/// The pids of the daemon, its guards and its servers.
 fn hosted(instance: &Instance) -> Vec<u32> {
     let daemon = daemon(instance);
     let table = process::snapshot().expect("the process list");
@@ -91,7 +90,7 @@ fn daemon(instance: &Instance) -> u32 {
     instance.status()["daemon"]["pid"].as_u64().expect("a pid") as u32
 }
 
-/// What the daemon says of being bound to somebody.
+/// The findings in which the daemon says that another program may end it.
 fn bonds(instance: &Instance) -> Vec<String> {
     let status = instance.status();
     let findings = status["findings"].as_array().expect("findings");
@@ -103,7 +102,7 @@ fn bonds(instance: &Instance) -> Vec<String> {
     bonds.map(sentence).collect()
 }
 
-/// Who runs the tests may be in a control group of an application himself, and so are his clients then.
+/// The tests themselves may run in the control group of an application, and then their clients run in it too.
 fn in_ours(bonds: &[String]) -> bool {
     let ours = exai_os::detach::bonds().into_iter();
     let mut ours = ours.filter_map(|bond| match bond {
@@ -113,7 +112,7 @@ fn in_ours(bonds: &[String]) -> bool {
     ours.any(|path| bonds.iter().all(|bond| bond.contains(&path)))
 }
 
-/// As Copilot CLI and opencode do: they end whatever descends from them when they end. Others end their group or session.
+/// Copilot CLI and opencode end all their descendants when they end. Other clients end their group or session.
 #[test]
 fn a_client_that_ends_everything_it_has_started_does_not_end_the_daemon() {
     for by in [By::Parent, By::Group, By::Session] {
@@ -138,7 +137,7 @@ fn a_client_that_ends_everything_it_has_started_does_not_end_the_daemon() {
     }
 }
 
-/// Without a service manager nobody can start it elsewhere: the adopter has whatever is left behind below it.
+/// Without a service manager the daemon cannot start anywhere else, so it stays below the process that adopts orphans.
 #[test]
 fn a_daemon_below_a_process_that_adopts_what_its_own_leave_behind_says_so() {
     let instance = Instance::with_fixture(&[]);
@@ -148,7 +147,7 @@ fn a_daemon_below_a_process_that_adopts_what_its_own_leave_behind_says_so() {
     let found = bonds(&instance);
     assert!(found.iter().any(|bond| bond.contains(&below)), "{found:?}");
     assert!(own(client.pid(), By::Parent).contains(&daemon(&instance)));
-    // What it is told to do mends it.
+    // The command that the finding names solves the problem.
     instance.ends(0, &["restart"]);
     let found = bonds(&instance);
     assert!(!found.iter().any(|bond| bond.contains(&below)), "{found:?}");
@@ -158,18 +157,18 @@ fn a_daemon_below_a_process_that_adopts_what_its_own_leave_behind_says_so() {
     client.kill();
 }
 
-/// A control group as clients, terminals and systemd's scopes have them.
+/// A control group like those of clients, terminals and systemd's scopes.
 struct ControlGroup(PathBuf);
 
 impl ControlGroup {
-    /// `None` where this account may not make one.
+    /// Makes a control group; `None` where this account may not make one.
     fn new(name: &str) -> Option<Self> {
         let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
         let root = roots.into_iter().find(|root| root.join("cgroup.procs").exists())?;
         let path = root.join(format!("{name}-{}.scope", std::process::id()));
         std::fs::create_dir(&path).ok()?;
         let group = ControlGroup(path);
-        // It may be made and not entered.
+        // An account may be allowed to make a group but not to enter it.
         let entered =
             Command::new("sh").args(["-c", "echo $$ > \"$0\""]).arg(group.0.join("cgroup.procs")).output();
         entered.is_ok_and(|output| output.status.success()).then_some(group)
@@ -197,7 +196,7 @@ fn a_daemon_in_the_control_group_of_its_client_says_so_and_is_started_again_by_o
     assert!(found.iter().any(|bond| bond.contains(&*name)), "{found:?}");
     let before = daemon(&instance);
     end(client.pid(), By::ControlGroup(&group.0));
-    // It leaves the group before its sockets are closed, and a call that still reaches one may have been carried out.
+    // The daemon leaves the group before its sockets close, and could still carry out a call that reaches one of them.
     eventually("the daemon has ended", LIMIT, || process::identify(before).ok().flatten().is_none());
     assert_eq!(second.call("echo", &json!({"message": "again"})), "again");
     assert_ne!(daemon(&instance), before);
@@ -211,13 +210,13 @@ fn a_daemon_in_the_control_group_of_its_client_says_so_and_is_started_again_by_o
 
 /// A service manager of this account.
 struct Manager {
-    /// The one of this test, in a mount namespace in which the system looks as if systemd had booted it, and in a control
-    /// group of its own. Else it is the one that the account has anyway.
+    /// The manager that this test has started: in a mount namespace that looks as if systemd had booted the system, and
+    /// in a control group of its own. `None` for the manager that the account has anyway.
     own: Option<(Child, ControlGroup, TempDir)>,
 }
 
 impl Manager {
-    /// `None` where there is none and none can be started.
+    /// Finds or starts a manager; `None` where there is none and none can be started.
     fn new() -> Option<Self> {
         let account = Manager { own: None };
         if account.answers() {
@@ -248,7 +247,7 @@ impl Manager {
         None
     }
 
-    /// A command in the manager's own world.
+    /// A command that runs in the mount namespace of the manager.
     fn command(&self, program: &str) -> Command {
         let Some((manager, _, runtime)) = &self.own else { return Command::new(program) };
         let mut command = Command::new("nsenter");
@@ -263,7 +262,7 @@ impl Manager {
     }
 }
 
-/// The arguments by which it runs a command in a scope of this name, as desktops run programs.
+/// The arguments that make `systemd-run` run a command in a scope of this name, as desktops run programs.
 fn in_scope(scope: &str) -> [String; 4] {
     ["--user", "--scope", "--quiet", &format!("--unit={scope}")].map(ToOwned::to_owned)
 }
@@ -273,7 +272,8 @@ impl Drop for Manager {
         let Some((manager, group, _)) = &mut self.own else { return };
         let _ = manager.kill();
         let _ = manager.wait();
-        // Its units are in groups below, and on a machine with both versions the older has the same, with nobody in it.
+        // The units of the manager are in groups below its own. On a machine with both versions of control groups,
+        // version 1 has the same groups, without processes.
         let name = group.0.file_name().expect("a name");
         let twin = Path::new("/sys/fs/cgroup/systemd").join(name);
         let twins = if twin.exists() { [groups_below(&twin), vec![twin]].concat() } else { Vec::new() };
@@ -288,7 +288,7 @@ impl Drop for Manager {
     }
 }
 
-/// The innermost first.
+/// All groups below this one, the innermost first.
 fn groups_below(group: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(group).into_iter().flatten().flatten().map(|entry| entry.path());
     entries.filter(|path| path.is_dir()).flat_map(|path| [groups_below(&path), vec![path]].concat()).collect()
@@ -346,7 +346,7 @@ fn where_a_client_adopts_what_its_own_leave_behind_the_service_manager_starts_th
     client.kill();
 }
 
-/// Paths and ports would not mean the same to a daemon that it starts: as when a client is in a sandbox.
+/// A client in a sandbox sees other paths and ports than a daemon that the manager outside would start.
 #[test]
 fn a_service_manager_in_another_world_starts_no_daemon() {
     let Some(Manager { own: Some((_, _, runtime)) }) = &Manager::new() else {
@@ -370,7 +370,7 @@ fn a_service_manager_that_is_gone_or_hangs_keeps_no_daemon_from_starting() {
         let instance = Instance::with_fixture(&[]);
         let runtime = instance.dir().join("run");
         std::fs::create_dir_all(runtime.join("systemd")).expect("a directory");
-        // A manager that was killed leaves its socket; one that hangs answers nobody.
+        // A killed manager leaves its socket behind; a hanging manager accepts no connection.
         let listener = UnixListener::bind(runtime.join("systemd/private")).expect("a socket");
         let listener = hangs.then_some(listener);
         let mut command = Command::new(program("adopter"));
@@ -382,7 +382,7 @@ fn a_service_manager_that_is_gone_or_hangs_keeps_no_daemon_from_starting() {
     }
 }
 
-/// The shim has started the daemon as it can, the daemon says what that means, and the log why.
+/// Checks that the shim has started the daemon itself, that the daemon says what this means, and that the log says why.
 fn starts_it_itself(instance: &Instance, why: &str) {
     let status = instance.status();
     assert_eq!(status["daemon"]["detached"]["way"], "session", "{status}");
@@ -391,8 +391,8 @@ fn starts_it_itself(instance: &Instance, why: &str) {
     assert!(log.contains("service manager has not started the daemon") && log.contains(why), "{log}");
 }
 
-/// Says that a test proved nothing here.
+/// Reports that a test could prove nothing on this machine.
 fn skipped(why: &str) {
-    // Not what the test harness captures.
+    // The test harness captures `eprintln!`, but not a direct write to stderr.
     let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }

@@ -1,4 +1,4 @@
-//! Garbage from clients and servers: one clear error to exactly the caller, everybody else unaffected.
+//! Garbage from clients and servers leads to one clear error for exactly the caller, and does not affect anyone else.
 
 use std::time::{Duration, Instant};
 
@@ -130,7 +130,7 @@ fn a_server_that_dies_takes_only_its_callers_with_it_and_is_back_for_the_next_ca
     let (mut one, mut two, mut other) =
         (instance.client("fix"), instance.client("fix"), instance.client("other"));
     let hanging = two.request("tools/call", &json!({"name": "hang", "arguments": {"label": "x"}}));
-    // The call must have reached the server that is about to die, not the next one.
+    // The call must reach the server that is about to die, not the next run of the server.
     eventually("the call is under way", LIMIT, || {
         let status = instance.status();
         status["clients"].as_array().into_iter().flatten().any(|client| client["in_flight"] == json!(1))
@@ -173,7 +173,7 @@ fn a_server_is_sent_no_line_that_no_client_would_send() {
         let text = std::fs::read_to_string(&log).unwrap_or_default();
         let told = text.lines().filter_map(|line| line.strip_prefix("fixture noise: ")?.split(' ').next());
         lengths = told.filter_map(|number| number.parse().ok()).collect();
-        // initialize, initialized, the call, and what exai asks for itself.
+        // `initialize`, `initialized`, the call, and the request that exai itself makes.
         lengths.len() >= 4
     });
     assert!(lengths.iter().all(|length| *length < 512), "{lengths:?}");

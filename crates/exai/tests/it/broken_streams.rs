@@ -1,4 +1,4 @@
-//! Servers that are reached over HTTP, and whose streams break off or never end.
+//! Servers over HTTP whose streams break off or never end.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::listening::listening;
 use crate::support::{Instance, LIMIT, text};
 
-/// The calls that the server executed.
+/// The number of calls that the server has executed.
 fn executed(ledger: &std::path::Path) -> usize {
     std::fs::read(ledger).map_or(0, |bytes| text(&bytes).lines().count())
 }

@@ -1,6 +1,6 @@
-//! Daemon, guards, servers and shims killed at random moments while clients call tools without pause: never
-//! two daemons, never a request without its one answer, which is its own, never a call executed twice, never a
-//! process left, never a stranger ended.
+//! Kills the daemon, guards, servers and shims at random moments while clients call tools without pause. There must
+//! never be two daemons, a request without its own single answer, a call executed twice, a leftover process, or a
+//! stranger that is ended.
 
 mod clients;
 mod conversation;
@@ -25,13 +25,13 @@ use ledger::Ledgers;
 use recovery::Recovery;
 use world::World;
 
-/// How long after the last kill something may still be there that belongs to nobody.
+/// How long after the last kill a process may still exist that belongs to no tree.
 const CALM: Duration = Duration::from_secs(5);
-/// So many kills follow each other without anybody waiting for anything, if nobody says otherwise.
+/// The number of kills between two recoveries, unless EXAI_CHAOS_BURST says otherwise.
 const BURST: u32 = 8;
 const SERVERS: [&str; 3] = ["plain", "launched", "escaping"];
 
-/// Under Wine everything takes ten times as long.
+/// Fewer under Wine, where everything takes ten times as long.
 const KILLS: u32 = if cfg!(windows) { 40 } else { 120 };
 
 #[test]
@@ -70,7 +70,7 @@ fn chaos(kills: u32, clients: usize) {
         Recovery::default().wait(&clients);
         let mut recovery = Recovery::default();
         while killer.done() < kills {
-            // Everybody is there, whose marks it can take.
+            // All trees are complete now, so the decoy can copy the marks of a living one.
             killer.add_decoy(&instance);
             killer.burst(burst.min(kills - killer.done()));
             recovery.wait(&clients);
@@ -95,7 +95,7 @@ fn chaos(kills: u32, clients: usize) {
     assert!(complaints.is_empty(), "{} complaints: {complaints:#?}", complaints.len());
 }
 
-/// Threads end also where an assertion fails.
+/// Stops the threads also where an assertion fails.
 struct Over<'a>(&'a World, &'a Clients);
 
 impl Drop for Over<'_> {
@@ -107,7 +107,7 @@ impl Drop for Over<'_> {
 
 fn servers(dir: &Path, token: &str, ledgers: &Ledgers) -> String {
     let fixture = program("fixture-server").display().to_string();
-    // It is not they that crash.
+    // exai must not give up on a server because of the kills, so it counts no crashes.
     let server = |at: usize, command: &str| format!("[servers.{}]\n{command}crash_limit = 0\n", SERVERS[at]);
     let shell = |at: usize, script: &str, batch: &str| {
         let dir = dir.join(SERVERS[at]);
@@ -160,12 +160,13 @@ fn comes_to_rest(instance: &Instance, world: &World, clients: &Clients, killer: 
     let output = instance.exai(&["cleanup", "--json"]);
     let said: Value = serde_json::from_slice(&output.stdout).expect("a document");
     let found = said["found"].as_array().expect("what was found");
-    // Windows gives a number to somebody else as soon as it can, and says so.
+    // Windows soon gives the pid of an ended process to another one, and the cleanup then says this.
     let reused = |one: &&Value| cfg!(windows) && one["reason"] == "identity does not match the record";
     let named = found.iter().filter(|one| !reused(one));
     let pids: BTreeSet<u64> = named.filter_map(|one| one["pid"].as_u64()).collect();
     let decoys: BTreeSet<u64> = decoys.iter().map(|pid| u64::from(*pid)).collect();
-    // Whoever is killed while he writes leaves half a file, which goes when it is a minute old.
+    // A process that is killed while it writes leaves half a file, which the cleanup removes when the file is a minute
+    // old.
     let half = |one: &Value| one["reason"] == "is a temporary file of a writer that was killed";
     let left_alone = found.iter().all(|one| one["action"] == "leave" || half(one));
     assert!(left_alone && pids.is_subset(&decoys), "decoys {decoys:?}: {}{said:#}", text(&output.stderr));

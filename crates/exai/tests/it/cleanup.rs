@@ -1,4 +1,5 @@
-//! What a dead daemon left behind: shown, ended on demand, and swept by the next daemon.
+//! The leftovers of a dead daemon: `exai cleanup` shows them and ends them on demand, and the next daemon ends them
+//! too.
 
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Instance, LIMIT, text};
 
-/// A process of a test; it ends with it.
+/// A process of a test, which ends when this is dropped.
 struct Sleeper {
     child: Child,
     identity: Identity,
@@ -47,15 +48,15 @@ impl Drop for Sleeper {
     }
 }
 
-/// Two servers that a dead daemon left, and those that look like them.
+/// Two servers that a dead daemon left behind, and two processes that look like them.
 struct Scene {
     instance: Instance,
     nonce: String,
     daemon: Identity,
     left: [Sleeper; 2],
-    /// A record names its pid, with another start.
+    /// A record names the pid of this process, but with another start time.
     reused: Sleeper,
-    /// Its environment names a tree.
+    /// The environment of this process names a tree.
     marked: Sleeper,
     records: [PathBuf; 2],
 }
@@ -106,7 +107,7 @@ impl Scene {
     }
 }
 
-/// What the document says of a process.
+/// The part of the document about this process.
 fn about<'a>(document: &'a Value, sleeper: &Sleeper) -> &'a Value {
     let found = document["found"].as_array().expect("findings");
     let pid = json!(sleeper.identity.pid);
@@ -124,7 +125,7 @@ fn a_dry_run_changes_nothing_and_apply_ends_what_is_proven() {
     std::fs::write(&stale[1], "half").expect("a file");
     let old = std::fs::File::options().write(true).open(&stale[1]).expect("the file");
     old.set_modified(SystemTime::now() - Duration::from_secs(100)).expect("its time is set");
-    // Windows keeps the name of a file that is open.
+    // On Windows an open file keeps its name even when it is removed.
     drop(old);
     let person = home.join("notes.tmp");
     std::fs::write(&person, "a person's").expect("a file");
@@ -178,7 +179,7 @@ fn a_dry_run_changes_nothing_and_apply_ends_what_is_proven() {
     assert!(!scene.records[0].exists() && scene.records[1].exists() && person.exists());
     assert!(!stale.iter().any(|path| path.exists()));
 
-    // The last doubt ends by itself.
+    // The last process that could not be proven ends by itself.
     drop(scene.marked);
     scene.instance.ends(0, &["cleanup", "--apply"]);
     assert!(!scene.records[1].exists());
@@ -198,7 +199,7 @@ fn the_next_daemon_ends_what_the_last_one_left_before_it_starts_a_server() {
         let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
         lines("ended a process that an earlier daemon left behind") == 2 && lines("left a process alone") == 2
     });
-    // The living daemon's own are no findings; the doubtful one still is.
+    // The living daemon's own processes are no findings, but the unproven process still is one.
     let plan = scene.cleanup(6, &[]);
     assert_eq!(plan["found"].as_array().map(Vec::len), Some(2), "{plan}");
     assert_eq!(about(&plan, &scene.marked)["action"], "leave");
@@ -217,7 +218,7 @@ fn a_running_or_wedged_daemon_is_not_touched_and_a_killed_ones_socket_goes() {
     let pid = status["daemon"]["pid"].as_u64().expect("a pid") as u32;
     let daemon = identify(pid).expect("the process table").expect("the daemon lives");
 
-    // Windows freezes nobody.
+    // Windows cannot freeze a process.
     if !cfg!(windows) {
         let signal = |name: &str| {
             let done = Command::new("kill").args([name, &pid.to_string()]).status();
@@ -238,7 +239,7 @@ fn a_running_or_wedged_daemon_is_not_touched_and_a_killed_ones_socket_goes() {
     assert!(exai_os::process::wait_gone(&daemon, Instant::now() + LIMIT).expect("a wait"));
     let record = instance.home().join("daemon.json");
     let sockets = || exai_os::local::Endpoint::sockets(&instance.home()).expect("a look").len();
-    // A pipe of Windows ends with its daemon.
+    // On Windows the pipe of a daemon ends with the daemon.
     let left = usize::from(!cfg!(windows));
     assert!(record.exists() && sockets() == left);
     eventually("the daemon's servers and their guards are gone", LIMIT, || {
@@ -291,7 +292,7 @@ fn where_there_is_no_state_directory_nothing_was_left_and_none_is_made() {
     assert!(!instance.home().exists());
 }
 
-/// Fault test 18: daemon and guard are killed at the same moment, so that nobody ends the tree.
+/// Fault test 18: daemon and guard are killed at the same moment, so that neither of them ends the tree.
 #[test]
 fn a_daemon_and_its_guard_that_die_together_leave_a_tree_that_the_next_daemon_ends() {
     let instance = Instance::with_fixture(&["--ignore-stdin-eof", "--children", "2"]);
@@ -309,10 +310,10 @@ fn a_daemon_and_its_guard_that_die_together_leave_a_tree_that_the_next_daemon_en
     eventually("the whole tree is there", LIMIT, || group().len() == 3);
     let tree = group();
     let lives = |who: &Identity| identify(who.pid).expect("the process table").as_ref() == Some(who);
-    // The shim would bring the daemon back.
+    // The shim would start the daemon again.
     drop(client);
     let (daemon, guard) = (identity(daemon), identity(guard));
-    // A guard that is stopped cannot use the moment between the two.
+    // A stopped guard cannot use the moment between the two kills.
     let stopped = Command::new("kill").args(["-STOP", &guard.pid.to_string()]).status();
     assert!(stopped.is_ok_and(|done| done.success()));
     for who in [&daemon, &guard] {

@@ -1,4 +1,4 @@
-//! The command line, as a user has it.
+//! The command line as a user sees it.
 
 use exai_os::process;
 use serde_json::{Value, json};
@@ -88,12 +88,12 @@ fn the_status_document_shows_clients_servers_and_processes() {
         (&json!("fix#1"), &json!(pid), &json!(3 + consoles))
     );
     assert!(running["rss_bytes"].as_u64().is_some_and(|bytes| bytes > 100_000));
-    // The daemon, the shim, the guard, which Windows has not, and the server with its two children.
+    // The daemon, the shim, the server with its two children, and the guard, which Windows does not have.
     let all = json!(5 + consoles + usize::from(!cfg!(windows)));
     assert_eq!((&status["processes"]["expected"], &status["processes"]["actual"]), (&all, &all));
 }
 
-/// How many processes of the tree are the system's own: Windows has one for each console.
+/// The number of processes in the tree that Windows adds, one for each console.
 fn consoles(root: u32) -> usize {
     let all = process::snapshot().expect("the process table");
     process::descendants(&all, root).iter().filter(|one| one.name == "conhost.exe").count()

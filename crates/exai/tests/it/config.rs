@@ -1,4 +1,4 @@
-//! `config.toml` is changed under a living daemon.
+//! Changes of `config.toml` under a living daemon.
 
 use std::process::Stdio;
 
@@ -153,7 +153,7 @@ fn without_a_last_good_configuration_the_servers_that_are_right_are_hosted() {
     let detail = finding(&instance, "config-invalid").expect("a finding")["detail"].to_string();
     assert!(detail.contains("config.toml:7:") && detail.contains("without bad"), "{detail}");
 
-    // What cannot be read at all leaves the daemon itself.
+    // Without a readable configuration the daemon still runs, but has no servers.
     let instance = Instance::new("[this is no configuration");
     let mut client = instance.shim(&[]);
     assert!(client.initialize(&json!({}))["result"].is_object());
@@ -189,13 +189,13 @@ fn a_file_that_others_may_write_is_made_private_or_refused_and_that_is_said() {
     let mode = || exai_os::inspect::entry(&file).expect("the file").mode;
     shell("chmod", &["755", &home.display().to_string()]);
     shell("chmod", &["666", &file.display().to_string()]);
-    // Whoever could write it may have done so.
+    // Any account could write this file, so it may hold the commands of another account.
     let refused = instance.exai(&["start"]);
     let said = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(5), "{said}");
     assert!(said.contains("config.toml") && said.contains("0666") && said.contains("chmod"), "{said}");
     assert_eq!(instance.exai(&["start"]).status.code(), Some(5), "it stays so");
-    // Nobody else could get to it.
+    // Now no other account could have reached the file.
     shell("chmod", &["700", &home.display().to_string()]);
     let started = instance.exai(&["start"]);
     let said = text(&started.stderr);
@@ -218,7 +218,7 @@ fn what_is_mended_by_chmod_or_chown_is_read() {
     std::fs::remove_file(&file).expect("the file");
     shell("ln", &["-s", "../dots/exai.toml", &file.display().to_string()]);
     shell("chmod", &["666", &target.display().to_string()]);
-    // What is not read cannot name a port, and the usual one may be somebody else's.
+    // exai does not read the file, so the file cannot name a port, and the default port may belong to another program.
     let started = instance.command(&["start"]).env("EXAI_PORT", "0").status();
     assert!(started.expect("it runs").success());
     let detail = || finding(&instance, "config-invalid").map(|found| found["detail"].to_string());
@@ -251,7 +251,7 @@ fn a_link_to_a_file_of_the_account_is_followed_and_edits_go_through_it() {
     std::fs::rename(&file, dots.join("exai.toml")).expect("it is moved");
     shell("ln", &["-s", &dots.join("exai.toml").display().to_string(), &file.display().to_string()]);
     instance.client("fix").call("pid", &json!({}));
-    // It is started at once, so it must be a server.
+    // The daemon starts an added server at once, so the program must be a server.
     instance.ends(0, &["add", "more", "--", exai_test::program("fixture-server").to_str().expect("a path")]);
     assert!(std::fs::symlink_metadata(&file).expect("it is there").is_symlink());
     assert!(std::fs::read_to_string(dots.join("exai.toml")).expect("the file").contains("[servers.more]"));

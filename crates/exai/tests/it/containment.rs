@@ -1,4 +1,4 @@
-//! Nothing left behind: whoever is killed, every process of a server ends, and nobody else's does.
+//! No process of a server is left behind, whichever process is killed, and no process of anyone else is ended.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Instance, LIMIT, behind_a_shell, fixture};
 
-/// How many guards a tree has: Windows ends trees itself.
+/// The number of guards of a tree. Windows itself ends trees, without guards.
 const GUARDS: usize = if cfg!(windows) { 0 } else { 1 };
 
-/// A server with what escapes most easily: two launchers above it, and beside it a process that has left
-/// its parent, and where there are such things its group, its session and its environment.
+/// A server whose tree escapes most easily: with two launchers above it, and beside it a process that has left its
+/// parent, and on Unix also its group, its session and its environment.
 fn with_an_escapee(instance: &Instance, server: &str) -> String {
     let fixture = program("fixture-server");
     let script = format!(
@@ -27,7 +27,7 @@ fn with_an_escapee(instance: &Instance, server: &str) -> String {
     format!("[servers.fix]\n{}", behind_a_shell(instance.dir(), &script, &batch))
 }
 
-/// The tree of the only instance, the guard first, where there are guards.
+/// The processes of the only instance. Where there are guards, the guard is the first.
 fn tree(instance: &Instance) -> Vec<ProcessInfo> {
     if cfg!(windows) {
         return listed(instance).into_iter().filter(|one| one.name != CONSOLE).collect();
@@ -38,10 +38,10 @@ fn tree(instance: &Instance) -> Vec<ProcessInfo> {
     top.chain(process::descendants(&all, guard)).filter(|one| !one.zombie).collect()
 }
 
-/// The system's own process for each console of Windows.
+/// The process that Windows adds for each console.
 const CONSOLE: &str = "conhost.exe";
 
-/// Whoever `exai ps` shows in the tree.
+/// The processes that `exai ps` shows for the server `fix`.
 fn listed(instance: &Instance) -> Vec<ProcessInfo> {
     let ps = instance.json(&["ps", "--json"]);
     let rows = ps["processes"].as_array().expect("processes").iter();
@@ -51,7 +51,7 @@ fn listed(instance: &Instance) -> Vec<ProcessInfo> {
     all.into_iter().filter(|one| pids.contains(&one.pid)).collect()
 }
 
-/// Asks until it is answered: while a server's end is not seen, calls are refused or lost with it.
+/// Repeats the call until it is answered: before exai sees that a server has ended, calls are refused or lost.
 fn pid_of_server(client: &mut Client) -> u32 {
     let mut found = None;
     eventually("a server answers", LIMIT, || {
@@ -62,7 +62,8 @@ fn pid_of_server(client: &mut Client) -> u32 {
     found.expect("it was found")
 }
 
-/// Waits until the server of the only instance was seen doing its work, or is told by its place where nobody sees that.
+/// Waits until the server of the only instance was seen at work. Wine does not show this, so there any server is
+/// enough.
 fn confirmed(instance: &Instance) {
     eventually("the server is confirmed", LIMIT, || {
         let ps = instance.json(&["ps", "--json"]);
@@ -90,15 +91,16 @@ fn kill(pid: u32) {
     process::kill_verified(&identity, Kill::Force).expect("it can be killed");
 }
 
-/// Neither sees the other's end. The daemon is halted before, and not the guard: the system ends a halted guard with its
-/// daemon, since nobody is left who could let it go on.
+/// Kills daemon and guard so that neither sees the end of the other. The daemon is stopped before that, and not the
+/// guard: when a daemon ends, the kernel also ends its stopped child, because no process is left that could continue
+/// it.
 fn kill_at_once(daemon: u32, guard: u32) {
     signal("STOP", daemon);
     kill(guard);
     kill(daemon);
 }
 
-/// Waits until all are gone; how long that took.
+/// Waits until all processes of the tree are gone, and returns how long that took.
 #[track_caller]
 fn all_gone(tree: &[ProcessInfo], limit: Duration) -> Duration {
     let start = Instant::now();
@@ -106,12 +108,12 @@ fn all_gone(tree: &[ProcessInfo], limit: Duration) -> Duration {
     start.elapsed()
 }
 
-/// A running server with everything that [`with_an_escapee`] starts.
+/// An instance whose server runs with all the processes that [`with_an_escapee`] starts.
 fn running(server: &str) -> (Instance, Vec<ProcessInfo>) {
     let instance = Instance::new("");
     instance.configure(&with_an_escapee(&instance, server));
     instance.client("fix").call("pid", &json!({}));
-    // Guard, two shells, the server, its two children, and the escapee.
+    // The guard, two shells, the server, its two children, and the escaped process.
     eventually("the tree is complete", LIMIT, || tree(&instance).len() == GUARDS + 6);
     let found = tree(&instance);
     (instance, found)
@@ -142,8 +144,8 @@ fn when_a_guard_is_killed_the_daemon_ends_its_tree_and_the_next_call_starts_anew
     assert_eq!(instance.status()["processes"]["unexpected"], json!([]));
 }
 
-/// What leaves parent, group, session and environment, and holds nothing of ours open, in the first moment of its
-/// life, when nobody has seen it yet.
+/// A server with a process that leaves its parent, group, session and environment in the first moment of its life and
+/// closes its stdio, before anything can see it.
 fn gone_before_it_was_seen(token: &str, first: &str) -> (Instance, Client, ProcessInfo, ProcessInfo) {
     let fixture = program("fixture-server").display().to_string();
     let script =
@@ -193,7 +195,7 @@ fn what_left_everything_before_it_was_seen_and_lost_daemon_and_guard_goes_with_t
     eventually("its record is gone", LIMIT, || instance.exai(&["cleanup"]).status.success());
 }
 
-/// What has taken even the descent tag from itself is nobody's that could be named: it is told of, and left alone.
+/// A process that has removed even its descent tag cannot be assigned to a tree. exai reports it and leaves it alone.
 #[test]
 fn what_becomes_the_daemons_child_and_is_of_no_tree_is_told_of() {
     let token = format!("unseen-{}-c", std::process::id());
@@ -232,7 +234,7 @@ fn when_daemon_and_guard_are_killed_at_once_the_next_start_ends_the_tree() {
     let took = all_gone(&tree, Duration::from_secs(5));
     eprintln!("kill -9 of daemon and guard: {} processes gone {took:?} after the next start", tree.len() - 1);
     assert!(process::identify(decoy.0.id()).expect("the process table").is_some(), "the decoy lives");
-    // The record is kept for the decoy's sake: it says where it may come from.
+    // The record stays because it says where the decoy may come from.
     let left: Value = serde_json::from_str(&instance.ends(6, &["cleanup", "--json"])).expect("JSON");
     let found = left["found"].as_array().expect("what was found");
     assert!(found.iter().all(|one| one["action"] == "leave"), "{left}");
@@ -243,7 +245,7 @@ fn when_daemon_and_guard_are_killed_at_once_the_next_start_ends_the_tree() {
     instance.ends(0, &["cleanup"]);
 }
 
-/// What stands in the place of `servers/` refuses records as a full disk does.
+/// A file in the place of `servers/` makes writing records fail, as a full disk does.
 fn without_records(instance: &Instance) {
     let servers = instance.home().join("servers");
     instance.ends(0, &["start"]);
@@ -279,7 +281,7 @@ fn a_server_whose_record_cannot_be_written_is_watched_and_recorded_when_there_is
     let said = found();
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].0 == "record-unwritten" && said[0].1.contains("fix#1"), "{said:?}");
-    // Everybody is known: nothing is anybody's fault.
+    // The daemon knows all processes even without records, so none counts as unexpected.
     eventually("all are counted", LIMIT, || instance.status()["processes"]["actual"] == 1 + GUARDS + 6);
     let ps = instance.json(&["ps", "--json"]);
     assert_eq!((&ps["expected"], &ps["unexpected"]), (&ps["actual"], &json!([])), "{ps}");
@@ -330,7 +332,7 @@ fn stop_returns_when_everything_is_gone() {
     assert!(process::identify(decoy.0.id()).expect("the process table").is_some(), "the decoy lives");
 }
 
-/// It is never the same process for longer than a millisecond.
+/// The forking process has another pid every millisecond.
 #[test]
 fn a_server_that_forks_all_the_time_is_ended() {
     let script = "import os,sys\nif os.fork() == 0:\n  os.setsid()\n  for fd in (0, 1, 2): os.close(fd)\n  \
@@ -430,14 +432,14 @@ fn every_process_is_listed_with_its_role_and_the_server_is_the_one_that_says_so(
     assert_eq!(role(server), "server");
     assert_eq!(role(client.pid()), "shim");
     assert_eq!(role(std::process::id()), "client");
-    // The daemon, the shim, and the tree, with the console that it has on Windows.
+    // The daemon, the shim, and the tree, with the console process that it has on Windows.
     let consoles = if cfg!(windows) { listed(&instance).len() - tree.len() } else { 0 };
     let all = json!(2 + tree.len() + consoles);
     assert_eq!((&ps["expected"], &ps["actual"]), (&all, &all), "{ps}");
     assert_eq!(instance.status()["servers"][0]["instances"][0]["pid"], json!(server));
 }
 
-/// The launcher dies and the server lives on; the server dies and the launcher lives on.
+/// First the launcher dies and the server lives on; then a server dies and its launcher lives on.
 #[test]
 fn a_server_without_its_launcher_serves_on_and_a_launcher_without_its_server_is_ended() {
     let instance = Instance::new("");
@@ -448,7 +450,7 @@ fn a_server_without_its_launcher_serves_on_and_a_launcher_without_its_server_is_
     let root = pid(&instance.status()["servers"][0]["instances"][0]["root_pid"]);
     assert_ne!(root, server);
     kill(root);
-    // Words within the first second show that somebody lives: calls are made meanwhile.
+    // Only answers within the next second show that the server lives, so the test makes calls meanwhile.
     let end = Instant::now() + Duration::from_millis(1500);
     let mut calls = 0;
     while Instant::now() < end {
@@ -470,7 +472,7 @@ fn a_server_without_its_launcher_serves_on_and_a_launcher_without_its_server_is_
     };
     let launcher = process::identify(launcher).expect("the process table").expect("it lives");
     let server = pid_of_server(&mut client);
-    // Wine counts no input and output, so nobody sees who the server is and that it is gone.
+    // Wine does not count input and output, so exai can see neither which process is the server nor that it is gone.
     if under_wine() {
         return;
     }
@@ -485,7 +487,7 @@ fn is_alive(identity: &Identity) -> bool {
     process::identify(identity.pid).expect("the process table").as_ref() == Some(identity)
 }
 
-/// A process that looks like one of ours and is not: same program, same arguments, same marker.
+/// A process with the program, the arguments and the marker of a server, which belongs to no server.
 struct Decoy(std::process::Child);
 
 fn decoy(instance: &Instance) -> Decoy {
@@ -500,7 +502,7 @@ fn decoy(instance: &Instance) -> Decoy {
 
 impl Drop for Decoy {
     fn drop(&mut self) {
-        // It may have been ended, which the test has told by then.
+        // The decoy may have been ended; the test has reported that by now.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -511,7 +513,7 @@ fn signal(name: &str, pid: u32) {
     assert!(done.expect("kill runs").success());
 }
 
-/// Whoever misses a program that a server had opened finds in the log when it ended, and why.
+/// A user may miss a program that a server had opened. The log says when it ended, and why.
 #[test]
 fn what_an_idle_stop_ends_is_in_the_log() {
     let instance = Instance::new(&(fixture("fix", &["--children", "1"]) + "idle_stop = \"0s\"\n"));

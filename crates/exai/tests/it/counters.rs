@@ -17,7 +17,7 @@ fn what_happens_is_counted_and_at_rest_nothing_is_held_for_anybody() {
     let most = status["limits"]["requests_per_client"].as_u64().expect("a bound");
     assert_eq!((most, &status["limits"]["client_queue_bytes"]), (1024, &json!(24 * 1024 * 1024)));
     let delay = json!({"name": "delay", "arguments": {"ms": 300, "message": "done"}});
-    // All with one write: none is answered before the last is there.
+    // One single write, so that no call is answered before the last one has arrived.
     let asked: Vec<Value> = (0..=most).map(|number| json!(format!("call {number}"))).collect();
     let call = |id| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": delay});
     let lines: Vec<String> = asked.iter().map(|id| call(id).to_string() + "\n").collect();

@@ -1,4 +1,4 @@
-//! F08: a server that crashes again and again is left alone after a few times, and says why.
+//! F08: exai stops starting a server that crashes again and again, and says why.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::support::{Instance, LIMIT, fixture};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A program that notes that it was started, says why it cannot go on, and ends.
+/// A server that notes its start, writes this word to stderr, and exits.
 fn crashing(spawns: &Path, word: &str) -> String {
     fixture("loop", &["--note-start", spawns.to_str().expect("a path"), "--die-at-start", word])
 }
@@ -23,7 +23,7 @@ fn server(instance: &Instance) -> Value {
     instance.status()["servers"][0].clone()
 }
 
-/// Processor time that the daemon has used; only Linux is asked.
+/// The processor time that the daemon has used. Other systems than Linux are not asked.
 fn processor(pid: &Value) -> Option<Duration> {
     if !cfg!(target_os = "linux") {
         return None;
@@ -31,11 +31,11 @@ fn processor(pid: &Value) -> Option<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
     let fields: Vec<&str> = stat.rsplit(')').next().expect("a name").split_whitespace().collect();
     let ticks: u64 = [11, 12].iter().filter_map(|at| fields[*at].parse::<u64>().ok()).sum();
-    // A hundred of these are a second, whatever the kernel counts with.
+    // Linux shows a hundred ticks per second, whatever the kernel itself counts with.
     Some(Duration::from_millis(ticks * 10))
 }
 
-/// What it has used since then.
+/// The processor time that the daemon has used since `then`.
 fn processor_since(pid: &Value, then: Option<Duration>) -> Option<Duration> {
     Some(processor(pid)?.saturating_sub(then?))
 }
@@ -78,7 +78,7 @@ fn a_server_that_ends_at_once_is_left_alone_after_a_few_times_until_somebody_doe
     let failed = server(&instance);
     let said = |key: &str, what: &str| failed[key].as_str().is_some_and(|text| text.contains(what));
     assert!(said("reason", "status 3") && said("stderr_tail", "no licence found"), "{failed}");
-    // From here on everybody is answered at once, and nothing is started.
+    // From here on every call is refused at once, and nothing is started.
     let quiet = processor(&pid);
     let begun = Instant::now();
     let mut slowest = Duration::ZERO;
@@ -98,7 +98,7 @@ fn a_server_that_ends_at_once_is_left_alone_after_a_few_times_until_somebody_doe
         after.1.unwrap_or_default(),
     );
 
-    // A person wants it to be tried.
+    // A person asks for another try.
     instance.ends(0, &["restart", "loop"]);
     assert_eq!(client.ask("tools/call", &tool)["error"]["code"], -31006);
     assert!(count(&spawns) > 3, "it was tried again");
@@ -108,7 +108,7 @@ fn a_server_that_ends_at_once_is_left_alone_after_a_few_times_until_somebody_doe
     });
     assert_eq!(count(&spawns), 6, "as often as the first time");
 
-    // Somebody has put it right.
+    // A person has put the configuration right.
     instance.configure(&fixture("loop", &[]));
     eventually("it is well", LIMIT, || server(&instance)["state"] != "failed");
     assert_eq!(client.call("loop__echo", &json!({"message": "mended"})), "mended");

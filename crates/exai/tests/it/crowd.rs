@@ -1,4 +1,4 @@
-//! L05: thousands of TCP connections that say nothing, or too slowly, or too little, keep nobody out.
+//! L05: thousands of TCP connections that send nothing, or too slowly, or too little, keep no client out.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -16,31 +16,31 @@ use crate::support::{Instance, LIMIT, resident};
 use crate::ways::{Door, Party, WAYS, Way};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// How soon a client is in. Under Wine each turn of the crowd goes through one other process, Wine's server, and how long
-/// that takes says nothing about the daemon.
+/// How soon a client must be served. Under Wine each turn of the crowd goes through Wine's single server process, and
+/// how long that takes says nothing about the daemon.
 const SOON: Duration = if cfg!(windows) { LIMIT } else { SECOND };
 const MIB: u64 = 1024 * 1024;
-/// How many TCP connections the daemon keeps; half of them of those who have not said who they are.
+/// The number of TCP connections that the daemon keeps. Half of them may be connections without a token.
 const PLACES: usize = 1024;
-/// How many threads make up the crowd: each waits for its turn to be let in to the queue of the port.
+/// The number of threads of the crowd. Each of them waits until the port accepts its next connection.
 const MEMBERS: usize = if cfg!(windows) { 4 } else { 16 };
 
-/// What a connection says before it says no more.
+/// The text that a connection sends before it falls silent.
 fn beginnings(port: u16) -> [String; 4] {
     let host = format!("host: 127.0.0.1:{port}\r\n");
     [
         String::new(),
         format!("GET /mcp HTTP/1.1\r\n{host}x-slow: "),
-        // No token: it is answered, and stays.
+        // Without a token the daemon answers this request, and the connection stays open.
         format!("GET /mcp HTTP/1.1\r\n{host}\r\n"),
         format!("GET /mcp HTTP/1.1\r\n{host}connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-vers"),
     ]
 }
 
-/// Connections that are there at once, and come again as soon as they are hung up on, until they are dropped.
+/// Many connections at once. Each is made again as soon as the daemon closes it, until the crowd is dropped.
 struct Crowd {
     end: Arc<AtomicBool>,
-    /// How many have come until now.
+    /// The number of connections so far.
     came: Arc<AtomicUsize>,
     members: Vec<JoinHandle<()>>,
 }
@@ -58,7 +58,7 @@ impl Crowd {
                     }
                     if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
                         let which = came.fetch_add(1, Ordering::Relaxed) + number;
-                        // It may have been refused already.
+                        // The daemon may have closed the connection already.
                         let _ = stream.write_all(beginnings[which % beginnings.len()].as_bytes());
                         held.push_back(stream);
                     }
@@ -69,7 +69,7 @@ impl Crowd {
         Crowd { end, came, members }
     }
 
-    /// How many have come in all.
+    /// Ends the crowd, and returns the number of all its connections.
     fn disperse(self) -> usize {
         self.end.store(true, Ordering::Relaxed);
         self.members.into_iter().for_each(|member| member.join().expect("a member"));
@@ -84,7 +84,7 @@ impl Daemon {
         resident(self.0)
     }
 
-    /// How many it has open; only Linux is asked.
+    /// The number of open descriptors. Other systems than Linux are not asked.
     fn descriptors(&self) -> Option<usize> {
         let open = cfg!(target_os = "linux").then(|| std::fs::read_dir(format!("/proc/{}/fd", self.0)));
         Some(open?.expect("it lives").count())

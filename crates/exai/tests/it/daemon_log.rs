@@ -1,4 +1,4 @@
-//! What the daemon's log says, and how large it may grow.
+//! The content of the daemon's log, and the limit of its size.
 
 use std::io::Write as _;
 
@@ -19,7 +19,7 @@ fn it_is_set_aside_while_the_daemon_runs_and_goes_on_in_another() {
     instance.ends(0, &["start"]);
     instance.ends(0, &["stop"]);
     let path = instance.home().join("log/daemon.log");
-    // Room for the lines of a start, and for little more.
+    // Leaves room for the lines of one start and for little more.
     let filling = vec![b'x'; (LARGEST - 4096) as usize - log(&instance).len()];
     let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("a log");
     file.write_all(&filling).expect("there is room");

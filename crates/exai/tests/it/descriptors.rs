@@ -1,4 +1,4 @@
-//! A daemon that may have few descriptors.
+//! A daemon with few descriptors.
 
 use std::net::TcpStream;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{Instance, text};
 
-/// How many descriptors the daemon may have.
+/// The daemon's limit of descriptors.
 const FEW: usize = 64;
 
 #[test]

@@ -1,5 +1,5 @@
-//! A server that takes long to start is known from the last time, one that was added is known before anybody asks, and
-//! one that does not answer at all costs nobody else anything: no client waits for it.
+//! A server that starts slowly is known from its last run, an added server is known before a client asks for it, and a
+//! server that does not answer delays no client.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ fn a_daemon_that_has_just_started_answers_for_a_server_that_has_not() {
     instance.ends(0, &["stop"]);
     assert!(instance.home().join("discovery/slow.json").exists());
 
-    // The daemon is started by this client, and the server says nothing before it may.
+    // This client starts the daemon. The server waits for a file before it says anything.
     fs::remove_file(&may_start).expect("the file");
     let mut client = instance.shim(&["--server", "slow"]);
     let said = client.initialize(&json!({}));
@@ -38,7 +38,7 @@ fn a_daemon_that_has_just_started_answers_for_a_server_that_has_not() {
     assert!(names(&all.ask("tools/list", &json!({}))).contains(&format!("slow__{}", first[0])));
     assert_eq!(state(), "starting");
 
-    // A call needs the server itself.
+    // A call must wait for the server itself.
     let call = client.request("tools/call", &json!({"name": "pid", "arguments": {}}));
     fs::write(&may_start, "").expect("a file");
     assert!(client.answer(&call)["result"].is_object());
@@ -85,9 +85,9 @@ fn a_start_removes_what_is_known_of_servers_that_are_gone_and_nothing_else() {
         assert_eq!(fs::read_to_string(kept.join(name)).ok().as_ref(), Some(text), "{name}");
     }
     if cfg!(windows) {
-        return; // links are for few there
+        return; // few accounts may make links there
     }
-    // What a link leads to is somebody's, whatever it looks like.
+    // The target of a link may belong to another program, so exai must not change it.
     let elsewhere = instance.dir().join("elsewhere");
     fs::rename(&kept, &elsewhere).expect("it is moved");
     fs::write(elsewhere.join("fix.json"), &ours).expect("a file");
@@ -97,7 +97,7 @@ fn a_start_removes_what_is_known_of_servers_that_are_gone_and_nothing_else() {
     assert_eq!(fs::read_to_string(elsewhere.join("fix.json")).ok(), Some(ours));
 }
 
-/// What `exai status` has found about the lists of servers.
+/// The findings of `exai status` about the lists of servers.
 fn list_findings(instance: &Instance) -> Vec<String> {
     let status = instance.status();
     let findings = status["findings"].as_array().expect("findings");
@@ -113,7 +113,7 @@ fn add(instance: &Instance, name: &str, switches: &[&str]) -> String {
 
 #[test]
 fn a_server_that_hangs_delays_the_first_list_by_a_second_and_a_half_and_no_later_one() {
-    // The promise is 1.5 s. Half of the ten that it was once is much for a machine that has other things to do.
+    // The promise is 1.5 s, and without it the list took 10 s. A busy machine may need up to half of that.
     const MUCH: Duration = Duration::from_secs(5);
     let instance = Instance::new(&fixture("good", &[]));
     instance.ends(0, &["start"]);
@@ -133,7 +133,7 @@ fn a_server_that_hangs_delays_the_first_list_by_a_second_and_a_half_and_no_later
     }
     let found = list_findings(&instance);
     assert!(matches!(&found[..], [one] if one.starts_with("server \"hang\" is not ready")), "{found:?}");
-    // The command line shows what there is as well, and whose tools are missing.
+    // The command line, too, shows the tools that are there, and names the servers whose tools are missing.
     let begun = Instant::now();
     let output = instance.exai(&["tools"]);
     let (out, err) = (text(&output.stdout), text(&output.stderr));
@@ -162,12 +162,12 @@ fn a_server_that_is_added_is_started_once_and_known_before_a_client_comes() {
     all.initialize(&json!({}));
     assert!(names(&all.ask("tools/list", &json!({}))).contains(&"new__echo".to_owned()));
     assert_eq!(fs::read_to_string(&starts).expect("a file").lines().count(), 1);
-    // One that cannot be started is added all the same.
+    // A server that cannot be started is added all the same.
     instance.ends(0, &["add", "broken", "--", "no-such-program-anywhere"]);
     eventually("it is found", LIMIT, || {
         instance.status()["findings"].to_string().contains("no-such-program-anywhere")
     });
-    // Nothing is started for it where no daemon runs.
+    // Without a running daemon, adding a server starts nothing.
     instance.ends(0, &["stop"]);
     let said = add(&instance, "later", &[]);
     assert!(said.contains("no daemon runs"), "{said}");
@@ -188,7 +188,7 @@ fn a_cursor_that_does_not_advance_costs_neither_the_tools_nor_a_thousand_request
     let has = |words: &str| found.iter().any(|detail| detail.starts_with(words));
     assert!(has("server \"end\" repeats the cursor \"end\" in tools/list"), "{found:?}");
     assert!(has("server \"empty\" gives an empty cursor in tools/list"), "{found:?}");
-    // Its page came twice, and counts once.
+    // The server sent its only page twice; its tools count once.
     let kept = fs::read_to_string(instance.home().join("discovery/end.json")).expect("it is known");
     let kept: Value = serde_json::from_str(&kept).expect("JSON");
     let number = |server: &str| {

@@ -1,4 +1,4 @@
-//! `exai doctor`: the right check speaks up, in time, whatever is there; and nothing is changed by it.
+//! `exai doctor`: the right check reports each problem, in time, whatever it finds; and the command changes nothing.
 
 mod document;
 mod files;
@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use crate::faults::put_away;
 use crate::support::{Instance, LIMIT, text};
 
-/// What nothing depends on but the machine: other programs' servers, its limits and its disk.
+/// Checks whose result depends only on the machine: on other programs' servers, on its limits and on its disk.
 const OF_THE_MACHINE: [&str; 4] = ["foreign-servers", "limits", "disk", "environment"];
 
-/// The document, and how long it took. With findings the exit code is 6, without it is 0.
+/// Runs the command; returns its document and how long it took. The exit code must be 6 with findings, and 0 without.
 #[track_caller]
 fn doctor(instance: &Instance) -> (Value, Duration) {
     let started = Instant::now();
@@ -39,7 +39,8 @@ fn check<'a>(document: &'a Value, id: &str) -> &'a Value {
     checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("no check {id}"))
 }
 
-/// Looks, within 2 s and what it must wait for, and expects this check to end in this way, with these words.
+/// Runs the command, which may take 2 s besides the time it must wait, and expects this status and these words of one
+/// check.
 #[track_caller]
 fn finds(instance: &Instance, id: &str, status: &str, words: &[&str]) -> Value {
     let (document, took) = doctor(instance);
@@ -57,7 +58,7 @@ fn finds(instance: &Instance, id: &str, status: &str, words: &[&str]) -> Value {
     found.clone()
 }
 
-/// No check but those of the machine has anything to say.
+/// Expects that no check reports a problem, except those that depend on the machine.
 #[track_caller]
 fn is_content(document: &Value) {
     for found in document["checks"].as_array().expect("checks") {
@@ -66,7 +67,7 @@ fn is_content(document: &Value) {
     }
 }
 
-/// The names and contents of everything in the state directory.
+/// The path and the size of everything in the state directory.
 fn everything(instance: &Instance) -> Vec<(PathBuf, u64)> {
     fn walk(directory: &Path, all: &mut Vec<(PathBuf, u64)>) {
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -93,7 +94,7 @@ fn kill_daemon(instance: &Instance) {
     process::wait_gone(&identity, Instant::now() + LIMIT).expect("it can be waited for");
 }
 
-/// An instance that was started and stopped: private, with its files.
+/// An instance that was started and stopped, so that its directory is private and has all its files.
 fn stopped() -> Instance {
     let instance = Instance::with_fixture(&[]);
     instance.ends(0, &["start"]);
@@ -101,7 +102,7 @@ fn stopped() -> Instance {
     instance
 }
 
-/// What Unix has commands for and the standard library does not.
+/// Runs a Unix command for changes that the standard library cannot make.
 #[track_caller]
 fn shell(program: &str, args: &[&str]) {
     assert!(Command::new(program).args(args).status().expect("it starts").success(), "{program} {args:?}");
@@ -117,7 +118,7 @@ impl Drop for Decoy {
     }
 }
 
-/// A free port, set in the configuration.
+/// Writes a free port into the configuration, and returns it.
 fn on_port(instance: &Instance) -> u16 {
     let port = free_port();
     std::fs::write(instance.home().join("config.toml"), format!("[daemon]\nport = {port}\n"))
@@ -142,7 +143,7 @@ fn up_and_down_there_is_nothing_to_find_and_nothing_is_changed() {
         assert_eq!(check(&up, id)["status"], "pass", "{}", check(&up, id));
     }
     let pid = daemon_pid(&instance).to_string();
-    // Windows does not say who holds a lock.
+    // Windows does not say which process holds a lock.
     let holder = if cfg!(windows) { "instance.lock is held" } else { &pid };
     assert!(check(&up, "daemon-lock")["detail"].as_str().is_some_and(|text| text.contains(holder)));
     assert!(check(&up, "port")["detail"].as_str().is_some_and(|text| text.contains(&pid)));
@@ -314,7 +315,7 @@ fn an_executable_that_was_replaced_under_the_daemon_is_version_skew() {
     finds(&instance, "version-skew", "warn", &["replaced", "exai restart"]);
 }
 
-/// In a container that has the state directory, the daemon's process has no number.
+/// In a container that shares the state directory, the daemon's process has no pid.
 #[test]
 fn in_another_process_namespace_it_says_where_it_stands() {
     let instance = Instance::with_fixture(&[]);

@@ -1,4 +1,4 @@
-//! What clients without a shim see of a daemon that drains.
+//! Clients without a shim, and what they see of a daemon that drains.
 
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,7 @@ fn begin(instance: &Instance) -> HttpClient {
     client
 }
 
-/// An instance on a port that stays the same.
+/// An instance on a port that stays the same after a restart.
 pub(crate) fn instance(switches: &[&str]) -> Instance {
     let instance = Instance::with_fixture(switches);
     instance.ends(0, &["start"]);
@@ -45,7 +45,7 @@ pub(crate) fn instance(switches: &[&str]) -> Instance {
     instance
 }
 
-/// The daemon drains, until a call is answered.
+/// Restarts the daemon, which drains until a call is answered.
 fn restarting(instance: &Instance) -> Child {
     let restart = instance.command(&["restart"]).stdout(Stdio::null()).spawn().expect("exai runs");
     eventually("the daemon drains", LIMIT, || instance.status()["state"] == "draining");
@@ -90,7 +90,8 @@ fn clients_that_talk_without_a_pause_do_not_keep_a_daemon_from_its_end() {
             let client = begin(&instance);
             let over = &over;
             scope.spawn(move || {
-                // Until the daemon does not know it any more, or does not listen for a moment.
+                // Ends when the next daemon does not know the session, or when nothing listens on the port for a
+                // moment.
                 let ping = || thread::scope(|scope| scope.spawn(|| client.post(&request(id, "ping"))).join());
                 while !over.load(Ordering::Relaxed) && ping().is_ok_and(|answer| answer.status == 200) {}
             });

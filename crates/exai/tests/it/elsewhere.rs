@@ -1,4 +1,4 @@
-//! A client that does not hand `EXAI_HOME` on is served by another daemon, which knows no servers: it says where they are.
+//! A client that does not pass `EXAI_HOME` on gets another daemon, which has no servers and says where the servers are.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::{Instance, LIMIT, fixture, text};
 
-/// More than any other test has: the daemon with the most servers is named first.
+/// More servers than in any other test, since exai names the daemon with the most servers first.
 const SERVERS: usize = 40;
 
 #[test]
@@ -26,7 +26,7 @@ fn a_daemon_that_hosts_nothing_says_where_the_servers_are() {
     empty.ends(0, &["start"]);
     let place = full.home().display().to_string();
     let doctor = || text(&empty.exai(&["doctor"]).stdout);
-    // Its directory alone hosts nothing.
+    // Without a running daemon, the directory with the servers is not named.
     assert!(!empty.ends(0, &["status"]).contains(&place) && !doctor().contains(&place));
     full.ends(0, &["start"]);
     assert!(empty.ends(0, &["status"]).contains(&sentence));
@@ -43,7 +43,7 @@ fn a_daemon_that_hosts_nothing_says_where_the_servers_are() {
     eventually("the shim says it", LIMIT, || heard().contains(&sentence));
     shim.kill().expect("it can be killed");
     shim.wait().expect("it can be waited for");
-    // Who has servers says nothing of others.
+    // A daemon with servers does not name other daemons.
     assert!(!full.ends(0, &["status"]).contains("hosts nothing"));
     full.ends(0, &["stop"]);
     assert!(!empty.ends(0, &["status"]).contains(&place));

@@ -1,5 +1,5 @@
-//! What takes long, or much: `cargo xtask endure` runs these and prints their figures. Shorter forms of some are run
-//! with all tests.
+//! Tests that take long or do much. `cargo xtask endure` runs them and prints their figures. All tests include shorter
+//! forms of some of them.
 #![expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "figures that people read")]
 
 mod long;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::wire::Wire;
 
-/// The time below which so many percent of the times are.
+/// The time that is not exceeded by this percentage of the times.
 fn percentile(times: &[Duration], percent: usize) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
@@ -25,21 +25,21 @@ fn percentile(times: &[Duration], percent: usize) -> Duration {
     sorted.get(at).copied().unwrap_or_default()
 }
 
-/// A figure, what it may be, and whether it is.
+/// The word that a table shows for a figure that is or is not within its limit.
 fn verdict(reached: bool) -> &'static str {
     if reached { "reached" } else { "MISSED" }
 }
 
-/// Clients that call a tool again and again, to see what others do to them.
+/// Clients that call a tool again and again, to measure how other clients affect them.
 #[derive(Default)]
 struct Bystanders {
     over: AtomicBool,
-    /// When each call was made, and how long its answer took.
+    /// The time of each call, and how long its answer took.
     calls: Mutex<Vec<(Instant, Duration)>>,
 }
 
 impl Bystanders {
-    /// Calls until it is over, with a pause after each answer.
+    /// Calls the tool until `over` is set, with a pause after each answer.
     fn watch(&self, address: &str, server: &str, (tool, arguments): (&str, &Value), pause: Duration) {
         let mut wire = Wire::open(address, Some(server));
         let mut id = 0_u64;
@@ -50,7 +50,7 @@ impl Bystanders {
             let answer = wire.answer(&json!(id));
             assert!(answer["result"].is_object(), "{answer}");
             self.calls.lock().expect("times").push((asked, asked.elapsed()));
-            // What is measured is how calls that come now and then are served.
+            // The measurement is about calls that come now and then.
             std::thread::sleep(pause);
         }
     }
@@ -59,7 +59,7 @@ impl Bystanders {
         self.over.store(true, Ordering::Relaxed);
     }
 
-    /// The calls that were made in this time.
+    /// The calls that were made between these times.
     fn between(&self, from: Instant, to: Instant) -> Vec<(Instant, Duration)> {
         let calls = self.calls.lock().expect("times");
         calls.iter().filter(|(at, _)| (from..to).contains(at)).copied().collect()
@@ -70,7 +70,7 @@ impl Bystanders {
     }
 }
 
-/// Stops them also where an assertion fails: their threads are waited for.
+/// Stops the bystanders also where an assertion fails, since the scope waits for their threads.
 struct Stop<'a>(&'a Bystanders);
 
 impl Drop for Stop<'_> {

@@ -1,4 +1,4 @@
-//! The faults of `docs/fault-tests.md` that no other test here is about, one test per number.
+//! The faults of `docs/fault-tests.md` that no other test covers, with one test per number.
 
 #[cfg(target_os = "linux")]
 mod accounts;
@@ -20,7 +20,7 @@ use crate::support::{Client, Instance, LIMIT, fixture, text};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A process that a test started beside exai; it ends with the test.
+/// A process that a test starts beside exai, and that ends with the test.
 struct Stranger {
     child: Child,
     identity: Identity,
@@ -63,13 +63,13 @@ pub(crate) fn daemon(instance: &Instance) -> Identity {
     identify(number(&instance.status()["daemon"]["pid"])).expect("the daemon lives")
 }
 
-/// The tree of the only server, its guard first, where there are guards.
+/// The tree of the only server. Where there are guards, the guard is the first.
 fn tree(instance: &Instance) -> Vec<Identity> {
     let shown = &instance.status()["servers"][0]["instances"][0];
     let first = number(&shown[if cfg!(windows) { "root_pid" } else { "guard_pid" }]);
     let all = process::snapshot().expect("the process table");
     let below = process::descendants(&all, first).into_iter();
-    // A console has a process of the system's own.
+    // Windows adds a process of its own for each console.
     let below = below.filter(|one| !one.zombie && one.name != "conhost.exe");
     let pids = std::iter::once(first).chain(below.map(|one| one.pid));
     pids.filter_map(identify).collect()
@@ -80,14 +80,14 @@ fn record(instance: &Instance) -> Value {
     serde_json::from_slice(&bytes).expect("a document")
 }
 
-/// Fault 13: The other way round: a daemon counts as gone only when it holds nothing any more.
+/// Fault 13: A daemon counts as gone only when it holds nothing any more.
 #[test]
 fn a_daemon_that_is_gone_holds_nothing() {
     let instance = Instance::new("");
     let (rounds, mut held) = (30, 0);
     for _ in 0..rounds {
         instance.ends(0, &["start"]);
-        // By then it has read the environment of the account, for which it starts a shell.
+        // By now the daemon has read the environment of the account, for which it starts a shell.
         instance.ends(0, &["status"]);
         end(&daemon(&instance));
         let lock = instance.home().join("instance.lock");
@@ -98,8 +98,8 @@ fn a_daemon_that_is_gone_holds_nothing() {
     assert_eq!(held, 0);
 }
 
-/// Fault 20: An application that a server's child had somebody else start: it has the marker of the tree, and a
-/// session of its own, and is no member of the tree.
+/// Fault 20: An application that another process has started for a server's child: it has the marker of the tree and a
+/// session of its own, but is no member of the tree.
 #[test]
 fn an_application_with_the_marker_of_a_tree_survives_whatever_ends_the_tree() {
     let instance = Instance::with_fixture(&["--children", "2"]);
@@ -129,7 +129,7 @@ fn an_application_with_the_marker_of_a_tree_survives_whatever_ends_the_tree() {
     eprintln!("2 applications with the marker outlive a killed daemon, restart, stop and cleanup");
 }
 
-/// Fault 28: Twenty shims, with all that a conversation may be in the middle of, lose their daemon.
+/// Fault 28: Twenty shims lose their daemon, each at another point of its conversation.
 #[test]
 fn twenty_shims_lose_their_daemon_and_nothing_is_done_twice() {
     for way in ["kill -9", "restart"] {
@@ -138,28 +138,28 @@ fn twenty_shims_lose_their_daemon_and_nothing_is_done_twice() {
         let instance = Instance::with_fixture(&["--ledger", ledger.to_str().expect("a path")]);
         let mut shims: Vec<Client> = (0..20).map(|_| instance.client("fix")).collect();
         let executed = || std::fs::read_to_string(&ledger).unwrap_or_default();
-        // A daemon that is asked to end waits for what is under way.
+        // A restarting daemon waits for the calls under way, so these calls must end by themselves.
         let call = |label: &str| {
             let arguments = json!({"label": label, "message": label, "ms": 500});
             json!({"name": if way == "restart" { "delay" } else { "hang" }, "arguments": arguments})
         };
         let echo = |label: &str| json!({"name": "echo", "arguments": {"message": label}});
-        // 0 to 4 are idle. The calls of 5 to 9 have reached the server.
+        // The shims 0 to 4 are idle. The calls of the shims 5 to 9 have reached the server.
         let mut asked: Vec<(usize, Value)> = Vec::new();
         for (at, shim) in shims.iter_mut().enumerate().take(10).skip(5) {
             asked.push((at, shim.request("tools/call", &call(&format!("executed {at}")))));
         }
         eventually("they are executed", LIMIT, || executed().lines().count() == 5);
         let killed = daemon(&instance);
-        // Windows freezes nobody.
+        // Windows cannot freeze a process.
         if way == "kill -9" && !cfg!(windows) {
-            // Those of 10 to 14 are written, and nobody reads them.
+            // The shims 10 to 14 write their requests, but the frozen daemon does not read them.
             signal("STOP", killed.pid);
             for (at, shim) in shims.iter_mut().enumerate().take(15).skip(10) {
                 let params = if at < 13 { echo(&format!("written {at}")) } else { json!({}) };
                 asked.push((at, shim.request(if at < 13 { "tools/call" } else { "tools/list" }, &params)));
             }
-            std::thread::sleep(SECOND / 5); // that they are written shows nowhere
+            std::thread::sleep(SECOND / 5); // nothing shows that they are written
         }
         let begun = Instant::now();
         if way == "kill -9" {
@@ -177,7 +177,7 @@ fn twenty_shims_lose_their_daemon_and_nothing_is_done_twice() {
             } else if at < 13 {
                 assert_eq!(answer["error"]["code"], -31002, "{way}: shim {at}: {answer}");
             } else {
-                // To ask for a list twice does no harm: the next daemon is asked.
+                // Asking for a list twice does no harm, so the shim asks the next daemon.
                 assert!(answer["result"]["tools"].is_array(), "{way}: shim {at}: {answer}");
             }
         }
@@ -217,9 +217,9 @@ pub(crate) fn signal(name: &str, pid: u32) {
     assert!(done.expect("kill runs").success());
 }
 
-/// Takes a program that runs out of its place.
+/// Moves a running program away from its path.
 pub(crate) fn put_away(program: &Path) {
-    // Windows does not remove a file that runs.
+    // Windows does not remove the file of a running program.
     if cfg!(windows) {
         std::fs::rename(program, program.with_extension("old")).expect("it is renamed");
     } else {
@@ -227,10 +227,10 @@ pub(crate) fn put_away(program: &Path) {
     }
 }
 
-/// Fault 30: The file that runs is removed, or another is put in its place, as a package manager does it.
+/// Fault 30: The file of the running program is removed or replaced, as a package manager does it.
 #[test]
 fn a_removed_or_replaced_executable_is_in_nobodys_way() {
-    // On Windows a process knows its program by the path alone, which must lead to one.
+    // On Windows a process knows its program only by the path, so the path must lead to a program.
     let ways: &[bool] = if cfg!(windows) { &[true] } else { &[false, true] };
     for &replaced in ways {
         let instance = Instance::with_fixture(&[]);
@@ -245,14 +245,14 @@ fn a_removed_or_replaced_executable_is_in_nobodys_way() {
         if replaced {
             std::fs::copy(program("exai"), &copy).expect("a copy");
         }
-        // Guards are started from it ...
+        // First, exai starts a guard from this file.
         let server = number(&instance.status()["servers"][0]["instances"][0]["root_pid"]);
         end(&identify(server).expect("the server lives"));
         eventually("another server answers", LIMIT, || {
             let answer = shim.ask("tools/call", &json!({"name": "echo", "arguments": {"message": "x"}}));
             answer.get("result").is_some()
         });
-        // ... and the next daemon, by the shim ...
+        // Then the shim starts the next daemon from it.
         let killed = daemon(&instance);
         end(&killed);
         let begun = Instant::now();
@@ -266,14 +266,14 @@ fn a_removed_or_replaced_executable_is_in_nobodys_way() {
             assert_eq!(name, "exai", "it is known by its name");
         }
         eprintln!("replaced: {replaced}; served by a new daemon {:.2?} after the kill", begun.elapsed());
-        // ... and by a person, with another file.
+        // Then a person restarts the daemon with another file.
         instance.ends(0, &["restart"]);
         assert_eq!(shim.call("echo", &json!({"message": "again"})), "again");
         instance.ends(0, &["stop"]);
     }
 }
 
-/// Fault 36: One server does not answer `initialize` for as long as it may: everybody else is served.
+/// Fault 36: One server does not answer `initialize` for as long as it may: all other servers work.
 #[test]
 fn a_server_that_hangs_in_its_opening_keeps_nobody_else_waiting() {
     let servers =

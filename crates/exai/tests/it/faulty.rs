@@ -1,8 +1,9 @@
-//! Shims behind links that break, stall, or carry nonsense: test F03 of the promises.
+//! F03: shims behind links that break, stall, or carry garbage.
 //!
-//! A shim proves who answers, so the proxy stands where a daemon would: in a state directory of its own, whose lock the
-//! test holds and whose record names the proxy's socket and the nonce of the real daemon, which runs elsewhere. What that
-//! says of its own directory the proxy hides: so it looks like a daemon of before that was said.
+//! A shim checks the identity of its daemon, so the proxy must look like one. It has a state directory of its own, the
+//! test holds the lock there, and the record names the proxy's socket and the nonce of the real daemon, which runs
+//! elsewhere. The proxy hides what that daemon says about its own directory, so it looks like an older daemon that does
+//! not say it.
 #![cfg(target_os = "linux")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,16 +24,16 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Instance, LIMIT};
 
-/// How many links of a shim have a fault; those before and after have none.
+/// The number of a shim's links that have a fault. The links before and after them have none.
 const FAULTY: u64 = 2;
-/// How many rounds of requests a link gets before it is cut, if it has not broken by itself.
+/// The number of rounds of requests on a link before the test cuts it, unless the link has broken by itself.
 const ROUNDS: usize = 3;
-/// Most of the time they wait.
+/// The number of shims at once, since shims wait most of the time.
 const AT_ONCE: usize = 32;
-/// What a client may be told: not sent, or unknown.
+/// The errors that a client may get: not sent, and outcome unknown.
 const HONEST: [i64; 2] = [-31001, -31002];
 
-/// A place that looks to a shim as if the daemon lived there, with the proxy in between.
+/// A state directory that looks to a shim like that of the daemon, with the proxy in between.
 struct Place {
     dir: tempfile::TempDir,
     proxy: Proxy,
@@ -44,7 +45,8 @@ impl Place {
         let dir = tempfile::tempdir().expect("a directory");
         let home = Home::at(dir.path().join("home"));
         home.prepare().expect("a state directory");
-        // A shim whose directory has servers looks for none elsewhere, which takes a thread for a moment.
+        // A shim whose directory has servers does not look for servers elsewhere, which would take an extra thread for
+        // a moment.
         std::fs::write(home.config(), "[servers.fix]\ncommand = \"fixture\"\n").expect("a configuration");
         let lock = lock::try_lock(&home.instance_lock()).expect("a lock").expect("it is free");
         let endpoint = Endpoint::fresh(home.path(), "1234567890abcdef").expect("an address");
@@ -70,7 +72,7 @@ impl Place {
     }
 }
 
-/// The faults of a link, by the seed: one of its two directions has one.
+/// The faults of a link, chosen by the seed. Only one of its directions has a fault.
 fn faults(seed: u64, number: u64) -> Faults {
     let none = Faults { replaced: Some((b"\"home\":{", b"\"h0me\":{")), ..Faults::NONE };
     if !(2..2 + FAULTY).contains(&number) {
@@ -78,7 +80,7 @@ fn faults(seed: u64, number: u64) -> Faults {
     }
     let mut random = Random::new(seed << 8 | number);
     let up = random.below(2) == 0;
-    // What comes down is longer than what goes up.
+    // More bytes come from the daemon than go to it.
     let after = random.below(if up { 3000 } else { 30_000 });
     let fault = match random.below(12) {
         0 | 1 => Fault::Delay(Duration::from_millis(random.number() % 30)),
@@ -91,15 +93,15 @@ fn faults(seed: u64, number: u64) -> Faults {
     if up { Faults { up: fault, ..none } } else { Faults { down: fault, ..none } }
 }
 
-/// What has become of the requests of one shim.
+/// The outcomes of the requests of one shim.
 #[derive(Default)]
 struct Told {
-    /// By the text of the call.
+    /// The outcome of each call, by the text of the call.
     calls: BTreeMap<String, Result<(), i64>>,
     longest: Duration,
 }
 
-/// One shim, and the requests that its client has made.
+/// A shim, and the requests that its client has made.
 struct Conversation {
     seed: u64,
     client: Client,
@@ -108,7 +110,8 @@ struct Conversation {
 }
 
 impl Conversation {
-    /// Two calls of which one may be repeated, and two more requests, at once. Whether all have succeeded.
+    /// Makes two calls, one of which may be repeated, and two more requests, all at once. Returns whether all have
+    /// succeeded.
     fn round(&mut self) -> bool {
         let begun = Instant::now();
         let mut open: HashMap<u64, Option<String>> = HashMap::new();
@@ -145,7 +148,7 @@ impl Conversation {
         good
     }
 
-    /// How many descriptors and threads the shim has.
+    /// The number of descriptors and of threads of the shim.
     fn held(&self) -> (usize, usize) {
         let count = |what| {
             let entries = std::fs::read_dir(format!("/proc/{}/{what}", self.client.pid()));
@@ -163,7 +166,7 @@ fn one(daemon: &DaemonRecord, seed: u64) -> Told {
     let mut conversation = Conversation { seed, client, answered, told: Told::default() };
     assert!(conversation.round(), "seed {seed}: the first link has no fault");
     let base = conversation.held();
-    // A link that has no fault any more is one more than those that have.
+    // The loop ends with the first link after the faulty ones, which has no fault.
     while place.proxy.connections() < 2 + FAULTY {
         let number = place.proxy.connections();
         place.proxy.cut();
@@ -176,7 +179,7 @@ fn one(daemon: &DaemonRecord, seed: u64) -> Told {
             }
         }
     }
-    // What was written to the last link before its end was noticed may have met it.
+    // This round may still have been written to the last faulty link, before the shim noticed its end.
     conversation.round();
     assert!(conversation.round(), "seed {seed}: the last link has no fault");
     eventually("the shim holds what it held at first", LIMIT, || conversation.held() == base);
@@ -201,7 +204,7 @@ fn links_with_faults(seeds: std::ops::Range<u64>) {
     let ledger = dir.path().join("ledger");
     let instance = Instance::with_fixture(&["--ledger", ledger.to_str().expect("a path")]);
     instance.ends(0, &["start"]);
-    // What every client may repeat is known from the first one on.
+    // This first client lets the daemon learn which calls may be repeated.
     instance.client("fix").ask("tools/list", &json!({}));
     let record = std::fs::read(instance.home().join("daemon.json")).expect("a record");
     let daemon: DaemonRecord = serde_json::from_slice(&record).expect("a document");

@@ -1,4 +1,4 @@
-//! I05: nothing that a client says about what belongs to another has an effect.
+//! I05: nothing that a client says about things of another client has an effect.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::ways::{Door, Party, WAYS, Way};
 
 const URI: &str = "test://static";
 
-/// What one client has at the server: a call that hangs, a question that it has not answered, a subscription.
+/// The things that one client has at the server: a call that hangs, a question without an answer, and a subscription.
 struct Owner {
     party: Party,
     hanging: Value,
@@ -36,9 +36,9 @@ impl Owner {
     }
 }
 
-/// Says something about what is another's. Returns what kind of thing it was.
+/// Says something about a thing of the owner, and returns the kind of the thing.
 fn attempt(other: &mut Party, owner: &Owner, door: &Door, random: &mut Random) -> &'static str {
-    // What it may have learnt of the other, what it can guess, and the numbers that the server knows.
+    // An id that the other client may have learnt or can guess, or a number that the server uses.
     let near = |random: &mut Random, id: &Value| match (random.below(4), id.as_u64()) {
         (0, Some(number)) => json!(number + random.number() % 3),
         (1, Some(number)) => json!(number.to_string()),
@@ -79,7 +79,7 @@ fn attempt(other: &mut Party, owner: &Owner, door: &Door, random: &mut Random) -
     }
 }
 
-/// Another's session id, or nearly, where it does not belong.
+/// Uses the owner's session id, or nearly this id, where it does not belong.
 fn session(id: &str, owner: &Owner, door: &Door, random: &mut Random) {
     let mut nearly = id.to_owned();
     let at = random.below(nearly.len());
@@ -106,8 +106,8 @@ fn a_client_that_uses_what_belongs_to_another_has_no_effect() {
     let mut random = Random::new(5);
     let mut attempts: BTreeMap<&str, usize> = BTreeMap::new();
     for way in WAYS {
-        // A server of its own: a cancelled call may go on, and while it may, a question could be its own and
-        // none is passed to another client.
+        // A server for each way: the owner's cancelled call may go on at the last server. As long as it may, a question
+        // could come from it, and no question is passed to another client.
         let instance =
             Instance::new(&(fixture("fix", &switches) + "share = \"shared\"\n" + &fixture("other", &[])));
         let door = Door::of(&instance);
@@ -118,7 +118,7 @@ fn a_client_that_uses_what_belongs_to_another_has_no_effect() {
             for _ in 0..scaled(112) {
                 *attempts.entry(attempt(&mut other, &owner, &door, &mut random)).or_default() += 1;
             }
-            // Whatever it has said has been heard when this is answered.
+            // The answer to this call shows that the server has handled everything that the client said before.
             assert_eq!(
                 other.call("cancelled", &json!({})),
                 "[]",
@@ -134,12 +134,12 @@ fn a_client_that_uses_what_belongs_to_another_has_no_effect() {
             assert_eq!(told["params"]["uri"], URI, "{way:?}: {told}");
             assert!(other.aside.is_empty(), "who is not subscribed hears nothing: {:?}", other.aside);
         }
-        // The question is still open, and its owner's is the answer.
+        // The question is still open, and the answer of its owner counts.
         let said = json!({"role": "assistant", "content": {"type": "text", "text": "my own"}, "model": "m"});
         owner.party.send(&json!({"jsonrpc": "2.0", "id": owner.question, "result": said}));
         let answer = owner.party.answer(&owner.asking.clone());
         assert!(answer.to_string().contains("my own") && !answer.to_string().contains("forged"), "{answer}");
-        // So is the call, which its owner alone can cancel.
+        // The call is still open too, and only its owner can cancel it.
         owner.party.notify("notifications/cancelled", &json!({"requestId": owner.hanging}));
         let mut cancelled = || owner.party.call("cancelled", &json!({}));
         eventually("the server hears of it", LIMIT, || cancelled().contains("owned"));

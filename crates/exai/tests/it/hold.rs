@@ -1,4 +1,4 @@
-//! What shims are told before their daemon is replaced, and what becomes of what they had sent by then.
+//! A daemon tells its shims to hold before it is replaced. Messages that they had already sent are still handled.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Instance, LIMIT};
 
-/// A link by hand: what it sends comes whatever it was told.
+/// A link without a shim, which sends also when it was told to hold.
 pub(crate) struct Peer(Link);
 
 impl Peer {
@@ -84,7 +84,7 @@ fn what_was_on_its_way_when_the_daemon_is_restarted_is_answered() {
     let began = Instant::now();
     let _stopper = stop(&instance, ByeReason::Restart);
     assert!(matches!(shim.control(), FromDaemon::Hold { reason: ByeReason::Restart }));
-    // Nothing is under way, and yet the servers are there until this shim has said that it has heard.
+    // No request is under way, but the servers stay until this shim has confirmed that it holds.
     shim.call("late", "echo", &json!({"message": "on the wire"}));
     command.call("refused", "echo", &json!({"message": "x"}));
     assert_eq!(command.answer("refused")["error"]["code"], -31001, "nobody else is asked to hold");
@@ -124,14 +124,15 @@ fn a_client_that_comes_while_a_daemon_is_replaced_is_served_by_the_next() {
     let slow =
         first.request("tools/call", &json!({"name": "delay", "arguments": {"ms": 1500, "message": "x"}}));
     eventually("it is under way", LIMIT, || instance.status()["clients"][0]["in_flight"] == 1);
-    // Within the scope whatever happens: one that goes on would start a daemon that nobody stops.
+    // The restart is joined within the scope, even after a panic: a restart that goes on would start a daemon that no
+    // test stops.
     thread::scope(|scope| {
         let restart = scope.spawn(|| instance.ends(0, &["restart"]));
         eventually("the daemon drains", LIMIT, || instance.status()["state"] == "draining");
         let mut second = instance.shim(&["--server", "fix"]);
         let opening = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
         second.request("initialize", &opening);
-        // Not annotated: had it been written to the old daemon, nobody could know whether it was done.
+        // This call may not be repeated. If it had been written to the old daemon, its outcome would be unknown.
         let call = second.request("tools/call", &json!({"name": "append", "arguments": {"message": "once"}}));
         assert_eq!(second.answer(&call)["result"]["content"][0]["text"], "once");
         assert!(first.answer(&slow)["result"].is_object(), "what was under way is finished");

@@ -1,4 +1,4 @@
-//! L06: JSON that is made to be expensive, from clients and from servers: bounded memory, and nobody else is hurt.
+//! L06: expensive JSON from clients and from servers costs a bounded amount of memory, and does not harm other clients.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,12 +15,12 @@ use crate::ways::{Door, Party, WAYS};
 
 const MIB: u64 = 1024 * 1024;
 const SIZE: usize = 4 << 20;
-/// The most memory that the daemon may have.
+/// The most memory that the daemon may use.
 const MOST: u64 = 512 * MIB;
-/// The longest that a call of somebody else may take meanwhile, in a debug build on a busy machine.
+/// The longest time that a call of another client may take meanwhile, in a debug build on a busy machine.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// A kind of text, and the error that it is answered with, if it is not passed on.
+/// A kind of text, and the error code of the answer if exai does not pass the text on.
 struct Kind {
     name: &'static str,
     text: String,
@@ -41,7 +41,7 @@ fn kinds() -> [Kind; 4] {
     ]
 }
 
-/// What the daemon has in memory at most, and how long a call of somebody else takes at most, until it is stopped.
+/// Measures the peak of the daemon's memory, and the longest call of another client, until it is stopped.
 struct Watch<'a> {
     stop: &'a AtomicBool,
     peak: &'a AtomicU64,
@@ -60,7 +60,7 @@ impl Watch<'_> {
     }
 }
 
-/// Stops it also when the work has failed.
+/// Stops the measurement also when the work panics.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -69,7 +69,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Does `work` while somebody else is served. The peak of memory, and the longest call of somebody else.
+/// Does `work` while another client is served. Returns the peak of memory and the longest call of the other client.
 fn beside(instance: &Instance, work: impl FnOnce()) -> (u64, Duration) {
     let other = instance.client("fine");
     let pid = daemon(instance).pid;
@@ -95,7 +95,7 @@ fn expensive_messages_of_clients_are_passed_on_or_refused_within_bounds() {
     let rounds = scaled(1);
     let (peak, longest) = beside(&instance, || {
         thread::scope(|scope| {
-            // Of each kind two at once, by all ways in turns.
+            // Two clients at once for each kind, and the ways in turn.
             for (number, way) in (0..kinds.len() * 2).zip(WAYS.into_iter().cycle()) {
                 let kind = &kinds[number % kinds.len()];
                 let (instance, door) = (&instance, &door);
@@ -125,7 +125,7 @@ fn expensive_messages_of_clients_are_passed_on_or_refused_within_bounds() {
     assert!(longest < LONGEST, "{longest:?}");
 }
 
-/// A server that answers each call with the file that the tool's name names.
+/// A server that answers each call with the content of a file that has the name of the tool.
 fn answering(dir: &Path) -> String {
     fixture("hostile", &["--answers", dir.to_str().expect("a path")]) + "call_timeout = \"2s\"\n"
 }
@@ -149,7 +149,7 @@ fn expensive_answers_of_servers_are_passed_on_or_dropped_within_bounds() {
                     for (number, kind) in (0..rounds).flat_map(|_| kinds.iter().enumerate()) {
                         let call = json!({"name": format!("kind{number}"), "arguments": {}});
                         let answer = client.1.ask("tools/call", &call);
-                        // What is no message is an error for whom its id names.
+                        // An answer that is no message leads to an error for the call with its id.
                         let expected = kind.code.map(|_| json!(-31002)).unwrap_or_default();
                         assert_eq!(answer["error"]["code"], expected, "{}, client {}", kind.name, client.0);
                     }

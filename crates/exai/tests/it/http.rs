@@ -1,4 +1,4 @@
-//! The TCP door: who may come in, and Streamable HTTP and WebSocket as their specifications have them.
+//! The TCP endpoint: access to it, and Streamable HTTP and WebSocket as their specifications describe them.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -25,7 +25,7 @@ impl Response {
         serde_json::from_slice(&body).unwrap_or(Value::Null)
     }
 
-    /// The answer to a request, as a document or at the end of a stream.
+    /// The answer to a request, which is the body or the last event of a stream.
     pub(crate) fn answer(mut self) -> Value {
         if self.header("content-type") != Some("text/event-stream") {
             return self.json();
@@ -43,7 +43,7 @@ impl Response {
         self.next_event().expect("the stream has not ended")
     }
 
-    /// The same; none when the stream has ended.
+    /// The next message of an event stream; `None` when the stream has ended.
     pub(crate) fn next_event(&mut self) -> Option<Value> {
         loop {
             let mut line = String::new();
@@ -54,7 +54,7 @@ impl Response {
         }
     }
 
-    /// What follows the head.
+    /// The reader behind the head of the response.
     pub(crate) fn into_reader(self) -> BufReader<TcpStream> {
         self.body
     }
@@ -112,7 +112,7 @@ fn nobody_comes_in_who_should_not() {
         ("no origin at all", vec![json, auth, ("origin", "null")], 403),
         ("two hosts", vec![json, auth, ("host", "localhost:1"), ("host", "localhost:2")], 403),
         ("a form", vec![auth, ("content-type", "text/plain")], 415),
-        ("our own origin", vec![json, auth, ("origin", &own)], 400), // the body is no message
+        ("our own origin", vec![json, auth, ("origin", &own)], 400), // allowed, but the body is no message
     ];
     for (who, headers, expected) in cases {
         assert_eq!(http(port, "POST", "/mcp", &headers, "{}").status, expected, "{who}");
@@ -133,7 +133,7 @@ fn nobody_comes_in_who_should_not() {
     assert!(basic.header("access-control-allow-origin").is_none());
 }
 
-/// What follows the head of a response, as text.
+/// The body of a response, as text.
 fn sentence(response: Response) -> String {
     let length = response.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];

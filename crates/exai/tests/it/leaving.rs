@@ -1,4 +1,4 @@
-//! F09: clients that go in the middle of their calls, politely or not: everything of theirs goes with them.
+//! F09: clients that leave during their calls, politely or not. Nothing that belongs to them stays behind.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Instance, LIMIT, fixture};
 
-/// How long a shim may live when its client has gone: it waits for answers for three quarters of this.
+/// How long a shim may outlive its client. The shim waits for answers for three quarters of this time.
 const SHIM: Duration = Duration::from_secs(2);
-/// The same on a machine that has other things to do for a moment.
+/// The same limit for a machine that is busy for a moment.
 const BUSY: Duration = Duration::from_secs(4);
 const AT_ONCE: usize = 20;
 
 /// How a client ends.
 #[derive(Debug, Clone, Copy)]
 enum End {
-    /// It closes its side of the pipe, as clients do that are closed.
+    /// The client closes its side of the pipe, as clients do when a user closes them.
     Stdin,
-    /// It is killed with its shim.
+    /// The client is killed together with its shim.
     Killed,
 }
 
@@ -35,7 +35,8 @@ fn leave(mut client: Client, how: End) -> Duration {
     }
 }
 
-/// One after the other comes, calls what is never answered, and goes. How long each shim outlived its client.
+/// Starts clients one after the other; each makes a call that is never answered, and leaves. Returns how long each shim
+/// outlived its client.
 fn come_and_go(instance: &Instance, worker: usize, times: usize) -> Vec<Duration> {
     let mut outlived = Vec::new();
     for round in 0..times {
@@ -43,7 +44,7 @@ fn come_and_go(instance: &Instance, worker: usize, times: usize) -> Vec<Duration
         let mut client = instance.client("fix");
         let label = format!("call {worker}-{round}.");
         client.request("tools/call", &json!({"name": "hang", "arguments": {"label": label}}));
-        // Answered behind it: the call has arrived.
+        // The answer to this later call shows that the first call has arrived.
         client.call("echo", &json!({"message": "x"}));
         outlived.push(leave(client, how));
     }
@@ -54,7 +55,7 @@ fn come_and_go(instance: &Instance, worker: usize, times: usize) -> Vec<Duration
 #[cfg_attr(windows, ignore = "slow under Wine, and the system has no part in it")]
 fn what_two_hundred_clients_leave_in_the_middle_of_a_call_is_cancelled_and_forgotten() {
     let times = scaled(200) / AT_ONCE;
-    // What a server still says to a call whose client has left is waited for, but for no longer than for any call.
+    // The daemon waits for late answers to the calls of clients that have left, but not longer than the call timeout.
     let instance = Instance::new(&(fixture("fix", &[]) + "call_timeout = \"4s\"\n"));
     let mut watcher = instance.client("fix");
     watcher.call("echo", &json!({"message": "warm"}));
@@ -91,7 +92,7 @@ fn what_two_hundred_clients_leave_in_the_middle_of_a_call_is_cancelled_and_forgo
     );
 }
 
-/// What is held for somebody now.
+/// The counters of everything that the daemon holds for clients, and the number of its processes.
 fn counters(instance: &Instance) -> Vec<(String, Value)> {
     let held =
         ["clients", "in_flight", "waiting", "gatherings", "owed", "subscriptions", "asked", "queued_bytes"];

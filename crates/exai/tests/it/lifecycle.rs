@@ -1,4 +1,4 @@
-//! One daemon, however it is started; shims that come and go.
+//! One daemon, however it is started, and shims that come and go.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ fn start_status_stop_say_what_they_did_and_can_be_repeated() {
     let stopped: Value = serde_json::from_str(&instance.ends(3, &["status", "--json"])).expect("a document");
     assert_eq!((&stopped["state"], &stopped["daemon"]), (&json!("stopped"), &Value::Null));
     let said = instance.ends(0, &["start"]);
-    // Clients hand on no variable that they do not know.
+    // Clients pass on only the variables that they know, so the snippet must name `EXAI_HOME`.
     let snippet = said.lines().find(|line| line.contains("mcpServers")).expect("it says how to connect");
     let snippet: Value = serde_json::from_str(snippet).expect("JSON");
     let shim = &snippet["mcpServers"]["exai"];
@@ -102,8 +102,8 @@ fn an_answer_that_is_under_way_when_stdin_ends_still_comes() {
     assert!(text(&output.stdout).contains("\"late\""), "{}", text(&output.stdout));
 }
 
-/// How soon another daemon and another server are there. Under Wine a process takes up to a second to start on a machine
-/// with other work, and these are three.
+/// How soon another daemon and another server must be there. Under Wine, on a busy machine, a process takes up to a
+/// second to start, and these are three processes.
 const BACK: Duration = Duration::from_secs(if cfg!(windows) { 8 } else { 2 });
 
 #[test]
@@ -131,7 +131,7 @@ fn after_stop_only_a_clients_next_call_brings_the_daemon_back() {
     let mut client = instance.client("fix");
     instance.ends(0, &["stop"]);
     client.request("ping", &json!({}));
-    std::thread::sleep(Duration::from_millis(700)); // what must not happen has no event to wait for
+    std::thread::sleep(Duration::from_millis(700)); // no event shows that something does not happen
     instance.ends(3, &["status"]);
     assert_eq!(client.call("echo", &json!({"message": "again"})), "again");
     instance.ends(0, &["status"]);

@@ -1,5 +1,5 @@
-//! Servers with a `command` and a `url`: started by exai, reached over HTTP, and only if one of their own
-//! processes listens there.
+//! Servers with a `command` and a `url`: exai starts them and reaches them over HTTP, but only if one of their own
+//! processes listens at the URL.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::support::{self, Client, Instance, LIMIT};
 
-/// What `sleep 600` is to a batch file.
+/// The text in a batch file that does what `sleep 600` does in a shell.
 const SLEEP: &str = "FIXTURE --sleep";
 
-/// An instance with the fixture on this port, behind a shell with one of these texts, in which `LISTEN` stands for it.
+/// An instance whose fixture listens on this port behind a shell. In the shell's text, `LISTEN` stands for the fixture.
 fn behind_a_shell(port: u16, script: &str, batch: &str, more: &str) -> Instance {
     let instance = Instance::new("");
     let fix = format!("FIXTURE --http {port}");
@@ -24,7 +24,7 @@ fn behind_a_shell(port: u16, script: &str, batch: &str, more: &str) -> Instance 
     instance
 }
 
-/// The fixture itself, with these switches.
+/// The configuration of a fixture that listens on this port, without a shell.
 pub(crate) fn listening(port: u16, switches: &[&str]) -> String {
     let port_text = port.to_string();
     let mut args = vec!["--http", &port_text];
@@ -41,7 +41,7 @@ fn alive(pid: &Value) -> bool {
     exai_os::process::identify(pid).expect("the process table").is_some()
 }
 
-/// The rows of `exai ps` about the server.
+/// The rows of `exai ps` for the server `fix`.
 fn rows(instance: &Instance) -> Vec<Value> {
     let ps = instance.json(&["ps", "--json"]);
     let rows = ps["processes"].as_array().expect("processes").clone();
@@ -58,7 +58,7 @@ fn log(instance: &Instance) -> String {
     std::fs::read_to_string(instance.home().join("log/server-fix.log")).unwrap_or_default()
 }
 
-/// Calls `echo` until that works, and returns what was answered before.
+/// Calls `echo` until a call succeeds, and returns the earlier answers.
 fn until_it_answers(client: &mut Client) -> Vec<Value> {
     let mut before = Vec::new();
     eventually("the server answers", LIMIT, || {
@@ -80,7 +80,7 @@ fn refused(client: &mut Client, code: i32) -> String {
     answer["error"]["message"].as_str().expect("a message").to_owned()
 }
 
-/// The stranger never heard anything.
+/// Checks that nothing has connected to the stranger.
 fn assert_untouched(stranger: &TcpListener) {
     stranger.set_nonblocking(true).expect("it can be asked");
     let heard = stranger.accept();
@@ -142,7 +142,7 @@ fn a_launcher_that_has_done_its_work_leaves_a_server_that_serves() {
     let instance = behind_a_shell(port, "LISTEN >/dev/null 2>&1 &", "start \"\" /b LISTEN >nul 2>&1", "");
     let mut client = instance.client("fix");
     let pid = client.call("pid", &json!({}));
-    // Long enough for the launcher's end to be seen.
+    // This call takes long enough for exai to see the end of the launcher.
     assert_eq!(client.call("delay", &json!({"ms": 1500, "message": "late"})), "late");
     assert_eq!(client.call("pid", &json!({})), pid);
     instance.ends(0, &["stop"]);
@@ -167,7 +167,8 @@ fn a_stranger_on_the_port_is_named_and_left_alone_and_when_it_goes_the_server_se
             && text.contains("no process of this server"),
         "{text}"
     );
-    // The reason is shown while the server is held back, which is half a second at first and longer each time.
+    // The status shows the reason while the server may not be started again: for half a second at first, then for
+    // longer.
     eventually("the status says why", LIMIT, || {
         let fix = instance.status()["servers"][0].clone();
         assert!(fix["name"] == "fix" && fix["state"] != "ready", "{fix}");
@@ -205,7 +206,7 @@ fn nothing_is_sent_to_a_stranger_that_takes_the_port_of_a_server_that_died() {
 #[test]
 fn a_server_that_lost_its_port_to_a_stranger_is_ended_though_its_tree_lives() {
     let port = free_port();
-    // The shell is the root and lives on.
+    // The shell is the root of the tree, and lives on.
     let instance = behind_a_shell(port, "LISTEN & wait; sleep 600", &format!("LISTEN\n{SLEEP}"), "");
     let mut client = instance.client("fix");
     let pid: u32 = client.call("pid", &json!({})).parse().expect("a pid");
@@ -262,7 +263,7 @@ fn restart_gives_another_process_on_the_same_port_at_once() {
 #[test]
 fn a_lost_session_is_said_and_the_next_call_has_another() {
     let port = free_port();
-    // `initialize`, `initialized`, and three calls.
+    // Five messages: `initialize`, `initialized`, and three calls.
     let instance = Instance::new(&listening(port, &["--http-forget-after", "5"]));
     let mut client = instance.client("fix");
     let first = client.call("pid", &json!({}));
@@ -313,7 +314,7 @@ fn progress_comes_in_order_before_the_answer() {
             assert_eq!(message["params"]["progressToken"], "mine", "{message}");
             steps.push(message["params"]["progress"].as_f64().expect("a number"));
         }
-        // Over the stream for everything else they may be late.
+        // Progress over the general stream may arrive late, so only progress over the call's own stream is compared.
         if !switches.is_empty() {
             assert_eq!(steps, [1.0, 2.0, 3.0, 4.0, 5.0], "{switches:?}");
         }
@@ -383,7 +384,7 @@ fn headers_are_sent_and_a_refusal_is_passed_on_in_words() {
     assert!(!(logs + &text).contains("wrong-one"));
 }
 
-/// Ends a race, also when the test fails.
+/// Ends a race, also when the test panics.
 struct EndsRace<'a>(&'a AtomicBool);
 
 impl Drop for EndsRace<'_> {
@@ -392,7 +393,7 @@ impl Drop for EndsRace<'_> {
     }
 }
 
-/// Takes the port whenever it is free, for a moment; returns how often, and what it was sent.
+/// Takes the port for a moment whenever it is free. Returns how often it did so, and the bytes that it received.
 fn race_for(port: u16, over: &AtomicBool) -> (u32, Vec<u8>) {
     let (mut times, mut heard) = (0, Vec::new());
     while !over.load(Ordering::Relaxed) {
@@ -413,7 +414,7 @@ fn race_for(port: u16, over: &AtomicBool) -> (u32, Vec<u8>) {
             std::thread::yield_now();
         }
         drop(listener);
-        // The server gets its turn.
+        // The server gets a chance to take the port.
         let until = Instant::now() + Duration::from_millis(300);
         eventually("the server's turn is over", LIMIT, || Instant::now() >= until);
     }
@@ -434,7 +435,7 @@ fn a_stranger_that_races_for_the_port_never_hears_a_byte() {
             let pid: u32 = client.call("pid", &json!({})).parse().expect("a pid");
             let identity = exai_os::process::identify(pid).expect("the table").expect("it lives");
             exai_os::process::kill_verified(&identity, exai_os::process::Kill::Force).expect("it is ours");
-            // In the middle of its end.
+            // These calls arrive while the server is ending.
             for _ in 0..5 {
                 client.ask("tools/call", &json!({"name": "echo", "arguments": {"message": "hello"}}));
             }

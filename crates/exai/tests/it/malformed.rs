@@ -1,4 +1,5 @@
-//! Messages that are none, or hardly: what official SDKs accept passes, and whoever waits for the rest is told at once.
+//! Malformed messages: those that an official SDK accepts are passed on, and for all others the caller gets an error at
+//! once.
 
 use exai_test::{eventually, free_port};
 use serde_json::{Value, json};
@@ -6,7 +7,7 @@ use serde_json::{Value, json};
 use crate::listening::listening;
 use crate::support::{Client, Instance, LIMIT, fixture};
 
-/// What Python's or TypeScript's SDK takes for an answer, and what arrives of it but for the id.
+/// Texts that the Python or TypeScript SDK accepts as an answer, and the part of each that must arrive.
 const ACCEPTED: [(&str, &str); 10] = [
     (r#"{"jsonrpc":"2.0","id":ID,"result":{"x":1.0},"error":null}"#, r#""result":{"x":1.0}"#),
     (
@@ -29,7 +30,7 @@ const ACCEPTED: [(&str, &str); 10] = [
     ),
 ];
 
-/// What none of them takes, and what its caller is told is wrong with it.
+/// Texts that no SDK accepts, and the words that tell the caller what is wrong.
 const REFUSED: [(&str, &str); 12] = [
     (r#"{"id":ID,"result":{}}"#, "\"jsonrpc\" must be"),
     (r#"{"jsonrpc":"2.0","result":{}}"#, "must have an id"),
@@ -45,7 +46,7 @@ const REFUSED: [(&str, &str); 12] = [
     (r#"Loading... {"jsonrpc":"2.0","id":ID,"result":{}}"#, "stands before it"),
 ];
 
-/// What only lines can be wrong with.
+/// Texts that are wrong only because each message must be one line.
 const LINES: [(&str, &str); 2] = [
     (
         "{%0A  \"jsonrpc\": \"2.0\",%0A  \"result\": {%0A    \"x\": 1%0A  },%0A  \"id\": ID%0A}",
@@ -54,7 +55,7 @@ const LINES: [(&str, &str); 2] = [
     ("%EF%BB%BF{\"jsonrpc\":\"2.0\",\"id\":ID,\"result\":{}}", "byte order mark"),
 ];
 
-/// Has the server answer with this text; the line that comes instead of its answer.
+/// Makes the server answer with this text; returns the id of the request and the line that the client gets.
 fn answered(client: &mut Client, text: &str) -> (Value, String) {
     let text = text.replace("DEEP", &("[".repeat(200) + &"]".repeat(200)));
     let id = client.request("tools/call", &json!({"name": "raw", "arguments": {"text": text}}));
@@ -104,7 +105,7 @@ fn answers_that_sdks_accept_pass_and_the_caller_of_any_other_is_told_at_once() {
     let log = std::fs::read_to_string(instance.home().join("log/daemon.log")).expect("a log");
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
-    // With others under way it is known by its id alone.
+    // While another request is under way, only the id shows which request the text answers.
     let other = client.request("tools/call", &json!({"name": "hang", "arguments": {"label": "x"}}));
     refuses(&mut client, LINES[0].0, LINES[0].1);
     refuses(&mut client, REFUSED[0].0, REFUSED[0].1);

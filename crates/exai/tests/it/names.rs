@@ -1,4 +1,4 @@
-//! What clients and servers call themselves is kept to be shown, and costs a bound.
+//! exai keeps the names of clients and servers in order to show them, within a bound.
 
 use std::time::Instant;
 
@@ -58,7 +58,7 @@ fn names_of_sixteen_mebibytes_are_cut_and_every_command_answers() {
     instance.ends(0, &["start"]);
     instance.ends(0, &["why", "fix"]);
     instance.ends(0, &["ps"]);
-    // What is asked by name is not repeated at length either.
+    // An error does not repeat a long name in full either.
     let answer =
         links[0].ask(&ToDaemon::Why { server: long("d") }, Instant::now() + LIMIT).expect("an answer");
     assert!(matches!(&answer, FromDaemon::Error { reason } if reason.len() < 1000), "{answer:?}");
@@ -69,7 +69,7 @@ fn the_instructions_of_a_server_are_told_to_clients_of_all_servers_within_a_boun
     let servers = fixture("fix", &["--instructions", &"x".repeat(100_000)]);
     let instance = Instance::new(&servers);
     instance.ends(0, &["start"]);
-    // Known once it was started.
+    // The daemon knows the instructions of a server once it has started the server.
     drop(instance.client("fix"));
     eventually("its instructions are told", LIMIT, || {
         let mut client = instance.shim(&[]);

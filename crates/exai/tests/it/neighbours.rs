@@ -1,4 +1,4 @@
-//! I08: who floods a server, and a server that hangs, cost the others next to nothing.
+//! I08: a client that floods a server, and a server that hangs, cost other clients almost nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,13 +9,13 @@ use serde_json::json;
 
 use crate::support::{Client, Instance, fixture};
 
-/// How many calls a flooding client has under way.
+/// The number of calls that a flooding client has under way.
 const FLOOD: usize = 200;
-/// How long each of them takes, and the calls that a server works on at a time.
+/// How long each of these calls takes, and below it the number of calls that a server handles at a time.
 const CALL: Duration = Duration::from_millis(5);
 const WINDOW: u32 = 64;
 
-/// Times of calls, by which part of them was faster.
+/// The durations of calls, sorted.
 struct Times(Vec<Duration>);
 
 impl Times {
@@ -35,15 +35,15 @@ fn timed(client: &mut Client) -> Duration {
     asked.elapsed()
 }
 
-/// Calls through exai, and of the same server over its own stdio, in turns: what the machine costs both is no fault
-/// of the daemon.
+/// The times of calls through exai and of calls to the same server over its own stdio, made in turns. The daemon is not
+/// to blame for what the machine costs both of them.
 fn measure(client: &mut Client, direct: &mut Client, calls: usize) -> (Times, Times) {
     let both: Vec<_> = (0..calls).map(|_| (timed(client), timed(direct))).collect();
     let (through, alone) = both.into_iter().unzip();
     (Times::new(through), Times::new(alone))
 }
 
-/// Keeps so many calls under way until it is told to stop; how many were answered.
+/// Keeps this many calls under way until it is told to stop, and returns how many were answered.
 fn flood(mut client: Client, stop: &AtomicBool) -> usize {
     let delay = json!({"name": "delay", "arguments": {"ms": CALL.as_millis() as u64, "message": "x"}});
     let mut answered = 0;
@@ -106,8 +106,8 @@ fn a_flood_and_a_server_that_hangs_cost_the_others_next_to_nothing() {
         share.p(99),
         share.p(100),
     );
-    // A call through exai is handed on between processes four times as often as a direct one, and waits each time
-    // until the machine, which has a flood to carry, runs the next of them.
+    // A call through exai passes between processes four times as often as a direct call. Each time it waits until the
+    // machine, which is busy with the flood, runs the next process.
     let noise = 4 * loud_alone.p(99) + Duration::from_millis(20);
     assert!(loud.p(99) <= 2 * quiet.p(99) + noise, "p99 {:?}, with noise of {noise:?}", loud.p(99));
     assert!(share.p(100) <= CALL * WINDOW + noise, "at most {:?}, with noise of {noise:?}", share.p(100));

@@ -1,4 +1,4 @@
-//! The official SDKs as judges: what a client sees through exai equals what it sees over direct stdio.
+//! The official SDKs as judges: a client sees through exai exactly what it sees over direct stdio.
 
 mod gone;
 #[cfg(windows)]
@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::support::Instance;
 
-/// An instance that hosts what the scenarios want, each server with a directory of its own. The Python server
-/// is there twice: each Python SDK compares with a server of its own version.
+/// An instance that hosts the servers of the scenarios, each with a directory of its own. The Python server exists
+/// twice: each Python SDK compares with a server of its own version.
 fn hosting() -> Instance {
     let instance = Instance::new("");
     let configured = |name: &str, server: &str, sdk: Sdk| {
@@ -31,10 +31,10 @@ fn hosting() -> Instance {
     instance
 }
 
-/// The name of the Python server of version 2.
+/// The name of the Python server that uses version 2 of the SDK.
 const PYTHON_2: &str = "python-2";
 
-/// A JSON object of strings as an inline table.
+/// Writes a JSON object of strings as an inline table of TOML.
 fn inline(object: &Value) -> String {
     let pairs: Vec<String> = object
         .as_object()
@@ -53,7 +53,7 @@ fn same(sdk: Sdk, server: &str, instance: &Instance, over: Over) {
     }
 }
 
-/// A way to a server: which SDK, over what.
+/// The transport between an SDK and the server.
 #[derive(Clone, Copy)]
 enum Over {
     Shim,
@@ -78,9 +78,9 @@ fn way(instance: &Instance, over: Over, server: &str) -> Value {
     }
 }
 
-/// Five clients at once on one daemon, three of them behind shims. In each of five rounds each client has
-/// another server to itself: the scenarios change what servers remember, so two at once on one server would
-/// differ from direct stdio without any fault of exai's.
+/// Five clients at once on one daemon, three of them behind shims. In each of five rounds each client has a server to
+/// itself: the scenarios change the state of servers, so two scenarios at once on one server would differ from direct
+/// stdio without any fault of exai.
 #[test]
 fn five_clients_at_once_see_what_they_see_directly_and_each_server_runs_once_per_share_key() {
     const CLIENTS: [(Sdk, Over); 5] = [
@@ -99,8 +99,8 @@ fn five_clients_at_once_see_what_they_see_directly_and_each_server_runs_once_per
             }
         });
     }
-    // The SDKs declare their capabilities in different words, so there may be one instance for each of the
-    // three, and no more: a client over another transport shares with its like.
+    // The three SDKs declare their capabilities in different words, so each may have one instance. A client over
+    // another transport must share the instance of its SDK.
     let status = instance.status();
     for server in status["servers"].as_array().into_iter().flatten().filter(|server| server["name"] != "exai")
     {
@@ -132,7 +132,7 @@ fn typescript_over_websocket() {
     alone(Sdk::TypeScript, Over::WebSocket);
 }
 
-/// A server of an SDK that opens its own port, with a URL and no stdio: `command` and `args`, and `env`.
+/// A server that opens its own port, built with an SDK, as exai hosts it: with a URL and without stdio.
 fn over_its_own_port(command: &Value, args: &[String], env: &Value, port: u16) -> Instance {
     let instance = Instance::new(&format!(
         "[servers.own]\ncommand = {command}\nargs = {}\nenv = {}\nurl = \"http://127.0.0.1:{port}/mcp\"\n",
@@ -143,7 +143,7 @@ fn over_its_own_port(command: &Value, args: &[String], env: &Value, port: u16) -
     instance
 }
 
-/// Progress during a call, two clients at once, a restart, and nothing left in the end.
+/// Checks progress during a call, two clients at once, a restart, and that no process is left in the end.
 fn serves_at_its_port(
     instance: &Instance,
     (tool, arguments, expected): (&str, Value, &str),

@@ -1,4 +1,4 @@
-//! I04: what a server asks reaches the client whose call made it ask, or nobody.
+//! I04: a server's question reaches the client whose call caused it, or no client at all.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use crate::support::{Instance, fixture};
 use crate::ways::{Door, Party, WAYS};
 
 const CLIENTS: usize = 50;
-/// Asking tools, what they ask with, and what they have the client say.
+/// The tools that ask, and the method of each tool's question.
 const ASKING: [(&str, &str); 3] = [
     ("ask_sampling", "sampling/createMessage"),
     ("ask_elicitation", "elicitation/create"),
@@ -25,7 +25,7 @@ struct Tally {
     calls: AtomicUsize,
 }
 
-/// Calls a tool that asks, answers what is asked, and checks that both were this client's own.
+/// Calls a tool that asks, answers the question, and checks that the question and the answer belong to this client.
 fn exchange(party: &mut Party, nonce: &str, (tool, method): (&str, &str), tally: &Tally) {
     let arguments = json!({"prompt": nonce, "message": nonce});
     let id = party.request("tools/call", &json!({"name": tool, "arguments": arguments}));
@@ -36,7 +36,7 @@ fn exchange(party: &mut Party, nonce: &str, (tool, method): (&str, &str), tally:
             break message;
         }
         assert_eq!(message["method"], method, "{nonce} is asked what it did not cause: {message}");
-        // Nobody can tell from a question for roots who is meant; the answer of the call will.
+        // A question for roots does not show which client it is for; the answer to the call shows it.
         assert!(method == "roots/list" || message.to_string().contains(nonce), "{nonce} is asked {message}");
         tally.asked.fetch_add(1, Ordering::Relaxed);
         let result = match method {
@@ -49,7 +49,7 @@ fn exchange(party: &mut Party, nonce: &str, (tool, method): (&str, &str), tally:
         party.send(&json!({"jsonrpc": "2.0", "id": message["id"], "result": result}));
     };
     tally.calls.fetch_add(1, Ordering::Relaxed);
-    // The fixture answers with what it was answered, under the id that it had given to its question.
+    // The fixture answers the call with the answer to its question, in which the id is that of its own question.
     let told: Value = answer["result"]["content"][0]["text"]
         .as_str()
         .and_then(|text| serde_json::from_str(text).ok())
@@ -116,7 +116,8 @@ fn consent_that_comes_late_over_another_link_is_consent_to_nothing() {
     let answer = |id: &Value, action: &str| json!({"jsonrpc": "2.0", "id": id, "result": {"action": action}});
     for way in WAYS {
         let mut asked: Vec<Value> = Vec::new();
-        // The same program, again and again: it is asked, and its link is lost before its user has answered.
+        // The same program connects again and again. Each time it is asked, and loses its link before its user has
+        // answered.
         for round in 0..4 {
             let mut party = Party::join(&instance, &door, way, Some("fix"), &json!({"elicitation": {}}));
             let arguments = json!({"message": format!("may I do {round}?")});

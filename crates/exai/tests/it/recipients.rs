@@ -1,4 +1,4 @@
-//! I03: whatever a server says reaches exactly those it is for, whichever way they came in.
+//! I03: a message from a server reaches exactly the clients for which it is meant, whatever transport they use.
 
 use std::collections::BTreeSet;
 
@@ -12,19 +12,20 @@ const SERVERS: [&str; 2] = ["a", "b"];
 const URIS: [&str; 3] = ["test://static", "test://big", "test://binary"];
 const LEVELS: [&str; 4] = ["debug", "info", "warning", "error"];
 
-/// A client, and what it should hear.
+/// A client, and the messages that it should get.
 struct Listener {
     party: Party,
-    /// The only server it knows; all of them otherwise.
+    /// The only server of this client; `None` for a client of all servers.
     own: Option<usize>,
     level: usize,
     subscriptions: BTreeSet<(usize, &'static str)>,
-    /// The changed lists that it has to hear of: who knows all servers is told of several changes together.
+    /// The methods of the list changes of which this client must still be told. A client of all servers gets several
+    /// changes in one message.
     changed: BTreeSet<String>,
 }
 
 impl Listener {
-    /// The next message that is not about changed lists of all servers.
+    /// The next message, except announcements of changed lists on the endpoint of all servers.
     #[track_caller]
     fn receive(&mut self) -> Value {
         loop {
@@ -48,7 +49,7 @@ impl Listener {
         self.own.is_none_or(|own| own == server)
     }
 
-    /// A tool of a server, as this client calls it.
+    /// The name by which this client calls a tool of a server.
     fn tool(&self, server: usize, tool: &str) -> String {
         if self.own.is_some() { tool.to_owned() } else { format!("{}__{tool}", SERVERS[server]) }
     }
@@ -60,7 +61,8 @@ struct Room {
 }
 
 impl Room {
-    /// Has one client call a tool. Waits until everybody has heard what is for him, and fails if anybody hears more.
+    /// Makes one client call a tool. Waits until every client has got its message, and fails if a client gets any
+    /// other.
     fn call(
         &mut self,
         who: usize,
@@ -97,7 +99,7 @@ impl Room {
         answer.expect("an answer")
     }
 
-    /// Nobody has heard anything else: what is said now is the next that everybody hears.
+    /// Checks that no client has got another message: the message sent now must be the next one that each client gets.
     fn nothing_else(&mut self) {
         for server in 0..SERVERS.len() {
             let who = self.listeners.iter().position(|listener| listener.uses(server)).expect("one");
@@ -117,7 +119,7 @@ fn room(instance: &Instance, door: &Door) -> Room {
                 SERVERS.iter().enumerate().filter(|(server, _)| own.is_none_or(|own| own == *server))
             {
                 let prefix = if own.is_some() { String::new() } else { format!("{name}__") };
-                // Tools of the same name are told apart by who has them.
+                // The servers have the same tools, but each has its own name in its environment.
                 let env = party.call(&format!("{prefix}env"), &json!({"name": "WHO"}));
                 assert_eq!(env, SERVERS[server]);
             }
@@ -197,7 +199,7 @@ fn a_thousand_events_reach_exactly_those_they_are_for() {
             5 => {
                 let uri = *random.pick(&URIS);
                 let listener = &mut room.listeners[who];
-                // Of resources that two servers have, all clients see the first one's.
+                // Where two servers have a resource, clients of all servers see that of the first server.
                 let owner = listener.own.unwrap_or(0);
                 let gone = listener.subscriptions.remove(&(owner, uri));
                 let method = if gone { "resources/unsubscribe" } else { "resources/subscribe" };

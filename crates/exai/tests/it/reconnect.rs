@@ -1,4 +1,4 @@
-//! A client whose daemon dies, hangs or is away for long: what it is told, and that it goes on.
+//! A client whose daemon dies, hangs or is away for long: the answers that it gets, and that it goes on.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::support::{Client, Instance, LIMIT, fixture};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A fixture that notes each call that it executes.
+/// An instance with a fixture that notes each executed call in a ledger.
 struct World {
     instance: Instance,
     _dir: tempfile::TempDir,
@@ -23,7 +23,7 @@ impl World {
         World::configured("")
     }
 
-    /// With more keys for the fixture.
+    /// A world whose fixture has more keys in its configuration.
     fn configured(keys: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let ledger = dir.path().join("ledger");
@@ -36,7 +36,7 @@ impl World {
         std::fs::read_to_string(&self.ledger).unwrap_or_default().matches(what).count()
     }
 
-    /// A call that is being executed, and is never answered.
+    /// Makes a call that is executed but never answered.
     fn hanging(&self, client: &mut Client, label: &str) -> Value {
         let id = client.request("tools/call", &json!({"name": "hang", "arguments": {"label": label}}));
         eventually("the call is executed", LIMIT, || self.executed(label) == 1);
@@ -44,7 +44,7 @@ impl World {
     }
 }
 
-/// Everything that comes before the answer to a call that is made now, and that the call succeeds.
+/// Makes a call, which must succeed, and returns all messages that come before its answer.
 fn before_the_next_answer(client: &mut Client) -> Vec<Value> {
     before_the_next_call(client, "echo")
 }
@@ -68,7 +68,7 @@ fn what_can_do_no_harm_is_answered_by_the_next_daemon_once() {
     let mut client = world.instance.client("fix");
     client.call("pid", &json!({}));
     let killed = daemon(&world.instance);
-    // It has read nothing of this when it dies.
+    // The frozen daemon reads none of these requests before it dies.
     signal("STOP", killed.pid);
     let asked = [
         ("tools/list", json!({}), "tools"),
@@ -78,7 +78,7 @@ fn what_can_do_no_harm_is_answered_by_the_next_daemon_once() {
     ];
     let ids: Vec<Value> = asked.iter().map(|(method, params, _)| client.request(method, params)).collect();
     let call = client.request("tools/call", &json!({"name": "echo", "arguments": {"message": "unread"}}));
-    thread::sleep(SECOND / 5); // that they are written shows nowhere
+    thread::sleep(SECOND / 5); // nothing shows that they are written
     let begun = Instant::now();
     end(&killed);
     let answer = client.answer(&call);
@@ -114,20 +114,20 @@ fn a_call_that_may_have_been_executed_gets_one_error_and_one_that_was_cancelled_
     assert!(took < SECOND, "{took:?}");
     assert_eq!(before_the_next_answer(&mut client), Vec::<Value>::new());
     assert_eq!((world.executed("first"), world.executed("second")), (1, 1));
-    // The shim owes nobody anything.
+    // No request of the shim is open any more.
     let took = client.finish();
     assert!(took < SECOND, "{took:?}");
 }
 
-/// Kills the daemon while the server works on a call of this tool, over its own endpoint and over that of all. The
-/// answers, each with how often the call was executed.
+/// Kills the daemon while the server works on a call of this tool, once on the endpoint of the server and once on that
+/// of all servers. Returns both answers, each with the number of executions.
 fn killed_within_a_call(world: &World, tool: &str) -> [(Value, usize); 2] {
     [(&["--server", "fix"][..], ""), (&[], "fix__")].map(|(server, prefix)| {
         let mut client = world.instance.shim(server);
         client.initialize(&json!({}));
         let listed = client.ask("tools/list", &json!({}));
         assert!(listed["result"]["tools"].is_array(), "{listed}");
-        // What the daemon says to the shim alone comes before this.
+        // Messages of the daemon for the shim alone come before this answer.
         client.call(&format!("{prefix}pid"), &json!({}));
         let label = format!("{tool} over {server:?}");
         let arguments = json!({"message": label, "ms": 1000});
@@ -218,7 +218,7 @@ fn a_daemon_that_hangs_in_the_middle_of_a_call_is_given_up_and_serves_again_when
     assert_eq!(answer["error"]["code"], -31002, "{answer}");
     assert!(took < SECOND * 12, "{took:?}");
     let later = client.request("tools/call", &json!({"name": "echo", "arguments": {"message": "later"}}));
-    thread::sleep(SECOND); // it waits, or is answered with an error
+    thread::sleep(SECOND); // the call waits, or gets an error
     signal("CONT", frozen.pid);
     assert_eq!(client.answer(&later)["result"]["content"][0]["text"], "later");
     assert_eq!(before_the_next_answer(&mut client), Vec::<Value>::new());
@@ -237,7 +237,7 @@ fn a_call_that_takes_long_is_no_sign_of_a_daemon_that_hangs() {
 fn a_daemon_that_cannot_start_for_long_is_found_again_by_the_shim_itself() {
     let instance = Instance::with_fixture(&[]);
     let mut client = instance.client("fix");
-    // A file in the place of a directory of ours.
+    // A file in the place of the directory makes every start fail.
     let (servers, away) = (instance.home().join("servers"), instance.home().join("away"));
     std::fs::rename(&servers, &away).expect("it is moved");
     std::fs::write(&servers, "").expect("a file");
@@ -258,7 +258,7 @@ fn a_daemon_that_cannot_start_for_long_is_found_again_by_the_shim_itself() {
     std::fs::remove_file(&servers).expect("it is removed");
     std::fs::rename(&away, &servers).expect("it is back");
     let mended = Instant::now();
-    // Between two tries of a start that keeps failing are 30 s, give or take a quarter.
+    // While a start keeps failing, the shim tries again about every 30 s, give or take a quarter.
     eventually("a call succeeds", SECOND * 45, || client.ask("tools/call", &echo).get("result").is_some());
     eprintln!("{told} calls were told why; {:.1?} after it was mended they succeed", mended.elapsed());
 }
@@ -279,7 +279,7 @@ fn a_shim_that_owes_nothing_sleeps() {
         };
         status.filter_map(count).sum()
     };
-    // Who keeps the time looks once more after the call.
+    // The thread that keeps the time wakes once more after the call.
     eventually("nobody is woken for two seconds", SECOND * 15, || {
         let before = woken();
         thread::sleep(SECOND * 2);

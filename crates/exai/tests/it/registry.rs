@@ -1,4 +1,4 @@
-//! Windows keeps an account's variables in the registry: a server gets those that are there when it starts.
+//! Windows keeps the variables of an account in the registry. A server gets the variables that exist when it starts.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{Instance, LIMIT, fixture};
 
-/// A variable of the account, for as long as this lives.
+/// A variable of the account, which is removed when this is dropped.
 struct Variable(String);
 
 impl Variable {
@@ -41,7 +41,7 @@ fn what_is_set_while_the_daemon_runs_counts_for_servers_that_start_later() {
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("setx NAME VALUE"), "{doctor:?}");
 
     let _variable = Variable::new(name, "set");
-    // It is held back for a moment after it has failed.
+    // The failed server may only be started again after a moment.
     eventually("it starts", LIMIT, || {
         client.ask("tools/call", &json!({"name": "pid", "arguments": {}}))["result"].is_object()
     });

@@ -1,4 +1,4 @@
-//! Many clients at once on shared servers: 0 misrouted, 0 lost, 0 duplicated.
+//! Many clients at once on shared servers: no answer is misrouted, lost or duplicated.
 
 use std::collections::HashMap;
 use std::sync::Barrier;
@@ -12,17 +12,17 @@ use crate::wire::{Wire, call};
 const CLIENTS: usize = 200;
 const AT_ONCE: usize = 8;
 const SERVERS: [&str; 3] = ["a", "b", "c"];
-/// Every so many calls there is one with progress.
+/// One call of so many reports progress.
 const PROGRESS: usize = 50;
 
-/// One client's count of what went wrong, and of calls.
+/// The number of calls of one client, and of everything that went wrong.
 #[derive(Default)]
 struct Tally {
     calls: usize,
     progress: usize,
     lost: usize,
     misrouted: usize,
-    /// Answers to what was answered before, and whatever else nobody had asked for.
+    /// Second answers, and other messages that the client did not ask for.
     stray: usize,
     examples: Vec<String>,
 }
@@ -75,7 +75,7 @@ fn route(calls: usize) {
 }
 
 fn client(number: usize, calls: usize, address: &str, all_there: &Barrier) -> Tally {
-    // Every fourth sees all servers, the others one each.
+    // Every fourth client uses all servers, the others use one server each.
     let own = (number % 4 < 3).then(|| SERVERS[number % 4]);
     let mut wire = Wire::open(address, own);
     all_there.wait();
@@ -91,7 +91,7 @@ fn client(number: usize, calls: usize, address: &str, all_there: &Barrier) -> Ta
             } else {
                 ("nonce", json!({"nonce": nonce, "max_delay_ms": 5}))
             };
-            // 0 is taken by the opening. After that each number is used twice at the same time, once as a string.
+            // `initialize` has used 0. From then on each number is used twice at the same time, once as a string.
             let id = if next % 2 == 0 { json!(next / 2) } else { json!((next / 2).to_string()) };
             let mut text = call(&id, &format!("{prefix}{tool}"), &arguments);
             text["params"]["_meta"]["progressToken"] = id.clone();
@@ -101,7 +101,7 @@ fn client(number: usize, calls: usize, address: &str, all_there: &Barrier) -> Ta
         }
         take(&wire.receive(), &mut open, &mut tally);
     }
-    // What comes before this was asked for by nobody.
+    // All calls are answered, so any message before this answer is one too many.
     wire.send(&json!({"jsonrpc": "2.0", "id": "last", "method": "ping"}));
     loop {
         let message = wire.receive();

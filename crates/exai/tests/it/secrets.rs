@@ -1,4 +1,4 @@
-//! I07: servers that differ in anything run apart, and what one is given in confidence is seen by nobody else.
+//! I07: servers with different configurations run apart, and the secrets of one server are visible to no other program.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,12 +10,12 @@ use serde_json::json;
 use crate::faults::daemon;
 use crate::support::{Client, Instance, fixture, text};
 
-/// A value that is nowhere unless somebody has put it there.
+/// A value that exists nowhere unless exai has passed it on.
 fn canary(number: usize) -> String {
     format!("canary-{number}-{:x}", 0x5eed_0000_u64 + number as u64 * 7919)
 }
 
-/// Servers that differ in one thing each, with the number of the canary that each holds.
+/// The configuration of servers that differ in one thing each. Each has a canary of its own number.
 fn servers(dir: &Path) -> String {
     let elsewhere = json!(dir);
     let missing = "[servers.missing]\ncommand = \"no-such-program-anywhere\"\n";
@@ -45,15 +45,16 @@ const RUNNING: [(&str, Option<usize>); 6] = [
 
 fn start(instance: &Instance) {
     let mut command = instance.command(&["start"]);
-    // What belongs to a session is taken over from who starts the daemon.
+    // The daemon takes the variables of a session from its starter.
     command.env("SSH_AUTH_SOCK", canary(3)).env("WAYLAND_DISPLAY", canary(4)).env("DISPLAY", canary(10));
-    // The most talkative that the log can be.
+    // The most detailed log.
     command.env("EXAI_LOG", "trace");
     let output = command.output().expect("exai runs");
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
-/// The environment of a process, a zero after each variable: on Linux all of it, elsewhere what servers are given here.
+/// The environment of a process, with a zero after each variable: on Linux all of it, elsewhere only the variables that
+/// these servers get.
 fn environment(pid: u32) -> Option<String> {
     if cfg!(target_os = "linux") {
         return Some(text(&std::fs::read(format!("/proc/{pid}/environ")).ok()?));
@@ -67,7 +68,7 @@ fn environment(pid: u32) -> Option<String> {
     Some(all)
 }
 
-/// Everything that exai says about its servers, by who says it.
+/// The output of all commands about the servers, by command.
 fn said(instance: &Instance, errors: Vec<String>) -> BTreeMap<String, String> {
     let mut said: BTreeMap<String, String> = BTreeMap::new();
     let mut note = |args: &[&str]| {
@@ -95,8 +96,8 @@ fn said(instance: &Instance, errors: Vec<String>) -> BTreeMap<String, String> {
     said
 }
 
-/// Every file in the state directory but those that hold what was given in confidence: the configuration, its copies, and
-/// the token.
+/// Adds every file in the state directory, except those that may hold secrets: the configuration, its copies, and the
+/// token.
 fn files(dir: &Path, said: &mut BTreeMap<String, String>) {
     for entry in std::fs::read_dir(dir).expect("a directory").flatten() {
         let path = entry.path();
@@ -131,11 +132,11 @@ fn servers_run_apart_and_no_secret_of_one_is_seen_anywhere_else() {
     assert_eq!(clients[1].call("env", &json!({"name": "KEY"})), canary(1));
     assert_eq!(clients[3].call("env", &json!({"name": "FROM"})), format!("x{}", canary(3)));
 
-    // No process of the daemon has a variable of a server that is not its own.
+    // No process below the daemon may have a variable of another server.
     let all = process::snapshot().expect("the process table");
     let below = process::descendants(&all, daemon(&instance).pid);
     let (mut looked_at, mut own) = (0, 0);
-    // The one that the system gives each console has the environment of whose console it is.
+    // Windows adds a process for each console, which has the environment of the console's owner.
     for one in below.iter().filter(|one| one.name != "conhost.exe") {
         let Some(environ) = environment(one.pid) else { continue };
         looked_at += 1;
@@ -150,7 +151,7 @@ fn servers_run_apart_and_no_secret_of_one_is_seen_anywhere_else() {
         assert!(!has_from || server == Some(3), "pid {} has a variable of another server", one.pid);
         assert!(!environ.contains(&token), "pid {} has the token", one.pid);
     }
-    // Each server has a guard, where there are guards.
+    // Where there are guards, each server has one.
     let least = if cfg!(windows) { RUNNING.len() } else { 2 * RUNNING.len() };
     assert!(looked_at >= least && own == 2, "{looked_at} environments, {own} with their own secrets");
 

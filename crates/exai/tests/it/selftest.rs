@@ -1,4 +1,4 @@
-//! The self-test passes here, leaves nothing behind, and says what is wrong where something is.
+//! The self-test passes here, leaves nothing behind, and names the problem where there is one.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -21,7 +21,7 @@ const IDS: [&str; 7] = [
     "truth",
 ];
 
-/// A place for the self-test's private directories, and a state directory that it must not touch.
+/// A folder for the private directories of the self-test, and a state directory that it must not touch.
 struct Scene {
     dir: TempDir,
 }
@@ -40,7 +40,7 @@ impl Scene {
     fn selftest(&self, args: &[&str], tmp: &Path) -> Command {
         let mut command = Command::new(program("exai"));
         command.arg("selftest").args(args).stdin(Stdio::null());
-        // The first is Unix's name for it, the others are what Windows asks.
+        // Unix reads the first of these variables, Windows the others.
         command.envs(["TMPDIR", "TMP", "TEMP"].map(|name| (name, tmp)));
         command.env("EXAI_HOME", self.dir.path().join("home"));
         command
@@ -50,13 +50,13 @@ impl Scene {
         self.selftest(args, tmp).output().expect("exai runs")
     }
 
-    /// What was left: files, and processes that were started for this scene.
+    /// The leftover files, and the leftover processes that were started for this scene.
     fn left(&self) -> (Vec<PathBuf>, Vec<Identity>) {
         let files = std::fs::read_dir(self.tmp()).expect("the directory").flatten().map(|file| file.path());
         (files.collect(), self.processes())
     }
 
-    /// The processes with a state directory in the scene's.
+    /// The processes whose state directory is in the folder of this scene.
     fn processes(&self) -> Vec<Identity> {
         let table = process::snapshot().expect("the process table");
         let is_here = |pid: u32| {
@@ -78,7 +78,7 @@ impl Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         for identity in self.processes() {
-            // It may have ended by itself.
+            // The process may have ended by itself.
             let _ = process::kill_verified(&identity, Kill::Force);
         }
     }
@@ -139,13 +139,13 @@ fn what_does_not_work_is_a_failing_case_and_a_sentence() {
     scene.nothing_is_left();
 }
 
-/// Its daemons are children of its children, in sessions of their own: they must end all the same.
+/// The daemons of the self-test are grandchildren in sessions of their own. They must end all the same.
 #[test]
 fn a_termination_in_the_middle_ends_everything_that_was_started() {
     let scene = Scene::new();
     let mut command = scene.selftest(&[], &scene.tmp());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("exai runs");
-    // Itself, a daemon, a guard.
+    // At least the self-test itself, a daemon and a guard.
     eventually("its processes run", LIMIT, || scene.processes().len() > 3);
     let identity = process::identify(child.id()).expect("the process table").expect("it lives");
     process::kill_verified(&identity, Kill::Terminate).expect("it can be asked to end");

@@ -1,11 +1,12 @@
-//! Who shares a process with whom, measured with real processes, remembered by the next daemon, and said in words.
+//! Which clients share a process is measured with real processes, remembered by the next daemon, and explained by
+//! `exai why`.
 
 use exai_test::eventually;
 use serde_json::{Value, json};
 
 use crate::support::{Client, Instance, LIMIT};
 
-/// A client of the fixture that can do this, and has listed its tools; the pid of its server.
+/// A client of the fixture with these capabilities that has listed the tools, and the pid of its server.
 fn client(instance: &Instance, can: &Value) -> (Client, String) {
     let mut client = instance.shim(&["--server", "fix"]);
     client.initialize(can);
@@ -26,7 +27,7 @@ fn capabilities_that_do_not_matter_separate_nobody_and_that_is_remembered() {
     let sampling = json!({"sampling": {}});
     let (mut two, second) = client(&instance, &sampling);
     assert_ne!(first, second, "nobody can know it yet");
-    // It works for a while, and asks for nothing.
+    // The server works for a while and asks for nothing.
     eventually("that is known", LIMIT, || {
         two.call("pid", &json!({}));
         why(&instance).contains("such clients share one process")

@@ -1,4 +1,5 @@
-//! F06: servers that do not read, do not answer, or answer too late. Who waits is told in time, and nobody else notices.
+//! F06: servers that do not read, do not answer, or answer too late. A waiting client is told in time, and no other
+//! client is affected.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,8 @@ fn pid(client: &mut Client) -> u32 {
     client.call("pid", &json!({})).parse().expect("a pid")
 }
 
-/// The longest that a call of somebody else takes until this answer is there; the answer, and when it came.
+/// Waits for the answer to `id`. Returns it, the time at which it came, and the longest call of another client until
+/// then.
 fn beside(
     fine: &mut Client,
     waiting: &mut Client,
@@ -92,7 +94,7 @@ fn a_server_that_reads_no_more_is_no_reason_to_wait_and_its_late_answers_reach_n
     let frozen = pid(&mut slow);
     fine.call("echo", &json!({"message": "warm"}));
     signal("STOP", frozen);
-    // Far more than a pipe holds: most of it stays with the daemon.
+    // Far more than a pipe holds, so most of it stays with the daemon.
     let large = "x".repeat(32 << 10);
     let begun = Instant::now();
     let call = json!({"name": "echo", "arguments": {"message": large}});
@@ -105,7 +107,7 @@ fn a_server_that_reads_no_more_is_no_reason_to_wait_and_its_late_answers_reach_n
     }
     assert!(longest < SECOND, "{longest:?}");
     signal("CONT", frozen);
-    // It executes what it finds in its pipe, and answers. The next thing to be heard is the answer to the next call.
+    // The server executes the calls in its pipe and answers them. The client must only get the answer to its next call.
     let id = slow.request("tools/call", &json!({"name": "calls", "arguments": {}}));
     let next = slow.receive();
     assert_eq!(next["id"], id, "somebody has heard a late answer: {next}");

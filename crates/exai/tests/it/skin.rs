@@ -1,4 +1,4 @@
-//! The first client's skin: what whoever starts a shim or a daemon has set for himself reaches no other client's servers.
+//! Settings of the process that starts a shim or a daemon must not reach the servers of other clients.
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -24,7 +24,7 @@ fn the_keys_that_interrupt_a_program_in_the_terminal_do_not_end_the_shim() {
         signal(name, client.pid());
         assert_eq!(client.call("echo", &json!({"message": name})), name);
     }
-    // The daemon that a shim has started does not have this from it.
+    // A daemon that a shim has started does not ignore these signals.
     let daemon = instance.status()["daemon"]["pid"].as_u64().expect("a pid") as u32;
     assert_eq!(ignored(daemon), 0);
     let shim = process::identify(client.pid()).expect("the process list").expect("it lives");
@@ -32,7 +32,7 @@ fn the_keys_that_interrupt_a_program_in_the_terminal_do_not_end_the_shim() {
     assert!(process::wait_gone(&shim, std::time::Instant::now() + LIMIT).expect("the process list"));
 }
 
-/// The terminal was closed and the client lives on: it may be under `nohup`, or in a session of its own.
+/// After the end of its terminal, the client may live on under `nohup` or in a session of its own.
 #[test]
 fn the_end_of_the_terminal_does_not_end_the_shim_as_long_as_its_client_holds_its_stdin() {
     let instance = Instance::with_fixture(&[]);
@@ -62,7 +62,7 @@ fn the_shim_ends_when_it_is_asked_to_whatever_its_client_does_with_that_signal()
     }
 }
 
-/// A client may have made the stream non-blocking that it shares with its shim, for itself.
+/// A client may have made the stream that it shares with its shim non-blocking for its own use.
 #[test]
 fn stdio_that_does_not_block_loses_nothing() {
     let instance = Instance::with_fixture(&[]);
@@ -72,7 +72,7 @@ fn stdio_that_does_not_block_loses_nothing() {
     let [input, output] = ends.map(Stdio::from);
     let mut command = instance.command(&["shim", "--server", "fix"]);
     let mut shim = command.stdin(input).stdout(output).stderr(Stdio::null()).spawn().expect("it starts");
-    drop(command); // and with it our copies of its ends
+    drop(command); // closes this process's copies of its ends
     let size = 3_000_000;
     let opening = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}});
     let call = json!({"name": "big", "arguments": {"bytes": size}});
@@ -80,7 +80,7 @@ fn stdio_that_does_not_block_loses_nothing() {
     let requests = [("initialize", opening), ("tools/call", call), ("tools/call", big)];
     for (id, (method, params)) in requests.iter().enumerate() {
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        // Nobody reads meanwhile: what is there of the answer fills the socket.
+        // The test does not read meanwhile, so the answer fills the socket.
         ours.write_all(format!("{message}\n").as_bytes()).expect("it is written");
     }
     let mut answers = vec![Value::Null; requests.len()];
@@ -100,7 +100,7 @@ fn stdio_that_does_not_block_loses_nothing() {
     assert_eq!(ours.read(&mut [0]).expect("the end of its output"), 0);
 }
 
-/// The command line writes to such streams as well.
+/// The command line may write to such streams too.
 #[test]
 fn a_command_writes_all_of_a_long_answer_to_a_stream_that_does_not_block() {
     let instance = Instance::with_fixture(&[]);
@@ -108,26 +108,26 @@ fn a_command_writes_all_of_a_long_answer_to_a_stream_that_does_not_block() {
     theirs.set_nonblocking(true).expect("it does not block");
     let mut command = instance.command(&["call", "fix", "big", r#"{"bytes":3000000}"#]);
     let mut call = command.stdout(Stdio::from(OwnedFd::from(theirs))).spawn().expect("it starts");
-    drop(command); // and with it our copy of its end
+    drop(command); // closes this process's copy of its end
     let mut said = String::new();
     ours.read_to_string(&mut said).expect("text");
     assert!(call.wait().expect("it ends").success());
     assert_eq!(said.len(), 3_000_001);
 }
 
-/// A line of /proc/PID/status, as a hexadecimal or octal number.
+/// The number in a line of /proc/PID/status, which is hexadecimal or octal.
 fn number(pid: u32, name: &str, radix: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
     let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
     u64::from_str_radix(line.trim_start_matches(':').trim(), radix).expect("a number")
 }
 
-/// The signals that a process ignores, but for SIGPIPE (the runtime of Rust) and the two that belong to the C library.
+/// The set of signals that a process ignores, except SIGPIPE (which Rust ignores) and the two that the C library uses.
 fn ignored(pid: u32) -> u64 {
     number(pid, "SigIgn", 16) & !(1 << 12 | 1 << 31 | 1 << 32)
 }
 
-/// The server process of the only instance there is.
+/// The pid of the only server.
 fn server(instance: &Instance) -> u32 {
     let status = instance.status();
     let servers = status["servers"].as_array().expect("servers");
@@ -140,7 +140,7 @@ fn servers_have_nothing_of_what_whoever_started_the_daemon_had_set() {
     let instance = Instance::with_fixture(&[]);
     let exai = program("exai").display().to_string();
     let script = format!("trap '' CHLD INT TERM HUP; ulimit -Sn 64; exec nice -n 7 '{exai}' start");
-    // Not every `sh` lets deaths of children be ignored.
+    // Not every `sh` can ignore the deaths of children.
     let started = instance.unmanaged("bash").args(["-c", &script]).output();
     let started = started.expect("it runs");
     assert!(started.status.success(), "{}", text(&started.stderr));
@@ -152,7 +152,7 @@ fn servers_have_nothing_of_what_whoever_started_the_daemon_had_set() {
     assert_eq!(files.split_whitespace().nth(3), Some("1024"), "{files}");
     let stat = std::fs::read_to_string(format!("/proc/{server}/stat")).expect("it lives");
     let nice = stat.rsplit(')').next().and_then(|rest| rest.split(' ').nth(17)).expect("a nice value");
-    // Only who may take it back is without it; it is told of otherwise.
+    // Only root may undo a low priority; otherwise exai reports it.
     let told = instance.status()["findings"].to_string().contains("low-priority");
     assert_eq!(
         (nice, told),
@@ -160,7 +160,7 @@ fn servers_have_nothing_of_what_whoever_started_the_daemon_had_set() {
     );
 }
 
-/// What nobody may raise again is told of.
+/// exai reports a limit that it may not raise again.
 #[test]
 fn limits_of_whoever_started_the_daemon_are_raised_again_or_told_of() {
     let limit = |instance: &Instance, name: &str| {
@@ -198,7 +198,7 @@ fn limits_of_whoever_started_the_daemon_are_raised_again_or_told_of() {
     assert_eq!(doctor.matches("256 open files").count(), 1, "{doctor}");
 }
 
-/// Nothing is opened to others that whoever started the daemon keeps from them, and nothing that he lets them change.
+/// Servers give other accounts no access that the starter of the daemon denies them, and never write access.
 #[test]
 fn servers_have_the_stricter_of_the_usual_umask_and_that_of_whoever_started_the_daemon() {
     for (starter, expected) in [("000", 0o022), ("077", 0o077)] {
@@ -212,7 +212,7 @@ fn servers_have_the_stricter_of_the_usual_umask_and_that_of_whoever_started_the_
     }
 }
 
-/// As `nohup` starts it: whoever does that wants it to outlive the terminal.
+/// A person who starts the daemon with `nohup` wants it to outlive the terminal.
 #[test]
 fn a_daemon_started_by_nohup_outlives_the_terminal_and_its_servers_have_nothing_of_that() {
     let instance = Instance::with_fixture(&[]);
@@ -232,7 +232,8 @@ fn a_daemon_started_by_nohup_outlives_the_terminal_and_its_servers_have_nothing_
     assert!(daemon.wait().expect("it can be waited for").success());
 }
 
-/// Where deaths of children are ignored, nobody can be waited for: the standard library panics when a start fails.
+/// A process that ignores the deaths of its children cannot wait for them, and then the standard library panics when a
+/// start fails.
 #[test]
 fn a_start_that_fails_ends_no_shim_whose_client_ignores_the_deaths_of_its_children() {
     let instance = Instance::with_fixture(&[]);

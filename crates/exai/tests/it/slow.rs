@@ -1,4 +1,4 @@
-//! Clients that do not read, or talk without end: they harm nobody but themselves.
+//! Clients that do not read, or that send without end, harm only themselves.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -49,7 +49,7 @@ fn a_client_that_does_not_read_is_cut_with_a_reason_and_the_others_are_served() 
 fn large_answers_one_after_the_other_cut_nobody_who_reads() {
     let instance = Instance::with_fixture(&[]);
     let mut client = instance.client("fix");
-    // Small and large ones under way at the same time: a little waits whenever the large ones come.
+    // Small and large answers at the same time: a small one is always waiting when a large one comes.
     let small = json!({"name": "echo", "arguments": {"message": "x"}});
     let large = json!({"name": "big", "arguments": {"bytes": 20 * MIB}});
     for round in 0..3 {

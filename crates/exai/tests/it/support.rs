@@ -1,4 +1,4 @@
-//! A private instance of exai, and a client that speaks to a shim line by line.
+//! A private instance of exai, and a client that talks to a shim line by line.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -11,17 +11,17 @@ use exai_test::{eventually, program};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The longest anything here may take.
-/// Under Wine each system call goes through one other process, which a busy machine makes slow.
+/// The longest time that any step may take. Under Wine each system call goes through one single process, which is slow
+/// on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(if cfg!(windows) { 90 } else { 30 });
 
-/// A state directory of its own; whatever runs in it ends with it.
+/// A state directory of its own. The daemon that runs in it ends when this is dropped.
 pub(crate) struct Instance {
     dir: TempDir,
 }
 
 impl Instance {
-    /// A daemon that would listen on any free port, with this configuration.
+    /// An instance with this configuration, whose daemon listens on any free port.
     pub(crate) fn new(servers: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let instance = Instance { dir };
@@ -30,7 +30,7 @@ impl Instance {
         instance
     }
 
-    /// One fixture server, named `fix`, with these switches.
+    /// An instance with one fixture server named `fix`, started with these switches.
     pub(crate) fn with_fixture(switches: &[&str]) -> Self {
         Instance::new(&fixture("fix", switches))
     }
@@ -44,7 +44,7 @@ impl Instance {
         self.dir.path().join("home")
     }
 
-    /// A directory for whatever a test needs.
+    /// A directory for the files of the test.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -55,8 +55,8 @@ impl Instance {
         command
     }
 
-    /// A command that starts a daemon as it can by itself, also where it runs in a control group that may be ended: it
-    /// reaches no service manager.
+    /// A command that can reach no service manager, so that it starts the daemon itself even in a control group that
+    /// may be ended.
     pub(crate) fn unmanaged(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env("EXAI_HOME", self.home()).env("XDG_RUNTIME_DIR", self.dir()).stdin(Stdio::null());
@@ -86,7 +86,7 @@ impl Instance {
         self.json(&["status", "--json"])
     }
 
-    /// The port the daemon listens on.
+    /// The port on which the daemon listens.
     pub(crate) fn port(&self) -> u16 {
         let status = self.status();
         let listeners = status["daemon"]["listeners"].as_array().expect("listeners");
@@ -97,7 +97,7 @@ impl Instance {
         addr.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no port in {status}"))
     }
 
-    /// Resident bytes of the daemon.
+    /// The resident memory of the daemon, in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let pid = self.status()["daemon"]["pid"].as_u64().expect("a pid");
         resident(u32::try_from(pid).expect("a pid"))
@@ -114,7 +114,7 @@ impl Instance {
         Client::start(self.command(&all))
     }
 
-    /// A shim for one server, introduced.
+    /// A shim for one server that has sent `initialize`.
     pub(crate) fn client(&self, server: &str) -> Client {
         let mut client = self.shim(&["--server", server]);
         client.initialize(&json!({}));
@@ -129,12 +129,12 @@ impl Drop for Instance {
             let tail: Vec<&str> = log.lines().rev().take(30).collect();
             eprintln!("the daemon's log, newest first:\n{}", tail.join("\n"));
         }
-        // Nothing running is success, too.
+        // The command also succeeds when no daemon runs.
         let _ = self.exai(&["stop", "--timeout", "0"]);
     }
 }
 
-/// Resident bytes of a process that lives.
+/// The resident memory of a living process, in bytes.
 pub(crate) fn resident(pid: u32) -> u64 {
     let all = exai_os::process::snapshot().expect("the process table");
     all.iter().find(|one| one.pid == pid).expect("it lives").rss_bytes
@@ -146,9 +146,9 @@ pub(crate) fn fixture(name: &str, switches: &[&str]) -> String {
     format!("[servers.{name}]\ncommand = {}\nargs = {}\n", json!(command), json!(switches))
 }
 
-/// The command and the arguments of a server that is started by a shell, which does what `script` says. On Windows that
-/// is the one of batch files, as most launchers there are, and `batch` says the same to it. `FIXTURE` stands for the path
-/// of the fixture server.
+/// The `command` and `args` of a server behind a shell that runs `script`. On Windows the shell is that of batch files,
+/// as for most launchers there, and runs `batch`, which does the same. `FIXTURE` stands for the path of the fixture
+/// server.
 pub(crate) fn behind_a_shell(dir: &Path, script: &str, batch: &str) -> String {
     let fixture = program("fixture-server").display().to_string();
     if !cfg!(windows) {
@@ -165,7 +165,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// An MCP client behind a stdio command.
+/// An MCP client that talks to a command over stdio.
 pub(crate) struct Client {
     child: Child,
     input: Option<ChildStdin>,
@@ -213,19 +213,19 @@ impl Client {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} on stdout: {line}"))
     }
 
-    /// The next line on stdout, as it is.
+    /// The next line on stdout, unparsed.
     #[track_caller]
     pub(crate) fn receive_line(&mut self) -> String {
         self.lines.recv_timeout(LIMIT).expect("a message in time")
     }
 
-    /// The next message on stdout, if one comes within this time.
+    /// The next message on stdout; `None` if none comes within this time.
     pub(crate) fn receive_within(&mut self, time: Duration) -> Option<Value> {
         let line = self.lines.recv_timeout(time).ok()?;
         Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} on stdout: {line}")))
     }
 
-    /// The answer to the request with this id; everything before it is passed over.
+    /// The answer to the request with this id. Messages before it are dropped.
     #[track_caller]
     pub(crate) fn answer(&mut self, id: &Value) -> Value {
         let end = Instant::now() + LIMIT;
@@ -272,13 +272,13 @@ impl Client {
         answer
     }
 
-    /// Ends it without notice.
+    /// Kills the process.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it can be waited for");
     }
 
-    /// Closes stdin and waits for the end; returns how long that took.
+    /// Closes stdin and waits until the process ends; returns how long that took.
     pub(crate) fn finish(mut self) -> Duration {
         let start = Instant::now();
         drop(self.input.take());
@@ -291,13 +291,13 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A number that whoever runs the test gives it.
+/// A number from an environment variable with which a person controls the test.
 pub(crate) fn switch(name: &str) -> Option<u64> {
     #[expect(clippy::disallowed_methods, reason = "a switch of a test, not of the product")]
     let given = std::env::var(name).ok();

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::http::http;
 use crate::support::{Client, Instance};
 
-/// What the daemon says to a WebSocket and to a request that show this token.
+/// The statuses of the daemon's answers to a WebSocket handshake and to a request with this token.
 fn judged(port: u16, token: &str) -> (u16, u16) {
     let bearer = format!("Bearer {token}");
     let auth = ("authorization", bearer.as_str());
@@ -78,7 +78,7 @@ fn without_a_daemon_the_next_one_has_the_new_token() {
     assert_eq!(judged(instance.port(), &first), (401, 401));
 }
 
-/// What others could read is not read by exai either.
+/// exai refuses to read a token file that other accounts could read.
 #[track_caller]
 fn is_private(instance: &Instance) {
     let file = instance.home().join("token");

@@ -1,4 +1,4 @@
-//! What clients have begun to say and not finished: one budget, and nobody else waits for it.
+//! Unfinished messages of clients share one budget, and do not delay other clients.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,7 +19,7 @@ fn connect(instance: &Instance, port: u16, head: &str) -> TcpStream {
     stream
 }
 
-/// A WebSocket whose client has announced a long message and sent the beginning of it.
+/// A WebSocket whose client has announced a long message and sent only its beginning.
 fn begun_message(instance: &Instance, port: u16) -> TcpStream {
     let head = "GET /mcp/fix HTTP/1.1\r\nCOMMON\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                 sec-websocket-version: 13\r\nsec-websocket-protocol: mcp\r\n\
@@ -39,7 +39,7 @@ fn begun_message(instance: &Instance, port: u16) -> TcpStream {
     stream
 }
 
-/// A POST of which only the beginning comes.
+/// A POST request whose body stops after its beginning.
 fn begun_body(instance: &Instance, port: u16) -> TcpStream {
     let head = format!(
         "POST /mcp/fix HTTP/1.1\r\nCOMMON\r\ncontent-type: application/json\r\ncontent-length: {LONG}\r\n\r\n{{"
@@ -57,7 +57,7 @@ fn what_is_begun_has_one_budget_that_is_shown_and_given_back() {
     let held = || instance.status()["counters"]["unfinished_bytes"].clone();
     assert_eq!(held(), json!(0));
     let mut client = instance.client("fix");
-    // Eight fit, the others wait for room.
+    // The budget has room for eight messages, the others wait for room.
     let begun: Vec<TcpStream> =
         (0..30).flat_map(|_| [begun_message(&instance, port), begun_body(&instance, port)]).collect();
     eventually("the budget is used", LIMIT, || held() == json!(8 * LONG));

@@ -1,4 +1,4 @@
-//! Two builds of exai on one machine: who replaces whose daemon, and when.
+//! Two builds of exai on one machine: which build replaces the daemon of the other, and when.
 
 mod churn;
 
@@ -20,7 +20,7 @@ fn exai(instance: &Instance, build: &str, args: &[&str]) -> Output {
     instance.command(args).env(build::VARIABLE, build).output().expect("exai runs")
 }
 
-/// A shim of this build for the fixture, introduced.
+/// A shim of this build for the fixture, which has sent `initialize`.
 fn client(instance: &Instance, build: &str) -> Client {
     let mut command = instance.command(&["shim", "--server", "fix"]);
     command.env(build::VARIABLE, build);
@@ -33,7 +33,7 @@ fn version(instance: &Instance) -> String {
     instance.status()["daemon"]["version"].as_str().expect("a version").to_owned()
 }
 
-/// The versions of all daemons so far, as the log tells.
+/// The versions of all daemons so far, according to the log.
 fn daemons(instance: &Instance) -> Vec<String> {
     let log = std::fs::read_to_string(instance.home().join("log/daemon.log")).unwrap_or_default();
     let ready = log.lines().filter(|line| line.contains(" ready "));
@@ -52,7 +52,7 @@ fn a_newer_start_replaces_an_older_daemon_and_an_older_or_equal_one_nothing() {
     assert!(output.status.success() && said.contains("exai 0.2.0 is running instead of 0.1.0"), "{said}");
     assert_eq!(version(&instance), NEW);
     let replaced = daemon(&instance);
-    // The client of the old build goes on, without a word.
+    // The client of the old build goes on without any notice.
     assert_eq!(idle.call("echo", &json!({"message": "after"})), "after");
     for build in [OLD, NEW, "0.2.0-rc.1", "nonsense"] {
         let output = exai(&instance, build, &["start"]);
@@ -81,7 +81,7 @@ fn a_daemon_with_calls_under_way_stays_and_serves_the_newer_build_too() {
     assert_eq!(newer.call("echo", &json!({"message": "x"})), "x");
     assert_eq!(busy.answer(&slow)["result"]["content"][0]["text"], "slow");
     assert_eq!(version(&instance), OLD);
-    // Now nothing is under way, and the next client of the newer build replaces it.
+    // No request is under way any more, so the next client of the newer build replaces the daemon.
     let mut newest = client(&instance, NEW);
     assert_eq!(newest.call("echo", &json!({"message": "y"})), "y");
     assert_eq!(version(&instance), NEW);
@@ -104,7 +104,7 @@ fn a_daemon_that_works_is_not_replaced_by_one_that_could_not_start() {
     assert_eq!(daemons(&instance), [OLD]);
 }
 
-/// Fault 29: A shim that comes back takes what is there.
+/// Fault 29: A shim that comes back uses the daemon that is there.
 #[test]
 fn a_shim_that_comes_back_replaces_nothing() {
     let instance = Instance::with_fixture(&[]);
@@ -112,12 +112,12 @@ fn a_shim_that_comes_back_replaces_nothing() {
     newer.call("echo", &json!({"message": "x"}));
     assert!(exai(&instance, OLD, &["restart"]).status.success());
     assert_eq!(newer.call("echo", &json!({"message": "x"})), "x");
-    std::thread::sleep(Duration::from_secs(1)); // that nothing happens shows nowhere
+    std::thread::sleep(Duration::from_secs(1)); // no event shows that something does not happen
     assert_eq!(newer.call("echo", &json!({"message": "x"})), "x");
     assert_eq!(daemons(&instance), [NEW, OLD]);
 }
 
-/// Builds that have no version of the link in common: each says which two they are, and what to do.
+/// Builds without a common version of the link protocol: each names both versions and the remedy.
 #[test]
 fn builds_that_do_not_understand_each_other_say_so_and_restart_helps() {
     let instance = Instance::with_fixture(&[]);
@@ -129,7 +129,7 @@ fn builds_that_do_not_understand_each_other_say_so_and_restart_helps() {
     assert!(exai(&instance, OLD, &["start"]).status.success());
     let begun = Instant::now();
     let mut newer = Client::start(foreign(&["shim", "--server", "fix"]));
-    // The session begins all the same, and nothing is pretended.
+    // The session begins all the same, but offers nothing.
     let answer = newer.initialize(&json!({}));
     assert_eq!(answer["result"]["serverInfo"]["name"], "exai", "{answer}");
     let answer = newer.ask("tools/list", &json!({}));
@@ -152,6 +152,6 @@ fn builds_that_do_not_understand_each_other_say_so_and_restart_helps() {
     let output = exai(&instance, OLD, &["start"]);
     let cure = "restart the client, so that it runs the exai that is installed now";
     assert!(text(&output.stderr).contains(cure), "{}", text(&output.stderr));
-    // The test ends what it has started.
+    // The test ends the daemon that it has started.
     assert!(foreign(&["stop", "--timeout", "0"]).output().expect("exai runs").status.success());
 }

@@ -1,4 +1,4 @@
-//! `exai shim --url`: the same shim over TCP, and a token that only the daemon ever sees.
+//! `exai shim --url` is the same shim over TCP. It shows its token only to the daemon.
 
 use exai_test::free_port;
 use std::io::Read;
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use crate::support::{Instance, LIMIT, fixture, text};
 
-/// A port that was free a moment ago, and a daemon that wants it.
+/// Configures the daemon to use this port, which was free a moment ago.
 fn with_port(instance: &Instance, port: u16) {
     let config = format!("[daemon]\nport = {port}\n{}", fixture("fix", &[]));
     std::fs::write(instance.home().join("config.toml"), config).expect("config.toml is written");
 }
 
-/// Records what is sent to it.
+/// A program on a port that records the bytes it gets.
 struct Stranger {
     port: u16,
     heard: Receiver<Vec<u8>>,
@@ -28,7 +28,7 @@ impl Stranger {
         Stranger::at(0)
     }
 
-    /// On this port, or on any that is free.
+    /// Listens on this port, or on any free port for 0.
     fn at(port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
         let port = listener.local_addr().expect("its address").port();
@@ -37,7 +37,7 @@ impl Stranger {
             for stream in listener.incoming() {
                 let mut bytes = Vec::new();
                 if let Ok(mut stream) = stream {
-                    // Whoever connects and says nothing hangs up at some time.
+                    // A connection that sends nothing is closed at some time.
                     let _ = stream.set_read_timeout(Some(LIMIT));
                     let _ = stream.read_to_end(&mut bytes);
                 }
@@ -49,9 +49,9 @@ impl Stranger {
         Stranger { port, heard }
     }
 
-    /// Everything it was sent until now.
+    /// All bytes that the stranger has got so far.
     fn heard(&self) -> String {
-        // Connections come in order: behind this one there is nothing left.
+        // Connections are handled in order, so this empty one shows that the earlier ones are done.
         drop(TcpStream::connect(("127.0.0.1", self.port)).expect("it listens"));
         let mut all = Vec::new();
         loop {
@@ -78,7 +78,7 @@ fn a_shim_by_url_starts_the_daemon_and_serves_like_any_other() {
     assert_eq!(one.call("echo", &json!({"message": "hi"})), "hi");
     let long = "lang ".repeat(400_000);
     assert_eq!(one.call("echo", &json!({"message": long})), long);
-    // What is no text does not cost the connection.
+    // Bytes that are no text do not end the connection.
     one.write(b"\xFF\xFE\n");
     assert_eq!(one.receive()["error"]["code"], -32700);
     assert_eq!(one.call("echo", &json!({"message": "ü"})), "ü");
@@ -130,17 +130,17 @@ fn refused(instance: &Instance, stranger: &Stranger) {
 #[test]
 fn a_stranger_on_the_port_is_refused_and_never_gets_the_token() {
     let stranger = Stranger::new();
-    // The daemon is elsewhere.
+    // This daemon listens on another port.
     let instance = Instance::with_fixture(&[]);
     instance.ends(0, &["start"]);
     refused(&instance, &stranger);
-    // The daemon wants this very port, and is started by the shim.
+    // This daemon should listen on the stranger's port. The shim starts it.
     let instance = Instance::with_fixture(&[]);
     with_port(&instance, stranger.port);
     refused(&instance, &stranger);
 }
 
-/// The record is a file, and may be another's or forged. (The daemon mends it within a second.)
+/// The record is a file, so it may belong to another daemon or be forged. (The daemon corrects it within a second.)
 #[test]
 fn a_stranger_whom_the_record_names_as_the_daemon_never_gets_the_token() {
     let stranger = Stranger::new();
@@ -188,7 +188,7 @@ fn a_stranger_who_takes_the_port_later_is_named_to_the_client_and_gets_nothing()
     client.initialize(&json!({}));
     instance.ends(0, &["stop"]);
     let stranger = Stranger::at(port);
-    // This starts the daemon again, which does without the port. The answer takes the shim's whole patience.
+    // This call starts the daemon again, which works without the port. The answer comes when the shim's patience ends.
     let answer = client.ask("tools/call", &json!({"name": "echo", "arguments": {"message": "hi"}}));
     assert_eq!(answer["error"]["code"], -31001, "{answer}");
     let sentence = answer["error"]["message"].as_str().unwrap_or_default();

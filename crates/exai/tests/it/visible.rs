@@ -1,4 +1,4 @@
-//! What servers, clients and other programs call themselves reaches nobody's terminal as a command.
+//! Names of servers, clients and other programs never reach a terminal as control sequences.
 
 use std::process::{Command, Stdio};
 
@@ -7,12 +7,13 @@ use serde_json::json;
 
 use crate::support::{Instance, LIMIT, fixture, text};
 
-/// Sets the clipboard, clears the screen, colours by C1, turns the order of the text, and forges a row.
+/// Sets the clipboard, clears the screen, sets a colour with a C1 code, reverses the order of the text, and forges a
+/// row.
 const FORGED: &str = "a\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}31m\u{202e}b\nready  forged\r\u{7f}";
-/// Half of a surrogate pair, as JavaScript writes it when it cuts a text.
+/// One half of a surrogate pair, which JavaScript writes when it cuts a text there.
 const HALF: &str = r"\ud83d";
 
-/// An instance in which every name that exai shows and did not choose is forged, with a client that uses it.
+/// An instance in which every name that exai shows but did not choose is forged, and a client of this instance.
 struct Forged {
     instance: Instance,
     client: crate::support::Client,
@@ -35,7 +36,7 @@ impl Forged {
         let content = |text: &str| format!("{{\"content\":[{{\"type\":\"text\",\"text\":{text}}}]}}");
         std::fs::write(answers.join("forged"), content(&quoted)).unwrap();
         std::fs::write(answers.join("half"), content(&format!("\"{HALF}!\""))).unwrap();
-        // The system calls a process what its file is called.
+        // The system names a process after its file.
         let named = dir.join("x\u{1b}[2J\n");
         std::fs::copy(program("fixture-server"), &named).unwrap();
         let (tools, answers) = (tools.display().to_string(), answers.display().to_string());
@@ -44,7 +45,7 @@ impl Forged {
         let run = [&["-c", "exec \"$@\"", "sh"][..], &named, &switches].concat();
         let servers = format!("[servers.evil]\ncommand = \"sh\"\nargs = {}\n", json!(run))
             + &fixture("dies", &["--die-at-start", FORGED]);
-        // The one control character that JSON has in its texts and TOML does not.
+        // This is the only control character that JSON allows in texts and TOML does not.
         instance.configure(&servers.replace('\u{7f}', "\\u007f"));
         let mut client = instance.shim(&["--client", FORGED]);
         let info = json!({"name": FORGED, "version": FORGED});
@@ -57,7 +58,7 @@ impl Forged {
         Forged { instance, client }
     }
 
-    /// What a command writes to a terminal.
+    /// The output of a command on a terminal.
     fn on_a_terminal(&self, args: &[&str]) -> String {
         let command = format!("{} {}", program("exai").display(), args.join(" "));
         let mut script = Command::new("script");
@@ -66,7 +67,7 @@ impl Forged {
     }
 }
 
-/// Every command that shows names, with what it shows of the forged ones (`None`: it may show none).
+/// Every command that shows names, with a forged part that it must show (`None` if it need not show any).
 const COMMANDS: [(&[&str], Option<&str>); 11] = [
     (&["tools", "evil"], Some(r"a\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}31m\u{202e}b")),
     (&["status", "-v"], Some(r"a\u{1b}]52")),
@@ -75,14 +76,14 @@ const COMMANDS: [(&[&str], Option<&str>); 11] = [
     (&["doctor"], None),
     (&["list"], Some(r"x\u{1b}[2J\n")),
     (&["call", "evil", "forged"], None),
-    // The daemon takes most of it out of what it quotes.
+    // The daemon removes most control characters from what it quotes.
     (&["call", "dies", "x"], Some("a]52;c;ZXZpbA==[2J31m\\u{202e}b\n")),
     (&["logs", "dies"], None),
     (&["logs"], None),
     (&["status", "--json"], None),
 ];
 
-/// The lines of our own: what the printer adds to colour them, and how a terminal ends a line.
+/// The output without exai's own control sequences: the colours of the printer, and a terminal's line ends.
 fn without_our_own(output: &str) -> String {
     let mut plain = output.replace("\r\n", "\n").replace("\r\u{1b}[K", "");
     for style in ["0", "1", "2", "31", "32", "33", "36"] {
@@ -106,7 +107,7 @@ fn no_foreign_text_reaches_a_terminal_as_a_command() {
         let output = without_our_own(&forged.on_a_terminal(args));
         let found: Vec<char> = output.chars().filter(|character| is_obeyed(*character)).collect();
         assert_eq!(found, [], "exai {args:?} on a terminal: {output:?}");
-        // A line of text may begin so, a row of ours may not.
+        // A line of text may look like this, but a row of exai's own must not.
         if !matches!(args, ["call" | "logs", ..]) {
             assert!(!output.lines().any(|line| line.starts_with("ready  forged")), "exai {args:?}: {output}");
         }
@@ -114,10 +115,10 @@ fn no_foreign_text_reaches_a_terminal_as_a_command() {
             assert!(output.contains(expected), "exai {args:?} on a terminal: {output}");
         }
     }
-    // Whoever reads a pipe reads lines as well.
+    // A program that reads the output from a pipe reads it by lines too.
     for (args, _) in COMMANDS {
         if matches!(args, ["call", "evil", ..] | ["logs", ..] | [.., "--json"]) {
-            continue; // as they are
+            continue; // these pass names on unchanged
         }
         let output = forged.instance.exai(args);
         let output = text(&[output.stdout, output.stderr].concat());

@@ -1,4 +1,4 @@
-//! The watcher looks at processes on a thread of its own, and nobody waits for it.
+//! The watcher looks at processes on a thread of its own, so nothing waits for it.
 
 use std::process::Stdio;
 
@@ -26,7 +26,7 @@ fn calls_are_answered_while_a_look_at_a_process_hangs() {
     eventually("the watcher looks", LIMIT, || {
         text(&std::fs::read(&said).unwrap_or_default()).contains("failpoint watch.looking")
     });
-    // Who comes and goes is told to the watcher, and so is what starts and ends.
+    // The watcher is told of every client and server that comes or goes.
     let mut other = instance.client("fix");
     assert!(other.ask("tools/call", &echo)["result"].is_object());
     drop(other);

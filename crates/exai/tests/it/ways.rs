@@ -1,4 +1,4 @@
-//! One client, whichever way it comes in: shim, WebSocket, Streamable HTTP. Whatever it is told arrives in one queue.
+//! A client over any transport: shim, WebSocket or Streamable HTTP. All messages to the client arrive in one queue.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::http::{HttpClient, http};
 use crate::support::{Instance, LIMIT};
 
-/// How a client comes in.
+/// The transport of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Shim,
@@ -22,7 +22,7 @@ pub(crate) enum Way {
 
 pub(crate) const WAYS: [Way; 3] = [Way::Shim, Way::Socket, Way::Http];
 
-/// What everybody needs who comes in over TCP.
+/// The port and the token for clients over TCP.
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) port: u16,
@@ -40,7 +40,7 @@ pub(crate) struct Party {
     inbox: Receiver<Value>,
     out: Out,
     next_id: u64,
-    /// What came before an answer that was waited for.
+    /// The messages that came before an awaited answer.
     pub(crate) aside: Vec<Value>,
 }
 
@@ -51,7 +51,7 @@ enum Out {
 }
 
 impl Party {
-    /// A client of one server, or of all, that can do what `capabilities` say.
+    /// A client of one server, or of all servers, with the capabilities `can`.
     pub(crate) fn join(
         instance: &Instance,
         door: &Door,
@@ -103,7 +103,7 @@ impl Party {
         self.write(&message.to_string(), is_request);
     }
 
-    /// Sends a request as it is written.
+    /// Sends the text of a request unchanged.
     pub(crate) fn send_text(&mut self, request: &str) {
         self.write(request, true);
     }
@@ -122,7 +122,7 @@ impl Party {
                     return;
                 }
                 let inbox = inbox.clone();
-                // Its answer is read beside everything else, as a real client does.
+                // A thread of its own reads the answer, as a real client reads several answers at the same time.
                 thread::spawn(move || {
                     let mut response = client.send("POST", &path, &text);
                     if response.header("content-type") != Some("text/event-stream") {
@@ -151,13 +151,13 @@ impl Party {
         self.send(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
     }
 
-    /// The next message, whatever it is.
+    /// The next message of any kind.
     #[track_caller]
     pub(crate) fn receive(&mut self) -> Value {
         self.inbox.recv_timeout(LIMIT).expect("a message within 30 s")
     }
 
-    /// The answer to the request with this id; what comes before is kept aside.
+    /// The answer to the request with this id. Messages before it go to `aside`.
     #[track_caller]
     pub(crate) fn answer(&mut self, id: &Value) -> Value {
         let end = Instant::now() + LIMIT;
@@ -185,7 +185,7 @@ impl Party {
         text.unwrap_or_else(|| panic!("{tool}: {answer}")).to_owned()
     }
 
-    /// The id of the session, for who comes over HTTP.
+    /// The id of the session; `None` for a client that does not use HTTP.
     pub(crate) fn session(&self) -> Option<&str> {
         match &self.out {
             Out::Http { client, .. } => client.session.as_deref(),
@@ -199,13 +199,13 @@ impl Drop for Party {
         match &mut self.out {
             Out::Shim(child, input) => {
                 drop(input.take());
-                // It may have ended by itself.
+                // The shim may have ended by itself.
                 let _ = child.kill();
                 let _ = child.wait();
             }
             Out::Socket(stream) => drop(stream.shutdown(std::net::Shutdown::Both)),
             Out::Http { client, path, .. } => {
-                // The daemon may be gone before its client.
+                // After a failure the daemon may be gone before its client.
                 if !thread::panicking() {
                     client.send("DELETE", path, "");
                 }
@@ -258,7 +258,7 @@ fn socket(door: &Door, path: &str, inbox: Sender<Value>) -> Out {
     Out::Socket(stream)
 }
 
-/// A frame of a client: masked, with a mask that changes nothing.
+/// Writes a client's frame with a mask of zeros, which changes nothing.
 fn write_frame(stream: &mut TcpStream, opcode: u8, payload: &[u8]) {
     let mut bytes = vec![0x80 | opcode];
     match payload.len() {

@@ -1,4 +1,4 @@
-//! The WebSocket endpoint by the letter of RFC 6455, in bytes. CONTRIBUTING.md says how Autobahn|Testsuite is asked.
+//! The WebSocket endpoint follows RFC 6455 in every byte. CONTRIBUTING.md says how Autobahn|Testsuite tests it.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 /// A connection after the handshake.
 struct Raw(TcpStream);
 
-/// What comes next.
+/// The next frame of a connection, or its end.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     Frame(u8, Vec<u8>),
@@ -50,7 +50,7 @@ impl Raw {
         Raw(stream)
     }
 
-    /// It may have been closed by the other side already.
+    /// An error is ignored: the other side may already have closed the connection.
     fn write(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes);
     }
@@ -87,7 +87,7 @@ impl Raw {
         Next::Frame(header[0], payload)
     }
 
-    /// The next frame is a message, whole and text.
+    /// The next frame, which must be a whole text message.
     fn message(&mut self) -> Value {
         match self.next() {
             Next::Frame(first, payload) if first == FINAL | TEXT => {
@@ -97,7 +97,7 @@ impl Raw {
         }
     }
 
-    /// The code with which the other side closes, if it says one, and the end after it.
+    /// The code with which the other side closes the connection, if it gives one. The connection must end after it.
     fn closed(&mut self) -> Option<u16> {
         let code = match self.next() {
             Next::Frame(first, payload) if first == FINAL | CLOSE => {
@@ -127,7 +127,7 @@ fn header(first: u8, length: usize) -> Vec<u8> {
     frame
 }
 
-/// The beginning of a frame whose payload does not come.
+/// The beginning of a frame whose payload never comes.
 fn announced(first: u8, length: usize) -> Vec<u8> {
     [header(first, length), KEY.to_vec()].concat()
 }
@@ -158,7 +158,7 @@ fn what_the_protocol_allows_is_understood() {
     assert_eq!(raw.message(), pong_of(1));
     raw.send(FINAL | BINARY, &ping_request(2));
     assert_eq!(raw.message(), pong_of(2));
-    // In pieces, cut within a character, two of them empty, with control frames in between.
+    // A message in pieces: cut within a character, with two empty pieces and with control frames in between.
     let request = ping_request(3);
     let middle = request.windows(2).position(|pair| pair[0] == 0xF0).expect("a long character") + 2;
     raw.send(TEXT, &request[..middle]);
@@ -169,12 +169,12 @@ fn what_the_protocol_allows_is_understood() {
     raw.send(CONTINUATION, &request[middle..]);
     raw.send(FINAL | CONTINUATION, b"");
     assert_eq!(raw.message(), pong_of(3));
-    // Byte by byte.
+    // A message byte by byte.
     for byte in masked(FINAL | TEXT, &ping_request(4)) {
         raw.write(&[byte]);
     }
     assert_eq!(raw.message(), pong_of(4));
-    // Each form of length, and the longest control frame.
+    // All forms of a length, and the longest control frame.
     for (id, length) in [(5, 125), (6, 126), (7, 65_535), (8, 65_536)] {
         let mut request = ping_request(id);
         request.resize(request.len().max(length), b' ');
@@ -183,7 +183,7 @@ fn what_the_protocol_allows_is_understood() {
     }
     raw.send(FINAL | PING, &[7; 125]);
     assert_eq!(raw.next(), Next::Frame(FINAL | PONG, vec![7; 125]));
-    // Many at once are answered in order.
+    // Many messages at once are answered in order.
     let many: Vec<u8> = (10..60).flat_map(|id| masked(FINAL | TEXT, &ping_request(id))).collect();
     raw.write(&many);
     for id in 10..60 {
@@ -203,7 +203,7 @@ fn a_close_is_answered_with_its_code_and_then_the_connection_ends() {
     let mut raw = Raw::open(&instance);
     raw.send(FINAL | CLOSE, b"");
     assert_eq!(raw.closed(), None);
-    // What comes behind a close is not heard any more.
+    // A message behind a close frame is ignored.
     let mut raw = Raw::open(&instance);
     raw.write(
         &[masked(FINAL | CLOSE, &1000_u16.to_be_bytes()), masked(FINAL | TEXT, &ping_request(1))].concat(),

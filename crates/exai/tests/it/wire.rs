@@ -1,4 +1,4 @@
-//! A client on a link of its own, without a shim's process: hundreds of them fit into one test.
+//! A client on a link without the process of a shim, so that one test can have hundreds of clients.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -10,20 +10,20 @@ use serde_json::{Value, json};
 
 use crate::support::{Instance, LIMIT};
 
-/// A link that has been introduced.
+/// A link that has sent its `hello` and `initialize`.
 pub(crate) struct Wire(Link);
 
 impl Wire {
-    /// Where the daemon of this instance is reached.
+    /// The address of this instance's daemon.
     pub(crate) fn address(instance: &Instance) -> String {
         let record = std::fs::read(instance.home().join("daemon.json")).expect("a record");
         let record: DaemonRecord = serde_json::from_slice(&record).expect("a record");
         record.local_address().expect("a local socket").to_owned()
     }
 
-    /// A client of one server, or of all.
+    /// Opens a client of one server, or of all servers.
     pub(crate) fn open(address: &str, server: Option<&str>) -> Self {
-        // A thousand that come at once would find the queue of the socket full.
+        // A thousand links at once would overfill the queue of the socket.
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let mut hello = exai_client::hello(Role::Shim);
         hello.server = server.map(ToOwned::to_owned);
@@ -56,7 +56,7 @@ impl Wire {
         self.receive_before(deadline).expect("a message within a minute").expect("a message within a minute")
     }
 
-    /// The next message, if there is one in time.
+    /// The next message; `None` if none comes before the deadline.
     pub(crate) fn receive_before(&mut self, deadline: Instant) -> Result<Option<Value>, LinkError> {
         loop {
             match self.0.next_before(Some(deadline)) {
@@ -68,7 +68,7 @@ impl Wire {
         }
     }
 
-    /// The answer to the request with this id; everything before it is passed over.
+    /// The answer to the request with this id. Messages before it are dropped.
     pub(crate) fn answer(&mut self, id: &Value) -> Value {
         loop {
             let message = self.receive();
@@ -84,7 +84,7 @@ pub(crate) fn opening() -> Value {
     json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}})
 }
 
-/// The text of a call.
+/// A `tools/call` request.
 pub(crate) fn call(id: &Value, tool: &str, arguments: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "arguments": arguments}})
 }

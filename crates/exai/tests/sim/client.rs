@@ -1,4 +1,5 @@
-//! A client's program: it counts its requests from zero, and compares whatever it is told with what it asked.
+//! The program of a client: it numbers its requests from zero, and compares each message that it gets with its
+//! requests.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::plan::{Act, SERVERS};
 
-/// What an answer says about the request.
+/// The meaning of an answer for its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
     Nothing,
@@ -21,12 +22,12 @@ pub(crate) enum Told {
 pub(crate) struct Call {
     pub(crate) id: String,
     pub(crate) nonce: String,
-    /// When it was asked, and how long the machine had slept and the like by then.
+    /// When the client made the request, and `World::excused` at that time.
     pub(crate) at: Duration,
     pub(crate) excused: Duration,
     pub(crate) told: Told,
     pub(crate) cancelled: bool,
-    /// A tool of this server, and how often it may be executed.
+    /// The server whose tool the request calls, and the number of times that the call may be executed.
     pub(crate) server: Option<usize>,
     pub(crate) most: u32,
     pub(crate) executed: u32,
@@ -34,12 +35,12 @@ pub(crate) struct Call {
     progress: u64,
 }
 
-/// What the client does about what it has heard.
+/// What the client does after a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Then {
     Nothing,
     Confirm,
-    /// Its opening has failed: it tries again.
+    /// `initialize` has failed, so the client tries again.
     OpenAgain,
     Say(String),
 }
@@ -47,16 +48,16 @@ pub(crate) enum Then {
 #[derive(Debug)]
 pub(crate) struct Client {
     number: usize,
-    /// The server it uses alone; `None` for one that uses all.
+    /// The only server of the client; `None` for a client of all servers.
     pub(crate) own: Option<usize>,
-    /// Half of the clients write their ids as strings. The numbers are the same for all.
+    /// Half of the clients write their ids as strings. All clients use the same numbers.
     strings: bool,
     pub(crate) opened: bool,
     pub(crate) calls: Vec<Call>,
     open: HashMap<String, usize>,
-    /// All answers and all errors by their code.
+    /// The number of answers by error code; 0 stands for results.
     pub(crate) heard: HashMap<i64, u32>,
-    /// How often it has heard of the progress of a second run.
+    /// How often the client got progress of the second execution of a call.
     pub(crate) resumed: u32,
 }
 
@@ -67,7 +68,7 @@ impl Client {
         Client { number, own, strings: number % 2 == 1, opened: false, calls, open, heard, resumed: 0 }
     }
 
-    /// Notes a request; returns its text.
+    /// Notes a request and returns its text.
     fn ask(&mut self, method: &str, params: &Value, now: (Duration, Duration)) -> String {
         let count = self.calls.len();
         let id = if self.strings { json!(count.to_string()) } else { json!(count) };
@@ -89,14 +90,14 @@ impl Client {
     }
 
     pub(crate) fn open(&mut self, now: (Duration, Duration)) -> String {
-        // Who can be asked for something need not share a server with those who cannot.
+        // A client that can be asked need not share a server with clients that cannot.
         let capabilities = if self.number % 3 == 1 { json!({"sampling": {}}) } else { json!({}) };
         let params = json!({"protocolVersion": "2025-06-18", "capabilities": capabilities,
             "clientInfo": {"name": format!("client {}", self.number), "version": "1"}});
         self.ask("initialize", &params, now)
     }
 
-    /// The line that says so.
+    /// The line by which the client does this; `None` if there is no request to cancel.
     pub(crate) fn act(&mut self, act: Act, now: (Duration, Duration)) -> Option<String> {
         let text = match act {
             Act::Call { server, tool, progress } => {
@@ -128,7 +129,7 @@ impl Client {
             Act::Cancel { back } => {
                 let at = self.calls.len().checked_sub(back + 1)?;
                 let call = &mut self.calls[at];
-                // An answered one may be meant as well: the two cross on their way.
+                // An answered request may be cancelled too: answer and cancellation cross on their way.
                 call.cancelled |= call.told == Told::Nothing && !call.opening;
                 let id: Value = serde_json::from_str(&call.id).expect("an id");
                 json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}})
@@ -138,7 +139,8 @@ impl Client {
         Some(text)
     }
 
-    /// Takes note of a line. `all_configured`: no server was ever missing from the configuration.
+    /// Takes a line and returns what the client does next. `all_configured` says that no server was ever missing from
+    /// the configuration.
     pub(crate) fn hear(&mut self, line: &str, all_configured: bool) -> Result<Then, String> {
         let wrong = |what: &str| Err(format!("{what}: {line}"));
         let Ok(message) = serde_json::from_str::<Value>(line) else { return wrong("no JSON") };
@@ -149,7 +151,8 @@ impl Client {
             if message["params"]["message"] != *call.nonce {
                 return wrong("progress of another's request");
             }
-            // Who has cancelled a request that was asked a second time may still hear how far the second run comes.
+            // A client that has cancelled a request may still get the progress of its second execution, which starts
+            // again.
             if !call.cancelled && progress.is_none_or(|progress| progress <= call.progress) {
                 return wrong("progress goes back");
             }
@@ -172,7 +175,8 @@ impl Client {
         *self.heard.entry(code.unwrap_or_default()).or_default() += 1;
         call.told = match (message.get("result"), code) {
             (Some(_), _) => Told::Done,
-            // Its opening may have failed, nobody knows the server, or whose resource it is.
+            // `initialize` may have failed, the server may not be configured, or the owner of the resource may be
+            // unknown.
             (None, Some(-32600)) if !self.opened => Told::NotSent,
             (None, Some(-32602)) if !all_configured => Told::NotSent,
             (None, Some(-32002)) if call.server.is_none() => Told::NotSent,
@@ -191,7 +195,7 @@ impl Client {
                 return wrong("answered and not executed");
             }
         }
-        // That nobody knows the name any more says nothing of what was done when it was known.
+        // An error that no server knows the tool says nothing about executions in a time when a server knew it.
         let claims = call.most == 1 || matches!(code, Some(-31008..=-31001));
         if call.told == Told::NotSent && call.executed > 0 && claims {
             return wrong("told as not sent, and executed");
@@ -203,7 +207,7 @@ impl Client {
         Ok(if self.opened { Then::Confirm } else { Then::OpenAgain })
     }
 
-    /// The requests without an answer. A cancelled one need not get any.
+    /// The requests without an answer. Cancelled requests do not count, since they need no answer.
     pub(crate) fn unanswered(&self) -> impl Iterator<Item = &Call> {
         self.calls.iter().filter(|call| call.told == Told::Nothing && !call.cancelled)
     }

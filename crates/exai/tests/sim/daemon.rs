@@ -1,4 +1,4 @@
-//! A daemon: what `exai-daemon/src/hub.rs` does with a [`Router`], without processes and sockets.
+//! A daemon: it does with a [`Router`] what `exai-daemon/src/core/hub.rs` does, without processes and sockets.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::plan::SERVERS;
 use crate::server::Server;
 use crate::world::{self, World};
 
-/// How long shims may take to say that they hold.
+/// How long shims may take to confirm that they hold.
 const HOLD: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(250);
 
@@ -71,7 +71,7 @@ impl World {
         self.route(Event::Configured { policies: self.policies.clone() });
     }
 
-    /// Lets the router work on an event, and carries out what it asks for.
+    /// Gives the router an event, and carries out the effects.
     pub(crate) fn route(&mut self, event: Event) {
         let Some(daemon) = &mut self.daemon else { return };
         daemon.pending.push_back(event);
@@ -99,7 +99,7 @@ impl World {
             Effect::ToClient { client, bytes, .. } => {
                 self.to_client(client, link::Down::Message(bytes.into_whole()));
             }
-            // The simulated daemons do not drain.
+            // No simulated daemon drains.
             Effect::Dropped { .. } | Effect::Pinged { .. } | Effect::Unserved { .. } => {}
             Effect::ToServer { instance, bytes, number } => {
                 self.to_server(instance, bytes.into_whole(), number);
@@ -152,7 +152,7 @@ impl World {
         }
     }
 
-    /// Writes what there is for a link: control messages first.
+    /// Writes all messages that wait for a link. Control messages go first.
     pub(crate) fn daemon_writes(&mut self, id: u64) {
         let life = self.daemon.as_ref().map(|daemon| daemon.life);
         if self.now < self.frozen {
@@ -168,7 +168,7 @@ impl World {
             if link.broken {
                 return;
             }
-            // Its last words are written by a daemon that has ended otherwise.
+            // A daemon that is already gone can still write its farewell, but nothing else.
             let lives = life == Some(link.life) || matches!(frame, link::Down::Bye(_) | link::Down::End);
             if !lives || !link.down.takes(frame.bytes()) {
                 let lose = link.lose;
@@ -181,7 +181,7 @@ impl World {
         }
     }
 
-    /// A shim has connected. The daemon's id for it.
+    /// A shim has connected. Returns the client's id in the daemon.
     pub(crate) fn accept(&mut self, link: u64, own: Option<usize>) -> Option<ClientId> {
         let daemon = self.daemon.as_mut()?;
         let client = ClientId(daemon.next_client);
@@ -194,7 +194,7 @@ impl World {
         Some(client)
     }
 
-    /// What the daemon says first: goodbye, if it is about to end.
+    /// The first words of the daemon on a link, which are a farewell if the daemon is about to end.
     pub(crate) fn greet(&mut self, id: u64) {
         let client = self.links[&id].client;
         let reason = self.daemon.as_ref().and_then(|daemon| Some(daemon.stopping.as_ref()?.reason));
@@ -265,7 +265,7 @@ impl World {
         }
     }
 
-    /// When time is to be looked at. Set once and kept.
+    /// Schedules the next tick. A tick that is already scheduled stays as it is.
     fn set_clock(&mut self) {
         let now = self.instant();
         let Some(daemon) = &mut self.daemon else { return };
@@ -312,7 +312,7 @@ impl World {
         self.end_if_drained();
     }
 
-    /// Ends a daemon that is to end and owes nothing, or has no more time.
+    /// Ends a stopping daemon that has nothing left to do, or whose time is up.
     fn end_if_drained(&mut self) {
         let now = self.now;
         let Some(daemon) = &mut self.daemon else { return };
@@ -342,7 +342,7 @@ impl World {
         let Some(mut daemon) = self.daemon.take() else { return };
         self.frozen = self.now;
         for server in std::mem::take(&mut daemon.servers).into_values() {
-            // What was written to it, it may still read.
+            // A server may still read the messages that were written to it.
             if self.random.percent(50) {
                 self.read_the_rest(server);
             }

@@ -1,4 +1,4 @@
-//! A link between a shim and a daemon: two pipes that are counted in bytes, so that it can be cut within a frame.
+//! A link between a shim and a daemon: two pipes that count their bytes, so that a link can be cut within a frame.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,34 +7,34 @@ use bytes::Bytes;
 use exai_mux::ClientId;
 use exai_proto::link::ByeReason;
 
-/// The header of a frame.
+/// The length of a frame's header, in bytes.
 const HEADER: u64 = 6;
 
-/// What a shim writes.
+/// A frame from a shim.
 #[derive(Debug)]
 pub(crate) enum Up {
     Line(Bytes),
-    /// It holds what its client says from here on.
+    /// The shim holds the messages of its client from here on.
     Held,
     End,
 }
 
-/// What a daemon writes.
+/// A frame from a daemon.
 #[derive(Debug)]
 pub(crate) enum Down {
     Message(Bytes),
     Repeatable(Vec<String>),
-    /// `hold`, and the ping behind it.
+    /// The control message `hold`, and the ping behind it.
     Hold,
     Bye(ByeReason),
     End,
 }
 
-/// One direction.
+/// One direction of a link.
 #[derive(Debug)]
 pub(crate) struct Pipe<T> {
     pub(crate) frames: VecDeque<T>,
-    /// When the last of them arrives: none overtakes another.
+    /// When the last frame arrives. No frame overtakes another.
     pub(crate) last: Duration,
     written: u64,
     cut: Option<u64>,
@@ -47,13 +47,14 @@ pub(crate) struct Link {
     pub(crate) client: ClientId,
     pub(crate) up: Pipe<Up>,
     pub(crate) down: Pipe<Down>,
-    /// What the daemon has not written yet: control messages go first.
+    /// The control messages that the daemon has not written yet, and below them the other messages. Control messages go
+    /// first.
     pub(crate) controls: Vec<Down>,
     pub(crate) outbox: Vec<Down>,
     pub(crate) flushing: bool,
-    /// Neither side can write any more.
+    /// Whether neither side can write any more.
     pub(crate) broken: bool,
-    /// What was under way when it broke does not arrive.
+    /// Whether frames that are on their way when the link breaks are lost.
     pub(crate) lose: bool,
 }
 
@@ -62,7 +63,7 @@ impl<T> Pipe<T> {
         Pipe { frames: VecDeque::new(), last: Duration::ZERO, written: 0, cut: None }
     }
 
-    /// The next frame of so many bytes is written whole, or the link is to be cut within it.
+    /// Counts the next frame of this many bytes. `false` means that the link is cut within the frame.
     pub(crate) fn takes(&mut self, bytes: usize) -> bool {
         self.written += HEADER + bytes as u64;
         self.cut.is_none_or(|cut| self.written <= cut)

@@ -1,6 +1,6 @@
 //! Shims, daemons and servers without processes, threads, sockets and clocks: the same seed makes the same things go
-//! wrong in the same order. What is tested are [`exai_client::session`] and [`exai_mux`], joined as they are in the
-//! real programs.
+//! wrong in the same order. The tests run the real [`exai_client::session`] and [`exai_mux`], connected as in the real
+//! programs.
 
 #![expect(clippy::print_stderr, reason = "a test prints its figures, and a failure its story")]
 
@@ -23,7 +23,7 @@ use plan::Plan;
 use rest::Figures;
 use world::World;
 
-/// So many seeds are tried with every run of the tests.
+/// The number of seeds in each run of the tests.
 const SEEDS: u64 = 2_000;
 
 #[test]
@@ -33,7 +33,7 @@ fn every_request_gets_its_one_answer_whatever_breaks() {
     }
     let given = switch("EXAI_SIM_SEEDS");
     let seeds = given.unwrap_or(SEEDS);
-    // Whoever runs it by hand has the machine for it.
+    // A person who runs this by hand has the whole machine for it.
     let most = if given.is_some() { usize::MAX } else { 2 };
     let (next, failed) = (AtomicU64::new(0), Mutex::new(None::<u64>));
     let total = Mutex::new(Figures::default());
@@ -72,7 +72,7 @@ fn the_same_seed_tells_the_same_story() {
     }
 }
 
-/// Runs a plan to its end and until everything rests. What was wrong, if anything, and the story.
+/// Runs a plan to its end, and then until everything rests. Returns the figures or the failure, and the story.
 fn run(plan: &Plan, with_story: bool) -> (Result<Figures, String>, String) {
     let mut world = World::new(plan.clone(), with_story);
     let panicked = catch_unwind(AssertUnwindSafe(|| world.run())).is_err();
@@ -81,7 +81,8 @@ fn run(plan: &Plan, with_story: bool) -> (Result<Figures, String>, String) {
     (failure.map_or_else(|| Ok(world.figures()), Err), story)
 }
 
-/// Prints what a seed does, without what is not needed for it to fail, and fails if it does.
+/// Prints the story of a seed. If the seed fails, first removes the steps that are not needed for that, and then
+/// panics.
 fn show(seed: u64, plan: &Plan) {
     let (Err(first), _) = run(plan, false) else {
         let (_, story) = run(plan, true);
@@ -96,7 +97,7 @@ fn show(seed: u64, plan: &Plan) {
     panic!("{story}\nneeded are:\n{}\n{first}\nEXAI_SIM_SEED={seed} reproduces it", steps.join("\n"));
 }
 
-/// A number that whoever runs the test gives it.
+/// A number from an environment variable with which a person controls the test.
 fn switch(name: &str) -> Option<u64> {
     #[expect(clippy::disallowed_methods, reason = "a switch of this test, not of the product")]
     let given = std::env::var(name).ok();

@@ -1,13 +1,13 @@
-//! What happens from outside: what clients want, and what goes wrong, each at its time. All of it follows from a
-//! seed; a part of it can be left out, so that a failure can be made small.
+//! Everything that happens from outside: what clients want and what goes wrong, each at its time. All of it follows
+//! from a seed. Steps can be left out, so that a failure can be made small.
 
 use std::time::Duration;
 
 use crate::random::Random;
 
-/// The servers. The last one's word about its tools is not trusted.
+/// The servers. exai is configured not to trust what the last server says about its tools.
 pub(crate) const SERVERS: [&str; 3] = ["a", "b", "c"];
-/// `write` and `odd` must never be executed twice: `odd` says that it is read-only and destructive.
+/// `write` and `odd` must never be executed twice: `odd` declares that it is read-only and destructive.
 pub(crate) const TOOLS: [&str; 6] = ["write", "write", "odd", "read", "again", "ask"];
 
 #[derive(Debug, Clone)]
@@ -25,45 +25,45 @@ pub(crate) struct Step {
 
 #[derive(Debug, Clone)]
 pub(crate) enum What {
-    /// A client writes so much at once.
+    /// A client writes these messages at once.
     Say {
         shim: usize,
         acts: Vec<Act>,
         batch: bool,
     },
-    /// The client's link, or its next one, is cut after so many more bytes to the daemon, or from it. What is under
-    /// way by then may still arrive.
+    /// The client's current or next link is cut after this many more bytes, `up` to the daemon or down from it. Frames
+    /// on their way still arrive unless `lose` is set.
     Cut {
         shim: usize,
         bytes: u64,
         up: bool,
         lose: bool,
     },
-    /// The client's program is killed, and its shim.
+    /// The client's program and its shim are killed.
     KillShim {
         shim: usize,
     },
     KillDaemon,
-    /// The daemon makes room for another, or a person stops it.
+    /// The daemon ends because another one replaces it, or because a person stops it.
     End {
         grace: Duration,
         stop: bool,
     },
-    /// No daemon can be started for so long.
+    /// No daemon can start for this time.
     Unstartable(Duration),
-    /// The daemon does nothing for so long.
+    /// The daemon does nothing for this time.
     Freeze(Duration),
-    /// The server dies after so many more messages.
+    /// The server dies after this many more messages.
     KillServer {
         server: usize,
         messages: u32,
     },
-    /// The server answers no more, or reads no more either.
+    /// The server stops answering, and if `deaf` also stops reading.
     Hang {
         server: usize,
         deaf: bool,
     },
-    /// The next start takes so long, or fails.
+    /// The next start takes this time, or fails.
     SlowStart {
         server: usize,
         delay: Duration,
@@ -76,12 +76,12 @@ pub(crate) enum What {
         server: usize,
     },
     Configure(Change),
-    /// The client's user thinks for so long about the next question.
+    /// The client's user thinks about the next question for this time.
     Ponder {
         shim: usize,
         delay: Duration,
     },
-    /// The machine sleeps.
+    /// The machine sleeps for this time.
     Jump(Duration),
 }
 
@@ -96,7 +96,7 @@ pub(crate) enum Act {
     Ping,
     Subscribe,
     Level,
-    /// Of the latest request, or of an earlier one.
+    /// Cancels the latest request, or the one that is `back` requests older.
     Cancel {
         back: usize,
     },
@@ -104,12 +104,12 @@ pub(crate) enum Act {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Change {
-    /// It has to be started differently.
+    /// The configuration changes how the server is started.
     Revise(usize),
     Remove(usize),
-    /// Its tool `write` is blocked.
+    /// The configuration blocks the server's tool `write`.
     Block(usize),
-    /// As in the beginning.
+    /// The configuration becomes that of the beginning again.
     Restore,
 }
 
@@ -125,7 +125,7 @@ impl Plan {
         let shims = 1 + random.index(4);
         let count = 8 + random.index(40);
         let trouble = random.pick(&[5, 20, 40, 70]);
-        // Some live fast, so that what is repeated is hit again.
+        // In some plans events follow each other quickly, so that a repeated request meets the next fault.
         let hurry = random.percent(30);
         let mut at = Duration::ZERO;
         let steps = (0..count).map(|_| {
@@ -142,7 +142,7 @@ impl Plan {
         Plan { seed, shims, steps: steps.collect() }
     }
 
-    /// One client that asks what may be asked twice, and whose links do not last.
+    /// One client that makes only repeatable calls, and whose links soon break.
     fn storm(seed: u64, random: &mut Random) -> Self {
         let mut at = Duration::from_millis(500);
         let steps = (0..24).map(|_| {
@@ -161,8 +161,8 @@ impl Plan {
         Plan { seed, shims: 1, steps: steps.collect() }
     }
 
-    /// One client whose user thinks about each question for longer than the link lasts that it came over. The daemon
-    /// lives on, and asks the next question over the next link.
+    /// One client whose user thinks about each question longer than the link lasts over which it came. The daemon lives
+    /// on, and asks the next question over the next link.
     fn consent(seed: u64, random: &mut Random) -> Self {
         let mut at = Duration::from_millis(500);
         // Client 1 is one that can be asked.
@@ -183,14 +183,15 @@ impl Plan {
         Plan { seed, shims: 2, steps: steps.collect() }
     }
 
-    /// The same without some of the steps.
+    /// The plan without some of its steps.
     fn without(&self, from: usize, to: usize) -> Self {
         let mut less = self.clone();
         less.steps.drain(from..to);
         less
     }
 
-    /// Leaves out whatever `fails` does not need: halves, quarters, and so on down to single steps.
+    /// Removes all steps that are not needed to make `fails` return `true`: first halves, then quarters, down to single
+    /// steps.
     pub(crate) fn shrink(mut self, fails: impl Fn(&Plan) -> bool) -> Self {
         let mut size = self.steps.len().div_ceil(2);
         while size > 0 {

@@ -1,8 +1,8 @@
-//! Random choices that a seed repeats.
+//! Random choices that can be repeated with the same seed.
 
 use std::time::Duration;
 
-/// See [`exai_test::Random`]; in the words of a simulation.
+/// An [`exai_test::Random`] with the methods that the simulation needs.
 pub(crate) struct Random(exai_test::Random);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! What must hold at the end, when nobody breaks anything any more.
+//! The conditions that must hold at the end, when nothing breaks any more.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,9 +12,9 @@ use crate::link::Link;
 use crate::shim::Shim;
 use crate::world::{CALL_TIMEOUT, IDLE_STOP, START_TIMEOUT, World};
 
-/// How long lists of several servers are gathered.
+/// How long the router may gather the lists of several servers.
 const GATHERING: Duration = Duration::from_secs(10);
-/// What looks at time looks four times a second, and messages are on their way.
+/// Clocks are checked four times a second, and messages take time to arrive.
 const SLACK: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Default)]
@@ -30,10 +30,10 @@ pub(crate) struct Figures {
 }
 
 impl World {
-    /// How long a request may be without an answer.
+    /// The longest time that a request may be without an answer.
     fn most(call: &Call) -> Duration {
         let once = START_TIMEOUT + CALL_TIMEOUT + GATHERING;
-        // Whatever may be asked again takes its time again.
+        // A call that may be repeated may take the same time again.
         let runs = if call.most == 1 { 1 } else { 2 };
         DAEMON_WAIT_TIMEOUT + once * runs + SLACK
     }
@@ -48,7 +48,7 @@ impl World {
         }
     }
 
-    /// The whole plan, and then until everything rests.
+    /// Runs the whole plan, and then goes on until everything rests.
     pub(crate) fn run(&mut self) {
         let last = self.plan.steps.last().map_or(Duration::ZERO, |step| step.at);
         while self.failure.is_none() && self.next(last) {}
@@ -57,7 +57,7 @@ impl World {
         self.unstartable = self.now;
         let end = self.now + self.frozen.saturating_sub(self.now) + 2 * World::longest();
         while self.failure.is_none() && !self.rests() && self.next(end) {}
-        // What comes now was asked for by nobody.
+        // No request is open any more, so any answer from here on is one too many.
         self.calm = true;
         let calm = self.now + Duration::from_secs(2);
         while self.failure.is_none() && self.next(calm) {}
@@ -93,7 +93,7 @@ impl World {
             && self.daemon.as_ref().is_none_or(|daemon| !daemon.router.is_busy())
     }
 
-    /// Whether the link is one to a daemon that goes on.
+    /// Whether the link leads to a daemon that is not stopping.
     fn serves(&self, link: &Link) -> bool {
         let daemon = self.daemon.as_ref().filter(|daemon| !daemon.is_stopping());
         !link.broken && daemon.is_some_and(|daemon| daemon.life == link.life)
@@ -126,7 +126,7 @@ impl World {
         }
     }
 
-    /// Nobody is connected, and whatever could end has had the time for it.
+    /// Checks the daemon when no client is left and everything has had the time to end.
     fn look_at_what_is_left(&mut self) {
         let now = self.instant();
         let Some(daemon) = &self.daemon else { return };
@@ -178,7 +178,7 @@ impl Figures {
         self.links += more.links;
     }
 
-    /// Many seeds must have seen whatever can happen.
+    /// Checks that many seeds together have seen all kinds of outcomes.
     pub(crate) fn cover_everything(&self, seeds: u64) {
         for code in [0, -31001, -31002, -31003, -31004, -31005, -31006, -31008] {
             let seen = self.answers.contains_key(&code);

@@ -1,4 +1,4 @@
-//! Servers: they execute calls, note each in a ledger, and answer in no order.
+//! Servers: they execute calls, note each call in a ledger, and answer in any order.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -12,23 +12,23 @@ use crate::client::Told;
 use crate::plan::SERVERS;
 use crate::world::{self, World};
 
-/// What is no call takes no longer.
+/// The longest time for a request that is no call.
 const SHORT: Duration = Duration::from_millis(60);
 
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// Its number among [`SERVERS`].
+    /// The index of the server in [`SERVERS`].
     which: usize,
     phase: Phase,
     reads: VecDeque<Bytes>,
-    /// What it is going to write, by the time.
+    /// The messages that the server is going to write, each with its time.
     says: Vec<(Duration, String)>,
-    /// It answers nothing more, or reads nothing either.
+    /// Whether the server has stopped answering, and below that whether it has stopped reading too.
     hung: bool,
     deaf: bool,
-    /// It dies after so many more messages.
+    /// The number of messages after which the server dies.
     doom: Option<u32>,
-    /// Its own questions: which call each is about.
+    /// The server's open questions: the id and the nonce of the call that each is about.
     asked: HashMap<String, (Value, String)>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Server {
 enum Phase {
     Starting,
     Running,
-    /// Its end is not known yet.
+    /// The server is dead, but the daemon does not know it yet.
     Dead,
 }
 
@@ -73,7 +73,7 @@ impl World {
         self.route(Event::Up { instance });
     }
 
-    /// A frozen daemon hears of it later.
+    /// Defers the event if the daemon is frozen, and returns whether it is.
     fn waits_for_thaw(&mut self, event: world::Event) -> bool {
         let waits = self.now < self.frozen;
         if waits {
@@ -84,7 +84,7 @@ impl World {
 
     pub(crate) fn to_server(&mut self, instance: InstanceId, bytes: Bytes, number: Option<u64>) {
         let delay = self.random.micros(3_000);
-        // Of a dead one it may not be known yet that it reads nothing more.
+        // The daemon may not know yet that a dead or hanging server has stopped reading.
         let known = self.random.percent(50);
         let Some(daemon) = &mut self.daemon else { return };
         let life = daemon.life;
@@ -127,7 +127,7 @@ impl World {
         let heeds = self.random.percent(50);
         let Some(server) = self.server(life, instance) else { return };
         if let Some(cancelled) = cancelled(&message).filter(|_| heeds) {
-            // Whoever heeds it does not answer.
+            // A server that heeds the cancellation does not answer the request.
             server.says.retain(|(_, said)| !said.starts_with(&format!("{{\"id\":{cancelled},")));
         }
         for (delay, said) in server.answer(&message, work) {
@@ -143,7 +143,7 @@ impl World {
         }
     }
 
-    /// Notes a call as executed. From here on it counts.
+    /// Notes a call as executed. From here on the execution counts.
     fn execute(&mut self, server: usize, message: &Message) {
         let Some(value) = request(message).filter(|value| value["method"] == "tools/call") else { return };
         let nonce = value["params"]["arguments"]["nonce"].as_str().unwrap_or_default();
@@ -214,7 +214,7 @@ impl World {
         }
     }
 
-    /// The daemon stops it. What it has read by then it may still execute.
+    /// The daemon stops the server, which may still execute the calls that it has already read.
     pub(crate) fn stop_server(&mut self, instance: InstanceId) {
         let Some(daemon) = &self.daemon else { return };
         let life = daemon.life;
@@ -258,7 +258,7 @@ impl Server {
         Server { which, phase: Phase::Starting, reads, says, hung, deaf, doom, asked }
     }
 
-    /// What it says to a message, and after which time; or what is wrong with the message.
+    /// The server's replies to a message, each with its delay, or what is wrong with the message.
     fn answer(&mut self, message: &Message, work: Duration) -> Vec<(Duration, Result<String, String>)> {
         let result =
             |id: &Value, result: &Value| json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string();
@@ -326,7 +326,7 @@ fn request(message: &Message) -> Option<Value> {
     serde_json::from_slice(message.bytes()).ok()
 }
 
-/// The request that is not wanted any more.
+/// The id of the request that the message cancels.
 fn cancelled(message: &Message) -> Option<u64> {
     let value = request(message).filter(|value| value["method"] == "notifications/cancelled")?;
     value["params"]["requestId"].as_u64()

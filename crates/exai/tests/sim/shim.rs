@@ -1,4 +1,4 @@
-//! A shim with its client: what `exai-client/src/shim.rs` does with a [`Session`], without threads.
+//! A shim with its client: it does with a [`Session`] what `exai-client/src/shim.rs` does, without threads.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::link::{Down, Link, Up};
 use crate::plan::Act;
 use crate::world::{Event, World};
 
-/// How long the daemon may be silent, and by how much later a shim looks at most.
+/// How long the daemon may be silent, and below it by how many milliseconds later a shim may notice.
 const SILENCE: Duration = Duration::from_secs(10);
 const LATER: u64 = 5_000;
-/// How long a client whose opening has failed waits until it tries again, at first.
+/// How long a client waits after a failed `initialize` before it tries again.
 const AGAIN: Duration = Duration::from_millis(300);
 
 pub(crate) struct Shim {
@@ -23,9 +23,9 @@ pub(crate) struct Shim {
     pub(crate) killed: bool,
     /// When [`Event::Expire`] is due.
     due: Option<Duration>,
-    /// What the client is going to say, by the time, and over which link it was spoken to.
+    /// The client's next replies: the time of each, and the link over which the client was asked.
     replies: Vec<(Duration, Option<u64>, String)>,
-    /// For how long its user thinks about the next question.
+    /// How long the client's user thinks about the next question.
     pub(crate) ponders: Duration,
     cut_next: Option<(u64, bool, bool)>,
     tries: u32,
@@ -61,7 +61,7 @@ impl World {
             return;
         }
         if shim.client.unanswered().next().is_some() {
-            // Who introduces himself anew gives up what he has asked for.
+            // A second `initialize` gives up open requests, so the client waits until it has none.
             self.after(AGAIN, Event::Open(number));
         } else {
             let line = self.shims[number].client.open(time);
@@ -71,7 +71,7 @@ impl World {
 
     pub(crate) fn say(&mut self, number: usize, acts: &[Act], batch: bool) {
         let time = self.time();
-        // One in four does not wait for the answer to its opening.
+        // One client in four does not wait for the answer to `initialize`.
         let shim = &mut self.shims[number];
         if !shim.client.opened && number % 4 != 1 {
             return;
@@ -91,7 +91,7 @@ impl World {
         self.told_by_client(number, vec![line]);
     }
 
-    /// Lines that come with one read of stdin.
+    /// Handles lines that the shim reads from its client at once.
     fn told_by_client(&mut self, number: usize, lines: Vec<String>) {
         let now = self.instant();
         if self.shims[number].killed {
@@ -115,7 +115,7 @@ impl World {
         self.settle(number);
     }
 
-    /// Writes lines that count as written; those that were not go back.
+    /// Writes lines that the session counts as sent. Lines that could not be written go back to the session.
     fn write_lines(&mut self, number: usize, lines: Vec<Vec<u8>>) {
         let written = self.write(number, &lines);
         if written < lines.len() {
@@ -126,7 +126,7 @@ impl World {
         }
     }
 
-    /// How many of the lines were written whole. A link that does not take all is of no use.
+    /// Writes lines, and returns how many were written whole. A link that does not take all of them is broken.
     fn write(&mut self, number: usize, lines: &[Vec<u8>]) -> usize {
         let Some(id) = self.shims[number].link else { return 0 };
         for (at, line) in lines.iter().enumerate() {
@@ -166,7 +166,7 @@ impl World {
         }
     }
 
-    /// Neither side can write to the link any more. Both notice.
+    /// Breaks a link: neither side can write to it any more, and both notice that.
     pub(crate) fn break_link(&mut self, id: u64, lose: bool) {
         let Some(link) = self.links.get_mut(&id).filter(|link| !link.broken) else { return };
         link.broken = true;
@@ -215,7 +215,7 @@ impl World {
         self.settle(number);
     }
 
-    /// The daemon does not answer for so long that the shim gives it up.
+    /// The shim gives up a daemon that has not answered for too long.
     pub(crate) fn shim_gives_up(&mut self, id: u64) {
         let Some(link) = self.links.get(&id) else { return };
         let shim = &self.shims[link.shim];
@@ -267,7 +267,7 @@ impl World {
         }
         let shim = &mut self.shims[number];
         if may_start && (self.now < self.unstartable || self.now < self.frozen) {
-            // After three tries that failed it waits for a while, and says so.
+            // Every fourth failed try counts as hopeless until the next one: the client is told at once.
             shim.tries += 1;
             shim.session.set_trouble("nothing can be started".to_owned());
             shim.session.set_hopeless(shim.tries.is_multiple_of(4));
@@ -319,7 +319,7 @@ impl World {
         }
     }
 
-    /// Has the clock ring when the patience of something ends.
+    /// Schedules the next deadline of the session.
     fn settle(&mut self, number: usize) {
         let due = self.shims[number].session.deadline().map(|due| self.since_base(due));
         let shim = &mut self.shims[number];

@@ -1,4 +1,4 @@
-//! Everything there is, and what happens next.
+//! The state of the whole simulation, and the queue of its events.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -18,16 +18,16 @@ pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const IDLE_STOP: Duration = Duration::from_secs(4);
 
-/// What happens at a time.
+/// An event that is due at some time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Event {
     Step(usize),
-    /// A frame has arrived.
+    /// A frame arrives at the daemon, or with `Down` at the shim.
     Up(u64),
     Down(u64),
-    /// A daemon writes what it has for a link.
+    /// A daemon writes all messages that wait for a link.
     Flush(u64),
-    /// A shim notices that its link is gone, or closes it because the daemon does not answer.
+    /// A shim notices that its link is gone, or with `Silent` closes it because the daemon does not answer.
     Lost(u64),
     Silent(u64),
     Connect(usize),
@@ -39,11 +39,11 @@ pub(crate) enum Event {
     ServerReads(u32, InstanceId),
     ServerSays(u32, InstanceId),
     ServerEnds(u32, InstanceId),
-    /// A client's answer to what a server has asked.
+    /// A client answers a server's question.
     Replies(usize),
 }
 
-/// What shims and daemons keep of each other, and what is known of all of them.
+/// All shims, links, daemons and servers, and what is known about them.
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) random: Random,
@@ -51,7 +51,7 @@ pub(crate) struct World {
     pub(crate) now: Duration,
     queue: BTreeMap<(Duration, u64), Event>,
     queued: u64,
-    /// All that ever were. The plan's numbers stand for the last of each.
+    /// All shims so far. The plan's numbers stand for the latest shim in each of the places below.
     pub(crate) shims: Vec<Shim>,
     pub(crate) places: Vec<usize>,
     pub(crate) links: HashMap<u64, Link>,
@@ -66,18 +66,18 @@ pub(crate) struct World {
     pub(crate) policies: Vec<Policy>,
     pub(crate) slow_start: [Duration; SERVERS.len()],
     pub(crate) fail_start: [bool; SERVERS.len()],
-    /// No server was ever missing from the configuration.
+    /// Whether no server was ever missing from the configuration.
     pub(crate) all_configured: bool,
-    /// Time that counts for nobody's patience: the machine slept, the daemon was frozen, a server changed.
+    /// Time that does not count as waiting: the machine slept, the daemon was frozen, or a server was changed.
     pub(crate) excused: Duration,
-    /// Nobody asks for anything any more.
+    /// Whether no client makes requests any more.
     pub(crate) calm: bool,
     pub(crate) failure: Option<String>,
-    /// What has happened, if anybody wants to know.
+    /// The story of the run, if it is wanted.
     pub(crate) story: Option<String>,
-    /// So many requests were executed twice.
+    /// The number of requests that were executed twice.
     pub(crate) twice: u32,
-    /// So often a client said something about a link that was another by then.
+    /// The number of answers that a client gave over a later link than the one over which it was asked.
     pub(crate) late: u32,
 }
 
@@ -142,7 +142,7 @@ impl World {
         world
     }
 
-    /// The time as it is told to what is tested.
+    /// The current time in the form that the tested code takes.
     pub(crate) fn instant(&self) -> Instant {
         self.base + self.now
     }
@@ -174,11 +174,11 @@ impl World {
         }
     }
 
-    /// Does what is next, if it is due before `end`.
+    /// Handles the next event, if one is due before `end`.
     pub(crate) fn next(&mut self, end: Duration) -> bool {
         let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= end) else { return false };
         let ((when, _), event) = entry.remove_entry();
-        // What was due while the machine slept is late.
+        // Events that were due while the machine slept happen late.
         self.now = self.now.max(when);
         match event {
             Event::Step(step) => self.step(step),
@@ -232,7 +232,7 @@ impl World {
     }
 
     fn change(&mut self, change: Change) {
-        // What waits for a server that is changed begins to wait again.
+        // Requests that wait for a changed server begin to wait again.
         self.excused += START_TIMEOUT;
         match change {
             Change::Restore => self.policies = policies(),

@@ -1,4 +1,5 @@
-//! Whatever happens in whatever order: every request gets one answer, and nothing is done twice that must not be.
+//! Events in any order: every request gets exactly one answer, and a request that must not be repeated is never
+//! repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,7 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Numbers that look random, the same ones for a seed (xorshift).
+/// A pseudo-random generator (xorshift), which gives the same numbers for the same seed.
 struct Chance(u64);
 
 impl Chance {
@@ -18,21 +19,21 @@ impl Chance {
     }
 }
 
-/// A client and the daemons it meets.
+/// A client, and the daemons that it meets.
 struct World {
     session: Session,
     now: Instant,
     chance: Chance,
     linked: bool,
     last: u32,
-    /// What the client has asked: whether it was answered.
+    /// The requests of the client, and whether each is answered.
     asked: BTreeMap<u32, bool>,
     cancelled: BTreeSet<u32>,
-    /// What the daemon of this link has and has not answered: ids as they came.
+    /// The ids of the requests that the current daemon has not answered, as they arrived.
     has: Vec<String>,
     /// How often each request has reached a daemon.
     reached: BTreeMap<u32, u32>,
-    /// Those that must not be repeated.
+    /// The requests that must not be repeated.
     once: BTreeSet<u32>,
 }
 
@@ -60,7 +61,7 @@ impl World {
             assert!(!*answered, "a second answer: {value}");
             assert!(!self.cancelled.contains(&id), "an answer of ours to what was cancelled: {value}");
             *answered = true;
-            // An opening does nothing, so it may be called unsent.
+            // `initialize` changes nothing, so it may be called unsent even when a daemon got it.
             if value["error"]["code"] == -31001 && id > 0 {
                 assert_eq!(self.reached.get(&id), None, "it was sent: {value}");
             }
@@ -72,7 +73,7 @@ impl World {
             LineAction::Kept => {}
             LineAction::Answer(lines) => self.told(&lines),
             LineAction::Send if self.chance.below(10) == 0 => {
-                // It was not written whole.
+                // The line was not written whole.
                 self.session.unsent(std::iter::once(line), self.now);
                 self.lost();
             }
@@ -188,7 +189,7 @@ fn every_request_gets_one_answer_and_what_may_do_harm_is_written_once() {
         for _ in 0..300 {
             world.step();
         }
-        // A daemon that answers everything.
+        // The last daemon answers every request.
         if world.linked {
             world.lost();
         }

@@ -1,4 +1,4 @@
-//! What a shim answers without a daemon.
+//! The answers of a shim without a daemon.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn answer_with(id: u32, result: &str) -> Vec<u8> {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#).into_bytes()
 }
 
-/// A session in which lists were answered.
+/// A session in which two pages of tools were listed.
 fn listed(now: Instant) -> Session {
     let mut session = open(now);
     let asked = [(list(1), TOOLS), (page(2, "tools/list", "\"2\""), r#"{"tools":[]}"#)];
@@ -33,7 +33,7 @@ fn text(up: LineAction) -> String {
 fn after_a_stop_lists_come_from_the_last_copy_and_start_nothing() {
     let now = Instant::now();
     let mut session = listed(now);
-    // One is under way when the daemon is stopped.
+    // One request is under way when the daemon is stopped.
     assert_eq!(session.accept_line(&list(3), now), LineAction::Send);
     session.note_goodbye(ByeReason::Stop);
     let told = String::from_utf8(session.link_lost(now)).unwrap();
@@ -45,14 +45,14 @@ fn after_a_stop_lists_come_from_the_last_copy_and_start_nothing() {
     assert!(
         text(session.accept_line(&page(6, "tools/list", "\"2\""), now)).contains(r#""result":{"tools":[]}"#)
     );
-    // What was never asked is not known, and another page is another list.
+    // A list that was never requested is unknown, and each page counts as a list of its own.
     assert_eq!(answered(session.accept_line(&request(7, "prompts/list"), now)), [(7, -31001)]);
     assert_eq!(answered(session.accept_line(&page(8, "tools/list", "\"3\""), now)), [(8, -31001)]);
     assert!(!session.may_start());
-    // Who asks for something to be done starts it.
+    // A request that does something starts a daemon.
     assert_eq!(session.accept_line(&call(9), now), LineAction::Kept);
     assert!(session.may_start());
-    // The lists that were told may be others now.
+    // With the next daemon, the lists may differ from the copies that the client got.
     session.link_opened();
     session.take_waiting(now);
     let MessageAction::Instead(said) =
@@ -94,10 +94,10 @@ fn where_there_is_no_daemon_the_client_is_introduced_and_told_later_what_there_i
     assert!(said["result"]["instructions"].as_str().unwrap().contains("it cannot start"), "{said}");
     assert_eq!(session.accept_line(CONFIRMED, now), LineAction::Kept);
     session.set_hopeless(true);
-    // Nothing is pretended.
+    // Every request is refused, since there is nothing to offer.
     assert_eq!(answered(session.accept_line(&list(1), now)), [(1, -31001)]);
     assert_eq!(answered(session.accept_line(&call(2), now)), [(2, -31001)]);
-    // The daemon that comes is told whose it is, and the client that there is something to ask for.
+    // The next daemon gets the client's handshake, and the client learns that there are lists to request.
     let replay = session.link_opened();
     assert_eq!(replay.len(), 2, "{replay:?}");
     assert_eq!(values(&replay[0])[0]["params"]["protocolVersion"], "2025-06-18");

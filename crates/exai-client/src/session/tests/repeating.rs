@@ -1,4 +1,4 @@
-//! What becomes of what was written when the link is lost.
+//! What happens to written requests when the link is lost.
 
 use super::*;
 
@@ -59,7 +59,7 @@ fn what_can_do_no_harm_is_asked_once_more_and_everything_else_never() {
 
 #[test]
 fn a_call_is_asked_again_if_the_daemon_says_so_when_it_was_asked_and_still_when_the_link_is_lost() {
-    // What it says before the call, what after it, and whether the call is repeated.
+    // The repeatable tools before the call and after it, and whether the call is repeated.
     let cases: [(Tools, Option<Tools>, bool); 6] = [
         (&["make"], None, true),
         (&["look", "make"], Some(&["make"]), true),
@@ -79,7 +79,7 @@ fn a_call_is_asked_again_if_the_daemon_says_so_when_it_was_asked_and_still_when_
         let told = errors(&session.link_lost(now));
         assert_eq!(told.is_empty(), repeated, "{before:?} {after:?}");
         assert_eq!(resume(&mut session, now).len(), usize::from(repeated));
-        // The word was for the link: the next daemon has said nothing yet.
+        // The list of repeatable tools belongs to a link. The next daemon has not sent one yet.
         assert_eq!(session.accept_line(&call(2), now), LineAction::Send);
         let lost = errors(&session.link_lost(now));
         let both = [(1, -31002), (2, -31002)];
@@ -95,7 +95,7 @@ fn what_is_asked_again_comes_in_its_order_before_everything_newer() {
     for line in &lines {
         assert_eq!(session.accept_line(line, now), LineAction::Send);
     }
-    // The last was not written whole, and one is answered.
+    // The last request was not written whole, and request 7 is answered.
     session.unsent(std::iter::once(&lines[19][..]), now);
     session.accept_message(&result(7));
     assert_eq!(session.link_lost(now), b"");
@@ -104,7 +104,8 @@ fn what_is_asked_again_comes_in_its_order_before_everything_newer() {
     expected.remove(6);
     expected.push(call(21));
     assert_eq!(resume(&mut session, now), expected);
-    // Not written on its first link, the last still has its second. What was asked twice is told from the last list.
+    // The last request was not written on the first link, so it may still be repeated. Requests that were written twice
+    // are answered from the last copy of the list.
     let told = values(&session.link_lost(now));
     let refused: Vec<_> = told.iter().filter(|answer| answer.get("error").is_some()).collect();
     assert_eq!((told.len(), refused.len()), (19, 1));
@@ -180,13 +181,13 @@ fn the_progress_of_what_is_asked_again_passes_from_where_the_first_run_had_come(
     };
     let nothing = MessageAction::Instead(Vec::new());
     assert_eq!(session.accept_line(&read(1, 77), now), LineAction::Send);
-    // Of a first run everything passes, as without exai.
+    // During the first execution all progress passes, as it would without exai.
     for value in ["1", "2.5", "2", "\"?\""] {
         assert_eq!(session.accept_message(&progress(77, value)), MessageAction::Forward);
     }
     session.link_lost(now);
     resume(&mut session, now);
-    // What could not be written counts as nothing, and forgets nothing.
+    // A message that could not be written does not count, and what is known of the progress stays.
     session.unsent(std::iter::once(&read(1, 77)[..]), now);
     session.link_lost(now);
     assert_eq!(resume(&mut session, now), [read(1, 77)]);
@@ -199,7 +200,7 @@ fn the_progress_of_what_is_asked_again_passes_from_where_the_first_run_had_come(
     assert_eq!(session.accept_message(&progress(77, "3e0")), MessageAction::Forward);
     assert_eq!(session.accept_message(&progress(78, "1")), MessageAction::Forward);
     assert_eq!(session.accept_message(&result(1)), MessageAction::Forward);
-    // The client may use the token for something else now.
+    // The client may use the token for another request now.
     assert_eq!(session.accept_message(&progress(77, "1")), MessageAction::Forward);
     assert_eq!(session.accept_message(&result(2)), MessageAction::Forward);
     assert!(session.is_idle() && session.progress.is_empty());
@@ -220,7 +221,7 @@ fn what_was_sent_once_is_never_called_unsent() {
         panic!("the first daemon had it")
     };
     assert_eq!(errors(&told), [(1, -31002)]);
-    // The first time it is true, and of what the second daemon has sent itself nothing is wrong.
+    // For a request that was sent once, "not sent" is true. And a second daemon may say that it has sent the request.
     session.accept_line(&list(2), now);
     assert_eq!(session.accept_message(&refusal(2, false)), MessageAction::Forward);
     session.accept_line(&list(3), now);

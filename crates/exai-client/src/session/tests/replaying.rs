@@ -1,4 +1,4 @@
-//! What another daemon is told, and what the client is told then.
+//! What the next daemon is told, and what the client is told after that.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn texts(lines: &[Vec<u8>]) -> Vec<String> {
     lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
 }
 
-/// Answers what a daemon was told under the id `exai-N`; what the client is told.
+/// Answers the replayed request with the id `exai-N`; returns what the client gets.
 #[track_caller]
 fn told(session: &mut Session, number: u32, good: bool) -> Vec<String> {
     let id = Id::from_json(format!("\"exai-{number}\"").as_bytes());
@@ -63,12 +63,12 @@ fn the_opening_level_and_subscriptions_are_repeated_under_ids_of_our_own() {
         let expected: Vec<String> =
             expected.into_iter().map(|line| line.replace("exai-#", "exai-")).collect();
         assert_eq!(texts(&session.link_opened()), expected);
-        // Nobody waits for the answers.
+        // Waiting messages do not wait for the answers to the replayed requests.
         assert_eq!(session.take_waiting(now), [waiting]);
         assert!(session.awaits_daemon());
         assert_eq!(session.accept_message(&result(60 + round)), MessageAction::Forward);
         assert!(session.is_idle());
-        // One that says no does not poison what comes after it.
+        // A daemon that refuses a replayed request must not affect the next daemon.
         let good = round != 1;
         told(&mut session, number(1), good);
         told(&mut session, number(2), good);
@@ -88,7 +88,7 @@ fn the_opening_level_and_subscriptions_are_repeated_under_ids_of_our_own() {
 fn changes_are_announced_of_lists_that_the_client_has_and_the_server_announces() {
     let tools = "\"notifications/tools/list_changed\" null";
     let prompts = "\"notifications/prompts/list_changed\" null";
-    // The server announces no changes of its resources.
+    // This server does not announce changes of its resources.
     let cases: [(&[&str], &[&str]); 5] = [
         (&[], &[]),
         (&["tools/list"], &[tools]),
@@ -125,7 +125,7 @@ fn a_client_that_has_not_confirmed_hears_of_no_change() {
     assert!(!replay[1].contains("initialized"), "{replay:?}");
     assert_eq!(told(&mut session, 1, true), Vec::<String>::new());
     assert_eq!(told(&mut session, 2, true), Vec::<String>::new());
-    // It does so now; or while there is no daemon: then it is not said twice.
+    // The client confirms now, or while there is no daemon. Either way the confirmation is sent only once.
     assert_eq!(session.accept_line(CONFIRMED, now), LineAction::Send);
     session.link_lost(now);
     assert_eq!(session.accept_line(CONFIRMED, now), LineAction::Kept);
@@ -142,7 +142,7 @@ fn an_id_of_our_own_is_never_one_of_the_clients() {
     assert_eq!(session.accept_line(theirs, now), LineAction::Kept);
     assert!(texts(&session.link_opened())[0].contains("\"exai-2\""));
     assert_eq!(session.take_waiting(now), [theirs]);
-    // One that takes ours while we use it is told so.
+    // A client that uses one of the shim's ids while the shim uses it gets an error.
     let LineAction::Answer(refusal) = session.accept_line(br#"{"id":"exai-2","method":"ping"}"#, now) else {
         panic!("it passes")
     };

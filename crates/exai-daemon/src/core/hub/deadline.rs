@@ -68,7 +68,7 @@ mod tests {
         due.settle(Some(after(10_000)), after(50));
         assert_eq!(due.next(), Some(after(10_000)));
         assert!(!due.needs_settling(after(9000)), "nothing happened");
-        // Something happens after a rest: at once.
+        // An event after a rest needs settling at once.
         due.unsettle();
         assert!(due.needs_settling(after(9000)));
         due.settle(None, after(9000));
@@ -80,7 +80,7 @@ mod tests {
         assert!(due.is_reached(after(10_000)));
         due.settle(None, after(10_000));
         assert_eq!(due.next(), None);
-        // It goes on: not at once, but soon, though nothing else happens.
+        // An event in a busy time needs settling soon, even if no other event follows.
         due.unsettle();
         assert!(!due.needs_settling(after(10_010)));
         assert_eq!(due.next(), Some(after(10_050)));

@@ -1,4 +1,4 @@
-//! With an exchange: what was seen to happen.
+//! Judgements with an exchange, which shows what the processes did.
 
 use super::*;
 
@@ -205,7 +205,7 @@ fn an_exchange_that_tells_nothing_confirms_nobody() {
     let lost = Exchange { lost: true, ..good.clone() };
     let long = Exchange { answered: 0, ..good.clone() };
     let mut other = good.clone();
-    other.moved[3].start += 1; // the server of then has the number of another now
+    other.moved[3].start += 1; // another process now has the pid of the server
     for exchange in [lost, long, other] {
         let found = judge(&Observation { exchange: Some(&exchange), ..seen(&members) });
         assert_eq!(roles(&found), "3 launcher npx, 4 launcher shell, 5 server?");

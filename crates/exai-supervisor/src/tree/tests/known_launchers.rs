@@ -1,4 +1,4 @@
-//! What programs are known as.
+//! The launchers as which programs are known.
 
 use super::super::known_launchers;
 use super::*;

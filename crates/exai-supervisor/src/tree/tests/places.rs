@@ -1,4 +1,4 @@
-//! Without an exchange: what the shape of a tree says, and who listens.
+//! Judgements without an exchange, by the shape of the tree and by the listener.
 
 use super::*;
 
@@ -100,7 +100,7 @@ fn windows_says_nothing_of_pipes() {
     );
     assert_eq!(evidence(&found, 4), ["a console host of Windows"]);
     assert_eq!(evidence(&found, 5), ["presumed: the first process that is no known launcher"]);
-    // The same, seen at its work; and by file names alone.
+    // The same server, confirmed by an exchange, and with arguments or with file names alone.
     for tail in ["-m server", ""] {
         let members = [windows(3, 1, venv, tail), windows(5, 3, python, tail)];
         let exchange = exchange(&members, &[answers(5)]);

@@ -1,4 +1,4 @@
-//! What holds for every tree.
+//! Properties that hold for every tree.
 
 use proptest::prelude::*;
 
@@ -43,7 +43,7 @@ proptest! {
         let mut members = if has_guard { vec![guard()] } else { Vec::new() };
         let mut moved = Vec::new();
         for (pid, (parent, command, ends, read, written)) in (3..).zip(drawn) {
-            // The parent is any that came before, the guard included.
+            // The parent is any earlier process, the guard included.
             members.push(member(pid, 2 + parent % (pid - 2), command, ends));
             moved.push((pid, read, written));
         }

@@ -1,4 +1,4 @@
-//! Hostile records: never a wrong kill.
+//! Hostile records must never lead to the end of a wrong process.
 
 use std::env::consts::EXE_SUFFIX;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use exai_supervisor::record::{Containment, Recorded, TreeRecord, TreeRole};
 
 use super::scene::{Scene, Sleeper, about, assert_ended, assert_left, recorded};
 
-/// Records that give a living process a wrong identity, each in its own way.
+/// Records that give a living process a wrong identity, each in a different way.
 fn lies(identity: &Identity) -> Vec<Recorded> {
     let wrong = |change: &dyn Fn(&mut Recorded)| {
         let mut lie = recorded(identity, TreeRole::Member);
@@ -52,7 +52,7 @@ fn a_thousand_records_that_lie_end_nobody() {
         decoys.extend([
             Sleeper::start("setsid", &["sleep", "60"], None).expect("a sleeper"),
             Sleeper::start("setsid", &["sleep", "60"], Some(&scene.env_marker(3))).expect("a sleeper"),
-            // Members of the group of the one that is named as root.
+            // The `sleep` of this shell is in the process group of a process that a record names as root.
             Sleeper::shell("sleep 60 & wait", Some(&scene.env_marker(4))).expect("a shell"),
         ]);
     }
@@ -84,7 +84,7 @@ fn a_thousand_records_that_lie_end_nobody() {
     let strangers = all().filter(|process| matches!(process.verdict, Verdict::Stranger { .. })).count();
     assert!(strangers > 500, "{strangers} were told from what the record names");
     assert!(about(&found, &zombie.identity).is_none(), "a zombie is gone");
-    // A third of a second for all of them, on a machine that does nothing else.
+    // All records together take a third of a second on an idle machine.
     assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
@@ -96,7 +96,7 @@ fn true_identities_of_those_that_must_never_be_ended() {
     let first = identify(1).expect("the process table");
     let above = above.iter().filter_map(|row| identify(row.pid).ok().flatten());
     let never: Vec<Identity> = first.into_iter().chain(above).chain([me]).collect();
-    // What descends from them is not proven by that.
+    // A process is not proven to be a leftover because it descends from one of these.
     let decoy = Sleeper::sleep();
     let ours = Sleeper::sleep();
     let mut processes: Vec<Recorded> =

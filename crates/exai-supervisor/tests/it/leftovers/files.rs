@@ -1,4 +1,5 @@
-//! Whatever lies in the directory: never followed, never a hang, always a sentence.
+//! Strange files in the directory of records: the cleanup never follows a link and never hangs, and it always gives a
+//! reason.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +12,7 @@ use super::scene::{Scene, Sleeper, recorded};
 
 const NAME: &str = "everything.1.0123456789abcdef.json";
 
-/// Runs a command in a directory; `false` where it cannot.
+/// Runs a command in a directory; `false` where the command does not exist or fails.
 fn run(dir: &Path, line: &[&str]) -> bool {
     let status = Command::new(line[0]).args(&line[1..]).current_dir(dir).status();
     status.is_ok_and(|status| status.success())
@@ -36,7 +37,7 @@ fn what_lies_in_the_directory_is_told_and_at_most_removed() {
             run(path.parent().expect("a directory"), &line)
         })
     };
-    // The name, what is made under it, whether it is removed, and the words for it.
+    // For each case: the name, the content, whether the cleanup removes the file, and the words of the reason.
     let cases: Vec<(&str, Make, bool, &str)> = vec![
         (NAME, file(b""), true, "is empty"),
         (NAME, file(b"garbage"), true, "is no record"),
@@ -78,7 +79,7 @@ fn what_lies_in_the_directory_is_told_and_at_most_removed() {
         std::fs::write(&victim, "garbage, and dear to somebody").expect("a victim");
         let path = scene.servers().join(name);
         if !make(&path) {
-            continue; // no such thing on this system
+            continue; // this system cannot make such a file
         }
         let start = Instant::now();
         let (found, _) = scene.end();
@@ -140,7 +141,7 @@ fn other_accounts_files_and_those_that_cannot_be_read() {
     let scene = Scene::new();
     let path = scene.servers().join(NAME);
     std::fs::write(&path, "garbage").expect("a file");
-    // Only root can give a file away.
+    // Only root can give a file to another account.
     if run(&scene.servers(), &["chown", "65534", NAME]) && !exai_os::ownership::file_is_ours(&path).unwrap() {
         let (found, _) = scene.end();
         assert!(found.files[0].reason.contains("another account") && path.exists(), "{found:?}");
@@ -148,7 +149,7 @@ fn other_accounts_files_and_those_that_cannot_be_read() {
     }
     if run(&scene.servers(), &["chmod", "000", NAME]) {
         let (found, _) = scene.end();
-        // Root reads it all the same, and then it is garbage.
+        // Root can read the file all the same, and then its content counts as garbage.
         let left = found.files[0].reason.contains("cannot be read");
         assert_eq!(path.exists(), left, "{found:?}");
     }

@@ -1,4 +1,4 @@
-//! What is proven is ended, all of it, in time.
+//! All processes that are proven to be leftovers are ended, in time.
 
 use std::process::Command;
 use std::time::Duration;
@@ -53,7 +53,8 @@ fn who_has_the_descent_tag_is_ours_whatever_it_has_left_and_who_only_names_the_t
     let scene = Scene::new();
     let mark = scene.env_marker(1);
     let record = scene.record("everything#1", Vec::new());
-    // A member, one that has left everything, and one that has taken the descent tag from itself.
+    // The first child is a plain member, the second has left parent, group and environment, and the third has removed
+    // its descent tag.
     let script = "sleep 60 & setsid env -i sleep 60 <&- >&- 2>&- & \
                   (ulimit -S -x unlimited; exec sleep 60) & wait";
     let mut root = Sleeper::with_descent_tag(script, &record, &mark).expect("bash");
@@ -77,7 +78,7 @@ fn who_has_the_descent_tag_is_ours_whatever_it_has_left_and_who_only_names_the_t
         }
     }
     assert_left(&found, &copied.identity, "nothing else proves it");
-    // It stayed for the sake of those that could not be proven.
+    // The record stays because the origin of some processes could not be proven.
     assert!(file.exists());
     drop(copied);
     exai_test::eventually("they are gone", Duration::from_secs(5), || !children.iter().any(lives));
@@ -108,7 +109,7 @@ fn with_group_containment_what_left_the_group_stays() {
     tidy(leaver[0]);
 }
 
-/// A program named `exai` that runs a script named `guard`: to the process table it looks like one.
+/// A program named `exai` that runs a script named `guard`, so that the process table shows a guard.
 fn guard(scene: &Scene, program: &str, nonce: &str, id: &str, script: &str) -> Sleeper {
     let dir = tempfile::tempdir_in(scene.dir.path()).expect("a directory").keep();
     std::fs::write(dir.join("guard"), script).expect("a script");
@@ -130,7 +131,7 @@ fn a_guard_at_work_is_left_to_it_and_one_that_hangs_is_ended_last() {
     let other_daemon = guard(&scene, "exai", "fedcba9876543210", id, "sleep 60; :");
     let other_tree = guard(&scene, "exai", &scene.nonce, "everything#2", "sleep 60; :");
     let decoys = [&other_program, &other_daemon, &other_tree];
-    // An intent: nothing had been started when the daemon died, or so it seems.
+    // A record without processes: the daemon seems to have died before it started anything.
     scene.write(&scene.record(id, Vec::new()));
     let found = scene.find();
     assert_eq!(found.trees[0].guard().map(|guard| guard.identity.pid), Some(quick.pid()));
@@ -152,7 +153,7 @@ fn a_guard_at_work_is_left_to_it_and_one_that_hangs_is_ended_last() {
     assert!(decoys.iter().all(|decoy| about(&found, &decoy.identity).is_none()));
 }
 
-/// It forks and does not become anything else: its arguments are the guard's.
+/// The copy only forks and executes no other program, so its arguments are those of the guard.
 #[test]
 fn a_copy_of_a_guard_is_not_another_one() {
     let scene = Scene::new();
@@ -170,7 +171,7 @@ fn a_copy_of_a_guard_is_not_another_one() {
     });
     let copy = copy.expect("it was seen");
     scene.write(&scene.record(id, Vec::new()));
-    // Which of them is seen first is left to chance.
+    // Chance decides which of the two processes is seen first, so the test looks twenty times.
     for _ in 0..20 {
         let found = scene.find();
         assert_eq!(found.trees[0].guard().map(|guard| guard.identity.pid), Some(guard.pid()));
@@ -189,7 +190,7 @@ fn the_living_are_none_of_our_business() {
     scene.write(&record);
     let found = leftovers::find(&scene.servers(), Some(&living(&scene.nonce)), None).expect("a look");
     assert!(found.is_empty(), "it is the living daemon's own");
-    // Another daemon's, by its process.
+    // Now the record belongs to another daemon, whose process lives.
     record.daemon = exai_os::process::current().expect("this process");
     scene.write(&record);
     let found = leftovers::find(&scene.servers(), Some(&living("another")), None).expect("a look");
@@ -242,7 +243,7 @@ fn an_empty_directory_costs_next_to_nothing() {
 #[test]
 fn another_accounts_process_is_left_alone() {
     let scene = Scene::new();
-    // Only root can make one.
+    // Only root can start a process of another account.
     let Some(other) = Sleeper::start("setpriv", &["--reuid=65534", "--clear-groups", "sleep", "60"], None)
     else {
         return;

@@ -1,4 +1,4 @@
-//! A directory of records, and the processes they name.
+//! A directory of records, and the processes that the records name.
 
 use std::env::consts::EXE_SUFFIX;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use exai_supervisor::leftovers::{self, CleanupOutcome, LeftProcess, Leftovers, V
 use exai_supervisor::record::{Containment, Recorded, SCHEMA, TreeRecord, TreeRole};
 use tempfile::TempDir;
 
-/// A process of a test. It ends with it.
+/// A process of a test, which ends when this is dropped.
 pub(crate) struct Sleeper {
     child: Child,
     pub(crate) identity: Identity,
 }
 
 impl Sleeper {
-    /// `None` where there is no such program.
+    /// Starts a program with `mark` as its marker in the environment; `None` where there is no such program.
     pub(crate) fn start(program: impl AsRef<Path>, args: &[&str], mark: Option<&str>) -> Option<Sleeper> {
         let mut command = Command::new(program.as_ref());
         command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -41,15 +41,15 @@ impl Sleeper {
         Sleeper::spawn(exai_test::sleeper(), mark).expect("the fixture starts")
     }
 
-    /// The same under another name.
+    /// A sleeper whose program has this name.
     pub(crate) fn named(dir: &Path, name: &str, mark: Option<&str>) -> Sleeper {
         let program = dir.join(format!("{name}{EXE_SUFFIX}"));
         std::fs::copy(exai_test::program("fixture-server"), &program).expect("a copy of the fixture");
         Sleeper::spawn(exai_test::asleep(program), mark).expect("the copy starts")
     }
 
-    /// One with so many children, which are sleepers as well: those of this script, or where there is no shell, the
-    /// fixture's.
+    /// A sleeper with this number of children, which are sleepers too. The script starts them, or the fixture where
+    /// there is no shell.
     pub(crate) fn with_children(number: usize, script: &str) -> Sleeper {
         if cfg!(windows) {
             let switches = ["--children", &number.to_string(), "--ignore-stdin-eof"];
@@ -62,7 +62,7 @@ impl Sleeper {
         Sleeper::start("setsid", &["sh", "-c", script], mark)
     }
 
-    /// A shell that carries a tree's descent tag, as a guard's root does.
+    /// A shell that carries the descent tag of a tree, as the root below a guard does.
     pub(crate) fn with_descent_tag(script: &str, record: &TreeRecord, mark: &str) -> Option<Sleeper> {
         let script = format!("ulimit -S -x {}; {script}", record.descent_tag().number());
         Sleeper::start("setsid", &["bash", "-c", &script], Some(mark))
@@ -76,19 +76,19 @@ impl Sleeper {
         lives(&self.identity)
     }
 
-    /// Ends it; its identity remains.
+    /// Ends the process; its identity remains.
     pub(crate) fn end(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it can be waited for");
     }
 
-    /// Ends it, and leaves it unreaped.
+    /// Ends the process without reaping it.
     pub(crate) fn make_zombie(&mut self) {
         self.child.kill().expect("it can be killed");
         exai_test::eventually("it is a zombie", Duration::from_secs(5), || !self.lives());
     }
 
-    /// Waits for its children to be there.
+    /// Waits until the process has this number of children, and returns them.
     pub(crate) fn children(&self, number: usize) -> Vec<Identity> {
         let mut found = Vec::new();
         exai_test::eventually("the children are there", Duration::from_secs(5), || {
@@ -105,7 +105,7 @@ impl Sleeper {
 impl Drop for Sleeper {
     fn drop(&mut self) {
         let _ = self.child.kill();
-        // As long as it is not reaped, its group's number is nobody else's.
+        // The group's number cannot be reused before its leader is reaped, so the group is ended first.
         for row in snapshot().unwrap_or_default() {
             if row.pgid == self.pid() {
                 identify(row.pid).ok().flatten().iter().for_each(tidy);
@@ -123,7 +123,7 @@ pub(crate) fn lives(identity: &Identity) -> bool {
     identify(identity.pid).expect("the process table").as_ref() == Some(identity)
 }
 
-/// Ends what is no child of the test.
+/// Ends a process that is no child of the test.
 pub(crate) fn tidy(identity: &Identity) {
     let _ = kill_verified(identity, Kill::Force);
 }
@@ -131,13 +131,13 @@ pub(crate) fn tidy(identity: &Identity) {
 pub(crate) struct Scene {
     pub(crate) dir: TempDir,
     daemon: Identity,
-    /// The nonce of the daemon that died. Tests run side by side: each has its own.
+    /// The nonce of the dead daemon. Tests run at the same time, so each has its own.
     pub(crate) nonce: String,
 }
 
 impl Scene {
     pub(crate) fn new() -> Scene {
-        // It starts before everything it is said to have started.
+        // The daemon must have started before the processes that it is said to have started.
         let mut daemon = Sleeper::sleep();
         daemon.end();
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -163,12 +163,12 @@ impl Scene {
         }
     }
 
-    /// What a process of `everything#N` has in its environment.
+    /// The marker that a process of `everything#N` has in its environment.
     pub(crate) fn env_marker(&self, number: u32) -> String {
         format!("{}.everything#{number}", self.nonce)
     }
 
-    /// Writes a record, and returns its file.
+    /// Writes a record and returns the path of its file.
     pub(crate) fn write(&self, record: &TreeRecord) -> PathBuf {
         record.write(&self.servers()).expect("a record is written");
         exai_supervisor::record::path(&self.servers(), &record.id, &record.instance)
@@ -190,7 +190,7 @@ pub(crate) fn recorded(identity: &Identity, place: TreeRole) -> Recorded {
     Recorded { pid: identity.pid, identity: identity.clone(), place, name: "x".to_owned() }
 }
 
-/// What was found about a process.
+/// The finding about a process, if there is one.
 pub(crate) fn about<'a>(found: &'a Leftovers, identity: &Identity) -> Option<&'a LeftProcess> {
     found.trees.iter().flat_map(|tree| &tree.processes).find(|process| process.identity == *identity)
 }

@@ -22,7 +22,7 @@ async fn npx() {
     fs::write(bin.join("node-server"), NODE_SERVER).unwrap();
     fs::set_permissions(bin.join("node-server"), fs::Permissions::from_mode(0o755)).unwrap();
     let mut tree = Tree::start("npx", &["--no", "--", "node-server"], folder.path()).await;
-    // The structure alone says the same as the counters.
+    // The structure alone leads to the same roles as the counters do.
     assert_eq!(roles(&tree.judge(None)), "npm exec launcher npx, sh launcher shell, node server?");
     let found = tree.is("npm exec launcher npx, sh launcher shell, node server!").await;
     assert_eq!(
@@ -34,10 +34,10 @@ async fn npx() {
     );
 }
 
-/// Starts a child with its own stdio, and waits.
+/// Starts a child that inherits the stdio, and waits for it.
 const WRAPPER: &str = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))";
 
-/// Passes every line on, both ways, through pipes of its own.
+/// Passes every line on in both directions, through pipes of its own to its child.
 const SPY: &str = "
 import subprocess, sys, threading
 child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -51,7 +51,7 @@ for line in sys.stdin.buffer:
     child.stdin.flush()
 ";
 
-/// A server that starts a child with its stdio, and keeps it.
+/// A server that starts a child with the same stdio and keeps it running.
 const SERVER: &str = r#"
 import json, os, subprocess, sys
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])

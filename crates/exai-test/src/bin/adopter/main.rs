@@ -1,4 +1,4 @@
-//! `adopter PROGRAM ARG…`: becomes the program, which from then on adopts whatever its descendants leave behind (Linux).
+//! `adopter PROGRAM ARG…`: becomes PROGRAM, as a process that adopts whatever its descendants leave behind (Linux).
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     if exai_os::tree::keep_hold().is_err() {
         return ExitCode::FAILURE;
     }
-    // It returns only where the program cannot be executed. It stays the adopter by prctl(2).
+    // `exec` returns only where the program cannot be executed. The process stays the adopter through prctl(2).
     let _ = std::process::Command::new(program).args(words).exec();
     ExitCode::FAILURE
 }

@@ -1,8 +1,8 @@
-//! The smallest MCP server that can be measured: it costs so little that what is measured is the way to it.
+//! The smallest MCP server that can be measured: it costs so little that a measurement shows the cost of the way to it.
 //!
-//! Legacy protocol, newline-delimited JSON on stdio, one tool `echo {message}`. The text of the id and of
-//! the message goes into the answer as it came; nothing is decoded. It reads as much as is there and
-//! answers every complete line of it with one write. Lines without id and method get no answer.
+//! Legacy protocol, newline-delimited JSON on stdio, one tool `echo {message}`. The texts of the id and of the message
+//! go into the answer as they came, without being decoded. The server reads all input that is available and answers all
+//! complete lines in it with one write. Lines without an id or a method get no answer.
 
 mod request;
 
@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 
 use request::Request;
 
-/// As much as a pipe holds.
+/// The capacity of a pipe on Linux.
 const CHUNK: usize = 64 * 1024;
 
 fn main() -> io::Result<()> {

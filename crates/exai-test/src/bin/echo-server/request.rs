@@ -1,6 +1,6 @@
 //! The few members of a request that an answer needs, found in one pass over its text.
 
-/// The text of each, where there is one.
+/// The text of each member; `None` where the request lacks the member.
 #[derive(Debug, Default)]
 pub(crate) struct Request<'a> {
     pub(crate) id: Option<&'a [u8]>,
@@ -12,7 +12,7 @@ pub(crate) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads a JSON object. Of text that is none it takes what it can.
+    /// Reads a JSON object. From a text that is not JSON it takes the members that come before the mistake.
     pub(crate) fn read(line: &'a [u8]) -> Self {
         let mut request = Request::default();
         Scanner { text: line, at: 0 }.object(Place::Top, &mut request);
@@ -20,7 +20,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The objects that are looked into.
+/// The objects whose members are looked at.
 #[derive(Clone, Copy)]
 enum Place {
     Top,
@@ -56,7 +56,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The text of the value that begins here, nested ones included.
+    /// The text of the value that begins here, with everything nested in it.
     fn value(&mut self) -> Option<&'a [u8]> {
         self.space();
         let start = self.at;
@@ -114,7 +114,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Where the first `wanted` is. To look for it block by block, and then for its place, is the fast way.
+/// The position of the first `wanted`. Searching block by block first, and within the block then, is faster.
 pub(crate) fn find(text: &[u8], wanted: u8) -> Option<usize> {
     const BLOCK: usize = 256;
     let start = text.chunks(BLOCK).position(|block| block.contains(&wanted))? * BLOCK;

@@ -1,5 +1,5 @@
-//! Streamable HTTP instead of stdio, on a port that is given. One thread per connection; what the real servers
-//! do that exai must cope with is chosen by switches.
+//! Streamable HTTP instead of stdio, on a given port, with one thread per connection. Switches choose which
+//! peculiarities of real servers, with which exai must cope, this server imitates.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -46,7 +46,7 @@ impl Request {
     }
 }
 
-/// Starts a copy of this process that listens in its place, and waits for its end.
+/// Starts a copy of this process that listens instead of this one, and waits until the copy ends.
 pub(crate) fn parent(options: &Options) -> Option<ExitCode> {
     if !options.http_child {
         return None;
@@ -57,7 +57,7 @@ pub(crate) fn parent(options: &Options) -> Option<ExitCode> {
     Some(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
 }
 
-/// Serves until the process is ended.
+/// Serves until the process ends.
 pub(crate) fn serve(server: &Server, port: u16) -> ExitCode {
     let listener = match TcpListener::bind(("127.0.0.1", port)) {
         Ok(listener) => listener,
@@ -67,7 +67,7 @@ pub(crate) fn serve(server: &Server, port: u16) -> ExitCode {
         }
     };
     let _ = writeln!(io::stdout(), "fixture listens on {port}");
-    // It must notice that it is not to listen any more.
+    // `deaf` needs an `accept` that does not block: only then does this thread notice that it must stop listening.
     let deaf = server.options.http_break.as_deref() == Some("deaf");
     listener.set_nonblocking(deaf).expect("a socket");
     loop {
@@ -178,7 +178,7 @@ fn post(
     methods::handle(server, &request.body);
     if !options.http_sse {
         let line = lines.recv().map_err(io::Error::other)?;
-        // As some servers write it: with line breaks.
+        // Some real servers write their answers with line breaks.
         let pretty = line.replacen(',', ",\n ", 1);
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{session}Content-Length: {}\r\n\r\n",
@@ -195,7 +195,7 @@ fn post(
     if method == Some("tools/call")
         && let Some(how) = &options.http_break
     {
-        // Executed: the answer is there, and nobody gets it.
+        // The call has been executed and its answer exists, but the client never gets it.
         let _ = lines.recv();
         chunk(output, &format!("id: {id}\nretry: 20\ndata:\n\n"))?;
         server.routes.inner().broke = true;
@@ -203,7 +203,7 @@ fn post(
             exit(9);
         }
         if how == "deaf" {
-            // The stream ends when nobody listens any more.
+            // The client must see the end of the stream only after the listener has been closed.
             thread::sleep(Duration::from_millis(20));
         }
         return Err(io::ErrorKind::ConnectionAborted.into());

@@ -1,11 +1,11 @@
-//! An MCP server for tests: legacy protocol, newline-delimited JSON on stdio, up at once.
+//! An MCP server for tests: legacy protocol, newline-delimited JSON on stdio, ready at once.
 //!
-//! What it does is chosen by the tools a test calls (`tools.rs`) and by switches that make it misbehave
-//! (`options.rs`). It shares no code with the product, so that a fault cannot hide on both sides, and
-//! writes its answers as text with unusual but valid JSON (`1.0`, `1e2`, unknown keys), so that a test
-//! sees whether they pass byte for byte.
+//! The tools that a test calls (`tools.rs`) and the switches that make the server misbehave (`options.rs`) choose what
+//! it does. It shares no code with the product, so that a fault cannot hide on both sides. It writes its answers as
+//! text with unusual but valid JSON (`1.0`, `1e2`, unknown keys), so that a test sees whether exai passes them byte for
+//! byte.
 //!
-//! One thread reads, one thread holds the timers. No thread per call: 100,000 delayed calls fit.
+//! One thread reads and one thread holds the timers. No call has a thread, so 100,000 delayed calls are possible.
 
 mod answer;
 mod http;
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(problem) => {
-            // A closed stderr leaves nobody to tell.
+            // If stderr is closed, the problem cannot be reported anywhere else.
             let _ = writeln!(io::stderr(), "fixture-server: {problem}\n\n{}", options::USAGE);
             return ExitCode::from(2);
         }
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Handles one line after the other. A line that is no message is answered as JSON-RPC asks for.
+/// Handles one line after the other. A line that is no message gets the error that JSON-RPC asks for.
 fn read_until_end(server: &Server) {
     let mut input = io::stdin().lock();
     let mut line = Vec::new();

@@ -10,7 +10,7 @@ use crate::server::{LEVELS, Server, exit};
 use crate::wire::{Message, quote};
 use crate::{prompts, resources, tool_list, tools};
 
-/// The protocol versions it knows, newest last.
+/// The protocol versions that this server knows, newest last.
 const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
 /// Handles one line of input.

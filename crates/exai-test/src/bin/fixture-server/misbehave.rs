@@ -1,4 +1,4 @@
-//! What the switches do before the first and after the last message.
+//! The effects of the switches before the first message and after the last one.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use crate::options::Options;
 
-/// No process of the fixture lives longer: a test that is killed leaves nothing behind for ever.
+/// No process of the fixture lives longer, so that a killed test leaves no process behind for ever.
 pub(crate) const LONGEST_LIFE: Duration = Duration::from_mins(15);
 
 /// Exit code of `--die-at-start`.
 const DIED_AT_START: u8 = 3;
 
-/// Does what must happen before the server reads. `Some` ends the process with that code.
+/// Does what must happen before the server reads. `Some` is the code with which the process must exit now.
 pub(crate) fn at_start(options: &Options) -> Option<ExitCode> {
     if options.sleep {
         thread::sleep(LONGEST_LIFE);
@@ -31,7 +31,7 @@ pub(crate) fn at_start(options: &Options) -> Option<ExitCode> {
     }
     start_children(options.children, Stdio::null);
     start_children(options.children_inherit, Stdio::inherit);
-    // A test that stopped listening is no reason to fail, so results of writes are ignored here.
+    // Errors of these writes are ignored: a test that has stopped reading is no reason to fail.
     for _ in 0..options.stderr_noise.unwrap_or_default() {
         let _ = io::stderr().write_all(&b"fixture noise, 32 bytes a line.\n".repeat(32));
     }
@@ -52,13 +52,13 @@ pub(crate) fn at_start(options: &Options) -> Option<ExitCode> {
     None
 }
 
-/// Appends a line to a file.
+/// Appends the line `started` to a file.
 pub(crate) fn note(file: &str) {
     let mut file = File::options().append(true).create(true).open(file).expect("the file can be written");
     file.write_all(b"started\n").expect("the file can be written");
 }
 
-/// Stays alive after stdin has ended, if asked to.
+/// Stays alive after the end of stdin, if the switches ask for that.
 pub(crate) fn at_end(options: &Options) {
     if options.ignore_stdin_eof {
         thread::sleep(LONGEST_LIFE);
@@ -80,7 +80,7 @@ pub(crate) fn flood(bytes: usize) {
     let _ = output.flush();
 }
 
-/// Children are this same program, asleep: nothing else is sure to be installed.
+/// The children run this same program, asleep: no other program is certain to be installed.
 #[expect(clippy::zombie_processes, reason = "what becomes of children nobody waits for is the test")]
 fn start_children(count: usize, stdio: fn() -> Stdio) {
     for _ in 0..count {

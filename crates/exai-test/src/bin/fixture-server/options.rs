@@ -1,6 +1,6 @@
 //! The command line.
 
-/// What `--help` prints, and what a wrong argument is answered with.
+/// The text that `--help` prints and that follows the complaint about a wrong argument.
 pub(crate) const USAGE: &str = "\
 usage: fixture-server [SWITCH…]
 
@@ -45,7 +45,7 @@ misbehaviour
 
 Every process of the fixture ends by itself after 15 minutes, whatever the switches say.";
 
-/// The switches, as given.
+/// The switches, as the command line gives them.
 #[derive(Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "one per switch of the command line")]
 pub(crate) struct Options {
@@ -81,7 +81,7 @@ pub(crate) struct Options {
     pub(crate) http_forget_after: Option<u64>,
     pub(crate) http_redirect: Option<String>,
     pub(crate) http_require: Option<String>,
-    /// What the children are started with: sleep, and nothing else.
+    /// Set for the children of this server: they sleep and do nothing else.
     pub(crate) sleep: bool,
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::routes::Routes;
 use crate::wire::quote;
 
-/// Keys no specification knows, in spellings a re-serialiser would change: `1.0`, `1e2`, an escaped
-/// slash, an escaped letter. A member of every result and every listed item.
+/// Keys that no specification knows, with values that a re-serialiser would change: `1.0`, `1e2`, an escaped slash, an
+/// escaped letter. Every result and every listed item has this member.
 pub(crate) const VENDOR: &str = r#""x-vendor":{"a":1.0,"b":[1e2,-0.0],"c":"\u00e9 \/ \u2028","z":null}"#;
 
 /// Stdout, one whole message at a time.
@@ -15,7 +15,7 @@ pub(crate) struct Output {
     turn: Mutex<()>,
     garbage: bool,
     bad_ids: bool,
-    /// Where everything goes instead of stdout.
+    /// The requests and the stream that get all output instead of stdout, when the server speaks HTTP.
     routes: Option<Routes>,
 }
 
@@ -42,12 +42,12 @@ impl Output {
         self.write(&format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#));
     }
 
-    /// Sends a request of the server's own.
+    /// Sends a request of this server to the client.
     pub(crate) fn request(&self, id: &str, method: &str, params: &str) {
         self.write(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#));
     }
 
-    /// Writes these bytes and a line end, whatever they are, where the answer to `id` would go.
+    /// Writes these bytes and a line end, whatever they are, to the place where the answer to `id` would go.
     pub(crate) fn raw(&self, id: &str, bytes: &[u8]) {
         match &self.routes {
             Some(routes) => routes.answer(id, &String::from_utf8_lossy(bytes)),
@@ -72,7 +72,7 @@ impl Output {
     }
 
     fn write_line(&self, line: &[u8]) {
-        // A thread that panicked while it wrote leaves nothing that could be repaired here.
+        // A thread that panicked during a write leaves nothing that could be repaired here.
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = Vec::with_capacity(line.len() + 64);
         if self.garbage {
@@ -80,7 +80,7 @@ impl Output {
         }
         bytes.extend_from_slice(line);
         bytes.push(b'\n');
-        // A client that is gone will end this process by closing stdin.
+        // The write fails when the client is gone. The client's closed stdin then ends this process.
         let mut stdout = io::stdout().lock();
         let _ = stdout.write_all(&bytes).and_then(|()| stdout.flush());
     }

@@ -6,7 +6,7 @@ use crate::answer::{Answer, INVALID_PARAMS};
 use crate::output::VENDOR;
 use crate::wire::quote;
 
-/// What completion chooses from.
+/// The words that completion offers.
 const WORDS: [&str; 4] = ["alpha", "alpine", "beta", "gamma"];
 
 /// `prompts/list`

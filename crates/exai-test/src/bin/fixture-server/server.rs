@@ -1,4 +1,4 @@
-//! What all threads of the server share.
+//! The state that all threads of the server share.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -18,7 +18,7 @@ use crate::wire::quote;
 pub(crate) const LEVELS: [&str; 8] =
     ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
-/// The index of the level of a client that set none.
+/// The index of the level for a client that has set none.
 pub(crate) const DEFAULT_LEVEL: usize = 1;
 
 /// A handle to the one server of this process.
@@ -35,19 +35,19 @@ pub(crate) struct Inner {
     ledger: Option<Mutex<File>>,
 }
 
-/// What changes.
+/// The parts of the server that change.
 pub(crate) struct State {
     pub(crate) initialized: bool,
-    /// Messages below this index of [`LEVELS`] are not sent.
+    /// Messages whose index in [`LEVELS`] is lower are not sent.
     pub(crate) log_level: usize,
     pub(crate) subscriptions: BTreeSet<String>,
     pub(crate) extra_tools: usize,
     pub(crate) calls: u64,
-    /// Calls that are not answered yet, by the text of their id.
+    /// Calls that are not answered yet, by the JSON text of their id.
     in_flight: HashMap<String, Call>,
-    /// The calls that were cancelled, each the text of an object.
+    /// The cancelled calls, each as the text of a JSON object.
     pub(crate) cancelled: Vec<String>,
-    /// Requests of ours that the client has not answered yet.
+    /// Requests of this server that the client has not answered yet, each with the action that takes the answer.
     waiting: HashMap<String, Box<dyn FnOnce(String) + Send>>,
     requests: u64,
 }
@@ -66,7 +66,7 @@ impl Deref for Server {
 }
 
 impl Server {
-    /// Opens the ledger and starts the timers.
+    /// Opens the ledger and starts the threads of the timer and of the time limit.
     pub(crate) fn start(options: Options) -> Self {
         let ledger = options.ledger.as_ref().map(|path| {
             let file = File::options().create(true).append(true).open(path);
@@ -75,7 +75,7 @@ impl Server {
         let routes = Routes::default();
         let over_http = options.http.map(|_| routes.clone());
         let output = Output::new(options.print_garbage, options.bad_ids, over_http);
-        // A thread of its own, so that a busy timer cannot outlive the limit.
+        // The limit has a thread of its own, so that a busy timer cannot delay it.
         thread::spawn(|| {
             thread::sleep(misbehave::LONGEST_LIFE);
             exit(70);
@@ -101,12 +101,12 @@ impl Server {
         }))
     }
 
-    /// The state, locked. Never held while something is written.
+    /// Locks the state. No thread may hold the lock while it writes output.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a call that will be answered later, so that it can be cancelled.
+    /// Notes a call whose answer comes later, so that the call can be cancelled.
     pub(crate) fn begin(&self, id: &str, tool: &str, label: &str) {
         let call = Call { tool: tool.to_owned(), label: label.to_owned() };
         self.state().in_flight.insert(id.to_owned(), call);
@@ -117,12 +117,12 @@ impl Server {
         self.state().in_flight.contains_key(id)
     }
 
-    /// Ends a call; `false` when it was cancelled and must not be answered.
+    /// Ends a call. `false` means that the call was cancelled and must not be answered.
     pub(crate) fn end(&self, id: &str) -> bool {
         self.state().in_flight.remove(id).is_some()
     }
 
-    /// The client gave up on the request `id`.
+    /// Handles the client's notice that it has given up on the request `id`.
     pub(crate) fn cancel(&self, id: &str, reason: &str) {
         let mut state = self.state();
         if let Some(call) = state.in_flight.remove(id) {
@@ -136,7 +136,7 @@ impl Server {
         }
     }
 
-    /// Asks the client; `then` gets `{"result":…}` or `{"error":…}` as text.
+    /// Sends a request to the client; `then` gets `{"result":…}` or `{"error":…}` as text.
     pub(crate) fn ask(&self, method: &str, params: &str, then: impl FnOnce(String) + Send + 'static) {
         let id = {
             let mut state = self.state();
@@ -148,7 +148,7 @@ impl Server {
         self.output.request(&id, method, params);
     }
 
-    /// The client answered a request of ours. Answers to anything else are ignored.
+    /// Handles the client's answer to a request of this server. Any other answer is ignored.
     pub(crate) fn answered(&self, id: &str, outcome: String) {
         let then = self.state().waiting.remove(id);
         if let Some(then) = then {
@@ -156,11 +156,11 @@ impl Server {
         }
     }
 
-    /// Writes an executed call to the ledger, on disk before this returns.
+    /// Writes an executed call to the ledger. The line is on disk before this function returns.
     pub(crate) fn record(&self, params: &str) {
         if let Some(ledger) = &self.ledger {
             let mut file = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            // One write: several servers may append to one file, and each may be killed at any moment.
+            // One single write: several servers may append to one file, and each may be killed at any moment.
             let line = format!("{params}\n");
             file.write_all(line.as_bytes())
                 .and_then(|()| file.sync_data())

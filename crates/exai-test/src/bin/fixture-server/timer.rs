@@ -1,4 +1,4 @@
-//! One thread for everything that happens later.
+//! One thread for all actions that are due later.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 type Action = Box<dyn FnOnce() + Send>;
 
-/// A heap of due times and the actions that belong to them.
+/// A heap of due times, each with its action.
 pub(crate) struct Timer {
     shared: Arc<(Mutex<Queue>, Condvar)>,
 }
@@ -21,7 +21,7 @@ struct Queue {
 }
 
 impl Timer {
-    /// Starts the thread. It ends with the process.
+    /// Starts the thread, which runs until the process ends.
     pub(crate) fn start() -> Self {
         let shared = Arc::new((Mutex::new(Queue::default()), Condvar::new()));
         let of_thread = Arc::clone(&shared);
@@ -49,7 +49,7 @@ fn run((queue, changed): &(Mutex<Queue>, Condvar)) {
             Some(Reverse((due, _))) if *due <= now => {
                 let Some(Reverse((_, number))) = guard.order.pop() else { continue };
                 let action = guard.actions.remove(&number);
-                // An action writes and schedules: it must not hold the queue.
+                // The action itself writes and schedules, so this thread must not hold the lock of the queue.
                 drop(guard);
                 if let Some(action) = action {
                     action();

@@ -8,12 +8,12 @@ use crate::server::Server;
 use crate::wire::quote;
 
 const READ_ONLY: &str = r#""readOnlyHint":true,"#;
-/// What is meant where nothing is declared: a second call does more than the first.
+/// Says expressly what a tool without annotations leaves open: a second call does more than the first.
 const NOT_TWICE: &str =
     r#""readOnlyHint":false,"destructiveHint":false,"idempotentHint":false,"openWorldHint":false,"#;
 const PLAIN: &str = "";
 
-/// Name, what it does, its arguments as `name:type`, extra annotations.
+/// For each tool: the name, the description, the arguments as `name:type`, and extra annotations.
 const TOOLS: [(&str, &str, &str, &str); 28] = [
     ("echo", "Answers with the message", "message:string", READ_ONLY),
     ("delay", "Answers with the message after ms", "ms:integer message:string", PLAIN),
@@ -45,7 +45,7 @@ const TOOLS: [(&str, &str, &str, &str); 28] = [
     ("subscriptions", "The resources subscribed to", "", READ_ONLY),
 ];
 
-/// The tools now, in pages if `--tools-per-page` asks for them.
+/// The current tools, in pages if `--tools-per-page` asks for them.
 pub(crate) fn list(server: &Server, params: &Value) -> Answer {
     if let Some(file) = &server.options.tools {
         return Ok(std::fs::read_to_string(file).expect("the file can be read"));
@@ -71,7 +71,7 @@ pub(crate) fn list(server: &Server, params: &Value) -> Answer {
     Ok(format!(r#"{{"tools":[{}],{more}{VENDOR}}}"#, tools[start..end].join(",")))
 }
 
-/// Whether a tool of that name exists now.
+/// Whether a tool of that name exists at this moment.
 pub(crate) fn exists(server: &Server, name: &str) -> bool {
     TOOLS.iter().any(|tool| tool.0 == name)
         || name

@@ -14,21 +14,21 @@ use crate::server::{DEFAULT_LEVEL, LEVELS, Server, exit};
 use crate::tool_list;
 use crate::wire::quote;
 
-/// Executes one call. `text` is what `params` was read from.
+/// Executes one call. `text` is the text from which `params` was read.
 pub(crate) fn call(server: &Server, id: &str, text: &str, params: &Value) {
     let tool = params["name"].as_str().unwrap_or_default();
     if let Some(folder) = &server.options.answers {
         let file = Path::new(folder).join(tool);
         return server.output.result(id, &fs::read_to_string(file).expect("the file can be read"));
     }
-    // Not in the list: what only tests do that say so.
+    // These two tools are not listed: only tests call them.
     match tool {
         "raw" => {
             server.record(text);
             return raw(server, id, params["arguments"]["text"].as_str().unwrap_or_default());
         }
         "pings" => {
-            // Nothing is read meanwhile.
+            // This thread reads no input while it writes these requests.
             for number in 0..params["arguments"]["count"].as_u64().unwrap_or_default() {
                 server.output.request(&number.to_string(), "ping", "{}");
             }
@@ -139,12 +139,12 @@ pub(crate) fn call(server: &Server, id: &str, text: &str, params: &Value) {
             let all = Vec::from_iter(server.state().subscriptions.clone());
             answer(&Value::from(all).to_string());
         }
-        // `echo`, `append` (the ledger has it by now), and every tool that was added while the server ran.
+        // `echo`, `append` (whose call is already in the ledger), and every tool that was added while the server ran.
         _ => answer(string("message")),
     }
 }
 
-/// Writes a text in place of an answer. `ID` stands for the id of the request, `%XX` for any byte.
+/// Writes a text instead of an answer. `ID` stands for the id of the request, `%XX` for any byte.
 fn raw(server: &Server, id: &str, text: &str) {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().replace("ID", id).into_bytes();
@@ -156,7 +156,7 @@ fn raw(server: &Server, id: &str, text: &str) {
     server.output.raw(id, &bytes);
 }
 
-/// A result with one text, and vendor keys at every level.
+/// A result with one text and with vendor keys at every level.
 fn text_result(text: &str) -> String {
     let text = quote(text);
     format!(
@@ -164,7 +164,7 @@ fn text_result(text: &str) -> String {
     )
 }
 
-/// Answers with `message` after `ms`, unless the call is cancelled before.
+/// Answers with `message` after `ms` milliseconds, unless the call is cancelled before that.
 fn later(server: &Server, id: &str, tool: &str, message: &str, ms: u64) {
     server.begin(id, tool, message);
     let (server, id, message) = (server.clone(), id.to_owned(), message.to_owned());
@@ -179,7 +179,7 @@ fn later(server: &Server, id: &str, tool: &str, message: &str, ms: u64) {
     server.timer.after(Duration::from_millis(ms), finish);
 }
 
-/// Reports step `number` of `steps` when `pause` has passed; answers after the last.
+/// Reports step `number` of `steps` after `pause`, and answers the call after the last step.
 fn step(server: Server, id: String, token: Option<String>, number: u64, steps: u64, pause: Duration) {
     let timer = server.clone();
     timer.timer.after(pause, move || {
@@ -198,13 +198,13 @@ fn step(server: Server, id: String, token: Option<String>, number: u64, steps: u
             );
             server.output.notify("notifications/progress", &params);
         }
-        // The answer follows the last report at once, so that their order is seen.
+        // The answer follows the last report at once, so that a test notices when the two change places.
         let pause = if number == steps { Duration::ZERO } else { pause };
         step(server, id, token, number + 1, steps, pause);
     });
 }
 
-/// Asks the client, and answers the call with what it said.
+/// Asks the client, and answers the call with the client's answer.
 fn ask(server: &Server, id: &str, tool: &str, method: &str, params: &str) {
     server.begin(id, tool, method);
     let (of_answer, id) = (server.clone(), id.to_owned());

@@ -1,22 +1,22 @@
-//! One JSON-RPC message, as read.
+//! One JSON-RPC message of the client.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// A message of the client. The id and the params keep their text.
+/// A message of the client. The id and the params keep their original text.
 pub(crate) struct Message {
     pub(crate) id: Option<String>,
     pub(crate) method: Option<String>,
-    /// The text of `params`, `null` when there are none.
+    /// The text of `params`; `null` where the message has none.
     pub(crate) params: String,
-    /// `{"result":…}` or `{"error":…}` of a response, as text.
+    /// The text `{"result":…}` or `{"error":…}` of a response.
     pub(crate) outcome: Option<String>,
 }
 
 impl Message {
-    /// Reads one line; `None` when it is no JSON object.
+    /// Reads one line; `None` when the line is no JSON object.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(line).ok()?;
         let mut take = |name: &str| members.remove(name).map(|raw| raw.get().to_owned());
@@ -30,13 +30,13 @@ impl Message {
         })
     }
 
-    /// The params as a value, for those who only read them.
+    /// The params as a value, for code that only reads them.
     pub(crate) fn params(&self) -> Value {
         serde_json::from_str(&self.params).unwrap_or_default()
     }
 }
 
-/// The text of a JSON string.
+/// Writes a text as a JSON string.
 pub(crate) fn quote(text: &str) -> String {
     Value::from(text).to_string()
 }

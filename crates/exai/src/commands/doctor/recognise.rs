@@ -68,7 +68,7 @@ mod tests {
             ("node|/opt/my-mcp/build/index.js", true),
             ("npx|-y|@upstash/context7-mcp", true),
             ("fastmcp|run|server.py", true),
-            // Command lines that only mention it.
+            // Command lines that only mention MCP.
             ("exai|shim|--server|mcp", false),
             ("vim|/home/ann/mcp/server.py", false),
             ("tail|-f|mcp.log", false),

@@ -1,4 +1,4 @@
-//! Anything in the place of daemon.json, with and without a living daemon.
+//! Strange files in the place of daemon.json, with and without a living daemon.
 
 use std::path::Path;
 use std::process::Command;
@@ -25,12 +25,13 @@ const FORMS: [&str; 12] = [
     "symlink",
 ];
 
-/// Those that anybody can make here: Windows has no named pipes in directories, and links for few.
+/// The forms that any account can make here: Windows has no named pipes in directories, and lets few accounts make
+/// links.
 fn forms() -> Vec<&'static str> {
     FORMS.into_iter().filter(|form| !cfg!(windows) || !matches!(*form, "fifo" | "symlink")).collect()
 }
 
-/// Puts it there; `good` is what a daemon wrote.
+/// Puts the form in the place of the record. `good` is the record that a daemon wrote.
 fn put(form: &str, path: &Path, good: &[u8], victim: &Path) {
     let _ = std::fs::remove_file(path);
     let write = |bytes: &[u8]| std::fs::write(path, bytes).expect("it is written");
@@ -59,7 +60,7 @@ fn put(form: &str, path: &Path, good: &[u8], victim: &Path) {
     }
 }
 
-/// Runs `exai` and says how it ended; it must not take long.
+/// Runs `exai` and returns its exit code. The command must not take long.
 fn quick(instance: &Instance, form: &str, args: &[&str]) -> Option<i32> {
     let begun = Instant::now();
     let code = instance.exai(args).status.code();

@@ -1,4 +1,4 @@
-//! Records that name processes which are not the daemon: none of them is ever signalled.
+//! Records that name processes which are not the daemon. exai must never signal any of these processes.
 
 use std::process::Child;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{comes_and_goes, daemons, end, look, pid, state};
 use crate::support::{Instance, text};
 
-/// A process of ours that has nothing to do with exai.
+/// A process of this account that has nothing to do with exai.
 struct Decoy(Child);
 
 impl Decoy {
@@ -33,7 +33,7 @@ impl Drop for Decoy {
     }
 }
 
-/// What a daemon wrote that is gone.
+/// The record that a dead daemon wrote.
 fn record_of_a_dead_daemon(instance: &Instance) -> Value {
     instance.ends(0, &["start"]);
     let record = std::fs::read(instance.home().join("daemon.json")).expect("a record");
@@ -90,7 +90,7 @@ fn a_pid_that_cannot_be_is_no_trouble() {
     }
 }
 
-/// The record of a daemon that answers names somebody else: who answers is who is meant.
+/// The record of a daemon that answers names another process. The commands must address the daemon that answers.
 #[test]
 fn a_record_that_names_a_stranger_in_the_place_of_a_living_daemon_ends_nobody_else() {
     let instance = Instance::new("");
@@ -106,7 +106,7 @@ fn a_record_that_names_a_stranger_in_the_place_of_a_living_daemon_ends_nobody_el
             [("a stranger", theirs.pid, theirs.start), ("another start", ours.pid, ours.start + 1)]
         {
             if process::identify(ours.pid).expect("the process list").as_ref() != Some(&ours) {
-                continue; // ended by the first round
+                continue; // the first round has ended this daemon
             }
             record["pid"] = json!(pid);
             record["identity"] = json!({"boot": theirs.boot, "pid": pid, "start": start});
@@ -121,7 +121,7 @@ fn a_record_that_names_a_stranger_in_the_place_of_a_living_daemon_ends_nobody_el
     }
 }
 
-/// The whole record of another state directory's daemon is no information, whether a daemon of this one lives or not.
+/// The record of another state directory's daemon must be ignored, whether this directory has a living daemon or not.
 #[test]
 fn the_record_of_another_directory_redirects_nobody() {
     let (ours, theirs) = (Instance::new(""), Instance::new(""));
@@ -151,7 +151,7 @@ fn the_record_of_another_directory_redirects_nobody() {
     }
 }
 
-/// Another program holds the lock file, and the record names a third one.
+/// One program holds the lock file, and the record names another one.
 #[test]
 fn who_holds_the_lock_is_believed_more_than_a_record() {
     let instance = Instance::new("");
@@ -162,7 +162,7 @@ fn who_holds_the_lock_is_believed_more_than_a_record() {
     record["identity"] = json!({"boot": theirs.boot, "pid": theirs.pid, "start": theirs.start});
     write(&instance, &record);
     let lock = instance.home().join("instance.lock");
-    // The last thread of a killed process may end a moment after its first.
+    // The last thread of a killed process may end a moment after its first thread, and the lock with it.
     let soon = Instant::now() + super::SECOND;
     let held = lock::lock_until(&lock, soon).expect("the lock file").expect("a free lock");
     let output = instance.exai(&["stop", "--timeout", "0"]);
@@ -170,7 +170,7 @@ fn who_holds_the_lock_is_believed_more_than_a_record() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("and has not said who it is"), "{said}");
     assert!(decoy.lives());
-    // With no record at all the holder is known where the system tells, and it is no exai.
+    // Without a record, exai names the holder where the system tells it. Here the holder is this test.
     std::fs::remove_file(instance.home().join("daemon.json")).expect("a record");
     let output = instance.exai(&["stop", "--timeout", "0"]);
     let said = text(&output.stderr);
@@ -183,7 +183,7 @@ fn who_holds_the_lock_is_believed_more_than_a_record() {
     comes_and_goes(&instance, "with the lock free again");
 }
 
-/// Where there is no second authority, a daemon whose lock file is another's ends, and touches nothing.
+/// Without a second authority, a daemon whose lock file belongs to another process ends, and touches nothing.
 #[test]
 fn a_daemon_that_has_lost_its_lock_for_good_gives_way() {
     let instance = Instance::new("");

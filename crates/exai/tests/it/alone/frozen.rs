@@ -1,4 +1,4 @@
-//! A daemon that does not move, is not reaped, is crowded, or is started by a careless caller.
+//! A daemon that is frozen, is not reaped, has a crowded socket, or is started by a careless caller.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ fn a_frozen_daemon_is_called_wedged_and_only_restart_replaces_it() {
     let verdict = status["verdict"].as_str().unwrap_or_default();
     assert!(verdict.contains(&format!("pid {frozen}")), "{verdict}");
     assert_eq!(instance.exai(&["status"]).status.code(), Some(4));
-    // Neither a start nor a shim makes a second one.
+    // Neither a start nor a shim may start a second daemon.
     let mut shim = instance.shim(&[]);
     let id = shim.request("initialize", &json!({"protocolVersion": "2025-06-18", "capabilities": {}}));
     let begun = Instant::now();
@@ -32,12 +32,12 @@ fn a_frozen_daemon_is_called_wedged_and_only_restart_replaces_it() {
     let waited = begun.elapsed();
     assert_eq!(refused.status.code(), Some(1));
     let said = crate::support::text(&refused.stderr);
-    // Whichever of the two has the starters' lock at the end: the other one names it.
+    // One of the two has the starters' lock at the end, and the other one names it.
     let named =
         [format!("a daemon (pid {frozen}) holds"), format!("another process (pid {}) holds", shim.pid())];
     assert!(named.iter().any(|name| said.contains(name)), "{said}");
     assert!(waited < SECOND * 23, "{waited:?}");
-    // The session begins all the same, and says why there is nothing in it.
+    // The session begins all the same, and its instructions say why it is empty.
     let begun = shim.answer(&id);
     let instructions = begun["result"]["instructions"].as_str().unwrap_or_default();
     assert!(instructions.contains("the exai daemon cannot be reached"), "{begun}");
@@ -85,7 +85,7 @@ fn a_dead_daemon_that_nobody_reaps_counts_as_gone() {
 
 #[test]
 fn a_killed_daemons_lock_is_held_by_none_of_its_children() {
-    // The daemon is gone, and its server, with a helper that holds everything it inherited, may live on.
+    // The daemon is gone, but its server and a helper that holds everything it inherited may live on.
     let switches = ["--children-inherit", "2", "--ignore-stdin-eof"];
     let instance = Instance::with_fixture(&switches);
     let mut longest = Duration::ZERO;
@@ -146,7 +146,7 @@ fn a_daemon_with_a_full_queue_is_waited_for() {
     let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}});
     let ids: Vec<_> = shims.iter_mut().map(|shim| shim.request("initialize", &hello)).collect();
     let begun = Instant::now();
-    // What must not happen has no event to wait for.
+    // No event shows that something does not happen, so the test watches for a while.
     while begun.elapsed() < SECOND * 3 {
         assert_eq!(daemons(&instance), [daemon]);
         std::thread::sleep(Duration::from_millis(100));

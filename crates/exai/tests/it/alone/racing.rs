@@ -1,4 +1,4 @@
-//! Many at once.
+//! Many commands, shims and daemons at the same time.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
@@ -52,7 +52,7 @@ fn a_hundred_shims_and_ten_starts_and_ten_serves_at_once_make_one_daemon() {
         assert_eq!(serve.wait().expect("it ends").code(), Some(75), "it lost");
     }
     assert_eq!(daemons(&instance), [daemon]);
-    // All are clients of the daemon with this one nonce.
+    // All shims must be clients of this one daemon.
     let clients = status["clients"].as_array().expect("clients");
     let seen: BTreeSet<u64> = clients.iter().filter_map(|client| client["shim_pid"].as_u64()).collect();
     let own: BTreeSet<u64> = shims.iter().map(|shim| u64::from(shim.pid())).collect();
@@ -62,10 +62,10 @@ fn a_hundred_shims_and_ten_starts_and_ten_serves_at_once_make_one_daemon() {
     nothing_is_left(&instance, "after the race");
 }
 
-/// Less is no chaos. Under Wine a daemon takes ten times as long to come.
+/// Fewer kills would prove nothing. Under Wine a daemon takes ten times as long to start.
 const LEAST_KILLS: u32 = if cfg!(windows) { 5 } else { 20 };
 
-/// What the chaos counts.
+/// The numbers that the threads of the chaos share.
 #[derive(Default)]
 struct Count {
     over: AtomicBool,
@@ -77,7 +77,7 @@ struct Count {
     longest_ms: AtomicU32,
 }
 
-/// Makes the flag true when it is dropped, by a panic too.
+/// Sets the flag when it is dropped, also by a panic.
 struct SetAtTheEnd<'a>(&'a AtomicBool);
 
 impl Drop for SetAtTheEnd<'_> {
@@ -94,11 +94,11 @@ fn daemons_killed_all_the_time_are_replaced_one_by_one_and_no_shim_fails() {
     let mut rounds = 0;
     thread::scope(|scope| {
         scope.spawn(|| kill_daemons(&instance, &count));
-        // Windows has no table of who listens at which pipe.
+        // Windows has no table of the listeners at pipes.
         if !cfg!(windows) {
             scope.spawn(|| look_for_two(&instance, &count));
         }
-        // The killer ends also when one of the rounds fails.
+        // The killer must also end when one of the rounds panics.
         let _over = SetAtTheEnd(&count.over);
         while begun.elapsed() < SECOND * 10 {
             rounds += 1;
@@ -138,7 +138,7 @@ fn kill_daemons(instance: &Instance, count: &Count) {
     let path = instance.home().join("instance.lock");
     let mut number = 1_u64;
     while !count.over.load(Ordering::Relaxed) {
-        // 10 to 90 ms, in no order.
+        // 10 to 90 ms, in a pseudo-random order.
         number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         thread::sleep(Duration::from_millis(10 + (number >> 33) % 80));
         // Windows does not say who holds a lock.
@@ -154,19 +154,19 @@ fn kill_daemons(instance: &Instance, count: &Count) {
     }
 }
 
-/// The daemon that its record names, if there is one.
+/// The pid that the daemon's record names, if there is a record.
 fn recorded(instance: &Instance) -> Option<u32> {
     let record = std::fs::read(instance.home().join("daemon.json")).ok()?;
     let record: Value = serde_json::from_slice(&record).ok()?;
     u32::try_from(record["pid"].as_u64()?).ok()
 }
 
-/// Two that listen at once would be two daemons.
+/// Two daemons would show as two listening sockets at once.
 fn look_for_two(instance: &Instance, count: &Count) {
     let place = format!("{}/s-", instance.home().display());
     while !count.over.load(Ordering::Relaxed) {
         let sockets = std::fs::read_to_string("/proc/net/unix").expect("the socket table");
-        // There a daemon comes that the user's service manager starts.
+        // At such a socket a starter waits for a daemon that the user's service manager starts.
         let of_starter = |line: &str| line.contains("/s-outside-");
         let listening =
             |line: &&str| line.contains(" 00010000 ") && line.contains(&place) && !of_starter(line);
@@ -189,8 +189,8 @@ fn be_served(instance: &Instance, count: &Count) {
     }
     let took = begun.elapsed().as_millis();
     count.longest_ms.fetch_max(u32::try_from(took).unwrap_or(u32::MAX), Ordering::Relaxed);
-    // A Windows program that ends by itself while one of its threads looks for a daemon hangs now and then under Wine: its
-    // other threads are ended first, wherever they are, and one of them may hold a lock of Wine's.
+    // Under Wine, an exiting program sometimes hangs while one of its threads looks for a daemon: the exit ends the
+    // other threads wherever they are, and one of them may hold a lock of Wine's. So here the shim is killed instead.
     if cfg!(windows) {
         drop(shim);
     } else {
@@ -250,7 +250,7 @@ fn what_somebody_puts_in_the_place_of_the_state_directory_is_not_touched() {
         log.matches("the daemon may not be found").count()
     };
     exai_test::eventually("the log says so", SECOND * 3, || complaints() == 1);
-    // What must not happen has no event to wait for: two more looks.
+    // No event shows that something does not happen, so the test waits for two more checks of the daemon.
     thread::sleep(Duration::from_millis(2500));
     assert_eq!(complaints(), 1, "once");
     assert_eq!(std::fs::read_dir(&other).expect("the directory").count(), 0, "nothing was put there");
@@ -272,7 +272,7 @@ fn each_file_removed_under_the_daemon_comes_back() {
         let local = listeners.as_array().into_iter().flatten().find(|listener| listener["kind"] == "local");
         std::path::PathBuf::from(local.and_then(|local| local["addr"].as_str()).expect("a local socket"))
     };
-    // The kernel of Windows keeps a lock file that is open, and a socket has no file there.
+    // Windows does not remove an open lock file, and a socket has no file there.
     let files: &[&str] = if cfg!(windows) {
         &["daemon.json", "token"]
     } else {
@@ -305,7 +305,7 @@ fn a_daemon_that_ends_leaves_the_files_of_the_next_alone_and_no_shim_hangs() {
         let start = spawn(&instance, "start");
         let mut shims: Vec<Client> = (0..3).map(|_| instance.shim(&[])).collect();
         let ids: Vec<Value> = shims.iter_mut().map(|shim| shim.request("initialize", &opening())).collect();
-        // An answer; after a stop it may be that there is no daemon.
+        // Every shim gets an answer, but after the stop there may be no daemon, and then the answer is an error.
         served += shims
             .iter_mut()
             .zip(ids)

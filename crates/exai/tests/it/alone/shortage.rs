@@ -1,4 +1,5 @@
-//! No room, no rights, no descriptors: a reason, an exit code, and no storm of starts.
+//! No space, no permission, no descriptors: exai gives a reason and an exit code, and does not start daemons without
+//! end.
 
 use std::process::{Command, Output};
 use std::time::Instant;
@@ -10,7 +11,7 @@ use serde_json::json;
 use super::{SECOND, daemons, state};
 use crate::support::{Instance, text};
 
-/// Runs a script in which `$0` is exai and `$HOME_DIR` the state directory.
+/// Runs a script in which `$0` is exai and `$HOME_DIR` is the state directory.
 fn script(instance: &Instance, program_and_args: &[&str], text: &str) -> Output {
     let mut command = Command::new(program_and_args[0]);
     command.args(&program_and_args[1..]).arg("-c").arg(text).arg(program("exai"));
@@ -18,7 +19,7 @@ fn script(instance: &Instance, program_and_args: &[&str], text: &str) -> Output 
     command.output().expect("it runs")
 }
 
-/// A mount namespace of its own: nothing of it stays.
+/// Runs the script in a mount namespace of its own, so that none of its mounts stays.
 const APART: [&str; 3] = ["unshare", "--mount", "sh"];
 
 fn can_mount(instance: &Instance) -> bool {
@@ -49,7 +50,7 @@ fn a_full_disk_is_named() {
     let begun = Instant::now();
     fails_with(&script(&instance, &APART, fill), 1, &["No space left"]);
     assert!(begun.elapsed() < SECOND * 5, "{:?}", begun.elapsed());
-    // It has said why it ends, and is nobody's child who would have waited for that.
+    // The daemon has already said why it ends, but no parent has waited for its end.
     eventually("the daemon has ended", SECOND, || daemons(&instance).is_empty());
 }
 
@@ -59,7 +60,7 @@ fn a_disk_that_fills_up_ends_no_daemon_though_its_log_cannot_go_on() {
     if !can_mount(&instance) {
         return;
     }
-    // More visits than what is left of the log's last page has lines for.
+    // More visits than the last page of the log has room for lines.
     let visits = "mount -t tmpfs -o size=256k,mode=700 none \"$HOME_DIR\" \
                   && printf '[daemon]\\nport = 0\\n' > \"$HOME_DIR/config.toml\" && \"$0\" start > /dev/null || exit 9
                   head -c 1M /dev/zero > \"$HOME_DIR/filler\" 2>/dev/null
@@ -123,7 +124,8 @@ fn too_few_descriptors_are_named() {
         assert!(output.status.success() || reason, "{most}: {said}");
         let error = said.lines().find(|line| line.starts_with("error")).unwrap_or("started");
         eprintln!("{most} descriptors: exit {:?}, {error}", output.status.code());
-        // What came of it may be a daemon with little room; it is one at most, and ends when asked.
+        // The attempt may have left a daemon with few descriptors. There must be one at most, and it must end when
+        // asked.
         assert!(daemons(&instance).len() <= 1, "{most}");
         for daemon in daemons(&instance) {
             super::end(daemon);
@@ -139,7 +141,7 @@ fn a_shim_whose_daemon_cannot_start_rests_and_says_why() {
     let mut shim = crate::support::Client::start(command);
     let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}});
     let begun = Instant::now();
-    // The session begins all the same: a client that is refused drops its server for good.
+    // The session must begin all the same: a client drops a server for good when the server refuses it.
     let answer = shim.ask("initialize", &hello);
     let first = begun.elapsed();
     assert_eq!(answer["result"]["serverInfo"]["name"], "exai", "{answer}");
@@ -151,7 +153,7 @@ fn a_shim_whose_daemon_cannot_start_rests_and_says_why() {
         let log = std::fs::read_to_string(instance.home().join("log/daemon.log")).unwrap_or_default();
         log.matches("failpoint daemon.claimed (").count()
     };
-    // What must not happen has no event to wait for.
+    // No event shows that something does not happen, so the test watches for a while.
     while begun.elapsed() < SECOND * 6 {
         let asked = Instant::now();
         let answer = shim.ask("tools/list", &json!({}));
@@ -162,7 +164,7 @@ fn a_shim_whose_daemon_cannot_start_rests_and_says_why() {
     }
     assert_eq!(starts(), 3, "and starts no more");
     assert!(first < SECOND * 4, "{first:?}");
-    // A person's start is joined soon.
+    // The shim soon finds the daemon that a person starts.
     instance.ends(0, &["start"]);
     let begun = Instant::now();
     while shim.receive()["method"] != "notifications/tools/list_changed" {}

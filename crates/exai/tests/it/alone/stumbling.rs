@@ -1,4 +1,4 @@
-//! Killed, hanging or failing at every step of a start and of a stop.
+//! A kill, a hang or a failure at every step of a start and of a stop.
 
 use std::fs::File;
 use std::process::{Child, Stdio};
@@ -11,7 +11,7 @@ use exai_test::eventually;
 use super::{SECOND, comes_and_goes, daemons, end, look, nothing_is_left, processes, state};
 use crate::support::{Instance, LIMIT};
 
-/// Whether a place is on the way of a stop. The others are on that of a start.
+/// Whether a place belongs to a stop. All other places belong to a start.
 fn stops(place: &str) -> bool {
     matches!(
         place,
@@ -24,7 +24,7 @@ fn stops(place: &str) -> bool {
     )
 }
 
-/// A command that stumbles at a place, and what it left.
+/// A command that stumbles at a place, and the instance that it leaves behind.
 struct Stumble {
     instance: Instance,
     place: &'static str,
@@ -44,7 +44,7 @@ impl Stumble {
             command.spawn().expect("it starts")
         };
         let child = if stops(place) {
-            // The daemon stumbles by its own environment, the stopper by its.
+            // The environment decides where a process stumbles: that of the daemon or that of the stopper.
             let daemons = if place.starts_with("daemon.") { &*plan } else { "" };
             assert!(run(&["start"], daemons).wait().expect("it ends").success(), "{what}");
             run(&["stop", "--timeout", "1"], &plan)
@@ -56,7 +56,7 @@ impl Stumble {
         stumble
     }
 
-    /// Whether somebody came by the place: the starter says so on stderr, the daemon in its log.
+    /// Whether a process has reached the place. The starter says so on stderr, the daemon in its log.
     fn was_there(&self) -> bool {
         let log = std::fs::read_to_string(self.instance.home().join("log/daemon.log")).unwrap_or_default();
         (log + &self.said()).contains(&format!("failpoint {} (", self.place))
@@ -70,7 +70,7 @@ impl Stumble {
         self.child.wait().expect("it ends").code()
     }
 
-    /// `status` says what the process list says.
+    /// Waits until `status` agrees with the process list.
     fn the_truth_is_told(&self) {
         eventually(&format!("{}: status and processes agree", self.what), SECOND * 5, || {
             matches!(
@@ -81,7 +81,7 @@ impl Stumble {
     }
 }
 
-/// Does it for every place, some at once, and says how long it took.
+/// Stumbles at every place, at several places at the same time, and prints how long that took.
 fn everywhere(act: &'static str, at_once: usize, check: fn(Stumble)) {
     let begun = Instant::now();
     let next = AtomicUsize::new(0);
@@ -97,17 +97,17 @@ fn everywhere(act: &'static str, at_once: usize, check: fn(Stumble)) {
     eprintln!("{act} at each of {} places: {:.1?}", NAMES.len(), begun.elapsed());
 }
 
-/// They wait most of the time. Under Wine each look at one of many takes seconds.
+/// The commands wait most of the time, so all of them run at once. Under Wine each look at one of many takes seconds.
 const HANG_AT_ONCE: usize = if cfg!(windows) { 4 } else { NAMES.len() };
 
-/// What is said of the daemon with this number. Windows does not tell which process it is.
+/// The words of `status` about the daemon with this pid. Windows does not say which process holds the lock.
 fn holds_the_lock(pid: u32) -> String {
     if cfg!(windows) { "it holds the lock".to_owned() } else { format!("pid {pid} holds the lock") }
 }
 
-/// Whether a process has ended in the way of `kill`.
+/// Whether a process has ended as if by `kill`.
 fn was_killed(code: Option<i32>) -> bool {
-    // Windows gives every end a number: STATUS_STACK_BUFFER_OVERRUN is that of an abort.
+    // Windows gives every end a code. STATUS_STACK_BUFFER_OVERRUN is the code of an abort.
     code.is_none() || cfg!(windows) && code == Some(0xC000_0409_u32.cast_signed())
 }
 
@@ -140,7 +140,7 @@ fn an_error_at_any_step_is_told_and_leaves_nothing_that_is_in_the_way() {
     everywhere("error", 4, |mut stumble| {
         let (code, said) = (stumble.code(), stumble.said());
         match stumble.place {
-            // These go on.
+            // A daemon goes on after a failure at one of these places.
             "daemon.claim"
             | "daemon.ready"
             | "daemon.stopping"
@@ -157,7 +157,7 @@ fn an_error_at_any_step_is_told_and_leaves_nothing_that_is_in_the_way() {
         }
         stumble.the_truth_is_told();
         if stumble.place == "daemon.stop-asked" {
-            // This one will always refuse.
+            // This daemon refuses every stop, so the test ends it.
             daemons(&stumble.instance).into_iter().for_each(end);
         }
         comes_and_goes(&stumble.instance, &stumble.what);
@@ -172,7 +172,7 @@ fn hanging_at_any_step_is_named_and_the_next_start_gets_through() {
             "starter.locked" | "starter.spawning" => {
                 let refused = stumble.instance.exai(&["start"]);
                 let sentence = crate::support::text(&refused.stderr);
-                // Windows does not say who it is.
+                // Windows does not say which process holds the lock.
                 let pid =
                     if cfg!(windows) { String::new() } else { format!(" (pid {})", stumble.child.id()) };
                 let holder = format!("process{pid} holds");
@@ -199,12 +199,12 @@ fn hanging_at_any_step_is_named_and_the_next_start_gets_through() {
             }
             _ => {
                 eventually("a daemon that hangs is named", SECOND * 5, || {
-                    // Before the lock it is nobody yet.
+                    // A daemon that has not taken the lock yet does not show in `status`.
                     let status = look(&stumble.instance);
                     let pid = daemons(&stumble.instance).first().map(|pid| holds_the_lock(*pid));
                     let named = status["verdict"].as_str().zip(pid).is_some_and(|(verdict, pid)| {
                         status["state"] == "starting" && verdict.contains(&pid)
-                            // Its record is there, and says nothing.
+                            // The daemon's record exists, but the daemon does not answer.
                             || status["state"] == "wedged" && verdict.contains(&pid)
                     });
                     let before = ["daemon.job", "daemon.begun"].contains(&stumble.place);
@@ -231,7 +231,7 @@ fn a_daemon_that_hangs_before_its_record_is_ended_by_restart() {
     let stumble = Stumble::begin("daemon.bound", "delay:9000");
     let hanging = daemons(&stumble.instance);
     assert_eq!(hanging.len(), 1);
-    // Frozen, so that it does not give up by itself.
+    // A frozen daemon does not give up by itself.
     super::signal(hanging[0], "STOP");
     end(stumble.child.id());
     let begun = Instant::now();

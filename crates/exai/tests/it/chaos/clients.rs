@@ -1,4 +1,4 @@
-//! The clients, as whoever kills sees them: whose shim may die, who rests, what all of them were told.
+//! The clients as the killer sees them: whose shim it may kill, which clients rest, and what all clients were told.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ use super::conversation::{Conversation, End};
 use super::ledger::Call;
 use crate::support::Instance;
 
-/// The longest an answer may take.
+/// The longest time that an answer may take.
 pub(super) const LONGEST: Duration = Duration::from_secs(15);
 
 pub(super) struct Clients {
@@ -24,7 +24,7 @@ pub(super) struct Clients {
     told: Mutex<Told>,
 }
 
-/// Whether the client's shim is to die.
+/// The state of one client: its shim, whether the shim is being killed, and whether the client rests.
 #[derive(Default)]
 pub(super) struct Slot {
     shim: Mutex<Option<Identity>>,
@@ -38,11 +38,11 @@ impl Slot {
     }
 }
 
-/// The calls to one server that have succeeded.
+/// The successful calls to one server.
 #[derive(Default)]
 struct Successes {
     count: AtomicU32,
-    /// When the youngest of them was made.
+    /// The time at which the latest of these calls was made.
     youngest: Mutex<Option<Instant>>,
 }
 
@@ -52,7 +52,7 @@ struct Told {
     errors: BTreeMap<i64, u32>,
     shims: u32,
     longest: Duration,
-    /// The answers that took longer than a second.
+    /// The number of answers that took longer than a second.
     slow: u32,
     complaints: Vec<String>,
     calls: Vec<Call>,
@@ -86,7 +86,7 @@ impl Clients {
         }
     }
 
-    /// Everybody leaves.
+    /// Ends the conversations of all clients.
     pub(super) fn stop(&self) {
         self.over.store(true, Ordering::Relaxed);
         self.resting.store(true, Ordering::Relaxed);
@@ -96,7 +96,7 @@ impl Clients {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// No more calls; returns when every request is answered. The shims stay.
+    /// Makes the clients stop calling, and returns when every request is answered. The shims stay.
     pub(super) fn rest(&self) {
         self.resting.store(true, Ordering::Relaxed);
         let all_rest = || self.slots.iter().all(|slot| slot.rests.load(Ordering::Relaxed));
@@ -116,7 +116,7 @@ impl Clients {
         self.slots.len() as u32
     }
 
-    /// Somebody's shim, whose client knows that it is killed now.
+    /// The shim of a client, which learns here that its shim is about to be killed.
     pub(super) fn victim(&self, number: usize) -> Option<Identity> {
         let slot = &self.slots[number % self.slots.len()];
         let shim = slot.shim.lock().expect("a shim").clone();
@@ -140,12 +140,12 @@ impl Clients {
         *youngest = (*youngest).max(Some(made));
     }
 
-    /// How many calls have succeeded at each server.
+    /// The number of successful calls to each server.
     pub(super) fn answered(&self) -> Vec<u32> {
         self.successes.iter().map(|successes| successes.count.load(Ordering::Relaxed)).collect()
     }
 
-    /// Whether a call that was made after that has succeeded at each server.
+    /// Whether each server has answered a call that was made after `then`.
     pub(super) fn succeeded_since(&self, then: Instant) -> bool {
         let youngest = |one: &Successes| *one.youngest.lock().expect("a time");
         self.successes.iter().all(|one| youngest(one).is_some_and(|made| made > then))
@@ -159,12 +159,12 @@ impl Clients {
         self.told().complaints.clone()
     }
 
-    /// The calls of a shim's life, when it is over.
+    /// Keeps the calls of a shim whose life is over.
     pub(super) fn note(&self, calls: Vec<Call>) {
         self.told().calls.extend(calls);
     }
 
-    /// All calls of all lives that are over.
+    /// All calls of the shims whose lives are over.
     pub(super) fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.told().calls)
     }

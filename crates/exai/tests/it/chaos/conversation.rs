@@ -1,4 +1,4 @@
-//! One shim's life: its client calls tools without pause, and compares each answer with its call.
+//! The life of one shim: its client calls tools without pause and compares each answer with its call.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
@@ -16,14 +16,14 @@ use super::clients::{Clients, LONGEST, Slot};
 use super::ledger::{Call, Told};
 use crate::support::Instance;
 
-/// So many requests of one client are under way.
+/// The number of requests that one client has under way.
 const UNDER_WAY: usize = 2;
-/// What a client may be told: no daemon, outcome unknown, server crashed, server unavailable.
+/// The errors that a client may get: no daemon, outcome unknown, server crashed, server unavailable.
 const HONEST: [i64; 4] = [-31001, -31002, -31005, -31006];
-/// The first only repeats, the second takes a while, the third must not be done twice.
+/// `echo` only repeats a text, `delay` takes a while, and `append` must not be executed twice.
 const TOOLS: [&str; 3] = ["echo", "delay", "append"];
 
-/// How a shim's life ended.
+/// The way in which a shim's life ended.
 pub(super) enum End {
     Killed,
     Over,
@@ -33,7 +33,7 @@ pub(super) struct Conversation<'a> {
     clients: &'a Clients,
     slot: &'a Slot,
     server: usize,
-    /// The client's number and that of its shim: what all texts of this life begin with.
+    /// The numbers of the client and of its shim, with which all texts of this life begin.
     name: String,
     shim: Child,
     input: ChildStdin,
@@ -46,7 +46,7 @@ pub(super) struct Conversation<'a> {
 
 struct Asked {
     since: Instant,
-    /// Its place among the calls, if it is one.
+    /// The index of the call in `calls`; `None` for `initialize`.
     call: Option<usize>,
 }
 
@@ -83,7 +83,7 @@ impl<'a> Conversation<'a> {
 
     pub(super) fn hold(&mut self) -> End {
         let Err(end) = self.talk();
-        // What the shim has said before its death counts.
+        // Lines that the shim wrote before its death count too.
         if let End::Killed = end {
             while let Ok(line) = self.lines.recv_timeout(LONGEST) {
                 self.take(&line);
@@ -112,7 +112,7 @@ impl<'a> Conversation<'a> {
                 continue;
             }
             self.slot.rests.store(true, Ordering::Relaxed);
-            // A line that comes now was asked for by nobody.
+            // All requests are answered, so an answer that comes now would be a second one.
             match self.lines.recv_timeout(Duration::from_millis(50)) {
                 Ok(line) => drop(self.take(&line)),
                 Err(RecvTimeoutError::Timeout) if !self.clients.over() => {}
@@ -150,7 +150,7 @@ impl<'a> Conversation<'a> {
         self.input.write_all(format!("{message}\n").as_bytes()).is_ok()
     }
 
-    /// Waits for the next answer; whether it is a result.
+    /// Waits for the next answer, and returns whether it is a result.
     fn answer(&mut self) -> Result<bool, End> {
         loop {
             let oldest = self.asked.values().map(|asked| asked.since).min().unwrap_or_else(Instant::now);
@@ -170,7 +170,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Takes note of a line; `None` when it is no answer.
+    /// Takes a line. Returns whether its answer is a result, or `None` when the line is no answer.
     fn take(&mut self, line: &str) -> Option<bool> {
         let Ok(message) = serde_json::from_str::<Value>(line) else {
             self.complain(&format!("no JSON on stdout: {line}"));
@@ -210,7 +210,7 @@ impl<'a> Conversation<'a> {
         Some(message.get("error").is_none())
     }
 
-    /// Whether this is the answer to that request and to no other.
+    /// Whether the result is the answer to exactly this request.
     fn is_right(&self, asked: &Asked, result: &Value) -> bool {
         let Some(call) = asked.call else {
             let name = result["serverInfo"]["name"].as_str();
@@ -240,14 +240,14 @@ impl<'a> Conversation<'a> {
 impl Drop for Conversation<'_> {
     fn drop(&mut self) {
         self.slot.appears(None);
-        // It may have ended by itself.
+        // The shim may have ended by itself.
         let _ = self.shim.kill();
         let _ = self.shim.wait();
         self.clients.note(std::mem::take(&mut self.calls));
     }
 }
 
-/// Who was refused asks again a moment later.
+/// A client that was refused waits a moment before its next call.
 fn breathe() {
     thread::sleep(Duration::from_millis(2));
 }

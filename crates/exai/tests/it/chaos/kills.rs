@@ -1,4 +1,4 @@
-//! Who is killed when, by a generator with a seed; and those who only look as if they should be.
+//! A seeded generator decides which process is killed when. Decoys only look like processes that should be killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Command, Stdio};
@@ -16,7 +16,7 @@ use crate::support::Instance;
 
 /// The longest pause between two kills.
 const PAUSE_MS: u64 = 60;
-/// How long somebody who can be killed may be missing.
+/// The longest time in which the killer may find no process to kill.
 const MISSING: Duration = Duration::from_secs(20);
 const DECOYS: usize = 6;
 
@@ -43,7 +43,7 @@ impl<'a> Killer<'a> {
         }
     }
 
-    /// How many processes were killed.
+    /// The number of processes killed so far.
     pub(super) fn done(&self) -> u32 {
         self.done
     }
@@ -102,7 +102,7 @@ impl<'a> Killer<'a> {
         self.random.number() % bound
     }
 
-    /// Same program, same arguments, and the marks of a tree that lives at this moment.
+    /// Starts a decoy: a process with the program and the arguments of a server, and with the marks of a living tree.
     pub(super) fn add_decoy(&mut self, instance: &Instance) {
         if self.decoys.len() == DECOYS {
             return;
@@ -140,14 +140,14 @@ impl<'a> Killer<'a> {
 impl Drop for Killer<'_> {
     fn drop(&mut self) {
         for (decoy, _) in &mut self.decoys {
-            // It may have been ended, which the test has told by then.
+            // The decoy may have been ended; the test has reported that by now.
             let _ = decoy.kill();
             let _ = decoy.wait();
         }
     }
 }
 
-/// Kills them as nearly at the same instant as threads can; how many were hit.
+/// Kills all victims as nearly at the same moment as threads can, and returns how many it has hit.
 fn at_once(victims: &[Identity]) -> u32 {
     let barrier = Barrier::new(victims.len());
     thread::scope(|scope| {

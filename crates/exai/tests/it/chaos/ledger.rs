@@ -1,5 +1,5 @@
-//! What the servers have executed, next to what the clients were told of it. Each server appends every call to a
-//! ledger before it answers, and a call is known by its text, which no other call of the run has.
+//! Compares the calls that the servers have executed with what the clients were told. Each server appends every call to
+//! a ledger before it answers. A call is known by its text, which no other call of the run has.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 use super::SERVERS;
 use crate::support::Instance;
 
-/// What a client was told of a call in the end.
+/// The last thing that a client was told about a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Told {
-    /// Nothing: its shim was killed.
+    /// Nothing, because the shim was killed.
     Nothing,
     Ok,
-    /// An error that says: it has not reached the server.
+    /// An error that says that the call has not reached the server.
     NotSent,
-    /// An error that says: it may have been executed.
+    /// An error that says that the call may have been executed.
     PerhapsDone,
 }
 
@@ -42,7 +42,7 @@ impl Ledgers {
         &self.files[server]
     }
 
-    /// Must be called when no server lives any more.
+    /// Reads the ledgers. No server may be alive any more.
     pub(super) fn read(&self) -> Executed {
         let mut executed = Executed::default();
         for (server, file) in self.files.iter().enumerate() {
@@ -52,7 +52,7 @@ impl Ledgers {
     }
 }
 
-/// The tools whose annotations allow that a call is executed twice.
+/// The tools whose annotations allow executing a call twice.
 pub(super) fn repeatable(instance: &Instance) -> BTreeSet<String> {
     let tools = instance.client(SERVERS[0]).ask("tools/list", &json!({}))["result"]["tools"].clone();
     let allows = |tool: &&Value| {
@@ -62,11 +62,11 @@ pub(super) fn repeatable(instance: &Instance) -> BTreeSet<String> {
     names.filter_map(|tool| tool["name"].as_str()).map(str::to_owned).collect()
 }
 
-/// How often each call was executed, and where.
+/// The servers that executed each call, once for each execution.
 #[derive(Default)]
 pub(super) struct Executed {
     calls: HashMap<String, Vec<usize>>,
-    /// The lines whose server was killed while it wrote them.
+    /// The number of lines whose server was killed while it wrote them.
     cut_short: u32,
 }
 
@@ -75,7 +75,7 @@ impl Executed {
         for line in String::from_utf8_lossy(ledger).lines() {
             let whole = text_of(line);
             self.cut_short += u32::from(whole.is_none());
-            // What is left of one line stands before the next one.
+            // The rest of a cut line stands at the beginning of the next line.
             let text = whole.or_else(|| line.match_indices('{').find_map(|(at, _)| text_of(&line[at..])));
             if let Some(text) = text {
                 self.calls.entry(text).or_default().push(server);
@@ -83,10 +83,10 @@ impl Executed {
         }
     }
 
-    /// The figures, and what must not be.
+    /// Returns the figures of the run, and the complaints about calls that should not have happened in this way.
     pub(super) fn compare(&self, calls: &[Call], repeatable: &BTreeSet<String>) -> (String, Vec<String>) {
         let mut complaints = Vec::new();
-        // By what the client was told: how many were executed, and how many were not.
+        // For each kind of answer: how many calls were executed, and how many were not.
         let mut told: BTreeMap<Told, (u32, u32)> = BTreeMap::new();
         let (mut once, mut again) = (0, 0);
         for call in calls {

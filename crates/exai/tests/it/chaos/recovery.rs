@@ -1,28 +1,28 @@
-//! How long it takes after a burst of kills until everybody is served again.
+//! Measures how long it takes after a burst of kills until all clients are served again.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::clients::Clients;
 
-/// How long it may take until calls to every server succeed again.
+/// The longest time until calls to every server succeed again.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// The times of all bursts so far.
+/// The recovery times of all bursts so far.
 #[derive(Default)]
 pub(super) struct Recovery {
-    /// Until a call made after the burst has succeeded at every server.
+    /// For each burst, the time until a call made after it had succeeded at every server.
     served: Vec<Duration>,
-    /// Until everybody is at work again.
+    /// The longest time until every client worked again.
     at_work: Duration,
 }
 
 impl Recovery {
-    /// Waits until everybody is at work again.
+    /// Waits until every client works again.
     pub(super) fn wait(&mut self, clients: &Clients) {
         let begun = Instant::now();
         let before = clients.answered();
-        // One of each client may have been under way twice.
+        // Each client may have had two calls under way before the burst, and these do not count.
         let many = 2 * clients.count();
         let mut served = None;
         loop {

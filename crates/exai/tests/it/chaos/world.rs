@@ -1,5 +1,5 @@
-//! What the kernel's tables say, looked at all the time: daemons, guards and every process of every tree. Windows has no
-//! guards, and no tables of who holds a lock or listens at a pipe.
+//! Observes the kernel's tables all the time: daemons, guards and every process of every tree. Windows has no guards,
+//! and no tables of the holders of locks or of the listeners at pipes.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::env::consts::EXE_SUFFIX;
@@ -18,7 +18,7 @@ use crate::support::Instance;
 
 const PERIOD: Duration = Duration::from_millis(4);
 
-/// A process by its number and its start.
+/// The pid and the start time of a process.
 pub(super) type Key = (u32, u64);
 
 pub(super) struct World {
@@ -29,16 +29,16 @@ pub(super) struct World {
     state: Mutex<State>,
 }
 
-/// Everybody of one moment.
+/// All processes of exai at one moment.
 #[derive(Default, Clone)]
 pub(super) struct Scene {
     pub(super) daemons: Vec<Identity>,
     pub(super) guards: Vec<Identity>,
-    /// Roots, launchers, servers, helpers.
+    /// The processes of all trees: roots, launchers, servers and helpers.
     pub(super) members: Vec<Identity>,
 }
 
-/// A process that is in no tree of the daemon that runs.
+/// A process that belongs to no tree of the running daemon.
 #[derive(Debug)]
 #[expect(dead_code, reason = "a failure shows all of it")]
 pub(super) struct Left {
@@ -54,11 +54,11 @@ struct State {
     scene: Scene,
     daemons: HashSet<Key>,
     guards: HashSet<Key>,
-    /// Everybody who was ever seen below a guard, and the arguments of that guard.
+    /// All processes that were ever seen below a guard, with the arguments of that guard.
     members: HashMap<Key, String>,
-    /// Everybody whom a record has named when somebody was killed.
+    /// All processes that a record named at the moment of a kill.
     recorded: HashSet<Key>,
-    /// Every file that was ever `instance.lock`.
+    /// The inodes of all files that ever had the name `instance.lock`.
     locks: BTreeSet<u64>,
     looks: u32,
     complaints: Vec<String>,
@@ -87,7 +87,8 @@ impl World {
             }
             self.look_for_two_holders();
             let listening = self.listening();
-            // The table of sockets is not of one moment: two that were there twice were there at once.
+            // The table of sockets is no snapshot of one moment. But two sockets that were both in two tables existed
+            // at once.
             let twice: BTreeSet<&String> = listening.intersection(&suspects).collect();
             if twice.len() > 1 {
                 self.state.lock().expect("a state").complaints.push(format!("two daemons listen: {twice:?}"));
@@ -129,7 +130,7 @@ impl World {
                 scene.members.push(identity(&one));
             }
         }
-        // What those start who have lost their guard is of the same tree.
+        // Children of a process that has lost its guard belong to the same tree.
         let orphans =
             table.iter().filter(|one| !one.zombie && state.members.contains_key(&(one.pid, one.start)));
         let mut new = Vec::new();
@@ -158,7 +159,7 @@ impl World {
         if let Ok(metadata) = std::fs::metadata(self.home.join("instance.lock")) {
             state.locks.insert(std::os::unix::fs::MetadataExt::ino(&metadata));
         }
-        // Of one moment: the kernel prints a page of it at a time, and the machine has few locks.
+        // This table is a snapshot of one moment: the kernel prints whole pages of it, and the machine has few locks.
         let locks = std::fs::read_to_string("/proc/locks").expect("the lock table");
         let holders: BTreeSet<&str> = locks
             .lines()
@@ -184,10 +185,10 @@ impl World {
         listening.filter_map(|line| line.find(&place).map(|at| line[at..].to_owned())).collect()
     }
 
-    /// Reads the records that are there now: when the daemon is dead, what it knew.
+    /// Notes the processes in the current records, which show what a dead daemon knew.
     pub(super) fn note_records(&self) {
         let Ok(entries) = std::fs::read_dir(self.home.join("servers")) else { return };
-        // One that is removed meanwhile is of a tree that has ended.
+        // A record that disappears meanwhile belongs to a tree that has ended.
         let records = entries.flatten().filter_map(|entry| TreeRecord::read(&entry.path()).ok());
         let keys = records.flat_map(|record| record.processes).map(|one| (one.pid, one.identity.start));
         self.state.lock().expect("a state").recorded.extend(keys);
@@ -197,7 +198,7 @@ impl World {
         self.state.lock().expect("a state").scene.clone()
     }
 
-    /// Who was seen in a tree, or says that it is of one, and is in no tree of the daemon that runs.
+    /// The processes that were seen in a tree, or whose marks name one, but that are in no tree of the running daemon.
     pub(super) fn left_over(&self, decoys: &BTreeSet<u32>, instance: &Instance) -> Vec<Left> {
         let listed = if cfg!(windows) { listed(instance) } else { HashSet::new() };
         let table = table();
@@ -232,7 +233,7 @@ impl World {
         .collect()
     }
 
-    /// Whoever has our marks, but for the decoys.
+    /// All processes with the marks of this run, except the decoys.
     pub(super) fn everybody_of_ours(&self, decoys: &BTreeSet<u32>) -> Vec<ProcessInfo> {
         let table = table();
         let state = self.state.lock().expect("a state");
@@ -263,7 +264,7 @@ impl World {
     }
 }
 
-/// Everybody but who is the system's own: one for each console of Windows.
+/// All processes except those that Windows itself adds, one for each console.
 fn table() -> Vec<ProcessInfo> {
     let all = process::snapshot().expect("the process table");
     all.into_iter().filter(|one| one.name != "conhost.exe").collect()
@@ -273,7 +274,8 @@ fn is_exai(one: &ProcessInfo) -> bool {
     one.name.strip_suffix(EXE_SUFFIX) == Some("exai")
 }
 
-/// Whom the daemon shows as its servers': a tree is what is in a job, which only its owner can ask.
+/// The pids that the daemon lists for its servers. On Windows a tree consists of the processes in a job, and only the
+/// daemon, as the owner of the job, can list these.
 fn listed(instance: &Instance) -> HashSet<u32> {
     let ps = instance.json(&["ps", "--json"]);
     let rows = ps["processes"].as_array().expect("processes").iter().filter(|row| row["of"].is_string());

@@ -1,4 +1,4 @@
-//! The form of the document, and the pages that explain it.
+//! The form of the document, and the pages that explain its findings.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ fn every_check_and_every_finding_has_its_section_in_the_document() {
     assert!(
         ["port-held", "server-failed", "record-stale"].iter().all(|id| ids.iter().any(|known| known == id))
     );
-    // The kinds of exai_proto::documents::Unexpected.
+    // The kinds of `exai_proto::documents::Unexpected`.
     for kind in ["second-daemon", "left-over", "escaped", "unknown-shim", "too-many"] {
         ids.push(format!("unexpected-{kind}"));
     }
@@ -55,7 +55,7 @@ fn every_check_and_every_finding_has_its_section_in_the_document() {
     assert!(missing.is_empty(), "docs/troubleshooting.md lacks {missing:?}");
 }
 
-/// The ids of findings as they are written in the source: `id: "x".to_owned()` and `finding("x", …)`.
+/// The ids of findings that the source holds in the forms `id: "x".to_owned()` and `finding("x", …)`.
 fn findings_in(path: &Path, ids: &mut Vec<String>) {
     if path.is_dir() {
         for entry in std::fs::read_dir(path).expect("a directory").flatten() {

@@ -1,4 +1,4 @@
-//! What can stand in the place of the state directory and of each file.
+//! Strange files in the place of the state directory and of each file in it.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ fn whatever_stands_in_the_place_of_a_file_ends_in_a_sentence() {
             }),
         ];
         for (kind, put) in put {
-            // Windows has no named pipes in directories, and links for few.
+            // Windows has no named pipes in directories, and lets few accounts make links.
             if cfg!(windows) && kind != "a directory" {
                 continue;
             }
@@ -46,7 +46,7 @@ fn whatever_stands_in_the_place_of_a_file_ends_in_a_sentence() {
             if place != "config.toml" || kind != "a symbolic link" {
                 finds(&instance, "files", "fail", &[place, kind]);
             }
-            // A configuration may be a link to a file of root; this one is none.
+            // The configuration may be a link to a file of root, but this link leads to no such file.
             match place {
                 "instance.lock" => _ = finds(&instance, "daemon-lock", "fail", &[place]),
                 "config.toml" => _ = finds(&instance, "config", "fail", &[place]),
@@ -70,7 +70,7 @@ fn a_state_directory_that_is_none_is_said() {
     std::fs::write(&home, "").expect("a file");
     finds(&instance, "state-dir", "fail", &["not a directory", "EXAI_HOME"]);
     if cfg!(windows) {
-        return; // links are for few there
+        return; // few accounts may make links there
     }
     std::fs::remove_file(&home).expect("it is removed");
     link("nowhere");

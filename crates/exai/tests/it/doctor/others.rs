@@ -1,4 +1,4 @@
-//! Processes of others: servers of other programs, other daemons.
+//! Processes that belong to others: servers of other programs, and other daemons.
 
 use std::env::consts::EXE_SUFFIX;
 use std::path::Path;
@@ -16,9 +16,9 @@ fn a_second_daemon_of_the_same_directory_is_a_problem_and_one_of_another_is_none
     let instance = stopped();
     let other = Instance::with_fixture(&[]);
     other.ends(0, &["start"]);
-    // Which one is said of the first few: others may run on this machine.
+    // The detail names only the first few of the other daemons, and other tests may have started more.
     finds(&instance, "second-daemon", "pass", &["which is fine"]);
-    // One that waits for the lock looks just like a second one; it is young, and that is said.
+    // A daemon that waits for the lock looks just like a second daemon. It is young, and the check says so.
     let held =
         exai_os::lock::try_lock(&instance.home().join("instance.lock")).expect("the file").expect("free");
     let _waiting = Decoy(instance.command(&["serve"]).stderr(Stdio::null()).spawn().expect("it starts"));
@@ -48,13 +48,13 @@ fn servers_of_other_programs_are_shown_with_evidence_and_left_alone() {
     }
 }
 
-/// A sleeper of this name whose starter has ended.
+/// Starts a sleeper of this name whose starter has ended.
 fn orphan(dir: &Path, name: &str) -> Identity {
     let program = dir.join(name);
     std::fs::copy(exai_test::program("fixture-server"), &program).expect("a program");
     let mut shell = if cfg!(windows) {
         let mut shell = Command::new("cmd");
-        // What is quoted first is the title of a window.
+        // `start` takes its first quoted argument as the title of a window.
         shell.args(["/c", "start", "a title", "/b"]).arg(&program).arg("--sleep");
         shell
     } else {
@@ -83,7 +83,7 @@ fn a_server_that_lost_its_starter_is_shown_as_such() {
     let ended = process::kill_verified(&orphan, Kill::Force).expect("it can be killed");
     assert_eq!(ended, process::Killed::Signalled, "doctor left it alone");
     let found = check(&document, "foreign-servers");
-    // Under a supervisor of processes of its own it has a starter again, whom nobody can tell from another.
+    // Under a supervisor that adopts orphans the process has a parent again, which cannot be told from a starter.
     if parent.is_none() {
         assert_eq!(found["status"], "warn");
         let detail = found["detail"].as_str().expect("a sentence");
@@ -98,7 +98,7 @@ fn a_server_that_lost_its_starter_is_shown_as_such() {
 fn a_daemon_that_stays_beside_the_one_with_the_lock_is_a_problem() {
     let instance = Instance::with_fixture(&[]);
     instance.ends(0, &["start"]);
-    // It never asks for the lock: nobody sees more of it than that it was told to serve.
+    // This daemon never asks for the lock. All that shows is its command line with `serve`.
     let mut command = instance.command(&["serve"]);
     command.env(exai_os::failpoint::VARIABLE, "daemon.begun=hang").stderr(Stdio::null());
     let mut second = Decoy(command.spawn().expect("it starts"));

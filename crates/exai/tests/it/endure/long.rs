@@ -1,4 +1,4 @@
-//! Clients that send messages of 30 MiB, and what others notice.
+//! Clients that send messages of 30 MiB, and the effect on other clients.
 
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -14,20 +14,20 @@ use crate::http::{HttpClient, http};
 use crate::support::{Instance, LIMIT, fixture};
 use crate::wire::{Wire, call, opening};
 
-/// How the long messages come.
+/// The way in which the long messages reach the daemon.
 #[derive(Clone, Copy, Debug)]
 enum Way {
-    /// As a shim's.
+    /// Over a link, as a shim sends them.
     Link,
-    /// By POST.
+    /// Over HTTP, as POST requests.
     Http,
 }
 
-/// By how much more than at rest others may wait.
+/// How much longer than at rest the answers of other clients may take.
 const MORE: Duration = Duration::from_millis(10);
 
-/// Sends long calls, one after the other, and counts their results. One that is refused, since too much waits for the
-/// server already, is not counted.
+/// Sends long calls one after the other over a link, and counts their results. A call that is refused because too much
+/// already waits for the server does not count.
 fn send_long(address: &str, size: usize, over: &AtomicBool, answered: &AtomicU32) {
     let mut hello = exai_client::hello(Role::Shim);
     hello.server = Some("long".to_owned());
@@ -54,7 +54,7 @@ fn send_long(address: &str, size: usize, over: &AtomicBool, answered: &AtomicU32
     }
 }
 
-/// The same over HTTP.
+/// Sends long calls like [`send_long`], but over HTTP.
 fn post_long(instance: &Instance, size: usize, over: &AtomicBool, answered: &AtomicU32) {
     let bearer = format!("Bearer {}", instance.token());
     let mut client = HttpClient { port: instance.port(), bearer, session: None };
@@ -79,7 +79,8 @@ fn post_long(instance: &Instance, size: usize, over: &AtomicBool, answered: &Ato
     }
 }
 
-/// The p99 of others at rest, and beside so many clients that send long messages.
+/// Returns the p99 of other clients at rest, their p99 while `clients` clients send long messages, and the number of
+/// results.
 fn beside(size: usize, clients: usize, way: Way, time: Duration) -> (Duration, Duration, u32) {
     let instance = Instance::new(&(fixture("fix", &[]) + &fixture("long", &[])));
     instance.ends(0, &["start"]);

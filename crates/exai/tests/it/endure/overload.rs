@@ -1,4 +1,4 @@
-//! Ten times as many calls as a server can work on.
+//! Ten times as many calls as a server can handle.
 
 use std::collections::HashMap;
 use std::sync::Barrier;
@@ -10,17 +10,17 @@ use super::{Bystanders, Stop, percentile, verdict};
 use crate::support::{Instance, fixture};
 use crate::wire::{Wire, call};
 
-/// How long a call takes the server: its capacity follows from how many it is given at a time.
+/// How long the server works on a call. The capacity of the server follows from the number of calls it gets at a time.
 const WORK_MS: u64 = 100;
-/// Few enough for the places that they share at the server. More would get more places, four each, and the peak would
-/// be another.
+/// Few enough to share the places at the server. More clients would get more places, four each, which would change the
+/// peak.
 const CLIENTS: usize = 4;
 const TIMES: f64 = 10.0;
 const PEAK: Duration = Duration::from_secs(5);
-/// Queues fill first; then it is measured.
+/// The queues fill in this time. The measurement begins after it.
 const FILL: Duration = Duration::from_secs(5);
 const MEASURED: Duration = Duration::from_secs(10);
-/// Times that short are not told apart.
+/// Differences below this time do not count.
 const NOISE: Duration = Duration::from_millis(10);
 
 #[derive(Default)]
@@ -28,9 +28,9 @@ struct Tally {
     asked: usize,
     done: usize,
     refused: Vec<Duration>,
-    /// Refusals of those that had waited for their turn until it was too late.
+    /// The number of calls that were refused because they had waited too long for their turn.
     expired: usize,
-    /// When the last of those that waited was done.
+    /// The time at which the last waiting call was done.
     drained: Option<Instant>,
 }
 
@@ -111,7 +111,7 @@ fn report(
     assert!(good && quick && soon && !refused.is_empty(), "see above");
 }
 
-/// What the server does at most, in calls a second.
+/// The calls per second that the server can handle at most.
 fn closed_loop(address: &str) -> f64 {
     const DEEP: u64 = 24;
     let all_there = Barrier::new(CLIENTS);
@@ -142,7 +142,7 @@ fn closed_loop(address: &str) -> f64 {
     f64::from(done) / PEAK.as_secs_f64()
 }
 
-/// Asks so many times a second, whatever becomes of it.
+/// Sends so many calls per second, whether they are answered or not.
 fn open_loop(address: &str, rate: f64, begin: Instant) -> Tally {
     let mut wire = Wire::open(address, Some("fix"));
     let work = json!({"ms": WORK_MS, "message": "x"});

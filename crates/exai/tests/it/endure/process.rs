@@ -1,13 +1,13 @@
-//! What the kernel says of a daemon. Only Linux is asked for descriptors, threads and the peak of memory.
+//! The kernel's figures about a daemon. Only Linux is asked for descriptors, threads and the peak of memory.
 
 use exai_os::process;
 
 use crate::support::Instance;
 
-/// A daemon as a process.
+/// The pid of a daemon.
 pub(super) struct Process(u64);
 
-/// What it uses at a moment.
+/// The resources that a daemon uses at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Uses {
     pub(super) rss_kib: u64,
@@ -20,7 +20,7 @@ impl Process {
         Process(instance.status()["daemon"]["pid"].as_u64().expect("a daemon"))
     }
 
-    /// A number of its status file.
+    /// A number from the daemon's file `/proc/PID/status`.
     fn status(&self, key: &str) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.0)).expect("the daemon lives");
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
@@ -43,7 +43,7 @@ impl Process {
         }
     }
 
-    /// The most it has used since [`Process::forget_peak`].
+    /// The peak of resident memory, in KiB, since [`Process::forget_peak`].
     pub(super) fn peak_kib(&self) -> u64 {
         self.status("VmHWM")
     }

@@ -1,4 +1,4 @@
-//! Clients that do not read while much is produced for them.
+//! Clients that do not read while servers produce much for them.
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,12 @@ use crate::support::{Instance, LIMIT, fixture};
 use crate::wire::Wire;
 
 const MIB: usize = 1024 * 1024;
-/// How much more memory the daemon may need for them.
+/// How much more memory the daemon may use because of these clients.
 const MORE_KIB: u64 = 32 * 1024;
-/// How long they may stay, and how often the daemon looks.
+/// How long such a client may stay connected, and how often the daemon checks it.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(500);
-/// Times that short are not told apart.
+/// Differences below this time do not count.
 const NOISE: Duration = Duration::from_millis(1);
 
 #[test]
@@ -38,7 +38,8 @@ struct Figures {
     undelayed: bool,
 }
 
-/// Has so much produced for clients that do not read, one after the other: each is cut long before.
+/// Makes the server produce this much for clients that do not read, one after the other. Each is cut off long before
+/// that.
 fn produce(mebibytes: u64, calm: Duration) -> Figures {
     let instance = Instance::new(&(fixture("fix", &[]) + &fixture("other", &[])));
     instance.ends(0, &["start"]);
@@ -55,12 +56,13 @@ fn produce(mebibytes: u64, calm: Duration) -> Figures {
         for _ in 0..4 {
             scope.spawn(|| bystanders.watch(&address, "other", echo, Duration::from_millis(4)));
         }
-        // The first calls start the server.
+        // The first calls start the servers.
         eventually("everybody is served", LIMIT, || bystanders.calls.lock().expect("times").len() > 100);
         let idle = Instant::now();
         std::thread::sleep(calm);
         let base = daemon.uses().rss_kib;
-        // To make and carry so much takes a machine's time whoever reads it: this is what not reading is compared with.
+        // Producing and carrying so much costs the machine time even with a client that reads, so the test compares
+        // with that.
         let began = Instant::now();
         while began.elapsed() < calm {
             let mut reader = Wire::open(&address, Some("fix"));
@@ -88,7 +90,7 @@ fn produce(mebibytes: u64, calm: Duration) -> Figures {
             let answer = counter.answer(&json!(rounds));
             let calls =
                 answer["result"]["content"][0]["text"].as_str().and_then(|text| text.parse::<u64>().ok());
-            // Its own calls are counted as well.
+            // The number includes the calls of the counter itself and of the reader.
             produced = calls.unwrap_or_default().saturating_sub(rounds as u64 + read);
         }
         let end = Instant::now();

@@ -1,4 +1,4 @@
-//! Clients that come and go for hours: what the daemon uses must not grow.
+//! Clients that come and go for hours. The resources of the daemon must not grow.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use super::visitors::{Answers, Place};
 use crate::support::{Instance, fixture, switch};
 
 const VISITORS: u64 = 50;
-/// What the daemon holds for clients, by the names of `counters`.
+/// The names in `counters` of everything that the daemon holds for clients.
 const HELD: [&str; 9] = [
     "clients",
     "instances",
@@ -24,11 +24,12 @@ const HELD: [&str; 9] = [
     "asked",
     "queued_bytes",
 ];
-/// What clients leave behind is forgotten after ten seconds.
+/// How long the daemon may take to come to rest. It forgets what clients leave behind after ten seconds.
 const CALM: Duration = Duration::from_secs(40);
-/// Whatever stays the same for so long has come to rest.
+/// A figure that stays the same for so long has come to rest.
 const SAME: Duration = Duration::from_millis(1500);
-/// How much more memory a daemon may need with each hour, and from which length on that means anything.
+/// How much more memory a daemon may use with each hour, and the length of a run from which on this figure means
+/// anything.
 const SLOPE_KIB: f64 = 1024.0;
 const MEANINGFUL: Duration = Duration::from_hours(1);
 
@@ -51,7 +52,7 @@ fn soak(length: Duration, period: Duration) {
     let daemon = Process::of(&instance);
     let place = Place::of(&instance);
     let mut answers = Answers::new();
-    // Whatever is made once and kept is made now.
+    // This makes everything that the daemon makes once and then keeps.
     churn(&place, &instance, length / 8, true, &mut answers, || {});
     let base = at_rest(&instance, &daemon, None);
     eprintln!("at rest after {} answers: {}", answers.values().sum::<u64>(), show(base));
@@ -75,8 +76,8 @@ fn soak(length: Duration, period: Duration) {
     assert!(length < MEANINGFUL || slope(&samples) <= SLOPE_KIB, "its memory grows");
 }
 
-/// Visitors come and go for so long; all have left when this returns. How many there were. Some of them leave with a
-/// call under way, but for those who are `polite`.
+/// Lets visitors come and go for `length`, and returns how many there were when all have left. Unless they are
+/// `polite`, some visitors leave with a call under way.
 fn churn(
     place: &Place,
     instance: &Instance,
@@ -103,7 +104,7 @@ fn churn(
             })
             .collect();
         let began = Instant::now();
-        // Whoever fails ends the rest of it.
+        // The first visitor that fails ends the whole run.
         while began.elapsed() < length && !threads.iter().any(std::thread::ScopedJoinHandle::is_finished) {
             look();
             std::thread::sleep(Duration::from_millis(100).min(length));
@@ -116,7 +117,8 @@ fn churn(
     visits.into_inner()
 }
 
-/// What the daemon uses when everybody has left: no more than `before`, if there is a time before.
+/// Waits until all visitors have left, and returns the daemon's resources, which must be no more than `before`, if
+/// given.
 fn at_rest(instance: &Instance, daemon: &Process, before: Option<Uses>) -> Uses {
     let held = || held(instance);
     let begun = Instant::now();
@@ -126,7 +128,7 @@ fn at_rest(instance: &Instance, daemon: &Process, before: Option<Uses>) -> Uses 
     }
     let few = |one: Uses| (one.descriptors, one.threads);
     let (mut last, mut since) = (daemon.uses(), Instant::now());
-    // Whoever asks for the status is a client himself, and threads without work live for ten seconds.
+    // The command that asks for the status is a client too, and idle threads live for ten seconds.
     while since.elapsed() < SAME || before.is_some_and(|before| !is_back(last, before)) {
         let now = daemon.uses();
         if few(now) != few(last) {
@@ -145,7 +147,7 @@ fn is_back(now: Uses, before: Uses) -> bool {
     now.descriptors == before.descriptors && now.threads <= before.threads
 }
 
-/// What is held for clients. exai's own server, which no program is, runs on.
+/// The counters of what is held for clients. The instance of exai's own server always exists and does not count.
 fn held(instance: &Instance) -> Vec<(&'static str, u64)> {
     let counters: Value = instance.status()["counters"].clone();
     let count = |name| counters[name].as_u64().unwrap_or_default();
@@ -178,7 +180,7 @@ fn show(uses: Uses) -> String {
     format!("{} MiB, {descriptors} descriptors, {threads} threads", uses.rss_kib / 1024)
 }
 
-/// How the memory grows, in KiB an hour, after the first quarter: the line that fits best.
+/// The growth of the memory in KiB per hour after the first quarter of the run, by linear regression.
 fn slope(samples: &[(Duration, Uses)]) -> f64 {
     let rest = &samples[samples.len() / 4..];
     let points: Vec<(f64, f64)> =

@@ -1,4 +1,4 @@
-//! Clients that come, ask for a few things, and leave: on the link, through a shim, by HTTP and by WebSocket.
+//! Clients that connect, ask for a few things, and leave: over the link, through a shim, over HTTP and over WebSocket.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -11,10 +11,10 @@ use crate::http::HttpClient;
 use crate::support::{Client, Instance, LIMIT};
 use crate::wire::{Wire, call, opening};
 
-/// What a fixture server has to subscribe to.
+/// A resource of the fixture server to which clients can subscribe.
 const URI: &str = "test://static";
 
-/// Where the daemon is.
+/// The addresses at which clients reach the daemon.
 #[derive(Clone)]
 pub(super) struct Place {
     address: String,
@@ -22,7 +22,7 @@ pub(super) struct Place {
     bearer: String,
 }
 
-/// What came of a visit: answers by their code, 0 for a result.
+/// The number of answers by their error code; 0 stands for results.
 pub(super) type Answers = BTreeMap<i64, u64>;
 
 enum Way {
@@ -38,7 +38,7 @@ impl Place {
         Place { address: Wire::address(instance), port: instance.port(), bearer }
     }
 
-    /// One visit. `number` decides how, and how long.
+    /// Makes one visit. `number` decides its way and its length.
     pub(super) fn visit(&self, instance: &Instance, number: u64, polite: bool, answers: &mut Answers) {
         let mut way = match number % 16 {
             0 => Way::Shim(instance.client("fix")),
@@ -52,7 +52,7 @@ impl Place {
             let code = answer["error"]["code"].as_i64().unwrap_or_default();
             *answers.entry(code).or_default() += 1;
             let text = answer["result"]["content"][0]["text"].as_str();
-            // A server that has reached its age may end within a call.
+            // A server that has reached its greatest age may end during a call.
             let wrong = code == 0 && expected.is_some_and(|expected| text != Some(expected));
             assert!(!wrong && [0, -31005, -31006].contains(&code), "{request} was answered with {answer}");
         };
@@ -114,7 +114,7 @@ impl Way {
                 assert_eq!(client.send("DELETE", "/mcp/fix", "").status, 200, "the session ends");
             }
             _ if polite => {}
-            // It leaves with something under way.
+            // The visitor leaves while a call is under way.
             Way::Link(wire) => wire.send(&delay),
             Way::Shim(client) => client.send(&delay),
             Way::Socket(socket) => socket.send(&delay),
@@ -122,7 +122,7 @@ impl Way {
     }
 }
 
-/// A WebSocket on TCP.
+/// A WebSocket connection over TCP.
 struct Socket {
     stream: TcpStream,
     decoder: Decoder,

@@ -1,4 +1,4 @@
-//! Other environments, other names of the same directory, other accounts.
+//! Other environments, other names of the same directory, and other accounts.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Stranger, daemon, end, identify, record};
 use crate::support::{Instance, text};
 
-/// Whether this account may act for another one.
+/// Whether the tests run as root, which may act for other accounts.
 fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|of| std::os::unix::fs::MetadataExt::uid(&of) == 0)
 }
@@ -20,7 +20,7 @@ fn a_record_that_names_another_accounts_process_is_no_trouble() {
     instance.ends(0, &["start"]);
     let mut record = record(&instance);
     end(&daemon(&instance));
-    // Root has nobody whom it may not signal, so it must not want to.
+    // Root may signal every process, so here exai must decide by itself not to do it.
     let other = is_root().then(|| {
         Stranger::start(Command::new("setpriv").args(["--reuid=65534", "--clear-groups", "sleep", "600"]))
     });
@@ -39,7 +39,7 @@ fn a_record_that_names_another_accounts_process_is_no_trouble() {
     instance.ends(3, &["status"]);
 }
 
-/// Fault 32: One account, one directory, one daemon: whatever the environment says, and however it is called.
+/// Fault 32: One account, one directory, one daemon, whatever the environment says and whatever name the directory has.
 #[test]
 fn other_environments_and_other_names_of_the_directory_lead_to_the_same_daemon() {
     let instance = Instance::new("");
@@ -71,7 +71,7 @@ fn other_environments_and_other_names_of_the_directory_lead_to_the_same_daemon()
                 let mut command = instance.command(args);
                 command.current_dir(instance.dir()).env("EXAI_HOME", name);
                 if round == 4 {
-                    // As a desktop starts it: nearly nothing.
+                    // An almost empty environment, as a desktop gives to its programs.
                     command.env_clear().env("EXAI_HOME", name);
                 }
                 command.envs(environment.iter().copied()).output().expect("it runs")
@@ -98,7 +98,8 @@ fn other_environments_and_other_names_of_the_directory_lead_to_the_same_daemon()
     eprintln!("{number} environments and names: one daemon");
 }
 
-/// Fault 32: Root for somebody, or somebody for root: refused in words, and nothing is started or made.
+/// Fault 32: Root in the directory of another account, or the other way round: exai refuses with a sentence, and starts
+/// and makes nothing.
 #[test]
 fn a_directory_of_another_account_is_refused_in_words() {
     if !is_root() {

@@ -10,7 +10,8 @@ use serde_json::json;
 use super::{SECOND, Stranger, daemon, end, identify, number, record, signal, tree};
 use crate::support::{Client, Instance, LIMIT};
 
-/// A wall clock that is wrong by the seconds in the file `$WRONG_BY`, read whenever it is asked.
+/// A preloaded library whose wall clock is wrong by the number of seconds in the file `$WRONG_BY`, which it reads each
+/// time.
 const CLOCK: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -36,7 +37,7 @@ int clock_gettime(clockid_t which, struct timespec *now) {
 }
 "#;
 
-/// Builds it; `false` where there is no compiler.
+/// Builds the library; `false` where there is no compiler.
 fn build(dir: &Path) -> bool {
     std::fs::write(dir.join("clock.c"), CLOCK).expect("a source file");
     let mut cc = Command::new("cc");
@@ -62,7 +63,7 @@ fn a_clock_that_is_set_changes_nobodys_identity() {
         command
     };
     set(0);
-    // In the foreground: a daemon that is started in the background does not get these variables.
+    // In the foreground, since a daemon in the background would not get these variables.
     let serve = Stranger::start(command(&["serve"]).stdin(Stdio::null()));
     eventually("it serves", LIMIT, || instance.exai(&["status"]).status.success());
     let mut client = Client::start(command(&["shim", "--server", "fix"]));
@@ -83,7 +84,7 @@ fn a_clock_that_is_set_changes_nobodys_identity() {
         assert_eq!(command(&["start"]).output().expect("it runs").status.code(), Some(0));
         assert_eq!((tree(&instance), &record(&instance)["identity"]), (before.clone(), &written), "{wrong}");
     }
-    // What one clock recorded is swept under another. The guard must not see the daemon's end.
+    // The next daemon must end what was recorded under another clock. The stopped guard cannot end it before that.
     signal("STOP", before[0].pid);
     end(&serve.identity);
     end(&before[0]);

@@ -1,4 +1,4 @@
-//! Fault 27: Pids that change hands between decision and signal, in a namespace where that can be arranged.
+//! Fault 27: Pids that change hands between decision and signal, in a namespace where a test can arrange this.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -15,8 +15,8 @@ use crate::support::Instance;
 const INSIDE: &str = "EXAI_TEST_INSIDE_NAMESPACE";
 const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
 
-/// Runs the named test again in a pid namespace of its own. `true` inside of it; `false` outside, after it
-/// has passed, or where there may be no such namespace.
+/// Runs the named test again in a pid namespace of its own. Returns `true` inside the namespace, and `false` outside:
+/// after the test has passed inside, or where no such namespace is allowed.
 #[expect(clippy::disallowed_methods, reason = "a test asks its own other half")]
 fn inside(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
@@ -30,7 +30,7 @@ fn inside(test: &str) -> bool {
         return false;
     }
     let mut again = Command::new("unshare");
-    // The first process of a namespace has to reap: a shell does.
+    // The first process of a namespace must reap orphans, which a shell does.
     again
         .args(apart)
         .args(["sh", "-c", "\"$0\" \"$@\"; exit $?"])
@@ -41,9 +41,9 @@ fn inside(test: &str) -> bool {
     false
 }
 
-/// A process with this pid, if it is free.
+/// Starts a process with this pid, if the pid is free.
 fn take(pid: u32) -> Option<Stranger> {
-    // The next process gets the next number that is free.
+    // The kernel gives the next process the next free pid.
     std::fs::write(LAST_PID, (pid - 1).to_string()).expect("the last pid can be set");
     let stranger = Stranger::start(&mut sleeper());
     (stranger.identity.pid == pid).then_some(stranger)
@@ -57,7 +57,7 @@ fn a_pid_that_changed_hands_is_not_signalled() {
     for round in 0..50_u32 {
         let meant = Stranger::start(&mut sleeper());
         let identity = meant.identity.clone();
-        // Two processes whose starts are within one tick, 10 ms, would be one to the kernel.
+        // Two processes that start within one tick of 10 ms would have the same identity.
         std::thread::sleep(SECOND / 50);
         drop(meant);
         let stranger = take(identity.pid).expect("the pid is free");
@@ -71,7 +71,7 @@ fn a_pid_that_changed_hands_is_not_signalled() {
     eprintln!("50 pids used again: 100 signals withheld");
 }
 
-/// Takes each of these pids as soon as it is free, until it has all of them.
+/// Takes each of these pids as soon as it is free, until all are taken.
 fn take_all(wanted: &[Identity], over: &AtomicBool) -> BTreeMap<u32, Stranger> {
     let mut taken = BTreeMap::new();
     let until = Instant::now() + SECOND * 20;
@@ -85,7 +85,7 @@ fn take_all(wanted: &[Identity], over: &AtomicBool) -> BTreeMap<u32, Stranger> {
     taken
 }
 
-/// A server of eight processes is ended in every way there is, and strangers take its pids meanwhile.
+/// A server of eight processes is ended in each way there is, while strangers take its pids.
 #[test]
 fn strangers_that_take_the_pids_of_a_dying_tree_are_spared() {
     if !inside("faults::reuse::strangers_that_take_the_pids_of_a_dying_tree_are_spared") {

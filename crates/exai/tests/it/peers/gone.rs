@@ -1,4 +1,4 @@
-//! HTTP clients that go without ending their sessions. They are processes of their own, in Python.
+//! HTTP clients that leave without ending their sessions. Each is a Python process of its own.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Instance, LIMIT};
 
-/// Makes a request for each line: `session`, or null for none, and `body`. Says the status and the session. The connection
-/// stays open, until the daemon closes one that nothing came over for some seconds.
+/// For each line on stdin, makes a request with its `body` and its `session` (null for none), and prints the status and
+/// the session. The connection stays open until the daemon closes it, a few seconds after its last use.
 const CLIENT: &str = "
 import http.client, json, sys
 port, token = int(sys.argv[1]), sys.argv[2]
@@ -61,7 +61,7 @@ impl Process {
         serde_json::from_str(&line).expect("an answer")
     }
 
-    /// Opens a session, and calls a tool.
+    /// Opens a session and calls a tool.
     #[track_caller]
     fn begin(&mut self, name: &str) -> String {
         let params = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": name, "version": "1"}});
@@ -87,19 +87,19 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The process of a client as `status` shows it, by the client's name; `None` where there is no such client.
+/// The pid that `status` shows for the client with this name; `None` where there is no such client.
 fn shown(status: &Value, name: &str) -> Option<Value> {
     let clients = status["clients"].as_array().expect("clients");
     clients.iter().find(|client| client["name"] == name).map(|client| client["client_pid"].clone())
 }
 
-/// Waits until the session of this client is known to be this process's.
+/// Waits until `status` shows that the session of this client belongs to this process.
 #[track_caller]
 fn is_known_to_be(instance: &Instance, name: &str, pid: u32) {
     let what = format!("the session of {name} is that of {pid}");
@@ -154,7 +154,7 @@ fn a_session_that_another_process_goes_on_with_lives() {
         shown(&instance.status(), "handed-on") == Some(Value::Null)
     });
     first.kill();
-    // The looks that end the one session see the other, too.
+    // The check of processes that ends one session sees the other one too.
     eventually("the first one's own session is gone", LIMIT, || shown(&instance.status(), "own").is_none());
     assert_eq!(second.call(&own), 404);
     assert_eq!(second.call(&handed_on), 200);

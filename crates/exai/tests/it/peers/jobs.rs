@@ -1,8 +1,10 @@
-//! The daemon outlives the program that starts it, whatever job that is in; or it is not started, and that is said.
+//! The daemon outlives the program that starts it, whatever jobs the program is in. If it could not, exai does not
+//! start it and says so.
 //!
-//! Nor does it keep anything of that program's: who reads a pipe to its end must come to it.
+//! The daemon also keeps no pipe of that program open: a program that reads such a pipe to its end must come to the
+//! end.
 //!
-//! The program is Python, which puts itself into jobs and then calls exai, as terminals and MCP clients do.
+//! The program is a Python script that puts itself into jobs and then calls exai, as terminals and MCP clients do.
 
 use std::process::{Command, Stdio};
 
@@ -12,9 +14,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Instance, LIMIT, text};
 
-/// Puts itself into a job for each argument before `--`, the outer first, and runs what comes after. `k`: the job ends
-/// everything in it when it is closed, which it is when this ends. `b`: it lets processes go that ask for it. `s`: what its
-/// processes start is not in it, but for exai itself.
+/// Puts itself into one job for each argument before `--`, the outermost first, and runs the command after `--`. An
+/// argument holds flags of its job. `k`: closing the job, which happens when this script ends, ends all processes in
+/// it. `b`: processes may leave the job if they ask to. `s`: new processes leave the job without asking; only exai
+/// itself is put into it.
 const CLIENT: &str = "
 import ctypes, subprocess, sys
 from ctypes import wintypes
@@ -43,20 +46,20 @@ ctypes.WinDLL('ntdll').NtResumeProcess(process)
 sys.exit(child.wait())
 ";
 
-/// `exai start` by a client in such jobs, which then ends: the exit code, and what was said.
+/// Runs `exai start` by a client in such jobs, and waits for the client's end. Returns the exit code and the output.
 fn started_within(instance: &Instance, jobs: &[&str]) -> (Option<i32>, String) {
     let mut client = Command::new("python");
     client.args(["-c", CLIENT]).args(jobs).arg("--").arg(program("exai")).arg("start");
     client.env("EXAI_HOME", instance.home()).stdin(Stdio::null());
     if exai_os::build::under_wine() && jobs.first().is_some_and(|outer| *outer == "k") {
-        // Wine does not say whether a job ends its processes.
+        // Wine does not say whether a job ends its processes, so here exai must treat the question as failed.
         client.env("EXAI_FAILPOINTS", "daemon.job=error");
     }
     let output = client.output().expect("Python is on PATH");
     (output.status.code(), text(&[output.stdout, output.stderr].concat()))
 }
 
-/// A client whose children inherit a pipe of its own besides their stdio, and which reads both to their ends.
+/// A client whose children inherit another pipe besides their stdio. It reads both to their ends.
 const LEAKING: &str = "
 import os, subprocess, sys
 read, write = os.pipe()
@@ -81,7 +84,7 @@ fn a_client_that_leaks_a_pipe_comes_to_its_end_while_the_daemon_lives() {
     instance.ends(0, &["status"]);
 }
 
-/// The daemon after its starter has ended, and how it got away.
+/// The daemon after its starter has ended, and the way in which it was detached.
 fn survivor(instance: &Instance) -> (Identity, Value) {
     let status = instance.status();
     let pid = status["daemon"]["pid"].as_u64().unwrap_or_else(|| panic!("no daemon: {status}")) as u32;
@@ -95,7 +98,7 @@ fn a_daemon_leaves_a_job_that_lets_it_go() {
     let (code, said) = started_within(&instance, &["kb"]);
     assert_eq!(code, Some(0), "{said}");
     let (daemon, detached) = survivor(&instance);
-    // Windows itself may have put everybody into a job.
+    // Windows itself may have put all processes into a job.
     let apart = match detached["job"].as_str() {
         Some("none") => {
             assert_eq!(detached["way"], "breakaway");
@@ -115,12 +118,12 @@ fn a_daemon_whose_starter_is_in_no_job_has_none_to_leave() {
     let instance = Instance::new("");
     let (code, said) = started_within(&instance, &[]);
     assert_eq!(code, Some(0), "{said}");
-    // Unless Windows itself has put everybody into one.
+    // These are the ways without a job of the client. Windows itself may still have put all processes into a job.
     let way = survivor(&instance).1["way"].clone();
     assert!(["alone", "wmi"].iter().any(|expected| way == *expected), "{way}");
 }
 
-/// What WMI starts is outside; under Wine it is not, and the daemon must not be started then.
+/// WMI starts processes outside of all jobs. Under Wine it does not, and then exai must not start the daemon.
 fn gets_out_by_wmi_or_is_not_started(jobs: &[&str]) {
     let instance = Instance::new("");
     let (code, said) = started_within(&instance, jobs);
@@ -141,14 +144,14 @@ fn a_daemon_gets_out_of_a_job_that_keeps_its_processes_or_is_not_started() {
     gets_out_by_wmi_or_is_not_started(&["k"]);
 }
 
-/// The system calls it a success when a process has left the inner job only.
+/// Windows reports success even when a process has left only the inner job.
 #[test]
 fn a_job_around_the_job_is_seen() {
     gets_out_by_wmi_or_is_not_started(&["k", "kb"]);
 }
 
-/// Claude Desktop's: the job of its package, which ends nobody and which it must be the last in to be updated, and in it
-/// the one that its runtime gives what it starts.
+/// The jobs of Claude Desktop: the outer job belongs to its package and ends no process, but the package can only be
+/// updated when the job has no other process. The inner job is the one that the runtime gives to all children.
 #[test]
 fn leaving_a_job_within_another_is_not_enough() {
     let instance = Instance::new("");
@@ -157,7 +160,7 @@ fn leaving_a_job_within_another_is_not_enough() {
     assert_eq!(survivor(&instance).1["way"], "wmi");
 }
 
-/// WMI may be better: there may be another job around that one, which does not show. (Under Wine it leads nowhere.)
+/// WMI may still be the better way, since an outer job may exist that does not show. (Under Wine, WMI starts nothing.)
 #[test]
 fn a_job_that_keeps_its_processes_and_ends_nobody_does_no_harm() {
     let instance = Instance::new("");
@@ -168,7 +171,7 @@ fn a_job_that_keeps_its_processes_and_ends_nobody_does_no_harm() {
     assert_ne!(detached["job"], "ends-with-it");
 }
 
-/// As the launchers of Python's and uv's programs have them.
+/// The launchers of Python and of uv make such jobs.
 #[test]
 fn a_job_that_only_lets_go_who_does_not_ask_is_left() {
     let instance = Instance::new("");

@@ -1,5 +1,5 @@
-//! Real launchers: the process that exai calls the server is the one that the server itself says it is, and no process
-//! of any of these trees is left when its daemon has ended, however it ended.
+//! Real launchers: the process that exai calls the server is the one that names itself, and no process of these trees
+//! is left when its daemon has ended, in whatever way.
 
 #[cfg(unix)]
 #[path = "launchers/unix.rs"]
@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Instance, LIMIT};
 
-/// A server that tells its own pid, behind a launcher.
+/// A server that reports its own pid, behind a launcher.
 struct Case {
     name: &'static str,
     command: PathBuf,
     args: Vec<String>,
-    /// Who is expected above the server, by kind.
+    /// The kinds of the launchers that are expected above the server.
     launchers: &'static [&'static str],
 }
 
@@ -40,7 +40,7 @@ impl Case {
         }
     }
 
-    /// The name of its twin with a port.
+    /// The name of the same server with a port.
     fn over_http(&self) -> String {
         format!("{}-port", self.name)
     }
@@ -50,8 +50,8 @@ pub(crate) fn text(path: &Path) -> String {
     path.to_str().expect("a path in UTF-8").to_owned()
 }
 
-/// A copy of the server in this folder: the script for Node with what npm and uv need to know of it, and the one for
-/// Python, which is that of `exai selftest`.
+/// Copies the server into this folder: the script for Node with the files that npm and uv need, and the Python script
+/// that `exai selftest` uses.
 pub(crate) fn copy_of_the_server(dir: &Path) -> PathBuf {
     let (source, copy) = (peers::folder().join("pid-server"), dir.join("pid-server"));
     std::fs::create_dir_all(copy.join(MODULE)).expect("a directory");
@@ -63,10 +63,10 @@ pub(crate) fn copy_of_the_server(dir: &Path) -> PathBuf {
     copy
 }
 
-/// Where the server's Python is in its folder.
+/// The folder of the Python script, relative to the folder of the server.
 pub(crate) const MODULE: &str = "src/pid_server";
 
-/// An instance with two servers for each case, one over stdio and one with a port, and a folder they work in.
+/// An instance with two servers for each case, one over stdio and one with a port. They work in a folder of their own.
 fn hosting() -> (Instance, Vec<Case>) {
     let instance = Instance::new("");
     let dir = instance.dir().join("work of launchers");
@@ -99,7 +99,7 @@ fn the_server_is_the_process_that_says_so_behind_every_launcher() {
     assert_eq!((&ps["expected"], &ps["unexpected"]), (&ps["actual"], &json!([])), "{ps}");
 }
 
-/// Who is in the tree of this server, after it was seen to be as expected.
+/// Checks the tree of this server, and returns its processes.
 fn check(instance: &Instance, case: &Case, name: &str, can_be_confirmed: bool) -> Vec<Value> {
     let said: u32 = instance.client(name).call("pid", &json!({})).parse().expect("a pid");
     let id = format!("{name}#1");
@@ -132,7 +132,7 @@ pub(crate) fn of<'a>(ps: &'a Value, id: &str) -> impl Iterator<Item = &'a Value>
     ps["processes"].as_array().into_iter().flatten().filter(move |one| one["of"] == *id)
 }
 
-/// Every process of the trees of these servers, all of which run, and the clients that made them.
+/// Starts all these servers. Returns every process of their trees, and the clients that made the calls.
 fn everybody(instance: &Instance, cases: &[Case]) -> (Vec<Identity>, Vec<Client>) {
     let names = cases.iter().flat_map(|case| [case.name.to_owned(), case.over_http()]);
     let clients: Vec<Client> = names
@@ -172,7 +172,7 @@ fn a_killed_daemon_leaves_nobody_of_any_tree() {
     let (instance, cases) = hosting();
     let (all, clients) = everybody(&instance, &cases);
     for mut client in clients {
-        client.kill(); // none of them brings the daemon back
+        client.kill(); // otherwise its shim would start the daemon again
     }
     let pid = instance.status()["daemon"]["pid"].as_u64().expect("a daemon") as u32;
     let daemon = process::identify(pid).expect("the process table").expect("it lives");

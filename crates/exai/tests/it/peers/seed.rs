@@ -1,5 +1,5 @@
-//! The plan by which the report that began this project wanted to be tested, with the launcher it is about: the Python
-//! of a virtual environment, which on Windows is two processes. One daemon, three clients, a restart, a cleanup.
+//! The test plan of the report that began this project, with the launcher that the report is about: the Python of a
+//! virtual environment, which on Windows is two processes. One daemon, three clients, a restart, a cleanup.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::support::{Client, Instance, LIMIT};
 
 const CLIENTS: [&str; 3] = ["augment", "claude-desktop", "auggie"];
 
-/// The server over its own port, as in the report, hosted through the launcher.
+/// An instance with a server over its own port behind the launcher, as in the report.
 fn hosting() -> Instance {
     let instance = Instance::new("");
     let server = copy_of_the_server(instance.dir());
@@ -29,7 +29,7 @@ fn hosting() -> Instance {
     instance
 }
 
-/// Launchers and the server, in this order, as `exai ps` has them; the server's own word agrees.
+/// The launchers and then the server, as `exai ps` shows them. The server itself must report the same pid.
 fn tree(instance: &Instance, client: &mut Client) -> Vec<Identity> {
     let said: u32 = client.call("pid", &json!({})).parse().expect("a pid");
     let ps = instance.json(&["ps", "--json"]);
@@ -42,7 +42,7 @@ fn tree(instance: &Instance, client: &mut Client) -> Vec<Identity> {
     let (server, launchers) = tree.split_last().expect("a tree");
     let kinds: Vec<&str> = launchers.iter().filter_map(|one| one["kind"].as_str()).collect();
     assert_eq!((kinds, launchers.len()), (system::VENV.to_vec(), system::VENV.len()), "{tree:#?}");
-    // The one that listens, and it alone.
+    // Only the server may listen.
     let listens = |one: &Value| one["evidence"].to_string().contains("owns the LISTEN socket");
     assert_eq!((&server["role"], &server["pid"]), (&json!("server"), &json!(said)), "{tree:#?}");
     assert!(listens(server) && !launchers.iter().any(|one| listens(one)), "{tree:#?}");
@@ -64,7 +64,7 @@ fn connected(instance: &Instance) -> Vec<Client> {
     CLIENTS.iter().map(client).collect()
 }
 
-/// The daemon that status and record agree on.
+/// The daemon that both the status and the record name.
 fn daemon(instance: &Instance) -> Identity {
     let status = instance.status();
     let text = std::fs::read_to_string(instance.home().join("daemon.json")).expect("a record");
@@ -78,14 +78,14 @@ fn daemon(instance: &Instance) -> Identity {
 fn the_testing_plan_of_the_report() {
     let instance = hosting();
 
-    // 1. A single daemon, and the processes of its server, only one of which listens.
+    // 1. One daemon, and the processes of its server, of which only one listens.
     instance.ends(0, &["start"]);
     let first_daemon = daemon(&instance);
     assert!(instance.ends(0, &["start"]).contains("already running"));
     let mut first = instance.client("py");
     let first_tree = tree(&instance, &mut first);
 
-    // 2. Three clients: one shim each, the same daemon, the same server.
+    // 2. Three clients: each has one shim, and all have the same daemon and the same server.
     let mut clients = connected(&instance);
     let shims: BTreeSet<u32> = clients.iter().map(Client::pid).collect();
     let status = instance.status();
@@ -99,7 +99,7 @@ fn the_testing_plan_of_the_report() {
     }
     assert_eq!(daemon(&instance), first_daemon);
 
-    // 3. A restart: the processes end together, and as many new ones start.
+    // 3. A restart: all processes end, and as many new ones start.
     instance.ends(0, &["stop"]);
     assert_eq!(left(&first_tree), [] as [&Identity; 0]);
     assert_eq!(left(std::slice::from_ref(&first_daemon)), [] as [&Identity; 0]);
@@ -110,11 +110,11 @@ fn the_testing_plan_of_the_report() {
         assert_eq!(tree(&instance, client), second_tree, "nobody has to connect again");
     }
 
-    // 4. A cleanup: no second daemon can be made, and what a killed one leaves goes.
+    // 4. A cleanup: no second daemon can start, and the leftovers of a killed daemon are removed.
     for _ in 0..3 {
         assert_eq!(instance.exai(&["serve"]).status.code(), Some(75), "a daemon runs");
     }
-    drop((first, clients)); // none of them brings the daemon back
+    drop((first, clients)); // otherwise their shims would start the daemon again
     let second_daemon = daemon(&instance);
     process::kill_verified(&second_daemon, Kill::Force).expect("it can be killed");
     eventually("it has ended", LIMIT, || left(std::slice::from_ref(&second_daemon)).is_empty());

@@ -1,4 +1,4 @@
-//! Sessions of the official SDKs whose daemon is killed or restarted in the middle of their calls, again and again.
+//! Sessions of the official SDKs whose daemon is killed or restarted again and again during their calls.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -14,14 +14,14 @@ use crate::draining;
 use crate::faults::{daemon, end};
 use crate::support::{Instance, LIMIT, text};
 
-/// How often the daemon is killed.
+/// How often the test kills the daemon.
 const KILLS: usize = 12;
-/// How many calls are executed between two kills, at least.
+/// The least number of calls that are executed between two kills.
 const BETWEEN: usize = 60;
-/// What a client may be told of a call that a kill has met: not sent, unknown, crashed with the server, not there.
+/// The errors of a call that a kill has met: not sent, outcome unknown, server crashed, server unavailable.
 const HONEST: [&str; 4] = ["-31001", "-31002", "-31005", "-31006"];
 
-/// A script with a session that works.
+/// A running script that holds a session.
 struct Session {
     sdk: Sdk,
     script: Child,
@@ -62,7 +62,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // It has ended if all went well.
+        // The script has already ended if the test has passed.
         let _ = self.script.kill();
         let _ = self.script.wait();
     }
@@ -72,7 +72,7 @@ impl Drop for Session {
 fn executed(ledger: &Path) -> BTreeMap<String, usize> {
     let mut times = BTreeMap::new();
     for line in std::fs::read_to_string(ledger).unwrap_or_default().lines() {
-        // A server may be killed while it writes.
+        // A server may be killed while it writes a line.
         let Ok(params) = serde_json::from_str::<Value>(line) else { continue };
         *times.entry(params["arguments"]["message"].to_string()).or_default() += 1;
     }
@@ -106,10 +106,10 @@ fn a_session_of_an_sdk_goes_on_while_its_daemon_is_killed_again_and_again() {
     }
 }
 
-/// How often the daemon is restarted.
+/// How often the test restarts the daemon.
 const RESTARTS: usize = 4;
-/// What ends a session over HTTP when its daemon is restarted, as the SDKs say it: the session is not known any more (404),
-/// nobody listens for a moment, or the connection was closed. A program begins another session then.
+/// The words with which the SDKs report the end of an HTTP session after a restart: the session is not known any more
+/// (404), nothing listens for a moment, or the connection was closed. A program then begins another session.
 const BEGIN_ANEW: [&str; 12] = [
     "32600 Session terminated",
     "-32001 Session not found",
@@ -151,7 +151,7 @@ fn over_http_a_restart_costs_an_sdk_its_session_and_the_next_one_works_at_once()
         let known = |words: &String| BEGIN_ANEW.iter().any(|part| words.contains(part));
         assert!(failures.keys().all(known), "{sdk:?}: {failures:?}");
         assert!(report["longest_ms"].as_u64().is_some_and(|ms| ms < 5000), "{sdk:?}: {report}");
-        // One that is begun while the daemon ends, ends with it.
+        // A session that begins while the daemon ends, ends with the daemon and counts too.
         let sessions = report["sessions"].as_u64().unwrap_or_default() as usize;
         assert!((2..=3 * RESTARTS + 1).contains(&sessions), "{sdk:?}: {report}");
         assert!(longest < Duration::from_secs(5), "{sdk:?}: {longest:?}");

@@ -1,4 +1,4 @@
-//! Ten clients of an old build and ten of a new one come, call and go, while the daemon is killed now and then.
+//! Ten clients of an old build and ten of a new one connect, call and leave, while the daemon is killed now and then.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,17 +14,17 @@ use super::{NEW, OLD, client, daemons, exai};
 use crate::support::{Client, Instance, LIMIT};
 
 const CLIENTS: usize = 10;
-/// Between two calls of a client, at least.
+/// The shortest pause between two calls of a client.
 const PAUSE: Duration = Duration::from_millis(40);
-/// A client may be told that a call was not sent, that its outcome is unknown, that its server crashed or is not there.
+/// The errors that a client may get: call not sent, outcome unknown, server crashed, server unavailable.
 const HONEST: [i64; 4] = [-31001, -31002, -31005, -31006];
-/// Of these a server has executed nothing.
+/// The errors after which no server may have executed the call.
 const NOT_SENT: [i64; 2] = [-31001, -31006];
 
-/// By the text of the call: whether it succeeded, or the code.
+/// The outcome of each call, by its text: success, or the code of the error.
 type Told = BTreeMap<String, Result<(), i64>>;
 
-/// One client after the other, until it is over.
+/// Runs one client after the other until `over` is set.
 fn come_and_go(instance: &Instance, build: &str, number: usize, over: &AtomicBool) -> Told {
     let mut told = Told::new();
     for life in 0.. {
@@ -32,14 +32,15 @@ fn come_and_go(instance: &Instance, build: &str, number: usize, over: &AtomicBoo
             break;
         }
         let mut client = client(instance, build);
-        // Lives of different lengths, so that they do not come all at once.
+        // The clients live for different times, so that they do not all connect at once.
         let calls = 10 + (number * 7 + life * 13) % 40;
         for call in 0..calls {
             let text = format!("{build} {number} {life} {call}");
             let asked = Instant::now();
             let outcome = one(&mut client, &text);
             told.insert(text, outcome);
-            // Also where the machine is slow there are moments without a call, in which alone a daemon is replaced.
+            // A daemon is only replaced while no call is under way. These pauses leave such moments even on a slow
+            // machine.
             thread::sleep(PAUSE.max(asked.elapsed() * 8));
         }
         let took = client.finish();
@@ -57,7 +58,7 @@ fn one(client: &mut Client, text: &str) -> Result<(), i64> {
     Ok(())
 }
 
-/// Kills the daemon there is, if any.
+/// Kills the daemon, if there is one. Returns whether it did.
 fn kill(instance: &Instance) -> bool {
     let record = std::fs::read(instance.home().join("daemon.json"));
     let Some(record) = record.ok().and_then(|text| serde_json::from_slice::<DaemonRecord>(&text).ok()) else {
@@ -68,7 +69,7 @@ fn kill(instance: &Instance) -> bool {
     matches!(process::kill_verified(&identity, Kill::Force), Ok(Killed::Signalled))
 }
 
-/// Where an assertion fails, too: the clients are waited for.
+/// Ends the clients also where an assertion fails, since the scope waits for their threads.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -93,7 +94,7 @@ fn churn(length: Duration, between_kills: Duration) {
             })
             .collect();
         let begun = Instant::now();
-        // First in peace: the daemon is replaced once, and then never again.
+        // At first without kills: the daemon must be replaced once, and never again.
         eventually("the daemon is replaced", LIMIT, || daemons(instance).len() > 1);
         thread::sleep(length / 4);
         let peaceful = daemons(instance);
@@ -132,7 +133,7 @@ fn churn(length: Duration, between_kills: Duration) {
     assert!(codes.keys().all(|code| HONEST.contains(code)), "{codes:?}");
     let mut executed: HashMap<String, usize> = HashMap::new();
     for line in std::fs::read_to_string(&ledger).expect("a ledger").lines() {
-        // The server may have been killed while it wrote.
+        // A server that is killed while it writes leaves half a line.
         let Ok(params) = serde_json::from_str::<Value>(line) else { continue };
         let text = params["arguments"]["message"].as_str().unwrap_or_default().to_owned();
         *executed.entry(text).or_default() += 1;

@@ -1,4 +1,4 @@
-//! Launchers of Linux and macOS.
+//! Launchers on Linux and macOS.
 
 use super::*;
 
@@ -29,12 +29,12 @@ pub(super) fn cases(dir: &Path) -> Vec<Case> {
     ]
 }
 
-/// A Python of a virtual environment.
+/// The Python of a virtual environment.
 pub(crate) fn virtual_environment(_dir: &Path) -> PathBuf {
     peers::python()
 }
 
-/// It is a link to the interpreter: nobody is above the server.
+/// The Python is a link to the interpreter, so no process is above the server.
 pub(crate) const VENV: &[&str] = &[];
 
 fn put_on_npxs_path(dir: &Path, server: &Path) {
@@ -52,7 +52,7 @@ pub(crate) fn comes_with_the_console(_process: &Value) -> bool {
     false
 }
 
-/// Whether the system counts what a process reads and writes, so that a server can be seen at its work.
+/// Whether the system counts the bytes that a process reads and writes, so that exai can see a server at work.
 pub(crate) fn counts_io() -> bool {
     cfg!(target_os = "linux")
 }

@@ -1,4 +1,4 @@
-//! Launchers of Windows, as their installers put them on the account's PATH: Python, uv, and node with npm.
+//! Launchers on Windows, as their installers put them on the account's PATH: Python, uv, and node with npm.
 
 use std::process::Command;
 
@@ -35,17 +35,17 @@ pub(super) fn cases(dir: &Path) -> Vec<Case> {
     ]
 }
 
-/// The Python of a new virtual environment in this folder.
+/// Makes a virtual environment in this folder, and returns its Python.
 pub(crate) fn virtual_environment(dir: &Path) -> PathBuf {
     let venv = dir.join("venv");
     run(Command::new("python").args(["-m", "venv", "--without-pip"]).arg(&venv));
     venv.join("Scripts").join("python.exe")
 }
 
-/// The launchers above the server when such a Python is started.
+/// The kinds of the launchers above a server that such a Python runs.
 pub(crate) const VENV: &[&str] = &["venv"];
 
-/// Installs the server there, with a program that pip's distlib makes.
+/// Installs the server into the environment, with a program that pip's distlib makes.
 fn add_the_package(venv: &Path, server: &Path) {
     const MAKE_SCRIPT: &str = "
 import ensurepip, glob, os, sys
@@ -63,7 +63,7 @@ maker.make('pid-server = pid_server:main')
     std::fs::copy(server.join(MODULE).join("__init__.py"), package.join("__init__.py")).expect("a copy");
 }
 
-/// The script for cmd that npm makes of a package's program.
+/// Installs the package, and returns the batch file that npm makes for its program.
 fn npm_package(dir: &Path) -> PathBuf {
     std::fs::write(dir.join("package.json"), r#"{"name":"x","version":"1.0.0"}"#).expect("a file");
     let npm = |args: &[&str]| run(Command::new("npm.cmd").args(args).arg("--offline").current_dir(dir));
@@ -72,12 +72,12 @@ fn npm_package(dir: &Path) -> PathBuf {
     dir.join("node_modules").join(".bin").join("pid-server.cmd")
 }
 
-/// The system gives each program of the console a helper.
+/// Windows adds a helper process for each console program.
 pub(crate) fn comes_with_the_console(process: &Value) -> bool {
     process["role"] == "helper" && process["name"] == "conhost.exe"
 }
 
-/// Windows counts what a process reads and writes; Wine does not, so there each server is presumed.
+/// Windows counts the bytes that a process reads and writes. Wine does not, so there every server is only presumed.
 pub(crate) fn counts_io() -> bool {
     !exai_os::build::under_wine()
 }
