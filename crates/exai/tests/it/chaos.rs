@@ -67,13 +67,13 @@ fn chaos(kills: u32, clients: usize) {
         let over = Over(&world, &clients);
         scope.spawn(|| world.watch());
         clients.start(scope, &instance);
-        Recovery::default().wait(&clients);
+        Recovery::default().wait(&clients, &instance);
         let mut recovery = Recovery::default();
         while killer.done() < kills {
             // All trees are complete now, so the decoy can copy the marks of a living one.
             killer.add_decoy(&instance);
             killer.burst(burst.min(kills - killer.done()));
-            recovery.wait(&clients);
+            recovery.wait(&clients, &instance);
         }
         let took = begun.elapsed();
         eprintln!("{} kills in {took:.1?}: {}", killer.done(), killer.figures());

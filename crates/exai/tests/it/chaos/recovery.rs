@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::clients::Clients;
+use crate::support::{Instance, text};
 
 /// The longest time until calls to every server succeed again.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -19,7 +20,7 @@ pub(super) struct Recovery {
 
 impl Recovery {
     /// Waits until every client works again.
-    pub(super) fn wait(&mut self, clients: &Clients) {
+    pub(super) fn wait(&mut self, clients: &Clients, instance: &Instance) {
         let begun = Instant::now();
         let before = clients.answered();
         // Each client may have had two calls under way before the burst, and these do not count.
@@ -34,6 +35,11 @@ impl Recovery {
                 break;
             }
             let complaints = clients.complaints();
+            if !complaints.is_empty() {
+                for command in ["status", "ps"] {
+                    eprintln!("{}", text(&instance.exai(&[command, "--json"]).stdout));
+                }
+            }
             assert!(complaints.is_empty(), "{complaints:#?}");
             assert!(begun.elapsed() < LIMIT, "a server does not recover: {before:?}, {now:?}");
             thread::sleep(Duration::from_millis(2));
