@@ -284,6 +284,26 @@ pub struct Servers {
     pub servers: Vec<ListedServer>,
 }
 
+/// `exai secret list --json`. No document holds the value of a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secrets {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// All secrets that are kept or used, sorted by name.
+    pub secrets: Vec<ListedSecret>,
+}
+
+/// One line of `exai secret list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedSecret {
+    /// The name; the configuration refers to it as `${secret:NAME}`.
+    pub name: String,
+    /// Whether a value is kept. A server that uses a secret without a value does not start.
+    pub kept: bool,
+    /// The servers that use it.
+    pub used_by: Vec<String>,
+}
+
 /// One line of `exai list`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ListedServer {

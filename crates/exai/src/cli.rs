@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Change the token that WebSocket and HTTP clients show
     Token(TokenArgs),
+    /// Keep values that `config.toml` names as ${secret:NAME}
+    Secret(SecretArgs),
     /// Show what a daemon that died left behind, and end and remove it
     Cleanup(CleanupArgs),
     /// Try everything that exai promises, in a private instance
@@ -248,6 +250,30 @@ pub(crate) struct TokenArgs {
 pub(crate) enum TokenAction {
     /// Make a new one; the old one is refused from then on
     Rotate,
+}
+
+/// `exai secret`.
+#[derive(Debug, Args)]
+pub(crate) struct SecretArgs {
+    #[command(subcommand)]
+    pub(crate) action: SecretAction,
+}
+
+/// What is done with the secrets.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretAction {
+    /// Keep a value: asked for on a terminal, else read from stdin
+    Set {
+        /// The name; the configuration refers to it as ${secret:NAME}
+        name: String,
+    },
+    /// Forget a value
+    Remove {
+        /// The name
+        name: String,
+    },
+    /// List the names, and the servers that use each
+    List(JsonArgs),
 }
 
 /// `exai cleanup`.

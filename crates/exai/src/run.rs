@@ -52,6 +52,7 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Call(args) => commands::call::run(&args, &printer),
         Command::Logs(args) => commands::logs::run(&args, &printer),
         Command::Token(args) => commands::token::run(&args, &printer),
+        Command::Secret(args) => commands::secret::run(&args, &printer),
         Command::Cleanup(args) => commands::cleanup::run(&args, &printer),
         Command::Selftest(args) => commands::selftest::run(&args, &printer),
         Command::SelftestServer(args) => commands::selftest::server::run(&args, &printer),

@@ -11,6 +11,7 @@ pub(crate) mod outside;
 pub(crate) mod ps;
 pub(crate) mod remove;
 pub(crate) mod restart;
+pub(crate) mod secret;
 pub(crate) mod selftest;
 pub(crate) mod serve;
 pub(crate) mod shim;

@@ -41,6 +41,7 @@ mod reconnect;
 #[cfg(windows)]
 mod registry;
 mod routing;
+mod secret;
 mod secrets;
 mod selftest;
 mod sharing;
