@@ -4,5 +4,6 @@
 //! commands of `exai` do.
 
 mod entry;
+pub mod source;
 
 pub use entry::{ServerEntry, ToolChoice, Transport};
