@@ -41,7 +41,7 @@ fn find_program(line: &str, windows: bool, is_program: &dyn Fn(&str) -> bool) ->
     }
     let ends: Vec<usize> =
         line.char_indices().filter(|(_, character)| character.is_whitespace()).map(|(at, _)| at).collect();
-    let exists = |end: &&usize| line.get(..**end).is_some_and(|beginning| is_program(beginning));
+    let exists = |end: &&usize| line.get(..**end).is_some_and(is_program);
     // The longest program that exists.
     if let Some(end) = ends.iter().take(MAX_TRIES).rev().find(exists) {
         return Some(*end);

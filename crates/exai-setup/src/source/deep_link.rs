@@ -217,10 +217,10 @@ fn refuse_secret_references(entry: &ServerEntry) -> Result<(), SourceError> {
         }
         Transport::Url { url, headers } => is_secret(url) || in_pairs(headers),
     };
-    match found {
-        true => Err(SourceError::new("the link refers to a secret of exai, and is refused")),
-        false => Ok(()),
+    if found {
+        return Err(SourceError::new("the link refers to a secret of exai, and is refused"));
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
-use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::super::shown::{answers, show};
 use super::*;
 use crate::Transport;
 
@@ -11,26 +11,6 @@ fn read_as(text: &str, name: Option<&str>) -> Result<Pasted, SourceError> {
 
 fn read(text: &str) -> Pasted {
     read_as(text, None).unwrap_or_else(|error| panic!("{error}\n{text}"))
-}
-
-/// A server in one line: `name: command|arg|… K=V cwd=…` or `name: url H: V`.
-fn show(server: &ServerEntry) -> String {
-    let mut line = format!("{}: ", server.name);
-    match &server.transport {
-        Transport::Stdio { command, args, env, cwd, env_file } => {
-            line.push_str(command);
-            args.iter().for_each(|arg| write!(line, "|{arg}").unwrap());
-            env.iter().for_each(|(name, value)| write!(line, " {name}={value}").unwrap());
-            cwd.iter().for_each(|cwd| write!(line, " cwd={cwd}").unwrap());
-            env_file.iter().for_each(|file| write!(line, " env_file={file}").unwrap());
-        }
-        Transport::Url { url, headers } => {
-            line.push_str(url);
-            headers.iter().for_each(|(name, value)| write!(line, " {name}: {value}").unwrap());
-        }
-    }
-    line.push_str(if server.disabled { " (off)" } else { "" });
-    line
 }
 
 fn show_all(pasted: &Pasted) -> Vec<String> {
@@ -261,10 +241,12 @@ fn the_file_of_vs_code_asks_for_its_inputs() {
     assert_eq!(plans[0].entry().secrets, ["GITHUB_PERSONAL_ACCESS_TOKEN"]);
     let error = plans[0].fill(&[].into()).unwrap_err();
     assert_eq!(error.to_string(), "`github_token` needs a value");
-    let answers = [("other".to_owned(), vec!["x".to_owned()])].into();
-    assert_eq!(show(&plans[1].fill(&answers).unwrap()), "remote: https://eu.example.com/mcp X: x");
-    let wrong = [("other", "x"), ("region", "hunter2")];
-    let wrong = wrong.map(|(key, value)| (key.to_owned(), vec![value.to_owned()])).into();
+
+    assert_eq!(
+        show(&plans[1].fill(&answers(&[("other", "x")])).unwrap()),
+        "remote: https://eu.example.com/mcp X: x"
+    );
+    let wrong = answers(&[("other", "x"), ("region", "hunter2")]);
     assert_eq!(plans[1].fill(&wrong).unwrap_err().to_string(), "`region` must be one of: eu, us");
 }
 
@@ -470,7 +452,8 @@ fn what_is_too_deep_or_too_long_is_refused() {
     assert!(read_as(&toml, None).unwrap_err().to_string().contains("TOML"));
     let long = " ".repeat(MAX_TEXT_BYTES + 1);
     assert_eq!(read_as(&long, None).unwrap_err().to_string(), "the text has more than 8 MiB");
-    let many: String = (0..=MAX_SERVERS).map(|n| format!("\"s{n}\": {{\"command\": \"x\"}},")).collect();
+    let many =
+        (0..=MAX_SERVERS).fold(String::new(), |text, n| text + &format!("\"s{n}\": {{\"command\": \"x\"}},"));
     let error = read_as(&many, None).unwrap_err().to_string();
     assert_eq!(error, "line 1, column 1: the text has more than 1000 servers");
 }

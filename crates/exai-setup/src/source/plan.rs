@@ -26,11 +26,15 @@ pub(crate) struct Argument {
     pub(crate) words: Vec<String>,
     /// Whether the words are repeated for each of several answers.
     pub(crate) repeated: bool,
+    /// The words are left out if one of these texts has a gap that stays empty.
+    pub(crate) needs: Vec<String>,
+    /// The words are there only if the answer to this question is `true`.
+    pub(crate) switch: Option<String>,
 }
 
 impl Argument {
     pub(crate) fn word(word: impl Into<String>) -> Self {
-        Argument { words: vec![word.into()], repeated: false }
+        Argument { words: vec![word.into()], ..Argument::default() }
     }
 }
 
@@ -148,31 +152,49 @@ fn fill_pairs(pairs: &mut Vec<(String, String)>, values: &Values) {
 fn fill_arguments(arguments: &[Argument], values: &Values) -> Result<Vec<String>, SourceError> {
     let mut filled = Vec::new();
     for argument in arguments {
-        match argument.words.iter().find_map(|word| repeated_key(word, values)) {
-            Some(key) if argument.repeated => {
-                for value in values.get(key).into_iter().flatten() {
-                    let one = Values::from([(key.to_owned(), vec![value.clone()])]);
-                    let others = values.iter().filter(|(other, _)| *other != key);
-                    let values = others.map(|(key, value)| (key.clone(), value.clone())).chain(one).collect();
-                    filled.extend(fill_words(&argument.words, &values).unwrap_or_default());
-                    if filled.len() > MAX_ARGUMENTS {
-                        break;
-                    }
-                }
-            }
-            _ => filled.extend(fill_words(&argument.words, values).unwrap_or_default()),
+        let is_off =
+            |key: &String| values.get(key).and_then(|values| values.first()).is_none_or(|on| on != "true");
+        let is_missing = |text: &String| fill_text(text, values).is_none();
+        if argument.switch.as_ref().is_some_and(is_off) || argument.needs.iter().any(is_missing) {
+            continue;
         }
-        if filled.len() > MAX_ARGUMENTS {
-            return Err(SourceError::new(format!("there are more than {MAX_ARGUMENTS} arguments")));
+        let times = if argument.repeated { count_answers(&argument.words, values) } else { 1 };
+        for time in 0..times {
+            let words = if times == 1 {
+                fill_words(&argument.words, values)
+            } else {
+                fill_words(&argument.words, &choose_answers(&argument.words, values, time))
+            };
+            filled.extend(words.unwrap_or_default());
+            if filled.len() > MAX_ARGUMENTS {
+                return Err(SourceError::new(format!("there are more than {MAX_ARGUMENTS} arguments")));
+            }
         }
     }
     Ok(filled)
 }
 
-/// The first question in a word that has several answers.
-fn repeated_key<'a>(word: &'a str, values: &Values) -> Option<&'a str> {
-    let pieces = variables::split(word);
-    pieces.iter().filter_map(input_of).find(|key| values.get(*key).is_some_and(|values| values.len() > 1))
+/// The keys of the gaps in these words.
+fn keys_of(words: &[String]) -> impl Iterator<Item = String> {
+    words.iter().flat_map(|word| {
+        let keys = variables::split(word).iter().filter_map(input_of).map(str::to_owned).collect::<Vec<_>>();
+        keys.into_iter()
+    })
+}
+
+/// The most answers that one of the gaps in these words has, and at least 1.
+fn count_answers(words: &[String], values: &Values) -> usize {
+    keys_of(words).filter_map(|key| values.get(&key)).map(Vec::len).max().unwrap_or(1).max(1)
+}
+
+/// One answer for each gap: the one in this place, or the last one.
+fn choose_answers(words: &[String], values: &Values, place: usize) -> Values {
+    let choose = |key: String| {
+        let answers = values.get(&key)?;
+        let answer = answers.get(place).or(answers.last());
+        Some((key, answer.cloned().into_iter().collect()))
+    };
+    keys_of(words).filter_map(choose).collect()
 }
 
 /// The words of one argument, or `None` if one of them has a gap that stays empty.

@@ -41,7 +41,7 @@ pub fn is_secret_name(name: &str) -> bool {
     let says_other = |word: &String| OTHER_THINGS.contains(&word.as_str());
     words.iter().any(says_secret)
         && !words.last().is_some_and(says_other)
-        && !words.first().is_some_and(|word| word == "max")
+        && words.first().is_none_or(|word| word != "max")
 }
 
 /// Whether a variable or header of a server holds a secret that should be kept elsewhere: `declared` by the source or by
