@@ -1,6 +1,6 @@
 //! The command line: its commands and their arguments.
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::limits::{MAX_STOP_GRACE_S, STOP_GRACE_S};
 
@@ -168,24 +168,39 @@ pub(crate) struct SelftestServerArgs {
 
 /// `exai add`.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("how").args(["url", "command"]).required(true).multiple(true))]
 pub(crate) struct AddArgs {
-    /// The server's name: letters and digits, with single `-` or `_` between them
+    /// The server's name: letters and digits, with single `-` or `_` between them. Or what describes servers by itself: a
+    /// file such as .mcp.json, the link of an "Add to …" button, or `-` for a pasted block
     pub(crate) name: String,
     /// An environment variable of the server
-    #[arg(long, value_name = "K=V", value_parser = pair)]
+    #[arg(short, long, value_name = "K=V", value_parser = pair)]
     pub(crate) env: Vec<(String, String)>,
-    /// Where the server is reached by HTTP
+    /// A file with more variables, one NAME=VALUE in each line; it is read now
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<String>,
+    /// The server's working directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<String>,
+    /// Where the server is reached by HTTP; with a command, where that command listens
     #[arg(long)]
     pub(crate) url: Option<String>,
     /// A header of each request to the URL
-    #[arg(long, value_name = "K=V", value_parser = pair, requires = "url")]
+    #[arg(short = 'H', long, value_name = "K=V", value_parser = pair)]
     pub(crate) header: Vec<(String, String)>,
+    /// Which clients share a process of the server
+    #[arg(long, value_name = "WHICH", value_parser = ["auto", "shared", "client"])]
+    pub(crate) share: Option<String>,
+    /// Seconds that a call may take without progress
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout: Option<u64>,
     /// Replace a server of the same name
     #[arg(long)]
     pub(crate) force: bool,
-    /// The command that starts the server, and its arguments
-    #[arg(last = true, value_name = "COMMAND")]
+    /// Do not try the server
+    #[arg(long)]
+    pub(crate) no_check: bool,
+    /// The command that starts the server, and its arguments; or its URL; or `-` for a pasted block
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }
 

@@ -46,6 +46,11 @@ pub(crate) fn gap(key: &str) -> String {
 type Values = BTreeMap<String, Vec<String>>;
 
 impl Plan {
+    /// A server that asks nothing.
+    pub fn without_questions(entry: ServerEntry) -> Self {
+        Plan::new(entry, Vec::new(), Vec::new())
+    }
+
     /// A plan whose gaps are `${input:KEY}`. Every argument of the entry stands for itself.
     pub(crate) fn new(entry: ServerEntry, questions: Vec<Question>, warnings: Vec<Warning>) -> Self {
         let arguments = match &entry.transport {

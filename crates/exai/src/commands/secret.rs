@@ -8,7 +8,7 @@ use exai_config::{Config, Secret, ServerConfig};
 use exai_proto::documents::{ListedSecret, SCHEMA, Secrets};
 use exai_proto::exit;
 
-use super::connector;
+use super::{connector, reload};
 use crate::cli::{JsonArgs, SecretAction, SecretArgs};
 use crate::error::Error;
 use crate::printer::Printer;
@@ -35,15 +35,11 @@ fn set(name: &str, printer: &Printer) -> Result<u8, Error> {
     }
     let replaced = secret_store::set_secret(connector.home(), name, Secret::new(value))?;
     let users = exai_config::load(connector.home()).map(|config| list_users(&config)).unwrap_or_default();
+    reload(&connector, None)?;
     printer.line(&match users.get(name) {
         None if replaced => format!("{name} has another value now"),
         None => format!("{name} is kept; write ${{secret:{name}}} where it belongs"),
-        // A running server has the value that it was started with.
-        Some(servers) => {
-            let restarts: Vec<String> =
-                servers.iter().map(|server| format!("`exai restart {server}`")).collect();
-            format!("{name} is kept; a server that runs gets it with its next start: {}", restarts.join(", "))
-        }
+        Some(servers) => format!("{name} is kept; {} is given it from now on", servers.join(", ")),
     })?;
     Ok(exit::DONE)
 }
@@ -65,6 +61,7 @@ fn read_value(name: &str) -> Result<String, Error> {
 fn remove(name: &str, printer: &Printer) -> Result<u8, Error> {
     let connector = connector()?;
     secret_store::remove_secret(connector.home(), name)?;
+    reload(&connector, None)?;
     printer.line(&format!("removed {name}"))?;
     let config = exai_config::load(connector.home())?;
     if let Some(servers) = list_users(&config).get(name) {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "a test that fails shows the daemon's log")]
 
+mod add;
 mod alone;
 #[cfg(target_os = "linux")]
 mod apart;

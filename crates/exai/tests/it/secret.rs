@@ -22,22 +22,34 @@ fn a_server_gets_the_secret_and_nothing_shows_it() {
     let instance = Instance::with_fixture(&[]);
     instance.ends(0, &["remove", "fix"]);
     let fixture = exai_test::program("fixture-server").display().to_string();
-    instance.ends(0, &["add", "fix", "--env", "API_TOKEN=Bearer ${secret:GITHUB}", "--", &fixture]);
+    instance
+        .ends(0, &["add", "fix", "--no-check", "--env", "API_TOKEN=Bearer ${secret:GITHUB}", "--", &fixture]);
     let listed = instance.json(&["secret", "list", "--json"]);
     assert_eq!(listed["secrets"], json!([{"name": "GITHUB", "kept": false, "used_by": ["fix"]}]));
     let mut client = instance.client("fix");
     let refused = client.ask("tools/call", &json!({"name": "env", "arguments": {"name": "API_TOKEN"}}));
     let said = refused["error"]["message"].as_str().unwrap_or_default();
-    assert!(said.contains("the secret GITHUB is not kept") && said.contains("exai secret set GITHUB"), "{said}");
+    assert!(
+        said.contains("the secret GITHUB is not kept") && said.contains("exai secret set GITHUB"),
+        "{said}"
+    );
 
     let (code, said, _) = set(&instance, "GITHUB", &format!("{VALUE}\n"));
     assert_eq!(code, Some(0));
-    assert!(said.contains("`exai restart fix`") && !said.contains("h1dden"), "{said}");
-    instance.ends(0, &["restart", "fix"]);
+    assert!(said.contains("fix is given it from now on") && !said.contains("h1dden"), "{said}");
     assert_eq!(client.call("env", &json!({"name": "API_TOKEN"})), format!("Bearer {VALUE}"));
+    set(&instance, "GITHUB", "another");
+    assert_eq!(
+        client.call("env", &json!({"name": "API_TOKEN"})),
+        "Bearer another",
+        "the server was started anew"
+    );
+    set(&instance, "GITHUB", VALUE);
     let listed = instance.json(&["secret", "list", "--json"]);
     assert_eq!(listed["secrets"], json!([{"name": "GITHUB", "kept": true, "used_by": ["fix"]}]));
-    for shown in [&["list"][..], &["status"], &["status", "--json"], &["ps"], &["secret", "list"], &["doctor"]] {
+    for shown in
+        [&["list"][..], &["status"], &["status", "--json"], &["ps"], &["secret", "list"], &["doctor"]]
+    {
         let output = instance.exai(shown);
         let said = text(&output.stdout) + &text(&output.stderr);
         assert!(!said.contains("h1dden"), "{shown:?} shows the value: {said}");
