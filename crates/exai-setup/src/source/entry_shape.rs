@@ -10,7 +10,7 @@ use super::warning::Warning;
 use crate::{ServerEntry, ToolChoice, Transport};
 
 /// How many inputs and warnings are collected. Each is compared with those before.
-const MAX_NOTES: usize = 1000;
+pub(crate) const MAX_NOTES: usize = 200;
 
 /// What is collected while servers are read.
 pub(crate) struct Notes<'a> {
