@@ -35,7 +35,7 @@ pub struct Pasted {
 }
 
 impl Pasted {
-    /// One plan for each server, with the questions that it asks.
+    /// One plan for each server, with the questions that it asks. The warnings are not in them.
     pub fn into_plans(self) -> Vec<Plan> {
         let plan = |server: ServerEntry| {
             let used = super::plan::find_gaps(&server);
