@@ -187,7 +187,16 @@ impl Reader<'_, '_, '_> {
     }
 
     fn pairs(&mut self, node: &Node, key: &str) -> Result<Vec<(String, String)>, Fault> {
-        let pairs = node.pairs(key)?.into_iter();
+        let pairs = node.pairs(key)?;
+        // What no system takes; names are not checked further, so that no server is lost for one of them.
+        let is_wrong = |name: &String| name.is_empty() || name.contains(['=', '\0', '\r', '\n']);
+        if pairs.iter().any(|(name, _)| is_wrong(name)) {
+            return Err(Fault::new(
+                node.get(key).map_or(node.at, |pairs| pairs.at),
+                format!("a name in `{key}` is not valid"),
+            ));
+        }
+        let pairs = pairs.into_iter();
         Ok(pairs.map(|(name, value)| (name, self.translate(&value))).collect())
     }
 

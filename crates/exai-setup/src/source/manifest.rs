@@ -9,6 +9,7 @@ use super::places::{Places, Platform};
 use super::plan::Plan;
 use super::question::{AnswerKind, Question};
 use super::tree::{Node, Value};
+use super::variables::is_variable_name;
 use crate::{ServerEntry, Transport};
 
 const VERSIONS: [&str; 4] = ["0.1", "0.2", "0.3", "0.4"];
@@ -99,6 +100,9 @@ impl Manifest {
         let args = start.args.iter().map(|arg| texts.fill(arg, server.at)).collect::<Result<_, _>>()?;
         let mut env = Vec::new();
         for (name, value) in &start.env {
+            if !is_variable_name(name) {
+                return Err(Fault::new(server.at, "a name in `env` is not valid"));
+            }
             env.push((name.clone(), texts.fill(value, server.at)?));
         }
         // Manifests write paths in the bundle with `${__dirname}` and without.

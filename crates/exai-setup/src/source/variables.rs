@@ -149,6 +149,12 @@ pub(crate) fn is_identifier(text: &str) -> bool {
     text.starts_with(letter) && text.chars().all(|character| letter(character) || character.is_ascii_digit())
 }
 
+/// Whether a text can be the name of an environment variable here or there: `ProgramFiles(x86)` is one, `A=B` is none.
+pub(crate) fn is_variable_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '(' | ')');
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(allowed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

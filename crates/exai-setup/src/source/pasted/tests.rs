@@ -228,6 +228,10 @@ fn errors_say_what_and_where_and_quote_no_value() {
             "line 1, column 52: the value of `K` in `env` must be a text",
         ),
         (
+            "{\"mcpServers\": {\"a\": {\"command\": \"x\", \"env\": {\"A=B\": \"hunter2\"}}}}",
+            "line 1, column 46: a name in `env` is not valid",
+        ),
+        (
             "{\"mcpServers\": {\"a\": {\"command\": \"x\", \"disabled\": \"no\"}}}",
             "line 1, column 51: `disabled` must be true or false",
         ),
