@@ -1,5 +1,7 @@
 //! What `exai add` accepts besides a plain command and URL: pasted blocks, deep links, registry entries and bundles.
 
+mod bundle;
+mod bundle_path;
 mod command_line;
 mod deep_link;
 mod encoding;
@@ -7,8 +9,11 @@ mod entry_shape;
 mod error;
 mod inputs;
 mod json;
+mod manifest;
+mod manifest_text;
 mod name;
 mod pasted;
+mod places;
 mod plan;
 mod question;
 mod registry_input;
@@ -24,10 +29,13 @@ mod tree;
 mod variables;
 mod warning;
 
+pub use bundle::{Bundle, BundleFile, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, UnpackError};
 pub use deep_link::{is_link, read_link};
 pub use error::{Position, SourceError};
+pub use manifest::Manifest;
 pub use name::{MAX_NAME_CHARS, ValidName, make_valid_name};
 pub use pasted::{PasteOptions, Pasted, read_pasted};
+pub use places::{Places, Platform};
 pub use plan::Plan;
 pub use question::{AnswerKind, Answers, Question};
 pub use registry_name::RegistryName;

@@ -224,5 +224,4 @@ fn refuse_secret_references(entry: &ServerEntry) -> Result<(), SourceError> {
 }
 
 #[cfg(test)]
-#[path = "deep_link_tests.rs"]
 mod tests;

@@ -10,7 +10,7 @@ use super::warning::Warning;
 use crate::{ServerEntry, ToolChoice, Transport};
 
 /// How many inputs and warnings are collected. Each is compared with those before.
-const MAX_NOTES: usize = 1000;
+pub(crate) const MAX_NOTES: usize = 200;
 
 /// What is collected while servers are read.
 pub(crate) struct Notes<'a> {
@@ -187,7 +187,16 @@ impl Reader<'_, '_, '_> {
     }
 
     fn pairs(&mut self, node: &Node, key: &str) -> Result<Vec<(String, String)>, Fault> {
-        let pairs = node.pairs(key)?.into_iter();
+        let pairs = node.pairs(key)?;
+        // What no system takes; names are not checked further, so that no server is lost for one of them.
+        let is_wrong = |name: &String| name.is_empty() || name.contains(['=', '\0', '\r', '\n']);
+        if pairs.iter().any(|(name, _)| is_wrong(name)) {
+            return Err(Fault::new(
+                node.get(key).map_or(node.at, |pairs| pairs.at),
+                format!("a name in `{key}` is not valid"),
+            ));
+        }
+        let pairs = pairs.into_iter();
         Ok(pairs.map(|(name, value)| (name, self.translate(&value))).collect())
     }
 

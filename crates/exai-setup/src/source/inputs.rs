@@ -6,6 +6,9 @@ use super::error::Fault;
 use super::question::Question;
 use super::tree::Node;
 
+/// How many inputs one text may declare.
+const MAX_INPUTS: usize = 1000;
+
 /// The questions for these inputs: those that are declared, and a plain one for each that is used and not declared.
 pub(crate) fn read_inputs(declared: Option<&Node>, used: &[String]) -> Result<Vec<Question>, Fault> {
     let mut questions: Vec<Question> = Vec::new();
@@ -13,6 +16,12 @@ pub(crate) fn read_inputs(declared: Option<&Node>, used: &[String]) -> Result<Ve
         Some(node) => node.elements().ok_or_else(|| Fault::new(node.at, "`inputs` must be a list"))?,
         None => &[],
     };
+    if declared.len() > MAX_INPUTS {
+        return Err(Fault::new(
+            declared.first().map_or(0, |input| input.at),
+            format!("`inputs` has more than {MAX_INPUTS} elements"),
+        ));
+    }
     for id in used {
         let found = declared.iter().find(|input| input.get("id").and_then(Node::as_text) == Some(id));
         questions.push(match found {

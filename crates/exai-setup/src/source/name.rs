@@ -74,14 +74,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn is_valid(name: &str) -> bool {
-        let marks = |character| matches!(character, '-' | '_');
-        name.len() <= MAX_NAME_CHARS
-            && name
-                .split(marks)
-                .all(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric()))
-    }
-
     #[test]
     fn names_of_other_tools_become_valid() {
         for (wanted, name) in [
@@ -121,7 +113,7 @@ mod tests {
         #[test]
         fn any_text_becomes_a_valid_name(wanted in ".{0,60}", taken in prop::collection::vec("[a-z]{1,3}(-2)?", 0..9)) {
             let valid = make_valid_name(&wanted, taken.iter().map(String::as_str));
-            prop_assert!(is_valid(&valid.name), "{}", valid.name);
+            prop_assert_eq!(exai_config::server_name::check(&valid.name), Ok(()));
             prop_assert!(!taken.iter().any(|name| name.eq_ignore_ascii_case(&valid.name)));
             prop_assert!(!valid.name.eq_ignore_ascii_case("exai"));
             prop_assert_eq!(valid.changed, valid.name != wanted);

@@ -1,6 +1,6 @@
 //! A pasted or piped block, or the file of a project: JSON with comments, or TOML, as clients and READMEs write it.
 
-use super::entry_shape::{Family, Notes, is_entry, read_entry};
+use super::entry_shape::{Family, MAX_NOTES, Notes, is_entry, read_entry};
 use super::error::{Fault, SourceError};
 use super::inputs::read_inputs;
 use super::json::{Frame, read_json};
@@ -35,10 +35,11 @@ pub struct Pasted {
 }
 
 impl Pasted {
-    /// One plan for each server, with the questions that it asks.
+    /// One plan for each server, with the questions that it asks. The warnings are not in them.
     pub fn into_plans(self) -> Vec<Plan> {
         let plan = |server: ServerEntry| {
-            let is_used = |question: &&Question| super::plan::uses(&server, &question.key);
+            let used = super::plan::find_gaps(&server);
+            let is_used = |question: &&Question| used.contains(&question.key);
             let questions = self.questions.iter().filter(is_used).cloned().collect();
             Plan::new(server, questions, Vec::new())
         };
@@ -160,10 +161,10 @@ fn read_root(root: &Node, text: &str, options: PasteOptions<'_>) -> Result<Paste
         match read {
             Ok(server) => servers.push(server),
             Err(fault) => {
-                notes.warnings.push(Warning::LeftOut {
-                    server: name,
-                    why: Fault::new(fault.at, fault.what.clone()).locate(text),
-                });
+                if notes.warnings.len() < MAX_NOTES {
+                    let why = Fault::new(fault.at, fault.what.clone()).locate(text);
+                    notes.warnings.push(Warning::LeftOut { server: name, why });
+                }
                 first_fault = first_fault.or(Some(fault));
             }
         }
@@ -271,5 +272,4 @@ fn read_bare<'a>(node: &'a Node, name: Option<&str>) -> Result<Found<'a>, Fault>
 }
 
 #[cfg(test)]
-#[path = "pasted_tests.rs"]
 mod tests;

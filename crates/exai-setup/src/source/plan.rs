@@ -1,6 +1,6 @@
 //! A server whose texts have gaps, and the questions that fill them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::error::SourceError;
 use super::question::{Answers, Question};
@@ -180,24 +180,21 @@ fn fill_arguments(arguments: &[Argument], values: &Values) -> Result<Vec<String>
 }
 
 /// The keys of the gaps in these words.
-fn keys_of(words: &[String]) -> impl Iterator<Item = String> {
-    words.iter().flat_map(|word| {
-        let keys = variables::split(word).iter().filter_map(input_of).map(str::to_owned).collect::<Vec<_>>();
-        keys.into_iter()
-    })
+fn keys_of(words: &[String]) -> impl Iterator<Item = &str> {
+    words.iter().flat_map(|word| gaps_of(word))
 }
 
 /// The most answers that one of the gaps in these words has, and at least 1.
 fn count_answers(words: &[String], values: &Values) -> usize {
-    keys_of(words).filter_map(|key| values.get(&key)).map(Vec::len).max().unwrap_or(1).max(1)
+    keys_of(words).filter_map(|key| values.get(key)).map(Vec::len).max().unwrap_or(1).max(1)
 }
 
 /// One answer for each gap: the one in this place, or the last one.
 fn choose_answers(words: &[String], values: &Values, place: usize) -> Values {
-    let choose = |key: String| {
-        let answers = values.get(&key)?;
+    let choose = |key: &str| {
+        let answers = values.get(key)?;
         let answer = answers.get(place).or(answers.last());
-        Some((key, answer.cloned().into_iter().collect()))
+        Some((key.to_owned(), answer.cloned().into_iter().collect()))
     };
     keys_of(words).filter_map(choose).collect()
 }
@@ -234,18 +231,25 @@ fn fill_text(text: &str, values: &Values) -> Option<String> {
     Some(filled)
 }
 
-/// Whether a server has a gap for this question.
-pub(crate) fn uses(entry: &ServerEntry, key: &str) -> bool {
-    let in_text = |text: &String| variables::split(text).iter().any(|piece| input_of(piece) == Some(key));
-    let in_pairs = |pairs: &[(String, String)]| pairs.iter().any(|(_, value)| in_text(value));
-    match &entry.transport {
+/// The keys of all gaps in a server.
+pub(crate) fn find_gaps(entry: &ServerEntry) -> HashSet<String> {
+    let mut texts: Vec<&str> = Vec::new();
+    let pairs = match &entry.transport {
         Transport::Stdio { command, args, env, cwd, env_file } => {
-            in_text(command)
-                || args.iter().any(in_text)
-                || in_pairs(env)
-                || cwd.as_ref().is_some_and(in_text)
-                || env_file.as_ref().is_some_and(in_text)
+            texts.push(command);
+            texts.extend(args.iter().chain(cwd).chain(env_file).map(String::as_str));
+            env
         }
-        Transport::Url { url, headers } => in_text(url) || in_pairs(headers),
-    }
+        Transport::Url { url, headers } => {
+            texts.push(url);
+            headers
+        }
+    };
+    texts.extend(pairs.iter().map(|(_, value)| value.as_str()));
+    texts.into_iter().flat_map(gaps_of).map(str::to_owned).collect()
+}
+
+/// The keys of the gaps in a text, in their order.
+fn gaps_of(text: &str) -> Vec<&str> {
+    variables::split(text).iter().filter_map(input_of).collect()
 }

@@ -24,7 +24,7 @@ pub struct RegistryName {
 
 impl RegistryName {
     /// Whether a text is meant as a name of the registry, and no path, no scope of npm and no URL: the part before the
-    /// slash is a domain in reverse.
+    /// slash is a domain in reverse. A file with that name is meant first, which only the caller can see.
     pub fn is_meant(text: &str) -> bool {
         let Some((namespace, rest)) = text.split_once('/') else { return false };
         let is_domain = namespace.contains('.') && namespace.split('.').all(|label| !label.is_empty());

@@ -189,5 +189,4 @@ fn is_safe_url(url: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "server_json_tests.rs"]
 mod tests;

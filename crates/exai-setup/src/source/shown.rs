@@ -34,7 +34,7 @@ pub(crate) fn show(server: &ServerEntry) -> String {
 }
 
 /// Answers, each of them one text, or several with `|` between them.
-pub(crate) fn answers(pairs: &[(&str, &str)]) -> super::Answers {
+pub(crate) fn answers(pairs: &[(&str, &str)]) -> super::question::Answers {
     let split = |text: &str| text.split('|').map(str::to_owned).collect();
     pairs.iter().map(|(key, text)| ((*key).to_owned(), split(text))).collect()
 }

@@ -56,24 +56,32 @@ pub(crate) fn split(text: &str) -> Vec<Piece<'_>> {
     let mut plain = 0;
     while let Some(brace) = rest.get(plain..).and_then(|ahead| ahead.find('{')).map(|at| plain + at) {
         let dollar = brace > 0 && rest.as_bytes().get(brace - 1) == Some(&b'$');
-        let Some(length) = rest.get(brace..).and_then(|ahead| ahead.find('}')) else { break };
-        let inside = rest.get(brace + 1..brace + length).unwrap_or_default();
-        let piece = if dollar && !inside.contains(['{', '$']) {
-            Piece::Dollar(inside)
-        } else if let Some(name) = inside.strip_prefix("env:").filter(|name| is_identifier(name) && !dollar) {
-            Piece::BraceEnvironment(name)
-        } else if let Some(path) = inside.strip_prefix("file:").filter(|_| !dollar) {
-            Piece::BraceFile(path)
-        } else {
-            plain = brace + 1;
-            continue;
+        // The next brace of either kind, so that a text of many braces is not searched again and again.
+        let inner = rest.get(brace + 1..).unwrap_or_default();
+        let Some(length) = inner.find(['{', '}']) else { break };
+        let closed = inner.as_bytes().get(length) == Some(&b'}');
+        let inside = inner.get(..length).filter(|_| closed);
+        let piece = match inside {
+            Some(inside) if dollar && !inside.contains('$') => Piece::Dollar(inside),
+            Some(inside) if !dollar => match inside.split_once(':') {
+                Some(("env", name)) if is_identifier(name) => Piece::BraceEnvironment(name),
+                Some(("file", path)) => Piece::BraceFile(path),
+                _ => {
+                    plain = brace + 1 + length;
+                    continue;
+                }
+            },
+            _ => {
+                plain = brace + 1 + length;
+                continue;
+            }
         };
         let before = rest.get(..brace - usize::from(dollar)).unwrap_or_default();
         if !before.is_empty() {
             pieces.push(Piece::Plain(before));
         }
         pieces.push(piece);
-        rest = rest.get(brace + length + 1..).unwrap_or_default();
+        rest = inner.get(length + 1..).unwrap_or_default();
         plain = 0;
     }
     if !rest.is_empty() {
@@ -139,6 +147,12 @@ fn push_reference(text: &mut String, kind: &str, name: &str) {
 pub(crate) fn is_identifier(text: &str) -> bool {
     let letter = |character: char| character.is_ascii_alphabetic() || character == '_';
     text.starts_with(letter) && text.chars().all(|character| letter(character) || character.is_ascii_digit())
+}
+
+/// Whether a text can be the name of an environment variable here or there: `ProgramFiles(x86)` is one, `A=B` is none.
+pub(crate) fn is_variable_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '(' | ')');
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(allowed)
 }
 
 #[cfg(test)]

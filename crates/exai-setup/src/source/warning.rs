@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::error::SourceError;
+
 /// What a source says that exai does otherwise, or not at all. None of them quotes a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
@@ -36,7 +38,7 @@ pub enum Warning {
         /// The server.
         server: String,
         /// Why.
-        why: super::SourceError,
+        why: SourceError,
     },
 }
 
