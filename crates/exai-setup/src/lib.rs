@@ -4,5 +4,10 @@
 //! commands of `exai` do.
 
 mod entry;
+pub mod format;
+mod text_file;
+mod value;
 
 pub use entry::{ServerEntry, ToolChoice, Transport};
+pub use text_file::{DecodeError, Encoding, MAX_FILE_BYTES, TextFile};
+pub use value::Value;
