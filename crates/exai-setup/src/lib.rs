@@ -3,6 +3,7 @@
 //! This crate is pure: texts in, [`ServerEntry`]s and texts out. It reads no file, asks no network and prints nothing; the
 //! commands of `exai` do.
 
+pub mod client;
 mod entry;
 pub mod format;
 mod text_file;
