@@ -1,6 +1,6 @@
 //! The command line: its commands and their arguments.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::limits::{MAX_STOP_GRACE_S, STOP_GRACE_S};
 
@@ -47,6 +47,12 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Change the token that WebSocket and HTTP clients show
     Token(TokenArgs),
+    /// Write exai into the configuration of MCP clients
+    Install(InstallArgs),
+    /// Take exai out of the configuration of MCP clients
+    Uninstall(UninstallArgs),
+    /// List the MCP clients on this machine, and which of them use exai
+    Clients(JsonArgs),
     /// Keep values that `config.toml` names as ${secret:NAME}
     Secret(SecretArgs),
     /// Show what a daemon that died left behind, and end and remove it
@@ -265,6 +271,39 @@ pub(crate) struct TokenArgs {
 pub(crate) enum TokenAction {
     /// Make a new one; the old one is refused from then on
     Rotate,
+}
+
+/// `exai install`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").args(["clients", "all"]).required(true))]
+pub(crate) struct InstallArgs {
+    /// The clients, by the ids of `exai clients`
+    #[arg(value_name = "CLIENT")]
+    pub(crate) clients: Vec<String>,
+    /// All clients that are found on this machine
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// One entry for each server, with the tools' own names, instead of one for all
+    #[arg(long)]
+    pub(crate) each: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Replace another server of that name, and write while the client runs
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `exai uninstall`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").args(["clients", "all"]).required(true))]
+pub(crate) struct UninstallArgs {
+    /// The clients, by the ids of `exai clients`
+    #[arg(value_name = "CLIENT")]
+    pub(crate) clients: Vec<String>,
+    /// All clients that are found on this machine
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// `exai secret`.
