@@ -90,6 +90,7 @@ mod tests {
             ("-x-", "x"),
             ("a/", "a"),
             ("abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwx"),
+            ("abcdefghijklmnopqrst-uvw-xyz", "abcdefghijklmnopqrst-uvw"),
             ("exai", "exai-2"),
             ("EXAI", "EXAI-2"),
             ("", "server"),

@@ -85,9 +85,6 @@ impl Questions {
         let mut rest = value;
         while let Some((before, after)) = rest.split_once('{') {
             input.text.push_str(before);
-            if before.ends_with('$') {
-                return Err(refuse_reference(at));
-            }
             let inside = after.split_once('}');
             let known = inside.and_then(|(name, rest)| Some((name, rest, variables?.get(name)?)));
             let Some((name, after, variable)) = known else {

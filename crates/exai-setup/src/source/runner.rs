@@ -103,7 +103,7 @@ impl Runner {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '~');
             let first =
                 part.chars().next().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_' || c == '~');
-            first && part.chars().all(allowed) && !part.contains("..")
+            first && part.chars().all(allowed)
         };
         let is_short = identifier.len() <= 400;
         is_short

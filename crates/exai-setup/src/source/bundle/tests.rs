@@ -244,6 +244,8 @@ fn broken_archives_are_told() {
     let changed = replace(&bytes, b"some contents", b"SOME contents");
     let mut bundle = Bundle::open(&changed).unwrap();
     assert_eq!(unpack(&mut bundle).unwrap_err().to_string(), "`a` in the bundle is broken");
+    let unread = bundle.unpack(&mut |_, _| Ok(()));
+    assert_eq!(unread.unwrap_err().to_string(), "`a` in the bundle is broken");
 }
 
 proptest! {

@@ -83,6 +83,7 @@ fn other_shapes_are_read() {
     for (text, servers) in [
         // VS Code's settings.json before mcp.json, and opencode's next version.
         (r#"{"editor.x": 1, "mcp": {"inputs": [], "servers": {"a": {"command": "x"}}}}"#, vec!["a: x"]),
+        (r#"{"mcpServers": {"a": {"command": "x"}}}, "#, vec!["a: x"]),
         (r#"{"amp.mcpServers": {"a": {"command": "x"}}}"#, vec!["a: x"]),
         // Augment Code: a list, and a command line in one text.
         (
