@@ -77,7 +77,9 @@ fn expand(path: &Path) -> Vec<PathBuf> {
     for name in path.components() {
         let text = name.as_os_str().to_string_lossy();
         let Some((before, after)) = text.split_once('*') else {
-            found.iter_mut().for_each(|path| path.push(name));
+            for path in &mut found {
+                path.push(name);
+            }
             continue;
         };
         let fits = |entry: &fs::DirEntry| {

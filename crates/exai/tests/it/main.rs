@@ -29,6 +29,7 @@ mod foreign;
 mod hold;
 mod hostile;
 mod http;
+mod install;
 mod leaving;
 mod lifecycle;
 mod listening;
