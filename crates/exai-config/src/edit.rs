@@ -6,7 +6,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use exai_os::lock::{self, HeldLock};
 use exai_os::private;
@@ -30,6 +30,18 @@ pub struct NewServer {
     pub url: Option<String>,
     /// Headers of each request.
     pub headers: Vec<(String, Secret)>,
+    /// Its working directory.
+    pub cwd: Option<String>,
+    /// Which clients share an instance: `auto`, `shared` or `client`. The default if none is given.
+    pub share: Option<String>,
+    /// How long a start may take.
+    pub start_timeout: Option<Duration>,
+    /// How long a call may take without progress.
+    pub call_timeout: Option<Duration>,
+    /// If this is not empty, these tools alone may be used.
+    pub allowed_tools: Vec<String>,
+    /// These tools may not be used.
+    pub denied_tools: Vec<String>,
 }
 
 /// Why the file was left as it was.
@@ -185,6 +197,25 @@ fn fill<T: TableLike>(server: &NewServer, mut table: T) -> T {
             let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.expose()));
             set(key, pairs.collect::<InlineTable>().into());
         }
+    }
+    for (key, text) in [("cwd", &server.cwd), ("share", &server.share)] {
+        if let Some(text) = text {
+            set(key, text.as_str().into());
+        }
+    }
+    for (key, span) in [("start_timeout", server.start_timeout), ("call_timeout", server.call_timeout)] {
+        if let Some(span) = span {
+            set(key, format!("{}s", span.as_secs().max(1)).into());
+        }
+    }
+    let mut tools = InlineTable::new();
+    for (key, names) in [("allow", &server.allowed_tools), ("deny", &server.denied_tools)] {
+        if !names.is_empty() {
+            tools.insert(key, Array::from_iter(names).into());
+        }
+    }
+    if !tools.is_empty() {
+        set("tools", tools.into());
     }
     table
 }

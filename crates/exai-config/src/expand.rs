@@ -1,13 +1,15 @@
 //! `${…}` in the texts of a server, resolved when it is started.
 //!
-//! `${env:NAME}` is a variable of the daemon's environment. `${secret:NAME}` and `${client.cwd}` are
-//! known and not yet available. Any other `$` is a dollar sign.
+//! `${env:NAME}` is a variable of the daemon's environment, `${secret:NAME}` a secret of `secrets.toml`. `${client.cwd}`
+//! is known and not yet available. Any other `$` is a dollar sign.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use exai_os::account::find_variable;
 
+use crate::secret_store::{SecretStore, secrets_in};
 pub use crate::server::CLIENT_CWD;
 use crate::{Secret, ServerConfig};
 
@@ -30,9 +32,9 @@ pub enum ExpandError {
         /// The key that uses it.
         place: String,
     },
-    /// Secrets come with a later version.
-    #[error("${{secret:{name}}} is not yet available (used in {place})")]
-    SecretNotAvailable {
+    /// No such secret.
+    #[error("the secret {name} is not kept (used in {place}); `exai secret set {name}` asks for it")]
+    UnknownSecret {
         /// Its name.
         name: String,
         /// The key that uses it.
@@ -70,21 +72,33 @@ impl fmt::Debug for Expanded {
 }
 
 impl ServerConfig {
-    /// Resolves every text of this server with the variables of the daemon's environment.
-    pub fn expand(&self, vars: &[(OsString, OsString)]) -> Result<Expanded, ExpandError> {
-        let optional = |text: &Option<String>, place: &str| {
-            text.as_deref().map(|text| expand(text, place, vars)).transpose()
-        };
-        let table = |table: &std::collections::BTreeMap<String, Secret>, key: &str| {
+    /// The names of the secrets that the texts of this server refer to.
+    pub fn find_secrets(&self) -> BTreeSet<String> {
+        let texts =
+            self.command.iter().chain(&self.args).chain(&self.cwd).chain(&self.url).map(String::as_str);
+        let tables = self.env.values().chain(self.headers.values()).map(Secret::expose);
+        texts.chain(tables).flat_map(secrets_in).map(ToOwned::to_owned).collect()
+    }
+
+    /// Resolves every text of this server with the variables of the daemon's environment and the secrets.
+    pub fn expand(
+        &self,
+        vars: &[(OsString, OsString)],
+        secrets: &SecretStore,
+    ) -> Result<Expanded, ExpandError> {
+        let expand = |text: &str, place: &str| expand(text, place, vars, secrets);
+        let optional =
+            |text: &Option<String>, place: &str| text.as_deref().map(|text| expand(text, place)).transpose();
+        let table = |table: &BTreeMap<String, Secret>, key: &str| {
             let resolve = |(name, value): (&String, &Secret)| {
-                let text = expand(value.expose(), &format!("{key}.{name}"), vars)?;
+                let text = expand(value.expose(), &format!("{key}.{name}"))?;
                 Ok((name.clone(), Secret::new(text)))
             };
             table.iter().map(resolve).collect::<Result<Vec<_>, ExpandError>>()
         };
         Ok(Expanded {
             command: optional(&self.command, "command")?,
-            args: self.args.iter().map(|text| expand(text, "args", vars)).collect::<Result<_, _>>()?,
+            args: self.args.iter().map(|text| expand(text, "args")).collect::<Result<_, _>>()?,
             env: table(&self.env, "env")?,
             cwd: optional(&self.cwd, "cwd")?,
             url: optional(&self.url, "url")?,
@@ -95,7 +109,12 @@ impl ServerConfig {
 
 /// Resolves one text; `place` is its key, for the error. A value is inserted as it is: a `${…}` within
 /// it is not looked at again.
-pub fn expand(text: &str, place: &str, vars: &[(OsString, OsString)]) -> Result<String, ExpandError> {
+pub fn expand(
+    text: &str,
+    place: &str,
+    vars: &[(OsString, OsString)],
+    secrets: &SecretStore,
+) -> Result<String, ExpandError> {
     let place = || place.to_owned();
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
@@ -109,9 +128,10 @@ pub fn expand(text: &str, place: &str, vars: &[(OsString, OsString)]) -> Result<
                 Some(None) => return Err(ExpandError::NotText { name: name.to_owned(), place: place() }),
                 None => return Err(ExpandError::Unset { name: name.to_owned(), place: place() }),
             },
-            Some(Some(Reference::Secret(name))) => {
-                return Err(ExpandError::SecretNotAvailable { name: name.to_owned(), place: place() });
-            }
+            Some(Some(Reference::Secret(name))) => match secrets.find(name) {
+                Some(value) => result.push_str(value.expose()),
+                None => return Err(ExpandError::UnknownSecret { name: name.to_owned(), place: place() }),
+            },
             Some(Some(Reference::ClientCwd)) => {
                 return Err(ExpandError::ClientCwdNotAvailable { place: place() });
             }
@@ -151,7 +171,7 @@ mod tests {
     fn resolve(text: &str) -> Result<String, ExpandError> {
         let vars =
             [("A", "one"), ("B", "${env:A}"), ("C", "")].map(|(name, value)| (name.into(), value.into()));
-        expand(text, "args", &vars)
+        expand(text, "args", &vars, &SecretStore::default())
     }
 
     #[test]
@@ -169,7 +189,10 @@ mod tests {
         let error = resolve("${env:NOPE}").unwrap_err();
         assert_eq!(error.to_string(), "the environment variable NOPE is not set (used in args)");
         let error = resolve("${secret:DOCS}").unwrap_err();
-        assert_eq!(error.to_string(), "${secret:DOCS} is not yet available (used in args)");
+        assert_eq!(
+            error.to_string(),
+            "the secret DOCS is not kept (used in args); `exai secret set DOCS` asks for it"
+        );
         assert!(matches!(resolve("${client.cwd}/x"), Err(ExpandError::ClientCwdNotAvailable { .. })));
     }
 }

@@ -133,6 +133,11 @@ impl Home {
         self.path.join("config.lock")
     }
 
+    /// `secrets.toml`: the values of `${secret:NAME}`.
+    pub fn secrets(&self) -> PathBuf {
+        self.path.join("secrets.toml")
+    }
+
     /// `token`: what lets a network client in.
     pub fn token(&self) -> PathBuf {
         self.path.join("token")

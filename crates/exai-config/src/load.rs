@@ -7,6 +7,7 @@ use exai_os::private;
 use crate::environment::{self, Variable};
 use crate::limits::MAX_CONFIG_BYTES;
 use crate::raw::{self, BACKSLASH_HINT};
+use crate::secret_store::SecretStore;
 use crate::{Home, Servers};
 
 /// The port where neither the file nor the environment names one.
@@ -19,6 +20,8 @@ pub struct Config {
     pub daemon: DaemonConfig,
     /// The `[servers.NAME]` tables.
     pub servers: Servers,
+    /// The secrets that the servers may refer to. Empty until whoever starts servers has read them.
+    pub secrets: SecretStore,
 }
 
 /// What concerns the daemon itself.
@@ -149,7 +152,11 @@ impl Config {
         })?;
         let port = chosen_port(path, text, &file.daemon, port)?;
         let servers = file.servers().map_err(|fault| invalid(path, text, fault.at.start, fault.sentence))?;
-        Ok(Config { daemon: DaemonConfig { port }, servers: Servers(servers) })
+        Ok(Config {
+            daemon: DaemonConfig { port },
+            servers: Servers(servers),
+            secrets: SecretStore::default(),
+        })
     }
 
     /// The valid parts of an invalid text, and the names of the invalid servers.
@@ -160,7 +167,14 @@ impl Config {
     ) -> Result<(Config, Vec<String>), ConfigError> {
         let raw::Salvage { daemon, servers, left_out } = raw::salvage(text);
         let port = chosen_port(path, text, &daemon, port)?;
-        Ok((Config { daemon: DaemonConfig { port }, servers: Servers(servers) }, left_out))
+        Ok((
+            Config {
+                daemon: DaemonConfig { port },
+                servers: Servers(servers),
+                secrets: SecretStore::default(),
+            },
+            left_out,
+        ))
     }
 }
 

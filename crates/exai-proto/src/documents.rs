@@ -284,6 +284,54 @@ pub struct Servers {
     pub servers: Vec<ListedServer>,
 }
 
+/// `exai clients --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfiguredClients {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Every client that exai knows.
+    pub clients: Vec<ConfiguredClient>,
+}
+
+/// An MCP client on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfiguredClient {
+    /// The id, as `exai install` takes it.
+    pub id: String,
+    /// The name, as its maker writes it.
+    pub name: String,
+    /// Whether the client seems to be on this machine.
+    pub found: bool,
+    /// The files that exai's entry goes into.
+    pub files: Vec<String>,
+    /// Whether one of the files has an entry of exai.
+    pub configured: bool,
+    /// How many connections of the client the daemon has now.
+    pub connected: u64,
+    /// Why a file cannot be read.
+    pub problem: Option<String>,
+}
+
+/// `exai secret list --json`. No document holds the value of a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secrets {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// All secrets that are kept or used, sorted by name.
+    pub secrets: Vec<ListedSecret>,
+}
+
+/// One line of `exai secret list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedSecret {
+    /// The name; the configuration refers to it as `${secret:NAME}`.
+    pub name: String,
+    /// Whether a value is kept. A server that uses a secret without a value does not start.
+    pub kept: bool,
+    /// The servers that use it.
+    pub used_by: Vec<String>,
+}
+
 /// One line of `exai list`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ListedServer {

@@ -47,6 +47,14 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Change the token that WebSocket and HTTP clients show
     Token(TokenArgs),
+    /// Write exai into the configuration of MCP clients
+    Install(InstallArgs),
+    /// Take exai out of the configuration of MCP clients
+    Uninstall(UninstallArgs),
+    /// List the MCP clients on this machine, and which of them use exai
+    Clients(JsonArgs),
+    /// Keep values that `config.toml` names as ${secret:NAME}
+    Secret(SecretArgs),
     /// Show what a daemon that died left behind, and end and remove it
     Cleanup(CleanupArgs),
     /// Try everything that exai promises, in a private instance
@@ -166,24 +174,39 @@ pub(crate) struct SelftestServerArgs {
 
 /// `exai add`.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("how").args(["url", "command"]).required(true).multiple(true))]
 pub(crate) struct AddArgs {
-    /// The server's name: letters and digits, with single `-` or `_` between them
+    /// The server's name: letters and digits, with single `-` or `_` between them. Or what describes servers by itself: a
+    /// file such as .mcp.json, the link of an "Add to …" button, or `-` for a pasted block
     pub(crate) name: String,
     /// An environment variable of the server
-    #[arg(long, value_name = "K=V", value_parser = pair)]
+    #[arg(short, long, value_name = "K=V", value_parser = pair)]
     pub(crate) env: Vec<(String, String)>,
-    /// Where the server is reached by HTTP
+    /// A file with more variables, one NAME=VALUE in each line; it is read now
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<String>,
+    /// The server's working directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<String>,
+    /// Where the server is reached by HTTP; with a command, where that command listens
     #[arg(long)]
     pub(crate) url: Option<String>,
     /// A header of each request to the URL
-    #[arg(long, value_name = "K=V", value_parser = pair, requires = "url")]
+    #[arg(short = 'H', long, value_name = "K=V", value_parser = pair)]
     pub(crate) header: Vec<(String, String)>,
+    /// Which clients share a process of the server
+    #[arg(long, value_name = "WHICH", value_parser = ["auto", "shared", "client"])]
+    pub(crate) share: Option<String>,
+    /// Seconds that a call may take without progress
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout: Option<u64>,
     /// Replace a server of the same name
     #[arg(long)]
     pub(crate) force: bool,
-    /// The command that starts the server, and its arguments
-    #[arg(last = true, value_name = "COMMAND")]
+    /// Do not try the server
+    #[arg(long)]
+    pub(crate) no_check: bool,
+    /// The command that starts the server, and its arguments; or its URL; or `-` for a pasted block
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }
 
@@ -248,6 +271,63 @@ pub(crate) struct TokenArgs {
 pub(crate) enum TokenAction {
     /// Make a new one; the old one is refused from then on
     Rotate,
+}
+
+/// `exai install`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").args(["clients", "all"]).required(true))]
+pub(crate) struct InstallArgs {
+    /// The clients, by the ids of `exai clients`
+    #[arg(value_name = "CLIENT")]
+    pub(crate) clients: Vec<String>,
+    /// All clients that are found on this machine
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// One entry for each server, with the tools' own names, instead of one for all
+    #[arg(long)]
+    pub(crate) each: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Replace another server of that name, and write while the client runs
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `exai uninstall`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").args(["clients", "all"]).required(true))]
+pub(crate) struct UninstallArgs {
+    /// The clients, by the ids of `exai clients`
+    #[arg(value_name = "CLIENT")]
+    pub(crate) clients: Vec<String>,
+    /// All clients that are found on this machine
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// `exai secret`.
+#[derive(Debug, Args)]
+pub(crate) struct SecretArgs {
+    #[command(subcommand)]
+    pub(crate) action: SecretAction,
+}
+
+/// What is done with the secrets.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretAction {
+    /// Keep a value: asked for on a terminal, else read from stdin
+    Set {
+        /// The name; the configuration refers to it as ${secret:NAME}
+        name: String,
+    },
+    /// Forget a value
+    Remove {
+        /// The name
+        name: String,
+    },
+    /// List the names, and the servers that use each
+    List(JsonArgs),
 }
 
 /// `exai cleanup`.

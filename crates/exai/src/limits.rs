@@ -22,6 +22,14 @@ pub(crate) const SHOWN_LOG_LINES: usize = 200;
 pub(crate) const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 /// How often `exai ps --watch` looks.
 pub(crate) const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// The longest block, file or list of variables that `exai add` reads.
+pub(crate) const MAX_PASTED_BYTES: u64 = 16 * 1024 * 1024;
+/// The longest `installs.json`, in bytes.
+pub(crate) const MAX_INSTALLS_BYTES: u64 = 4 * 1024 * 1024;
+/// How long `exai install` waits for the entry that it has written to answer.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long `exai add` waits for the tools of a new server: the first run of `npx` or `uvx` downloads.
+pub(crate) const TRIAL_TIMEOUT: Duration = Duration::from_secs(150);
 /// How long `exai tools` waits for each server where it asks all of them: as long as a client of all servers waits. One
 /// server that was asked for by its name is waited for.
 pub(crate) const TOOLS_TIMEOUT: Duration = Duration::from_millis(1500);

@@ -1,6 +1,7 @@
 //! `exai`: one daemon per user that hosts every MCP server once, and a stdio shim per client.
 
 mod cli;
+mod client_config;
 mod commands;
 mod error;
 mod limits;

@@ -138,6 +138,21 @@ impl Printer {
         self.say(&format!("{YELLOW}warning{YELLOW:#}: {}\n", paragraph(text)));
     }
 
+    /// What a question is about.
+    pub(crate) fn note(&self, text: &str) {
+        self.say(&format!("{DIM}{}{DIM:#}\n", paragraph(text)));
+    }
+
+    /// A question, without a line end.
+    pub(crate) fn prompt(&self, text: &str) {
+        self.say(&visible::on_one_line(text));
+    }
+
+    /// What to do next.
+    pub(crate) fn hint(&self, text: &str) {
+        self.say(&format!("{CYAN}hint{CYAN:#}: {}\n", paragraph(text)));
+    }
+
     /// Why the command failed.
     pub(crate) fn error(&self, error: &Error) {
         let Some((what, hint)) = error.lines() else { return };

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use exai_config::last_good::{self, Loaded};
+use exai_config::secret_store::SecretStore;
 use exai_config::{Config, ConfigError, Home};
 use exai_os::private::{self, Stamp};
 use exai_proto::documents::Finding;
@@ -58,6 +59,7 @@ impl ConfigFile {
                 (config, Some(error.to_string()), instead.to_string())
             }
         };
+        let config = with_secrets(config, home);
         let port = config.daemon.port.value;
         let last_read = Mutex::new(LastRead { stamp, trouble, instead, port, loose });
         Ok((ConfigFile { home: home.clone(), port, reading: Mutex::new(()), last_read }, config))
@@ -153,9 +155,14 @@ fn read_config(home: &Home) -> (Stamp, Option<u32>, Result<Config, ConfigError>)
         if let Err(error) = kept {
             tracing::warn!(%error, "no copy of the configuration can be kept");
         }
-        config
+        with_secrets(config, home)
     });
     (stamp, loose, outcome)
+}
+
+/// Adds the secrets. A file of secrets that cannot be read is reported when a server needs it.
+fn with_secrets(config: Config, home: &Home) -> Config {
+    Config { secrets: SecretStore::load(home).unwrap_or_default(), ..config }
 }
 
 /// Compares the file from time to time with the one that was read.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use exai_config::secret_store::SecretStore;
 use exai_config::{Containment, Home, ServerConfig, ServerKind, Share as ConfigShare};
 use exai_mux::{Down, InstanceId, See};
 use exai_os::account::set_variable;
@@ -139,7 +140,12 @@ impl LaunchContext {
             let sentences = [&[what.to_string()][..], &mistakes].concat().join("; ");
             Down { see: See::Doctor, ..Down::not_started(format!("could not be started: {sentences}")) }
         };
-        let config = config.expand(vars).map_err(|error| lacks(&error))?;
+        let secrets = if config.find_secrets().is_empty() {
+            SecretStore::default()
+        } else {
+            SecretStore::load(&self.home).map_err(|error| lacks(&error))?
+        };
+        let config = config.expand(vars, &secrets).map_err(|error| lacks(&error))?;
         let Some(command) = &config.command else {
             let reason = "has only a url; servers reached by URL are not hosted by this version";
             return Err(Down::not_started(reason));

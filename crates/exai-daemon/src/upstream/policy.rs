@@ -2,6 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
+use exai_config::secret_store::SecretStore;
 use exai_config::{Config, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy};
 use exai_mux::policy::{Policy, Share, ToolFilter};
 use exai_proto::fnv1a::Fnv1a;
@@ -17,7 +18,7 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
         .iter()
         .map(|(name, server)| Policy {
             name: name.into(),
-            revision: revision(server),
+            revision: revision(server, &config.secrets),
             share: match server.share {
                 // One port means one process and one session.
                 _ if server.kind() == ServerKind::Listening => Share::Shared,
@@ -44,11 +45,13 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
 
 /// A number that changes whenever the program would be started differently. It is the same in every build: files for the next
 /// daemon carry it, and that daemon may be a newer build.
-fn revision(server: &ServerConfig) -> u64 {
+fn revision(server: &ServerConfig, secrets: &SecretStore) -> u64 {
     let mut hasher = Fnv1a::default();
     (&server.command, &server.args, &server.cwd, &server.url).hash(&mut hasher);
     server.env.iter().for_each(|pair| pair.hash(&mut hasher));
     server.headers.iter().for_each(|pair| pair.hash(&mut hasher));
     server.share.name().hash(&mut hasher);
+    // Another value of a secret is another environment of the program.
+    server.find_secrets().iter().for_each(|name| secrets.find(name).hash(&mut hasher));
     hasher.finish()
 }

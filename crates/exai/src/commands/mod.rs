@@ -3,14 +3,17 @@
 pub(crate) mod add;
 pub(crate) mod call;
 pub(crate) mod cleanup;
+pub(crate) mod clients;
 pub(crate) mod doctor;
 pub(crate) mod guard;
+pub(crate) mod install;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod outside;
 pub(crate) mod ps;
 pub(crate) mod remove;
 pub(crate) mod restart;
+pub(crate) mod secret;
 pub(crate) mod selftest;
 pub(crate) mod serve;
 pub(crate) mod shim;
@@ -19,6 +22,7 @@ pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod token;
 pub(crate) mod tools;
+pub(crate) mod uninstall;
 pub(crate) mod why;
 
 mod foreign_json;

@@ -109,6 +109,12 @@ fn all_servers(printer: &Printer) -> Result<Vec<String>, Error> {
     }
 }
 
+/// How many tools a server lists within this time.
+pub(super) fn count_tools(server: &str, patience: Duration) -> Result<usize, Error> {
+    let Listed { tools, missing, .. } = tools_of(server, Some(patience));
+    missing.map_or(Ok(tools.len()), Err)
+}
+
 /// The tools that a server lists within this time, and why the list is incomplete.
 fn tools_of(server: &str, patience: Option<Duration>) -> Listed {
     let mut pages = Pages::new("tools");

@@ -142,7 +142,7 @@ fn a_number_that_makes_no_sense_is_a_usage_error() {
 #[test]
 fn what_only_a_shell_would_understand_is_explained() {
     let instance = Instance::new("[servers.home]\ncommand = 'cat'\ncwd = '~/none'\n");
-    let added = instance.exai(&["add", "line", "--", "npx -y some-server"]);
+    let added = instance.exai(&["add", "line", "--no-check", "--", "npx -y some-server"]);
     let advice = r#"write command = "npx" and args = ["-y", "some-server"]"#;
     assert!(text(&added.stderr).contains(advice), "{}", text(&added.stderr));
     for (server, expected) in [("line", advice), ("home", "`cwd` holds `~`, which only a shell replaces")] {

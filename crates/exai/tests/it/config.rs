@@ -52,7 +52,7 @@ fn an_invalid_file_is_named_with_its_place_until_it_is_mended_and_everything_ser
     assert_eq!(client.call("pid", &json!({})), pid);
     assert_eq!(instance.status()["state"], "running");
     assert!(
-        instance.exai(&["add", "other", "--", "true"]).status.code() != Some(0),
+        instance.exai(&["add", "other", "--no-check", "--", "true"]).status.code() != Some(0),
         "nothing is added to it"
     );
 
@@ -88,7 +88,10 @@ fn a_file_that_is_gone_or_wants_another_port_changes_nothing_but_the_findings() 
 fn what_add_and_remove_make_live_is_loaded_once() {
     let instance = Instance::with_fixture(&[]);
     let mut client = instance.client("fix");
-    instance.ends(0, &["add", "more", "--", exai_test::program("fixture-server").to_str().expect("a path")]);
+    instance.ends(
+        0,
+        &["add", "more", "--no-check", "--", exai_test::program("fixture-server").to_str().expect("a path")],
+    );
     let mut more = instance.client("more");
     more.call("pid", &json!({}));
     instance.ends(0, &["remove", "more"]);
@@ -165,7 +168,7 @@ fn of_twelve_who_add_a_server_at_once_each_is_in_the_file() {
     let instance = Instance::new("");
     let add = |number: u32| {
         let name = format!("s{number}");
-        let mut command = instance.command(&["add", &name, "--", "true"]);
+        let mut command = instance.command(&["add", &name, "--no-check", "--", "true"]);
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
     };
     let all: Vec<_> = (0..12).map(add).collect();
@@ -252,7 +255,10 @@ fn a_link_to_a_file_of_the_account_is_followed_and_edits_go_through_it() {
     shell("ln", &["-s", &dots.join("exai.toml").display().to_string(), &file.display().to_string()]);
     instance.client("fix").call("pid", &json!({}));
     // The daemon starts an added server at once, so the program must be a server.
-    instance.ends(0, &["add", "more", "--", exai_test::program("fixture-server").to_str().expect("a path")]);
+    instance.ends(
+        0,
+        &["add", "more", "--no-check", "--", exai_test::program("fixture-server").to_str().expect("a path")],
+    );
     assert!(std::fs::symlink_metadata(&file).expect("it is there").is_symlink());
     assert!(std::fs::read_to_string(dots.join("exai.toml")).expect("the file").contains("[servers.more]"));
     assert_eq!(std::fs::read_dir(&dots).expect("the directory").count(), 1, "nothing stays beside it");

@@ -108,7 +108,7 @@ fn list_findings(instance: &Instance) -> Vec<String> {
 fn add(instance: &Instance, name: &str, switches: &[&str]) -> String {
     let fixture = program("fixture-server");
     let fixture = fixture.to_str().expect("a path in UTF-8");
-    instance.ends(0, &[&["add", name, "--", fixture], switches].concat())
+    instance.ends(0, &[&["add", name, "--no-check", "--", fixture], switches].concat())
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_server_that_is_added_is_started_once_and_known_before_a_client_comes() {
     assert!(names(&all.ask("tools/list", &json!({}))).contains(&"new__echo".to_owned()));
     assert_eq!(fs::read_to_string(&starts).expect("a file").lines().count(), 1);
     // A server that cannot be started is added all the same.
-    instance.ends(0, &["add", "broken", "--", "no-such-program-anywhere"]);
+    instance.ends(0, &["add", "broken", "--no-check", "--", "no-such-program-anywhere"]);
     eventually("it is found", LIMIT, || {
         instance.status()["findings"].to_string().contains("no-such-program-anywhere")
     });

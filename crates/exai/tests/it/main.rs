@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "a test that fails shows the daemon's log")]
 
+mod add;
 mod alone;
 #[cfg(target_os = "linux")]
 mod apart;
@@ -28,6 +29,7 @@ mod foreign;
 mod hold;
 mod hostile;
 mod http;
+mod install;
 mod leaving;
 mod lifecycle;
 mod listening;
@@ -41,6 +43,7 @@ mod reconnect;
 #[cfg(windows)]
 mod registry;
 mod routing;
+mod secret;
 mod secrets;
 mod selftest;
 mod sharing;

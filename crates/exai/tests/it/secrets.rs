@@ -87,7 +87,7 @@ fn said(instance: &Instance, errors: Vec<String>) -> BTreeMap<String, String> {
         note(&["call", server, "echo", r#"{"message": "x"}"#]);
         note(&["call", server, "echo", r#"{"message": "x"}"#, "--json"]);
     }
-    note(&["add", "one", "--", "x"]);
+    note(&["add", "one", "--no-check", "--", "x"]);
     note(&["remove", "nobody"]);
     for (number, error) in errors.into_iter().enumerate() {
         said.insert(format!("error {number}"), error);

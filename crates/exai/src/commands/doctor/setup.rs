@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use exai_config::secret_store::SecretStore;
 use exai_config::{ConfigError, Home, ServerConfig, expand, last_good};
 use exai_os::account::{self, EnvironmentSource};
 use exai_os::platform_hints;
@@ -63,10 +64,15 @@ pub(super) fn commands(scene: &Scene) -> CheckOutcome {
         return CheckOutcome::skip("no servers are configured (`exai add NAME -- COMMAND` adds one)");
     }
     let (vars, note) = variables();
-    let mut faults: Vec<String> = Vec::new();
+    let (secrets, mut faults) = match SecretStore::load(&scene.home) {
+        Ok(secrets) => (secrets, Vec::new()),
+        Err(error) => (SecretStore::default(), vec![error.to_string()]),
+    };
     let mut mistakes: Vec<String> = Vec::new();
     for (name, server) in config.servers.iter() {
-        faults.extend(fault(server, scene, &vars).map(|fault| format!("server \"{name}\": {fault}")));
+        faults.extend(
+            fault(server, scene, (&vars, &secrets)).map(|fault| format!("server \"{name}\": {fault}")),
+        );
         let found = server.likely_mistakes().into_iter();
         mistakes.extend(found.map(|mistake| format!("server \"{name}\": {mistake}")));
     }
@@ -91,8 +97,12 @@ pub(super) fn commands(scene: &Scene) -> CheckOutcome {
 }
 
 /// Why the server would not start. Names variables and programs, never values.
-fn fault(server: &ServerConfig, scene: &Scene, vars: &[(OsString, OsString)]) -> Option<String> {
-    let expanded = match server.expand(vars) {
+fn fault(
+    server: &ServerConfig,
+    scene: &Scene,
+    (vars, secrets): (&[(OsString, OsString)], &SecretStore),
+) -> Option<String> {
+    let expanded = match server.expand(vars, secrets) {
         Ok(expanded) => expanded,
         Err(expand::ExpandError::ClientCwdNotAvailable { .. }) => return None,
         Err(error) => return Some(error.to_string()),

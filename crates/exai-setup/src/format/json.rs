@@ -1,0 +1,151 @@
+//! JSON and JSONC, read into a [`Value`].
+
+use jsonc_parser::ast::{Array, Object, Value as Node};
+use jsonc_parser::common::Ranged as _;
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+
+use super::error::ParseError;
+use crate::Value;
+
+/// Reads a text; `relaxed` allows comments and trailing commas. `None` if it holds no value.
+pub(crate) fn parse(text: &str, relaxed: bool) -> Result<Option<Value>, ParseError> {
+    Ok(parse_tree(text, relaxed)?.as_ref().map(to_value))
+}
+
+/// Reads a text into a tree that knows where everything is. The parser bounds its depth (512).
+pub(super) fn parse_tree(text: &str, relaxed: bool) -> Result<Option<Node<'_>>, ParseError> {
+    let options = ParseOptions {
+        allow_comments: relaxed,
+        allow_loose_object_property_names: false,
+        allow_trailing_commas: relaxed,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    match parse_to_ast(text, &CollectOptions::default(), &options) {
+        Ok(result) => Ok(result.value),
+        Err(error) => Err(ParseError {
+            line: error.line_display(),
+            column: error.column_display(),
+            message: error.kind().to_string(),
+        }),
+    }
+}
+
+fn to_value(node: &Node<'_>) -> Value {
+    match node {
+        Node::NullKeyword(_) => Value::Null,
+        Node::BooleanLit(literal) => Value::Bool(literal.value),
+        Node::NumberLit(literal) => Value::Number(literal.value.to_owned()),
+        Node::StringLit(literal) => Value::text(literal.value.as_ref()),
+        Node::Array(array) => Value::List(array.elements.iter().map(to_value).collect()),
+        Node::Object(object) => Value::map(
+            object.properties.iter().map(|property| (property.name.as_str(), to_value(&property.value))),
+        ),
+    }
+}
+
+/// An object or an array, as a row of members between brackets.
+pub(super) struct Container<'a, 'n> {
+    /// Where its opening bracket is.
+    pub(super) open: usize,
+    /// Where its closing bracket is.
+    pub(super) close: usize,
+    /// Its members, in order.
+    pub(super) members: Vec<Member<'a, 'n>>,
+    /// Whether it is an array.
+    pub(super) is_list: bool,
+}
+
+/// A property of an object, or an element of an array.
+pub(super) struct Member<'a, 'n> {
+    /// The key of the property, or the `name` of the element.
+    pub(super) name: Option<&'n str>,
+    /// Where it begins: at its key, if it has one.
+    pub(super) start: usize,
+    /// Where it ends: behind its value.
+    pub(super) end: usize,
+    /// Its value.
+    pub(super) value: &'n Node<'a>,
+}
+
+impl<'a, 'n> Container<'a, 'n> {
+    /// The container that a value is, if it is one.
+    pub(super) fn of(node: &'n Node<'a>) -> Option<Self> {
+        let range = node.range();
+        let (members, is_list) = match node {
+            Node::Object(object) => (properties(object), false),
+            Node::Array(array) => (elements(array), true),
+            _ => return None,
+        };
+        Some(Container { open: range.start, close: range.end.saturating_sub(1), members, is_list })
+    }
+}
+
+fn properties<'a, 'n>(object: &'n Object<'a>) -> Vec<Member<'a, 'n>> {
+    let member = |property: &'n jsonc_parser::ast::ObjectProp<'a>| Member {
+        name: Some(property.name.as_str()),
+        start: property.range.start,
+        end: property.range.end,
+        value: &property.value,
+    };
+    object.properties.iter().map(member).collect()
+}
+
+fn elements<'a, 'n>(array: &'n Array<'a>) -> Vec<Member<'a, 'n>> {
+    let member = |element: &'n Node<'a>| {
+        let name = element.as_object().and_then(|object| {
+            let property =
+                object.properties.iter().rev().find(|property| property.name.as_str() == "name")?;
+            Some(property.value.as_string_lit()?.value.as_ref())
+        });
+        Member { name, start: element.start(), end: element.end(), value: element }
+    };
+    array.elements.iter().map(member).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strict_json_has_no_comments_and_no_trailing_commas() {
+        let wrong = |text: &str| parse(text, false).unwrap_err().to_string();
+        assert_eq!(wrong("{\n  // a\n}"), "Comments are not allowed (line 2, column 3)");
+        assert_eq!(wrong("{\n  \"a\": 1,\n}"), "Trailing commas are not allowed (line 2, column 9)");
+        assert_eq!(
+            parse("{ /* a */ \"a\": [1,], }", true).unwrap().unwrap().get("a"),
+            Some(&Value::List(vec![Value::Number("1".to_owned())]))
+        );
+    }
+
+    #[test]
+    fn a_text_that_breaks_the_rules_is_placed() {
+        for (text, line, column) in [
+            ("{\n\"a\": 1\n\"b\": 2}", 2, 7),
+            ("{'a': 1}", 1, 2),
+            ("{a: 1}", 1, 2),
+            ("{\"a\": .5}", 1, 7),
+            ("{\"a\": 1} {}", 1, 10),
+        ] {
+            let error = parse(text, true).unwrap_err();
+            assert_eq!((error.line, error.column), (line, column), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_deep_text_is_an_error_and_no_overflow() {
+        let error = parse(&"[".repeat(100_000), true).unwrap_err();
+        assert_eq!(error.message, "Maximum nesting depth exceeded");
+    }
+
+    #[test]
+    fn a_text_without_a_value_is_none() {
+        assert_eq!(parse(" \r\n", false), Ok(None));
+        assert_eq!(parse("// later\n", true), Ok(None));
+    }
+}

@@ -1,0 +1,4 @@
+//! Each format through the same doors.
+
+mod layout;
+mod round_trip;
