@@ -10,6 +10,7 @@ pub mod expand;
 pub mod last_good;
 pub mod limits;
 pub mod other_daemons;
+pub mod secret_edit;
 pub mod secret_store;
 pub mod server_name;
 

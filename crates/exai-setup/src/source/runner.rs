@@ -84,18 +84,29 @@ impl Runner {
         if self == Runner::Docker {
             return Ok(name_image(identifier, version, base));
         }
-        let own = match self {
-            Runner::Npx => ["https://registry.npmjs.org", "https://registry.npmjs.com"],
-            Runner::Uvx => ["https://pypi.org", "https://pypi.org/simple"],
-            _ => ["https://api.nuget.org", "https://api.nuget.org/v3/index.json"],
-        };
-        if base.is_some_and(|base| !own.contains(&base.trim_end_matches('/'))) {
+        if base.is_some_and(|base| !self.is_usual_registry(base)) {
             return Err("a package is in another registry than the usual one");
         }
         match version {
             Some("latest") | None => Err("a package has no fixed version"),
             Some(version) => Ok(format!("{identifier}@{version}")),
         }
+    }
+
+    /// Whether a package is where the program looks for it unless the user has said otherwise. A package of the same name in
+    /// another registry would be another program.
+    fn is_usual_registry(self, base: &str) -> bool {
+        let (name, endings): (&str, &[&str]) = match self {
+            Runner::Npx => ("npmjs", &["org", "com"]),
+            Runner::Uvx => ("pypi", &["org"]),
+            Runner::Dnx => ("nuget", &["org"]),
+            Runner::Docker => return false,
+        };
+        let Some(rest) = base.strip_prefix("https://") else { return false };
+        let host = rest.split('/').next().unwrap_or_default();
+        let mut labels = host.rsplit('.');
+        let ending = labels.next();
+        ending.is_some_and(|ending| endings.contains(&ending)) && labels.next() == Some(name)
     }
 
     fn is_identifier(self, identifier: &str) -> bool {

@@ -9,13 +9,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use exai_config::edit::{self, EditError, NewServer};
-use exai_config::secret_store::set_secret;
+use exai_config::secret_edit::set_secret;
 use exai_config::{Home, Secret, ServerConfig};
 use exai_proto::exit;
 use exai_setup::source::{find_secrets, make_valid_name};
 use exai_setup::{ServerEntry, Transport};
 
-use self::source::Source;
+use self::source::{Source, shown_name};
 use super::{connector, reload};
 use crate::cli::AddArgs;
 use crate::error::Error;
@@ -46,7 +46,7 @@ pub(crate) fn run(args: AddArgs, printer: &Printer) -> Result<u8, Error> {
         match one {
             Ok(name) => added.push(name),
             Err(error) if several => {
-                let name = visible_name(&plan.entry().name);
+                let name = shown_name(&plan.entry().name);
                 printer
                     .warn(&format!("{name} was not added: {}", error.lines().map_or("", |(what, _)| what)));
                 code = exit::FAILED;
@@ -67,10 +67,6 @@ pub(crate) fn run(args: AddArgs, printer: &Printer) -> Result<u8, Error> {
         }
     }
     Ok(code)
-}
-
-fn visible_name(name: &str) -> String {
-    exai_proto::limits::cut(name, exai_proto::limits::NAME_CHARS)
 }
 
 /// What the options say of every server that is added.
@@ -159,7 +155,7 @@ fn add_one(
         }
         let valid = make_valid_name(&entry.name, taken);
         if valid.changed {
-            printer.warn(&format!("`{}` is called {} here", visible_name(&entry.name), valid.name));
+            printer.warn(&format!("`{}` is called {} here", shown_name(&entry.name), valid.name));
         }
         valid.name
     };

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Read as _};
 
-use exai_config::secret_store::{self, MAX_SECRET_BYTES, SecretError, SecretStore};
+use exai_config::limits::MAX_SECRET_BYTES;
+use exai_config::secret_edit::{SecretEditError, remove_secret, set_secret};
+use exai_config::secret_store::{SecretError, SecretStore, is_secret_name};
 use exai_config::{Config, Secret, ServerConfig};
 use exai_proto::documents::{ListedSecret, SCHEMA, Secrets};
 use exai_proto::exit;
@@ -22,8 +24,8 @@ pub(crate) fn run(args: &SecretArgs, printer: &Printer) -> Result<u8, Error> {
 }
 
 fn set(name: &str, printer: &Printer) -> Result<u8, Error> {
-    if !secret_store::is_secret_name(name) {
-        return Err(SecretError::Name { name: name.to_owned() }.into());
+    if !is_secret_name(name) {
+        return Err(SecretEditError::Name { name: name.to_owned() }.into());
     }
     let connector = connector()?;
     for note in connector.home().prepare()? {
@@ -33,7 +35,7 @@ fn set(name: &str, printer: &Printer) -> Result<u8, Error> {
     if value.is_empty() {
         return Err(Error::failed("the value is empty; nothing was kept"));
     }
-    let replaced = secret_store::set_secret(connector.home(), name, Secret::new(value))?;
+    let replaced = set_secret(connector.home(), name, Secret::new(value))?;
     let users = exai_config::load(connector.home()).map(|config| list_users(&config)).unwrap_or_default();
     reload(&connector, None)?;
     printer.line(&match users.get(name) {
@@ -60,7 +62,7 @@ fn read_value(name: &str) -> Result<String, Error> {
 
 fn remove(name: &str, printer: &Printer) -> Result<u8, Error> {
     let connector = connector()?;
-    secret_store::remove_secret(connector.home(), name)?;
+    remove_secret(connector.home(), name)?;
     reload(&connector, None)?;
     printer.line(&format!("removed {name}"))?;
     let config = exai_config::load(connector.home())?;
@@ -109,15 +111,19 @@ fn list_users(config: &Config) -> BTreeMap<String, Vec<String>> {
     users
 }
 
-impl From<SecretError> for Error {
-    fn from(error: SecretError) -> Self {
+impl From<SecretEditError> for Error {
+    fn from(error: SecretEditError) -> Self {
         let what = error.to_string();
         match error {
-            SecretError::Name { .. } | SecretError::TooLong => Error::usage(what),
-            SecretError::Unknown { .. } => Error::failed(what).hint("`exai secret list`"),
-            SecretError::Read { .. } | SecretError::Invalid { .. } | SecretError::Edit(_) => {
-                Error::failed(what)
-            }
+            SecretEditError::Name { .. } | SecretEditError::TooLong => Error::usage(what),
+            SecretEditError::Unknown { .. } => Error::failed(what).hint("`exai secret list`"),
+            SecretEditError::Store(_) | SecretEditError::Edit(_) => Error::failed(what),
         }
+    }
+}
+
+impl From<SecretError> for Error {
+    fn from(error: SecretError) -> Self {
+        Error::failed(error.to_string())
     }
 }

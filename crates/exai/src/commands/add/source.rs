@@ -34,7 +34,7 @@ impl Source {
             [] if name == "-" => Ok(Source::Stdin { name: None }),
             [] if is_link(&name) => Ok(Source::Link(name)),
             [] if Path::new(&name).is_file() => Ok(Source::File(name.into())),
-            [] => Err(Error::usage(format!("what is `{}`? it needs a command or a URL", super::visible_name(&name)))
+            [] => Err(Error::usage(format!("what is `{}`? it needs a command or a URL", shown_name(&name)))
                 .hint("`exai add NAME -- COMMAND`, `exai add NAME URL`, `exai add FILE`, or `exai add -` and paste a block")),
             [dash] if dash == "-" => Ok(Source::Stdin { name: Some(name) }),
             [dash, ..] if dash == "-" => {
@@ -146,4 +146,9 @@ fn at_url(url: String) -> Transport {
 
 fn is_url(text: &str) -> bool {
     ["http://", "https://", "ws://", "wss://"].iter().any(|scheme| text.starts_with(scheme))
+}
+
+/// The name of a server as a source has it, short enough for a sentence.
+pub(super) fn shown_name(name: &str) -> String {
+    exai_proto::limits::cut(name, exai_proto::limits::NAME_CHARS)
 }
