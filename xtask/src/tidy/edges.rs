@@ -30,7 +30,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("exai-mux", &["exai-proto"]),
     ("exai-os", &[]),
     ("exai-proto", &[]),
-    ("exai-setup", &["exai-config", "exai-os", "exai-proto"]),
+    ("exai-setup", &["exai-config"]), // for its tests alone
     ("exai-supervisor", &["exai-os", "exai-proto"]),
     ("exai-test", &["exai-client", "exai-config", "exai-os", "exai-proto"]),
     ("exai-tools", &["exai-proto"]),
