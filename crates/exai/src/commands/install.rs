@@ -82,7 +82,9 @@ fn install(
     if located.is_empty() {
         printer.line(&format!("{} is configured by hand; paste this:", client.display_name))?;
         for (name, launch) in &launches {
-            printer.line(&client.snippet(name, launch))?;
+            for line in client.snippet(name, launch).lines() {
+                printer.line(line)?;
+            }
         }
         return printer.line(client.reload);
     }

@@ -100,6 +100,16 @@ fn a_file_that_was_not_there_is_gone_again() {
 }
 
 #[test]
+fn what_is_configured_by_hand_is_printed_to_be_pasted() {
+    let home = Home::new();
+    let said = text(&home.exai(&["install", "jetbrains"]).stdout);
+    let block: String =
+        said.lines().skip_while(|line| *line != "{").take_while(|line| *line != "}").collect();
+    let document: Value = serde_json::from_str(&(block + "}")).expect("JSON between the sentences");
+    assert_eq!(document["mcpServers"]["exai"]["args"], json!(["shim", "--client", "jetbrains"]));
+}
+
+#[test]
 fn what_cannot_be_changed_safely_is_left_alone() {
     let home = Home::new();
     let broken = b"{\n  \"mcpServers\": {,}\n}";

@@ -121,7 +121,7 @@ impl World {
         let Some(daemon) = &self.daemon else { return };
         let views = daemon.router.clients();
         let counts = daemon.router.counts();
-        if daemon.router.is_busy() || views.iter().any(|view| view.in_flight > 0) || counts.calls > 0 {
+        if daemon.router.is_busy() || views.iter().any(|view| view.in_flight > 0) || counts.gatherings > 0 {
             self.fail(format!("the router {when}: it is busy: {counts:?}, {views:?}"));
         }
     }
