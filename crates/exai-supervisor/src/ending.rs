@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use crate::events::{Ended, SeenMembers, StdioUse};
 use crate::limits::{DRAIN_TIMEOUT, EXIT_TIMEOUT, LAST_OUTPUT_TIMEOUT, MEMBERS_INTERVAL, STOP_GRACE};
 use crate::outbox::Outbox;
+use crate::speakers::{Speakers, count_members};
 use crate::tail::Tail;
 
 /// Everything that the end of a job needs.
@@ -41,8 +42,18 @@ enum EndReason {
     Output,
     Input,
     Exit,
+    /// The process that spoke after the root had exited is gone as well.
+    Left,
     /// The guard is gone.
     Unguarded,
+}
+
+/// What comes after the exit of the root.
+enum Silence {
+    /// Nothing is written to stdout any more.
+    Dead,
+    /// Another process writes to stdout: these do, where the system tells.
+    Broken(Option<Speakers>),
 }
 
 /// The reading of stdout, which several waits in a row continue.
@@ -72,7 +83,9 @@ impl End {
         let patience = match why {
             EndReason::Asked if reading.0.is_some() => Duration::ZERO,
             EndReason::Unguarded => Duration::ZERO,
-            EndReason::Asked | EndReason::Output | EndReason::Input | EndReason::Exit => EXIT_TIMEOUT,
+            EndReason::Asked | EndReason::Output | EndReason::Input | EndReason::Exit | EndReason::Left => {
+                EXIT_TIMEOUT
+            }
         };
         let mut exit = timeout(patience, self.tree.exited()).await.ok();
         let by_itself = exit.is_some();
@@ -87,6 +100,10 @@ impl End {
         let reason = match exit {
             _ if why == EndReason::Asked => "was stopped".to_owned(),
             _ if why == EndReason::Unguarded => "lost its guard and was ended".to_owned(),
+            // How it ended nobody knows: its parent was gone.
+            _ if why == EndReason::Left => {
+                "has ended, as the process that had started it had before".to_owned()
+            }
             _ if !by_itself && why == EndReason::Output => "closed its stdout and was ended".to_owned(),
             _ if !by_itself => "closed its stdin and was ended".to_owned(),
             Some(exit) => exit.to_string(),
@@ -98,12 +115,14 @@ impl End {
     /// Waits until the job cannot be used any more, or has come to the end of the stop ladder.
     async fn until_of_no_use<F: Future<Output = ()>>(&mut self, reading: &mut Reading<'_, F>) -> EndReason {
         let mut root_lives = true;
+        let mut speakers: Option<Speakers> = None;
         loop {
             let why = tokio::select! {
                 () = reading.end() => EndReason::Output,
                 () = self.stdin.closed() => EndReason::Input,
                 _ = self.stopped.wait_for(Option::is_some) => EndReason::Asked,
                 why = root_or_guard(&mut self.tree, root_lives) => why,
+                () = all_gone(speakers.as_ref()) => EndReason::Left,
             };
             match why {
                 EndReason::Output | EndReason::Unguarded => return why,
@@ -116,10 +135,11 @@ impl End {
                     let _ = timeout(LAST_OUTPUT_TIMEOUT, reading.end()).await;
                     return why;
                 }
-                EndReason::Exit => {
+                EndReason::Exit | EndReason::Left => {
                     root_lives = false;
-                    if !self.somebody_speaks(reading).await {
-                        return why;
+                    match self.find_speakers(reading).await {
+                        Silence::Dead => return why,
+                        Silence::Broken(found) => speakers = found,
                     }
                     tracing::debug!("the process that was spawned has exited, what it started lives on");
                 }
@@ -163,14 +183,18 @@ impl End {
         why
     }
 
-    /// After the exit of the root: whether another process writes to stdout.
-    async fn somebody_speaks<F: Future<Output = ()>>(&self, reading: &mut Reading<'_, F>) -> bool {
+    /// After the exit of the root, or of what spoke then: whether another process writes to stdout, and which.
+    async fn find_speakers<F: Future<Output = ()>>(&self, reading: &mut Reading<'_, F>) -> Silence {
         if timeout(DRAIN_TIMEOUT, reading.end()).await.is_ok() {
-            return false;
+            return Silence::Dead;
         }
         let before = self.heard.load(Ordering::Relaxed);
+        let counted = count_members(&self.tree).await;
         let ended = timeout(EXIT_TIMEOUT, reading.end()).await.is_ok();
-        !ended && self.heard.load(Ordering::Relaxed) != before
+        if ended || self.heard.load(Ordering::Relaxed) == before {
+            return Silence::Dead;
+        }
+        Silence::Broken(Speakers::between(&counted, count_members(&self.tree).await))
     }
 
     /// Closes stdin once the outbox is written and waits; asks the group to terminate and waits. stdout is read
@@ -192,6 +216,14 @@ impl End {
         if self.tree.terminate() {
             let _ = timeout(grace, reading.end()).await;
         }
+    }
+}
+
+/// Waits until all speakers are gone; for ever where none are known.
+async fn all_gone(speakers: Option<&Speakers>) {
+    match speakers {
+        Some(speakers) => speakers.gone().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -14,8 +14,8 @@
 //!   read.
 //! - A launcher may exit while the server it started lives on with the same stdio. Its output tells it from a
 //!   forgotten child of a crashed server: lines that arrive in that second, though not in its first quarter (which
-//!   may be the last lines of the dead process), keep the job until stdout or stdin fails. A server that is silent in
-//!   that second counts as dead.
+//!   may be the last lines of the dead process), keep the job until stdout or stdin fails, or until the processes that
+//!   wrote them are gone (Linux and Windows, by their counters). A server that is silent in that second counts as dead.
 //! - A job whose server is not reached over stdio ([`StdioUse::Elsewhere`]) may close its stdio. When its root has
 //!   exited with status 0, the job lives as long as any other process of its tree.
 //! - [`Job::stop`], or dropping the job, begins the stop ladder: close stdin, wait; ask the tree to
@@ -39,6 +39,7 @@ mod ending;
 mod events;
 mod log;
 mod printed_lines;
+mod speakers;
 mod stdio;
 
 pub use job::{Ended, Job, JobEvent, Spec, StdioUse, start};

@@ -138,6 +138,35 @@ async fn a_launcher_may_exit_while_its_server_speaks() {
     nobody_lives(&root);
 }
 
+/// Its children hold the pipes open, and its parent is gone: neither pipes nor exits tell.
+#[tokio::test]
+async fn a_server_that_was_left_by_its_launcher_and_dies_is_a_crash() {
+    let mut bench = Bench::left_by_its_launcher(StdioUse::Stdio, &["--children-inherit", "1"]);
+    let root = bench.job.root().clone();
+    let mut gone_since = None;
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    while gone_since.is_none_or(|since: Instant| since.elapsed() < Duration::from_millis(1500)) {
+        tick.tick().await;
+        bench.send(PING);
+        bench.lines(1).await;
+        if exai_os::process::identify(root.pid).unwrap().is_none() {
+            gone_since.get_or_insert_with(Instant::now);
+        }
+    }
+    // Silence alone is no end.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    bench.send(PING);
+    bench.lines(1).await;
+    let start = Instant::now();
+    bench.call(1, "die", r#"{"code":3}"#);
+    let (ended, _) = bench.end().await;
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(ended.reason, "has ended, as the process that had started it had before");
+    nobody_lives(&root);
+    eprintln!("a server whose launcher is gone: its death is told after {took:.2?}");
+}
+
 #[tokio::test]
 async fn a_launcher_that_exits_and_leaves_silence_is_a_crash() {
     let mut bench = Bench::left_by_its_launcher(StdioUse::Stdio, &[]);
