@@ -88,7 +88,8 @@ fn a_bundle_is_listed_unpacked_and_planned() {
         [
             ("manifest.json", HELLO.len() as u64, false),
             ("server/index.js", large.len() as u64, false),
-            ("server/run", 2, true),
+            // An archive that is written on Windows holds no permissions.
+            ("server/run", 2, std::env::consts::OS != "windows"),
             ("server/empty", 0, false)
         ]
     );
