@@ -5,13 +5,13 @@
 //! here, those of each client in the order in which it has sent them, and clients take turns: a client that floods a
 //! server costs the others no more than their share.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use exai_proto::Message;
 
 use crate::limits::{MAX_QUEUED_BYTES, MAX_REQUESTS_PER_INSTANCE, MIN_SHARE_PER_CLIENT, TURN_TIMEOUT};
-use crate::types::ids::{CallId, ClientId};
+use crate::types::ids::{CallId, ClientId, MintedMap};
 
 /// A request that waits.
 #[derive(Debug)]
@@ -33,10 +33,10 @@ impl QueuedRequest {
 #[derive(Debug, Default)]
 pub(crate) struct FairQueue {
     /// How many requests of each client the server works on.
-    open: HashMap<ClientId, u32>,
+    open: MintedMap<ClientId, u32>,
     all_open: u32,
     /// The requests of each client that wait, and until when each waits.
-    waiting: HashMap<ClientId, VecDeque<(QueuedRequest, Instant)>>,
+    waiting: MintedMap<ClientId, VecDeque<(QueuedRequest, Instant)>>,
     /// The clients that have requests waiting, in the order of their turns.
     turns: VecDeque<ClientId>,
     bytes: usize,

@@ -1,22 +1,21 @@
 //! The requests that an instance has got and not answered.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::instance::request::{InFlightRequest, InternalRequest, Owner};
-use crate::types::ids::{CallId, ClientId};
+use crate::types::ids::{CallId, ClientId, MintedMap};
 use crate::types::list_kind::ListKind;
 
 /// The requests of one instance, by the number that the router has minted for each.
 #[derive(Debug)]
 pub(crate) struct InFlightRequests {
-    by_number: HashMap<u64, InFlightRequest>,
+    by_number: MintedMap<u64, InFlightRequest>,
     next_number: u64,
 }
 
 impl Default for InFlightRequests {
     fn default() -> Self {
-        InFlightRequests { by_number: HashMap::new(), next_number: 1 }
+        InFlightRequests { by_number: MintedMap::default(), next_number: 1 }
     }
 }
 

@@ -1,13 +1,12 @@
 //! The requests of clients that have not been answered: each is a [`Call`], wherever it is.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use exai_proto::Id;
 
 use crate::router::on_success::OnSuccess;
 use crate::types::client_context::ClientContext;
-use crate::types::ids::{CallId, ClientId, InstanceId};
+use crate::types::ids::{CallId, ClientId, InstanceId, MintedMap};
 
 /// All calls, by client.
 ///
@@ -16,12 +15,12 @@ use crate::types::ids::{CallId, ClientId, InstanceId};
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     next_number: u64,
-    of_clients: HashMap<ClientId, ClientCalls>,
+    of_clients: MintedMap<ClientId, ClientCalls>,
 }
 
 #[derive(Debug, Default)]
 struct ClientCalls {
-    by_number: HashMap<u64, Call>,
+    by_number: MintedMap<u64, Call>,
     /// How many of these the client has not cancelled.
     wanted: u32,
 }

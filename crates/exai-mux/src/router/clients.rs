@@ -1,16 +1,15 @@
 //! All clients.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::client::Client;
 use crate::types::client_context::ClientContext;
-use crate::types::ids::{ClientId, Endpoint, InstanceId};
+use crate::types::ids::{ClientId, Endpoint, InstanceId, MintedMap};
 
 /// All clients. What is known of one client is changed through [`Client`].
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
-    all: HashMap<ClientId, Client>,
+    all: MintedMap<ClientId, Client>,
 }
 
 impl Clients {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::instance::Instance;
-use crate::types::ids::{ClientId, InstanceId};
+use crate::types::ids::{ClientId, InstanceId, MintedMap};
 use crate::types::policy::{Policy, ShareKey};
 
 /// All instances. What is known of one instance is changed through [`Instance`].
 #[derive(Debug, Default)]
 pub(crate) struct Instances {
-    all: HashMap<InstanceId, Instance>,
+    all: MintedMap<InstanceId, Instance>,
     /// The current instances, by server and share key: all but those that are retiring.
     shared: HashMap<(Arc<str>, ShareKey), InstanceId>,
     next_id: u64,

@@ -28,6 +28,9 @@ pub(crate) struct CallId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(pub u64);
 
+/// A map whose keys the router has minted: nobody outside chooses them, so a quick hash will do.
+pub(crate) type MintedMap<K, V> = rustc_hash::FxHashMap<K, V>;
+
 /// What a client is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
