@@ -6,6 +6,7 @@
 pub mod client;
 mod entry;
 pub mod format;
+mod json_syntax;
 pub mod source;
 mod text_file;
 mod value;

@@ -55,6 +55,11 @@ impl Error {
         self.code
     }
 
+    /// What failed; empty where there is nothing to say.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
     /// The lines for people; nothing where there is nothing to say.
     pub(crate) fn lines(&self) -> Option<(&str, Option<&str>)> {
         (!self.what.is_empty()).then_some((&self.what, self.hint.as_deref()))

@@ -2,10 +2,11 @@
 
 use jsonc_parser::ast::{Array, Object, Value as Node};
 use jsonc_parser::common::Ranged as _;
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use jsonc_parser::{CollectOptions, parse_to_ast};
 
 use super::error::ParseError;
 use crate::Value;
+use crate::json_syntax::parse_options;
 
 /// Reads a text; `relaxed` allows comments and trailing commas. `None` if it holds no value.
 pub(crate) fn parse(text: &str, relaxed: bool) -> Result<Option<Value>, ParseError> {
@@ -14,18 +15,7 @@ pub(crate) fn parse(text: &str, relaxed: bool) -> Result<Option<Value>, ParseErr
 
 /// Reads a text into a tree that knows where everything is. The parser bounds its depth (512).
 pub(super) fn parse_tree(text: &str, relaxed: bool) -> Result<Option<Node<'_>>, ParseError> {
-    let options = ParseOptions {
-        allow_comments: relaxed,
-        allow_loose_object_property_names: false,
-        allow_trailing_commas: relaxed,
-        allow_missing_commas: false,
-        allow_single_quoted_strings: false,
-        allow_hexadecimal_numbers: false,
-        allow_unary_plus_numbers: false,
-        allow_bare_decimal_point_numbers: false,
-        allow_non_finite_numbers: false,
-        allow_extended_string_escapes: false,
-    };
+    let options = parse_options(relaxed);
     match parse_to_ast(text, &CollectOptions::default(), &options) {
         Ok(result) => Ok(result.value),
         Err(error) => Err(ParseError {

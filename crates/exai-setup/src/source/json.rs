@@ -2,10 +2,11 @@
 
 use jsonc_parser::ast;
 use jsonc_parser::common::Ranged;
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use jsonc_parser::{CollectOptions, parse_to_ast};
 
 use super::error::Fault;
 use super::tree::{MAX_DEPTH, Member, Node, Value};
+use crate::json_syntax::parse_options;
 
 /// What stands around a text while it is read, and where the text begins in the one that the user sees.
 pub(crate) struct Frame {
@@ -34,18 +35,7 @@ pub(crate) fn read_json(text: &str, frame: &Frame) -> Result<Node, Fault> {
     } else {
         text
     };
-    let options = ParseOptions {
-        allow_comments: true,
-        allow_trailing_commas: true,
-        allow_loose_object_property_names: false,
-        allow_missing_commas: false,
-        allow_single_quoted_strings: false,
-        allow_hexadecimal_numbers: false,
-        allow_unary_plus_numbers: false,
-        allow_bare_decimal_point_numbers: false,
-        allow_non_finite_numbers: false,
-        allow_extended_string_escapes: false,
-    };
+    let options = parse_options(true);
     let parsed = parse_to_ast(text, &CollectOptions::default(), &options)
         .map_err(|error| Fault::new(frame.place(error.range().start), describe(error.kind())))?;
     match parsed.value {

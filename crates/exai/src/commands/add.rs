@@ -47,8 +47,7 @@ pub(crate) fn run(args: AddArgs, printer: &Printer) -> Result<u8, Error> {
             Ok(name) => added.push(name),
             Err(error) if several => {
                 let name = shown_name(&plan.entry().name);
-                printer
-                    .warn(&format!("{name} was not added: {}", error.lines().map_or("", |(what, _)| what)));
+                printer.warn(&format!("{name} was not added: {}", error.what()));
                 code = exit::FAILED;
             }
             Err(error) => return Err(error),

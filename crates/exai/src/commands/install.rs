@@ -28,16 +28,27 @@ pub(crate) fn run(args: &InstallArgs, printer: &Printer) -> Result<u8, Error> {
     for note in home.prepare()? {
         printer.warn(&note.to_string());
     }
+    for_each_client(&args.clients, args.all, printer, |client, directories| {
+        install(client, home, directories, args, printer)
+    })
+}
+
+/// Does something for each client that the command line means. Of several, one that fails does not keep the others from it.
+pub(super) fn for_each_client(
+    ids: &[String],
+    all: bool,
+    printer: &Printer,
+    mut apply: impl FnMut(&'static Client, &Directories) -> Result<(), Error>,
+) -> Result<u8, Error> {
     let directories = client_config::find_directories()?;
-    let chosen = choose(&args.clients, args.all, &directories)?;
+    let chosen = choose(ids, all, &directories)?;
     let several = chosen.len() > 1;
     let mut code = exit::DONE;
     for client in chosen {
-        match install(client, home, &directories, args, printer) {
+        match apply(client, &directories) {
             Ok(()) => {}
             Err(error) if several => {
-                let what = error.lines().map_or("", |(what, _)| what);
-                printer.warn(&format!("{}: {what}", client.display_name));
+                printer.warn(&format!("{}: {}", client.display_name, error.what()));
                 code = exit::FAILED;
             }
             Err(error) => return Err(error),
@@ -47,11 +58,7 @@ pub(crate) fn run(args: &InstallArgs, printer: &Printer) -> Result<u8, Error> {
 }
 
 /// The clients that the command line means: those with these ids, or all that seem to be on this machine.
-pub(super) fn choose(
-    ids: &[String],
-    all: bool,
-    directories: &Directories,
-) -> Result<Vec<&'static Client>, Error> {
+fn choose(ids: &[String], all: bool, directories: &Directories) -> Result<Vec<&'static Client>, Error> {
     if all {
         let here = |client: &&Client| client_config::locate_files(client, directories).1;
         let found: Vec<&Client> = clients().iter().filter(here).collect();

@@ -91,7 +91,7 @@ pub(crate) fn run(args: ToolsArgs, printer: &Printer) -> Result<u8, Error> {
             None => {}
             Some(error) if !several => return Err(error),
             Some(error) => {
-                printer.warn(&format!("{server}: {}", error.lines().map_or("", |(what, _)| what)));
+                printer.warn(&format!("{server}: {}", error.what()));
                 code = exit::FAILED;
             }
         }

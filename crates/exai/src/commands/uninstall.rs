@@ -1,7 +1,6 @@
 //! `exai uninstall`: takes exai out of the configuration of MCP clients.
 
 use exai_config::Home;
-use exai_proto::exit;
 use exai_setup::TextFile;
 use exai_setup::client::{Client, Directories, starts_exai};
 
@@ -15,25 +14,9 @@ use crate::printer::Printer;
 pub(crate) fn run(args: &UninstallArgs, printer: &Printer) -> Result<u8, Error> {
     let connector = connector()?;
     let home = connector.home();
-    let directories = client_config::find_directories()?;
-    let chosen = install::choose(&args.clients, args.all, &directories)?;
-    let several = chosen.len() > 1;
-    let mut code = exit::DONE;
-    for client in chosen {
-        match uninstall(client, home, &directories, printer) {
-            Ok(()) => {}
-            Err(error) if several => {
-                printer.warn(&format!(
-                    "{}: {}",
-                    client.display_name,
-                    error.lines().map_or("", |(what, _)| what)
-                ));
-                code = exit::FAILED;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(code)
+    install::for_each_client(&args.clients, args.all, printer, |client, directories| {
+        uninstall(client, home, directories, printer)
+    })
 }
 
 fn uninstall(
