@@ -13,16 +13,22 @@ pub(crate) const HELP: &str = "\
 usage: cargo xtask peers [--again]
 
 Installs what the tests compare exai with into .peers/, which git ignores: Node, the reference MCP
-servers, the official TypeScript SDK, and the official Python SDK in two versions. The versions are
-pinned in tests/peers/package.json, package-lock.json and requirements-*.txt. Does nothing when what is
-installed fits them.
+servers, the conformance suite, the official SDKs for TypeScript and Python in two versions each, and
+llama.cpp's server for the EXAI tools. The versions are pinned in tests/peers/package.json,
+package-lock.json and requirements-*.txt. Does nothing when what is installed fits them.
 
 Needs npm, and Python 3.10 or newer with venv.
 
   --again   install anew even so";
 
 /// The files in tests/peers that pin versions. Their text is part of the stamp.
-const PINS: [&str; 4] = ["package.json", "package-lock.json", "requirements-1.txt", "requirements-2.txt"];
+const PINS: [&str; 5] = [
+    "package.json",
+    "package-lock.json",
+    "requirements-1.txt",
+    "requirements-2.txt",
+    "requirements-llama.txt",
+];
 const PYTHONS: [&str; 2] = ["python3", "python"];
 
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
@@ -69,14 +75,15 @@ fn lock(folder: &Path) -> Result<File, String> {
         .map_err(|error| format!("cannot lock {}: {error}", path.display()))
 }
 
-/// Installs the three parts at the same time, since each of them mostly waits for the network.
+/// Installs the parts at the same time, since each of them mostly waits for the network.
 fn install(pins: &Path, folder: &Path) -> Outcome {
     println!("      installing into .peers/, about a minute");
     thread::scope(|scope| {
         let parts = [
             scope.spawn(|| timed("Node, servers and the TypeScript SDK", || node(pins, folder))),
-            scope.spawn(|| timed("Python SDK 1.x", || python(pins, folder, "1"))),
-            scope.spawn(|| timed("Python SDK 2.x", || python(pins, folder, "2"))),
+            scope.spawn(|| timed("Python SDK 1.x", || python(pins, folder, "1", "py1", "mcp"))),
+            scope.spawn(|| timed("Python SDK 2.x", || python(pins, folder, "2", "py2", "mcp"))),
+            scope.spawn(|| timed("llama.cpp", || python(pins, folder, "llama", "llama", "xllamacpp"))),
         ];
         parts.into_iter().try_for_each(|part| part.join().expect("BUG: an installation panicked"))
     })
@@ -109,9 +116,10 @@ fn node(pins: &Path, folder: &Path) -> Outcome {
     if version.starts_with("v22.") { Ok(()) } else { Err(format!("Node 22 was wanted, {version} came")) }
 }
 
-fn python(pins: &Path, folder: &Path, version: &str) -> Outcome {
-    let requirements = pins.join(format!("requirements-{version}.txt"));
-    let venv = folder.join(format!("py{version}"));
+/// Installs `requirements-PIN.txt` into the virtual environment `venv`, and tries to import `module` there.
+fn python(pins: &Path, folder: &Path, pin: &str, venv: &str, module: &str) -> Outcome {
+    let requirements = pins.join(format!("requirements-{pin}.txt"));
+    let venv = folder.join(venv);
     let test = "import sys, venv; sys.exit(sys.version_info < (3, 10))";
     let program = PYTHONS
         .into_iter()
@@ -123,7 +131,7 @@ fn python(pins: &Path, folder: &Path, version: &str) -> Outcome {
     let mut pip = Command::new(&inside);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
     process::output(&mut pip)?;
-    process::output(Command::new(inside).args(["-c", "import mcp"])).map(drop)
+    process::output(Command::new(inside).args(["-c", &format!("import {module}")])).map(drop)
 }
 
 /// The path of a venv's Python.

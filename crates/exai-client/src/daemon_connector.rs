@@ -51,6 +51,11 @@ impl DaemonConnector {
         &self.home
     }
 
+    /// Whether this process wants what a daemon of this build knows and an older one may not know.
+    pub(crate) fn wants_newer(&self) -> bool {
+        !self.hello.servers.is_empty()
+    }
+
     /// Joins the daemon and never starts one.
     pub fn connect(&self, deadline: Instant) -> Result<Link, ConnectError> {
         let mut pause = RetryPause::new();

@@ -44,7 +44,7 @@ pub use connect_error::ConnectError;
 pub use daemon_connector::DaemonConnector;
 pub use daemon_route::DaemonRoute;
 pub use daemon_state::DaemonState;
-pub use hello::hello;
+pub use hello::{hello, hello_for_servers};
 pub use link::{Link, LinkError};
 pub use route_error::RouteError;
 pub use takeover::Takeover;

@@ -70,6 +70,10 @@ pub(crate) const MAX_COPIED_BYTES: usize = 8 * 1024 * 1024;
 pub(crate) const MAX_INTRODUCTION_BYTES: usize = 1024 * 1024;
 /// The longest text of a log level that is remembered.
 pub(crate) const MAX_LEVEL_BYTES: usize = 64;
+/// How many listens (`subscriptions/listen`) a client may have open.
+pub(crate) const MAX_LISTENS: usize = 256;
+/// How many bytes are kept of open listens in all: their texts, and what was acknowledged.
+pub(crate) const MAX_LISTEN_BYTES: usize = 8 * 1024 * 1024;
 
 // Finding a daemon again.
 

@@ -4,11 +4,16 @@
 //! Every request gets exactly one answer. It is in one of three places: *waiting* (it goes to the next daemon, or is
 //! answered when its patience ends: `initialize` and lists with what is known, all else -31001), *under way* (written:
 //! answered by the daemon, or, when the link is lost, asked again once if that can do no harm, or answered -31002), or
-//! answered. A cancelled one is in none and gets none.
+//! answered. A cancelled one is in none and gets none. Only a listen (`subscriptions/listen`) stays open: each daemon gets it
+//! anew until it ends.
 
+mod era;
 mod in_flight;
 mod link_changes;
 mod list_cache;
+mod listening;
+mod listens;
+mod lists;
 mod messages;
 mod methods;
 mod offline;

@@ -41,12 +41,14 @@ impl DaemonConnector {
     /// Joins the daemon, or starts it when none lives, for a new arrival: an older daemon is first asked to make room
     /// for this build.
     pub fn arrive(&self, deadline: Instant) -> Result<(Link, Takeover), ConnectError> {
-        let link = self.connect_or_start(deadline)?;
-        if !is_older(link.daemon()) {
-            return Ok((link, Takeover::Needless));
+        match self.connect_or_start(deadline) {
+            Ok(link) if !is_older(link.daemon()) => return Ok((link, Takeover::Needless)),
+            // A daemon that makes room waits for all its shims, and this shim does not answer yet.
+            Ok(link) => drop(link),
+            // An older daemon refuses what it does not know, and may make room all the same.
+            Err(ConnectError::Refused(_)) if self.wants_newer() => {}
+            Err(error) => return Err(error),
         }
-        // A daemon that makes room waits for all its shims, and this shim does not answer yet.
-        drop(link);
         let takeover = self.take_over(deadline)?;
         Ok((self.connect_or_start(deadline)?, takeover))
     }

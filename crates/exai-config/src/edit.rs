@@ -12,7 +12,7 @@ use exai_os::lock::{self, HeldLock};
 use exai_os::private;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
-use crate::limits::EDIT_LOCK_TIMEOUT;
+use crate::limits::{EDIT_LOCK_TIMEOUT, MAX_CONFIG_BYTES};
 use crate::load::{self, Config, ConfigError};
 use crate::server_name::{self, NameError};
 use crate::{Home, Secret};
@@ -42,6 +42,8 @@ pub struct NewServer {
     pub allowed_tools: Vec<String>,
     /// These tools may not be used.
     pub denied_tools: Vec<String>,
+    /// A line above the server: where it comes from.
+    pub comment: Option<String>,
 }
 
 /// Why the file was left as it was.
@@ -121,12 +123,13 @@ pub fn add(home: &Home, name: &str, server: &NewServer, force: bool) -> Result<(
             Item::Value(Value::InlineTable(fill(server, InlineTable::new())))
         } else {
             let mut table = fill(server, Table::new());
-            match replaced.as_ref().and_then(Item::as_table) {
-                Some(old) => {
-                    *table.decor_mut() = old.decor().clone();
-                    table.set_position(old.position());
-                }
-                None => table.decor_mut().set_prefix(if config.is_blank() { "" } else { "\n" }),
+            if let Some(old) = replaced.as_ref().and_then(Item::as_table) {
+                *table.decor_mut() = old.decor().clone();
+                table.set_position(old.position());
+            } else {
+                let gap = if config.is_blank() { "" } else { "\n" };
+                let comment = server.comment.as_ref().map(|comment| format!("# {}\n", one_line(comment)));
+                table.decor_mut().set_prefix(format!("{gap}{}", comment.unwrap_or_default()));
             }
             Item::Table(table)
         };
@@ -149,8 +152,52 @@ pub fn remove(home: &Home, name: &str) -> Result<(), EditError> {
     })
 }
 
+/// Puts a table at the end of those of a group, such as `clients`.
+pub(crate) fn insert_table(document: &mut DocumentMut, group: &str, name: &str, table: Table) {
+    let tables = document.as_table_mut().entry(group).or_insert_with(|| {
+        let mut tables = Table::new();
+        tables.set_implicit(true); // no line of its own
+        Item::Table(tables)
+    });
+    let inline = tables.is_inline_table();
+    let tables = tables.as_table_like_mut().expect("BUG: a valid file has a table here");
+    tables.insert(
+        name,
+        if inline { Item::Value(table.into_inline_table().into()) } else { Item::Table(table) },
+    );
+}
+
+/// A comment must not end before its text does.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+/// The bytes of the file. `None` if there is none.
+pub fn read_whole(home: &Home) -> Result<Option<Vec<u8>>, EditError> {
+    let path = home.config();
+    match private::read_trusted(&path, MAX_CONFIG_BYTES) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ConfigError::Read { path, source }.into()),
+    }
+}
+
+/// Replaces the whole file, if its bytes still are `before`; `None` is no file. Returns whether it was replaced.
+pub fn replace_whole(home: &Home, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<bool, EditError> {
+    let _held = lock_edits(home, Instant::now() + EDIT_LOCK_TIMEOUT)?;
+    if read_whole(home)?.as_deref() != before {
+        return Ok(false);
+    }
+    let path = home.config();
+    match after {
+        Some(bytes) => write(path, bytes)?,
+        None => std::fs::remove_file(&path).map_err(|source| EditError::Write { path, source })?,
+    }
+    Ok(true)
+}
+
 /// Makes a change of the file: it is read, changed and written while no other process does so.
-fn edit(
+pub(crate) fn edit(
     home: &Home,
     change: impl FnOnce(&mut DocumentMut, &Config) -> Result<(), EditError>,
 ) -> Result<(), EditError> {
@@ -162,12 +209,17 @@ fn edit(
     change(&mut document, &config)?;
     let text = document.to_string();
     Config::from_text(&path, &text, None)?;
+    write(path, text.as_bytes())
+}
+
+/// Writes the file, or what it is a link to.
+fn write(path: PathBuf, bytes: &[u8]) -> Result<(), EditError> {
     let place = match private::trusted_place(&path) {
         Ok(place) => place,
         Err(error) if error.kind() == io::ErrorKind::NotFound => path,
         Err(source) => return Err(EditError::Write { path, source }),
     };
-    private::write_atomic(&place, text.as_bytes()).map_err(|source| EditError::Write { path: place, source })
+    private::write_atomic(&place, bytes).map_err(|source| EditError::Write { path: place, source })
 }
 
 /// `None` where there is no state directory: then there is nothing to change either.
@@ -205,7 +257,9 @@ fn fill<T: TableLike>(server: &NewServer, mut table: T) -> T {
     }
     for (key, span) in [("start_timeout", server.start_timeout), ("call_timeout", server.call_timeout)] {
         if let Some(span) = span {
-            set(key, format!("{}s", span.as_secs().max(1)).into());
+            let seconds = span.as_secs().max(1);
+            let text = if seconds % 60 == 0 { format!("{}m", seconds / 60) } else { format!("{seconds}s") };
+            set(key, text.into());
         }
     }
     let mut tools = InlineTable::new();

@@ -36,11 +36,25 @@ pub const PORT: Variable = Variable {
 pub const LOG: Variable =
     Variable { name: "EXAI_LOG", meaning: "what the daemon logs, as in `info` or `exai_mux=debug`" };
 
+/// The registry of MCP servers.
+pub const REGISTRY: Variable = Variable {
+    name: "EXAI_REGISTRY",
+    meaning: "the registry that `exai add NAMESPACE/NAME` asks, instead of that of modelcontextprotocol.io: an https \
+              URL, or an http URL on this machine",
+};
+
+/// The local model servers.
+pub const LOCAL_MODELS: Variable = Variable {
+    name: "EXAI_LOCAL_MODELS",
+    meaning: "where `exai add --tools` looks for a local Ollama and a local LM Studio, instead of \
+              127.0.0.1:11434,127.0.0.1:1234",
+};
+
 /// No colours; see <https://no-color.org>.
 pub const NO_COLOR: Variable = Variable { name: "NO_COLOR", meaning: "no colours in the output" };
 
 /// All of them.
-pub const ALL: [Variable; 4] = [HOME, PORT, LOG, NO_COLOR];
+pub const ALL: [Variable; 6] = [HOME, PORT, LOG, REGISTRY, LOCAL_MODELS, NO_COLOR];
 
 /// The whole environment of this process, for [`exai_os::account::environment`] to choose from.
 pub fn of_this_process() -> Vec<(OsString, OsString)> {

@@ -74,10 +74,7 @@ impl fmt::Debug for Expanded {
 impl ServerConfig {
     /// The names of the secrets that the texts of this server refer to.
     pub fn find_secrets(&self) -> BTreeSet<String> {
-        let texts =
-            self.command.iter().chain(&self.args).chain(&self.cwd).chain(&self.url).map(String::as_str);
-        let tables = self.env.values().chain(self.headers.values()).map(Secret::expose);
-        texts.chain(tables).flat_map(secrets_in).map(ToOwned::to_owned).collect()
+        self.texts().flat_map(secrets_in).map(ToOwned::to_owned).collect()
     }
 
     /// Resolves every text of this server with the variables of the daemon's environment and the secrets.

@@ -78,8 +78,13 @@ impl Home {
                 Ok(path) => Ok(Home { path }),
                 Err(source) => Err(HomeError::Relative { path: value.into(), source }),
             },
-            None => Ok(Home { path: account::current()?.home.join(".exai") }),
+            None => Home::usual(),
         }
+    }
+
+    /// The directory where no variable names one: `.exai` in the account's home. Creates nothing.
+    pub fn usual() -> Result<Home, HomeError> {
+        Ok(Home { path: account::current()?.home.join(".exai") })
     }
 
     /// A directory of the caller's choice, which should be absolute.
@@ -133,6 +138,11 @@ impl Home {
         self.path.join("config.lock")
     }
 
+    /// `installs.lock`: held while a file of a client is changed and that is recorded.
+    pub fn installs_lock(&self) -> PathBuf {
+        self.path.join("installs.lock")
+    }
+
     /// `secrets.toml`: the values of `${secret:NAME}`.
     pub fn secrets(&self) -> PathBuf {
         self.path.join("secrets.toml")
@@ -174,9 +184,19 @@ impl Home {
         self.discovery_dir().join(format!("{name}.json"))
     }
 
+    /// `discovery/NAME.modern.json`: the same for the modern era of MCP.
+    pub fn modern_discovery(&self, name: &str) -> PathBuf {
+        self.discovery_dir().join(format!("{name}.modern.json"))
+    }
+
     /// `verdicts.json`: what was measured about each server.
     pub fn verdicts(&self) -> PathBuf {
         self.path.join("verdicts.json")
+    }
+
+    /// `clients.json`: when each client was connected last.
+    pub fn last_connections(&self) -> PathBuf {
+        self.path.join("clients.json")
     }
 
     /// `exai.db`: the threads of the EXAI tools.
@@ -184,9 +204,19 @@ impl Home {
         self.path.join("exai.db")
     }
 
+    /// `exai.db.lock`: held while `exai.db` is opened or put aside.
+    pub fn database_lock(&self) -> PathBuf {
+        self.path.join("exai.db.lock")
+    }
+
     /// `backups`: the last good configurations, and those of clients as they were before exai changed them.
     pub fn backups_dir(&self) -> PathBuf {
         self.path.join("backups")
+    }
+
+    /// `bundles`: the files of servers that came as bundles, each bundle in a directory of its own.
+    pub fn bundles_dir(&self) -> PathBuf {
+        self.path.join("bundles")
     }
 
     /// `log`.

@@ -197,6 +197,52 @@ mod tests {
         }
     }
 
+    /// Whoever may see a part only must not see everything because of a typo elsewhere.
+    #[test]
+    fn without_a_copy_each_choice_is_taken_that_is_right_and_what_is_wrong_chooses_nothing() {
+        let (_dir, home) = home();
+        let a = server("a");
+        for broken in ["[servers.b]\ncomand = 1\n", "[servers.b]\ncommand = \n"] {
+            let text = format!(
+                "{a}[clients.cursor]\nservers = [\"a\"]\n[clients.cursor.tools]\ndeny = [\"a__x\"]\n{broken}\
+                 [clients.\"Some Client\"]\nserver = [\"a\"]\n"
+            );
+            std::fs::write(home.config(), &text).unwrap();
+            let (config, _) = super::instead(&home).unwrap();
+            let (_, cursor) = config.clients.find("cursor").unwrap();
+            assert!(cursor.has_server("a") && !cursor.has_server("b"), "{text}");
+            assert_eq!(cursor.tools.deny, ["a__x"], "{text}");
+            let (_, wrong) = config.clients.find("some client").unwrap();
+            assert!(!wrong.has_server("a") && names(&config) == ["a"], "{text}");
+        }
+    }
+
+    #[test]
+    fn without_a_copy_the_settings_of_the_tools_are_taken_that_are_right() {
+        let (_dir, home) = home();
+        let good = "[servers.a]\ncommand = \"x\"\n[providers.p]\nbase_url = \"https://x\"\n\
+                    [providers.p.extra_body.thinking]\ntype = \"enabled\"\n[models.\"m.1\"]\nprovider = \"p\"\n\
+                    id = \"m\"\n[ai]\nmax_paid_calls = 7\n";
+        for broken in [
+            "[providers.b]\nbase_url = 1\n",
+            "[providers.P]\nbase_url = \"https://y\"\n",
+            "[models.b]\n",
+            "[providers.b]\nbase_url = \n",
+            "[models.b]\nid = \"\n",
+        ] {
+            std::fs::write(home.config(), format!("{good}{broken}")).unwrap();
+            load_and_keep(&home).unwrap_err();
+            let (config, _) = super::instead(&home).unwrap();
+            assert_eq!(names(&config), ["a"], "{broken}");
+            let [provider] = &config.providers[..] else { panic!("{broken}") };
+            assert_eq!((&*provider.base_url, provider.extra_body.len()), ("https://x", 1), "{broken}");
+            assert_eq!((config.models.len(), config.ai.max_paid_calls), (1, 7), "{broken}");
+        }
+        std::fs::write(home.config(), format!("{good}keep_threads = 1\n")).unwrap();
+        let (config, _) = super::instead(&home).unwrap();
+        assert_eq!((names(&config), config.ai.max_paid_calls), (vec!["a"], 50));
+    }
+
     #[test]
     fn what_is_no_text_at_all_leaves_nothing_and_is_no_error() {
         let (_dir, home) = home();

@@ -4,25 +4,44 @@
 //! the environment variables of [`environment`]. Values are kept as they were written: what `${…}` in
 //! them means is known only where a server is started ([`expand`]).
 
+pub mod ai;
+pub mod choice_edit;
 pub mod edit;
 pub mod environment;
 pub mod expand;
 pub mod last_good;
 pub mod limits;
+pub mod live;
+pub mod model;
 pub mod other_daemons;
+pub mod provider;
+pub mod provider_edit;
 pub mod secret_edit;
 pub mod secret_store;
 pub mod server_name;
 
+mod client;
+mod dialect;
+mod fault;
 mod home;
+mod in_order;
 mod load;
 mod mistakes;
 mod raw;
+mod salvage;
 mod secret;
 mod server;
+mod span;
+mod web_address;
 
+pub use ai::AiSettings;
+pub use client::{ClientConfig, Clients};
 pub use home::{Home, HomeError, Note};
 pub use limits::MAX_CONFIG_BYTES;
 pub use load::{Config, ConfigError, DEFAULT_PORT, DaemonConfig, Origin, Setting, load};
+pub use model::ModelAlias;
+pub use provider::{Dialect, Provider};
 pub use secret::Secret;
-pub use server::{Containment, EraChoice, ServerConfig, ServerKind, Servers, Share, StartPolicy, ToolFilter};
+pub use server::{
+    Containment, EraChoice, ServerConfig, ServerKind, Servers, Share, StartPolicy, ToolFilter, shown_args,
+};

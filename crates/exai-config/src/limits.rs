@@ -8,6 +8,10 @@ pub const MAX_CONFIG_BYTES: u64 = 1 << 20;
 pub(crate) const MAX_SECTIONS: usize = 1000;
 /// The longest name of a server. Clients prefix tools with `mcp__exai__` and allow 64 characters in all.
 pub const MAX_SERVER_NAME_CHARS: usize = 24;
+/// The longest name of a client, in characters. The daemon keeps no more of the name that a client says.
+pub(crate) const MAX_CLIENT_NAME_CHARS: usize = 128;
+/// How many mistakes in what is chosen for one client are named.
+pub(crate) const MAX_NAMED_MISTAKES: usize = 5;
 /// The longest `secrets.toml`, in bytes.
 pub(crate) const MAX_SECRETS_BYTES: u64 = 1 << 20;
 /// The longest secret, in bytes: a key in PEM form has some 3000.
@@ -24,3 +28,26 @@ pub(crate) const ELSEWHERE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) const MAX_HOMES: usize = 256;
 /// How many state directories of other daemons are named in a sentence.
 pub(crate) const NAMED_HOMES: usize = 3;
+/// The longest id of a model, or name of a member of a request, in characters.
+pub(crate) const MAX_WORD_CHARS: usize = 256;
+/// The longest name that a `[models.NAME]` table gives a model.
+pub(crate) const MAX_MODEL_NAME_CHARS: usize = 64;
+/// How many tokens a model can be said to take or to write.
+pub(crate) const MAX_TOKENS: i64 = 100_000_000;
+/// How many requests may be under way at one provider, at most and usually.
+pub(crate) const MAX_CONCURRENCY: i64 = 64;
+pub(crate) const USUAL_CONCURRENCY: i64 = 4;
+/// How long a connection to a provider may take, usually.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer of a provider may pause, usually.
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+/// How long a request to a provider may take in all, usually.
+pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_mins(15);
+/// The longest of these that can be set.
+pub(crate) const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
+/// How many paid calls one thread may make, at most and usually.
+pub(crate) const MAX_PAID_CALLS: i64 = 100_000;
+pub(crate) const USUAL_PAID_CALLS: u32 = 50;
+/// How long a thread is kept after its last turn, usually and at most.
+pub(crate) const KEEP_THREADS: Duration = Duration::from_hours(30 * 24);
+pub(crate) const LONGEST_KEEP_THREADS: Duration = Duration::from_hours(3650 * 24);

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,9 +7,10 @@ use exai_os::private;
 
 use crate::environment::{self, Variable};
 use crate::limits::MAX_CONFIG_BYTES;
-use crate::raw::{self, BACKSLASH_HINT};
+use crate::raw::{self, BACKSLASH_HINT, Checked};
+use crate::salvage::{self, Salvage};
 use crate::secret_store::SecretStore;
-use crate::{Home, Servers};
+use crate::{AiSettings, Clients, Home, ModelAlias, Provider, ServerConfig, Servers, ai};
 
 /// The port where neither the file nor the environment names one.
 pub const DEFAULT_PORT: u16 = 8079;
@@ -20,6 +22,14 @@ pub struct Config {
     pub daemon: DaemonConfig,
     /// The `[servers.NAME]` tables.
     pub servers: Servers,
+    /// The `[clients.NAME]` tables. A client that has none sees everything.
+    pub clients: Clients,
+    /// The `[providers.NAME]` tables, in the order of the file.
+    pub providers: Vec<Provider>,
+    /// The `[models.NAME]` tables, in the order of the file.
+    pub models: Vec<ModelAlias>,
+    /// The `[ai]` table.
+    pub ai: AiSettings,
     /// The secrets that the servers may refer to. Empty until whoever starts servers has read them.
     pub secrets: SecretStore,
 }
@@ -138,9 +148,37 @@ fn explained(sentence: &str) -> String {
 }
 
 impl Config {
+    /// The provider of this name, in any case.
+    pub fn find_provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| provider.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The model that has this name in the file, in any case.
+    pub fn find_model(&self, name: &str) -> Option<&ModelAlias> {
+        self.models.iter().find(|model| model.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The names of the secrets that servers and providers refer to.
+    pub fn find_secrets(&self) -> BTreeSet<String> {
+        let of_servers = self.servers.iter().flat_map(|(_, server)| server.find_secrets());
+        of_servers.chain(self.providers.iter().flat_map(Provider::find_secrets)).collect()
+    }
+
+    /// The name of the server that is the EXAI tools, if they were added.
+    pub fn find_tools_server(&self) -> Option<&str> {
+        let is_tools =
+            |server: &ServerConfig| server.args.first().is_some_and(|arg| arg == ai::SERVER_COMMAND);
+        self.servers.iter().find(|(_, server)| is_tools(server)).map(|(name, _)| name)
+    }
+
     /// Whether no layer sets anything.
     pub(crate) fn is_blank(&self) -> bool {
-        self.servers.is_empty() && self.daemon.port.origin == Origin::Default
+        self.servers.is_empty()
+            && self.clients.iter().next().is_none()
+            && self.providers.is_empty()
+            && self.models.is_empty()
+            && self.ai == AiSettings::default()
+            && self.daemon.port.origin == Origin::Default
     }
 
     /// The configuration that this text means. `path` appears in errors and origins; `port` is the value
@@ -151,12 +189,10 @@ impl Config {
             invalid(path, text, at, explained(error.message()))
         })?;
         let port = chosen_port(path, text, &file.daemon, port)?;
-        let servers = file.servers().map_err(|fault| invalid(path, text, fault.at.start, fault.sentence))?;
-        Ok(Config {
-            daemon: DaemonConfig { port },
-            servers: Servers(servers),
-            secrets: SecretStore::default(),
-        })
+        let Checked { servers, clients, providers, models, ai } =
+            file.check().map_err(|fault| invalid(path, text, fault.at.start, fault.sentence))?;
+        let secrets = SecretStore::default();
+        Ok(Config { daemon: DaemonConfig { port }, servers, clients, providers, models, ai, secrets })
     }
 
     /// The valid parts of an invalid text, and the names of the invalid servers.
@@ -165,16 +201,12 @@ impl Config {
         text: &str,
         port: Option<&OsStr>,
     ) -> Result<(Config, Vec<String>), ConfigError> {
-        let raw::Salvage { daemon, servers, left_out } = raw::salvage(text);
+        let Salvage { daemon, servers, clients, providers, models, ai, left_out } = salvage::salvage(text);
         let port = chosen_port(path, text, &daemon, port)?;
-        Ok((
-            Config {
-                daemon: DaemonConfig { port },
-                servers: Servers(servers),
-                secrets: SecretStore::default(),
-            },
-            left_out,
-        ))
+        let (servers, secrets) = (Servers(servers), SecretStore::default());
+        let config =
+            Config { daemon: DaemonConfig { port }, servers, clients, providers, models, ai, secrets };
+        Ok((config, left_out))
     }
 }
 

@@ -58,13 +58,17 @@ pub fn set_secret(home: &Home, name: &str, value: Secret) -> Result<bool, Secret
     Ok(before.is_some())
 }
 
-/// Removes a secret.
+/// Removes a secret. The file goes with the last one.
 pub fn remove_secret(home: &Home, name: &str) -> Result<(), SecretEditError> {
     let _held = lock_edits(home, Instant::now() + EDIT_LOCK_TIMEOUT)?;
     let mut store = SecretStore::load(home)?;
     if store.values.remove(name).is_none() {
         let known = store.names().map(ToOwned::to_owned).collect();
         return Err(SecretEditError::Unknown { name: name.to_owned(), known });
+    }
+    if store.values.is_empty() {
+        let path = home.secrets();
+        return std::fs::remove_file(&path).map_err(|source| EditError::Write { path, source }.into());
     }
     write(&store, home)
 }

@@ -32,6 +32,9 @@ pub struct ServerConfig {
     pub call_timeout: Duration,
     /// The generation of the protocol that it speaks.
     pub era: EraChoice,
+    /// Whether clients that speak only 2026-07-28 are served though the server speaks an older revision, and are asked
+    /// what it asks. Default: false.
+    pub bridge: bool,
     /// Whether its annotations (read-only, idempotent) are trusted for repeating a call. Default: true for a command,
     /// false for a URL alone.
     pub trusted: bool,
@@ -71,6 +74,28 @@ impl ServerKind {
     }
 }
 
+/// The arguments as they may be shown: what follows a flag that is named like a credential is not.
+pub fn shown_args(args: &[String]) -> Vec<String> {
+    const HIDDEN: &str = "<redacted>";
+    let secret = |flag: &str| {
+        let flag = flag.to_ascii_lowercase();
+        flag.starts_with('-')
+            && ["token", "key", "secret", "password", "passwd", "auth"].iter().any(|word| flag.contains(word))
+    };
+    let mut hide_next = false;
+    let mut shown = Vec::new();
+    for arg in args {
+        let reference = arg.starts_with("${");
+        shown.push(match arg.split_once('=') {
+            Some((flag, value)) if secret(flag) && !value.starts_with("${") => format!("{flag}={HIDDEN}"),
+            _ if hide_next && !arg.starts_with('-') && !reference => HIDDEN.to_owned(),
+            _ => arg.clone(),
+        });
+        hide_next = secret(arg) && !arg.contains('=');
+    }
+    shown
+}
+
 impl Share {
     /// The word for it in the file.
     pub fn name(self) -> &'static str {
@@ -84,30 +109,6 @@ impl Share {
 }
 
 impl ServerConfig {
-    /// The arguments as they may be shown: what follows a flag that is named like a credential is not.
-    pub fn shown_args(&self) -> Vec<String> {
-        const HIDDEN: &str = "<redacted>";
-        let secret = |flag: &str| {
-            let flag = flag.to_ascii_lowercase();
-            flag.starts_with('-')
-                && ["token", "key", "secret", "password", "passwd", "auth"]
-                    .iter()
-                    .any(|word| flag.contains(word))
-        };
-        let mut hide_next = false;
-        let mut shown = Vec::new();
-        for arg in &self.args {
-            let reference = arg.starts_with("${");
-            shown.push(match arg.split_once('=') {
-                Some((flag, value)) if secret(flag) && !value.starts_with("${") => format!("{flag}={HIDDEN}"),
-                _ if hide_next && !arg.starts_with('-') && !reference => HIDDEN.to_owned(),
-                _ => arg.clone(),
-            });
-            hide_next = secret(arg) && !arg.contains('=');
-        }
-        shown
-    }
-
     /// How this server is started and reached.
     pub fn kind(&self) -> ServerKind {
         match (&self.command, &self.url) {
@@ -122,8 +123,8 @@ impl ServerConfig {
         self.share == Share::Project || self.texts().any(|text| text.contains(CLIENT_CWD))
     }
 
-    /// Every text in which `${…}` has a meaning.
-    fn texts(&self) -> impl Iterator<Item = &str> {
+    /// Every text in which `${…}` has a meaning. Some may hold secrets.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
         let plain = self.command.iter().chain(&self.args).chain(&self.cwd).chain(&self.url);
         let secret = self.env.values().chain(self.headers.values());
         plain.map(String::as_str).chain(secret.map(Secret::expose))
@@ -233,15 +234,7 @@ mod tests {
     #[test]
     fn what_follows_a_flag_named_like_a_credential_is_not_shown() {
         let shown = |args: &[&str]| {
-            let mut server =
-                crate::Config::from_text(std::path::Path::new("c"), "[servers.x]\ncommand = \"x\"\n", None)
-                    .unwrap()
-                    .servers
-                    .get("x")
-                    .unwrap()
-                    .clone();
-            server.args = args.iter().map(ToString::to_string).collect();
-            server.shown_args().join(" ")
+            super::shown_args(&args.iter().map(ToString::to_string).collect::<Vec<_>>()).join(" ")
         };
         assert_eq!(shown(&["--api-key", "abc", "x"]), "--api-key <redacted> x");
         assert_eq!(shown(&["--token=abc", "--verbose"]), "--token=<redacted> --verbose");

@@ -11,7 +11,7 @@ use exai_daemon::upgrade::{Socket, Upgrade};
 
 #[expect(clippy::disallowed_methods, reason = "a connection ends with its peer, or with the program")]
 async fn echo(mut request: Request) -> Response {
-    match Upgrade::of(&mut request, "echo") {
+    match Upgrade::of(&mut request, Some("echo")) {
         Ok((upgrade, response)) => {
             tokio::spawn(async move {
                 if let Some(socket) = upgrade.socket(InputBudget::default()).await {

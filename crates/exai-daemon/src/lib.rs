@@ -32,6 +32,7 @@ mod state;
 mod upkeep;
 mod upstream;
 
+pub use observe::facts::BUILTIN_NAME;
 pub use observe::findings::RAISE_LIMITS;
 pub use observe::status::listed;
 pub use observe::{port_owner, redacted_command};

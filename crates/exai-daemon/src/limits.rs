@@ -8,6 +8,7 @@ use std::time::Duration;
 use exai_os::descriptors;
 use exai_proto::limits;
 use exai_supervisor::outbox::Bound;
+use jiff::SignedDuration;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -31,6 +32,8 @@ pub(crate) const MAX_TURN_BYTES: usize = MIB;
 pub(crate) const MAX_WAITING_PINGS: usize = 16;
 /// How long a shim may take to say hello.
 pub(crate) const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a client of the origin's wire may take to say hello.
+pub(crate) const ORIGIN_HELLO_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a client may take to send the head of a request.
 pub(crate) const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -74,6 +77,9 @@ pub(crate) const RESERVED_DESCRIPTORS: u64 = 64;
 pub(crate) const MAX_HTTP_SESSIONS: usize = 256;
 /// An HTTP session without a stream ends when it has not been used for this long.
 pub(crate) const HTTP_SESSION_IDLE_TIMEOUT: Duration = Duration::from_mins(30);
+/// Endpoints that one connection of a client of the modern era may use. For another one, the oldest client of the connection
+/// is closed.
+pub(crate) const MAX_ENDPOINTS_PER_CONNECTION: usize = 16;
 /// Connections of one HTTP session that are remembered from one look to the next.
 pub(crate) const MAX_REMEMBERED_CALLERS: usize = 64;
 
@@ -166,6 +172,10 @@ pub(crate) const SESSION_END_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) const MAX_DISCOVERY_BYTES: usize = 32 * MIB;
 /// Bytes of `verdicts.json`; a verdict is a line.
 pub(crate) const MAX_VERDICTS_BYTES: u64 = 4 * MIB as u64;
+/// How long it is believed that a server does not speak an era of MCP: programs are replaced by newer ones.
+pub(crate) const ERA_VERDICT_TTL: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Labels of clients whose last connection is remembered. The one that is longest ago goes.
+pub(crate) const MAX_REMEMBERED_CLIENTS: usize = 256;
 /// Bytes of a text that is kept to be written again. What a longer one says is learned again.
 pub(crate) const MAX_RETRIED_BYTES: usize = 4 * MIB;
 

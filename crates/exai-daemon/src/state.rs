@@ -3,6 +3,7 @@
 pub(crate) mod config_file;
 pub(crate) mod daemon_info;
 pub(crate) mod discovery;
+pub(crate) mod last_connections;
 pub(crate) mod logging;
 pub(crate) mod record;
 pub(crate) mod store;

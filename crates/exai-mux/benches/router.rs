@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use exai_mux::policy::{Policy, Share, ToolFilter};
-use exai_mux::{ClientId, Effect, Endpoint, Event, InstanceId, Router};
+use exai_mux::{ClientId, ClientName, Effect, Endpoint, Era, Event, InstanceId, Router};
 use exai_proto::Message;
 
 fn message(text: &str) -> Message {
@@ -27,6 +27,8 @@ fn router() -> (Router, Instant, Vec<Effect>) {
         one_at_a_time: false,
         crash_limit: 5,
         trusted: true,
+        era: Some(Era::Legacy),
+        bridge: false,
     };
     let client = ClientId(1);
     let instance = InstanceId(0);
@@ -35,7 +37,13 @@ fn router() -> (Router, Instant, Vec<Effect>) {
         r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}"#;
     for event in [
         Event::Configured { policies: vec![policy] },
-        Event::Opened { client, endpoint: Endpoint::One("a".into()) },
+        Event::Opened {
+            client,
+            endpoint: Endpoint::One("a".into()),
+            name: ClientName::Nameless,
+            directory: None,
+            stateless: false,
+        },
         Event::FromClient { client, message: message(initialize) },
         Event::Up { instance },
         Event::FromServer { instance, message: message(initialized) },

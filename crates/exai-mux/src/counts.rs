@@ -6,6 +6,7 @@ use crate::limits::{
     MAX_STARTING_MESSAGES, MAX_TEMPLATES_PER_SERVER, MIN_SHARE_PER_CLIENT, TURN_TIMEOUT,
 };
 use crate::router::Router;
+use crate::server::Server;
 
 /// What the router holds now. While no client wants anything, these are clients, instances, and lists that clients
 /// still have to hear of.
@@ -32,6 +33,8 @@ pub struct Counts {
     pub subscriptions: usize,
     /// Servers' questions that clients have not answered.
     pub asked: usize,
+    /// Calls that wait until their clients of the modern era have the input that a legacy server needs.
+    pub parked: usize,
 }
 
 impl Router {
@@ -45,9 +48,15 @@ impl Router {
             waiting: self.instances.iter().map(|(_, instance)| instance.waiting()).sum(),
             calls: self.calls.len(),
             gatherings: self.list_aggregations.len(),
-            owed: self.servers.iter().map(|server| server.catalogue.pending_len()).sum(),
+            owed: self
+                .servers
+                .iter()
+                .flat_map(Server::offerings)
+                .map(|(_, offering)| offering.catalogue.pending_len())
+                .sum(),
             subscriptions: self.clients.iter().map(|client| client.subscriptions.len()).sum(),
             asked: self.questions.len(),
+            parked: self.parked_calls.len(),
         }
     }
 }
@@ -79,14 +88,21 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::{ClientId, Endpoint, Event};
+    use crate::{ClientId, ClientName, Endpoint, Event};
 
     #[test]
     fn what_comes_and_goes_is_counted_and_no_more() {
         let mut router = Router::new(0);
         let mut effects = Vec::new();
         let client = ClientId(1);
-        router.handle(Event::Opened { client, endpoint: Endpoint::All }, Instant::now(), &mut effects);
+        let opened = Event::Opened {
+            client,
+            endpoint: Endpoint::All,
+            name: ClientName::Nameless,
+            directory: None,
+            stateless: false,
+        };
+        router.handle(opened, Instant::now(), &mut effects);
         assert_eq!(router.counts(), Counts { clients: 1, ..Counts::default() });
         router.handle(Event::Closed { client }, Instant::now(), &mut effects);
         assert_eq!(router.counts(), Counts::default());

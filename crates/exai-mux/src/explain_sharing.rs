@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use exai_proto::limits;
+use exai_proto::{limits, version};
 
 use crate::client::Client;
 use crate::instance::Instance;
@@ -10,6 +10,7 @@ use crate::limits::MAX_SHOWN_DECLARATION_CHARS;
 use crate::router::Router;
 use crate::server::Server;
 use crate::types::capability::ClientCapability;
+use crate::types::era::{ERAS, Era};
 use crate::types::ids::ClientId;
 use crate::types::policy::Share;
 
@@ -24,6 +25,7 @@ impl Router {
             sentences.push("it does not run; the next call starts it".to_owned());
         }
         sentences.extend(instances.into_iter().map(|(_, instance)| self.of_instance(server, instance)));
+        sentences.extend(explain_eras(server));
         Some(sentences)
     }
 
@@ -72,6 +74,47 @@ impl Router {
     }
 }
 
+/// Which eras the server speaks, why that is known, and what it means for clients of each.
+fn explain_eras(server: &Server) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if let Some(pinned) = server.eras.pinned {
+        let revision = match pinned {
+            Era::Legacy => version::NEWEST_LEGACY,
+            Era::Modern => version::MODERN,
+        };
+        sentences.push(format!("it is spoken to in MCP {revision} ({pinned} era) alone"));
+    }
+    for era in ERAS.into_iter().filter(|_| server.eras.pinned.is_none()) {
+        let Some(verdict) = server.eras.verdict(era) else { continue };
+        let why = limits::cut(&verdict.why, MAX_SHOWN_DECLARATION_CHARS);
+        let speaks = if verdict.speaks { "speaks" } else { "does not speak" };
+        let revision = match era {
+            Era::Legacy => format!("MCP up to {}", version::NEWEST_LEGACY),
+            Era::Modern => format!("MCP {}", version::MODERN),
+        };
+        sentences.push(format!("it {speaks} {revision} ({era} era): it {why}"));
+    }
+    match (server.eras.speaks(Era::Legacy), server.eras.speaks(Era::Modern)) {
+        (Some(true), Some(true)) => {
+            sentences.push("a process for each era in use serves the clients of that era".to_owned());
+        }
+        (Some(false), Some(true)) => sentences.push(format!(
+            "clients of older revisions are served all the same: exai translates between them and {}",
+            version::MODERN
+        )),
+        (_, Some(false)) if server.policy.bridge => sentences.push(format!(
+            "clients of {} are served all the same (bridge = true): exai translates",
+            version::MODERN
+        )),
+        (_, Some(false)) => sentences.push(format!(
+            "clients that also speak an older revision than {} are told to do so; `bridge = true` serves the others",
+            version::MODERN
+        )),
+        (_, Some(true) | None) => {}
+    }
+    sentences
+}
+
 fn rule(server: &Server) -> String {
     let observed = server.behaviour.observed();
     match server.policy.share {
@@ -103,7 +146,7 @@ fn list(asks: impl Iterator<Item = ClientCapability>) -> String {
 }
 
 pub(crate) fn named(id: ClientId, client: Option<&Client>) -> String {
-    match client.and_then(|client| client.context()?.name.clone()) {
+    match client.and_then(|client| client.any_context()?.name.clone()) {
         Some(name) => format!("{id} ({name})"),
         None => id.to_string(),
     }

@@ -7,21 +7,30 @@ mod aggregate_lists;
 mod aggregate_routing;
 mod attaching;
 mod cancelling;
+mod choosing;
 mod client_messages;
 mod client_request;
 mod configuration;
+mod discover;
 mod discovery;
 mod draining;
+mod era_refusals;
 mod initialize;
+mod input_rounds;
 mod instance_end;
 mod instance_start;
 mod leaving;
 mod list_changes;
 mod list_merging;
 mod list_requests;
+mod listen_relays;
+mod listens;
 mod methods;
 mod observing;
 mod own_names;
+mod parking;
+mod probing;
+mod question_recipient;
 mod repeatable_tools;
 mod resource_owners;
 mod retiring;
@@ -33,9 +42,11 @@ mod server_start;
 mod sharing;
 mod time;
 mod unreadable;
+mod upstream_listens;
 
 use std::time::Instant;
 
+use crate::client::Client;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::types::effect::Effect;
@@ -52,21 +63,27 @@ impl Router {
             }
             Event::FromServer { instance, message } => self.from_server(instance, &message, cx),
             Event::Unreadable { instance, unreadable } => self.handle_unreadable(instance, &unreadable, cx),
-            Event::Opened { client, endpoint } => {
-                self.clients.add_client(client, endpoint);
+            Event::Opened { client, endpoint, name, directory, stateless } => {
+                let new = Client { stateless, ..Client::new(endpoint, name, directory) };
+                self.clients.add_client(client, new);
+                self.find_choice(client);
             }
-            Event::BehaviourKnown { server, behaviour } => {
+            Event::BehaviourKnown { server, behaviour, eras } => {
                 if let Some(server) = self.servers.get_mut(&server) {
                     server.behaviour.remember(behaviour);
+                    for (era, verdict) in eras {
+                        server.eras.note(era, verdict, cx.time);
+                    }
                 }
             }
             Event::DiscoveryKnown { server, revision, discovery } => {
                 self.learn_discovery(&server, revision, discovery);
             }
             Event::Closed { client } => self.close_client(client, cx),
-            Event::Up { instance } => self.initialize_instance(instance, cx),
+            Event::Up { instance } => self.open_conversation(instance, cx),
             Event::Down { instance, why } => self.handle_instance_end(instance, &why, cx),
             Event::Unsent { instance, number, why } => self.handle_unsent(instance, number, why, cx),
+            Event::Chosen { choices } => self.apply_choices(choices, cx),
             Event::Configured { policies } => self.apply_configuration(policies, cx),
             Event::Ping { instance } => self.ping_instance(instance, cx),
             Event::Restart { server } => self.restart_server(&server, cx),

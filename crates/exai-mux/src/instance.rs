@@ -5,17 +5,24 @@ pub(crate) mod in_flight_requests;
 pub(crate) mod request;
 pub(crate) mod start_queue;
 pub(crate) mod subscribers;
+pub(crate) mod upstream_listen;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use exai_proto::Id;
+
 use crate::instance::fair_queue::FairQueue;
 use crate::instance::in_flight_requests::InFlightRequests;
-use crate::instance::request::{InFlightRequest, Owner};
+use crate::instance::request::{InFlightRequest, InternalRequest, Owner};
 use crate::instance::start_queue::StartQueue;
 use crate::instance::subscribers::Subscribers;
+use crate::instance::upstream_listen::UpstreamListen;
+use crate::limits::{PROBE_TIMEOUT, SILENT_PROBE_TIMEOUT};
+use crate::types::era::Era;
 use crate::types::ids::{CallId, ClientId};
-use crate::types::initialize_result::{InitializeResult, Offer};
+use crate::types::introduction::{Introduction, Offer};
 use crate::types::list_kind::ListKind;
 use crate::types::log_level::LogLevel;
 use crate::types::policy::{Policy, ShareKey};
@@ -38,6 +45,9 @@ pub(crate) struct Instance {
     pub(crate) level: Option<LogLevel>,
     /// The clients that have subscribed to resources.
     pub(crate) subscribers: Subscribers,
+    pub(crate) upstream_listen: UpstreamListen,
+    /// The listens of clients that are relayed, by number: the client, and its id of the listen.
+    pub(crate) relays: BTreeMap<u64, (ClientId, Id)>,
     /// When the server answered `initialize`. `None` once its silence was noted.
     pub(crate) ready_since: Option<Instant>,
     /// The instance gets no new requests: see `handlers::retiring`.
@@ -50,10 +60,64 @@ pub(crate) struct Instance {
 
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// The process is being started, or `initialize` is under way.
-    Starting { deadline: Instant, waiting: StartQueue },
-    /// The server has answered `initialize`.
-    Ready(InitializeResult),
+    /// The process is being started, or the server has not introduced itself yet.
+    Starting { deadline: Instant, waiting: StartQueue, opening: Opening },
+    /// The server has introduced itself.
+    Ready(Introduction),
+}
+
+/// How the conversation with a server is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// With `initialize`, perhaps after the server has refused `server/discover`.
+    Initialize { after_discover: bool },
+    /// With `server/discover`: the server speaks the modern era, or has refused `initialize` with this answer.
+    Discover { after_initialize: Option<String> },
+    /// With `server/discover`, since it is not known which era the server speaks.
+    Probe(Probe),
+}
+
+/// How far a server is that is asked which era it speaks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Probe {
+    /// When the server was asked. `None` before its process runs.
+    pub(crate) asked: Option<Instant>,
+    /// Whether the server was sent `initialize` as well, because it was silent.
+    pub(crate) sent_initialize: bool,
+}
+
+impl Opening {
+    /// Whether the server was asked which era it speaks: clients of both may wait for it.
+    pub(crate) fn has_asked(&self) -> bool {
+        match self {
+            Opening::Probe(_) => true,
+            Opening::Initialize { after_discover } => *after_discover,
+            Opening::Discover { .. } => false,
+        }
+    }
+
+    /// The requests that the server has not answered, for a sentence.
+    pub(crate) fn unanswered(&self) -> &'static str {
+        match self {
+            Opening::Initialize { .. } => "`initialize`",
+            Opening::Discover { .. } | Opening::Probe(Probe { sent_initialize: false, .. }) => {
+                "`server/discover`"
+            }
+            Opening::Probe(Probe { sent_initialize: true, .. }) => "`server/discover` or `initialize`",
+        }
+    }
+}
+
+impl Probe {
+    /// When something is to be done about the server's silence.
+    pub(crate) fn due(&self, start_timeout: Duration) -> Option<Instant> {
+        let patience = if self.sent_initialize {
+            SILENT_PROBE_TIMEOUT.min(start_timeout / 2)
+        } else {
+            PROBE_TIMEOUT.min(start_timeout / 4)
+        };
+        Some(self.asked? + patience)
+    }
 }
 
 /// How far an instance had come when it ended.
@@ -69,19 +133,30 @@ pub(crate) enum RunProgress {
 
 impl Instance {
     /// An instance that is being started, without clients yet.
-    pub(crate) fn new(policy: &Policy, number: u32, key: ShareKey, time: Instant) -> Self {
+    pub(crate) fn new(
+        policy: &Policy,
+        number: u32,
+        (key, opening): (ShareKey, Opening),
+        time: Instant,
+    ) -> Self {
         Instance {
             server: policy.name.clone(),
             number,
             key,
             call_timeout: policy.call_timeout,
-            phase: Phase::Starting { deadline: time + policy.start_timeout, waiting: StartQueue::default() },
+            phase: Phase::Starting {
+                deadline: time + policy.start_timeout,
+                waiting: StartQueue::default(),
+                opening,
+            },
             clients: Vec::new(),
             fair_queue: FairQueue::default(),
             in_flight: InFlightRequests::default(),
             idle_since: Some(time),
             level: None,
             subscribers: Subscribers::default(),
+            upstream_listen: UpstreamListen::default(),
+            relays: BTreeMap::new(),
             ready_since: None,
             retiring: false,
             served: false,
@@ -104,6 +179,12 @@ impl Instance {
         if self.clients.is_empty() {
             self.idle_since = Some(time);
         }
+    }
+
+    /// No client uses the instance any more.
+    pub(crate) fn forget_clients(&mut self, time: Instant) {
+        self.clients.clear();
+        self.idle_since = Some(time);
     }
 
     /// Registers a request that the server is about to get. Without progress the request is given up at `deadline`,
@@ -139,6 +220,29 @@ impl Instance {
         Some(request)
     }
 
+    /// Parks a request: the server waits for input, and does not count as working for anybody meanwhile. Returns when the
+    /// request is given up in any case.
+    pub(crate) fn park_request(&mut self, number: u64, state: &str) -> Option<Instant> {
+        let request = self.in_flight.get_mut(number)?;
+        request.owner = Owner::Router(InternalRequest::Parked(state.to_owned()));
+        // The time of the request stands still. The parked call has a deadline of its own.
+        request.deadline = request.limit;
+        if let Some(client) = request.charged_client.take() {
+            self.fair_queue.finish_request(client);
+        }
+        Some(request.limit)
+    }
+
+    /// Goes on with a parked request, for this call. Returns whether the request is still there.
+    pub(crate) fn resume_request(&mut self, number: u64, call: CallId, time: Instant) -> bool {
+        let Some(request) = self.in_flight.get_mut(number) else { return false };
+        request.owner = Owner::Call(call);
+        request.deadline = request.limit.min(time + self.call_timeout);
+        request.charged_client = Some(call.client);
+        self.fair_queue.begin_request(call.client);
+        true
+    }
+
     /// How many requests wait for the start of the instance, or for their turn.
     pub(crate) fn waiting(&self) -> usize {
         match &self.phase {
@@ -156,7 +260,7 @@ impl Instance {
         }
     }
 
-    pub(crate) fn ready(&self) -> Option<&InitializeResult> {
+    pub(crate) fn ready(&self) -> Option<&Introduction> {
         match &self.phase {
             Phase::Starting { .. } => None,
             Phase::Ready(ready) => Some(ready),
@@ -180,6 +284,11 @@ impl Instance {
             Phase::Starting { waiting, .. } => waiting.list_since(kind),
             Phase::Ready(_) => self.in_flight.list_since(kind),
         }
+    }
+
+    /// The era in which the server is spoken to.
+    pub(crate) fn era(&self) -> Era {
+        self.key.era
     }
 
     pub(crate) fn label(&self) -> String {

@@ -16,7 +16,8 @@
 //!   instance to one run of the server, so an answer of an earlier run cannot be taken for one of this run.
 //!   Nothing is ever routed by an id a client chose: clients all count from zero.
 //! - Towards every client the router mints the ids of the questions of servers (sampling, elicitation,
-//!   roots), in the same way, from one counter for all clients: no number means two questions.
+//!   roots), in the same way, from one counter for all clients: no number means two questions. A question goes to the
+//!   client of the request that it names, or to the only client that it can be meant for.
 //! - Messages are never parsed into a model and written again. The router finds the few places that must
 //!   change (id, progress token, a prefixed name) and splices them; every other byte passes through.
 //! - What can be read in two ways (a key of `params` twice, escaped, in another case) is refused: the receiver
@@ -51,11 +52,16 @@ mod server;
 mod types;
 pub mod view;
 
+pub use limits::{CALL_TOTAL_TIMEOUT, MAX_REQUESTS_PER_CLIENT};
 pub use router::Router;
+pub use types::choice::{Choice, ClientName};
 pub use types::discovery::Discovery;
 pub use types::effect::{About, Effect};
+pub use types::era::Era;
+pub use types::era_verdict::EraVerdict;
 pub use types::event::{Down, Event, See, Unreadable, Unsent};
 pub use types::ids::{ClientId, Endpoint, InstanceId};
+pub use types::parameter_header::ParameterHeader;
 pub use types::{names, policy};
 
 /// What servers were seen to do with the capabilities of their clients.

@@ -7,7 +7,7 @@ use std::time::Duration;
 // Clients.
 
 /// How many requests of one client may be under way. One more is answered with -31003.
-pub(crate) const MAX_REQUESTS_PER_CLIENT: u32 = 1024;
+pub const MAX_REQUESTS_PER_CLIENT: u32 = 1024;
 /// How many questions of servers one client may leave unanswered. One more is refused.
 pub(crate) const MAX_QUESTIONS_PER_CLIENT: usize = 1024;
 
@@ -28,11 +28,48 @@ pub(crate) const TURN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How many bytes of requests may wait for their turn at one instance.
 pub(crate) const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
 /// How long a call may take in all, whatever its progress.
-pub(crate) const CALL_TOTAL_TIMEOUT: Duration = Duration::from_hours(1);
+pub const CALL_TOTAL_TIMEOUT: Duration = Duration::from_hours(1);
 /// How long a cancelled request is kept for what the server still says about it.
 pub(crate) const CANCELLED_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an instance has to answer a ping.
 pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+// Eras.
+
+/// How long it is believed that a server does not speak the modern era.
+pub(crate) const ERA_VERDICT_TTL: Duration = Duration::from_hours(7 * 24);
+/// How long a server that is asked which era it speaks may be silent. Then it is sent `initialize` as well.
+pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long such a server may be silent altogether. Then it is started anew, and is not asked.
+pub(crate) const SILENT_PROBE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the `server/discover` of a client waits for a server of which nothing is known yet. Some clients wait for
+/// three seconds before they turn to the legacy era.
+pub(crate) const DISCOVER_TIMEOUT: Duration = Duration::from_millis(2500);
+/// How often a request of a client may need further input before it is given up.
+pub(crate) const MAX_INPUT_ROUNDS: u8 = 10;
+/// How much input one answer of a server may need. A client is asked for no more at once.
+pub(crate) const MAX_INPUT_REQUESTS: usize = 16;
+/// How long the answers to one round of input may take.
+pub(crate) const INPUT_TIMEOUT: Duration = Duration::from_mins(10);
+/// How long the part of the filter of a subscription may be that exai does not know.
+pub(crate) const MAX_RELAYED_FILTER_BYTES: usize = 64 * 1024;
+/// How long a server may take to say what it honours of that part. Then the client is told what exai itself tells.
+pub(crate) const RELAY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the description of a client may be that is kept. A longer one is read, and not passed on in other words.
+pub(crate) const MAX_CLIENT_INFO_BYTES: usize = 16 * 1024;
+/// How many calls of clients of the modern era may wait for input that a legacy server needs: in all, and of one client.
+pub(crate) const MAX_PARKED_CALLS: usize = 1024;
+pub(crate) const MAX_PARKED_CALLS_PER_CLIENT: usize = 64;
+/// How many bytes of questions and answers may be kept for parked calls.
+pub(crate) const MAX_PARKED_BYTES: usize = 64 * 1024 * 1024;
+/// How long the first question of a server waits for others that it asks at the same time.
+pub(crate) const GATHERING_INTERVAL: Duration = Duration::from_millis(20);
+/// How many questions of a server may wait for the client of one such call.
+pub(crate) const MAX_PARKED_QUESTIONS: usize = 16;
+/// A server that ends a subscription of the router sooner than this is not asked again.
+pub(crate) const MIN_LISTEN_DURATION: Duration = Duration::from_secs(5);
+/// How many subscriptions (`subscriptions/listen`) one client may have open.
+pub(crate) const MAX_LISTENS_PER_CLIENT: usize = 64;
 
 // Time.
 

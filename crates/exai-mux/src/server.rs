@@ -3,9 +3,12 @@
 pub(crate) mod announced_changes;
 pub(crate) mod behaviour_observer;
 pub(crate) mod catalogue;
+pub(crate) mod eras;
 pub(crate) mod handed_out;
 pub(crate) mod health;
 pub(crate) mod list_health;
+pub(crate) mod offering;
+pub(crate) mod parameter_headers;
 pub(crate) mod repeatable_tools;
 pub(crate) mod resources;
 pub(crate) mod uri_template;
@@ -14,16 +17,17 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use bytes::Bytes;
-use exai_proto::{json, limits};
+use exai_proto::Id;
 
-use crate::server::announced_changes::AnnouncedChanges;
+use crate::client::Client;
+use crate::dialect::modern;
 use crate::server::behaviour_observer::BehaviourObserver;
-use crate::server::catalogue::Catalogue;
+use crate::server::eras::Eras;
 use crate::server::health::Health;
 use crate::server::list_health::ListHealth;
-use crate::server::repeatable_tools::may_be;
+use crate::server::offering::Offering;
+use crate::types::era::{ERAS, Era, PerEra};
 use crate::types::ids::ClientId;
-use crate::types::initialize_result::InitializeResult;
 use crate::types::list_kind::{ListKind, string_member};
 use crate::types::policy::{Policy, Share};
 
@@ -31,20 +35,17 @@ use crate::types::policy::{Policy, Share};
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) policy: Policy,
-    pub(crate) catalogue: Catalogue,
+    pub(crate) offerings: PerEra<Offering>,
+    /// Which eras the server speaks.
+    pub(crate) eras: Eras,
     pub(crate) health: Health,
     pub(crate) list_health: ListHealth,
-    pub(crate) announced_changes: AnnouncedChanges,
     pub(crate) next_number: u32,
-    /// What the server last answered to `initialize`.
-    pub(crate) initialize_result: Option<InitializeResult>,
     /// What the server was seen to do with the capabilities of its clients.
     pub(crate) behaviour: BehaviourObserver,
     /// Clients that had subscribed to resources of an instance that ended. The server is started for them again, and
     /// they are told that they may have missed something.
     pub(crate) interrupted: BTreeSet<ClientId>,
-    /// The tools that may be called twice, as the server declares.
-    pub(crate) repeatable: BTreeSet<String>,
 }
 
 /// Whether the server runs without clients.
@@ -55,35 +56,87 @@ pub(crate) fn is_eager(policy: &Policy) -> bool {
 impl Server {
     pub(crate) fn new(policy: Policy) -> Self {
         Server {
+            eras: Eras::new(policy.era),
             policy,
-            catalogue: Catalogue::default(),
+            offerings: PerEra::default(),
             health: Health::default(),
             list_health: ListHealth::default(),
-            announced_changes: AnnouncedChanges::default(),
             next_number: 1,
-            initialize_result: None,
             behaviour: BehaviourObserver::default(),
             interrupted: BTreeSet::new(),
-            repeatable: BTreeSet::new(),
         }
     }
 
-    /// Keeps what the server has answered to `initialize`.
-    pub(crate) fn set_initialize_result(&mut self, ready: InitializeResult) {
-        let place = json::find(&ready.result, 0..ready.result.len(), "instructions");
-        let text = place.and_then(|place| json::string(&ready.result, place));
-        self.catalogue.instructions = text.map(|text| limits::cut(&text, limits::INSTRUCTIONS_CHARS));
-        self.initialize_result = Some(ready);
+    /// What the server offers in one era.
+    pub(crate) fn offering(&self, era: Era) -> &Offering {
+        self.offerings.get(era)
     }
 
-    /// A known list as the result of its method, without the tools that the configuration blocks.
-    pub(crate) fn write_known_list(&self, kind: ListKind) -> Option<Vec<u8>> {
+    pub(crate) fn offering_mut(&mut self, era: Era) -> &mut Offering {
+        self.offerings.get_mut(era)
+    }
+
+    /// What the server offers in each era.
+    pub(crate) fn offerings(&self) -> impl Iterator<Item = (Era, &Offering)> {
+        self.offerings.iter()
+    }
+
+    pub(crate) fn offerings_mut(&mut self) -> impl Iterator<Item = (Era, &mut Offering)> {
+        self.offerings.iter_mut()
+    }
+
+    /// The era in which the server serves clients of an era.
+    pub(crate) fn serving_era(&self, client: Era) -> Era {
+        self.eras.serving(client)
+    }
+
+    /// Whether the server refuses clients of the modern era: it does not speak it, and nothing is translated for it.
+    pub(crate) fn refuses_modern(&self) -> bool {
+        self.eras.speaks(Era::Modern) == Some(false) && !self.policy.bridge
+    }
+
+    /// What the server offers to clients of an era.
+    pub(crate) fn offering_for(&self, client: Era) -> &Offering {
+        self.offering(self.serving_era(client))
+    }
+
+    /// The resources that a client wants to hear of from instances of an era, each with the era in which the client speaks.
+    pub(crate) fn wanted_uris<'a>(
+        &'a self,
+        client: &'a Client,
+        instance: Era,
+    ) -> impl Iterator<Item = (Era, &'a str)> {
+        let told = ERAS.into_iter().filter(move |of| self.serving_era(*of) == instance);
+        told.flat_map(|of| {
+            client.subscribed_uris(&self.policy.name, of).into_iter().map(move |uri| (of, uri))
+        })
+    }
+
+    /// The answer to a client's `server/discover`, from what the server has said of itself. `None` while it is not known
+    /// in which era clients of the modern era are served.
+    pub(crate) fn write_known_discover_result(&self, id: &Id) -> Option<Bytes> {
+        self.eras.speaks(Era::Modern)?;
+        let said = self.offering_for(Era::Modern).introduction.as_ref()?;
+        match said.era {
+            Era::Modern => Some(modern::write_discover_result(id, said)),
+            Era::Legacy if self.policy.bridge => Some(modern::write_bridged_discover_result(id, said)),
+            Era::Legacy => None,
+        }
+    }
+
+    /// Whether a client may see and call this tool.
+    pub(crate) fn offers_tool(&self, client: &Client, tool: &str) -> bool {
+        self.policy.tools.allows(tool) && client.sees_tool(&self.policy.name, tool)
+    }
+
+    /// A known list as the result of its method, without the tools that the client may not see.
+    pub(crate) fn write_known_list(&self, kind: ListKind, client: &Client, era: Era) -> Option<Vec<u8>> {
         let allowed = |item: &&Bytes| {
             let name = || string_member(item, "name");
-            kind != ListKind::Tools || name().is_none_or(|name| self.policy.tools.allows(&name))
+            kind != ListKind::Tools || name().is_none_or(|name| self.offers_tool(client, &name))
         };
         let mut result = format!("{{\"{}\":[", kind.key()).into_bytes();
-        for (at, item) in self.catalogue.list(kind)?.iter().filter(allowed).enumerate() {
+        for (at, item) in self.offering_for(era).catalogue.list(kind)?.iter().filter(allowed).enumerate() {
             if at > 0 {
                 result.push(b',');
             }
@@ -93,23 +146,29 @@ impl Server {
         Some(result)
     }
 
-    /// Learns from the whole list of tools which of them may be called twice. Returns whether these are other tools
-    /// than before.
-    pub(crate) fn learn_repeatable(&mut self, tools: &[Bytes]) -> bool {
-        let name = |tool: &Bytes| string_member(tool, "name");
-        let found = tools.iter().filter(|tool| may_be(tool, 0..tool.len())).filter_map(name).collect();
-        let before = std::mem::replace(&mut self.repeatable, found);
-        before != self.repeatable
+    /// Whether the configuration lets this item of the list of tools pass.
+    fn allows_tool(&self, tool: &Bytes) -> bool {
+        self.policy.tools.is_open()
+            || string_member(tool, "name").is_none_or(|name| self.policy.tools.allows(&name))
     }
 
-    pub(crate) fn offers_twice(&self) -> impl Iterator<Item = &String> {
+    /// How many tools the server offers, without those that the configuration blocks. `None` before its list is known.
+    pub(crate) fn count_tools(&self) -> Option<usize> {
+        let known = self.offerings().find_map(|(_, offering)| offering.catalogue.list(ListKind::Tools));
+        Some(known?.iter().filter(|tool| self.allows_tool(tool)).count())
+    }
+
+    /// The tools that the client may call twice.
+    pub(crate) fn offers_twice<'a>(&'a self, client: &'a Client) -> impl Iterator<Item = &'a String> {
         let trusted = self.policy.trusted;
-        self.repeatable.iter().filter(move |tool| trusted && self.policy.tools.allows(tool))
+        let all = self.offerings().flat_map(|(_, offering)| &offering.repeatable);
+        all.filter(move |tool| trusted && self.offers_tool(client, tool))
     }
 
     /// What is wrong with the lists of the server, each as a fragment that reads after "the server".
     pub(crate) fn list_faults(&self, time: Instant) -> Vec<String> {
-        let restless = self.announced_changes.restless(time).map(|kind| {
+        let restless = self.offerings().flat_map(|(_, offering)| offering.announced_changes.restless(time));
+        let restless = restless.map(|kind| {
             format!("says without end {}; clients are told so once in ten seconds", kind.changed())
         });
         self.list_health.faults(time).chain(restless).collect()

@@ -7,22 +7,27 @@ use crate::instance::{Instance, Phase};
 use crate::router::Router;
 use crate::server::Server;
 use crate::server::health::{Health, HealthState};
+use crate::server::parameter_headers;
 use crate::types::discovery::Discovery;
+use crate::types::era::{ERAS, Era};
+use crate::types::era_verdict::EraVerdict;
 use crate::types::event::Down;
-use crate::types::ids::{ClientId, InstanceId};
-use crate::types::list_kind::{LIST_KINDS, ListKind};
+use crate::types::ids::{ClientId, Endpoint, InstanceId};
+use crate::types::list_kind::{LIST_KINDS, ListKind, string_member};
+use crate::types::names;
 use crate::types::observed_behaviour::ObservedBehaviour;
+use crate::types::parameter_header::ParameterHeader;
 
 /// A client, for the status document.
 #[derive(Debug, Clone)]
 pub struct ClientView {
     /// The id of the client.
     pub id: ClientId,
-    /// The name of the program, from `initialize`.
+    /// The name of the program, as the client says it.
     pub name: Option<String>,
-    /// The version of the program, from `initialize`.
+    /// The version of the program, as the client says it.
     pub build: Option<String>,
-    /// The protocol revision that the client asked for.
+    /// The protocol revision that the client speaks; of two, that of its session.
     pub version: Option<String>,
     /// How many requests of the client are under way.
     pub in_flight: u32,
@@ -41,6 +46,8 @@ pub struct ServerView {
     pub health: HealthView,
     /// What is wrong with the lists of the server, each as a fragment that reads after "the server".
     pub lists: Vec<String>,
+    /// How many tools the server offers, without those that the configuration blocks. `None` before its list is known.
+    pub tools: Option<usize>,
     /// The instances of the server, oldest first.
     pub instances: Vec<InstanceView>,
 }
@@ -63,8 +70,10 @@ pub struct InstanceView {
     pub id: InstanceId,
     /// The number of the instance among those of the server.
     pub number: u32,
-    /// Whether the server has answered `initialize`.
+    /// Whether the server has introduced itself.
     pub ready: bool,
+    /// The protocol revision that is spoken there. `None` before the server has introduced itself.
+    pub version: Option<String>,
     /// The clients that use the instance.
     pub clients: Vec<ClientId>,
     /// Whether the instance gets no new requests, and ends with those it has.
@@ -112,7 +121,7 @@ impl Router {
     /// One client.
     pub fn client(&self, id: ClientId) -> Option<ClientView> {
         let client = self.clients.get(id)?;
-        let context = client.context();
+        let context = client.any_context();
         Some(ClientView {
             id,
             name: context.and_then(|said| said.name.clone()),
@@ -131,6 +140,7 @@ impl Router {
                 id,
                 number: instance.number,
                 ready: instance.ready().is_some(),
+                version: instance.ready().map(|said| said.version.clone()),
                 retiring: instance.retiring,
                 clients: instance.clients.clone(),
                 in_flight: instance.in_flight.len(),
@@ -138,23 +148,27 @@ impl Router {
             });
             ServerView {
                 name: server.policy.name.clone(),
-                version: server.initialize_result.as_ref().map(|said| said.version.clone()),
+                version: server
+                    .offerings()
+                    .find_map(|(_, one)| Some(one.introduction.as_ref()?.version.clone())),
                 health: HealthView::of(&server.health, time),
                 lists: server.list_faults(time),
+                tools: server.count_tools(),
                 instances: instances.collect(),
             }
         };
         self.servers.iter().map(view).collect()
     }
 
-    /// What is known of a server, and the revision of the policy under which it was learned. `None` before the server
-    /// was ready for the first time.
-    pub fn discovery(&self, server: &str) -> Option<(u64, Discovery)> {
+    /// What is known of a server in an era, and the revision of the policy under which it was learned. `None` before the server
+    /// was ready in that era for the first time.
+    pub fn discovery(&self, server: &str, era: Era) -> Option<(u64, Discovery)> {
         let server = self.servers.get(server)?;
-        let list = |kind: ListKind| Some((kind.method().to_owned(), server.catalogue.list(kind)?.to_vec()));
+        let offering = server.offering(era);
+        let list = |kind: ListKind| Some((kind.method().to_owned(), offering.catalogue.list(kind)?.to_vec()));
         let lists = LIST_KINDS.into_iter().filter_map(list).collect();
-        let initialize = server.initialize_result.as_ref()?.result.clone();
-        Some((server.policy.revision, Discovery { initialize, lists }))
+        let introduction = offering.introduction.as_ref()?.result.clone();
+        Some((server.policy.revision, Discovery { era, introduction, lists }))
     }
 
     /// What a server was seen to do, and the revision of the policy under which it was seen.
@@ -163,11 +177,36 @@ impl Router {
         Some((server.policy.revision, server.behaviour.observed().clone()))
     }
 
+    /// Which eras a server was seen to speak, and not to speak.
+    pub fn era_verdicts(&self, server: &str) -> Vec<(Era, EraVerdict)> {
+        let Some(server) = self.servers.get(server) else { return Vec::new() };
+        ERAS.into_iter().filter_map(|era| Some((era, server.eras.verdict(era)?.clone()))).collect()
+    }
+
+    /// The headers that go with a call of a tool, by the name that the client has for it. `None` while the tool is not known.
+    pub fn parameter_headers(&self, client: ClientId, tool: &str) -> Option<Vec<ParameterHeader>> {
+        let client = self.clients.get(client)?;
+        let (server, own) = match &client.endpoint {
+            Endpoint::One(server) => (&**server, tool),
+            Endpoint::All | Endpoint::Several(_) => names::split(tool)?,
+        };
+        let catalogue = &self.servers.get_seen(client, server)?.offering_for(Era::Modern).catalogue;
+        let uncut = if client.endpoint.is_aggregated() && names::may_be_cut(tool) {
+            catalogue.find_uncut_name(server, tool)
+        } else {
+            None
+        };
+        let own = uncut.as_deref().unwrap_or(own);
+        let mut tools = catalogue.list(ListKind::Tools)?.iter();
+        let tool = tools.find(|tool| string_member(tool, "name").is_some_and(|name| name == own))?;
+        Some(parameter_headers::find_all(tool))
+    }
+
     /// Whether a request of any client is under way.
     pub fn is_busy(&self) -> bool {
-        // An `initialize` that waits is no call.
+        // Neither `initialize` nor `server/discover` is a call.
         let asks = |instance: &Instance| match &instance.phase {
-            Phase::Starting { waiting, .. } => waiting.has_initialize(),
+            Phase::Starting { waiting, .. } => waiting.has_introduction(),
             Phase::Ready(_) => false,
         };
         self.calls.has_wanted() || self.instances.iter().any(|(_, instance)| asks(instance))

@@ -37,9 +37,13 @@ pub const NAMES: [&str; 19] = [
     "daemon.record-gone",  // has removed daemon.json
 ];
 
-/// Places that are passed again and again, and belong to no start or stop.
-pub const OTHERS: [&str; 1] = [
-    "watch.looking", // looks at the processes of a tree
+/// Places that belong to no start or stop.
+pub const OTHERS: [&str; 5] = [
+    "watch.looking",    // looks at the processes of a tree
+    "import.announced", // has recorded what is about to be imported
+    "import.written",   // has written it, and not recorded that
+    "change.recorded",  // has recorded the change of a client's file
+    "change.written",   // has changed the file
 ];
 
 /// What happens at a place.

@@ -22,6 +22,7 @@ pub mod launchers;
 pub mod local;
 pub mod lock;
 pub mod ownership;
+pub mod place;
 pub mod platform_hints;
 pub mod port;
 pub mod private;

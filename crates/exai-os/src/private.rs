@@ -78,7 +78,13 @@ pub fn ensure_dir(path: &Path) -> Result<DirChecked, DirError> {
 pub fn directory_identity(path: &Path) -> (String, Option<String>) {
     let canonical = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
     let canonical = canonical.unwrap_or_else(|_| path.to_owned());
-    (canonical.to_string_lossy().into_owned(), sys::private::directory_id(path))
+    (canonical.to_string_lossy().into_owned(), sys::private::file_id(path))
+}
+
+/// The identity of a file apart from its path and content (device and inode), for as long as the file is open somewhere.
+/// `None` if there is none, and on Windows, where a file that is in use keeps its name.
+pub fn file_id(path: &Path) -> Option<String> {
+    sys::private::file_id(path)
 }
 
 /// Reads a regular file of ours of at most `max` bytes.
@@ -161,6 +167,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn open_append(path: &Path) -> io::Result<File> {
     sys::private::open_append(path)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+/// Creates a file for this account alone, to write it: one that is there, or a link, is an error. Where the system marks
+/// programs, the file is marked as one or not.
+pub fn create_new(path: &Path, executable: bool) -> io::Result<File> {
+    sys::private::create_new(path, executable)
 }
 
 /// Removes a file; one that is already gone is fine. A link is removed itself, not what it points to.

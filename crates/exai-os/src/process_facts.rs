@@ -5,6 +5,7 @@
 //! `Unsupported`.
 
 use std::io;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::sys;
@@ -58,6 +59,12 @@ pub fn io_counters(pid: u32) -> io::Result<IoCounters> {
 /// changed it since.
 pub fn environment_variable(pid: u32, name: &str) -> io::Result<Option<String>> {
     sys::process_facts::environment_variable(pid, name)
+}
+
+/// Whether this path, which must be as the system writes it, is that of the working directory of a process, and means the
+/// same directory to this process. The directory itself is not looked at: its file system may hang. Linux and macOS.
+pub fn works_in(pid: u32, directory: &Path) -> io::Result<bool> {
+    sys::process_facts::works_in(pid, directory)
 }
 
 /// When a process with this [`crate::process::Identity::start`] started, for people to read: the clock may have been

@@ -140,6 +140,11 @@ pub fn error(id: &Id, code: i32, message: &str) -> Bytes {
     answer(id, &format!("\"error\":{}}}", error_start(code, message)))
 }
 
+/// An answer with an error that JSON-RPC or MCP defines, with `data` as JSON text.
+pub fn error_with_data(id: &Id, code: i32, message: &str, data: &str) -> Bytes {
+    answer(id, &format!("\"error\":{},\"data\":{data}}}", error_start(code, message)))
+}
+
 /// The capabilities of the endpoint of all servers, whatever its servers can do. The daemon announces them, and so
 /// does a shim that finds no daemon.
 pub fn capabilities_of_all() -> serde_json::Value {

@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::last_connections::LastConnection;
+
 mod checks;
 mod processes;
+mod threads;
 
 pub use checks::{Action, Case, Check, CheckStatus, Cleanup, Doctor, Found, SelfTest};
 pub use processes::{Explanation, Process, Ps, Role, Unexpected};
+pub use threads::{ListedThread, ShownThread, ShownTurn, Threads};
 
 /// The schema number of every document here.
 pub const SCHEMA: u32 = 1;
@@ -180,7 +184,7 @@ pub struct Client {
     pub version: Option<String>,
     /// The protocol revision it speaks.
     pub era: Option<String>,
-    /// `shim`, `websocket` or `http`.
+    /// `shim`, `websocket`, `http`, or `origin` for the protocol of the old EXAI daemon.
     pub transport: String,
     /// The shim's process.
     pub shim_pid: Option<u32>,
@@ -206,6 +210,9 @@ pub struct Server {
     pub era: Option<String>,
     /// The sharing policy.
     pub share: String,
+    /// How many tools it offers, without those that the configuration blocks; null before its list is known.
+    #[serde(default)]
+    pub tools: Option<u64>,
     /// Why it failed last, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -260,6 +267,9 @@ pub struct Instance {
     pub restarts: u32,
     /// Who uses it.
     pub clients: Vec<String>,
+    /// The protocol revision that it speaks, once known.
+    #[serde(default)]
+    pub era: Option<String>,
 }
 
 /// Something a person should know.
@@ -302,13 +312,16 @@ pub struct ConfiguredClient {
     pub name: String,
     /// Whether the client seems to be on this machine.
     pub found: bool,
-    /// The files that exai's entry goes into.
+    /// The files that exai's entry goes into, written by exai or pasted by the user.
     pub files: Vec<String>,
     /// Whether one of the files has an entry of exai.
     pub configured: bool,
     /// How many connections of the client the daemon has now.
     pub connected: u64,
-    /// Why a file cannot be read.
+    /// The last connection that was recorded; null if there was none.
+    #[serde(default)]
+    pub last_connected: Option<LastConnection>,
+    /// Why a file cannot be read, or why exai's entry in it cannot work.
     pub problem: Option<String>,
 }
 
@@ -328,7 +341,7 @@ pub struct ListedSecret {
     pub name: String,
     /// Whether a value is kept. A server that uses a secret without a value does not start.
     pub kept: bool,
-    /// The servers that use it.
+    /// The servers that use it, and the providers, as `provider NAME`.
     pub used_by: Vec<String>,
 }
 

@@ -9,7 +9,7 @@ mod scan;
 mod splice;
 mod strings;
 
-pub use members::{Member, Members, elements, find, find_path};
+pub use members::{Ambiguous, Member, Members, elements, find, find_path, find_sole_path};
 pub use scan::{JsonError, check_value, skip_space, skip_value};
 pub use splice::{Edit, splice};
 pub use strings::{is_key, quote, resembles, string, unescaped};

@@ -5,6 +5,7 @@
 //! - [`envelope`]: one JSON-RPC message, kept as the bytes it came in, with the places of its members.
 //! - [`frame`]: WebSocket frames, as both ends of a connection write and read them.
 //! - [`answer`]: the few messages exai writes itself.
+//! - [`client_question`]: how a server says which client it means.
 //! - [`link`]: the WebSocket subprotocol between shim and daemon.
 //! - [`pages`]: a list that comes in pages, bounded.
 //! - [`segments`]: a message on its way out.
@@ -19,6 +20,7 @@
 pub mod answer;
 pub mod backoff;
 mod batch;
+pub mod client_question;
 pub mod documents;
 pub mod envelope;
 mod envelope_key;
@@ -27,9 +29,11 @@ pub mod fnv1a;
 pub mod frame;
 mod id;
 pub mod json;
+pub mod last_connections;
 pub mod limits;
 pub mod link;
 pub mod loopback;
+pub mod modern;
 pub mod pages;
 pub mod params;
 mod parse_error;

@@ -31,9 +31,14 @@ pub const LIST_BYTES: usize = 16 * 1024 * 1024;
 /// How many further pages of one list are asked for.
 pub const LIST_PAGES: usize = 1000;
 
+/// How many servers a client may name, of which it wants to see the tools.
+pub const NAMED_SERVERS: usize = 256;
 /// How many characters are kept of a name that a client or a server gives. The name is kept to be shown, and a status
 /// of the daemon must be available however long these names are.
 pub const NAME_CHARS: usize = 128;
+
+/// The longest path of a client's working directory that is kept, in bytes. Of a longer one nothing is said.
+pub const PATH_BYTES: usize = 4096;
 
 /// How many characters of a server's instructions the clients of the endpoint of all servers get.
 pub const INSTRUCTIONS_CHARS: usize = 16 * 1024;

@@ -17,8 +17,12 @@ use crate::documents::{Ps, Servers, SharingExplanation, Status};
 pub const SUBPROTOCOL: &str = "exai.1";
 /// The path of the link on the local socket.
 pub const PATH: &str = "/shim";
-/// The version of this protocol that this build speaks.
-pub const VERSION: u32 = 1;
+/// The newest version of this protocol that this build speaks. Version 1 differs from it in one point: see
+/// [`SEVERAL_SINCE`].
+pub const VERSION: u32 = 2;
+/// The version since which a hello may name several servers. A daemon that does not know these would offer all
+/// servers, so whoever names several speaks no older version.
+pub const SEVERAL_SINCE: u32 = 2;
 
 /// The versions of the link protocol a build can speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +35,7 @@ pub struct Versions {
 
 impl Versions {
     /// What this build speaks.
-    pub const OURS: Versions = Versions { min: VERSION, max: VERSION };
+    pub const OURS: Versions = Versions { min: 1, max: VERSION };
 
     /// The newest version both can speak.
     pub fn common(self, other: Versions) -> Option<u32> {
@@ -62,10 +66,17 @@ pub struct Hello {
     pub role: Role,
     /// Its process id, by its own word; the daemon uses the one that the kernel tells where it does.
     pub pid: u32,
-    /// The server it wants (`--server`), or all.
+    /// The server it wants (`--server`), under the server's own names; or all, or several.
     pub server: Option<String>,
-    /// A name for people (`--client`).
+    /// The servers it wants (`--server`, more than once), united; empty for all. See [`SEVERAL_SINCE`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<String>,
+    /// The name of the client (`--client`): for people, and for what the configuration lets the client see.
     pub label: Option<String>,
+    /// The directory in which the program was started, an absolute path. `None` if the path is no Unicode. Programs
+    /// of 0.1 did not say it from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
 }
 
 /// Control messages to the daemon.
@@ -79,7 +90,11 @@ pub enum ToDaemon {
     /// Asks for the processes document.
     Ps,
     /// Asks for the list of configured servers.
-    Servers,
+    Servers {
+        /// The client whose servers are wanted, by its label: those that it may see, the built-in one included.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client: Option<String>,
+    },
     /// Asks the daemon to read its configuration again; answered by `reloaded` or `error`.
     Reload {
         /// A server to start then, so that what it offers is known before a client asks.
@@ -259,5 +274,21 @@ mod tests {
         let reload = ToDaemon::Reload { start: None };
         assert_eq!(serde_json::to_string(&reload).unwrap(), r#"{"type":"reload"}"#);
         assert_eq!(serde_json::from_str::<ToDaemon>(r#"{"type":"reload"}"#).unwrap(), reload);
+        let servers = ToDaemon::Servers { client: None };
+        assert_eq!(serde_json::to_string(&servers).unwrap(), r#"{"type":"servers"}"#);
+        assert_eq!(serde_json::from_str::<ToDaemon>(r#"{"type":"servers"}"#).unwrap(), servers);
+    }
+
+    #[test]
+    fn a_hello_for_one_server_or_all_is_what_older_builds_know() {
+        let old = r#"{"versions":{"min":1,"max":1},"build":"0.1.0","role":"shim","pid":7,"server":null,"label":null}"#;
+        let hello: Hello = serde_json::from_str(old).unwrap();
+        assert_eq!((hello.servers.len(), &hello.directory), (0, &None));
+        assert_eq!(serde_json::to_string(&hello).unwrap(), old);
+        assert_eq!(Versions::OURS.common(hello.versions), Some(1));
+        let newer = Hello { directory: Some("/a".to_owned()), ..hello };
+        assert_eq!(serde_json::to_string(&newer).unwrap(), old.replace("null}", r#"null,"directory":"/a"}"#));
+        // An older daemon refuses those who want several.
+        assert_eq!(Versions { min: SEVERAL_SINCE, max: VERSION }.common(Versions { min: 1, max: 1 }), None);
     }
 }

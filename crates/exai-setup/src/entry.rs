@@ -58,6 +58,28 @@ pub struct ToolChoice {
     pub deny: Vec<String>,
 }
 
+impl Transport {
+    /// The variables or the headers.
+    pub fn pairs(&self) -> &[(String, String)] {
+        match self {
+            Transport::Stdio { env, .. } => env,
+            Transport::Url { headers, .. } => headers,
+        }
+    }
+
+    /// Every text in which a reference may stand.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        let (first, more) = match self {
+            Transport::Stdio { command, args, cwd, env_file, .. } => {
+                (command, Some(args.iter().chain(cwd).chain(env_file)))
+            }
+            Transport::Url { url, .. } => (url, None),
+        };
+        let values = self.pairs().iter().map(|(_, value)| value);
+        std::iter::once(first).chain(more.into_iter().flatten()).chain(values).map(String::as_str)
+    }
+}
+
 impl ServerEntry {
     /// A server that is on, with no more than a name and a transport.
     pub fn new(name: impl Into<String>, transport: Transport) -> Self {

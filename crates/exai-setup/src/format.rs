@@ -3,6 +3,7 @@
 //! An edit replaces a few places in the text and keeps every other character. The text that comes out is parsed again and
 //! compared with what went in: an edit that would change more than it should is an error.
 
+mod depth;
 mod edit;
 mod error;
 mod json;
@@ -13,6 +14,7 @@ mod toml;
 mod toml_edits;
 mod toml_regions;
 mod yaml;
+mod yaml_lines;
 mod yaml_snippet;
 
 #[cfg(test)]
@@ -20,7 +22,10 @@ mod tests;
 
 pub use edit::{Edited, Made, Spot};
 pub use error::{EditError, ParseError};
-pub(crate) use yaml_snippet::write_entry as write_yaml_entry;
+pub(crate) use json::read as read_json;
+pub(crate) use toml::read as read_toml;
+pub(crate) use yaml_lines::find_entries as find_yaml_entries;
+pub(crate) use yaml_snippet::write_entries as write_yaml_entries;
 
 use crate::Value;
 
@@ -40,10 +45,14 @@ pub enum Format {
 impl Format {
     /// Reads a text. `None` if it holds no value at all.
     pub fn parse(self, text: &str) -> Result<Option<Value>, ParseError> {
-        match self {
-            Format::Json | Format::Jsonc => json::parse(text, self == Format::Jsonc),
-            Format::Toml => toml::parse(text).map(Some),
-            Format::Yaml => yaml::parse(text),
+        let document = match self {
+            Format::Json | Format::Jsonc => json::read(text, self == Format::Jsonc),
+            Format::Toml => toml::read(text).map(Some),
+            Format::Yaml => return yaml::parse(text),
+        };
+        match document {
+            Ok(document) => Ok(document.map(|document| document.value)),
+            Err(fault) => Err(ParseError::locate(fault, text)),
         }
     }
 

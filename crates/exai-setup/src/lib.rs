@@ -4,12 +4,17 @@
 //! commands of `exai` do.
 
 pub mod client;
+mod command_line;
 mod entry;
+mod fault;
 pub mod format;
-mod json_syntax;
+pub mod import;
+mod node;
+mod read_entry;
 pub mod source;
 mod text_file;
 mod value;
+mod variables;
 
 pub use entry::{ServerEntry, ToolChoice, Transport};
 pub use text_file::{DecodeError, Encoding, MAX_FILE_BYTES, TextFile};

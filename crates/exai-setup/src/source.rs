@@ -2,13 +2,11 @@
 
 mod bundle;
 mod bundle_path;
-mod command_line;
 mod deep_link;
+mod document;
 mod encoding;
-mod entry_shape;
 mod error;
 mod inputs;
-mod json;
 mod manifest;
 mod manifest_text;
 mod name;
@@ -19,14 +17,12 @@ mod question;
 mod registry_input;
 mod registry_name;
 mod registry_package;
+mod registry_url;
 mod runner;
 mod secret;
 mod server_json;
 #[cfg(test)]
 mod shown;
-mod toml;
-mod tree;
-mod variables;
 mod warning;
 
 pub use bundle::{Bundle, BundleFile, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, UnpackError};
@@ -41,6 +37,6 @@ pub use question::{AnswerKind, Answers, Question};
 pub use registry_name::RegistryName;
 pub use registry_package::BundleDownload;
 pub use runner::Runner;
-pub use secret::{find_secrets, is_secret, is_secret_name};
-pub use server_json::{Offer, RegistryServer, read_server_json};
+pub use secret::{find_secrets, is_secret, is_secret_name, secret_values};
+pub use server_json::{Offer, RegistryServer, is_server_json, read_server_json};
 pub use warning::Warning;

@@ -1,15 +1,23 @@
-//! Support for tests: the fixture server, waiting for conditions, faulty connections, the official SDKs as judges.
+//! Support for tests: fixture servers, a model endpoint, waiting for conditions, faulty connections, the official SDKs
+//! and the conformance suite as judges.
 //!
 //! This crate is only ever a development dependency. The product contains nothing of it.
 
 mod eventually;
 mod free_port;
+pub mod http;
+mod llama_server;
+pub mod model_endpoint;
 pub mod peers;
 mod programs;
 pub mod proxy;
 mod random;
+pub mod suite;
+mod with_token;
 
 pub use eventually::eventually;
 pub use free_port::free_port;
+pub use llama_server::LlamaServer;
 pub use programs::{asleep, program, sleeper};
 pub use random::{Random, scaled};
+pub use with_token::with_token;

@@ -3,8 +3,9 @@
 //! This module runs the scripts in `tests/peers`, for which `cargo xtask peers` installs the SDKs. Tests that use it
 //! live in a module named `peers`, so that `cargo xtask test --fast` can leave them out.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ pub const SERVERS: [&str; 5] = ["fixture", "everything", "filesystem", "memory",
 pub enum Sdk {
     /// `mcp` 1.x: stdio, Streamable HTTP, WebSocket.
     Python1,
-    /// `mcp` 2.x in legacy mode: stdio, Streamable HTTP.
+    /// `mcp` 2.x: stdio, Streamable HTTP. In legacy mode, but where it is said otherwise.
     Python2,
     /// `@modelcontextprotocol/sdk` 1.x: stdio, Streamable HTTP, WebSocket.
     TypeScript,
@@ -80,6 +81,23 @@ impl Sdk {
         command
     }
 
+    /// Compares what applications see of servers over several ways, in the modes of the SDK. `cells` is what the scripts
+    /// take; `eras.py` says more. An error holds the differences.
+    ///
+    /// # Panics
+    /// When the SDKs are not installed.
+    pub fn compare_eras(self, cells: &Value) -> Result<String, String> {
+        let mut command = self.script("eras");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{self:?} does not start: {error}"));
+        let mut input = child.stdin.take().expect("stdin is a pipe");
+        input.write_all(cells.to_string().as_bytes()).expect("the script reads its cells");
+        drop(input);
+        let output = child.wait_with_output().expect("the script ends");
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        if output.status.success() { Ok(said) } else { Err(said) }
+    }
+
     fn comparison(self) -> Command {
         let target = program("fixture-server");
         let mut command = self.script("compare");
@@ -93,17 +111,26 @@ impl Sdk {
             command.arg(folder().join(name).with_extension("py"));
             return command;
         }
-        let peers = root().join(".peers");
         let (interpreter, extension) = match self {
-            Self::Python1 => (peers.join("py1").join(VENV_PYTHON), "py"),
-            Self::Python2 => (peers.join("py2").join(VENV_PYTHON), "py"),
-            Self::TypeScript => (peers.join("node_modules/node/bin").join(NODE), "mjs"),
+            Self::Python1 => (installed(&format!("py1/{VENV_PYTHON}")), "py"),
+            Self::Python2 => (installed(&format!("py2/{VENV_PYTHON}")), "py"),
+            Self::TypeScript => (installed(NODE), "mjs"),
         };
-        assert!(interpreter.exists(), "{} is missing; run `cargo xtask peers`", interpreter.display());
         let mut command = Command::new(interpreter);
         command.arg(folder().join(name).with_extension(extension));
         command
     }
+}
+
+/// A command that plays the shim of the project that exai comes from, with a daemon at this port whose servers `ai` and
+/// `fix` are fixture servers. `origin_shim.py` says more.
+///
+/// # Panics
+/// When the SDKs are not installed: their Python runs the script, which needs no SDK.
+pub fn origin_shim(port: u16, token: &str) -> Command {
+    let mut command = Sdk::Python1.script("origin_shim");
+    command.arg(port.to_string()).arg(token);
+    command
 }
 
 /// The Python of the first SDK's virtual environment. `uv` and `uvx` are in the same folder.
@@ -111,9 +138,33 @@ impl Sdk {
 /// # Panics
 /// When the SDKs are not installed.
 pub fn python() -> PathBuf {
-    let python = root().join(".peers/py1").join(VENV_PYTHON);
-    assert!(python.exists(), "{} is missing; run `cargo xtask peers`", python.display());
-    python
+    python_of("py1")
+}
+
+/// The Python of the virtual environment that has llama.cpp's server.
+///
+/// # Panics
+/// When it is not installed.
+pub fn llama_python() -> PathBuf {
+    python_of("llama")
+}
+
+fn python_of(environment: &str) -> PathBuf {
+    installed(&format!("{environment}/{VENV_PYTHON}"))
+}
+
+/// A command that runs a script of a package in `node_modules` with the Node that is installed beside it.
+pub fn node(script: &str) -> Command {
+    let mut command = Command::new(installed(NODE));
+    command.arg(installed(&format!("node_modules/{script}")));
+    command
+}
+
+/// The path of something that `cargo xtask peers` installs.
+fn installed(path: &str) -> PathBuf {
+    let path = root().join(".peers").join(path);
+    assert!(path.exists(), "{} is missing; run `cargo xtask peers`", path.display());
+    path
 }
 
 /// The folder with the scripts and the other files that the comparisons need.
@@ -122,7 +173,8 @@ pub fn folder() -> PathBuf {
 }
 
 const VENV_PYTHON: &str = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
-const NODE: &str = if cfg!(windows) { "node.exe" } else { "node" };
+const NODE: &str =
+    if cfg!(windows) { "node_modules/node/bin/node.exe" } else { "node_modules/node/bin/node" };
 
 fn root() -> PathBuf {
     let this = Path::new(env!("CARGO_MANIFEST_DIR"));

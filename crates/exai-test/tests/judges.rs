@@ -1,7 +1,10 @@
-//! The comparing scripts report "equal" only when both sides are equal.
+//! The comparing scripts report "equal" only when both sides are equal, and the suite passes only what is right.
 
 mod peers {
+    use std::process::Command;
+
     use exai_test::peers::Sdk;
+    use exai_test::suite::{Bridge, Requirements, judge};
     use serde_json::json;
 
     /// Compares the plain fixture with the fixture started with `switches`.
@@ -29,5 +32,17 @@ mod peers {
             let mut added = difference.lines().filter(|line| line.starts_with('+'));
             assert!(added.any(|line| line.contains("something else")), "{sdk:?}: {difference}");
         }
+    }
+
+    #[test]
+    fn the_suite_says_what_is_wrong() {
+        let dir = std::env::temp_dir().join(format!("exai-suite-{}", std::process::id()));
+        let mut server = Command::new(exai_test::program("suite-server"));
+        let bridge = Bridge::start(server.args(["--era", "legacy"]));
+        let verdict = judge(bridge.url(), Requirements::Modern, &dir);
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert!(!verdict.is_good());
+        assert_eq!(verdict.passed + verdict.failed.len(), Requirements::Modern.count(), "{verdict}");
+        assert!(verdict.to_string().contains("sep-2575-server-implements-discover"), "{verdict}");
     }
 }

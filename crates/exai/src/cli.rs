@@ -1,6 +1,9 @@
 //! The command line: its commands and their arguments.
 
+use std::time::Duration;
+
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use jiff::SpanRelativeTo;
 
 use crate::limits::{MAX_STOP_GRACE_S, STOP_GRACE_S};
 
@@ -34,7 +37,7 @@ pub(crate) enum Command {
     /// Add a server to the configuration
     Add(AddArgs),
     /// Remove a server from the configuration
-    Remove(NameArgs),
+    Remove(RemoveArgs),
     /// List the configured servers
     List(JsonArgs),
     /// List the tools of the servers
@@ -51,10 +54,18 @@ pub(crate) enum Command {
     Install(InstallArgs),
     /// Take exai out of the configuration of MCP clients
     Uninstall(UninstallArgs),
+    /// Take over the servers that MCP clients have
+    Import(ImportArgs),
+    /// Give the clients back what they had before `install` and `import`
+    Restore(RestoreArgs),
     /// List the MCP clients on this machine, and which of them use exai
     Clients(JsonArgs),
     /// Keep values that `config.toml` names as ${secret:NAME}
     Secret(SecretArgs),
+    /// Speak MCP over stdio: the EXAI tools
+    ToolsServer,
+    /// List, show and remove the threads of the EXAI tools
+    Threads(ThreadsArgs),
     /// Show what a daemon that died left behind, and end and remove it
     Cleanup(CleanupArgs),
     /// Try everything that exai promises, in a private instance
@@ -131,10 +142,11 @@ pub(crate) struct ServeArgs {
 /// `exai shim`.
 #[derive(Debug, Default, PartialEq, Eq, Args)]
 pub(crate) struct ShimArgs {
-    /// Offer one server, under its own names, instead of all
+    /// Offer one server, under its own names, instead of all; more than once: these servers, as SERVER__TOOL
     #[arg(long, value_name = "NAME")]
-    pub(crate) server: Option<String>,
-    /// A name for this client in `exai status`; with `--url` nothing carries it there
+    pub(crate) server: Vec<String>,
+    /// The name of this client in `exai status` and in `[clients.LABEL]` of `config.toml`; with `--url` nothing carries it
+    /// there
     #[arg(long, value_name = "LABEL")]
     pub(crate) client: Option<String>,
     /// Connect over TCP, to ws://127.0.0.1:PORT/mcp for all servers or to …/mcp/NAME for one
@@ -176,8 +188,13 @@ pub(crate) struct SelftestServerArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
     /// The server's name: letters and digits, with single `-` or `_` between them. Or what describes servers by itself: a
-    /// file such as .mcp.json, the link of an "Add to …" button, or `-` for a pasted block
-    pub(crate) name: String,
+    /// file (.mcp.json, server.json, a .mcpb bundle), a name in the MCP registry (io.github.owner/server, or with @version),
+    /// the link of an "Add to …" button, or `-` for a pasted block
+    #[arg(required_unless_present = "tools")]
+    pub(crate) name: Option<String>,
+    /// Add the EXAI tools, which ask another model; they are called `ai` unless a name is given
+    #[arg(long, conflicts_with_all = ["command", "url", "header", "cwd", "env_file", "set"])]
+    pub(crate) tools: bool,
     /// An environment variable of the server
     #[arg(short, long, value_name = "K=V", value_parser = pair)]
     pub(crate) env: Vec<(String, String)>,
@@ -205,16 +222,25 @@ pub(crate) struct AddArgs {
     /// Do not try the server
     #[arg(long)]
     pub(crate) no_check: bool,
+    /// Do not ask before a registry or a bundle decides what is run, and take the first package that works here
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// An answer to what a registry, a bundle or a block asks for
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
     /// The command that starts the server, and its arguments; or its URL; or `-` for a pasted block
     #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }
 
-/// A server by name.
+/// `exai remove`.
 #[derive(Debug, Args)]
-pub(crate) struct NameArgs {
+pub(crate) struct RemoveArgs {
     /// The server's name
     pub(crate) name: String,
+    /// Forget also the secrets that no other server uses, without asking
+    #[arg(long)]
+    pub(crate) secrets: bool,
 }
 
 /// `exai tools`.
@@ -222,6 +248,9 @@ pub(crate) struct NameArgs {
 pub(crate) struct ToolsArgs {
     /// The server; without one, all
     pub(crate) server: Option<String>,
+    /// Only what the client with this label may see: see `[clients.LABEL]` of `config.toml`
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) client: Option<String>,
     #[command(flatten)]
     pub(crate) json: JsonArgs,
 }
@@ -289,7 +318,7 @@ pub(crate) struct InstallArgs {
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Replace another server of that name, and write while the client runs
+    /// Replace another server of that name, and write into a read-only file and while the client runs
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -304,6 +333,47 @@ pub(crate) struct UninstallArgs {
     /// All clients that are found on this machine
     #[arg(long)]
     pub(crate) all: bool,
+    /// Write into a read-only file, and while the client runs, though it may write over it
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `exai import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The client whose servers are read, by its id in `exai clients`; can be repeated. Without it, all
+    #[arg(long, value_name = "CLIENT")]
+    pub(crate) from: Vec<String>,
+    /// Put exai in the place of the servers in the clients; `exai restore` undoes it
+    #[arg(long)]
+    pub(crate) takeover: bool,
+    /// One entry for each server with the tools' own names, instead of one for all
+    #[arg(long, requires = "takeover")]
+    pub(crate) each: bool,
+    /// Say what would be imported, and change nothing
+    #[arg(long, conflicts_with = "takeover")]
+    pub(crate) dry_run: bool,
+    /// Do not try the servers
+    #[arg(long)]
+    pub(crate) no_check: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Write also while a client runs that may write over it, over a read-only file, and where rules of a client that name
+    /// its servers would hold no longer
+    #[arg(long, requires = "takeover")]
+    pub(crate) force: bool,
+}
+
+/// `exai restore`.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The clients, by the ids of `exai clients`; without one, all, and exai's own configuration
+    #[arg(value_name = "CLIENT")]
+    pub(crate) clients: Vec<String>,
+    /// Write into read-only files, and while a client runs, though it may write over it
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `exai secret`.
@@ -330,6 +400,44 @@ pub(crate) enum SecretAction {
     List(JsonArgs),
 }
 
+/// `exai threads`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ThreadsArgs {
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+    #[command(subcommand)]
+    pub(crate) action: Option<ThreadsAction>,
+}
+
+/// What is done with threads.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ThreadsAction {
+    /// Show what was said in a thread
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+    /// Remove threads
+    Remove(RemoveThreadsArgs),
+    /// Put the database of all threads aside, into `backups`, and begin a new one
+    Reset,
+}
+
+/// `exai threads remove`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").args(["ids", "older_than"]).required(true))]
+pub(crate) struct RemoveThreadsArgs {
+    /// Their ids, or the beginnings of them
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// All that were not used for so long: `7d`, `12h`
+    #[arg(long, value_name = "TIME", value_parser = length_of_time)]
+    pub(crate) older_than: Option<Duration>,
+}
+
 /// `exai cleanup`.
 #[derive(Debug, Args)]
 pub(crate) struct CleanupArgs {
@@ -338,6 +446,14 @@ pub(crate) struct CleanupArgs {
     pub(crate) apply: bool,
     #[command(flatten)]
     pub(crate) json: JsonArgs,
+}
+
+/// A length of time as `config.toml` has it. A day has 24 hours.
+fn length_of_time(text: &str) -> Result<Duration, String> {
+    let wrong = "a length of time is written like 7d, 12h or 90m";
+    let span: jiff::Span = text.parse().map_err(|_| wrong)?;
+    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong)?;
+    Duration::try_from(length).map_err(|_| wrong.to_owned())
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -1,6 +1,14 @@
 //! The configuration files of MCP clients on this machine: found, read, and replaced.
 
+pub(crate) mod by_hand;
+pub(crate) mod change;
+pub(crate) mod import_record;
 pub(crate) mod installs;
+pub(crate) mod last_connections;
+mod located;
+mod place;
+mod preview;
+pub(crate) mod undo;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,9 +17,13 @@ use std::path::{Path, PathBuf};
 
 use exai_config::environment;
 use exai_os::account;
-use exai_setup::client::{Client, ConfigFile, Directories, Platform, Role, location_variables};
+use exai_setup::client::{Client, Directories, FoundServers, Platform, location_variables};
 use exai_setup::{MAX_FILE_BYTES, TextFile};
 
+pub(crate) use self::located::{
+    Located, find_files, find_others, find_touched, is_running, locate_entries, locate_files, locate_recorded,
+};
+pub(crate) use self::place::refuse_if_protected;
 use crate::error::Error;
 
 /// The directories in which clients keep their files.
@@ -39,74 +51,18 @@ pub(crate) fn find_directories() -> Result<Directories, Error> {
     })
 }
 
-/// A configuration file of a client on this machine.
-pub(crate) struct Located {
-    pub(crate) file: &'static ConfigFile,
-    pub(crate) path: PathBuf,
-    pub(crate) exists: bool,
-}
-
-/// The files that exai's entry goes into, and whether the client seems to be on this machine: it has a file, or the directory
-/// for one.
-pub(crate) fn locate_files(client: &Client, directories: &Directories) -> (Vec<Located>, bool) {
-    let mut located = Vec::new();
-    let mut is_here = false;
-    let mut main = None;
-    for file in client.entry_files() {
-        let paths: Vec<PathBuf> = file.paths(directories).iter().flat_map(|path| expand(path)).collect();
-        is_here |= paths.iter().any(|path| path.parent().is_some_and(Path::is_dir));
-        match paths.iter().find(|path| path.exists()) {
-            Some(path) => located.push(Located { file, path: path.clone(), exists: true }),
-            None if file.role == Role::Main && main.is_none() => {
-                let plain = |path: &&PathBuf| !path.to_string_lossy().contains('*');
-                main =
-                    paths.iter().find(plain).map(|path| Located { file, path: path.clone(), exists: false });
-            }
-            None => {}
-        }
-    }
-    if located.is_empty() {
-        located.extend(main);
-    }
-    (located, is_here)
-}
-
-/// The paths that fit a path with a `*` in one of its names.
-fn expand(path: &Path) -> Vec<PathBuf> {
-    let mut found = vec![PathBuf::new()];
-    for name in path.components() {
-        let text = name.as_os_str().to_string_lossy();
-        let Some((before, after)) = text.split_once('*') else {
-            for path in &mut found {
-                path.push(name);
-            }
-            continue;
-        };
-        let fits = |entry: &fs::DirEntry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
-        };
-        found = found
-            .iter()
-            .filter_map(|path| fs::read_dir(path).ok())
-            .flat_map(|entries| entries.flatten().filter(fits).map(|entry| entry.path()))
-            .collect();
-    }
-    found
-}
-
 /// Reads a file whole. `None` if there is none.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     let shown = path.display();
     let failed = |error: io::Error| Error::failed(format!("cannot read {shown}: {error}"));
-    let file = match File::open(path) {
-        Ok(file) => file,
+    // To open a named pipe would wait for its writer.
+    match fs::metadata(path) {
+        Ok(facts) if facts.is_file() => {}
+        Ok(_) => return Err(Error::failed(format!("{shown} is no file"))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
-    };
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(Error::failed(format!("{shown} is no file")));
     }
+    let file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     Ok(Some(bytes))
@@ -119,8 +75,17 @@ pub(crate) fn decode(path: &Path, bytes: Option<&[u8]>) -> Result<TextFile, Erro
         .map_err(|error| Error::failed(format!("{}: {error}; it was left as it is", path.display())))
 }
 
-/// Replaces the content of a file in one step: a reader sees the old content or the new. A link stays one, and the file keeps
-/// its permissions. `before` is what the file must still hold (`None`: there must be none).
+/// The text of a file of a client, and the servers that it has.
+pub(crate) fn read_servers(client: &Client, located: &Located) -> Result<(String, FoundServers), Error> {
+    let Located { file, path, .. } = located;
+    let TextFile { text, .. } = decode(path, read(path)?.as_deref())?;
+    let found = client.read_servers(file, &text);
+    let found = found.map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
+    Ok((text, found))
+}
+
+/// Replaces the content of a file in one step: a reader sees the old content or the new. A link stays one, also where it led
+/// to nothing, and the file keeps its permissions. `before` is what the file must still hold (`None`: there must be none).
 pub(crate) fn replace(path: &Path, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<(), Error> {
     let shown = path.display();
     let failed = |error: io::Error| Error::failed(format!("cannot write {shown}: {error}"));
@@ -129,11 +94,14 @@ pub(crate) fn replace(path: &Path, before: Option<&[u8]>, after: Option<&[u8]>) 
             Error::failed(format!("{shown} was changed meanwhile; it was left as it is")).hint("try again")
         );
     }
-    let Some(after) = after else { return fs::remove_file(path).map_err(failed) };
-    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let place = place::follow_links(path).map_err(failed)?;
+    let Some(after) = after else { return fs::remove_file(&place).map_err(failed) };
     let directory = place.parent().unwrap_or(&place);
     fs::create_dir_all(directory).map_err(failed)?;
-    let mut file = tempfile::Builder::new().prefix(".exai-").tempfile_in(directory).map_err(failed)?;
+    let mut file = tempfile::Builder::new().prefix(".exai-").tempfile_in(directory).map_err(|error| {
+        // The error itself names a file that nobody has ever seen.
+        Error::failed(format!("cannot write into {}: {}", directory.display(), error.kind()))
+    })?;
     file.write_all(after).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
     if let Ok(facts) = fs::metadata(&place) {
         fs::set_permissions(file.path(), facts.permissions()).map_err(failed)?;

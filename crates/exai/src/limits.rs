@@ -24,12 +24,34 @@ pub(crate) const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
 pub(crate) const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest block, file or list of variables that `exai add` reads.
 pub(crate) const MAX_PASTED_BYTES: u64 = 16 * 1024 * 1024;
+/// How long a change of a client's file waits for another one.
+pub(crate) const INSTALLS_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection to the registry of MCP servers, or to a place of bundles, may take to be made.
+pub(crate) const FETCH_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often an answer may lead to another place.
+pub(crate) const MAX_REDIRECTS: u32 = 5;
+/// How long the registry may take to answer.
+pub(crate) const REGISTRY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest answer of the registry, in bytes.
+pub(crate) const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
+/// How long a model server on this machine may take to list its models.
+pub(crate) const LOCAL_MODELS_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a bundle may take to be fetched.
+pub(crate) const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(10);
+/// A bundle that is not finished after this time is not being unpacked any more.
+pub(crate) const ABANDONED_BUNDLE_AGE: Duration = Duration::from_hours(1);
+/// How long `exai remove` waits until the processes of a server no longer use the files of its bundle.
+pub(crate) const BUNDLE_RELEASE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often `exai remove` looks meanwhile.
+pub(crate) const BUNDLE_RELEASE_INTERVAL: Duration = Duration::from_millis(50);
 /// The longest `installs.json`, in bytes.
 pub(crate) const MAX_INSTALLS_BYTES: u64 = 4 * 1024 * 1024;
 /// How long `exai install` waits for the entry that it has written to answer.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long `exai add` waits for the tools of a new server: the first run of `npx` or `uvx` downloads.
 pub(crate) const TRIAL_TIMEOUT: Duration = Duration::from_secs(150);
+/// How many servers `exai import` and entries `exai install` tries at once: first runs of `npx` and `uvx` load the disk and the network.
+pub(crate) const MAX_TRIALS_AT_ONCE: usize = 4;
 /// How long `exai tools` waits for each server where it asks all of them: as long as a client of all servers waits. One
 /// server that was asked for by its name is waited for.
 pub(crate) const TOOLS_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -58,8 +80,14 @@ pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the first look of `exai doctor` may take: a daemon has 2 s for a hello, 2 s for its status, 1 s for its
 /// processes.
 pub(crate) const SCENE_TIMEOUT: Duration = Duration::from_secs(6);
+/// A client that runs for this long after `exai install` has read its file, as a rule.
+pub(crate) const RUNNING_CLIENT_GRACE: Duration = Duration::from_mins(5);
+/// A client that has not connected for this long after `exai install` is a finding, whether it runs or not.
+pub(crate) const INSTALLED_CLIENT_GRACE: Duration = Duration::from_hours(24);
 /// How many parts of a list are shown.
 pub(crate) const MAX_LISTED: usize = 6;
+/// How many characters are shown of one part of a list.
+pub(crate) const MAX_LISTED_CHARS: usize = 1000;
 
 // The self-test.
 

@@ -17,7 +17,10 @@ pub(crate) fn shim_args(mut args: impl Iterator<Item = OsString>) -> Option<Shim
             None => (flag, args.next()?.into_string().ok().filter(|value| !value.starts_with('-'))?),
         };
         let place = match &*flag {
-            "--server" => &mut shim.server,
+            "--server" => {
+                shim.server.push(value);
+                continue;
+            }
             "--client" => &mut shim.client,
             "--url" => &mut shim.url,
             _ => return None,
@@ -27,7 +30,7 @@ pub(crate) fn shim_args(mut args: impl Iterator<Item = OsString>) -> Option<Shim
         }
     }
     // The path of the URL names the server.
-    let conflict = shim.url.is_some() && shim.server.is_some();
+    let conflict = shim.url.is_some() && !shim.server.is_empty();
     (!conflict).then_some(shim)
 }
 

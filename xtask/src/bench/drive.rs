@@ -13,8 +13,41 @@ const SMALL: usize = 100;
 /// The time of each of `number` calls with a message of `size` bytes.
 pub(crate) fn sequential(client: &mut Client, size: usize, number: usize) -> Result<Vec<Duration>, String> {
     let message = "x".repeat(size);
-    let mut requests = Requests::new(ECHO, &message, 1);
-    let length = client.try_call(&mut requests, &message)?;
+    one_by_one(client, Requests::new(ECHO, &message, 1), &message, number)
+}
+
+/// The same with calls of the modern era.
+pub(crate) fn sequential_modern(
+    client: &mut Client,
+    size: usize,
+    number: usize,
+) -> Result<Vec<Duration>, String> {
+    let message = "x".repeat(size);
+    one_by_one(client, Requests::modern(ECHO, &message, 1), &message, number)
+}
+
+/// The time of the same request, made this often.
+pub(crate) fn repeated(client: &mut Client, request: &[u8], number: usize) -> Result<Vec<Duration>, String> {
+    let mut times = Vec::with_capacity(number);
+    for _ in 0..number {
+        let start = Instant::now();
+        client.send(request)?;
+        let answer = client.receive()?;
+        times.push(start.elapsed());
+        if !answer.windows(8).any(|part| part == b"\"result\"") {
+            return Err(format!("a request was answered with {}", shown(answer)));
+        }
+    }
+    Ok(times)
+}
+
+fn one_by_one(
+    client: &mut Client,
+    mut requests: Requests,
+    message: &str,
+    number: usize,
+) -> Result<Vec<Duration>, String> {
+    let length = client.try_call(&mut requests, message)?;
     let mut times = Vec::with_capacity(number);
     for _ in 0..number {
         let request = requests.next(1);

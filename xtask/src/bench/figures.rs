@@ -15,6 +15,9 @@ pub(crate) enum Side {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Series {
     Call,
+    ModernCall,
+    Discover,
+    Introduction,
     BigCall,
     OneClient,
     ManyClients,
@@ -55,9 +58,12 @@ pub(crate) struct Figure {
     pub(crate) target: Target,
 }
 
-pub(crate) const FIGURES: [Figure; 22] = [
+pub(crate) const FIGURES: [Figure; 25] = [
     figure("100 B call, p50", "µs", Series::Call, Target::None),
     Figure { percent: 95, ..figure("100 B call, p95", "µs", Series::Call, Target::None) },
+    figure("100 B call in the modern era, p50", "µs", Series::ModernCall, Target::None),
+    figure("server/discover through a running shim, p50", "ms", Series::Discover, Target::AtMost(3.0)),
+    figure("initialize through a running shim, p50", "ms", Series::Introduction, Target::AtMost(3.0)),
     figure("1 MiB call, p50", "ms", Series::BigCall, Target::RatioAtMost(1.8)),
     figure("calls, 1 client x 64 in flight", "/s", Series::OneClient, Target::AtLeast(80_000.0)),
     figure("calls, 16 clients x 16 in flight", "/s", Series::ManyClients, Target::AtLeast(55_000.0)),

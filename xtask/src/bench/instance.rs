@@ -30,6 +30,13 @@ impl<'a> Instance<'a> {
         Instance::with(programs, servers, &format!("command = {}", json!(programs.echo)))
     }
 
+    /// Like [`Instance::new`] with one server, and another one, `modern`, that speaks the modern era.
+    pub(crate) fn of_both_eras(programs: &'a Programs) -> Result<Self, String> {
+        let echo = json!(programs.echo);
+        let modern = format!("[servers.modern]\ncommand = {echo}\nargs = [\"--modern\"]\n");
+        Instance::of(programs, &format!("[servers.echo1]\ncommand = {echo}\n{modern}"))
+    }
+
     /// Like [`Instance::new`], but each server is behind two shells that wait for it.
     pub(crate) fn behind_shells(programs: &'a Programs, servers: u32) -> Result<Self, String> {
         let script = format!("sh -c '{}; true'; true", programs.echo.display());
@@ -61,6 +68,11 @@ impl<'a> Instance<'a> {
     /// The command of a shim for the server `echo1`.
     pub(crate) fn shim(&self) -> Command {
         self.exai(&["shim", "--server", "echo1"])
+    }
+
+    /// The command of a shim for the server `modern`.
+    pub(crate) fn modern_shim(&self) -> Command {
+        self.exai(&["shim", "--server", "modern"])
     }
 
     /// The daemon's port and its token.

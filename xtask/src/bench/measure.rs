@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::client::Client;
 use super::figures::{Results, Series, Side};
 use super::instance::{Instance, Programs};
-use super::requests::INITIALIZE;
+use super::requests::{INITIALIZE, discover};
 use super::watchdog::Watchdog;
 use super::{drive, lifecycle, many, memory, npx};
 
@@ -36,8 +36,11 @@ pub(crate) struct Bench<'a> {
 /// A measurement: returns the samples of one side in one round. It may use the given instance, which is running.
 type Measurement = fn(&Bench<'_>, Side, &Instance<'_>) -> Result<Vec<f64>, String>;
 
-const MEASUREMENTS: [(Series, Measurement); 7] = [
+const MEASUREMENTS: [(Series, Measurement); 10] = [
     (Series::Call, |bench, side, up| bench.calls(side, up, 100, bench.effort.calls, 1e6)),
+    (Series::ModernCall, |bench, side, up| bench.modern_calls(side, up)),
+    (Series::Discover, |bench, side, up| bench.introductions(side, up, &discover())),
+    (Series::Introduction, |bench, side, up| bench.introductions(side, up, INITIALIZE)),
     (Series::BigCall, |bench, side, up| bench.calls(side, up, MEBIBYTE, bench.effort.big_calls, 1e3)),
     (Series::OneClient, |bench, side, up| bench.flow(side, up, 1, 64)),
     (Series::ManyClients, |bench, side, up| bench.flow(side, up, 16, 16)),
@@ -64,7 +67,7 @@ impl<'a> Bench<'a> {
     }
 
     fn measure_time(&mut self) -> Result<(), String> {
-        let up = Instance::new(self.programs, 1)?;
+        let up = Instance::of_both_eras(self.programs)?;
         // The server stays up after this client, and the environment of the account is now known to later daemons.
         Client::introduced(up.shim(), &self.watchdog)?.finish()?;
         for round in 0..self.effort.rounds {
@@ -102,6 +105,32 @@ impl<'a> Bench<'a> {
         drive::sequential(&mut client, message, number / 10)?;
         let times = drive::sequential(&mut client, message, number)?;
         Ok(times.iter().map(|time| time.as_secs_f64() * scale).collect())
+    }
+
+    fn modern_calls(&self, side: Side, up: &Instance<'_>) -> Result<Vec<f64>, String> {
+        let command = match side {
+            Side::Direct => {
+                let mut command = Command::new(&self.programs.echo);
+                command.arg("--modern");
+                command
+            }
+            Side::Exai => up.modern_shim(),
+        };
+        let mut client = Client::start(command, &self.watchdog)?;
+        drive::sequential_modern(&mut client, 100, self.effort.calls / 10)?;
+        let times = drive::sequential_modern(&mut client, 100, self.effort.calls)?;
+        Ok(times.iter().map(|time| time.as_secs_f64() * 1e6).collect())
+    }
+
+    /// The times in which exai says from memory what a server has said of itself.
+    fn introductions(&self, side: Side, up: &Instance<'_>, request: &[u8]) -> Result<Vec<f64>, String> {
+        if side == Side::Direct {
+            return Ok(Vec::new());
+        }
+        let mut client = Client::start(up.modern_shim(), &self.watchdog)?;
+        drive::repeated(&mut client, request, 1)?;
+        let times = drive::repeated(&mut client, request, self.effort.calls / 4)?;
+        Ok(times.iter().map(|time| time.as_secs_f64() * 1e3).collect())
     }
 
     fn flow(

@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(words("start, daemon up"), "1.00 ms 3.00 ms 3.00 x ≤ 4.00 ms ok");
         assert!(line("PSS of the idle daemon").contains("not measured"));
         let document = document(&results, true, 1);
-        assert_eq!(document["figures"][5]["ratio"], 3.0);
-        assert_eq!(document["figures"][9]["exai"], Value::Null);
+        assert_eq!(document["figures"][8]["ratio"], 3.0);
+        assert_eq!(document["figures"][12]["exai"], Value::Null);
     }
 }

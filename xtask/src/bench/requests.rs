@@ -18,7 +18,16 @@ const FIRST_ID: u32 = 10_000_000;
 
 impl Requests {
     pub(crate) fn new(tool: &str, message: &str, in_flight: usize) -> Self {
-        let params = format!(r#"{{"name":"{tool}","arguments":{{"message":"{message}"}}}}"#);
+        Requests::with(tool, message, in_flight, "")
+    }
+
+    /// The same in the modern era.
+    pub(crate) fn modern(tool: &str, message: &str, in_flight: usize) -> Self {
+        Requests::with(tool, message, in_flight, &format!(",{META}"))
+    }
+
+    fn with(tool: &str, message: &str, in_flight: usize, more: &str) -> Self {
+        let params = format!(r#"{{"name":"{tool}","arguments":{{"message":"{message}"}}{more}}}"#);
         let one = format!("{HEAD}{FIRST_ID},\"method\":\"tools/call\",\"params\":{params}}}\n");
         Requests { text: one.repeat(in_flight).into_bytes(), length: one.len(), next_id: FIRST_ID }
     }
@@ -44,6 +53,18 @@ pub(crate) const INITIALIZE: &[u8] = concat!(
     "\n"
 )
 .as_bytes();
+
+/// What a request of the modern era says of its client.
+const META: &str = concat!(
+    r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
+    r#""io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},"#,
+    r#""io.modelcontextprotocol/clientCapabilities":{}}"#
+);
+
+/// `server/discover`.
+pub(crate) fn discover() -> Vec<u8> {
+    format!("{HEAD}1,\"method\":\"server/discover\",\"params\":{{{META}}}}}\n").into_bytes()
+}
 
 pub(crate) const INITIALIZED: &[u8] =
     concat!(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, "\n").as_bytes();

@@ -33,14 +33,15 @@ const EDGES: &[(&str, &[&str])] = &[
     ("exai-setup", &["exai-config"]), // for its tests alone
     ("exai-supervisor", &["exai-os", "exai-proto"]),
     ("exai-test", &["exai-client", "exai-config", "exai-os", "exai-proto"]),
-    ("exai-tools", &["exai-proto"]),
+    ("exai-tools", &["exai-config", "exai-os", "exai-proto"]),
     ("xtask", &[]),
 ];
 
 /// Foreign crates that only some crates may use, even in tests and build scripts.
 const WALLS: &[(&[&str], &[&str], &str)] = &[
     (&["libc", "nix", "rustix", "windows", "windows-sys"], &["exai-os"], "it is the platform wall"),
-    (&["axum", "hyper", "hyper-util", "tower"], &["exai-daemon"], "only the daemon serves HTTP"),
+    (&["axum", "tower"], &["exai-daemon"], "only the daemon serves HTTP"),
+    (&["hyper", "hyper-util"], &["exai-daemon", "exai-tools"], "only the daemon and the tools speak HTTP"),
     (&["clap"], &["exai", "xtask"], "only the binary has a command line"),
 ];
 

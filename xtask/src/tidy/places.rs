@@ -9,6 +9,8 @@ use crate::project;
 /// decides from where.
 const REGISTRIES: [&str; 7] =
     ["registry.", "pypi.", "npmjs.", "crates.io", "artifactory", "nexus.", "mirror."];
+/// The registry of MCP servers, which `exai add` asks. Nothing is installed from there.
+const MCP_REGISTRY: &str = "registry.modelcontextprotocol.io";
 /// These files may name registries: a lock file in cargo's format, this list, and prose with links.
 const EXCUSED: [&str; 3] = ["Cargo.lock", "xtask/src/tidy/places.rs", "deny.toml"];
 
@@ -22,12 +24,16 @@ pub(super) fn check(sources: &[Source]) -> Vec<String> {
             if let Some(path) = paths.iter().find(|path| names_path(line, path)) {
                 problems.push(format!("{place}: names {path}, which exists on this machine"));
             }
-            if let Some(host) = hosts(line).find(|host| REGISTRIES.iter().any(|part| host.contains(part))) {
+            if let Some(host) = hosts(line).find(|host| is_registry(host)) {
                 problems.push(format!("{place}: names the registry {host}; name the package only"));
             }
         }
     }
     problems
+}
+
+fn is_registry(host: &str) -> bool {
+    host != MCP_REGISTRY && REGISTRIES.iter().any(|part| host.contains(part))
 }
 
 /// The folders of this machine: this checkout and the home of the account. The name of a checkout directly below `/`

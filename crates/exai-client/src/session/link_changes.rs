@@ -24,7 +24,11 @@ impl Session {
             Some(Peeked::Notification { .. } | Peeked::Response { .. }) | None => None,
         });
         let taken: HashSet<Id> = waiting.collect();
-        self.replay.replay(|id| taken.contains(id) || self.in_flight.contains(id))
+        let (listens, in_flight) = (&self.listens, &self.in_flight);
+        let mut lines =
+            self.replay.replay(|id| taken.contains(id) || in_flight.contains(id) || listens.contains(id));
+        lines.extend(self.listens.replay());
+        lines
     }
 
     /// The waiting messages that can be written now. They count as written from here on.
@@ -63,7 +67,7 @@ impl Session {
             if let OnSuccess::Page(page) = &entry.on_success
                 && let Some(result) = self.list_cache.get(page)
             {
-                lines.extend_from_slice(&line_of(&answer::result(&id, result)));
+                lines.extend_from_slice(&line_of(&answer::result(&id, &result)));
                 continue;
             }
             lines.extend_from_slice(&outcome_unknown(&id, entry.tool.as_deref(), entry.count));

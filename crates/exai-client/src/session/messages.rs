@@ -6,6 +6,7 @@ use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::{Id, limits};
 
 use super::in_flight::{OnLinkLoss, OnSuccess};
+use super::listens;
 use super::methods;
 use super::registering::Registered;
 use super::replies::{line_of, outcome_unknown};
@@ -18,7 +19,7 @@ impl Session {
     /// Decides what to do with a line of the client that is no longer than a message may be. After
     /// [`LineAction::Send`] it counts as written until [`Session::unsent`] says otherwise.
     pub fn accept_line(&mut self, line: &[u8], now: Instant) -> LineAction {
-        if let Some(refusal) = self.collision(line) {
+        if let Some(refusal) = self.collision(line).or_else(|| self.too_many_listens(line)) {
             return LineAction::Answer(refusal);
         }
         let passes = match self.phase {
@@ -56,8 +57,13 @@ impl Session {
                     verdict = MessageAction::Instead(said);
                     return;
                 }
-                // No request is under way with the id of a cancelled request. Its answer came too late, and passes.
-                let Some((entry, _)) = self.end(&id) else { return };
+                let Some((entry, _)) = self.end(&id) else {
+                    // No request is under way with the id of a cancelled request. Its answer came too late, and passes.
+                    if self.listen_goes_on(&id) {
+                        verdict = MessageAction::Instead(Vec::new());
+                    }
+                    return;
+                };
                 if entry.on_link_loss == OnLinkLoss::SecondTime && !good && says_unsent(message, part.start) {
                     verdict =
                         MessageAction::Instead(outcome_unknown(&id, entry.tool.as_deref(), entry.count));
@@ -93,11 +99,31 @@ impl Session {
                     }
                 }
                 b"notifications/cancelled" => {
-                    if let Some(id) = peek::find_path(message, part.start, &["params", "requestId"]) {
-                        self.server_requests.closed(&message[id]);
+                    let id = peek::find_path(message, part.start, &["params", "requestId"]);
+                    let id = id.map(|at| &message[at]);
+                    if let Some(id) = id.filter(|id| !self.server_requests.closed(id))
+                        && self.listen_goes_on(&Id::from_json(id))
+                    {
+                        verdict = MessageAction::Instead(Vec::new());
                     }
                 }
-                _ => {}
+                b"notifications/subscriptions/acknowledged" => {
+                    let filter = peek::find_path(message, part.start, &["params", "notifications"]);
+                    let filter = filter.map_or(&b"{}"[..], |at| &message[at]);
+                    let Some(id) = listens::listen_of(message, part.start) else { return };
+                    if !self.listens.contains(&id) {
+                        // It was on its way when the client cancelled the listen.
+                        verdict = MessageAction::Instead(Vec::new());
+                    } else if let Some(lines) = self.listens.acknowledged(&id, filter) {
+                        verdict = MessageAction::Instead(lines);
+                    }
+                }
+                _ => {
+                    let id = listens::listen_of(message, part.start);
+                    if id.is_some_and(|id| !self.listens.contains(&id)) {
+                        verdict = MessageAction::Instead(Vec::new());
+                    }
+                }
             },
         });
         verdict

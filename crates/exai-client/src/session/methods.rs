@@ -1,6 +1,7 @@
 //! What the methods of MCP mean to a shim.
 
-use super::replay::List;
+use super::era::Era;
+use super::lists::List;
 use crate::peek::{self, Peeked};
 
 /// A request's method.
@@ -8,6 +9,8 @@ use crate::peek::{self, Peeked};
 pub(super) enum Method {
     /// `initialize`.
     Initialize,
+    /// `server/discover`.
+    Discover,
     /// Asks for a list.
     List(List),
     /// Another method that changes nothing, so that it can be sent twice.
@@ -17,6 +20,8 @@ pub(super) enum Method {
     Level,
     Subscribe,
     Unsubscribe,
+    /// `subscriptions/listen`.
+    Listen,
     /// Any other method, known or not: it may change something.
     Other,
 }
@@ -25,19 +30,18 @@ impl Method {
     pub(super) fn of(name: &[u8]) -> Self {
         match name {
             b"initialize" => Method::Initialize,
+            b"server/discover" => Method::Discover,
             b"tools/list" => Method::List(List::Tools),
             b"prompts/list" => Method::List(List::Prompts),
             b"resources/list" | b"resources/templates/list" => Method::List(List::Resources),
-            b"resources/read"
-            | b"prompts/get"
-            | b"completion/complete"
-            | b"ping"
-            | b"server/discover"
-            | b"tasks/get" => Method::Harmless,
+            b"resources/read" | b"prompts/get" | b"completion/complete" | b"ping" | b"tasks/get" => {
+                Method::Harmless
+            }
             b"tools/call" => Method::Call,
             b"logging/setLevel" => Method::Level,
             b"resources/subscribe" => Method::Subscribe,
             b"resources/unsubscribe" => Method::Unsubscribe,
+            b"subscriptions/listen" => Method::Listen,
             _ => Method::Other,
         }
     }
@@ -48,6 +52,11 @@ pub(super) fn asks(line: &[u8]) -> bool {
     let mut found = false;
     peek::peek_each(line, |_, peeked| found |= matches!(peeked, Peeked::Request { .. }));
     found
+}
+
+/// Whether this request is a listen, which stays open. The legacy era has none.
+pub(super) fn is_listen(request: &[u8], method: &[u8]) -> bool {
+    Method::of(method) == Method::Listen && Era::of(request) == Era::Modern
 }
 
 /// Whether the line asks for something to be done. Such a request starts a daemon again even after `exai stop`.

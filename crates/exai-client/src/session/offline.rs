@@ -1,5 +1,6 @@
 //! Answers while no daemon can answer: from memory, or with the reason.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use exai_proto::Id;
@@ -56,16 +57,17 @@ impl Session {
             // An overloaded shim may have a daemon, so memory must not answer for it.
             _ if failure == Failure::Overloaded => None,
             Method::Initialize => Some(self.replay.introduce(id.clone(), text, sentence)),
-            Method::List(list) => {
+            asked @ (Method::Discover | Method::List(_)) => {
                 // The next daemon may have another list, and the client must hear of it.
-                self.replay.lists(list);
-                self.list_cache.get(&Page::of(&method, text)).map(<[u8]>::to_vec)
+                self.note_list(asked, text);
+                self.list_cache.get(&Page::of(&method, text)).map(Cow::into_owned)
             }
             Method::Harmless
             | Method::Call
             | Method::Level
             | Method::Subscribe
             | Method::Unsubscribe
+            | Method::Listen
             | Method::Other => None,
         };
         match known {

@@ -6,6 +6,7 @@ use exai_proto::Id;
 use exai_proto::answer::Failure;
 
 use super::in_flight::OnLinkLoss;
+use super::listens::ListenState;
 use super::methods::{Method, starts_again};
 use super::state::{DownReason, LineAction, Phase, Session};
 use super::wait_queue::{Attempt, WaitingMessage};
@@ -20,8 +21,12 @@ impl Session {
         for line in lines {
             peek::peek_each(line, |part, peeked| match peeked {
                 Peeked::Request { id, .. } => {
+                    let id = Id::from_json(&line[id]);
+                    if self.listens.is_open(&id, &line[part.clone()]) {
+                        return;
+                    }
                     // A request that is not under way was cancelled meanwhile.
-                    let Some((entry, heard)) = self.end(&Id::from_json(&line[id])) else { return };
+                    let Some((entry, heard)) = self.end(&id) else { return };
                     let second = entry.on_link_loss == OnLinkLoss::SecondTime;
                     let attempt = if second { Attempt::Second { heard } } else { Attempt::First };
                     back.push(WaitingMessage {
@@ -85,8 +90,12 @@ impl Session {
                 false
             }
             Peeked::Notification { method } => self.outlives_the_link(text, &peek::method_name(line, method)),
-            Peeked::Request { method, .. } => {
-                if Method::of(&peek::method_name(line, method)) == Method::Initialize {
+            Peeked::Request { id, method } => {
+                let method = peek::method_name(line, method);
+                if self.listen(&Id::from_json(&line[id]), text, &method, ListenState::Waiting) {
+                    return None;
+                }
+                if Method::of(&method) == Method::Initialize {
                     time_left = INITIALIZE_WAIT_TIMEOUT;
                 }
                 match self.phase {

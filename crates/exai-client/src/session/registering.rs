@@ -6,8 +6,10 @@ use std::time::Duration;
 use exai_proto::json;
 use exai_proto::{Id, answer};
 
+use super::era::Era;
 use super::in_flight::{InFlight, InFlightRequest, OnLinkLoss, OnSuccess};
 use super::list_cache::Page;
+use super::listens::ListenState;
 use super::methods::Method;
 use super::progress;
 use super::replies::line_of;
@@ -37,9 +39,11 @@ impl Session {
     ) -> Registered {
         match peeked {
             Peeked::Request { id, method } => {
-                let id = Id::from_json(&line[id]);
-                let entry =
-                    self.entry(&id, &line[part], &peek::method_name(line, method), attempt, time_left);
+                let (id, method) = (Id::from_json(&line[id]), peek::method_name(line, method));
+                if self.listen(&id, &line[part.clone()], &method, ListenState::Written) {
+                    return Registered::Written;
+                }
+                let entry = self.entry(&id, &line[part], &method, attempt, time_left);
                 let token = entry.token.clone();
                 if let (true, Some(token)) = (self.in_flight.add(id, entry), token) {
                     match attempt {
@@ -64,6 +68,16 @@ impl Session {
         Registered::Written
     }
 
+    /// Notes which lists the client has asked for, to tell it what may have changed. In the modern era it says with a
+    /// listen what it wants to hear of.
+    pub(super) fn note_list(&mut self, method: Method, request: &[u8]) {
+        if let Method::List(list) = method
+            && Era::of(request) == Era::Legacy
+        {
+            self.replay.lists(list);
+        }
+    }
+
     fn entry(
         &mut self,
         id: &Id,
@@ -85,8 +99,8 @@ impl Session {
                 entry.on_link_loss = OnLinkLoss::Initialize;
                 entry.time_left = time_left.min(INITIALIZE_WAIT_TIMEOUT);
             }
-            Method::List(list) => {
-                self.replay.lists(list);
+            asked @ (Method::Discover | Method::List(_)) => {
+                self.note_list(asked, text);
                 entry.on_link_loss = again(&self.in_flight);
                 entry.on_success = OnSuccess::Page(Page::of(method, text));
             }
@@ -114,7 +128,7 @@ impl Session {
                     self.replay.unsubscribes(&text[at]);
                 }
             }
-            Method::Other => {}
+            Method::Listen | Method::Other => {}
         }
         if matches!(entry.on_link_loss, OnLinkLoss::Again(_) | OnLinkLoss::SecondTime) {
             let token = peek::find_path(text, 0, &["params", "_meta", "progressToken"]);
@@ -140,6 +154,11 @@ impl Session {
             return Registered::Needless;
         }
         let unwanted = Id::from_json(unwanted);
+        match self.listens.end(&unwanted) {
+            Some(ListenState::Waiting) => return Registered::Needless,
+            Some(ListenState::Written | ListenState::Acknowledged) => return Registered::Written,
+            None => {}
+        }
         if !self.in_flight.is_opening(&unwanted) {
             self.end(&unwanted);
         }

@@ -8,23 +8,9 @@ use std::collections::HashMap;
 use exai_proto::json::{self, Edit};
 use exai_proto::{Id, answer, limits, version};
 
+use super::lists::{LISTS, List};
 use crate::limits::{MAX_INTRODUCTION_BYTES, MAX_LEVEL_BYTES};
 use crate::peek::{self, Peeked};
-
-/// The kinds of lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum List {
-    Tools,
-    Prompts,
-    Resources,
-}
-
-/// Each kind of list with its capability and the notification of its changes.
-const LISTS: [(List, &str, &str); 3] = [
-    (List::Tools, "tools", "notifications/tools/list_changed"),
-    (List::Prompts, "prompts", "notifications/prompts/list_changed"),
-    (List::Resources, "resources", "notifications/resources/list_changed"),
-];
 
 /// The `initialize` of the client, and what happened to it.
 #[derive(Debug)]
@@ -97,8 +83,8 @@ impl ReplayState {
             let at = peek::find_path(answer, start, &["result", "capabilities", name, "listChanged"]);
             at.is_some_and(|at| &answer[at] == b"true")
         };
-        let lists = LISTS.iter().filter(|(_, name, _)| declared(name));
-        opening.announced = lists.map(|(list, _, _)| *list).collect();
+        let lists = LISTS.iter().filter(|names| declared(names.capability));
+        opening.announced = lists.map(|names| names.list).collect();
         let result = peek::find_path(answer, start, &["result"]).map(|at| answer[at].to_vec());
         if let Some(result) = result.filter(|result| result.len() <= MAX_INTRODUCTION_BYTES) {
             self.introduction = Some(Introduction { version: version_of(&opening.line), result });
@@ -112,7 +98,7 @@ impl ReplayState {
         self.opens(id, line);
         if let Some(opening) = &mut self.opening {
             opening.answered = true;
-            opening.announced = LISTS.iter().map(|(list, _, _)| *list).collect();
+            opening.announced = LISTS.iter().map(|names| names.list).collect();
         }
         if let Some(known) = self.introduction.as_ref().filter(|known| known.version == asked) {
             return known.result.clone();
@@ -207,9 +193,9 @@ impl ReplayState {
         match (what, opening) {
             (OwnRequest::Opening, Some(opening)) => {
                 // The new daemon may have other tools. A client that never asked for them has nothing to refresh.
-                for (list, _, word) in LISTS {
-                    if opening.announced.contains(&list) && self.listed.contains(&list) {
-                        lines.extend_from_slice(&answer::notification(word));
+                for names in LISTS {
+                    if opening.announced.contains(&names.list) && self.listed.contains(&names.list) {
+                        lines.extend_from_slice(&answer::notification(names.changed));
                         lines.push(b'\n');
                     }
                 }

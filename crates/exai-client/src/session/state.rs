@@ -7,6 +7,7 @@ use exai_proto::link::ByeReason;
 
 use super::in_flight::InFlight;
 use super::list_cache::ListCache;
+use super::listens::Listens;
 use super::progress::Progress;
 use super::replay::ReplayState;
 use super::server_requests::ServerRequests;
@@ -62,6 +63,7 @@ pub struct Session {
     pub(super) replay: ReplayState,
     pub(super) list_cache: ListCache,
     pub(super) in_flight: InFlight,
+    pub(super) listens: Listens,
     pub(super) waiting: WaitQueue,
     /// The tools that may be called a second time, as the daemon on this link says.
     pub(super) repeatable: HashSet<String>,
@@ -78,6 +80,7 @@ impl Session {
             replay: ReplayState::default(),
             list_cache: ListCache::default(),
             in_flight: InFlight::default(),
+            listens: Listens::default(),
             waiting: WaitQueue::default(),
             repeatable: HashSet::new(),
             progress: Progress::default(),
@@ -145,12 +148,12 @@ impl Session {
         !matches!(self.phase, Phase::Down { why: DownReason::Stopped, .. })
     }
 
-    /// Whether nothing is owed to the client.
+    /// Whether nothing is owed to the client. An open listen may stay open for ever.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Whether the daemon owes answers and must show that it lives.
+    /// Whether the daemon owes answers and must show that it lives. To a listen it owes none.
     pub fn awaits_daemon(&self) -> bool {
         !self.in_flight.is_empty() || self.replay.awaits_daemon()
     }

@@ -9,6 +9,7 @@ use crate::peek::{self, Peeked};
 
 mod any_order;
 mod asking;
+mod listening;
 mod offline;
 mod repeating;
 mod replaying;
@@ -26,6 +27,27 @@ fn call(id: u32) -> Vec<u8> {
         r#"{{"method":"tools/call","params":{{"arguments":{{}},"name":"make"}},"jsonrpc":"2.0","id":{id}}}"#
     )
     .into_bytes()
+}
+
+/// The `_meta` of a request of the modern era.
+const MODERN: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+
+fn modern(id: u32, method: &str) -> Vec<u8> {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{MODERN}}}}}"#).into_bytes()
+}
+
+/// A listen with this filter.
+fn listen(id: u32, filter: &str) -> Vec<u8> {
+    let params = format!(r#"{{"notifications":{filter},{MODERN}}}"#);
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"subscriptions/listen","params":{params}}}"#).into_bytes()
+}
+
+/// The acknowledgement of a listen.
+fn acknowledged(id: u32, filter: &str) -> Vec<u8> {
+    let meta = format!(r#"{{"io.modelcontextprotocol/subscriptionId":{id}}}"#);
+    let params = format!(r#"{{"notifications":{filter},"_meta":{meta}}}"#);
+    format!(r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{params}}}"#)
+        .into_bytes()
 }
 
 fn list(id: u32) -> Vec<u8> {

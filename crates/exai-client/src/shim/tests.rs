@@ -98,7 +98,14 @@ async fn serve(stream: Stream, nonce: &str) -> Vec<String> {
                 socket.send(text(&FromDaemon::Bye { reason: ByeReason::Stop })).await.unwrap();
                 break;
             }
-            "hang" | "notifications/initialized" => {}
+            "hang" | "notifications/initialized" | "notifications/cancelled" => {}
+            "subscriptions/listen" => {
+                let meta = json!({"io.modelcontextprotocol/subscriptionId": message["id"]});
+                let params = json!({"notifications": message["params"]["notifications"], "_meta": meta});
+                let method = "notifications/subscriptions/acknowledged";
+                let acknowledged = json!({"jsonrpc": "2.0", "method": method, "params": params});
+                socket.send(Frame::binary(acknowledged.to_string())).await.unwrap();
+            }
             "tools/call" if nonce == "one" => {}
             "hold" => {
                 socket.send(text(&FromDaemon::Hold { reason: ByeReason::Upgrade })).await.unwrap();
@@ -217,6 +224,38 @@ fn a_lost_daemon_is_replaced_and_the_client_notices_only_what_is_unknown() {
     assert_eq!(client.answer(), (3, "two".to_owned()));
     assert_eq!(client.finish(), "");
     assert_eq!(second.ended(), ["initialize", "notifications/initialized", "echo"]);
+    drop(starting);
+}
+
+#[test]
+fn a_listen_goes_on_over_a_lost_daemon_and_keeps_no_shim_from_its_end() {
+    let (_directory, home) = home();
+    let first = Fake::start(&home, "one");
+    let mut client = Client::start(&home);
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+    let params = json!({"notifications": {"toolsListChanged": true}, "_meta": meta});
+    for id in 1..=2 {
+        let listen = json!({"jsonrpc": "2.0", "id": id, "method": "subscriptions/listen", "params": params});
+        client.send(&format!("{listen}\n"));
+        assert_eq!(client.receive()["method"], "notifications/subscriptions/acknowledged");
+    }
+    // This lock keeps the shim from starting a real daemon.
+    let starting = os_lock::try_lock(&home.spawn_lock()).unwrap();
+    client.request(3, "die");
+    assert_eq!(client.answer(), (3, "-31002".to_owned()));
+    assert_eq!(first.ended(), ["subscriptions/listen", "subscriptions/listen", "die"]);
+    client
+        .send("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":1}}\n");
+    // This request comes after the cancellation, so the answer shows that the cancellation has arrived.
+    client.request(4, "echo");
+    let second = Fake::start(&home, "two");
+    let told = [client.receive(), client.receive()];
+    let changed = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed",
+        "params": {"_meta": {"io.modelcontextprotocol/subscriptionId": 2}}});
+    assert_eq!(told[0], changed);
+    assert_eq!(told[1]["id"], 4);
+    assert_eq!(client.finish(), "");
+    assert_eq!(second.ended(), ["subscriptions/listen", "echo"]);
     drop(starting);
 }
 

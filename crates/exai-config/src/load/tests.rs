@@ -36,6 +36,10 @@ headers = { Authorization = "Bearer hunter2" }
 [servers.alpha]
 command = "python"
 url = "http://127.0.0.1:9001/mcp"
+[clients.cursor]
+servers = ["zeta", "gone"]
+tools = { allow = ["zeta__*"], deny = ["*__x"] }
+[clients."Visual Studio Code"]
 "#;
 
 #[test]
@@ -58,6 +62,17 @@ fn reads_every_key_and_keeps_the_order() {
     assert_eq!((alpha.kind(), alpha.trusted, alpha.max_processes), (ServerKind::Listening, true, 32));
     assert_eq!((alpha.idle_stop, alpha.call_timeout), (Duration::from_mins(15), Duration::from_mins(5)));
     assert!(!format!("{config:?}").contains("hunter2"));
+    let clients: Vec<&str> = config.clients.iter().map(|(name, _)| name).collect();
+    assert_eq!(clients, ["cursor", "Visual Studio Code"]);
+    let (_, cursor) = config.clients.find("Cursor").unwrap();
+    assert!(cursor.has_server("zeta") && cursor.has_server("gone") && !cursor.has_server("docs"));
+    assert_eq!(
+        (&cursor.tools.allow[..], &cursor.tools.deny[..]),
+        (&["zeta__*".into()][..], &["*__x".into()][..])
+    );
+    let (_, code) = config.clients.find("visual studio code").unwrap();
+    assert_eq!(code, &crate::ClientConfig::default());
+    assert!(code.has_server("docs") && config.clients.find("zed").is_none());
 }
 
 #[test]
@@ -90,6 +105,19 @@ fn errors_name_the_place() {
         complaint("[servers.a]\nargs = []\n"),
         "config.toml:1:10: a server needs a `command` to run or a `url` to reach"
     );
+    let client = complaint("[clients.cursor]\nserver = [\"a\"]\n");
+    assert!(client.starts_with("config.toml:2:1: unknown field `server`"), "{client}");
+    assert_eq!(
+        complaint("[clients.cursor]\n[clients.Cursor]\n"),
+        "config.toml:2:10: the client names `cursor` and `Cursor` differ in case only"
+    );
+    assert_eq!(complaint("[clients.\" \"]\n"), "config.toml:1:10: a client needs a name");
+    assert_eq!(
+        complaint("[clients.\"a\\u001b\"]\n"),
+        "config.toml:1:10: the name of a client holds a control character"
+    );
+    let long = complaint(&format!("[clients.{}]\n", "x".repeat(129)));
+    assert!(long.ends_with("the name of a client has 129 characters, and 128 are the most"), "{long}");
     let span = complaint("[servers.a]\ncommand = \"x\"\nidle_stop = \"soon\"\n");
     assert!(span.starts_with("config.toml:3:13: a length of time is written like"), "{span}");
 }
@@ -112,6 +140,9 @@ fn refuses_what_makes_no_sense() {
         "command = \"x\"\nmax_processes = 0",
         "command = \"x\"\nshare = \"all\"",
         "command = \"x\"\ntools = { only = [] }",
+        "command = \"x\"\n[clients.c]\ntools = \"auto\"",
+        "command = \"x\"\n[clients.c]\nservers = \"a\"",
+        "command = \"x\"\n[clients]\nservers = [\"a\"]",
     ] {
         let error = parse(&format!("[servers.a]\n{body}\n")).expect_err(body);
         assert!(matches!(error, ConfigError::Invalid { .. }), "{error}");

@@ -1,8 +1,11 @@
-//! One session of Streamable HTTP: which message goes on which stream.
+//! One client of Streamable HTTP: which message goes on which stream.
 //!
 //! Each message goes on exactly one stream: an answer, and the messages that belong to its request, on the stream of the
 //! POST; every other message on the GET stream. While there is no GET stream, a bounded number of messages waits for
 //! it. The bytes that wait on all streams together have a bound.
+//!
+//! In the legacy era such a client is a session. In the modern era it is a connection, and has no GET stream: what belongs
+//! to no request is dropped.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,10 +30,12 @@ pub(crate) struct TooSlow {
     pub(crate) queued: usize,
 }
 
-/// One session: its streams, and how it was used.
+/// One client: its streams, and how it was used.
 #[derive(Debug)]
 pub(crate) struct HttpSession {
     pub(crate) client: ClientId,
+    /// The client is of the modern era.
+    stateless: bool,
     state: Mutex<State>,
     /// Bytes on all streams that were not taken yet.
     queued: Arc<AtomicUsize>,
@@ -120,7 +125,7 @@ impl State {
 }
 
 impl HttpSession {
-    pub(crate) fn new(client: ClientId, now: Instant) -> Self {
+    pub(crate) fn new(client: ClientId, stateless: bool, now: Instant) -> Self {
         let state = State {
             posts: HashMap::new(),
             get: None,
@@ -131,6 +136,7 @@ impl HttpSession {
         };
         HttpSession {
             client,
+            stateless,
             state: Mutex::new(state),
             queued: Arc::default(),
             closed: CancellationToken::new(),
@@ -211,6 +217,9 @@ impl HttpSession {
             }
             About::Session => bytes,
         };
+        if self.stateless {
+            return Ok(());
+        }
         match state.get.as_ref().map(|get| self.push_delivery(get, Delivery::Aside(bytes.clone()))) {
             Some(Ok(Pushed::Taken)) => return Ok(()),
             Some(Err(slow)) => return Err(slow),
@@ -320,4 +329,29 @@ enum Pushed {
     Taken,
     /// The response has ended.
     Gone,
+}
+
+#[cfg(test)]
+mod tests {
+    use exai_os::clock;
+
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_no_request_waits_for_a_get_stream_only_where_there_can_be_one() {
+        for (stateless, waiting) in [(false, 2), (true, 0)] {
+            let session = HttpSession::new(ClientId(1), stateless, clock::now());
+            let (open, gone) = (Id::number(1), Id::number(2));
+            let mut post = session
+                .open_post_stream(std::slice::from_ref(&open), CancellationToken::new())
+                .expect("open");
+            let text = || Segments::from(Bytes::from_static(b"{}"));
+            for about in [About::Session, About::During(gone), About::During(open.clone())] {
+                session.deliver_message(text(), about).expect("room");
+            }
+            assert_eq!(session.state().waiting.len(), waiting);
+            assert!(matches!(post.receiver.try_recv(), Ok(Delivery::Aside(_))), "its own goes on its stream");
+            assert!(post.receiver.try_recv().is_err());
+        }
+    }
 }

@@ -14,6 +14,8 @@ const MAX_PEEKED_BYTES: usize = 64 * 1024;
 pub(crate) struct Inbound {
     pub(crate) messages: Vec<Message>,
     pub(crate) refusals: Vec<Bytes>,
+    /// Some of the messages came as a batch.
+    pub(crate) has_batch: bool,
     /// Bytes of the input so far.
     pub(crate) bytes: usize,
     /// The part of the input budget that is held until the hub has heard the messages.
@@ -32,13 +34,16 @@ impl Inbound {
         }
         match Message::parse(bytes.clone()) {
             Ok(message) => self.messages.push(message),
-            Err(ParseError::Batch) => match envelope::split_batch(&bytes) {
-                Ok(parts) => parts.into_iter().for_each(|part| match Message::parse(part.clone()) {
-                    Ok(message) => self.messages.push(message),
-                    Err(error) => self.refuse_input(&part, &error),
-                }),
-                Err(error) => self.refuse_input(&bytes, &error),
-            },
+            Err(ParseError::Batch) => {
+                self.has_batch = true;
+                match envelope::split_batch(&bytes) {
+                    Ok(parts) => parts.into_iter().for_each(|part| match Message::parse(part.clone()) {
+                        Ok(message) => self.messages.push(message),
+                        Err(error) => self.refuse_input(&part, &error),
+                    }),
+                    Err(error) => self.refuse_input(&bytes, &error),
+                }
+            }
             Err(ParseError::Utf8) => {
                 self.refuse_input(&bytes, &ParseError::Utf8);
                 return Err(ParseError::Utf8);

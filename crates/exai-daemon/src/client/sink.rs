@@ -31,7 +31,7 @@ pub(crate) struct Sink {
 pub(crate) enum ClientTransport {
     /// A shim, the command line, or a WebSocket.
     Socket(Socket),
-    /// A session of Streamable HTTP.
+    /// A session of Streamable HTTP, or a connection in the modern era.
     Http(Arc<HttpSession>),
 }
 
@@ -161,6 +161,14 @@ impl Sink {
         }
         let since = *self.slow_since.get_or_insert(now);
         (now.duration_since(since) >= SLOW_CLIENT_TIMEOUT).then_some(CloseReason::Slow)
+    }
+
+    /// Whether an HTTP response is under way.
+    pub(crate) fn has_open_stream(&self) -> bool {
+        match &self.transport {
+            ClientTransport::Socket(_) => false,
+            ClientTransport::Http(session) => session.idle_since().is_none(),
+        }
     }
 
     /// Bytes that wait for the client.

@@ -1,12 +1,12 @@
 //! What can reach the hub, and the way to it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use exai_config::Config;
-use exai_mux::{ClientId, Endpoint, InstanceId};
+use exai_mux::{ClientId, Endpoint, InstanceId, ParameterHeader};
 use exai_proto::Message;
 use exai_proto::documents::SharingExplanation;
 use exai_proto::link::ByeReason;
@@ -63,6 +63,13 @@ pub(crate) enum Question {
         server: String,
         reply: oneshot::Sender<Result<usize, String>>,
     },
+    /// The headers that go with a call of a tool; `None` while the tool is not known.
+    ParameterHeaders {
+        client: ClientId,
+        /// The name that the client has for the tool.
+        tool: String,
+        reply: oneshot::Sender<Option<Vec<ParameterHeader>>>,
+    },
     /// Another build asks to replace this daemon.
     MakeRoom {
         build: String,
@@ -80,6 +87,7 @@ pub(crate) enum Question {
 pub(crate) struct HubHandle {
     events: mpsc::Sender<HubEvent>,
     next_client: Arc<AtomicU64>,
+    marks_arguments: Arc<AtomicBool>,
 }
 
 /// The hub has ended: the daemon is stopping.
@@ -89,7 +97,8 @@ pub(crate) struct HubGone;
 impl HubHandle {
     pub(crate) fn new() -> (Self, mpsc::Receiver<HubEvent>) {
         let (events, receiver) = mpsc::channel(MAX_HUB_EVENTS);
-        (HubHandle { events, next_client: Arc::new(AtomicU64::new(1)) }, receiver)
+        let next_client = Arc::new(AtomicU64::new(1));
+        (HubHandle { events, next_client, marks_arguments: Arc::default() }, receiver)
     }
 
     pub(crate) async fn send(&self, event: HubEvent) -> Result<(), HubGone> {
@@ -114,6 +123,17 @@ impl HubHandle {
     /// Whether the hub has ended.
     pub(crate) fn is_gone(&self) -> bool {
         self.events.is_closed()
+    }
+
+    /// Notes that a tool has arguments that its calls repeat in HTTP headers.
+    pub(crate) fn note_marked_arguments(&self) {
+        self.marks_arguments.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any tool that was known since the daemon started has such arguments. Few have: without one nobody needs
+    /// to ask [`Question::ParameterHeaders`].
+    pub(crate) fn marks_arguments(&self) -> bool {
+        self.marks_arguments.load(Ordering::Relaxed)
     }
 
     /// Tells the hub of a new client.

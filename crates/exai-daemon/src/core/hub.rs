@@ -8,6 +8,7 @@ use bytes::Bytes;
 use exai_config::Config;
 use exai_mux::{ClientId, Effect, Event, InstanceId, Router};
 use exai_os::clock;
+use exai_proto::last_connections::LastConnections;
 use exai_supervisor::JobEvent;
 use exai_supervisor::turns::Turn;
 use tokio::sync::mpsc;
@@ -20,6 +21,7 @@ use crate::limits::MAX_HUB_EVENTS;
 use crate::observe::counters::Counters;
 use crate::observe::facts::{ClientFacts, GarbledOutput};
 use crate::observe::process_monitor::MonitorEvent;
+use crate::state::last_connections;
 use crate::state::store::Store;
 use crate::state::verdicts::Verdicts;
 use crate::upstream::event::ServerEvent;
@@ -43,6 +45,13 @@ mod server_lines;
 struct ConnectedClient {
     sink: Sink,
     facts: ClientFacts,
+}
+
+impl ConnectedClient {
+    /// Whether the documents show the client. One of the modern era over HTTP is nothing but its requests.
+    fn is_shown(&self) -> bool {
+        self.facts.shown && (!self.facts.stateless || self.sink.has_open_stream())
+    }
 }
 
 /// One run of a server.
@@ -93,6 +102,7 @@ pub(crate) struct Hub {
     /// Writes the files that the next daemon reads.
     store: Store,
     verdicts: Verdicts,
+    last_connections: LastConnections,
     counters: Counters,
     handle: HubHandle,
     jobs: mpsc::Sender<(InstanceId, JobEvent)>,
@@ -118,6 +128,7 @@ impl Hub {
         let epoch = host.daemon.instance.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
         let store = Store::start(&host.tasks);
         let verdicts = Verdicts::load(&host.home);
+        let last_connections = last_connections::load(&host.home);
         let hub = Hub {
             router: Router::new(epoch.unwrap_or_default()),
             config: Arc::new(config),
@@ -128,6 +139,7 @@ impl Hub {
             garbles: HashMap::new(),
             store,
             verdicts,
+            last_connections,
             counters: Counters::default(),
             handle,
             jobs,

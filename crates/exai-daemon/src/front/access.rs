@@ -3,12 +3,14 @@
 //! On the local socket the kernel decides: the peer must be this account. On TCP, in this order and before a body is read:
 //! `Host` must name this machine (and so must the host in the request's target, if there is one), `Origin` must be absent
 //! or this daemon's, the token must be shown as `Bearer` or as the password of `Basic` (some WebSocket clients can send
-//! nothing else), and a POST must be `application/json`. Only `/healthz` needs no token. There are no CORS headers.
+//! nothing else), and a POST must be `application/json`. Only `/healthz` needs no token, and a WebSocket on `/` shows it in
+//! its first message. There are no CORS headers.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::header::AsHeaderName;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -33,6 +35,19 @@ pub(crate) enum Access {
     Open,
     /// The token.
     Token,
+    /// The token, unless the request begins a WebSocket: the client shows the token in its first message there.
+    TokenOrHello,
+}
+
+impl Access {
+    /// Whether this request must show the token.
+    fn needs_token(self, request: &Request) -> bool {
+        match self {
+            Access::Open => false,
+            Access::Token => true,
+            Access::TokenOrHello => !request.headers().contains_key(header::UPGRADE),
+        }
+    }
 }
 
 /// What the check of a route needs.
@@ -44,17 +59,21 @@ pub(crate) struct Gate {
 
 /// Lets a request pass to its route, or answers why not.
 pub(crate) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let needs_token = gate.access.needs_token(&request);
     let verdict = match request.extensions().get::<PeerOrigin>() {
         Some(PeerOrigin::Local(peer)) if peer.same_user => Ok(()),
         Some(PeerOrigin::Local(_)) => Err((StatusCode::FORBIDDEN, "this daemon serves its own account only")),
-        Some(PeerOrigin::Tcp(caller)) => judge(&request, caller.connection.here.port(), &gate),
+        Some(PeerOrigin::Tcp(caller)) => {
+            let token = Some(&gate.token).filter(|_| needs_token);
+            judge(&request, caller.connection.here.port(), token)
+        }
         None => Err((StatusCode::FORBIDDEN, "BUG: a request without an origin")),
     };
     match verdict {
         Ok(()) => {
             // A request that needs no token proves nothing about its connection.
             let unauthenticated = request.extensions().get::<Unauthenticated>();
-            if let Some(unauthenticated) = unauthenticated.filter(|_| gate.access == Access::Token) {
+            if let Some(unauthenticated) = unauthenticated.filter(|_| needs_token) {
                 unauthenticated.admit();
             }
             next.run(request).await
@@ -72,10 +91,11 @@ pub(crate) fn refuse(status: StatusCode, reason: &str) -> Response {
     response
 }
 
+/// Whether a request over TCP may come in. `token` is what it must show.
 fn judge(
     request: &axum::http::Request<Body>,
     port: u16,
-    gate: &Gate,
+    token: Option<&Token>,
 ) -> Result<(), (StatusCode, &'static str)> {
     let headers = request.headers();
     if !only(headers, header::HOST).is_some_and(|host| is_ours(host, port)) {
@@ -97,10 +117,8 @@ fn judge(
             return Err((StatusCode::FORBIDDEN, "requests from this Origin are not served"));
         }
     }
-    if gate.access == Access::Open {
-        return Ok(());
-    }
-    if !shows(headers, &gate.token) {
+    let Some(token) = token else { return Ok(()) };
+    if !shows(headers, token) {
         return Err((
             StatusCode::UNAUTHORIZED,
             "the token is missing or wrong; it is in the file `token` of the state directory",
@@ -117,7 +135,7 @@ fn judge(
 }
 
 /// The value of a header that is present exactly once.
-fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+pub(crate) fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
     if values.next().is_some() { None } else { value.to_str().ok() }

@@ -50,8 +50,10 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGo
             make_document(hub, |facts| FromDaemon::Status { status: Box::new(facts.document()) }).await?
         }
         Ok(ToDaemon::Ps) => make_document(hub, |facts| FromDaemon::Ps { ps: Box::new(facts.ps()) }).await?,
-        Ok(ToDaemon::Servers) => {
-            make_document(hub, |facts| FromDaemon::Servers { servers: facts.list() }).await?
+        Ok(ToDaemon::Servers { client }) => {
+            let client = client.as_deref().map(named);
+            let list = move |facts: Facts| FromDaemon::Servers { servers: facts.list_for(client.as_deref()) };
+            make_document(hub, list).await?
         }
         Ok(ToDaemon::Reload { start }) => match hub.ask(Question::Reload).await? {
             Ok(()) => {

@@ -48,13 +48,21 @@ pub struct FrameReader<S> {
     /// How much is read at once.
     chunk: usize,
     begun: Option<Begun>,
+    /// Bytes that one message may have.
+    longest: usize,
     input_budget: InputBudget,
 }
 
 impl<S: AsyncRead + Unpin> FrameReader<S> {
     /// Reads from `source`. Unfinished messages count against the budget.
     pub fn new(source: S, input_budget: InputBudget) -> Self {
-        FrameReader { source, buffer: BytesMut::new(), chunk: MIN_READ_BYTES, begun: None, input_budget }
+        let (buffer, chunk) = (BytesMut::new(), MIN_READ_BYTES);
+        FrameReader { source, buffer, chunk, begun: None, longest: MAX_INPUT_BYTES, input_budget }
+    }
+
+    /// Bounds the messages that are not begun yet.
+    pub(crate) fn set_longest(&mut self, bytes: usize) {
+        self.longest = bytes;
     }
 
     /// The next frame or message. Cancel safe.
@@ -66,7 +74,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
                     return Ok(message);
                 }
             }
-            let Some(header) = frame::read_header(&self.buffer, true, MAX_INPUT_BYTES)? else {
+            let Some(header) = frame::read_header(&self.buffer, true, self.longest)? else {
                 self.read_more().await?;
                 continue;
             };
@@ -92,7 +100,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
     async fn begin_message(&mut self, header: Header) -> Result<(), Broken> {
         let full = Broken::Refused(code::LATER, "too much is under way; try again later");
         if let Some(begun) = &mut self.begun {
-            if begun.body.len() + header.length > MAX_INPUT_BYTES {
+            if begun.body.len() + header.length > self.longest {
                 return Err(TOO_LONG);
             }
             begun.claim.grow(header.length).map_err(|_| full)?;

@@ -1,60 +1,43 @@
-//! Streamable HTTP of the revisions 2025-03-26 to 2025-11-25, on `/mcp` and `/mcp/NAME`.
+//! Streamable HTTP of the revisions 2025-03-26 to 2025-11-25, on `/mcp` and `/mcp/NAME`. Each POST is looked at on its own:
+//! what is of the modern era goes to `http_modern`.
 //!
 //! A POST that carries requests is answered as plain JSON if the answer is the first message for it, and as an event stream
 //! that ends with the last answer otherwise. A lost connection cancels nothing: the specification wants
 //! `notifications/cancelled` for that.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use exai_mux::Endpoint;
 use exai_os::clock;
 use exai_proto::answer::Failure;
 use exai_proto::envelope::Outcome;
-use exai_proto::{Id, Kind, Message, Segments, answer, version};
-use futures_util::{Stream, StreamExt, stream};
-use tokio::time::timeout;
+use exai_proto::{Id, Kind, Message, answer, version};
 
 use crate::client::http_sessions::Full;
-use crate::client::http_streams::{Deliveries, Delivery, HttpSession, NoStream};
+use crate::client::http_streams::{Delivery, HttpSession, NoStream};
 use crate::client::inbound::Inbound;
 use crate::client::input_budget::InputClaim;
-use crate::client::sink::{ClientTransport, CloseReason, Sink};
+use crate::client::sink::CloseReason;
 use crate::core::event::HubEvent;
+use crate::front::http_answers::{
+    PostAnswer, endless_events, fail, find_post_answer, json, stopping, try_again,
+};
+use crate::front::http_client::{ConnectionClients, HttpClient, Unheard, send_messages};
+use crate::front::http_modern;
+use crate::front::modern_headers::{self, VERSION};
 use crate::front::state::{AppState, RequestConnection};
-use crate::observe::facts::ClientFacts;
 
 const SESSION: &str = "mcp-session-id";
-const VERSION: &str = "mcp-protocol-version";
-/// How often a silent event stream sends a comment, so that the client sees that it lives.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// An answer that takes longer than this is streamed: clients wait only so long for the head of a response, and some do
 /// nothing else meanwhile.
 const PLAIN_ANSWER_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// The response that refuses a request.
 type Refusal = Box<Response>;
-
-fn fail(status: StatusCode, code: i32, message: &str) -> Response {
-    json(status, answer::error(&Id::null(), code, message))
-}
-
-fn json(status: StatusCode, document: impl Into<Segments>) -> Response {
-    let document = document.into();
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (header::CONTENT_LENGTH, document.len().into()),
-    ];
-    let body = match document.as_whole() {
-        Some(whole) => Body::from(whole.clone()),
-        None => Body::from_stream(stream::iter(document.into_iter().map(Ok::<Bytes, Infallible>))),
-    };
-    (status, headers, body).into_response()
-}
 
 /// The session that a request names, if it belongs to this endpoint.
 fn session(
@@ -93,19 +76,6 @@ fn too_late() -> Response {
     response
 }
 
-/// The answer to a request that may be served soon.
-fn try_again(code: i32, message: &str) -> Response {
-    let mut response = fail(StatusCode::SERVICE_UNAVAILABLE, code, message);
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
-}
-
-fn stopping() -> Response {
-    let mut response = try_again(Failure::DaemonUnavailable.code(), "the daemon is stopping");
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
-}
-
 fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
     let given = headers.get(VERSION).map_or(Some(version::HTTP_DEFAULT), |given| given.to_str().ok());
     match given {
@@ -130,7 +100,7 @@ pub(crate) async fn handle_post(
     state: AppState,
     endpoint: Endpoint,
     headers: HeaderMap,
-    connection: RequestConnection,
+    (connection, clients): (RequestConnection, ConnectionClients),
     (body, claim): (Bytes, InputClaim),
 ) -> Response {
     let mut inbound = Inbound { claim, ..Inbound::default() };
@@ -138,6 +108,10 @@ pub(crate) async fn handle_post(
     let _ = state.message_checks.check_input(&mut inbound, body).await;
     if let Some(refusal) = inbound.refusals.first() {
         return json(StatusCode::BAD_REQUEST, refusal.clone());
+    }
+    if inbound.messages.iter().any(|message| modern_headers::is_modern(&headers, message)) {
+        let connection = (connection, clients);
+        return http_modern::handle_post(&state, &endpoint, &headers, connection, inbound).await;
     }
     if inbound.messages.iter().any(is_initialize) {
         if inbound.messages.len() > 1 {
@@ -160,26 +134,19 @@ async fn exchange(
     connection: RequestConnection,
     inbound: Inbound,
 ) -> Response {
-    let Inbound { messages, claim, .. } = inbound;
-    let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
-    // The stream exists before the request is sent, since a fast answer must find it.
-    let deliveries = match session.open_post_stream(&ids, connection.disconnect.0) {
-        Ok(deliveries) => deliveries,
-        Err(NoStream::InUse) => {
-            return fail(StatusCode::BAD_REQUEST, -32600, "a request with this id is under way");
-        }
-        Err(NoStream::Closed) => return no_session(),
-    };
-    let mut turn = session.turns.next().await;
-    let heard = turn.heard();
-    if state.hub.send(HubEvent::Said { client: session.client, messages, claim, turn }).await.is_err() {
-        return too_late();
+    let ids: Vec<Id> = inbound.messages.iter().filter_map(id_of).collect();
+    let messages = (inbound.messages, inbound.claim);
+    match send_messages(state, session, connection.disconnect.0, &ids, messages).await {
+        Ok(_) if ids.is_empty() => StatusCode::ACCEPTED.into_response(),
+        Ok(deliveries) => match find_post_answer(deliveries, ids.len(), PLAIN_ANSWER_TIMEOUT).await {
+            PostAnswer::Answer(bytes) => json(StatusCode::OK, bytes),
+            PostAnswer::Refused(_) => too_late(),
+            PostAnswer::Stream(response) => response,
+        },
+        Err(Unheard::InUse) => fail(StatusCode::BAD_REQUEST, -32600, "a request with this id is under way"),
+        Err(Unheard::Closed) => no_session(),
+        Err(Unheard::TooLate) => too_late(),
     }
-    if ids.is_empty() {
-        return StatusCode::ACCEPTED.into_response();
-    }
-    // Only then it is known whether this daemon serves the request.
-    if heard.await { answers(deliveries, ids.len()).await } else { too_late() }
 }
 
 /// `initialize`: opens a session. It stays open only if the server accepts.
@@ -194,28 +161,16 @@ async fn begin_session(
     if !state.sessions.has_room() {
         return full();
     }
-    let client = state.hub.next_client();
-    let session = Arc::new(HttpSession::new(client, clock::now()));
+    // Closed if this future is dropped because the client has gone.
+    let Ok(client) = HttpClient::open(&state, &endpoint, false).await else { return stopping() };
+    let session = client.session().clone();
     session.record_request(connection.caller, clock::now());
-    let facts = ClientFacts {
-        transport: "http",
-        label: None,
-        shim_pid: None,
-        connected_at: jiff::Timestamp::now(),
-        shown: true,
-    };
-    let sink = Sink::new(ClientTransport::Http(session.clone()), None);
-    if state.hub.send(HubEvent::Open { client, endpoint: endpoint.clone(), sink, facts }).await.is_err() {
-        return stopping();
-    }
-    // Closes the session if this future is dropped because the client has gone.
-    let tentative = Tentative(Some((state.clone(), session.clone())));
     let ids: Vec<Id> = messages.iter().filter_map(id_of).collect();
     let Ok(mut deliveries) = session.open_post_stream(&ids, connection.disconnect.0) else {
         return fail(StatusCode::INTERNAL_SERVER_ERROR, -32603, "BUG: a new session has requests under way");
     };
     let turn = session.turns.next().await;
-    if state.hub.send(HubEvent::Said { client, messages, claim, turn }).await.is_err() {
+    if state.hub.send(HubEvent::Said { client: session.client, messages, claim, turn }).await.is_err() {
         return stopping();
     }
     // The session id goes into the head, so this answer is never streamed.
@@ -242,82 +197,14 @@ async fn begin_session(
             }
             Err(Full) => return full(),
         }
-        tentative.keep();
+        client.keep();
     }
     response
 }
 
 fn full() -> Response {
     let text = "256 sessions are open, and each of them has a stream open";
-    try_again(Failure::Overloaded.code(), text)
-}
-
-/// A session that is closed when it is dropped, unless it is kept.
-struct Tentative(Option<(AppState, Arc<HttpSession>)>);
-
-impl Tentative {
-    fn keep(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Tentative {
-    fn drop(&mut self) {
-        if let Some((state, session)) = self.0.take() {
-            session.close(false);
-            state.tasks.spawn(async move {
-                // A hub that has ended has no clients.
-                let _ =
-                    state.hub.send(HubEvent::Close { client: session.client, why: CloseReason::Left }).await;
-            });
-        }
-    }
-}
-
-/// The response to a POST with this many requests.
-async fn answers(mut deliveries: Deliveries, requests: usize) -> Response {
-    let first = match timeout(PLAIN_ANSWER_TIMEOUT, deliveries.next()).await {
-        Ok(Some(Delivery::Answer(bytes))) if requests == 1 => return json(StatusCode::OK, bytes),
-        Ok(Some(Delivery::Refused(_))) if requests == 1 => return too_late(),
-        // The session has ended, or the request was cancelled: an empty event stream.
-        Ok(None) => return events(stream::empty()),
-        Ok(Some(first)) => Some(first),
-        Err(_) => None,
-    };
-    let begun = Answers { deliveries, open: requests, first };
-    events(stream::unfold(begun, |mut answers| async move {
-        let event = answers.next().await?;
-        Some((event, answers))
-    }))
-}
-
-struct Answers {
-    deliveries: Deliveries,
-    /// The number of requests without an answer.
-    open: usize,
-    first: Option<Delivery>,
-}
-
-impl Answers {
-    async fn next(&mut self) -> Option<Segments> {
-        if self.open == 0 {
-            return None;
-        }
-        let delivery = match self.first.take() {
-            Some(delivery) => delivery,
-            None => match timeout(KEEP_ALIVE_INTERVAL, self.deliveries.next()).await {
-                Ok(delivery) => delivery?,
-                Err(_) => return Some(alive()),
-            },
-        };
-        Some(match delivery {
-            Delivery::Answer(bytes) | Delivery::Refused(bytes) => {
-                self.open -= 1;
-                event(bytes)
-            }
-            Delivery::Aside(bytes) => event(bytes),
-        })
-    }
+    try_again(answer::error(&Id::null(), Failure::Overloaded.code(), text))
 }
 
 /// `GET`: the event stream for messages that belong to no request.
@@ -346,15 +233,7 @@ pub(crate) fn handle_get(
         }
         Err(NoStream::Closed) => return no_session(),
     };
-    events(stream::unfold(messages, |mut messages| async move {
-        let event = match timeout(KEEP_ALIVE_INTERVAL, messages.next()).await {
-            Ok(delivery) => match delivery? {
-                Delivery::Aside(bytes) | Delivery::Answer(bytes) | Delivery::Refused(bytes) => event(bytes),
-            },
-            Err(_) => alive(),
-        };
-        Some((event, messages))
-    }))
+    endless_events(messages)
 }
 
 /// `DELETE`: the client ends its session.
@@ -376,23 +255,4 @@ pub(crate) async fn handle_delete(
         }
         Err(response) => *response,
     }
-}
-
-fn event(message: Segments) -> Segments {
-    message.between(b"event: message\ndata: ", b"\n\n")
-}
-
-fn alive() -> Segments {
-    Bytes::from_static(b": alive\n\n").into()
-}
-
-fn events(stream: impl Stream<Item = Segments> + Send + 'static) -> Response {
-    let parts = stream.flat_map(|event| stream::iter(event.into_iter().map(Ok::<Bytes, Infallible>)));
-    let body = Body::from_stream(parts);
-    let headers = [
-        (header::CONTENT_TYPE, "text/event-stream"),
-        (header::CACHE_CONTROL, "no-cache"),
-        (header::HeaderName::from_static("x-accel-buffering"), "no"),
-    ];
-    (StatusCode::OK, headers, body).into_response()
 }

@@ -1,5 +1,7 @@
 //! The link of shims and the command line. [`exai_proto::link`] documents its messages.
 
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use axum::extract::{Extension, Request, State};
@@ -7,20 +9,22 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use exai_config::Home;
 use exai_mux::Endpoint;
-use exai_os::build;
+use exai_os::{build, process_facts};
 use exai_proto::link::{FromDaemon, Hello, Role, SUBPROTOCOL, ServedHome, ToDaemon, Versions};
-use exai_proto::version;
+use exai_proto::{limits, version};
 use tokio::io::AsyncRead;
 use tokio::time::timeout;
 
 use crate::core::event::HubGone;
 use crate::front::access::{self, PeerOrigin};
 use crate::front::control::{because, named, text};
+use crate::front::endpoint::wanted_servers;
 use crate::front::frame::{Broken, Frame, Opcode};
 use crate::front::frame_reader::FrameReader;
+use crate::front::framing::Framing;
 use crate::front::state::{AppState, ConnectionPermit};
 use crate::front::upgrade::{Socket, Upgrade};
-use crate::front::websocket_connection::{self, Framing};
+use crate::front::websocket_connection;
 use crate::limits::HELLO_TIMEOUT;
 use crate::observe::facts::ClientFacts;
 
@@ -34,7 +38,7 @@ pub(crate) async fn open(
     let PeerOrigin::Local(peer) = from else {
         return access::refuse(StatusCode::NOT_FOUND, "the link is on the local socket only");
     };
-    let (upgrade, response) = match Upgrade::of(&mut request, SUBPROTOCOL) {
+    let (upgrade, response) = match Upgrade::of(&mut request, Some(SUBPROTOCOL)) {
         Ok(accepted) => accepted,
         Err(refusal) => return *refusal,
     };
@@ -70,15 +74,32 @@ async fn serve_link(mut socket: Socket, state: AppState, kernel_pid: Option<u32>
         transport: "shim",
         label: hello.label.as_deref().map(named),
         shim_pid: Some(kernel_pid.unwrap_or(hello.pid)),
+        directory: verified_directory(hello.directory.as_deref(), kernel_pid).map(Into::into),
         connected_at: jiff::Timestamp::now(),
         shown: hello.role == Role::Shim,
+        stateless: false,
     };
     let endpoint = match &hello.server {
+        _ if !hello.servers.is_empty() => match wanted_servers(hello.servers.iter().map(String::as_str)) {
+            Ok(several) => several,
+            Err(reason) => return refuse(socket, reason).await,
+        },
         Some(server) => Endpoint::One(named(server).into()),
         None => Endpoint::All,
     };
     websocket_connection::serve_connection(socket, state, endpoint, facts, Framing::Link, Some(greeting))
         .await
+}
+
+/// The directory in which a peer has been started, by its own word, if the system does not contradict. Where the system
+/// does not tell (Windows) the word of the peer counts, which is of the same account.
+fn verified_directory(said: Option<&str>, kernel_pid: Option<u32>) -> Option<&str> {
+    let said = said.filter(|said| said.len() <= limits::PATH_BYTES && Path::new(said).is_absolute())?;
+    let is_true = match process_facts::works_in(kernel_pid?, Path::new(said)) {
+        Ok(same) => same,
+        Err(error) => error.kind() == io::ErrorKind::Unsupported,
+    };
+    is_true.then_some(said)
 }
 
 fn served_home(home: &Home) -> ServedHome {

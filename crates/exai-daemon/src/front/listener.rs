@@ -21,6 +21,7 @@ use tower::ServiceExt;
 
 use crate::client::session_process::Caller;
 use crate::front::access::PeerOrigin;
+use crate::front::http_client::ConnectionClients;
 use crate::front::routes;
 use crate::front::state::{AppState, ConnectionPermit, Disconnect};
 use crate::front::unauthenticated::UnauthenticatedLimit;
@@ -229,6 +230,7 @@ fn spawn_connection<S>(
     let permit = ConnectionPermit { _permit: Arc::new(permit) };
     let disconnect = Disconnect(closing.child_token());
     let unauthenticated = permits.unauthenticated.add_connection(disconnect.0.clone());
+    let clients = ConnectionClients::default();
     tasks.spawn(async move {
         let ended = disconnect.0.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
@@ -237,6 +239,7 @@ fn spawn_connection<S>(
             request.extensions_mut().insert(permit.clone());
             request.extensions_mut().insert(disconnect.clone());
             request.extensions_mut().insert(unauthenticated.clone());
+            request.extensions_mut().insert(clients.clone());
             app.clone().oneshot(request)
         });
         let connection = http1::Builder::new()

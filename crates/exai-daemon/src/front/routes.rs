@@ -4,7 +4,10 @@
 //! |---|---|---|
 //! | `/shim` | the link | – |
 //! | `/mcp`, `/mcp/NAME` | WebSocket, Streamable HTTP | WebSocket, Streamable HTTP |
+//! | `/` | the origin's wire | the origin's wire, with the token in its hello |
 //! | `/healthz` | `ok` | `ok`, without a token |
+//!
+//! `/mcp?server=a&server=b` is these servers alone, united as all are.
 //!
 //! A slash at the end of the paths of `/mcp` changes nothing.
 
@@ -17,8 +20,9 @@ use exai_mux::Endpoint;
 use exai_proto::limits;
 
 use crate::front::access::{Access, Gate};
+use crate::front::http_client::ConnectionClients;
 use crate::front::state::{AppState, RequestConnection};
-use crate::front::{access, body, http, link, websocket};
+use crate::front::{access, body, endpoint, http, link, origin_hello, websocket};
 
 /// The endpoints, each with the access that it asks for. A path that leads nowhere asks for the token.
 pub(crate) fn app(state: &AppState) -> Router {
@@ -30,11 +34,15 @@ pub(crate) fn app(state: &AppState) -> Router {
         .route("/mcp/{server}", any(one))
         .route("/mcp/{server}/", any(one))
         .fallback(nothing_here);
+    let root = Router::new().route("/", any(root));
     let guarded = |routes: Router<AppState>, access| {
         let gate = Gate { access, token: state.token.clone() };
         routes.layer(axum::middleware::from_fn_with_state(gate, access::check))
     };
-    guarded(open, Access::Open).merge(guarded(protected, Access::Token)).with_state(state.clone())
+    guarded(open, Access::Open)
+        .merge(guarded(protected, Access::Token))
+        .merge(guarded(root, Access::TokenOrHello))
+        .with_state(state.clone())
 }
 
 async fn nothing_here() -> Response {
@@ -42,8 +50,19 @@ async fn nothing_here() -> Response {
     access::refuse(StatusCode::NOT_FOUND, text)
 }
 
+/// `/`: an upgrade goes to the origin's wire.
+async fn root(State(state): State<AppState>, request: Request) -> Response {
+    if request.headers().contains_key(header::UPGRADE) {
+        return origin_hello::open(state, request);
+    }
+    nothing_here().await
+}
+
 async fn all(State(state): State<AppState>, request: Request) -> Response {
-    mcp(state, Endpoint::All, request).await
+    match endpoint::of_query(request.uri().query()) {
+        Ok(endpoint) => mcp(state, endpoint, request).await,
+        Err(reason) => access::refuse(StatusCode::BAD_REQUEST, &reason),
+    }
 }
 
 async fn one(State(state): State<AppState>, Path(server): Path<String>, request: Request) -> Response {
@@ -61,7 +80,10 @@ async fn mcp(state: AppState, endpoint: Endpoint, request: Request) -> Response 
     let connection = RequestConnection::of(&parts.extensions);
     match parts.method {
         Method::POST => match body::read(&state.input_budget, body).await {
-            Ok(body) => http::handle_post(state, endpoint, headers, connection, body).await,
+            Ok(body) => {
+                let clients = parts.extensions.get::<ConnectionClients>().cloned().unwrap_or_default();
+                http::handle_post(state, endpoint, headers, (connection, clients), body).await
+            }
             Err(unread) => unread.into_response(),
         },
         Method::GET => http::handle_get(&state, &endpoint, &headers, connection),

@@ -33,8 +33,11 @@ pub struct Upgrade(OnUpgrade);
 
 impl Upgrade {
     /// Checks a request, and makes the response that belongs to the upgrade. Of the subprotocols that the client offers
-    /// only `protocol` is taken.
-    pub fn of(request: &mut Request, protocol: &'static str) -> Result<(Self, Response), Box<Response>> {
+    /// only `protocol` is taken, if there is one.
+    pub fn of(
+        request: &mut Request,
+        protocol: Option<&'static str>,
+    ) -> Result<(Self, Response), Box<Response>> {
         let refuse =
             |status: StatusCode, why: &'static str| Box::new((status, format!("{why}\n")).into_response());
         if request.method() != Method::GET {
@@ -52,7 +55,7 @@ impl Upgrade {
         let Some(accept) = headers.get(header::SEC_WEBSOCKET_KEY).and_then(accept) else {
             return Err(refuse(StatusCode::BAD_REQUEST, "the Sec-WebSocket-Key header is missing"));
         };
-        let offered = says(headers, header::SEC_WEBSOCKET_PROTOCOL, protocol);
+        let protocol = protocol.filter(|name| says(headers, header::SEC_WEBSOCKET_PROTOCOL, name));
         let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
             return Err(refuse(StatusCode::UPGRADE_REQUIRED, "this connection cannot become a WebSocket"));
         };
@@ -61,7 +64,7 @@ impl Upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-        if offered {
+        if let Some(protocol) = protocol {
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
         }
         Ok((Upgrade(upgrade), response))

@@ -5,14 +5,15 @@ use axum::extract::Request;
 use axum::response::Response;
 use exai_mux::Endpoint;
 
+use crate::front::framing::Framing;
 use crate::front::state::{AppState, ConnectionPermit};
 use crate::front::upgrade::Upgrade;
-use crate::front::websocket_connection::{self, Framing};
+use crate::front::websocket_connection;
 use crate::observe::facts::ClientFacts;
 
 pub(crate) fn open(state: AppState, endpoint: Endpoint, mut request: Request) -> Response {
     let permit = request.extensions_mut().remove::<ConnectionPermit>();
-    let (upgrade, response) = match Upgrade::of(&mut request, "mcp") {
+    let (upgrade, response) = match Upgrade::of(&mut request, Some("mcp")) {
         Ok(accepted) => accepted,
         Err(refusal) => return *refusal,
     };
@@ -22,8 +23,10 @@ pub(crate) fn open(state: AppState, endpoint: Endpoint, mut request: Request) ->
             transport: "websocket",
             label: None,
             shim_pid: None,
+            directory: None,
             connected_at: jiff::Timestamp::now(),
             shown: true,
+            stateless: false,
         };
         // The reason why the connection ended is in the log already.
         let _ =

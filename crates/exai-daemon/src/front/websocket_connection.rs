@@ -1,17 +1,18 @@
-//! One WebSocket connection, of a shim or of an MCP client, until either side ends it.
+//! One WebSocket connection, of a shim, of an MCP client or of a client of the origin's wire, until either side ends it.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use exai_mux::{ClientId, Endpoint};
-use exai_proto::Segments;
+use exai_os::clock;
 use exai_proto::link::{ByeReason, FromDaemon};
+use exai_proto::{ParseError, Segments};
 use exai_supervisor::outbox::{Drain, outbox};
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::client::inbound::Inbound;
 use crate::client::message_checks::MessageChecks;
@@ -21,6 +22,9 @@ use crate::front::control::{self, Controls};
 use crate::front::frame::{Broken, Frame, Opcode, code};
 use crate::front::frame_reader::FrameReader;
 use crate::front::frame_writer::FrameWriter;
+use crate::front::framing::Framing;
+use crate::front::origin_ops;
+use crate::front::origin_wire::OriginWire;
 use crate::front::state::AppState;
 use crate::front::upgrade;
 use crate::limits::{CLIENT_QUEUE, CLOSE_TIMEOUT, MAX_TURN_BYTES, MAX_TURN_FRAMES, MAX_WAITING_PINGS};
@@ -30,22 +34,13 @@ use exai_supervisor::turns::{Turn, Turns};
 /// The ping behind `hold`. Its pong comes after everything that the shim sent before it had read `hold`.
 const HELD: Bytes = Bytes::from_static(b"hold");
 
-/// What the frames of a connection mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// The link: binary frames are messages, text frames are control messages.
-    Link,
-    /// Subprotocol `mcp`: text frames are messages; binary frames are taken, too.
-    Mcp,
-}
-
 /// Serves a WebSocket until it ends.
 pub(crate) async fn serve_connection(
     socket: upgrade::Socket,
     state: AppState,
     endpoint: Endpoint,
     facts: ClientFacts,
-    speech: Framing,
+    framing: Framing,
     greeting: Option<FromDaemon>,
 ) -> Result<(), HubGone> {
     let _present = state.sockets.token();
@@ -55,13 +50,15 @@ pub(crate) async fn serve_connection(
     let (answer, pings) = mpsc::channel(MAX_WAITING_PINGS);
     let ours = Socket { outbox, farewell: Arc::new(OnceLock::new()), controls: controls.clone() };
     let farewell = ours.farewell.clone();
-    let mut writer = state.tasks.spawn(write(writer, drain, (replies, pings), speech, farewell));
+    let output = Output { waiting: drain, controls: replies, pings, farewell };
+    let how = (framing.clone(), state.message_checks.clone());
+    let mut writer = state.tasks.spawn(write(writer, output, how));
     let sink = Sink::new(ClientTransport::Socket(ours.clone()), greeting);
     let client = state.hub.open(endpoint, sink, facts).await?;
     let reader = SocketReader {
         client,
         socket: ours,
-        speech,
+        framing,
         controls: Controls {
             hub: state.hub.clone(),
             token: state.token.clone(),
@@ -73,7 +70,7 @@ pub(crate) async fn serve_connection(
         message_checks: state.message_checks.clone(),
     };
     let outcome = tokio::select! {
-        outcome = reader.read(&mut frames) => outcome,
+        outcome = reader.serve(&mut frames) => outcome,
         // The hub has disconnected the client.
         () = reader.socket.outbox.closed() => Ok(()),
         // The peer does not take what is written.
@@ -95,7 +92,7 @@ pub(crate) async fn serve_connection(
 struct SocketReader {
     client: ClientId,
     socket: Socket,
-    speech: Framing,
+    framing: Framing,
     controls: Controls,
     pongs: mpsc::Sender<Bytes>,
     turns: Turns,
@@ -103,6 +100,14 @@ struct SocketReader {
 }
 
 impl SocketReader {
+    async fn serve<S: AsyncRead + Unpin>(&self, frames: &mut FrameReader<S>) -> Result<(), HubGone> {
+        if matches!(self.framing, Framing::Origin(_)) {
+            let opening = Inbound { messages: OriginWire::opening(), ..Inbound::default() };
+            self.pass_on(opening, self.turns.next().await).await?;
+        }
+        self.read(frames).await
+    }
+
     async fn read<S: AsyncRead + Unpin>(&self, frames: &mut FrameReader<S>) -> Result<(), HubGone> {
         loop {
             // The turn comes before the reading: input without a turn waits with the peer, not here.
@@ -113,7 +118,7 @@ impl SocketReader {
             let mut held = false;
             while let Some(frame) = next {
                 match frame {
-                    Ok(Frame::Message { text: true, bytes, .. }) if self.speech == Framing::Link => {
+                    Ok(Frame::Message { text: true, bytes, .. }) if self.framing.is_link() => {
                         match std::str::from_utf8(&bytes) {
                             Ok(text) => control::control(&self.controls, text).await?,
                             Err(_) => return self.end(inbound, turn, Broken::NOT_UTF8).await,
@@ -121,7 +126,7 @@ impl SocketReader {
                     }
                     Ok(Frame::Message { text, bytes, claim }) => {
                         inbound.claim.merge(claim);
-                        let understood = self.message_checks.check_input(&mut inbound, bytes).await;
+                        let understood = self.understand(&mut inbound, bytes).await?;
                         if text && understood.is_err() {
                             // The close frame says it.
                             inbound.refusals.pop();
@@ -151,6 +156,20 @@ impl SocketReader {
         }
     }
 
+    /// Adds what the peer has said to `inbound`. The only inner error is that the frame is not UTF-8; a refusal is added
+    /// all the same.
+    async fn understand(
+        &self,
+        inbound: &mut Inbound,
+        frame: Bytes,
+    ) -> Result<Result<(), ParseError>, HubGone> {
+        let checks = &self.message_checks;
+        if let Framing::Origin(wire) = &self.framing {
+            return origin_ops::carry_out(&self.controls, wire, checks, inbound, frame).await;
+        }
+        Ok(checks.check_input(inbound, frame).await)
+    }
+
     /// Ends the connection. What the peer said before it broke is still heard.
     async fn end(&self, inbound: Inbound, turn: Turn, broken: Broken) -> Result<(), HubGone> {
         tracing::debug!(client = %self.client, error = %broken, "connection lost");
@@ -172,21 +191,31 @@ impl SocketReader {
     }
 }
 
+/// What the writer of a connection writes.
+struct Output {
+    waiting: Drain,
+    controls: mpsc::Receiver<FromDaemon>,
+    pings: mpsc::Receiver<Bytes>,
+    farewell: Arc<OnceLock<Farewell>>,
+}
+
 /// Writes control messages first, then everything that waits, and flushes once.
 async fn write<S: AsyncWrite + Unpin>(
     mut writer: FrameWriter<S>,
-    mut drain: Drain,
-    (mut controls, mut pings): (mpsc::Receiver<FromDaemon>, mpsc::Receiver<Bytes>),
-    speech: Framing,
-    farewell: Arc<OnceLock<Farewell>>,
+    Output { mut waiting, mut controls, mut pings, farewell }: Output,
+    (framing, checks): (Framing, MessageChecks),
 ) -> io::Result<()> {
-    let messages = match speech {
-        Framing::Link => Opcode::Binary,
-        // Everything that the hub sends was checked to be UTF-8.
-        Framing::Mcp => Opcode::Text,
-    };
+    // Everything that the hub sends was checked to be UTF-8.
+    let messages = if framing.is_link() { Opcode::Binary } else { Opcode::Text };
     let mut batch: Vec<Segments> = Vec::new();
     loop {
+        let next_report = framing.next_report();
+        let until_report = async {
+            match next_report {
+                Some(at) => sleep(clock::until(at)).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             Some(ping) = pings.recv() => writer.feed(Opcode::Pong, ping).await?,
@@ -196,12 +225,19 @@ async fn write<S: AsyncWrite + Unpin>(
                     writer.feed(Opcode::Ping, HELD).await?;
                 }
             }
-            more = drain.take(&mut batch) => {
+            () = until_report => {
+                for report in framing.report() {
+                    writer.feed(messages, report).await?;
+                }
+            }
+            more = waiting.take(&mut batch) => {
                 if !more {
                     break;
                 }
                 for message in batch.drain(..) {
-                    writer.feed(messages, message).await?;
+                    if let Some(frame) = framing.write_out(message, &checks).await {
+                        writer.feed(messages, frame).await?;
+                    }
                 }
             }
         }
@@ -210,7 +246,7 @@ async fn write<S: AsyncWrite + Unpin>(
     // The queue was closed: the client has ended, was too slow, or the daemon ends.
     let frame = match farewell.get() {
         Some(Farewell::Bye(reason)) => {
-            if speech == Framing::Link {
+            if framing.is_link() {
                 writer.feed(Opcode::Text, control::text(&FromDaemon::Bye { reason: *reason })).await?;
             }
             Some(match reason {

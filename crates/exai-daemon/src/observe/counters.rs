@@ -25,8 +25,9 @@ pub(crate) struct Counters {
 pub(crate) struct Present {
     /// Servers that have ended by themselves since the daemon started.
     pub(crate) server_crashes: u64,
-    /// Connections of the command line: they are not counted as clients.
-    pub(crate) commands: usize,
+    /// Connections that are not counted as clients: those of the command line, and those of HTTP clients of the modern
+    /// era that have nothing under way.
+    pub(crate) uncounted: usize,
     pub(crate) queued_bytes: usize,
     /// Bytes of messages that clients have begun to send.
     pub(crate) unfinished_bytes: usize,
@@ -46,7 +47,7 @@ impl Counters {
 
     pub(crate) fn document(&self, present: &Present, router: &Counts) -> BTreeMap<String, u64> {
         let now = [
-            ("clients", router.clients.saturating_sub(present.commands)),
+            ("clients", router.clients.saturating_sub(present.uncounted)),
             ("instances", router.instances),
             ("shared", router.shared),
             ("in_flight", router.in_flight),
@@ -86,6 +87,7 @@ pub(crate) fn limits() -> BTreeMap<String, u64> {
     let own = [
         ("message_bytes", exai_proto::limits::MESSAGE_BYTES as u64),
         ("message_depth", u64::from(exai_proto::limits::DEPTH)),
+        ("named_servers", exai_proto::limits::NAMED_SERVERS as u64),
         ("turns_per_connection", supervisor_limits::TURNS as u64),
         ("turn_messages", limits::MAX_TURN_FRAMES as u64),
         ("turn_bytes", limits::MAX_TURN_BYTES as u64),
@@ -102,6 +104,8 @@ pub(crate) fn limits() -> BTreeMap<String, u64> {
         ("tcp_connections", limits::max_tcp_connections() as u64),
         ("http_sessions", limits::MAX_HTTP_SESSIONS as u64),
         ("http_session_unused_s", limits::HTTP_SESSION_IDLE_TIMEOUT.as_secs()),
+        ("endpoints_per_connection", limits::MAX_ENDPOINTS_PER_CONNECTION as u64),
+        ("remembered_clients", limits::MAX_REMEMBERED_CLIENTS as u64),
         ("server_log_bytes", supervisor_limits::LOG_BYTES),
         ("stderr_tail_lines", supervisor_limits::TAIL_LINES as u64),
     ];

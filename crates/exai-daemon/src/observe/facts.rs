@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use exai_config::Config;
 use exai_mux::view::{ClientView, ServerView};
-use exai_mux::{ClientId, InstanceId};
+use exai_mux::{ClientId, ClientName, InstanceId};
 use exai_proto::documents::ServerState;
 
 use crate::observe::process_monitor::ProcessMonitor;
 use crate::state::daemon_info::DaemonInfo;
 
 /// The name of the built-in server.
-pub(crate) const BUILTIN_NAME: &str = "exai";
+pub const BUILTIN_NAME: &str = "exai";
 
 /// Output of one server that is no message of MCP.
 #[derive(Debug, Clone)]
@@ -31,12 +31,30 @@ pub(crate) struct ClientFacts {
     pub(crate) transport: &'static str,
     pub(crate) label: Option<String>,
     pub(crate) shim_pid: Option<u32>,
+    /// The directory in which the client has started its shim, or the command line was started.
+    pub(crate) directory: Option<Arc<str>>,
     pub(crate) connected_at: jiff::Timestamp,
     /// False for the command line, which is no client.
     pub(crate) shown: bool,
+    /// Whether this is a connection over which HTTP requests of the modern era come, and no lasting conversation.
+    pub(crate) stateless: bool,
 }
 
 impl ClientFacts {
+    /// The name by which the configuration knows the client.
+    pub(crate) fn name(&self) -> ClientName {
+        match &self.label {
+            Some(label) => ClientName::Label(label.as_str().into()),
+            None if self.shown => ClientName::Program,
+            None => ClientName::Nameless,
+        }
+    }
+
+    /// Whether the client stays for more than one request or one command: the log tells of it then.
+    pub(crate) fn lasts(&self) -> bool {
+        self.shown && !self.stateless
+    }
+
     /// Whether the client is a shim on its private link.
     pub(crate) fn is_shim(&self) -> bool {
         self.transport == "shim" && self.shown

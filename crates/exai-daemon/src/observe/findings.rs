@@ -18,6 +18,17 @@ impl Facts {
             Tcp::Open(_) => None,
             Tcp::Missing { addr, reason } => Some(port_held(*addr, reason)),
         });
+        let configured: Vec<&str> = self.servers.iter().map(|server| &*server.name).collect();
+        let choices = self.config.clients.iter().flat_map(|(name, client)| {
+            client.likely_mistakes(&configured).into_iter().map(move |words| Finding {
+                id: "client-choice".to_owned(),
+                severity: "warn".to_owned(),
+                detail: format!("[clients.{name:?}] in config.toml: {words}"),
+                fix: Some(format!(
+                    "correct it, or add that server; `exai tools --client {name:?}` shows what it sees"
+                )),
+            })
+        });
         let failed = self.servers.iter().filter_map(|server| {
             let why = server.health.why()?;
             let held = matches!(server.health, HealthView::Failed(_));
@@ -61,7 +72,13 @@ impl Facts {
         let own = self.daemon.config.findings().into_iter().chain(slow).chain(low);
         let own = own.chain(bonds.into_iter().map(not_apart));
         let own = own.chain(unwritten(&self.monitor.unwritten()));
-        own.chain(missing).chain(failed).chain(lists).chain(garbled).chain(unexpected).collect()
+        own.chain(missing)
+            .chain(failed)
+            .chain(choices)
+            .chain(lists)
+            .chain(garbled)
+            .chain(unexpected)
+            .collect()
     }
 }
 

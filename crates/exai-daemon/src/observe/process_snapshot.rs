@@ -125,6 +125,14 @@ impl ProcessSnapshot {
             let text = tree.judgement.explanation.clone();
             explanations.extend(text.map(|text| Explanation { of: tree.id.clone(), text }));
         }
+        for process in &mut processes {
+            let of = process.of.as_deref();
+            process.era = match process.role {
+                Role::Server => of.and_then(|of| facts.era_of_instance(of)),
+                Role::Shim => of.and_then(|of| facts.era_of_client(of)),
+                _ => None,
+            };
+        }
         Ps { schema: SCHEMA, expected, actual, unexpected, processes, explanations }
     }
 
@@ -182,6 +190,7 @@ fn process(row: &ProcessInfo, role: Role, of: Option<&str>, counted: bool, evide
         counted,
         confirmed: None,
         evidence: evidence.iter().map(|&text| text.to_owned()).collect(),
+        era: None,
     }
 }
 

@@ -82,12 +82,32 @@ impl Facts {
 
     /// The document of `exai list`: the configured servers and their states.
     pub(crate) fn list(&self) -> Servers {
+        self.list_for(None)
+    }
+
+    /// The document of `exai list`, with those servers that the client with this label may see.
+    pub(crate) fn list_for(&self, client: Option<&str>) -> Servers {
         let mut servers = listed(&self.config);
+        if let Some((_, choice)) = client.and_then(|client| self.config.clients.find(client)) {
+            servers.servers.retain(|server| choice.has_server(&server.name));
+        }
         for server in &mut servers.servers {
             let view = self.servers.iter().find(|view| *view.name == *server.name);
             server.state = view.map(|view| self.server(view, None).state);
         }
         servers
+    }
+
+    /// The protocol revision of an instance, by its name `NAME#N`.
+    pub(crate) fn era_of_instance(&self, id: &str) -> Option<String> {
+        let (server, number) = id.rsplit_once('#')?;
+        let view = self.servers.iter().find(|view| *view.name == *server)?;
+        view.instances.iter().find(|one| one.number.to_string() == number)?.version.clone()
+    }
+
+    /// The protocol revision of a client, by its id.
+    pub(crate) fn era_of_client(&self, id: &str) -> Option<String> {
+        self.router_clients.iter().find(|view| view.id.to_string() == id)?.version.clone()
     }
 
     fn clients(&self, snapshot: &ProcessSnapshot) -> Vec<Client> {
@@ -131,6 +151,7 @@ impl Facts {
                 .get(&view.name)
                 .map_or("shared", |server| server.share.name())
                 .to_owned(),
+            tools: view.tools.map(|tools| tools as u64),
             reason: view.health.reason().map(str::to_owned),
             stderr_tail: view.health.stderr_tail().map(str::to_owned),
             instances,
@@ -160,6 +181,7 @@ fn instance(
         rss_bytes: tree.map_or(0, TreeSnapshot::rss_bytes),
         restarts: facts.restarts,
         clients: view.map(|view| view.clients.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        era: view.and_then(|view| view.version.clone()),
     }
 }
 
@@ -194,7 +216,7 @@ pub fn listed(config: &Config) -> Servers {
         name: name.to_owned(),
         transport: server.kind().transport().to_owned(),
         command: server.command.clone(),
-        args: server.shown_args(),
+        args: exai_config::shown_args(&server.args),
         url: server.url.clone(),
         share: server.share.name().to_owned(),
         state: None,

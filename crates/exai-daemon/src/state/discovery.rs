@@ -1,22 +1,23 @@
-//! `discovery/NAME.json`: what each server said about itself the last time it ran, kept for the next daemon.
+//! `discovery/NAME.json`: what each server said about itself the last time it ran, kept for the next daemon. In
+//! `discovery/NAME.modern.json` is the same for the modern era of MCP.
 //!
 //! ```json
-//! {"schema":1,"revision":"1f…","at":"2026-11-25T10:00:00Z","initialize":{…},"lists":{"tools/list":[…]}}
+//! {"schema":1,"revision":"1f…","at":"2026-11-25T10:00:00Z","introduction":{…},"lists":{"tools/list":[…]}}
 //! ```
 //!
-//! `initialize` is the result as the server wrote it, `lists` holds the items of its lists by method. `revision` stands
+//! `introduction` is the result of `initialize`, or of `server/discover`, as the server wrote it, `lists` holds the items of its lists by method. `revision` stands
 //! for what the server is started with (command, arguments, environment, directory): a file with another revision is not
 //! used. A file that cannot be read counts as missing, and is never an error.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use exai_config::Home;
-use exai_mux::Discovery;
 use exai_mux::policy::Policy;
+use exai_mux::{Discovery, Era};
 use exai_os::private;
 use exai_proto::limits;
 use serde::{Deserialize, Serialize};
@@ -35,14 +36,29 @@ struct OnDisk<'a> {
     /// In hexadecimal digits, since numbers in JSON are exact up to 2^53 only.
     revision: Cow<'a, str>,
     at: Cow<'a, str>,
-    #[serde(borrow)]
-    initialize: &'a RawValue,
+    /// Files of older daemons say `initialize`.
+    #[serde(borrow, alias = "initialize")]
+    introduction: &'a RawValue,
     #[serde(borrow)]
     lists: BTreeMap<Cow<'a, str>, Vec<&'a RawValue>>,
 }
 
 /// The name of a server, the revision that the file is about, and what the server said.
 pub(crate) type KnownDiscovery = (Arc<str>, u64, Discovery);
+
+/// The file of a server.
+pub(crate) fn path(home: &Home, server: &str, era: Era) -> PathBuf {
+    match era {
+        Era::Legacy => home.discovery(server),
+        Era::Modern => home.modern_discovery(server),
+    }
+}
+
+/// The server and the era that a file is about. Names of servers hold no dot.
+fn read_file_name(name: &str) -> Option<(&str, Era)> {
+    let stem = name.strip_suffix(".json")?;
+    Some(stem.strip_suffix(".modern").map_or((stem, Era::Legacy), |server| (server, Era::Modern)))
+}
 
 /// Reads the files of these servers. Removes the files of servers that are not configured any more, if a daemon wrote
 /// them: files that a person keeps in this directory stay, and so does everything behind a link.
@@ -52,7 +68,7 @@ pub(crate) fn load_discoveries(home: &Home, policies: &[Policy]) -> Vec<KnownDis
         std::fs::symlink_metadata(home.discovery_dir()).is_ok_and(|directory| directory.is_symlink());
     for entry in std::fs::read_dir(home.discovery_dir()).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".json")) else { continue };
+        let Some((name, era)) = name.to_str().and_then(read_file_name) else { continue };
         let Some(policy) = policies.iter().find(|policy| &*policy.name == name) else {
             // A server that is configured again is asked again.
             if !linked && is_daemon_file(&entry.path(), name) {
@@ -60,7 +76,7 @@ pub(crate) fn load_discoveries(home: &Home, policies: &[Policy]) -> Vec<KnownDis
             }
             continue;
         };
-        match read_discovery(&entry.path(), policy.revision) {
+        match read_discovery(&entry.path(), policy.revision, era) {
             Ok(Some(discovery)) => known.push((policy.name.clone(), policy.revision, discovery)),
             Ok(None) => {}
             Err(error) => tracing::debug!(server = name, %error, "what was known of it cannot be read"),
@@ -78,7 +94,7 @@ fn is_daemon_file(path: &Path, name: &str) -> bool {
         && private::read(path, MAX_DISCOVERY_BYTES as u64).is_ok_and(reads)
 }
 
-fn read_discovery(path: &Path, revision: u64) -> std::io::Result<Option<Discovery>> {
+fn read_discovery(path: &Path, revision: u64, era: Era) -> std::io::Result<Option<Discovery>> {
     let bytes = private::read(path, MAX_DISCOVERY_BYTES as u64)?;
     let found: OnDisk<'_> = serde_json::from_slice(&bytes)?;
     if found.schema != SCHEMA || found.revision != revision_text(revision) {
@@ -89,7 +105,7 @@ fn read_discovery(path: &Path, revision: u64) -> std::io::Result<Option<Discover
         let text = value.get();
         (!text.contains(['\n', '\r'])).then(|| Bytes::copy_from_slice(text.as_bytes()))
     };
-    let Some(initialize) = line(found.initialize) else { return Ok(None) };
+    let Some(introduction) = line(found.introduction) else { return Ok(None) };
     let list = |(method, items): (Cow<'_, str>, Vec<&RawValue>)| {
         let is_whole = items.len() <= limits::LIST_ITEMS
             && items.iter().map(|item| item.get().len()).sum::<usize>() <= limits::LIST_BYTES;
@@ -97,12 +113,12 @@ fn read_discovery(path: &Path, revision: u64) -> std::io::Result<Option<Discover
         // The router keeps no longer lists, so another program wrote this one.
         is_whole.then(|| (method.into_owned(), items))
     };
-    Ok(Some(Discovery { initialize, lists: found.lists.into_iter().filter_map(list).collect() }))
+    Ok(Some(Discovery { era, introduction, lists: found.lists.into_iter().filter_map(list).collect() }))
 }
 
 fn encode_discovery((revision, known): &(u64, Discovery)) -> serde_json::Result<Vec<u8>> {
     let raw = |bytes: &'_ Bytes| serde_json::from_slice::<Box<RawValue>>(bytes);
-    let initialize = raw(&known.initialize)?;
+    let introduction = raw(&known.introduction)?;
     let lists = lists_that_fit(known)
         .map(|(method, items)| Ok((method, items.iter().map(raw).collect::<serde_json::Result<Vec<_>>>()?)));
     let lists: Vec<(&String, Vec<Box<RawValue>>)> = lists.collect::<serde_json::Result<_>>()?;
@@ -110,7 +126,7 @@ fn encode_discovery((revision, known): &(u64, Discovery)) -> serde_json::Result<
         schema: SCHEMA,
         revision: revision_text(*revision).into(),
         at: jiff::Timestamp::now().to_string().into(),
-        initialize: &initialize,
+        introduction: &introduction,
         lists: lists
             .iter()
             .map(|(method, items)| (Cow::from(method.as_str()), items.iter().map(|item| &**item).collect()))
@@ -120,7 +136,7 @@ fn encode_discovery((revision, known): &(u64, Discovery)) -> serde_json::Result<
 
 /// The lists that fit into the file together. A server is asked again for the lists that do not fit.
 fn lists_that_fit(known: &Discovery) -> impl Iterator<Item = &(String, Vec<Bytes>)> {
-    let mut left = MAX_DISCOVERY_BYTES.saturating_sub(known.initialize.len() + OVERHEAD_BYTES);
+    let mut left = MAX_DISCOVERY_BYTES.saturating_sub(known.introduction.len() + OVERHEAD_BYTES);
     known.lists.iter().filter(move |(_, items)| {
         // Each item with its comma.
         let needs = items.iter().map(|item| item.len() + 1).sum::<usize>() + OVERHEAD_BYTES;
@@ -153,7 +169,8 @@ mod tests {
 
     fn known() -> Discovery {
         Discovery {
-            initialize: r#"{"protocolVersion":"2025-06-18","x":1.0}"#.into(),
+            era: Era::Legacy,
+            introduction: r#"{"protocolVersion":"2025-06-18","x":1.0}"#.into(),
             lists: vec![("tools/list".to_owned(), vec![r#"{"name":"ä","n":1e2}"#.into()])],
         }
     }

@@ -1,10 +1,12 @@
 //! `verdicts.json`: what was measured about servers, and when.
 //!
 //! ```json
-//! {"schema":1,"servers":{"everything":{"revision":"1f…","at":"2026-11-25T10:00:00Z","asks":[],"same_for_all":true,"silent":{"roots":["{}"]}}}}
+//! {"schema":1,"servers":{"everything":{"revision":"1f…","at":"2026-11-25T10:00:00Z","asks":[],"same_for_all":true,"silent":{"roots":["{}"]},
+//! "eras":{"modern":{"speaks":false,"at":"2026-11-25T10:00:00Z","why":"answered server/discover with …"}}}}}
 //! ```
 //!
-//! `asks` are the capabilities that the server was seen to use, `same_for_all` says that its lists were the same
+//! `eras` says which eras of MCP the server was seen to speak and not to speak, when, and why that is known; that a server
+//! does not speak one is believed for a week. `asks` are the capabilities that the server was seen to use, `same_for_all` says that its lists were the same
 //! whatever its client could do, and `silent` holds what was declared to runs that worked for a while and asked for
 //! nothing. As with `discovery/`, `revision` stands for what the server is started with, and a file that cannot be read
 //! counts as missing.
@@ -14,10 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use exai_config::Home;
 use exai_mux::behaviour::{CLIENT_CAPABILITIES, ObservedBehaviour};
 use exai_mux::policy::Policy;
+use exai_mux::{Era, EraVerdict};
 use exai_os::private;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::MAX_VERDICTS_BYTES;
+use crate::limits::{ERA_VERDICT_TTL, MAX_VERDICTS_BYTES};
 use crate::state::store::revision_text;
 
 const SCHEMA: u32 = 1;
@@ -36,6 +40,16 @@ struct Verdict {
     asks: Vec<String>,
     same_for_all: bool,
     silent: BTreeMap<String, BTreeSet<String>>,
+    /// Missing in the files of older daemons.
+    #[serde(default)]
+    eras: BTreeMap<String, EraOnDisk>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct EraOnDisk {
+    speaks: bool,
+    at: String,
+    why: String,
 }
 
 impl Verdicts {
@@ -60,19 +74,54 @@ impl Verdicts {
         known.then(|| ObservedBehaviour { asks: asks.collect(), same_for_all, silent: silent.collect() })
     }
 
+    /// Which eras a server of this name that was started in the same way was seen to speak, and not to speak.
+    pub(crate) fn eras_of(&self, policy: &Policy, now: Timestamp) -> Vec<(Era, EraVerdict)> {
+        let known = self.servers.get(&*policy.name);
+        let Some(verdict) = known.filter(|known| known.revision == revision_text(policy.revision)) else {
+            return Vec::new();
+        };
+        let is_believed = |found: &&EraOnDisk| {
+            let at = found.at.parse::<Timestamp>().ok();
+            found.speaks || at.is_some_and(|at| now.duration_since(at) < ERA_VERDICT_TTL)
+        };
+        let read = |era: Era| {
+            let found = verdict.eras.get(era.name()).filter(is_believed)?;
+            Some((era, EraVerdict { speaks: found.speaks, why: found.why.clone() }))
+        };
+        [Era::Legacy, Era::Modern].into_iter().filter_map(read).collect()
+    }
+
     /// When the server was measured, as an RFC 3339 timestamp.
     pub(crate) fn measured_at(&self, server: &str) -> Option<&str> {
         Some(&self.servers.get(server)?.at)
     }
 
     /// Records what was measured just now.
-    pub(crate) fn record_behaviour(&mut self, server: &str, (revision, traits): &(u64, ObservedBehaviour)) {
+    pub(crate) fn record_behaviour(
+        &mut self,
+        server: &str,
+        (revision, traits): &(u64, ObservedBehaviour),
+        eras: Vec<(Era, EraVerdict)>,
+    ) {
+        let now = Timestamp::now().to_string();
+        let before = self.servers.remove(server);
+        let dated = |(era, verdict): (Era, EraVerdict)| {
+            // A verdict that has not changed keeps its date.
+            let same = before
+                .as_ref()
+                .and_then(|before| before.eras.get(era.name()))
+                .filter(|before| before.speaks == verdict.speaks && before.why == verdict.why);
+            let at = same.map_or_else(|| now.clone(), |same| same.at.clone());
+            (era.name().to_owned(), EraOnDisk { speaks: verdict.speaks, at, why: verdict.why })
+        };
+        let eras = eras.into_iter().map(dated).collect();
         let verdict = Verdict {
             revision: revision_text(*revision),
-            at: jiff::Timestamp::now().to_string(),
+            at: now,
             asks: traits.asks.iter().map(|ask| ask.name().to_owned()).collect(),
             same_for_all: traits.same_for_all,
             silent: traits.silent.iter().map(|(ask, words)| (ask.name().to_owned(), words.clone())).collect(),
+            eras,
         };
         self.servers.insert(server.to_owned(), verdict);
     }
@@ -108,11 +157,22 @@ mod tests {
         };
         let mut verdicts = Verdicts::load(&home);
         assert_eq!(verdicts.behaviour_of(&policy(7)), None);
-        verdicts.record_behaviour(&policy(7).name, &(7, traits.clone()));
+        let eras = vec![
+            (Era::Legacy, EraVerdict { speaks: true, why: "answered initialize".to_owned() }),
+            (Era::Modern, EraVerdict { speaks: false, why: "exited".to_owned() }),
+        ];
+        verdicts.record_behaviour(&policy(7).name, &(7, traits.clone()), eras.clone());
         private::replace(&home.verdicts(), &verdicts.encode_file().expect("a text")).expect("it is written");
         let found = Verdicts::load(&home);
         assert_eq!((found.behaviour_of(&policy(7)), found.behaviour_of(&policy(8))), (Some(traits), None));
         assert!(found.measured_at(&policy(7).name).is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok()));
+        let now = Timestamp::now();
+        assert_eq!(
+            (found.eras_of(&policy(7), now), found.eras_of(&policy(8), now)),
+            (eras.clone(), Vec::new())
+        );
+        let later = now + jiff::SignedDuration::from_hours(7 * 24 + 1);
+        assert_eq!(found.eras_of(&policy(7), later), eras[..1], "programs are replaced by newer ones");
         for bad in
             ["", "{", "[]", r#"{"schema":2,"servers":{}}"#, r#"{"schema":1,"servers":{"exai":{"asks":1}}}"#]
         {

@@ -4,8 +4,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_mux::InstanceId;
 use exai_mux::policy::{Policy, Share, ToolFilter};
+use exai_mux::{Era, InstanceId};
 use exai_proto::documents::{Check, CheckStatus, Doctor};
 use exai_proto::{Id, Kind, Message, Segments, answer, json};
 use exai_supervisor::leftovers;
@@ -30,6 +30,9 @@ pub(crate) fn policy() -> Policy {
         one_at_a_time: false,
         crash_limit: 5,
         trusted: true,
+        era: Some(Era::Legacy),
+        // It asks nobody, so nothing is lost.
+        bridge: true,
     }
 }
 

@@ -1,10 +1,14 @@
 //! What the configuration means for the router.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use exai_config::secret_store::SecretStore;
-use exai_config::{Config, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy};
+use exai_config::{
+    ClientConfig, Config, EraChoice, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy,
+};
 use exai_mux::policy::{Policy, Share, ToolFilter};
+use exai_mux::{Choice, Era};
 use exai_proto::fnv1a::Fnv1a;
 
 use crate::limits::FOREVER;
@@ -31,16 +35,37 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
             call_timeout: server.call_timeout.min(FOREVER),
             idle_stop: server.idle_stop.min(FOREVER),
             eager: server.start == StartPolicy::Eager,
-            tools: ToolFilter { allow: server.tools.allow.clone(), deny: server.tools.deny.clone() },
+            tools: filter(&server.tools),
             one_at_a_time: server.kind() == ServerKind::Listening,
             crash_limit: server.crash_limit,
             trusted: server.trusted,
+            era: match server.era {
+                // A server with a port of its own is spoken to over HTTP, in the legacy era alone.
+                _ if server.kind() == ServerKind::Listening => Some(Era::Legacy),
+                EraChoice::Auto => None,
+                EraChoice::Legacy => Some(Era::Legacy),
+                EraChoice::Modern => Some(Era::Modern),
+            },
+            bridge: server.bridge,
         })
         .collect();
     if config.servers.get(BUILTIN_NAME).is_none() {
         policies.push(builtin::policy());
     }
     policies
+}
+
+/// What each client may see, by its name.
+pub(crate) fn choices(config: &Config) -> Vec<(Arc<str>, Choice)> {
+    let choice = |client: &ClientConfig| Choice {
+        servers: client.servers.as_ref().map(|names| names.iter().map(|name| name.as_str().into()).collect()),
+        tools: filter(&client.tools),
+    };
+    config.clients.iter().map(|(name, client)| (name.into(), choice(client))).collect()
+}
+
+fn filter(tools: &exai_config::ToolFilter) -> ToolFilter {
+    ToolFilter { allow: tools.allow.clone(), deny: tools.deny.clone() }
 }
 
 /// A number that changes whenever the program would be started differently. It is the same in every build: files for the next

@@ -7,9 +7,12 @@ use bytes::Bytes;
 use exai_proto::json::{self, Edit};
 use exai_proto::{Id, Message, answer, limits, version};
 
+use crate::dialect::{bridge, read_capabilities};
+use crate::limits::MAX_CLIENT_INFO_BYTES;
 use crate::types::capability::{normalise_capabilities, parse_capabilities};
 use crate::types::client_context::ClientContext;
-use crate::types::initialize_result::{InitializeResult, Offer, ServerCapabilities};
+use crate::types::era::Era;
+use crate::types::introduction::Introduction;
 use crate::types::list_kind::{LIST_KINDS, ListKind};
 use crate::types::method::Method;
 
@@ -35,6 +38,8 @@ pub(crate) enum ServerNotification {
     LogMessage,
     ResourceUpdated,
     ListChanged(ListKind),
+    /// The server has read a `subscriptions/listen` (modern era).
+    Acknowledged,
     Other,
 }
 
@@ -51,6 +56,7 @@ pub(crate) fn read_method(method: &str) -> Method {
         "logging/setLevel" => Method::SetLogLevel,
         "resources/subscribe" => Method::Subscribe,
         "resources/unsubscribe" => Method::Unsubscribe,
+        "subscriptions/listen" => Method::Listen,
         method => ListKind::of_method(method).map_or(Method::Other, Method::List),
     }
 }
@@ -70,6 +76,7 @@ pub(crate) fn read_server_notification(method: &str) -> ServerNotification {
         "notifications/cancelled" => ServerNotification::Cancelled,
         "notifications/message" => ServerNotification::LogMessage,
         "notifications/resources/updated" => ServerNotification::ResourceUpdated,
+        "notifications/subscriptions/acknowledged" => ServerNotification::Acknowledged,
         _ => LIST_KINDS
             .into_iter()
             .find(|kind| kind.changed() == method)
@@ -88,7 +95,12 @@ pub(crate) fn read_initialize(message: &Message, params: Option<Range<usize>>) -
     let capabilities = json::find(text, params.clone(), "capabilities");
     let declared = normalise_capabilities(capabilities.map_or(&b"{}"[..], |place| &text[place]));
     Some(ClientContext {
+        era: Era::Legacy,
         version: cut(member(&["protocolVersion"])?),
+        level: None,
+        client_info: json::find(text, params.clone(), "clientInfo")
+            .filter(|at| text[at.start] == b'{' && at.len() <= MAX_CLIENT_INFO_BYTES)
+            .map(|at| text[at].into()),
         can: parse_capabilities(&declared),
         capabilities: declared.into(),
         name: member(&["clientInfo", "name"]).map(cut),
@@ -97,25 +109,11 @@ pub(crate) fn read_initialize(message: &Message, params: Option<Range<usize>>) -
 }
 
 /// Reads what a server answered to `initialize`. `None` without a protocol revision.
-pub(crate) fn read_initialize_result(result: Bytes) -> Option<InitializeResult> {
-    let whole = 0..result.len();
-    let version = json::string(&result, json::find(&result, whole.clone(), "protocolVersion")?)?;
+pub(crate) fn read_initialize_result(result: Bytes) -> Option<Introduction> {
+    let version = json::string(&result, json::find(&result, 0..result.len(), "protocolVersion")?)?;
     let version = limits::cut(&version, limits::NAME_CHARS);
-    let find = |path: &[&str]| json::find_path(&result, whole.clone(), path);
-    let offer = |name| match find(&["capabilities", name]) {
-        None => Offer::Nothing,
-        Some(_) => match find(&["capabilities", name, "listChanged"]) {
-            Some(announced) if &result[announced.clone()] == b"true" => Offer::Announced,
-            _ => Offer::Lists,
-        },
-    };
-    let capabilities = ServerCapabilities {
-        tools: offer("tools"),
-        prompts: offer("prompts"),
-        resources: offer("resources"),
-        logging: find(&["capabilities", "logging"]).is_some(),
-    };
-    Some(InitializeResult { result, version, capabilities })
+    let capabilities = read_capabilities(&result);
+    Some(Introduction { era: Era::Legacy, result, version, capabilities })
 }
 
 /// Writes the router's `initialize` to a server. `capabilities` is the JSON text of what the clients of the instance
@@ -136,7 +134,10 @@ pub(crate) fn write_initialized() -> Bytes {
 
 /// Writes the answer to a client's `initialize`: what the server has answered to the router, in the revision of the
 /// client.
-pub(crate) fn write_initialize_result(id: &Id, context: &ClientContext, said: &InitializeResult) -> Bytes {
+pub(crate) fn write_initialize_result(id: &Id, context: &ClientContext, said: &Introduction) -> Bytes {
+    if said.era == Era::Modern {
+        return answer::result(id, bridge::to_initialize_result(&context.version, &said.result).as_bytes());
+    }
     let version = version::answered(&context.version, &said.version);
     let at = json::find(&said.result, 0..said.result.len(), "protocolVersion");
     let result = match at {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use exai_proto::answer;
 
+use crate::dialect::bridge;
+use crate::instance::Instance;
 use crate::instance::fair_queue::QueuedRequest;
 use crate::limits::ROUTING_LIST_TIMEOUT;
 use crate::router::Router;
@@ -15,12 +17,13 @@ use crate::router::list_aggregations::{AfterLists, ListAggregation};
 use crate::server::list_health::ListFault;
 use crate::types::capability::ClientCapability;
 use crate::types::client_context::ClientContext;
+use crate::types::era::Era;
 use crate::types::ids::{CallId, ClientId, InstanceId};
-use crate::types::initialize_result::Offer;
+use crate::types::introduction::Offer;
 use crate::types::list_kind::ListKind;
 
 impl Router {
-    /// Gets the lists of all servers, or of one: asks the instances that run, starts servers whose list is not known,
+    /// Gets the lists of all servers that the client may see, or of one: asks the instances that run, starts servers whose list is not known,
     /// and takes the last known list of the others. Then goes on with `then`.
     pub(crate) fn aggregate_lists(
         &mut self,
@@ -32,8 +35,9 @@ impl Router {
         let client = call.client;
         let Some(context) = self.calls.get(call).map(|call| call.context.clone()) else { return };
         let routes = matches!(then, AfterLists::Route(_));
-        let all = self.servers.names().cloned();
-        let names: Vec<Arc<str>> = all.filter(|name| of.as_ref().is_none_or(|of| of == name)).collect();
+        let seen = self.clients.get(client).into_iter().flat_map(|client| self.servers.iter_seen(client));
+        let seen = seen.map(|server| server.policy.name.clone());
+        let names: Vec<Arc<str>> = seen.filter(|name| of.as_ref().is_none_or(|of| of == name)).collect();
         let mut missing = BTreeMap::new();
         let mut asked = Vec::new();
         for name in names {
@@ -42,10 +46,13 @@ impl Router {
                     ListSource::Request(instance, good) => {
                         let since = self.instances.get(instance).and_then(|one| one.asked_for(kind));
                         let patience = self.list_timeout(&name, good, routes, of.is_some());
-                        missing.insert((name.clone(), kind), since.unwrap_or(cx.time) + patience);
+                        let era = self.instances.get(instance).map_or(Era::Legacy, Instance::era);
+                        missing.insert((name.clone(), era, kind), since.unwrap_or(cx.time) + patience);
                         asked.push((instance, kind));
                     }
-                    ListSource::Memory if !routes => self.note_pending_list_changed(client, &name, kind),
+                    ListSource::Memory if !routes => {
+                        self.note_pending_list_changed((client, context.era), &name, kind);
+                    }
                     ListSource::Memory | ListSource::Current => {}
                 }
             }
@@ -77,12 +84,15 @@ impl Router {
     ) -> ListSource {
         let Some(key) = self.make_share_key(client, context, name) else { return ListSource::Memory };
         let own = self.instances.find_by_key(name, &key);
-        let current = self.instances.current_of_server(name);
+        let era = key.era;
+        let mut current = self.instances.current_of_server(name);
+        current.retain(|(_, instance)| instance.era() == era);
         let any = current.iter().find(|(_, instance)| instance.ready().is_some()).map(|(id, _)| *id);
         let Some(server) = self.servers.get(name) else { return ListSource::Memory };
         let held_back = server.health.held_back(cx.time).is_some();
-        let known = server.catalogue.list(kind).is_some();
-        let current = server.catalogue.is_current(kind);
+        let catalogue = &server.offering_for(context.era).catalogue;
+        let known = catalogue.list(kind).is_some();
+        let current = catalogue.is_current(kind);
         // A client that declares something else need not be offered what other clients are offered. Tools are made
         // for extensions: a client that declares extensions is not told what other clients know before the two were
         // compared.
@@ -121,19 +131,25 @@ impl Router {
     /// Lets the requests that wait for a list go on with what is known of it.
     pub(crate) fn stop_waiting_for_list(
         &mut self,
-        server: &Arc<str>,
-        kind: ListKind,
+        (server, era, kind): (&Arc<str>, Era, ListKind),
         cx: &mut EventContext<'_>,
     ) {
-        self.list_aggregations.stop_waiting(server, kind);
+        self.list_aggregations.stop_waiting(&(server.clone(), era, kind));
         self.finish_aggregations(cx);
     }
 
     /// Gives up a list that will not come now. No request waits for it any longer; the clients that did are told when
     /// it comes after all.
-    pub(crate) fn give_up_list(&mut self, server: &Arc<str>, kind: ListKind, cx: &mut EventContext<'_>) {
-        for client in self.list_aggregations.stop_waiting(server, kind) {
-            self.note_pending_list_changed(client, server, kind);
+    pub(crate) fn give_up_list(
+        &mut self,
+        (server, era, kind): (&Arc<str>, Era, ListKind),
+        cx: &mut EventContext<'_>,
+    ) {
+        let clients = self.list_aggregations.stop_waiting(&(server.clone(), era, kind));
+        if let Some(server) = self.servers.get_mut(server) {
+            for client in clients {
+                server.offering_mut(era).catalogue.note_pending_list_changed(client, kind);
+            }
         }
         self.finish_aggregations(cx);
     }
@@ -142,22 +158,30 @@ impl Router {
     pub(crate) fn finish_aggregations(&mut self, cx: &mut EventContext<'_>) {
         for waiting in self.list_aggregations.take_finished(cx.time) {
             let ListAggregation { call, then, missing } = waiting;
-            for (server, kind) in missing.keys() {
+            for (server, _, kind) in missing.keys() {
                 self.note_missed_list(server, *kind, cx.time);
             }
             match then {
                 AfterLists::Answer(kind) => {
-                    for (server, kind) in missing.into_keys() {
-                        self.note_pending_list_changed(call.client, &server, kind);
+                    for (server, era, kind) in missing.into_keys() {
+                        if let Some(server) = self.servers.get_mut(&server) {
+                            let catalogue = &mut server.offering_mut(era).catalogue;
+                            catalogue.note_pending_list_changed(call.client, kind);
+                        }
                     }
-                    let result = self.merge_lists(kind);
-                    if let Some(Call { id, .. }) = self.calls.finish_call(call) {
+                    if let Some(Call { id, context, .. }) = self.calls.finish_call(call) {
+                        let mut result = self.merge_lists(call.client, context.era, kind);
+                        if context.era == Era::Modern {
+                            result = bridge::complete_list(&result);
+                        }
                         cx.answer(call.client, id.clone(), answer::result(&id, &result));
                     }
                 }
                 AfterLists::Route(message) => {
                     self.calls.move_call(call, CallState::Routing);
-                    self.route_after_lists(QueuedRequest::new(call, message), cx);
+                    if let Some(era) = self.calls.get(call).map(|call| call.context.era) {
+                        self.route_after_lists(QueuedRequest::new(call, era, message), cx);
+                    }
                 }
             }
         }

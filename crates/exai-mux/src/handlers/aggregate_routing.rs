@@ -6,13 +6,14 @@ use std::sync::Arc;
 use exai_proto::params::AMBIGUOUS;
 use exai_proto::{Id, Kind, answer};
 
-use crate::dialect::legacy;
+use crate::dialect::{bridge, legacy};
 use crate::handlers::client_request::Request;
 use crate::instance::fair_queue::QueuedRequest;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::router::list_aggregations::AfterLists;
 use crate::server::Server;
+use crate::types::ids::ClientId;
 use crate::types::list_kind::ListKind;
 use crate::types::log_level::LogLevel;
 use crate::types::method::Method;
@@ -20,15 +21,15 @@ use crate::types::names;
 
 impl Router {
     pub(crate) fn route_aggregated_request(&mut self, queued: QueuedRequest, cx: &mut EventContext<'_>) {
-        let QueuedRequest { call, message, .. } = &queued;
-        let (call, Kind::Request { id, method, .. }) = (*call, message.kind()) else { return };
+        let QueuedRequest { call, era, message, .. } = &queued;
+        let (call, era, Kind::Request { id, method, .. }) = (*call, *era, message.kind()) else { return };
         let Some(params) = message.params() else {
             self.calls.finish_call(call);
             return cx.refuse(call.client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
         };
         let method_name = message.str_at(method);
         let method = legacy::read_method(method_name);
-        let request = Request { call, message, id, method, method_name, params, translated: false };
+        let request = Request { call, era, message, id, method, method_name, params, translated: false };
         let server = match method {
             Method::List(kind) => {
                 return self.aggregate_lists(call, AfterLists::Answer(kind), (&[kind], None), cx);
@@ -43,7 +44,7 @@ impl Router {
                 self.set_log_level_everywhere(&request, cx);
                 None
             }
-            Method::Ping | Method::Discover | Method::Initialize | Method::Other => {
+            Method::Ping | Method::Discover | Method::Initialize | Method::Listen | Method::Other => {
                 self.find_owner_of_method(&request, cx)
             }
         };
@@ -68,16 +69,15 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) -> Option<RouteTarget> {
         let name = request.message.string_at(request.params.name.as_ref()).unwrap_or_default();
-        let Some(server) = self.find_server_of_name(&name) else {
-            let text = format!("Unknown tool or prompt: {name} (names are SERVER__NAME)");
-            cx.refuse(request.client(), &request.id(), -32602, &text);
+        let Some(server) = self.find_server_of_name(request.client(), &name) else {
+            cx.unknown_name(request.client(), &request.id(), &name, true);
             return None;
         };
         let cut = names::may_be_cut(&name);
-        if cut && server.catalogue.find_uncut_name(&server.policy.name, &name).is_none() {
-            let listed = [ListKind::Tools, ListKind::Prompts]
-                .iter()
-                .all(|kind| server.catalogue.list(*kind).is_some());
+        let catalogue = &server.offering_for(request.era).catalogue;
+        if cut && catalogue.find_uncut_name(&server.policy.name, &name).is_none() {
+            let listed =
+                [ListKind::Tools, ListKind::Prompts].iter().all(|kind| catalogue.list(*kind).is_some());
             if !listed {
                 let of = Some(server.policy.name.clone());
                 return Some(RouteTarget::AfterListing(vec![ListKind::Tools, ListKind::Prompts], of));
@@ -86,9 +86,10 @@ impl Router {
         Some(RouteTarget::At(server.policy.name.clone()))
     }
 
-    /// The server whose name is the first part of an aggregated name.
-    fn find_server_of_name(&self, aggregated: &str) -> Option<&Server> {
-        names::split(aggregated).and_then(|(server, _)| self.servers.get(server))
+    /// The server whose name is the first part of an aggregated name, if the client may see it.
+    fn find_server_of_name(&self, client: ClientId, aggregated: &str) -> Option<&Server> {
+        let (server, _) = names::split(aggregated)?;
+        self.servers.get_seen(self.clients.get(client)?, server)
     }
 
     /// Finds the owner of a resource. The client is told if there is none.
@@ -102,23 +103,25 @@ impl Router {
             cx.refuse(request.client(), &request.id(), -32602, "a uri is needed");
             return None;
         };
-        if let Some(server) = self.find_resource_owner(request.client(), &uri) {
+        if let Some(server) = self.find_resource_owner((request.client(), request.era), &uri) {
             return Some(RouteTarget::At(server));
         }
         let kinds = [ListKind::Resources, ListKind::Templates];
         let usable = |server: &&Server| server.health.held_back(cx.time).is_none();
-        let unknown = self
-            .servers
-            .iter()
+        let seen = self.clients.get(request.client()).into_iter();
+        let unknown = seen
+            .flat_map(|client| self.servers.iter_seen(client))
             .filter(usable)
-            .any(|server| kinds.iter().any(|kind| server.catalogue.list(*kind).is_none()));
+            .map(|server| &server.offering_for(request.era).catalogue)
+            .any(|catalogue| kinds.iter().any(|kind| catalogue.list(*kind).is_none()));
         if unknown {
             return Some(RouteTarget::AfterListing(kinds.to_vec(), None));
         }
-        if let Some(server) = self.find_only_resource_server() {
+        if let Some(server) = self.find_only_resource_server((request.client(), request.era)) {
             return Some(RouteTarget::At(server));
         }
-        cx.refuse(request.client(), &request.id(), -32002, &format!("Resource not found: {uri}"));
+        let code = bridge::resource_not_found(request.era);
+        cx.refuse(request.client(), &request.id(), code, &format!("Resource not found: {uri}"));
         None
     }
 
@@ -133,7 +136,7 @@ impl Router {
             return self.find_owner_of_uri(request, Some(uri), cx);
         }
         let name = member(&request.params.reference_name).unwrap_or_default();
-        let server = self.find_server_of_name(&name);
+        let server = self.find_server_of_name(request.client(), &name);
         if server.is_none() {
             cx.refuse(request.client(), &request.id(), -32602, &format!("Unknown prompt: {name}"));
         }
@@ -148,7 +151,8 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) -> Option<RouteTarget> {
         let method = request.method_name;
-        let text = match self.servers.find_declarer(method) {
+        let client = self.clients.get(request.client())?;
+        let text = match self.servers.find_declarer(client, request.era, method) {
             Ok(Some(server)) => return Some(RouteTarget::At(server.policy.name.clone())),
             Ok(None) => format!("Method not found: {method}"),
             Err(()) => {
@@ -169,16 +173,16 @@ impl Router {
         let Some(client) = self.clients.get_mut(request.client()) else { return };
         client.level = Some(level);
         let attached = client.attached.clone();
-        for (_, instance_id) in attached {
-            self.raise_log_level(instance_id, level, cx);
+        for one in attached {
+            self.raise_log_level(one.instance, level, cx);
         }
         cx.answer(request.client(), request.id(), answer::result(&request.id(), b"{}"));
     }
 
     /// Routes a message that had to wait for lists. The lists are not asked for a second time.
     pub(crate) fn route_after_lists(&mut self, queued: QueuedRequest, cx: &mut EventContext<'_>) {
-        let QueuedRequest { call, message, .. } = &queued;
-        let (call, Kind::Request { id, method, .. }) = (*call, message.kind()) else { return };
+        let QueuedRequest { call, era, message, .. } = &queued;
+        let (call, era, Kind::Request { id, method, .. }) = (*call, *era, message.kind()) else { return };
         let Some(params) = message.params() else { return };
         let own = Id::from_json(message.at(id));
         let place = match legacy::read_method(message.str_at(method)) {
@@ -187,17 +191,18 @@ impl Router {
         };
         let by_name = || {
             let name = message.string_at(params.name.as_ref()).unwrap_or_default();
-            self.find_server_of_name(&name).map(|server| server.policy.name.clone())
+            self.find_server_of_name(call.client, &name).map(|server| server.policy.name.clone())
         };
         let by_uri = |uri: String| {
-            self.find_resource_owner(call.client, &uri).or_else(|| self.find_only_resource_server())
+            let viewer = (call.client, era);
+            self.find_resource_owner(viewer, &uri).or_else(|| self.find_only_resource_server(viewer))
         };
         let owner = message.string_at(place.as_ref()).map_or_else(by_name, by_uri);
         if let Some(server) = owner {
             return self.send_to_server(&server, queued, cx);
         }
         let text = "Resource not found: no server lists it or has a template for it";
-        cx.refuse(call.client, &own, -32002, text);
+        cx.refuse(call.client, &own, bridge::resource_not_found(era), text);
         self.calls.finish_call(call);
     }
 }

@@ -20,7 +20,10 @@ impl Router {
     ) {
         let Some(place) = params.request_id.clone() else { return };
         let unwanted = Id::from_json(message.at(&place));
-        let Some(call_id) = self.calls.find_wanted(client_id, &unwanted) else { return };
+        let Some(call_id) = self.calls.find_wanted(client_id, &unwanted) else {
+            self.end_listen(client_id, &unwanted, cx);
+            return;
+        };
         let Some(state) = self.calls.get(call_id).map(|call| call.state) else { return };
         match state {
             CallState::Leg { instance: instance_id, number } => {
@@ -38,6 +41,7 @@ impl Router {
                     instance.remove_queued_call(call_id);
                 }
             }
+            CallState::AwaitingInput => self.withdraw_input(call_id, "the request was cancelled", cx),
             CallState::AwaitingLists => self.list_aggregations.remove_call(call_id),
             CallState::Routing => {}
         }

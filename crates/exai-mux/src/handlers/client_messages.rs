@@ -2,16 +2,21 @@
 
 use std::ops::Range;
 
+use exai_proto::envelope::Outcome;
 use exai_proto::json::Edit;
+use exai_proto::modern::PROTOCOL_VERSION;
 use exai_proto::params::AMBIGUOUS;
 use exai_proto::{Id, Kind, Message, answer};
 
 use crate::dialect::legacy::{self, ClientNotification};
+use crate::handlers::era_refusals::refuse_method;
+use crate::instance::Instance;
 use crate::instance::fair_queue::QueuedRequest;
 use crate::limits::MAX_REQUESTS_PER_CLIENT;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::router::questions::QuestionOrigin;
+use crate::types::era::Era;
 use crate::types::ids::{ClientId, Endpoint, number};
 use crate::types::method::Method;
 
@@ -27,7 +32,9 @@ impl Router {
             Kind::Notification { method, .. } => {
                 self.handle_client_notification(client, &message, &method, cx);
             }
-            Kind::Response { id, .. } => self.handle_client_response(client, &message, &id, cx),
+            Kind::Response { id, outcome } => {
+                self.handle_client_response(client, &message, (&id, &outcome), cx);
+            }
         }
     }
 
@@ -43,25 +50,55 @@ impl Router {
         let Some(client) = self.clients.get_mut(client_id) else { return };
         client.calls += 1;
         let own_id = Id::from_json(message.at(id));
-        let method = legacy::read_method(message.str_at(method));
-        if Router::answer_itself(client_id, &own_id, method, cx) {
-            return;
+        let method_name = message.str_at(method);
+        let method = legacy::read_method(method_name);
+        if method != Method::Initialize && message.params().is_none() {
+            return cx.refuse(client_id, &own_id, -32602, AMBIGUOUS);
         }
-        if method == Method::Initialize {
+        let context = if method == Method::Initialize {
+            // Clients send `initialize` also after a `server/discover` that was answered.
             let context = legacy::read_initialize(&message, params.cloned());
+            let is_modern = message.params().is_some_and(|params| params.modern.version.is_some());
+            if context.is_none() && is_modern {
+                return refuse_method(client_id, &own_id, method_name, cx);
+            }
             return self.handle_initialize(client_id, context, own_id, cx);
-        }
-        let Some(context) = client.context().cloned() else {
-            return cx.refuse(client_id, &own_id, -32600, "the first request must be initialize");
+        } else if let Some(params) = message.params().filter(|params| params.modern.version.is_some()) {
+            let context = self.read_modern_context(client_id, &message, (&own_id, params), cx);
+            let Some(context) = context else { return };
+            match method {
+                Method::Discover => return self.handle_discover(client_id, &context, own_id, cx),
+                Method::Ping | Method::SetLogLevel | Method::Subscribe | Method::Unsubscribe => {
+                    return refuse_method(client_id, &own_id, method_name, cx);
+                }
+                Method::Listen if self.can_answer_listen(client_id) => {
+                    return self.handle_listen(client_id, &context, (&message, params), own_id, cx);
+                }
+                _ => context,
+            }
+        } else {
+            if Router::answer_itself(client_id, &own_id, method, cx) {
+                return;
+            }
+            let Some(context) = client.context().cloned() else {
+                return cx.refuse(client_id, &own_id, -32600, "the first request must be initialize");
+            };
+            context
         };
+        let Some(client) = self.clients.get(client_id) else { return };
         if self.calls.count_wanted(client_id) >= MAX_REQUESTS_PER_CLIENT {
             return cx.overloaded(client_id, &own_id, None, "1024 requests of this client are under way");
         }
         let endpoint = client.endpoint.clone();
-        let request = QueuedRequest::new(self.calls.add_call(client_id, own_id, context), message);
+        if matches!(endpoint, Endpoint::Several(_)) && self.refuse_without_servers(client_id, &own_id, cx) {
+            return;
+        }
+        let era = context.era;
+        let call = self.calls.add_call(client_id, own_id, (context, method));
+        let request = QueuedRequest::new(call, era, message);
         match endpoint {
             Endpoint::One(server) => self.send_to_server(&server, request, cx),
-            Endpoint::All => self.route_aggregated_request(request, cx),
+            Endpoint::All | Endpoint::Several(_) => self.route_aggregated_request(request, cx),
         }
     }
 
@@ -74,9 +111,9 @@ impl Router {
     ) -> bool {
         match method {
             Method::Ping => cx.answer(client, id.clone(), answer::result(id, b"{}")),
-            // Modern clients ask this first. An unknown method sends them on to `initialize`.
-            Method::Discover => {
-                cx.refuse(client, id, -32601, "Method not found: server/discover");
+            // It belongs to the modern era, and says nothing of that.
+            Method::Discover | Method::Listen => {
+                cx.refuse(client, id, -32602, &format!("Invalid params: `_meta` needs {PROTOCOL_VERSION}"));
             }
             _ => return false,
         }
@@ -111,9 +148,11 @@ impl Router {
             }
             ClientNotification::Other => {
                 let Some(client) = self.clients.get(client_id) else { return };
-                for (_, instance) in &client.attached {
-                    if self.instances.get(*instance).is_some_and(|instance| instance.ready().is_some()) {
-                        cx.send_to_server(*instance, message.bytes().clone());
+                let has_session = client.context().is_some();
+                for one in client.attached.iter().filter(|one| has_session && one.of == Era::Legacy) {
+                    let said = self.instances.get(one.instance).and_then(Instance::ready);
+                    if said.is_some_and(|said| said.era == Era::Legacy) {
+                        cx.send_to_server(one.instance, message.bytes().clone());
                     }
                 }
             }
@@ -125,15 +164,21 @@ impl Router {
         &mut self,
         client: ClientId,
         message: &Message,
-        id: &Range<usize>,
+        (id, outcome): (&Range<usize>, &Outcome),
         cx: &mut EventContext<'_>,
     ) {
         let Some(number) = number(message.at(id)) else { return };
         let Some(question) = self.questions.take_question(client, number) else {
             return tracing::debug!(%client, number, "an answer to nothing that was asked was dropped");
         };
-        let QuestionOrigin::Server { instance, id: own, .. } = question.origin;
-        let with = own.as_json().to_vec();
-        cx.send_to_server(instance, message.edited(vec![Edit { at: id.clone(), with }]));
+        match question.origin {
+            QuestionOrigin::Server { instance, id: own, .. } => {
+                let with = own.as_json().to_vec();
+                cx.send_to_server(instance, message.edited(vec![Edit { at: id.clone(), with }]));
+            }
+            QuestionOrigin::Input { call, key, method } => {
+                self.take_input((call, key, &method), (message, outcome), cx);
+            }
+        }
     }
 }

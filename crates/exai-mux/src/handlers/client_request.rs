@@ -5,12 +5,15 @@ use std::ops::Range;
 use exai_proto::params::Params;
 use exai_proto::{Id, Message};
 
+use crate::types::era::Era;
 use crate::types::ids::{CallId, ClientId};
 use crate::types::method::Method;
 
 /// A request of a client, taken apart.
 pub(crate) struct Request<'a> {
     pub(crate) call: CallId,
+    /// The era in which the client speaks.
+    pub(crate) era: Era,
     pub(crate) message: &'a Message,
     pub(crate) id: &'a Range<usize>,
     pub(crate) method: Method,

@@ -1,19 +1,20 @@
 //! A new configuration, and what it changes for clients and instances.
 
-use exai_proto::answer;
+use std::collections::BTreeSet;
 
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::router::servers::Reconfiguration;
-use crate::types::effect::About;
-use crate::types::ids::Endpoint;
-use crate::types::initialize_result::{InitializeResult, Offer};
+use crate::types::era::Era;
+use crate::types::ids::ClientId;
+use crate::types::introduction::{Introduction, Offer};
 use crate::types::list_kind::ANNOUNCED_LIST_KINDS;
 use crate::types::policy::Policy;
 
 impl Router {
     pub(crate) fn apply_configuration(&mut self, policies: Vec<Policy>, cx: &mut EventContext<'_>) {
-        let Reconfiguration { replaced, refiltered, changes_lists } = self.servers.replace_policies(policies);
+        let Reconfiguration { replaced, refiltered, with_other_lists } =
+            self.servers.replace_policies(policies);
         for instance in self.instances.iter_mut() {
             if let Some(server) = self.servers.get(&instance.server) {
                 instance.call_timeout = server.policy.call_timeout;
@@ -27,21 +28,23 @@ impl Router {
                 alone(&gone.policy) || self.servers.get(&name).is_some_and(|new| alone(&new.policy));
             let displaced = self.retire_instances(&name, at_once, cx);
             self.resend_displaced(&name, displaced, cx);
-            self.notify_replaced_lists(&name, gone.initialize_result.as_ref(), cx);
+            let said = gone.offering_for(Era::Legacy).introduction.as_ref();
+            self.notify_replaced_lists(&name, said, cx);
         }
         for name in refiltered {
-            let said = self.servers.get(&name).and_then(|server| server.initialize_result.clone());
+            let server = self.servers.get(&name);
+            let said = server.and_then(|server| server.offering_for(Era::Legacy).introduction.clone());
             self.notify_replaced_lists(&name, said.as_ref(), cx);
         }
         self.start_wanted_servers(cx);
         for client in self.clients.ids() {
             self.announce_repeatable(client, cx);
         }
-        if changes_lists {
-            for client in self.clients.aggregating_ids() {
-                for kind in ANNOUNCED_LIST_KINDS {
-                    self.notify_list_changed(client, kind, cx);
-                }
+        let concerned: BTreeSet<ClientId> =
+            with_other_lists.iter().flat_map(|server| self.clients.aggregating_ids(server)).collect();
+        for client in concerned {
+            for kind in ANNOUNCED_LIST_KINDS {
+                self.notify_list_changed(client, kind, cx);
             }
         }
     }
@@ -51,19 +54,19 @@ impl Router {
     fn notify_replaced_lists(
         &mut self,
         server: &str,
-        said: Option<&InitializeResult>,
+        said: Option<&Introduction>,
         cx: &mut EventContext<'_>,
     ) {
         let Some(said) = said else { return };
-        let own = |endpoint: &Endpoint| matches!(endpoint, Endpoint::One(name) if **name == *server);
         for id in self.clients.ids() {
             let Some(client) = self.clients.get(id) else { continue };
-            if !own(&client.endpoint) || client.context().is_none() {
+            let is_own = !client.endpoint.is_aggregated() && client.sees_server(server);
+            if !is_own {
                 continue;
             }
             for kind in ANNOUNCED_LIST_KINDS {
                 if said.offer(kind) == Offer::Announced {
-                    cx.send_to_client(id, answer::notification(kind.changed()), About::Session);
+                    self.tell_list_changed(id, kind, cx);
                 }
             }
         }

@@ -5,10 +5,11 @@
 
 use exai_proto::{Id, Message, answer, json};
 
-use crate::dialect::legacy;
+use crate::dialect::{bridge, legacy, modern};
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::types::discovery::Discovery;
+use crate::types::era::Era;
 use crate::types::ids::ClientId;
 use crate::types::list_kind::ListKind;
 use crate::types::method::Method;
@@ -16,23 +17,29 @@ use crate::types::method::Method;
 impl Router {
     /// Learns what an earlier daemon knew of a server. What the server has said since counts more.
     pub(crate) fn learn_discovery(&mut self, server: &str, revision: u64, discovery: Discovery) {
-        let Some(server) = self
+        let Some(offering) = self
             .servers
             .get_mut(server)
-            .filter(|server| server.initialize_result.is_none() && server.policy.revision == revision)
+            .filter(|server| server.policy.revision == revision)
+            .map(|server| server.offering_mut(discovery.era))
+            .filter(|offering| offering.introduction.is_none())
         else {
             return;
         };
-        let Some(ready) = legacy::read_initialize_result(discovery.initialize) else { return };
-        server.set_initialize_result(ready);
+        let ready = match discovery.era {
+            Era::Legacy => legacy::read_initialize_result(discovery.introduction),
+            Era::Modern => modern::read_discover_result(discovery.introduction),
+        };
+        let Some(ready) = ready else { return };
+        offering.set_introduction(ready);
         for (method, items) in discovery.lists {
             if let Some(kind) =
-                ListKind::of_method(&method).filter(|kind| server.catalogue.list(*kind).is_none())
+                ListKind::of_method(&method).filter(|kind| offering.catalogue.list(*kind).is_none())
             {
                 if kind == ListKind::Tools {
-                    server.learn_repeatable(&items);
+                    offering.learn_repeatable(&items);
                 }
-                server.catalogue.learn(kind, items, None);
+                offering.catalogue.learn(kind, items, None);
             }
         }
     }
@@ -41,7 +48,7 @@ impl Router {
     /// Returns whether it was answered.
     pub(crate) fn list_from_memory(
         &mut self,
-        client: ClientId,
+        (client, era): (ClientId, Era),
         server: &str,
         message: &Message,
         cx: &mut EventContext<'_>,
@@ -51,14 +58,17 @@ impl Router {
         let first = params
             .as_ref()
             .is_none_or(|params| json::find(message.bytes(), params.clone(), "cursor").is_none());
-        let Some(result) =
-            self.servers.get(server).filter(|_| first).and_then(|server| server.write_known_list(kind))
-        else {
+        let Some(asking) = self.clients.get(client).filter(|_| first) else { return false };
+        let known = self.servers.get_seen(asking, server);
+        let Some(mut result) = known.and_then(|server| server.write_known_list(kind, asking, era)) else {
             return false;
         };
+        if era == Era::Modern {
+            result = bridge::complete_list(&result);
+        }
         let id = Id::from_json(message.at(id));
         cx.answer(client, id.clone(), answer::result(&id, &result));
-        self.note_pending_list_changed(client, server, kind);
+        self.note_pending_list_changed((client, era), server, kind);
         true
     }
 }

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use exai_proto::{Id, Kind, Message, answer};
 
-use crate::client::Session;
-use crate::dialect::legacy;
+use crate::dialect::{bridge, legacy};
+use crate::handlers::era_refusals::refuse_discover;
 use crate::handlers::initialize::NO_PROTOCOL_VERSION;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::types::client_context::ClientContext;
 use crate::types::effect::Effect;
+use crate::types::era::Era;
 use crate::types::ids::{ClientId, Endpoint};
 use crate::types::list_kind::ListKind;
 use crate::types::method::Method;
@@ -36,14 +37,29 @@ impl Router {
         let endpoint = client.endpoint.clone();
         let own_id = Id::from_json(message.at(id));
         let method = legacy::read_method(message.str_at(method));
+        let modern = message.params().filter(|params| params.modern.version.is_some());
+        let era = if modern.is_some() { Era::Modern } else { Era::Legacy };
+        // Who the client says it is decides what it may see.
+        if let Some(params) = modern.filter(|_| method != Method::Initialize)
+            && self.read_modern_context(client_id, &message, (&own_id, params), cx).is_none()
+        {
+            return;
+        }
         let answered = match method {
+            Method::Discover if era == Era::Modern => {
+                self.discover_while_draining(client_id, &endpoint, &own_id, cx)
+            }
+            Method::List(kind) if era == Era::Modern => {
+                self.list_while_draining((client_id, era), &endpoint, kind, &message, cx)
+            }
+            _ if era == Era::Modern => false,
             _ if Router::answer_itself(client_id, &own_id, method, cx) => true,
             Method::Initialize => {
                 let context = legacy::read_initialize(&message, params.clone());
                 self.initialize_while_draining(client_id, &endpoint, context, &own_id, cx)
             }
             Method::List(kind) if self.is_initialized(client_id) => {
-                self.list_while_draining(client_id, &endpoint, kind, &message, cx)
+                self.list_while_draining((client_id, era), &endpoint, kind, &message, cx)
             }
             _ => false,
         };
@@ -69,17 +85,17 @@ impl Router {
             return true;
         };
         let said = match endpoint {
-            Endpoint::All => None,
+            Endpoint::All | Endpoint::Several(_) => None,
             Endpoint::One(server) => {
-                match self.servers.get(server).and_then(|server| server.initialize_result.clone()) {
+                let client = self.clients.get(client_id);
+                let known = client.and_then(|client| self.servers.get_seen(client, server));
+                match known.and_then(|server| server.offering_for(Era::Legacy).introduction.clone()) {
                     Some(said) => Some(said),
                     None => return false,
                 }
             }
         };
-        if let Some(client) = self.clients.get_mut(client_id) {
-            client.session = Session::Open(context.clone());
-        }
+        self.open_session(client_id, &context, cx);
         match said {
             Some(said) => {
                 cx.answer(client_id, id.clone(), legacy::write_initialize_result(id, &context, &said));
@@ -89,9 +105,33 @@ impl Router {
         true
     }
 
+    fn discover_while_draining(
+        &mut self,
+        client_id: ClientId,
+        endpoint: &Endpoint,
+        id: &Id,
+        cx: &mut EventContext<'_>,
+    ) -> bool {
+        let Endpoint::One(server) = endpoint else {
+            if self.offers_modern(client_id) {
+                self.answer_own_discover(client_id, id, cx);
+            } else {
+                refuse_discover(client_id, id, cx);
+            }
+            return true;
+        };
+        let client = self.clients.get(client_id);
+        let Some(known) = client.and_then(|client| self.servers.get_seen(client, server)) else {
+            return false;
+        };
+        let Some(answer) = known.write_known_discover_result(id) else { return false };
+        cx.answer(client_id, id.clone(), answer);
+        true
+    }
+
     fn list_while_draining(
         &mut self,
-        client: ClientId,
+        (client, era): (ClientId, Era),
         endpoint: &Endpoint,
         kind: ListKind,
         message: &Message,
@@ -100,10 +140,13 @@ impl Router {
         let Endpoint::One(server) = endpoint else {
             let Kind::Request { id, .. } = message.kind() else { return false };
             let id = Id::from_json(message.at(id));
-            let result = self.merge_lists(kind);
+            let mut result = self.merge_lists(client, era, kind);
+            if era == Era::Modern {
+                result = bridge::complete_list(&result);
+            }
             cx.answer(client, id.clone(), answer::result(&id, &result));
             return true;
         };
-        self.list_from_memory(client, server, message, cx)
+        self.list_from_memory((client, era), server, message, cx)
     }
 }

@@ -3,12 +3,13 @@
 use crate::dialect::legacy::write_cancel;
 use crate::instance::Phase;
 use crate::instance::fair_queue::QueuedRequest;
-use crate::instance::request::Owner;
+use crate::instance::request::{InternalRequest, Owner};
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
 use crate::router::calls::Call;
 use crate::router::event_context::EventContext;
 use crate::types::effect::{About, Effect};
+use crate::types::era::ERAS;
 use crate::types::event::Down;
 use crate::types::ids::{ClientId, InstanceId};
 use crate::types::list_kind::{LIST_KINDS, ListKind};
@@ -21,10 +22,13 @@ impl Router {
         why: &Down,
         cx: &mut EventContext<'_>,
     ) {
+        if self.start_without_probe(instance, why, cx) {
+            return;
+        }
         // The router has forgotten an instance that it has stopped on purpose.
         if let Some(instance) = self.instances.get_current(instance) {
-            let (name, run) = (instance.server.clone(), instance.run_progress());
-            let waits = |kind: &ListKind| self.list_aggregations.wait_for(&name, *kind);
+            let (name, era, run) = (instance.server.clone(), instance.era(), instance.run_progress());
+            let waits = |kind: &ListKind| self.list_aggregations.wait_for(&(name.clone(), era, *kind));
             let waited: Vec<ListKind> = LIST_KINDS.into_iter().filter(waits).collect();
             if let Some(server) = self.servers.get_mut(&name) {
                 let limit = server.policy.crash_limit;
@@ -42,14 +46,14 @@ impl Router {
         let Some(instance) = self.instances.get_current(instance) else {
             return;
         };
-        let (name, was_ready) = (instance.server.clone(), instance.ready().is_some());
+        let (name, era, was_ready) = (instance.server.clone(), instance.era(), instance.ready().is_some());
         let clients = instance.clients.clone();
-        let aggregating = self.clients.aggregating_ids();
+        let aggregating = self.clients.aggregating_ids(&name);
         // A client may be attached again and not have restored its subscriptions yet, so the subscriptions of the
         // client count.
         let subscribed = |client: &&ClientId| {
             let client = self.clients.get(**client);
-            client.is_some_and(|client| client.subscriptions.iter().any(|(server, _)| *server == name))
+            client.is_some_and(|client| ERAS.into_iter().any(|of| client.awaits_news(&name, of)))
         };
         let interrupted: Vec<ClientId> = clients.iter().filter(subscribed).copied().collect();
         let Some(server) = self.servers.get_mut(&name) else { return };
@@ -58,11 +62,12 @@ impl Router {
             return;
         }
         // The next instance may have other lists. Clients that know the lists of this one are told if so.
-        server.catalogue.run_ended();
-        let known = LIST_KINDS.map(|kind| server.catalogue.list(kind).map(|_| kind));
+        let catalogue = &mut server.offering_mut(era).catalogue;
+        catalogue.run_ended();
+        let known = LIST_KINDS.map(|kind| catalogue.list(kind).map(|_| kind));
         for kind in known.into_iter().flatten() {
             for client in clients.iter().chain(&aggregating) {
-                server.catalogue.note_pending_list_changed(*client, kind);
+                catalogue.note_pending_list_changed(*client, kind);
             }
         }
     }
@@ -72,17 +77,17 @@ impl Router {
         self.note_interrupted(instance_id);
         let Some(mut instance) = self.instances.remove_instance(instance_id) else { return };
         self.clients.detach_all(instance_id);
-        // The server that has asked is gone: clients may withdraw the question from the screen.
-        for (number, client) in self.questions.take_of_instance(instance_id) {
-            cx.send_to_client(
-                client,
-                write_cancel(number, "the server that has asked has ended"),
-                About::Session,
-            );
-        }
-        let server = instance.server.clone();
+        self.withdraw_questions(instance_id, cx);
+        let (server, era) = (instance.server.clone(), instance.era());
         for request in instance.in_flight.into_ordered() {
-            let Owner::Call(call_id) = request.owner else { continue };
+            let call_id = match request.owner {
+                Owner::Call(call_id) => call_id,
+                Owner::Router(InternalRequest::Parked(state)) => {
+                    self.parked_calls.take(&state);
+                    continue;
+                }
+                Owner::Router(_) => continue,
+            };
             let Some(call) = self.calls.finish_call(call_id) else { continue };
             if call.is_cancelled() {
                 cx.drop_request(call_id.client, call.id);
@@ -95,7 +100,9 @@ impl Router {
         if let Phase::Starting { mut waiting, .. } = instance.phase {
             for waiting in waiting.take_all() {
                 match waiting {
-                    Waiting::Initialize { client, id } => cx.unavailable(client, &id, &server, why),
+                    Waiting::Initialize { client, id } | Waiting::Discover { client, id, .. } => {
+                        cx.unavailable(client, &id, &server, why);
+                    }
                     Waiting::Call(QueuedRequest { call, .. }) => {
                         if let Some(Call { id, .. }) = self.calls.finish_call(call) {
                             cx.unavailable(call.client, &id, &server, why);
@@ -106,12 +113,20 @@ impl Router {
             }
         }
         for kind in LIST_KINDS {
-            self.give_up_list(&server, kind, cx);
+            self.give_up_list((&server, era, kind), cx);
         }
         if let Some(server) = self.servers.get_mut(&server) {
             server.list_health.forget_waiting();
         }
         self.resend_displaced(&server, unsent, cx);
+    }
+
+    /// Tells clients that the server which has asked them is gone: they may withdraw the question from the screen.
+    pub(crate) fn withdraw_questions(&mut self, instance: InstanceId, cx: &mut EventContext<'_>) {
+        for (number, client) in self.questions.take_of_instance(instance) {
+            let told = write_cancel(number, "the server that has asked has ended");
+            cx.send_to_client(client, told, About::Session);
+        }
     }
 
     pub(crate) fn stop_instances(&mut self, server: &str, why: &Down, cx: &mut EventContext<'_>) {

@@ -1,14 +1,16 @@
 //! How a client leaves an instance, and the router.
 
+use exai_proto::Id;
 use exai_proto::answer::{Failure, FailureData, Source};
-use exai_proto::{Id, json};
 
+use crate::client::Attachment;
 use crate::dialect::legacy::write_cancel;
 use crate::instance::Phase;
 use crate::instance::fair_queue::QueuedRequest;
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
+use crate::types::era::Era;
 use crate::types::ids::{ClientId, InstanceId};
 
 impl Router {
@@ -20,9 +22,11 @@ impl Router {
         for instance in self.instances_with_requests(client_id) {
             self.leave_instance(client_id, instance, "the client has disconnected", cx);
         }
+        self.give_up_parked_calls_of(client_id, cx);
         self.clients.remove_client(client_id);
         self.calls.forget_client(client_id);
         self.questions.forget_client(client_id);
+        self.awaited_inputs.forget_client(client_id);
         self.list_aggregations.forget_client(client_id);
         self.list_changed_notices.forget(client_id);
         self.servers.forget_client(client_id);
@@ -48,7 +52,9 @@ impl Router {
             for waiting in waiting.take_client(client_id) {
                 match waiting {
                     Waiting::Call(queued) => unsent.push(queued),
-                    Waiting::Initialize { id, .. } => dropped.push((id, Abandoned::Unsent)),
+                    Waiting::Initialize { id, .. } | Waiting::Discover { id, .. } => {
+                        dropped.push((id, Abandoned::Unsent));
+                    }
                     Waiting::List(..) => {}
                 }
             }
@@ -66,10 +72,9 @@ impl Router {
                 dropped.push((call.id, Abandoned::Sent));
             }
         }
-        for uri in instance.subscribers.remove_client(client_id) {
-            let params = format!("{{\"uri\":{}}}", json::quote(&uri));
-            self.send_forgotten(instance_id, "resources/unsubscribe", &params, cx);
-        }
+        let unheard = instance.subscribers.remove_client(client_id);
+        self.stop_hearing_of(instance_id, &unheard, cx);
+        self.cancel_relays_between(client_id, instance_id, cx);
         dropped
     }
 
@@ -78,7 +83,11 @@ impl Router {
         const ANEW: &str = "the client has introduced itself anew";
         let Some(client) = self.clients.get(client_id) else { return };
         let Some(context) = client.context().cloned() else { return };
-        for (server, instance_id) in client.attached.clone() {
+        for Attachment { server, of, instance: instance_id } in client.attached.clone() {
+            // What a modern request declares is for that request alone.
+            if of == Era::Modern {
+                continue;
+            }
             let key = self.make_share_key(client_id, &context, &server);
             if key.and_then(|key| self.instances.find_by_key(&server, &key)) == Some(instance_id) {
                 continue;

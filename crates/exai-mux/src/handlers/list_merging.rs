@@ -5,22 +5,28 @@ use std::collections::BTreeSet;
 use exai_proto::json::{self, Edit};
 
 use crate::router::Router;
+use crate::types::era::Era;
+use crate::types::ids::ClientId;
 use crate::types::list_kind::{ListKind, member_place, string_member};
 use crate::types::names;
 
 impl Router {
-    /// Merges a list of all servers, with aggregated names. If two servers have the same name or URI, the first
+    /// Merges a list of all servers that a client may see, as clients of an era see it, with aggregated names. If two servers have the same name or URI, the first
     /// server of the configuration has it.
-    pub(crate) fn merge_lists(&self, kind: ListKind) -> Vec<u8> {
+    pub(crate) fn merge_lists(&self, client: ClientId, era: Era, kind: ListKind) -> Vec<u8> {
         let mut taken = BTreeSet::new();
         let mut merged = format!("{{\"{}\":[", kind.key()).into_bytes();
-        for server in self.servers.iter() {
-            for item in server.catalogue.list(kind).unwrap_or_default() {
+        let client = self.clients.get(client);
+        for (server, client) in client
+            .into_iter()
+            .flat_map(|client| self.servers.iter_seen(client).map(move |server| (server, client)))
+        {
+            for item in server.offering_for(era).catalogue.list(kind).unwrap_or_default() {
                 let named = match kind {
                     ListKind::Tools | ListKind::Prompts => {
-                        let Some(name) = member_place(item, "name") else { continue };
+                        let Some(name) = member_place(item, kind.item_key()) else { continue };
                         let Some(text) = json::string(item, name.clone()) else { continue };
-                        if kind == ListKind::Tools && !server.policy.tools.allows(&text) {
+                        if kind == ListKind::Tools && !server.offers_tool(client, &text) {
                             continue;
                         }
                         let aggregated = names::aggregated(&server.policy.name, &text);
@@ -28,8 +34,7 @@ impl Router {
                         (aggregated, json::splice(item, vec![Edit { at: name, with }]))
                     }
                     ListKind::Resources | ListKind::Templates => {
-                        let key = if kind == ListKind::Resources { "uri" } else { "uriTemplate" };
-                        let Some(uri) = string_member(item, key) else { continue };
+                        let Some(uri) = string_member(item, kind.item_key()) else { continue };
                         (uri, item.to_vec())
                     }
                 };

@@ -9,6 +9,7 @@ use exai_proto::envelope::Outcome;
 use exai_proto::pages::{Cut, Next, NoList, Pages};
 use exai_proto::{Message, answer, json, limits};
 
+use crate::dialect::modern;
 use crate::instance::Phase;
 use crate::instance::request::{InternalRequest, Owner};
 use crate::instance::start_queue::Waiting;
@@ -16,8 +17,9 @@ use crate::limits::MAX_QUOTED_CHARS;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::server::list_health::ListFault;
+use crate::types::era::Era;
 use crate::types::ids::InstanceId;
-use crate::types::initialize_result::Offer;
+use crate::types::introduction::Offer;
 use crate::types::list_kind::ListKind;
 
 impl Router {
@@ -35,7 +37,7 @@ impl Router {
         if let Phase::Starting { waiting, .. } = &mut instance.phase {
             return waiting.add(Waiting::List(kind, cx.time));
         }
-        let offer = instance.offer(kind);
+        let (offer, era) = (instance.offer(kind), instance.era());
         let as_of = self.count_announced_changes(instance_id, kind);
         if offer == Offer::Nothing {
             return self.finish_list(instance_id, kind, Vec::new(), as_of, (Duration::ZERO, None), cx);
@@ -46,7 +48,8 @@ impl Router {
             asked: cx.time,
             as_of,
         });
-        let write = |number| answer::request(number, kind.method(), "{}");
+        let params = write_own_params(era, "{}");
+        let write = |number| answer::request(number, kind.method(), &params);
         self.send_request(instance_id, owner, write, cx);
     }
 
@@ -60,9 +63,9 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) {
         let Some(instance) = self.instances.get(instance_id) else { return };
-        let server = instance.server.clone();
+        let (server, era) = (instance.server.clone(), instance.era());
         if instance.retiring {
-            return self.give_up_list(&server, kind, cx);
+            return self.give_up_list((&server, era, kind), cx);
         }
         let took = cx.time.saturating_duration_since(asked);
         let result = match outcome {
@@ -80,6 +83,7 @@ impl Router {
         match pages.take(message.bytes(), result.clone()) {
             Ok(Next::Page(params)) => {
                 let owner = Owner::Router(InternalRequest::List { kind, pages, asked, as_of });
+                let params = write_own_params(era, &params);
                 let write = |number| answer::request(number, kind.method(), &params);
                 self.send_request(instance_id, owner, write, cx);
             }
@@ -105,17 +109,15 @@ impl Router {
         (took, cut): (Duration, Option<Cut>),
         cx: &mut EventContext<'_>,
     ) {
-        let Some(server) = self.instances.server_of(instance_id) else {
-            return;
-        };
+        let Some((server, era)) = self.instances.server_and_era_of(instance_id) else { return };
         if let Some(known) = self.servers.get_mut(&server) {
             known.list_health.note_list(&server, kind, took, cut);
         }
         self.note_list(instance_id, kind, &items, cx);
-        self.learn_list(&server, kind, items, as_of, cx);
+        self.learn_list((&server, era, kind), items, as_of, cx);
         self.request_outdated_list(instance_id, kind, as_of, cx);
         if !self.instances.get(instance_id).is_some_and(|instance| instance.is_listing(kind)) {
-            self.stop_waiting_for_list(&server, kind, cx);
+            self.stop_waiting_for_list((&server, era, kind), cx);
         }
     }
 
@@ -128,13 +130,11 @@ impl Router {
         (took, fault): (Duration, ListFault),
         cx: &mut EventContext<'_>,
     ) {
-        let Some(server) = self.instances.server_of(instance_id) else {
-            return;
-        };
+        let Some((server, era)) = self.instances.server_and_era_of(instance_id) else { return };
         if let Some(known) = self.servers.get_mut(&server) {
             known.list_health.note_failure(&server, kind, took, fault);
         }
-        self.give_up_list(&server, kind, cx);
+        self.give_up_list((&server, era, kind), cx);
         self.request_outdated_list(instance_id, kind, as_of, cx);
     }
 
@@ -147,17 +147,15 @@ impl Router {
         as_of: u64,
         cx: &mut EventContext<'_>,
     ) {
-        let server = self.instances.server_of(instance_id);
-        let server = server.and_then(|name| self.servers.get_mut(&name));
-        if server.is_some_and(|server| server.catalogue.count_outdated(kind, as_of)) {
+        let offering = self.offering_of_mut(instance_id);
+        if offering.is_some_and(|offering| offering.catalogue.count_outdated(kind, as_of)) {
             self.request_list(instance_id, kind, cx);
         }
     }
 
     /// How many changes of a list the server of an instance has announced.
     pub(crate) fn count_announced_changes(&self, instance: InstanceId, kind: ListKind) -> u64 {
-        let server = self.instances.get(instance).and_then(|instance| self.servers.get(&instance.server));
-        server.map_or(0, |server| server.catalogue.changes(kind))
+        self.offering_of(instance).map_or(0, |offering| offering.catalogue.changes(kind))
     }
 
     /// Learns from a list that passes by on its way to the client that has asked for it. A list of one page is as
@@ -172,36 +170,43 @@ impl Router {
     ) {
         // The lists of a retiring instance are out of date.
         let current = self.instances.get_current(instance_id);
-        let Some(server) = current.map(|instance| instance.server.clone()) else { return };
+        let Some((server, era)) = current.map(|instance| (instance.server.clone(), instance.era())) else {
+            return;
+        };
         let mut pages = Pages::new(kind.key());
         if matches!(pages.take(message.bytes(), result.clone()), Ok(Next::End)) {
             let items = pages.into_items();
             self.note_list(instance_id, kind, &items, cx);
-            self.learn_list(&server, kind, items, as_of, cx);
-            self.stop_waiting_for_list(&server, kind, cx);
+            self.learn_list((&server, era, kind), items, as_of, cx);
+            self.stop_waiting_for_list((&server, era, kind), cx);
         }
     }
 
     fn learn_list(
         &mut self,
-        server: &Arc<str>,
-        kind: ListKind,
+        (server, era, kind): (&Arc<str>, Era, ListKind),
         items: Vec<Bytes>,
         as_of: u64,
         cx: &mut EventContext<'_>,
     ) {
         if kind == ListKind::Tools
-            && self.servers.get_mut(server).is_some_and(|known| known.learn_repeatable(&items))
+            && self
+                .servers
+                .get_mut(server)
+                .is_some_and(|known| known.offering_mut(era).learn_repeatable(&items))
         {
             self.announce_repeatable_to_all(server, cx);
         }
         if let Some(known) = self.servers.get_mut(server) {
-            let is_news = known.catalogue.learn(kind, items, Some(as_of));
-            let owed = known.catalogue.take_pending_list_changed(kind);
+            let catalogue = &mut known.offering_mut(era).catalogue;
+            let is_news = catalogue.learn(kind, items, Some(as_of));
+            let owed = catalogue.take_pending_list_changed(kind);
             if is_news {
-                cx.note_discovery_changed(server);
+                cx.note_discovery_changed(server, era);
                 for client in owed {
-                    self.notify_list_changed(client, kind, cx);
+                    if self.clients.get(client).is_some_and(|client| client.sees_server(server)) {
+                        self.notify_list_changed(client, kind, cx);
+                    }
                 }
             }
         }
@@ -209,8 +214,8 @@ impl Router {
 
     /// Asks an instance that has become ready for the lists that clients were answered without.
     pub(crate) fn request_pending_lists(&mut self, instance: InstanceId, cx: &mut EventContext<'_>) {
-        let server = self.instances.get(instance).and_then(|instance| self.servers.get(&instance.server));
-        let kinds = server.map(|server| server.catalogue.pending_kinds()).unwrap_or_default();
+        let offering = self.offering_of(instance);
+        let kinds = offering.map(|offering| offering.catalogue.pending_kinds()).unwrap_or_default();
         for kind in kinds {
             self.request_list(instance, kind, cx);
         }
@@ -223,12 +228,22 @@ impl Router {
         kind: ListKind,
         cx: &mut EventContext<'_>,
     ) {
-        let current = self.instances.get_current(instance);
-        let Some(server) = current.and_then(|instance| self.servers.get(&instance.server)) else { return };
-        let is_known = |kind: &ListKind| server.catalogue.list(*kind).is_some();
+        if self.instances.get_current(instance).is_none() {
+            return;
+        }
+        let Some(offering) = self.offering_of(instance) else { return };
+        let is_known = |kind: &ListKind| offering.catalogue.list(*kind).is_some();
         let known: Vec<ListKind> = kind.announced().iter().copied().filter(is_known).collect();
         for kind in known {
             self.request_list(instance, kind, cx);
         }
+    }
+}
+
+/// Writes the parameters of a request of the router's own.
+fn write_own_params(era: Era, params: &str) -> String {
+    match era {
+        Era::Legacy => params.to_owned(),
+        Era::Modern => modern::write_own_params(params),
     }
 }

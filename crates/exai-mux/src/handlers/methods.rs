@@ -7,12 +7,15 @@ use exai_proto::json::{self, Edit};
 use exai_proto::limits;
 
 use crate::handlers::client_request::Request;
+use crate::instance::Instance;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::router::on_success::OnSuccess;
+use crate::types::era::Era;
 use crate::types::ids::{ClientId, InstanceId};
 use crate::types::log_level::LogLevel;
 use crate::types::method::Method;
+use crate::types::names;
 
 impl Router {
     /// Checks and translates a request before it goes to a server, or answers it.
@@ -24,6 +27,7 @@ impl Router {
     ) -> Prepared {
         let Request { message, params, .. } = request;
         let client = request.client();
+        let spoken = self.instances.get(instance).map_or(request.era, Instance::era);
         match request.method {
             Method::CallTool => self.prepare_call(request, instance, cx),
             Method::GetPrompt => match self.edit_own_name(request, instance) {
@@ -37,6 +41,12 @@ impl Router {
             Method::SetLogLevel => {
                 let level = message.string_at(params.level.as_ref()).and_then(|name| LogLevel::parse(&name));
                 let Some(level) = level else { return Prepared::plain() };
+                if spoken == Era::Modern {
+                    // Each request says it from now on.
+                    self.apply_success(client, instance, OnSuccess::SetLevel(level));
+                    cx.answer(client, request.id(), answer::result(&request.id(), b"{}"));
+                    return Prepared::Answered;
+                }
                 let most = self.most_verbose_level(instance, client, level);
                 let with = json::quote(most.name()).into_bytes();
                 let edits = params.level.clone().map(|at| Edit { at, with }).into_iter().collect();
@@ -51,13 +61,15 @@ impl Router {
                 let others = self
                     .instances
                     .get(instance)
-                    .is_some_and(|instance| instance.subscribers.has_others(&uri, client));
+                    .is_some_and(|instance| instance.subscribers.has_others(&uri, client))
+                    || !subscribe && self.is_listened_to((client, instance), &uri);
                 let on_success =
                     if subscribe { OnSuccess::Subscribe(uri) } else { OnSuccess::Unsubscribe(uri) };
-                if others {
-                    // The server need not hear of it: other clients are subscribed, and the server must go on sending
-                    // to them.
+                // The server need not hear of it where other clients, or listens of this one, are subscribed: it must go
+                // on sending to them. A server of the modern era hears of it in the listen of the router.
+                if others || spoken == Era::Modern {
                     self.apply_success(client, instance, on_success);
+                    self.renew_listen(instance, cx);
                     cx.answer(client, request.id(), answer::result(&request.id(), b"{}"));
                     return Prepared::Answered;
                 }
@@ -68,8 +80,29 @@ impl Router {
                 let first = params.cursor.is_none();
                 Prepared::Send(OnSuccess::List { kind, first, as_of }, Vec::new())
             }
+            Method::Listen if request.era == Era::Modern => {
+                let context = self.calls.get(request.call).map(|call| call.context.clone());
+                if let Some(context) = context {
+                    self.handle_listen(client, &context, (message, params), request.id(), cx);
+                }
+                Prepared::Answered
+            }
+            // Sessions subscribe in another way.
+            Method::Listen => {
+                cx.refuse(client, &request.id(), -32601, "Method not found: subscriptions/listen");
+                Prepared::Answered
+            }
             Method::Ping | Method::Discover | Method::Initialize | Method::Other => Prepared::plain(),
         }
+    }
+
+    /// Whether an instance tells a listen of the client of a resource.
+    fn is_listened_to(&self, (client, instance): (ClientId, InstanceId), uri: &str) -> bool {
+        let Some(instance) = self.instances.get(instance) else { return false };
+        let Some(client) = self.clients.get(client) else { return false };
+        self.servers.get(&instance.server).is_some_and(|known| {
+            known.wanted_uris(client, instance.era()).any(|wanted| wanted == (Era::Modern, uri))
+        })
     }
 
     /// Whether the client may subscribe to one more resource. If not, the client is answered.
@@ -111,7 +144,7 @@ impl Router {
         };
         let Some(tool) = tool else {
             // A name that cannot be read cannot be checked.
-            if self.filters_tools(instance_id) {
+            if self.filters_tools(request.client(), instance_id) {
                 cx.refuse(request.client(), &request.id(), -32602, "tools/call needs the name of a tool");
                 return Prepared::Answered;
             }
@@ -119,6 +152,13 @@ impl Router {
         };
         let Some(instance) = self.instances.get(instance_id) else { return Prepared::plain() };
         let server: Arc<str> = instance.server.clone();
+        let Some(client) = self.clients.get(request.client()) else { return Prepared::plain() };
+        if !client.sees_tool(&server, &tool) {
+            let is_aggregated = client.endpoint.is_aggregated();
+            let name = if is_aggregated { names::aggregated(&server, &tool) } else { tool.into_string() };
+            cx.unknown_name(request.client(), &request.id(), &name, is_aggregated);
+            return Prepared::Answered;
+        }
         if self.servers.get(&server).is_some_and(|server| !server.policy.tools.allows(&tool)) {
             let data = FailureData {
                 server: Some(&server),
@@ -162,13 +202,20 @@ impl Router {
                 let all = instance.clients.iter().filter_map(|client| self.clients.get(*client)?.level);
                 instance.level = all.min();
             }
+            OnSuccess::Subscribe(_) if !client.sees_server(&instance.server) => {}
             OnSuccess::Subscribe(uri) => {
                 client.subscriptions.insert((instance.server.clone(), uri.clone()));
                 instance.subscribers.add_subscriber(&uri, client_id);
             }
             OnSuccess::Unsubscribe(uri) => {
                 client.subscriptions.remove(&(instance.server.clone(), uri.clone()));
-                instance.subscribers.remove_subscriber(&uri, client_id);
+                // A listen of the same client may be about the resource.
+                let known = self.servers.get(&instance.server);
+                let mut wanted =
+                    known.into_iter().flat_map(|known| known.wanted_uris(client, instance.era()));
+                if !wanted.any(|(_, wanted)| wanted == uri) {
+                    instance.subscribers.remove_subscriber(&uri, client_id);
+                }
             }
         }
     }

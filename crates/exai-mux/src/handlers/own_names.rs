@@ -33,10 +33,12 @@ impl Router {
     }
 
     fn find_own_name(&self, name: &str, instance: InstanceId) -> Option<String> {
-        let server = self.servers.get(&self.instances.get(instance)?.server)?;
+        let instance = self.instances.get(instance)?;
+        let server = self.servers.get(&instance.server)?;
         let (_, own) = names::split(name)?;
         if names::may_be_cut(name)
-            && let Some(whole) = server.catalogue.find_uncut_name(&server.policy.name, name)
+            && let Some(whole) =
+                server.offering(instance.era()).catalogue.find_uncut_name(&server.policy.name, name)
         {
             return Some(whole);
         }

@@ -49,6 +49,7 @@ impl Router {
         for waiting in displaced {
             match waiting {
                 Waiting::Initialize { client, id } => self.initialize_at_server(client, server, id, cx),
+                Waiting::Discover { client, id, .. } => self.discover_server(client, server, id, cx),
                 Waiting::Call(queued) => self.send_to_server(server, queued, cx),
                 Waiting::List(..) => {}
             }

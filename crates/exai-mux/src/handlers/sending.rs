@@ -1,37 +1,63 @@
 //! The way of a request to an instance.
 
+use std::sync::Arc;
+
 use exai_proto::json::Edit;
 use exai_proto::params::AMBIGUOUS;
 use exai_proto::{Id, Kind, Message, Segments, answer};
 
-use crate::dialect::legacy;
+use crate::dialect::{bridge, legacy};
 use crate::handlers::client_request::Request;
+use crate::handlers::era_refusals::refuse_modern;
 use crate::handlers::methods::Prepared;
-use crate::instance::Phase;
+use crate::handlers::parking::Resumed;
 use crate::instance::fair_queue::QueuedRequest;
 use crate::instance::request::{InternalRequest, Owner};
 use crate::instance::start_queue::Waiting;
+use crate::instance::{Instance, Phase};
 use crate::limits::CALL_TOTAL_TIMEOUT;
 use crate::router::Router;
-use crate::router::calls::CallState;
+use crate::router::calls::{Call, CallState};
 use crate::router::event_context::EventContext;
+use crate::types::client_context::ClientContext;
 use crate::types::effect::Effect;
+use crate::types::era::Era;
 use crate::types::ids::{CallId, InstanceId};
+use crate::types::log_level::LogLevel;
+use crate::types::method::Method;
 
 pub(crate) const TOO_MUCH_WAITS: &str = "too much waits for the server to start";
 
 impl Router {
     /// Sends a request to the instance of a server that its client uses. Starts one if there is none.
     pub(crate) fn send_to_server(&mut self, server: &str, queued: QueuedRequest, cx: &mut EventContext<'_>) {
-        let (call_id, client) = (queued.call, queued.call.client);
-        let attached = self.clients.get(client).and_then(|client| client.instance_of(server));
+        let (call_id, client, era) = (queued.call, queued.call.client, queued.era);
+        let serving = self.servers.get(server).map(|server| server.serving_era(era));
+        // What a bridged request of the modern era declares decides where it goes.
+        let is_bridged = era == Era::Modern && serving == Some(Era::Legacy);
+        let attached = self.clients.get(client).filter(|_| !is_bridged);
+        let attached = attached.and_then(|client| client.instance_of(server, era));
+        let mut queued = queued;
+        if is_bridged {
+            match self.resume_parked_call(call_id, server, &queued.message, cx) {
+                Resumed::NotParked => {}
+                Resumed::Anew(message) => queued.message = message,
+                Resumed::Done => return,
+            }
+        }
+        if era == Era::Modern && self.refuse_unserved_era(call_id, server, None, cx) {
+            return;
+        }
         let Some(instance_id) = attached.or_else(|| self.find_or_start_for_call(call_id, server, cx)) else {
             // The client was answered.
             self.calls.finish_call(call_id);
             return;
         };
+        if era == Era::Modern && self.refuse_unserved_era(call_id, server, Some(instance_id), cx) {
+            return;
+        }
         let starting = self.instances.get(instance_id).is_some_and(|instance| instance.ready().is_none());
-        if starting && self.list_from_memory(client, server, &queued.message, cx) {
+        if starting && self.list_from_memory((client, era), server, &queued.message, cx) {
             self.calls.finish_call(call_id);
             return;
         }
@@ -48,6 +74,29 @@ impl Router {
                 }
             }
         }
+    }
+
+    /// Tells a client of the modern era that a server does not speak it, as far as that is known, or as an instance shows.
+    /// On an endpoint of several servers the client does without what would have to be asked of it. Returns whether it was
+    /// told.
+    fn refuse_unserved_era(
+        &mut self,
+        call_id: CallId,
+        server: &str,
+        instance: Option<InstanceId>,
+        cx: &mut EventContext<'_>,
+    ) -> bool {
+        let Some(known) = self.servers.get(server) else { return false };
+        let said = instance.and_then(|instance| self.instances.get(instance)?.ready());
+        let is_legacy =
+            known.eras.speaks(Era::Modern) == Some(false) || said.is_some_and(|said| said.era == Era::Legacy);
+        if !is_legacy || known.policy.bridge || self.clients.is_aggregating(call_id.client) {
+            return false;
+        }
+        if let Some(call) = self.calls.finish_call(call_id) {
+            refuse_modern(call_id.client, &call.id, cx);
+        }
+        true
     }
 
     fn find_or_start_for_call(
@@ -98,16 +147,16 @@ impl Router {
         instance_id: InstanceId,
         cx: &mut EventContext<'_>,
     ) {
-        let QueuedRequest { call: call_id, message, translated } = queued;
+        let QueuedRequest { call: call_id, era, message, translated } = queued;
         let (call_id, Kind::Request { id, method, .. }) = (*call_id, message.kind()) else { return };
         let Some(params) = message.params() else {
             self.calls.finish_call(call_id);
             return cx.refuse(call_id.client, &Id::from_json(message.at(id)), -32602, AMBIGUOUS);
         };
-        let method_name = message.str_at(method);
+        let (method_name, era) = (message.str_at(method), *era);
         let method = legacy::read_method(method_name);
         let request =
-            Request { call: call_id, message, id, method, method_name, params, translated: *translated };
+            Request { call: call_id, era, message, id, method, method_name, params, translated: *translated };
         let (on_success, edits) = match self.prepare_request(&request, instance_id, cx) {
             Prepared::Send(on_success, edits) => (on_success, edits),
             Prepared::Answered => {
@@ -116,12 +165,65 @@ impl Router {
             }
         };
         let token = request.params.token.clone();
-        let write = |number| with_number(message, id, token.as_ref(), number, edits);
+        let translation = self.find_translation(&request, instance_id);
+        if let Translation::ToLegacy(Some(level)) = translation
+            && self.instances.get(instance_id).is_some_and(|instance| instance.key.bridged)
+        {
+            // No session hears what more the server says then.
+            self.raise_log_level(instance_id, level, cx);
+        }
+        let write = |number: u64| {
+            let digits = number.to_string().into_bytes();
+            let mut edits = edits;
+            let mut token = token.as_ref();
+            match &translation {
+                Translation::None => {}
+                Translation::WithoutInput => edits.extend(bridge::remove_input(message)),
+                Translation::ToModern(context, level) => {
+                    edits.extend(bridge::to_modern_request(message, params, context, *level));
+                }
+                // The token is in the part that is written anew.
+                Translation::ToLegacy(_) => {
+                    edits.extend(bridge::to_legacy_request(message, params, &digits));
+                    token = token.filter(|_| params.meta.is_none());
+                }
+            }
+            with_number(message, id, token, digits, edits)
+        };
+        let is_translated = !matches!(translation, Translation::None);
+        let untranslated = is_translated.then(|| queued.clone());
         let number = self.send_request(instance_id, Owner::Call(call_id), write, cx);
         if let (Some(call), Some(number)) = (self.calls.get_mut(call_id), number) {
             call.token = token.map(|token| Id::from_json(message.at(&token)));
             call.on_success = on_success;
+            call.untranslated = untranslated;
+            // A server of the other era may need further input before it answers.
+            let may_need_input =
+                matches!(method, Method::CallTool | Method::GetPrompt | Method::ReadResource);
+            if is_translated && may_need_input && call.request.is_none() {
+                call.request = Some(message.clone());
+            }
             call.state = CallState::Leg { instance: instance_id, number };
+        }
+    }
+
+    /// How a request must be changed for the era in which the server is spoken to.
+    fn find_translation(&self, request: &Request<'_>, instance: InstanceId) -> Translation {
+        let (call, era, params) = (request.call, request.era, request.params);
+        let has_input = params.input_responses.is_some() || params.request_state.is_some();
+        let context = || self.calls.get(call).map(|call| call.context.clone());
+        match (era, self.instances.get(instance).map_or(era, Instance::era)) {
+            (Era::Legacy, Era::Legacy)
+                if has_input && self.calls.get(call).is_some_and(|call| call.input_rounds > 0) =>
+            {
+                Translation::WithoutInput
+            }
+            (Era::Legacy, Era::Legacy) | (Era::Modern, Era::Modern) => Translation::None,
+            (Era::Legacy, Era::Modern) => {
+                let level = self.clients.get(call.client).and_then(|client| client.level);
+                context().map_or(Translation::None, |context| Translation::ToModern(context, level))
+            }
+            (Era::Modern, Era::Legacy) => Translation::ToLegacy(context().and_then(|context| context.level)),
         }
     }
 
@@ -165,20 +267,40 @@ fn with_number(
     message: &Message,
     id: &std::ops::Range<usize>,
     token: Option<&std::ops::Range<usize>>,
-    number: u64,
-    more: Vec<exai_proto::json::Edit>,
+    digits: Vec<u8>,
+    more: Vec<Edit>,
 ) -> Segments {
-    let digits = number.to_string().into_bytes();
     let mut edits = more;
     if let Some(token) = token {
-        edits.push(exai_proto::json::Edit { at: token.clone(), with: digits.clone() });
+        edits.push(Edit { at: token.clone(), with: digits.clone() });
     }
-    edits.push(exai_proto::json::Edit { at: id.clone(), with: digits });
+    edits.push(Edit { at: id.clone(), with: digits });
     message.edited(edits)
 }
 
-/// Puts the id and the progress token of the client back into a request. Names stay those of the server.
-pub(crate) fn as_it_came(bytes: Segments, id: &Id, token: Option<&Id>) -> Option<Message> {
+/// How a request is changed where its client and the server speak different eras.
+#[derive(Debug)]
+enum Translation {
+    None,
+    /// The server that has needed input spoke the modern era. This one does not.
+    WithoutInput,
+    /// The request says what the session of its client has said, and this log level.
+    ToModern(Arc<ClientContext>, Option<LogLevel>),
+    /// The client wants log messages of this level during the request.
+    ToLegacy(Option<LogLevel>),
+}
+
+/// Reads a request that could not be sent, so that the next instance gets it: the id and the progress token are those of
+/// the client again, names stay those of the server. What was translated to another era is taken as it was before.
+pub(crate) fn read_unsent(bytes: Segments, call_id: CallId, call: &mut Call) -> Option<QueuedRequest> {
+    if let Some(untranslated) = call.untranslated.take() {
+        return Some(untranslated);
+    }
+    let message = as_it_came(bytes, &call.id, call.token.as_ref())?;
+    Some(QueuedRequest { call: call_id, era: call.context.era, message, translated: true })
+}
+
+fn as_it_came(bytes: Segments, id: &Id, token: Option<&Id>) -> Option<Message> {
     let message = Message::parse(bytes.into_whole()).ok()?;
     let exai_proto::Kind::Request { id: at, .. } = message.kind() else { return None };
     let mut edits = vec![Edit { at: at.clone(), with: id.as_json().to_vec() }];

@@ -1,26 +1,28 @@
-//! Questions of servers to clients: sampling, elicitation, roots.
+//! Questions of servers to clients: sampling, elicitation, roots; and the one that exai answers itself.
 
 use std::ops::Range;
 
+use exai_proto::client_question::{ClientDescription, DESCRIBE_CLIENT};
 use exai_proto::json::Edit;
 use exai_proto::params::AMBIGUOUS;
 use exai_proto::{Id, Message, answer};
 
-use crate::client::Client;
+use crate::handlers::question_recipient::{GONE, Recipient, Refusal};
 use crate::instance::Instance;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::router::questions::{Question, QuestionOrigin};
-use crate::types::capability::ClientCapability;
 use crate::types::effect::About;
+use crate::types::era::Era;
 use crate::types::ids::{CallId, ClientId, InstanceId};
 
-/// The answer to a question that no client will answer.
-const GONE: &str = "the client that was asked is gone";
+/// The answer to a question for a client of the modern era that belongs to no single request.
+const NO_SESSION: &str =
+    "the client has no session, and can be asked only because of a single request of its own";
 
 impl Router {
-    /// Passes a question on to the only client that it can be meant for. If that cannot be known, the server is told
-    /// so. No client is ever asked in the place of another.
+    /// Passes a question on to the client that it is meant for, or answers it. If that client cannot be known, the
+    /// server is told so. No client is ever asked in the place of another.
     pub(crate) fn handle_server_request(
         &mut self,
         instance_id: InstanceId,
@@ -30,75 +32,104 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) {
         let own = Id::from_json(message.at(id));
-        if message.str_at(method) == "ping" {
+        let method = message.str_at(method);
+        if self
+            .instances
+            .get(instance_id)
+            .and_then(Instance::ready)
+            .is_some_and(|said| said.era == Era::Modern)
+        {
+            // There are no requests of servers in this era, and so no answers to them.
+            return tracing::debug!(?instance_id, method, "dropped: a server of the modern era asks");
+        }
+        if method == "ping" {
             return cx.send_to_server(instance_id, answer::result(&own, b"{}"));
         }
         let Some(params) = message.params() else {
-            tracing::debug!(?instance_id, method = message.str_at(method), "refused: {AMBIGUOUS}");
+            tracing::debug!(?instance_id, method, "refused: {AMBIGUOUS}");
             return cx.send_to_server(instance_id, answer::error(&own, -32602, AMBIGUOUS));
         };
-        let asks = ClientCapability::of_method(message.str_at(method));
-        self.note_server_requests(instance_id, asks, cx);
-        let Some(instance) = self.instances.get(instance_id) else { return };
-        let sole = self.find_sole_client(instance);
-        let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        let Some((client_id, request)) = sole else {
-            // The router never guesses. If the server works for several clients, it gets the requests of one at a
-            // time from now on, so that its next question is clear.
-            if instance.fair_queue.serves_several() {
-                instance.fair_queue.make_exclusive();
-            }
-            let text = "exai cannot tell which client this request is meant for; share = \"client\" gives each its own";
-            return cx.send_to_server(instance_id, answer::error(&own, -32603, text));
+        let named = params.named_request.clone();
+        let recipient = match &named {
+            Some(named) => self.find_named_recipient(instance_id, message.at(named)),
+            None if method == DESCRIBE_CLIENT => Err(Refusal::new(
+                -32602,
+                "exai/client needs `_meta` with `exai/request`: the id of a request",
+            )),
+            None => match self.take_further_question(instance_id, message, method) {
+                Some(Ok(())) => return,
+                Some(Err(refusal)) => Err(refusal),
+                None => self.find_unnamed_recipient(instance_id, method, cx),
+            },
         };
-        let client = self.clients.get(client_id);
-        let can = client.and_then(Client::context).map(|said| &said.can);
-        // A client can itself answer a method that exai does not know.
-        if let [ask] = asks
-            && can.is_some_and(|can| !can.contains_key(ask))
-        {
-            let text = format!("Method not found: the client cannot do {}", message.str_at(method));
-            return cx.send_to_server(instance_id, answer::error(&own, -32601, &text));
+        let Recipient { client, call } = match recipient {
+            Ok(recipient) => recipient,
+            Err(refusal) => return refuse(instance_id, &own, &refusal, cx),
+        };
+        if method == DESCRIBE_CLIENT {
+            let description = self.describe_client(client);
+            return cx.send_to_server(instance_id, answer::result(&own, description.as_bytes()));
         }
-        if client.is_none() {
-            return cx.send_to_server(instance_id, answer::error(&own, -32603, GONE));
+        if named.is_none() && self.may_mean_parked_call(instance_id, client) {
+            return refuse(instance_id, &own, &Refusal::new(-32603, NO_SESSION), cx);
         }
-        if !self.questions.has_room(client_id) {
-            let text = "the client has not answered a thousand earlier requests";
-            return cx.send_to_server(instance_id, answer::error(&own, -32603, text));
+        if self.is_modern_recipient(client, call) {
+            let parked = if let Some(call) = call {
+                self.park_call(call, message, method, cx)
+            } else {
+                // The next question is to be clear.
+                if let Some(instance) = self.instances.get_mut(instance_id) {
+                    instance.fair_queue.make_serial();
+                }
+                Err(Refusal::new(-32603, NO_SESSION))
+            };
+            if let Err(refusal) = parked {
+                refuse(instance_id, &own, &refusal, cx);
+            }
+            return;
         }
+        if let Err(refusal) = self.check_question(client, method) {
+            return refuse(instance_id, &own, &refusal, cx);
+        }
+        let request = call.and_then(|call| self.calls.get(call)).map(|call| call.id.clone());
         let token = params.token.clone();
         let own_token = token.as_ref().map(|token| Id::from_json(message.at(token)));
         let origin = QuestionOrigin::Server { instance: instance_id, id: own, token: own_token };
-        let number = self.questions.add_question(client_id, Question { origin });
+        let number = self.questions.add_question(client, Question { origin });
         let digits = number.to_string().into_bytes();
         let mut edits = vec![Edit { at: id.clone(), with: digits.clone() }];
         edits.extend(token.map(|at| Edit { at, with: digits }));
+        if let (Some(at), Some(request)) = (named, &request) {
+            edits.push(Edit { at, with: request.as_json().to_vec() });
+        }
         let about = request.map_or(About::Session, About::During);
-        cx.send_to_client(client_id, message.edited(edits), about);
+        cx.send_to_client(client, message.edited(edits), about);
     }
 
-    /// The client that a message of the server must be meant for: the only client that the server works for, or the
-    /// only client of an instance that works for none. With it comes the id of the call, if there is one call only.
-    /// `None` if it cannot be known: the router never guesses.
-    pub(crate) fn find_sole_client(&self, instance: &Instance) -> Option<(ClientId, Option<Id>)> {
-        // A call that was cancelled counts: the server may not have heard of that yet.
-        let mut charged = instance.in_flight.charged_clients();
-        let Some((sole, first)) = charged.next() else {
-            return if let [only] = instance.clients[..] { Some((only, None)) } else { None };
-        };
-        let wanted = |call: Option<CallId>| call.filter(|call| self.calls.is_wanted(*call));
-        let (mut call, mut waits, mut alone) = (wanted(first), wanted(first).is_some(), true);
-        for (client, other) in charged {
-            if client != sole {
-                return None;
-            }
-            alone = false;
-            waits |= wanted(other).is_some();
+    /// Whether a question is meant for a client that has no session, and so can be asked only in the place of an answer.
+    fn is_modern_recipient(&self, client: ClientId, call: Option<CallId>) -> bool {
+        match call.and_then(|call| self.calls.get(call)) {
+            Some(call) => call.context.era == Era::Modern,
+            None => self.clients.context(client).is_none(),
         }
-        call = call.filter(|_| alone);
-        // A client that has left, or has cancelled all it wanted, is not asked.
-        waits.then(|| (sole, call.and_then(|call| Some(self.calls.get(call)?.id.clone()))))
+    }
+
+    /// A [`ClientDescription`] as JSON text.
+    fn describe_client(&self, client: ClientId) -> String {
+        let client = self.clients.get(client);
+        let said = client.and_then(|client| client.any_context());
+        let description = ClientDescription {
+            name: said.and_then(|said| said.name.clone()),
+            version: said.and_then(|said| said.build.clone()),
+            label: client.and_then(|client| client.label()).map(ToOwned::to_owned),
+            directory: client.and_then(|client| client.directory.as_deref()).map(ToOwned::to_owned),
+            capabilities: said
+                .into_iter()
+                .flat_map(|said| said.can.keys())
+                .map(|can| can.name().to_owned())
+                .collect(),
+        };
+        serde_json::json!(description).to_string()
     }
 
     /// Tells a server that a client will not answer its questions any more.
@@ -109,8 +140,13 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) {
         for question in self.questions.take_between(client, instance) {
-            let QuestionOrigin::Server { id, .. } = question.origin;
-            cx.send_to_server(instance, answer::error(&id, -32603, GONE));
+            if let QuestionOrigin::Server { id, .. } = question.origin {
+                cx.send_to_server(instance, answer::error(&id, -32603, GONE));
+            }
         }
     }
+}
+
+fn refuse(instance: InstanceId, id: &Id, refusal: &Refusal, cx: &mut EventContext<'_>) {
+    cx.send_to_server(instance, answer::error(id, refusal.code, &refusal.text));
 }

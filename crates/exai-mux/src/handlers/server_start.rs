@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::server::{Server, is_eager};
+use crate::types::era::{ERAS, Era};
 use crate::types::event::Down;
-use crate::types::ids::ClientId;
-use crate::types::list_kind::LIST_KINDS;
+use crate::types::ids::{ClientId, InstanceId};
+use crate::types::list_kind::{LIST_KINDS, ListKind};
 use crate::types::policy::{Share, ShareKey};
 
 impl Router {
@@ -21,7 +22,9 @@ impl Router {
     /// The clients that an instance has left behind, and that no other instance serves yet.
     fn interrupted_of(&self, server: &Server) -> impl Iterator<Item = ClientId> {
         let waits = move |id: &ClientId| {
-            self.clients.get(*id).is_some_and(|client| client.instance_of(&server.policy.name).is_none())
+            let Some(client) = self.clients.get(*id) else { return false };
+            let lacks = |era: Era| client.instance_of(&server.policy.name, era).is_none();
+            ERAS.into_iter().any(|era| client.awaits_news(&server.policy.name, era) && lacks(era))
         };
         server.interrupted.iter().copied().filter(waits)
     }
@@ -42,21 +45,28 @@ impl Router {
             .collect();
         for (server, interrupted, eager) in wanted {
             for client in interrupted {
-                let context = self.clients.context(client);
-                let key = context.and_then(|context| self.make_share_key(client, context, &server));
-                match key.and_then(|key| self.find_or_start_instance(&server, key, cx)) {
-                    Some(instance) => self.attach_client(client, instance, cx),
-                    None => {
-                        // There are too many instances. The client finds out with its next request.
-                        if let Some(server) = self.servers.get_mut(&server) {
-                            server.interrupted.remove(&client);
-                        }
+                let Some(known) = self.clients.get(client) else { continue };
+                let awaits_news = |era: &Era| known.awaits_news(&server, *era);
+                let contexts: Vec<_> = ERAS
+                    .into_iter()
+                    .filter(awaits_news)
+                    .filter_map(|era| known.context_in(era).cloned())
+                    .collect();
+                // A client that has said nothing of itself finds out with its next request.
+                if let Some(server) = self.servers.get_mut(&server).filter(|_| contexts.is_empty()) {
+                    server.interrupted.remove(&client);
+                }
+                for context in contexts {
+                    let key = self.make_share_key(client, &context, &server);
+                    // If there are too many instances, the next tick tries again.
+                    if let Some(instance) = key.and_then(|key| self.find_or_start_instance(&server, key, cx))
+                    {
+                        self.attach_client((client, context.era), instance, cx);
                     }
                 }
             }
             if eager && !self.is_running(&server) {
-                let key = ShareKey::common("{}");
-                self.find_or_start_instance(&server, key, cx);
+                self.find_or_start_common(&server, cx);
             }
         }
     }
@@ -70,11 +80,40 @@ impl Router {
             return;
         }
         let running = self.instances.current_of_server(server).first().map(|(id, _)| *id);
-        let instance = running.or_else(|| self.find_or_start_instance(server, ShareKey::common("{}"), cx));
+        let instance = running.or_else(|| self.find_or_start_common(server, cx));
         for kind in LIST_KINDS {
             if let Some(instance) = instance {
                 self.request_list(instance, kind, cx);
             }
+        }
+    }
+
+    /// Finds or starts the instance that serves clients which declare nothing.
+    fn find_or_start_common(&mut self, server: &str, cx: &mut EventContext<'_>) -> Option<InstanceId> {
+        let era = self.servers.get(server)?.serving_era(Era::Legacy);
+        self.find_or_start_instance(server, ShareKey::common("{}").in_era(era), cx)
+    }
+
+    /// Asks for a list that an instance of another era was to be asked for. The requests that wait for the list wait
+    /// for this one now.
+    pub(crate) fn request_list_anew(
+        &mut self,
+        server: &Arc<str>,
+        expected: Era,
+        kind: ListKind,
+        cx: &mut EventContext<'_>,
+    ) {
+        let Some(known) = self.servers.get(server) else { return };
+        let era = known.serving_era(expected);
+        let may_start = known.health.held_back(cx.time).is_none();
+        if era != expected {
+            self.list_aggregations.move_list((server, expected, kind), era);
+        }
+        let key = ShareKey::common("{}").in_era(era);
+        let instance = if may_start { self.find_or_start_instance(server, key, cx) } else { None };
+        match instance {
+            Some(instance) => self.request_list(instance, kind, cx),
+            None => self.give_up_list((server, era, kind), cx),
         }
     }
 
@@ -83,6 +122,7 @@ impl Router {
         if let Some(server) = self.servers.get_mut(server) {
             server.health.reset();
             server.list_health.became_ready();
+            server.eras.failed_probe = None;
         }
         self.stop_instances(server, &Down::because("was restarted"), cx);
     }

@@ -3,16 +3,15 @@
 use std::time::{Duration, Instant};
 
 use crate::dialect::legacy::write_cancel;
-use crate::handlers::sending::as_it_came;
-use crate::instance::fair_queue::QueuedRequest;
+use crate::handlers::sending::read_unsent;
 use crate::instance::request::{InternalRequest, Owner};
-use crate::instance::{Instance, Phase};
+use crate::instance::{Instance, Opening, Phase};
 use crate::limits::TICK_INTERVAL;
 use crate::router::Router;
 use crate::router::calls::CallState;
 use crate::router::event_context::EventContext;
 use crate::server::health::HealthState;
-use crate::server::is_eager;
+use crate::server::{Server, is_eager};
 use crate::types::effect::Effect;
 use crate::types::event::Unsent;
 use crate::types::ids::InstanceId;
@@ -24,6 +23,10 @@ const OUT_OF_TIME: &str = "no answer in time";
 impl Router {
     pub(crate) fn handle_tick(&mut self, cx: &mut EventContext<'_>) {
         self.finish_aggregations(cx);
+        self.expire_inputs(cx);
+        self.park_gathered_calls(cx);
+        self.expire_parked_calls(cx);
+        self.acknowledge_late_relays(cx);
         self.send_due_notices(cx);
         self.start_wanted_servers(cx);
         for id in self.instances.ids() {
@@ -34,12 +37,15 @@ impl Router {
     fn tick_instance(&mut self, id: InstanceId, cx: &mut EventContext<'_>) {
         let Some(instance) = self.instances.get_mut(id) else { return };
         let policy = self.servers.get(&instance.server);
-        if let Phase::Starting { deadline, .. } = instance.phase {
-            if deadline <= cx.time {
+        if let Phase::Starting { deadline, opening, .. } = &instance.phase {
+            if *deadline <= cx.time {
                 let limit = policy.map_or(0, |server| server.policy.start_timeout.as_secs());
-                let reason = format!("did not answer `initialize` within {limit} s");
+                let reason = format!("did not answer {} within {limit} s", opening.unanswered());
                 cx.effects.push(Effect::GiveUp { instance: id, reason });
+                return;
             }
+            self.tick_probe(id, cx);
+            self.expire_discovers(id, cx);
             return;
         }
         if instance.retiring {
@@ -64,6 +70,7 @@ impl Router {
             }
         }
         self.send_queued(id, cx);
+        self.reopen_listen(id, cx);
     }
 
     /// When an instance that no client uses is stopped. `None` while it works, or if it is to stay.
@@ -71,8 +78,8 @@ impl Router {
         let since = instance.idle_since.filter(|_| instance.in_flight.is_empty())?;
         let policy = self.servers.get(&instance.server);
         // Of an eager server the instance that was started without a client stays.
-        let eager =
-            policy.is_some_and(|server| is_eager(&server.policy)) && instance.key == ShareKey::common("{}");
+        let eager = policy.is_some_and(|server| is_eager(&server.policy))
+            && instance.key == ShareKey::common("{}").in_era(instance.era());
         if eager {
             return None;
         }
@@ -89,18 +96,20 @@ impl Router {
         why: Unsent,
         cx: &mut EventContext<'_>,
     ) {
+        if self.handle_unsent_listen(instance_id, number, cx) || self.end_relay(instance_id, number, cx) {
+            return;
+        }
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        let server = instance.server.clone();
+        let (server, era) = (instance.server.clone(), instance.era());
         match instance.take_request(number).map(|request| request.owner) {
             Some(Owner::Call(call_id)) => {
                 let Some(call) = self.calls.get_mut(call_id) else { return };
                 if let Unsent::Ending(bytes) = why
                     && !call.is_cancelled()
-                    && let Some(message) = as_it_came(bytes, &call.id, call.token.as_ref())
+                    && let Some(queued) = read_unsent(bytes, call_id, call)
                 {
                     call.state = CallState::Queued(instance_id);
                     instance.fair_queue.close();
-                    let queued = QueuedRequest { call: call_id, message, translated: true };
                     return instance.fair_queue.push(queued, cx.time);
                 }
                 let Some(call) = self.calls.finish_call(call_id) else { return };
@@ -112,10 +121,14 @@ impl Router {
                 // There is room for one more request now.
                 self.send_queued(instance_id, cx);
             }
-            Some(Owner::Router(InternalRequest::List { kind, .. })) => self.give_up_list(&server, kind, cx),
+            Some(Owner::Router(InternalRequest::List { kind, .. })) => {
+                self.give_up_list((&server, era, kind), cx);
+            }
             Some(Owner::Router(
                 InternalRequest::Initialize
+                | InternalRequest::Discover
                 | InternalRequest::Ping { .. }
+                | InternalRequest::Parked(_)
                 | InternalRequest::Forgotten
                 | InternalRequest::Cancelled,
             ))
@@ -125,7 +138,7 @@ impl Router {
 
     fn time_out_request(&mut self, instance_id: InstanceId, number: u64, cx: &mut EventContext<'_>) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        let server = instance.server.clone();
+        let (server, era) = (instance.server.clone(), instance.era());
         let Some(request) = instance.take_request(number) else { return };
         match request.owner {
             Owner::Call(call_id) => {
@@ -136,14 +149,20 @@ impl Router {
                 cx.send_to_server(instance_id, write_cancel(number, OUT_OF_TIME));
                 cx.timed_out(call_id.client, &call.id, &server, &call.on_success);
             }
+            Owner::Router(InternalRequest::Parked(state)) => {
+                self.give_up_parked_call(&state, OUT_OF_TIME, cx);
+            }
             // The server was told already.
             Owner::Router(InternalRequest::Cancelled) => {}
             Owner::Router(InternalRequest::List { kind, .. }) => {
                 cx.send_to_server(instance_id, write_cancel(number, OUT_OF_TIME));
-                self.give_up_list(&server, kind, cx);
+                self.give_up_list((&server, era, kind), cx);
             }
             Owner::Router(
-                InternalRequest::Initialize | InternalRequest::Ping { .. } | InternalRequest::Forgotten,
+                InternalRequest::Initialize
+                | InternalRequest::Discover
+                | InternalRequest::Ping { .. }
+                | InternalRequest::Forgotten,
             ) => cx.send_to_server(instance_id, write_cancel(number, OUT_OF_TIME)),
         }
     }
@@ -153,33 +172,49 @@ impl Router {
         let instances =
             self.instances.iter().filter_map(|(_, instance)| self.find_next_tick_of(instance, time));
         let waited_for = self.servers.iter().filter(|server| self.is_wanted(server));
-        let tries = waited_for.filter_map(|server| match server.health.state() {
-            // Clients that were served before find a place; an eager server may find none.
-            HealthState::Well if !server.interrupted.is_empty() => Some(time),
-            HealthState::Well => Some(time + TICK_INTERVAL),
-            HealthState::Resting { until, .. } => Some(*until),
-            HealthState::Failed { .. } => None,
+        let tries = waited_for.filter_map(|server| {
+            let has_left_clients = !server.interrupted.is_empty();
+            let may_start = match server.health.state() {
+                HealthState::Well if has_left_clients => time,
+                // An eager server may find no place.
+                HealthState::Well => time + TICK_INTERVAL,
+                HealthState::Resting { until, .. } => *until,
+                HealthState::Failed { .. } => return None,
+            };
+            let is_full = has_left_clients && !self.has_room_for_instance(&server.policy.name);
+            Some(if is_full { may_start.max(time + TICK_INTERVAL) } else { may_start })
         });
         // Clients that wait for notifications are told in time as well.
         let news = self
             .servers
             .iter()
-            .filter_map(|server| server.announced_changes.due())
+            .flat_map(Server::offerings)
+            .filter_map(|(_, offering)| offering.announced_changes.due())
             .chain(self.list_changed_notices.due());
+        let listens = self.clients.iter().flat_map(|client| &client.listens);
+        let unacknowledged = listens.filter_map(|listen| listen.server_may_say_until);
         self.list_aggregations
             .next_deadline()
             .into_iter()
             .chain(instances)
             .chain(tries)
             .chain(news)
+            .chain(unacknowledged)
+            .chain(self.awaited_inputs.next_deadline())
+            .chain(self.parked_calls.next_deadline())
             .min()
             .map(|at| at.max(time))
     }
 
     /// When the router must look at an instance next.
     fn find_next_tick_of(&self, instance: &Instance, time: Instant) -> Option<Instant> {
-        if let Phase::Starting { deadline, .. } = instance.phase {
-            return Some(deadline);
+        if let Phase::Starting { deadline, waiting, opening } = &instance.phase {
+            let timeout = self.servers.get(&instance.server).map(|server| server.policy.start_timeout);
+            let probe = match opening {
+                Opening::Probe(probe) => timeout.and_then(|timeout| probe.due(timeout)),
+                Opening::Initialize { .. } | Opening::Discover { .. } => None,
+            };
+            return [Some(*deadline), probe, waiting.next_discover_deadline()].into_iter().flatten().min();
         }
         let answers = instance.in_flight.next_deadline();
         // The end of the last request of a retiring instance is not always an event.

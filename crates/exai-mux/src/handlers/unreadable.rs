@@ -8,6 +8,7 @@ use crate::instance::request::{InternalRequest, Owner};
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::types::effect::Effect;
+use crate::types::era::Era;
 use crate::types::event::Unreadable;
 use crate::types::ids::InstanceId;
 
@@ -21,9 +22,10 @@ impl Router {
     ) {
         let Some(instance) = self.instances.get(instance_id) else { return };
         let own = unreadable.id.as_ref().filter(|id| !id.is_null());
+        let is_modern = instance.ready().is_some_and(|said| said.era == Era::Modern);
         let text = format!("server \"{}\" {}", instance.server, unreadable.text);
         if unreadable.asks {
-            if let Some(id) = own {
+            if let Some(id) = own.filter(|_| !is_modern) {
                 cx.send_to_server(instance_id, answer::error(id, -32600, &text));
             }
             return;
@@ -37,6 +39,9 @@ impl Router {
         if matches!(owner, Some(Owner::Router(InternalRequest::Initialize))) {
             let reason = format!("did not answer `initialize`: it {}", unreadable.text);
             return cx.effects.push(Effect::GiveUp { instance: instance_id, reason });
+        }
+        if matches!(owner, Some(Owner::Router(InternalRequest::Discover))) {
+            return self.fail_probe(instance_id, &unreadable.text, cx);
         }
         let hint = format!("exai logs {}", instance.server);
         let data = FailureData {

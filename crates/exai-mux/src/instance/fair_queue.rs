@@ -11,12 +11,15 @@ use std::time::Instant;
 use exai_proto::Message;
 
 use crate::limits::{MAX_QUEUED_BYTES, MAX_REQUESTS_PER_INSTANCE, MIN_SHARE_PER_CLIENT, TURN_TIMEOUT};
+use crate::types::era::Era;
 use crate::types::ids::{CallId, ClientId, MintedMap};
 
 /// A request that waits.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct QueuedRequest {
     pub(crate) call: CallId,
+    /// The era in which the client has made the request.
+    pub(crate) era: Era,
     pub(crate) message: Message,
     /// Whether the names in the request are those of the server already: the request was sent before.
     pub(crate) translated: bool,
@@ -24,8 +27,8 @@ pub(crate) struct QueuedRequest {
 
 impl QueuedRequest {
     /// A request as its client has sent it.
-    pub(crate) fn new(call: CallId, message: Message) -> Self {
-        QueuedRequest { call, message, translated: false }
+    pub(crate) fn new(call: CallId, era: Era, message: Message) -> Self {
+        QueuedRequest { call, era, message, translated: false }
     }
 }
 
@@ -43,6 +46,9 @@ pub(crate) struct FairQueue {
     /// Whether the server gets the requests of one client at a time: it asks questions that do not say which client
     /// they are meant for.
     exclusive: bool,
+    /// Whether the server gets one request at a time: it asks clients of the modern era questions that do not say which
+    /// request they belong to.
+    serial: bool,
     /// Whether the server reads no more. What waits goes to the next instance.
     closed: bool,
 }
@@ -56,7 +62,7 @@ impl FairQueue {
 
     fn may_send(&self, client: ClientId) -> bool {
         let open = self.open.get(&client).copied().unwrap_or_default();
-        if self.exclusive && open != self.all_open {
+        if self.exclusive && open != self.all_open || self.serial && self.all_open > 0 {
             return false;
         }
         !self.closed && (self.all_open < MAX_REQUESTS_PER_INSTANCE || open < MIN_SHARE_PER_CLIENT)
@@ -86,6 +92,12 @@ impl FairQueue {
 
     /// From now on the server gets the requests of one client at a time.
     pub(crate) fn make_exclusive(&mut self) {
+        self.exclusive = true;
+    }
+
+    /// From now on the server gets one request at a time.
+    pub(crate) fn make_serial(&mut self) {
+        self.serial = true;
         self.exclusive = true;
     }
 
@@ -196,7 +208,7 @@ mod tests {
 
     fn queued(client: u64, number: u64) -> QueuedRequest {
         let message = Message::parse(r#"{"jsonrpc":"2.0","id":1,"method":"x"}"#.into()).expect("a message");
-        QueuedRequest::new(CallId { client: ClientId(client), number }, message)
+        QueuedRequest::new(CallId { client: ClientId(client), number }, Era::Legacy, message)
     }
 
     fn next(fair_queue: &mut FairQueue) -> Option<(u64, u64)> {

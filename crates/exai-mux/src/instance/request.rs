@@ -41,6 +41,7 @@ pub(crate) enum Owner {
 #[derive(Debug)]
 pub(crate) enum InternalRequest {
     Initialize,
+    Discover,
     /// One page of a list. `pages` are the pages so far; `asked` is when the first page was asked for.
     List {
         kind: ListKind,
@@ -52,6 +53,8 @@ pub(crate) enum InternalRequest {
     Ping {
         sent: usize,
     },
+    /// A call of a client of the modern era that waits for input, under this request state.
+    Parked(String),
     /// The answer makes no difference.
     Forgotten,
     /// The client that waited has left, and the server was told to cancel.

@@ -16,6 +16,8 @@ pub(crate) enum Waiting {
     /// A client's `initialize` on the server's own endpoint. It must not be cancelled (basic/utilities/cancellation of
     /// the specification).
     Initialize { client: ClientId, id: Id },
+    /// A client's `server/discover` on the server's own endpoint, and until when it waits.
+    Discover { client: ClientId, id: Id, until: Instant },
     /// Another request of a client.
     Call(QueuedRequest),
     /// A list that the router wants, and since when.
@@ -25,7 +27,7 @@ pub(crate) enum Waiting {
 impl Waiting {
     pub(crate) fn client(&self) -> Option<ClientId> {
         match self {
-            Waiting::Initialize { client, .. } => Some(*client),
+            Waiting::Initialize { client, .. } | Waiting::Discover { client, .. } => Some(*client),
             Waiting::Call(queued) => Some(queued.call.client),
             Waiting::List(..) => None,
         }
@@ -34,7 +36,7 @@ impl Waiting {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Waiting::Call(queued) => queued.message.bytes().len(),
-            Waiting::Initialize { .. } | Waiting::List(..) => 0,
+            Waiting::Initialize { .. } | Waiting::Discover { .. } | Waiting::List(..) => 0,
         }
     }
 }
@@ -79,13 +81,40 @@ impl StartQueue {
     pub(crate) fn list_since(&self, kind: ListKind) -> Option<Instant> {
         self.waiting.iter().find_map(|waiting| match waiting {
             Waiting::List(other, asked) if *other == kind => Some(*asked),
-            Waiting::List(..) | Waiting::Initialize { .. } | Waiting::Call(_) => None,
+            Waiting::List(..) | Waiting::Initialize { .. } | Waiting::Discover { .. } | Waiting::Call(_) => {
+                None
+            }
         })
     }
 
-    /// Whether a client waits for the answer to its `initialize`.
-    pub(crate) fn has_initialize(&self) -> bool {
-        self.waiting.iter().any(|waiting| matches!(waiting, Waiting::Initialize { .. }))
+    /// Whether a client waits for the server to introduce itself.
+    pub(crate) fn has_introduction(&self) -> bool {
+        let is_one =
+            |waiting: &Waiting| matches!(waiting, Waiting::Initialize { .. } | Waiting::Discover { .. });
+        self.waiting.iter().any(is_one)
+    }
+
+    /// When the first `server/discover` has waited for long enough.
+    pub(crate) fn next_discover_deadline(&self) -> Option<Instant> {
+        let until = |waiting: &Waiting| match waiting {
+            Waiting::Discover { until, .. } => Some(*until),
+            Waiting::Initialize { .. } | Waiting::Call(_) | Waiting::List(..) => None,
+        };
+        self.waiting.iter().filter_map(until).min()
+    }
+
+    /// Takes each `server/discover` that has waited for long enough.
+    pub(crate) fn take_expired_discovers(&mut self, time: Instant) -> Vec<(ClientId, Id)> {
+        let is_due = |waiting: &Waiting| matches!(waiting, Waiting::Discover { until, .. } if *until <= time);
+        let (due, kept) = self.waiting.drain(..).partition(is_due);
+        self.waiting = kept;
+        let due: VecDeque<Waiting> = due;
+        due.into_iter()
+            .filter_map(|waiting| match waiting {
+                Waiting::Discover { client, id, .. } => Some((client, id)),
+                Waiting::Initialize { .. } | Waiting::Call(_) | Waiting::List(..) => None,
+            })
+            .collect()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,6 +1,6 @@
 //! Which clients of an instance have subscribed to which resource.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use exai_proto::limits;
 
@@ -25,13 +25,15 @@ impl Subscribers {
         is_first
     }
 
-    pub(crate) fn remove_subscriber(&mut self, uri: &str, client: ClientId) {
-        if let Some(subscribers) = self.by_uri.get_mut(uri) {
-            subscribers.retain(|other| *other != client);
-            if subscribers.is_empty() {
-                self.by_uri.remove(uri);
-            }
+    /// Removes a subscriber. Returns whether it was the last of the resource, so that the server must be told.
+    pub(crate) fn remove_subscriber(&mut self, uri: &str, client: ClientId) -> bool {
+        let Some(subscribers) = self.by_uri.get_mut(uri) else { return false };
+        subscribers.retain(|other| *other != client);
+        let is_last = subscribers.is_empty();
+        if is_last {
+            self.by_uri.remove(uri);
         }
+        is_last
     }
 
     /// Removes a client from all resources. Returns, sorted, the resources that no client is subscribed to any more.
@@ -46,6 +48,11 @@ impl Subscribers {
         });
         left.sort();
         left
+    }
+
+    /// The resources that clients are subscribed to.
+    pub(crate) fn uris(&self) -> BTreeSet<String> {
+        self.by_uri.keys().cloned().collect()
     }
 
     /// Whether a client is subscribed to the resource.
@@ -67,6 +74,11 @@ impl Subscribers {
         let mut told = HashSet::new();
         known.flatten().filter(|client| told.insert(**client)).copied().collect()
     }
+}
+
+/// Whether a resource is another one, or may be a part of it.
+pub(crate) fn is_part_of(uri: &str, whole: &str) -> bool {
+    with_parents(uri).any(|one| one == whole)
 }
 
 /// A resource, and the resources that it may be a part of: `a://b/c` is one of `a://b` and of `a://b/`.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use exai_proto::Id;
+use exai_proto::{Id, Message};
 
+use crate::instance::fair_queue::QueuedRequest;
 use crate::router::on_success::OnSuccess;
 use crate::types::client_context::ClientContext;
 use crate::types::ids::{CallId, ClientId, InstanceId, MintedMap};
+use crate::types::method::Method;
 
 /// All calls, by client.
 ///
@@ -33,10 +35,18 @@ pub(crate) struct Call {
     pub(crate) id: Id,
     /// What was true of the client when the request came.
     pub(crate) context: Arc<ClientContext>,
+    /// What the request asks for.
+    pub(crate) method: Method,
     /// The progress token that the client has given the request. Known when the first leg has begun.
     pub(crate) token: Option<Id>,
     /// What a successful answer to the present leg means for the router.
     pub(crate) on_success: OnSuccess,
+    /// The request as the client has sent it, where it may have to be made again with further input.
+    pub(crate) request: Option<Message>,
+    /// The request of the present leg before it was translated to the era of the server. `None` if it was not.
+    pub(crate) untranslated: Option<QueuedRequest>,
+    /// How often further input was needed.
+    pub(crate) input_rounds: u8,
     /// The servers that do not have the resource that is to be read. They had earlier legs.
     pub(crate) tried: Vec<Arc<str>>,
     pub(crate) state: CallState,
@@ -50,6 +60,8 @@ pub(crate) enum CallState {
     Routing,
     /// The router asks servers for lists; then the call is answered, or goes on.
     AwaitingLists,
+    /// The client is asked for what the server needs before it goes on.
+    AwaitingInput,
     /// The call waits for the start of an instance, or for its turn there.
     Queued(InstanceId),
     /// An instance works on the call, which has this number there.
@@ -64,14 +76,23 @@ impl Call {
 }
 
 impl Calls {
-    pub(crate) fn add_call(&mut self, client: ClientId, id: Id, context: Arc<ClientContext>) -> CallId {
+    pub(crate) fn add_call(
+        &mut self,
+        client: ClientId,
+        id: Id,
+        (context, method): (Arc<ClientContext>, Method),
+    ) -> CallId {
         let number = self.next_number;
         self.next_number += 1;
         let call = Call {
             id,
             context,
+            method,
             token: None,
             on_success: OnSuccess::Nothing,
+            request: None,
+            untranslated: None,
+            input_rounds: 0,
             tried: Vec::new(),
             state: CallState::Routing,
             is_cancelled: false,
@@ -151,6 +172,19 @@ impl Calls {
         legs
     }
 
+    /// The instances that work on calls of a client.
+    pub(crate) fn instances_of(&self, client: ClientId) -> impl Iterator<Item = InstanceId> {
+        let calls =
+            self.of_clients.get(&client).into_iter().flat_map(|of_client| of_client.by_number.values());
+        calls.filter_map(|call| match call.state {
+            CallState::Leg { instance, .. } => Some(instance),
+            CallState::Routing
+            | CallState::AwaitingLists
+            | CallState::AwaitingInput
+            | CallState::Queued(_) => None,
+        })
+    }
+
     pub(crate) fn forget_client(&mut self, client: ClientId) {
         self.of_clients.remove(&client);
     }
@@ -165,16 +199,20 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::types::era::Era;
 
     fn add(calls: &mut Calls, client: ClientId, id: &Id) -> CallId {
         let context = ClientContext {
+            era: Era::Legacy,
             version: String::new(),
             capabilities: "{}".into(),
             can: BTreeMap::new(),
             name: None,
             build: None,
+            client_info: None,
+            level: None,
         };
-        calls.add_call(client, id.clone(), context.into())
+        calls.add_call(client, id.clone(), (context.into(), Method::Other))
     }
 
     #[test]

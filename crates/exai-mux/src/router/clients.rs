@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::client::Client;
 use crate::types::client_context::ClientContext;
-use crate::types::ids::{ClientId, Endpoint, InstanceId, MintedMap};
+use crate::types::era::Era;
+use crate::types::ids::{ClientId, InstanceId, MintedMap};
 
 /// All clients. What is known of one client is changed through [`Client`].
 #[derive(Debug, Default)]
@@ -13,8 +14,8 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    pub(crate) fn add_client(&mut self, id: ClientId, endpoint: Endpoint) {
-        self.all.insert(id, Client::new(endpoint));
+    pub(crate) fn add_client(&mut self, id: ClientId, client: Client) {
+        self.all.insert(id, client);
     }
 
     pub(crate) fn remove_client(&mut self, id: ClientId) {
@@ -53,24 +54,32 @@ impl Clients {
         ids
     }
 
-    /// Whether the client uses the aggregated endpoint.
+    /// Whether the client uses an endpoint that unites servers.
     pub(crate) fn is_aggregating(&self, id: ClientId) -> bool {
-        self.all.get(&id).is_some_and(|client| client.endpoint == Endpoint::All)
+        self.all.get(&id).is_some_and(|client| client.endpoint.is_aggregated())
     }
 
-    /// The clients of the aggregated endpoint that have introduced themselves, oldest first.
-    pub(crate) fn aggregating_ids(&self) -> Vec<ClientId> {
-        let is_introduced = |client: &Client| client.endpoint == Endpoint::All && client.context().is_some();
+    /// The clients that see a server among others, and want to be told of changes, oldest first.
+    pub(crate) fn aggregating_ids(&self, server: &str) -> Vec<ClientId> {
+        let is_concerned = |client: &Client| {
+            client.endpoint.is_aggregated() && client.sees_server(server) && client.may_be_told()
+        };
         let mut ids: Vec<ClientId> =
-            self.all.iter().filter(|(_, client)| is_introduced(client)).map(|(&id, _)| id).collect();
+            self.all.iter().filter(|(_, client)| is_concerned(client)).map(|(&id, _)| id).collect();
         ids.sort();
         ids
     }
 
-    /// No client uses this instance any more.
-    pub(crate) fn detach_all(&mut self, instance: InstanceId) {
-        for client in self.all.values_mut() {
+    /// No client uses this instance any more. Returns those that did, each with the era in which it speaks there,
+    /// oldest first.
+    pub(crate) fn detach_all(&mut self, instance: InstanceId) -> Vec<(ClientId, Era)> {
+        let mut detached = Vec::new();
+        for (&id, client) in &mut self.all {
+            let attached = client.attached.iter().filter(|one| one.instance == instance);
+            detached.extend(attached.map(|one| (id, one.of)));
             client.detach(instance);
         }
+        detached.sort_unstable();
+        detached
     }
 }

@@ -11,22 +11,37 @@ use crate::types::event::Down;
 use crate::types::ids::ClientId;
 
 impl EventContext<'_> {
-    /// -31006 for a server that is not configured.
+    /// -31006 for servers that are not configured, or that the client may not see.
     pub(crate) fn unknown_server<'a>(
         &mut self,
         client: ClientId,
         id: &Id,
-        name: &str,
+        names: &[&str],
         known: impl Iterator<Item = &'a Arc<str>>,
     ) {
         let known: Vec<&str> = known.map(|name| &**name).collect();
-        let message = format!("no server is called \"{name}\"; configured are: {}", known.join(", "));
+        let message = format!(
+            "no server is called \"{}\"; configured are: {}",
+            names.join("\" or \""),
+            known.join(", ")
+        );
         let data = FailureData {
-            server: Some(name),
+            server: if let [only] = names { Some(only) } else { None },
             hint: Some("exai add NAME -- COMMAND"),
             ..FailureData::new(Source::Daemon, Failure::ServerUnavailable)
         };
         self.fail(client, id, &message, &data);
+    }
+
+    /// -32602 for a tool or prompt that there is not, or that the client may not see. The client must not be able to
+    /// tell which.
+    pub(crate) fn unknown_name(&mut self, client: ClientId, id: &Id, name: &str, is_aggregated: bool) {
+        let text = if is_aggregated {
+            format!("Unknown tool or prompt: {name} (names are SERVER__NAME)")
+        } else {
+            format!("Unknown tool: {name}")
+        };
+        self.refuse(client, id, -32602, &text);
     }
 
     /// -31006 for a server that does not run and cannot be started now.

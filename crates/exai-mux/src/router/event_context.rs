@@ -7,6 +7,7 @@ use exai_proto::answer::{self, FailureData};
 use exai_proto::{Id, Segments};
 
 use crate::types::effect::{About, Effect};
+use crate::types::era::Era;
 use crate::types::ids::{ClientId, InstanceId};
 
 /// The time of the event that is worked on, and the effects so far.
@@ -45,7 +46,7 @@ impl EventContext<'_> {
     }
 
     /// The daemon keeps what is known of servers, so it must hear of changes.
-    pub(crate) fn note_discovery_changed(&mut self, server: &Arc<str>) {
-        self.effects.push(Effect::DiscoveryChanged { server: server.clone() });
+    pub(crate) fn note_discovery_changed(&mut self, server: &Arc<str>, era: Era) {
+        self.effects.push(Effect::DiscoveryChanged { server: server.clone(), era });
     }
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::instance::Instance;
+use crate::instance::{Instance, Opening};
+use crate::types::era::Era;
 use crate::types::ids::{ClientId, InstanceId, MintedMap};
 use crate::types::policy::{Policy, ShareKey};
 
@@ -23,12 +24,12 @@ impl Instances {
         &mut self,
         policy: &Policy,
         number: u32,
-        key: ShareKey,
+        (key, opening): (ShareKey, Opening),
         time: Instant,
     ) -> InstanceId {
         let id = InstanceId(self.next_id);
         self.next_id += 1;
-        self.all.insert(id, Instance::new(policy, number, key.clone(), time));
+        self.all.insert(id, Instance::new(policy, number, (key.clone(), opening), time));
         self.shared.insert((policy.name.clone(), key), id);
         id
     }
@@ -41,6 +42,17 @@ impl Instances {
             self.shared.remove(&key);
         }
         Some(instance)
+    }
+
+    /// Gives an instance another share key. It takes the place of any other instance with that key.
+    pub(crate) fn change_key(&mut self, id: InstanceId, key: ShareKey) {
+        let Some(instance) = self.all.get_mut(&id) else { return };
+        let server = instance.server.clone();
+        let before = (server.clone(), std::mem::replace(&mut instance.key, key.clone()));
+        if self.shared.get(&before) == Some(&id) {
+            self.shared.remove(&before);
+        }
+        self.shared.insert((server, key), id);
     }
 
     /// Lets no new request go to an instance.
@@ -68,6 +80,11 @@ impl Instances {
         self.all.get(&id).filter(|instance| !instance.retiring)
     }
 
+    /// The name of the server that an instance runs, and the era in which it is spoken to.
+    pub(crate) fn server_and_era_of(&self, id: InstanceId) -> Option<(Arc<str>, Era)> {
+        self.all.get(&id).map(|instance| (instance.server.clone(), instance.era()))
+    }
+
     /// The name of the server that an instance runs.
     pub(crate) fn server_of(&self, id: InstanceId) -> Option<Arc<str>> {
         self.all.get(&id).map(|instance| instance.server.clone())
@@ -75,6 +92,10 @@ impl Instances {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (InstanceId, &Instance)> {
         self.all.iter().map(|(&id, instance)| (id, instance))
+    }
+
+    pub(crate) fn iter_with_ids_mut(&mut self) -> impl Iterator<Item = (InstanceId, &mut Instance)> {
+        self.all.iter_mut().map(|(&id, instance)| (id, instance))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Instance> {
@@ -114,7 +135,11 @@ impl Instances {
             return exactly;
         }
         let is_common = |instance: &Instance| {
-            instance.server == *server && instance.key.client.is_none() && !instance.retiring
+            instance.server == *server
+                && instance.era() == key.era
+                && instance.key.bridged == key.bridged
+                && instance.key.client.is_none()
+                && !instance.retiring
         };
         self.iter().filter(|(_, instance)| is_common(instance)).map(|(id, _)| id).min()
     }

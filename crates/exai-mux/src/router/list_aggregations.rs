@@ -7,6 +7,7 @@ use std::time::Instant;
 use exai_proto::Message;
 
 use crate::limits::{MAX_UNROUTED_BYTES, MAX_UNROUTED_MESSAGES};
+use crate::types::era::Era;
 use crate::types::ids::{CallId, ClientId};
 use crate::types::list_kind::ListKind;
 
@@ -22,8 +23,11 @@ pub(crate) struct ListAggregation {
     pub(crate) call: CallId,
     pub(crate) then: AfterLists,
     /// The lists that have not come, by server, and until when each is waited for.
-    pub(crate) missing: BTreeMap<(Arc<str>, ListKind), Instant>,
+    pub(crate) missing: BTreeMap<WantedList, Instant>,
 }
+
+/// A list of a server, and the era in which the server is asked for it.
+pub(crate) type WantedList = (Arc<str>, Era, ListKind);
 
 /// What is done when the lists are there.
 #[derive(Debug)]
@@ -48,20 +52,29 @@ impl ListAggregations {
     }
 
     /// Whether a request waits for this list.
-    pub(crate) fn wait_for(&self, server: &Arc<str>, kind: ListKind) -> bool {
-        self.waiting.iter().any(|waiting| waiting.missing.contains_key(&(server.clone(), kind)))
+    pub(crate) fn wait_for(&self, list: &WantedList) -> bool {
+        self.waiting.iter().any(|waiting| waiting.missing.contains_key(list))
     }
 
     /// Lets no request wait for this list any more. Returns the clients that wanted the list itself.
-    pub(crate) fn stop_waiting(&mut self, server: &Arc<str>, kind: ListKind) -> Vec<ClientId> {
+    pub(crate) fn stop_waiting(&mut self, list: &WantedList) -> Vec<ClientId> {
         let mut clients = Vec::new();
         for waiting in &mut self.waiting {
-            let has_waited = waiting.missing.remove(&(server.clone(), kind)).is_some();
+            let has_waited = waiting.missing.remove(list).is_some();
             if has_waited && matches!(waiting.then, AfterLists::Answer(_)) {
                 clients.push(waiting.call.client);
             }
         }
         clients
+    }
+
+    /// Lets the requests that wait for a list in one era wait for it in the other.
+    pub(crate) fn move_list(&mut self, (server, from, kind): (&Arc<str>, Era, ListKind), to: Era) {
+        for waiting in &mut self.waiting {
+            if let Some(until) = waiting.missing.remove(&(server.clone(), from, kind)) {
+                waiting.missing.insert((server.clone(), to, kind), until);
+            }
+        }
     }
 
     /// Takes the requests that have all their lists, or have waited for long enough.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use exai_proto::Id;
 
 use crate::limits::MAX_QUESTIONS_PER_CLIENT;
-use crate::types::ids::{ClientId, InstanceId};
+use crate::types::ids::{CallId, ClientId, InstanceId};
 
 /// All open questions, by the client that is asked and by the number under which it is asked.
 #[derive(Debug)]
@@ -34,12 +34,22 @@ pub(crate) enum QuestionOrigin {
         /// The server's progress token of the request.
         token: Option<Id>,
     },
+    /// A call needs further input.
+    Input {
+        call: CallId,
+        /// The key under which the server wants the answer.
+        key: String,
+        method: String,
+    },
 }
 
 impl Question {
     fn is_of(&self, instance: InstanceId) -> bool {
-        let QuestionOrigin::Server { instance: asker, .. } = &self.origin;
-        *asker == instance
+        match &self.origin {
+            QuestionOrigin::Server { instance: asker, .. } => *asker == instance,
+            // It outlives the instance: the server keeps nothing.
+            QuestionOrigin::Input { .. } => false,
+        }
     }
 }
 
@@ -78,8 +88,8 @@ impl Questions {
     /// Takes the question that a server has asked under this id. Returns the client and the number.
     pub(crate) fn take_by_server_id(&mut self, instance: InstanceId, id: &Id) -> Option<(ClientId, u64)> {
         let is_it = |question: &Question| {
-            let QuestionOrigin::Server { instance: asker, id: own, .. } = &question.origin;
-            *asker == instance && own == id
+            matches!(&question.origin, QuestionOrigin::Server { instance: asker, id: own, .. }
+                if *asker == instance && own == id)
         };
         let found = self.open.iter().find_map(|(&client, open)| {
             let (&number, _) = open.iter().find(|(_, question)| is_it(question))?;
@@ -110,6 +120,17 @@ impl Questions {
             !open.is_empty()
         });
         taken.sort_unstable();
+        taken
+    }
+
+    /// Takes the questions that were put because of a call. Returns their numbers, oldest first.
+    pub(crate) fn take_of_call(&mut self, call: CallId) -> Vec<u64> {
+        let Some(open) = self.open.get_mut(&call.client) else { return Vec::new() };
+        let is_it = |question: &Question| matches!(&question.origin, QuestionOrigin::Input { call: of, .. } if *of == call);
+        let taken = open.extract_if(.., |_, question| is_it(question)).map(|(number, _)| number).collect();
+        if open.is_empty() {
+            self.open.remove(&call.client);
+        }
         taken
     }
 

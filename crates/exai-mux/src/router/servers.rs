@@ -1,7 +1,9 @@
 //! All configured servers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::client::Client;
 use crate::server::Server;
 use crate::types::ids::ClientId;
 use crate::types::policy::Policy;
@@ -20,13 +22,23 @@ pub(crate) struct Reconfiguration {
     pub(crate) replaced: Vec<Server>,
     /// The servers of which other tools may be used now.
     pub(crate) refiltered: Vec<Arc<str>>,
-    /// Whether the merged lists of all servers may have changed.
-    pub(crate) changes_lists: bool,
+    /// The servers whose part in the merged lists may have changed.
+    pub(crate) with_other_lists: Vec<Arc<str>>,
 }
 
 impl Servers {
     pub(crate) fn get(&self, name: &str) -> Option<&Server> {
         self.all.iter().find(|server| &*server.policy.name == name)
+    }
+
+    /// The server, if the client may see it.
+    pub(crate) fn get_seen(&self, client: &Client, name: &str) -> Option<&Server> {
+        self.get(name).filter(|_| client.sees_server(name))
+    }
+
+    /// The servers that a client may see.
+    pub(crate) fn iter_seen<'a>(&'a self, client: &'a Client) -> impl Iterator<Item = &'a Server> {
+        self.all.iter().filter(|server| client.sees_server(&server.policy.name))
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Server> {
@@ -50,7 +62,7 @@ impl Servers {
         let was_empty = self.all.is_empty();
         let mut old = std::mem::take(&mut self.all);
         let mut refiltered = Vec::new();
-        let mut changed = false;
+        let mut changed: BTreeSet<Arc<str>> = BTreeSet::new();
         for policy in policies {
             let known = old.iter().position(|server| server.policy.name == policy.name);
             match known.map(|at| old.swap_remove(at)) {
@@ -60,31 +72,35 @@ impl Servers {
                         server.health.reset();
                     }
                     if server.policy.tools != policy.tools {
-                        changed = true;
+                        changed.insert(policy.name.clone());
                         refiltered.push(policy.name.clone());
                     }
+                    server.eras.pinned = policy.era;
                     self.all.push(Server { policy, ..server });
                 }
                 Some(server) => {
-                    changed = true;
+                    changed.insert(policy.name.clone());
                     let (next_number, interrupted) = (server.next_number, server.interrupted.clone());
                     old.push(server);
                     self.all.push(Server { next_number, interrupted, ..Server::new(policy) });
                 }
                 None => {
-                    changed = true;
+                    changed.insert(policy.name.clone());
                     self.all.push(Server::new(policy));
                 }
             }
         }
-        changed |= !old.is_empty();
-        Reconfiguration { replaced: old, refiltered, changes_lists: changed && !was_empty }
+        changed.extend(old.iter().map(|server| server.policy.name.clone()));
+        let with_other_lists = if was_empty { Vec::new() } else { changed.into_iter().collect() };
+        Reconfiguration { replaced: old, refiltered, with_other_lists }
     }
 
     /// Forgets what servers have to tell a client.
     pub(crate) fn forget_client(&mut self, client: ClientId) {
         for server in &mut self.all {
-            server.catalogue.forget_client(client);
+            for (_, offering) in server.offerings_mut() {
+                offering.catalogue.forget_client(client);
+            }
             server.interrupted.remove(&client);
         }
     }

@@ -57,10 +57,7 @@ impl Health {
 
     /// An instance ended unasked, or could not be started.
     pub(crate) fn note_end(&mut self, server: &str, why: &Down, run: RunProgress, limit: u32, time: Instant) {
-        self.ends.push_back(time);
-        while self.ends.front().is_some_and(|first| *first + CRASH_COUNT_INTERVAL <= time) {
-            self.ends.pop_front();
-        }
+        self.count_end(time);
         if limit > 0 && self.ends.len() >= limit as usize {
             let reason = format!(
                 "{}; it has ended {} times within a minute, and is started again by `exai restart {server}` alone",
@@ -88,6 +85,31 @@ impl Health {
         // Without a limit no count is needed.
         if limit == 0 {
             self.ends.clear();
+        }
+    }
+
+    /// Counts an end after which the server is started anew at once, if it may be. Returns whether it may: the first
+    /// end always, so that a server that may not end at all is served too.
+    pub(crate) fn excuse_end(&mut self, limit: u32, time: Instant) -> bool {
+        if limit == 0 {
+            return true;
+        }
+        self.forget_old_ends(time);
+        let may_start = self.ends.is_empty() || self.ends.len() + 1 < limit as usize;
+        if may_start {
+            self.count_end(time);
+        }
+        may_start
+    }
+
+    fn count_end(&mut self, time: Instant) {
+        self.ends.push_back(time);
+        self.forget_old_ends(time);
+    }
+
+    fn forget_old_ends(&mut self, time: Instant) {
+        while self.ends.front().is_some_and(|first| *first + CRASH_COUNT_INTERVAL <= time) {
+            self.ends.pop_front();
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use exai_proto::{Id, Segments};
 
+use crate::types::era::Era;
 use crate::types::ids::{ClientId, InstanceId};
 
 /// The request of a client that a message belongs to. HTTP needs it to choose a stream.
@@ -80,6 +81,8 @@ pub enum Effect {
     DiscoveryChanged {
         /// The name of the server.
         server: Arc<str>,
+        /// The era of what has changed.
+        era: Era,
     },
     /// A server was seen to do something new: see [`crate::Router::observed_behaviour`].
     BehaviourChanged {

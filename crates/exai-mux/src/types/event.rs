@@ -5,7 +5,10 @@ use std::sync::Arc;
 use exai_proto::answer::Failure;
 use exai_proto::{Id, Message, Segments};
 
+use crate::types::choice::{Choice, ClientName};
 use crate::types::discovery::Discovery;
+use crate::types::era::Era;
+use crate::types::era_verdict::EraVerdict;
 use crate::types::ids::{ClientId, Endpoint, InstanceId};
 use crate::types::observed_behaviour::ObservedBehaviour;
 use crate::types::policy::Policy;
@@ -13,6 +16,12 @@ use crate::types::policy::Policy;
 /// Everything that can happen to the router.
 #[derive(Debug)]
 pub enum Event {
+    /// What the configuration lets clients see, by name, at the start and whenever it changes. It comes before
+    /// [`Event::Configured`], so that nobody is told of a new server that is not for them.
+    Chosen {
+        /// The choices. A client whose name is missing sees everything.
+        choices: Vec<(Arc<str>, Choice)>,
+    },
     /// The configuration, at the start and whenever it changes. Servers keep the order of the file.
     Configured {
         /// All servers.
@@ -33,6 +42,8 @@ pub enum Event {
         server: Arc<str>,
         /// What was seen.
         behaviour: ObservedBehaviour,
+        /// Which eras the server was seen to speak, and not to speak.
+        eras: Vec<(Era, EraVerdict)>,
     },
     /// A client connected.
     Opened {
@@ -40,6 +51,13 @@ pub enum Event {
         client: ClientId,
         /// What the client connects to.
         endpoint: Endpoint,
+        /// The name by which the configuration knows the client.
+        name: ClientName,
+        /// The absolute path of the directory in which the client works, if it is known for certain.
+        directory: Option<Arc<str>>,
+        /// Whether the client is no lasting conversation but a connection over which requests of the modern era come:
+        /// the next request of the same program may come over another.
+        stateless: bool,
     },
     /// A client sent a message.
     FromClient {

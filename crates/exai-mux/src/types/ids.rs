@@ -1,5 +1,6 @@
 //! The names of clients, instances and endpoints.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,8 +37,29 @@ pub(crate) type MintedMap<K, V> = rustc_hash::FxHashMap<K, V>;
 pub enum Endpoint {
     /// All servers, with `server__tool` names.
     All,
+    /// These servers alone, with `server__tool` names. Some of them may not be configured.
+    Several(Arc<BTreeSet<Arc<str>>>),
     /// One server, names untouched.
     One(Arc<str>),
+}
+
+impl Endpoint {
+    /// Whether several servers are united here, with aggregated names.
+    pub(crate) fn is_aggregated(&self) -> bool {
+        match self {
+            Endpoint::All | Endpoint::Several(_) => true,
+            Endpoint::One(_) => false,
+        }
+    }
+
+    /// Whether a server of this name can be reached here.
+    pub(crate) fn has_server(&self, server: &str) -> bool {
+        match self {
+            Endpoint::All => true,
+            Endpoint::Several(names) => names.contains(server),
+            Endpoint::One(name) => **name == *server,
+        }
+    }
 }
 
 /// A minted number, as it comes back: some servers turn numbers into strings, or into floats.

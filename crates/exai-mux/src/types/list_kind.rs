@@ -46,6 +46,15 @@ impl ListKind {
         }
     }
 
+    /// The key under which an item of the list has its name, or its address.
+    pub(crate) fn item_key(self) -> &'static str {
+        match self {
+            ListKind::Tools | ListKind::Prompts => "name",
+            ListKind::Resources => "uri",
+            ListKind::Templates => "uriTemplate",
+        }
+    }
+
     /// The lists that the notification for this one stands for.
     pub(crate) fn announced(self) -> &'static [ListKind] {
         match self {

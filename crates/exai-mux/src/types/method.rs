@@ -17,6 +17,8 @@ pub(crate) enum Method {
     SetLogLevel,
     Subscribe,
     Unsubscribe,
+    /// The client wants to hear of changes (modern era).
+    Listen,
     List(ListKind),
     /// A method that exai does not know.
     Other,

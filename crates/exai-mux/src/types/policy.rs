@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::types::era::Era;
 use crate::types::ids::ClientId;
 
 /// How clients share a server.
@@ -42,6 +43,11 @@ pub struct Policy {
     pub crash_limit: u32,
     /// Whether what the server says of its tools (`annotations`) is believed.
     pub trusted: bool,
+    /// The era in which the server is spoken to; `None` to find out which it speaks.
+    pub era: Option<Era>,
+    /// Whether clients of the modern era are served on the server's own endpoint though the server speaks the legacy
+    /// era, and may be asked what it asks.
+    pub bridge: bool,
 }
 
 /// Which tools of a server may be seen and called: those that match an `allow` pattern and no `deny` pattern. `*`
@@ -92,6 +98,8 @@ fn matches(pattern: &str, text: &str) -> bool {
 /// Clients with equal keys use the same instance of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ShareKey {
+    /// The era in which the server is spoken to.
+    pub era: Era,
     /// What is declared to the server: the capabilities of the client that [`crate::behaviour::CLIENT_CAPABILITIES`] names,
     /// as JSON with sorted keys. A server is told once, for all its clients, so these must agree.
     pub capabilities: Arc<str>,
@@ -100,12 +108,32 @@ pub struct ShareKey {
     pub any: bool,
     /// The client that has the instance to itself, if any.
     pub client: Option<ClientId>,
+    /// Whether the clients are of the modern era, and the server of the legacy one: what such a server asks must never
+    /// reach a session.
+    pub bridged: bool,
 }
 
 impl ShareKey {
+    /// The key of the instances that serve the same clients in an era. In the modern era each request says what its
+    /// client can do, so nothing is declared to a server for all.
+    pub(crate) fn in_era(&self, era: Era) -> Self {
+        match era {
+            Era::Legacy => ShareKey { era, ..self.clone() },
+            Era::Modern => {
+                ShareKey { era, capabilities: "{}".into(), any: false, client: self.client, bridged: false }
+            }
+        }
+    }
+
     /// The key of all clients that declare this.
     pub(crate) fn common(capabilities: impl Into<Arc<str>>) -> Self {
-        ShareKey { capabilities: capabilities.into(), any: false, client: None }
+        ShareKey {
+            era: Era::Legacy,
+            capabilities: capabilities.into(),
+            any: false,
+            client: None,
+            bridged: false,
+        }
     }
 }
 

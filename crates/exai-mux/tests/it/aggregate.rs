@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use exai_mux::{Endpoint, Event};
+use exai_mux::{Endpoint, Era, Event};
 
+use crate::eras::request;
 use crate::support::{Bench, initialize, only, policy};
 
 fn all(bench: &mut Bench, client: u64) {
@@ -113,6 +114,10 @@ fn a_resource_belongs_to_who_lists_it_or_has_a_template_and_the_first_wins() {
     assert_eq!(only(&bench.says(1, &read("r://1")), "server 0")["method"], "resources/read");
     assert_eq!(only(&bench.says(1, &read("r://2")), "server 1")["method"], "resources/read");
     assert_eq!(only(&bench.says(1, &read("r://3")), "client 1")["error"]["code"], -32002);
+    // The modern era has another code for it.
+    bench.open(2, Endpoint::All);
+    let refused = bench.says(2, &request(6, "resources/read", r#""uri":"r://3","#));
+    assert_eq!(only(&refused, "client 2")["error"]["code"], -32602);
 }
 
 #[test]
@@ -309,7 +314,7 @@ fn a_list_that_passes_by_is_not_current_if_it_was_changed_meanwhile_or_is_of_ano
     let answer = only(&bench.says(2, &list("tools/list")), "client 2");
     assert_eq!(answer["result"]["tools"][0]["name"], "a__new", "it is known, and current");
     // The list that an earlier daemon knew may come from another build of the server.
-    let (revision, discovery) = bench.router.discovery("a").expect("known");
+    let (revision, discovery) = bench.router.discovery("a", Era::Legacy).expect("known");
     let mut bench = Bench::new(vec![policy("a")]);
     bench.does(Event::DiscoveryKnown { server: "a".into(), revision, discovery });
     bench.introduced(1, "a", "{}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use exai_mux::policy::{Policy, ToolFilter};
-use exai_mux::{Discovery, Endpoint, Event};
+use exai_mux::{Discovery, Endpoint, Era, Event};
 
 use crate::support::{Bench, initialize, only, policy, server_result};
 
@@ -15,7 +15,8 @@ fn discovery(tools: &[&str]) -> Discovery {
         Bytes::from(format!("{{\"name\":\"{name}\",\"annotations\":{{\"readOnlyHint\":true}}}}"))
     };
     Discovery {
-        initialize: server_result().into(),
+        era: Era::Legacy,
+        introduction: server_result().into(),
         lists: vec![("tools/list".to_owned(), tools.iter().map(item).collect())],
     }
 }
@@ -54,7 +55,7 @@ fn initialize_and_lists_are_answered_at_once_and_calls_wait() {
         bench.server_says(0, r#"{"jsonrpc":"2.0","id":3,"result":{"tools":[{"name":"x"},{"name":"z"}]}}"#);
     assert_eq!(only(&same, "client 1")["method"], "notifications/tools/list_changed");
     assert!(bench.learned);
-    let (revision, known) = bench.router.discovery("a").expect("it is known");
+    let (revision, known) = bench.router.discovery("a", Era::Legacy).expect("it is known");
     assert_eq!((revision, known.lists[0].1.len()), (1, 2));
 }
 
@@ -120,7 +121,7 @@ fn what_it_says_itself_counts_more_and_another_revision_forgets() {
     bench.ready(0);
     assert!(bench.learned);
     bench.does(Event::DiscoveryKnown { server: "a".into(), revision: 1, discovery: discovery(&["late"]) });
-    assert!(bench.router.discovery("a").expect("it is known").1.lists.is_empty());
+    assert!(bench.router.discovery("a", Era::Legacy).expect("it is known").1.lists.is_empty());
     bench.does(Event::Configured { policies: vec![Policy { revision: 2, ..policy("a") }] });
-    assert_eq!(bench.router.discovery("a"), None);
+    assert_eq!(bench.router.discovery("a", Era::Legacy), None);
 }

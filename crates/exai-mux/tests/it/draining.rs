@@ -1,8 +1,9 @@
 //! A daemon that drains answers what it can from memory, and sends no request to a server.
 
-use exai_mux::{Endpoint, Event};
+use exai_mux::{Choice, Discovery, Endpoint, Era, Event};
 use serde_json::json;
 
+use crate::eras::{self, discover_result, modern};
 use crate::support::{Bench, initialize, message, only, policy};
 
 fn request(id: u64, method: &str) -> String {
@@ -59,4 +60,28 @@ fn a_session_begins_where_the_server_is_known_and_starts_none() {
         }),
         []
     );
+}
+
+#[test]
+fn a_modern_client_sees_no_more_than_before_and_must_say_who_it_is() {
+    let mut bench = Bench::new(vec![modern("a")]);
+    let discovery = Discovery {
+        era: Era::Modern,
+        introduction: discover_result().to_string().into(),
+        lists: vec![("tools/list".into(), vec![r#"{"name":"secret"}"#.into()])],
+    };
+    bench.does(Event::DiscoveryKnown { server: "a".into(), revision: 1, discovery });
+    let choice = Choice { servers: Some(std::collections::BTreeSet::default()), ..Choice::default() };
+    bench.does(Event::Chosen { choices: vec![("m".into(), choice)] });
+    bench.open(1, Endpoint::One("a".into()));
+    bench.open(2, Endpoint::All);
+    bench.open(3, Endpoint::One("a".into()));
+    let list = eras::request(3, "tools/list", "");
+    assert_eq!(bench.says_late(1, &list), ["unserved 1 3"]);
+    assert_eq!(only(&bench.says_late(2, &list), "client 2")["result"]["tools"], json!([]));
+    let of_another = list.replace("\"m\"", "\"n\"");
+    let told = only(&bench.says_late(3, &of_another), "client 3");
+    assert_eq!(told["result"]["tools"][0]["name"], "secret");
+    let without = list.replace("clientCapabilities", "other");
+    assert_eq!(only(&bench.says_late(3, &without), "client 3")["error"]["code"], -32602);
 }

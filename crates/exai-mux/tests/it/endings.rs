@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use exai_mux::{ClientId, Endpoint, Event, Unsent};
 
+use crate::eras::modern;
 use crate::support::{Bench, initialize, only, policy};
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"t"}}"#;
@@ -45,12 +46,15 @@ fn a_server_that_cannot_start_is_not_tried_again_at_once() {
 }
 
 #[test]
-fn a_server_that_never_answers_initialize_is_given_up() {
-    let mut bench = Bench::new(vec![policy("a")]);
-    bench.introduced(1, "a", "{}");
-    bench.up(0);
-    assert_eq!(bench.passes(Duration::from_secs(21)), ["give up 0: did not answer `initialize` within 20 s"]);
-    assert_eq!(only(&bench.down(0, "did not answer"), "client 1")["error"]["code"], -31006);
+fn a_server_that_never_answers_the_first_request_is_given_up() {
+    for (policy, asked) in [(policy("a"), "initialize"), (modern("a"), "server/discover")] {
+        let mut bench = Bench::new(vec![policy]);
+        bench.introduced(1, "a", "{}");
+        bench.up(0);
+        let given_up = format!("give up 0: did not answer `{asked}` within 20 s");
+        assert_eq!(bench.passes(Duration::from_secs(21)), [given_up]);
+        assert_eq!(only(&bench.down(0, "did not answer"), "client 1")["error"]["code"], -31006);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exai_mux::{ClientId, Endpoint, Event};
+use exai_mux::{ClientId, Endpoint, Era, Event};
 
 use crate::support::{Bench, initialize, only, policy};
 
@@ -201,7 +201,7 @@ fn a_cursor_that_does_not_advance_ends_the_list_and_what_came_is_kept() {
         let expected: Vec<String> = (0..asked).map(|at| format!("a__t{at}")).collect();
         assert_eq!(names(&lines, 1, "tools"), expected);
         assert!(faults(&bench, "a")[0].starts_with(words), "{:?}", faults(&bench, "a"));
-        assert_eq!(bench.router.discovery("a").expect("it is known").1.lists[0].1.len(), asked);
+        assert_eq!(bench.router.discovery("a", Era::Legacy).expect("it is known").1.lists[0].1.len(), asked);
     }
 }
 
@@ -309,7 +309,7 @@ fn a_server_that_is_warmed_is_asked_for_all_it_has_and_ends_when_nobody_comes() 
     for (number, kind) in [(2, "tools"), (3, "prompts"), (4, "resources"), (5, "resourceTemplates")] {
         bench.server_says(0, &items(number, kind, &[]));
     }
-    assert_eq!(bench.router.discovery("a").expect("it is known").1.lists.len(), 4);
+    assert_eq!(bench.router.discovery("a", Era::Legacy).expect("it is known").1.lists.len(), 4);
     assert_eq!(bench.lives(Duration::from_secs(89)), [""; 0]);
     assert_eq!(bench.lives(Duration::from_secs(2)), ["stop 0"]);
     all(&mut bench, 1);

@@ -85,7 +85,7 @@ fn a_client_cancels_only_what_is_its_own_and_what_the_server_still_says_passes()
 }
 
 #[test]
-fn ping_is_answered_here_and_server_discover_sends_modern_clients_to_initialize() {
+fn ping_is_answered_here_and_nothing_else_before_the_client_has_introduced_itself() {
     let mut bench = Bench::new(vec![policy("a")]);
     bench.open(1, exai_mux::Endpoint::One("a".into()));
     assert_eq!(
@@ -96,7 +96,7 @@ fn ping_is_answered_here_and_server_discover_sends_modern_clients_to_initialize(
         &bench.says(1, r#"{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{}}"#),
         "client 1",
     );
-    assert_eq!(answer["error"]["code"], -32601);
+    assert_eq!(answer["error"]["code"], -32602, "it does not say which revision it is written in");
     let answer = only(&bench.says(1, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#), "client 1");
     assert_eq!(answer["error"]["code"], -32600, "nothing before initialize");
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use exai_mux::policy::{Policy, Share, ToolFilter};
-use exai_mux::{ClientId, Down, Effect, Endpoint, Event, InstanceId, Router};
+use exai_mux::{ClientId, ClientName, Down, Effect, Endpoint, Era, Event, InstanceId, Router};
 use exai_proto::{Message, Segments};
 use serde_json::{Value, json};
 
@@ -31,6 +31,8 @@ pub(crate) fn policy(name: &str) -> Policy {
         one_at_a_time: false,
         crash_limit: 5,
         trusted: true,
+        era: Some(Era::Legacy),
+        bridge: false,
     }
 }
 
@@ -70,7 +72,23 @@ impl Bench {
     }
 
     pub(crate) fn open(&mut self, client: u64, endpoint: Endpoint) {
-        assert_eq!(self.event(Event::Opened { client: ClientId(client), endpoint }), []);
+        self.open_as(client, endpoint, ClientName::Program);
+    }
+
+    pub(crate) fn open_as(&mut self, client: u64, endpoint: Endpoint, name: ClientName) {
+        self.open_in(client, endpoint, name, None);
+    }
+
+    /// Opens a client that works in this directory.
+    pub(crate) fn open_in(
+        &mut self,
+        client: u64,
+        endpoint: Endpoint,
+        name: ClientName,
+        directory: Option<&str>,
+    ) {
+        let (client, directory) = (ClientId(client), directory.map(Into::into));
+        assert_eq!(self.event(Event::Opened { client, endpoint, name, directory, stateless: false }), []);
     }
 
     pub(crate) fn says(&mut self, client: u64, text: &str) -> Vec<String> {
@@ -157,7 +175,7 @@ fn show(effect: &Effect) -> String {
         Effect::Pinged { instance, sent, answered } => {
             format!("pinged {} with {sent} bytes: {answered}", instance.0)
         }
-        Effect::DiscoveryChanged { server } => format!("learned {server}"),
+        Effect::DiscoveryChanged { server, .. } => format!("learned {server}"),
         Effect::BehaviourChanged { server } => format!("measured {server}"),
         Effect::Repeatable { client, tools } => format!("repeatable {}: {}", client.0, tools.join(" ")),
         Effect::GiveUp { instance, reason } => format!("give up {}: {reason}", instance.0),

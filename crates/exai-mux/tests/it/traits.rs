@@ -66,7 +66,7 @@ fn where_all_see_the_same_and_nothing_is_asked_all_share_from_then_on() {
     // The next daemon declares sampling to the first instance, so that a question of the server would show.
     let (_, traits) = bench.router.observed_behaviour("a").expect("measured");
     let mut bench = Bench::new(vec![policy("a")]);
-    bench.does(Event::BehaviourKnown { server: "a".into(), behaviour: traits });
+    bench.does(Event::BehaviourKnown { server: "a".into(), behaviour: traits, eras: Vec::new() });
     bench.introduced(1, "a", "{}");
     assert_eq!(only(&bench.up(0), "server 0")["params"]["capabilities"].to_string(), SAMPLING);
 }
@@ -147,7 +147,7 @@ fn what_was_measured_before_counts_and_another_revision_forgets_it() {
         ..ObservedBehaviour::default()
     };
     let mut bench = Bench::new(vec![policy("a")]);
-    bench.does(Event::BehaviourKnown { server: "a".into(), behaviour: traits.clone() });
+    bench.does(Event::BehaviourKnown { server: "a".into(), behaviour: traits.clone(), eras: Vec::new() });
     bench.introduced(1, "a", r#"{"roots":{}}"#);
     assert!(bench.introduced(2, "a", r#"{"roots":{}}"#).contains(&"start a#2 as 1".to_owned()));
     assert_eq!(bench.router.observed_behaviour("a"), Some((1, traits)));
@@ -210,7 +210,7 @@ fn of_an_eager_server_only_the_run_for_nobody_in_particular_stays() {
     let mut bench = Bench::new(Vec::new());
     bench.does(Event::Configured { policies: vec![Policy { eager: true, ..policy("a") }] });
     bench.ready(0);
-    bench.does(Event::BehaviourKnown { server: "a".into(), behaviour: traits });
+    bench.does(Event::BehaviourKnown { server: "a".into(), behaviour: traits, eras: Vec::new() });
     bench.introduced(1, "a", SAMPLING);
     bench.ready(1);
     bench.does(Event::Closed { client: ClientId(1) });

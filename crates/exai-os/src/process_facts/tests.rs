@@ -96,6 +96,28 @@ fn variables_of_another_process_are_read() {
     assert_eq!(variable(""), None);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn where_a_process_works_is_known_by_the_path_that_the_system_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (here, link) = (directory.path().join("here"), directory.path().join("link"));
+    std::fs::create_dir(&here).unwrap();
+    std::os::unix::fs::symlink(&here, &link).unwrap();
+    let mut command = Command::new("cat");
+    command.current_dir(&link).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut cat = Cat(command.spawn().unwrap());
+    cat.exchange(b"hello");
+    let works_in = |path: &Path| works_in(cat.0.id(), path).unwrap();
+    assert!(works_in(&here.canonicalize().unwrap()));
+    for other in
+        [&link, directory.path(), &here.join("."), &here.join("../here"), Path::new("here"), Path::new("")]
+    {
+        assert!(!works_in(other), "{}", other.display());
+    }
+    std::fs::remove_dir(&here).unwrap();
+    assert!(!works_in(&here), "it is another directory that may be there again");
+}
+
 #[test]
 fn start_times_are_on_two_clocks() {
     let before = (clock().unwrap(), SystemTime::now());
@@ -131,6 +153,7 @@ fn who_is_gone_is_not_found() {
         holds(pid, [(stdin, End::Read)]).unwrap_err().kind(),
         io_counters(pid).unwrap_err().kind(),
         environment_variable(pid, "PATH").unwrap_err().kind(),
+        works_in(pid, Path::new("/")).unwrap_err().kind(),
     ];
-    assert_eq!(kinds, [io::ErrorKind::NotFound; 3]);
+    assert_eq!(kinds, [io::ErrorKind::NotFound; 4]);
 }

@@ -12,6 +12,7 @@ pub(crate) mod launchers;
 pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod ownership;
+pub(crate) mod place;
 pub(crate) mod port;
 pub(crate) mod private;
 pub(crate) mod search;

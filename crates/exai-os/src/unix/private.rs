@@ -1,7 +1,7 @@
 use std::ffi::OsString;
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -88,7 +88,7 @@ pub(super) fn network_kind(dir: &File) -> rustix::io::Result<Option<String>> {
     Ok((!local).then(|| "not local".to_owned()))
 }
 
-pub(crate) fn directory_id(path: &Path) -> Option<String> {
+pub(crate) fn file_id(path: &Path) -> Option<String> {
     let found = rustix::fs::stat(path).ok()?;
     Some(format!("{:x}:{:x}", found.st_dev, found.st_ino))
 }
@@ -99,6 +99,11 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
 
 pub(crate) fn open_append(path: &Path) -> io::Result<File> {
     open_regular(path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)
+}
+
+pub(crate) fn create_new(path: &Path, executable: bool) -> io::Result<File> {
+    let mode = if executable { 0o700 } else { 0o600 };
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
 }
 
 /// Opens a regular file of ours without following a link or waiting for the other end of a FIFO.

@@ -1,4 +1,4 @@
-//! Linux: /proc. See proc_pid_fd(5), proc_pid_io(5) and proc_pid_environ(5).
+//! Linux: /proc. See proc_pid_fd(5), proc_pid_io(5), proc_pid_environ(5), proc_pid_cwd(5) and namespaces(7).
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -86,6 +86,14 @@ pub(crate) fn environment_variable(pid: u32, name: &str) -> io::Result<Option<St
         (&entry[..equals] == name.as_bytes()).then(|| String::from_utf8_lossy(value).into_owned())
     };
     Ok(bytes.split(|byte| *byte == 0).find_map(wanted))
+}
+
+pub(crate) fn works_in(pid: u32, directory: &Path) -> io::Result<bool> {
+    // Where other file systems are mounted, the same path is that of another directory.
+    let mounts = |of: &str| fs::read_link(format!("/proc/{of}/ns/mnt")).map_err(gone);
+    let pid = pid.to_string();
+    let found = fs::read_link(format!("/proc/{pid}/cwd")).map_err(gone)?;
+    Ok(found.as_os_str() == directory.as_os_str() && mounts(&pid)? == mounts("self")?)
 }
 
 pub(crate) fn started_at(start: u64) -> io::Result<Option<SystemTime>> {

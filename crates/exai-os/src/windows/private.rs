@@ -101,12 +101,17 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
 }
 
 /// What is asked of a directory without a handle has no number.
-pub(crate) fn directory_id(_path: &Path) -> Option<String> {
+pub(crate) fn file_id(_path: &Path) -> Option<String> {
     None
 }
 
 pub(crate) fn open_append(path: &Path) -> io::Result<File> {
     open_regular(path, OpenOptions::new().append(true).create(true))
+}
+
+/// A new file gets the access list of its directory; a program is one by its name.
+pub(crate) fn create_new(path: &Path, _executable: bool) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
 }
 
 /// Opens a file of ours on a disk, and no link. A new file gets the access list of its directory.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::windows::io::AsRawHandle as _;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use windows_sys::Win32::System::Threading::{
@@ -42,6 +43,10 @@ pub(crate) fn environment_variable(pid: u32, name: &str) -> io::Result<Option<St
         Some((found, value)) if found.eq_ignore_ascii_case(name) => Some(value.to_owned()),
         _ => None,
     }))
+}
+
+pub(crate) fn works_in(_pid: u32, _directory: &Path) -> io::Result<bool> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "its twin asks the system")]

@@ -48,6 +48,9 @@ pub struct Process {
     pub confirmed: Option<bool>,
     /// How its role is known.
     pub evidence: Vec<String>,
+    /// The protocol revision that this server, or the client of this shim, speaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub era: Option<String>,
 }
 
 /// What a process is.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::scan::{JsonError, check_value, skip_key, skip_space, skip_string, skip_value};
-use super::strings::is_key;
+use super::strings::{is_key, resembles};
 
 /// One member of an object: where its key is (without the quotes, escapes untouched) and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +103,36 @@ pub fn find(text: &[u8], object: Range<usize>, key: &str) -> Option<Range<usize>
 pub fn find_path(text: &[u8], object: Range<usize>, path: &[&str]) -> Option<Range<usize>> {
     path.iter().try_fold(object, |within, key| find(text, within, key))
 }
+
+/// Like [`find_path`], for a value that the receiver must read alike.
+///
+/// # Errors
+/// Another parser could find another value: a key of the path is there twice, or in two spellings.
+pub fn find_sole_path(
+    text: &[u8],
+    object: Range<usize>,
+    path: &[&str],
+) -> Result<Option<Range<usize>>, Ambiguous> {
+    let mut at = object;
+    for key in path {
+        let Ok(mut members) = Members::new(&text[..at.end], at.start) else { return Ok(None) };
+        let mut found = None;
+        while let Ok(Some(member)) = members.next_member() {
+            let written = &text[member.key];
+            let is_it = is_key(written, key);
+            if resembles(written, key) && !is_it || is_it && found.replace(member.value).is_some() {
+                return Err(Ambiguous);
+            }
+        }
+        let Some(place) = found else { return Ok(None) };
+        at = place;
+    }
+    Ok(Some(at))
+}
+
+/// Two parsers could find different values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ambiguous;
 
 /// The elements of the array at `array` in a text that was checked before; nothing if it is no array. Found
 /// one by one: a short text can hold so many that their places would fill hundreds of mebibytes.

@@ -1,9 +1,11 @@
 //! exai's entry in a configuration file of a client, and the switches of the other entries.
 
+use std::ops::RangeInclusive;
+
 use super::launch::Launch;
 use super::row::{Client, ConfigFile, Container, Snippet, Switch};
 use crate::Value;
-use crate::format::{EditError, Edited, Format, Made, Spot, write_yaml_entry};
+use crate::format::{EditError, Edited, Format, Made, Spot, find_yaml_entries, write_yaml_entries};
 
 /// Keys of an entry that say how exai is started. A new entry replaces them all; every other key is the user's or the client's.
 const OWN_KEYS: &[&str] = &[
@@ -65,6 +67,23 @@ impl Client {
         file.format.remove(text, file.spot(name), made)
     }
 
+    /// Puts an entry that was taken out back, as it is in an earlier text of the file. `None` if the earlier text has no such
+    /// entry.
+    pub fn put_back(
+        &self,
+        file: &ConfigFile,
+        text: &str,
+        name: &str,
+        earlier: &str,
+    ) -> Result<Option<String>, EditError> {
+        let spot = file.spot(name);
+        let earlier = file.format.parse(earlier)?;
+        match earlier.as_ref().and_then(|root| root.at(&spot.full_path())) {
+            Some(entry) => Ok(Some(file.format.set(text, spot, entry)?.text)),
+            None => Ok(None),
+        }
+    }
+
     /// Switches a server off with the client's own switch. `None` if the client has none.
     pub fn switch_off(&self, file: &ConfigFile, text: &str, name: &str) -> Result<Option<Edited>, EditError> {
         let Some((key, when_on)) = self.switch.key() else { return Ok(None) };
@@ -90,15 +109,22 @@ impl Client {
         }
     }
 
-    /// What the user pastes into the client, or into a file that exai does not edit.
-    pub fn snippet(&self, name: &str, launch: &Launch) -> String {
+    /// What the user pastes into the client, or into a file that exai does not edit: one text with all these entries, each
+    /// with its name.
+    pub fn snippet(&self, entries: &[(String, Launch)]) -> String {
         let Snippet { format, pointer, container } = self.snippet;
-        let entry = self.entry(container, name, launch);
+        let in_list = container == Container::List;
+        let entries: Vec<(&str, Value)> = entries
+            .iter()
+            .map(|(name, launch)| (name.as_str(), self.entry(container, name, launch)))
+            .collect();
         if format == Format::Yaml {
-            return write_yaml_entry(pointer, name, container == Container::List, &entry);
+            return write_yaml_entries(pointer, in_list, &entries);
         }
-        let spot = Spot { path: pointer, name, in_list: container == Container::List };
-        format.set("", spot, &entry).expect("BUG: an empty text takes every entry").text
+        entries.iter().fold(String::new(), |text, (name, entry)| {
+            let spot = Spot { path: pointer, name, in_list };
+            format.set(&text, spot, entry).expect("BUG: a text of entries takes another one").text
+        })
     }
 
     fn entry(&self, container: Container, name: &str, launch: &Launch) -> Value {
@@ -113,6 +139,15 @@ impl Client {
 }
 
 impl ConfigFile {
+    /// In which lines, from 1, a file that exai does not edit has its entries, for a user who takes one out by hand. Known
+    /// for YAML alone.
+    pub fn find_lines(&self, text: &str) -> Vec<(String, RangeInclusive<usize>)> {
+        match self.format {
+            Format::Yaml => find_yaml_entries(text, self.pointer),
+            Format::Json | Format::Jsonc | Format::Toml => Vec::new(),
+        }
+    }
+
     fn spot<'a>(&self, name: &'a str) -> Spot<'a> {
         Spot { path: self.pointer, name, in_list: self.container == Container::List }
     }

@@ -13,6 +13,8 @@ pub struct Launch {
     pub server: Option<String>,
     /// The state directory, if it is not the default one.
     pub home: Option<String>,
+    /// The port of a daemon that the shim starts, if a variable says so.
+    pub port: Option<String>,
 }
 
 impl Launch {
@@ -27,13 +29,20 @@ impl Launch {
 
     /// The variables of the program.
     pub fn env(&self) -> Vec<(String, String)> {
-        self.home.iter().map(|home| ("EXAI_HOME".to_owned(), home.clone())).collect()
+        let pair = |name: &str, value: &Option<String>| Some((name.to_owned(), value.clone()?));
+        [pair("EXAI_HOME", &self.home), pair("EXAI_PORT", &self.port)].into_iter().flatten().collect()
     }
 }
 
 /// Whether an entry starts exai's shim, whichever build of exai and wherever it is.
 pub fn starts_exai(entry: &ServerEntry) -> bool {
-    let Transport::Stdio { command, args, .. } = &entry.transport else { return false };
+    exai_arguments(entry).is_some()
+}
+
+/// The arguments with which an entry starts exai's shim. `None` if it starts something else.
+pub fn exai_arguments(entry: &ServerEntry) -> Option<&[String]> {
+    let Transport::Stdio { command, args, .. } = &entry.transport else { return None };
     let file = command.rsplit(['/', '\\']).next().unwrap_or(command).to_ascii_lowercase();
-    matches!(file.as_str(), "exai" | "exai.exe") && args.first().is_some_and(|first| first == "shim")
+    let is_shim = args.first().is_some_and(|first| first == "shim");
+    (matches!(file.as_str(), "exai" | "exai.exe") && is_shim).then_some(args)
 }

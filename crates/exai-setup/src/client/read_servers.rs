@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::launch::starts_exai;
 use super::read_entry::{UnreadEntry, read_entry};
 use super::row::{Client, ConfigFile};
 use crate::format::ParseError;
-use crate::{ServerEntry, Transport, Value};
+use crate::variables::{Piece, split};
+use crate::{ServerEntry, Value};
 
 /// What a file has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +25,14 @@ pub struct FoundServer {
     pub entry: ServerEntry,
     /// The directory of the project that alone has it, where one file has the servers of many projects.
     pub project: Option<String>,
+}
+
+impl FoundServers {
+    /// Whether the account has an entry of this name that starts exai.
+    pub fn has_exai(&self, name: &str) -> bool {
+        let mut own = self.servers.iter().filter(|server| server.project.is_none());
+        own.any(|server| server.entry.name == name && starts_exai(&server.entry))
+    }
 }
 
 impl Client {
@@ -82,15 +92,7 @@ fn secret_inputs(root: &Value) -> BTreeSet<&str> {
 
 /// Marks the variables and headers whose values are made of a secret input.
 fn mark_secrets(entry: &mut ServerEntry, inputs: &BTreeSet<&str>) {
-    let pairs = match &entry.transport {
-        Transport::Stdio { env, .. } => env,
-        Transport::Url { headers, .. } => headers,
-    };
-    let is_secret = |value: &str| {
-        let references = value.split("${input:").skip(1);
-        references.filter_map(|rest| rest.split_once('}')).any(|(id, _)| inputs.contains(id))
-    };
-    let names: Vec<_> =
-        pairs.iter().filter(|(_, value)| is_secret(value)).map(|(name, _)| name.clone()).collect();
-    entry.secrets.extend(names);
+    let is_secret = |value: &str| split(value).iter().filter_map(Piece::input).any(|id| inputs.contains(id));
+    let pairs = entry.transport.pairs().iter();
+    entry.secrets.extend(pairs.filter(|(_, value)| is_secret(value)).map(|(name, _)| name.clone()));
 }

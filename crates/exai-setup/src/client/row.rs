@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::launch::Launch;
 use super::places::{Directories, Location, resolve_all};
 use super::read_entry::ReadRules;
+use super::tool_rules::ToolRules;
 use crate::Value;
 use crate::format::Format;
 
@@ -29,12 +30,14 @@ pub struct Client {
     pub rules: ReadRules,
     /// How a server is switched off without removing it.
     pub switch: Switch,
+    /// Where it keeps rules that name servers and tools, beside their entries.
+    pub tool_rules: &'static [ToolRules],
     /// What the user does so that the client sees a change: a sentence.
     pub reload: &'static str,
     /// The names of its running programs. On Windows `.exe` may follow.
     pub processes: &'static [&'static str],
     /// Whether it writes its file from memory while it runs, so that an entry that comes meanwhile is lost.
-    pub rewrites_file: bool,
+    pub rewrites: Rewrites,
     /// Whether it cannot read a byte order mark, nor UTF-16.
     pub rejects_mark: bool,
     /// After how long it gives a call up, unless the user changes that. `None` if that is not known or has no bound.
@@ -47,6 +50,17 @@ pub struct Client {
     pub passes_environment: Option<bool>,
     /// Whether it lists the tools again after `notifications/tools/list_changed`. `None` if that is not known.
     pub honours_list_changed: Option<bool>,
+}
+
+/// Whether a client writes its file from memory while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrites {
+    /// Nothing is known that says so.
+    No,
+    /// It keeps the file itself, and nobody has tried what becomes of a change that comes meanwhile.
+    Untried,
+    /// It does.
+    Yes,
 }
 
 /// A configuration file of a client.
@@ -73,6 +87,8 @@ pub enum Role {
     Main,
     /// exai's entry goes into it if it exists.
     IfPresent,
+    /// exai's entry goes into it if the directory exists that its `*` stands for. The file is created there.
+    IfDirectory,
     /// Its servers are read, and may be switched off or taken out. exai's entry does not go into it.
     Import,
 }

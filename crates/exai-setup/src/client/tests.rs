@@ -15,6 +15,7 @@ fn launch(client: &Client) -> Launch {
         client: client.id.to_owned(),
         server: None,
         home: Some("/home/me/exai state".to_owned()),
+        port: Some("0".to_owned()),
     }
 }
 
@@ -229,7 +230,9 @@ fn a_strict_client_with_comments_in_its_file_is_refused_with_the_place() {
 fn what_a_user_has_added_to_our_entry_stays() {
     let client = find_client("roo").unwrap();
     let old = r#"{"mcpServers": {"exai": {"command": "/old/exai", "args": ["shim"], "env": {"A": "1"}, "alwaysAllow": ["x"], "disabled": true}}}"#;
-    let edited = client.put(&client.files[0], old, "exai", &Launch { home: None, ..launch(client) }).unwrap();
+    let edited = client
+        .put(&client.files[0], old, "exai", &Launch { home: None, port: None, ..launch(client) })
+        .unwrap();
     let expected = r#"{"mcpServers": {"exai": {"command": "C:\\Program Files\\exai\\exai.exe", "args": ["shim", "--client", "roo"], "alwaysAllow": ["x"], "disabled": true}}}"#;
     assert_eq!(edited, Edited { text: expected.to_owned(), made: None });
 }
@@ -237,7 +240,7 @@ fn what_a_user_has_added_to_our_entry_stays() {
 #[test]
 fn one_entry_per_server_keeps_the_names() {
     let client = find_client("codex").unwrap();
-    let each = Launch { server: Some("time".to_owned()), home: None, ..launch(client) };
+    let each = Launch { server: Some("time".to_owned()), home: None, port: None, ..launch(client) };
     let edited = client.put(&client.files[0], "", "my.time", &each).unwrap();
     let expected = "[mcp_servers.\"my.time\"]\ncommand = 'C:\\Program Files\\exai\\exai.exe'\nargs = [\"shim\", \"--client\", \"codex\", \"--server\", \"time\"]\n";
     assert_eq!(edited.text, expected);
@@ -246,20 +249,25 @@ fn one_entry_per_server_keeps_the_names() {
 #[test]
 fn snippets_are_read_by_their_client() {
     for client in clients() {
-        let text = client.snippet("exai", &launch(client));
+        let names = ["exai", "files", "time"];
+        let entry_of =
+            |name: &str| (name.to_owned(), Launch { server: Some(name.to_owned()), ..launch(client) });
+        let text = client.snippet(&names.map(entry_of));
         let value = client.snippet.format.parse(&text).unwrap().unwrap();
-        let path: Vec<_> = client.snippet.pointer.iter().copied().chain(["exai"]).collect();
-        let entry = read_entry("exai", value.at(&path).expect(client.id), &client.rules).unwrap();
-        assert!(starts_exai(&entry), "{}", client.id);
-        assert!(
-            matches!(&entry.transport, Transport::Stdio { env, .. } if *env == launch(client).env()),
-            "{}",
-            client.id
-        );
+        for name in names {
+            let path: Vec<_> = client.snippet.pointer.iter().copied().chain([name]).collect();
+            let entry = read_entry(name, value.at(&path).expect(client.id), &client.rules).unwrap();
+            assert!(starts_exai(&entry), "{}", client.id);
+            assert!(
+                matches!(&entry.transport, Transport::Stdio { env, .. } if *env == launch(client).env()),
+                "{}",
+                client.id
+            );
+        }
     }
     let goose = find_client("goose").unwrap();
-    let lines =
-        goose.snippet("exai", &Launch { program: "/bin/exai".to_owned(), home: None, ..launch(goose) });
+    let launch = Launch { program: "/bin/exai".to_owned(), home: None, port: None, ..launch(goose) };
+    let lines = goose.snippet(&[("exai".to_owned(), launch)]);
     let expected = "extensions:\n  exai:\n    enabled: true\n    type: \"stdio\"\n    name: \"exai\"\n    cmd: \"/bin/exai\"\n    \
                     args: [\"shim\", \"--client\", \"goose\"]\n    envs: {}\n    timeout: 300\n";
     assert_eq!(lines, expected);
@@ -273,7 +281,7 @@ proptest::proptest! {
         let program = format!("/{program}");
         for client in clients() {
             let launch = Launch { program: program.clone(), ..launch(client) };
-            let text = client.snippet(&name, &launch);
+            let text = client.snippet(&[(name.clone(), launch)]);
             let value = client.snippet.format.parse(&text).unwrap().unwrap();
             let path: Vec<_> = client.snippet.pointer.iter().copied().chain([name.as_str()]).collect();
             let entry = read_entry(&name, value.at(&path).expect(client.id), &ReadRules { splits_command: false, ..client.rules });
@@ -323,10 +331,19 @@ fn files_are_where_each_platform_has_them() {
 #[test]
 fn a_variable_moves_the_file() {
     let mut directories = directories(Platform::Linux);
-    directories.variables.insert("CODEX_HOME".to_owned(), PathBuf::from("/c"));
+    let moved = [
+        ("CODEX_HOME", "codex", "/v/config.toml"),
+        ("GEMINI_CLI_HOME", "gemini-cli", "/v/.gemini/settings.json"),
+        ("QWEN_HOME", "qwen-code", "/v/settings.json"),
+        ("AMP_SETTINGS_FILE", "amp", "/v"),
+        ("CONTINUE_GLOBAL_DIR", "continue", "/v/config.yaml"),
+    ];
+    directories.variables.extend(moved.map(|(name, ..)| (name.to_owned(), PathBuf::from("/v"))));
     directories.config_home = Some(PathBuf::from("/x"));
     let paths = |id: &str| find_client(id).unwrap().files[0].paths(&directories);
-    assert_eq!(paths("codex"), [PathBuf::from("/c/config.toml")]);
+    for (name, id, path) in moved {
+        assert_eq!(paths(id), [PathBuf::from(path)], "{name}");
+    }
     assert_eq!(paths("zed"), [PathBuf::from("/x/zed/settings.json")]);
     assert_eq!(paths("cursor"), [PathBuf::from("/h/.cursor/mcp.json")]);
     let variables = location_variables();

@@ -6,7 +6,7 @@ use crate::Value;
 /// `command`, `args` and, if there is a variable, `env`: what most clients read.
 pub(crate) fn plain(launch: &Launch) -> Value {
     let mut pairs = vec![("command", Value::text(&launch.program)), ("args", Value::texts(launch.args()))];
-    if launch.home.is_some() {
+    if !launch.env().is_empty() {
         pairs.push(("env", variables(launch)));
     }
     Value::map(pairs)
@@ -38,7 +38,7 @@ pub(crate) fn opencode(launch: &Launch) -> Value {
         ("command", Value::texts(words)),
         ("enabled", Value::Bool(true)),
     ];
-    if launch.home.is_some() {
+    if !launch.env().is_empty() {
         pairs.push(("environment", variables(launch)));
     }
     Value::map(pairs)

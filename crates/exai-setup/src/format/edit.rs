@@ -13,6 +13,14 @@ pub struct Made {
     pub inner: Option<String>,
 }
 
+impl Made {
+    /// Adds what was made for another entry, which is gone while this one stays in the same container.
+    pub fn take_over(&mut self, other: Made) {
+        self.containers += other.containers;
+        self.inner = self.inner.take().or(other.inner);
+    }
+}
+
 /// A text with one entry set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edited {

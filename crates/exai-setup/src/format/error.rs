@@ -1,5 +1,7 @@
 //! Why a text cannot be read or edited.
 
+use crate::fault::{Fault, position};
+
 /// Where a text breaks the rules of its format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} (line {line}, column {column})")]
@@ -10,6 +12,14 @@ pub struct ParseError {
     pub column: usize,
     /// What is wrong. It holds nothing of the file's values.
     pub message: String,
+}
+
+impl ParseError {
+    /// The error with the line and column of its place in `text`.
+    pub(crate) fn locate(fault: Fault, text: &str) -> Self {
+        let (line, column) = position(text, fault.at);
+        ParseError { line, column, message: fault.what }
+    }
 }
 
 /// Why a text cannot be edited.

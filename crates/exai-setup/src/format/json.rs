@@ -1,42 +1,79 @@
-//! JSON and JSONC, read into a [`Value`].
+//! JSON and JSONC, read into a [`Document`].
 
 use jsonc_parser::ast::{Array, Object, Value as Node};
 use jsonc_parser::common::Ranged as _;
-use jsonc_parser::{CollectOptions, parse_to_ast};
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
+use super::depth::{MAX_DEPTH, TOO_DEEP};
 use super::error::ParseError;
 use crate::Value;
-use crate::json_syntax::parse_options;
+use crate::fault::Fault;
+use crate::node::{Document, Place};
 
 /// Reads a text; `relaxed` allows comments and trailing commas. `None` if it holds no value.
-pub(crate) fn parse(text: &str, relaxed: bool) -> Result<Option<Value>, ParseError> {
-    Ok(parse_tree(text, relaxed)?.as_ref().map(to_value))
+pub(crate) fn read(text: &str, relaxed: bool) -> Result<Option<Document>, Fault> {
+    let root = parse(text, relaxed)?;
+    let read = root.map(|root| read_value(root, 0, MAX_DEPTH)).transpose()?;
+    Ok(read.map(|(value, place)| Document { value, place }))
 }
 
 /// Reads a text into a tree that knows where everything is. The parser bounds its depth (512).
 pub(super) fn parse_tree(text: &str, relaxed: bool) -> Result<Option<Node<'_>>, ParseError> {
-    let options = parse_options(relaxed);
-    match parse_to_ast(text, &CollectOptions::default(), &options) {
+    parse(text, relaxed).map_err(|fault| ParseError::locate(fault, text))
+}
+
+fn parse(text: &str, relaxed: bool) -> Result<Option<Node<'_>>, Fault> {
+    match parse_to_ast(text, &CollectOptions::default(), &parse_options(relaxed)) {
         Ok(result) => Ok(result.value),
-        Err(error) => Err(ParseError {
-            line: error.line_display(),
-            column: error.column_display(),
-            message: error.kind().to_string(),
-        }),
+        Err(error) => Err(Fault::new(error.range().start, error.kind().to_string())),
     }
 }
 
-fn to_value(node: &Node<'_>) -> Value {
-    match node {
+/// JSON as its standard has it or, if it is `relaxed`, with comments and commas before a closing bracket.
+fn parse_options(relaxed: bool) -> ParseOptions {
+    ParseOptions {
+        allow_comments: relaxed,
+        allow_loose_object_property_names: false,
+        allow_trailing_commas: relaxed,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    }
+}
+
+fn read_value(node: Node<'_>, key: usize, depth: usize) -> Result<(Value, Place), Fault> {
+    let at = node.start();
+    let deeper = depth.checked_sub(1).ok_or_else(|| Fault::new(at, TOO_DEEP))?;
+    let mut inner = Vec::new();
+    let value = match node {
         Node::NullKeyword(_) => Value::Null,
         Node::BooleanLit(literal) => Value::Bool(literal.value),
         Node::NumberLit(literal) => Value::Number(literal.value.to_owned()),
-        Node::StringLit(literal) => Value::text(literal.value.as_ref()),
-        Node::Array(array) => Value::List(array.elements.iter().map(to_value).collect()),
-        Node::Object(object) => Value::map(
-            object.properties.iter().map(|property| (property.name.as_str(), to_value(&property.value))),
-        ),
-    }
+        Node::StringLit(literal) => Value::Text(literal.value.into_owned()),
+        Node::Array(array) => {
+            let mut elements = Vec::with_capacity(array.elements.len());
+            for element in array.elements {
+                let (value, place) = read_value(element, 0, deeper)?;
+                elements.push(value);
+                inner.push(place);
+            }
+            Value::List(elements)
+        }
+        Node::Object(object) => {
+            let mut pairs = Vec::with_capacity(object.properties.len());
+            for property in object.properties {
+                let (value, place) = read_value(property.value, property.range.start, deeper)?;
+                pairs.push((property.name.into_string(), value));
+                inner.push(place);
+            }
+            Value::Map(pairs)
+        }
+    };
+    Ok((value, Place { at, key, inner }))
 }
 
 /// An object or an array, as a row of members between brackets.
@@ -101,6 +138,11 @@ fn elements<'a, 'n>(array: &'n Array<'a>) -> Vec<Member<'a, 'n>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Format;
+
+    fn parse(text: &str, relaxed: bool) -> Result<Option<Value>, ParseError> {
+        if relaxed { Format::Jsonc.parse(text) } else { Format::Json.parse(text) }
+    }
 
     #[test]
     fn strict_json_has_no_comments_and_no_trailing_commas() {

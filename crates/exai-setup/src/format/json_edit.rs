@@ -7,8 +7,9 @@ use super::edit::{Edited, Made, Spot};
 use super::error::EditError;
 use super::json::{Container, Member, parse_tree};
 use super::json_layout::{Layout, find_comma, line_indent, own_indent, quote, scan_tail};
-use super::splice::{Splice, position, splice};
+use super::splice::{Splice, splice};
 use crate::Value;
+use crate::fault::position;
 
 /// The containers on the way to an entry that exist, from the outermost inwards.
 struct Way<'a, 'n> {

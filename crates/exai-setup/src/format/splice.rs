@@ -1,12 +1,5 @@
 //! Places in a text, and what comes there.
 
-/// The line and the column, both from 1, of a place in a text.
-pub(crate) fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-}
-
 /// A place in a text, and what comes there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Splice {

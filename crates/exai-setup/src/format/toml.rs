@@ -1,52 +1,85 @@
-//! TOML, read into a [`Value`].
+//! TOML, read into a [`Document`].
 
-use toml_edit::{Document, Item, TableLike, Value as TomlValue};
+use toml_edit::{Document as TomlDocument, Item, TableLike, Value as TomlValue};
 
+use super::depth::{MAX_DEPTH, TOO_DEEP};
 use super::error::ParseError;
-use super::splice::position;
 use crate::Value;
+use crate::fault::Fault;
+use crate::node::{Document, Place};
 
 /// Reads a text.
-pub(crate) fn parse(text: &str) -> Result<Value, ParseError> {
-    Ok(table_to_value(parse_document(text)?.as_table()))
+pub(crate) fn read(text: &str) -> Result<Document, Fault> {
+    let (value, inner) = read_table(parse(text)?.as_table(), MAX_DEPTH)?;
+    Ok(Document { value, place: Place { at: 0, key: 0, inner } })
 }
 
 /// Reads a text into a tree that knows where everything is. The parser bounds its depth (80).
-pub(super) fn parse_document(text: &str) -> Result<Document<&str>, ParseError> {
-    Document::parse(text).map_err(|error| {
-        let (line, column) = position(text, error.span().map_or(0, |span| span.start));
-        // The first line alone: the others list what the parser expected.
-        let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
-        ParseError { line, column, message }
+pub(super) fn parse_document(text: &str) -> Result<TomlDocument<&str>, ParseError> {
+    parse(text).map_err(|fault| ParseError::locate(fault, text))
+}
+
+fn parse(text: &str) -> Result<TomlDocument<&str>, Fault> {
+    TomlDocument::parse(text).map_err(|error| {
+        // The first line alone: the others list what the parser expected, or quote the text, which may hold a secret.
+        let message = error.message().lines().next().unwrap_or("not TOML");
+        Fault::new(error.span().map_or(0, |span| span.start), message)
     })
 }
 
-fn table_to_value(table: &dyn TableLike) -> Value {
-    Value::map(table.iter().map(|(key, item)| (key, item_to_value(item))))
+fn read_table(table: &dyn TableLike, depth: usize) -> Result<(Value, Vec<Place>), Fault> {
+    let mut pairs = Vec::new();
+    let mut places = Vec::new();
+    for (key, item) in table.iter() {
+        let at = table.key(key).and_then(toml_edit::Key::span).map_or(0, |span| span.start);
+        let (value, place) = read_item(item, at, depth)?;
+        pairs.push((key.to_owned(), value));
+        places.push(Place { key: at, ..place });
+    }
+    Ok((Value::Map(pairs), places))
 }
 
-fn item_to_value(item: &Item) -> Value {
-    match item {
-        Item::None => Value::Null,
-        Item::Value(value) => to_value(value),
-        Item::Table(table) => table_to_value(table),
-        Item::ArrayOfTables(tables) => {
-            Value::List(tables.iter().map(|table| table_to_value(table)).collect())
+fn read_item(item: &Item, near: usize, depth: usize) -> Result<(Value, Place), Fault> {
+    let at = item.span().map_or(near, |span| span.start);
+    let deeper = depth.checked_sub(1).ok_or_else(|| Fault::new(at, TOO_DEEP))?;
+    let (value, inner) = match item {
+        Item::None => (Value::Null, Vec::new()),
+        Item::Value(value) => return read_value(value, at, depth),
+        Item::Table(table) => read_table(table, deeper)?,
+        Item::ArrayOfTables(tables) => read_list(tables.iter().map(|table| {
+            let (value, inner) = read_table(table, deeper)?;
+            Ok((value, Place { at, key: 0, inner }))
+        }))?,
+    };
+    Ok((value, Place { at, key: 0, inner }))
+}
+
+fn read_value(value: &TomlValue, near: usize, depth: usize) -> Result<(Value, Place), Fault> {
+    let at = value.span().map_or(near, |span| span.start);
+    let deeper = depth.checked_sub(1).ok_or_else(|| Fault::new(at, TOO_DEEP))?;
+    let (value, inner) = match value {
+        TomlValue::Array(elements) => {
+            read_list(elements.iter().map(|element| read_value(element, at, deeper)))?
         }
-    }
+        TomlValue::InlineTable(table) => read_table(table, deeper)?,
+        TomlValue::String(text) => (Value::text(text.value().as_str()), Vec::new()),
+        TomlValue::Integer(number) => (Value::Number(number.value().to_string()), Vec::new()),
+        // With its point, so that it is still a float when it is written again.
+        TomlValue::Float(number) => {
+            (Value::Number(format!("{:?}", number.value()).to_lowercase()), Vec::new())
+        }
+        TomlValue::Boolean(truth) => (Value::Bool(*truth.value()), Vec::new()),
+        TomlValue::Datetime(time) => (Value::text(time.value().to_string()), Vec::new()),
+    };
+    Ok((value, Place { at, key: 0, inner }))
 }
 
-fn to_value(value: &TomlValue) -> Value {
-    match value {
-        TomlValue::String(text) => Value::text(text.value().as_str()),
-        TomlValue::Integer(number) => Value::Number(number.value().to_string()),
-        // With its point, so that it is still a float when it is written again.
-        TomlValue::Float(number) => Value::Number(format!("{:?}", number.value()).to_lowercase()),
-        TomlValue::Boolean(truth) => Value::Bool(*truth.value()),
-        TomlValue::Datetime(time) => Value::text(time.value().to_string()),
-        TomlValue::Array(elements) => Value::List(elements.iter().map(to_value).collect()),
-        TomlValue::InlineTable(table) => table_to_value(table),
-    }
+fn read_list(
+    elements: impl Iterator<Item = Result<(Value, Place), Fault>>,
+) -> Result<(Value, Vec<Place>), Fault> {
+    let read: Vec<_> = elements.collect::<Result<_, _>>()?;
+    let (values, places) = read.into_iter().unzip();
+    Ok((Value::List(values), places))
 }
 
 /// A key as TOML writes it: bare where it can be.
@@ -86,6 +119,10 @@ fn write_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> Result<Value, ParseError> {
+        read(text).map(|document| document.value).map_err(|fault| ParseError::locate(fault, text))
+    }
 
     #[test]
     fn a_file_is_read_in_its_order() {

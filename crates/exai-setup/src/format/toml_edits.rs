@@ -7,10 +7,11 @@ use toml_edit::Item;
 
 use super::edit::{Edited, Made, Spot};
 use super::error::EditError;
-use super::splice::{Splice, position, splice};
+use super::splice::{Splice, splice};
 use super::toml::{parse_document, write_key, write_value};
 use super::toml_regions::{Region, find_region, member_ranges, section_range};
 use crate::Value;
+use crate::fault::position;
 use crate::text_file::line_end;
 
 /// Puts `value` at `spot`.

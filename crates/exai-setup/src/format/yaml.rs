@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
+use super::depth::{MAX_DEPTH, TOO_DEEP};
 use super::error::ParseError;
 use crate::Value;
-
-const MAX_DEPTH: usize = 64;
 
 /// The most bytes that the values of a file may take in memory, about.
 const MAX_COST: usize = 128 * 1024 * 1024;
@@ -95,7 +94,7 @@ impl Builder {
 
     fn begin(&mut self, value: Value, anchor: usize) -> Result<(), &'static str> {
         if self.open.len() >= MAX_DEPTH {
-            return Err("the values are nested too deeply");
+            return Err(TOO_DEEP);
         }
         let cost_before = self.cost;
         self.pay(0)?;

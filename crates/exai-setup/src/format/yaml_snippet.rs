@@ -1,25 +1,27 @@
-//! An entry as YAML, to be pasted by the user: exai does not edit YAML, for no editor of it keeps every comment.
+//! Entries as YAML, to be pasted by the user: exai does not edit YAML, for no editor of it keeps every comment.
 
 use super::yaml::read_plain;
 use crate::Value;
 
-/// One entry as YAML, to be pasted: the keys of `pointer` around it, each in a line of its own.
-pub(crate) fn write_entry(pointer: &[&str], name: &str, in_list: bool, entry: &Value) -> String {
+/// Entries as YAML, to be pasted: the keys of `pointer` around them, each in a line of its own.
+pub(crate) fn write_entries(pointer: &[&str], in_list: bool, entries: &[(&str, Value)]) -> String {
     let mut text = String::new();
     let mut indent = String::new();
     for key in pointer {
         text.extend([indent.as_str(), *key, ":\n"]);
         indent.push_str("  ");
     }
-    let mut lead = if in_list {
-        format!("{indent}- ")
-    } else {
-        text.extend([indent.as_str(), write_key(name).as_str(), ":\n"]);
-        format!("{indent}  ")
-    };
-    for (key, value) in entry.as_map().unwrap_or_default() {
-        text.extend([lead.as_str(), &write_key(key), ": ", &write_value(value), "\n"]);
-        lead = format!("{indent}  ");
+    for (name, entry) in entries {
+        let mut lead = if in_list {
+            format!("{indent}- ")
+        } else {
+            text.extend([indent.as_str(), write_key(name).as_str(), ":\n"]);
+            format!("{indent}  ")
+        };
+        for (key, value) in entry.as_map().unwrap_or_default() {
+            text.extend([lead.as_str(), &write_key(key), ": ", &write_value(value), "\n"]);
+            lead = format!("{indent}  ");
+        }
     }
     text
 }
@@ -68,7 +70,8 @@ mod tests {
 
     #[test]
     fn keys_that_look_like_values_are_quoted() {
-        let text = write_entry(&["extensions"], "true", false, &Value::map([("a b", Value::text("c"))]));
+        let text =
+            write_entries(&["extensions"], false, &[("true", Value::map([("a b", Value::text("c"))]))]);
         assert_eq!(text, "extensions:\n  \"true\":\n    \"a b\": \"c\"\n");
     }
 }

@@ -7,13 +7,15 @@
 
 use std::time::Duration;
 
+use super::document::read_json;
 use super::encoding::{decode_base64, decode_percent, read_query};
 use super::error::SourceError;
+use super::inputs::read_inputs;
 use super::pasted::{PasteOptions, read_pasted};
 use super::plan::{Plan, gap};
 use super::question::Question;
 use super::secret::is_secret_name;
-use super::variables::{self, Piece};
+use crate::variables::{Piece, split};
 use crate::{ServerEntry, Transport};
 
 /// How long a link may be, in bytes. Browsers end at 2 MiB at the latest.
@@ -151,8 +153,10 @@ fn read_config(
 }
 
 fn read_separate_inputs(inputs: &str, used: &[String]) -> Result<Vec<Question>, SourceError> {
-    let node = super::json::read_json(inputs, &super::json::Frame::WHOLE);
-    node.and_then(|node| super::inputs::read_inputs(Some(&node), used)).map_err(|fault| fault.locate(inputs))
+    let document = read_json(inputs);
+    document
+        .and_then(|document| read_inputs(Some(document.root()), used))
+        .map_err(|fault| fault.locate(inputs))
 }
 
 fn read_goose_link(query: &str) -> Result<Plan, SourceError> {
@@ -203,21 +207,9 @@ fn read_goose_link(query: &str) -> Result<Plan, SourceError> {
 
 /// A page on the web must not be able to send a secret that exai keeps to a server of its choice.
 fn refuse_secret_references(entry: &ServerEntry) -> Result<(), SourceError> {
-    let is_secret = |text: &String| {
-        let pieces = variables::split(text);
-        pieces.iter().any(|piece| matches!(piece, Piece::Dollar(inside) if inside.starts_with("secret:")))
-    };
-    let in_pairs = |pairs: &[(String, String)]| pairs.iter().any(|(_, value)| is_secret(value));
-    let found = match &entry.transport {
-        Transport::Stdio { command, args, env, cwd, env_file } => {
-            is_secret(command)
-                || args.iter().any(is_secret)
-                || in_pairs(env)
-                || cwd.iter().chain(env_file).any(is_secret)
-        }
-        Transport::Url { url, headers } => is_secret(url) || in_pairs(headers),
-    };
-    if found {
+    let is_secret =
+        |piece: Piece<'_>| matches!(piece, Piece::Dollar(inside) if inside.starts_with("secret:"));
+    if entry.transport.texts().flat_map(split).any(is_secret) {
         return Err(SourceError::new("the link refers to a secret of exai, and is refused"));
     }
     Ok(())

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::fault::{Fault, position};
+
 /// A place in a text, as editors count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -52,30 +54,10 @@ impl fmt::Display for SourceError {
 
 impl std::error::Error for SourceError {}
 
-/// An error while the place is still a byte offset.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    /// What is wrong.
-    pub(crate) what: String,
-    /// The offset in bytes.
-    pub(crate) at: usize,
-}
-
 impl Fault {
-    pub(crate) fn new(at: usize, what: impl Into<String>) -> Self {
-        Fault { what: what.into(), at }
-    }
-
     /// The error with the line and column of its place in `text`.
     pub(crate) fn locate(self, text: &str) -> SourceError {
-        let mut at = self.at.min(text.len());
-        while !text.is_char_boundary(at) {
-            at -= 1;
-        }
-        let before = text.get(..at).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+        let (line, column) = position(text, self.at);
         SourceError { what: self.what, position: Some(Position { line, column }) }
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! <https://github.com/modelcontextprotocol/mcpb/blob/main/MANIFEST.md>
 
-use super::error::{Fault, SourceError};
-use super::json::{Frame, read_json};
+use super::document::read_json;
+use super::error::SourceError;
 use super::manifest_text::{Texts, check_default};
 use super::places::{Places, Platform};
 use super::plan::Plan;
 use super::question::{AnswerKind, Question};
-use super::tree::{Node, Value};
-use super::variables::is_variable_name;
+use crate::fault::Fault;
+use crate::node::{Document, Node};
+use crate::variables::is_variable_name;
 use crate::{ServerEntry, Transport};
 
 const VERSIONS: [&str; 4] = ["0.1", "0.2", "0.3", "0.4"];
@@ -28,8 +29,10 @@ pub struct Manifest {
     pub version: String,
     /// What it says it does.
     pub description: Option<String>,
+    /// Who says that they have made it.
+    pub author: Option<String>,
     text: String,
-    root: Node,
+    document: Document,
 }
 
 impl Manifest {
@@ -37,7 +40,8 @@ impl Manifest {
     pub(crate) fn read(text: &str) -> Result<Manifest, SourceError> {
         let text = text.trim_start_matches('\u{feff}');
         let read = || -> Result<Manifest, Fault> {
-            let root = read_json(text, &Frame::WHOLE)?;
+            let document = read_json(text)?;
+            let root = document.root();
             let version = root.text("manifest_version")?.or(root.text("dxt_version")?);
             if !version.is_some_and(|version| VERSIONS.contains(&version)) {
                 return Err(Fault::new(
@@ -59,8 +63,9 @@ impl Manifest {
                 display_name: root.text("display_name")?.map(str::to_owned),
                 version: needed("version")?,
                 description: root.text("description")?.map(str::to_owned),
+                author: root.get("author").map_or(Ok(None), |author| author.text("name"))?.map(str::to_owned),
                 text: text.to_owned(),
-                root,
+                document,
             })
         };
         read().map_err(|fault| fault.locate(text))
@@ -84,7 +89,7 @@ impl Manifest {
         places: &Places,
         platform: Platform,
     ) -> Result<Plan, Fault> {
-        let root = &self.root;
+        let root = self.document.root();
         let platforms = root.get("compatibility").map_or(Ok(None), |needs| needs.texts("platforms"))?;
         if platforms.is_some_and(|platforms| !platforms.iter().any(|name| name == platform.name())) {
             return Err(Fault::new(
@@ -119,7 +124,7 @@ struct Start {
     env: Vec<(String, String)>,
 }
 
-fn read_start(server: &Node, platform: Platform) -> Result<Start, Fault> {
+fn read_start(server: Node<'_>, platform: Platform) -> Result<Start, Fault> {
     let Some(config) = server.get("mcp_config") else { return default_start(server) };
     let command = config.text("command")?.unwrap_or_default().to_owned();
     let mut start =
@@ -144,7 +149,7 @@ fn read_start(server: &Node, platform: Platform) -> Result<Start, Fault> {
 }
 
 /// A server without `mcp_config` is started by its kind; version 0.4 allows that for `uv`.
-fn default_start(server: &Node) -> Result<Start, Fault> {
+fn default_start(server: Node<'_>) -> Result<Start, Fault> {
     let entry_point = server.text("entry_point")?.filter(|path| !path.is_empty());
     let entry_point = entry_point.ok_or_else(|| Fault::new(server.at, "`entry_point` is missing"))?;
     if let Some(danger) = super::bundle_path::find_danger(entry_point) {
@@ -190,7 +195,7 @@ fn find_program(
 }
 
 /// The questions for `user_config`.
-fn read_settings(settings: Option<&Node>, texts: &mut Texts<'_>) -> Result<Vec<Question>, Fault> {
+fn read_settings(settings: Option<Node<'_>>, texts: &mut Texts<'_>) -> Result<Vec<Question>, Fault> {
     let Some(settings) = settings else { return Ok(Vec::new()) };
     let members =
         settings.members().ok_or_else(|| Fault::new(settings.at, "`user_config` must be a table"))?;
@@ -204,15 +209,18 @@ fn read_settings(settings: Option<&Node>, texts: &mut Texts<'_>) -> Result<Vec<Q
         if member.key.is_empty() || !member.key.chars().all(allowed) || !is_new {
             return Err(Fault::new(member.at, "a setting has no valid key, or one that another setting has"));
         }
-        questions.push(read_setting(&member.key, &member.node, texts)?);
-        texts.settings.push(member.key.clone());
+        questions.push(read_setting(member.key, member.node, texts)?);
+        texts.settings.push(member.key.to_owned());
     }
     Ok(questions)
 }
 
-fn read_setting(key: &str, node: &Node, texts: &Texts<'_>) -> Result<Question, Fault> {
+fn read_setting(key: &str, node: Node<'_>, texts: &Texts<'_>) -> Result<Question, Fault> {
     let bound = |key: &str| {
-        let number = node.get(key).and_then(Node::scalar).and_then(|text| text.parse::<f64>().ok());
+        let number = node
+            .get(key)
+            .and_then(|node| node.value.to_plain_text())
+            .and_then(|text| text.parse::<f64>().ok());
         number.map(|number| number as i64)
     };
     let kind = match node.text("type")? {
@@ -225,12 +233,12 @@ fn read_setting(key: &str, node: &Node, texts: &Texts<'_>) -> Result<Question, F
     };
     let mut default = Vec::new();
     let written = match node.get("default") {
-        None => &[][..],
-        Some(Node { value: Value::List(values), .. }) => values,
-        Some(one) => std::slice::from_ref(one),
+        None => Vec::new(),
+        Some(one) => one.elements().unwrap_or_else(|| vec![one]),
     };
     for value in written {
-        let text = value.scalar().ok_or_else(|| Fault::new(value.at, "`default` must be a text"))?;
+        let text =
+            value.value.to_plain_text().ok_or_else(|| Fault::new(value.at, "`default` must be a text"))?;
         let text = texts.fill_places(&text, value.at)?;
         check_default(&text, value.at)?;
         default.extend(Some(text).filter(|text| !text.is_empty()));

@@ -1,9 +1,9 @@
 //! The texts of a manifest, and what `${…}` in them stands for.
 
-use super::error::Fault;
 use super::places::Places;
 use super::plan::gap;
-use super::variables::{self, Piece};
+use crate::fault::Fault;
+use crate::variables::{self, Piece};
 
 /// What the texts of a manifest may refer to.
 pub(crate) struct Texts<'a> {

@@ -1,15 +1,19 @@
 //! A pasted or piped block, or the file of a project: JSON with comments, or TOML, as clients and READMEs write it.
 
-use super::entry_shape::{Family, MAX_NOTES, Notes, is_entry, read_entry};
-use super::error::{Fault, SourceError};
+use super::document::{read_json, read_toml};
+use super::error::SourceError;
 use super::inputs::read_inputs;
-use super::json::{Frame, read_json};
 use super::plan::Plan;
 use super::question::Question;
-use super::toml::read_toml;
-use super::tree::{MAX_TEXT_BYTES, Member, Node, Value};
 use super::warning::Warning;
 use crate::ServerEntry;
+use crate::fault::Fault;
+use crate::node::{Document, Member, Node};
+use crate::read_entry::{MAX_NOTES, Notes, ReadRules, TimeoutMeaning, is_entry, read_entry};
+use crate::variables::OF_ANY_CLIENT;
+
+/// How long a text may be, in bytes. The state file of a busy client has 1 MiB.
+const MAX_TEXT_BYTES: usize = 8 << 20;
 
 /// How many servers one text may have.
 const MAX_SERVERS: usize = 1000;
@@ -58,7 +62,11 @@ pub fn read_pasted(text: &str, options: PasteOptions<'_>) -> Result<Pasted, Sour
     if text.len() > MAX_TEXT_BYTES {
         return Err(SourceError::new(format!("the text has more than {} MiB", MAX_TEXT_BYTES >> 20)));
     }
-    read_document(text).and_then(|root| read_root(&root, text, options)).map_err(|fault| fault.locate(text))
+    let frame = find_frame(text).map_err(|fault| fault.locate(text))?;
+    let document = frame.read();
+    document
+        .and_then(|document| read_root(document.root(), &frame, options))
+        .map_err(|fault| frame.locate(fault))
 }
 
 /// What a text is written in.
@@ -67,16 +75,35 @@ enum Syntax {
     Toml,
 }
 
-fn read_document(text: &str) -> Result<Node, Fault> {
+/// The block of a text that is read.
+struct Frame<'t> {
+    text: &'t str,
+    block: &'t str,
+    /// Where the block begins in the text.
+    base: usize,
+    syntax: Syntax,
+}
+
+fn find_frame(text: &str) -> Result<Frame<'_>, Fault> {
     let (base, block) = find_block(text)?;
-    match find_syntax(block) {
-        Some(Syntax::Json { braces }) => {
+    let syntax = find_syntax(block).ok_or_else(|| Fault::new(base, "there is nothing to read"))?;
+    Ok(Frame { text, block, base, syntax })
+}
+
+impl Frame<'_> {
+    fn read(&self) -> Result<Document, Fault> {
+        match self.syntax {
             // `"name": { … },` is what remains when a member is copied.
-            let block = if braces { block } else { block.trim_end().trim_end_matches(',') };
-            read_json(block, &Frame { base, braces })
+            Syntax::Json { braces: false } => read_json(self.block.trim_end().trim_end_matches(',')),
+            Syntax::Json { braces: true } => read_json(&format!("{{{}\n}}", self.block)),
+            Syntax::Toml => read_toml(self.block),
         }
-        Some(Syntax::Toml) => read_toml(block, base),
-        None => Err(Fault::new(base, "there is nothing to read")),
+    }
+
+    /// The error with its place in the whole text, from one with its place in what was read.
+    fn locate(&self, fault: Fault) -> SourceError {
+        let added = usize::from(matches!(self.syntax, Syntax::Json { braces: true }));
+        Fault::new(self.base + fault.at.saturating_sub(added), fault.what).locate(self.text)
     }
 }
 
@@ -144,25 +171,26 @@ fn is_key_of_toml(text: &str) -> bool {
     after.is_some_and(|after| after.starts_with(['=', '.']))
 }
 
-fn read_root(root: &Node, text: &str, options: PasteOptions<'_>) -> Result<Pasted, Fault> {
-    let mut notes = Notes { is_program: options.is_program, warnings: Vec::new(), inputs: Vec::new() };
+fn read_root(root: Node<'_>, frame: &Frame<'_>, options: PasteOptions<'_>) -> Result<Pasted, Fault> {
+    let mut notes = Notes { is_program: Some(options.is_program), ..Notes::default() };
     let found = find_entries(root, options.name)?;
     if found.len() > MAX_SERVERS {
         return Err(Fault::new(root.at, format!("the text has more than {MAX_SERVERS} servers")));
     }
     let mut servers: Vec<ServerEntry> = Vec::new();
     let mut first_fault = None;
-    for Found { name, at, node, family } in found {
+    for Found { name, at, node, timeout } in found {
         let read = if servers.iter().any(|server| server.name == name) {
             Err(Fault::new(at, "another server has the same name"))
         } else {
-            read_entry(&name, node, family, &mut notes)
+            let rules = ReadRules { variables: OF_ANY_CLIENT, timeout, splits_command: true };
+            read_entry(&name, &format!("`{name}`"), node, &rules, &mut notes)
         };
         match read {
             Ok(server) => servers.push(server),
             Err(fault) => {
                 if notes.warnings.len() < MAX_NOTES {
-                    let why = Fault::new(fault.at, fault.what.clone()).locate(text);
+                    let why = frame.locate(Fault::new(fault.at, fault.what.clone()));
                     notes.warnings.push(Warning::LeftOut { server: name, why });
                 }
                 first_fault = first_fault.or(Some(fault));
@@ -181,51 +209,45 @@ fn read_root(root: &Node, text: &str, options: PasteOptions<'_>) -> Result<Paste
 struct Found<'a> {
     name: String,
     at: usize,
-    node: &'a Node,
-    family: Family,
+    node: Node<'a>,
+    timeout: TimeoutMeaning,
 }
 
-const CONTAINERS: [(&str, Family); 5] = [
-    ("mcpServers", Family::Unknown),
-    ("amp.mcpServers", Family::Unknown),
-    ("context_servers", Family::Unknown),
-    ("mcp_servers", Family::Codex),
-    ("servers", Family::Unknown),
-];
+const CONTAINERS: [&str; 5] = ["mcpServers", "amp.mcpServers", "context_servers", "mcp_servers", "servers"];
 
-fn find_entries<'a>(root: &'a Node, name: Option<&str>) -> Result<Vec<Found<'a>>, Fault> {
+fn find_entries<'a>(root: Node<'a>, name: Option<&str>) -> Result<Vec<Found<'a>>, Fault> {
     let mut found = Vec::new();
     if is_entry(root) {
         found.push(read_bare(root, name)?);
         return Ok(found);
     }
     let mut has_container = false;
-    for (key, family) in CONTAINERS {
-        if let Some(container) = root.get(key).filter(|container| !is_entry(container)) {
+    for key in CONTAINERS {
+        if let Some(container) = root.get(key).filter(|container| !is_entry(*container)) {
             has_container = true;
-            collect(container, key, family, &mut found)?;
+            collect(container, key, TimeoutMeaning::OfEntry, &mut found)?;
         }
     }
-    if let Some(mcp) = root.get("mcp").filter(|mcp| !is_entry(mcp)) {
+    if let Some(mcp) = root.get("mcp").filter(|mcp| !is_entry(*mcp)) {
         has_container = true;
-        match mcp.get("servers").filter(|servers| !is_entry(servers)) {
-            Some(servers) => collect(servers, "servers", Family::Unknown, &mut found)?,
-            None => collect(mcp, "mcp", Family::OpenCode, &mut found)?,
+        match mcp.get("servers").filter(|servers| !is_entry(*servers)) {
+            Some(servers) => collect(servers, "servers", TimeoutMeaning::OfEntry, &mut found)?,
+            None => collect(mcp, "mcp", TimeoutMeaning::StartMilliseconds, &mut found)?,
         }
     }
     if let Some(servers) = root.get("augment.advanced").and_then(|advanced| advanced.get("mcpServers")) {
         has_container = true;
-        collect(servers, "mcpServers", Family::Unknown, &mut found)?;
+        collect(servers, "mcpServers", TimeoutMeaning::OfEntry, &mut found)?;
     }
     if has_container {
         return Ok(found);
     }
-    match &root.value {
+    match (root.elements(), root.members()) {
         // Augment Code keeps a list.
-        Value::List(_) => collect(root, "the text", Family::Unknown, &mut found)?,
-        Value::Table(members) if members.iter().any(|member| is_entry(&member.node)) => {
-            let tables = members.iter().filter(|member| member.node.members().is_some());
-            found.extend(tables.map(|member| found_member(member, Family::Unknown)));
+        (Some(_), _) => collect(root, "the text", TimeoutMeaning::OfEntry, &mut found)?,
+        (_, Some(members)) if members.iter().any(|member| is_entry(member.node)) => {
+            let maps = members.into_iter().filter(|member| member.node.members().is_some());
+            found.extend(maps.map(|member| found_member(member, TimeoutMeaning::OfEntry)));
         }
         _ => {
             return Err(Fault::new(
@@ -239,36 +261,35 @@ fn find_entries<'a>(root: &'a Node, name: Option<&str>) -> Result<Vec<Found<'a>>
 }
 
 fn collect<'a>(
-    container: &'a Node,
+    container: Node<'a>,
     key: &str,
-    family: Family,
+    timeout: TimeoutMeaning,
     found: &mut Vec<Found<'a>>,
 ) -> Result<(), Fault> {
-    match &container.value {
-        Value::Table(members) => found.extend(members.iter().map(|member| found_member(member, family))),
-        Value::List(entries) => {
-            for entry in entries {
-                found.push(Found { family, ..read_bare(entry, None)? });
-            }
-        }
-        _ => return Err(Fault::new(container.at, format!("`{key}` must be a table of servers"))),
+    if let Some(members) = container.members() {
+        found.extend(members.into_iter().map(|member| found_member(member, timeout)));
+        return Ok(());
+    }
+    let wrong = || Fault::new(container.at, format!("`{key}` must be a table of servers"));
+    for entry in container.elements().ok_or_else(wrong)? {
+        found.push(Found { timeout, ..read_bare(entry, None)? });
     }
     Ok(())
 }
 
-fn found_member(member: &Member, family: Family) -> Found<'_> {
-    Found { name: member.key.clone(), at: member.at, node: &member.node, family }
+fn found_member(member: Member<'_>, timeout: TimeoutMeaning) -> Found<'_> {
+    Found { name: member.key.to_owned(), at: member.at, node: member.node, timeout }
 }
 
 /// An entry without a key: its name stands in it, or the caller gives one.
-fn read_bare<'a>(node: &'a Node, name: Option<&str>) -> Result<Found<'a>, Fault> {
+fn read_bare<'a>(node: Node<'a>, name: Option<&str>) -> Result<Found<'a>, Fault> {
     let own = node.text("name")?.filter(|own| !own.trim().is_empty());
     let name = name.or(own).ok_or_else(|| Fault::new(node.at, "this server has no name; give it one"))?;
     // opencode alone writes `environment` or a list.
     let is_opencode = node.get("environment").is_some()
         || node.get("command").is_some_and(|command| command.elements().is_some());
-    let family = if is_opencode { Family::OpenCode } else { Family::Unknown };
-    Ok(Found { name: name.to_owned(), at: node.at, node, family })
+    let timeout = if is_opencode { TimeoutMeaning::StartMilliseconds } else { TimeoutMeaning::OfEntry };
+    Ok(Found { name: name.to_owned(), at: node.at, node, timeout })
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::error::SourceError;
 use super::question::{Answers, Question};
-use super::variables::{self, Piece};
 use super::warning::Warning;
+use crate::variables::{Piece, split};
 use crate::{ServerEntry, Transport};
 
 /// How many arguments and how long a text an answer may make.
@@ -70,16 +70,12 @@ impl Plan {
         let secret = |text: &str| {
             let is_secret =
                 |key: &str| questions.iter().any(|question| question.key == key && question.secret);
-            variables::split(text).iter().any(|piece| input_of(piece).is_some_and(is_secret))
+            gaps_of(text).into_iter().any(is_secret)
         };
-        let pairs = match &mut entry.transport {
-            Transport::Stdio { args, env, .. } => {
-                *args = arguments.iter().flat_map(|argument| argument.words.iter().cloned()).collect();
-                env
-            }
-            Transport::Url { headers, .. } => headers,
-        };
-        for (name, _) in pairs.iter().filter(|(_, value)| secret(value)) {
+        if let Transport::Stdio { args, .. } = &mut entry.transport {
+            *args = arguments.iter().flat_map(|argument| argument.words.iter().cloned()).collect();
+        }
+        for (name, _) in entry.transport.pairs().iter().filter(|(_, value)| secret(value)) {
             if !entry.secrets.contains(name) {
                 entry.secrets.push(name.clone());
             }
@@ -126,20 +122,9 @@ impl Plan {
                 fill_pairs(headers, &values);
             }
         }
-        let pairs = match &entry.transport {
-            Transport::Stdio { env, .. } => env,
-            Transport::Url { headers, .. } => headers,
-        };
+        let pairs = entry.transport.pairs();
         entry.secrets.retain(|secret| pairs.iter().any(|(name, _)| name == secret));
         Ok(entry)
-    }
-}
-
-/// The key of a gap.
-fn input_of<'a>(piece: &Piece<'a>) -> Option<&'a str> {
-    match piece {
-        Piece::Dollar(inside) => inside.strip_prefix("input:"),
-        _ => None,
     }
 }
 
@@ -203,9 +188,9 @@ fn choose_answers(words: &[String], values: &Values, place: usize) -> Values {
 fn fill_words(words: &[String], values: &Values) -> Option<Vec<String>> {
     let mut filled = Vec::new();
     for word in words {
-        let pieces = variables::split(word);
+        let pieces = split(word);
         let alone = match pieces.as_slice() {
-            [piece] => input_of(piece).and_then(|key| values.get(key)),
+            [piece] => piece.input().and_then(|key| values.get(key)),
             _ => None,
         };
         match alone {
@@ -221,8 +206,8 @@ fn fill_words(words: &[String], values: &Values) -> Option<Vec<String>> {
 /// A text with its gaps filled, or `None` if one of them stays empty.
 fn fill_text(text: &str, values: &Values) -> Option<String> {
     let mut filled = String::with_capacity(text.len());
-    for piece in variables::split(text) {
-        match input_of(&piece).and_then(|key| values.get(key)) {
+    for piece in split(text) {
+        match piece.input().and_then(|key| values.get(key)) {
             Some(answers) if answers.is_empty() => return None,
             Some(answers) => filled.push_str(&answers.join(",")),
             None => piece.write(&mut filled),
@@ -233,23 +218,10 @@ fn fill_text(text: &str, values: &Values) -> Option<String> {
 
 /// The keys of all gaps in a server.
 pub(crate) fn find_gaps(entry: &ServerEntry) -> HashSet<String> {
-    let mut texts: Vec<&str> = Vec::new();
-    let pairs = match &entry.transport {
-        Transport::Stdio { command, args, env, cwd, env_file } => {
-            texts.push(command);
-            texts.extend(args.iter().chain(cwd).chain(env_file).map(String::as_str));
-            env
-        }
-        Transport::Url { url, headers } => {
-            texts.push(url);
-            headers
-        }
-    };
-    texts.extend(pairs.iter().map(|(_, value)| value.as_str()));
-    texts.into_iter().flat_map(gaps_of).map(str::to_owned).collect()
+    entry.transport.texts().flat_map(gaps_of).map(str::to_owned).collect()
 }
 
 /// The keys of the gaps in a text, in their order.
 fn gaps_of(text: &str) -> Vec<&str> {
-    variables::split(text).iter().filter_map(input_of).collect()
+    split(text).iter().filter_map(Piece::input).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::SourceError;
-use super::variables::{self, Piece};
+use crate::variables::{self, Piece};
 
 /// What the user is asked before a server can be added.
 #[derive(Clone, Debug, PartialEq, Eq)]

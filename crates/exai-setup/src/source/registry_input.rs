@@ -1,9 +1,9 @@
 //! The inputs of a `server.json`: texts with `{variables}`, and what the user is asked for them.
 
-use super::error::Fault;
 use super::plan::gap;
 use super::question::{AnswerKind, Question};
-use super::tree::Node;
+use crate::fault::Fault;
+use crate::node::Node;
 
 /// How many questions one server may ask.
 const MAX_QUESTIONS: usize = 200;
@@ -29,23 +29,23 @@ pub(crate) struct Input {
 }
 
 /// A member under its name in camelCase or, before 2025-09-16, in snake_case.
-pub(crate) fn member<'a>(node: &'a Node, camel: &str) -> Option<&'a Node> {
+pub(crate) fn member<'a>(node: Node<'a>, camel: &str) -> Option<Node<'a>> {
     node.get(camel).or_else(|| node.get(&snake(camel)))
 }
 
-pub(crate) fn member_text<'a>(node: &'a Node, camel: &str) -> Result<Option<&'a str>, Fault> {
+pub(crate) fn member_text<'a>(node: Node<'a>, camel: &str) -> Result<Option<&'a str>, Fault> {
     if node.get(camel).is_some() { node.text(camel) } else { node.text(&snake(camel)) }
 }
 
-pub(crate) fn member_flag(node: &Node, camel: &str) -> Result<bool, Fault> {
+pub(crate) fn member_flag(node: Node<'_>, camel: &str) -> Result<bool, Fault> {
     let flag = if node.get(camel).is_some() { node.flag(camel)? } else { node.flag(&snake(camel))? };
     Ok(flag.unwrap_or(false))
 }
 
 /// The elements of a list, none if it is not there.
-pub(crate) fn member_list<'a>(node: &'a Node, camel: &str) -> Result<&'a [Node], Fault> {
+pub(crate) fn member_list<'a>(node: Node<'a>, camel: &str) -> Result<Vec<Node<'a>>, Fault> {
     match member(node, camel) {
-        None => Ok(&[]),
+        None => Ok(Vec::new()),
         Some(list) => list.elements().ok_or_else(|| Fault::new(list.at, format!("`{camel}` must be a list"))),
     }
 }
@@ -63,7 +63,7 @@ fn snake(camel: &str) -> String {
 
 impl Questions {
     /// Reads an input. `name` is what its own question is called.
-    pub(crate) fn read(&mut self, node: &Node, name: &str) -> Result<Input, Fault> {
+    pub(crate) fn read(&mut self, node: Node<'_>, name: &str) -> Result<Input, Fault> {
         let variables = node.get("variables");
         let Some(value) = node.text("value")? else {
             let key = self.ask(node, name)?;
@@ -78,7 +78,7 @@ impl Questions {
         &mut self,
         value: &str,
         at: usize,
-        variables: Option<&Node>,
+        variables: Option<Node<'_>>,
     ) -> Result<Input, Fault> {
         check_literal(value, at)?;
         let mut input = Input { text: String::new(), keys: Vec::new(), fixed: true };
@@ -108,7 +108,7 @@ impl Questions {
     }
 
     /// The question for an input without a value; equal questions with the same name are one.
-    fn ask(&mut self, node: &Node, name: &str) -> Result<String, Fault> {
+    fn ask(&mut self, node: Node<'_>, name: &str) -> Result<String, Fault> {
         let mut question = Question::new(clean_key(name));
         question.description = node.text("description")?.map(str::to_owned);
         question.required = member_flag(node, "isRequired")?;
@@ -120,8 +120,10 @@ impl Questions {
             _ => AnswerKind::Text,
         };
         if let Some(default) = node.get("default") {
-            let default =
-                default.scalar().ok_or_else(|| Fault::new(default.at, "`default` must be a text"))?;
+            let default = default
+                .value
+                .to_plain_text()
+                .ok_or_else(|| Fault::new(default.at, "`default` must be a text"))?;
             check_literal(&default, node.at)?;
             // An empty default is none.
             question.default = Some(default).filter(|default| !default.is_empty()).into_iter().collect();

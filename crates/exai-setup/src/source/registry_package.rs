@@ -3,13 +3,14 @@
 //! A registry answer chooses a package, and never a program: the program is that of the kind of package, identifiers and
 //! versions are checked, and of the options for the program only those that are known to be harmless are taken.
 
-use super::error::Fault;
 use super::plan::{Argument, Plan};
 use super::question::AnswerKind;
 use super::registry_input::{Input, Questions, member, member_flag, member_list, member_text};
 use super::registry_name::check_version;
+use super::registry_url::is_safe_url;
 use super::runner::{self, Runner};
-use super::tree::Node;
+use crate::fault::Fault;
+use crate::node::Node;
 use crate::{ServerEntry, Transport};
 
 /// How many arguments and variables one package may have.
@@ -18,7 +19,7 @@ const MAX_INPUTS: usize = 200;
 /// A bundle that a package points to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BundleDownload {
-    /// Where it is, an `https` URL.
+    /// Where it is: an `https` URL, or an `http` URL on this machine, as a registry on this machine may name.
     pub url: String,
     /// The SHA-256 that the file must have, in small hexadecimal digits.
     pub sha256: String,
@@ -32,7 +33,7 @@ pub(crate) enum Package {
 }
 
 /// Reads a package. `server` is the name of the server.
-pub(crate) fn read_package(node: &Node, server: &str) -> Result<Package, Fault> {
+pub(crate) fn read_package(node: Node<'_>, server: &str) -> Result<Package, Fault> {
     let kind = member_text(node, "registryType")?.or(member_text(node, "registryName")?).unwrap_or_default();
     let identifier = node.text("identifier")?.or(node.text("name")?).unwrap_or_default();
     let version = node.text("version")?.filter(|version| !version.is_empty());
@@ -61,7 +62,7 @@ pub(crate) fn read_package(node: &Node, server: &str) -> Result<Package, Fault> 
     let mut questions = Questions::default();
     let (env, needs) = read_variables(node, &mut questions)?;
     let mut arguments: Vec<Argument> = runner.first_words().iter().copied().map(Argument::word).collect();
-    for option in runtime.iter().take(MAX_INPUTS) {
+    for option in runtime.iter().copied().take(MAX_INPUTS) {
         arguments.extend(read_option(option, runner, &mut questions)?);
     }
     if runner == Runner::Docker {
@@ -78,7 +79,7 @@ pub(crate) fn read_package(node: &Node, server: &str) -> Result<Package, Fault> 
     if package_arguments.len() > MAX_INPUTS || runtime.len() > MAX_INPUTS {
         return Err(refuse("a package has too many arguments"));
     }
-    let own = package_arguments.iter().enumerate();
+    let own = package_arguments.into_iter().enumerate();
     let own: Vec<Argument> = own
         .map(|(place, argument)| read_argument(argument, place, &mut questions))
         .collect::<Result<_, _>>()?;
@@ -97,13 +98,13 @@ pub(crate) fn read_package(node: &Node, server: &str) -> Result<Package, Fault> 
     Ok(Package::Run(runner, Box::new(Plan::with_arguments(entry, arguments, questions.list, Vec::new()))))
 }
 
-fn read_download(node: &Node, url: &str) -> Result<BundleDownload, Fault> {
+fn read_download(node: Node<'_>, url: &str) -> Result<BundleDownload, Fault> {
     let sha256 = member_text(node, "fileSha256")?.unwrap_or_default();
     let is_hash = sha256.len() == 64 && sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if !is_hash {
         return Err(Fault::new(node.at, "a bundle has no valid SHA-256"));
     }
-    if !url.starts_with("https://") || url.contains(char::is_whitespace) {
+    if !is_safe_url(url) {
         return Err(Fault::new(node.at, "a bundle is not at an `https` URL"));
     }
     Ok(BundleDownload { url: url.to_owned(), sha256: sha256.to_owned() })
@@ -112,7 +113,7 @@ fn read_download(node: &Node, url: &str) -> Result<BundleDownload, Fault> {
 type Variables = (Vec<(String, String)>, Vec<Vec<String>>);
 
 /// The variables of a package, and for each the texts that must be there for it to be.
-fn read_variables(node: &Node, questions: &mut Questions) -> Result<Variables, Fault> {
+fn read_variables(node: Node<'_>, questions: &mut Questions) -> Result<Variables, Fault> {
     let list = member_list(node, "environmentVariables")?;
     if list.len() > MAX_INPUTS {
         return Err(Fault::new(node.at, "a package has too many variables"));
@@ -121,7 +122,7 @@ fn read_variables(node: &Node, questions: &mut Questions) -> Result<Variables, F
     let mut needs = Vec::new();
     for variable in list {
         let name = variable.text("name")?.unwrap_or_default();
-        if !super::variables::is_identifier(name) || env.iter().any(|(other, _)| other == name) {
+        if !crate::variables::is_identifier(name) || env.iter().any(|(other, _)| other == name) {
             return Err(Fault::new(
                 variable.at,
                 "a variable has no valid name, or one that another variable has",
@@ -145,7 +146,7 @@ fn read_variables(node: &Node, questions: &mut Questions) -> Result<Variables, F
 }
 
 /// An option for the program that runs the package.
-fn read_option(node: &Node, runner: Runner, questions: &mut Questions) -> Result<Option<Argument>, Fault> {
+fn read_option(node: Node<'_>, runner: Runner, questions: &mut Questions) -> Result<Option<Argument>, Fault> {
     let refuse =
         || Fault::new(node.at, format!("a package has an option for {} that is not taken", runner.program()));
     let fixed = node.text("value")?;
@@ -180,7 +181,7 @@ fn read_option(node: &Node, runner: Runner, questions: &mut Questions) -> Result
 }
 
 /// An argument of the package: `value`, or `--name value`.
-fn read_argument(node: &Node, place: usize, questions: &mut Questions) -> Result<Argument, Fault> {
+fn read_argument(node: Node<'_>, place: usize, questions: &mut Questions) -> Result<Argument, Fault> {
     let repeated = member_flag(node, "isRepeated")?;
     let named = node.text("type")? == Some("named");
     let flag = if named { node.text("name")?.unwrap_or_default() } else { "" };
@@ -208,7 +209,7 @@ fn read_argument(node: &Node, place: usize, questions: &mut Questions) -> Result
 }
 
 /// Whether a named argument takes no value: nothing in it says what a value would be, or it is yes or no.
-fn is_switch(node: &Node) -> Result<bool, Fault> {
+fn is_switch(node: Node<'_>) -> Result<bool, Fault> {
     if node.text("value")?.is_some_and(str::is_empty) {
         return Ok(true);
     }
@@ -222,7 +223,7 @@ fn is_switch(node: &Node) -> Result<bool, Fault> {
     })
 }
 
-fn read_switch(node: &Node, flag: &str, questions: &mut Questions) -> Result<Argument, Fault> {
+fn read_switch(node: Node<'_>, flag: &str, questions: &mut Questions) -> Result<Argument, Fault> {
     let word = Argument::word(flag);
     if node.text("format")? != Some("boolean") {
         return Ok(word);

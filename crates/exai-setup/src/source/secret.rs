@@ -1,6 +1,7 @@
 //! Which values are secrets.
 
-use crate::{ServerEntry, Transport};
+use crate::ServerEntry;
+use crate::variables::{Piece, split};
 
 /// Words of a name that say that its value is a secret.
 const WORDS: [&str; 17] = [
@@ -52,20 +53,22 @@ pub fn is_secret(name: &str, value: &str, declared: bool) -> bool {
 
 /// The names of the variables and headers of a server whose values are literal secrets.
 pub fn find_secrets(entry: &ServerEntry) -> Vec<&str> {
-    let pairs = match &entry.transport {
-        Transport::Stdio { env, .. } => env,
-        Transport::Url { headers, .. } => headers,
-    };
     let declared = |name: &str| entry.secrets.iter().any(|secret| secret == name);
     let secret = |(name, value): &&(String, String)| is_secret(name, value, declared(name));
-    pairs.iter().filter(secret).map(|(name, _)| name.as_str()).collect()
+    entry.transport.pairs().iter().filter(secret).map(|(name, _)| name.as_str()).collect()
+}
+
+/// The values of the literal secrets of a server, so that a text that holds them can be shown without them.
+pub fn secret_values(entry: &ServerEntry) -> Vec<String> {
+    let names = find_secrets(entry);
+    let secrets = entry.transport.pairs().iter().filter(|(name, _)| names.contains(&name.as_str()));
+    secrets.map(|(_, value)| value.clone()).collect()
 }
 
 /// Whether a value is more than references and the word before them (`Bearer ${env:TOKEN}`).
 fn is_literal(value: &str) -> bool {
-    let has_reference = super::variables::split(value)
-        .iter()
-        .any(|piece| matches!(piece, super::variables::Piece::Dollar(inside) if !inside.is_empty()));
+    let has_reference =
+        split(value).iter().any(|piece| matches!(piece, Piece::Dollar(inside) if !inside.is_empty()));
     !value.trim().is_empty() && !has_reference
 }
 
@@ -90,6 +93,7 @@ fn split_into_words(name: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Transport;
 
     #[test]
     fn names_of_well_known_servers_are_told_apart() {

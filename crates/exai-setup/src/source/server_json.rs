@@ -3,14 +3,16 @@
 //! <https://github.com/modelcontextprotocol/registry/blob/main/docs/reference/server-json/generic-server-json.md>, schema
 //! 2025-12-11, and the older ones with names in snake_case (before 2025-09-16).
 
-use super::error::{Fault, SourceError};
-use super::json::{Frame, read_json};
+use super::document::read_json;
+use super::error::SourceError;
 use super::plan::Plan;
 use super::registry_input::{Questions, member_list, member_text};
 use super::registry_name::{RegistryName, check_name};
 use super::registry_package::{BundleDownload, Package, read_package};
+use super::registry_url::{is_one_word, is_safe_url};
 use super::runner::Runner;
-use super::tree::Node;
+use crate::fault::Fault;
+use crate::node::Node;
 use crate::{ServerEntry, Transport};
 
 /// How long a `server.json` may be, in bytes.
@@ -61,6 +63,22 @@ impl RegistryServer {
     }
 }
 
+/// Whether a text is meant as a `server.json`, and not as a block of the configuration of a client: a name, and packages or
+/// remotes.
+pub fn is_server_json(text: &str) -> bool {
+    let text = text.trim_start_matches('\u{feff}');
+    if text.len() > MAX_BYTES {
+        return false;
+    }
+    let Ok(document) = read_json(text) else { return false };
+    let root = document.root();
+    let server = root.get("server").unwrap_or(root);
+    let is_schema = |schema: &str| schema.ends_with("/server.schema.json");
+    let has_name = matches!(server.text("name"), Ok(Some(_)));
+    let has_schema = matches!(server.text("$schema"), Ok(Some(schema)) if is_schema(schema));
+    has_name && (has_schema || ["packages", "remotes"].iter().any(|key| server.get(key).is_some()))
+}
+
 /// Reads a `server.json`, or the answer of `GET /v0.1/servers/{name}/versions/{version}` that wraps one.
 ///
 /// With `asked`, an answer for another name or version is an error.
@@ -69,8 +87,8 @@ pub fn read_server_json(text: &str, asked: Option<&RegistryName>) -> Result<Regi
         return Err(SourceError::new(format!("the description has more than {} KiB", MAX_BYTES >> 10)));
     }
     let text = text.trim_start_matches('\u{feff}');
-    let root = read_json(text, &Frame::WHOLE).map_err(|fault| fault.locate(text))?;
-    let server = read_server(&root, text).map_err(|fault| fault.locate(text))?;
+    let document = read_json(text).map_err(|fault| fault.locate(text))?;
+    let server = read_server(document.root(), text).map_err(|fault| fault.locate(text))?;
     if let Some(asked) = asked {
         check_answer(&server, asked)?;
     }
@@ -96,7 +114,7 @@ fn check_answer(server: &RegistryServer, asked: &RegistryName) -> Result<(), Sou
     Ok(())
 }
 
-fn read_server(root: &Node, text: &str) -> Result<RegistryServer, Fault> {
+fn read_server(root: Node<'_>, text: &str) -> Result<RegistryServer, Fault> {
     let server = root.get("server").filter(|server| server.members().is_some()).unwrap_or(root);
     let name = server.text("name")?.ok_or_else(|| Fault::new(server.at, "the description has no `name`"))?;
     // Files that are no answers of the registry have had names of any form.
@@ -122,13 +140,13 @@ fn read_server(root: &Node, text: &str) -> Result<RegistryServer, Fault> {
     }
     let mut offers = Vec::new();
     let mut left_out = Vec::new();
-    let read = packages.iter().map(|package| {
+    let read = packages.into_iter().map(|package| {
         read_package(package, name).map(|package| match package {
             Package::Run(runner, plan) => Offer::Package(runner, *plan),
             Package::Bundle(bundle) => Offer::Bundle(bundle),
         })
     });
-    for offer in read.chain(remotes.iter().map(|remote| read_remote(remote, name).map(Offer::Remote))) {
+    for offer in read.chain(remotes.into_iter().map(|remote| read_remote(remote, name).map(Offer::Remote))) {
         match offer {
             Ok(offer) => offers.push(offer),
             Err(fault) => left_out.push(fault.locate(text).to_string()),
@@ -144,7 +162,7 @@ fn read_server(root: &Node, text: &str) -> Result<RegistryServer, Fault> {
     })
 }
 
-fn read_remote(node: &Node, server: &str) -> Result<Plan, Fault> {
+fn read_remote(node: Node<'_>, server: &str) -> Result<Plan, Fault> {
     let kind = node.text("type")?.or(member_text(node, "transportType")?).unwrap_or_default();
     if !matches!(kind, "streamable-http" | "streamable" | "http" | "sse") {
         return Err(Fault::new(node.at, "the kind of remote is not known"));
@@ -154,11 +172,12 @@ fn read_remote(node: &Node, server: &str) -> Result<Plan, Fault> {
     let url = questions.fill_variables(url, node.at, node.get("variables"))?;
     // A URL needs all of its parts.
     questions.change(&url.keys, |question| question.required = true);
-    if !is_safe_url(&url.text) {
+    let is_asked_for = url.text.starts_with("${input:") && is_one_word(&url.text);
+    if !is_asked_for && !is_safe_url(&url.text) {
         return Err(Fault::new(node.at, "a remote is not at an `https` URL"));
     }
     let mut headers: Vec<(String, String)> = Vec::new();
-    for header in member_list(node, "headers")?.iter().take(100) {
+    for header in member_list(node, "headers")?.into_iter().take(100) {
         let name = header.text("name")?.unwrap_or_default();
         let allowed = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         let is_new = !headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
@@ -173,19 +192,6 @@ fn read_remote(node: &Node, server: &str) -> Result<Plan, Fault> {
     }
     let entry = ServerEntry::new(server, Transport::Url { url: url.text, headers });
     Ok(Plan::new(entry, questions.list, Vec::new()))
-}
-
-/// Headers may hold secrets, which must not cross a network in the open.
-fn is_safe_url(url: &str) -> bool {
-    let local = ["http://localhost", "http://127.0.0.1", "http://[::1]"];
-    let is_local = |start: &str| {
-        url.strip_prefix(start)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']) && !rest.contains('@'))
-    };
-    let rest = url.strip_prefix("https://");
-    let has_host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#', ':']));
-    let is_text = !url.contains(|character: char| character.is_whitespace() || character.is_control());
-    is_text && (has_host || url.starts_with("${input:") || local.into_iter().any(is_local))
 }
 
 #[cfg(test)]

@@ -1,225 +1,138 @@
 //! `exai add`: adds what people have, tries it, and says what it offers.
 
-mod normalise;
+mod bundle;
+mod bundle_source;
+mod candidate;
+mod commit;
+mod download;
+mod hash;
+mod local_models;
+pub(super) mod normalise;
+mod options;
+mod prepare;
+mod preview;
+mod program;
 mod questions;
+mod registry;
+pub(super) mod secrets;
 mod source;
+pub(super) mod store;
+mod tools_server;
 mod trial;
 
-use std::path::Path;
-use std::time::Duration;
-
-use exai_config::edit::{self, EditError, NewServer};
-use exai_config::secret_edit::set_secret;
-use exai_config::{Home, Secret, ServerConfig};
+use exai_client::DaemonConnector;
+use exai_config::Home;
 use exai_proto::exit;
-use exai_setup::source::{find_secrets, make_valid_name};
-use exai_setup::{ServerEntry, Transport};
 
-use self::source::{Source, shown_name};
+use self::candidate::Candidate;
+use self::options::Options;
+use self::prepare::{Prepared, choose_name, find_unseen, prepare};
+use self::program::shown_name;
+use self::source::Source;
 use super::{connector, reload};
 use crate::cli::AddArgs;
 use crate::error::Error;
 use crate::printer::Printer;
 
-/// The name that exai has in the files of clients.
-const RESERVED_NAME: &str = "exai";
-
 pub(crate) fn run(args: AddArgs, printer: &Printer) -> Result<u8, Error> {
     let options = Options::of(&args);
-    let source = Source::of(args)?;
+    let tools = args.tools;
     let connector = connector()?;
+    let source = Source::of(args, connector.home())?;
     for note in connector.home().prepare()? {
         printer.warn(&note.to_string());
     }
-    let names_are_given = source.gives_name();
-    let base = source.base()?;
-    let plans = source.read(printer)?;
-    let several = plans.len() > 1;
-    let mut added = Vec::new();
+    let name_is_given = source.gives_name();
+    let candidates = source.read(connector.home(), &options, printer)?;
+    check_answers(&candidates, &options)?;
+    let several = candidates.len() > 1;
     let mut code = exit::DONE;
-    for plan in plans {
-        for warning in plan.warnings() {
-            printer.warn(&warning.to_string());
+    let mut left_out = |name: &str, error: Error| {
+        if !several {
+            return Err(error);
         }
-        let one = questions::fill(&plan, printer)
-            .and_then(|entry| add_one((connector.home(), &base), entry, names_are_given, &options, printer));
-        match one {
+        printer.warn(&format!("{} was not added: {}", shown_name(name), error.what()));
+        code = exit::FAILED;
+        Ok(())
+    };
+    // Everything is asked before anything is changed: a question that is interrupted leaves nothing behind.
+    let mut all: Vec<Prepared> = Vec::new();
+    for candidate in candidates {
+        let called = candidate.plan.entry().name.clone();
+        match make_ready(candidate, (connector.home(), name_is_given, &all), &options, printer)? {
+            Ok(Some(prepared)) => all.push(prepared),
+            Ok(None) => printer.line(&format!("{} was not added", shown_name(&called)))?,
+            Err(error) => left_out(&called, error)?,
+        }
+    }
+    let models = if tools { local_models::offer(connector.home(), &options, printer)? } else { None };
+    let mut added = Vec::new();
+    for prepared in all {
+        let called = prepared.name.clone();
+        match commit::commit(connector.home(), prepared, &options, printer) {
             Ok(name) => added.push(name),
-            Err(error) if several => {
-                let name = shown_name(&plan.entry().name);
-                printer.warn(&format!("{name} was not added: {}", error.what()));
-                code = exit::FAILED;
-            }
-            Err(error) => return Err(error),
+            Err(error) => left_out(&called, error)?,
         }
     }
     for name in &added {
-        let live = reload(&connector, Some(name))?;
-        if options.check {
-            trial::report(name, several, printer)?;
-        } else if live {
-            printer.line(&format!(
-                "added {name}; it is live and starts (`exai tools {name}` shows what it offers)"
-            ))?;
-        } else {
-            printer.line(&format!("added {name}; no daemon runs (`exai tools {name}` starts one)"))?;
-        }
+        announce(name, &connector, options.check, several, printer)?;
+    }
+    if let Some(models) = models {
+        models.settle(connector.home(), printer)?;
     }
     Ok(code)
 }
 
-/// What the options say of every server that is added.
-struct Options {
-    /// Where a command listens that opens its own port.
-    url: Option<String>,
-    env: Vec<(String, String)>,
-    headers: Vec<(String, String)>,
-    cwd: Option<String>,
-    env_file: Option<String>,
-    share: Option<String>,
-    call_timeout: Option<Duration>,
-    force: bool,
-    check: bool,
-}
-
-impl Options {
-    fn of(args: &AddArgs) -> Self {
-        Options {
-            url: args.url.clone().filter(|_| !args.command.is_empty()),
-            env: args.env.clone(),
-            headers: args.header.clone(),
-            cwd: args.cwd.clone(),
-            env_file: args.env_file.clone(),
-            share: args.share.clone(),
-            call_timeout: args.timeout.map(Duration::from_secs),
-            force: args.force,
-            check: !args.no_check,
-        }
-    }
-
-    /// Lets the options win over what the source says.
-    fn apply(&self, entry: &mut ServerEntry) -> Result<(), Error> {
-        let set = |pairs: &mut Vec<(String, String)>, given: &[(String, String)]| {
-            for (name, value) in given {
-                pairs.retain(|(known, _)| known != name);
-                pairs.push((name.clone(), value.clone()));
-            }
-        };
-        match &mut entry.transport {
-            Transport::Stdio { env, cwd, env_file, .. } => {
-                if !self.headers.is_empty() && self.url.is_none() {
-                    return Err(Error::usage("`--header` belongs to a server with a URL"));
-                }
-                set(env, &self.env);
-                *cwd = self.cwd.clone().or_else(|| cwd.take());
-                *env_file = self.env_file.clone().or_else(|| env_file.take());
-            }
-            Transport::Url { headers, .. } => {
-                if !self.env.is_empty() || self.cwd.is_some() || self.env_file.is_some() {
-                    return Err(Error::usage(
-                        "`--env`, `--env-file` and `--cwd` belong to a server with a command",
-                    ));
-                }
-                set(headers, &self.headers);
-            }
-        }
-        entry.call_timeout = self.call_timeout.or(entry.call_timeout);
-        Ok(())
-    }
-}
-
-/// Adds one server. Returns its name.
-fn add_one(
-    (home, base): (&Home, &Path),
-    mut entry: ServerEntry,
-    name_is_given: bool,
+/// Asks what a server leaves open. The outer error ends everything; the inner one leaves this server out.
+fn make_ready(
+    candidate: Candidate,
+    (home, name_is_given, others): (&Home, bool, &[Prepared]),
     options: &Options,
     printer: &Printer,
-) -> Result<String, Error> {
-    options.apply(&mut entry)?;
-    normalise::make_absolute(&mut entry, base)?;
-    let config = exai_config::load(home)?;
-    let name = if name_is_given {
-        if entry.name.eq_ignore_ascii_case(RESERVED_NAME) && !options.force {
-            let what = "the name `exai` is that of exai itself in the files of clients";
-            return Err(Error::usage(what).hint("take another name; `--force` takes this one"));
-        }
-        entry.name.clone()
-    } else {
-        let taken = config.servers.names().filter(|known| !(options.force && *known == entry.name));
-        let is_there = config.servers.names().any(|known| known.eq_ignore_ascii_case(&entry.name));
-        if is_there && !options.force {
-            let what = format!("there is a server `{}` already", entry.name);
-            return Err(Error::failed(what).hint("`--force` replaces it"));
-        }
-        let valid = make_valid_name(&entry.name, taken);
-        if valid.changed {
-            printer.warn(&format!("`{}` is called {} here", shown_name(&entry.name), valid.name));
-        }
-        valid.name
-    };
-    let server = keep_secrets(home, &name, entry, options, printer)?;
-    edit::add(home, &name, &server, options.force).map_err(|error| match error {
-        EditError::Exists { .. } => Error::failed(error.to_string()).hint("`--force` replaces it"),
-        EditError::Name(_) => Error::usage(error.to_string()),
-        EditError::Unknown { .. }
-        | EditError::Config(_)
-        | EditError::Busy { .. }
-        | EditError::Lock { .. }
-        | EditError::Write { .. } => Error::failed(error.to_string()),
-    })?;
-    let config = exai_config::load(home)?;
-    for mistake in config.servers.get(&name).into_iter().flat_map(ServerConfig::likely_mistakes) {
-        printer.warn(&mistake);
+) -> Result<Result<Option<Prepared>, Error>, Error> {
+    for warning in candidate.plan.warnings() {
+        printer.warn(&warning.to_string());
     }
-    Ok(name)
+    let others: Vec<String> = others.iter().map(|other| other.name.clone()).collect();
+    let entry = candidate.plan.entry();
+    let name = match choose_name(home, entry, (name_is_given, &others), options, printer) {
+        Ok(name) => name,
+        Err(error) => return Ok(Err(error)),
+    };
+    find_unseen(&candidate, options, printer)?;
+    if let Some(error) = questions::find_open(&candidate.plan, options) {
+        return Ok(Err(error));
+    }
+    let answered = questions::ask_all((&candidate.plan, &name), options, printer)?;
+    Ok(prepare(candidate, name, answered, options, printer))
 }
 
-/// Moves the secrets of a server to `secrets.toml`, and says so.
-fn keep_secrets(
-    home: &Home,
+/// Refuses an answer to a question that nobody asks.
+fn check_answers(candidates: &[Candidate], options: &Options) -> Result<(), Error> {
+    let questions = || candidates.iter().flat_map(|candidate| candidate.plan.questions());
+    let is_asked = |key: &str| questions().any(|question| question.key == key);
+    let Some((key, _)) = options.answers.iter().find(|(key, _)| !is_asked(key)) else { return Ok(()) };
+    let known: Vec<&str> = questions().map(|question| question.key.as_str()).collect();
+    let asked =
+        if known.is_empty() { "for nothing".to_owned() } else { format!("for: {}", known.join(", ")) };
+    Err(Error::usage(format!("nothing asks for `{}`; this asks {asked}", shown_name(key))))
+}
+
+/// Has a running daemon start the server, and says what the server offers.
+fn announce(
     name: &str,
-    mut entry: ServerEntry,
-    options: &Options,
+    connector: &DaemonConnector,
+    check: bool,
+    several: bool,
     printer: &Printer,
-) -> Result<NewServer, Error> {
-    let secret: Vec<String> = find_secrets(&entry).into_iter().map(ToOwned::to_owned).collect();
-    let pairs = match &mut entry.transport {
-        Transport::Stdio { env, .. } => env,
-        Transport::Url { headers, .. } => headers,
-    };
-    for (key, value) in pairs.iter_mut().filter(|(key, _)| secret.contains(key)) {
-        let kept = format!("{name}.{key}");
-        let reference = format!("${{secret:{kept}}}");
-        set_secret(home, &kept, Secret::new(std::mem::replace(value, reference)))?;
-        printer.warn(&format!("the value of {key} looks like a secret; it is in secrets.toml as {kept}"));
+) -> Result<(), Error> {
+    let live = reload(connector, Some(name))?;
+    if check {
+        return trial::report(name, several, printer);
     }
-    let secrets = |pairs: Vec<(String, String)>| {
-        pairs.into_iter().map(|(key, value)| (key, Secret::new(value))).collect()
-    };
-    let mut server = NewServer {
-        share: options.share.clone(),
-        start_timeout: entry.start_timeout,
-        call_timeout: entry.call_timeout,
-        allowed_tools: entry.tools.allow,
-        denied_tools: entry.tools.deny,
-        ..NewServer::default()
-    };
-    match entry.transport {
-        Transport::Stdio { command, args, env, cwd, .. } => {
-            server.command = Some(command);
-            server.args = args;
-            server.env = secrets(env);
-            server.cwd = cwd;
-            server.url.clone_from(&options.url);
-            if options.url.is_some() {
-                server.headers = secrets(options.headers.clone());
-            }
-        }
-        Transport::Url { url, headers } => {
-            server.url = Some(url);
-            server.headers = secrets(headers);
-        }
-    }
-    Ok(server)
+    printer.line(&if live {
+        format!("added {name}; it is live and starts (`exai tools {name}` shows what it offers)")
+    } else {
+        format!("added {name}; no daemon runs (`exai tools {name}` starts one)")
+    })
 }

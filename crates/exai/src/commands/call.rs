@@ -27,7 +27,7 @@ pub(crate) fn run(args: &CallArgs, printer: &Printer) -> Result<u8, Error> {
         None => "{}".to_owned(),
     };
     let params = params(&args.tool, &arguments)?;
-    let outcome = match Talk::begin(&args.server, None, printer)? {
+    let outcome = match Talk::begin((&args.server, None), None, printer)? {
         Ok(mut talk) => talk.ask("tools/call", &params, printer)?,
         Err(error) => Err(error),
     };

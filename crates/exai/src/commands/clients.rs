@@ -1,13 +1,19 @@
 //! `exai clients`: which MCP clients are on this machine, and which of them use exai.
 
+use std::path::PathBuf;
+
+use exai_config::environment;
+use exai_os::{account, search};
 use exai_proto::documents::{ConfiguredClient, ConfiguredClients, SCHEMA};
 use exai_proto::exit;
+use exai_proto::last_connections::LastConnections;
 use exai_proto::link::{FromDaemon, ToDaemon};
 use exai_setup::client::{Client, Directories, clients};
+use exai_setup::{ServerEntry, Transport};
 
 use super::{ask, connector, install, unexpected};
 use crate::cli::JsonArgs;
-use crate::client_config;
+use crate::client_config::{self, last_connections};
 use crate::error::Error;
 use crate::printer::Printer;
 
@@ -23,8 +29,9 @@ pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
         },
         None => Vec::new(),
     };
+    let last = last_connections::load(connector.home());
     let all: Vec<ConfiguredClient> =
-        clients().iter().map(|client| describe(client, &directories, &connected)).collect();
+        clients().iter().map(|client| describe(client, &directories, &connected, &last)).collect();
     if args.json {
         printer.json(&ConfiguredClients { schema: SCHEMA, clients: all })?;
         return Ok(exit::DONE);
@@ -45,33 +52,71 @@ pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
     Ok(exit::DONE)
 }
 
-fn describe(client: &'static Client, directories: &Directories, connected: &[String]) -> ConfiguredClient {
-    let (located, found) = client_config::locate_files(client, directories);
+fn describe(
+    client: &'static Client,
+    directories: &Directories,
+    connected: &[String],
+    last: &LastConnections,
+) -> ConfiguredClient {
+    let (mut located, found) = client_config::locate_entries(client, directories);
+    let mut others = client_config::find_others(client, directories, &located);
+    others.retain(|one| install::has_entry(client, one).unwrap_or_default());
+    located.append(&mut others);
     let mut problem = None;
-    let mut configured = false;
+    let mut entries = Vec::new();
     for one in located.iter().filter(|one| one.exists) {
-        match install::has_entry(client, one) {
-            Ok(has_entry) => configured |= has_entry,
+        match install::find_entries(client, one) {
+            Ok(mut found) => entries.append(&mut found),
             Err(error) => problem = error.lines().map(|(what, _)| what.to_owned()),
         }
     }
+    let configured = !entries.is_empty();
+    if let Some(program) = find_missing_program(&entries) {
+        problem.get_or_insert(format!(
+            "configured, but there is no program {program}: run `exai install {}`",
+            client.id
+        ));
+    }
+    let connected = connected.iter().filter(|label| *label == client.id).count() as u64;
+    let last_connected = last.clients.get(client.id).cloned();
     ConfiguredClient {
         id: client.id.to_owned(),
         name: client.display_name.to_owned(),
-        found: found || located.iter().any(|one| one.exists),
+        found: found || connected > 0 || last_connected.is_some(),
         files: located.iter().map(|one| one.path.display().to_string()).collect(),
         configured,
-        connected: connected.iter().filter(|label| *label == client.id).count() as u64,
+        connected,
+        last_connected,
         problem,
     }
 }
 
+/// The program of an entry, if it is not there.
+fn find_missing_program(entries: &[ServerEntry]) -> Option<&str> {
+    let cwd = account::current().map_or_else(|_| PathBuf::from("/"), |account| account.home);
+    let vars = environment::of_this_process();
+    entries.iter().find_map(|entry| match &entry.transport {
+        // A variable in the command has the value that the client gives it.
+        Transport::Stdio { command, .. } if !command.contains("${") => {
+            search::resolve(command, &cwd, &vars).is_err().then_some(command.as_str())
+        }
+        Transport::Stdio { .. } | Transport::Url { .. } => None,
+    })
+}
+
 fn row(client: &ConfiguredClient) -> Vec<String> {
-    let state = match (client.configured, client.connected, &client.problem) {
-        (_, _, Some(problem)) => problem.clone(),
-        (false, _, None) => "not configured".to_owned(),
-        (true, 0, None) => "configured, not connected now".to_owned(),
-        (true, connected, None) => format!("connected ({connected})"),
+    // exai cannot see the entry of a client that is configured by hand.
+    let configured = match client.configured {
+        true => "configured",
+        false if client.files.is_empty() => "configured by hand",
+        false => "not configured",
+    };
+    let state = match (&client.problem, client.connected, &client.last_connected) {
+        (Some(problem), _, _) => problem.clone(),
+        (None, 0, Some(last)) => format!("{configured}, {}", last_connections::describe(last)),
+        (None, 0, None) if client.configured => format!("{configured}, never connected"),
+        (None, 0, None) => configured.to_owned(),
+        (None, connected, _) => format!("connected ({connected})"),
     };
     vec![client.id.clone(), client.name.clone(), state, client.files.join(", ")]
 }

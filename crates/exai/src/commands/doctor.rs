@@ -1,6 +1,12 @@
 //! `exai doctor`: looks at everything that can be wrong, and explains it. It reads and asks; it changes,
 //! ends and removes nothing.
 
+mod client_entries;
+mod client_files;
+mod client_program;
+mod client_scene;
+mod client_twice;
+mod client_use;
 mod daemon;
 mod files;
 mod foreign;
@@ -8,6 +14,7 @@ mod outcome;
 mod place;
 mod port;
 mod processes;
+mod providers;
 mod recognise;
 mod scene;
 mod second;
@@ -34,13 +41,14 @@ use crate::printer::{Mark, Printer};
 type Run = fn(&Scene) -> CheckOutcome;
 
 /// All checks, in the order they are shown. docs/troubleshooting.md has a section for each.
-const CHECKS: [(&str, Run); 18] = [
+const CHECKS: [(&str, Run); 28] = [
     ("state-dir", place::state_dir),
     ("files", files::files),
     ("disk", place::disk),
     ("logs", place::logs),
     ("config", setup::config),
     ("commands", setup::commands),
+    ("providers", providers::providers),
     ("environment", setup::environment),
     ("daemon-lock", daemon::lock),
     ("daemon-identity", daemon::identity),
@@ -52,6 +60,15 @@ const CHECKS: [(&str, Run); 18] = [
     ("process-count", processes::process_count),
     ("left-behind", processes::left_behind),
     ("foreign-servers", foreign::foreign_servers),
+    ("client-files", |scene| scene.check_clients(client_files::files)),
+    ("client-copies", |scene| scene.check_clients(client_files::copies)),
+    ("client-entry", |scene| scene.check_clients(client_entries::entry)),
+    ("client-disabled", |scene| scene.check_clients(client_entries::disabled)),
+    ("client-program", |scene| scene.check_clients(client_program::program)),
+    ("client-twice", |scene| scene.check_clients(|clients| client_twice::twice(scene, clients))),
+    ("client-home", |scene| scene.check_clients(|clients| client_program::home(scene, clients))),
+    ("client-connected", |scene| scene.check_clients(|clients| client_use::connected(scene, clients))),
+    ("client-tools", |scene| scene.check_clients(|clients| client_use::tools(scene, clients))),
     ("limits", processes::limits),
 ];
 
@@ -110,7 +127,7 @@ fn all_alike(outcome: &CheckOutcome) -> Vec<Check> {
 
 /// Does something on a thread of its own: the work may hang (a file system that does not answer), and this program
 /// must not.
-fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+pub(super) fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
     let (sender, receiver) = sync_channel(1);
     thread::spawn(move || {
         // Nobody may wait any more.

@@ -1,20 +1,20 @@
 //! `exai install`: writes exai into the configuration of MCP clients.
 
-mod handshake;
-mod preview;
+mod by_hand;
+pub(super) mod handshake;
+mod trial_shim;
 
-use std::io::{self, BufRead as _, IsTerminal as _};
-use std::path::Path;
+use std::collections::BTreeSet;
 
 use exai_config::{Home, environment};
 use exai_os::process;
 use exai_proto::exit;
-use exai_setup::TextFile;
-use exai_setup::client::{Client, Directories, Launch, clients, find_client, starts_exai};
+use exai_setup::ServerEntry;
+use exai_setup::client::{Client, Directories, Launch, Rewrites, clients, find_client, starts_exai};
 
-use super::connector;
+use super::{ask, connector};
 use crate::cli::InstallArgs;
-use crate::client_config::installs::{Install, InstalledEntry, Installs, keep_bytes};
+use crate::client_config::change::FileChange;
 use crate::client_config::{self, Located};
 use crate::error::Error;
 use crate::printer::Printer;
@@ -44,11 +44,18 @@ pub(super) fn for_each_client(
     let chosen = choose(ids, all, &directories)?;
     let several = chosen.len() > 1;
     let mut code = exit::DONE;
+    let mut hints = BTreeSet::new();
     for client in chosen {
         match apply(client, &directories) {
             Ok(()) => {}
             Err(error) if several => {
                 printer.warn(&format!("{}: {}", client.display_name, error.what()));
+                // What mends all of them is said once.
+                if let Some((_, Some(hint))) = error.lines()
+                    && hints.insert(hint.to_owned())
+                {
+                    printer.hint(hint);
+                }
                 code = exit::FAILED;
             }
             Err(error) => return Err(error),
@@ -68,13 +75,15 @@ fn choose(ids: &[String], all: bool, directories: &Directories) -> Result<Vec<&'
         }
         return Ok(found);
     }
-    let find = |id: &String| {
-        find_client(id).ok_or_else(|| {
-            let known: Vec<&str> = clients().iter().map(|client| client.id).collect();
-            Error::usage(format!("there is no client `{id}`; exai knows: {}", known.join(", ")))
-        })
-    };
-    ids.iter().map(find).collect()
+    ids.iter().map(|id| find_client_or_refuse(id)).collect()
+}
+
+/// The client with this id.
+pub(super) fn find_client_or_refuse(id: &str) -> Result<&'static Client, Error> {
+    find_client(id).ok_or_else(|| {
+        let known: Vec<&str> = clients().iter().map(|client| client.id).collect();
+        Error::usage(format!("there is no client `{id}`; exai knows: {}", known.join(", ")))
+    })
 }
 
 fn install(
@@ -87,146 +96,141 @@ fn install(
     let launches = find_launches(client, home, args.each)?;
     let (located, _) = client_config::locate_files(client, directories);
     if located.is_empty() {
-        printer.line(&format!("{} is configured by hand; paste this:", client.display_name))?;
-        for (name, launch) in &launches {
-            for line in client.snippet(name, launch).lines() {
-                printer.line(line)?;
-            }
-        }
-        return printer.line(client.reload);
+        return by_hand::install(client, directories, &launches, printer);
     }
-    if client.rewrites_file && is_running(client) && !args.force {
-        let what = format!(
-            "{} runs, and writes its file from memory when it ends: the entry would be lost",
-            client.display_name
-        );
-        return Err(Error::refused(what).hint("quit it first; `--force` writes the entry all the same"));
-    }
+    refuse_if_it_would_be_lost(client, args.force, printer)?;
     for one in &located {
         write_entries(client, one, &launches, home, args, printer)?;
     }
     Ok(())
 }
 
-/// The entries to write, each with its name.
-fn find_launches(client: &Client, home: &Home, each: bool) -> Result<Vec<(String, Launch)>, Error> {
-    let program = std::env::current_exe()
-        .map_err(|error| Error::failed(format!("cannot find exai itself: {error}")))?;
-    let program = dunce::simplified(&program).display().to_string();
-    // Four of twelve clients do not hand the variable on, so the entry does where it is set.
-    let elsewhere = environment::HOME.get().map(|_| home.path().display().to_string());
-    let launch = |server: Option<String>| Launch {
-        program: program.clone(),
+/// Refuses to write into the file of a client that runs and writes the file from memory.
+pub(super) fn refuse_if_it_would_be_lost(
+    client: &Client,
+    force: bool,
+    printer: &Printer,
+) -> Result<(), Error> {
+    let name = client.display_name;
+    let runs = || process::snapshot().is_ok_and(|all| client_config::is_running(client, &all));
+    match client.rewrites {
+        Rewrites::Yes if !force && runs() => {
+            let what = format!(
+                "{name} runs, and writes its file from memory when it ends: the change would be lost"
+            );
+            Err(Error::refused(what).hint("quit it first; `--force` writes all the same"))
+        }
+        Rewrites::Untried if runs() => {
+            printer.warn(&format!(
+                "{name} runs, and may write its file from memory: `exai doctor` says if the change is lost"
+            ));
+            Ok(())
+        }
+        Rewrites::No | Rewrites::Untried | Rewrites::Yes => Ok(()),
+    }
+}
+
+/// What an entry of exai in the file of a client starts.
+pub(super) fn new_launch(client: &Client, home: &Home, server: Option<String>) -> Result<Launch, Error> {
+    Ok(Launch {
+        program: own_program()?,
         client: client.id.to_owned(),
         server,
-        home: elsewhere.clone(),
-    };
+        // Four of twelve clients do not hand the variables on, so the entry does where they are set. A shim that starts the
+        // daemon gives it both.
+        home: environment::HOME.get().map(|_| home.path().display().to_string()),
+        port: environment::PORT.get().map(|port| port.to_string_lossy().into_owned()),
+    })
+}
+
+/// The absolute path of exai, as an entry names it.
+pub(super) fn own_program() -> Result<String, Error> {
+    let program = std::env::current_exe()
+        .map_err(|error| Error::failed(format!("cannot find exai itself: {error}")))?;
+    Ok(dunce::simplified(&program).display().to_string())
+}
+
+/// The entries to write, each with its name.
+fn find_launches(client: &Client, home: &Home, each: bool) -> Result<Vec<(String, Launch)>, Error> {
     if !each {
-        return Ok(vec![(ENTRY.to_owned(), launch(None))]);
+        return Ok(vec![(ENTRY.to_owned(), new_launch(client, home, None)?)]);
     }
     let config = exai_config::load(home)?;
     if config.servers.is_empty() {
         return Err(Error::failed("no servers are configured").hint("`exai add NAME -- COMMAND` adds one"));
     }
-    Ok(config.servers.names().map(|name| (name.to_owned(), launch(Some(name.to_owned())))).collect())
-}
-
-fn is_running(client: &Client) -> bool {
-    let is_its = |name: &str| {
-        let name = name.strip_suffix(".exe").unwrap_or(name);
-        client.processes.contains(&name)
-    };
-    process::snapshot().is_ok_and(|all| all.iter().any(|one| is_its(&one.name)))
+    let names = config.servers.names().map(str::to_owned);
+    names.map(|name| Ok((name.clone(), new_launch(client, home, Some(name))?))).collect()
 }
 
 fn write_entries(
     client: &'static Client,
-    Located { file, path, .. }: &Located,
+    located: &Located,
     launches: &[(String, Launch)],
     home: &Home,
     args: &InstallArgs,
     printer: &Printer,
 ) -> Result<(), Error> {
-    let shown = path.display();
-    let before = client_config::read(path)?;
-    let TextFile { text, encoding } = client_config::decode(path, before.as_deref())?;
-    let refuse =
-        |error: &dyn std::fmt::Display| Error::failed(format!("{shown}: {error}; it was left as it is"));
-    let found = client.read_servers(file, &text).map_err(|error| refuse(&error))?;
-    let mut edited = text.clone();
-    let mut entries = Vec::new();
+    let mut change = FileChange::begin(client, located)?;
+    let names: Vec<&str> = launches.iter().map(|(name, _)| name.as_str()).collect();
+    change.drop_earlier(home, &names)?;
     for (name, launch) in launches {
-        let there = found.servers.iter().find(|one| one.project.is_none() && one.entry.name == *name);
-        if there.is_some_and(|one| !starts_exai(&one.entry)) && !args.force {
-            let what = format!("{shown} has another server `{name}`; it was left as it is");
-            return Err(Error::refused(what).hint("`--force` replaces it"));
-        }
-        let change = client.put(file, &edited, name, launch).map_err(|error| refuse(&error))?;
-        edited = change.text;
-        entries.push(InstalledEntry { name: name.clone(), made: change.made });
+        change.put(name, launch, args.force)?;
     }
-    let after = TextFile { text: edited.clone(), encoding }.encode(&edited, client.rejects_mark);
-    let mut installs = Installs::load(home)?;
-    if before.as_deref() == Some(&after[..]) {
+    let shown = change.shown_path();
+    let switched_off = change.find_switched_off()?;
+    if !change.changes_anything() {
+        change.forget_dropped(home)?;
         printer.line(&format!("{}: {shown} has the entry already", client.display_name))?;
-        return handshake::report(client, &launches[0].1, printer);
+        return report_entries(client, &switched_off, &shown, launches, printer);
     }
-    preview::show(&shown.to_string(), &text, &edited, printer)?;
-    if !args.yes && !confirm(printer)? {
+    change.show(printer)?;
+    if !args.yes && !confirm("write this?", printer)? {
         return printer.line(&format!("{}: nothing was changed", client.display_name));
     }
-    // The first state that exai has found counts as the original, also after several installs.
-    let known = installs.find(client.id, path).cloned();
-    let original = match &known {
-        Some(known) => known.original.clone(),
-        None => before.as_deref().map(|bytes| keep_bytes(home, client.id, bytes)).transpose()?,
-    };
-    let entries = known.as_ref().map_or(entries.clone(), |known| merge(&known.entries, entries));
-    let written = keep_bytes(home, client.id, &after)?;
-    let encoding = known.map_or(encoding, |known| known.encoding);
-    installs.forget(client.id, path);
-    installs.installs.push(Install {
-        client: client.id.to_owned(),
-        path: path.clone(),
-        entries,
-        encoding,
-        original,
-        written,
-    });
-    // The record is there before the entry: whatever happens in between, `exai uninstall` finds both.
-    installs.save(home)?;
-    client_config::replace(path, before.as_deref(), Some(&after))?;
+    change.write(home)?;
     printer.line(&format!("{}: exai is in {shown}", client.display_name))?;
-    handshake::report(client, &launches[0].1, printer)?;
+    report_entries(client, &switched_off, &shown, launches, printer)?;
     printer.line(client.reload)
 }
 
-/// The entries of an earlier install keep what is known of them.
-fn merge(known: &[InstalledEntry], new: Vec<InstalledEntry>) -> Vec<InstalledEntry> {
-    let is_known = |entry: &InstalledEntry| known.iter().any(|one| one.name == entry.name);
-    let more: Vec<InstalledEntry> = new.into_iter().filter(|entry| !is_known(entry)).collect();
-    known.iter().cloned().chain(more).collect()
+/// Says what the client will see by the entries of a file, those that are switched off there left out.
+fn report_entries(
+    client: &Client,
+    switched_off: &[String],
+    file: &str,
+    launches: &[(String, Launch)],
+    printer: &Printer,
+) -> Result<(), Error> {
+    for name in switched_off {
+        let client = client.display_name;
+        printer.warn(&format!("{client} does not use the entry `{name}`: it is switched off in {file}"));
+    }
+    if !switched_off.is_empty() {
+        printer.hint(&handshake::switch_on(client));
+    }
+    let is_on = |(name, launch)| (!switched_off.contains(name)).then_some(launch);
+    let on: Vec<&Launch> = launches.iter().map(|(name, launch)| (name, launch)).filter_map(is_on).collect();
+    if on.is_empty() { Ok(()) } else { handshake::report(client, &on, printer) }
 }
 
 /// Asks on a terminal. Without one nothing is changed unasked.
-pub(super) fn confirm(printer: &Printer) -> Result<bool, Error> {
-    if !io::stdin().is_terminal() {
+pub(super) fn confirm(question: &str, printer: &Printer) -> Result<bool, Error> {
+    if !ask::is_possible() {
         return Err(
             Error::failed("there is no terminal to ask on").hint("`--yes` makes the change without asking")
         );
     }
-    printer.prompt("write this? [Y/n] ");
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    read.map_err(|error| Error::failed(format!("cannot read the answer: {error}")))?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes"))
+    ask::confirm(question, printer)
 }
 
 /// Whether a file has an entry of exai.
 pub(super) fn has_entry(client: &Client, one: &Located) -> Result<bool, Error> {
-    let bytes = client_config::read(&one.path)?;
-    let TextFile { text, .. } = client_config::decode(&one.path, bytes.as_deref())?;
-    let found = client.read_servers(one.file, &text);
-    let found = found.map_err(|error| Error::failed(format!("{}: {error}", Path::display(&one.path))))?;
-    Ok(found.servers.iter().any(|server| starts_exai(&server.entry)))
+    Ok(!find_entries(client, one)?.is_empty())
+}
+
+/// The entries of exai in a file.
+pub(super) fn find_entries(client: &Client, one: &Located) -> Result<Vec<ServerEntry>, Error> {
+    let (_, found) = client_config::read_servers(client, one)?;
+    Ok(found.servers.into_iter().map(|server| server.entry).filter(starts_exai).collect())
 }

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
 /// The list of the daemon where one runs; else the list in the file.
 fn servers(connector: &DaemonConnector) -> Result<Servers, Error> {
     if let Some(mut link) = connector.try_connect() {
-        return match ask(&mut link, &ToDaemon::Servers)? {
+        return match ask(&mut link, &ToDaemon::Servers { client: None })? {
             FromDaemon::Servers { servers } => Ok(servers),
             _ => Err(unexpected("servers")),
         };

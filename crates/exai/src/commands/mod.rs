@@ -6,6 +6,7 @@ pub(crate) mod cleanup;
 pub(crate) mod clients;
 pub(crate) mod doctor;
 pub(crate) mod guard;
+pub(crate) mod import;
 pub(crate) mod install;
 pub(crate) mod list;
 pub(crate) mod logs;
@@ -13,6 +14,7 @@ pub(crate) mod outside;
 pub(crate) mod ps;
 pub(crate) mod remove;
 pub(crate) mod restart;
+pub(crate) mod restore;
 pub(crate) mod secret;
 pub(crate) mod selftest;
 pub(crate) mod serve;
@@ -20,11 +22,14 @@ pub(crate) mod shim;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod threads;
 pub(crate) mod token;
 pub(crate) mod tools;
+pub(crate) mod tools_server;
 pub(crate) mod uninstall;
 pub(crate) mod why;
 
+mod ask;
 mod foreign_json;
 mod talk;
 
@@ -97,7 +102,8 @@ fn reload(connector: &DaemonConnector, start: Option<&str>) -> Result<bool, Erro
     }
 }
 
-/// `1 client`, `2 clients`.
+/// `1 client`, `2 clients`, `3 processes`.
 fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    let ending = if noun.ends_with('s') { "es" } else { "s" };
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}{ending}") }
 }

@@ -131,6 +131,10 @@ fn row(process: &Process, depth: usize) -> Vec<String> {
     };
     let role =
         if process.counted || process.role == Role::Client { role } else { format!("{role}, not counted") };
+    let role = match &process.era {
+        Some(era) => format!("{role}, {era}"),
+        None => role,
+    };
     let tenths = (process.rss_bytes * 10) >> 20;
     let memory = format!("{}.{} MiB", tenths / 10, tenths % 10);
     vec![
@@ -160,6 +164,7 @@ mod tests {
             counted: true,
             confirmed: None,
             evidence: Vec::new(),
+            era: None,
         }
     }
 

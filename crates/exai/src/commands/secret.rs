@@ -68,7 +68,7 @@ fn remove(name: &str, printer: &Printer) -> Result<u8, Error> {
     let config = exai_config::load(connector.home())?;
     if let Some(servers) = list_users(&config).get(name) {
         let does = if servers.len() == 1 { "uses it and does" } else { "use it and do" };
-        printer.warn(&format!("{} {does} not start without it", servers.join(", ")));
+        printer.warn(&format!("{} {does} not work without it", servers.join(", ")));
     }
     Ok(exit::DONE)
 }
@@ -100,12 +100,17 @@ fn list(args: &JsonArgs, printer: &Printer) -> Result<u8, Error> {
     Ok(exit::DONE)
 }
 
-/// The servers that use each secret, by the name of the secret.
+/// The servers and providers that use each secret, by the name of the secret.
 fn list_users(config: &Config) -> BTreeMap<String, Vec<String>> {
     let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for server in config.servers.names() {
         for secret in config.servers.get(server).into_iter().flat_map(ServerConfig::find_secrets) {
             users.entry(secret).or_default().push(server.to_owned());
+        }
+    }
+    for provider in &config.providers {
+        for secret in provider.find_secrets() {
+            users.entry(secret).or_default().push(format!("provider {}", provider.name));
         }
     }
     users

@@ -1,23 +1,29 @@
 //! `exai start`
 
+use std::io::{self, IsTerminal as _};
 use std::time::Instant;
 
 use exai_client::limits::START_TIMEOUT;
 use exai_client::{Link, Takeover};
-use exai_config::{Home, environment};
+use exai_config::{Config, Home, environment};
 use exai_os::build;
 use exai_proto::documents::Status;
 use exai_proto::link::{FromDaemon, ToDaemon};
 use exai_proto::{exit, json};
+use exai_setup::client::{Client, clients};
 use serde_json::Value;
 
-use super::{ask, connector, unexpected};
+use super::doctor::aside;
+use super::{ask, connector, install, unexpected};
+use crate::client_config;
 use crate::error::Error;
-use crate::limits::STOP_GRACE_S;
+use crate::limits::{CHECK_TIMEOUT, MAX_LISTED, STOP_GRACE_S};
 use crate::printer::{Printer, portable_json};
 
 pub(crate) fn run(printer: &Printer) -> Result<u8, Error> {
     let connector = connector()?;
+    // The first daemon makes the token, and it stays.
+    let is_first = !connector.home().token().exists();
     let found = connector.try_connect().is_some();
     if !found {
         for note in connector.home().prepare()? {
@@ -46,18 +52,72 @@ pub(crate) fn run(printer: &Printer) -> Result<u8, Error> {
             "it was not replaced by exai {ours}: {why}; `exai restart` replaces it, and gives calls {STOP_GRACE_S} s"
         ));
     }
-    tell_how_to_connect(&mut link, connector.home(), printer)?;
+    let status = report_findings(&mut link, printer)?;
+    match find_configured_clients() {
+        Some(clients) if !clients.is_empty() => {
+            printer.line(&format!("{}; `exai clients` says more", in_words(&clients)))?;
+        }
+        Some(_) => {
+            printer.line("")?;
+            printer.line(
+                "No client has exai yet: `exai install --all` writes it into the clients that are here, `exai clients` \
+                 lists them",
+            )?;
+            tell_how_to_connect(&status, connector.home(), printer)?;
+        }
+        None => tell_how_to_connect(&status, connector.home(), printer)?,
+    }
+    let has_tools = |config: Config| config.find_tools_server().is_some();
+    if is_first && !exai_config::load(connector.home()).is_ok_and(has_tools) {
+        printer.line("")?;
+        printer.line(
+            "`exai add --tools` adds the EXAI tools: another model's view for your coding agent, as chat, debug, codereview, \
+             consensus and more",
+        )?;
+    }
     Ok(exit::DONE)
 }
 
-/// Tells a person how to connect a client.
-pub(super) fn tell_how_to_connect(link: &mut Link, home: &Home, printer: &Printer) -> Result<(), Error> {
+fn report_findings(link: &mut Link, printer: &Printer) -> Result<Status, Error> {
     let FromDaemon::Status { status } = ask(link, &ToDaemon::Status)? else {
         return Err(unexpected("status"));
     };
     for finding in status.findings.iter().filter(|finding| finding.severity != "info") {
         printer.warn(&finding.detail);
     }
+    Ok(*status)
+}
+
+/// The names of the clients that have exai in their files. `None` without a terminal, where a program may read how to connect,
+/// and if the files do not answer.
+fn find_configured_clients() -> Option<Vec<&'static str>> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let find = || {
+        let directories = client_config::find_directories().ok()?;
+        let has_exai = |client: &&Client| {
+            let (mut located, _) = client_config::locate_entries(client, &directories);
+            located.append(&mut client_config::find_others(client, &directories, &located));
+            located.iter().any(|one| install::has_entry(client, one).unwrap_or_default())
+        };
+        Some(clients().iter().filter(has_exai).map(|client| client.display_name).collect())
+    };
+    aside(find).recv_timeout(CHECK_TIMEOUT).ok().flatten()
+}
+
+/// `Cursor, Zed and 3 more have exai`.
+fn in_words(clients: &[&str]) -> String {
+    let shown = clients.iter().take(MAX_LISTED).copied().collect::<Vec<_>>().join(", ");
+    match (clients.len(), clients.len().saturating_sub(MAX_LISTED)) {
+        (1, _) => format!("{shown} has exai"),
+        (_, 0) => format!("{shown} have exai"),
+        (_, more) => format!("{shown} and {more} more have exai"),
+    }
+}
+
+/// Tells a person how to connect a client by hand.
+fn tell_how_to_connect(status: &Status, home: &Home, printer: &Printer) -> Result<(), Error> {
     let exe = std::env::current_exe().map_or_else(|_| "exai".to_owned(), |exe| exe.display().to_string());
     let exe = json::quote(&exe);
     // Clients pass few variables on: without these their shims would belong to another daemon.
@@ -74,7 +134,7 @@ pub(super) fn tell_how_to_connect(link: &mut Link, home: &Home, printer: &Printe
     printer.line("")?;
     printer.line("Connect a client: put this into its MCP configuration")?;
     printer.line(&format!("  {snippet}"))?;
-    if let Some(address) = tcp_address(&status) {
+    if let Some(address) = tcp_address(status) {
         printer.line("or, for clients that connect by URL,")?;
         printer.line(&format!("  http://{address}/mcp or ws://{address}/mcp"))?;
         printer

@@ -138,6 +138,7 @@ fn from_outside(
 
 fn idle(name: &str, share: &str) -> Server {
     Server {
+        tools: None,
         name: name.to_owned(),
         state: ServerState::Idle,
         era: None,
@@ -200,7 +201,8 @@ fn show(status: &Status, printer: &Printer) -> Result<(), Error> {
                 let pid = client.shim_pid.or(client.client_pid);
                 let pid = pid.map_or_else(|| "-".to_owned(), |pid| format!("pid {pid}"));
                 let calls = count(usize::try_from(client.calls).unwrap_or(usize::MAX), "call");
-                vec![format!("  {}", client.id), name.to_owned(), client.transport.clone(), pid, calls]
+                let era = client.era.clone().unwrap_or_default();
+                vec![format!("  {}", client.id), name.to_owned(), client.transport.clone(), pid, calls, era]
             })
             .collect();
         printer.table(&rows)?;
@@ -262,10 +264,22 @@ fn server_row(server: &Server) -> Vec<String> {
     let bytes: u64 = server.instances.iter().map(|instance| instance.rss_bytes).sum();
     let instances = match server.instances.len() {
         0 => String::new(),
-        number => format!("{}, {processes} processes, {} MiB", count(number, "instance"), bytes >> 20),
+        number => {
+            let processes = count(processes as usize, "process");
+            format!("{}, {processes}, {} MiB", count(number, "instance"), bytes >> 20)
+        }
     };
     let reason = server.reason.clone().unwrap_or_default();
-    vec![format!("  {}", server.name), word(server.state).to_owned(), instances, reason]
+    vec![format!("  {}", server.name), word(server.state).to_owned(), instances, eras(server), reason]
+}
+
+/// The protocol revisions that the instances of a server speak, or that it spoke the last time.
+fn eras(server: &Server) -> String {
+    let mut eras: Vec<&str> =
+        server.instances.iter().filter_map(|instance| instance.era.as_deref()).collect();
+    eras.sort_unstable();
+    eras.dedup();
+    if eras.is_empty() { server.era.clone().unwrap_or_default() } else { eras.join(" and ") }
 }
 
 fn duration(seconds: f64) -> String {

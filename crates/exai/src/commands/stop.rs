@@ -72,7 +72,7 @@ pub(super) fn tell(ended: &Ended, printer: &Printer) -> Result<(), Error> {
     }
     let hosted = match servers {
         0 => String::new(),
-        _ => format!(" with {} ({})", count(servers, "server"), processes_of(processes)),
+        _ => format!(" with {} ({})", count(servers, "server"), count(processes, "process")),
     };
     let how = if ended.forced { "killed" } else { "stopped" };
     printer.headline(&format!("{how} exai (pid {}){hosted}", ended.pid))?;
@@ -80,9 +80,4 @@ pub(super) fn tell(ended: &Ended, printer: &Printer) -> Result<(), Error> {
         printer.warn("it did not end by itself in time");
     }
     Ok(())
-}
-
-/// `1 process`, `2 processes`.
-pub(super) fn processes_of(number: usize) -> String {
-    if number == 1 { "1 process".to_owned() } else { format!("{number} processes") }
 }

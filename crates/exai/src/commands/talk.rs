@@ -22,14 +22,18 @@ pub(super) struct Talk {
 pub(super) type Reply = Result<Bytes, Bytes>;
 
 impl Talk {
-    /// Begins a conversation, and starts daemon and server where needed. Once the daemon is there, the whole
+    /// Begins a conversation, as this client if one is named, and starts daemon and server where needed. Once the daemon is there, the whole
     /// conversation may take this long.
     pub(super) fn begin(
-        server: &str,
+        (server, client): (&str, Option<&str>),
         patience: Option<Duration>,
         printer: &Printer,
     ) -> Result<Result<Self, Bytes>, Error> {
-        let hello = Hello { server: Some(server.to_owned()), ..exai_client::hello(Role::Command) };
+        let hello = Hello {
+            server: Some(server.to_owned()),
+            label: client.map(ToOwned::to_owned),
+            ..exai_client::hello(Role::Command)
+        };
         let connector = DaemonConnector::new(Home::locate()?, hello);
         let link = join_or_start(&connector, printer)?;
         let begun = Conversation::begin(link, patience, |waited| waiting(server, waited, printer));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::talk::{self, Talk};
-use super::{ask, connector, foreign_json, join_or_start, unexpected};
+use super::{ask, connector, count, foreign_json, join_or_start, unexpected};
 use crate::cli::ToolsArgs;
 use crate::error::Error;
 use crate::limits::TOOLS_TIMEOUT;
@@ -45,9 +45,11 @@ struct Shown {
 }
 
 pub(crate) fn run(args: ToolsArgs, printer: &Printer) -> Result<u8, Error> {
-    let servers = match args.server {
-        Some(server) => vec![server],
-        None => all_servers(printer)?,
+    let client = args.client.as_deref();
+    let servers = match (args.server, client) {
+        (Some(server), None) => vec![server],
+        (Some(server), Some(client)) => vec![seen_server(server, client, printer)?],
+        (None, client) => all_servers(client, printer)?,
     };
     let several = servers.len() > 1;
     let patience = several.then_some(TOOLS_TIMEOUT);
@@ -58,7 +60,7 @@ pub(crate) fn run(args: ToolsArgs, printer: &Printer) -> Result<u8, Error> {
             .map(|server| {
                 let task = scope.spawn({
                     let server = server.clone();
-                    move || tools_of(&server, patience)
+                    move || tools_of(&server, client, patience)
                 });
                 (server, task)
             })
@@ -76,6 +78,10 @@ pub(crate) fn run(args: ToolsArgs, printer: &Printer) -> Result<u8, Error> {
     // There is nothing to show of a single server that has said nothing.
     let alone = lists.first().filter(|_| !several).and_then(|(_, listed)| listed.missing.as_ref());
     if alone.is_none() || !entries.is_empty() {
+        if let Some(client) = client.filter(|_| !args.json.json) {
+            let servers = count(lists.len(), "server");
+            printer.note(&format!("{client} sees {} of {servers}", count(entries.len(), "tool")));
+        }
         if args.json.json {
             printer.json(&Document { schema: SCHEMA, tools: entries })?;
         } else {
@@ -99,9 +105,10 @@ pub(crate) fn run(args: ToolsArgs, printer: &Printer) -> Result<u8, Error> {
     Ok(code)
 }
 
-fn all_servers(printer: &Printer) -> Result<Vec<String>, Error> {
+/// The servers that are configured, or those that a client may see.
+fn all_servers(client: Option<&str>, printer: &Printer) -> Result<Vec<String>, Error> {
     let mut link = join_or_start(&connector()?, printer)?;
-    match ask(&mut link, &ToDaemon::Servers)? {
+    match ask(&mut link, &ToDaemon::Servers { client: client.map(ToOwned::to_owned) })? {
         FromDaemon::Servers { servers } => {
             Ok(servers.servers.into_iter().map(|server| server.name).collect())
         }
@@ -109,16 +116,26 @@ fn all_servers(printer: &Printer) -> Result<Vec<String>, Error> {
     }
 }
 
+/// The server, if the client may see it.
+fn seen_server(server: String, client: &str, printer: &Printer) -> Result<String, Error> {
+    if all_servers(Some(client), printer)?.contains(&server) {
+        return Ok(server);
+    }
+    let hint =
+        format!("`exai tools --client {client}` lists what it sees; `[clients]` in config.toml decides that");
+    Err(Error::failed(format!("{client} sees no server called \"{server}\"")).hint(hint))
+}
+
 /// How many tools a server lists within this time.
 pub(super) fn count_tools(server: &str, patience: Duration) -> Result<usize, Error> {
-    let Listed { tools, missing, .. } = tools_of(server, Some(patience));
+    let Listed { tools, missing, .. } = tools_of(server, None, Some(patience));
     missing.map_or(Ok(tools.len()), Err)
 }
 
-/// The tools that a server lists within this time, and why the list is incomplete.
-fn tools_of(server: &str, patience: Option<Duration>) -> Listed {
+/// The tools that a server lists within this time, those that the client may see, and why the list is incomplete.
+fn tools_of(server: &str, client: Option<&str>, patience: Option<Duration>) -> Listed {
     let mut pages = Pages::new("tools");
-    let ended = read(server, patience, &mut pages);
+    let ended = read((server, client), patience, &mut pages);
     let items = pages.into_items();
     // An item is a part of a message that was checked.
     let tools = items.iter().filter_map(|item| serde_json::from_slice(item).ok()).collect();
@@ -129,9 +146,14 @@ fn tools_of(server: &str, patience: Option<Duration>) -> Listed {
 }
 
 /// Reads a list to its end. Returns why it was cut off before its end.
-fn read(server: &str, patience: Option<Duration>, pages: &mut Pages) -> Result<Option<String>, Error> {
+fn read(
+    (server, client): (&str, Option<&str>),
+    patience: Option<Duration>,
+    pages: &mut Pages,
+) -> Result<Option<String>, Error> {
     let printer = Printer::new();
-    let mut talk = Talk::begin(server, patience, &printer)?.map_err(|error| talk::sentence(&error))?;
+    let mut talk =
+        Talk::begin((server, client), patience, &printer)?.map_err(|error| talk::sentence(&error))?;
     let mut params = "{}".to_owned();
     loop {
         let result = talk.ask("tools/list", &params, &printer)?.map_err(|error| talk::sentence(&error))?;

@@ -1,12 +1,14 @@
 //! `exai uninstall`: takes exai out of the configuration of MCP clients.
 
 use exai_config::Home;
-use exai_setup::TextFile;
-use exai_setup::client::{Client, Directories, starts_exai};
+use exai_setup::client::{Client, Directories};
 
 use super::{connector, install};
 use crate::cli::UninstallArgs;
-use crate::client_config::installs::{Install, InstalledEntry, Installs, kept_bytes};
+use crate::client_config::by_hand::{PastedEntries, find_pasted, in_words};
+use crate::client_config::import_record::ImportRecord;
+use crate::client_config::installs::Installs;
+use crate::client_config::undo::{Undone, undo_file};
 use crate::client_config::{self, Located};
 use crate::error::Error;
 use crate::printer::Printer;
@@ -15,7 +17,7 @@ pub(crate) fn run(args: &UninstallArgs, printer: &Printer) -> Result<u8, Error> 
     let connector = connector()?;
     let home = connector.home();
     install::for_each_client(&args.clients, args.all, printer, |client, directories| {
-        uninstall(client, home, directories, printer)
+        uninstall(client, home, directories, args.force, printer)
     })
 }
 
@@ -23,61 +25,55 @@ fn uninstall(
     client: &'static Client,
     home: &Home,
     directories: &Directories,
+    force: bool,
     printer: &Printer,
 ) -> Result<(), Error> {
-    let (located, _) = client_config::locate_files(client, directories);
     let mut found = false;
-    for one in located.iter().filter(|one| one.exists) {
-        found |= take_out(client, one, home, printer)?;
+    for one in client_config::find_touched(client, directories, home)? {
+        found |= undo_and_report(client, &one, home, force, printer)?;
     }
-    if !found {
-        printer.line(&format!("{} has no entry of exai", client.display_name))?;
+    ImportRecord::forget_client(home, client.id)?;
+    let name = client.display_name;
+    let mut pasted = find_pasted(client, directories)?;
+    pasted.retain(|file| !file.entries.is_empty());
+    if !pasted.is_empty() {
+        let take_out = |file: &PastedEntries| {
+            let lines = in_words(file.entries.iter());
+            format!("take these lines out of {} by hand: {lines}", file.path.display())
+        };
+        return Err(Error::failed(format!(
+            "exai does not change the file of {name}, which has an entry of exai"
+        ))
+        .hint(pasted.iter().map(take_out).collect::<Vec<_>>().join("; ")));
+    }
+    if client.user_files().next().is_none() {
+        printer.line(&format!("{name} keeps its servers where exai cannot look: take exai out there"))?;
+    } else if !found {
+        printer.line(&format!("{name} has no entry of exai"))?;
     }
     Ok(())
 }
 
-/// Takes the entries out of one file. Returns whether there were any.
-fn take_out(client: &'static Client, one: &Located, home: &Home, printer: &Printer) -> Result<bool, Error> {
-    let Located { file, path, .. } = one;
-    let shown = path.display();
-    let mut installs = Installs::load(home)?;
-    let record = installs.find(client.id, path).cloned();
-    let before = client_config::read(path)?;
-    // A file that nobody has changed since becomes what it was, byte for byte.
-    if let Some(Install { original, written, .. }) = &record
-        && kept_bytes(home, written).is_some_and(|written| Some(&written) == before.as_ref())
-        && let Some(original) = original.as_ref().map_or(Some(None), |name| kept_bytes(home, name).map(Some))
-    {
-        client_config::replace(path, before.as_deref(), original.as_deref())?;
-        installs.forget(client.id, path);
-        installs.save(home)?;
-        let words = if original.is_some() { "is what it was" } else { "is gone, as it was before" };
-        printer.line(&format!("{}: {shown} {words}", client.display_name))?;
-        return Ok(true);
+/// Takes exai out of one file. Returns whether exai was there.
+pub(super) fn undo_and_report(
+    client: &'static Client,
+    located: &Located,
+    home: &Home,
+    force: bool,
+    printer: &Printer,
+) -> Result<bool, Error> {
+    let is_recorded = Installs::load(home)?.find(client.id, &located.path).is_some();
+    if is_recorded || install::has_entry(client, located)? {
+        install::refuse_if_it_would_be_lost(client, force, printer)?;
+        client_config::refuse_if_protected(&located.path, force)?;
     }
-    let TextFile { text, encoding } = client_config::decode(path, before.as_deref())?;
-    let refuse =
-        |error: &dyn std::fmt::Display| Error::failed(format!("{shown}: {error}; it was left as it is"));
-    let servers = client.read_servers(file, &text).map_err(|error| refuse(&error))?.servers;
-    let ours = servers.iter().filter(|one| one.project.is_none() && starts_exai(&one.entry));
-    let names: Vec<&str> = ours.map(|one| one.entry.name.as_str()).collect();
-    let known = record.map(|record| record.entries).unwrap_or_default();
-    let mut edited = text.clone();
-    // What was written last is taken out first: the first entry has made the containers.
-    let order = |name: &&str| known.iter().position(|entry: &InstalledEntry| entry.name == **name);
-    let mut sorted = names.clone();
-    sorted.sort_by_key(|name| std::cmp::Reverse(order(name)));
-    for name in sorted {
-        let made = known.iter().find(|entry| entry.name == *name).and_then(|entry| entry.made.as_ref());
-        edited = client.take_out(file, &edited, name, made).map_err(|error| refuse(&error))?;
-    }
-    if !names.is_empty() {
-        let after = TextFile { text, encoding }.encode(&edited, client.rejects_mark);
-        client_config::replace(path, before.as_deref(), Some(&after))?;
-        printer
-            .line(&format!("{}: exai is out of {shown}; the rest is as you left it", client.display_name))?;
-    }
-    installs.forget(client.id, path);
-    installs.save(home)?;
-    Ok(!names.is_empty())
+    let shown = located.path.display();
+    let words = match undo_file(home, client, located)? {
+        Undone::Nothing => return Ok(false),
+        Undone::Original => format!("{shown} is what it was"),
+        Undone::Gone => format!("{shown} is gone, as it was before"),
+        Undone::Edited => format!("exai is out of {shown}; the rest is as you left it"),
+    };
+    printer.line(&format!("{}: {words}", client.display_name))?;
+    Ok(true)
 }

@@ -1,5 +1,13 @@
 //! `exai add`: what people have, tried at once.
 
+mod bundles;
+mod inputs;
+mod readmes;
+mod registry;
+#[cfg(unix)]
+mod terminal;
+mod tools;
+
 use std::io::Write as _;
 use std::process::{Output, Stdio};
 
@@ -47,6 +55,9 @@ fn a_server_is_tried_and_its_tools_are_counted() {
         "{said}"
     );
     assert!(said.contains("`exai remove gone`"), "{said}");
+    let refused = "npm error npx canceled due to missing packages and no YES option: [\"x@1\"]";
+    let output = instance.exai(&["add", "asks", "--", &fixture(), "--die-at-start", refused]);
+    assert!(text(&output.stderr).contains("exai add asks --force -- npx -y"), "{}", text(&output.stderr));
     let said = instance.ends(0, &["add", "quick", "--no-check", "--", "no-such-program-anywhere"]);
     assert!(said.starts_with("added quick; it is live"), "{said}");
     assert_eq!(
@@ -55,6 +66,31 @@ fn a_server_is_tried_and_its_tools_are_counted() {
         "that name is ours"
     );
     instance.ends(0, &["add", "exai", "--no-check", "--force", "--", "x"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_that_is_another_one_in_this_terminal_is_named_with_both() {
+    let instance = Instance::new("");
+    let other = instance.dir().join("other");
+    std::fs::create_dir(&other).expect("a directory");
+    // The login shell finds the one of the system.
+    std::os::unix::fs::symlink(fixture(), other.join("true")).expect("a link");
+    let add = |command: &str| {
+        let mut exai = instance.command(&["add", "one", "--force", "--", command]);
+        let output =
+            exai.env("PATH", format!("{}:/usr/bin:/bin", other.display())).output().expect("it runs");
+        assert!(output.status.success());
+        text(&output.stdout) + &text(&output.stderr)
+    };
+    let said = add("true");
+    let here = other.join("true").display().to_string();
+    assert!(
+        said.contains("/true for the server, as your login shell finds it") && said.contains(&here),
+        "{said}"
+    );
+    let said = add(&here);
+    assert!(said.contains(" tools") && !said.contains("login shell"), "{said}");
 }
 
 #[test]

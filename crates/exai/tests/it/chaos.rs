@@ -1,6 +1,6 @@
-//! Kills the daemon, guards, servers and shims at random moments while clients call tools without pause. There must
-//! never be two daemons, a request without its own single answer, a call executed twice, a leftover process, or a
-//! stranger that is ended.
+//! Kills the daemon, guards, servers and shims at random moments while clients of both eras of MCP call tools
+//! without pause. There must never be two daemons, a request without its own single answer, a call executed twice, a
+//! leftover process, or a stranger that is ended.
 
 mod clients;
 mod conversation;
@@ -107,8 +107,11 @@ impl Drop for Over<'_> {
 
 fn servers(dir: &Path, token: &str, ledgers: &Ledgers) -> String {
     let fixture = program("fixture-server").display().to_string();
-    // exai must not give up on a server because of the kills, so it counts no crashes.
-    let server = |at: usize, command: &str| format!("[servers.{}]\n{command}crash_limit = 0\n", SERVERS[at]);
+    // exai must not give up on a server because of the kills, so it counts no crashes. Clients of either era use each
+    // server; the first speaks both eras, and has a process for each.
+    let server = |at: usize, command: &str| {
+        format!("[servers.{}]\n{command}crash_limit = 0\nbridge = true\n", SERVERS[at])
+    };
     let shell = |at: usize, script: &str, batch: &str| {
         let dir = dir.join(SERVERS[at]);
         std::fs::create_dir(&dir).expect("a directory");
@@ -127,7 +130,7 @@ fn servers(dir: &Path, token: &str, ledgers: &Ledgers) -> String {
         "start \"\" /b FIXTURE --name {token} --sleep <nul >nul 2>&1\ncmd /c FIXTURE {} --children 1\nexit /b",
         more(2)
     );
-    let plain = json!(["--name", name(0), "--ledger", file(0)]);
+    let plain = json!(["--dual", "--name", name(0), "--ledger", file(0)]);
     server(0, &format!("command = {}\nargs = {plain}\n", json!(fixture)))
         + &shell(1, &launched, &launched_batch)
         + &shell(2, &escaping, &escaping_batch)

@@ -54,6 +54,18 @@ fn call_prints_text_or_the_raw_result_and_fails_when_the_tool_does() {
 }
 
 #[test]
+fn status_counts_one_process_as_one() {
+    let instance = Instance::with_fixture(&[]);
+    let pid = instance.ends(0, &["call", "fix", "pid"]);
+    let said = instance.ends(0, &["status"]);
+    let processes = match consoles(pid.trim().parse().expect("a pid")) {
+        0 => "1 process".to_owned(),
+        number => format!("{} processes", 1 + number),
+    };
+    assert!(said.contains(&format!("1 instance, {processes}, ")), "{said}");
+}
+
+#[test]
 fn the_built_in_server_says_what_runs() {
     let instance = Instance::with_fixture(&[]);
     let status = instance.json(&["call", "exai", "status", "--json"]);

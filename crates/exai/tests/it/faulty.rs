@@ -99,6 +99,8 @@ struct Told {
     /// The outcome of each call, by the text of the call.
     calls: BTreeMap<String, Result<(), i64>>,
     longest: Duration,
+    /// The last answer that was an error.
+    last_error: Option<Value>,
 }
 
 /// A shim, and the requests that its client has made.
@@ -133,7 +135,10 @@ impl Conversation {
             let asked = open.remove(&id).unwrap_or_else(|| panic!("seed {seed}: a second answer: {message}"));
             assert!(self.answered.insert(id), "seed {seed}: {message}");
             let outcome = message["error"]["code"].as_i64().map_or(Ok(()), Err);
-            good &= outcome.is_ok();
+            if outcome.is_err() {
+                good = false;
+                self.told.last_error = Some(message.clone());
+            }
             match (asked, outcome) {
                 (_, Err(code)) if !HONEST.contains(&code) => panic!("seed {seed}: {message}"),
                 (Some(text), outcome) => {
@@ -181,7 +186,8 @@ fn one(daemon: &DaemonRecord, seed: u64) -> Told {
     }
     // This round may still have been written to the last faulty link, before the shim noticed its end.
     conversation.round();
-    assert!(conversation.round(), "seed {seed}: the last link has no fault");
+    let good = conversation.round();
+    assert!(good, "seed {seed}: the last link has no fault: {:?}", conversation.told.last_error);
     eventually("the shim holds what it held at first", LIMIT, || conversation.held() == base);
     let took = conversation.client.finish();
     assert!(took < Duration::from_secs(2), "seed {seed}: it ended after {took:?}");

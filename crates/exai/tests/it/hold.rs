@@ -7,7 +7,7 @@ use exai_client::Link;
 use exai_client::link::{Incoming, LinkError};
 use exai_os::local::Endpoint;
 use exai_proto::documents::DaemonRecord;
-use exai_proto::link::{ByeReason, FromDaemon, Role, ToDaemon};
+use exai_proto::link::{ByeReason, FromDaemon, Hello, Role, ToDaemon};
 use exai_test::eventually;
 use serde_json::{Value, json};
 
@@ -18,15 +18,24 @@ pub(crate) struct Peer(Link);
 
 impl Peer {
     fn join(instance: &Instance, role: Role) -> Self {
+        Peer::open(instance, exai_client::hello(role))
+    }
+
+    fn open(instance: &Instance, hello: Hello) -> Self {
         let record = std::fs::read(instance.home().join("daemon.json")).expect("a record");
         let record: DaemonRecord = serde_json::from_slice(&record).expect("a document");
         let endpoint: Endpoint = record.local_address().expect("a local socket").parse().expect("an address");
-        let hello = exai_proto::link::Hello { server: Some("fix".to_owned()), ..exai_client::hello(role) };
+        let hello = Hello { server: Some("fix".to_owned()), ..hello };
         Peer(Link::open(&endpoint, &hello, Instant::now() + LIMIT).expect("a link"))
     }
 
     pub(crate) fn client(instance: &Instance, role: Role) -> Self {
-        let mut peer = Peer::join(instance, role);
+        Peer::introduced(instance, exai_client::hello(role))
+    }
+
+    /// A client that connects with this hello, and has sent `initialize`.
+    pub(crate) fn introduced(instance: &Instance, hello: Hello) -> Self {
+        let mut peer = Peer::open(instance, hello);
         let params = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "p", "version": "1"}});
         peer.request("hello", "initialize", &params);
         assert!(peer.answer("hello")["result"].is_object());
@@ -38,7 +47,7 @@ impl Peer {
         self.0.send_message(request.to_string().as_bytes()).expect("the link takes it");
     }
 
-    fn call(&self, id: &str, tool: &str, arguments: &Value) {
+    pub(crate) fn call(&self, id: &str, tool: &str, arguments: &Value) {
         self.request(id, "tools/call", &json!({"name": tool, "arguments": arguments}));
     }
 
@@ -47,7 +56,7 @@ impl Peer {
     }
 
     #[track_caller]
-    fn answer(&mut self, id: &str) -> Value {
+    pub(crate) fn answer(&mut self, id: &str) -> Value {
         match self.next().expect("an answer") {
             Incoming::Message(text) => {
                 let message: Value = serde_json::from_slice(&text).expect("a message");

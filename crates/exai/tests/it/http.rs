@@ -18,11 +18,16 @@ impl Response {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn json(mut self) -> Value {
+    pub(crate) fn json(self) -> Value {
+        self.json_and_connection().0
+    }
+
+    /// The document, and the connection for the next request.
+    pub(crate) fn json_and_connection(mut self) -> (Value, BufReader<TcpStream>) {
         let length = self.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         self.body.read_exact(&mut body).expect("the body");
-        serde_json::from_slice(&body).unwrap_or(Value::Null)
+        (serde_json::from_slice(&body).unwrap_or(Value::Null), self.body)
     }
 
     /// The answer to a request, which is the body or the last event of a stream.
@@ -39,7 +44,7 @@ impl Response {
     }
 
     /// The next message of an event stream.
-    fn event(&mut self) -> Value {
+    pub(crate) fn event(&mut self) -> Value {
         self.next_event().expect("the stream has not ended")
     }
 
@@ -54,6 +59,11 @@ impl Response {
         }
     }
 
+    /// Another handle of the connection.
+    pub(crate) fn connection(&self) -> TcpStream {
+        self.body.get_ref().try_clone().expect("a handle")
+    }
+
     /// The reader behind the head of the response.
     pub(crate) fn into_reader(self) -> BufReader<TcpStream> {
         self.body
@@ -61,8 +71,26 @@ impl Response {
 }
 
 pub(crate) fn http(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the daemon listens");
+    http_over(connect(port), method, path, headers, body)
+}
+
+/// A connection to the daemon.
+pub(crate) fn connect(port: u16) -> BufReader<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).expect("the daemon listens");
     stream.set_read_timeout(Some(LIMIT)).expect("a timeout");
+    BufReader::new(stream)
+}
+
+/// Sends a request over a connection that has none under way.
+pub(crate) fn http_over(
+    mut reader: BufReader<TcpStream>,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Response {
+    let stream = reader.get_mut();
+    let port = stream.peer_addr().expect("an address").port();
     let mut lines = vec![format!("{method} {path} HTTP/1.1")];
     if !headers.iter().any(|(name, _)| *name == "host") {
         lines.push(format!("host: 127.0.0.1:{port}"));
@@ -70,7 +98,6 @@ pub(crate) fn http(port: u16, method: &str, path: &str, headers: &[(&str, &str)]
     lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
     lines.push(format!("content-length: {}\r\n\r\n{body}", body.len()));
     stream.write_all(lines.join("\r\n").as_bytes()).expect("the request is sent");
-    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).expect("a status line");
     let status =

@@ -1,52 +1,18 @@
 //! `exai install`, `uninstall` and `clients`: into the files of clients, and out again byte for byte.
 
+mod by_hand;
+mod clients;
+mod counted;
+mod kinds;
+mod layouts;
+mod place;
+
 use std::fs;
-use std::path::PathBuf;
-use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::support::{Instance, text};
-
-/// A home directory with the files of clients.
-struct Home {
-    instance: Instance,
-    path: PathBuf,
-}
-
-impl Home {
-    fn new() -> Self {
-        let instance = Instance::with_fixture(&[]);
-        let path = instance.dir().join("user");
-        fs::create_dir(&path).expect("a directory");
-        Home { instance, path }
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.path.join(name);
-        fs::create_dir_all(path.parent().expect("a directory")).expect("it is made");
-        fs::write(&path, bytes).expect("a file");
-        path
-    }
-
-    fn exai(&self, args: &[&str]) -> Output {
-        let mut command = self.instance.command(args);
-        command.env("HOME", &self.path).env("USERPROFILE", &self.path);
-        command.env("APPDATA", self.path.join("AppData/Roaming"));
-        command.env("LOCALAPPDATA", self.path.join("AppData/Local"));
-        for name in ["XDG_CONFIG_HOME", "CODEX_HOME", "COPILOT_HOME", "CLAUDE_CONFIG_DIR"] {
-            command.env_remove(name);
-        }
-        command.output().expect("it runs")
-    }
-
-    fn ends(&self, code: i32, args: &[&str]) -> String {
-        let output = self.exai(args);
-        let said = text(&output.stdout) + &text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-        said
-    }
-}
+use crate::support::text;
+use crate::user_home::Home;
 
 #[test]
 fn the_entry_works_and_goes_again_without_a_trace() {
@@ -100,16 +66,6 @@ fn a_file_that_was_not_there_is_gone_again() {
 }
 
 #[test]
-fn what_is_configured_by_hand_is_printed_to_be_pasted() {
-    let home = Home::new();
-    let said = text(&home.exai(&["install", "jetbrains"]).stdout);
-    let block: String =
-        said.lines().skip_while(|line| *line != "{").take_while(|line| *line != "}").collect();
-    let document: Value = serde_json::from_str(&(block + "}")).expect("JSON between the sentences");
-    assert_eq!(document["mcpServers"]["exai"]["args"], json!(["shim", "--client", "jetbrains"]));
-}
-
-#[test]
 fn what_cannot_be_changed_safely_is_left_alone() {
     let home = Home::new();
     let broken = b"{\n  \"mcpServers\": {,}\n}";
@@ -130,50 +86,93 @@ fn what_cannot_be_changed_safely_is_left_alone() {
 }
 
 #[test]
-fn with_each_every_server_has_an_entry_of_its_own() {
+fn of_several_clients_each_says_what_mends_it() {
     let home = Home::new();
-    home.instance.ends(0, &["add", "two", "--no-check", "--", "x"]);
-    let before = b"{\"mcpServers\": {\"mine\": {\"command\": \"m\"}}}";
-    let path = home.write(".cursor/mcp.json", before);
-    home.ends(0, &["install", "cursor", "--each", "--yes"]);
-    let document: Value = serde_json::from_slice(&fs::read(&path).expect("the file")).expect("JSON");
-    let servers = document["mcpServers"].as_object().expect("servers");
-    assert_eq!(servers.keys().collect::<Vec<_>>(), ["fix", "mine", "two"]);
-    assert_eq!(servers["two"]["args"], json!(["shim", "--client", "cursor", "--server", "two"]));
-    home.ends(0, &["uninstall", "cursor"]);
-    assert_eq!(fs::read(&path).expect("the file"), before);
+    let said = home.ends(1, &["install", "cursor", "codex"]);
+    assert!(said.contains("Cursor: there is no terminal") && said.contains("Codex: there is no"), "{said}");
+    assert_eq!(said.matches("`--yes`").count(), 1, "{said}");
 }
 
 #[test]
-fn clients_says_who_is_here_and_who_uses_exai() {
+fn the_entry_names_the_variables_that_lead_to_the_daemon() {
     let home = Home::new();
-    home.write(".cursor/mcp.json", b"{}");
-    home.write(".codex/config.toml", b"broken = ");
-    home.ends(0, &["install", "cursor", "--yes"]);
-    let document: Value = serde_json::from_str(&home.ends(0, &["clients", "--json"])).expect("JSON");
-    let all = document["clients"].as_array().expect("clients");
-    let find = |id: &str| all.iter().find(|one| one["id"] == id).expect("it is known");
-    assert_eq!((&find("cursor")["found"], &find("cursor")["configured"]), (&json!(true), &json!(true)));
-    assert_eq!(find("amp")["found"], json!(false));
-    assert!(find("codex")["problem"].as_str().expect("a problem").contains("line 1"));
-    let said = home.ends(0, &["clients"]);
-    assert!(said.contains("configured, not connected now") && said.contains("exai also knows"), "{said}");
+    let path = home.write(".cursor/mcp.json", b"{}");
+    let mut command = home.command(&["install", "cursor", "--yes"]);
+    assert!(command.env("EXAI_PORT", "0").status().expect("it runs").success());
+    let document: Value = serde_json::from_slice(&fs::read(&path).expect("the file")).expect("JSON");
+    let env = &document["mcpServers"]["exai"]["env"];
+    assert_eq!(env, &json!({"EXAI_HOME": home.instance.home(), "EXAI_PORT": "0"}));
+}
+
+#[test]
+fn a_client_that_rewrites_its_file_is_not_written_to_while_it_runs() {
+    let home = Home::new();
+    let file = if cfg!(windows) { "AppData/Roaming/Claude" } else { ".config/Claude" };
+    let path = home.write(&format!("{file}/claude_desktop_config.json"), b"{}");
+    let running = home.run_as("claude-desktop");
+    let said = home.ends(5, &["install", "claude-desktop", "--yes"]);
+    assert!(said.contains("writes its file from memory") && said.contains("--force"), "{said}");
+    assert_eq!(fs::read(&path).expect("the file"), b"{}");
+    home.ends(0, &["install", "claude-desktop", "--yes", "--force"]);
+    drop(running);
+    home.ends(0, &["uninstall", "claude-desktop"]);
+    home.ends(0, &["install", "claude-desktop", "--yes"]);
+    // Of Augment it is not known, so the user is told.
+    let _running = home.run_as("code-insiders");
+    let said = home.ends(0, &["install", "augment", "--yes"]);
+    assert!(said.contains("may write its file from memory") && said.contains("exai is in"), "{said}");
 }
 
 #[cfg(unix)]
 #[test]
-fn a_link_stays_one_and_the_file_keeps_its_mode() {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+fn a_start_on_a_terminal_tells_how_to_connect_a_client_until_one_has_exai() {
+    use std::process::{Command, Stdio};
     let home = Home::new();
-    let real = home.write("dots/mcp.json", b"{}\n");
-    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).expect("its mode");
-    fs::create_dir(home.path.join(".cursor")).expect("a directory");
-    let link = home.path.join(".cursor/mcp.json");
-    symlink(&real, &link).expect("a link");
+    home.write(".cursor/mcp.json", b"{}");
+    let on_a_terminal = || {
+        let mut script = Command::new("script");
+        let command = format!("{} start", exai_test::program("exai").display());
+        script.args(["-qec", &command, "/dev/null"]).env("EXAI_HOME", home.instance.home());
+        crate::user_home::lead_home(&mut script, &home.path);
+        text(&script.stdin(Stdio::null()).output().expect("script runs (bsdutils)").stdout)
+    };
+    let said = on_a_terminal();
+    assert!(said.contains("`exai install --all`") && said.contains("mcpServers"), "{said}");
     home.ends(0, &["install", "cursor", "--yes"]);
-    assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink());
-    assert_eq!(fs::metadata(&real).expect("it is there").mode() & 0o777, 0o640);
-    assert!(text(&fs::read(&real).expect("the file")).contains("shim"));
-    home.ends(0, &["uninstall", "cursor"]);
-    assert_eq!(fs::read(&real).expect("the file"), b"{}\n");
+    let said = on_a_terminal();
+    assert!(said.contains("Cursor has exai") && !said.contains("mcpServers"), "{said}");
+    let piped = home.ends(0, &["start"]);
+    assert!(piped.contains("mcpServers") && !piped.contains("exai install"), "{piped}");
+}
+
+#[test]
+fn installs_at_once_lose_nothing_of_each_other() {
+    let home = Home::new();
+    let clients = ["cursor", "lm-studio", "windsurf", "codex", "gemini-cli", "qwen-code", "auggie", "amp"];
+    let mut running: Vec<_> = clients
+        .iter()
+        .map(|client| home.command(&["install", client, "--yes"]).spawn().expect("it starts"))
+        .collect();
+    for one in &mut running {
+        assert!(one.wait().expect("it ends").success());
+    }
+    let record = fs::read(home.instance.home().join("installs.json")).expect("the record");
+    let record: Value = serde_json::from_slice(&record).expect("JSON");
+    assert_eq!(record["installs"].as_array().expect("installs").len(), clients.len());
+    home.ends(0, &["uninstall", "--all"]);
+    assert!(!home.path.join(".cursor/mcp.json").exists(), "what was not there before is gone");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_end_of_the_input_is_no_yes() {
+    let home = Home::new();
+    let path = home.path.display().to_string();
+    let arguments = ["install", "claude-code"];
+    let mut terminal = crate::terminal::Terminal::with(&home.instance, &arguments, &[("HOME", &path)]);
+    terminal.expect("write this? [Y/n] ");
+    terminal.press("\u{4}");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(1), "{seen}");
+    assert!(!home.path.join(".claude.json").exists(), "{seen}");
 }

@@ -1,10 +1,14 @@
 //! The official SDKs as judges: a client sees through exai exactly what it sees over direct stdio.
 
+mod eras;
 mod gone;
+mod inspector;
 #[cfg(windows)]
 mod jobs;
 mod launchers;
+mod origin;
 mod seed;
+mod suite;
 mod survival;
 
 use exai_test::peers::{SERVERS, Sdk};

@@ -59,7 +59,7 @@ fn a_server_gets_the_secret_and_nothing_shows_it() {
     assert!(!log.contains("h1dden"));
 
     let removed = instance.exai(&["secret", "remove", "GITHUB"]);
-    assert!(text(&removed.stderr).contains("fix uses it and does not start without it"));
+    assert!(text(&removed.stderr).contains("fix uses it and does not work without it"));
     assert_eq!(instance.exai(&["secret", "remove", "GITHUB"]).status.code(), Some(1));
 }
 
@@ -77,4 +77,20 @@ fn what_is_no_name_or_no_value_is_refused_and_nothing_is_kept() {
     let (status, _, said) = set(&instance, "MORE", "x");
     assert_eq!(status, Some(1));
     assert!(said.contains("secrets.toml, line 2") && !said.contains("h1dden"), "{said}");
+}
+
+#[test]
+fn a_secret_of_a_provider_is_in_use() {
+    let instance = Instance::new(
+        "[providers.glm]\nbase_url = \"https://192.0.2.1/v4\"\nkey = \"${secret:GLM}\"\n\
+         [servers.x]\ncommand = \"x\"\nenv = { A = \"${secret:GLM}\" }\n",
+    );
+    let (code, said, _) = set(&instance, "GLM", "h1dden");
+    assert_eq!(code, Some(0));
+    assert!(said.contains("x, provider glm is given it from now on"), "{said}");
+    let listed = instance.json(&["secret", "list", "--json"]);
+    assert_eq!(listed["secrets"][0]["used_by"], json!(["x", "provider glm"]));
+    let removed = instance.exai(&["remove", "x", "--secrets"]);
+    assert!(!text(&removed.stdout).contains("forgot"), "{removed:?}");
+    assert_eq!(instance.json(&["secret", "list", "--json"])["secrets"][0]["kept"], true);
 }

@@ -303,3 +303,11 @@ pub(crate) fn switch(name: &str) -> Option<u64> {
     let given = std::env::var(name).ok();
     given.map(|number| number.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
+
+/// Adds to the parameters of a request what each request of MCP 2026-07-28 says of its client.
+pub(crate) fn add_modern_meta(params: &mut Value, name: &str, capabilities: Value) {
+    let meta = &mut params["_meta"];
+    meta["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+    meta["io.modelcontextprotocol/clientInfo"] = json!({"name": name, "version": "1"});
+    meta["io.modelcontextprotocol/clientCapabilities"] = capabilities;
+}

@@ -10,7 +10,7 @@ use exai_test::eventually;
 use serde_json::json;
 
 use crate::faults::daemon;
-use crate::support::{Client, Instance, LIMIT, text};
+use crate::support::{Client, Instance, LIMIT, fixture, text};
 
 const OLD: &str = "0.1.0";
 const NEW: &str = "0.2.0";
@@ -115,6 +115,50 @@ fn a_shim_that_comes_back_replaces_nothing() {
     std::thread::sleep(Duration::from_secs(1)); // no event shows that something does not happen
     assert_eq!(newer.call("echo", &json!({"message": "x"})), "x");
     assert_eq!(daemons(&instance), [NEW, OLD]);
+}
+
+/// A daemon that does not know that a shim may want several servers would offer all.
+#[test]
+fn a_daemon_that_cannot_offer_several_servers_makes_room_or_is_not_asked_for_them() {
+    let instance = Instance::new(&(fixture("fix", &[]) + &fixture("two", &[]) + &fixture("three", &[])));
+    let start_old = || {
+        let mut command = instance.command(&["start"]);
+        command.env(build::VARIABLE, OLD).env(build::LINK_VARIABLE, "1-1");
+        assert!(command.status().expect("exai runs").success());
+    };
+    let several = || {
+        let mut command = instance.command(&["shim", "--server", "fix", "--server", "two"]);
+        command.env(build::VARIABLE, NEW);
+        Client::start(command)
+    };
+    start_old();
+    let mut busy = client(&instance, OLD);
+    let slow =
+        busy.request("tools/call", &json!({"name": "delay", "arguments": {"message": "slow", "ms": 4000}}));
+    let in_flight = || instance.status()["clients"][0]["in_flight"] == 1;
+    eventually("the call is under way", LIMIT, in_flight);
+    let mut newer = several();
+    newer.initialize(&json!({}));
+    let answer = newer.ask("tools/call", &json!({"name": "fix__echo", "arguments": {"message": "x"}}));
+    let said =
+        answer["error"]["message"].as_str().unwrap_or_else(|| panic!("no server is offered: {answer}"));
+    assert!(said.contains("`exai restart` replaces the daemon"), "{said}");
+    assert_eq!(busy.answer(&slow)["result"]["content"][0]["text"], "slow");
+    // Nothing is under way any more: the daemon makes room for the newer build.
+    eventually("the servers are there", LIMIT, || {
+        let answer = newer.ask("tools/call", &json!({"name": "two__echo", "arguments": {"message": "x"}}));
+        answer["result"].is_object()
+    });
+    let answer = newer.ask("tools/call", &json!({"name": "three__echo", "arguments": {"message": "x"}}));
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    assert_eq!(daemons(&instance), [OLD, NEW]);
+
+    instance.ends(0, &["stop"]);
+    start_old();
+    let mut newest = several();
+    newest.initialize(&json!({}));
+    assert_eq!(newest.call("fix__echo", &json!({"message": "y"})), "y");
+    assert_eq!(daemons(&instance), [OLD, NEW, OLD, NEW]);
 }
 
 /// Builds without a common version of the link protocol: each names both versions and the remedy.

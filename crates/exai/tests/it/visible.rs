@@ -2,7 +2,9 @@
 
 use std::process::{Command, Stdio};
 
+use exai_config::Home;
 use exai_test::{eventually, program};
+use exai_tools::threads::{NewThread, NewTurn, ThreadStore};
 use serde_json::json;
 
 use crate::support::{Instance, LIMIT, fixture, text};
@@ -17,6 +19,8 @@ const HALF: &str = r"\ud83d";
 struct Forged {
     instance: Instance,
     client: crate::support::Client,
+    /// The id of a thread.
+    thread: String,
 }
 
 impl Forged {
@@ -55,7 +59,20 @@ impl Forged {
         );
         client.ask("tools/call", &json!({"name": "evil__forged", "arguments": {}}));
         client.ask("tools/call", &json!({"name": "dies__x", "arguments": {}}));
-        Forged { instance, client }
+        let threads = ThreadStore::new(Home::at(instance.home()));
+        let new = NewThread { tool: FORGED, request: FORGED, client: Some(FORGED) };
+        let thread = threads.create_thread(&new, LIMIT).unwrap().id;
+        let turn = NewTurn {
+            files: vec![FORGED.to_owned()],
+            ..NewTurn::of_assistant(FORGED, FORGED, FORGED, FORGED)
+        };
+        threads.add_turns(&thread, &[turn]).unwrap();
+        Forged { instance, client, thread }
+    }
+
+    /// The arguments, with the id of the thread in its place.
+    fn with_thread<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        args.iter().map(|arg| if *arg == "THREAD" { &self.thread } else { *arg }).collect()
     }
 
     /// The output of a command on a terminal.
@@ -68,7 +85,7 @@ impl Forged {
 }
 
 /// Every command that shows names, with a forged part that it must show (`None` if it need not show any).
-const COMMANDS: [(&[&str], Option<&str>); 11] = [
+const COMMANDS: [(&[&str], Option<&str>); 13] = [
     (&["tools", "evil"], Some(r"a\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}31m\u{202e}b")),
     (&["status", "-v"], Some(r"a\u{1b}]52")),
     (&["why", "evil"], None),
@@ -81,6 +98,8 @@ const COMMANDS: [(&[&str], Option<&str>); 11] = [
     (&["logs", "dies"], None),
     (&["logs"], None),
     (&["status", "--json"], None),
+    (&["threads"], Some(r"a\u{1b}]52")),
+    (&["threads", "show", "THREAD"], Some(r"31m\u{202e}b")),
 ];
 
 /// The output without exai's own control sequences: the colours of the printer, and a terminal's line ends.
@@ -104,7 +123,7 @@ fn no_foreign_text_reaches_a_terminal_as_a_command() {
         log.is_ok_and(|log| log.contains("forged"))
     });
     for (args, expected) in COMMANDS {
-        let output = without_our_own(&forged.on_a_terminal(args));
+        let output = without_our_own(&forged.on_a_terminal(&forged.with_thread(args)));
         let found: Vec<char> = output.chars().filter(|character| is_obeyed(*character)).collect();
         assert_eq!(found, [], "exai {args:?} on a terminal: {output:?}");
         // A line of text may look like this, but a row of exai's own must not.
@@ -120,7 +139,7 @@ fn no_foreign_text_reaches_a_terminal_as_a_command() {
         if matches!(args, ["call", "evil", ..] | ["logs", ..] | [.., "--json"]) {
             continue; // these pass names on unchanged
         }
-        let output = forged.instance.exai(args);
+        let output = forged.instance.exai(&forged.with_thread(args));
         let output = text(&[output.stdout, output.stderr].concat());
         assert!(!output.chars().any(is_obeyed), "exai {args:?} in a pipe: {output:?}");
         assert!(!output.lines().any(|line| line.starts_with("ready  forged")), "exai {args:?}: {output}");

@@ -1,5 +1,7 @@
 //! A client over any transport: shim, WebSocket or Streamable HTTP. All messages to the client arrive in one queue.
 
+mod post;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdin, Stdio};
@@ -7,9 +9,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Instant;
 
+use post::Post;
 use serde_json::{Value, json};
 
-use crate::http::{HttpClient, http};
+use crate::http::http;
 use crate::support::{Instance, LIMIT};
 
 /// The transport of a client.
@@ -47,11 +50,12 @@ pub(crate) struct Party {
 enum Out {
     Shim(Child, Option<ChildStdin>),
     Socket(TcpStream),
-    Http { client: HttpClient, path: String, inbox: Sender<Value> },
+    Http(Post),
 }
 
 impl Party {
-    /// A client of one server, or of all servers, with the capabilities `can`.
+    /// A client of one server, or of all servers, that has introduced itself as one of the legacy era, with the
+    /// capabilities `can`.
     pub(crate) fn join(
         instance: &Instance,
         door: &Door,
@@ -59,42 +63,30 @@ impl Party {
         server: Option<&str>,
         can: &Value,
     ) -> Self {
+        let mut party = Party::connect(instance, door, way, server);
+        party.introduce(can);
+        party
+    }
+
+    /// A client of one server, or of all servers, that has said nothing yet.
+    pub(crate) fn connect(instance: &Instance, door: &Door, way: Way, server: Option<&str>) -> Self {
         let (sender, inbox) = channel();
         let path = server.map_or("/mcp".to_owned(), |server| format!("/mcp/{server}"));
         let out = match way {
             Way::Shim => shim(instance, server, sender),
             Way::Socket => socket(door, &path, sender),
-            Way::Http => {
-                let client = HttpClient { port: door.port, bearer: door.bearer.clone(), session: None };
-                Out::Http { client, path, inbox: sender }
-            }
+            Way::Http => Out::Http(Post::new(door, path, sender)),
         };
-        let mut party = Party { inbox, out, next_id: 1, aside: Vec::new() };
-        party.introduce(can);
-        party
+        Party { inbox, out, next_id: 1, aside: Vec::new() }
     }
 
-    fn introduce(&mut self, can: &Value) {
+    /// Begins a session.
+    pub(crate) fn introduce(&mut self, can: &Value) {
         let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
             "protocolVersion": "2025-06-18", "capabilities": can, "clientInfo": {"name": "p", "version": "1"}}});
-        if let Out::Http { client, path, inbox } = &mut self.out {
-            let response = client.send("POST", path, &hello.to_string());
-            client.session = response.header("mcp-session-id").map(ToOwned::to_owned);
-            assert!(client.session.is_some(), "status {}", response.status);
-            let mut stream = client.send("GET", path, "");
-            let inbox = inbox.clone();
-            thread::spawn(move || {
-                while let Some(message) = stream.next_event() {
-                    if inbox.send(message).is_err() {
-                        return;
-                    }
-                }
-            });
-        } else {
-            self.send(&hello);
-            let answer = self.answer(&json!(0));
-            assert!(answer["result"].is_object(), "{answer}");
-        }
+        self.send(&hello);
+        let answer = self.answer(&json!(0));
+        assert!(answer["result"].is_object(), "{answer}");
         self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
     }
 
@@ -115,27 +107,15 @@ impl Party {
                 input.write_all(format!("{text}\n").as_bytes()).expect("the shim reads");
             }
             Out::Socket(stream) => write_frame(stream, 1, text.as_bytes()),
-            Out::Http { client, path, inbox } => {
-                let (client, path, text) = (client.clone(), path.clone(), text.to_owned());
-                if !is_request {
-                    assert_eq!(client.send("POST", &path, &text).status, 202, "{text}");
-                    return;
-                }
-                let inbox = inbox.clone();
-                // A thread of its own reads the answer, as a real client reads several answers at the same time.
-                thread::spawn(move || {
-                    let mut response = client.send("POST", &path, &text);
-                    if response.header("content-type") != Some("text/event-stream") {
-                        let _ = inbox.send(response.json());
-                        return;
-                    }
-                    while let Some(message) = response.next_event() {
-                        if inbox.send(message).is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
+            Out::Http(post) => post.send(text, is_request),
+        }
+    }
+
+    /// Cancels a request as its era and the transport want it.
+    pub(crate) fn cancel(&mut self, id: &Value, is_modern: bool) {
+        match &self.out {
+            Out::Http(post) if is_modern => post.close(id),
+            _ => self.notify("notifications/cancelled", &json!({"requestId": id})),
         }
     }
 
@@ -188,7 +168,7 @@ impl Party {
     /// The id of the session; `None` for a client that does not use HTTP.
     pub(crate) fn session(&self) -> Option<&str> {
         match &self.out {
-            Out::Http { client, .. } => client.session.as_deref(),
+            Out::Http(post) => post.session.as_deref(),
             Out::Shim(..) | Out::Socket(_) => None,
         }
     }
@@ -204,10 +184,10 @@ impl Drop for Party {
                 let _ = child.wait();
             }
             Out::Socket(stream) => drop(stream.shutdown(std::net::Shutdown::Both)),
-            Out::Http { client, path, .. } => {
+            Out::Http(post) => {
                 // After a failure the daemon may be gone before its client.
                 if !thread::panicking() {
-                    client.send("DELETE", path, "");
+                    post.end();
                 }
             }
         }

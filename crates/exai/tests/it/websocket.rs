@@ -8,35 +8,39 @@ use serde_json::{Value, json};
 
 use crate::support::{Instance, LIMIT};
 
-const FINAL: u8 = 0x80;
+pub(crate) const FINAL: u8 = 0x80;
 const CONTINUATION: u8 = 0x0;
-const TEXT: u8 = 0x1;
-const BINARY: u8 = 0x2;
-const CLOSE: u8 = 0x8;
+pub(crate) const TEXT: u8 = 0x1;
+pub(crate) const BINARY: u8 = 0x2;
+pub(crate) const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
 /// A connection after the handshake.
-struct Raw(TcpStream);
+pub(crate) struct Raw(TcpStream);
 
 /// The next frame of a connection, or its end.
 #[derive(Debug, PartialEq, Eq)]
-enum Next {
+pub(crate) enum Next {
     Frame(u8, Vec<u8>),
     End,
 }
 
 impl Raw {
     fn open(instance: &Instance) -> Self {
-        let mut stream = TcpStream::connect(("127.0.0.1", instance.port())).expect("it listens");
+        let token = instance.token();
+        let headers = format!("authorization: Bearer {token}\r\nsec-websocket-protocol: mcp\r\n");
+        Raw::open_at(instance.port(), "/mcp/fix", &headers)
+    }
+
+    /// Opens a path with these headers, each with its line end.
+    pub(crate) fn open_at(port: u16, path: &str, headers: &str) -> Self {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
         stream.set_read_timeout(Some(LIMIT)).expect("a timeout");
         let head = format!(
-            "GET /mcp/fix HTTP/1.1\r\nhost: 127.0.0.1:{}\r\nauthorization: Bearer {}\r\nconnection: upgrade\r\n\
-             upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-protocol: mcp\r\n\
-             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            instance.port(),
-            instance.token()
+            "GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n{headers}connection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).expect("it reads");
         let mut answer = Vec::new();
@@ -51,15 +55,15 @@ impl Raw {
     }
 
     /// An error is ignored: the other side may already have closed the connection.
-    fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes);
     }
 
-    fn send(&mut self, first: u8, payload: &[u8]) {
+    pub(crate) fn send(&mut self, first: u8, payload: &[u8]) {
         self.write(&masked(first, payload));
     }
 
-    fn next(&mut self) -> Next {
+    pub(crate) fn next(&mut self) -> Next {
         let mut header = [0; 2];
         match self.0.read_exact(&mut header) {
             Ok(()) => {}
@@ -88,7 +92,7 @@ impl Raw {
     }
 
     /// The next frame, which must be a whole text message.
-    fn message(&mut self) -> Value {
+    pub(crate) fn message(&mut self) -> Value {
         match self.next() {
             Next::Frame(first, payload) if first == FINAL | TEXT => {
                 serde_json::from_slice(&payload).expect("JSON")
@@ -98,7 +102,7 @@ impl Raw {
     }
 
     /// The code with which the other side closes the connection, if it gives one. The connection must end after it.
-    fn closed(&mut self) -> Option<u16> {
+    pub(crate) fn closed(&mut self) -> Option<u16> {
         let code = match self.next() {
             Next::Frame(first, payload) if first == FINAL | CLOSE => {
                 payload.first_chunk().map(|code| u16::from_be_bytes(*code))
@@ -128,7 +132,7 @@ fn header(first: u8, length: usize) -> Vec<u8> {
 }
 
 /// The beginning of a frame whose payload never comes.
-fn announced(first: u8, length: usize) -> Vec<u8> {
+pub(crate) fn announced(first: u8, length: usize) -> Vec<u8> {
     [header(first, length), KEY.to_vec()].concat()
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_mux::{ClientId, Down, Effect, Endpoint, Event, InstanceId, Router};
+use exai_mux::{ClientId, ClientName, Down, Effect, Endpoint, Event, InstanceId, Router};
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::link::ByeReason;
 use exai_proto::{Id, Kind, Message, ParseError, envelope};
@@ -60,7 +60,7 @@ impl World {
         });
         self.configure();
         for (server, traits) in self.traits.clone() {
-            self.route(Event::BehaviourKnown { server: server.into(), behaviour: traits });
+            self.route(Event::BehaviourKnown { server: server.into(), behaviour: traits, eras: Vec::new() });
         }
         for (server, (revision, discovery)) in self.known.clone() {
             self.route(Event::DiscoveryKnown { server: server.into(), revision, discovery });
@@ -68,6 +68,7 @@ impl World {
     }
 
     pub(crate) fn configure(&mut self) {
+        self.route(Event::Chosen { choices: vec![("few".into(), self.choice.clone())] });
         self.route(Event::Configured { policies: self.policies.clone() });
     }
 
@@ -97,12 +98,16 @@ impl World {
         let Some(daemon) = &mut self.daemon else { return };
         match effect {
             Effect::ToClient { client, bytes, .. } => {
-                self.to_client(client, link::Down::Message(bytes.into_whole()));
+                let bytes = bytes.into_whole();
+                self.check_list(client, &bytes);
+                self.to_client(client, link::Down::Message(bytes));
             }
             // No simulated daemon drains.
             Effect::Dropped { .. } | Effect::Pinged { .. } | Effect::Unserved { .. } => {}
             Effect::ToServer { instance, bytes, number } => {
-                self.to_server(instance, bytes.into_whole(), number);
+                let bytes = bytes.into_whole();
+                self.check_call(instance, &bytes);
+                self.to_server(instance, bytes, number);
             }
             Effect::Start { instance, server, .. } => {
                 if daemon.stopping.as_ref().is_some_and(|stopping| !stopping.starts()) {
@@ -113,8 +118,8 @@ impl World {
                 self.start_server(instance, server);
             }
             Effect::Ready { instance } => daemon.pending.push_back(Event::Ping { instance }),
-            Effect::DiscoveryChanged { server } => {
-                if let Some(known) = daemon.router.discovery(&server) {
+            Effect::DiscoveryChanged { server, era } => {
+                if let Some(known) = daemon.router.discovery(&server, era) {
                     self.known.insert(server.to_string(), known);
                 }
             }
@@ -182,14 +187,17 @@ impl World {
     }
 
     /// A shim has connected. Returns the client's id in the daemon.
-    pub(crate) fn accept(&mut self, link: u64, own: Option<usize>) -> Option<ClientId> {
+    pub(crate) fn accept(&mut self, link: u64, shim: usize) -> Option<ClientId> {
         let daemon = self.daemon.as_mut()?;
         let client = ClientId(daemon.next_client);
         daemon.next_client += 1;
         daemon.clients.insert(client, link);
         if daemon.stopping.is_none() {
-            let endpoint = own.map_or(Endpoint::All, |own| Endpoint::One(SERVERS[own].into()));
-            self.route(Event::Opened { client, endpoint });
+            let client_of_shim = &self.shims[shim].client;
+            let label = client_of_shim.is_few().then(|| ClientName::Label("few".into()));
+            let name = label.unwrap_or(ClientName::Program);
+            let endpoint = client_of_shim.own.map_or(Endpoint::All, |own| Endpoint::One(SERVERS[own].into()));
+            self.route(Event::Opened { client, endpoint, name, directory: None, stateless: false });
         }
         Some(client)
     }
@@ -265,18 +273,16 @@ impl World {
         }
     }
 
-    /// Schedules the next tick. A tick that is already scheduled stays as it is.
+    /// Schedules the next tick. A tick that is scheduled sooner stays as it is.
     fn set_clock(&mut self) {
         let now = self.instant();
         let Some(daemon) = &mut self.daemon else { return };
-        if daemon.due.is_some() {
-            return;
-        }
+        let set = daemon.due;
         let due = daemon.router.next_tick(now);
         let own = daemon.stopping.is_some().then(|| self.now + TICK);
         let life = daemon.life;
         let due = due.map(|due| self.since_base(due)).into_iter().chain(own).min();
-        if let Some(due) = due {
+        if let Some(due) = due.filter(|due| set.is_none_or(|set| *due < set)) {
             self.daemon.iter_mut().for_each(|daemon| daemon.due = Some(due));
             self.at(due, world::Event::Tick(life));
         }

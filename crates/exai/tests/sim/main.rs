@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stderr, reason = "a test prints its figures, and a failure its story")]
 
+mod choice;
 mod client;
 mod daemon;
 mod link;

@@ -5,15 +5,21 @@ use std::time::Duration;
 
 use crate::random::Random;
 
-/// The servers. exai is configured not to trust what the last server says about its tools.
+/// The servers: one that speaks both eras, one that speaks the legacy era and is bridged, and one that speaks the modern era
+/// alone. exai is configured not to trust what the last server says about its tools.
 pub(crate) const SERVERS: [&str; 3] = ["a", "b", "c"];
 /// `write` and `odd` must never be executed twice: `odd` declares that it is read-only and destructive.
 pub(crate) const TOOLS: [&str; 6] = ["write", "write", "odd", "read", "again", "ask"];
+
+/// Marks a plan whose clients all speak the legacy era.
+const NO_ERAS: u64 = u64::MAX;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) shims: usize,
+    /// Which clients speak the modern era: see [`Plan::is_modern`].
+    eras: u64,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -109,6 +115,11 @@ pub(crate) enum Change {
     Remove(usize),
     /// The configuration blocks the server's tool `write`.
     Block(usize),
+    /// The clients named "few" may see some servers only (a bit each), and perhaps not their tool `read`.
+    Choose {
+        servers: u8,
+        denied: bool,
+    },
     /// The configuration becomes that of the beginning again.
     Restore,
 }
@@ -139,7 +150,12 @@ impl Plan {
             let what = if random.percent(trouble) { fault(random, shims) } else { say(random, shims) };
             Step { at, what }
         });
-        Plan { seed, shims, steps: steps.collect() }
+        Plan { seed, shims, eras: seed, steps: steps.collect() }
+    }
+
+    /// Whether the client of this number speaks the modern era.
+    pub(crate) fn is_modern(&self, client: usize) -> bool {
+        self.eras != NO_ERAS && (self.eras + client as u64).is_multiple_of(3)
     }
 
     /// One client that makes only repeatable calls, and whose links soon break.
@@ -158,7 +174,7 @@ impl Plan {
             };
             Step { at, what }
         });
-        Plan { seed, shims: 1, steps: steps.collect() }
+        Plan { seed, shims: 1, eras: seed, steps: steps.collect() }
     }
 
     /// One client whose user thinks about each question longer than the link lasts over which it came. The daemon lives
@@ -180,7 +196,7 @@ impl Plan {
             };
             Step { at, what }
         });
-        Plan { seed, shims: 2, steps: steps.collect() }
+        Plan { seed, shims: 2, eras: NO_ERAS, steps: steps.collect() }
     }
 
     /// The plan without some of its steps.
@@ -246,10 +262,11 @@ fn fault(random: &mut Random, shims: usize) -> What {
         16 => What::SlowStart { server, delay: random.millis(7_000) },
         17 => What::FailStart { server },
         18 => What::RestartServer { server },
-        19..=21 => What::Configure(match random.below(4) {
+        19..=21 => What::Configure(match random.below(6) {
             0 => Change::Revise(server),
             1 => Change::Remove(server),
             2 => Change::Block(server),
+            3 | 4 => Change::Choose { servers: random.below(8) as u8, denied: random.percent(30) },
             _ => Change::Restore,
         }),
         22 => What::Jump(random.millis(60_000)),

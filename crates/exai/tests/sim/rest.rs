@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use exai_client::session::DAEMON_WAIT_TIMEOUT;
+use exai_mux::Choice;
 use exai_mux::counts::Counts;
 
 use crate::client::{Call, Told};
@@ -27,6 +28,11 @@ pub(crate) struct Figures {
     resumed: u64,
     lives: u64,
     links: u64,
+    /// How many calls were continued with the input that they needed, how many listens were acknowledged, and how much
+    /// they were told.
+    continued: u64,
+    listens: u64,
+    told: u64,
 }
 
 impl World {
@@ -55,6 +61,9 @@ impl World {
         self.now = self.now.max(last);
         self.note(|| "*** nothing breaks any more".to_owned());
         self.unstartable = self.now;
+        // A client of one server that it may not see would try to open a session for ever.
+        self.choice = Choice::default();
+        self.configure();
         let end = self.now + self.frozen.saturating_sub(self.now) + 2 * World::longest();
         while self.failure.is_none() && !self.rests() && self.next(end) {}
         // No request is open any more, so any answer from here on is one too many.
@@ -107,8 +116,11 @@ impl World {
         let open: Vec<&str> = shim.client.unanswered().map(|call| call.nonce.as_str()).collect();
         let idle =
             shim.session.is_idle() && !shim.session.awaits_daemon() && shim.session.deadline().is_none();
+        let deaf = shim.client.listens().find(|listen| !listen.acknowledged);
         let failure = if !open.is_empty() {
             format!("client {number}: never answered: {open:?}")
+        } else if deaf.is_some() && shim.link.is_some() {
+            format!("client {number}: a listen was never acknowledged")
         } else if !idle {
             format!("client {number}: its session does not rest: {:?}", shim.session)
         } else {
@@ -152,13 +164,15 @@ impl World {
             }
             figures.resumed += u64::from(shim.client.resumed);
             figures.requests += shim.client.calls.len() as u64;
+            let listens = || shim.client.listens().filter(|listen| listen.acknowledged);
+            figures.listens += listens().count() as u64;
+            figures.told += listens().map(|listen| u64::from(listen.told)).sum::<u64>();
+            let continued = |(at, call): &(usize, &Call)| call.root != *at && call.told == Told::Done;
+            figures.continued += shim.client.calls.iter().enumerate().filter(continued).count() as u64;
             figures.executed += shim.client.calls.iter().map(|call| u64::from(call.executed)).sum::<u64>();
-            debug_assert!(
-                shim.client
-                    .calls
-                    .iter()
-                    .all(|call| call.told != Told::Done || call.server.is_none() || call.executed > 0)
-            );
+            debug_assert!(shim.client.calls.iter().all(|call| call.told != Told::Done
+                || call.server.is_none()
+                || shim.client.calls[call.root].executed > 0));
         }
         figures
     }
@@ -176,6 +190,9 @@ impl Figures {
         self.resumed += more.resumed;
         self.lives += more.lives;
         self.links += more.links;
+        self.continued += more.continued;
+        self.listens += more.listens;
+        self.told += more.told;
     }
 
     /// Checks that many seeds together have seen all kinds of outcomes.
@@ -187,17 +204,21 @@ impl Figures {
         assert!(seeds < 1000 || self.twice > 0, "nothing was executed twice: {self}");
         assert!(seeds < 1000 || self.late > 0, "no client has answered over a later link: {self}");
         assert!(seeds < 1000 || self.resumed > 0, "no second run was heard of: {self}");
+        assert!(seeds < 1000 || self.continued > 0, "no call was continued: {self}");
+        assert!(seeds < 1000 || self.listens > 0 && self.told > 0, "nobody has listened: {self}");
     }
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figures { answers, requests, executed, twice, late, resumed, lives, links } = self;
+        let Figures { answers, requests, executed, twice, late, resumed, lives, links, .. } = self;
+        let Figures { continued, listens, told, .. } = self;
         write!(
             f,
             "{requests} requests over {links} links to {lives} daemons, answers by code {answers:?}, \
              {executed} calls executed, {twice} of them a second time as they may be, whose progress was heard of \
-             {resumed} times, {late} answers over a later link"
+             {resumed} times, {late} answers over a later link, {continued} calls continued with input, {listens} listens \
+             that were told {told} times"
         )
     }
 }

@@ -4,7 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_mux::{Down, Event, InstanceId, Unsent};
+use exai_mux::{Down, Era, Event, InstanceId, Unsent};
+use exai_proto::client_question::NAMED_REQUEST;
+use exai_proto::modern::SUBSCRIPTION_ID;
 use exai_proto::{Message, envelope::Outcome};
 use serde_json::{Value, json};
 
@@ -18,7 +20,7 @@ const SHORT: Duration = Duration::from_millis(60);
 #[derive(Debug)]
 pub(crate) struct Server {
     /// The index of the server in [`SERVERS`].
-    which: usize,
+    pub(crate) which: usize,
     phase: Phase,
     reads: VecDeque<Bytes>,
     /// The messages that the server is going to write, each with its time.
@@ -28,6 +30,10 @@ pub(crate) struct Server {
     deaf: bool,
     /// The number of messages after which the server dies.
     doom: Option<u32>,
+    /// The era of the first request that the server has accepted: it speaks no other from then on.
+    era: Option<Era>,
+    /// The open listens of the daemon.
+    listens: Vec<Value>,
     /// The server's open questions: the id and the nonce of the call that each is about.
     asked: HashMap<String, (Value, String)>,
 }
@@ -146,6 +152,10 @@ impl World {
     /// Notes a call as executed. From here on the execution counts.
     fn execute(&mut self, server: usize, message: &Message) {
         let Some(value) = request(message).filter(|value| value["method"] == "tools/call") else { return };
+        // What continues a call is no further call.
+        if !value["params"]["inputResponses"].is_null() {
+            return;
+        }
         let nonce = value["params"]["arguments"]["nonce"].as_str().unwrap_or_default();
         let place =
             nonce.split_once('/').and_then(|(shim, call)| Some((shim.parse().ok()?, call.parse().ok()?)));
@@ -253,20 +263,69 @@ impl World {
 
 impl Server {
     fn new(which: usize) -> Self {
-        let (reads, says, asked) = Default::default();
+        let (reads, says, asked, listens) = Default::default();
         let (hung, deaf, doom) = (false, false, None);
-        Server { which, phase: Phase::Starting, reads, says, hung, deaf, doom, asked }
+        Server { which, phase: Phase::Starting, reads, says, hung, deaf, doom, era: None, listens, asked }
+    }
+
+    fn can(&self, era: Era) -> bool {
+        let speaks = match SERVERS[self.which] {
+            "a" => true,
+            "b" => era == Era::Legacy,
+            _ => era == Era::Modern,
+        };
+        speaks && self.era.is_none_or(|own| own == era)
+    }
+
+    /// What is wrong with a message for the era that the server speaks.
+    fn check(&self, whole: &Value) -> Result<(), String> {
+        let (method, meta) = (whole["method"].as_str(), &whole["params"]["_meta"]);
+        let has = |key: &str| !meta[format!("io.modelcontextprotocol/{key}")].is_null();
+        let keys = ["protocolVersion", "clientInfo", "clientCapabilities"];
+        let is_right = match (self.era, method) {
+            (Some(Era::Modern), None) => false,
+            // A server that says nothing about its era is asked in the other one as well.
+            (Some(Era::Modern), Some("notifications/cancelled" | "initialize")) => true,
+            (Some(Era::Modern), Some(_)) => !whole["id"].is_null() && keys.into_iter().all(has),
+            (Some(Era::Legacy), _) => {
+                let state = &whole["params"]["requestState"];
+                method == Some("server/discover") || !keys.into_iter().any(has) && state.is_null()
+            }
+            (None, _) => matches!(method, Some("initialize" | "server/discover")),
+        };
+        if is_right { Ok(()) } else { Err(format!("not for a server of {:?}: {whole}", self.era)) }
     }
 
     /// The server's replies to a message, each with its delay, or what is wrong with the message.
     fn answer(&mut self, message: &Message, work: Duration) -> Vec<(Duration, Result<String, String>)> {
-        let result =
-            |id: &Value, result: &Value| json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string();
+        let whole: Value = serde_json::from_slice(message.bytes()).unwrap_or_default();
+        if let Err(wrong) = self.check(&whole) {
+            return vec![(work, Err(wrong))];
+        }
+        if let Some(era) = match whole["method"].as_str() {
+            Some("server/discover") => Some(Era::Modern),
+            Some("initialize") => Some(Era::Legacy),
+            _ => None,
+        } {
+            if !self.can(era) {
+                let error = json!({"code": -32022, "message": "no", "data": {"supported": ["2026-07-28"]}});
+                let refusal = json!({"jsonrpc": "2.0", "id": whole["id"], "error": error});
+                return vec![(work.min(SHORT), Ok(refusal.to_string()))];
+            }
+            self.era = Some(era);
+        }
+        let era = self.era;
+        let result = |id: &Value, result: &Value| {
+            let mut result = result.clone();
+            if era == Some(Era::Modern) && result["resultType"].is_null() {
+                result["resultType"] = "complete".into();
+            }
+            json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string()
+        };
         if let exai_proto::Kind::Response { id, outcome } = message.kind() {
             let Some((call, nonce)) = self.asked.remove(message.str_at(id)) else {
                 return vec![(work, Err("a server is answered what it has not asked".to_owned()))];
             };
-            let whole: Value = serde_json::from_slice(message.bytes()).unwrap_or_default();
             if matches!(outcome, Outcome::Result(_)) && whole["result"]["nonce"] != *nonce {
                 return vec![(
                     work,
@@ -275,7 +334,6 @@ impl Server {
             }
             return vec![(work, Ok(result(&call, &json!({"nonce": nonce}))))];
         }
-        let whole: Value = serde_json::from_slice(message.bytes()).unwrap_or_default();
         let (id, params) = (&whole["id"], &whole["params"]);
         match whole["method"].as_str().unwrap_or_default() {
             "initialize" => {
@@ -283,12 +341,29 @@ impl Server {
                     "capabilities": {"tools": {"listChanged": true}, "resources": {"subscribe": true}, "logging": {}}});
                 vec![(work.min(SHORT), Ok(result(id, &said)))]
             }
+            "server/discover" => {
+                let said = json!({"supportedVersions": ["2026-07-28"], "ttlMs": 1, "cacheScope": "public",
+                    "_meta": {"io.modelcontextprotocol/serverInfo": {"name": SERVERS[self.which], "version": "1"}},
+                    "capabilities": {"tools": {"listChanged": true}, "resources": {"subscribe": true}, "logging": {}}});
+                vec![(work.min(SHORT), Ok(result(id, &said)))]
+            }
+            "subscriptions/listen" => {
+                self.listens.push(id.clone());
+                let params =
+                    json!({"notifications": params["notifications"], "_meta": {SUBSCRIPTION_ID: id}});
+                let told = json!({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params});
+                vec![(work.min(SHORT), Ok(told.to_string()))]
+            }
+            "notifications/cancelled" => {
+                self.listens.retain(|listen| *listen != params["requestId"]);
+                Vec::new()
+            }
             "tools/list" => vec![(work.min(SHORT), Ok(result(id, &tools())))],
             "resources/list" => {
                 let uri = format!("{}:x", SERVERS[self.which]);
                 vec![(work.min(SHORT), Ok(result(id, &json!({"resources": [{"uri": uri, "name": "x"}]}))))]
             }
-            "tools/call" => self.call(id, params, work),
+            "tools/call" => self.call(id, params, work, result),
             _ if id.is_null() => Vec::new(),
             _ => vec![(work.min(SHORT), Ok(result(id, &json!({}))))],
         }
@@ -299,13 +374,33 @@ impl Server {
         id: &Value,
         params: &Value,
         work: Duration,
+        result: impl Fn(&Value, &Value) -> String,
     ) -> Vec<(Duration, Result<String, String>)> {
         let nonce = &params["arguments"]["nonce"];
-        if params["name"] == "ask" {
+        let answers = params["inputResponses"].as_object();
+        if answers.into_iter().flatten().any(|(_, answer)| answer["nonce"] != *nonce) {
+            return vec![(work, Err(format!("what {nonce} needs is given by another: {params}")))];
+        }
+        if params["name"] == "ask" && self.era == Some(Era::Modern) && answers.is_none() {
+            if params["_meta"]["io.modelcontextprotocol/clientCapabilities"]["sampling"].is_null() {
+                let error = json!({"code": -32021, "message": "no", "data": {"requiredCapabilities": {"sampling": {}}}});
+                return vec![(work, Ok(json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string()))];
+            }
+            let ask = json!({"method": "sampling/createMessage", "params": {"nonce": nonce}});
+            let needed =
+                json!({"resultType": "input_required", "inputRequests": {"k": ask}, "requestState": nonce});
+            return vec![(work / 4, Ok(result(id, &needed)))];
+        }
+        if params["name"] == "ask" && self.era == Some(Era::Legacy) {
             let question = format!("q-{}", nonce.as_str().unwrap_or_default());
             let key = json!(question).to_string();
             self.asked.insert(key, (id.clone(), nonce.as_str().unwrap_or_default().to_owned()));
-            let ask = json!({"jsonrpc": "2.0", "id": question, "method": "sampling/createMessage", "params": {"nonce": nonce}});
+            let mut params = json!({"nonce": nonce});
+            // Every other question names the call.
+            if id.as_u64().is_some_and(|id| id % 2 == 0) {
+                params["_meta"] = json!({NAMED_REQUEST: id});
+            }
+            let ask = json!({"jsonrpc": "2.0", "id": question, "method": "sampling/createMessage", "params": params});
             return vec![(work / 4, Ok(ask.to_string()))];
         }
         let mut says = Vec::new();
@@ -317,7 +412,7 @@ impl Server {
                 says.push((work * step / 4, Ok(told.to_string())));
             }
         }
-        says.push((work, Ok(json!({"jsonrpc": "2.0", "id": id, "result": {"nonce": nonce}}).to_string())));
+        says.push((work, Ok(result(id, &json!({"nonce": nonce})))));
         says
     }
 }

@@ -36,7 +36,7 @@ impl World {
         let number = self.shims.len();
         self.shims.push(Shim {
             session: Session::new(self.instant()),
-            client: Client::new(number),
+            client: Client::new(number, self.plan.is_modern(number)),
             link: None,
             killed: false,
             due: None,
@@ -77,7 +77,8 @@ impl World {
             return;
         }
         let mut lines: Vec<String> = acts.iter().filter_map(|act| shim.client.act(*act, time)).collect();
-        if batch && !lines.is_empty() {
+        // There are no batches in the modern era.
+        if batch && !lines.is_empty() && !shim.client.modern {
             lines = vec![format!("[{}]", lines.join(","))];
         }
         self.told_by_client(number, lines);
@@ -280,7 +281,7 @@ impl World {
     fn connected(&mut self, number: usize, life: u32) {
         self.last_link += 1;
         let id = self.last_link;
-        let Some(client) = self.accept(id, self.shims[number].client.own) else { return };
+        let Some(client) = self.accept(id, number) else { return };
         self.links.insert(id, Link::new(number, life, client));
         self.greet(id);
         let now = self.instant();
@@ -335,7 +336,9 @@ impl World {
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let line = String::from_utf8_lossy(line);
             self.note(|| format!("client {number} <- {line}"));
-            let heard = self.shims[number].client.hear(&line, self.all_configured);
+            let client = &mut self.shims[number].client;
+            let all_seen = self.all_configured && (self.all_chosen || !client.is_few());
+            let heard = client.hear(&line, all_seen);
             let pause = self.random.millis(20);
             match heard {
                 Ok(Then::Nothing) => {}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use exai_mux::behaviour::ObservedBehaviour;
 use exai_mux::policy::{Policy, Share, ToolFilter};
-use exai_mux::{Discovery, InstanceId};
+use exai_mux::{Choice, Discovery, Era, InstanceId};
 
 use crate::daemon::Daemon;
 use crate::link::Link;
@@ -68,6 +68,9 @@ pub(crate) struct World {
     pub(crate) fail_start: [bool; SERVERS.len()],
     /// Whether no server was ever missing from the configuration.
     pub(crate) all_configured: bool,
+    /// What the clients named "few" may see, and whether that was everything all the time.
+    pub(crate) choice: Choice,
+    pub(crate) all_chosen: bool,
     /// Time that does not count as waiting: the machine slept, the daemon was frozen, or a server was changed.
     pub(crate) excused: Duration,
     /// Whether no client makes requests any more.
@@ -94,6 +97,12 @@ pub(crate) fn policies() -> Vec<Policy> {
         one_at_a_time: false,
         crash_limit: if name == "b" { 5 } else { 0 },
         trusted: name != "c",
+        era: match name {
+            "a" => None,
+            "b" => Some(Era::Legacy),
+            _ => Some(Era::Modern),
+        },
+        bridge: name != "c",
     };
     SERVERS.into_iter().map(policy).collect()
 }
@@ -122,6 +131,8 @@ impl World {
             slow_start: [Duration::ZERO; SERVERS.len()],
             fail_start: [false; SERVERS.len()],
             all_configured: true,
+            choice: Choice::default(),
+            all_chosen: true,
             excused: Duration::ZERO,
             calm: false,
             failure: None,
@@ -235,10 +246,22 @@ impl World {
         // Requests that wait for a changed server begin to wait again.
         self.excused += START_TIMEOUT;
         match change {
-            Change::Restore => self.policies = policies(),
+            Change::Restore => {
+                self.policies = policies();
+                self.choice = Choice::default();
+            }
             Change::Remove(server) => {
                 self.all_configured = false;
                 self.policies.retain(|policy| &*policy.name != SERVERS[server]);
+            }
+            Change::Choose { servers, denied } => {
+                self.all_chosen = false;
+                let chosen = SERVERS.iter().enumerate().filter(|(at, _)| servers & (1 << at) != 0);
+                let deny = if denied { vec!["*__read".to_owned()] } else { Vec::new() };
+                self.choice = Choice {
+                    servers: Some(chosen.map(|(_, name)| (*name).into()).collect()),
+                    tools: ToolFilter { deny, ..ToolFilter::default() },
+                };
             }
             Change::Revise(server) => {
                 self.policy(server).into_iter().for_each(|policy| policy.revision += 1);

@@ -1,5 +1,5 @@
-//! Events in any order: every request gets exactly one answer, and a request that must not be repeated is never
-//! repeated.
+//! Events in any order: every request gets exactly one answer, a request that must not be repeated is never repeated,
+//! and each daemon has every open listen once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,13 +35,23 @@ struct World {
     reached: BTreeMap<u32, u32>,
     /// The requests that must not be repeated.
     once: BTreeSet<u32>,
+    /// The open listens of the client, and whether each was acknowledged to it.
+    listens: BTreeMap<u32, bool>,
+    /// The listens that the current daemon has.
+    listened: BTreeSet<u32>,
+    /// How often the client was told of what may have changed.
+    reminded: u32,
 }
 
 impl World {
     fn written(&mut self, line: &[u8]) {
         peek::peek_each(line, |_, peeked| {
-            if let Peeked::Request { id, .. } = peeked {
+            if let Peeked::Request { id, method } = peeked {
                 let id = String::from_utf8(line[id].to_vec()).unwrap();
+                if line[method] == *b"subscriptions/listen" {
+                    assert!(self.listened.insert(id.parse().unwrap()), "{id} was written twice on one link");
+                    return;
+                }
                 if let Ok(number) = id.parse() {
                     *self.reached.entry(number).or_default() += 1;
                 }
@@ -53,6 +63,11 @@ impl World {
     fn told(&mut self, lines: &[u8]) {
         for value in values(lines) {
             if value.get("method").is_some() {
+                if let Some(id) = value["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"].as_u64()
+                {
+                    assert_eq!(self.listens.get(&(id as u32)), Some(&true), "not listened to: {value}");
+                    self.reminded += 1;
+                }
                 continue;
             }
             let id = value["id"].as_u64().unwrap_or_else(|| panic!("the client asked nothing like {value}"))
@@ -84,6 +99,7 @@ impl World {
     fn lost(&mut self) {
         self.linked = false;
         self.has.clear();
+        self.listened.clear();
         let lines = self.session.link_lost(self.now);
         self.told(&lines);
     }
@@ -124,6 +140,41 @@ impl World {
         }
     }
 
+    fn listen(&mut self) {
+        self.last += 1;
+        self.listens.insert(self.last, false);
+        self.up(&listen(self.last, r#"{"toolsListChanged":true}"#));
+    }
+
+    /// The daemon acknowledges a listen, or ends it, or the client does.
+    fn go_on_listening(&mut self) {
+        let at = self.chance.below(self.listened.len().max(1) as u64) as usize;
+        let Some(&id) = self.listened.iter().nth(at) else { return };
+        match self.chance.below(8) {
+            0 => {
+                self.listened.remove(&id);
+                let verdict = self.session.accept_message(&result(id));
+                if verdict == MessageAction::Forward {
+                    self.listens.remove(&id);
+                }
+            }
+            1 => {
+                self.listened.remove(&id);
+                self.listens.remove(&id);
+                self.up(&cancelled(id));
+            }
+            _ => match self.session.accept_message(&acknowledged(id, r#"{"toolsListChanged":true}"#)) {
+                MessageAction::Forward => {
+                    self.listens.insert(id, true);
+                }
+                MessageAction::Instead(lines) => {
+                    assert!(self.listens[&id], "the client has no acknowledgement of {id}");
+                    self.told(&lines);
+                }
+            },
+        }
+    }
+
     fn ask(&mut self) {
         self.last += 1;
         let id = self.last;
@@ -147,9 +198,11 @@ impl World {
 
     fn step(&mut self) {
         match self.chance.below(20) {
-            0..=6 => self.ask(),
+            0..=5 => self.ask(),
+            6 if self.listens.len() < 5 => self.listen(),
+            6 | 8 => self.go_on_listening(),
             7 => self.cancel(),
-            8..=13 => self.answer(),
+            9..=13 => self.answer(),
             14 if self.linked => self.lost(),
             14..=16 if !self.linked => self.connect(),
             15 if self.linked && self.chance.below(4) == 0 => self.session.hold(),
@@ -171,6 +224,7 @@ impl World {
 
 #[test]
 fn every_request_gets_one_answer_and_what_may_do_harm_is_written_once() {
+    let mut reminded = 0;
     for seed in 1..=300 {
         let now = Instant::now();
         let mut world = World {
@@ -184,6 +238,9 @@ fn every_request_gets_one_answer_and_what_may_do_harm_is_written_once() {
             has: Vec::new(),
             reached: BTreeMap::new(),
             once: BTreeSet::new(),
+            listens: BTreeMap::new(),
+            listened: BTreeSet::new(),
+            reminded: 0,
         };
         world.up(OPENING);
         for _ in 0..300 {
@@ -194,6 +251,7 @@ fn every_request_gets_one_answer_and_what_may_do_harm_is_written_once() {
             world.lost();
         }
         world.connect();
+        assert!(world.listened.iter().eq(world.listens.keys()), "seed {seed}: a listen is forgotten");
         while !world.has.is_empty() {
             world.answer();
         }
@@ -211,5 +269,7 @@ fn every_request_gets_one_answer_and_what_may_do_harm_is_written_once() {
             };
             assert!(*times <= most, "seed {seed}: {id} was written {times} times");
         }
+        reminded += world.reminded;
     }
+    assert!(reminded > 100, "the client was told only {reminded} times of what may have changed");
 }

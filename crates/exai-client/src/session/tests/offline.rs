@@ -65,6 +65,41 @@ fn after_a_stop_lists_come_from_the_last_copy_and_start_nothing() {
 }
 
 #[test]
+fn a_modern_client_is_answered_from_what_a_modern_client_was_told() {
+    let now = Instant::now();
+    let discovered = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"ttlMs":3600000,"cacheScope":"public"}"#;
+    let tools =
+        r#"{"resultType":"complete","tools":[{"name":"a","n":1.0e2 }],"ttlMs":5000,"cacheScope":"public"}"#;
+    let mut session = listed(now);
+    for (id, method, result) in [(3, "server/discover", discovered), (4, "tools/list", tools)] {
+        assert_eq!(session.accept_line(&modern(id, method), now), LineAction::Send);
+        assert_eq!(session.accept_message(&answer_with(id, result)), MessageAction::Forward);
+    }
+    session.note_goodbye(ByeReason::Stop);
+    assert_eq!(session.link_lost(now), b"");
+    let answer = |id: u32, result: &str| format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}\n");
+    let fresh = |result: &str| result.replace("3600000", "0").replace("5000", "0");
+    let told = text(session.accept_line(&modern(5, "server/discover"), now));
+    assert_eq!(told, answer(5, &fresh(discovered)));
+    assert_eq!(text(session.accept_line(&modern(6, "tools/list"), now)), answer(6, &fresh(tools)));
+    // The two eras share no copy.
+    assert_eq!(text(session.accept_line(&list(7), now)), answer(7, TOOLS));
+    assert_eq!(answered(session.accept_line(&request(8, "server/discover"), now)), [(8, -31001)]);
+    assert_eq!(answered(session.accept_line(&modern(9, "prompts/list"), now)), [(9, -31001)]);
+    // To a legacy session only what it has asked for itself has changed.
+    assert_eq!(session.accept_line(CONFIRMED, now), LineAction::Kept);
+    session.link_opened();
+    let MessageAction::Instead(said) =
+        session.accept_message(br#"{"jsonrpc":"2.0","id":"exai-1","result":{}}"#)
+    else {
+        panic!()
+    };
+    let methods: Vec<_> = values(&said).iter().map(|value| value["method"].clone()).collect();
+    assert_eq!(methods, ["notifications/tools/list_changed"]);
+    assert!(session.is_idle());
+}
+
+#[test]
 fn a_list_that_ends_in_an_error_is_no_copy() {
     let now = Instant::now();
     let mut session = listed(now);

@@ -9,7 +9,8 @@ use super::{ConnectedClient, Hub};
 use crate::client::sink::{CloseReason, Sink};
 use crate::core::stopping::Stopping;
 use crate::limits::MAX_LOGGED_CHARS;
-use crate::observe::facts::ClientFacts;
+use crate::observe::facts::{BUILTIN_NAME, ClientFacts};
+use crate::state::last_connections;
 
 impl Hub {
     pub(super) fn open_client(
@@ -26,17 +27,30 @@ impl Hub {
         }
         let ClientFacts { transport, shim_pid: pid, ref label, shown, .. } = facts;
         let label = label.as_deref().map(beginning);
-        if shown {
+        if facts.lasts() {
             tracing::info!(%client, transport, pid, label, "client connected");
         } else {
-            tracing::debug!(%client, pid, "a command connected");
+            tracing::debug!(%client, transport, pid, "a command or a request connected");
         }
         if let Some(pid) = pid.filter(|_| shown) {
             self.host.monitor.add_shim(client, pid);
         }
+        self.warn_of_unknown_servers(client, &endpoint);
+        let (name, directory, stateless) = (facts.name(), facts.directory.clone(), facts.stateless);
         sink.send_greeting();
         self.clients.insert(client, ConnectedClient { sink, facts });
-        self.route(Event::Opened { client, endpoint });
+        self.route(Event::Opened { client, endpoint, name, directory, stateless });
+    }
+
+    /// A client that wants several servers sees those that are configured.
+    fn warn_of_unknown_servers(&self, client: ClientId, endpoint: &Endpoint) {
+        let Endpoint::Several(names) = endpoint else { return };
+        let is_known = |name: &str| self.config.servers.get(name).is_some() || name == BUILTIN_NAME;
+        let unknown: Vec<&str> = names.iter().map(|name| &**name).filter(|name| !is_known(name)).collect();
+        if !unknown.is_empty() {
+            let unknown = unknown.join(", ");
+            tracing::warn!(%client, unknown, "a client wants servers that are not configured");
+        }
     }
 
     pub(super) fn hear_messages(&mut self, client: ClientId, messages: Vec<Message>) {
@@ -54,6 +68,7 @@ impl Hub {
             });
             if introduces {
                 self.log_introduction(client);
+                self.record_connection(client);
             }
         }
     }
@@ -64,6 +79,20 @@ impl Hub {
         let (name, version) = (view.name.as_deref().map(beginning), view.build.as_deref().map(beginning));
         let pid = self.clients.get(&client).and_then(|client| client.facts.shim_pid);
         tracing::info!(%client, name, version, pid, "client introduced itself");
+    }
+
+    /// Records that a client with a label is connected, once it is known which program it is: with `initialize`, and when it
+    /// leaves.
+    fn record_connection(&mut self, client: ClientId) {
+        let Some(connected) = self.clients.get(&client).filter(|client| client.facts.shown) else { return };
+        let Some(label) = connected.facts.label.clone() else { return };
+        let Some(view) = self.router.client(client).filter(|view| view.version.is_some()) else { return };
+        let program = (view.name, view.build);
+        if last_connections::record(&mut self.last_connections, &label, program, jiff::Timestamp::now()) {
+            let known = self.last_connections.clone();
+            let path = self.host.home.last_connections();
+            self.store.queue_write(path, move || last_connections::encode_file(&known));
+        }
     }
 
     pub(super) fn send_to_client(&mut self, client: ClientId, bytes: Segments, about: About) {
@@ -90,16 +119,17 @@ impl Hub {
 
     /// Removes a client. The router hears of it with the next [`Hub::run_pending`].
     pub(super) fn disconnect(&mut self, client: ClientId, why: CloseReason) {
+        self.record_connection(client);
         if let Some(connected) = self.clients.remove(&client) {
             self.host.monitor.remove_client(client);
             self.counters.clients_cut += u64::from(why == CloseReason::Slow);
             let bye = self.stopping.as_ref().map_or(ByeReason::Stop, Stopping::reason);
             self.stopping.iter_mut().for_each(|stopping| stopping.heard(client));
             connected.sink.close(why, bye);
-            if connected.facts.shown {
+            if connected.facts.lasts() {
                 tracing::info!(%client, why = why.as_str(), "client gone");
             } else {
-                tracing::debug!(%client, why = why.as_str(), "a command is gone");
+                tracing::debug!(%client, why = why.as_str(), "a command or a request is gone");
             }
             self.pending.push_back(Event::Closed { client });
         }

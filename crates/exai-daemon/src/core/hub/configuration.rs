@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use exai_config::Config;
-use exai_mux::Event;
 use exai_mux::policy::Policy;
+use exai_mux::{Discovery, Event};
 use tokio::sync::oneshot;
 
 use super::Hub;
@@ -38,14 +38,16 @@ impl Hub {
         let _ = reply.send(outcome);
     }
 
-    /// Tells the router which servers are configured, and how they behaved in earlier runs.
+    /// Tells the router what clients may see, which servers are configured, and how they behaved in earlier runs.
     pub(super) fn configure_router(&mut self) -> Vec<Policy> {
         let policies = policy::policies(&self.config);
+        self.route(Event::Chosen { choices: policy::choices(&self.config) });
         self.route(Event::Configured { policies: policies.clone() });
         self.verdicts.retain_servers(&policies);
         for policy in &policies {
             if let Some(behaviour) = self.verdicts.behaviour_of(policy) {
-                self.route(Event::BehaviourKnown { server: policy.name.clone(), behaviour });
+                let eras = self.verdicts.eras_of(policy, jiff::Timestamp::now());
+                self.route(Event::BehaviourKnown { server: policy.name.clone(), behaviour, eras });
             }
         }
         policies
@@ -53,7 +55,15 @@ impl Hub {
 
     pub(super) fn learn_discoveries(&mut self, servers: Vec<KnownDiscovery>) {
         for (server, revision, discovery) in servers {
+            self.note_marked_arguments(&discovery);
             self.route(Event::DiscoveryKnown { server, revision, discovery });
+        }
+    }
+
+    /// Lets the front know once it must ask which arguments of a tool are repeated in headers.
+    pub(super) fn note_marked_arguments(&self, discovery: &Discovery) {
+        if discovery.marks_arguments() {
+            self.handle.note_marked_arguments();
         }
     }
 }

@@ -23,17 +23,18 @@ impl Hub {
             Effect::Pinged { instance, sent, answered } => {
                 self.host.monitor.note_pinged(instance, sent, answered);
             }
-            Effect::DiscoveryChanged { server } => {
+            Effect::DiscoveryChanged { server, era } => {
                 let configured = self.config.servers.get(&server).is_some();
-                if let Some(known) = self.router.discovery(&server).filter(|_| configured) {
-                    self.store.queue_write(self.host.home.discovery(&server), move || {
-                        discovery::encode_file(&known)
-                    });
+                if let Some(known) = self.router.discovery(&server, era).filter(|_| configured) {
+                    self.note_marked_arguments(&known.1);
+                    let path = discovery::path(&self.host.home, &server, era);
+                    self.store.queue_write(path, move || discovery::encode_file(&known));
                 }
             }
             Effect::BehaviourChanged { server } => {
                 if let Some(behaviour) = self.router.observed_behaviour(&server) {
-                    self.verdicts.record_behaviour(&server, &behaviour);
+                    let eras = self.router.era_verdicts(&server);
+                    self.verdicts.record_behaviour(&server, &behaviour, eras);
                     let verdicts = self.verdicts.clone();
                     self.store.queue_write(self.host.home.verdicts(), move || verdicts.encode_file());
                 }

@@ -5,13 +5,13 @@ use exai_proto::documents::ServerState;
 
 use super::{Hub, InstanceState};
 use crate::observe::counters::Present;
-use crate::observe::facts::{Facts, InstanceFacts};
+use crate::observe::facts::{ClientFacts, Facts, InstanceFacts};
 
 impl Hub {
     fn count_present(&self) -> Present {
         Present {
             server_crashes: self.restarts.values().map(|&times| u64::from(times)).sum(),
-            commands: self.clients.values().filter(|client| !client.facts.shown).count(),
+            uncounted: self.clients.values().filter(|client| !client.is_shown()).count(),
             queued_bytes: self.clients.values().map(|client| client.sink.queued_bytes()).sum(),
             unfinished_bytes: self.host.input_budget.claimed_bytes(),
             tasks: self.host.tasks.len(),
@@ -41,7 +41,11 @@ impl Hub {
         Facts {
             daemon: self.host.daemon.clone(),
             stopping: self.stopping.is_some(),
-            clients: self.clients.iter().map(|(&id, client)| (id, client.facts.clone())).collect(),
+            clients: self
+                .clients
+                .iter()
+                .map(|(&id, client)| (id, ClientFacts { shown: client.is_shown(), ..client.facts.clone() }))
+                .collect(),
             session_processes: self
                 .clients
                 .iter()

@@ -18,6 +18,9 @@ impl Hub {
             Question::Facts(reply) => {
                 let _ = reply.send(self.copy_facts());
             }
+            Question::ParameterHeaders { client, tool, reply } => {
+                let _ = reply.send(self.router.parameter_headers(client, &tool));
+            }
             Question::MakeRoom { build, reply } => {
                 let calls = self.router.clients().iter().map(|client| client.in_flight as usize).sum();
                 let room = ReplaceAnswer::for_build(&build, build::version(), self.stopping.is_some(), calls);

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::usual::{MCP_SERVERS, MINUTE, USUAL, user_file};
 use crate::client::places::{Platform, everywhere, only_on};
 use crate::client::read_entry::ReadRules;
-use crate::client::row::{Client, ConfigFile, Role};
-use crate::client::variables::VariableSyntax;
+use crate::client::row::{Client, ConfigFile, Rewrites, Role};
 use crate::format::Format;
+use crate::variables::VariableSyntax;
 
 pub(super) const CLIENTS: &[Client] = &[
     Client {
@@ -16,9 +16,9 @@ pub(super) const CLIENTS: &[Client] = &[
         documentation: "https://modelcontextprotocol.io/docs/develop/connect-local-servers",
         files: &[
             // The packaged build keeps what it writes below %APPDATA% in a folder of its own. It has the only file that counts
-            // there: https://github.com/anthropics/claude-code/issues/26073.
+            // there, and the folder is there before the file: https://github.com/anthropics/claude-code/issues/26073.
             ConfigFile {
-                role: Role::IfPresent,
+                role: Role::IfDirectory,
                 ..user_file(
                     Format::Json,
                     MCP_SERVERS,
@@ -32,7 +32,7 @@ pub(super) const CLIENTS: &[Client] = &[
         ],
         reload: "Quit Claude Desktop completely (on Windows in the notification area) and start it again.",
         processes: &["Claude", "claude-desktop"],
-        rewrites_file: true,
+        rewrites: Rewrites::Yes,
         call_timeout: Some(Duration::from_mins(4)),
         name_limit: Some(64),
         passes_environment: Some(false),

@@ -4,9 +4,9 @@ use super::usual::{MCP_SERVERS, MINUTE, NO_RULES, USUAL, project_file, user_file
 use crate::client::places::{Platform, everywhere, only_on};
 use crate::client::read_entry::{ReadRules, TimeoutMeaning};
 use crate::client::row::{Client, ConfigFile, Container, Role, Snippet, Switch};
-use crate::client::variables::VariableSyntax;
 use crate::client::write_entry;
 use crate::format::Format;
+use crate::variables::VariableSyntax;
 
 const SERVERS: &[&str] = &["servers"];
 const CONTEXT_SERVERS: &[&str] = &["context_servers"];

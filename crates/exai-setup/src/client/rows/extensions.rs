@@ -3,10 +3,10 @@
 use super::usual::{MCP_SERVERS, MINUTE, NO_RULES, USUAL, project_file, user_file};
 use crate::client::places::{Location, everywhere};
 use crate::client::read_entry::{ReadRules, TimeoutMeaning};
-use crate::client::row::{Client, ConfigFile, Container, Role, Switch};
-use crate::client::variables::VariableSyntax;
+use crate::client::row::{Client, ConfigFile, Container, Rewrites, Role, Switch};
 use crate::client::write_entry;
 use crate::format::Format;
+use crate::variables::VariableSyntax;
 
 const SECONDS: ReadRules =
     ReadRules { variables: &[VariableSyntax::EnvBraces], timeout: TimeoutMeaning::CallSeconds, ..NO_RULES };
@@ -54,7 +54,7 @@ pub(super) const CLIENTS: &[Client] = &[
         switch: Switch::Disabled,
         reload: "Run \"Developer: Reload Window\" from the Command Palette of VS Code.",
         processes: &["Code", "code", "Code - Insiders", "code-insiders"],
-        rewrites_file: true,
+        rewrites: Rewrites::Untried,
         passes_environment: Some(true),
         ..USUAL
     },

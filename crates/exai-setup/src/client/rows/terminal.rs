@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::usual::{MCP_SERVERS, MINUTE, NO_RULES, USUAL, project_file, user_file};
-use crate::client::places::{Platform, everywhere, only_on};
+use crate::client::places::{Location, Platform, everywhere, only_on};
 use crate::client::read_entry::{ReadRules, TimeoutMeaning};
 use crate::client::row::{Client, ConfigFile, Container, Role, Snippet, Switch};
-use crate::client::variables::VariableSyntax::{Braces, Dollar, EnvBracesAlone};
+use crate::client::tool_rules::ToolRules;
 use crate::client::write_entry;
 use crate::format::Format;
+use crate::variables::VariableSyntax::{Braces, Dollar, EnvBracesAlone};
 
 const MCP: &[&str] = &["mcp"];
 const AMP_SERVERS: &[&str] = &["amp.mcpServers"];
@@ -23,6 +24,61 @@ const GEMINI: Client = Client {
     passes_environment: Some(true),
     ..USUAL
 };
+
+/// A file that opencode reads beside the one with exai's entry.
+const fn opencode_file(locations: &'static [Location]) -> ConfigFile {
+    ConfigFile { role: Role::Import, ..user_file(Format::Jsonc, MCP, locations) }
+}
+
+/// Rules in a file of the account.
+const fn rules_in(
+    locations: &'static [Location],
+    pointer: &'static [&'static str],
+    prefix: &'static str,
+) -> ToolRules {
+    ToolRules { format: Format::Jsonc, locations, pointer, prefix }
+}
+
+/// <https://code.claude.com/docs/en/permissions#mcp>
+const CLAUDE_RULES: &[ToolRules] = &[rules_in(
+    &[everywhere("{CLAUDE_CONFIG_DIR}/settings.json"), everywhere("{home}/.claude/settings.json")],
+    &["permissions"],
+    "mcp__",
+)];
+
+/// `mcp.allowed` and `mcp.excluded`, and what `gemini mcp disable` writes:
+/// <https://geminicli.com/docs/tools/mcp-server#global-mcp-settings-mcp>
+const GEMINI_RULES: &[ToolRules] = &[
+    rules_in(
+        &[everywhere("{GEMINI_CLI_HOME}/.gemini/settings.json"), everywhere("{home}/.gemini/settings.json")],
+        &["mcp"],
+        "",
+    ),
+    rules_in(
+        &[
+            everywhere("{GEMINI_CLI_HOME}/.gemini/mcp-server-enablement.json"),
+            everywhere("{home}/.gemini/mcp-server-enablement.json"),
+        ],
+        &[],
+        "",
+    ),
+];
+
+const QWEN_RULES: &[ToolRules] = &[rules_in(
+    &[everywhere("{QWEN_HOME}/settings.json"), everywhere("{home}/.qwen/settings.json")],
+    &["mcp"],
+    "",
+)];
+
+const OPENCODE_FILES: &[Location] = &[
+    everywhere("{OPENCODE_CONFIG}"),
+    everywhere("{xdg}/opencode/opencode.jsonc"),
+    everywhere("{xdg}/opencode/opencode.json"),
+];
+
+/// <https://opencode.ai/docs/mcp-servers/#manage>
+const OPENCODE_RULES: &[ToolRules] =
+    &[rules_in(OPENCODE_FILES, &["tools"], ""), rules_in(OPENCODE_FILES, &["permission"], "")];
 
 pub(super) const CLIENTS: &[Client] = &[
     Client {
@@ -48,6 +104,7 @@ pub(super) const CLIENTS: &[Client] = &[
         ],
         write: write_entry::stdio,
         rules: ReadRules { variables: &[Braces], timeout: TimeoutMeaning::CallMilliseconds, ..NO_RULES },
+        tool_rules: CLAUDE_RULES,
         reload: "Start a new session of Claude Code.",
         processes: &["claude"],
         name_limit: Some(64),
@@ -82,9 +139,17 @@ pub(super) const CLIENTS: &[Client] = &[
         display_name: "Gemini CLI",
         documentation: "https://geminicli.com/docs/tools/mcp-server",
         files: &[
-            user_file(Format::Jsonc, MCP_SERVERS, &[everywhere("{home}/.gemini/settings.json")]),
+            user_file(
+                Format::Jsonc,
+                MCP_SERVERS,
+                &[
+                    everywhere("{GEMINI_CLI_HOME}/.gemini/settings.json"),
+                    everywhere("{home}/.gemini/settings.json"),
+                ],
+            ),
             project_file(Format::Jsonc, MCP_SERVERS, &[everywhere("{project}/.gemini/settings.json")]),
         ],
+        tool_rules: GEMINI_RULES,
         reload: "Start a new session of Gemini CLI, in a folder that it trusts.",
         processes: &["gemini"],
         honours_list_changed: Some(true),
@@ -95,11 +160,17 @@ pub(super) const CLIENTS: &[Client] = &[
         display_name: "Qwen Code",
         documentation: "https://qwenlm.github.io/qwen-code-docs/en/users/features/mcp/",
         files: &[
-            user_file(Format::Jsonc, MCP_SERVERS, &[everywhere("{home}/.qwen/settings.json")]),
+            user_file(
+                Format::Jsonc,
+                MCP_SERVERS,
+                &[everywhere("{QWEN_HOME}/settings.json"), everywhere("{home}/.qwen/settings.json")],
+            ),
             project_file(Format::Jsonc, MCP_SERVERS, &[everywhere("{project}/.qwen/settings.json")]),
         ],
+        tool_rules: QWEN_RULES,
         reload: "Start a new session of Qwen Code.",
         processes: &["qwen"],
+        honours_list_changed: Some(false),
         ..GEMINI
     },
     Client {
@@ -128,6 +199,7 @@ pub(super) const CLIENTS: &[Client] = &[
         reload: "Start a new session of Copilot CLI.",
         processes: &["copilot"],
         passes_environment: Some(true),
+        honours_list_changed: Some(true),
         ..USUAL
     },
     Client {
@@ -144,6 +216,10 @@ pub(super) const CLIENTS: &[Client] = &[
                     everywhere("{xdg}/opencode/opencode.json"),
                 ],
             ),
+            // It reads all of these together, that of the variable as well.
+            opencode_file(&[everywhere("{xdg}/opencode/opencode.jsonc")]),
+            opencode_file(&[everywhere("{xdg}/opencode/opencode.json")]),
+            opencode_file(&[everywhere("{xdg}/opencode/config.json")]),
             project_file(
                 Format::Jsonc,
                 MCP,
@@ -158,9 +234,11 @@ pub(super) const CLIENTS: &[Client] = &[
             ..NO_RULES
         },
         switch: Switch::Enabled,
+        tool_rules: OPENCODE_RULES,
         reload: "Restart opencode.",
         processes: &["opencode"],
         passes_environment: Some(true),
+        honours_list_changed: Some(true),
         ..USUAL
     },
     Client {
@@ -172,7 +250,11 @@ pub(super) const CLIENTS: &[Client] = &[
             user_file(
                 Format::Jsonc,
                 AMP_SERVERS,
-                &[everywhere("{xdg}/amp/settings.json"), everywhere("{xdg}/amp/settings.jsonc")],
+                &[
+                    everywhere("{AMP_SETTINGS_FILE}"),
+                    everywhere("{xdg}/amp/settings.json"),
+                    everywhere("{xdg}/amp/settings.jsonc"),
+                ],
             ),
             project_file(Format::Jsonc, AMP_SERVERS, &[everywhere("{project}/.amp/settings.json")]),
         ],
@@ -189,10 +271,17 @@ pub(super) const CLIENTS: &[Client] = &[
         files: &[ConfigFile {
             container: Container::List,
             role: Role::Import,
-            ..user_file(Format::Yaml, MCP_SERVERS, &[everywhere("{home}/.continue/config.yaml")])
+            ..user_file(
+                Format::Yaml,
+                MCP_SERVERS,
+                &[
+                    everywhere("{CONTINUE_GLOBAL_DIR}/config.yaml"),
+                    everywhere("{home}/.continue/config.yaml"),
+                ],
+            )
         }],
         snippet: Snippet { format: Format::Yaml, pointer: MCP_SERVERS, container: Container::List },
-        reload: "Add these lines to ~/.continue/config.yaml; Continue loads the file when it is saved.",
+        reload: "Add these lines to ~/.continue/config.yaml; the editor loads the file when it is saved, `cn` when it starts.",
         processes: &["cn"],
         passes_environment: Some(true),
         ..USUAL

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::client::places::Location;
 use crate::client::read_entry::{ReadRules, TimeoutMeaning};
-use crate::client::row::{Client, ConfigFile, Container, Role, Scope, Snippet, Switch};
+use crate::client::row::{Client, ConfigFile, Container, Rewrites, Role, Scope, Snippet, Switch};
 use crate::client::write_entry;
 use crate::format::Format;
 
@@ -18,9 +18,10 @@ pub(super) const USUAL: Client = Client {
     write: write_entry::plain,
     rules: NO_RULES,
     switch: Switch::None,
+    tool_rules: &[],
     reload: "",
     processes: &[],
-    rewrites_file: false,
+    rewrites: Rewrites::No,
     rejects_mark: true,
     call_timeout: None,
     name_limit: None,

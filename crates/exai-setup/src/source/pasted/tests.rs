@@ -99,6 +99,12 @@ fn other_shapes_are_read() {
             vec!["mcp: x", "servers: https://b"],
         ),
         (r#"{"mcpServers": {}}"#, vec![]),
+        // Keys of Goose, Continue and Codex.
+        (
+            r#"{"servers": {"a": {"cmd": "x", "envs": {"A": "1"}}, "b": {"url": "https://b", "requestOptions": {"headers": {"H": "1"}}}}}"#,
+            vec!["a: x A=1", "b: https://b H: 1"],
+        ),
+        ("[mcp_servers.a]\ncommand = 'x'\nenv_vars = ['T']", vec!["a: x T=${env:T}"]),
         (
             r#"{"mcp": {"a": {"type": "remote", "url": "https://a", "enabled": false}}}"#,
             vec!["a: https://a (off)"],

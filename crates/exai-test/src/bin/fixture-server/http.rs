@@ -1,50 +1,20 @@
 //! Streamable HTTP instead of stdio, on a given port, with one thread per connection. Switches choose which
 //! peculiarities of real servers, with which exai must cope, this server imitates.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, ExitCode};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use exai_test::http::Request;
+
 use crate::options::Options;
 use crate::server::{Server, exit};
 use crate::wire::Message;
 use crate::{methods, misbehave};
-
-struct Request {
-    method: String,
-    path: String,
-    headers: HashMap<String, String>,
-    body: String,
-}
-
-impl Request {
-    fn read(input: &mut BufReader<TcpStream>) -> Option<Self> {
-        let mut line = String::new();
-        input.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let mut words = line.split(' ');
-        let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-        let mut headers = HashMap::new();
-        loop {
-            let mut line = String::new();
-            input.read_line(&mut line).ok()?;
-            let Some((name, value)) = line.trim_end().split_once(':') else { break };
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-        }
-        let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-        let mut body = vec![0; length];
-        input.read_exact(&mut body).ok()?;
-        Some(Request { method, path, headers, body: String::from_utf8_lossy(&body).into_owned() })
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(String::as_str)
-    }
-}
 
 /// Starts a copy of this process that listens instead of this one, and waits until the copy ends.
 pub(crate) fn parent(options: &Options) -> Option<ExitCode> {
@@ -95,11 +65,15 @@ fn connection(server: &Server, stream: TcpStream) {
     let Ok(output) = stream.try_clone() else { return };
     let mut output = output;
     let mut input = BufReader::new(stream);
-    while let Some(request) = Request::read(&mut input) {
+    while let Ok(Some(request)) = Request::read(&mut input) {
         if answer(server, &request, &mut output).is_err() {
             return;
         }
     }
+}
+
+fn text(request: &Request) -> String {
+    String::from_utf8_lossy(&request.body).into_owned()
 }
 
 fn answer(server: &Server, request: &Request, output: &mut TcpStream) -> io::Result<()> {
@@ -114,7 +88,7 @@ fn answer(server: &Server, request: &Request, output: &mut TcpStream) -> io::Res
     {
         return plain(output, "401 Unauthorized", "who are you?");
     }
-    let message = Message::parse(&request.body);
+    let message = Message::parse(&text(request));
     let method = message.as_ref().and_then(|message| message.method.clone());
     if method.as_deref() != Some("initialize") {
         let routes = server.routes.inner();
@@ -170,12 +144,12 @@ fn post(
     }
     let Some(message) = message else { return plain(output, "400 Bad Request", "no message") };
     let (Some(id), Some(_)) = (message.id, message.method) else {
-        methods::handle(server, &request.body);
+        methods::handle(server, &text(request));
         return plain(output, "202 Accepted", "");
     };
     let (sender, lines) = channel();
     server.routes.inner().waiting.push((id.clone(), options.http_sse, sender));
-    methods::handle(server, &request.body);
+    methods::handle(server, &text(request));
     if !options.http_sse {
         let line = lines.recv().map_err(io::Error::other)?;
         // Some real servers write their answers with line breaks.

@@ -1,4 +1,5 @@
-//! An MCP server for tests: legacy protocol, newline-delimited JSON on stdio, ready at once.
+//! An MCP server for tests: legacy protocol and, with `--dual`, MCP 2026-07-28 too; newline-delimited JSON on stdio,
+//! ready at once.
 //!
 //! The tools that a test calls (`tools.rs`) and the switches that make the server misbehave (`options.rs`) choose what
 //! it does. It shares no code with the product, so that a fault cannot hide on both sides. It writes its answers as

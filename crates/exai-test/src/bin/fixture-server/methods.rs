@@ -13,6 +13,9 @@ use crate::{prompts, resources, tool_list, tools};
 /// The protocol versions that this server knows, newest last.
 const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
+/// The member of `_meta` that each request of MCP 2026-07-28 has.
+const MODERN_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+
 /// Handles one line of input.
 pub(crate) fn handle(server: &Server, line: &str) {
     if server.options.stderr_noise.is_some() {
@@ -39,7 +42,11 @@ fn request(server: &Server, id: &str, method: &str, message: &Message, params: &
         let text = std::fs::read_to_string(file).expect("the file can be read");
         return server.output.raw(id, text.replace("ID", id).as_bytes());
     }
+    if server.options.dual && params["_meta"][MODERN_VERSION].is_string() {
+        server.output.speak_modern();
+    }
     let answer = match method {
+        "server/discover" if server.options.dual => Ok(discover(server)),
         "initialize" => Ok(initialize(server, params)),
         "ping" => Ok("{}".to_owned()),
         "tools/list" => tool_list::list(server, params),
@@ -84,6 +91,14 @@ fn initialize(server: &Server, params: &Value) -> String {
     let instructions = quote(server.options.instructions.as_deref().unwrap_or("Call `echo` first."));
     format!(
         r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{{"listChanged":true}},"resources":{{"subscribe":true,"listChanged":true}},"prompts":{{"listChanged":true}},"logging":{{}},"completions":{{}},"experimental":{{"x-vendor":{{"a":1.0}}}},{VENDOR}}},"serverInfo":{{"name":{name},"version":"1.0.0","title":"Fixture",{VENDOR}}},"instructions":{instructions},"_meta":{{"x-vendor/build":1e2}},{VENDOR}}}"#
+    )
+}
+
+/// It offers no notices, so that nobody listens for them.
+fn discover(server: &Server) -> String {
+    let name = quote(server.options.name.as_deref().unwrap_or("fixture-server"));
+    format!(
+        r#"{{"supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{}},"resources":{{}},"prompts":{{}}}},"_meta":{{"io.modelcontextprotocol/serverInfo":{{"name":{name},"version":"1.0.0"}}}},{VENDOR}}}"#
     )
 }
 

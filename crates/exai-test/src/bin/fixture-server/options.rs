@@ -11,6 +11,7 @@ usage: fixture-server [SWITCH…]
   --note-start FILE      append a line to FILE first of all
   --answers DIR          answer every call with the text of the file of DIR that is named like the tool, as it is
   --tools FILE           answer tools/list with the text of FILE, as it is
+  --dual                 speak MCP 2026-07-28 too
   --ask-roots-at-start   ask the client for its roots after notifications/initialized
   --children N           start N sleeping children (null stdio)
   --children-inherit N   start N sleeping children that hold this server's stdio
@@ -56,6 +57,7 @@ pub(crate) struct Options {
     pub(crate) note_start: Option<String>,
     pub(crate) answers: Option<String>,
     pub(crate) tools: Option<String>,
+    pub(crate) dual: bool,
     pub(crate) ask_roots_at_start: bool,
     pub(crate) children: usize,
     pub(crate) children_inherit: usize,
@@ -100,6 +102,7 @@ impl Options {
                 "--note-start" => options.note_start = Some(value()?),
                 "--answers" => options.answers = Some(value()?),
                 "--tools" => options.tools = Some(value()?),
+                "--dual" => options.dual = true,
                 "--ask-roots-at-start" => options.ask_roots_at_start = true,
                 "--children" => options.children = number(&switch, &value()?)?,
                 "--children-inherit" => options.children_inherit = number(&switch, &value()?)?,

@@ -1,6 +1,7 @@
 //! Everything the server writes to stdout.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::routes::Routes;
@@ -10,9 +11,14 @@ use crate::wire::quote;
 /// escaped letter. Every result and every listed item has this member.
 pub(crate) const VENDOR: &str = r#""x-vendor":{"a":1.0,"b":[1e2,-0.0],"c":"\u00e9 \/ \u2028","z":null}"#;
 
+/// What each result of MCP 2026-07-28 has, where it has anything else.
+const MODERN: &str = r#""resultType":"complete","ttlMs":0,"cacheScope":"private","#;
+
 /// Stdout, one whole message at a time.
 pub(crate) struct Output {
     turn: Mutex<()>,
+    /// Whether a client has spoken MCP 2026-07-28. A process speaks with its clients in one era.
+    modern: AtomicBool,
     garbage: bool,
     bad_ids: bool,
     /// The requests and the stream that get all output instead of stdout, when the server speaks HTTP.
@@ -21,11 +27,18 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(garbage: bool, bad_ids: bool, routes: Option<Routes>) -> Self {
-        Self { turn: Mutex::new(()), garbage, bad_ids, routes }
+        Self { turn: Mutex::new(()), modern: AtomicBool::new(false), garbage, bad_ids, routes }
+    }
+
+    pub(crate) fn speak_modern(&self) {
+        self.modern.store(true, Ordering::Relaxed);
     }
 
     /// Answers the request `id` with `result`, the text of an object.
     pub(crate) fn result(&self, id: &str, result: &str) {
+        let modern = if self.modern.load(Ordering::Relaxed) { MODERN } else { "" };
+        let members = result.strip_prefix('{').filter(|_| !modern.is_empty());
+        let result = members.map_or_else(|| result.to_owned(), |members| format!("{{{modern}{members}"));
         self.answer(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#));
     }
 

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::answer::INVALID_PARAMS;
 use crate::misbehave::flood;
@@ -21,7 +21,7 @@ pub(crate) fn call(server: &Server, id: &str, text: &str, params: &Value) {
         let file = Path::new(folder).join(tool);
         return server.output.result(id, &fs::read_to_string(file).expect("the file can be read"));
     }
-    // These two tools are not listed: only tests call them.
+    // These tools are not listed: only tests call them.
     match tool {
         "raw" => {
             server.record(text);
@@ -34,6 +34,7 @@ pub(crate) fn call(server: &Server, id: &str, text: &str, params: &Value) {
             }
             return server.output.result(id, &text_result("asked"));
         }
+        "ask_named" => return ask_named(server, id, &params["arguments"]),
         _ => {}
     }
     if !tool_list::exists(server, tool) {
@@ -213,6 +214,16 @@ fn ask(server: &Server, id: &str, tool: &str, method: &str, params: &str) {
             of_answer.output.result(&id, &text_result(&outcome));
         }
     });
+}
+
+/// Asks a question that names a request for exai: this call, or the one in `request`.
+fn ask_named(server: &Server, id: &str, arguments: &Value) {
+    let mut params = arguments.get("params").cloned().unwrap_or_else(|| json!({}));
+    let own = || serde_json::from_str(id).expect("an id is JSON");
+    let request = arguments.get("request").cloned().unwrap_or_else(own);
+    params["_meta"] = json!({"exai/request": request, "k": 1});
+    let method = arguments["method"].as_str().unwrap_or_default();
+    ask(server, id, "ask_named", method, &params.to_string());
 }
 
 /// A number below `limit`, different for each `seed` and each process.

@@ -11,7 +11,7 @@ use crate::limits::MAX_PASTED_BYTES;
 
 /// Makes the program, the paths among the arguments and the working directory absolute, and reads the file with more
 /// variables. Relative paths are relative to `base`.
-pub(super) fn make_absolute(entry: &mut ServerEntry, base: &Path) -> Result<(), Error> {
+pub(in crate::commands) fn make_absolute(entry: &mut ServerEntry, base: &Path) -> Result<(), Error> {
     let Transport::Stdio { command, args, env, cwd, env_file } = &mut entry.transport else { return Ok(()) };
     let home = account::current().ok().map(|account| account.home);
     let expand = |text: &str| expand_home(text, home.as_deref());
@@ -42,6 +42,13 @@ pub(super) fn make_absolute(entry: &mut ServerEntry, base: &Path) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// A path that the person has typed, made absolute. It is relative to this terminal's working directory.
+pub(super) fn make_path_absolute(path: &str) -> String {
+    let home = account::current().ok().map(|account| account.home);
+    let path = expand_home(path, home.as_deref());
+    if is_reference(&path) { path } else { join(Path::new(""), &path) }
 }
 
 /// A text that begins with a reference is no relative path.

@@ -4,9 +4,20 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use exai_setup::source::{PasteOptions, Plan, SourceError, is_link, read_link, read_pasted};
+use exai_config::Home;
+use exai_setup::source::{
+    MAX_BUNDLE_BYTES, PasteOptions, Plan, RegistryName, SourceError, is_link, is_server_json, read_link,
+    read_pasted,
+};
 use exai_setup::{ServerEntry, Transport};
 
+use super::bundle_source::{is_zip, read_bundle};
+use super::candidate::Candidate;
+use super::hash::sha256;
+use super::options::Options;
+use super::program::{is_program, shown_name};
+use super::registry;
+use super::tools_server;
 use crate::cli::AddArgs;
 use crate::error::Error;
 use crate::limits::MAX_PASTED_BYTES;
@@ -22,11 +33,17 @@ pub(super) enum Source {
     File(PathBuf),
     /// A link that a client would open.
     Link(String),
+    /// A server of the registry.
+    Registry(RegistryName),
 }
 
 impl Source {
-    pub(super) fn of(args: AddArgs) -> Result<Self, Error> {
+    pub(super) fn of(args: AddArgs, home: &Home) -> Result<Self, Error> {
         let AddArgs { name, url, command: words, .. } = args;
+        if args.tools {
+            return Ok(Source::Given(Box::new(tools_server::describe(name, home)?)));
+        }
+        let name = name.unwrap_or_default();
         if let Some(url) = url.filter(|_| words.is_empty()) {
             return Ok(given(name, at_url(url)));
         }
@@ -34,6 +51,13 @@ impl Source {
             [] if name == "-" => Ok(Source::Stdin { name: None }),
             [] if is_link(&name) => Ok(Source::Link(name)),
             [] if Path::new(&name).is_file() => Ok(Source::File(name.into())),
+            [] if is_file_name(&name) => {
+                Err(Error::failed(format!("there is no file {}; nothing was added", shown_name(&name))))
+            }
+            [] if RegistryName::is_meant(&name) => match RegistryName::parse(&name) {
+                Ok(name) => Ok(Source::Registry(name)),
+                Err(error) => Err(Error::usage(format!("`{}`: {error}", shown_name(&name)))),
+            },
             [] => Err(Error::usage(format!("what is `{}`? it needs a command or a URL", shown_name(&name)))
                 .hint("`exai add NAME -- COMMAND`, `exai add NAME URL`, `exai add FILE`, or `exai add -` and paste a block")),
             [dash] if dash == "-" => Ok(Source::Stdin { name: Some(name) }),
@@ -50,50 +74,81 @@ impl Source {
         matches!(self, Source::Given(_) | Source::Stdin { name: Some(_) })
     }
 
-    /// The directory that relative paths in the source are relative to.
-    pub(super) fn base(&self) -> Result<PathBuf, Error> {
+    /// Reads the servers.
+    pub(super) fn read(
+        self,
+        home: &Home,
+        options: &Options,
+        printer: &Printer,
+    ) -> Result<Vec<Candidate>, Error> {
         let here = std::env::current_dir();
         let here =
             here.map_err(|error| Error::failed(format!("cannot find the working directory: {error}")))?;
-        Ok(match self {
-            Source::File(path) => find_project(&here.join(path)),
-            Source::Given(_) | Source::Stdin { .. } | Source::Link(_) => here,
-        })
-    }
-
-    /// Reads the servers.
-    pub(super) fn read(self, printer: &Printer) -> Result<Vec<Plan>, Error> {
         match self {
-            Source::Given(entry) => Ok(vec![Plan::without_questions(*entry)]),
+            Source::Given(entry) => Ok(vec![Candidate::of_person(Plan::without_questions(*entry), here)]),
             Source::Link(link) => {
-                Ok(vec![read_link(&link, &is_program).map_err(|error| refuse("the link", &error))?])
+                let plan = read_link(&link, &is_program).map_err(|error| refuse("the link", &error))?;
+                Ok(vec![Candidate::of_person(plan, here)])
+            }
+            Source::Registry(name) => {
+                let server = registry::ask_registry(&name, printer)?;
+                Ok(vec![registry::choose_offer(server, (home, here), options, printer)?])
             }
             Source::File(path) => {
                 let shown = path.display().to_string();
                 let file = File::open(&path)
                     .map_err(|error| Error::failed(format!("cannot open {shown}: {error}")))?;
-                read_block(&read_text(file, &shown)?, None, &shown, printer)
+                let bytes = read_bytes(file, &shown, MAX_BUNDLE_BYTES)?;
+                if is_zip(&bytes) || is_bundle_name(&path) {
+                    let hash = sha256(&bytes);
+                    return Ok(vec![read_bundle(bytes, &hash, &path, home)?]);
+                }
+                if bytes.len() as u64 > MAX_PASTED_BYTES {
+                    return Err(too_long(&shown, MAX_PASTED_BYTES));
+                }
+                let base = find_project(&here.join(path));
+                let bytes = name_plugin_root(bytes, &base);
+                read_text(bytes, None, &shown, (home, base), options, printer)
             }
             Source::Stdin { name } => {
                 printer
                     .progress("paste the block, then end the input (Ctrl-D, on Windows Ctrl-Z and Enter)…");
-                let text = read_text(io::stdin(), "stdin")?;
+                let bytes = read_bytes(io::stdin(), "stdin", MAX_PASTED_BYTES)?;
                 printer.clear_progress();
-                read_block(&text, name.as_deref(), "stdin", printer)
+                read_text(bytes, name.as_deref(), "stdin", (home, here), options, printer)
             }
         }
     }
 }
 
-fn read_text(source: impl io::Read, shown: &str) -> Result<String, Error> {
+fn read_bytes(source: impl io::Read, shown: &str, max: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    let read = source.take(MAX_PASTED_BYTES + 1).read_to_end(&mut bytes);
+    let read = source.take(max + 1).read_to_end(&mut bytes);
     read.map_err(|error| Error::failed(format!("cannot read {shown}: {error}")))?;
-    if bytes.len() as u64 > MAX_PASTED_BYTES {
-        return Err(Error::failed(format!("{shown} has more than {} MiB", MAX_PASTED_BYTES >> 20)));
-    }
+    if bytes.len() as u64 > max { Err(too_long(shown, max)) } else { Ok(bytes) }
+}
+
+fn too_long(shown: &str, max: u64) -> Error {
+    Error::failed(format!("{shown} has more than {} MiB", max >> 20))
+}
+
+/// Reads a `server.json`, or a block of the configuration of a client.
+fn read_text(
+    bytes: Vec<u8>,
+    name: Option<&str>,
+    shown: &str,
+    (home, base): (&Home, PathBuf),
+    options: &Options,
+    printer: &Printer,
+) -> Result<Vec<Candidate>, Error> {
     let text = String::from_utf8(bytes).map_err(|_| Error::failed(format!("{shown} is not UTF-8 text")))?;
-    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), ToOwned::to_owned))
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    if is_server_json(text) {
+        let server = registry::read_file(text, shown)?;
+        return Ok(vec![registry::choose_offer(server, (home, base), options, printer)?]);
+    }
+    let plans = read_block(text, name, shown, printer)?;
+    Ok(plans.into_iter().map(|plan| Candidate::of_person(plan, base.clone())).collect())
 }
 
 fn read_block(text: &str, name: Option<&str>, shown: &str, printer: &Printer) -> Result<Vec<Plan>, Error> {
@@ -109,10 +164,30 @@ fn refuse(shown: &str, error: &SourceError) -> Error {
     Error::failed(format!("{shown}: {error}; nothing was added"))
 }
 
-/// Whether this is the path of a program, or a program on this terminal's `PATH`.
-fn is_program(text: &str) -> bool {
-    let Ok(here) = std::env::current_dir() else { return false };
-    exai_os::search::resolve(text, &here, &exai_config::environment::of_this_process()).is_ok()
+/// Puts the directory of a plugin of Claude Code in the place of its variable: that is where the `.mcp.json` lies.
+fn name_plugin_root(bytes: Vec<u8>, root: &Path) -> Vec<u8> {
+    const VARIABLE: &str = "${CLAUDE_PLUGIN_ROOT}";
+    match str::from_utf8(&bytes) {
+        Ok(text) if text.contains(VARIABLE) => {
+            let root = serde_json::Value::from(root.to_string_lossy()).to_string();
+            text.replace(VARIABLE, root.trim_matches('"')).into_bytes()
+        }
+        _ => bytes,
+    }
+}
+
+/// Whether a name is that of a file, and of no server in the registry.
+fn is_file_name(name: &str) -> bool {
+    let path = Path::new(name);
+    let is_text = |ending: &std::ffi::OsStr| {
+        ["json", "jsonc", "toml"].iter().any(|text| ending.eq_ignore_ascii_case(text))
+    };
+    is_bundle_name(path) || path.extension().is_some_and(is_text)
+}
+
+fn is_bundle_name(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|ending| ["mcpb", "dxt"].iter().any(|bundle| ending.eq_ignore_ascii_case(bundle)))
 }
 
 /// The directory of the project that a file belongs to: `.mcp.json` lies in the project, `.vscode/mcp.json` one level
@@ -146,9 +221,4 @@ fn at_url(url: String) -> Transport {
 
 fn is_url(text: &str) -> bool {
     ["http://", "https://", "ws://", "wss://"].iter().any(|scheme| text.starts_with(scheme))
-}
-
-/// The name of a server as a source has it, short enough for a sentence.
-pub(super) fn shown_name(name: &str) -> String {
-    exai_proto::limits::cut(name, exai_proto::limits::NAME_CHARS)
 }

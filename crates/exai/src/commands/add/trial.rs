@@ -1,6 +1,7 @@
 //! Tries a server that was just added: starts it and asks for its tools.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::super::{count, tools};
 use crate::error::Error;
@@ -13,41 +14,82 @@ pub(super) fn report(name: &str, several: bool, printer: &Printer) -> Result<(),
     let tried = tools::count_tools(name, TRIAL_TIMEOUT);
     printer.clear_progress();
     match tried {
-        Ok(0) => printer.line(&format!("added {name}: it runs, and has no tools")),
-        Ok(tools) => printer.line(&format!("added {name}: {}", count(tools, "tool"))),
+        Ok(0) => printer.line(&format!("added {name}: it runs, and has no tools"))?,
+        Ok(tools) => printer.line(&format!("added {name}: {}", count(tools, "tool")))?,
         Err(error) => {
             let (what, hint) = error.lines().unwrap_or_default();
             printer.line(&format!("added {name}, but it does not start: {what}"))?;
-            if let Some(hint) = find_cure(name).as_deref().or(hint) {
+            if let Some(hint) = find_cure(name, what).as_deref().or(hint) {
                 printer.hint(hint);
             }
             if !several {
                 printer.hint(&format!("`exai tools {name}` tries again; `exai remove {name}` takes it out"));
             }
-            Ok(())
         }
+    }
+    if let Some(other) = describe_other_program(name) {
+        printer.note(&other);
+    }
+    Ok(())
+}
+
+/// What mends that which can be seen from here: an npx that wants to ask, or a program that this terminal finds and the
+/// daemon does not.
+fn find_cure(name: &str, what: &str) -> Option<String> {
+    // npm where its setting `yes` is off; READMEs often leave `-y` out.
+    if what.contains("npx canceled due to missing packages and no YES option") {
+        return Some(format!(
+            "npx may not install without asking on this machine: `exai add {name} --force -- npx -y …` allows it"
+        ));
+    }
+    let Programs { command, here, login } = find_programs(name)?;
+    match (here, login) {
+        (Some(here), None) => Some(format!(
+            "`{command}` is {} in this terminal, and is not on the PATH of your login shell: add that directory there, \
+             or write the whole path as `command` of {name} in config.toml",
+            here.display()
+        )),
+        _ => None,
     }
 }
 
-/// The command that mends what can be seen from here: a program that this terminal finds and the daemon does not.
-fn find_cure(name: &str) -> Option<String> {
+/// Says that the server does not get the program that this terminal would start.
+fn describe_other_program(name: &str) -> Option<String> {
+    let Programs { command, here, login } = find_programs(name)?;
+    let (here, login) = (here?, login?);
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    (real(&here) != real(&login)).then(|| {
+        format!(
+            "`{command}` is {} for the server, as your login shell finds it, and {} in this terminal: the whole path as \
+             `command` of {name} in config.toml chooses one",
+            login.display(),
+            here.display()
+        )
+    })
+}
+
+/// Where a command without a path leads.
+struct Programs {
+    command: String,
+    /// In this terminal.
+    here: Option<PathBuf>,
+    /// In the login shell, whose environment the servers get.
+    login: Option<PathBuf>,
+}
+
+/// `None` if the command of the server has a path, or the server a PATH of its own, or the login shell was not asked.
+fn find_programs(name: &str) -> Option<Programs> {
     let home = exai_config::Home::locate().ok()?;
     let config = exai_config::load(&home).ok()?;
-    let command = config.servers.get(name)?.command.clone()?;
-    if Path::new(&command).components().count() != 1 {
+    let server = config.servers.get(name)?;
+    let command = server.command.clone()?;
+    if Path::new(&command).components().count() != 1 || server.env.contains_key("PATH") {
         return None;
     }
-    let here = std::env::current_dir().ok()?;
+    let cwd = std::env::current_dir().ok()?;
     let login = exai_os::account::current().ok()?;
-    let vars = exai_os::account::cached_environment(&login)?.vars;
-    if exai_os::search::resolve(&command, &here, &vars).is_ok() {
-        return None;
-    }
-    let found =
-        exai_os::search::resolve(&command, &here, &exai_config::environment::of_this_process()).ok()?;
-    Some(format!(
-        "`{command}` is {} in this terminal, and is not on the PATH of your login shell: add that directory there, or \
-         write the whole path as `command` of {name} in config.toml",
-        found.display()
-    ))
+    let login_vars = exai_os::account::cached_environment(&login)?.vars;
+    let find = |vars: &[_]| exai_os::search::resolve(&command, &cwd, vars).ok();
+    let (here, login) = (find(&exai_config::environment::of_this_process()), find(&login_vars));
+    Some(Programs { command, here, login })
 }

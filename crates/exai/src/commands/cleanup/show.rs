@@ -32,10 +32,7 @@ pub(super) fn show(document: &Cleanup, left: bool, printer: &Printer) -> Result<
 fn sentence(document: &Cleanup, left: bool) -> String {
     let number = |what| document.found.iter().filter(|found| action(found) == what).count();
     let (processes, files) = (number(Action::Kill), number(Action::Remove));
-    let many = match processes {
-        1 => "1 process".to_owned(),
-        number => format!("{number} processes"),
-    };
+    let many = count(processes, "process");
     let things = match (processes, files) {
         (0, 0) if document.found.is_empty() => return "nothing was left behind".to_owned(),
         (0, 0) => return "nothing that is provably exai's was left behind".to_owned(),

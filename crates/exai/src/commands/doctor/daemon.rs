@@ -157,7 +157,7 @@ fn lost(scene: &Scene) -> CheckOutcome {
         (Some(pid), Some(age)) if age > exai_client::limits::START_TIMEOUT => CheckOutcome::fail(format!(
             "{} holds the lock since {}, and daemon.json does not lead to it: the file was removed or damaged",
             scene.name(pid),
-            super::outcome::span(age)
+            crate::time_span::span(age)
         ))
         .fix(format!("kill {pid} ends it in an orderly way; then `exai start`")),
         _ => CheckOutcome::warn("it holds the lock and has not said yet where it listens: it is starting, or daemon.json was damaged")

@@ -36,7 +36,9 @@ pub(super) fn files(scene: &Scene) -> CheckOutcome {
         home.instance_lock(),
         home.spawn_lock(),
         home.verdicts(),
+        home.last_connections(),
         home.database(),
+        home.database_lock(),
     ];
     for path in trusted {
         faults.file(&path, Privacy::Trusted);

@@ -7,11 +7,12 @@ use exai_daemon::redacted_command::RedactedCommand;
 use exai_os::inspect;
 use exai_os::process::{self, ProcessInfo};
 
-use super::outcome::{CheckOutcome, listed, size, span};
+use super::outcome::{CheckOutcome, listed, size};
 use super::recognise::looks_like_mcp_server;
 use super::scene::Scene;
 use super::second::{command_lines_are_known, is_exai};
 use crate::commands::count;
+use crate::time_span::span;
 
 /// Programs that inherit processes whose parent has ended.
 const ADOPTERS: [&str; 9] =

@@ -1,10 +1,9 @@
 //! How a check went, and how its figures are told to people.
 
-use std::time::Duration;
-
 use exai_proto::documents::{Check, CheckStatus};
+use exai_proto::limits;
 
-use crate::limits::MAX_LISTED;
+use crate::limits::{MAX_LISTED, MAX_LISTED_CHARS};
 
 /// How a check went; its name is in `CHECKS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,16 +41,6 @@ impl CheckOutcome {
     }
 }
 
-/// `5 min`, `3 h`, `2 d`.
-pub(super) fn span(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} d", seconds / 86_400),
-    }
-}
-
 /// `12 MiB`, `3.4 GiB`.
 pub(super) fn size(bytes: u64) -> String {
     match bytes {
@@ -66,7 +55,9 @@ pub(super) fn size(bytes: u64) -> String {
 
 /// The first few of many, as one text.
 pub(super) fn listed(parts: &[String]) -> String {
-    let shown = parts.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join("; ");
+    // A name in a file may be of any length.
+    let shown = parts.iter().take(MAX_LISTED).map(|part| limits::cut(part, MAX_LISTED_CHARS));
+    let shown = shown.collect::<Vec<_>>().join("; ");
     match parts.len().saturating_sub(MAX_LISTED) {
         0 => shown,
         more => format!("{shown}; and {more} more"),
@@ -79,10 +70,6 @@ mod tests {
 
     #[test]
     fn numbers_are_for_people() {
-        assert_eq!(
-            [90, 600, 7200, 200_000].map(|s| span(Duration::from_secs(s))),
-            ["90 s", "10 min", "2 h", "2 d"]
-        );
         assert_eq!([1, 3 << 20, 3 << 29].map(size), ["1 KiB", "3 MiB", "1.5 GiB"]);
     }
 }

@@ -104,13 +104,7 @@ pub(super) fn left_behind(scene: &Scene) -> CheckOutcome {
         _ => parts.push(format!("{living} processes of them still live")),
     }
     if unrecorded > 0 {
-        parts.push(format!(
-            "{} without a record of the daemon that has ended",
-            match unrecorded {
-                1 => "1 process".to_owned(),
-                number => format!("{number} processes"),
-            }
-        ));
+        parts.push(format!("{} without a record of the daemon that has ended", count(unrecorded, "process")));
     }
     if broken > 0 {
         parts.push(format!("{} in servers/ cannot be read", count(broken, "file")));

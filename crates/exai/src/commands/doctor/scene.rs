@@ -1,8 +1,11 @@
 //! Facts that several checks need, gathered once.
 
 use std::io;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use super::client_scene::ClientScene;
+use super::outcome::CheckOutcome;
 use crate::limits::MAX_RECORD_BYTES;
 use exai_client::DaemonState;
 use exai_client::limits::HELLO_TIMEOUT;
@@ -25,6 +28,7 @@ pub(super) struct Scene {
     pub(super) holder: Option<u32>,
     pub(super) processes: Vec<ProcessInfo>,
     pub(super) config: Result<Config, ConfigError>,
+    clients: OnceLock<Result<ClientScene, String>>,
 }
 
 /// The state of the daemon, as the checks see it.
@@ -77,7 +81,17 @@ impl Scene {
             holder: exai_os::lock::holder(&home.instance_lock()).ok().flatten(),
             processes: process::snapshot().unwrap_or_default(),
             config: exai_config::load(&home),
+            clients: OnceLock::new(),
             home,
+        }
+    }
+
+    /// Makes a check of what the clients have. The first check that asks reads their files, and the others wait: these files
+    /// may be on another file system, and one that hangs must not keep the other checks.
+    pub(super) fn check_clients(&self, check: impl FnOnce(&ClientScene) -> CheckOutcome) -> CheckOutcome {
+        match self.clients.get_or_init(|| ClientScene::look(&self.home)) {
+            Ok(clients) => check(clients),
+            Err(why) => CheckOutcome::skip(why),
         }
     }
 

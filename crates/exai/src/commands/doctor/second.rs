@@ -90,6 +90,6 @@ pub(super) fn is_exai(pid: u32) -> bool {
     found.is_some_and(|found| found == "exai" || std::env::current_exe().ok().map(name) == Some(found))
 }
 
-fn real(path: &Path) -> PathBuf {
+pub(super) fn real(path: &Path) -> PathBuf {
     dunce::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -7,9 +7,10 @@ use exai_config::{ConfigError, Home, ServerConfig, expand, last_good};
 use exai_os::account::{self, EnvironmentSource};
 use exai_os::platform_hints;
 
-use super::outcome::{CheckOutcome, listed, span};
+use super::outcome::{CheckOutcome, listed};
 use super::scene::Scene;
 use crate::commands::count;
+use crate::time_span::span;
 
 pub(super) fn config(scene: &Scene) -> CheckOutcome {
     match &scene.config {
@@ -47,7 +48,7 @@ pub(in crate::commands) fn invalid(home: &Home, error: &ConfigError) -> String {
 }
 
 /// The variables for finding commands, and a remark about them.
-fn variables() -> (Vec<(OsString, OsString)>, Option<&'static str>) {
+pub(super) fn variables() -> (Vec<(OsString, OsString)>, Option<&'static str>) {
     let cached = account::current().ok().and_then(|account| account::cached_environment(&account));
     if let Some(environment) = cached {
         return (environment.vars, None);

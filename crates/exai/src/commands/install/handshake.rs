@@ -1,90 +1,144 @@
-//! Tries an entry that was just written: starts it as the client will, and asks for the tools.
+//! Tries entries that were just written: starts them as the client will, and asks for the tools.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use exai_setup::client::{Client, Launch};
-use serde_json::{Value, json};
+use exai_client::Link;
+use exai_proto::documents::ServerState;
+use exai_proto::link::{FromDaemon, ToDaemon};
+use exai_setup::client::{Client, Launch, Switch};
 
-use super::super::count;
+use super::super::{ask, connector, count};
+use super::trial_shim::TrialShim;
 use crate::error::Error;
-use crate::limits::HANDSHAKE_TIMEOUT;
+use crate::limits::{HANDSHAKE_TIMEOUT, MAX_TRIALS_AT_ONCE};
 use crate::printer::Printer;
 
-/// Says what the client will see. An entry that does not work is a warning: the file is right, and the cause is elsewhere.
-pub(super) fn report(client: &Client, launch: &Launch, printer: &Printer) -> Result<(), Error> {
+/// How often a server that starts is looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What an entry leads to.
+struct Seen {
+    tools: usize,
+    /// The servers that the client may see and whose tools are not among these.
+    unready: Vec<String>,
+}
+
+/// Says what the client will see by these entries. An entry that does not work is a warning: the file is right, and the cause
+/// is elsewhere.
+pub(in crate::commands) fn report(
+    client: &Client,
+    launches: &[&Launch],
+    printer: &Printer,
+) -> Result<(), Error> {
     printer.progress(&format!("starting exai as {} will…", client.display_name));
-    let tried = count_tools(launch);
+    let tried = try_all(launches);
     printer.clear_progress();
-    match tried {
-        Ok(tools) => printer.line(&format!("{} will see {}", client.display_name, count(tools, "tool"))),
-        Err(why) => {
-            printer.warn(&format!("the entry does not work yet: {why}"));
-            printer.hint("`exai doctor` says why");
-            Ok(())
-        }
-    }
-}
-
-/// A process that ends with this value.
-struct Shim(Child);
-
-impl Drop for Shim {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn count_tools(launch: &Launch) -> Result<usize, String> {
-    let mut command = Command::new(&launch.program);
-    command
-        .args(launch.args())
-        .envs(launch.env())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    let child = command.spawn().map_err(|error| format!("{} cannot be started: {error}", launch.program))?;
-    let mut shim = Shim(child);
-    let (Some(mut input), Some(output)) = (shim.0.stdin.take(), shim.0.stdout.take()) else {
-        return Err("it has no pipes".to_owned());
-    };
-    let (sender, lines) = mpsc::sync_channel(16);
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
+    let mut seen = Seen { tools: 0, unready: Vec::new() };
+    let mut faults = Vec::new();
+    for (launch, result) in launches.iter().zip(tried) {
+        match result {
+            Ok(one) => {
+                seen.tools += one.tools;
+                seen.unready.extend(one.unready);
+            }
+            Err(why) => {
+                seen.unready.extend(launch.server.clone());
+                faults.push(why);
             }
         }
-    });
+    }
+    if faults.len() == launches.len() {
+        let why = faults.first().map_or("there is none", String::as_str);
+        printer.warn(&format!("the entry does not work yet: {why}"));
+        printer.hint("`exai doctor` says why");
+        return Ok(());
+    }
+    let Seen { tools, unready } = seen;
+    printer.line(&format!("{} will see {}", client.display_name, count(tools, "tool")))?;
+    if !unready.is_empty() {
+        let verb = if unready.len() == 1 { "was" } else { "were" };
+        let number = count(unready.len(), "server");
+        printer.warn(&format!("{number} {verb} not ready, and not counted: {}", unready.join(", ")));
+        printer.hint("`exai status` says what they do");
+    }
+    if let Some(limit) = client.tool_limit.filter(|limit| tools > *limit) {
+        printer.warn(&format!("{} takes about {limit} tools of all servers", client.display_name));
+        printer.hint(&choose_fewer(client));
+    }
+    Ok(())
+}
+
+/// How a user lets a client see fewer tools.
+pub(in crate::commands) fn choose_fewer(client: &Client) -> String {
+    format!("`[clients.{}]` with `servers = [\"NAME\", …]` in config.toml chooses what it sees", client.id)
+}
+
+/// How a user switches an entry on that is switched off.
+pub(in crate::commands) fn switch_on(client: &Client) -> String {
+    let key = match client.switch {
+        Switch::Enabled => "`enabled = true`",
+        Switch::Disabled | Switch::None => "`disabled` away",
+    };
+    format!("switch exai on in the client, or in the file ({key} in the entry)")
+}
+
+/// Tries all entries, a few at a time.
+fn try_all(launches: &[&Launch]) -> Vec<Result<Seen, String>> {
     let end = Instant::now() + HANDSHAKE_TIMEOUT;
-    let mut ask = |id: u32, method: &str, params: Value| {
-        let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        writeln!(input, "{request}").map_err(|error| error.to_string())?;
-        loop {
-            let wait = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            let line =
-                lines.recv_timeout(wait).map_err(|_| format!("it did not answer `{method}` in time"))?;
-            let message: Value = serde_json::from_str(&line)
-                .map_err(|_| "it wrote something that is no message".to_owned())?;
-            if message["id"] == json!(id) {
-                return match message.get("result") {
-                    Some(result) => Ok(result.clone()),
-                    None => Err(message["error"]["message"]
-                        .as_str()
-                        .unwrap_or("an error without words")
-                        .to_owned()),
-                };
-            }
+    let mut tried = Vec::new();
+    for several in launches.chunks(MAX_TRIALS_AT_ONCE) {
+        thread::scope(|scope| {
+            let started: Vec<_> = several.iter().map(|launch| scope.spawn(|| try_one(launch, end))).collect();
+            let failed = || Err("BUG: the trial panicked".to_owned());
+            tried.extend(started.into_iter().map(|one| one.join().unwrap_or_else(|_| failed())));
+        });
+    }
+    tried
+}
+
+/// Asks for the tools until all servers have said theirs that start now.
+fn try_one(launch: &Launch, end: Instant) -> Result<Seen, String> {
+    let mut shim = TrialShim::start(launch, end)?;
+    // The list of one server waits for the server itself.
+    let mut watch = if launch.server.is_some() { None } else { Watch::begin(&launch.client) };
+    loop {
+        // What is ready before the list is asked for is in the list.
+        let silent = watch.as_mut().map_or_else(Vec::new, Watch::find_silent);
+        let tools = shim.count_tools()?;
+        let is_coming = |(_, state): &(String, ServerState)| {
+            matches!(state, ServerState::Idle | ServerState::Starting | ServerState::Stopping)
+        };
+        if !silent.iter().any(is_coming) || Instant::now() >= end {
+            return Ok(Seen { tools, unready: silent.into_iter().map(|(name, _)| name).collect() });
         }
-    };
-    let hello = json!({"protocolVersion": exai_proto::version::NEWEST_LEGACY, "capabilities": {},
-        "clientInfo": {"name": "exai install", "version": env!("CARGO_PKG_VERSION")}});
-    ask(1, "initialize", hello)?;
-    let listed = ask(2, "tools/list", json!({}))?;
-    Ok(listed["tools"].as_array().map_or(0, Vec::len))
+        thread::sleep(POLL_INTERVAL);
+    }
+}
+
+/// Looks at the servers that a client may see.
+struct Watch {
+    link: Link,
+    names: Vec<String>,
+}
+
+impl Watch {
+    /// `None` if the daemon does not say.
+    fn begin(client: &str) -> Option<Self> {
+        let mut link = connector().ok()?.try_connect()?;
+        let question = ToDaemon::Servers { client: Some(client.to_owned()) };
+        let Ok(FromDaemon::Servers { servers }) = ask(&mut link, &question) else { return None };
+        Some(Watch { link, names: servers.servers.into_iter().map(|server| server.name).collect() })
+    }
+
+    /// The servers that are not ready and whose tools nobody knows, with their states.
+    fn find_silent(&mut self) -> Vec<(String, ServerState)> {
+        let Ok(FromDaemon::Status { status }) = ask(&mut self.link, &ToDaemon::Status) else {
+            return Vec::new();
+        };
+        let seen = status.servers.into_iter().filter(|server| self.names.contains(&server.name));
+        // A server that is ready and has no list has no tools.
+        let silent = seen.filter(|server| server.tools.is_none() && server.state != ServerState::Ready);
+        silent.map(|server| (server.name, server.state)).collect()
+    }
 }

@@ -16,7 +16,7 @@ use super::decoy::Decoy;
 use super::identity::{gone, left, lives, pids, send_kill};
 use super::instance::{Instance, below_a_shell};
 use super::outcome::CaseOutcome;
-use crate::commands::{count, stop};
+use crate::commands::count;
 use crate::limits::SELFTEST_SETTLE_DELAY;
 
 const SERVERS: [&str; 3] = ["one", "two", "three"];
@@ -67,14 +67,14 @@ pub(super) fn run(bench: &Bench) -> CaseOutcome {
         Some((members, took)) => format!(
             "the daemon killed: the system ended all {} of its trees within {}; `exai cleanup` named no process, and \
              `--apply` removed daemon.json",
-            stop::processes_of(members),
+            count(members, "process"),
             bench::seconds(took)
         ),
         None => format!(
             "daemon and {} killed together: {} left behind; `exai cleanup` named exactly these and ended none, \
              `--apply` ended all of them ({} MiB freed) and removed daemon.json",
             count(trees.len(), "guard"),
-            stop::processes_of(survivors.len()),
+            count(survivors.len(), "process"),
             done.freed_bytes >> 20,
         ),
     };

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::SERVERS;
 use super::clients::{Clients, LONGEST, Slot};
 use super::ledger::{Call, Told};
-use crate::support::Instance;
+use crate::support::{Instance, add_modern_meta};
 
 /// The number of requests that one client has under way.
 const UNDER_WAY: usize = 2;
@@ -33,6 +33,8 @@ pub(super) struct Conversation<'a> {
     clients: &'a Clients,
     slot: &'a Slot,
     server: usize,
+    /// Whether the client speaks MCP 2026-07-28.
+    modern: bool,
     /// The numbers of the client and of its shim, with which all texts of this life begin.
     name: String,
     shim: Child,
@@ -46,13 +48,16 @@ pub(super) struct Conversation<'a> {
 
 struct Asked {
     since: Instant,
-    /// The index of the call in `calls`; `None` for `initialize`.
+    /// The index of the call in `calls`; `None` for what opens the conversation.
     call: Option<usize>,
 }
 
 impl<'a> Conversation<'a> {
     pub(super) fn new(clients: &'a Clients, number: usize, life: u32, instance: &Instance) -> Self {
         let (slot, server) = (clients.slot(number), number % SERVERS.len());
+        // Each server has as many clients of one era as of the other. Then a server can have two processes, and under Wine
+        // two of them that append to one ledger overwrite each other's lines.
+        let modern = cfg!(unix) && number / SERVERS.len() % 2 == 1;
         let mut command = instance.command(&["shim", "--server", SERVERS[server]]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut shim = command.spawn().expect("a shim starts");
@@ -70,6 +75,7 @@ impl<'a> Conversation<'a> {
             clients,
             slot,
             server,
+            modern,
             name: format!("client {number}, shim {life}"),
             shim,
             input,
@@ -100,7 +106,9 @@ impl<'a> Conversation<'a> {
             }
             breathe();
         }
-        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        if !self.modern {
+            self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        }
         loop {
             while self.asked.len() < UNDER_WAY && !self.clients.resting() {
                 self.call()?;
@@ -122,9 +130,12 @@ impl<'a> Conversation<'a> {
     }
 
     fn open(&mut self) -> Result<(), End> {
+        if self.modern {
+            return self.ask("server/discover", json!({}), None);
+        }
         let opening = json!({"protocolVersion": "2025-06-18", "capabilities": {},
             "clientInfo": {"name": "chaos", "version": "1"}});
-        self.ask("initialize", &opening, None)
+        self.ask("initialize", opening, None)
     }
 
     fn call(&mut self) -> Result<(), End> {
@@ -133,10 +144,13 @@ impl<'a> Conversation<'a> {
         let text = format!("{}, call {id}", self.name);
         let params = json!({"name": tool, "arguments": {"message": text, "ms": id % 20}});
         self.calls.push(Call { server: self.server, tool, text, told: Told::Nothing });
-        self.ask("tools/call", &params, Some(self.calls.len() - 1))
+        self.ask("tools/call", params, Some(self.calls.len() - 1))
     }
 
-    fn ask(&mut self, method: &str, params: &Value, call: Option<usize>) -> Result<(), End> {
+    fn ask(&mut self, method: &str, mut params: Value, call: Option<usize>) -> Result<(), End> {
+        if self.modern {
+            add_modern_meta(&mut params, "chaos", json!({}));
+        }
         let id = self.next_id;
         self.next_id += 1;
         self.asked.insert(id, Asked { since: Instant::now(), call });
@@ -212,8 +226,13 @@ impl<'a> Conversation<'a> {
 
     /// Whether the result is the answer to exactly this request.
     fn is_right(&self, asked: &Asked, result: &Value) -> bool {
+        if self.modern != (result["resultType"] == "complete") {
+            return false;
+        }
         let Some(call) = asked.call else {
-            let name = result["serverInfo"]["name"].as_str();
+            let of_meta = &result["_meta"]["io.modelcontextprotocol/serverInfo"];
+            let server = if self.modern { of_meta } else { &result["serverInfo"] };
+            let name = server["name"].as_str();
             return name.is_some_and(|name| name.ends_with(SERVERS[self.server]));
         };
         let content = result["content"].as_array().map_or(&[][..], Vec::as_slice);

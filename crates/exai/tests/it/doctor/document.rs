@@ -5,6 +5,8 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{doctor, stopped};
+use crate::support::text;
+use crate::user_home::lead_home;
 
 #[test]
 fn the_document_has_its_shape_and_the_text_its_verdict() {
@@ -20,7 +22,11 @@ fn the_document_has_its_shape_and_the_text_its_verdict() {
         assert!(["pass", "warn", "fail", "skip"].contains(&status));
         assert!(!check["detail"].as_str().expect("a sentence").is_empty());
     }
-    let said = instance.ends(6, &["doctor"]);
+    let mut command = instance.command(&["doctor"]);
+    lead_home(&mut command, &instance.dir().join("user"));
+    let output = command.output().expect("exai runs");
+    assert_eq!(output.status.code(), Some(6));
+    let said = text(&output.stdout);
     let mut lines = said.lines();
     let verdict = lines.next().expect("a verdict");
     assert!(verdict.starts_with("exai: 1 problem"), "{said}");

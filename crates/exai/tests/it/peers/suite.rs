@@ -1,0 +1,130 @@
+//! The official conformance suite judges a server of either era, alone and behind exai.
+
+use std::process::Command;
+
+use exai_test::suite::{Bridge, Requirements, judge};
+use exai_test::{program, with_token};
+use serde_json::json;
+use tempfile::tempdir;
+
+use crate::support::Instance;
+
+/// Fails with the failed checks unless the server at `url` has passed all that is required.
+#[track_caller]
+fn passes(what: &str, url: &str, requirements: Requirements) {
+    let dir = tempdir().expect("a directory");
+    let verdict = judge(url, requirements, dir.path());
+    assert!(verdict.is_good(), "{what}: {verdict}");
+}
+
+/// An instance that hosts the server under the name `suite`.
+fn hosting(switches: &[&str]) -> Instance {
+    let (command, switches) = (json!(program("suite-server")), json!(switches));
+    // Without `bridge`, exai sends modern clients of a legacy server back to the legacy era.
+    let instance =
+        Instance::new(&format!("[servers.suite]\ncommand = {command}\nargs = {switches}\nbridge = true\n"));
+    instance.ends(0, &["start"]);
+    instance
+}
+
+#[track_caller]
+fn over_http(era: &str, requirements: Requirements) {
+    let instance = hosting(&["--era", era]);
+    passes(era, &url(&instance), requirements);
+}
+
+/// The endpoint of the server, where no token is needed: the suite can send none.
+fn url(instance: &Instance) -> String {
+    format!("http://127.0.0.1:{}/mcp/suite", with_token(instance.port(), &instance.token()))
+}
+
+#[track_caller]
+fn through_the_shim(era: &str, requirements: Requirements) {
+    let instance = hosting(&["--era", era]);
+    let bridge = Bridge::start(&instance.command(&["shim", "--server", "suite"]));
+    passes(era, bridge.url(), requirements);
+}
+
+/// Without exai: what fails behind exai is no fault of the server or of the bridge.
+#[test]
+fn the_server_and_the_bridge_alone_pass_everything() {
+    for (era, requirements) in [
+        ("legacy", Requirements::Legacy),
+        ("dual", Requirements::Legacy),
+        ("modern", Requirements::Modern),
+        ("dual", Requirements::Modern),
+    ] {
+        let bridge = Bridge::start(Command::new(program("suite-server")).args(["--era", era]));
+        passes(era, bridge.url(), requirements);
+    }
+}
+
+#[test]
+fn a_legacy_server_passes_the_legacy_set_over_http() {
+    over_http("legacy", Requirements::Legacy);
+}
+
+#[test]
+fn a_dual_server_passes_the_legacy_set_over_http() {
+    over_http("dual", Requirements::Legacy);
+}
+
+#[test]
+fn a_modern_server_passes_the_legacy_set_over_http() {
+    over_http("modern", Requirements::Legacy);
+}
+
+#[test]
+fn a_modern_server_passes_the_modern_set_over_http() {
+    over_http("modern", Requirements::Modern);
+}
+
+#[test]
+fn a_dual_server_passes_the_modern_set_over_http() {
+    over_http("dual", Requirements::Modern);
+}
+
+#[test]
+fn a_legacy_server_passes_the_legacy_set_through_the_shim() {
+    through_the_shim("legacy", Requirements::Legacy);
+}
+
+#[test]
+fn a_dual_server_passes_the_legacy_set_through_the_shim() {
+    through_the_shim("dual", Requirements::Legacy);
+}
+
+#[test]
+fn a_modern_server_passes_the_legacy_set_through_the_shim() {
+    through_the_shim("modern", Requirements::Legacy);
+}
+
+#[test]
+fn a_modern_server_passes_the_modern_set_through_the_shim() {
+    through_the_shim("modern", Requirements::Modern);
+}
+
+#[test]
+fn a_dual_server_passes_the_modern_set_through_the_shim() {
+    through_the_shim("dual", Requirements::Modern);
+}
+
+#[test]
+fn a_legacy_server_passes_the_modern_set_over_http_where_it_is_bridged() {
+    over_http("legacy", Requirements::Modern);
+}
+
+#[test]
+fn a_legacy_server_passes_the_modern_set_through_the_shim_where_it_is_bridged() {
+    through_the_shim("legacy", Requirements::Modern);
+}
+
+/// Servers of the official SDKs serve the era of their first request alone, so each era needs a process.
+#[test]
+fn a_server_that_serves_one_era_for_each_process_passes_both_sets_over_http() {
+    let instance = hosting(&["--pin"]);
+    let url = url(&instance);
+    passes("pinned", &url, Requirements::Legacy);
+    passes("pinned", &url, Requirements::Modern);
+    passes("pinned again", &url, Requirements::Legacy);
+}
