@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
@@ -19,13 +18,13 @@ use crate::core::event::HubGone;
 use crate::front::access::{self, PeerOrigin};
 use crate::front::control::{because, named, text};
 use crate::front::endpoint::wanted_servers;
-use crate::front::frame::{Broken, Frame, Opcode};
+use crate::front::frame::{Broken, Frame, Opcode, code};
 use crate::front::frame_reader::FrameReader;
 use crate::front::framing::Framing;
 use crate::front::state::{AppState, ConnectionPermit};
 use crate::front::upgrade::{Socket, Upgrade};
 use crate::front::websocket_connection;
-use crate::limits::HELLO_TIMEOUT;
+use crate::limits::{CLOSE_TIMEOUT, HELLO_TIMEOUT};
 use crate::observe::facts::ClientFacts;
 
 /// `GET /shim`.
@@ -55,8 +54,9 @@ pub(crate) async fn open(
 async fn serve_link(mut socket: Socket, state: AppState, kernel_pid: Option<u32>) -> Result<(), HubGone> {
     let hello = match timeout(HELLO_TIMEOUT, first(&mut socket.reader)).await {
         Ok(Ok(hello)) => hello,
-        Ok(Err(reason)) => return refuse(socket, reason).await,
-        Err(_) => return refuse(socket, "no hello within 5 s".to_owned()).await,
+        Ok(Err(NoHello::Other(reason))) => return refuse(socket, reason).await,
+        Ok(Err(NoHello::Broken(why))) => return drop_link(socket, why).await,
+        Err(_) => return drop_link(socket, Some((code::POLICY, "no hello within 5 s"))).await,
     };
     let ours = build::link_versions().map_or(Versions::OURS, |(min, max)| Versions { min, max });
     let Some(version) = hello.versions.common(ours) else {
@@ -107,19 +107,27 @@ fn served_home(home: &Home) -> ServedHome {
     ServedHome { path, id }
 }
 
+/// Why a peer has not introduced itself.
+enum NoHello {
+    /// The peer has said something else, which it would say again.
+    Other(String),
+    /// The link is lost or damaged. That is no word about the peer, so the peer is not refused: a shim that is refused
+    /// gives up the requests that wait for a link.
+    Broken(Option<(u16, &'static str)>),
+}
+
 /// The hello of the peer, or why there is none.
-async fn first<S: AsyncRead + Unpin>(reader: &mut FrameReader<S>) -> Result<Hello, String> {
+async fn first<S: AsyncRead + Unpin>(reader: &mut FrameReader<S>) -> Result<Hello, NoHello> {
+    let other = |detail: String| NoHello::Other(format!("the first frame must be hello{detail}"));
     match reader.next().await {
         Ok(Frame::Message { text: true, bytes, .. }) => match serde_json::from_slice(&bytes) {
             Ok(ToDaemon::Hello(hello)) => Ok(hello),
-            Ok(_) => Err("the first frame must be hello".to_owned()),
-            Err(error) => Err(format!("the first frame must be hello: {}", because(&error))),
+            Ok(_) => Err(other(String::new())),
+            Err(error) => Err(other(format!(": {}", because(&error)))),
         },
-        Ok(_) => Err("the first frame must be hello".to_owned()),
-        Err(Broken::Lost(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Err("closed before hello".to_owned())
-        }
-        Err(error) => Err(error.to_string()),
+        Ok(Frame::Close(_)) | Err(Broken::Lost(_)) => Err(NoHello::Broken(None)),
+        Ok(_) => Err(other(String::new())),
+        Err(Broken::Refused(code, why)) => Err(NoHello::Broken(Some((code, why)))),
     }
 }
 
@@ -136,10 +144,17 @@ fn strangers(theirs: &str, ours: &str) -> String {
 async fn refuse(mut socket: Socket, reason: String) -> Result<(), HubGone> {
     tracing::warn!(reason, "a link was refused");
     // The peer may be gone already, or may not read.
-    let _ = timeout(Duration::from_secs(1), async {
+    let _ = timeout(CLOSE_TIMEOUT, async {
         socket.writer.feed(Opcode::Text, text(&FromDaemon::Refused { reason })).await?;
         socket.writer.close(None).await
     })
     .await;
+    Ok(())
+}
+
+async fn drop_link(mut socket: Socket, why: Option<(u16, &str)>) -> Result<(), HubGone> {
+    tracing::debug!(?why, "a link broke before hello");
+    // The peer may be gone already, or may not read.
+    let _ = timeout(CLOSE_TIMEOUT, socket.writer.close(why)).await;
     Ok(())
 }

@@ -7,6 +7,9 @@
 #![cfg(target_os = "linux")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -268,4 +271,39 @@ fn whatever_becomes_of_its_link_a_shim_answers_everything_once_and_goes_on() {
 #[ignore = "takes ten minutes"]
 fn the_same_with_five_thousand_seeds() {
     links_with_faults(1000..6000);
+}
+
+/// A link that ends or falls silent before its hello is damaged. A refusal instead would make its shim give up the
+/// requests that wait.
+#[test]
+fn a_link_that_breaks_before_hello_is_not_refused() {
+    let instance = Instance::with_fixture(&[]);
+    instance.ends(0, &["start"]);
+    let record = std::fs::read(instance.home().join("daemon.json")).expect("a record");
+    let daemon: DaemonRecord = serde_json::from_slice(&record).expect("a document");
+    let told = |after_upgrade: &dyn Fn(&mut UnixStream)| {
+        let mut link = UnixStream::connect(daemon.local_address().expect("a local socket")).expect("it listens");
+        link.write_all(
+            b"GET /shim HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+              Sec-WebSocket-Protocol: exai.1\r\n\r\n",
+        )
+        .expect("it reads");
+        after_upgrade(&mut link);
+        link.set_read_timeout(Some(LIMIT)).expect("a time");
+        let mut bytes = Vec::new();
+        link.read_to_end(&mut bytes).expect("the daemon ends the link");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(text.starts_with("HTTP/1.1 101"), "{text}");
+        text
+    };
+    let half_closed = told(&|link| link.shutdown(Shutdown::Write).expect("it is open"));
+    assert!(!half_closed.contains("refused"), "{half_closed}");
+    let silent = told(&|_| {});
+    assert!(!silent.contains("refused") && silent.contains("no hello within 5 s"), "{silent}");
+    let damaged = told(&|link| link.write_all(&[0xff; 64]).expect("it reads"));
+    assert!(!damaged.contains("refused"), "{damaged}");
+    // A peer that says something else is refused: {} as a masked text frame.
+    let other = told(&|link| link.write_all(&[0x81, 0x82, 0, 0, 0, 0, b'{', b'}']).expect("it reads"));
+    assert!(other.contains("refused") && other.contains("the first frame must be hello"), "{other}");
 }
