@@ -8,7 +8,6 @@ use std::time::Duration;
 use exai_os::descriptors;
 use exai_proto::limits;
 use exai_supervisor::outbox::Bound;
-use jiff::SignedDuration;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -172,8 +171,6 @@ pub(crate) const SESSION_END_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) const MAX_DISCOVERY_BYTES: usize = 32 * MIB;
 /// Bytes of `verdicts.json`; a verdict is a line.
 pub(crate) const MAX_VERDICTS_BYTES: u64 = 4 * MIB as u64;
-/// How long it is believed that a server does not speak an era of MCP: programs are replaced by newer ones.
-pub(crate) const ERA_VERDICT_TTL: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Labels of clients whose last connection is remembered. The one that is longest ago goes.
 pub(crate) const MAX_REMEMBERED_CLIENTS: usize = 256;
 /// Bytes of a text that is kept to be written again. What a longer one says is learned again.

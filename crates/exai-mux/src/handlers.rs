@@ -71,8 +71,8 @@ impl Router {
             Event::BehaviourKnown { server, behaviour, eras } => {
                 if let Some(server) = self.servers.get_mut(&server) {
                     server.behaviour.remember(behaviour);
-                    for (era, verdict) in eras {
-                        server.eras.note(era, verdict, cx.time);
+                    for (era, verdict, age) in eras {
+                        server.eras.recall(era, verdict, age, cx.time);
                     }
                 }
             }

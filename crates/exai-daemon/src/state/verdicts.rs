@@ -12,6 +12,7 @@
 //! counts as missing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use exai_config::Home;
 use exai_mux::behaviour::{CLIENT_CAPABILITIES, ObservedBehaviour};
@@ -21,7 +22,7 @@ use exai_os::private;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{ERA_VERDICT_TTL, MAX_VERDICTS_BYTES};
+use crate::limits::MAX_VERDICTS_BYTES;
 use crate::state::store::revision_text;
 
 const SCHEMA: u32 = 1;
@@ -74,19 +75,19 @@ impl Verdicts {
         known.then(|| ObservedBehaviour { asks: asks.collect(), same_for_all, silent: silent.collect() })
     }
 
-    /// Which eras a server of this name that was started in the same way was seen to speak, and not to speak.
-    pub(crate) fn eras_of(&self, policy: &Policy, now: Timestamp) -> Vec<(Era, EraVerdict)> {
+    /// Which eras a server of this name that was started in the same way was seen to speak, and not to speak, and how long
+    /// ago.
+    pub(crate) fn eras_of(&self, policy: &Policy, now: Timestamp) -> Vec<(Era, EraVerdict, Duration)> {
         let known = self.servers.get(&*policy.name);
         let Some(verdict) = known.filter(|known| known.revision == revision_text(policy.revision)) else {
             return Vec::new();
         };
-        let is_believed = |found: &&EraOnDisk| {
-            let at = found.at.parse::<Timestamp>().ok();
-            found.speaks || at.is_some_and(|at| now.duration_since(at) < ERA_VERDICT_TTL)
-        };
         let read = |era: Era| {
-            let found = verdict.eras.get(era.name()).filter(is_believed)?;
-            Some((era, EraVerdict { speaks: found.speaks, why: found.why.clone() }))
+            let found = verdict.eras.get(era.name())?;
+            let at = found.at.parse::<Timestamp>().ok();
+            // Without a date it is as old as can be. One of the future is new.
+            let age = at.map_or(Duration::MAX, |at| now.duration_since(at).try_into().unwrap_or_default());
+            Some((era, EraVerdict { speaks: found.speaks, why: found.why.clone() }, age))
         };
         [Era::Legacy, Era::Modern].into_iter().filter_map(read).collect()
     }
@@ -167,12 +168,14 @@ mod tests {
         assert_eq!((found.behaviour_of(&policy(7)), found.behaviour_of(&policy(8))), (Some(traits), None));
         assert!(found.measured_at(&policy(7).name).is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok()));
         let now = Timestamp::now();
-        assert_eq!(
-            (found.eras_of(&policy(7), now), found.eras_of(&policy(8), now)),
-            (eras.clone(), Vec::new())
+        assert!(found.eras_of(&policy(8), now).is_empty());
+        let tomorrow = now + jiff::SignedDuration::from_hours(24);
+        let found = found.eras_of(&policy(7), tomorrow);
+        assert!(
+            found.iter().all(|(_, _, age)| age.as_secs() / 3600 == 24),
+            "a new daemon does not make it younger"
         );
-        let later = now + jiff::SignedDuration::from_hours(7 * 24 + 1);
-        assert_eq!(found.eras_of(&policy(7), later), eras[..1], "programs are replaced by newer ones");
+        assert_eq!(found.into_iter().map(|(era, verdict, _)| (era, verdict)).collect::<Vec<_>>(), eras);
         for bad in
             ["", "{", "[]", r#"{"schema":2,"servers":{}}"#, r#"{"schema":1,"servers":{"exai":{"asks":1}}}"#]
         {

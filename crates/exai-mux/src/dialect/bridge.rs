@@ -101,11 +101,7 @@ fn to_legacy_meta(message: &Message, params: &Params, token: &[u8]) -> Option<Ed
 
 /// The edits that make a modern result a legacy one.
 pub(crate) fn to_legacy_result(text: &[u8], result: &Range<usize>) -> Vec<Edit> {
-    let mut edits = remove_members(text, result, &MODERN_RESULT);
-    if let Some(meta) = json::find(text, result.clone(), "_meta") {
-        edits.extend(remove_members(text, &meta, &MODERN_META));
-    }
-    edits
+    remove_modern(text, result, &MODERN_RESULT)
 }
 
 /// The edits that make a legacy result a modern one. What a legacy server says is for nobody else, and for now.
@@ -139,8 +135,34 @@ pub(crate) fn resource_not_found(era: Era) -> i32 {
 }
 
 /// The edits that make a notification of a modern server one that a legacy client may have.
-pub(crate) fn to_legacy_notification(message: &Message, params: &Params) -> Vec<Edit> {
-    params.meta.as_ref().map_or_else(Vec::new, |meta| remove_members(message.bytes(), meta, &MODERN_META))
+pub(crate) fn to_legacy_notification(message: &Message) -> Vec<Edit> {
+    let Kind::Notification { params: Some(params), .. } = message.kind() else { return Vec::new() };
+    remove_modern(message.bytes(), params, &[])
+}
+
+/// The edits that take out of an object what only the modern era has: these members, and what its `_meta` has of that era.
+/// No empty `_meta` is left.
+fn remove_modern(text: &[u8], object: &Range<usize>, own: &[&str]) -> Vec<Edit> {
+    let meta = json::find(text, object.clone(), "_meta");
+    if meta.as_ref().is_some_and(|meta| has_only(text, meta, &MODERN_META)) {
+        return remove_members(text, object, &[own, &["_meta"]].concat());
+    }
+    let mut edits = remove_members(text, object, own);
+    edits.extend(meta.into_iter().flat_map(|meta| remove_members(text, &meta, &MODERN_META)));
+    edits
+}
+
+/// Whether an object has members, and all of them are among these.
+fn has_only(text: &[u8], object: &Range<usize>, keys: &[&str]) -> bool {
+    let Ok(mut members) = json::Members::new(&text[..object.end], object.start) else { return false };
+    let mut has_any = false;
+    while let Ok(Some(member)) = members.next_member() {
+        if !keys.iter().any(|key| json::is_key(&text[member.key.clone()], key)) {
+            return false;
+        }
+        has_any = true;
+    }
+    has_any
 }
 
 /// The whole of a result that the router makes of lists, in the modern era.
@@ -227,6 +249,20 @@ mod tests {
     fn without(text: &str, keys: &[&str]) -> String {
         let edits = remove_members(text.as_bytes(), &(0..text.len()), keys);
         String::from_utf8(json::splice(text.as_bytes(), edits)).expect("text")
+    }
+
+    #[test]
+    fn no_empty_meta_is_left_of_one_that_was_all_modern() {
+        let text = |meta: &str| format!(r#"{{"resultType":"complete","x":1,"_meta":{meta}}}"#);
+        for (meta, left) in [
+            (r#"{"io.modelcontextprotocol/serverInfo":{}}"#, r#"{"x":1}"#),
+            (r#"{"io.modelcontextprotocol/serverInfo":{},"own":1}"#, r#"{"x":1,"_meta":{"own":1}}"#),
+            ("{}", r#"{"x":1,"_meta":{}}"#),
+        ] {
+            let text = text(meta);
+            let edits = to_legacy_result(text.as_bytes(), &(0..text.len()));
+            assert_eq!(json::splice(text.as_bytes(), edits), left.as_bytes());
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ impl Router {
             self.resend_displaced(&name, displaced, cx);
             let said = gone.offering_for(Era::Legacy).introduction.as_ref();
             self.notify_replaced_lists(&name, said, cx);
+            self.refuse_unserved_listens(&name, cx);
         }
         for name in refiltered {
             let server = self.servers.get(&name);

@@ -272,6 +272,7 @@ impl Router {
         };
         if known.eras.note(era, verdict, cx.time) {
             cx.effects.push(Effect::BehaviourChanged { server: server.clone() });
+            self.refuse_unserved_listens(server, cx);
         }
     }
 

@@ -13,6 +13,7 @@ use exai_proto::{Id, Message, answer, json, limits};
 use crate::client::Attachment;
 use crate::client::listen::{Listen, filter_key};
 use crate::dialect::bridge::subscription_meta;
+use crate::handlers::era_refusals::refuse_modern;
 use crate::handlers::listen_relays::unknown_members;
 use crate::limits::{MAX_LISTENS_PER_CLIENT, MAX_RELAYED_FILTER_BYTES, RELAY_TIMEOUT};
 use crate::router::Router;
@@ -181,6 +182,26 @@ impl Router {
         self.cancel_relays(client_id, id, cx);
         cx.drop_request(client_id, id.clone());
         true
+    }
+
+    /// Refuses the listens of clients of one server that has turned out to speak the legacy era alone. They were opened
+    /// while it spoke the modern one, and would stay silent for ever.
+    pub(crate) fn refuse_unserved_listens(&mut self, server: &str, cx: &mut EventContext<'_>) {
+        let Some(known) = self.servers.get(server) else { return };
+        if known.eras.speaks(Era::Modern) != Some(false) || known.policy.bridge {
+            return;
+        }
+        for client_id in self.clients.ids() {
+            let Some(client) = self.clients.get_mut(client_id) else { continue };
+            if !matches!(&client.endpoint, Endpoint::One(own) if **own == *server) {
+                continue;
+            }
+            for listen in std::mem::take(&mut client.listens) {
+                self.forget_resources(client_id, &listen, cx);
+                self.cancel_relays(client_id, &listen.id, cx);
+                refuse_modern(client_id, &listen.id, cx);
+            }
+        }
     }
 
     /// Lets servers say nothing more of resources of a listen that the client does not want to hear of in another way.

@@ -72,7 +72,7 @@ impl Router {
                 let level = level.and_then(|name| LogLevel::parse(&name));
                 let Some(instance) = self.instances.get(instance_id) else { return };
                 if instance.era() == Era::Modern {
-                    return self.forward_modern_log(instance, (message, params), level, cx);
+                    return self.forward_modern_log(instance, message, level, cx);
                 }
                 // What a server says while it works for one client belongs to the stream of the request.
                 let sole = if instance.clients.len() == 1 { self.find_sole_client(instance) } else { None };
@@ -144,7 +144,7 @@ impl Router {
     fn forward_modern_log(
         &self,
         instance: &Instance,
-        (message, params): (&Message, &Params),
+        message: &Message,
         level: Option<LogLevel>,
         cx: &mut EventContext<'_>,
     ) {
@@ -154,8 +154,7 @@ impl Router {
         };
         for (client, about) in self.find_log_readers(instance, level, wanted) {
             let has_session = self.clients.context(client).is_some();
-            let edits =
-                if has_session { bridge::to_legacy_notification(message, params) } else { Vec::new() };
+            let edits = if has_session { bridge::to_legacy_notification(message) } else { Vec::new() };
             cx.send_to_client(client, message.edited(edits), about);
         }
     }
@@ -209,7 +208,7 @@ impl Router {
             return;
         };
         let edits = match call.context.era {
-            Era::Legacy => bridge::to_legacy_notification(message, params),
+            Era::Legacy => bridge::to_legacy_notification(message),
             Era::Modern => Vec::new(),
         };
         cx.send_to_client(client, message.edited(edits), About::During(call.id.clone()));
@@ -238,7 +237,7 @@ impl Router {
         }
         let mut edits = vec![Edit { at: place, with: token.as_json().to_vec() }];
         if (call.context.era, instance.era()) == (Era::Legacy, Era::Modern) {
-            edits.extend(bridge::to_legacy_notification(message, params));
+            edits.extend(bridge::to_legacy_notification(message));
         }
         cx.send_to_client(call_id.client, message.edited(edits), About::During(call.id.clone()));
     }

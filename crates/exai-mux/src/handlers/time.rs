@@ -96,7 +96,7 @@ impl Router {
         why: Unsent,
         cx: &mut EventContext<'_>,
     ) {
-        if self.handle_unsent_listen(instance_id, number, cx) || self.end_relay(instance_id, number, cx) {
+        if self.handle_unsent_listen(instance_id, number) || self.end_relay(instance_id, number, cx) {
             return;
         }
         let Some(instance) = self.instances.get_mut(instance_id) else { return };

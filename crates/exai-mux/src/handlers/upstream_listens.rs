@@ -9,8 +9,7 @@ use exai_proto::envelope::Outcome;
 use crate::client::listen::write_filter;
 use crate::dialect::legacy::write_cancel;
 use crate::dialect::modern;
-use crate::instance::Instance;
-use crate::instance::upstream_listen::UpstreamListen;
+use crate::instance::upstream_listen::{OpenListen, UpstreamListen};
 use crate::limits::MIN_LISTEN_DURATION;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
@@ -32,28 +31,28 @@ impl Router {
         let resources: BTreeSet<String> =
             if said.capabilities.subscriptions { instance.subscribers.uris() } else { BTreeSet::new() };
         let filter = write_filter(announced, resources.iter().map(String::as_str));
-        let before = match &instance.upstream_listen {
+        match &instance.upstream_listen {
             UpstreamListen::Refused => return,
-            UpstreamListen::Open { resources: known, .. } if *known == resources => return,
+            UpstreamListen::Open { current, .. } if current.resources == resources => return,
             UpstreamListen::Closed if filter.is_empty() => return,
-            UpstreamListen::Closed => None,
-            UpstreamListen::Open { number, replaced, .. } => {
-                if let Some(older) = *replaced {
-                    cx.send_to_server(instance_id, write_cancel(older, REPLACED));
-                }
-                Some(*number)
+            UpstreamListen::Closed | UpstreamListen::Open { .. } => {}
+        }
+        let (before, ended) = match std::mem::take(&mut instance.upstream_listen) {
+            UpstreamListen::Open { current, replaced } if filter.is_empty() => {
+                (None, [Some(current), replaced])
             }
+            UpstreamListen::Open { current, replaced } => (Some(current), [None, replaced]),
+            UpstreamListen::Closed | UpstreamListen::Refused => (None, [None, None]),
         };
+        for listen in ended.into_iter().flatten() {
+            cx.send_to_server(instance_id, write_cancel(listen.number, REPLACED));
+        }
         if filter.is_empty() {
-            instance.upstream_listen = UpstreamListen::Closed;
-            if let Some(number) = before {
-                cx.send_to_server(instance_id, write_cancel(number, REPLACED));
-            }
             return;
         }
         let number = instance.in_flight.mint_number();
-        instance.upstream_listen =
-            UpstreamListen::Open { number, since: cx.time, resources, replaced: before };
+        let current = OpenListen { number, since: cx.time, resources };
+        instance.upstream_listen = UpstreamListen::Open { current, replaced: before };
         let params = modern::write_own_params(&format!("{{\"notifications\":{{{}}}}}", filter.join(",")));
         let bytes = answer::request(number, "subscriptions/listen", &params).into();
         cx.effects.push(Effect::ToServer { instance: instance_id, bytes, number: Some(number) });
@@ -67,45 +66,39 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        if let UpstreamListen::Open { number, replaced, .. } = &mut instance.upstream_listen
-            && *number == acknowledged
+        if let UpstreamListen::Open { current, replaced } = &mut instance.upstream_listen
+            && current.number == acknowledged
             && let Some(older) = replaced.take()
         {
-            cx.send_to_server(instance_id, write_cancel(older, REPLACED));
+            cx.send_to_server(instance_id, write_cancel(older.number, REPLACED));
         }
     }
 
-    /// A listen could not be sent: too much waits for the server, or it ends. The next tick tries again. Returns whether it
-    /// was a listen.
-    pub(crate) fn handle_unsent_listen(
-        &mut self,
-        instance_id: InstanceId,
-        unsent: u64,
-        cx: &mut EventContext<'_>,
-    ) -> bool {
+    /// A listen could not be sent: too much waits for the server, or it ends. The one before goes on until the next tick,
+    /// which tries again. Returns whether it was a listen.
+    pub(crate) fn handle_unsent_listen(&mut self, instance_id: InstanceId, unsent: u64) -> bool {
         let Some(instance) = self.instances.get_mut(instance_id) else { return false };
-        match &mut instance.upstream_listen {
-            UpstreamListen::Open { number, replaced, .. } if *number == unsent => {
-                let older = *replaced;
-                instance.upstream_listen = UpstreamListen::Closed;
-                if let Some(older) = older {
-                    cx.send_to_server(instance_id, write_cancel(older, REPLACED));
+        match std::mem::take(&mut instance.upstream_listen) {
+            UpstreamListen::Open { current, replaced } if current.number == unsent => {
+                if let Some(older) = replaced {
+                    instance.upstream_listen = UpstreamListen::Open { current: older, replaced: None };
                 }
                 true
             }
-            UpstreamListen::Open { replaced, .. } if *replaced == Some(unsent) => {
-                *replaced = None;
+            UpstreamListen::Open { current, replaced: Some(older) } if older.number == unsent => {
+                instance.upstream_listen = UpstreamListen::Open { current, replaced: None };
                 true
             }
-            UpstreamListen::Open { .. } | UpstreamListen::Closed | UpstreamListen::Refused => false,
+            other => {
+                instance.upstream_listen = other;
+                false
+            }
         }
     }
 
-    /// Opens a listen that could not be sent before.
+    /// Opens or renews a listen that could not be sent before.
     pub(crate) fn reopen_listen(&mut self, instance_id: InstanceId, cx: &mut EventContext<'_>) {
-        let is_closed =
-            |instance: &Instance| !instance.retiring && instance.upstream_listen == UpstreamListen::Closed;
-        if self.instances.get(instance_id).is_some_and(is_closed) {
+        if self.instances.get(instance_id).is_some_and(|instance| !instance.retiring) {
             self.renew_listen(instance_id, cx);
         }
     }
@@ -119,24 +112,22 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
-        let UpstreamListen::Open { number, since, replaced, .. } = &mut instance.upstream_listen else {
-            return;
-        };
-        if *replaced == Some(ended) {
+        let UpstreamListen::Open { current, replaced } = &mut instance.upstream_listen else { return };
+        if replaced.as_ref().is_some_and(|older| older.number == ended) {
             *replaced = None;
             return;
         }
-        if *number != ended {
+        if current.number != ended {
             return;
         }
-        let lived = cx.time.saturating_duration_since(*since);
+        let lived = cx.time.saturating_duration_since(current.since);
         let is_refused = matches!(outcome, Outcome::Error(_)) || lived < MIN_LISTEN_DURATION;
         let older = replaced.take();
         // A server may allow one listen at a time: it is asked once more without the one before.
         instance.upstream_listen =
             if is_refused && older.is_none() { UpstreamListen::Refused } else { UpstreamListen::Closed };
         if let Some(older) = older {
-            cx.send_to_server(instance_id, write_cancel(older, REPLACED));
+            cx.send_to_server(instance_id, write_cancel(older.number, REPLACED));
         }
         self.renew_listen(instance_id, cx);
     }

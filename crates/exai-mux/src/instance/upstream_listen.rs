@@ -9,23 +9,32 @@ pub(crate) enum UpstreamListen {
     /// The server was not asked for anything yet.
     #[default]
     Closed,
-    /// The server tells of its lists, and of these resources.
+    /// The server tells what it was asked for.
     Open {
-        number: u64,
-        since: Instant,
-        resources: BTreeSet<String>,
+        current: OpenListen,
         /// The listen before, which is ended when this one is acknowledged: no change may be missed between the two.
-        replaced: Option<u64>,
+        replaced: Option<OpenListen>,
     },
     /// The server does not listen, or has ended a listen at once. It is not asked again.
     Refused,
+}
+
+/// A listen that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OpenListen {
+    pub(crate) number: u64,
+    pub(crate) since: Instant,
+    /// The resources of which the server tells, beside its lists.
+    pub(crate) resources: BTreeSet<String>,
 }
 
 impl UpstreamListen {
     /// Whether this is the number of an open listen.
     pub(crate) fn has_number(&self, wanted: u64) -> bool {
         match self {
-            UpstreamListen::Open { number, replaced, .. } => *number == wanted || *replaced == Some(wanted),
+            UpstreamListen::Open { current, replaced } => {
+                current.number == wanted || replaced.as_ref().is_some_and(|older| older.number == wanted)
+            }
             UpstreamListen::Closed | UpstreamListen::Refused => false,
         }
     }

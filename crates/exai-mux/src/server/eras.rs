@@ -3,7 +3,7 @@
 //! A server that both its clients and exai can speak to in their era gets a process for each era in use, so nothing is
 //! lost between the two. Only where a server does not speak the era of a client are messages translated.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::limits::ERA_VERDICT_TTL;
 use crate::types::era::{Era, PerEra};
@@ -14,6 +14,7 @@ use crate::types::era_verdict::EraVerdict;
 pub(crate) struct Eras {
     /// The era that the configuration demands.
     pub(crate) pinned: Option<Era>,
+    /// Each with the time from which on it is stale.
     verdicts: PerEra<Option<(EraVerdict, Instant)>>,
     /// Why the server is not asked which era it speaks when it starts the next time: it did not survive the question,
     /// or did not answer. `None` again when that has become a verdict, or the server has not accepted `initialize`
@@ -30,11 +31,19 @@ impl Eras {
         self.verdicts.get(era).as_ref().map(|(verdict, _)| verdict)
     }
 
-    /// Keeps a verdict. Returns whether it differs from the one before.
+    /// Keeps a verdict of an earlier daemon, reached `age` ago, as long as it is believed.
+    pub(crate) fn recall(&mut self, era: Era, verdict: EraVerdict, age: Duration, time: Instant) {
+        let left = ERA_VERDICT_TTL.saturating_sub(age);
+        if verdict.speaks || !left.is_zero() {
+            *self.verdicts.get_mut(era) = Some((verdict, time + left));
+        }
+    }
+
+    /// Keeps a verdict that is reached now. Returns whether it differs from the one before.
     pub(crate) fn note(&mut self, era: Era, verdict: EraVerdict, time: Instant) -> bool {
         let slot = self.verdicts.get_mut(era);
         let is_news = slot.as_ref().is_none_or(|(before, _)| before.speaks != verdict.speaks);
-        *slot = Some((verdict, time));
+        *slot = Some((verdict, time + ERA_VERDICT_TTL));
         is_news
     }
 
@@ -65,10 +74,9 @@ impl Eras {
         if self.pinned.is_some() || self.failed_probe.is_some() {
             return false;
         }
-        let is_stale = |learned: &Instant| time.saturating_duration_since(*learned) >= ERA_VERDICT_TTL;
         match self.verdicts.get(Era::Modern) {
             None => true,
-            Some((verdict, learned)) => !verdict.speaks && is_stale(learned),
+            Some((verdict, stale_from)) => !verdict.speaks && *stale_from <= time,
         }
     }
 }

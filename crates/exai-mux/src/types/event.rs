@@ -1,6 +1,7 @@
 //! Everything that can happen to the router.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use exai_proto::answer::Failure;
 use exai_proto::{Id, Message, Segments};
@@ -42,8 +43,8 @@ pub enum Event {
         server: Arc<str>,
         /// What was seen.
         behaviour: ObservedBehaviour,
-        /// Which eras the server was seen to speak, and not to speak.
-        eras: Vec<(Era, EraVerdict)>,
+        /// Which eras the server was seen to speak, and not to speak, and how long ago.
+        eras: Vec<(Era, EraVerdict, Duration)>,
     },
     /// A client connected.
     Opened {

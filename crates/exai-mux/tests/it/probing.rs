@@ -92,10 +92,32 @@ fn a_client_that_was_answered_from_memory_follows_to_the_other_era() {
 }
 
 #[test]
+fn that_a_server_does_not_speak_the_modern_era_is_believed_for_a_week_whatever_daemon_has_learned_it() {
+    let day = Duration::from_hours(24);
+    for (age, waited, method) in [
+        (6 * day, Duration::ZERO, "initialize"),
+        (6 * day, day, "server/discover"),
+        (7 * day, Duration::ZERO, "server/discover"),
+        (Duration::MAX, Duration::ZERO, "server/discover"),
+    ] {
+        let mut bench = Bench::new(vec![unknown("a")]);
+        let eras = vec![(Era::Modern, EraVerdict { speaks: false, why: "x".into() }, age)];
+        bench.does(Event::BehaviourKnown {
+            server: "a".into(),
+            behaviour: ObservedBehaviour::default(),
+            eras,
+        });
+        bench.now += waited;
+        bench.introduced(1, "a", "{}");
+        assert_eq!(only(&bench.up(0), "server 0")["method"], method, "{age:?}, {waited:?}");
+    }
+}
+
+#[test]
 fn a_modern_process_stays_that_a_client_of_all_servers_waits_for() {
     let mut bench = Bench::new(vec![unknown("a")]);
     let speaks = || EraVerdict { speaks: true, why: "x".into() };
-    let eras = vec![(Era::Modern, speaks()), (Era::Legacy, speaks())];
+    let eras = [Era::Modern, Era::Legacy].map(|era| (era, speaks(), Duration::ZERO)).to_vec();
     bench.does(Event::BehaviourKnown { server: "a".into(), behaviour: ObservedBehaviour::default(), eras });
     bench.open(1, Endpoint::All);
     assert_eq!(bench.says(1, &request(4, "tools/list", "")), ["start a#1 as 0"]);

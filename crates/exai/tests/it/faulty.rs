@@ -282,7 +282,8 @@ fn a_link_that_breaks_before_hello_is_not_refused() {
     let record = std::fs::read(instance.home().join("daemon.json")).expect("a record");
     let daemon: DaemonRecord = serde_json::from_slice(&record).expect("a document");
     let told = |after_upgrade: &dyn Fn(&mut UnixStream)| {
-        let mut link = UnixStream::connect(daemon.local_address().expect("a local socket")).expect("it listens");
+        let mut link =
+            UnixStream::connect(daemon.local_address().expect("a local socket")).expect("it listens");
         link.write_all(
             b"GET /shim HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
               Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\

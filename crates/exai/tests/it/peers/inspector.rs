@@ -24,12 +24,7 @@ fn inspect(era: &str, target: &[String], instance: &Instance) -> Option<Value> {
     if !output.status.success() {
         return None;
     }
-    let mut said: Value = serde_json::from_slice(&output.stdout).expect("a document");
-    // What only the modern era has in `_meta` is not for a legacy client, and leaves an empty one.
-    if said["result"]["_meta"] == json!({}) {
-        said["result"].as_object_mut().expect("a result").remove("_meta");
-    }
-    Some(said)
+    Some(serde_json::from_slice(&output.stdout).expect("a document"))
 }
 
 fn configuration(era: &str) -> String {
