@@ -13,6 +13,7 @@ mod programs;
 pub mod proxy;
 mod random;
 pub mod suite;
+pub mod tls;
 mod with_token;
 
 pub use eventually::eventually;
