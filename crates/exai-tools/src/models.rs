@@ -6,7 +6,6 @@ mod candidate;
 mod choice;
 mod chunk;
 mod client;
-mod connector;
 pub mod dialect;
 pub mod error;
 mod event_stream;
@@ -27,13 +26,13 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use exai_config::{Config, Provider};
+use exai_net::Proxies;
 use futures_util::future::join_all;
 
 pub use candidate::{Candidate, KnownModel, ProviderModel};
 pub use choice::{AUTO, CLIENT};
 use client::Client;
 pub use client::OnProgress;
-use connector::proxies;
 use error::{CallError, ModelError};
 use fault::Fault;
 use lists::Lists;
@@ -51,7 +50,7 @@ pub struct Models {
 impl Models {
     /// `vars` is the environment: `${env:NAME}` and the proxies are looked up there.
     pub fn new(vars: Vec<(OsString, OsString)>) -> Self {
-        let client = Arc::new(Client::new(proxies(&vars)));
+        let client = Arc::new(Client::new(Proxies::for_https_alone(&vars)));
         Models { vars, client, lists: Lists::default() }
     }
 

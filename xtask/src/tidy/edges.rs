@@ -28,12 +28,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("exai-config", &["exai-os"]),
     ("exai-daemon", &["exai-config", "exai-mux", "exai-os", "exai-proto", "exai-supervisor"]),
     ("exai-mux", &["exai-proto"]),
+    ("exai-net", &["exai-os"]),
     ("exai-os", &[]),
     ("exai-proto", &[]),
     ("exai-setup", &["exai-config"]), // for its tests alone
     ("exai-supervisor", &["exai-os", "exai-proto"]),
     ("exai-test", &["exai-client", "exai-config", "exai-os", "exai-proto"]),
-    ("exai-tools", &["exai-config", "exai-os", "exai-proto"]),
+    ("exai-tools", &["exai-config", "exai-net", "exai-os", "exai-proto"]),
     ("xtask", &[]),
 ];
 
@@ -41,7 +42,8 @@ const EDGES: &[(&str, &[&str])] = &[
 const WALLS: &[(&[&str], &[&str], &str)] = &[
     (&["libc", "nix", "rustix", "windows", "windows-sys"], &["exai-os"], "it is the platform wall"),
     (&["axum", "tower"], &["exai-daemon"], "only the daemon serves HTTP"),
-    (&["hyper", "hyper-util"], &["exai-daemon", "exai-tools"], "only the daemon and the tools speak HTTP"),
+    (&["hyper", "hyper-util"], &["exai-daemon", "exai-net", "exai-tools"], "they speak HTTP"),
+    (&["hyper-rustls", "tokio-rustls"], &["exai-net"], "it makes the connections to other machines"),
     (&["clap"], &["exai", "xtask"], "only the binary has a command line"),
 ];
 

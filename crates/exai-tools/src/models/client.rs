@@ -7,16 +7,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use exai_config::Provider;
 use exai_config::provider::Credentials;
+use exai_net::{Connector, Proxies, Security, Tls, TlsUnavailable};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
-use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::answer::{AnswerReader, News, Whole};
 use super::body::body_of;
 use super::candidate::KnownModel;
-use super::connector::Connector;
 use super::error::CallError;
 use super::exchange::{Outgoing, Sent, exchange};
 use super::fault::{Fault, WEB_PAGE, Wait};
@@ -33,7 +32,7 @@ type Http = legacy::Client<Connector, Full<Bytes>>;
 /// The client of all providers. Connects to none before it is asked something.
 #[derive(Debug)]
 pub(super) struct Client {
-    proxies: Arc<Matcher>,
+    proxies: Proxies,
     endpoints: Mutex<HashMap<String, Endpoint>>,
 }
 
@@ -58,8 +57,8 @@ struct State {
 pub type OnProgress<'a> = &'a mut (dyn FnMut(StreamProgress) + Send);
 
 impl Client {
-    pub(super) fn new(proxies: Matcher) -> Self {
-        Client { proxies: Arc::new(proxies), endpoints: Mutex::default() }
+    pub(super) fn new(proxies: Proxies) -> Self {
+        Client { proxies, endpoints: Mutex::default() }
     }
 
     /// Asks a model, and gives each piece of its answer to `on_progress` as soon as it is there. When the returned future is
@@ -178,8 +177,13 @@ impl Client {
             known.gate.resize(provider.max_concurrency);
             return Ok(known.clone());
         }
-        let connector = Connector::new(is_https, provider.connect_timeout, Arc::clone(&self.proxies))
-            .map_err(|error| Fault::Misconfigured { why: format!("TLS cannot be used here: {error}") })?;
+        let security = if is_https {
+            let unavailable = |error: TlsUnavailable| Fault::Misconfigured { why: error.to_string() };
+            Security::Http1(Tls::with_system_roots().map_err(unavailable)?)
+        } else {
+            Security::Plain
+        };
+        let connector = Connector::new(security, provider.connect_timeout, self.proxies.clone());
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)

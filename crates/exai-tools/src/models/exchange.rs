@@ -1,12 +1,11 @@
 //! One request to one endpoint, up to the head of its answer.
 
-use std::error::Error as StdError;
-use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use exai_config::provider::Credentials;
+use exai_net::{Connector, Obstacle, root_cause};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::{
@@ -18,7 +17,6 @@ use hyper_util::client::legacy::{self, Client};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-use super::connector::{Connector, TooSlow};
 use super::fault::{Fault, Wait};
 use super::foreign_text::Cleaner;
 use super::limits::{ERROR_BODY_TIMEOUT, MAX_ERROR_BYTES};
@@ -155,36 +153,16 @@ fn wait_of(value: &str) -> Option<Duration> {
 }
 
 fn explain(error: &legacy::Error, outgoing: &Outgoing, cleaner: &Cleaner) -> Fault {
-    let causes = || std::iter::successors(error.source(), |cause| next_cause(*cause));
-    let deepest = causes().last().map_or_else(|| error.to_string(), ToString::to_string);
-    let why = cleaner.clean(&deepest);
     if !error.is_connect() {
-        return Fault::Lost { why };
+        return Fault::Lost { why: cleaner.clean(&root_cause(error)) };
     }
     let address = outgoing.address();
-    // A side that hangs up when it is greeted does not speak TLS either.
-    let is_tls = |cause: &(dyn StdError + 'static)| {
-        cause.is::<rustls::Error>() || cause.to_string() == "tls handshake eof"
-    };
-    let kind = causes().filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind).last();
-    if let Some(TooSlow(after)) = causes().find_map(|cause| cause.downcast_ref()) {
-        Fault::TimedOut { wait: Wait::Connect, after: *after }
-    } else if causes().any(is_tls) {
-        Fault::Tls { address, why }
-    } else if causes().any(|cause| cause.to_string().starts_with("dns error")) {
-        Fault::NoAddress { host: outgoing.uri.host().unwrap_or_default().to_owned() }
-    } else if kind == Some(io::ErrorKind::ConnectionRefused) {
-        Fault::Refused { address }
-    } else {
-        Fault::Unreachable { address, why }
-    }
-}
-
-/// The cause of an error. An `io::Error` that carries another error gives only that one's source as its own.
-fn next_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(carried) => Some(carried),
-        None => error.source(),
+    match Obstacle::of(error) {
+        Obstacle::TooSlow(after) => Fault::TimedOut { wait: Wait::Connect, after },
+        Obstacle::Tls(why) => Fault::Tls { address, why: cleaner.clean(&why) },
+        Obstacle::NoAddress => Fault::NoAddress { host: outgoing.uri.host().unwrap_or_default().to_owned() },
+        Obstacle::Refused => Fault::Refused { address },
+        Obstacle::Other(why) => Fault::Unreachable { address, why: cleaner.clean(&why) },
     }
 }
 

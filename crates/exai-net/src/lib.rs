@@ -1,0 +1,15 @@
+//! Connections to other machines: TCP or a tunnel through a proxy, TLS on top, all within one time.
+//!
+//! A [`Connector`] is what the HTTP client of hyper asks for connections, and gives a plain stream ([`Connector::open`])
+//! to whoever speaks something else, such as WebSocket. What stands in the way of a connection is an [`Obstacle`].
+
+mod connector;
+mod obstacle;
+mod proxies;
+mod route;
+mod tls;
+
+pub use connector::{Connector, Failure, HttpStream, Stream};
+pub use obstacle::{Obstacle, root_cause};
+pub use proxies::Proxies;
+pub use tls::{Security, Tls, TlsUnavailable};
