@@ -125,6 +125,14 @@ pub(crate) const MAX_IDLE_CONNECTIONS: usize = 16;
 /// How long a connection is kept for the next request. Servers close theirs after two seconds or more, and a request on a
 /// connection that is being closed is lost.
 pub(crate) const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long it may take to connect to a server elsewhere, with TLS and through a proxy.
+pub(crate) const REMOTE_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a connection to a server elsewhere is kept for the next request. Another one takes several round trips.
+pub(crate) const REMOTE_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+/// How often a connection with HTTP/2 is asked whether it still works, while requests wait on it.
+pub(crate) const REMOTE_PING_INTERVAL: Duration = Duration::from_secs(20);
+/// How long the answer to that may take.
+pub(crate) const REMOTE_PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long it may take to connect to a server on this machine.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may take from the end of an answer until it carries the next request.

@@ -36,6 +36,7 @@ use crate::state::token::{self, Token};
 use crate::upkeep::self_check::{Kept, SelfCheck};
 use crate::upkeep::startup_watch::StartupWatch;
 use crate::upstream::environment::Environment;
+use crate::upstream::http::remote_client::RemoteClients;
 use crate::upstream::launch::Host;
 use crate::upstream::startup_cleanup::StartupCleanup;
 
@@ -291,6 +292,7 @@ async fn run_until_end(
         base,
         environment,
         startup_cleanup: swept,
+        remote_clients: RemoteClients::default(),
         tasks: tasks.clone(),
         daemon: about.clone(),
         monitor: watch.clone(),

@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod launch;
 pub(crate) mod listening;
 pub(crate) mod policy;
+pub(crate) mod remote;
 pub(crate) mod running;
 pub(crate) mod server_output;
 pub(crate) mod startup_cleanup;

@@ -122,6 +122,9 @@ fn rule(server: &Server) -> String {
             "it has a port of its own, so one process serves all clients, and is told of no capabilities".to_owned()
         }
         Share::Shared => "share = \"shared\": one process serves all clients, and is told of no capabilities".to_owned(),
+        Share::Session => "it is reached by URL: each client has a session of its own in the legacy era, and all share in \
+             the modern one, which has no sessions"
+            .to_owned(),
         Share::Client => "share = \"client\": each client has a process of its own".to_owned(),
         Share::Auto if !observed.asks.is_empty() => format!(
             "share = \"auto\": it was seen to ask for {}; a client that can be asked has a process of its own, the \

@@ -29,7 +29,7 @@ use crate::server::offering::Offering;
 use crate::types::era::{ERAS, Era, PerEra};
 use crate::types::ids::ClientId;
 use crate::types::list_kind::{ListKind, string_member};
-use crate::types::policy::{Policy, Share};
+use crate::types::policy::Policy;
 
 /// A configured server.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(crate) struct Server {
 
 /// Whether the server runs without clients.
 pub(crate) fn is_eager(policy: &Policy) -> bool {
-    policy.eager && policy.share != Share::Client
+    policy.eager && !policy.share.is_separate_in_sessions()
 }
 
 impl Server {

@@ -15,18 +15,38 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 /// itself. A proxy may be an `http://` one, which is asked for a tunnel, or a `socks5://` one, which finds the addresses
 /// of hosts itself.
 #[derive(Debug, Clone)]
-pub struct Proxies(Arc<Matcher>);
+pub struct Proxies {
+    matcher: Arc<Matcher>,
+    /// What it was made of.
+    named: Named,
+}
+
+/// The values of the variables, empty where there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Named {
+    all: String,
+    https: String,
+    http: String,
+    no: String,
+}
+
+/// Equal proxies lead to equal connections.
+impl PartialEq for Proxies {
+    fn eq(&self, other: &Self) -> bool {
+        self.named == other.named
+    }
+}
 
 impl Proxies {
     /// The proxies of an environment.
     pub fn of(vars: &[(OsString, OsString)]) -> Self {
         let value = |names| find_value(vars, names);
-        let matcher = Matcher::builder()
-            .all(value(["ALL_PROXY", "all_proxy"]))
-            .https(value(["HTTPS_PROXY", "https_proxy"]))
-            .http(value(["HTTP_PROXY", "http_proxy"]))
-            .no(value(["NO_PROXY", "no_proxy"]));
-        Proxies(Arc::new(matcher.build()))
+        Self::new(Named {
+            all: value(["ALL_PROXY", "all_proxy"]),
+            https: value(["HTTPS_PROXY", "https_proxy"]),
+            http: value(["HTTP_PROXY", "http_proxy"]),
+            no: value(["NO_PROXY", "no_proxy"]),
+        })
     }
 
     /// The proxies of an environment for `https` addresses; every `http` address is reached directly. For whoever has
@@ -35,8 +55,13 @@ impl Proxies {
         let value = |names| find_value(vars, names);
         let named = value(["HTTPS_PROXY", "https_proxy"]);
         let https = if named.is_empty() { value(["ALL_PROXY", "all_proxy"]) } else { named };
-        let matcher = Matcher::builder().https(https).no(value(["NO_PROXY", "no_proxy"]));
-        Proxies(Arc::new(matcher.build()))
+        Self::new(Named { https, no: value(["NO_PROXY", "no_proxy"]), ..Named::default() })
+    }
+
+    fn new(named: Named) -> Self {
+        let Named { all, https, http, no } = named.clone();
+        let matcher = Matcher::builder().all(all).https(https).http(http).no(no).build();
+        Proxies { matcher: Arc::new(matcher), named }
     }
 
     /// No proxies: every address is reached directly.
@@ -46,7 +71,7 @@ impl Proxies {
 
     /// The proxy through which an `http` or an `https` address is reached.
     pub(crate) fn find(&self, to: &Uri) -> Option<Intercept> {
-        if is_loopback(to) { None } else { self.0.intercept(to) }
+        if is_loopback(to) { None } else { self.matcher.intercept(to) }
     }
 }
 

@@ -39,6 +39,7 @@ pub mod params;
 mod parse_error;
 mod peek;
 pub mod ready;
+pub mod request_metadata;
 pub mod segments;
 pub mod version;
 

@@ -12,6 +12,7 @@ pub mod peers;
 mod programs;
 pub mod proxy;
 mod random;
+pub mod scripted_http;
 pub mod suite;
 pub mod tls;
 mod with_token;

@@ -26,7 +26,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("exai-client", &["exai-config", "exai-os", "exai-proto"]),
     ("exai-config", &["exai-os"]),
-    ("exai-daemon", &["exai-config", "exai-mux", "exai-os", "exai-proto", "exai-supervisor"]),
+    ("exai-daemon", &["exai-config", "exai-mux", "exai-net", "exai-os", "exai-proto", "exai-supervisor"]),
     ("exai-mux", &["exai-proto"]),
     ("exai-net", &["exai-os"]),
     ("exai-os", &[]),

@@ -4,23 +4,15 @@
 //! refused, since a proxy and the server would act on different words. The rules are those of the specification:
 //! basic/transports/streamable-http, "Request Metadata".
 
-use std::borrow::Cow;
-
 use axum::http::{HeaderMap, StatusCode};
-use base64::prelude::{BASE64_STANDARD, Engine};
 use exai_mux::ParameterHeader;
 use exai_proto::modern::{HEADER_MISMATCH, MISSING_CAPABILITY, PROTOCOL_VERSION, UNSUPPORTED_VERSION};
 use exai_proto::params::AMBIGUOUS;
+pub(crate) use exai_proto::request_metadata::VERSION;
+use exai_proto::request_metadata::{METHOD, NAME, PARAMETER, decode, named_by};
 use exai_proto::{Kind, Message, Segments, json, version};
 
 use crate::front::access;
-
-/// The header with the revision, in both eras.
-pub(crate) const VERSION: &str = "mcp-protocol-version";
-const METHOD: &str = "mcp-method";
-const NAME: &str = "mcp-name";
-/// How the headers begin that repeat arguments of a tool.
-const PARAMETER: &str = "mcp-param-";
 
 /// The error that refuses a request, with the status 400.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +48,7 @@ pub(crate) fn called_tool(request: &Message) -> Option<String> {
 
 /// Checks the headers that every request must have. What the router looks at is not checked here.
 pub(crate) fn check_request(headers: &HeaderMap, request: &Message) -> Result<(), Refusal> {
-    let Kind::Request { method, params: place, .. } = request.kind() else { return Ok(()) };
+    let Kind::Request { method, .. } = request.kind() else { return Ok(()) };
     let Some(params) = request.params() else {
         return Err(ambiguous());
     };
@@ -69,17 +61,7 @@ pub(crate) fn check_request(headers: &HeaderMap, request: &Message) -> Result<()
     }
     let method = request.str_at(method);
     compare(headers, METHOD, |said| said == method)?;
-    let named = match method {
-        "tools/call" | "prompts/get" => request.string_at(params.name.as_ref()),
-        "resources/read" => request.string_at(params.uri.as_ref()),
-        _ if method.starts_with("tasks/") => {
-            let at = place.clone().map(|place| json::find_sole_path(request.bytes(), place, &["taskId"]));
-            let at = at.transpose().map_err(|json::Ambiguous| ambiguous())?.flatten();
-            request.string_at(at.as_ref())
-        }
-        _ => None,
-    };
-    match named {
+    match named_by(request).map_err(|json::Ambiguous| ambiguous())? {
         Some(named) => compare(headers, NAME, |said| decode(said).is_some_and(|said| said == named)),
         None => Ok(()),
     }
@@ -141,14 +123,6 @@ fn compare(headers: &HeaderMap, name: &str, is_right: impl Fn(&str) -> bool) -> 
 fn mismatch(name: &str) -> Refusal {
     let text = format!("Header mismatch: the header {name} does not say what the body says");
     Refusal { code: HEADER_MISMATCH, text }
-}
-
-/// What a header stands for. Text that does not fit into a header is written as `=?base64?…?=`. `None` if that is no text.
-fn decode(said: &str) -> Option<Cow<'_, str>> {
-    let Some(encoded) = said.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
-        return Some(said.into());
-    };
-    String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok().map(Cow::Owned)
 }
 
 /// The status of an answer that is sent as a document. `whole_meta` says whether the request had all that its `_meta`

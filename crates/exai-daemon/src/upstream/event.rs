@@ -8,13 +8,14 @@ use exai_supervisor::Job;
 use exai_supervisor::record::TreeRecord;
 
 use crate::upstream::http::event::Event;
-use crate::upstream::http::target::HttpTarget;
+use crate::upstream::http::remote_client::RemoteClient;
+use crate::upstream::http::target::{HttpTarget, OwnTarget};
 
 /// An event of a server.
 #[derive(Debug)]
 pub(crate) enum ServerEvent {
     /// The program was started, or could not be started.
-    Started(Result<Box<Started>, Down>),
+    Started(Result<Started, Down>),
     /// An event of a server with a URL.
     Http(Event),
     /// The built-in server is sent this message.
@@ -23,14 +24,21 @@ pub(crate) enum ServerEvent {
     BuiltinAnswered(Bytes),
 }
 
-/// A server that was started.
+/// A server that was started, or that runs elsewhere and can be spoken to.
 #[derive(Debug)]
-pub(crate) struct Started {
+pub(crate) enum Started {
+    Process(Box<StartedProcess>),
+    Remote { target: HttpTarget, client: RemoteClient },
+}
+
+/// A process that was started.
+#[derive(Debug)]
+pub(crate) struct StartedProcess {
     pub(crate) job: Job,
     pub(crate) record: TreeRecord,
     /// Whether the record could be written.
     pub(crate) written: io::Result<()>,
     pub(crate) max_processes: u32,
     /// The URL of a server that opens its own port.
-    pub(crate) target: Option<HttpTarget>,
+    pub(crate) target: Option<OwnTarget>,
 }

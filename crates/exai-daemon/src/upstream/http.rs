@@ -1,26 +1,32 @@
-//! A server that opens its own port: the daemon waits until it listens, speaks Streamable HTTP with it, and watches the
-//! port.
+//! A server with a URL: the daemon speaks Streamable HTTP with it.
 //!
 //! # Theory of operation
 //!
 //! The hub sees an instance like any other: it pushes messages with [`HttpUpstream::send`] and hears
 //! [`Event`]s. One task per instance does the rest:
 //!
-//! 1. `port_check` tells which process listens at the URL's address. Nothing is sent unless it is a process of the server's
-//!    own tree: a stranger on that port is named and never spoken to.
-//! 2. `connect` makes connections, with such a check before and after; `connection_pool` keeps them for the next request.
+//! 1. `client` sends requests. To a server elsewhere they go on connections that all such servers share (`remote_client`).
+//!    A server that the daemon has started has connections of its own (`connection_pool`), and is watched: `port_check` tells
+//!    which process listens at the URL's address, and `connect` checks before and after each connection. Nothing is sent
+//!    unless it is a process of the server's own tree: a stranger on that port is named and never spoken to.
+//! 2. `outgoing` reads which era a request is of. In the legacy era the requests belong to a session; in the modern one each
+//!    stands for itself, and repeats some of its body in headers.
 //! 3. `send_order` sends requests side by side and everything else in order; `exchange` reads their answers, documents or
 //!    streams (`event_stream`); `session` is what all of them share.
 //! 4. When the session or the port is lost, the instance has failed: the hub stops its processes, and the next request
 //!    starts another instance.
 
+mod answer;
+mod client;
 mod connect;
 mod connection_pool;
 mod credentials;
 pub(crate) mod event;
 mod event_stream;
 mod exchange;
+mod outgoing;
 mod port_check;
+pub(crate) mod remote_client;
 mod send_order;
 mod server_url;
 mod session;
@@ -40,11 +46,13 @@ use tokio_util::task::TaskTracker;
 use crate::limits::SESSION_END_TIMEOUT;
 use crate::observe::process_monitor::ProcessMonitor;
 use crate::upstream::event::ServerEvent;
+use client::HttpClient;
 use connect::OwnTree;
 use event::Event;
 use port_check::{PortCheck, PortState};
+use remote_client::RemoteClient;
 use session::ServerSession;
-use target::HttpTarget;
+use target::{HttpTarget, OwnTarget};
 
 /// How often the port is checked until the server listens; less often once that has taken long.
 const STEP: Duration = Duration::from_millis(20);
@@ -65,36 +73,64 @@ pub(crate) struct HttpUpstream {
 type WaitsFor = Arc<Mutex<Option<String>>>;
 
 impl HttpUpstream {
-    /// Begins to wait for the server, and speaks to it as soon as it listens.
+    /// Begins a conversation with a server that runs elsewhere.
     pub(crate) fn start(
-        target: HttpTarget,
-        (server, instance): (Arc<str>, InstanceId),
+        target: &HttpTarget,
+        client: RemoteClient,
+        whose: (Arc<str>, InstanceId),
+        events: mpsc::Sender<(InstanceId, ServerEvent)>,
+        limit: Bound,
+        tasks: &TaskTracker,
+    ) -> HttpUpstream {
+        HttpUpstream::converse(target, HttpClient::Remote(client), None, whose, events, limit, tasks)
+    }
+
+    /// Begins to wait for a server that the daemon has started, and speaks to it as soon as it listens.
+    pub(crate) fn start_own(
+        target: &OwnTarget,
+        whose: (Arc<str>, InstanceId),
         monitor: ProcessMonitor,
         events: mpsc::Sender<(InstanceId, ServerEvent)>,
         limit: Bound,
         tasks: &TaskTracker,
     ) -> HttpUpstream {
+        let instance = whose.1;
         monitor.set_address(instance, target.addr());
+        let tree = Arc::new(OwnTree::new(PortCheck::new(monitor.clone(), instance, target.addrs.clone())));
+        let startup = Startup {
+            tree: tree.clone(),
+            monitor,
+            instance,
+            waits_for: Arc::new(Mutex::new(Some(target.wish()))),
+            deadline: clock::now() + target.start_timeout,
+        };
+        HttpUpstream::converse(
+            &target.http,
+            HttpClient::own(tree),
+            Some(startup),
+            whose,
+            events,
+            limit,
+            tasks,
+        )
+    }
+
+    fn converse(
+        target: &HttpTarget,
+        client: HttpClient,
+        startup: Option<Startup>,
+        whose: (Arc<str>, InstanceId),
+        events: mpsc::Sender<(InstanceId, ServerEvent)>,
+        limit: Bound,
+        tasks: &TaskTracker,
+    ) -> HttpUpstream {
         let (requests, request_drain) = outbox(limit);
         let (others, other_drain) = outbox(limit);
         let (closing, closed) = watch::channel(false);
-        let tree = OwnTree::new(PortCheck::new(monitor.clone(), instance, target.place.addrs.clone()));
-        let waits_for: WaitsFor = Arc::new(Mutex::new(Some(target.wish())));
-        let (session, broken) = ServerSession::new(
-            Arc::new(tree),
-            target.place.clone(),
-            target.credentials.clone(),
-            (server, instance),
-            events,
-        );
-        let conversation = Conversation {
-            session,
-            broken,
-            monitor,
-            instance,
-            waits_for: waits_for.clone(),
-            deadline: clock::now() + target.start_timeout,
-        };
+        let waits_for = startup.as_ref().map(|startup| startup.waits_for.clone()).unwrap_or_default();
+        let (session, broken) =
+            ServerSession::new(client, target.place.clone(), target.credentials.clone(), whose, events);
+        let conversation = Conversation { session, broken, startup };
         tasks.spawn(conversation.run((request_drain, other_drain), closed));
         HttpUpstream { requests, others, closing, waits_for }
     }
@@ -119,6 +155,13 @@ impl HttpUpstream {
 struct Conversation {
     session: Arc<ServerSession>,
     broken: mpsc::Receiver<String>,
+    /// For a server that the daemon has started.
+    startup: Option<Startup>,
+}
+
+/// The start of a server that opens a port of its own.
+struct Startup {
+    tree: Arc<OwnTree>,
     monitor: ProcessMonitor,
     instance: InstanceId,
     waits_for: WaitsFor,
@@ -144,7 +187,9 @@ impl Conversation {
 
     /// Serves until the server cannot be used any more. Returns why.
     async fn send_messages(&mut self, (requests, others): (Drain, Drain)) -> String {
-        if let Err(reason) = self.wait_until_listening().await {
+        if let Some(startup) = &self.startup
+            && let Err(reason) = startup.wait_until_listening().await
+        {
             return reason;
         }
         self.session.report(Event::Up).await;
@@ -155,15 +200,17 @@ impl Conversation {
         tokio::select! {
             () = requests => "is not spoken to any more".to_owned(),
             () = others => "is not spoken to any more".to_owned(),
-            () = watch_server(&self.session) => "is not watched any more".to_owned(),
+            () = watch_server(&self.session), if self.startup.is_some() => "is not watched any more".to_owned(),
             Some(reason) = self.broken.recv() => reason,
         }
     }
+}
 
+impl Startup {
     async fn wait_until_listening(&self) -> Result<(), String> {
         let begun = clock::now();
         loop {
-            match self.session.tree.check_port().await {
+            match self.tree.check_port().await {
                 PortState::Own(addr) => {
                     self.monitor.set_address(self.instance, addr);
                     *self.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -189,6 +236,6 @@ async fn watch_server(session: &ServerSession) {
     loop {
         sleep(PERIOD).await;
         exchange::check(session).await;
-        session.pool.tidy();
+        session.client.tidy();
     }
 }

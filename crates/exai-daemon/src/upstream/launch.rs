@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use exai_config::expand::Expanded;
 use exai_config::secret_store::SecretStore;
 use exai_config::{Containment, Home, ServerConfig, ServerKind, Share as ConfigShare};
 use exai_mux::{Down, InstanceId, See};
@@ -21,8 +22,9 @@ use crate::limits::{FOREVER, SERVER_QUEUE};
 use crate::observe::process_monitor::ProcessMonitor;
 use crate::state::daemon_info::DaemonInfo;
 use crate::upstream::environment::Environment;
-use crate::upstream::event::{ServerEvent, Started};
-use crate::upstream::http::target::HttpTarget;
+use crate::upstream::event::{ServerEvent, Started, StartedProcess};
+use crate::upstream::http::remote_client::RemoteClients;
+use crate::upstream::http::target::{HttpTarget, OwnTarget};
 use crate::upstream::startup_cleanup::StartupCleanup;
 
 /// The environment variable of every process of a server: the daemon's nonce and the instance, `NONCE.NAME#N`. It is
@@ -37,6 +39,7 @@ pub(crate) struct Host {
     pub(crate) base: PathBuf,
     pub(crate) environment: Environment,
     pub(crate) startup_cleanup: StartupCleanup,
+    pub(crate) remote_clients: RemoteClients,
     pub(crate) tasks: TaskTracker,
     pub(crate) daemon: Arc<DaemonInfo>,
     pub(crate) monitor: ProcessMonitor,
@@ -66,44 +69,32 @@ impl Host {
             id: format!("{server}#{number}"),
         };
         let (environment, startup_cleanup) = (self.environment.clone(), self.startup_cleanup.clone());
+        let remote_clients = self.remote_clients.clone();
         self.tasks.spawn(async move {
             let vars = environment.vars().await;
             startup_cleanup.done().await;
             let owned = tasks.clone();
             // fork and exec take a millisecond or more, and this thread routes.
             let started = tokio::task::spawn_blocking(move || {
-                let mut record = context.build_record(&config);
-                let (spec, target) = context.build_spec(&record, &config, &vars)?;
-                if let Some(target) = &target {
-                    target.make_room().map_err(Down::not_started)?;
+                if config.kind() == ServerKind::Remote {
+                    return context.reach_remote(&config, &vars, &remote_clients);
                 }
-                // The intent comes first: after a crash the next daemon knows that a process may be there.
-                let mut written = record.write(&context.home.servers_dir());
-                // If the disk is full, the record stays in memory until there is room.
-                let known = |guard: Option<&Identity>, root: &Identity| {
-                    context.complete_record(&mut record, guard, root);
-                    written = record.write(&context.home.servers_dir());
-                };
-                let started = exai_supervisor::start(&spec, instance, jobs, &owned, known);
-                let job = started.map_err(|error| {
-                    // The record stays only if it cannot be removed.
-                    let _ = record.remove(&context.home.servers_dir());
-                    Down::not_started(format!(
-                        "could not be started: {}: {error}",
-                        spec.launch.program.display()
-                    ))
-                })?;
-                let max_processes = config.max_processes;
-                Ok::<Started, Down>(Started { job, record, written, max_processes, target })
+                context.start_process(&config, &vars, instance, jobs, &owned)
             });
             let outcome = match started.await {
-                Ok(outcome) => outcome.map(Box::new),
+                Ok(outcome) => outcome,
                 Err(panic) => Err(Down::not_started(format!("could not be started: BUG: {panic}"))),
             };
             // A hub that has ended drops the job, and that stops the server.
             let _ = events.send((instance, ServerEvent::Started(outcome))).await;
         });
     }
+}
+
+/// Why a server could not be started that lacks something, with what may be wrong in its configuration.
+fn lacks(config: &ServerConfig, what: &dyn std::fmt::Display) -> Down {
+    let sentences = [&[what.to_string()][..], &config.likely_mistakes()].concat().join("; ");
+    Down { see: See::Doctor, ..Down::not_started(format!("could not be started: {sentences}")) }
 }
 
 /// Where a server is to run, and as which instance.
@@ -119,13 +110,68 @@ struct LaunchContext {
 }
 
 impl LaunchContext {
+    /// Prepares the conversation with a server that runs elsewhere.
+    fn reach_remote(
+        &self,
+        config: &ServerConfig,
+        vars: &[(OsString, OsString)],
+        clients: &RemoteClients,
+    ) -> Result<Started, Down> {
+        let config = self.expand(config, vars)?;
+        let url = config.url.as_deref().unwrap_or_default();
+        let target = HttpTarget::remote(url, &config.headers).map_err(Down::not_started)?;
+        let client = clients.get(vars).map_err(Down::not_started)?;
+        Ok(Started::Remote { target, client })
+    }
+
+    /// Starts the process of a server.
+    fn start_process(
+        &self,
+        config: &ServerConfig,
+        vars: &[(OsString, OsString)],
+        instance: InstanceId,
+        jobs: mpsc::Sender<(InstanceId, JobEvent)>,
+        tasks: &TaskTracker,
+    ) -> Result<Started, Down> {
+        let mut record = self.build_record(config);
+        let (spec, target) = self.build_spec(&record, config, vars)?;
+        if let Some(target) = &target {
+            target.make_room().map_err(Down::not_started)?;
+        }
+        // The intent comes first: after a crash the next daemon knows that a process may be there.
+        let mut written = record.write(&self.home.servers_dir());
+        // If the disk is full, the record stays in memory until there is room.
+        let known = |guard: Option<&Identity>, root: &Identity| {
+            self.complete_record(&mut record, guard, root);
+            written = record.write(&self.home.servers_dir());
+        };
+        let started = exai_supervisor::start(&spec, instance, jobs, tasks, known);
+        let job = started.map_err(|error| {
+            // The record stays only if it cannot be removed.
+            let _ = record.remove(&self.home.servers_dir());
+            Down::not_started(format!("could not be started: {}: {error}", spec.launch.program.display()))
+        })?;
+        let max_processes = config.max_processes;
+        Ok(Started::Process(Box::new(StartedProcess { job, record, written, max_processes, target })))
+    }
+
+    /// The configuration with all that `${…}` stands for.
+    fn expand(&self, config: &ServerConfig, vars: &[(OsString, OsString)]) -> Result<Expanded, Down> {
+        let secrets = if config.find_secrets().is_empty() {
+            SecretStore::default()
+        } else {
+            SecretStore::load(&self.home).map_err(|error| lacks(config, &error))?
+        };
+        config.expand(vars, &secrets).map_err(|error| lacks(config, &error))
+    }
+
     /// The program, arguments and environment of a server, and its URL if it has one. The error reads after "the server".
     fn build_spec(
         &self,
         record: &TreeRecord,
         config: &ServerConfig,
         vars: &[(OsString, OsString)],
-    ) -> Result<(Spec, Option<HttpTarget>), Down> {
+    ) -> Result<(Spec, Option<OwnTarget>), Down> {
         if config.kind() == ServerKind::Listening
             && matches!(config.share, ConfigShare::Client | ConfigShare::Project)
         {
@@ -135,23 +181,14 @@ impl LaunchContext {
             )));
         }
         let start_timeout = config.start_timeout.min(FOREVER);
-        let mistakes = config.likely_mistakes();
-        let lacks = |what: &dyn std::fmt::Display| {
-            let sentences = [&[what.to_string()][..], &mistakes].concat().join("; ");
-            Down { see: See::Doctor, ..Down::not_started(format!("could not be started: {sentences}")) }
-        };
-        let secrets = if config.find_secrets().is_empty() {
-            SecretStore::default()
-        } else {
-            SecretStore::load(&self.home).map_err(|error| lacks(&error))?
-        };
-        let config = config.expand(vars, &secrets).map_err(|error| lacks(&error))?;
+        let given = config;
+        let lacks = |what: &dyn std::fmt::Display| lacks(given, what);
+        let config = self.expand(config, vars)?;
         let Some(command) = &config.command else {
-            let reason = "has only a url; servers reached by URL are not hosted by this version";
-            return Err(Down::not_started(reason));
+            return Err(lacks(&"it has neither a `command` nor a `url`"));
         };
         let url = config.url.as_deref();
-        let target = url.map(|url| HttpTarget::at(url, &config.headers, start_timeout)).transpose();
+        let target = url.map(|url| OwnTarget::new(url, &config.headers, start_timeout)).transpose();
         let target = target.map_err(Down::not_started)?;
         let cwd = match &config.cwd {
             Some(cwd) => self.base.join(cwd),

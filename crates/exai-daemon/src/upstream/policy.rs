@@ -26,6 +26,8 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
             share: match server.share {
                 // One port means one process and one session.
                 _ if server.kind() == ServerKind::Listening => Share::Shared,
+                // What a session has been told is of no concern to other clients.
+                ConfigShare::Auto if server.kind() == ServerKind::Remote => Share::Session,
                 ConfigShare::Auto => Share::Auto,
                 ConfigShare::Shared => Share::Shared,
                 // Until clients' directories are known, a server per project is a server per client.

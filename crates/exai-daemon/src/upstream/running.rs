@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use bytes::Bytes;
+use exai_mux::See;
 use exai_proto::Segments;
 use exai_supervisor::outbox::Unsent;
 
@@ -23,6 +24,11 @@ pub(crate) trait Upstream: Debug + Send {
     /// The process that was started, for a server that has one.
     fn root_pid(&self) -> Option<u32> {
         None
+    }
+
+    /// Where to read more about a failure of the server than its reason says.
+    fn where_to_look(&self) -> See {
+        See::Log
     }
 
     /// The last lines that the server wrote to stderr.

@@ -9,7 +9,7 @@ use crate::types::era::{ERAS, Era};
 use crate::types::event::Down;
 use crate::types::ids::{ClientId, InstanceId};
 use crate::types::list_kind::{LIST_KINDS, ListKind};
-use crate::types::policy::{Share, ShareKey};
+use crate::types::policy::ShareKey;
 
 impl Router {
     /// Whether a server should run without a request: it is eager, or clients have subscribed to resources of an
@@ -76,7 +76,7 @@ impl Router {
     pub(crate) fn warm_up_server(&mut self, server: &str, cx: &mut EventContext<'_>) {
         let Some(known) = self.servers.get(server) else { return };
         // Where each client has an instance of its own, no client would use this one.
-        if known.policy.share == Share::Client || known.health.held_back(cx.time).is_some() {
+        if known.policy.share.is_separate_in_sessions() || known.health.held_back(cx.time).is_some() {
             return;
         }
         let running = self.instances.current_of_server(server).first().map(|(id, _)| *id);

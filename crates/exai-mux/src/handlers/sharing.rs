@@ -105,12 +105,13 @@ impl Router {
             let declared = if is_told { context.capabilities.clone() } else { "{}".into() };
             let common = ShareKey { bridged: true, ..ShareKey::common(declared) };
             // A server that asks must be known to ask this client.
-            let asks = known.policy.share == Share::Auto && !known.behaviour.observed().asks.is_empty();
-            let client = own.filter(|_| asks || known.policy.share == Share::Client);
+            let is_free = matches!(known.policy.share, Share::Auto | Share::Session);
+            let asks = is_free && !known.behaviour.observed().asks.is_empty();
+            let client = own.filter(|_| asks || known.policy.share.is_separate_in_sessions());
             // Connections share a process, until it could ask one of them because of a parked call of another.
             let is_unclear = |instance| self.may_mean_parked_call(instance, client_id);
             let shared = self.instances.find_by_key(&known.policy.name, &common);
-            let may_part = own.is_none() && known.policy.share == Share::Auto;
+            let may_part = own.is_none() && is_free;
             let parts = may_part && shared.is_some_and(is_unclear);
             let client = client.or_else(|| parts.then_some(client_id));
             return Some(ShareKey { client, ..common });
@@ -132,7 +133,7 @@ impl Router {
                 ShareKey { client, ..ShareKey::common(declared) }
             }
             Share::Shared => ShareKey::common("{}"),
-            Share::Client => ShareKey { client: own, ..ShareKey::common(declared) },
+            Share::Client | Share::Session => ShareKey { client: own, ..ShareKey::common(declared) },
         })
     }
 

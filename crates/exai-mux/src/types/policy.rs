@@ -15,6 +15,15 @@ pub enum Share {
     Shared,
     /// Each client has an instance of its own.
     Client,
+    /// Each client has a session of its own where the server has sessions, in the legacy era. In the modern era all share.
+    Session,
+}
+
+impl Share {
+    /// Whether each client has an instance of its own in the legacy era.
+    pub(crate) fn is_separate_in_sessions(self) -> bool {
+        matches!(self, Share::Client | Share::Session)
+    }
 }
 
 /// The rules for one server.

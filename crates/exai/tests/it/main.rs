@@ -48,6 +48,7 @@ mod recipients;
 mod reconnect;
 #[cfg(windows)]
 mod registry;
+mod remote;
 mod rmcp_client;
 mod routing;
 mod secret;

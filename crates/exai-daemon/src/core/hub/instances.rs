@@ -15,9 +15,10 @@ use super::{DeferredEvent, HostedInstance, Hub, InstanceState};
 use crate::core::event::Arrival;
 use crate::limits::{SERVER_QUEUE, SERVER_STOP_TIMEOUT};
 use crate::upstream::builtin::{self, BuiltinUpstream};
-use crate::upstream::event::{ServerEvent, Started};
+use crate::upstream::event::{ServerEvent, Started, StartedProcess};
 use crate::upstream::http::{self, HttpUpstream};
 use crate::upstream::listening::ListeningUpstream;
+use crate::upstream::remote::RemoteUpstream;
 use crate::upstream::running::{Stop, Upstream};
 use crate::upstream::server_output::OutputReader;
 use crate::upstream::stdio::StdioUpstream;
@@ -26,9 +27,11 @@ impl Hub {
     /// Stops an instance that cannot be used any more. The router hears at once that it is down.
     pub(super) fn give_up_instance(&mut self, instance: InstanceId, reason: String, grace: Duration) {
         let why = match self.hosted.get(&instance).map(|hosted| &hosted.body) {
-            Some(InstanceState::Running(running) | InstanceState::Stopping(running)) => {
-                Down { stderr_tail: running.stderr_tail(), ..Down::because(running.explain(reason)) }
-            }
+            Some(InstanceState::Running(running) | InstanceState::Stopping(running)) => Down {
+                reason: running.explain(reason),
+                stderr_tail: running.stderr_tail(),
+                see: running.where_to_look(),
+            },
             Some(InstanceState::Waiting | InstanceState::Spawning | InstanceState::Unwanted) | None => {
                 Down::because(reason)
             }
@@ -163,30 +166,38 @@ impl Hub {
                 self.give_up_instance(instance, reason, grace);
                 self.run_pending();
             }
-            // The session ended, or failed, while the server was being stopped: the processes are next.
+            // The session ended, or failed, while the server was being stopped: the processes are next, if there are any.
             (
                 http::event::Event::Closed | http::event::Event::Failed(_),
                 InstanceState::Running(running) | InstanceState::Stopping(running),
             ) => {
                 running.forget_session();
-                running.stop(grace);
+                if running.stop(grace) == Stop::Done {
+                    self.hosted.remove(&instance);
+                }
             }
             (_, _) => {}
         }
     }
 
-    pub(super) fn hear_started(&mut self, instance: InstanceId, outcome: Result<Box<Started>, Down>) {
+    pub(super) fn hear_started(&mut self, instance: InstanceId, outcome: Result<Started, Down>) {
         let grace = self.stop_grace();
         let Some(hosted) = self.hosted.get_mut(&instance) else {
             // The instance has ended meanwhile.
-            if let Ok(started) = outcome {
+            if let Ok(Started::Process(started)) = outcome {
                 self.host.monitor.discard_record(started.record);
             }
             return;
         };
-        let running = match outcome {
-            Ok(started) => {
-                let Started { job, record, written, max_processes, target } = *started;
+        let running: Box<dyn Upstream> = match outcome {
+            Ok(Started::Remote { target, client }) => {
+                let whose = (hosted.server.clone(), instance);
+                let (events, tasks) = (self.servers.clone(), &self.host.tasks);
+                let http = HttpUpstream::start(&target, client, whose, events, SERVER_QUEUE, tasks);
+                Box::new(RemoteUpstream::new(http))
+            }
+            Ok(Started::Process(started)) => {
+                let StartedProcess { job, record, written, max_processes, target } = *started;
                 self.host.monitor.add_tree(instance, (record, written), &job, max_processes);
                 let mut running: Box<dyn Upstream> = match target {
                     None => Box::new(StdioUpstream::new(job)),
@@ -194,7 +205,8 @@ impl Hub {
                         let whose = (hosted.server.clone(), instance);
                         let (monitor, events) = (self.host.monitor.clone(), self.servers.clone());
                         let tasks = &self.host.tasks;
-                        let http = HttpUpstream::start(target, whose, monitor, events, SERVER_QUEUE, tasks);
+                        let http =
+                            HttpUpstream::start_own(&target, whose, monitor, events, SERVER_QUEUE, tasks);
                         Box::new(ListeningUpstream::new(job, http))
                     }
                 };

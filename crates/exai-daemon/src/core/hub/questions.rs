@@ -60,9 +60,7 @@ impl Hub {
         let unknown = || format!("no server is called \"{server}\"");
         let mut sentences = self.router.explain_sharing(server).ok_or_else(unknown)?;
         if let Some(at) = self.verdicts.measured_at(server) {
-            sentences.push(format!(
-                "measured on {at}; forgotten when its command, arguments or environment change"
-            ));
+            sentences.push(format!("measured on {at}; forgotten when its entry in config.toml changes"));
         }
         let share = self.config.servers.get(server).map_or("shared", |server| server.share.name()).to_owned();
         Ok(SharingExplanation { schema: SCHEMA, server: server.to_owned(), share, sentences })

@@ -1,23 +1,16 @@
-//! How a connection to a server is made. A remote server will be another kind of [`Connect`].
+//! How a connection is made to a server that the daemon has started.
 
-use std::fmt::Debug;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::future::BoxFuture;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::port_check::{PortCheck, PortState};
 use crate::limits::CONNECT_TIMEOUT;
-
-/// Makes connections to one server.
-pub(super) trait Connect: Debug + Send + Sync {
-    /// Connects, or says why nothing may be sent.
-    fn connect(&self) -> BoxFuture<'_, Result<TcpStream, Failed>>;
-}
 
 /// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +58,15 @@ impl OwnTree {
         seen
     }
 
+    /// Whether a process of the server's own tree still listens. The error is why the server cannot be used any more.
+    pub(super) async fn check(&self) -> Result<(), String> {
+        match self.check_port().await {
+            PortState::Own(_) => Ok(()),
+            PortState::Nobody => Err(gone(self.addrs())),
+            PortState::Stranger(who) => Err(taken(&who)),
+        }
+    }
+
     /// The address at which a process of the server's own tree listens.
     async fn own_addr(&self) -> Result<SocketAddr, Failed> {
         match self.check_port().await {
@@ -74,7 +76,8 @@ impl OwnTree {
         }
     }
 
-    async fn open(&self) -> Result<TcpStream, Failed> {
+    /// Connects, or says why nothing may be sent.
+    pub(super) async fn connect(&self) -> Result<TcpStream, Failed> {
         let addr = self.own_addr().await?;
         let unsent = |error: io::Error| Failed::Unsent(format!("cannot be connected to at {addr}: {error}"));
         let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(addr)).await;
@@ -88,19 +91,24 @@ impl OwnTree {
     }
 }
 
-impl Connect for OwnTree {
-    fn connect(&self) -> BoxFuture<'_, Result<TcpStream, Failed>> {
-        Box::pin(self.open())
-    }
-}
-
 /// Reads after "the server".
-pub(super) fn gone(addrs: &[std::net::SocketAddr]) -> String {
+fn gone(addrs: &[std::net::SocketAddr]) -> String {
     let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
     format!("does not listen on {} any more", addrs.join(" or "))
 }
 
 /// Reads after "the server".
-pub(super) fn taken(who: &str) -> String {
+fn taken(who: &str) -> String {
     format!("does not listen any more: {who}, which is no process of this server")
+}
+
+/// An error with all its causes.
+pub(super) fn write_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
 }

@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn headers_are_checked_and_shown_to_nobody() {
-        let place = ServerUrl::parse("http://127.0.0.1:9001/mcp").unwrap();
+        let place = ServerUrl::parse_remote("http://127.0.0.1:9001/mcp").unwrap();
         let one = |name: &str, value: &str| {
             let configured = [(name.to_owned(), Secret::new(value.to_owned()))];
             ConfiguredHeaders::new(&configured, &place).map(|credentials| credentials.headers())

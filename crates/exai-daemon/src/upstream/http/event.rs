@@ -8,7 +8,7 @@ use crate::upstream::server_output::Garbled;
 /// An event of such a server.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A process of the server's own tree listens: the server can be sent messages.
+    /// The server can be sent messages. One that the daemon has started listens now.
     Up,
     /// The server said something. It is read on once the turn was dropped.
     Said(Line, Turn),

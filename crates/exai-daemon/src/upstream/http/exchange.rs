@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_proto::answer::Failure;
+use exai_proto::Id;
+use exai_proto::answer::{self, Failure};
 use exai_proto::limits::MESSAGE_BYTES;
 use exai_supervisor::Line;
 use hyper::StatusCode;
 use hyper::header;
 use tokio::time::{sleep, timeout};
 
-use super::connect::{Failed, gone, taken};
-use super::connection_pool::{Answer, BrokenOff};
+use super::answer::{Answer, BrokenOff};
+use super::connect::Failed;
 use super::event_stream::{self, Events};
-use super::port_check::PortState;
+use super::outgoing::{Asked, Outgoing, Role};
 use super::session::{ServerSession, answer_to, complaint, keeps_method};
 use crate::limits::{
     MAX_BARREN_RETRIES, MAX_BARREN_RETRY_INTERVAL, MAX_ERROR_BODY_BYTES, MAX_SHOWN_ERROR_CHARS,
@@ -27,13 +28,18 @@ use exai_proto::backoff::Backoff;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Sends a request and passes on what the server answers. There is always an answer, or the instance fails.
-pub(super) async fn request(session: Arc<ServerSession>, number: u64, message: Bytes) {
-    match session.post(message).await {
-        Ok(answer) => {
-            if let Err(BrokenOff(reason)) = read(&session, number, answer).await {
-                broken_off(&session, number, &reason).await;
+pub(super) async fn request(session: Arc<ServerSession>, outgoing: Outgoing) {
+    let asked = outgoing.asked;
+    let number = asked.number;
+    match session.ask(outgoing).await {
+        Ok(answer) => match read(&session, asked, answer).await {
+            Ok(()) => {}
+            // Whatever lies between cuts a quiet stream after a while. The router asks again.
+            Err(BrokenOff(_)) if asked.role == Role::Listen => {
+                session.say(Line::Whole(answer::result(&Id::number(number), b"{}"))).await;
             }
-        }
+            Err(BrokenOff(reason)) => broken_off(&session, number, &reason).await,
+        },
         Err(Failed::Lost(reason)) => broken_off(&session, number, &reason).await,
         Err(Failed::Forsaken(reason)) => {
             session.fail(number, Failure::ServerUnavailable, &reason).await;
@@ -56,19 +62,19 @@ async fn broken_off(session: &ServerSession, number: u64, reason: &str) {
     }
 }
 
-/// Checks whether the server still listens. If not, the instance fails.
+/// Checks whether the server may still be spoken to. If not, the instance fails.
 pub(super) async fn check(session: &ServerSession) -> bool {
-    match session.tree.check_port().await {
-        PortState::Own(_) => return true,
-        PortState::Nobody => session.give_up(gone(session.tree.addrs())),
-        PortState::Stranger(who) => session.give_up(taken(&who)),
+    let checked = session.client.check().await;
+    let may_be_spoken_to = checked.is_ok();
+    if let Err(reason) = checked {
+        session.give_up(reason);
     }
-    false
+    may_be_spoken_to
 }
 
-async fn read(session: &ServerSession, number: u64, mut answer: Answer) -> Result<(), BrokenOff> {
-    let status = answer.head.status();
-    if status == StatusCode::NOT_FOUND && session.has_id() {
+async fn read(session: &ServerSession, asked: Asked, mut answer: Answer) -> Result<(), BrokenOff> {
+    let (status, number) = (answer.head.status(), asked.number);
+    if status == StatusCode::NOT_FOUND && !asked.role.is_modern() && session.has_id() {
         let text = "has ended its session; a new one is begun";
         session.fail(number, Failure::ServerUnavailable, text).await;
         session.give_up("has ended its session".to_owned());
@@ -79,8 +85,13 @@ async fn read(session: &ServerSession, number: u64, mut answer: Answer) -> Resul
         session.fail(number, refusal(status), text).await;
         return Ok(());
     }
+    if status == StatusCode::UNAUTHORIZED {
+        let text = "asks for a sign-in (HTTP 401); give it an `Authorization` in its `headers`";
+        session.fail(number, refusal(status), text).await;
+        return Ok(());
+    }
     if status.is_success() && is(&answer, "text/event-stream") {
-        return stream(session, number, answer).await;
+        return stream(session, asked, answer).await;
     }
     let limit = if status.is_success() { MESSAGE_BYTES } else { MAX_ERROR_BODY_BYTES };
     let (body, too_long) = answer.all(limit).await?;
@@ -91,9 +102,12 @@ async fn read(session: &ServerSession, number: u64, mut answer: Answer) -> Resul
         session.say(Line::TooLong(body.slice(..MAX_ERROR_BODY_BYTES))).await;
     } else if let Some(found) = answer_to(&body, number) {
         if status.is_success() {
-            session.opened_by(&answer, &found);
+            session.note_answer(asked, &answer, &found);
         }
         session.say(Line::Whole(found)).await;
+    } else if session.is_probe(asked) && has_no_modern_era(status) {
+        let text = format!("HTTP {status}{}", explanation(&body));
+        session.say(Line::Whole(answer::error(&Id::number(number), -32601, &text))).await;
     } else if status.is_success() && !body.is_empty() && complaint(&body).is_none() {
         session.garbled(number, in_place_of_an_answer(&body)).await;
     } else {
@@ -104,6 +118,12 @@ async fn read(session: &ServerSession, number: u64, mut answer: Answer) -> Resul
         answer.done();
     }
     Ok(())
+}
+
+/// Whether a server that answers `server/discover` so does not know it: servers of the legacy era refuse a request that
+/// belongs to no session. What asks for a sign-in, or is broken, says nothing of the era.
+fn has_no_modern_era(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 404 | 405 | 406 | 415 | 422 | 501)
 }
 
 /// What a document is that answers no request.
@@ -144,7 +164,7 @@ pub(super) fn is(answer: &Answer, media: &str) -> bool {
 
 /// Reads the event stream of a request until its answer. If the stream breaks off and its events have ids, the rest is
 /// asked for.
-async fn stream(session: &ServerSession, number: u64, mut answer: Answer) -> Result<(), BrokenOff> {
+async fn stream(session: &ServerSession, asked: Asked, mut answer: Answer) -> Result<(), BrokenOff> {
     let mut events = Events::new(MESSAGE_BYTES);
     let mut pauses = Pauses::default();
     loop {
@@ -159,7 +179,7 @@ async fn stream(session: &ServerSession, number: u64, mut answer: Answer) -> Res
         };
         for event in found {
             pauses.heard();
-            if pass_on(session, event, Some((number, &answer))).await {
+            if pass_on(session, event, Some((asked, &answer))).await {
                 if let Ok(true) = timeout(STREAM_END_TIMEOUT, rest(&mut answer)).await {
                     answer.done();
                 }
@@ -242,17 +262,18 @@ async fn rest(answer: &mut Answer) -> bool {
 pub(super) async fn pass_on(
     session: &ServerSession,
     event: event_stream::Event,
-    to: Option<(u64, &Answer)>,
+    to: Option<(Asked, &Answer)>,
 ) -> bool {
     match event {
         event_stream::Event::Message(text) => {
             let text = Bytes::from(text);
-            let Some((number, answer)) = to else {
+            let Some((asked, answer)) = to else {
                 session.say(Line::Whole(text)).await;
                 return false;
             };
+            let number = asked.number;
             if let Some(found) = answer_to(&text, number) {
-                session.opened_by(answer, &found);
+                session.note_answer(asked, answer, &found);
                 session.say(Line::Whole(found)).await;
                 return true;
             }
@@ -269,8 +290,8 @@ pub(super) async fn pass_on(
         }
         event_stream::Event::TooLong(start) => {
             let start = Bytes::from(start);
-            let answered = to.is_some_and(|(number, _)| {
-                exai_proto::envelope::peek_id(&start).is_some_and(|id| id == exai_proto::Id::number(number))
+            let answered = to.is_some_and(|(asked, _)| {
+                exai_proto::envelope::peek_id(&start).is_some_and(|id| id == Id::number(asked.number))
             });
             session.say(Line::TooLong(start)).await;
             answered

@@ -15,10 +15,11 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use super::answer::BrokenOff;
 use super::connect::Failed;
-use super::connection_pool::BrokenOff;
 use super::event_stream::Events;
 use super::exchange::{self, Pauses, is, pass_on};
+use super::outgoing::{Asked, Outgoing, Role};
 use super::session::ServerSession;
 use crate::limits::{
     ACCEPT_TIMEOUT, CANCELLED_TIMEOUT, MAX_CONNECTIONS_PER_URL, MAX_ERROR_BODY_BYTES,
@@ -34,7 +35,7 @@ pub(super) struct Requests(Mutex<State>);
 struct State {
     /// The highest number that was sent. Numbers only grow.
     newest: u64,
-    under_way: HashMap<u64, AbortHandle>,
+    under_way: HashMap<u64, (Role, AbortHandle)>,
     unwanted: HashSet<u64>,
 }
 
@@ -43,18 +44,27 @@ impl Requests {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a cancelled request. Returns whether the server must be told.
+    /// Notes a cancelled request. Returns whether the server must be told. A request of the modern era is cancelled by the
+    /// end of its connection or stream, and by nothing else.
     fn cancel(&self, number: u64) -> bool {
         let mut state = self.state();
         if number > state.newest {
             state.unwanted.insert(number);
             return false;
         }
-        state.under_way.contains_key(&number)
+        match state.under_way.get(&number) {
+            Some((role, task)) if role.is_modern() => {
+                task.abort();
+                state.under_way.remove(&number);
+                false
+            }
+            Some(_) => true,
+            None => false,
+        }
     }
 
     fn abort(&self, number: u64) {
-        if let Some(task) = self.state().under_way.remove(&number) {
+        if let Some((_, task)) = self.state().under_way.remove(&number) {
             task.abort();
         }
     }
@@ -73,9 +83,9 @@ pub(super) async fn requests(
     while drain.take(&mut batch).await {
         for message in batch.drain(..) {
             let Some(message) = in_one(message).await else { return };
-            let Some(number) = number(&message) else { continue };
-            // The first one is `initialize`.
-            if requests.state().newest > 0 && settled.wait_for(|settled| *settled).await.is_err() {
+            let Some(outgoing) = Outgoing::read(message) else { continue };
+            let Asked { number, role } = outgoing.asked;
+            if role == Role::Legacy && settled.wait_for(|settled| *settled).await.is_err() {
                 return;
             }
             let Ok(permit) = connections.clone().acquire_owned().await else { return };
@@ -88,11 +98,11 @@ pub(super) async fn requests(
             let (session, under_way) = (session.clone(), requests.clone());
             let task = tasks.spawn(async move {
                 let _permit = permit;
-                exchange::request(session, number, message).await;
+                exchange::request(session, outgoing).await;
                 under_way.state().under_way.remove(&number);
             });
             // The entry exists before the task can end, since the lock is held.
-            state.under_way.insert(number, task);
+            state.under_way.insert(number, (role, task));
         }
     }
     std::future::pending::<()>().await;
@@ -107,13 +117,8 @@ async fn in_one(message: Segments) -> Option<Bytes> {
     }
 }
 
-fn number(message: &Bytes) -> Option<u64> {
-    let id = json::find(message, 0..message.len(), "id")?;
-    std::str::from_utf8(&message[id]).ok()?.parse().ok()
-}
-
-/// Sends notifications and answers one after the other. The first one says that the handshake is over: after it the event
-/// stream for unrelated messages opens, and requests may follow. Never returns.
+/// Sends notifications and answers one after the other. One of them says that the handshake of the legacy era is over:
+/// after it the event stream for unrelated messages opens, and requests may follow. Never returns.
 pub(super) async fn others(
     session: Arc<ServerSession>,
     mut drain: Drain,
@@ -141,8 +146,9 @@ pub(super) async fn others(
                 });
                 continue;
             }
+            let is_settled = ends_handshake(&message);
             send_notification(&session, message).await;
-            if !*settled.borrow() {
+            if is_settled && !*settled.borrow() {
                 let opened = Arc::new(Notify::new());
                 tasks.spawn(listen(session.clone(), opened.clone()));
                 // A server that takes longer opens its stream later.
@@ -152,6 +158,11 @@ pub(super) async fn others(
         }
     }
     std::future::pending::<()>().await;
+}
+
+fn ends_handshake(message: &Bytes) -> bool {
+    let method = json::find(message, 0..message.len(), "method").and_then(|at| json::string(message, at));
+    method.is_some_and(|method| method == "notifications/initialized")
 }
 
 /// The number of the request that this message cancels.
@@ -168,7 +179,7 @@ fn cancelled(message: &Bytes) -> Option<u64> {
 /// Sends a message that needs no answer.
 async fn send_notification(session: &ServerSession, message: Bytes) {
     let outcome = timeout(ACCEPT_TIMEOUT, async {
-        let mut answer = session.post(message).await?;
+        let mut answer = session.tell(message).await?;
         let status = answer.head.status();
         // The status says whether the server accepted it, and the body at most why not.
         let body = match answer.all(MAX_ERROR_BODY_BYTES).await {
@@ -226,13 +237,11 @@ async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
                 sleep(pauses.next(events.retry)).await;
                 events = events.resumed();
             }
-            Ok(answer) if answer.head.status() == StatusCode::NOT_FOUND && session.has_id() => {
-                return session.give_up("has ended its session".to_owned());
-            }
             Ok(answer) if answer.head.status().is_server_error() => {
                 sleep(backoff.next_delay()).await;
             }
-            // The server has no such stream: it answers 405 as a rule.
+            // The server has no such stream. It answers 405 as a rule, but 400, 404 and 501 were seen as well. A session
+            // that is lost is noticed at the next message.
             Ok(answer) => {
                 let status = answer.head.status();
                 return tracing::debug!(server = %session.server, %status, "it has nothing to say by itself");
@@ -261,6 +270,5 @@ mod tests {
         assert_eq!(cancelled(&Bytes::from_static(cancel)), Some(12));
         let other = br#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"requestId":12}}"#;
         assert_eq!(cancelled(&Bytes::from_static(other)), None);
-        assert_eq!(number(&Bytes::from_static(br#"{"jsonrpc":"2.0","id":5,"method":"m"}"#)), Some(5));
     }
 }

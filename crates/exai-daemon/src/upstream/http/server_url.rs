@@ -1,46 +1,90 @@
-//! The URL at which a server listens, parsed.
+//! The URL of a server, parsed.
 
 use std::net::SocketAddr;
 
 use exai_proto::loopback::{LoopbackUrl, LoopbackUrlError};
+use hyper::Uri;
 
-const SCHEME: &str = "http://";
-
-/// `http://HOST[:PORT][/PATH][?QUERY]` on this machine.
+/// `SCHEME://HOST[:PORT][/PATH][?QUERY]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerUrl {
+    /// With `://`.
+    scheme: &'static str,
     /// Host and port as the URL has them: the `Host` header.
     pub(super) authority: String,
     /// Path and query.
     pub(super) path: String,
-    /// The addresses to connect to. `localhost` may mean two.
-    pub(crate) addrs: Vec<SocketAddr>,
 }
 
+const HTTP: &str = "http://";
+const HTTPS: &str = "https://";
+
+/// The error reads after "the server" and does not show the URL, which may hold a secret.
+fn wrong(why: &str) -> String {
+    format!("could not be started: its `url` {why}")
+}
+
+fn check_characters(url: &str) -> Result<(), String> {
+    if url.bytes().any(|byte| !byte.is_ascii_graphic()) || url.contains(['#', '\\']) {
+        return Err(wrong("holds a character that no such URL can have"));
+    }
+    Ok(())
+}
+
+const CREDENTIALS: &str = "holds credentials; use `headers`";
+
 impl ServerUrl {
-    /// Parses a URL. The error reads after "the server" and does not show the URL, which may hold a secret.
-    pub(crate) fn parse(url: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("could not be started: its `url` {why}");
-        let begins = url.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME));
-        if begins && (url.bytes().any(|byte| !byte.is_ascii_graphic()) || url.contains(['#', '\\'])) {
-            return Err(wrong("holds a character that no such URL can have"));
+    /// Parses the URL of a server that the daemon starts, on this machine. Returns the addresses to connect to as well:
+    /// `localhost` may mean two. The error reads after "the server".
+    pub(crate) fn parse_own(url: &str) -> Result<(Self, Vec<SocketAddr>), String> {
+        if begins_with(url, HTTP) {
+            check_characters(url)?;
         }
-        let parsed = LoopbackUrl::parse(url, SCHEME).map_err(|error| {
+        let parsed = LoopbackUrl::parse(url, HTTP).map_err(|error| {
             wrong(match error {
                 LoopbackUrlError::Scheme => "does not begin with http://",
-                LoopbackUrlError::Credentials => "holds credentials; use `headers`",
+                LoopbackUrlError::Credentials => CREDENTIALS,
                 LoopbackUrlError::Host(_) => "does not name this machine as 127.0.0.1, localhost or [::1]",
                 LoopbackUrlError::Port => "names no possible port",
             })
         })?;
         let port = parsed.port.unwrap_or(80);
-        let path =
-            if parsed.rest.starts_with('/') { parsed.rest.to_owned() } else { format!("/{}", parsed.rest) };
-        Ok(ServerUrl {
-            authority: parsed.authority.to_owned(),
-            path,
-            addrs: parsed.ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect(),
-        })
+        let place =
+            ServerUrl { scheme: HTTP, authority: parsed.authority.to_owned(), path: with_slash(parsed.rest) };
+        Ok((place, parsed.ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect()))
+    }
+
+    /// Parses the URL of a server that runs elsewhere. The error reads after "the server".
+    pub(crate) fn parse_remote(url: &str) -> Result<Self, String> {
+        let scheme = [HTTP, HTTPS].into_iter().find(|scheme| begins_with(url, scheme));
+        let scheme = scheme.ok_or_else(|| wrong("begins with neither https:// nor http://"))?;
+        check_characters(url)?;
+        let rest = &url[scheme.len()..];
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(wrong(CREDENTIALS));
+        }
+        let place = ServerUrl { scheme, authority: authority.to_owned(), path: with_slash(path) };
+        // A URL must name a host, and no port that cannot be one.
+        let uri = place.absolute(&place.path).filter(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+        let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+        uri.filter(|uri| !has_port || uri.port_u16().is_some_and(|port| port > 0))
+            .ok_or_else(|| wrong("names no possible host and port"))?;
+        Ok(place)
+    }
+
+    /// Whether what is sent there could be read on its way.
+    pub(super) fn is_readable_by_others(&self) -> bool {
+        let host = self.absolute("/").and_then(|uri| uri.host().map(ToOwned::to_owned)).unwrap_or_default();
+        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        let is_here =
+            host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback());
+        self.scheme == HTTP && !is_here
+    }
+
+    /// The whole URI of a path.
+    pub(super) fn absolute(&self, path: &str) -> Option<Uri> {
+        format!("{}{}{path}", self.scheme, self.authority).parse().ok()
     }
 
     /// The path of a redirect that leads to the same server.
@@ -49,8 +93,8 @@ impl ServerUrl {
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
             rest[..end].eq_ignore_ascii_case(&self.authority).then(|| rest[end..].to_owned())
         };
-        let path = match location.split_at_checked("http://".len()) {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http://") => same_origin(rest)?,
+        let path = match location.split_at_checked(self.scheme.len()) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(self.scheme) => same_origin(rest)?,
             // `//host` names another server.
             _ if location.starts_with('/') && !location.starts_with("//") => location.to_owned(),
             _ => return None,
@@ -59,6 +103,14 @@ impl ServerUrl {
         let usable = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
         usable.then(|| path.to_owned())
     }
+}
+
+fn begins_with(url: &str, scheme: &str) -> bool {
+    url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+}
+
+fn with_slash(path: &str) -> String {
+    if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
 }
 
 #[cfg(test)]
@@ -75,8 +127,8 @@ mod tests {
         ];
         for (url, authority, path, addrs) in cases {
             let addrs = addrs.into_iter().map(|addr| addr.parse().unwrap()).collect();
-            let expected = ServerUrl { authority: authority.to_owned(), path: path.to_owned(), addrs };
-            assert_eq!(ServerUrl::parse(url), Ok(expected), "{url}");
+            let expected = ServerUrl { scheme: HTTP, authority: authority.to_owned(), path: path.to_owned() };
+            assert_eq!(ServerUrl::parse_own(url), Ok((expected, addrs)), "{url}");
         }
     }
 
@@ -97,15 +149,51 @@ mod tests {
             "http://evil.com\\127.0.0.1:1/secret",
         ];
         for url in urls {
-            let why = ServerUrl::parse(url).unwrap_err();
+            let why = ServerUrl::parse_own(url).unwrap_err();
             assert!(why.starts_with("could not be started: its `url` "), "{url}: {why}");
             assert!(!why.contains("secret"), "{url}: {why}");
         }
     }
 
     #[test]
+    fn urls_of_other_machines() {
+        for (url, whole, is_readable) in [
+            ("https://mcp.example.com/mcp", "https://mcp.example.com/mcp", false),
+            ("HTTPS://mcp.example.com:8443", "https://mcp.example.com:8443/", false),
+            ("https://[2001:db8::1]/x?y=z", "https://[2001:db8::1]/x?y=z", false),
+            ("http://nas.local:3000/mcp", "http://nas.local:3000/mcp", true),
+            ("http://127.0.0.1.example/mcp", "http://127.0.0.1.example/mcp", true),
+            ("http://127.0.0.1:3000/mcp", "http://127.0.0.1:3000/mcp", false),
+            ("http://[::1]/mcp", "http://[::1]/mcp", false),
+        ] {
+            let place = ServerUrl::parse_remote(url).unwrap();
+            assert_eq!(place.absolute(&place.path).unwrap().to_string(), whole);
+            assert_eq!(place.is_readable_by_others(), is_readable, "{url}");
+        }
+        for url in [
+            "",
+            "ftp://a/secret",
+            "https:///secret",
+            "https://?secret",
+            "https://a:0/secret",
+            "https://a:99999/secret",
+            "https://a:/secret",
+            "https://u:secret@a/",
+            "https://a/secret#x",
+            "https://a\\@b/secret",
+            "https://ä/secret",
+        ] {
+            let why = ServerUrl::parse_remote(url).unwrap_err();
+            assert!(
+                why.starts_with("could not be started: its `url` ") && !why.contains("secret"),
+                "{url}: {why}"
+            );
+        }
+    }
+
+    #[test]
     fn redirects_are_followed_on_the_same_server_only() {
-        let place = ServerUrl::parse("http://127.0.0.1:9001/mcp").unwrap();
+        let place = ServerUrl::parse_remote("http://127.0.0.1:9001/mcp").unwrap();
         for (location, expected) in [
             ("/mcp/", Some("/mcp/")),
             ("http://127.0.0.1:9001/mcp/?x=1#y", Some("/mcp/?x=1")),
@@ -116,6 +204,15 @@ mod tests {
             ("mcp/", None),
             ("/a b", None),
             ("", None),
+        ] {
+            assert_eq!(place.redirected(location).as_deref(), expected, "{location}");
+        }
+        let place = ServerUrl::parse_remote("https://a.example/mcp").unwrap();
+        for (location, expected) in [
+            ("https://A.example/mcp/", Some("/mcp/")),
+            ("http://a.example/mcp/", None),
+            ("https://a.example.evil/mcp/", None),
+            ("https://a.example@evil/mcp/", None),
         ] {
             assert_eq!(place.redirected(location).as_deref(), expected, "{location}");
         }

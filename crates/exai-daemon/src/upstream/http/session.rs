@@ -9,14 +9,16 @@ use exai_proto::envelope::Outcome;
 use exai_proto::{Id, Kind, Message, json};
 use exai_supervisor::Line;
 use http_body_util::Full;
-use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::mpsc;
 
-use super::connect::{Failed, OwnTree};
-use super::connection_pool::{Answer, ConnectionPool};
+use super::answer::Answer;
+use super::client::HttpClient;
+use super::connect::Failed;
 use super::credentials::Credentials;
 use super::event::Event;
+use super::outgoing::{Asked, Outgoing, Role};
 use super::server_url::ServerUrl;
 use crate::limits::MAX_REDIRECTS;
 use crate::upstream::event::ServerEvent;
@@ -33,8 +35,7 @@ const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event
 /// A session.
 #[derive(Debug)]
 pub(super) struct ServerSession {
-    pub(super) pool: Arc<ConnectionPool>,
-    pub(super) tree: Arc<OwnTree>,
+    pub(super) client: HttpClient,
     place: ServerUrl,
     credentials: Arc<dyn Credentials>,
     pub(super) server: Arc<str>,
@@ -51,25 +52,27 @@ pub(super) struct ServerSession {
 struct State {
     /// The path of requests: the URL's, or the target of a redirect.
     path: String,
-    opened: bool,
+    /// Whether the server has introduced itself, in either era.
+    is_introduced: bool,
+    /// The headers of a session of the legacy era, besides those of each request.
     id: Option<HeaderValue>,
     version: Option<HeaderValue>,
 }
 
 impl ServerSession {
     pub(super) fn new(
-        tree: Arc<OwnTree>,
+        client: HttpClient,
         place: ServerUrl,
         credentials: Arc<dyn Credentials>,
         (server, instance): (Arc<str>, InstanceId),
         events: mpsc::Sender<(InstanceId, ServerEvent)>,
     ) -> (Arc<Self>, mpsc::Receiver<String>) {
         let (broken, reasons) = mpsc::channel(1);
-        let state = Mutex::new(State { path: place.path.clone(), opened: false, id: None, version: None });
+        let state =
+            Mutex::new(State { path: place.path.clone(), is_introduced: false, id: None, version: None });
         (
             Arc::new(ServerSession {
-                pool: ConnectionPool::new(tree.clone()),
-                tree,
+                client,
                 place,
                 credentials,
                 server,
@@ -115,10 +118,10 @@ impl ServerSession {
         let _ = self.events.send((self.instance, ServerEvent::Http(event))).await;
     }
 
-    /// Answers a request in place of the server. `text` reads after "the server". If the request is `initialize`, the
-    /// instance has failed.
+    /// Answers a request in place of the server. `text` reads after "the server". If the server was to introduce itself,
+    /// the instance has failed.
     pub(super) async fn fail(&self, number: u64, failure: Failure, text: &str) {
-        if !self.state().opened {
+        if !self.state().is_introduced {
             return self.give_up(text.to_owned());
         }
         let data = FailureData { server: Some(&self.server), ..FailureData::new(Source::Daemon, failure) };
@@ -126,10 +129,20 @@ impl ServerSession {
         self.say(Line::Whole(answer::failure(&Id::number(number), &text, &data))).await;
     }
 
-    /// Reads session id and version from the first answer, the one to `initialize`.
-    pub(super) fn opened_by(&self, answer: &Answer, message: &Bytes) {
+    /// Whether this request asks whether the server speaks the modern era, and nothing is known yet.
+    pub(super) fn is_probe(&self, asked: Asked) -> bool {
+        asked.role == Role::Discover && !self.state().is_introduced
+    }
+
+    /// Notes what the answer to a request says of the conversation. Session id and version are those of the answer to
+    /// `initialize`.
+    pub(super) fn note_answer(&self, asked: Asked, answer: &Answer, message: &Bytes) {
         let mut state = self.state();
-        if std::mem::replace(&mut state.opened, true) {
+        if state.is_introduced || json::find(message, 0..message.len(), "error").is_some() {
+            return;
+        }
+        state.is_introduced = matches!(asked.role, Role::Initialize | Role::Discover);
+        if asked.role != Role::Initialize {
             return;
         }
         state.id = answer.head.headers().get(SESSION).cloned();
@@ -138,11 +151,24 @@ impl ServerSession {
         state.version = version;
     }
 
+    /// Sends a request.
+    pub(super) async fn ask(&self, outgoing: Outgoing) -> Result<Answer, Failed> {
+        let Outgoing { asked, body, headers } = outgoing;
+        let headers = if asked.role.is_modern() { headers } else { self.session_headers() };
+        self.post(body, headers).await
+    }
+
+    /// Sends a message that is no request. In the modern era there is none: what would cancel a request ends its answer.
+    pub(super) async fn tell(&self, message: Bytes) -> Result<Answer, Failed> {
+        self.post(message, self.session_headers()).await
+    }
+
     /// Sends a message. Redirects within the server are followed; any other redirect is the answer.
-    pub(super) async fn post(&self, message: Bytes) -> Result<Answer, Failed> {
+    async fn post(&self, message: Bytes, headers: HeaderMap) -> Result<Answer, Failed> {
         let mut redirects = 0;
         loop {
-            let answer = self.pool.send(self.request(Method::POST, BOTH, message.clone())).await?;
+            let request = self.request(Method::POST, BOTH, headers.clone(), message.clone());
+            let answer = self.client.send(request).await?;
             let location = answer.head.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             let path = location.and_then(|location| self.place.redirected(location));
             match path.filter(|_| keeps_method(answer.head.status()) && redirects < MAX_REDIRECTS) {
@@ -155,35 +181,45 @@ impl ServerSession {
 
     /// Asks for an event stream: the one for unrelated messages, or the rest of one that broke off.
     pub(super) async fn listen(&self, after: Option<&str>) -> Result<Answer, Failed> {
-        let mut request = self.request(Method::GET, EVENTS, Bytes::new());
+        let mut headers = self.session_headers();
         if let Some(after) = after.and_then(|id| HeaderValue::from_str(id).ok()) {
-            request.headers_mut().insert(LAST_EVENT, after);
+            headers.insert(LAST_EVENT, after);
         }
-        self.pool.send(request).await
+        self.client.send(self.request(Method::GET, EVENTS, headers, Bytes::new())).await
     }
 
     /// Ends the session with a DELETE, if it has an id.
     pub(super) async fn delete(&self) {
         if self.has_id() {
             // The server may not support it.
-            let _ = self.pool.send(self.request(Method::DELETE, BOTH, Bytes::new())).await;
+            let request = self.request(Method::DELETE, BOTH, self.session_headers(), Bytes::new());
+            let _ = self.client.send(request).await;
         }
     }
 
-    fn request(&self, method: Method, accept: HeaderValue, body: Bytes) -> Request<Full<Bytes>> {
+    /// The headers that say which session of the legacy era a message belongs to.
+    fn session_headers(&self) -> HeaderMap {
+        let state = self.state();
+        let id = state.id.clone().map(|id| (SESSION, id));
+        id.into_iter().chain(state.version.clone().map(|version| (VERSION, version))).collect()
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        accept: HeaderValue,
+        own: HeaderMap,
+        body: Bytes,
+    ) -> Request<Full<Bytes>> {
         let mut headers = self.credentials.headers();
+        headers.extend(own);
         headers.insert(header::ACCEPT, accept);
         if method == Method::POST {
             headers.insert(header::CONTENT_TYPE, JSON);
         }
         let mut request = Request::new(Full::new(body));
-        {
-            let state = self.state();
-            headers.extend(state.id.clone().map(|id| (SESSION, id)));
-            headers.extend(state.version.clone().map(|version| (VERSION, version)));
-            if let Ok(uri) = state.path.parse() {
-                *request.uri_mut() = uri;
-            }
+        if let Some(uri) = self.client.uri(&self.place, &self.state().path) {
+            *request.uri_mut() = uri;
         }
         *request.method_mut() = method;
         *request.headers_mut() = headers;

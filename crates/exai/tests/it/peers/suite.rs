@@ -38,6 +38,15 @@ fn url(instance: &Instance) -> String {
     format!("http://127.0.0.1:{}/mcp/suite", with_token(instance.port(), &instance.token()))
 }
 
+/// A server that runs elsewhere and speaks Streamable HTTP itself.
+#[track_caller]
+fn elsewhere(era: &str, requirements: Requirements) {
+    let server = Bridge::start(Command::new(program("suite-server")).args(["--era", era]));
+    let instance = Instance::new(&format!("[servers.suite]\nurl = {}\nbridge = true\n", json!(server.url())));
+    instance.ends(0, &["start"]);
+    passes(era, &url(&instance), requirements);
+}
+
 #[track_caller]
 fn through_the_shim(era: &str, requirements: Requirements) {
     let instance = hosting(&["--era", era]);
@@ -117,6 +126,14 @@ fn a_legacy_server_passes_the_modern_set_over_http_where_it_is_bridged() {
 #[test]
 fn a_legacy_server_passes_the_modern_set_through_the_shim_where_it_is_bridged() {
     through_the_shim("legacy", Requirements::Modern);
+}
+
+#[test]
+fn a_server_elsewhere_passes_both_sets_whatever_era_it_speaks() {
+    for era in ["legacy", "modern", "dual"] {
+        elsewhere(era, Requirements::Legacy);
+        elsewhere(era, Requirements::Modern);
+    }
 }
 
 /// Servers of the official SDKs serve the era of their first request alone, so each era needs a process.
