@@ -42,8 +42,6 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
             crash_limit: server.crash_limit,
             trusted: server.trusted,
             era: match server.era {
-                // A server with a port of its own is spoken to over HTTP, in the legacy era alone.
-                _ if server.kind() == ServerKind::Listening => Some(Era::Legacy),
                 EraChoice::Auto => None,
                 EraChoice::Legacy => Some(Era::Legacy),
                 EraChoice::Modern => Some(Era::Modern),

@@ -125,7 +125,12 @@ fn each_client_has_a_session_of_its_own_that_ends_with_it() {
 #[test]
 fn what_a_server_refuses_is_said_in_one_sentence_and_costs_no_second_request() {
     for (status, headers, body, said) in [
-        (401, "WWW-Authenticate: Bearer\r\n", "", "asks for a sign-in"),
+        (
+            401,
+            "WWW-Authenticate: Bearer\r\n",
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"who?"}}"#,
+            "asks for a sign-in (HTTP 401): who?",
+        ),
         (403, "", "go away", "answered HTTP 403 Forbidden: go away"),
         (503, "", "", "answered HTTP 503 Service Unavailable"),
     ] {

@@ -85,11 +85,6 @@ async fn read(session: &ServerSession, asked: Asked, mut answer: Answer) -> Resu
         session.fail(number, refusal(status), text).await;
         return Ok(());
     }
-    if status == StatusCode::UNAUTHORIZED {
-        let text = "asks for a sign-in (HTTP 401); give it an `Authorization` in its `headers`";
-        session.fail(number, refusal(status), text).await;
-        return Ok(());
-    }
     if status.is_success() && is(&answer, "text/event-stream") {
         return stream(session, asked, answer).await;
     }
@@ -98,7 +93,14 @@ async fn read(session: &ServerSession, asked: Asked, mut answer: Answer) -> Resu
     let body = Bytes::from(body);
     // Readers of documents skip it; readers of lines do not.
     let body = body.strip_prefix(BOM).map_or_else(|| body.clone(), |rest| body.slice_ref(rest));
-    if too_long && status.is_success() {
+    if status == StatusCode::UNAUTHORIZED {
+        // Its body may be an error of JSON-RPC, and says nothing of the server.
+        let text = format!(
+            "asks for a sign-in (HTTP 401){}; set `Authorization` in its `headers`",
+            explanation(&body)
+        );
+        session.fail(number, refusal(status), &text).await;
+    } else if too_long && status.is_success() {
         session.say(Line::TooLong(body.slice(..MAX_ERROR_BODY_BYTES))).await;
     } else if let Some(found) = answer_to(&body, number) {
         if status.is_success() {

@@ -25,10 +25,10 @@ use modern::Modern;
 use serde_json::Value;
 
 const USAGE: &str = "\
-usage: stdio-bridge COMMAND [ARG…]
+usage: stdio-bridge [--port N] COMMAND [ARG…]
 
 Listens on a free port of 127.0.0.1, says so on stdout, and starts COMMAND when it is needed. Ends when its stdin ends,
-and after 15 minutes.";
+and after 15 minutes. With --port it takes that port, and its stdin says nothing.";
 
 /// The bridge lives no longer, so that a killed test leaves no process behind for ever.
 const LONGEST_LIFE: Duration = Duration::from_mins(15);
@@ -39,21 +39,28 @@ struct Bridge {
 }
 
 fn main() -> ExitCode {
-    let command: Vec<String> = std::env::args().skip(1).collect();
+    let mut command: Vec<String> = std::env::args().skip(1).collect();
+    let port: u16 = match command.first() {
+        Some(first) if first == "--port" => {
+            let port = command.drain(..2.min(command.len())).nth(1);
+            port.and_then(|port| port.parse().ok()).unwrap_or(0)
+        }
+        Some(_) | None => 0,
+    };
     if command.first().is_none_or(|first| first.starts_with('-')) {
         // If stderr is closed, this cannot be said anywhere else.
         let _ = writeln!(io::stderr(), "{USAGE}");
         return ExitCode::from(2);
     }
-    let listener = match TcpListener::bind("127.0.0.1:0") {
+    let listener = match TcpListener::bind(("127.0.0.1", port)) {
         Ok(listener) => listener,
         Err(error) => {
             let _ = writeln!(io::stderr(), "stdio-bridge cannot listen: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let port = listener.local_addr().map_or(0, |address| address.port());
-    let _ = writeln!(io::stdout(), "http://127.0.0.1:{port}/mcp");
+    let taken = listener.local_addr().map_or(0, |address| address.port());
+    let _ = writeln!(io::stdout(), "http://127.0.0.1:{taken}/mcp");
     let bridge = Arc::new(Bridge { sessions: Sessions::new(&command), modern: Modern::new(&command) });
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -66,6 +73,9 @@ fn main() -> ExitCode {
         thread::sleep(LONGEST_LIFE);
         exit();
     });
+    if port != 0 {
+        thread::sleep(LONGEST_LIFE);
+    }
     let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
     ExitCode::SUCCESS
 }

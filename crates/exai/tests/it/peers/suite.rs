@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use exai_test::suite::{Bridge, Requirements, judge};
-use exai_test::{program, with_token};
+use exai_test::{free_port, program, with_token};
 use serde_json::json;
 use tempfile::tempdir;
 
@@ -134,6 +134,21 @@ fn a_server_elsewhere_passes_both_sets_whatever_era_it_speaks() {
         elsewhere(era, Requirements::Legacy);
         elsewhere(era, Requirements::Modern);
     }
+}
+
+/// A server of the modern era that exai starts, and that speaks Streamable HTTP at a port of its own. One of the legacy era
+/// has one session for all clients and may ask none, so the legacy set demands more of it than exai lets it do.
+#[test]
+fn a_modern_server_with_a_port_of_its_own_passes_both_sets() {
+    let port = free_port();
+    let (command, server) = (json!(program("stdio-bridge")), json!(program("suite-server")));
+    let instance = Instance::new(&format!(
+        "[servers.suite]\ncommand = {command}\nargs = [\"--port\", \"{port}\", {server}, \"--era\", \"modern\"]\n\
+         url = \"http://127.0.0.1:{port}/mcp\"\n"
+    ));
+    instance.ends(0, &["start"]);
+    passes("with a port", &url(&instance), Requirements::Modern);
+    passes("with a port", &url(&instance), Requirements::Legacy);
 }
 
 /// Servers of the official SDKs serve the era of their first request alone, so each era needs a process.
