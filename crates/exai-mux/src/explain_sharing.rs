@@ -95,6 +95,9 @@ fn explain_eras(server: &Server) -> Vec<String> {
         sentences.push(format!("it {speaks} {revision} ({era} era): it {why}"));
     }
     match (server.eras.speaks(Era::Legacy), server.eras.speaks(Era::Modern)) {
+        (Some(true), Some(true)) if server.policy.share == Share::Session => {
+            sentences.push("clients of each era are served in their own".to_owned());
+        }
         (Some(true), Some(true)) => {
             sentences.push("a process for each era in use serves the clients of that era".to_owned());
         }

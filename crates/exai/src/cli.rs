@@ -207,8 +207,8 @@ pub(crate) struct AddArgs {
     /// Where the server is reached by HTTP; with a command, where that command listens
     #[arg(long)]
     pub(crate) url: Option<String>,
-    /// A header of each request to the URL
-    #[arg(short = 'H', long, value_name = "K=V", value_parser = pair)]
+    /// A header of each request to the URL, as NAME=VALUE or as `NAME: VALUE`
+    #[arg(short = 'H', long, value_name = "K=V", value_parser = header)]
     pub(crate) header: Vec<(String, String)>,
     /// Which clients share a process of the server
     #[arg(long, value_name = "WHICH", value_parser = ["auto", "shared", "client"])]
@@ -460,6 +460,14 @@ fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         Some(_) | None => Err("it takes the form NAME=VALUE".to_owned()),
+    }
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    // The name of a header holds neither sign.
+    match text.split_once(['=', ':']) {
+        Some((name, value)) if !name.is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        Some(_) | None => Err("it takes the form NAME=VALUE or `NAME: VALUE`".to_owned()),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::cli::{Cli, Command};
 use crate::commands;
 use crate::error::Error;
 use crate::printer::Printer;
-use crate::short_forms::{guard_args, shim_args};
+use crate::short_forms::{guard_args, put_url_last, shim_args};
 
 /// Everything `main` does.
 pub(crate) fn run() -> ExitCode {
@@ -22,7 +22,7 @@ pub(crate) fn run() -> ExitCode {
     if let Some(args) = guard_args(std::env::args_os().skip(1)) {
         return finish(commands::guard::run(&args));
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(put_url_last(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(error) => {
             // Nowhere to say it: the exit code must do.

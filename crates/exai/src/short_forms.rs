@@ -47,6 +47,24 @@ pub(crate) fn guard_args(args: impl Iterator<Item = OsString>) -> Option<GuardAr
     }
 }
 
+/// Lets options stand behind the URL of `exai add NAME URL`, as the commands of MCP clients have them: behind a command
+/// they would be its arguments, and a URL has none.
+pub(crate) fn put_url_last(mut args: Vec<OsString>) -> Vec<OsString> {
+    let is_url = |arg: &OsString| arg.to_str().is_some_and(is_url);
+    let adds = args.get(1).is_some_and(|command| command == "add");
+    let is_command = args.iter().any(|arg| arg == "--");
+    if adds && !is_command && args.get(3).is_some_and(is_url) {
+        let url = args.remove(3);
+        args.push(url);
+    }
+    args
+}
+
+/// Whether a word is the URL of a server, not a command.
+pub(crate) fn is_url(text: &str) -> bool {
+    ["http://", "https://", "ws://", "wss://"].iter().any(|scheme| text.starts_with(scheme))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -78,5 +96,20 @@ mod tests {
             }
         }
         assert_eq!(shim_args(["start"].iter().map(Into::into)), None);
+    }
+
+    #[test]
+    fn a_url_goes_behind_its_options_and_nothing_else_moves() {
+        for (line, expected) in [
+            ("exai add x https://a -H K=V --force", "exai add x -H K=V --force https://a"),
+            ("exai add x https://a", "exai add x https://a"),
+            ("exai add x npx https://a -y", "exai add x npx https://a -y"),
+            ("exai add --url https://a x -- npx", "exai add --url https://a x -- npx"),
+            ("exai add x https://a -- y", "exai add x https://a -- y"),
+            ("exai call x https://a y", "exai call x https://a y"),
+        ] {
+            let moved = put_url_last(line.split(' ').map(OsString::from).collect());
+            assert_eq!(moved, expected.split(' ').collect::<Vec<_>>());
+        }
     }
 }

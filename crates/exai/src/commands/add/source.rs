@@ -22,6 +22,7 @@ use crate::cli::AddArgs;
 use crate::error::Error;
 use crate::limits::MAX_PASTED_BYTES;
 use crate::printer::Printer;
+use crate::short_forms::is_url;
 
 /// What was given.
 pub(super) enum Source {
@@ -217,8 +218,4 @@ fn stdio(command: &str, args: &[String]) -> Transport {
 
 fn at_url(url: String) -> Transport {
     Transport::Url { url, headers: Vec::new() }
-}
-
-fn is_url(text: &str) -> bool {
-    ["http://", "https://", "ws://", "wss://"].iter().any(|scheme| text.starts_with(scheme))
 }
