@@ -162,6 +162,10 @@ pub(crate) const MAX_KEPT_EVENT_BYTES: usize = 64 * KIB;
 pub(crate) const MAX_EVENT_ID_BYTES: usize = 4 * KIB;
 /// How long a server may take to accept a message that needs no answer.
 pub(crate) const ACCEPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Tools of one server whose calls repeat arguments in headers.
+pub(crate) const MAX_MARKED_TOOLS: usize = 4096;
+/// Pages of a list of tools that are asked for to learn which arguments a call must repeat.
+pub(crate) const MAX_TOOL_PAGES: usize = 64;
 /// How long the daemon listens to the answer of a cancelled request.
 pub(crate) const CANCELLED_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the event stream for what belongs to no request may take to open before requests are sent.

@@ -54,6 +54,7 @@ pub mod view;
 
 pub use limits::{CALL_TOTAL_TIMEOUT, MAX_REQUESTS_PER_CLIENT};
 pub use router::Router;
+pub use server::parameter_headers::read_parameter_headers;
 pub use types::choice::{Choice, ClientName};
 pub use types::discovery::Discovery;
 pub use types::effect::{About, Effect};

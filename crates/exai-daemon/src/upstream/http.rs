@@ -12,11 +12,12 @@
 //! 2. `outgoing` reads which era a request is of. In the legacy era the requests belong to a session; in the modern one each
 //!    stands for itself, and repeats some of its body in headers.
 //! 3. `send_order` sends requests side by side and everything else in order; `exchange` reads their answers, documents or
-//!    streams (`event_stream`); `session` is what all of them share.
+//!    streams (`answer_stream`, `event_stream`); `session` is what all of them share.
 //! 4. When the session or the port is lost, the instance has failed: the hub stops its processes, and the next request
 //!    starts another instance.
 
 mod answer;
+mod answer_stream;
 mod client;
 mod connect;
 mod connection_pool;
@@ -24,9 +25,11 @@ mod credentials;
 pub(crate) mod event;
 mod event_stream;
 mod exchange;
+mod known_tools;
 mod outgoing;
 mod port_check;
 pub(crate) mod remote_client;
+mod repetition;
 mod send_order;
 mod server_url;
 mod session;

@@ -203,3 +203,61 @@ fn headers_are_not_sent_where_others_could_read_them() {
     let message = refusal(&instance);
     assert!(message.contains("use https://") && !message.contains("secret"), "{message}");
 }
+
+fn refuse(message: &Value, code: i32) -> Vec<u8> {
+    let error = json!({"code": code, "message": "refused", "data": {"supported": ["2026-07-28"]}});
+    let body = json!({"jsonrpc": "2.0", "id": message["id"], "error": error});
+    document(400, JSON, &body.to_string())
+}
+
+/// A server of the modern era whose tool wants its argument repeated in a header.
+fn regional_server(request: &Request) -> Vec<u8> {
+    let message = parsed(request);
+    let result = match message["method"].as_str() {
+        Some("server/discover") => json!({"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}},
+            "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "scripted", "version": "1"}}}),
+        Some("tools/list") => json!({"tools": [{"name": "go", "inputSchema": {"type": "object", "properties":
+            {"region": {"type": "string", "x-mcp-header": "Region"}}}}]}),
+        Some("tools/call") if request.header("mcp-param-region").is_none() => {
+            return refuse(&message, -32020);
+        }
+        Some("initialize") => return refuse(&message, -32022),
+        Some("tools/call") => {
+            let region = request.header("mcp-param-region");
+            json!({"content": [{"type": "text", "text": region}]})
+        }
+        Some(_) => return document(202, "", ""),
+        None => return document(405, "", ""),
+    };
+    let mut body = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
+    body["result"]["resultType"] = json!("complete");
+    document(200, JSON, &body.to_string())
+}
+
+#[test]
+fn arguments_that_a_server_wants_in_headers_are_repeated_there() {
+    let server = ScriptedHttp::start(regional_server);
+    let instance = hosting(&server.url("/mcp"), "");
+    let mut client = instance.client("far");
+    let go = json!({"name": "go", "arguments": {"region": "süd"}});
+    // Nobody has asked for the tools yet: the server refuses, and they are asked for.
+    for _ in 0..2 {
+        let answer = client.ask("tools/call", &go);
+        assert_eq!(answer["result"]["content"][0]["text"], "=?base64?c8O8ZA==?=", "{answer}");
+    }
+    let asked: Vec<Value> =
+        server.requests().iter().map(|request| parsed(request)["method"].clone()).collect();
+    let about_tools: Vec<&str> =
+        asked.iter().filter_map(Value::as_str).filter(|method| method.starts_with("tools/")).collect();
+    assert_eq!(about_tools, ["tools/call", "tools/list", "tools/call", "tools/call"]);
+    let requests = server.requests();
+    let modern = requests.iter().filter(|request| request.header("mcp-method").is_some());
+    assert!(modern.clone().count() > 4);
+    for request in modern {
+        let message = parsed(request);
+        assert_eq!(request.header("mcp-method"), message["method"].as_str());
+        assert_eq!(request.header("mcp-protocol-version"), Some("2026-07-28"));
+        assert_eq!(request.header("mcp-name"), message["params"]["name"].as_str(), "{message}");
+        assert_eq!(request.header("mcp-session-id"), None);
+    }
+}

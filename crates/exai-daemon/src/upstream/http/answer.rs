@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use hyper::Response;
 use hyper::body::{Body, Frame, Incoming};
+use hyper::header;
 
 use super::connect::write_causes;
 use super::connection_pool::Lent;
@@ -54,6 +55,13 @@ impl Answer {
             }
         }
         Ok((all, false))
+    }
+
+    /// Whether it is a stream of events.
+    pub(super) fn is_event_stream(&self) -> bool {
+        let kind = self.head.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let kind = kind.and_then(|kind| kind.split(';').next());
+        kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
     }
 
     /// Lets the connection serve the next request. The body must have been read to its end.

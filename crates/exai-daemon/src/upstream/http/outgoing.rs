@@ -8,7 +8,7 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 
 /// A request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Outgoing {
     pub(super) asked: Asked,
     pub(super) body: Bytes,
@@ -34,6 +34,10 @@ pub(super) enum Role {
     Discover,
     /// `subscriptions/listen`, whose answer is a stream of notifications.
     Listen,
+    /// `tools/list`, of the modern era: its answer says which arguments a call repeats in headers.
+    ListTools,
+    /// `tools/call`, of the modern era.
+    CallTool,
     /// Any other request of the modern era: it stands for itself.
     Modern,
 }
@@ -43,7 +47,7 @@ impl Role {
     pub(super) fn is_modern(self) -> bool {
         match self {
             Role::Initialize | Role::Legacy => false,
-            Role::Discover | Role::Listen | Role::Modern => true,
+            Role::Discover | Role::Listen | Role::ListTools | Role::CallTool | Role::Modern => true,
         }
     }
 }
@@ -65,6 +69,8 @@ impl Outgoing {
                 let role = match method {
                     "server/discover" => Role::Discover,
                     "subscriptions/listen" => Role::Listen,
+                    "tools/list" => Role::ListTools,
+                    "tools/call" => Role::CallTool,
                     _ => Role::Modern,
                 };
                 (role, repeat_in_headers(&body, method, &version))
@@ -100,7 +106,8 @@ mod tests {
             ("tools/call", r#""name":"t""#, Role::Legacy, None),
             ("server/discover", meta, Role::Discover, None),
             ("subscriptions/listen", meta, Role::Listen, None),
-            ("tools/call", &format!(r#""name":"ä",{meta}"#), Role::Modern, Some("=?base64?w6Q=?=")),
+            ("tools/list", meta, Role::ListTools, None),
+            ("tools/call", &format!(r#""name":"ä",{meta}"#), Role::CallTool, Some("=?base64?w6Q=?=")),
         ] {
             let text = format!(r#"{{"jsonrpc":"2.0","id":5,"method":"{method}","params":{{{params}}}}}"#);
             let outgoing = Outgoing::read(text.into()).expect("a request");

@@ -16,9 +16,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::answer::BrokenOff;
+use super::answer_stream::{Pauses, pass_on};
 use super::connect::Failed;
 use super::event_stream::Events;
-use super::exchange::{self, Pauses, is, pass_on};
+use super::exchange;
 use super::outgoing::{Asked, Outgoing, Role};
 use super::session::ServerSession;
 use crate::limits::{
@@ -224,7 +225,7 @@ async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
         let outcome = session.listen(events.last_id.as_deref()).await;
         opened.notify_one();
         match outcome {
-            Ok(mut answer) if answer.head.status().is_success() && is(&answer, "text/event-stream") => {
+            Ok(mut answer) if answer.head.status().is_success() && answer.is_event_stream() => {
                 backoff = open_backoff();
                 while let Ok(Some(bytes)) = answer.next().await {
                     let mut found = Vec::new();

@@ -18,6 +18,7 @@ use super::client::HttpClient;
 use super::connect::Failed;
 use super::credentials::Credentials;
 use super::event::Event;
+use super::known_tools::KnownTools;
 use super::outgoing::{Asked, Outgoing, Role};
 use super::server_url::ServerUrl;
 use crate::limits::MAX_REDIRECTS;
@@ -46,6 +47,7 @@ pub(super) struct ServerSession {
     /// Why the instance cannot be used any more. The first reason counts.
     broken: mpsc::Sender<String>,
     state: Mutex<State>,
+    pub(super) tools: KnownTools,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,7 @@ impl ServerSession {
                 turns: Turns::new(),
                 broken,
                 state,
+                tools: KnownTools::default(),
             }),
             reasons,
         )
@@ -134,6 +137,12 @@ impl ServerSession {
         asked.role == Role::Discover && !self.state().is_introduced
     }
 
+    /// Passes an answer of the server on.
+    pub(super) async fn say_answer(&self, asked: Asked, found: Bytes) {
+        let told = if asked.role == Role::ListTools { self.tools.learn(&self.server, found) } else { found };
+        self.say(Line::Whole(told)).await;
+    }
+
     /// Notes what the answer to a request says of the conversation. Session id and version are those of the answer to
     /// `initialize`.
     pub(super) fn note_answer(&self, asked: Asked, answer: &Answer, message: &Bytes) {
@@ -153,8 +162,12 @@ impl ServerSession {
 
     /// Sends a request.
     pub(super) async fn ask(&self, outgoing: Outgoing) -> Result<Answer, Failed> {
-        let Outgoing { asked, body, headers } = outgoing;
-        let headers = if asked.role.is_modern() { headers } else { self.session_headers() };
+        let Outgoing { asked, body, mut headers } = outgoing;
+        if !asked.role.is_modern() {
+            headers = self.session_headers();
+        } else if asked.role == Role::CallTool {
+            headers.extend(self.tools.repeat_arguments(&body));
+        }
         self.post(body, headers).await
     }
 
