@@ -12,4 +12,4 @@ mod tls;
 pub use connector::{Connector, Failure, HttpStream, Stream};
 pub use obstacle::{Obstacle, root_cause};
 pub use proxies::Proxies;
-pub use tls::{Security, Tls, TlsUnavailable};
+pub use tls::{CERTIFICATES, Security, Tls, TlsUnavailable};

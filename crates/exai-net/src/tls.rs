@@ -1,15 +1,35 @@
 //! Who is trusted, and which HTTP is offered.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use exai_os::account::find_variable;
 use hyper_rustls::ConfigBuilderExt as _;
 use rustls::client::WantsClientCert;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
+use rustls_platform_verifier::Verifier;
 
-/// TLS cannot be used on this machine: it trusts nobody, or its store of certificates cannot be read.
+/// TLS cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("TLS cannot be used here: {0}")]
-pub struct TlsUnavailable(#[from] rustls::Error);
+pub enum TlsUnavailable {
+    /// This machine trusts nobody, or its store of certificates cannot be read.
+    #[error("TLS cannot be used here: {0}")]
+    System(#[from] rustls::Error),
+    /// The file with more certificates cannot be read.
+    #[error("{CERTIFICATES} names {}, which cannot be used: {why}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// The variable that names a file with more certificates to trust. OpenSSL and most programs know it.
+pub const CERTIFICATES: &str = "SSL_CERT_FILE";
 
 /// How the connections of a connector are secured.
 #[derive(Debug, Clone)]
@@ -41,6 +61,28 @@ impl Tls {
     /// When the system has no certificates.
     pub fn with_system_roots() -> Result<Self, TlsUnavailable> {
         Ok(Self::verified(builder()?.try_with_platform_verifier()?))
+    }
+
+    /// Trusts whom the system trusts, and the certificates in the file (PEM) that `SSL_CERT_FILE` of an environment names:
+    /// companies have such files for their proxies. See [`Tls::with_system_roots`].
+    ///
+    /// # Errors
+    /// When the system has no certificates, or the file cannot be read.
+    pub fn of(vars: &[(OsString, OsString)]) -> Result<Self, TlsUnavailable> {
+        let Some(path) = find_variable(vars, CERTIFICATES).filter(|path| !path.is_empty()) else {
+            return Self::with_system_roots();
+        };
+        let unusable = |why: String| TlsUnavailable::File { path: path.into(), why };
+        let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect)
+            .map_err(|error| unusable(error.to_string()))?;
+        if certificates.is_empty() {
+            return Err(unusable("it holds no certificate".to_owned()));
+        }
+        let cryptography = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = Verifier::new_with_extra_roots(certificates, cryptography)?;
+        let config = builder()?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+        Ok(Self::verified(config))
     }
 
     #[cfg(test)]

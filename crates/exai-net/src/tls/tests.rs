@@ -1,8 +1,5 @@
-//! The certificates of the system are those that the environment of this process names.
+//! Whose certificates are trusted.
 
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use exai_test::tls;
@@ -10,45 +7,26 @@ use exai_test::tls;
 use super::*;
 use crate::{Connector, Proxies};
 
-const ADDRESS: &str = "EXAI_TEST_TLS_ADDRESS";
-const SAID: &str = "EXAI_TEST_TLS_SAID";
-
-/// The test runs itself again with another environment.
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "a test asks its own other half")]
-async fn a_file_that_the_environment_names_is_trusted() {
-    if let (Some(address), Some(said)) = (std::env::var_os(ADDRESS), std::env::var_os(SAID)) {
-        let outcome = connect(address.to_str().unwrap()).await;
-        return std::fs::write(said, outcome).unwrap();
-    }
+async fn the_certificates_in_a_file_that_the_environment_names_are_trusted_too() {
     let dir = tempfile::tempdir().unwrap();
     let roots = dir.path().join("roots.pem");
     std::fs::write(&roots, tls::CA).unwrap();
     let address = tls::serve(&[], |stream| {
         let _ = tls::echo(stream);
     });
-    assert_eq!(ask_other_half(address, &dir.path().join("said"), Some(&roots)), "connected");
-    assert!(ask_other_half(address, &dir.path().join("said"), None).contains("TLS"));
-}
-
-async fn connect(address: &str) -> String {
-    let tls = match Tls::with_system_roots() {
-        Ok(tls) => tls,
-        Err(error) => return error.to_string(),
+    let connect = async |tls: Tls| {
+        let connector = Connector::new(Security::Http1(tls), Duration::from_secs(20), Proxies::none());
+        let opened = connector.open(&format!("https://{address}/").parse().unwrap()).await;
+        opened.map(drop).map_err(|obstacle| obstacle.to_string())
     };
-    let connector = Connector::new(Security::Http1(tls), Duration::from_secs(20), Proxies::none());
-    match connector.open(&address.parse().unwrap()).await {
-        Ok(_) => "connected".to_owned(),
-        Err(obstacle) => obstacle.to_string(),
+    let named = |path: &std::path::Path| Tls::of(&[(CERTIFICATES.into(), path.into())]);
+    assert_eq!(connect(named(&roots).unwrap()).await, Ok(()));
+    assert!(connect(Tls::of(&[]).unwrap()).await.unwrap_err().contains("TLS"));
+    for (text, why) in [("", "holds no certificate"), ("-----BEGIN CERTIFICATE-----\n!\n", "cannot be used")]
+    {
+        std::fs::write(&roots, text).unwrap();
+        let error = named(&roots).unwrap_err().to_string();
+        assert!(error.contains(why) && error.contains("roots.pem"), "{error}");
     }
-}
-
-fn ask_other_half(address: SocketAddr, said: &Path, roots: Option<&Path>) -> String {
-    let mut again = Command::new(std::env::current_exe().unwrap());
-    again.args(["--exact", "tls::tests::a_file_that_the_environment_names_is_trusted"]);
-    again.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
-    again.envs(roots.map(|roots| ("SSL_CERT_FILE", roots)));
-    again.env(ADDRESS, format!("https://{address}/")).env(SAID, said);
-    assert!(again.output().unwrap().status.success());
-    std::fs::read_to_string(said).unwrap()
 }

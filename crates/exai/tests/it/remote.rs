@@ -1,11 +1,14 @@
 //! Servers that run elsewhere, reached by URL.
 
+use std::io::Read as _;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use exai_test::http::Request;
 use exai_test::scripted_http::{ScriptedHttp, document};
 use exai_test::suite::Bridge;
-use exai_test::{eventually, free_port, program};
+use exai_test::{eventually, free_port, program, tls};
 use serde_json::{Value, json};
 
 use crate::support::{Client, Instance, LIMIT};
@@ -93,10 +96,10 @@ fn legacy_server(request: &Request, session: usize) -> Vec<u8> {
 
 #[test]
 fn each_client_has_a_session_of_its_own_that_ends_with_it() {
-    let count = std::sync::atomic::AtomicUsize::new(0);
+    let count = AtomicUsize::new(0);
     let server = ScriptedHttp::start(move |request| {
         let begun = usize::from(is(request, "initialize"));
-        legacy_server(request, count.fetch_add(begun, std::sync::atomic::Ordering::SeqCst))
+        legacy_server(request, count.fetch_add(begun, Ordering::SeqCst))
     });
     let instance =
         hosting(&server.url("/mcp"), "headers = { Authorization = \"Bearer secret-of-the-server\" }");
@@ -162,14 +165,14 @@ fn nothing_is_sent_to_where_a_server_redirects_but_within_itself() {
 
 #[test]
 fn a_session_that_the_server_has_ended_is_begun_anew() {
-    let count = std::sync::atomic::AtomicUsize::new(0);
+    let count = AtomicUsize::new(0);
     let server = ScriptedHttp::start(move |request| {
         // The first session ends with its first call.
         if is(request, "tools/call") && request.header("mcp-session-id") == Some("s0") {
             return document(404, "", "");
         }
         let begun = usize::from(is(request, "initialize"));
-        legacy_server(request, count.fetch_add(begun, std::sync::atomic::Ordering::SeqCst))
+        legacy_server(request, count.fetch_add(begun, Ordering::SeqCst))
     });
     let instance = hosting(&server.url("/mcp"), "");
     let mut client = instance.client("far");
@@ -208,6 +211,21 @@ fn refuse(message: &Value, code: i32) -> Vec<u8> {
     let error = json!({"code": code, "message": "refused", "data": {"supported": ["2026-07-28"]}});
     let body = json!({"jsonrpc": "2.0", "id": message["id"], "error": error});
     document(400, JSON, &body.to_string())
+}
+
+#[test]
+fn a_server_whose_certificate_is_not_trusted_hears_nothing() {
+    let heard = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&heard);
+    let address = tls::serve(&["http/1.1"], move |mut stream| {
+        let mut bytes = [0; 64];
+        counted.fetch_add(stream.read(&mut bytes).unwrap_or(0), Ordering::SeqCst);
+    });
+    let url = format!("https://localhost:{}/mcp", address.port());
+    let instance = hosting(&url, "headers = { Authorization = \"Bearer secret\" }");
+    let message = refusal(&instance);
+    assert!(message.contains("no trusted TLS connection") && !message.contains("secret"), "{message}");
+    assert_eq!(heard.load(Ordering::SeqCst), 0);
 }
 
 /// A server of the modern era whose tool wants its argument repeated in a header.

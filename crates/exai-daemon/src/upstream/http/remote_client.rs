@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use exai_net::{Connector, Obstacle, Proxies, Security, Tls};
+use exai_net::{CERTIFICATES, Connector, Obstacle, Proxies, Security, Tls};
+use exai_os::account::find_variable;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -49,30 +50,73 @@ impl RemoteClient {
     }
 }
 
-/// Makes the client that all servers elsewhere share: at its first use, and when the environment names other proxies.
+/// Makes the client that all servers elsewhere share: at its first use, and when the environment names other proxies or
+/// other certificates.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct RemoteClients(Arc<Mutex<Option<Shared>>>);
 
 #[derive(Debug)]
 struct Shared {
-    tls: Tls,
     proxies: Proxies,
+    certificates: Option<OsString>,
     client: RemoteClient,
 }
 
 impl RemoteClients {
-    /// The client for servers that are started in this environment. Blocks the first time, since it reads the certificates of
-    /// the system. The error reads after "the server".
+    /// The client for servers that are started in this environment. Blocks the first time, since it reads certificates. The
+    /// error reads after "the server".
     pub(crate) fn get(&self, vars: &[(OsString, OsString)]) -> Result<RemoteClient, String> {
         let proxies = Proxies::of(vars);
+        let certificates = find_variable(vars, CERTIFICATES).map(ToOwned::to_owned);
         let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let tls = match &*shared {
-            Some(known) if known.proxies == proxies => return Ok(known.client.clone()),
-            Some(known) => known.tls.clone(),
-            None => Tls::with_system_roots().map_err(|error| format!("could not be started: {error}"))?,
-        };
-        let client = RemoteClient::new(tls.clone(), proxies.clone());
-        *shared = Some(Shared { tls, proxies, client: client.clone() });
+        if let Some(known) = &*shared
+            && (&known.proxies, &known.certificates) == (&proxies, &certificates)
+        {
+            return Ok(known.client.clone());
+        }
+        let tls = Tls::of(vars).map_err(|error| format!("could not be started: {error}"))?;
+        let client = RemoteClient::new(tls, proxies.clone());
+        *shared = Some(Shared { proxies, certificates, client: client.clone() });
         Ok(client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufReader, Write as _};
+
+    use exai_test::http;
+    use exai_test::scripted_http::document;
+    use exai_test::tls;
+
+    use super::super::answer::Answer;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_with_tls_is_spoken_to_and_the_client_is_made_anew_when_others_are_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        let roots = dir.path().join("roots.pem");
+        std::fs::write(&roots, tls::CA).unwrap();
+        let address = tls::serve(&["http/1.1"], |stream| {
+            let mut stream = BufReader::new(stream);
+            while let Ok(Some(request)) = http::Request::read(&mut stream) {
+                let answer = document(200, "", &request.path);
+                if stream.get_mut().write_all(&answer).and_then(|()| stream.get_mut().flush()).is_err() {
+                    break;
+                }
+            }
+        });
+        let clients = RemoteClients::default();
+        let ask = async |vars: &[(OsString, OsString)]| {
+            let mut request = Request::new(Full::new(Bytes::new()));
+            *request.uri_mut() = format!("https://{address}/mcp").parse().unwrap();
+            let response = clients.get(vars).unwrap().send(request).await?;
+            let (body, _) = Answer::new(response, None).all(100).await.unwrap();
+            Ok::<_, Failed>(String::from_utf8(body).unwrap())
+        };
+        let trusting = [(CERTIFICATES.into(), roots.into())];
+        assert_eq!(ask(&trusting).await, Ok("/mcp".to_owned()));
+        assert!(matches!(ask(&[]).await, Err(Failed::Unsent(reason)) if reason.contains("TLS")));
+        assert_eq!(ask(&trusting).await, Ok("/mcp".to_owned()));
     }
 }
