@@ -1,6 +1,8 @@
-//! An OpenAI-compatible endpoint that says what the test plans: the shapes of the dialects, and every fault. It keeps a
-//! ledger, so that tests can count what would have been paid.
+//! An OpenAI-compatible endpoint that says what the test plans: the shapes of the dialects, calls of tools (as an endpoint
+//! of the Anthropic Messages API, too), and every fault. It keeps a ledger, so that tests can count what would have been
+//! paid.
 
+mod conversation;
 mod recorded;
 mod reply;
 mod seen;
@@ -13,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+pub use conversation::{Conversation, PlannedCall, ToolResult};
 pub use recorded::{ALL, ANSWER, Recorded, THOUGHT, recorded};
 pub use reply::Reply;
 pub use seen::{End, Seen};
@@ -70,7 +73,12 @@ impl ModelEndpoint {
 
     /// Its `base_url`.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        self.origin() + "/v1"
+    }
+
+    /// Its address, without a path.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// All requests so far.

@@ -42,6 +42,7 @@ impl Seen {
 
     /// Whether it asks a model, which costs money.
     pub fn is_chat(&self) -> bool {
-        self.path.ends_with("/chat/completions")
+        let path = self.path.split('?').next().unwrap_or_default();
+        path.ends_with("/chat/completions") || path.ends_with("/messages")
     }
 }
