@@ -2,6 +2,9 @@
 
 #![expect(deprecated, reason = "the SDK deprecates what MCP does, and exai passes it on")]
 
+#[cfg(unix)]
+mod http;
+
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -11,6 +14,7 @@ use rmcp::model::{
     ErrorData, ListRootsResult, ProgressNotificationParam, ProtocolVersion,
 };
 use rmcp::service::{NotificationContext, RequestContext, RunningService};
+use rmcp::transport::IntoTransport;
 use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient, ServiceError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -111,11 +115,18 @@ async fn take(service: &RunningService<RoleClient, App>, step: &Value) -> Option
 }
 
 /// All that an application sees of the server behind a command.
-async fn look(command: Command, mode: ClientLifecycleMode) -> Value {
+async fn look_over_stdio(command: Command, mode: ClientLifecycleMode) -> Value {
     let mut command = tokio::process::Command::from(command);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().expect("it starts");
-    let transport = (child.stdout.take().expect("a pipe"), child.stdin.take().expect("a pipe"));
+    look((child.stdout.take().expect("a pipe"), child.stdin.take().expect("a pipe")), mode).await
+}
+
+/// All that an application sees of a server.
+async fn look<E, A>(transport: impl IntoTransport<RoleClient, E, A>, mode: ClientLifecycleMode) -> Value
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
     let scenarios: Value = serde_json::from_str(SCENARIOS).expect("JSON");
     let scenario = &scenarios["suite"];
     let app = App { elicit: scenario["elicit"].clone(), ..App::default() };
@@ -136,13 +147,16 @@ fn direct(era: &str) -> Command {
     command
 }
 
-#[test]
-fn an_application_sees_the_same_through_exai_in_every_mode() {
+fn hosting() -> Instance {
     let configured = |era: &str| {
         let command = json!(program("suite-server"));
         format!("[servers.{era}]\ncommand = {command}\nargs = [\"--era\", \"{era}\"]\n")
     };
-    let instance = Instance::new(&["legacy", "dual", "modern"].map(configured).concat());
+    Instance::new(&["legacy", "dual", "modern"].map(configured).concat())
+}
+
+/// Compares what an application sees of each server in each mode with what it sees over `look_through`.
+fn sees_the_same(look_through: impl AsyncFn(&str, ClientLifecycleMode) -> Value) {
     let preferred_versions = vec![from::<ProtocolVersion>(json!("2026-07-28"))];
     let discover = || ClientLifecycleMode::Discover { preferred_versions: preferred_versions.clone() };
     let auto =
@@ -164,8 +178,8 @@ fn an_application_sees_the_same_through_exai_in_every_mode() {
     for (hosted, compared, mode) in cells {
         let (expected, through) = runtime.block_on(async {
             tokio::time::timeout(LIMIT, async {
-                let expected = look(direct(compared), mode.clone()).await;
-                (expected, look(instance.command(&["shim", "--server", hosted]), mode.clone()).await)
+                let expected = look_over_stdio(direct(compared), mode.clone()).await;
+                (expected, look_through(hosted, mode.clone()).await)
             })
             .await
             .expect("all is said in time")
@@ -176,4 +190,12 @@ fn an_application_sees_the_same_through_exai_in_every_mode() {
             assert_eq!(expected, through, "{mode:?} at {hosted}");
         }
     }
+}
+
+#[test]
+fn an_application_sees_the_same_through_exai_in_every_mode() {
+    let instance = hosting();
+    sees_the_same(async |server, mode| {
+        look_over_stdio(instance.command(&["shim", "--server", server]), mode).await
+    });
 }
