@@ -13,8 +13,8 @@ pub(crate) const HELP: &str = "\
 usage: cargo xtask peers [--again]
 
 Installs what the tests compare exai with into .peers/, which git ignores: Node, the reference MCP
-servers, the conformance suite, the official SDKs for TypeScript and Python in two versions each, and
-llama.cpp's server for the EXAI tools. The versions are pinned in tests/peers/package.json,
+servers, the conformance suite, the official SDKs for TypeScript and Python in two versions each,
+llama.cpp's server for the EXAI tools, and on Linux the agents Claude Code and Copilot CLI. The versions are pinned in tests/peers/package.json,
 package-lock.json and requirements-*.txt. Does nothing when what is installed fits them.
 
 Needs npm, and Python 3.10 or newer with venv.
@@ -80,7 +80,7 @@ fn install(pins: &Path, folder: &Path) -> Outcome {
     println!("      installing into .peers/, about a minute");
     thread::scope(|scope| {
         let parts = [
-            scope.spawn(|| timed("Node, servers and the TypeScript SDK", || node(pins, folder))),
+            scope.spawn(|| timed("Node, servers, the TypeScript SDK and agents", || node(pins, folder))),
             scope.spawn(|| timed("Python SDK 1.x", || python(pins, folder, "1", "py1", "mcp"))),
             scope.spawn(|| timed("Python SDK 2.x", || python(pins, folder, "2", "py2", "mcp"))),
             scope.spawn(|| timed("llama.cpp", || python(pins, folder, "llama", "llama", "xllamacpp"))),

@@ -1,8 +1,9 @@
 //! Support for tests: fixture servers, a model endpoint, waiting for conditions, faulty connections, the official SDKs
-//! and the conformance suite as judges.
+//! and the conformance suite as judges, agents as clients.
 //!
 //! This crate is only ever a development dependency. The product contains nothing of it.
 
+pub mod agents;
 mod eventually;
 mod free_port;
 pub mod http;

@@ -161,7 +161,7 @@ pub fn node(script: &str) -> Command {
 }
 
 /// The path of something that `cargo xtask peers` installs.
-fn installed(path: &str) -> PathBuf {
+pub(crate) fn installed(path: &str) -> PathBuf {
     let path = root().join(".peers").join(path);
     assert!(path.exists(), "{} is missing; run `cargo xtask peers`", path.display());
     path

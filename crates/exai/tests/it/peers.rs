@@ -1,5 +1,6 @@
 //! The official SDKs as judges: a client sees through exai exactly what it sees over direct stdio.
 
+mod agents;
 mod eras;
 mod gone;
 mod inspector;
