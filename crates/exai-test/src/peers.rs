@@ -156,8 +156,13 @@ fn python_of(environment: &str) -> PathBuf {
 /// A command that runs a script of a package in `node_modules` with the Node that is installed beside it.
 pub fn node(script: &str) -> Command {
     let mut command = Command::new(installed(NODE));
-    command.arg(installed(&format!("node_modules/{script}")));
+    command.arg(module(script));
     command
+}
+
+/// The path of a file of a package in `node_modules`.
+pub(crate) fn module(path: &str) -> PathBuf {
+    installed(&format!("node_modules/{path}"))
 }
 
 /// The path of something that `cargo xtask peers` installs.

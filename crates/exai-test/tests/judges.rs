@@ -1,10 +1,11 @@
 //! The comparing scripts report "equal" only when both sides are equal, and the suite passes only what is right.
 
 mod peers {
+    use std::path::Path;
     use std::process::Command;
 
     use exai_test::peers::Sdk;
-    use exai_test::suite::{Bridge, Requirements, judge};
+    use exai_test::suite::{Bridge, Requirements, Scenarios, judge, judge_client};
     use serde_json::json;
 
     /// Compares the plain fixture with the fixture started with `switches`.
@@ -44,5 +45,20 @@ mod peers {
         assert!(!verdict.is_good());
         assert_eq!(verdict.passed + verdict.failed.len(), Requirements::Modern.count(), "{verdict}");
         assert!(verdict.to_string().contains("sep-2575-server-implements-discover"), "{verdict}");
+    }
+
+    /// The suite alone would pass it in `initialize`, where there is nothing to see.
+    #[test]
+    fn a_client_that_does_nothing_passes_nothing() {
+        let dir = std::env::temp_dir().join(format!("exai-suite-client-{}", std::process::id()));
+        std::fs::create_dir(&dir).unwrap();
+        let (requirements, scenarios) = (Requirements::Legacy, Scenarios::WithoutSignIn);
+        let verdict = judge_client(Path::new("true"), requirements, scenarios, &dir);
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert!(!verdict.is_good());
+        assert_eq!((verdict.passed, verdict.failed.len()), (0, scenarios.count(requirements)), "{verdict}");
+        let said = verdict.to_string();
+        assert!(said.contains("initialize: the suite has seen nothing"), "{said}");
+        assert!(said.contains("tools_call: tool-add-numbers"), "{said}");
     }
 }

@@ -10,6 +10,7 @@ mod launchers;
 mod origin;
 mod seed;
 mod suite;
+mod suite_client;
 mod survival;
 
 use exai_test::peers::{SERVERS, Sdk};
