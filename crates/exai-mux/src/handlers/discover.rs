@@ -160,10 +160,14 @@ impl Router {
         instance: InstanceId,
         cx: &mut EventContext<'_>,
     ) {
+        let Some(known) = self.servers.get(server) else { return };
+        // A server that speaks the modern era is waited for: in the other era it would answer no sooner.
+        let speaks_modern = known.eras.speaks(Era::Modern) == Some(true);
+        let patience = if speaks_modern { known.policy.start_timeout } else { DISCOVER_TIMEOUT };
         let Some(instance) = self.instances.get_mut(instance) else { return };
         match &mut instance.phase {
             Phase::Starting { waiting, .. } if waiting.has_room(0) => {
-                waiting.add(Waiting::Discover { client, id, until: cx.time + DISCOVER_TIMEOUT });
+                waiting.add(Waiting::Discover { client, id, until: cx.time + patience });
             }
             Phase::Starting { .. } => cx.overloaded(client, &id, Some(server), TOO_MUCH_WAITS),
             // It was not asked whether it speaks the modern era.

@@ -8,7 +8,7 @@ use exai_mux::view::HealthView;
 use exai_mux::{Discovery, Endpoint, Era, EraVerdict, Event};
 use serde_json::{Value, json};
 
-use crate::eras::{discover_result, error, legacy_result, number, request, result, unknown};
+use crate::eras::{discover_result, error, legacy_result, modern, number, request, result, unknown};
 use crate::support::{Bench, initialize, only, server_result};
 
 const LIST_CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
@@ -274,4 +274,16 @@ fn a_question_of_a_process_that_is_replaced_is_withdrawn() {
         (&told["method"], &told["params"]["requestId"]),
         (&json!("notifications/cancelled"), &asked["id"])
     );
+}
+
+#[test]
+fn a_modern_server_that_starts_slowly_is_waited_for() {
+    for (policy, waits) in [(modern("a"), true), (unknown("a"), false)] {
+        let mut bench = Bench::new(vec![policy]);
+        bench.open(1, Endpoint::One("a".into()));
+        bench.says(1, &request(1, "server/discover", ""));
+        bench.up(0);
+        let told = bench.lives(Duration::from_secs(5));
+        assert_eq!(told.iter().any(|line| line.starts_with("client 1 <- ")), !waits, "{told:?}");
+    }
 }
