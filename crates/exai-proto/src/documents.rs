@@ -210,6 +210,10 @@ pub struct Server {
     pub era: Option<String>,
     /// The sharing policy.
     pub share: String,
+    /// Whether it runs elsewhere and is reached by URL, so that none of its processes are on this machine. Daemons of 0.1 did
+    /// not say it from the beginning.
+    #[serde(default)]
+    pub remote: bool,
     /// How many tools it offers, without those that the configuration blocks; null before its list is known.
     #[serde(default)]
     pub tools: Option<u64>,

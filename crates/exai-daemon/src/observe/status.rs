@@ -1,6 +1,6 @@
 //! The status document, made of what the hub knows and what the system says.
 
-use exai_config::{Config, Home, ServerConfig};
+use exai_config::{Config, Home, ServerConfig, ServerKind};
 use exai_mux::view::{HealthView, InstanceView, ServerView};
 use exai_proto::documents::{
     Client, Daemon, Instance, Launcher, ListedServer, Processes, Ps, RunState, SCHEMA, Server, ServerState,
@@ -141,16 +141,13 @@ impl Facts {
             .into_iter()
             .map(|facts| instance(facts, view.instances.iter().find(|other| other.id == facts.id), snapshot))
             .collect();
+        let config = self.config.servers.get(&view.name);
         Server {
             name: view.name.to_string(),
             state: state_of(view, &instances),
             era: view.version.clone(),
-            share: self
-                .config
-                .servers
-                .get(&view.name)
-                .map_or("shared", |server| server.share.name())
-                .to_owned(),
+            share: config.map_or("shared", |server| server.share.name()).to_owned(),
+            remote: config.is_some_and(|server| server.kind() == ServerKind::Remote),
             tools: view.tools.map(|tools| tools as u64),
             reason: view.health.reason().map(str::to_owned),
             stderr_tail: view.health.stderr_tail().map(str::to_owned),

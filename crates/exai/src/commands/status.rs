@@ -145,6 +145,7 @@ fn idle(name: &str, share: &str) -> Server {
         share: share.to_owned(),
         reason: None,
         stderr_tail: None,
+        remote: false,
         instances: Vec::new(),
     }
 }
@@ -264,6 +265,7 @@ fn server_row(server: &Server) -> Vec<String> {
     let bytes: u64 = server.instances.iter().map(|instance| instance.rss_bytes).sum();
     let instances = match server.instances.len() {
         0 => String::new(),
+        number if server.remote => format!("elsewhere, {}", count(number, "conversation")),
         number => {
             let processes = count(processes as usize, "process");
             format!("{}, {processes}, {} MiB", count(number, "instance"), bytes >> 20)

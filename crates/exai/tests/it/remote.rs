@@ -52,8 +52,9 @@ fn a_server_elsewhere_is_served_whatever_era_it_speaks() {
         let status = instance.status();
         let row = status["servers"].as_array().expect("servers").iter().find(|row| row["name"] == "far");
         let row = row.expect("it is listed");
-        let facts = (&row["state"], &row["instances"][0]["pid"]);
-        assert_eq!(facts, (&json!("ready"), &Value::Null), "{era}: {row}");
+        let facts = (&row["state"], &row["remote"], &row["instances"][0]["pid"]);
+        assert_eq!(facts, (&json!("ready"), &json!(true), &Value::Null), "{era}: {row}");
+        assert!(instance.ends(0, &["status"]).contains("elsewhere, 1 conversation"));
         assert!(row.to_string().contains(revision), "{era}: {row}");
     }
 }

@@ -49,6 +49,10 @@ pub(super) async fn stream(
             }
         }
         if let Some(why) = why {
+            // The modern era has nothing that could be asked for the rest.
+            if asked.role.is_modern() {
+                return Err(why);
+            }
             answer = resume(session, &events, &mut pauses).await.ok_or(why)?;
             events = events.resumed();
         }
