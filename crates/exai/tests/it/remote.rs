@@ -54,7 +54,7 @@ fn a_server_elsewhere_is_served_whatever_era_it_speaks() {
         let row = row.expect("it is listed");
         let facts = (&row["state"], &row["remote"], &row["instances"][0]["pid"]);
         assert_eq!(facts, (&json!("ready"), &json!(true), &Value::Null), "{era}: {row}");
-        assert!(instance.ends(0, &["status"]).contains("elsewhere, 1 conversation"));
+        assert!(instance.ends(0, &["status"]).contains("elsewhere, "));
         assert!(row.to_string().contains(revision), "{era}: {row}");
     }
 }
