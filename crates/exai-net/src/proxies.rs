@@ -1,6 +1,7 @@
 //! The proxies that the environment names.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,20 +15,26 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 /// names the hosts that are reached directly. The names may also be in lower case. No proxy is asked for this machine
 /// itself. A proxy may be an `http://` one, which is asked for a tunnel, or a `socks5://` one, which finds the addresses
 /// of hosts itself.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Proxies {
     matcher: Arc<Matcher>,
     /// What it was made of.
     named: Named,
 }
 
-/// The values of the variables, empty where there is none.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The values of the variables, empty where there is none. They may hold passwords, and are never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
 struct Named {
     all: String,
     https: String,
     http: String,
     no: String,
+}
+
+impl fmt::Debug for Proxies {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Proxies").finish_non_exhaustive()
+    }
 }
 
 /// Equal proxies lead to equal connections.

@@ -98,6 +98,8 @@ fn kill_at_once(daemon: u32, guard: u32) {
     signal("STOP", daemon);
     kill(guard);
     kill(daemon);
+    let is_gone = || process::identify(daemon).expect("the process table").is_none();
+    eventually("the daemon is gone", LIMIT, is_gone);
 }
 
 /// Waits until all processes of the tree are gone, and returns how long that took.
