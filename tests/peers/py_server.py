@@ -2,6 +2,7 @@
 
     .peers/py1/bin/python tests/peers/py_server.py                 on stdio
     .peers/py1/bin/python tests/peers/py_server.py --http 9001     on http://127.0.0.1:9001/mcp
+    .peers/py1/bin/python tests/peers/py_server.py --sse 9001      on http://127.0.0.1:9001/sse, HTTP+SSE
 
 Its tools use what the SDK's users use: typed arguments, structured results, progress, logging,
 elicitation, exceptions.
@@ -110,17 +111,19 @@ async def complete(ref, argument, context):
     return Completion(values=words, total=len(words), hasMore=False)
 
 
-def serve_http(port: int) -> None:
-    """Serve Streamable HTTP; where the port is said changed between 1.x and 2.x."""
+def serve_http(transport: str, port: int) -> None:
+    """Serve a transport over HTTP; where the port is said changed between 1.x and 2.x."""
     if "port" in inspect.signature(server.run).parameters or not hasattr(server.settings, "port"):
-        server.run("streamable-http", port=port)
+        server.run(transport, port=port)
     else:
         server.settings.port = port
-        server.run("streamable-http")
+        server.run(transport)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--http"]:
-        serve_http(int(sys.argv[2]))
+        serve_http("streamable-http", int(sys.argv[2]))
+    elif sys.argv[1:2] == ["--sse"]:
+        serve_http("sse", int(sys.argv[2]))
     else:
         server.run("stdio")

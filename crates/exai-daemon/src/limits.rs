@@ -170,6 +170,13 @@ pub(crate) const MAX_TOOL_PAGES: usize = 64;
 pub(crate) const CANCELLED_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the event stream for what belongs to no request may take to open before requests are sent.
 pub(crate) const STREAM_OPEN_TIMEOUT: Duration = Duration::from_millis(250);
+/// How long a server of the HTTP+SSE transport may take to open its event stream and to name its endpoint there. It is
+/// less than the router waits for the answer to `initialize`.
+pub(crate) const ENDPOINT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of such an endpoint.
+pub(crate) const MAX_ENDPOINT_BYTES: usize = 8 * KIB;
+/// Servers that are remembered to speak that transport.
+pub(crate) const MAX_KNOWN_SSE_SERVERS: usize = 1024;
 /// Redirects that one request follows.
 pub(crate) const MAX_REDIRECTS: usize = 3;
 /// How long another process may take to leave the port of a server that is about to start: it may be just ending.

@@ -3,6 +3,7 @@
 use std::io::{BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -27,6 +28,15 @@ impl Shared {
     }
 }
 
+/// An answer.
+#[derive(Debug)]
+pub enum Reply {
+    /// The whole answer, head included.
+    Whole(Vec<u8>),
+    /// An answer that goes on: what comes is sent at once, head included. It ends with its sender.
+    Stream(Receiver<Vec<u8>>),
+}
+
 impl ScriptedHttp {
     /// Starts a server on this machine. `answer` gives the whole answer to a request, head included; an empty one closes the
     /// connection without a word.
@@ -34,6 +44,14 @@ impl ScriptedHttp {
     /// # Panics
     /// When no port is free.
     pub fn start(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        ScriptedHttp::start_streaming(move |request| Reply::Whole(answer(request)))
+    }
+
+    /// Starts a server some of whose answers are streams.
+    ///
+    /// # Panics
+    /// When no port is free.
+    pub fn start_streaming(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it listens");
         let shared = Arc::new(Shared::default());
@@ -69,11 +87,18 @@ impl Drop for ScriptedHttp {
     }
 }
 
-fn serve(stream: &TcpStream, shared: &Shared, answer: &dyn Fn(&Request) -> Vec<u8>) {
+fn serve(stream: &TcpStream, shared: &Shared, answer: &dyn Fn(&Request) -> Reply) {
     // A client whose connection breaks sees that itself.
     if let Ok(Some(request)) = Request::read(&mut BufReader::new(stream)) {
         shared.requests().push(request.clone());
-        let _ = (&mut &*stream).write_all(&answer(&request));
+        match answer(&request) {
+            Reply::Whole(answer) => {
+                let _ = (&mut &*stream).write_all(&answer);
+            }
+            Reply::Stream(parts) => {
+                let _ = parts.iter().try_for_each(|part| (&mut &*stream).write_all(&part));
+            }
+        }
     }
     let _ = stream.shutdown(Shutdown::Both);
 }

@@ -13,7 +13,10 @@
 //!    stands for itself, and repeats some of its body in headers.
 //! 3. `send_order` sends requests side by side and everything else in order; `exchange` reads their answers, documents or
 //!    streams (`answer_stream`, `event_stream`); `session` is what all of them share.
-//! 4. When the session or the port is lost, the instance has failed: the hub stops its processes, and the next request
+//! 4. `sse_transport` is the older HTTP+SSE transport, for servers elsewhere that refuse `initialize` otherwise: messages are
+//!    posted to an `endpoint` that the server names, and all answers come on one event stream. `sse_servers` remembers which
+//!    servers speak it, `unanswered` which requests may still be answered on the stream.
+//! 5. When the session or the port is lost, the instance has failed: the hub stops its processes, and the next request
 //!    starts another instance.
 
 mod answer;
@@ -22,6 +25,7 @@ mod client;
 mod connect;
 mod connection_pool;
 mod credentials;
+mod endpoint;
 pub(crate) mod event;
 mod event_stream;
 mod exchange;
@@ -33,7 +37,10 @@ mod repetition;
 mod send_order;
 mod server_url;
 mod session;
+mod sse_servers;
+mod sse_transport;
 pub(crate) mod target;
+mod unanswered;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -54,7 +61,7 @@ use connect::OwnTree;
 use event::Event;
 use port_check::{PortCheck, PortState};
 use remote_client::RemoteClient;
-use session::ServerSession;
+use session::{ServerSession, SessionEnds};
 use target::{HttpTarget, OwnTarget};
 
 /// How often the port is checked until the server listens; less often once that has taken long.
@@ -131,9 +138,9 @@ impl HttpUpstream {
         let (others, other_drain) = outbox(limit);
         let (closing, closed) = watch::channel(false);
         let waits_for = startup.as_ref().map(|startup| startup.waits_for.clone()).unwrap_or_default();
-        let (session, broken) =
+        let (session, ends) =
             ServerSession::new(client, target.place.clone(), target.credentials.clone(), whose, events);
-        let conversation = Conversation { session, broken, startup };
+        let conversation = Conversation { session, ends, startup };
         tasks.spawn(conversation.run((request_drain, other_drain), closed));
         HttpUpstream { requests, others, closing, waits_for }
     }
@@ -157,7 +164,7 @@ impl HttpUpstream {
 /// The state of an instance's task.
 struct Conversation {
     session: Arc<ServerSession>,
-    broken: mpsc::Receiver<String>,
+    ends: SessionEnds,
     /// For a server that the daemon has started.
     startup: Option<Startup>,
 }
@@ -204,7 +211,8 @@ impl Conversation {
             () = requests => "is not spoken to any more".to_owned(),
             () = others => "is not spoken to any more".to_owned(),
             () = watch_server(&self.session), if self.startup.is_some() => "is not watched any more".to_owned(),
-            Some(reason) = self.broken.recv() => reason,
+            Some(reason) = self.ends.broken.recv() => reason,
+            reason = sse_transport::pass_stream_on(&self.session, &mut self.ends.streams) => reason,
         }
     }
 }

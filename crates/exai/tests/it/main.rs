@@ -59,6 +59,7 @@ mod silent;
 #[cfg(unix)]
 mod skin;
 mod slow;
+mod sse;
 mod support;
 #[cfg(unix)]
 mod terminal;

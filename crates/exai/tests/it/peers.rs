@@ -9,6 +9,7 @@ mod jobs;
 mod launchers;
 mod origin;
 mod seed;
+mod sse;
 mod suite;
 mod suite_client;
 mod survival;

@@ -40,7 +40,7 @@ pub(super) async fn stream(
             Err(why) => Some(why),
         };
         for event in found {
-            pauses.heard();
+            pauses.heard(&event);
             if pass_on(session, event, Some((asked, &answer))).await {
                 if let Ok(true) = timeout(STREAM_END_TIMEOUT, rest(&mut answer)).await {
                     answer.done();
@@ -102,8 +102,11 @@ impl Default for Pauses {
 
 impl Pauses {
     /// Notes that something new came.
-    pub(super) fn heard(&mut self) {
-        *self = Pauses::default();
+    pub(super) fn heard(&mut self, event: &event_stream::Event) {
+        match event {
+            event_stream::Event::Message(_) | event_stream::Event::TooLong(_) => *self = Pauses::default(),
+            event_stream::Event::Endpoint(_) => {}
+        }
     }
 
     /// The next pause. `wish` is the pause that the server named, in milliseconds.
@@ -131,6 +134,8 @@ pub(super) async fn pass_on(
     to: Option<(Asked, &Answer)>,
 ) -> bool {
     match event {
+        // It belongs to another transport.
+        event_stream::Event::Endpoint(_) => false,
         event_stream::Event::Message(text) => {
             let text = Bytes::from(text);
             let Some((asked, answer)) = to else {
@@ -174,7 +179,9 @@ mod tests {
         let mut pauses = Pauses::default();
         let given: Vec<u128> = (0..9).map(|_| pauses.next(Some(0)).as_millis()).collect();
         assert_eq!(given, [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        pauses.heard();
+        pauses.heard(&event_stream::Event::Endpoint(Vec::new()));
+        assert_eq!(pauses.next(Some(0)).as_millis(), 5000);
+        pauses.heard(&event_stream::Event::Message(Vec::new()));
         assert_eq!(pauses.next(Some(20)), Duration::from_millis(50));
         assert_eq!(pauses.next(Some(700)), Duration::from_millis(700), "its own wish is longer");
         assert_eq!(pauses.next(Some(u64::MAX)), MAX_STREAM_RETRY_INTERVAL);

@@ -11,6 +11,7 @@ use super::connect::{Failed, OwnTree};
 use super::connection_pool::ConnectionPool;
 use super::remote_client::RemoteClient;
 use super::server_url::ServerUrl;
+use super::sse_servers::SseServers;
 
 /// How requests reach a server.
 #[derive(Debug)]
@@ -33,6 +34,14 @@ impl HttpClient {
             // On a connection to that server only the path is said.
             HttpClient::Own { .. } => path.parse().ok(),
             HttpClient::Remote(_) => place.absolute(path),
+        }
+    }
+
+    /// Which servers are known to speak the HTTP+SSE transport; `None` where that transport is not spoken.
+    pub(super) fn sse_servers(&self) -> Option<&SseServers> {
+        match self {
+            HttpClient::Own { .. } => None,
+            HttpClient::Remote(client) => Some(&client.sse_servers),
         }
     }
 

@@ -9,6 +9,28 @@ pub(super) enum Event {
     Message(Vec<u8>),
     /// A message that is longer than the bound; this is its start.
     TooLong(Vec<u8>),
+    /// The HTTP+SSE transport: where messages are to be posted.
+    Endpoint(Vec<u8>),
+}
+
+/// What the name of an event says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Kind {
+    #[default]
+    Message,
+    Endpoint,
+    /// Nothing that MCP knows. Such an event is dropped.
+    Foreign,
+}
+
+impl Kind {
+    fn named(name: &[u8]) -> Self {
+        match name {
+            b"" | b"message" => Kind::Message,
+            b"endpoint" => Kind::Endpoint,
+            _ => Kind::Foreign,
+        }
+    }
 }
 
 /// The state of the reader.
@@ -20,8 +42,7 @@ pub(super) struct Events {
     returned: bool,
     begun: bool,
     data: Vec<u8>,
-    /// Whether the event has the default kind, `message`.
-    foreign: bool,
+    kind: Kind,
     too_long: bool,
     /// The id of the last event that had one.
     pub(super) last_id: Option<String>,
@@ -38,7 +59,7 @@ impl Events {
             returned: false,
             begun: false,
             data: Vec::new(),
-            foreign: false,
+            kind: Kind::default(),
             too_long: false,
             last_id: None,
             retry: None,
@@ -87,7 +108,7 @@ impl Events {
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match name {
             b"data" => self.data(value),
-            b"event" => self.foreign = !value.is_empty() && value != b"message",
+            b"event" => self.kind = Kind::named(value),
             b"id" if !value.contains(&0) && value.len() <= MAX_EVENT_ID_BYTES => {
                 self.last_id = String::from_utf8(value.to_vec()).ok().filter(|id| !id.is_empty());
             }
@@ -116,15 +137,18 @@ impl Events {
     fn end_of_event(&mut self, found: &mut Vec<Event>) {
         let mut data = std::mem::take(&mut self.data);
         let too_long = std::mem::take(&mut self.too_long);
-        let foreign = std::mem::take(&mut self.foreign);
-        if data.is_empty() || foreign {
+        let kind = std::mem::take(&mut self.kind);
+        if data.is_empty() {
             return;
         }
         if too_long {
             data.truncate(MAX_KEPT_EVENT_BYTES);
-            found.push(Event::TooLong(data));
-        } else {
-            found.push(Event::Message(data));
+        }
+        match (kind, too_long) {
+            (Kind::Message, false) => found.push(Event::Message(data)),
+            (Kind::Message, true) => found.push(Event::TooLong(data)),
+            (Kind::Endpoint, _) => found.push(Event::Endpoint(data)),
+            (Kind::Foreign, _) => {}
         }
     }
 }
@@ -151,10 +175,11 @@ mod tests {
     #[test]
     fn every_ending_every_cut_and_every_field() {
         let text = "\u{feff}: hello\n\nid: 1\ndata:\n\nevent: message\r\ndata: {\"a\":\rdata:  1}\r\r\nretry: 250\nid\n\
-                    event: ping\ndata: x\n\ndata:{}\n\ndata: cut off\n";
+                    event: ping\ndata: x\n\nevent: endpoint\r\ndata: /m?s=1\r\n\r\ndata:{}\n\ndata: cut off\n";
         for step in 1..=text.len() {
             let (found, events) = all(text, step);
-            assert_eq!(found, [message("{\"a\":  1}"), message("{}")], "in steps of {step}");
+            let endpoint = Event::Endpoint(b"/m?s=1".to_vec());
+            assert_eq!(found, [message("{\"a\":  1}"), endpoint, message("{}")], "in steps of {step}");
             assert_eq!((events.last_id, events.retry), (None, Some(250)));
         }
         assert_eq!(all("id: a\n\n", 1).1.last_id.as_deref(), Some("a"));

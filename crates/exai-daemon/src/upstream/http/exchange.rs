@@ -15,7 +15,8 @@ use super::answer_stream::stream;
 use super::connect::Failed;
 use super::outgoing::{Asked, Outgoing, Role};
 use super::repetition::{asks_for_repetition, learn_tools};
-use super::session::{ServerSession, answer_to, complaint, keeps_method};
+use super::session::{AnswersCome, ServerSession, answer_to, complaint, keeps_method};
+use super::sse_transport::{self, NoStream};
 use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_SHOWN_ERROR_CHARS, SERVER_END_TIMEOUT};
 use crate::upstream::server_output::{self, Garbled, Said};
 
@@ -23,24 +24,64 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// What became of an answer.
 #[derive(Debug, PartialEq, Eq)]
-enum Passed {
+pub(super) enum Passed {
     /// The router has it, or the instance has failed.
     On,
     /// It refuses what the same request will do better the next time.
     Repeat,
+    /// The server refuses to begin a session, perhaps because it speaks the HTTP+SSE transport alone.
+    NotBegun(StatusCode, Bytes),
 }
 
 /// Sends a request and passes on what the server answers. There is always an answer, or the instance fails.
 pub(super) async fn request(session: Arc<ServerSession>, outgoing: Outgoing) {
-    if request_once(&session, outgoing.clone(), true).await == Passed::Repeat {
-        if outgoing.asked.role == Role::CallTool {
-            learn_tools(&session, &outgoing).await;
+    let asked = outgoing.asked;
+    if asked.role == Role::Initialize && sse_transport::is_known(&session) {
+        match sse_transport::begin(&session, asked).await {
+            // It may have been replaced by one that speaks Streamable HTTP.
+            Ok(()) | Err(NoStream::Absent) => {}
+            Err(NoStream::Unknown(reason) | NoStream::Wrong(reason)) => return session.give_up(reason),
         }
-        request_once(&session, outgoing, false).await;
+    }
+    match request_once(&session, outgoing.clone(), true).await {
+        Passed::On => {}
+        Passed::Repeat => {
+            if asked.role == Role::CallTool {
+                learn_tools(&session, &outgoing).await;
+            }
+            request_once(&session, outgoing, false).await;
+        }
+        Passed::NotBegun(status, body) => {
+            let why = match sse_transport::begin(&session, asked).await {
+                Ok(()) => {
+                    request_once(&session, outgoing, false).await;
+                    return;
+                }
+                Err(NoStream::Absent) => "has no event stream".to_owned(),
+                Err(NoStream::Unknown(reason) | NoStream::Wrong(reason)) => reason,
+            };
+            let said = shown(&body).map(|text| format!(" ({text})")).unwrap_or_default();
+            let text = format!("answered HTTP {status} to a POST{said}, and {why}");
+            session.fail(asked.number, refusal(status), &text).await;
+        }
     }
 }
 
 async fn request_once(session: &ServerSession, outgoing: Outgoing, may_repeat: bool) -> Passed {
+    let asked = outgoing.asked;
+    let exchange = ask_and_read(session, outgoing, may_repeat);
+    if has_receipt(session, asked) {
+        return sse_transport::end_with_answer(session, asked, exchange).await;
+    }
+    exchange.await
+}
+
+/// Whether the answer to the POST of this request says no more than that the server has accepted it.
+fn has_receipt(session: &ServerSession, asked: Asked) -> bool {
+    session.answers_come() == AnswersCome::OnTheStream && !asked.role.is_modern()
+}
+
+async fn ask_and_read(session: &ServerSession, outgoing: Outgoing, may_repeat: bool) -> Passed {
     let asked = outgoing.asked;
     let number = asked.number;
     match session.ask(outgoing).await {
@@ -92,7 +133,11 @@ async fn read(
     may_repeat: bool,
 ) -> Result<Passed, BrokenOff> {
     let (status, number) = (answer.head.status(), asked.number);
-    if status == StatusCode::NOT_FOUND && !asked.role.is_modern() && session.has_id() {
+    if status.is_success() && has_receipt(session, asked) {
+        sse_transport::read_receipt(answer).await;
+        return Ok(Passed::On);
+    }
+    if !asked.role.is_modern() && session.is_ended_by(status) {
         let text = "has ended its session; a new one is begun";
         session.fail(number, Failure::ServerUnavailable, text).await;
         session.give_up("has ended its session".to_owned());
@@ -115,11 +160,7 @@ async fn read(
     let mut passed = Passed::On;
     if status == StatusCode::UNAUTHORIZED {
         // Its body may be an error of JSON-RPC, and says nothing of the server.
-        let text = format!(
-            "asks for a sign-in (HTTP 401){}; set `Authorization` in its `headers`",
-            explanation(&body)
-        );
-        session.fail(number, refusal(status), &text).await;
+        session.fail(number, refusal(status), &ask_for_sign_in(&body)).await;
     } else if too_long && status.is_success() {
         session.say(Line::TooLong(body.slice(..MAX_ERROR_BODY_BYTES))).await;
     } else if let Some(found) = answer_to(&body, number) {
@@ -134,6 +175,8 @@ async fn read(
     } else if session.is_probe(asked) && has_no_modern_era(status) {
         let text = format!("HTTP {status}{}", explanation(&body));
         session.say(Line::Whole(answer::error(&Id::number(number), -32601, &text))).await;
+    } else if may_begin_otherwise(session, asked, status) && complaint(&body).is_none() {
+        passed = Passed::NotBegun(status, body);
     } else if status.is_success() && !body.is_empty() && complaint(&body).is_none() {
         session.garbled(number, in_place_of_an_answer(&body)).await;
     } else {
@@ -144,6 +187,14 @@ async fn read(
         answer.done();
     }
     Ok(passed)
+}
+
+/// Whether the session that a server refuses so may begin over the HTTP+SSE transport.
+fn may_begin_otherwise(session: &ServerSession, asked: Asked, status: StatusCode) -> bool {
+    asked.role == Role::Initialize
+        && session.answers_come() == AnswersCome::WithThePost
+        && session.client.sse_servers().is_some()
+        && sse_transport::may_be_spoken(status)
 }
 
 /// Whether a server that answers `server/discover` so does not know it: servers of the legacy era refuse a request that
@@ -176,11 +227,21 @@ fn refusal(status: StatusCode) -> Failure {
     }
 }
 
-/// The text of an error, if it is short enough to be shown.
+/// The text of an error, to stand behind what was answered.
 pub(super) fn explanation(body: &Bytes) -> String {
+    shown(body).map_or_else(|| " without a message".to_owned(), |text| format!(": {text}"))
+}
+
+/// The beginning of the text of an error, if it has one.
+fn shown(body: &Bytes) -> Option<String> {
     let text = complaint(body).unwrap_or_else(|| String::from_utf8_lossy(body).trim().to_owned());
     let shown: String = text.chars().filter(|one| !one.is_control()).take(MAX_SHOWN_ERROR_CHARS).collect();
-    if shown.is_empty() { " without a message".to_owned() } else { format!(": {shown}") }
+    Some(shown).filter(|shown| !shown.is_empty())
+}
+
+/// Says that a server asks for a sign-in. Reads after "the server".
+pub(super) fn ask_for_sign_in(body: &Bytes) -> String {
+    format!("asks for a sign-in (HTTP 401){}; set `Authorization` in its `headers`", explanation(body))
 }
 
 #[cfg(test)]

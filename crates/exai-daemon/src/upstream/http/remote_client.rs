@@ -13,6 +13,7 @@ use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::connect::{Failed, write_causes};
+use super::sse_servers::SseServers;
 use crate::limits::{
     MAX_IDLE_CONNECTIONS, REMOTE_CONNECT_TIMEOUT, REMOTE_IDLE_TIMEOUT, REMOTE_PING_INTERVAL,
     REMOTE_PING_TIMEOUT,
@@ -21,10 +22,13 @@ use crate::limits::{
 /// Sends requests to servers elsewhere. Clones share their connections: where HTTP/2 is spoken, all clients of a server use
 /// one.
 #[derive(Debug, Clone)]
-pub(crate) struct RemoteClient(Arc<legacy::Client<Connector, Full<Bytes>>>);
+pub(crate) struct RemoteClient {
+    http: Arc<legacy::Client<Connector, Full<Bytes>>>,
+    pub(super) sse_servers: SseServers,
+}
 
 impl RemoteClient {
-    fn new(tls: Tls, proxies: Proxies) -> Self {
+    fn new(tls: Tls, proxies: Proxies, sse_servers: SseServers) -> Self {
         let client = legacy::Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -34,13 +38,13 @@ impl RemoteClient {
             .http2_keep_alive_interval(REMOTE_PING_INTERVAL)
             .http2_keep_alive_timeout(REMOTE_PING_TIMEOUT)
             .build(Connector::new(Security::Http2(tls), REMOTE_CONNECT_TIMEOUT, proxies));
-        RemoteClient(Arc::new(client))
+        RemoteClient { http: Arc::new(client), sse_servers }
     }
 
     /// Sends a request and waits for the head of its answer. A request that was certainly not read, because the server was
     /// just closing the connection, is sent again.
     pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
-        match self.0.request(request).await {
+        match self.http.request(request).await {
             Ok(response) => Ok(response),
             Err(error) if error.is_connect() => {
                 Err(Failed::Unsent(format!("cannot be reached: {}", Obstacle::of(&error))))
@@ -53,7 +57,11 @@ impl RemoteClient {
 /// Makes the client that all servers elsewhere share: at its first use, and when the environment names other proxies or
 /// other certificates.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct RemoteClients(Arc<Mutex<Option<Shared>>>);
+pub(crate) struct RemoteClients {
+    shared: Arc<Mutex<Option<Shared>>>,
+    /// It outlives a client: what a server speaks does not depend on the way to it.
+    sse_servers: SseServers,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -68,14 +76,14 @@ impl RemoteClients {
     pub(crate) fn get(&self, vars: &[(OsString, OsString)]) -> Result<RemoteClient, String> {
         let proxies = Proxies::of(vars);
         let certificates = find_variable(vars, CERTIFICATES).map(ToOwned::to_owned);
-        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = &*shared
             && (&known.proxies, &known.certificates) == (&proxies, &certificates)
         {
             return Ok(known.client.clone());
         }
         let tls = Tls::of(vars).map_err(|error| format!("could not be started: {error}"))?;
-        let client = RemoteClient::new(tls, proxies.clone());
+        let client = RemoteClient::new(tls, proxies.clone(), self.sse_servers.clone());
         *shared = Some(Shared { proxies, certificates, client: client.clone() });
         Ok(client)
     }

@@ -62,7 +62,7 @@ async fn fetch(session: &ServerSession, outgoing: Outgoing) -> Option<Bytes> {
         events.take(&bytes, &mut found);
         let texts = found.into_iter().filter_map(|event| match event {
             event_stream::Event::Message(text) => Some(Bytes::from(text)),
-            event_stream::Event::TooLong(_) => None,
+            event_stream::Event::TooLong(_) | event_stream::Event::Endpoint(_) => None,
         });
         if let Some(found) = texts.into_iter().find_map(|text| answer_to(&text, number)) {
             return Some(found);

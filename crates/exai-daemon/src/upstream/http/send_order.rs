@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use exai_proto::{Kind, Message, Segments, json};
 use exai_supervisor::outbox::Drain;
-use hyper::StatusCode;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -21,7 +20,7 @@ use super::connect::Failed;
 use super::event_stream::Events;
 use super::exchange;
 use super::outgoing::{Asked, Outgoing, Role};
-use super::session::ServerSession;
+use super::session::{AnswersCome, ServerSession};
 use crate::limits::{
     ACCEPT_TIMEOUT, CANCELLED_TIMEOUT, MAX_CONNECTIONS_PER_URL, MAX_ERROR_BODY_BYTES,
     MAX_STREAM_RETRY_INTERVAL, STREAM_OPEN_TIMEOUT, STREAM_RETRY_INTERVAL,
@@ -47,7 +46,7 @@ impl Requests {
 
     /// Notes a cancelled request. Returns whether the server must be told. A request of the modern era is cancelled by the
     /// end of its connection or stream, and by nothing else.
-    fn cancel(&self, number: u64) -> bool {
+    fn cancel(&self, number: u64, answers_come: AnswersCome) -> bool {
         let mut state = self.state();
         if number > state.newest {
             state.unwanted.insert(number);
@@ -60,7 +59,12 @@ impl Requests {
                 false
             }
             Some(_) => true,
-            None => false,
+            None => match answers_come {
+                // It was answered.
+                AnswersCome::WithThePost => false,
+                // It was accepted.
+                AnswersCome::OnTheStream => true,
+            },
         }
     }
 
@@ -133,7 +137,7 @@ pub(super) async fn others(
             let Some(message) = in_one(message).await else { return };
             while tasks.try_join_next().is_some() {}
             let cancelled = cancelled(&message);
-            if cancelled.is_some_and(|number| !requests.cancel(number)) {
+            if cancelled.is_some_and(|number| !requests.cancel(number, session.answers_come())) {
                 continue;
             }
             if let Some(number) = cancelled {
@@ -150,10 +154,16 @@ pub(super) async fn others(
             let is_settled = ends_handshake(&message);
             send_notification(&session, message).await;
             if is_settled && !*settled.borrow() {
-                let opened = Arc::new(Notify::new());
-                tasks.spawn(listen(session.clone(), opened.clone()));
-                // A server that takes longer opens its stream later.
-                let _ = timeout(STREAM_OPEN_TIMEOUT, opened.notified()).await;
+                match session.answers_come() {
+                    AnswersCome::WithThePost => {
+                        let opened = Arc::new(Notify::new());
+                        tasks.spawn(listen(session.clone(), opened.clone()));
+                        // A server that takes longer opens its stream later.
+                        let _ = timeout(STREAM_OPEN_TIMEOUT, opened.notified()).await;
+                    }
+                    // That is the stream for everything.
+                    AnswersCome::OnTheStream => {}
+                }
                 settled.send_replace(true);
             }
         }
@@ -196,7 +206,7 @@ async fn send_notification(session: &ServerSession, message: Bytes) {
     });
     match outcome.await {
         Ok(Ok((status, _))) if status.is_success() => {}
-        Ok(Ok((StatusCode::NOT_FOUND, _))) if session.has_id() => {
+        Ok(Ok((status, _))) if session.is_ended_by(status) => {
             session.give_up("has ended its session".to_owned());
         }
         Ok(Ok((status, body))) => {
@@ -231,7 +241,7 @@ async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
                     let mut found = Vec::new();
                     events.take(&bytes, &mut found);
                     for event in found {
-                        pauses.heard();
+                        pauses.heard(&event);
                         pass_on(&session, event, None).await;
                     }
                 }
@@ -263,9 +273,10 @@ mod tests {
     fn what_is_cancelled_before_it_was_sent_is_neither_sent_nor_cancelled() {
         let requests = Requests::default();
         requests.state().newest = 3;
-        assert!(!requests.cancel(4));
+        assert!(!requests.cancel(4, AnswersCome::OnTheStream));
         assert!(requests.state().unwanted.contains(&4));
-        assert!(!requests.cancel(3), "it was answered");
+        assert!(!requests.cancel(3, AnswersCome::WithThePost), "it was answered");
+        assert!(requests.cancel(3, AnswersCome::OnTheStream), "it was accepted");
         let cancel =
             br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":12,"reason":"r"}}"#;
         assert_eq!(cancelled(&Bytes::from_static(cancel)), Some(12));

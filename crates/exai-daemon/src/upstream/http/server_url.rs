@@ -6,7 +6,7 @@ use exai_proto::loopback::{LoopbackUrl, LoopbackUrlError};
 use hyper::Uri;
 
 /// `SCHEME://HOST[:PORT][/PATH][?QUERY]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ServerUrl {
     /// With `://`.
     scheme: &'static str,
@@ -85,6 +85,21 @@ impl ServerUrl {
     /// The whole URI of a path.
     pub(super) fn absolute(&self, path: &str) -> Option<Uri> {
         format!("{}{}{path}", self.scheme, self.authority).parse().ok()
+    }
+
+    /// The scheme, without `://`.
+    pub(super) fn scheme_name(&self) -> &'static str {
+        self.scheme.trim_end_matches("://")
+    }
+
+    /// Whether a URL with this scheme and this authority is of the same origin.
+    pub(super) fn is_origin(&self, scheme: &str, authority: &str) -> bool {
+        let default_port = if self.scheme == HTTPS { ":443" } else { ":80" };
+        let bare = |authority: &str| {
+            let lower = authority.to_ascii_lowercase();
+            lower.strip_suffix(default_port).map(ToOwned::to_owned).unwrap_or(lower)
+        };
+        scheme.eq_ignore_ascii_case(self.scheme_name()) && bare(authority) == bare(&self.authority)
     }
 
     /// The path of a redirect that leads to the same server.

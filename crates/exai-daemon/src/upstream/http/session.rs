@@ -21,6 +21,8 @@ use super::event::Event;
 use super::known_tools::KnownTools;
 use super::outgoing::{Asked, Outgoing, Role};
 use super::server_url::ServerUrl;
+use super::sse_transport::OpenStream;
+use super::unanswered::Unanswered;
 use crate::limits::MAX_REDIRECTS;
 use crate::upstream::event::ServerEvent;
 use crate::upstream::server_output::Garbled;
@@ -48,17 +50,50 @@ pub(super) struct ServerSession {
     broken: mpsc::Sender<String>,
     state: Mutex<State>,
     pub(super) tools: KnownTools,
+    /// Where the event stream goes on which the server says everything, if it has one.
+    streams: mpsc::Sender<OpenStream>,
+    pub(super) unanswered: Unanswered,
+}
+
+/// Where the answers to the requests of a session come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AnswersCome {
+    /// Streamable HTTP: as the answer to the POST.
+    WithThePost,
+    /// HTTP+SSE: on the event stream, like everything else that the server says.
+    OnTheStream,
+}
+
+/// What a session hears of its server apart from answers.
+#[derive(Debug)]
+pub(super) struct SessionEnds {
+    /// Why the instance cannot be used any more.
+    pub(super) broken: mpsc::Receiver<String>,
+    /// The event stream on which the server says everything.
+    pub(super) streams: mpsc::Receiver<OpenStream>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// The path of requests: the URL's, or the target of a redirect.
+    /// The path of requests: the URL's, the target of a redirect, or the endpoint that the server has named.
     path: String,
+    answers_come: AnswersCome,
     /// Whether the server has introduced itself, in either era.
     is_introduced: bool,
     /// The headers of a session of the legacy era, besides those of each request.
     id: Option<HeaderValue>,
     version: Option<HeaderValue>,
+}
+
+impl State {
+    /// Moves requests to another path, unless they have moved away from `from` meanwhile over another transport.
+    fn move_path(&mut self, from: &str, to: &str) -> bool {
+        let may_move = self.answers_come == AnswersCome::WithThePost || self.path == from;
+        if may_move {
+            to.clone_into(&mut self.path);
+        }
+        may_move
+    }
 }
 
 impl ServerSession {
@@ -68,10 +103,16 @@ impl ServerSession {
         credentials: Arc<dyn Credentials>,
         (server, instance): (Arc<str>, InstanceId),
         events: mpsc::Sender<(InstanceId, ServerEvent)>,
-    ) -> (Arc<Self>, mpsc::Receiver<String>) {
+    ) -> (Arc<Self>, SessionEnds) {
         let (broken, reasons) = mpsc::channel(1);
-        let state =
-            Mutex::new(State { path: place.path.clone(), is_introduced: false, id: None, version: None });
+        let (streams, opened) = mpsc::channel(1);
+        let state = Mutex::new(State {
+            path: place.path.clone(),
+            answers_come: AnswersCome::WithThePost,
+            is_introduced: false,
+            id: None,
+            version: None,
+        });
         (
             Arc::new(ServerSession {
                 client,
@@ -84,8 +125,10 @@ impl ServerSession {
                 broken,
                 state,
                 tools: KnownTools::default(),
+                streams,
+                unanswered: Unanswered::default(),
             }),
-            reasons,
+            SessionEnds { broken: reasons, streams: opened },
         )
     }
 
@@ -93,7 +136,40 @@ impl ServerSession {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn has_id(&self) -> bool {
+    pub(super) fn place(&self) -> &ServerUrl {
+        &self.place
+    }
+
+    /// The path of the next request.
+    pub(super) fn path(&self) -> String {
+        self.state().path.clone()
+    }
+
+    pub(super) fn answers_come(&self) -> AnswersCome {
+        self.state().answers_come
+    }
+
+    /// Goes on over the HTTP+SSE transport: messages are posted to this path, and all answers come on this stream.
+    pub(super) fn post_to(&self, endpoint: String, stream: OpenStream) {
+        let mut state = self.state();
+        state.path = endpoint;
+        state.answers_come = AnswersCome::OnTheStream;
+        if self.streams.try_send(stream).is_err() {
+            self.give_up("was asked to begin a second event stream".to_owned());
+        }
+    }
+
+    /// Whether an answer with this status says that the server has ended the session of the legacy era.
+    pub(super) fn is_ended_by(&self, status: StatusCode) -> bool {
+        let state = self.state();
+        let has_session = match state.answers_come {
+            AnswersCome::WithThePost => state.id.is_some(),
+            AnswersCome::OnTheStream => state.is_introduced,
+        };
+        status == StatusCode::NOT_FOUND && has_session
+    }
+
+    fn has_id(&self) -> bool {
         self.state().id.is_some()
     }
 
@@ -160,6 +236,11 @@ impl ServerSession {
         state.version = version;
     }
 
+    /// Notes that the server has introduced itself on its event stream.
+    pub(super) fn note_introduction(&self) {
+        self.state().is_introduced = true;
+    }
+
     /// Sends a request.
     pub(super) async fn ask(&self, outgoing: Outgoing) -> Result<Answer, Failed> {
         let Outgoing { asked, body, mut headers } = outgoing;
@@ -176,17 +257,28 @@ impl ServerSession {
         self.post(message, self.session_headers()).await
     }
 
-    /// Sends a message. Redirects within the server are followed; any other redirect is the answer.
+    /// Sends a message.
     async fn post(&self, message: Bytes, headers: HeaderMap) -> Result<Answer, Failed> {
+        self.follow(|| self.request(Method::POST, BOTH, headers.clone(), message.clone())).await
+    }
+
+    /// Asks for the event stream of the HTTP+SSE transport.
+    pub(super) async fn open_stream(&self) -> Result<Answer, Failed> {
+        self.follow(|| self.request(Method::GET, EVENTS, HeaderMap::new(), Bytes::new())).await
+    }
+
+    /// Sends a request. Redirects within the server are followed; any other redirect is the answer.
+    async fn follow(&self, request: impl Fn() -> Request<Full<Bytes>>) -> Result<Answer, Failed> {
         let mut redirects = 0;
         loop {
-            let request = self.request(Method::POST, BOTH, headers.clone(), message.clone());
-            let answer = self.client.send(request).await?;
+            let asked = self.path();
+            let answer = self.client.send(request()).await?;
             let location = answer.head.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             let path = location.and_then(|location| self.place.redirected(location));
-            match path.filter(|_| keeps_method(answer.head.status()) && redirects < MAX_REDIRECTS) {
-                Some(path) => self.state().path = path,
-                None => return Ok(answer),
+            let path = path.filter(|_| keeps_method(answer.head.status()) && redirects < MAX_REDIRECTS);
+            match path {
+                Some(path) if self.state().move_path(&asked, &path) => {}
+                Some(_) | None => return Ok(answer),
             }
             redirects += 1;
         }
