@@ -13,18 +13,19 @@ use tokio::time::sleep;
 use super::answer::{Answer, BrokenOff};
 use super::answer_stream::stream;
 use super::connect::Failed;
+use super::explanation::{ask_for_sign_in, explanation, shown};
 use super::outgoing::{Asked, Outgoing, Role};
 use super::repetition::{asks_for_repetition, learn_tools};
 use super::session::{AnswersCome, ServerSession, answer_to, complaint, keeps_method};
 use super::sse_transport::{self, NoStream};
-use crate::limits::{MAX_ERROR_BODY_BYTES, MAX_SHOWN_ERROR_CHARS, SERVER_END_TIMEOUT};
+use crate::limits::{MAX_ERROR_BODY_BYTES, SERVER_END_TIMEOUT};
 use crate::upstream::server_output::{self, Garbled, Said};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// What became of an answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Passed {
+enum Passed {
     /// The router has it, or the instance has failed.
     On,
     /// It refuses what the same request will do better the next time.
@@ -71,7 +72,7 @@ async fn request_once(session: &ServerSession, outgoing: Outgoing, may_repeat: b
     let asked = outgoing.asked;
     let exchange = ask_and_read(session, outgoing, may_repeat);
     if has_receipt(session, asked) {
-        return sse_transport::end_with_answer(session, asked, exchange).await;
+        return sse_transport::until_answered(session, asked, exchange).await.unwrap_or(Passed::On);
     }
     exchange.await
 }
@@ -225,23 +226,6 @@ fn refusal(status: StatusCode) -> Failure {
         _ if keeps_method(status) => Failure::ServerUnavailable,
         _ => Failure::OutcomeUnknown,
     }
-}
-
-/// The text of an error, to stand behind what was answered.
-pub(super) fn explanation(body: &Bytes) -> String {
-    shown(body).map_or_else(|| " without a message".to_owned(), |text| format!(": {text}"))
-}
-
-/// The beginning of the text of an error, if it has one.
-fn shown(body: &Bytes) -> Option<String> {
-    let text = complaint(body).unwrap_or_else(|| String::from_utf8_lossy(body).trim().to_owned());
-    let shown: String = text.chars().filter(|one| !one.is_control()).take(MAX_SHOWN_ERROR_CHARS).collect();
-    Some(shown).filter(|shown| !shown.is_empty())
-}
-
-/// Says that a server asks for a sign-in. Reads after "the server".
-pub(super) fn ask_for_sign_in(body: &Bytes) -> String {
-    format!("asks for a sign-in (HTTP 401){}; set `Authorization` in its `headers`", explanation(body))
 }
 
 #[cfg(test)]

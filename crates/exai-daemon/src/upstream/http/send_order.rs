@@ -19,6 +19,7 @@ use super::answer_stream::{Pauses, pass_on};
 use super::connect::Failed;
 use super::event_stream::Events;
 use super::exchange;
+use super::explanation::explanation;
 use super::outgoing::{Asked, Outgoing, Role};
 use super::session::{AnswersCome, ServerSession};
 use crate::limits::{
@@ -210,7 +211,7 @@ async fn send_notification(session: &ServerSession, message: Bytes) {
             session.give_up("has ended its session".to_owned());
         }
         Ok(Ok((status, body))) => {
-            let why = exchange::explanation(&body);
+            let why = explanation(&body);
             tracing::warn!(server = %session.server, "a message was answered HTTP {status}{why}");
         }
         Ok(Err(Failed::Forsaken(reason))) => session.give_up(reason),

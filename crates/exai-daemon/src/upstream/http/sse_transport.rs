@@ -18,22 +18,12 @@ use super::answer::{Answer, BrokenOff};
 use super::connect::Failed;
 use super::endpoint::{WrongEndpoint, resolve};
 use super::event_stream::{Event, Events};
-use super::exchange::{Passed, ask_for_sign_in};
+use super::explanation::ask_for_sign_in;
+use super::open_stream::OpenStream;
 use super::outgoing::Asked;
 use super::session::ServerSession;
 use crate::limits::{ACCEPT_TIMEOUT, ENDPOINT_TIMEOUT, MAX_ENDPOINT_BYTES, MAX_ERROR_BODY_BYTES};
 use crate::upstream::server_output::{self, Said};
-
-/// The event stream of a server, behind its first event.
-#[derive(Debug)]
-pub(super) struct OpenStream {
-    /// The `initialize` that the stream was opened for.
-    asked: Asked,
-    answer: Answer,
-    events: Events,
-    /// What came together with the first event.
-    early: Vec<Event>,
-}
 
 /// Why a conversation cannot go on over this transport.
 #[derive(Debug, PartialEq, Eq)]
@@ -201,17 +191,17 @@ fn note_answers(session: &ServerSession, initialize: Asked, text: &Bytes) {
     }
 }
 
-/// Makes an exchange whose answer comes on the event stream. It has ended when the server has accepted the POST. A server that
-/// has answered on the stream and still accepts nothing is not waited for.
-pub(super) async fn end_with_answer(
+/// Waits until the server has accepted the POST of a request whose answer comes on the event stream. `None` if it has answered
+/// there and still accepts nothing: then it is not waited for.
+pub(super) async fn until_answered<T>(
     session: &ServerSession,
     asked: Asked,
-    exchange: impl Future<Output = Passed>,
-) -> Passed {
+    exchange: impl Future<Output = T>,
+) -> Option<T> {
     let answered = session.unanswered.expect(asked.number);
     tokio::select! {
-        passed = exchange => passed,
-        () = async { answered.wait().await; sleep(ACCEPT_TIMEOUT).await } => Passed::On,
+        outcome = exchange => Some(outcome),
+        () = async { answered.wait().await; sleep(ACCEPT_TIMEOUT).await } => None,
     }
 }
 
