@@ -199,13 +199,18 @@ impl Server {
             containment: self.containment,
             tools: self.tools,
             max_processes: self.max_processes.map_or(DEFAULT_MAX_PROCESSES, Spanned::into_inner),
-            crash_limit: self.crash_limit.unwrap_or(DEFAULT_CRASH_LIMIT),
+            crash_limit: DEFAULT_CRASH_LIMIT,
             url: self.url.map(Spanned::into_inner),
             headers: self.headers.map(Spanned::into_inner).unwrap_or_default(),
         };
         server.trusted = self.trusted.unwrap_or(match server.kind() {
             ServerKind::Stdio | ServerKind::Listening => true,
             ServerKind::Remote => false,
+        });
+        server.crash_limit = self.crash_limit.unwrap_or(match server.kind() {
+            ServerKind::Stdio | ServerKind::Listening => DEFAULT_CRASH_LIMIT,
+            // A lost network or a restart there ends the sessions of all clients at once, and nothing here.
+            ServerKind::Remote => 0,
         });
         server
     }

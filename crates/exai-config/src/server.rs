@@ -45,7 +45,7 @@ pub struct ServerConfig {
     /// A tree with more processes is reported. Default 32.
     pub max_processes: u32,
     /// After so many unasked ends within a minute it is started no more, until it is restarted by hand or changed.
-    /// Default 5; 0 for any number.
+    /// Default 5, and 0 for a server that runs elsewhere; 0 for any number.
     pub crash_limit: u32,
     /// Where it is reached by HTTP; with a `command`, where that command listens.
     pub url: Option<String>,

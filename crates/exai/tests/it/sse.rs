@@ -300,3 +300,17 @@ fn a_server_is_told_of_a_call_that_is_cancelled() {
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}));
     eventually("the server is told", LIMIT, || is_heard("notifications/cancelled"));
 }
+
+#[test]
+fn a_server_that_begins_anew_is_found_again_by_all_its_clients() {
+    let server = SseServer::usual();
+    let instance = server.hosting();
+    let mut clients: Vec<Client> = (0..6).map(|_| instance.client("far")).collect();
+    for client in &mut clients {
+        assert!(call(client, "which")["result"].is_object());
+    }
+    (0..clients.len()).for_each(|session| server.streams.cut(session));
+    for client in &mut clients {
+        eventually("its session is begun anew", LIMIT, || call(client, "which")["result"].is_object());
+    }
+}
