@@ -1,6 +1,7 @@
 //! The way to a host, below TLS.
 
 use std::future::poll_fn;
+use std::time::Duration;
 
 use hyper::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -12,6 +13,10 @@ use tower_service::Service;
 
 use crate::obstacle::root_cause;
 use crate::proxies::Proxies;
+
+/// After how long a silent connection is asked whether the other side is still there, and how often again.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_RETRIES: u32 = 3;
 
 /// Why a host is not reached.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -39,6 +44,10 @@ impl Route {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        // A stream that only the other side writes to would outlive a network that is gone, or a machine that was asleep.
+        tcp.set_keepalive(Some(KEEPALIVE_INTERVAL));
+        tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+        tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
         Route { tcp, proxies }
     }
 
