@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::Secret;
+use crate::web_address::WebProtocol;
 
 /// The client's working directory, in a text of a server.
 pub const CLIENT_CWD: &str = "${client.cwd}";
@@ -47,7 +48,7 @@ pub struct ServerConfig {
     /// After so many unasked ends within a minute it is started no more, until it is restarted by hand or changed.
     /// Default 5, and 0 for a server that runs elsewhere; 0 for any number.
     pub crash_limit: u32,
-    /// Where it is reached by HTTP; with a `command`, where that command listens.
+    /// Where it is reached by HTTP or WebSocket; with a `command`, where that command listens.
     pub url: Option<String>,
     /// Headers of each request to the URL.
     pub headers: BTreeMap<String, Secret>,
@@ -62,16 +63,6 @@ pub enum ServerKind {
     Remote,
     /// A child of the daemon that opens its own port, reached by URL.
     Listening,
-}
-
-impl ServerKind {
-    /// The word for it in lists: `stdio` for a child over stdio, `http` for a server that is reached by URL.
-    pub fn transport(self) -> &'static str {
-        match self {
-            ServerKind::Stdio => "stdio",
-            ServerKind::Remote | ServerKind::Listening => "http",
-        }
-    }
 }
 
 /// The arguments as they may be shown: what follows a flag that is named like a credential is not.
@@ -115,6 +106,18 @@ impl ServerConfig {
             (_, None) => ServerKind::Stdio,
             (None, Some(_)) => ServerKind::Remote,
             (Some(_), Some(_)) => ServerKind::Listening,
+        }
+    }
+
+    /// The word for how it is spoken to, in lists: `stdio` for a child over stdio, otherwise `ws` or `http`, by its URL.
+    pub fn transport(&self) -> &'static str {
+        let is_web_socket = |url: &String| {
+            WebProtocol::split(url).is_some_and(|(protocol, ..)| protocol == WebProtocol::WebSocket)
+        };
+        match &self.url {
+            None => "stdio",
+            Some(url) if is_web_socket(url) => "ws",
+            Some(_) => "http",
         }
     }
 

@@ -1,8 +1,10 @@
 use std::net::IpAddr;
 
-/// As much of an http or https URL as it takes to catch a mistake early; the HTTP client parses it in full.
+/// As much of a URL as it takes to catch a mistake early; the client of its protocol parses it in full.
 pub(crate) struct WebAddress<'a> {
-    /// Whether it is http.
+    /// What is spoken there.
+    pub(crate) protocol: WebProtocol,
+    /// Whether it is spoken without TLS.
     pub(crate) is_plain: bool,
     /// The host, an IPv6 address without its brackets.
     pub(crate) host: &'a str,
@@ -12,13 +14,43 @@ pub(crate) struct WebAddress<'a> {
     pub(crate) path: &'a str,
 }
 
+/// What is spoken at an address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WebProtocol {
+    Http,
+    WebSocket,
+}
+
+impl WebProtocol {
+    /// The protocol of a URL, whether it is spoken without TLS, and what follows the scheme.
+    pub(crate) fn split(url: &str) -> Option<(WebProtocol, bool, &str)> {
+        [
+            ("http://", WebProtocol::Http, true),
+            ("https://", WebProtocol::Http, false),
+            ("ws://", WebProtocol::WebSocket, true),
+            ("wss://", WebProtocol::WebSocket, false),
+        ]
+        .into_iter()
+        .find_map(|(scheme, protocol, is_plain)| Some((protocol, is_plain, url.strip_prefix(scheme)?)))
+    }
+}
+
 impl<'a> WebAddress<'a> {
-    /// Takes apart what `key` says. The error is a sentence.
+    /// Takes apart what `key` says, which must be an HTTP address. The error is a sentence.
     pub(crate) fn parse(url: &'a str, key: &str) -> Result<WebAddress<'a>, String> {
-        let plain = url.strip_prefix("http://");
-        let Some(rest) = plain.or_else(|| url.strip_prefix("https://")) else {
-            return Err(format!("a `{key}` starts with http:// or https://"));
-        };
+        match WebProtocol::split(url) {
+            Some(split @ (WebProtocol::Http, ..)) => WebAddress::of_split(split, url, key),
+            Some((WebProtocol::WebSocket, ..)) | None => {
+                Err(format!("a `{key}` starts with http:// or https://"))
+            }
+        }
+    }
+
+    fn of_split(
+        (protocol, is_plain, rest): (WebProtocol, bool, &'a str),
+        url: &str,
+        key: &str,
+    ) -> Result<WebAddress<'a>, String> {
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let (host, port) = match authority.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
             Some((host, rest)) => (host, rest.strip_prefix(':')),
@@ -30,7 +62,7 @@ impl<'a> WebAddress<'a> {
         if host.is_empty() || host.starts_with('[') || url.contains(char::is_whitespace) {
             return Err(format!("this `{key}` names no host"));
         }
-        Ok(WebAddress { is_plain: plain.is_some(), host, port, path })
+        Ok(WebAddress { protocol, is_plain, host, port, path })
     }
 
     /// Whether what is sent there stays on this machine.
@@ -45,9 +77,12 @@ pub(crate) fn check_url(url: &str, of_a_command: bool) -> Result<(), String> {
     if url.starts_with("${") {
         return Ok(());
     }
-    let address = WebAddress::parse(url, "url")?;
+    let Some(split) = WebProtocol::split(url) else {
+        return Err("a `url` starts with http://, https://, ws:// or wss://".to_owned());
+    };
+    let address = WebAddress::of_split(split, url, "url")?;
     let local = ["127.0.0.1", "localhost", "::1"].contains(&address.host);
-    if of_a_command && !(local && address.is_plain) {
+    if of_a_command && !(local && address.is_plain && address.protocol == WebProtocol::Http) {
         return Err(
             "the `url` of a server with a `command` is http:// on 127.0.0.1, localhost or [::1]".to_owned()
         );

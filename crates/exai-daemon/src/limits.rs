@@ -133,6 +133,12 @@ pub(crate) const REMOTE_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 pub(crate) const REMOTE_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// How long the answer to that may take.
 pub(crate) const REMOTE_PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often a WebSocket to a server elsewhere is asked whether it still works, while the server says nothing.
+pub(crate) const WEBSOCKET_PING_INTERVAL: Duration = Duration::from_secs(20);
+/// How long the answer to that may take.
+pub(crate) const WEBSOCKET_PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long one message may take until all of it was sent on a WebSocket: the longest one at 280 kB/s.
+pub(crate) const WEBSOCKET_SEND_TIMEOUT: Duration = Duration::from_mins(2);
 /// How long it may take to connect to a server on this machine.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may take from the end of an answer until it carries the next request.

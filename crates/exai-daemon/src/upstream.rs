@@ -1,6 +1,7 @@
 //! The servers: what is started, and how each is spoken to.
 
 pub(crate) mod builtin;
+pub(crate) mod conversation_event;
 pub(crate) mod environment;
 pub(crate) mod event;
 pub(crate) mod http;
@@ -12,3 +13,4 @@ pub(crate) mod running;
 pub(crate) mod server_output;
 pub(crate) mod startup_cleanup;
 pub(crate) mod stdio;
+pub(crate) mod websocket;

@@ -24,8 +24,8 @@ use crate::observe::process_monitor::MonitorEvent;
 use crate::state::last_connections;
 use crate::state::store::Store;
 use crate::state::verdicts::Verdicts;
+use crate::upstream::conversation_event::ConversationEvent;
 use crate::upstream::event::ServerEvent;
-use crate::upstream::http;
 use crate::upstream::launch::Host;
 use crate::upstream::running::Upstream;
 use crate::upstream::server_output::OutputReader;
@@ -72,7 +72,7 @@ struct HostedInstance {
 #[derive(Debug)]
 enum DeferredEvent {
     Job(JobEvent),
-    Http(http::event::Event),
+    Conversation(ConversationEvent),
     /// The long message was the last of this turn.
     Heard(Turn),
 }

@@ -77,7 +77,8 @@ impl Upgrade {
     }
 }
 
-fn accept(key: &HeaderValue) -> Option<HeaderValue> {
+/// What a server answers to the key of a client.
+pub(crate) fn accept(key: &HeaderValue) -> Option<HeaderValue> {
     let digest = Sha1::new().chain_update(key).chain_update(MAGIC).finalize();
     HeaderValue::from_str(&BASE64_STANDARD.encode(digest)).ok()
 }

@@ -211,7 +211,7 @@ fn state_of(view: &ServerView, instances: &[Instance]) -> ServerState {
 pub fn listed(config: &Config) -> Servers {
     let listed = |(name, server): (&str, &ServerConfig)| ListedServer {
         name: name.to_owned(),
-        transport: server.kind().transport().to_owned(),
+        transport: server.transport().to_owned(),
         command: server.command.clone(),
         args: exai_config::shown_args(&server.args),
         url: server.url.clone(),

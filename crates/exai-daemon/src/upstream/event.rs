@@ -7,7 +7,7 @@ use exai_mux::Down;
 use exai_supervisor::Job;
 use exai_supervisor::record::TreeRecord;
 
-use crate::upstream::http::event::Event;
+use crate::upstream::conversation_event::ConversationEvent;
 use crate::upstream::http::remote_client::RemoteClient;
 use crate::upstream::http::target::{HttpTarget, OwnTarget};
 
@@ -17,7 +17,7 @@ pub(crate) enum ServerEvent {
     /// The program was started, or could not be started.
     Started(Result<Started, Down>),
     /// An event of a server with a URL.
-    Http(Event),
+    Conversation(ConversationEvent),
     /// The built-in server is sent this message.
     BuiltinAsked(Bytes),
     /// The built-in server answers with this message.
@@ -28,7 +28,14 @@ pub(crate) enum ServerEvent {
 #[derive(Debug)]
 pub(crate) enum Started {
     Process(Box<StartedProcess>),
-    Remote { target: HttpTarget, client: RemoteClient },
+    Remote(RemoteWay, HttpTarget, RemoteClient),
+}
+
+/// What is spoken with a server that runs elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RemoteWay {
+    Http,
+    WebSocket,
 }
 
 /// A process that was started.

@@ -3,7 +3,7 @@
 //! # Theory of operation
 //!
 //! The hub sees an instance like any other: it pushes messages with [`HttpUpstream::send`] and hears
-//! [`Event`]s. One task per instance does the rest:
+//! [`ConversationEvent`]s. One task per instance does the rest:
 //!
 //! 1. `client` sends requests. To a server elsewhere they go on connections that all such servers share (`remote_client`).
 //!    A server that the daemon has started has connections of its own (`connection_pool`), and is watched: `port_check` tells
@@ -26,7 +26,6 @@ mod connect;
 mod connection_pool;
 mod credentials;
 mod endpoint;
-pub(crate) mod event;
 mod event_stream;
 mod exchange;
 mod explanation;
@@ -57,10 +56,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::limits::SESSION_END_TIMEOUT;
 use crate::observe::process_monitor::ProcessMonitor;
+use crate::upstream::conversation_event::ConversationEvent;
 use crate::upstream::event::ServerEvent;
 use client::HttpClient;
 use connect::OwnTree;
-use event::Event;
+pub(in crate::upstream) use connect::write_causes;
+pub(in crate::upstream) use explanation::{ask_for_sign_in, explanation};
 use port_check::{PortCheck, PortState};
 use remote_client::RemoteClient;
 use session::{ServerSession, SessionEnds};
@@ -152,7 +153,7 @@ impl HttpUpstream {
         if number.is_some() { self.requests.push(message) } else { self.others.push(message) }
     }
 
-    /// Ends the session. [`Event::Closed`] says when that is done, within half a second.
+    /// Ends the session. [`ConversationEvent::Closed`] says when that is done, within half a second.
     pub(crate) fn close(&self) {
         self.closing.send_replace(true);
     }
@@ -184,14 +185,14 @@ impl Conversation {
     async fn run(mut self, drains: (Drain, Drain), mut closing: watch::Receiver<bool>) {
         let session = self.session.clone();
         let event = tokio::select! {
-            reason = self.send_messages(drains) => Event::Failed(reason),
+            reason = self.send_messages(drains) => ConversationEvent::Failed(reason),
             asked = async { closing.wait_for(|closing| *closing).await.is_ok() } => {
                 // The handle was dropped: the session ends without a DELETE.
                 if !asked {
                     return;
                 }
                 let _ = timeout(SESSION_END_TIMEOUT, session.delete()).await;
-                Event::Closed
+                ConversationEvent::Closed
             }
         };
         session.report(event).await;
@@ -204,7 +205,7 @@ impl Conversation {
         {
             return reason;
         }
-        self.session.report(Event::Up).await;
+        self.session.report(ConversationEvent::Up).await;
         let known = Arc::new(send_order::Requests::default());
         let (settle, settled) = watch::channel(false);
         let requests = send_order::requests(self.session.clone(), requests, known.clone(), settled);

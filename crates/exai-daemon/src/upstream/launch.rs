@@ -22,7 +22,7 @@ use crate::limits::{FOREVER, SERVER_QUEUE};
 use crate::observe::process_monitor::ProcessMonitor;
 use crate::state::daemon_info::DaemonInfo;
 use crate::upstream::environment::Environment;
-use crate::upstream::event::{ServerEvent, Started, StartedProcess};
+use crate::upstream::event::{RemoteWay, ServerEvent, Started, StartedProcess};
 use crate::upstream::http::remote_client::RemoteClients;
 use crate::upstream::http::target::{HttpTarget, OwnTarget};
 use crate::upstream::startup_cleanup::StartupCleanup;
@@ -119,9 +119,13 @@ impl LaunchContext {
     ) -> Result<Started, Down> {
         let config = self.expand(config, vars)?;
         let url = config.url.as_deref().unwrap_or_default();
-        let target = HttpTarget::remote(url, &config.headers).map_err(Down::not_started)?;
+        let (way, target) = match HttpTarget::web_socket(url, &config.headers) {
+            Some(target) => (RemoteWay::WebSocket, target),
+            None => (RemoteWay::Http, HttpTarget::remote(url, &config.headers)),
+        };
+        let target = target.map_err(Down::not_started)?;
         let client = clients.get(vars).map_err(Down::not_started)?;
-        Ok(Started::Remote { target, client })
+        Ok(Started::Remote(way, target, client))
     }
 
     /// Starts the process of a server.

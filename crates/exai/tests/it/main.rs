@@ -49,6 +49,7 @@ mod reconnect;
 #[cfg(windows)]
 mod registry;
 mod remote;
+mod remote_websocket;
 mod rmcp_client;
 mod routing;
 mod secret;

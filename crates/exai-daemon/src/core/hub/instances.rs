@@ -15,13 +15,15 @@ use super::{DeferredEvent, HostedInstance, Hub, InstanceState};
 use crate::core::event::Arrival;
 use crate::limits::{SERVER_QUEUE, SERVER_STOP_TIMEOUT};
 use crate::upstream::builtin::{self, BuiltinUpstream};
-use crate::upstream::event::{ServerEvent, Started, StartedProcess};
-use crate::upstream::http::{self, HttpUpstream};
+use crate::upstream::conversation_event::ConversationEvent;
+use crate::upstream::event::{RemoteWay, ServerEvent, Started, StartedProcess};
+use crate::upstream::http::HttpUpstream;
 use crate::upstream::listening::ListeningUpstream;
 use crate::upstream::remote::RemoteUpstream;
 use crate::upstream::running::{Stop, Upstream};
 use crate::upstream::server_output::OutputReader;
 use crate::upstream::stdio::StdioUpstream;
+use crate::upstream::websocket::WebSocketUpstream;
 
 impl Hub {
     /// Stops an instance that cannot be used any more. The router hears at once that it is down.
@@ -144,22 +146,22 @@ impl Hub {
         }
     }
 
-    pub(super) fn handle_http_event(&mut self, instance: InstanceId, event: http::event::Event) {
+    pub(super) fn handle_conversation_event(&mut self, instance: InstanceId, event: ConversationEvent) {
         let grace = self.stop_grace();
         let Some(HostedInstance { body, server, .. }) = self.hosted.get_mut(&instance) else { return };
         match (event, body) {
-            (http::event::Event::Up, InstanceState::Running(_)) => self.route(Event::Up { instance }),
-            (http::event::Event::Said(line, turn), InstanceState::Running(_)) if long(&line) => {
+            (ConversationEvent::Up, InstanceState::Running(_)) => self.route(Event::Up { instance }),
+            (ConversationEvent::Said(line, turn), InstanceState::Running(_)) if long(&line) => {
                 // The turn ends when the message was heard.
                 self.check_long_message(instance, line, Arrival::Document, DeferredEvent::Heard(turn));
             }
-            (http::event::Event::Said(line, _turn), InstanceState::Running(_)) => {
+            (ConversationEvent::Said(line, _turn), InstanceState::Running(_)) => {
                 self.hear_document(instance, line);
             }
-            (http::event::Event::Garbled(garbled, _turn), InstanceState::Running(_)) => {
+            (ConversationEvent::Garbled(garbled, _turn), InstanceState::Running(_)) => {
                 self.handle_garbled(instance, garbled);
             }
-            (http::event::Event::Failed(reason), InstanceState::Running(running)) => {
+            (ConversationEvent::Failed(reason), InstanceState::Running(running)) => {
                 tracing::warn!(%server, reason, "failed");
                 *self.restarts.entry(server.clone()).or_default() += 1;
                 running.forget_session();
@@ -168,7 +170,7 @@ impl Hub {
             }
             // The session ended, or failed, while the server was being stopped: the processes are next, if there are any.
             (
-                http::event::Event::Closed | http::event::Event::Failed(_),
+                ConversationEvent::Closed | ConversationEvent::Failed(_),
                 InstanceState::Running(running) | InstanceState::Stopping(running),
             ) => {
                 running.forget_session();
@@ -190,11 +192,19 @@ impl Hub {
             return;
         };
         let running: Box<dyn Upstream> = match outcome {
-            Ok(Started::Remote { target, client }) => {
+            Ok(Started::Remote(way, target, client)) => {
                 let whose = (hosted.server.clone(), instance);
                 let (events, tasks) = (self.servers.clone(), &self.host.tasks);
-                let http = HttpUpstream::start(&target, client, whose, events, SERVER_QUEUE, tasks);
-                Box::new(RemoteUpstream::new(http))
+                match way {
+                    RemoteWay::Http => {
+                        let http = HttpUpstream::start(&target, client, whose, events, SERVER_QUEUE, tasks);
+                        Box::new(RemoteUpstream::new(http))
+                    }
+                    RemoteWay::WebSocket => {
+                        let to = (target, client);
+                        Box::new(WebSocketUpstream::start(to, whose, events, SERVER_QUEUE, tasks))
+                    }
+                }
             }
             Ok(Started::Process(started)) => {
                 let StartedProcess { job, record, written, max_processes, target } = *started;

@@ -10,7 +10,7 @@ use exai_supervisor::{JobEvent, Line};
 
 use super::{DeferredEvent, Hub};
 use crate::core::event::{Arrival, Checked, HubEvent};
-use crate::upstream::http;
+use crate::upstream::conversation_event::ConversationEvent;
 
 /// Whether the check of a line takes long.
 pub(super) fn long(line: &Line) -> bool {
@@ -27,10 +27,10 @@ impl Hub {
     }
 
     /// Hears an event of a server with a URL, after the long message that is being checked.
-    pub(super) fn hear_http(&mut self, instance: InstanceId, event: http::event::Event) {
+    pub(super) fn hear_conversation(&mut self, instance: InstanceId, event: ConversationEvent) {
         match self.deferred_events(instance) {
-            Some(behind) => behind.push_back(DeferredEvent::Http(event)),
-            None => self.handle_http_event(instance, event),
+            Some(behind) => behind.push_back(DeferredEvent::Conversation(event)),
+            None => self.handle_conversation_event(instance, event),
         }
     }
 
@@ -84,7 +84,7 @@ impl Hub {
         while let Some(event) = behind.pop_front() {
             match event {
                 DeferredEvent::Job(event) => self.handle_job_event(instance, event),
-                DeferredEvent::Http(event) => self.handle_http_event(instance, event),
+                DeferredEvent::Conversation(event) => self.handle_conversation_event(instance, event),
                 DeferredEvent::Heard(turn) => turn.end(),
             }
             if let Some(again) = self.deferred_events(instance) {

@@ -115,7 +115,7 @@ impl Hub {
     fn hear_server(&mut self, instance: InstanceId, event: ServerEvent) {
         match event {
             ServerEvent::Started(outcome) => self.hear_started(instance, outcome),
-            ServerEvent::Http(event) => self.hear_http(instance, event),
+            ServerEvent::Conversation(event) => self.hear_conversation(instance, event),
             ServerEvent::BuiltinAsked(message) => self.ask_builtin(instance, message),
             ServerEvent::BuiltinAnswered(message) => {
                 if let Ok(message) = Message::parse(message) {

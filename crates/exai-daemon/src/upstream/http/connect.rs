@@ -103,7 +103,7 @@ fn taken(who: &str) -> String {
 }
 
 /// An error with all its causes.
-pub(super) fn write_causes(error: &(dyn Error + 'static)) -> String {
+pub(in crate::upstream) fn write_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

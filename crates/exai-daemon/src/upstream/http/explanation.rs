@@ -6,7 +6,7 @@ use super::session::complaint;
 use crate::limits::MAX_SHOWN_ERROR_CHARS;
 
 /// The text of an error, to stand behind what was answered.
-pub(super) fn explanation(body: &Bytes) -> String {
+pub(in crate::upstream) fn explanation(body: &Bytes) -> String {
     shown(body).map_or_else(|| " without a message".to_owned(), |text| format!(": {text}"))
 }
 
@@ -18,6 +18,6 @@ pub(super) fn shown(body: &Bytes) -> Option<String> {
 }
 
 /// Says that a server asks for a sign-in. Reads after "the server".
-pub(super) fn ask_for_sign_in(body: &Bytes) -> String {
+pub(in crate::upstream) fn ask_for_sign_in(body: &Bytes) -> String {
     format!("asks for a sign-in (HTTP 401){}; set `Authorization` in its `headers`", explanation(body))
 }

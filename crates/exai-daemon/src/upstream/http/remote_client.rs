@@ -23,13 +23,20 @@ use crate::limits::{
 /// one.
 #[derive(Debug, Clone)]
 pub(crate) struct RemoteClient {
-    http: Arc<legacy::Client<Connector, Full<Bytes>>>,
+    connections: Arc<Connections>,
     pub(super) sse_servers: SseServers,
+}
+
+#[derive(Debug)]
+struct Connections {
+    http: legacy::Client<Connector, Full<Bytes>>,
+    connector: Connector,
 }
 
 impl RemoteClient {
     fn new(tls: Tls, proxies: Proxies, sse_servers: SseServers) -> Self {
-        let client = legacy::Client::builder(TokioExecutor::new())
+        let connector = Connector::new(Security::Http2(tls), REMOTE_CONNECT_TIMEOUT, proxies);
+        let http = legacy::Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(REMOTE_IDLE_TIMEOUT)
@@ -37,14 +44,19 @@ impl RemoteClient {
             // A machine that was asleep finds its connections dead, and nothing else says so.
             .http2_keep_alive_interval(REMOTE_PING_INTERVAL)
             .http2_keep_alive_timeout(REMOTE_PING_TIMEOUT)
-            .build(Connector::new(Security::Http2(tls), REMOTE_CONNECT_TIMEOUT, proxies));
-        RemoteClient { http: Arc::new(client), sse_servers }
+            .build(connector.clone());
+        RemoteClient { connections: Arc::new(Connections { http, connector }), sse_servers }
+    }
+
+    /// What makes connections that are not shared.
+    pub(in crate::upstream) fn connector(&self) -> &Connector {
+        &self.connections.connector
     }
 
     /// Sends a request and waits for the head of its answer. A request that was certainly not read, because the server was
     /// just closing the connection, is sent again.
     pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
-        match self.http.request(request).await {
+        match self.connections.http.request(request).await {
             Ok(response) => Ok(response),
             Err(error) if error.is_connect() => {
                 Err(Failed::Unsent(format!("cannot be reached: {}", Obstacle::of(&error))))

@@ -18,6 +18,8 @@ pub(crate) struct ServerUrl {
 
 const HTTP: &str = "http://";
 const HTTPS: &str = "https://";
+const WS: &str = "ws://";
+const WSS: &str = "wss://";
 
 /// The error reads after "the server" and does not show the URL, which may hold a secret.
 fn wrong(why: &str) -> String {
@@ -54,10 +56,20 @@ impl ServerUrl {
         Ok((place, parsed.ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect()))
     }
 
-    /// Parses the URL of a server that runs elsewhere. The error reads after "the server".
+    /// Parses the URL of a server that runs elsewhere and speaks HTTP. The error reads after "the server".
     pub(crate) fn parse_remote(url: &str) -> Result<Self, String> {
         let scheme = [HTTP, HTTPS].into_iter().find(|scheme| begins_with(url, scheme));
-        let scheme = scheme.ok_or_else(|| wrong("begins with neither https:// nor http://"))?;
+        ServerUrl::parse_after(scheme.ok_or_else(|| wrong("begins with neither https:// nor http://"))?, url)
+    }
+
+    /// Parses the URL of a server that runs elsewhere and speaks WebSocket. `None` when it has another scheme. The error
+    /// reads after "the server".
+    pub(crate) fn parse_web_socket(url: &str) -> Option<Result<Self, String>> {
+        let scheme = [WS, WSS].into_iter().find(|scheme| begins_with(url, scheme))?;
+        Some(ServerUrl::parse_after(scheme, url))
+    }
+
+    fn parse_after(scheme: &'static str, url: &str) -> Result<Self, String> {
         check_characters(url)?;
         let rest = &url[scheme.len()..];
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -79,7 +91,12 @@ impl ServerUrl {
         let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
         let is_here =
             host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback());
-        self.scheme == HTTP && !is_here
+        [HTTP, WS].contains(&self.scheme) && !is_here
+    }
+
+    /// The scheme without TLS, and the one with it.
+    pub(super) fn schemes(&self) -> (&'static str, &'static str) {
+        if [WS, WSS].contains(&self.scheme) { (WS, WSS) } else { (HTTP, HTTPS) }
     }
 
     /// The whole URI of a path.
@@ -180,8 +197,12 @@ mod tests {
             ("http://127.0.0.1.example/mcp", "http://127.0.0.1.example/mcp", true),
             ("http://127.0.0.1:3000/mcp", "http://127.0.0.1:3000/mcp", false),
             ("http://[::1]/mcp", "http://[::1]/mcp", false),
+            ("WSS://mcp.example.com/mcp", "wss://mcp.example.com/mcp", false),
+            ("ws://nas.local:3000/mcp", "ws://nas.local:3000/mcp", true),
+            ("ws://localhost:3000", "ws://localhost:3000/", false),
         ] {
-            let place = ServerUrl::parse_remote(url).unwrap();
+            let place =
+                ServerUrl::parse_web_socket(url).unwrap_or_else(|| ServerUrl::parse_remote(url)).unwrap();
             assert_eq!(place.absolute(&place.path).unwrap().to_string(), whole);
             assert_eq!(place.is_readable_by_others(), is_readable, "{url}");
         }
@@ -197,8 +218,11 @@ mod tests {
             "https://a/secret#x",
             "https://a\\@b/secret",
             "https://ä/secret",
+            "wss://u:secret@a/",
+            "ws://a:0/secret",
         ] {
-            let why = ServerUrl::parse_remote(url).unwrap_err();
+            let place = ServerUrl::parse_web_socket(url).unwrap_or_else(|| ServerUrl::parse_remote(url));
+            let why = place.unwrap_err();
             assert!(
                 why.starts_with("could not be started: its `url` ") && !why.contains("secret"),
                 "{url}: {why}"

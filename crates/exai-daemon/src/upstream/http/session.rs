@@ -17,13 +17,13 @@ use super::answer::Answer;
 use super::client::HttpClient;
 use super::connect::Failed;
 use super::credentials::Credentials;
-use super::event::Event;
 use super::known_tools::KnownTools;
 use super::open_stream::OpenStream;
 use super::outgoing::{Asked, Outgoing, Role};
 use super::server_url::ServerUrl;
 use super::unanswered::Unanswered;
 use crate::limits::MAX_REDIRECTS;
+use crate::upstream::conversation_event::ConversationEvent;
 use crate::upstream::event::ServerEvent;
 use crate::upstream::server_output::Garbled;
 use exai_supervisor::turns::Turns;
@@ -182,19 +182,19 @@ impl ServerSession {
     /// Passes a message of the server on. Waits while the hub is busy.
     pub(super) async fn say(&self, line: Line) {
         let turn = self.turns.next().await;
-        self.report(Event::Said(line, turn)).await;
+        self.report(ConversationEvent::Said(line, turn)).await;
     }
 
     /// Passes on that the server answered this request with something that is no message.
     pub(super) async fn garbled(&self, number: u64, garbled: Garbled) {
         let turn = self.turns.next().await;
         let garbled = Garbled { id: Some(Id::number(number)), asks: false, ..garbled };
-        self.report(Event::Garbled(garbled, turn)).await;
+        self.report(ConversationEvent::Garbled(garbled, turn)).await;
     }
 
-    pub(super) async fn report(&self, event: Event) {
+    pub(super) async fn report(&self, event: ConversationEvent) {
         // A hub that has ended ignores it.
-        let _ = self.events.send((self.instance, ServerEvent::Http(event))).await;
+        let _ = self.events.send((self.instance, ServerEvent::Conversation(event))).await;
     }
 
     /// Answers a request in place of the server. `text` reads after "the server". If the server was to introduce itself,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use exai_config::Secret;
 use exai_os::clock;
+use hyper::{HeaderMap, Uri};
 
 use super::credentials::{ConfiguredHeaders, Credentials};
 use super::port_check::holder;
@@ -26,15 +27,29 @@ pub(crate) struct HttpTarget {
 impl HttpTarget {
     /// Checks the URL and the headers of a server that runs elsewhere. The error reads after "the server".
     pub(crate) fn remote(url: &str, headers: &[(String, Secret)]) -> Result<Self, String> {
-        let place = ServerUrl::parse_remote(url)?;
+        HttpTarget::at(ServerUrl::parse_remote(url)?, headers)
+    }
+
+    /// The same for a server that speaks WebSocket: a conversation with it begins with a request of HTTP. `None` when the URL
+    /// has another scheme.
+    pub(crate) fn web_socket(url: &str, headers: &[(String, Secret)]) -> Option<Result<Self, String>> {
+        let place = ServerUrl::parse_web_socket(url)?;
+        Some(place.and_then(|place| HttpTarget::at(place, headers)))
+    }
+
+    fn at(place: ServerUrl, headers: &[(String, Secret)]) -> Result<Self, String> {
         if !headers.is_empty() && place.is_readable_by_others() {
-            return Err(
-                "could not be started: its `headers` could be read on their way to an http:// address; use https://"
-                    .to_owned(),
-            );
+            let (plain, secure) = place.schemes();
+            let what = format!("its `headers` could be read on their way to an address with {plain}");
+            return Err(format!("could not be started: {what}; use {secure}"));
         }
         let credentials = Arc::new(ConfiguredHeaders::new(headers, &place)?);
         Ok(HttpTarget { place, credentials })
+    }
+
+    /// Where a request goes, and the headers that it has besides those of its protocol.
+    pub(in crate::upstream) fn request_head(&self) -> Option<(Uri, HeaderMap)> {
+        Some((self.place.absolute(&self.place.path)?, self.credentials.headers()))
     }
 }
 

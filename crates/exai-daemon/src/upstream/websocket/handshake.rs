@@ -1,0 +1,123 @@
+//! Opens a WebSocket (RFC 6455, section 4.1).
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use bytes::Bytes;
+use exai_net::Connector;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::upgrade::Upgraded;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+
+use crate::front::upgrade::accept;
+use crate::limits::{MAX_ERROR_BODY_BYTES, REMOTE_CONNECT_TIMEOUT};
+use crate::upstream::http::target::HttpTarget;
+use crate::upstream::http::{explanation, write_causes};
+
+const PROTOCOL: HeaderValue = HeaderValue::from_static("mcp");
+
+/// Opens a WebSocket. The error is a sentence that reads after "the server".
+pub(super) async fn open(target: &HttpTarget, connector: &Connector) -> Result<TokioIo<Upgraded>, String> {
+    let (uri, headers) = target.request_head().ok_or("could not be started: its `url` cannot be used")?;
+    let stream = connector.open(&uri).await.map_err(|obstacle| format!("cannot be reached: {obstacle}"))?;
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let shaking = shake_hands(stream.into_inner(), path, headers);
+    let late = |_| Err(format!("opened no WebSocket within {} s", REMOTE_CONNECT_TIMEOUT.as_secs()));
+    timeout(REMOTE_CONNECT_TIMEOUT, shaking).await.unwrap_or_else(late)
+}
+
+async fn shake_hands(
+    stream: exai_net::HttpStream,
+    path: &str,
+    headers: HeaderMap,
+) -> Result<TokioIo<Upgraded>, String> {
+    let lost = |error: hyper::Error| format!("opened no WebSocket: {}", write_causes(&error));
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|error| format!("could not be started: no random bytes: {error}"))?;
+    let key = HeaderValue::from_str(&BASE64_STANDARD.encode(key)).map_err(|error| error.to_string())?;
+    let mut request = Request::new(Empty::<Bytes>::new());
+    *request.uri_mut() = path.parse().map_err(|_| "could not be started: its `url` cannot be used")?;
+    *request.headers_mut() = headers;
+    for (name, value) in [
+        (header::CONNECTION, HeaderValue::from_static("Upgrade")),
+        (header::UPGRADE, HeaderValue::from_static("websocket")),
+        (header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
+        (header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL),
+        (header::SEC_WEBSOCKET_KEY, key.clone()),
+    ] {
+        request.headers_mut().insert(name, value);
+    }
+    let (mut sender, connection) = http1::handshake(stream).await.map_err(lost)?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(lost)?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(describe_refusal(response).await);
+        }
+        check_acceptance(response.headers(), &key)?;
+        hyper::upgrade::on(response).await.map(TokioIo::new).map_err(lost)
+    };
+    let run_connection = async {
+        // What breaks it also ends the exchange.
+        let _ = connection.with_upgrades().await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        outcome = exchange => outcome,
+        outcome = run_connection => outcome,
+    }
+}
+
+/// Checks the answer of a server that agrees. It need not name the subprotocol, and many do not, but must name no other one.
+fn check_acceptance(headers: &HeaderMap, key: &HeaderValue) -> Result<(), String> {
+    if headers.get(header::SEC_WEBSOCKET_ACCEPT) != accept(key).as_ref() {
+        return Err("opened no WebSocket: its answer does not belong to the question".to_owned());
+    }
+    match headers.get(header::SEC_WEBSOCKET_PROTOCOL) {
+        Some(other) if other != PROTOCOL => {
+            Err("speaks another protocol than `mcp` on its WebSocket".to_owned())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Says what a server has answered that opens no WebSocket.
+async fn describe_refusal(response: Response<Incoming>) -> String {
+    let status = response.status();
+    // A redirect could carry the headers to somebody else.
+    if status.is_redirection() {
+        return "redirects to another place, where nothing is sent; correct its `url`".to_owned();
+    }
+    let body = Limited::new(response.into_body(), MAX_ERROR_BODY_BYTES).collect().await;
+    let why = explanation(&body.map(http_body_util::Collected::to_bytes).unwrap_or_default());
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            format!("asks for a sign-in (HTTP 401){why}; set `Authorization` in its `headers`")
+        }
+        _ => format!("opened no WebSocket: it answered HTTP {status}{why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_to_this_question_opens_a_socket() {
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        let check = |accept: &'static str, protocol: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static(accept));
+            if let Some(protocol) = protocol {
+                headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+            }
+            check_acceptance(&headers, &key)
+        };
+        let right = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+        assert_eq!((check(right, Some("mcp")), check(right, None)), (Ok(()), Ok(())));
+        assert!(check(right, Some("chat")).unwrap_err().contains("another protocol"));
+        assert!(check("AAAAAAAAAAAAAAAAAAAAAAAAAAA=", None).unwrap_err().contains("opened no WebSocket"));
+    }
+}
