@@ -134,6 +134,9 @@ fn refuses_what_makes_no_sense() {
         "url = \"https://user:pass@host/\"",
         "command = \"x\"\nurl = \"http://example.com\"",
         "command = \"x\"\nurl = \"http://127.0.0.1.example.com\"",
+        "command = \"x\"\nurl = \"ws://127.0.0.1:9001/mcp\"",
+        "url = \"wss://user:pass@host/\"",
+        "url = \"ws:///mcp\"",
         "command = \"x\"\nenv = { \"A=B\" = \"c\" }",
         "command = \"x\"\nstart_timeout = \"0s\"",
         "command = \"x\"\ncall_timeout = \"-1m\"",
@@ -146,6 +149,20 @@ fn refuses_what_makes_no_sense() {
     ] {
         let error = parse(&format!("[servers.a]\n{body}\n")).expect_err(body);
         assert!(matches!(error, ConfigError::Invalid { .. }), "{error}");
+    }
+}
+
+#[test]
+fn lists_say_how_a_server_is_spoken_to() {
+    for (body, transport) in [
+        ("command = \"x\"", "stdio"),
+        ("command = \"x\"\nurl = \"http://127.0.0.1:9001/mcp\"", "http"),
+        ("url = \"https://x/mcp\"", "http"),
+        ("url = \"ws://127.0.0.1:9001/mcp\"", "ws"),
+        ("url = \"wss://x/mcp\"", "ws"),
+    ] {
+        let config = parse(&format!("[servers.a]\n{body}\n")).expect(body);
+        assert_eq!(config.servers.get("a").unwrap().transport(), transport, "{body}");
     }
 }
 

@@ -136,6 +136,7 @@ fn what_makes_no_sense_is_refused_at_its_place() {
     }
     for (url, sentence) in [
         ("ftp://x", "a `base_url` starts with http:// or https://"),
+        ("wss://x", "a `base_url` starts with http:// or https://"),
         ("${env:URL}", "a `base_url` starts with http:// or https://"),
         ("https://", "this `base_url` names no host"),
         ("https://[::1", "this `base_url` names no host"),
