@@ -31,6 +31,7 @@ mod serve;
 mod state;
 mod upkeep;
 mod upstream;
+mod websocket_key;
 
 pub use observe::facts::BUILTIN_NAME;
 pub use observe::findings::RAISE_LIMITS;

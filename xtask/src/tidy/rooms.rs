@@ -14,7 +14,18 @@ use super::source::Source;
 const FOLDERS: &[(&str, &[&str])] = &[
     (
         "exai-daemon",
-        &["serve", "upkeep", "front", "core", "upstream", "observe", "client", "state", "limits"],
+        &[
+            "serve",
+            "upkeep",
+            "front",
+            "core",
+            "upstream",
+            "observe",
+            "client",
+            "state",
+            "websocket_key",
+            "limits",
+        ],
     ),
     (
         "exai-mux",

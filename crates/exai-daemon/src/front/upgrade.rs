@@ -3,18 +3,14 @@
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base64::prelude::{BASE64_STANDARD, Engine};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use sha1::{Digest, Sha1};
 use tokio::io::{ReadHalf, WriteHalf};
 
 use crate::client::input_budget::InputBudget;
 use crate::front::frame_reader::FrameReader;
 use crate::front::frame_writer::FrameWriter;
-
-/// The text that every server appends to the key (section 1.3).
-const MAGIC: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+use crate::websocket_key;
 
 type Stream = TokioIo<Upgraded>;
 
@@ -52,7 +48,7 @@ impl Upgrade {
             response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             return Err(response);
         }
-        let Some(accept) = headers.get(header::SEC_WEBSOCKET_KEY).and_then(accept) else {
+        let Some(accept) = headers.get(header::SEC_WEBSOCKET_KEY).and_then(websocket_key::answer) else {
             return Err(refuse(StatusCode::BAD_REQUEST, "the Sec-WebSocket-Key header is missing"));
         };
         let protocol = protocol.filter(|name| says(headers, header::SEC_WEBSOCKET_PROTOCOL, name));
@@ -77,25 +73,8 @@ impl Upgrade {
     }
 }
 
-/// What a server answers to the key of a client.
-pub(crate) fn accept(key: &HeaderValue) -> Option<HeaderValue> {
-    let digest = Sha1::new().chain_update(key).chain_update(MAGIC).finalize();
-    HeaderValue::from_str(&BASE64_STANDARD.encode(digest)).ok()
-}
-
 /// Whether a header that is a list contains this word.
 fn says(headers: &HeaderMap, name: header::HeaderName, word: &str) -> bool {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(word))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_answer_to_the_key_of_the_specification() {
-        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
-        assert_eq!(accept(&key).expect("an answer"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    }
 }

@@ -30,7 +30,7 @@ use crate::upstream::http::remote_client::RemoteClient;
 use crate::upstream::http::target::HttpTarget;
 use crate::upstream::running::{Stop, Upstream};
 use crate::upstream::server_output;
-use connection::{Connection, Ending};
+use connection::Ending;
 
 /// The conversation with such a server. There is no process. Dropping it drops the connection.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ impl Reporter {
             _ = &mut asked => return self.report(ConversationEvent::Closed).await,
         };
         let (mut reader, mut writer) = match opened {
-            Ok(stream) => Connection::begin(stream).await,
+            Ok(stream) => connection::begin(stream).await,
             Err(reason) => return self.report(ConversationEvent::Failed(reason)).await,
         };
         self.report(ConversationEvent::Up).await;

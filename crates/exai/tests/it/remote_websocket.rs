@@ -9,9 +9,8 @@ use exai_os::process::{self, Kill};
 use exai_test::scripted_http::{ScriptedHttp, document};
 use exai_test::{eventually, free_port, program};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{Message, WebSocket, accept_hdr};
+use tokio_tungstenite::tungstenite::{Message, WebSocket, accept};
 
 use crate::support::{Client, Instance, LIMIT, fixture};
 
@@ -85,8 +84,8 @@ fn a_server_elsewhere_is_served_by_websocket_whatever_era_it_speaks() {
         let status = instance.status();
         let row = status["servers"].as_array().expect("servers").iter().find(|row| row["name"] == "far");
         let row = row.expect("it is listed");
-        let facts = (&row["state"], &row["instances"][0]["pid"]);
-        assert_eq!(facts, (&json!("ready"), &Value::Null), "{era}: {row}");
+        let facts = (&row["state"], &row["remote"], &row["instances"][0]["pid"]);
+        assert_eq!(facts, (&json!("ready"), &json!(true), &Value::Null), "{era}: {row}");
         assert!(row.to_string().contains(revision), "{era}: {row}");
         let listed = instance.json(&["list", "--json"]);
         assert_eq!(listed["servers"][0]["transport"], "ws", "{era}: {listed}");
@@ -155,7 +154,8 @@ fn what_stands_in_the_way_of_a_websocket_is_said_in_one_sentence() {
 
 type Peer = WebSocket<TcpStream>;
 
-/// A server of the legacy era that answers calls as `answer_call` does. Returns its URL, and counts its connections.
+/// A server of the legacy era that answers calls as `answer_call` does, and names no subprotocol. Returns its URL, and
+/// counts its connections.
 fn scripted(answer_call: impl Fn(&mut Peer, &Value) + Send + Sync + 'static) -> (String, Arc<AtomicUsize>) {
     serve(move |stream| converse(stream, &answer_call))
 }
@@ -175,16 +175,10 @@ fn serve(converse: impl Fn(TcpStream) + Send + Sync + 'static) -> (String, Arc<A
     (url, count)
 }
 
-/// A server that does not name the subprotocol.
-#[expect(clippy::result_large_err, reason = "the library wants it so")]
-fn agree(_request: &Request, response: Response) -> Result<Response, ErrorResponse> {
-    Ok(response)
-}
-
 /// A server that greets and hangs up. Returns its URL, and counts its connections.
 fn greeting(text: &'static str) -> (String, Arc<AtomicUsize>) {
     serve(move |stream| {
-        let mut peer = accept_hdr(stream, agree).expect("a handshake");
+        let mut peer = accept(stream).expect("a handshake");
         peer.send(Message::text(text)).expect("it is sent");
         let frame = CloseFrame { code: 1000.into(), reason: "".into() };
         peer.close(Some(frame)).expect("it can be closed");
@@ -193,7 +187,7 @@ fn greeting(text: &'static str) -> (String, Arc<AtomicUsize>) {
 }
 
 fn converse(stream: TcpStream, answer_call: &dyn Fn(&mut Peer, &Value)) {
-    let mut peer = accept_hdr(stream, agree).expect("a handshake");
+    let mut peer = accept(stream).expect("a handshake");
     while let Ok(frame) = peer.read() {
         let Message::Text(text) = frame else { continue };
         let message: Value = serde_json::from_str(&text).expect("one message in each text frame");

@@ -31,10 +31,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Io for S {}
 
 type Socket<S> = WebSocketStream<ByteCounter<S>>;
 
-/// Makes both halves of a connection.
-#[derive(Debug)]
-pub(super) struct Connection;
-
 /// Why a connection has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ending {
@@ -63,21 +59,19 @@ pub(super) struct Writer<S> {
     sent: watch::Sender<u64>,
 }
 
-impl Connection {
-    /// Begins to speak after the handshake.
-    pub(super) async fn begin<S: Io>(stream: S) -> (Reader<S>, Writer<S>) {
-        let arrived = ByteCount::default();
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BYTES)
-            .max_message_size(Some(MESSAGE_BYTES))
-            .max_frame_size(Some(MESSAGE_BYTES));
-        let counted = ByteCounter::new(stream, arrived.clone());
-        let socket = WebSocketStream::from_raw_socket(counted, Role::Client, Some(config)).await;
-        let (sink, stream) = socket.split();
-        let (ping, wanted) = watch::channel(0);
-        let (pinged, sent) = watch::channel(0);
-        (Reader { stream, arrived, wanted: ping, sent }, Writer { sink, wanted, sent: pinged })
-    }
+/// Begins to speak after the handshake, and gives both halves of the connection.
+pub(super) async fn begin<S: Io>(stream: S) -> (Reader<S>, Writer<S>) {
+    let arrived = ByteCount::default();
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .max_message_size(Some(MESSAGE_BYTES))
+        .max_frame_size(Some(MESSAGE_BYTES));
+    let counted = ByteCounter::new(stream, arrived.clone());
+    let socket = WebSocketStream::from_raw_socket(counted, Role::Client, Some(config)).await;
+    let (sink, stream) = socket.split();
+    let (ping, wanted) = watch::channel(0);
+    let (pinged, sent) = watch::channel(0);
+    (Reader { stream, arrived, wanted: ping, sent }, Writer { sink, wanted, sent: pinged })
 }
 
 impl<S: Io> Reader<S> {

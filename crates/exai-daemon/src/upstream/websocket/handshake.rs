@@ -12,10 +12,10 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use crate::front::upgrade::accept;
 use crate::limits::{MAX_ERROR_BODY_BYTES, REMOTE_CONNECT_TIMEOUT};
 use crate::upstream::http::target::HttpTarget;
 use crate::upstream::http::{explanation, write_causes};
+use crate::websocket_key;
 
 const PROTOCOL: HeaderValue = HeaderValue::from_static("mcp");
 
@@ -72,7 +72,7 @@ async fn shake_hands(
 
 /// Checks the answer of a server that agrees. It need not name the subprotocol, and many do not, but must name no other one.
 fn check_acceptance(headers: &HeaderMap, key: &HeaderValue) -> Result<(), String> {
-    if headers.get(header::SEC_WEBSOCKET_ACCEPT) != accept(key).as_ref() {
+    if headers.get(header::SEC_WEBSOCKET_ACCEPT) != websocket_key::answer(key).as_ref() {
         return Err("opened no WebSocket: its answer does not belong to the question".to_owned());
     }
     match headers.get(header::SEC_WEBSOCKET_PROTOCOL) {

@@ -10,7 +10,7 @@ use super::*;
 /// A connection, and the server's end of it.
 async fn connected() -> (Reader<DuplexStream>, Writer<DuplexStream>, DuplexStream) {
     let (here, there) = duplex(1 << 20);
-    let (reader, writer) = Connection::begin(here).await;
+    let (reader, writer) = begin(here).await;
     (reader, writer, there)
 }
 
