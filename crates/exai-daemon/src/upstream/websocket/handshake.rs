@@ -102,7 +102,46 @@ async fn describe_refusal(response: Response<Incoming>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufReader, Write as _};
+
+    use exai_net::CERTIFICATES;
+    use exai_supervisor::Line;
+    use exai_test::{http, tls};
+
+    use super::super::connection;
     use super::*;
+    use crate::upstream::http::remote_client::RemoteClients;
+
+    #[tokio::test]
+    async fn a_server_with_tls_is_spoken_to_if_it_is_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        let roots = dir.path().join("roots.pem");
+        std::fs::write(&roots, tls::CA).unwrap();
+        let address = tls::serve(&["http/1.1"], |stream| {
+            let mut stream = BufReader::new(stream);
+            let Ok(Some(request)) = http::Request::read(&mut stream) else { return };
+            let key = HeaderValue::from_str(request.header("sec-websocket-key").unwrap()).unwrap();
+            let answer = websocket_key::answer(&key).unwrap();
+            let head = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: mcp\r\n\r\n",
+                answer.to_str().unwrap()
+            );
+            // The first frame may arrive together with the head.
+            let all = [head.as_bytes(), &[0x81, 2], b"{}"].concat();
+            stream.get_mut().write_all(&all).and_then(|()| stream.get_mut().flush()).unwrap();
+            // Holds the connection until the client has gone.
+            let _ = http::Request::read(&mut stream);
+        });
+        let target = HttpTarget::web_socket(&format!("wss://{address}/mcp"), &[]).unwrap().unwrap();
+        let clients = RemoteClients::default();
+        let refused = open(&target, clients.get(&[]).unwrap().connector()).await.unwrap_err();
+        assert!(refused.starts_with("cannot be reached: no trusted TLS connection"), "{refused}");
+        let trusting = clients.get(&[(CERTIFICATES.into(), roots.into())]).unwrap();
+        let (mut reader, _writer) =
+            connection::begin(open(&target, trusting.connector()).await.unwrap()).await;
+        assert_eq!(reader.next().await, Ok(Line::Whole(Bytes::from_static(b"{}"))));
+    }
 
     #[test]
     fn only_an_answer_to_this_question_opens_a_socket() {
