@@ -250,7 +250,7 @@ fn a_connection_that_ends_within_a_call_is_named_and_the_next_call_has_another_o
         let lost = call(&mut client);
         let message = lost["error"]["message"].as_str().unwrap_or_default();
         assert!(message.contains(said), "{said}: {lost}");
-        assert_eq!(lost["error"]["code"], -31002, "{said}: {lost}");
+        assert_eq!(lost["error"]["code"], -31005, "{said}: {lost}");
         eventually("it is served again", LIMIT, || {
             call(&mut client)["result"]["content"][0]["text"] == "done"
         });

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::limits::{MAX_ERROR_BODY_BYTES, REMOTE_CONNECT_TIMEOUT};
 use crate::upstream::http::target::HttpTarget;
-use crate::upstream::http::{explanation, write_causes};
+use crate::upstream::http::{ask_for_sign_in, explanation, write_causes};
 use crate::websocket_key;
 
 const PROTOCOL: HeaderValue = HeaderValue::from_static("mcp");
@@ -91,12 +91,10 @@ async fn describe_refusal(response: Response<Incoming>) -> String {
         return "redirects to another place, where nothing is sent; correct its `url`".to_owned();
     }
     let body = Limited::new(response.into_body(), MAX_ERROR_BODY_BYTES).collect().await;
-    let why = explanation(&body.map(http_body_util::Collected::to_bytes).unwrap_or_default());
+    let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     match status {
-        StatusCode::UNAUTHORIZED => {
-            format!("asks for a sign-in (HTTP 401){why}; set `Authorization` in its `headers`")
-        }
-        _ => format!("opened no WebSocket: it answered HTTP {status}{why}"),
+        StatusCode::UNAUTHORIZED => ask_for_sign_in(&body),
+        _ => format!("opened no WebSocket: it answered HTTP {status}{}", explanation(&body)),
     }
 }
 
