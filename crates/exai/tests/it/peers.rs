@@ -18,7 +18,7 @@ use exai_test::peers::{SERVERS, Sdk};
 use exai_test::{free_port, program};
 use serde_json::{Value, json};
 
-use crate::support::Instance;
+use crate::support::{Client, Instance};
 
 /// An instance that hosts the servers of the scenarios, each with a directory of its own. The Python server exists
 /// twice: each Python SDK compares with a server of its own version.
@@ -158,19 +158,7 @@ fn serves_at_its_port(
 ) {
     let mut clients = [instance.client("own"), instance.client("own")];
     for client in &mut clients {
-        assert_eq!(client.call(tool, &arguments), expected);
-        let params = json!({"name": steps.0, "arguments": steps.1, "_meta": {"progressToken": "p"}});
-        let id = client.request("tools/call", &params);
-        let mut seen = 0;
-        loop {
-            let message = client.receive();
-            if message["id"] == id && message["method"].is_null() {
-                assert!(message["result"]["content"].is_array(), "{message}");
-                break;
-            }
-            seen += u32::from(message["params"]["progressToken"] == "p");
-        }
-        assert_eq!(seen, 3);
+        hears_steps(client, (tool, &arguments, expected), &steps);
     }
     let ps = instance.json(&["ps", "--json"]);
     let processes = ps["processes"].as_array().expect("processes").clone();
@@ -220,4 +208,26 @@ fn typescript_at_its_own_port() {
     let instance = over_its_own_port(&config["command"], &args, &env, port);
     let steps = ("trigger-long-running-operation", json!({"duration": 0.3, "steps": 3}));
     serves_at_its_port(&instance, ("echo", json!({"message": "hello"}), "Echo: hello"), steps);
+}
+
+/// A client calls a tool, and then another one that tells of three steps.
+#[track_caller]
+fn hears_steps(
+    client: &mut Client,
+    (tool, arguments, expected): (&str, &Value, &str),
+    steps: &(&str, Value),
+) {
+    assert_eq!(client.call(tool, arguments), expected);
+    let params = json!({"name": steps.0, "arguments": steps.1, "_meta": {"progressToken": "p"}});
+    let id = client.request("tools/call", &params);
+    let mut seen = 0;
+    loop {
+        let message = client.receive();
+        if message["id"] == id && message["method"].is_null() {
+            assert!(message["result"]["content"].is_array(), "{message}");
+            break;
+        }
+        seen += u32::from(message["params"]["progressToken"] == "p");
+    }
+    assert_eq!(seen, 3);
 }

@@ -22,18 +22,18 @@ fn suite_server(era: &str) -> Bridge {
     Bridge::start(Command::new(program("suite-server")).args(["--era", era]))
 }
 
-fn hosting(url: &str, more: &str) -> Instance {
+pub(crate) fn hosting(url: &str, more: &str) -> Instance {
     let instance = Instance::new(&far(url, more));
     instance.ends(0, &["start"]);
     instance
 }
 
-fn call(client: &mut Client) -> Value {
+pub(crate) fn call(client: &mut Client) -> Value {
     client.ask("tools/call", &json!({"name": "test_simple_text", "arguments": {}}))
 }
 
 /// What the first call of a new client is refused with.
-fn refusal(instance: &Instance) -> String {
+pub(crate) fn refusal(instance: &Instance) -> String {
     let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
     let answer = client.initialize(&json!({}));
     let error = if answer["error"].is_null() { call(&mut client) } else { answer };

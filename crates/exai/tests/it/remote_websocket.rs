@@ -12,12 +12,8 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, accept};
 
+use crate::remote::{call, hosting, refusal};
 use crate::support::{Client, Instance, LIMIT, fixture};
-
-/// The configuration of a daemon that reaches this URL as the server `far`.
-fn far(url: &str, more: &str) -> String {
-    format!("[servers.far]\nurl = {}\n{more}\n", json!(url))
-}
 
 /// A daemon elsewhere that listens on this port.
 fn listening(port: u16, servers: &str) -> Instance {
@@ -32,24 +28,6 @@ fn listening(port: u16, servers: &str) -> Instance {
 fn reaching(other: &Instance, port: u16, server: &str, more: &str) -> Instance {
     let token = format!("headers = {{ Authorization = \"Bearer {}\" }}\n{more}", other.token());
     hosting(&format!("ws://127.0.0.1:{port}/mcp/{server}"), &token)
-}
-
-fn hosting(url: &str, more: &str) -> Instance {
-    let instance = Instance::new(&far(url, more));
-    instance.ends(0, &["start"]);
-    instance
-}
-
-fn call(client: &mut Client) -> Value {
-    client.ask("tools/call", &json!({"name": "test_simple_text", "arguments": {}}))
-}
-
-/// What the first call of a new client is refused with.
-fn refusal(instance: &Instance) -> String {
-    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
-    let answer = client.initialize(&json!({}));
-    let error = if answer["error"].is_null() { call(&mut client) } else { answer };
-    error["error"]["message"].as_str().unwrap_or_else(|| panic!("{error}")).to_owned()
 }
 
 /// The clients by WebSocket of a daemon.

@@ -44,19 +44,7 @@ fn is_served(port: u16, (tool, arguments, expected): (&str, Value, &str), steps:
         let tools = client.ask("tools/list", &json!({}))["result"]["tools"].clone();
         let names: Vec<&Value> = tools.as_array().into_iter().flatten().map(|one| &one["name"]).collect();
         assert!(names.contains(&&json!(tool)) && names.contains(&&json!(steps.0)), "{names:?}");
-        assert_eq!(client.call(tool, &arguments), expected);
-        let params = json!({"name": steps.0, "arguments": steps.1, "_meta": {"progressToken": "p"}});
-        let id = client.request("tools/call", &params);
-        let mut seen = 0;
-        loop {
-            let message = client.receive();
-            if message["id"] == id && message["method"].is_null() {
-                assert!(message["result"]["content"].is_array(), "{message}");
-                break;
-            }
-            seen += u32::from(message["params"]["progressToken"] == "p");
-        }
-        assert_eq!(seen, 3);
+        super::hears_steps(client, (tool, &arguments, expected), &steps);
     }
 }
 
