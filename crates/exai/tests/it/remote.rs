@@ -222,7 +222,7 @@ fn a_server_whose_certificate_is_not_trusted_hears_nothing() {
         let mut bytes = [0; 64];
         counted.fetch_add(stream.read(&mut bytes).unwrap_or(0), Ordering::SeqCst);
     });
-    let url = format!("https://localhost:{}/mcp", address.port());
+    let url = format!("https://{address}/mcp");
     let instance = hosting(&url, "headers = { Authorization = \"Bearer secret\" }");
     let message = refusal(&instance);
     assert!(message.contains("no trusted TLS connection") && !message.contains("secret"), "{message}");

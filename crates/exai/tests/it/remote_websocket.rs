@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, accept};
 
 use crate::remote::{call, hosting, refusal};
-use crate::support::{Client, Instance, LIMIT, fixture};
+use crate::support::{Instance, LIMIT, fixture};
 
 /// A daemon elsewhere that listens on this port.
 fn listening(port: u16, servers: &str) -> Instance {
