@@ -26,7 +26,7 @@ use crate::types::ids::{CallId, ClientId, InstanceId};
 /// The first part of the keys of addresses that are to be opened.
 const ADDRESS_KEY: &str = "address-";
 /// The answer to a request state that leads nowhere.
-const NO_SUCH_STATE: &str =
+pub(super) const NO_SUCH_STATE: &str =
     "Invalid params: this requestState is unknown, was used before, or belongs to another request";
 /// The error of the legacy era that wants the user to open an address first.
 const URL_ELICITATION_REQUIRED: &[u8] = b"-32042";

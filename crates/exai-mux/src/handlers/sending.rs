@@ -10,6 +10,7 @@ use crate::dialect::{bridge, legacy};
 use crate::handlers::client_request::Request;
 use crate::handlers::era_refusals::refuse_modern;
 use crate::handlers::methods::Prepared;
+use crate::handlers::parking::NO_SUCH_STATE;
 use crate::handlers::parking::Resumed;
 use crate::instance::fair_queue::QueuedRequest;
 use crate::instance::request::{InternalRequest, Owner};
@@ -166,6 +167,12 @@ impl Router {
         };
         let token = request.params.token.clone();
         let translation = self.find_translation(&request, instance_id);
+        if matches!(translation, Translation::ToLegacy(_)) && request.params.request_state.is_some() {
+            // It was meant for the modern era, which the server has left meanwhile: nothing waits for it here, and without
+            // its state it would be another call.
+            self.calls.finish_call(call_id);
+            return cx.refuse(call_id.client, &Id::from_json(message.at(id)), -32602, NO_SUCH_STATE);
+        }
         if let Translation::ToLegacy(Some(level)) = translation
             && self.instances.get(instance_id).is_some_and(|instance| instance.key.bridged)
         {

@@ -243,3 +243,25 @@ fn a_modern_server_may_need_sixteen_inputs_at_once_each_under_its_own_name() {
     assert_eq!(ask(&[1, 1]), (1, Some(-32603), 0), "the answers to these would be one");
     assert_eq!(ask(&many[..16]), (16, None, 16));
 }
+
+#[test]
+fn a_call_with_a_state_is_not_begun_anew_at_a_server_that_has_turned_to_the_legacy_era() {
+    let mut bench = Bench::new(vec![Policy { bridge: true, era: None, ..policy("a") }]);
+    bench.open(1, Endpoint::One("a".into()));
+    bench.says(1, &request(1, "server/discover", ""));
+    let asked = bench.up(0);
+    bench.server_says(0, &result(number(&asked, "server 0"), &discover_result()));
+    bench.down(0, "exited");
+    assert_eq!(
+        bench.says(1, &request(4, "tools/call", r#""name":"t","requestState":"s","#)),
+        ["start a#2 as 1"]
+    );
+    let asked = bench.up(1);
+    let mut lines = bench.server_says(1, &error(number(&asked, "server 1"), -32601));
+    let sent = number(&lines, "server 1");
+    lines.extend(bench.server_says(1, &result(sent, &legacy_result())));
+    lines.extend(bench.ready(2));
+    assert!(!lines.iter().any(|line| line.contains("tools/call")), "{lines:?}");
+    let told = all(&lines, "client 1");
+    assert!(told.iter().any(|one| one["error"]["code"] == -32602), "{lines:?}");
+}
