@@ -6,7 +6,9 @@
 
 use axum::http::{HeaderMap, StatusCode};
 use exai_mux::ParameterHeader;
-use exai_proto::modern::{HEADER_MISMATCH, MISSING_CAPABILITY, PROTOCOL_VERSION, UNSUPPORTED_VERSION};
+use exai_proto::modern::{
+    HEADER_MISMATCH, MISSING_CAPABILITY, PROTOCOL_VERSION, UNSUPPORTED_VERSION, error_code,
+};
 use exai_proto::params::AMBIGUOUS;
 pub(crate) use exai_proto::request_metadata::VERSION;
 use exai_proto::request_metadata::{METHOD, NAME, PARAMETER, decode, named_by};
@@ -128,7 +130,7 @@ fn mismatch(name: &str) -> Refusal {
 /// The status of an answer that is sent as a document. `whole_meta` says whether the request had all that its `_meta`
 /// must have.
 pub(crate) fn status(answer: &Segments, whole_meta: bool) -> StatusCode {
-    match error_code(answer) {
+    match find_error_code(answer) {
         Some(-32601) => StatusCode::NOT_FOUND,
         Some(-32602) if !whole_meta => StatusCode::BAD_REQUEST,
         Some(-32600 | -32700 | HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION) => {
@@ -140,7 +142,7 @@ pub(crate) fn status(answer: &Segments, whole_meta: bool) -> StatusCode {
 
 /// The code of the error that an answer is. Looks at the keys only, since every answer passes here. An answer in several
 /// segments is long, and taken for a result.
-fn error_code(answer: &Segments) -> Option<i32> {
+fn find_error_code(answer: &Segments) -> Option<i32> {
     let text = answer.as_whole()?;
     let mut members = json::Members::new(text, json::skip_space(text, 0)).ok()?;
     while let Some(key) = members.next_key() {
@@ -150,8 +152,7 @@ fn error_code(answer: &Segments) -> Option<i32> {
         let is_error = json::is_key(&text[key], "error");
         let member = members.next_member().ok()??;
         if is_error {
-            let code = json::find(text, member.value, "code")?;
-            return std::str::from_utf8(&text[code]).ok()?.parse().ok();
+            return error_code(text, member.value);
         }
     }
     None

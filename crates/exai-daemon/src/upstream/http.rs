@@ -61,7 +61,7 @@ use crate::upstream::event::ServerEvent;
 use client::HttpClient;
 use connect::OwnTree;
 pub(in crate::upstream) use connect::write_causes;
-pub(in crate::upstream) use explanation::{ask_for_sign_in, explanation};
+pub(in crate::upstream) use explanation::{REDIRECTS_AWAY, ask_for_sign_in, explanation};
 use port_check::{PortCheck, PortState};
 use remote_client::RemoteClient;
 use session::{ServerSession, SessionEnds};

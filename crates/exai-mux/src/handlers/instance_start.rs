@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use exai_proto::envelope::Outcome;
-use exai_proto::modern::UNSUPPORTED_VERSION;
-use exai_proto::{Message, json, limits, version};
+use exai_proto::modern::offers_modern;
+use exai_proto::{Message, limits, version};
 
 use crate::dialect::{legacy, modern};
 use crate::instance::request::{InternalRequest, Owner};
@@ -349,15 +349,7 @@ fn quote(message: &Message) -> String {
     limits::cut(&String::from_utf8_lossy(message.bytes()), MAX_QUOTED_CHARS)
 }
 
-/// Whether an error says that the modern revision is supported.
+/// Whether an answer says that the modern revision is supported.
 fn names_modern(message: &Message, outcome: &Outcome) -> bool {
-    let Outcome::Error(error) = outcome else { return false };
-    let text = message.bytes();
-    let code = json::find(text, error.clone(), "code");
-    let supported = json::find_path(text, error.clone(), &["data", "supported"]);
-    code.is_some_and(|code| message.str_at(&code) == UNSUPPORTED_VERSION.to_string())
-        && supported.is_some_and(|at| {
-            json::elements(text, at)
-                .any(|one| json::string(text, one).is_some_and(|one| one == version::MODERN))
-        })
+    matches!(outcome, Outcome::Error(error) if offers_modern(message.bytes(), error.clone()))
 }

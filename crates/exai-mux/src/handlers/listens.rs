@@ -18,6 +18,7 @@ use crate::handlers::listen_relays::unknown_members;
 use crate::limits::{MAX_LISTENS_PER_CLIENT, MAX_RELAYED_FILTER_BYTES, RELAY_TIMEOUT};
 use crate::router::Router;
 use crate::router::event_context::EventContext;
+use crate::server::Server;
 use crate::types::client_context::ClientContext;
 use crate::types::effect::About;
 use crate::types::era::Era;
@@ -187,8 +188,7 @@ impl Router {
     /// Refuses the listens of clients of one server that has turned out to speak the legacy era alone. They were opened
     /// while it spoke the modern one, and would stay silent for ever.
     pub(crate) fn refuse_unserved_listens(&mut self, server: &str, cx: &mut EventContext<'_>) {
-        let Some(known) = self.servers.get(server) else { return };
-        if known.eras.speaks(Era::Modern) != Some(false) || known.policy.bridge {
+        if !self.servers.get(server).is_some_and(Server::refuses_modern) {
             return;
         }
         for client_id in self.clients.ids() {

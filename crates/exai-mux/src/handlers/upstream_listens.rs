@@ -27,16 +27,20 @@ impl Router {
     pub(crate) fn renew_listen(&mut self, instance_id: InstanceId, cx: &mut EventContext<'_>) {
         let Some(instance) = self.instances.get_mut(instance_id) else { return };
         let Some(said) = instance.ready().filter(|said| said.era == Era::Modern) else { return };
-        let announced = ANNOUNCED_LIST_KINDS.into_iter().filter(|kind| said.offer(*kind) == Offer::Announced);
-        let resources: BTreeSet<String> =
-            if said.capabilities.subscriptions { instance.subscribers.uris() } else { BTreeSet::new() };
-        let filter = write_filter(announced, resources.iter().map(String::as_str));
+        let hears_resources = said.capabilities.subscriptions;
+        // Each tick looks here, so what is as it should be costs no copy of all resources.
         match &instance.upstream_listen {
             UpstreamListen::Refused => return,
-            UpstreamListen::Open { current, .. } if current.resources == resources => return,
-            UpstreamListen::Closed if filter.is_empty() => return,
+            UpstreamListen::Open { current, .. }
+                if !hears_resources || instance.subscribers.are_of(&current.resources) =>
+            {
+                return;
+            }
             UpstreamListen::Closed | UpstreamListen::Open { .. } => {}
         }
+        let announced = ANNOUNCED_LIST_KINDS.into_iter().filter(|kind| said.offer(*kind) == Offer::Announced);
+        let resources = if hears_resources { instance.subscribers.uris() } else { BTreeSet::new() };
+        let filter = write_filter(announced, resources.iter().map(String::as_str));
         let (before, ended) = match std::mem::take(&mut instance.upstream_listen) {
             UpstreamListen::Open { current, replaced } if filter.is_empty() => {
                 (None, [Some(current), replaced])

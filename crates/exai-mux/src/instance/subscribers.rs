@@ -55,6 +55,11 @@ impl Subscribers {
         self.by_uri.keys().cloned().collect()
     }
 
+    /// Whether these are all resources that clients are subscribed to.
+    pub(crate) fn are_of(&self, uris: &BTreeSet<String>) -> bool {
+        self.by_uri.len() == uris.len() && uris.iter().all(|uri| self.has_any(uri))
+    }
+
     /// Whether a client is subscribed to the resource.
     pub(crate) fn has_any(&self, uri: &str) -> bool {
         self.by_uri.contains_key(uri)

@@ -40,22 +40,28 @@ pub(crate) fn refusal(instance: &Instance) -> String {
     error["error"]["message"].as_str().unwrap_or_else(|| panic!("{error}")).to_owned()
 }
 
+/// Checks that the server `far` answers a call and is shown as one that runs elsewhere and speaks this revision.
+#[track_caller]
+pub(crate) fn serves_from_elsewhere(instance: &Instance, client: &mut Client, revision: &str) {
+    let answer = call(client);
+    let said = &answer["result"]["content"][0]["text"];
+    assert_eq!(said, "This is a simple text response for testing.", "{answer}");
+    let status = instance.status();
+    let row = status["servers"].as_array().expect("servers").iter().find(|row| row["name"] == "far");
+    let row = row.expect("it is listed");
+    let facts = (&row["state"], &row["remote"], &row["instances"][0]["pid"]);
+    assert_eq!(facts, (&json!("ready"), &json!(true), &Value::Null), "{row}");
+    assert!(row.to_string().contains(revision), "{row}");
+}
+
 #[test]
 fn a_server_elsewhere_is_served_whatever_era_it_speaks() {
     for (era, revision) in [("legacy", "2025-11-25"), ("modern", "2026-07-28"), ("dual", "2025-11-25")] {
         let server = suite_server(era);
         let instance = hosting(server.url(), "");
         let mut client = instance.client("far");
-        let answer = call(&mut client);
-        let said = &answer["result"]["content"][0]["text"];
-        assert_eq!(said, "This is a simple text response for testing.", "{era}: {answer}");
-        let status = instance.status();
-        let row = status["servers"].as_array().expect("servers").iter().find(|row| row["name"] == "far");
-        let row = row.expect("it is listed");
-        let facts = (&row["state"], &row["remote"], &row["instances"][0]["pid"]);
-        assert_eq!(facts, (&json!("ready"), &json!(true), &Value::Null), "{era}: {row}");
+        serves_from_elsewhere(&instance, &mut client, revision);
         assert!(instance.ends(0, &["status"]).contains("elsewhere, "));
-        assert!(row.to_string().contains(revision), "{era}: {row}");
     }
 }
 

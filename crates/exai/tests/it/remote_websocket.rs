@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, accept};
 
-use crate::remote::{call, hosting, refusal};
+use crate::remote::{call, hosting, refusal, serves_from_elsewhere};
 use crate::support::{Instance, LIMIT, fixture};
 
 /// A daemon elsewhere that listens on this port.
@@ -56,15 +56,7 @@ fn a_server_elsewhere_is_served_by_websocket_whatever_era_it_speaks() {
         let tools = client.ask("tools/list", &json!({}));
         let tools = tools["result"]["tools"].as_array().unwrap_or_else(|| panic!("{era}: {tools}"));
         assert!(tools.iter().any(|tool| tool["name"] == "test_simple_text"), "{era}: {tools:?}");
-        let answer = call(&mut client);
-        let said = &answer["result"]["content"][0]["text"];
-        assert_eq!(said, "This is a simple text response for testing.", "{era}: {answer}");
-        let status = instance.status();
-        let row = status["servers"].as_array().expect("servers").iter().find(|row| row["name"] == "far");
-        let row = row.expect("it is listed");
-        let facts = (&row["state"], &row["remote"], &row["instances"][0]["pid"]);
-        assert_eq!(facts, (&json!("ready"), &json!(true), &Value::Null), "{era}: {row}");
-        assert!(row.to_string().contains(revision), "{era}: {row}");
+        serves_from_elsewhere(&instance, &mut client, revision);
         let listed = instance.json(&["list", "--json"]);
         assert_eq!(listed["servers"][0]["transport"], "ws", "{era}: {listed}");
         let shown = instance.ends(0, &["status", "--json"]);

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::answer::{Answer, BrokenOff};
 use super::answer_stream::stream;
 use super::connect::Failed;
-use super::explanation::{ask_for_sign_in, explanation, shown};
+use super::explanation::{REDIRECTS_AWAY, ask_for_sign_in, explanation, shown};
 use super::outgoing::{Asked, Outgoing, Role};
 use super::repetition::{asks_for_repetition, learn_tools};
 use super::session::{AnswersCome, ServerSession, answer_to, complaint, keeps_method};
@@ -44,18 +44,18 @@ pub(super) async fn request(session: Arc<ServerSession>, outgoing: Outgoing) {
             Err(NoStream::Unknown(reason) | NoStream::Wrong(reason)) => return session.give_up(reason),
         }
     }
-    match request_once(&session, outgoing.clone(), true).await {
+    match request_once(&session, &outgoing, true).await {
         Passed::On => {}
         Passed::Repeat => {
             if asked.role == Role::CallTool {
                 learn_tools(&session, &outgoing).await;
             }
-            request_once(&session, outgoing, false).await;
+            request_once(&session, &outgoing, false).await;
         }
         Passed::NotBegun(status, body) => {
             let why = match sse_transport::begin(&session, asked).await {
                 Ok(()) => {
-                    request_once(&session, outgoing, false).await;
+                    request_once(&session, &outgoing, false).await;
                     return;
                 }
                 Err(NoStream::Absent) => "has no event stream".to_owned(),
@@ -68,7 +68,7 @@ pub(super) async fn request(session: Arc<ServerSession>, outgoing: Outgoing) {
     }
 }
 
-async fn request_once(session: &ServerSession, outgoing: Outgoing, may_repeat: bool) -> Passed {
+async fn request_once(session: &ServerSession, outgoing: &Outgoing, may_repeat: bool) -> Passed {
     let asked = outgoing.asked;
     let exchange = ask_and_read(session, outgoing, may_repeat);
     if has_receipt(session, asked) {
@@ -82,7 +82,7 @@ fn has_receipt(session: &ServerSession, asked: Asked) -> bool {
     session.answers_come() == AnswersCome::OnTheStream && !asked.role.is_modern()
 }
 
-async fn ask_and_read(session: &ServerSession, outgoing: Outgoing, may_repeat: bool) -> Passed {
+async fn ask_and_read(session: &ServerSession, outgoing: &Outgoing, may_repeat: bool) -> Passed {
     let asked = outgoing.asked;
     let number = asked.number;
     match session.ask(outgoing).await {
@@ -145,8 +145,7 @@ async fn read(
         return Ok(Passed::On);
     }
     if status.is_redirection() {
-        let text = "redirects to another place, where nothing is sent; correct its `url`";
-        session.fail(number, refusal(status), text).await;
+        session.fail(number, refusal(status), REDIRECTS_AWAY).await;
         return Ok(Passed::On);
     }
     if status.is_success() && answer.is_event_stream() {

@@ -5,6 +5,10 @@ use bytes::Bytes;
 use super::session::complaint;
 use crate::limits::MAX_SHOWN_ERROR_CHARS;
 
+/// What a server does whose redirect is not followed. Reads after "the server".
+pub(in crate::upstream) const REDIRECTS_AWAY: &str =
+    "redirects to another place, where nothing is sent; correct its `url`";
+
 /// The text of an error, to stand behind what was answered.
 pub(in crate::upstream) fn explanation(body: &Bytes) -> String {
     shown(body).map_or_else(|| " without a message".to_owned(), |text| format!(": {text}"))

@@ -8,7 +8,7 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 
 /// A request.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) asked: Asked,
     pub(super) body: Bytes,

@@ -1,9 +1,9 @@
 //! Requests that are repeated once, because the server asks for that.
 
 use bytes::Bytes;
+use exai_proto::json;
 use exai_proto::limits::MESSAGE_BYTES;
-use exai_proto::modern::{HEADER_MISMATCH, UNSUPPORTED_VERSION};
-use exai_proto::{json, version};
+use exai_proto::modern::{HEADER_MISMATCH, error_code, offers_modern};
 use tokio::time::timeout;
 
 use super::event_stream::{self, Events};
@@ -15,18 +15,11 @@ use crate::limits::{ACCEPT_TIMEOUT, MAX_TOOL_PAGES};
 /// Whether an answer says that the same request may be repeated: the daemon has not known what it must repeat in headers,
 /// or the server supports the revision that it refuses.
 pub(super) fn asks_for_repetition(asked: Asked, answer: &Bytes) -> bool {
-    let at = |path: &[&str]| json::find_path(answer, 0..answer.len(), path);
-    let Some(code) = at(&["error", "code"]) else { return false };
-    let code: Option<i32> = std::str::from_utf8(&answer[code]).ok().and_then(|text| text.parse().ok());
-    match (asked.role, code) {
-        (Role::CallTool, Some(HEADER_MISMATCH)) => true,
-        (Role::Discover, Some(UNSUPPORTED_VERSION)) => {
-            at(&["error", "data", "supported"]).is_some_and(|all| {
-                let mut names = json::elements(answer, all).filter_map(|one| json::string(answer, one));
-                names.any(|name| name == version::MODERN)
-            })
-        }
-        (_, _) => false,
+    let Some(error) = json::find(answer, 0..answer.len(), "error") else { return false };
+    match asked.role {
+        Role::CallTool => error_code(answer, error) == Some(HEADER_MISMATCH),
+        Role::Discover => offers_modern(answer, error),
+        Role::Initialize | Role::Legacy | Role::Listen | Role::ListTools | Role::Modern => false,
     }
 }
 
@@ -50,7 +43,7 @@ pub(super) async fn learn_tools(session: &ServerSession, call: &Outgoing) {
 /// The answer to a request of the daemon's own, if there is one.
 async fn fetch(session: &ServerSession, outgoing: Outgoing) -> Option<Bytes> {
     let number = outgoing.asked.number;
-    let mut answer = session.ask(outgoing).await.ok()?;
+    let mut answer = session.ask(&outgoing).await.ok()?;
     if !answer.is_event_stream() {
         let (body, _) = answer.all(MESSAGE_BYTES).await.ok()?;
         answer.done();

@@ -152,9 +152,9 @@ pub(super) async fn others(
                 });
                 continue;
             }
-            let is_settled = ends_handshake(&message);
+            let settles = !*settled.borrow() && ends_handshake(&message);
             send_notification(&session, message).await;
-            if is_settled && !*settled.borrow() {
+            if settles {
                 match session.answers_come() {
                     AnswersCome::WithThePost => {
                         let opened = Arc::new(Notify::new());

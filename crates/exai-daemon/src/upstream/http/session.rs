@@ -6,7 +6,7 @@ use bytes::Bytes;
 use exai_mux::InstanceId;
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::envelope::Outcome;
-use exai_proto::{Id, Kind, Message, json};
+use exai_proto::{Id, Kind, Message, json, request_metadata};
 use exai_supervisor::Line;
 use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -29,7 +29,7 @@ use crate::upstream::server_output::Garbled;
 use exai_supervisor::turns::Turns;
 
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const VERSION: HeaderName = HeaderName::from_static(request_metadata::VERSION);
 pub(super) const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -242,14 +242,13 @@ impl ServerSession {
     }
 
     /// Sends a request.
-    pub(super) async fn ask(&self, outgoing: Outgoing) -> Result<Answer, Failed> {
-        let Outgoing { asked, body, mut headers } = outgoing;
-        if !asked.role.is_modern() {
-            headers = self.session_headers();
-        } else if asked.role == Role::CallTool {
-            headers.extend(self.tools.repeat_arguments(&body));
+    pub(super) async fn ask(&self, outgoing: &Outgoing) -> Result<Answer, Failed> {
+        let Outgoing { asked, body, headers } = outgoing;
+        let mut headers = if asked.role.is_modern() { headers.clone() } else { self.session_headers() };
+        if asked.role == Role::CallTool {
+            headers.extend(self.tools.repeat_arguments(body));
         }
-        self.post(body, headers).await
+        self.post(body.clone(), headers).await
     }
 
     /// Sends a message that is no request. In the modern era there is none: what would cancel a request ends its answer.

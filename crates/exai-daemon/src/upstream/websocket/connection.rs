@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use super::byte_counter::{ByteCount, ByteCounter};
+use super::byte_counter::{ByteCount, Counted};
 use crate::limits::{WEBSOCKET_PING_INTERVAL, WEBSOCKET_PING_TIMEOUT, WEBSOCKET_SEND_TIMEOUT};
 use crate::upstream::server_output::visible;
 
@@ -29,7 +29,7 @@ const READ_BYTES: usize = 16 * 1024;
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Io for S {}
 
-type Socket<S> = WebSocketStream<ByteCounter<S>>;
+type Socket<S> = WebSocketStream<Counted<S>>;
 
 /// Why a connection has ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,7 +41,6 @@ pub(super) struct Ending {
 }
 
 /// The reading half.
-#[derive(Debug)]
 pub(super) struct Reader<S> {
     stream: SplitStream<Socket<S>>,
     arrived: ByteCount,
@@ -51,7 +50,6 @@ pub(super) struct Reader<S> {
 }
 
 /// The writing half.
-#[derive(Debug)]
 pub(super) struct Writer<S> {
     sink: SplitSink<Socket<S>, Message>,
     wanted: watch::Receiver<u64>,
@@ -66,7 +64,7 @@ pub(super) async fn begin<S: Io>(stream: S) -> (Reader<S>, Writer<S>) {
         .read_buffer_size(READ_BYTES)
         .max_message_size(Some(MESSAGE_BYTES))
         .max_frame_size(Some(MESSAGE_BYTES));
-    let counted = ByteCounter::new(stream, arrived.clone());
+    let counted = arrived.of(stream);
     let socket = WebSocketStream::from_raw_socket(counted, Role::Client, Some(config)).await;
     let (sink, stream) = socket.split();
     let (ping, wanted) = watch::channel(0);

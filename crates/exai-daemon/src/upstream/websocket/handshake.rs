@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::limits::{MAX_ERROR_BODY_BYTES, REMOTE_CONNECT_TIMEOUT};
 use crate::upstream::http::target::HttpTarget;
-use crate::upstream::http::{ask_for_sign_in, explanation, write_causes};
+use crate::upstream::http::{REDIRECTS_AWAY, ask_for_sign_in, explanation, write_causes};
 use crate::websocket_key;
 
 const PROTOCOL: HeaderValue = HeaderValue::from_static("mcp");
@@ -88,7 +88,7 @@ async fn describe_refusal(response: Response<Incoming>) -> String {
     let status = response.status();
     // A redirect could carry the headers to somebody else.
     if status.is_redirection() {
-        return "redirects to another place, where nothing is sent; correct its `url`".to_owned();
+        return REDIRECTS_AWAY.to_owned();
     }
     let body = Limited::new(response.into_body(), MAX_ERROR_BODY_BYTES).collect().await;
     let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
