@@ -70,6 +70,9 @@ pub(crate) fn max_tcp_connections() -> usize {
     half.map_or(MAX_CONNECTIONS, |half| half.min(MAX_CONNECTIONS))
 }
 
+/// TCP connections that wait to be accepted: as many as Linux lets wait by default. The daemon accepts thousands a second.
+pub(crate) const TCP_BACKLOG: u32 = 4096;
+
 /// File descriptors that TCP leaves to the local socket and to servers; where there are few, a quarter of all.
 pub(crate) const RESERVED_DESCRIPTORS: u64 = 64;
 /// HTTP sessions.

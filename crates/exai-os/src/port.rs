@@ -10,6 +10,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use tokio::net::{TcpListener, TcpSocket};
+
 use crate::sys;
 
 /// The command that lists the ports which the system reserves although no process listens there: Windows does so for
@@ -29,6 +31,24 @@ pub fn is_listening(addr: SocketAddr, pid: u32) -> io::Result<bool> {
 /// process listens there, `PermissionDenied` when it is a process that this account may not look into.
 pub fn owner(addr: SocketAddr) -> io::Result<Option<u32>> {
     sys::port::owner(addr)
+}
+
+/// Binds `addr` and listens there for at most `backlog` connections that nobody has accepted yet. Must be called within a
+/// tokio runtime.
+///
+/// Where the backlog is full, Linux drops what comes, and the client tries again after a second: with the 128 places of
+/// the standard library, a crowd of connections made others wait for that second.
+///
+/// On Unix a restarted program takes its port back at once. On Windows a program that has bound the port for all addresses
+/// does not keep another from binding it for one address; connections to that address then come to the latter.
+pub fn listen(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // On Windows this option would let any other program take the port.
+    if cfg!(unix) {
+        socket.set_reuseaddr(true)?;
+    }
+    socket.bind(addr)?;
+    socket.listen(backlog)
 }
 
 /// A TCP connection between two processes of this machine, as one of them sees it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use exai_os::descriptors;
 use exai_os::local::Listener;
-use exai_os::port::Connection;
+use exai_os::port::{self, Connection};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,7 +25,9 @@ use crate::front::http_client::ConnectionClients;
 use crate::front::routes;
 use crate::front::state::{AppState, ConnectionPermit, Disconnect};
 use crate::front::unauthenticated::UnauthenticatedLimit;
-use crate::limits::{LAST_ANSWER_TIMEOUT, MAX_CONNECTIONS, REQUEST_HEAD_TIMEOUT, RESERVED_DESCRIPTORS};
+use crate::limits::{
+    LAST_ANSWER_TIMEOUT, MAX_CONNECTIONS, REQUEST_HEAD_TIMEOUT, RESERVED_DESCRIPTORS, TCP_BACKLOG,
+};
 use crate::observe::port_owner::PortOwner;
 use crate::state::daemon_info::{DaemonInfo, Tcp};
 
@@ -107,7 +109,7 @@ impl Listeners {
                     break listener;
                 }
                 tokio::select! {
-                    () = tokio::time::sleep(BIND_RETRY_INTERVAL) => bound = bind(addr),
+                    () = tokio::time::sleep(BIND_RETRY_INTERVAL) => bound = port::listen(addr, TCP_BACKLOG),
                     () = closing.cancelled() => return,
                 }
             };
@@ -187,12 +189,12 @@ async fn wait_after_accept_error(error: &io::Error) {
 /// Binds the loopback addresses, IPv4 first. With port 0 the second address gets the port that the first was given.
 pub(crate) fn bind_loopback(port: u16) -> Vec<(SocketAddr, io::Result<TcpListener>)> {
     let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-    let first = bind(v4);
+    let first = port::listen(v4, TCP_BACKLOG);
     let given =
         first.as_ref().ok().and_then(|bound| bound.local_addr().ok()).map_or(port, |addr| addr.port());
     let mut bound = vec![(v4, first)];
     let v6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), given);
-    let second = bind(v6);
+    let second = port::listen(v6, TCP_BACKLOG);
     // A machine without IPv6 lacks nothing. A machine where another program has the port does.
     let absent = second.as_ref().is_err_and(|error| {
         !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
@@ -201,15 +203,6 @@ pub(crate) fn bind_loopback(port: u16) -> Vec<(SocketAddr, io::Result<TcpListene
         bound.push((v6, second));
     }
     bound
-}
-
-/// On Unix the standard library's bind lets a restarted daemon take its port back at once. On Windows a program that has
-/// bound the port for all addresses does not keep the daemon from binding it for one address; connections from this machine
-/// then come to the daemon.
-fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
-    let listener = std::net::TcpListener::bind(addr)?;
-    listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
 }
 
 /// Serves one connection.
