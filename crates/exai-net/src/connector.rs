@@ -42,6 +42,14 @@ impl Connector {
         Connector { route: Route::new(proxies), security, timeout }
     }
 
+    /// Makes no connections to addresses of this machine and of private networks: for addresses that a server on the
+    /// Internet has named. What a proxy reaches is the business of the proxy, but for an address that is said outright.
+    #[must_use]
+    pub fn avoiding_private_networks(mut self) -> Self {
+        self.route.avoid_private_networks();
+        self
+    }
+
     /// Opens a stream to an address, which may also be a `ws` or a `wss` one. HTTP/2 is never offered.
     ///
     /// # Errors

@@ -5,11 +5,13 @@
 
 mod connector;
 mod obstacle;
+mod private_network;
 mod proxies;
 mod route;
 mod tls;
 
 pub use connector::{Connector, Failure, HttpStream, Stream};
 pub use obstacle::{Obstacle, root_cause};
+pub use private_network::is_private;
 pub use proxies::Proxies;
 pub use tls::{CERTIFICATES, Security, Tls, TlsUnavailable};

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What stands in the way of a connection.
@@ -16,6 +17,9 @@ pub enum Obstacle {
     /// No address is known for the host.
     #[error("the host has no address")]
     NoAddress,
+    /// The address is one of a private network, and this connector avoids those.
+    #[error("{0} is an address of a private network, where nothing is asked on the word of another server")]
+    PrivateNetwork(IpAddr),
     /// Nobody listens there.
     #[error("the connection is refused")]
     Refused,

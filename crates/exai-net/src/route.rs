@@ -1,6 +1,7 @@
 //! The way to a host, below TLS.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hyper::Uri;
@@ -11,7 +12,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::obstacle::root_cause;
+use crate::obstacle::{Obstacle, root_cause};
+use crate::private_network::is_private;
 use crate::proxies::Proxies;
 
 /// After how long a silent connection is asked whether the other side is still there, and how often again.
@@ -37,6 +39,7 @@ struct ProxyFailure {
 pub(crate) struct Route {
     tcp: HttpConnector,
     proxies: Proxies,
+    avoids_private_networks: bool,
 }
 
 impl Route {
@@ -48,14 +51,31 @@ impl Route {
         tcp.set_keepalive(Some(KEEPALIVE_INTERVAL));
         tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
         tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
-        Route { tcp, proxies }
+        Route { tcp, proxies, avoids_private_networks: false }
+    }
+
+    /// See [`Connector::avoiding_private_networks`](crate::Connector::avoiding_private_networks).
+    pub(crate) fn avoid_private_networks(&mut self) {
+        self.avoids_private_networks = true;
     }
 
     /// Reaches the host of an address, directly or through a proxy.
     pub(crate) async fn reach(&self, to: &Uri) -> Result<Reached, Failure> {
         let to = with_port(to)?;
+        if self.avoids_private_networks
+            && let Some(ip) = to.host().and_then(|host| host.trim_matches(['[', ']']).parse().ok())
+        {
+            refuse_private(ip)?;
+        }
         match self.proxies.find(&to) {
-            None => Ok(call(self.tcp.clone(), to).await?),
+            None => {
+                let reached = call(self.tcp.clone(), to).await?;
+                // Only the address that was reached tells: a name may mean another one each time.
+                if self.avoids_private_networks {
+                    refuse_private(reached.inner().peer_addr()?.ip())?;
+                }
+                Ok(reached)
+            }
             Some(proxy) => Ok(self.reach_through(&proxy, to).await?),
         }
     }
@@ -90,6 +110,10 @@ impl Route {
         };
         reached.map_err(|why| ProxyFailure { address, why })
     }
+}
+
+fn refuse_private(ip: IpAddr) -> Result<(), Failure> {
+    if is_private(ip) { Err(Obstacle::PrivateNetwork(ip).into()) } else { Ok(()) }
 }
 
 /// The port of a SOCKS proxy that names none.

@@ -13,6 +13,7 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "exai",
         &[
+            "exai-auth",
             "exai-client",
             "exai-config",
             "exai-daemon",
@@ -24,9 +25,13 @@ const EDGES: &[(&str, &[&str])] = &[
             "exai-tools",
         ],
     ),
+    ("exai-auth", &["exai-config", "exai-net", "exai-os"]),
     ("exai-client", &["exai-config", "exai-os", "exai-proto"]),
     ("exai-config", &["exai-os"]),
-    ("exai-daemon", &["exai-config", "exai-mux", "exai-net", "exai-os", "exai-proto", "exai-supervisor"]),
+    (
+        "exai-daemon",
+        &["exai-auth", "exai-config", "exai-mux", "exai-net", "exai-os", "exai-proto", "exai-supervisor"],
+    ),
     ("exai-mux", &["exai-proto"]),
     ("exai-net", &["exai-os"]),
     ("exai-os", &[]),
@@ -42,7 +47,8 @@ const EDGES: &[(&str, &[&str])] = &[
 const WALLS: &[(&[&str], &[&str], &str)] = &[
     (&["libc", "nix", "rustix", "windows", "windows-sys"], &["exai-os"], "it is the platform wall"),
     (&["axum", "tower"], &["exai-daemon"], "only the daemon serves HTTP"),
-    (&["hyper", "hyper-util"], &["exai-daemon", "exai-net", "exai-tools"], "they speak HTTP"),
+    (&["hyper", "hyper-util"], &["exai-auth", "exai-daemon", "exai-net", "exai-tools"], "they speak HTTP"),
+    (&["oauth2"], &["exai-auth"], "it signs in"),
     (&["hyper-rustls", "tokio-rustls"], &["exai-net"], "it makes the connections to other machines"),
     (&["clap"], &["exai", "xtask"], "only the binary has a command line"),
 ];

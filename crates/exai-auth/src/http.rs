@@ -1,0 +1,203 @@
+//! Requests to those who take part in a sign-in.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use exai_net::{Connector, Obstacle, Proxies, Security, Tls, is_private};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+use url::{Host, Url};
+
+use crate::error::SignInError;
+
+/// How long one request may take, with its answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest answer.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// How many characters of what a server says are shown.
+const MAX_SHOWN_CHARS: usize = 200;
+
+/// Asks authorization servers. Cheap to clone. Redirects are not followed: a request with a secret must not go on to another
+/// place.
+#[derive(Debug, Clone)]
+pub struct AuthHttp {
+    anywhere: legacy::Client<Connector, Full<Bytes>>,
+    public: legacy::Client<Connector, Full<Bytes>>,
+    reach: Reach,
+}
+
+/// Where requests may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Also to this machine and to private networks: the server itself is there.
+    Anywhere,
+    /// To addresses of the Internet alone.
+    Public,
+}
+
+/// Why a request for a token has no answer that could be read; the error of [`oauth2`].
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct HttpFailure(pub(crate) SignInError);
+
+impl AuthHttp {
+    /// Connections are made as `proxies` and `tls` say.
+    pub fn new(tls: Tls, proxies: Proxies) -> Self {
+        let connector = Connector::new(Security::Http2(tls), CONNECT_TIMEOUT, proxies);
+        let client = |connector| {
+            legacy::Client::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
+                // Hours lie between two requests.
+                .pool_idle_timeout(Duration::from_secs(2))
+                .build(connector)
+        };
+        AuthHttp {
+            public: client(connector.clone().avoiding_private_networks()),
+            anywhere: client(connector),
+            reach: Reach::Public,
+        }
+    }
+
+    /// The same for what has to do with this server: where it is on this machine or in a private network itself, what it
+    /// names may be there, too.
+    pub async fn for_server(&self, server: &Url) -> Self {
+        let reach = if is_in_private_network(server).await { Reach::Anywhere } else { Reach::Public };
+        AuthHttp { reach, ..self.clone() }
+    }
+
+    /// An address that the network has named, if it may be used: `https`, or `http` on this machine, where the server may be
+    /// there. `what` says what is to be there.
+    pub(crate) fn check(&self, address: &str, what: &str) -> Result<Url, SignInError> {
+        let wrong =
+            |why: &str| Err(SignInError::Untrustworthy(format!("{what} is at `{}`, {why}", shown(address))));
+        let Ok(url) = Url::parse(address) else { return wrong("which is no address") };
+        let is_secure = url.scheme() == "https";
+        let is_local = url.scheme() == "http" && self.reach == Reach::Anywhere && is_this_machine(&url);
+        if !is_secure && !is_local {
+            return wrong("which is no address with https");
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+            return wrong("which has a name, a password or a fragment in it");
+        }
+        Ok(url)
+    }
+
+    /// A JSON document; `None` when there is none (a status from 400 to 499).
+    pub(crate) async fn get<T: DeserializeOwned>(&self, url: &Url) -> Result<Option<T>, SignInError> {
+        let request = Request::get(url.as_str()).body(Vec::new());
+        let answer = self.send(request.map_err(|error| broken(url, error.to_string()))?).await?;
+        if answer.status().is_client_error() {
+            return Ok(None);
+        }
+        if answer.status() != StatusCode::OK {
+            return Err(broken(url, answer.status().to_string()));
+        }
+        serde_json::from_slice(answer.body())
+            .map(Some)
+            .map_err(|error| broken(url, format!("no such document: {error}")))
+    }
+
+    /// Posts a JSON document, and reads the answer whatever its status.
+    pub(crate) async fn post(
+        &self,
+        url: &Url,
+        body: &serde_json::Value,
+    ) -> Result<Response<Vec<u8>>, SignInError> {
+        let request = Request::post(url.as_str())
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.to_string().into());
+        self.send(request.map_err(|error| broken(url, error.to_string()))?).await
+    }
+
+    /// Sends a request of [`oauth2`]. What another try could change is an error.
+    pub(crate) async fn exchange(
+        &self,
+        request: oauth2::HttpRequest,
+    ) -> Result<oauth2::HttpResponse, HttpFailure> {
+        let url = Url::parse(&request.uri().to_string()).ok();
+        let answer = self.send(request).await.map_err(HttpFailure)?;
+        let status = answer.status();
+        let is_answer = status == StatusCode::OK
+            || status.is_client_error() && serde_json::from_slice::<serde_json::Value>(answer.body()).is_ok();
+        if status == StatusCode::TOO_MANY_REQUESTS || !is_answer {
+            let place = url.as_ref().map(place).unwrap_or_default();
+            return Err(HttpFailure(SignInError::Broken { place, answer: status.to_string() }));
+        }
+        Ok(answer)
+    }
+
+    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, SignInError> {
+        let Ok(url) = Url::parse(&request.uri().to_string()) else {
+            return Err(SignInError::Untrustworthy("an address cannot be read".to_owned()));
+        };
+        let client = match self.reach {
+            Reach::Anywhere => &self.anywhere,
+            Reach::Public => &self.public,
+        };
+        let mut request = request.map(|body| Full::from(Bytes::from(body)));
+        let headers = request.headers_mut();
+        let agent = concat!("exai/", env!("CARGO_PKG_VERSION"));
+        headers.insert(USER_AGENT, hyper::header::HeaderValue::from_static(agent));
+        headers.entry(ACCEPT).or_insert(hyper::header::HeaderValue::from_static("application/json"));
+        headers.remove(HOST);
+        let whole = async {
+            let answer = client.request(request).await.map_err(|error| SignInError::Unreachable {
+                place: place(&url),
+                why: Obstacle::of(&error).to_string(),
+            })?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
+            let body = body.map_err(|error| broken(&url, error.to_string()))?.to_bytes();
+            Ok(Response::from_parts(head, body.to_vec()))
+        };
+        timeout(REQUEST_TIMEOUT, whole)
+            .await
+            .unwrap_or_else(|_| Err(broken(&url, "nothing in time".to_owned())))
+    }
+}
+
+/// Whether the host of a server is on this machine or in a private network.
+async fn is_in_private_network(server: &Url) -> bool {
+    let at = match server.host() {
+        None => return false,
+        Some(Host::Ipv4(ip)) => return is_private(IpAddr::V4(ip)),
+        Some(Host::Ipv6(ip)) => return is_private(IpAddr::V6(ip)),
+        Some(Host::Domain(name)) => (name, server.port_or_known_default().unwrap_or(443)),
+    };
+    match timeout(CONNECT_TIMEOUT, tokio::net::lookup_host(at)).await {
+        Ok(Ok(mut found)) => found.any(|address| is_private(address.ip())),
+        // A proxy may know it.
+        Ok(Err(_)) | Err(_) => false,
+    }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn broken(url: &Url, answer: String) -> SignInError {
+    SignInError::Broken { place: place(url), answer }
+}
+
+/// The host and port of an address, for people.
+pub(crate) fn place(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// The beginning of a text of the network, without what moves the cursor.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS).collect()
+}

@@ -1,0 +1,194 @@
+//! Who exai is to an authorization server.
+
+use exai_config::Secret;
+use hyper::StatusCode;
+use oauth2::AuthType;
+use oauth2::basic::BasicClient;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::discovery::Discovered;
+use crate::error::SignInError;
+use crate::http::{AuthHttp, shown};
+use crate::record::secret_text;
+
+/// The name that people see on the page where they sign in.
+const CLIENT_NAME: &str = "exai";
+const BASIC: &str = "client_secret_basic";
+const POST: &str = "client_secret_post";
+const NONE: &str = "none";
+
+/// The client id and what belongs to it, at one authorization server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// What the authorization server calls us, or the address of a document about us.
+    pub client_id: String,
+    /// What proves that it is us; none for a public client.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "secret_text::optional")]
+    pub client_secret: Option<Secret>,
+    /// How the secret is shown.
+    pub(crate) shows_secret: ShowsSecret,
+    /// Where it comes from.
+    pub registered: Registered,
+    /// The callback that it was registered with; another one needs another registration.
+    pub(crate) redirect: String,
+}
+
+/// Where a client id comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registered {
+    /// A person has registered it and put it into the configuration.
+    ByHand,
+    /// It is the address of a document about us (client id metadata document).
+    AsDocument,
+    /// We have registered it (RFC 7591).
+    Dynamically,
+}
+
+/// How a client secret is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ShowsSecret {
+    InHeader,
+    InBody,
+}
+
+/// The answer to a registration (RFC 7591, section 3.2.1).
+#[derive(Deserialize)]
+struct Registration {
+    client_id: String,
+    client_secret: Option<Secret>,
+    token_endpoint_auth_method: Option<String>,
+}
+
+impl Identity {
+    /// An identity that a person has configured.
+    fn configured(client_id: &str, secret: Option<&Secret>, discovered: &Discovered, redirect: &Url) -> Self {
+        let is_document = secret.is_none() && client_id.starts_with("https://");
+        Identity {
+            client_id: client_id.to_owned(),
+            client_secret: secret.cloned(),
+            shows_secret: discovered.shows_secret(),
+            registered: if is_document { Registered::AsDocument } else { Registered::ByHand },
+            redirect: redirect.to_string(),
+        }
+    }
+
+    /// A client of the library with this identity.
+    pub(crate) fn client(&self) -> BasicClient {
+        let client = BasicClient::new(oauth2::ClientId::new(self.client_id.clone())).set_auth_type(
+            match self.shows_secret {
+                ShowsSecret::InHeader => AuthType::BasicAuth,
+                ShowsSecret::InBody => AuthType::RequestBody,
+            },
+        );
+        match &self.client_secret {
+            Some(secret) => client.set_client_secret(oauth2::ClientSecret::new(secret.expose().to_owned())),
+            None => client,
+        }
+    }
+}
+
+impl Discovered {
+    /// How a secret is shown that nothing else is said about: a server that says nothing takes the header (RFC 8414).
+    fn shows_secret(&self) -> ShowsSecret {
+        let takes = |method: &str| {
+            self.token_auth_methods.as_ref().is_some_and(|all| all.iter().any(|one| one == method))
+        };
+        if takes(POST) && !takes(BASIC) { ShowsSecret::InBody } else { ShowsSecret::InHeader }
+    }
+
+    /// The method to register with: without a secret where that is taken.
+    fn method_to_register(&self) -> &'static str {
+        let Some(all) = &self.token_auth_methods else { return NONE };
+        [NONE, BASIC, POST].into_iter().find(|method| all.iter().any(|one| one == method)).unwrap_or(NONE)
+    }
+}
+
+/// Finds out who we are at an authorization server: as configured, else as an earlier sign-in has registered there, else by
+/// a registration with this callback.
+///
+/// # Errors
+/// When nothing is configured and the server registers nobody.
+pub async fn identify(
+    http: &AuthHttp,
+    discovered: &Discovered,
+    configured: Option<(&str, Option<&Secret>)>,
+    earlier: Option<&Identity>,
+    redirect: &Url,
+) -> Result<Identity, SignInError> {
+    if let Some((client_id, secret)) = configured {
+        let identity = Identity::configured(client_id, secret, discovered, redirect);
+        if identity.registered == Registered::ByHand || discovered.takes_client_documents {
+            return Ok(identity);
+        }
+        tracing::debug!(
+            issuer = discovered.issuer,
+            "takes no documents about clients; a registration is tried"
+        );
+    }
+    let reusable = |known: &&Identity| {
+        known.registered == Registered::Dynamically && known.redirect == redirect.as_str()
+    };
+    if let Some(known) = earlier.filter(reusable) {
+        return Ok(known.clone());
+    }
+    if let Some(endpoint) = &discovered.registration_endpoint {
+        return register(http, discovered, endpoint, redirect).await;
+    }
+    Err(SignInError::NoRegistration { issuer: shown(&discovered.issuer), redirect: redirect.to_string() })
+}
+
+async fn register(
+    http: &AuthHttp,
+    discovered: &Discovered,
+    endpoint: &Url,
+    redirect: &Url,
+) -> Result<Identity, SignInError> {
+    let mut grants = vec!["authorization_code", "refresh_token"];
+    if discovered.device_authorization_endpoint.is_some() {
+        grants.push("urn:ietf:params:oauth:grant-type:device_code");
+    }
+    let request = json!({
+        "client_name": CLIENT_NAME,
+        "redirect_uris": [redirect.as_str()],
+        "grant_types": grants,
+        "response_types": ["code"],
+        "application_type": "native",
+        "token_endpoint_auth_method": discovered.method_to_register(),
+    });
+    let answer = http.post(endpoint, &request).await?;
+    let issuer = shown(&discovered.issuer);
+    if !matches!(answer.status(), StatusCode::OK | StatusCode::CREATED) {
+        let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        let Some(code) = body["error"].as_str() else {
+            return Err(SignInError::Broken {
+                place: issuer,
+                answer: format!("{} to a registration", answer.status()),
+            });
+        };
+        return Err(SignInError::Refused {
+            issuer,
+            code: shown(code),
+            text: body["error_description"].as_str().map(shown),
+        });
+    }
+    let Ok(registration) = serde_json::from_slice::<Registration>(answer.body()) else {
+        return Err(SignInError::Broken { place: issuer, answer: "no registration".to_owned() });
+    };
+    let shows_secret = match registration.token_endpoint_auth_method.as_deref() {
+        Some(BASIC) => ShowsSecret::InHeader,
+        Some(POST) => ShowsSecret::InBody,
+        _ => discovered.shows_secret(),
+    };
+    let is_public = registration.token_endpoint_auth_method.as_deref() == Some(NONE);
+    Ok(Identity {
+        client_id: registration.client_id,
+        client_secret: registration.client_secret.filter(|_| !is_public),
+        shows_secret,
+        registered: Registered::Dynamically,
+        redirect: redirect.to_string(),
+    })
+}

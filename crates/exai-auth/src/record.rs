@@ -1,0 +1,144 @@
+//! What is kept of a sign-in.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use exai_config::Secret;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use crate::discovery::Discovered;
+use crate::identity::Identity;
+use crate::scopes::Scopes;
+
+/// For which server, and as whom, somebody signs in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// The address of the server.
+    pub server: Url,
+    /// The account's name in the configuration; empty for the only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub account: String,
+}
+
+/// What is kept of a sign-in: one record for each (issuer, resource, account).
+///
+/// The file format is JSON with these fields. Times are seconds since 1970. Unknown fields are left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// For which server, and as whom.
+    #[serde(flatten)]
+    pub place: Place,
+    /// The authorization server, exactly as it calls itself. Nothing in this record goes to another one.
+    pub issuer: String,
+    /// What the tokens are for.
+    pub resource: String,
+    /// Where tokens are renewed.
+    pub(crate) token_endpoint: Url,
+    /// Who we are there.
+    pub identity: Identity,
+    /// The scopes that were asked for, over all sign-ins.
+    pub asked: Scopes,
+    /// `None` once signed out: the identity is kept for the next sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
+}
+
+/// The tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// What is sent to the server.
+    #[serde(with = "secret_text")]
+    pub access_token: Secret,
+    /// What is sent to the authorization server for the next ones.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "secret_text::optional")]
+    pub refresh_token: Option<Secret>,
+    /// When they were given.
+    pub obtained_at: u64,
+    /// When the access token ends, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
+    /// What they allow.
+    pub scopes: Scopes,
+}
+
+impl Record {
+    pub(crate) fn new(
+        place: Place,
+        discovered: &Discovered,
+        identity: Identity,
+        asked: Scopes,
+        tokens: Tokens,
+    ) -> Self {
+        Record {
+            place,
+            issuer: discovered.issuer.clone(),
+            resource: discovered.resource.clone(),
+            token_endpoint: discovered.token_endpoint.clone(),
+            identity,
+            asked,
+            tokens: Some(tokens),
+        }
+    }
+
+    /// The name of the record, which says nothing about its content.
+    pub fn id(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in [&self.issuer, &self.resource, &self.place.account] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        let [first, second] =
+            [&digest[..8], &digest[8..16]].map(|half| half.try_into().map_or(0, u64::from_be_bytes));
+        format!("{first:016x}{second:016x}")
+    }
+}
+
+impl Tokens {
+    /// Whether the access token has less than `seconds` left.
+    pub fn ends_within(&self, seconds: u64) -> bool {
+        self.expires_at.is_some_and(|end| end <= unix_time().saturating_add(seconds))
+    }
+
+    /// How long the access token was to live; `None` when that was not said.
+    pub fn lifetime(&self) -> Option<u64> {
+        self.expires_at.map(|end| end.saturating_sub(self.obtained_at))
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+/// Secrets as texts, for the file alone.
+pub(crate) mod secret_text {
+    use exai_config::Secret;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(secret: &Secret, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(secret.expose())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+        Secret::deserialize(from)
+    }
+
+    pub(crate) mod optional {
+        use super::{Deserializer, Secret, Serializer};
+        use serde::Deserialize as _;
+
+        #[allow(clippy::ref_option, reason = "serde calls it so")]
+        pub(crate) fn serialize<S: Serializer>(secret: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
+            match secret {
+                Some(secret) => to.serialize_some(secret.expose()),
+                None => to.serialize_none(),
+            }
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+            Option::<Secret>::deserialize(from)
+        }
+    }
+}

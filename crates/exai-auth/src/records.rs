@@ -1,0 +1,122 @@
+//! The records of all sign-ins: `sign-ins/ID.json` in the state directory, private files of the account.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use exai_os::lock::{HeldLock, lock_until};
+use exai_os::private;
+
+use crate::record::{Place, Record};
+
+/// The longest file that is read.
+const MAX_RECORD_BYTES: u64 = 256 * 1024;
+/// The most files that are looked at.
+const MAX_RECORDS: usize = 10_000;
+
+/// The records of all sign-ins. Every method reads or writes files, so it blocks.
+#[derive(Debug, Clone)]
+pub struct Records {
+    dir: PathBuf,
+}
+
+impl Records {
+    /// Those in this directory, which need not exist.
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Records { dir: dir.into() }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// All records. One that cannot be read is named in the log, stays where it is, and is no record.
+    ///
+    /// # Errors
+    /// When the directory cannot be read. One that does not exist holds no records.
+    pub fn load(&self) -> io::Result<Vec<Record>> {
+        let files = match std::fs::read_dir(&self.dir) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut records = Vec::new();
+        for file in files.take(MAX_RECORDS) {
+            let path = file?.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            match read(&path) {
+                Ok(record) => records.push(record),
+                Err(error) => tracing::warn!(path = %path.display(), %error, "this sign-in cannot be read"),
+            }
+        }
+        Ok(records)
+    }
+
+    /// The record for a server and account: the newest, where the server has changed its authorization server.
+    ///
+    /// # Errors
+    /// As [`Records::load`].
+    pub fn find(&self, place: &Place) -> io::Result<Option<Record>> {
+        let newest = |record: &Record| record.tokens.as_ref().map(|tokens| tokens.obtained_at);
+        let records = self.load()?.into_iter().filter(|record| record.place == *place);
+        Ok(records.max_by_key(newest))
+    }
+
+    /// The record with this id; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read(&self, id: &str) -> io::Result<Option<Record>> {
+        match read(&self.path(id)) {
+            Ok(record) => Ok(Some(record)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps a record, in place of an earlier one. When this returns, the record survives a crash of the machine.
+    ///
+    /// # Errors
+    /// When the file cannot be written: the earlier one stays.
+    pub fn write(&self, record: &Record) -> io::Result<()> {
+        private::ensure_dir(&self.dir).map_err(io::Error::other)?;
+        let text = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
+        private::write_atomic(&self.path(&record.id()), &text)
+    }
+
+    /// Removes a record.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn remove(&self, id: &str) -> io::Result<()> {
+        private::remove(&self.path(id))
+    }
+
+    /// Takes the right to change the record with this id; `None` when another process has it until `deadline`.
+    ///
+    /// # Errors
+    /// When the lock cannot be asked for.
+    pub fn lock(&self, id: &str, deadline: Instant) -> io::Result<Option<HeldLock>> {
+        private::ensure_dir(&self.dir).map_err(io::Error::other)?;
+        lock_until(&self.dir.join(format!("{id}.lock")), deadline)
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.dir.join(format!("{id}.json"))
+    }
+}
+
+fn read(path: &Path) -> io::Result<Record> {
+    let bytes = private::read(path, MAX_RECORD_BYTES)?;
+    // The text of the error could quote a token.
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("no record of a sign-in (line {line}, column {column})"),
+        )
+    })
+}

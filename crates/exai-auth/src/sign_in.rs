@@ -1,0 +1,279 @@
+//! The sign-in at one server as one account: whoever sends a request asks it for the token.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use exai_config::Secret;
+
+use crate::challenge::Challenge;
+use crate::record::{Place, Record, Tokens};
+use crate::records::Records;
+use crate::renewal::Renewal;
+use crate::scopes::Scopes;
+
+/// A token with less than this left is not sent: the way to the server takes time, and clocks differ.
+const SPENT_SECONDS: u64 = 5;
+/// A token with less than this left, or a fifth of its lifetime, is renewed while it is still good.
+const EARLY_SECONDS: u64 = 300;
+/// After so many new tokens that the server took none of, no further one is asked for.
+const MAX_REFUSED_RENEWALS: u32 = 3;
+
+/// Replaces access tokens; see [`crate::renew`].
+pub trait Renew: fmt::Debug + Send + Sync {
+    /// Replaces the access token `old` of the record `id`, which is on disk when the future ends. A renewal that has begun
+    /// goes on when the future is dropped.
+    fn renew(&self, id: String, old: Secret) -> Pin<Box<dyn Future<Output = Renewal> + Send>>;
+}
+
+/// The sign-in at one server as one account. All clients and instances of the server share it.
+#[derive(Debug)]
+pub struct SignIn {
+    place: Place,
+    records: Records,
+    renewer: Arc<dyn Renew>,
+    state: Mutex<State>,
+    /// Held by the one renewal.
+    renewing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    record: Option<Record>,
+    /// What the server said when it last refused a request.
+    challenge: Challenge,
+    /// The scopes that it has said to need.
+    needed: Scopes,
+    /// How many tokens in a row it has refused that were new.
+    refused_renewals: u32,
+}
+
+/// How it stands with the sign-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody has signed in, or somebody has signed out, or the sign-in was ended.
+    SignedOut,
+    /// Somebody has. The token may have to be renewed before it is used.
+    SignedIn {
+        /// The authorization server.
+        issuer: String,
+        /// What it has allowed.
+        scopes: Scopes,
+        /// When the present token ends, in seconds since 1970.
+        expires_at: Option<u64>,
+        /// Whether it can be renewed without a person.
+        is_renewable: bool,
+    },
+}
+
+/// What follows from a refusal of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is another token now: the request may be sent again, once.
+    Again,
+    /// A person must sign in.
+    SignInNeeded,
+    /// A person must sign in again, since the server needs a scope that the token lacks.
+    ScopesNeeded(Scopes),
+    /// The token could not be renewed now. A later try may succeed.
+    Unavailable(String),
+}
+
+impl SignIn {
+    /// Opens the sign-in, with what is on disk. Blocks.
+    ///
+    /// # Errors
+    /// When the records cannot be read: that does not mean that nobody is signed in.
+    pub fn open(records: Records, place: Place, renewer: Arc<dyn Renew>) -> io::Result<Self> {
+        let record = records.find(&place)?;
+        let state = Mutex::new(State { record, ..State::default() });
+        Ok(SignIn { place, records, renewer, state, renewing: tokio::sync::Mutex::default() })
+    }
+
+    /// For which server, and as whom.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The record, if there is one.
+    pub fn record(&self) -> Option<Record> {
+        self.state().record.clone()
+    }
+
+    /// What the server said when it last refused a request, and all scopes that are needed or were asked for before.
+    pub fn wish(&self) -> (Challenge, Scopes) {
+        let state = self.state();
+        let mut scopes = state.needed.clone();
+        if let Some(record) = &state.record {
+            scopes.extend(&record.asked);
+        }
+        (state.challenge.clone(), scopes)
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        let state = self.state();
+        let signed_in = state.record.as_ref().and_then(|record| Some((record, record.tokens.as_ref()?)));
+        signed_in.map_or(Standing::SignedOut, |(record, tokens)| Standing::SignedIn {
+            issuer: record.issuer.clone(),
+            scopes: tokens.scopes.clone(),
+            expires_at: tokens.expires_at,
+            is_renewable: tokens.refresh_token.is_some(),
+        })
+    }
+
+    /// The token to send now; `None` when there is none. Renews one that is spent, and begins to renew one that soon will be.
+    pub async fn token(
+        self: &Arc<Self>,
+        spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>),
+    ) -> Option<Secret> {
+        let tokens = self.tokens()?;
+        if tokens.refresh_token.is_none() || !is_due(&tokens) {
+            return Some(tokens.access_token);
+        }
+        if tokens.ends_within(SPENT_SECONDS) {
+            self.renew(&tokens.access_token).await;
+            return Some(self.tokens()?.access_token);
+        }
+        if self.renewing.try_lock().is_ok() {
+            let (this, old) = (Arc::clone(self), tokens.access_token.clone());
+            spawn(Box::pin(async move {
+                this.renew(&old).await;
+            }));
+        }
+        Some(tokens.access_token)
+    }
+
+    /// Notes that the server has taken a token.
+    pub fn note_accepted(&self, token: &Secret) {
+        let mut state = self.state();
+        if state.refused_renewals > 0 && state.holds(token) {
+            state.refused_renewals = 0;
+        }
+    }
+
+    /// What follows from the server's refusal (HTTP 401, or 403 for a scope) of a request that was sent with `used`.
+    pub async fn refused(&self, used: Option<&Secret>, challenge: Challenge) -> Refusal {
+        let (lacks_scope, scopes) = (challenge.lacks_scope(), challenge.scopes.clone().unwrap_or_default());
+        let old = {
+            let mut state = self.state();
+            state.needed.extend(&scopes);
+            state.challenge = challenge;
+            let tokens = state.record.as_ref().and_then(|record| record.tokens.clone());
+            let Some(tokens) = tokens else { return Refusal::SignInNeeded };
+            let is_other = used != Some(&tokens.access_token);
+            if lacks_scope && !(is_other && scopes.is_within(&tokens.scopes)) {
+                return Refusal::ScopesNeeded(scopes);
+            }
+            if is_other {
+                return Refusal::Again;
+            }
+            if state.refused_renewals >= MAX_REFUSED_RENEWALS {
+                return Refusal::SignInNeeded;
+            }
+            state.refused_renewals += 1;
+            tokens.access_token
+        };
+        match self.renew(&old).await {
+            Renewal::Renewed => Refusal::Again,
+            Renewal::SignedOut(_) | Renewal::NotRenewable => Refusal::SignInNeeded,
+            Renewal::Failed(why) => {
+                let mut state = self.state();
+                state.refused_renewals = state.refused_renewals.saturating_sub(1);
+                Refusal::Unavailable(why)
+            }
+        }
+    }
+
+    /// Replaces the token `old`, unless another renewal has: all who ask at the same time share one.
+    async fn renew(&self, old: &Secret) -> Renewal {
+        let _renewing = self.renewing.lock().await;
+        let id = {
+            let state = self.state();
+            match &state.record {
+                Some(record) if state.holds(old) => record.id(),
+                Some(Record { tokens: Some(_), .. }) => return Renewal::Renewed,
+                Some(_) | None => return Renewal::NotRenewable,
+            }
+        };
+        let renewal = self.renewer.renew(id.clone(), old.clone()).await;
+        match &renewal {
+            Renewal::Failed(why) => {
+                tracing::warn!(server = %self.place.server, why, "a sign-in could not be renewed");
+            }
+            Renewal::SignedOut(why) => {
+                tracing::warn!(server = %self.place.server, why, "a sign-in has ended");
+            }
+            Renewal::Renewed | Renewal::NotRenewable => {}
+        }
+        match self.reload(id).await {
+            Ok(()) => renewal,
+            Err(error) => Renewal::Failed(format!("the renewed sign-in cannot be read: {error}")),
+        }
+    }
+
+    async fn reload(&self, id: String) -> io::Result<()> {
+        let records = self.records.clone();
+        let read = tokio::task::spawn_blocking(move || records.read(&id)).await;
+        let record = read.map_err(io::Error::other)??;
+        self.state().record = record;
+        Ok(())
+    }
+
+    /// Keeps a new sign-in, in place of an earlier one. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn adopt(&self, record: Record) -> io::Result<()> {
+        self.records.write(&record)?;
+        let mut state = self.state();
+        let before = state.record.replace(record);
+        let id = state.record.as_ref().map(Record::id);
+        (state.needed, state.challenge, state.refused_renewals) =
+            (Scopes::default(), Challenge::default(), 0);
+        drop(state);
+        // The server has moved to another authorization server: what the earlier one gave is of no use.
+        match before.map(|before| before.id()).filter(|before| Some(before) != id.as_ref()) {
+            Some(before) => self.records.remove(&before),
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets the tokens. `false` when there were none. Blocks.
+    ///
+    /// # Errors
+    /// When the record cannot be written: the tokens are still there.
+    pub fn sign_out(&self) -> io::Result<bool> {
+        let mut state = self.state();
+        let Some(mut record) = state.record.clone().filter(|record| record.tokens.is_some()) else {
+            return Ok(false);
+        };
+        record.tokens = None;
+        self.records.write(&record)?;
+        state.record = Some(record);
+        Ok(true)
+    }
+
+    fn tokens(&self) -> Option<Tokens> {
+        self.state().record.as_ref()?.tokens.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether this is the present access token.
+    fn holds(&self, token: &Secret) -> bool {
+        let tokens = self.record.as_ref().and_then(|record| record.tokens.as_ref());
+        tokens.is_some_and(|tokens| tokens.access_token == *token)
+    }
+}
+
+/// Whether a token is to be renewed.
+fn is_due(tokens: &Tokens) -> bool {
+    let early = tokens.lifetime().map_or(0, |lifetime| (lifetime / 5).min(EARLY_SECONDS));
+    tokens.ends_within(early.max(SPENT_SECONDS))
+}
