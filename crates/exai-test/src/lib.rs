@@ -1,5 +1,5 @@
-//! Support for tests: fixture servers, a model endpoint, an authorization server, waiting for conditions, faulty connections, the official SDKs
-//! and the conformance suite as judges, agents as clients.
+//! Support for tests: fixture servers, a model endpoint, an authorization server, waiting for conditions, faulty
+//! connections, the official SDKs and the conformance suite as judges, agents as clients.
 //!
 //! This crate is only ever a development dependency. The product contains nothing of it.
 

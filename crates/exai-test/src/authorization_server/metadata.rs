@@ -50,6 +50,15 @@ pub(super) fn of_server(shared: &Shared, state: &State) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
     });
+    if shared.options.discovery != Discovery::OAuth {
+        // OpenID Connect Discovery wants these, and the official SDKs refuse a document without them.
+        let openid = json!({
+            "jwks_uri": format!("{issuer}/jwks"),
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+        });
+        merge(&mut metadata, &openid);
+    }
     merge(&mut metadata, &shared.options.metadata);
     metadata
 }

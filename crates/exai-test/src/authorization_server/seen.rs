@@ -31,7 +31,7 @@ pub struct Seen {
     pub unauthorized: usize,
     /// 403s of protected resources.
     pub insufficient_scopes: usize,
-    /// Good tokens that were sent to a resource that they are not for.
+    /// Tokens of this server that were sent to a resource that they are not for.
     pub wrong_resources: usize,
     /// Secrets that came in the query of a URL.
     pub leaks: usize,

@@ -36,6 +36,7 @@ fn the_metadata_are_at_one_place_alone() {
         assert_eq!(metadata["issuer"], server.issuer());
         assert_eq!(metadata["token_endpoint"], format!("{}/token", server.issuer()));
         assert_eq!(metadata["code_challenge_methods_supported"], json!(["S256"]));
+        assert_eq!(metadata["jwks_uri"].is_string(), discovery != Discovery::OAuth);
         let client = Client::register(&server);
         assert_eq!(account(&client.resource, &client.sign_in("mcp").0).as_deref(), Ok("alice"));
     }
