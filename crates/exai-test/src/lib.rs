@@ -1,9 +1,10 @@
-//! Support for tests: fixture servers, a model endpoint, waiting for conditions, faulty connections, the official SDKs
-//! and the conformance suite as judges, agents as clients.
+//! Support for tests: fixture servers, a model endpoint, an authorization server, waiting for conditions, faulty
+//! connections, the official SDKs and the conformance suite as judges, agents as clients.
 //!
 //! This crate is only ever a development dependency. The product contains nothing of it.
 
 pub mod agents;
+pub mod authorization_server;
 mod eventually;
 mod free_port;
 pub mod http;
