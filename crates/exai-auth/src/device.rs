@@ -7,7 +7,7 @@ use oauth2::{DeviceAuthorizationUrl, Scope, StandardDeviceAuthorizationResponse,
 
 use crate::discovery::Discovered;
 use crate::error::SignInError;
-use crate::http::{AuthHttp, shown};
+use crate::http::{AuthHttp, Exchange, shown};
 use crate::identity::Identity;
 use crate::record::{Place, Record};
 use crate::scopes::Scopes;
@@ -49,9 +49,8 @@ impl PendingDevice {
             .exchange_device_code()
             .add_scopes(scopes.iter().map(|scope| Scope::new(scope.to_owned())))
             .add_extra_param("resource", discovered.resource.clone());
-        let exchange = |request| http.exchange(request);
         let details: StandardDeviceAuthorizationResponse =
-            request.request_async(&exchange).await.map_err(|error| read_error(error, issuer))?;
+            request.request_async(&Exchange(http)).await.map_err(|error| read_error(error, issuer))?;
         http.check(details.verification_uri(), "the page for the code")?;
         Ok(PendingDevice { place, discovered, identity, scopes, details })
     }
@@ -82,8 +81,7 @@ impl PendingDevice {
         let request = client
             .exchange_device_access_token(&self.details)
             .add_extra_param("resource", self.discovered.resource.clone());
-        let exchange = |request| http.exchange(request);
-        let answer = request.request_async(&exchange, tokio::time::sleep, Some(self.lasts())).await;
+        let answer = request.request_async(&Exchange(http), tokio::time::sleep, Some(self.lasts())).await;
         let answer: BasicTokenResponse = answer.map_err(|error| read_error(error, issuer))?;
         let tokens = read_tokens(&answer, &self.scopes, None, issuer)?;
         Ok(Record::new(self.place, &self.discovered, self.identity, self.scopes, tokens))

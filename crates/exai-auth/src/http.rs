@@ -1,6 +1,7 @@
 //! Requests to those who take part in a sign-in.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -118,10 +119,7 @@ impl AuthHttp {
     }
 
     /// Sends a request of [`oauth2`]. What another try could change is an error.
-    pub(crate) async fn exchange(
-        &self,
-        request: oauth2::HttpRequest,
-    ) -> Result<oauth2::HttpResponse, HttpFailure> {
+    async fn exchange(&self, request: oauth2::HttpRequest) -> Result<oauth2::HttpResponse, HttpFailure> {
         let url = Url::parse(&request.uri().to_string()).ok();
         let answer = self.send(request).await.map_err(HttpFailure)?;
         let status = answer.status();
@@ -161,6 +159,19 @@ impl AuthHttp {
         timeout(REQUEST_TIMEOUT, whole)
             .await
             .unwrap_or_else(|_| Err(broken(&url, "nothing in time".to_owned())))
+    }
+}
+
+/// The client of [`oauth2`].
+pub(crate) struct Exchange<'a>(pub(crate) &'a AuthHttp);
+
+impl<'c> oauth2::AsyncHttpClient<'c> for Exchange<'_> {
+    type Error = HttpFailure;
+    // Named, since the compiler cannot prove of a closure that its future may change threads.
+    type Future = Pin<Box<dyn Future<Output = Result<oauth2::HttpResponse, HttpFailure>> + Send + 'c>>;
+
+    fn call(&'c self, request: oauth2::HttpRequest) -> Self::Future {
+        Box::pin(self.0.exchange(request))
     }
 }
 

@@ -40,7 +40,7 @@ pub use error::SignInError;
 pub use http::AuthHttp;
 pub use identity::{Identity, Registered, identify};
 pub use pending::{PendingSignIn, Returned};
-pub use record::{Place, Record, Tokens};
+pub use record::{Place, Record, Tokens, fingerprint};
 pub use records::Records;
 pub use renewal::{RENEWAL_TIMEOUT, Renewal, renew};
 pub use scopes::Scopes;

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::discovery::Discovered;
 use crate::error::SignInError;
-use crate::http::{AuthHttp, shown};
+use crate::http::{AuthHttp, Exchange, shown};
 use crate::identity::Identity;
 use crate::record::{Place, Record};
 use crate::scopes::Scopes;
@@ -139,9 +139,8 @@ impl PendingSignIn {
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(self.verifier)
             .add_extra_param("resource", self.discovered.resource.clone());
-        let exchange = |request| http.exchange(request);
         let answer: BasicTokenResponse =
-            request.request_async(&exchange).await.map_err(|error| read_error(error, issuer))?;
+            request.request_async(&Exchange(http)).await.map_err(|error| read_error(error, issuer))?;
         let tokens = read_tokens(&answer, &self.scopes, None, issuer)?;
         Ok(Record::new(self.place, &self.discovered, self.identity, self.scopes, tokens))
     }

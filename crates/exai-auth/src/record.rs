@@ -88,10 +88,7 @@ impl Record {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        let digest = hash.finalize();
-        let [first, second] =
-            [&digest[..8], &digest[8..16]].map(|half| half.try_into().map_or(0, u64::from_be_bytes));
-        format!("{first:016x}{second:016x}")
+        hexadecimal(hash)
     }
 }
 
@@ -105,6 +102,21 @@ impl Tokens {
     pub fn lifetime(&self) -> Option<u64> {
         self.expires_at.map(|end| end.saturating_sub(self.obtained_at))
     }
+}
+
+/// What tells an access token from others, and gives nothing of it away.
+pub fn fingerprint(token: &Secret) -> String {
+    let mut hash = Sha256::new();
+    hash.update(token.expose());
+    hexadecimal(hash)
+}
+
+/// The first half of a hash.
+fn hexadecimal(hash: Sha256) -> String {
+    let digest = hash.finalize();
+    let [first, second] =
+        [&digest[..8], &digest[8..16]].map(|half| half.try_into().map_or(0, u64::from_be_bytes));
+    format!("{first:016x}{second:016x}")
 }
 
 /// Seconds since 1970.

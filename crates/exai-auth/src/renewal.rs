@@ -13,8 +13,8 @@ use oauth2::{RefreshToken, TokenUrl};
 use serde::{Deserialize, Serialize};
 
 use crate::error::SignInError;
-use crate::http::AuthHttp;
-use crate::record::Record;
+use crate::http::{AuthHttp, Exchange};
+use crate::record::{Record, fingerprint};
 use crate::records::Records;
 use crate::tokens::{read_error, read_tokens};
 
@@ -37,8 +37,8 @@ pub enum Renewal {
     Failed(String),
 }
 
-/// Replaces the access token `old` of the record `id`. Blocks only for files.
-pub async fn renew(http: &AuthHttp, records: &Records, id: &str, old: &Secret) -> Renewal {
+/// Replaces the access token of the record `id`, if it is the one with the fingerprint `old`. Blocks only for files.
+pub async fn renew(http: &AuthHttp, records: &Records, id: &str, old: &str) -> Renewal {
     match try_to_renew(http, records, id, old).await {
         Ok(renewal) => renewal,
         Err(error) => Renewal::Failed(error.to_string()),
@@ -49,14 +49,14 @@ async fn try_to_renew(
     http: &AuthHttp,
     records: &Records,
     id: &str,
-    old: &Secret,
+    old: &str,
 ) -> Result<Renewal, SignInError> {
     let Some(_lock) = records.lock(id, Instant::now() + RENEWAL_TIMEOUT / 2)? else {
         return Err(SignInError::Locked);
     };
     let Some(mut record) = records.read(id)? else { return Ok(Renewal::NotRenewable) };
     let Some(tokens) = &record.tokens else { return Ok(Renewal::NotRenewable) };
-    if tokens.access_token != *old {
+    if fingerprint(&tokens.access_token) != old {
         return Ok(Renewal::Renewed);
     }
     let Some(refresh_token) = tokens.refresh_token.clone() else { return Ok(Renewal::NotRenewable) };
@@ -87,8 +87,7 @@ async fn exchange(
     let client = record.identity.client().set_token_uri(TokenUrl::from_url(record.token_endpoint.clone()));
     let token = RefreshToken::new(token.expose().to_owned());
     let request = client.exchange_refresh_token(&token).add_extra_param("resource", record.resource.clone());
-    let exchange = |request| http.exchange(request);
-    request.request_async(&exchange).await.map_err(|error| read_error(error, &record.issuer))
+    request.request_async(&Exchange(http)).await.map_err(|error| read_error(error, &record.issuer))
 }
 
 /// Writes a record whose loss would sign somebody out: tries again while there is time.

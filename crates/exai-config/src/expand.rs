@@ -11,7 +11,7 @@ use exai_os::account::find_variable;
 
 use crate::secret_store::{SecretStore, secrets_in};
 pub use crate::server::CLIENT_CWD;
-use crate::{Secret, ServerConfig};
+use crate::{Secret, ServerConfig, SignInConfig};
 
 /// Why a text cannot be resolved. It names the variable, never a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +63,8 @@ pub struct Expanded {
     pub url: Option<String>,
     /// Headers of each request.
     pub headers: Vec<(String, Secret)>,
+    /// How exai signs in.
+    pub sign_in: SignInConfig,
 }
 
 impl fmt::Debug for Expanded {
@@ -86,6 +88,10 @@ impl ServerConfig {
         let expand = |text: &str, place: &str| expand(text, place, vars, secrets);
         let optional =
             |text: &Option<String>, place: &str| text.as_deref().map(|text| expand(text, place)).transpose();
+        let secret = |secret: &Option<Secret>, place: &str| {
+            let text = secret.as_ref().map(|secret| expand(secret.expose(), place)).transpose()?;
+            Ok(text.map(Secret::new))
+        };
         let table = |table: &BTreeMap<String, Secret>, key: &str| {
             let resolve = |(name, value): (&String, &Secret)| {
                 let text = expand(value.expose(), &format!("{key}.{name}"))?;
@@ -100,6 +106,11 @@ impl ServerConfig {
             cwd: optional(&self.cwd, "cwd")?,
             url: optional(&self.url, "url")?,
             headers: table(&self.headers, "headers")?,
+            sign_in: SignInConfig {
+                client_id: optional(&self.sign_in.client_id, "sign_in.client_id")?,
+                client_secret: secret(&self.sign_in.client_secret, "sign_in.client_secret")?,
+                scopes: self.sign_in.scopes.clone(),
+            },
         })
     }
 }

@@ -148,6 +148,11 @@ impl Home {
         self.path.join("secrets.toml")
     }
 
+    /// `sign-ins`: one record for each sign-in at a server that runs elsewhere.
+    pub fn sign_ins_dir(&self) -> PathBuf {
+        self.path.join("sign-ins")
+    }
+
     /// `token`: what lets a network client in.
     pub fn token(&self) -> PathBuf {
         self.path.join("token")

@@ -31,6 +31,7 @@ mod raw;
 mod salvage;
 mod secret;
 mod server;
+mod sign_in;
 mod span;
 mod web_address;
 
@@ -45,3 +46,4 @@ pub use secret::Secret;
 pub use server::{
     Containment, EraChoice, ServerConfig, ServerKind, Servers, Share, StartPolicy, ToolFilter, shown_args,
 };
+pub use sign_in::SignInConfig;

@@ -13,6 +13,7 @@ use crate::in_order::InOrder;
 use crate::server::{
     Containment, EraChoice, ServerConfig, ServerKind, Servers, Share, StartPolicy, ToolFilter,
 };
+use crate::sign_in::SignInConfig;
 use crate::span::Span;
 use crate::web_address::check_url;
 use crate::{AiSettings, ModelAlias, Provider, Secret, ai, model, provider, server_name};
@@ -79,6 +80,7 @@ pub(crate) struct Server {
     crash_limit: Option<u32>,
     url: Option<Spanned<String>>,
     headers: Option<Spanned<BTreeMap<String, Secret>>>,
+    sign_in: Option<Spanned<SignInConfig>>,
 }
 
 impl File {
@@ -160,6 +162,14 @@ impl Server {
         if let Some(headers) = self.headers.as_ref().filter(|_| self.url.is_none()) {
             return fault(headers.span(), "`headers` is for a server with a `url`");
         }
+        if let Some(sign_in) = &self.sign_in {
+            if self.url.is_none() || self.command.is_some() {
+                return fault(sign_in.span(), "`sign_in` is for a server with a `url` that runs elsewhere");
+            }
+            if let Err(sentence) = sign_in.get_ref().check() {
+                return fault(sign_in.span(), sentence);
+            }
+        }
         if let Some(url) = &self.url
             && let Err(sentence) = check_url(url.get_ref(), self.command.is_some())
         {
@@ -202,6 +212,7 @@ impl Server {
             crash_limit: DEFAULT_CRASH_LIMIT,
             url: self.url.map(Spanned::into_inner),
             headers: self.headers.map(Spanned::into_inner).unwrap_or_default(),
+            sign_in: self.sign_in.map(Spanned::into_inner).unwrap_or_default(),
         };
         server.trusted = self.trusted.unwrap_or(match server.kind() {
             ServerKind::Stdio | ServerKind::Listening => true,

@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::Secret;
+use crate::sign_in::SignInConfig;
 use crate::web_address::WebProtocol;
 
 /// The client's working directory, in a text of a server.
@@ -52,6 +53,8 @@ pub struct ServerConfig {
     pub url: Option<String>,
     /// Headers of each request to the URL.
     pub headers: BTreeMap<String, Secret>,
+    /// How exai signs in there, if the server asks for it.
+    pub sign_in: SignInConfig,
 }
 
 /// How a server is started and reached.
@@ -128,8 +131,14 @@ impl ServerConfig {
 
     /// Every text in which `${…}` has a meaning. Some may hold secrets.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
-        let plain = self.command.iter().chain(&self.args).chain(&self.cwd).chain(&self.url);
-        let secret = self.env.values().chain(self.headers.values());
+        let plain = self
+            .command
+            .iter()
+            .chain(&self.args)
+            .chain(&self.cwd)
+            .chain(&self.url)
+            .chain(&self.sign_in.client_id);
+        let secret = self.env.values().chain(self.headers.values()).chain(&self.sign_in.client_secret);
         plain.map(String::as_str).chain(secret.map(Secret::expose))
     }
 }

@@ -19,6 +19,7 @@ pub(crate) mod origin_hello;
 pub(crate) mod origin_ops;
 pub(crate) mod origin_wire;
 pub(crate) mod routes;
+pub(crate) mod sign_in;
 pub(crate) mod state;
 pub(crate) mod unauthenticated;
 pub mod upgrade;

@@ -123,6 +123,12 @@ pub(crate) const STARTUP_CLEANUP_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const PREDECESSOR_END_TIMEOUT: Duration = Duration::from_secs(2);
 /// Requests under way at one server with a URL: each has a connection of its own. More requests wait.
 pub(crate) const MAX_CONNECTIONS_PER_URL: usize = 256;
+/// How many tokens one request may show, one after the other, when the server refuses each.
+pub(crate) const MAX_TOKENS_PER_REQUEST: usize = 4;
+/// Sign-ins that wait for a browser.
+pub(crate) const MAX_PENDING_SIGN_INS: usize = 256;
+/// How long a page on which somebody signs in is good for.
+pub(crate) const SIGN_IN_PAGE_TIMEOUT: Duration = Duration::from_mins(10);
 /// Idle connections to one server.
 pub(crate) const MAX_IDLE_CONNECTIONS: usize = 16;
 /// How long a connection is kept for the next request. Servers close theirs after two seconds or more, and a request on a

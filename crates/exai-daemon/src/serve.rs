@@ -38,6 +38,7 @@ use crate::upkeep::startup_watch::StartupWatch;
 use crate::upstream::environment::Environment;
 use crate::upstream::http::remote_client::RemoteClients;
 use crate::upstream::launch::Host;
+use crate::upstream::sign_ins::SignIns;
 use crate::upstream::startup_cleanup::StartupCleanup;
 
 /// What a daemon is started with.
@@ -248,6 +249,7 @@ async fn run_until_end(
     let sockets = TaskTracker::new();
     let (input_budget, message_checks) = (InputBudget::default(), MessageChecks::default());
     let sessions = Sessions::default();
+    let sign_ins = SignIns::new(home, environment.clone(), about.clone(), tasks.clone());
     let state = AppState {
         hub: hub.clone(),
         about: about.clone(),
@@ -256,6 +258,7 @@ async fn run_until_end(
         sessions: sessions.clone(),
         input_budget: input_budget.clone(),
         message_checks: message_checks.clone(),
+        sign_ins: sign_ins.clone(),
         tasks: tasks.clone(),
         sockets: sockets.clone(),
     };
@@ -293,6 +296,7 @@ async fn run_until_end(
         environment,
         startup_cleanup: swept,
         remote_clients: RemoteClients::default(),
+        sign_ins,
         tasks: tasks.clone(),
         daemon: about.clone(),
         monitor: watch.clone(),

@@ -41,6 +41,7 @@ mod server_questions;
 mod server_start;
 mod sharing;
 mod time;
+mod unavailable;
 mod unreadable;
 mod upstream_listens;
 
@@ -88,6 +89,7 @@ impl Router {
             Event::Ping { instance } => self.ping_instance(instance, cx),
             Event::Restart { server } => self.restart_server(&server, cx),
             Event::WarmUp { server } => self.warm_up_server(&server, cx),
+            Event::Recovered { server } => self.recover_server(&server, cx),
             Event::Tick => self.handle_tick(cx),
         }
     }

@@ -145,6 +145,23 @@ pub fn error_with_data(id: &Id, code: i32, message: &str, data: &str) -> Bytes {
     answer(id, &format!("\"error\":{},\"data\":{data}}}", error_start(code, message)))
 }
 
+/// The error of the legacy era that wants the user to open an address first (2025-11-25, elicitation).
+pub const URL_ELICITATION_REQUIRED: i32 = -32042;
+
+/// The parameters of a question to open an address, as JSON text: `message` says why.
+pub fn write_url_elicitation(page: &str, message: &str) -> String {
+    let (page, message) = (crate::json::quote(page), crate::json::quote(message));
+    format!("{{\"mode\":\"url\",\"url\":{page},\"message\":{message}}}")
+}
+
+/// An answer that wants the user to open an address first. The same address has the same elicitation id.
+pub fn url_elicitation_required(id: &Id, page: &str, message: &str) -> Bytes {
+    let elicitation = format!("{{\"elicitationId\":\"{:016x}\",", crate::fnv1a::fnv1a(page.as_bytes()));
+    let elicitation = write_url_elicitation(page, message).replacen('{', &elicitation, 1);
+    let data = format!("{{\"elicitations\":[{elicitation}]}}");
+    error_with_data(id, URL_ELICITATION_REQUIRED, message, &data)
+}
+
 /// The capabilities of the endpoint of all servers, whatever its servers can do. The daemon announces them, and so
 /// does a shim that finds no daemon.
 pub fn capabilities_of_all() -> serde_json::Value {

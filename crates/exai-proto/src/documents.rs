@@ -9,10 +9,12 @@ use crate::last_connections::LastConnection;
 
 mod checks;
 mod processes;
+mod sign_ins;
 mod threads;
 
 pub use checks::{Action, Case, Check, CheckStatus, Cleanup, Doctor, Found, SelfTest};
 pub use processes::{Explanation, Process, Ps, Role, Unexpected};
+pub use sign_ins::{SignInDocument, SignInDocuments};
 pub use threads::{ListedThread, ShownThread, ShownTurn, Threads};
 
 /// The schema number of every document here.

@@ -11,7 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::documents::{Ps, Servers, SharingExplanation, Status};
+use crate::documents::{Ps, Servers, SharingExplanation, SignInDocuments, Status};
 
 /// The WebSocket subprotocol's name.
 pub const SUBPROTOCOL: &str = "exai.1";
@@ -121,6 +121,27 @@ pub enum ToDaemon {
         /// Its name.
         server: String,
     },
+    /// Asks for a sign-in at a server that runs elsewhere; answered by `sign_in_begun`, and by `signed_in` when somebody has
+    /// signed in, or by `error`.
+    SignIn {
+        /// Its name.
+        server: String,
+        /// Whether a person is to type a code on a page, instead of coming back with the browser.
+        #[serde(default)]
+        with_code: bool,
+    },
+    /// Gives the daemon the address that a browser was to come back to; answered by `signed_in` or `error`.
+    SignInPasted {
+        /// The address, or the part behind its `?`.
+        text: String,
+    },
+    /// Asks the daemon to forget the tokens for a server; answered by `signed_out` or `error`.
+    SignOut {
+        /// Its name.
+        server: String,
+    },
+    /// Asks for all sign-ins; answered by `sign_ins` or `error`.
+    SignIns,
     /// Asks the daemon to make room for a newer build. Only a new arrival asks this, never a link that comes back.
     /// Answered by `bye` with the reason `upgrade`, by `busy`, or by `error` when the build is not newer.
     Replace {
@@ -198,6 +219,30 @@ pub enum FromDaemon {
     Why {
         /// The document.
         why: SharingExplanation,
+    },
+    /// Answers `sign_in`: a person is to open a page.
+    SignInBegun {
+        /// Its address.
+        page: String,
+        /// What the person is to type there, if a code was asked for.
+        code: Option<String>,
+        /// How long the page is good for, in seconds.
+        lasts_s: u64,
+    },
+    /// Somebody has signed in.
+    SignedIn {
+        /// The server.
+        server: String,
+    },
+    /// Answers `sign_out`.
+    SignedOut {
+        /// Whether there were tokens to forget.
+        was_signed_in: bool,
+    },
+    /// Answers `sign_ins`.
+    SignIns {
+        /// The document.
+        sign_ins: SignInDocuments,
     },
     /// Answers `replace`: calls are under way, and the daemon stays.
     Busy {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_config::Config;
+use exai_config::{Config, ServerConfig};
 use exai_mux::{ClientId, Endpoint, InstanceId, ParameterHeader};
 use exai_proto::Message;
 use exai_proto::documents::SharingExplanation;
@@ -45,6 +45,8 @@ pub(crate) enum HubEvent {
     Loaded { outcome: Result<Config, String>, reply: oneshot::Sender<Result<(), String>> },
     /// A server was added. The hub starts it, so that its tools are known before a client asks.
     Warm { server: String },
+    /// Somebody has signed in at a server.
+    SignedIn { server: Arc<str> },
     /// The daemon is to end. Requests under way have at most `grace` to finish.
     Stop { grace: Duration, reason: ByeReason },
 }
@@ -58,6 +60,11 @@ pub(crate) enum Question {
     Why {
         server: String,
         reply: oneshot::Sender<Result<SharingExplanation, String>>,
+    },
+    /// How a server is configured.
+    ServerConfig {
+        server: String,
+        reply: oneshot::Sender<Result<ServerConfig, String>>,
     },
     RestartServer {
         server: String,

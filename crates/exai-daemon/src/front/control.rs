@@ -10,8 +10,10 @@ use tokio::sync::mpsc;
 
 use crate::core::event::{HubEvent, HubGone, HubHandle, Question};
 use crate::core::stopping::ReplaceAnswer;
+use crate::front::sign_in::SignInDesk;
 use crate::observe::facts::Facts;
 use crate::state::token::Token;
+use crate::upstream::sign_ins::SignIns;
 
 /// The part of a peer's name for something that is kept and shown. No server has so long a name.
 pub(crate) fn named(name: &str) -> String {
@@ -39,6 +41,14 @@ pub(crate) struct Controls {
     pub(crate) token: Token,
     pub(crate) home: Home,
     pub(crate) replies: mpsc::Sender<FromDaemon>,
+    pub(crate) sign_ins: SignIns,
+}
+
+impl Controls {
+    fn sign_in_desk(&self) -> SignInDesk {
+        let (sign_ins, hub) = (self.sign_ins.clone(), self.hub.clone());
+        SignInDesk { sign_ins, hub, home: self.home.clone(), replies: self.replies.clone() }
+    }
 }
 
 /// Carries out a control message.
@@ -92,6 +102,12 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGo
                 Err(panic) => FromDaemon::Error { reason: format!("BUG: {panic}") },
             }
         }
+        Ok(ToDaemon::SignIn { server, with_code }) => {
+            controls.sign_in_desk().begin(&server, with_code).await?
+        }
+        Ok(ToDaemon::SignInPasted { text }) => controls.sign_in_desk().take_pasted(&text).await,
+        Ok(ToDaemon::SignOut { server }) => controls.sign_in_desk().sign_out(&server).await?,
+        Ok(ToDaemon::SignIns) => controls.sign_in_desk().list().await,
         Ok(ToDaemon::Why { server }) => {
             let server = named(&server);
             match hub.ask(|reply| Question::Why { server, reply }).await? {

@@ -6,6 +6,7 @@
 //! | `/mcp`, `/mcp/NAME` | WebSocket, Streamable HTTP | WebSocket, Streamable HTTP |
 //! | `/` | the origin's wire | the origin's wire, with the token in its hello |
 //! | `/healthz` | `ok` | `ok`, without a token |
+//! | `/oauth/callback` | the end of a sign-in | the end of a sign-in, without a token |
 //!
 //! `/mcp?server=a&server=b` is these servers alone, united as all are.
 //!
@@ -22,11 +23,14 @@ use exai_proto::limits;
 use crate::front::access::{Access, Gate};
 use crate::front::http_client::ConnectionClients;
 use crate::front::state::{AppState, RequestConnection};
-use crate::front::{access, body, endpoint, http, link, origin_hello, websocket};
+use crate::front::{access, body, endpoint, http, link, origin_hello, sign_in, websocket};
+use crate::upstream::sign_ins;
 
 /// The endpoints, each with the access that it asks for. A path that leads nowhere asks for the token.
 pub(crate) fn app(state: &AppState) -> Router {
-    let open = Router::new().route("/healthz", get(async || "ok\n"));
+    let open = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route(sign_ins::CALLBACK, get(sign_in::take_callback));
     let protected = Router::new()
         .route(exai_proto::link::PATH, get(link::open))
         .route("/mcp", any(all))

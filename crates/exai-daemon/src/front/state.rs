@@ -16,6 +16,7 @@ use crate::core::event::HubHandle;
 use crate::front::access::PeerOrigin;
 use crate::state::daemon_info::DaemonInfo;
 use crate::state::token::Token;
+use crate::upstream::sign_ins::SignIns;
 
 /// What request handlers need.
 #[derive(Clone)]
@@ -29,6 +30,7 @@ pub(crate) struct AppState {
     pub(crate) input_budget: InputBudget,
     /// Checks long messages on another thread.
     pub(crate) message_checks: MessageChecks,
+    pub(crate) sign_ins: SignIns,
     pub(crate) tasks: TaskTracker,
     /// The WebSocket connections: each of them closes properly when the daemon ends.
     pub(crate) sockets: TaskTracker,

@@ -64,6 +64,7 @@ pub(crate) async fn serve_connection(
             token: state.token.clone(),
             home: state.home.clone(),
             replies: controls,
+            sign_ins: state.sign_ins.clone(),
         },
         pongs: answer,
         turns: Turns::new(),

@@ -1,5 +1,7 @@
 //! Events of a conversation that the daemon holds itself: with a server that has a URL, over HTTP or WebSocket.
 
+use std::sync::Arc;
+
 use exai_supervisor::Line;
 use exai_supervisor::turns::Turn;
 
@@ -16,6 +18,17 @@ pub(crate) enum ConversationEvent {
     Garbled(Garbled, Turn),
     /// The server cannot be used any more. The reason reads after "the server". No other event follows.
     Failed(String),
+    /// The server does not speak to us until somebody signs in. No other event follows.
+    SignedOut(SignInWanted),
     /// After the daemon has asked for it: the conversation has ended. No other event follows.
     Closed,
+}
+
+/// A person must sign in at a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SignInWanted {
+    /// Reads after "the server", and names the command.
+    pub(crate) reason: String,
+    /// The page to open; `None` when there is no way to one now.
+    pub(crate) page: Option<Arc<str>>,
 }

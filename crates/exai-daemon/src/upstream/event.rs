@@ -28,7 +28,7 @@ pub(crate) enum ServerEvent {
 #[derive(Debug)]
 pub(crate) enum Started {
     Process(Box<StartedProcess>),
-    Remote(RemoteWay, HttpTarget, RemoteClient),
+    Remote(RemoteWay, Box<HttpTarget>, RemoteClient),
 }
 
 /// What is spoken with a server that runs elsewhere.

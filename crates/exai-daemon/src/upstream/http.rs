@@ -185,7 +185,7 @@ impl Conversation {
     async fn run(mut self, drains: (Drain, Drain), mut closing: watch::Receiver<bool>) {
         let session = self.session.clone();
         let event = tokio::select! {
-            reason = self.send_messages(drains) => ConversationEvent::Failed(reason),
+            event = self.send_messages(drains) => event,
             asked = async { closing.wait_for(|closing| *closing).await.is_ok() } => {
                 // The handle was dropped: the session ends without a DELETE.
                 if !asked {
@@ -199,11 +199,12 @@ impl Conversation {
     }
 
     /// Serves until the server cannot be used any more. Returns why.
-    async fn send_messages(&mut self, (requests, others): (Drain, Drain)) -> String {
+    async fn send_messages(&mut self, (requests, others): (Drain, Drain)) -> ConversationEvent {
+        let failed = |reason: &str| ConversationEvent::Failed(reason.to_owned());
         if let Some(startup) = &self.startup
             && let Err(reason) = startup.wait_until_listening().await
         {
-            return reason;
+            return ConversationEvent::Failed(reason);
         }
         self.session.report(ConversationEvent::Up).await;
         let known = Arc::new(send_order::Requests::default());
@@ -211,11 +212,11 @@ impl Conversation {
         let requests = send_order::requests(self.session.clone(), requests, known.clone(), settled);
         let others = send_order::others(self.session.clone(), others, known, settle);
         tokio::select! {
-            () = requests => "is not spoken to any more".to_owned(),
-            () = others => "is not spoken to any more".to_owned(),
-            () = watch_server(&self.session), if self.startup.is_some() => "is not watched any more".to_owned(),
-            Some(reason) = self.ends.broken.recv() => reason,
-            reason = sse_transport::pass_stream_on(&self.session, &mut self.ends.streams) => reason,
+            () = requests => failed("is not spoken to any more"),
+            () = others => failed("is not spoken to any more"),
+            () = watch_server(&self.session), if self.startup.is_some() => failed("is not watched any more"),
+            Some(event) = self.ends.broken.recv() => event,
+            reason = sse_transport::pass_stream_on(&self.session, &mut self.ends.streams) => failed(&reason),
         }
     }
 }

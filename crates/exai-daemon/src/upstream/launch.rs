@@ -25,6 +25,7 @@ use crate::upstream::environment::Environment;
 use crate::upstream::event::{RemoteWay, ServerEvent, Started, StartedProcess};
 use crate::upstream::http::remote_client::RemoteClients;
 use crate::upstream::http::target::{HttpTarget, OwnTarget};
+use crate::upstream::sign_ins::SignIns;
 use crate::upstream::startup_cleanup::StartupCleanup;
 
 /// The environment variable of every process of a server: the daemon's nonce and the instance, `NONCE.NAME#N`. It is
@@ -40,6 +41,7 @@ pub(crate) struct Host {
     pub(crate) environment: Environment,
     pub(crate) startup_cleanup: StartupCleanup,
     pub(crate) remote_clients: RemoteClients,
+    pub(crate) sign_ins: SignIns,
     pub(crate) tasks: TaskTracker,
     pub(crate) daemon: Arc<DaemonInfo>,
     pub(crate) monitor: ProcessMonitor,
@@ -69,7 +71,7 @@ impl Host {
             id: format!("{server}#{number}"),
         };
         let (environment, startup_cleanup) = (self.environment.clone(), self.startup_cleanup.clone());
-        let remote_clients = self.remote_clients.clone();
+        let (remote_clients, sign_ins) = (self.remote_clients.clone(), self.sign_ins.clone());
         self.tasks.spawn(async move {
             let vars = environment.vars().await;
             startup_cleanup.done().await;
@@ -77,7 +79,7 @@ impl Host {
             // fork and exec take a millisecond or more, and this thread routes.
             let started = tokio::task::spawn_blocking(move || {
                 if config.kind() == ServerKind::Remote {
-                    return context.reach_remote(&config, &vars, &remote_clients);
+                    return context.reach_remote(&config, &vars, (&remote_clients, &sign_ins));
                 }
                 context.start_process(&config, &vars, instance, jobs, &owned)
             });
@@ -115,7 +117,7 @@ impl LaunchContext {
         &self,
         config: &ServerConfig,
         vars: &[(OsString, OsString)],
-        clients: &RemoteClients,
+        (clients, sign_ins): (&RemoteClients, &SignIns),
     ) -> Result<Started, Down> {
         let config = self.expand(config, vars)?;
         let url = config.url.as_deref().unwrap_or_default();
@@ -124,8 +126,16 @@ impl LaunchContext {
             None => (RemoteWay::Http, HttpTarget::remote(url, &config.headers)),
         };
         let target = target.map_err(Down::not_started)?;
+        let target = match way {
+            RemoteWay::Http => {
+                let sign_in = sign_ins.of_server(&self.server, url, config.sign_in.clone());
+                target.with_sign_in(sign_in.map_err(Down::not_started)?)
+            }
+            // MCP knows no sign-in there.
+            RemoteWay::WebSocket => target,
+        };
         let client = clients.get(vars).map_err(Down::not_started)?;
-        Ok(Started::Remote(way, target, client))
+        Ok(Started::Remote(way, Box::new(target), client))
     }
 
     /// Starts the process of a server.

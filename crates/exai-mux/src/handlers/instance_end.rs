@@ -2,11 +2,9 @@
 
 use crate::dialect::legacy::write_cancel;
 use crate::instance::Phase;
-use crate::instance::fair_queue::QueuedRequest;
 use crate::instance::request::{InternalRequest, Owner};
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
-use crate::router::calls::Call;
 use crate::router::event_context::EventContext;
 use crate::types::effect::{About, Effect};
 use crate::types::era::ERAS;
@@ -103,10 +101,8 @@ impl Router {
                     Waiting::Initialize { client, id } | Waiting::Discover { client, id, .. } => {
                         cx.unavailable(client, &id, &server, why);
                     }
-                    Waiting::Call(QueuedRequest { call, .. }) => {
-                        if let Some(Call { id, .. }) = self.calls.finish_call(call) {
-                            cx.unavailable(call.client, &id, &server, why);
-                        }
+                    Waiting::Call(queued) => {
+                        self.refuse_unavailable(&queued, &server, why, cx);
                     }
                     Waiting::List(..) => {}
                 }

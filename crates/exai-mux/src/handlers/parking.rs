@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
+use exai_proto::answer::URL_ELICITATION_REQUIRED;
 use exai_proto::json;
-use exai_proto::modern::MISSING_CAPABILITY;
+use exai_proto::modern::{MISSING_CAPABILITY, error_code};
 use exai_proto::{Id, Kind, Message, answer};
 
 use crate::dialect::bridge::remove_input;
@@ -28,8 +29,6 @@ const ADDRESS_KEY: &str = "address-";
 /// The answer to a request state that leads nowhere.
 pub(super) const NO_SUCH_STATE: &str =
     "Invalid params: this requestState is unknown, was used before, or belongs to another request";
-/// The error of the legacy era that wants the user to open an address first.
-const URL_ELICITATION_REQUIRED: &[u8] = b"-32042";
 
 /// What became of a request of the modern era at a server of the legacy era.
 pub(crate) enum Resumed {
@@ -180,6 +179,18 @@ impl Router {
         self.parked_calls.withdraw_question(instance, id, is_there);
     }
 
+    /// The request without its input, if it is one of the modern era that is made again after its client was asked to open an
+    /// address for a server of that era. What the state of any other request means is the server's business.
+    pub(crate) fn resume_opened_call(&mut self, call_id: CallId, message: &Message) -> Option<Message> {
+        let place = message.params()?.request_state.clone()?;
+        let context = self.calls.get(call_id)?.context.clone();
+        let claim = Claim { client: self.claimant(call_id.client), digest: digest(message, &context) };
+        let state = json::string(message.bytes(), place)?;
+        let is_nowhere = |at: &ParkedAt| matches!(at, ParkedAt::Nowhere);
+        self.parked_calls.take_claimed(&state, claim, is_nowhere)?;
+        without_input(message)
+    }
+
     /// Goes on with a parked call, if a request is made again with the state that leads there.
     pub(crate) fn resume_parked_call(
         &mut self,
@@ -314,43 +325,52 @@ impl Router {
         cx: &mut EventContext<'_>,
     ) -> bool {
         let text = message.bytes();
-        let code = json::find(text, error.clone(), "code");
-        if code.is_none_or(|code| message.at(&code) != URL_ELICITATION_REQUIRED) {
+        if error_code(text, error.clone()) != Some(URL_ELICITATION_REQUIRED) {
             return false;
         }
         let Some(call) = self.calls.finish_call(call_id) else { return true };
-        let client = call_id.client;
-        let can = call.context.can.get(&ClientCapability::Elicitation);
-        let can_open =
-            can.is_some_and(|declared| json::find(declared.as_bytes(), 0..declared.len(), "url").is_some());
+        let wanted = json::find_path(text, error.clone(), &["data", "elicitations"]);
+        let wanted = wanted.into_iter().flat_map(|all| json::elements(text, all));
+        let wanted = wanted.map(|params| String::from_utf8_lossy(&text[params]).into_owned());
+        let wanted: Vec<String> = wanted.take(MAX_INPUT_REQUESTS).collect();
+        let said = json::find(text, error.clone(), "message").and_then(|at| json::string(text, at));
+        self.ask_to_open((call_id.client, call), &wanted, said.as_deref(), cx);
+        true
+    }
+
+    /// Answers a call of the modern era that its client is to ask the user to open addresses first: `wanted` are the parameters
+    /// of these questions. If it cannot, or there is no room, the call fails with what `said` says about it.
+    pub(crate) fn ask_to_open(
+        &mut self,
+        (client, call): (ClientId, Call),
+        wanted: &[String],
+        said: Option<&str>,
+        cx: &mut EventContext<'_>,
+    ) {
         let claim = self
             .make_claim(client, &call)
-            .filter(|_| can_open && self.parked_calls.has_room(self.claimant(client)));
-        let wanted = json::find_path(text, error.clone(), &["data", "elicitations"]);
-        let wanted = wanted.into_iter().flat_map(|all| json::elements(text, all)).enumerate();
-        let wanted = wanted.take(MAX_INPUT_REQUESTS);
-        let requests: Vec<String> = wanted
-            .map(|(at, params)| {
-                let params = String::from_utf8_lossy(&text[params]);
-                format!("\"{ADDRESS_KEY}{at}\":{{\"method\":\"elicitation/create\",\"params\":{params}}}")
-            })
-            .collect();
-        let Some(claim) = claim.filter(|_| !requests.is_empty()) else {
+            .filter(|_| can_open(&call.context) && self.parked_calls.has_room(self.claimant(client)));
+        let Some(claim) = claim.filter(|_| !wanted.is_empty()) else {
             let data = r#"{"requiredCapabilities":{"elicitation":{"url":{}}}}"#;
-            let text = "the server needs the user to open an address first";
-            cx.answer(
-                client,
-                call.id.clone(),
-                answer::error_with_data(&call.id, MISSING_CAPABILITY, text, data),
-            );
-            return true;
+            let text = said.unwrap_or("the server needs the user to open an address first");
+            let error = answer::error_with_data(&call.id, MISSING_CAPABILITY, text, data);
+            return cx.answer(client, call.id, error);
         };
+        let request = |(at, params)| {
+            format!("\"{ADDRESS_KEY}{at}\":{{\"method\":\"elicitation/create\",\"params\":{params}}}")
+        };
+        let requests: Vec<String> = wanted.iter().enumerate().map(request).collect();
         let state = self.parked_calls.mint_state();
         cx.answer(client, call.id.clone(), write_input_required(&call.id, &requests.join(","), &state));
         let (until, at) = (cx.time + INPUT_TIMEOUT, ParkedAt::Nowhere);
         self.parked_calls.add(state, ParkedCall { claim, context: call.context, by: client, until, at });
-        true
     }
+}
+
+/// Whether a client can show its user an address.
+pub(crate) fn can_open(context: &ClientContext) -> bool {
+    let declared = context.can.get(&ClientCapability::Elicitation);
+    declared.is_some_and(|declared| json::find(declared.as_bytes(), 0..declared.len(), "url").is_some())
 }
 
 /// The answer to a server that asks what the client of a call has not declared.

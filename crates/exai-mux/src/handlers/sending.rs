@@ -46,10 +46,16 @@ impl Router {
                 Resumed::Done => return,
             }
         }
+        if era == Era::Modern
+            && !is_bridged
+            && let Some(message) = self.resume_opened_call(call_id, &queued.message)
+        {
+            queued.message = message;
+        }
         if era == Era::Modern && self.refuse_unserved_era(call_id, server, None, cx) {
             return;
         }
-        let Some(instance_id) = attached.or_else(|| self.find_or_start_for_call(call_id, server, cx)) else {
+        let Some(instance_id) = attached.or_else(|| self.find_or_start_for_call(&queued, server, cx)) else {
             // The client was answered.
             self.calls.finish_call(call_id);
             return;
@@ -102,13 +108,18 @@ impl Router {
 
     fn find_or_start_for_call(
         &mut self,
-        call_id: CallId,
+        queued: &QueuedRequest,
         server: &str,
         cx: &mut EventContext<'_>,
     ) -> Option<InstanceId> {
-        let call = self.calls.get(call_id)?;
+        let (call, client) = (self.calls.get(queued.call)?, queued.call.client);
         let (id, context) = (call.id.clone(), call.context.clone());
-        self.find_or_start_for_client(call_id.client, &context, server, &id, cx)
+        let seen = self.find_seen_server(client, server, &id, cx)?;
+        if let Some(down) = seen.health.held_back(cx.time).cloned() {
+            self.refuse_unavailable(queued, server, &down, cx);
+            return None;
+        }
+        self.find_or_start_for_client(client, &context, server, &id, cx)
     }
 
     /// Sends a request to a ready instance, or lets it wait for its turn.

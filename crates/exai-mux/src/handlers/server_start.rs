@@ -117,6 +117,15 @@ impl Router {
         }
     }
 
+    /// Lets a server be started that was held back, and starts it. Instances that run stay.
+    pub(crate) fn recover_server(&mut self, server: &str, cx: &mut EventContext<'_>) {
+        if let Some(server) = self.servers.get_mut(server) {
+            server.health.reset();
+            server.list_health.became_ready();
+        }
+        self.warm_up_server(server, cx);
+    }
+
     pub(crate) fn restart_server(&mut self, server: &str, cx: &mut EventContext<'_>) {
         // This comes first: what waits for its turn is sent to the next instance.
         if let Some(server) = self.servers.get_mut(server) {

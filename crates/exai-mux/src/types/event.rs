@@ -130,6 +130,12 @@ pub enum Event {
         /// The name of the server.
         server: Arc<str>,
     },
+    /// What kept a server from being started is over: somebody has signed in there. Calls may start it again at once, and
+    /// its lists are asked for, so that clients hear of them.
+    Recovered {
+        /// The name of the server.
+        server: Arc<str>,
+    },
     /// Time has passed; see [`crate::Router::next_tick`].
     Tick,
 }
@@ -168,12 +174,17 @@ pub struct Down {
 }
 
 /// Where to read more about the end of an instance than the reason says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum See {
     /// In the server's log: its program ran.
     Log,
     /// `exai doctor` looks for what the server lacks: a program, a directory, a variable.
     Doctor,
+    /// `exai login`: a person must sign in at the server.
+    SignIn {
+        /// The page to open; `None` when there is no way to one now.
+        page: Option<Arc<str>>,
+    },
     /// Nowhere.
     Nobody,
 }
@@ -191,9 +202,10 @@ impl Down {
 
     /// The command that shows more.
     pub fn command(&self, server: &str) -> Option<String> {
-        match self.see {
+        match &self.see {
             See::Log => Some(format!("exai logs {server}")),
             See::Doctor => Some("exai doctor".to_owned()),
+            See::SignIn { .. } => Some(format!("exai login {server}")),
             See::Nobody => None,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use exai_config::ServerKind;
-use exai_mux::{Down, Event, InstanceId};
+use exai_mux::{Down, Event, InstanceId, See};
 use exai_proto::Segments;
 use exai_supervisor::JobEvent;
 use exai_supervisor::outbox::Unsent;
@@ -168,9 +168,17 @@ impl Hub {
                 self.give_up_instance(instance, reason, grace);
                 self.run_pending();
             }
+            (ConversationEvent::SignedOut(wanted), InstanceState::Running(running)) => {
+                tracing::info!(%server, reason = wanted.reason, "signed out");
+                running.forget_session();
+                let why = Down { see: See::SignIn { page: wanted.page }, ..Down::because(wanted.reason) };
+                self.stop_instance(instance, &why.reason, grace);
+                self.pending.push_back(Event::Down { instance, why });
+                self.run_pending();
+            }
             // The session ended, or failed, while the server was being stopped: the processes are next, if there are any.
             (
-                ConversationEvent::Closed | ConversationEvent::Failed(_),
+                ConversationEvent::Closed | ConversationEvent::Failed(_) | ConversationEvent::SignedOut(_),
                 InstanceState::Running(running) | InstanceState::Stopping(running),
             ) => {
                 running.forget_session();
@@ -201,7 +209,7 @@ impl Hub {
                         Box::new(RemoteUpstream::new(http))
                     }
                     RemoteWay::WebSocket => {
-                        let to = (target, client);
+                        let to = (*target, client);
                         Box::new(WebSocketUpstream::start(to, whose, events, SERVER_QUEUE, tasks))
                     }
                 }

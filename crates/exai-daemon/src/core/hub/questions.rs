@@ -38,6 +38,10 @@ impl Hub {
                     about.config.read_again(deliver);
                 });
             }
+            Question::ServerConfig { server, reply } => {
+                let known = self.config.servers.get(&server).cloned();
+                let _ = reply.send(known.ok_or_else(|| format!("no server is called \"{server}\"")));
+            }
             Question::Why { server, reply } => {
                 let _ = reply.send(self.explain_sharing(&server));
             }

@@ -107,6 +107,7 @@ impl Hub {
             HubEvent::Ask(question) => self.answer_question(question),
             HubEvent::Loaded { outcome, reply } => self.load_configuration(outcome, reply),
             HubEvent::Known(servers) => self.learn_discoveries(servers),
+            HubEvent::SignedIn { server } => self.route(Event::Recovered { server }),
             HubEvent::Warm { server } => self.route(Event::WarmUp { server: server.into() }),
             HubEvent::Stop { grace, reason } => self.begin_stop(grace, reason),
         }

@@ -74,7 +74,7 @@ async fn resume(session: &ServerSession, events: &Events, pauses: &mut Pauses) -
             // The server may be in trouble for a moment.
             Ok(answer) if answer.head.status().is_server_error() => {}
             Ok(_) => return None,
-            Err(Failed::Unsent(_) | Failed::Lost(_)) => {}
+            Err(Failed::Unsent(_) | Failed::Lost(_) | Failed::SignedOut(_)) => {}
             Err(Failed::Forsaken(reason)) => {
                 session.give_up(reason);
                 return None;

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::port_check::{PortCheck, PortState};
 use crate::limits::CONNECT_TIMEOUT;
+use crate::upstream::conversation_event::SignInWanted;
 
 /// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(super) enum Failed {
     Lost(String),
     /// Nothing was sent, because nothing may be: no process of the server's own tree listens.
     Forsaken(String),
+    /// The server has refused the request until somebody signs in.
+    SignedOut(SignInWanted),
 }
 
 /// Connects to a process of the server's own tree and to no other: any program may take a port.

@@ -1,31 +1,34 @@
 //! What shows a server who asks.
 
-use std::fmt;
-
+use exai_auth::{Challenge, Refusal};
 use exai_config::Secret;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
 
+use super::connect::Failed;
 use super::server_url::ServerUrl;
+use crate::upstream::conversation_event::SignInWanted;
+use crate::upstream::sign_ins::ServerSignIn;
 
-/// What shows a server who asks: the headers of every request besides those of the protocol. Each request takes them
-/// anew, so they may change while the server runs.
-pub(super) trait Credentials: fmt::Debug + Send + Sync {
-    /// The headers of the next request.
-    fn headers(&self) -> HeaderMap;
+/// What shows a server who asks: the headers of every request besides those of the protocol.
+#[derive(Debug, Clone)]
+pub(super) struct Credentials {
+    /// Those of the configuration, and `Host`.
+    configured: HeaderMap,
+    /// The sign-in, where the configuration shows nothing itself.
+    sign_in: Option<ServerSignIn>,
 }
 
-/// The headers of the configuration, and `Host`.
-#[derive(Debug)]
-pub(super) struct ConfiguredHeaders(HeaderMap);
-
-impl Credentials for ConfiguredHeaders {
-    fn headers(&self) -> HeaderMap {
-        self.0.clone()
-    }
+/// What the server makes of what was shown.
+pub(super) enum Verdict {
+    /// It has answered.
+    Answered,
+    /// It refuses, and there is something else to show now.
+    Again,
 }
 
-impl ConfiguredHeaders {
-    /// Checks the headers. The error reads after "the server" and shows no value.
+impl Credentials {
+    /// Checks the headers of the configuration. The error reads after "the server" and shows no value.
     pub(super) fn new(configured: &[(String, Secret)], place: &ServerUrl) -> Result<Self, String> {
         let wrong = |name: &str| format!("could not be started: the header `{name}` cannot be sent");
         let mut headers = HeaderMap::new();
@@ -41,7 +44,81 @@ impl ConfiguredHeaders {
         headers.insert(header::HOST, HeaderValue::from_str(&place.authority).map_err(|_| wrong("host"))?);
         let agent = HeaderValue::from_static(concat!("exai/", env!("CARGO_PKG_VERSION")));
         headers.entry(header::USER_AGENT).or_insert(agent);
-        Ok(ConfiguredHeaders(headers))
+        Ok(Credentials { configured: headers, sign_in: None })
+    }
+
+    /// Shows the token of a sign-in too, unless the configuration shows something itself.
+    pub(super) fn with_sign_in(mut self, sign_in: ServerSignIn) -> Self {
+        self.sign_in = Some(sign_in).filter(|_| !self.configured.contains_key(header::AUTHORIZATION));
+        self
+    }
+
+    /// The headers of the configuration.
+    pub(super) fn configured(&self) -> HeaderMap {
+        self.configured.clone()
+    }
+
+    /// The headers of the next request, and the token among them.
+    pub(super) async fn headers(&self) -> (HeaderMap, Option<Secret>) {
+        let mut headers = self.configured.clone();
+        let Some(server) = &self.sign_in else { return (headers, None) };
+        let token = server.sign_in.token(|renewal| server.spawn(renewal)).await;
+        let bearer = token
+            .as_ref()
+            .and_then(|token| HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok());
+        if let Some(mut bearer) = bearer {
+            bearer.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, bearer);
+        }
+        (headers, token)
+    }
+
+    /// What to do after this answer to a request that was sent with `token`. An error means that the request was refused
+    /// before it was read.
+    pub(super) async fn judge<T>(
+        &self,
+        answer: &Response<T>,
+        token: Option<&Secret>,
+    ) -> Result<Verdict, Failed> {
+        let Some(server) = &self.sign_in else { return Ok(Verdict::Answered) };
+        let challenge = match answer.status() {
+            StatusCode::UNAUTHORIZED => Challenge::read(answer.headers()),
+            StatusCode::FORBIDDEN => {
+                let challenge = Challenge::read(answer.headers());
+                if !challenge.lacks_scope() {
+                    return Ok(Verdict::Answered);
+                }
+                challenge
+            }
+            _ => {
+                if let Some(token) = token {
+                    server.sign_in.note_accepted(token);
+                }
+                return Ok(Verdict::Answered);
+            }
+        };
+        let why = match server.sign_in.refused(token, challenge).await {
+            Refusal::Again => return Ok(Verdict::Again),
+            Refusal::Unavailable(why) => {
+                return Err(Failed::Unsent(format!(
+                    "cannot be used, since its sign-in could not be renewed: {why}"
+                )));
+            }
+            Refusal::SignInNeeded => "wants somebody to sign in".to_owned(),
+            Refusal::ScopesNeeded(scopes) => {
+                format!("wants somebody to sign in again, for the scopes `{scopes}`")
+            }
+        };
+        let begun = server.begin().await;
+        let name = &server.server;
+        Err(Failed::SignedOut(match begun {
+            Ok(begun) => {
+                SignInWanted { reason: format!("{why}: run `exai login {name}`"), page: Some(begun.page) }
+            }
+            Err(error) => {
+                SignInWanted { reason: format!("{why} (`exai login {name}`), and {error}"), page: None }
+            }
+        }))
     }
 }
 
@@ -54,7 +131,7 @@ mod tests {
         let place = ServerUrl::parse_remote("http://127.0.0.1:9001/mcp").unwrap();
         let one = |name: &str, value: &str| {
             let configured = [(name.to_owned(), Secret::new(value.to_owned()))];
-            ConfiguredHeaders::new(&configured, &place).map(|credentials| credentials.headers())
+            Credentials::new(&configured, &place).map(|credentials| credentials.configured())
         };
         let good = one("Authorization", "Bearer x").unwrap();
         assert_eq!(

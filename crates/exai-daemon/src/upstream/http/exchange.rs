@@ -42,6 +42,7 @@ pub(super) async fn request(session: Arc<ServerSession>, outgoing: Outgoing) {
             // It may have been replaced by one that speaks Streamable HTTP.
             Ok(()) | Err(NoStream::Absent) => {}
             Err(NoStream::Unknown(reason) | NoStream::Wrong(reason)) => return session.give_up(reason),
+            Err(NoStream::SignedOut(wanted)) => return session.fail_signed_out(asked.number, wanted).await,
         }
     }
     match request_once(&session, &outgoing, true).await {
@@ -59,6 +60,9 @@ pub(super) async fn request(session: Arc<ServerSession>, outgoing: Outgoing) {
                     return;
                 }
                 Err(NoStream::Absent) => "has no event stream".to_owned(),
+                Err(NoStream::SignedOut(wanted)) => {
+                    return session.fail_signed_out(asked.number, wanted).await;
+                }
                 Err(NoStream::Unknown(reason) | NoStream::Wrong(reason)) => reason,
             };
             let said = shown(&body).map(|text| format!(" ({text})")).unwrap_or_default();
@@ -99,6 +103,7 @@ async fn ask_and_read(session: &ServerSession, outgoing: &Outgoing, may_repeat: 
             session.fail(number, Failure::ServerUnavailable, &reason).await;
             session.give_up(reason);
         }
+        Err(Failed::SignedOut(wanted)) => session.fail_signed_out(number, wanted).await,
         Err(Failed::Unsent(reason)) => {
             session.fail(number, Failure::ServerUnavailable, &reason).await;
             check(session).await;

@@ -26,6 +26,7 @@ use crate::limits::{
     ACCEPT_TIMEOUT, CANCELLED_TIMEOUT, MAX_CONNECTIONS_PER_URL, MAX_ERROR_BODY_BYTES,
     MAX_STREAM_RETRY_INTERVAL, STREAM_OPEN_TIMEOUT, STREAM_RETRY_INTERVAL,
 };
+use crate::upstream::conversation_event::SignInWanted;
 use exai_proto::backoff::Backoff;
 
 /// The requests under way, and those that were cancelled before they were sent.
@@ -215,7 +216,9 @@ async fn send_notification(session: &ServerSession, message: Bytes) {
             tracing::warn!(server = %session.server, "a message was answered HTTP {status}{why}");
         }
         Ok(Err(Failed::Forsaken(reason))) => session.give_up(reason),
-        Ok(Err(Failed::Unsent(reason) | Failed::Lost(reason))) => {
+        Ok(Err(
+            Failed::Unsent(reason) | Failed::Lost(reason) | Failed::SignedOut(SignInWanted { reason, .. }),
+        )) => {
             tracing::warn!(server = %session.server, reason, "a message could not be sent");
         }
         Err(_) => tracing::warn!(server = %session.server, "a message was not accepted within 10 s"),
@@ -259,7 +262,7 @@ async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
                 return tracing::debug!(server = %session.server, %status, "it has nothing to say by itself");
             }
             Err(Failed::Forsaken(reason)) => return session.give_up(reason),
-            Err(Failed::Unsent(_) | Failed::Lost(_)) => {
+            Err(Failed::Unsent(_) | Failed::Lost(_) | Failed::SignedOut(_)) => {
                 sleep(backoff.next_delay()).await;
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use exai_config::Secret;
 use exai_mux::InstanceId;
 use exai_proto::answer::{self, Failure, FailureData, Source};
 use exai_proto::envelope::Outcome;
@@ -16,14 +17,14 @@ use tokio::sync::mpsc;
 use super::answer::Answer;
 use super::client::HttpClient;
 use super::connect::Failed;
-use super::credentials::Credentials;
+use super::credentials::{Credentials, Verdict};
 use super::known_tools::KnownTools;
 use super::open_stream::OpenStream;
 use super::outgoing::{Asked, Outgoing, Role};
 use super::server_url::ServerUrl;
 use super::unanswered::Unanswered;
-use crate::limits::MAX_REDIRECTS;
-use crate::upstream::conversation_event::ConversationEvent;
+use crate::limits::{MAX_REDIRECTS, MAX_TOKENS_PER_REQUEST};
+use crate::upstream::conversation_event::{ConversationEvent, SignInWanted};
 use crate::upstream::event::ServerEvent;
 use crate::upstream::server_output::Garbled;
 use exai_supervisor::turns::Turns;
@@ -40,14 +41,14 @@ const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event
 pub(super) struct ServerSession {
     pub(super) client: HttpClient,
     place: ServerUrl,
-    credentials: Arc<dyn Credentials>,
+    credentials: Credentials,
     pub(super) server: Arc<str>,
     instance: InstanceId,
     events: mpsc::Sender<(InstanceId, ServerEvent)>,
     /// Bounds what the server has said and the hub has not heard, over all connections.
     turns: Turns,
     /// Why the instance cannot be used any more. The first reason counts.
-    broken: mpsc::Sender<String>,
+    broken: mpsc::Sender<ConversationEvent>,
     state: Mutex<State>,
     pub(super) tools: KnownTools,
     /// Where the event stream goes on which the server says everything, if it has one.
@@ -68,7 +69,7 @@ pub(super) enum AnswersCome {
 #[derive(Debug)]
 pub(super) struct SessionEnds {
     /// Why the instance cannot be used any more.
-    pub(super) broken: mpsc::Receiver<String>,
+    pub(super) broken: mpsc::Receiver<ConversationEvent>,
     /// The event stream on which the server says everything.
     pub(super) streams: mpsc::Receiver<OpenStream>,
 }
@@ -100,7 +101,7 @@ impl ServerSession {
     pub(super) fn new(
         client: HttpClient,
         place: ServerUrl,
-        credentials: Arc<dyn Credentials>,
+        credentials: Credentials,
         (server, instance): (Arc<str>, InstanceId),
         events: mpsc::Sender<(InstanceId, ServerEvent)>,
     ) -> (Arc<Self>, SessionEnds) {
@@ -176,7 +177,7 @@ impl ServerSession {
     /// Reports that the instance cannot be used any more. `reason` reads after "the server".
     pub(super) fn give_up(&self, reason: String) {
         // The first reason counts.
-        let _ = self.broken.try_send(reason);
+        let _ = self.broken.try_send(ConversationEvent::Failed(reason));
     }
 
     /// Passes a message of the server on. Waits while the hub is busy.
@@ -206,6 +207,23 @@ impl ServerSession {
         let data = FailureData { server: Some(&self.server), ..FailureData::new(Source::Daemon, failure) };
         let text = format!("server \"{}\" {text}", self.server);
         self.say(Line::Whole(answer::failure(&Id::number(number), &text, &data))).await;
+    }
+
+    /// Answers a request that the server has refused until somebody signs in. If the server was to introduce itself, the
+    /// instance has ended. A client that can show the page is asked to, with the error that a server has for that
+    /// (MCP 2025-11-25, elicitation, URLElicitationRequiredError).
+    pub(super) async fn fail_signed_out(&self, number: u64, wanted: SignInWanted) {
+        if !self.state().is_introduced {
+            // The first reason counts.
+            let _ = self.broken.try_send(ConversationEvent::SignedOut(wanted));
+            return;
+        }
+        let Some(page) = &wanted.page else {
+            return self.fail(number, Failure::ServerUnavailable, &wanted.reason).await;
+        };
+        let text = format!("server \"{}\" {}", self.server, wanted.reason);
+        let error = answer::url_elicitation_required(&Id::number(number), page, &text);
+        self.say(Line::Whole(error)).await;
     }
 
     /// Whether this request asks whether the server speaks the modern era, and nothing is known yet.
@@ -258,20 +276,26 @@ impl ServerSession {
 
     /// Sends a message.
     async fn post(&self, message: Bytes, headers: HeaderMap) -> Result<Answer, Failed> {
-        self.follow(|| self.request(Method::POST, BOTH, headers.clone(), message.clone())).await
+        self.follow(Method::POST, BOTH, headers, message).await
     }
 
     /// Asks for the event stream of the HTTP+SSE transport.
     pub(super) async fn open_stream(&self) -> Result<Answer, Failed> {
-        self.follow(|| self.request(Method::GET, EVENTS, HeaderMap::new(), Bytes::new())).await
+        self.follow(Method::GET, EVENTS, HeaderMap::new(), Bytes::new()).await
     }
 
     /// Sends a request. Redirects within the server are followed; any other redirect is the answer.
-    async fn follow(&self, request: impl Fn() -> Request<Full<Bytes>>) -> Result<Answer, Failed> {
+    async fn follow(
+        &self,
+        method: Method,
+        accept: HeaderValue,
+        own: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, Failed> {
         let mut redirects = 0;
         loop {
             let asked = self.path();
-            let answer = self.client.send(request()).await?;
+            let answer = self.send(&method, &accept, &own, &body).await?;
             let location = answer.head.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             let path = location.and_then(|location| self.place.redirected(location));
             let path = path.filter(|_| keeps_method(answer.head.status()) && redirects < MAX_REDIRECTS);
@@ -289,14 +313,15 @@ impl ServerSession {
         if let Some(after) = after.and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(LAST_EVENT, after);
         }
-        self.client.send(self.request(Method::GET, EVENTS, headers, Bytes::new())).await
+        self.send(&Method::GET, &EVENTS, &headers, &Bytes::new()).await
     }
 
     /// Ends the session with a DELETE, if it has an id.
     pub(super) async fn delete(&self) {
         if self.has_id() {
             // The server may not support it.
-            let request = self.request(Method::DELETE, BOTH, self.session_headers(), Bytes::new());
+            let (request, _) =
+                self.request(&Method::DELETE, &BOTH, &self.session_headers(), &Bytes::new()).await;
             let _ = self.client.send(request).await;
         }
     }
@@ -308,26 +333,49 @@ impl ServerSession {
         id.into_iter().chain(state.version.clone().map(|version| (VERSION, version))).collect()
     }
 
-    fn request(
+    /// Sends a request with what shows who asks. If the server refuses that, and there is something else to show now, the
+    /// request is sent again: the server has not read it.
+    async fn send(
         &self,
-        method: Method,
-        accept: HeaderValue,
-        own: HeaderMap,
-        body: Bytes,
-    ) -> Request<Full<Bytes>> {
-        let mut headers = self.credentials.headers();
-        headers.extend(own);
-        headers.insert(header::ACCEPT, accept);
+        method: &Method,
+        accept: &HeaderValue,
+        own: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Answer, Failed> {
+        for _ in 0..MAX_TOKENS_PER_REQUEST {
+            let (request, token) = self.request(method, accept, own, body).await;
+            let answer = self.client.send(request).await?;
+            match self.credentials.judge(&answer.head, token.as_ref()).await? {
+                Verdict::Answered => return Ok(answer),
+                Verdict::Again => {}
+            }
+        }
+        Err(Failed::Unsent(format!(
+            "has taken none of {MAX_TOKENS_PER_REQUEST} tokens, each newer than the last"
+        )))
+    }
+
+    /// A request, and the token that it shows.
+    async fn request(
+        &self,
+        method: &Method,
+        accept: &HeaderValue,
+        own: &HeaderMap,
+        body: &Bytes,
+    ) -> (Request<Full<Bytes>>, Option<Secret>) {
+        let (mut headers, token) = self.credentials.headers().await;
+        headers.extend(own.clone());
+        headers.insert(header::ACCEPT, accept.clone());
         if method == Method::POST {
             headers.insert(header::CONTENT_TYPE, JSON);
         }
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(Full::new(body.clone()));
         if let Some(uri) = self.client.uri(&self.place, &self.state().path) {
             *request.uri_mut() = uri;
         }
-        *request.method_mut() = method;
+        *request.method_mut() = method.clone();
         *request.headers_mut() = headers;
-        request
+        (request, token)
     }
 }
 

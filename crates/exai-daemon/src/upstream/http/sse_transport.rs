@@ -23,6 +23,7 @@ use super::open_stream::OpenStream;
 use super::outgoing::Asked;
 use super::session::ServerSession;
 use crate::limits::{ACCEPT_TIMEOUT, ENDPOINT_TIMEOUT, MAX_ENDPOINT_BYTES, MAX_ERROR_BODY_BYTES};
+use crate::upstream::conversation_event::SignInWanted;
 use crate::upstream::server_output::{self, Said};
 
 /// Why a conversation cannot go on over this transport.
@@ -34,6 +35,8 @@ pub(super) enum NoStream {
     Unknown(String),
     /// The server seems to speak it, and something is wrong. The reason reads after "the server".
     Wrong(String),
+    /// The server wants somebody to sign in first.
+    SignedOut(SignInWanted),
 }
 
 /// Whether a refusal of `initialize` is one of a server that may know no Streamable HTTP. What asks for a sign-in, forbids or
@@ -55,7 +58,7 @@ pub(super) async fn begin(session: &ServerSession, asked: Asked) -> Result<(), N
     if let Some(servers) = session.client.sse_servers() {
         match &opened {
             Ok(_) => servers.remember(session.place()),
-            Err(NoStream::Unknown(_)) => {}
+            Err(NoStream::Unknown(_) | NoStream::SignedOut(_)) => {}
             Err(NoStream::Absent | NoStream::Wrong(_)) => servers.forget(session.place()),
         }
     }
@@ -73,6 +76,7 @@ async fn open(session: &ServerSession) -> Result<Answer, NoStream> {
     let mut answer = match session.open_stream().await {
         Ok(answer) => answer,
         Err(Failed::Unsent(reason) | Failed::Forsaken(reason)) => return Err(NoStream::Unknown(reason)),
+        Err(Failed::SignedOut(wanted)) => return Err(NoStream::SignedOut(wanted)),
         Err(Failed::Lost(reason)) => {
             return Err(NoStream::Unknown(format!("broke off before it answered a GET ({reason})")));
         }

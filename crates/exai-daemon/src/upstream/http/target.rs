@@ -2,17 +2,17 @@
 //! has until it listens.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use exai_config::Secret;
 use exai_os::clock;
 use hyper::{HeaderMap, Uri};
 
-use super::credentials::{ConfiguredHeaders, Credentials};
+use super::credentials::Credentials;
 use super::port_check::holder;
 use super::server_url::ServerUrl;
 use crate::limits::PORT_FREE_TIMEOUT;
+use crate::upstream::sign_ins::ServerSignIn;
 
 /// How often the port is checked while another process holds it.
 const PORT_LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -21,7 +21,7 @@ const PORT_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct HttpTarget {
     pub(super) place: ServerUrl,
-    pub(super) credentials: Arc<dyn Credentials>,
+    pub(super) credentials: Credentials,
 }
 
 impl HttpTarget {
@@ -43,13 +43,18 @@ impl HttpTarget {
             let what = format!("its `headers` could be read on their way to an address with {plain}");
             return Err(format!("could not be started: {what}; use {secure}"));
         }
-        let credentials = Arc::new(ConfiguredHeaders::new(headers, &place)?);
+        let credentials = Credentials::new(headers, &place)?;
         Ok(HttpTarget { place, credentials })
+    }
+
+    /// Shows the token of a sign-in.
+    pub(crate) fn with_sign_in(self, sign_in: ServerSignIn) -> Self {
+        HttpTarget { credentials: self.credentials.with_sign_in(sign_in), ..self }
     }
 
     /// Where a request goes, and the headers that it has besides those of its protocol.
     pub(in crate::upstream) fn request_head(&self) -> Option<(Uri, HeaderMap)> {
-        Some((self.place.absolute(&self.place.path)?, self.credentials.headers()))
+        Some((self.place.absolute(&self.place.path)?, self.credentials.configured()))
     }
 }
 
@@ -70,7 +75,7 @@ impl OwnTarget {
         start_timeout: Duration,
     ) -> Result<Self, String> {
         let (place, addrs) = ServerUrl::parse_own(url)?;
-        let credentials = Arc::new(ConfiguredHeaders::new(headers, &place)?);
+        let credentials = Credentials::new(headers, &place)?;
         Ok(OwnTarget { http: HttpTarget { place, credentials }, addrs, start_timeout })
     }
 

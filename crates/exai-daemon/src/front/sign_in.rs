@@ -1,0 +1,223 @@
+//! Sign-ins: what the command line asks for, and the callback that a browser comes back to.
+//!
+//! Nobody shows the token at the callback: what lets a request in is the state that it brings, which is random, known to the
+//! browser that was sent to sign in, and good for one use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use exai_auth::{Record, Returned, SignInError};
+use exai_config::{Home, ServerKind};
+use exai_proto::documents::{SCHEMA, SignInDocument, SignInDocuments};
+use exai_proto::limits;
+use exai_proto::link::FromDaemon;
+use tokio::sync::mpsc;
+
+use crate::core::event::{HubEvent, HubGone, HubHandle, Question};
+use crate::front::state::AppState;
+use crate::limits::SIGN_IN_PAGE_TIMEOUT;
+use crate::upstream::sign_ins::{ServerSignIn, SignIns};
+
+/// What orders about sign-ins need.
+#[derive(Clone)]
+pub(crate) struct SignInDesk {
+    pub(crate) sign_ins: SignIns,
+    pub(crate) hub: HubHandle,
+    pub(crate) home: Home,
+    pub(crate) replies: mpsc::Sender<FromDaemon>,
+}
+
+impl SignInDesk {
+    /// Begins a sign-in. The reply says what a person is to do; another one follows when that is done.
+    pub(crate) async fn begin(&self, server: &str, has_code: bool) -> Result<FromDaemon, HubGone> {
+        let found = match self.find(server).await? {
+            Ok(found) => found,
+            Err(reason) => return Ok(FromDaemon::Error { reason }),
+        };
+        let begun =
+            if has_code { self.begin_with_code(found).await } else { self.begin_in_browser(found).await };
+        Ok(begun.unwrap_or_else(|reason| FromDaemon::Error { reason: failed(server, &reason) }))
+    }
+
+    async fn begin_in_browser(&self, server: ServerSignIn) -> Result<FromDaemon, String> {
+        let begun = server.begin().await?;
+        let page = begun.page.to_string();
+        self.reply_later(&server, begun.finished(SIGN_IN_PAGE_TIMEOUT));
+        Ok(FromDaemon::SignInBegun { page, code: None, lasts_s: SIGN_IN_PAGE_TIMEOUT.as_secs() })
+    }
+
+    async fn begin_with_code(&self, server: ServerSignIn) -> Result<FromDaemon, String> {
+        let begun = server.begin_device().await?;
+        let (page, code) = (begun.device.page().to_owned(), Some(begun.device.code()));
+        let lasts_s = begun.device.lasts().as_secs();
+        let (waiting, hub) = (server.clone(), self.hub.clone());
+        self.reply_later(&server, async move {
+            waiting.finish_device(begun).await?;
+            // A hub that has ended ignores it.
+            let _ = hub.send(HubEvent::SignedIn { server: waiting.server }).await;
+            Ok(())
+        });
+        Ok(FromDaemon::SignInBegun { page, code, lasts_s })
+    }
+
+    /// Replies when a sign-in has ended, unless the one who asked is gone.
+    fn reply_later(
+        &self,
+        server: &ServerSignIn,
+        ending: impl Future<Output = Result<(), String>> + Send + 'static,
+    ) {
+        let (replies, name) = (self.replies.clone(), server.server.clone());
+        server.spawn(async move {
+            let ended = tokio::select! {
+                ended = ending => ended,
+                () = replies.closed() => return,
+            };
+            let reply = match ended {
+                Ok(()) => FromDaemon::SignedIn { server: name.to_string() },
+                Err(reason) => FromDaemon::Error { reason: failed(&name, &reason) },
+            };
+            // The one who asked may be gone by now.
+            let _ = replies.send(reply).await;
+        });
+    }
+
+    /// Takes what a person has copied from the address bar of a browser that could not come back.
+    pub(crate) async fn take_pasted(&self, text: &str) -> FromDaemon {
+        let Some(returned) = Returned::read_pasted(text) else {
+            let reason = "this is no address that a browser comes back to: it holds no `state`".to_owned();
+            return FromDaemon::Error { reason };
+        };
+        match finish(&self.sign_ins, &self.hub, returned).await {
+            Ok(server) => FromDaemon::SignedIn { server: server.to_string() },
+            Err(error) => FromDaemon::Error { reason: format!("the sign-in failed: {error}") },
+        }
+    }
+
+    /// Forgets the tokens for a server.
+    pub(crate) async fn sign_out(&self, server: &str) -> Result<FromDaemon, HubGone> {
+        let signed_out = match self.find(server).await? {
+            Ok(found) => found.sign_out().await,
+            Err(reason) => Err(reason),
+        };
+        Ok(match signed_out {
+            Ok(was_signed_in) => FromDaemon::SignedOut { was_signed_in },
+            Err(reason) => FromDaemon::Error { reason },
+        })
+    }
+
+    /// All sign-ins that are kept.
+    pub(crate) async fn list(&self) -> FromDaemon {
+        let sign_ins = self.sign_ins.clone();
+        let read = tokio::task::spawn_blocking(move || sign_ins.records()).await;
+        match read.map_err(std::io::Error::other).flatten() {
+            Ok(records) => {
+                let mut sign_ins: Vec<SignInDocument> = records.iter().map(write_document).collect();
+                sign_ins.sort_by(|one, other| (&one.url, &one.account).cmp(&(&other.url, &other.account)));
+                FromDaemon::SignIns { sign_ins: SignInDocuments { schema: SCHEMA, sign_ins } }
+            }
+            Err(error) => FromDaemon::Error { reason: format!("the sign-ins cannot be read: {error}") },
+        }
+    }
+
+    /// The sign-in of a configured server.
+    async fn find(&self, server: &str) -> Result<Result<ServerSignIn, String>, HubGone> {
+        let name = limits::cut(server, limits::NAME_CHARS);
+        let config =
+            match self.hub.ask(|reply| Question::ServerConfig { server: name.clone(), reply }).await? {
+                Ok(config) if config.kind() == ServerKind::Remote => config,
+                Ok(_) => return Ok(Err(format!("\"{name}\" runs on this machine: nobody signs in there"))),
+                Err(reason) => return Ok(Err(reason)),
+            };
+        Ok(self.sign_ins.of_configured(&name.into(), config, self.home.clone()).await)
+    }
+}
+
+fn failed(server: &str, reason: &str) -> String {
+    format!("the sign-in at \"{server}\" failed: {reason}")
+}
+
+/// Finishes a sign-in, whether or not anybody waits for the answer any more.
+async fn finish(sign_ins: &SignIns, hub: &HubHandle, returned: Returned) -> Result<Arc<str>, SignInError> {
+    let (all, hub) = (sign_ins.clone(), hub.clone());
+    let finishing = sign_ins.spawn(async move {
+        let server = all.take_return(returned).await?;
+        // A hub that has ended ignores it.
+        let _ = hub.send(HubEvent::SignedIn { server: server.clone() }).await;
+        Ok(server)
+    });
+    finishing.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))
+}
+
+fn write_document(record: &Record) -> SignInDocument {
+    let tokens = record.tokens.as_ref();
+    SignInDocument {
+        url: record.place.server.to_string(),
+        account: Some(record.place.account.clone()).filter(|account| !account.is_empty()),
+        issuer: record.issuer.clone(),
+        signed_in: tokens.is_some(),
+        scopes: tokens.map(|tokens| tokens.scopes.iter().map(str::to_owned).collect()).unwrap_or_default(),
+        expires_at: tokens.and_then(|tokens| tokens.expires_at).and_then(|at| {
+            jiff::Timestamp::from_second(i64::try_from(at).ok()?).ok().map(|at| at.to_string())
+        }),
+        renews: tokens.is_some_and(|tokens| tokens.refresh_token.is_some()),
+    }
+}
+
+/// `GET /oauth/callback`: a browser comes back.
+pub(crate) async fn take_callback(State(state): State<AppState>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    if query.len() > MAX_QUERY_BYTES {
+        return page(StatusCode::URI_TOO_LONG, "This address is too long.");
+    }
+    let Some(returned) = Returned::read(&query) else {
+        return page(
+            StatusCode::BAD_REQUEST,
+            "This address holds no sign-in. Begin another one: exai login NAME",
+        );
+    };
+    match tokio::time::timeout(FINISH_TIMEOUT, finish(&state.sign_ins, &state.hub, returned)).await {
+        Ok(Ok(server)) => {
+            tracing::info!(%server, "somebody has signed in");
+            page(
+                StatusCode::OK,
+                &format!("You are signed in at {server}, for all clients of exai. You can close this page."),
+            )
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a sign-in failed");
+            page(StatusCode::BAD_REQUEST, &format!("The sign-in failed: {error}."))
+        }
+        Err(_) => page(
+            StatusCode::GATEWAY_TIMEOUT,
+            "The authorization server takes too long. Look at: exai login --list",
+        ),
+    }
+}
+
+/// The longest query of the callback.
+const MAX_QUERY_BYTES: usize = 16 * 1024;
+/// How long a browser waits.
+const FINISH_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A page that says one thing, loads nothing, and is kept nowhere.
+fn page(status: StatusCode, text: &str) -> Response {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let html = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>exai</title>\
+         <body style=\"font:1.2em system-ui;margin:3em\"><p>{text}</p></body></html>\n"
+    );
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        ),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (status, headers, html).into_response()
+}
