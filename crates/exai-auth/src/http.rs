@@ -1,11 +1,12 @@
 //! Requests to those who take part in a sign-in.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use exai_net::{Connector, Obstacle, Proxies, Security, Tls, is_private};
+use exai_net::{Connector, Obstacle, Proxies, Security, Tls, TlsUnavailable, is_private};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
@@ -49,6 +50,14 @@ enum Reach {
 pub(crate) struct HttpFailure(pub(crate) SignInError);
 
 impl AuthHttp {
+    /// Connections are made as this environment says. Reads certificates from files, so it blocks.
+    ///
+    /// # Errors
+    /// When TLS cannot be used.
+    pub fn of(vars: &[(OsString, OsString)]) -> Result<Self, TlsUnavailable> {
+        Ok(Self::new(Tls::of(vars)?, Proxies::of(vars)))
+    }
+
     /// Connections are made as `proxies` and `tls` say.
     pub fn new(tls: Tls, proxies: Proxies) -> Self {
         let connector = Connector::new(Security::Http2(tls), CONNECT_TIMEOUT, proxies);

@@ -42,6 +42,6 @@ pub use identity::{Identity, Registered, identify};
 pub use pending::{PendingSignIn, Returned};
 pub use record::{Place, Record, Tokens, fingerprint};
 pub use records::Records;
-pub use renewal::{RENEWAL_TIMEOUT, Renewal, renew};
+pub use renewal::{RENEWAL_TIMEOUT, Renewal, renew, renew_alone};
 pub use scopes::Scopes;
 pub use sign_in::{Refusal, Renew, SignIn, Standing};

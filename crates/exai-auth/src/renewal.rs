@@ -5,6 +5,7 @@
 //! token is in memory. So the exchange is not made by the daemon, which may be killed, but by a process that does nothing
 //! else. A lock makes the renewals of one record come one after the other, also of two processes.
 
+use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use exai_config::Secret;
@@ -42,6 +43,16 @@ pub async fn renew(http: &AuthHttp, records: &Records, id: &str, old: &str) -> R
     match try_to_renew(http, records, id, old).await {
         Ok(renewal) => renewal,
         Err(error) => Renewal::Failed(error.to_string()),
+    }
+}
+
+/// The same on a runtime of its own, with connections as this environment says: what the process that renews does.
+pub fn renew_alone(vars: &[(OsString, OsString)], records: &Records, id: &str, old: &str) -> Renewal {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match (runtime, AuthHttp::of(vars)) {
+        (Ok(runtime), Ok(http)) => runtime.block_on(renew(&http, records, id, old)),
+        (Err(error), _) => Renewal::Failed(format!("no runtime: {error}")),
+        (_, Err(error)) => Renewal::Failed(error.to_string()),
     }
 }
 

@@ -231,6 +231,11 @@ impl Link {
     /// only while the link carries none.
     pub fn ask(&mut self, message: &ToDaemon, deadline: Instant) -> Result<FromDaemon, LinkError> {
         self.send(message)?;
+        self.next_control(deadline)
+    }
+
+    /// Returns the next control message. MCP messages in between are lost.
+    pub fn next_control(&mut self, deadline: Instant) -> Result<FromDaemon, LinkError> {
         loop {
             if let Incoming::Control(answer) = self.next_before(Some(deadline))? {
                 return Ok(answer);

@@ -25,7 +25,7 @@ mod token;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use browser::{Page, follow};
+pub use browser::{Page, follow, follow_without};
 pub use options::{Challenge, Discovery, KnownClient, Options, Place, Resource};
 pub use seen::{Seen, TokenRequest};
 pub use settings::{Consent, DevicePlan, Fault, Iss, RefreshTokens, Registration, Settings};

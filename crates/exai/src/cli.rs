@@ -44,6 +44,10 @@ pub(crate) enum Command {
     Tools(ToolsArgs),
     /// Call a tool
     Call(CallArgs),
+    /// Sign in at a server that runs elsewhere, for all clients
+    Login(LoginArgs),
+    /// Forget the sign-in at a server
+    Logout(LogoutArgs),
     /// Say why the clients of a server share its processes, or do not
     Why(WhyArgs),
     /// Show the log of the daemon or of a server
@@ -76,6 +80,9 @@ pub(crate) enum Command {
     /// End a server's processes when the daemon is gone
     #[command(hide = true)]
     Guard(GuardArgs),
+    /// Replace the token of a sign-in
+    #[command(hide = true)]
+    RenewSignIn(RenewSignInArgs),
     /// Start the daemon from outside of its starter's job (Windows) or control group (Linux)
     #[command(hide = true)]
     Outside(OutsideArgs),
@@ -398,6 +405,42 @@ pub(crate) enum SecretAction {
     },
     /// List the names, and the servers that use each
     List(JsonArgs),
+}
+
+/// `exai login`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["server", "list"]))]
+pub(crate) struct LoginArgs {
+    /// The server
+    pub(crate) server: Option<String>,
+    /// Paste the address that the browser ends at: for machines whose browser is on another one
+    #[arg(long, conflicts_with = "device")]
+    pub(crate) paste: bool,
+    /// Type a code on a page that any machine can open, where the server has such a page
+    #[arg(long)]
+    pub(crate) device: bool,
+    /// List the sign-ins
+    #[arg(long, conflicts_with_all = ["paste", "device"])]
+    pub(crate) list: bool,
+    /// Print a JSON document
+    #[arg(long, requires = "list")]
+    pub(crate) json: bool,
+}
+
+/// `exai logout`.
+#[derive(Debug, Args)]
+pub(crate) struct LogoutArgs {
+    /// The server
+    pub(crate) server: String,
+}
+
+/// `exai renew-sign-in`.
+#[derive(Debug, Args)]
+pub(crate) struct RenewSignInArgs {
+    /// The record
+    pub(crate) id: String,
+    /// Which token is to be replaced
+    pub(crate) fingerprint: String,
 }
 
 /// `exai threads`.

@@ -127,3 +127,8 @@ pub(crate) const SELFTEST_SETTLE_DELAY: Duration = Duration::from_millis(100);
 pub(crate) const SELFTEST_LOOK_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long the proof of the server's work may take. Without it the server is presumed.
 pub(crate) const SELFTEST_PROOF_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long the daemon may take to find out where to sign in: it asks several servers.
+pub(crate) const SIGN_IN_BEGIN_TIMEOUT: Duration = Duration::from_mins(2);
+/// The longest address of a callback that is read from a person.
+pub(crate) const MAX_RETURN_BYTES: u64 = 64 * 1024;

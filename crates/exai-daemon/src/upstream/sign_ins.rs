@@ -8,7 +8,6 @@ mod pending;
 mod renewer;
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +17,6 @@ use exai_auth::{
 };
 use exai_config::secret_store::SecretStore;
 use exai_config::{Home, ServerConfig, SignInConfig};
-use exai_net::{Proxies, Tls};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -189,10 +187,10 @@ impl SignIns {
     }
 
     async fn http(&self, server: &Url) -> Result<AuthHttp, SignInError> {
-        let vars: Arc<Vec<(OsString, OsString)>> = self.shared.environment.vars().await;
-        let read = vars.clone();
-        let tls = tokio::task::spawn_blocking(move || Tls::of(&read)).await.map_err(io::Error::other)??;
-        Ok(AuthHttp::new(tls, Proxies::of(&vars)).for_server(server).await)
+        let vars = self.shared.environment.vars().await;
+        let made =
+            tokio::task::spawn_blocking(move || AuthHttp::of(&vars)).await.map_err(io::Error::other)??;
+        Ok(made.for_server(server).await)
     }
 }
 

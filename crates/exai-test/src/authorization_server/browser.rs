@@ -29,7 +29,15 @@ pub struct Page {
 /// # Panics
 /// When it is sent to another machine, or in circles.
 pub fn follow(url: &str) -> Page {
-    go("GET", url, "")
+    go("GET", url, "", &|_| true)
+}
+
+/// The same with the browser of another machine, which reaches nothing at this path.
+///
+/// # Panics
+/// As [`follow`].
+pub fn follow_without(url: &str, path: &str) -> Page {
+    go("GET", url, "", &|place| !place.path.starts_with(path))
 }
 
 impl Page {
@@ -50,7 +58,7 @@ impl Page {
         };
         let place = parse(&self.url);
         let url = format!("http://{}:{}{action}", place.host, place.port);
-        go("POST", &url, &encode(&[("ticket", ticket), ("choice", choice)]))
+        go("POST", &url, &encode(&[("ticket", ticket), ("choice", choice)]), &|_| true)
     }
 
     /// The value of a field in the query of its URL.
@@ -64,11 +72,12 @@ fn parse(url: &str) -> Loopback {
     Loopback::parse(url).unwrap_or_else(|| panic!("the browser is sent away from this machine: {url}"))
 }
 
-fn go(method: &str, url: &str, body: &str) -> Page {
+fn go(method: &str, url: &str, body: &str, reaches: &dyn Fn(&Loopback) -> bool) -> Page {
     let (mut method, mut url, mut body) = (method, url.to_owned(), body);
     for _ in 0..MOST_REDIRECTIONS {
         let place = parse(&url);
-        let Ok((status, head, text)) = exchange(method, &place, body) else {
+        let answer = reaches(&place).then(|| exchange(method, &place, body).ok()).flatten();
+        let Some((status, head, text)) = answer else {
             return Page { url, status: 0, text: String::new() };
         };
         let header = |line: &str| {

@@ -162,7 +162,9 @@ fn explain(error: &legacy::Error, outgoing: &Outgoing, cleaner: &Cleaner) -> Fau
         Obstacle::Tls(why) => Fault::Tls { address, why: cleaner.clean(&why) },
         Obstacle::NoAddress => Fault::NoAddress { host: outgoing.uri.host().unwrap_or_default().to_owned() },
         Obstacle::Refused => Fault::Refused { address },
-        Obstacle::Other(why) => Fault::Unreachable { address, why: cleaner.clean(&why) },
+        obstacle @ (Obstacle::PrivateNetwork(_) | Obstacle::Other(_)) => {
+            Fault::Unreachable { address, why: cleaner.clean(&obstacle.to_string()) }
+        }
     }
 }
 

@@ -56,6 +56,7 @@ mod secret;
 mod secrets;
 mod selftest;
 mod sharing;
+mod sign_in;
 mod silent;
 #[cfg(unix)]
 mod skin;

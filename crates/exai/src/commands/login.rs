@@ -1,0 +1,144 @@
+//! `exai login`: signs in at a server that runs elsewhere, for all clients.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::time::{Duration, Instant};
+
+use exai_client::Link;
+use exai_proto::documents::SignInDocument;
+use exai_proto::exit;
+use exai_proto::link::{FromDaemon, ToDaemon};
+
+use super::{ask, connector, join_or_start, unexpected};
+use crate::cli::LoginArgs;
+use crate::error::Error;
+use crate::limits::{MAX_RETURN_BYTES, SIGN_IN_BEGIN_TIMEOUT};
+use crate::printer::Printer;
+
+/// How much longer than the page is good for the answer is waited for.
+const EXTRA: Duration = Duration::from_secs(30);
+
+pub(crate) fn run(args: &LoginArgs, printer: &Printer) -> Result<u8, Error> {
+    let connector = connector()?;
+    let mut link = join_or_start(&connector, printer)?;
+    let Some(server) = &args.server else { return list(&mut link, args.json, printer) };
+    printer.progress("asking where to sign in…");
+    let order = ToDaemon::SignIn { server: server.clone(), with_code: args.device };
+    let begun = ask_until(&mut link, &order, Instant::now() + SIGN_IN_BEGIN_TIMEOUT)?;
+    printer.clear_progress();
+    let FromDaemon::SignInBegun { page, code, lasts_s } = begun else { return Err(unexpected("sign_in")) };
+    let limit = Duration::from_secs(lasts_s);
+    if args.paste {
+        tell_page(&page, printer)?;
+        printer.prompt("then paste the address that the browser ends at, even if it shows an error: ");
+        let text = read_pasted()?;
+        let mut second = join_or_start(&connector, printer)?;
+        let order = ToDaemon::SignInPasted { text };
+        return match ask_until(&mut second, &order, Instant::now() + SIGN_IN_BEGIN_TIMEOUT)? {
+            FromDaemon::SignedIn { server } => tell_signed_in(&server, printer),
+            _ => Err(unexpected("sign_in_pasted")),
+        };
+    }
+    match code {
+        Some(code) => {
+            printer.line(&format!("open {page} on any machine, and type this code there:"))?;
+            printer.headline(&code)?;
+        }
+        None => open_or_tell(&page, printer)?,
+    }
+    printer
+        .progress(&format!("waiting for you to sign in, for {} min at most…", limit.as_secs().div_ceil(60)));
+    let ended = link.next_control(Instant::now() + limit + EXTRA);
+    printer.clear_progress();
+    match ended? {
+        FromDaemon::SignedIn { server } => tell_signed_in(&server, printer),
+        FromDaemon::Error { reason } => Err(Error::failed(reason)),
+        FromDaemon::Bye { .. } => {
+            Err(Error::failed("the daemon is stopping").hint(format!("exai login {server}")))
+        }
+        _ => Err(unexpected("sign_in")),
+    }
+}
+
+/// Asks the daemon for something that others must be asked for first.
+fn ask_until(link: &mut Link, order: &ToDaemon, deadline: Instant) -> Result<FromDaemon, Error> {
+    match link.ask(order, deadline)? {
+        FromDaemon::Error { reason } => Err(Error::failed(reason)),
+        FromDaemon::Bye { .. } => Err(Error::failed("the daemon is stopping")),
+        answer => Ok(answer),
+    }
+}
+
+/// Opens the page in a browser, and shows its address: the browser may be none that the person sees.
+fn open_or_tell(page: &str, printer: &Printer) -> Result<(), Error> {
+    // Only http and https, and never through a shell. A browser's own output would disturb ours.
+    let opened = webbrowser::open_browser_with_options(
+        webbrowser::Browser::Default,
+        page,
+        webbrowser::BrowserOptions::new().with_suppress_output(true),
+    );
+    tell_page(page, printer)?;
+    match opened {
+        Ok(()) => printer.note("a browser was asked to open it"),
+        Err(_) => {
+            printer.hint("no browser can be opened here: open the page yourself, or use --paste or --device")
+        }
+    }
+    Ok(())
+}
+
+fn tell_page(page: &str, printer: &Printer) -> Result<(), Error> {
+    printer.line("open this page to sign in:")?;
+    printer.line(&format!("  {page}"))
+}
+
+fn tell_signed_in(server: &str, printer: &Printer) -> Result<u8, Error> {
+    printer.verdict(true, &format!("signed in at {server}, for all clients"))?;
+    Ok(exit::DONE)
+}
+
+fn read_pasted() -> Result<String, Error> {
+    let mut text = String::new();
+    let read = io::stdin().lock().take(MAX_RETURN_BYTES).read_line(&mut text);
+    read.map_err(|error| Error::failed(format!("cannot read the address: {error}")))?;
+    if !io::stdin().is_terminal() && text.trim().is_empty() {
+        return Err(Error::failed("no address was given on stdin"));
+    }
+    Ok(text)
+}
+
+fn list(link: &mut Link, json: bool, printer: &Printer) -> Result<u8, Error> {
+    let FromDaemon::SignIns { sign_ins } = ask(link, &ToDaemon::SignIns)? else {
+        return Err(unexpected("sign_ins"));
+    };
+    if json {
+        printer.json(&sign_ins)?;
+        return Ok(exit::DONE);
+    }
+    if sign_ins.sign_ins.is_empty() {
+        printer.line("nobody is signed in anywhere: exai login NAME")?;
+        return Ok(exit::DONE);
+    }
+    let header = ["server", "account", "state", "signed in by", "scopes"].map(str::to_owned).to_vec();
+    let rows = sign_ins.sign_ins.iter().map(|sign_in| {
+        let account = sign_in.account.clone().unwrap_or_default();
+        vec![
+            sign_in.url.clone(),
+            account,
+            state_of(sign_in),
+            sign_in.issuer.clone(),
+            sign_in.scopes.join(" "),
+        ]
+    });
+    let rows: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
+    printer.table(&rows)?;
+    Ok(exit::DONE)
+}
+
+fn state_of(sign_in: &SignInDocument) -> String {
+    match (sign_in.signed_in, sign_in.renews, &sign_in.expires_at) {
+        (false, _, _) => "signed out".to_owned(),
+        (true, true, _) => "signed in".to_owned(),
+        (true, false, Some(end)) => format!("signed in until {end}"),
+        (true, false, None) => "signed in, until the server refuses".to_owned(),
+    }
+}

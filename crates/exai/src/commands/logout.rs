@@ -1,0 +1,20 @@
+//! `exai logout`
+
+use exai_proto::exit;
+use exai_proto::link::{FromDaemon, ToDaemon};
+
+use super::{ask, connector, join_or_start, unexpected};
+use crate::cli::LogoutArgs;
+use crate::error::Error;
+use crate::printer::Printer;
+
+pub(crate) fn run(args: &LogoutArgs, printer: &Printer) -> Result<u8, Error> {
+    let mut link = join_or_start(&connector()?, printer)?;
+    let order = ToDaemon::SignOut { server: args.server.clone() };
+    let FromDaemon::SignedOut { was_signed_in } = ask(&mut link, &order)? else {
+        return Err(unexpected("sign_out"));
+    };
+    let text = if was_signed_in { "signed out at" } else { "nobody was signed in at" };
+    printer.line(&format!("{text} {}", args.server))?;
+    Ok(exit::DONE)
+}
