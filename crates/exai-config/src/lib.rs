@@ -32,6 +32,7 @@ mod salvage;
 mod secret;
 mod server;
 mod span;
+mod via;
 mod web_address;
 
 pub use ai::AiSettings;
@@ -45,3 +46,4 @@ pub use secret::Secret;
 pub use server::{
     Containment, EraChoice, ServerConfig, ServerKind, Servers, Share, StartPolicy, ToolFilter, shown_args,
 };
+pub use via::{SSH, Via};

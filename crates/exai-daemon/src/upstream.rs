@@ -11,6 +11,7 @@ pub(crate) mod policy;
 pub(crate) mod remote;
 pub(crate) mod running;
 pub(crate) mod server_output;
+mod ssh;
 pub(crate) mod startup_cleanup;
 pub(crate) mod stdio;
 pub(crate) mod websocket;
