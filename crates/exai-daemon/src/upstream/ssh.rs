@@ -29,12 +29,13 @@ pub(super) fn explain_end(
     let is_unknown = |line: &str| line.contains("is not recognized as");
     match exit {
         Some(RootExit::Code(SSH_FAILED)) => {
-            let begin = match contact {
-                Contact::Never => "could not be reached",
-                Contact::Once => "was lost",
-            };
             let said = shown.as_deref().unwrap_or("it does not say why").trim_end_matches('.');
-            Some(format!("{begin}: ssh to {via} failed: {said}; try `{}`", via.trial_command()))
+            let why = format!("ssh to {via} failed: {said}; try `{}`", via.trial_command());
+            Some(match contact {
+                Contact::Never => format!("could not be reached: {why}"),
+                // The sentence may go on: "before it answered".
+                Contact::Once => format!("was lost ({why})"),
+            })
         }
         Some(RootExit::Code(code))
             if contact == Contact::Never && (code == NOT_FOUND || stderr_tail.lines().any(is_unknown)) =>
@@ -46,7 +47,7 @@ pub(super) fn explain_end(
             ))
         }
         Some(RootExit::Code(code)) => {
-            Some(format!("was lost: the exai on {via}, reached over ssh, exited with status {code}"))
+            Some(format!("was lost (the exai on {via}, reached over ssh, exited with status {code})"))
         }
         Some(RootExit::Signal(_) | RootExit::Unseen) | None => None,
     }
@@ -75,7 +76,7 @@ mod tests {
              try `ssh -p 2222 me@build exai status`"
         );
         let lost = explain(255, "Timeout, server build not responding.\n", Contact::Once);
-        assert!(lost.starts_with("was lost: ssh to me@build, port 2222 failed: Timeout, server"), "{lost}");
+        assert!(lost.starts_with("was lost (ssh to me@build, port 2222 failed: Timeout, server"), "{lost}");
         assert!(explain(255, "", Contact::Once).contains("does not say why"));
     }
 
@@ -90,6 +91,6 @@ mod tests {
             );
         }
         let later = explain(127, "", Contact::Once);
-        assert!(later.ends_with("exited with status 127"), "{later}");
+        assert!(later.ends_with("exited with status 127)"), "{later}");
     }
 }

@@ -61,6 +61,8 @@ mod silent;
 mod skin;
 mod slow;
 mod sse;
+#[cfg(unix)]
+mod ssh;
 mod support;
 #[cfg(unix)]
 mod terminal;

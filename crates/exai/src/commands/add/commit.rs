@@ -87,6 +87,7 @@ fn new_server(entry: ServerEntry, options: &Options) -> NewServer {
     server.share.clone_from(&options.share);
     if options.via.is_some() {
         server.url = None;
+        server.env = store::hide(options.env.clone());
         server.via.clone_from(&options.via);
         server.name_there.clone_from(&options.name_there);
         server.remote_command.clone_from(&options.remote_command);

@@ -81,7 +81,9 @@ impl Options {
                 *env_file = self.env_file.clone().or_else(|| env_file.take());
             }
             Transport::Url { headers, .. } => {
-                if !self.env.is_empty() || self.cwd.is_some() || self.env_file.is_some() {
+                // ssh is a program of this machine, and has variables.
+                let has_env = !self.env.is_empty() && self.via.is_none();
+                if has_env || self.cwd.is_some() || self.env_file.is_some() {
                     return Err(Error::usage(
                         "`--env`, `--env-file` and `--cwd` belong to a server with a command",
                     ));
