@@ -12,6 +12,9 @@ import sys
 
 import asyncssh
 
+# What both directions of a connection end with that breaks.
+BROKEN = (OSError, asyncssh.Error)
+
 
 async def run(session: asyncssh.SSHServerProcess) -> None:
     """As sshd does: the program has a session of its own, and its stdin ends when the connection does."""
@@ -20,11 +23,23 @@ async def run(session: asyncssh.SSHServerProcess) -> None:
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         cwd=os.path.expanduser("~"), start_new_session=True,
     )
-    # A program that outlives the session holds no pipe of it.
-    await session.redirect(program.stdin, program.stdout, program.stderr)
+    feeding = asyncio.create_task(pump(session.stdin, program.stdin))
+    await asyncio.gather(pump(program.stdout, session.stdout), pump(program.stderr, session.stderr))
     status = await program.wait()
-    await session.stdout.drain()
+    feeding.cancel()
     session.exit(status if status >= 0 else 255)
+
+
+async def pump(source, sink) -> None:
+    try:
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+    except BROKEN:
+        pass
+    finally:
+        if isinstance(sink, asyncio.StreamWriter):
+            sink.close()
 
 
 async def main() -> None:
