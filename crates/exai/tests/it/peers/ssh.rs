@@ -18,6 +18,8 @@ use crate::support::{Instance, LIMIT, text};
 struct Machine {
     dir: tempfile::TempDir,
     server: Child,
+    /// Its processes that were stopped.
+    frozen: Vec<u32>,
 }
 
 impl Machine {
@@ -31,8 +33,8 @@ impl Machine {
             Some((server, port)) => (server, port, "sshd"),
             None => start_peer(dir.path()),
         };
-        println!("the ssh server is {kind}");
-        let machine = Machine { dir, server };
+        eprintln!("the ssh server is {kind}");
+        let machine = Machine { dir, server, frozen: Vec::new() };
         machine.write_configuration(port);
         machine
     }
@@ -60,8 +62,8 @@ impl Machine {
         self.dir.path().join(name)
     }
 
-    /// Stops the processes of the ssh server, so that nothing is answered any more, and returns them.
-    fn freeze(&self) -> Vec<u32> {
+    /// Stops the processes of the ssh server, so that nothing is answered any more.
+    fn freeze(&mut self) {
         let all = process::snapshot().expect("the process table");
         let mut stopped = vec![self.server.id()];
         while let Some(next) =
@@ -69,8 +71,19 @@ impl Machine {
         {
             stopped.push(next.pid);
         }
-        stopped.iter().for_each(|pid| signal("STOP", *pid));
-        stopped
+        for pid in &stopped {
+            signal("STOP", *pid);
+        }
+        self.frozen = stopped;
+    }
+
+    /// Ends the ssh server, and what was stopped of it.
+    fn end(&mut self) {
+        for pid in self.frozen.drain(..) {
+            signal("KILL", pid);
+        }
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
 
     /// The keys of a server of the exai on this machine.
@@ -86,8 +99,7 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        self.end();
     }
 }
 
@@ -125,7 +137,7 @@ fn start_sshd(dir: &Path) -> Option<(Child, u16)> {
     };
     let tried = command().arg("-t").output().ok()?;
     if !tried.status.success() {
-        println!("sshd may not run: {}", text(&tried.stderr));
+        eprintln!("sshd may not run: {}", text(&tried.stderr));
         return None;
     }
     let errors = fs::File::create(dir.join("sshd.log")).expect("a file");
@@ -163,7 +175,7 @@ fn a_server_over_ssh_survives_the_death_of_both_daemons_and_leaves_nothing_behin
 
 #[test]
 fn what_ssh_itself_says_is_told() {
-    let (machine, far) = (Machine::start(), Far::new());
+    let (mut machine, far) = (Machine::start(), Far::new());
     let nowhere = machine.path("no-exai-here");
     let servers = machine.server("locked", "locked.test", &far.exai())
         + &machine.server("bare", "far.test", &nowhere)
@@ -185,10 +197,10 @@ fn what_ssh_itself_says_is_told() {
     assert!(ask("while it is there")["error"].is_null());
     assert_eq!(far_row(&near)["state"], "ready");
     // Nobody says that the machine is gone: ssh finds out.
-    let frozen = machine.freeze();
+    machine.freeze();
     let answer = ask("gone").to_string();
     assert!(answer.contains("was lost (ssh to far.test failed: Timeout, server"), "{answer}");
-    frozen.into_iter().for_each(|pid| signal("KILL", pid));
+    machine.end();
     let away = ask("away").to_string();
     assert!(away.contains("Connection refused"), "{away}");
 }
