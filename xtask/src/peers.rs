@@ -14,7 +14,7 @@ usage: cargo xtask peers [--again]
 
 Installs what the tests compare exai with into .peers/, which git ignores: Node, the reference MCP
 servers, the conformance suite, the official SDKs for TypeScript and Python in two versions each,
-llama.cpp's server for the EXAI tools, and on Linux the agents Claude Code and Copilot CLI. The versions are pinned in tests/peers/package.json,
+llama.cpp's server for the EXAI tools, an ssh server for machines without sshd, and on Linux the agents Claude Code and Copilot CLI. The versions are pinned in tests/peers/package.json,
 package-lock.json and requirements-*.txt. Does nothing when what is installed fits them.
 
 Needs npm, and Python 3.10 or newer with venv.
@@ -22,12 +22,13 @@ Needs npm, and Python 3.10 or newer with venv.
   --again   install anew even so";
 
 /// The files in tests/peers that pin versions. Their text is part of the stamp.
-const PINS: [&str; 5] = [
+const PINS: [&str; 6] = [
     "package.json",
     "package-lock.json",
     "requirements-1.txt",
     "requirements-2.txt",
     "requirements-llama.txt",
+    "requirements-ssh.txt",
 ];
 const PYTHONS: [&str; 2] = ["python3", "python"];
 
@@ -84,6 +85,7 @@ fn install(pins: &Path, folder: &Path) -> Outcome {
             scope.spawn(|| timed("Python SDK 1.x", || python(pins, folder, "1", "py1", "mcp"))),
             scope.spawn(|| timed("Python SDK 2.x", || python(pins, folder, "2", "py2", "mcp"))),
             scope.spawn(|| timed("llama.cpp", || python(pins, folder, "llama", "llama", "xllamacpp"))),
+            scope.spawn(|| timed("an ssh server", || python(pins, folder, "ssh", "ssh", "asyncssh"))),
         ];
         parts.into_iter().try_for_each(|part| part.join().expect("BUG: an installation panicked"))
     })

@@ -28,6 +28,12 @@ pub struct NewServer {
     pub env: Vec<(String, Secret)>,
     /// Where it is reached; none for a command that speaks over its stdio.
     pub url: Option<String>,
+    /// The machine whose exai hosts it.
+    pub via: Option<String>,
+    /// Its name there, if that is another one.
+    pub name_there: Option<String>,
+    /// The path of exai there.
+    pub remote_command: Option<String>,
     /// Headers of each request.
     pub headers: Vec<(String, Secret)>,
     /// Its working directory.
@@ -241,8 +247,15 @@ fn fill<T: TableLike>(server: &NewServer, mut table: T) -> T {
     if !server.args.is_empty() {
         set("args", Array::from_iter(&server.args).into());
     }
-    if let Some(url) = &server.url {
-        set("url", url.as_str().into());
+    for (key, text) in [
+        ("url", &server.url),
+        ("via", &server.via),
+        ("server", &server.name_there),
+        ("remote_command", &server.remote_command),
+    ] {
+        if let Some(text) = text {
+            set(key, text.as_str().into());
+        }
     }
     for (key, pairs) in [("env", &server.env), ("headers", &server.headers)] {
         if !pairs.is_empty() {

@@ -33,6 +33,7 @@ mod secret;
 mod server;
 mod sign_in;
 mod span;
+mod via;
 mod web_address;
 
 pub use ai::AiSettings;
@@ -47,3 +48,4 @@ pub use server::{
     Containment, EraChoice, ServerConfig, ServerKind, Servers, Share, StartPolicy, ToolFilter, shown_args,
 };
 pub use sign_in::SignInConfig;
+pub use via::{SSH, Via};

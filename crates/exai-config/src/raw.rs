@@ -16,7 +16,7 @@ use crate::server::{
 use crate::sign_in::SignInConfig;
 use crate::span::Span;
 use crate::web_address::check_url;
-use crate::{AiSettings, ModelAlias, Provider, Secret, ai, model, provider, server_name};
+use crate::{AiSettings, ModelAlias, Provider, Secret, Via, ai, model, provider, server_name};
 
 const DEFAULT_MAX_PROCESSES: u32 = 32;
 const DEFAULT_CRASH_LIMIT: u32 = 5;
@@ -79,6 +79,10 @@ pub(crate) struct Server {
     max_processes: Option<Spanned<u32>>,
     crash_limit: Option<u32>,
     url: Option<Spanned<String>>,
+    via: Option<Spanned<String>>,
+    #[serde(rename = "server")]
+    name_there: Option<Spanned<String>>,
+    remote_command: Option<Spanned<String>>,
     headers: Option<Spanned<BTreeMap<String, Secret>>>,
     sign_in: Option<Spanned<SignInConfig>>,
 }
@@ -93,7 +97,8 @@ impl File {
             server_name::check(&name)
                 .map_err(|error| Fault { at: at.clone(), sentence: error.to_string() })?;
             refuse_twin("server", servers.iter().map(|(other, _)| other), &name, &at)?;
-            servers.push((name, server.into_inner().check(&at)?));
+            let server = server.into_inner().check(&name, &at)?;
+            servers.push((name, server));
         }
         let mut clients = Clients::default();
         for (key, client) in self.clients.0 {
@@ -133,11 +138,15 @@ fn refuse_twin<'a>(
 
 impl Server {
     /// Checks what the types cannot and fills in the defaults. `at` is the place of the name.
-    pub(crate) fn check(self, at: &Range<usize>) -> Result<ServerConfig, Fault> {
+    pub(crate) fn check(self, name: &str, at: &Range<usize>) -> Result<ServerConfig, Fault> {
         let fault = |at: Range<usize>, sentence: &str| Err(Fault { at, sentence: sentence.to_owned() });
-        if self.command.is_none() && self.url.is_none() {
-            return fault(at.clone(), "a server needs a `command` to run or a `url` to reach");
+        if self.command.is_none() && self.url.is_none() && self.via.is_none() {
+            return fault(
+                at.clone(),
+                "a server needs a `command` to run, a `url` to reach, or a `via` that leads to another exai",
+            );
         }
+        let via = self.check_via(name)?;
         for (key, value) in [("command", &self.command), ("cwd", &self.cwd)] {
             let Some(value) = value else { continue };
             if value.get_ref().trim().is_empty() {
@@ -147,7 +156,7 @@ impl Server {
                 return fault(value.span(), &format!("`{key}` holds a control character; {BACKSLASH_HINT}"));
             }
         }
-        if self.command.is_none() {
+        if self.command.is_none() && via.is_none() {
             let misplaced = [
                 ("args", self.args.as_ref().map(Spanned::span)),
                 ("env", self.env.keys().next().map(Spanned::span)),
@@ -188,10 +197,43 @@ impl Server {
         if let Some(max) = self.max_processes.as_ref().filter(|max| *max.get_ref() == 0) {
             return fault(max.span(), "`max_processes` must be at least 1");
         }
-        Ok(self.with_defaults())
+        Ok(self.with_defaults(via))
     }
 
-    fn with_defaults(self) -> ServerConfig {
+    /// Checks the way to another exai, and what belongs to it.
+    fn check_via(&self, name: &str) -> Result<Option<Via>, Fault> {
+        let fault = |at: Range<usize>, sentence: String| Fault { at, sentence };
+        let Some(written) = &self.via else {
+            let misplaced = [("server", &self.name_there), ("remote_command", &self.remote_command)];
+            return match misplaced.into_iter().find_map(|(key, text)| Some((key, text.as_ref()?.span()))) {
+                Some((key, at)) => Err(fault(at, format!("`{key}` is for a server with a `via`"))),
+                None => Ok(None),
+            };
+        };
+        let excluded = [
+            ("command", self.command.as_ref().map(Spanned::span)),
+            ("url", self.url.as_ref().map(Spanned::span)),
+            ("cwd", self.cwd.as_ref().map(Spanned::span)),
+        ];
+        for (key, at) in excluded {
+            if let Some(at) = at {
+                let sentence = format!("a server has a `{key}` or a `via`, not both: another exai hosts it");
+                return Err(fault(at, sentence));
+            }
+        }
+        let mut via = Via::parse(written.get_ref())
+            .and_then(|via| via.with_server(name))
+            .map_err(|sentence| fault(written.span(), sentence))?;
+        if let Some(server) = &self.name_there {
+            via = via.with_server(server.get_ref()).map_err(|sentence| fault(server.span(), sentence))?;
+        }
+        if let Some(path) = &self.remote_command {
+            via = via.with_remote_command(path.get_ref()).map_err(|sentence| fault(path.span(), sentence))?;
+        }
+        Ok(Some(via))
+    }
+
+    fn with_defaults(self, via: Option<Via>) -> ServerConfig {
         let minutes = |span: Option<Span>, default| span.map_or(Duration::from_mins(default), |span| span.0);
         let mut server = ServerConfig {
             command: self.command.map(Spanned::into_inner),
@@ -210,18 +252,19 @@ impl Server {
             tools: self.tools,
             max_processes: self.max_processes.map_or(DEFAULT_MAX_PROCESSES, Spanned::into_inner),
             crash_limit: DEFAULT_CRASH_LIMIT,
+            via,
             url: self.url.map(Spanned::into_inner),
             headers: self.headers.map(Spanned::into_inner).unwrap_or_default(),
             sign_in: self.sign_in.map(Spanned::into_inner).unwrap_or_default(),
         };
         server.trusted = self.trusted.unwrap_or(match server.kind() {
             ServerKind::Stdio | ServerKind::Listening => true,
-            ServerKind::Remote => false,
+            ServerKind::Remote | ServerKind::Ssh => false,
         });
         server.crash_limit = self.crash_limit.unwrap_or(match server.kind() {
             ServerKind::Stdio | ServerKind::Listening => DEFAULT_CRASH_LIMIT,
             // A lost network or a restart there ends the sessions of all clients at once, and nothing here.
-            ServerKind::Remote => 0,
+            ServerKind::Remote | ServerKind::Ssh => 0,
         });
         server
     }

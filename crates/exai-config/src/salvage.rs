@@ -38,7 +38,8 @@ pub(crate) fn salvage(text: &str) -> Salvage {
                         for (name, server) in servers {
                             let at = name.span();
                             let server = Server::deserialize(ValueDeserializer::from(server.clone())).ok();
-                            found.add(name.get_ref(), server.and_then(|server| server.check(&at).ok()));
+                            let server = server.and_then(|server| server.check(name.get_ref(), &at).ok());
+                            found.add(name.get_ref(), server);
                         }
                     }
                     ("clients", DeValue::Table(clients)) => {

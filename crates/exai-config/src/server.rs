@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::Secret;
 use crate::sign_in::SignInConfig;
 use crate::web_address::WebProtocol;
+use crate::{Secret, Via};
 
 /// The client's working directory, in a text of a server.
 pub const CLIENT_CWD: &str = "${client.cwd}";
@@ -14,9 +14,9 @@ pub const CLIENT_CWD: &str = "${client.cwd}";
 /// `${…}` in them is resolved when the server starts, by [`crate::expand`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// The program; none for a server that is only reached by URL.
+    /// The program; none for a server that runs elsewhere.
     pub command: Option<String>,
-    /// Its arguments.
+    /// Its arguments; those of ssh for a server that is reached through it.
     pub args: Vec<String>,
     /// Variables on top of the daemon's environment.
     pub env: BTreeMap<String, Secret>,
@@ -49,6 +49,8 @@ pub struct ServerConfig {
     /// After so many unasked ends within a minute it is started no more, until it is restarted by hand or changed.
     /// Default 5, and 0 for a server that runs elsewhere; 0 for any number.
     pub crash_limit: u32,
+    /// The exai on another machine that hosts it.
+    pub via: Option<Via>,
     /// Where it is reached by HTTP or WebSocket; with a `command`, where that command listens.
     pub url: Option<String>,
     /// Headers of each request to the URL.
@@ -66,6 +68,8 @@ pub enum ServerKind {
     Remote,
     /// A child of the daemon that opens its own port, reached by URL.
     Listening,
+    /// A server that the exai of another machine hosts, reached over the stdio of ssh.
+    Ssh,
 }
 
 /// The arguments as they may be shown: what follows a flag that is named like a credential is not.
@@ -106,18 +110,21 @@ impl ServerConfig {
     /// How this server is started and reached.
     pub fn kind(&self) -> ServerKind {
         match (&self.command, &self.url) {
+            _ if self.via.is_some() => ServerKind::Ssh,
             (_, None) => ServerKind::Stdio,
             (None, Some(_)) => ServerKind::Remote,
             (Some(_), Some(_)) => ServerKind::Listening,
         }
     }
 
-    /// The word for how it is spoken to, in lists: `stdio` for a child over stdio, otherwise `ws` or `http`, by its URL.
+    /// The word for how it is spoken to, in lists: `stdio` for a child over stdio, `ssh` for one of another exai, otherwise
+    /// `ws` or `http`, by its URL.
     pub fn transport(&self) -> &'static str {
         let is_web_socket = |url: &String| {
             WebProtocol::split(url).is_some_and(|(protocol, ..)| protocol == WebProtocol::WebSocket)
         };
         match &self.url {
+            _ if self.via.is_some() => "ssh",
             None => "stdio",
             Some(url) if is_web_socket(url) => "ws",
             Some(_) => "http",

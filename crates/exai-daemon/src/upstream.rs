@@ -12,6 +12,7 @@ pub(crate) mod remote;
 pub(crate) mod running;
 pub(crate) mod server_output;
 pub(crate) mod sign_ins;
+mod ssh;
 pub(crate) mod startup_cleanup;
 pub(crate) mod stdio;
 pub(crate) mod websocket;

@@ -216,6 +216,9 @@ pub struct Server {
     /// not say it from the beginning.
     #[serde(default)]
     pub remote: bool,
+    /// The machine whose exai hosts it, as ssh knows it: the processes here are ssh's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
     /// How many tools it offers, without those that the configuration blocks; null before its list is known.
     #[serde(default)]
     pub tools: Option<u64>,
@@ -356,7 +359,7 @@ pub struct ListedSecret {
 pub struct ListedServer {
     /// Its name.
     pub name: String,
-    /// `stdio`, `http` or `builtin`.
+    /// `stdio`, `http`, `ws`, `ssh` or `builtin`.
     pub transport: String,
     /// The command, if it has one.
     pub command: Option<String>,
@@ -364,6 +367,9 @@ pub struct ListedServer {
     pub args: Vec<String>,
     /// The URL, if it has one.
     pub url: Option<String>,
+    /// Whose server it is, if another exai hosts it; in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
     /// The sharing policy.
     pub share: String,
     /// Its state; null when no daemon runs.

@@ -109,7 +109,7 @@ impl End {
             Some(exit) => exit.to_string(),
             None => "was ended".to_owned(),
         };
-        Ended { reason, stderr_tail: self.tail.text(), left }
+        Ended { reason, exit, stderr_tail: self.tail.text(), left }
     }
 
     /// Waits until the job cannot be used any more, or has come to the end of the stop ladder.

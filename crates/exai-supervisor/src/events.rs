@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use exai_os::process::Identity;
+use exai_os::tree::RootExit;
 
 use crate::lines::Line;
 use crate::turns::Turn;
@@ -31,6 +32,8 @@ pub enum JobEvent {
 pub struct Ended {
     /// A fragment that reads after "the server": "exited with status 1".
     pub reason: String,
+    /// How its first process ended, if that was seen.
+    pub exit: Option<RootExit>,
     /// The last lines of its stderr.
     pub stderr_tail: String,
     /// Processes of its tree that could not be ended.

@@ -149,6 +149,14 @@ pub fn llama_python() -> PathBuf {
     python_of("llama")
 }
 
+/// The Python of the virtual environment that has an ssh server.
+///
+/// # Panics
+/// When it is not installed.
+pub fn ssh_python() -> PathBuf {
+    python_of("ssh")
+}
+
 fn python_of(environment: &str) -> PathBuf {
     installed(&format!("{environment}/{VENV_PYTHON}"))
 }

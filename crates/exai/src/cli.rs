@@ -35,7 +35,7 @@ pub(crate) enum Command {
     /// Speak MCP over stdio: what an MCP client runs
     Shim(ShimArgs),
     /// Add a server to the configuration
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// Remove a server from the configuration
     Remove(RemoveArgs),
     /// List the configured servers
@@ -214,6 +214,15 @@ pub(crate) struct AddArgs {
     /// Where the server is reached by HTTP; with a command, where that command listens
     #[arg(long)]
     pub(crate) url: Option<String>,
+    /// The machine whose exai hosts the server, as ssh://[USER@]HOST[:PORT]
+    #[arg(long, value_name = "SSH-URL", conflicts_with_all = ["command", "url", "header", "tools", "set"])]
+    pub(crate) via: Option<String>,
+    /// The name of the server there, if it is another one; `*` for all servers of that exai
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: Option<String>,
+    /// The path of exai there, if ssh does not find it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) remote_command: Option<String>,
     /// A header of each request to the URL, as NAME=VALUE or as `NAME: VALUE`
     #[arg(short = 'H', long, value_name = "K=V", value_parser = header)]
     pub(crate) header: Vec<(String, String)>,
@@ -235,7 +244,7 @@ pub(crate) struct AddArgs {
     /// An answer to what a registry, a bundle or a block asks for
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) set: Vec<(String, String)>,
-    /// The command that starts the server, and its arguments; or its URL; or `-` for a pasted block
+    /// The command that starts the server, and its arguments; or its URL, also that of --via; or `-` for a pasted block
     #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }

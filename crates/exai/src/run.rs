@@ -44,7 +44,7 @@ fn dispatch(command: Command) -> Result<u8, Error> {
         Command::Doctor(args) => commands::doctor::run(&args, &printer),
         Command::Serve(args) => commands::serve::run(&args, &printer),
         Command::Shim(args) => commands::shim::run(args),
-        Command::Add(args) => commands::add::run(args, &printer),
+        Command::Add(args) => commands::add::run(*args, &printer),
         Command::Remove(args) => commands::remove::run(&args, &printer),
         Command::List(args) => commands::list::run(&args, &printer),
         Command::Tools(args) => commands::tools::run(args, &printer),

@@ -62,7 +62,12 @@ pub(crate) fn put_url_last(mut args: Vec<OsString>) -> Vec<OsString> {
 
 /// Whether a word is the URL of a server, not a command.
 pub(crate) fn is_url(text: &str) -> bool {
-    ["http://", "https://", "ws://", "wss://"].iter().any(|scheme| text.starts_with(scheme))
+    is_via(text) || ["http://", "https://", "ws://", "wss://"].iter().any(|scheme| text.starts_with(scheme))
+}
+
+/// Whether a word names the exai of another machine.
+pub(crate) fn is_via(text: &str) -> bool {
+    text.starts_with("ssh://")
 }
 
 #[cfg(test)]
@@ -103,6 +108,7 @@ mod tests {
         for (line, expected) in [
             ("exai add x https://a -H K=V --force", "exai add x -H K=V --force https://a"),
             ("exai add x https://a", "exai add x https://a"),
+            ("exai add x ssh://a --server y", "exai add x --server y ssh://a"),
             ("exai add x npx https://a -y", "exai add x npx https://a -y"),
             ("exai add --url https://a x -- npx", "exai add --url https://a x -- npx"),
             ("exai add x https://a -- y", "exai add x https://a -- y"),

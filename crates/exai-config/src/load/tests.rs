@@ -103,7 +103,7 @@ fn errors_name_the_place() {
     );
     assert_eq!(
         complaint("[servers.a]\nargs = []\n"),
-        "config.toml:1:10: a server needs a `command` to run or a `url` to reach"
+        "config.toml:1:10: a server needs a `command` to run, a `url` to reach, or a `via` that leads to another exai"
     );
     let client = complaint("[clients.cursor]\nserver = [\"a\"]\n");
     assert!(client.starts_with("config.toml:2:1: unknown field `server`"), "{client}");
@@ -137,6 +137,16 @@ fn refuses_what_makes_no_sense() {
         "command = \"x\"\nurl = \"ws://127.0.0.1:9001/mcp\"",
         "url = \"wss://user:pass@host/\"",
         "url = \"ws:///mcp\"",
+        "via = \"ssh://-x\"",
+        "via = \"https://x\"",
+        "via = \"ssh://x\"\ncommand = \"y\"",
+        "via = \"ssh://x\"\nurl = \"https://y\"",
+        "via = \"ssh://x\"\ncwd = \"y\"",
+        "via = \"ssh://x\"\nheaders = {}",
+        "via = \"ssh://x\"\nserver = \"a b\"",
+        "via = \"ssh://x\"\nremote_command = \"-y\"",
+        "command = \"x\"\nserver = \"y\"",
+        "url = \"https://x\"\nremote_command = \"y\"",
         "command = \"x\"\nenv = { \"A=B\" = \"c\" }",
         "command = \"x\"\nstart_timeout = \"0s\"",
         "command = \"x\"\ncall_timeout = \"-1m\"",
@@ -160,6 +170,7 @@ fn lists_say_how_a_server_is_spoken_to() {
         ("url = \"https://x/mcp\"", "http"),
         ("url = \"ws://127.0.0.1:9001/mcp\"", "ws"),
         ("url = \"wss://x/mcp\"", "ws"),
+        ("via = \"ssh://x\"", "ssh"),
     ] {
         let config = parse(&format!("[servers.a]\n{body}\n")).expect(body);
         assert_eq!(config.servers.get("a").unwrap().transport(), transport, "{body}");
@@ -212,4 +223,31 @@ fn a_missing_file_is_an_empty_one_and_an_odd_one_an_error() {
     std::fs::remove_file(home.config()).unwrap();
     std::fs::create_dir(home.config()).unwrap();
     assert!(matches!(load(&home), Err(ConfigError::Read { .. })));
+}
+
+#[test]
+fn a_server_of_another_exai_is_one_line() {
+    let config = parse(
+        "[servers.notes]\nvia = \"ssh://build\"\n\
+         [servers.whole]\nvia = \"ssh://me@build:2222\"\nserver = \"*\"\nremote_command = \"~/exai\"\n\
+         args = [\"-v\"]\nenv = { A = \"b\" }\ncrash_limit = 3\ntrusted = true\n",
+    )
+    .unwrap();
+    let notes = config.servers.get("notes").unwrap();
+    assert_eq!((notes.kind(), notes.crash_limit, notes.trusted), (ServerKind::Ssh, 0, false));
+    let via = notes.via.as_ref().unwrap();
+    assert_eq!(via.describe_hop(), "`notes` of the exai on build, over ssh");
+    let whole = config.servers.get("whole").unwrap();
+    assert_eq!((whole.kind(), whole.crash_limit, whole.trusted), (ServerKind::Ssh, 3, true));
+    let via = whole.via.as_ref().unwrap();
+    assert_eq!(via.describe_hop(), "all servers of the exai on me@build, port 2222, over ssh");
+    assert!(via.ssh_args(&whole.args).join(" ").ends_with("me@build ~/exai shim"));
+    assert_eq!(
+        complaint("[servers.a]\nvia = \"ssh://x\"\ncommand = \"y\"\n"),
+        "config.toml:3:11: a server has a `command` or a `via`, not both: another exai hosts it"
+    );
+    assert_eq!(
+        complaint("[servers.a]\ncommand = \"y\"\nserver = \"b\"\n"),
+        "config.toml:3:10: `server` is for a server with a `via`"
+    );
 }

@@ -1,6 +1,6 @@
 //! The status document, made of what the hub knows and what the system says.
 
-use exai_config::{Config, Home, ServerConfig, ServerKind};
+use exai_config::{Config, Home, ServerConfig, ServerKind, Via};
 use exai_mux::view::{HealthView, InstanceView, ServerView};
 use exai_proto::documents::{
     Client, Daemon, Instance, Launcher, ListedServer, Processes, Ps, RunState, SCHEMA, Server, ServerState,
@@ -148,6 +148,7 @@ impl Facts {
             era: view.version.clone(),
             share: config.map_or("shared", |server| server.share.name()).to_owned(),
             remote: config.is_some_and(|server| server.kind() == ServerKind::Remote),
+            via: config.and_then(|server| server.via.as_ref()).map(ToString::to_string),
             tools: view.tools.map(|tools| tools as u64),
             reason: view.health.reason().map(str::to_owned),
             stderr_tail: view.health.stderr_tail().map(str::to_owned),
@@ -215,6 +216,7 @@ pub fn listed(config: &Config) -> Servers {
         command: server.command.clone(),
         args: exai_config::shown_args(&server.args),
         url: server.url.clone(),
+        via: server.via.as_ref().map(Via::describe_hop),
         share: server.share.name().to_owned(),
         state: None,
     };
@@ -226,6 +228,7 @@ pub fn listed(config: &Config) -> Servers {
             command: None,
             args: Vec::new(),
             url: None,
+            via: None,
             share: "shared".to_owned(),
             state: None,
         });

@@ -3,6 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
+use exai_config::Via;
 use exai_mux::Down;
 use exai_supervisor::Job;
 use exai_supervisor::record::TreeRecord;
@@ -48,4 +49,6 @@ pub(crate) struct StartedProcess {
     pub(crate) max_processes: u32,
     /// The URL of a server that opens its own port.
     pub(crate) target: Option<OwnTarget>,
+    /// The machine that it leads to, if it is ssh.
+    pub(crate) via: Option<Via>,
 }

@@ -166,7 +166,8 @@ impl LaunchContext {
             Down::not_started(format!("could not be started: {}: {error}", spec.launch.program.display()))
         })?;
         let max_processes = config.max_processes;
-        Ok(Started::Process(Box::new(StartedProcess { job, record, written, max_processes, target })))
+        let via = config.via.clone();
+        Ok(Started::Process(Box::new(StartedProcess { job, record, written, max_processes, target, via })))
     }
 
     /// The configuration with all that `${…}` stands for.
@@ -198,8 +199,10 @@ impl LaunchContext {
         let given = config;
         let lacks = |what: &dyn std::fmt::Display| lacks(given, what);
         let config = self.expand(config, vars)?;
-        let Some(command) = &config.command else {
-            return Err(lacks(&"it has neither a `command` nor a `url`"));
+        let (command, args) = match (&given.via, &config.command) {
+            (Some(via), _) => (exai_config::SSH, via.ssh_args(&config.args)),
+            (None, Some(command)) => (&**command, config.args),
+            (None, None) => return Err(lacks(&"it has neither a `command` nor a `url`")),
         };
         let url = config.url.as_deref();
         let target = url.map(|url| OwnTarget::new(url, &config.headers, start_timeout)).transpose();
@@ -231,7 +234,7 @@ impl LaunchContext {
         let spec = Spec {
             launch: Launch {
                 program,
-                args: config.args.iter().map(OsString::from).collect(),
+                args: args.into_iter().map(OsString::from).collect(),
                 env,
                 cwd,
                 kill_scope: record.containment.kill_scope(),

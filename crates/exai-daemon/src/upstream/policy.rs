@@ -73,6 +73,9 @@ fn filter(tools: &exai_config::ToolFilter) -> ToolFilter {
 fn revision(server: &ServerConfig, secrets: &SecretStore) -> u64 {
     let mut hasher = Fnv1a::default();
     (&server.command, &server.args, &server.cwd, &server.url).hash(&mut hasher);
+    if let Some(via) = &server.via {
+        via.hash(&mut hasher);
+    }
     server.env.iter().for_each(|pair| pair.hash(&mut hasher));
     server.headers.iter().for_each(|pair| pair.hash(&mut hasher));
     server.share.name().hash(&mut hasher);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use exai_mux::See;
 use exai_proto::Segments;
+use exai_supervisor::Ended;
 use exai_supervisor::outbox::Unsent;
 
 /// A running server. No method waits.
@@ -48,6 +49,11 @@ pub(crate) trait Upstream: Debug + Send {
     /// Adds to the reason of a failure what only the upstream knows.
     fn explain(&self, reason: String) -> String {
         reason
+    }
+
+    /// The reason of an end that nobody has asked for.
+    fn explain_end(&self, ended: &Ended) -> String {
+        self.explain(ended.reason.clone())
     }
 }
 

@@ -3,25 +3,29 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use exai_config::Via;
 use exai_proto::Segments;
-use exai_supervisor::Job;
 use exai_supervisor::outbox::Unsent;
+use exai_supervisor::{Ended, Job};
 
 use crate::upstream::running::{Stop, Upstream};
 use crate::upstream::server_output;
+use crate::upstream::ssh::{self, Contact};
 
 /// A process tree with its stdio.
 #[derive(Debug)]
 pub(crate) struct StdioUpstream {
     job: Job,
+    /// The machine that the job leads to.
+    via: Option<Via>,
     /// The first line on stdout that is no message, until the server has said a message.
     first_line: Option<String>,
     has_spoken: bool,
 }
 
 impl StdioUpstream {
-    pub(crate) fn new(job: Job) -> Self {
-        StdioUpstream { job, first_line: None, has_spoken: false }
+    pub(crate) fn new(job: Job, via: Option<Via>) -> Self {
+        StdioUpstream { job, via, first_line: None, has_spoken: false }
     }
 }
 
@@ -62,5 +66,11 @@ impl Upstream for StdioUpstream {
             }
             None => reason,
         }
+    }
+
+    fn explain_end(&self, ended: &Ended) -> String {
+        let contact = if self.has_spoken { Contact::Once } else { Contact::Never };
+        let explain = |via| ssh::explain_end(via, ended.exit, &ended.stderr_tail, contact);
+        self.explain(self.via.as_ref().and_then(explain).unwrap_or_else(|| ended.reason.clone()))
     }
 }

@@ -35,7 +35,7 @@ use crate::error::Error;
 use crate::printer::Printer;
 
 pub(crate) fn run(args: AddArgs, printer: &Printer) -> Result<u8, Error> {
-    let options = Options::of(&args);
+    let options = Options::of(&args)?;
     let tools = args.tools;
     let connector = connector()?;
     let source = Source::of(args, connector.home())?;

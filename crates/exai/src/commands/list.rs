@@ -41,6 +41,9 @@ fn row(server: &ListedServer) -> Vec<String> {
             how.push_str(part);
             how
         });
+    if let Some(via) = &server.via {
+        how.clone_from(via);
+    }
     if how.is_empty() {
         how.clone_from(&server.transport);
     }

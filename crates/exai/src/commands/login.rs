@@ -80,7 +80,7 @@ fn open_or_tell(page: &str, printer: &Printer) -> Result<(), Error> {
     match opened {
         Ok(()) => printer.note("a browser was asked to open it"),
         Err(_) => {
-            printer.hint("no browser can be opened here: open the page yourself, or use --paste or --device")
+            printer.hint("no browser can be opened here: open the page yourself, or use --paste or --device");
         }
     }
     Ok(())

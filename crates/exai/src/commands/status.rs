@@ -7,7 +7,7 @@ use exai_client::DaemonState;
 use exai_client::daemon_record::{process_lives, read_record};
 use exai_client::frame::FrameError;
 use exai_client::{DaemonConnector, LinkError};
-use exai_config::last_good;
+use exai_config::{ServerConfig, last_good};
 use exai_proto::documents::{
     Daemon, DaemonRecord, Detached, Finding, Processes, RunState, SCHEMA, Server, ServerState, Status,
 };
@@ -101,7 +101,7 @@ fn from_outside(
         last_good::instead(connector.home()).map(|(config, _)| config)
     });
     let listed = config.iter().flat_map(|config| config.servers.iter());
-    let servers = listed.map(|(name, server)| idle(name, server.share.name())).collect();
+    let servers = listed.map(|(name, server)| idle(name, server)).collect();
     match state {
         RunState::Wedged => {
             let detail = "the daemon lives and does not answer";
@@ -136,16 +136,17 @@ fn from_outside(
     }
 }
 
-fn idle(name: &str, share: &str) -> Server {
+fn idle(name: &str, server: &ServerConfig) -> Server {
     Server {
         tools: None,
         name: name.to_owned(),
         state: ServerState::Idle,
         era: None,
-        share: share.to_owned(),
+        share: server.share.name().to_owned(),
         reason: None,
         stderr_tail: None,
         remote: false,
+        via: server.via.as_ref().map(ToString::to_string),
         instances: Vec::new(),
     }
 }
@@ -263,7 +264,7 @@ fn numbers(title: &str, numbers: &BTreeMap<String, u64>, printer: &Printer) -> R
 fn server_row(server: &Server) -> Vec<String> {
     let processes: u32 = server.instances.iter().map(|instance| instance.processes).sum();
     let bytes: u64 = server.instances.iter().map(|instance| instance.rss_bytes).sum();
-    let instances = match server.instances.len() {
+    let hosted = match server.instances.len() {
         0 => String::new(),
         number if server.remote => format!("elsewhere, {}", count(number, "conversation")),
         number => {
@@ -271,6 +272,9 @@ fn server_row(server: &Server) -> Vec<String> {
             format!("{}, {processes}, {} MiB", count(number, "instance"), bytes >> 20)
         }
     };
+    let via = server.via.as_ref().map(|machine| format!("via ssh on {machine}"));
+    let instances =
+        via.into_iter().chain((!hosted.is_empty()).then_some(hosted)).collect::<Vec<_>>().join(", ");
     let reason = server.reason.clone().unwrap_or_default();
     vec![format!("  {}", server.name), word(server.state).to_owned(), instances, eras(server), reason]
 }

@@ -62,6 +62,8 @@ mod silent;
 mod skin;
 mod slow;
 mod sse;
+#[cfg(unix)]
+mod ssh;
 mod support;
 #[cfg(unix)]
 mod terminal;

@@ -10,6 +10,8 @@ mod launchers;
 mod origin;
 mod seed;
 mod sse;
+#[cfg(unix)]
+mod ssh;
 mod suite;
 mod suite_client;
 mod survival;

@@ -215,10 +215,10 @@ impl Hub {
                 }
             }
             Ok(Started::Process(started)) => {
-                let StartedProcess { job, record, written, max_processes, target } = *started;
+                let StartedProcess { job, record, written, max_processes, target, via } = *started;
                 self.host.monitor.add_tree(instance, (record, written), &job, max_processes);
                 let mut running: Box<dyn Upstream> = match target {
-                    None => Box::new(StdioUpstream::new(job)),
+                    None => Box::new(StdioUpstream::new(job, via)),
                     Some(target) => {
                         let whose = (hosted.server.clone(), instance);
                         let (monitor, events) = (self.host.monitor.clone(), self.servers.clone());
@@ -292,7 +292,8 @@ impl Hub {
                     tracing::error!(left = ?ended.left, "processes of a server could not be ended");
                 }
                 self.host.monitor.remove_tree(instance, &ended.left);
-                let mut why = Down { stderr_tail: ended.stderr_tail, ..Down::because(ended.reason) };
+                let mut why =
+                    Down { stderr_tail: ended.stderr_tail.clone(), ..Down::because(ended.reason.clone()) };
                 let hosted = self.hosted.remove(&instance);
                 if let Some(hosted) = &hosted {
                     tracing::info!(server = %hosted.server, reason = why.reason, "ended");
@@ -302,7 +303,7 @@ impl Hub {
                     }
                     // The end of a server that was stopped on purpose is no crash.
                     if let InstanceState::Running(running) = &hosted.body {
-                        why.reason = running.explain(why.reason);
+                        why.reason = running.explain_end(&ended);
                         *self.restarts.entry(hosted.server.clone()).or_default() += 1;
                     }
                 }

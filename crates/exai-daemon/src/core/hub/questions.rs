@@ -66,6 +66,10 @@ impl Hub {
         if let Some(at) = self.verdicts.measured_at(server) {
             sentences.push(format!("measured on {at}; forgotten when its entry in config.toml changes"));
         }
+        let via = self.config.servers.get(server).and_then(|server| server.via.as_ref());
+        if let Some(via) = via {
+            sentences.insert(0, format!("it is {}; exai hosts the ssh that leads there", via.describe_hop()));
+        }
         let share = self.config.servers.get(server).map_or("shared", |server| server.share.name()).to_owned();
         Ok(SharingExplanation { schema: SCHEMA, server: server.to_owned(), share, sentences })
     }

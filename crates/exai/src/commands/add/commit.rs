@@ -85,6 +85,13 @@ pub(super) fn explain(error: EditError) -> Error {
 fn new_server(entry: ServerEntry, options: &Options) -> NewServer {
     let mut server = store::describe(entry);
     server.share.clone_from(&options.share);
+    if options.via.is_some() {
+        server.url = None;
+        server.env = store::hide(options.env.clone());
+        server.via.clone_from(&options.via);
+        server.name_there.clone_from(&options.name_there);
+        server.remote_command.clone_from(&options.remote_command);
+    }
     if options.url.is_some() {
         server.url.clone_from(&options.url);
         server.headers = store::hide(options.headers.clone());

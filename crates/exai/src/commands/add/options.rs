@@ -7,11 +7,18 @@ use exai_setup::{ServerEntry, Transport};
 use super::normalise::make_path_absolute;
 use crate::cli::AddArgs;
 use crate::error::Error;
+use crate::short_forms::is_via;
 
 /// What the options say of every server that is added.
 pub(super) struct Options {
     /// Where a command listens that opens its own port.
     pub(super) url: Option<String>,
+    /// The machine whose exai hosts the server.
+    pub(super) via: Option<String>,
+    /// Its name there.
+    pub(super) name_there: Option<String>,
+    /// The path of exai there.
+    pub(super) remote_command: Option<String>,
     pub(super) env: Vec<(String, String)>,
     pub(super) headers: Vec<(String, String)>,
     pub(super) cwd: Option<String>,
@@ -27,9 +34,22 @@ pub(super) struct Options {
 }
 
 impl Options {
-    pub(super) fn of(args: &AddArgs) -> Self {
-        Options {
+    pub(super) fn of(args: &AddArgs) -> Result<Self, Error> {
+        let given = args.command.first().filter(|word| args.command.len() == 1 && is_via(word));
+        let via = args.via.as_ref().or(given);
+        if via.is_none() && (args.server.is_some() || args.remote_command.is_some()) {
+            return Err(Error::usage(
+                "`--server` and `--remote-command` belong to a server of another exai: `--via ssh://HOST`",
+            ));
+        }
+        if via.is_some() && !args.header.is_empty() {
+            return Err(Error::usage("`--header` belongs to a server with a URL"));
+        }
+        Ok(Options {
             url: args.url.clone().filter(|_| !args.command.is_empty()),
+            via: via.cloned(),
+            name_there: args.server.clone(),
+            remote_command: args.remote_command.clone(),
             env: args.env.clone(),
             headers: args.header.clone(),
             cwd: args.cwd.as_deref().map(make_path_absolute),
@@ -40,7 +60,7 @@ impl Options {
             check: !args.no_check,
             yes: args.yes,
             answers: args.set.clone(),
-        }
+        })
     }
 
     /// Lets the options win over what the source says.
@@ -61,7 +81,9 @@ impl Options {
                 *env_file = self.env_file.clone().or_else(|| env_file.take());
             }
             Transport::Url { headers, .. } => {
-                if !self.env.is_empty() || self.cwd.is_some() || self.env_file.is_some() {
+                // ssh is a program of this machine, and has variables.
+                let has_env = !self.env.is_empty() && self.via.is_none();
+                if has_env || self.cwd.is_some() || self.env_file.is_some() {
                     return Err(Error::usage(
                         "`--env`, `--env-file` and `--cwd` belong to a server with a command",
                     ));

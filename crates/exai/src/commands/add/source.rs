@@ -40,12 +40,12 @@ pub(super) enum Source {
 
 impl Source {
     pub(super) fn of(args: AddArgs, home: &Home) -> Result<Self, Error> {
-        let AddArgs { name, url, command: words, .. } = args;
+        let AddArgs { name, url, via, command: words, .. } = args;
         if args.tools {
             return Ok(Source::Given(Box::new(tools_server::describe(name, home)?)));
         }
         let name = name.unwrap_or_default();
-        if let Some(url) = url.filter(|_| words.is_empty()) {
+        if let Some(url) = url.or(via).filter(|_| words.is_empty()) {
             return Ok(given(name, at_url(url)));
         }
         match &words[..] {

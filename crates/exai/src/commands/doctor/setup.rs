@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use exai_config::secret_store::SecretStore;
-use exai_config::{ConfigError, Home, ServerConfig, expand, last_good};
+use exai_config::{ConfigError, Home, SSH, ServerConfig, expand, last_good};
 use exai_os::account::{self, EnvironmentSource};
 use exai_os::platform_hints;
 
@@ -108,14 +108,14 @@ fn fault(
         Err(expand::ExpandError::ClientCwdNotAvailable { .. }) => return None,
         Err(error) => return Some(error.to_string()),
     };
-    let command = expanded.command?;
+    let command = server.via.as_ref().map(|_| SSH.to_owned()).or(expanded.command)?;
     let home = account::current().map_or_else(|_| scene.home.path().to_owned(), |account| account.home);
     let cwd = expanded.cwd.map_or_else(|| home.clone(), |cwd| home.join(cwd));
     if !cwd.is_dir() {
         return Some(format!("its directory {} does not exist", cwd.display()));
     }
     // An expanded command may hold a secret; as it was written it may be shown.
-    let shown = server.command.as_deref().unwrap_or_default();
+    let shown = server.command.as_deref().unwrap_or(SSH);
     let found = exai_os::search::resolve(&command, &cwd, vars);
     found.err().map(|error| match error.searched {
         Some(path) => format!("there is no program `{shown}` on PATH ({path})"),

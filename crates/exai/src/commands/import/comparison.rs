@@ -1,7 +1,7 @@
 //! Whether a server of a client is one that exai hosts.
 
 use exai_config::secret_store::{SecretStore, secrets_in};
-use exai_config::{Config, Home, ServerConfig, environment};
+use exai_config::{Config, Home, SSH, ServerConfig, environment};
 use exai_os::{account, search};
 use exai_setup::import::{ServerIdentity, find_obstacle, identify, unwrap_shell};
 use exai_setup::{ServerEntry, Transport};
@@ -32,20 +32,24 @@ fn identify_configured(name: &str, server: &ServerConfig, secrets: &SecretStore)
         }
         filled
     };
-    let transport = match (&server.command, &server.url) {
+    let (command, args) = match &server.via {
+        Some(via) => (Some(SSH.to_owned()), via.ssh_args(&server.args)),
+        None => (server.command.clone(), server.args.clone()),
+    };
+    let transport = match (&command, &server.url) {
         (None, Some(url)) => Transport::Url {
             url: url.clone(),
             headers: server.headers.iter().map(|(key, value)| (key.clone(), fill(value.expose()))).collect(),
         },
         (command, _) => Transport::Stdio {
             command: command.clone().unwrap_or_default(),
-            args: server.args.iter().map(|arg| fill(arg)).collect(),
+            args: args.iter().map(|arg| fill(arg)).collect(),
             env: server.env.iter().map(|(key, value)| (key.clone(), fill(value.expose()))).collect(),
             cwd: server.cwd.clone(),
             env_file: None,
         },
     };
-    let program = server.command.as_deref().map(find_program).unwrap_or_default();
+    let program = command.as_deref().map(find_program).unwrap_or_default();
     identify(&ServerEntry::new(name, transport), &program)
 }
 
