@@ -11,7 +11,7 @@ use url::Url;
 use crate::discovery::Discovered;
 use crate::error::SignInError;
 use crate::http::{AuthHttp, shown};
-use crate::record::secret_text;
+use crate::secret_text::expose_any;
 
 /// The name that people see on the page where they sign in.
 const CLIENT_NAME: &str = "exai";
@@ -25,7 +25,7 @@ pub struct Identity {
     /// What the authorization server calls us, or the address of a document about us.
     pub client_id: String,
     /// What proves that it is us; none for a public client.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "secret_text::optional")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_any")]
     pub client_secret: Option<Secret>,
     /// How the secret is shown.
     pub(crate) shows_secret: ShowsSecret,

@@ -30,6 +30,7 @@ mod record;
 mod records;
 mod renewal;
 mod scopes;
+mod secret_text;
 mod sign_in;
 mod tokens;
 

@@ -10,6 +10,7 @@ use url::Url;
 use crate::discovery::Discovered;
 use crate::identity::Identity;
 use crate::scopes::Scopes;
+use crate::secret_text::{expose, expose_any};
 
 /// For which server, and as whom, somebody signs in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,10 +49,10 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     /// What is sent to the server.
-    #[serde(with = "secret_text")]
+    #[serde(serialize_with = "expose")]
     pub access_token: Secret,
     /// What is sent to the authorization server for the next ones.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "secret_text::optional")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_any")]
     pub refresh_token: Option<Secret>,
     /// When they were given.
     pub obtained_at: u64,
@@ -122,35 +123,4 @@ fn hexadecimal(hash: Sha256) -> String {
 /// Seconds since 1970.
 pub(crate) fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
-/// Secrets as texts, for the file alone.
-pub(crate) mod secret_text {
-    use exai_config::Secret;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(secret: &Secret, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(secret.expose())
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
-        Secret::deserialize(from)
-    }
-
-    pub(crate) mod optional {
-        use super::{Deserializer, Secret, Serializer};
-        use serde::Deserialize as _;
-
-        #[allow(clippy::ref_option, reason = "serde calls it so")]
-        pub(crate) fn serialize<S: Serializer>(secret: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
-            match secret {
-                Some(secret) => to.serialize_some(secret.expose()),
-                None => to.serialize_none(),
-            }
-        }
-
-        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
-            Option::<Secret>::deserialize(from)
-        }
-    }
 }
