@@ -1,15 +1,15 @@
 //! What is kept of a sign-in.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use exai_config::Secret;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use crate::clock::unix_time;
 use crate::discovery::Discovered;
 use crate::identity::Identity;
 use crate::scopes::Scopes;
+use crate::secret_text;
 
 /// For which server, and as whom, somebody signs in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,9 +21,9 @@ pub struct Place {
     pub account: String,
 }
 
-/// What is kept of a sign-in: one record for each (issuer, resource, account).
+/// What is kept of a sign-in: one record for each (issuer, resource, server, account). Several servers may be one resource.
 ///
-/// The file format is JSON with these fields. Times are seconds since 1970. Unknown fields are left alone.
+/// The file format is JSON with these fields. Times are seconds since 1970. Unknown fields are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// For which server, and as whom.
@@ -84,7 +84,7 @@ impl Record {
     /// The name of the record, which says nothing about its content.
     pub fn id(&self) -> String {
         let mut hash = Sha256::new();
-        for part in [&self.issuer, &self.resource, &self.place.account] {
+        for part in [&*self.issuer, &self.resource, self.place.server.as_str(), &self.place.account] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -104,41 +104,5 @@ impl Tokens {
     /// How long the access token was to live; `None` when that was not said.
     pub fn lifetime(&self) -> Option<u64> {
         self.expires_at.map(|end| end.saturating_sub(self.obtained_at))
-    }
-}
-
-/// Seconds since 1970.
-pub(crate) fn unix_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
-/// Secrets as texts, for the file alone.
-pub(crate) mod secret_text {
-    use exai_config::Secret;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(secret: &Secret, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(secret.expose())
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
-        Secret::deserialize(from)
-    }
-
-    pub(crate) mod optional {
-        use super::{Deserializer, Secret, Serializer};
-        use serde::Deserialize as _;
-
-        #[allow(clippy::ref_option, reason = "serde calls it so")]
-        pub(crate) fn serialize<S: Serializer>(secret: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
-            match secret {
-                Some(secret) => to.serialize_some(secret.expose()),
-                None => to.serialize_none(),
-            }
-        }
-
-        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
-            Option::<Secret>::deserialize(from)
-        }
     }
 }
