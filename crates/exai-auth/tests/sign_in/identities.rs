@@ -1,0 +1,102 @@
+//! Who we are to an authorization server.
+
+use exai_auth::{Registered, SignInError};
+use exai_config::Secret;
+use exai_test::authorization_server::{KnownClient, Options, Registration, Settings};
+use serde_json::json;
+
+use crate::play::Play;
+
+fn with_methods(methods: &[&str]) -> Options {
+    let clients = vec![KnownClient { id: "by hand:1".to_owned(), secret: Some("a secret+%".to_owned()) }];
+    Options {
+        metadata: json!({"token_endpoint_auth_methods_supported": methods}),
+        clients,
+        ..Options::default()
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_the_configuration_shows_its_secret_as_the_server_wants_it() {
+    let secret = Secret::new("a secret+%");
+    for (methods, in_header) in [
+        (["client_secret_basic", "client_secret_post"].as_slice(), true),
+        (&["client_secret_post"], false),
+        (&["none", "client_secret_post"], false),
+        (&["client_secret_basic"], true),
+    ] {
+        let play = Play::start(with_methods(methods));
+        let record = play.sign_in_with(Some(("by hand:1", Some(&secret))), None, "").await.unwrap();
+        assert_eq!(record.identity.registered, Registered::ByHand);
+        let sign_in = play.open();
+        sign_in.adopt(record).unwrap();
+        play.server.expire_access_tokens();
+        play.request(&sign_in).await.unwrap();
+        let requests = play.server.token_requests();
+        assert_eq!(requests.len(), 2, "{methods:?}");
+        assert!(requests.iter().all(|request| request.has_basic == in_header), "{methods:?}");
+        assert_eq!(play.server.seen().registrations, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_public_client_of_the_configuration_has_no_secret() {
+    let clients = vec![KnownClient { id: "public".to_owned(), secret: None }];
+    let play = Play::start(Options { clients, ..Options::default() });
+    let record = play.sign_in_with(Some(("public", None)), None, "").await.unwrap();
+    play.call("whoami", Some(&record.tokens.unwrap().access_token)).unwrap();
+    assert_eq!(play.server.seen().registrations, 0);
+}
+
+#[tokio::test]
+async fn a_document_is_a_client_where_that_is_announced_and_otherwise_one_registers() {
+    let document = "https://exai.example/client.json";
+    let metadata = json!({"client_id_metadata_document_supported": true});
+    for (metadata, registered) in [(metadata, Registered::AsDocument), (json!({}), Registered::Dynamically)] {
+        let play = Play::start(Options { metadata, ..Options::default() });
+        let record = play.sign_in_with(Some((document, None)), None, "").await.unwrap();
+        assert_eq!(record.identity.registered, registered);
+        assert_eq!(record.identity.client_id == document, registered == Registered::AsDocument);
+        play.call("whoami", Some(&record.tokens.unwrap().access_token)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_registration_may_give_a_secret() {
+    for methods in
+        [["client_secret_basic"].as_slice(), &["client_secret_post"], &["none", "client_secret_basic"]]
+    {
+        let settings = Settings { registration: Registration::WithSecret, ..Settings::default() };
+        let play = Play::start(Options { settings, ..with_methods(methods) });
+        let record = play.sign_in().await;
+        assert!(record.identity.client_secret.is_some(), "{methods:?}");
+        let sign_in = play.open();
+        sign_in.adopt(record).unwrap();
+        play.server.expire_access_tokens();
+        play.request(&sign_in).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_registers_the_error_says_what_to_do() {
+    let play =
+        Play::start(Options { metadata: json!({"registration_endpoint": null}), ..Options::default() });
+    let error = play.begin(None, None, "").await.unwrap_err();
+    assert!(matches!(error, SignInError::NoRegistration { .. }), "{error:?}");
+    assert!(error.to_string().contains(play.redirect().as_str()), "{error}");
+    let play = Play::with(Settings { registration: Registration::Refused, ..Settings::default() });
+    let error = play.begin(None, None, "").await.unwrap_err();
+    assert!(matches!(&error, SignInError::Refused { code, .. } if code == "access_denied"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_registration_is_used_again_only_where_it_was_made_and_with_its_callback() {
+    let play = Play::start(Options::default());
+    let earlier = play.sign_in().await.identity;
+    let again = play.sign_in_with(None, Some(&earlier), "").await.unwrap();
+    assert_eq!((again.identity, play.server.seen().registrations), (earlier.clone(), 1));
+    let elsewhere = Play::start(Options::default());
+    let record = elsewhere.sign_in_with(None, Some(&earlier), "").await.unwrap();
+    assert_ne!(record.identity.client_id, "");
+    assert_eq!(elsewhere.server.seen().registrations, 1, "another callback");
+}
