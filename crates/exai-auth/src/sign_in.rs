@@ -1,17 +1,20 @@
 //! The sign-in at one server as one account: whoever sends a request asks it for the token.
 
+mod shared;
+
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use exai_config::Secret;
+use shared::{Failure, Shared, State};
 
 use crate::challenge::Challenge;
 use crate::record::{Place, Record, Tokens};
 use crate::records::Records;
-use crate::renewal::{RENEWAL_TIMEOUT, Renewal};
+use crate::renewal::Renewal;
 use crate::scopes::Scopes;
 
 /// A token with less than this left, or half of its lifetime, is not sent: the way to the server takes time, and clocks
@@ -40,35 +43,6 @@ pub struct SignIn {
     renewer: Arc<dyn Renew>,
     /// Held by the one renewal.
     renewing: tokio::sync::Mutex<()>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    place: Place,
-    records: Records,
-    state: Mutex<State>,
-    /// Held from before a file is read or written until the state says the same, so that what is on disk and what is in
-    /// memory change in one order. Whoever needs the lock of a record, too, takes that first.
-    files: Mutex<()>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    record: Option<Record>,
-    /// What the server said when it last refused a request.
-    challenge: Challenge,
-    /// The scopes that it has said to need.
-    needed: Scopes,
-    /// How many tokens in a row it has refused that were new.
-    refused_renewals: u32,
-    /// How the last renewal failed, if it did.
-    failure: Option<Failure>,
-}
-
-#[derive(Debug)]
-struct Failure {
-    at: Instant,
-    why: String,
 }
 
 /// Why a token is renewed.
@@ -117,9 +91,7 @@ impl SignIn {
     /// # Errors
     /// When the records cannot be read: that does not mean that nobody is signed in.
     pub fn open(records: Records, place: Place, renewer: Arc<dyn Renew>) -> io::Result<Self> {
-        let record = records.find(&place)?;
-        let state = Mutex::new(State { record, ..State::default() });
-        let shared = Arc::new(Shared { place, records, state, files: Mutex::default() });
+        let shared = Arc::new(Shared::open(records, place)?);
         Ok(SignIn { shared, renewer, renewing: tokio::sync::Mutex::default() })
     }
 
@@ -274,91 +246,22 @@ impl SignIn {
         self.shared.sign_out()
     }
 
+    /// Forgets who we are to the authorization server, if we have registered there ourselves: the next sign-in registers
+    /// anew. For a server that has said that it does not know us, or that has shown a browser such a page, so that nobody has
+    /// come back. Blocks, also for a renewal that has begun.
+    ///
+    /// # Errors
+    /// When the record cannot be read or written.
+    pub fn forget_registration(&self) -> io::Result<()> {
+        self.shared.forget_registration()
+    }
+
     fn tokens(&self) -> Option<Tokens> {
         self.state().record.as_ref()?.tokens.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state()
-    }
-}
-
-/// What blocks. The lock of a record keeps a renewal from writing what it began with over what is newer.
-impl Shared {
-    fn reload(&self, id: &str) -> io::Result<()> {
-        let _files = self.files();
-        let record = self.records.read(id)?;
-        let mut state = self.state();
-        // Meanwhile somebody may have signed in at another authorization server.
-        if state.record.as_ref().is_some_and(|now| now.id() == id) {
-            if record.as_ref().is_none_or(|record| record.tokens.is_none()) {
-                // What a token lacked that is no more.
-                state.challenge.error = None;
-            }
-            state.record = record;
-        }
-        Ok(())
-    }
-
-    fn adopt(&self, record: Record) -> io::Result<()> {
-        let id = record.id();
-        self.with_lock(&id, || {
-            self.records.write(&record)?;
-            *self.state() = State { record: Some(record), ..State::default() };
-            Ok(())
-        })?;
-        // Where the server has moved to another authorization server, what the earlier one gave is of no use.
-        let earlier = self.records.load()?.into_iter().filter(|known| known.place == self.place);
-        for earlier in earlier.map(|known| known.id()).filter(|known| *known != id) {
-            if let Err(error) = self.with_lock(&earlier, || self.records.remove(&earlier)) {
-                tracing::warn!(server = %self.place.server, %error, "an earlier sign-in cannot be removed");
-            }
-        }
-        Ok(())
-    }
-
-    fn sign_out(&self) -> io::Result<bool> {
-        let Some(record) = self.state().record.clone().filter(|record| record.tokens.is_some()) else {
-            return Ok(false);
-        };
-        let id = record.id();
-        self.with_lock(&id, || {
-            // A renewal may have changed it meanwhile.
-            let mut record = self.records.read(&id).ok().flatten().unwrap_or(record);
-            record.tokens = None;
-            self.records.write(&record)?;
-            self.state().record = Some(record);
-            Ok(true)
-        })
-    }
-
-    /// Does something to the files of a record that no renewal and nobody else may disturb.
-    fn with_lock<T>(&self, id: &str, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let Some(_lock) = self.records.lock(id, Instant::now() + RENEWAL_TIMEOUT)? else {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "another process renews this sign-in"));
-        };
-        let _files = self.files();
-        work()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn files(&self) -> MutexGuard<'_, ()> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Whether this is the present access token.
-    fn holds(&self, token: &Secret) -> bool {
-        let tokens = self.record.as_ref().and_then(|record| record.tokens.as_ref());
-        tokens.is_some_and(|tokens| tokens.access_token == *token)
-    }
-
-    fn has_failed_within(&self, time: Duration) -> bool {
-        self.failure.as_ref().is_some_and(|failure| failure.at.elapsed() < time)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use exai_auth::{Registered, SignInError};
 use exai_config::Secret;
-use exai_test::authorization_server::{KnownClient, Options, Registration, Settings};
+use exai_test::authorization_server::{KnownClient, Options, Registration, Settings, follow};
 use serde_json::json;
 
 use crate::play::Play;
@@ -87,6 +87,22 @@ async fn where_nobody_registers_the_error_says_what_to_do() {
     let play = Play::with(Settings { registration: Registration::Refused, ..Settings::default() });
     let error = play.begin(None, None, "").await.unwrap_err();
     assert!(matches!(&error, SignInError::Refused { code, .. } if code == "access_denied"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_registration_that_the_server_has_forgotten_can_be_forgotten() {
+    let play = Play::start(Options::default());
+    let sign_in = play.signed_in().await;
+    let earlier = sign_in.record().unwrap().identity;
+    sign_in.sign_out().unwrap();
+    play.server.move_issuer("");
+    let pending = play.begin(None, Some(&earlier), "").await.unwrap();
+    let page = follow(pending.address.as_str());
+    assert_eq!(page.status, 400, "nobody comes back");
+    sign_in.forget_registration().unwrap();
+    let identity = play.open().record().unwrap().identity;
+    let record = play.sign_in_with(None, Some(&identity), "").await.unwrap();
+    assert_ne!(record.identity.client_id, earlier.client_id);
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ async fn nothing_of_the_old_authorization_server_goes_to_the_new_one() {
     assert_ne!(new.id(), old.id());
     sign_in.adopt(new.clone()).unwrap();
     play.request(&sign_in).await.unwrap();
+    let left = old.clone();
     let tokens = old.tokens.unwrap();
     let secrets = [tokens.refresh_token.unwrap().expose().to_owned(), old.identity.client_id.clone()];
     for request in play.server.http_requests().split_off(before) {
@@ -29,4 +30,8 @@ async fn nothing_of_the_old_authorization_server_goes_to_the_new_one() {
     }
     assert_eq!(play.records().load().unwrap(), [new], "what the old one gave is removed");
     assert!(matches!(play.open().standing(), Standing::SignedIn { .. }));
+    // Should the old record be there all the same, signing out means both.
+    play.records().write(&left).unwrap();
+    sign_in.sign_out().unwrap();
+    assert_eq!(play.open().standing(), Standing::SignedOut);
 }

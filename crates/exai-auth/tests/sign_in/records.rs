@@ -1,12 +1,17 @@
 //! Records that cannot be read or written.
 
 use std::fs;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use exai_auth::{Place, Record, Refusal, Renewal, Standing, renew};
 use exai_test::authorization_server::Options;
 use exai_test::eventually;
 
 use crate::play::{Play, access_token, block_on, url};
+
+/// What does not happen for so long waits for something.
+const A_WHILE: Duration = Duration::from_millis(200);
 
 fn path(play: &Play, record: &Record) -> std::path::PathBuf {
     play.records().dir().join(format!("{}.json", record.id()))
@@ -63,9 +68,7 @@ fn a_disk_that_takes_nothing_does_not_cost_the_refresh_token() {
     assert_eq!(sign_in.record(), Some(record));
     fs::remove_file(&dir).unwrap();
     fs::rename(&aside, &dir).unwrap();
-    eventually("it works again", std::time::Duration::from_secs(10), || {
-        block_on(play.request(&sign_in)).is_ok()
-    });
+    eventually("it works again", Duration::from_secs(10), || block_on(play.request(&sign_in)).is_ok());
     assert_eq!((play.server.seen().refreshes, play.server.seen().reuses), (1, 0));
 }
 
@@ -112,10 +115,17 @@ fn who_signs_out_during_a_renewal_is_signed_out() {
     play.server.hold_tokens();
     std::thread::scope(|scope| {
         let renewing = scope.spawn(|| block_on(play.request(&sign_in)));
-        eventually("the answer is held back", std::time::Duration::from_secs(10), || {
-            play.server.seen().held == 1
+        eventually("the answer is held back", Duration::from_secs(10), || play.server.seen().held == 1);
+        let (tell, hear) = channel();
+        let leaving = scope.spawn({
+            let sign_in = &sign_in;
+            move || {
+                let outcome = sign_in.sign_out();
+                tell.send(()).unwrap();
+                outcome
+            }
         });
-        let leaving = scope.spawn(|| sign_in.sign_out());
+        assert!(hear.recv_timeout(A_WHILE).is_err(), "the renewal would write over it");
         // Others are not held up by who signs out.
         assert!(matches!(sign_in.standing(), Standing::SignedIn { .. } | Standing::SignedOut));
         play.server.release_tokens();
@@ -134,10 +144,17 @@ fn a_new_sign_in_during_a_renewal_is_kept() {
     play.server.hold_tokens();
     std::thread::scope(|scope| {
         let renewing = scope.spawn(|| block_on(play.request(&sign_in)));
-        eventually("the answer is held back", std::time::Duration::from_secs(10), || {
-            play.server.seen().held == 1
+        eventually("the answer is held back", Duration::from_secs(10), || play.server.seen().held == 1);
+        let (tell, hear) = channel();
+        let adopting = scope.spawn({
+            let (sign_in, new) = (&sign_in, new.clone());
+            move || {
+                let outcome = sign_in.adopt(new);
+                tell.send(()).unwrap();
+                outcome
+            }
         });
-        let adopting = scope.spawn(|| sign_in.adopt(new.clone()));
+        assert!(hear.recv_timeout(A_WHILE).is_err(), "the renewal would write over it");
         play.server.release_tokens();
         adopting.join().unwrap().unwrap();
         let _ = renewing.join().unwrap();
