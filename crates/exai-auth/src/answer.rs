@@ -14,7 +14,7 @@ const MAX_PAUSE_SECONDS: u64 = 3600;
 pub(crate) fn put_right(sent: &[u8], answer: Response<Vec<u8>>) -> Response<Vec<u8>> {
     let Ok(Value::Object(mut members)) = serde_json::from_slice(answer.body()) else { return answer };
     let (mut head, _) = answer.into_parts();
-    let is_error = members.get("error").is_some_and(Value::is_string);
+    let is_error = members.get("error").and_then(Value::as_str).is_some_and(|code| !code.is_empty());
     if head.status == StatusCode::OK && is_error {
         // GitHub answers errors so.
         head.status = StatusCode::BAD_REQUEST;
@@ -100,6 +100,7 @@ mod tests {
             assert_eq!(details, json!({"interval": right}));
         }
         assert_eq!(put_right("", 200, r#"{"error":"x"}"#).0, 400);
+        assert_eq!(put_right("", 200, r#"{"access_token":"a","error":""}"#).0, 200);
         assert_eq!(put_right("", 503, r#"{"error":"x"}"#).0, 503);
     }
 

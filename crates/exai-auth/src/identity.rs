@@ -68,8 +68,9 @@ struct Registration {
     client_id: String,
     client_secret: Option<Secret>,
     token_endpoint_auth_method: Option<String>,
-    /// 0 for never.
-    client_secret_expires_at: Option<u64>,
+    /// 0 for never, like everything that is no time.
+    #[serde(default)]
+    client_secret_expires_at: Value,
 }
 
 impl Identity {
@@ -209,11 +210,14 @@ async fn register(
     let is_public = registration.token_endpoint_auth_method.as_deref() == Some(NONE);
     Ok(Identity {
         client_id: registration.client_id,
-        client_secret: registration.client_secret.filter(|_| !is_public),
+        client_secret: registration.client_secret.filter(|secret| !is_public && !secret.expose().is_empty()),
         shows_secret,
         registered: Registered::Dynamically,
         redirect: redirect.to_string(),
         issuer: discovered.issuer.clone(),
-        secret_expires_at: registration.client_secret_expires_at.filter(|end| *end > 0 && !is_public),
+        secret_expires_at: registration
+            .client_secret_expires_at
+            .as_u64()
+            .filter(|end| *end > 0 && !is_public),
     })
 }

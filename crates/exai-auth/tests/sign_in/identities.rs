@@ -1,11 +1,12 @@
 //! Who we are to an authorization server.
 
-use exai_auth::{Registered, SignInError};
+use exai_auth::{Challenge, Identity, Registered, SignInError, discover, identify};
 use exai_config::Secret;
 use exai_test::authorization_server::{KnownClient, Options, Registration, Settings, follow};
-use serde_json::json;
+use exai_test::scripted_http::{ScriptedHttp, document};
+use serde_json::{Value, json};
 
-use crate::play::Play;
+use crate::play::{Play, http, url};
 
 fn with_methods(methods: &[&str]) -> Options {
     let clients = vec![KnownClient { id: "by hand:1".to_owned(), secret: Some("a secret+%".to_owned()) }];
@@ -75,6 +76,47 @@ async fn a_registration_may_give_a_secret() {
         play.server.expire_access_tokens();
         play.request(&sign_in).await.unwrap();
     }
+}
+
+/// Registers at a server that answers this, and signs in twice: how often it has registered.
+async fn register_twice(answer: Value) -> (Identity, usize) {
+    let server = ScriptedHttp::start(move |request| {
+        let origin = format!("http://{}", request.header("host").unwrap_or_default());
+        let body = match &*request.path {
+            "/.well-known/oauth-authorization-server" => json!({
+                "issuer": origin, "authorization_endpoint": format!("{origin}/a"),
+                "token_endpoint": format!("{origin}/t"), "registration_endpoint": format!("{origin}/r"),
+                "code_challenge_methods_supported": ["S256"],
+            }),
+            "/r" => answer.clone(),
+            _ => return document(404, "", ""),
+        };
+        document(200, "", &body.to_string())
+    });
+    let (dir, at) = (tempfile::tempdir().unwrap(), url(&server.url("/mcp")));
+    let http = http(&dir).for_server(&at).await;
+    let discovered = discover(&http, &at, &Challenge::default()).await.unwrap();
+    let redirect = url("http://127.0.0.1:1/callback");
+    let first = identify(&http, &discovered, None, None, &redirect).await.unwrap();
+    identify(&http, &discovered, None, Some(&first), &redirect).await.unwrap();
+    (first, server.requests().iter().filter(|request| request.path == "/r").count())
+}
+
+#[tokio::test]
+async fn a_secret_that_has_ended_needs_another_registration() {
+    for (ends, registrations) in [
+        (json!(0), 1),
+        (json!(null), 1),
+        (json!(-1), 1),
+        (json!(4_102_444_800_u64), 1),
+        (json!(1_000_000_000), 2),
+    ] {
+        let answer = json!({"client_id": "x", "client_secret": "y", "client_secret_expires_at": ends});
+        let (identity, seen) = register_twice(answer).await;
+        assert_eq!((identity.client_secret.is_some(), seen), (true, registrations), "{ends}");
+    }
+    let empty = register_twice(json!({"client_id": "x", "client_secret": ""})).await;
+    assert_eq!((empty.0.client_secret, empty.1), (None, 1));
 }
 
 #[tokio::test]

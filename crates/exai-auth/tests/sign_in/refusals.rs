@@ -35,6 +35,16 @@ async fn new_tokens_that_nobody_takes_are_asked_for_three_times() {
 }
 
 #[tokio::test]
+async fn a_server_that_takes_tokens_again_needs_no_person() {
+    let play = Play::start(Options::default());
+    let sign_in = play.signed_in().await;
+    assert_eq!(refuse(&sign_in, 4).await[3], Refusal::SignInNeeded);
+    play.request(&sign_in).await.unwrap();
+    play.server.expire_access_tokens();
+    play.request(&sign_in).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_token_that_is_taken_ends_the_count() {
     let play = Play::start(Options::default());
     let sign_in = play.signed_in().await;
