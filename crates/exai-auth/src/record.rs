@@ -1,12 +1,11 @@
 //! What is kept of a sign-in.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use exai_config::Secret;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use crate::clock::unix_time;
 use crate::discovery::Discovered;
 use crate::identity::Identity;
 use crate::scopes::Scopes;
@@ -22,9 +21,9 @@ pub struct Place {
     pub account: String,
 }
 
-/// What is kept of a sign-in: one record for each (issuer, resource, account).
+/// What is kept of a sign-in: one record for each (issuer, resource, server, account). Several servers may be one resource.
 ///
-/// The file format is JSON with these fields. Times are seconds since 1970. Unknown fields are left alone.
+/// The file format is JSON with these fields. Times are seconds since 1970. Unknown fields are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// For which server, and as whom.
@@ -85,7 +84,7 @@ impl Record {
     /// The name of the record, which says nothing about its content.
     pub fn id(&self) -> String {
         let mut hash = Sha256::new();
-        for part in [&self.issuer, &self.resource, &self.place.account] {
+        for part in [&*self.issuer, &self.resource, self.place.server.as_str(), &self.place.account] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -118,9 +117,4 @@ fn hexadecimal(hash: Sha256) -> String {
     let [first, second] =
         [&digest[..8], &digest[8..16]].map(|half| half.try_into().map_or(0, u64::from_be_bytes));
     format!("{first:016x}{second:016x}")
-}
-
-/// Seconds since 1970.
-pub(crate) fn unix_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
