@@ -116,7 +116,7 @@ fn a_daemon_that_is_killed_while_a_token_is_renewed_loses_nothing() {
     eventually("the renewal waits for its answer", LIMIT, || server.seen().held == 1);
     kill(&instance);
     server.release_tokens();
-    let answer = caller.answer(&asked["id"]);
+    let answer = caller.answer(&asked);
     assert!(answer["result"].is_object() || answer["error"]["data"]["retrySafe"].is_boolean(), "{answer}");
     call_all(&mut client(&instance), 1).expect("the sign-in is there");
     let seen = server.seen();
