@@ -75,6 +75,8 @@ pub(crate) const MAX_LISTENS_PER_CLIENT: usize = 64;
 
 /// How often the router looks at what has no event and no deadline of its own.
 pub(crate) const TICK_INTERVAL: Duration = Duration::from_millis(250);
+/// How long calls to a server at which somebody must sign in are answered without asking it again.
+pub(crate) const SIGNED_OUT_INTERVAL: Duration = Duration::from_secs(5);
 /// The first pause before a failed server is started again. Each further failure doubles the pause.
 pub(crate) const MIN_RESTART_INTERVAL: Duration = Duration::from_millis(500);
 /// The longest pause before a failed server is started again.

@@ -59,6 +59,8 @@ pub enum HealthView {
     Well,
     /// The server failed, and is held back for a while.
     Resting(Down),
+    /// Somebody must sign in at the server.
+    SignedOut(Down),
     /// The server ended too often, and is not started again.
     Failed(Down),
 }
@@ -88,6 +90,7 @@ impl HealthView {
     pub(crate) fn of(health: &Health, time: Instant) -> Self {
         match health.state() {
             HealthState::Resting { why, until } if *until > time => HealthView::Resting(why.clone()),
+            HealthState::SignedOut { why, .. } => HealthView::SignedOut(why.clone()),
             HealthState::Failed { why } => HealthView::Failed(why.clone()),
             HealthState::Resting { .. } | HealthState::Well => HealthView::Well,
         }
@@ -107,7 +110,7 @@ impl HealthView {
     pub fn why(&self) -> Option<&Down> {
         match self {
             HealthView::Well => None,
-            HealthView::Resting(why) | HealthView::Failed(why) => Some(why),
+            HealthView::Resting(why) | HealthView::SignedOut(why) | HealthView::Failed(why) => Some(why),
         }
     }
 }

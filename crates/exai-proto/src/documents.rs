@@ -244,6 +244,8 @@ pub enum ServerState {
     Ready,
     /// Failed, and waiting before the next try.
     Backoff,
+    /// Runs elsewhere, and somebody must sign in there.
+    SignedOut,
     /// Failed for good, until it is restarted by hand.
     Failed,
     /// Being stopped.

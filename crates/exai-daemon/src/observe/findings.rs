@@ -35,9 +35,15 @@ impl Facts {
             let more = why.command(&server.name);
             let again = (held || more.is_none()).then(|| format!("exai restart {}", server.name));
             let fix: Vec<String> = more.into_iter().chain(again).collect();
+            let (id, severity) = match server.health {
+                HealthView::SignedOut(_) => ("server-signed-out", "warn"),
+                HealthView::Well | HealthView::Resting(_) | HealthView::Failed(_) => {
+                    ("server-failed", "error")
+                }
+            };
             Some(Finding {
-                id: "server-failed".to_owned(),
-                severity: "error".to_owned(),
+                id: id.to_owned(),
+                severity: severity.to_owned(),
                 detail: format!("server \"{}\" {}", server.name, why.reason),
                 fix: Some(fix.join(", then ")),
             })

@@ -204,6 +204,7 @@ fn state_of(view: &ServerView, instances: &[Instance]) -> ServerState {
         .unwrap_or(match view.health {
             HealthView::Well => ServerState::Idle,
             HealthView::Resting(_) => ServerState::Backoff,
+            HealthView::SignedOut(_) => ServerState::SignedOut,
             HealthView::Failed(_) => ServerState::Failed,
         })
 }

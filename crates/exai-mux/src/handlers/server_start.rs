@@ -36,7 +36,7 @@ impl Router {
     /// Starts the servers that should run and may be started. An eager server has one instance, as for a client
     /// without capabilities.
     pub(crate) fn start_wanted_servers(&mut self, cx: &mut EventContext<'_>) {
-        let may_start = |server: &&Server| server.health.held_back(cx.time).is_none();
+        let may_start = |server: &&Server| server.health.may_start_unasked(cx.time);
         let wanted = self.servers.iter().filter(may_start).filter(|server| self.is_wanted(server));
         let wanted: Vec<(Arc<str>, Vec<ClientId>, bool)> = wanted
             .map(|server| {

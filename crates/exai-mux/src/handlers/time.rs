@@ -179,7 +179,7 @@ impl Router {
                 // An eager server may find no place.
                 HealthState::Well => time + TICK_INTERVAL,
                 HealthState::Resting { until, .. } => *until,
-                HealthState::Failed { .. } => return None,
+                HealthState::SignedOut { .. } | HealthState::Failed { .. } => return None,
             };
             let is_full = has_left_clients && !self.has_room_for_instance(&server.policy.name);
             Some(if is_full { may_start.max(time + TICK_INTERVAL) } else { may_start })

@@ -11,8 +11,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use crate::instance::RunProgress;
-use crate::limits::{CRASH_COUNT_INTERVAL, MAX_RESTART_INTERVAL, MIN_RESTART_INTERVAL};
-use crate::types::event::Down;
+use crate::limits::{CRASH_COUNT_INTERVAL, MAX_RESTART_INTERVAL, MIN_RESTART_INTERVAL, SIGNED_OUT_INTERVAL};
+use crate::types::event::{Down, See};
 
 /// The health of one server.
 #[derive(Debug, Default)]
@@ -32,6 +32,8 @@ pub(crate) enum HealthState {
     Well,
     /// The server may be started again at this time.
     Resting { why: Down, until: Instant },
+    /// Somebody must sign in there. Until this time nobody asks again, and after it only for a client.
+    SignedOut { why: Down, until: Instant },
     /// The server is not started again.
     Failed { why: Down },
 }
@@ -44,10 +46,17 @@ impl Health {
     /// Why nothing is to be sent to the server now. `None` if it may be started.
     pub(crate) fn held_back(&self, time: Instant) -> Option<&Down> {
         match &self.state {
-            HealthState::Resting { why, until } if *until > time => Some(why),
+            HealthState::Resting { why, until } | HealthState::SignedOut { why, until } if *until > time => {
+                Some(why)
+            }
             HealthState::Failed { why } => Some(why),
-            HealthState::Resting { .. } | HealthState::Well => None,
+            HealthState::Resting { .. } | HealthState::SignedOut { .. } | HealthState::Well => None,
         }
+    }
+
+    /// Whether the server may be started though no client has asked. Where somebody must sign in that would ask for ever.
+    pub(crate) fn may_start_unasked(&self, time: Instant) -> bool {
+        !matches!(self.state, HealthState::SignedOut { .. }) && self.held_back(time).is_none()
     }
 
     /// An instance has answered `initialize`.
@@ -57,6 +66,11 @@ impl Health {
 
     /// An instance ended unasked, or could not be started.
     pub(crate) fn note_end(&mut self, server: &str, why: &Down, run: RunProgress, limit: u32, time: Instant) {
+        if let See::SignIn { .. } = why.see {
+            let until = time + SIGNED_OUT_INTERVAL;
+            self.state = HealthState::SignedOut { why: why.clone(), until };
+            return;
+        }
         self.count_end(time);
         if limit > 0 && self.ends.len() >= limit as usize {
             let reason = format!(
@@ -136,7 +150,7 @@ mod tests {
     fn rest(health: &Health, time: Instant) -> f64 {
         match health.state() {
             HealthState::Resting { until, .. } => until.duration_since(time).as_secs_f64(),
-            HealthState::Well | HealthState::Failed { .. } => 0.0,
+            HealthState::Well | HealthState::SignedOut { .. } | HealthState::Failed { .. } => 0.0,
         }
     }
 
@@ -161,6 +175,21 @@ mod tests {
         health.note_end("a", &why, RunProgress::Ready, 0, time);
         let second = rest(&health, time);
         assert!((0.375..=0.625).contains(&second), "twice in a row is a failure, and the first: {second}");
+    }
+
+    #[test]
+    fn a_server_where_nobody_has_signed_in_has_not_failed() {
+        let (mut health, time) = (Health::default(), Instant::now());
+        let why = Down { see: See::SignIn { page: None }, ..Down::because("wants somebody to sign in") };
+        for _ in 0..10 {
+            health.note_end("a", &why, RunProgress::Unready, 5, time);
+        }
+        assert!(health.held_back(time).is_some());
+        let later = time + SIGNED_OUT_INTERVAL;
+        assert!(health.held_back(later).is_none(), "a client may find out that it is over");
+        assert!(!health.may_start_unasked(later) && health.excuse_end(5, later), "and nobody else asks");
+        health.reset();
+        assert!(health.may_start_unasked(later));
     }
 
     #[test]

@@ -58,6 +58,7 @@ pub(super) fn word(state: ServerState) -> &'static str {
         ServerState::Starting => "starting",
         ServerState::Ready => "ready",
         ServerState::Backoff => "backoff",
+        ServerState::SignedOut => "signed out",
         ServerState::Failed => "failed",
         ServerState::Stopping => "stopping",
         ServerState::Unknown => "unknown",

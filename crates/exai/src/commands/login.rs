@@ -40,8 +40,9 @@ pub(crate) fn run(args: &LoginArgs, printer: &Printer) -> Result<u8, Error> {
     }
     match code {
         Some(code) => {
-            printer.line(&format!("open {page} on any machine, and type this code there:"))?;
-            printer.headline(&code)?;
+            printer.line("open this page on any machine, and type the code there:")?;
+            printer.line(&format!("  {page}"))?;
+            printer.headline(&format!("  {code}"))?;
         }
         None => open_or_tell(&page, printer)?,
     }

@@ -5,12 +5,12 @@ mod expiries;
 use std::io::Write as _;
 use std::process::{Child, Stdio};
 
-use exai_test::authorization_server::{AuthorizationServer, Options, follow, follow_without};
+use exai_test::authorization_server::{AuthorizationServer, Consent, Options, follow, follow_without};
 use exai_test::eventually;
 use serde_json::{Value, json};
 
 use crate::remote::hosting;
-use crate::support::{Client, Instance, LIMIT};
+use crate::support::{Client, Instance, LIMIT, add_modern_meta, text};
 
 fn whoami(client: &mut Client) -> Value {
     client.ask("tools/call", &json!({"name": "whoami", "arguments": {}}))
@@ -115,4 +115,119 @@ fn what_the_browser_could_not_bring_back_is_pasted() {
     // What came back is good for one use.
     let page = follow(&ended.url);
     assert!(page.status == 400 && page.text.contains("unknown or over"), "{page:?}");
+}
+
+/// What a client says of itself that can show its user a page.
+fn can_open() -> Value {
+    json!({"elicitation": {"form": {}, "url": {}}})
+}
+
+#[test]
+fn a_client_that_can_show_a_page_is_asked_to_and_hears_of_the_tools() {
+    let server = AuthorizationServer::start(Options::default());
+    let instance = hosting(&server.url("/mcp"), "");
+    let mut client = shim(&instance);
+    client.initialize(&can_open());
+    client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    let listed = client.ask("tools/list", &json!({}));
+    assert!(!listed.to_string().contains("far__whoami"), "{listed}");
+    let call = json!({"name": "far__whoami", "arguments": {}});
+    let refused = client.ask("tools/call", &call);
+    let asked = &refused["error"]["data"]["elicitations"][0];
+    assert_eq!((&refused["error"]["code"], &asked["mode"]), (&json!(-32042), &json!("url")), "{refused}");
+    assert!(asked["elicitationId"].is_string() && asked["message"].as_str().is_some(), "{refused}");
+    let row = instance.status()["servers"][0].clone();
+    assert_eq!(row["state"], "signed_out", "{row}");
+    assert!(row["reason"].as_str().is_some_and(|text| text.contains("exai login far")), "{row}");
+    let page = asked["url"].as_str().expect("a page").to_owned();
+    // Whoever asks meanwhile is given the same page.
+    let login = Login::begin(&instance, "far", &[]);
+    assert_eq!(login.page, page);
+    assert_eq!(follow(&page).status, 200);
+    login.succeeds();
+    let told = |client: &mut Client| client.receive()["method"] == "notifications/tools/list_changed";
+    eventually("the client hears of the tools", LIMIT, || told(&mut client));
+    assert!(client.ask("tools/call", &call)["result"].is_object());
+    assert_eq!(instance.status()["servers"][0]["state"], "ready");
+    assert_eq!(server.seen().pages, 1);
+}
+
+#[test]
+fn a_modern_client_is_asked_for_input_and_its_call_goes_on() {
+    let server = AuthorizationServer::start(Options::default());
+    let instance = hosting(&server.url("/mcp"), "");
+    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    let mut call = json!({"name": "whoami", "arguments": {}});
+    add_modern_meta(&mut call, "modern", can_open());
+    let asked = client.ask("tools/call", &call);
+    let result = &asked["result"];
+    assert_eq!(result["resultType"], "input_required", "{asked}");
+    let (key, question) =
+        result["inputRequests"].as_object().and_then(|all| all.iter().next()).expect("a question");
+    assert_eq!(
+        (&question["method"], &question["params"]["mode"]),
+        (&json!("elicitation/create"), &json!("url"))
+    );
+    let page = question["params"]["url"].as_str().expect("a page");
+    assert_eq!(follow(page).status, 200);
+    call["inputResponses"] = json!({key: {"action": "accept"}});
+    call["requestState"] = result["requestState"].clone();
+    let answer = client.ask("tools/call", &call);
+    assert!(answer["result"]["content"].is_array(), "{answer}");
+    // A state is good for one use: the server is asked what it means, and knows nothing of it.
+    let spent = client.ask("tools/call", &call);
+    assert_ne!(spent["result"]["resultType"], "input_required", "{spent}");
+}
+
+#[test]
+fn what_needs_one_scope_more_leads_to_a_page_for_all_of_them() {
+    let server = AuthorizationServer::start(Options::default());
+    let instance = hosting(&server.url("/mcp"), "");
+    follow(&Login::begin(&instance, "far", &[]).page);
+    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    client.initialize(&can_open());
+    let admin = json!({"name": "admin", "arguments": {}});
+    let refused = client.ask("tools/call", &admin);
+    let asked = &refused["error"]["data"]["elicitations"][0];
+    let page = asked["url"].as_str().unwrap_or_else(|| panic!("{refused}"));
+    assert!(page.contains("scope=admin+mcp"), "{page}");
+    // The token that there is stays good meanwhile.
+    assert!(whoami(&mut client)["result"].is_object());
+    assert_eq!(follow(page).status, 200);
+    assert!(client.ask("tools/call", &admin)["result"].is_object());
+}
+
+#[test]
+fn who_refuses_or_brings_back_nothing_is_told_so() {
+    let server = AuthorizationServer::start(Options::default());
+    server.change(|settings| settings.consent = Consent::Denied);
+    let instance = hosting(&server.url("/mcp"), "");
+    let mut login = Login::begin(&instance, "far", &[]);
+    let page = follow(&login.page);
+    assert!(page.status == 400 && page.text.contains("access_denied"), "{page:?}");
+    assert!(!login.child.wait().expect("it ends").success());
+    let callback = format!("http://127.0.0.1:{}/oauth/callback", instance.port());
+    for (query, said) in
+        [("", "holds no sign-in"), ("?state=x&code=y", "unknown or over"), ("?state=a&state=b", "no sign-in")]
+    {
+        let page = follow(&format!("{callback}{query}"));
+        assert!(page.status == 400 && page.text.contains(said), "{query}: {page:?}");
+    }
+    let missing = instance.exai(&["login", "nobody"]);
+    assert!(text(&missing.stderr).contains("no server is called"), "{missing:?}");
+    let (wrong, both) = (instance.exai(&["login"]), instance.exai(&["login", "far", "--paste", "--device"]));
+    assert_eq!((wrong.status.code(), both.status.code()), (Some(2), Some(2)));
+}
+
+#[test]
+fn a_code_is_typed_on_another_machine() {
+    let server = AuthorizationServer::start(Options::default());
+    let instance = hosting(&server.url("/mcp"), "");
+    let login = Login::begin(&instance, "far", &["--device"]);
+    let page = follow(&login.page);
+    assert_eq!(page.status, 200, "{page:?}");
+    login.succeeds();
+    let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
+    client.initialize(&json!({}));
+    assert!(whoami(&mut client)["result"].is_object());
 }
