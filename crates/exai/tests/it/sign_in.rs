@@ -114,3 +114,32 @@ fn what_the_browser_could_not_bring_back_is_pasted() {
     let page = follow(&ended.url);
     assert!(page.status == 400 && page.text.contains("unknown or over"), "{page:?}");
 }
+
+/// The page that a refusal shows.
+fn page_in(refused: &Value) -> Option<&str> {
+    refused["error"]["data"]["elicitations"][0]["url"].as_str()
+}
+
+#[test]
+fn scopes_that_were_asked_for_in_vain_are_asked_for_again_by_a_person_alone() {
+    let server = AuthorizationServer::start(Options::default());
+    server.change(|settings| settings.most_scopes = Some(vec!["mcp".to_owned()]));
+    let instance = hosting(&server.url("/mcp"), "");
+    let mut client = shim(&instance);
+    client.initialize(&json!({"elicitation": {"url": {}}}));
+    let admin = json!({"name": "far__admin", "arguments": {}});
+    // For the sign-in, and for the scope that the tool needs.
+    for _ in 0..2 {
+        let refused = client.ask("tools/call", &admin);
+        let page = page_in(&refused).unwrap_or_else(|| panic!("no page: {refused}"));
+        assert_eq!(follow(page).status, 200);
+    }
+    let refused = client.ask("tools/call", &admin);
+    let said = refused["error"]["message"].as_str().unwrap_or_default();
+    assert!(said.contains("exai login far") && said.contains("has asked for `admin mcp` already"), "{refused}");
+    assert_eq!((page_in(&refused), server.seen().pages), (None, 2));
+    server.change(|settings| settings.most_scopes = None);
+    follow(&Login::begin(&instance, &[]).page);
+    let answer = client.ask("tools/call", &admin);
+    assert!(answer["result"].is_object(), "{answer}");
+}
