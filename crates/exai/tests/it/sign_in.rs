@@ -136,7 +136,10 @@ fn scopes_that_were_asked_for_in_vain_are_asked_for_again_by_a_person_alone() {
     }
     let refused = client.ask("tools/call", &admin);
     let said = refused["error"]["message"].as_str().unwrap_or_default();
-    assert!(said.contains("exai login far") && said.contains("has asked for `admin mcp` already"), "{refused}");
+    assert!(
+        said.contains("exai login far") && said.contains("has asked for `admin mcp` already"),
+        "{refused}"
+    );
     assert_eq!((page_in(&refused), server.seen().pages), (None, 2));
     server.change(|settings| settings.most_scopes = None);
     follow(&Login::begin(&instance, &[]).page);

@@ -58,7 +58,11 @@ impl Client {
     /// The result of a request.
     pub(crate) fn ask(&mut self, method: &str, params: Value) -> Outcome<Value> {
         let mut answer = self.request(method, params)?;
-        if answer["result"].is_object() { Ok(answer["result"].take()) } else { Err(format!("{method}: {answer}")) }
+        if answer["result"].is_object() {
+            Ok(answer["result"].take())
+        } else {
+            Err(format!("{method}: {answer}"))
+        }
     }
 
     /// The answer to a request. The server's own questions that come before it are answered.

@@ -43,7 +43,8 @@ pub(crate) fn with_daemon(
     era: Era,
     play: impl FnOnce(&Home) -> Outcome,
 ) -> Outcome {
-    let home = Home::new(url, sign_in, era).map_err(|error| format!("there is no state directory: {error}"))?;
+    let home =
+        Home::new(url, sign_in, era).map_err(|error| format!("there is no state directory: {error}"))?;
     let played = catch_unwind(AssertUnwindSafe(|| play(&home)));
     let played = played.unwrap_or_else(|_| Err("BUG: the play has panicked".to_owned()));
     let outcome = match (played, home.stop()) {
@@ -68,7 +69,8 @@ impl Home {
             Era::Legacy => "legacy",
             Era::Modern => "modern",
         };
-        let server = format!("[servers.{SERVER}]\nurl = {}\nera = \"{era}\"\nsign_in = {{{sign_in}}}\n", json!(url));
+        let server =
+            format!("[servers.{SERVER}]\nurl = {}\nera = \"{era}\"\nsign_in = {{{sign_in}}}\n", json!(url));
         fs::write(path.join("config.toml"), format!("[daemon]\nport = 0\n\n{server}"))?;
         Ok(Home { path })
     }

@@ -43,7 +43,24 @@ pub(crate) fn find(name: &str) -> Option<Play> {
             sign_in_and_call(client)?;
             sign_in_and_call(client)
         },
-        _ => |client, _| sign_in_and_call(client),
+        "basic-cimd"
+        | "iss-not-advertised"
+        | "iss-supported"
+        | "metadata-default"
+        | "metadata-var1"
+        | "metadata-var2"
+        | "metadata-var3"
+        | "offline-access-not-supported"
+        | "offline-access-scope"
+        | "pre-registration"
+        | "scope-from-scopes-supported"
+        | "scope-from-www-authenticate"
+        | "scope-omitted-when-undefined"
+        | "scope-step-up"
+        | "token-endpoint-auth-basic"
+        | "token-endpoint-auth-none"
+        | "token-endpoint-auth-post" => |client, _| sign_in_and_call(client),
+        _ => return None,
     };
     Some(play)
 }
@@ -143,7 +160,8 @@ fn call(client: &mut Client, mut heard: Map<String, Value>) -> Outcome<Called> {
         return Err(format!("the user should be asked to open a page: {result}"));
     }
     let address = address_of(&question["params"])?;
-    let heard = json!({"inputResponses": {key: {"action": "accept"}}, "requestState": result["requestState"]});
+    let heard =
+        json!({"inputResponses": {key: {"action": "accept"}}, "requestState": result["requestState"]});
     Ok(Called::Page { address, heard: heard.as_object().cloned().unwrap_or_default() })
 }
 
