@@ -45,11 +45,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import anyio
-from mcp import ClientSession, StdioServerParameters, types
-from mcp.client.stdio import stdio_client
-from mcp.shared.message import SessionMessage
-
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PEERS = ROOT / ".peers"
@@ -57,11 +52,18 @@ IS_2 = int(importlib.metadata.version("mcp").split(".")[0]) >= 2
 SERVERS = ["fixture", "everything", "filesystem", "memory", "python"]
 # The longest a single answer or awaited notification may take.
 LIMIT = 30.0
-# Errors the SDKs raise for an error answer.
-try:
-    from mcp import MCPError as AnswerError
-except ImportError:
-    from mcp import McpError as AnswerError
+# The SDK takes up to a second to load, and whoever asks for the command of a server does not need it.
+if "--print-server" not in sys.argv:
+    import anyio
+    from mcp import ClientSession, StdioServerParameters, types
+    from mcp.client.stdio import stdio_client
+    from mcp.shared.message import SessionMessage
+
+    # Errors the SDKs raise for an error answer.
+    try:
+        from mcp import MCPError as AnswerError
+    except ImportError:
+        from mcp import McpError as AnswerError
 
 
 # ------------------------------------------------------------------ what goes over the wire

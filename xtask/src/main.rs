@@ -7,6 +7,7 @@
 
 mod bench;
 mod endure;
+mod lints;
 mod peers;
 mod process;
 mod project;

@@ -1,15 +1,16 @@
 //! `cargo xtask test`
 
+use std::process::Command;
 use std::time::Instant;
 
 use crate::process::{self, Outcome};
-use crate::{peers, project, tidy};
+use crate::{lints, peers, project, tidy};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask test [--fast]
 
-Every check and every test, in this order: peers, format, lints, tidy, programs, tests, documentation
-tests. Stops at the first that fails and says how to run it alone.
+Every check and every test, in this order: peers, format, tidy, programs and lints, tests, documentation
+tests, features. Stops at the first that fails and says how to run it alone.
 
   --fast   without installing the peers, without the tests that need them, without documentation tests
 
@@ -29,17 +30,25 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { name: "peers", alone: "cargo xtask peers", run: |_| peers::run(&[]), slow: true },
     Step { name: "format", alone: "cargo fmt --all --check", run: cargo, slow: false },
+    Step { name: "tidy", alone: "cargo xtask tidy", run: |_| tidy::run(&[]), slow: false },
+    // The tests start the programs, and nextest builds only those of the packages that it tests. What is compiled is
+    // linted at the same time; all at once, because the tests ask for more features of the dependencies, which would be
+    // compiled twice otherwise.
     Step {
-        name: "lints",
+        name: "programs and lints",
         alone: "cargo clippy --workspace --all-targets -- -D warnings",
-        run: cargo,
+        run: |_| process::run(lints::cargo().args(["build", "--workspace", "--all-targets"])),
         slow: false,
     },
-    Step { name: "tidy", alone: "cargo xtask tidy", run: |_| tidy::run(&[]), slow: false },
-    // The tests start these programs, and nextest builds only the programs of the packages that it tests.
-    Step { name: "programs", alone: "cargo build --workspace --bins", run: cargo, slow: false },
     Step { name: "tests", alone: "cargo nextest run --workspace", run: nextest, slow: false },
-    Step { name: "documentation tests", alone: "cargo test --doc --workspace", run: cargo, slow: true },
+    Step {
+        name: "documentation tests",
+        alone: "cargo test --doc --workspace",
+        run: |step| run_alone(lints::cargo(), step),
+        slow: true,
+    },
+    // The product must not need a feature that only a dependency of the tests asks for.
+    Step { name: "features", alone: "cargo check --package exai", run: cargo, slow: true },
 ];
 
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
@@ -66,17 +75,22 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
 
 /// Runs the command in `alone`.
 fn cargo(step: &Step) -> Outcome {
-    process::run(project::cargo().args(step.alone.split_whitespace().skip(1)))
+    run_alone(project::cargo(), step)
+}
+
+/// Runs the command in `alone` with this cargo.
+fn run_alone(mut cargo: Command, step: &Step) -> Outcome {
+    process::run(cargo.args(step.alone.split_whitespace().skip(1)))
 }
 
 fn nextest(step: &Step) -> Outcome {
     install_nextest()?;
-    cargo(step)
+    run_alone(lints::cargo(), step)
 }
 
 fn fast_tests() -> Outcome {
     install_nextest()?;
-    process::run(project::cargo().args(["nextest", "run", "--workspace", "--profile", "fast"]))
+    process::run(lints::cargo().args(["nextest", "run", "--workspace", "--profile", "fast"]))
 }
 
 pub(crate) fn install_nextest() -> Outcome {

@@ -10,16 +10,17 @@ use std::time::UNIX_EPOCH;
 
 use self::left_out::LeftOut;
 use crate::process::{self, Outcome};
-use crate::{project, test};
+use crate::{lints, project, test};
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask windows --check [--if-possible]
-       cargo xtask windows --test [--if-possible] [ARGUMENT...]
+       cargo xtask windows --test [--if-possible|--or-check] [ARGUMENT...]
        cargo xtask windows --names
        cargo xtask windows --release
 
   --check   runs clippy on the whole workspace, tests included, for x86_64-pc-windows-gnu
-  --test    builds all of it and runs the tests under Wine 10; the arguments are those of `cargo nextest run`
+  --test    builds all of it, with the lints of --check, and runs the tests under Wine 10; the arguments are those of
+            `cargo nextest run`
   --names   compares the names of the tests here with those on Windows: what is not there must be in
             xtask/windows/left-out.txt, with its reason; --test without arguments begins with it
 
@@ -30,46 +31,72 @@ Windows' own Python, uv, node and Python SDK from PyPI. They are set up once, in
 exai-windows of the account's cache folder; that needs root, and Wine needs it each time. Without Debian or
 root, and without that folder, neither is possible.
 
-  --if-possible   then say so and succeed, instead of failing";
+  --if-possible   then say so and succeed, instead of failing
+  --or-check      where only Wine is not possible, say so and do what --check does";
 
 const TARGET: &str = "x86_64-pc-windows-gnu";
 const LINKER: &str = "x86_64-w64-mingw32-gcc";
+/// Wine maps a program whose sections begin at pages of its file, and reads any other into memory at each start.
+const RUSTFLAGS: &str = "-Clink-arg=-Wl,--file-alignment,4096";
 
 /// What this command does.
 enum Task<'a> {
-    Check { if_possible: bool },
+    Check(Otherwise),
     Names,
-    Test { if_possible: bool, arguments: &'a [&'a str] },
+    Test(Otherwise, &'a [&'a str]),
     Release,
+}
+
+/// What to do where that is not possible.
+#[derive(Clone, Copy, PartialEq)]
+enum Otherwise {
+    Fail,
+    Skip,
+    /// Skip Wine alone.
+    Check,
 }
 
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
     let task = match arguments {
-        ["--check"] => Task::Check { if_possible: false },
-        ["--check", "--if-possible"] | ["--if-possible", "--check"] => Task::Check { if_possible: true },
+        ["--check"] => Task::Check(Otherwise::Fail),
+        ["--check", "--if-possible"] | ["--if-possible", "--check"] => Task::Check(Otherwise::Skip),
         ["--names"] => Task::Names,
-        ["--test", "--if-possible", arguments @ ..] => Task::Test { if_possible: true, arguments },
-        ["--test", arguments @ ..] => Task::Test { if_possible: false, arguments },
+        ["--test", "--if-possible", arguments @ ..] => Task::Test(Otherwise::Skip, arguments),
+        ["--test", "--or-check", arguments @ ..] => Task::Test(Otherwise::Check, arguments),
+        ["--test", arguments @ ..] => Task::Test(Otherwise::Fail, arguments),
         ["--release"] => Task::Release,
         _ => {
             return Err(
-                "needs --check or --test, which take --if-possible, or --names, or --release".to_owned()
+                "needs --check, which takes --if-possible, or --test, which takes that or --or-check, or \
+                        --names, or --release"
+                    .to_owned(),
             );
         }
     };
-    let with_wine = !matches!(task, Task::Check { .. });
-    if let Some(missing) = missing().or_else(|| with_wine.then(no_wine).flatten()) {
-        if matches!(task, Task::Check { if_possible: true } | Task::Test { if_possible: true, .. }) {
-            println!("skipped: {missing}");
+    let otherwise = match task {
+        Task::Check(otherwise) | Task::Test(otherwise, _) => otherwise,
+        Task::Names | Task::Release => Otherwise::Fail,
+    };
+    let with_wine = !matches!(task, Task::Check(_));
+    let missing = missing();
+    let no_wine = if with_wine && missing.is_none() { no_wine() } else { None };
+    match (missing.or_else(|| no_wine.clone()), otherwise) {
+        (None, _) => {}
+        (Some(why), Otherwise::Skip) => {
+            println!("skipped: {why}");
             return Ok(());
         }
-        return Err(missing);
+        (Some(why), Otherwise::Check) if no_wine.is_some() => {
+            println!("skipped, but for the check: {why}");
+            return Windows::set_up(false)?.check();
+        }
+        (Some(why), _) => return Err(why),
     }
     let windows = Windows::set_up(with_wine)?;
     match task {
-        Task::Check { .. } => windows.check(),
+        Task::Check(_) => windows.check(),
         Task::Names => windows.names(),
-        Task::Test { arguments, .. } => windows.test(arguments),
+        Task::Test(_, arguments) => windows.test(arguments),
         Task::Release => windows.release(),
     }
 }
@@ -117,8 +144,18 @@ impl Windows {
         process::run(&mut clippy)
     }
 
+    /// A cargo that lints what it compiles for tests. Clippy alone would compile everything a second time.
+    fn linting(&self, program: PathBuf) -> Command {
+        let mut command = self.command(program);
+        lints::while_compiling(&mut command, &self.bin("clippy-driver"));
+        // Nobody debugs these, and with debug information they are half as large again.
+        command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_TEST_DEBUG", "0");
+        command.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS", RUSTFLAGS);
+        command
+    }
+
     fn nextest(&self, what: &str) -> Command {
-        let mut nextest = self.command("cargo-nextest".into());
+        let mut nextest = self.linting("cargo-nextest".into());
         nextest.args(["nextest", what, "--profile", "windows", "--target", TARGET]);
         nextest.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", self.bin("wine"));
         // Under Wine, the Python of Windows dies if it does not know the kind of its stdin.
@@ -130,16 +167,17 @@ impl Windows {
 
     fn names(&self) -> Outcome {
         test::install_nextest()?;
-        let here = left_out::names(project::cargo().args(["nextest", "list"]))?;
+        let here = left_out::names(lints::cargo().args(["nextest", "list"]))?;
         let there = left_out::names(&mut self.nextest("list"))?;
         LeftOut::read()?.check(&here, &there)
     }
 
     fn test(&self, arguments: &[&str]) -> Outcome {
         test::install_nextest()?;
-        // The tests start these programs.
-        let mut build = self.command(self.bin("cargo"));
-        process::run(build.args(["build", "--workspace", "--bins", "--target", TARGET]))?;
+        // The tests start the programs. All at once, because the tests ask for more features of the dependencies, which
+        // would be compiled twice otherwise.
+        let mut build = self.linting(self.bin("cargo"));
+        process::run(build.args(["build", "--workspace", "--all-targets", "--target", TARGET]))?;
         // A person who asks for a few tests should not wait for more.
         if arguments.is_empty() {
             self.names()?;

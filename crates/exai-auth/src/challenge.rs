@@ -43,8 +43,10 @@ fn read_bearer(text: &str) -> Option<Challenge> {
         }
         let (word, after) = rest.split_at(rest.find(|c| !is_token(c)).unwrap_or(rest.len()));
         if word.is_empty() {
-            // No challenge is written like this.
-            return found;
+            // The rest of a credential in base64, or nothing that a challenge has.
+            let Some((_, next)) = rest.split_once(',') else { return found };
+            rest = next;
+            continue;
         }
         let value =
             after.trim_start_matches([' ', '\t']).strip_prefix('=').filter(|_| !after.starts_with("=="));
@@ -116,6 +118,7 @@ mod tests {
         let behind =
             format!(r#"Digest realm="a\"b, Bearer scope=no", nonce=abc, {full}, Basic scope="other""#);
         assert_eq!(read(&[&behind]), expected);
+        assert_eq!(read(&[&format!("Negotiate ab/c+d==, {full}")]), expected);
         assert_eq!(read(&["bearer SCOPE=a"]).scopes, Some(Scopes::read("a")));
         assert_eq!(read(&["Bearer scope = \"a\""]).scopes, Some(Scopes::read("a")));
     }

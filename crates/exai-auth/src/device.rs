@@ -1,9 +1,11 @@
 //! A sign-in that a person finishes on another machine, with a code to type.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oauth2::basic::BasicTokenResponse;
 use oauth2::{DeviceAuthorizationUrl, Scope, StandardDeviceAuthorizationResponse, TokenUrl};
+use tokio::time::timeout;
+use url::Url;
 
 use crate::discovery::Discovered;
 use crate::error::SignInError;
@@ -13,6 +15,10 @@ use crate::record::{Place, Record};
 use crate::scopes::Scopes;
 use crate::tokens::{read_error, read_tokens};
 
+/// The shortest pause between two questions, whatever the authorization server says.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+/// How long the last question may take.
+const LAST_QUESTION: Duration = Duration::from_secs(30);
 /// The longest time that a person has.
 const MAX_WAIT: Duration = Duration::from_mins(15);
 
@@ -24,6 +30,8 @@ pub struct PendingDevice {
     identity: Identity,
     scopes: Scopes,
     details: StandardDeviceAuthorizationResponse,
+    /// Not the text of the details, which may hold what moves a cursor.
+    page: Url,
 }
 
 impl PendingDevice {
@@ -51,13 +59,13 @@ impl PendingDevice {
             .add_extra_param("resource", discovered.resource.clone());
         let details: StandardDeviceAuthorizationResponse =
             request.request_async(&Exchange(http)).await.map_err(|error| read_error(error, issuer))?;
-        http.check(details.verification_uri(), "the page for the code")?;
-        Ok(PendingDevice { place, discovered, identity, scopes, details })
+        let page = http.check(details.verification_uri(), "the page for the code")?;
+        Ok(PendingDevice { place, discovered, identity, scopes, details, page })
     }
 
     /// The address of the page.
     pub fn page(&self) -> &str {
-        self.details.verification_uri()
+        self.page.as_str()
     }
 
     /// What a person types there.
@@ -81,7 +89,21 @@ impl PendingDevice {
         let request = client
             .exchange_device_access_token(&self.details)
             .add_extra_param("resource", self.discovered.resource.clone());
-        let answer = request.request_async(&Exchange(http), tokio::time::sleep, Some(self.lasts())).await;
+        let end = Instant::now() + self.lasts();
+        // The pause is the server's word, and the library would sleep beyond the end.
+        let sleep = |pause: Duration| {
+            let left = end.saturating_duration_since(Instant::now());
+            tokio::time::sleep(pause.min(left + MIN_PAUSE).max(MIN_PAUSE))
+        };
+        let exchange = Exchange(http);
+        let asking = request.request_async(&exchange, sleep, Some(self.lasts()));
+        let Ok(answer) = timeout(self.lasts() + LAST_QUESTION, asking).await else {
+            return Err(SignInError::Refused {
+                issuer: shown(issuer),
+                code: "expired_token".to_owned(),
+                text: None,
+            });
+        };
         let answer: BasicTokenResponse = answer.map_err(|error| read_error(error, issuer))?;
         let tokens = read_tokens(&answer, &self.scopes, None, issuer)?;
         Ok(Record::new(self.place, &self.discovered, self.identity, self.scopes, tokens))

@@ -28,6 +28,8 @@ pub struct Discovered {
     pub(crate) takes_client_documents: bool,
     pub(crate) gives_issuer: bool,
     pub(crate) offers_offline_access: bool,
+    /// What a request lacked that was refused for that.
+    pub(crate) lacking: Scopes,
 }
 
 impl Discovered {
@@ -35,11 +37,15 @@ impl Discovered {
     /// token. A limit of the configuration is kept.
     ///
     /// # Errors
-    /// When the limit leaves nothing of what the server needs.
+    /// When the limit leaves nothing of what the server needs, or not all that a refused request lacked.
     pub fn scopes_to_ask_for(&self, before: &Scopes, limit: Option<&Scopes>) -> Result<Scopes, SignInError> {
         let mut scopes = self.scopes.clone().unwrap_or_default();
         scopes.extend(before);
         if let Some(limit) = limit {
+            if !self.lacking.is_within(limit) {
+                let missing = self.lacking.iter().filter(|scope| !limit.contains(scope));
+                return Err(SignInError::ScopesNotAllowed(missing.collect::<Scopes>().to_string()));
+            }
             let asked = scopes.to_string();
             scopes.limit(limit);
             if scopes.is_empty() && !asked.is_empty() {
@@ -65,6 +71,7 @@ pub async fn discover(
     server: &Url,
     challenge: &Challenge,
 ) -> Result<Discovered, SignInError> {
+    let lacking = challenge.scopes.clone().filter(|_| challenge.lacks_scope()).unwrap_or_default();
     let said = |needed: Option<Vec<String>>| {
         challenge.scopes.clone().or_else(|| needed.map(|scopes| scopes.into_iter().collect()))
     };
@@ -75,7 +82,7 @@ pub async fn discover(
         let found = find_server(http, &http.check(issuer, "its authorization server")?).await?;
         let metadata = found.ok_or_else(|| SignInError::NoMetadata(shown(issuer)))?;
         check_issuer(&metadata.issuer, issuer)?;
-        return read_server(http, metadata, resource.resource, said(resource.scopes_supported));
+        return read_server(http, metadata, resource.resource, said(resource.scopes_supported), lacking);
     }
     // Revision 2025-03-26: the server is its own authorization server.
     let found = find_server(http, &at_path(server, "/")).await?;
@@ -83,7 +90,7 @@ pub async fn discover(
     if !Url::parse(&metadata.issuer).is_ok_and(|issuer| issuer.origin() == server.origin()) {
         return Err(other_issuer(&metadata.issuer, &place(server)));
     }
-    read_server(http, metadata, server.to_string(), said(None))
+    read_server(http, metadata, without_login(server).to_string(), said(None), lacking)
 }
 
 /// Checks what an authorization server says of itself.
@@ -92,6 +99,7 @@ fn read_server(
     metadata: ServerMetadata,
     resource: String,
     scopes: Option<Scopes>,
+    lacking: Scopes,
 ) -> Result<Discovered, SignInError> {
     let issuer = metadata.issuer;
     if !metadata.code_challenge_methods_supported.iter().any(|method| method == "S256") {
@@ -118,6 +126,7 @@ fn read_server(
         takes_client_documents: metadata.client_id_metadata_document_supported,
         gives_issuer: metadata.authorization_response_iss_parameter_supported,
         offers_offline_access: metadata.scopes_supported.iter().any(|scope| scope == OFFLINE_ACCESS),
+        lacking,
         issuer,
     })
 }
@@ -178,9 +187,19 @@ fn server_places(issuer: &Url) -> Vec<Url> {
 }
 
 fn at_path(url: &Url, path: &str) -> Url {
-    let mut url = url.clone();
+    let mut url = without_login(url);
     url.set_path(path);
     url.set_query(None);
+    url
+}
+
+/// The address without a name, a password or a fragment, which are nobody else's business.
+fn without_login(url: &Url) -> Url {
+    let mut url = url.clone();
+    url.set_fragment(None);
+    // They fail for addresses without a host alone, which have neither.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
     url
 }
 
@@ -196,7 +215,9 @@ fn check_resource(resource: &str, server: &Url) -> Result<(), SignInError> {
     if covers {
         return Ok(());
     }
-    let text = format!("the server says that it is `{}`, and was asked at {server}", shown(resource));
+    // Not its query, which may hold a key.
+    let asked = at_path(server, server.path());
+    let text = format!("the server says that it is `{}`, and was asked at {asked}", shown(resource));
     Err(SignInError::Untrustworthy(text))
 }
 

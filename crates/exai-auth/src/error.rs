@@ -75,7 +75,8 @@ impl SignInError {
     /// Whether the authorization server has said that what we hold is worth nothing any more. Time-outs, errors of servers
     /// and of the network never mean that.
     pub fn means_signed_out(&self) -> bool {
-        matches!(self, SignInError::Refused { code, .. } if code == "invalid_grant")
+        // The second is what GitHub says of a refresh token.
+        matches!(self, SignInError::Refused { code, .. } if code == "invalid_grant" || code == "bad_refresh_token")
     }
 
     /// Whether the authorization server does not know us any more: the next sign-in registers anew.

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use url::{Host, Url};
 
+use crate::answer::put_right;
 use crate::error::SignInError;
 
 /// How long one request may take, with its answer.
@@ -33,6 +34,7 @@ pub struct AuthHttp {
     anywhere: legacy::Client<Connector, Full<Bytes>>,
     public: legacy::Client<Connector, Full<Bytes>>,
     reach: Reach,
+    request_timeout: Duration,
 }
 
 /// Where requests may go.
@@ -73,7 +75,14 @@ impl AuthHttp {
             public: client(connector.clone().avoiding_private_networks()),
             anywhere: client(connector),
             reach: Reach::Public,
+            request_timeout: REQUEST_TIMEOUT,
         }
+    }
+
+    /// The same with another time for one request and its answer.
+    #[must_use]
+    pub fn with_request_timeout(self, request_timeout: Duration) -> Self {
+        AuthHttp { request_timeout, ..self }
     }
 
     /// The same for what has to do with this server: where it is on this machine or in a private network itself, what it
@@ -96,6 +105,10 @@ impl AuthHttp {
         }
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
             return wrong("which has a name, a password or a fragment in it");
+        }
+        // The connector refuses these, too, but a browser that is sent there does not.
+        if self.reach == Reach::Public && says_private_network(&url) {
+            return wrong("which is in a private network, and the server is not");
         }
         Ok(url)
     }
@@ -130,7 +143,8 @@ impl AuthHttp {
     /// Sends a request of [`oauth2`]. What another try could change is an error.
     async fn exchange(&self, request: oauth2::HttpRequest) -> Result<oauth2::HttpResponse, HttpFailure> {
         let url = Url::parse(&request.uri().to_string()).ok();
-        let answer = self.send(request).await.map_err(HttpFailure)?;
+        let sent = request.body().clone();
+        let answer = put_right(&sent, self.send(request).await.map_err(HttpFailure)?);
         let status = answer.status();
         let is_answer = status == StatusCode::OK
             || status.is_client_error() && serde_json::from_slice::<serde_json::Value>(answer.body()).is_ok();
@@ -165,7 +179,7 @@ impl AuthHttp {
             let body = body.map_err(|error| broken(&url, error.to_string()))?.to_bytes();
             Ok(Response::from_parts(head, body.to_vec()))
         };
-        timeout(REQUEST_TIMEOUT, whole)
+        timeout(self.request_timeout, whole)
             .await
             .unwrap_or_else(|_| Err(broken(&url, "nothing in time".to_owned())))
     }
@@ -193,9 +207,26 @@ async fn is_in_private_network(server: &Url) -> bool {
         Some(Host::Domain(name)) => (name, server.port_or_known_default().unwrap_or(443)),
     };
     match timeout(CONNECT_TIMEOUT, tokio::net::lookup_host(at)).await {
-        Ok(Ok(mut found)) => found.any(|address| is_private(address.ip())),
+        // Whoever has a public address as well could name a private one to get around the rules.
+        Ok(Ok(found)) => {
+            let found: Vec<_> = found.collect();
+            !found.is_empty() && found.iter().all(|address| is_private(address.ip()))
+        }
         // A proxy may know it.
         Ok(Err(_)) | Err(_) => false,
+    }
+}
+
+/// Whether an address says outright that it is on this machine or in a private network.
+fn says_private_network(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => is_private(IpAddr::V4(ip)),
+        Some(Host::Ipv6(ip)) => is_private(IpAddr::V6(ip)),
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        None => false,
     }
 }
 
@@ -220,4 +251,68 @@ pub(crate) fn place(url: &Url) -> String {
 /// The beginning of a text of the network, without what moves the cursor.
 pub(crate) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use exai_net::TlsUnavailable;
+
+    use super::*;
+
+    fn http(reach: Reach) -> Result<AuthHttp, TlsUnavailable> {
+        let dir = tempfile::tempdir().unwrap();
+        let trusted = dir.path().join("ca.pem");
+        std::fs::write(&trusted, exai_test::tls::CA).unwrap();
+        let tls = Tls::of(&[("SSL_CERT_FILE".into(), trusted.into())])?;
+        Ok(AuthHttp { reach, ..AuthHttp::new(tls, Proxies::none()) })
+    }
+
+    #[test]
+    fn what_the_network_names_is_a_web_address_of_the_internet() {
+        let (public, anywhere) = (http(Reach::Public).unwrap(), http(Reach::Anywhere).unwrap());
+        for (address, is_public, is_anywhere) in [
+            ("https://a.example/x?y", true, true),
+            ("https://8.8.8.8/", true, true),
+            ("https://10.1.2.3/", false, true),
+            ("https://0x7f.1/", false, true),
+            ("https://[::1]/", false, true),
+            ("https://[::ffff:192.168.0.1]/", false, true),
+            ("https://169.254.169.254/latest", false, true),
+            ("https://localhost/", false, true),
+            ("https://a.localhost./", false, true),
+            ("http://127.0.0.1:80/", false, true),
+            ("http://localhost/", false, true),
+            ("http://a.example/", false, false),
+            ("http://10.1.2.3/", false, false),
+            ("http://localhost.evil.example/", false, false),
+            ("https://me@a.example/", false, false),
+            ("https://:x@a.example/", false, false),
+            ("https://a.example/#x", false, false),
+            ("javascript:alert(1)", false, false),
+            ("file:///etc/passwd", false, false),
+            ("data:text/html,x", false, false),
+            ("//a.example/", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(public.check(address, "it").is_ok(), is_public, "{address}");
+            assert_eq!(anywhere.check(address, "it").is_ok(), is_anywhere, "{address}");
+        }
+        let error = public.check("javascript:\u{1b}[2J", "it").unwrap_err().to_string();
+        assert!(!error.chars().any(char::is_control), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_server_of_the_internet_cannot_have_its_private_network_asked() {
+        let server = exai_test::scripted_http::ScriptedHttp::start(|_| {
+            exai_test::scripted_http::document(200, "", "{}")
+        });
+        let at = Url::parse(&server.url("/")).unwrap();
+        let public = http(Reach::Public).unwrap();
+        let refused = public.get::<serde_json::Value>(&at).await.unwrap_err();
+        assert!(matches!(refused, SignInError::Unreachable { .. }), "{refused:?}");
+        assert!(server.requests().is_empty());
+        let own = public.for_server(&at).await;
+        assert!(own.get::<serde_json::Value>(&at).await.unwrap().is_some());
+        assert_eq!(own.for_server(&Url::parse("https://8.8.8.8/").unwrap()).await.reach, Reach::Public);
+    }
 }

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::clock::unix_time;
 use crate::discovery::Discovered;
 use crate::error::SignInError;
 use crate::http::{AuthHttp, shown};
-use crate::record::secret_text;
+use crate::secret_text::expose_any;
 
 /// The name that people see on the page where they sign in.
 const CLIENT_NAME: &str = "exai";
@@ -25,7 +26,7 @@ pub struct Identity {
     /// What the authorization server calls us, or the address of a document about us.
     pub client_id: String,
     /// What proves that it is us; none for a public client.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "secret_text::optional")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_any")]
     pub client_secret: Option<Secret>,
     /// How the secret is shown.
     pub(crate) shows_secret: ShowsSecret,
@@ -33,6 +34,12 @@ pub struct Identity {
     pub registered: Registered,
     /// The callback that it was registered with; another one needs another registration.
     pub(crate) redirect: String,
+    /// The authorization server. Another one is told nothing of this.
+    #[serde(default)]
+    pub(crate) issuer: String,
+    /// When the secret ends, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secret_expires_at: Option<u64>,
 }
 
 /// Where a client id comes from.
@@ -61,6 +68,9 @@ struct Registration {
     client_id: String,
     client_secret: Option<Secret>,
     token_endpoint_auth_method: Option<String>,
+    /// 0 for never, like everything that is no time.
+    #[serde(default)]
+    client_secret_expires_at: Value,
 }
 
 impl Identity {
@@ -73,7 +83,23 @@ impl Identity {
             shows_secret: discovered.shows_secret(),
             registered: if is_document { Registered::AsDocument } else { Registered::ByHand },
             redirect: redirect.to_string(),
+            issuer: discovered.issuer.clone(),
+            secret_expires_at: None,
         }
+    }
+
+    /// Whether it is a registration of ours that is good at this authorization server, with this callback.
+    fn is_reusable(&self, discovered: &Discovered, redirect: &Url) -> bool {
+        self.registered == Registered::Dynamically
+            && self.issuer == discovered.issuer
+            && self.redirect == redirect.as_str()
+            && self.secret_expires_at.is_none_or(|end| end > unix_time())
+    }
+
+    /// Notes that the authorization server does not know this registration any more: the next sign-in registers anew.
+    pub(crate) fn note_unknown(&mut self) {
+        // No callback is this one.
+        self.redirect.clear();
     }
 
     /// A client of the library with this identity.
@@ -109,6 +135,7 @@ impl Discovered {
 
 /// Finds out who we are at an authorization server: as configured, else as an earlier sign-in has registered there, else by
 /// a registration with this callback.
+/// What an earlier sign-in at another authorization server has registered is not used.
 ///
 /// # Errors
 /// When nothing is configured and the server registers nobody.
@@ -129,10 +156,7 @@ pub async fn identify(
             "takes no documents about clients; a registration is tried"
         );
     }
-    let reusable = |known: &&Identity| {
-        known.registered == Registered::Dynamically && known.redirect == redirect.as_str()
-    };
-    if let Some(known) = earlier.filter(reusable) {
+    if let Some(known) = earlier.filter(|known| known.is_reusable(discovered, redirect)) {
         return Ok(known.clone());
     }
     if let Some(endpoint) = &discovered.registration_endpoint {
@@ -186,9 +210,14 @@ async fn register(
     let is_public = registration.token_endpoint_auth_method.as_deref() == Some(NONE);
     Ok(Identity {
         client_id: registration.client_id,
-        client_secret: registration.client_secret.filter(|_| !is_public),
+        client_secret: registration.client_secret.filter(|secret| !is_public && !secret.expose().is_empty()),
         shows_secret,
         registered: Registered::Dynamically,
         redirect: redirect.to_string(),
+        issuer: discovered.issuer.clone(),
+        secret_expires_at: registration
+            .client_secret_expires_at
+            .as_u64()
+            .filter(|end| *end > 0 && !is_public),
     })
 }

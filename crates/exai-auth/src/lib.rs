@@ -11,14 +11,16 @@
 //!    registration (RFC 7591).
 //! 3. A [`PendingSignIn`] gives the address that a browser is to open, and takes the browser's return to the callback; or a
 //!    [`PendingDevice`] gives a code to type on another machine (RFC 8628).
-//! 4. The outcome is a [`Record`], kept by [`Records`]: one for each (issuer, resource, account).
+//! 4. The outcome is a [`Record`], kept by [`Records`]: one for each (issuer, resource, server, account).
 //! 5. A [`SignIn`] gives its access token to whoever sends a request to the server, and [`renew`] replaces a token in a
 //!    process of its own, so that no death of the daemon loses one.
 //!
 //! The library `oauth2` builds and reads the requests for tokens. Nothing here starts a browser or a program, and no text of
 //! the network decides where a token goes: it goes to the server of its record.
 
+mod answer;
 mod challenge;
+mod clock;
 mod device;
 mod discovery;
 mod error;
@@ -30,6 +32,7 @@ mod record;
 mod records;
 mod renewal;
 mod scopes;
+mod secret_text;
 mod sign_in;
 mod tokens;
 

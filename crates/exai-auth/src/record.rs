@@ -1,15 +1,15 @@
 //! What is kept of a sign-in.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use exai_config::Secret;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use crate::clock::unix_time;
 use crate::discovery::Discovered;
 use crate::identity::Identity;
 use crate::scopes::Scopes;
+use crate::secret_text::{expose, expose_any};
 
 /// For which server, and as whom, somebody signs in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,9 +21,9 @@ pub struct Place {
     pub account: String,
 }
 
-/// What is kept of a sign-in: one record for each (issuer, resource, account).
+/// What is kept of a sign-in: one record for each (issuer, resource, server, account). Several servers may be one resource.
 ///
-/// The file format is JSON with these fields. Times are seconds since 1970. Unknown fields are left alone.
+/// The file format is JSON with these fields. Times are seconds since 1970. Unknown fields are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// For which server, and as whom.
@@ -48,10 +48,10 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     /// What is sent to the server.
-    #[serde(with = "secret_text")]
+    #[serde(serialize_with = "expose")]
     pub access_token: Secret,
     /// What is sent to the authorization server for the next ones.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "secret_text::optional")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "expose_any")]
     pub refresh_token: Option<Secret>,
     /// When they were given.
     pub obtained_at: u64,
@@ -84,7 +84,7 @@ impl Record {
     /// The name of the record, which says nothing about its content.
     pub fn id(&self) -> String {
         let mut hash = Sha256::new();
-        for part in [&self.issuer, &self.resource, &self.place.account] {
+        for part in [&*self.issuer, &self.resource, self.place.server.as_str(), &self.place.account] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -117,40 +117,4 @@ fn hexadecimal(hash: Sha256) -> String {
     let [first, second] =
         [&digest[..8], &digest[8..16]].map(|half| half.try_into().map_or(0, u64::from_be_bytes));
     format!("{first:016x}{second:016x}")
-}
-
-/// Seconds since 1970.
-pub(crate) fn unix_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
-/// Secrets as texts, for the file alone.
-pub(crate) mod secret_text {
-    use exai_config::Secret;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(secret: &Secret, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(secret.expose())
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
-        Secret::deserialize(from)
-    }
-
-    pub(crate) mod optional {
-        use super::{Deserializer, Secret, Serializer};
-        use serde::Deserialize as _;
-
-        #[allow(clippy::ref_option, reason = "serde calls it so")]
-        pub(crate) fn serialize<S: Serializer>(secret: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
-            match secret {
-                Some(secret) => to.serialize_some(secret.expose()),
-                None => to.serialize_none(),
-            }
-        }
-
-        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
-            Option::<Secret>::deserialize(from)
-        }
-    }
 }

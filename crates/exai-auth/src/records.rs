@@ -11,6 +11,8 @@ use crate::record::{Place, Record};
 
 /// The longest file that is read.
 const MAX_RECORD_BYTES: u64 = 256 * 1024;
+/// The most files that are kept of what was in the way of a record.
+const MAX_ASIDE: usize = 100;
 /// The most files that are looked at.
 const MAX_RECORDS: usize = 10_000;
 
@@ -77,14 +79,24 @@ impl Records {
         }
     }
 
-    /// Keeps a record, in place of an earlier one. When this returns, the record survives a crash of the machine.
+    /// Keeps a record, in place of an earlier one. When this returns, the record survives a crash of the machine. A file
+    /// that is in its place and is no record is not lost: it is called `ID.broken-1` or so from then on, and the log says so.
     ///
     /// # Errors
     /// When the file cannot be written: the earlier one stays.
     pub fn write(&self, record: &Record) -> io::Result<()> {
         private::ensure_dir(&self.dir).map_err(io::Error::other)?;
         let text = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
-        private::write_atomic(&self.path(&record.id()), &text)
+        let path = self.path(&record.id());
+        match read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let aside = put_aside(&path)?;
+                tracing::warn!(path = %path.display(), aside = %aside.display(), %error, "no sign-in; it is put aside");
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+        private::write_atomic(&path, &text)
     }
 
     /// Removes a record.
@@ -109,14 +121,25 @@ impl Records {
     }
 }
 
+/// Gives what is at a path another name, which nothing has.
+fn put_aside(path: &Path) -> io::Result<PathBuf> {
+    let names = (1..=MAX_ASIDE).map(|number| path.with_extension(format!("broken-{number}")));
+    let free = |name: &PathBuf| name.symlink_metadata().is_err();
+    let aside = names.into_iter().find(free).ok_or_else(|| io::Error::other("too many broken sign-ins"))?;
+    std::fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
 fn read(path: &Path) -> io::Result<Record> {
     let bytes = private::read(path, MAX_RECORD_BYTES)?;
     // The text of the error could quote a token.
-    serde_json::from_slice(&bytes).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("no record of a sign-in (line {line}, column {column})"),
-        )
-    })
+    let wrong = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
+    let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
+        wrong(format!("no record of a sign-in (line {}, column {})", error.line(), error.column()))
+    })?;
+    // A copy holds tokens that were spent since.
+    if path.file_stem().is_none_or(|name| *name != *record.id()) {
+        return Err(wrong("the name of the file is not that of the record in it".to_owned()));
+    }
+    Ok(record)
 }

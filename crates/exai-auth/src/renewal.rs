@@ -10,17 +10,22 @@ use std::time::{Duration, Instant};
 
 use exai_config::Secret;
 use oauth2::basic::BasicTokenResponse;
-use oauth2::{RefreshToken, TokenUrl};
+use oauth2::{RefreshToken, TokenResponse as _, TokenUrl};
 use serde::{Deserialize, Serialize};
 
 use crate::error::SignInError;
 use crate::http::{AuthHttp, Exchange};
-use crate::record::{Record, fingerprint};
+use crate::identity::Registered;
+use crate::record::{Record, Tokens, fingerprint};
 use crate::records::Records;
 use crate::tokens::{read_error, read_tokens};
 
 /// How long a renewal may take, with the wait for another one.
 pub const RENEWAL_TIMEOUT: Duration = Duration::from_mins(1);
+/// The parts of it: the wait for another renewal, and for a disk. Finding the server and the exchange have their own bounds
+/// (10 s and 20 s), and no part may be cut short by the end of the whole.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(15);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a new token is tried to be written to a disk that does not take it.
 const WRITE_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -62,7 +67,7 @@ async fn try_to_renew(
     id: &str,
     old: &str,
 ) -> Result<Renewal, SignInError> {
-    let Some(_lock) = records.lock(id, Instant::now() + RENEWAL_TIMEOUT / 2)? else {
+    let Some(_lock) = records.lock(id, Instant::now() + LOCK_TIMEOUT)? else {
         return Err(SignInError::Locked);
     };
     let Some(mut record) = records.read(id)? else { return Ok(Renewal::NotRenewable) };
@@ -77,17 +82,39 @@ async fn try_to_renew(
     records.write(&record)?;
     match exchange(&http, &record, &refresh_token).await {
         Ok(answer) => {
-            record.tokens = Some(read_tokens(&answer, &tokens.scopes, Some(&refresh_token), &record.issuer)?);
+            let read = read_tokens(&answer, &tokens.scopes, Some(&refresh_token), &record.issuer);
+            let outcome = match read {
+                Ok(renewed) => {
+                    record.tokens = Some(renewed);
+                    Ok(Renewal::Renewed)
+                }
+                // The old refresh token may be spent, whatever is wrong with the rest.
+                Err(error) => {
+                    let newer = answer.refresh_token().map(|token| Secret::new(token.secret().clone()));
+                    let refresh_token = newer.or(Some(refresh_token));
+                    record.tokens = record.tokens.map(|tokens| Tokens { refresh_token, ..tokens });
+                    Err(error)
+                }
+            };
             write_at_any_price(records, &record).await?;
-            Ok(Renewal::Renewed)
+            outcome
         }
-        Err(error) if error.means_signed_out() => {
+        Err(error) if error.means_signed_out() || has_lost_registration(&record, &error) => {
             record.tokens = None;
+            if error.means_unregistered() {
+                record.identity.note_unknown();
+            }
             records.write(&record)?;
             Ok(Renewal::SignedOut(error.to_string()))
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether the authorization server has forgotten what we have registered, and so whom it gave the tokens to. What a person
+/// has registered is another matter: a wrong secret in the configuration is put right there, and the tokens stay good.
+fn has_lost_registration(record: &Record, error: &SignInError) -> bool {
+    error.means_unregistered() && record.identity.registered == Registered::Dynamically
 }
 
 async fn exchange(
@@ -103,7 +130,7 @@ async fn exchange(
 
 /// Writes a record whose loss would sign somebody out: tries again while there is time.
 async fn write_at_any_price(records: &Records, record: &Record) -> Result<(), SignInError> {
-    let end = Instant::now() + RENEWAL_TIMEOUT / 4;
+    let end = Instant::now() + WRITE_TIMEOUT;
     loop {
         match records.write(record) {
             Ok(()) => return Ok(()),

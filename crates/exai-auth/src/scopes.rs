@@ -5,7 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Scopes, each once, in order. An empty set asks for what the server gives by itself.
+/// The most scopes of a set. Servers name them, and each request for tokens carries them.
+const MAX_SCOPES: usize = 500;
+
+/// Scopes, each once, in order, and no more than 500. An empty set asks for what the server gives by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Scopes(BTreeSet<String>);
@@ -28,7 +31,12 @@ impl Scopes {
 
     /// Adds those of another set.
     pub fn extend(&mut self, others: &Scopes) {
-        self.0.extend(others.0.iter().cloned());
+        for scope in &others.0 {
+            if self.0.len() >= MAX_SCOPES {
+                return;
+            }
+            self.0.insert(scope.clone());
+        }
     }
 
     /// Keeps those that another set has, too.
@@ -51,7 +59,8 @@ impl<T: Into<String>> FromIterator<T> for Scopes {
     fn from_iter<I: IntoIterator<Item = T>>(scopes: I) -> Self {
         let fits = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
         let scopes = scopes.into_iter().map(Into::into);
-        Scopes(scopes.filter(|scope| !scope.is_empty() && scope.bytes().all(fits)).collect())
+        let scopes = scopes.filter(|scope| !scope.is_empty() && scope.bytes().all(fits));
+        Scopes(scopes.take(MAX_SCOPES).collect())
     }
 }
 

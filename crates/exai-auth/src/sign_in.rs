@@ -1,11 +1,15 @@
 //! The sign-in at one server as one account: whoever sends a request asks it for the token.
 
+mod shared;
+
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, Instant};
 
 use exai_config::Secret;
+use shared::{Failure, Shared, State};
 
 use crate::challenge::Challenge;
 use crate::record::{Place, Record, Tokens};
@@ -13,12 +17,17 @@ use crate::records::Records;
 use crate::renewal::Renewal;
 use crate::scopes::Scopes;
 
-/// A token with less than this left is not sent: the way to the server takes time, and clocks differ.
+/// A token with less than this left, or half of its lifetime, is not sent: the way to the server takes time, and clocks
+/// differ.
 const SPENT_SECONDS: u64 = 5;
 /// A token with less than this left, or a fifth of its lifetime, is renewed while it is still good.
 const EARLY_SECONDS: u64 = 300;
 /// After so many new tokens that the server took none of, no further one is asked for.
 const MAX_REFUSED_RENEWALS: u32 = 3;
+/// Whoever needs a token so soon after a renewal has failed hears of that failure.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// So soon after a renewal has failed, a token that is still good is not renewed.
+const EARLY_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Replaces access tokens; see [`crate::renew`].
 pub trait Renew: fmt::Debug + Send + Sync {
@@ -30,23 +39,19 @@ pub trait Renew: fmt::Debug + Send + Sync {
 /// The sign-in at one server as one account. All clients and instances of the server share it.
 #[derive(Debug)]
 pub struct SignIn {
-    place: Place,
-    records: Records,
+    shared: Arc<Shared>,
     renewer: Arc<dyn Renew>,
-    state: Mutex<State>,
     /// Held by the one renewal.
     renewing: tokio::sync::Mutex<()>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    record: Option<Record>,
-    /// What the server said when it last refused a request.
-    challenge: Challenge,
-    /// The scopes that it has said to need.
-    needed: Scopes,
-    /// How many tokens in a row it has refused that were new.
-    refused_renewals: u32,
+/// Why a token is renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// The server has refused it.
+    Refused,
+    /// It ends.
+    Ending,
 }
 
 /// How it stands with the sign-in.
@@ -86,14 +91,13 @@ impl SignIn {
     /// # Errors
     /// When the records cannot be read: that does not mean that nobody is signed in.
     pub fn open(records: Records, place: Place, renewer: Arc<dyn Renew>) -> io::Result<Self> {
-        let record = records.find(&place)?;
-        let state = Mutex::new(State { record, ..State::default() });
-        Ok(SignIn { place, records, renewer, state, renewing: tokio::sync::Mutex::default() })
+        let shared = Arc::new(Shared::open(records, place)?);
+        Ok(SignIn { shared, renewer, renewing: tokio::sync::Mutex::default() })
     }
 
     /// For which server, and as whom.
     pub fn place(&self) -> &Place {
-        &self.place
+        &self.shared.place
     }
 
     /// The record, if there is one.
@@ -132,14 +136,15 @@ impl SignIn {
         if tokens.refresh_token.is_none() || !is_due(&tokens) {
             return Some(tokens.access_token);
         }
-        if tokens.ends_within(SPENT_SECONDS) {
-            self.renew(&tokens.access_token).await;
+        if tokens.ends_within(spent_seconds(&tokens)) {
+            self.renew(&tokens.access_token, Cause::Ending).await;
             return Some(self.tokens()?.access_token);
         }
-        if self.renewing.try_lock().is_ok() {
+        let has_just_failed = self.state().has_failed_within(EARLY_RETRY_INTERVAL);
+        if !has_just_failed && self.renewing.try_lock().is_ok() {
             let (this, old) = (Arc::clone(self), tokens.access_token.clone());
             spawn(Box::pin(async move {
-                this.renew(&old).await;
+                this.renew(&old, Cause::Ending).await;
             }));
         }
         Some(tokens.access_token)
@@ -169,90 +174,86 @@ impl SignIn {
             if is_other {
                 return Refusal::Again;
             }
-            if state.refused_renewals >= MAX_REFUSED_RENEWALS {
-                return Refusal::SignInNeeded;
-            }
-            state.refused_renewals += 1;
             tokens.access_token
         };
-        match self.renew(&old).await {
+        match self.renew(&old, Cause::Refused).await {
             Renewal::Renewed => Refusal::Again,
             Renewal::SignedOut(_) | Renewal::NotRenewable => Refusal::SignInNeeded,
-            Renewal::Failed(why) => {
-                let mut state = self.state();
-                state.refused_renewals = state.refused_renewals.saturating_sub(1);
-                Refusal::Unavailable(why)
-            }
+            Renewal::Failed(why) => Refusal::Unavailable(why),
         }
     }
 
-    /// Replaces the token `old`, unless another renewal has: all who ask at the same time share one.
-    async fn renew(&self, old: &Secret) -> Renewal {
+    /// Replaces the token `old`, unless another renewal has: all who ask at the same time share one, and its failure.
+    async fn renew(&self, old: &Secret, cause: Cause) -> Renewal {
+        let asked_at = Instant::now();
         let _renewing = self.renewing.lock().await;
         let id = {
             let state = self.state();
-            match &state.record {
+            let id = match &state.record {
                 Some(record) if state.holds(old) => record.id(),
                 Some(Record { tokens: Some(_), .. }) => return Renewal::Renewed,
                 Some(_) | None => return Renewal::NotRenewable,
+            };
+            if cause == Cause::Refused && state.refused_renewals >= MAX_REFUSED_RENEWALS {
+                return Renewal::NotRenewable;
             }
+            let shared = |failure: &&Failure| failure.at >= asked_at || failure.at.elapsed() < RETRY_INTERVAL;
+            if let Some(failure) = state.failure.as_ref().filter(shared) {
+                return Renewal::Failed(failure.why.clone());
+            }
+            id
         };
         let renewal = self.renewer.renew(id.clone(), old.clone()).await;
+        let server = &self.shared.place.server;
         match &renewal {
-            Renewal::Failed(why) => {
-                tracing::warn!(server = %self.place.server, why, "a sign-in could not be renewed");
-            }
-            Renewal::SignedOut(why) => {
-                tracing::warn!(server = %self.place.server, why, "a sign-in has ended");
-            }
+            Renewal::Failed(why) => tracing::warn!(%server, why, "a sign-in could not be renewed"),
+            Renewal::SignedOut(why) => tracing::warn!(%server, why, "a sign-in has ended"),
             Renewal::Renewed | Renewal::NotRenewable => {}
         }
-        match self.reload(id).await {
+        let renewal = match self.reload(id).await {
             Ok(()) => renewal,
             Err(error) => Renewal::Failed(format!("the renewed sign-in cannot be read: {error}")),
+        };
+        let mut state = self.state();
+        state.failure = None;
+        match &renewal {
+            Renewal::Renewed if cause == Cause::Refused => state.refused_renewals += 1,
+            Renewal::Failed(why) => state.failure = Some(Failure { at: Instant::now(), why: why.clone() }),
+            Renewal::Renewed | Renewal::SignedOut(_) | Renewal::NotRenewable => {}
         }
+        renewal
     }
 
     async fn reload(&self, id: String) -> io::Result<()> {
-        let records = self.records.clone();
-        let read = tokio::task::spawn_blocking(move || records.read(&id)).await;
-        let record = read.map_err(io::Error::other)??;
-        self.state().record = record;
-        Ok(())
+        let shared = Arc::clone(&self.shared);
+        let read = tokio::task::spawn_blocking(move || shared.reload(&id)).await;
+        read.map_err(io::Error::other)?
     }
 
-    /// Keeps a new sign-in, in place of an earlier one. Blocks.
+    /// Keeps a new sign-in, in place of an earlier one. Blocks, also for a renewal that has begun.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn adopt(&self, record: Record) -> io::Result<()> {
-        self.records.write(&record)?;
-        let mut state = self.state();
-        let before = state.record.replace(record);
-        let id = state.record.as_ref().map(Record::id);
-        (state.needed, state.challenge, state.refused_renewals) =
-            (Scopes::default(), Challenge::default(), 0);
-        drop(state);
-        // The server has moved to another authorization server: what the earlier one gave is of no use.
-        match before.map(|before| before.id()).filter(|before| Some(before) != id.as_ref()) {
-            Some(before) => self.records.remove(&before),
-            None => Ok(()),
-        }
+        self.shared.adopt(record)
     }
 
-    /// Forgets the tokens. `false` when there were none. Blocks.
+    /// Forgets the tokens. `false` when there were none. Blocks, also for a renewal that has begun.
     ///
     /// # Errors
     /// When the record cannot be written: the tokens are still there.
     pub fn sign_out(&self) -> io::Result<bool> {
-        let mut state = self.state();
-        let Some(mut record) = state.record.clone().filter(|record| record.tokens.is_some()) else {
-            return Ok(false);
-        };
-        record.tokens = None;
-        self.records.write(&record)?;
-        state.record = Some(record);
-        Ok(true)
+        self.shared.sign_out()
+    }
+
+    /// Forgets who we are to the authorization server, if we have registered there ourselves: the next sign-in registers
+    /// anew. For a server that has said that it does not know us, or that has shown a browser such a page, so that nobody has
+    /// come back. Blocks, also for a renewal that has begun.
+    ///
+    /// # Errors
+    /// When the record cannot be read or written.
+    pub fn forget_registration(&self) -> io::Result<()> {
+        self.shared.forget_registration()
     }
 
     fn tokens(&self) -> Option<Tokens> {
@@ -260,20 +261,17 @@ impl SignIn {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state()
     }
 }
 
-impl State {
-    /// Whether this is the present access token.
-    fn holds(&self, token: &Secret) -> bool {
-        let tokens = self.record.as_ref().and_then(|record| record.tokens.as_ref());
-        tokens.is_some_and(|tokens| tokens.access_token == *token)
-    }
+/// With how little left a token is not sent any more.
+fn spent_seconds(tokens: &Tokens) -> u64 {
+    tokens.lifetime().map_or(0, |lifetime| (lifetime / 2).min(SPENT_SECONDS))
 }
 
 /// Whether a token is to be renewed.
 fn is_due(tokens: &Tokens) -> bool {
     let early = tokens.lifetime().map_or(0, |lifetime| (lifetime / 5).min(EARLY_SECONDS));
-    tokens.ends_within(early.max(SPENT_SECONDS))
+    tokens.ends_within(early.max(spent_seconds(tokens)))
 }

@@ -7,9 +7,10 @@ use exai_config::Secret;
 use oauth2::basic::{BasicTokenResponse, BasicTokenType};
 use oauth2::{ErrorResponseType, RequestTokenError, StandardErrorResponse, TokenResponse as _};
 
+use crate::clock::unix_time;
 use crate::error::SignInError;
 use crate::http::{HttpFailure, shown};
-use crate::record::{Tokens, unix_time};
+use crate::record::Tokens;
 use crate::scopes::Scopes;
 
 /// The longest lifetime that is believed.
@@ -44,7 +45,11 @@ pub(crate) fn read_tokens(
             .map(|token| Secret::new(token.secret().clone()))
             .or_else(|| before.cloned()),
         obtained_at: now,
-        expires_at: answer.expires_in().map(|time| now.saturating_add(time.min(MAX_LIFETIME).as_secs())),
+        // Servers say 0 of tokens that do not end.
+        expires_at: answer
+            .expires_in()
+            .filter(|time| !time.is_zero())
+            .map(|time| now.saturating_add(time.min(MAX_LIFETIME).as_secs())),
         scopes: granted.unwrap_or_else(|| asked.clone()),
     })
 }

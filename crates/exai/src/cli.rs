@@ -1,10 +1,15 @@
 //! The command line: its commands and their arguments.
 
+mod internal;
+mod sign_in;
+
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use jiff::SpanRelativeTo;
 
+pub(crate) use self::internal::{GuardArgs, OutsideArgs, RenewSignInArgs};
+pub(crate) use self::sign_in::{LoginArgs, LogoutArgs};
 use crate::limits::{MAX_STOP_GRACE_S, STOP_GRACE_S};
 
 /// Hosts every MCP server once, for all MCP clients of this account.
@@ -159,25 +164,6 @@ pub(crate) struct ShimArgs {
     /// Connect over TCP, to ws://127.0.0.1:PORT/mcp for all servers or to …/mcp/NAME for one
     #[arg(long, conflicts_with = "server")]
     pub(crate) url: Option<String>,
-}
-
-/// `exai guard`.
-#[derive(Debug, PartialEq, Eq, Args)]
-pub(crate) struct GuardArgs {
-    /// The daemon's nonce: whose guard this is, for whoever lists processes
-    pub(crate) instance: String,
-    /// The tree, as in `exai status`
-    pub(crate) of: String,
-    /// The socket to the daemon
-    #[arg(long)]
-    pub(crate) control: String,
-}
-
-/// `exai outside`.
-#[derive(Debug, Args)]
-pub(crate) struct OutsideArgs {
-    /// The pipe, or the socket, of whoever wants the daemon to be started
-    pub(crate) pipe: Option<String>,
 }
 
 /// `exai selftest-server`.
@@ -414,42 +400,6 @@ pub(crate) enum SecretAction {
     },
     /// List the names, and the servers that use each
     List(JsonArgs),
-}
-
-/// `exai login`.
-#[derive(Debug, Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["server", "list"]))]
-pub(crate) struct LoginArgs {
-    /// The server
-    pub(crate) server: Option<String>,
-    /// Paste the address that the browser ends at: for machines whose browser is on another one
-    #[arg(long, conflicts_with = "device")]
-    pub(crate) paste: bool,
-    /// Type a code on a page that any machine can open, where the server has such a page
-    #[arg(long)]
-    pub(crate) device: bool,
-    /// List the sign-ins
-    #[arg(long, conflicts_with_all = ["paste", "device"])]
-    pub(crate) list: bool,
-    /// Print a JSON document
-    #[arg(long, requires = "list")]
-    pub(crate) json: bool,
-}
-
-/// `exai logout`.
-#[derive(Debug, Args)]
-pub(crate) struct LogoutArgs {
-    /// The server
-    pub(crate) server: String,
-}
-
-/// `exai renew-sign-in`.
-#[derive(Debug, Args)]
-pub(crate) struct RenewSignInArgs {
-    /// The record
-    pub(crate) id: String,
-    /// Which token is to be replaced
-    pub(crate) fingerprint: String,
 }
 
 /// `exai threads`.

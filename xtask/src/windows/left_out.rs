@@ -23,7 +23,7 @@ pub(super) type Names = BTreeSet<String>;
 /// The left-out tests, in the order of the file.
 pub(super) struct LeftOut(Vec<Line>);
 
-/// One test, or with `::` at its end all tests in a module.
+/// One test, or with `::` at its end all tests in a module, or with `*` all of the binary.
 #[derive(Debug, PartialEq, Eq)]
 struct Line {
     binary: String,
@@ -33,11 +33,14 @@ struct Line {
 impl Line {
     fn covers(&self, test: &str) -> bool {
         let Some((binary, name)) = test.split_once(' ') else { return false };
-        let module = self.name.ends_with("::");
-        binary == self.binary && (name == self.name || module && name.starts_with(&self.name))
+        let module = self.name.ends_with("::") && name.starts_with(&self.name);
+        binary == self.binary && (name == self.name || module || self.name == "*")
     }
 
     fn filter(&self) -> String {
+        if self.name == "*" {
+            return format!("binary_id(={})", self.binary);
+        }
         let end = if self.name.ends_with("::") { "" } else { "$" };
         format!("(binary_id(={}) & test(/^{}{end}/))", self.binary, self.name)
     }
@@ -147,19 +150,20 @@ pub(super) fn names(command: &mut Command) -> Result<Names, String> {
 mod tests {
     use super::*;
 
-    const TEXT: &str =
-        "# a comment\nno signals there\n  exai::it alone::frozen::\n\nno modes\n  exai-os modes\n";
+    const TEXT: &str = "# a comment\nno signals there\n  exai::it alone::frozen::\n\nno modes\n  exai-os modes\n\npure\n  exai-mux *\n";
 
     fn of(names: &[&str]) -> Names {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
     #[test]
-    fn a_line_is_a_test_or_a_module() {
+    fn a_line_is_a_test_a_module_or_a_binary() {
         let list = LeftOut::parse(TEXT).unwrap();
         let covers = |test: &str| list.0.iter().any(|line| line.covers(test));
         assert!(covers("exai::it alone::frozen::one") && covers("exai-os modes"));
         assert!(!covers("exai::it alone::frozenly") && !covers("exai-os modes_too") && !covers("exai modes"));
+        assert!(covers("exai-mux a::b") && !covers("exai-mux::it a::b"));
+        assert_eq!(list.0[2].filter(), "binary_id(=exai-mux)");
         assert_eq!(list.0[0].filter(), "(binary_id(=exai::it) & test(/^alone::frozen::/))");
         assert_eq!(list.0[1].filter(), "(binary_id(=exai-os) & test(/^modes$/))");
     }
@@ -173,11 +177,11 @@ mod tests {
     #[test]
     fn both_systems_differ_by_what_the_list_says() {
         let list = LeftOut::parse(TEXT).unwrap();
-        let linux = of(&["exai x", "exai-os modes", "exai::it alone::frozen::a"]);
+        let linux = of(&["exai x", "exai-os modes", "exai-mux y", "exai::it alone::frozen::a"]);
         assert_eq!(list.check(&linux, &of(&["exai x", "exai handles", "exai-os modes"])), Ok(()));
         let missing = list.check(&linux, &of(&[])).unwrap_err();
         assert!(missing.ends_with("no\n  exai x"), "{missing}");
-        let idle = list.check(&of(&["exai-os modes"]), &of(&[])).unwrap_err();
+        let idle = list.check(&of(&["exai-os modes", "exai-mux y"]), &of(&[])).unwrap_err();
         assert!(idle.ends_with("as\n  exai::it alone::frozen::"), "{idle}");
     }
 }

@@ -177,7 +177,12 @@ impl SignIns {
         let Pending { sign_in, http, server, known, outcome, .. } = pending;
         let finished = match sign_in.finish(&http, returned).await {
             Ok(record) => adopt(&known, record).await,
-            Err(error) => Err(error),
+            Err(error) => {
+                if error.means_unregistered() {
+                    forget_registration(&known).await;
+                }
+                Err(error)
+            }
         };
         // Those who wait may have gone.
         let _ = outcome.send(Some(finished.as_ref().copied().map_err(ToString::to_string)));
@@ -271,6 +276,16 @@ impl ServerSignIn {
         };
         let (http, discovered, identity, scopes) = prepared.await.map_err(|error| error.to_string())?;
         Ok(Prepared { http, discovered, identity, scopes, redirect })
+    }
+}
+
+/// Forgets who we are to an authorization server that does not know us any more: the next sign-in registers anew.
+async fn forget_registration(sign_in: &Arc<SignIn>) {
+    let sign_in = sign_in.clone();
+    match tokio::task::spawn_blocking(move || sign_in.forget_registration()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "a registration that is over cannot be forgotten"),
+        Err(error) => tracing::error!(%error, "BUG: a task failed"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Sign-ins at servers elsewhere: one for all clients.
 
+mod expiries;
+
 use std::io::Write as _;
 use std::process::{Child, Stdio};
 
@@ -23,16 +25,16 @@ fn page_of(output: &str) -> Option<String> {
     output.lines().map(str::trim).find(|line| line.starts_with("http://")).map(str::to_owned)
 }
 
-/// `exai login far`, which waits for the browser.
+/// `exai login`, which waits for the browser.
 struct Login {
     child: Child,
     page: String,
 }
 
 impl Login {
-    fn begin(instance: &Instance, more: &[&str]) -> Self {
+    fn begin(instance: &Instance, server: &str, more: &[&str]) -> Self {
         let stdout = instance.dir().join("login");
-        let mut command = instance.command(&[&["login", "far"], more].concat());
+        let mut command = instance.command(&[&["login", server], more].concat());
         command.env("BROWSER", "false").stdin(Stdio::piped());
         command.stdout(std::fs::File::create(&stdout).expect("a file"));
         let child = command.spawn().expect("it starts");
@@ -57,7 +59,7 @@ fn one_sign_in_serves_all_clients_and_survives_the_daemon() {
         let said = refused["error"]["message"].as_str().unwrap_or_default();
         assert!(said.contains("wants somebody to sign in: run `exai login far`"), "{refused}");
     }
-    let login = Login::begin(&instance, &[]);
+    let login = Login::begin(&instance, "far", &[]);
     let page = follow(&login.page);
     assert!(page.status == 200 && page.text.contains("You are signed in at far"), "{page:?}");
     login.succeeds();
@@ -79,7 +81,7 @@ fn one_sign_in_serves_all_clients_and_survives_the_daemon() {
 fn who_signs_out_is_asked_again_and_not_registered_anew() {
     let server = AuthorizationServer::start(Options::default());
     let instance = hosting(&server.url("/mcp"), "");
-    follow(&Login::begin(&instance, &[]).page);
+    follow(&Login::begin(&instance, "far", &[]).page);
     let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
     client.initialize(&json!({}));
     assert!(whoami(&mut client)["result"].is_object());
@@ -92,7 +94,7 @@ fn who_signs_out_is_asked_again_and_not_registered_anew() {
         "{refused}"
     );
     // The registration stays.
-    follow(&Login::begin(&instance, &[]).page);
+    follow(&Login::begin(&instance, "far", &[]).page);
     assert_eq!((server.seen().pages, server.seen().registrations), (2, 1));
     assert!(whoami(&mut client)["result"].is_object());
 }
@@ -101,7 +103,7 @@ fn who_signs_out_is_asked_again_and_not_registered_anew() {
 fn what_the_browser_could_not_bring_back_is_pasted() {
     let server = AuthorizationServer::start(Options::default());
     let instance = hosting(&server.url("/mcp"), "");
-    let mut login = Login::begin(&instance, &["--paste"]);
+    let mut login = Login::begin(&instance, "far", &["--paste"]);
     let ended = follow_without(&login.page, "/oauth/callback");
     assert_eq!(ended.status, 0, "{ended:?}");
     let mut stdin = login.child.stdin.take().expect("a pipe");

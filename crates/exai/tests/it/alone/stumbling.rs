@@ -97,8 +97,8 @@ fn everywhere(act: &'static str, at_once: usize, check: fn(Stumble)) {
     eprintln!("{act} at each of {} places: {:.1?}", NAMES.len(), begun.elapsed());
 }
 
-/// The commands wait most of the time, so all of them run at once. Under Wine each look at one of many takes seconds.
-const HANG_AT_ONCE: usize = if cfg!(windows) { 4 } else { NAMES.len() };
+/// The commands wait most of the time, so all of them run at once. Under Wine each look at one of many takes long.
+const HANG_AT_ONCE: usize = if cfg!(windows) { 10 } else { NAMES.len() };
 
 /// The words of `status` about the daemon with this pid. Windows does not say which process holds the lock.
 fn holds_the_lock(pid: u32) -> String {

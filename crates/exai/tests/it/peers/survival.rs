@@ -68,6 +68,15 @@ impl Drop for Session {
     }
 }
 
+/// Runs the test with each SDK. They mostly wait for processes that start, so all run at the same time.
+fn with_each(test: fn(Sdk)) {
+    std::thread::scope(|scope| {
+        for &sdk in Sdk::ALL {
+            scope.spawn(move || test(sdk));
+        }
+    });
+}
+
 /// How often each call was executed, by its text.
 fn executed(ledger: &Path) -> BTreeMap<String, usize> {
     let mut times = BTreeMap::new();
@@ -81,7 +90,7 @@ fn executed(ledger: &Path) -> BTreeMap<String, usize> {
 
 #[test]
 fn a_session_of_an_sdk_goes_on_while_its_daemon_is_killed_again_and_again() {
-    for &sdk in Sdk::ALL {
+    with_each(|sdk| {
         let dir = tempfile::tempdir().expect("a directory");
         let ledger = dir.path().join("ledger");
         let instance = Instance::with_fixture(&["--ledger", ledger.to_str().expect("a path")]);
@@ -103,7 +112,7 @@ fn a_session_of_an_sdk_goes_on_while_its_daemon_is_killed_again_and_again() {
             let most = if text.starts_with("\"look") { 2 } else { 1 };
             assert!(times <= most, "{sdk:?}: {text} was executed {times} times");
         }
-    }
+    });
 }
 
 /// How often the test restarts the daemon.
@@ -127,7 +136,7 @@ const BEGIN_ANEW: [&str; 12] = [
 
 #[test]
 fn over_http_a_restart_costs_an_sdk_its_session_and_the_next_one_works_at_once() {
-    for &sdk in Sdk::ALL {
+    with_each(|sdk| {
         let dir = tempfile::tempdir().expect("a directory");
         let ledger = dir.path().join("ledger");
         let instance = draining::instance(&["--ledger", ledger.to_str().expect("a path")]);
@@ -155,5 +164,5 @@ fn over_http_a_restart_costs_an_sdk_its_session_and_the_next_one_works_at_once()
         let sessions = report["sessions"].as_u64().unwrap_or_default() as usize;
         assert!((2..=3 * RESTARTS + 1).contains(&sessions), "{sdk:?}: {report}");
         assert!(longest < Duration::from_secs(5), "{sdk:?}: {longest:?}");
-    }
+    });
 }

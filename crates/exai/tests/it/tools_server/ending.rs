@@ -37,7 +37,7 @@ fn it_ends_within_a_second_with_its_client_and_stops_what_is_paid() {
 
 #[test]
 fn it_ends_although_its_client_reads_nothing() {
-    let endpoint = ModelEndpoint::start(|seen| reply(seen, &"word ".repeat(100_000)));
+    let endpoint = ModelEndpoint::start(|seen| reply(seen, &"word ".repeat(25_000)));
     let instance = instance(&endpoint, "");
     let mut command = instance.command(&["tools-server"]);
     command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());

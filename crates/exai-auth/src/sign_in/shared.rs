@@ -1,0 +1,149 @@
+//! What is known of a sign-in, in memory and on disk, and what changes both.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use exai_config::Secret;
+
+use crate::challenge::Challenge;
+use crate::record::{Place, Record};
+use crate::records::Records;
+use crate::renewal::RENEWAL_TIMEOUT;
+use crate::scopes::Scopes;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) place: Place,
+    records: Records,
+    state: Mutex<State>,
+    /// Held from before a file is read or written until the state says the same, so that what is on disk and what is in
+    /// memory change in one order. Whoever needs the lock of a record, too, takes that first.
+    files: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) record: Option<Record>,
+    /// What the server said when it last refused a request.
+    pub(super) challenge: Challenge,
+    /// The scopes that it has said to need.
+    pub(super) needed: Scopes,
+    /// How many tokens in a row it has refused that were new.
+    pub(super) refused_renewals: u32,
+    /// How the last renewal failed, if it did.
+    pub(super) failure: Option<Failure>,
+}
+
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) at: Instant,
+    pub(super) why: String,
+}
+
+/// What blocks. The lock of a record keeps a renewal from writing what it began with over what is newer.
+impl Shared {
+    /// Reads what is on disk.
+    pub(super) fn open(records: Records, place: Place) -> io::Result<Self> {
+        let record = records.find(&place)?;
+        let state = Mutex::new(State { record, ..State::default() });
+        Ok(Shared { place, records, state, files: Mutex::default() })
+    }
+
+    /// Reads the record anew, which a renewal has changed.
+    pub(super) fn reload(&self, id: &str) -> io::Result<()> {
+        let _files = self.files();
+        let record = self.records.read(id)?;
+        let mut state = self.state();
+        // Meanwhile somebody may have signed in at another authorization server.
+        if state.record.as_ref().is_some_and(|now| now.id() == id) {
+            if record.as_ref().is_none_or(|record| record.tokens.is_none()) {
+                // What a token lacked that is no more.
+                state.challenge.error = None;
+            }
+            state.record = record;
+        }
+        Ok(())
+    }
+
+    pub(super) fn adopt(&self, record: Record) -> io::Result<()> {
+        let id = record.id();
+        self.with_lock(&id, || {
+            self.records.write(&record)?;
+            *self.state() = State { record: Some(record), ..State::default() };
+            Ok(())
+        })?;
+        if let Err(error) = self.remove_others(&id) {
+            tracing::warn!(server = %self.place.server, %error, "an earlier sign-in cannot be removed");
+        }
+        Ok(())
+    }
+
+    /// Removes the records of other authorization servers than the one of the record `id`. Where the server has moved, what
+    /// the earlier one gave is of no use.
+    fn remove_others(&self, id: &str) -> io::Result<()> {
+        let of_place = self.records.load()?.into_iter().filter(|known| known.place == self.place);
+        for other in of_place.map(|known| known.id()).filter(|known| known != id) {
+            self.with_lock(&other, || self.records.remove(&other))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn sign_out(&self) -> io::Result<bool> {
+        let Some(record) = self.state().record.clone().filter(|record| record.tokens.is_some()) else {
+            return Ok(false);
+        };
+        let id = record.id();
+        self.with_lock(&id, || {
+            // A renewal may have changed it meanwhile.
+            let mut record = self.records.read(&id).ok().flatten().unwrap_or(record);
+            record.tokens = None;
+            self.records.write(&record)?;
+            self.state().record = Some(record);
+            Ok(())
+        })?;
+        self.remove_others(&id)?;
+        Ok(true)
+    }
+
+    pub(super) fn forget_registration(&self) -> io::Result<()> {
+        let Some(record) = self.state().record.clone() else { return Ok(()) };
+        let id = record.id();
+        self.with_lock(&id, || {
+            let mut record = self.records.read(&id)?.unwrap_or(record);
+            record.identity.note_unknown();
+            self.records.write(&record)?;
+            self.state().record = Some(record);
+            Ok(())
+        })
+    }
+
+    /// Does something to the files of a record that no renewal and nobody else may disturb.
+    fn with_lock<T>(&self, id: &str, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let Some(_lock) = self.records.lock(id, Instant::now() + RENEWAL_TIMEOUT)? else {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "another process renews this sign-in"));
+        };
+        let _files = self.files();
+        work()
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn files(&self) -> MutexGuard<'_, ()> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether this is the present access token.
+    pub(super) fn holds(&self, token: &Secret) -> bool {
+        let tokens = self.record.as_ref().and_then(|record| record.tokens.as_ref());
+        tokens.is_some_and(|tokens| tokens.access_token == *token)
+    }
+
+    pub(super) fn has_failed_within(&self, time: Duration) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.at.elapsed() < time)
+    }
+}

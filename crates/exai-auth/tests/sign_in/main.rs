@@ -1,0 +1,16 @@
+//! Sign-ins and renewals, judged by an authorization server that refuses what OAuth 2.1 and MCP forbid, and goes wrong.
+
+mod answers;
+mod crowds;
+mod devices;
+mod discovery;
+mod flow;
+mod identities;
+mod moving;
+mod play;
+mod records;
+mod refusals;
+mod renewals;
+mod scopes;
+mod secrets;
+mod strange_tokens;

@@ -1,0 +1,30 @@
+//! The arguments of the commands about sign-ins.
+
+use clap::{ArgGroup, Args};
+
+/// `exai login`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["server", "list"]))]
+pub(crate) struct LoginArgs {
+    /// The server
+    pub(crate) server: Option<String>,
+    /// Paste the address that the browser ends at: for machines whose browser is on another one
+    #[arg(long, conflicts_with = "device")]
+    pub(crate) paste: bool,
+    /// Type a code on a page that any machine can open, where the server has such a page
+    #[arg(long)]
+    pub(crate) device: bool,
+    /// List the sign-ins
+    #[arg(long, conflicts_with_all = ["paste", "device"])]
+    pub(crate) list: bool,
+    /// Print a JSON document
+    #[arg(long, requires = "list")]
+    pub(crate) json: bool,
+}
+
+/// `exai logout`.
+#[derive(Debug, Args)]
+pub(crate) struct LogoutArgs {
+    /// The server
+    pub(crate) server: String,
+}
