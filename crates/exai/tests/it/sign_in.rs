@@ -144,7 +144,7 @@ fn scopes_that_were_asked_for_in_vain_are_asked_for_again_by_a_person_alone() {
     );
     assert_eq!((page_in(&refused), server.seen().pages), (None, 2));
     server.change(|settings| settings.most_scopes = None);
-    follow(&Login::begin(&instance, &[]).page);
+    follow(&Login::begin(&instance, "far", &[]).page);
     let answer = client.ask("tools/call", &admin);
     assert!(answer["result"].is_object(), "{answer}");
 }
