@@ -54,6 +54,9 @@ pub enum SignInError {
     /// A step-up asks for more than the configuration allows.
     #[error("the server asks for the scopes `{0}`, which the `scopes` of its `sign_in` table do not allow")]
     ScopesNotAllowed(String),
+    /// A step-up would ask for nothing new: another sign-in would have the same outcome.
+    #[error("the last sign-in has asked for `{0}` already, which is all that may be asked for")]
+    NothingMoreToAskFor(String),
     /// What came back from the browser belongs to no sign-in.
     #[error("this sign-in is unknown or over; begin another one")]
     UnknownState,

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use crate::core::event::{HubEvent, HubGone, HubHandle, Question};
 use crate::front::state::AppState;
 use crate::limits::SIGN_IN_PAGE_TIMEOUT;
-use crate::upstream::sign_ins::{ServerSignIn, SignIns};
+use crate::upstream::sign_ins::{Cause, ServerSignIn, SignIns};
 
 /// What orders about sign-ins need.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ impl SignInDesk {
     }
 
     async fn begin_in_browser(&self, server: ServerSignIn) -> Result<FromDaemon, String> {
-        let begun = server.begin().await?;
+        let begun = server.begin(Cause::Wanted).await?;
         let page = begun.page.to_string();
         self.reply_later(&server, begun.finished(SIGN_IN_PAGE_TIMEOUT));
         Ok(FromDaemon::SignInBegun { page, code: None, lasts_s: SIGN_IN_PAGE_TIMEOUT.as_secs() })

@@ -69,6 +69,16 @@ pub(crate) struct BegunDevice {
     http: AuthHttp,
 }
 
+/// Why a sign-in begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A person asks for it, or the server takes no token that there is.
+    Wanted,
+    /// The server takes the token, and wants more scopes. What was asked for in vain is not asked for again, or a client that
+    /// opens every page would do so for ever (MCP 2025-11-25, authorization, scope challenge handling).
+    ScopesMissing,
+}
+
 /// What is needed to begin: everything that the network was asked for.
 struct Prepared {
     http: AuthHttp,
@@ -201,7 +211,7 @@ impl SignIns {
 
 impl ServerSignIn {
     /// Begins a sign-in in a browser, or joins the one that waits.
-    pub(crate) async fn begin(&self) -> Result<Begun, String> {
+    pub(crate) async fn begin(&self, cause: Cause) -> Result<Begun, String> {
         let known = self.all.open(self.sign_in.place().clone()).map_err(|error| error.to_string())?;
         let _preparing = known.preparing.lock().await;
         let (_, wanted) = self.sign_in.wish();
@@ -209,7 +219,7 @@ impl ServerSignIn {
         if let Some(begun) = pending.find(self.sign_in.place(), &wanted) {
             return Ok(begun);
         }
-        let prepared = self.prepare().await?;
+        let prepared = self.prepare(cause).await?;
         let place = self.sign_in.place().clone();
         let Prepared { http, discovered, identity, scopes, redirect } = prepared;
         let sign_in = PendingSignIn::begin(place, discovered, identity, scopes, &redirect);
@@ -218,7 +228,7 @@ impl ServerSignIn {
 
     /// Begins a sign-in with a code to type.
     pub(crate) async fn begin_device(&self) -> Result<BegunDevice, String> {
-        let Prepared { http, discovered, identity, scopes, .. } = self.prepare().await?;
+        let Prepared { http, discovered, identity, scopes, .. } = self.prepare(Cause::Wanted).await?;
         let place = self.sign_in.place().clone();
         let device = PendingDevice::begin(&http, place, discovered, identity, scopes).await;
         Ok(BegunDevice { device: device.map_err(|error| error.to_string())?, http })
@@ -243,7 +253,7 @@ impl ServerSignIn {
         self.all.spawn(task);
     }
 
-    async fn prepare(&self) -> Result<Prepared, String> {
+    async fn prepare(&self, cause: Cause) -> Result<Prepared, String> {
         let redirect = self.all.redirect()?;
         let (challenge, before) = self.sign_in.wish();
         let earlier = self.sign_in.record();
@@ -254,6 +264,10 @@ impl ServerSignIn {
             // What another authorization server has allowed says nothing here.
             let earlier = earlier.filter(|record| record.issuer == discovered.issuer);
             let scopes = discovered.scopes_to_ask_for(&before, limit.as_ref())?;
+            let was_in_vain = earlier.as_ref().is_some_and(|record| scopes.is_within(&record.asked));
+            if cause == Cause::ScopesMissing && was_in_vain {
+                return Err(SignInError::NothingMoreToAskFor(scopes.to_string()));
+            }
             let configured = self.config.client_id.as_deref();
             let configured = configured.map(|id| (id, self.config.client_secret.as_ref()));
             let earlier = earlier.as_ref().map(|record| &record.identity);

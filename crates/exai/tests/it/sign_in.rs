@@ -3,6 +3,7 @@
 mod expiries;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use exai_test::authorization_server::{AuthorizationServer, Consent, Options, follow, follow_without};
@@ -29,6 +30,7 @@ fn page_of(output: &str) -> Option<String> {
 struct Login {
     child: Child,
     page: String,
+    stdout: PathBuf,
 }
 
 impl Login {
@@ -40,7 +42,18 @@ impl Login {
         let child = command.spawn().expect("it starts");
         let read = || std::fs::read_to_string(&stdout).expect("a file");
         eventually("the page is named", LIMIT, || page_of(&read()).is_some());
-        Login { child, page: page_of(&read()).expect("a page") }
+        Login { child, page: page_of(&read()).expect("a page"), stdout }
+    }
+
+    /// The code that is to be typed on the page.
+    fn code(&self) -> String {
+        let code = || {
+            let said = std::fs::read_to_string(&self.stdout).expect("a file");
+            let code = said.lines().skip_while(|line| page_of(line).is_none()).nth(1)?;
+            Some(code.trim().to_owned())
+        };
+        eventually("the code is named", LIMIT, || code().is_some());
+        code().expect("a code")
     }
 
     fn succeeds(mut self) {
@@ -230,4 +243,35 @@ fn a_code_is_typed_on_another_machine() {
     let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
     client.initialize(&json!({}));
     assert!(whoami(&mut client)["result"].is_object());
+
+/// The page that a refusal shows.
+fn page_in(refused: &Value) -> Option<&str> {
+    refused["error"]["data"]["elicitations"][0]["url"].as_str()
+}
+
+#[test]
+fn scopes_that_were_asked_for_in_vain_are_asked_for_again_by_a_person_alone() {
+    let server = AuthorizationServer::start(Options::default());
+    server.change(|settings| settings.most_scopes = Some(vec!["mcp".to_owned()]));
+    let instance = hosting(&server.url("/mcp"), "");
+    let mut client = shim(&instance);
+    client.initialize(&json!({"elicitation": {"url": {}}}));
+    let admin = json!({"name": "far__admin", "arguments": {}});
+    // For the sign-in, and for the scope that the tool needs.
+    for _ in 0..2 {
+        let refused = client.ask("tools/call", &admin);
+        let page = page_in(&refused).unwrap_or_else(|| panic!("no page: {refused}"));
+        assert_eq!(follow(page).status, 200);
+    }
+    let refused = client.ask("tools/call", &admin);
+    let said = refused["error"]["message"].as_str().unwrap_or_default();
+    assert!(
+        said.contains("exai login far") && said.contains("has asked for `admin mcp` already"),
+        "{refused}"
+    );
+    assert_eq!((page_in(&refused), server.seen().pages), (None, 2));
+    server.change(|settings| settings.most_scopes = None);
+    follow(&Login::begin(&instance, "far", &[]).page);
+    let answer = client.ask("tools/call", &admin);
+    assert!(answer["result"].is_object(), "{answer}");
 }

@@ -8,7 +8,7 @@ use hyper::{Response, StatusCode};
 use super::connect::Failed;
 use super::server_url::ServerUrl;
 use crate::upstream::conversation_event::SignInWanted;
-use crate::upstream::sign_ins::ServerSignIn;
+use crate::upstream::sign_ins::{Cause, ServerSignIn};
 
 /// What shows a server who asks: the headers of every request besides those of the protocol.
 #[derive(Debug, Clone)]
@@ -97,19 +97,20 @@ impl Credentials {
                 return Ok(Verdict::Answered);
             }
         };
-        let why = match server.sign_in.refused(token, challenge).await {
+        let (why, cause) = match server.sign_in.refused(token, challenge).await {
             Refusal::Again => return Ok(Verdict::Again),
             Refusal::Unavailable(why) => {
                 return Err(Failed::Unsent(format!(
                     "cannot be used, since its sign-in could not be renewed: {why}"
                 )));
             }
-            Refusal::SignInNeeded => "wants somebody to sign in".to_owned(),
+            Refusal::SignInNeeded => ("wants somebody to sign in".to_owned(), Cause::Wanted),
             Refusal::ScopesNeeded(scopes) => {
-                format!("wants somebody to sign in again, for the scopes `{scopes}`")
+                let why = format!("wants somebody to sign in again, for the scopes `{scopes}`");
+                (why, Cause::ScopesMissing)
             }
         };
-        let begun = server.begin().await;
+        let begun = server.begin(cause).await;
         let name = &server.server;
         Err(Failed::SignedOut(match begun {
             Ok(begun) => {

@@ -55,8 +55,18 @@ impl Client {
         }
     }
 
-    /// The result of a request. The server's own questions that come before it are answered.
-    pub(crate) fn ask(&mut self, method: &str, mut params: Value) -> Outcome<Value> {
+    /// The result of a request.
+    pub(crate) fn ask(&mut self, method: &str, params: Value) -> Outcome<Value> {
+        let mut answer = self.request(method, params)?;
+        if answer["result"].is_object() {
+            Ok(answer["result"].take())
+        } else {
+            Err(format!("{method}: {answer}"))
+        }
+    }
+
+    /// The answer to a request. The server's own questions that come before it are answered.
+    pub(crate) fn request(&mut self, method: &str, mut params: Value) -> Outcome<Value> {
         self.last_id += 1;
         let id = self.last_id;
         if self.era == Era::Modern {
@@ -68,12 +78,10 @@ impl Client {
         }
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))?;
         loop {
-            let mut message = self.receive().map_err(|problem| format!("{method}: {problem}"))?;
+            let message = self.receive().map_err(|problem| format!("{method}: {problem}"))?;
             match message["method"].as_str() {
                 Some(_) => self.hear(&message)?,
-                None if message["id"] == id && message["result"].is_object() => {
-                    return Ok(message["result"].take());
-                }
+                None if message["id"] == id => return Ok(message),
                 None => return Err(format!("{method}: {message}")),
             }
         }
@@ -156,9 +164,9 @@ pub(crate) fn accept(question: &Value) -> Value {
     json!({"action": "accept", "content": content})
 }
 
-/// All that there are: the suite looks at how each is declared.
+/// All that there are: the suite looks at how each is declared. The user can be shown forms and pages.
 fn capabilities() -> Value {
-    json!({"elicitation": {}, "roots": {}, "sampling": {}})
+    json!({"elicitation": {"form": {}, "url": {}}, "roots": {}, "sampling": {}})
 }
 
 fn client_info() -> Value {

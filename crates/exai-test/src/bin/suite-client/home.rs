@@ -19,16 +19,32 @@ const LONGEST_END: Duration = Duration::from_secs(8);
 /// How many lines of the daemon's log are shown after a failure.
 const SHOWN_LINES: usize = 30;
 /// The name of the suite's server in the configuration.
-const SERVER: &str = "suite";
+pub(crate) const SERVER: &str = "suite";
+
+/// Where the client asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// That of the suite's server alone.
+    Server,
+    /// That of all servers, at which a client can begin before anybody has signed in.
+    All,
+}
 
 /// The state directory of the daemon.
 pub(crate) struct Home {
     path: PathBuf,
 }
 
-/// Plays with a daemon that hosts the server at `url`. The daemon is stopped whatever becomes of the play.
-pub(crate) fn with_daemon(url: &str, era: Era, play: impl FnOnce(&Home) -> Outcome) -> Outcome {
-    let home = Home::new(url, era).map_err(|error| format!("there is no state directory: {error}"))?;
+/// Plays with a daemon that hosts the server at `url`, and signs in there as the table `sign_in` says. The daemon is stopped
+/// whatever becomes of the play.
+pub(crate) fn with_daemon(
+    url: &str,
+    sign_in: &str,
+    era: Era,
+    play: impl FnOnce(&Home) -> Outcome,
+) -> Outcome {
+    let home =
+        Home::new(url, sign_in, era).map_err(|error| format!("there is no state directory: {error}"))?;
     let played = catch_unwind(AssertUnwindSafe(|| play(&home)));
     let played = played.unwrap_or_else(|_| Err("BUG: the play has panicked".to_owned()));
     let outcome = match (played, home.stop()) {
@@ -44,7 +60,7 @@ pub(crate) fn with_daemon(url: &str, era: Era, play: impl FnOnce(&Home) -> Outco
 }
 
 impl Home {
-    fn new(url: &str, era: Era) -> io::Result<Self> {
+    fn new(url: &str, sign_in: &str, era: Era) -> io::Result<Self> {
         // The number of a process that was killed comes again one day, so the time is in the name as well.
         let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |passed| passed.as_nanos());
         let path = std::env::temp_dir().join(format!("exai-suite-client-{}-{now}", std::process::id()));
@@ -53,14 +69,18 @@ impl Home {
             Era::Legacy => "legacy",
             Era::Modern => "modern",
         };
-        let server = format!("[servers.{SERVER}]\nurl = {}\nera = \"{era}\"\n", json!(url));
+        let server =
+            format!("[servers.{SERVER}]\nurl = {}\nera = \"{era}\"\nsign_in = {{{sign_in}}}\n", json!(url));
         fs::write(path.join("config.toml"), format!("[daemon]\nport = 0\n\n{server}"))?;
         Ok(Home { path })
     }
 
     /// A shim, which starts the daemon.
-    pub(crate) fn shim(&self) -> Command {
-        self.command(&["shim", "--server", SERVER])
+    pub(crate) fn shim(&self, endpoint: Endpoint) -> Command {
+        match endpoint {
+            Endpoint::Server => self.command(&["shim", "--server", SERVER]),
+            Endpoint::All => self.command(&["shim"]),
+        }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

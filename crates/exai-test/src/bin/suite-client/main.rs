@@ -1,5 +1,5 @@
 //! The client that the official conformance suite judges: an exai daemon whose one server is the suite's, and a client of
-//! that daemon that asks for what each scenario wants to see.
+//! that daemon that asks for what each scenario wants to see. Where the server wants a sign-in, the client's user signs in.
 //!
 //! The suite says by environment variables which scenario it plays, in which revision, and what the scenario adds. Client
 //! and daemon speak the era of that revision, so what arrives at the suite has passed through all of exai.
@@ -8,6 +8,7 @@ mod client;
 mod common;
 mod home;
 mod plays;
+mod sign_ins;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use client::Client;
 use common::{Era, Outcome};
-use home::with_daemon;
+use home::{Endpoint, with_daemon};
 use serde_json::Value;
 
 const USAGE: &str = "\
@@ -50,10 +51,14 @@ fn run() -> Outcome {
         serde_json::from_str(&text).map_err(|error| format!("the context is no JSON: {error}"))
     })?;
     // Looked for first, so that a scenario that cannot be played costs no daemon.
-    let play = plays::find(&scenario).ok_or_else(|| format!("there is no play for {scenario}"))?;
+    let (endpoint, play) = match scenario.strip_prefix("auth/") {
+        Some(name) => (Endpoint::All, sign_ins::find(name)),
+        None => (Endpoint::Server, plays::find(&scenario)),
+    };
+    let play = play.ok_or_else(|| format!("there is no play for {scenario}"))?;
     let end = Instant::now() + LONGEST_PLAY;
-    with_daemon(&url, era, |home| {
-        let mut client = Client::start(home.shim(), era, end)?;
+    with_daemon(&url, &sign_ins::configure(&scenario, &context), era, |home| {
+        let mut client = Client::start(home.shim(endpoint), era, end)?;
         play(&mut client, &context)?;
         client.finish()
     })

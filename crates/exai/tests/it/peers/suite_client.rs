@@ -8,7 +8,7 @@ use tempfile::tempdir;
 fn passes(requirements: Requirements) {
     let dir = tempdir().expect("a directory");
     let client = program("suite-client");
-    let verdict = judge_client(&client, requirements, Scenarios::WithoutSignIn, dir.path());
+    let verdict = judge_client(&client, requirements, Scenarios::All, dir.path());
     assert!(verdict.is_good(), "{verdict}");
 }
 
