@@ -1,5 +1,6 @@
 //! Servers that are started without a request.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::router::Router;
@@ -119,11 +120,21 @@ impl Router {
 
     /// Lets a server be started that was held back, and starts it. Instances that run stay.
     pub(crate) fn recover_server(&mut self, server: &str, cx: &mut EventContext<'_>) {
-        if let Some(server) = self.servers.get_mut(server) {
-            server.health.reset();
-            server.list_health.became_ready();
+        let Some(known) = self.servers.get_mut(server) else { return };
+        known.health.reset();
+        known.list_health.became_ready();
+        if !known.policy.share.is_separate_in_sessions() {
+            return self.warm_up_server(server, cx);
         }
-        self.warm_up_server(server, cx);
+        // Each client has an instance of its own: those who were answered without the lists ask again, and start it.
+        let offerings = known.offerings_mut();
+        let owed: BTreeSet<_> =
+            offerings.flat_map(|(_, of)| of.catalogue.take_all_pending_list_changed()).collect();
+        for (client, kind) in owed {
+            if self.clients.get(client).is_some_and(|client| client.sees_server(server)) {
+                self.notify_list_changed(client, kind, cx);
+            }
+        }
     }
 
     pub(crate) fn restart_server(&mut self, server: &str, cx: &mut EventContext<'_>) {

@@ -91,6 +91,11 @@ impl Catalogue {
             .collect()
     }
 
+    /// Takes the clients that are to be told when any list comes.
+    pub(crate) fn take_all_pending_list_changed(&mut self) -> BTreeSet<(ClientId, ListKind)> {
+        std::mem::take(&mut self.pending_list_changed)
+    }
+
     /// The lists that clients are waiting to hear of.
     pub(crate) fn pending_kinds(&self) -> BTreeSet<ListKind> {
         self.pending_list_changed.iter().map(|(_, kind)| *kind).collect()

@@ -237,12 +237,13 @@ fn a_code_is_typed_on_another_machine() {
     let server = AuthorizationServer::start(Options::default());
     let instance = hosting(&server.url("/mcp"), "");
     let login = Login::begin(&instance, "far", &["--device"]);
-    let page = follow(&login.page);
+    let page = follow(&format!("{}?user_code={}", login.page, login.code()));
     assert_eq!(page.status, 200, "{page:?}");
     login.succeeds();
     let mut client = Client::start(instance.command(&["shim", "--server", "far"]));
     client.initialize(&json!({}));
     assert!(whoami(&mut client)["result"].is_object());
+}
 
 /// The page that a refusal shows.
 fn page_in(refused: &Value) -> Option<&str> {
