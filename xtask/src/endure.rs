@@ -34,6 +34,12 @@ const ALL: &[Endurance] = &[
         number: Some(("clients", "EXAI_CHAOS_CLIENTS")),
     },
     Endurance {
+        name: "sign-ins",
+        about: "20 clients of 10 servers under 1,000 ends of every token: pages, renewals, lost sign-ins",
+        tests: &["sign_in::expiries::a_thousand_expiries_cost_one_page_per_server"],
+        number: None,
+    },
+    Endurance {
         name: "slow",
         about: "a gibibyte for clients that do not read: memory, when they are cut, what others notice",
         tests: &[

@@ -14,8 +14,11 @@ pub(crate) struct LoginArgs {
     /// Type a code on a page that any machine can open, where the server has such a page
     #[arg(long)]
     pub(crate) device: bool,
-    /// List the sign-ins
+    /// Open no browser: only say which page to open
     #[arg(long, conflicts_with_all = ["paste", "device"])]
+    pub(crate) no_browser: bool,
+    /// List the sign-ins
+    #[arg(long, conflicts_with_all = ["paste", "device", "no_browser"])]
     pub(crate) list: bool,
     /// Print a JSON document
     #[arg(long, requires = "list")]

@@ -44,6 +44,7 @@ pub(crate) fn run(args: &LoginArgs, printer: &Printer) -> Result<u8, Error> {
             printer.line(&format!("  {page}"))?;
             printer.headline(&format!("  {code}"))?;
         }
+        None if args.no_browser => tell_page(&page, printer)?,
         None => open_or_tell(&page, printer)?,
     }
     printer

@@ -36,8 +36,9 @@ struct Login {
 impl Login {
     fn begin(instance: &Instance, server: &str, more: &[&str]) -> Self {
         let stdout = instance.dir().join("login");
-        let mut command = instance.command(&[&["login", server], more].concat());
-        command.env("BROWSER", "false").stdin(Stdio::piped());
+        let way = if more.is_empty() { &["--no-browser"] } else { more };
+        let mut command = instance.command(&[&["login", server], way].concat());
+        command.stdin(Stdio::piped());
         command.stdout(std::fs::File::create(&stdout).expect("a file"));
         let child = command.spawn().expect("it starts");
         let read = || std::fs::read_to_string(&stdout).expect("a file");
@@ -88,6 +89,23 @@ fn one_sign_in_serves_all_clients_and_survives_the_daemon() {
     assert_eq!(server.seen().pages, 1);
     let list: Value = serde_json::from_str(&instance.ends(0, &["login", "--list", "--json"])).expect("JSON");
     assert_eq!(list["sign_ins"][0]["signed_in"], true, "{list}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_browser_of_the_account_is_opened_once() {
+    let server = AuthorizationServer::start(Options::default());
+    let instance = hosting(&server.url("/mcp"), "");
+    let (browser, opened) = (instance.dir().join("browser"), instance.dir().join("opened"));
+    let script = format!("#!/bin/sh\necho \"$@\" >>'{}'\n", opened.display());
+    crate::ssh::write_script(&browser, &script);
+    let mut command = instance.command(&["login", "far"]);
+    let child = command.env("BROWSER", &browser).stdout(Stdio::null()).spawn().expect("it starts");
+    let seen = || std::fs::read_to_string(&opened).unwrap_or_default();
+    eventually("a browser is opened", LIMIT, || seen().ends_with('\n'));
+    assert_eq!(follow(seen().trim()).status, 200);
+    assert!(child.wait_with_output().expect("it ends").status.success());
+    assert_eq!(seen().lines().count(), 1);
 }
 
 #[test]
@@ -226,6 +244,9 @@ fn who_refuses_or_brings_back_nothing_is_told_so() {
         let page = follow(&format!("{callback}{query}"));
         assert!(page.status == 400 && page.text.contains(said), "{query}: {page:?}");
     }
+    let added = instance.exai(&["add", "near", &server.url("/mcp"), "--yes"]);
+    assert!(text(&added.stdout).contains("added near: it wants somebody to sign in first"), "{added:?}");
+    assert!(text(&added.stderr).contains("exai login near"), "{added:?}");
     let missing = instance.exai(&["login", "nobody"]);
     assert!(text(&missing.stderr).contains("no server is called"), "{missing:?}");
     let (wrong, both) = (instance.exai(&["login"]), instance.exai(&["login", "far", "--paste", "--device"]));

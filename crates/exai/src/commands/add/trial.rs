@@ -18,6 +18,11 @@ pub(super) fn report(name: &str, several: bool, printer: &Printer) -> Result<(),
         Ok(tools) => printer.line(&format!("added {name}: {}", count(tools, "tool")))?,
         Err(error) => {
             let (what, hint) = error.lines().unwrap_or_default();
+            if let Some(login) = hint.filter(|hint| hint.starts_with("exai login ")) {
+                printer.line(&format!("added {name}: it wants somebody to sign in first"))?;
+                printer.hint(login);
+                return Ok(());
+            }
             printer.line(&format!("added {name}, but it does not start: {what}"))?;
             if let Some(hint) = find_cure(name, what).as_deref().or(hint) {
                 printer.hint(hint);
