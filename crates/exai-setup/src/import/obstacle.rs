@@ -9,9 +9,6 @@ pub enum Obstacle {
     /// The client does not use it.
     #[error("it is switched off there")]
     SwitchedOff,
-    /// It has a URL of another machine.
-    #[error("it is a remote server, and exai does not host those yet")]
-    Remote,
     /// It belongs to one project.
     #[error("it belongs to the project {0} alone")]
     OneProject(String),
@@ -37,11 +34,6 @@ const OF_PROJECTS: [&str; 6] =
 pub fn find_obstacle(entry: &ServerEntry) -> Option<Obstacle> {
     if entry.disabled {
         return Some(Obstacle::SwitchedOff);
-    }
-    if let Transport::Url { url, .. } = &entry.transport
-        && !is_on_this_machine(url)
-    {
-        return Some(Obstacle::Remote);
     }
     let reference = entry.transport.texts().flat_map(split).find_map(|piece| match piece {
         Piece::Plain(_) | Piece::BraceEnvironment(_) => None,
@@ -86,15 +78,6 @@ fn is_anchored(path: &str) -> bool {
         || (drive.len() > 2 && drive[0].is_ascii_alphabetic() && drive[1] == b':')
 }
 
-/// Whether a URL is that of a server on this machine, without TLS.
-fn is_on_this_machine(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("ws://")) else { return false };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    ["127.0.0.1", "localhost", "[::1]"]
-        .into_iter()
-        .any(|host| authority.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':')))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +101,7 @@ mod tests {
             r#"{"command": "C:\\tools\\x.exe", "args": [".hidden", "..."]}"#,
             r#"{"command": "./run", "args": ["./x"], "cwd": "/srv/app"}"#,
             r#"{"url": "http://127.0.0.1:8080/mcp"}"#,
+            r#"{"url": "https://example.com/mcp"}"#,
             r#"{"url": "http://localhost/mcp", "headers": {"Authorization": "Bearer ${env:T}"}}"#,
         ] {
             assert_eq!(obstacle(json), None, "{json}");
@@ -128,14 +112,6 @@ mod tests {
     fn what_does_not_says_why_and_shows_no_value() {
         for (json, expected) in [
             (r#"{"command": "x", "disabled": true}"#, "it is switched off there"),
-            (
-                r#"{"url": "https://example.com/mcp"}"#,
-                "it is a remote server, and exai does not host those yet",
-            ),
-            (
-                r#"{"url": "http://localhost.example.com/mcp"}"#,
-                "it is a remote server, and exai does not host those yet",
-            ),
             (
                 r#"{"command": "x", "args": ["${workspaceFolder}/a"]}"#,
                 "it uses ${workspaceFolder}, which differs from project to project",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use exai_test::authorization_server::{AuthorizationServer, Options};
 use exai_test::program;
 use serde_json::{Value, json};
 
@@ -363,12 +364,14 @@ fn what_the_user_changes_after_a_takeover_stays_and_the_rest_comes_back() {
 fn what_exai_cannot_host_or_start_stays_with_its_client() {
     let home = empty_home();
     let (command, args) = fixture("one");
+    let server = AuthorizationServer::start(Options::default());
+    let url = server.url("/mcp");
     let path = home.write(
         ".cursor/mcp.json",
         format!(
             "{{\"mcpServers\": {{\"works\": {{\"command\": {command}, \"args\": {args}}}, \"fails\": {{\"command\": \
              \"no-such-program-at-all\"}}, \"off\": {{\"command\": \"x\", \"disabled\": true}}, \"far\": {{\"url\": \
-             \"https://example.com/mcp\"}}, \"here\": {{\"command\": \"x\", \"args\": [\"${{workspaceFolder}}\"]}}, \
+             \"{url}\"}}, \"here\": {{\"command\": \"x\", \"args\": [\"${{workspaceFolder}}\"]}}, \
              \"none\": {{}}}}}}"
         ),
     );
@@ -377,7 +380,7 @@ fn what_exai_cannot_host_or_start_stays_with_its_client() {
     for sentence in [
         "fails does not start: ",
         "off stays there: it is switched off there",
-        "far stays there: it is a remote server",
+        "far wants somebody to sign in first",
         "here stays there: it uses ${workspaceFolder}",
         "none stays there: it has neither a command nor a URL",
         "settings.json: ",

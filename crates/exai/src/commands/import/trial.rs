@@ -51,6 +51,12 @@ pub(super) fn try_all(named: &[Named], printer: &Printer) -> Result<BTreeSet<Str
     };
     printer.line(&format!("{work}, with {}", count(found_tools, "tool")))?;
     for (name, error) in failed {
+        let (_, hint) = error.lines().unwrap_or_default();
+        if let Some(login) = hint.filter(|hint| hint.starts_with("exai login ")) {
+            printer.warn(&format!("{name} wants somebody to sign in first"));
+            printer.hint(login);
+            continue;
+        }
         printer.warn(&format!("{name} does not start: {}", error.what()));
         printer.hint(&format!("`exai logs {name}` shows more; `exai remove {name}` takes it out again"));
     }
