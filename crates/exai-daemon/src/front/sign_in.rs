@@ -211,9 +211,14 @@ pub(crate) async fn take_callback(State(state): State<AppState>, RawQuery(query)
     match tokio::time::timeout(FINISH_TIMEOUT, finish(&state.sign_ins, &state.hub, returned)).await {
         Ok(Ok(server)) => {
             tracing::info!(%server, "somebody has signed in");
+            let (name, account) = account::split(&server);
+            let whom = account.map_or_else(
+                || "all clients of exai".to_owned(),
+                |account| format!("the clients of exai that use the account {account}"),
+            );
             page(
                 StatusCode::OK,
-                &format!("You are signed in at {server}, for all clients of exai. You can close this page."),
+                &format!("You are signed in at {name}, for {whom}. You can close this page."),
             )
         }
         Ok(Err(error)) => {

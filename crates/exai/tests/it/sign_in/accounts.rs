@@ -20,7 +20,7 @@ fn two_accounts(server: &AuthorizationServer) -> Instance {
         rules(work),
         rules(club)
     );
-    instance.write_config(&config);
+    instance.configure(&config);
     instance.ends(0, &["start"]);
     instance
 }
