@@ -11,7 +11,6 @@ use exai_proto::documents::{
 use crate::observe::facts::{BUILTIN_NAME, Facts, InstanceFacts};
 use crate::observe::process_snapshot::{ProcessSnapshot, TreeSnapshot};
 use crate::state::daemon_info::Tcp;
-use crate::upstream::policy;
 
 impl Facts {
     /// The status document. Reads the process table.
@@ -144,7 +143,7 @@ impl Facts {
             .into_iter()
             .map(|facts| instance(facts, view.instances.iter().find(|other| other.id == facts.id), snapshot))
             .collect();
-        let config = policy::server_at(&self.config, &view.name);
+        let config = self.config.servers.get(account::split(&view.name).0);
         Server {
             name: view.name.to_string(),
             state: state_of(view, &instances),

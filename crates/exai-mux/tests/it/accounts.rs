@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use exai_mux::{Account, ClientName, Endpoint, Event};
+use exai_mux::policy::Policy;
+use exai_mux::{Account, ClientId, ClientName, Endpoint, Era, Event};
 use serde_json::{Value, json};
 
 use crate::support::{Bench, initialize, only, policy};
@@ -65,7 +66,7 @@ fn a_client_that_no_account_suits_is_told_the_accounts() {
         let refused = only(&enters(&mut bench, 1, endpoint, None), "client 1");
         let said = refused["error"]["message"].as_str().unwrap_or_default().to_owned();
         assert!(said.contains("has the accounts work, club") && said.contains("none of them"), "{refused}");
-        bench.does(Event::Closed { client: exai_mux::ClientId(1) });
+        bench.does(Event::Closed { client: ClientId(1) });
     }
     enters(&mut bench, 2, Endpoint::All, Some("/else"));
     let refused = only(&bench.says(2, &request(7, "tools/call", &json!({"name": "hub__x"}))), "client 2");
@@ -124,4 +125,24 @@ fn other_rules_move_a_client_to_its_other_account() {
     );
     assert!(!told.iter().any(|line| line.starts_with("client 2 <- ")), "nothing changes for it: {told:?}");
     assert_eq!(tools(&mut bench, 1), ["hub__c", "b__t"]);
+}
+
+#[test]
+fn a_client_without_a_session_has_the_account_of_the_name_that_its_request_says() {
+    let mut bench = Bench::new(Vec::new());
+    let named = Account { clients: vec!["Cursor".to_owned()], ..account("work", None) };
+    bench.does(Event::Accounts { accounts: vec![named, account("rest", None)] });
+    let modern = |name: &str| Policy { era: Some(Era::Modern), ..policy(name) };
+    bench.does(Event::Configured { policies: vec![modern("hub@work"), modern("hub@rest")] });
+    let (client, name) = (ClientId(1), ClientName::Program);
+    bench.does(Event::Opened { client, endpoint: one(), name, directory: None, stateless: true });
+    for (number, program, expected) in [(1, "cursor", "hub@work#1 as 0"), (2, "zed", "hub@rest#1 as 1")] {
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": program, "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let lines = bench.says(1, &request(number, "tools/call", &json!({"name": "x", "_meta": meta})));
+        assert_eq!(starts(&lines), [expected], "{program}");
+    }
 }
