@@ -191,6 +191,20 @@ mod tests {
     }
 
     #[test]
+    fn each_account_of_a_server_has_a_file_of_its_own() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        home.prepare().expect("a home");
+        let account = |name: &str| Policy { name: name.into(), ..policy(7) };
+        let file = home.discovery("hub@work");
+        private::replace(&file, &encode_file(&(7, known())).expect("a text")).expect("it is written");
+        let (work, club) = (account("hub@work"), account("hub@club"));
+        assert_eq!(load_discoveries(&home, &[club.clone(), work]), [("hub@work".into(), 7, known())]);
+        assert_eq!(load_discoveries(&home, &[club]), []);
+        assert!(!file.exists(), "the account is configured no more");
+    }
+
+    #[test]
     fn lists_that_do_not_fit_together_do_not_cost_the_others() {
         let dir = tempfile::tempdir().expect("a directory");
         let home = Home::at(dir.path().join("home"));
