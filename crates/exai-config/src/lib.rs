@@ -4,6 +4,7 @@
 //! the environment variables of [`environment`]. Values are kept as they were written: what `${…}` in
 //! them means is known only where a server is started ([`expand`]).
 
+mod account;
 pub mod ai;
 pub mod choice_edit;
 pub mod edit;
@@ -36,6 +37,7 @@ mod span;
 mod via;
 mod web_address;
 
+pub use account::{AccountConfig, Accounts};
 pub use ai::AiSettings;
 pub use client::{ClientConfig, Clients};
 pub use home::{Home, HomeError, Note};

@@ -8,6 +8,10 @@ pub const MAX_CONFIG_BYTES: u64 = 1 << 20;
 pub(crate) const MAX_SECTIONS: usize = 1000;
 /// The longest name of a server. Clients prefix tools with `mcp__exai__` and allow 64 characters in all.
 pub const MAX_SERVER_NAME_CHARS: usize = 24;
+/// The longest name of an account of a server.
+pub(crate) const MAX_ACCOUNT_NAME_CHARS: usize = 64;
+/// How many accounts a server can have.
+pub(crate) const MAX_ACCOUNTS: usize = 16;
 /// The longest name of a client, in characters. The daemon keeps no more of the name that a client says.
 pub(crate) const MAX_CLIENT_NAME_CHARS: usize = 128;
 /// How many mistakes in what is chosen for one client are named.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::account::{AccountConfig, Accounts};
 use crate::client::{ClientConfig, Clients};
 use crate::fault::Fault;
 use crate::in_order::InOrder;
@@ -15,7 +16,7 @@ use crate::server::{
 };
 use crate::sign_in::SignInConfig;
 use crate::span::Span;
-use crate::web_address::check_url;
+use crate::web_address::{WebProtocol, check_url};
 use crate::{AiSettings, ModelAlias, Provider, Secret, Via, ai, model, provider, server_name};
 
 const DEFAULT_MAX_PROCESSES: u32 = 32;
@@ -85,6 +86,8 @@ pub(crate) struct Server {
     remote_command: Option<Spanned<String>>,
     headers: Option<Spanned<BTreeMap<String, Secret>>>,
     sign_in: Option<Spanned<SignInConfig>>,
+    #[serde(default)]
+    accounts: InOrder<AccountConfig>,
 }
 
 impl File {
@@ -138,7 +141,7 @@ fn refuse_twin<'a>(
 
 impl Server {
     /// Checks what the types cannot and fills in the defaults. `at` is the place of the name.
-    pub(crate) fn check(self, name: &str, at: &Range<usize>) -> Result<ServerConfig, Fault> {
+    pub(crate) fn check(mut self, name: &str, at: &Range<usize>) -> Result<ServerConfig, Fault> {
         let fault = |at: Range<usize>, sentence: &str| Err(Fault { at, sentence: sentence.to_owned() });
         if self.command.is_none() && self.url.is_none() && self.via.is_none() {
             return fault(
@@ -197,7 +200,35 @@ impl Server {
         if let Some(max) = self.max_processes.as_ref().filter(|max| *max.get_ref() == 0) {
             return fault(max.span(), "`max_processes` must be at least 1");
         }
-        Ok(self.with_defaults(via))
+        let accounts = self.check_accounts()?;
+        Ok(ServerConfig { accounts, ..self.with_defaults(via) })
+    }
+
+    /// Checks the accounts, and where they are of use.
+    fn check_accounts(&mut self) -> Result<Accounts, Fault> {
+        let mut accounts = Accounts::default();
+        // MCP knows no sign-in on WebSockets.
+        let is_web = |url: &Spanned<String>| {
+            WebProtocol::split(url.get_ref()).is_some_and(|(protocol, ..)| protocol == WebProtocol::Http)
+        };
+        let is_elsewhere = self.url.as_ref().is_some_and(is_web) && self.command.is_none();
+        let headers = self.headers.as_ref().map(Spanned::get_ref);
+        let has_credentials = headers
+            .is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")));
+        for (key, account) in std::mem::take(&mut self.accounts.0) {
+            let at = key.span();
+            if !is_elsewhere {
+                let sentence = "`accounts` is for a server with an http `url` that runs elsewhere";
+                return Err(Fault::new(at, sentence.to_owned()));
+            }
+            if has_credentials {
+                let sentence = "a server has `accounts` or the header `Authorization`, not both: the header is one account";
+                return Err(Fault::new(at, sentence.to_owned()));
+            }
+            let added = accounts.add(key.into_inner(), account.into_inner());
+            added.map_err(|sentence| Fault::new(at, sentence))?;
+        }
+        Ok(accounts)
     }
 
     /// Checks the way to another exai, and what belongs to it.
@@ -256,6 +287,7 @@ impl Server {
             url: self.url.map(Spanned::into_inner),
             headers: self.headers.map(Spanned::into_inner).unwrap_or_default(),
             sign_in: self.sign_in.map(Spanned::into_inner).unwrap_or_default(),
+            accounts: Accounts::default(),
         };
         server.trusted = self.trusted.unwrap_or(match server.kind() {
             ServerKind::Stdio | ServerKind::Listening => true,

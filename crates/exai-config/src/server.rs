@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::account::Accounts;
 use crate::sign_in::SignInConfig;
 use crate::web_address::WebProtocol;
 use crate::{Secret, Via};
@@ -57,6 +59,8 @@ pub struct ServerConfig {
     pub headers: BTreeMap<String, Secret>,
     /// How exai signs in there, if the server asks for it.
     pub sign_in: SignInConfig,
+    /// Its accounts, if there are several.
+    pub accounts: Accounts,
 }
 
 /// How a server is started and reached.
@@ -225,6 +229,12 @@ impl Servers {
     /// The server of exactly this name.
     pub fn get(&self, name: &str) -> Option<&ServerConfig> {
         self.iter().find(|(known, _)| *known == name).map(|(_, server)| server)
+    }
+
+    /// See [`crate::AccountConfig::resolve_directories`]. Blocks.
+    pub fn resolve_directories(&mut self, home: &Path) {
+        let accounts = self.0.iter_mut().flat_map(|(_, server)| &mut server.accounts.0);
+        accounts.for_each(|(_, account)| account.resolve_directories(home));
     }
 
     /// Names and servers, in the order of the file.

@@ -11,6 +11,7 @@ use exai_proto::Id;
 use crate::client::listen::Listen;
 
 use crate::limits::MAX_CLIENT_INFO_BYTES;
+use crate::types::account::ChosenAccounts;
 use crate::types::choice::{Choice, ClientName};
 use crate::types::client_context::ClientContext;
 use crate::types::era::Era;
@@ -19,6 +20,9 @@ use crate::types::log_level::LogLevel;
 
 #[derive(Debug)]
 pub(crate) struct Client {
+    /// What the client has connected to, as it said it.
+    pub(crate) wanted: Endpoint,
+    /// The same, with the accounts of the client in the place of their servers.
     pub(crate) endpoint: Endpoint,
     /// Whether the program behind the client may go on over another connection: see [`crate::Event::Opened`].
     pub(crate) stateless: bool,
@@ -27,6 +31,8 @@ pub(crate) struct Client {
     pub(crate) directory: Option<Arc<str>>,
     /// What the configuration lets the client see; `None` for everything.
     pub(crate) choice: Option<Arc<Choice>>,
+    /// The accounts that the client uses, and those that are not for it.
+    pub(crate) accounts: ChosenAccounts,
     pub(crate) session: Session,
     /// What the last request of the modern era said of the client, with the bytes that said it.
     pub(crate) modern: Option<(Vec<u8>, Arc<ClientContext>)>,
@@ -64,11 +70,13 @@ pub(crate) struct Attachment {
 impl Client {
     pub(crate) fn new(endpoint: Endpoint, name: ClientName, directory: Option<Arc<str>>) -> Self {
         Client {
+            wanted: endpoint.clone(),
             endpoint,
             stateless: false,
             name,
             directory,
             choice: None,
+            accounts: ChosenAccounts::default(),
             session: Session::New,
             modern: None,
             listens: Vec::new(),
@@ -170,6 +178,14 @@ impl Client {
         }
     }
 
+    /// Takes other accounts, and connects the client to them.
+    pub(crate) fn set_accounts(&mut self, accounts: ChosenAccounts) {
+        if accounts != self.accounts {
+            self.endpoint = accounts.resolve_endpoint(&self.wanted);
+            self.accounts = accounts;
+        }
+    }
+
     /// Whether the configuration lets the client use a server.
     pub(crate) fn chooses_server(&self, server: &str) -> bool {
         self.choice.as_ref().is_none_or(|choice| choice.has_server(server))
@@ -177,7 +193,7 @@ impl Client {
 
     /// Whether the client may see a server: the server is a part of what the client connects to, and is chosen.
     pub(crate) fn sees_server(&self, server: &str) -> bool {
-        self.endpoint.has_server(server) && self.chooses_server(server)
+        self.endpoint.has_server(server) && self.chooses_server(server) && !self.accounts.excludes(server)
     }
 
     /// Whether the client may see and call a tool of a server that it sees.

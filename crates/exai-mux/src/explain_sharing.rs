@@ -10,6 +10,7 @@ use crate::limits::MAX_SHOWN_DECLARATION_CHARS;
 use crate::router::Router;
 use crate::server::Server;
 use crate::types::capability::ClientCapability;
+use crate::types::choice::ClientName;
 use crate::types::era::{ERAS, Era};
 use crate::types::ids::ClientId;
 use crate::types::policy::Share;
@@ -27,6 +28,34 @@ impl Router {
         sentences.extend(instances.into_iter().map(|(_, instance)| self.of_instance(server, instance)));
         sentences.extend(explain_eras(server));
         Some(sentences)
+    }
+
+    /// Explains which client uses which account of a server, and by which rule, one client in each text. Empty for a server
+    /// without accounts.
+    pub fn explain_accounts(&self, server: &str) -> Vec<String> {
+        let names: Vec<&str> = self.accounts.of_server(server).map(|account| &*account.name).collect();
+        if names.is_empty() {
+            return Vec::new();
+        }
+        let mut sentences =
+            vec![format!("it has the accounts {}; a client uses the first that suits it", names.join(", "))];
+        for id in self.clients.ids() {
+            let Some(client) = self.clients.get(id) else { continue };
+            let is_client = client.name != ClientName::Nameless;
+            if !is_client || !client.wanted.has_server(server) || !client.chooses_server(server) {
+                continue;
+            }
+            let who = match client.known_name() {
+                Some(name) => format!("{id} ({name})"),
+                None => id.to_string(),
+            };
+            let found = self.accounts.find(server, client.known_name(), client.directory.as_deref());
+            sentences.push(match found {
+                Some((account, rule)) => format!("{who} uses the account {}: {rule}", account.name),
+                None => format!("{who} may use none of them: no rule suits it"),
+            });
+        }
+        sentences
     }
 
     fn all_declare(&self, clients: &[ClientId], declared: &str) -> bool {

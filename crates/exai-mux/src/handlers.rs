@@ -84,6 +84,7 @@ impl Router {
             Event::Up { instance } => self.open_conversation(instance, cx),
             Event::Down { instance, why } => self.handle_instance_end(instance, &why, cx),
             Event::Unsent { instance, number, why } => self.handle_unsent(instance, number, why, cx),
+            Event::Accounts { accounts } => self.apply_accounts(accounts, cx),
             Event::Chosen { choices } => self.apply_choices(choices, cx),
             Event::Configured { policies } => self.apply_configuration(policies, cx),
             Event::Ping { instance } => self.ping_instance(instance, cx),

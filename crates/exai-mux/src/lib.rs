@@ -55,6 +55,7 @@ pub mod view;
 pub use limits::{CALL_TOTAL_TIMEOUT, MAX_REQUESTS_PER_CLIENT};
 pub use router::Router;
 pub use server::parameter_headers::read_parameter_headers;
+pub use types::account::Account;
 pub use types::choice::{Choice, ClientName};
 pub use types::discovery::Discovery;
 pub use types::effect::{About, Effect};
@@ -63,7 +64,7 @@ pub use types::era_verdict::EraVerdict;
 pub use types::event::{Down, Event, See, Unreadable, Unsent};
 pub use types::ids::{ClientId, Endpoint, InstanceId};
 pub use types::parameter_header::ParameterHeader;
-pub use types::{names, policy};
+pub use types::{account, names, policy};
 
 /// What servers were seen to do with the capabilities of their clients.
 pub mod behaviour {

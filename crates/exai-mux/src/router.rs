@@ -25,6 +25,7 @@ use crate::router::parked_calls::ParkedCalls;
 use crate::router::questions::Questions;
 use crate::router::servers::Servers;
 use crate::server::offering::Offering;
+use crate::types::account::Accounts;
 use crate::types::choice::Choices;
 use crate::types::ids::{ClientId, InstanceId};
 
@@ -33,6 +34,7 @@ use crate::types::ids::{ClientId, InstanceId};
 /// Each part changes itself alone. The handlers change several parts for one event.
 #[derive(Debug)]
 pub struct Router {
+    pub(crate) accounts: Accounts,
     pub(crate) choices: Choices,
     pub(crate) clients: Clients,
     pub(crate) calls: Calls,
@@ -51,6 +53,7 @@ impl Router {
     /// question.
     pub fn new(epoch: u32) -> Self {
         Router {
+            accounts: Accounts::default(),
             choices: Choices::default(),
             clients: Clients::default(),
             calls: Calls::default(),

@@ -1,5 +1,6 @@
 //! The types in which all other files are written. None of them knows the router.
 
+pub mod account;
 pub(crate) mod capability;
 pub(crate) mod choice;
 pub(crate) mod client_context;

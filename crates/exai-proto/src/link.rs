@@ -126,6 +126,9 @@ pub enum ToDaemon {
     SignIn {
         /// Its name.
         server: String,
+        /// The account there, if the server has several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
         /// Whether a person is to type a code on a page, instead of coming back with the browser.
         #[serde(default)]
         with_code: bool,
@@ -139,6 +142,9 @@ pub enum ToDaemon {
     SignOut {
         /// Its name.
         server: String,
+        /// The account there, if the server has several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
     },
     /// Asks for all sign-ins; answered by `sign_ins` or `error`.
     SignIns,

@@ -127,6 +127,16 @@ fn refuses_what_makes_no_sense() {
     for body in [
         "command = \" \"",
         "command = \"x\"\nheaders = {}",
+        "command = \"x\"\naccounts = { a = {} }",
+        "command = \"x\"\nurl = \"http://127.0.0.1:9001/mcp\"\naccounts = { a = {} }",
+        "url = \"wss://x\"\naccounts = { a = {} }",
+        "url = \"https://x\"\nheaders = { authorization = \"b\" }\naccounts = { a = {} }",
+        "url = \"https://x\"\naccounts = { \"a b\" = {} }",
+        "url = \"https://x\"\naccounts = { \"a@b\" = {} }",
+        "url = \"https://x\"\naccounts = { a = {}, A = {} }",
+        "url = \"https://x\"\naccounts = { a = { directories = [\"work\"] } }",
+        "url = \"https://x\"\naccounts = { a = { clients = [\" \"] } }",
+        "url = \"https://x\"\naccounts = { a = { client = [\"x\"] } }",
         "url = \"https://x\"\nargs = []",
         "url = \"https://x\"\nenv = { A = \"b\" }",
         "url = \"ftp://x\"",
@@ -250,4 +260,20 @@ fn a_server_of_another_exai_is_one_line() {
         complaint("[servers.a]\ncommand = \"y\"\nserver = \"b\"\n"),
         "config.toml:3:10: `server` is for a server with a `via`"
     );
+}
+
+#[test]
+fn accounts_keep_the_order_of_the_file() {
+    let config = parse(
+        "[servers.a]\nurl = \"https://x/mcp\"\n[servers.a.accounts]\n\
+         work = { clients = [\"cursor\"], directories = [\"~/work\", \"~\"] }\nprivate = {}\n",
+    );
+    let config = config.expect("it is valid");
+    let accounts = &config.servers.get("a").expect("a server").accounts;
+    assert_eq!(accounts.names().collect::<Vec<_>>(), ["work", "private"]);
+    let mut work = accounts.iter().next().expect("an account").1.clone();
+    let home = std::path::Path::new("no-such-home");
+    work.resolve_directories(home);
+    assert_eq!(work.clients, ["cursor"]);
+    assert_eq!(work.directories, [home.join("work"), home.to_owned()].map(|path| path.display().to_string()));
 }

@@ -102,11 +102,13 @@ pub(crate) async fn control(controls: &Controls, text: &str) -> Result<(), HubGo
                 Err(panic) => FromDaemon::Error { reason: format!("BUG: {panic}") },
             }
         }
-        Ok(ToDaemon::SignIn { server, with_code }) => {
-            controls.sign_in_desk().begin(&server, with_code).await?
+        Ok(ToDaemon::SignIn { server, account, with_code }) => {
+            controls.sign_in_desk().begin(&server, account.as_deref(), with_code).await?
         }
         Ok(ToDaemon::SignInPasted { text }) => controls.sign_in_desk().take_pasted(&text).await,
-        Ok(ToDaemon::SignOut { server }) => controls.sign_in_desk().sign_out(&server).await?,
+        Ok(ToDaemon::SignOut { server, account }) => {
+            controls.sign_in_desk().sign_out(&server, account.as_deref()).await?
+        }
         Ok(ToDaemon::SignIns) => controls.sign_in_desk().list().await,
         Ok(ToDaemon::Why { server }) => {
             let server = named(&server);

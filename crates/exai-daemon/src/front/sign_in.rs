@@ -10,7 +10,8 @@ use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use exai_auth::{Record, Returned, SignInError};
-use exai_config::{Home, ServerKind};
+use exai_config::{Home, ServerConfig, ServerKind};
+use exai_mux::account;
 use exai_proto::documents::{SCHEMA, SignInDocument, SignInDocuments};
 use exai_proto::limits;
 use exai_proto::link::FromDaemon;
@@ -32,8 +33,13 @@ pub(crate) struct SignInDesk {
 
 impl SignInDesk {
     /// Begins a sign-in. The reply says what a person is to do; another one follows when that is done.
-    pub(crate) async fn begin(&self, server: &str, has_code: bool) -> Result<FromDaemon, HubGone> {
-        let found = match self.find(server).await? {
+    pub(crate) async fn begin(
+        &self,
+        server: &str,
+        account: Option<&str>,
+        has_code: bool,
+    ) -> Result<FromDaemon, HubGone> {
+        let found = match self.find(server, account).await? {
             Ok(found) => found,
             Err(reason) => return Ok(FromDaemon::Error { reason }),
         };
@@ -97,8 +103,8 @@ impl SignInDesk {
     }
 
     /// Forgets the tokens for a server.
-    pub(crate) async fn sign_out(&self, server: &str) -> Result<FromDaemon, HubGone> {
-        let signed_out = match self.find(server).await? {
+    pub(crate) async fn sign_out(&self, server: &str, account: Option<&str>) -> Result<FromDaemon, HubGone> {
+        let signed_out = match self.find(server, account).await? {
             Ok(found) => found.sign_out().await,
             Err(reason) => Err(reason),
         };
@@ -122,8 +128,12 @@ impl SignInDesk {
         }
     }
 
-    /// The sign-in of a configured server.
-    async fn find(&self, server: &str) -> Result<Result<ServerSignIn, String>, HubGone> {
+    /// The sign-in of a configured server, or of one of its accounts.
+    async fn find(
+        &self,
+        server: &str,
+        account: Option<&str>,
+    ) -> Result<Result<ServerSignIn, String>, HubGone> {
         let name = limits::cut(server, limits::NAME_CHARS);
         let config =
             match self.hub.ask(|reply| Question::ServerConfig { server: name.clone(), reply }).await? {
@@ -131,7 +141,27 @@ impl SignInDesk {
                 Ok(_) => return Ok(Err(format!("\"{name}\" runs on this machine: nobody signs in there"))),
                 Err(reason) => return Ok(Err(reason)),
             };
-        Ok(self.sign_ins.of_configured(&name.into(), config, self.home.clone()).await)
+        let place = match find_place(&name, &config, account) {
+            Ok(place) => place,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        Ok(self.sign_ins.of_configured(&place, config, self.home.clone()).await)
+    }
+}
+
+/// The name under which the account of a server is known. The error is a sentence.
+fn find_place(server: &str, config: &ServerConfig, account: Option<&str>) -> Result<Arc<str>, String> {
+    let known = || config.accounts.names().collect::<Vec<_>>().join(", ");
+    match account {
+        None if config.accounts.is_empty() => Ok(server.into()),
+        None => Err(format!("\"{server}\" has several accounts: say --account with one of {}", known())),
+        Some(_) if config.accounts.is_empty() => {
+            Err(format!("\"{server}\" has no accounts: [servers.{server}.accounts] names them"))
+        }
+        Some(account) if config.accounts.names().any(|known| known == account) => {
+            Ok(account::join(server, account).into())
+        }
+        Some(account) => Err(format!("\"{server}\" has no account {account:?}, but {}", known())),
     }
 }
 
@@ -181,9 +211,14 @@ pub(crate) async fn take_callback(State(state): State<AppState>, RawQuery(query)
     match tokio::time::timeout(FINISH_TIMEOUT, finish(&state.sign_ins, &state.hub, returned)).await {
         Ok(Ok(server)) => {
             tracing::info!(%server, "somebody has signed in");
+            let (name, account) = account::split(&server);
+            let whom = account.map_or_else(
+                || "all clients of exai".to_owned(),
+                |account| format!("the clients of exai that use the account {account}"),
+            );
             page(
                 StatusCode::OK,
-                &format!("You are signed in at {server}, for all clients of exai. You can close this page."),
+                &format!("You are signed in at {name}, for {whom}. You can close this page."),
             )
         }
         Ok(Err(error)) => {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use exai_mux::account;
 use exai_mux::view::HealthView;
 use exai_os::detach::Bond;
 use exai_proto::documents::{Detached, Finding};
@@ -33,7 +34,8 @@ impl Facts {
             let why = server.health.why()?;
             let held = matches!(server.health, HealthView::Failed(_));
             let more = why.command(&server.name);
-            let again = (held || more.is_none()).then(|| format!("exai restart {}", server.name));
+            let again =
+                (held || more.is_none()).then(|| format!("exai restart {}", account::split(&server.name).0));
             let fix: Vec<String> = more.into_iter().chain(again).collect();
             let (id, severity) = match server.health {
                 HealthView::SignedOut(_) => ("server-signed-out", "warn"),
@@ -53,7 +55,7 @@ impl Facts {
                 id: "server-list".to_owned(),
                 severity: "warn".to_owned(),
                 detail: format!("server \"{}\" {words}", server.name),
-                fix: Some(format!("exai logs {}", server.name)),
+                fix: Some(format!("exai logs {}", account::split(&server.name).0)),
             })
         });
         let garbled = self.garbles.iter().map(|(server, garble)| Finding {
@@ -63,7 +65,7 @@ impl Facts {
                 1 => format!("{} {}", garble.id, garble.first),
                 times => format!("{} {} ({times} times)", garble.id, garble.first),
             },
-            fix: Some(format!("exai logs {server}")),
+            fix: Some(format!("exai logs {}", account::split(server).0)),
         });
         let unexpected = self.monitor.unexpected().into_iter().map(|one| Finding {
             id: format!("unexpected-{}", one.kind),

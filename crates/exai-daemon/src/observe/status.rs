@@ -1,6 +1,7 @@
 //! The status document, made of what the hub knows and what the system says.
 
 use exai_config::{Config, Home, ServerConfig, ServerKind, Via};
+use exai_mux::account;
 use exai_mux::view::{HealthView, InstanceView, ServerView};
 use exai_proto::documents::{
     Client, Daemon, Instance, Launcher, ListedServer, Processes, Ps, RunState, SCHEMA, Server, ServerState,
@@ -92,8 +93,9 @@ impl Facts {
             servers.servers.retain(|server| choice.has_server(&server.name));
         }
         for server in &mut servers.servers {
-            let view = self.servers.iter().find(|view| *view.name == *server.name);
-            server.state = view.map(|view| self.server(view, None).state);
+            // Of several accounts that which does the most.
+            let views = self.servers.iter().filter(|view| account::split(&view.name).0 == server.name);
+            server.state = views.map(|view| self.server(view, None).state).max_by_key(|state| busy(*state));
         }
         servers
     }
@@ -141,7 +143,7 @@ impl Facts {
             .into_iter()
             .map(|facts| instance(facts, view.instances.iter().find(|other| other.id == facts.id), snapshot))
             .collect();
-        let config = self.config.servers.get(&view.name);
+        let config = self.config.servers.get(account::split(&view.name).0);
         Server {
             name: view.name.to_string(),
             state: state_of(view, &instances),
@@ -207,6 +209,18 @@ fn state_of(view: &ServerView, instances: &[Instance]) -> ServerState {
             HealthView::SignedOut(_) => ServerState::SignedOut,
             HealthView::Failed(_) => ServerState::Failed,
         })
+}
+
+/// How much a server in this state does.
+fn busy(state: ServerState) -> u8 {
+    match state {
+        ServerState::Ready => 5,
+        ServerState::Starting => 4,
+        ServerState::Stopping => 3,
+        ServerState::Idle => 2,
+        ServerState::Backoff | ServerState::SignedOut => 1,
+        ServerState::Failed | ServerState::Unknown => 0,
+    }
 }
 
 /// The configured servers and the built-in one, without states.

@@ -59,7 +59,7 @@ impl ConfigFile {
                 (config, Some(error.to_string()), instead.to_string())
             }
         };
-        let config = with_secrets(config, home);
+        let config = complete(config, home);
         let port = config.daemon.port.value;
         let last_read = Mutex::new(LastRead { stamp, trouble, instead, port, loose });
         Ok((ConfigFile { home: home.clone(), port, reading: Mutex::new(()), last_read }, config))
@@ -155,9 +155,23 @@ fn read_config(home: &Home) -> (Stamp, Option<u32>, Result<Config, ConfigError>)
         if let Err(error) = kept {
             tracing::warn!(%error, "no copy of the configuration can be kept");
         }
-        with_secrets(config, home)
+        complete(config, home)
     });
     (stamp, loose, outcome)
+}
+
+fn complete(config: Config, home: &Home) -> Config {
+    with_directories(with_secrets(config, home))
+}
+
+/// Finds the directories that the configuration names. Asks the file system only if there are any.
+fn with_directories(mut config: Config) -> Config {
+    if config.servers.iter().any(|(_, server)| !server.accounts.is_empty())
+        && let Ok(account) = exai_os::account::current()
+    {
+        config.servers.resolve_directories(&account.home);
+    }
+    config
 }
 
 /// Adds the secrets. A file of secrets that cannot be read is reported when a server needs it.

@@ -1,5 +1,5 @@
-//! `discovery/NAME.json`: what each server said about itself the last time it ran, kept for the next daemon. In
-//! `discovery/NAME.modern.json` is the same for the modern era of MCP.
+//! `discovery/NAME.json`: what each server said about itself the last time it ran, kept for the next daemon. Each account
+//! of a server has a file of its own, `discovery/NAME@ACCOUNT.json`. In `discovery/NAME.modern.json` is the same for the modern era of MCP.
 //!
 //! ```json
 //! {"schema":1,"revision":"1f…","at":"2026-11-25T10:00:00Z","introduction":{…},"lists":{"tools/list":[…]}}
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use exai_config::Home;
 use exai_mux::policy::Policy;
-use exai_mux::{Discovery, Era};
+use exai_mux::{Discovery, Era, account};
 use exai_os::private;
 use exai_proto::limits;
 use serde::{Deserialize, Serialize};
@@ -90,7 +90,7 @@ fn is_daemon_file(path: &Path, name: &str) -> bool {
     let reads = |bytes: Vec<u8>| {
         serde_json::from_slice::<OnDisk<'_>>(&bytes).is_ok_and(|found| found.schema == SCHEMA)
     };
-    exai_config::server_name::check(name).is_ok()
+    exai_config::server_name::check(account::split(name).0).is_ok()
         && private::read(path, MAX_DISCOVERY_BYTES as u64).is_ok_and(reads)
 }
 
@@ -188,6 +188,20 @@ mod tests {
         assert!(home.discovery(&name).exists(), "it may be configured so again");
         assert_eq!(load_discoveries(&home, &[]), []);
         assert!(!home.discovery(&name).exists());
+    }
+
+    #[test]
+    fn each_account_of_a_server_has_a_file_of_its_own() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        home.prepare().expect("a home");
+        let account = |name: &str| Policy { name: name.into(), ..policy(7) };
+        let file = home.discovery("hub@work");
+        private::replace(&file, &encode_file(&(7, known())).expect("a text")).expect("it is written");
+        let (work, club) = (account("hub@work"), account("hub@club"));
+        assert_eq!(load_discoveries(&home, &[club.clone(), work]), [("hub@work".into(), 7, known())]);
+        assert_eq!(load_discoveries(&home, &[club]), []);
+        assert!(!file.exists(), "the account is configured no more");
     }
 
     #[test]

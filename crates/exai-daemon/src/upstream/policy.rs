@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use exai_config::secret_store::SecretStore;
 use exai_config::{
-    ClientConfig, Config, EraChoice, ServerConfig, ServerKind, Share as ConfigShare, StartPolicy,
+    AccountConfig, ClientConfig, Config, EraChoice, ServerConfig, ServerKind, Share as ConfigShare,
+    StartPolicy,
 };
 use exai_mux::policy::{Policy, Share, ToolFilter};
-use exai_mux::{Choice, Era};
+use exai_mux::{Account, Choice, Era, account};
 use exai_proto::fnv1a::Fnv1a;
 
 use crate::limits::FOREVER;
@@ -20,8 +21,9 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
     let mut policies: Vec<Policy> = config
         .servers
         .iter()
+        .flat_map(|(name, server)| places(name, server).into_iter().map(move |place| (place, server)))
         .map(|(name, server)| Policy {
-            name: name.into(),
+            name,
             revision: revision(server, &config.secrets),
             share: match server.share {
                 // One port means one process and one session.
@@ -53,6 +55,33 @@ pub(crate) fn policies(config: &Config) -> Vec<Policy> {
         policies.push(builtin::policy());
     }
     policies
+}
+
+/// The names under which the router knows a server: its own, or that of each of its accounts.
+pub(crate) fn places(name: &str, server: &ServerConfig) -> Vec<Arc<str>> {
+    if server.accounts.is_empty() {
+        return vec![name.into()];
+    }
+    server.accounts.names().map(|account| account::join(name, account).into()).collect()
+}
+
+/// The configured server that the router knows under this name.
+pub(crate) fn server_at<'a>(config: &'a Config, place: &str) -> Option<&'a ServerConfig> {
+    config.servers.get(account::split(place).0)
+}
+
+/// The accounts of all servers.
+pub(crate) fn accounts(config: &Config) -> Vec<Account> {
+    let of_server = |(server, config): (&str, &ServerConfig)| -> Vec<Account> {
+        let account = |(name, account): (&str, &AccountConfig)| Account {
+            server: server.into(),
+            name: name.into(),
+            clients: account.clients.clone(),
+            directories: account.directories.clone(),
+        };
+        config.accounts.iter().map(account).collect()
+    };
+    config.servers.iter().flat_map(of_server).collect()
 }
 
 /// What each client may see, by its name.

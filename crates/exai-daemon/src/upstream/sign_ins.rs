@@ -17,6 +17,7 @@ use exai_auth::{
 };
 use exai_config::secret_store::SecretStore;
 use exai_config::{Home, ServerConfig, SignInConfig};
+use exai_mux::account;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -109,7 +110,7 @@ impl SignIns {
         }
     }
 
-    /// The sign-in of the server with this URL. Blocks the first time. The error reads after "the server".
+    /// The sign-in of the server, or account of a server, with this URL. Blocks the first time. The error reads after "the server".
     pub(crate) fn of_server(
         &self,
         server: &Arc<str>,
@@ -117,14 +118,14 @@ impl SignIns {
         config: SignInConfig,
     ) -> Result<ServerSignIn, String> {
         let url = Url::parse(url).map_err(|error| format!("has a URL that cannot be read: {error}"))?;
-        let place = Place { server: url, account: String::new() };
+        let place = Place { server: url, account: account::split(server).1.unwrap_or_default().to_owned() };
         let known = self
             .open(place)
             .map_err(|error| format!("could not be started: its sign-in cannot be read: {error}"))?;
         Ok(ServerSignIn { server: server.clone(), config, sign_in: known.sign_in.clone(), all: self.clone() })
     }
 
-    /// The sign-in of a server as it is configured. The error is a sentence.
+    /// The sign-in of a server, or of an account of it, as it is configured. The error is a sentence.
     pub(crate) async fn of_configured(
         &self,
         server: &Arc<str>,
@@ -210,6 +211,14 @@ impl SignIns {
 }
 
 impl ServerSignIn {
+    /// The command with which a person signs in.
+    pub(crate) fn command(&self) -> String {
+        match account::split(&self.server) {
+            (server, Some(account)) => format!("exai login {server} --account {account}"),
+            (server, None) => format!("exai login {server}"),
+        }
+    }
+
     /// Begins a sign-in in a browser, or joins the one that waits.
     pub(crate) async fn begin(&self, cause: Cause) -> Result<Begun, String> {
         let known = self.all.open(self.sign_in.place().clone()).map_err(|error| error.to_string())?;

@@ -70,6 +70,14 @@ impl Router {
     ) -> Option<RouteTarget> {
         let name = request.message.string_at(request.params.name.as_ref()).unwrap_or_default();
         let Some(server) = self.find_server_of_name(request.client(), &name) else {
+            if let (Some((server, _)), Some(client)) =
+                (names::split(&name), self.clients.get(request.client()))
+                && self.lacks_account(client, server)
+            {
+                let accounts = self.accounts.of_server(server);
+                cx.no_account(request.client(), &request.id(), server, accounts);
+                return None;
+            }
             cx.unknown_name(request.client(), &request.id(), &name, true);
             return None;
         };

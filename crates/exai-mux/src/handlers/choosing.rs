@@ -10,6 +10,7 @@ use crate::instance::Phase;
 use crate::instance::start_queue::Waiting;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
+use crate::types::account::{self, Account};
 use crate::types::choice::Choice;
 use crate::types::era::Era;
 use crate::types::ids::{ClientId, Endpoint, InstanceId};
@@ -20,19 +21,32 @@ use crate::types::list_kind::{ANNOUNCED_LIST_KINDS, ListKind, string_member};
 type SeenItems = BTreeSet<(Arc<str>, Era, Option<String>)>;
 
 impl Router {
-    /// Finds what the configuration lets a client see.
+    /// Finds what the configuration lets a client see, and the accounts that it uses.
     pub(crate) fn find_choice(&mut self, client: ClientId) {
         let Some(client) = self.clients.get_mut(client) else { return };
         client.choice = client.known_name().and_then(|name| self.choices.find(name));
+        let accounts = self.accounts.choose(client.known_name(), client.directory.as_deref());
+        client.set_accounts(accounts);
     }
 
     /// Puts other choices into force. Clients for which nothing changes notice nothing.
     pub(crate) fn apply_choices(&mut self, choices: Vec<(Arc<str>, Choice)>, cx: &mut EventContext<'_>) {
         self.choices.replace(choices);
+        self.choose_anew(cx);
+    }
+
+    /// Puts other accounts into force. Clients for which nothing changes notice nothing.
+    pub(crate) fn apply_accounts(&mut self, accounts: Vec<Account>, cx: &mut EventContext<'_>) {
+        self.accounts.replace(accounts);
+        self.choose_anew(cx);
+    }
+
+    fn choose_anew(&mut self, cx: &mut EventContext<'_>) {
         for client_id in self.clients.ids() {
             let Some(client) = self.clients.get(client_id) else { continue };
-            let before = client.choice.clone();
-            if client.known_name().and_then(|name| self.choices.find(name)) == before {
+            let accounts = self.accounts.choose(client.known_name(), client.directory.as_deref());
+            let choice = client.known_name().and_then(|name| self.choices.find(name));
+            if choice == client.choice && accounts == client.accounts {
                 continue;
             }
             let seen_before = ANNOUNCED_LIST_KINDS.map(|kind| self.find_seen_items(client_id, kind));
@@ -101,6 +115,10 @@ impl Router {
         if names.iter().any(|name| self.servers.get_seen(client, name).is_some()) {
             return false;
         }
+        if let Some(server) = names.iter().find(|name| self.lacks_account(client, name)) {
+            cx.no_account(client_id, id, server, self.accounts.of_server(server));
+            return true;
+        }
         let names: Vec<&str> = names.iter().map(|name| &**name).collect();
         cx.unknown_server(client_id, id, &names, self.chosen_names(client));
         true
@@ -110,7 +128,7 @@ impl Router {
     /// what was not sent yet goes where it may go now.
     pub(crate) fn leave_unseen_servers(&mut self, client_id: ClientId, cx: &mut EventContext<'_>) {
         let Some(client) = self.clients.get_mut(client_id) else { return };
-        if client.choice.is_none() {
+        if client.choice.is_none() && client.accounts.is_empty() && client.endpoint == client.wanted {
             return;
         }
         let subscriptions = std::mem::take(&mut client.subscriptions);
@@ -134,10 +152,19 @@ impl Router {
                     Waiting::Call(queued) if !queued.translated && self.clients.is_aggregating(client_id) => {
                         self.route_aggregated_request(queued, cx);
                     }
-                    waiting => self.resend_displaced(&server, vec![waiting], cx),
+                    waiting => {
+                        let server = self.resolve_anew(client_id, &server);
+                        self.resend_displaced(&server, vec![waiting], cx);
+                    }
                 }
             }
         }
+    }
+
+    /// The account that a client uses now, where it has used this one.
+    fn resolve_anew(&self, client: ClientId, server: &str) -> Arc<str> {
+        let Some(client) = self.clients.get(client) else { return server.into() };
+        client.accounts.resolve(account::split(server).0).into()
     }
 
     /// Detaches a client from an instance that goes on with what it has begun for the client. Returns what the instance

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use exai_proto::{Id, Kind, Message, answer};
 
+use crate::client::Client;
 use crate::dialect::{bridge, legacy};
 use crate::handlers::era_refusals::refuse_discover;
 use crate::handlers::initialize::NO_PROTOCOL_VERSION;
@@ -87,8 +88,12 @@ impl Router {
         let said = match endpoint {
             Endpoint::All | Endpoint::Several(_) => None,
             Endpoint::One(server) => {
+                // Which account a client uses that has no name yet is known only when it has introduced itself.
                 let client = self.clients.get(client_id);
-                let known = client.and_then(|client| self.servers.get_seen(client, server));
+                let is_certain =
+                    |client: &&Client| client.accounts.is_empty() || client.known_name().is_some();
+                let known =
+                    client.filter(is_certain).and_then(|client| self.servers.get_seen(client, server));
                 match known.and_then(|server| server.offering_for(Era::Legacy).introduction.clone()) {
                     Some(said) => Some(said),
                     None => return false,

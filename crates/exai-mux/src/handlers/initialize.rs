@@ -12,6 +12,7 @@ use crate::instance::start_queue::Waiting;
 use crate::router::Router;
 use crate::router::event_context::EventContext;
 use crate::server::Server;
+use crate::types::account;
 use crate::types::capability::ClientCapability;
 use crate::types::client_context::ClientContext;
 use crate::types::era::Era;
@@ -160,7 +161,7 @@ impl Router {
         }
         let of_server = |server: &Server| {
             let text = server.offering_for(era).catalogue.instructions.as_ref()?;
-            Some(format!("# {}\n{text}", server.policy.name))
+            Some(format!("# {}\n{text}", account::split(&server.policy.name).0))
         };
         let instructions: Vec<String> = self.servers.iter_seen(seeing).filter_map(of_server).collect();
         let instructions = (!instructions.is_empty()).then(|| instructions.join("\n\n"));

@@ -74,15 +74,25 @@ impl Router {
     ) -> Option<&Server> {
         let client = self.clients.get(client_id)?;
         let found = self.servers.get_seen(client, server);
-        if found.is_none() {
+        if found.is_none() && self.lacks_account(client, server) {
+            cx.no_account(client_id, id, server, self.accounts.of_server(server));
+        } else if found.is_none() {
             cx.unknown_server(client_id, id, &[server], self.chosen_names(client));
         }
         found
     }
 
+    /// Whether a server has accounts, and the client could use it if one of them were for the client.
+    pub(crate) fn lacks_account(&self, client: &Client, server: &str) -> bool {
+        let is_there = client.wanted.has_server(server) && client.chooses_server(server);
+        is_there
+            && client.accounts.resolve(server) == server
+            && self.accounts.of_server(server).next().is_some()
+    }
+
     /// The names of the servers that the configuration lets a client use, wherever it is connected.
     pub(crate) fn chosen_names<'a>(&'a self, client: &'a Client) -> impl Iterator<Item = &'a Arc<str>> {
-        self.servers.names().filter(|name| client.chooses_server(name))
+        self.servers.names().filter(|name| client.chooses_server(name) && !client.accounts.excludes(name))
     }
 
     /// The key of the instances of a server that a client may use. `None` if the server is not configured.

@@ -7,6 +7,7 @@ use exai_proto::answer::{Failure, FailureData, Source};
 
 use crate::router::event_context::EventContext;
 use crate::router::on_success::{OnSuccess, called_tool};
+use crate::types::account::{self, Account};
 use crate::types::event::Down;
 use crate::types::ids::ClientId;
 
@@ -33,6 +34,29 @@ impl EventContext<'_> {
         self.fail(client, id, &message, &data);
     }
 
+    /// -31006 for a server of which no account is for the client.
+    pub(crate) fn no_account<'a>(
+        &mut self,
+        client: ClientId,
+        id: &Id,
+        server: &str,
+        accounts: impl Iterator<Item = &'a Account>,
+    ) {
+        let names: Vec<&str> = accounts.map(|account| &*account.name).collect();
+        let message = format!(
+            "server \"{server}\" has the accounts {}, and by the rules in the configuration none of them is for this \
+             client",
+            names.join(", ")
+        );
+        let hint = format!("exai why {server}");
+        let data = FailureData {
+            server: Some(server),
+            hint: Some(&hint),
+            ..FailureData::new(Source::Daemon, Failure::ServerUnavailable)
+        };
+        self.fail(client, id, &message, &data);
+    }
+
     /// -32602 for a tool or prompt that there is not, or that the client may not see. The client must not be able to
     /// tell which.
     pub(crate) fn unknown_name(&mut self, client: ClientId, id: &Id, name: &str, is_aggregated: bool) {
@@ -48,7 +72,7 @@ impl EventContext<'_> {
     pub(crate) fn unavailable(&mut self, client: ClientId, id: &Id, server: &str, why: &Down) {
         let hint = why.command(server);
         let data = FailureData {
-            server: Some(server),
+            server: Some(account::split(server).0),
             hint: hint.as_deref(),
             stderr_tail: Some(&*why.stderr_tail).filter(|tail| !tail.is_empty()),
             ..FailureData::new(Source::Daemon, Failure::ServerUnavailable)
@@ -73,7 +97,7 @@ impl EventContext<'_> {
     ) {
         let hint = why.command(server);
         let data = FailureData {
-            server: Some(server),
+            server: Some(account::split(server).0),
             tool: called_tool(on_success),
             hint: hint.as_deref(),
             stderr_tail: Some(&*why.stderr_tail).filter(|tail| !tail.is_empty()),
@@ -89,7 +113,7 @@ impl EventContext<'_> {
     /// -31004 for a request that a server has not answered in time.
     pub(crate) fn timed_out(&mut self, client: ClientId, id: &Id, server: &str, on_success: &OnSuccess) {
         let data = FailureData {
-            server: Some(server),
+            server: Some(account::split(server).0),
             tool: called_tool(on_success),
             ..FailureData::new(Source::Daemon, Failure::TimedOut)
         };

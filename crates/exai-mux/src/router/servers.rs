@@ -31,9 +31,9 @@ impl Servers {
         self.all.iter().find(|server| &*server.policy.name == name)
     }
 
-    /// The server, if the client may see it.
+    /// The server that a client calls so, if the client may see it.
     pub(crate) fn get_seen(&self, client: &Client, name: &str) -> Option<&Server> {
-        self.get(name).filter(|_| client.sees_server(name))
+        self.get(client.accounts.resolve(name)).filter(|server| client.sees_server(&server.policy.name))
     }
 
     /// The servers that a client may see.

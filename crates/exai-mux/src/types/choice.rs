@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::types::account;
 use crate::types::names::SEPARATOR;
 use crate::types::policy::ToolFilter;
 
@@ -19,12 +20,12 @@ pub struct Choice {
 impl Choice {
     /// Whether the server is chosen.
     pub fn has_server(&self, server: &str) -> bool {
-        self.servers.as_ref().is_none_or(|servers| servers.contains(server))
+        self.servers.as_ref().is_none_or(|servers| servers.contains(account::split(server).0))
     }
 
     /// Whether a tool of a chosen server may be seen and called.
     pub fn allows_tool(&self, server: &str, tool: &str) -> bool {
-        self.tools.is_open() || self.tools.allows(&format!("{server}{SEPARATOR}{tool}"))
+        self.tools.is_open() || self.tools.allows(&format!("{}{SEPARATOR}{tool}", account::split(server).0))
     }
 }
 

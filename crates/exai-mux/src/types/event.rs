@@ -6,6 +6,7 @@ use std::time::Duration;
 use exai_proto::answer::Failure;
 use exai_proto::{Id, Message, Segments};
 
+use crate::types::account::{self, Account};
 use crate::types::choice::{Choice, ClientName};
 use crate::types::discovery::Discovery;
 use crate::types::era::Era;
@@ -22,6 +23,12 @@ pub enum Event {
     Chosen {
         /// The choices. A client whose name is missing sees everything.
         choices: Vec<(Arc<str>, Choice)>,
+    },
+    /// The accounts of servers that have several, at the start and whenever they change. It comes before
+    /// [`Event::Configured`], which has a policy for each of them, under the name [`Account::joined`].
+    Accounts {
+        /// The accounts, in the order of the configuration.
+        accounts: Vec<Account>,
     },
     /// The configuration, at the start and whenever it changes. Servers keep the order of the file.
     Configured {
@@ -202,10 +209,14 @@ impl Down {
 
     /// The command that shows more.
     pub fn command(&self, server: &str) -> Option<String> {
+        let (server, account) = account::split(server);
         match &self.see {
             See::Log => Some(format!("exai logs {server}")),
             See::Doctor => Some("exai doctor".to_owned()),
-            See::SignIn { .. } => Some(format!("exai login {server}")),
+            See::SignIn { .. } => Some(match account {
+                Some(account) => format!("exai login {server} --account {account}"),
+                None => format!("exai login {server}"),
+            }),
             See::Nobody => None,
         }
     }

@@ -1,6 +1,7 @@
 //! Names on the aggregated endpoint: `server__tool`.
 
 use crate::limits::MAX_AGGREGATED_NAME_CHARS;
+use crate::types::account;
 
 /// The separator of server and tool. Names of servers never hold it, so the first one splits.
 pub const SEPARATOR: &str = "__";
@@ -8,7 +9,8 @@ pub const SEPARATOR: &str = "__";
 /// The aggregated name of a tool or prompt of a server. A name that would be too long is cut, and ends in `_` and six
 /// hexadecimal digits of a hash of the whole name.
 pub fn aggregated(server: &str, name: &str) -> String {
-    let full = format!("{server}{SEPARATOR}{name}");
+    // The account does not show: which one it is depends on the client.
+    let full = format!("{}{SEPARATOR}{name}", account::split(server).0);
     if full.chars().count() <= MAX_AGGREGATED_NAME_CHARS {
         return full;
     }

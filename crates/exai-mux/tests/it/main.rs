@@ -4,6 +4,7 @@
 
 mod support;
 
+mod accounts;
 mod aggregate;
 mod ambiguous;
 mod bridged;

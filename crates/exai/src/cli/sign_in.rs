@@ -8,6 +8,9 @@ use clap::{ArgGroup, Args};
 pub(crate) struct LoginArgs {
     /// The server
     pub(crate) server: Option<String>,
+    /// The account, where the server has several
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) account: Option<String>,
     /// Paste the address that the browser ends at: for machines whose browser is on another one
     #[arg(long, conflicts_with = "device")]
     pub(crate) paste: bool,
@@ -30,4 +33,7 @@ pub(crate) struct LoginArgs {
 pub(crate) struct LogoutArgs {
     /// The server
     pub(crate) server: String,
+    /// The account, where the server has several
+    #[arg(long)]
+    pub(crate) account: Option<String>,
 }

@@ -22,7 +22,8 @@ pub(crate) fn run(args: &LoginArgs, printer: &Printer) -> Result<u8, Error> {
     let mut link = join_or_start(&connector, printer)?;
     let Some(server) = &args.server else { return list(&mut link, args.json, printer) };
     printer.progress("asking where to sign in…");
-    let order = ToDaemon::SignIn { server: server.clone(), with_code: args.device };
+    let order =
+        ToDaemon::SignIn { server: server.clone(), account: args.account.clone(), with_code: args.device };
     let begun = ask_until(&mut link, &order, Instant::now() + SIGN_IN_BEGIN_TIMEOUT)?;
     printer.clear_progress();
     let FromDaemon::SignInBegun { page, code, lasts_s } = begun else { return Err(unexpected("sign_in")) };
@@ -94,7 +95,9 @@ fn tell_page(page: &str, printer: &Printer) -> Result<(), Error> {
 }
 
 fn tell_signed_in(server: &str, printer: &Printer) -> Result<u8, Error> {
-    printer.verdict(true, &format!("signed in at {server}, for all clients"))?;
+    // SERVER@ACCOUNT
+    let whom = if server.contains('@') { "for all clients of this account" } else { "for all clients" };
+    printer.verdict(true, &format!("signed in at {server}, {whom}"))?;
     Ok(exit::DONE)
 }
 

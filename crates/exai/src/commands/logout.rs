@@ -10,11 +10,12 @@ use crate::printer::Printer;
 
 pub(crate) fn run(args: &LogoutArgs, printer: &Printer) -> Result<u8, Error> {
     let mut link = join_or_start(&connector()?, printer)?;
-    let order = ToDaemon::SignOut { server: args.server.clone() };
+    let order = ToDaemon::SignOut { server: args.server.clone(), account: args.account.clone() };
     let FromDaemon::SignedOut { was_signed_in } = ask(&mut link, &order)? else {
         return Err(unexpected("sign_out"));
     };
     let text = if was_signed_in { "signed out at" } else { "nobody was signed in at" };
-    printer.line(&format!("{text} {}", args.server))?;
+    let account = args.account.as_ref().map(|account| format!("@{account}")).unwrap_or_default();
+    printer.line(&format!("{text} {}{account}", args.server))?;
     Ok(exit::DONE)
 }

@@ -1,5 +1,6 @@
 //! Sign-ins at servers elsewhere: one for all clients.
 
+mod accounts;
 mod expiries;
 
 use std::io::Write as _;

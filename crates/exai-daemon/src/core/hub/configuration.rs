@@ -23,8 +23,8 @@ impl Hub {
             if config != *self.config {
                 tracing::info!(servers = config.servers.len(), "configuration loaded");
                 self.config = Arc::new(config);
-                let servers = &self.config.servers;
-                self.garbles.retain(|server, _| servers.get(server).is_some());
+                let config = &self.config;
+                self.garbles.retain(|server, _| policy::server_at(config, server).is_some());
                 let policies = self.configure_router();
                 let (home, hub) = (self.host.home.clone(), self.handle.clone());
                 self.host.tasks.spawn(async move {
@@ -41,6 +41,7 @@ impl Hub {
     /// Tells the router what clients may see, which servers are configured, and how they behaved in earlier runs.
     pub(super) fn configure_router(&mut self) -> Vec<Policy> {
         let policies = policy::policies(&self.config);
+        self.route(Event::Accounts { accounts: policy::accounts(&self.config) });
         self.route(Event::Chosen { choices: policy::choices(&self.config) });
         self.route(Event::Configured { policies: policies.clone() });
         self.verdicts.retain_servers(&policies);
@@ -58,6 +59,12 @@ impl Hub {
             self.note_marked_arguments(&discovery);
             self.route(Event::DiscoveryKnown { server, revision, discovery });
         }
+    }
+
+    /// The names under which the router knows a server. One that is not configured has its own.
+    pub(super) fn places_of(&self, server: &str) -> Vec<Arc<str>> {
+        let config = self.config.servers.get(server);
+        config.map_or_else(|| vec![server.into()], |config| policy::places(server, config))
     }
 
     /// Lets the front know once it must ask which arguments of a tool are repeated in headers.

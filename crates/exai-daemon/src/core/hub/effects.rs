@@ -5,6 +5,7 @@ use exai_mux::Effect;
 use super::Hub;
 use crate::client::sink::CloseReason;
 use crate::state::discovery;
+use crate::upstream::policy;
 
 impl Hub {
     pub(super) fn carry_out(&mut self, effect: Effect) {
@@ -24,7 +25,7 @@ impl Hub {
                 self.host.monitor.note_pinged(instance, sent, answered);
             }
             Effect::DiscoveryChanged { server, era } => {
-                let configured = self.config.servers.get(&server).is_some();
+                let configured = policy::server_at(&self.config, &server).is_some();
                 if let Some(known) = self.router.discovery(&server, era).filter(|_| configured) {
                     self.note_marked_arguments(&known.1);
                     let path = discovery::path(&self.host.home, &server, era);

@@ -19,6 +19,7 @@ use crate::upstream::conversation_event::ConversationEvent;
 use crate::upstream::event::{RemoteWay, ServerEvent, Started, StartedProcess};
 use crate::upstream::http::HttpUpstream;
 use crate::upstream::listening::ListeningUpstream;
+use crate::upstream::policy;
 use crate::upstream::remote::RemoteUpstream;
 use crate::upstream::running::{Stop, Upstream};
 use crate::upstream::server_output::OutputReader;
@@ -101,7 +102,7 @@ impl Hub {
         let another = self.hosted.values().any(|hosted| hosted.server == *server);
         let body = if has_port && another {
             InstanceState::Waiting
-        } else if let Some(config) = self.config.servers.get(server) {
+        } else if let Some(config) = policy::server_at(&self.config, server) {
             tracing::info!(%server, number, "starting");
             self.host.start(instance, (server, number), config.clone(), &self.servers, &self.jobs);
             InstanceState::Spawning
@@ -129,7 +130,7 @@ impl Hub {
 
     /// Whether a server opens a port of its own, which only one instance at a time can hold.
     fn has_port(&self, server: &str) -> bool {
-        self.config.servers.get(server).is_some_and(|config| config.kind() == ServerKind::Listening)
+        policy::server_at(&self.config, server).is_some_and(|config| config.kind() == ServerKind::Listening)
     }
 
     /// Starts the instance that waited for the end of another one of the same server.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use exai_mux::Event;
+use exai_mux::{Event, account};
 use exai_os::{build, clock};
 use exai_proto::documents::{SCHEMA, SharingExplanation};
 use exai_proto::link::ByeReason;
@@ -11,6 +11,7 @@ use super::Hub;
 use crate::core::event::{HubEvent, Question};
 use crate::core::stopping::ReplaceAnswer;
 use crate::limits::UPGRADE_TIMEOUT;
+use crate::upstream::policy;
 
 impl Hub {
     pub(super) fn answer_question(&mut self, question: Question) {
@@ -46,14 +47,15 @@ impl Hub {
                 let _ = reply.send(self.explain_sharing(&server));
             }
             Question::RestartServer { server, reply } => {
-                let known =
-                    self.router.servers(clock::now()).into_iter().find(|known| *known.name == *server);
-                let outcome = match known {
-                    Some(known) => {
-                        self.route(Event::Restart { server: known.name.clone() });
-                        Ok(known.instances.len())
-                    }
-                    None => Err(format!("no server is called \"{server}\"")),
+                let places = self.places_of(&server);
+                let mut known = self.router.servers(clock::now());
+                known.retain(|known| places.contains(&known.name));
+                for known in &known {
+                    self.route(Event::Restart { server: known.name.clone() });
+                }
+                let outcome = match &known[..] {
+                    [] => Err(format!("no server is called \"{server}\"")),
+                    known => Ok(known.iter().map(|known| known.instances.len()).sum()),
                 };
                 let _ = reply.send(outcome);
             }
@@ -62,15 +64,24 @@ impl Hub {
 
     pub(super) fn explain_sharing(&self, server: &str) -> Result<SharingExplanation, String> {
         let unknown = || format!("no server is called \"{server}\"");
-        let mut sentences = self.router.explain_sharing(server).ok_or_else(unknown)?;
-        if let Some(at) = self.verdicts.measured_at(server) {
-            sentences.push(format!("measured on {at}; forgotten when its entry in config.toml changes"));
+        let mut sentences = self.router.explain_accounts(server);
+        for place in self.places_of(server) {
+            let of_place = self.router.explain_sharing(&place).ok_or_else(unknown)?;
+            let account = account::split(&place).1.map(|account| format!("account \"{account}\": "));
+            let account = account.unwrap_or_default();
+            sentences.extend(of_place.into_iter().map(|sentence| format!("{account}{sentence}")));
+            if let Some(at) = self.verdicts.measured_at(&place) {
+                sentences.push(format!(
+                    "{account}measured on {at}; forgotten when its entry in config.toml changes"
+                ));
+            }
         }
-        let via = self.config.servers.get(server).and_then(|server| server.via.as_ref());
+        let via = policy::server_at(&self.config, server).and_then(|server| server.via.as_ref());
         if let Some(via) = via {
             sentences.insert(0, format!("it is {}; exai hosts the ssh that leads there", via.describe_hop()));
         }
-        let share = self.config.servers.get(server).map_or("shared", |server| server.share.name()).to_owned();
+        let share =
+            policy::server_at(&self.config, server).map_or("shared", |server| server.share.name()).to_owned();
         Ok(SharingExplanation { schema: SCHEMA, server: server.to_owned(), share, sentences })
     }
 }

@@ -108,7 +108,11 @@ impl Hub {
             HubEvent::Loaded { outcome, reply } => self.load_configuration(outcome, reply),
             HubEvent::Known(servers) => self.learn_discoveries(servers),
             HubEvent::SignedIn { server } => self.route(Event::Recovered { server }),
-            HubEvent::Warm { server } => self.route(Event::WarmUp { server: server.into() }),
+            HubEvent::Warm { server } => {
+                for server in self.places_of(&server) {
+                    self.route(Event::WarmUp { server });
+                }
+            }
             HubEvent::Stop { grace, reason } => self.begin_stop(grace, reason),
         }
     }

@@ -111,14 +111,10 @@ impl Credentials {
             }
         };
         let begun = server.begin(cause).await;
-        let name = &server.server;
+        let command = server.command();
         Err(Failed::SignedOut(match begun {
-            Ok(begun) => {
-                SignInWanted { reason: format!("{why}: run `exai login {name}`"), page: Some(begun.page) }
-            }
-            Err(error) => {
-                SignInWanted { reason: format!("{why} (`exai login {name}`), and {error}"), page: None }
-            }
+            Ok(begun) => SignInWanted { reason: format!("{why}: run `{command}`"), page: Some(begun.page) },
+            Err(error) => SignInWanted { reason: format!("{why} (`{command}`), and {error}"), page: None },
         }))
     }
 }
