@@ -9,7 +9,7 @@ use crate::metadata::{ResourceMetadata, ServerMetadata};
 use crate::scopes::Scopes;
 
 /// The scope without which some servers give no refresh token.
-const OFFLINE_ACCESS: &str = "offline_access";
+pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
 
 /// Who signs people in for a server, and how.
 #[derive(Debug, Clone)]
