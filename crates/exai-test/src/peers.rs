@@ -168,6 +168,16 @@ pub fn node(script: &str) -> Command {
     command
 }
 
+/// A command that runs a script of `tests/peers` with the Node that is installed beside the SDKs.
+///
+/// # Panics
+/// When Node is not installed.
+pub fn script(name: &str) -> Command {
+    let mut command = Command::new(installed(NODE));
+    command.arg(folder().join(name));
+    command
+}
+
 /// The path of a file of a package in `node_modules`.
 pub(crate) fn module(path: &str) -> PathBuf {
     installed(&format!("node_modules/{path}"))
