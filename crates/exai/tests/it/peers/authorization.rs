@@ -1,4 +1,7 @@
-//! Authorization servers that others have written.
+//! Authorization servers and browsers that others have written.
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod browser;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
