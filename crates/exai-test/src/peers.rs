@@ -105,7 +105,11 @@ impl Sdk {
         command
     }
 
-    fn script(self, name: &str) -> Command {
+    /// A command that runs the script of this name in `tests/peers` that is for this SDK.
+    ///
+    /// # Panics
+    /// When the SDKs are not installed.
+    pub fn script(self, name: &str) -> Command {
         if cfg!(windows) {
             let mut command = Command::new("python");
             command.arg(folder().join(name).with_extension("py"));
