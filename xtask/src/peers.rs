@@ -13,8 +13,8 @@ pub(crate) const HELP: &str = "\
 usage: cargo xtask peers [--again]
 
 Installs what the tests compare exai with into .peers/, which git ignores: Node, the reference MCP
-servers, the conformance suite, the official SDKs for TypeScript and Python in two versions each,
-llama.cpp's server for the EXAI tools, an ssh server for machines without sshd, and on Linux the agents Claude Code and Copilot CLI. The versions are pinned in tests/peers/package.json,
+servers, the conformance suite, the official SDKs for TypeScript and Python in two versions each, an
+OpenID provider, a Chromium for Linux on x64, llama.cpp's server for the EXAI tools, an ssh server for machines without sshd, and on Linux the agents Claude Code and Copilot CLI. The versions are pinned in tests/peers/package.json,
 package-lock.json and requirements-*.txt. Does nothing when what is installed fits them.
 
 Needs npm, and Python 3.10 or newer with venv.

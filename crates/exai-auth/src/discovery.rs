@@ -9,7 +9,7 @@ use crate::metadata::{ResourceMetadata, ServerMetadata};
 use crate::scopes::Scopes;
 
 /// The scope without which some servers give no refresh token.
-const OFFLINE_ACCESS: &str = "offline_access";
+pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
 
 /// Who signs people in for a server, and how.
 #[derive(Debug, Clone)]
@@ -55,7 +55,8 @@ impl Discovered {
                 scopes.extend(limit);
             }
         }
-        if self.offers_offline_access && !scopes.is_empty() {
+        let may_be_offline = limit.is_none_or(|limit| limit.contains(OFFLINE_ACCESS));
+        if self.offers_offline_access && may_be_offline && !scopes.is_empty() {
             scopes.extend(&Scopes::read(OFFLINE_ACCESS));
         }
         Ok(scopes)
@@ -90,7 +91,7 @@ pub async fn discover(
     if !Url::parse(&metadata.issuer).is_ok_and(|issuer| issuer.origin() == server.origin()) {
         return Err(other_issuer(&metadata.issuer, &place(server)));
     }
-    read_server(http, metadata, without_login(server).to_string(), said(None), lacking)
+    read_server(http, metadata, at_path(server, server.path()).to_string(), said(None), lacking)
 }
 
 /// Checks what an authorization server says of itself.
@@ -114,21 +115,36 @@ fn read_server(
     };
     let missing = |what: &str| SignInError::Untrustworthy(format!("{} names no {what}", shown(&issuer)));
     let (page, token) = ("authorization endpoint", "token endpoint");
+    let authorization_endpoint =
+        endpoint(metadata.authorization_endpoint, page)?.ok_or_else(|| missing(page))?;
+    let gives_issuer = metadata.authorization_response_iss_parameter_supported;
+    if !gives_issuer && !is_of_issuer(&authorization_endpoint, &issuer) {
+        let (issuer, at) = (shown(&issuer), place(&authorization_endpoint));
+        return Err(SignInError::Untrustworthy(format!(
+            "{issuer} has its page at {at}, and does not say that answers will name it (`iss`): a code of {at} could be meant \
+             for somebody else"
+        )));
+    }
     Ok(Discovered {
         resource,
         scopes,
-        authorization_endpoint: endpoint(metadata.authorization_endpoint, page)?
-            .ok_or_else(|| missing(page))?,
+        authorization_endpoint,
         token_endpoint: endpoint(metadata.token_endpoint, token)?.ok_or_else(|| missing(token))?,
         registration_endpoint: endpoint(metadata.registration_endpoint, "registration endpoint")?,
         device_authorization_endpoint: endpoint(metadata.device_authorization_endpoint, "device endpoint")?,
         token_auth_methods: metadata.token_endpoint_auth_methods_supported,
         takes_client_documents: metadata.client_id_metadata_document_supported,
-        gives_issuer: metadata.authorization_response_iss_parameter_supported,
+        gives_issuer,
         offers_offline_access: metadata.scopes_supported.iter().any(|scope| scope == OFFLINE_ACCESS),
         lacking,
         issuer,
     })
+}
+
+/// Whether a page is that of an authorization server. A server that names another one's page would be sent that one's code and
+/// could spend it there, unless answers say whom they come from (RFC 9700, section 4.4).
+fn is_of_issuer(page: &Url, issuer: &str) -> bool {
+    Url::parse(issuer).is_ok_and(|issuer| issuer.origin() == page.origin())
 }
 
 /// The metadata of the server, from the place that its challenge names, else from the usual places.

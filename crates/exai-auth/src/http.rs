@@ -40,8 +40,11 @@ pub struct AuthHttp {
 /// Where requests may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
-    /// Also to this machine and to private networks: the server itself is there.
-    Anywhere,
+    /// Also to this machine, and there without TLS: the address of the server says outright that it is there.
+    Machine,
+    /// Also to private networks, with TLS: the server itself is there, as far as its name tells, which may tell something else
+    /// the next time.
+    Private,
     /// To addresses of the Internet alone.
     Public,
 }
@@ -88,7 +91,11 @@ impl AuthHttp {
     /// The same for what has to do with this server: where it is on this machine or in a private network itself, what it
     /// names may be there, too.
     pub async fn for_server(&self, server: &Url) -> Self {
-        let reach = if is_in_private_network(server).await { Reach::Anywhere } else { Reach::Public };
+        let reach = match is_in_private_network(server).await {
+            true if is_this_machine(server) => Reach::Machine,
+            true => Reach::Private,
+            false => Reach::Public,
+        };
         AuthHttp { reach, ..self.clone() }
     }
 
@@ -99,7 +106,7 @@ impl AuthHttp {
             |why: &str| Err(SignInError::Untrustworthy(format!("{what} is at `{}`, {why}", shown(address))));
         let Ok(url) = Url::parse(address) else { return wrong("which is no address") };
         let is_secure = url.scheme() == "https";
-        let is_local = url.scheme() == "http" && self.reach == Reach::Anywhere && is_this_machine(&url);
+        let is_local = url.scheme() == "http" && self.reach == Reach::Machine && is_this_machine(&url);
         if !is_secure && !is_local {
             return wrong("which is no address with https");
         }
@@ -160,7 +167,7 @@ impl AuthHttp {
             return Err(SignInError::Untrustworthy("an address cannot be read".to_owned()));
         };
         let client = match self.reach {
-            Reach::Anywhere => &self.anywhere,
+            Reach::Machine | Reach::Private => &self.anywhere,
             Reach::Public => &self.public,
         };
         let mut request = request.map(|body| Full::from(Bytes::from(body)));
@@ -269,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_the_network_names_is_a_web_address_of_the_internet() {
-        let (public, anywhere) = (http(Reach::Public).unwrap(), http(Reach::Anywhere).unwrap());
+        let (public, anywhere) = (http(Reach::Public).unwrap(), http(Reach::Machine).unwrap());
         for (address, is_public, is_anywhere) in [
             ("https://a.example/x?y", true, true),
             ("https://8.8.8.8/", true, true),

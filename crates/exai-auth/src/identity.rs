@@ -126,10 +126,11 @@ impl Discovered {
         if takes(POST) && !takes(BASIC) { ShowsSecret::InBody } else { ShowsSecret::InHeader }
     }
 
-    /// The method to register with: without a secret where that is taken.
+    /// The method to register with: without a secret where that is taken, else in the body. The header is the last, since
+    /// servers of the Python SDK miss the client id in the body with it, and others refuse one there.
     fn method_to_register(&self) -> &'static str {
         let Some(all) = &self.token_auth_methods else { return NONE };
-        [NONE, BASIC, POST].into_iter().find(|method| all.iter().any(|one| one == method)).unwrap_or(NONE)
+        [NONE, POST, BASIC].into_iter().find(|method| all.iter().any(|one| one == method)).unwrap_or(NONE)
     }
 }
 
@@ -175,13 +176,14 @@ async fn register(
     if discovered.device_authorization_endpoint.is_some() {
         grants.push("urn:ietf:params:oauth:grant-type:device_code");
     }
+    let method = discovered.method_to_register();
     let request = json!({
         "client_name": CLIENT_NAME,
         "redirect_uris": [redirect.as_str()],
         "grant_types": grants,
         "response_types": ["code"],
         "application_type": "native",
-        "token_endpoint_auth_method": discovered.method_to_register(),
+        "token_endpoint_auth_method": method,
     });
     let answer = http.post(endpoint, &request).await?;
     let issuer = shown(&discovered.issuer);
@@ -202,9 +204,10 @@ async fn register(
     let Ok(registration) = serde_json::from_slice::<Registration>(answer.body()) else {
         return Err(SignInError::Broken { place: issuer, answer: "no registration".to_owned() });
     };
-    let shows_secret = match registration.token_endpoint_auth_method.as_deref() {
-        Some(BASIC) => ShowsSecret::InHeader,
-        Some(POST) => ShowsSecret::InBody,
+    // A server that names no method has taken the one that was asked for.
+    let shows_secret = match registration.token_endpoint_auth_method.as_deref().unwrap_or(method) {
+        BASIC => ShowsSecret::InHeader,
+        POST => ShowsSecret::InBody,
         _ => discovered.shows_secret(),
     };
     let is_public = registration.token_endpoint_auth_method.as_deref() == Some(NONE);

@@ -8,7 +8,7 @@ use oauth2::{
 };
 use url::Url;
 
-use crate::discovery::Discovered;
+use crate::discovery::{Discovered, OFFLINE_ACCESS};
 use crate::error::SignInError;
 use crate::http::{AuthHttp, Exchange, shown};
 use crate::identity::Identity;
@@ -18,7 +18,7 @@ use crate::tokens::{read_error, read_tokens};
 
 /// A sign-in that has begun: somebody is to open [`PendingSignIn::address`] in a browser, and the browser comes back.
 pub struct PendingSignIn {
-    /// What to open. It holds nothing secret, and is of no use to anybody who cannot take what comes back.
+    /// What to open. Whoever has it can finish the sign-in in this person's place, or keep it from being finished: it is for the clients of the person alone.
     pub address: Url,
     /// What the browser brings back, which tells this sign-in from others. One use.
     pub state: String,
@@ -97,12 +97,16 @@ impl PendingSignIn {
             .client()
             .set_auth_uri(AuthUrl::from_url(discovered.authorization_endpoint.clone()))
             .set_redirect_uri(RedirectUrl::from_url(redirect.clone()));
-        let (address, state) = client
+        let mut request = client
             .authorize_url(CsrfToken::new_random)
             .set_pkce_challenge(challenge)
             .add_scopes(scopes.iter().map(|scope| Scope::new(scope.to_owned())))
-            .add_extra_param("resource", discovered.resource.clone())
-            .url();
+            .add_extra_param("resource", discovered.resource.clone());
+        if scopes.contains(OFFLINE_ACCESS) {
+            // Who does not ask that a person is asked gets no refresh token (OpenID Connect Core, section 11).
+            request = request.add_extra_param("prompt", "consent");
+        }
+        let (address, state) = request.url();
         PendingSignIn {
             address,
             state: state.secret().clone(),

@@ -55,7 +55,12 @@ pub async fn renew(http: &AuthHttp, records: &Records, id: &str, old: &str) -> R
 pub fn renew_alone(vars: &[(OsString, OsString)], records: &Records, id: &str, old: &str) -> Renewal {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match (runtime, AuthHttp::of(vars)) {
-        (Ok(runtime), Ok(http)) => runtime.block_on(renew(&http, records, id, old)),
+        (Ok(runtime), Ok(http)) => {
+            let renewal = runtime.block_on(renew(&http, records, id, old));
+            // A lookup of a name that hangs is not waited for.
+            runtime.shutdown_background();
+            renewal
+        }
         (Err(error), _) => Renewal::Failed(format!("no runtime: {error}")),
         (_, Err(error)) => Renewal::Failed(error.to_string()),
     }

@@ -105,7 +105,11 @@ impl Sdk {
         command
     }
 
-    fn script(self, name: &str) -> Command {
+    /// A command that runs the script of this name in `tests/peers` that is for this SDK.
+    ///
+    /// # Panics
+    /// When the SDKs are not installed.
+    pub fn script(self, name: &str) -> Command {
         if cfg!(windows) {
             let mut command = Command::new("python");
             command.arg(folder().join(name).with_extension("py"));
@@ -165,6 +169,16 @@ fn python_of(environment: &str) -> PathBuf {
 pub fn node(script: &str) -> Command {
     let mut command = Command::new(installed(NODE));
     command.arg(module(script));
+    command
+}
+
+/// A command that runs a script of `tests/peers` with the Node that is installed beside the SDKs.
+///
+/// # Panics
+/// When Node is not installed.
+pub fn script(name: &str) -> Command {
+    let mut command = Command::new(installed(NODE));
+    command.arg(folder().join(name));
     command
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use exai_config::Secret;
 
 use crate::challenge::Challenge;
+use crate::http::place;
 use crate::record::{Place, Record};
 use crate::records::Records;
 use crate::renewal::RENEWAL_TIMEOUT;
@@ -74,7 +75,7 @@ impl Shared {
             Ok(())
         })?;
         if let Err(error) = self.remove_others(&id) {
-            tracing::warn!(server = %self.place.server, %error, "an earlier sign-in cannot be removed");
+            tracing::warn!(server = place(&self.place.server), %error, "an earlier sign-in cannot be removed");
         }
         Ok(())
     }

@@ -78,6 +78,26 @@ async fn a_registration_may_give_a_secret() {
     }
 }
 
+#[tokio::test]
+async fn a_registered_secret_is_shown_in_the_body_where_that_is_taken() {
+    for (methods, in_header) in [
+        (["client_secret_post", "client_secret_basic"].as_slice(), false),
+        (&["client_secret_basic", "client_secret_post"], false),
+        (&["client_secret_basic"], true),
+    ] {
+        let play = Play::start(with_methods(methods));
+        let record = play.sign_in().await;
+        assert!(record.identity.client_secret.is_some(), "{methods:?}");
+        let sign_in = play.open();
+        sign_in.adopt(record).unwrap();
+        play.server.expire_access_tokens();
+        play.request(&sign_in).await.unwrap();
+        let requests = play.server.token_requests();
+        assert_eq!(requests.len(), 2, "{methods:?}");
+        assert!(requests.iter().all(|request| request.has_basic == in_header), "{methods:?}");
+    }
+}
+
 /// Registers at a server that answers this, and signs in twice: how often it has registered.
 async fn register_twice(answer: Value) -> (Identity, usize) {
     let server = ScriptedHttp::start(move |request| {

@@ -3,7 +3,7 @@
 //! On the local socket the kernel decides: the peer must be this account. On TCP, in this order and before a body is read:
 //! `Host` must name this machine (and so must the host in the request's target, if there is one), `Origin` must be absent
 //! or this daemon's, the token must be shown as `Bearer` or as the password of `Basic` (some WebSocket clients can send
-//! nothing else), and a POST must be `application/json`. Only `/healthz` needs no token, and a WebSocket on `/` shows it in
+//! nothing else), and a POST must be `application/json`. Only `/healthz` and `/oauth/callback` need no token, and a WebSocket on `/` shows it in
 //! its first message. There are no CORS headers.
 
 use std::sync::Arc;

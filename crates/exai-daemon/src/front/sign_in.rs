@@ -105,7 +105,18 @@ impl SignInDesk {
     /// Forgets the tokens for a server.
     pub(crate) async fn sign_out(&self, server: &str, account: Option<&str>) -> Result<FromDaemon, HubGone> {
         let signed_out = match self.find(server, account).await? {
-            Ok(found) => found.sign_out().await,
+            Ok(found) => found.sign_out().await.map(|was_signed_in| (was_signed_in, found.server)),
+            Err(reason) => Err(reason),
+        };
+        let signed_out = match signed_out {
+            Ok((was_signed_in, server)) => {
+                // What its instances have open was opened with the token.
+                if was_signed_in {
+                    let server = server.to_string();
+                    let _ = self.hub.ask(|reply| Question::RestartServer { server, reply }).await?;
+                }
+                Ok(was_signed_in)
+            }
             Err(reason) => Err(reason),
         };
         Ok(match signed_out {
@@ -138,15 +149,40 @@ impl SignInDesk {
         let config =
             match self.hub.ask(|reply| Question::ServerConfig { server: name.clone(), reply }).await? {
                 Ok(config) if config.kind() == ServerKind::Remote => config,
+                Ok(config) if config.via.is_some() => {
+                    return Ok(Err(format!("\"{name}\" is reached over ssh: sign in on that machine")));
+                }
                 Ok(_) => return Ok(Err(format!("\"{name}\" runs on this machine: nobody signs in there"))),
                 Err(reason) => return Ok(Err(reason)),
             };
+        if let Some(reason) = refuse_to_sign_in(&config) {
+            return Ok(Err(format!("nobody signs in at \"{name}\": {reason}")));
+        }
         let place = match find_place(&name, &config, account) {
             Ok(place) => place,
             Err(reason) => return Ok(Err(reason)),
         };
         Ok(self.sign_ins.of_configured(&place, config, self.home.clone()).await)
     }
+}
+
+/// Why nobody signs in at a server, if that is so.
+fn refuse_to_sign_in(config: &ServerConfig) -> Option<&'static str> {
+    let url = config.url.as_deref().unwrap_or_default();
+    if config.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) {
+        return Some("the `Authorization` of its `headers` is sent instead");
+    }
+    if url.starts_with("ws://") || url.starts_with("wss://") {
+        return Some("it is reached by WebSocket; use its `headers`");
+    }
+    None
+}
+
+/// An address as it is shown: a key may be in its query.
+fn without_query(url: &url::Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.to_string()
 }
 
 /// The name under which the account of a server is known. The error is a sentence.
@@ -184,7 +220,7 @@ async fn finish(sign_ins: &SignIns, hub: &HubHandle, returned: Returned) -> Resu
 fn write_document(record: &Record) -> SignInDocument {
     let tokens = record.tokens.as_ref();
     SignInDocument {
-        url: record.place.server.to_string(),
+        url: without_query(&record.place.server),
         account: Some(record.place.account.clone()).filter(|account| !account.is_empty()),
         issuer: record.issuer.clone(),
         signed_in: tokens.is_some(),

@@ -128,8 +128,14 @@ impl LaunchContext {
         let target = target.map_err(Down::not_started)?;
         let target = match way {
             RemoteWay::Http => {
-                let sign_in = sign_ins.of_server(&self.server, url, config.sign_in.clone());
-                target.with_sign_in(sign_in.map_err(Down::not_started)?)
+                let shows_itself =
+                    config.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+                let sign_in =
+                    (!shows_itself).then(|| sign_ins.of_server(&self.server, url, config.sign_in.clone()));
+                match sign_in.transpose().map_err(Down::not_started)? {
+                    Some(sign_in) => target.with_sign_in(sign_in),
+                    None => target,
+                }
             }
             // MCP knows no sign-in there.
             RemoteWay::WebSocket => target,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use exai_config::secret_store::SecretStore;
 use exai_config::{
     AccountConfig, ClientConfig, Config, EraChoice, ServerConfig, ServerKind, Share as ConfigShare,
-    StartPolicy,
+    SignInConfig, StartPolicy,
 };
 use exai_mux::policy::{Policy, Share, ToolFilter};
 use exai_mux::{Account, Choice, Era, account};
@@ -107,6 +107,10 @@ fn revision(server: &ServerConfig, secrets: &SecretStore) -> u64 {
     }
     server.env.iter().for_each(|pair| pair.hash(&mut hasher));
     server.headers.iter().for_each(|pair| pair.hash(&mut hasher));
+    let sign_in = &server.sign_in;
+    if *sign_in != SignInConfig::default() {
+        (&sign_in.client_id, &sign_in.client_secret, &sign_in.scopes).hash(&mut hasher);
+    }
     server.share.name().hash(&mut hasher);
     // Another value of a secret is another environment of the program.
     server.find_secrets().iter().for_each(|name| secrets.find(name).hash(&mut hasher));

@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 pub(crate) use self::pending::Begun;
-use self::pending::{Pending, PendingTable};
+use self::pending::{Pending, PendingTable, Waiting};
 use self::renewer::RenewingProcess;
 use crate::state::daemon_info::{DaemonInfo, Tcp};
 use crate::upstream::environment::Environment;
@@ -61,6 +61,7 @@ pub(crate) struct ServerSignIn {
     pub(crate) server: Arc<str>,
     pub(crate) config: SignInConfig,
     pub(crate) sign_in: Arc<SignIn>,
+    known: Arc<Known>,
     pub(crate) all: SignIns,
 }
 
@@ -122,7 +123,8 @@ impl SignIns {
         let known = self
             .open(place)
             .map_err(|error| format!("could not be started: its sign-in cannot be read: {error}"))?;
-        Ok(ServerSignIn { server: server.clone(), config, sign_in: known.sign_in.clone(), all: self.clone() })
+        let (server, sign_in, all) = (server.clone(), known.sign_in.clone(), self.clone());
+        Ok(ServerSignIn { server, config, sign_in, known, all })
     }
 
     /// The sign-in of a server, or of an account of it, as it is configured. The error is a sentence.
@@ -175,7 +177,7 @@ impl SignIns {
     /// becomes of it.
     pub(crate) async fn take_return(&self, returned: Returned) -> Result<Arc<str>, SignInError> {
         let pending = self.shared.pending.take(&returned.state).ok_or(SignInError::UnknownState)?;
-        let Pending { sign_in, http, server, known, outcome, .. } = pending;
+        let Pending { sign_in, waiting: Waiting { http, server, known }, outcome, .. } = pending;
         let finished = match sign_in.finish(&http, returned).await {
             Ok(record) => adopt(&known, record).await,
             Err(error) => {
@@ -221,38 +223,59 @@ impl ServerSignIn {
 
     /// Begins a sign-in in a browser, or joins the one that waits.
     pub(crate) async fn begin(&self, cause: Cause) -> Result<Begun, String> {
-        let known = self.all.open(self.sign_in.place().clone()).map_err(|error| error.to_string())?;
-        let _preparing = known.preparing.lock().await;
+        let _preparing = self.known.preparing.lock().await;
         let (_, wanted) = self.sign_in.wish();
         let pending = &self.all.shared.pending;
-        if let Some(begun) = pending.find(self.sign_in.place(), &wanted) {
+        if let Some(begun) = pending.find(self.sign_in.place(), &self.config, &wanted) {
             return Ok(begun);
         }
         let prepared = self.prepare(cause).await?;
         let place = self.sign_in.place().clone();
         let Prepared { http, discovered, identity, scopes, redirect } = prepared;
         let sign_in = PendingSignIn::begin(place, discovered, identity, scopes, &redirect);
-        Ok(pending.add(sign_in, http, self.server.clone(), self.sign_in.clone(), wanted))
+        let waiting = Waiting { http, server: self.server.clone(), known: self.sign_in.clone() };
+        Ok(pending.add(sign_in, waiting, self.config.clone(), wanted))
     }
 
     /// Begins a sign-in with a code to type.
     pub(crate) async fn begin_device(&self) -> Result<BegunDevice, String> {
         let Prepared { http, discovered, identity, scopes, .. } = self.prepare(Cause::Wanted).await?;
         let place = self.sign_in.place().clone();
-        let device = PendingDevice::begin(&http, place, discovered, identity, scopes).await;
-        Ok(BegunDevice { device: device.map_err(|error| error.to_string())?, http })
+        match PendingDevice::begin(&http, place, discovered, identity, scopes).await {
+            Ok(device) => Ok(BegunDevice { device, http }),
+            Err(error) => Err(self.explain(error).await),
+        }
     }
 
     /// Waits for a person to type the code.
     pub(crate) async fn finish_device(&self, begun: BegunDevice) -> Result<(), String> {
-        let record = begun.device.finish(&begun.http).await.map_err(|error| error.to_string())?;
-        adopt(&self.sign_in, record).await.map_err(|error| error.to_string())
+        match begun.device.finish(&begun.http).await {
+            Ok(record) => adopt(&self.sign_in, record).await.map_err(|error| error.to_string()),
+            Err(error) => Err(self.explain(error).await),
+        }
     }
 
-    /// Forgets the tokens. Returns whether there were any.
+    /// An error as a text. If it says that the authorization server does not know us any more, the next sign-in registers.
+    async fn explain(&self, error: SignInError) -> String {
+        if error.means_unregistered() {
+            forget_registration(&self.sign_in).await;
+        }
+        error.to_string()
+    }
+
+    /// Forgets the tokens. Returns whether there were any: if not, it forgets who we are there, so that the next sign-in
+    /// registers anew. Pages that wait are good for nothing any more.
     pub(crate) async fn sign_out(&self) -> Result<bool, String> {
+        self.all.shared.pending.forget(self.sign_in.place());
         let sign_in = self.sign_in.clone();
-        let done = tokio::task::spawn_blocking(move || sign_in.sign_out()).await;
+        let done = tokio::task::spawn_blocking(move || {
+            let had_tokens = sign_in.sign_out()?;
+            if !had_tokens {
+                sign_in.forget_registration()?;
+            }
+            Ok::<_, io::Error>(had_tokens)
+        })
+        .await;
         done.map_err(|panic| format!("BUG: {panic}"))?
             .map_err(|error| format!("the sign-in cannot be forgotten: {error}"))
     }

@@ -215,10 +215,10 @@ impl Router {
             call.token = token.map(|token| Id::from_json(message.at(&token)));
             call.on_success = on_success;
             call.untranslated = untranslated;
-            // A server of the other era may need further input before it answers.
+            // A server of the other era may need further input before it answers, and any server a sign-in.
             let may_need_input =
                 matches!(method, Method::CallTool | Method::GetPrompt | Method::ReadResource);
-            if is_translated && may_need_input && call.request.is_none() {
+            if (is_translated || queued.era == Era::Modern) && may_need_input && call.request.is_none() {
                 call.request = Some(message.clone());
             }
             call.state = CallState::Leg { instance: instance_id, number };

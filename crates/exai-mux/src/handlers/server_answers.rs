@@ -98,7 +98,6 @@ impl Router {
         }
         if let Outcome::Error(error) = outcome
             && self.calls.get(call_id).is_some_and(|call| call.context.era == Era::Modern)
-            && spoken == Era::Legacy
             && self.ask_for_addresses(call_id, (message, error), cx)
         {
             return;

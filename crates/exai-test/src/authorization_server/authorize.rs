@@ -121,13 +121,18 @@ fn check(
     let given = form.get("state").ok_or(("invalid_request", "no state"))?;
     let resource = form.get("resource").filter(|url| shared.resource(url).is_some());
     let resource = resource.ok_or(("invalid_target", "resource must be the URL of a protected resource"))?;
+    let mut scopes = asked_scopes(shared, state, form.get("scope"), resource)?;
+    if !form.get("prompt").is_some_and(|prompts| words(prompts).iter().any(|one| one == "consent")) {
+        // OpenID Connect Core, section 11: it is ignored.
+        scopes.retain(|scope| scope != "offline_access");
+    }
     Ok(Asked {
         client: client.to_owned(),
         redirect_uri: form.get("redirect_uri").unwrap_or_default().to_owned(),
         state: given.to_owned(),
         challenge: challenge.to_owned(),
         resource: resource.to_owned(),
-        scopes: asked_scopes(shared, state, form.get("scope"), resource)?,
+        scopes,
     })
 }
 

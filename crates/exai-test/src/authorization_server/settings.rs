@@ -79,7 +79,8 @@ pub enum Registration {
 pub enum RefreshTokens {
     /// Everybody.
     Always,
-    /// Who asks for the scope `offline_access`, which the metadata announce.
+    /// Who asks for the scope `offline_access`, which the metadata announce, and at a page with `prompt=consent`, as OpenID
+    /// Connect wants it.
     Offline,
     /// Nobody.
     Never,

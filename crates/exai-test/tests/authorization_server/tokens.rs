@@ -174,7 +174,9 @@ fn tokens_are_as_the_settings_say() {
     assert_eq!(answer["scope"], "mcp");
     assert!(answer["expires_in"].is_null() && answer["refresh_token"].is_null(), "{answer}");
     assert_eq!(account(&client.resource, answer["access_token"].as_str().unwrap()), Err(401));
-    assert!(client.sign_in("mcp offline_access").1.starts_with("rt-"));
+    assert_eq!(client.sign_in("mcp offline_access").1, "", "nobody has asked that a person is asked");
+    let page = client.open(&[("scope", "mcp offline_access"), ("prompt", "consent")]);
+    assert!(tokens(&client.exchange(&page.field("code").unwrap(), VERIFIER)).1.starts_with("rt-"));
     server.change(|settings| settings.refresh_tokens = RefreshTokens::Never);
     let refused = client.open(&[("scope", "mcp offline_access")]);
     assert_eq!(refused.field("error").as_deref(), Some("invalid_scope"), "it is not announced any more");

@@ -10,6 +10,8 @@ use crate::printer::Printer;
 
 pub(crate) fn run(args: &RenewSignInArgs, printer: &Printer) -> Result<u8, Error> {
     exai_os::process::name_this();
+    // What ends the terminal of the daemon, or its group, must not end an exchange that has begun.
+    exai_os::detach::new_session_now();
     let records = Records::at(Home::locate()?.sign_ins_dir());
     let vars = environment::of_this_process();
     let renewal = exai_auth::renew_alone(&vars, &records, &args.id, &args.fingerprint);

@@ -1,6 +1,7 @@
 //! The official SDKs as judges: a client sees through exai exactly what it sees over direct stdio.
 
 mod agents;
+mod authorization;
 mod eras;
 mod gone;
 mod inspector;

@@ -22,20 +22,23 @@ fn shim(instance: &Instance) -> Client {
     Client::start(instance.command(&["shim"]))
 }
 
-/// The page in the output of a command that waits.
+/// The page in the output of a command that waits. That for a device comes with the code, which the page takes as a field.
 fn page_of(output: &str) -> Option<String> {
-    output.lines().map(str::trim).find(|line| line.starts_with("http://")).map(str::to_owned)
+    let mut lines = output.lines().map(str::trim);
+    let line = lines.find(|line| line.contains("http://"))?;
+    let page = line.split(' ').find(|word| word.starts_with("http://"))?;
+    if line == page { Some(page.to_owned()) } else { Some(format!("{page}?user_code={}", lines.next()?)) }
 }
 
 /// `exai login`, which waits for the browser.
-struct Login {
+pub(crate) struct Login {
     child: Child,
-    page: String,
+    pub(crate) page: String,
     stdout: PathBuf,
 }
 
 impl Login {
-    fn begin(instance: &Instance, server: &str, more: &[&str]) -> Self {
+    pub(crate) fn begin(instance: &Instance, server: &str, more: &[&str]) -> Self {
         let stdout = instance.dir().join("login");
         let way = if more.is_empty() { &["--no-browser"] } else { more };
         let mut command = instance.command(&[&["login", server], way].concat());
@@ -58,7 +61,7 @@ impl Login {
         code().expect("a code")
     }
 
-    fn succeeds(mut self) {
+    pub(crate) fn succeeds(mut self) {
         assert!(self.child.wait().expect("it ends").success());
     }
 }

@@ -101,7 +101,8 @@ impl Credentials {
             Refusal::Again => return Ok(Verdict::Again),
             Refusal::Unavailable(why) => {
                 return Err(Failed::Unsent(format!(
-                    "cannot be used, since its sign-in could not be renewed: {why}"
+                    "cannot be used, since its sign-in could not be renewed: {why}; `{}` signs in anew",
+                    server.command()
                 )));
             }
             Refusal::SignInNeeded => ("wants somebody to sign in".to_owned(), Cause::Wanted),
@@ -114,7 +115,10 @@ impl Credentials {
         let command = server.command();
         Err(Failed::SignedOut(match begun {
             Ok(begun) => SignInWanted { reason: format!("{why}: run `{command}`"), page: Some(begun.page) },
-            Err(error) => SignInWanted { reason: format!("{why} (`{command}`), and {error}"), page: None },
+            Err(error) => SignInWanted {
+                reason: format!("{why} (`{command}`), and {error}; or set `Authorization` in its `headers`"),
+                page: None,
+            },
         }))
     }
 }

@@ -47,8 +47,11 @@ impl HttpTarget {
         Ok(HttpTarget { place, credentials })
     }
 
-    /// Shows the token of a sign-in.
+    /// Shows the token of a sign-in, unless others could read it on its way.
     pub(crate) fn with_sign_in(self, sign_in: ServerSignIn) -> Self {
+        if self.place.is_readable_by_others() {
+            return self;
+        }
         HttpTarget { credentials: self.credentials.with_sign_in(sign_in), ..self }
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use exai_auth::{AuthHttp, PendingSignIn, Place, Scopes, SignIn};
+use exai_config::SignInConfig;
 use exai_os::clock;
 use tokio::sync::watch;
 
@@ -13,15 +14,21 @@ use crate::limits::{MAX_PENDING_SIGN_INS, SIGN_IN_PAGE_TIMEOUT};
 /// What becomes of a sign-in: `None` until then, then the error.
 type Outcome = watch::Receiver<Option<Result<(), String>>>;
 
-/// A sign-in that waits.
-pub(super) struct Pending {
-    pub(super) sign_in: PendingSignIn,
+/// What is needed to finish a sign-in that waits.
+pub(super) struct Waiting {
     pub(super) http: AuthHttp,
     pub(super) server: Arc<str>,
     pub(super) known: Arc<SignIn>,
+}
+
+/// A sign-in that waits.
+pub(super) struct Pending {
+    pub(super) sign_in: PendingSignIn,
+    pub(super) waiting: Waiting,
     pub(super) outcome: watch::Sender<Option<Result<(), String>>>,
     page: Arc<str>,
-    /// What the server wanted when it began.
+    /// How the server was configured when it began, and what it wanted.
+    config: SignInConfig,
     wanted: Scopes,
     begun: Instant,
 }
@@ -55,9 +62,13 @@ impl PendingTable {
     }
 
     /// The sign-in that waits for this place, if it asks for all that is wanted now.
-    pub(super) fn find(&self, place: &Place, wanted: &Scopes) -> Option<Begun> {
+    pub(super) fn find(&self, place: &Place, config: &SignInConfig, wanted: &Scopes) -> Option<Begun> {
         let table = self.table();
-        let fits = |pending: &&Pending| pending.known.place() == place && wanted.is_within(&pending.wanted);
+        let fits = |pending: &&Pending| {
+            pending.waiting.known.place() == place
+                && pending.config == *config
+                && wanted.is_within(&pending.wanted)
+        };
         // A page that is almost over would be of no use.
         let half = |pending: &&Pending| clock::now() < pending.begun + SIGN_IN_PAGE_TIMEOUT / 2;
         let pending = table.values().filter(fits).find(half)?;
@@ -68,9 +79,8 @@ impl PendingTable {
     pub(super) fn add(
         &self,
         sign_in: PendingSignIn,
-        http: AuthHttp,
-        server: Arc<str>,
-        known: Arc<SignIn>,
+        waiting: Waiting,
+        config: SignInConfig,
         wanted: Scopes,
     ) -> Begun {
         let mut table = self.table();
@@ -83,9 +93,14 @@ impl PendingTable {
         let page: Arc<str> = sign_in.address.as_str().into();
         let state = sign_in.state.clone();
         let begun = clock::now();
-        let pending = Pending { sign_in, http, server, known, outcome, page: page.clone(), wanted, begun };
+        let pending = Pending { sign_in, waiting, outcome, page: page.clone(), config, wanted, begun };
         table.insert(state, pending);
         Begun { page, outcome: waits }
+    }
+
+    /// Ends those of this place.
+    pub(super) fn forget(&self, place: &Place) {
+        self.table().retain(|_, pending| pending.waiting.known.place() != place);
     }
 
     /// Takes the sign-in with this state: it is good for one return.
