@@ -72,6 +72,7 @@ pub async fn discover(
     server: &Url,
     challenge: &Challenge,
 ) -> Result<Discovered, SignInError> {
+    http.check_server(server)?;
     let lacking = challenge.scopes.clone().filter(|_| challenge.lacks_scope()).unwrap_or_default();
     let said = |needed: Option<Vec<String>>| {
         challenge.scopes.clone().or_else(|| needed.map(|scopes| scopes.into_iter().collect()))

@@ -99,6 +99,16 @@ impl AuthHttp {
         AuthHttp { reach, ..self.clone() }
     }
 
+    /// Refuses a server to which a token would go where others could read it.
+    pub(crate) fn check_server(&self, server: &Url) -> Result<(), SignInError> {
+        if server.scheme() == "https" || self.reach == Reach::Machine {
+            return Ok(());
+        }
+        let text =
+            format!("{} is reached without TLS, and others could read the token on its way", place(server));
+        Err(SignInError::Untrustworthy(text))
+    }
+
     /// An address that the network has named, if it may be used: `https`, or `http` on this machine, where the server may be
     /// there. `what` says what is to be there.
     pub(crate) fn check(&self, address: &str, what: &str) -> Result<Url, SignInError> {
@@ -321,5 +331,21 @@ mod tests {
         let own = public.for_server(&at).await;
         assert!(own.get::<serde_json::Value>(&at).await.unwrap().is_some());
         assert_eq!(own.for_server(&Url::parse("https://8.8.8.8/").unwrap()).await.reach, Reach::Public);
+    }
+
+    #[test]
+    fn no_token_is_asked_for_where_others_could_read_it() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let (public, machine) = (http(Reach::Public).unwrap(), http(Reach::Machine).unwrap());
+        let private = http(Reach::Private).unwrap();
+        for (http, server, is_fine) in [
+            (&public, "https://a.example/mcp", true),
+            (&public, "http://a.example/mcp", false),
+            (&private, "https://nas.local/mcp", true),
+            (&private, "http://nas.local/mcp", false),
+            (&machine, "http://127.0.0.1:1/mcp", true),
+        ] {
+            assert_eq!(http.check_server(&url(server)).is_ok(), is_fine, "{server}");
+        }
     }
 }

@@ -104,25 +104,20 @@ impl SignInDesk {
 
     /// Forgets the tokens for a server.
     pub(crate) async fn sign_out(&self, server: &str, account: Option<&str>) -> Result<FromDaemon, HubGone> {
-        let signed_out = match self.find(server, account).await? {
-            Ok(found) => found.sign_out().await.map(|was_signed_in| (was_signed_in, found.server)),
-            Err(reason) => Err(reason),
+        let found = match self.find(server, account).await? {
+            Ok(found) => found,
+            Err(reason) => return Ok(FromDaemon::Error { reason }),
         };
-        let signed_out = match signed_out {
-            Ok((was_signed_in, server)) => {
-                // What its instances have open was opened with the token.
-                if was_signed_in {
-                    let server = server.to_string();
-                    let _ = self.hub.ask(|reply| Question::RestartServer { server, reply }).await?;
-                }
-                Ok(was_signed_in)
-            }
-            Err(reason) => Err(reason),
+        let was_signed_in = match found.sign_out().await {
+            Ok(was_signed_in) => was_signed_in,
+            Err(reason) => return Ok(FromDaemon::Error { reason }),
         };
-        Ok(match signed_out {
-            Ok(was_signed_in) => FromDaemon::SignedOut { was_signed_in },
-            Err(reason) => FromDaemon::Error { reason },
-        })
+        if was_signed_in {
+            // What its instances have open was opened with the token. A server that has gone meanwhile has none.
+            let server = found.server.to_string();
+            let _ = self.hub.ask(|reply| Question::RestartServer { server, reply }).await?;
+        }
+        Ok(FromDaemon::SignedOut { was_signed_in })
     }
 
     /// All sign-ins that are kept.

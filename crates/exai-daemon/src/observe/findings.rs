@@ -37,17 +37,15 @@ impl Facts {
             let again =
                 (held || more.is_none()).then(|| format!("exai restart {}", account::split(&server.name).0));
             let fix: Vec<String> = more.into_iter().chain(again).collect();
-            let (id, severity) = match server.health {
-                HealthView::SignedOut(_) => ("server-signed-out", "warn"),
-                HealthView::Well | HealthView::Resting(_) | HealthView::Failed(_) => {
-                    ("server-failed", "error")
+            let detail = format!("server \"{}\" {}", server.name, why.reason);
+            let fix = Some(fix.join(", then "));
+            Some(match server.health {
+                HealthView::SignedOut(_) => {
+                    Finding { id: "server-signed-out".to_owned(), severity: "warn".to_owned(), detail, fix }
                 }
-            };
-            Some(Finding {
-                id: id.to_owned(),
-                severity: severity.to_owned(),
-                detail: format!("server \"{}\" {}", server.name, why.reason),
-                fix: Some(fix.join(", then ")),
+                HealthView::Well | HealthView::Resting(_) | HealthView::Failed(_) => {
+                    Finding { id: "server-failed".to_owned(), severity: "error".to_owned(), detail, fix }
+                }
             })
         });
         let lists = self.servers.iter().flat_map(|server| {
