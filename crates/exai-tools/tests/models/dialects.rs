@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use exai_test::eventually;
 use exai_test::model_endpoint::{ALL, ANSWER, End, ModelEndpoint, Reply, THOUGHT, recorded};
 use exai_tools::models::request::{Finish, Usage};
 use serde_json::json;
 
-use crate::scene::{Scene, run};
+use crate::scene::{SOON, Scene, run};
 
 #[test]
 fn a_stream_of_each_dialect_is_an_answer() {
@@ -39,6 +40,10 @@ fn a_stream_of_each_dialect_is_an_answer() {
                     answer.model
                 );
                 assert_eq!(answer.provider, "p");
+                // The endpoint notes that after the client has read it all.
+                eventually("the answer is noted", SOON, || {
+                    endpoint.chats().iter().all(|seen| seen.end != End::Open)
+                });
                 let [seen] = &endpoint.chats()[..] else { panic!("{name}") };
                 assert_eq!((&*seen.path, seen.end), ("/v1/chat/completions", End::Sent), "{name}");
             }

@@ -24,10 +24,7 @@ fn shim(instance: &Instance) -> Client {
 
 /// The page in the output of a command that waits. That for a device comes with the code, which the page takes as a field.
 fn page_of(output: &str) -> Option<String> {
-    let mut lines = output.lines().map(str::trim);
-    let line = lines.find(|line| line.contains("http://"))?;
-    let page = line.split(' ').find(|word| word.starts_with("http://"))?;
-    if line == page { Some(page.to_owned()) } else { Some(format!("{page}?user_code={}", lines.next()?)) }
+    output.lines().map(str::trim).find(|line| line.starts_with("http://")).map(str::to_owned)
 }
 
 /// `exai login`, which waits for the browser.
@@ -51,7 +48,7 @@ impl Login {
     }
 
     /// The code that is to be typed on the page.
-    fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         let code = || {
             let said = std::fs::read_to_string(&self.stdout).expect("a file");
             let code = said.lines().skip_while(|line| page_of(line).is_none()).nth(1)?;

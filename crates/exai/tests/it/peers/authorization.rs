@@ -126,7 +126,7 @@ fn oidc_provider_signs_in_at_another_device() {
     let server = OidcServer::start();
     let instance = hosting(&server.mcp, "");
     let login = Login::begin(&instance, "far", &["--device"]);
-    let page = visit(&login.page);
+    let page = visit(&format!("{}?user_code={}", login.page, login.code()));
     assert_eq!(page["status"], 200, "{page}");
     login.succeeds();
     is_renewed(&instance);
