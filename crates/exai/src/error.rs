@@ -60,6 +60,11 @@ impl Error {
         &self.what
     }
 
+    /// The command that helps, if somebody must sign in first.
+    pub(crate) fn login_command(&self) -> Option<&str> {
+        self.hint.as_deref().filter(|hint| hint.starts_with("exai login "))
+    }
+
     /// The lines for people; nothing where there is nothing to say.
     pub(crate) fn lines(&self) -> Option<(&str, Option<&str>)> {
         (!self.what.is_empty()).then_some((&self.what, self.hint.as_deref()))

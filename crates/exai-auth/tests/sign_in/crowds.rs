@@ -4,7 +4,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use exai_auth::{Renewal, fingerprint, renew};
+use exai_auth::{Renewal, SignIn, fingerprint, renew};
 use exai_test::authorization_server::Options;
 use exai_test::{eventually, scaled};
 use tokio::sync::oneshot;
@@ -13,21 +13,26 @@ use crate::play::{InThread, Play, block_on, ends_in};
 
 const CROWD: usize = 20;
 
+/// A request of each of the crowd, all at the same moment.
+fn request_at_once(play: &Play, sign_in: &Arc<SignIn>) {
+    let barrier = Barrier::new(CROWD);
+    thread::scope(|scope| {
+        for _ in 0..CROWD {
+            scope.spawn(|| {
+                barrier.wait();
+                block_on(play.request(sign_in)).unwrap();
+            });
+        }
+    });
+}
+
 #[test]
 fn a_crowd_renews_once_for_each_end_of_a_token() {
     let play = Play::start(Options::default());
     let sign_in = block_on(play.signed_in());
     for round in 1..=scaled(20) {
         play.server.expire_access_tokens();
-        let barrier = Barrier::new(CROWD);
-        thread::scope(|scope| {
-            for _ in 0..CROWD {
-                scope.spawn(|| {
-                    barrier.wait();
-                    block_on(play.request(&sign_in)).unwrap();
-                });
-            }
-        });
+        request_at_once(&play, &sign_in);
         let seen = play.server.seen();
         assert_eq!((seen.refreshes, seen.reuses), (round, 0));
     }
@@ -43,15 +48,7 @@ fn a_crowd_that_knows_the_end_renews_once_and_is_never_refused() {
     for round in 1..=scaled(5) {
         sign_in.adopt(ends_in(block_on(play.sign_in()), 1)).unwrap();
         let refused = play.server.seen().unauthorized;
-        let barrier = Barrier::new(CROWD);
-        thread::scope(|scope| {
-            for _ in 0..CROWD {
-                scope.spawn(|| {
-                    barrier.wait();
-                    block_on(play.request(&sign_in)).unwrap();
-                });
-            }
-        });
+        request_at_once(&play, &sign_in);
         assert_eq!((renewer.begun(), play.server.seen().refreshes), (round, round));
         assert_eq!(play.server.seen().unauthorized, refused);
     }

@@ -1,6 +1,6 @@
 //! Who we are to an authorization server.
 
-use exai_auth::{Challenge, Identity, Registered, SignInError, discover, identify};
+use exai_auth::{Challenge, Identity, Record, Registered, SignInError, discover, identify};
 use exai_config::Secret;
 use exai_test::authorization_server::{KnownClient, Options, Registration, Settings, follow};
 use exai_test::scripted_http::{ScriptedHttp, document};
@@ -17,6 +17,17 @@ fn with_methods(methods: &[&str]) -> Options {
     }
 }
 
+/// Checks that a client shows its secret in this way, when it signs in and when it renews.
+async fn shows_its_secret(play: &Play, record: Record, in_header: bool) {
+    let sign_in = play.open();
+    sign_in.adopt(record).unwrap();
+    play.server.expire_access_tokens();
+    play.request(&sign_in).await.unwrap();
+    let requests = play.server.token_requests();
+    assert_eq!(requests.len(), 2, "{requests:?}");
+    assert!(requests.iter().all(|request| request.has_basic == in_header), "{requests:?}");
+}
+
 #[tokio::test]
 async fn a_client_of_the_configuration_shows_its_secret_as_the_server_wants_it() {
     let secret = Secret::new("a secret+%");
@@ -29,13 +40,7 @@ async fn a_client_of_the_configuration_shows_its_secret_as_the_server_wants_it()
         let play = Play::start(with_methods(methods));
         let record = play.sign_in_with(Some(("by hand:1", Some(&secret))), None, "").await.unwrap();
         assert_eq!(record.identity.registered, Registered::ByHand);
-        let sign_in = play.open();
-        sign_in.adopt(record).unwrap();
-        play.server.expire_access_tokens();
-        play.request(&sign_in).await.unwrap();
-        let requests = play.server.token_requests();
-        assert_eq!(requests.len(), 2, "{methods:?}");
-        assert!(requests.iter().all(|request| request.has_basic == in_header), "{methods:?}");
+        shows_its_secret(&play, record, in_header).await;
         assert_eq!(play.server.seen().registrations, 0);
     }
 }
@@ -88,13 +93,7 @@ async fn a_registered_secret_is_shown_in_the_body_where_that_is_taken() {
         let play = Play::start(with_methods(methods));
         let record = play.sign_in().await;
         assert!(record.identity.client_secret.is_some(), "{methods:?}");
-        let sign_in = play.open();
-        sign_in.adopt(record).unwrap();
-        play.server.expire_access_tokens();
-        play.request(&sign_in).await.unwrap();
-        let requests = play.server.token_requests();
-        assert_eq!(requests.len(), 2, "{methods:?}");
-        assert!(requests.iter().all(|request| request.has_basic == in_header), "{methods:?}");
+        shows_its_secret(&play, record, in_header).await;
     }
 }
 

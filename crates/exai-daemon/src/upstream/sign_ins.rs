@@ -178,15 +178,7 @@ impl SignIns {
     pub(crate) async fn take_return(&self, returned: Returned) -> Result<Arc<str>, SignInError> {
         let pending = self.shared.pending.take(&returned.state).ok_or(SignInError::UnknownState)?;
         let Pending { sign_in, waiting: Waiting { http, server, known }, outcome, .. } = pending;
-        let finished = match sign_in.finish(&http, returned).await {
-            Ok(record) => adopt(&known, record).await,
-            Err(error) => {
-                if error.means_unregistered() {
-                    forget_registration(&known).await;
-                }
-                Err(error)
-            }
-        };
+        let finished = settle(&known, sign_in.finish(&http, returned).await).await;
         // Those who wait may have gone.
         let _ = outcome.send(Some(finished.as_ref().copied().map_err(ToString::to_string)));
         finished.map(|()| server)
@@ -213,14 +205,6 @@ impl SignIns {
 }
 
 impl ServerSignIn {
-    /// The command with which a person signs in.
-    pub(crate) fn command(&self) -> String {
-        match account::split(&self.server) {
-            (server, Some(account)) => format!("exai login {server} --account {account}"),
-            (server, None) => format!("exai login {server}"),
-        }
-    }
-
     /// Begins a sign-in in a browser, or joins the one that waits.
     pub(crate) async fn begin(&self, cause: Cause) -> Result<Begun, String> {
         let _preparing = self.known.preparing.lock().await;
@@ -243,24 +227,17 @@ impl ServerSignIn {
         let place = self.sign_in.place().clone();
         match PendingDevice::begin(&http, place, discovered, identity, scopes).await {
             Ok(device) => Ok(BegunDevice { device, http }),
-            Err(error) => Err(self.explain(error).await),
+            Err(error) => {
+                forget_if_unregistered(&self.sign_in, &error).await;
+                Err(error.to_string())
+            }
         }
     }
 
     /// Waits for a person to type the code.
     pub(crate) async fn finish_device(&self, begun: BegunDevice) -> Result<(), String> {
-        match begun.device.finish(&begun.http).await {
-            Ok(record) => adopt(&self.sign_in, record).await.map_err(|error| error.to_string()),
-            Err(error) => Err(self.explain(error).await),
-        }
-    }
-
-    /// An error as a text. If it says that the authorization server does not know us any more, the next sign-in registers.
-    async fn explain(&self, error: SignInError) -> String {
-        if error.means_unregistered() {
-            forget_registration(&self.sign_in).await;
-        }
-        error.to_string()
+        let finished = settle(&self.sign_in, begun.device.finish(&begun.http).await).await;
+        finished.map_err(|error| error.to_string())
     }
 
     /// Forgets the tokens. Returns whether there were any: if not, it forgets who we are there, so that the next sign-in
@@ -311,19 +288,30 @@ impl ServerSignIn {
     }
 }
 
-/// Forgets who we are to an authorization server that does not know us any more: the next sign-in registers anew.
-async fn forget_registration(sign_in: &Arc<SignIn>) {
+/// Keeps what a sign-in has ended with.
+async fn settle(sign_in: &Arc<SignIn>, finished: Result<Record, SignInError>) -> Result<(), SignInError> {
+    match finished {
+        Ok(record) => {
+            let sign_in = sign_in.clone();
+            tokio::task::spawn_blocking(move || sign_in.adopt(record)).await.map_err(io::Error::other)??;
+            Ok(())
+        }
+        Err(error) => {
+            forget_if_unregistered(sign_in, &error).await;
+            Err(error)
+        }
+    }
+}
+
+/// Forgets who we are to an authorization server that says that it does not know us any more: the next sign-in registers anew.
+async fn forget_if_unregistered(sign_in: &Arc<SignIn>, error: &SignInError) {
+    if !error.means_unregistered() {
+        return;
+    }
     let sign_in = sign_in.clone();
     match tokio::task::spawn_blocking(move || sign_in.forget_registration()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "a registration that is over cannot be forgotten"),
         Err(error) => tracing::error!(%error, "BUG: a task failed"),
     }
-}
-
-/// Keeps a sign-in.
-async fn adopt(sign_in: &Arc<SignIn>, record: Record) -> Result<(), SignInError> {
-    let sign_in = sign_in.clone();
-    tokio::task::spawn_blocking(move || sign_in.adopt(record)).await.map_err(io::Error::other)??;
-    Ok(())
 }

@@ -35,6 +35,14 @@ pub fn split(name: &str) -> (&str, Option<&str>) {
     name.split_once(SEPARATOR).map_or((name, None), |(server, account)| (server, Some(account)))
 }
 
+/// The command with which a person signs in at a server, or as an account of it, that the router knows under this name.
+pub fn login_command(name: &str) -> String {
+    match split(name) {
+        (server, Some(account)) => format!("exai login {server} --account {account}"),
+        (server, None) => format!("exai login {server}"),
+    }
+}
+
 impl Account {
     /// The name under which the router knows it.
     pub fn joined(&self) -> Arc<str> {
@@ -151,22 +159,22 @@ mod tests {
     fn the_first_account_that_suits_a_client_is_its_own() {
         let mut accounts = Accounts::default();
         accounts.replace(vec![
-            account("work", &["Cursor"], &["/home/a/work"]),
-            account("club", &[], &["/home/a/work/club", "/srv"]),
+            account("work", &["Cursor"], &["/u/jobs"]),
+            account("club", &[], &["/u/jobs/club", "/srv"]),
         ]);
         let own = |accounts: &Accounts, client, directory| {
             accounts.find("hub", client, directory).map(|(account, _)| account.name.to_string())
         };
         for (client, directory, expected) in [
             (Some("cursor"), None, Some("work")),
-            (None, Some("/home/a/work"), Some("work")),
-            (None, Some("/home/a/work/deep/er"), Some("work")),
+            (None, Some("/u/jobs"), Some("work")),
+            (None, Some("/u/jobs/deep/er"), Some("work")),
             // The first wins, however exact the second.
-            (None, Some("/home/a/work/club"), Some("work")),
+            (None, Some("/u/jobs/club"), Some("work")),
             (Some("other"), Some("/srv/x"), Some("club")),
             // Within, and not alike.
-            (None, Some("/home/a/workshop"), None),
-            (None, Some("/home/a"), None),
+            (None, Some("/u/jobsshop"), None),
+            (None, Some("/u"), None),
             (Some("other"), None, None),
             (None, None, None),
         ] {

@@ -209,14 +209,10 @@ impl Down {
 
     /// The command that shows more.
     pub fn command(&self, server: &str) -> Option<String> {
-        let (server, account) = account::split(server);
         match &self.see {
-            See::Log => Some(format!("exai logs {server}")),
+            See::Log => Some(format!("exai logs {}", account::split(server).0)),
             See::Doctor => Some("exai doctor".to_owned()),
-            See::SignIn { .. } => Some(match account {
-                Some(account) => format!("exai login {server} --account {account}"),
-                None => format!("exai login {server}"),
-            }),
+            See::SignIn { .. } => Some(account::login_command(server)),
             See::Nobody => None,
         }
     }

@@ -17,7 +17,7 @@ fn account(name: &str, directory: Option<&str>) -> Account {
 fn two_accounts() -> Bench {
     let mut bench = Bench::new(Vec::new());
     bench.does(Event::Accounts {
-        accounts: vec![account("work", Some("/work")), account("club", Some("/club"))],
+        accounts: vec![account("work", Some("/jobs")), account("club", Some("/club"))],
     });
     bench.does(Event::Configured { policies: vec![policy("hub@work"), policy("hub@club"), policy("b")] });
     bench
@@ -44,8 +44,8 @@ fn starts(lines: &[String]) -> Vec<&str> {
 #[test]
 fn clients_of_an_account_share_an_instance_and_those_of_another_never_do() {
     let mut bench = two_accounts();
-    assert_eq!(starts(&enters(&mut bench, 1, one(), Some("/work"))), ["hub@work#1 as 0"]);
-    assert_eq!(starts(&enters(&mut bench, 2, one(), Some("/work/deep"))), [""; 0]);
+    assert_eq!(starts(&enters(&mut bench, 1, one(), Some("/jobs"))), ["hub@work#1 as 0"]);
+    assert_eq!(starts(&enters(&mut bench, 2, one(), Some("/jobs/deep"))), [""; 0]);
     assert_eq!(starts(&enters(&mut bench, 3, one(), Some("/club"))), ["hub@club#1 as 1"]);
     let lines = [bench.ready(0), bench.ready(1)].concat();
     for client in [1, 2, 3] {
@@ -87,8 +87,8 @@ fn tools(bench: &mut Bench, client: u64) -> Vec<String> {
 /// Clients 1 and 2 of all servers, of the accounts `work` and `club`, which have the tools `w` and `c`.
 fn listed_accounts() -> Bench {
     let mut bench = two_accounts();
-    for (client, account, tool) in [(1, "work", "w"), (2, "club", "c")] {
-        enters(&mut bench, client, Endpoint::All, Some(&format!("/{account}")));
+    for (client, directory, tool) in [(1, "/jobs", "w"), (2, "/club", "c")] {
+        enters(&mut bench, client, Endpoint::All, Some(directory));
         let lines = bench.says(client, &request(1, "tools/list", &json!({})));
         for start in starts(&lines) {
             let (server, instance) = start.split_once("#1 as ").expect("a first run");

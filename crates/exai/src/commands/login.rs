@@ -8,7 +8,7 @@ use exai_proto::documents::SignInDocument;
 use exai_proto::exit;
 use exai_proto::link::{FromDaemon, ToDaemon};
 
-use super::{ask, connector, join_or_start, unexpected};
+use super::{ask, ask_until, connector, join_or_start, unexpected};
 use crate::cli::LoginArgs;
 use crate::error::Error;
 use crate::limits::{MAX_RETURN_BYTES, SIGN_IN_BEGIN_TIMEOUT};
@@ -59,15 +59,6 @@ pub(crate) fn run(args: &LoginArgs, printer: &Printer) -> Result<u8, Error> {
             Err(Error::failed("the daemon is stopping").hint(format!("exai login {server}")))
         }
         _ => Err(unexpected("sign_in")),
-    }
-}
-
-/// Asks the daemon for something that others must be asked for first.
-fn ask_until(link: &mut Link, order: &ToDaemon, deadline: Instant) -> Result<FromDaemon, Error> {
-    match link.ask(order, deadline)? {
-        FromDaemon::Error { reason } => Err(Error::failed(reason)),
-        FromDaemon::Bye { .. } => Err(Error::failed("the daemon is stopping")),
-        answer => Ok(answer),
     }
 }
 

@@ -82,7 +82,12 @@ fn join(connector: &DaemonConnector) -> Result<Option<Link>, Error> {
 
 /// Asks the daemon something; its refusal is an error.
 fn ask(link: &mut Link, question: &ToDaemon) -> Result<FromDaemon, Error> {
-    match link.ask(question, Instant::now() + ANSWER_TIMEOUT)? {
+    ask_until(link, question, Instant::now() + ANSWER_TIMEOUT)
+}
+
+/// The same for what the daemon itself must ask others for.
+fn ask_until(link: &mut Link, question: &ToDaemon, deadline: Instant) -> Result<FromDaemon, Error> {
+    match link.ask(question, deadline)? {
         FromDaemon::Error { reason } => Err(Error::failed(reason)),
         FromDaemon::Bye { .. } => Err(Error::failed("the daemon is stopping")),
         answer => Ok(answer),

@@ -2,6 +2,7 @@
 
 use exai_auth::{Challenge, Refusal};
 use exai_config::Secret;
+use exai_mux::account;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
@@ -102,7 +103,7 @@ impl Credentials {
             Refusal::Unavailable(why) => {
                 return Err(Failed::Unsent(format!(
                     "cannot be used, since its sign-in could not be renewed: {why}; `{}` signs in anew",
-                    server.command()
+                    account::login_command(&server.server)
                 )));
             }
             Refusal::SignInNeeded => ("wants somebody to sign in".to_owned(), Cause::Wanted),
@@ -112,7 +113,7 @@ impl Credentials {
             }
         };
         let begun = server.begin(cause).await;
-        let command = server.command();
+        let command = account::login_command(&server.server);
         Err(Failed::SignedOut(match begun {
             Ok(begun) => SignInWanted { reason: format!("{why}: run `{command}`"), page: Some(begun.page) },
             Err(error) => SignInWanted {

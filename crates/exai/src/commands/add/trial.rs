@@ -17,12 +17,12 @@ pub(super) fn report(name: &str, several: bool, printer: &Printer) -> Result<(),
         Ok(0) => printer.line(&format!("added {name}: it runs, and has no tools"))?,
         Ok(tools) => printer.line(&format!("added {name}: {}", count(tools, "tool")))?,
         Err(error) => {
-            let (what, hint) = error.lines().unwrap_or_default();
-            if let Some(login) = hint.filter(|hint| hint.starts_with("exai login ")) {
+            if let Some(login) = error.login_command() {
                 printer.line(&format!("added {name}: it wants somebody to sign in first"))?;
                 printer.hint(login);
                 return Ok(());
             }
+            let (what, hint) = error.lines().unwrap_or_default();
             printer.line(&format!("added {name}, but it does not start: {what}"))?;
             if let Some(hint) = find_cure(name, what).as_deref().or(hint) {
                 printer.hint(hint);

@@ -51,8 +51,7 @@ pub(super) fn try_all(named: &[Named], printer: &Printer) -> Result<BTreeSet<Str
     };
     printer.line(&format!("{work}, with {}", count(found_tools, "tool")))?;
     for (name, error) in failed {
-        let (_, hint) = error.lines().unwrap_or_default();
-        if let Some(login) = hint.filter(|hint| hint.starts_with("exai login ")) {
+        if let Some(login) = error.login_command() {
             printer.warn(&format!("{name} wants somebody to sign in first"));
             printer.hint(login);
             continue;

@@ -4,12 +4,13 @@
 mod browser;
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use exai_test::peers::Sdk;
 use exai_test::{eventually, free_port, peers};
 use serde_json::{Value, json};
 
+use super::sse::Elsewhere;
 use crate::remote::hosting;
 use crate::sign_in::Login;
 use crate::support::{Client, Instance, LIMIT};
@@ -41,40 +42,21 @@ impl Drop for OidcServer {
     }
 }
 
-/// A server of an SDK that signs people in itself. It ends when this is dropped.
-struct Own(Child);
-
-impl Own {
-    /// The example of the TypeScript SDK. It serves at one port, and signs people in at another one.
-    fn typescript(port: u16) -> Self {
-        let example = "@modelcontextprotocol/sdk/dist/esm/examples/server/simpleStreamableHttp.js";
-        let mut command = peers::node(example);
-        // It takes no token that was given out for another server.
-        command.args(["--oauth", "--oauth-strict"]);
-        command.env("MCP_PORT", port.to_string()).env("MCP_AUTH_PORT", free_port().to_string());
-        Self::start(command, port)
-    }
-
-    /// `py_auth_server.py`.
-    fn python(sdk: Sdk, port: u16) -> Self {
-        let mut command = sdk.script("py_auth_server");
-        command.arg(port.to_string());
-        Self::start(command, port)
-    }
-
-    fn start(mut command: Command, port: u16) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let own = Own(child.expect("it starts"));
-        eventually("the server listens", LIMIT, || std::net::TcpStream::connect(("localhost", port)).is_ok());
-        own
-    }
+/// The example of the TypeScript SDK, which signs people in itself. It serves at this port, and signs in at another one.
+fn typescript(port: u16) -> Elsewhere {
+    let example = "@modelcontextprotocol/sdk/dist/esm/examples/server/simpleStreamableHttp.js";
+    let mut command = peers::node(example);
+    // It takes no token that was given out for another server.
+    command.args(["--oauth", "--oauth-strict"]);
+    command.env("MCP_PORT", port.to_string()).env("MCP_AUTH_PORT", free_port().to_string());
+    Elsewhere::run(command, port)
 }
 
-impl Drop for Own {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// `py_auth_server.py`, which signs people in itself.
+fn python(sdk: Sdk, port: u16) -> Elsewhere {
+    let mut command = sdk.script("py_auth_server");
+    command.arg(port.to_string());
+    Elsewhere::run(command, port)
 }
 
 /// Opens a page in a browser that keeps cookies and sends off every form. The page where it ends.
@@ -135,7 +117,7 @@ fn oidc_provider_signs_in_at_another_device() {
 #[test]
 fn the_example_of_the_typescript_sdk_signs_in() {
     let port = free_port();
-    let _server = Own::typescript(port);
+    let _server = typescript(port);
     let instance = hosting(&format!("http://localhost:{port}/mcp"), "");
     let login = Login::begin(&instance, "far", &[]);
     let page = visit(&login.page);
@@ -148,7 +130,7 @@ fn the_example_of_the_typescript_sdk_signs_in() {
 
 fn python_signs_in_and_renews(sdk: Sdk) {
     let port = free_port();
-    let _server = Own::python(sdk, port);
+    let _server = python(sdk, port);
     let instance = hosting(&format!("http://127.0.0.1:{port}/mcp"), "");
     let login = Login::begin(&instance, "far", &[]);
     let page = visit(&login.page);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{Instance, LIMIT};
 
 /// A server at a port. It ends when this is dropped.
-struct Elsewhere(Child);
+pub(super) struct Elsewhere(Child);
 
 impl Elsewhere {
     fn start(config: &Value, more: &[&str], port: u16) -> Self {
@@ -20,9 +20,14 @@ impl Elsewhere {
         for (name, value) in config["env"].as_object().into_iter().flatten() {
             command.env(name, text(value));
         }
+        Elsewhere::run(command, port)
+    }
+
+    /// Runs a server that listens at this port.
+    pub(super) fn run(mut command: Command, port: u16) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let server = Elsewhere(child.expect("it starts"));
-        eventually("the server listens", LIMIT, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        eventually("the server listens", LIMIT, || std::net::TcpStream::connect(("localhost", port)).is_ok());
         server
     }
 }
