@@ -1,7 +1,7 @@
 //! Tests that the authors of exai could not run themselves, for people who have such a machine.
 
 /// On Windows. `docs/windows.md` has the same list.
-const WINDOWS: [&str; 14] = [
+const WINDOWS: [&str; 15] = [
     "`exai selftest` says that it works: 7 of 7 cases.",
     "No window opens or flashes when a client starts `exai shim`, when a server starts, and when an agent calls the tool `doctor` of the server `exai`.",
     "`exai start` in a tab of Windows Terminal, then close the tab: `exai status` elsewhere says running, and in its line `apart` how the daemon got out of the tab's job.",
@@ -16,6 +16,7 @@ const WINDOWS: [&str; 14] = [
     "Ctrl-C in `exai serve` ends it like `exai stop`, and its servers with it.",
     "Rename `exai.exe` while its daemon runs and put a newer one in its place: `exai restart` runs the newer one.",
     "An account whose name is not ASCII, and a state directory (`EXAI_HOME`) whose path is longer than 260 characters: `exai selftest` and `exai status`.",
+    "`exai login` at a server that wants a sign-in, and calls after its token has ended: the token is renewed, nobody is asked.",
 ];
 
 /// On macOS.
