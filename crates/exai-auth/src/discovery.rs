@@ -1,5 +1,6 @@
 //! Who signs people in for a server, as the server and that authorization server say.
 
+use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::challenge::Challenge;
@@ -77,7 +78,15 @@ pub async fn discover(
     let said = |needed: Option<Vec<String>>| {
         challenge.scopes.clone().or_else(|| needed.map(|scopes| scopes.into_iter().collect()))
     };
-    if let Some(resource) = find_resource(http, server, challenge).await? {
+    let found = find_resource(http, server, challenge).await;
+    // A server that answers everything with a page of its own, or an error, may have the other document nevertheless.
+    let (resource, unusable) = match found {
+        Err(error @ SignInError::Broken { .. }) if challenge.resource_metadata.is_none() => {
+            (None, Some(error))
+        }
+        found => (found?, None),
+    };
+    if let Some(resource) = resource {
         check_resource(&resource.resource, server)?;
         let issuer =
             resource.authorization_servers.first().ok_or_else(|| SignInError::NoMetadata(place(server)))?;
@@ -88,7 +97,7 @@ pub async fn discover(
     }
     // Revision 2025-03-26: the server is its own authorization server.
     let found = find_server(http, &at_path(server, "/")).await?;
-    let metadata = found.ok_or_else(|| SignInError::NoMetadata(place(server)))?;
+    let metadata = found.ok_or_else(|| unusable.unwrap_or_else(|| SignInError::NoMetadata(place(server))))?;
     if !Url::parse(&metadata.issuer).is_ok_and(|issuer| issuer.origin() == server.origin()) {
         return Err(other_issuer(&metadata.issuer, &place(server)));
     }
@@ -161,22 +170,29 @@ async fn find_resource(
             None => Err(SignInError::NoMetadata(shown(named))),
         };
     }
-    for at in resource_places(server) {
-        if let Some(found) = http.get(&at).await? {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
+    find_first(http, resource_places(server)).await
 }
 
 /// The metadata of an authorization server, from the first place that has any.
 async fn find_server(http: &AuthHttp, issuer: &Url) -> Result<Option<ServerMetadata>, SignInError> {
-    for at in server_places(issuer) {
-        if let Some(found) = http.get(&at).await? {
-            return Ok(Some(found));
+    find_first(http, server_places(issuer)).await
+}
+
+/// The document at the first place that has one. What is no such document is an error only where no other place has one.
+async fn find_first<T: DeserializeOwned>(
+    http: &AuthHttp,
+    places: Vec<Url>,
+) -> Result<Option<T>, SignInError> {
+    let mut unusable = None;
+    for at in places {
+        match http.get(&at).await {
+            Ok(Some(found)) => return Ok(Some(found)),
+            Ok(None) => {}
+            Err(error @ SignInError::Broken { .. }) => unusable = unusable.or(Some(error)),
+            Err(error) => return Err(error),
         }
     }
-    Ok(None)
+    unusable.map_or(Ok(None), Err)
 }
 
 /// Where the metadata of a resource usually are (RFC 9728, section 3.1): for its path, then for its host.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use exai_net::{Connector, Obstacle, Proxies, Security, Tls, TlsUnavailable, is_private};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::client::legacy;
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 use url::{Host, Url};
 
 use crate::answer::put_right;
+use crate::challenge::Challenge;
 use crate::error::SignInError;
 
 /// How long one request may take, with its answer.
@@ -142,7 +144,29 @@ impl AuthHttp {
         }
         serde_json::from_slice(answer.body())
             .map(Some)
-            .map_err(|error| broken(url, format!("no such document: {error}")))
+            .map_err(|error| broken(url, format!("no such document: {}", shown(&error.to_string()))))
+    }
+
+    /// What the server says to somebody who shows nothing: the challenge of a 401, if it answers so. The question has no
+    /// effect on a server that answers it. The older transport is asked by GET.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub async fn ask_for_challenge(&self, server: &Url) -> Result<Challenge, SignInError> {
+        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let post = Request::post(server.as_str()).header(CONTENT_TYPE, "application/json").body(ping.into());
+        let get = Request::get(server.as_str()).body(Vec::new());
+        for request in [post, get] {
+            let mut request = request.map_err(|error| broken(server, error.to_string()))?;
+            let accepts = hyper::header::HeaderValue::from_static("application/json, text/event-stream");
+            request.headers_mut().insert(ACCEPT, accepts);
+            // What follows the head may never end.
+            let answer = self.within_time(server, self.open(server, request)).await?;
+            if answer.status() == StatusCode::UNAUTHORIZED {
+                return Ok(Challenge::read(answer.headers()));
+            }
+        }
+        Ok(Challenge::default())
     }
 
     /// Posts a JSON document, and reads the answer whatever its status.
@@ -176,6 +200,17 @@ impl AuthHttp {
         let Ok(url) = Url::parse(&request.uri().to_string()) else {
             return Err(SignInError::Untrustworthy("an address cannot be read".to_owned()));
         };
+        let whole = async {
+            let (head, body) = self.open(&url, request).await?.into_parts();
+            let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
+            let body = body.map_err(|error| broken(&url, shown(&error.to_string())))?.to_bytes();
+            Ok(Response::from_parts(head, body.to_vec()))
+        };
+        self.within_time(&url, whole).await
+    }
+
+    /// Sends a request, and returns the head of the answer.
+    async fn open(&self, url: &Url, request: Request<Vec<u8>>) -> Result<Response<Incoming>, SignInError> {
         let client = match self.reach {
             Reach::Machine | Reach::Private => &self.anywhere,
             Reach::Public => &self.public,
@@ -186,19 +221,20 @@ impl AuthHttp {
         headers.insert(USER_AGENT, hyper::header::HeaderValue::from_static(agent));
         headers.entry(ACCEPT).or_insert(hyper::header::HeaderValue::from_static("application/json"));
         headers.remove(HOST);
-        let whole = async {
-            let answer = client.request(request).await.map_err(|error| SignInError::Unreachable {
-                place: place(&url),
-                why: Obstacle::of(&error).to_string(),
-            })?;
-            let (head, body) = answer.into_parts();
-            let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
-            let body = body.map_err(|error| broken(&url, error.to_string()))?.to_bytes();
-            Ok(Response::from_parts(head, body.to_vec()))
+        let unreachable = |why: String| SignInError::Unreachable { place: place(url), why };
+        client.request(request).await.map_err(|error| unreachable(Obstacle::of(&error).to_string()))
+    }
+
+    async fn within_time<T>(
+        &self,
+        url: &Url,
+        asking: impl Future<Output = Result<T, SignInError>>,
+    ) -> Result<T, SignInError> {
+        let Ok(answer) = timeout(self.request_timeout, asking).await else {
+            let why = format!("no answer within {} s", self.request_timeout.as_secs());
+            return Err(SignInError::Unreachable { place: place(url), why });
         };
-        timeout(self.request_timeout, whole)
-            .await
-            .unwrap_or_else(|_| Err(broken(&url, "nothing in time".to_owned())))
+        answer
     }
 }
 

@@ -102,6 +102,13 @@ impl Identity {
         self.redirect.clear();
     }
 
+    /// Whether this is a client of the configuration whose secret was another one than `secret`.
+    pub(crate) fn has_other_secret(&self, client_id: &str, secret: Option<&Secret>) -> bool {
+        self.registered == Registered::ByHand
+            && self.client_id == client_id
+            && self.client_secret.as_ref() != secret
+    }
+
     /// A client of the library with this identity.
     pub(crate) fn client(&self) -> BasicClient {
         let client = BasicClient::new(oauth2::ClientId::new(self.client_id.clone())).set_auth_type(

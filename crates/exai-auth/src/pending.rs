@@ -118,6 +118,11 @@ impl PendingSignIn {
         }
     }
 
+    /// Who we are to the authorization server.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Finishes the sign-in with what the browser has brought back.
     ///
     /// # Errors

@@ -81,14 +81,23 @@ impl Record {
         }
     }
 
-    /// The name of the record, which says nothing about its content.
+    /// The name of the record, which says nothing about its content. It begins with that of its place.
     pub fn id(&self) -> String {
-        let mut hash = Sha256::new();
-        for part in [&*self.issuer, &self.resource, self.place.server.as_str(), &self.place.account] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        hexadecimal(hash)
+        format!("{}-{}", self.place.id(), digest(&[&self.issuer, &self.resource]))
+    }
+}
+
+impl Place {
+    /// The address as it is shown: a key may be in its query.
+    pub fn shown_server(&self) -> String {
+        let mut url = self.server.clone();
+        url.set_query(None);
+        url.to_string()
+    }
+
+    /// What the names of all records of this place begin with.
+    pub(crate) fn id(&self) -> String {
+        digest(&[self.server.as_str(), &self.account])
     }
 }
 
@@ -106,13 +115,16 @@ impl Tokens {
 
 /// What tells an access token from others, and gives nothing of it away.
 pub fn fingerprint(token: &Secret) -> String {
-    let mut hash = Sha256::new();
-    hash.update(token.expose());
-    hexadecimal(hash)
+    digest(&[token.expose()])
 }
 
-/// The first half of a hash.
-fn hexadecimal(hash: Sha256) -> String {
+/// The first half of a hash of these texts.
+fn digest(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
     let digest = hash.finalize();
     let [first, second] =
         [&digest[..8], &digest[8..16]].map(|half| half.try_into().map_or(0, u64::from_be_bytes));

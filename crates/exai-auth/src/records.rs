@@ -1,5 +1,6 @@
 //! The records of all sign-ins: `sign-ins/ID.json` in the state directory, private files of the account.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -38,6 +39,22 @@ impl Records {
     /// # Errors
     /// When the directory cannot be read. One that does not exist holds no records.
     pub fn load(&self) -> io::Result<Vec<Record>> {
+        self.load_those(|_| true)
+    }
+
+    /// The records for a server and account. There are several while the server changes its authorization server.
+    ///
+    /// # Errors
+    /// As [`Records::load`].
+    pub fn of_place(&self, place: &Place) -> io::Result<Vec<Record>> {
+        let id = place.id();
+        let mut records = self.load_those(|name| name.starts_with(&id))?;
+        records.retain(|record| record.place == *place);
+        Ok(records)
+    }
+
+    /// Those in files whose name is wanted.
+    fn load_those(&self, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Record>> {
         let files = match std::fs::read_dir(&self.dir) {
             Ok(files) => files,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -46,7 +63,8 @@ impl Records {
         let mut records = Vec::new();
         for file in files.take(MAX_RECORDS) {
             let path = file?.path();
-            if path.extension().is_none_or(|extension| extension != "json") {
+            let is_record = path.extension().is_some_and(|extension| extension == "json");
+            if !is_record || !path.file_stem().and_then(OsStr::to_str).is_some_and(&is_wanted) {
                 continue;
             }
             match read(&path) {
@@ -63,8 +81,7 @@ impl Records {
     /// As [`Records::load`].
     pub fn find(&self, place: &Place) -> io::Result<Option<Record>> {
         let newest = |record: &Record| record.tokens.as_ref().map(|tokens| tokens.obtained_at);
-        let records = self.load()?.into_iter().filter(|record| record.place == *place);
-        Ok(records.max_by_key(newest))
+        Ok(self.of_place(place)?.into_iter().max_by_key(newest))
     }
 
     /// The record with this id; `None` when there is none.

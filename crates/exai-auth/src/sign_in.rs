@@ -9,9 +9,11 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use exai_config::Secret;
-use shared::{Failure, Shared, State};
+use shared::{Failure, Registration, Shared, State};
+use tokio::sync::watch;
 
 use crate::challenge::Challenge;
+use crate::identity::{Identity, Registered};
 use crate::record::{Place, Record, Tokens};
 use crate::records::Records;
 use crate::renewal::Renewal;
@@ -28,6 +30,12 @@ const MAX_REFUSED_RENEWALS: u32 = 3;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// So soon after a renewal has failed, a token that is still good is not renewed.
 const EARLY_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// So soon after a sign-in no other one is asked for, should the server take no token of it: a browser that needs no person to
+/// sign in would be sent there again and again.
+const UNPROVEN_TIME: Duration = Duration::from_mins(5);
+/// How long a registration is used for further pages if nobody comes back from the first. Later nobody may have come back
+/// because the authorization server has forgotten it, and says so on its page alone.
+const REGISTRATION_TIME: Duration = Duration::from_hours(1);
 
 /// Replaces access tokens; see [`crate::renew`].
 pub trait Renew: fmt::Debug + Send + Sync {
@@ -83,6 +91,8 @@ pub enum Refusal {
     ScopesNeeded(Scopes),
     /// The token could not be renewed now. A later try may succeed.
     Unavailable(String),
+    /// Somebody has just signed in, and the server takes no token of that.
+    NewTokenRefused,
 }
 
 impl SignIn {
@@ -105,8 +115,33 @@ impl SignIn {
         self.state().record.clone()
     }
 
-    /// What the server said when it last refused a request, and all scopes that are needed or were asked for before.
-    pub fn wish(&self) -> (Challenge, Scopes) {
+    /// Who we are to the authorization server as far as we know: what was registered last.
+    pub fn identity(&self) -> Option<Identity> {
+        let state = self.state();
+        let fresh = state.registration.as_ref().filter(|known| known.at.elapsed() < REGISTRATION_TIME);
+        let kept = || state.record.as_ref().map(|record| record.identity.clone());
+        fresh.map(|known| known.identity.clone()).or_else(kept)
+    }
+
+    /// Notes who we are to the authorization server in a sign-in that begins. It is kept on disk when that succeeds.
+    pub fn note_identity(&self, identity: &Identity) {
+        let mut state = self.state();
+        let is_known = state.registration.as_ref().is_some_and(|known| known.identity == *identity);
+        if identity.registered == Registered::Dynamically && !is_known {
+            state.registration = Some(Registration { at: Instant::now(), identity: identity.clone() });
+        }
+    }
+
+    /// Takes the secret of the configuration, which may have changed since somebody signed in as this client. Blocks.
+    ///
+    /// # Errors
+    /// When the record cannot be read or written.
+    pub fn note_secret(&self, client_id: &str, secret: Option<&Secret>) -> io::Result<()> {
+        self.shared.note_secret(client_id, secret)
+    }
+
+    /// What the server said when it last refused a request, if it did, and all scopes that are needed or were asked for before.
+    pub fn wish(&self) -> (Option<Challenge>, Scopes) {
         let state = self.state();
         let mut scopes = state.needed.clone();
         if let Some(record) = &state.record {
@@ -153,8 +188,9 @@ impl SignIn {
     /// Notes that the server has taken a token.
     pub fn note_accepted(&self, token: &Secret) {
         let mut state = self.state();
-        if state.refused_renewals > 0 && state.holds(token) {
+        if (state.refused_renewals > 0 || state.unproven_since.is_some()) && state.holds(token) {
             state.refused_renewals = 0;
+            state.unproven_since = None;
         }
     }
 
@@ -164,7 +200,7 @@ impl SignIn {
         let old = {
             let mut state = self.state();
             state.needed.extend(&scopes);
-            state.challenge = challenge;
+            state.challenge = Some(challenge);
             let tokens = state.record.as_ref().and_then(|record| record.tokens.clone());
             let Some(tokens) = tokens else { return Refusal::SignInNeeded };
             let is_other = used != Some(&tokens.access_token);
@@ -178,7 +214,12 @@ impl SignIn {
         };
         match self.renew(&old, Cause::Refused).await {
             Renewal::Renewed => Refusal::Again,
-            Renewal::SignedOut(_) | Renewal::NotRenewable => Refusal::SignInNeeded,
+            Renewal::SignedOut(_) => Refusal::SignInNeeded,
+            Renewal::NotRenewable => {
+                let since = self.state().unproven_since;
+                let has_just_signed_in = since.is_some_and(|since| since.elapsed() < UNPROVEN_TIME);
+                if has_just_signed_in { Refusal::NewTokenRefused } else { Refusal::SignInNeeded }
+            }
             Renewal::Failed(why) => Refusal::Unavailable(why),
         }
     }
@@ -228,6 +269,11 @@ impl SignIn {
         let shared = Arc::clone(&self.shared);
         let read = tokio::task::spawn_blocking(move || shared.reload(&id)).await;
         read.map_err(io::Error::other)?
+    }
+
+    /// Notices each new sign-in from here on.
+    pub fn watch(&self) -> watch::Receiver<()> {
+        self.shared.adopted.subscribe()
     }
 
     /// Keeps a new sign-in, in place of an earlier one. Blocks, also for a renewal that has begun.

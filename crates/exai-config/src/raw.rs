@@ -101,6 +101,7 @@ impl File {
                 .map_err(|error| Fault { at: at.clone(), sentence: error.to_string() })?;
             refuse_twin("server", servers.iter().map(|(other, _)| other), &name, &at)?;
             let server = server.into_inner().check(&name, &at)?;
+            refuse_other_sign_in(&servers, &name, &server, &at)?;
             servers.push((name, server));
         }
         let mut clients = Clients::default();
@@ -136,6 +137,30 @@ fn refuse_twin<'a>(
     let twin = others.find(|other| other.eq_ignore_ascii_case(name));
     twin.map_or(Ok(()), |other| {
         Err(Fault::new(at.clone(), format!("the {kind} names `{other}` and `{name}` differ in case only")))
+    })
+}
+
+/// Refuses a second way to sign in at one address as one account: there is one sign-in for both servers.
+fn refuse_other_sign_in(
+    others: &[(String, ServerConfig)],
+    name: &str,
+    server: &ServerConfig,
+    at: &Range<usize>,
+) -> Result<(), Fault> {
+    let is_at_odds = |other: &ServerConfig| {
+        let mut accounts = other.accounts.names();
+        let both_have_none = other.accounts.is_empty() && server.accounts.is_empty();
+        other.url == server.url
+            && other.sign_in != server.sign_in
+            && (both_have_none || accounts.any(|account| server.accounts.names().any(|own| own == account)))
+    };
+    let twin = others.iter().find(|(_, other)| server.url.is_some() && is_at_odds(other));
+    twin.map_or(Ok(()), |(other, _)| {
+        let sentence = format!(
+            "the servers `{other}` and `{name}` have one `url` and different `sign_in` tables, but one sign-in: give \
+             `{name}` an account of its own, as in `[servers.{name}.accounts]`"
+        );
+        Err(Fault::new(at.clone(), sentence))
     })
 }
 

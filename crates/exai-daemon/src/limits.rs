@@ -125,6 +125,8 @@ pub(crate) const PREDECESSOR_END_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) const MAX_CONNECTIONS_PER_URL: usize = 256;
 /// How many tokens one request may show, one after the other, when the server refuses each.
 pub(crate) const MAX_TOKENS_PER_REQUEST: usize = 4;
+/// Processes that renew sign-ins at the same time. Further renewals wait.
+pub(crate) const MAX_RENEWING_PROCESSES: usize = 8;
 /// Sign-ins that wait for a browser.
 pub(crate) const MAX_PENDING_SIGN_INS: usize = 256;
 /// How long a page on which somebody signs in is good for.
@@ -183,6 +185,8 @@ pub(crate) const MAX_MARKED_TOOLS: usize = 4096;
 pub(crate) const MAX_TOOL_PAGES: usize = 64;
 /// How long the daemon listens to the answer of a cancelled request.
 pub(crate) const CANCELLED_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a server at which nobody is signed in is asked for its event stream.
+pub(crate) const SIGNED_OUT_LISTEN_INTERVAL: Duration = Duration::from_mins(10);
 /// How long the event stream for what belongs to no request may take to open before requests are sent.
 pub(crate) const STREAM_OPEN_TIMEOUT: Duration = Duration::from_millis(250);
 /// How long a server of the HTTP+SSE transport may take to open its event stream and to name its endpoint there. It is

@@ -27,6 +27,7 @@ mod listen_relays;
 mod listens;
 mod methods;
 mod observing;
+mod opening_pages;
 mod own_names;
 mod parking;
 mod probing;
@@ -90,6 +91,7 @@ impl Router {
             Event::Ping { instance } => self.ping_instance(instance, cx),
             Event::Restart { server } => self.restart_server(&server, cx),
             Event::WarmUp { server } => self.warm_up_server(&server, cx),
+            Event::SignInEnded { server, why } => self.note_sign_in_ended(&server, why, cx),
             Event::Recovered { server } => self.recover_server(&server, cx),
             Event::Tick => self.handle_tick(cx),
         }

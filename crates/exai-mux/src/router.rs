@@ -1,6 +1,7 @@
 //! The whole state of the router, in parts that change themselves alone.
 
 pub(crate) mod awaited_inputs;
+pub(crate) mod awaited_sign_ins;
 pub(crate) mod calls;
 pub(crate) mod clients;
 pub(crate) mod declared_extensions;
@@ -16,6 +17,7 @@ pub(crate) mod servers;
 
 use crate::client::Client;
 use crate::router::awaited_inputs::AwaitedInputs;
+use crate::router::awaited_sign_ins::AwaitedSignIns;
 use crate::router::calls::Calls;
 use crate::router::clients::Clients;
 use crate::router::instances::Instances;
@@ -42,6 +44,7 @@ pub struct Router {
     pub(crate) instances: Instances,
     pub(crate) questions: Questions,
     pub(crate) awaited_inputs: AwaitedInputs,
+    pub(crate) awaited_sign_ins: AwaitedSignIns,
     pub(crate) parked_calls: ParkedCalls,
     pub(crate) list_aggregations: ListAggregations,
     pub(crate) list_changed_notices: ListChangedNotices,
@@ -61,6 +64,7 @@ impl Router {
             instances: Instances::default(),
             questions: Questions::new(epoch),
             awaited_inputs: AwaitedInputs::default(),
+            awaited_sign_ins: AwaitedSignIns::default(),
             parked_calls: ParkedCalls::default(),
             list_aggregations: ListAggregations::default(),
             list_changed_notices: ListChangedNotices::default(),

@@ -26,21 +26,32 @@ fn is_private_v4(ip: Ipv4Addr) -> bool {
 }
 
 fn is_private_v6(ip: Ipv6Addr) -> bool {
-    let segments = ip.segments();
-    // IPv4 within IPv6: mapped, and what a translator of the network reaches (RFC 6052).
-    let carries_v4 = segments[..6] == [0x64, 0xff9b, 0, 0, 0, 0];
-    if let Some(v4) = ip.to_ipv4_mapped() {
+    if let Some(v4) = v4_within(ip) {
         return is_private_v4(v4);
     }
-    if carries_v4 {
-        let [.., a, b, c, d] = ip.octets();
-        return is_private_v4(Ipv4Addr::new(a, b, c, d));
-    }
+    let segments = ip.segments();
     ip.is_loopback()
         || ip.is_unspecified()
         || ip.is_multicast()
         || ip.is_unique_local()
         || ip.is_unicast_link_local()
+        // Local to a site once (RFC 3879), a translator's own (RFC 8215), and Teredo, which hides addresses (RFC 4380).
+        || segments[0] & 0xffc0 == 0xfec0
+        || segments[..3] == [0x64, 0xff9b, 1]
+        || segments[..2] == [0x2001, 0]
+}
+
+/// The IPv4 address that packets to this address go to: mapped; what a translator of the network reaches (RFC 6052); 6to4
+/// (RFC 3056); and the first form, which is long out of use (RFC 4291, section 2.5.5.1).
+fn v4_within(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => v4(high, low),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +77,12 @@ mod tests {
             "::",
             "fd00::1",
             "fe80::1",
+            "fec0::1",
+            "::10.0.0.1",
+            "2002:7f00:1::",
+            "2002:c0a8:101::1",
+            "2001::1",
+            "64:ff9b:1::808:808",
             "ff02::1",
             "::ffff:127.0.0.1",
             "::ffff:10.0.0.1",

@@ -150,6 +150,13 @@ pub fn output(command: &mut Command) -> io::Result<Output> {
     sys::process::output(command)
 }
 
+/// The same for a program that goes on when this process is killed: on Windows it is in none of the jobs that let it go, and
+/// those of [`crate::tree::keep_hold`] do. On Unix the program itself may leave the session of its starter
+/// ([`crate::detach::new_session_now`]).
+pub fn output_apart(command: &mut Command) -> io::Result<Output> {
+    sys::process::output_apart(command)
+}
+
 /// Ends the process with this identity and no other: a handle is opened first and the identity checked
 /// after that, so that the pid cannot change hands in between. (macOS has no such handle; there the
 /// check comes immediately before the signal.)

@@ -188,7 +188,8 @@ impl Tree {
 }
 
 /// From here on no descendant of this process gets lost: on Linux orphans become its children instead of those of the
-/// system's first process, and on Windows all processes that it starts end with it.
+/// system's first process, and on Windows all processes that it starts end with it, but those of
+/// [`crate::process::output_apart`].
 pub fn keep_hold() -> io::Result<()> {
     sys::tree::keep_hold()
 }

@@ -5,9 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use exai_config::Secret;
+use tokio::sync::watch;
 
 use crate::challenge::Challenge;
 use crate::http::place;
+use crate::identity::Identity;
 use crate::record::{Place, Record};
 use crate::records::Records;
 use crate::renewal::RENEWAL_TIMEOUT;
@@ -21,19 +23,31 @@ pub(super) struct Shared {
     /// Held from before a file is read or written until the state says the same, so that what is on disk and what is in
     /// memory change in one order. Whoever needs the lock of a record, too, takes that first.
     files: Mutex<()>,
+    /// Changes with each new sign-in.
+    pub(super) adopted: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) record: Option<Record>,
     /// What the server said when it last refused a request.
-    pub(super) challenge: Challenge,
+    pub(super) challenge: Option<Challenge>,
     /// The scopes that it has said to need.
     pub(super) needed: Scopes,
     /// How many tokens in a row it has refused that were new.
     pub(super) refused_renewals: u32,
     /// How the last renewal failed, if it did.
     pub(super) failure: Option<Failure>,
+    /// When somebody has signed in, until the server has taken a token of that.
+    pub(super) unproven_since: Option<Instant>,
+    /// What was registered for a page from which nobody has come back yet.
+    pub(super) registration: Option<Registration>,
+}
+
+#[derive(Debug)]
+pub(super) struct Registration {
+    pub(super) at: Instant,
+    pub(super) identity: Identity,
 }
 
 #[derive(Debug)]
@@ -48,7 +62,7 @@ impl Shared {
     pub(super) fn open(records: Records, place: Place) -> io::Result<Self> {
         let record = records.find(&place)?;
         let state = Mutex::new(State { record, ..State::default() });
-        Ok(Shared { place, records, state, files: Mutex::default() })
+        Ok(Shared { place, records, state, files: Mutex::default(), adopted: watch::Sender::default() })
     }
 
     /// Reads the record anew, which a renewal has changed.
@@ -60,7 +74,9 @@ impl Shared {
         if state.record.as_ref().is_some_and(|now| now.id() == id) {
             if record.as_ref().is_none_or(|record| record.tokens.is_none()) {
                 // What a token lacked that is no more.
-                state.challenge.error = None;
+                if let Some(challenge) = &mut state.challenge {
+                    challenge.error = None;
+                }
             }
             state.record = record;
         }
@@ -71,9 +87,11 @@ impl Shared {
         let id = record.id();
         self.with_lock(&id, || {
             self.records.write(&record)?;
-            *self.state() = State { record: Some(record), ..State::default() };
+            let unproven_since = Some(Instant::now());
+            *self.state() = State { record: Some(record), unproven_since, ..State::default() };
             Ok(())
         })?;
+        self.adopted.send_replace(());
         if let Err(error) = self.remove_others(&id) {
             tracing::warn!(server = place(&self.place.server), %error, "an earlier sign-in cannot be removed");
         }
@@ -83,8 +101,8 @@ impl Shared {
     /// Removes the records of other authorization servers than the one of the record `id`. Where the server has moved, what
     /// the earlier one gave is of no use.
     fn remove_others(&self, id: &str) -> io::Result<()> {
-        let of_place = self.records.load()?.into_iter().filter(|known| known.place == self.place);
-        for other in of_place.map(|known| known.id()).filter(|known| known != id) {
+        let of_place = self.records.of_place(&self.place)?.into_iter().map(|known| known.id());
+        for other in of_place.filter(|known| known != id) {
             self.with_lock(&other, || self.records.remove(&other))?;
         }
         Ok(())
@@ -108,11 +126,26 @@ impl Shared {
     }
 
     pub(super) fn forget_registration(&self) -> io::Result<()> {
+        self.state().registration = None;
+        self.change(|record| record.identity.note_unknown())
+    }
+
+    pub(super) fn note_secret(&self, client_id: &str, secret: Option<&Secret>) -> io::Result<()> {
+        let is_newer = |record: &Record| record.identity.has_other_secret(client_id, secret);
+        if !self.state().record.as_ref().is_some_and(is_newer) {
+            return Ok(());
+        }
+        self.change(|record| record.identity.client_secret = secret.cloned())
+    }
+
+    /// Changes the record, if there is one.
+    fn change(&self, change: impl FnOnce(&mut Record)) -> io::Result<()> {
         let Some(record) = self.state().record.clone() else { return Ok(()) };
         let id = record.id();
         self.with_lock(&id, || {
+            // A renewal may have changed it meanwhile.
             let mut record = self.records.read(&id)?.unwrap_or(record);
-            record.identity.note_unknown();
+            change(&mut record);
             self.records.write(&record)?;
             self.state().record = Some(record);
             Ok(())

@@ -11,6 +11,7 @@ use crate::play::{Play, http, url};
 
 const RESOURCE: &str = "/.well-known/oauth-protected-resource/mcp";
 const SERVER: &str = "/.well-known/oauth-authorization-server";
+const OPENID: &str = "/.well-known/openid-configuration";
 
 /// Discovers by the metadata of a server that is honest but for these patches.
 async fn patched(resource: Value, server: Value) -> Result<exai_auth::Discovered, SignInError> {
@@ -89,6 +90,12 @@ fn answering(answer: impl Fn(&str, &str) -> Vec<u8> + Send + Sync + 'static) -> 
     (Box::pin(outcome), server)
 }
 
+fn good_server(origin: &str) -> Vec<u8> {
+    let body = json!({"issuer": origin, "authorization_endpoint": format!("{origin}/a"),
+        "token_endpoint": format!("{origin}/t"), "code_challenge_methods_supported": ["S256"]});
+    document(200, "", &body.to_string())
+}
+
 fn good_resource(origin: &str) -> Vec<u8> {
     let body = json!({"resource": format!("{origin}/mcp"), "authorization_servers": [origin]});
     document(200, "", &body.to_string())
@@ -119,6 +126,24 @@ async fn broken_documents_are_broken_and_not_absent() {
     }
     let (outcome, _server) = answering(|_, _| document(404, "", ""));
     assert!(matches!(outcome.await.unwrap_err(), SignInError::NoMetadata(_)));
+    // A program in the browser answers every path with its page, and a gateway with an error; the right place has the right
+    // document nevertheless.
+    for elsewhere in [|| document(200, "", "<html>"), || document(502, "", "x")] {
+        let (outcome, _server) = answering(move |path, origin| match path {
+            "/.well-known/oauth-protected-resource" => good_resource(origin),
+            OPENID => good_server(origin),
+            _ => elsewhere(),
+        });
+        outcome.await.unwrap();
+    }
+    let (outcome, _server) = answering(move |path, origin| match path {
+        SERVER => good_server(origin),
+        _ => document(200, "", "<html>"),
+    });
+    outcome.await.unwrap();
+    let quoted = format!("{{\"resource\": {{\"{}\": 1}}}}", "x".repeat(10_000));
+    let (outcome, _server) = answering(move |_, _| document(200, "", &quoted));
+    assert!(outcome.await.unwrap_err().to_string().len() < 500);
     let (outcome, _server) = answering(|_, _| Vec::new());
     assert!(matches!(outcome.await.unwrap_err(), SignInError::Unreachable { .. }));
 }
@@ -131,7 +156,7 @@ async fn a_server_that_does_not_answer_is_not_waited_for_without_end() {
     let http = http(&dir).with_request_timeout(Duration::from_millis(200)).for_server(&at).await;
     let begun = Instant::now();
     let error = discover(&http, &at, &Challenge::default()).await.unwrap_err();
-    assert!(matches!(error, SignInError::Broken { .. }), "{error:?}");
+    assert!(matches!(error, SignInError::Unreachable { .. }), "{error:?}");
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
 

@@ -1,6 +1,6 @@
 //! Who we are to an authorization server.
 
-use exai_auth::{Challenge, Identity, Record, Registered, SignInError, discover, identify};
+use exai_auth::{Challenge, Identity, Record, Refusal, Registered, SignInError, discover, identify};
 use exai_config::Secret;
 use exai_test::authorization_server::{KnownClient, Options, Registration, Settings, follow};
 use exai_test::scripted_http::{ScriptedHttp, document};
@@ -43,6 +43,38 @@ async fn a_client_of_the_configuration_shows_its_secret_as_the_server_wants_it()
         shows_its_secret(&play, record, in_header).await;
         assert_eq!(play.server.seen().registrations, 0);
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_in_the_configuration_reaches_the_sign_in_that_there_is() {
+    let (right, wrong) = (Secret::new("a secret+%"), Secret::new("an older one"));
+    let play = Play::start(with_methods(&["client_secret_post"]));
+    let record = play.sign_in_with(Some(("by hand:1", Some(&right))), None, "").await.unwrap();
+    let sign_in = play.open();
+    sign_in.adopt(record).unwrap();
+    sign_in.note_secret("by hand:1", Some(&wrong)).unwrap();
+    play.server.expire_access_tokens();
+    let refused = play.request(&sign_in).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Unavailable(_)), "{refused:?}");
+    sign_in.note_secret("somebody else", Some(&wrong)).unwrap();
+    // As the next daemon finds it.
+    let sign_in = play.open();
+    sign_in.note_secret("by hand:1", Some(&right)).unwrap();
+    play.request(&sign_in).await.unwrap();
+    assert_eq!(play.server.seen().pages, 1);
+}
+
+#[tokio::test]
+async fn a_page_from_which_nobody_comes_back_costs_one_registration() {
+    let play = Play::start(Options::default());
+    let sign_in = play.open();
+    for _ in 0..3 {
+        let pending = play.begin(None, sign_in.identity().as_ref(), "").await.unwrap();
+        sign_in.note_identity(pending.identity());
+    }
+    assert_eq!(play.server.seen().registrations, 1);
+    sign_in.forget_registration().unwrap();
+    assert_eq!(sign_in.identity(), None);
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ async fn refuse(sign_in: &Arc<SignIn>, times: usize) -> Vec<Refusal> {
 async fn new_tokens_that_nobody_takes_are_asked_for_three_times() {
     let play = Play::start(Options::default());
     let sign_in = play.signed_in().await;
+    play.request(&sign_in).await.unwrap();
     let refusals = refuse(&sign_in, 10).await;
     assert_eq!(refusals[..3], [Refusal::Again, Refusal::Again, Refusal::Again]);
     assert!(refusals[3..].iter().all(|refusal| *refusal == Refusal::SignInNeeded), "{refusals:?}");
@@ -35,9 +36,20 @@ async fn new_tokens_that_nobody_takes_are_asked_for_three_times() {
 }
 
 #[tokio::test]
+async fn who_has_just_signed_in_in_vain_is_not_asked_to_sign_in_again() {
+    let play = Play::start(Options::default());
+    let sign_in = play.signed_in().await;
+    assert_eq!(refuse(&sign_in, 4).await[3], Refusal::NewTokenRefused);
+    // What was taken once may end.
+    play.request(&sign_in).await.unwrap();
+    assert_eq!(refuse(&sign_in, 4).await[3], Refusal::SignInNeeded);
+}
+
+#[tokio::test]
 async fn a_server_that_takes_tokens_again_needs_no_person() {
     let play = Play::start(Options::default());
     let sign_in = play.signed_in().await;
+    play.request(&sign_in).await.unwrap();
     assert_eq!(refuse(&sign_in, 4).await[3], Refusal::SignInNeeded);
     play.request(&sign_in).await.unwrap();
     play.server.expire_access_tokens();
@@ -117,5 +129,5 @@ async fn a_server_cannot_fill_the_memory_with_scopes() {
     }
     let (challenge, scopes) = sign_in.wish();
     assert!(scopes.iter().count() <= 1000, "{}", scopes.iter().count());
-    assert!(challenge.scopes.unwrap().contains("a1999"));
+    assert!(challenge.unwrap().scopes.unwrap().contains("a1999"));
 }

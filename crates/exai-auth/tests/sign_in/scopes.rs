@@ -16,13 +16,17 @@ async fn a_step_up_asks_for_the_old_scopes_and_the_new_ones() {
     assert_eq!(refusal, Refusal::ScopesNeeded(Scopes::read("mcp admin")));
     assert_eq!(play.server.seen().refreshes, 0, "a renewal would not help");
     let (wished, scopes) = sign_in.wish();
-    assert_eq!((wished, scopes.to_string()), (challenge, "admin mcp".to_owned()));
+    assert_eq!((wished, scopes.to_string()), (Some(challenge), "admin mcp".to_owned()));
     let identity = sign_in.record().unwrap().identity;
     let record = play.sign_in_with(None, Some(&identity), &scopes.to_string()).await.unwrap();
     sign_in.adopt(record).unwrap();
     let new = access_token(&sign_in);
     play.call("admin", Some(&new)).unwrap();
-    assert_eq!(sign_in.refused(Some(&token), sign_in.wish().0).await, Refusal::Again, "the old one was sent");
+    assert_eq!(
+        sign_in.refused(Some(&token), sign_in.wish().0.unwrap_or_default()).await,
+        Refusal::Again,
+        "the old one was sent"
+    );
     // A renewal keeps both.
     play.server.expire_access_tokens();
     play.request(&sign_in).await.unwrap();
@@ -39,7 +43,7 @@ async fn a_limit_of_the_configuration_is_kept() {
     sign_in.refused(Some(&token), challenge).await;
     let (challenge, scopes) = sign_in.wish();
     let http = play.own_http().await;
-    let discovered = discover(&http, &play.place().server, &challenge).await.unwrap();
+    let discovered = discover(&http, &play.place().server, &challenge.unwrap()).await.unwrap();
     let limit = Scopes::read("mcp");
     let error = discovered.scopes_to_ask_for(&scopes, Some(&limit)).unwrap_err();
     assert!(matches!(&error, SignInError::ScopesNotAllowed(text) if text == "admin"), "{error:?}");

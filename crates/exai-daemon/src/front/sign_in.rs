@@ -19,7 +19,6 @@ use tokio::sync::mpsc;
 
 use crate::core::event::{HubEvent, HubGone, HubHandle, Question};
 use crate::front::state::AppState;
-use crate::limits::SIGN_IN_PAGE_TIMEOUT;
 use crate::upstream::sign_ins::{Cause, ServerSignIn, SignIns};
 
 /// What orders about sign-ins need.
@@ -50,9 +49,9 @@ impl SignInDesk {
 
     async fn begin_in_browser(&self, server: ServerSignIn) -> Result<FromDaemon, String> {
         let begun = server.begin(Cause::Wanted).await?;
-        let page = begun.page.to_string();
-        self.reply_later(&server, begun.finished(SIGN_IN_PAGE_TIMEOUT));
-        Ok(FromDaemon::SignInBegun { page, code: None, lasts_s: SIGN_IN_PAGE_TIMEOUT.as_secs() })
+        let (page, lasts_s) = (begun.page.to_string(), begun.lasts().as_secs());
+        self.reply_later(&server, begun.finished());
+        Ok(FromDaemon::SignInBegun { page, code: None, lasts_s })
     }
 
     async fn begin_with_code(&self, server: ServerSignIn) -> Result<FromDaemon, String> {
@@ -102,8 +101,11 @@ impl SignInDesk {
         }
     }
 
-    /// Forgets the tokens for a server.
+    /// Forgets the tokens for a server, or for an address.
     pub(crate) async fn sign_out(&self, server: &str, account: Option<&str>) -> Result<FromDaemon, HubGone> {
+        if server.contains("://") {
+            return Ok(self.sign_out_of(server, account).await);
+        }
         let found = match self.find(server, account).await? {
             Ok(found) => found,
             Err(reason) => return Ok(FromDaemon::Error { reason }),
@@ -118,6 +120,15 @@ impl SignInDesk {
             let _ = self.hub.ask(|reply| Question::RestartServer { server, reply }).await?;
         }
         Ok(FromDaemon::SignedOut { was_signed_in })
+    }
+
+    async fn sign_out_of(&self, url: &str, account: Option<&str>) -> FromDaemon {
+        let (all, url, account) = (self.sign_ins.clone(), url.to_owned(), account.map(ToOwned::to_owned));
+        let done = tokio::task::spawn_blocking(move || all.sign_out_of(&url, account.as_deref())).await;
+        match done.unwrap_or_else(|panic| Err(format!("BUG: {panic}"))) {
+            Ok(was_signed_in) => FromDaemon::SignedOut { was_signed_in },
+            Err(reason) => FromDaemon::Error { reason },
+        }
     }
 
     /// All sign-ins that are kept.
@@ -173,13 +184,6 @@ fn refuse_to_sign_in(config: &ServerConfig) -> Option<&'static str> {
     None
 }
 
-/// An address as it is shown: a key may be in its query.
-fn without_query(url: &url::Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.to_string()
-}
-
 /// The name under which the account of a server is known. The error is a sentence.
 fn find_place(server: &str, config: &ServerConfig, account: Option<&str>) -> Result<Arc<str>, String> {
     let known = || config.accounts.names().collect::<Vec<_>>().join(", ");
@@ -204,10 +208,11 @@ fn failed(server: &str, reason: &str) -> String {
 async fn finish(sign_ins: &SignIns, hub: &HubHandle, returned: Returned) -> Result<Arc<str>, SignInError> {
     let (all, hub) = (sign_ins.clone(), hub.clone());
     let finishing = sign_ins.spawn(async move {
-        let server = all.take_return(returned).await?;
-        // A hub that has ended ignores it.
-        let _ = hub.send(HubEvent::SignedIn { server: server.clone() }).await;
-        Ok(server)
+        let hear = async |server| {
+            // A hub that has ended ignores it.
+            let _ = hub.send(HubEvent::SignedIn { server }).await;
+        };
+        all.take_return(returned, hear).await
     });
     finishing.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))
 }
@@ -215,7 +220,7 @@ async fn finish(sign_ins: &SignIns, hub: &HubHandle, returned: Returned) -> Resu
 fn write_document(record: &Record) -> SignInDocument {
     let tokens = record.tokens.as_ref();
     SignInDocument {
-        url: without_query(&record.place.server),
+        url: record.place.shown_server(),
         account: Some(record.place.account.clone()).filter(|account| !account.is_empty()),
         issuer: record.issuer.clone(),
         signed_in: tokens.is_some(),

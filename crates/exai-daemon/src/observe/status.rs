@@ -200,6 +200,10 @@ fn count(number: usize, noun: &str) -> String {
 
 fn state_of(view: &ServerView, instances: &[Instance]) -> ServerState {
     let any = |state| instances.iter().any(|instance| instance.state == state);
+    if let HealthView::SignedOut(_) = view.health {
+        // Instances may run: they are refused.
+        return ServerState::SignedOut;
+    }
     [ServerState::Ready, ServerState::Starting, ServerState::Stopping]
         .into_iter()
         .find(|state| any(*state))

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use exai_mux::{Down, See};
 use exai_supervisor::Line;
 use exai_supervisor::turns::Turn;
 
 use crate::upstream::server_output::Garbled;
+use crate::upstream::sign_ins::Cause;
 
 /// An event of such a conversation.
 #[derive(Debug)]
@@ -20,6 +22,10 @@ pub(crate) enum ConversationEvent {
     Failed(String),
     /// The server does not speak to us until somebody signs in. No other event follows.
     SignedOut(SignInWanted),
+    /// The server, which has introduced itself, refuses what is asked until somebody signs in.
+    SignInEnded(SignInWanted),
+    /// After that: it has taken a request again.
+    SignInTaken,
     /// After the daemon has asked for it: the conversation has ended. No other event follows.
     Closed,
 }
@@ -31,4 +37,12 @@ pub(crate) struct SignInWanted {
     pub(crate) reason: String,
     /// The page to open; `None` when there is no way to one now.
     pub(crate) page: Option<Arc<str>>,
+    pub(crate) cause: Cause,
+}
+
+impl SignInWanted {
+    /// Why no request is sent to the server.
+    pub(crate) fn into_down(self) -> Down {
+        Down { see: See::SignIn { page: self.page }, ..Down::because(self.reason) }
+    }
 }

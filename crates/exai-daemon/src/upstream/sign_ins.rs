@@ -10,6 +10,7 @@ mod renewer;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use exai_auth::{
     AuthHttp, Discovered, Identity, PendingDevice, PendingSignIn, Place, Record, Records, Returned, Scopes,
@@ -30,6 +31,9 @@ use crate::upstream::environment::Environment;
 
 /// The path of the callback.
 pub(crate) const CALLBACK: &str = "/oauth/callback";
+/// What is registered where no browser comes back, and the daemon has no port. A native application may use any port
+/// (RFC 8252, section 7.3).
+const UNUSED_REDIRECT: &str = "http://127.0.0.1/oauth/callback";
 
 /// The sign-ins of this daemon. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -51,8 +55,16 @@ struct Shared {
 #[derive(Debug)]
 struct Known {
     sign_in: Arc<SignIn>,
-    /// Held while a sign-in is prepared: who comes second finds the page of the first.
-    preparing: tokio::sync::Mutex<()>,
+    /// Held while a sign-in is prepared: who comes second finds the page of the first, or hears of its failure.
+    preparing: tokio::sync::Mutex<Option<FailedToBegin>>,
+}
+
+/// How the last sign-in could not begin.
+#[derive(Debug)]
+struct FailedToBegin {
+    at: Instant,
+    cause: Cause,
+    why: String,
 }
 
 /// One server's sign-in, as its conversations use it.
@@ -79,6 +91,14 @@ pub(crate) enum Cause {
     /// The server takes the token, and wants more scopes. What was asked for in vain is not asked for again, or a client that
     /// opens every page would do so for ever (MCP 2025-11-25, authorization, scope challenge handling).
     ScopesMissing,
+}
+
+/// How a person signs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Browser,
+    /// With a code to type: no browser comes back.
+    Code,
 }
 
 /// What is needed to begin: everything that the network was asked for.
@@ -123,6 +143,10 @@ impl SignIns {
         let known = self
             .open(place)
             .map_err(|error| format!("could not be started: its sign-in cannot be read: {error}"))?;
+        if let Some(client_id) = &config.client_id {
+            let noted = known.sign_in.note_secret(client_id, config.client_secret.as_ref());
+            noted.map_err(|error| format!("could not be started: its sign-in cannot be changed: {error}"))?;
+        }
         let (server, sign_in, all) = (server.clone(), known.sign_in.clone(), self.clone());
         Ok(ServerSignIn { server, config, sign_in, known, all })
     }
@@ -163,22 +187,49 @@ impl SignIns {
     }
 
     fn open(&self, place: Place) -> io::Result<Arc<Known>> {
-        let mut known = self.known();
-        if let Some(known) = known.get(&place) {
+        if let Some(known) = self.known().get(&place) {
             return Ok(known.clone());
         }
         let sign_in = SignIn::open(self.shared.records.clone(), place.clone(), self.shared.renewer.clone())?;
         let opened = Arc::new(Known { sign_in: Arc::new(sign_in), preparing: tokio::sync::Mutex::default() });
-        known.insert(place, opened.clone());
-        Ok(opened)
+        // Somebody else may have been faster.
+        Ok(self.known().entry(place).or_insert(opened).clone())
+    }
+
+    /// Forgets the tokens for an address, whether or not a server of the configuration has it. Returns whether there were
+    /// any. Blocks. The error is a sentence.
+    pub(crate) fn sign_out_of(&self, url: &str, account: Option<&str>) -> Result<bool, String> {
+        let unreadable = |error: io::Error| format!("the sign-ins cannot be read: {error}");
+        let mut records = self.records().map_err(unreadable)?;
+        records.retain(|record| record.place.shown_server() == url);
+        if let Some(account) = account {
+            records.retain(|record| record.place.account == account);
+        }
+        let [record] = &records[..] else {
+            return Err(if records.is_empty() {
+                format!("nobody has signed in at {url}; `exai login --list` shows where somebody has")
+            } else {
+                format!("there are several sign-ins at {url}: `exai login --list` shows them; say --account")
+            });
+        };
+        let known = self.open(record.place.clone()).map_err(unreadable)?;
+        self.shared.pending.forget(&record.place);
+        sign_out(&known.sign_in)
     }
 
     /// Finishes the sign-in that a browser comes back from, and returns the name of its server. The sign-in is over whatever
-    /// becomes of it.
-    pub(crate) async fn take_return(&self, returned: Returned) -> Result<Arc<str>, SignInError> {
+    /// becomes of it. `hear` is told of the server before anybody who waits for the outcome.
+    pub(crate) async fn take_return(
+        &self,
+        returned: Returned,
+        hear: impl AsyncFnOnce(Arc<str>),
+    ) -> Result<Arc<str>, SignInError> {
         let pending = self.shared.pending.take(&returned.state).ok_or(SignInError::UnknownState)?;
         let Pending { sign_in, waiting: Waiting { http, server, known }, outcome, .. } = pending;
         let finished = settle(&known, sign_in.finish(&http, returned).await).await;
+        if finished.is_ok() {
+            hear(server.clone()).await;
+        }
         // Those who wait may have gone.
         let _ = outcome.send(Some(finished.as_ref().copied().map_err(ToString::to_string)));
         finished.map(|()| server)
@@ -207,13 +258,24 @@ impl SignIns {
 impl ServerSignIn {
     /// Begins a sign-in in a browser, or joins the one that waits.
     pub(crate) async fn begin(&self, cause: Cause) -> Result<Begun, String> {
-        let _preparing = self.known.preparing.lock().await;
+        let asked_at = Instant::now();
+        let mut failed = self.known.preparing.lock().await;
         let (_, wanted) = self.sign_in.wish();
         let pending = &self.all.shared.pending;
         if let Some(begun) = pending.find(self.sign_in.place(), &self.config, &wanted) {
             return Ok(begun);
         }
-        let prepared = self.prepare(cause).await?;
+        let is_shared = |failed: &&FailedToBegin| failed.cause == cause && failed.at >= asked_at;
+        if let Some(failed) = failed.as_ref().filter(is_shared) {
+            return Err(failed.why.clone());
+        }
+        let prepared = match self.prepare(cause, Way::Browser).await {
+            Ok(prepared) => prepared,
+            Err(why) => {
+                *failed = Some(FailedToBegin { at: Instant::now(), cause, why: why.clone() });
+                return Err(why);
+            }
+        };
         let place = self.sign_in.place().clone();
         let Prepared { http, discovered, identity, scopes, redirect } = prepared;
         let sign_in = PendingSignIn::begin(place, discovered, identity, scopes, &redirect);
@@ -223,7 +285,8 @@ impl ServerSignIn {
 
     /// Begins a sign-in with a code to type.
     pub(crate) async fn begin_device(&self) -> Result<BegunDevice, String> {
-        let Prepared { http, discovered, identity, scopes, .. } = self.prepare(Cause::Wanted).await?;
+        let Prepared { http, discovered, identity, scopes, .. } =
+            self.prepare(Cause::Wanted, Way::Code).await?;
         let place = self.sign_in.place().clone();
         match PendingDevice::begin(&http, place, discovered, identity, scopes).await {
             Ok(device) => Ok(BegunDevice { device, http }),
@@ -240,21 +303,12 @@ impl ServerSignIn {
         finished.map_err(|error| error.to_string())
     }
 
-    /// Forgets the tokens. Returns whether there were any: if not, it forgets who we are there, so that the next sign-in
-    /// registers anew. Pages that wait are good for nothing any more.
+    /// Signs out. Pages that wait are good for nothing any more.
     pub(crate) async fn sign_out(&self) -> Result<bool, String> {
         self.all.shared.pending.forget(self.sign_in.place());
         let sign_in = self.sign_in.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let had_tokens = sign_in.sign_out()?;
-            if !had_tokens {
-                sign_in.forget_registration()?;
-            }
-            Ok::<_, io::Error>(had_tokens)
-        })
-        .await;
-        done.map_err(|panic| format!("BUG: {panic}"))?
-            .map_err(|error| format!("the sign-in cannot be forgotten: {error}"))
+        let done = tokio::task::spawn_blocking(move || sign_out(&sign_in)).await;
+        done.unwrap_or_else(|panic| Err(format!("BUG: {panic}")))
     }
 
     /// Runs what goes on when nobody waits for it.
@@ -262,13 +316,21 @@ impl ServerSignIn {
         self.all.spawn(task);
     }
 
-    async fn prepare(&self, cause: Cause) -> Result<Prepared, String> {
-        let redirect = self.all.redirect()?;
+    async fn prepare(&self, cause: Cause, way: Way) -> Result<Prepared, String> {
+        let redirect = match (self.all.redirect(), way) {
+            (Err(_), Way::Code) => Url::parse(UNUSED_REDIRECT).map_err(|error| error.to_string())?,
+            (redirect, _) => redirect?,
+        };
         let (challenge, before) = self.sign_in.wish();
-        let earlier = self.sign_in.record();
+        let (earlier, known_identity) = (self.sign_in.record(), self.sign_in.identity());
+        let server = &self.sign_in.place().server;
         let prepared = async {
-            let http = self.all.http(&self.sign_in.place().server).await?;
-            let discovered = discover(&http, &self.sign_in.place().server, &challenge).await?;
+            let http = self.all.http(server).await?;
+            let challenge = match challenge {
+                Some(challenge) => challenge,
+                None => http.ask_for_challenge(server).await?,
+            };
+            let discovered = discover(&http, server, &challenge).await?;
             let limit = self.config.scopes.as_ref().map(|scopes| scopes.iter().map(String::as_str).collect());
             // What another authorization server has allowed says nothing here.
             let earlier = earlier.filter(|record| record.issuer == discovered.issuer);
@@ -279,13 +341,27 @@ impl ServerSignIn {
             }
             let configured = self.config.client_id.as_deref();
             let configured = configured.map(|id| (id, self.config.client_secret.as_ref()));
-            let earlier = earlier.as_ref().map(|record| &record.identity);
-            let identity = identify(&http, &discovered, configured, earlier, &redirect).await?;
+            let identity =
+                identify(&http, &discovered, configured, known_identity.as_ref(), &redirect).await?;
+            self.sign_in.note_identity(&identity);
             Ok::<_, SignInError>((http, discovered, identity, scopes))
         };
         let (http, discovered, identity, scopes) = prepared.await.map_err(|error| error.to_string())?;
         Ok(Prepared { http, discovered, identity, scopes, redirect })
     }
+}
+
+/// Forgets the tokens of a sign-in. Returns whether there were any: if not, it forgets who we are there, so that the next
+/// sign-in registers anew. Blocks.
+fn sign_out(sign_in: &SignIn) -> Result<bool, String> {
+    let forget = || {
+        let had_tokens = sign_in.sign_out()?;
+        if !had_tokens {
+            sign_in.forget_registration()?;
+        }
+        Ok::<_, io::Error>(had_tokens)
+    };
+    forget().map_err(|error| format!("the sign-in cannot be forgotten: {error}"))
 }
 
 /// Keeps what a sign-in has ended with.

@@ -43,6 +43,7 @@ impl Router {
             }
             CallState::AwaitingInput => self.withdraw_input(call_id, "the request was cancelled", cx),
             CallState::AwaitingLists => self.list_aggregations.remove_call(call_id),
+            CallState::AwaitingSignIn => self.awaited_sign_ins.remove_call(call_id),
             CallState::Routing => {}
         }
         self.calls.finish_call(call_id);

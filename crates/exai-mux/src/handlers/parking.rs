@@ -3,18 +3,16 @@
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Range;
 
-use exai_proto::answer::URL_ELICITATION_REQUIRED;
 use exai_proto::json;
-use exai_proto::modern::{MISSING_CAPABILITY, error_code};
+use exai_proto::modern::MISSING_CAPABILITY;
 use exai_proto::{Id, Kind, Message, answer};
 
 use crate::dialect::bridge::remove_input;
 use crate::dialect::legacy::write_cancel;
 use crate::handlers::input_rounds::is_input_method;
 use crate::handlers::question_recipient::{GONE, Refusal};
-use crate::limits::{GATHERING_INTERVAL, INPUT_TIMEOUT, MAX_INPUT_REQUESTS, MAX_PARKED_QUESTIONS};
+use crate::limits::{GATHERING_INTERVAL, INPUT_TIMEOUT, MAX_PARKED_QUESTIONS};
 use crate::router::Router;
 use crate::router::calls::{Call, CallState};
 use crate::router::event_context::EventContext;
@@ -24,8 +22,6 @@ use crate::types::client_context::ClientContext;
 use crate::types::era::Era;
 use crate::types::ids::{CallId, ClientId, InstanceId};
 
-/// The first part of the keys of addresses that are to be opened.
-const ADDRESS_KEY: &str = "address-";
 /// The answer to a request state that leads nowhere.
 pub(super) const NO_SUCH_STATE: &str =
     "Invalid params: this requestState is unknown, was used before, or belongs to another request";
@@ -92,13 +88,13 @@ impl Router {
     }
 
     /// Who may go on with a call, and with which request.
-    fn make_claim(&self, client: ClientId, call: &Call) -> Option<Claim> {
+    pub(super) fn make_claim(&self, client: ClientId, call: &Call) -> Option<Claim> {
         let digest = digest(call.request.as_ref()?, &call.context);
         Some(Claim { client: self.claimant(client), digest })
     }
 
     /// Who may go on with a call of this client.
-    fn claimant(&self, client: ClientId) -> Option<ClientId> {
+    pub(super) fn claimant(&self, client: ClientId) -> Option<ClientId> {
         Some(client).filter(|client| self.clients.get(*client).is_some_and(|client| !client.stateless))
     }
 
@@ -179,18 +175,6 @@ impl Router {
         self.parked_calls.withdraw_question(instance, id, is_there);
     }
 
-    /// The request without its input, if it is one of the modern era that is made again after its client was asked to open an
-    /// address for a server of that era. What the state of any other request means is the server's business.
-    pub(crate) fn resume_opened_call(&mut self, call_id: CallId, message: &Message) -> Option<Message> {
-        let place = message.params()?.request_state.clone()?;
-        let context = self.calls.get(call_id)?.context.clone();
-        let claim = Claim { client: self.claimant(call_id.client), digest: digest(message, &context) };
-        let state = json::string(message.bytes(), place)?;
-        let is_nowhere = |at: &ParkedAt| matches!(at, ParkedAt::Nowhere);
-        self.parked_calls.take_claimed(&state, claim, is_nowhere)?;
-        without_input(message)
-    }
-
     /// Goes on with a parked call, if a request is made again with the state that leads there.
     pub(crate) fn resume_parked_call(
         &mut self,
@@ -224,7 +208,7 @@ impl Router {
             return Resumed::Done;
         };
         let ParkedAt::Leg { instance: instance_id, number, on_success, mut questions, answer } = at else {
-            return without_input(message).map_or(Resumed::NotParked, Resumed::Anew);
+            return self.go_on_after_page(call_id, server, message, cx);
         };
         let said = |question: &Message| json::find(text, params.input_responses.clone()?, &key_of(question)?);
         questions.retain(|question| match (said(question), id_of(question)) {
@@ -315,62 +299,6 @@ impl Router {
             instance.in_flight.disown_request(number, cx.time);
         }
     }
-
-    /// Answers a client of the modern era at a server of the legacy era that wants the user to open addresses first:
-    /// input is required, and then the request is made anew. Returns whether it was answered.
-    pub(crate) fn ask_for_addresses(
-        &mut self,
-        call_id: CallId,
-        (message, error): (&Message, &Range<usize>),
-        cx: &mut EventContext<'_>,
-    ) -> bool {
-        let text = message.bytes();
-        if error_code(text, error.clone()) != Some(URL_ELICITATION_REQUIRED) {
-            return false;
-        }
-        let Some(call) = self.calls.finish_call(call_id) else { return true };
-        let wanted = json::find_path(text, error.clone(), &["data", "elicitations"]);
-        let wanted = wanted.into_iter().flat_map(|all| json::elements(text, all));
-        let wanted = wanted.map(|params| String::from_utf8_lossy(&text[params]).into_owned());
-        let wanted: Vec<String> = wanted.take(MAX_INPUT_REQUESTS).collect();
-        let said = json::find(text, error.clone(), "message").and_then(|at| json::string(text, at));
-        self.ask_to_open((call_id.client, call), &wanted, said.as_deref(), cx);
-        true
-    }
-
-    /// Answers a call of the modern era that its client is to ask the user to open addresses first: `wanted` are the parameters
-    /// of these questions. If it cannot, or there is no room, the call fails with what `said` says about it.
-    pub(crate) fn ask_to_open(
-        &mut self,
-        (client, call): (ClientId, Call),
-        wanted: &[String],
-        said: Option<&str>,
-        cx: &mut EventContext<'_>,
-    ) {
-        let claim = self
-            .make_claim(client, &call)
-            .filter(|_| can_open(&call.context) && self.parked_calls.has_room(self.claimant(client)));
-        let Some(claim) = claim.filter(|_| !wanted.is_empty()) else {
-            let data = r#"{"requiredCapabilities":{"elicitation":{"url":{}}}}"#;
-            let text = said.unwrap_or("the server needs the user to open an address first");
-            let error = answer::error_with_data(&call.id, MISSING_CAPABILITY, text, data);
-            return cx.answer(client, call.id, error);
-        };
-        let request = |(at, params)| {
-            format!("\"{ADDRESS_KEY}{at}\":{{\"method\":\"elicitation/create\",\"params\":{params}}}")
-        };
-        let requests: Vec<String> = wanted.iter().enumerate().map(request).collect();
-        let state = self.parked_calls.mint_state();
-        cx.answer(client, call.id.clone(), write_input_required(&call.id, &requests.join(","), &state));
-        let (until, at) = (cx.time + INPUT_TIMEOUT, ParkedAt::Nowhere);
-        self.parked_calls.add(state, ParkedCall { claim, context: call.context, by: client, until, at });
-    }
-}
-
-/// Whether a client can show its user an address.
-pub(crate) fn can_open(context: &ClientContext) -> bool {
-    let declared = context.can.get(&ClientCapability::Elicitation);
-    declared.is_some_and(|declared| json::find(declared.as_bytes(), 0..declared.len(), "url").is_some())
 }
 
 /// The answer to a server that asks what the client of a call has not declared.
@@ -379,7 +307,7 @@ fn cannot_do(method: &str) -> Refusal {
 }
 
 /// A hash of what a request asks for and of who asks: the same for the same request with other input.
-fn digest(message: &Message, context: &ClientContext) -> u64 {
+pub(super) fn digest(message: &Message, context: &ClientContext) -> u64 {
     let mut hasher = DefaultHasher::new();
     if let Kind::Request { method, .. } = message.kind() {
         message.at(method).hash(&mut hasher);
@@ -394,7 +322,7 @@ fn digest(message: &Message, context: &ClientContext) -> u64 {
 }
 
 /// A request without what says that it was made before.
-fn without_input(message: &Message) -> Option<Message> {
+pub(super) fn without_input(message: &Message) -> Option<Message> {
     Message::parse(message.edited(remove_input(message)).into_whole()).ok()
 }
 
@@ -419,7 +347,7 @@ fn write_input_request(question: &Message) -> String {
     }
 }
 
-fn write_input_required(id: &Id, requests: &str, state: &str) -> bytes::Bytes {
+pub(super) fn write_input_required(id: &Id, requests: &str, state: &str) -> bytes::Bytes {
     let result = format!(
         "{{\"resultType\":\"input_required\",\"inputRequests\":{{{requests}}},\"requestState\":\"{state}\"}}"
     );

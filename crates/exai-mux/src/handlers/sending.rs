@@ -39,18 +39,19 @@ impl Router {
         let attached = self.clients.get(client).filter(|_| !is_bridged);
         let attached = attached.and_then(|client| client.instance_of(server, era));
         let mut queued = queued;
-        if is_bridged {
-            match self.resume_parked_call(call_id, server, &queued.message, cx) {
-                Resumed::NotParked => {}
-                Resumed::Anew(message) => queued.message = message,
-                Resumed::Done => return,
+        let resumed = match era {
+            Era::Modern if is_bridged => self.resume_parked_call(call_id, server, &queued.message, cx),
+            Era::Modern => self.resume_opened_call(call_id, server, &queued.message, cx),
+            Era::Legacy => Resumed::NotParked,
+        };
+        match resumed {
+            Resumed::NotParked => {}
+            Resumed::Anew(message) => {
+                let again = QueuedRequest { message, ..queued };
+                let Some(now) = self.await_sign_in(server, again, cx.time) else { return };
+                queued = now;
             }
-        }
-        if era == Era::Modern
-            && !is_bridged
-            && let Some(message) = self.resume_opened_call(call_id, &queued.message)
-        {
-            queued.message = message;
+            Resumed::Done => return,
         }
         if era == Era::Modern && self.refuse_unserved_era(call_id, server, None, cx) {
             return;

@@ -123,6 +123,8 @@ impl Router {
         let Some(known) = self.servers.get_mut(server) else { return };
         known.health.reset();
         known.list_health.became_ready();
+        self.resume_after_sign_in(server, cx);
+        let Some(known) = self.servers.get_mut(server) else { return };
         if !known.policy.share.is_separate_in_sessions() {
             return self.warm_up_server(server, cx);
         }
@@ -134,6 +136,12 @@ impl Router {
             if self.clients.get(client).is_some_and(|client| client.sees_server(server)) {
                 self.notify_list_changed(client, kind, cx);
             }
+        }
+    }
+
+    pub(crate) fn note_sign_in_ended(&mut self, server: &str, why: Down, cx: &mut EventContext<'_>) {
+        if let Some(server) = self.servers.get_mut(server) {
+            server.health.note_sign_in_ended(why, cx.time);
         }
     }
 

@@ -26,6 +26,7 @@ impl Router {
         self.expire_inputs(cx);
         self.park_gathered_calls(cx);
         self.expire_parked_calls(cx);
+        self.expire_awaited_sign_ins(cx);
         self.acknowledge_late_relays(cx);
         self.send_due_notices(cx);
         self.start_wanted_servers(cx);
@@ -202,6 +203,7 @@ impl Router {
             .chain(unacknowledged)
             .chain(self.awaited_inputs.next_deadline())
             .chain(self.parked_calls.next_deadline())
+            .chain(self.awaited_sign_ins.next_deadline())
             .min()
             .map(|at| at.max(time))
     }

@@ -3,7 +3,7 @@
 
 use exai_proto::answer;
 
-use crate::handlers::parking::can_open;
+use crate::handlers::opening_pages::can_open;
 use crate::instance::fair_queue::QueuedRequest;
 use crate::router::Router;
 use crate::router::event_context::EventContext;

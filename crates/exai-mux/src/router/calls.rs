@@ -62,6 +62,8 @@ pub(crate) enum CallState {
     AwaitingLists,
     /// The client is asked for what the server needs before it goes on.
     AwaitingInput,
+    /// Somebody must sign in at the server before the call goes on.
+    AwaitingSignIn,
     /// The call waits for the start of an instance, or for its turn there.
     Queued(InstanceId),
     /// An instance works on the call, which has this number there.
@@ -180,6 +182,7 @@ impl Calls {
             CallState::Leg { instance, .. } => Some(instance),
             CallState::Routing
             | CallState::AwaitingLists
+            | CallState::AwaitingSignIn
             | CallState::AwaitingInput
             | CallState::Queued(_) => None,
         })

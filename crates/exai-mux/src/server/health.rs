@@ -56,7 +56,17 @@ impl Health {
 
     /// Whether the server may be started though no client has asked. Where somebody must sign in that would ask for ever.
     pub(crate) fn may_start_unasked(&self, time: Instant) -> bool {
-        !matches!(self.state, HealthState::SignedOut { .. }) && self.held_back(time).is_none()
+        !self.wants_sign_in() && self.held_back(time).is_none()
+    }
+
+    /// Whether somebody must sign in at the server, as far as is known.
+    pub(crate) fn wants_sign_in(&self) -> bool {
+        matches!(self.state, HealthState::SignedOut { .. })
+    }
+
+    /// A running instance is refused until somebody signs in. What it is asked shows at once when somebody has.
+    pub(crate) fn note_sign_in_ended(&mut self, why: Down, time: Instant) {
+        self.state = HealthState::SignedOut { why, until: time };
     }
 
     /// An instance has answered `initialize`.

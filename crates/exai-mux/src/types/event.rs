@@ -137,6 +137,13 @@ pub enum Event {
         /// The name of the server.
         server: Arc<str>,
     },
+    /// A running server answers nothing more until somebody signs in. What is under way goes on.
+    SignInEnded {
+        /// The name of the server.
+        server: Arc<str>,
+        /// What clients are told.
+        why: Down,
+    },
     /// What kept a server from being started is over: somebody has signed in there. Calls may start it again at once, and
     /// its lists are asked for, so that clients hear of them.
     Recovered {

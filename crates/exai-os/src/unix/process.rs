@@ -150,6 +150,9 @@ pub(crate) fn thread_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
+/// A child outlives its parent unless something ends both.
+pub(crate) use self::output as output_apart;
+
 pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
     command.stdin(Stdio::null()).output()
 }

@@ -5,10 +5,10 @@ use std::os::windows::io::{AsHandle, AsRawHandle as _, BorrowedHandle, OwnedHand
 
 use windows_sys::Win32::Foundation::ERROR_MORE_DATA;
 use windows_sys::Win32::System::JobObjects::{
-    AssignProcessToJobObject, CreateJobObjectW, IsProcessInJob, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
-    JOBOBJECT_BASIC_PROCESS_ID_LIST, JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicProcessIdList,
-    JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject,
-    TerminateJobObject,
+    AssignProcessToJobObject, CreateJobObjectW, IsProcessInJob, JOB_OBJECT_LIMIT_BREAKAWAY_OK,
+    JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOBOBJECT_BASIC_PROCESS_ID_LIST,
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicProcessIdList, JobObjectExtendedLimitInformation,
+    QueryInformationJobObject, SetInformationJobObject, TerminateJobObject,
 };
 
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
@@ -50,13 +50,23 @@ pub(super) fn ours_kills() -> bool {
 #[derive(Debug)]
 pub(super) struct Job(OwnedHandle);
 
+/// Whether the members of a job may start processes outside of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaving {
+    Refused,
+    /// When they ask for it. Cygwin's programs always do.
+    OnRequest,
+}
+
 impl Job {
-    /// No member may start a process outside of the job. (Where that is allowed, Cygwin's programs always do it.)
-    pub(super) fn new() -> io::Result<Job> {
+    pub(super) fn new(leaving: Leaving) -> io::Result<Job> {
         // SAFETY: no attributes and no name; the new handle is ours.
         let job = unsafe { own(CreateJobObjectW(std::ptr::null(), std::ptr::null())) }?;
         let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
-        limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+        limits.BasicLimitInformation.LimitFlags = match leaving {
+            Leaving::Refused => JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+            Leaving::OnRequest => JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_BREAKAWAY_OK,
+        };
         // SAFETY: an open job, and a structure of the class and size given.
         check(unsafe {
             SetInformationJobObject(

@@ -17,8 +17,9 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
 };
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
 use windows_sys::Win32::System::Threading::{
-    GetCurrentThread, GetProcessTimes, GetThreadTimes, PROCESS_QUERY_LIMITED_INFORMATION,
-    PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, QueryFullProcessImageNameW, TerminateProcess,
+    CREATE_BREAKAWAY_FROM_JOB, GetCurrentThread, GetProcessTimes, GetThreadTimes,
+    PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, QueryFullProcessImageNameW,
+    TerminateProcess,
 };
 
 use super::account::until_zero;
@@ -163,8 +164,20 @@ pub(crate) fn executable(pid: u32) -> io::Result<PathBuf> {
 }
 
 pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
+    output_with(command, 0)
+}
+
+pub(crate) fn output_apart(command: &mut Command) -> io::Result<Output> {
+    match output_with(command, CREATE_BREAKAWAY_FROM_JOB) {
+        // This process is in a job that lets nothing go.
+        Err(error) if is(&error, ERROR_ACCESS_DENIED) => output_with(command, 0),
+        result => result,
+    }
+}
+
+fn output_with(command: &mut Command, flags: u32) -> io::Result<Output> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    super::spawn::hidden(command)?.wait_with_output()
+    super::spawn::hidden(command, flags)?.wait_with_output()
 }
 
 /// There is no request to end that every process understands: both ways end it.

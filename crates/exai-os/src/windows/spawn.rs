@@ -81,9 +81,9 @@ impl Drop for Inheriting<'_> {
 }
 
 /// Starts a program of the console without a window, and with none of the handles that [`start`] hands to another.
-pub(super) fn hidden(command: &mut Command) -> io::Result<Child> {
+pub(super) fn hidden(command: &mut Command, flags: u32) -> io::Result<Child> {
     let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-    command.creation_flags(CREATE_NO_WINDOW).spawn()
+    command.creation_flags(CREATE_NO_WINDOW | flags).spawn()
 }
 
 impl Born {

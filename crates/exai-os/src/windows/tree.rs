@@ -9,7 +9,7 @@ use windows_sys::Win32::System::Threading::{
     CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
 };
 
-use super::job::Job;
+use super::job::{Job, Leaving};
 use super::spawn::{self, Program};
 use super::stdio;
 use super::wait::Signalled;
@@ -44,9 +44,10 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe()
 }
 
-/// Puts this process into a job that ends with it. Each tree has one of its own within.
+/// Puts this process into a job that ends with it. Each tree has one of its own within, which nothing leaves: a process
+/// gets only as far as all jobs around it allow.
 pub(crate) fn keep_hold() -> io::Result<()> {
-    let job = Job::new()?;
+    let job = Job::new(Leaving::OnRequest)?;
     job.take_in_this_process().map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => {
             let sentence = "the job that exai was started in allows none within (it limits what its programs may do to windows)";
@@ -64,7 +65,7 @@ pub(crate) fn start(
     launch: &Launch,
     known: impl FnOnce(Option<&Identity>, &Identity),
 ) -> io::Result<(Tree, Stdio)> {
-    let job = Job::new()?;
+    let job = Job::new(Leaving::Refused)?;
     let (its_stdin, stdin) = stdio::input()?;
     let (its_stdout, stdout) = stdio::output()?;
     let (its_stderr, stderr) = stdio::output()?;

@@ -31,7 +31,7 @@ pub(crate) struct LoginArgs {
 /// `exai logout`.
 #[derive(Debug, Args)]
 pub(crate) struct LogoutArgs {
-    /// The server
+    /// The server, or an address that `exai login --list` shows
     pub(crate) server: String,
     /// The account, where the server has several
     #[arg(long)]

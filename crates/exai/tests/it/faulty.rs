@@ -191,7 +191,11 @@ fn one(daemon: &DaemonRecord, seed: u64) -> Told {
     conversation.round();
     let good = conversation.round();
     assert!(good, "seed {seed}: the last link has no fault: {:?}", conversation.told.last_error);
-    eventually("the shim holds what it held at first", LIMIT, || conversation.held() == base);
+    // A thread of the start may have been counted that has ended since.
+    eventually("the shim holds no more than at first", LIMIT, || {
+        let (descriptors, threads) = conversation.held();
+        descriptors <= base.0 && threads <= base.1
+    });
     let took = conversation.client.finish();
     assert!(took < Duration::from_secs(2), "seed {seed}: it ended after {took:?}");
     conversation.told

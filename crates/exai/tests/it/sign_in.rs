@@ -2,6 +2,7 @@
 
 mod accounts;
 mod expiries;
+mod trouble;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use exai_config::ServerKind;
-use exai_mux::{Down, Event, InstanceId, See};
+use exai_mux::{Down, Event, InstanceId};
 use exai_proto::Segments;
 use exai_supervisor::JobEvent;
 use exai_supervisor::outbox::Unsent;
@@ -169,10 +169,19 @@ impl Hub {
                 self.give_up_instance(instance, reason, grace);
                 self.run_pending();
             }
+            (ConversationEvent::SignInEnded(wanted), InstanceState::Running(_)) => {
+                tracing::info!(%server, reason = wanted.reason, "the sign-in has ended");
+                let (server, why) = (server.clone(), wanted.into_down());
+                self.route(Event::SignInEnded { server, why });
+            }
+            (ConversationEvent::SignInTaken, InstanceState::Running(_)) => {
+                let server = server.clone();
+                self.route(Event::Recovered { server });
+            }
             (ConversationEvent::SignedOut(wanted), InstanceState::Running(running)) => {
                 tracing::info!(%server, reason = wanted.reason, "signed out");
                 running.forget_session();
-                let why = Down { see: See::SignIn { page: wanted.page }, ..Down::because(wanted.reason) };
+                let why = wanted.into_down();
                 self.stop_instance(instance, &why.reason, grace);
                 self.pending.push_back(Event::Down { instance, why });
                 self.run_pending();

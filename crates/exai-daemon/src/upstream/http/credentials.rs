@@ -5,6 +5,7 @@ use exai_config::Secret;
 use exai_mux::account;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
+use tokio::sync::watch;
 
 use super::connect::Failed;
 use super::server_url::ServerUrl;
@@ -74,6 +75,11 @@ impl Credentials {
         (headers, token)
     }
 
+    /// Notices the next sign-in at the server. `None` where nobody signs in.
+    pub(super) fn watch_sign_ins(&self) -> Option<watch::Receiver<()>> {
+        Some(self.sign_in.as_ref()?.sign_in.watch())
+    }
+
     /// What to do after this answer to a request that was sent with `token`. An error means that the request was refused
     /// before it was read.
     pub(super) async fn judge<T>(
@@ -91,8 +97,8 @@ impl Credentials {
                 }
                 challenge
             }
-            _ => {
-                if let Some(token) = token {
+            status => {
+                if let Some(token) = token.filter(|_| status.is_success()) {
                     server.sign_in.note_accepted(token);
                 }
                 return Ok(Verdict::Answered);
@@ -106,19 +112,30 @@ impl Credentials {
                     account::login_command(&server.server)
                 )));
             }
+            Refusal::NewTokenRefused => {
+                return Err(Failed::Unsent(format!(
+                    "refuses the sign-in that was just made there: perhaps that account may not use it; `{}` signs in as \
+                     another one",
+                    account::login_command(&server.server)
+                )));
+            }
             Refusal::SignInNeeded => ("wants somebody to sign in".to_owned(), Cause::Wanted),
             Refusal::ScopesNeeded(scopes) => {
                 let why = format!("wants somebody to sign in again, for the scopes `{scopes}`");
                 (why, Cause::ScopesMissing)
             }
         };
-        let begun = server.begin(cause).await;
+        // Rare, and large.
+        let begun = Box::pin(server.begin(cause)).await;
         let command = account::login_command(&server.server);
         Err(Failed::SignedOut(match begun {
-            Ok(begun) => SignInWanted { reason: format!("{why}: run `{command}`"), page: Some(begun.page) },
+            Ok(begun) => {
+                SignInWanted { reason: format!("{why}: run `{command}`"), page: Some(begun.page), cause }
+            }
             Err(error) => SignInWanted {
                 reason: format!("{why} (`{command}`), and {error}; or set `Authorization` in its `headers`"),
                 page: None,
+                cause,
             },
         }))
     }

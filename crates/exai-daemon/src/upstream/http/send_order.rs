@@ -24,7 +24,7 @@ use super::outgoing::{Asked, Outgoing, Role};
 use super::session::{AnswersCome, ServerSession};
 use crate::limits::{
     ACCEPT_TIMEOUT, CANCELLED_TIMEOUT, MAX_CONNECTIONS_PER_URL, MAX_ERROR_BODY_BYTES,
-    MAX_STREAM_RETRY_INTERVAL, STREAM_OPEN_TIMEOUT, STREAM_RETRY_INTERVAL,
+    MAX_STREAM_RETRY_INTERVAL, SIGNED_OUT_LISTEN_INTERVAL, STREAM_OPEN_TIMEOUT, STREAM_RETRY_INTERVAL,
 };
 use crate::upstream::conversation_event::SignInWanted;
 use exai_proto::backoff::Backoff;
@@ -235,7 +235,11 @@ async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
     let mut events = Events::new(exai_proto::limits::MESSAGE_BYTES);
     let mut backoff = open_backoff();
     let mut pauses = Pauses::default();
+    let mut sign_ins = session.watch_sign_ins();
     loop {
+        if let Some(sign_ins) = &mut sign_ins {
+            sign_ins.mark_unchanged();
+        }
         let outcome = session.listen(events.last_id.as_deref()).await;
         opened.notify_one();
         match outcome {
@@ -262,6 +266,10 @@ async fn listen(session: Arc<ServerSession>, opened: Arc<Notify>) {
                 return tracing::debug!(server = %session.server, %status, "it has nothing to say by itself");
             }
             Err(Failed::Forsaken(reason)) => return session.give_up(reason),
+            Err(Failed::SignedOut(_)) if let Some(sign_ins) = &mut sign_ins => {
+                // To ask before somebody has signed in would be in vain. The server may change its mind, though.
+                let _ = timeout(SIGNED_OUT_LISTEN_INTERVAL, sign_ins.changed()).await;
+            }
             Err(Failed::Unsent(_) | Failed::Lost(_) | Failed::SignedOut(_)) => {
                 sleep(backoff.next_delay()).await;
             }

@@ -1,6 +1,7 @@
 //! One session with one server: what all its requests share, and its events for the hub.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use exai_config::Secret;
@@ -12,7 +13,8 @@ use exai_supervisor::Line;
 use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::client::HttpClient;
@@ -23,10 +25,11 @@ use super::open_stream::OpenStream;
 use super::outgoing::{Asked, Outgoing, Role};
 use super::server_url::ServerUrl;
 use super::unanswered::Unanswered;
-use crate::limits::{MAX_REDIRECTS, MAX_TOKENS_PER_REQUEST};
+use crate::limits::{ENDPOINT_TIMEOUT, MAX_REDIRECTS, MAX_TOKENS_PER_REQUEST};
 use crate::upstream::conversation_event::{ConversationEvent, SignInWanted};
 use crate::upstream::event::ServerEvent;
 use crate::upstream::server_output::Garbled;
+use crate::upstream::sign_ins::Cause;
 use exai_supervisor::turns::Turns;
 
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -81,6 +84,8 @@ struct State {
     answers_come: AnswersCome,
     /// Whether the server has introduced itself, in either era.
     is_introduced: bool,
+    /// Whether the hub was told that the sign-in has ended, and nothing else since.
+    has_sign_in_ended: bool,
     /// The headers of a session of the legacy era, besides those of each request.
     id: Option<HeaderValue>,
     version: Option<HeaderValue>,
@@ -111,6 +116,7 @@ impl ServerSession {
             path: place.path.clone(),
             answers_come: AnswersCome::WithThePost,
             is_introduced: false,
+            has_sign_in_ended: false,
             id: None,
             version: None,
         });
@@ -218,12 +224,24 @@ impl ServerSession {
             let _ = self.broken.try_send(ConversationEvent::SignedOut(wanted));
             return;
         }
+        let has_ended =
+            wanted.cause == Cause::Wanted && !std::mem::replace(&mut self.state().has_sign_in_ended, true);
+        if has_ended {
+            self.report(ConversationEvent::SignInEnded(wanted.clone())).await;
+        }
         let Some(page) = &wanted.page else {
             return self.fail(number, Failure::ServerUnavailable, &wanted.reason).await;
         };
         let text = format!("server \"{}\" {}", self.server, wanted.reason);
         let error = answer::url_elicitation_required(&Id::number(number), page, &text);
         self.say(Line::Whole(error)).await;
+    }
+
+    /// Notes that the server has taken a request.
+    async fn note_taken(&self) {
+        if std::mem::take(&mut self.state().has_sign_in_ended) {
+            self.report(ConversationEvent::SignInTaken).await;
+        }
     }
 
     /// Whether this request asks whether the server speaks the modern era, and nothing is known yet.
@@ -276,26 +294,26 @@ impl ServerSession {
 
     /// Sends a message.
     async fn post(&self, message: Bytes, headers: HeaderMap) -> Result<Answer, Failed> {
-        self.follow(Method::POST, BOTH, headers, message).await
+        self.follow((Method::POST, BOTH), headers, message, None).await
     }
 
     /// Asks for the event stream of the HTTP+SSE transport.
     pub(super) async fn open_stream(&self) -> Result<Answer, Failed> {
-        self.follow(Method::GET, EVENTS, HeaderMap::new(), Bytes::new()).await
+        self.follow((Method::GET, EVENTS), HeaderMap::new(), Bytes::new(), Some(ENDPOINT_TIMEOUT)).await
     }
 
     /// Sends a request. Redirects within the server are followed; any other redirect is the answer.
     async fn follow(
         &self,
-        method: Method,
-        accept: HeaderValue,
+        (method, accept): (Method, HeaderValue),
         own: HeaderMap,
         body: Bytes,
+        limit: Option<Duration>,
     ) -> Result<Answer, Failed> {
         let mut redirects = 0;
         loop {
             let asked = self.path();
-            let answer = self.send(&method, &accept, &own, &body).await?;
+            let answer = self.send((&method, &accept), &own, &body, limit).await?;
             let location = answer.head.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             let path = location.and_then(|location| self.place.redirected(location));
             let path = path.filter(|_| keeps_method(answer.head.status()) && redirects < MAX_REDIRECTS);
@@ -307,13 +325,18 @@ impl ServerSession {
         }
     }
 
+    /// Notices the next sign-in at the server. `None` where nobody signs in.
+    pub(super) fn watch_sign_ins(&self) -> Option<watch::Receiver<()>> {
+        self.credentials.watch_sign_ins()
+    }
+
     /// Asks for an event stream: the one for unrelated messages, or the rest of one that broke off.
     pub(super) async fn listen(&self, after: Option<&str>) -> Result<Answer, Failed> {
         let mut headers = self.session_headers();
         if let Some(after) = after.and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(LAST_EVENT, after);
         }
-        self.send(&Method::GET, &EVENTS, &headers, &Bytes::new()).await
+        self.send((&Method::GET, &EVENTS), &headers, &Bytes::new(), None).await
     }
 
     /// Ends the session with a DELETE, if it has an id.
@@ -334,19 +357,32 @@ impl ServerSession {
     }
 
     /// Sends a request with what shows who asks. If the server refuses that, and there is something else to show now, the
-    /// request is sent again: the server has not read it.
+    /// request is sent again: the server has not read it. `limit` is the time until the head of an answer, without what a
+    /// sign-in takes.
     async fn send(
         &self,
-        method: &Method,
-        accept: &HeaderValue,
+        (method, accept): (&Method, &HeaderValue),
         own: &HeaderMap,
         body: &Bytes,
+        limit: Option<Duration>,
     ) -> Result<Answer, Failed> {
         for _ in 0..MAX_TOKENS_PER_REQUEST {
             let (request, token) = self.request(method, accept, own, body).await;
-            let answer = self.client.send(request).await?;
+            let sending = self.client.send(request);
+            let answer = match limit {
+                None => sending.await?,
+                Some(limit) => timeout(limit, sending).await.unwrap_or_else(|_| {
+                    let reason = format!("has not answered a {method} within {} s", limit.as_secs());
+                    Err(Failed::Unsent(reason))
+                })?,
+            };
             match self.credentials.judge(&answer.head, token.as_ref()).await? {
-                Verdict::Answered => return Ok(answer),
+                Verdict::Answered => {
+                    if answer.head.status().is_success() {
+                        self.note_taken().await;
+                    }
+                    return Ok(answer);
+                }
                 Verdict::Again => {}
             }
         }

@@ -47,14 +47,17 @@ pub(super) fn may_be_spoken(status: StatusCode) -> bool {
 
 /// Opens the event stream and learns the endpoint: from now on messages are posted there.
 pub(super) async fn begin(session: &ServerSession, asked: Asked) -> Result<(), NoStream> {
-    let opening = async {
-        let answer = open(session).await?;
-        read_endpoint(session, asked, answer).await
+    let opened = match open(session).await {
+        Ok(answer) => {
+            let reading = read_endpoint(session, asked, answer);
+            timeout(ENDPOINT_TIMEOUT, reading).await.unwrap_or_else(|_| {
+                let limit = ENDPOINT_TIMEOUT.as_secs();
+                let text = format!("has an event stream that names no endpoint within {limit} s");
+                Err(NoStream::Wrong(text))
+            })
+        }
+        Err(none) => Err(none),
     };
-    let limit = ENDPOINT_TIMEOUT.as_secs();
-    let late =
-        || Err(NoStream::Wrong(format!("has an event stream that names no endpoint within {limit} s")));
-    let opened = timeout(ENDPOINT_TIMEOUT, opening).await.unwrap_or_else(|_| late());
     if let Some(servers) = session.client.sse_servers() {
         match &opened {
             Ok(_) => servers.remember(session.place()),

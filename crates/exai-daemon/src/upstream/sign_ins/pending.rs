@@ -38,6 +38,8 @@ pub(super) struct Pending {
 pub(crate) struct Begun {
     /// The page to open.
     pub(crate) page: Arc<str>,
+    /// Until when it is good.
+    until: Instant,
     /// What becomes of it.
     outcome: Outcome,
 }
@@ -72,7 +74,8 @@ impl PendingTable {
         // A page that is almost over would be of no use.
         let half = |pending: &&Pending| clock::now() < pending.begun + SIGN_IN_PAGE_TIMEOUT / 2;
         let pending = table.values().filter(fits).find(half)?;
-        Some(Begun { page: pending.page.clone(), outcome: pending.outcome.subscribe() })
+        let until = pending.begun + SIGN_IN_PAGE_TIMEOUT;
+        Some(Begun { page: pending.page.clone(), until, outcome: pending.outcome.subscribe() })
     }
 
     /// Adds a sign-in. If there are too many, the oldest ends.
@@ -95,7 +98,7 @@ impl PendingTable {
         let begun = clock::now();
         let pending = Pending { sign_in, waiting, outcome, page: page.clone(), config, wanted, begun };
         table.insert(state, pending);
-        Begun { page, outcome: waits }
+        Begun { page, until: begun + SIGN_IN_PAGE_TIMEOUT, outcome: waits }
     }
 
     /// Ends those of this place.
@@ -110,8 +113,14 @@ impl PendingTable {
 }
 
 impl Begun {
-    /// Waits until the sign-in is finished, for at most this long.
-    pub(crate) async fn finished(mut self, limit: Duration) -> Result<(), String> {
+    /// How long the page is still good.
+    pub(crate) fn lasts(&self) -> Duration {
+        self.until.saturating_duration_since(clock::now())
+    }
+
+    /// Waits until the sign-in is finished, as long as the page is good.
+    pub(crate) async fn finished(mut self) -> Result<(), String> {
+        let limit = self.lasts();
         let over = || Err("nobody has signed in within the time that a page is good for".to_owned());
         match tokio::time::timeout(limit, self.outcome.wait_for(Option::is_some)).await {
             Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(over),

@@ -3,10 +3,14 @@
 use std::io;
 use std::pin::Pin;
 use std::process::Command;
+use std::sync::Arc;
 
-use exai_auth::{Renew, Renewal, fingerprint};
+use exai_auth::{RENEWAL_TIMEOUT, Renew, Renewal, fingerprint};
 use exai_config::{Home, Secret};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
+use crate::limits::MAX_RENEWING_PROCESSES;
 use crate::upstream::environment::Environment;
 
 /// The command of this program that renews a token: `exai renew-sign-in ID FINGERPRINT`. It ends by itself, prints the
@@ -18,34 +22,42 @@ const COMMAND: &str = "renew-sign-in";
 pub(super) struct RenewingProcess {
     home: Home,
     environment: Environment,
+    /// The processes at the same time, each of which has a thread that waits for it.
+    room: Arc<Semaphore>,
 }
 
 impl RenewingProcess {
     pub(super) fn new(home: Home, environment: Environment) -> Self {
-        RenewingProcess { home, environment }
+        RenewingProcess { home, environment, room: Arc::new(Semaphore::new(MAX_RENEWING_PROCESSES)) }
     }
 }
 
 impl Renew for RenewingProcess {
     fn renew(&self, id: String, old: Secret) -> Pin<Box<dyn Future<Output = Renewal> + Send>> {
-        let (home, environment) = (self.home.clone(), self.environment.clone());
+        let (home, environment, room) = (self.home.clone(), self.environment.clone(), self.room.clone());
         Box::pin(async move {
+            let Ok(Ok(place)) = timeout(RENEWAL_TIMEOUT, room.acquire_owned()).await else {
+                return Renewal::Failed("too many sign-ins are being renewed".to_owned());
+            };
             let vars = environment.vars().await;
             let renewed = tokio::task::spawn_blocking(move || {
+                let _place = place;
                 let mut command = Command::new(exai_os::tree::own_program()?);
                 command.args([COMMAND, &id, &fingerprint(&old)]);
                 command.env_clear().envs(vars.iter().map(|(name, value)| (name, value)));
                 command.env(exai_config::environment::HOME.name, home.path());
-                let output = exai_os::process::output(&mut command)?;
+                let output = exai_os::process::output_apart(&mut command)?;
                 serde_json::from_slice(&output.stdout).map_err(|_| {
                     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
                     io::Error::other(format!("{} ({said})", output.status))
                 })
             });
-            match renewed.await {
-                Ok(Ok(renewal)) => renewal,
-                Ok(Err(error)) => Renewal::Failed(format!("the process that renews it failed: {error}")),
-                Err(panic) => Renewal::Failed(format!("BUG: {panic}")),
+            // The process ends by itself before that, unless something has stopped it.
+            match timeout(RENEWAL_TIMEOUT, renewed).await {
+                Ok(Ok(Ok(renewal))) => renewal,
+                Ok(Ok(Err(error))) => Renewal::Failed(format!("the process that renews it failed: {error}")),
+                Ok(Err(panic)) => Renewal::Failed(format!("BUG: {panic}")),
+                Err(_) => Renewal::Failed("the process that renews it does not end".to_owned()),
             }
         })
     }
