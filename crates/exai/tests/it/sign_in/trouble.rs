@@ -4,7 +4,7 @@ use exai_test::authorization_server::{AuthorizationServer, Options, Resource, fo
 use exai_test::eventually;
 use serde_json::{Value, json};
 
-use super::{Login, can_open, shim, whoami};
+use super::{Login, can_open, whoami};
 use crate::remote::hosting;
 use crate::support::{Client, Instance, LIMIT, add_modern_meta, text};
 
